@@ -1,0 +1,28 @@
+//! Plain data: items and their values, keys, positions in a stream, and the changes that flow.
+//!
+//! Bottom of the import order: nothing here knows of a plan, an SDK, a clock or a network.
+
+mod change;
+mod item;
+mod key;
+mod number;
+mod position;
+mod value;
+mod version;
+
+pub use change::{Change, Images, Origin};
+pub use item::{Item, ItemExt, MAX_ITEM_BYTES};
+pub use key::{AttributeKind, Key, KeyAttribute, KeySchema};
+pub use number::{Number, NumberError};
+pub use position::{Position, SequenceNumber};
+pub use value::Value;
+pub use version::Version;
+
+/// Attributes whose name begins with this belong to the split and to nobody else. A source item
+/// that carries one cannot be copied, and becomes a dead letter.
+pub const RESERVED_PREFIX: &str = "dynasplit:";
+/// Holds the version of a target item while a split runs: a stamp in `sequence` mode, or the
+/// timestamp in `timestamp` mode where the shape itself does not show it (and in tombstones).
+pub const VERSION_ATTRIBUTE: &str = "dynasplit:version";
+/// Marks a tombstone.
+pub const TOMBSTONE_ATTRIBUTE: &str = "dynasplit:tombstone";

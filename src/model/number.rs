@@ -1,0 +1,232 @@
+use std::cmp::Ordering;
+use std::fmt;
+
+/// A DynamoDB number: up to 38 significant digits, compared by its value.
+///
+/// It is held in one canonical form (sign, digits without zeros at either end, exponent), so `1`,
+/// `1.0` and `1e0` are equal, hash alike and order as numbers do.
+/// See [the naming rules and data types](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html#HowItWorks.DataTypes.Number).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Number {
+    negative: bool,
+    /// Significant digits, no leading or trailing zero; empty for zero.
+    digits: Box<str>,
+    /// The value is `0.digits * 10^exponent`; 0 for zero.
+    exponent: i32,
+}
+
+/// Why a text is no DynamoDB number.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NumberError {
+    /// Not decimal notation.
+    #[error("'{0}' is not a number")]
+    Malformed(String),
+    /// More than 38 significant digits.
+    #[error("'{0}' has more than 38 significant digits")]
+    TooPrecise(String),
+    /// Outside `1e-130 ..= 9.9e125`.
+    #[error("'{0}' is outside the range of a DynamoDB number")]
+    OutOfRange(String),
+}
+
+impl Number {
+    /// Reads decimal notation with an optional exponent.
+    ///
+    /// # Errors
+    /// What DynamoDB itself would refuse: see [`NumberError`].
+    pub fn parse(text: &str) -> Result<Self, NumberError> {
+        let malformed = || NumberError::Malformed(text.to_owned());
+        let (mantissa, power) = match text.find(['e', 'E']) {
+            Some(at) => {
+                let power = text[at + 1..].parse::<i32>().map_err(|_| malformed())?;
+                (&text[..at], power)
+            }
+            None => (text, 0),
+        };
+        let (negative, unsigned) = match mantissa.as_bytes().first() {
+            Some(b'-') => (true, &mantissa[1..]),
+            Some(b'+') => (false, &mantissa[1..]),
+            _ => (false, mantissa),
+        };
+        let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+        if whole.is_empty() && fraction.is_empty() {
+            return Err(malformed());
+        }
+        let all: String = [whole, fraction].concat();
+        if !all.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(malformed());
+        }
+        let leading = all.len() - all.trim_start_matches('0').len();
+        let digits = all[leading..].trim_end_matches('0');
+        if digits.is_empty() {
+            return Ok(Self {
+                negative: false,
+                digits: "".into(),
+                exponent: 0,
+            });
+        }
+        if digits.len() > 38 {
+            return Err(NumberError::TooPrecise(text.to_owned()));
+        }
+        let shift = i32::try_from(whole.len()).map_err(|_| malformed())?
+            - i32::try_from(leading).map_err(|_| malformed())?;
+        let exponent = shift.checked_add(power).ok_or_else(malformed)?;
+        if !(-129..=126).contains(&exponent) {
+            return Err(NumberError::OutOfRange(text.to_owned()));
+        }
+        Ok(Self {
+            negative,
+            digits: digits.into(),
+            exponent,
+        })
+    }
+
+    /// Bytes that DynamoDB charges for it: one byte per two significant digits and one more,
+    /// and one for a minus sign (an approximation by AWS's own account).
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.digits.len().div_ceil(2) + 1 + usize::from(self.negative)
+    }
+}
+
+impl From<i64> for Number {
+    fn from(value: i64) -> Self {
+        let digits = value.unsigned_abs().to_string();
+        let exponent = i32::try_from(digits.len()).unwrap_or(0);
+        let digits = digits.trim_end_matches('0');
+        Self {
+            negative: value < 0,
+            exponent: if digits.is_empty() { 0 } else { exponent },
+            digits: digits.into(),
+        }
+    }
+}
+
+impl Ord for Number {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let sign = |n: &Self| match (n.digits.is_empty(), n.negative) {
+            (true, _) => 0,
+            (false, true) => -1,
+            (false, false) => 1,
+        };
+        sign(self).cmp(&sign(other)).then_with(|| {
+            let magnitude =
+                (self.exponent, self.digits.as_bytes()).cmp(&(other.exponent, other.digits.as_bytes()));
+            if self.negative {
+                magnitude.reverse()
+            } else {
+                magnitude
+            }
+        })
+    }
+}
+
+impl PartialOrd for Number {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for Number {
+    /// Canonical text: plain notation where it is short, else scientific.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.digits.is_empty() {
+            return f.write_str("0");
+        }
+        if self.negative {
+            f.write_str("-")?;
+        }
+        let length = i32::try_from(self.digits.len()).unwrap_or(38);
+        if self.exponent >= length && self.exponent <= 40 {
+            let zeros = usize::try_from(self.exponent - length).unwrap_or(0);
+            write!(f, "{}{}", self.digits, "0".repeat(zeros))
+        } else if self.exponent > 0 && self.exponent < length {
+            let at = usize::try_from(self.exponent).unwrap_or(0);
+            write!(f, "{}.{}", &self.digits[..at], &self.digits[at..])
+        } else if self.exponent <= 0 && self.exponent > -20 {
+            let zeros = usize::try_from(-self.exponent).unwrap_or(0);
+            write!(f, "0.{}{}", "0".repeat(zeros), self.digits)
+        } else {
+            write!(f, "{}", &self.digits[..1])?;
+            if length > 1 {
+                write!(f, ".{}", &self.digits[1..])?;
+            }
+            write!(f, "E{}", self.exponent - 1)
+        }
+    }
+}
+
+impl fmt::Debug for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Number({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn n(text: &str) -> Number {
+        Number::parse(text).unwrap()
+    }
+
+    #[test]
+    fn equal_values_are_one_number() {
+        for text in ["1", "1.0", "01", "+1", "1e0", "10E-1", "0.1e1"] {
+            assert_eq!(n(text), n("1"), "{text}");
+            assert_eq!(n(text).to_string(), "1");
+        }
+        assert_eq!(n("-0.00"), n("0"));
+        assert_eq!(n("0e50").to_string(), "0");
+    }
+
+    #[test]
+    fn refuses_what_dynamodb_refuses() {
+        for text in ["", "-", ".", "1e", "abc", "1.2.3", "0x1", "NaN", "1_0", "٣"] {
+            assert!(
+                matches!(Number::parse(text), Err(NumberError::Malformed(_))),
+                "{text}"
+            );
+        }
+        assert!(matches!(
+            Number::parse(&"1".repeat(39)),
+            Err(NumberError::TooPrecise(_))
+        ));
+        assert!(matches!(Number::parse("1e126"), Err(NumberError::OutOfRange(_))));
+        assert!(matches!(Number::parse("1e-131"), Err(NumberError::OutOfRange(_))));
+        assert!(Number::parse("9.9999999999999999999999999999999999999E+125").is_ok());
+        assert!(Number::parse("1e-130").is_ok());
+        assert!(Number::parse("1e99999999999").is_err());
+        assert!(Number::parse("1.5e2147483647").is_err());
+    }
+
+    #[test]
+    fn orders_by_value() {
+        let sorted = [
+            "-1e125", "-20", "-3", "-2.5", "-1e-130", "0", "1e-130", "0.9", "1", "2", "10", "99", "1e125",
+        ];
+        for pair in sorted.windows(2) {
+            assert!(n(pair[0]) < n(pair[1]), "{pair:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn text_round_trips(mantissa in -99_999_999_999i64..99_999_999_999, power in -100i32..100) {
+            let number = n(&format!("{mantissa}e{power}"));
+            prop_assert_eq!(n(&number.to_string()), number);
+        }
+
+        #[test]
+        fn orders_as_integers(a in any::<i64>(), b in any::<i64>()) {
+            prop_assert_eq!(Number::from(a).cmp(&Number::from(b)), a.cmp(&b));
+            prop_assert_eq!(Number::from(a), n(&a.to_string()));
+        }
+
+        #[test]
+        fn never_panics(text in "[-+0-9.eE]{0,50}") {
+            let _ = Number::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+use super::{Number, Value};
+
+/// What orders the writes of one source item: the newest wins.
+///
+/// All versions of one split are of one kind, so the order across kinds never matters; DynamoDB's own
+/// comparison of a number with a string is false either way.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Version {
+    /// A numeric timestamp.
+    Number(Number),
+    /// Text of fixed width: a timestamp, or the stamp of `sequence` mode.
+    Text(String),
+}
+
+impl Version {
+    /// The version as an attribute value.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        match self {
+            Self::Number(number) => Value::N(number.clone()),
+            Self::Text(text) => Value::S(text.clone()),
+        }
+    }
+
+    /// Reads a version back from an attribute value; `None` for any other type.
+    #[must_use]
+    pub fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::N(number) => Some(Self::Number(number.clone())),
+            Value::S(text) => Some(Self::Text(text.clone())),
+            _ => None,
+        }
+    }
+}

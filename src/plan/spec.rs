@@ -1,0 +1,349 @@
+//! The plan file as it is written: what serde reads, and what the JSON Schema is generated from.
+//!
+//! Nothing here is checked beyond its shape; [`super::Plan`] is the checked form that runs.
+
+use super::either::WordOr;
+use crate::model::AttributeKind;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The split plan: one live source table, and the services that are to own its parts.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PlanSpec {
+    /// Version of this file format. Always 1.
+    pub version: u32,
+    /// Name of the split: letters, digits, `-`, `_` and `.`. It names the state table.
+    pub split: String,
+    /// The live table.
+    pub source: SourceSpec,
+    /// Where an item's version comes from: an attribute that grows with each write, or `none`.
+    pub timestamp: WordOr<NoneWord, TimestampSpec>,
+    /// What to do with items that no service takes: `fail`, or list those left behind on purpose.
+    pub unrouted: WordOr<FailWord, LeftBehindSpec>,
+    /// The services, each with a table of its own.
+    pub services: Vec<ServiceSpec>,
+    /// Where the state of the split is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateSpec>,
+    /// Sample data for `dynasplit rehearse`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearse: Option<RehearseSpec>,
+}
+
+/// The live table that is split.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SourceSpec {
+    /// Table name.
+    pub table: String,
+    /// Its primary key, as it is.
+    pub keys: KeysSpec,
+    /// Region, where it is not the one of the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// ARN of a role to assume for the source, where it is not the caller's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+}
+
+/// A primary key.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct KeysSpec {
+    /// The partition key: a name (then a string), or name and type.
+    pub partition: WordOr<String, KeyAttributeSpec>,
+    /// The sort key, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sort: Option<WordOr<String, KeyAttributeSpec>>,
+}
+
+/// A key attribute with its type.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct KeyAttributeSpec {
+    /// Attribute name.
+    pub name: String,
+    /// `S`, `N` or `B`.
+    #[serde(rename = "type")]
+    pub kind: AttributeKind,
+}
+
+/// The word `none`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoneWord {
+    /// No timestamp: `sequence` mode.
+    None,
+}
+
+/// An attribute whose value grows with each write of an item.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TimestampSpec {
+    /// Attribute name, at the top level of the item.
+    pub attribute: String,
+    /// `N` (any number that grows) or `S` (text of a fixed width).
+    #[serde(rename = "type")]
+    pub kind: AttributeKind,
+    /// For `S`: `iso-8601-seconds`, `iso-8601-millis`, `iso-8601-micros`, `iso-8601-nanos`, or a
+    /// pattern of fixed width in which `0` stands for any digit, `*` for any letter or digit, and
+    /// everything else for itself. For `N`: `epoch-seconds`, `epoch-millis` or `number` (default).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+}
+
+/// The word `fail`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailWord {
+    /// An item that no service takes becomes a dead letter.
+    Fail,
+}
+
+/// Items that are left behind on purpose.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LeftBehindSpec {
+    /// A condition, like a service's `where`. What no service takes and this does not match is an
+    /// error, as with `fail`.
+    pub left_behind: String,
+}
+
+/// One service: which items are its own, the table that holds them, and their shape there.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ServiceSpec {
+    /// Name of the service: letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// Which items belong to it: a DynamoDB condition expression with literal values in place.
+    #[serde(rename = "where")]
+    pub condition: String,
+    /// Its table.
+    pub table: TableSpec,
+    /// How a source item is shaped for it. Left out: items are copied as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transform: Option<TransformSpec>,
+}
+
+/// How a source item becomes a target item.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TransformSpec {
+    /// Target keys made from the source's. Left out: attributes of the same names, as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<KeyTemplatesSpec>,
+    /// Only these source attributes are copied (target keys always are).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Vec<String>>,
+    /// These source attributes are not copied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drop: Option<Vec<String>>,
+    /// Source attribute names and what they are called in the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rename: Option<BTreeMap<String, String>>,
+}
+
+/// How target keys are made: source attributes are matched by patterns, whose captures fill the
+/// target's templates.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct KeyTemplatesSpec {
+    /// Source attribute names and patterns: text with captures, like `COURSE#{course}`. A pattern that
+    /// is one capture alone takes the value whole, with its type.
+    pub from: BTreeMap<String, String>,
+    /// Target key attribute names and templates: text with the captures, like `{course}#{module}`.
+    pub to: BTreeMap<String, String>,
+    /// Where two source keys can't be proven to make two target keys: who guarantees that no two items
+    /// ever share a target key during the split, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vouch: Option<String>,
+}
+
+/// A target table.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TableSpec {
+    /// Table name.
+    pub name: String,
+    /// Its primary key.
+    pub keys: KeysSpec,
+    /// Someone else's infrastructure code owns the table: it is checked, never created or changed.
+    #[serde(default)]
+    pub adopted: bool,
+    /// The target may hold items before the split begins. A repairing verify is then mandatory.
+    #[serde(default)]
+    pub may_hold_items: bool,
+    /// Region, where it is not the one of the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// ARN of a role to assume for this table: services often live in accounts of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Global secondary indexes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub global_indexes: Vec<GlobalIndexSpec>,
+    /// Local secondary indexes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub local_indexes: Vec<LocalIndexSpec>,
+    /// `on-demand` (the default), or provisioned units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billing: Option<WordOr<OnDemandWord, ThroughputSpec>>,
+    /// Upper bounds for on-demand throughput.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_on_demand: Option<ThroughputSpec>,
+    /// Throughput that the table can serve from the first moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_throughput: Option<ThroughputSpec>,
+    /// Attribute that holds an item's expiry (epoch seconds). Switched on when the split completes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<String>,
+    /// Point-in-time recovery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point_in_time_recovery: Option<bool>,
+    /// Table class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<TableClassSpec>,
+    /// Encryption at rest: `owned` (the default), `aws-managed`, or a KMS key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<WordOr<EncryptionWord, KmsKeySpec>>,
+    /// Deletion protection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_protection: Option<bool>,
+    /// Tags.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A global secondary index.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GlobalIndexSpec {
+    /// Index name.
+    pub name: String,
+    /// Its key.
+    pub keys: KeysSpec,
+    /// Which attributes it holds: `all` (the default), `keys-only`, or a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projection: Option<WordOr<ProjectionWord, IncludeSpec>>,
+    /// Provisioned units, where the table is provisioned; the table's own when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throughput: Option<ThroughputSpec>,
+    /// Throughput that the index can serve from the first moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_throughput: Option<ThroughputSpec>,
+}
+
+/// A local secondary index: the table's partition key and another sort key.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LocalIndexSpec {
+    /// Index name.
+    pub name: String,
+    /// Its sort key.
+    pub sort: WordOr<String, KeyAttributeSpec>,
+    /// Which attributes it holds: `all` (the default), `keys-only`, or a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projection: Option<WordOr<ProjectionWord, IncludeSpec>>,
+}
+
+/// What an index holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProjectionWord {
+    /// Whole items.
+    All,
+    /// Keys of the table and of the index.
+    KeysOnly,
+}
+
+/// Attributes that an index holds beside the keys.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct IncludeSpec {
+    /// Attribute names.
+    pub include: Vec<String>,
+}
+
+/// Pay per request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnDemandWord {
+    /// Pay per request.
+    OnDemand,
+}
+
+/// Units of throughput.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ThroughputSpec {
+    /// Read units a second.
+    pub read: u32,
+    /// Write units a second.
+    pub write: u32,
+}
+
+/// Table class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TableClassSpec {
+    /// DynamoDB Standard.
+    Standard,
+    /// DynamoDB Standard-Infrequent Access.
+    InfrequentAccess,
+}
+
+/// Who owns the encryption key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EncryptionWord {
+    /// A key that DynamoDB owns.
+    Owned,
+    /// The account's `aws/dynamodb` key.
+    AwsManaged,
+}
+
+/// A customer-managed KMS key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct KmsKeySpec {
+    /// ARN, id or alias of the key.
+    pub kms_key: String,
+}
+
+/// The state table: checkpoints, leases, dead letters. It lives beside the source.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct StateSpec {
+    /// Table name; `dynasplit-` and the name of the split when left out.
+    pub table: String,
+}
+
+/// Sample data for `dynasplit rehearse`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RehearseSpec {
+    /// Kinds of items.
+    pub items: Vec<SampleSpec>,
+}
+
+/// One kind of sample items.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SampleSpec {
+    /// How many of all items are of this kind, against the other kinds' weights. 1 when left out.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// The item. Text may hold `{n}` (1, 2, 3 ... among its kind), `{n/10}`, `{n%10}`, `{now}` (the
+    /// plan's timestamp) and `{random}`; numbers, booleans, null, lists and maps are themselves; a map
+    /// whose only key is a type name (`N`, `B`, `SS`, `NS`, `BS`) is DynamoDB JSON.
+    pub item: BTreeMap<String, serde_json::Value>,
+    /// What a live writer sets when it updates such an item; the timestamp when left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub updates: BTreeMap<String, serde_json::Value>,
+}
+
+fn one() -> u32 {
+    1
+}
