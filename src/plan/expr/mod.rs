@@ -1,1 +1,1 @@
-
+//! The route-expression language.

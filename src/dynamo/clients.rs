@@ -1,0 +1,138 @@
+use super::Timing;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where the engine is: the AWS conventions, each of which the SDK's environment variables can give too.
+#[derive(Clone, Debug, Default)]
+pub struct Endpoint {
+    /// Named profile.
+    pub profile: Option<String>,
+    /// Region.
+    pub region: Option<String>,
+    /// URL of an engine other than AWS.
+    pub url: Option<String>,
+    /// Fixed dummy credentials: for the embedded engine, which asks for none.
+    pub anonymous: bool,
+}
+
+/// The clients of one place (a region and a role).
+#[derive(Clone, Debug)]
+pub struct Tables {
+    /// For items: every attempt is ours to see, so the SDK does not retry, and each is bounded in time.
+    pub items: aws_sdk_dynamodb::Client,
+    /// For tables and their settings: the SDK's own retries.
+    pub control: aws_sdk_dynamodb::Client,
+    /// For streams; no retries inside, as with items.
+    pub streams: aws_sdk_dynamodbstreams::Client,
+}
+
+/// Makes clients, one set for each place that a plan names.
+#[derive(Debug)]
+pub struct Clients {
+    base: SdkConfig,
+    timing: Timing,
+    made: Mutex<HashMap<(Option<String>, Option<String>), Tables>>,
+}
+
+impl Clients {
+    /// Loads the configuration as the AWS tools do: flags, environment, profile, instance role.
+    pub async fn load(endpoint: &Endpoint, timing: Timing) -> Arc<Self> {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest());
+        if let Some(profile) = &endpoint.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(region) = &endpoint.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(url) = &endpoint.url {
+            loader = loader.endpoint_url(url);
+        }
+        if endpoint.anonymous {
+            loader = loader.region(Region::new("us-east-1")).credentials_provider(
+                aws_sdk_dynamodb::config::Credentials::new("dynasplit", "dynasplit", None, None, "embedded"),
+            );
+        }
+        let base = loader.load().await;
+        Arc::new(Self {
+            base,
+            timing,
+            made: Mutex::default(),
+        })
+    }
+
+    /// The region in use, where one is known.
+    #[must_use]
+    pub fn region(&self) -> Option<String> {
+        self.base.region().map(ToString::to_string)
+    }
+
+    /// How long requests and leases may take.
+    #[must_use]
+    pub fn timing(&self) -> Timing {
+        self.timing
+    }
+
+    /// The clients for a place: the command's own where region and role are `None`.
+    pub async fn at(&self, region: Option<&str>, role: Option<&str>) -> Tables {
+        let place = (region.map(str::to_owned), role.map(str::to_owned));
+        if let Some(tables) = self
+            .made
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&place)
+        {
+            return tables.clone();
+        }
+        let config = self.config_for(region, role).await;
+        let tables = self.tables(&config);
+        self.made
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(place, tables.clone());
+        tables
+    }
+
+    async fn config_for(&self, region: Option<&str>, role: Option<&str>) -> SdkConfig {
+        let mut builder = self.base.clone().into_builder();
+        let region = region.map(|name| Region::new(name.to_owned()));
+        if let Some(region) = region.clone().or_else(|| self.base.region().cloned()) {
+            builder = builder.region(region);
+        }
+        if let Some(role) = role {
+            let mut provider = AssumeRoleProvider::builder(role)
+                .session_name("dynasplit")
+                .configure(&self.base);
+            if let Some(region) = region {
+                provider = provider.region(region);
+            }
+            let credentials =
+                aws_sdk_dynamodb::config::SharedCredentialsProvider::new(provider.build().await);
+            builder = builder.credentials_provider(credentials);
+        }
+        builder.build()
+    }
+
+    fn tables(&self, config: &SdkConfig) -> Tables {
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(self.timing.attempt)
+            .connect_timeout(self.timing.attempt)
+            .build();
+        let items = aws_sdk_dynamodb::config::Builder::from(config)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts.clone())
+            .build();
+        let streams = aws_sdk_dynamodbstreams::config::Builder::from(config)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts)
+            .build();
+        Tables {
+            items: aws_sdk_dynamodb::Client::from_conf(items),
+            control: aws_sdk_dynamodb::Client::new(config),
+            streams: aws_sdk_dynamodbstreams::Client::from_conf(streams),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+use std::time::Duration;
+
+/// How long things may take. The rules of leases and of late writes rest on these together, so they are
+/// chosen together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// A lease is taken over only after it was seen unrenewed for this long.
+    pub lease: Duration,
+    /// One request is given up after this long. Well below `lease`: a worker starts no write that could end
+    /// after its lease.
+    pub attempt: Duration,
+    /// Beyond `lease` and `attempt`: how much later a request that we gave up may still take effect.
+    pub margin: Duration,
+    /// An eventually consistent read may show what was removed this long ago.
+    pub settle: Duration,
+}
+
+impl Timing {
+    /// For AWS: patient.
+    pub const LIVE: Self = Self {
+        lease: Duration::from_secs(20),
+        attempt: Duration::from_secs(5),
+        margin: Duration::from_secs(10),
+        settle: Duration::from_secs(60),
+    };
+
+    /// For an engine on this machine, where nothing travels and reads are consistent.
+    pub const LOCAL: Self = Self {
+        lease: Duration::from_secs(4),
+        attempt: Duration::from_millis(1500),
+        margin: Duration::from_millis(1000),
+        settle: Duration::from_secs(0),
+    };
+
+    /// With another lease; the time for one request follows it.
+    #[must_use]
+    pub fn with_lease(self, lease: Duration) -> Self {
+        Self {
+            lease,
+            attempt: self.attempt.min(lease / 3),
+            ..self
+        }
+    }
+
+    /// How often a lease is renewed.
+    #[must_use]
+    pub fn renew(&self) -> Duration {
+        self.lease / 5
+    }
+
+    /// After this, no write that a stopped, replaced or failed worker had under way can still land.
+    #[must_use]
+    pub fn landed(&self) -> Duration {
+        self.attempt + self.margin
+    }
+}

@@ -1,0 +1,140 @@
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Who holds a lease: one run of one process.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Owner(pub String);
+
+impl Owner {
+    /// A name that no other run has.
+    #[must_use]
+    pub fn unique(kind: &str) -> Self {
+        let tail: u64 = rand::random();
+        Self(format!(
+            "{kind}-{}-{tail:012x}",
+            std::process::id(),
+            tail = tail & 0xffff_ffff_ffff
+        ))
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The lease of a record: who may write what it covers.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Lease {
+    /// The holder; nobody when it was given back.
+    pub owner: Option<Owner>,
+    /// Milliseconds that the holder renews it within.
+    pub duration_ms: u64,
+}
+
+impl Lease {
+    /// A lease for an owner.
+    #[must_use]
+    pub fn held_by(owner: &Owner, duration: Duration) -> Self {
+        Self {
+            owner: Some(owner.clone()),
+            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// Watches other owners' leases. A lease is free when it was given back, or when a whole lease time was
+/// *seen to pass*, on this process's own clock, without its record changing: no clocks are compared.
+#[derive(Debug, Default)]
+pub struct LeaseWatch {
+    seen: HashMap<String, (u64, Instant)>,
+}
+
+impl LeaseWatch {
+    /// Whether a record's lease may be taken now.
+    pub fn is_free(&mut self, name: &str, lease: &Lease, revision: u64, now: Instant) -> bool {
+        if lease.owner.is_none() {
+            return true;
+        }
+        let seen = self.seen.entry(name.to_owned()).or_insert((revision, now));
+        if seen.0 != revision {
+            *seen = (revision, now);
+        }
+        now.duration_since(seen.1) > Duration::from_millis(lease.duration_ms)
+    }
+}
+
+/// Until when a worker may start writes under a lease. Set from the moment *before* the renewing request
+/// was sent, so it ends before anybody else may take the lease.
+#[derive(Clone, Debug)]
+pub struct Validity {
+    until: Arc<Mutex<Instant>>,
+    attempt: Duration,
+}
+
+impl Validity {
+    /// Valid for a lease time that began at `renewed`; one write takes at most `attempt`.
+    #[must_use]
+    pub fn new(renewed: Instant, lease: Duration, attempt: Duration) -> Self {
+        Self {
+            until: Arc::new(Mutex::new(renewed + lease)),
+            attempt,
+        }
+    }
+
+    /// The lease was renewed by a request that was sent at `renewed`.
+    pub fn renew(&self, renewed: Instant, lease: Duration) {
+        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        *until = (*until).max(renewed + lease);
+    }
+
+    /// Ends it now.
+    pub fn end(&self) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Whether a write that starts now ends, at its latest, before the lease does.
+    #[must_use]
+    pub fn may_write(&self) -> bool {
+        let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        Instant::now() + self.attempt < until
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_free_only_after_a_whole_lease_time_without_a_change() {
+        let mut watch = LeaseWatch::default();
+        let lease = Lease::held_by(&Owner("a".into()), Duration::from_secs(10));
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert!(!watch.is_free("r", &lease, 1, at(0)));
+        assert!(!watch.is_free("r", &lease, 1, at(9)));
+        assert!(!watch.is_free("r", &lease, 2, at(11)), "it was renewed");
+        assert!(!watch.is_free("r", &lease, 2, at(20)));
+        assert!(watch.is_free("r", &lease, 2, at(22)));
+        assert!(
+            watch.is_free("other", &Lease::default(), 1, at(0)),
+            "it was given back"
+        );
+    }
+
+    #[test]
+    fn no_write_starts_that_could_end_after_the_lease() {
+        let now = Instant::now();
+        let attempt = Duration::from_secs(5);
+        assert!(Validity::new(now, Duration::from_secs(20), attempt).may_write());
+        assert!(!Validity::new(now, Duration::from_secs(4), attempt).may_write());
+        let validity = Validity::new(now, Duration::from_secs(20), attempt);
+        validity.end();
+        assert!(!validity.may_write());
+    }
+}

@@ -1,0 +1,256 @@
+use super::store::{StateError, Store};
+use serde::{Deserialize, Serialize};
+
+/// A change that can't land: what it was, and why. It is kept until its source key is reconciled.
+///
+/// One letter for each service and source key: a later one replaces an earlier one, since a letter is
+/// never replayed as an image anyhow; its key is read again from the source.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Letter {
+    /// The service, or the watch lane for an item that no service takes.
+    pub service: String,
+    /// Source key, as DynamoDB JSON.
+    pub key: serde_json::Value,
+    /// Why it can't land.
+    pub reason: String,
+    /// Where it was read: `backfill`, or the sequence number of the record.
+    pub origin: String,
+    /// When it was written, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// The image that could not be written, as DynamoDB JSON. This is the only place where item values are kept.
+    pub image: Option<serde_json::Value>,
+    /// The image before, as DynamoDB JSON.
+    pub old_image: Option<serde_json::Value>,
+}
+
+/// A letter without its images.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LetterHead {
+    /// Identifies it: service and a hash of the key.
+    pub id: String,
+    /// The service.
+    pub service: String,
+    /// Source key, as DynamoDB JSON.
+    pub key: serde_json::Value,
+    /// Why it can't land.
+    pub reason: String,
+    /// Where it was read.
+    pub origin: String,
+    /// When it was written, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// Number of parts that hold the images, since one state item can't hold two items of 400 KB.
+    pub parts: u32,
+    /// Marks one writing of the letter, so that parts of two writings are never mixed.
+    pub writing: u64,
+}
+
+/// A key to be read again after the backfill: its timestamp went backwards.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RecheckKey {
+    /// The service.
+    pub service: String,
+    /// Source key, as DynamoDB JSON.
+    pub key: serde_json::Value,
+}
+
+/// Bytes of letter text in one state item: well below 400 KB.
+const PART_BYTES: usize = 256 * 1024;
+/// More keys than this on the recheck list mean that the timestamps can't be trusted: `sequence` mode is
+/// demanded.
+pub const MAX_RECHECKS: usize = 10_000;
+
+const LETTER: &str = "LETTER#";
+const PART: &str = "LETTERPART#";
+const RECHECK: &str = "RECHECK#";
+
+/// The dead letters and the recheck list, as kept in the state table.
+#[derive(Clone, Debug)]
+pub struct Letters {
+    store: Store,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Images {
+    image: Option<serde_json::Value>,
+    old_image: Option<serde_json::Value>,
+}
+
+impl Letters {
+    /// In a state table.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Identifies the letter of a service and a source key.
+    #[must_use]
+    pub fn id(service: &str, key: &serde_json::Value) -> String {
+        let digest = blake3::hash(key.to_string().as_bytes()).to_hex();
+        format!("{service}#{}", &digest.as_str()[..32])
+    }
+
+    /// Keeps a letter. When this returns, it is durable.
+    ///
+    /// # Errors
+    /// When the state table can't be written.
+    pub async fn keep(&self, letter: &Letter) -> Result<(), StateError> {
+        let id = Self::id(&letter.service, &letter.key);
+        let images = Images {
+            image: letter.image.clone(),
+            old_image: letter.old_image.clone(),
+        };
+        let text = serde_json::to_string(&images).map_err(|cause| StateError::Unreadable {
+            table: self.store.table().to_owned(),
+            record: id.clone(),
+            cause: cause.to_string(),
+        })?;
+        let parts = pieces(&text, PART_BYTES);
+        for (number, part) in parts.iter().enumerate() {
+            self.store.set(&format!("{PART}{id}#{number:04}"), part).await?;
+        }
+        let head = LetterHead {
+            id: id.clone(),
+            service: letter.service.clone(),
+            key: letter.key.clone(),
+            reason: letter.reason.clone(),
+            origin: letter.origin.clone(),
+            at_ms: letter.at_ms,
+            parts: u32::try_from(parts.len()).unwrap_or(u32::MAX),
+            writing: rand::random(),
+        };
+        self.store.set(&format!("{LETTER}{id}"), &head).await
+    }
+
+    /// All letters, without images; of one service where one is named.
+    ///
+    /// # Errors
+    /// When the state table can't be read.
+    pub async fn list(&self, service: Option<&str>) -> Result<Vec<LetterHead>, StateError> {
+        let prefix = service.map_or(LETTER.to_owned(), |name| format!("{LETTER}{name}#"));
+        let found = self.store.list::<LetterHead>(&prefix).await?;
+        Ok(found.into_iter().map(|(_, stored)| stored.value).collect())
+    }
+
+    /// One letter with its images.
+    ///
+    /// # Errors
+    /// When the state table can't be read.
+    pub async fn show(&self, id: &str) -> Result<Option<Letter>, StateError> {
+        let Some(head) = self.store.get::<LetterHead>(&format!("{LETTER}{id}")).await? else {
+            return Ok(None);
+        };
+        let head = head.value;
+        let mut text = String::new();
+        for number in 0..head.parts {
+            let part = self
+                .store
+                .get::<String>(&format!("{PART}{id}#{number:04}"))
+                .await?;
+            text.push_str(&part.map(|stored| stored.value).unwrap_or_default());
+        }
+        let images: Images = serde_json::from_str(&text).map_err(|cause| StateError::Unreadable {
+            table: self.store.table().to_owned(),
+            record: id.to_owned(),
+            cause: cause.to_string(),
+        })?;
+        Ok(Some(Letter {
+            service: head.service,
+            key: head.key,
+            reason: head.reason,
+            origin: head.origin,
+            at_ms: head.at_ms,
+            image: images.image,
+            old_image: images.old_image,
+        }))
+    }
+
+    /// Removes a letter that was reconciled, unless a newer one took its place since it was listed.
+    /// Says whether it was removed.
+    ///
+    /// # Errors
+    /// When the state table can't be written.
+    pub async fn settle(&self, head: &LetterHead) -> Result<bool, StateError> {
+        let name = format!("{LETTER}{}", head.id);
+        match self.store.get::<LetterHead>(&name).await? {
+            Some(stored) if stored.value.writing == head.writing => {
+                match self.store.delete(&name, stored.revision).await {
+                    Ok(()) => {}
+                    Err(StateError::Conflict { .. }) => return Ok(false),
+                    Err(error) => return Err(error),
+                }
+            }
+            Some(_) => return Ok(false),
+            None => {}
+        }
+        for (part, stored) in self.store.list::<String>(&format!("{PART}{}#", head.id)).await? {
+            match self.store.delete(&part, stored.revision).await {
+                Ok(()) | Err(StateError::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Puts a key on the recheck list.
+    ///
+    /// # Errors
+    /// When the state table can't be written.
+    pub async fn recheck(&self, key: &RecheckKey) -> Result<(), StateError> {
+        let id = Self::id(&key.service, &key.key);
+        self.store.set(&format!("{RECHECK}{id}"), key).await
+    }
+
+    /// The recheck list, with the revision that removes each.
+    ///
+    /// # Errors
+    /// When the state table can't be read.
+    pub async fn rechecks(&self) -> Result<Vec<(String, u64, RecheckKey)>, StateError> {
+        let found = self.store.list::<RecheckKey>(RECHECK).await?;
+        Ok(found
+            .into_iter()
+            .map(|(name, stored)| (name, stored.revision, stored.value))
+            .collect())
+    }
+
+    /// Takes a key off the recheck list, unless it was put there again since.
+    ///
+    /// # Errors
+    /// When the state table can't be written.
+    pub async fn rechecked(&self, name: &str, revision: u64) -> Result<(), StateError> {
+        match self.store.delete(name, revision).await {
+            Err(StateError::Conflict { .. }) => Ok(()),
+            other => other,
+        }
+    }
+}
+
+/// Cuts a text into pieces of at most `bytes`, between characters; at least one piece.
+fn pieces(text: &str, bytes: usize) -> Vec<&str> {
+    let mut rest = text;
+    let mut found = Vec::new();
+    while rest.len() > bytes {
+        let mut at = bytes;
+        while !rest.is_char_boundary(at) {
+            at -= 1;
+        }
+        let (piece, tail) = rest.split_at(at);
+        found.push(piece);
+        rest = tail;
+    }
+    found.push(rest);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_cut_between_characters() {
+        assert_eq!(pieces("", 4), [""]);
+        assert_eq!(pieces("abcdef", 4), ["abcd", "ef"]);
+        assert_eq!(pieces("aéééb", 4), ["aé", "éé", "b"]);
+        let long = "ü".repeat(1000);
+        assert_eq!(pieces(&long, 7).concat(), long);
+    }
+}

@@ -1,0 +1,23 @@
+//! What must outlive a process: phases, checkpoints, leases, dead letters. One table beside the source.
+//!
+//! Every record is read and written whole, under a revision that each write raises by one: a worker that was
+//! replaced finds that the revision moved on, and stops. No secret and no item value is kept here, but for
+//! dead letters (which hold the record that could not land) and cursors (which are keys).
+
+mod lease;
+mod letters;
+mod records;
+mod split;
+mod store;
+
+pub use lease::{Lease, LeaseWatch, Owner, Validity};
+pub use letters::{Letter, LetterHead, Letters, MAX_RECHECKS, RecheckKey};
+pub use records::{
+    BackfillRecord, Counters, GapRecord, HistoryRecord, LaneState, SegmentRecord, SegmentService,
+    ShardRecord, StreamRecord, VerifyRecord, VerifyService, WorkerRecord,
+};
+pub use split::{ServiceRecord, SplitRecord, TombstonePhase, Tombstones};
+pub use store::{StateError, Store, Stored};
+
+/// Version of everything that is kept in the state table. A table of another version is refused.
+pub const STATE_FORMAT: u32 = 1;

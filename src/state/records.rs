@@ -1,0 +1,255 @@
+use super::lease::Lease;
+use crate::model::Position;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A stream that the split reads, or did.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StreamRecord {
+    /// Its ARN.
+    pub arn: String,
+    /// When its shards were pinned, in milliseconds since 1970; `None` until `replicate` first ran.
+    pub captured_ms: Option<u64>,
+}
+
+/// What happened to changes, counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counters {
+    /// Source items or records that were looked at.
+    pub seen: u64,
+    /// Puts that landed.
+    pub put: u64,
+    /// Removals that landed, tombstones among them.
+    pub removed: u64,
+    /// Removals that left a tombstone.
+    pub tombstones: u64,
+    /// Writes whose guard was refused: something newer is there.
+    pub superseded: u64,
+    /// Writes that were not needed, since nothing in the service's shape changed.
+    pub saved: u64,
+    /// Changes that can't land and became dead letters.
+    pub dead_letters: u64,
+    /// Writes with a timestamp that went backwards.
+    pub backwards: u64,
+    /// Items left behind on purpose (only in the watch lane).
+    pub left_behind: u64,
+    /// Write units used, in thousandths.
+    pub write_milliunits: u64,
+}
+
+impl Counters {
+    /// Adds another count.
+    pub fn add(&mut self, other: &Self) {
+        self.seen += other.seen;
+        self.put += other.put;
+        self.removed += other.removed;
+        self.tombstones += other.tombstones;
+        self.superseded += other.superseded;
+        self.saved += other.saved;
+        self.dead_letters += other.dead_letters;
+        self.backwards += other.backwards;
+        self.left_behind += other.left_behind;
+        self.write_milliunits += other.write_milliunits;
+    }
+}
+
+/// Records were lost to a lane: they were trimmed before it read them. It stops there until the tail is
+/// restarted. Set by the shard's worker; persisted.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct GapRecord {
+    /// Why, in a sentence.
+    pub reason: String,
+    /// When it was noticed, in milliseconds since 1970.
+    pub noticed_ms: u64,
+}
+
+/// How far one lane is in one shard.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LaneState {
+    /// All records before this place are durable in the service's table.
+    pub position: Position,
+    /// All writes before this time (milliseconds since 1970) are durable in the service's table.
+    pub complete_to_ms: u64,
+    /// Creation time of the last record that was applied (rounded down by the engine).
+    pub last_record_ms: Option<u64>,
+    /// When the checkpoint was last saved with progress, in milliseconds since 1970.
+    pub saved_ms: u64,
+    /// Records were lost.
+    pub gap: Option<GapRecord>,
+    /// Why the lane does not move at the moment.
+    pub blocked: Option<String>,
+    /// Counts of this lane in this shard.
+    pub counters: Counters,
+}
+
+impl LaneState {
+    /// A lane at a place, with nothing done yet; complete up to `now_ms`, the moment of pinning.
+    #[must_use]
+    pub fn starting(position: Position, now_ms: u64) -> Self {
+        Self {
+            position,
+            complete_to_ms: now_ms,
+            last_record_ms: None,
+            saved_ms: now_ms,
+            gap: None,
+            blocked: None,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Whether the shard is finished by this lane.
+    #[must_use]
+    pub fn finished(&self) -> bool {
+        self.position == Position::End
+    }
+}
+
+/// One shard of a stream, with the checkpoints of all lanes. Owned by one worker at a time.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ShardRecord {
+    /// Generation of its stream.
+    pub generation: u32,
+    /// The service's id of the shard.
+    pub shard: String,
+    /// Its parent's id, where the stream names one.
+    pub parent: Option<String>,
+    /// Who reads it.
+    pub lease: Lease,
+    /// Raised with each renewal, so that a watcher sees it live.
+    pub beat: u64,
+    /// Checkpoints, by lane: a service's name, or [`ShardRecord::WATCH`].
+    pub lanes: BTreeMap<String, LaneState>,
+}
+
+impl ShardRecord {
+    /// Prefix of these records' names.
+    pub const PREFIX: &'static str = "SHARD#";
+    /// The lane that writes no table: it looks for items that no service takes.
+    pub const WATCH: &'static str = "(unrouted)";
+
+    /// Name of a shard's record.
+    #[must_use]
+    pub fn record_name(generation: u32, shard: &str) -> String {
+        format!("{}{generation:06}#{shard}", Self::PREFIX)
+    }
+}
+
+/// Shards that were closed or finished when the capture began: history, which nobody reads.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct HistoryRecord {
+    /// Their ids.
+    pub shards: Vec<String>,
+}
+
+/// A running process.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WorkerRecord {
+    /// `tail` or `backfill`.
+    pub kind: String,
+    /// Its lease: it is gone when the record stays unchanged for the lease time.
+    pub lease: Lease,
+    /// Raised with each heartbeat.
+    pub beat: u64,
+    /// The tombstone epoch that all its writes obey since.
+    pub acknowledged_epoch: u64,
+    /// When it last wrote this record, by its own clock: for people.
+    pub seen_ms: u64,
+}
+
+impl WorkerRecord {
+    /// Prefix of these records' names.
+    pub const PREFIX: &'static str = "WORKER#";
+}
+
+/// How far one service is in one segment of the backfill.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct SegmentService {
+    /// Where the scan goes on, as DynamoDB JSON of the last evaluated key; `None` at the beginning.
+    pub cursor: Option<String>,
+    /// The whole segment is durable in the service's table.
+    pub done: bool,
+    /// Counts of this service in this segment.
+    pub counters: Counters,
+}
+
+/// One segment of the backfill's parallel scan. Owned by one worker at a time.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SegmentRecord {
+    /// Its number, from 0.
+    pub segment: u32,
+    /// Who scans it.
+    pub lease: Lease,
+    /// Raised with each renewal.
+    pub beat: u64,
+    /// Progress by lane: a service's name, or [`ShardRecord::WATCH`].
+    pub services: BTreeMap<String, SegmentService>,
+    /// Items that were read, whatever became of them.
+    pub scanned: u64,
+    /// Read units used, in thousandths.
+    pub read_milliunits: u64,
+}
+
+impl SegmentRecord {
+    /// Prefix of these records' names.
+    pub const PREFIX: &'static str = "SEGMENT#";
+
+    /// Name of a segment's record.
+    #[must_use]
+    pub fn record_name(segment: u32) -> String {
+        format!("{}{segment:07}", Self::PREFIX)
+    }
+}
+
+/// The backfill as a whole.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BackfillRecord {
+    /// Number of segments: fixed at the start, since a cursor belongs to its segment and their count.
+    pub segments: u32,
+    /// Lanes that it fills.
+    pub services: Vec<String>,
+    /// When it started, in milliseconds since 1970.
+    pub started_ms: u64,
+    /// When the last page was durable and the tombstones were switched off.
+    pub finished_ms: Option<u64>,
+    /// Items that the source said to hold when it started (about six hours old on AWS).
+    pub estimated_items: u64,
+}
+
+impl BackfillRecord {
+    /// Name of the record.
+    pub const NAME: &'static str = "BACKFILL";
+}
+
+/// The result of the last verify.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct VerifyRecord {
+    /// When it began, in milliseconds since 1970.
+    pub started_ms: u64,
+    /// When it ended.
+    pub ended_ms: u64,
+    /// Nothing was missing, extra, different, misrouted, colliding or unsettled, and nothing was repaired.
+    pub clean: bool,
+    /// Items that were repaired.
+    pub repaired: u64,
+    /// Counts by service.
+    pub services: BTreeMap<String, VerifyService>,
+}
+
+/// What verify found for one service.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct VerifyService {
+    /// Items that the source says the target should hold.
+    pub expected: u64,
+    /// Items that the target holds.
+    pub found: u64,
+    /// Mismatches by class.
+    pub mismatches: BTreeMap<String, u64>,
+    /// The fingerprint of the service that was verified.
+    pub fingerprint: String,
+}
+
+impl VerifyRecord {
+    /// Name of the record.
+    pub const NAME: &'static str = "VERIFY";
+}

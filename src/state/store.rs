@@ -1,0 +1,423 @@
+use crate::dynamo::{Failure, FailureKind};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    TableStatus,
+};
+use rand::Rng;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A record as it is stored, with the revision that the next write of it must name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored<T> {
+    /// The record.
+    pub value: T,
+    /// Raised by one with each write; 0 is a record that does not exist yet.
+    pub revision: u64,
+}
+
+/// What can go wrong with the state.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// Somebody else wrote the record first.
+    #[error("the state record '{record}' was changed by another process")]
+    Conflict {
+        /// Name of the record.
+        record: String,
+    },
+    /// A record that this version can't read.
+    #[error(
+        "the state record '{record}' in table {table} can't be read: {cause}; use the version of dynasplit that wrote it"
+    )]
+    Unreadable {
+        /// The state table.
+        table: String,
+        /// Name of the record.
+        record: String,
+        /// Why.
+        cause: String,
+    },
+    /// The split was never applied.
+    #[error("there is no state for this split (table {table}): run `dynasplit apply` first")]
+    NotApplied {
+        /// The state table.
+        table: String,
+    },
+    /// A request failed.
+    #[error(transparent)]
+    Request(#[from] Failure),
+}
+
+/// The state table: small records under a name each.
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: Client,
+    table: Arc<str>,
+}
+
+/// A request that passes by itself is tried this often before the error is shown.
+const ATTEMPTS: u32 = 12;
+const PARTITION: &str = "split";
+
+impl Store {
+    /// The state in a table, which need not exist yet.
+    #[must_use]
+    pub fn new(client: Client, table: &str) -> Self {
+        Self {
+            client,
+            table: table.into(),
+        }
+    }
+
+    /// Name of the table.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// Creates the table where it is missing, and waits until it can be used. Says whether it did.
+    ///
+    /// # Errors
+    /// When the table can't be created or described.
+    pub async fn ensure_table(&self, control: &Client) -> Result<bool, StateError> {
+        if self.exists(control).await? {
+            return Ok(false);
+        }
+        let attribute = |name: &str| {
+            AttributeDefinition::builder()
+                .attribute_name(name)
+                .attribute_type(ScalarAttributeType::S)
+                .build()
+                .map_err(|error| self.broken("(table)", error))
+        };
+        let key = |name: &str, kind| {
+            KeySchemaElement::builder()
+                .attribute_name(name)
+                .key_type(kind)
+                .build()
+                .map_err(|error| self.broken("(table)", error))
+        };
+        let created = control
+            .create_table()
+            .table_name(&*self.table)
+            .billing_mode(BillingMode::PayPerRequest)
+            .attribute_definitions(attribute("pk")?)
+            .attribute_definitions(attribute("sk")?)
+            .key_schema(key("pk", KeyType::Hash)?)
+            .key_schema(key("sk", KeyType::Range)?)
+            .send()
+            .await;
+        if let Err(error) = created {
+            let failure = Failure::of("dynamodb:CreateTable", &*self.table, &error);
+            if failure.kind != FailureKind::InUse {
+                return Err(failure.into());
+            }
+        }
+        while !self.active(control).await? {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        Ok(true)
+    }
+
+    /// Whether the table exists (it may still be coming up).
+    ///
+    /// # Errors
+    /// When it can't be described.
+    pub async fn exists(&self, control: &Client) -> Result<bool, StateError> {
+        match control.describe_table().table_name(&*self.table).send().await {
+            Ok(_) => Ok(true),
+            Err(error) => {
+                let failure = Failure::of("dynamodb:DescribeTable", &*self.table, &error);
+                if failure.kind == FailureKind::Missing {
+                    Ok(false)
+                } else {
+                    Err(failure.into())
+                }
+            }
+        }
+    }
+
+    async fn active(&self, control: &Client) -> Result<bool, StateError> {
+        let described = control
+            .describe_table()
+            .table_name(&*self.table)
+            .send()
+            .await
+            .map_err(|error| Failure::of("dynamodb:DescribeTable", &*self.table, &error))?;
+        Ok(described.table().and_then(|t| t.table_status()) == Some(&TableStatus::Active))
+    }
+
+    /// Reads a record, consistently.
+    ///
+    /// # Errors
+    /// When the request fails or the record can't be read.
+    pub async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<Stored<T>>, StateError> {
+        let answer = self
+            .patiently("dynamodb:GetItem", || async {
+                self.client
+                    .get_item()
+                    .table_name(&*self.table)
+                    .key("pk", AttributeValue::S(PARTITION.into()))
+                    .key("sk", AttributeValue::S(name.into()))
+                    .consistent_read(true)
+                    .send()
+                    .await
+                    .map_err(|error| Failure::of("dynamodb:GetItem", &*self.table, &error))
+            })
+            .await;
+        let answer = match answer {
+            Err(Failure {
+                kind: FailureKind::Missing,
+                ..
+            }) => {
+                return Err(StateError::NotApplied {
+                    table: self.table.to_string(),
+                });
+            }
+            other => other?,
+        };
+        answer.item.map(|item| self.decode(name, &item)).transpose()
+    }
+
+    /// Reads all records whose name begins with a prefix, in the order of their names, consistently.
+    ///
+    /// # Errors
+    /// When a request fails or a record can't be read.
+    pub async fn list<T: DeserializeOwned>(
+        &self,
+        prefix: &str,
+    ) -> Result<Vec<(String, Stored<T>)>, StateError> {
+        let mut found = Vec::new();
+        let mut from = None;
+        loop {
+            let page = self
+                .patiently("dynamodb:Query", || async {
+                    self.client
+                        .query()
+                        .table_name(&*self.table)
+                        .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                        .expression_attribute_values(":pk", AttributeValue::S(PARTITION.into()))
+                        .expression_attribute_values(":prefix", AttributeValue::S(prefix.into()))
+                        .consistent_read(true)
+                        .set_exclusive_start_key(from.clone())
+                        .send()
+                        .await
+                        .map_err(|error| Failure::of("dynamodb:Query", &*self.table, &error))
+                })
+                .await;
+            let page = match page {
+                Err(Failure {
+                    kind: FailureKind::Missing,
+                    ..
+                }) => {
+                    return Err(StateError::NotApplied {
+                        table: self.table.to_string(),
+                    });
+                }
+                other => other?,
+            };
+            for item in page.items.unwrap_or_default() {
+                let name = item
+                    .get("sk")
+                    .and_then(|v| v.as_s().ok())
+                    .cloned()
+                    .unwrap_or_default();
+                let stored = self.decode(&name, &item)?;
+                found.push((name, stored));
+            }
+            from = page.last_evaluated_key;
+            if from.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Writes a record, if it still has the revision that is named (0: if it does not exist).
+    ///
+    /// # Errors
+    /// [`StateError::Conflict`] when somebody else wrote it first.
+    pub async fn put<T: Serialize>(
+        &self,
+        name: &str,
+        value: T,
+        revision: u64,
+    ) -> Result<Stored<T>, StateError> {
+        let text = serde_json::to_string(&value).map_err(|error| self.broken(name, error))?;
+        // The token tells a write of ours that landed without an answer from somebody else's.
+        let token = format!("{:032x}", rand::rng().random::<u128>());
+        let sent = self
+            .patiently("dynamodb:PutItem", || async {
+                self.client
+                    .put_item()
+                    .table_name(&*self.table)
+                    .item("pk", AttributeValue::S(PARTITION.into()))
+                    .item("sk", AttributeValue::S(name.into()))
+                    .item("revision", AttributeValue::N((revision + 1).to_string()))
+                    .item("token", AttributeValue::S(token.clone()))
+                    .item("record", AttributeValue::S(text.clone()))
+                    .condition_expression(if revision == 0 {
+                        "attribute_not_exists(pk) OR #t = :t"
+                    } else {
+                        "revision = :r OR #t = :t"
+                    })
+                    .expression_attribute_names("#t", "token")
+                    .set_expression_attribute_values(Some(Self::condition_values(revision, &token)))
+                    .send()
+                    .await
+                    .map_err(|error| Failure::of("dynamodb:PutItem", &*self.table, &error))
+            })
+            .await;
+        match sent {
+            Ok(_) => Ok(Stored {
+                value,
+                revision: revision + 1,
+            }),
+            Err(Failure {
+                kind: FailureKind::Condition,
+                ..
+            }) => Err(StateError::Conflict {
+                record: name.to_owned(),
+            }),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    fn condition_values(revision: u64, token: &str) -> std::collections::HashMap<String, AttributeValue> {
+        let mut values =
+            std::collections::HashMap::from([(":t".to_owned(), AttributeValue::S(token.into()))]);
+        if revision > 0 {
+            values.insert(":r".to_owned(), AttributeValue::N(revision.to_string()));
+        }
+        values
+    }
+
+    /// Writes a record whatever its revision: only for records that hold one fact and have no owner.
+    ///
+    /// # Errors
+    /// When the request fails.
+    pub async fn set<T: Serialize>(&self, name: &str, value: &T) -> Result<(), StateError> {
+        let text = serde_json::to_string(value).map_err(|error| self.broken(name, error))?;
+        self.patiently("dynamodb:UpdateItem", || async {
+            self.client
+                .update_item()
+                .table_name(&*self.table)
+                .key("pk", AttributeValue::S(PARTITION.into()))
+                .key("sk", AttributeValue::S(name.into()))
+                .update_expression("SET #r = :text ADD revision :one")
+                .expression_attribute_names("#r", "record")
+                .expression_attribute_values(":text", AttributeValue::S(text.clone()))
+                .expression_attribute_values(":one", AttributeValue::N("1".into()))
+                .send()
+                .await
+                .map_err(|error| Failure::of("dynamodb:UpdateItem", &*self.table, &error))
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Changes a record by a function, again and again until no one else wrote in between.
+    ///
+    /// # Errors
+    /// When a request fails; what `change` answers is handed on.
+    pub async fn change<T, E>(
+        &self,
+        name: &str,
+        mut change: impl FnMut(Option<T>) -> Result<T, E>,
+    ) -> Result<Stored<T>, E>
+    where
+        T: Serialize + DeserializeOwned,
+        E: From<StateError>,
+    {
+        loop {
+            let (value, revision) = match self.get::<T>(name).await? {
+                Some(stored) => (Some(stored.value), stored.revision),
+                None => (None, 0),
+            };
+            match self.put(name, change(value)?, revision).await {
+                Err(StateError::Conflict { .. }) => {}
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    /// Removes a record, if it still has the revision that is named.
+    ///
+    /// # Errors
+    /// [`StateError::Conflict`] when it was changed since.
+    pub async fn delete(&self, name: &str, revision: u64) -> Result<(), StateError> {
+        let sent = self
+            .patiently("dynamodb:DeleteItem", || async {
+                self.client
+                    .delete_item()
+                    .table_name(&*self.table)
+                    .key("pk", AttributeValue::S(PARTITION.into()))
+                    .key("sk", AttributeValue::S(name.into()))
+                    .condition_expression("attribute_not_exists(pk) OR revision = :r")
+                    .expression_attribute_values(":r", AttributeValue::N(revision.to_string()))
+                    .send()
+                    .await
+                    .map_err(|error| Failure::of("dynamodb:DeleteItem", &*self.table, &error))
+            })
+            .await;
+        match sent {
+            Ok(_) => Ok(()),
+            Err(Failure {
+                kind: FailureKind::Condition,
+                ..
+            }) => Err(StateError::Conflict {
+                record: name.to_owned(),
+            }),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    fn decode<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        item: &std::collections::HashMap<String, AttributeValue>,
+    ) -> Result<Stored<T>, StateError> {
+        let text = item.get("record").and_then(|v| v.as_s().ok());
+        let revision = item
+            .get("revision")
+            .and_then(|v| v.as_n().ok())
+            .and_then(|n| n.parse().ok());
+        match (text, revision) {
+            (Some(text), Some(revision)) => {
+                let value = serde_json::from_str(text).map_err(|error| self.broken(name, error))?;
+                Ok(Stored { value, revision })
+            }
+            _ => Err(self.broken(name, "it has no record or no revision")),
+        }
+    }
+
+    fn broken(&self, name: &str, cause: impl ToString) -> StateError {
+        StateError::Unreadable {
+            table: self.table.to_string(),
+            record: name.to_owned(),
+            cause: cause.to_string(),
+        }
+    }
+
+    /// Sends again what passes by itself, with a growing, jittered wait, a bounded number of times.
+    async fn patiently<T, F, A>(&self, action: &'static str, send: F) -> Result<T, Failure>
+    where
+        F: Fn() -> A,
+        A: Future<Output = Result<T, Failure>>,
+    {
+        let mut attempt = 0;
+        loop {
+            match send().await {
+                Err(failure) if failure.passes() && attempt < ATTEMPTS => {
+                    attempt += 1;
+                    tracing::debug!(action, attempt, reason = failure.reason(), "state request again");
+                    let cap = Duration::from_millis(50) * 2u32.pow(attempt.min(6));
+                    tokio::time::sleep(cap.mul_f64(rand::rng().random_range(0.3..1.0))).await;
+                }
+                other => return other,
+            }
+        }
+    }
+}
