@@ -3,3 +3,5 @@
 
 pub mod model;
 pub mod plan;
+pub mod source;
+pub mod target;
