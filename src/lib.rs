@@ -3,4 +3,6 @@
 pub mod dynamo;
 pub mod model;
 pub mod plan;
+pub mod source;
 pub mod state;
+pub mod target;

@@ -1,0 +1,161 @@
+//! The source's stream: seen, and switched on where it is off.
+//!
+//! Invariants: a stream that is on is never touched, whatever its view: somebody may be reading it. It
+//! is enabled with both images, because a record is routed by both.
+
+use super::SourceError;
+use super::facts::{describe, status};
+use super::patience::Patience;
+use super::refusal::{Refusal, refusal};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{StreamSpecification, StreamViewType, TableDescription};
+use serde::Serialize;
+use std::time::Duration;
+
+/// Enabling takes seconds on AWS; a table that is being changed otherwise may take minutes first.
+const STREAM_LIMIT: Duration = Duration::from_secs(600);
+
+/// The stream of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum StreamState {
+    /// No stream. (One that was disabled less than 24 hours ago may still be read, by its old ARN.)
+    Off,
+    /// Being enabled: it has no ARN yet.
+    Starting,
+    /// On, with both images.
+    On {
+        /// Stream ARN.
+        arn: String,
+        /// Stream label: when it was enabled.
+        label: String,
+    },
+    /// On, but without both images. A split cannot use it.
+    WrongView {
+        /// Stream ARN.
+        arn: String,
+        /// Its view type.
+        view: String,
+    },
+}
+
+impl StreamState {
+    /// Reads it from a description. The label and ARN alone say nothing: they outlive their stream.
+    pub(super) fn of(description: &TableDescription) -> Self {
+        let Some(specification) = description
+            .stream_specification()
+            .filter(|each| each.stream_enabled())
+        else {
+            return Self::Off;
+        };
+        let arn = description.latest_stream_arn().map(str::to_owned);
+        match (specification.stream_view_type(), arn) {
+            (Some(StreamViewType::NewAndOldImages), Some(arn)) => Self::On {
+                label: description.latest_stream_label().unwrap_or_default().to_owned(),
+                arn,
+            },
+            (Some(StreamViewType::NewAndOldImages), None) => Self::Starting,
+            (view, arn) => Self::WrongView {
+                arn: arn.unwrap_or_default(),
+                view: view.map_or("unknown", StreamViewType::as_str).to_owned(),
+            },
+        }
+    }
+}
+
+/// The stream that a split reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnsuredStream {
+    /// Stream ARN.
+    pub arn: String,
+    /// Whether this call switched it on.
+    pub enabled_now: bool,
+}
+
+/// What the stream of a table is. Writes nothing.
+///
+/// # Errors
+/// The table is missing, or may not be described.
+pub async fn stream_state(dynamodb: &Client, table: &str) -> Result<StreamState, SourceError> {
+    Ok(StreamState::of(&describe(dynamodb, table).await?))
+}
+
+/// Switches the stream on with `NEW_AND_OLD_IMAGES` where it is off, and waits until it is there.
+///
+/// Idempotent, also when several processes do it at once: whoever is late finds it on.
+/// See <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html>.
+///
+/// # Errors
+/// [`SourceError::WrongView`] where it is on with another view: that one is never changed.
+pub async fn ensure_stream(dynamodb: &Client, table: &str) -> Result<EnsuredStream, SourceError> {
+    let mut patience = Patience::new(STREAM_LIMIT);
+    let mut enabled_now = false;
+    // While a stream comes up, the ARN of a former one may still be shown.
+    let mut former_arn = None;
+    loop {
+        let description = describe(dynamodb, table).await?;
+        let status = status(&description);
+        match (StreamState::of(&description), status.as_str()) {
+            (StreamState::WrongView { arn, view }, _) => {
+                return Err(SourceError::WrongView {
+                    table: table.to_owned(),
+                    arn,
+                    view,
+                });
+            }
+            (StreamState::On { arn, .. }, "ACTIVE") if Some(&arn) != former_arn.as_ref() => {
+                return Ok(EnsuredStream { arn, enabled_now });
+            }
+            (StreamState::Off, "ACTIVE") if !enabled_now => {
+                former_arn = description.latest_stream_arn().map(str::to_owned);
+                enabled_now = enable(dynamodb, table).await?;
+            }
+            (_, "ACTIVE" | "CREATING" | "UPDATING") => {}
+            _ => {
+                return Err(SourceError::Unusable {
+                    table: table.to_owned(),
+                    status,
+                });
+            }
+        }
+        if !patience.again().await {
+            let waited_s = patience.waited().as_secs();
+            return Err(SourceError::TimedOut {
+                table: table.to_owned(),
+                status,
+                waited_s,
+            });
+        }
+    }
+}
+
+/// Whether this call enabled it. Where somebody else was quicker, it did not.
+async fn enable(dynamodb: &Client, table: &str) -> Result<bool, SourceError> {
+    let operation = "UpdateTable";
+    let engine = |message: String| SourceError::Engine {
+        operation: operation.to_owned(),
+        table: table.to_owned(),
+        code: String::new(),
+        message,
+    };
+    let specification = StreamSpecification::builder()
+        .stream_enabled(true)
+        .stream_view_type(StreamViewType::NewAndOldImages)
+        .build()
+        .map_err(|error| engine(error.to_string()))?;
+    let answer = dynamodb
+        .update_table()
+        .table_name(table)
+        .stream_specification(specification)
+        .send()
+        .await;
+    match answer.map_err(|error| refusal(&error, operation, table)) {
+        Ok(_) => Ok(true),
+        Err(Refusal::InUse | Refusal::Limit) => Ok(false),
+        // "Table already has an enabled stream": look again, and believe the table.
+        Err(other) => match stream_state(dynamodb, table).await? {
+            StreamState::Off => Err(SourceError::from_refusal(other, operation, table)),
+            _ => Ok(false),
+        },
+    }
+}

@@ -1,0 +1,212 @@
+use super::refusal::{Refusal, refusal};
+use super::{SourceError, StreamState};
+use crate::model::{AttributeKind, KeyAttribute, KeySchema};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{
+    BillingMode, KeyType, ScalarAttributeType, TableDescription, TableStatus, TimeToLiveStatus,
+};
+use serde::Serialize;
+
+/// How the source pays for its throughput.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Billing {
+    /// Pay per request.
+    OnDemand,
+    /// Units a second.
+    Provisioned {
+        /// Read units a second.
+        read: i64,
+        /// Write units a second.
+        write: i64,
+    },
+}
+
+/// What the source table is, as `plan` tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SourceFacts {
+    /// Table name.
+    pub table: String,
+    /// Table ARN.
+    pub arn: String,
+    /// `ACTIVE`, or what is happening to it.
+    pub status: String,
+    /// Its primary key.
+    #[serde(serialize_with = "as_text")]
+    pub keys: KeySchema,
+    /// Items, as of some six hours ago. Never a proof of anything.
+    pub item_count: u64,
+    /// Bytes without the indexes', as of some six hours ago.
+    pub bytes: u64,
+    /// How it is paid for.
+    pub billing: Billing,
+    /// Its stream.
+    pub stream: StreamState,
+    /// The other regions of a global table; empty for a plain one.
+    pub replicas: Vec<String>,
+    /// The version of global tables, where it is one.
+    pub global_table_version: Option<String>,
+    /// The attribute by which it expires items, while that is on.
+    pub ttl_attribute: Option<String>,
+    /// Table class: `STANDARD` or `STANDARD_INFREQUENT_ACCESS`.
+    pub class: String,
+    /// Number of global secondary indexes.
+    pub global_indexes: usize,
+    /// Number of local secondary indexes.
+    pub local_indexes: usize,
+}
+
+impl SourceFacts {
+    /// Whether writes of other regions come in beside those of its own.
+    #[must_use]
+    pub fn is_global(&self) -> bool {
+        !self.replicas.is_empty() || self.global_table_version.is_some()
+    }
+}
+
+fn as_text<S: serde::Serializer>(keys: &KeySchema, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&keys_text(keys))
+}
+
+/// A primary key for people: `partition PK (S), sort SK (S)`.
+pub(crate) fn keys_text(keys: &KeySchema) -> String {
+    let part =
+        |role: &str, attribute: &KeyAttribute| format!("{role} {} ({})", attribute.name, attribute.kind);
+    match &keys.sort {
+        Some(sort) => format!("{}, {}", part("partition", &keys.partition), part("sort", sort)),
+        None => part("partition", &keys.partition),
+    }
+}
+
+/// Reads what the source table is. Writes nothing.
+///
+/// Needs `dynamodb:DescribeTable` and `dynamodb:DescribeTimeToLive`.
+///
+/// # Errors
+/// The table is missing, or may not be described.
+pub async fn describe_source(dynamodb: &Client, table: &str) -> Result<SourceFacts, SourceError> {
+    let description = describe(dynamodb, table).await?;
+    let ttl_attribute = ttl_attribute(dynamodb, table).await?;
+    let replicas = description
+        .replicas()
+        .iter()
+        .filter_map(|replica| replica.region_name().map(str::to_owned));
+    Ok(SourceFacts {
+        table: table.to_owned(),
+        arn: description.table_arn().unwrap_or_default().to_owned(),
+        status: status(&description),
+        keys: key_schema(table, &description)?,
+        item_count: u64::try_from(description.item_count().unwrap_or(0)).unwrap_or(0),
+        bytes: u64::try_from(description.table_size_bytes().unwrap_or(0)).unwrap_or(0),
+        billing: billing(&description),
+        stream: StreamState::of(&description),
+        replicas: replicas.collect(),
+        global_table_version: description.global_table_version().map(str::to_owned),
+        ttl_attribute,
+        class: description
+            .table_class_summary()
+            .and_then(|summary| summary.table_class())
+            .map_or("STANDARD", |class| class.as_str())
+            .to_owned(),
+        global_indexes: description.global_secondary_indexes().len(),
+        local_indexes: description.local_secondary_indexes().len(),
+    })
+}
+
+/// Whether the plan names the primary key that the table has.
+///
+/// # Errors
+/// [`SourceError::OtherKeys`] where it does not.
+pub fn check_keys(planned: &KeySchema, facts: &SourceFacts) -> Result<(), SourceError> {
+    if *planned == facts.keys {
+        return Ok(());
+    }
+    Err(SourceError::OtherKeys {
+        table: facts.table.clone(),
+        planned: keys_text(planned),
+        actual: keys_text(&facts.keys),
+    })
+}
+
+pub(super) async fn describe(dynamodb: &Client, table: &str) -> Result<TableDescription, SourceError> {
+    let answer = dynamodb.describe_table().table_name(table).send().await;
+    match answer {
+        Ok(output) => output.table.ok_or_else(|| SourceError::Missing {
+            table: table.to_owned(),
+        }),
+        Err(error) => Err(SourceError::from_refusal(
+            refusal(&error, "DescribeTable", table),
+            "DescribeTable",
+            table,
+        )),
+    }
+}
+
+pub(super) fn status(description: &TableDescription) -> String {
+    description
+        .table_status()
+        .map_or("UNKNOWN", TableStatus::as_str)
+        .to_owned()
+}
+
+fn billing(description: &TableDescription) -> Billing {
+    let mode = description
+        .billing_mode_summary()
+        .and_then(|summary| summary.billing_mode());
+    if mode == Some(&BillingMode::PayPerRequest) {
+        return Billing::OnDemand;
+    }
+    let units = description.provisioned_throughput();
+    Billing::Provisioned {
+        read: units.and_then(|units| units.read_capacity_units()).unwrap_or(0),
+        write: units.and_then(|units| units.write_capacity_units()).unwrap_or(0),
+    }
+}
+
+/// An engine without TTL expires nothing, which is all that is asked here.
+async fn ttl_attribute(dynamodb: &Client, table: &str) -> Result<Option<String>, SourceError> {
+    let operation = "DescribeTimeToLive";
+    let answer = dynamodb.describe_time_to_live().table_name(table).send().await;
+    let output = match answer.map_err(|error| refusal(&error, operation, table)) {
+        Ok(output) => output,
+        Err(Refusal::UnknownOperation) => return Ok(None),
+        Err(other) => return Err(SourceError::from_refusal(other, operation, table)),
+    };
+    Ok(output.time_to_live_description.and_then(|ttl| {
+        let off = matches!(ttl.time_to_live_status(), None | Some(TimeToLiveStatus::Disabled));
+        ttl.attribute_name.filter(|_| !off)
+    }))
+}
+
+fn key_schema(table: &str, description: &TableDescription) -> Result<KeySchema, SourceError> {
+    let attribute = |role: KeyType| {
+        let name = description
+            .key_schema()
+            .iter()
+            .find(|part| *part.key_type() == role)?
+            .attribute_name();
+        let definition = description
+            .attribute_definitions()
+            .iter()
+            .find(|each| each.attribute_name() == name)?;
+        let kind = match definition.attribute_type() {
+            ScalarAttributeType::S => AttributeKind::S,
+            ScalarAttributeType::N => AttributeKind::N,
+            ScalarAttributeType::B => AttributeKind::B,
+            _ => return None,
+        };
+        Some(KeyAttribute {
+            name: name.to_owned(),
+            kind,
+        })
+    };
+    Ok(KeySchema {
+        partition: attribute(KeyType::Hash).ok_or_else(|| SourceError::Engine {
+            operation: "DescribeTable".to_owned(),
+            table: table.to_owned(),
+            code: String::new(),
+            message: "the answer names no partition key".to_owned(),
+        })?,
+        sort: attribute(KeyType::Range),
+    })
+}

@@ -1,0 +1,14 @@
+//! The live table: what it is, and the stream that carries its writes.
+//!
+//! Everything here reads the source, save [`ensure_stream`], which may switch its stream on.
+
+mod enable;
+mod error;
+mod facts;
+pub(crate) mod patience;
+pub(crate) mod refusal;
+
+pub use enable::{EnsuredStream, StreamState, ensure_stream, stream_state};
+pub use error::SourceError;
+pub(crate) use error::said;
+pub use facts::{Billing, SourceFacts, check_keys, describe_source};

@@ -1,0 +1,118 @@
+//! What an engine's refusal of a control-plane call means: the one place where an SDK error is read.
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use std::error::Error;
+
+/// A call that the engine did not carry out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The table is not there.
+    Missing,
+    /// The table is there already, or is being changed by somebody.
+    InUse,
+    /// Too many tables or indexes are being changed in this account; it passes.
+    Limit,
+    /// The caller may not do this.
+    Denied {
+        /// The IAM action that is missing.
+        action: String,
+        /// What it is missing for.
+        resource: String,
+        /// What the engine said.
+        message: String,
+    },
+    /// The engine does not have this operation. AWS has them all; emulators do not.
+    UnknownOperation,
+    /// Anything else.
+    Other {
+        /// The service's code; empty where the service was not reached.
+        code: String,
+        /// What the service or the client said.
+        message: String,
+    },
+}
+
+/// Reads an SDK error. `operation` and `resource` are what was asked, for refusals that don't say.
+pub(crate) fn refusal<E, R>(error: &SdkError<E, R>, operation: &str, resource: &str) -> Refusal
+where
+    E: ProvideErrorMetadata + Error + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    let Some(code) = error.code() else {
+        return Refusal::Other {
+            code: String::new(),
+            message: chain(error),
+        };
+    };
+    let message = error.message().unwrap_or_default();
+    match code {
+        "ResourceNotFoundException" | "TableNotFoundException" => Refusal::Missing,
+        "ResourceInUseException" | "TableInUseException" => Refusal::InUse,
+        "LimitExceededException" => Refusal::Limit,
+        "UnknownOperationException" => Refusal::UnknownOperation,
+        code if code.contains("AccessDenied") => denied(message, operation, resource),
+        code => Refusal::Other {
+            code: code.to_owned(),
+            message: message.to_owned(),
+        },
+    }
+}
+
+/// IAM's message names the action and the resource, which may be others than those of the call:
+/// creating a table with tags needs `dynamodb:TagResource`, too.
+fn denied(message: &str, operation: &str, resource: &str) -> Refusal {
+    let word_after = |mark: &str| {
+        let rest = &message[message.find(mark)? + mark.len()..];
+        rest.split_whitespace()
+            .next()
+            .map(|word| word.trim_end_matches([',', '.']).to_owned())
+    };
+    Refusal::Denied {
+        action: word_after("to perform: ").unwrap_or_else(|| format!("dynamodb:{operation}")),
+        resource: word_after("on resource: ").unwrap_or_else(|| resource.to_owned()),
+        message: message.to_owned(),
+    }
+}
+
+/// An error and its causes in one line, for failures on this side of the service.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let words = inner.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_names_what_iam_names() {
+        let message = "User: arn:aws:iam::111122223333:user/ann is not authorized to perform: \
+            dynamodb:TagResource on resource: arn:aws:dynamodb:eu-west-1:111122223333:table/Courses \
+            because no identity-based policy allows the dynamodb:TagResource action";
+        let Refusal::Denied { action, resource, .. } = denied(message, "CreateTable", "Courses") else {
+            panic!("not a denial")
+        };
+        assert_eq!(action, "dynamodb:TagResource");
+        assert_eq!(resource, "arn:aws:dynamodb:eu-west-1:111122223333:table/Courses");
+    }
+
+    #[test]
+    fn a_denial_without_words_names_the_call() {
+        let Refusal::Denied { action, resource, .. } = denied("", "CreateTable", "Courses") else {
+            panic!("not a denial")
+        };
+        assert_eq!(
+            (action.as_str(), resource.as_str()),
+            ("dynamodb:CreateTable", "Courses")
+        );
+    }
+}

@@ -1,0 +1,24 @@
+//! The services' tables: created where they are missing, compared with the plan where they are not.
+//!
+//! Place in the flow: before everything else. `plan` and `status` call [`inspect`], which writes
+//! nothing; `apply` calls [`ensure`]; the end of a split calls [`enable_ttl`].
+//!
+//! Invariants
+//! - A table that exists and differs is never altered: the difference is the answer.
+//! - An adopted table is looked at, and no more.
+//! - A target's TTL and stream stay off while the split runs: it may hold tombstones, and pages that
+//!   arrive late.
+//! - On AWS, no setting of the plan is dropped silently. An emulator may not know one: that is a note.
+
+mod creation;
+mod differences;
+mod error;
+mod settings;
+mod state;
+mod table;
+mod ttl;
+
+pub use differences::{Difference, Pending};
+pub use error::TargetError;
+pub use table::{Ensured, Observer, TableEvent, TableFinding, ensure, inspect, is_empty};
+pub use ttl::{TtlOutcome, TtlState, enable_ttl, ttl_state};

@@ -1,0 +1,184 @@
+//! The settings that live outside `DescribeTable`: TTL, point-in-time recovery, tags. Read here, and
+//! (TTL aside) set here once the table exists.
+
+use super::ttl::{TtlState, ttl_state};
+use super::{Pending, TargetError};
+use crate::plan::spec::TableSpec;
+use crate::source::patience::Patience;
+use crate::source::refusal::{Refusal, refusal};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, Tag};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// For some time after a table was made, AWS answers that its backups are not there yet.
+const RECOVERY_LIMIT: Duration = Duration::from_secs(300);
+/// A table has 50 tags at most; a few pages are plenty.
+const MAX_TAG_PAGES: usize = 20;
+
+/// Something that was looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Sight<T> {
+    /// The plan does not speak of it, so it was not looked at.
+    Unasked,
+    /// The engine does not have the operation that would show it.
+    Unknown,
+    /// What it is.
+    Seen(T),
+}
+
+/// The settings outside the description.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Settings {
+    pub ttl: TtlState,
+    pub recovery: Sight<bool>,
+    pub tags: Sight<BTreeMap<String, String>>,
+}
+
+/// Reads what the plan speaks of, and TTL in any case: it must be off while the split runs.
+pub(super) async fn read(client: &Client, spec: &TableSpec, arn: &str) -> Result<Settings, TargetError> {
+    Ok(Settings {
+        ttl: ttl_state(client, &spec.name).await?,
+        recovery: match spec.point_in_time_recovery {
+            Some(_) => recovery(client, &spec.name).await?,
+            None => Sight::Unasked,
+        },
+        tags: if spec.tags.is_empty() {
+            Sight::Unasked
+        } else {
+            tags(client, &spec.name, arn).await?
+        },
+    })
+}
+
+async fn recovery(client: &Client, table: &str) -> Result<Sight<bool>, TargetError> {
+    let operation = "DescribeContinuousBackups";
+    let answer = client
+        .describe_continuous_backups()
+        .table_name(table)
+        .send()
+        .await;
+    match answer.map_err(|error| refusal(&error, operation, table)) {
+        Ok(output) => {
+            let status = output
+                .continuous_backups_description()
+                .and_then(|backups| backups.point_in_time_recovery_description())
+                .and_then(|recovery| recovery.point_in_time_recovery_status());
+            Ok(Sight::Seen(status == Some(&PointInTimeRecoveryStatus::Enabled)))
+        }
+        Err(Refusal::UnknownOperation) => Ok(Sight::Unknown),
+        Err(other) => Err(TargetError::from_refusal(other, operation, table)),
+    }
+}
+
+async fn tags(
+    client: &Client,
+    table: &str,
+    arn: &str,
+) -> Result<Sight<BTreeMap<String, String>>, TargetError> {
+    let operation = "ListTagsOfResource";
+    let mut found = BTreeMap::new();
+    let mut next = None;
+    for _ in 0..MAX_TAG_PAGES {
+        let answer = client
+            .list_tags_of_resource()
+            .resource_arn(arn)
+            .set_next_token(next)
+            .send()
+            .await;
+        match answer.map_err(|error| refusal(&error, operation, arn)) {
+            Ok(output) => {
+                found.extend(
+                    output
+                        .tags()
+                        .iter()
+                        .map(|tag| (tag.key().to_owned(), tag.value().to_owned())),
+                );
+                next = output.next_token;
+            }
+            Err(Refusal::UnknownOperation) => return Ok(Sight::Unknown),
+            Err(other) => return Err(TargetError::from_refusal(other, operation, table)),
+        }
+        if next.is_none() {
+            break;
+        }
+    }
+    Ok(Sight::Seen(found))
+}
+
+/// Sets what is pending; says so in a note where the engine does not have the operation.
+pub(super) async fn set(
+    client: &Client,
+    table: &str,
+    arn: &str,
+    pending: &Pending,
+) -> Result<Option<String>, TargetError> {
+    let (operation, outcome) = match pending {
+        Pending::PointInTimeRecovery => ("UpdateContinuousBackups", enable_recovery(client, table).await?),
+        Pending::Tags(tags) => ("TagResource", tag(client, table, arn, tags).await?),
+    };
+    match outcome {
+        Ok(()) => Ok(None),
+        Err(Refusal::UnknownOperation) => Ok(Some(unknown(operation, &pending.to_string()))),
+        Err(other) => Err(TargetError::from_refusal(other, operation, table)),
+    }
+}
+
+/// The note for an operation that an engine does not have.
+pub(super) fn unknown(operation: &str, setting: &str) -> String {
+    format!("{setting}: this engine does not have {operation}, so it is left out (AWS has it)")
+}
+
+async fn enable_recovery(client: &Client, table: &str) -> Result<Result<(), Refusal>, TargetError> {
+    let operation = "UpdateContinuousBackups";
+    let specification = PointInTimeRecoverySpecification::builder()
+        .point_in_time_recovery_enabled(true)
+        .build()
+        .map_err(|error| TargetError::unbuilt(operation, table, error))?;
+    let mut patience = Patience::new(RECOVERY_LIMIT);
+    loop {
+        let request = client.update_continuous_backups().table_name(table);
+        let answer = request
+            .point_in_time_recovery_specification(specification.clone())
+            .send()
+            .await;
+        let Err(error) = answer else { return Ok(Ok(())) };
+        let refused = refusal(&error, operation, table);
+        let passes = match &refused {
+            Refusal::InUse | Refusal::Limit => true,
+            Refusal::Other { code, .. } => code == "ContinuousBackupsUnavailableException",
+            _ => false,
+        };
+        if !passes || !patience.again().await {
+            return Ok(Err(refused));
+        }
+    }
+}
+
+async fn tag(
+    client: &Client,
+    table: &str,
+    arn: &str,
+    tags: &BTreeMap<String, String>,
+) -> Result<Result<(), Refusal>, TargetError> {
+    let operation = "TagResource";
+    let tags = sdk_tags(tags).map_err(|error| TargetError::unbuilt(operation, table, error))?;
+    let answer = client
+        .tag_resource()
+        .resource_arn(arn)
+        .set_tags(Some(tags))
+        .send()
+        .await;
+    Ok(answer
+        .map(|_| ())
+        .map_err(|error| refusal(&error, operation, arn)))
+}
+
+/// Tags as the SDK takes them.
+pub(super) fn sdk_tags(
+    tags: &BTreeMap<String, String>,
+) -> Result<Vec<Tag>, aws_sdk_dynamodb::error::BuildError> {
+    tags.iter()
+        .map(|(key, value)| Tag::builder().key(key).value(value).build())
+        .collect()
+}

@@ -1,0 +1,289 @@
+//! Target tables as a whole: inspected, created, waited for.
+
+use super::creation;
+use super::differences::{Comparison, compare};
+use super::settings;
+use super::state::{TableState, describe};
+use super::{Difference, Pending, TargetError};
+use crate::model::KeySchema;
+use crate::plan::IndexKeys;
+use crate::plan::spec::TableSpec;
+use crate::source::patience::Patience;
+use crate::source::refusal::{Refusal, refusal};
+use aws_sdk_dynamodb::Client;
+use std::time::Duration;
+
+/// A new table takes seconds; one with much warm throughput, or an index that is filled, takes longer.
+const READY_LIMIT: Duration = Duration::from_secs(1800);
+/// AWS may answer "not found" for a moment after it took the order to create a table.
+const APPEARS_LIMIT: Duration = Duration::from_secs(60);
+/// How long a place is waited for while the account creates too many tables at once.
+const LIMIT_PATIENCE: Duration = Duration::from_secs(300);
+/// Seen, created, waited for, seen again. More rounds mean that somebody keeps deleting it.
+const MAX_ROUNDS: usize = 4;
+
+/// What exists, against what the plan says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TableFinding {
+    /// There is no such table.
+    Missing,
+    /// The table is as planned.
+    Same {
+        /// What could not be told, or what an emulator leaves out.
+        notes: Vec<String>,
+        /// What [`ensure`] would still add to it.
+        pending: Vec<Pending>,
+    },
+    /// The table is another one.
+    Differs(Vec<Difference>),
+}
+
+/// What [`ensure`] is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TableEvent<'a> {
+    /// The table is being ordered.
+    Creating {
+        /// Table name.
+        table: &'a str,
+    },
+    /// The table or an index is not ready yet.
+    Waiting {
+        /// Table name.
+        table: &'a str,
+        /// What it is: `CREATING`, `CREATING (index by-teacher)` ...
+        status: String,
+    },
+    /// A setting is being added.
+    Setting {
+        /// Table name.
+        table: &'a str,
+        /// Which.
+        setting: &'a Pending,
+    },
+}
+
+/// Told of what [`ensure`] is doing, for progress.
+pub type Observer<'a> = dyn Fn(TableEvent<'_>) + Send + Sync + 'a;
+
+/// A table that is there, ready, and as planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ensured {
+    /// Its ARN.
+    pub arn: String,
+    /// Whether this call created it.
+    pub created: bool,
+    /// What this call added to it afterwards.
+    pub added: Vec<Pending>,
+    /// What could not be told, or what an emulator leaves out.
+    pub notes: Vec<String>,
+}
+
+/// Compares a table with the plan. Writes nothing.
+///
+/// Needs `dynamodb:DescribeTable` and `dynamodb:DescribeTimeToLive`, and for what the plan speaks of
+/// `dynamodb:DescribeContinuousBackups` and `dynamodb:ListTagsOfResource`.
+///
+/// # Errors
+/// The table may not be looked at.
+pub async fn inspect(
+    client: &Client,
+    spec: &TableSpec,
+    keys: &KeySchema,
+    indexes: &[IndexKeys],
+) -> Result<TableFinding, TargetError> {
+    let Some((_, comparison)) = examine(client, spec, keys, indexes).await? else {
+        return Ok(TableFinding::Missing);
+    };
+    let Comparison {
+        differences,
+        pending,
+        notes,
+    } = comparison;
+    Ok(if differences.is_empty() {
+        TableFinding::Same { notes, pending }
+    } else {
+        TableFinding::Differs(differences)
+    })
+}
+
+/// Sees to it that the table is there and as planned: creates it where it is missing, waits until it and
+/// its indexes are active, and adds point-in-time recovery and tags where they are missing. TTL stays
+/// off. An adopted table is checked and waited for, and nothing else.
+///
+/// Idempotent, also when several processes do it at once.
+///
+/// # Errors
+/// [`TargetError::Differs`] where it exists and is another table, [`TargetError::AdoptedMissing`] where it
+/// is not ours to create.
+pub async fn ensure(
+    client: &Client,
+    spec: &TableSpec,
+    keys: &KeySchema,
+    indexes: &[IndexKeys],
+    observer: &Observer<'_>,
+) -> Result<Ensured, TargetError> {
+    let mut created = false;
+    for _ in 0..MAX_ROUNDS {
+        match examine(client, spec, keys, indexes).await? {
+            None if spec.adopted => {
+                return Err(TargetError::AdoptedMissing {
+                    table: spec.name.clone(),
+                });
+            }
+            None => {
+                observer(TableEvent::Creating { table: &spec.name });
+                created |= create(client, spec, keys, indexes).await?;
+                wait_ready(client, &spec.name, observer).await?;
+            }
+            Some((_, Comparison { differences, .. })) if !differences.is_empty() => {
+                let (table, adopted) = (spec.name.clone(), spec.adopted);
+                return Err(TargetError::Differs {
+                    table,
+                    differences,
+                    adopted,
+                });
+            }
+            Some((state, _)) if !state.is_ready() => wait_ready(client, &spec.name, observer).await?,
+            Some((state, comparison)) => {
+                return settle(client, state, comparison, created, spec, observer).await;
+            }
+        }
+    }
+    Err(TargetError::Missing {
+        table: spec.name.clone(),
+    })
+}
+
+/// Whether a table holds nothing: one consistent page of one item. A tombstone is something.
+///
+/// # Errors
+/// The table is missing, or may not be scanned.
+pub async fn is_empty(client: &Client, table: &str) -> Result<bool, TargetError> {
+    let operation = "Scan";
+    let mut start = None;
+    loop {
+        let request = client.scan().table_name(table).consistent_read(true).limit(1);
+        let answer = request.set_exclusive_start_key(start).send().await;
+        let page = answer.map_err(|error| {
+            TargetError::from_refusal(refusal(&error, operation, table), operation, table)
+        })?;
+        if !page.items().is_empty() {
+            return Ok(false);
+        }
+        // A page without items proves nothing while there is another one.
+        match page.last_evaluated_key {
+            Some(next) => start = Some(next),
+            None => return Ok(true),
+        }
+    }
+}
+
+/// Reads a table and compares it; none where it is missing.
+async fn examine(
+    client: &Client,
+    spec: &TableSpec,
+    keys: &KeySchema,
+    indexes: &[IndexKeys],
+) -> Result<Option<(TableState, Comparison)>, TargetError> {
+    let Some(state) = describe(client, &spec.name).await? else {
+        return Ok(None);
+    };
+    // A table that is just being made, or is on its way out, may answer anything to the rest.
+    let settings = if matches!(state.status.as_str(), "ACTIVE" | "UPDATING") {
+        Some(settings::read(client, spec, &state.arn).await?)
+    } else {
+        None
+    };
+    let comparison = compare(spec, keys, indexes, &state, settings.as_ref());
+    Ok(Some((state, comparison)))
+}
+
+/// Orders the table, and says whether it was us: another process may have been quicker.
+async fn create(
+    client: &Client,
+    spec: &TableSpec,
+    keys: &KeySchema,
+    indexes: &[IndexKeys],
+) -> Result<bool, TargetError> {
+    let operation = "CreateTable";
+    let mut patience = Patience::new(LIMIT_PATIENCE);
+    loop {
+        let answer = creation::request(client, spec, keys, indexes)?.send().await;
+        let Err(error) = answer else { return Ok(true) };
+        match refusal(&error, operation, &spec.name) {
+            Refusal::InUse => return Ok(false),
+            Refusal::Limit if patience.again().await => {}
+            other => return Err(TargetError::from_refusal(other, operation, &spec.name)),
+        }
+    }
+}
+
+/// Waits until the table and its indexes are active.
+async fn wait_ready(client: &Client, table: &str, observer: &Observer<'_>) -> Result<(), TargetError> {
+    let mut patience = Patience::new(READY_LIMIT);
+    let mut appeared = false;
+    loop {
+        let status = match describe(client, table).await? {
+            Some(state) if state.is_ready() => return Ok(()),
+            Some(state) if state.is_dead_end() => {
+                return Err(TargetError::Unusable {
+                    table: table.to_owned(),
+                    status: state.status,
+                });
+            }
+            Some(state) => {
+                appeared = true;
+                state.waiting_for()
+            }
+            None if appeared || patience.waited() > APPEARS_LIMIT => {
+                return Err(TargetError::Missing {
+                    table: table.to_owned(),
+                });
+            }
+            None => "not there yet".to_owned(),
+        };
+        observer(TableEvent::Waiting {
+            table,
+            status: status.clone(),
+        });
+        if !patience.again().await {
+            let waited_s = patience.waited().as_secs();
+            return Err(TargetError::TimedOut {
+                table: table.to_owned(),
+                status,
+                waited_s,
+            });
+        }
+    }
+}
+
+/// Adds what is pending. (Never to an adopted table: what it lacks was a difference.)
+async fn settle(
+    client: &Client,
+    state: TableState,
+    comparison: Comparison,
+    created: bool,
+    spec: &TableSpec,
+    observer: &Observer<'_>,
+) -> Result<Ensured, TargetError> {
+    let Comparison {
+        pending, mut notes, ..
+    } = comparison;
+    let mut added = Vec::new();
+    for setting in pending {
+        observer(TableEvent::Setting {
+            table: &spec.name,
+            setting: &setting,
+        });
+        match settings::set(client, &spec.name, &state.arn, &setting).await? {
+            None => added.push(setting),
+            Some(note) => notes.push(note),
+        }
+    }
+    Ok(Ensured {
+        arn: state.arn,
+        created,
+        added,
+        notes,
+    })
+}

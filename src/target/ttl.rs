@@ -1,0 +1,138 @@
+//! TTL of a target: seen at any time, switched on at the end of a split and never before.
+
+use super::TargetError;
+use super::settings::unknown;
+use crate::plan::spec::TableSpec;
+use crate::source::refusal::{Refusal, refusal};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{TimeToLiveSpecification, TimeToLiveStatus};
+
+/// TTL of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TtlState {
+    /// Off.
+    Off,
+    /// On, or being switched on (AWS takes up to an hour).
+    On {
+        /// The attribute that holds the expiry.
+        attribute: String,
+    },
+    /// Being switched off (AWS takes up to an hour), and expiring items until then.
+    TurningOff {
+        /// The attribute that holds the expiry.
+        attribute: String,
+    },
+    /// The engine has no TTL, and so expires nothing.
+    Unknown,
+}
+
+/// What switching TTL on came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TtlOutcome {
+    /// The plan has no TTL for this table.
+    NotPlanned,
+    /// Switched on now, or found on.
+    On {
+        /// The attribute that holds the expiry.
+        attribute: String,
+        /// Whether this call switched it on.
+        enabled_now: bool,
+    },
+    /// The table is adopted: its owner switches it on.
+    LeftToOwner {
+        /// The attribute that holds the expiry.
+        attribute: String,
+    },
+    /// The engine has no TTL; the note says so.
+    Unknown {
+        /// For people.
+        note: String,
+    },
+}
+
+/// What TTL of a table is. Writes nothing.
+///
+/// # Errors
+/// The table is missing, or may not be described.
+pub async fn ttl_state(client: &Client, table: &str) -> Result<TtlState, TargetError> {
+    let operation = "DescribeTimeToLive";
+    let answer = client.describe_time_to_live().table_name(table).send().await;
+    let output = match answer.map_err(|error| refusal(&error, operation, table)) {
+        Ok(output) => output,
+        Err(Refusal::UnknownOperation) => return Ok(TtlState::Unknown),
+        Err(other) => return Err(TargetError::from_refusal(other, operation, table)),
+    };
+    let Some(ttl) = output.time_to_live_description() else {
+        return Ok(TtlState::Off);
+    };
+    let attribute = ttl.attribute_name().unwrap_or_default().to_owned();
+    Ok(match ttl.time_to_live_status() {
+        None | Some(TimeToLiveStatus::Disabled) => TtlState::Off,
+        Some(TimeToLiveStatus::Disabling) => TtlState::TurningOff { attribute },
+        // A status that is not known yet counts as on: being wrong that way harms nothing.
+        Some(_) => TtlState::On { attribute },
+    })
+}
+
+/// Switches on the TTL of the plan. Only for the end of a split: an item that TTL removed while a page
+/// is still on its way would come back.
+///
+/// Idempotent, also when several processes do it at once. Does not wait: AWS takes up to an hour.
+/// See <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html>.
+///
+/// # Errors
+/// [`TargetError::OtherTtl`] where it is on by another attribute, or being switched off.
+pub async fn enable_ttl(client: &Client, spec: &TableSpec) -> Result<TtlOutcome, TargetError> {
+    let Some(attribute) = &spec.ttl else {
+        return Ok(TtlOutcome::NotPlanned);
+    };
+    if let Some(outcome) = found(spec, attribute, ttl_state(client, &spec.name).await?)? {
+        return Ok(outcome);
+    }
+    let operation = "UpdateTimeToLive";
+    let specification = TimeToLiveSpecification::builder()
+        .enabled(true)
+        .attribute_name(attribute)
+        .build()
+        .map_err(|error| TargetError::unbuilt(operation, &spec.name, error))?;
+    let request = client.update_time_to_live().table_name(&spec.name);
+    let answer = request.time_to_live_specification(specification).send().await;
+    match answer.map_err(|error| refusal(&error, operation, &spec.name)) {
+        Ok(_) => Ok(TtlOutcome::On {
+            attribute: attribute.clone(),
+            enabled_now: true,
+        }),
+        Err(Refusal::UnknownOperation) => Ok(TtlOutcome::Unknown {
+            note: unknown(operation, "TTL"),
+        }),
+        // "TimeToLive is already enabled": somebody else was quicker.
+        Err(other) => match found(spec, attribute, ttl_state(client, &spec.name).await?)? {
+            Some(outcome @ TtlOutcome::On { .. }) => Ok(outcome),
+            _ => Err(TargetError::from_refusal(other, operation, &spec.name)),
+        },
+    }
+}
+
+/// What the state already says; none where TTL is ours to switch on.
+fn found(spec: &TableSpec, planned: &str, state: TtlState) -> Result<Option<TtlOutcome>, TargetError> {
+    let other = |actual: String| TargetError::OtherTtl {
+        table: spec.name.clone(),
+        planned: planned.to_owned(),
+        actual,
+    };
+    match state {
+        TtlState::On { attribute } if attribute == planned => Ok(Some(TtlOutcome::On {
+            attribute,
+            enabled_now: false,
+        })),
+        TtlState::On { attribute } => Err(other(format!("on by `{attribute}`"))),
+        TtlState::TurningOff { attribute } => Err(other(format!("being switched off (`{attribute}`)"))),
+        TtlState::Unknown => Ok(Some(TtlOutcome::Unknown {
+            note: unknown("DescribeTimeToLive", "TTL"),
+        })),
+        TtlState::Off if spec.adopted => Ok(Some(TtlOutcome::LeftToOwner {
+            attribute: planned.to_owned(),
+        })),
+        TtlState::Off => Ok(None),
+    }
+}
