@@ -1,5 +1,7 @@
 //! Splits a live DynamoDB table into one table per service.
 #![forbid(unsafe_code)]
 
+pub mod dynamo;
 pub mod model;
 pub mod plan;
+pub mod rehearse;
