@@ -3,6 +3,7 @@
 pub mod dynamo;
 pub mod model;
 pub mod plan;
+pub mod rehearse;
 pub mod source;
 pub mod state;
 pub mod target;

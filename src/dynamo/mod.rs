@@ -3,6 +3,8 @@
 mod clients;
 pub mod convert;
 mod failure;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod timing;
 
 pub use clients::{Clients, Endpoint, Tables};

@@ -4,8 +4,10 @@
 
 mod change;
 mod item;
+pub mod json;
 mod key;
 mod number;
+mod place;
 mod position;
 mod value;
 mod version;
@@ -14,6 +16,7 @@ pub use change::{Change, Images, Origin};
 pub use item::{Item, ItemExt, MAX_ITEM_BYTES};
 pub use key::{AttributeKind, Key, KeyAttribute, KeySchema};
 pub use number::{Number, NumberError};
+pub use place::Place;
 pub use position::{Position, SequenceNumber};
 pub use value::Value;
 pub use version::Version;

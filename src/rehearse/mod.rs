@@ -1,0 +1,14 @@
+//! `dynasplit rehearse`: sample data, the live writers that keep changing it, and the run that splits it.
+//!
+//! Where items come from: the plan's own templates ([`generate`]) or a file of the user's ([`sample`]).
+//! Either way they become a [`population`], which is loaded ([`load`]) and then written to ([`writers`])
+//! as [`mutate`] decides. The same seed gives the same items and the same mutations.
+
+pub mod generate;
+pub mod load;
+pub mod mutate;
+pub mod population;
+mod retry;
+pub mod sample;
+mod template;
+pub mod writers;

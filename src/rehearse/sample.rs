@@ -1,0 +1,386 @@
+//! The user's own sample items, read from a file of DynamoDB JSON.
+//!
+//! It may be what an S3 export holds (`{"Item": {...}}` a line), what `aws dynamodb scan` prints
+//! (`{"Items": [...], "Count": ...}`, one page or several), bare items, or an array of items. What the
+//! reader returns is fit to be loaded: every item has the source's key, and no two have the same.
+
+use crate::model::json::{JsonError, item_from_json, json_kind};
+use crate::model::{AttributeKind, Item, Key, KeyAttribute, KeySchema, Value};
+use serde_json::Value as Json;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// An item of the user's, with its key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SampleItem {
+    /// Primary key in the source.
+    pub key: Key,
+    /// The whole item.
+    pub item: Item,
+}
+
+/// Why a sample file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SampleError {
+    /// The file cannot be read.
+    #[error("cannot read the sample file '{}': {source}; check the path given to --sample", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It is compressed, as the data files of an export are.
+    #[error(
+        "the sample file '{}' is compressed; unpack it first (gunzip -k FILE) and give the unpacked file",
+        path.display()
+    )]
+    Compressed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is nothing in it.
+    #[error(
+        "the sample file '{}' holds no items; give what `aws dynamodb scan --table-name TABLE` prints, or \
+         a data file of an S3 export",
+        path.display()
+    )]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Something in it is wrong.
+    #[error("{}:{line}: {problem}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1: where the JSON document begins that holds the item, or where it breaks off.
+        line: usize,
+        /// What is wrong, and what to do.
+        problem: Box<LineProblem>,
+    },
+}
+
+/// What is wrong at a line.
+#[derive(Debug, thiserror::Error)]
+pub enum LineProblem {
+    /// Not JSON.
+    #[error(
+        "this is not JSON ({0}); each line must be one item in DynamoDB JSON, or the whole file one \
+         answer of `aws dynamodb scan`"
+    )]
+    Syntax(String),
+    /// Neither an item nor something that holds items.
+    #[error("an item is expected here, not {0}; write it as {{\"Item\": {{\"name\": {{\"S\": \"text\"}}}}}}")]
+    NotAnItem(&'static str),
+    /// A line of an incremental export.
+    #[error(
+        "this is a line of an incremental export, which holds changes rather than items; give a full \
+         export, or what `aws dynamodb scan` prints"
+    )]
+    Incremental,
+    /// A value that DynamoDB JSON does not know.
+    #[error("{}{source}", nth(*.item))]
+    Value {
+        /// Which item of the document, from 1, where it holds several.
+        item: Option<usize>,
+        /// Where and what.
+        source: JsonError,
+    },
+    /// No key, or a key of another type.
+    #[error(
+        "{}the key attribute '{attribute}' must be there, as {kind}, and not empty; the plan names it \
+         under source.keys", nth(*.item)
+    )]
+    Key {
+        /// Which item of the document, from 1, where it holds several.
+        item: Option<usize>,
+        /// The attribute.
+        attribute: String,
+        /// Its type.
+        kind: AttributeKind,
+    },
+    /// The key of an earlier item.
+    #[error("{}this item has the key of the one at line {first}: {key}; leave one of them out", nth(*.item))]
+    Repeated {
+        /// Which item of the document, from 1, where it holds several.
+        item: Option<usize>,
+        /// Line of the earlier item.
+        first: usize,
+        /// The key.
+        key: Key,
+    },
+}
+
+fn nth(item: Option<usize>) -> String {
+    item.map(|number| format!("item {number} of this document: "))
+        .unwrap_or_default()
+}
+
+/// The first two bytes of a gzip file.
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// Reads a sample file.
+///
+/// # Errors
+/// See [`SampleError`]; the first problem ends the reading.
+pub fn read(path: &Path, keys: &KeySchema) -> Result<Vec<SampleItem>, SampleError> {
+    let bytes = std::fs::read(path).map_err(|source| SampleError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    if bytes.starts_with(&GZIP_MAGIC) {
+        return Err(SampleError::Compressed {
+            path: path.to_owned(),
+        });
+    }
+    let items = parse(&bytes, keys).map_err(|(line, problem)| {
+        let path = path.to_owned();
+        SampleError::Line {
+            path,
+            line,
+            problem: Box::new(problem),
+        }
+    })?;
+    if items.is_empty() {
+        return Err(SampleError::Empty {
+            path: path.to_owned(),
+        });
+    }
+    Ok(items)
+}
+
+/// Reads all documents, however they are laid out in lines.
+fn parse(bytes: &[u8], keys: &KeySchema) -> Result<Vec<SampleItem>, (usize, LineProblem)> {
+    let mut reader = Reader {
+        keys,
+        items: Vec::new(),
+        lines: HashMap::new(),
+    };
+    let mut documents = serde_json::Deserializer::from_slice(bytes).into_iter::<Json>();
+    let (mut line, mut counted) = (1, 0);
+    loop {
+        let start = documents.byte_offset();
+        let blank = bytes[start..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_whitespace())
+            .count();
+        let begin = start + blank;
+        line += newlines(&bytes[counted..begin]);
+        counted = begin;
+        match documents.next() {
+            None => return Ok(reader.items),
+            Some(Ok(document)) => reader
+                .document(document, line)
+                .map_err(|problem| (line, problem))?,
+            Some(Err(error)) => {
+                // serde_json counts lines from the file's beginning; its own text would repeat them.
+                let at = if error.line() == 0 { line } else { error.line() };
+                let text = error.to_string();
+                let what = text.split(" at line ").next().unwrap_or(&text).to_owned();
+                return Err((at, LineProblem::Syntax(what)));
+            }
+        }
+    }
+}
+
+fn newlines(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte == b'\n').count()
+}
+
+struct Reader<'a> {
+    keys: &'a KeySchema,
+    items: Vec<SampleItem>,
+    /// The line at which each key was seen.
+    lines: HashMap<Key, usize>,
+}
+
+impl Reader<'_> {
+    fn document(&mut self, document: Json, line: usize) -> Result<(), LineProblem> {
+        let mut entries = match document {
+            Json::Object(entries) => entries,
+            Json::Array(items) => return self.many(items, line),
+            other => return Err(LineProblem::NotAnItem(json_kind(&other))),
+        };
+        // An item may have attributes of these names; the values tell, since an attribute's value is an
+        // object with a type, which is no array and has no entries that are objects themselves.
+        if matches!(entries.get("Items"), Some(Json::Array(_)))
+            && let Some(Json::Array(items)) = entries.remove("Items")
+        {
+            return self.many(items, line);
+        }
+        if entries.len() == 1 && entries.get("Item").is_some_and(is_wrapped) {
+            let item = entries.remove("Item").unwrap_or_default();
+            return self.one(item, line, None);
+        }
+        if entries.contains_key("Metadata") && entries.contains_key("Keys") {
+            return Err(LineProblem::Incremental);
+        }
+        self.one(Json::Object(entries), line, None)
+    }
+
+    fn many(&mut self, items: Vec<Json>, line: usize) -> Result<(), LineProblem> {
+        for (index, item) in items.into_iter().enumerate() {
+            self.one(item, line, Some(index + 1))?;
+        }
+        Ok(())
+    }
+
+    fn one(&mut self, json: Json, line: usize, number: Option<usize>) -> Result<(), LineProblem> {
+        if !json.is_object() {
+            return Err(LineProblem::NotAnItem(json_kind(&json)));
+        }
+        let item = item_from_json(json).map_err(|source| LineProblem::Value { item: number, source })?;
+        let key = usable_key(self.keys, &item).map_err(|attribute| LineProblem::Key {
+            item: number,
+            attribute: attribute.name.clone(),
+            kind: attribute.kind,
+        })?;
+        if let Some(first) = self.lines.insert(key.clone(), line) {
+            return Err(LineProblem::Repeated {
+                item: number,
+                first,
+                key,
+            });
+        }
+        self.items.push(SampleItem { key, item });
+        Ok(())
+    }
+}
+
+/// Whether what stands under `Item` is an item: all its entries are objects. (A typed value's entry is a
+/// text, a boolean or an array; only of a map it is an object, and no key attribute is a map.)
+fn is_wrapped(json: &Json) -> bool {
+    json.as_object()
+        .is_none_or(|entries| entries.values().all(Json::is_object))
+}
+
+/// The key of an item, or the key attribute that is missing, empty or of another type.
+pub(super) fn usable_key<'a>(keys: &'a KeySchema, item: &Item) -> Result<Key, &'a KeyAttribute> {
+    let unfit = keys
+        .attributes()
+        .find(|attribute| match item.get(&attribute.name) {
+            Some(Value::S(text)) if text.is_empty() => true,
+            Some(Value::B(bytes)) if bytes.is_empty() => true,
+            Some(value) => !attribute.kind.holds(value),
+            None => true,
+        });
+    match (unfit, keys.key_of(item)) {
+        (None, Some(key)) => Ok(key),
+        (unfit, _) => Err(unfit.unwrap_or(&keys.partition)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    fn keys() -> KeySchema {
+        let attribute = |name: &str, kind| KeyAttribute {
+            name: name.into(),
+            kind,
+        };
+        KeySchema {
+            partition: attribute("pk", AttributeKind::S),
+            sort: Some(attribute("sk", AttributeKind::N)),
+        }
+    }
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    fn item(n: u32) -> String {
+        format!(r#"{{"pk":{{"S":"p"}},"sk":{{"N":"{n}"}},"x":{{"SS":["b","a"]}}}}"#)
+    }
+
+    #[test]
+    fn reads_every_layout_alike() {
+        let (a, b) = (item(1), item(2));
+        let bare = read(file(&format!("{a}\n{b}\n")).path(), &keys()).unwrap();
+        assert_eq!(bare.len(), 2);
+        assert_eq!(bare[1].key.to_string(), "p / 2");
+        let layouts = [
+            format!("{{\"Item\":{a}}}\n\n{{\"Item\": {b}}}"),
+            format!(
+                "{{\n  \"Items\": [\n    {a},\n    {b}\n  ],\n  \"Count\": 2,\n  \"ScannedCount\": 2\n}}\n"
+            ),
+            format!("{{\"Items\":[{a}],\"Count\":1}}\n{{\"Items\":[{b}],\"Count\":1}}"),
+            format!("[{a},\n{b}]"),
+            format!("{{\"Item\":\n{a}\n}}\r\n{b}"),
+        ];
+        for layout in layouts {
+            assert_eq!(read(file(&layout).path(), &keys()).unwrap(), bare, "{layout}");
+        }
+    }
+
+    #[test]
+    fn attributes_called_item_and_items_stay_attributes() {
+        let keys = KeySchema {
+            partition: KeyAttribute {
+                name: "Item".into(),
+                kind: AttributeKind::S,
+            },
+            sort: None,
+        };
+        let items = read(file(r#"{"Item":{"S":"x"}}"#).path(), &keys).unwrap();
+        assert_eq!(items[0].key.to_string(), "x");
+        let items = read(file(r#"{"Item":{"S":"x"},"Items":{"L":[]}}"#).path(), &keys).unwrap();
+        assert_eq!(items[0].item.len(), 2);
+    }
+
+    #[test]
+    fn errors_name_file_line_and_remedy() {
+        let good = item(1);
+        let cases = [
+            (format!("{good}\n\n{{\"pk\":"), ":3: this is not JSON (EOF"),
+            (format!("{good}\nnonsense"), ":2: this is not JSON"),
+            (format!("{good}\n5"), ":2: an item is expected here, not a number"),
+            (
+                format!("\n{good}\n{{\"pk\":{{\"S\":\"p\"}}}}"),
+                ":3: the key attribute 'sk' must be there, as N",
+            ),
+            (
+                format!("{good}\n{{\"pk\":{{\"S\":\"\"}},\"sk\":{{\"N\":\"1\"}}}}"),
+                ":2: the key attribute 'pk'",
+            ),
+            (
+                format!("{good}\n{{\"a\":{{\"X\":\"p\"}}}}"),
+                ":2: a: 'X' is not a DynamoDB type",
+            ),
+            (
+                format!("[{good},{{\"a\":1}}]"),
+                ":1: item 2 of this document: a: this is a number without",
+            ),
+            (
+                format!("{good}\n{}\n{good}", item(2)),
+                ":3: this item has the key of the one at line 1: p / 1",
+            ),
+            (
+                r#"{"Metadata":{},"Keys":{},"NewImage":{}}"#.into(),
+                ":1: this is a line of an incremental",
+            ),
+        ];
+        for (text, expected) in cases {
+            let file = file(&text);
+            let message = read(file.path(), &keys()).unwrap_err().to_string();
+            assert!(message.contains(expected), "{text} gave: {message}");
+            assert!(message.starts_with(file.path().to_str().unwrap()), "{message}");
+        }
+        for text in ["", " \n", r#"{"Items":[],"Count":0}"#] {
+            assert!(
+                matches!(read(file(text).path(), &keys()), Err(SampleError::Empty { .. })),
+                "{text}"
+            );
+        }
+        let mut gzip = tempfile::NamedTempFile::new().unwrap();
+        gzip.write_all(&[0x1f, 0x8b, 8, 0]).unwrap();
+        let message = read(gzip.path(), &keys()).unwrap_err().to_string();
+        assert!(message.contains("gunzip"), "{message}");
+        let missing = read(Path::new("no/such/file"), &keys()).unwrap_err().to_string();
+        assert!(missing.contains("--sample"), "{missing}");
+    }
+}
