@@ -4,6 +4,7 @@
 //! Either way they become a [`population`], which is loaded ([`load`]) and then written to ([`writers`])
 //! as [`mutate`] decides. The same seed gives the same items and the same mutations.
 
+pub mod engine;
 pub mod generate;
 pub mod load;
 pub mod mutate;

@@ -1,0 +1,219 @@
+//! An engine to test against: where it is, and clients for it.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use dynasplit::rehearse::engine::EmbeddedEngine;
+use tokio::task::spawn_blocking;
+
+use super::launcher::Launched;
+
+/// Holds the endpoint of a DynamoDB Local that runs already (its Docker image, say), for the tests that share one.
+const ENDPOINT_VARIABLE: &str = "DYNASPLIT_DYNAMODB_LOCAL";
+/// Dummy values: no engine here checks them.
+const REGION: &str = "us-east-1";
+const ACCESS_KEY: &str = "test";
+/// An engine that does not answer fails its test instead of hanging it.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Which engine it is, where a test must tell the two apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The product's embedded engine (dynoxide).
+    Embedded,
+    /// DynamoDB Local.
+    Genuine,
+}
+
+/// A running engine.
+pub struct Engine {
+    kind: Kind,
+    endpoint: String,
+    // Held so that they end with the engine; a shared one lives as long as the process.
+    embedded: Option<EmbeddedEngine>,
+    launched: Option<Launched>,
+}
+
+impl Engine {
+    /// An embedded engine of its own.
+    pub async fn embedded() -> Self {
+        let engine = EmbeddedEngine::start().await.expect("the embedded engine starts");
+        let endpoint = engine.endpoint().to_owned();
+        Self {
+            kind: Kind::Embedded,
+            endpoint,
+            embedded: Some(engine),
+            launched: None,
+        }
+    }
+
+    /// DynamoDB Local, shared by the tests of this process: the one at [`ENDPOINT_VARIABLE`], or one that is fetched
+    /// and started. Tests that share it name their tables by [`unique`].
+    ///
+    /// # Panics
+    /// Where it can be neither fetched nor started: a test that needs it must fail then, and say what to do.
+    pub async fn genuine() -> Self {
+        static SHARED: OnceLock<Result<Launched, String>> = OnceLock::new();
+        if let Ok(endpoint) = std::env::var(ENDPOINT_VARIABLE)
+            && !endpoint.is_empty()
+        {
+            let engine = Self::at(endpoint);
+            if let Err(error) = engine.dynamodb().list_tables().send().await {
+                panic!(
+                    "{ENDPOINT_VARIABLE} is {}, where no DynamoDB Local answers. Start one there, or unset the \
+                     variable to have it fetched. {error:?}",
+                    engine.endpoint
+                );
+            }
+            return engine;
+        }
+        // Kept as a result: a second test should not fetch in vain again.
+        let shared = spawn_blocking(|| SHARED.get_or_init(Launched::start))
+            .await
+            .expect("the start does not panic");
+        match shared {
+            Ok(launched) => Self::at(launched.endpoint().to_owned()),
+            Err(message) => panic!("{}", help(message)),
+        }
+    }
+
+    /// DynamoDB Local in a JVM of its own, ended with this value, for tests that roll or age the streams. Always
+    /// started here: an endpoint takes no such command.
+    ///
+    /// # Panics
+    /// As [`Engine::genuine`].
+    pub async fn genuine_dedicated() -> Self {
+        match spawn_blocking(Launched::start)
+            .await
+            .expect("the start does not panic")
+        {
+            Ok(launched) => {
+                let engine = Self::at(launched.endpoint().to_owned());
+                Self {
+                    launched: Some(launched),
+                    ..engine
+                }
+            }
+            Err(message) => panic!("{}", help(&message)),
+        }
+    }
+
+    /// A DynamoDB Local that others hold.
+    fn at(endpoint: String) -> Self {
+        Self {
+            kind: Kind::Genuine,
+            endpoint,
+            embedded: None,
+            launched: None,
+        }
+    }
+
+    /// Which engine it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its endpoint URL.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// A client for tables. Clients belong to the runtime that made them: make one in each test.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(REGION))
+            .credentials_provider(credentials())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .operation_timeout(REQUEST_TIMEOUT)
+                    .build(),
+            )
+            .endpoint_url(&self.endpoint)
+            .build();
+        aws_sdk_dynamodb::Client::from_conf(config)
+    }
+
+    /// A client for streams, of the same kind.
+    pub fn streams(&self) -> aws_sdk_dynamodbstreams::Client {
+        let config = aws_sdk_dynamodbstreams::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(REGION))
+            .credentials_provider(credentials())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .operation_timeout(REQUEST_TIMEOUT)
+                    .build(),
+            )
+            .endpoint_url(&self.endpoint)
+            .build();
+        aws_sdk_dynamodbstreams::Client::from_conf(config)
+    }
+
+    /// The embedded engine itself, for its TTL sweep.
+    ///
+    /// # Panics
+    /// On another kind.
+    pub fn as_embedded(&self) -> &EmbeddedEngine {
+        self.embedded.as_ref().expect("an embedded engine")
+    }
+
+    /// Closes every open shard of every stream; each gets one child.
+    ///
+    /// # Panics
+    /// On an engine that is not dedicated, and where the engine refuses.
+    pub async fn roll_shards(&self) {
+        self.dedicated().command("roll").await;
+    }
+
+    /// Makes all records and shards of every stream older by `ms` milliseconds. Every iterator that was given before
+    /// expires, however small `ms` is; past 4 hours the open shards roll.
+    ///
+    /// # Panics
+    /// As [`Engine::roll_shards`].
+    pub async fn dilate(&self, ms: u64) {
+        self.dedicated().command(&format!("dilate {ms}")).await;
+    }
+
+    /// Lets go of a dedicated engine, as the end of the test process would, and says whether its JVM ended.
+    pub async fn abandon(self) -> bool {
+        self.launched.expect("a dedicated engine").abandon().await
+    }
+
+    fn dedicated(&self) -> &Launched {
+        self.launched
+            .as_ref()
+            .expect("streams are rolled and aged on Engine::genuine_dedicated only: others share the rest")
+    }
+}
+
+/// `name` with a suffix that no other table has, of this run or of an earlier one (an engine given by its endpoint
+/// keeps its tables).
+pub fn unique(name: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock past 1970")
+        .as_millis();
+    format!("{name}-{now:x}-{:x}-{count}", std::process::id())
+}
+
+fn credentials() -> Credentials {
+    Credentials::new(ACCESS_KEY, "test", None, None, "tests")
+}
+
+fn help(message: &str) -> String {
+    format!(
+        "DynamoDB Local is needed and could not be started: {message}\n\
+         Install a Java JDK (17 or newer) and npm, with access to the npm registry, and run the tests again.\n\
+         Or start it yourself (docker run -p 8000:8000 amazon/dynamodb-local) and set \
+         {ENDPOINT_VARIABLE}=http://localhost:8000; the tests that roll or age a stream still need Java and npm."
+    )
+}
