@@ -302,6 +302,7 @@ impl Iterator for CandidateReader {
 mod tests {
     use super::super::key_code::tests::key;
     use super::super::settle::tests::observation;
+    use super::super::{Desired, Digest, Expired};
     use super::*;
     use proptest::prelude::*;
 
@@ -379,6 +380,23 @@ mod tests {
                 "length {len}"
             );
         }
+    }
+
+    #[test]
+    fn a_wait_sets_when_the_next_look_is_due() {
+        let mut pending = many(1).into_reader().next().unwrap().unwrap();
+        let observation = Observation {
+            began: Duration::from_secs(3),
+            ended: Duration::from_secs(5),
+            held: Some(Digest::of_bytes(b"x")),
+            desired: Desired::Nothing,
+            source: None,
+            expired: Expired::default(),
+        };
+        let outcome = pending.observe(&SettleRules::new(Duration::from_secs(8)), &observation);
+        let again_after = Duration::from_secs(1);
+        assert_eq!(outcome, Outcome::Wait { again_after });
+        assert_eq!(pending.due, Duration::from_secs(6));
     }
 
     #[test]

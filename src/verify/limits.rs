@@ -1,5 +1,5 @@
 /// Memory for sorting, for all services together, unless the operator says otherwise: small beside what
-/// the clients take, and enough that 100 million entries need one pass of merging.
+/// the clients take, and enough that 100 million entries are written twice and read twice, no more.
 pub const DEFAULT_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 /// Runs that one merge reads: beyond this, each run's buffer gets too small for the disk.
 pub const DEFAULT_FAN_IN: usize = 64;

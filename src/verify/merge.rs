@@ -71,6 +71,12 @@ impl Merge {
         self.heap.peek()?.current()
     }
 
+    /// Runs that are read at once.
+    #[cfg(test)]
+    pub(super) fn width(&self) -> usize {
+        self.heap.len()
+    }
+
     pub(super) fn advance(&mut self) -> Result<(), VerifyError> {
         if let Some(mut lowest) = self.heap.peek_mut()
             && !lowest.advance()?
@@ -158,3 +164,44 @@ impl PartialEq for RunReader {
 }
 
 impl Eq for RunReader {}
+
+#[cfg(test)]
+mod tests {
+    use super::super::runs::RunWriter;
+    use super::super::{Digest, SpillDir};
+    use super::*;
+
+    /// A run that was written, read as if it had another number of entries.
+    fn read_as(difference: i64) -> Result<u64, VerifyError> {
+        let mut file = BlockFile::create(&SpillDir::default())?;
+        let mut writer = RunWriter::new(&mut file, 100);
+        for n in 0..20 {
+            writer.push(Entry {
+                target: &[b'B', 1, n],
+                source: &[],
+                digest: Digest::from_bytes([n; 16]),
+            })?;
+        }
+        let mut run = writer.finish()?;
+        run.entries = run.entries.saturating_add_signed(difference);
+        let mut merge = Merge::open(Arc::new(file), &[run])?;
+        let mut count = 0;
+        while merge.current().is_some() {
+            count += 1;
+            merge.advance()?;
+        }
+        Ok(count)
+    }
+
+    #[test]
+    fn a_run_has_the_entries_that_were_written_or_is_damaged() {
+        assert_eq!(read_as(0).unwrap(), 20);
+        for difference in [-20, -5, -4, -1, 1, 5] {
+            let read = read_as(difference);
+            assert!(
+                matches!(read, Err(VerifyError::Damaged { .. })),
+                "{difference}: {read:?}"
+            );
+        }
+    }
+}

@@ -287,3 +287,33 @@ fn merge_pass(
     }
     Ok((out, merged))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Value;
+
+    #[test]
+    fn memory_and_fan_in_keep_their_bounds() {
+        let limits = SortLimits {
+            memory_bytes: 1000,
+            fan_in: 3,
+        };
+        let mut side = TargetSide::new(SpillDir::default(), limits);
+        let mut highest = 0;
+        for n in 0..2000 {
+            let key = Key {
+                partition: Value::s(format!("{}", n * 7919 % 2000)),
+                sort: None,
+            };
+            side.push(&key, Digest::of_bytes(b"x")).unwrap();
+            highest = highest.max(side.sorter.arena.memory());
+        }
+        assert!((900..=1000).contains(&highest), "{highest}");
+        assert!(side.sorter.runs.len() > 27, "three passes");
+        let Sorted::Merged(merge) = side.finish().unwrap() else {
+            panic!("it was spilled");
+        };
+        assert!((1..=3).contains(&merge.width()));
+    }
+}

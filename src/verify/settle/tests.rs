@@ -91,12 +91,29 @@ fn a_slow_look_proves_nothing_by_its_length() {
 }
 
 #[test]
+fn the_target_must_have_been_read_beyond_the_lag() {
+    // Read early, and the source much later: it may have been late, and no more.
+    let mut slow = look(900, None, Some(1), Some(1));
+    slow.ended = ms(5000);
+    assert!(matches!(
+        last(&[look(0, None, Some(1), Some(1)), slow]),
+        Outcome::Wait { .. }
+    ));
+}
+
+#[test]
 fn a_write_of_the_source_starts_the_clock_anew() {
     // The same shape, another source item: something was written.
     let looks = [
         look(0, Some(7), Some(1), Some(1)),
         look(900, Some(7), Some(1), Some(2)),
         look(1800, Some(7), Some(1), Some(2)),
+    ];
+    assert!(matches!(last(&looks), Outcome::Wait { .. }));
+    // An item of another service, written meanwhile: it may just have come from there.
+    let looks = [
+        look(0, Some(7), None, Some(1)),
+        look(1001, Some(7), None, Some(2)),
     ];
     assert!(matches!(last(&looks), Outcome::Wait { .. }));
 }
@@ -183,6 +200,9 @@ fn a_collision_stands_however_hot_its_items_are() {
     };
     let looks = [several(0, 1), several(500, 2), several(1001, 3)];
     assert_eq!(last(&looks), Outcome::Mismatch(MismatchClass::Collision));
+    // Holding what one of them says is no excuse.
+    let looks = [look(0, None, Some(1), Some(1)), several(500, 1)];
+    assert!(matches!(last(&looks), Outcome::Wait { .. }));
     // One of them is gone: an ordinary key again.
     let looks = [several(0, 1), look(1001, Some(1), Some(1), Some(1))];
     assert_eq!(last(&looks), Outcome::Agreed);
@@ -203,6 +223,34 @@ fn a_key_that_never_rests_is_given_up_and_not_called_equal() {
             }
         }
     }
+}
+
+#[test]
+fn a_key_that_rests_at_last_is_not_given_up() {
+    let mut settling = Settling::default();
+    let rules = SettleRules::new(LAG);
+    let hot = (0..15).map(|n| look(n * 10, Some(1), Some(100 + n), Some(100 + n)));
+    // It rests since 140; the cap of looks falls into its window.
+    let resting = [200, 300].map(|at| look(at, Some(1), Some(114), Some(114)));
+    for look in hot.chain(resting) {
+        assert!(matches!(settling.observe(&rules, &look), Outcome::Wait { .. }));
+    }
+    let end = settling.observe(&rules, &look(1141, Some(1), Some(114), Some(114)));
+    assert_eq!(end, Outcome::Mismatch(MismatchClass::Different));
+}
+
+#[test]
+fn waits_lead_to_a_verdict_in_few_looks() {
+    let mut settling = Settling::default();
+    let mut at = 0;
+    let mut looks = 1;
+    while let Outcome::Wait { again_after } =
+        settling.observe(&SettleRules::new(LAG), &look(at, None, Some(1), Some(1)))
+    {
+        at += again_after.as_millis() as u64;
+        looks += 1;
+    }
+    assert_eq!((at, looks), (1001, 5));
 }
 
 #[test]
