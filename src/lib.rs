@@ -7,3 +7,4 @@ pub mod rehearse;
 pub mod source;
 pub mod state;
 pub mod target;
+pub mod verify;

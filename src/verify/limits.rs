@@ -1,0 +1,49 @@
+/// Memory for sorting, for all services together, unless the operator says otherwise: small beside what
+/// the clients take, and enough that 100 million entries are written twice and read twice, no more.
+pub const DEFAULT_MEMORY_BYTES: usize = 64 * 1024 * 1024;
+/// Runs that one merge reads: beyond this, each run's buffer gets too small for the disk.
+pub const DEFAULT_FAN_IN: usize = 64;
+
+/// A block shorter than this costs more calls than it saves memory.
+const MIN_BLOCK_BYTES: usize = 4 * 1024;
+/// A block longer than this gains nothing.
+const MAX_BLOCK_BYTES: usize = 256 * 1024;
+
+/// What one sort may use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SortLimits {
+    /// Memory, in bytes. Never enforced below one entry, nor below a block of 4 KiB per merged run.
+    pub memory_bytes: usize,
+    /// Runs merged at once; at least 2.
+    pub fan_in: usize,
+}
+
+impl Default for SortLimits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: DEFAULT_MEMORY_BYTES,
+            fan_in: DEFAULT_FAN_IN,
+        }
+    }
+}
+
+impl SortLimits {
+    /// The part of each, where this memory is shared by `sorters` that work at once: two per service, one
+    /// per side.
+    #[must_use]
+    pub fn shared_by(self, sorters: usize) -> Self {
+        Self {
+            memory_bytes: self.memory_bytes / sorters.max(1),
+            ..self
+        }
+    }
+
+    pub(super) fn fan_in(self) -> usize {
+        self.fan_in.max(2)
+    }
+
+    /// Size of a block: one per merged run and one for the output fit into the memory.
+    pub(super) fn block_bytes(self) -> usize {
+        (self.memory_bytes / (self.fan_in() + 1)).clamp(MIN_BLOCK_BYTES, MAX_BLOCK_BYTES)
+    }
+}
