@@ -1,12 +1,18 @@
 //! The AWS side of things that everybody shares: clients, value conversion, and one reading of errors.
 
+mod backoff;
+mod budget;
 mod clients;
 pub mod convert;
 mod failure;
+mod health;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod timing;
 
+pub use backoff::{again, backoff};
+pub use budget::Budget;
 pub use clients::{Clients, Endpoint, Tables};
 pub use failure::{Failure, FailureKind};
+pub use health::Health;
 pub use timing::Timing;

@@ -11,6 +11,10 @@ pub struct Timing {
     pub attempt: Duration,
     /// Beyond `lease` and `attempt`: how much later a request that we gave up may still take effect.
     pub margin: Duration,
+    /// Between two reads of a shard that had nothing new. A shard serves five reads a second.
+    pub poll: Duration,
+    /// A shard that showed nothing for this long, over many reads, was read to its tip.
+    pub idle: Duration,
     /// An eventually consistent read may show what was removed this long ago.
     pub settle: Duration,
 }
@@ -21,6 +25,8 @@ impl Timing {
         lease: Duration::from_secs(20),
         attempt: Duration::from_secs(5),
         margin: Duration::from_secs(10),
+        poll: Duration::from_millis(500),
+        idle: Duration::from_secs(10),
         settle: Duration::from_secs(60),
     };
 
@@ -29,6 +35,8 @@ impl Timing {
         lease: Duration::from_secs(4),
         attempt: Duration::from_millis(1500),
         margin: Duration::from_millis(1000),
+        poll: Duration::from_millis(50),
+        idle: Duration::from_millis(500),
         settle: Duration::from_secs(0),
     };
 

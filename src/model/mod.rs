@@ -3,6 +3,7 @@
 //! Bottom of the import order: nothing here knows of a plan, an SDK, a clock or a network.
 
 mod change;
+mod counters;
 mod item;
 pub mod json;
 mod key;
@@ -13,6 +14,7 @@ mod value;
 mod version;
 
 pub use change::{Change, Images, Origin};
+pub use counters::Counters;
 pub use item::{Item, ItemExt, MAX_ITEM_BYTES};
 pub use key::{AttributeKind, Key, KeyAttribute, KeySchema};
 pub use number::{Number, NumberError};

@@ -18,10 +18,11 @@ impl SequenceNumber {
         Self(if trimmed.is_empty() { "0" } else { trimmed }.to_owned())
     }
 
-    /// The text to hand back to the service.
+    /// The text to hand back to the service: at least 21 digits, which is what streams show and what engines ask
+    /// for.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn to_text(&self) -> String {
+        format!("{:0>21}", self.0)
     }
 
     /// Fixed width, so that it sorts as text: what a stamp holds.
@@ -113,7 +114,8 @@ mod tests {
         assert!(n("000100") < n("101"));
         assert_eq!(n("0007"), n("7"));
         assert!(n("9").padded() < n("10").padded());
-        assert_eq!(n("").as_str(), "0");
+        assert_eq!(n("").to_text().len(), 21);
+        assert_eq!(n("000000000000000000012").to_text(), "000000000000000000012");
     }
 
     #[test]

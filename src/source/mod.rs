@@ -5,10 +5,16 @@
 mod enable;
 mod error;
 mod facts;
+pub mod lineage;
 pub(crate) mod patience;
 pub(crate) mod refusal;
+mod scan;
+mod stream;
 
 pub use enable::{EnsuredStream, StreamState, ensure_stream, stream_state};
 pub use error::SourceError;
 pub(crate) use error::said;
 pub use facts::{Billing, SourceFacts, check_keys, describe_source};
+pub(crate) use scan::milliunits;
+pub use scan::{Scan, ScanPage};
+pub use stream::{Listing, Page, Record, StreamSource};

@@ -13,8 +13,8 @@ mod store;
 pub use lease::{Lease, LeaseWatch, Owner, Validity};
 pub use letters::{Letter, LetterHead, Letters, MAX_RECHECKS, RecheckKey};
 pub use records::{
-    BackfillRecord, Counters, GapRecord, HistoryRecord, LaneState, SegmentRecord, SegmentService,
-    ShardRecord, StreamRecord, VerifyRecord, VerifyService, WorkerRecord,
+    BackfillRecord, GapRecord, HistoryRecord, LaneState, SegmentRecord, SegmentService, ShardRecord,
+    StreamRecord, VerifyRecord, VerifyService, WorkerRecord,
 };
 pub use split::{ServiceRecord, SplitRecord, TombstonePhase, Tombstones};
 pub use store::{StateError, Store, Stored};

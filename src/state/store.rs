@@ -1,10 +1,9 @@
-use crate::dynamo::{Failure, FailureKind};
+use crate::dynamo::{Failure, FailureKind, backoff};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
     TableStatus,
 };
-use rand::Rng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -60,6 +59,8 @@ pub struct Store {
 
 /// A request that passes by itself is tried this often before the error is shown.
 const ATTEMPTS: u32 = 12;
+const FIRST_WAIT: Duration = Duration::from_millis(25);
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 const PARTITION: &str = "split";
 
 impl Store {
@@ -247,7 +248,7 @@ impl Store {
     ) -> Result<Stored<T>, StateError> {
         let text = serde_json::to_string(&value).map_err(|error| self.broken(name, error))?;
         // The token tells a write of ours that landed without an answer from somebody else's.
-        let token = format!("{:032x}", rand::rng().random::<u128>());
+        let token = format!("{:032x}", rand::random::<u128>());
         let sent = self
             .patiently("dynamodb:PutItem", || async {
                 self.client
@@ -413,8 +414,7 @@ impl Store {
                 Err(failure) if failure.passes() && attempt < ATTEMPTS => {
                     attempt += 1;
                     tracing::debug!(action, attempt, reason = failure.reason(), "state request again");
-                    let cap = Duration::from_millis(50) * 2u32.pow(attempt.min(6));
-                    tokio::time::sleep(cap.mul_f64(rand::rng().random_range(0.3..1.0))).await;
+                    tokio::time::sleep(backoff(attempt, FIRST_WAIT, LONGEST_WAIT)).await;
                 }
                 other => return other,
             }

@@ -13,12 +13,18 @@
 mod creation;
 mod differences;
 mod error;
+mod gate;
 mod settings;
 mod state;
+mod sweep;
 mod table;
 mod ttl;
+mod write;
 
 pub use differences::{Difference, Pending};
 pub use error::TargetError;
+pub use gate::{Entered, Gate};
+pub use sweep::{Sweep, Swept};
 pub use table::{Ensured, Observer, TableEvent, TableFinding, ensure, inspect, is_empty};
 pub use ttl::{TtlOutcome, TtlState, enable_ttl, ttl_state};
+pub use write::TargetWriter;

@@ -1,0 +1,40 @@
+use super::Failure;
+use rand::Rng;
+use std::time::Duration;
+
+/// How long to wait before the next attempt: twice as long each time, up to `longest`, with jitter, so that many
+/// workers that failed together do not come back together.
+#[must_use]
+pub fn backoff(attempt: u32, first: Duration, longest: Duration) -> Duration {
+    let cap = longest.min(first.saturating_mul(2u32.saturating_pow(attempt.min(16))));
+    cap.mul_f64(rand::rng().random_range(0.5..1.0))
+}
+
+/// Attempts of a request whose failure ends a command: about two minutes.
+const ATTEMPTS: u32 = 40;
+
+/// Sends a request again while it fails for what passes by itself, a bounded number of times.
+///
+/// # Errors
+/// The last failure.
+pub async fn again<T, F, A>(send: F) -> Result<T, Failure>
+where
+    F: Fn() -> A,
+    A: Future<Output = Result<T, Failure>>,
+{
+    let mut attempt = 0;
+    loop {
+        match send().await {
+            Err(failure) if failure.passes() && attempt < ATTEMPTS => {
+                attempt += 1;
+                tokio::time::sleep(backoff(
+                    attempt,
+                    Duration::from_millis(25),
+                    Duration::from_secs(3),
+                ))
+                .await;
+            }
+            other => return other,
+        }
+    }
+}

@@ -1,0 +1,162 @@
+use super::coalesce::Group;
+use super::effects::{Effects, Write, WriteKind, effects};
+use super::guard::Guard;
+use crate::model::{Counters, Origin};
+use crate::plan::{Service, Versions};
+
+/// Where writes land: one service's table. Implementations retry without end what passes by itself.
+pub trait Sink: Send + Sync {
+    /// Makes one write, under its guard. When this answers `Ok`, the write is durable.
+    fn write(&self, write: &Write) -> impl Future<Output = Result<Landed, SinkError>> + Send;
+}
+
+/// Where complaints are kept. When these answer `Ok`, the entry is durable.
+pub trait Ledger: Send + Sync {
+    /// Keeps a dead letter: the change, and why it can't land.
+    fn dead_letter(
+        &self,
+        service: &str,
+        group: &Group,
+        reason: &str,
+    ) -> impl Future<Output = Result<(), Stop>> + Send;
+    /// Puts a source key on the recheck list.
+    fn recheck(&self, service: &str, group: &Group) -> impl Future<Output = Result<(), Stop>> + Send;
+}
+
+/// What became of a write that was answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Landed {
+    /// What happened.
+    pub outcome: Outcome,
+    /// Write units used, in thousandths.
+    pub write_milliunits: u64,
+}
+
+/// What a guard made of a write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It landed.
+    Written,
+    /// It landed as a tombstone.
+    Buried,
+    /// The guard refused it: what the target holds is newer.
+    Superseded,
+    /// The guard refused it, and what stands there is a tombstone.
+    SupersededByTombstone,
+}
+
+/// Why a write was not answered by an outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkError {
+    /// It can never land: DynamoDB refuses the item itself.
+    Rejected(String),
+    /// The worker stops, or lost its lease.
+    Stop(Stop),
+}
+
+/// The worker must stop before the change is durable; nothing is lost, since no checkpoint follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// Why, for a person.
+    pub reason: String,
+}
+
+impl From<Stop> for SinkError {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+/// What one group of changes came to, for the counters.
+pub type Applied = Counters;
+
+/// **The write path.** Takes the changes of one source item to one service, in these steps:
+///
+/// 1. *route* and *transform* both images of each change, and *guard* the writes that follow ([`effects`]);
+/// 2. *write*, each under its guard; a refused guard is an outcome, not an error;
+/// 3. what can't land becomes a *dead letter*, what went backwards in time goes on the *recheck list*.
+///
+/// The caller saves its checkpoint only after this has answered `Ok` for everything that the checkpoint covers.
+///
+/// # Errors
+/// [`Stop`] when the worker must stop; the change is then not durable.
+pub async fn apply<S: Sink, L: Ledger>(
+    service: &Service,
+    versions: &Versions,
+    group: &Group,
+    sink: &S,
+    ledger: &L,
+) -> Result<Applied, Stop> {
+    let Effects {
+        writes,
+        complaint,
+        backwards,
+        saved,
+    } = effects(service, versions, group);
+    let mut applied = Applied {
+        seen: group.changes.len() as u64,
+        saved: u64::from(saved),
+        ..Applied::default()
+    };
+    let mut recheck = backwards;
+    let mut complaint = complaint.map(|complaint| complaint.reason);
+    for mut write in writes {
+        let mut landed = sink.write(&write).await;
+        if is_backwards(versions, group, &write, &landed) {
+            // Stream order wins over a tombstone of the item's own: it was created again with an older timestamp.
+            recheck = true;
+            write.guard = Guard::Any;
+            landed = sink.write(&write).await;
+        }
+        match landed {
+            Ok(landed) => count(&mut applied, &write, landed),
+            Err(SinkError::Rejected(reason)) => complaint = Some(reason),
+            Err(SinkError::Stop(stop)) => return Err(stop),
+        }
+    }
+    if recheck {
+        applied.backwards += 1;
+        ledger.recheck(&service.name, group).await?;
+    }
+    if let Some(reason) = complaint {
+        applied.dead_letters += 1;
+        ledger.dead_letter(&service.name, group, &reason).await?;
+    }
+    Ok(applied)
+}
+
+/// A put of the tail that a tombstone refuses, in `timestamp` mode: the timestamp went backwards across a
+/// delete. (In `sequence` mode a refusal only ever means that this is a repetition.)
+fn is_backwards(
+    versions: &Versions,
+    group: &Group,
+    write: &Write,
+    landed: &Result<Landed, SinkError>,
+) -> bool {
+    matches!(versions, Versions::Timestamp(_))
+        && matches!(
+            group.changes.last().map(|change| &change.origin),
+            Some(Origin::Tail { .. })
+        )
+        && matches!(write.kind, WriteKind::Put(_))
+        && matches!(
+            landed,
+            Ok(Landed {
+                outcome: Outcome::SupersededByTombstone,
+                ..
+            })
+        )
+}
+
+fn count(applied: &mut Applied, write: &Write, landed: Landed) {
+    applied.write_milliunits += landed.write_milliunits;
+    match (landed.outcome, &write.kind) {
+        (Outcome::Written, WriteKind::Put(_)) => applied.put += 1,
+        (Outcome::Written, WriteKind::Remove(_)) => applied.removed += 1,
+        (Outcome::Buried, _) => {
+            applied.removed += 1;
+            applied.tombstones += 1;
+        }
+        (Outcome::Superseded | Outcome::SupersededByTombstone, _) => applied.superseded += 1,
+    }
+}

@@ -1,0 +1,214 @@
+//! From the changes of one source item to the writes of one service: the rules of the protocol's "one write
+//! path", "versions and guards" and "coalescing", as one pure function.
+
+use super::coalesce::Group;
+use super::guard::{Guard, VersionFields, stamp};
+use super::route::{Desired, desired};
+use crate::model::{Change, Item, Key, Origin, VERSION_ATTRIBUTE, Version};
+use crate::plan::{Service, Versions};
+
+/// A write of one target key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Write {
+    /// Key in the target.
+    pub key: Key,
+    /// What to do.
+    pub kind: WriteKind,
+    /// When it may land.
+    pub guard: Guard,
+}
+
+/// What a write does to its key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum WriteKind {
+    /// The whole item.
+    Put(Item),
+    /// Nothing shall be there: a delete, or a tombstone with this version while tombstones are on.
+    Remove(Option<Version>),
+}
+
+/// Something that a person must look at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Complaint {
+    /// Why the last image can't be what the service holds.
+    pub reason: String,
+}
+
+/// All that the changes of one source item do to one service.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Effects {
+    /// Writes; their order does not matter.
+    pub writes: Vec<Write>,
+    /// The last image can't be shaped: a dead letter.
+    pub complaint: Option<Complaint>,
+    /// The timestamp went backwards: stream order was kept, and the key must be read again after the backfill.
+    pub backwards: bool,
+    /// The service's shape did not change, so that no write is needed.
+    pub saved: bool,
+}
+
+/// Computes the effects of a group on a service.
+#[must_use]
+pub fn effects(service: &Service, versions: &Versions, group: &Group) -> Effects {
+    match group.changes.last().map(|change| &change.origin) {
+        None => Effects::default(),
+        Some(Origin::Backfill) => backfill(service, versions, group),
+        Some(Origin::Tail { .. }) => tail(service, versions, group),
+    }
+}
+
+fn backfill(service: &Service, versions: &Versions, group: &Group) -> Effects {
+    let Some(item) = group.changes.last().and_then(|change| change.images.new.as_ref()) else {
+        return Effects::default();
+    };
+    match desired(service, versions, item) {
+        Ok(None) => Effects::default(),
+        Err(fault) => Effects {
+            complaint: Some(Complaint {
+                reason: fault.to_string(),
+            }),
+            ..Effects::default()
+        },
+        Ok(Some(wanted)) => {
+            let guard = match versions {
+                Versions::Timestamp(timestamp) => {
+                    timestamp.version_of(item).map_or(Guard::Absent, Guard::Older)
+                }
+                Versions::Sequence => Guard::Absent,
+            };
+            let write = Write {
+                key: wanted.key,
+                kind: WriteKind::Put(wanted.item),
+                guard,
+            };
+            Effects {
+                writes: vec![write],
+                ..Effects::default()
+            }
+        }
+    }
+}
+
+/// The versions of a group: the highest of all images, the last image's own, and whether one went backwards.
+struct GroupVersion {
+    highest: Option<Version>,
+    last: Option<Version>,
+    backwards: bool,
+}
+
+fn group_version(versions: &Versions, changes: &[std::sync::Arc<Change>]) -> GroupVersion {
+    let mut found = GroupVersion {
+        highest: None,
+        last: None,
+        backwards: false,
+    };
+    for change in changes {
+        match (versions, &change.origin) {
+            (Versions::Sequence, Origin::Tail { generation, sequence }) => {
+                found.last = Some(stamp(*generation, sequence));
+                found.highest = found.highest.max(found.last.clone());
+            }
+            (Versions::Sequence, Origin::Backfill) => {}
+            (Versions::Timestamp(timestamp), _) => {
+                let of = |item: &Option<Item>| item.as_ref().and_then(|item| timestamp.version_of(item));
+                let (old, new) = (of(&change.images.old), of(&change.images.new));
+                let before = found.highest.take().max(old);
+                found.backwards |= new
+                    .as_ref()
+                    .is_some_and(|new| before.as_ref().is_some_and(|old| new < old));
+                found.last.clone_from(&new);
+                found.highest = before.max(new);
+            }
+        }
+    }
+    found
+}
+
+fn tail(service: &Service, versions: &Versions, group: &Group) -> Effects {
+    let fields = service.version_fields(versions);
+    let version = group_version(versions, &group.changes);
+    // Every target key that any image touched is removed or written: a backfill may hold an intermediate one.
+    let mut touched: Vec<Key> = Vec::new();
+    let mut touch = |wanted: &Desired| {
+        if !touched.contains(&wanted.key) {
+            touched.push(wanted.key.clone());
+        }
+    };
+    let mut unchanged = true;
+    let mut last: Option<Desired> = None;
+    let mut complaint = None;
+    for change in &group.changes {
+        // If only the old image can't be shaped, it counts as none: the write that mends it must arrive.
+        let old = change
+            .images
+            .old
+            .as_ref()
+            .and_then(|item| desired(service, versions, item).ok().flatten());
+        let new = change
+            .images
+            .new
+            .as_ref()
+            .map_or(Ok(None), |item| desired(service, versions, item));
+        complaint = new.as_ref().err().map(|fault| Complaint {
+            reason: fault.to_string(),
+        });
+        let new = new.ok().flatten();
+        unchanged &= match (&old, &new) {
+            (Some(old), Some(new)) => old.looks_like(new),
+            (None, None) => true,
+            _ => false,
+        };
+        old.iter().chain(&new).for_each(&mut touch);
+        last = new;
+    }
+    if unchanged && !version.backwards {
+        let saved = last.is_some();
+        return Effects {
+            complaint,
+            saved,
+            ..Effects::default()
+        };
+    }
+    let writes = touched
+        .into_iter()
+        .map(|key| match &last {
+            Some(wanted) if wanted.key == key => put(&fields, versions, wanted.clone(), &version),
+            _ => remove(key, &version),
+        })
+        .collect::<Vec<_>>();
+    Effects {
+        backwards: version.backwards && !writes.is_empty(),
+        writes,
+        complaint,
+        saved: false,
+    }
+}
+
+fn put(fields: &VersionFields, versions: &Versions, wanted: Desired, version: &GroupVersion) -> Write {
+    let mut item = wanted.item;
+    if let (Versions::Sequence, Some(stamp)) = (versions, &version.highest) {
+        debug_assert_eq!(fields.live, VERSION_ATTRIBUTE);
+        item.insert(VERSION_ATTRIBUTE.to_owned(), stamp.to_value());
+    }
+    let guard = match &version.last {
+        Some(last) if !version.backwards => Guard::NotNewer(last.clone()),
+        _ => Guard::Any,
+    };
+    Write {
+        key: wanted.key,
+        kind: WriteKind::Put(item),
+        guard,
+    }
+}
+
+fn remove(key: Key, version: &GroupVersion) -> Write {
+    let guard = match &version.highest {
+        Some(highest) if !version.backwards => Guard::NotNewer(highest.clone()),
+        _ => Guard::Any,
+    };
+    Write {
+        key,
+        kind: WriteKind::Remove(version.highest.clone()),
+        guard,
+    }
+}

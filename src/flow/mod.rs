@@ -1,0 +1,22 @@
+//! The path that every change takes, whatever read it:
+//! `change -> route -> transform -> guard -> write -> (checkpoint, by the caller)`.
+//!
+//! [`apply`] is the page to read first. Nothing else in the crate writes an item of a target. Everything
+//! here but [`apply`] itself is pure: no clock, no network; the outside is reached through [`Sink`] and
+//! [`Ledger`].
+
+mod apply;
+mod coalesce;
+mod effects;
+mod guard;
+mod route;
+mod transform;
+mod watch;
+
+pub use apply::{Applied, Landed, Ledger, Outcome, Sink, SinkError, Stop, apply};
+pub use coalesce::{Group, coalesce};
+pub use effects::{Complaint, Effects, Write, WriteKind, effects};
+pub use guard::{Guard, GuardExpression, VersionFields, is_tombstone, stamp, tombstone};
+pub use route::{Desired, desired};
+pub use transform::{Fault, shape};
+pub use watch::{Watched, watch};

@@ -1,0 +1,39 @@
+use super::transform::{Fault, shape};
+use crate::model::{Item, Key, RESERVED_PREFIX};
+use crate::plan::{Service, Versions};
+
+/// What a service should hold for a source item.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Desired {
+    /// Key in the target.
+    pub key: Key,
+    /// The whole target item, its key included.
+    pub item: Item,
+}
+
+impl Desired {
+    /// Whether a reader of the target could see a difference: all but the reserved attributes.
+    #[must_use]
+    pub fn looks_like(&self, other: &Self) -> bool {
+        let visible = |item: &Item| {
+            item.iter()
+                .filter(|(name, _)| !name.starts_with(RESERVED_PREFIX))
+                .map(|(n, v)| (n.clone(), v.clone()))
+                .collect::<Vec<_>>()
+        };
+        self.key == other.key && visible(&self.item) == visible(&other.item)
+    }
+}
+
+/// What a service should hold for a source item: nothing, or one target item. The meaning of the plan; the
+/// write path and verify share this, and nothing else.
+///
+/// # Errors
+/// A [`Fault`] where the item belongs to the service but can't be shaped for it.
+pub fn desired(service: &Service, versions: &Versions, item: &Item) -> Result<Option<Desired>, Fault> {
+    if !service.condition.matches(item) {
+        return Ok(None);
+    }
+    let (key, item) = shape(service, versions, item)?;
+    Ok(Some(Desired { key, item }))
+}

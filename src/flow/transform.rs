@@ -1,0 +1,201 @@
+use crate::model::{Item, ItemExt, Key, MAX_ITEM_BYTES, RESERVED_PREFIX, VERSION_ATTRIBUTE, Value};
+use crate::plan::{KeyFault, Service, Versions};
+
+/// Why an item cannot be what a service's table holds. No item values, only names (and key values).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The target key can't be made.
+    #[error("the target key can't be made: {0}")]
+    Key(#[from] KeyFault),
+    /// A target key attribute exists in the item with another value.
+    #[error(
+        "the target key '{attribute}' would overwrite an attribute of that name with another value: drop or rename the attribute in the transform"
+    )]
+    KeyOverwrites {
+        /// Its name.
+        attribute: String,
+    },
+    /// Two attributes would get one name.
+    #[error("the attribute '{from}' can't be renamed to '{to}': the item has an attribute of that name")]
+    RenameOverwrites {
+        /// Name in the source.
+        from: String,
+        /// Name in the target.
+        to: String,
+    },
+    /// A key value that DynamoDB takes nowhere.
+    #[error("the target key '{attribute}' is {problem}")]
+    KeyValue {
+        /// Its name.
+        attribute: String,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// An attribute that an index of the target would refuse.
+    #[error("index '{index}' of the target needs '{attribute}' as a non-empty {expected}, and it is {found}")]
+    IndexKey {
+        /// Name of the index.
+        index: String,
+        /// Name of the attribute.
+        attribute: String,
+        /// The type that the index declares.
+        expected: String,
+        /// The type that the item has.
+        found: String,
+    },
+    /// Over 400 KB.
+    #[error(
+        "the target item would have {bytes} bytes (with {own} of dynasplit's own), and DynamoDB takes 409600: keep or drop attributes in the transform"
+    )]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// How many of them are the version that is stripped when the split completes.
+        own: usize,
+    },
+    /// An attribute name that belongs to the split.
+    #[error("the attribute '{attribute}' has a name that is reserved for dynasplit")]
+    Reserved {
+        /// Its name.
+        attribute: String,
+    },
+}
+
+/// Most bytes of a partition key and of a sort key
+/// ([limits](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-partition-sort-keys)).
+const MAX_PARTITION_BYTES: usize = 2048;
+const MAX_SORT_BYTES: usize = 1024;
+/// Weight of the stamp that the tail adds in `sequence` mode: name and text.
+const STAMP_BYTES: usize = VERSION_ATTRIBUTE.len() + 10 + 1 + crate::model::SequenceNumber::PADDED_DIGITS;
+
+/// Shapes a source item for a service that it belongs to.
+///
+/// # Errors
+/// A [`Fault`] where the target could never take the result.
+pub fn shape(service: &Service, versions: &Versions, item: &Item) -> Result<(Key, Item), Fault> {
+    if let Some(attribute) = item.keys().find(|name| name.starts_with(RESERVED_PREFIX)) {
+        return Err(Fault::Reserved {
+            attribute: attribute.clone(),
+        });
+    }
+    let key = service.shape.keys.apply(item)?;
+    let mut shaped = attributes(service, item)?;
+    for (name, value) in service.keys.item_of(&key) {
+        match shaped.get(&name) {
+            Some(present) if *present != value => return Err(Fault::KeyOverwrites { attribute: name }),
+            _ => shaped.insert(name, value),
+        };
+    }
+    let own = keep_version(service, versions, item, &mut shaped);
+    check_keys(service, &key)?;
+    check_indexes(service, &shaped)?;
+    let bytes = shaped.size() + own;
+    if bytes > MAX_ITEM_BYTES {
+        return Err(Fault::TooLarge { bytes, own });
+    }
+    Ok((key, shaped))
+}
+
+/// The attributes that the shape keeps, under the names that it gives them.
+fn attributes(service: &Service, item: &Item) -> Result<Item, Fault> {
+    let shape = &service.shape;
+    let kept = |name: &String| {
+        !shape.drop.contains(name) && shape.keep.as_ref().is_none_or(|keep| keep.contains(name))
+    };
+    let mut shaped = Item::new();
+    for (name, value) in item.iter().filter(|(name, _)| kept(name)) {
+        let target = shape.rename.get(name).unwrap_or(name);
+        if shaped.insert(target.clone(), value.clone()).is_some() {
+            return Err(Fault::RenameOverwrites {
+                from: name.clone(),
+                to: target.clone(),
+            });
+        }
+    }
+    Ok(shaped)
+}
+
+/// Where the shape does not show the timestamp under its own name, it is kept under a reserved one for as long
+/// as the split runs. Answers the bytes that the stamp of `sequence` mode will add.
+fn keep_version(service: &Service, versions: &Versions, item: &Item, shaped: &mut Item) -> usize {
+    match versions {
+        Versions::Sequence => STAMP_BYTES,
+        Versions::Timestamp(timestamp) => {
+            if service.version_fields(versions).live == VERSION_ATTRIBUTE
+                && let Some(version) = timestamp.version_of(item)
+            {
+                shaped.insert(VERSION_ATTRIBUTE.to_owned(), version.to_value());
+            }
+            0
+        }
+    }
+}
+
+fn check_keys(service: &Service, key: &Key) -> Result<(), Fault> {
+    let parts = [
+        (Some(&key.partition), MAX_PARTITION_BYTES),
+        (key.sort.as_ref(), MAX_SORT_BYTES),
+    ];
+    for (attribute, (value, limit)) in service.keys.attributes().zip(parts) {
+        let problem = match value.map(Value::size) {
+            _ if !value.is_some_and(|value| attribute.kind.holds(value)) => "missing or of another type",
+            Some(0) => "empty",
+            Some(bytes) if bytes > limit => "longer than DynamoDB takes (2048 bytes, a sort key 1024)",
+            _ => continue,
+        };
+        return Err(Fault::KeyValue {
+            attribute: attribute.name.clone(),
+            problem,
+        });
+    }
+    Ok(())
+}
+
+/// A missing index key is fine (the index leaves the item out); one of another type, or empty, is refused by
+/// DynamoDB together with the whole item.
+fn check_indexes(service: &Service, shaped: &Item) -> Result<(), Fault> {
+    for index in &service.indexes {
+        for attribute in index.keys.attributes() {
+            let Some(value) = shaped.get(&attribute.name) else {
+                continue;
+            };
+            let found = if !attribute.kind.holds(value) {
+                value.type_name()
+            } else if value.size() == 0 {
+                "empty"
+            } else {
+                continue;
+            };
+            return Err(Fault::IndexKey {
+                index: index.name.clone(),
+                attribute: attribute.name.clone(),
+                expected: attribute.kind.to_string(),
+                found: found.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+impl Service {
+    /// Where items of this service's target show their version.
+    #[must_use]
+    pub fn version_fields(&self, versions: &Versions) -> super::VersionFields {
+        let live = match versions {
+            Versions::Timestamp(timestamp) if self.shows(&timestamp.attribute) => timestamp.attribute.clone(),
+            _ => VERSION_ATTRIBUTE.to_owned(),
+        };
+        super::VersionFields {
+            partition: self.keys.partition.name.clone(),
+            live,
+        }
+    }
+
+    /// Whether the shape keeps a source attribute under its own name.
+    fn shows(&self, attribute: &str) -> bool {
+        let shape = &self.shape;
+        !shape.drop.contains(attribute)
+            && !shape.rename.contains_key(attribute)
+            && shape.keep.as_ref().is_none_or(|keep| keep.contains(attribute))
+    }
+}

@@ -1,0 +1,33 @@
+use crate::model::Item;
+use crate::plan::Plan;
+
+/// What the watch lane makes of an item.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Watched {
+    /// At least one service takes it.
+    Routed,
+    /// The plan lists it as left behind.
+    LeftBehind,
+    /// Nobody takes it: a dead letter.
+    Unrouted,
+}
+
+/// Whether anybody takes an item. Nothing is ever silently ignored.
+#[must_use]
+pub fn watch(plan: &Plan, item: &Item) -> Watched {
+    if plan
+        .services
+        .iter()
+        .any(|service| service.condition.matches(item))
+    {
+        Watched::Routed
+    } else if plan
+        .left_behind
+        .as_ref()
+        .is_some_and(|condition| condition.matches(item))
+    {
+        Watched::LeftBehind
+    } else {
+        Watched::Unrouted
+    }
+}

@@ -1,0 +1,43 @@
+use serde::{Deserialize, Serialize};
+
+/// What happened to changes, counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counters {
+    /// Source items or records that were looked at.
+    pub seen: u64,
+    /// Puts that landed.
+    pub put: u64,
+    /// Removals that landed, tombstones among them.
+    pub removed: u64,
+    /// Removals that left a tombstone.
+    pub tombstones: u64,
+    /// Writes whose guard was refused: something newer is there.
+    pub superseded: u64,
+    /// Writes that were not needed, since nothing in the service's shape changed.
+    pub saved: u64,
+    /// Changes that can't land and became dead letters.
+    pub dead_letters: u64,
+    /// Writes with a timestamp that went backwards.
+    pub backwards: u64,
+    /// Items left behind on purpose (only in the watch lane).
+    pub left_behind: u64,
+    /// Write units used, in thousandths.
+    pub write_milliunits: u64,
+}
+
+impl Counters {
+    /// Adds another count.
+    pub fn add(&mut self, other: &Self) {
+        self.seen += other.seen;
+        self.put += other.put;
+        self.removed += other.removed;
+        self.tombstones += other.tombstones;
+        self.superseded += other.superseded;
+        self.saved += other.saved;
+        self.dead_letters += other.dead_letters;
+        self.backwards += other.backwards;
+        self.left_behind += other.left_behind;
+        self.write_milliunits += other.write_milliunits;
+    }
+}

@@ -1,0 +1,239 @@
+use super::page::{PageEnd, fill, groups};
+use crate::dynamo::{Budget, Health, backoff};
+use crate::flow::Stop;
+use crate::model::{Item, json};
+use crate::run::keeper::Keeper;
+use crate::run::split::{Split, StateLedger};
+use crate::source::{Scan, ScanPage};
+use crate::state::SegmentRecord;
+use crate::target::{Gate, TargetWriter};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// What all segments of a process share.
+#[derive(Clone)]
+pub(super) struct FillShare {
+    pub split: Split,
+    pub scan: Scan,
+    pub segments: u32,
+    pub reads: Arc<Budget>,
+    pub writes: BTreeMap<String, Arc<Budget>>,
+    pub health: BTreeMap<String, Arc<Health>>,
+    pub source_health: Arc<Health>,
+    pub stop: CancellationToken,
+}
+
+/// One segment that this worker owns.
+pub(super) struct SegmentTask {
+    pub share: FillShare,
+    pub keeper: Arc<Keeper<SegmentRecord>>,
+}
+
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Wait before a pass over services that all took nothing.
+const AFTER_HELD: Duration = Duration::from_secs(1);
+
+impl SegmentTask {
+    /// Runs until every lane is done with the segment, the lease was lost, or the worker stops.
+    pub async fn run(self) -> Result<(), Stop> {
+        let saved = CancellationToken::new();
+        let keeping = tokio::spawn(Arc::clone(&self.keeper).keep(saved.clone()));
+        let lost = self.keeper.lost();
+        let work = self.share.stop.child_token();
+        let result = tokio::select! {
+            () = lost.cancelled() => Ok(()),
+            result = self.passes(&work) => result,
+        };
+        work.cancel();
+        saved.cancel();
+        keeping.await.map_err(|error| Stop {
+            reason: error.to_string(),
+        })?;
+        result
+    }
+
+    /// One pass for all lanes that stand at the same cursor; more where some were held back.
+    async fn passes(&self, work: &CancellationToken) -> Result<(), Stop> {
+        let ledger = StateLedger::new(&self.share.split);
+        let writers = self.writers(work);
+        let mut held: BTreeSet<String> = BTreeSet::new();
+        while !work.is_cancelled() {
+            let Some((cursor, lanes)) = self.next_pass(&held) else {
+                if held.is_empty() {
+                    return Ok(());
+                }
+                held.clear();
+                pause(work, AFTER_HELD).await;
+                continue;
+            };
+            self.pass(cursor, lanes, &writers, &ledger, &mut held, work)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The largest set of lanes that can share a scan: unfinished, not held back, at one cursor.
+    fn next_pass(&self, held: &BTreeSet<String>) -> Option<(Option<String>, Vec<String>)> {
+        let record = self.keeper.snapshot();
+        let mut sets: BTreeMap<Option<String>, Vec<String>> = BTreeMap::new();
+        for (lane, progress) in &record.services {
+            if !progress.done && !held.contains(lane) {
+                sets.entry(progress.cursor.clone())
+                    .or_default()
+                    .push(lane.clone());
+            }
+        }
+        sets.into_iter().max_by_key(|(_, lanes)| lanes.len())
+    }
+
+    async fn pass(
+        &self,
+        mut cursor: Option<String>,
+        mut lanes: Vec<String>,
+        writers: &BTreeMap<String, TargetWriter>,
+        ledger: &StateLedger,
+        held: &mut BTreeSet<String>,
+        work: &CancellationToken,
+    ) -> Result<(), Stop> {
+        let share = &self.share;
+        while !lanes.is_empty() && !work.is_cancelled() {
+            let Some(page) = self.read(cursor.as_deref(), work).await? else {
+                return Ok(());
+            };
+            let count = page.items.len() as u64;
+            let items = groups(page.items, share.scan.keys());
+            if items.len() as u64 != count {
+                return Err(Stop {
+                    reason: "the source has items without the plan's key: check source.keys".into(),
+                });
+            }
+            let fills = lanes
+                .iter()
+                .map(|lane| fill(&share.split, lane, writers.get(lane), ledger, &items));
+            let ends = futures::future::join_all(fills).await;
+            let next = page.next.as_ref().map(cursor_text);
+            self.keeper.update(|record| {
+                record.scanned += count;
+                record.read_milliunits += page.read_milliunits;
+            });
+            let mut going = Vec::new();
+            for (lane, end) in lanes.drain(..).zip(ends) {
+                match end {
+                    PageEnd::Durable(counters) => {
+                        self.advance(&lane, next.clone(), &counters, count);
+                        going.push(lane);
+                    }
+                    PageEnd::Held => {
+                        tracing::warn!(
+                            lane,
+                            "its table takes no writes at the moment; the other services go on"
+                        );
+                        held.insert(lane);
+                    }
+                    PageEnd::Stopped(stop) if work.is_cancelled() => {
+                        tracing::debug!(reason = stop.reason, "the page will be read again");
+                    }
+                    PageEnd::Stopped(stop) => return Err(stop),
+                }
+            }
+            if next.is_none() {
+                return Ok(());
+            }
+            lanes = going;
+            cursor = next;
+        }
+        Ok(())
+    }
+
+    /// Moves a lane's cursor: every write of the page is durable.
+    fn advance(&self, lane: &str, next: Option<String>, counters: &crate::model::Counters, items: u64) {
+        self.keeper.update(|record| {
+            if let Some(progress) = record.services.get_mut(lane) {
+                progress.done = next.is_none();
+                progress.cursor = next;
+                progress.counters.add(counters);
+                progress.counters.seen += items.saturating_sub(counters.seen);
+            }
+        });
+    }
+
+    /// Reads a page, however long it takes; `None` when the worker stops.
+    async fn read(&self, cursor: Option<&str>, work: &CancellationToken) -> Result<Option<ScanPage>, Stop> {
+        let share = &self.share;
+        let segment = self.keeper.snapshot().segment;
+        let after = cursor.map(cursor_item).transpose()?;
+        let mut attempt = 0u32;
+        loop {
+            tokio::select! {
+                biased;
+                () = work.cancelled() => return Ok(None),
+                () = share.reads.ready() => {}
+            }
+            match share.scan.page(segment, share.segments, after.as_ref()).await {
+                Ok(page) => {
+                    share.reads.pay(page.read_milliunits);
+                    if attempt > 0 {
+                        share.source_health.clear();
+                    }
+                    return Ok(Some(page));
+                }
+                Err(failure) => {
+                    attempt = attempt.saturating_add(1);
+                    share.source_health.block(failure.reason());
+                    tracing::debug!(segment, attempt, %failure, "reading the page again");
+                    pause(work, backoff(attempt, FIRST_WAIT, LONGEST_WAIT)).await;
+                }
+            }
+        }
+    }
+
+    fn writers(&self, work: &CancellationToken) -> BTreeMap<String, TargetWriter> {
+        let split = &self.share.split;
+        split
+            .services()
+            .map(|(service, tables)| {
+                let writer = TargetWriter {
+                    client: tables.items.clone(),
+                    table: service.table.name.clone(),
+                    keys: service.keys.clone(),
+                    fields: service.version_fields(&split.plan.versions),
+                    gate: Gate::default(),
+                    always_bury: true,
+                    leases: vec![self.keeper.validity()],
+                    budget: self
+                        .share
+                        .writes
+                        .get(&service.name)
+                        .cloned()
+                        .unwrap_or_else(|| Arc::new(Budget::new(None))),
+                    health: self.share.health.get(&service.name).cloned().unwrap_or_default(),
+                    stop: work.clone(),
+                };
+                (service.name.clone(), writer)
+            })
+            .collect()
+    }
+}
+
+async fn pause(work: &CancellationToken, wait: Duration) {
+    tokio::select! {
+        () = work.cancelled() => {}
+        () = tokio::time::sleep(wait) => {}
+    }
+}
+
+/// A cursor is a key of the source, kept as DynamoDB JSON.
+fn cursor_text(key: &Item) -> String {
+    json::item_to_json(key).to_string()
+}
+
+fn cursor_item(text: &str) -> Result<Item, Stop> {
+    let broken = |error: String| Stop {
+        reason: format!("a cursor in the state table can't be read: {error}"),
+    };
+    let value = serde_json::from_str(text).map_err(|error: serde_json::Error| broken(error.to_string()))?;
+    json::item_from_json(value).map_err(|error| broken(error.to_string()))
+}

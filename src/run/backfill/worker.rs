@@ -1,0 +1,434 @@
+use super::segment::{FillShare, SegmentTask};
+use crate::dynamo::{Budget, Health};
+use crate::run::checks::{check_split, services};
+use crate::run::error::RunError;
+use crate::run::keeper::Keeper;
+use crate::run::reconcile::recheck_all;
+use crate::run::split::{Split, now_ms};
+use crate::run::status::{FillStatus, fill_status};
+use crate::run::tombstones::{lower, pause, raise};
+use crate::source::describe_source;
+use crate::state::{
+    BackfillRecord, Lease, LeaseWatch, Owner, SegmentRecord, SegmentService, ShardRecord, Stored,
+    TombstonePhase,
+};
+use crate::target::Swept;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Options of a backfill.
+#[derive(Clone, Debug, Default)]
+pub struct BackfillOptions {
+    /// Segments of the parallel scan. Fixed when the backfill first starts.
+    pub segments: Option<u32>,
+    /// Segments that this process works on at once.
+    pub workers: Option<usize>,
+    /// Read units a second on the source.
+    pub read_units: Option<f64>,
+    /// Write units a second on each service's table.
+    pub write_units: Option<f64>,
+    /// Read consistently, at twice the read units, instead of waiting a minute after tombstones are on.
+    pub consistent: Option<bool>,
+}
+
+/// Segments at once, unless told.
+const WORKERS: usize = 4;
+/// Bytes of the source for each segment: small enough that no slow segment leaves a long tail at the end.
+const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+const FEWEST_SEGMENTS: u64 = 16;
+const MOST_SEGMENTS: u64 = 10_000;
+/// Up to this size, the source is read consistently, which costs little and saves the wait.
+const SMALL_BYTES: u64 = 256 * 1024 * 1024;
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Where a backfill stands, as this process sees it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct BackfillView {
+    /// In a few words: what goes on.
+    pub phase: String,
+    /// By lane.
+    pub lanes: Vec<FillStatus>,
+    /// Items that were read.
+    pub scanned: u64,
+    /// Items that the source said to hold (about six hours old on AWS).
+    pub estimated_items: u64,
+    /// Read units used, in thousandths.
+    pub read_milliunits: u64,
+    /// Why it is held up: the source, or a service by name.
+    pub blocked: Vec<String>,
+}
+
+/// What a finished backfill came to.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct BackfillReport {
+    /// Items that were read.
+    pub scanned: u64,
+    /// Read units used, in thousandths.
+    pub read_milliunits: u64,
+    /// By lane.
+    pub lanes: Vec<FillStatus>,
+    /// Keys that were read again since their timestamp went backwards.
+    pub rechecked: u64,
+    /// Tombstones that were swept, by service.
+    pub swept: BTreeMap<String, u64>,
+    /// It had been finished before.
+    pub already_finished: bool,
+}
+
+/// A backfill worker.
+pub struct Backfill {
+    split: Split,
+    options: BackfillOptions,
+    stop: CancellationToken,
+    view: watch::Sender<BackfillView>,
+}
+
+impl Backfill {
+    /// A worker, and a view of it that is refreshed about twice a second.
+    #[must_use]
+    pub fn new(
+        split: Split,
+        options: BackfillOptions,
+        stop: CancellationToken,
+    ) -> (Self, watch::Receiver<BackfillView>) {
+        let (view, seen) = watch::channel(BackfillView::default());
+        (
+            Self {
+                split,
+                options,
+                stop,
+                view,
+            },
+            seen,
+        )
+    }
+
+    /// Runs until the backfill is finished, by this process and others together: copied, rechecked and swept.
+    ///
+    /// # Errors
+    /// When it must not start, or was stopped; the same command goes on where it was.
+    pub async fn run(self) -> Result<BackfillReport, RunError> {
+        check_split(&self.split).await?;
+        let facts = describe_source(&self.split.source.control, &self.split.plan.source.table).await?;
+        let Some(record) = self.open(facts.bytes, facts.item_count).await? else {
+            return Ok(BackfillReport {
+                already_finished: true,
+                ..self.report().await?
+            });
+        };
+        self.say("switching tombstones on", &record);
+        raise(&self.split, &self.stop).await?;
+        let consistent = self.options.consistent.unwrap_or(facts.bytes <= SMALL_BYTES);
+        if !consistent {
+            self.say("waiting for eventually consistent reads to settle", &record);
+            pause(self.split.timing.settle, &self.stop).await?;
+        }
+        self.copy(&record, consistent).await?;
+        self.say("reading again what went backwards in time", &record);
+        let rechecked = recheck_all(&self.split, &self.stop).await?;
+        self.say("sweeping tombstones", &record);
+        let swept = lower(&self.split, &self.stop).await?;
+        self.finish().await?;
+        Ok(BackfillReport {
+            rechecked,
+            swept: counts(&swept),
+            ..self.report().await?
+        })
+    }
+
+    /// Opens the backfill's record: a new one, or the one to go on with. `None`: it is finished.
+    async fn open(&self, bytes: u64, items: u64) -> Result<Option<BackfillRecord>, RunError> {
+        let known = services(&self.split).await?;
+        if let Some(service) = known.iter().find(|service| service.captured_ms.is_none()) {
+            return Err(RunError::NotYet {
+                what: format!("the stream is not captured for '{}'", service.name),
+                next: "start `dynasplit replicate` first, and leave it running beside the backfill".into(),
+            });
+        }
+        let (stored, revision) = match self
+            .split
+            .store
+            .get::<BackfillRecord>(BackfillRecord::NAME)
+            .await?
+        {
+            Some(stored) => (Some(stored.value), stored.revision),
+            None => (None, 0),
+        };
+        let lanes = match stored {
+            Some(record) if record.finished_ms.is_none() => {
+                self.ensure_segments(&record).await?;
+                return Ok(Some(record));
+            }
+            Some(record) => {
+                let added: Vec<String> = self
+                    .split
+                    .plan
+                    .services
+                    .iter()
+                    .map(|s| s.name.clone())
+                    .filter(|s| !record.services.contains(s))
+                    .collect();
+                if added.is_empty() {
+                    return Ok(None);
+                }
+                self.forget_segments().await?;
+                added
+            }
+            None => self.split.lanes(),
+        };
+        let segments = bytes
+            .div_ceil(SEGMENT_BYTES)
+            .clamp(FEWEST_SEGMENTS, MOST_SEGMENTS);
+        let record = BackfillRecord {
+            segments: self
+                .options
+                .segments
+                .unwrap_or(u32::try_from(segments).unwrap_or(u32::MAX))
+                .max(1),
+            services: lanes,
+            started_ms: now_ms(),
+            finished_ms: None,
+            estimated_items: items,
+        };
+        match self.split.store.put(BackfillRecord::NAME, record, revision).await {
+            Ok(stored) => {
+                self.ensure_segments(&stored.value).await?;
+                Ok(Some(stored.value))
+            }
+            // Another process opened it at the same moment: go on with that one.
+            Err(crate::state::StateError::Conflict { .. }) => Box::pin(self.open(bytes, items)).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn ensure_segments(&self, record: &BackfillRecord) -> Result<(), RunError> {
+        let found = self.segments().await?;
+        for segment in 0..record.segments {
+            let name = SegmentRecord::record_name(segment);
+            if found.iter().any(|(known, _)| *known == name) {
+                continue;
+            }
+            let value = SegmentRecord {
+                segment,
+                lease: Lease::default(),
+                beat: 0,
+                services: record
+                    .services
+                    .iter()
+                    .map(|lane| (lane.clone(), SegmentService::default()))
+                    .collect(),
+                scanned: 0,
+                read_milliunits: 0,
+            };
+            match self.split.store.put(&name, value, 0).await {
+                Ok(_) | Err(crate::state::StateError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn forget_segments(&self) -> Result<(), RunError> {
+        for (name, stored) in self.segments().await? {
+            match self.split.store.delete(&name, stored.revision).await {
+                Ok(()) | Err(crate::state::StateError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn segments(&self) -> Result<Vec<(String, Stored<SegmentRecord>)>, RunError> {
+        Ok(self
+            .split
+            .store
+            .list::<SegmentRecord>(SegmentRecord::PREFIX)
+            .await?)
+    }
+
+    /// Works on free segments until all are done, by whomever.
+    async fn copy(&self, record: &BackfillRecord, consistent: bool) -> Result<(), RunError> {
+        let share = self.share(record, consistent);
+        let owner = Owner::unique("backfill");
+        let mut watch = LeaseWatch::default();
+        let mut tasks: JoinSet<(u32, Result<(), crate::flow::Stop>)> = JoinSet::new();
+        let mut running: BTreeMap<u32, Arc<Keeper<SegmentRecord>>> = BTreeMap::new();
+        let workers = self.options.workers.unwrap_or(WORKERS).max(1);
+        let result = loop {
+            if self.stop.is_cancelled() {
+                break Err(RunError::Stopped(
+                    "the backfill was interrupted; the same command goes on".into(),
+                ));
+            }
+            let stored = self.segments().await?;
+            self.show(record, &stored, &running, &share);
+            if stored
+                .iter()
+                .all(|(_, segment)| segment.value.services.values().all(|progress| progress.done))
+            {
+                break Ok(());
+            }
+            for (name, segment) in &stored {
+                let free = watch.is_free(name, &segment.value.lease, segment.revision, Instant::now());
+                let done = segment.value.services.values().all(|progress| progress.done);
+                if done || !free || running.contains_key(&segment.value.segment) || running.len() >= workers {
+                    continue;
+                }
+                let taken = Keeper::take(
+                    &self.split.store,
+                    name,
+                    segment.clone(),
+                    &owner,
+                    self.split.timing,
+                )
+                .await?;
+                if let Some(keeper) = taken {
+                    let number = segment.value.segment;
+                    running.insert(number, Arc::clone(&keeper));
+                    let task = SegmentTask {
+                        share: share.clone(),
+                        keeper,
+                    };
+                    tasks.spawn(async move { (number, task.run().await) });
+                }
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                ended = tasks.join_next(), if !tasks.is_empty() => match ended {
+                    Some(Ok((number, end))) => {
+                        running.remove(&number);
+                        if let Err(stop) = end {
+                            break Err(stop.into());
+                        }
+                    }
+                    Some(Err(error)) => break Err(RunError::Stopped(error.to_string())),
+                    None => {}
+                },
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        };
+        share.stop.cancel();
+        while tasks.join_next().await.is_some() {}
+        result
+    }
+
+    fn share(&self, record: &BackfillRecord, consistent: bool) -> FillShare {
+        let each = |make: &dyn Fn() -> Arc<Budget>| {
+            self.split
+                .plan
+                .services
+                .iter()
+                .map(|service| (service.name.clone(), make()))
+                .collect()
+        };
+        FillShare {
+            split: self.split.clone(),
+            scan: self.split.scan_source(consistent),
+            segments: record.segments,
+            reads: Arc::new(Budget::new(self.options.read_units)),
+            writes: each(&|| Arc::new(Budget::new(self.options.write_units))),
+            health: self
+                .split
+                .plan
+                .services
+                .iter()
+                .map(|s| (s.name.clone(), Arc::new(Health::default())))
+                .collect(),
+            source_health: Arc::default(),
+            stop: self.stop.child_token(),
+        }
+    }
+
+    async fn finish(&self) -> Result<(), RunError> {
+        // Another process may still be copying a round that began since: then this one is not the end.
+        let standing = crate::state::SplitRecord::read(&self.split.store)
+            .await?
+            .value
+            .tombstones;
+        if standing.phase != TombstonePhase::Off {
+            return Ok(());
+        }
+        let found = self
+            .split
+            .store
+            .get::<BackfillRecord>(BackfillRecord::NAME)
+            .await?;
+        let Some(Stored { mut value, revision }) = found else {
+            return Ok(());
+        };
+        if value.finished_ms.is_none() {
+            value.finished_ms = Some(now_ms());
+            match self.split.store.put(BackfillRecord::NAME, value, revision).await {
+                Ok(_) | Err(crate::state::StateError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn report(&self) -> Result<BackfillReport, RunError> {
+        let segments: Vec<SegmentRecord> = self.segments().await?.into_iter().map(|(_, s)| s.value).collect();
+        Ok(BackfillReport {
+            scanned: segments.iter().map(|segment| segment.scanned).sum(),
+            read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
+            lanes: fill_status(&segments),
+            ..BackfillReport::default()
+        })
+    }
+
+    fn say(&self, phase: &str, record: &BackfillRecord) {
+        tracing::info!(phase, "backfill");
+        self.view.send_modify(|view| {
+            phase.clone_into(&mut view.phase);
+            view.estimated_items = record.estimated_items;
+        });
+    }
+
+    fn show(
+        &self,
+        record: &BackfillRecord,
+        stored: &[(String, Stored<SegmentRecord>)],
+        running: &BTreeMap<u32, Arc<Keeper<SegmentRecord>>>,
+        share: &FillShare,
+    ) {
+        let segments: Vec<SegmentRecord> = stored
+            .iter()
+            .map(|(_, s)| {
+                running
+                    .get(&s.value.segment)
+                    .map_or_else(|| s.value.clone(), |keeper| keeper.snapshot())
+            })
+            .collect();
+        let source = share
+            .source_health
+            .blocked()
+            .map(|reason| format!("source: {reason}"));
+        let targets = share
+            .health
+            .iter()
+            .filter_map(|(name, health)| Some(format!("{name}: {}", health.blocked()?)));
+        self.view.send_replace(BackfillView {
+            phase: "copying".into(),
+            lanes: fill_status(&segments)
+                .into_iter()
+                .filter(|fill| fill.lane != ShardRecord::WATCH)
+                .collect(),
+            scanned: segments.iter().map(|segment| segment.scanned).sum(),
+            estimated_items: record.estimated_items,
+            read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
+            blocked: source.into_iter().chain(targets).collect(),
+        });
+    }
+}
+
+fn counts(swept: &[(String, Swept)]) -> BTreeMap<String, u64> {
+    swept
+        .iter()
+        .map(|(service, swept)| (service.clone(), swept.removed))
+        .collect()
+}

@@ -1,0 +1,75 @@
+use super::error::RunError;
+use super::split::Split;
+use crate::plan::Plan;
+use crate::state::{ServiceRecord, SplitRecord};
+
+/// Reads the split's record, and refuses a plan that was edited in the middle, or a split that is over.
+///
+/// # Errors
+/// With the way out; see [`RunError`].
+pub async fn check_split(split: &Split) -> Result<SplitRecord, RunError> {
+    let record = SplitRecord::read(&split.store).await?.value;
+    let plan = &split.plan;
+    same("the source", &record.fingerprint, &plan.fingerprint(), split)?;
+    if record.completed_ms.is_some() {
+        return Err(RunError::NotYet {
+            what: format!("the split '{}' was completed", plan.split),
+            next: format!(
+                "there is nothing left to do; the state table {} can be deleted",
+                plan.state_table
+            ),
+        });
+    }
+    let known = services(split).await?;
+    for service in &plan.services {
+        let record = known
+            .iter()
+            .find(|record| record.name == service.name)
+            .ok_or_else(|| RunError::UnknownService {
+                service: service.name.clone(),
+            })?;
+        same(
+            &format!("the service '{}'", service.name),
+            &record.fingerprint,
+            &service.fingerprint,
+            split,
+        )?;
+    }
+    check_left_out(plan, &known)?;
+    Ok(record)
+}
+
+/// All services that the split knows.
+///
+/// # Errors
+/// When the state can't be read.
+pub async fn services(split: &Split) -> Result<Vec<ServiceRecord>, RunError> {
+    let found = split.store.list::<ServiceRecord>(ServiceRecord::PREFIX).await?;
+    Ok(found.into_iter().map(|(_, stored)| stored.value).collect())
+}
+
+/// A service that began can't just vanish from the plan: its lane would stop without a word.
+fn check_left_out(plan: &Plan, known: &[ServiceRecord]) -> Result<(), RunError> {
+    match known.iter().find(|record| plan.service(&record.name).is_none()) {
+        None => Ok(()),
+        Some(record) => Err(RunError::NotYet {
+            what: format!(
+                "the service '{}' is part of the split and missing in the plan",
+                record.name
+            ),
+            next: "put it back into the plan; to give a service up, start the split over without it".into(),
+        }),
+    }
+}
+
+pub(super) fn same(what: &str, was: &str, is: &str, split: &Split) -> Result<(), RunError> {
+    if was == is {
+        return Ok(());
+    }
+    Err(RunError::PlanEdited {
+        what: what.to_owned(),
+        was: was.to_owned(),
+        is: is.to_owned(),
+        state: split.plan.state_table.clone(),
+    })
+}

@@ -1,0 +1,97 @@
+use crate::dynamo::Failure;
+use crate::source::SourceError;
+use crate::state::StateError;
+use crate::target::TargetError;
+use crate::verify::VerifyError;
+
+/// Why a run can't begin or go on. Each names what is wrong and the next step.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The plan has a service that the split does not know.
+    #[error("the service '{service}' is in the plan and not in the split: run `dynasplit apply` to add it")]
+    UnknownService {
+        /// Its name.
+        service: String,
+    },
+    /// The plan was edited in the middle.
+    #[error(
+        "the plan of {what} was changed since the split began ({was} then, {is} now): go back to the plan as it was, \
+         or start over: end this split (delete the targets and the state table {state}) and apply the new plan"
+    )]
+    PlanEdited {
+        /// `the service 'x'`, or `the source`.
+        what: String,
+        /// Fingerprint then.
+        was: String,
+        /// Fingerprint now.
+        is: String,
+        /// The state table.
+        state: String,
+    },
+    /// A command came too early.
+    #[error("{what}: {next}")]
+    NotYet {
+        /// What is missing.
+        what: String,
+        /// What to do.
+        next: String,
+    },
+    /// The stream was disabled and enabled again.
+    #[error(
+        "the stream of {table} is not the one that this split reads ({was}, now {is}): what was written between them is \
+         in neither. Run `dynasplit replicate --restart-tail`, then `dynasplit verify --repair`"
+    )]
+    StreamReplaced {
+        /// The source table.
+        table: String,
+        /// ARN of the stream that was read.
+        was: String,
+        /// ARN of the stream that is on.
+        is: String,
+    },
+    /// The stream is off.
+    #[error("the stream of {table} is off: run `dynasplit apply`, which switches it on")]
+    StreamOff {
+        /// The source table.
+        table: String,
+    },
+    /// Something is in the way of a step that must be clean.
+    #[error("not clean:\n{}", reasons.iter().map(|r| format!("  - {r}")).collect::<Vec<_>>().join("\n"))]
+    Unclean {
+        /// Each with its next command.
+        reasons: Vec<String>,
+    },
+    /// Too many timestamps went backwards.
+    #[error(
+        "more than {limit} keys have a timestamp that went backwards: the attribute can't be trusted as a version. Start over \
+         with `timestamp: none` in the plan (sequence mode)"
+    )]
+    TimestampsGoBack {
+        /// The limit.
+        limit: usize,
+    },
+    /// A worker stopped.
+    #[error("stopped: {0}")]
+    Stopped(String),
+    /// The state.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A request.
+    #[error(transparent)]
+    Request(#[from] Failure),
+    /// The source.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A target.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// Verification.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+}
+
+impl From<crate::flow::Stop> for RunError {
+    fn from(stop: crate::flow::Stop) -> Self {
+        Self::Stopped(stop.reason)
+    }
+}

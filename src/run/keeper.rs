@@ -1,0 +1,218 @@
+use super::split::now_ms;
+use crate::dynamo::Timing;
+use crate::state::{
+    Lease, Owner, SegmentRecord, ShardRecord, StateError, Store, Stored, Validity, WorkerRecord,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// A record that one worker owns at a time.
+pub trait Leased: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+    /// Its lease.
+    fn lease(&mut self) -> &mut Lease;
+    /// Its heartbeat.
+    fn beat(&mut self) -> &mut u64;
+    /// It is about to be saved.
+    fn touch(&mut self) {
+        *self.beat() += 1;
+    }
+    /// Takes in what somebody else added to the stored record while we own it.
+    fn absorb(&mut self, stored: Self);
+}
+
+impl Leased for ShardRecord {
+    fn lease(&mut self) -> &mut Lease {
+        &mut self.lease
+    }
+    fn beat(&mut self) -> &mut u64 {
+        &mut self.beat
+    }
+    fn absorb(&mut self, stored: Self) {
+        for (lane, state) in stored.lanes {
+            self.lanes.entry(lane).or_insert(state);
+        }
+    }
+}
+
+impl Leased for SegmentRecord {
+    fn lease(&mut self) -> &mut Lease {
+        &mut self.lease
+    }
+    fn beat(&mut self) -> &mut u64 {
+        &mut self.beat
+    }
+    fn absorb(&mut self, _stored: Self) {}
+}
+
+impl Leased for WorkerRecord {
+    fn touch(&mut self) {
+        self.beat += 1;
+        self.seen_ms = now_ms();
+    }
+    fn lease(&mut self) -> &mut Lease {
+        &mut self.lease
+    }
+    fn beat(&mut self) -> &mut u64 {
+        &mut self.beat
+    }
+    fn absorb(&mut self, _stored: Self) {}
+}
+
+/// Keeps a leased record: holds it in memory, saves what changed soon after, renews the lease, and notices when it
+/// was lost. Progress is put in with [`Keeper::update`] *after* the writes that it covers are durable.
+#[derive(Debug)]
+pub struct Keeper<T> {
+    store: Store,
+    name: String,
+    owner: Owner,
+    timing: Timing,
+    validity: Validity,
+    lost: CancellationToken,
+    value: Mutex<T>,
+    revision: tokio::sync::Mutex<u64>,
+    changed: Notify,
+}
+
+/// Changes are collected for this long before they are saved.
+const COLLECT: Duration = Duration::from_millis(200);
+
+impl<T: Leased> Keeper<T> {
+    /// Takes the lease of a record as it was read. `None`: somebody else was faster.
+    ///
+    /// # Errors
+    /// When the state table can't be written.
+    pub async fn take(
+        store: &Store,
+        name: &str,
+        stored: Stored<T>,
+        owner: &Owner,
+        timing: Timing,
+    ) -> Result<Option<Arc<Self>>, StateError> {
+        let mut value = stored.value;
+        *value.lease() = Lease::held_by(owner, timing.lease);
+        value.touch();
+        let sent = Instant::now();
+        let stored = match store.put(name, value, stored.revision).await {
+            Ok(stored) => stored,
+            Err(StateError::Conflict { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        Ok(Some(Arc::new(Self {
+            store: store.clone(),
+            name: name.to_owned(),
+            owner: owner.clone(),
+            timing,
+            validity: Validity::new(sent, timing.lease, timing.attempt),
+            lost: CancellationToken::new(),
+            value: Mutex::new(stored.value),
+            revision: tokio::sync::Mutex::new(stored.revision),
+            changed: Notify::new(),
+        })))
+    }
+
+    /// Name of the record.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Until when writes may start.
+    pub fn validity(&self) -> Validity {
+        self.validity.clone()
+    }
+
+    /// Cancelled when somebody else took the lease: all work under it must stop.
+    pub fn lost(&self) -> CancellationToken {
+        self.lost.clone()
+    }
+
+    /// Changes the record in memory; it is saved soon.
+    pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
+        let result = change(&mut self.value.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_one();
+        result
+    }
+
+    /// The record as it is in memory.
+    pub fn snapshot(&self) -> T {
+        self.value.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Saves now. When this answers `Ok(true)`, all updates so far are durable; `Ok(false)`: the lease was lost.
+    ///
+    /// # Errors
+    /// When the state table can't be reached; the updates stay in memory.
+    pub async fn save(&self) -> Result<bool, StateError> {
+        let mut revision = self.revision.lock().await;
+        if self.lost.is_cancelled() {
+            return Ok(false);
+        }
+        loop {
+            let value = {
+                let mut value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
+                value.touch();
+                value.clone()
+            };
+            let sent = Instant::now();
+            match self.store.put(&self.name, value, *revision).await {
+                Ok(stored) => {
+                    *revision = stored.revision;
+                    self.validity.renew(sent, self.timing.lease);
+                    return Ok(true);
+                }
+                Err(StateError::Conflict { .. }) => {
+                    let Some(mut found) = self.store.get::<T>(&self.name).await? else {
+                        self.lose();
+                        return Ok(false);
+                    };
+                    if found.value.lease().owner.as_ref() != Some(&self.owner) {
+                        self.lose();
+                        return Ok(false);
+                    }
+                    *revision = found.revision;
+                    self.value
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .absorb(found.value);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn lose(&self) {
+        tracing::warn!(record = self.name, "another worker took the lease");
+        self.validity.end();
+        self.lost.cancel();
+    }
+
+    /// Saves and renews until `done`, then saves a last time and gives the lease back.
+    pub async fn keep(self: Arc<Self>, done: CancellationToken) {
+        while !done.is_cancelled() && !self.lost.is_cancelled() {
+            tokio::select! {
+                () = done.cancelled() => break,
+                () = self.lost.cancelled() => return,
+                () = tokio::time::sleep(self.timing.renew()) => {}
+                () = self.changed.notified() => {
+                    tokio::select! {
+                        () = done.cancelled() => {}
+                        () = tokio::time::sleep(COLLECT.min(self.timing.renew())) => {}
+                    }
+                }
+            }
+            if let Err(error) = self.save().await {
+                tracing::warn!(record = self.name, %error, "could not save; trying again");
+                tokio::time::sleep(COLLECT).await;
+            }
+        }
+        self.update(|value| *value.lease() = Lease::default());
+        // The last save carries the release, so nobody can tell that we own it any more: no retry on conflict.
+        if let Err(error) = self.save().await {
+            tracing::warn!(record = self.name, %error, "could not give the lease back; it ends by itself");
+        }
+        self.validity.end();
+    }
+}

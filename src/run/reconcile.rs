@@ -1,0 +1,232 @@
+//! Bringing one source key in order, for repairs, rechecks and dead letters. All three are backfills: tombstones are on
+//! and acknowledged, the source is read consistently, nothing is written over a tombstone or over what changed since
+//! it was read.
+
+use super::error::RunError;
+use super::split::Split;
+use crate::dynamo::{Budget, Health, again};
+use crate::flow::{Desired, Guard, Outcome, Sink, SinkError, Write, WriteKind, desired, is_tombstone};
+use crate::model::{Item, Key, VERSION_ATTRIBUTE};
+use crate::plan::{Service, Versions};
+use crate::source::Scan;
+use crate::state::{MAX_RECHECKS, Validity};
+use crate::target::{Gate, TargetWriter};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// What became of a key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reconciled {
+    /// The target holds what it should.
+    Agreed,
+    /// It was written or removed.
+    Repaired,
+    /// The tail writes it at this moment: to be looked at again.
+    Busy,
+    /// The source item still can't be what the service holds, for this reason.
+    Unfit(String),
+}
+
+/// Brings keys of one service in order.
+pub(super) struct Reconciler<'a> {
+    service: &'a Service,
+    versions: &'a Versions,
+    source: Scan,
+    target: Scan,
+    writer: TargetWriter,
+}
+
+const ATTEMPTS: u32 = 20;
+
+impl<'a> Reconciler<'a> {
+    /// For a service of a split. Writes only while `stop` is not cancelled.
+    pub fn new(split: &'a Split, service: &'a Service, stop: &CancellationToken) -> Option<Self> {
+        let (_, tables) = split.target(&service.name)?;
+        let writer = TargetWriter {
+            client: tables.items.clone(),
+            table: service.table.name.clone(),
+            keys: service.keys.clone(),
+            fields: service.version_fields(&split.plan.versions),
+            gate: Gate::default(),
+            always_bury: true,
+            // Nobody takes over from a repair: tombstones stay on until it, or the next one, has ended.
+            leases: vec![Validity::new(
+                Instant::now(),
+                Duration::from_secs(60 * 60 * 24 * 365),
+                split.timing.attempt,
+            )],
+            budget: Arc::new(Budget::new(None)),
+            health: Arc::new(Health::default()),
+            stop: stop.clone(),
+        };
+        Some(Self {
+            service,
+            versions: &split.plan.versions,
+            source: split.scan_source(true),
+            target: Scan::new(
+                tables.items.clone(),
+                &service.table.name,
+                service.keys.clone(),
+                true,
+            ),
+            writer,
+        })
+    }
+
+    /// Brings one source key in order; `suspects` are target keys that it may have had.
+    pub async fn source_key(&self, key: &Key, suspects: &[Key]) -> Result<Reconciled, RunError> {
+        let mut keys: Vec<Key> = suspects.to_vec();
+        keys.extend(
+            self.service
+                .shape
+                .keys
+                .apply(&self.source.keys().item_of(key))
+                .ok(),
+        );
+        if let Ok(Some(wanted)) = self.wanted(key).await? {
+            keys.push(wanted.key);
+        }
+        keys.sort_by_cached_key(Key::encode);
+        keys.dedup();
+        let mut result = Reconciled::Agreed;
+        for target in &keys {
+            match self.target_key(target, Some(key)).await? {
+                Reconciled::Agreed => {}
+                Reconciled::Repaired if result == Reconciled::Agreed => result = Reconciled::Repaired,
+                Reconciled::Repaired => {}
+                other => return Ok(other),
+            }
+        }
+        match self.wanted(key).await? {
+            Err(reason) => Ok(Reconciled::Unfit(reason)),
+            Ok(Some(wanted)) if !keys.contains(&wanted.key) => Ok(Reconciled::Busy),
+            Ok(_) => Ok(result),
+        }
+    }
+
+    /// Brings one target key in order, given the source key that it belongs to (`None`: none, it is an extra).
+    ///
+    /// The target is read first, then the source: what the source holds is then at least as new as what was read
+    /// in the target, and the condition of the write finds out whether the target changed since.
+    pub async fn target_key(&self, target: &Key, source: Option<&Key>) -> Result<Reconciled, RunError> {
+        let held = again(|| self.target.get(target)).await?;
+        let wanted = match source {
+            Some(source) => match self.wanted(source).await? {
+                Ok(wanted) => wanted.filter(|wanted| wanted.key == *target),
+                Err(reason) => return Ok(Reconciled::Unfit(reason)),
+            },
+            None => None,
+        };
+        let alive = held.filter(|item| !is_tombstone(item));
+        match (alive, wanted) {
+            (None, None) => Ok(Reconciled::Agreed),
+            (Some(held), None) => {
+                let version = held
+                    .get(VERSION_ATTRIBUTE)
+                    .or_else(|| held.get(&self.writer.fields.live));
+                let version = version.and_then(crate::model::Version::from_value);
+                self.write(
+                    target,
+                    WriteKind::Remove(version),
+                    Guard::Unchanged(Box::new(held)),
+                )
+                .await
+            }
+            (None, Some(wanted)) => {
+                self.write(target, WriteKind::Put(wanted.item), Guard::Absent)
+                    .await
+            }
+            (Some(held), Some(wanted)) => {
+                if (Desired {
+                    key: target.clone(),
+                    item: held.clone(),
+                })
+                .looks_like(&wanted)
+                {
+                    return Ok(Reconciled::Agreed);
+                }
+                let item = self.keep_stamp(wanted.item, &held);
+                self.write(target, WriteKind::Put(item), Guard::Unchanged(Box::new(held)))
+                    .await
+            }
+        }
+    }
+
+    /// In `sequence` mode a repaired item keeps the stamp that the tail gave it, so that older records that are
+    /// read again still lose against it.
+    fn keep_stamp(&self, mut item: Item, held: &Item) -> Item {
+        if let (Versions::Sequence, Some(stamp)) = (self.versions, held.get(VERSION_ATTRIBUTE)) {
+            item.insert(VERSION_ATTRIBUTE.to_owned(), stamp.clone());
+        }
+        item
+    }
+
+    async fn write(&self, key: &Key, kind: WriteKind, guard: Guard) -> Result<Reconciled, RunError> {
+        match self
+            .writer
+            .write(&Write {
+                key: key.clone(),
+                kind,
+                guard,
+            })
+            .await
+        {
+            Ok(landed) => Ok(match landed.outcome {
+                Outcome::Written | Outcome::Buried => Reconciled::Repaired,
+                Outcome::Superseded | Outcome::SupersededByTombstone => Reconciled::Busy,
+            }),
+            Err(SinkError::Rejected(reason)) => Ok(Reconciled::Unfit(reason)),
+            Err(SinkError::Stop(stop)) => Err(stop.into()),
+        }
+    }
+
+    /// What the service should hold for a source key, by a consistent read; `Err`: it can't be shaped.
+    async fn wanted(&self, key: &Key) -> Result<Result<Option<Desired>, String>, RunError> {
+        let item = again(|| self.source.get(key)).await?;
+        Ok(item.map_or(Ok(None), |item| {
+            desired(self.service, self.versions, &item).map_err(|fault| fault.to_string())
+        }))
+    }
+}
+
+/// Reads again every key whose timestamp went backwards, and brings it in order. Tombstones are on.
+pub(super) async fn recheck_all(split: &Split, stop: &CancellationToken) -> Result<u64, RunError> {
+    let list = split.letters.rechecks().await?;
+    if list.len() > MAX_RECHECKS {
+        return Err(RunError::TimestampsGoBack { limit: MAX_RECHECKS });
+    }
+    let mut done = 0;
+    for (name, revision, recheck) in list {
+        let (Some((service, _)), Some(key)) =
+            (split.target(&recheck.service), split.key_from_json(&recheck.key))
+        else {
+            continue;
+        };
+        let Some(reconciler) = Reconciler::new(split, service, stop) else {
+            continue;
+        };
+        match settled(&reconciler, &key, stop).await? {
+            Reconciled::Unfit(reason) => tracing::warn!(reason, "a key on the recheck list is a dead letter"),
+            Reconciled::Busy => continue,
+            Reconciled::Agreed | Reconciled::Repaired => done += 1,
+        }
+        split.letters.rechecked(&name, revision).await?;
+    }
+    Ok(done)
+}
+
+/// Tries a key again while the tail writes it, a bounded number of times.
+pub(super) async fn settled(
+    reconciler: &Reconciler<'_>,
+    key: &Key,
+    stop: &CancellationToken,
+) -> Result<Reconciled, RunError> {
+    for attempt in 1..=ATTEMPTS {
+        match reconciler.source_key(key, &[]).await? {
+            Reconciled::Busy => super::tombstones::pause(Duration::from_millis(50) * attempt, stop).await?,
+            other => return Ok(other),
+        }
+    }
+    Ok(Reconciled::Busy)
+}

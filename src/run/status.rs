@@ -1,0 +1,90 @@
+//! Where a split stands, computed from its records: the same for `status`, for the workers' own progress, and for
+//! what decides whether a split may complete.
+
+use crate::model::Counters;
+use crate::source::lineage::{RETENTION_MS, watermark};
+use crate::state::{SegmentRecord, ShardRecord};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// One lane.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LaneStatus {
+    /// The service's name, or the watch lane.
+    pub lane: String,
+    /// How far it is behind now, in milliseconds; `None` before its places are pinned.
+    pub lag_ms: Option<u64>,
+    /// Shards that it still reads, or waits to read.
+    pub open_shards: usize,
+    /// Age of the oldest checkpoint of these shards, in milliseconds.
+    pub checkpoint_age_ms: Option<u64>,
+    /// Records were lost: the reason.
+    pub gap: Option<String>,
+    /// Why it does not move at the moment.
+    pub blocked: Option<String>,
+    /// What happened to its changes.
+    pub counters: Counters,
+}
+
+impl LaneStatus {
+    /// Whether the lag is so long that the stream may forget records before they are read (a third of 24 hours).
+    #[must_use]
+    pub fn lags_dangerously(&self) -> bool {
+        self.lag_ms.is_some_and(|lag| lag > RETENTION_MS / 3)
+    }
+}
+
+/// Where a lane stands in all recorded shards of a generation.
+#[must_use]
+pub fn lane_status(recorded: &BTreeMap<String, ShardRecord>, lane: &str, now_ms: u64) -> LaneStatus {
+    let mut status = LaneStatus {
+        lane: lane.to_owned(),
+        lag_ms: watermark(recorded, lane).map(|complete| now_ms.saturating_sub(complete)),
+        ..LaneStatus::default()
+    };
+    for state in recorded.values().filter_map(|record| record.lanes.get(lane)) {
+        status.counters.add(&state.counters);
+        if let Some(gap) = &state.gap {
+            status.gap = Some(gap.reason.clone());
+        }
+        if !state.finished() {
+            status.open_shards += 1;
+            status.checkpoint_age_ms = status
+                .checkpoint_age_ms
+                .max(Some(now_ms.saturating_sub(state.saved_ms)));
+            status.blocked = status.blocked.or_else(|| state.blocked.clone());
+        }
+    }
+    status
+}
+
+/// The backfill of one lane.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FillStatus {
+    /// The service's name, or the watch lane.
+    pub lane: String,
+    /// Segments that are durable.
+    pub segments_done: u32,
+    /// All segments.
+    pub segments: u32,
+    /// What happened to its items.
+    pub counters: Counters,
+}
+
+/// Where the backfill stands, lane by lane.
+#[must_use]
+pub fn fill_status(segments: &[SegmentRecord]) -> Vec<FillStatus> {
+    let mut lanes: BTreeMap<String, FillStatus> = BTreeMap::new();
+    for segment in segments {
+        for (lane, progress) in &segment.services {
+            let status = lanes.entry(lane.clone()).or_insert_with(|| FillStatus {
+                lane: lane.clone(),
+                ..FillStatus::default()
+            });
+            status.segments += 1;
+            status.segments_done += u32::from(progress.done);
+            status.counters.add(&progress.counters);
+        }
+    }
+    lanes.into_values().collect()
+}

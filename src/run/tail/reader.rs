@@ -1,0 +1,88 @@
+use super::feed::Batch;
+use crate::dynamo::{Failure, FailureKind};
+use crate::model::Position;
+use crate::source::{Page, StreamSource};
+
+/// Reads one shard from any position, keeping the iterator only while it serves.
+#[derive(Debug)]
+pub struct ShardReader {
+    source: StreamSource,
+    shard: String,
+    /// The iterator, and the position that it stands for.
+    iterator: Option<(Position, String)>,
+}
+
+impl ShardReader {
+    /// For a shard.
+    pub fn new(source: &StreamSource, shard: &str) -> Self {
+        Self {
+            source: source.clone(),
+            shard: shard.to_owned(),
+            iterator: None,
+        }
+    }
+
+    /// Reads what follows a position. Without records and at the same place: nothing new yet.
+    ///
+    /// # Errors
+    /// As [`StreamSource::read`]; an expired iterator is replaced without a word.
+    pub async fn read(&mut self, from: &Position) -> Result<Batch, Failure> {
+        if let Some((position, iterator)) = self.iterator.take()
+            && position == *from
+        {
+            match self.source.read(&iterator).await {
+                Err(failure) if failure.kind == FailureKind::ExpiredIterator => {}
+                Err(failure) => return Err(failure),
+                Ok(page) => return Ok(self.batch(from, page)),
+            }
+        }
+        let Some(iterator) = self.source.open(&self.shard, from).await? else {
+            return Ok(ended(from));
+        };
+        let page = self.source.read(&iterator).await?;
+        Ok(self.batch(from, page))
+    }
+
+    fn batch(&mut self, from: &Position, page: Page) -> Batch {
+        let last = page
+            .records
+            .last()
+            .map(|record| Position::After(record.sequence.clone()));
+        let reached = last.unwrap_or_else(|| from.clone());
+        let to = if page.next.is_some() {
+            reached.clone()
+        } else {
+            Position::End
+        };
+        self.iterator = page.next.map(|next| (reached, next));
+        Batch {
+            from: from.clone(),
+            to,
+            records: page.records,
+        }
+    }
+
+    /// Goes on from the oldest record that the shard still holds, in place of a position that was trimmed; only
+    /// for a lane that is complete to a time that the stream still keeps.
+    ///
+    /// # Errors
+    /// As [`StreamSource::open`].
+    pub async fn skip_trimmed(&mut self, from: &Position) -> Result<(), Failure> {
+        let iterator = self.source.open(&self.shard, &Position::Beginning).await?;
+        self.iterator = iterator.map(|iterator| (from.clone(), iterator));
+        Ok(())
+    }
+}
+
+/// Whether a failure says that the position is no longer kept. (DynamoDB Local says that it is missing.)
+pub fn is_trimmed(failure: &Failure) -> bool {
+    matches!(failure.kind, FailureKind::Trimmed | FailureKind::Missing)
+}
+
+fn ended(from: &Position) -> Batch {
+    Batch {
+        from: from.clone(),
+        to: Position::End,
+        records: Vec::new(),
+    }
+}

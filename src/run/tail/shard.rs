@@ -1,0 +1,267 @@
+use super::feed::Feed;
+use super::lane::Lane;
+use super::reader::{ShardReader, is_trimmed};
+use crate::dynamo::{Budget, Failure, FailureKind, Health};
+use crate::model::Position;
+use crate::run::keeper::Keeper;
+use crate::run::split::{Split, StateLedger, now_ms};
+use crate::source::StreamSource;
+use crate::source::lineage::{Readiness, readiness};
+use crate::state::{GapRecord, ShardRecord, Validity};
+use crate::target::{Gate, TargetWriter};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// All shards of a generation, as last read from the state table, by their ids.
+pub(super) type Recorded = Arc<BTreeMap<String, ShardRecord>>;
+
+/// What the lanes of all shards in this process share: one service's budget and health.
+#[derive(Clone, Debug)]
+pub(super) struct LaneShare {
+    pub budget: Arc<Budget>,
+    pub health: Arc<Health>,
+}
+
+/// One shard that this worker owns: its front reader, and the lanes that may read it.
+pub(super) struct ShardTask {
+    pub split: Split,
+    pub source: StreamSource,
+    pub keeper: Arc<Keeper<ShardRecord>>,
+    pub gate: Gate,
+    /// The worker's own lease.
+    pub alive: Validity,
+    pub shares: BTreeMap<String, LaneShare>,
+    pub recorded: watch::Receiver<Recorded>,
+    pub stop: CancellationToken,
+}
+
+/// Empty reads in a row, at least, before a shard counts as read to its tip: empty pages before it are normal.
+const EMPTY_READS: u32 = 5;
+const AFTER_FAILURE: Duration = Duration::from_millis(500);
+/// A wait between failed reads is at most this.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+impl ShardTask {
+    /// Runs until every lane that can go on has finished the shard, the lease was lost, or the worker stops.
+    /// Everything is joined and saved when this returns.
+    pub async fn run(mut self) {
+        let work = self.stop.child_token();
+        let saved = CancellationToken::new();
+        let keeping = tokio::spawn(Arc::clone(&self.keeper).keep(saved.clone()));
+        let feed = Arc::new(Feed::default());
+        let alone = Arc::new(Semaphore::new(1));
+        let mut lanes = JoinSet::new();
+        let mut started = BTreeSet::new();
+        let front = tokio::spawn(front(
+            ShardReader::new(&self.source, &self.keeper.snapshot().shard),
+            Arc::clone(&feed),
+            self.split.timing,
+            work.clone(),
+        ));
+        let lost = self.keeper.lost();
+        loop {
+            let waiting = self.start_ready(&mut started, &mut lanes, &feed, &alone, &work);
+            if lanes.is_empty() && !waiting {
+                break;
+            }
+            tokio::select! {
+                () = lost.cancelled() => break,
+                () = self.stop.cancelled() => break,
+                changed = self.recorded.changed() => if changed.is_err() { break },
+                ended = lanes.join_next(), if !lanes.is_empty() => note_end(ended),
+            }
+        }
+        work.cancel();
+        while let Some(ended) = lanes.join_next().await {
+            note_end(Some(ended));
+        }
+        if let Err(error) = front.await {
+            tracing::error!(%error, "the front reader ended badly");
+        }
+        saved.cancel();
+        if let Err(error) = keeping.await {
+            tracing::error!(%error, "the keeper of the shard's checkpoints ended badly");
+        }
+    }
+
+    /// Starts lanes that may read now. Answers whether some still wait for their parent.
+    fn start_ready(
+        &self,
+        started: &mut BTreeSet<String>,
+        lanes: &mut JoinSet<Result<(), crate::flow::Stop>>,
+        feed: &Arc<Feed>,
+        alone: &Arc<Semaphore>,
+        work: &CancellationToken,
+    ) -> bool {
+        let recorded = self.recorded.borrow().clone();
+        let record = self.keeper.snapshot();
+        let mut waiting = false;
+        for lane in record.lanes.keys().filter(|lane| self.shares.contains_key(*lane)) {
+            match readiness(&record, lane, &recorded, now_ms()) {
+                Readiness::Ready if started.insert(lane.clone()) => {
+                    lanes.spawn(self.lane(lane, feed, alone, work).run());
+                }
+                Readiness::Waits => waiting = true,
+                Readiness::Gap(reason) if record.lanes[lane].gap.is_none() => {
+                    tracing::error!(lane, shard = record.shard, reason, "gap: records were lost");
+                    self.keeper.update(|record| {
+                        if let Some(state) = record.lanes.get_mut(lane) {
+                            state.gap = Some(GapRecord {
+                                reason,
+                                noticed_ms: now_ms(),
+                            });
+                        }
+                    });
+                }
+                Readiness::Ready | Readiness::Finished | Readiness::Gap(_) => {}
+            }
+        }
+        waiting
+    }
+
+    fn lane(&self, name: &str, feed: &Arc<Feed>, alone: &Arc<Semaphore>, work: &CancellationToken) -> Lane {
+        let share = &self.shares[name];
+        let writer = self.split.target(name).map(|(service, tables)| TargetWriter {
+            client: tables.items.clone(),
+            table: service.table.name.clone(),
+            keys: service.keys.clone(),
+            fields: service.version_fields(&self.split.plan.versions),
+            gate: self.gate.clone(),
+            always_bury: false,
+            leases: vec![self.keeper.validity(), self.alive.clone()],
+            budget: Arc::clone(&share.budget),
+            health: Arc::clone(&share.health),
+            stop: work.clone(),
+        });
+        Lane {
+            name: name.to_owned(),
+            writer,
+            split: self.split.clone(),
+            ledger: StateLedger::new(&self.split),
+            feed: Arc::clone(feed),
+            keeper: Arc::clone(&self.keeper),
+            recorded: self.recorded.clone(),
+            reader: ShardReader::new(&self.source, &self.keeper.snapshot().shard),
+            alone: Arc::clone(alone),
+            health: Arc::clone(&share.health),
+            stop: work.clone(),
+        }
+    }
+}
+
+fn note_end(ended: Option<Result<Result<(), crate::flow::Stop>, tokio::task::JoinError>>) {
+    match ended {
+        Some(Ok(Err(stop))) => tracing::info!(
+            reason = stop.reason,
+            "a lane stopped before its batch was durable"
+        ),
+        Some(Err(error)) => tracing::error!(%error, "a lane ended badly"),
+        Some(Ok(Ok(()))) | None => {}
+    }
+}
+
+/// The front: reads the shard once for all lanes that keep up.
+async fn front(
+    mut reader: ShardReader,
+    feed: Arc<Feed>,
+    timing: crate::dynamo::Timing,
+    stop: CancellationToken,
+) {
+    let mut quiet = Quiet::default();
+    let mut failures = 0u32;
+    loop {
+        let wanted = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            wanted = feed.wanted() => wanted,
+        };
+        let Some(from) = wanted else { return };
+        let asked_ms = now_ms();
+        let wait = match reader.read(&from).await {
+            Ok(batch) => {
+                failures = 0;
+                if batch.to == from {
+                    if let Some(complete_to_ms) = quiet.empty(asked_ms, timing.idle) {
+                        feed.idle(complete_to_ms);
+                    }
+                    timing.poll
+                } else {
+                    quiet = Quiet::default();
+                    let ended = batch.to == Position::End;
+                    // A shard serves five reads a second; a full page says that there is more to fetch at once.
+                    let wait = if batch.records.len() >= 500 || ended {
+                        Duration::ZERO
+                    } else {
+                        timing.poll / 2
+                    };
+                    feed.put(batch);
+                    wait
+                }
+            }
+            Err(failure) => {
+                failures = failures.saturating_add(1);
+                recover(&mut reader, &feed, &from, failure, failures).await
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// After a failed read: what to wait for. A trimmed place is a gap for lanes that are old, and none for the rest.
+async fn recover(
+    reader: &mut ShardReader,
+    feed: &Feed,
+    from: &Position,
+    failure: Failure,
+    failures: u32,
+) -> Duration {
+    if is_trimmed(&failure) {
+        tracing::warn!(%failure, "the position is no longer kept");
+        if !feed.trimmed(now_ms()) {
+            return AFTER_FAILURE;
+        }
+        match reader.skip_trimmed(from).await {
+            // A second failure in a row means that the horizon itself is not readable: no haste then.
+            Ok(()) if failures == 1 => return Duration::ZERO,
+            Ok(()) => return AFTER_FAILURE,
+            Err(failure) if failure.kind == FailureKind::Missing => {
+                // The shard itself is gone, and every lane was complete to a time that the stream still keeps.
+                feed.put(super::feed::Batch {
+                    from: from.clone(),
+                    to: Position::End,
+                    records: Vec::new(),
+                });
+                return Duration::ZERO;
+            }
+            Err(failure) => tracing::warn!(%failure, "reading the shard again"),
+        }
+    } else {
+        tracing::warn!(%failure, "reading the shard again");
+    }
+    LONGEST_WAIT.min(AFTER_FAILURE * failures.min(40))
+}
+
+/// Watches for a shard that stays empty.
+#[derive(Default)]
+struct Quiet {
+    reads: u32,
+    since: Option<Instant>,
+}
+
+impl Quiet {
+    /// One more empty read, sent at `asked_ms`. When the shard was empty for long enough, answers the time up to
+    /// which it is known to be complete: the time of the read, less what a record may need to appear.
+    fn empty(&mut self, asked_ms: u64, idle: Duration) -> Option<u64> {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        self.reads = self.reads.saturating_add(1);
+        let idle_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
+        (self.reads >= EMPTY_READS && since.elapsed() >= idle).then(|| asked_ms.saturating_sub(idle_ms))
+    }
+}

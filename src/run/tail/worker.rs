@@ -1,0 +1,347 @@
+use super::capture::{all_finished, capture_lanes, record_discovered, recorded_shards};
+use super::shard::{LaneShare, Recorded, ShardTask};
+use crate::dynamo::{Budget, FailureKind, Health};
+use crate::run::checks::check_split;
+use crate::run::error::RunError;
+use crate::run::heartbeat::Heartbeat;
+use crate::run::keeper::Keeper;
+use crate::run::restart::{current_stream, restart_tail};
+use crate::run::split::{Split, now_ms};
+use crate::run::status::{LaneStatus, lane_status};
+use crate::source::lineage::{Readiness, readiness};
+use crate::source::{Listing, StreamSource};
+use crate::state::{LeaseWatch, Owner, ShardRecord, StateError, Validity, WorkerRecord};
+use crate::target::Gate;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Options of a tail worker.
+#[derive(Clone, Debug, Default)]
+pub struct TailOptions {
+    /// Begin anew at the stream as it is now, after a gap or a replaced stream. A repairing verify is mandatory
+    /// afterwards.
+    pub restart: bool,
+    /// Write units a second for each service's table.
+    pub write_units: Option<f64>,
+}
+
+/// Why a tail worker ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// It was told to stop. Everything that was read is saved; the same command goes on.
+    Stopped,
+    /// The stream is off and every lane has read every shard to its end: nothing is left, for certain.
+    Drained,
+}
+
+/// A tail worker.
+pub struct Tail {
+    split: Split,
+    options: TailOptions,
+    stop: CancellationToken,
+    view: watch::Sender<Vec<LaneStatus>>,
+}
+
+/// Between two looks at the stream for new shards.
+const DISCOVERY: Duration = Duration::from_secs(10);
+/// Between two looks at the state table: leases, finished parents.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What a worker writes by: the tombstone switch, its name, its own lease.
+struct Hand {
+    gate: Gate,
+    owner: Owner,
+    alive: Validity,
+}
+
+struct Running {
+    keeper: Arc<Keeper<ShardRecord>>,
+}
+
+impl Tail {
+    /// A worker, and a view of its lanes that is refreshed about every second.
+    #[must_use]
+    pub fn new(
+        split: Split,
+        options: TailOptions,
+        stop: CancellationToken,
+    ) -> (Self, watch::Receiver<Vec<LaneStatus>>) {
+        let (view, seen) = watch::channel(Vec::new());
+        (
+            Self {
+                split,
+                options,
+                stop,
+                view,
+            },
+            seen,
+        )
+    }
+
+    /// Runs until it is stopped, or nothing is left to read.
+    ///
+    /// # Errors
+    /// When it can't begin: see [`RunError`]. Once it runs, what passes by itself is waited for.
+    pub async fn run(self) -> Result<Ended, RunError> {
+        let record = check_split(&self.split).await?;
+        if self.options.restart {
+            restart_tail(&self.split).await?;
+        }
+        let (generation, stream) = current_stream(&self.split).await?;
+        let source = StreamSource::new(
+            self.split.source.streams.clone(),
+            &stream.arn,
+            generation,
+            self.split.plan.source.keys.clone(),
+        );
+        let gate = Gate::new(record.tombstones);
+        let owner = Owner::unique("tail");
+        let heartbeat = Heartbeat::start(&self.split, &owner, "tail", gate.clone()).await?;
+        let captured = capture_lanes(&self.split, &source).await;
+        let result = match captured {
+            Ok(captured) => {
+                if captured > 0 {
+                    tracing::info!(lanes = captured, "pinned the stream's open shards");
+                }
+                self.follow(
+                    &source,
+                    &Hand {
+                        gate,
+                        owner,
+                        alive: heartbeat.validity(),
+                    },
+                )
+                .await
+            }
+            Err(error) => Err(error),
+        };
+        heartbeat.end().await;
+        result
+    }
+
+    async fn follow(&self, source: &StreamSource, hand: &Hand) -> Result<Ended, RunError> {
+        let shares = self.shares();
+        let (seen, recorded) = watch::channel(recorded_shards(&self.split, source.generation()).await?);
+        let work = self.stop.child_token();
+        let mut shards: JoinSet<String> = JoinSet::new();
+        let mut running: BTreeMap<String, Running> = BTreeMap::new();
+        let mut leases = LeaseWatch::default();
+        let mut listing: Option<(Listing, Instant)> = None;
+        let discovery = DISCOVERY.min(self.split.timing.lease / 2);
+        let ended = loop {
+            if listing.as_ref().is_none_or(|(_, at)| at.elapsed() >= discovery) {
+                listing = self
+                    .discover(source, &seen.borrow().clone())
+                    .await
+                    .map(|found| (found, Instant::now()));
+            }
+            match self.stored(source).await {
+                Ok(stored) => {
+                    self.claim(&stored, &mut leases, &hand.owner, &mut running, |keeper| {
+                        shards.spawn(self.task(source, hand, &shares, keeper, &recorded, &work));
+                    })
+                    .await?;
+                    let latest: BTreeMap<_, _> = stored
+                        .into_iter()
+                        .map(|(_, s)| (s.value.shard.clone(), s.value))
+                        .collect();
+                    seen.send_replace(Arc::new(self.overlaid(latest, &running)));
+                }
+                Err(error) => tracing::warn!(%error, "could not read the state; trying again"),
+            }
+            self.show(&seen.borrow().clone(), &shares);
+            let off = listing.as_ref().is_some_and(|(listing, _)| !listing.enabled);
+            if off && all_finished(&seen.borrow()) {
+                break Ended::Drained;
+            }
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => break Ended::Stopped,
+                ended = shards.join_next(), if !shards.is_empty() => {
+                    // A finished shard has children: look for them at once.
+                    listing = None;
+                    note_end(ended, &mut running);
+                }
+                () = tokio::time::sleep(LOOK.min(self.split.timing.renew())) => {}
+            }
+        };
+        work.cancel();
+        while let Some(ended) = shards.join_next().await {
+            note_end(Some(ended), &mut running);
+        }
+        Ok(ended)
+    }
+
+    /// Looks for shards that appeared. A failure holds nothing back: it is told, and tried again.
+    async fn discover(&self, source: &StreamSource, recorded: &Recorded) -> Option<Listing> {
+        let listing = match source.shards().await {
+            Ok(listing) => listing,
+            Err(failure) if failure.kind == FailureKind::Missing => {
+                tracing::warn!(%failure, "the stream is gone");
+                return Some(Listing {
+                    shards: Vec::new(),
+                    enabled: false,
+                });
+            }
+            Err(failure) => {
+                tracing::warn!(%failure, "could not list the stream's shards; trying again");
+                return None;
+            }
+        };
+        if let Err(error) = record_discovered(&self.split, source, &listing, recorded).await {
+            tracing::warn!(%error, "could not record new shards; trying again");
+            return None;
+        }
+        Some(listing)
+    }
+
+    async fn stored(
+        &self,
+        source: &StreamSource,
+    ) -> Result<Vec<(String, crate::state::Stored<ShardRecord>)>, StateError> {
+        self.split
+            .store
+            .list::<ShardRecord>(&ShardRecord::record_name(source.generation(), ""))
+            .await
+    }
+
+    /// Claims shards that are free and have something to read, up to this worker's share of them.
+    async fn claim(
+        &self,
+        stored: &[(String, crate::state::Stored<ShardRecord>)],
+        leases: &mut LeaseWatch,
+        owner: &Owner,
+        running: &mut BTreeMap<String, Running>,
+        mut start: impl FnMut(Arc<Keeper<ShardRecord>>),
+    ) -> Result<(), RunError> {
+        let all: BTreeMap<String, ShardRecord> = stored
+            .iter()
+            .map(|(_, s)| (s.value.shard.clone(), s.value.clone()))
+            .collect();
+        let open = |record: &ShardRecord| {
+            record
+                .lanes
+                .keys()
+                .any(|lane| readiness(record, lane, &all, now_ms()) == Readiness::Ready)
+        };
+        let wanted = stored.iter().filter(|(_, record)| open(&record.value)).count();
+        let workers = self.live_tails().await?.max(1);
+        let share = wanted.div_ceil(workers);
+        for (name, record) in stored {
+            if running.len() >= share && workers > 1 {
+                // Keep watching the leases, so that one that ends is seen to end.
+                leases.is_free(name, &record.value.lease, record.revision, Instant::now());
+                continue;
+            }
+            let free = leases.is_free(name, &record.value.lease, record.revision, Instant::now());
+            if running.contains_key(&record.value.shard) || !open(&record.value) || !free {
+                continue;
+            }
+            match Keeper::take(&self.split.store, name, record.clone(), owner, self.split.timing).await {
+                Ok(Some(keeper)) => {
+                    tracing::info!(shard = record.value.shard, "reading shard");
+                    running.insert(
+                        record.value.shard.clone(),
+                        Running {
+                            keeper: Arc::clone(&keeper),
+                        },
+                    );
+                    start(keeper);
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "could not take a shard's lease; trying again"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tail workers that are seen to live.
+    async fn live_tails(&self) -> Result<usize, RunError> {
+        match self.split.store.list::<WorkerRecord>(WorkerRecord::PREFIX).await {
+            Ok(workers) => Ok(workers
+                .iter()
+                .filter(|(_, worker)| worker.value.kind == "tail" && worker.value.lease.owner.is_some())
+                .filter(|(_, worker)| {
+                    now_ms().saturating_sub(worker.value.seen_ms) < 3 * worker.value.lease.duration_ms
+                })
+                .count()),
+            Err(error) => {
+                tracing::warn!(%error, "could not list workers; trying again");
+                Ok(1)
+            }
+        }
+    }
+
+    fn task(
+        &self,
+        source: &StreamSource,
+        hand: &Hand,
+        shares: &BTreeMap<String, LaneShare>,
+        keeper: Arc<Keeper<ShardRecord>>,
+        recorded: &watch::Receiver<Recorded>,
+        work: &CancellationToken,
+    ) -> impl Future<Output = String> + use<> {
+        let shard = keeper.snapshot().shard;
+        let task = ShardTask {
+            split: self.split.clone(),
+            source: source.clone(),
+            keeper,
+            gate: hand.gate.clone(),
+            alive: hand.alive.clone(),
+            shares: shares.clone(),
+            recorded: recorded.clone(),
+            stop: work.clone(),
+        };
+        async move {
+            task.run().await;
+            shard
+        }
+    }
+
+    fn shares(&self) -> BTreeMap<String, LaneShare> {
+        let share = || LaneShare {
+            budget: Arc::new(Budget::new(self.options.write_units)),
+            health: Arc::new(Health::default()),
+        };
+        self.split
+            .lanes()
+            .into_iter()
+            .map(|lane| (lane, share()))
+            .collect()
+    }
+
+    /// What is in memory here is newer than what was last saved.
+    fn overlaid(
+        &self,
+        mut latest: BTreeMap<String, ShardRecord>,
+        running: &BTreeMap<String, Running>,
+    ) -> BTreeMap<String, ShardRecord> {
+        for (shard, owned) in running {
+            latest.insert(shard.clone(), owned.keeper.snapshot());
+        }
+        latest
+    }
+
+    fn show(&self, recorded: &Recorded, shares: &BTreeMap<String, LaneShare>) {
+        let lanes = shares.iter().map(|(lane, share)| {
+            let mut status = lane_status(recorded, lane, now_ms());
+            status.blocked = share.health.blocked().or(status.blocked);
+            status
+        });
+        self.view.send_replace(lanes.collect());
+    }
+}
+
+fn note_end(ended: Option<Result<String, tokio::task::JoinError>>, running: &mut BTreeMap<String, Running>) {
+    match ended {
+        Some(Ok(shard)) => {
+            running.remove(&shard);
+        }
+        Some(Err(error)) => tracing::error!(%error, "a shard's reader ended badly"),
+        None => {}
+    }
+}

@@ -1,0 +1,294 @@
+//! The lineage of shards, pure: what to pin when the capture begins, which shards are new, and when a lane
+//! may read which. A child starts only after its parent is finished *by that lane*.
+
+use crate::model::{Position, SequenceNumber};
+use crate::state::{LaneState, ShardRecord};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long a stream keeps its records.
+/// See [reading a stream](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html).
+pub const RETENTION_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// A shard, as the stream lists it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Shard {
+    /// Its id.
+    pub id: String,
+    /// The shard that it continues; it may be trimmed and absent from the listing.
+    pub parent: Option<String>,
+    /// Its first sequence number, where the engine shows one.
+    pub starting: Option<SequenceNumber>,
+}
+
+/// Where reading begins when a stream is captured.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Capture {
+    /// Open shards and the place that each is read from.
+    pub pinned: Vec<(Shard, Position)>,
+    /// Shards that were continued by others already: nobody reads them.
+    pub history: Vec<String>,
+}
+
+/// Pins every open shard at its first record. A shard that another one continues is history. (Whether a shard
+/// shows an ending sequence number is not asked: one engine shows it for open shards.)
+#[must_use]
+pub fn capture(shards: &[Shard]) -> Capture {
+    let parents: BTreeSet<&str> = shards
+        .iter()
+        .filter_map(|shard| shard.parent.as_deref())
+        .collect();
+    let mut found = Capture::default();
+    for shard in shards {
+        if parents.contains(shard.id.as_str()) {
+            found.history.push(shard.id.clone());
+        } else {
+            let place = shard.starting.clone().map_or(Position::Beginning, Position::At);
+            found.pinned.push((shard.clone(), place));
+        }
+    }
+    found
+}
+
+/// Shards in a listing that are neither recorded nor history: they appeared since the capture.
+#[must_use]
+pub fn discovered<'a>(
+    shards: &'a [Shard],
+    recorded: &BTreeMap<String, ShardRecord>,
+    history: &BTreeSet<String>,
+) -> Vec<&'a Shard> {
+    shards
+        .iter()
+        .filter(|shard| !recorded.contains_key(&shard.id) && !history.contains(&shard.id))
+        .collect()
+}
+
+/// The state in which a lane meets a shard that appeared since the capture.
+///
+/// A child of a recorded shard starts at its beginning, as far complete as its parent is (asked when it is
+/// read). One whose parent was never seen is as far complete as the lane is anywhere: when that is longer
+/// ago than the stream keeps records, something between was lost, and [`readiness`] says so.
+#[must_use]
+pub fn first_state(
+    shard: &Shard,
+    lane: &str,
+    recorded: &BTreeMap<String, ShardRecord>,
+    now_ms: u64,
+) -> LaneState {
+    let known = shard
+        .parent
+        .as_ref()
+        .is_some_and(|parent| recorded.contains_key(parent));
+    let complete = if known {
+        0
+    } else {
+        watermark(recorded, lane).unwrap_or(now_ms)
+    };
+    LaneState {
+        complete_to_ms: complete,
+        ..LaneState::starting(Position::Beginning, now_ms)
+    }
+}
+
+/// Whether a lane may read a shard now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Readiness {
+    /// From its position.
+    Ready,
+    /// Not before its parent is finished by this lane.
+    Waits,
+    /// There is nothing left in it for this lane.
+    Finished,
+    /// Records were lost, for this reason.
+    Gap(String),
+}
+
+/// Decides whether a lane may read a shard.
+#[must_use]
+pub fn readiness(
+    shard: &ShardRecord,
+    lane: &str,
+    recorded: &BTreeMap<String, ShardRecord>,
+    now_ms: u64,
+) -> Readiness {
+    let Some(state) = shard.lanes.get(lane) else {
+        return Readiness::Finished;
+    };
+    if let Some(gap) = &state.gap {
+        return Readiness::Gap(gap.reason.clone());
+    }
+    if state.finished() {
+        return Readiness::Finished;
+    }
+    let parent = shard
+        .parent
+        .as_ref()
+        .and_then(|id| recorded.get(id))
+        .and_then(|parent| parent.lanes.get(lane));
+    if parent.is_some_and(|parent| !parent.finished()) {
+        return Readiness::Waits;
+    }
+    let complete = complete_to(shard, lane, recorded).unwrap_or(0);
+    age_gap(complete, now_ms).map_or(Readiness::Ready, Readiness::Gap)
+}
+
+/// The time up to which a lane is complete in a shard; before it is read, as far as its parent is.
+#[must_use]
+pub fn complete_to(shard: &ShardRecord, lane: &str, recorded: &BTreeMap<String, ShardRecord>) -> Option<u64> {
+    let own = shard.lanes.get(lane)?.complete_to_ms;
+    let parent = shard
+        .parent
+        .as_ref()
+        .and_then(|id| recorded.get(id))
+        .and_then(|parent| parent.lanes.get(lane));
+    Some(own.max(parent.map_or(0, |parent| parent.complete_to_ms)))
+}
+
+/// A lane that is complete only up to a time before the retention has lost records, whether or not an exception
+/// says so. One that is younger has lost none, even if its old position is trimmed.
+#[must_use]
+pub fn age_gap(complete_to_ms: u64, now_ms: u64) -> Option<String> {
+    let age = now_ms.saturating_sub(complete_to_ms);
+    (age > RETENTION_MS).then(|| {
+        format!(
+            "complete only up to {} hours ago, and the stream keeps 24 hours",
+            age / (60 * 60 * 1000)
+        )
+    })
+}
+
+/// The time up to which a lane is complete in all of its shards; `None` before the capture.
+#[must_use]
+pub fn watermark(recorded: &BTreeMap<String, ShardRecord>, lane: &str) -> Option<u64> {
+    let of = |shard: &ShardRecord| complete_to(shard, lane, recorded);
+    let unfinished = recorded
+        .values()
+        .filter(|shard| shard.lanes.get(lane).is_some_and(|state| !state.finished()));
+    unfinished
+        .filter_map(of)
+        .min()
+        .or_else(|| recorded.values().filter_map(of).max())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Lease;
+
+    fn shard(id: &str, parent: Option<&str>) -> Shard {
+        Shard {
+            id: id.into(),
+            parent: parent.map(Into::into),
+            starting: Some(SequenceNumber::new("7")),
+        }
+    }
+
+    fn record(id: &str, parent: Option<&str>, position: Position, complete: u64) -> (String, ShardRecord) {
+        let state = LaneState {
+            complete_to_ms: complete,
+            ..LaneState::starting(position, 0)
+        };
+        let record = ShardRecord {
+            generation: 1,
+            shard: id.into(),
+            parent: parent.map(Into::into),
+            lease: Lease::default(),
+            beat: 0,
+            lanes: BTreeMap::from([("a".to_owned(), state)]),
+        };
+        (id.to_owned(), record)
+    }
+
+    #[test]
+    fn capture_pins_the_open_shards_at_their_first_record() {
+        let found = capture(&[shard("1", None), shard("2", Some("1")), shard("3", Some("gone"))]);
+        assert_eq!(found.history, ["1"]);
+        let pinned: Vec<_> = found
+            .pinned
+            .iter()
+            .map(|(shard, place)| (shard.id.as_str(), place.clone()))
+            .collect();
+        let at = Position::At(SequenceNumber::new("7"));
+        assert_eq!(pinned, [("2", at.clone()), ("3", at)]);
+    }
+
+    #[test]
+    fn a_child_waits_for_its_parent_in_each_lane() {
+        let now = 1000;
+        let mut recorded = BTreeMap::from([
+            record("1", None, Position::Beginning, now),
+            record("2", Some("1"), Position::Beginning, 0),
+        ]);
+        assert_eq!(readiness(&recorded["2"], "a", &recorded, now), Readiness::Waits);
+        assert_eq!(readiness(&recorded["1"], "a", &recorded, now), Readiness::Ready);
+        recorded
+            .get_mut("1")
+            .unwrap()
+            .lanes
+            .get_mut("a")
+            .unwrap()
+            .position = Position::End;
+        assert_eq!(readiness(&recorded["2"], "a", &recorded, now), Readiness::Ready);
+        assert_eq!(
+            readiness(&recorded["1"], "a", &recorded, now),
+            Readiness::Finished
+        );
+    }
+
+    #[test]
+    fn what_is_older_than_the_retention_is_a_gap_and_what_is_younger_is_not() {
+        let now = 10 * RETENTION_MS;
+        let recorded = BTreeMap::from([
+            record("old", None, Position::Beginning, now - RETENTION_MS - 1),
+            record(
+                "young",
+                None,
+                Position::After(SequenceNumber::new("1")),
+                now - RETENTION_MS,
+            ),
+            record("done", None, Position::End, now - 2 * RETENTION_MS),
+            record("child", Some("done"), Position::Beginning, 0),
+        ]);
+        assert!(matches!(
+            readiness(&recorded["old"], "a", &recorded, now),
+            Readiness::Gap(_)
+        ));
+        assert_eq!(
+            readiness(&recorded["young"], "a", &recorded, now),
+            Readiness::Ready
+        );
+        assert!(matches!(
+            readiness(&recorded["child"], "a", &recorded, now),
+            Readiness::Gap(_)
+        ));
+    }
+
+    #[test]
+    fn a_shard_whose_parent_was_never_seen_is_a_gap_if_the_lane_is_old() {
+        let now = 10 * RETENTION_MS;
+        let orphan = shard("9", Some("never-seen"));
+        for (complete, gap) in [(now - RETENTION_MS - 1, true), (now - 5, false)] {
+            let mut recorded = BTreeMap::from([record("1", None, Position::End, complete)]);
+            assert_eq!(
+                discovered(std::slice::from_ref(&orphan), &recorded, &BTreeSet::new()).len(),
+                1
+            );
+            let state = first_state(&orphan, "a", &recorded, now);
+            let (id, mut found) = record("9", Some("never-seen"), Position::Beginning, 0);
+            found.lanes.insert("a".into(), state);
+            recorded.insert(id, found);
+            let verdict = readiness(&recorded["9"], "a", &recorded, now);
+            assert_eq!(matches!(verdict, Readiness::Gap(_)), gap, "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn the_watermark_is_the_slowest_open_shard() {
+        let recorded = BTreeMap::from([
+            record("1", None, Position::End, 5),
+            record("2", Some("1"), Position::Beginning, 0),
+            record("3", None, Position::Beginning, 9),
+        ]);
+        assert_eq!(watermark(&recorded, "a"), Some(5));
+        assert_eq!(watermark(&recorded, "b"), None);
+    }
+}

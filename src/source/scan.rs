@@ -1,0 +1,144 @@
+use crate::dynamo::convert::{item_from_sdk, item_to_sdk};
+use crate::dynamo::{Failure, FailureKind};
+use crate::model::{Item, Key, KeySchema};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+
+/// Reads a table: page by page in parallel segments, or one key, consistently.
+/// See [parallel scans](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.ParallelScan).
+#[derive(Clone, Debug)]
+pub struct Scan {
+    client: Client,
+    table: String,
+    keys: KeySchema,
+    consistent: bool,
+}
+
+/// One page of a segment, of up to 1 MB.
+#[derive(Debug)]
+pub struct ScanPage {
+    /// Its items.
+    pub items: Vec<Item>,
+    /// The key to go on after; `None` at the segment's end.
+    pub next: Option<Item>,
+    /// Read units used, in thousandths.
+    pub read_milliunits: u64,
+}
+
+impl Scan {
+    /// Of a table. A consistent scan costs twice, and holds all writes that were completed before it began.
+    #[must_use]
+    pub fn new(client: Client, table: &str, keys: KeySchema, consistent: bool) -> Self {
+        Self {
+            client,
+            table: table.to_owned(),
+            keys,
+            consistent,
+        }
+    }
+
+    /// Reads one page of a segment.
+    ///
+    /// # Errors
+    /// When the request fails, or the answer holds a value of a type that this version does not know.
+    pub async fn page(&self, segment: u32, segments: u32, after: Option<&Item>) -> Result<ScanPage, Failure> {
+        self.page_where(segment, segments, after, None).await
+    }
+
+    /// Reads one page, of the items that have an attribute. It costs as much as the whole page.
+    ///
+    /// # Errors
+    /// As [`Scan::page`].
+    pub async fn page_where(
+        &self,
+        segment: u32,
+        segments: u32,
+        after: Option<&Item>,
+        having: Option<&str>,
+    ) -> Result<ScanPage, Failure> {
+        let mut request = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .consistent_read(self.consistent)
+            .set_exclusive_start_key(after.cloned().map(item_to_sdk))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        if segments > 1 {
+            request = request
+                .segment(i32::try_from(segment).unwrap_or(i32::MAX))
+                .total_segments(i32::try_from(segments).unwrap_or(i32::MAX));
+        }
+        if let Some(attribute) = having {
+            request = request
+                .filter_expression("attribute_exists(#h)")
+                .expression_attribute_names("#h", attribute);
+        }
+        let page = request
+            .send()
+            .await
+            .map_err(|error| self.failed("dynamodb:Scan", &error))?;
+        let units = page
+            .consumed_capacity()
+            .and_then(aws_sdk_dynamodb::types::ConsumedCapacity::capacity_units);
+        let items = page.items.unwrap_or_default();
+        Ok(ScanPage {
+            items: items
+                .into_iter()
+                .map(|item| self.item(item))
+                .collect::<Result<_, _>>()?,
+            next: page.last_evaluated_key.map(|key| self.item(key)).transpose()?,
+            read_milliunits: milliunits(units),
+        })
+    }
+
+    /// Reads one item by its key, consistently.
+    ///
+    /// # Errors
+    /// As [`Scan::page`].
+    pub async fn get(&self, key: &Key) -> Result<Option<Item>, Failure> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(item_to_sdk(self.keys.item_of(key))))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| self.failed("dynamodb:GetItem", &error))?;
+        answer.item.map(|item| self.item(item)).transpose()
+    }
+
+    /// The key schema of the table.
+    #[must_use]
+    pub fn keys(&self) -> &KeySchema {
+        &self.keys
+    }
+
+    fn item(
+        &self,
+        item: std::collections::HashMap<String, aws_sdk_dynamodb::types::AttributeValue>,
+    ) -> Result<Item, Failure> {
+        item_from_sdk(item).map_err(|error| Failure {
+            kind: FailureKind::Unknown,
+            action: "dynamodb:Scan",
+            resource: self.table.clone(),
+            code: "UnreadableItem".into(),
+            message: error.to_string(),
+        })
+    }
+
+    fn failed<E, R>(&self, action: &'static str, error: &aws_sdk_dynamodb::error::SdkError<E, R>) -> Failure
+    where
+        E: aws_sdk_dynamodb::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        R: std::fmt::Debug + Send + Sync + 'static,
+    {
+        Failure::of(action, self.table.clone(), error)
+    }
+}
+
+/// Capacity units as whole thousandths, so that counts can be added without rounding.
+#[must_use]
+pub(crate) fn milliunits(units: Option<f64>) -> u64 {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // units are small and positive
+    units.map_or(0, |units| (units.max(0.0) * 1000.0).round() as u64)
+}

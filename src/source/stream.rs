@@ -1,0 +1,217 @@
+use super::lineage::Shard;
+use crate::dynamo::{Failure, FailureKind, convert};
+use crate::model::{Change, Images, KeySchema, Origin, Position, SequenceNumber};
+use aws_sdk_dynamodbstreams::Client;
+use aws_sdk_dynamodbstreams::types::{self as sdk, ShardIteratorType};
+use std::sync::Arc;
+
+/// Reads one stream.
+#[derive(Clone, Debug)]
+pub struct StreamSource {
+    client: Client,
+    arn: String,
+    generation: u32,
+    keys: KeySchema,
+}
+
+/// A record, as a change.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Place in the shard.
+    pub sequence: SequenceNumber,
+    /// When the write happened, in milliseconds since 1970; rounded down to the second (DynamoDB Local: to the
+    /// minute). Shows lag; never orders writes.
+    pub created_ms: Option<u64>,
+    /// The change.
+    pub change: Arc<Change>,
+}
+
+/// What one read of a shard gave. Empty pages are normal, also before the tip.
+#[derive(Debug)]
+pub struct Page {
+    /// Records, in the order of the shard.
+    pub records: Vec<Record>,
+    /// To read on with, within 15 minutes; `None` at the end of a closed shard.
+    pub next: Option<String>,
+}
+
+impl StreamSource {
+    /// The stream of a table with this primary key.
+    #[must_use]
+    pub fn new(client: Client, arn: &str, generation: u32, keys: KeySchema) -> Self {
+        Self {
+            client,
+            arn: arn.to_owned(),
+            generation,
+            keys,
+        }
+    }
+
+    /// The generation of the stream within the split.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Lists all shards, following every page.
+    ///
+    /// # Errors
+    /// When a request fails.
+    pub async fn shards(&self) -> Result<Listing, Failure> {
+        let mut shards = Vec::new();
+        let mut from = None;
+        loop {
+            let answer = self
+                .client
+                .describe_stream()
+                .stream_arn(&self.arn)
+                .set_exclusive_start_shard_id(from)
+                .send()
+                .await
+                .map_err(|error| Failure::of("dynamodb:DescribeStream", &self.arn, &error))?;
+            let Some(description) = answer.stream_description else {
+                return Err(self.odd("dynamodb:DescribeStream", "an answer without a description"));
+            };
+            let enabled = matches!(
+                description.stream_status,
+                Some(sdk::StreamStatus::Enabled | sdk::StreamStatus::Enabling)
+            );
+            shards.extend(
+                description
+                    .shards
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|shard| {
+                        let range = shard.sequence_number_range;
+                        Some(Shard {
+                            id: shard.shard_id?,
+                            parent: shard.parent_shard_id,
+                            starting: range
+                                .and_then(|range| range.starting_sequence_number)
+                                .map(|number| SequenceNumber::new(&number)),
+                        })
+                    }),
+            );
+            from = description.last_evaluated_shard_id;
+            if from.is_none() {
+                return Ok(Listing { shards, enabled });
+            }
+        }
+    }
+
+    /// Gets an iterator for a position. It lives 15 minutes, so it is never kept.
+    ///
+    /// # Errors
+    /// [`FailureKind::Trimmed`] or [`FailureKind::Missing`] where the position is no longer kept.
+    pub async fn open(&self, shard: &str, position: &Position) -> Result<Option<String>, Failure> {
+        let request = self
+            .client
+            .get_shard_iterator()
+            .stream_arn(&self.arn)
+            .shard_id(shard);
+        let request = match position {
+            Position::Beginning => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
+            Position::At(number) => request
+                .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
+                .sequence_number(number.to_text()),
+            Position::After(number) => request
+                .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
+                .sequence_number(number.to_text()),
+            Position::End => return Ok(None),
+        };
+        let answer = request.send().await.map_err(|error| {
+            Failure::of(
+                "dynamodb:GetShardIterator",
+                format!("{} {shard}", self.arn),
+                &error,
+            )
+        })?;
+        Ok(answer.shard_iterator)
+    }
+
+    /// Reads a page.
+    ///
+    /// # Errors
+    /// [`FailureKind::ExpiredIterator`], [`FailureKind::Trimmed`], throttling, and the rest. A record that
+    /// can't be read is an error too: it is never left out.
+    pub async fn read(&self, iterator: &str) -> Result<Page, Failure> {
+        let answer = self
+            .client
+            .get_records()
+            .shard_iterator(iterator)
+            .send()
+            .await
+            .map_err(|error| Failure::of("dynamodb:GetRecords", &self.arn, &error))?;
+        let records = answer.records.unwrap_or_default();
+        Ok(Page {
+            records: records
+                .into_iter()
+                .map(|record| self.record(record))
+                .collect::<Result<_, _>>()?,
+            next: answer.next_shard_iterator,
+        })
+    }
+
+    /// Event names are not asked (an engine may give one that is not known): the images say what happened.
+    fn record(&self, record: sdk::Record) -> Result<Record, Failure> {
+        let odd = |what: &str| self.odd("dynamodb:GetRecords", what);
+        let data = record.dynamodb.ok_or_else(|| odd("a record without content"))?;
+        let sequence = data
+            .sequence_number
+            .as_deref()
+            .map(SequenceNumber::new)
+            .ok_or_else(|| odd("a record without number"))?;
+        let read = |image: Option<_>| {
+            image
+                .map(convert::item_from_sdk)
+                .transpose()
+                .map_err(|error| odd(&format!("record {sequence}: {error}")))
+        };
+        let keys = read(data.keys)?.unwrap_or_default();
+        let key = self.keys.key_of(&keys).ok_or_else(|| {
+            odd(&format!(
+                "record {sequence}: its key does not have the plan's attributes"
+            ))
+        })?;
+        let images = Images {
+            old: read(data.old_image)?,
+            new: read(data.new_image)?,
+        };
+        if images.old.is_none() && images.new.is_none() {
+            return Err(odd(&format!(
+                "record {sequence} has no images: the stream is not NEW_AND_OLD_IMAGES"
+            )));
+        }
+        let created_ms = data
+            .approximate_creation_date_time
+            .and_then(|at| u64::try_from(at.to_millis().ok()?).ok());
+        let origin = Origin::Tail {
+            generation: self.generation,
+            sequence: sequence.clone(),
+        };
+        Ok(Record {
+            sequence,
+            created_ms,
+            change: Arc::new(Change { key, images, origin }),
+        })
+    }
+
+    fn odd(&self, action: &'static str, what: &str) -> Failure {
+        Failure {
+            kind: FailureKind::Unknown,
+            action,
+            resource: self.arn.clone(),
+            code: "UnreadableAnswer".into(),
+            message: what.to_owned(),
+        }
+    }
+}
+
+/// The shards that a stream shows.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// Every shard that is not trimmed.
+    pub shards: Vec<Shard>,
+    /// The stream is on: new writes of the source arrive in it.
+    pub enabled: bool,
+}

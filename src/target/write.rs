@@ -1,0 +1,231 @@
+use super::gate::Gate;
+use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
+use crate::dynamo::{Budget, Failure, FailureKind, Health, backoff};
+use crate::flow::{
+    GuardExpression, Landed, Outcome, Sink, SinkError, Stop, VersionFields, Write, WriteKind, tombstone,
+};
+use crate::model::{Item, KeySchema, TOMBSTONE_ATTRIBUTE};
+use crate::state::Validity;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConsumedCapacity, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
+};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Writes one service's table, under guards. What passes by itself is tried again without end, with a growing,
+/// jittered wait; the reason is shown through [`Health`] meanwhile.
+#[derive(Clone, Debug)]
+pub struct TargetWriter {
+    /// For items, without retries of its own.
+    pub client: Client,
+    /// Name of the table.
+    pub table: String,
+    /// Its primary key.
+    pub keys: KeySchema,
+    /// Where its items show their version.
+    pub fields: VersionFields,
+    /// Whether removals leave tombstones.
+    pub gate: Gate,
+    /// Removals leave tombstones whatever the gate says: a repair.
+    pub always_bury: bool,
+    /// No write starts that could end after one of these leases: of what is worked on, and of the worker.
+    pub leases: Vec<Validity>,
+    /// Write units a second.
+    pub budget: Arc<Budget>,
+    /// Why it is held up.
+    pub health: Arc<Health>,
+    /// Ends retries.
+    pub stop: CancellationToken,
+}
+
+/// The longest wait between two attempts.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const FIRST_WAIT: Duration = Duration::from_millis(25);
+/// What a refused condition is billed at least, in thousandths of a unit.
+const REFUSED_MILLIUNITS: u64 = 1000;
+
+impl Sink for TargetWriter {
+    async fn write(&self, write: &Write) -> Result<Landed, SinkError> {
+        let mut attempt = 0u32;
+        loop {
+            self.admitted().await?;
+            let result = self.attempt(write).await;
+            match result {
+                Ok(landed) => {
+                    if attempt > 0 {
+                        self.health.clear();
+                    }
+                    self.budget.pay(landed.write_milliunits);
+                    return Ok(landed);
+                }
+                Err(failure) if failure.kind == FailureKind::Invalid => {
+                    return Err(SinkError::Rejected(format!(
+                        "DynamoDB refuses it: {}",
+                        failure.message
+                    )));
+                }
+                Err(failure) => {
+                    attempt = attempt.saturating_add(1);
+                    self.health.block(failure.reason());
+                    tracing::debug!(
+                        table = self.table,
+                        attempt,
+                        reason = failure.reason(),
+                        "write again"
+                    );
+                    self.pause(attempt).await?;
+                }
+            }
+        }
+    }
+}
+
+impl TargetWriter {
+    /// Waits until a write may start: the budget allows it, and the lease outlasts it.
+    async fn admitted(&self) -> Result<(), Stop> {
+        let admitted = async {
+            self.budget.ready().await;
+            while !self.leases.iter().all(Validity::may_write) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(self.stopped()),
+            () = admitted => Ok(()),
+        }
+    }
+
+    async fn pause(&self, attempt: u32) -> Result<(), Stop> {
+        let wait = backoff(attempt, FIRST_WAIT, LONGEST_WAIT);
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(self.stopped()),
+            () = tokio::time::sleep(wait) => Ok(()),
+        }
+    }
+
+    fn stopped(&self) -> Stop {
+        Stop {
+            reason: format!("writing {} was stopped", self.table),
+        }
+    }
+
+    /// One request. The gate is asked anew for each, so that a switch of the tombstones holds for retries too.
+    async fn attempt(&self, write: &Write) -> Result<Landed, Failure> {
+        let entered = self.gate.enter();
+        let condition = write.guard.expression(&self.fields);
+        match &write.kind {
+            WriteKind::Put(item) => self.put(item.clone(), condition, Outcome::Written).await,
+            WriteKind::Remove(version) if entered.bury || self.always_bury => {
+                let item = tombstone(self.keys.item_of(&write.key), version.as_ref());
+                self.put(item, condition, Outcome::Buried).await
+            }
+            WriteKind::Remove(_) => self.delete(self.keys.item_of(&write.key), condition).await,
+        }
+    }
+
+    async fn put(&self, item: Item, condition: GuardExpression, outcome: Outcome) -> Result<Landed, Failure> {
+        let Condition { text, names, values } = Condition::of(condition);
+        let sent = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item_to_sdk(item)))
+            .set_condition_expression(text)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        match sent {
+            Ok(answer) => Ok(Landed {
+                outcome,
+                write_milliunits: units(answer.consumed_capacity()),
+            }),
+            Err(error) => {
+                if let Some(PutItemError::ConditionalCheckFailedException(refused)) = error.as_service_error()
+                {
+                    return Ok(superseded(refused.item()));
+                }
+                Err(Failure::of("dynamodb:PutItem", &*self.table, &error))
+            }
+        }
+    }
+
+    async fn delete(&self, key: Item, condition: GuardExpression) -> Result<Landed, Failure> {
+        let Condition { text, names, values } = Condition::of(condition);
+        let sent = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(item_to_sdk(key)))
+            .set_condition_expression(text)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        match sent {
+            Ok(answer) => Ok(Landed {
+                outcome: Outcome::Written,
+                write_milliunits: units(answer.consumed_capacity()),
+            }),
+            Err(error) => {
+                if let Some(DeleteItemError::ConditionalCheckFailedException(refused)) =
+                    error.as_service_error()
+                {
+                    return Ok(superseded(refused.item()));
+                }
+                Err(Failure::of("dynamodb:DeleteItem", &*self.table, &error))
+            }
+        }
+    }
+}
+
+/// A guard in the form that the SDK's requests take.
+pub(super) struct Condition {
+    pub(super) text: Option<String>,
+    pub(super) names: Option<HashMap<String, String>>,
+    pub(super) values: Option<HashMap<String, AttributeValue>>,
+}
+
+impl Condition {
+    pub(super) fn of(guard: GuardExpression) -> Self {
+        let GuardExpression { text, names, values } = guard;
+        Self {
+            text: (!text.is_empty()).then_some(text),
+            names: (!names.is_empty()).then(|| names.into_iter().collect()),
+            values: (!values.is_empty()).then(|| {
+                values
+                    .into_iter()
+                    .map(|(name, value)| (name, value_to_sdk(value)))
+                    .collect()
+            }),
+        }
+    }
+}
+
+fn superseded(held: Option<&HashMap<String, AttributeValue>>) -> Landed {
+    let dead = held.is_some_and(|item| item.contains_key(TOMBSTONE_ATTRIBUTE));
+    let outcome = if dead {
+        Outcome::SupersededByTombstone
+    } else {
+        Outcome::Superseded
+    };
+    Landed {
+        outcome,
+        write_milliunits: REFUSED_MILLIUNITS,
+    }
+}
+
+fn units(consumed: Option<&ConsumedCapacity>) -> u64 {
+    crate::source::milliunits(consumed.and_then(ConsumedCapacity::capacity_units))
+}
