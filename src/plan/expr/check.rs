@@ -1,0 +1,122 @@
+//! What DynamoDB refuses before it looks at an item, refused here with the place at hand.
+
+use super::ast::{Comparator, Operand, Path};
+use super::error::ExprError;
+use super::eval::order;
+use super::parser::Placed;
+use super::{Condition, MAX_BYTES, MAX_DOCUMENT_DEPTH, MAX_OPERATORS};
+use crate::model::Value;
+use std::cmp::Ordering;
+
+/// Checks `left comparator right`.
+pub(super) fn compare(left: &Placed, comparator: Comparator, right: &Placed) -> Result<(), ExprError> {
+    distinct(left, right, comparator.symbol())?;
+    if comparator.orders() {
+        ordered(left, comparator.symbol())?;
+        ordered(right, comparator.symbol())?;
+    }
+    Ok(())
+}
+
+/// Checks `value BETWEEN low AND high`.
+pub(super) fn between(value: &Placed, low: &Placed, high: &Placed) -> Result<(), ExprError> {
+    for bound in [low, high] {
+        distinct(value, bound, "BETWEEN")?;
+    }
+    for operand in [value, low, high] {
+        ordered(operand, "BETWEEN")?;
+    }
+    let (Operand::Literal(low_value), Operand::Literal(high_value)) = (&low.operand, &high.operand) else {
+        return Ok(());
+    };
+    match order(low_value, high_value) {
+        None => Err(ExprError::new(
+            high.start,
+            format!(
+                "the bounds of BETWEEN are of two types, {} and {}",
+                low_value.type_name(),
+                high_value.type_name()
+            ),
+        )),
+        Some(Ordering::Greater) => Err(ExprError::new(
+            low.start,
+            "the lower bound of BETWEEN is above the upper one",
+        )
+        .hint("write the lower one first")),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Checks the second operand of `begins_with`.
+pub(super) fn prefix(operand: &Placed) -> Result<(), ExprError> {
+    let type_name = match &operand.operand {
+        Operand::Path(_) | Operand::Literal(Value::S(_) | Value::B(_)) => return Ok(()),
+        Operand::Literal(value) => value.type_name(),
+        Operand::Size(_) => "N",
+    };
+    Err(ExprError::new(
+        operand.start,
+        format!("begins_with takes a string or binary, not {type_name}"),
+    ))
+}
+
+/// DynamoDB refuses a path that is held against itself.
+pub(super) fn distinct(first: &Placed, other: &Placed, operator: &str) -> Result<(), ExprError> {
+    match (&first.operand, &other.operand) {
+        (Operand::Path(first), Operand::Path(second)) if first == second => Err(ExprError::new(
+            other.start,
+            format!("both sides of {operator} are the same attribute"),
+        )
+        .hint("to ask whether it is there, write attribute_exists(...)")),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a literal that has no order.
+fn ordered(operand: &Placed, operator: &str) -> Result<(), ExprError> {
+    match &operand.operand {
+        Operand::Literal(value) if order(value, value).is_none() => Err(ExprError::new(
+            operand.start,
+            format!("{operator} cannot order a value of type {}", value.type_name()),
+        )
+        .hint("only strings, numbers and binaries have an order; use = or <>")),
+        _ => Ok(()),
+    }
+}
+
+/// Checks how deep a path goes.
+pub(super) fn path(path: &Path, start: usize) -> Result<(), ExprError> {
+    if path.steps.len() >= MAX_DOCUMENT_DEPTH {
+        return Err(ExprError::new(
+            start,
+            format!("a document path has {MAX_DOCUMENT_DEPTH} elements at most"),
+        ));
+    }
+    Ok(())
+}
+
+/// Checks the condition as a whole against DynamoDB's limits. The canonical text is held to the same
+/// length, so that it parses again.
+pub(super) fn limits(condition: &Condition) -> Result<(), ExprError> {
+    let operators = condition.expr.operators();
+    if operators > MAX_OPERATORS {
+        return Err(ExprError::new(
+            0,
+            format!("the expression has {operators} operators and functions; DynamoDB takes {MAX_OPERATORS}"),
+        )
+        .hint("IN with many values counts as one"));
+    }
+    let forms = [
+        ("in its canonical form", condition.to_string().len()),
+        ("in DynamoDB's form", condition.to_filter().expression.len()),
+    ];
+    for (form, bytes) in forms {
+        if bytes > MAX_BYTES {
+            return Err(ExprError::new(
+                0,
+                format!("the expression is {bytes} bytes long {form}; {MAX_BYTES} is the most"),
+            ));
+        }
+    }
+    Ok(())
+}
