@@ -204,7 +204,9 @@ impl Lexer<'_> {
         let rest = self.rest();
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let end = rest.find(|c| !plain(c)).unwrap_or(rest.len());
+        // `aws:rep:deleting` is a name; the colon after a map's key is not part of it.
         let reach = rest.find(|c| !in_name(c)).unwrap_or(rest.len());
+        let reach = rest[..reach].trim_end_matches(':').len();
         if reach > end {
             let name = &rest[..reach];
             return Err(ExprError::new(start, format!("the name `{name}` needs quotes"))
