@@ -55,6 +55,23 @@ pub enum RunError {
         /// The source table.
         table: String,
     },
+    /// A target holds items that the split did not write.
+    #[error(
+        "table {table} of {service} holds items already: empty it, name another table, or say `may-hold-items: true` in the \
+         plan (a repairing verify is then mandatory)"
+    )]
+    TargetNotEmpty {
+        /// The service.
+        service: String,
+        /// Its table.
+        table: String,
+    },
+    /// Targets that can't be used as they are.
+    #[error("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Targets {
+        /// Each names its table and the way out.
+        problems: Vec<TargetError>,
+    },
     /// Something is in the way of a step that must be clean.
     #[error("not clean:\n{}", reasons.iter().map(|r| format!("  - {r}")).collect::<Vec<_>>().join("\n"))]
     Unclean {

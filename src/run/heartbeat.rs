@@ -13,6 +13,7 @@ pub(super) struct Heartbeat {
     done: CancellationToken,
     task: JoinHandle<()>,
     validity: Validity,
+    over: CancellationToken,
 }
 
 /// Between two looks at the tombstone switch.
@@ -39,14 +40,25 @@ impl Heartbeat {
         gate.switch(SplitRecord::read(&split.store).await?.value.tombstones);
         let done = CancellationToken::new();
         let validity = keeper.validity();
-        let task = tokio::spawn(beat(split.clone(), keeper, gate, done.clone()));
-        Ok(Self { done, task, validity })
+        let over = CancellationToken::new();
+        let task = tokio::spawn(beat(split.clone(), keeper, gate, done.clone(), over.clone()));
+        Ok(Self {
+            done,
+            task,
+            validity,
+            over,
+        })
     }
 
     /// Until when this worker counts as alive, and so may write: whoever switches the tombstones waits for no
     /// worker that is not.
     pub fn validity(&self) -> Validity {
         self.validity.clone()
+    }
+
+    /// Cancelled when the split is being completed: its workers stop.
+    pub fn over(&self) -> CancellationToken {
+        self.over.clone()
     }
 
     /// Ends it: the record is removed, so nobody waits for this worker.
@@ -58,12 +70,23 @@ impl Heartbeat {
     }
 }
 
-async fn beat(split: Split, keeper: Arc<Keeper<WorkerRecord>>, gate: Gate, done: CancellationToken) {
+async fn beat(
+    split: Split,
+    keeper: Arc<Keeper<WorkerRecord>>,
+    gate: Gate,
+    done: CancellationToken,
+    over: CancellationToken,
+) {
     let saved = CancellationToken::new();
     let keeping = tokio::spawn(Arc::clone(&keeper).keep(saved.clone()));
     while !done.is_cancelled() {
         match SplitRecord::read(&split.store).await {
-            Ok(record) => gate.switch(record.value.tombstones),
+            Ok(record) => {
+                gate.switch(record.value.tombstones);
+                if record.value.completing_ms.is_some() {
+                    over.cancel();
+                }
+            }
             Err(error) => tracing::warn!(%error, "could not read the tombstone switch; trying again"),
         }
         let acknowledged = gate.acknowledged();

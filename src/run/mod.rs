@@ -1,19 +1,27 @@
 //! What runs: the tail, the backfill, verification, and the steps that begin and end a split.
 
+mod apply;
 mod backfill;
 mod checks;
+mod complete;
 mod error;
 mod heartbeat;
 mod keeper;
+mod letters;
 mod reconcile;
 mod restart;
 mod split;
+mod standing;
 pub mod status;
 mod tail;
 mod tombstones;
 
+pub use apply::{AppliedTable, ApplyReport, apply};
 pub use backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView};
 pub use checks::{check_split, services};
+pub use complete::{CompleteReport, complete};
 pub use error::RunError;
+pub use letters::{SettledLetter, reconcile_letters};
 pub use split::{Split, StateLedger, key_json, now_ms};
+pub use standing::{Obstacle, Phase, Standing, WorkerStanding, standing};
 pub use tail::{Ended, Tail, TailOptions};

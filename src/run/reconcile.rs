@@ -222,8 +222,18 @@ pub(super) async fn settled(
     key: &Key,
     stop: &CancellationToken,
 ) -> Result<Reconciled, RunError> {
+    settled_with(reconciler, key, &[], stop).await
+}
+
+/// As [`settled`], with target keys that the item may have had.
+pub(super) async fn settled_with(
+    reconciler: &Reconciler<'_>,
+    key: &Key,
+    suspects: &[Key],
+    stop: &CancellationToken,
+) -> Result<Reconciled, RunError> {
     for attempt in 1..=ATTEMPTS {
-        match reconciler.source_key(key, &[]).await? {
+        match reconciler.source_key(key, suspects).await? {
             Reconciled::Busy => super::tombstones::pause(Duration::from_millis(50) * attempt, stop).await?,
             other => return Ok(other),
         }

@@ -11,14 +11,38 @@ use tokio_util::sync::CancellationToken;
 /// Between two looks at the workers' acknowledgements.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// Who may need tombstones on. The names are kept in the split's record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Holder {
+    /// All backfill processes together.
+    Backfill,
+    /// `verify --repair`.
+    Repair,
+    /// `dead-letters reconcile`.
+    Reconcile,
+}
+
+impl Holder {
+    /// The name in the split's record.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Backfill => "backfill",
+            Self::Repair => "repair",
+            Self::Reconcile => "reconcile",
+        }
+    }
+}
+
 /// Switches tombstones on, and waits until every live tail worker leaves them. When this returns, a removal by the
 /// tail leaves a tombstone. A consistent read, or a wait of [`crate::dynamo::Timing::settle`], must follow before
 /// anything that is read may be written: an eventually consistent page may show what was really deleted just before.
 ///
 /// # Errors
 /// When the state can't be reached, or the command is stopped.
-pub async fn raise(split: &Split, stop: &CancellationToken) -> Result<Tombstones, RunError> {
+pub async fn raise(split: &Split, holder: Holder, stop: &CancellationToken) -> Result<(), RunError> {
     let record = SplitRecord::change(&split.store, |record| {
+        record.tombstone_holders.insert(holder.name().to_owned());
         if record.tombstones.phase != TombstonePhase::On {
             record.tombstones = Tombstones {
                 phase: TombstonePhase::On,
@@ -27,24 +51,28 @@ pub async fn raise(split: &Split, stop: &CancellationToken) -> Result<Tombstones
         }
     })
     .await?;
-    acknowledged(split, record.tombstones.epoch, stop).await?;
-    Ok(record.tombstones)
+    acknowledged(split, record.tombstones.epoch, stop).await
 }
 
-/// Switches tombstones off, when nothing that this run or a dead one had under way can still land; then sweeps.
-/// Idempotent: run again after a crash, it goes on.
+/// Lets go of the tombstones, when nothing that this run or a dead one had under way can still land. The last who lets
+/// go switches them off, and sweeps. Idempotent: run again after a crash, it goes on.
 ///
 /// # Errors
 /// When the state or a target can't be reached, or the command is stopped. The tombstones that are left stay
 /// visible in `status`, and the next run goes on.
-pub async fn lower(split: &Split, stop: &CancellationToken) -> Result<Vec<(String, Swept)>, RunError> {
-    let standing = SplitRecord::read(&split.store).await?.value.tombstones;
-    if standing.phase == TombstonePhase::Off {
+pub async fn lower(
+    split: &Split,
+    holder: Holder,
+    stop: &CancellationToken,
+) -> Result<Vec<(String, Swept)>, RunError> {
+    let standing = SplitRecord::read(&split.store).await?.value;
+    if standing.tombstones.phase == TombstonePhase::Off {
         return Ok(Vec::new());
     }
     pause(split.timing.landed(), stop).await?;
     let record = SplitRecord::change(&split.store, |record| {
-        if record.tombstones.phase == TombstonePhase::On {
+        record.tombstone_holders.remove(holder.name());
+        if record.tombstones.phase == TombstonePhase::On && record.tombstone_holders.is_empty() {
             record.tombstones = Tombstones {
                 phase: TombstonePhase::Sweeping,
                 epoch: record.tombstones.epoch + 1,
@@ -57,6 +85,18 @@ pub async fn lower(split: &Split, stop: &CancellationToken) -> Result<Vec<(Strin
     }
     let epoch = record.tombstones.epoch;
     acknowledged(split, epoch, stop).await?;
+    let swept = sweep(split, stop).await?;
+    // Somebody may have switched them on again meanwhile (a new epoch): then they are not off.
+    SplitRecord::change(&split.store, |record| {
+        if record.tombstones.epoch == epoch {
+            record.tombstones.phase = TombstonePhase::Off;
+        }
+    })
+    .await?;
+    Ok(swept)
+}
+
+async fn sweep(split: &Split, stop: &CancellationToken) -> Result<Vec<(String, Swept)>, RunError> {
     let mut swept = Vec::new();
     for (service, tables) in split.services() {
         if stop.is_cancelled() {
@@ -71,13 +111,6 @@ pub async fn lower(split: &Split, stop: &CancellationToken) -> Result<Vec<(Strin
         };
         swept.push((service.name.clone(), sweep.tombstones().await?));
     }
-    // Somebody may have switched them on again meanwhile (a new epoch): then they are not off.
-    SplitRecord::change(&split.store, |record| {
-        if record.tombstones.epoch == epoch {
-            record.tombstones.phase = TombstonePhase::Off;
-        }
-    })
-    .await?;
     Ok(swept)
 }
 
@@ -116,6 +149,12 @@ async fn acknowledged(split: &Split, epoch: u64, stop: &CancellationToken) -> Re
         pause(split.timing.landed(), stop).await?;
     }
     Ok(())
+}
+
+/// Waits until no tail worker gives a sign of life: they stop by themselves when the split is being completed. One that
+/// died is waited for as long as its lease, and what it had under way.
+pub(super) async fn workers_gone(split: &Split, stop: &CancellationToken) -> Result<(), RunError> {
+    acknowledged(split, u64::MAX, stop).await
 }
 
 /// Waits, unless the command is stopped.

@@ -2,6 +2,7 @@ use super::STATE_FORMAT;
 use super::records::StreamRecord;
 use super::store::{StateError, Store, Stored};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Where the tombstones of a split stand. Set by whoever writes targets from a read of the source.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -40,10 +41,17 @@ pub struct SplitRecord {
     pub streams: Vec<StreamRecord>,
     /// The tombstone switch.
     pub tombstones: Tombstones,
+    /// Who needs tombstones on: `backfill`, `repair`, `reconcile`. They go off when the last has let go. A command that
+    /// was killed is still named, until it is run again.
+    #[serde(default)]
+    pub tombstone_holders: BTreeSet<String>,
     /// A repairing verify is mandatory before the split completes, for this reason.
     pub repair_required: Option<String>,
     /// When `apply` first ran, in milliseconds since 1970.
     pub created_ms: u64,
+    /// `complete` has begun to stop the lanes: there is no way back into the split.
+    #[serde(default)]
+    pub completing_ms: Option<u64>,
     /// When the split was completed.
     pub completed_ms: Option<u64>,
 }

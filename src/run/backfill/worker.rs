@@ -6,11 +6,10 @@ use crate::run::keeper::Keeper;
 use crate::run::reconcile::recheck_all;
 use crate::run::split::{Split, now_ms};
 use crate::run::status::{FillStatus, fill_status};
-use crate::run::tombstones::{lower, pause, raise};
+use crate::run::tombstones::{Holder, lower, pause, raise};
 use crate::source::describe_source;
 use crate::state::{
-    BackfillRecord, Lease, LeaseWatch, Owner, SegmentRecord, SegmentService, ShardRecord, Stored,
-    TombstonePhase,
+    BackfillRecord, Lease, LeaseWatch, Owner, SegmentRecord, SegmentService, ShardRecord, SplitRecord, Stored,
 };
 use crate::target::Swept;
 use serde::Serialize;
@@ -122,7 +121,7 @@ impl Backfill {
             });
         };
         self.say("switching tombstones on", &record);
-        raise(&self.split, &self.stop).await?;
+        raise(&self.split, Holder::Backfill, &self.stop).await?;
         let consistent = self.options.consistent.unwrap_or(facts.bytes <= SMALL_BYTES);
         if !consistent {
             self.say("waiting for eventually consistent reads to settle", &record);
@@ -132,7 +131,7 @@ impl Backfill {
         self.say("reading again what went backwards in time", &record);
         let rechecked = recheck_all(&self.split, &self.stop).await?;
         self.say("sweeping tombstones", &record);
-        let swept = lower(&self.split, &self.stop).await?;
+        let swept = lower(&self.split, Holder::Backfill, &self.stop).await?;
         self.finish().await?;
         Ok(BackfillReport {
             rechecked,
@@ -346,11 +345,8 @@ impl Backfill {
 
     async fn finish(&self) -> Result<(), RunError> {
         // Another process may still be copying a round that began since: then this one is not the end.
-        let standing = crate::state::SplitRecord::read(&self.split.store)
-            .await?
-            .value
-            .tombstones;
-        if standing.phase != TombstonePhase::Off {
+        let standing = SplitRecord::read(&self.split.store).await?.value;
+        if standing.tombstone_holders.contains(Holder::Backfill.name()) {
             return Ok(());
         }
         let found = self

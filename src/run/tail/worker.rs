@@ -34,6 +34,8 @@ pub struct TailOptions {
 pub enum Ended {
     /// It was told to stop. Everything that was read is saved; the same command goes on.
     Stopped,
+    /// The split is being completed.
+    Completed,
     /// The stream is off and every lane has read every shard to its end: nothing is left, for certain.
     Drained,
 }
@@ -56,6 +58,8 @@ struct Hand {
     gate: Gate,
     owner: Owner,
     alive: Validity,
+    /// The split is being completed.
+    over: CancellationToken,
 }
 
 struct Running {
@@ -113,6 +117,7 @@ impl Tail {
                         gate,
                         owner,
                         alive: heartbeat.validity(),
+                        over: heartbeat.over(),
                     },
                 )
                 .await
@@ -161,6 +166,7 @@ impl Tail {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break Ended::Stopped,
+                () = hand.over.cancelled() => break Ended::Completed,
                 ended = shards.join_next(), if !shards.is_empty() => {
                     // A finished shard has children: look for them at once.
                     listing = None;

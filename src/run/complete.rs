@@ -1,0 +1,86 @@
+use super::error::RunError;
+use super::split::{Split, now_ms};
+use super::standing::{Standing, standing};
+use super::tombstones::workers_gone;
+use crate::model::VERSION_ATTRIBUTE;
+use crate::state::{ServiceRecord, SplitRecord};
+use crate::target::{Sweep, TtlOutcome, enable_ttl};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use tokio_util::sync::CancellationToken;
+
+/// What `complete` did.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct CompleteReport {
+    /// Items whose stamps were stripped, by service.
+    pub stripped: BTreeMap<String, u64>,
+    /// Tables whose TTL is on now, and the attribute.
+    pub ttl: BTreeMap<String, String>,
+    /// Remarks.
+    pub notes: Vec<String>,
+}
+
+/// Ends the split: refuses while anything is not clean; stops the lanes, strips stamps, switches on what had to wait,
+/// closes the state. Each step can be repeated, so a run that was interrupted goes on.
+///
+/// # Errors
+/// With everything that is not clean, and the next command for each.
+pub async fn complete(
+    split: &Split,
+    stop: &CancellationToken,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<CompleteReport, RunError> {
+    let record = super::checks::check_split(split).await?;
+    if record.completing_ms.is_none() {
+        refuse_unclean(&standing(split).await?)?;
+        SplitRecord::change(&split.store, |record| record.completing_ms = Some(now_ms())).await?;
+    }
+    tell("stopping the lanes");
+    workers_gone(split, stop).await?;
+    let mut report = CompleteReport::default();
+    for (service, tables) in split.services() {
+        if service.version_fields(&split.plan.versions).live == VERSION_ATTRIBUTE {
+            tell(&format!("stripping stamps from {}", service.table.name));
+            let sweep = Sweep {
+                client: tables.items.clone(),
+                table: service.table.name.clone(),
+                keys: service.keys.clone(),
+            };
+            report
+                .stripped
+                .insert(service.name.clone(), sweep.versions().await?.removed);
+        }
+        match enable_ttl(&tables.control, &service.table).await? {
+            TtlOutcome::NotPlanned => {}
+            TtlOutcome::On { attribute, .. } => {
+                report.ttl.insert(service.table.name.clone(), attribute);
+            }
+            TtlOutcome::LeftToOwner { attribute } => report.notes.push(format!(
+                "{} is adopted: its owner switches TTL on '{attribute}' on",
+                service.table.name
+            )),
+            TtlOutcome::Unknown { note } => report.notes.push(note),
+        }
+        split
+            .store
+            .change::<ServiceRecord, RunError>(&ServiceRecord::record_name(&service.name), |found| {
+                let mut record = found.ok_or_else(|| RunError::UnknownService {
+                    service: service.name.clone(),
+                })?;
+                record.completed = true;
+                Ok(record)
+            })
+            .await?;
+    }
+    SplitRecord::change(&split.store, |record| record.completed_ms = Some(now_ms())).await?;
+    Ok(report)
+}
+
+fn refuse_unclean(standing: &Standing) -> Result<(), RunError> {
+    if standing.obstacles.is_empty() {
+        return Ok(());
+    }
+    Err(RunError::Unclean {
+        reasons: standing.obstacles.iter().map(ToString::to_string).collect(),
+    })
+}

@@ -1,0 +1,103 @@
+//! Dead letters: brought in order by their source keys, never by their images.
+
+use super::error::RunError;
+use super::reconcile::{Reconciled, Reconciler, settled_with};
+use super::split::Split;
+use super::tombstones::{Holder, lower, raise};
+use crate::dynamo::again;
+use crate::flow::{Watched, watch};
+use crate::model::{Key, json};
+use crate::plan::Service;
+use crate::state::{LetterHead, ShardRecord};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+/// What became of a letter.
+#[derive(Clone, Debug, Serialize)]
+pub struct SettledLetter {
+    /// Its id.
+    pub id: String,
+    /// The service.
+    pub service: String,
+    /// It is settled: the target holds what the source says.
+    pub settled: bool,
+    /// In words.
+    pub outcome: String,
+}
+
+/// Reconciles letters: reads each source key again, consistently, and brings the target in order. Tombstones are on
+/// meanwhile, and swept after.
+///
+/// # Errors
+/// When the state, the source or a target can't be reached; the letters that are left stay.
+pub async fn reconcile_letters(
+    split: &Split,
+    letters: &[LetterHead],
+    stop: &CancellationToken,
+) -> Result<Vec<SettledLetter>, RunError> {
+    super::checks::check_split(split).await?;
+    raise(split, Holder::Reconcile, stop).await?;
+    let mut results = Vec::new();
+    for head in letters {
+        if stop.is_cancelled() {
+            break;
+        }
+        let (settled, outcome) = one(split, head, stop).await?;
+        let settled = settled && split.letters.settle(head).await?;
+        results.push(SettledLetter {
+            id: head.id.clone(),
+            service: head.service.clone(),
+            settled,
+            outcome,
+        });
+    }
+    lower(split, Holder::Reconcile, stop).await?;
+    Ok(results)
+}
+
+async fn one(split: &Split, head: &LetterHead, stop: &CancellationToken) -> Result<(bool, String), RunError> {
+    let Some(key) = split.key_from_json(&head.key) else {
+        return Ok((false, "its key does not fit the plan's source keys".into()));
+    };
+    if head.service == ShardRecord::WATCH {
+        let scan = split.scan_source(true);
+        let item = again(|| scan.get(&key)).await?;
+        return Ok(match item.map(|item| watch(&split.plan, &item)) {
+            None => (true, "the item is gone".into()),
+            Some(Watched::Routed) => (true, "a service takes it now".into()),
+            Some(Watched::LeftBehind) => (true, "it is left behind on purpose now".into()),
+            Some(Watched::Unrouted) => (false, "still nobody takes it".into()),
+        });
+    }
+    let Some((service, _)) = split.target(&head.service) else {
+        return Ok((false, format!("the plan has no service '{}'", head.service)));
+    };
+    let Some(reconciler) = Reconciler::new(split, service, stop) else {
+        return Ok((false, "its table has no client".into()));
+    };
+    let suspects = suspects(split, head, service).await?;
+    Ok(match settled_with(&reconciler, &key, &suspects, stop).await? {
+        Reconciled::Agreed => (true, "the target holds what it should".into()),
+        Reconciled::Repaired => (true, "mended".into()),
+        Reconciled::Busy => (
+            false,
+            "the tail writes it at this moment; reconcile it again".into(),
+        ),
+        Reconciled::Unfit(reason) => (false, reason),
+    })
+}
+
+/// Target keys that the item may have had, by the letter's images.
+async fn suspects(split: &Split, head: &LetterHead, service: &Service) -> Result<Vec<Key>, RunError> {
+    let Some(letter) = split.letters.show(&head.id).await? else {
+        return Ok(Vec::new());
+    };
+    let images = [letter.image, letter.old_image];
+    let items = images
+        .into_iter()
+        .flatten()
+        .filter_map(|image| json::item_from_json(image).ok());
+    Ok(items
+        .filter_map(|item| service.shape.keys.apply(&item).ok())
+        .collect())
+}

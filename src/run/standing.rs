@@ -1,0 +1,298 @@
+//! Where the whole split stands: its phase, what is in the way of completing it, and the next command.
+
+use super::error::RunError;
+use super::split::{Split, now_ms};
+use super::status::{FillStatus, LaneStatus, fill_status, lane_status};
+use super::tail::recorded_shards;
+use crate::state::{
+    BackfillRecord, SegmentRecord, SplitRecord, TombstonePhase, Tombstones, VerifyRecord, WorkerRecord,
+};
+use serde::Serialize;
+use std::fmt;
+
+/// Phases of a split, in order. Computed from the records, never stored.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Tables, state and stream are there.
+    Created,
+    /// The stream is captured.
+    Tailing,
+    /// The backfill has begun.
+    Backfilling,
+    /// The backfill is finished; the tail still lags, or nothing was verified since.
+    CatchingUp,
+    /// The last verify was clean.
+    Verified,
+    /// `complete` has begun.
+    Completing,
+    /// Over.
+    Done,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Created => "created",
+            Self::Tailing => "tailing",
+            Self::Backfilling => "backfilling",
+            Self::CatchingUp => "catching up",
+            Self::Verified => "verified",
+            Self::Completing => "completing",
+            Self::Done => "done",
+        })
+    }
+}
+
+/// Something that is in the way of completing, with the command that deals with it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Obstacle {
+    /// What.
+    pub what: String,
+    /// The next command, or act.
+    pub next: String,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.next)
+    }
+}
+
+/// A worker that gives signs of life.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct WorkerStanding {
+    /// `tail`.
+    pub kind: String,
+    /// Milliseconds since its last sign of life, by the clocks of both machines.
+    pub seen_ms_ago: u64,
+    /// It is overdue: likely dead.
+    pub overdue: bool,
+}
+
+/// Where the split stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct Standing {
+    /// The split.
+    pub split: String,
+    /// Its phase.
+    pub phase: Phase,
+    /// The lanes.
+    pub lanes: Vec<LaneStatus>,
+    /// The backfill, lane by lane.
+    pub backfill: Vec<FillStatus>,
+    /// Whether and when it was started and finished.
+    pub backfill_record: Option<BackfillRecord>,
+    /// Items that the backfill has read, and read units in thousandths.
+    pub scanned: u64,
+    /// Read units that it used, in thousandths.
+    pub read_milliunits: u64,
+    /// The tombstone switch.
+    pub tombstones: Tombstones,
+    /// Dead letters, by service.
+    pub dead_letters: std::collections::BTreeMap<String, u64>,
+    /// Keys to be read again.
+    pub rechecks: u64,
+    /// The last verify.
+    pub verify: Option<VerifyRecord>,
+    /// The workers.
+    pub workers: Vec<WorkerStanding>,
+    /// What is in the way of completing.
+    pub obstacles: Vec<Obstacle>,
+    /// The next command.
+    pub next: String,
+}
+
+/// A lane that is behind by more is not caught up. Creation times are rounded down, on one engine to the minute.
+const MOST_LAG_MS: u64 = 2 * 60 * 1000;
+
+/// Reads where the split stands.
+///
+/// # Errors
+/// When the state can't be read.
+pub async fn standing(split: &Split) -> Result<Standing, RunError> {
+    let now = now_ms();
+    let record = SplitRecord::read(&split.store).await?.value;
+    let generation = record.stream().map_or(1, |(generation, _)| generation);
+    let recorded = recorded_shards(split, generation).await?;
+    let segments: Vec<SegmentRecord> = split
+        .store
+        .list::<SegmentRecord>(SegmentRecord::PREFIX)
+        .await?
+        .into_iter()
+        .map(|(_, s)| s.value)
+        .collect();
+    let mut dead_letters = std::collections::BTreeMap::new();
+    for head in split.letters.list(None).await? {
+        *dead_letters.entry(head.service).or_insert(0) += 1;
+    }
+    let workers = split.store.list::<WorkerRecord>(WorkerRecord::PREFIX).await?;
+    let mut standing = Standing {
+        split: record.split.clone(),
+        phase: Phase::Created,
+        lanes: split
+            .lanes()
+            .iter()
+            .map(|lane| lane_status(&recorded, lane, now))
+            .collect(),
+        backfill: fill_status(&segments),
+        backfill_record: split
+            .store
+            .get::<BackfillRecord>(BackfillRecord::NAME)
+            .await?
+            .map(|s| s.value),
+        scanned: segments.iter().map(|segment| segment.scanned).sum(),
+        read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
+        tombstones: record.tombstones,
+        dead_letters,
+        rechecks: split.letters.rechecks().await?.len() as u64,
+        verify: split
+            .store
+            .get::<VerifyRecord>(VerifyRecord::NAME)
+            .await?
+            .map(|s| s.value),
+        workers: workers
+            .into_iter()
+            .map(|(_, worker)| worker_standing(&worker.value, now))
+            .collect(),
+        obstacles: Vec::new(),
+        next: String::new(),
+    };
+    standing.obstacles = obstacles(&standing, &record, split);
+    standing.phase = phase(&standing, &record);
+    standing.next = next(&standing);
+    Ok(standing)
+}
+
+fn worker_standing(worker: &WorkerRecord, now: u64) -> WorkerStanding {
+    let seen_ms_ago = now.saturating_sub(worker.seen_ms);
+    WorkerStanding {
+        kind: worker.kind.clone(),
+        seen_ms_ago,
+        overdue: seen_ms_ago > worker.lease.duration_ms,
+    }
+}
+
+fn obstacles(standing: &Standing, record: &SplitRecord, split: &Split) -> Vec<Obstacle> {
+    let mut found = Vec::new();
+    let mut add = |what: String, next: &str| {
+        found.push(Obstacle {
+            what,
+            next: next.to_owned(),
+        })
+    };
+    for lane in &standing.lanes {
+        match (&lane.gap, lane.lag_ms) {
+            (Some(reason), _) => add(
+                format!("gap in {}: {reason}", lane.lane),
+                "`dynasplit replicate --restart-tail`, then `dynasplit verify --repair`",
+            ),
+            (None, None) => add(
+                format!("{} does not follow the stream yet", lane.lane),
+                "`dynasplit replicate`",
+            ),
+            (None, Some(lag)) if lane.open_shards > 0 && lag > MOST_LAG_MS => add(
+                format!("{} lags by {} seconds", lane.lane, lag / 1000),
+                "leave `dynasplit replicate` running until it has caught up",
+            ),
+            _ => {}
+        }
+    }
+    match &standing.backfill_record {
+        None => add("there was no backfill".into(), "`dynasplit backfill`"),
+        Some(backfill) => {
+            if backfill.finished_ms.is_none() {
+                add("the backfill is not finished".into(), "`dynasplit backfill`");
+            }
+        }
+    }
+    for (service, count) in &standing.dead_letters {
+        add(
+            format!("{count} dead letters of {service}"),
+            "`dynasplit dead-letters list`, mend, then `dead-letters reconcile`",
+        );
+    }
+    if standing.rechecks > 0 {
+        add(
+            format!("{} keys are to be read again", standing.rechecks),
+            "`dynasplit verify --repair`",
+        );
+    }
+    if standing.tombstones.phase != TombstonePhase::Off {
+        let holders: Vec<&str> = record.tombstone_holders.iter().map(String::as_str).collect();
+        add(
+            format!("tombstones are not swept ({})", holders.join(", ")),
+            "run the command that was interrupted again",
+        );
+    }
+    if let Some(reason) = &record.repair_required {
+        add(
+            format!("a repair is mandatory: {reason}"),
+            "`dynasplit verify --repair`, then `dynasplit verify`",
+        );
+    }
+    match &standing.verify {
+        None => add("nothing was verified".into(), "`dynasplit verify`"),
+        Some(verify) if !verify.clean => add("the last verify was not clean".into(), "`dynasplit verify`"),
+        Some(verify) => {
+            let finished = standing
+                .backfill_record
+                .as_ref()
+                .and_then(|backfill| backfill.finished_ms);
+            if finished.is_some_and(|finished| verify.started_ms < finished) {
+                add(
+                    "the last verify is older than the backfill's end".into(),
+                    "`dynasplit verify`",
+                );
+            }
+            for service in &split.plan.services {
+                let same = verify
+                    .services
+                    .get(&service.name)
+                    .is_some_and(|v| v.fingerprint == service.fingerprint);
+                if !same {
+                    add(format!("{} was not verified", service.name), "`dynasplit verify`");
+                }
+            }
+        }
+    }
+    found
+}
+
+fn phase(standing: &Standing, record: &SplitRecord) -> Phase {
+    if record.completed_ms.is_some() {
+        return Phase::Done;
+    }
+    if record.completing_ms.is_some() {
+        return Phase::Completing;
+    }
+    match &standing.backfill_record {
+        Some(backfill) if backfill.finished_ms.is_some() && standing.obstacles.is_empty() => Phase::Verified,
+        Some(backfill) if backfill.finished_ms.is_some() => Phase::CatchingUp,
+        Some(_) => Phase::Backfilling,
+        None if standing.lanes.iter().any(|lane| lane.lag_ms.is_some()) => Phase::Tailing,
+        None => Phase::Created,
+    }
+}
+
+/// The next command: while the split goes on, a running tail comes before everything else.
+fn next(standing: &Standing) -> String {
+    let tail_runs = standing
+        .workers
+        .iter()
+        .any(|worker| worker.kind == "tail" && !worker.overdue);
+    let unread = standing
+        .lanes
+        .iter()
+        .any(|lane| lane.open_shards > 0 || lane.lag_ms.is_none());
+    match standing.phase {
+        Phase::Done => "nothing: the split is complete".into(),
+        Phase::Completing => "`dynasplit complete`, which goes on".into(),
+        _ if !tail_runs && unread => "`dynasplit replicate`, and leave it running".into(),
+        Phase::Verified => "cut over (docs/cutover.md), then `dynasplit complete`".into(),
+        _ => standing
+            .obstacles
+            .first()
+            .map_or_else(String::new, |obstacle| obstacle.next.clone()),
+    }
+}
