@@ -1,3 +1,5 @@
+//! A word or a mapping: settings that have a short and a long form.
+
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
@@ -15,6 +17,16 @@ pub enum WordOr<W, M> {
     Word(W),
     /// The mapping.
     Map(M),
+}
+
+impl<W, M> WordOr<W, M> {
+    /// The mapping, where it is one.
+    pub fn map(&self) -> Option<&M> {
+        match self {
+            Self::Word(_) => None,
+            Self::Map(map) => Some(map),
+        }
+    }
 }
 
 impl<'de, W: Deserialize<'de>, M: Deserialize<'de>> Deserialize<'de> for WordOr<W, M> {

@@ -1,5 +1,213 @@
 //! The split plan: the file, its check, and the checked form that everything else runs on.
+//!
+//! *file -> [`source_map`] (YAML that knows its lines) -> [`decode`] ([`spec`], the file's shape) ->
+//! [`check`] -> [`Plan`]*. Each step gathers all the problems it finds, with lines and hints; a [`Plan`]
+//! exists only where there was none. All of it is pure but for [`Plan::load`], which reads the file.
 
+mod check;
+mod decode;
 pub mod either;
 pub mod expr;
+mod key_fault;
+mod key_mapping;
+mod node_reader;
+mod path;
+mod problem;
+mod recovery;
+mod schema;
+mod shape;
+mod source_map;
 pub mod spec;
+mod template;
+mod text_place;
+mod timestamp;
+
+pub use expr::Condition;
+pub use key_fault::KeyFault;
+pub use key_mapping::KeyMapping;
+pub use problem::{PlanError, Problem, Problems};
+pub use schema::{json_schema, to_json};
+pub use shape::Shape;
+pub use spec::{RehearseSpec, SampleSpec, TableSpec};
+pub use timestamp::{Timestamp, TimestampFormat};
+
+use crate::model::KeySchema;
+use check::Report;
+use serde::Serialize;
+use std::path::Path;
+
+/// A plan that was checked: what the split does, and nothing that could be wrong without asking AWS.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Name of the split.
+    pub split: String,
+    /// The live table.
+    pub source: Source,
+    /// Where an item's version comes from.
+    pub versions: Versions,
+    /// Items that stay behind on purpose. `None`: every item has to belong to a service.
+    pub left_behind: Option<Condition>,
+    /// The services. At least one; names and tables differ.
+    pub services: Vec<Service>,
+    /// Name of the state table, which lives where the source does.
+    pub state_table: String,
+    /// Sample data for a rehearsal.
+    pub rehearse: Option<RehearseSpec>,
+}
+
+/// The live table.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Table name.
+    pub table: String,
+    /// Its primary key.
+    pub keys: KeySchema,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// Where a table is, and as whom it is reached; `None` is what the command runs with.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize)]
+pub struct Place {
+    /// AWS region.
+    pub region: Option<String>,
+    /// ARN of a role to assume.
+    pub role: Option<String>,
+}
+
+/// Where an item's version comes from.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Versions {
+    /// An attribute of the item: `timestamp` mode.
+    Timestamp(Timestamp),
+    /// The stream's own order: `sequence` mode.
+    Sequence,
+}
+
+/// A service: which items are its own, the table that holds them, and their shape there.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// Which source items belong to it.
+    pub condition: Condition,
+    /// How they are shaped.
+    pub shape: Shape,
+    /// Its table's name and settings.
+    pub table: TableSpec,
+    /// Where its table is.
+    pub place: Place,
+    /// Primary key of its table.
+    pub keys: KeySchema,
+    /// Keys of its table's indexes.
+    pub indexes: Vec<IndexKeys>,
+    /// Changes with all that decides which items are written where and how: condition, shape, keys, the
+    /// table's name and region. Not with settings like tags, billing or a role.
+    pub fingerprint: String,
+}
+
+/// Keys of an index.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IndexKeys {
+    /// Index name.
+    pub name: String,
+    /// Its key attributes; a local index has the table's partition key.
+    pub keys: KeySchema,
+    /// A local secondary index.
+    pub local: bool,
+}
+
+impl Plan {
+    /// Reads and checks a plan file.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or with all that is wrong in it.
+    pub fn load(path: &Path) -> Result<Self, PlanError> {
+        Self::parse(&read_file(path)?, &path.display().to_string())
+    }
+
+    /// Checks a plan's text; `file` is what the problems call it.
+    ///
+    /// # Errors
+    /// With all that is wrong in it.
+    pub fn parse(text: &str, file: &str) -> Result<Self, PlanError> {
+        let (root, flaws) = source_map::read(text);
+        let mut problems: Vec<Problem> = flaws.into_iter().map(Problem::from).collect();
+        let Some(mut root) = root else {
+            if problems.is_empty() {
+                problems.push(empty_file());
+            }
+            return Err(PlanError::Invalid(Problems::new(file, text, problems)));
+        };
+        let decoded = decode::decode(&mut root);
+        let mut report = Report::new(decoded.findings, decoded.faulty);
+        let plan = decoded.spec.map(|spec| check::check(spec, &mut report));
+        problems.extend(
+            report
+                .findings
+                .into_iter()
+                .map(|finding| finding.locate(&root, text)),
+        );
+        match plan {
+            Some(Some(plan)) if problems.is_empty() => Ok(plan),
+            _ => Err(PlanError::Invalid(Problems::new(file, text, problems))),
+        }
+    }
+
+    /// The service of this name.
+    #[must_use]
+    pub fn service(&self, name: &str) -> Option<&Service> {
+        self.services.iter().find(|service| service.name == name)
+    }
+
+    /// Changes with what all services share: the source, its keys, versions, and what stays behind.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&serde_json::json!({
+            "table": self.source.table,
+            "region": self.source.place.region,
+            "keys": self.source.keys,
+            "versions": self.versions,
+            "left-behind": self.left_behind.as_ref().map(ToString::to_string),
+        }))
+    }
+}
+
+impl Service {
+    fn fingerprint_of(condition: &Condition, shape: &Shape, keys: &KeySchema, table: &TableSpec) -> String {
+        fingerprint(&serde_json::json!({
+            "where": condition.to_string(),
+            "shape": shape.canonical(),
+            "table": table.name,
+            "region": table.region,
+            "keys": keys,
+        }))
+    }
+}
+
+/// 16 hexadecimal digits: plans are compared with their own earlier forms, not with an attacker's.
+fn fingerprint(canonical: &serde_json::Value) -> String {
+    blake3::hash(canonical.to_string().as_bytes()).to_hex()[..16].to_owned()
+}
+
+fn read_file(path: &Path) -> Result<String, PlanError> {
+    std::fs::read_to_string(path).map_err(|source| PlanError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn empty_file() -> Problem {
+    Problem {
+        line: 1,
+        column: 1,
+        path: String::new(),
+        message: "the file holds no plan".to_owned(),
+        hint: Some("begin it with `version: 1`; the example plans show the rest".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PlanSpec {
     /// Version of this file format. Always 1.
+    #[schemars(extend("const" = 1))]
     pub version: u32,
     /// Name of the split: letters, digits, `-`, `_` and `.`. It names the state table.
     pub split: String,
@@ -89,7 +90,8 @@ pub struct TimestampSpec {
     pub kind: AttributeKind,
     /// For `S`: `iso-8601-seconds`, `iso-8601-millis`, `iso-8601-micros`, `iso-8601-nanos`, or a
     /// pattern of fixed width in which `0` stands for any digit, `*` for any letter or digit, and
-    /// everything else for itself. For `N`: `epoch-seconds`, `epoch-millis` or `number` (default).
+    /// everything else for itself. For `N`: `epoch-seconds`, `epoch-millis` or `number` (default); it says
+    /// what live writers of a rehearsal write, and any number is a version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
 }
@@ -134,7 +136,7 @@ pub struct TransformSpec {
     /// Target keys made from the source's. Left out: attributes of the same names, as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<KeyTemplatesSpec>,
-    /// Only these source attributes are copied (target keys always are).
+    /// Only these source attributes are copied (target keys always are). Their names are the source's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<Vec<String>>,
     /// These source attributes are not copied.
@@ -151,9 +153,11 @@ pub struct TransformSpec {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct KeyTemplatesSpec {
     /// Source attribute names and patterns: text with captures, like `COURSE#{course}`. A pattern that
-    /// is one capture alone takes the value whole, with its type.
+    /// is one capture alone takes the value whole, with its type. A capture takes the shortest text up to
+    /// what stands behind it; `{{` and `}}` are braces. An item that does not match is a dead letter.
     pub from: BTreeMap<String, String>,
-    /// Target key attribute names and templates: text with the captures, like `{course}#{module}`.
+    /// Target key attribute names and templates: text with the captures, like `{course}#{module}`. A
+    /// capture that is alone keeps its type, and a number inside text is written in its plain form.
     pub to: BTreeMap<String, String>,
     /// Where two source keys can't be proven to make two target keys: who guarantees that no two items
     /// ever share a target key during the split, in a sentence.
@@ -339,7 +343,8 @@ pub struct SampleSpec {
     /// plan's timestamp) and `{random}`; numbers, booleans, null, lists and maps are themselves; a map
     /// whose only key is a type name (`N`, `B`, `SS`, `NS`, `BS`) is DynamoDB JSON.
     pub item: BTreeMap<String, serde_json::Value>,
-    /// What a live writer sets when it updates such an item; the timestamp when left out.
+    /// What a live writer sets when it updates such an item, written like `item`. The timestamp is always
+    /// set as well where the plan has one; without either, an update changes nothing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub updates: BTreeMap<String, serde_json::Value>,
 }

@@ -1,0 +1,403 @@
+//! Key schemas, and the templates that make target keys.
+
+use super::{Report, names};
+use crate::model::{AttributeKind, KeyAttribute, KeySchema, Value};
+use crate::plan::Condition;
+use crate::plan::either::WordOr;
+use crate::plan::key_mapping::{KeyMapping, TypeFlaw};
+use crate::plan::path::Path;
+use crate::plan::recovery::Loss;
+use crate::plan::spec::{KeyAttributeSpec, KeyTemplatesSpec, KeysSpec};
+use crate::plan::template::{Template, TemplateFlaw};
+use std::collections::BTreeMap;
+
+/// What a service's key mapping is about.
+pub(super) struct Subject<'a> {
+    pub source: &'a KeySchema,
+    pub target: &'a KeySchema,
+    /// The service's condition, where it could be read.
+    pub condition: Option<&'a Condition>,
+    /// The service.
+    pub path: &'a Path,
+}
+
+/// A key attribute in its short or long form.
+pub(super) fn attribute(
+    spec: &WordOr<String, KeyAttributeSpec>,
+    path: &Path,
+    report: &mut Report,
+) -> KeyAttribute {
+    let (name, kind, path) = match spec {
+        WordOr::Word(name) => (name, AttributeKind::S, path.clone()),
+        WordOr::Map(spec) => (&spec.name, spec.kind, path.field("name")),
+    };
+    names::attribute(name, &path, report);
+    KeyAttribute {
+        name: name.clone(),
+        kind,
+    }
+}
+
+/// A primary key.
+pub(super) fn schema(spec: &KeysSpec, path: &Path, report: &mut Report) -> KeySchema {
+    let partition = attribute(&spec.partition, &path.field("partition"), report);
+    let sort = spec
+        .sort
+        .as_ref()
+        .map(|sort| attribute(sort, &path.field("sort"), report));
+    if sort.as_ref().is_some_and(|sort| sort.name == partition.name) {
+        let message = format!("`{}` is both partition key and sort key", partition.name);
+        report.at(
+            &path.field("sort"),
+            message,
+            "leave `sort` out, or name another attribute",
+        );
+    }
+    KeySchema { partition, sort }
+}
+
+/// The service's key mapping. `None` where a problem was reported.
+pub(super) fn mapping(
+    spec: Option<&KeyTemplatesSpec>,
+    subject: &Subject<'_>,
+    report: &mut Report,
+) -> Option<KeyMapping> {
+    let pinned = pinned(subject, report);
+    let mapping = match spec {
+        None => identity(subject, pinned, report)?,
+        Some(spec) => compile(spec, subject, pinned, report)?,
+    };
+    for flaw in mapping.type_flaws() {
+        type_flaw(&flaw, subject, report);
+    }
+    if let Some(condition) = subject.condition {
+        contradictions(&mapping, condition, subject, report);
+        if mapping.vouched().is_none() {
+            for loss in mapping.losses() {
+                explain(loss, spec, subject, report);
+            }
+        }
+    }
+    Some(mapping)
+}
+
+/// Source key attributes that the service's condition pins to one value.
+fn pinned(subject: &Subject<'_>, report: &mut Report) -> BTreeMap<String, Value> {
+    let mut pinned = BTreeMap::new();
+    for attribute in subject.source.attributes() {
+        let Some(value) = subject
+            .condition
+            .and_then(|condition| condition.pinned(&attribute.name))
+        else {
+            continue;
+        };
+        if attribute.kind.holds(value) {
+            pinned.insert(attribute.name.clone(), value.clone());
+        } else {
+            report.at(
+                &subject.path.field("where"),
+                format!(
+                    "`{}` is of type {} in the source's key, so it never equals a value of type {}",
+                    attribute.name,
+                    attribute.kind,
+                    value.type_name()
+                ),
+                "text stands in quotes, numbers do not; or give the key its right type under `source.keys`",
+            );
+        }
+    }
+    pinned
+}
+
+/// Without templates, the target's keys are attributes of the source's key.
+fn identity(
+    subject: &Subject<'_>,
+    pinned: BTreeMap<String, Value>,
+    report: &mut Report,
+) -> Option<KeyMapping> {
+    let Subject {
+        source, target, path, ..
+    } = subject;
+    let mut fine = true;
+    for (attribute, place) in target.attributes().zip(["partition", "sort"]) {
+        let path = path.field("table").field("keys").field(place);
+        let (message, hint) = match source.attributes().find(|key| key.name == attribute.name) {
+            Some(key) if key.kind == attribute.kind => continue,
+            Some(key) => (
+                format!(
+                    "`{}` is of type {} in the source, and of type {} here",
+                    key.name, key.kind, attribute.kind
+                ),
+                "give it the source's type, or another name and a template under `transform.keys`".to_owned(),
+            ),
+            None => (
+                format!(
+                    "`{}` is no key of the source, and nothing says how it is made",
+                    attribute.name
+                ),
+                format!(
+                    "add `transform.keys`, as in: keys: {{ from: {{ {}: 'PREFIX#{{id}}' }}, to: {{ {}: '{{id}}' }} }}",
+                    source.partition.name, attribute.name
+                ),
+            ),
+        };
+        report.at(&path, message, hint);
+        fine = false;
+    }
+    fine.then(|| KeyMapping::identity(source, target, pinned))
+}
+
+fn compile(
+    spec: &KeyTemplatesSpec,
+    subject: &Subject<'_>,
+    pinned: BTreeMap<String, Value>,
+    report: &mut Report,
+) -> Option<KeyMapping> {
+    let path = subject.path.field("transform").field("keys");
+    let before = report.findings.len();
+    if let Some(vouch) = &spec.vouch
+        && vouch.split_whitespace().count() < 3
+    {
+        report.at(
+            &path.field("vouch"),
+            "a vouch says in a sentence who guarantees that no two items share a target key",
+            "as in: vouch: the sign-up service gives each e-mail address to one user only",
+        );
+    }
+    let from = parse(&spec.from, &path.field("from"), report);
+    let to = parse(&spec.to, &path.field("to"), report);
+    check_from(&from, &to, subject.source, &path.field("from"), report);
+    // A pattern that is wrong may well be meant to hold the capture that a template uses.
+    let captured = (from.len() == spec.from.len() && report.findings.len() == before)
+        .then(|| from.values().flat_map(Template::captures).collect::<Vec<_>>());
+    check_to(
+        &to,
+        spec,
+        captured.as_deref(),
+        subject.target,
+        &path.field("to"),
+        report,
+    );
+    let complete = from.len() == spec.from.len() && report.findings.len() == before;
+    complete.then(|| {
+        KeyMapping::new(
+            subject.source,
+            subject.target,
+            &from,
+            &to,
+            pinned,
+            spec.vouch.clone(),
+        )
+    })
+}
+
+fn parse(spec: &BTreeMap<String, String>, path: &Path, report: &mut Report) -> BTreeMap<String, Template> {
+    let mut templates = BTreeMap::new();
+    for (name, text) in spec {
+        names::attribute(name, &path.field(name), report);
+        match Template::parse(text) {
+            Ok(template) => _ = templates.insert(name.clone(), template),
+            Err(flaw) => template_flaw(flaw, &path.field(name), report),
+        }
+    }
+    templates
+}
+
+fn template_flaw(flaw: TemplateFlaw, path: &Path, report: &mut Report) {
+    report.within(path, flaw.offset, flaw.message, flaw.hint);
+}
+
+fn check_from(
+    from: &BTreeMap<String, Template>,
+    to: &BTreeMap<String, Template>,
+    source: &KeySchema,
+    path: &Path,
+    report: &mut Report,
+) {
+    let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+    for (name, template) in from {
+        let path = path.field(name);
+        if let Err(flaw) = template.check_pattern() {
+            template_flaw(flaw, &path, report);
+            continue;
+        }
+        for capture in template.captures() {
+            if let Some(first) = taken.insert(capture, name) {
+                let message = format!("`{{{capture}}}` is captured from `{first}` already");
+                report.at(&path, message, "give this one another name");
+            }
+        }
+        match source.attributes().find(|key| key.name == *name) {
+            Some(key) if key.kind != AttributeKind::S && template.lone().is_none() => report.at(
+                &path,
+                format!("`{name}` is of type {}, and patterns match text only", key.kind),
+                format!(
+                    "take it whole: {name}: '{{{}}}'",
+                    template.captures().next().unwrap_or("value")
+                ),
+            ),
+            Some(_) => {}
+            None if to
+                .values()
+                .flat_map(Template::captures)
+                .any(|used| template.captures().any(|own| own == used)) => {}
+            None => report.at(
+                &path,
+                format!("`{name}` is no key of the source, and no target key uses it"),
+                format!(
+                    "remove it; the source's key is {}",
+                    list(source.attributes().map(|key| key.name.as_str()))
+                ),
+            ),
+        }
+    }
+}
+
+fn check_to(
+    to: &BTreeMap<String, Template>,
+    spec: &KeyTemplatesSpec,
+    captured: Option<&[&str]>,
+    target: &KeySchema,
+    path: &Path,
+    report: &mut Report,
+) {
+    for attribute in target.attributes().filter(|key| !spec.to.contains_key(&key.name)) {
+        report.at_name(
+            path,
+            format!("nothing says how the target's key `{}` is made", attribute.name),
+            format!("add a template: {}: '...'", attribute.name),
+        );
+    }
+    for name in spec
+        .to
+        .keys()
+        .filter(|name| target.attributes().all(|key| key.name != **name))
+    {
+        report.at_name(
+            &path.field(name),
+            format!("`{name}` is no key of the target"),
+            format!(
+                "its key is {}; other attributes are copied, or renamed under `rename`",
+                list(target.attributes().map(|key| key.name.as_str()))
+            ),
+        );
+    }
+    let Some(captured) = captured else {
+        return;
+    };
+    for (name, template) in to {
+        for capture in template.captures().filter(|capture| !captured.contains(capture)) {
+            let hint = match captured {
+                [] => "no pattern under `from` captures anything".to_owned(),
+                some => format!("captured under `from`: {}", list(some.iter().copied())),
+            };
+            report.at(
+                &path.field(name),
+                format!("`{{{capture}}}` is captured nowhere"),
+                hint,
+            );
+        }
+    }
+}
+
+fn type_flaw(flaw: &TypeFlaw, subject: &Subject<'_>, report: &mut Report) {
+    let to = subject.path.field("transform").field("keys").field("to");
+    match flaw {
+        TypeFlaw::Makes { attribute, made } => report.at(
+            &to.field(&attribute.name),
+            format!("this makes a value of type {made}, and `{}` is of type {}", attribute.name, attribute.kind),
+            "a capture that is its pattern's and its template's only part keeps its type, everything else is text (S)",
+        ),
+        TypeFlaw::BinaryInText { attribute, capture } => report.at(
+            &to.field(&attribute.name),
+            format!("`{{{capture}}}` is binary, which cannot be part of a text"),
+            "let it stand alone in its template",
+        ),
+    }
+}
+
+/// A condition and a pattern that no source key satisfies both.
+fn contradictions(mapping: &KeyMapping, condition: &Condition, subject: &Subject<'_>, report: &mut Report) {
+    for key in subject.source.attributes() {
+        let path = subject
+            .path
+            .field("transform")
+            .field("keys")
+            .field("from")
+            .field(&key.name);
+        let hint = "every item of this service would fail; make the two agree";
+        if let Some(Value::S(text)) = condition.pinned(&key.name) {
+            if !mapping.could_match(&key.name, text, true) {
+                report.at(
+                    &path,
+                    format!("`where` takes only '{text}', which this does not match"),
+                    hint,
+                );
+            }
+        } else if let Some(prefix) = condition.prefix(&key.name)
+            && !mapping.could_match(&key.name, prefix, false)
+        {
+            report.at(
+                &path,
+                format!("`where` takes only what begins with '{prefix}', which this does not match"),
+                hint,
+            );
+        }
+    }
+}
+
+/// Says why two items could share a target key, and what helps.
+fn explain(loss: &Loss, spec: Option<&KeyTemplatesSpec>, subject: &Subject<'_>, report: &mut Report) {
+    let keys = subject.path.field("transform").field("keys");
+    let user = |capture: &str| {
+        let user = spec.and_then(|spec| {
+            let text = format!("{{{capture}}}");
+            spec.to
+                .iter()
+                .find(|(_, template)| template.contains(&text))
+                .map(|(name, _)| name)
+        });
+        user.map_or(keys.field("to"), |name| keys.field("to").field(name))
+    };
+    let vouch = "or say under `vouch` who guarantees that no two items ever share a target key";
+    match loss {
+        Loss::Unread { attribute } => report.at_name(
+            &if spec.is_some() { keys.field("from") } else { subject.path.field("table").field("keys") },
+            format!("two items could share a target key: `{attribute}` of the source's key has no part in it"),
+            format!(
+                "capture it under `from` and use it under `to`; or pin it: where: ... AND {attribute} = '...'; {vouch}"
+            ),
+        ),
+        Loss::Unused { capture, attribute } => report.at(
+            &keys.field("from").field(attribute),
+            format!("two items could share a target key: `{{{capture}}}` of the source's key `{attribute}` has no part in it"),
+            format!("use `{{{capture}}}` in a template under `to`; {vouch}"),
+        ),
+        Loss::Foreign { capture, attribute } => report.at(
+            &user(capture),
+            format!(
+                "an item's target key could change, and two items could share one: `{{{capture}}}` is taken from \
+                 `{attribute}`, which is not in the source's key"
+            ),
+            format!("make the key from {} alone, {vouch}",
+                list(subject.source.attributes().map(|key| key.name.as_str()))),
+        ),
+        Loss::Ambiguous { capture, attribute, delimiter } => report.at(
+            &user(capture),
+            format!("two items could share a target key: nothing shows where `{{{capture}}}` ends in it"),
+            match delimiter {
+                Some(end) => format!(
+                    "put the text behind it that stands behind it in `{attribute}`: {{{capture}}}{end}; or put it last; {vouch}"
+                ),
+                None => format!("put it last, for in `{attribute}` nothing stands behind it either; {vouch}"),
+            },
+        ),
+    }
+}
+
+fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    names
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}

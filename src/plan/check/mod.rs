@@ -1,0 +1,316 @@
+//! From the file's shape to the checked plan: all that can be known to be wrong without asking AWS.
+
+mod keys;
+mod names;
+mod sample;
+mod shape;
+mod table;
+
+use super::path::Path;
+use super::problem::Finding;
+use super::spec::{LeftBehindSpec, PlanSpec, ServiceSpec, SourceSpec, TimestampSpec};
+use super::timestamp::{Timestamp, TimestampFormat};
+use super::{Condition, Place, Plan, Service, Source, Versions};
+use crate::model::RESERVED_PREFIX;
+use std::collections::HashMap;
+
+/// Findings while they are gathered.
+pub(super) struct Report {
+    pub findings: Vec<Finding>,
+    /// Settings that are not what the file says; nothing is said of them a second time.
+    faulty: Vec<Path>,
+}
+
+impl Report {
+    pub fn new(findings: Vec<Finding>, faulty: Vec<Path>) -> Self {
+        Self { findings, faulty }
+    }
+
+    /// Something wrong with a setting's value.
+    fn at(&mut self, path: &Path, message: impl Into<String>, hint: impl Into<String>) {
+        self.push(path, None, false, message.into(), Some(hint.into()));
+    }
+
+    /// Something wrong with a setting's name, or with its being there.
+    fn at_name(&mut self, path: &Path, message: impl Into<String>, hint: impl Into<String>) {
+        self.push(path, None, true, message.into(), Some(hint.into()));
+    }
+
+    /// Something wrong with one character of a text.
+    fn within(&mut self, path: &Path, offset: usize, message: String, hint: Option<String>) {
+        self.push(path, Some(offset), false, message, hint);
+    }
+
+    fn push(
+        &mut self,
+        path: &Path,
+        offset: Option<usize>,
+        at_name: bool,
+        message: String,
+        hint: Option<String>,
+    ) {
+        if !self.faulty.iter().any(|faulty| path.is_within(faulty)) {
+            let (path, shown) = (path.clone(), path.clone());
+            self.findings.push(Finding {
+                path,
+                shown,
+                place: None,
+                offset,
+                at_name,
+                message,
+                hint,
+            });
+        }
+    }
+
+    /// Whether the setting or a part of it could not be read.
+    fn is_faulty(&self, path: &Path) -> bool {
+        self.faulty
+            .iter()
+            .any(|faulty| faulty.is_within(path) || path.is_within(faulty))
+    }
+}
+
+/// Checks the plan. `None` only where a problem was reported.
+pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
+    let root = Path::root();
+    if spec.version != 1 {
+        let hint = "this dynasplit reads `version: 1`";
+        report.at(
+            &root.field("version"),
+            format!("version {} of the plan format is not known", spec.version),
+            hint,
+        );
+    }
+    names::plan_name(&spec.split, "split", &root.field("split"), report);
+    let source = source(&spec.source, &root.field("source"), report);
+    let versions = versions(spec.timestamp.map(), &source, &root.field("timestamp"), report);
+    let left_behind = spec.unrouted.map().map(|LeftBehindSpec { left_behind }| {
+        condition(left_behind, &root.field("unrouted").field("left-behind"), report)
+    });
+    // What follows from a source key that is wrong, or could not be read, would only confuse.
+    let source_keys = root.field("source").field("keys");
+    let source_is_known = !report.is_faulty(&root.field("source"))
+        && report
+            .findings
+            .iter()
+            .all(|finding| !finding.path.is_within(&source_keys));
+    let mut services = vec![];
+    for (n, service_spec) in spec.services.iter().enumerate() {
+        let path = root.field("services").index(n);
+        if source_is_known && !report.is_faulty(&path) {
+            services.push(service(service_spec, &source, &versions, &path, report));
+        }
+    }
+    if spec.services.is_empty() {
+        let hint = "a service has a name, `where` and a table";
+        report.at(
+            &root.field("services"),
+            "there is no service, so there is nothing to split",
+            hint,
+        );
+    }
+    let state_table = match &spec.state {
+        Some(state) => state.table.clone(),
+        None => format!("dynasplit-{}", spec.split),
+    };
+    tables_differ(&spec, &state_table, report);
+    if let Some(rehearse) = spec.rehearse.as_ref().filter(|_| source_is_known) {
+        sample::check(rehearse, &source, &root.field("rehearse"), report);
+    }
+    Some(Plan {
+        split: spec.split,
+        source,
+        versions,
+        left_behind: match left_behind {
+            Some(condition) => Some(condition?),
+            None => None,
+        },
+        services: services.into_iter().collect::<Option<Vec<_>>>()?,
+        state_table,
+        rehearse: spec.rehearse,
+    })
+}
+
+fn source(spec: &SourceSpec, path: &Path, report: &mut Report) -> Source {
+    names::table(&spec.table, &path.field("table"), report);
+    Source {
+        table: spec.table.clone(),
+        keys: keys::schema(&spec.keys, &path.field("keys"), report),
+        place: place(spec.region.as_deref(), spec.role.as_deref(), path, report),
+    }
+}
+
+fn place(region: Option<&str>, role: Option<&str>, path: &Path, report: &mut Report) -> Place {
+    if let Some(region) = region {
+        names::region(region, &path.field("region"), report);
+    }
+    if let Some(role) = role {
+        names::role(role, &path.field("role"), report);
+    }
+    Place {
+        region: region.map(str::to_owned),
+        role: role.map(str::to_owned),
+    }
+}
+
+fn versions(spec: Option<&TimestampSpec>, source: &Source, path: &Path, report: &mut Report) -> Versions {
+    let Some(spec) = spec else {
+        return Versions::Sequence;
+    };
+    names::attribute(&spec.attribute, &path.field("attribute"), report);
+    if source.keys.attributes().any(|key| key.name == spec.attribute) {
+        report.at(
+            &path.field("attribute"),
+            format!(
+                "`{}` is a key of the source, so it never changes and cannot order an item's writes",
+                spec.attribute
+            ),
+            "name an attribute that every write moves on, or write `timestamp: none`",
+        );
+        return Versions::Sequence;
+    }
+    match TimestampFormat::of(spec) {
+        Ok(format) => Versions::Timestamp(Timestamp {
+            attribute: spec.attribute.clone(),
+            format,
+        }),
+        Err(flaw) => {
+            report.at(&path.field(flaw.field), flaw.message, flaw.hint);
+            Versions::Sequence
+        }
+    }
+}
+
+fn condition(text: &str, path: &Path, report: &mut Report) -> Option<Condition> {
+    match Condition::parse(text) {
+        Ok(condition) => {
+            for name in condition
+                .attributes()
+                .iter()
+                .filter(|name| name.starts_with(RESERVED_PREFIX))
+            {
+                let hint = "no item that is copied has such an attribute";
+                report.at(
+                    path,
+                    format!("`{name}` is a name that dynasplit keeps for itself"),
+                    hint,
+                );
+            }
+            Some(condition)
+        }
+        Err(error) => {
+            let offset = text.get(..error.offset).unwrap_or(text).chars().count();
+            report.within(path, offset, error.message, error.hint);
+            None
+        }
+    }
+}
+
+fn service(
+    spec: &ServiceSpec,
+    source: &Source,
+    versions: &Versions,
+    path: &Path,
+    report: &mut Report,
+) -> Option<Service> {
+    names::plan_name(&spec.name, "service", &path.field("name"), report);
+    let condition = condition(&spec.condition, &path.field("where"), report);
+    let table_path = path.field("table");
+    let keys = keys::schema(&spec.table.keys, &table_path.field("keys"), report);
+    let place = place(
+        spec.table.region.as_deref(),
+        spec.table.role.as_deref(),
+        &table_path,
+        report,
+    );
+    let indexes = table::check(&spec.table, &keys, &table_path, report);
+    let transform = spec.transform.clone().unwrap_or_default();
+    let subject = keys::Subject {
+        source: &source.keys,
+        target: &keys,
+        condition: condition.as_ref(),
+        path,
+    };
+    // The condition decides which source keys there are, so without it nothing is said of the mapping.
+    let mapping = keys::mapping(transform.keys.as_ref(), &subject, report);
+    let shape = shape::check(
+        transform,
+        mapping?,
+        &keys,
+        versions,
+        &path.field("transform"),
+        report,
+    );
+    table::check_visible(&spec.table, &keys, &indexes, &shape, &table_path, report);
+    let condition = condition?;
+    Some(Service {
+        name: spec.name.clone(),
+        fingerprint: Service::fingerprint_of(&condition, &shape, &keys, &spec.table),
+        condition,
+        shape,
+        table: spec.table.clone(),
+        place,
+        keys,
+        indexes,
+    })
+}
+
+/// No two tables of a plan may be one, and no two services may have one name.
+fn tables_differ(spec: &PlanSpec, state_table: &str, report: &mut Report) {
+    let root = Path::root();
+    let of_source = Place {
+        region: spec.source.region.clone(),
+        role: spec.source.role.clone(),
+    };
+    let state_path = match &spec.state {
+        Some(_) => root.field("state").field("table"),
+        None => root.field("split"),
+    };
+    // The name that is made from the split's is right wherever that is.
+    if spec.state.is_some() {
+        names::table(state_table, &state_path, report);
+    }
+    let mut tables = HashMap::from([(
+        (of_source.clone(), spec.source.table.as_str()),
+        "the source".to_owned(),
+    )]);
+    if let Some(owner) = tables.insert((of_source, state_table), "the state".to_owned()) {
+        report.at(
+            &state_path,
+            format!("the state table would be {owner} itself"),
+            "give it a name of its own",
+        );
+    }
+    let mut names = HashMap::new();
+    for (n, service) in spec.services.iter().enumerate() {
+        let path = root.field("services").index(n);
+        if report.is_faulty(&path.field("name")) || report.is_faulty(&path.field("table")) {
+            continue;
+        }
+        if let Some(first) = names.insert(service.name.as_str(), n) {
+            let message = format!(
+                "two services are called `{}`: services[{first}] is the other",
+                service.name
+            );
+            report.at(
+                &path.field("name"),
+                message,
+                "give each a name of its own; it names their lanes and checkpoints",
+            );
+        }
+        let table = &service.table;
+        let place = Place {
+            region: table.region.clone(),
+            role: table.role.clone(),
+        };
+        let owner = format!("the service `{}`", service.name);
+        if let Some(other) = tables.insert((place, table.name.as_str()), owner) {
+            report.at(
+                &path.field("table").field("name"),
+                format!("`{}` is already the table of {other}", table.name),
+                "every service has a table of its own",
+            );
+        }
+    }
+}

@@ -1,0 +1,360 @@
+use super::*;
+use proptest::prelude::*;
+use std::collections::HashMap;
+
+fn schema(partition: &str, sort: Option<&str>) -> KeySchema {
+    let attribute = |text: &str| {
+        let (name, kind) = text.split_once(':').unwrap_or((text, "S"));
+        let kind = match kind {
+            "N" => AttributeKind::N,
+            "B" => AttributeKind::B,
+            _ => AttributeKind::S,
+        };
+        KeyAttribute {
+            name: name.to_owned(),
+            kind,
+        }
+    };
+    KeySchema {
+        partition: attribute(partition),
+        sort: sort.map(attribute),
+    }
+}
+
+fn templates(list: &[(&str, &str)]) -> BTreeMap<String, Template> {
+    list.iter()
+        .map(|(name, text)| ((*name).to_owned(), Template::parse(text).unwrap()))
+        .collect()
+}
+
+fn mapping(from: &[(&str, &str)], to: &[(&str, &str)]) -> KeyMapping {
+    let target = schema(to[0].0, to.get(1).map(|t| t.0));
+    KeyMapping::new(
+        &schema("PK", Some("SK")),
+        &target,
+        &templates(from),
+        &templates(to),
+        BTreeMap::new(),
+        None,
+    )
+}
+
+fn item(pk: &str, sk: &str) -> Item {
+    Item::from([("PK".to_owned(), Value::s(pk)), ("SK".to_owned(), Value::s(sk))])
+}
+
+fn key(partition: &str, sort: &str) -> Key {
+    Key {
+        partition: Value::s(partition),
+        sort: Some(Value::s(sort)),
+    }
+}
+
+const COURSE: &[(&str, &str)] = &[
+    ("PK", "COURSE#{course}"),
+    ("SK", "MODULE#{module}#CONTENT#{content}"),
+];
+
+#[test]
+fn keys_go_there_and_back() {
+    let m = mapping(
+        COURSE,
+        &[("course", "{course}"), ("place", "{module}#CONTENT#{content}")],
+    );
+    assert_eq!(m.losses(), []);
+    let there = m
+        .apply(&item("COURSE#c#1", "MODULE#m1#CONTENT#a#CONTENT#b"))
+        .unwrap();
+    assert_eq!(there, key("c#1", "m1#CONTENT#a#CONTENT#b"));
+    assert_eq!(
+        m.invert(&there),
+        Some(key("COURSE#c#1", "MODULE#m1#CONTENT#a#CONTENT#b"))
+    );
+    assert_eq!(
+        m.invert(&key("c", "no-delimiter")),
+        None,
+        "no source key maps there"
+    );
+    assert_eq!(
+        m.invert(&Key {
+            partition: Value::s("c"),
+            sort: None
+        }),
+        None
+    );
+}
+
+#[test]
+fn a_capture_needs_the_end_it_was_matched_by() {
+    // `m#` and `1`, or `m` and `#1`? The module holds no `#CONTENT#`, but it may hold `#`.
+    let m = mapping(COURSE, &[("course", "{course}"), ("place", "{module}#{content}")]);
+    assert!(
+        matches!(m.losses(), [Loss::Ambiguous { capture, .. }] if capture == "module"),
+        "{:?}",
+        m.losses()
+    );
+    let [one, two] =
+        ["MODULE#m#CONTENT##1", "MODULE#m##CONTENT#1"].map(|sk| m.apply(&item("COURSE#c", sk)).unwrap());
+    assert_eq!(one, two, "the counterexample");
+    assert_eq!(m.invert(&one), None);
+    // An unbounded capture in front.
+    let m = mapping(COURSE, &[("a", "{content}#{course}"), ("b", "{module}")]);
+    assert!(
+        matches!(m.losses(), [Loss::Ambiguous { capture, .. }] if capture == "content"),
+        "{:?}",
+        m.losses()
+    );
+    // ... is known where it stands alone elsewhere.
+    let m = mapping(
+        COURSE,
+        &[("a", "{content}#{module}#CONTENT#{course}"), ("b", "{content}")],
+    );
+    assert_eq!(m.losses(), []);
+}
+
+#[test]
+fn what_is_lost_is_named() {
+    let m = mapping(&[("PK", "COURSE#{course}")], &[("id", "{course}")]);
+    assert_eq!(
+        m.losses(),
+        [Loss::Unread {
+            attribute: "SK".into()
+        }]
+    );
+    let m = mapping(&[("PK", "{a}#{b}"), ("SK", "META")], &[("id", "{a}")]);
+    assert_eq!(
+        m.losses(),
+        [Loss::Unused {
+            capture: "b".into(),
+            attribute: "PK".into()
+        }]
+    );
+    let m = mapping(
+        &[("PK", "{a}"), ("SK", "META"), ("mail", "{m}")],
+        &[("id", "{a}"), ("m", "{m}")],
+    );
+    assert_eq!(
+        m.losses(),
+        [Loss::Foreign {
+            capture: "m".into(),
+            attribute: "mail".into()
+        }]
+    );
+}
+
+#[test]
+fn a_pinned_attribute_comes_back() {
+    let pinned = BTreeMap::from([("SK".to_owned(), Value::s("METADATA"))]);
+    let from = templates(&[("PK", "COURSE#{id}")]);
+    let to = templates(&[("id", "{id}")]);
+    let m = KeyMapping::new(
+        &schema("PK", Some("SK")),
+        &schema("id", None),
+        &from,
+        &to,
+        pinned,
+        None,
+    );
+    assert!(m.is_injective());
+    let there = Key {
+        partition: Value::s("7"),
+        sort: None,
+    };
+    assert_eq!(m.apply(&item("COURSE#7", "METADATA")).unwrap(), there);
+    assert_eq!(m.invert(&there), Some(key("COURSE#7", "METADATA")));
+}
+
+#[test]
+fn numbers_and_binary_keep_their_type() {
+    let source = schema("id:B", Some("at:N"));
+    let from = templates(&[("id", "{id}"), ("at", "{at}")]);
+    let to = templates(&[("id", "{id}"), ("at", "{at}")]);
+    let build = |target: &KeySchema, to: BTreeMap<String, Template>| {
+        KeyMapping::new(&source, target, &from, &to, BTreeMap::new(), None)
+    };
+    let m = build(&schema("id:B", Some("at:N")), to);
+    let item = Item::from([
+        ("id".to_owned(), Value::B(vec![1])),
+        ("at".to_owned(), Value::N(Number::from(-5))),
+    ]);
+    let there = m.apply(&item).unwrap();
+    assert_eq!(m.invert(&there), source.key_of(&item));
+    let m = build(
+        &schema("id:B", Some("at")),
+        templates(&[("id", "{id}"), ("at", "T{at}#x")]),
+    );
+    let there = m.apply(&item).unwrap();
+    assert_eq!(there.sort, Some(Value::s("T-5#x")));
+    assert_eq!(m.invert(&there), source.key_of(&item));
+    assert_eq!(m.type_flaws(), []);
+    let not_canonical = Key {
+        sort: Some(Value::s("T-5.0#x")),
+        ..there
+    };
+    assert_eq!(m.invert(&not_canonical), None);
+    let m = build(
+        &schema("id", Some("at")),
+        templates(&[("id", "x{id}"), ("at", "{at}")]),
+    );
+    assert!(matches!(
+        &m.type_flaws()[..],
+        [
+            TypeFlaw::BinaryInText { .. },
+            TypeFlaw::Makes {
+                made: AttributeKind::N,
+                ..
+            }
+        ]
+    ));
+}
+
+#[test]
+fn faults_say_what_is_wrong_with_which_attribute() {
+    let m = mapping(
+        COURSE,
+        &[("course", "{course}"), ("place", "{module}#CONTENT#{content}")],
+    );
+    let fault = |pk: Option<Value>, sk: &str| {
+        let mut item = Item::from([("SK".to_owned(), Value::s(sk))]);
+        item.extend(pk.map(|value| ("PK".to_owned(), value)));
+        m.apply(&item).unwrap_err()
+    };
+    assert_eq!(
+        fault(None, ""),
+        KeyFault::Missing {
+            attribute: "PK".into()
+        }
+    );
+    assert!(matches!(
+        fault(Some(Value::Null), ""),
+        KeyFault::WrongType { found: "NULL", .. }
+    ));
+    for (pk, sk) in [
+        ("course#1", "MODULE#m#CONTENT#c"),
+        ("COURSE#", "MODULE#m#CONTENT#c"),
+        ("COURSE#1", "MODULE##CONTENT#c"),
+        ("COURSE#1", "MODULE#m#CONTENT#"),
+        ("COURSE#1", "MODULE#m"),
+    ] {
+        assert!(
+            matches!(
+                fault(Some(Value::s(pk)), sk),
+                KeyFault::NoMatch { value: Some(_), .. }
+            ),
+            "{pk} {sk}"
+        );
+    }
+    let long = fault(
+        Some(Value::s(format!("COURSE#{}", "x".repeat(2049)))),
+        "MODULE#m#CONTENT#c",
+    );
+    assert!(
+        matches!(
+            long,
+            KeyFault::TooLong {
+                bytes: 2049,
+                limit: 2048,
+                ..
+            }
+        ),
+        "{long}"
+    );
+    // The value of an attribute that is no key is never told.
+    let m = mapping(
+        &[("PK", "{a}"), ("SK", "{b}"), ("mail", "M#{m}")],
+        &[("id", "{a}{b}{m}")],
+    );
+    let mut item = item("a", "b");
+    item.insert("mail".into(), Value::s("private"));
+    let fault = m.apply(&item).unwrap_err();
+    assert!(
+        fault.to_string().contains("'M#{m}'") && !fault.to_string().contains("private"),
+        "{fault}"
+    );
+    item.insert("mail".into(), Value::L(vec![]));
+    assert!(matches!(
+        m.apply(&item),
+        Err(KeyFault::WrongType { found: "L", .. })
+    ));
+    let m = mapping(&[("PK", "{a}"), ("mail", "{m}")], &[("id", "{m}")]);
+    item.insert("mail".into(), Value::s(""));
+    assert!(matches!(m.apply(&item), Err(KeyFault::Empty { .. })));
+}
+
+#[test]
+fn conditions_and_patterns_can_contradict() {
+    let m = mapping(&[("PK", "COURSE#{c}"), ("SK", "META")], &[("id", "{c}")]);
+    for (attribute, head, alone, could) in [
+        ("PK", "COURSE#", false, true),
+        ("PK", "COU", false, true),
+        ("PK", "COURSE#x", false, true),
+        ("PK", "COURSES#", false, false),
+        ("PK", "COURSE#x", true, true),
+        ("PK", "COURSE#", true, false),
+        ("SK", "META", true, true),
+        ("SK", "METADATA", false, false),
+        ("other", "x", true, true),
+    ] {
+        assert_eq!(
+            m.could_match(attribute, head, alone),
+            could,
+            "{attribute} {head} {alone}"
+        );
+    }
+}
+
+/// All texts over `ab#` with up to so many characters.
+fn texts(length: usize) -> Vec<String> {
+    let mut all = vec![String::new()];
+    let mut from = 0;
+    for _ in 0..length {
+        let to = all.len();
+        for n in from..to {
+            all.extend(["a", "b", "#"].map(|c| format!("{}{c}", all[n])));
+        }
+        from = to;
+    }
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, max_global_rejects: 100_000, ..ProptestConfig::default() })]
+
+    /// The proof against brute force: where it accepts, no two source keys over a small alphabet share a
+    /// target key, and every target key leads back to its source key.
+    #[test]
+    fn what_is_proven_holds_for_every_small_key(
+        pk in "([ab#]{0,2}\\{p\\}([ab#]{1,2}(\\{q\\}[ab#]{0,1})?)?)",
+        sk in "(\\{r\\}([ab#]{1,2}\\{s\\})?|[ab#]{1,2})",
+        first in "([ab#]{0,2}\\{[pqrs]\\}){1,3}[ab#]{0,2}",
+        second in "([ab#]{0,2}\\{[pqrs]\\}){0,3}[ab#]{1,2}|\\{[pqrs]\\}",
+    ) {
+        let from = templates(&[("PK", &pk), ("SK", &sk)]);
+        let to = templates(&[("x", &first), ("y", &second)]);
+        let captured: Vec<&str> = from.values().flat_map(Template::captures).collect();
+        prop_assume!(from.values().all(|t| t.check_pattern().is_ok()));
+        prop_assume!(to.values().flat_map(Template::captures).all(|name| captured.contains(&name)));
+        let m = mapping(&[("PK", &pk), ("SK", &sk)], &[("x", &first), ("y", &second)]);
+        prop_assume!(m.is_injective());
+        let mut seen: HashMap<Key, Key> = HashMap::new();
+        for p in texts(4) {
+            for s in texts(3) {
+                let Ok(there) = m.apply(&item(&p, &s)) else { continue };
+                let source = key(&p, &s);
+                prop_assert_eq!(m.invert(&there), Some(source.clone()));
+                if let Some(other) = seen.insert(there, source.clone()) {
+                    prop_assert!(false, "{} and {} share a target key", other, source);
+                }
+            }
+        }
+    }
+
+    /// The way back never makes up a source key.
+    #[test]
+    fn any_target_key_leads_to_its_own_source_key_or_nowhere(x in "[ab#MC]{0,8}", y in "(m#CONTENT#|[ab#]){0,4}") {
+        let m = mapping(COURSE, &[("course", "{course}"), ("place", "{module}#CONTENT#{content}")]);
+        if let Some(source) = m.invert(&key(&x, &y)) {
+            prop_assert_eq!(m.apply(&schema("PK", Some("SK")).item_of(&source)).unwrap(), key(&x, &y));
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What is wrong with a plan file: every problem at its line, with a hint.
+
+use super::path::Path;
+use super::source_map::{Flaw, Mark, Node};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The file cannot be read.
+    #[error("cannot read the plan {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file was read and is no valid plan.
+    #[error("{0}")]
+    Invalid(Problems),
+}
+
+/// One thing that is wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Line in the file, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// The setting, as in `services[2].transform.keys`.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// All that is wrong with one file, in the order of its lines. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problems {
+    /// The file, as it was named.
+    pub file: String,
+    /// The problems.
+    pub list: Vec<Problem>,
+    /// The lines that the problems point at.
+    #[serde(skip)]
+    excerpts: BTreeMap<usize, String>,
+}
+
+/// Longest line that is shown beside a problem, in characters; a longer one says little.
+const EXCERPT_CHARS: usize = 160;
+
+impl Problems {
+    /// Sorts the problems and keeps the lines they point at.
+    pub(super) fn new(file: &str, text: &str, mut list: Vec<Problem>) -> Self {
+        list.sort_by_key(|problem| (problem.line, problem.column));
+        list.dedup();
+        let lines: Vec<&str> = text.lines().collect();
+        let excerpts = list
+            .iter()
+            .filter_map(|problem| Some((problem.line, *lines.get(problem.line.checked_sub(1)?)?)))
+            .filter(|(_, line)| !line.trim().is_empty() && line.chars().count() <= EXCERPT_CHARS)
+            .map(|(number, line)| (number, line.to_owned()))
+            .collect();
+        Self {
+            file: file.to_owned(),
+            list,
+            excerpts,
+        }
+    }
+
+    fn write(&self, problem: &Problem, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Problem {
+            line,
+            column,
+            path,
+            message,
+            hint,
+        } = problem;
+        write!(f, "{}:{line}:{column}: ", self.file)?;
+        if !path.is_empty() {
+            write!(f, "{path}: ")?;
+        }
+        writeln!(f, "{message}")?;
+        if let Some(excerpt) = self.excerpts.get(line) {
+            writeln!(f, "{line:>5} | {}", excerpt.trim_end())?;
+            // Tabs are kept, so that the caret stands under its character whatever a tab's width is.
+            let pad: String = excerpt
+                .chars()
+                .chain(std::iter::repeat(' '))
+                .take(column.saturating_sub(1).min(EXCERPT_CHARS))
+                .map(|c| if c == '\t' { '\t' } else { ' ' })
+                .collect();
+            writeln!(f, "      | {pad}^")?;
+        }
+        match hint {
+            Some(hint) => writeln!(f, "      = help: {hint}\n"),
+            None => writeln!(f),
+        }
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for problem in &self.list {
+            self.write(problem, f)?;
+        }
+        let count = self.list.len();
+        write!(
+            f,
+            "{count} {} in {}",
+            if count == 1 { "problem" } else { "problems" },
+            self.file
+        )
+    }
+}
+
+/// Problems while they are gathered, before they have a line.
+#[derive(Clone, Debug)]
+pub(super) struct Finding {
+    /// The setting, in the mended tree.
+    pub path: Path,
+    /// The setting, as the file has it.
+    pub shown: Path,
+    /// Where it stands, for what is in the tree no more.
+    pub place: Option<Mark>,
+    /// Character of the value at the path that is meant, for a value that has a language of its own.
+    pub offset: Option<usize>,
+    /// The finding is about the setting's name rather than its value.
+    pub at_name: bool,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl Finding {
+    /// Gives the finding its line.
+    pub fn locate(self, root: &Node, text: &str) -> Problem {
+        let mark = match (self.place, self.offset) {
+            (Some(mark), _) => mark,
+            (None, Some(offset)) => root.mark_within(&self.path, offset, text),
+            (None, None) => root.mark(&self.path, self.at_name),
+        };
+        Problem {
+            line: mark.line,
+            column: mark.column,
+            path: self.shown.to_string(),
+            message: self.message,
+            hint: self.hint,
+        }
+    }
+}
+
+impl From<Flaw> for Problem {
+    fn from(flaw: Flaw) -> Self {
+        let Flaw { at, message, hint } = flaw;
+        Self {
+            line: at.line,
+            column: at.column,
+            path: String::new(),
+            message,
+            hint,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! How a source item is shaped for a service.
+
+use super::key_mapping::KeyMapping;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The service's transform: its keys, and which other attributes are copied under which names.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Makes the target key. Its attributes win over copied ones of the same name.
+    pub keys: KeyMapping,
+    /// Only these source attributes are copied, where it is given.
+    pub keep: Option<BTreeSet<String>>,
+    /// These source attributes are not copied.
+    pub drop: BTreeSet<String>,
+    /// Source attributes and their names in the target.
+    pub rename: BTreeMap<String, String>,
+}
+
+impl Shape {
+    /// What a source attribute is called in the target; `None` where it is not copied. (A target key
+    /// attribute of that name is made by [`Shape::keys`], and wins.)
+    #[must_use]
+    pub fn target_name<'a>(&'a self, attribute: &'a str) -> Option<&'a str> {
+        let kept = self.keep.as_ref().is_none_or(|keep| keep.contains(attribute));
+        if !kept || self.drop.contains(attribute) {
+            return None;
+        }
+        Some(self.rename.get(attribute).map_or(attribute, String::as_str))
+    }
+
+    /// Whether any source item can have an attribute of this name in the target, beside the target's key.
+    #[must_use]
+    pub fn can_show(&self, name: &str) -> bool {
+        self.target_name(name) == Some(name)
+            || self
+                .rename
+                .iter()
+                .any(|(from, to)| to == name && self.target_name(from).is_some())
+    }
+
+    /// All that decides what a target item looks like, for the service's fingerprint.
+    pub(super) fn canonical(&self) -> serde_json::Value {
+        serde_json::json!({
+            "keys": self.keys.canonical(),
+            "keep": self.keep,
+            "drop": self.drop,
+            "rename": self.rename,
+        })
+    }
+}

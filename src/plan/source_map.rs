@@ -1,0 +1,501 @@
+//! The plan file as a tree of YAML nodes that know where they stand.
+//!
+//! YAML 1.2, one document. What would let a file say something else than it seems to is refused: a
+//! setting given twice, tags, numbers that no double holds. Aliases are followed within a limit, so
+//! that a small file cannot grow without end.
+
+use super::path::{Path, Step};
+use super::text_place::align;
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
+use std::collections::BTreeMap;
+
+/// Most nodes that a plan may have, aliases written out: far above any real plan.
+const MAX_NODES: usize = 100_000;
+/// Deepest nesting: the plan's own is 8, and sample items nest at most 32 levels in DynamoDB.
+const MAX_DEPTH: usize = 64;
+
+/// A place in the file: line and column, from 1, in characters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Mark {
+    pub line: usize,
+    pub column: usize,
+}
+
+impl From<Marker> for Mark {
+    fn from(marker: Marker) -> Self {
+        Self {
+            line: marker.line().max(1),
+            column: marker.col() + 1,
+        }
+    }
+}
+
+/// A node and where it begins.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub at: Mark,
+    pub data: Data,
+}
+
+/// What a node holds.
+#[derive(Clone, Debug)]
+pub(super) enum Data {
+    Null,
+    Bool(bool),
+    Integer(i64),
+    Float(f64),
+    Text(String, ScalarStyle),
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+    /// Stands for something that was wrong and is already reported; reads as whatever is asked for.
+    Hole,
+}
+
+/// One setting of a mapping.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub name: String,
+    pub at: Mark,
+    pub value: Node,
+}
+
+/// Something wrong with the YAML itself.
+#[derive(Clone, Debug)]
+pub(super) struct Flaw {
+    pub at: Mark,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl Node {
+    /// The node at the path, as far as it goes: the node itself, and the name that leads to it.
+    fn find(&self, path: &Path) -> (&Self, Option<&Entry>) {
+        let (mut node, mut entry) = (self, None);
+        for step in &path.0 {
+            match (&node.data, step) {
+                (Data::Map(entries), Step::Field(name)) => match entries.iter().find(|e| e.name == *name) {
+                    Some(found) => (node, entry) = (&found.value, Some(found)),
+                    None => break,
+                },
+                (Data::List(list), Step::Index(index)) => match list.get(*index) {
+                    Some(found) => (node, entry) = (found, None),
+                    None => break,
+                },
+                _ => break,
+            }
+        }
+        (node, entry)
+    }
+
+    /// The very node at the path.
+    pub fn find_mut(&mut self, path: &[Step]) -> Option<&mut Self> {
+        let Some((first, rest)) = path.split_first() else {
+            return Some(self);
+        };
+        match (&mut self.data, first) {
+            (Data::Map(entries), Step::Field(name)) => {
+                entries.iter_mut().find(|e| e.name == *name)?.value.find_mut(rest)
+            }
+            (Data::List(list), Step::Index(index)) => list.get_mut(*index)?.find_mut(rest),
+            _ => None,
+        }
+    }
+
+    /// Where to point at for a setting: its value where that is short, else its name; or the nearest
+    /// thing above that is in the file.
+    pub fn mark(&self, path: &Path, at_name: bool) -> Mark {
+        let (node, entry) = self.find(path);
+        match (entry, &node.data) {
+            (Some(entry), Data::List(_) | Data::Map(_) | Data::Hole | Data::Null) => entry.at,
+            (Some(entry), _) if at_name => entry.at,
+            _ => node.at,
+        }
+    }
+
+    /// Where a character of a text stands in the file, whatever way the text is written there.
+    pub fn mark_within(&self, path: &Path, offset: usize, file: &str) -> Mark {
+        let (node, _) = self.find(path);
+        match &node.data {
+            Data::Text(text, style) => align(file, node.at, text, *style, offset).unwrap_or(node.at),
+            _ => self.mark(path, false),
+        }
+    }
+
+    /// The node as JSON.
+    pub fn to_json(&self) -> serde_json::Value {
+        match &self.data {
+            Data::Null | Data::Hole => serde_json::Value::Null,
+            Data::Bool(value) => (*value).into(),
+            Data::Integer(value) => (*value).into(),
+            Data::Float(value) => (*value).into(),
+            Data::Text(text, _) => text.as_str().into(),
+            Data::List(list) => list.iter().map(Self::to_json).collect(),
+            Data::Map(entries) => entries
+                .iter()
+                .map(|e| (e.name.clone(), e.value.to_json()))
+                .collect(),
+        }
+    }
+}
+
+/// Reads the file. Flaws beside a node do not hinder reading it on; without a node they do.
+pub(super) fn read(text: &str) -> (Option<Node>, Vec<Flaw>) {
+    let mut builder = Builder::default();
+    // A byte order mark is no part of the text; editors on some systems write one.
+    let mut parser = Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
+    while let Some(event) = parser.next_event() {
+        let outcome = match event {
+            Ok((event, span)) => builder.take(event, span),
+            Err(error) => Err(syntax_error(&error, text)),
+        };
+        if let Err(flaw) = outcome {
+            builder.flaws.push(flaw);
+            return (None, builder.flaws);
+        }
+    }
+    (builder.root, builder.flaws)
+}
+
+fn syntax_error(error: &ScanError, text: &str) -> Flaw {
+    let at = within(text, (*error.marker()).into());
+    let line = text.lines().nth(at.line - 1).unwrap_or_default();
+    let hint = match line.contains('{') {
+        true => "text with braces needs quotes: 'COURSE#{course}'; else look for brackets that do not close",
+        false => "look at the indentation, and for quotes and brackets that do not close",
+    };
+    flaw(at, format!("this is not YAML: {}", error.info()), hint)
+}
+
+/// The parser finds some errors only behind the last line; there is nothing to see there.
+fn within(text: &str, at: Mark) -> Mark {
+    match (text.lines().count(), text.lines().last()) {
+        (lines, Some(last)) if at.line > lines => Mark {
+            line: lines,
+            column: last.chars().count() + 1,
+        },
+        _ => at,
+    }
+}
+
+/// A node that is not finished.
+struct Frame {
+    at: Mark,
+    anchor: usize,
+    name: Option<(String, Mark)>,
+    content: Content,
+}
+
+enum Content {
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+}
+
+/// Turns the parser's events into nodes.
+#[derive(Default)]
+struct Builder {
+    root: Option<Node>,
+    stack: Vec<Frame>,
+    anchors: BTreeMap<usize, (Node, usize)>,
+    nodes: usize,
+    flaws: Vec<Flaw>,
+    documents: usize,
+}
+
+impl Builder {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Flaw> {
+        let at = Mark::from(span.start);
+        match event {
+            Event::DocumentStart(_) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    return Err(flaw(
+                        at,
+                        "a second document begins here",
+                        "a plan is one YAML document: remove the `---`",
+                    ));
+                }
+            }
+            Event::SequenceStart(anchor, tag) => {
+                self.open(at, anchor, tag.as_deref(), Content::List(vec![]))?
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.open(at, anchor, tag.as_deref(), Content::Map(vec![]))?
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                if let Some(frame) = self.stack.pop() {
+                    let data = match frame.content {
+                        Content::List(list) => Data::List(list),
+                        Content::Map(entries) => Data::Map(entries),
+                    };
+                    self.finish(Node { at: frame.at, data }, frame.anchor)?;
+                }
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                if let Some(frame) = self.stack.last_mut()
+                    && matches!(frame.content, Content::Map(_))
+                    && frame.name.is_none()
+                {
+                    frame.name = Some((text.into_owned(), at));
+                    return self.count(1, at);
+                }
+                let data = self.scalar(&text, style, tag.as_deref(), at);
+                self.finish(Node { at, data }, anchor)?;
+            }
+            Event::Alias(anchor) => {
+                let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
+                    return Err(flaw(at, "this alias stands inside what it names", "write it out"));
+                };
+                self.count(size, at)?;
+                self.finish(Node { at, ..node }, 0)?;
+            }
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, nodes: usize, at: Mark) -> Result<(), Flaw> {
+        self.nodes += nodes;
+        if self.nodes > MAX_NODES {
+            return Err(flaw(
+                at,
+                format!("the plan has more than {MAX_NODES} settings, aliases written out"),
+                "split the plan",
+            ));
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, at: Mark, anchor: usize, tag: Option<&Tag>, content: Content) -> Result<(), Flaw> {
+        if self.stack.len() >= MAX_DEPTH {
+            return Err(flaw(
+                at,
+                format!("nested deeper than {MAX_DEPTH} levels"),
+                "flatten it",
+            ));
+        }
+        if let Some(frame) = self.stack.last()
+            && matches!(frame.content, Content::Map(_))
+            && frame.name.is_none()
+        {
+            return Err(flaw(
+                at,
+                "a list or mapping stands where a name should",
+                "text with braces needs quotes: '{course}'",
+            ));
+        }
+        self.refuse_tag(tag, at);
+        self.stack.push(Frame {
+            at,
+            anchor,
+            name: None,
+            content,
+        });
+        self.count(1, at)
+    }
+
+    fn finish(&mut self, node: Node, anchor: usize) -> Result<(), Flaw> {
+        let at = node.at;
+        self.count(1, at)?;
+        if anchor > 0 {
+            let size = size(&node);
+            self.anchors.insert(anchor, (node.clone(), size));
+        }
+        let Some(frame) = self.stack.last_mut() else {
+            self.root = Some(node);
+            return Ok(());
+        };
+        match &mut frame.content {
+            Content::List(list) => list.push(node),
+            Content::Map(entries) => {
+                let Some((name, at)) = frame.name.take() else {
+                    return Err(flaw(
+                        at,
+                        "an alias stands where a name should",
+                        "write the name out",
+                    ));
+                };
+                match entries.iter().find(|e| e.name == name) {
+                    Some(first) => self.flaws.push(flaw(
+                        at,
+                        format!("`{name}` is given twice, first on line {}", first.at.line),
+                        "keep one of them",
+                    )),
+                    None => entries.push(Entry {
+                        name,
+                        at,
+                        value: node,
+                    }),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse_tag(&mut self, tag: Option<&Tag>, at: Mark) {
+        if let Some(tag) = tag {
+            self.flaws.push(flaw(
+                at,
+                format!("the tag `{}{}` has no meaning in a plan", tag.handle, tag.suffix),
+                "remove it; text that looks like a number needs quotes only",
+            ));
+        }
+    }
+
+    fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Mark) -> Data {
+        self.refuse_tag(tag, at);
+        if style != ScalarStyle::Plain {
+            return Data::Text(text.to_owned(), style);
+        }
+        match text {
+            "" | "~" | "null" | "Null" | "NULL" => return Data::Null,
+            "true" | "True" | "TRUE" => return Data::Bool(true),
+            "false" | "False" | "FALSE" => return Data::Bool(false),
+            _ => {}
+        }
+        if let Ok(number) = text.parse::<i64>() {
+            return Data::Integer(number);
+        }
+        if looks_like_a_number(text) {
+            // A double holds 15 digits of any decimal number; more would be changed silently.
+            let digits = text
+                .split(['e', 'E'])
+                .next()
+                .unwrap_or(text)
+                .bytes()
+                .filter(u8::is_ascii_digit);
+            match text.parse::<f64>() {
+                Ok(number) if number.is_finite() && digits.count() <= 15 => return Data::Float(number),
+                _ => self.flaws.push(flaw(
+                    at,
+                    "this number has more digits than a plain one can hold",
+                    format!("write it as DynamoDB JSON: {{ N: '{text}' }}"),
+                )),
+            }
+        }
+        Data::Text(text.to_owned(), style)
+    }
+}
+
+fn looks_like_a_number(text: &str) -> bool {
+    text.bytes().any(|b| b.is_ascii_digit())
+        && text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
+        && text.parse::<f64>().is_ok()
+}
+
+fn flaw(at: Mark, message: impl Into<String>, hint: impl Into<String>) -> Flaw {
+    Flaw {
+        at,
+        message: message.into(),
+        hint: Some(hint.into()),
+    }
+}
+
+fn size(node: &Node) -> usize {
+    1 + match &node.data {
+        Data::List(list) => list.iter().map(size).sum(),
+        Data::Map(entries) => entries.iter().map(|e| 1 + size(&e.value)).sum::<usize>(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(line: usize, column: usize) -> Mark {
+        Mark { line, column }
+    }
+
+    fn root(text: &str) -> Node {
+        let (node, flaws) = read(text);
+        assert!(flaws.is_empty(), "{flaws:?}");
+        node.unwrap()
+    }
+
+    fn path(steps: &[&str]) -> Path {
+        steps.iter().fold(Path::root(), |path, step| match step.parse() {
+            Ok(index) => path.index(index),
+            Err(_) => path.field(step),
+        })
+    }
+
+    #[test]
+    fn every_setting_knows_its_place() {
+        let node = root("# a plan\na: 1\nb:\n  - c: x\n    d: {e: 'y'}\n  - [1, 2]\n");
+        assert_eq!(node.mark(&path(&["a"]), false), mark(2, 4));
+        assert_eq!(node.mark(&path(&["a"]), true), mark(2, 1));
+        assert_eq!(
+            node.mark(&path(&["b"]), false),
+            mark(3, 1),
+            "a block points at its name"
+        );
+        assert_eq!(node.mark(&path(&["b", "0"]), false), mark(4, 5));
+        assert_eq!(node.mark(&path(&["b", "0", "c"]), false), mark(4, 8));
+        assert_eq!(node.mark(&path(&["b", "0", "d", "e"]), false), mark(5, 12));
+        assert_eq!(node.mark(&path(&["b", "1", "1"]), false), mark(6, 9));
+        assert_eq!(
+            node.mark(&path(&["b", "0", "zz", "y"]), false),
+            mark(4, 5),
+            "the nearest above"
+        );
+    }
+
+    #[test]
+    fn scalars_are_yaml_1_2() {
+        let json = root("[no, yes, null, ~, true, 12, -1.5, 1e3, 'x', 0x1F, 1.2.3, 2024-01-01, ]").to_json();
+        assert_eq!(
+            json,
+            serde_json::json!([
+                "no",
+                "yes",
+                null,
+                null,
+                true,
+                12,
+                -1.5,
+                1000.0,
+                "x",
+                "0x1F",
+                "1.2.3",
+                "2024-01-01"
+            ])
+        );
+    }
+
+    #[test]
+    fn what_could_mislead_is_refused() {
+        for (file, line, message) in [
+            ("a: 1\nb: 2\na: 3", 3, "`a` is given twice, first on line 1"),
+            ("a: 1\n---\nb: 2", 2, "a second document begins here"),
+            ("a: !!set {x}", 1, "has no meaning in a plan"),
+            ("a: 1\nb: [1, 2", 2, "this is not YAML"),
+            ("a: 0.12345678901234567890", 1, "more digits"),
+            ("a: 123456789012345678901234567890", 1, "more digits"),
+            ("a: 1e999", 1, "more digits"),
+            ("? {a: 1}\n: 2", 1, "stands where a name should"),
+            ("a: &x [*x]", 1, "stands inside what it names"),
+        ] {
+            let (_, flaws) = read(file);
+            let found = flaws.first().unwrap_or_else(|| panic!("nothing found in {file}"));
+            assert!(found.message.contains(message), "{file}: {}", found.message);
+            assert_eq!(found.at.line, line, "{file}");
+        }
+    }
+
+    #[test]
+    fn aliases_are_followed_within_a_limit() {
+        assert_eq!(root("a: &x {k: [1]}\nb: *x").to_json()["b"]["k"][0], 1);
+        let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for n in 1..10 {
+            let row = vec![format!("*a{}", n - 1); 9].join(", ");
+            bomb += &format!("a{n}: &a{n} [{row}]\n");
+        }
+        let (node, flaws) = read(&bomb);
+        assert!(
+            node.is_none() && flaws[0].message.contains("more than"),
+            "{flaws:?}"
+        );
+        assert!(read(&"[".repeat(5000)).0.is_none());
+        assert!(read(&"- ".repeat(5000)).0.is_none());
+    }
+}

@@ -1,0 +1,210 @@
+//! Text with captures, like `COURSE#{course}`: the language of key patterns and key templates.
+
+use std::fmt;
+
+/// A pattern (read from source keys) or a template (filled into target keys).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Template {
+    pub parts: Vec<Part>,
+}
+
+/// A part of it. Two texts never stand side by side, and no text is empty.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Part {
+    Text(String),
+    Capture(String),
+}
+
+/// Why a text is no template.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct TemplateFlaw {
+    /// Character where it goes wrong.
+    pub offset: usize,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl Template {
+    /// Reads a template: `{name}` is a capture, `{{` and `}}` are braces.
+    pub fn parse(text: &str) -> Result<Self, TemplateFlaw> {
+        let flaw = |offset, message: &str, hint: &str| {
+            Err(TemplateFlaw {
+                offset,
+                message: message.to_owned(),
+                hint: Some(hint.to_owned()),
+            })
+        };
+        let mut parts = vec![];
+        let mut literal = String::new();
+        let mut chars = text.chars().enumerate().peekable();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '{' | '}' if chars.next_if(|(_, next)| *next == c).is_some() => literal.push(c),
+                '}' => {
+                    return flaw(
+                        at,
+                        "a `}` without its `{`",
+                        "a brace itself is written twice: `}}`",
+                    );
+                }
+                '{' => {
+                    let mut name = String::new();
+                    loop {
+                        match chars.next() {
+                            Some((_, '}')) => break,
+                            Some((_, c)) if c.is_ascii_alphanumeric() || c == '_' || c == '-' => name.push(c),
+                            Some((at, c)) => {
+                                let message = format!("`{c}` in the name of a capture");
+                                return flaw(
+                                    at,
+                                    &message,
+                                    "names have letters, digits, `-` and `_`; a brace itself is written twice: `{{`",
+                                );
+                            }
+                            None => {
+                                return flaw(
+                                    at,
+                                    "a `{` without its `}`",
+                                    "a brace itself is written twice: `{{`",
+                                );
+                            }
+                        }
+                    }
+                    if name.is_empty() {
+                        return flaw(at, "a capture without a name", "name it: `{id}`");
+                    }
+                    if !literal.is_empty() {
+                        parts.push(Part::Text(std::mem::take(&mut literal)));
+                    }
+                    parts.push(Part::Capture(name));
+                }
+                other => literal.push(other),
+            }
+        }
+        if !literal.is_empty() {
+            parts.push(Part::Text(literal));
+        }
+        if parts.is_empty() {
+            return flaw(0, "it is empty", "a key attribute is never empty");
+        }
+        Ok(Self { parts })
+    }
+
+    /// What a *pattern* must keep to beyond that: the captures' ends must show.
+    pub fn check_pattern(&self) -> Result<(), TemplateFlaw> {
+        for (n, pair) in self.parts.windows(2).enumerate() {
+            if let [Part::Capture(first), Part::Capture(second)] = pair {
+                return Err(TemplateFlaw {
+                    offset: self.offset_of(n + 1),
+                    message: format!(
+                        "nothing stands between `{{{first}}}` and `{{{second}}}`, so nobody can tell where one ends"
+                    ),
+                    hint: Some("put the text between them that the keys have there".to_owned()),
+                });
+            }
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        for (n, part) in self.parts.iter().enumerate() {
+            if let Part::Capture(name) = part
+                && !seen.insert(name)
+            {
+                return Err(TemplateFlaw {
+                    offset: self.offset_of(n),
+                    message: format!("`{{{name}}}` is captured twice"),
+                    hint: Some("give the second one another name".to_owned()),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The capture's name, where the template is one capture and nothing else.
+    pub fn lone(&self) -> Option<&str> {
+        match &self.parts[..] {
+            [Part::Capture(name)] => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Names of the captures, in order.
+    pub fn captures(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Capture(name) => Some(name.as_str()),
+            Part::Text(_) => None,
+        })
+    }
+
+    /// Character in the written form where a part begins.
+    fn offset_of(&self, part: usize) -> usize {
+        let before = Self {
+            parts: self.parts[..part].to_vec(),
+        };
+        before.to_string().chars().count()
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}"))?,
+                Part::Capture(name) => write!(f, "{{{name}}}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn reads_captures_and_braces() {
+        let template = Template::parse("A#{one}{{x}}{two}").unwrap();
+        assert_eq!(
+            template.parts,
+            [
+                Part::Text("A#".into()),
+                Part::Capture("one".into()),
+                Part::Text("{x}".into()),
+                Part::Capture("two".into())
+            ]
+        );
+        assert_eq!(template.lone(), None);
+        assert_eq!(Template::parse("{a}").unwrap().lone(), Some("a"));
+    }
+
+    #[test]
+    fn says_where_it_goes_wrong() {
+        for (text, offset, message) in [
+            ("", 0, "empty"),
+            ("a{b", 1, "without its `}`"),
+            ("a}b", 1, "without its `{`"),
+            ("é{}", 1, "without a name"),
+            ("a{b c}", 3, "` `"),
+        ] {
+            let flaw = Template::parse(text).unwrap_err();
+            assert!(
+                flaw.offset == offset && flaw.message.contains(message),
+                "{text}: {flaw:?}"
+            );
+        }
+        let flaw = Template::parse("x{a}{b}").unwrap().check_pattern().unwrap_err();
+        assert_eq!(flaw.offset, 4);
+        let flaw = Template::parse("{a}#{a}").unwrap().check_pattern().unwrap_err();
+        assert!(flaw.offset == 4 && flaw.message.contains("twice"));
+        assert!(Template::parse("{a}#{b}").unwrap().check_pattern().is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn writes_what_it_reads(text in "([a#{}]|\\{[a-c]\\}|\\{\\{|\\}\\}){0,8}") {
+            if let Ok(template) = Template::parse(&text) {
+                prop_assert_eq!(template.to_string(), text.clone());
+                prop_assert_eq!(Template::parse(&text).unwrap(), template);
+            }
+        }
+    }
+}
