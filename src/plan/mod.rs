@@ -210,4 +210,3 @@ fn empty_file() -> Problem {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
