@@ -212,11 +212,19 @@ fn numbers_and_binary_keep_their_type() {
 fn a_number_ends_where_no_number_goes_on() {
     let source = schema("id", Some("at:N"));
     let from = templates(&[("id", "{id}"), ("at", "{at}")]);
-    for (template, proven) in [("{at}#{id}", true), ("{at}{id}", false), ("{at}0{id}", false), ("{at}E{id}", false)] {
+    for (template, proven) in [
+        ("{at}#{id}", true),
+        ("{at}{id}", false),
+        ("{at}0{id}", false),
+        ("{at}E{id}", false),
+    ] {
         let to = templates(&[("x", template)]);
         let m = KeyMapping::new(&source, &schema("x", None), &from, &to, BTreeMap::new(), None);
         assert_eq!(m.is_injective(), proven, "{template}");
-        let key = Key { partition: Value::s("7#8"), sort: Some(Value::N(Number::parse("-1.5e-90").unwrap())) };
+        let key = Key {
+            partition: Value::s("7#8"),
+            sort: Some(Value::N(Number::parse("-1.5e-90").unwrap())),
+        };
         let there = m.apply(&source.item_of(&key)).unwrap();
         assert_eq!(m.invert(&there), proven.then_some(key));
     }
