@@ -63,7 +63,10 @@ fn the_schema_refuses_what_the_code_refuses() {
         ("/services/0", "where", json!(5)),
         ("/services/0/table", "keys", json!({ "sort": "x" })),
         ("/services/0/table", "billing", json!("cheap")),
+        ("/services/0/table", "ttl", json!(null)),
+        ("/services/0/table", "billing", json!(null)),
         ("/services/1/transform", "drop", json!("PK")),
+        ("/services/1", "transform", json!(null)),
         ("/rehearse/items/0", "weight", json!(-1)),
     ] {
         let mut bad = good.clone();

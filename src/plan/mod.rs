@@ -1,7 +1,7 @@
 //! The split plan: the file, its check, and the checked form that everything else runs on.
 //!
-//! *file -> [`source_map`] (YAML that knows its lines) -> [`decode`] ([`spec`], the file's shape) ->
-//! [`check`] -> [`Plan`]*. Each step gathers all the problems it finds, with lines and hints; a [`Plan`]
+//! *file -> `source_map` (YAML that knows its lines) -> `decode` ([`spec`], the file's shape) ->
+//! `check` -> [`Plan`]*. Each step gathers all the problems it finds, with lines and hints; a [`Plan`]
 //! exists only where there was none. All of it is pure but for [`Plan::load`], which reads the file.
 
 mod check;
