@@ -62,7 +62,7 @@ impl Decoded {
             }
             FaultKind::UnknownWord { word, expected } => {
                 let message = format!("`{word}` is not known here");
-                (path.clone(), message, Some(one_of(word, expected)))
+                (path.clone(), message, Some(one_of(word, expected, path.0.last())))
             }
             FaultKind::WrongType { found, expected } => {
                 let message = format!("expected {}, found {found}", plainly(expected));
@@ -72,7 +72,10 @@ impl Decoded {
             FaultKind::UnknownField { .. } => return false,
         };
         if !silent {
-            self.note(path, message, hint, false);
+            // The mark is taken now: a hole shows less of what was there.
+            let place = Some(root.mark(&path, false));
+            let finding = Self::finding(path, message, hint, false);
+            self.findings.push(Finding { place, ..finding });
         }
         // A hole that does not help a second time never will.
         let mended = make_hole(root, &hole_at) && !self.faulty.contains(&hole_at);
@@ -101,7 +104,7 @@ impl Decoded {
             (None, _) => format!("known here: {}", list(expected)),
         };
         // Noted before the name is put right, so that its line is found either way.
-        let finding = self.finding(
+        let finding = Self::finding(
             path.clone(),
             "there is no such setting".to_owned(),
             Some(hint),
@@ -127,12 +130,7 @@ impl Decoded {
         true
     }
 
-    fn note(&mut self, path: Path, message: String, hint: Option<String>, at_name: bool) {
-        let finding = self.finding(path, message, hint, at_name);
-        self.findings.push(finding);
-    }
-
-    fn finding(&self, path: Path, message: String, hint: Option<String>, at_name: bool) -> Finding {
+    fn finding(path: Path, message: String, hint: Option<String>, at_name: bool) -> Finding {
         Finding {
             shown: path.clone(),
             path,
@@ -196,11 +194,22 @@ fn closest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
         })
 }
 
-fn one_of(word: &str, known: &[&str]) -> String {
-    match closest(word, known) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("known here: {}", list(known)),
+fn one_of(word: &str, known: &[&str], setting: Option<&Step>) -> String {
+    if let Some(meant) = closest(word, known) {
+        return format!("did you mean `{meant}`?");
     }
+    let long_form = match setting {
+        Some(Step::Field(name)) => match name.as_str() {
+            "timestamp" => ", or { attribute: updatedAt, type: S, format: iso-8601-millis }",
+            "unrouted" => ", or { left-behind: \"...\" }",
+            "billing" => ", or units: { read: 10, write: 10 }",
+            "encryption" => ", or a key: { kms-key: alias/orders }",
+            "projection" => ", or a list: { include: [name] }",
+            _ => "",
+        },
+        _ => "",
+    };
+    format!("known here: {}{long_form}", list(known))
 }
 
 fn list(words: &[&str]) -> String {
@@ -224,7 +233,8 @@ fn type_hint(found: &str, expected: &str) -> Option<String> {
     match (found, expected) {
         ("nothing", _) => Some("write a value, or remove the line".to_owned()),
         ("a mapping", "text") => Some("text with braces needs quotes: '{course}'".to_owned()),
-        (_, "text") if found.starts_with(['`', 't']) => Some("put it in quotes".to_owned()),
+        (_, "text") => Some("put it in quotes".to_owned()),
+        ("a number in quotes" | "a word in quotes", _) => Some("remove the quotes".to_owned()),
         ("text", "a list") => Some("write it as [one, two], or one a line behind `- `".to_owned()),
         _ => None,
     }
@@ -241,6 +251,8 @@ fn missing_hint(field: &str) -> Option<String> {
         "keys" => "give its primary key: keys: { partition: id }, and `sort` where it has one",
         "from" => "say how the source's keys are read: from: { PK: 'COURSE#{course}' }",
         "to" => "say how the target's keys are made: to: { courseId: '{course}' }",
+        "name" => "give it a name",
+        "type" => "say which: `S` (text), `N` (number) or `B` (binary)",
         "split" => "name the split, as in `split: online-learning`",
         _ => return None,
     };

@@ -1,13 +1,14 @@
 //! The split plan: the file, its check, and the checked form that everything else runs on.
 //!
-//! *file -> [`source_map`] (YAML that knows its lines) -> [`decode`] ([`spec`], the file's shape) ->
-//! [`check`] -> [`Plan`]*. Each step gathers all the problems it finds, with lines and hints; a [`Plan`]
+//! *file -> `source_map` (YAML that knows its lines) -> `decode` ([`spec`], the file's shape) ->
+//! `check` -> [`Plan`]*. Each step gathers all the problems it finds, with lines and hints; a [`Plan`]
 //! exists only where there was none. All of it is pure but for [`Plan::load`], which reads the file.
 
 mod check;
 mod decode;
 pub mod either;
 pub mod expr;
+mod key_fault;
 mod key_mapping;
 mod node_reader;
 mod path;
@@ -18,10 +19,12 @@ mod shape;
 mod source_map;
 pub mod spec;
 mod template;
+mod text_place;
 mod timestamp;
 
 pub use expr::Condition;
-pub use key_mapping::{KeyFault, KeyMapping};
+pub use key_fault::KeyFault;
+pub use key_mapping::KeyMapping;
 pub use problem::{PlanError, Problem, Problems};
 pub use schema::{json_schema, to_json};
 pub use shape::Shape;

@@ -66,6 +66,8 @@ impl de::Error for Fault {
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
         let found = match found {
+            Unexpected::Str(text) if text.parse::<f64>().is_ok() => "a number in quotes".to_owned(),
+            Unexpected::Str("true" | "false") => "a word in quotes".to_owned(),
             Unexpected::Str(_) => "text".to_owned(),
             Unexpected::Bool(value) => format!("`{value}`"),
             Unexpected::Unsigned(number) => format!("the number {number}"),

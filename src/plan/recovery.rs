@@ -77,10 +77,13 @@ pub(super) fn prove(
     loop {
         let before = known.len();
         for (n, maker) in makers.iter().enumerate() {
-            let (actions, gained) = walk(&maker.template, &known, slots);
-            if !gained.is_empty() {
-                known.extend(gained);
-                readings.push(Reading { maker: n, actions });
+            let walk = walk(&maker.template, &known, slots);
+            if !walk.gained.is_empty() {
+                known.extend(walk.gained);
+                readings.push(Reading {
+                    maker: n,
+                    actions: walk.actions,
+                });
             }
         }
         if known.len() == before {
@@ -92,6 +95,11 @@ pub(super) fn prove(
         .flat_map(|maker| maker.template.iter())
         .filter_map(slot_of)
         .collect();
+    // What stands behind a capture without an end is lost with it, and mended with it.
+    let endless: BTreeSet<usize> = makers
+        .iter()
+        .filter_map(|maker| walk(&maker.template, &known, slots).endless)
+        .collect();
     let mut losses: Vec<Loss> = source
         .attributes()
         .filter(|a| !is_read(&a.name) && !pinned.contains_key(&a.name))
@@ -101,10 +109,10 @@ pub(super) fn prove(
         .collect();
     losses.extend(slots.iter().enumerate().filter_map(|(n, slot)| {
         let (capture, attribute) = (slot.name.clone(), slot.attribute.clone());
-        match (slot.of_key, used.contains(&n), known.contains(&n)) {
+        match (slot.of_key, used.contains(&n), endless.contains(&n)) {
             (false, true, _) => Some(Loss::Foreign { capture, attribute }),
             (true, false, _) => Some(Loss::Unused { capture, attribute }),
-            (true, true, false) => {
+            (true, true, true) => {
                 let delimiter = match &slot.content {
                     Content::Text { delimiter } => delimiter.clone(),
                     Content::Whole(_) => None,
@@ -115,7 +123,7 @@ pub(super) fn prove(
                     delimiter,
                 })
             }
-            (false, false, _) | (true, true, true) => None,
+            (false, false, _) | (true, true, false) => None,
         }
     }));
     if losses.is_empty() {
@@ -132,28 +140,41 @@ fn slot_of(piece: &Piece) -> Option<usize> {
     }
 }
 
-/// Reads a template as far as it goes: what to do, and the captures that this gives.
-fn walk(template: &[Piece], known: &BTreeSet<usize>, slots: &[Slot]) -> (Vec<Action>, Vec<usize>) {
+/// A template that was read as far as it goes.
+#[derive(Default)]
+struct Walk {
+    actions: Vec<Action>,
+    /// Captures that this gives.
+    gained: Vec<usize>,
+    /// The capture whose end does not show.
+    endless: Option<usize>,
+}
+
+fn walk(template: &[Piece], known: &BTreeSet<usize>, slots: &[Slot]) -> Walk {
+    let mut walk = Walk::default();
     if let [Piece::Slot(slot)] = template {
-        let gained = if known.contains(slot) { vec![] } else { vec![*slot] };
-        return (vec![Action::Whole(*slot)], gained);
+        walk.actions.push(Action::Whole(*slot));
+        walk.gained.extend((!known.contains(slot)).then_some(*slot));
+        return walk;
     }
-    let (mut actions, mut gained) = (vec![], vec![]);
     for (n, piece) in template.iter().enumerate() {
         let slot = match piece {
             Piece::Text(text) => {
-                actions.push(Action::Strip(text.clone()));
+                walk.actions.push(Action::Strip(text.clone()));
                 continue;
             }
             Piece::Slot(slot) => *slot,
         };
-        if known.contains(&slot) || gained.contains(&slot) {
-            actions.push(Action::StripKnown(slot));
+        if known.contains(&slot) || walk.gained.contains(&slot) {
+            walk.actions.push(Action::StripKnown(slot));
             continue;
         }
         let action = match (&template[n + 1..], &slots[slot].content) {
             // Binary cannot stand in text; the plan's check says so.
-            (_, Content::Whole(Some(AttributeKind::B))) => break,
+            (_, Content::Whole(Some(AttributeKind::B))) => {
+                walk.endless = Some(slot);
+                break;
+            }
             ([], _) => Action::Rest(slot, String::new()),
             ([Piece::Text(tail)], _) => Action::Rest(slot, tail.clone()),
             ([Piece::Text(next), ..], Content::Text { delimiter: Some(end) })
@@ -166,16 +187,19 @@ fn walk(template: &[Piece], known: &BTreeSet<usize>, slots: &[Slot]) -> (Vec<Act
             {
                 Action::UntilNoNumber(slot)
             }
-            _ => break,
+            _ => {
+                walk.endless = Some(slot);
+                break;
+            }
         };
         let ends = matches!(action, Action::Rest(..));
-        actions.push(action);
-        gained.push(slot);
+        walk.actions.push(action);
+        walk.gained.push(slot);
         if ends {
             break;
         }
     }
-    (actions, gained)
+    walk
 }
 
 /// Whether a number's canonical text may hold the character.

@@ -167,7 +167,17 @@ fn compile(
     let from = parse(&spec.from, &path.field("from"), report);
     let to = parse(&spec.to, &path.field("to"), report);
     check_from(&from, &to, subject.source, &path.field("from"), report);
-    check_to(spec, &from, &to, subject.target, &path.field("to"), report);
+    // A pattern that is wrong may well be meant to hold the capture that a template uses.
+    let captured = (from.len() == spec.from.len() && report.findings.len() == before)
+        .then(|| from.values().flat_map(Template::captures).collect::<Vec<_>>());
+    check_to(
+        &to,
+        spec,
+        captured.as_deref(),
+        subject.target,
+        &path.field("to"),
+        report,
+    );
     let complete = from.len() == spec.from.len() && report.findings.len() == before;
     complete.then(|| {
         KeyMapping::new(
@@ -244,9 +254,9 @@ fn check_from(
 }
 
 fn check_to(
-    spec: &KeyTemplatesSpec,
-    from: &BTreeMap<String, Template>,
     to: &BTreeMap<String, Template>,
+    spec: &KeyTemplatesSpec,
+    captured: Option<&[&str]>,
     target: &KeySchema,
     path: &Path,
     report: &mut Report,
@@ -272,14 +282,12 @@ fn check_to(
             ),
         );
     }
-    // A pattern that could not be read may well hold the capture.
-    if from.len() < spec.from.len() {
+    let Some(captured) = captured else {
         return;
-    }
-    let captured: Vec<&str> = from.values().flat_map(Template::captures).collect();
+    };
     for (name, template) in to {
         for capture in template.captures().filter(|capture| !captured.contains(capture)) {
-            let hint = match &captured[..] {
+            let hint = match captured {
                 [] => "no pattern under `from` captures anything".to_owned(),
                 some => format!("captured under `from`: {}", list(some.iter().copied())),
             };

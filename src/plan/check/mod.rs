@@ -168,6 +168,7 @@ fn versions(spec: Option<&TimestampSpec>, source: &Source, path: &Path, report: 
             ),
             "name an attribute that every write moves on, or write `timestamp: none`",
         );
+        return Versions::Sequence;
     }
     match TimestampFormat::of(spec) {
         Ok(format) => Versions::Timestamp(Timestamp {
