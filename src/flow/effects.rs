@@ -89,7 +89,8 @@ fn backfill(service: &Service, versions: &Versions, group: &Group) -> Effects {
     }
 }
 
-/// The versions of a group: the highest of all images, the last image's own, and whether one went backwards.
+/// The versions of a group: the highest of all images, the last image's own, and whether one went backwards (or
+/// can't be read, which is as bad: neither can be compared with what a stale page holds).
 struct GroupVersion {
     highest: Option<Version>,
     last: Option<Version>,
@@ -112,6 +113,11 @@ fn group_version(versions: &Versions, changes: &[std::sync::Arc<Change>]) -> Gro
             (Versions::Timestamp(timestamp), _) => {
                 let of = |item: &Option<Item>| item.as_ref().and_then(|item| timestamp.version_of(item));
                 let (old, new) = (of(&change.images.old), of(&change.images.new));
+                // Text of another format stands where the guard looks, and compares as if it were a version.
+                found.backwards |= [&change.images.old, &change.images.new]
+                    .into_iter()
+                    .flatten()
+                    .any(|item| timestamp.is_unreadable(item));
                 let before = found.highest.take().max(old);
                 found.backwards |= new
                     .as_ref()

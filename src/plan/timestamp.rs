@@ -167,6 +167,14 @@ impl TimestampFormat {
 }
 
 impl Timestamp {
+    /// Whether an item has a value of the right type here that is no version: text of another format. A guard would
+    /// compare it as if it were one.
+    #[must_use]
+    pub fn is_unreadable(&self, item: &Item) -> bool {
+        let kind = self.format.kind();
+        item.get(&self.attribute).is_some_and(|value| kind.holds(value)) && self.version_of(item).is_none()
+    }
+
     /// The item's version. `None` where the attribute is missing, or of another type or format.
     #[must_use]
     pub fn version_of(&self, item: &Item) -> Option<Version> {

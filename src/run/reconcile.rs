@@ -191,12 +191,11 @@ impl<'a> Reconciler<'a> {
 }
 
 /// Reads again every key whose timestamp went backwards, and brings it in order. Tombstones are on.
-pub(super) async fn recheck_all(split: &Split, stop: &CancellationToken) -> Result<u64, RunError> {
+pub(super) async fn recheck_all(split: &Split, stop: &CancellationToken) -> Result<(), RunError> {
     let list = split.letters.rechecks().await?;
     if list.len() > MAX_RECHECKS {
         return Err(RunError::TimestampsGoBack { limit: MAX_RECHECKS });
     }
-    let mut done = 0;
     for (name, revision, recheck) in list {
         let (Some((service, _)), Some(key)) =
             (split.target(&recheck.service), split.key_from_json(&recheck.key))
@@ -209,11 +208,11 @@ pub(super) async fn recheck_all(split: &Split, stop: &CancellationToken) -> Resu
         match settled(&reconciler, &key, stop).await? {
             Reconciled::Unfit(reason) => tracing::warn!(reason, "a key on the recheck list is a dead letter"),
             Reconciled::Busy => continue,
-            Reconciled::Agreed | Reconciled::Repaired => done += 1,
+            Reconciled::Agreed | Reconciled::Repaired => {}
         }
         split.letters.rechecked(&name, revision).await?;
     }
-    Ok(done)
+    Ok(())
 }
 
 /// Tries a key again while the tail writes it, a bounded number of times.

@@ -4,6 +4,7 @@ use crate::model::{Item, Key, KeySchema, Origin, json};
 use crate::plan::{Place, Plan, Service};
 use crate::source::Scan;
 use crate::state::{Letter, Letters, MAX_RECHECKS, RecheckKey, StateError, Store};
+use crate::target::Gate;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -107,13 +108,27 @@ pub fn key_json(keys: &KeySchema, key: &Key) -> serde_json::Value {
 #[derive(Clone, Debug)]
 pub struct StateLedger {
     split: Split,
+    /// Tells whether tombstones are on: only then can a stale page still beat a timestamp that went backwards.
+    gate: Option<Gate>,
 }
 
 impl StateLedger {
-    /// For a split.
+    /// For changes that are read from the source.
     #[must_use]
     pub fn new(split: &Split) -> Self {
-        Self { split: split.clone() }
+        Self {
+            split: split.clone(),
+            gate: None,
+        }
+    }
+
+    /// For the tail, whose worker goes through this gate.
+    #[must_use]
+    pub fn behind(split: &Split, gate: &Gate) -> Self {
+        Self {
+            split: split.clone(),
+            gate: Some(gate.clone()),
+        }
     }
 }
 
@@ -138,6 +153,9 @@ impl Ledger for StateLedger {
     }
 
     async fn recheck(&self, service: &str, group: &Group) -> Result<(), Stop> {
+        if !self.gate.as_ref().is_some_and(|gate| gate.enter().bury) {
+            return Ok(());
+        }
         let key = RecheckKey {
             service: service.to_owned(),
             key: self.split.key_json(&group.key),

@@ -2,6 +2,7 @@
 //! after the last write can have landed, and then the sweep.
 
 use super::error::RunError;
+use super::reconcile::recheck_all;
 use super::split::Split;
 use crate::state::{LeaseWatch, SplitRecord, TombstonePhase, Tombstones, WorkerRecord};
 use crate::target::{Sweep, Swept};
@@ -54,7 +55,7 @@ pub async fn raise(split: &Split, holder: Holder, stop: &CancellationToken) -> R
     acknowledged(split, record.tombstones.epoch, stop).await
 }
 
-/// Lets go of the tombstones, when nothing that this run or a dead one had under way can still land. The last who lets
+/// Brings the recheck list in order, and lets go of the tombstones, when nothing that this run or a dead one had under way can still land. The last who lets
 /// go switches them off, and sweeps. Idempotent: run again after a crash, it goes on.
 ///
 /// # Errors
@@ -69,6 +70,7 @@ pub async fn lower(
     if standing.tombstones.phase == TombstonePhase::Off {
         return Ok(Vec::new());
     }
+    recheck_all(split, stop).await?;
     pause(split.timing.landed(), stop).await?;
     let record = SplitRecord::change(&split.store, |record| {
         record.tombstone_holders.remove(holder.name());

@@ -1,248 +1,134 @@
-//! Route expressions: a small subset that stands in until the whole grammar is there.
+//! Route expressions: the `where` of a service, and the items left behind.
 //!
-//! `AND`, `OR`, parentheses, `name = 'text'`, `begins_with(name, 'text')` and `attribute_exists(name)`.
+//! The language is DynamoDB's condition-expression grammar with literal values in place of `:values`
+//! and plain or double-quoted names in place of `#names`:
+//!
+//! ```text
+//! begins_with(PK, 'COURSE#') AND type = 'Course' AND NOT attribute_exists("deleted-at")
+//! ```
+//!
+//! | written | meaning |
+//! |---|---|
+//! | `type`, `"GSI1-PK"`, `a.b[3]."c.d"` | attribute names and document paths; `""` inside quotes is one quote |
+//! | `'text'`, `'it''s'` | a string |
+//! | `12`, `-1.5e3` | a number, up to 38 digits |
+//! | `true`, `false`, `null` | booleans and null |
+//! | `b64'AQI='` | binary |
+//! | `<<'a', 'b'>>` | a set of strings, numbers or binaries |
+//! | `[1, 'a']`, `{'a': 1}` | a list, a map |
+//!
+//! The flow inside: `lexer` -> `parser` (with `path`, `literal` and the static checks of `check`) ->
+//! `ast`, which `eval` holds against items and `render` writes down again, for people or for DynamoDB.
+//!
+//! What holds: evaluation never fails and never panics; whatever parses is also accepted by DynamoDB
+//! in the form of [`Condition::to_filter`], and selects the same items there. Recursion is bounded by
+//! [`MAX_DEPTH`], so no text overflows the stack.
+//!
+//! See [operators and functions](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html)
+//! and [expression limits](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-expression-parameters).
+
+mod ast;
+mod check;
+mod error;
+mod eval;
+mod filter;
+mod lexer;
+mod literal;
+mod parser;
+mod path;
+mod render;
+#[cfg(test)]
+mod strategy;
+
+pub use error::ExprError;
+pub use filter::FilterExpression;
 
 use crate::model::{Item, Value};
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// A condition on an item.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Condition {
-    /// All hold.
-    And(Vec<Condition>),
-    /// Any holds.
-    Or(Vec<Condition>),
-    /// Equality with a literal.
-    Equals(String, Value),
-    /// Text that begins with a literal.
-    BeginsWith(String, String),
-    /// The attribute is there.
-    Exists(String),
-}
+/// The longest expression, in bytes: as it is written, in its canonical form, and in DynamoDB's form.
+/// It is DynamoDB's own limit for an expression string (4 KB).
+pub const MAX_BYTES: usize = 4096;
+/// The deepest nesting of parentheses and `NOT`.
+pub const MAX_DEPTH: usize = 64;
+/// The most comparisons, functions, `AND`, `OR` and `NOT` in one expression (DynamoDB's limit).
+pub const MAX_OPERATORS: usize = 300;
+/// The most operands of `IN` (DynamoDB's limit).
+pub const MAX_IN_OPERANDS: usize = 100;
+/// The most elements of a document path, and the deepest nesting of a list or map (DynamoDB's limit).
+pub const MAX_DOCUMENT_DEPTH: usize = 32;
 
-/// Why a text is no condition.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct ExprError {
-    /// Byte offset in the expression.
-    pub offset: usize,
-    /// What is wrong.
-    pub message: String,
-    /// What to do.
-    pub hint: Option<String>,
+/// A parsed condition over items.
+///
+/// `Display` gives its canonical text, which parses back to an equal condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    expr: ast::Expr,
 }
 
 impl Condition {
-    /// Reads an expression.
+    /// Parses the text of a condition.
     ///
     /// # Errors
-    /// Where the text is no expression of this grammar.
+    /// What is wrong, where, and often how to write it: anything outside the grammar, and what
+    /// DynamoDB itself would refuse before it looks at an item (see [`ExprError`]).
     pub fn parse(text: &str) -> Result<Self, ExprError> {
-        let mut parser = Parser {
-            text,
-            at: 0,
-            depth: 0,
+        let condition = Self {
+            expr: parser::parse(text)?,
         };
-        let condition = parser.any()?;
-        parser.space();
-        if parser.at < text.len() {
-            return Err(parser.error("expected AND, OR or the end"));
-        }
+        check::limits(&condition)?;
         Ok(condition)
     }
 
-    /// Whether the item satisfies the condition.
+    /// Whether the condition holds for an item, as DynamoDB would say.
     #[must_use]
     pub fn matches(&self, item: &Item) -> bool {
-        match self {
-            Self::And(all) => all.iter().all(|c| c.matches(item)),
-            Self::Or(any) => any.iter().any(|c| c.matches(item)),
-            Self::Equals(name, value) => item.get(name) == Some(value),
-            Self::BeginsWith(name, prefix) => {
-                matches!(item.get(name), Some(Value::S(text)) if text.starts_with(prefix.as_str()))
-            }
-            Self::Exists(name) => item.contains_key(name),
-        }
+        eval::holds(&self.expr, item)
     }
 
-    fn conjuncts(&self) -> &[Self] {
-        match self {
-            Self::And(all) => all,
-            other => std::slice::from_ref(other),
-        }
-    }
-
-    /// The literal that a top-level conjunct pins the attribute to.
+    /// The literal that a top-level conjunct `attribute = literal` (either way round) pins a top-level
+    /// attribute to: no item with another value, or without the attribute, can match.
     #[must_use]
     pub fn pinned(&self, attribute: &str) -> Option<&Value> {
-        self.conjuncts().iter().find_map(|c| match c {
-            Self::Equals(name, value) if name == attribute => Some(value),
-            _ => None,
-        })
+        self.expr
+            .conjuncts()
+            .find_map(|conjunct| conjunct.pins(attribute))
     }
 
-    /// The prefix that a top-level conjunct asks of the attribute.
+    /// The text that a top-level conjunct `begins_with(attribute, 'text')` requires a top-level
+    /// attribute to begin with.
     #[must_use]
     pub fn prefix(&self, attribute: &str) -> Option<&str> {
-        self.conjuncts().iter().find_map(|c| match c {
-            Self::BeginsWith(name, prefix) if name == attribute => Some(prefix.as_str()),
-            _ => None,
-        })
+        self.expr
+            .conjuncts()
+            .find_map(|conjunct| conjunct.prefixes(attribute))
     }
 
-    /// Attributes that the condition reads.
+    /// Names of the top-level attributes that the condition reads.
     #[must_use]
     pub fn attributes(&self) -> BTreeSet<String> {
-        match self {
-            Self::And(list) | Self::Or(list) => list.iter().flat_map(Self::attributes).collect(),
-            Self::Equals(name, _) | Self::BeginsWith(name, _) | Self::Exists(name) => {
-                BTreeSet::from([name.clone()])
+        let mut names = BTreeSet::new();
+        self.expr.visit_paths(&mut |path| {
+            if !names.contains(&path.name) {
+                names.insert(path.name.clone());
             }
-        }
+        });
+        names
+    }
+
+    /// The condition as DynamoDB takes it, for a FilterExpression or a ConditionExpression.
+    #[must_use]
+    pub fn to_filter(&self) -> FilterExpression {
+        FilterExpression::of(&self.expr)
     }
 }
 
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |f: &mut fmt::Formatter<'_>, list: &[Self], word: &str| {
-            for (n, condition) in list.iter().enumerate() {
-                f.write_str(if n > 0 { word } else { "" })?;
-                write!(f, "({condition})")?;
-            }
-            Ok(())
-        };
-        match self {
-            Self::And(all) => list(f, all, " AND "),
-            Self::Or(any) => list(f, any, " OR "),
-            Self::Equals(name, Value::S(text)) => write!(f, "{name} = '{text}'"),
-            Self::Equals(name, Value::N(number)) => write!(f, "{name} = {number}"),
-            Self::Equals(name, other) => write!(f, "{name} = {}", other.type_name()),
-            Self::BeginsWith(name, prefix) => write!(f, "begins_with({name}, '{prefix}')"),
-            Self::Exists(name) => write!(f, "attribute_exists({name})"),
-        }
+        f.write_str(&render::text(&self.expr))
     }
 }
 
-struct Parser<'t> {
-    text: &'t str,
-    at: usize,
-    depth: usize,
-}
-
-impl Parser<'_> {
-    fn error(&self, message: &str) -> ExprError {
-        ExprError {
-            offset: self.at,
-            message: message.to_owned(),
-            hint: None,
-        }
-    }
-
-    fn rest(&self) -> &str {
-        &self.text[self.at..]
-    }
-
-    fn space(&mut self) {
-        self.at += self.rest().len() - self.rest().trim_start().len();
-    }
-
-    fn take(&mut self, token: &str) -> bool {
-        self.space();
-        let found = self.rest().starts_with(token);
-        self.at += if found { token.len() } else { 0 };
-        found
-    }
-
-    fn any(&mut self) -> Result<Condition, ExprError> {
-        let mut list = vec![self.all()?];
-        while self.take("OR") {
-            list.push(self.all()?);
-        }
-        Ok(if list.len() == 1 {
-            list.remove(0)
-        } else {
-            Condition::Or(list)
-        })
-    }
-
-    fn all(&mut self) -> Result<Condition, ExprError> {
-        let mut list = vec![self.one()?];
-        while self.take("AND") {
-            list.push(self.one()?);
-        }
-        Ok(if list.len() == 1 {
-            list.remove(0)
-        } else {
-            Condition::And(list)
-        })
-    }
-
-    fn one(&mut self) -> Result<Condition, ExprError> {
-        self.depth += 1;
-        if self.depth > 50 {
-            return Err(self.error("too deep"));
-        }
-        let condition = if self.take("(") {
-            let inner = self.any()?;
-            self.expect(")")?;
-            inner
-        } else if self.take("begins_with(") {
-            let name = self.name()?;
-            self.expect(",")?;
-            let prefix = self.string()?;
-            self.expect(")")?;
-            Condition::BeginsWith(name, prefix)
-        } else if self.take("attribute_exists(") {
-            let name = self.name()?;
-            self.expect(")")?;
-            Condition::Exists(name)
-        } else {
-            let name = self.name()?;
-            self.expect("=")?;
-            self.space();
-            let digits = self.rest().bytes().take_while(u8::is_ascii_digit).count();
-            let value = match self.rest()[..digits].parse::<i64>() {
-                Ok(number) => Value::N(number.into()),
-                Err(_) => Value::s(self.string()?),
-            };
-            self.at += if matches!(value, Value::N(_)) { digits } else { 0 };
-            Condition::Equals(name, value)
-        };
-        self.depth -= 1;
-        Ok(condition)
-    }
-
-    fn expect(&mut self, token: &str) -> Result<(), ExprError> {
-        if self.take(token) {
-            Ok(())
-        } else {
-            Err(self.error(&format!("expected `{token}`")))
-        }
-    }
-
-    fn name(&mut self) -> Result<String, ExprError> {
-        self.space();
-        let length = self
-            .rest()
-            .bytes()
-            .take_while(|b| b.is_ascii_alphanumeric() || *b == b'_')
-            .count();
-        if length == 0 {
-            return Err(self.error("expected an attribute name"));
-        }
-        let name = self.rest()[..length].to_owned();
-        self.at += length;
-        Ok(name)
-    }
-
-    fn string(&mut self) -> Result<String, ExprError> {
-        self.expect("'")?;
-        let Some(end) = self.rest().find('\'') else {
-            return Err(self.error("the text has no closing quote"));
-        };
-        let text = self.rest()[..end].to_owned();
-        self.at += end + 1;
-        Ok(text)
-    }
-}
+#[cfg(test)]
+mod tests;

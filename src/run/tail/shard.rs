@@ -141,7 +141,7 @@ impl ShardTask {
             name: name.to_owned(),
             writer,
             split: self.split.clone(),
-            ledger: StateLedger::new(&self.split),
+            ledger: StateLedger::behind(&self.split, &self.gate),
             feed: Arc::clone(feed),
             keeper: Arc::clone(&self.keeper),
             recorded: self.recorded.clone(),
