@@ -1,3 +1,7 @@
 //! The command line. All that it does is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dynasplit::cli::main()
+}

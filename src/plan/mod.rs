@@ -119,6 +119,18 @@ pub struct IndexKeys {
 }
 
 impl Plan {
+    /// The same plan with other table names: a rehearsal on an engine that others use must not meet their tables.
+    #[must_use]
+    pub fn prefixed(mut self, prefix: &str) -> Self {
+        let add = |name: &mut String| name.insert_str(0, prefix);
+        add(&mut self.source.table);
+        add(&mut self.state_table);
+        self.services
+            .iter_mut()
+            .for_each(|service| add(&mut service.table.name));
+        self
+    }
+
     /// Reads and checks a plan file.
     ///
     /// # Errors

@@ -10,6 +10,9 @@ pub mod load;
 pub mod mutate;
 pub mod population;
 mod retry;
+mod run;
 pub mod sample;
 mod template;
 pub mod writers;
+
+pub use run::{Rehearsal, RehearseError, RehearseOptions, RehearseReport, RehearseView};

@@ -15,6 +15,7 @@ mod standing;
 pub mod status;
 mod tail;
 mod tombstones;
+mod verify;
 
 pub use apply::{AppliedTable, ApplyReport, apply};
 pub use backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView};
@@ -25,3 +26,4 @@ pub use letters::{SettledLetter, reconcile_letters};
 pub use split::{Split, StateLedger, key_json, now_ms};
 pub use standing::{Obstacle, Phase, Standing, WorkerStanding, standing};
 pub use tail::{Ended, Tail, TailOptions};
+pub use verify::{Verify, VerifyOptions, VerifyResult};

@@ -139,8 +139,9 @@ impl Tail {
         let discovery = DISCOVERY.min(self.split.timing.lease / 2);
         let ended = loop {
             if listing.as_ref().is_none_or(|(_, at)| at.elapsed() >= discovery) {
+                let known = seen.borrow().clone();
                 listing = self
-                    .discover(source, &seen.borrow().clone())
+                    .discover(source, &known)
                     .await
                     .map(|found| (found, Instant::now()));
             }

@@ -1,0 +1,59 @@
+use super::args::{Global, Plan};
+use super::failure::{Exit, Failed};
+use super::{output, text};
+use crate::run::{ApplyReport, apply};
+
+/// Runs `apply`.
+pub async fn run(global: &Global, args: &Plan) -> Result<Exit, Failed> {
+    let split = output::open(global, &args.plan).await?;
+    let report = apply(&split, &|message| eprintln!("{message}")).await?;
+    output::print(global, &report, |report| {
+        render(report, &args.plan.display().to_string())
+    })?;
+    Ok(Exit::Done)
+}
+
+fn render(report: &ApplyReport, plan: &str) -> String {
+    let done = |now: bool| if now { "created" } else { "there" };
+    let mut rows: Vec<Vec<String>> = report
+        .tables
+        .iter()
+        .map(|table| {
+            vec![
+                table.service.clone(),
+                table.table.clone(),
+                done(table.created).into(),
+            ]
+        })
+        .collect();
+    rows.push(vec![
+        "(state)".into(),
+        report.state_table.clone(),
+        done(report.state_created).into(),
+    ]);
+    let stream = if report.stream_enabled {
+        "switched on"
+    } else {
+        "on"
+    };
+    let mut lines = vec![
+        text::table(&["for", "table", "state"], &rows),
+        format!("stream of the source: {stream}"),
+    ];
+    for table in &report.tables {
+        lines.extend(
+            table
+                .added
+                .iter()
+                .map(|added| format!("{}: added {added}", table.table)),
+        );
+        lines.extend(
+            table
+                .notes
+                .iter()
+                .map(|note| format!("{}: note: {note}", table.table)),
+        );
+    }
+    lines.push(format!("next: dynasplit replicate {plan}"));
+    lines.join("\n")
+}

@@ -1,0 +1,220 @@
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Splits a live DynamoDB table into one table per service, and proves that the copies are exact.
+#[derive(Parser, Debug)]
+#[command(name = "dynasplit", version, about, long_about = None, after_help = EXITS)]
+pub struct Args {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 the command line or the plan is wrong; \
+3 done, and what was looked at is not as it should be (mismatches, findings, not clean); \
+4 interrupted and saved: the same command goes on.";
+
+/// Options of every command.
+#[derive(clap::Args, Debug, Clone)]
+pub struct Global {
+    /// Named profile of the AWS configuration.
+    #[arg(long, global = true, value_name = "NAME", help_heading = "AWS")]
+    pub profile: Option<String>,
+    /// AWS region.
+    #[arg(long, global = true, value_name = "REGION", help_heading = "AWS")]
+    pub region: Option<String>,
+    /// Another engine than AWS, by its URL (DynamoDB Local, say).
+    #[arg(long, global = true, value_name = "URL", help_heading = "AWS")]
+    pub endpoint_url: Option<String>,
+    /// Form of the results on stdout.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORM")]
+    pub output: Output,
+    /// Log more on stderr (twice: more yet). Item values are never logged.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Seconds until a worker that gives no sign of life is replaced (default 20, and 4 for a rehearsal).
+    #[arg(long, global = true, value_name = "SECONDS", hide_short_help = true,
+          value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub lease_seconds: Option<u64>,
+}
+
+/// Form of the results.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// The commands, in the order in which they are used.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Create what is missing: the services' tables, the state table, the source's stream
+    ///
+    /// Everything is looked at before anything is created. A table that exists and differs is an error that shows
+    /// the difference. Can be run again at any time.
+    Apply(Plan),
+    /// Follow the source's stream and apply every new write to the services' tables
+    ///
+    /// Leave it running until the split is complete. Several may run, and share the shards. Ctrl-C or SIGTERM drains
+    /// and saves; the same command goes on.
+    Replicate(Replicate),
+    /// Copy what exists, beside the tail, without ever overwriting what is newer
+    ///
+    /// Resumes at its page after any crash. Several may run, and share the segments.
+    Backfill(Backfill),
+    /// Show where the split stands, and the next command
+    Status(Plan),
+    /// List, show and reconcile changes that could not land
+    DeadLetters(DeadLetters),
+    /// End the split: stop the lanes, strip stamps, switch TTL on
+    ///
+    /// Refuses while anything is not clean.
+    Complete(Complete),
+    /// Rehearse the whole split on an embedded engine, with live writers
+    ///
+    /// Starts an engine in this process (or uses the one at --endpoint-url), loads sample items, lets writers write,
+    /// splits, and verifies. Ends with exit code 3 if the tables differ.
+    Rehearse(Rehearse),
+    /// Print the JSON Schema of plan files
+    Schema,
+}
+
+/// A command that takes a plan and no more.
+#[derive(clap::Args, Debug)]
+pub struct Plan {
+    /// The split plan.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+}
+
+/// `replicate`.
+#[derive(clap::Args, Debug)]
+pub struct Replicate {
+    /// The split plan.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Begin anew at the stream as it is now, after a gap. `verify --repair` is mandatory afterwards.
+    #[arg(long)]
+    pub restart_tail: bool,
+    /// Write units a second, at most, on each service's table.
+    #[arg(long, value_name = "UNITS", value_parser = units)]
+    pub write_units: Option<f64>,
+}
+
+/// `backfill`.
+#[derive(clap::Args, Debug)]
+pub struct Backfill {
+    /// The split plan.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Read units a second, at most, on the source.
+    #[arg(long, value_name = "UNITS", value_parser = units)]
+    pub read_units: Option<f64>,
+    /// Write units a second, at most, on each service's table.
+    #[arg(long, value_name = "UNITS", value_parser = units)]
+    pub write_units: Option<f64>,
+    /// Segments of the parallel scan. Fixed when the backfill first starts; by the table's size when left out.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub segments: Option<u32>,
+    /// Segments that this process works on at once.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+    /// Read consistently (twice the read units), instead of waiting a minute once tombstones are on. Small tables
+    /// always are.
+    #[arg(long)]
+    pub consistent_read: bool,
+}
+
+/// `dead-letters`.
+#[derive(clap::Args, Debug)]
+pub struct DeadLetters {
+    #[command(subcommand)]
+    pub action: LettersAction,
+}
+
+/// What to do with dead letters.
+#[derive(Subcommand, Debug)]
+pub enum LettersAction {
+    /// List them: id, key, reason
+    List {
+        /// The split plan.
+        #[arg(value_name = "PLAN")]
+        plan: PathBuf,
+        /// Of one service.
+        #[arg(long, value_name = "NAME")]
+        service: Option<String>,
+    },
+    /// Show one with its images (this prints item values)
+    Show {
+        /// The split plan.
+        #[arg(value_name = "PLAN")]
+        plan: PathBuf,
+        /// Its id, as `list` shows it.
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Read their keys again from the source, and bring the targets in order
+    ///
+    /// Mend the item in the source, or the plan's transform, first. A letter is never replayed as an image, since its
+    /// item may have changed since.
+    Reconcile {
+        /// The split plan.
+        #[arg(value_name = "PLAN")]
+        plan: PathBuf,
+        /// Of one service.
+        #[arg(long, value_name = "NAME")]
+        service: Option<String>,
+        /// These letters only.
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+    },
+}
+
+/// `complete`.
+#[derive(clap::Args, Debug)]
+pub struct Complete {
+    /// The split plan.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Yes, every reader and writer has moved: replication ends for good.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `rehearse`.
+#[derive(clap::Args, Debug)]
+pub struct Rehearse {
+    /// The split plan.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Items to load before the split begins.
+    #[arg(long, value_name = "N", default_value_t = 5000)]
+    pub items: u64,
+    /// Writes a second of the live writers.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub writes_per_second: u32,
+    /// Decides on the items and the writes; from the clock when left out, and printed.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// The live writers write for at least this long.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub seconds: u64,
+    /// Your own items: DynamoDB JSON lines of an S3 export, or what `aws dynamodb scan` prints.
+    #[arg(long, value_name = "FILE")]
+    pub sample: Option<PathBuf>,
+    /// Leave the rehearsal's tables on the engine at --endpoint-url, to look at them.
+    #[arg(long, requires = "endpoint_url")]
+    pub keep_tables: bool,
+}
+
+fn units(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(units) if units.is_finite() && units > 0.0 => Ok(units),
+        _ => Err("a number above zero, like 500 or 12.5".into()),
+    }
+}

@@ -1,0 +1,37 @@
+use super::args::{Complete, Global};
+use super::failure::{Exit, Failed};
+use super::{output, text};
+use crate::run::{CompleteReport, complete};
+use tokio_util::sync::CancellationToken;
+
+/// Runs `complete`.
+pub async fn run(global: &Global, args: &Complete, stop: CancellationToken) -> Result<Exit, Failed> {
+    if !args.yes {
+        return Err(Failed::of(Exit::Usage, "completing ends replication for good, so it wants a --yes").hint(
+            "say --yes when no writer writes to the source any more (docs/cutover.md has the steps and the way back at each)",
+        ));
+    }
+    let split = output::open(global, &args.plan).await?;
+    let report = complete(&split, &stop, &|message| eprintln!("{message}")).await?;
+    output::print(global, &report, render)?;
+    Ok(Exit::Done)
+}
+
+fn render(report: &CompleteReport) -> String {
+    let mut lines = Vec::new();
+    lines.extend(
+        report
+            .stripped
+            .iter()
+            .map(|(service, items)| format!("{service}: stripped {} items", text::count(*items))),
+    );
+    lines.extend(
+        report
+            .ttl
+            .iter()
+            .map(|(table, attribute)| format!("{table}: TTL is on ({attribute})")),
+    );
+    lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
+    lines.push("the split is complete. What became irrelevant in the source can be deleted now.".into());
+    lines.join("\n")
+}

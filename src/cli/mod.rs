@@ -1,0 +1,71 @@
+//! The command line: arguments, one command a file, progress, tables and JSON, and how a failure is told.
+//!
+//! Results go to stdout; progress and logs go to stderr. With `--output json`, stdout holds one JSON document.
+
+mod apply;
+mod args;
+mod backfill;
+mod complete;
+mod failure;
+mod letters;
+mod output;
+mod progress;
+mod rehearse;
+mod replicate;
+mod signals;
+mod status;
+mod text;
+
+pub use args::Args;
+pub use failure::{Exit, Failed};
+
+use args::{Command, Global};
+use clap::Parser;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// Parses the command line, runs the command, and answers the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    log_to_stderr(&args.global);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failed::of(Exit::Failed, format!("can't start: {error}")).tell(),
+    };
+    match runtime.block_on(run(args)) {
+        Ok(exit) => exit.into(),
+        Err(failed) => failed.tell(),
+    }
+}
+
+async fn run(args: Args) -> Result<Exit, Failed> {
+    let stop = signals::stop_on_signal();
+    let Args { global, command } = args;
+    match command {
+        Command::Apply(command) => apply::run(&global, &command).await,
+        Command::Replicate(command) => replicate::run(&global, &command, stop).await,
+        Command::Backfill(command) => backfill::run(&global, &command, stop).await,
+        Command::Status(command) => status::run(&global, &command).await,
+        Command::DeadLetters(command) => letters::run(&global, &command, stop).await,
+        Command::Complete(command) => complete::run(&global, &command, stop).await,
+        Command::Rehearse(command) => Box::pin(rehearse::run(&global, &command, stop)).await,
+        Command::Schema => output::schema(),
+    }
+}
+
+/// Only this crate logs: libraries may log requests and items, and item values are in no log.
+fn log_to_stderr(global: &Global) {
+    let level = match global.verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let filter = EnvFilter::new(format!("off,dynasplit={level}"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(console::colors_enabled_stderr())
+        .with_target(false)
+        .init();
+}

@@ -1,0 +1,74 @@
+use super::args::{Global, Output};
+use super::failure::{Exit, Failed};
+use crate::dynamo::{Clients, Endpoint, Timing};
+use crate::plan::{Plan, json_schema};
+use crate::run::Split;
+use serde::Serialize;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+/// Prints a result: as text, or as one JSON document.
+pub fn print<T: Serialize>(
+    global: &Global,
+    value: &T,
+    text: impl FnOnce(&T) -> String,
+) -> Result<(), Failed> {
+    let shown = match global.output {
+        Output::Text => text(value),
+        Output::Json => serde_json::to_string_pretty(value).map_err(|error| {
+            Failed::of(
+                Exit::Failed,
+                format!("the result can't be shown as JSON: {error}"),
+            )
+        })?,
+    };
+    line(&shown)
+}
+
+/// Prints to stdout. A reader that went away (`| head`) is no failure.
+pub fn line(text: &str) -> Result<(), Failed> {
+    match writeln!(std::io::stdout(), "{}", text.trim_end()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failed::of(
+            Exit::Failed,
+            format!("can't write to stdout: {error}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Prints the JSON Schema of plan files.
+pub fn schema() -> Result<Exit, Failed> {
+    let text = serde_json::to_string_pretty(&json_schema())
+        .map_err(|error| Failed::of(Exit::Failed, format!("the schema can't be shown: {error}")))?;
+    line(&text)?;
+    Ok(Exit::Done)
+}
+
+/// Loads a plan and makes its clients.
+pub async fn open(global: &Global, plan: &Path) -> Result<Split, Failed> {
+    let plan = Plan::load(plan)?;
+    let clients = Clients::load(&endpoint(global), timing(global, Timing::LIVE)).await;
+    if clients.region().is_none() && plan.source.place.region.is_none() {
+        return Err(Failed::of(Exit::Failed, "no AWS region is set")
+            .hint("give --region, or set AWS_REGION, or the region of the profile"));
+    }
+    Ok(Split::open(plan, &clients).await)
+}
+
+/// Where the engine is, by the command line.
+pub fn endpoint(global: &Global) -> Endpoint {
+    Endpoint {
+        profile: global.profile.clone(),
+        region: global.region.clone(),
+        url: global.endpoint_url.clone(),
+        anonymous: false,
+    }
+}
+
+/// How long things may take.
+pub fn timing(global: &Global, usual: Timing) -> Timing {
+    global
+        .lease_seconds
+        .map_or(usual, |seconds| usual.with_lease(Duration::from_secs(seconds)))
+}

@@ -1,0 +1,173 @@
+use super::args::{Global, Rehearse};
+use super::failure::{Exit, Failed};
+use super::progress::{Bar, Progress, Shown};
+use super::{output, text};
+use crate::dynamo::Endpoint;
+use crate::plan::Plan;
+use crate::rehearse::{Rehearsal, RehearseOptions, RehearseReport, RehearseView};
+use tokio_util::sync::CancellationToken;
+
+/// Runs `rehearse`.
+pub async fn run(global: &Global, args: &Rehearse, stop: CancellationToken) -> Result<Exit, Failed> {
+    let plan = Plan::load(&args.plan)?;
+    let options = RehearseOptions {
+        endpoint: global.endpoint_url.as_ref().map(|_| local_endpoint(global)),
+        items: args.items,
+        writes_per_second: args.writes_per_second,
+        seed: args.seed.unwrap_or_else(|| rand::random::<u32>().into()),
+        seconds: args.seconds,
+        sample: args.sample.clone(),
+        keep: args.keep_tables,
+    };
+    eprintln!("rehearsing {} (seed {})", args.plan.display(), options.seed);
+    let (rehearsal, view) = Rehearsal::new(plan, options, stop);
+    let progress = Progress::of(view);
+    let result = Box::pin(rehearsal.run()).await;
+    progress.end();
+    let report = result?;
+    output::print(global, &report, render)?;
+    Ok(if report.clean { Exit::Done } else { Exit::NotClean })
+}
+
+/// Without credentials in the environment, dummy ones: local engines ask for some and check none.
+fn local_endpoint(global: &Global) -> Endpoint {
+    let given = global.profile.is_some() || std::env::var_os("AWS_ACCESS_KEY_ID").is_some();
+    Endpoint {
+        anonymous: !given,
+        ..output::endpoint(global)
+    }
+}
+
+fn render(report: &RehearseReport) -> String {
+    let services: Vec<Vec<String>> = text::services(&report.lanes)
+        .map(|lane| {
+            let fill = report.backfill.lanes.iter().find(|fill| fill.lane == lane.lane);
+            let verified = report
+                .verify
+                .report
+                .services
+                .iter()
+                .find(|service| service.service == lane.lane);
+            let filled = fill.map(|fill| fill.counters).unwrap_or_default();
+            vec![
+                lane.lane.clone(),
+                verified.map_or("-".into(), |verified| text::count(verified.target_items)),
+                text::count(filled.put),
+                text::count(lane.counters.put),
+                text::count(lane.counters.removed),
+                text::count(lane.counters.superseded + filled.superseded),
+                text::count(lane.counters.saved),
+                report
+                    .backfill
+                    .swept
+                    .get(&lane.lane)
+                    .copied()
+                    .map_or("-".into(), text::count),
+                report
+                    .most_lag_ms
+                    .get(&lane.lane)
+                    .copied()
+                    .map_or("-".into(), text::duration),
+                verified.map_or("-".into(), |verified| text::count(verified.mismatches.faults())),
+            ]
+        })
+        .collect();
+    let head = [
+        "service",
+        "items",
+        "copied",
+        "put",
+        "removed",
+        "superseded",
+        "saved",
+        "swept",
+        "most lag",
+        "mismatches",
+    ];
+    let writes = &report.writes;
+    let mut lines = vec![
+        text::table(&head, &services),
+        String::new(),
+        format!(
+            "engine {}; {} items loaded; live writers wrote {} ({} created, {} updated, {} replaced, {} deleted, {} created again)",
+            report.engine,
+            text::count(report.loaded),
+            text::count(writes.writes()),
+            text::count(writes.creates),
+            text::count(writes.updates),
+            text::count(writes.replaces),
+            text::count(writes.deletes),
+            text::count(writes.recreates),
+        ),
+        format!(
+            "caught up {} after the last write; {} in all; seed {}",
+            text::duration(report.catch_up_ms),
+            super::text::elapsed(std::time::Duration::from_secs_f64(report.seconds)),
+            report.seed
+        ),
+    ];
+    lines.extend(
+        report
+            .dead_letters
+            .iter()
+            .map(|(service, n)| format!("{service}: {} dead letters", text::count(*n))),
+    );
+    lines.extend(
+        report
+            .verify
+            .mismatches
+            .iter()
+            .take(10)
+            .map(|mismatch| format!("  {mismatch}")),
+    );
+    lines.push(if report.clean {
+        "every table holds exactly what it should".into()
+    } else {
+        "the tables differ, or something could not land: NOT CLEAN".into()
+    });
+    lines.join("\n")
+}
+
+impl Shown for RehearseView {
+    fn bars(&self) -> Vec<Bar> {
+        let mut bars = vec![Bar {
+            name: "rehearsal".into(),
+            position: self.writes,
+            total: None,
+            message: format!("live writes; {}", self.phase),
+        }];
+        if self.lanes.is_empty() {
+            bars.push(Bar {
+                name: "load".into(),
+                position: self.loaded.0,
+                total: Some(self.loaded.1),
+                message: String::new(),
+            });
+        } else {
+            bars.extend(self.backfill.bars());
+            bars.extend(self.lanes.bars().into_iter().map(|bar| Bar {
+                name: format!("tail {}", bar.name),
+                ..bar
+            }));
+        }
+        bars
+    }
+
+    fn line(&self) -> String {
+        if self.lanes.is_empty() {
+            return format!(
+                "{}: {} of {} items",
+                self.phase,
+                text::count(self.loaded.0),
+                text::count(self.loaded.1)
+            );
+        }
+        format!(
+            "{}: {} live writes; {}; {}",
+            self.phase,
+            text::count(self.writes),
+            self.backfill.line(),
+            self.lanes.line()
+        )
+    }
+}

@@ -1,0 +1,99 @@
+use super::args::{Global, Replicate};
+use super::failure::{Exit, Failed};
+use super::progress::{Bar, Progress, Shown};
+use super::{output, text};
+use crate::run::status::LaneStatus;
+use crate::run::{Ended, Tail, TailOptions};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Serialize)]
+struct Report {
+    ended: &'static str,
+    lanes: Vec<LaneStatus>,
+}
+
+/// Runs `replicate`.
+pub async fn run(global: &Global, args: &Replicate, stop: CancellationToken) -> Result<Exit, Failed> {
+    let split = output::open(global, &args.plan).await?;
+    let options = TailOptions {
+        restart: args.restart_tail,
+        write_units: args.write_units,
+    };
+    eprintln!(
+        "following the stream of {}; Ctrl-C stops and saves",
+        split.plan.source.table
+    );
+    let (tail, view) = Tail::new(split, options, stop);
+    let progress = Progress::of(view.clone());
+    let result = tail.run().await;
+    progress.end();
+    let ended = result?;
+    let lanes = view.borrow().clone();
+    let gaps = lanes.iter().any(|lane| lane.gap.is_some());
+    let report = Report {
+        ended: match ended {
+            Ended::Stopped => "stopped",
+            Ended::Completed => "completed",
+            Ended::Drained => "drained",
+        },
+        lanes,
+    };
+    let plan = args.plan.display().to_string();
+    output::print(global, &report, |report| render(report, ended, &plan))?;
+    Ok(if gaps { Exit::NotClean } else { Exit::Done })
+}
+
+fn render(report: &Report, ended: Ended, plan: &str) -> String {
+    let last = match ended {
+        Ended::Stopped => format!("stopped, and saved. To go on: dynasplit replicate {plan}"),
+        Ended::Completed => "the split is being completed; this worker is no longer needed".into(),
+        Ended::Drained => "drained: the stream is off, and every record in it was applied".into(),
+    };
+    format!("{}\n{last}", text::lanes(&report.lanes))
+}
+
+impl Shown for Vec<LaneStatus> {
+    fn bars(&self) -> Vec<Bar> {
+        text::services(self)
+            .map(|lane| Bar {
+                name: lane.lane.clone(),
+                position: lane.counters.seen,
+                total: None,
+                message: state(lane),
+            })
+            .collect()
+    }
+
+    fn line(&self) -> String {
+        let lanes: Vec<String> = text::services(self)
+            .map(|lane| {
+                format!(
+                    "{} {} records, {}",
+                    lane.lane,
+                    text::count(lane.counters.seen),
+                    state(lane)
+                )
+            })
+            .collect();
+        if lanes.is_empty() {
+            "tailing: pinning the stream's shards".into()
+        } else {
+            format!("tailing: {}", lanes.join("; "))
+        }
+    }
+}
+
+fn state(lane: &LaneStatus) -> String {
+    let lag = match lane.lag_ms {
+        Some(lag) if lane.open_shards > 0 => format!("lag {}", text::duration(lag)),
+        Some(_) => "drained".into(),
+        None => "not captured yet".into(),
+    };
+    match (&lane.gap, &lane.blocked) {
+        (Some(gap), _) => format!("GAP: {gap}"),
+        (None, Some(reason)) => format!("{lag}, {reason}"),
+        (None, None) if lane.lags_dangerously() => format!("{lag} of the 24 hours that the stream keeps"),
+        (None, None) => lag,
+    }
+}

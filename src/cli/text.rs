@@ -1,0 +1,156 @@
+//! Small pieces of text that every command shows alike.
+
+use crate::run::status::LaneStatus;
+use crate::state::ShardRecord;
+use std::time::Duration;
+
+/// A table for people: columns as wide as they need, the first to the left and numbers to the right.
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows
+            .iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| console::measure_text_width(cell));
+        cells.chain([head[column].len()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let line = |cells: Vec<&str>| {
+        let padded = cells.iter().enumerate().map(|(column, cell)| {
+            let pad = " ".repeat(widths[column].saturating_sub(console::measure_text_width(cell)));
+            let number = column > 0 && cell.starts_with(|c: char| c.is_ascii_digit());
+            if number || (column > 0 && is_number_column(rows, column)) {
+                format!("{pad}{cell}")
+            } else {
+                format!("{cell}{pad}")
+            }
+        });
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let mut lines = vec![line(head.to_vec())];
+    lines.extend(
+        rows.iter()
+            .map(|row| line(row.iter().map(String::as_str).collect())),
+    );
+    lines.join("\n")
+}
+
+fn is_number_column(rows: &[Vec<String>], column: usize) -> bool {
+    rows.iter()
+        .filter_map(|row| row.get(column))
+        .all(|cell| cell == "-" || cell.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// A count with thousands set apart: `12,345`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Thousandths of capacity units, as units.
+#[allow(clippy::cast_precision_loss)] // shown with one decimal
+pub fn units(milliunits: u64) -> String {
+    if milliunits < 10_000_000 {
+        format!("{:.1}", milliunits as f64 / 1000.0)
+    } else {
+        count(milliunits / 1000)
+    }
+}
+
+/// A duration: `850 ms`, `12.3 s`, `4m 10s`, `3h 5m`.
+#[allow(clippy::cast_precision_loss)] // shown with one decimal
+pub fn duration(ms: u64) -> String {
+    let seconds = ms / 1000;
+    match ms {
+        0..1000 => format!("{ms} ms"),
+        1000..100_000 => format!("{:.1} s", ms as f64 / 1000.0),
+        100_000..6_000_000 => format!("{}m {}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {}m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// How long something took.
+pub fn elapsed(duration_: Duration) -> String {
+    duration(u64::try_from(duration_.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// The lanes, as a table.
+pub fn lanes(lanes: &[LaneStatus]) -> String {
+    let row = |lane: &LaneStatus| {
+        let counters = &lane.counters;
+        let state = match (&lane.gap, &lane.blocked) {
+            (Some(gap), _) => format!("GAP: {gap}"),
+            (None, Some(reason)) => reason.clone(),
+            (None, None) if lane.lags_dangerously() => "lags dangerously: the stream keeps 24 hours".into(),
+            (None, None) if lane.open_shards == 0 && lane.lag_ms.is_some() => "drained".into(),
+            (None, None) => "ok".into(),
+        };
+        let lag = match lane.lag_ms {
+            Some(_) if lane.open_shards == 0 => "-".into(),
+            Some(lag) => duration(lag),
+            None => "-".into(),
+        };
+        vec![
+            lane.lane.clone(),
+            lag,
+            count(counters.seen),
+            count(counters.put),
+            count(counters.removed),
+            count(counters.superseded),
+            count(counters.saved),
+            count(counters.dead_letters),
+            state,
+        ]
+    };
+    let rows: Vec<_> = lanes.iter().map(row).collect();
+    table(
+        &[
+            "lane",
+            "lag",
+            "records",
+            "put",
+            "removed",
+            "superseded",
+            "saved",
+            "dead",
+            "state",
+        ],
+        &rows,
+    )
+}
+
+/// The lanes that write a table.
+pub fn services(lanes: &[LaneStatus]) -> impl Iterator<Item = &LaneStatus> {
+    lanes.iter().filter(|lane| lane.lane != ShardRecord::WATCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_times_read_well() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(duration(850), "850 ms");
+        assert_eq!(duration(12_340), "12.3 s");
+        assert_eq!(duration(250_000), "4m 10s");
+        assert_eq!(duration(11_100_000), "3h 5m");
+        assert_eq!(units(1500), "1.5");
+    }
+
+    #[test]
+    fn tables_line_up() {
+        let rows = [vec!["a".into(), "10".into()], vec!["long".into(), "-".into()]];
+        assert_eq!(
+            table(&["name", "count"], &rows),
+            "name  count\na        10\nlong      -"
+        );
+    }
+}

@@ -1,0 +1,497 @@
+use super::engine::{EmbeddedEngine, EngineError};
+use super::generate::{GenerateError, Generator};
+use super::load::{LoadError, load};
+use super::mutate;
+use super::population::Population;
+use super::sample::{self, SampleError};
+use super::writers::{LiveWriters, WriterError, WriterOptions, WriterReport};
+use crate::dynamo::{Clients, Endpoint, Failure, Timing};
+use crate::model::{AttributeKind, KeySchema};
+use crate::plan::{Plan, Versions};
+use crate::run::status::LaneStatus;
+use crate::run::{
+    Backfill, BackfillOptions, BackfillReport, BackfillView, RunError, Split, Tail, TailOptions, Verify,
+    VerifyOptions, VerifyResult, apply, now_ms, services,
+};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
+};
+use serde::Serialize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Options of a rehearsal.
+#[derive(Clone, Debug)]
+pub struct RehearseOptions {
+    /// Another engine than the embedded one.
+    pub endpoint: Option<Endpoint>,
+    /// Items to load before the split begins.
+    pub items: u64,
+    /// Writes a second of the live writers.
+    pub writes_per_second: u32,
+    /// Decides on the items and the writes.
+    pub seed: u64,
+    /// The live writers write for at least this long.
+    pub seconds: u64,
+    /// The user's own items.
+    pub sample: Option<PathBuf>,
+    /// Leave the tables where they are.
+    pub keep: bool,
+}
+
+/// Why a rehearsal could not be held.
+#[derive(Debug, thiserror::Error)]
+pub enum RehearseError {
+    /// Neither sample items in the plan, nor a file of them.
+    #[error(
+        "the plan has no `rehearse:` section: add one (docs/plan.md), or give your own items with --sample FILE"
+    )]
+    NoSample,
+    /// The embedded engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The plan's templates.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+    /// The sample file.
+    #[error(transparent)]
+    Sample(#[from] SampleError),
+    /// Loading.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The live writers.
+    #[error(transparent)]
+    Writer(#[from] WriterError),
+    /// The split itself.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A request to the engine.
+    #[error(transparent)]
+    Request(#[from] Failure),
+    /// A part of the rehearsal broke off.
+    #[error("a part of the rehearsal broke off: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// What goes on, for progress.
+#[derive(Clone, Debug, Default)]
+pub struct RehearseView {
+    /// In a few words.
+    pub phase: String,
+    /// Items that are loaded, of how many.
+    pub loaded: (u64, u64),
+    /// Writes of the live writers so far.
+    pub writes: u64,
+    /// The backfill.
+    pub backfill: BackfillView,
+    /// The lanes.
+    pub lanes: Vec<LaneStatus>,
+}
+
+/// What a rehearsal came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct RehearseReport {
+    /// The split.
+    pub split: String,
+    /// The engine: `embedded`, or its address.
+    pub engine: String,
+    /// The seed; with it, the rehearsal can be repeated.
+    pub seed: u64,
+    /// Items that were loaded at first.
+    pub loaded: u64,
+    /// What the live writers wrote meanwhile.
+    pub writes: WriterReport,
+    /// The backfill.
+    pub backfill: BackfillReport,
+    /// The lanes at the end.
+    pub lanes: Vec<LaneStatus>,
+    /// The largest lag of each lane that was seen while writers wrote, in milliseconds.
+    pub most_lag_ms: std::collections::BTreeMap<String, u64>,
+    /// Milliseconds between the last write and the moment that every lane had caught up with it.
+    pub catch_up_ms: u64,
+    /// Verification.
+    pub verify: VerifyResult,
+    /// Dead letters, by service.
+    pub dead_letters: std::collections::BTreeMap<String, u64>,
+    /// Seconds for everything.
+    pub seconds: f64,
+    /// Tables are equal, and there is no dead letter.
+    pub clean: bool,
+}
+
+/// A rehearsal.
+pub struct Rehearsal {
+    plan: Plan,
+    options: RehearseOptions,
+    stop: CancellationToken,
+    view: watch::Sender<RehearseView>,
+}
+
+/// The lanes must have caught up with the last write within this.
+const CATCH_UP: Duration = Duration::from_secs(180);
+const LOADS_AT_ONCE: usize = 8;
+const WRITERS: usize = 8;
+
+impl Rehearsal {
+    /// A rehearsal, and a view of it.
+    #[must_use]
+    pub fn new(
+        plan: Plan,
+        options: RehearseOptions,
+        stop: CancellationToken,
+    ) -> (Self, watch::Receiver<RehearseView>) {
+        let (view, seen) = watch::channel(RehearseView::default());
+        (
+            Self {
+                plan,
+                options,
+                stop,
+                view,
+            },
+            seen,
+        )
+    }
+
+    /// Holds it: starts the engine, loads the sample, lets live writers write, splits, verifies.
+    ///
+    /// # Errors
+    /// When it could not be held to its end. Tables that differ are no error here, but a report that is not clean.
+    pub async fn run(mut self) -> Result<RehearseReport, RehearseError> {
+        let began = Instant::now();
+        let population = self.population()?;
+        let engine = match &self.options.endpoint {
+            None => Some(EmbeddedEngine::start().await?),
+            Some(_) => None,
+        };
+        let endpoint = match (&engine, &self.options.endpoint) {
+            (Some(engine), _) => Endpoint {
+                url: Some(engine.endpoint().to_owned()),
+                anonymous: true,
+                ..Endpoint::default()
+            },
+            (None, Some(endpoint)) => {
+                // On an engine that others may use, the tables get names of their own.
+                self.plan = self
+                    .plan
+                    .clone()
+                    .prefixed(&format!("rehearsal-{:08x}-", rand::random::<u32>()));
+                endpoint.clone()
+            }
+            (None, None) => Endpoint::default(),
+        };
+        let clients = Clients::load(&endpoint, Timing::LOCAL).await;
+        let split = Split::open(self.plan.clone(), &clients).await;
+        let result = self.hold(&split, population, began).await;
+        if engine.is_none() && !self.options.keep {
+            drop_tables(&split).await;
+        }
+        if let Some(engine) = engine {
+            engine.stop().await?;
+        }
+        result
+    }
+
+    fn population(&self) -> Result<Population, RehearseError> {
+        let keys = &self.plan.source.keys;
+        if let Some(file) = &self.options.sample {
+            return Ok(Population::sampled(sample::read(file, keys)?, keys));
+        }
+        let spec = self.plan.rehearse.as_ref().ok_or(RehearseError::NoSample)?;
+        let generator = Generator::new(spec, self.options.seed, now_as_value(&self.plan.versions))?;
+        Ok(Population::generated(generator, self.options.items, keys)?)
+    }
+
+    async fn hold(
+        &self,
+        split: &Split,
+        population: Population,
+        began: Instant,
+    ) -> Result<RehearseReport, RehearseError> {
+        let table = &split.plan.source.table;
+        create_source(&split.source.control, table, &split.plan.source.keys).await?;
+        self.say("loading the sample");
+        let total = population.len() as u64;
+        let loaded = load(
+            &split.source.control,
+            table,
+            population.items(),
+            LOADS_AT_ONCE,
+            |items| {
+                self.view.send_modify(|view| view.loaded = (items, total));
+            },
+        )
+        .await?;
+        self.say("live writers write; applying the plan");
+        let writers = LiveWriters::start(
+            &split.source.control,
+            table,
+            &split.plan.source.keys,
+            population,
+            WriterOptions {
+                writes_per_second: self.options.writes_per_second,
+                seed: self.options.seed,
+                timestamp: live_timestamp(&split.plan.versions),
+                tasks: WRITERS,
+            },
+        );
+        let writing = Instant::now();
+        apply(split, &|message| tracing::info!("{message}")).await?;
+        let tail_stop = self.stop.child_token();
+        let (tail, lanes) = Tail::new(split.clone(), TailOptions::default(), tail_stop.clone());
+        let tail = tokio::spawn(tail.run());
+        let lags = Arc::new(std::sync::Mutex::new(std::collections::BTreeMap::new()));
+        let watching = tokio::spawn(watch_lanes(lanes.clone(), self.view.clone(), Arc::clone(&lags)));
+        let split_report = self.split_while_writing(split, &writers, writing).await;
+        let writes = match split_report {
+            Ok(_) => writers.stop().await,
+            Err(_) => Ok(writers.report()),
+        };
+        let backfill = split_report?;
+        let writes = writes?;
+        let most_lag_ms = lags
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
+        let catch_up_ms = self.catch_up(lanes.clone()).await?;
+        self.say("verifying");
+        let (verify, _) = Verify::new(split.clone(), VerifyOptions::default(), self.stop.clone());
+        let verify = verify.run().await?;
+        tail_stop.cancel();
+        tail.await??;
+        watching.abort();
+        let mut dead_letters = std::collections::BTreeMap::new();
+        for head in split.letters.list(None).await.map_err(RunError::from)? {
+            *dead_letters.entry(head.service).or_insert(0) += 1;
+        }
+        let lanes = lanes.borrow().clone();
+        Ok(RehearseReport {
+            split: split.plan.split.clone(),
+            engine: self
+                .options
+                .endpoint
+                .as_ref()
+                .and_then(|e| e.url.clone())
+                .unwrap_or_else(|| "embedded".into()),
+            seed: self.options.seed,
+            loaded: loaded.items,
+            writes,
+            backfill,
+            lanes,
+            most_lag_ms,
+            catch_up_ms,
+            clean: verify.clean && dead_letters.is_empty(),
+            verify,
+            dead_letters,
+            seconds: began.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// Backfills beside the tail, and goes on until the writers have written for as long as they should.
+    async fn split_while_writing(
+        &self,
+        split: &Split,
+        writers: &LiveWriters,
+        since: Instant,
+    ) -> Result<BackfillReport, RehearseError> {
+        while services(split)
+            .await?
+            .iter()
+            .any(|service| service.captured_ms.is_none())
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.say("backfilling beside the tail");
+        let (backfill, mut seen) =
+            Backfill::new(split.clone(), BackfillOptions::default(), self.stop.clone());
+        let backfill = backfill.run();
+        tokio::pin!(backfill);
+        let report = loop {
+            tokio::select! {
+                report = &mut backfill => break report?,
+                () = writers.failed() => return Ok(BackfillReport::default()),
+                changed = seen.changed() => if changed.is_ok() {
+                    let now = seen.borrow_and_update().clone();
+                    self.view.send_modify(|view| {
+                        view.backfill = now;
+                        view.writes = writers.report().writes();
+                    });
+                }
+            }
+        };
+        self.say("the tail follows the live writers");
+        let until = Duration::from_secs(self.options.seconds);
+        while since.elapsed() < until && !self.stop.is_cancelled() {
+            tokio::select! {
+                () = writers.failed() => break,
+                () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            }
+            self.view
+                .send_modify(|view| view.writes = writers.report().writes());
+        }
+        Ok(report)
+    }
+
+    /// Waits until every lane is complete up to now. Answers how long that took, in milliseconds.
+    async fn catch_up(&self, mut lanes: watch::Receiver<Vec<LaneStatus>>) -> Result<u64, RehearseError> {
+        self.say("the writers have stopped; catching up");
+        let (ended_ms, since) = (now_ms(), Instant::now());
+        loop {
+            let caught_up = {
+                let lanes = lanes.borrow_and_update();
+                !lanes.is_empty()
+                    && lanes.iter().all(|lane| {
+                        lane.lag_ms
+                            .is_some_and(|lag| now_ms().saturating_sub(lag) >= ended_ms)
+                    })
+            };
+            if caught_up {
+                return Ok(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX));
+            }
+            if since.elapsed() > CATCH_UP {
+                let lanes = lanes.borrow().clone();
+                let behind: Vec<String> = lanes
+                    .iter()
+                    .map(|l| format!("{}: {:?}", l.lane, l.blocked))
+                    .collect();
+                return Err(
+                    RunError::Stopped(format!("the tail did not catch up: {}", behind.join(", "))).into(),
+                );
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(RunError::Stopped("the rehearsal was interrupted".into()).into()),
+                _ = lanes.changed() => {}
+                () = tokio::time::sleep(Duration::from_millis(200)) => {}
+            }
+        }
+    }
+
+    fn say(&self, phase: &str) {
+        tracing::info!(phase, "rehearsal");
+        self.view.send_modify(|view| phase.clone_into(&mut view.phase));
+    }
+}
+
+async fn watch_lanes(
+    mut lanes: watch::Receiver<Vec<LaneStatus>>,
+    view: watch::Sender<RehearseView>,
+    lags: Arc<std::sync::Mutex<std::collections::BTreeMap<String, u64>>>,
+) {
+    while lanes.changed().await.is_ok() {
+        let now = lanes.borrow_and_update().clone();
+        {
+            let mut lags = lags.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            for lane in &now {
+                let most = lags.entry(lane.lane.clone()).or_insert(0);
+                *most = (*most).max(lane.lag_ms.unwrap_or(0));
+            }
+        }
+        view.send_modify(|view| view.lanes = now);
+    }
+}
+
+fn now_as_value(versions: &Versions) -> impl Fn() -> crate::model::Value + Send + Sync + 'static {
+    let timestamp = match versions {
+        Versions::Timestamp(timestamp) => Some(timestamp.clone()),
+        Versions::Sequence => None,
+    };
+    move || match &timestamp {
+        Some(timestamp) => timestamp.render(SystemTime::now()),
+        None => crate::model::Value::s(humantime::format_rfc3339_millis(SystemTime::now()).to_string()),
+    }
+}
+
+fn live_timestamp(versions: &Versions) -> Option<mutate::Timestamp> {
+    match versions {
+        Versions::Timestamp(timestamp) => Some(mutate::Timestamp {
+            attribute: timestamp.attribute.clone(),
+            now: Arc::new(now_as_value(versions)),
+        }),
+        Versions::Sequence => None,
+    }
+}
+
+/// Creates the source as the monolith would have it: its key, and no stream yet.
+async fn create_source(
+    control: &aws_sdk_dynamodb::Client,
+    table: &str,
+    keys: &KeySchema,
+) -> Result<(), Failure> {
+    let unusable = |error: aws_sdk_dynamodb::error::BuildError| Failure {
+        kind: crate::dynamo::FailureKind::Invalid,
+        action: "dynamodb:CreateTable",
+        resource: table.to_owned(),
+        code: "RequestNotBuilt".into(),
+        message: error.to_string(),
+    };
+    let mut request = control
+        .create_table()
+        .table_name(table)
+        .billing_mode(BillingMode::PayPerRequest);
+    for (attribute, kind) in keys.attributes().zip([KeyType::Hash, KeyType::Range]) {
+        let of = match attribute.kind {
+            AttributeKind::S => ScalarAttributeType::S,
+            AttributeKind::N => ScalarAttributeType::N,
+            AttributeKind::B => ScalarAttributeType::B,
+        };
+        let definition = AttributeDefinition::builder()
+            .attribute_name(&attribute.name)
+            .attribute_type(of)
+            .build();
+        let element = KeySchemaElement::builder()
+            .attribute_name(&attribute.name)
+            .key_type(kind)
+            .build();
+        request = request
+            .attribute_definitions(definition.map_err(unusable)?)
+            .key_schema(element.map_err(unusable)?);
+    }
+    request
+        .send()
+        .await
+        .map_err(|error| Failure::of("dynamodb:CreateTable", table, &error))?;
+    loop {
+        let described = control
+            .describe_table()
+            .table_name(table)
+            .send()
+            .await
+            .map_err(|error| Failure::of("dynamodb:DescribeTable", table, &error))?;
+        if described.table().and_then(|table| table.table_status()) == Some(&TableStatus::Active) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Removes what the rehearsal created on an engine that is not its own. Their names have a prefix of the rehearsal's.
+async fn drop_tables(split: &Split) {
+    let mut tables = vec![
+        (split.source.control.clone(), split.plan.source.table.clone()),
+        (split.source.control.clone(), split.plan.state_table.clone()),
+    ];
+    tables.extend(
+        split
+            .services()
+            .map(|(service, clients)| (clients.control.clone(), service.table.name.clone())),
+    );
+    for (client, table) in tables {
+        let unprotected = client
+            .update_table()
+            .table_name(&table)
+            .deletion_protection_enabled(false)
+            .send()
+            .await;
+        if let Err(error) = unprotected {
+            tracing::debug!(table, error = %Failure::of("dynamodb:UpdateTable", &table, &error), "not unprotected");
+        }
+        if let Err(error) = client.delete_table().table_name(&table).send().await {
+            let failure = Failure::of("dynamodb:DeleteTable", &table, &error);
+            if failure.kind != crate::dynamo::FailureKind::Missing {
+                tracing::warn!(%failure, "could not remove a table of the rehearsal");
+            }
+        }
+    }
+}
