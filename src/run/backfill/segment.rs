@@ -210,6 +210,7 @@ impl SegmentTask {
                         .cloned()
                         .unwrap_or_else(|| Arc::new(Budget::new(None))),
                     health: self.share.health.get(&service.name).cloned().unwrap_or_default(),
+                    endless: true,
                     stop: work.clone(),
                 };
                 (service.name.clone(), writer)
