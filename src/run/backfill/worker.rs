@@ -219,6 +219,7 @@ impl Backfill {
                     .iter()
                     .map(|lane| (lane.clone(), SegmentService::default()))
                     .collect(),
+                blocked: Vec::new(),
                 scanned: 0,
                 read_milliunits: 0,
             };
@@ -392,14 +393,6 @@ impl Backfill {
                     .map_or_else(|| known.clone(), |keeper| keeper.snapshot())
             })
             .collect();
-        let source = share
-            .source_health
-            .blocked()
-            .map(|reason| format!("source: {reason}"));
-        let targets = share
-            .health
-            .iter()
-            .filter_map(|(name, health)| Some(format!("{name}: {}", health.blocked()?)));
         self.view.send_replace(BackfillView {
             phase: "copying".into(),
             lanes: fill_status(&segments)
@@ -409,7 +402,7 @@ impl Backfill {
             scanned: segments.iter().map(|segment| segment.scanned).sum(),
             estimated_items: record.estimated_items,
             read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
-            blocked: source.into_iter().chain(targets).collect(),
+            blocked: share.blocked(),
         });
     }
 }
