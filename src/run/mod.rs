@@ -11,9 +11,14 @@ mod split;
 pub mod status;
 mod tail;
 mod tombstones;
+mod verify;
 
 pub use backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView};
 pub use checks::{check_split, services};
 pub use error::RunError;
 pub use split::{Split, StateLedger, key_json, now_ms};
 pub use tail::{Ended, Tail, TailOptions};
+pub use verify::{
+    ReadUnits, RepairRecord, Unrepaired, Verify, VerifyOptions, VerifyResult, VerifyServiceView, VerifyView,
+    repair_runs,
+};

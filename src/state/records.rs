@@ -192,6 +192,12 @@ pub struct VerifyRecord {
     pub repaired: u64,
     /// Counts by service.
     pub services: BTreeMap<String, VerifyService>,
+    /// Repairs that began to write so far: a verification that saw fewer when it began proves nothing.
+    #[serde(default)]
+    pub repairs: u64,
+    /// The reason for a mandatory repair whose repair was made: a clean verify is all that is left to end it.
+    #[serde(default)]
+    pub repaired_for: Option<String>,
 }
 
 /// What verify found for one service.
