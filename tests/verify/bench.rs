@@ -1,5 +1,6 @@
 //! A split by hand: a source, three services' tables, and the state as it is after a backfill.
 
+use crate::proxy::{Proxy, Rule};
 use crate::support::Engine;
 use crate::support::contents::{Contents, read};
 use crate::support::table::{self, SdkItem, create, item, number, put, text};
@@ -62,10 +63,23 @@ pub struct Bench {
 impl Bench {
     pub async fn new() -> Self {
         let engine = Engine::embedded().await;
+        let endpoint = engine.endpoint().to_owned();
+        Self::over(engine, endpoint).await
+    }
+
+    /// With a proxy between the product and the engine.
+    pub async fn behind(rule: Rule) -> (Self, Proxy) {
+        let engine = Engine::embedded().await;
+        let proxy = Proxy::before(engine.endpoint(), rule).await;
+        let endpoint = proxy.endpoint.clone();
+        (Self::over(engine, endpoint).await, proxy)
+    }
+
+    async fn over(engine: Engine, endpoint: String) -> Self {
         let client = engine.dynamodb();
         create(&client, SOURCE).await;
         let endpoint = Endpoint {
-            url: Some(engine.endpoint().to_owned()),
+            url: Some(endpoint),
             anonymous: true,
             ..Endpoint::default()
         };

@@ -4,11 +4,14 @@ use crate::bench::{
     Bench, CARTS, ORDERS, PATIENCE, SOURCE, USERS, cart, key, named, options, order, phase, target_key,
     target_of, user, with,
 };
+use crate::proxy::Action;
 use crate::support::table::{SdkItem, delete, item, number, put, put_all, text};
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynasplit::run::VerifyOptions;
 use dynasplit::state::{SplitRecord, TombstonePhase};
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
@@ -329,4 +332,44 @@ async fn lag_is_not_corruption() {
     copier.await.unwrap();
     let result = bench.verify(options()).await;
     assert!(result.clean, "{result:?}");
+}
+
+#[tokio::test]
+async fn throttling_is_waited_for_and_shown_and_a_missing_table_is_not() {
+    let open = Arc::new(AtomicBool::new(false));
+    let opened = Arc::clone(&open);
+    let throttle = move |operation: &str, request: &str| {
+        let scan = operation == "Scan" && request.contains(r#""TableName":"Carts""#);
+        if scan && !opened.load(Ordering::SeqCst) {
+            Action::Throttle
+        } else {
+            Action::Pass
+        }
+    };
+    let (bench, _proxy) = Bench::behind(Arc::new(throttle)).await;
+    bench.fill().await;
+    let (running, mut view) = bench.start(options());
+    let blocked = |view: &dynasplit::run::VerifyView| {
+        view.blocked
+            .iter()
+            .any(|why| why.contains("carts: throttled: ProvisionedThroughputExceededException"))
+    };
+    view.wait_for(blocked).await.unwrap();
+    open.store(true, Ordering::SeqCst);
+    assert!(running.await.unwrap().unwrap().clean);
+    assert!(view.borrow().blocked.is_empty());
+
+    bench
+        .client
+        .delete_table()
+        .table_name(CARTS)
+        .send()
+        .await
+        .unwrap();
+    let text = bench.refused(options()).await;
+    assert!(text.contains("dynamodb:Scan on Carts failed"), "{text}");
+    assert!(
+        bench.record().await.clean,
+        "a comparison that was not made says nothing"
+    );
 }

@@ -6,6 +6,7 @@
 
 mod bench;
 mod compare;
+mod proxy;
 mod repair;
 #[path = "../support/mod.rs"]
 mod support;

@@ -3,12 +3,13 @@
 use crate::bench::{
     Bench, CARTS, ORDERS, SOURCE, USERS, cart, named, options, order, phase, repairing, target_of, user, with,
 };
+use crate::proxy::Action;
 use crate::support::contents::{Contents, assert_same};
-use crate::support::table::{SdkItem, delete, item, key, number, put, put_all, text};
+use crate::support::table::{SdkItem, item, key, number, text};
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynasplit::run::RepairRecord;
 use dynasplit::state::{Lease, Owner, SplitRecord, TombstonePhase};
-use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn tombstone(pk: &str) -> SdkItem {
@@ -130,32 +131,48 @@ async fn collisions_and_dead_letters_are_told_and_left() {
     assert!(!result.clean && !bench.record().await.clean);
 }
 
-/// Deletes as the application and a tail that leaves tombstones do, while the repair writes what it misses.
+/// The write of a repair is under way when the application deletes the item, and the tail leaves its tombstone.
 #[tokio::test]
 async fn nothing_that_is_deleted_meanwhile_is_resurrected() {
-    let bench = Bench::new().await;
-    let orders: Vec<SdkItem> = (0..600).map(|n| order(n, 1)).collect();
-    put_all(&bench.client, SOURCE, orders).await;
-    let (running, mut view) = bench.start(repairing());
-    phase(&mut view, "repairing").await;
-    let gone: Vec<u32> = (0..600).filter(|n| n % 2 == 0).collect();
-    for pair in gone.chunks(8) {
-        let client = &bench.client;
-        let deletes = pair.iter().map(|n| async move {
-            let pk = format!("ORDER#{n}");
-            delete(client, SOURCE, key(&pk, "x")).await;
-            put(client, ORDERS, tombstone(&pk)).await;
-        });
-        futures::future::join_all(deletes).await;
-    }
-    let meanwhile = view.borrow().phase.clone();
+    let hold = |operation: &str, request: &str| match operation {
+        "PutItem" if request.contains(r#""TableName":"Orders""#) => Action::Hold,
+        _ => Action::Pass,
+    };
+    let (bench, proxy) = Bench::behind(Arc::new(hold)).await;
+    bench.put(SOURCE, order(1, 1)).await;
+    bench.put(SOURCE, order(2, 1)).await;
+    let (running, _view) = bench.start(repairing());
+    proxy.holds().await;
+    bench.delete(SOURCE, key("ORDER#1", "x")).await;
+    bench.put(ORDERS, tombstone("ORDER#1")).await;
+    proxy.release();
     let result = running.await.unwrap().unwrap();
-    // The tombstones stood for long enough: a tail acknowledges before they are swept.
-    assert_ne!(meanwhile, "", "{result:?}");
-    let left: BTreeSet<_> = bench.contents(ORDERS).await.into_keys().collect();
-    let source: BTreeSet<_> = bench.contents(SOURCE).await.into_keys().collect();
-    assert_eq!(source.len(), 300);
-    assert_eq!(left, source);
+    assert_eq!((result.total_mismatches, result.repaired), (2, 1), "{result:?}");
+    assert_eq!(result.swept["orders"], 1);
+    let left = bench.contents(ORDERS).await;
+    assert_same(&left, &bench.contents(SOURCE).await);
+    assert_eq!(left.len(), 1);
+}
+
+/// The other way round: an extra is about to be removed when the application creates its item.
+#[tokio::test]
+async fn nothing_that_is_created_meanwhile_is_removed() {
+    let hold = |operation: &str, request: &str| match operation {
+        "PutItem" if request.contains(r#""TableName":"Orders""#) => Action::Hold,
+        "PutItem" if request.contains(r#""TableName":"Users""#) => Action::Hold,
+        _ => Action::Pass,
+    };
+    let (bench, proxy) = Bench::behind(Arc::new(hold)).await;
+    bench.put(ORDERS, order(1, 1)).await;
+    bench.put(USERS, user(1, "new@x")).await;
+    let (running, _view) = bench.start(repairing());
+    proxy.holds().await;
+    bench.put_both(with(order(1, 2), "n", number(8))).await;
+    bench.put_both(with(user(1, "new@x"), "at", number(2))).await;
+    proxy.release();
+    let result = running.await.unwrap().unwrap();
+    assert_eq!(bench.contents(ORDERS).await.len(), 1, "{result:?}");
+    assert_eq!(bench.contents(USERS).await.len(), 1, "{result:?}");
     assert!(bench.verify(options()).await.clean);
 }
 
