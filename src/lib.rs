@@ -1,5 +1,6 @@
 //! Splits a live DynamoDB table into one table per service.
 
+pub mod cli;
 pub mod dynamo;
 pub mod flow;
 pub mod model;

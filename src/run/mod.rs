@@ -9,6 +9,7 @@ mod reconcile;
 mod restart;
 mod split;
 pub mod status;
+pub mod survey;
 mod tail;
 mod tombstones;
 
