@@ -40,7 +40,13 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     progress.end();
     let found = result?;
     let color = console::colors_enabled();
-    let width = usize::from(console::Term::stdout().size().1).max(80);
+    // A pipe has no width: wide enough for every column.
+    let terminal = console::Term::stdout();
+    let width = if terminal.is_term() {
+        usize::from(terminal.size().1).max(80)
+    } else {
+        120
+    };
     output::print(global, &found, |found| survey::render(found, width, color))?;
     Ok(if found.would_fail() {
         Exit::NotClean
