@@ -59,6 +59,7 @@ impl<'a> Reconciler<'a> {
             budget: Arc::new(Budget::new(None)),
             health: Arc::new(Health::default()),
             stop: stop.clone(),
+            margin: split.timing.margin,
         };
         Some(Self {
             service,

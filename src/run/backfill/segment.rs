@@ -211,6 +211,8 @@ impl SegmentTask {
                         .unwrap_or_else(|| Arc::new(Budget::new(None))),
                     health: self.share.health.get(&service.name).cloned().unwrap_or_default(),
                     stop: work.clone(),
+                    // A page may land late: that is what its guards, and the tombstones, are for.
+                    margin: Duration::ZERO,
                 };
                 (service.name.clone(), writer)
             })

@@ -136,6 +136,7 @@ impl ShardTask {
             budget: Arc::clone(&share.budget),
             health: Arc::clone(&share.health),
             stop: work.clone(),
+            margin: self.split.timing.margin,
         });
         Lane {
             name: name.to_owned(),
