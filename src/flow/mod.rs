@@ -20,3 +20,6 @@ pub use guard::{Guard, GuardExpression, VersionFields, is_tombstone, stamp, tomb
 pub use route::{Desired, desired};
 pub use transform::{Fault, REPLICATION_PREFIX, shape};
 pub use watch::{Watched, watch};
+
+#[cfg(test)]
+mod tests;
