@@ -27,7 +27,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "REGION", help_heading = "AWS")]
     pub region: Option<String>,
     /// Another engine than AWS, by its URL (DynamoDB Local, say).
-    #[arg(long, global = true, value_name = "URL", help_heading = "AWS")]
+    #[arg(long, global = true, value_name = "URL", help_heading = "AWS", value_parser = url)]
     pub endpoint_url: Option<String>,
     /// Form of the results on stdout.
     #[arg(long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORM")]
@@ -210,6 +210,16 @@ pub struct Rehearse {
     /// Leave the rehearsal's tables on the engine at --endpoint-url, to look at them.
     #[arg(long, requires = "endpoint_url")]
     pub keep_tables: bool,
+}
+
+fn url(text: &str) -> Result<String, String> {
+    match text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"))
+    {
+        Some(host) if !host.is_empty() && !host.starts_with('/') => Ok(text.to_owned()),
+        _ => Err("a URL with its scheme, like http://localhost:8000".into()),
+    }
 }
 
 fn units(text: &str) -> Result<f64, String> {

@@ -54,33 +54,23 @@ fn render(report: &Report, ended: Ended, plan: &str) -> String {
 }
 
 impl Shown for Vec<LaneStatus> {
+    fn title(&self) -> String {
+        if self.is_empty() {
+            "tailing: connecting".into()
+        } else {
+            "tailing".into()
+        }
+    }
+
     fn bars(&self) -> Vec<Bar> {
         text::services(self)
             .map(|lane| Bar {
                 name: lane.lane.clone(),
                 position: lane.counters.seen,
-                total: None,
-                message: state(lane),
+                message: format!("records, {}", state(lane)),
+                ..Bar::default()
             })
             .collect()
-    }
-
-    fn line(&self) -> String {
-        let lanes: Vec<String> = text::services(self)
-            .map(|lane| {
-                format!(
-                    "{} {} records, {}",
-                    lane.lane,
-                    text::count(lane.counters.seen),
-                    state(lane)
-                )
-            })
-            .collect();
-        if lanes.is_empty() {
-            "tailing: pinning the stream's shards".into()
-        } else {
-            format!("tailing: {}", lanes.join("; "))
-        }
     }
 }
 

@@ -1,4 +1,5 @@
 use super::Difference;
+use crate::dynamo::Failure;
 use crate::source::refusal::Refusal;
 use thiserror::Error;
 
@@ -75,7 +76,10 @@ pub enum TargetError {
         /// What it is.
         actual: String,
     },
-    /// Anything else that the engine said.
+    /// The request failed.
+    #[error(transparent)]
+    Request(#[from] Failure),
+    /// An answer, or a request, that makes no sense.
     #[error("{operation} of the table `{table}` failed: {}", crate::source::said(.code, .message))]
     Engine {
         /// The operation.
@@ -123,7 +127,7 @@ impl TargetError {
                 "UnknownOperationException",
                 "this engine does not have the operation".into(),
             ),
-            Refusal::Other { code, message } => engine(&code, message),
+            Refusal::Other(failure) => Self::Request(failure),
         }
     }
 
