@@ -1,5 +1,5 @@
 use super::args::Global;
-use crate::dynamo::{Failure, FailureKind};
+use crate::dynamo::{Failure, FailureKind, NO_CREDENTIALS};
 use crate::plan::PlanError;
 use crate::rehearse::RehearseError;
 use crate::run::RunError;
@@ -71,7 +71,7 @@ impl Failed {
             (Some(url), _) if failure.is_unreachable() => {
                 self.hint = Some(format!("check that the engine runs at {url} (--endpoint-url)"));
             }
-            (Some(_), None) if failure.code == "NoCredentials" => {
+            (Some(_), None) if failure.code == NO_CREDENTIALS => {
                 self.hint = Some(
                     "a local engine takes any: AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local, the same each time"
                         .into(),
@@ -129,6 +129,16 @@ impl From<RunError> for Failed {
             | RunError::State(StateError::Request(failure))
             | RunError::Source(SourceError::Request(failure))
             | RunError::Target(TargetError::Request(failure)) => Self::request(message, failure),
+            RunError::Targets { problems } => {
+                let request = problems.into_iter().find_map(|problem| match problem {
+                    TargetError::Request(failure) => Some(failure),
+                    _ => None,
+                });
+                match request {
+                    Some(failure) => Self::request(message, failure),
+                    None => Self::of(Exit::Failed, message),
+                }
+            }
             _ => Self::of(Exit::Failed, message),
         }
     }

@@ -110,6 +110,7 @@ pub fn lanes(lanes: &[LaneStatus]) -> String {
             (None, Some(reason)) => reason.clone(),
             (None, None) if lane.lags_dangerously() => "lags dangerously: the stream keeps 24 hours".into(),
             (None, None) if lane.open_shards == 0 && lane.lag_ms.is_some() => "drained".into(),
+            (None, None) if lane.lag_ms.is_none() => "not captured yet".into(),
             (None, None) => "ok".into(),
         };
         let lag = match lane.lag_ms {

@@ -42,7 +42,7 @@ pub struct Clients {
 /// For tables and their settings: an address where nobody answers is told within the last of these, retries included.
 const CONTROL_CONNECT: Duration = Duration::from_secs(4);
 const CONTROL_ATTEMPT: Duration = Duration::from_secs(7);
-const CONTROL_OPERATION: Duration = Duration::from_secs(15);
+const CONTROL_OPERATION: Duration = Duration::from_secs(12);
 
 impl Clients {
     /// Loads the configuration as the AWS tools do: flags, environment, profile, instance role.

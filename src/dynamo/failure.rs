@@ -108,9 +108,11 @@ impl Failure {
             .and_then(|raw| (raw as &dyn Any).downcast_ref::<HttpResponse>())
             .map(|response| response.status());
         match status {
-            Some(status) if status.is_server_error() => {
-                (FailureKind::Transient, format!("HTTP {status}"), message)
-            }
+            Some(status) if status.is_server_error() => (
+                FailureKind::Transient,
+                format!("HTTP {status}"),
+                "a server in between failed".into(),
+            ),
             Some(status) => (
                 FailureKind::Unknown,
                 format!("HTTP {status}"),
@@ -122,9 +124,9 @@ impl Failure {
 
     fn of_dispatch(user: bool, error: &(dyn Error + 'static)) -> (FailureKind, String, String) {
         let message = causes(error);
-        let lower = message.to_lowercase();
+        let lower = chain(error).join(" ").to_lowercase();
         if lower.contains("credential") || lower.contains("token") && lower.contains("expired") {
-            (FailureKind::Credentials, "NoCredentials".into(), message)
+            (FailureKind::Credentials, NO_CREDENTIALS.into(), message)
         } else if user {
             (FailureKind::Unknown, "ConnectionFailed".into(), message)
         } else {
@@ -213,6 +215,9 @@ impl Failure {
             FailureKind::Throttled(_) => {
                 "it was tried again and again: wait until the throttling is over, or raise the limit".into()
             }
+            FailureKind::Transient if self.code.starts_with("HTTP ") => {
+                "try again in a while; if it stays, see what answers there (--endpoint-url)".into()
+            }
             _ if self.is_unreachable() => "check the network, --region and --endpoint-url".into(),
             _ => return None,
         })
@@ -225,6 +230,8 @@ impl Failure {
     }
 }
 
+/// Nothing was sent, for lack of credentials.
+pub(crate) const NO_CREDENTIALS: &str = "NoCredentials";
 const NOT_DYNAMODB: &str = "what answers there is not DynamoDB";
 
 /// The word that follows a mark in a message of IAM.
@@ -236,7 +243,15 @@ pub(crate) fn word_after<'a>(message: &'a str, mark: &str) -> Option<&'a str> {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} on {} failed: {}", self.action, self.resource, self.code)?;
+        if self.code == NO_CREDENTIALS {
+            write!(
+                f,
+                "no usable AWS credentials for {} on {}",
+                self.action, self.resource
+            )?;
+        } else {
+            write!(f, "{} on {} failed: {}", self.action, self.resource, self.code)?;
+        }
         if self.message.is_empty() {
             Ok(())
         } else {
@@ -248,20 +263,36 @@ impl fmt::Display for Failure {
 impl Error for Failure {}
 
 /// Words of the SDK and its HTTP client that say nothing to a person.
-const NOISE: [&str; 4] = ["dispatch failure", "io error", "other", "client error (Connect)"];
+const NOISE: [&str; 6] = [
+    "dispatch failure",
+    "io error",
+    "other",
+    "client error (Connect)",
+    "the credential provider was not enabled",
+    "an error occurred while loading credentials",
+];
 
-/// An error and its causes in one line. Some of the SDK's words quote the request, whose item values are nobody's
-/// business: those are cut off.
-fn causes(error: &(dyn Error + 'static)) -> String {
-    let mut words: Vec<String> = Vec::new();
+/// An error and its causes, each in its own words. Some of the SDK's words quote the request, whose item values are
+/// nobody's business: those are cut off.
+fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
+    let mut words = Vec::new();
     let mut current = Some(error);
     while let Some(cause) = current {
         let said = cause.to_string();
         let said = said.split(" to request `").next().unwrap_or_default();
-        if !NOISE.contains(&said) && !words.iter().any(|word| word.contains(said)) {
-            words.push(said.to_owned());
-        }
+        words.push(said.replace("the credential provider was not enabled: ", ""));
         current = cause.source();
+    }
+    words
+}
+
+/// An error and its causes in one line, without what says nothing.
+fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for said in chain(error) {
+        if !NOISE.contains(&said.as_str()) && !words.iter().any(|word| word.contains(&said)) {
+            words.push(said);
+        }
     }
     words.join(": ")
 }

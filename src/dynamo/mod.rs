@@ -13,7 +13,7 @@ mod timing;
 pub use backoff::{again, backoff};
 pub use budget::Budget;
 pub use clients::{Clients, Endpoint, Tables};
-pub(crate) use failure::word_after;
 pub use failure::{Failure, FailureKind};
+pub(crate) use failure::{NO_CREDENTIALS, word_after};
 pub use health::Health;
 pub use timing::Timing;

@@ -63,7 +63,7 @@ pub struct Store {
 /// A request that passes by itself is tried this often before the error is shown.
 const ATTEMPTS: u32 = 12;
 /// Before the engine has answered for the first time: a wrong address is told soon.
-const FIRST_ATTEMPTS: u32 = 2;
+const FIRST_ATTEMPTS: u32 = 1;
 const FIRST_WAIT: Duration = Duration::from_millis(25);
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 const PARTITION: &str = "split";

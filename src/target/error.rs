@@ -21,6 +21,17 @@ pub enum TargetError {
         /// Table name.
         table: String,
     },
+    /// The table holds items that the split did not write.
+    #[error(
+        "the table `{table}` of the service '{service}' holds items already: empty it, name another table, or say \
+         `may-hold-items: true` in the plan (a repairing verify is then mandatory)"
+    )]
+    NotEmpty {
+        /// The service.
+        service: String,
+        /// Its table.
+        table: String,
+    },
     /// The table is there, and is not what the plan says.
     #[error("the table `{table}` exists and differs from the plan:\n{}\n{}", rows(.differences), way_out(*.adopted))]
     Differs {
