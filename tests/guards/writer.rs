@@ -28,8 +28,8 @@ fn keys() -> KeySchema {
 }
 
 fn writer(client: &Client, table: &str) -> TargetWriter {
-        endless: true,
     TargetWriter {
+        endless: true,
         client: client.clone(),
         table: table.into(),
         keys: keys(),
