@@ -9,13 +9,16 @@ mod complete;
 mod failure;
 mod letters;
 mod output;
+mod plan;
 mod progress;
 mod rehearse;
 mod replicate;
 mod screen;
 mod signals;
 mod status;
+pub mod survey;
 mod text;
+mod verify;
 
 pub use args::Args;
 pub use failure::{Exit, Failed};
@@ -46,9 +49,11 @@ async fn run(args: Args) -> Result<Exit, Failed> {
     let stop = signals::stop_on_signal();
     let Args { global, command } = args;
     match command {
+        Command::Plan(command) => plan::run(&global, &command, stop).await,
         Command::Apply(command) => unless(&stop, apply::run(&global, &command)).await,
         Command::Replicate(command) => replicate::run(&global, &command, stop).await,
         Command::Backfill(command) => backfill::run(&global, &command, stop).await,
+        Command::Verify(command) => verify::run(&global, &command, stop).await,
         Command::Status(command) => unless(&stop, status::run(&global, &command)).await,
         Command::DeadLetters(command) => letters::run(&global, &command, stop).await,
         Command::Complete(command) => complete::run(&global, &command, stop).await,
