@@ -33,7 +33,7 @@ pub async fn run(global: &Global, args: &Replicate, stop: CancellationToken) -> 
     let progress = Progress::of(view.clone());
     let result = tail.run().await;
     telling.abort();
-    progress.end();
+    progress.end().await;
     let ended = result?;
     let lanes = view.borrow().clone();
     let gaps = lanes.iter().any(|lane| lane.gap.is_some());
@@ -73,7 +73,8 @@ impl Shown for Vec<LaneStatus> {
             .map(|lane| Bar {
                 name: lane.lane.clone(),
                 position: lane.counters.seen,
-                message: format!("records, {}", state(lane)),
+                unit: "records",
+                message: state(lane),
                 ..Bar::default()
             })
             .collect()

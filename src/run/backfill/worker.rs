@@ -127,7 +127,7 @@ impl Backfill {
         }
         self.copy(&record, consistent).await?;
         self.say(
-            "reading again what went backwards in time, and sweeping tombstones",
+            "waiting until no late write can land, then sweeping tombstones",
             &record,
         );
         let swept = lower(&self.split, Holder::Backfill, &self.stop).await?;

@@ -354,9 +354,10 @@ impl Tail {
     }
 
     fn show(&self, recorded: &Recorded, shares: &BTreeMap<String, LaneShare>) {
-        let lanes = shares.iter().map(|(lane, share)| {
-            let mut status = lane_status(recorded, lane, now_ms());
-            status.blocked = share.health.blocked().or(status.blocked);
+        let lanes = self.split.lanes().into_iter().map(|lane| {
+            let mut status = lane_status(recorded, &lane, now_ms());
+            let blocked = shares.get(&lane).and_then(|share| share.health.blocked());
+            status.blocked = blocked.or(status.blocked);
             status
         });
         self.view.send_replace(lanes.collect());
