@@ -178,7 +178,15 @@ impl Rehearsal {
                     .plan
                     .clone()
                     .prefixed(&format!("rehearsal-{:08x}-", rand::random::<u32>()));
-                endpoint.clone()
+                let unset = std::env::var_os("AWS_REGION").is_none();
+                let region = endpoint
+                    .region
+                    .clone()
+                    .or_else(|| unset.then(|| "us-east-1".into()));
+                Endpoint {
+                    region,
+                    ..endpoint.clone()
+                }
             }
             (None, None) => Endpoint::default(),
         };

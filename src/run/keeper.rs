@@ -77,8 +77,8 @@ pub struct Keeper<T> {
     changed: Notify,
 }
 
-/// Changes are collected for this long before they are saved.
-const COLLECT: Duration = Duration::from_millis(200);
+/// Wait after a save that failed.
+const AFTER_FAILURE: Duration = Duration::from_millis(200);
 
 impl<T: Leased> Keeper<T> {
     /// Takes the lease of a record as it was read. `None`: somebody else was faster.
@@ -134,6 +134,11 @@ impl<T: Leased> Keeper<T> {
         let result = change(&mut self.value.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.notify_one();
         result
+    }
+
+    /// Changes the record in memory; it is saved with the next renewal at the latest. For what loses nothing by that.
+    pub fn update_quietly<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
+        change(&mut self.value.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The record as it is in memory.
@@ -199,13 +204,14 @@ impl<T: Leased> Keeper<T> {
                 () = self.changed.notified() => {
                     tokio::select! {
                         () = done.cancelled() => {}
-                        () = tokio::time::sleep(COLLECT.min(self.timing.renew())) => {}
+                        // Changes are collected, so that saves cost little beside what they cover.
+                        () = tokio::time::sleep(self.timing.renew() / 2) => {}
                     }
                 }
             }
             if let Err(error) = self.save().await {
                 tracing::warn!(record = self.name, %error, "could not save; trying again");
-                tokio::time::sleep(COLLECT).await;
+                tokio::time::sleep(AFTER_FAILURE).await;
             }
         }
         self.update(|value| *value.lease() = Lease::default());

@@ -58,6 +58,7 @@ impl<'a> Reconciler<'a> {
             )],
             budget: Arc::new(Budget::new(None)),
             health: Arc::new(Health::default()),
+            endless: false,
             stop: stop.clone(),
         };
         Some(Self {

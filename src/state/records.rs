@@ -142,6 +142,9 @@ pub struct SegmentRecord {
     pub beat: u64,
     /// Progress by lane: a service's name, or [`ShardRecord::WATCH`].
     pub services: BTreeMap<String, SegmentService>,
+    /// Why it does not move at the moment: the source, or a service by its name.
+    #[serde(default)]
+    pub blocked: Vec<String>,
     /// Items that were read, whatever became of them.
     pub scanned: u64,
     /// Read units used, in thousandths.

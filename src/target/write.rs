@@ -39,6 +39,9 @@ pub struct TargetWriter {
     pub budget: Arc<Budget>,
     /// Why it is held up.
     pub health: Arc<Health>,
+    /// Also what does not pass by itself (no permission, no table) is waited for: a worker that runs unattended shows
+    /// it, and goes on when it is mended. Otherwise it ends the work.
+    pub endless: bool,
     /// Ends retries.
     pub stop: CancellationToken,
 }
@@ -68,6 +71,12 @@ impl Sink for TargetWriter {
                         "DynamoDB refuses it: {}",
                         failure.message
                     )));
+                }
+                Err(failure) if !self.endless && !failure.passes() => {
+                    return Err(Stop {
+                        reason: failure.to_string(),
+                    }
+                    .into());
                 }
                 Err(failure) => {
                     attempt = attempt.saturating_add(1);

@@ -1,3 +1,4 @@
+use super::board::Board;
 use super::segment::{FillShare, SegmentTask};
 use crate::dynamo::{Budget, Health};
 use crate::run::checks::{check_split, services};
@@ -8,13 +9,13 @@ use crate::run::status::{FillStatus, fill_status};
 use crate::run::tombstones::{Holder, lower, pause, raise};
 use crate::source::describe_source;
 use crate::state::{
-    BackfillRecord, Lease, LeaseWatch, Owner, SegmentRecord, SegmentService, ShardRecord, SplitRecord, Stored,
+    BackfillRecord, Lease, Owner, SegmentRecord, SegmentService, ShardRecord, SplitRecord, Stored,
 };
 use crate::target::Swept;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -218,6 +219,7 @@ impl Backfill {
                     .iter()
                     .map(|lane| (lane.clone(), SegmentService::default()))
                     .collect(),
+                blocked: Vec::new(),
                 scanned: 0,
                 read_milliunits: 0,
             };
@@ -250,67 +252,61 @@ impl Backfill {
     /// Works on free segments until all are done, by whomever.
     async fn copy(&self, record: &BackfillRecord, consistent: bool) -> Result<(), RunError> {
         let share = self.share(record, consistent);
+        let mut board = Board::new(&self.split);
+        let mut tasks = JoinSet::new();
+        let result = self.work(record, &share, &mut board, &mut tasks).await;
+        share.stop.cancel();
+        while tasks.join_next().await.is_some() {}
+        result
+    }
+
+    async fn work(
+        &self,
+        record: &BackfillRecord,
+        share: &FillShare,
+        board: &mut Board,
+        tasks: &mut JoinSet<(u32, Result<(), crate::flow::Stop>)>,
+    ) -> Result<(), RunError> {
         let owner = Owner::unique("backfill");
-        let mut watch = LeaseWatch::default();
-        let mut tasks: JoinSet<(u32, Result<(), crate::flow::Stop>)> = JoinSet::new();
-        let mut running: BTreeMap<u32, Arc<Keeper<SegmentRecord>>> = BTreeMap::new();
         let workers = self.options.workers.unwrap_or(WORKERS).max(1);
-        let result = loop {
+        let mut running: BTreeMap<u32, Arc<Keeper<SegmentRecord>>> = BTreeMap::new();
+        loop {
             if self.stop.is_cancelled() {
-                break Err(RunError::Stopped(
+                return Err(RunError::Stopped(
                     "the backfill was interrupted; the same command goes on".into(),
                 ));
             }
-            let stored = self.segments().await?;
-            self.show(record, &stored, &running, &share);
-            if stored
-                .iter()
-                .all(|(_, segment)| segment.value.services.values().all(|progress| progress.done))
-            {
-                break Ok(());
+            board.refresh().await?;
+            self.show(record, board, &running, share);
+            if board.all_done() {
+                return Ok(());
             }
-            for (name, segment) in &stored {
-                let free = watch.is_free(name, &segment.value.lease, segment.revision, Instant::now());
-                let done = segment.value.services.values().all(|progress| progress.done);
-                if done || !free || running.contains_key(&segment.value.segment) || running.len() >= workers {
-                    continue;
-                }
-                let taken = Keeper::take(
-                    &self.split.store,
-                    name,
-                    segment.clone(),
-                    &owner,
-                    self.split.timing,
-                )
-                .await?;
-                if let Some(keeper) = taken {
-                    let number = segment.value.segment;
-                    running.insert(number, Arc::clone(&keeper));
-                    let task = SegmentTask {
-                        share: share.clone(),
-                        keeper,
-                    };
-                    tasks.spawn(async move { (number, task.run().await) });
+            for (name, segment) in board.free(&running, workers - running.len()) {
+                let number = segment.value.segment;
+                match Keeper::take(&self.split.store, &name, segment, &owner, self.split.timing).await? {
+                    Some(keeper) => {
+                        running.insert(number, Arc::clone(&keeper));
+                        let task = SegmentTask {
+                            share: share.clone(),
+                            keeper,
+                        };
+                        tasks.spawn(async move { (number, task.run().await) });
+                    }
+                    None => board.outdate(),
                 }
             }
             tokio::select! {
                 () = self.stop.cancelled() => {}
-                ended = tasks.join_next(), if !tasks.is_empty() => match ended {
-                    Some(Ok((number, end))) => {
-                        running.remove(&number);
-                        if let Err(stop) = end {
-                            break Err(stop.into());
-                        }
-                    }
-                    Some(Err(error)) => break Err(RunError::Stopped(error.to_string())),
-                    None => {}
-                },
+                ended = tasks.join_next(), if !tasks.is_empty() => {
+                    let Some(ended) = ended else { continue };
+                    let (number, end) = ended.map_err(|error| RunError::Stopped(error.to_string()))?;
+                    running.remove(&number);
+                    end?;
+                    board.reread(number).await?;
+                }
                 () = tokio::time::sleep(LOOK) => {}
             }
-        };
-        share.stop.cancel();
-        while tasks.join_next().await.is_some() {}
-        result
+        }
     }
 
     fn share(&self, record: &BackfillRecord, consistent: bool) -> FillShare {
@@ -385,26 +381,18 @@ impl Backfill {
     fn show(
         &self,
         record: &BackfillRecord,
-        stored: &[(String, Stored<SegmentRecord>)],
+        board: &Board,
         running: &BTreeMap<u32, Arc<Keeper<SegmentRecord>>>,
         share: &FillShare,
     ) {
-        let segments: Vec<SegmentRecord> = stored
-            .iter()
-            .map(|(_, s)| {
+        let segments: Vec<SegmentRecord> = board
+            .records()
+            .map(|known| {
                 running
-                    .get(&s.value.segment)
-                    .map_or_else(|| s.value.clone(), |keeper| keeper.snapshot())
+                    .get(&known.segment)
+                    .map_or_else(|| known.clone(), |keeper| keeper.snapshot())
             })
             .collect();
-        let source = share
-            .source_health
-            .blocked()
-            .map(|reason| format!("source: {reason}"));
-        let targets = share
-            .health
-            .iter()
-            .filter_map(|(name, health)| Some(format!("{name}: {}", health.blocked()?)));
         self.view.send_replace(BackfillView {
             phase: "copying".into(),
             lanes: fill_status(&segments)
@@ -414,7 +402,7 @@ impl Backfill {
             scanned: segments.iter().map(|segment| segment.scanned).sum(),
             estimated_items: record.estimated_items,
             read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
-            blocked: source.into_iter().chain(targets).collect(),
+            blocked: share.blocked(),
         });
     }
 }

@@ -140,7 +140,7 @@ impl Lane {
     }
 
     fn complete(&self, complete_to_ms: u64) {
-        self.keeper.update(|record| {
+        self.keeper.update_quietly(|record| {
             if let Some(state) = record.lanes.get_mut(&self.name) {
                 state.complete_to_ms = state.complete_to_ms.max(complete_to_ms);
                 state.saved_ms = now_ms();

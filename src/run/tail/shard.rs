@@ -59,6 +59,7 @@ impl ShardTask {
         let front = tokio::spawn(front(
             ShardReader::new(&self.source, &self.keeper.snapshot().shard),
             Arc::clone(&feed),
+            Arc::clone(&self.keeper),
             self.split.timing,
             work.clone(),
         ));
@@ -72,12 +73,30 @@ impl ShardTask {
                 () = lost.cancelled() => break,
                 () = self.stop.cancelled() => break,
                 changed = self.recorded.changed() => if changed.is_err() { break },
-                ended = lanes.join_next(), if !lanes.is_empty() => note_end(ended),
+                ended = lanes.join_next(), if !lanes.is_empty() => match ended {
+                    // What a lane could not make durable, it does again: nothing is left behind by an error.
+                    Some(Ok((lane, Err(failed)))) => {
+                        tracing::warn!(lane, reason = failed.reason, "the lane begins again at its checkpoint");
+                        tokio::time::sleep(AFTER_FAILURE).await;
+                        started.remove(&lane);
+                    }
+                    Some(Err(error)) => {
+                        tracing::error!(%error, "a lane ended badly; the shard begins again");
+                        break;
+                    }
+                    Some(Ok((_, Ok(())))) | None => {}
+                },
             }
         }
         work.cancel();
         while let Some(ended) = lanes.join_next().await {
-            note_end(Some(ended));
+            if let Ok((lane, Err(stopped))) = ended {
+                tracing::debug!(
+                    lane,
+                    reason = stopped.reason,
+                    "stopped before its batch was durable"
+                );
+            }
         }
         if let Err(error) = front.await {
             tracing::error!(%error, "the front reader ended badly");
@@ -92,7 +111,7 @@ impl ShardTask {
     fn start_ready(
         &self,
         started: &mut BTreeSet<String>,
-        lanes: &mut JoinSet<Result<(), crate::flow::Stop>>,
+        lanes: &mut JoinSet<(String, Result<(), crate::flow::Stop>)>,
         feed: &Arc<Feed>,
         alone: &Arc<Semaphore>,
         work: &CancellationToken,
@@ -103,7 +122,8 @@ impl ShardTask {
         for lane in record.lanes.keys().filter(|lane| self.shares.contains_key(*lane)) {
             match readiness(&record, lane, &recorded, now_ms()) {
                 Readiness::Ready if started.insert(lane.clone()) => {
-                    lanes.spawn(self.lane(lane, feed, alone, work).run());
+                    let (name, task) = (lane.clone(), self.lane(lane, feed, alone, work));
+                    lanes.spawn(async move { (name, task.run().await) });
                 }
                 Readiness::Waits => waiting = true,
                 Readiness::Gap(reason) if record.lanes[lane].gap.is_none() => {
@@ -135,6 +155,7 @@ impl ShardTask {
             leases: vec![self.keeper.validity(), self.alive.clone()],
             budget: Arc::clone(&share.budget),
             health: Arc::clone(&share.health),
+            endless: true,
             stop: work.clone(),
         });
         Lane {
@@ -153,21 +174,11 @@ impl ShardTask {
     }
 }
 
-fn note_end(ended: Option<Result<Result<(), crate::flow::Stop>, tokio::task::JoinError>>) {
-    match ended {
-        Some(Ok(Err(stop))) => tracing::info!(
-            reason = stop.reason,
-            "a lane stopped before its batch was durable"
-        ),
-        Some(Err(error)) => tracing::error!(%error, "a lane ended badly"),
-        Some(Ok(Ok(()))) | None => {}
-    }
-}
-
 /// The front: reads the shard once for all lanes that keep up.
 async fn front(
     mut reader: ShardReader,
     feed: Arc<Feed>,
+    keeper: Arc<Keeper<ShardRecord>>,
     timing: crate::dynamo::Timing,
     stop: CancellationToken,
 ) {
@@ -183,6 +194,9 @@ async fn front(
         let asked_ms = now_ms();
         let wait = match reader.read(&from).await {
             Ok(batch) => {
+                if failures > 0 {
+                    held(&keeper, None);
+                }
                 failures = 0;
                 if batch.to == from {
                     if let Some(complete_to_ms) = quiet.empty(asked_ms, timing.idle) {
@@ -204,6 +218,7 @@ async fn front(
             }
             Err(failure) => {
                 failures = failures.saturating_add(1);
+                held(&keeper, Some(format!("reading the stream: {}", failure.reason())));
                 recover(&mut reader, &feed, &from, failure, failures).await
             }
         };
@@ -212,6 +227,15 @@ async fn front(
             () = tokio::time::sleep(wait) => {}
         }
     }
+}
+
+/// Shows with every lane why the shard is not read at the moment. A shard that stops advancing is an alarm.
+fn held(keeper: &Keeper<ShardRecord>, reason: Option<String>) {
+    keeper.update(|record| {
+        for state in record.lanes.values_mut().filter(|state| !state.finished()) {
+            state.blocked.clone_from(&reason);
+        }
+    });
 }
 
 /// After a failed read: what to wait for. A trimmed place is a gap for lanes that are old, and none for the rest.

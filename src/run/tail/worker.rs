@@ -50,9 +50,6 @@ pub struct Tail {
 
 /// Between two looks at the stream for new shards.
 const DISCOVERY: Duration = Duration::from_secs(10);
-/// Between two looks at the state table: leases, finished parents.
-const LOOK: Duration = Duration::from_secs(1);
-
 /// What a worker writes by: the tombstone switch, its name, its own lease.
 struct Hand {
     gate: Gate,
@@ -60,10 +57,13 @@ struct Hand {
     alive: Validity,
     /// The split is being completed.
     over: CancellationToken,
+    /// Everything that this worker does.
+    work: CancellationToken,
 }
 
 struct Running {
     keeper: Arc<Keeper<ShardRecord>>,
+    stop: CancellationToken,
 }
 
 impl Tail {
@@ -118,6 +118,7 @@ impl Tail {
                         owner,
                         alive: heartbeat.validity(),
                         over: heartbeat.over(),
+                        work: self.stop.child_token(),
                     },
                 )
                 .await
@@ -131,7 +132,6 @@ impl Tail {
     async fn follow(&self, source: &StreamSource, hand: &Hand) -> Result<Ended, RunError> {
         let shares = self.shares();
         let (seen, recorded) = watch::channel(recorded_shards(&self.split, source.generation()).await?);
-        let work = self.stop.child_token();
         let mut shards: JoinSet<String> = JoinSet::new();
         let mut running: BTreeMap<String, Running> = BTreeMap::new();
         let mut leases = LeaseWatch::default();
@@ -147,8 +147,8 @@ impl Tail {
             }
             match self.stored(source).await {
                 Ok(stored) => {
-                    self.claim(&stored, &mut leases, &hand.owner, &mut running, |keeper| {
-                        shards.spawn(self.task(source, hand, &shares, keeper, &recorded, &work));
+                    self.claim(&stored, &mut leases, hand, &mut running, |keeper, stop| {
+                        shards.spawn(self.task(source, hand, &shares, keeper, &recorded, stop));
                     })
                     .await?;
                     let latest: BTreeMap<_, _> = stored
@@ -173,10 +173,10 @@ impl Tail {
                     listing = None;
                     note_end(ended, &mut running);
                 }
-                () = tokio::time::sleep(LOOK.min(self.split.timing.renew())) => {}
+                () = tokio::time::sleep(self.split.timing.renew()) => {}
             }
         };
-        work.cancel();
+        hand.work.cancel();
         while let Some(ended) = shards.join_next().await {
             note_end(Some(ended), &mut running);
         }
@@ -221,9 +221,9 @@ impl Tail {
         &self,
         stored: &[(String, crate::state::Stored<ShardRecord>)],
         leases: &mut LeaseWatch,
-        owner: &Owner,
+        hand: &Hand,
         running: &mut BTreeMap<String, Running>,
-        mut start: impl FnMut(Arc<Keeper<ShardRecord>>),
+        mut start: impl FnMut(Arc<Keeper<ShardRecord>>, CancellationToken),
     ) -> Result<(), RunError> {
         let all: BTreeMap<String, ShardRecord> = stored
             .iter()
@@ -232,12 +232,24 @@ impl Tail {
         let open = |record: &ShardRecord| {
             record
                 .lanes
-                .keys()
-                .any(|lane| readiness(record, lane, &all, now_ms()) == Readiness::Ready)
+                .iter()
+                .any(|(lane, state)| match readiness(record, lane, &all, now_ms()) {
+                    Readiness::Ready => true,
+                    // Noticed now: somebody must own the shard to write it down.
+                    Readiness::Gap(_) => state.gap.is_none(),
+                    Readiness::Waits | Readiness::Finished => false,
+                })
         };
         let wanted = stored.iter().filter(|(_, record)| open(&record.value)).count();
         let workers = self.live_tails().await?.max(1);
         let share = wanted.div_ceil(workers);
+        if workers > 1 {
+            // Another worker came: it takes what is given back here.
+            running
+                .values()
+                .skip(share)
+                .for_each(|surplus| surplus.stop.cancel());
+        }
         for (name, record) in stored {
             if running.len() >= share && workers > 1 {
                 // Keep watching the leases, so that one that ends is seen to end.
@@ -248,16 +260,24 @@ impl Tail {
             if running.contains_key(&record.value.shard) || !open(&record.value) || !free {
                 continue;
             }
-            match Keeper::take(&self.split.store, name, record.clone(), owner, self.split.timing).await {
+            match Keeper::take(
+                &self.split.store,
+                name,
+                record.clone(),
+                &hand.owner,
+                self.split.timing,
+            )
+            .await
+            {
                 Ok(Some(keeper)) => {
                     tracing::info!(shard = record.value.shard, "reading shard");
-                    running.insert(
-                        record.value.shard.clone(),
-                        Running {
-                            keeper: Arc::clone(&keeper),
-                        },
-                    );
-                    start(keeper);
+                    let stop = hand.work.child_token();
+                    let owned = Running {
+                        keeper: Arc::clone(&keeper),
+                        stop: stop.clone(),
+                    };
+                    running.insert(record.value.shard.clone(), owned);
+                    start(keeper, stop);
                 }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%error, "could not take a shard's lease; trying again"),
@@ -290,7 +310,7 @@ impl Tail {
         shares: &BTreeMap<String, LaneShare>,
         keeper: Arc<Keeper<ShardRecord>>,
         recorded: &watch::Receiver<Recorded>,
-        work: &CancellationToken,
+        stop: CancellationToken,
     ) -> impl Future<Output = String> + use<> {
         let shard = keeper.snapshot().shard;
         let task = ShardTask {
@@ -301,7 +321,7 @@ impl Tail {
             alive: hand.alive.clone(),
             shares: shares.clone(),
             recorded: recorded.clone(),
-            stop: work.clone(),
+            stop,
         };
         async move {
             task.run().await;

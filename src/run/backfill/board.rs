@@ -1,0 +1,108 @@
+use crate::run::error::RunError;
+use crate::run::split::Split;
+use crate::state::{LeaseWatch, SegmentRecord, Stored};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// All segments of the backfill, as last read: who works on which, and what is left. Read again only now and then,
+/// since there may be thousands.
+pub(super) struct Board {
+    split: Split,
+    segments: BTreeMap<u32, (String, Stored<SegmentRecord>)>,
+    read_at: Option<Instant>,
+    leases: LeaseWatch,
+}
+
+/// Between two readings of a small board; a larger one is read less often.
+const SHORTEST: Duration = Duration::from_millis(500);
+const FOR_EACH_SEGMENT: Duration = Duration::from_millis(2);
+
+impl Board {
+    /// Not read yet.
+    pub fn new(split: &Split) -> Self {
+        Self {
+            split: split.clone(),
+            segments: BTreeMap::new(),
+            read_at: None,
+            leases: LeaseWatch::default(),
+        }
+    }
+
+    /// Reads the board where that is due.
+    pub async fn refresh(&mut self) -> Result<(), RunError> {
+        let pause = SHORTEST + FOR_EACH_SEGMENT * u32::try_from(self.segments.len()).unwrap_or(u32::MAX);
+        if self.read_at.is_some_and(|at| at.elapsed() < pause) {
+            return Ok(());
+        }
+        let found = self
+            .split
+            .store
+            .list::<SegmentRecord>(SegmentRecord::PREFIX)
+            .await?;
+        let now = Instant::now();
+        for (name, stored) in &found {
+            // Looking at every lease, so that one that ends is seen to end.
+            self.leases
+                .is_free(name, &stored.value.lease, stored.revision, now);
+        }
+        self.segments = found
+            .into_iter()
+            .map(|(name, stored)| (stored.value.segment, (name, stored)))
+            .collect();
+        self.read_at = Some(now);
+        Ok(())
+    }
+
+    /// Reads a segment again that was worked on here. What is in memory does not count: it is done when that is
+    /// durable, and only then may tombstones be switched off.
+    pub async fn reread(&mut self, segment: u32) -> Result<(), RunError> {
+        let name = SegmentRecord::record_name(segment);
+        if let Some(stored) = self.split.store.get::<SegmentRecord>(&name).await? {
+            self.segments.insert(segment, (name, stored));
+        }
+        Ok(())
+    }
+
+    /// Whether every lane is done with every segment.
+    pub fn all_done(&self) -> bool {
+        self.segments.values().all(|(_, stored)| is_done(&stored.value))
+    }
+
+    /// Segments with something left to do that nobody holds, and that are not worked on here.
+    pub fn free<T>(
+        &mut self,
+        mine: &BTreeMap<u32, T>,
+        at_most: usize,
+    ) -> Vec<(String, Stored<SegmentRecord>)> {
+        let now = Instant::now();
+        let mut found = Vec::new();
+        for (number, (name, stored)) in &self.segments {
+            if found.len() >= at_most {
+                break;
+            }
+            let taken = mine.contains_key(number) || is_done(&stored.value);
+            if !taken
+                && self
+                    .leases
+                    .is_free(name, &stored.value.lease, stored.revision, now)
+            {
+                found.push((name.clone(), stored.clone()));
+            }
+        }
+        found
+    }
+
+    /// All segments.
+    pub fn records(&self) -> impl Iterator<Item = &SegmentRecord> {
+        self.segments.values().map(|(_, stored)| &stored.value)
+    }
+
+    /// To be read again at once: what is known is outdated.
+    pub fn outdate(&mut self) {
+        self.read_at = None;
+    }
+}
+
+fn is_done(record: &SegmentRecord) -> bool {
+    record.services.values().all(|progress| progress.done)
+}
