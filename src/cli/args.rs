@@ -67,6 +67,10 @@ pub enum Command {
     ///
     /// Resumes at its page after any crash. Several may run, and share the segments.
     Backfill(Backfill),
+    /// Compare source and targets item by item, while writes go on
+    ///
+    /// Names every mismatch by class and key. Ends with exit code 3 if there is one.
+    Verify(Verify),
     /// Show where the split stands, and the next command
     Status(Plan),
     /// List, show and reconcile changes that could not land
@@ -126,6 +130,41 @@ pub struct Backfill {
     pub workers: Option<u16>,
     /// Read consistently (twice the read units), instead of waiting a minute once tombstones are on. Small tables
     /// always are.
+    #[arg(long)]
+    pub consistent_read: bool,
+}
+
+/// `verify`.
+#[derive(clap::Args, Debug)]
+pub struct Verify {
+    /// The split plan.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Mend what is found, by the rules for repairs: nothing that changes meanwhile is overwritten or resurrected.
+    #[arg(long)]
+    pub repair: bool,
+    /// Only this service (may be given several times). Such a run proves nothing of the split as a whole.
+    #[arg(long, value_name = "NAME")]
+    pub service: Vec<String>,
+    /// Read units a second, at most, on each table.
+    #[arg(long, value_name = "UNITS", value_parser = units)]
+    pub read_units: Option<f64>,
+    /// Segments of each parallel scan.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub segments: Option<u32>,
+    /// Memory for sorting, in MiB, for all services together. What does not fit goes to temporary files (TMPDIR).
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub memory: Option<u32>,
+    /// For so many seconds a write of the source counts as late, not lost; by the lanes' lag when left out.
+    #[arg(long, value_name = "SECONDS")]
+    pub patience: Option<u64>,
+    /// Mismatches to name; all are counted.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+    /// Write every mismatch to this file, as JSON lines.
+    #[arg(long, value_name = "FILE")]
+    pub list: Option<PathBuf>,
+    /// Scan consistently, at twice the read units.
     #[arg(long)]
     pub consistent_read: bool,
 }

@@ -15,6 +15,7 @@ mod replicate;
 mod signals;
 mod status;
 mod text;
+mod verify;
 
 pub use args::Args;
 pub use failure::{Exit, Failed};
@@ -46,6 +47,7 @@ async fn run(args: Args) -> Result<Exit, Failed> {
         Command::Apply(command) => apply::run(&global, &command).await,
         Command::Replicate(command) => replicate::run(&global, &command, stop).await,
         Command::Backfill(command) => backfill::run(&global, &command, stop).await,
+        Command::Verify(command) => verify::run(&global, &command, stop).await,
         Command::Status(command) => status::run(&global, &command).await,
         Command::DeadLetters(command) => letters::run(&global, &command, stop).await,
         Command::Complete(command) => complete::run(&global, &command, stop).await,

@@ -28,6 +28,30 @@ pub enum RunError {
         /// The state table.
         state: String,
     },
+    /// A service that the plan does not have.
+    #[error("there is no service '{service}' in the plan; it has {known}")]
+    NoSuchService {
+        /// What was asked for.
+        service: String,
+        /// The services that there are.
+        known: String,
+    },
+    /// A table has items without the key that the plan says it has.
+    #[error(
+        "{table} has items without the key attributes that the plan names: check `keys` of this table in the plan"
+    )]
+    OtherKeys {
+        /// Its name.
+        table: String,
+    },
+    /// The list of mismatches can't be written.
+    #[error("can't write the list of mismatches to {}: {source}; name a file in a directory that can be written", path.display())]
+    List {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A command came too early.
     #[error("{what}: {next}")]
     NotYet {

@@ -167,8 +167,10 @@ impl SegmentRecord {
 pub struct BackfillRecord {
     /// Number of segments: fixed at the start, since a cursor belongs to its segment and their count.
     pub segments: u32,
-    /// Lanes that it fills.
+    /// Lanes that it has filled or is filling, those of earlier rounds among them.
     pub services: Vec<String>,
+    /// Lanes that this round fills: all at first, later those of services that were added to the plan.
+    pub round: Vec<String>,
     /// When it started, in milliseconds since 1970.
     pub started_ms: u64,
     /// When the last page was durable and the tombstones were switched off.
@@ -195,6 +197,12 @@ pub struct VerifyRecord {
     pub repaired: u64,
     /// Counts by service.
     pub services: BTreeMap<String, VerifyService>,
+    /// Repairs that began to write so far: a verification that saw fewer when it began proves nothing.
+    #[serde(default)]
+    pub repairs: u64,
+    /// The reason for a mandatory repair whose repair was made: a clean verify is all that is left to end it.
+    #[serde(default)]
+    pub repaired_for: Option<String>,
 }
 
 /// What verify found for one service.

@@ -156,27 +156,27 @@ impl Backfill {
             Some(stored) => (Some(stored.value), stored.revision),
             None => (None, 0),
         };
-        let lanes = match stored {
+        let (services, round) = match stored {
             Some(record) if record.finished_ms.is_none() => {
                 self.ensure_segments(&record).await?;
                 return Ok(Some(record));
             }
-            Some(record) => {
-                let added: Vec<String> = self
+            Some(mut record) => {
+                let planned = self
                     .split
                     .plan
                     .services
                     .iter()
-                    .map(|s| s.name.clone())
-                    .filter(|s| !record.services.contains(s))
-                    .collect();
+                    .map(|service| service.name.clone());
+                let added: Vec<String> = planned.filter(|name| !record.services.contains(name)).collect();
                 if added.is_empty() {
                     return Ok(None);
                 }
                 self.forget_segments().await?;
-                added
+                record.services.extend(added.clone());
+                (record.services, added)
             }
-            None => self.split.lanes(),
+            None => (self.split.lanes(), self.split.lanes()),
         };
         let segments = bytes
             .div_ceil(SEGMENT_BYTES)
@@ -187,7 +187,8 @@ impl Backfill {
                 .segments
                 .unwrap_or(u32::try_from(segments).unwrap_or(u32::MAX))
                 .max(1),
-            services: lanes,
+            services,
+            round,
             started_ms: now_ms(),
             finished_ms: None,
             estimated_items: items,
@@ -215,7 +216,7 @@ impl Backfill {
                 lease: Lease::default(),
                 beat: 0,
                 services: record
-                    .services
+                    .round
                     .iter()
                     .map(|lane| (lane.clone(), SegmentService::default()))
                     .collect(),
