@@ -2,7 +2,7 @@ use super::gate::Gate;
 use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
 use crate::dynamo::{Budget, Failure, FailureKind, Health, backoff};
 use crate::flow::{
-    GuardExpression, Landed, Outcome, Sink, SinkError, Stop, VersionFields, Write, WriteKind, tombstone,
+    GuardExpression, Landed, Outcome, Sink, SinkError, Stop, VersionFields, Write, WriteKind, tombstone_of,
 };
 use crate::model::{Item, KeySchema, TOMBSTONE_ATTRIBUTE};
 use crate::state::Validity;
@@ -132,7 +132,8 @@ impl TargetWriter {
         match &write.kind {
             WriteKind::Put(item) => self.put(item.clone(), condition, Outcome::Written).await,
             WriteKind::Remove(version) if entered.bury || self.always_bury => {
-                let item = tombstone(self.keys.item_of(&write.key), version.as_ref());
+                let key = self.keys.item_of(&write.key);
+                let item = tombstone_of(entered.epoch, key, version.as_ref());
                 self.put(item, condition, Outcome::Buried).await
             }
             WriteKind::Remove(_) => self.delete(self.keys.item_of(&write.key), condition).await,
