@@ -53,6 +53,11 @@ pub enum Output {
 /// The commands, in the order in which they are used.
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// Check the plan, and look at the live source without writing anything
+    ///
+    /// Routes a sample of the items (or all), shows what goes where and what would go wrong, compares the tables with the
+    /// plan, and estimates units, money and hours. Ends with exit code 3 if something would go wrong.
+    Plan(Survey),
     /// Create what is missing: the services' tables, the state table, the source's stream
     ///
     /// Everything is looked at before anything is created. A table that exists and differs is an error that shows
@@ -86,6 +91,32 @@ pub enum Command {
     Rehearse(Rehearse),
     /// Print the JSON Schema of plan files
     Schema,
+}
+
+/// `plan`.
+#[derive(clap::Args, Debug)]
+pub struct Survey {
+    /// The split plan.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Read and route every item of the source.
+    #[arg(long, conflicts_with = "sample")]
+    pub all: bool,
+    /// Items to read and route.
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    pub sample: u64,
+    /// Read units a second, at most, on the source; also what the forecast of a backfill reckons with.
+    #[arg(long, value_name = "UNITS", value_parser = units)]
+    pub read_units: Option<f64>,
+    /// Write units a second on each service's table that the forecast reckons with.
+    #[arg(long, value_name = "UNITS", value_parser = units)]
+    pub write_units: Option<f64>,
+    /// Prices of another region or day than the built-in ones (docs/commands.md shows the file).
+    #[arg(long, value_name = "FILE")]
+    pub prices: Option<PathBuf>,
+    /// Check the plan file only, without a look at any table.
+    #[arg(long, conflicts_with_all = ["all", "read_units", "write_units", "prices"])]
+    pub offline: bool,
 }
 
 /// A command that takes a plan and no more.

@@ -9,11 +9,13 @@ mod complete;
 mod failure;
 mod letters;
 mod output;
+mod plan;
 mod progress;
 mod rehearse;
 mod replicate;
 mod signals;
 mod status;
+pub mod survey;
 mod text;
 mod verify;
 
@@ -44,6 +46,7 @@ async fn run(args: Args) -> Result<Exit, Failed> {
     let stop = signals::stop_on_signal();
     let Args { global, command } = args;
     match command {
+        Command::Plan(command) => plan::run(&global, &command, stop).await,
         Command::Apply(command) => apply::run(&global, &command).await,
         Command::Replicate(command) => replicate::run(&global, &command, stop).await,
         Command::Backfill(command) => backfill::run(&global, &command, stop).await,

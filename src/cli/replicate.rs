@@ -87,7 +87,7 @@ impl Shown for Vec<LaneStatus> {
 }
 
 fn state(lane: &LaneStatus) -> String {
-    let lag = match lane.lag_ms {
+    let lag = match lane.shown_lag_ms {
         Some(lag) if lane.open_shards > 0 => format!("lag {}", text::duration(lag)),
         Some(_) => "drained".into(),
         None => "not captured yet".into(),

@@ -91,7 +91,7 @@ pub fn lanes(lanes: &[LaneStatus]) -> String {
             (None, None) if lane.open_shards == 0 && lane.lag_ms.is_some() => "drained".into(),
             (None, None) => "ok".into(),
         };
-        let lag = match lane.lag_ms {
+        let lag = match lane.shown_lag_ms {
             Some(_) if lane.open_shards == 0 => "-".into(),
             Some(lag) => duration(lag),
             None => "-".into(),

@@ -20,5 +20,8 @@ pub use guard::{
     Guard, GuardExpression, VersionFields, is_tombstone, stamp, tombstone, tombstone_epoch, tombstone_of,
 };
 pub use route::{Desired, desired};
-pub use transform::{Fault, shape};
+pub use transform::{Fault, REPLICATION_PREFIX, shape};
 pub use watch::{Watched, watch};
+
+#[cfg(test)]
+mod tests;

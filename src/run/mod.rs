@@ -14,6 +14,7 @@ mod restart;
 mod split;
 mod standing;
 pub mod status;
+pub mod survey;
 mod tail;
 mod tombstones;
 mod verify;

@@ -60,6 +60,7 @@ impl<'a> Reconciler<'a> {
             health: Arc::new(Health::default()),
             endless: false,
             stop: stop.clone(),
+            margin: split.timing.margin,
         };
         Some(Self {
             service,

@@ -1,81 +1,21 @@
-//! The stage of a run, and the killing.
+//! The killing.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use tempfile::TempDir;
 
-use crate::support::Engine;
-use crate::support::mutator::{Habits, Mutator};
+use crate::support::mutator::Habits;
 use crate::support::process::{Cli, Running};
-use crate::support::trial::{Mode, Trial};
+use crate::support::stage::{LEASE_SECONDS, Stage};
 
-/// Takeovers come after this; what was started while the machine is busy must not lose its lease all the time.
-pub const LEASE_SECONDS: u64 = 2;
 /// Writers that keep both engines busy and leave the product some of a small machine.
-const HABITS: Habits = Habits {
+pub const HABITS: Habits = Habits {
     keys: 1500,
     writers: 4,
     pause: Duration::from_millis(30),
     backwards: 100,
 };
-
-/// An engine with a trial on it.
-pub struct Stage {
-    /// The engine.
-    pub engine: Engine,
-    /// The trial.
-    pub trial: Trial,
-    /// Commands for its plan.
-    pub cli: Cli,
-    /// Decides on everything but the timing.
-    pub seed: u64,
-    // Holds the plan's file.
-    _directory: TempDir,
-}
-
-impl Stage {
-    /// Names and writes the plan. Nothing is on the engine yet.
-    pub fn set(engine: Engine, mode: Mode) -> Self {
-        let trial = Trial::new(mode);
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let cli = Cli::new(
-            trial.write_plan(directory.path()),
-            engine.endpoint(),
-            LEASE_SECONDS,
-        );
-        let seed = seed();
-        eprintln!("{mode:?} on {:?}: DYNASPLIT_SEED={seed}", engine.kind());
-        Self {
-            engine,
-            trial,
-            cli,
-            seed,
-            _directory: directory,
-        }
-    }
-
-    /// Creates the source and lets writers write.
-    pub async fn begin(&self, client: &Client) -> Mutator {
-        self.trial.create_source(client).await;
-        Mutator::start(client, &self.trial.source, HABITS, self.seed).await
-    }
-}
-
-fn seed() -> u64 {
-    let given = std::env::var("DYNASPLIT_SEED").ok();
-    given.map_or_else(
-        || {
-            let now = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .expect("a clock past 1970");
-            u64::from(now.subsec_nanos())
-        },
-        |text| text.parse().expect("DYNASPLIT_SEED is a number"),
-    )
-}
 
 /// How much is killed.
 pub struct Chaos {

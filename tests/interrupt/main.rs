@@ -9,38 +9,39 @@ mod support;
 mod chaos;
 mod signals;
 
-use chaos::{Chaos, Stage};
-use support::trial::Mode;
-use support::{Engine, trial::Stamps};
+use chaos::{Chaos, HABITS};
+use support::Engine;
+use support::stage::Stage;
+use support::trial::{Mode, Stamps};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_any_moment_in_timestamp_mode() {
-    let stage = Stage::set(Engine::embedded().await, Mode::Timestamp);
+    let stage = Stage::set(Engine::embedded().await, Mode::Timestamp).await;
     survive(stage, Chaos::default()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_any_moment_in_sequence_mode() {
-    let stage = Stage::set(Engine::embedded().await, Mode::Sequence);
+    let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
     survive(stage, Chaos::default()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_any_moment_on_dynamodb_local() {
-    let stage = Stage::set(Engine::genuine().await, Mode::Sequence);
+    let stage = Stage::set(Engine::genuine().await, Mode::Sequence).await;
     survive(stage, Chaos { steps: 8 }).await;
 }
 
 /// Splits while processes are killed, then compares.
 async fn survive(stage: Stage, chaos: Chaos) {
-    let client = stage.engine.dynamodb();
-    let mutator = stage.begin(&client).await;
+    let mutator = stage.write(HABITS).await;
     let tail = chaos.run(&stage).await;
     // The backfill is finished, so every tombstone must be gone, whatever the writers still write.
     let writes = mutator.stop().await;
     eprintln!("{writes} writes");
     stage.cli.until_caught_up().await;
-    stage.trial.assert_equal(&client, Stamps::Stripped).await;
+    stage.trial.assert_equal(&stage.client, Stamps::Stripped).await;
+    stage.cli.succeed(&["verify"]).await;
     tail.signal("TERM");
     let done = tail.end().await.with_code(&["replicate"], 0);
     assert!(

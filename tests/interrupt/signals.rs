@@ -1,17 +1,19 @@
-//! SIGTERM: what was under way is saved, the exit code says so, and the same command goes on.
+//! SIGTERM: what was under way is saved, the exit code says so, and the same command goes on. SIGSTOP: a process that
+//! was held up for longer than its lease.
 
-use aws_sdk_dynamodb::Client;
+use std::time::Duration;
 
-use crate::chaos::Stage;
+use serde_json::Value;
+
+use crate::chaos::HABITS;
 use crate::support::Engine;
-use crate::support::process::Cli;
+use crate::support::stage::{LEASE_SECONDS, Stage};
 use crate::support::trial::{Mode, Stamps};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backfill_that_is_told_to_stop_goes_on_later() {
-    let stage = Stage::set(Engine::embedded().await, Mode::Sequence);
-    let client = stage.engine.dynamodb();
-    let mutator = stage.begin(&client).await;
+    let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
+    let mutator = stage.write(HABITS).await;
     let cli = &stage.cli;
     cli.succeed(&["apply"]).await;
 
@@ -21,7 +23,7 @@ async fn a_backfill_that_is_told_to_stop_goes_on_later() {
 
     let tail = cli.start(&["replicate"]);
     cli.until_captured().await;
-    // Twenty read units a second: some ten pages of the sixteen take several seconds.
+    // Each of the sixteen segments is a page of more units than are given for a second.
     let fill = cli.start(&["backfill", "--read-units", "10", "--workers", "1"]);
     let status = cli
         .until("the first segment", |status| segments_done(status) > 0)
@@ -40,7 +42,9 @@ async fn a_backfill_that_is_told_to_stop_goes_on_later() {
     assert!(segments_done(&status) >= before, "progress was saved");
 
     cli.succeed(&["backfill"]).await;
-    finish(cli, &client, &stage, mutator).await;
+    mutator.stop().await;
+    cli.until_caught_up().await;
+    stage.trial.assert_equal(&stage.client, Stamps::Stripped).await;
     tail.signal("TERM");
     let done = tail.end().await.with_code(&["replicate"], 0);
     assert!(
@@ -55,13 +59,32 @@ async fn a_backfill_that_is_told_to_stop_goes_on_later() {
     );
 }
 
-async fn finish(cli: &Cli, client: &Client, stage: &Stage, mutator: crate::support::mutator::Mutator) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tail_that_was_held_up_until_it_counted_as_dead_goes_on() {
+    let stage = Stage::set(Engine::embedded().await, Mode::Timestamp).await;
+    let mutator = stage.write(HABITS).await;
+    let cli = &stage.cli;
+    cli.succeed(&["apply"]).await;
+    let tail = cli.start(&["replicate"]);
+    cli.until_captured().await;
+    tail.signal("STOP");
+    // The backfill waits for the tail's word on tombstones, finds it dead, and goes on without it.
+    let fill = cli.start(&["backfill"]);
+    cli.until("a tail that counts as dead", |status| {
+        status["workers"].as_array().is_some_and(Vec::is_empty)
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(LEASE_SECONDS)).await;
+    tail.signal("CONT");
+    fill.end().await.with_code(&["backfill"], 0);
     mutator.stop().await;
     cli.until_caught_up().await;
-    stage.trial.assert_equal(client, Stamps::Stripped).await;
+    stage.trial.assert_equal(&stage.client, Stamps::Stripped).await;
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
 }
 
-fn segments_done(status: &serde_json::Value) -> u64 {
+fn segments_done(status: &Value) -> u64 {
     let lanes = status["backfill"].as_array().expect("lanes");
     lanes
         .iter()

@@ -9,7 +9,8 @@
 //! - [`table`]: tables and items for tests. [`contents`]: what a table holds, by an independent reader.
 //!   [`stream`]: shards and records as the engine gives them.
 //! - [`trial`]: a split to try things on, with what each target should hold, written by hand. [`mutator`]: writers that
-//!   write to its source meanwhile. [`process`]: the product's own processes, to be started, stopped and killed.
+//!   write to its source meanwhile. [`process`]: the product's own processes, to be started, stopped and killed. [`stage`]: all three
+//!   on an engine.
 
 #![allow(
     dead_code,
@@ -23,6 +24,7 @@ mod fetch;
 mod launcher;
 pub mod mutator;
 pub mod process;
+pub mod stage;
 pub mod stream;
 pub mod table;
 pub mod trial;

@@ -238,6 +238,8 @@ impl SegmentTask {
                     health: self.share.health.get(&service.name).cloned().unwrap_or_default(),
                     endless: true,
                     stop: work.clone(),
+                    // A page may land late: that is what its guards, and the tombstones, are for.
+                    margin: Duration::ZERO,
                 };
                 (service.name.clone(), writer)
             })
