@@ -27,7 +27,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "REGION", help_heading = "AWS")]
     pub region: Option<String>,
     /// Another engine than AWS, by its URL (DynamoDB Local, say).
-    #[arg(long, global = true, value_name = "URL", help_heading = "AWS")]
+    #[arg(long, global = true, value_name = "URL", help_heading = "AWS", value_parser = url)]
     pub endpoint_url: Option<String>,
     /// Form of the results on stdout.
     #[arg(long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORM")]
@@ -137,7 +137,7 @@ pub struct Replicate {
     #[arg(long)]
     pub restart_tail: bool,
     /// Write units a second, at most, on each service's table.
-    #[arg(long, value_name = "UNITS", value_parser = units)]
+    #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true)]
     pub write_units: Option<f64>,
 }
 
@@ -148,10 +148,10 @@ pub struct Backfill {
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
     /// Read units a second, at most, on the source.
-    #[arg(long, value_name = "UNITS", value_parser = units)]
+    #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true)]
     pub read_units: Option<f64>,
     /// Write units a second, at most, on each service's table.
-    #[arg(long, value_name = "UNITS", value_parser = units)]
+    #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true)]
     pub write_units: Option<f64>,
     /// Segments of the parallel scan. Fixed when the backfill first starts; by the table's size when left out.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -263,16 +263,16 @@ pub struct Rehearse {
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
     /// Items to load before the split begins.
-    #[arg(long, value_name = "N", default_value_t = 5000)]
+    #[arg(long, value_name = "N", default_value_t = 5000, allow_negative_numbers = true)]
     pub items: u64,
     /// Writes a second of the live writers.
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true)]
     pub writes_per_second: u32,
     /// Decides on the items and the writes; from the clock when left out, and printed.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// The live writers write for at least this long.
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, allow_negative_numbers = true)]
     pub seconds: u64,
     /// Your own items: DynamoDB JSON lines of an S3 export, or what `aws dynamodb scan` prints.
     #[arg(long, value_name = "FILE")]
@@ -280,6 +280,16 @@ pub struct Rehearse {
     /// Leave the rehearsal's tables on the engine at --endpoint-url, to look at them.
     #[arg(long, requires = "endpoint_url")]
     pub keep_tables: bool,
+}
+
+fn url(text: &str) -> Result<String, String> {
+    match text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"))
+    {
+        Some(host) if !host.is_empty() && !host.starts_with('/') => Ok(text.to_owned()),
+        _ => Err("a URL with its scheme, like http://localhost:8000".into()),
+    }
 }
 
 fn units(text: &str) -> Result<f64, String> {

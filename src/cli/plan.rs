@@ -1,7 +1,7 @@
 use super::args::{Global, Survey as Args};
 use super::failure::{Exit, Failed};
 use super::progress::{Bar, Progress, Shown};
-use super::{output, survey, text};
+use super::{output, survey};
 use crate::plan::Plan;
 use crate::run::survey::{SurveyOptions, survey as look};
 use serde::Serialize;
@@ -73,16 +73,16 @@ fn offline(global: &Global, args: &Args) -> Result<Exit, Failed> {
 }
 
 impl Shown for Routed {
-    fn bars(&self) -> Vec<Bar> {
-        vec![Bar {
-            name: "plan".into(),
-            position: self.0,
-            total: None,
-            message: "items routed".into(),
-        }]
+    fn title(&self) -> String {
+        "plan: routing the source's items; nothing is written".into()
     }
 
-    fn line(&self) -> String {
-        format!("plan: {} items routed", text::count(self.0))
+    fn bars(&self) -> Vec<Bar> {
+        vec![Bar {
+            name: "source".into(),
+            position: self.0,
+            message: "items".into(),
+            ..Bar::default()
+        }]
     }
 }

@@ -135,49 +135,37 @@ fn services(result: &VerifyResult) -> String {
 }
 
 impl Shown for VerifyView {
-    fn bars(&self) -> Vec<Bar> {
-        let source = Bar {
-            name: "verify source".into(),
-            position: self.scanned,
-            total: (self.estimated_items > 0).then_some(self.estimated_items),
-            message: format!("{} {}", self.phase, self.blocked.join("; ")),
+    fn title(&self) -> String {
+        let phase = if self.phase.is_empty() {
+            "connecting"
+        } else {
+            &self.phase
         };
-        let services = self.services.iter().map(|service| Bar {
-            name: format!("verify {}", service.service),
-            position: service.held,
-            total: None,
-            message: format!(
-                "{} candidates, {} mismatches",
-                service.candidates, service.mismatches
-            ),
-        });
-        std::iter::once(source).chain(services).collect()
-    }
-
-    fn line(&self) -> String {
-        let services: Vec<String> = self
-            .services
-            .iter()
-            .map(|service| {
-                format!(
-                    "{} {} items, {} candidates, {} mismatches",
-                    service.service,
-                    text::count(service.held),
-                    text::count(service.candidates),
-                    text::count(service.mismatches)
-                )
-            })
-            .collect();
         let held = if self.blocked.is_empty() {
             String::new()
         } else {
-            format!(" [{}]", self.blocked.join("; "))
+            format!("; {}", self.blocked.join("; "))
         };
-        format!(
-            "verify: {}: {} source items; {}{held}",
-            self.phase,
-            text::count(self.scanned),
-            services.join("; ")
-        )
+        format!("verify: {phase}{held}")
+    }
+
+    fn bars(&self) -> Vec<Bar> {
+        let source = Bar {
+            name: "source".into(),
+            position: self.scanned,
+            total: (self.estimated_items > 0).then_some(self.estimated_items),
+            message: "items read".into(),
+            ..Bar::default()
+        };
+        let services = self.services.iter().map(|service| Bar {
+            name: service.service.clone(),
+            position: service.held,
+            message: format!(
+                "items read, {} candidates, {} mismatches",
+                service.candidates, service.mismatches
+            ),
+            ..Bar::default()
+        });
+        std::iter::once(source).chain(services).collect()
     }
 }

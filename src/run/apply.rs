@@ -146,7 +146,7 @@ async fn look(split: &Split) -> Result<Known, RunError> {
             Ok(TableFinding::Same { .. }) => {
                 let may = service.table.may_hold_items || known.contains_key(&service.name);
                 if !may && !is_empty(&clients.items, &service.table.name).await? {
-                    return Err(RunError::TargetNotEmpty {
+                    problems.push(TargetError::NotEmpty {
                         service: service.name.clone(),
                         table: service.table.name.clone(),
                     });

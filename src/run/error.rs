@@ -89,17 +89,6 @@ pub enum RunError {
         /// The source table.
         table: String,
     },
-    /// A target holds items that the split did not write.
-    #[error(
-        "table {table} of {service} holds items already: empty it, name another table, or say `may-hold-items: true` in the \
-         plan (a repairing verify is then mandatory)"
-    )]
-    TargetNotEmpty {
-        /// The service.
-        service: String,
-        /// Its table.
-        table: String,
-    },
     /// Targets that can't be used as they are.
     #[error("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Targets {

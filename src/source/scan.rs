@@ -132,7 +132,7 @@ impl Scan {
     ) -> Result<Item, Failure> {
         item_from_sdk(item).map_err(|error| Failure {
             kind: FailureKind::Unknown,
-            action: "dynamodb:Scan",
+            action: "dynamodb:Scan".into(),
             resource: self.table.clone(),
             code: "UnreadableItem".into(),
             message: error.to_string(),

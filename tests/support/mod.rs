@@ -7,10 +7,10 @@
 //!   [`Engine::genuine`] is DynamoDB Local, shared by the tests of a process; [`Engine::genuine_dedicated`] is one whose
 //!   streams may be rolled and aged.
 //! - [`table`]: tables and items for tests. [`contents`]: what a table holds, by an independent reader.
-//!   [`stream`]: shards and records as the engine gives them.
+//!   [`stream`]: shards and records as the engine gives them. [`scripted`]: an endpoint that answers by a rule.
 //! - [`trial`]: a split to try things on, with what each target should hold, written by hand. [`mutator`]: writers that
-//!   write to its source meanwhile. [`process`]: the product's own processes, to be started, stopped and killed. [`stage`]: all three
-//!   on an engine.
+//!   write to its source meanwhile. [`process`]: the product's own processes, to be started, stopped and killed.
+//!   [`stage`]: all three on an engine.
 
 #![allow(
     dead_code,
@@ -24,6 +24,7 @@ mod fetch;
 mod launcher;
 pub mod mutator;
 pub mod process;
+pub mod scripted;
 pub mod stage;
 pub mod stream;
 pub mod table;

@@ -47,8 +47,8 @@ async fn endpoint(answers: Vec<Answer>) -> Client {
 }
 
 fn writer(client: Client, gate: Gate) -> TargetWriter {
-        endless: true,
     TargetWriter {
+        endless: true,
         client,
         table: "mine".into(),
         keys: KeySchema {
