@@ -27,7 +27,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "REGION", help_heading = "AWS")]
     pub region: Option<String>,
     /// Another engine than AWS, by its URL (DynamoDB Local, say).
-    #[arg(long, global = true, value_name = "URL", help_heading = "AWS")]
+    #[arg(long, global = true, value_name = "URL", help_heading = "AWS", value_parser = url)]
     pub endpoint_url: Option<String>,
     /// Form of the results on stdout.
     #[arg(long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORM")]
@@ -53,6 +53,11 @@ pub enum Output {
 /// The commands, in the order in which they are used.
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// Check the plan, and look at the live source without writing anything
+    ///
+    /// Routes a sample of the items (or all), shows what goes where and what would go wrong, compares the tables with the
+    /// plan, and estimates units, money and hours. Ends with exit code 3 if something would go wrong.
+    Plan(Survey),
     /// Create what is missing: the services' tables, the state table, the source's stream
     ///
     /// Everything is looked at before anything is created. A table that exists and differs is an error that shows
@@ -67,6 +72,10 @@ pub enum Command {
     ///
     /// Resumes at its page after any crash. Several may run, and share the segments.
     Backfill(Backfill),
+    /// Compare source and targets item by item, while writes go on
+    ///
+    /// Names every mismatch by class and key. Ends with exit code 3 if there is one.
+    Verify(Verify),
     /// Show where the split stands, and the next command
     Status(Plan),
     /// List, show and reconcile changes that could not land
@@ -82,6 +91,32 @@ pub enum Command {
     Rehearse(Rehearse),
     /// Print the JSON Schema of plan files
     Schema,
+}
+
+/// `plan`.
+#[derive(clap::Args, Debug)]
+pub struct Survey {
+    /// The split plan.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Read and route every item of the source.
+    #[arg(long, conflicts_with = "sample")]
+    pub all: bool,
+    /// Items to read and route.
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    pub sample: u64,
+    /// Read units a second, at most, on the source; also what the forecast of a backfill reckons with.
+    #[arg(long, value_name = "UNITS", value_parser = units)]
+    pub read_units: Option<f64>,
+    /// Write units a second on each service's table that the forecast reckons with.
+    #[arg(long, value_name = "UNITS", value_parser = units)]
+    pub write_units: Option<f64>,
+    /// Prices of another region or day than the built-in ones (docs/commands.md shows the file).
+    #[arg(long, value_name = "FILE")]
+    pub prices: Option<PathBuf>,
+    /// Check the plan file only, without a look at any table.
+    #[arg(long, conflicts_with_all = ["all", "read_units", "write_units", "prices"])]
+    pub offline: bool,
 }
 
 /// A command that takes a plan and no more.
@@ -102,7 +137,7 @@ pub struct Replicate {
     #[arg(long)]
     pub restart_tail: bool,
     /// Write units a second, at most, on each service's table.
-    #[arg(long, value_name = "UNITS", value_parser = units)]
+    #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true)]
     pub write_units: Option<f64>,
 }
 
@@ -113,10 +148,10 @@ pub struct Backfill {
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
     /// Read units a second, at most, on the source.
-    #[arg(long, value_name = "UNITS", value_parser = units)]
+    #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true)]
     pub read_units: Option<f64>,
     /// Write units a second, at most, on each service's table.
-    #[arg(long, value_name = "UNITS", value_parser = units)]
+    #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true)]
     pub write_units: Option<f64>,
     /// Segments of the parallel scan. Fixed when the backfill first starts; by the table's size when left out.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -126,6 +161,41 @@ pub struct Backfill {
     pub workers: Option<u16>,
     /// Read consistently (twice the read units), instead of waiting a minute once tombstones are on. Small tables
     /// always are.
+    #[arg(long)]
+    pub consistent_read: bool,
+}
+
+/// `verify`.
+#[derive(clap::Args, Debug)]
+pub struct Verify {
+    /// The split plan.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Mend what is found, by the rules for repairs: nothing that changes meanwhile is overwritten or resurrected.
+    #[arg(long)]
+    pub repair: bool,
+    /// Only this service (may be given several times). Such a run proves nothing of the split as a whole.
+    #[arg(long, value_name = "NAME")]
+    pub service: Vec<String>,
+    /// Read units a second, at most, on each table.
+    #[arg(long, value_name = "UNITS", value_parser = units)]
+    pub read_units: Option<f64>,
+    /// Segments of each parallel scan.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub segments: Option<u32>,
+    /// Memory for sorting, in MiB, for all services together. What does not fit goes to temporary files (TMPDIR).
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub memory: Option<u32>,
+    /// For so many seconds a write of the source counts as late, not lost; by the lanes' lag when left out.
+    #[arg(long, value_name = "SECONDS")]
+    pub patience: Option<u64>,
+    /// Mismatches to name; all are counted.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+    /// Write every mismatch to this file, as JSON lines.
+    #[arg(long, value_name = "FILE")]
+    pub list: Option<PathBuf>,
+    /// Scan consistently, at twice the read units.
     #[arg(long)]
     pub consistent_read: bool,
 }
@@ -193,16 +263,16 @@ pub struct Rehearse {
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
     /// Items to load before the split begins.
-    #[arg(long, value_name = "N", default_value_t = 5000)]
+    #[arg(long, value_name = "N", default_value_t = 5000, allow_negative_numbers = true)]
     pub items: u64,
     /// Writes a second of the live writers.
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true)]
     pub writes_per_second: u32,
     /// Decides on the items and the writes; from the clock when left out, and printed.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// The live writers write for at least this long.
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, allow_negative_numbers = true)]
     pub seconds: u64,
     /// Your own items: DynamoDB JSON lines of an S3 export, or what `aws dynamodb scan` prints.
     #[arg(long, value_name = "FILE")]
@@ -210,6 +280,16 @@ pub struct Rehearse {
     /// Leave the rehearsal's tables on the engine at --endpoint-url, to look at them.
     #[arg(long, requires = "endpoint_url")]
     pub keep_tables: bool,
+}
+
+fn url(text: &str) -> Result<String, String> {
+    match text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"))
+    {
+        Some(host) if !host.is_empty() && !host.starts_with('/') => Ok(text.to_owned()),
+        _ => Err("a URL with its scheme, like http://localhost:8000".into()),
+    }
 }
 
 fn units(text: &str) -> Result<f64, String> {

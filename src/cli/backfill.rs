@@ -94,59 +94,42 @@ pub fn table(lanes: &[FillStatus], report: &BackfillReport) -> String {
 }
 
 impl Shown for BackfillView {
-    fn bars(&self) -> Vec<Bar> {
-        let segments: u32 = self.lanes.first().map_or(0, |lane| lane.segments);
-        self.lanes
-            .iter()
-            .map(|lane| Bar {
-                name: format!("backfill {}", lane.lane),
-                position: lane.counters.seen,
-                total: (self.estimated_items > 0).then_some(self.estimated_items),
-                message: format!(
-                    "{}/{segments} segments {}",
-                    lane.segments_done,
-                    self.held(&lane.lane)
-                ),
-            })
-            .collect()
+    fn title(&self) -> String {
+        let phase = if self.phase.is_empty() {
+            "connecting"
+        } else {
+            &self.phase
+        };
+        match self.held("source") {
+            Some(reason) => format!("backfill: {phase}; {reason}"),
+            None => format!("backfill: {phase}"),
+        }
     }
 
-    fn line(&self) -> String {
-        let lanes: Vec<String> = self
-            .lanes
+    fn bars(&self) -> Vec<Bar> {
+        self.lanes
             .iter()
             .map(|lane| {
-                format!(
-                    "{} {} copied, {}/{} segments",
-                    lane.lane,
-                    text::count(lane.counters.put),
-                    lane.segments_done,
-                    lane.segments
-                )
+                let segments = format!("{}/{} segments", lane.segments_done, lane.segments);
+                Bar {
+                    name: lane.lane.clone(),
+                    position: lane.counters.seen,
+                    total: (self.estimated_items > 0).then_some(self.estimated_items),
+                    done: lane.segments_done == lane.segments,
+                    message: match self.held(&lane.lane) {
+                        Some(reason) => format!("{segments}, {reason}"),
+                        None => segments,
+                    },
+                }
             })
-            .collect();
-        let held = if self.blocked.is_empty() {
-            String::new()
-        } else {
-            format!(" [{}]", self.blocked.join("; "))
-        };
-        format!(
-            "backfill: {}: read {} items; {}{held}",
-            self.phase,
-            text::count(self.scanned),
-            lanes.join("; ")
-        )
+            .collect()
     }
 }
 
 impl BackfillView {
-    /// Why a lane is held up: its own table, or the source.
-    fn held(&self, lane: &str) -> String {
-        let own = format!("{lane}: ");
-        let found = self
-            .blocked
-            .iter()
-            .find(|reason| reason.starts_with(&own) || reason.starts_with("source: "));
-        found.cloned().unwrap_or_default()
+    /// Why a lane, or the source, is held up.
+    fn held(&self, what: &str) -> Option<&str> {
+        let own = format!("{what}: ");
+        self.blocked.iter().find_map(|reason| reason.strip_prefix(&own))
     }
 }

@@ -1,7 +1,11 @@
+use super::args::Global;
+use crate::dynamo::{Failure, FailureKind, NO_CREDENTIALS};
 use crate::plan::PlanError;
 use crate::rehearse::RehearseError;
 use crate::run::RunError;
+use crate::source::SourceError;
 use crate::state::StateError;
+use crate::target::TargetError;
 use std::process::ExitCode;
 
 /// Exit codes. They are documented in docs/commands.md, and are part of the interface.
@@ -31,6 +35,7 @@ pub struct Failed {
     exit: Exit,
     message: String,
     hint: Option<String>,
+    request: Option<Box<Failure>>,
 }
 
 impl Failed {
@@ -41,7 +46,46 @@ impl Failed {
             exit,
             message: message.into(),
             hint: None,
+            request: None,
         }
+    }
+
+    /// Of a request: what to do next is known by its kind.
+    fn request(message: String, failure: Failure) -> Self {
+        Self {
+            hint: failure.hint(),
+            request: Some(Box::new(failure)),
+            ..Self::of(Exit::Failed, message)
+        }
+    }
+
+    /// With what the command line says about where the engine is.
+    #[must_use]
+    pub fn at(mut self, global: &Global) -> Self {
+        let Some(failure) = &self.request else { return self };
+        let profile = global
+            .profile
+            .clone()
+            .or_else(|| std::env::var("AWS_PROFILE").ok());
+        match (&global.endpoint_url, profile) {
+            (Some(url), _) if failure.is_unreachable() => {
+                self.hint = Some(format!("check that the engine runs at {url} (--endpoint-url)"));
+            }
+            (Some(_), None) if failure.code == NO_CREDENTIALS => {
+                self.hint = Some(
+                    "a local engine takes any: AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local, the same each time"
+                        .into(),
+                );
+            }
+            (_, Some(profile)) if failure.kind == FailureKind::Credentials => {
+                self.hint = Some(format!(
+                    "check that the profile '{profile}' is in ~/.aws/config, and what it gives: aws sts \
+                     get-caller-identity --profile {profile}"
+                ));
+            }
+            _ => {}
+        }
+        self
     }
 
     /// With a hint.
@@ -81,11 +125,18 @@ impl From<RunError> for Failed {
         match error {
             RunError::Stopped(_) => Self::of(Exit::Interrupted, message),
             RunError::Unclean { .. } => Self::of(Exit::NotClean, message),
-            RunError::Request(failure) | RunError::State(StateError::Request(failure)) => {
-                let failed = Self::of(Exit::Failed, message);
-                match failure.hint() {
-                    Some(hint) => failed.hint(hint),
-                    None => failed,
+            RunError::Request(failure)
+            | RunError::State(StateError::Request(failure))
+            | RunError::Source(SourceError::Request(failure))
+            | RunError::Target(TargetError::Request(failure)) => Self::request(message, failure),
+            RunError::Targets { problems } => {
+                let request = problems.into_iter().find_map(|problem| match problem {
+                    TargetError::Request(failure) => Some(failure),
+                    _ => None,
+                });
+                match request {
+                    Some(failure) => Self::request(message, failure),
+                    None => Self::of(Exit::Failed, message),
                 }
             }
             _ => Self::of(Exit::Failed, message),
@@ -97,6 +148,7 @@ impl From<RehearseError> for Failed {
     fn from(error: RehearseError) -> Self {
         match error {
             RehearseError::Run(error) => error.into(),
+            RehearseError::Request(failure) => Self::request(failure.to_string(), failure),
             RehearseError::NoSample | RehearseError::Generate(_) | RehearseError::Sample(_) => {
                 Self::of(Exit::Usage, error.to_string())
             }

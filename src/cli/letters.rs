@@ -40,12 +40,6 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
                 );
             }
             letters.retain(|letter| ids.is_empty() || ids.contains(&letter.id));
-            if letters.is_empty() {
-                output::print(global, &Vec::<SettledLetter>::new(), |_| {
-                    "there are no dead letters".into()
-                })?;
-                return Ok(Exit::Done);
-            }
             let settled = reconcile_letters(&split, &letters, &stop).await?;
             output::print(global, &settled, |settled| render_settled(settled))?;
             let all = settled.len() == letters.len() && settled.iter().all(|letter| letter.settled);
@@ -86,6 +80,9 @@ fn render_one(letter: &Letter) -> String {
 }
 
 fn render_settled(settled: &[SettledLetter]) -> String {
+    if settled.is_empty() {
+        return "there are no dead letters".into();
+    }
     let rows: Vec<Vec<String>> = settled
         .iter()
         .map(|letter| {

@@ -9,12 +9,16 @@ mod complete;
 mod failure;
 mod letters;
 mod output;
+mod plan;
 mod progress;
 mod rehearse;
 mod replicate;
+mod screen;
 mod signals;
 mod status;
+pub mod survey;
 mod text;
+mod verify;
 
 pub use args::Args;
 pub use failure::{Exit, Failed};
@@ -22,6 +26,7 @@ pub use failure::{Exit, Failed};
 use args::{Command, Global};
 use clap::Parser;
 use std::process::ExitCode;
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 /// Parses the command line, runs the command, and answers the exit code.
@@ -33,9 +38,10 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return Failed::of(Exit::Failed, format!("can't start: {error}")).tell(),
     };
+    let global = args.global.clone();
     match runtime.block_on(run(args)) {
         Ok(exit) => exit.into(),
-        Err(failed) => failed.tell(),
+        Err(failed) => failed.at(&global).tell(),
     }
 }
 
@@ -43,14 +49,28 @@ async fn run(args: Args) -> Result<Exit, Failed> {
     let stop = signals::stop_on_signal();
     let Args { global, command } = args;
     match command {
-        Command::Apply(command) => apply::run(&global, &command).await,
+        Command::Plan(command) => plan::run(&global, &command, stop).await,
+        Command::Apply(command) => unless(&stop, apply::run(&global, &command)).await,
         Command::Replicate(command) => replicate::run(&global, &command, stop).await,
         Command::Backfill(command) => backfill::run(&global, &command, stop).await,
-        Command::Status(command) => status::run(&global, &command).await,
+        Command::Verify(command) => verify::run(&global, &command, stop).await,
+        Command::Status(command) => unless(&stop, status::run(&global, &command)).await,
         Command::DeadLetters(command) => letters::run(&global, &command, stop).await,
         Command::Complete(command) => complete::run(&global, &command, stop).await,
         Command::Rehearse(command) => Box::pin(rehearse::run(&global, &command, stop)).await,
         Command::Schema => output::schema(),
+    }
+}
+
+/// For commands that can be dropped at any point: each of their steps is repeated without harm.
+async fn unless(
+    stop: &CancellationToken,
+    command: impl Future<Output = Result<Exit, Failed>>,
+) -> Result<Exit, Failed> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Err(Failed::of(Exit::Interrupted, "interrupted; the same command goes on")),
+        done = command => done,
     }
 }
 
@@ -64,7 +84,7 @@ fn log_to_stderr(global: &Global) {
     let filter = EnvFilter::new(format!("off,dynasplit={level}"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(screen::Screen)
         .with_ansi(console::colors_enabled_stderr())
         .with_target(false)
         .init();

@@ -1,5 +1,6 @@
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::collections::BTreeMap;
+use super::{screen, text};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -13,96 +14,221 @@ pub struct Bar {
     pub position: u64,
     /// Of how much, where that is known.
     pub total: Option<u64>,
+    /// Nothing more will come.
+    pub done: bool,
     /// The rest: what limits, lag.
     pub message: String,
 }
 
 /// Something whose progress can be shown: as bars on a terminal, as one plain line in a pipe.
 pub trait Shown {
-    /// A bar for each service, say.
+    /// What goes on as a whole, in a few words.
+    fn title(&self) -> String;
+    /// A bar for each service and phase.
     fn bars(&self) -> Vec<Bar>;
-    /// All in one line.
-    fn line(&self) -> String;
 }
 
-/// Shows progress on stderr until it is dropped or ended.
+/// Shows progress on stderr until it is ended.
 pub struct Progress {
     task: JoinHandle<()>,
-    bars: MultiProgress,
 }
 
 /// Between two lines in a pipe.
 const LINES: Duration = Duration::from_secs(5);
 const REDRAW: Duration = Duration::from_millis(200);
+/// A rate is that of this last while.
+const RATE_OVER: Duration = Duration::from_secs(15);
+/// No rate, and so no estimate, before this much was seen.
+const RATE_AFTER: Duration = Duration::from_secs(2);
 
 impl Progress {
     /// Shows what the channel says.
     pub fn of<V: Shown + Clone + Send + Sync + 'static>(view: watch::Receiver<V>) -> Self {
-        let terminal = console::user_attended_stderr();
-        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        let task = if terminal {
-            tokio::spawn(draw(view, bars.clone()))
+        let task = if console::user_attended_stderr() {
+            tokio::spawn(draw(view))
         } else {
             tokio::spawn(write_lines(view))
         };
-        Self { task, bars }
+        Self { task }
     }
 
     /// Removes it from the screen.
     pub fn end(self) {
         self.task.abort();
-        if let Err(error) = self.bars.clear() {
+        if let Err(error) = screen::bars().clear() {
             tracing::debug!(%error, "could not clear the progress bars");
         }
     }
 }
 
+/// How fast each bar moves.
+#[derive(Debug, Default)]
+struct Meters {
+    seen: BTreeMap<String, VecDeque<(Instant, u64)>>,
+}
+
+impl Meters {
+    /// Takes in where a bar stands, and answers units a second, once that can be said.
+    #[allow(clippy::cast_precision_loss)] // shown with few digits
+    fn rate(&mut self, bar: &Bar, now: Instant) -> Option<f64> {
+        let samples = self.seen.entry(bar.name.clone()).or_default();
+        if samples
+            .back()
+            .is_some_and(|(_, position)| *position > bar.position)
+        {
+            // It began anew: another phase under the same name.
+            samples.clear();
+        }
+        samples.push_back((now, bar.position));
+        while samples.len() > 2 && now.duration_since(samples[1].0) > RATE_OVER {
+            samples.pop_front();
+        }
+        let (since, from) = *samples.front()?;
+        let over = now.duration_since(since);
+        (over >= RATE_AFTER).then(|| (bar.position - from) as f64 / over.as_secs_f64())
+    }
+}
+
+/// A bar in words: how far, how fast, how much longer (where that can be said), and what else there is.
+fn words(bar: &Bar, rate: Option<f64>) -> String {
+    let mut words = vec![match bar.total {
+        Some(total) if !bar.done => format!("{} of {}", text::count(bar.position), text::count(total)),
+        _ => text::count(bar.position),
+    }];
+    if let (Some(rate), false) = (rate, bar.done) {
+        words.push(text::rate(rate));
+        let left = bar.total.map(|total| total.saturating_sub(bar.position));
+        words.extend(left.and_then(|left| text::time_left(left, rate)));
+    }
+    if !bar.message.is_empty() {
+        words.push(bar.message.clone());
+    }
+    words.join(", ")
+}
+
 async fn write_lines<V: Shown + Clone>(view: watch::Receiver<V>) {
     let (mut last, mut said_at) = (String::new(), Instant::now());
+    let mut meters = Meters::default();
     loop {
-        tokio::time::sleep(LINES).await;
-        let line = view.borrow().line();
+        // Often enough that a rate is there when a line is written.
+        for _ in 0..5 {
+            tokio::time::sleep(LINES / 5).await;
+            for bar in view.borrow().bars() {
+                meters.rate(&bar, Instant::now());
+            }
+        }
+        let seen = view.borrow().clone();
+        let bars: Vec<String> = seen
+            .bars()
+            .iter()
+            .map(|bar| format!("{} {}", bar.name, words(bar, meters.rate(bar, Instant::now()))))
+            .collect();
+        let line = [vec![seen.title()], bars].concat().join("; ");
         // What does not change is said again only now and then.
         if line != last || said_at.elapsed() > LINES * 6 {
-            eprintln!("{line}");
+            screen::say(&line);
             (last, said_at) = (line, Instant::now());
         }
     }
 }
 
-async fn draw<V: Shown + Clone>(view: watch::Receiver<V>, screen: MultiProgress) {
+async fn draw<V: Shown + Clone>(view: watch::Receiver<V>) {
+    let screen = screen::bars();
+    let (mut meters, began) = (Meters::default(), Instant::now());
+    let title = screen.add(ProgressBar::no_length().with_style(style("{spinner} {wide_msg}")));
     let mut drawn: BTreeMap<String, ProgressBar> = BTreeMap::new();
     loop {
-        let bars = view.borrow().bars();
-        for bar in &bars {
-            let shown = drawn.entry(bar.name.clone()).or_insert_with(|| {
-                let shown = screen.add(ProgressBar::no_length());
-                shown.set_prefix(bar.name.clone());
-                shown
-            });
-            match bar.total {
-                Some(total) => {
-                    shown.set_style(style(
-                        "{prefix:<24} {bar:24.cyan/dim} {human_pos:>10}/{human_len:<10} {per_sec:>11} {msg}",
-                    ));
-                    shown.set_length(total.max(bar.position));
-                }
-                None => shown.set_style(style("{prefix:<24} {human_pos:>10} {per_sec:>11} {msg}")),
-            }
-            shown.set_position(bar.position);
-            shown.set_message(bar.message.clone());
-        }
+        let seen = view.borrow().clone();
+        let bars = seen.bars();
+        title.set_message(format!(
+            "{} ({})",
+            seen.title(),
+            text::duration(began.elapsed().as_secs() * 1000)
+        ));
+        title.tick();
+        // Names line up, whichever bars there are.
+        let width = bars.iter().map(|bar| bar.name.len()).max().unwrap_or(0);
         drawn.retain(|name, shown| {
             let keep = bars.iter().any(|bar| bar.name == *name);
             if !keep {
                 shown.finish_and_clear();
+                screen.remove(shown);
             }
             keep
         });
+        for bar in &bars {
+            let shown = drawn.entry(bar.name.clone()).or_insert_with(|| {
+                screen.add(ProgressBar::new(0).with_style(style("  {prefix} {bar:20} {wide_msg}")))
+            });
+            let end = if bar.done {
+                bar.position
+            } else {
+                bar.total.unwrap_or(0)
+            };
+            shown.set_length(end.max(bar.position).max(1));
+            shown.set_position(if bar.total.is_some() { bar.position } else { 0 });
+            shown.set_prefix(format!("{:<width$}", bar.name));
+            shown.set_message(words(bar, meters.rate(bar, Instant::now())));
+        }
         tokio::time::sleep(REDRAW).await;
     }
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bar(position: u64) -> Bar {
+        Bar {
+            name: "a".into(),
+            position,
+            total: Some(1000),
+            ..Bar::default()
+        }
+    }
+
+    #[test]
+    fn there_is_no_estimate_before_there_is_a_rate() {
+        let (mut meters, start) = (Meters::default(), Instant::now());
+        assert_eq!(meters.rate(&bar(0), start), None);
+        assert_eq!(meters.rate(&bar(50), start + RATE_AFTER / 2), None);
+        let rate = meters.rate(&bar(200), start + RATE_AFTER).unwrap();
+        assert_eq!(words(&bar(200), Some(rate)), "200 of 1,000, 100/s, 8.0 s left");
+        assert_eq!(words(&bar(200), None), "200 of 1,000");
+        assert_eq!(
+            words(&bar(200), Some(0.0)),
+            "200 of 1,000, 0/s",
+            "it stands: nobody knows"
+        );
+    }
+
+    #[test]
+    fn a_rate_is_that_of_the_last_while() {
+        let (mut meters, start) = (Meters::default(), Instant::now());
+        for second in 0..60 {
+            meters.rate(&bar(second.min(20) * 10), start + Duration::from_secs(second));
+        }
+        assert_eq!(meters.rate(&bar(200), start + Duration::from_secs(60)), Some(0.0));
+        assert_eq!(
+            meters.rate(&bar(5), start + Duration::from_secs(61)),
+            None,
+            "it began anew"
+        );
+    }
+
+    #[test]
+    fn what_is_done_shows_its_number_alone() {
+        let done = Bar {
+            done: true,
+            message: "16/16 segments".into(),
+            ..bar(990)
+        };
+        assert_eq!(words(&done, Some(3.0)), "990, 16/16 segments");
+    }
 }

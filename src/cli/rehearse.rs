@@ -129,45 +129,35 @@ fn render(report: &RehearseReport) -> String {
 }
 
 impl Shown for RehearseView {
-    fn bars(&self) -> Vec<Bar> {
-        let mut bars = vec![Bar {
-            name: "rehearsal".into(),
-            position: self.writes,
-            total: None,
-            message: format!("live writes; {}", self.phase),
-        }];
+    fn title(&self) -> String {
         if self.lanes.is_empty() {
-            bars.push(Bar {
+            return self.phase.clone();
+        }
+        let filling = self.backfill.title();
+        format!(
+            "{}; {} live writes; {filling}",
+            self.phase,
+            text::count(self.writes)
+        )
+    }
+
+    fn bars(&self) -> Vec<Bar> {
+        if self.lanes.is_empty() {
+            return vec![Bar {
                 name: "load".into(),
                 position: self.loaded.0,
                 total: Some(self.loaded.1),
-                message: String::new(),
-            });
-        } else {
-            bars.extend(self.backfill.bars());
-            bars.extend(self.lanes.bars().into_iter().map(|bar| Bar {
-                name: format!("tail {}", bar.name),
+                ..Bar::default()
+            }];
+        }
+        let named = |phase: &'static str| {
+            move |bar: Bar| Bar {
+                name: format!("{phase} {}", bar.name),
                 ..bar
-            }));
-        }
-        bars
-    }
-
-    fn line(&self) -> String {
-        if self.lanes.is_empty() {
-            return format!(
-                "{}: {} of {} items",
-                self.phase,
-                text::count(self.loaded.0),
-                text::count(self.loaded.1)
-            );
-        }
-        format!(
-            "{}: {} live writes; {}; {}",
-            self.phase,
-            text::count(self.writes),
-            self.backfill.line(),
-            self.lanes.line()
-        )
+            }
+        };
+        let fill = self.backfill.bars().into_iter().map(named("backfill"));
+        fill.chain(self.lanes.bars().into_iter().map(named("tail")))
+            .collect()
     }
 }

@@ -1,7 +1,7 @@
 use super::args::{Global, Replicate};
 use super::failure::{Exit, Failed};
 use super::progress::{Bar, Progress, Shown};
-use super::{output, text};
+use super::{output, screen, text};
 use crate::run::status::LaneStatus;
 use crate::run::{Ended, Tail, TailOptions};
 use serde::Serialize;
@@ -20,13 +20,19 @@ pub async fn run(global: &Global, args: &Replicate, stop: CancellationToken) -> 
         restart: args.restart_tail,
         write_units: args.write_units,
     };
-    eprintln!(
-        "following the stream of {}; Ctrl-C stops and saves",
-        split.plan.source.table
-    );
+    let table = split.plan.source.table.clone();
     let (tail, view) = Tail::new(split, options, stop);
+    let mut begun = view.clone();
+    let telling = tokio::spawn(async move {
+        if begun.wait_for(|lanes| !lanes.is_empty()).await.is_ok() {
+            screen::say(&format!(
+                "following the stream of {table}; Ctrl-C stops and saves"
+            ));
+        }
+    });
     let progress = Progress::of(view.clone());
     let result = tail.run().await;
+    telling.abort();
     progress.end();
     let ended = result?;
     let lanes = view.borrow().clone();
@@ -54,38 +60,28 @@ fn render(report: &Report, ended: Ended, plan: &str) -> String {
 }
 
 impl Shown for Vec<LaneStatus> {
+    fn title(&self) -> String {
+        if self.is_empty() {
+            "tailing: connecting".into()
+        } else {
+            "tailing".into()
+        }
+    }
+
     fn bars(&self) -> Vec<Bar> {
         text::services(self)
             .map(|lane| Bar {
                 name: lane.lane.clone(),
                 position: lane.counters.seen,
-                total: None,
-                message: state(lane),
+                message: format!("records, {}", state(lane)),
+                ..Bar::default()
             })
             .collect()
-    }
-
-    fn line(&self) -> String {
-        let lanes: Vec<String> = text::services(self)
-            .map(|lane| {
-                format!(
-                    "{} {} records, {}",
-                    lane.lane,
-                    text::count(lane.counters.seen),
-                    state(lane)
-                )
-            })
-            .collect();
-        if lanes.is_empty() {
-            "tailing: pinning the stream's shards".into()
-        } else {
-            format!("tailing: {}", lanes.join("; "))
-        }
     }
 }
 
 fn state(lane: &LaneStatus) -> String {
-    let lag = match lane.lag_ms {
+    let lag = match lane.shown_lag_ms {
         Some(lag) if lane.open_shards > 0 => format!("lag {}", text::duration(lag)),
         Some(_) => "drained".into(),
         None => "not captured yet".into(),

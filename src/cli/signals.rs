@@ -1,3 +1,4 @@
+use super::screen;
 use tokio_util::sync::CancellationToken;
 
 /// A token that the first Ctrl-C or SIGTERM cancels: work drains and is saved. The second one ends the process at
@@ -7,7 +8,7 @@ pub fn stop_on_signal() -> CancellationToken {
     let first = stop.clone();
     tokio::spawn(async move {
         next_signal().await;
-        eprintln!("stopping: letting writes under way land, and saving (once more to end at once)");
+        screen::say("stopping: letting writes under way land, and saving (once more to end at once)");
         first.cancel();
         next_signal().await;
         std::process::exit(130);

@@ -25,6 +25,12 @@ fn render(standing: &Standing) -> String {
     lines.push(text::lanes(&standing.lanes));
     lines.push(String::new());
     lines.push(backfill(standing));
+    lines.extend(
+        standing
+            .backfill_blocked
+            .iter()
+            .map(|reason| format!("held up: {reason}")),
+    );
     if let Some(verify) = &standing.verify {
         let ago = text::duration(now_ms().saturating_sub(verify.ended_ms));
         let what = if verify.clean { "clean" } else { "not clean" };

@@ -75,6 +75,27 @@ pub fn duration(ms: u64) -> String {
     }
 }
 
+/// Units a second.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // rates are small and not negative
+pub fn rate(per_second: f64) -> String {
+    if per_second > 0.0 && per_second < 10.0 {
+        format!("{per_second:.1}/s")
+    } else {
+        format!("{}/s", count(per_second.round() as u64))
+    }
+}
+
+/// How long what is left takes, where a rate tells it.
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)] // an estimate
+pub fn time_left(left: u64, per_second: f64) -> Option<String> {
+    let known = per_second > 0.0 && left > 0;
+    known.then(|| format!("{} left", duration((left as f64 / per_second * 1000.0) as u64)))
+}
+
 /// How long something took.
 pub fn elapsed(duration_: Duration) -> String {
     duration(u64::try_from(duration_.as_millis()).unwrap_or(u64::MAX))
@@ -89,9 +110,10 @@ pub fn lanes(lanes: &[LaneStatus]) -> String {
             (None, Some(reason)) => reason.clone(),
             (None, None) if lane.lags_dangerously() => "lags dangerously: the stream keeps 24 hours".into(),
             (None, None) if lane.open_shards == 0 && lane.lag_ms.is_some() => "drained".into(),
+            (None, None) if lane.lag_ms.is_none() => "not captured yet".into(),
             (None, None) => "ok".into(),
         };
-        let lag = match lane.lag_ms {
+        let lag = match lane.shown_lag_ms {
             Some(_) if lane.open_shards == 0 => "-".into(),
             Some(lag) => duration(lag),
             None => "-".into(),

@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Where the engine is: the AWS conventions, each of which the SDK's environment variables can give too.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +38,11 @@ pub struct Clients {
     timing: Timing,
     made: Mutex<HashMap<(Option<String>, Option<String>), Tables>>,
 }
+
+/// For tables and their settings: an address where nobody answers is told within the last of these, retries included.
+const CONTROL_CONNECT: Duration = Duration::from_secs(4);
+const CONTROL_ATTEMPT: Duration = Duration::from_secs(7);
+const CONTROL_OPERATION: Duration = Duration::from_secs(12);
 
 impl Clients {
     /// Loads the configuration as the AWS tools do: flags, environment, profile, instance role.
@@ -129,9 +135,18 @@ impl Clients {
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
             .build();
+        let control = aws_sdk_dynamodb::config::Builder::from(config)
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(CONTROL_CONNECT)
+                    .operation_attempt_timeout(CONTROL_ATTEMPT)
+                    .operation_timeout(CONTROL_OPERATION)
+                    .build(),
+            )
+            .build();
         Tables {
             items: aws_sdk_dynamodb::Client::from_conf(items),
-            control: aws_sdk_dynamodb::Client::new(config),
+            control: aws_sdk_dynamodb::Client::from_conf(control),
             streams: aws_sdk_dynamodbstreams::Client::from_conf(streams),
         }
     }

@@ -1,7 +1,10 @@
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::error::{
     ProvisionedThroughputExceededException, RequestLimitExceeded, ThrottlingException,
 };
+use std::any::Any;
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
@@ -44,7 +47,7 @@ pub struct Failure {
     /// What decides.
     pub kind: FailureKind,
     /// The operation, as IAM names it: `dynamodb:PutItem`.
-    pub action: &'static str,
+    pub action: Cow<'static, str>,
     /// The table, stream or index that it was for.
     pub resource: String,
     /// The service's error code, or a word of ours.
@@ -55,57 +58,79 @@ pub struct Failure {
 
 impl Failure {
     /// Reads an SDK error.
-    pub fn of<E, R>(action: &'static str, resource: impl Into<String>, error: &SdkError<E, R>) -> Self
+    pub fn of<E, R>(
+        action: impl Into<Cow<'static, str>>,
+        resource: impl Into<String>,
+        error: &SdkError<E, R>,
+    ) -> Self
     where
-        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-        R: fmt::Debug + Send + Sync + 'static,
+        E: ProvideErrorMetadata + Error + 'static,
+        R: fmt::Debug + 'static,
     {
-        let code = error.code().unwrap_or_default().to_owned();
-        let text = error.message().unwrap_or_default().to_owned();
-        let (kind, message) = match error {
-            SdkError::ServiceError(_) => (Self::kind(&code, || throttling_reasons(error)), text),
-            SdkError::TimeoutError(_) => (FailureKind::Transient, "no answer in time".into()),
+        let (kind, code, message) = match error {
+            SdkError::ServiceError(_) => Self::of_service(error),
+            SdkError::TimeoutError(_) => (
+                FailureKind::Transient,
+                "TimedOut".into(),
+                "no answer in time".into(),
+            ),
             SdkError::DispatchFailure(dispatch) => Self::of_dispatch(dispatch.is_user(), error),
-            SdkError::ResponseError(_) => (FailureKind::Transient, context(error)),
-            _ => (FailureKind::Unknown, context(error)),
-        };
-        let code = if code.is_empty() {
-            Self::word(error).to_owned()
-        } else {
-            code
+            SdkError::ResponseError(_) => {
+                (FailureKind::Transient, "UnreadableResponse".into(), causes(error))
+            }
+            SdkError::ConstructionFailure(_) => {
+                (FailureKind::Unknown, "RequestNotBuilt".into(), causes(error))
+            }
+            _ => (FailureKind::Unknown, "Unknown".into(), causes(error)),
         };
         Self {
             kind,
-            action,
+            action: action.into(),
             resource: resource.into(),
             code,
             message,
         }
     }
 
-    fn of_dispatch<E, R>(user: bool, error: &SdkError<E, R>) -> (FailureKind, String)
+    fn of_service<E, R>(error: &SdkError<E, R>) -> (FailureKind, String, String)
     where
-        E: Error + 'static,
-        R: fmt::Debug,
+        E: ProvideErrorMetadata + Error + 'static,
+        R: fmt::Debug + 'static,
     {
-        let message = context(error);
-        let lower = message.to_lowercase();
-        if lower.contains("credential") || lower.contains("token") && lower.contains("expired") {
-            (FailureKind::Credentials, message)
-        } else if user {
-            (FailureKind::Unknown, message)
-        } else {
-            (FailureKind::Transient, message)
+        let message = error.message().unwrap_or_default().to_owned();
+        if let Some(code) = error.code() {
+            let kind = Self::kind(code, || throttling_reasons(error));
+            return (kind, code.to_owned(), message);
+        }
+        // Something between us and the service answered: a proxy, a load balancer, another kind of server.
+        let status = error
+            .raw_response()
+            .and_then(|raw| (raw as &dyn Any).downcast_ref::<HttpResponse>())
+            .map(|response| response.status());
+        match status {
+            Some(status) if status.is_server_error() => (
+                FailureKind::Transient,
+                format!("HTTP {status}"),
+                "a server in between failed".into(),
+            ),
+            Some(status) => (
+                FailureKind::Unknown,
+                format!("HTTP {status}"),
+                NOT_DYNAMODB.into(),
+            ),
+            None => (FailureKind::Unknown, "Unknown".into(), message),
         }
     }
 
-    fn word<E, R>(error: &SdkError<E, R>) -> &'static str {
-        match error {
-            SdkError::TimeoutError(_) => "TimedOut",
-            SdkError::DispatchFailure(_) => "ConnectionFailed",
-            SdkError::ResponseError(_) => "UnreadableResponse",
-            SdkError::ConstructionFailure(_) => "RequestNotBuilt",
-            _ => "Unknown",
+    fn of_dispatch(user: bool, error: &(dyn Error + 'static)) -> (FailureKind, String, String) {
+        let message = causes(error);
+        let lower = chain(error).join(" ").to_lowercase();
+        if lower.contains("credential") || lower.contains("token") && lower.contains("expired") {
+            (FailureKind::Credentials, NO_CREDENTIALS.into(), message)
+        } else if user {
+            (FailureKind::Unknown, "ConnectionFailed".into(), message)
+        } else {
+            (FailureKind::Transient, "ConnectionFailed".into(), message)
         }
     }
 
@@ -171,10 +196,12 @@ impl Failure {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self.kind {
-            FailureKind::Denied => format!(
-                "allow {} on {} for the role or user that runs dynasplit",
-                self.action, self.resource
-            ),
+            FailureKind::Denied => {
+                // IAM names what is missing, which may be another action than the one that was called.
+                let action = word_after(&self.message, "to perform: ").unwrap_or(&self.action);
+                let resource = word_after(&self.message, "on resource: ").unwrap_or(&self.resource);
+                format!("allow {action} on {resource} to the role or user that runs dynasplit")
+            }
             FailureKind::Credentials => {
                 "check the credentials (aws sts get-caller-identity), --profile and the AWS_* variables"
                     .into()
@@ -185,17 +212,46 @@ impl Failure {
                     self.resource
                 )
             }
-            FailureKind::Transient if self.code == "ConnectionFailed" => {
-                "check the network, --region and --endpoint-url".into()
+            FailureKind::Throttled(_) => {
+                "it was tried again and again: wait until the throttling is over, or raise the limit".into()
             }
+            FailureKind::Transient if self.code.starts_with("HTTP ") => {
+                "try again in a while; if it stays, see what answers there (--endpoint-url)".into()
+            }
+            _ if self.is_unreachable() => "check the network, --region and --endpoint-url".into(),
             _ => return None,
         })
     }
+
+    /// Whether nothing that speaks DynamoDB answered.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self.code.as_str(), "ConnectionFailed" | "TimedOut") || self.message == NOT_DYNAMODB
+    }
+}
+
+/// Nothing was sent, for lack of credentials.
+pub(crate) const NO_CREDENTIALS: &str = "NoCredentials";
+const NOT_DYNAMODB: &str = "what answers there is not DynamoDB";
+
+/// The word that follows a mark in a message of IAM.
+pub(crate) fn word_after<'a>(message: &'a str, mark: &str) -> Option<&'a str> {
+    let rest = &message[message.find(mark)? + mark.len()..];
+    let word = rest.split_whitespace().next()?;
+    Some(word.trim_end_matches([',', '.']))
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} on {} failed: {}", self.action, self.resource, self.code)?;
+        if self.code == NO_CREDENTIALS {
+            write!(
+                f,
+                "no usable AWS credentials for {} on {}",
+                self.action, self.resource
+            )?;
+        } else {
+            write!(f, "{} on {} failed: {}", self.action, self.resource, self.code)?;
+        }
         if self.message.is_empty() {
             Ok(())
         } else {
@@ -206,12 +262,39 @@ impl fmt::Display for Failure {
 
 impl Error for Failure {}
 
-fn context<E, R>(error: &SdkError<E, R>) -> String
-where
-    E: Error + 'static,
-    R: fmt::Debug,
-{
-    DisplayErrorContext(error).to_string()
+/// Words of the SDK and its HTTP client that say nothing to a person.
+const NOISE: [&str; 6] = [
+    "dispatch failure",
+    "io error",
+    "other",
+    "client error (Connect)",
+    "the credential provider was not enabled",
+    "an error occurred while loading credentials",
+];
+
+/// An error and its causes, each in its own words. Some of the SDK's words quote the request, whose item values are
+/// nobody's business: those are cut off.
+fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut current = Some(error);
+    while let Some(cause) = current {
+        let said = cause.to_string();
+        let said = said.split(" to request `").next().unwrap_or_default();
+        words.push(said.replace("the credential provider was not enabled: ", ""));
+        current = cause.source();
+    }
+    words
+}
+
+/// An error and its causes in one line, without what says nothing.
+fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for said in chain(error) {
+        if !NOISE.contains(&said.as_str()) && !words.iter().any(|word| word.contains(&said)) {
+            words.push(said);
+        }
+    }
+    words.join(": ")
 }
 
 /// The reasons that the service gives for throttling: `TableWriteKeyRangeThroughputExceeded (arn...)`.

@@ -14,5 +14,6 @@ pub use backoff::{again, backoff};
 pub use budget::Budget;
 pub use clients::{Clients, Endpoint, Tables};
 pub use failure::{Failure, FailureKind};
+pub(crate) use failure::{NO_CREDENTIALS, word_after};
 pub use health::Health;
 pub use timing::Timing;

@@ -18,5 +18,8 @@ pub use coalesce::{Group, coalesce};
 pub use effects::{Complaint, Effects, Write, WriteKind, effects};
 pub use guard::{Guard, GuardExpression, VersionFields, is_tombstone, stamp, tombstone};
 pub use route::{Desired, desired};
-pub use transform::{Fault, shape};
+pub use transform::{Fault, REPLICATION_PREFIX, shape};
 pub use watch::{Watched, watch};
+
+#[cfg(test)]
+mod tests;

@@ -65,6 +65,9 @@ pub enum Fault {
 /// ([limits](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-partition-sort-keys)).
 const MAX_PARTITION_BYTES: usize = 2048;
 const MAX_SORT_BYTES: usize = 1024;
+/// Attributes that the first version of global tables keeps in items for its own replication. They say
+/// nothing about the item, and mean nothing in another table, so they are never copied.
+pub const REPLICATION_PREFIX: &str = "aws:rep:";
 /// Weight of the stamp that the tail adds in `sequence` mode: name and text.
 const STAMP_BYTES: usize = VERSION_ATTRIBUTE.len() + 10 + 1 + crate::model::SequenceNumber::PADDED_DIGITS;
 
@@ -86,10 +89,11 @@ pub fn shape(service: &Service, versions: &Versions, item: &Item) -> Result<(Key
             _ => shaped.insert(name, value),
         };
     }
-    let own = keep_version(service, versions, item, &mut shaped);
     check_keys(service, &key)?;
     check_indexes(service, &shaped)?;
-    let bytes = shaped.size() + own;
+    let visible = shaped.size();
+    let own = keep_version(service, versions, item, &mut shaped);
+    let bytes = visible + own;
     if bytes > MAX_ITEM_BYTES {
         return Err(Fault::TooLarge { bytes, own });
     }
@@ -100,7 +104,9 @@ pub fn shape(service: &Service, versions: &Versions, item: &Item) -> Result<(Key
 fn attributes(service: &Service, item: &Item) -> Result<Item, Fault> {
     let shape = &service.shape;
     let kept = |name: &String| {
-        !shape.drop.contains(name) && shape.keep.as_ref().is_none_or(|keep| keep.contains(name))
+        !name.starts_with(REPLICATION_PREFIX)
+            && !shape.drop.contains(name)
+            && shape.keep.as_ref().is_none_or(|keep| keep.contains(name))
     };
     let mut shaped = Item::new();
     for (name, value) in item.iter().filter(|(name, _)| kept(name)) {
@@ -116,7 +122,8 @@ fn attributes(service: &Service, item: &Item) -> Result<Item, Fault> {
 }
 
 /// Where the shape does not show the timestamp under its own name, it is kept under a reserved one for as long
-/// as the split runs. Answers the bytes that the stamp of `sequence` mode will add.
+/// as the split runs. Answers the bytes of the target item that are the split's own, with the stamp that the
+/// tail will add in `sequence` mode.
 fn keep_version(service: &Service, versions: &Versions, item: &Item, shaped: &mut Item) -> usize {
     match versions {
         Versions::Sequence => STAMP_BYTES,
@@ -124,7 +131,10 @@ fn keep_version(service: &Service, versions: &Versions, item: &Item, shaped: &mu
             if service.version_fields(versions).live == VERSION_ATTRIBUTE
                 && let Some(version) = timestamp.version_of(item)
             {
-                shaped.insert(VERSION_ATTRIBUTE.to_owned(), version.to_value());
+                let version = version.to_value();
+                let own = VERSION_ATTRIBUTE.len() + version.size();
+                shaped.insert(VERSION_ATTRIBUTE.to_owned(), version);
+                return own;
             }
             0
         }
@@ -151,11 +161,11 @@ fn check_keys(service: &Service, key: &Key) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A missing index key is fine (the index leaves the item out); one of another type, or empty, is refused by
-/// DynamoDB together with the whole item.
+/// A missing index key is fine (the index leaves the item out); one of another type, empty or too long is
+/// refused by DynamoDB together with the whole item.
 fn check_indexes(service: &Service, shaped: &Item) -> Result<(), Fault> {
     for index in &service.indexes {
-        for attribute in index.keys.attributes() {
+        for (attribute, limit) in index.keys.attributes().zip([MAX_PARTITION_BYTES, MAX_SORT_BYTES]) {
             let Some(value) = shaped.get(&attribute.name) else {
                 continue;
             };
@@ -163,6 +173,8 @@ fn check_indexes(service: &Service, shaped: &Item) -> Result<(), Fault> {
                 value.type_name()
             } else if value.size() == 0 {
                 "empty"
+            } else if value.size() > limit {
+                "longer than DynamoDB takes (2048 bytes, a sort key 1024)"
             } else {
                 continue;
             };
@@ -194,8 +206,40 @@ impl Service {
     /// Whether the shape keeps a source attribute under its own name.
     fn shows(&self, attribute: &str) -> bool {
         let shape = &self.shape;
-        !shape.drop.contains(attribute)
+        !attribute.starts_with(REPLICATION_PREFIX)
+            && !shape.drop.contains(attribute)
             && !shape.rename.contains_key(attribute)
             && shape.keep.as_ref().is_none_or(|keep| keep.contains(attribute))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+
+    #[test]
+    fn what_global_tables_keep_in_items_is_never_copied() {
+        let text = "version: 1\nsplit: s\nsource: { table: Live, keys: { partition: PK } }\n\
+            timestamp: { attribute: 'aws:rep:updatetime', type: N }\nunrouted: fail\nservices:\n  \
+            - name: all\n    where: attribute_exists(PK)\n    table: { name: Apart, keys: { partition: PK } }\n";
+        let plan = Plan::parse(text, "plan.yaml").unwrap();
+        let service = &plan.services[0];
+        let item = Item::from([
+            ("PK".to_owned(), Value::s("x")),
+            ("aws:rep:deleting".to_owned(), Value::Bool(false)),
+            ("aws:rep:updateregion".to_owned(), Value::s("eu-west-1")),
+            ("aws:rep:updatetime".to_owned(), Value::N(5.into())),
+            ("aws:reply".to_owned(), Value::s("kept")),
+        ]);
+        let (_, shaped) = shape(service, &plan.versions, &item).unwrap();
+        // As a version it is kept for the split, under the reserved name.
+        let expected = Item::from([
+            ("PK".to_owned(), Value::s("x")),
+            ("aws:reply".to_owned(), Value::s("kept")),
+            (VERSION_ATTRIBUTE.to_owned(), Value::N(5.into())),
+        ]);
+        assert_eq!(shaped, expected);
+        assert_eq!(service.version_fields(&plan.versions).live, VERSION_ATTRIBUTE);
     }
 }

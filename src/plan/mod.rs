@@ -5,6 +5,7 @@
 //! exists only where there was none. All of it is pure but for [`Plan::load`], which reads the file.
 
 mod check;
+pub mod cost;
 mod decode;
 pub mod either;
 pub mod expr;
@@ -12,6 +13,7 @@ mod key_fault;
 mod key_mapping;
 mod node_reader;
 mod path;
+mod prices;
 mod problem;
 mod recovery;
 mod schema;
@@ -25,6 +27,7 @@ mod timestamp;
 pub use expr::Condition;
 pub use key_fault::KeyFault;
 pub use key_mapping::KeyMapping;
+pub use prices::{Prices, RequestPrices};
 pub use problem::{PlanError, Problem, Problems};
 pub use schema::{json_schema, to_json};
 pub use shape::Shape;

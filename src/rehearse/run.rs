@@ -429,7 +429,7 @@ async fn create_source(
 ) -> Result<(), Failure> {
     let unusable = |error: aws_sdk_dynamodb::error::BuildError| Failure {
         kind: crate::dynamo::FailureKind::Invalid,
-        action: "dynamodb:CreateTable",
+        action: "dynamodb:CreateTable".into(),
         resource: table.to_owned(),
         code: "RequestNotBuilt".into(),
         message: error.to_string(),

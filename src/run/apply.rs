@@ -123,7 +123,7 @@ async fn look(split: &Split) -> Result<BTreeSet<String>, RunError> {
             Ok(TableFinding::Same { .. }) => {
                 let may = service.table.may_hold_items || known.contains(&service.name);
                 if !may && !is_empty(&clients.items, &service.table.name).await? {
-                    return Err(RunError::TargetNotEmpty {
+                    problems.push(TargetError::NotEmpty {
                         service: service.name.clone(),
                         table: service.table.name.clone(),
                     });

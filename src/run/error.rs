@@ -28,6 +28,30 @@ pub enum RunError {
         /// The state table.
         state: String,
     },
+    /// A service that the plan does not have.
+    #[error("there is no service '{service}' in the plan; it has {known}")]
+    NoSuchService {
+        /// What was asked for.
+        service: String,
+        /// The services that there are.
+        known: String,
+    },
+    /// A table has items without the key that the plan says it has.
+    #[error(
+        "{table} has items without the key attributes that the plan names: check `keys` of this table in the plan"
+    )]
+    OtherKeys {
+        /// Its name.
+        table: String,
+    },
+    /// The list of mismatches can't be written.
+    #[error("can't write the list of mismatches to {}: {source}; name a file in a directory that can be written", path.display())]
+    List {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A command came too early.
     #[error("{what}: {next}")]
     NotYet {
@@ -53,17 +77,6 @@ pub enum RunError {
     #[error("the stream of {table} is off: run `dynasplit apply`, which switches it on")]
     StreamOff {
         /// The source table.
-        table: String,
-    },
-    /// A target holds items that the split did not write.
-    #[error(
-        "table {table} of {service} holds items already: empty it, name another table, or say `may-hold-items: true` in the \
-         plan (a repairing verify is then mandatory)"
-    )]
-    TargetNotEmpty {
-        /// The service.
-        service: String,
-        /// Its table.
         table: String,
     },
     /// Targets that can't be used as they are.

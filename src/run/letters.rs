@@ -2,6 +2,7 @@
 
 use super::error::RunError;
 use super::reconcile::{Reconciled, Reconciler, settled_with};
+use super::repair_lease::RepairLease;
 use super::split::Split;
 use super::tombstones::{Holder, lower, raise};
 use crate::dynamo::again;
@@ -35,14 +36,31 @@ pub async fn reconcile_letters(
     letters: &[LetterHead],
     stop: &CancellationToken,
 ) -> Result<Vec<SettledLetter>, RunError> {
-    super::checks::check_split(split).await?;
+    let record = super::checks::check_split(split).await?;
+    if letters.is_empty() && !record.tombstone_holders.contains(Holder::Reconcile.name()) {
+        return Ok(Vec::new());
+    }
+    // One at a time, repairs included: the one that ends lets go of the tombstones.
+    let lease = RepairLease::take(split, stop).await?;
+    let result = under_lease(split, letters, &lease, stop).await;
+    lease.release().await;
+    result
+}
+
+async fn under_lease(
+    split: &Split,
+    letters: &[LetterHead],
+    lease: &RepairLease,
+    stop: &CancellationToken,
+) -> Result<Vec<SettledLetter>, RunError> {
     raise(split, Holder::Reconcile, stop).await?;
+    let lost = lease.lost();
     let mut results = Vec::new();
     for head in letters {
-        if stop.is_cancelled() {
+        if stop.is_cancelled() || lost.is_cancelled() {
             break;
         }
-        let (settled, outcome) = one(split, head, stop).await?;
+        let (settled, outcome) = one(split, head, lease, stop).await?;
         let settled = settled && split.letters.settle(head).await?;
         results.push(SettledLetter {
             id: head.id.clone(),
@@ -51,11 +69,21 @@ pub async fn reconcile_letters(
             outcome,
         });
     }
+    if lost.is_cancelled() {
+        return Err(RunError::Stopped(
+            "another repair took over; reconcile again when it has ended".into(),
+        ));
+    }
     lower(split, Holder::Reconcile, stop).await?;
     Ok(results)
 }
 
-async fn one(split: &Split, head: &LetterHead, stop: &CancellationToken) -> Result<(bool, String), RunError> {
+async fn one(
+    split: &Split,
+    head: &LetterHead,
+    lease: &RepairLease,
+    stop: &CancellationToken,
+) -> Result<(bool, String), RunError> {
     let Some(key) = split.key_from_json(&head.key) else {
         return Ok((false, "its key does not fit the plan's source keys".into()));
     };
@@ -75,6 +103,7 @@ async fn one(split: &Split, head: &LetterHead, stop: &CancellationToken) -> Resu
     let Some(reconciler) = Reconciler::new(split, service, stop) else {
         return Ok((false, "its table has no client".into()));
     };
+    let reconciler = reconciler.under(lease.validity());
     let suspects = suspects(split, head, service).await?;
     Ok(match settled_with(&reconciler, &key, &suspects, stop).await? {
         Reconciled::Agreed => (true, "the target holds what it should".into()),

@@ -60,6 +60,7 @@ impl<'a> Reconciler<'a> {
             health: Arc::new(Health::default()),
             endless: false,
             stop: stop.clone(),
+            margin: split.timing.margin,
         };
         Some(Self {
             service,
@@ -73,6 +74,24 @@ impl<'a> Reconciler<'a> {
             ),
             writer,
         })
+    }
+
+    /// Writes only under this lease, too.
+    #[must_use]
+    pub fn under(mut self, lease: Validity) -> Self {
+        self.writer.leases.push(lease);
+        self
+    }
+
+    /// Removes an extra whose source can't be asked, if what is read now is `still` what was judged: an item whose
+    /// tail write came since must not be taken for it.
+    pub async fn orphan(&self, target: &Key, still: impl Fn(&Item) -> bool) -> Result<Reconciled, RunError> {
+        let held = again(|| self.target.get(target)).await?;
+        match held.filter(|item| !is_tombstone(item)) {
+            None => Ok(Reconciled::Agreed),
+            Some(held) if still(&held) => self.remove(target, held).await,
+            Some(_) => Ok(Reconciled::Busy),
+        }
     }
 
     /// Brings one source key in order; `suspects` are target keys that it may have had.
@@ -122,18 +141,7 @@ impl<'a> Reconciler<'a> {
         let alive = held.filter(|item| !is_tombstone(item));
         match (alive, wanted) {
             (None, None) => Ok(Reconciled::Agreed),
-            (Some(held), None) => {
-                let version = held
-                    .get(VERSION_ATTRIBUTE)
-                    .or_else(|| held.get(&self.writer.fields.live));
-                let version = version.and_then(crate::model::Version::from_value);
-                self.write(
-                    target,
-                    WriteKind::Remove(version),
-                    Guard::Unchanged(Box::new(held)),
-                )
-                .await
-            }
+            (Some(held), None) => self.remove(target, held).await,
             (None, Some(wanted)) => {
                 self.write(target, WriteKind::Put(wanted.item), Guard::Absent)
                     .await
@@ -152,6 +160,20 @@ impl<'a> Reconciler<'a> {
                     .await
             }
         }
+    }
+
+    /// Buries what was read, under its version.
+    async fn remove(&self, target: &Key, held: Item) -> Result<Reconciled, RunError> {
+        let version = held
+            .get(VERSION_ATTRIBUTE)
+            .or_else(|| held.get(&self.writer.fields.live));
+        let version = version.and_then(crate::model::Version::from_value);
+        self.write(
+            target,
+            WriteKind::Remove(version),
+            Guard::Unchanged(Box::new(held)),
+        )
+        .await
     }
 
     /// In `sequence` mode a repaired item keeps the stamp that the tail gave it, so that older records that are

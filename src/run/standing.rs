@@ -8,6 +8,7 @@ use crate::state::{
     BackfillRecord, SegmentRecord, SplitRecord, TombstonePhase, Tombstones, VerifyRecord, WorkerRecord,
 };
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Phases of a split, in order. Computed from the records, never stored.
@@ -87,10 +88,12 @@ pub struct Standing {
     pub scanned: u64,
     /// Read units that it used, in thousandths.
     pub read_milliunits: u64,
+    /// What holds the backfill up at the moment.
+    pub backfill_blocked: BTreeSet<String>,
     /// The tombstone switch.
     pub tombstones: Tombstones,
     /// Dead letters, by service.
-    pub dead_letters: std::collections::BTreeMap<String, u64>,
+    pub dead_letters: BTreeMap<String, u64>,
     /// Keys to be read again.
     pub rechecks: u64,
     /// The last verify.
@@ -122,7 +125,7 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
         .into_iter()
         .map(|(_, s)| s.value)
         .collect();
-    let mut dead_letters = std::collections::BTreeMap::new();
+    let mut dead_letters = BTreeMap::new();
     for head in split.letters.list(None).await? {
         *dead_letters.entry(head.service).or_insert(0) += 1;
     }
@@ -143,6 +146,7 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
             .map(|s| s.value),
         scanned: segments.iter().map(|segment| segment.scanned).sum(),
         read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
+        backfill_blocked: blocked(&segments),
         tombstones: record.tombstones,
         dead_letters,
         rechecks: split.letters.rechecks().await?.len() as u64,
@@ -162,6 +166,15 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
     standing.phase = phase(&standing, &record);
     standing.next = next(&standing);
     Ok(standing)
+}
+
+/// What holds up the segments that somebody works on.
+fn blocked(segments: &[SegmentRecord]) -> BTreeSet<String> {
+    segments
+        .iter()
+        .filter(|segment| segment.lease.owner.is_some())
+        .flat_map(|segment| segment.blocked.clone())
+        .collect()
 }
 
 fn worker_standing(worker: &WorkerRecord, now: u64) -> WorkerStanding {

@@ -1,4 +1,5 @@
 use super::refusal::Refusal;
+use crate::dynamo::Failure;
 use thiserror::Error;
 
 /// Why the source table cannot be used.
@@ -77,7 +78,10 @@ pub enum SourceError {
         /// How long it was waited for, in seconds.
         waited_s: u64,
     },
-    /// Anything else that the engine said.
+    /// The request failed.
+    #[error(transparent)]
+    Request(#[from] Failure),
+    /// An answer, or a request, that makes no sense.
     #[error("{operation} of the source table `{table}` failed: {}", said(.code, .message))]
     Engine {
         /// The operation.
@@ -133,7 +137,7 @@ impl SourceError {
                 "UnknownOperationException",
                 "this engine does not have the operation".into(),
             ),
-            Refusal::Other { code, message } => engine(&code, message),
+            Refusal::Other(failure) => Self::Request(failure),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What an engine's refusal of a control-plane call means: the one place where an SDK error is read.
 
+use crate::dynamo::{Failure, word_after};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error;
 
@@ -24,12 +25,7 @@ pub(crate) enum Refusal {
     /// The engine does not have this operation. AWS has them all; emulators do not.
     UnknownOperation,
     /// Anything else.
-    Other {
-        /// The service's code; empty where the service was not reached.
-        code: String,
-        /// What the service or the client said.
-        message: String,
-    },
+    Other(Failure),
 }
 
 /// Reads an SDK error. `operation` and `resource` are what was asked, for refusals that don't say.
@@ -38,11 +34,9 @@ where
     E: ProvideErrorMetadata + Error + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
 {
+    let other = || Refusal::Other(Failure::of(format!("dynamodb:{operation}"), resource, error));
     let Some(code) = error.code() else {
-        return Refusal::Other {
-            code: String::new(),
-            message: chain(error),
-        };
+        return other();
     };
     let message = error.message().unwrap_or_default();
     match code {
@@ -51,42 +45,21 @@ where
         "LimitExceededException" => Refusal::Limit,
         "UnknownOperationException" => Refusal::UnknownOperation,
         code if code.contains("AccessDenied") => denied(message, operation, resource),
-        code => Refusal::Other {
-            code: code.to_owned(),
-            message: message.to_owned(),
-        },
+        _ => other(),
     }
 }
 
 /// IAM's message names the action and the resource, which may be others than those of the call:
 /// creating a table with tags needs `dynamodb:TagResource`, too.
 fn denied(message: &str, operation: &str, resource: &str) -> Refusal {
-    let word_after = |mark: &str| {
-        let rest = &message[message.find(mark)? + mark.len()..];
-        rest.split_whitespace()
-            .next()
-            .map(|word| word.trim_end_matches([',', '.']).to_owned())
-    };
     Refusal::Denied {
-        action: word_after("to perform: ").unwrap_or_else(|| format!("dynamodb:{operation}")),
-        resource: word_after("on resource: ").unwrap_or_else(|| resource.to_owned()),
+        action: word_after(message, "to perform: ")
+            .map_or_else(|| format!("dynamodb:{operation}"), str::to_owned),
+        resource: word_after(message, "on resource: ")
+            .unwrap_or(resource)
+            .to_owned(),
         message: message.to_owned(),
     }
-}
-
-/// An error and its causes in one line, for failures on this side of the service.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let words = inner.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

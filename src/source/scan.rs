@@ -12,6 +12,7 @@ pub struct Scan {
     table: String,
     keys: KeySchema,
     consistent: bool,
+    limit: Option<u32>,
 }
 
 /// One page of a segment, of up to 1 MB.
@@ -34,6 +35,16 @@ impl Scan {
             table: table.to_owned(),
             keys,
             consistent,
+            limit: None,
+        }
+    }
+
+    /// With pages of at most so many items: for a look that must not cost a whole page.
+    #[must_use]
+    pub fn limited(self, items: u32) -> Self {
+        Self {
+            limit: Some(items.max(1)),
+            ..self
         }
     }
 
@@ -61,6 +72,7 @@ impl Scan {
             .scan()
             .table_name(&self.table)
             .consistent_read(self.consistent)
+            .set_limit(self.limit.map(|items| i32::try_from(items).unwrap_or(i32::MAX)))
             .set_exclusive_start_key(after.cloned().map(item_to_sdk))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         if segments > 1 {
@@ -120,7 +132,7 @@ impl Scan {
     ) -> Result<Item, Failure> {
         item_from_sdk(item).map_err(|error| Failure {
             kind: FailureKind::Unknown,
-            action: "dynamodb:Scan",
+            action: "dynamodb:Scan".into(),
             resource: self.table.clone(),
             code: "UnreadableItem".into(),
             message: error.to_string(),

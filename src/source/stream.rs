@@ -199,7 +199,7 @@ impl StreamSource {
     fn odd(&self, action: &'static str, what: &str) -> Failure {
         Failure {
             kind: FailureKind::Unknown,
-            action,
+            action: action.into(),
             resource: self.arn.clone(),
             code: "UnreadableAnswer".into(),
             message: what.to_owned(),

@@ -31,6 +31,10 @@ pub struct LaneState {
     pub complete_to_ms: u64,
     /// Creation time of the last record that was applied (rounded down by the engine).
     pub last_record_ms: Option<u64>,
+    /// A creation time was seen that is no whole minute. Before, the engine may round down to the minute (DynamoDB
+    /// Local does), and a lag that is shown by these times would look longer than it is.
+    #[serde(default)]
+    pub fine_times: bool,
     /// When the checkpoint was last saved with progress, in milliseconds since 1970.
     pub saved_ms: u64,
     /// Records were lost.
@@ -49,6 +53,7 @@ impl LaneState {
             position,
             complete_to_ms: now_ms,
             last_record_ms: None,
+            fine_times: false,
             saved_ms: now_ms,
             gap: None,
             blocked: None,
@@ -142,6 +147,9 @@ pub struct SegmentRecord {
     pub beat: u64,
     /// Progress by lane: a service's name, or [`ShardRecord::WATCH`].
     pub services: BTreeMap<String, SegmentService>,
+    /// Why it does not move at the moment: the source, or a service by its name.
+    #[serde(default)]
+    pub blocked: Vec<String>,
     /// Items that were read, whatever became of them.
     pub scanned: u64,
     /// Read units used, in thousandths.
@@ -164,8 +172,10 @@ impl SegmentRecord {
 pub struct BackfillRecord {
     /// Number of segments: fixed at the start, since a cursor belongs to its segment and their count.
     pub segments: u32,
-    /// Lanes that it fills.
+    /// Lanes that it has filled or is filling, those of earlier rounds among them.
     pub services: Vec<String>,
+    /// Lanes that this round fills: all at first, later those of services that were added to the plan.
+    pub round: Vec<String>,
     /// When it started, in milliseconds since 1970.
     pub started_ms: u64,
     /// When the last page was durable and the tombstones were switched off.
@@ -192,6 +202,12 @@ pub struct VerifyRecord {
     pub repaired: u64,
     /// Counts by service.
     pub services: BTreeMap<String, VerifyService>,
+    /// Repairs that began to write so far: a verification that saw fewer when it began proves nothing.
+    #[serde(default)]
+    pub repairs: u64,
+    /// The reason for a mandatory repair whose repair was made: a clean verify is all that is left to end it.
+    #[serde(default)]
+    pub repaired_for: Option<String>,
 }
 
 /// What verify found for one service.

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A record as it is stored, with the revision that the next write of it must name.
@@ -55,10 +56,14 @@ pub enum StateError {
 pub struct Store {
     client: Client,
     table: Arc<str>,
+    /// The engine has answered once.
+    reached: Arc<AtomicBool>,
 }
 
 /// A request that passes by itself is tried this often before the error is shown.
 const ATTEMPTS: u32 = 12;
+/// Before the engine has answered for the first time: a wrong address is told soon.
+const FIRST_ATTEMPTS: u32 = 1;
 const FIRST_WAIT: Duration = Duration::from_millis(25);
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 const PARTITION: &str = "split";
@@ -70,6 +75,7 @@ impl Store {
         Self {
             client,
             table: table.into(),
+            reached: Arc::default(),
         }
     }
 
@@ -410,8 +416,17 @@ impl Store {
     {
         let mut attempt = 0;
         loop {
-            match send().await {
-                Err(failure) if failure.passes() && attempt < ATTEMPTS => {
+            let sent = send().await;
+            if !sent.as_ref().is_err_and(Failure::is_unreachable) {
+                self.reached.store(true, Ordering::Relaxed);
+            }
+            let most = if self.reached.load(Ordering::Relaxed) {
+                ATTEMPTS
+            } else {
+                FIRST_ATTEMPTS
+            };
+            match sent {
+                Err(failure) if failure.passes() && attempt < most => {
                     attempt += 1;
                     tracing::debug!(action, attempt, reason = failure.reason(), "state request again");
                     tokio::time::sleep(backoff(attempt, FIRST_WAIT, LONGEST_WAIT)).await;

@@ -1,4 +1,5 @@
 use super::Difference;
+use crate::dynamo::Failure;
 use crate::source::refusal::Refusal;
 use thiserror::Error;
 
@@ -18,6 +19,17 @@ pub enum TargetError {
     )]
     AdoptedMissing {
         /// Table name.
+        table: String,
+    },
+    /// The table holds items that the split did not write.
+    #[error(
+        "the table `{table}` of the service '{service}' holds items already: empty it, name another table, or say \
+         `may-hold-items: true` in the plan (a repairing verify is then mandatory)"
+    )]
+    NotEmpty {
+        /// The service.
+        service: String,
+        /// Its table.
         table: String,
     },
     /// The table is there, and is not what the plan says.
@@ -75,7 +87,10 @@ pub enum TargetError {
         /// What it is.
         actual: String,
     },
-    /// Anything else that the engine said.
+    /// The request failed.
+    #[error(transparent)]
+    Request(#[from] Failure),
+    /// An answer, or a request, that makes no sense.
     #[error("{operation} of the table `{table}` failed: {}", crate::source::said(.code, .message))]
     Engine {
         /// The operation.
@@ -123,7 +138,7 @@ impl TargetError {
                 "UnknownOperationException",
                 "this engine does not have the operation".into(),
             ),
-            Refusal::Other { code, message } => engine(&code, message),
+            Refusal::Other(failure) => Self::Request(failure),
         }
     }
 

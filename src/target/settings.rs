@@ -146,7 +146,7 @@ async fn enable_recovery(client: &Client, table: &str) -> Result<Result<(), Refu
         let refused = refusal(&error, operation, table);
         let passes = match &refused {
             Refusal::InUse | Refusal::Limit => true,
-            Refusal::Other { code, .. } => code == "ContinuousBackupsUnavailableException",
+            Refusal::Other(failure) => failure.code == "ContinuousBackupsUnavailableException",
             _ => false,
         };
         if !passes || !patience.again().await {

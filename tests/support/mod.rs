@@ -7,7 +7,7 @@
 //!   [`Engine::genuine`] is DynamoDB Local, shared by the tests of a process; [`Engine::genuine_dedicated`] is one whose
 //!   streams may be rolled and aged.
 //! - [`table`]: tables and items for tests. [`contents`]: what a table holds, by an independent reader.
-//!   [`stream`]: shards and records as the engine gives them.
+//!   [`stream`]: shards and records as the engine gives them. [`scripted`]: an endpoint that answers by a rule.
 
 #![allow(
     dead_code,
@@ -19,6 +19,7 @@ pub mod contents;
 mod engine;
 mod fetch;
 mod launcher;
+pub mod scripted;
 pub mod stream;
 pub mod table;
 

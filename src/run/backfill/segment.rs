@@ -25,6 +25,21 @@ pub(super) struct FillShare {
     pub stop: CancellationToken,
 }
 
+impl FillShare {
+    /// Why something is held up at the moment: the source, or a service by its name.
+    pub fn blocked(&self) -> Vec<String> {
+        let source = self
+            .source_health
+            .blocked()
+            .map(|reason| format!("source: {reason}"));
+        let targets = self
+            .health
+            .iter()
+            .filter_map(|(name, health)| Some(format!("{name}: {}", health.blocked()?)));
+        source.into_iter().chain(targets).collect()
+    }
+}
+
 /// One segment that this worker owns.
 pub(super) struct SegmentTask {
     pub share: FillShare,
@@ -45,6 +60,7 @@ impl SegmentTask {
         let work = self.share.stop.child_token();
         let result = tokio::select! {
             () = lost.cancelled() => Ok(()),
+            () = self.tell_blocked() => Ok(()),
             result = self.passes(&work) => result,
         };
         work.cancel();
@@ -53,6 +69,15 @@ impl SegmentTask {
             reason: error.to_string(),
         })?;
         result
+    }
+
+    /// Writes down what holds the segment up, for `status`. Never ends.
+    async fn tell_blocked(&self) {
+        loop {
+            tokio::time::sleep(self.share.split.timing.renew()).await;
+            let blocked = self.share.blocked();
+            self.keeper.update_quietly(|record| record.blocked = blocked);
+        }
     }
 
     /// One pass for all lanes that stand at the same cursor; more where some were held back.
@@ -212,6 +237,8 @@ impl SegmentTask {
                     health: self.share.health.get(&service.name).cloned().unwrap_or_default(),
                     endless: true,
                     stop: work.clone(),
+                    // A page may land late: that is what its guards, and the tombstones, are for.
+                    margin: Duration::ZERO,
                 };
                 (service.name.clone(), writer)
             })

@@ -156,27 +156,27 @@ impl Backfill {
             Some(stored) => (Some(stored.value), stored.revision),
             None => (None, 0),
         };
-        let lanes = match stored {
+        let (services, round) = match stored {
             Some(record) if record.finished_ms.is_none() => {
                 self.ensure_segments(&record).await?;
                 return Ok(Some(record));
             }
-            Some(record) => {
-                let added: Vec<String> = self
+            Some(mut record) => {
+                let planned = self
                     .split
                     .plan
                     .services
                     .iter()
-                    .map(|s| s.name.clone())
-                    .filter(|s| !record.services.contains(s))
-                    .collect();
+                    .map(|service| service.name.clone());
+                let added: Vec<String> = planned.filter(|name| !record.services.contains(name)).collect();
                 if added.is_empty() {
                     return Ok(None);
                 }
                 self.forget_segments().await?;
-                added
+                record.services.extend(added.clone());
+                (record.services, added)
             }
-            None => self.split.lanes(),
+            None => (self.split.lanes(), self.split.lanes()),
         };
         let segments = bytes
             .div_ceil(SEGMENT_BYTES)
@@ -187,7 +187,8 @@ impl Backfill {
                 .segments
                 .unwrap_or(u32::try_from(segments).unwrap_or(u32::MAX))
                 .max(1),
-            services: lanes,
+            services,
+            round,
             started_ms: now_ms(),
             finished_ms: None,
             estimated_items: items,
@@ -215,10 +216,11 @@ impl Backfill {
                 lease: Lease::default(),
                 beat: 0,
                 services: record
-                    .services
+                    .round
                     .iter()
                     .map(|lane| (lane.clone(), SegmentService::default()))
                     .collect(),
+                blocked: Vec::new(),
                 scanned: 0,
                 read_milliunits: 0,
             };
@@ -392,14 +394,6 @@ impl Backfill {
                     .map_or_else(|| known.clone(), |keeper| keeper.snapshot())
             })
             .collect();
-        let source = share
-            .source_health
-            .blocked()
-            .map(|reason| format!("source: {reason}"));
-        let targets = share
-            .health
-            .iter()
-            .filter_map(|(name, health)| Some(format!("{name}: {}", health.blocked()?)));
         self.view.send_replace(BackfillView {
             phase: "copying".into(),
             lanes: fill_status(&segments)
@@ -409,7 +403,7 @@ impl Backfill {
             scanned: segments.iter().map(|segment| segment.scanned).sum(),
             estimated_items: record.estimated_items,
             read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
-            blocked: source.into_iter().chain(targets).collect(),
+            blocked: share.blocked(),
         });
     }
 }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Writes that one lane has under way in one shard at most.
 const WRITES_AT_ONCE: usize = 32;
+const MINUTE_MS: u64 = 60_000;
 /// Wait after a failed read.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
 
@@ -104,6 +105,7 @@ impl Lane {
                 state.position = state.position.clone().max(batch.to.clone());
                 state.complete_to_ms = state.complete_to_ms.max(newest_ms.unwrap_or(0));
                 state.last_record_ms = state.last_record_ms.max(newest_ms);
+                state.fine_times |= newest_ms.is_some_and(|at| at % MINUTE_MS != 0);
                 state.saved_ms = now_ms();
                 state.blocked = self.health.blocked();
                 state.counters.add(&counters);

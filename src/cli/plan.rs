@@ -1,0 +1,88 @@
+use super::args::{Global, Survey as Args};
+use super::failure::{Exit, Failed};
+use super::progress::{Bar, Progress, Shown};
+use super::{output, survey};
+use crate::plan::Plan;
+use crate::run::survey::{SurveyOptions, survey as look};
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Items that were routed so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Routed(u64);
+
+#[derive(Serialize)]
+struct Checked {
+    split: String,
+    services: Vec<String>,
+}
+
+/// Runs `plan`.
+pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Result<Exit, Failed> {
+    if args.offline {
+        return offline(global, args);
+    }
+    let split = output::open(global, &args.plan).await?;
+    let options = SurveyOptions {
+        all: args.all,
+        sample: args.sample,
+        read_units: args.read_units,
+        write_units: args.write_units,
+        prices: args.prices.clone(),
+    };
+    let (told, view) = watch::channel(Routed::default());
+    let progress = Progress::of(view);
+    let result = look(&split, &options, &stop, |items| {
+        told.send_replace(Routed(items));
+    })
+    .await;
+    progress.end();
+    let found = result?;
+    let color = console::colors_enabled();
+    // A pipe has no width: wide enough for every column.
+    let terminal = console::Term::stdout();
+    let width = if terminal.is_term() {
+        usize::from(terminal.size().1).max(80)
+    } else {
+        120
+    };
+    output::print(global, &found, |found| survey::render(found, width, color))?;
+    Ok(if found.would_fail() {
+        Exit::NotClean
+    } else {
+        Exit::Done
+    })
+}
+
+fn offline(global: &Global, args: &Args) -> Result<Exit, Failed> {
+    let plan = Plan::load(&args.plan)?;
+    let services = plan.services.iter().map(|service| service.name.clone()).collect();
+    let checked = Checked {
+        split: plan.split,
+        services,
+    };
+    output::print(global, &checked, |checked| {
+        format!(
+            "the plan of {} is well-formed: {}",
+            checked.split,
+            checked.services.join(", ")
+        )
+    })?;
+    Ok(Exit::Done)
+}
+
+impl Shown for Routed {
+    fn title(&self) -> String {
+        "plan: routing the source's items; nothing is written".into()
+    }
+
+    fn bars(&self) -> Vec<Bar> {
+        vec![Bar {
+            name: "source".into(),
+            position: self.0,
+            message: "items".into(),
+            ..Bar::default()
+        }]
+    }
+}

@@ -1,0 +1,56 @@
+//! What shares stderr: progress bars, logs, and words to the operator. Whatever is printed while bars are drawn has to
+//! go through here, or bars and lines would be drawn over each other.
+
+use indicatif::{MultiProgress, ProgressDrawTarget};
+use std::io::Write;
+use std::sync::LazyLock;
+use tracing_subscriber::fmt::MakeWriter;
+
+static BARS: LazyLock<MultiProgress> =
+    LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
+
+/// The bars of this process.
+pub fn bars() -> &'static MultiProgress {
+    &BARS
+}
+
+/// Tells the operator something, above the bars.
+pub fn say(text: &str) {
+    BARS.suspend(|| eprintln!("{text}"));
+}
+
+/// Where logs go: stderr, a whole event at a time, above the bars.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Screen;
+
+/// One event.
+#[derive(Debug, Default)]
+pub struct Event {
+    text: Vec<u8>,
+}
+
+impl<'a> MakeWriter<'a> for Screen {
+    type Writer = Event;
+
+    fn make_writer(&'a self) -> Event {
+        Event::default()
+    }
+}
+
+impl Write for Event {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // There is nowhere left to complain about a stderr that takes nothing.
+        BARS.suspend(|| std::io::stderr().write_all(&self.text).ok());
+    }
+}

@@ -1,0 +1,367 @@
+//! What a split uses of tables, and how long that takes: pure arithmetic on sizes and throughput.
+
+use super::Service;
+use super::either::WordOr;
+use super::spec::{ProjectionWord, ThroughputSpec};
+use crate::model::{Item, ItemExt};
+use crate::plan::IndexKeys;
+use std::collections::BTreeSet;
+
+/// A read unit carries this much, a write unit [`WRITE_UNIT_BYTES`].
+/// See [capacity units](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html).
+pub const READ_UNIT_BYTES: u64 = 4096;
+/// See [`READ_UNIT_BYTES`].
+pub const WRITE_UNIT_BYTES: u64 = 1024;
+/// What an on-demand table that is new serves a second.
+/// See [scaling](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html).
+pub const NEW_TABLE_WRITES: f64 = 4000.0;
+/// See [`NEW_TABLE_WRITES`].
+pub const NEW_TABLE_READS: f64 = 12_000.0;
+/// What an account lets one on-demand table serve a second, unless it was raised.
+/// See [the quotas](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html).
+pub const TABLE_QUOTA: f64 = 40_000.0;
+/// An on-demand table serves twice its last peak after this long.
+pub const DOUBLING_SECONDS: f64 = 1800.0;
+/// A budget of nothing would take for ever; this one does, nearly.
+const SLOWEST: f64 = 1e-6;
+/// Most write units a second that one partition takes, whatever its table's capacity.
+pub const PARTITION_WRITES: f64 = 1000.0;
+
+/// Read units of a scan over so many bytes: half as many where it may be eventually consistent. A scan sums
+/// the items of a page before it rounds, so small items cost no more than their bytes.
+#[must_use]
+pub fn scan_units(bytes: u64, consistent: bool) -> u64 {
+    bytes.div_ceil(READ_UNIT_BYTES * if consistent { 1 } else { 2 })
+}
+
+/// Write units that puts of target items use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WriteUnits {
+    /// Of the table, its local indexes among them: they share its throughput.
+    pub table: u64,
+    /// Of each index of the service, in their order. What local ones use is in `table` as well.
+    pub indexes: Vec<u64>,
+}
+
+impl WriteUnits {
+    /// Adds the put of a new item: a unit for each KB, and as many for each index as the item's entry there
+    /// weighs. An index leaves out an item that lacks one of its key attributes.
+    pub fn add(&mut self, service: &Service, item: &Item) {
+        let put = units(item.size());
+        self.table += put;
+        self.indexes.resize(service.indexes.len(), 0);
+        for (sum, index) in self.indexes.iter_mut().zip(&service.indexes) {
+            let entry = entry_bytes(service, index, item).map_or(0, units);
+            *sum += entry;
+            if index.local {
+                self.table += entry;
+            }
+        }
+    }
+
+    /// All units, each once.
+    #[must_use]
+    pub fn total(&self, service: &Service) -> u64 {
+        let global = self.indexes.iter().zip(&service.indexes);
+        self.table
+            + global
+                .filter(|(_, index)| !index.local)
+                .map(|(units, _)| units)
+                .sum::<u64>()
+    }
+
+    /// As many times as much.
+    #[must_use]
+    pub fn times(&self, factor: f64) -> Self {
+        Self {
+            table: scaled(self.table, factor),
+            indexes: self.indexes.iter().map(|units| scaled(*units, factor)).collect(),
+        }
+    }
+}
+
+/// A count that was seen in a part, for the whole.
+#[must_use]
+pub fn scaled(count: u64, factor: f64) -> u64 {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss
+    )] // an estimate
+    let whole = (count as f64 * factor).round() as u64;
+    whole
+}
+
+fn units(bytes: usize) -> u64 {
+    (bytes as u64).div_ceil(WRITE_UNIT_BYTES).max(1)
+}
+
+/// What an item weighs in an index; nothing where the index leaves it out.
+fn entry_bytes(service: &Service, index: &IndexKeys, item: &Item) -> Option<usize> {
+    if !index.keys.attributes().all(|key| item.contains_key(&key.name)) {
+        return None;
+    }
+    let Some(others) = projected(service, index) else {
+        return Some(item.size());
+    };
+    let keys = service.keys.attributes().chain(index.keys.attributes());
+    let names: BTreeSet<&str> = keys.map(|key| key.name.as_str()).chain(others).collect();
+    let held = item.iter().filter(|(name, _)| names.contains(name.as_str()));
+    Some(held.map(|(name, value)| name.len() + value.size()).sum())
+}
+
+/// What an index holds beside the keys; `None` for everything.
+fn projected<'a>(service: &'a Service, index: &IndexKeys) -> Option<Vec<&'a str>> {
+    let table = &service.table;
+    let projection = if index.local {
+        let found = table.local_indexes.iter().find(|each| each.name == index.name);
+        found.and_then(|each| each.projection.as_ref())
+    } else {
+        let found = table.global_indexes.iter().find(|each| each.name == index.name);
+        found.and_then(|each| each.projection.as_ref())
+    };
+    match projection? {
+        WordOr::Word(ProjectionWord::All) => None,
+        WordOr::Word(ProjectionWord::KeysOnly) => Some(Vec::new()),
+        WordOr::Map(include) => Some(include.include.iter().map(String::as_str).collect()),
+    }
+}
+
+/// How many units a second a table, or an index, can serve.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Capability {
+    /// From the first moment.
+    pub at_first: f64,
+    /// At most, however long it runs.
+    pub at_most: f64,
+}
+
+impl Capability {
+    /// An on-demand table that serves this much at first, and up to a maximum that was set for it.
+    #[must_use]
+    pub fn on_demand(at_first: f64, set_maximum: Option<u32>) -> Self {
+        let at_most = set_maximum.map_or(TABLE_QUOTA.max(at_first), f64::from);
+        Self {
+            at_first: at_first.min(at_most),
+            at_most,
+        }
+    }
+
+    /// The same units all the time.
+    #[must_use]
+    pub fn fixed(per_second: f64) -> Self {
+        let per_second = per_second.max(1.0);
+        Self {
+            at_first: per_second,
+            at_most: per_second,
+        }
+    }
+
+    /// Held down by a budget.
+    #[must_use]
+    pub fn within(self, budget: Option<f64>) -> Self {
+        let budget = budget.map_or(f64::INFINITY, |budget| budget.max(SLOWEST));
+        Self {
+            at_first: self.at_first.min(budget),
+            at_most: self.at_most.min(budget),
+        }
+    }
+
+    /// Seconds for so many units, at full use from the first moment, with the doubling of on-demand tables.
+    #[must_use]
+    pub fn seconds(self, units: u64) -> f64 {
+        #[allow(clippy::cast_precision_loss)] // an estimate
+        let mut left = units as f64;
+        let (mut rate, mut seconds) = (self.at_first, 0.0);
+        while rate < self.at_most && left > rate * DOUBLING_SECONDS {
+            left -= rate * DOUBLING_SECONDS;
+            seconds += DOUBLING_SECONDS;
+            rate = (rate * 2.0).min(self.at_most);
+        }
+        seconds + left / rate
+    }
+}
+
+/// What a service's table serves of writes, and each of its indexes (a local one: what its table does).
+#[derive(Clone, Debug, PartialEq)]
+pub struct WriteCapability {
+    /// The table.
+    pub table: Capability,
+    /// Its indexes, in the order of the service.
+    pub indexes: Vec<Capability>,
+}
+
+/// What holds the writes of a service back, and for how long.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WriteForecast {
+    /// Seconds for all of its writes.
+    pub seconds: f64,
+    /// The index that is slower than the table; `None` for the table itself.
+    pub index: Option<String>,
+}
+
+impl WriteCapability {
+    /// Of the service's table as planned, if it is new.
+    #[must_use]
+    pub fn planned(service: &Service) -> Self {
+        let spec = &service.table;
+        let units = spec.billing.as_ref().and_then(WordOr::map);
+        let of = |own: Option<ThroughputSpec>, warm: Option<ThroughputSpec>| match units {
+            Some(table) => Capability::fixed(own.unwrap_or(*table).write.into()),
+            None => Capability::on_demand(
+                warm.map_or(NEW_TABLE_WRITES, |warm| NEW_TABLE_WRITES.max(warm.write.into())),
+                spec.max_on_demand.map(|most| most.write),
+            ),
+        };
+        let table = of(None, spec.warm_throughput);
+        let index = |index: &IndexKeys| {
+            let global = spec.global_indexes.iter().find(|each| each.name == index.name);
+            match global.filter(|_| !index.local) {
+                Some(global) => of(global.throughput, global.warm_throughput),
+                None => table,
+            }
+        };
+        Self {
+            table,
+            indexes: service.indexes.iter().map(index).collect(),
+        }
+    }
+
+    /// Held down by a budget of write units for the table and its indexes together.
+    #[must_use]
+    pub fn forecast(&self, service: &Service, units: &WriteUnits, budget: Option<f64>) -> WriteForecast {
+        let mut slowest = WriteForecast {
+            seconds: self.table.seconds(units.table),
+            index: None,
+        };
+        let indexes = self.indexes.iter().zip(&service.indexes).zip(&units.indexes);
+        for ((capability, index), units) in indexes.filter(|((_, index), _)| !index.local) {
+            let seconds = capability.seconds(*units);
+            if seconds > slowest.seconds {
+                slowest = WriteForecast {
+                    seconds,
+                    index: Some(index.name.clone()),
+                };
+            }
+        }
+        // A budget is kept by what the service reports as used: the table's units and its indexes'.
+        let bounded = budget.map_or(0.0, |_| {
+            Capability::fixed(f64::INFINITY)
+                .within(budget)
+                .seconds(units.total(service))
+        });
+        if bounded > slowest.seconds {
+            slowest = WriteForecast {
+                seconds: bounded,
+                index: None,
+            };
+        }
+        slowest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Value;
+    use crate::plan::Plan;
+
+    fn service(table: &str) -> Service {
+        let text = format!(
+            "version: 1\nsplit: s\nsource: {{ table: Live, keys: {{ partition: PK }} }}\ntimestamp: none\nunrouted: fail\n\
+             services:\n  - name: a\n    where: attribute_exists(PK)\n    table:\n      name: Apart\n      \
+             keys: {{ partition: PK }}\n{table}"
+        );
+        Plan::parse(&text, "plan.yaml").unwrap().services.remove(0)
+    }
+
+    const INDEXES: &str = "      global-indexes:
+        - { name: all, keys: { partition: g } }
+        - { name: keys, keys: { partition: g }, projection: keys-only }
+        - { name: some, keys: { partition: h }, projection: { include: [big] } }
+";
+
+    fn item(bytes: usize, more: &[&str]) -> Item {
+        let mut item = Item::from([
+            ("PK".to_owned(), Value::s("x")),
+            ("big".to_owned(), Value::s("b".repeat(bytes))),
+        ]);
+        item.extend(more.iter().map(|name| ((*name).to_owned(), Value::s("v"))));
+        item
+    }
+
+    #[test]
+    fn a_scan_rounds_the_sum() {
+        assert_eq!(scan_units(0, false), 0);
+        assert_eq!(scan_units(8192, false), 1);
+        assert_eq!(scan_units(8193, false), 2);
+        assert_eq!(scan_units(8192, true), 2);
+    }
+
+    #[test]
+    fn a_put_costs_its_kilobytes_and_its_entries() {
+        let service = service(INDEXES);
+        let mut units = WriteUnits::default();
+        units.add(&service, &item(10, &[]));
+        assert_eq!(
+            (units.table, &units.indexes[..]),
+            (1, &[0, 0, 0][..]),
+            "no index key"
+        );
+        units.add(&service, &item(2000, &["g"]));
+        assert_eq!((units.table, &units.indexes[..]), (3, &[2, 1, 0][..]));
+        units.add(&service, &item(1020, &["h"]));
+        assert_eq!((units.table, &units.indexes[..]), (5, &[2, 1, 2][..]));
+        assert_eq!(units.total(&service), 10);
+        assert_eq!(units.times(2.5).indexes, [5, 3, 5]);
+    }
+
+    #[test]
+    fn a_local_index_is_part_of_its_table() {
+        let text =
+            "      keys: { partition: PK, sort: SK }\n      local-indexes: [{ name: local, sort: at }]\n";
+        let plan = format!(
+            "version: 1\nsplit: s\nsource: {{ table: Live, keys: {{ partition: PK, sort: SK }} }}\ntimestamp: none\n\
+             unrouted: fail\nservices:\n  - name: a\n    where: attribute_exists(PK)\n    table:\n      name: Apart\n{text}"
+        );
+        let service = Plan::parse(&plan, "plan.yaml").unwrap().services.remove(0);
+        let mut units = WriteUnits::default();
+        units.add(&service, &item(10, &["SK", "at"]));
+        assert_eq!((units.table, units.total(&service)), (2, 2));
+    }
+
+    #[test]
+    fn an_on_demand_table_doubles_until_its_quota() {
+        let table = Capability::on_demand(NEW_TABLE_WRITES, None);
+        assert!((table.seconds(4_000) - 1.0).abs() < 1e-9);
+        // Half an hour at 4,000 is 7.2 million; the rest at 8,000.
+        assert!((table.seconds(7_200_000 + 8_000) - 1801.0).abs() < 1e-9);
+        // 4, 8, 16, 32, then 40 thousand for ever.
+        let doubled = 1800 * (4_000 + 8_000 + 16_000 + 32_000);
+        assert!((table.seconds(doubled + 400_000) - 7210.0).abs() < 1e-6);
+        let capped = Capability::on_demand(NEW_TABLE_WRITES, Some(100));
+        assert!((capped.seconds(1000) - 10.0).abs() < 1e-9);
+        assert!((table.within(Some(10.0)).seconds(1000) - 100.0).abs() < 1e-9);
+        assert!(Capability::fixed(0.0).seconds(10).is_finite());
+        assert!(table.within(Some(0.0)).seconds(1).is_finite());
+    }
+
+    #[test]
+    fn the_slowest_of_table_and_indexes_decides() {
+        let text = format!("{INDEXES}      billing: {{ read: 5, write: 100 }}\n").replace(
+            "name: all, keys: { partition: g } ",
+            "name: all, keys: { partition: g }, throughput: { read: 5, write: 10 } ",
+        );
+        let service = service(&text);
+        let units = WriteUnits {
+            table: 1000,
+            indexes: vec![500, 10, 0],
+        };
+        let planned = WriteCapability::planned(&service);
+        let forecast = planned.forecast(&service, &units, None);
+        assert_eq!(forecast.index.as_deref(), Some("all"));
+        assert!((forecast.seconds - 50.0).abs() < 1e-9);
+        let budget = planned.forecast(&service, &units, Some(10.0));
+        assert!(budget.index.is_none() && (budget.seconds - 151.0).abs() < 1e-9);
+    }
+}

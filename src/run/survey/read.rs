@@ -1,0 +1,127 @@
+//! Reads the source: all of it, or a sample from places all over its key space.
+//!
+//! A table's first pages are one corner of it. A parallel scan cuts the key space into segments, so the
+//! beginnings of many segments are a sample of everywhere.
+
+use super::tally::Tally;
+use super::view::Reading;
+use super::{RunError, Split, SurveyOptions};
+use crate::dynamo::{Budget, Failure, again};
+use crate::model::Item;
+use crate::source::{Billing, Scan, ScanPage, SourceFacts};
+use futures::StreamExt;
+use futures::stream::FuturesOrdered;
+use std::collections::VecDeque;
+use tokio_util::sync::CancellationToken;
+
+/// Pages that are read at once.
+const AT_ONCE: usize = 4;
+/// Items of a sample that are read from one place at a time.
+const ITEMS_AT_A_PLACE: u64 = 50;
+const MOST_PLACES: u64 = 100;
+/// Bytes of a segment when everything is read, as in a backfill.
+const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+const MOST_SEGMENTS: u64 = 10_000;
+/// The part of a provisioned source's read units that a survey without a budget takes at most.
+const OWN_SHARE: f64 = 0.5;
+
+/// A place to go on reading at.
+struct Place {
+    segment: u32,
+    after: Option<Item>,
+}
+
+/// Reads pages into the tally.
+pub(super) async fn read(
+    split: &Split,
+    facts: &SourceFacts,
+    options: &SurveyOptions,
+    stop: &CancellationToken,
+    progress: &impl Fn(u64),
+    tally: &mut Tally<'_>,
+) -> Result<Reading, RunError> {
+    let wanted = if options.all {
+        u64::MAX
+    } else {
+        options.sample.max(1)
+    };
+    let segments = if options.all {
+        (facts.bytes / SEGMENT_BYTES).clamp(AT_ONCE as u64, MOST_SEGMENTS)
+    } else {
+        (wanted / ITEMS_AT_A_PLACE).clamp(1, MOST_PLACES)
+    };
+    let page_items = if options.all {
+        None
+    } else {
+        Some(wanted.div_ceil(segments))
+    };
+    let scan = split.scan_source(false);
+    let scan = match page_items {
+        Some(items) => scan.limited(u32::try_from(items).unwrap_or(u32::MAX)),
+        None => scan,
+    };
+    let segments = u32::try_from(segments).unwrap_or(u32::MAX);
+    let budget = Budget::new(options.read_units.or(own_units(facts)));
+    let mut waiting: VecDeque<Place> = (0..segments)
+        .map(|segment| Place { segment, after: None })
+        .collect();
+    // Taken in the order of their places, so that two looks at a quiet table say the same.
+    let mut under_way = FuturesOrdered::new();
+    loop {
+        let expected = tally
+            .items
+            .saturating_add(under_way.len() as u64 * page_items.unwrap_or(0));
+        if under_way.len() < AT_ONCE && expected < wanted {
+            // Round robin: each segment is begun before any is gone on with.
+            if let Some(place) = waiting.pop_front() {
+                under_way.push_back(page(&scan, segments, place, &budget));
+                continue;
+            }
+        }
+        let read = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(stopped()),
+            read = under_way.next() => read,
+        };
+        let Some(read) = read else { break };
+        let (segment, page) = read?;
+        tally.read_milliunits += page.read_milliunits;
+        page.items.iter().for_each(|item| tally.add(item));
+        progress(tally.items);
+        if page.next.is_some() {
+            waiting.push_back(Place {
+                segment,
+                after: page.next,
+            });
+        }
+    }
+    Ok(Reading {
+        items: tally.items,
+        bytes: tally.bytes,
+        read_units: tally.read_milliunits.div_ceil(1000),
+        places: segments,
+        whole: waiting.is_empty(),
+    })
+}
+
+async fn page(scan: &Scan, segments: u32, place: Place, budget: &Budget) -> Result<(u32, ScanPage), Failure> {
+    budget.ready().await;
+    let page = again(|| scan.page(place.segment, segments, place.after.as_ref())).await?;
+    budget.pay(page.read_milliunits);
+    Ok((place.segment, page))
+}
+
+/// What a survey without a budget keeps to: the table's own users come first.
+#[allow(clippy::cast_precision_loss)] // units a second
+fn own_units(facts: &SourceFacts) -> Option<f64> {
+    match facts.billing {
+        Billing::OnDemand => None,
+        Billing::Provisioned { read, .. } => Some((read as f64 * OWN_SHARE).max(1.0)),
+    }
+}
+
+fn stopped() -> RunError {
+    RunError::Stopped(
+        "the look at the source was interrupted; nothing was written, so just run it again".to_owned(),
+    )
+}

@@ -1,0 +1,43 @@
+//! The source's stream, and what can be known of who reads it.
+
+use super::{RunError, Split};
+use crate::dynamo::again;
+use crate::source::lineage::capture;
+use crate::source::{SourceFacts, StreamSource, StreamState};
+use serde::Serialize;
+
+/// The stream.
+#[derive(Clone, Debug, Serialize)]
+pub struct StreamView {
+    /// What it is.
+    #[serde(flatten)]
+    pub state: StreamState,
+    /// Shards that it still shows; `None` where it is not on.
+    pub shards: Option<usize>,
+    /// Those of them that no other one continues: open, or closed just now.
+    pub open_shards: Option<usize>,
+    /// The source is a global table.
+    pub global: bool,
+}
+
+/// Looks at it.
+pub(super) async fn look(split: &Split, facts: &SourceFacts) -> Result<StreamView, RunError> {
+    let arn = match &facts.stream {
+        StreamState::On { arn, .. } | StreamState::WrongView { arn, .. } if !arn.is_empty() => Some(arn),
+        _ => None,
+    };
+    let shards = match arn {
+        Some(arn) => {
+            let keys = split.plan.source.keys.clone();
+            let stream = StreamSource::new(split.source.streams.clone(), arn, 1, keys);
+            Some(again(|| stream.shards()).await?.shards)
+        }
+        None => None,
+    };
+    Ok(StreamView {
+        state: facts.stream.clone(),
+        open_shards: shards.as_ref().map(|shards| capture(shards).pinned.len()),
+        shards: shards.map(|shards| shards.len()),
+        global: facts.is_global(),
+    })
+}

@@ -1,0 +1,390 @@
+//! The passes of one run, in their order.
+
+use super::lanes::Lanes;
+use super::list::MismatchList;
+use super::look::Eyes;
+use super::pages::{SourceEntry, SourcePages, TargetEntry, TargetPages};
+use super::reads::{TableReads, interrupted};
+use super::recheck::{Recheck, Settled};
+use super::record::Standing;
+use super::repair::Repair;
+use super::result::{ReadUnits, VerifyResult};
+use super::scan::Scanning;
+use super::sorting::{Sorting, blocking};
+use super::view::{Progress, get};
+use super::worker::Verify;
+use crate::run::error::RunError;
+use crate::run::repair_lease::{RepairLease, backfill_runs, refuse_unready};
+use crate::run::split::Split;
+use crate::run::tombstones::{Holder, lower, raise};
+use crate::source::{Scan, describe_source};
+use crate::state::{SplitRecord, TombstonePhase};
+use crate::verify::{
+    CandidateFile, DEFAULT_MEMORY_BYTES, Pending, Report, ServiceReport, SettleRules, SortLimits, SourceSide,
+    SpillDir, TargetSide, join,
+};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// One run, with all that its steps share.
+pub(super) struct Run {
+    split: Split,
+    eyes: Vec<Eyes>,
+    scanning: Scanning,
+    limits: SortLimits,
+    dir: SpillDir,
+    lanes: Lanes,
+    list: MismatchList,
+    pub progress: Arc<Progress>,
+    stop: CancellationToken,
+    began: Instant,
+}
+
+/// One service's sides while they are filled: first the target's, then the source's.
+struct Sides {
+    target: TargetSide,
+    source: SourceSide,
+}
+
+impl Run {
+    pub async fn begin(verify: &Verify, record: &SplitRecord, places: Vec<usize>) -> Result<Self, RunError> {
+        let Verify {
+            split,
+            options,
+            stop,
+            view,
+        } = verify;
+        let (limit, path) = (options.limit, options.list.clone());
+        let list = blocking(move || MismatchList::open(limit, path.as_deref())).await?;
+        let began = Instant::now();
+        let reads = |label: &str, scan| TableReads::new(label, scan, options.read_units, stop);
+        let source = reads("source", split.scan_source(options.consistent));
+        let mut eyes = Vec::with_capacity(places.len());
+        for place in places {
+            let (service, tables) = (&split.plan.services[place], &split.targets[place]);
+            let scan = Scan::new(
+                tables.items.clone(),
+                &service.table.name,
+                service.keys.clone(),
+                options.consistent,
+            );
+            eyes.push(Eyes {
+                split: split.clone(),
+                place,
+                target: reads(&service.name, scan),
+                source: source.clone(),
+                clock: began,
+            });
+        }
+        let services: Vec<_> = eyes.iter().map(Eyes::service).collect();
+        let lanes = Lanes::look(split, record, &services, options.patience).await?;
+        let names = services.iter().map(|service| service.name.clone()).collect();
+        let tables = std::iter::once(source).chain(eyes.iter().map(|eyes| eyes.target.clone()));
+        let progress = Progress::new(names, tables.collect(), view.clone());
+        let limits = SortLimits {
+            memory_bytes: options.memory_bytes.unwrap_or(DEFAULT_MEMORY_BYTES),
+            ..SortLimits::default()
+        };
+        Ok(Self {
+            split: split.clone(),
+            limits: limits.shared_by(2 * eyes.len()),
+            scanning: Scanning::new(options.segments),
+            dir: SpillDir::default(),
+            lanes,
+            list,
+            progress,
+            stop: stop.clone(),
+            began,
+            eyes,
+        })
+    }
+
+    pub async fn all(
+        mut self,
+        lease: Option<&RepairLease>,
+        standing: &mut Standing,
+    ) -> Result<VerifyResult, RunError> {
+        self.estimate().await;
+        self.progress.say("reading the targets");
+        let targets = self.read_targets().await?;
+        self.progress.say("reading the source");
+        let sources = self.read_source().await?;
+        self.progress.say("comparing");
+        let mut compared = Vec::with_capacity(self.eyes.len());
+        for (index, (target, source)) in targets.into_iter().zip(sources).enumerate() {
+            compared.push(self.join(index, Sides { target, source }).await?);
+        }
+        self.progress.say("looking again at what differs");
+        let settled = self.recheck(compared).await?;
+        let mut result = self.result(&settled);
+        if let Some(lease) = lease {
+            self.repair(lease, standing, settled, &mut result).await?;
+        }
+        let list = self.list.clone();
+        result.mismatches = blocking(move || list.close()).await?;
+        result.read_milliunits.source = self.eyes.first().map_or(0, |eyes| eyes.source.milliunits());
+        result.read_milliunits.targets += self.eyes.iter().map(|eyes| eyes.target.milliunits()).sum::<u64>();
+        result.notes = std::mem::take(&mut self.lanes.notes)
+            .into_iter()
+            .chain(result.notes)
+            .collect();
+        result.seconds = self.began.elapsed().as_secs_f64();
+        Ok(result)
+    }
+
+    /// Asks how much there is to read: for progress only, so a refusal is no failure.
+    async fn estimate(&self) {
+        let table = &self.split.plan.source.table;
+        match describe_source(&self.split.source.control, table).await {
+            Ok(facts) => self
+                .progress
+                .estimated_items
+                .store(facts.item_count, Ordering::Relaxed),
+            Err(error) => tracing::debug!(%error, "the size of the source is not known"),
+        }
+    }
+
+    async fn read_targets(&self) -> Result<Vec<TargetSide>, RunError> {
+        let reads = self
+            .eyes
+            .iter()
+            .zip(&self.progress.services)
+            .map(|(eyes, progress)| {
+                let side = TargetSide::new(self.dir.clone(), self.limits);
+                let sorting: Sorting<TargetEntry, _> =
+                    Sorting::start(side, |side, (key, held)| side.push(key, *held));
+                let pages = TargetPages {
+                    table: eyes.service().table.name.clone(),
+                    keys: eyes.service().keys.clone(),
+                    entries: sorting.entries(),
+                    progress: Arc::clone(progress),
+                };
+                async move {
+                    let read = self.scanning.read(&eyes.target, Arc::new(pages)).await;
+                    sorting.finish(read).await
+                }
+            });
+        let reads: Vec<_> = reads.collect();
+        futures::future::try_join_all(reads).await
+    }
+
+    /// One scan, for all services together.
+    async fn read_source(&self) -> Result<Vec<SourceSide>, RunError> {
+        let Some(first) = self.eyes.first() else {
+            return Ok(Vec::new());
+        };
+        let mut sortings: Vec<Sorting<SourceEntry, SourceSide>> = Vec::with_capacity(self.eyes.len());
+        let mut services = Vec::with_capacity(self.eyes.len());
+        for (eyes, progress) in self.eyes.iter().zip(&self.progress.services) {
+            let side = SourceSide::new(self.dir.clone(), self.limits);
+            let sorting = Sorting::start(
+                side,
+                |side: &mut SourceSide, (target, source, digest): &SourceEntry| {
+                    side.push(target, source, *digest)
+                },
+            );
+            services.push((eyes.place, sorting.entries(), Arc::clone(progress)));
+            sortings.push(sorting);
+        }
+        let pages = SourcePages {
+            plan: Arc::clone(&self.split.plan),
+            services,
+            progress: Arc::clone(&self.progress),
+        };
+        let read = self.scanning.read(&first.source, Arc::new(pages)).await;
+        let mut sides = Vec::with_capacity(sortings.len());
+        let mut failed = None;
+        for sorting in sortings {
+            match sorting.finish(Ok(())).await {
+                Ok(side) => sides.push(side),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        // A sorter that failed is why the scan failed.
+        match failed {
+            Some(error) => Err(error),
+            None => read.map(|()| sides),
+        }
+    }
+
+    /// Joins the two sides of a service; what differs is a candidate.
+    async fn join(&self, index: usize, sides: Sides) -> Result<(CandidateFile, ServiceReport), RunError> {
+        let progress = Arc::clone(&self.progress.services[index]);
+        let (dir, stop) = (self.dir.clone(), self.stop.clone());
+        blocking(move || {
+            let mut candidates = CandidateFile::new(dir);
+            let mut joined = join(sides.source, sides.target)?;
+            for candidate in joined.by_ref() {
+                candidates.push(&Pending::new(candidate?))?;
+                progress.candidates.store(candidates.len(), Ordering::Relaxed);
+                if stop.is_cancelled() {
+                    return Err(interrupted());
+                }
+            }
+            let mut report = ServiceReport::new(progress.service.clone());
+            if let Some(counts) = joined.counts() {
+                report.compared(counts);
+            }
+            report.tombstones = get(&progress.tombstones);
+            report.unbuildable = get(&progress.unbuildable);
+            Ok((candidates, report))
+        })
+        .await
+    }
+
+    /// All services at once: they wait for the same lag.
+    async fn recheck(&self, compared: Vec<(CandidateFile, ServiceReport)>) -> Result<Vec<Settled>, RunError> {
+        let rules = SettleRules::new(self.lanes.allowed_lag);
+        let settle: Vec<_> = self
+            .eyes
+            .iter()
+            .zip(&self.progress.services)
+            .zip(compared)
+            .map(|((eyes, progress), (candidates, report))| {
+                let recheck = Recheck {
+                    eyes: eyes.clone(),
+                    rules,
+                    dir: self.dir.clone(),
+                    scanning: self.scanning.clone(),
+                    list: self.list.clone(),
+                    progress: Arc::clone(progress),
+                    stop: self.stop.clone(),
+                };
+                Box::pin(recheck.run(candidates, report))
+            })
+            .collect();
+        futures::future::try_join_all(settle).await
+    }
+
+    fn result(&self, settled: &[Settled]) -> VerifyResult {
+        let report = Report {
+            services: settled.iter().map(|settled| settled.report.clone()).collect(),
+        };
+        let unrouted = get(&self.progress.unrouted);
+        let mut notes = Vec::new();
+        if unrouted > 0 {
+            notes.push(format!(
+                "no service takes {unrouted} of the source items, and the plan does not leave them behind: see \
+                 `dynasplit dead-letters`"
+            ));
+        }
+        let unbuildable: u64 = report.services.iter().map(|service| service.unbuildable).sum();
+        if unbuildable > 0 {
+            notes.push(format!(
+                "{unbuildable} source items can't be shaped for a service that they belong to: see `dynasplit \
+                 dead-letters`"
+            ));
+        }
+        VerifyResult {
+            notes,
+            clean: report.is_clean() && unrouted == 0,
+            total_mismatches: report
+                .services
+                .iter()
+                .map(|service| service.mismatches.faults())
+                .sum(),
+            report,
+            unrouted,
+            read_milliunits: ReadUnits::default(),
+            ..VerifyResult::default()
+        }
+    }
+
+    /// Mends what was confirmed, between switching tombstones on and sweeping them. Those that an interrupted repair
+    /// left on are lowered in any case.
+    async fn repair(
+        &self,
+        lease: &RepairLease,
+        standing: &mut Standing,
+        settled: Vec<Settled>,
+        result: &mut VerifyResult,
+    ) -> Result<(), RunError> {
+        result.unrepaired.collisions = settled.iter().map(|settled| settled.collisions).sum();
+        let files: Vec<_> = settled.into_iter().map(|settled| settled.repairable).collect();
+        if files.iter().any(|file| !file.is_empty()) {
+            // A backfill may have begun since the start: its own switching would get into the way.
+            refuse_unready(&self.split).await?;
+            standing.repairing(&self.split).await?;
+            self.progress.say("switching tombstones on");
+            raise(&self.split, Holder::Repair, &self.stop).await?;
+            self.progress.say("repairing");
+            self.mend(lease, files, result).await?;
+        }
+        self.sweep(result).await?;
+        if result.repaired > 0 {
+            result.clean = false;
+            result
+                .notes
+                .push("it was repaired: run `dynasplit verify` again, which must be clean".into());
+        }
+        if result.unrepaired.busy > 0 {
+            result.notes.push(
+                "some keys were written by somebody else at the same time: run `dynasplit verify --repair` again".into(),
+            );
+        }
+        if result.unrepaired.collisions > 0 {
+            result.notes.push(
+                "colliding items are never repaired: give each source item a target key of its own, in the data or in \
+                 the plan"
+                    .into(),
+            );
+        }
+        if result.unrepaired.unfit > 0 {
+            result.notes.push(
+                "some source items can't be what the service holds: see `dynasplit dead-letters`".into(),
+            );
+        }
+        Ok(())
+    }
+
+    async fn mend(
+        &self,
+        lease: &RepairLease,
+        files: Vec<CandidateFile>,
+        result: &mut VerifyResult,
+    ) -> Result<(), RunError> {
+        let repairs: Vec<_> = self
+            .eyes
+            .iter()
+            .zip(&self.progress.services)
+            .zip(files)
+            .map(|((eyes, progress), file)| {
+                let repair = Repair {
+                    eyes: eyes.clone(),
+                    scanning: self.scanning.clone(),
+                    dir: self.dir.clone(),
+                    lease: lease.validity(),
+                    progress: Arc::clone(progress),
+                    stop: self.stop.clone(),
+                };
+                Box::pin(repair.run(file))
+            })
+            .collect();
+        for mended in futures::future::try_join_all(repairs).await? {
+            result.repaired += mended.repaired;
+            result.unrepaired.add(mended.unrepaired);
+        }
+        Ok(())
+    }
+
+    async fn sweep(&self, result: &mut VerifyResult) -> Result<(), RunError> {
+        let standing = SplitRecord::read(&self.split.store).await?.value.tombstones;
+        if standing.phase == TombstonePhase::Off {
+            return Ok(());
+        }
+        if backfill_runs(&self.split).await? {
+            result
+                .notes
+                .push("a backfill runs, so the tombstones stay on until it ends and sweeps them".into());
+            return Ok(());
+        }
+        self.progress.say("sweeping tombstones");
+        for (service, swept) in lower(&self.split, Holder::Repair, &self.stop).await? {
+            result.read_milliunits.targets += swept.read_milliunits;
+            result.swept.insert(service, swept.removed);
+        }
+        Ok(())
+    }
+}

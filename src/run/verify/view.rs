@@ -1,0 +1,143 @@
+use super::reads::TableReads;
+use serde::Serialize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Where a verification stands.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct VerifyView {
+    /// In a few words: what goes on.
+    pub phase: String,
+    /// Service by service.
+    pub services: Vec<VerifyServiceView>,
+    /// Source items that were read.
+    pub scanned: u64,
+    /// Items that the source says to hold (about six hours old on AWS); 0 where it can't be told.
+    pub estimated_items: u64,
+    /// Why it is held up: the source, or a service by name.
+    pub blocked: Vec<String>,
+}
+
+/// Where the verification of one service stands.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct VerifyServiceView {
+    /// Its name.
+    pub service: String,
+    /// Source items read so far that it should hold.
+    pub expected: u64,
+    /// Target items read so far.
+    pub held: u64,
+    /// Keys that differ and have no verdict yet.
+    pub candidates: u64,
+    /// Confirmed mismatches.
+    pub mismatches: u64,
+    /// Keys that were mended.
+    pub repaired: u64,
+}
+
+/// Counts while it runs; part of the result is made of them.
+#[derive(Debug)]
+pub(super) struct Progress {
+    phase: Mutex<String>,
+    pub scanned: AtomicU64,
+    pub unrouted: AtomicU64,
+    pub estimated_items: AtomicU64,
+    pub services: Vec<Arc<ServiceProgress>>,
+    tables: Vec<TableReads>,
+    view: watch::Sender<VerifyView>,
+}
+
+/// The counts of one service.
+#[derive(Debug, Default)]
+pub(super) struct ServiceProgress {
+    pub service: String,
+    pub expected: AtomicU64,
+    pub unbuildable: AtomicU64,
+    pub held: AtomicU64,
+    pub tombstones: AtomicU64,
+    pub candidates: AtomicU64,
+    pub mismatches: AtomicU64,
+    pub repaired: AtomicU64,
+}
+
+/// Adds to a count.
+pub(super) fn add(count: &AtomicU64, more: u64) {
+    count.fetch_add(more, Ordering::Relaxed);
+}
+
+/// Reads a count.
+pub(super) fn get(count: &AtomicU64) -> u64 {
+    count.load(Ordering::Relaxed)
+}
+
+/// Between two refreshes of the view.
+const REFRESH: Duration = Duration::from_millis(300);
+
+impl Progress {
+    pub fn new(services: Vec<String>, tables: Vec<TableReads>, view: watch::Sender<VerifyView>) -> Arc<Self> {
+        let services = services
+            .into_iter()
+            .map(|service| {
+                Arc::new(ServiceProgress {
+                    service,
+                    ..ServiceProgress::default()
+                })
+            })
+            .collect();
+        Arc::new(Self {
+            phase: Mutex::default(),
+            scanned: AtomicU64::new(0),
+            unrouted: AtomicU64::new(0),
+            estimated_items: AtomicU64::new(0),
+            services,
+            tables,
+            view,
+        })
+    }
+
+    /// A new phase begins.
+    pub fn say(&self, phase: &str) {
+        tracing::info!(phase, "verify");
+        phase.clone_into(&mut self.phase.lock().unwrap_or_else(PoisonError::into_inner));
+        self.publish();
+    }
+
+    /// Refreshes the view until `done`.
+    pub async fn show(self: Arc<Self>, done: CancellationToken) {
+        while !done.is_cancelled() {
+            self.publish();
+            tokio::select! {
+                () = done.cancelled() => {}
+                () = tokio::time::sleep(REFRESH) => {}
+            }
+        }
+        self.publish();
+    }
+
+    fn publish(&self) {
+        let blocked = |reads: &TableReads| Some(format!("{}: {}", reads.label(), reads.blocked()?));
+        self.view.send_replace(VerifyView {
+            phase: self.phase.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            services: self.services.iter().map(|service| service.view()).collect(),
+            scanned: get(&self.scanned),
+            estimated_items: get(&self.estimated_items),
+            blocked: self.tables.iter().filter_map(blocked).collect(),
+        });
+    }
+}
+
+impl ServiceProgress {
+    fn view(&self) -> VerifyServiceView {
+        VerifyServiceView {
+            service: self.service.clone(),
+            expected: get(&self.expected),
+            held: get(&self.held),
+            candidates: get(&self.candidates),
+            mismatches: get(&self.mismatches),
+            repaired: get(&self.repaired),
+        }
+    }
+}

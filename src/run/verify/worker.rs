@@ -1,0 +1,113 @@
+use super::passes::Run;
+use super::record::{Scope, Standing};
+use super::result::{VerifyOptions, VerifyResult};
+use super::view::VerifyView;
+use crate::run::checks::check_split;
+use crate::run::error::RunError;
+use crate::run::repair_lease::{RepairLease, refuse_unready};
+use crate::run::split::Split;
+use crate::state::SplitRecord;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// A verification.
+pub struct Verify {
+    pub(super) split: Split,
+    pub(super) options: VerifyOptions,
+    pub(super) stop: CancellationToken,
+    pub(super) view: watch::Sender<VerifyView>,
+}
+
+impl Verify {
+    /// A verification, and a view of it that is refreshed a few times a second.
+    #[must_use]
+    pub fn new(
+        split: Split,
+        options: VerifyOptions,
+        stop: CancellationToken,
+    ) -> (Self, watch::Receiver<VerifyView>) {
+        let (view, seen) = watch::channel(VerifyView::default());
+        let verify = Self {
+            split,
+            options,
+            stop,
+            view,
+        };
+        (verify, seen)
+    }
+
+    /// Compares every target with what the source says it should hold, and repairs where it is told to.
+    ///
+    /// Mismatches are a result, not an error.
+    ///
+    /// # Errors
+    /// Where it must not start, or could not compare everything to the end; it then says nothing of the tables, and
+    /// a repair that was under way goes on when the same command is run again.
+    pub async fn run(self) -> Result<VerifyResult, RunError> {
+        let record = check_split(&self.split).await?;
+        let places = self.places()?;
+        if !self.options.repair {
+            return Box::pin(self.compare(&record, places, None)).await;
+        }
+        let lease = RepairLease::take(&self.split, &self.stop).await?;
+        let lost = lease.lost();
+        let result = tokio::select! {
+            biased;
+            () = lost.cancelled() => Err(RunError::Stopped(
+                "another process took over the repair; look at `dynasplit status`".into(),
+            )),
+            result = Box::pin(self.compare(&record, places, Some(&lease))) => result,
+        };
+        lease.release().await;
+        result
+    }
+
+    /// Places of the chosen services in the plan.
+    fn places(&self) -> Result<Vec<usize>, RunError> {
+        let services = &self.split.plan.services;
+        let Some(chosen) = &self.options.services else {
+            return Ok((0..services.len()).collect());
+        };
+        if let Some(unknown) = chosen.iter().find(|name| self.split.plan.service(name).is_none()) {
+            let known: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
+            return Err(RunError::NoSuchService {
+                service: unknown.clone(),
+                known: known.join(", "),
+            });
+        }
+        let is_chosen = |place: &usize| chosen.contains(&services[*place].name);
+        Ok((0..services.len()).filter(is_chosen).collect())
+    }
+
+    async fn compare(
+        &self,
+        record: &SplitRecord,
+        places: Vec<usize>,
+        lease: Option<&RepairLease>,
+    ) -> Result<VerifyResult, RunError> {
+        if lease.is_some() {
+            refuse_unready(&self.split).await?;
+        }
+        let whole = places.len() == self.split.plan.services.len();
+        // Read once the lease is ours: another repair may have ended just before.
+        let mut standing = Standing::read(&self.split, record).await?;
+        let run = Run::begin(self, record, places).await?;
+        let done = CancellationToken::new();
+        // Ends the display too where this future is dropped: when the repair's lease was lost.
+        let shown_until = done.clone().drop_guard();
+        let shown = tokio::spawn(Arc::clone(&run.progress).show(done));
+        let result = run.all(lease, &mut standing).await;
+        drop(shown_until);
+        if let Err(error) = shown.await {
+            tracing::error!(%error, "the progress display ended badly");
+        }
+        let mut result = result?;
+        let scope = Scope {
+            whole,
+            repair: lease.is_some(),
+        };
+        standing.keep(&self.split, scope, &mut result).await?;
+        Ok(result)
+    }
+}

@@ -1,0 +1,167 @@
+//! A whole split by the commands, as a script would run it: every result is one JSON document.
+
+use crate::shell::{Said, Shell};
+use crate::support::{Engine, table};
+use crate::tables::PLAN;
+use dynasplit::dynamo::{Clients, Endpoint, Timing};
+use dynasplit::plan::Plan;
+use dynasplit::run::{Split, now_ms};
+use dynasplit::state::{VerifyRecord, VerifyService};
+use std::time::{Duration, Instant};
+
+/// Short leases, so that nobody waits long for a worker that has ended.
+const OPTIONS: &str = "--output json --lease-seconds 3";
+
+fn json(shell: &Shell, command: &str) -> Said {
+    shell.run(&format!("{command} {OPTIONS}"))
+}
+
+/// Asks `status` again until it answers what is wanted.
+fn until(shell: &Shell, wanted: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+    let began = Instant::now();
+    loop {
+        let status = json(shell, "status plan.yaml").ended(0).json();
+        if wanted(&status) {
+            return status;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "{status:#}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn captured(status: &serde_json::Value) -> bool {
+    let lanes = status["lanes"].as_array().unwrap();
+    lanes.iter().all(|lane| lane["lag_ms"].is_u64())
+}
+
+#[tokio::test]
+async fn every_result_of_a_whole_split_is_one_json_document() {
+    let engine = Engine::embedded().await;
+    let client = engine.dynamodb();
+    table::create(&client, "Learning").await;
+    let course = |n: u32| {
+        table::item(
+            &format!("COURSE#{n}"),
+            "METADATA",
+            [("title", table::text("Rust"))],
+        )
+    };
+    table::put_all(&client, "Learning", (0..50).map(course)).await;
+    let ann = |email| table::item("USER#ann", "PROFILE", [("email", email)]);
+    // The index of the target wants text.
+    table::put(&client, "Learning", ann(table::number(1))).await;
+    let shell = Shell::new(PLAN).at(engine.endpoint());
+
+    let applied = json(&shell, "apply plan.yaml").ended(0).json();
+    assert_eq!(applied["tables"][0]["created"], true);
+    let tail = shell.start(&format!("replicate plan.yaml {OPTIONS}"));
+    let status = until(&shell, captured);
+    assert_eq!(status["phase"], "tailing");
+    let filled = json(&shell, "backfill plan.yaml --segments 3").ended(3).json();
+    assert_eq!(filled["scanned"], 51);
+    let again = json(&shell, "backfill plan.yaml").ended(3).json();
+    assert_eq!(again["already_finished"], true);
+
+    let letters = json(&shell, "dead-letters list plan.yaml").ended(3).json();
+    let id = letters[0]["id"].as_str().unwrap().to_owned();
+    let letter = json(&shell, &format!("dead-letters show plan.yaml {id}"))
+        .ended(0)
+        .json();
+    assert_eq!(letter["image"]["email"]["N"], "1");
+    let stays = json(&shell, "dead-letters reconcile plan.yaml").ended(3).json();
+    assert_eq!(stays[0]["settled"], false);
+    table::put(&client, "Learning", ann(table::text("ann@example.com"))).await;
+    let settled = json(&shell, &format!("dead-letters reconcile plan.yaml {id}"))
+        .ended(0)
+        .json();
+    assert_eq!(settled[0]["settled"], true);
+
+    let unclean = json(&shell, "complete plan.yaml --yes").ended(3);
+    assert_eq!(unclean.stdout, "", "what failed has no result");
+    verified(&shell, &engine).await;
+    until(&shell, |status| status["phase"] == "verified");
+    let completed = json(&shell, "complete plan.yaml --yes").ended(0).json();
+    assert!(completed["stripped"]["Courses"].is_u64(), "{completed:#}");
+    let tail = tail.end().ended(0);
+    assert_eq!(tail.json()["ended"], "completed");
+    assert!(!tail.shown().contains("WARN"), "{}", tail.shown());
+    assert_eq!(json(&shell, "status plan.yaml").ended(0).json()["phase"], "done");
+    json(&shell, "replicate plan.yaml").ended(1);
+}
+
+/// Records a clean verify, as the command would.
+async fn verified(shell: &Shell, engine: &Engine) {
+    let plan = Plan::load(&shell.path("plan.yaml")).unwrap();
+    let endpoint = Endpoint {
+        url: Some(engine.endpoint().to_owned()),
+        anonymous: true,
+        ..Endpoint::default()
+    };
+    let clients = Clients::load(&endpoint, Timing::LOCAL).await;
+    let split = Split::open(plan, &clients).await;
+    let services = split.plan.services.iter().map(|service| {
+        let found = VerifyService {
+            fingerprint: service.fingerprint.clone(),
+            ..VerifyService::default()
+        };
+        (service.name.clone(), found)
+    });
+    let record = VerifyRecord {
+        repairs: 0,
+        repaired_for: None,
+        started_ms: now_ms(),
+        ended_ms: now_ms(),
+        clean: true,
+        repaired: 0,
+        services: services.collect(),
+    };
+    split.store.put(VerifyRecord::NAME, record, 0).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_tail_that_is_interrupted_saves_and_says_how_to_go_on() {
+    let engine = Engine::embedded().await;
+    table::create(&engine.dynamodb(), "Learning").await;
+    let shell = Shell::new(PLAN).at(engine.endpoint());
+    shell.run("apply plan.yaml").ended(0);
+    let tail = shell.start("replicate plan.yaml --lease-seconds 3");
+    until(&shell, captured);
+    tail.interrupt();
+    let said = tail.end().ended(0);
+    assert!(
+        said.stdout.contains("To go on: dynasplit replicate plan.yaml"),
+        "{}",
+        said.shown()
+    );
+    assert!(said.stderr.contains("stopping"), "{}", said.shown());
+    let status = json(&shell, "status plan.yaml").ended(0).json();
+    assert_eq!(
+        status["workers"].as_array().unwrap().len(),
+        0,
+        "it gave its lease back"
+    );
+}
+
+#[test]
+fn a_rehearsal_prints_plain_lines_in_a_pipe() {
+    let shell = Shell::new(include_str!("../../plans/clients-and-people.yaml"));
+    let said = shell
+        .run("rehearse plan.yaml --items 300 --writes-per-second 20 --seconds 6 --seed 7 --output json")
+        .ended(0);
+    assert_eq!(said.json()["loaded"], 300);
+    assert_eq!(said.json()["clean"], true);
+    // Shows that there are no escape codes.
+    let shown = said.shown();
+    assert!(said.stderr.contains("backfill"), "progress was told: {shown}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let shell = Shell::new(PLAN);
+    for line in ["schema", "--help"] {
+        let mut command = shell.start(line);
+        command.stop_reading();
+        let said = command.end().ended(0);
+        assert_eq!(said.stderr, "", "{line}");
+    }
+}

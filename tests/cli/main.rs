@@ -1,0 +1,17 @@
+//! The command line as its users see it: what the binary prints on stdout and stderr, and how it ends.
+//!
+//! Snapshots hold the texts, so that a change of one is seen by whoever reviews it. A message has to say what is wrong,
+//! where, and what to do next.
+#![allow(clippy::unwrap_used)] // Clippy excuses test functions, but not what they share.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod help;
+mod life;
+mod order;
+mod plans;
+mod reach;
+mod refused;
+mod shell;
+mod tables;

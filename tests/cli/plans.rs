@@ -1,0 +1,80 @@
+//! Plans that can't be used: all problems at once, each at its line.
+
+use crate::shell::{Shell, assert_said, shown};
+
+#[test]
+fn a_malformed_plan_shows_all_its_problems_at_once() {
+    let shell = Shell::new(
+        "version: 2
+split: learning and more
+source:
+  table: Learning
+  keys: { partition: PK, sort: SK }
+timestamp: { attribute: updatedAt, type: S, format: rfc3339 }
+unrouted: fail
+services:
+  - name: Courses
+    where: begins_with(PK, 'COURSE#') AND
+    table:
+      name: C
+      keys: { partition: courseId }
+    transform:
+      keys:
+        from: { PK: 'COURSE#{course}' }
+        to: { courseId: '{curse}' }
+  - name: Courses
+    where: SK = 'PROFILE'
+    table:
+      name: Users
+      keyz: { partition: userId }
+",
+    );
+    for command in [
+        "apply",
+        "replicate",
+        "backfill",
+        "status",
+        "dead-letters list",
+        "rehearse",
+    ] {
+        let said = shell.run(&format!("{command} plan.yaml")).ended(2);
+        assert_eq!(said.stdout, "", "{command}");
+        if command == "apply" {
+            assert_said!("malformed_plan", said.shown());
+        }
+    }
+    let said = shell.run("apply plan.yaml --output json").ended(2);
+    assert_eq!(said.stdout, "", "no result, no document");
+}
+
+#[test]
+fn a_plan_that_can_not_be_read_is_named() {
+    let shell = Shell::new("");
+    std::fs::write(shell.path("binary.yaml"), [0xff, 0xfe, 0x00]).unwrap();
+    shell.write("broken.yaml", "version: 1\nservices: [\n");
+    let lines = [
+        "status missing.yaml",
+        "status .",
+        "status binary.yaml",
+        "status plan.yaml",
+        "status broken.yaml",
+    ];
+    let said: Vec<_> = lines.iter().map(|line| shell.run(line).ended(2)).collect();
+    assert_said!("unreadable_plans", shown(&said));
+}
+
+#[test]
+fn a_rehearsal_without_sample_items_says_where_they_come_from() {
+    let shell = Shell::new(crate::tables::PLAN);
+    shell.write("items.json", "{\"PK\": {\"S\": \"x\"}\n");
+    let lines = [
+        "rehearse plan.yaml",
+        "rehearse plan.yaml --sample nowhere.json",
+        "rehearse plan.yaml --sample items.json",
+    ];
+    let said: Vec<_> = lines
+        .iter()
+        .map(|line| shell.run(&format!("{line} --seed 1")).ended(2))
+        .collect();
+    assert_said!("no_sample", shown(&said));
+}

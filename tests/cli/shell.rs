@@ -1,0 +1,227 @@
+//! Runs the binary as a shell would, in a directory and an environment of its own.
+
+use std::fmt::Write as _;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A command that does not end by itself fails its test.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A directory with a plan, and an environment.
+pub struct Shell {
+    dir: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+/// What a command printed, and how it ended.
+pub struct Said {
+    pub command: String,
+    pub stdout: String,
+    pub stderr: String,
+    pub code: Option<i32>,
+    pub took: Duration,
+}
+
+impl Shell {
+    /// With `plan.yaml`, a region and credentials, and nothing else of this process's environment.
+    pub fn new(plan: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("plan.yaml"), plan).unwrap();
+        let shell = Self {
+            environment: Vec::new(),
+            dir,
+        };
+        shell
+            .with("AWS_REGION", "us-east-1")
+            .with("AWS_ACCESS_KEY_ID", "test")
+            .with("AWS_SECRET_ACCESS_KEY", "test")
+    }
+
+    /// With another variable.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Without a variable.
+    pub fn without(mut self, name: &str) -> Self {
+        self.environment.retain(|(known, _)| known != name);
+        self
+    }
+
+    /// With an engine.
+    pub fn at(self, endpoint: &str) -> Self {
+        self.with("AWS_ENDPOINT_URL", endpoint)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dynasplit"));
+        command
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .env("HOME", self.dir.path())
+            // Nobody asks a machine's metadata service for credentials.
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts a command.
+    pub fn start(&self, line: &str) -> Running {
+        let arguments: Vec<&str> = line.split_whitespace().collect();
+        let child = self.command(&arguments).spawn().unwrap();
+        Running {
+            command: line.to_owned(),
+            child,
+            began: Instant::now(),
+        }
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, line: &str) -> Said {
+        self.start(line).end()
+    }
+}
+
+/// A command that runs. It is killed when the test fails meanwhile.
+pub struct Running {
+    command: String,
+    child: Child,
+    began: Instant,
+}
+
+impl Running {
+    /// Ctrl-C.
+    pub fn interrupt(&self) {
+        let killed = Command::new("kill")
+            .args(["-INT", &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(killed.success());
+    }
+
+    /// Nobody reads its results any more: what `| head` does.
+    pub fn stop_reading(&mut self) {
+        drop(self.child.stdout.take());
+    }
+
+    /// Waits for its end.
+    pub fn end(mut self) -> Said {
+        let stdout = self.child.stdout.take().map(reader);
+        let stderr = self.child.stderr.take().map(reader);
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(
+                self.began.elapsed() < PATIENCE,
+                "`dynasplit {}` did not end in {PATIENCE:?}",
+                self.command
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let text = |read: Option<std::thread::JoinHandle<Vec<u8>>>| {
+            let bytes = read.map(|read| read.join().unwrap()).unwrap_or_default();
+            String::from_utf8(bytes).unwrap()
+        };
+        let output = Output {
+            status,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+        };
+        Said {
+            command: self.command.clone(),
+            stdout: text(stdout),
+            stderr: text(stderr),
+            code: output.status.code(),
+            took: self.began.elapsed(),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn reader(mut from: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).unwrap();
+        bytes
+    })
+}
+
+impl Said {
+    /// As a snapshot holds it.
+    pub fn shown(&self) -> String {
+        let mut shown = format!("$ dynasplit {}\n", self.command);
+        for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            assert!(
+                !text.contains('\u{1b}'),
+                "no escape codes in a pipe: {name} of {} has {text:?}",
+                self.command
+            );
+            if !text.is_empty() {
+                writeln!(shown, "--- {name}\n{}", text.trim_end()).unwrap();
+            }
+        }
+        let code = self.code.map_or("killed".into(), |code| code.to_string());
+        writeln!(shown, "--- exit code {code}").unwrap();
+        shown
+    }
+
+    /// Its result, which has to be one JSON document and nothing else.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("not one JSON document ({error}):\n{}", self.shown()))
+    }
+
+    /// That it ended with this code.
+    pub fn ended(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}", self.shown());
+        self
+    }
+}
+
+/// Holds several commands' words in one snapshot.
+pub fn shown(said: &[Said]) -> String {
+    said.iter().map(Said::shown).collect::<Vec<_>>().join("\n")
+}
+
+/// Snapshot of words in which ports and times are masked.
+macro_rules! assert_said {
+    ($name:expr, $text:expr) => {
+        insta::with_settings!({
+            filters => vec![
+                (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
+                (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?", "TIME"),
+                (r"/stream/[^)\s]+", "/stream/LABEL"),
+                (r"\b[0-9a-f]{16}\b", "FINGERPRINT"),
+                (r"\b\d+(\.\d+)? (ms|s)\b", "DURATION"),
+            ],
+            omit_expression => true,
+            prepend_module_to_snapshot => false,
+            snapshot_path => "snapshots",
+        }, { insta::assert_snapshot!($name, $text) })
+    };
+}
+pub(crate) use assert_said;

@@ -1,0 +1,282 @@
+//! What a repair mends, and what it must never do.
+
+use crate::bench::{
+    Bench, CARTS, ORDERS, SOURCE, USERS, cart, named, options, order, phase, repairing, target_of, user, with,
+};
+use crate::proxy::Action;
+use crate::support::contents::{Contents, assert_same};
+use crate::support::table::{SdkItem, item, key, number, text};
+use aws_sdk_dynamodb::types::AttributeValue;
+use dynasplit::run::RepairRecord;
+use dynasplit::state::{Lease, Owner, SplitRecord, TombstonePhase};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+fn tombstone(pk: &str) -> SdkItem {
+    item(pk, "x", [("dynasplit:tombstone", AttributeValue::Bool(true))])
+}
+
+async fn require_repair(bench: &Bench) {
+    SplitRecord::change(&bench.split.store, |record| {
+        record.repair_required = Some("the tail was restarted".into());
+    })
+    .await
+    .unwrap();
+}
+
+/// Breaks every target in ways that a repair mends. Answers how many keys.
+async fn break_targets(bench: &Bench) -> u64 {
+    for n in 0..5 {
+        bench.delete(ORDERS, key(&format!("ORDER#{n}"), "x")).await;
+        bench.put(ORDERS, order(300 + n, 9)).await;
+        let moved = with(order(400 + n, 2), "moved", text("elsewhere"));
+        bench.put(SOURCE, moved).await;
+        bench.put(ORDERS, order(400 + n, 1)).await;
+        bench.put(CARTS, target_of(&cart(n, 7)).1).await;
+        bench.put(CARTS, target_of(&cart(300 + n, 1)).1).await;
+        bench.put(USERS, user(300 + n, &format!("extra{n}@x"))).await;
+        bench
+            .put(USERS, with(user(n, &format!("u{n}@x")), "n", number(1)))
+            .await;
+    }
+    35
+}
+
+async fn all(bench: &Bench) -> [Contents; 3] {
+    [
+        bench.contents(ORDERS).await,
+        bench.contents(CARTS).await,
+        bench.contents(USERS).await,
+    ]
+}
+
+fn assert_all_same(found: &[Contents; 3], expected: &[Contents; 3]) {
+    for (found, expected) in found.iter().zip(expected) {
+        assert_same(found, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_repair_mends_and_only_a_clean_run_after_it_proves_it() {
+    let bench = Bench::new().await;
+    bench.fill().await;
+    let expected = all(&bench).await;
+    assert!(bench.verify(options()).await.clean);
+    require_repair(&bench).await;
+    let broken = break_targets(&bench).await;
+
+    let first = bench.verify(repairing()).await;
+    assert_eq!((first.total_mismatches, first.repaired), (broken, broken));
+    assert_eq!(first.unrepaired.total(), 0);
+    assert!(!first.clean && !bench.record().await.clean);
+    assert_all_same(&all(&bench).await, &expected);
+    assert_eq!(first.swept["orders"], 10);
+    let record = bench.split_record().await;
+    assert_eq!(record.tombstones.phase, TombstonePhase::Off);
+    assert!(record.repair_required.is_some(), "nothing is proven yet");
+
+    let second = bench.verify(options()).await;
+    assert!(second.clean && bench.record().await.clean, "{second:?}");
+    assert_eq!(bench.split_record().await.repair_required, None);
+
+    let third = bench.verify(repairing()).await;
+    assert!(third.clean && third.repaired == 0, "{third:?}");
+    assert_all_same(&all(&bench).await, &expected);
+}
+
+#[tokio::test]
+async fn the_duty_to_repair_ends_only_with_a_repairing_run() {
+    let bench = Bench::new().await;
+    bench.fill().await;
+    require_repair(&bench).await;
+    assert!(bench.verify(options()).await.clean);
+    assert!(bench.split_record().await.repair_required.is_some());
+    let result = bench.verify(repairing()).await;
+    assert!(result.clean, "{result:?}");
+    assert_eq!(bench.split_record().await.repair_required, None);
+}
+
+#[tokio::test]
+async fn collisions_and_dead_letters_are_told_and_left() {
+    let bench = Bench::new().await;
+    bench.put(SOURCE, user(1, "same@x")).await;
+    bench.put(SOURCE, user(2, "same@x")).await;
+    bench.put(USERS, user(2, "same@x")).await;
+    // Its desired item can't be made, so that whatever the target holds for it is wrong and nobody can say what is
+    // right.
+    let unfit = with(item("CART#9", "x", []), "cart", text("another value"));
+    bench.put(SOURCE, unfit).await;
+    bench.put(CARTS, target_of(&cart(9, 1)).1).await;
+    let before = all(&bench).await;
+
+    let result = bench.verify(repairing()).await;
+    assert_eq!(
+        named(&result),
+        [
+            "users collision same@x <- USER#1 / x + USER#2 / x",
+            "carts misrouted 9 / x <- CART#9 / x"
+        ]
+        .map(str::to_owned)
+        .into()
+    );
+    assert_eq!(
+        (
+            result.repaired,
+            result.unrepaired.collisions,
+            result.unrepaired.unfit
+        ),
+        (0, 1, 1)
+    );
+    assert_all_same(&all(&bench).await, &before);
+    assert!(!result.clean && !bench.record().await.clean);
+}
+
+/// The write of a repair is under way when the application deletes the item, and the tail leaves its tombstone.
+#[tokio::test]
+async fn nothing_that_is_deleted_meanwhile_is_resurrected() {
+    let hold = |operation: &str, request: &str| match operation {
+        "PutItem" if request.contains(r#""TableName":"Orders""#) => Action::Hold,
+        _ => Action::Pass,
+    };
+    let (bench, proxy) = Bench::behind(Arc::new(hold)).await;
+    bench.put(SOURCE, order(1, 1)).await;
+    bench.put(SOURCE, order(2, 1)).await;
+    let (running, _view) = bench.start(repairing());
+    proxy.holds().await;
+    bench.delete(SOURCE, key("ORDER#1", "x")).await;
+    bench.put(ORDERS, tombstone("ORDER#1")).await;
+    proxy.release();
+    let result = running.await.unwrap().unwrap();
+    assert_eq!((result.total_mismatches, result.repaired), (2, 1), "{result:?}");
+    assert_eq!(result.swept["orders"], 1);
+    let left = bench.contents(ORDERS).await;
+    assert_same(&left, &bench.contents(SOURCE).await);
+    assert_eq!(left.len(), 1);
+}
+
+/// The other way round: an extra is about to be removed when the application creates its item.
+#[tokio::test]
+async fn nothing_that_is_created_meanwhile_is_removed() {
+    let hold = |operation: &str, request: &str| match operation {
+        "PutItem" if request.contains(r#""TableName":"Orders""#) => Action::Hold,
+        "PutItem" if request.contains(r#""TableName":"Users""#) => Action::Hold,
+        _ => Action::Pass,
+    };
+    let (bench, proxy) = Bench::behind(Arc::new(hold)).await;
+    bench.put(ORDERS, order(1, 1)).await;
+    bench.put(USERS, user(1, "new@x")).await;
+    let (running, _view) = bench.start(repairing());
+    proxy.holds().await;
+    bench.put_both(with(order(1, 2), "n", number(8))).await;
+    bench.put_both(with(user(1, "new@x"), "at", number(2))).await;
+    proxy.release();
+    let result = running.await.unwrap().unwrap();
+    assert_eq!(bench.contents(ORDERS).await.len(), 1, "{result:?}");
+    assert_eq!(bench.contents(USERS).await.len(), 1, "{result:?}");
+    assert!(bench.verify(options()).await.clean);
+}
+
+#[tokio::test]
+async fn a_repair_that_died_is_finished_by_the_next() {
+    let bench = Bench::new().await;
+    bench.fill().await;
+    let expected = all(&bench).await;
+    bench.put(ORDERS, tombstone("ORDER#700")).await;
+    SplitRecord::change(&bench.split.store, |record| {
+        record.tombstones.phase = TombstonePhase::On;
+        record.tombstones.epoch = 7;
+    })
+    .await
+    .unwrap();
+    // Its lease is still there: nobody takes it before a whole lease time without a sign of life.
+    let dead = RepairRecord {
+        lease: Lease::held_by(&Owner("dead".into()), Duration::from_secs(2)),
+        beat: 3,
+        started_ms: 1,
+    };
+    bench.split.store.put(RepairRecord::NAME, dead, 0).await.unwrap();
+
+    let began = Instant::now();
+    let result = bench.verify(repairing()).await;
+    assert!(began.elapsed() > Duration::from_secs(2));
+    assert!(result.clean && result.swept["orders"] == 1, "{result:?}");
+    assert_eq!(bench.split_record().await.tombstones.phase, TombstonePhase::Off);
+    assert_all_same(&all(&bench).await, &expected);
+    let lease = bench
+        .split
+        .store
+        .get::<RepairRecord>(RepairRecord::NAME)
+        .await
+        .unwrap();
+    assert_eq!(lease.unwrap().value.lease.owner, None);
+}
+
+#[tokio::test]
+async fn only_one_repair_runs_at_a_time() {
+    let bench = Bench::new().await;
+    bench.fill().await;
+    let (first, _view) = bench.start(repairing());
+    while !dynasplit::run::repair_runs(&bench.split.store).await.unwrap() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // It looks long enough to settle what a repair must wait for.
+    bench.put(ORDERS, order(900, 1)).await;
+    let text = bench.refused(repairing()).await;
+    assert!(text.contains("another repair"), "{text}");
+    first.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_repair_waits_for_the_backfill_and_the_capture() {
+    let bench = Bench::new().await;
+    bench.backfill(None).await;
+    let text = bench.refused(repairing()).await;
+    assert!(text.contains("dynasplit backfill"), "{text}");
+    assert!(!dynasplit::run::repair_runs(&bench.split.store).await.unwrap());
+    // A plain verification says so, and compares.
+    let result = bench.verify(options()).await;
+    assert!(
+        result.clean
+            && result
+                .notes
+                .iter()
+                .any(|note| note.contains("backfill is not finished"))
+    );
+
+    bench.backfill(Some(2)).await;
+    let name = dynasplit::state::ServiceRecord::record_name("orders");
+    let stored = bench
+        .split
+        .store
+        .get::<dynasplit::state::ServiceRecord>(&name)
+        .await;
+    let mut stored = stored.unwrap().unwrap();
+    stored.value.captured_ms = None;
+    bench
+        .split
+        .store
+        .put(&name, stored.value, stored.revision)
+        .await
+        .unwrap();
+    let text = bench.refused(repairing()).await;
+    assert!(text.contains("dynasplit replicate"), "{text}");
+}
+
+#[tokio::test]
+async fn what_was_compared_before_a_repair_is_not_kept_after_it() {
+    let bench = Bench::new().await;
+    bench.fill().await;
+    // Lag in one key makes the plain run wait, while a repair of another begins and ends.
+    bench.put(SOURCE, order(800, 1)).await;
+    let patient = dynasplit::run::VerifyOptions {
+        patience: Some(Duration::from_secs(8)),
+        ..options()
+    };
+    let (plain, mut view) = bench.start(patient);
+    phase(&mut view, "looking again at what differs").await;
+    let repaired = bench.verify(repairing()).await;
+    assert_eq!(repaired.repaired, 1);
+    let plain = plain.await.unwrap().unwrap();
+    assert!(plain.clean && !plain.recorded, "{plain:?}");
+    assert!(!bench.record().await.clean);
+}
