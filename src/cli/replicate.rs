@@ -53,7 +53,9 @@ pub async fn run(global: &Global, args: &Replicate, stop: CancellationToken) -> 
 fn render(report: &Report, ended: Ended, plan: &str) -> String {
     let last = match ended {
         Ended::Stopped => format!("stopped, and saved. To go on: dynasplit replicate {plan}"),
-        Ended::Completed => "the split is being completed; this worker is no longer needed".into(),
+        Ended::Completed => {
+            "the split is completed, or being completed; this worker is no longer needed".into()
+        }
         Ended::Drained => "drained: the stream is off, and every record in it was applied".into(),
     };
     format!("{}\n{last}", text::lanes(&report.lanes))
@@ -82,7 +84,7 @@ impl Shown for Vec<LaneStatus> {
 }
 
 fn state(lane: &LaneStatus) -> String {
-    let lag = match lane.lag_ms {
+    let lag = match lane.shown_lag_ms {
         Some(lag) if lane.open_shards > 0 => format!("lag {}", text::duration(lag)),
         Some(_) => "drained".into(),
         None => "not captured yet".into(),

@@ -45,7 +45,7 @@ pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -113,7 +113,7 @@ pub fn lanes(lanes: &[LaneStatus]) -> String {
             (None, None) if lane.lag_ms.is_none() => "not captured yet".into(),
             (None, None) => "ok".into(),
         };
-        let lag = match lane.lag_ms {
+        let lag = match lane.shown_lag_ms {
             Some(_) if lane.open_shards == 0 => "-".into(),
             Some(lag) => duration(lag),
             None => "-".into(),

@@ -73,8 +73,9 @@ pub type Applied = Counters;
 /// **The write path.** Takes the changes of one source item to one service, in these steps:
 ///
 /// 1. *route* and *transform* both images of each change, and *guard* the writes that follow ([`effects`]);
-/// 2. *write*, each under its guard; a refused guard is an outcome, not an error;
-/// 3. what can't land becomes a *dead letter*, what went backwards in time goes on the *recheck list*.
+/// 2. what went backwards in time goes on the *recheck list*;
+/// 3. *write*, each under its guard; a refused guard is an outcome, not an error;
+/// 4. what can't land becomes a *dead letter*.
 ///
 /// The caller saves its checkpoint only after this has answered `Ok` for everything that the checkpoint covers.
 ///
@@ -98,13 +99,20 @@ pub async fn apply<S: Sink, L: Ledger>(
         saved: u64::from(saved),
         ..Applied::default()
     };
-    let mut recheck = backwards;
     let mut complaint = complaint.map(|complaint| complaint.reason);
+    // Before the write, not after: once it has landed, a repetition may find no sign that it went backwards.
+    if backwards {
+        applied.backwards = 1;
+        ledger.recheck(&service.name, group).await?;
+    }
     for mut write in writes {
         let mut landed = sink.write(&write).await;
         if is_backwards(versions, group, &write, &landed) {
+            if applied.backwards == 0 {
+                applied.backwards = 1;
+                ledger.recheck(&service.name, group).await?;
+            }
             // Stream order wins over a tombstone of the item's own: it was created again with an older timestamp.
-            recheck = true;
             write.guard = Guard::Any;
             landed = sink.write(&write).await;
         }
@@ -113,10 +121,6 @@ pub async fn apply<S: Sink, L: Ledger>(
             Err(SinkError::Rejected(reason)) => complaint = Some(reason),
             Err(SinkError::Stop(stop)) => return Err(stop),
         }
-    }
-    if recheck {
-        applied.backwards += 1;
-        ledger.recheck(&service.name, group).await?;
     }
     if let Some(reason) = complaint {
         applied.dead_letters += 1;

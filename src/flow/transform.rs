@@ -89,10 +89,11 @@ pub fn shape(service: &Service, versions: &Versions, item: &Item) -> Result<(Key
             _ => shaped.insert(name, value),
         };
     }
-    let own = keep_version(service, versions, item, &mut shaped);
     check_keys(service, &key)?;
     check_indexes(service, &shaped)?;
-    let bytes = shaped.size() + own;
+    let visible = shaped.size();
+    let own = keep_version(service, versions, item, &mut shaped);
+    let bytes = visible + own;
     if bytes > MAX_ITEM_BYTES {
         return Err(Fault::TooLarge { bytes, own });
     }
@@ -121,7 +122,8 @@ fn attributes(service: &Service, item: &Item) -> Result<Item, Fault> {
 }
 
 /// Where the shape does not show the timestamp under its own name, it is kept under a reserved one for as long
-/// as the split runs. Answers the bytes that the stamp of `sequence` mode will add.
+/// as the split runs. Answers the bytes of the target item that are the split's own, with the stamp that the
+/// tail will add in `sequence` mode.
 fn keep_version(service: &Service, versions: &Versions, item: &Item, shaped: &mut Item) -> usize {
     match versions {
         Versions::Sequence => STAMP_BYTES,
@@ -129,7 +131,10 @@ fn keep_version(service: &Service, versions: &Versions, item: &Item, shaped: &mu
             if service.version_fields(versions).live == VERSION_ATTRIBUTE
                 && let Some(version) = timestamp.version_of(item)
             {
-                shaped.insert(VERSION_ATTRIBUTE.to_owned(), version.to_value());
+                let version = version.to_value();
+                let own = VERSION_ATTRIBUTE.len() + version.size();
+                shaped.insert(VERSION_ATTRIBUTE.to_owned(), version);
+                return own;
             }
             0
         }
@@ -156,11 +161,11 @@ fn check_keys(service: &Service, key: &Key) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A missing index key is fine (the index leaves the item out); one of another type, or empty, is refused by
-/// DynamoDB together with the whole item.
+/// A missing index key is fine (the index leaves the item out); one of another type, empty or too long is
+/// refused by DynamoDB together with the whole item.
 fn check_indexes(service: &Service, shaped: &Item) -> Result<(), Fault> {
     for index in &service.indexes {
-        for attribute in index.keys.attributes() {
+        for (attribute, limit) in index.keys.attributes().zip([MAX_PARTITION_BYTES, MAX_SORT_BYTES]) {
             let Some(value) = shaped.get(&attribute.name) else {
                 continue;
             };
@@ -168,6 +173,8 @@ fn check_indexes(service: &Service, shaped: &Item) -> Result<(), Fault> {
                 value.type_name()
             } else if value.size() == 0 {
                 "empty"
+            } else if value.size() > limit {
+                "longer than DynamoDB takes (2048 bytes, a sort key 1024)"
             } else {
                 continue;
             };

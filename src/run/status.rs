@@ -14,6 +14,8 @@ pub struct LaneStatus {
     pub lane: String,
     /// How far it is behind now, in milliseconds; `None` before its places are pinned.
     pub lag_ms: Option<u64>,
+    /// The lag to show: less the minute, where the engine rounds its creation times down to the minute.
+    pub shown_lag_ms: Option<u64>,
     /// Shards that it still reads, or waits to read.
     pub open_shards: usize,
     /// Age of the oldest checkpoint of these shards, in milliseconds.
@@ -42,6 +44,15 @@ pub fn lane_status(recorded: &BTreeMap<String, ShardRecord>, lane: &str, now_ms:
         lag_ms: watermark(recorded, lane).map(|complete| now_ms.saturating_sub(complete)),
         ..LaneStatus::default()
     };
+    let rounded = recorded
+        .values()
+        .filter_map(|record| record.lanes.get(lane))
+        .any(|state| {
+            !state.finished() && !state.fine_times && state.last_record_ms == Some(state.complete_to_ms)
+        });
+    status.shown_lag_ms = status
+        .lag_ms
+        .map(|lag| if rounded { lag.saturating_sub(59_999) } else { lag });
     for state in recorded.values().filter_map(|record| record.lanes.get(lane)) {
         status.counters.add(&state.counters);
         if let Some(gap) = &state.gap {

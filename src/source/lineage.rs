@@ -131,16 +131,16 @@ pub fn readiness(
     age_gap(complete, now_ms).map_or(Readiness::Ready, Readiness::Gap)
 }
 
-/// The time up to which a lane is complete in a shard; before it is read, as far as its parent is.
+/// The time up to which a lane is complete in a shard; before it is read, as far as its parent is. A shard may end
+/// without a record, which leaves no time of its own: then as far as the parent's parent is, and so on.
 #[must_use]
 pub fn complete_to(shard: &ShardRecord, lane: &str, recorded: &BTreeMap<String, ShardRecord>) -> Option<u64> {
     let own = shard.lanes.get(lane)?.complete_to_ms;
-    let parent = shard
-        .parent
-        .as_ref()
-        .and_then(|id| recorded.get(id))
-        .and_then(|parent| parent.lanes.get(lane));
-    Some(own.max(parent.map_or(0, |parent| parent.complete_to_ms)))
+    let parent_of = |shard: &&ShardRecord| shard.parent.as_ref().and_then(|id| recorded.get(id));
+    // Bounded, so that a lineage that ran in a circle could not hang the worker.
+    let ancestors = std::iter::successors(parent_of(&shard), parent_of).take(recorded.len());
+    let inherited = ancestors.map_while(|shard| shard.lanes.get(lane));
+    Some(inherited.fold(own, |complete, state| complete.max(state.complete_to_ms)))
 }
 
 /// A lane that is complete only up to a time before the retention has lost records, whether or not an exception
@@ -279,6 +279,41 @@ mod tests {
             let verdict = readiness(&recorded["9"], "a", &recorded, now);
             assert_eq!(matches!(verdict, Readiness::Gap(_)), gap, "{verdict:?}");
         }
+    }
+
+    #[test]
+    fn a_shard_that_ended_empty_makes_no_gap_in_its_children() {
+        let now = 10 * RETENTION_MS;
+        let mut recorded = BTreeMap::from([
+            record("1", None, Position::End, now - 5),
+            record("2", Some("1"), Position::End, 0),
+            record("3", Some("2"), Position::End, 0),
+            record("4", Some("3"), Position::Beginning, 0),
+        ]);
+        assert_eq!(readiness(&recorded["4"], "a", &recorded, now), Readiness::Ready);
+        assert_eq!(watermark(&recorded, "a"), Some(now - 5));
+        // A circle has an end, and no time.
+        recorded.extend([
+            record("5", Some("6"), Position::Beginning, 0),
+            record("6", Some("5"), Position::End, 0),
+        ]);
+        assert!(matches!(
+            readiness(&recorded["5"], "a", &recorded, now),
+            Readiness::Gap(_)
+        ));
+    }
+
+    #[test]
+    fn two_generations_behind_is_as_far_as_the_one_that_is_read() {
+        let now = 10 * RETENTION_MS;
+        let recorded = BTreeMap::from([
+            record("1", None, Position::Beginning, now - 5),
+            record("2", Some("1"), Position::Beginning, 0),
+            record("3", Some("2"), Position::Beginning, 0),
+        ]);
+        assert_eq!(watermark(&recorded, "a"), Some(now - 5));
+        let state = first_state(&shard("9", Some("never-seen")), "a", &recorded, now);
+        assert_eq!(state.complete_to_ms, now - 5, "so a new shard is no gap");
     }
 
     #[test]

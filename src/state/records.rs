@@ -31,6 +31,10 @@ pub struct LaneState {
     pub complete_to_ms: u64,
     /// Creation time of the last record that was applied (rounded down by the engine).
     pub last_record_ms: Option<u64>,
+    /// A creation time was seen that is no whole minute. Before, the engine may round down to the minute (DynamoDB
+    /// Local does), and a lag that is shown by these times would look longer than it is.
+    #[serde(default)]
+    pub fine_times: bool,
     /// When the checkpoint was last saved with progress, in milliseconds since 1970.
     pub saved_ms: u64,
     /// Records were lost.
@@ -49,6 +53,7 @@ impl LaneState {
             position,
             complete_to_ms: now_ms,
             last_record_ms: None,
+            fine_times: false,
             saved_ms: now_ms,
             gap: None,
             blocked: None,

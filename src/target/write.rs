@@ -1,8 +1,8 @@
-use super::gate::Gate;
+use super::gate::{Entered, Gate};
 use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
 use crate::dynamo::{Budget, Failure, FailureKind, Health, backoff};
 use crate::flow::{
-    GuardExpression, Landed, Outcome, Sink, SinkError, Stop, VersionFields, Write, WriteKind, tombstone,
+    GuardExpression, Landed, Outcome, Sink, SinkError, Stop, VersionFields, Write, WriteKind, tombstone_of,
 };
 use crate::model::{Item, KeySchema, TOMBSTONE_ATTRIBUTE};
 use crate::state::Validity;
@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::types::{
 };
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Writes one service's table, under guards. What passes by itself is tried again without end, with a growing,
@@ -44,6 +44,8 @@ pub struct TargetWriter {
     pub endless: bool,
     /// Ends retries.
     pub stop: CancellationToken,
+    /// How much later a request that was given up may still take effect.
+    pub margin: Duration,
 }
 
 /// The longest wait between two attempts.
@@ -53,12 +55,51 @@ const FIRST_WAIT: Duration = Duration::from_millis(25);
 const REFUSED_MILLIUNITS: u64 = 1000;
 
 impl Sink for TargetWriter {
+    /// A request without an answer may land later than its repetition, and then later than the *next* write of its
+    /// key: a put that comes after a delete would bring the item back. So nothing is answered before that is over.
     async fn write(&self, write: &Write) -> Result<Landed, SinkError> {
+        let mut unanswered = Unanswered::default();
+        let result = self.write_until_answered(write, &mut unanswered).await;
+        unanswered.land().await;
+        result
+    }
+}
+
+/// Requests that were given up without an answer, and until when they may land. They stay inside the gate.
+#[derive(Default)]
+struct Unanswered(Vec<(Instant, Entered)>);
+
+impl Unanswered {
+    fn add(&mut self, until: Instant, entered: Entered) {
+        self.0.retain(|(until, _)| *until > Instant::now());
+        self.0.push((until, entered));
+    }
+
+    async fn land(self) {
+        if let Some((last, _)) = self.0.last() {
+            tokio::time::sleep_until((*last).into()).await;
+        }
+    }
+}
+
+/// Whether the request may take effect after all. What the service answered is decided; without an answer, it is not.
+fn is_unanswered(failure: &Failure) -> bool {
+    failure.kind == FailureKind::Transient && matches!(&*failure.code, "TimedOut" | "ConnectionFailed")
+}
+
+impl TargetWriter {
+    async fn write_until_answered(
+        &self,
+        write: &Write,
+        unanswered: &mut Unanswered,
+    ) -> Result<Landed, SinkError> {
         let mut attempt = 0u32;
         loop {
             self.admitted().await?;
-            let result = self.attempt(write).await;
-            match result {
+            // The gate is asked anew for each attempt, so that a switch of the tombstones holds for retries too.
+            let entered = self.gate.enter();
+            let bury = (entered.bury || self.always_bury).then_some(entered.epoch);
+            let failure = match self.attempt(write, bury).await {
                 Ok(landed) => {
                     if attempt > 0 {
                         self.health.clear();
@@ -78,23 +119,23 @@ impl Sink for TargetWriter {
                     }
                     .into());
                 }
-                Err(failure) => {
-                    attempt = attempt.saturating_add(1);
-                    self.health.block(failure.reason());
-                    tracing::debug!(
-                        table = self.table,
-                        attempt,
-                        reason = failure.reason(),
-                        "write again"
-                    );
-                    self.pause(attempt).await?;
-                }
+                Err(failure) => failure,
+            };
+            if is_unanswered(&failure) {
+                unanswered.add(Instant::now() + self.margin, entered);
             }
+            attempt = attempt.saturating_add(1);
+            self.health.block(failure.reason());
+            tracing::debug!(
+                table = self.table,
+                attempt,
+                reason = failure.reason(),
+                "write again"
+            );
+            self.pause(attempt).await?;
         }
     }
-}
 
-impl TargetWriter {
     /// Waits until a write may start: the budget allows it, and the lease outlasts it.
     async fn admitted(&self) -> Result<(), Stop> {
         let admitted = async {
@@ -125,17 +166,19 @@ impl TargetWriter {
         }
     }
 
-    /// One request. The gate is asked anew for each, so that a switch of the tombstones holds for retries too.
-    async fn attempt(&self, write: &Write) -> Result<Landed, Failure> {
-        let entered = self.gate.enter();
+    /// One request. A removal leaves a tombstone where it is told the epoch of their switch-on.
+    async fn attempt(&self, write: &Write, bury: Option<u64>) -> Result<Landed, Failure> {
         let condition = write.guard.expression(&self.fields);
         match &write.kind {
             WriteKind::Put(item) => self.put(item.clone(), condition, Outcome::Written).await,
-            WriteKind::Remove(version) if entered.bury || self.always_bury => {
-                let item = tombstone(self.keys.item_of(&write.key), version.as_ref());
+            WriteKind::Remove(version) => {
+                let key = self.keys.item_of(&write.key);
+                let Some(epoch) = bury else {
+                    return self.delete(key, condition).await;
+                };
+                let item = tombstone_of(epoch, key, version.as_ref());
                 self.put(item, condition, Outcome::Buried).await
             }
-            WriteKind::Remove(_) => self.delete(self.keys.item_of(&write.key), condition).await,
         }
     }
 
@@ -238,3 +281,6 @@ fn superseded(held: Option<&HashMap<String, AttributeValue>>) -> Landed {
 fn units(consumed: Option<&ConsumedCapacity>) -> u64 {
     crate::source::milliunits(consumed.and_then(ConsumedCapacity::capacity_units))
 }
+
+#[cfg(test)]
+mod tests;

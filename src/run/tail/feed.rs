@@ -32,8 +32,8 @@ pub enum Next {
 
 /// The front of a shard: one reader puts batches in, all lanes that keep up take them from here.
 ///
-/// Bounded: at most [`Feed::BATCHES`] are kept. A lane that holds the front up for longer than
-/// [`Feed::GRACE`] is cut loose, so that it holds back no other; when it has caught up, it is taken on again.
+/// Bounded: at most [`Feed::BATCHES`] are kept. A lane that held the front up for longer than [`Feed::GRACE`] in all,
+/// since it last kept up, is cut loose, so that it holds back no other; when it has caught up, it is taken on again.
 #[derive(Debug, Default)]
 pub struct Feed {
     inner: Mutex<Inner>,
@@ -49,6 +49,8 @@ struct Inner {
     /// Where the front goes on reading.
     tip: Option<Position>,
     idle_to_ms: u64,
+    /// The front is held up, and was last looked at then.
+    held: Option<Instant>,
     /// Lanes that keep up, and how far each is.
     attached: BTreeMap<String, Attached>,
     /// Lanes whose place was trimmed, and why that is a gap.
@@ -59,14 +61,16 @@ struct Inner {
 struct Attached {
     position: Position,
     complete_to_ms: u64,
-    moved: Instant,
+    /// For how long it has held the front up since it last had everything. (Not for how long it has not moved: a
+    /// throttled lane moves now and then, and would slow all others down to its own pace for ever.)
+    held: Duration,
     idle_to_ms: u64,
 }
 
 impl Feed {
     /// Batches that are kept for lanes that keep up; each holds at most 1,000 records or 1 MB.
     pub const BATCHES: usize = 8;
-    /// How long a lane may hold the front up.
+    /// How long a lane may hold the front up, all in all.
     pub const GRACE: Duration = Duration::from_secs(3);
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -184,13 +188,13 @@ impl Inner {
         let entry = self.attached.entry(lane.to_owned()).or_insert_with(|| Attached {
             position: position.clone(),
             complete_to_ms,
-            moved: Instant::now(),
+            held: Duration::ZERO,
             idle_to_ms: 0,
         });
         entry.complete_to_ms = complete_to_ms;
-        if entry.position != *position {
-            entry.position = position.clone();
-            entry.moved = Instant::now();
+        entry.position = position.clone();
+        if self.tip.as_ref().is_none_or(|tip| tip <= position) {
+            entry.held = Duration::ZERO;
         }
         entry
     }
@@ -212,118 +216,41 @@ impl Inner {
         }
     }
 
-    /// Drops batches that every lane has passed; cuts lanes loose that hold the front up.
+    /// Drops batches that every lane has passed; cuts lanes loose that held the front up for too long.
     fn evict(&mut self, now: Instant) {
-        while let Some(oldest) = self.batches.front() {
-            let passed = |lane: &Attached| lane.position >= oldest.to;
-            if !self.attached.is_empty() && self.attached.values().all(passed) {
+        self.blame(now);
+        loop {
+            let passed = |batch: &Arc<Batch>| self.attached.values().all(|lane| lane.position >= batch.to);
+            while !self.attached.is_empty() && self.batches.front().is_some_and(passed) {
                 self.batches.pop_front();
-            } else if self.batches.len() >= Feed::BATCHES
-                && self
-                    .attached
-                    .values()
-                    .any(|lane| !passed(lane) && now.duration_since(lane.moved) > Feed::GRACE)
-            {
-                let to = oldest.to.clone();
-                self.attached
-                    .retain(|_, lane| lane.position >= to || now.duration_since(lane.moved) <= Feed::GRACE);
-                if self.attached.is_empty() {
-                    return;
+            }
+            let oldest = match self.batches.front() {
+                Some(oldest) if self.batches.len() >= Feed::BATCHES && !self.attached.is_empty() => {
+                    oldest.to.clone()
                 }
-            } else {
+                _ => return,
+            };
+            let attached = self.attached.len();
+            self.attached
+                .retain(|_, lane| lane.position >= oldest || lane.held <= Feed::GRACE);
+            if self.attached.len() == attached {
+                self.held = Some(now);
                 return;
+            }
+        }
+    }
+
+    /// Puts the time for which the front was held up down to the slowest lanes.
+    fn blame(&mut self, now: Instant) {
+        let Some(since) = self.held.take() else { return };
+        let slowest = self.attached.values().map(|lane| &lane.position).min().cloned();
+        for lane in self.attached.values_mut() {
+            if Some(&lane.position) == slowest.as_ref() {
+                lane.held += now.saturating_duration_since(since);
             }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::SequenceNumber;
-
-    fn after(number: u32) -> Position {
-        Position::After(SequenceNumber::new(&number.to_string()))
-    }
-
-    fn batch(from: u32, to: u32) -> Batch {
-        Batch {
-            from: after(from),
-            to: after(to),
-            records: Vec::new(),
-        }
-    }
-
-    #[tokio::test]
-    async fn lanes_take_what_follows_their_place() {
-        let feed = Feed::default();
-        assert!(feed.look("a", &after(0), 0).is_none(), "attached, and waiting");
-        assert_eq!(feed.wanted().await, Some(after(0)));
-        feed.put(batch(0, 5));
-        feed.put(batch(5, 9));
-        assert!(matches!(feed.next("a", &after(0), 0).await, Next::Batch(b) if b.to == after(5)));
-        assert!(matches!(feed.next("a", &after(3), 0).await, Next::Batch(b) if b.to == after(5)));
-        assert!(matches!(feed.next("a", &after(5), 0).await, Next::Batch(b) if b.to == after(9)));
-        assert_eq!(feed.wanted().await, Some(after(9)));
-        assert!(feed.look("a", &after(9), 0).is_none());
-        feed.idle(77);
-        assert!(matches!(feed.next("a", &after(9), 0).await, Next::Idle(77)));
-        assert!(feed.look("a", &after(9), 0).is_none(), "told once");
-        assert!(matches!(feed.next("b", &after(1), 0).await, Next::Behind));
-    }
-
-    #[test]
-    fn a_lane_that_holds_the_front_up_is_cut_loose() {
-        let feed = Feed::default();
-        let _ = (feed.look("fast", &after(0), 0), feed.look("slow", &after(0), 0));
-        let start = Instant::now();
-        assert!(matches!(feed.lock().wanted(start), Wanted::Read(_)));
-        for n in 0..u32::try_from(Feed::BATCHES).unwrap() {
-            feed.put(batch(n, n + 1));
-        }
-        let _ = feed.look("fast", &after(8), 0);
-        let _ = feed.look("slow", &after(0), 0);
-        assert!(matches!(feed.lock().wanted(start), Wanted::Wait));
-        let late = start + Feed::GRACE * 2;
-        feed.lock().attached.get_mut("fast").unwrap().moved = late;
-        assert!(matches!(feed.lock().wanted(late), Wanted::Read(p) if p == after(8)));
-        assert!(!feed.lock().attached.contains_key("slow"));
-    }
-
-    #[test]
-    fn the_front_follows_lanes_that_went_ahead_by_themselves() {
-        let feed = Feed::default();
-        let _ = feed.look("a", &after(0), 0);
-        assert!(matches!(feed.lock().wanted(Instant::now()), Wanted::Read(p) if p == after(0)));
-        let _ = feed.look("a", &after(50), 0);
-        assert!(matches!(feed.lock().wanted(Instant::now()), Wanted::Read(p) if p == after(50)));
-    }
-
-    #[test]
-    fn a_trimmed_place_is_a_gap_only_for_lanes_that_are_old() {
-        let feed = Feed::default();
-        let now = 10 * crate::source::lineage::RETENTION_MS;
-        let _ = (
-            feed.look("young", &after(1), now - 5),
-            feed.look("old", &after(1), 5),
-        );
-        assert!(feed.trimmed(now));
-        assert!(matches!(feed.look("old", &after(1), 5), Some(Next::Lost(_))));
-        assert!(feed.look("young", &after(1), now).is_none());
-    }
-
-    #[tokio::test]
-    async fn the_end_is_the_end() {
-        let feed = Feed::default();
-        let _ = feed.look("a", &after(0), 0);
-        let _ = feed.wanted().await;
-        feed.put(Batch {
-            from: after(0),
-            to: Position::End,
-            records: Vec::new(),
-        });
-        assert!(matches!(feed.next("a", &after(0), 0).await, Next::Batch(b) if b.to == Position::End));
-        let _ = feed.look("a", &Position::End, 0);
-        assert_eq!(feed.wanted().await, None);
-    }
-}
+mod tests;

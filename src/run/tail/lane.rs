@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Writes that one lane has under way in one shard at most.
 const WRITES_AT_ONCE: usize = 32;
+const MINUTE_MS: u64 = 60_000;
 /// Wait after a failed read.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
 
@@ -62,10 +63,14 @@ impl Lane {
             match next {
                 Next::Batch(batch) => self.take(&batch, &position).await?,
                 Next::Idle(complete) => self.complete(complete),
-                Next::Lost(reason) => return Ok(self.gap(reason)),
+                Next::Lost(reason) => {
+                    self.gap(reason);
+                    return Ok(());
+                }
                 Next::Behind => {
                     if let Some(reason) = age_gap(complete_to_ms, now_ms()) {
-                        return Ok(self.gap(reason));
+                        self.gap(reason);
+                        return Ok(());
                     }
                     if let Some(batch) = self.read_alone(&position).await? {
                         self.take(&batch, &position).await?;
@@ -104,6 +109,7 @@ impl Lane {
                 state.position = state.position.clone().max(batch.to.clone());
                 state.complete_to_ms = state.complete_to_ms.max(newest_ms.unwrap_or(0));
                 state.last_record_ms = state.last_record_ms.max(newest_ms);
+                state.fine_times |= newest_ms.is_some_and(|at| at % MINUTE_MS != 0);
                 state.saved_ms = now_ms();
                 state.blocked = self.health.blocked();
                 state.counters.add(&counters);

@@ -157,6 +157,7 @@ impl ShardTask {
             health: Arc::clone(&share.health),
             endless: true,
             stop: work.clone(),
+            margin: self.split.timing.margin,
         });
         Lane {
             name: name.to_owned(),

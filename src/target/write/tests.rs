@@ -1,0 +1,143 @@
+//! A request without an answer, against an endpoint of our own: real engines always answer.
+
+use super::*;
+use crate::flow::Guard;
+use crate::model::{AttributeKind, Key, KeyAttribute, Value};
+use crate::state::{TombstonePhase, Tombstones};
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+const MARGIN: Duration = Duration::from_millis(400);
+
+/// What the endpoint does with a request.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    HangUp,
+    Status(u16, &'static str),
+}
+
+/// An endpoint that does this with each connection, and one request a connection.
+async fn endpoint(answers: Vec<Answer>) -> Client {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        for answer in answers {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 64 * 1024];
+            let _ = connection.read(&mut request).await.unwrap();
+            if let Answer::Status(status, body) = answer {
+                let text = format!(
+                    "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                    body.len()
+                );
+                connection.write_all(text.as_bytes()).await.unwrap();
+            }
+        }
+    });
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(url)
+        .region(Region::new("us-east-1"))
+        .retry_config(RetryConfig::disabled())
+        .credentials_provider(Credentials::new("local", "local", None, None, "test"))
+        .build();
+    Client::from_conf(config)
+}
+
+fn writer(client: Client, gate: Gate) -> TargetWriter {
+    TargetWriter {
+        endless: true,
+        client,
+        table: "mine".into(),
+        keys: KeySchema {
+            partition: KeyAttribute {
+                name: "id".into(),
+                kind: AttributeKind::S,
+            },
+            sort: None,
+        },
+        fields: VersionFields {
+            partition: "id".into(),
+            live: "at".into(),
+        },
+        gate,
+        always_bury: false,
+        leases: vec![],
+        budget: Arc::new(Budget::new(None)),
+        health: Arc::default(),
+        stop: CancellationToken::new(),
+        margin: MARGIN,
+    }
+}
+
+fn removal() -> Write {
+    Write {
+        key: Key {
+            partition: Value::s("x"),
+            sort: None,
+        },
+        kind: WriteKind::Remove(None),
+        guard: Guard::Any,
+    }
+}
+
+const ON: Tombstones = Tombstones {
+    phase: TombstonePhase::On,
+    epoch: 1,
+};
+
+#[tokio::test]
+async fn a_write_is_answered_only_when_its_lost_request_can_land_no_more() {
+    let client = endpoint(vec![Answer::HangUp, Answer::Status(200, "{}")]).await;
+    let gate = Gate::default();
+    let writer = writer(client, gate.clone());
+    let write = removal();
+    let begun = Instant::now();
+    let writing = writer.write(&write);
+    tokio::pin!(writing);
+    // By now it was repeated, and answered.
+    assert!(tokio::time::timeout(MARGIN * 3 / 4, &mut writing).await.is_err());
+    gate.switch(ON);
+    assert_eq!(gate.acknowledged(), 0, "the lost delete may still land");
+    let landed = writing.await.unwrap();
+    assert_eq!(landed.outcome, Outcome::Written);
+    assert!(begun.elapsed() >= MARGIN);
+    assert_eq!(gate.acknowledged(), 1);
+    assert_eq!(writer.health.blocked(), None);
+}
+
+#[tokio::test]
+async fn stopping_waits_for_lost_requests_too() {
+    let client = endpoint(vec![Answer::HangUp; 9]).await;
+    let writer = writer(client, Gate::default());
+    let begun = Instant::now();
+    let stop = writer.stop.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(MARGIN / 4).await;
+        stop.cancel();
+    });
+    let stopped = writer.write(&removal()).await.unwrap_err();
+    assert!(matches!(stopped, SinkError::Stop(_)));
+    // Whoever takes over the lease now finds nothing of ours under way.
+    assert!(begun.elapsed() >= MARGIN);
+}
+
+#[tokio::test]
+async fn what_was_answered_is_decided_and_needs_no_wait() {
+    let busy = r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}"#;
+    let answers = vec![
+        Answer::Status(500, busy),
+        Answer::Status(500, busy),
+        Answer::Status(200, "{}"),
+    ];
+    let gate = Gate::new(ON);
+    let writer = TargetWriter {
+        margin: Duration::from_secs(600),
+        ..writer(endpoint(answers).await, gate)
+    };
+    let write = removal();
+    let writing = tokio::time::timeout(Duration::from_secs(20), writer.write(&write));
+    assert_eq!(writing.await.unwrap().unwrap().outcome, Outcome::Buried);
+}

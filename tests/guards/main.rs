@@ -1,0 +1,10 @@
+//! Guards on real engines: each expression against the pure predicate that the proofs use, and the writer that
+//! relies on both.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod agreement;
+mod cases;
+mod indexes;
+mod writer;
