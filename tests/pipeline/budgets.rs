@@ -1,0 +1,124 @@
+//! Budgets are kept: the rate that a target or the source sees over time.
+
+use crate::running::Running;
+use crate::support::Engine;
+use crate::support::table::{SdkItem, create, item, put_all, text};
+use dynasplit::run::{BackfillOptions, TailOptions};
+use std::time::Instant;
+
+const PLAN: &str = "
+version: 1
+split: budgets
+source:
+  table: Source
+  keys: { partition: PK, sort: SK }
+timestamp: none
+unrouted: fail
+services:
+  - name: copy
+    where: attribute_exists(PK)
+    table:
+      name: Copy
+      keys: { partition: PK, sort: SK }
+  - name: half
+    where: attribute_exists(pad)
+    table:
+      name: Half
+      keys: { partition: PK, sort: SK }
+";
+
+/// Items of about 2.5 KB: three write units each, on any table without indexes.
+const UNITS: f64 = 3.0;
+
+fn items(prefix: &str, count: u32) -> Vec<SdkItem> {
+    (0..count)
+        .map(|n| item(&format!("{prefix}{n}"), "x", [("body", text("b".repeat(2500)))]))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_keeps_its_write_units_and_a_tail_its_own() {
+    let engine = Engine::embedded().await;
+    let mut running = Running::open(&engine, PLAN).await;
+    let (client, source) = (running.client.clone(), running.source().to_owned());
+    create(&client, &source).await;
+    running.apply().await;
+    running
+        .start_tail(TailOptions {
+            write_units: Some(300.0),
+            ..TailOptions::default()
+        })
+        .await;
+    put_all(&client, &source, items("a", 400)).await;
+    let began = Instant::now();
+    running.drained().await;
+    // 1,200 units at 300 a second, of which a second's worth may be saved up.
+    let least = (400.0 * UNITS - 300.0) / 300.0;
+    assert!(
+        began.elapsed().as_secs_f64() > least * 0.95,
+        "{:?} < {least}",
+        began.elapsed()
+    );
+    let used = running.lane("copy").counters.write_milliunits;
+    assert_eq!(used, 1_200_000, "400 items of three units each");
+    running.stop_tail().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_keeps_both_its_budgets() {
+    let engine = Engine::embedded().await;
+    let mut running = Running::open(&engine, PLAN).await;
+    let (client, source) = (running.client.clone(), running.source().to_owned());
+    create(&client, &source).await;
+    // The stream's history is not what is measured here.
+    running.begin().await;
+    running.stop_tail().await;
+    put_all(&client, &source, items("a", 600)).await;
+
+    let began = Instant::now();
+    let report = running
+        .backfill(BackfillOptions {
+            write_units: Some(400.0),
+            ..BackfillOptions::default()
+        })
+        .await;
+    let seconds = began.elapsed().as_secs_f64();
+    let copy = report.lanes.iter().find(|lane| lane.lane == "copy").unwrap();
+    assert_eq!(
+        copy.counters.write_milliunits, 1_800_000,
+        "600 items of three units each"
+    );
+    let least = (600.0 * UNITS - 400.0) / 400.0;
+    assert!(seconds > least * 0.95, "{seconds} < {least}");
+    // What it does beside copying takes a few seconds; the budget is used, not only kept.
+    assert!(seconds < least * 1.5 + 8.0, "{seconds}");
+    running.assert_holds("copy", |item| Some(item.clone())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_keeps_its_read_units() {
+    let engine = Engine::embedded().await;
+    let mut running = Running::open(&engine, PLAN).await;
+    let (client, source) = (running.client.clone(), running.source().to_owned());
+    create(&client, &source).await;
+    running.begin().await;
+    running.stop_tail().await;
+    // About 1.5 MB, read consistently: some 370 units.
+    put_all(&client, &source, items("a", 600)).await;
+    let began = Instant::now();
+    let report = running
+        .backfill(BackfillOptions {
+            read_units: Some(60.0),
+            segments: Some(60),
+            ..BackfillOptions::default()
+        })
+        .await;
+    let (seconds, units) = (
+        began.elapsed().as_secs_f64(),
+        report.read_milliunits as f64 / 1000.0,
+    );
+    assert!((360.0..500.0).contains(&units), "{units}");
+    let least = (units - 60.0) / 60.0;
+    assert!(seconds > least * 0.9, "{seconds} < {least}");
+    assert!(seconds < least * 1.5 + 8.0, "{seconds}");
+}

@@ -1,0 +1,16 @@
+//! The whole split in one process, through the library: apply, a tail and a backfill while writes go on. What the
+//! targets hold in the end is read by a reader that shares nothing with the product, and compared with what each test
+//! says in its own words that the plan means.
+#![allow(clippy::unwrap_used)] // Clippy excuses test functions, but not what they share.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod added;
+mod again;
+mod budgets;
+mod limits;
+mod overlap;
+mod running;
+mod times;
+mod values;
