@@ -20,7 +20,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     let (backfill, view) = Backfill::new(split, options, stop);
     let progress = Progress::of(view);
     let result = backfill.run().await;
-    progress.end();
+    progress.end().await;
     let report = result?;
     let plan = args.plan.display().to_string();
     output::print(global, &report, |report| render(report, &plan))?;
@@ -115,6 +115,7 @@ impl Shown for BackfillView {
                     name: lane.lane.clone(),
                     position: lane.counters.seen,
                     total: (self.estimated_items > 0).then_some(self.estimated_items),
+                    unit: "items",
                     done: lane.segments_done == lane.segments,
                     message: match self.held(&lane.lane) {
                         Some(reason) => format!("{segments}, {reason}"),

@@ -18,6 +18,9 @@ pub async fn run(global: &Global, args: &Complete, stop: CancellationToken) -> R
 }
 
 fn render(report: &CompleteReport) -> String {
+    if report.already_completed {
+        return "the split was completed before; nothing was done".into();
+    }
     let mut lines = Vec::new();
     lines.extend(
         report

@@ -147,7 +147,7 @@ impl From<RunError> for Failed {
 impl From<RehearseError> for Failed {
     fn from(error: RehearseError) -> Self {
         match error {
-            RehearseError::Run(error) => error.into(),
+            RehearseError::Run(error) => (*error).into(),
             RehearseError::Request(failure) => Self::request(failure.to_string(), failure),
             RehearseError::NoSample | RehearseError::Generate(_) | RehearseError::Sample(_) => {
                 Self::of(Exit::Usage, error.to_string())

@@ -49,12 +49,12 @@ async fn run(args: Args) -> Result<Exit, Failed> {
     let stop = signals::stop_on_signal();
     let Args { global, command } = args;
     match command {
-        Command::Plan(command) => plan::run(&global, &command, stop).await,
-        Command::Apply(command) => unless(&stop, apply::run(&global, &command)).await,
+        Command::Plan(command) => Box::pin(plan::run(&global, &command, stop)).await,
+        Command::Apply(command) => Box::pin(unless(&stop, apply::run(&global, &command))).await,
         Command::Replicate(command) => replicate::run(&global, &command, stop).await,
         Command::Backfill(command) => backfill::run(&global, &command, stop).await,
         Command::Verify(command) => verify::run(&global, &command, stop).await,
-        Command::Status(command) => unless(&stop, status::run(&global, &command)).await,
+        Command::Status(command) => Box::pin(unless(&stop, status::run(&global, &command))).await,
         Command::DeadLetters(command) => letters::run(&global, &command, stop).await,
         Command::Complete(command) => complete::run(&global, &command, stop).await,
         Command::Rehearse(command) => Box::pin(rehearse::run(&global, &command, stop)).await,

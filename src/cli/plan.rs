@@ -37,16 +37,10 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
         told.send_replace(Routed(items));
     })
     .await;
-    progress.end();
+    progress.end().await;
     let found = result?;
     let color = console::colors_enabled();
-    // A pipe has no width: wide enough for every column.
-    let terminal = console::Term::stdout();
-    let width = if terminal.is_term() {
-        usize::from(terminal.size().1).max(80)
-    } else {
-        120
-    };
+    let width = usize::from(console::Term::stdout().size().1).max(80);
     output::print(global, &found, |found| survey::render(found, width, color))?;
     Ok(if found.would_fail() {
         Exit::NotClean
@@ -74,14 +68,14 @@ fn offline(global: &Global, args: &Args) -> Result<Exit, Failed> {
 
 impl Shown for Routed {
     fn title(&self) -> String {
-        "plan: routing the source's items; nothing is written".into()
+        "plan: looking at the source and the targets".into()
     }
 
     fn bars(&self) -> Vec<Bar> {
         vec![Bar {
-            name: "source".into(),
+            name: "routed".into(),
             position: self.0,
-            message: "items".into(),
+            unit: "items",
             ..Bar::default()
         }]
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// One bar.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct Bar {
     pub position: u64,
     /// Of how much, where that is known.
     pub total: Option<u64>,
+    /// What is counted.
+    pub unit: &'static str,
     /// Nothing more will come.
     pub done: bool,
     /// The rest: what limits, lag.
@@ -31,6 +34,7 @@ pub trait Shown {
 /// Shows progress on stderr until it is ended.
 pub struct Progress {
     task: JoinHandle<()>,
+    over: CancellationToken,
 }
 
 /// Between two lines in a pipe.
@@ -44,19 +48,20 @@ const RATE_AFTER: Duration = Duration::from_secs(2);
 impl Progress {
     /// Shows what the channel says.
     pub fn of<V: Shown + Clone + Send + Sync + 'static>(view: watch::Receiver<V>) -> Self {
+        let over = CancellationToken::new();
         let task = if console::user_attended_stderr() {
-            tokio::spawn(draw(view))
+            tokio::spawn(draw(view, over.clone()))
         } else {
-            tokio::spawn(write_lines(view))
+            tokio::spawn(write_lines(view, over.clone()))
         };
-        Self { task }
+        Self { task, over }
     }
 
-    /// Removes it from the screen.
-    pub fn end(self) {
-        self.task.abort();
-        if let Err(error) = screen::bars().clear() {
-            tracing::debug!(%error, "could not clear the progress bars");
+    /// Removes it from the screen: nothing is drawn after this.
+    pub async fn end(self) {
+        self.over.cancel();
+        if let Err(error) = self.task.await {
+            tracing::debug!(%error, "the progress ended badly");
         }
     }
 }
@@ -91,11 +96,13 @@ impl Meters {
 
 /// A bar in words: how far, how fast, how much longer (where that can be said), and what else there is.
 fn words(bar: &Bar, rate: Option<f64>) -> String {
-    let mut words = vec![match bar.total {
+    let far = match bar.total {
         Some(total) if !bar.done => format!("{} of {}", text::count(bar.position), text::count(total)),
         _ => text::count(bar.position),
-    }];
-    if let (Some(rate), false) = (rate, bar.done) {
+    };
+    let mut words = vec![format!("{far} {}", bar.unit).trim_end().to_owned()];
+    // What has not moved at all is about to: that is no rate yet.
+    if let (Some(rate), false) = (rate, bar.done || bar.position == 0) {
         words.push(text::rate(rate));
         let left = bar.total.map(|total| total.saturating_sub(bar.position));
         words.extend(left.and_then(|left| text::time_left(left, rate)));
@@ -106,13 +113,24 @@ fn words(bar: &Bar, rate: Option<f64>) -> String {
     words.join(", ")
 }
 
-async fn write_lines<V: Shown + Clone>(view: watch::Receiver<V>) {
+/// Waits; `false` when it is over.
+async fn going(over: &CancellationToken, wait: Duration) -> bool {
+    tokio::select! {
+        biased;
+        () = over.cancelled() => false,
+        () = tokio::time::sleep(wait) => true,
+    }
+}
+
+async fn write_lines<V: Shown + Clone>(view: watch::Receiver<V>, over: CancellationToken) {
     let (mut last, mut said_at) = (String::new(), Instant::now());
     let mut meters = Meters::default();
     loop {
         // Often enough that a rate is there when a line is written.
         for _ in 0..5 {
-            tokio::time::sleep(LINES / 5).await;
+            if !going(&over, LINES / 5).await {
+                return;
+            }
             for bar in view.borrow().bars() {
                 meters.rate(&bar, Instant::now());
             }
@@ -132,7 +150,7 @@ async fn write_lines<V: Shown + Clone>(view: watch::Receiver<V>) {
     }
 }
 
-async fn draw<V: Shown + Clone>(view: watch::Receiver<V>) {
+async fn draw<V: Shown + Clone>(view: watch::Receiver<V>, over: CancellationToken) {
     let screen = screen::bars();
     let (mut meters, began) = (Meters::default(), Instant::now());
     let title = screen.add(ProgressBar::no_length().with_style(style("{spinner} {wide_msg}")));
@@ -170,7 +188,14 @@ async fn draw<V: Shown + Clone>(view: watch::Receiver<V>) {
             shown.set_prefix(format!("{:<width$}", bar.name));
             shown.set_message(words(bar, meters.rate(bar, Instant::now())));
         }
-        tokio::time::sleep(REDRAW).await;
+        if !going(&over, REDRAW).await {
+            break;
+        }
+    }
+    drawn.values().for_each(ProgressBar::finish_and_clear);
+    title.finish_and_clear();
+    if let Err(error) = screen.clear() {
+        tracing::debug!(%error, "could not clear the progress bars");
     }
 }
 
@@ -189,6 +214,7 @@ mod tests {
             name: "a".into(),
             position,
             total: Some(1000),
+            unit: "items",
             ..Bar::default()
         }
     }
@@ -199,11 +225,14 @@ mod tests {
         assert_eq!(meters.rate(&bar(0), start), None);
         assert_eq!(meters.rate(&bar(50), start + RATE_AFTER / 2), None);
         let rate = meters.rate(&bar(200), start + RATE_AFTER).unwrap();
-        assert_eq!(words(&bar(200), Some(rate)), "200 of 1,000, 100/s, 8.0 s left");
-        assert_eq!(words(&bar(200), None), "200 of 1,000");
+        assert_eq!(
+            words(&bar(200), Some(rate)),
+            "200 of 1,000 items, 100/s, 8.0 s left"
+        );
+        assert_eq!(words(&bar(200), None), "200 of 1,000 items");
         assert_eq!(
             words(&bar(200), Some(0.0)),
-            "200 of 1,000, 0/s",
+            "200 of 1,000 items, 0/s",
             "it stands: nobody knows"
         );
     }
@@ -229,6 +258,6 @@ mod tests {
             message: "16/16 segments".into(),
             ..bar(990)
         };
-        assert_eq!(words(&done, Some(3.0)), "990, 16/16 segments");
+        assert_eq!(words(&done, Some(3.0)), "990 items, 16/16 segments");
     }
 }

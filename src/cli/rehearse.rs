@@ -23,7 +23,7 @@ pub async fn run(global: &Global, args: &Rehearse, stop: CancellationToken) -> R
     let (rehearsal, view) = Rehearsal::new(plan, options, stop);
     let progress = Progress::of(view);
     let result = Box::pin(rehearsal.run()).await;
-    progress.end();
+    progress.end().await;
     let report = result?;
     output::print(global, &report, render)?;
     Ok(if report.clean { Exit::Done } else { Exit::NotClean })
@@ -133,12 +133,7 @@ impl Shown for RehearseView {
         if self.lanes.is_empty() {
             return self.phase.clone();
         }
-        let filling = self.backfill.title();
-        format!(
-            "{}; {} live writes; {filling}",
-            self.phase,
-            text::count(self.writes)
-        )
+        format!("{}; {} live writes", self.phase, text::count(self.writes))
     }
 
     fn bars(&self) -> Vec<Bar> {
@@ -147,6 +142,7 @@ impl Shown for RehearseView {
                 name: "load".into(),
                 position: self.loaded.0,
                 total: Some(self.loaded.1),
+                unit: "items",
                 ..Bar::default()
             }];
         }

@@ -33,7 +33,7 @@ pub async fn run(global: &Global, args: &Replicate, stop: CancellationToken) -> 
     let progress = Progress::of(view.clone());
     let result = tail.run().await;
     telling.abort();
-    progress.end();
+    progress.end().await;
     let ended = result?;
     let lanes = view.borrow().clone();
     let gaps = lanes.iter().any(|lane| lane.gap.is_some());
@@ -53,7 +53,9 @@ pub async fn run(global: &Global, args: &Replicate, stop: CancellationToken) -> 
 fn render(report: &Report, ended: Ended, plan: &str) -> String {
     let last = match ended {
         Ended::Stopped => format!("stopped, and saved. To go on: dynasplit replicate {plan}"),
-        Ended::Completed => "the split is being completed; this worker is no longer needed".into(),
+        Ended::Completed => {
+            "the split is completed, or being completed; this worker is no longer needed".into()
+        }
         Ended::Drained => "drained: the stream is off, and every record in it was applied".into(),
     };
     format!("{}\n{last}", text::lanes(&report.lanes))
@@ -73,7 +75,8 @@ impl Shown for Vec<LaneStatus> {
             .map(|lane| Bar {
                 name: lane.lane.clone(),
                 position: lane.counters.seen,
-                message: format!("records, {}", state(lane)),
+                unit: "records",
+                message: state(lane),
                 ..Bar::default()
             })
             .collect()

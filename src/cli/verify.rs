@@ -41,7 +41,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     let (verify, view) = Verify::new(split, options, stop);
     let progress = Progress::of(view);
     let result = Box::pin(verify.run()).await;
-    progress.end();
+    progress.end().await;
     let result = result?;
     let plan = args.plan.display().to_string();
     output::print(global, &result, |result| render(result, &plan))?;
@@ -136,33 +136,38 @@ fn services(result: &VerifyResult) -> String {
 
 impl Shown for VerifyView {
     fn title(&self) -> String {
-        let phase = if self.phase.is_empty() {
-            "connecting"
-        } else {
-            &self.phase
-        };
         let held = if self.blocked.is_empty() {
             String::new()
         } else {
             format!("; {}", self.blocked.join("; "))
         };
+        let phase = if self.phase.is_empty() {
+            "connecting"
+        } else {
+            &self.phase
+        };
         format!("verify: {phase}{held}")
     }
 
     fn bars(&self) -> Vec<Bar> {
+        if self.phase.is_empty() {
+            return Vec::new();
+        }
         let source = Bar {
             name: "source".into(),
             position: self.scanned,
             total: (self.estimated_items > 0).then_some(self.estimated_items),
-            message: "items read".into(),
+            unit: "items",
             ..Bar::default()
         };
         let services = self.services.iter().map(|service| Bar {
             name: service.service.clone(),
             position: service.held,
+            unit: "items",
             message: format!(
-                "items read, {} candidates, {} mismatches",
-                service.candidates, service.mismatches
+                "{} to look at again, {} mismatches",
+                text::count(service.candidates),
+                text::count(service.mismatches)
             ),
             ..Bar::default()
         });

@@ -31,12 +31,15 @@ pub struct Tables {
     pub streams: aws_sdk_dynamodbstreams::Client,
 }
 
+/// What tells one place from another.
+type RegionAndRole = (Option<String>, Option<String>);
+
 /// Makes clients, one set for each place that a plan names.
 #[derive(Debug)]
 pub struct Clients {
     base: SdkConfig,
     timing: Timing,
-    made: Mutex<HashMap<(Option<String>, Option<String>), Tables>>,
+    made: Mutex<HashMap<RegionAndRole, Tables>>,
 }
 
 /// For tables and their settings: an address where nobody answers is told within the last of these, retries included.

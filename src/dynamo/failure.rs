@@ -125,7 +125,10 @@ impl Failure {
     fn of_dispatch(user: bool, error: &(dyn Error + 'static)) -> (FailureKind, String, String) {
         let message = causes(error);
         let lower = chain(error).join(" ").to_lowercase();
-        if lower.contains("credential") || lower.contains("token") && lower.contains("expired") {
+        if lower.contains("is not authorized to perform") {
+            // A role that may not be assumed.
+            (FailureKind::Denied, "AccessDenied".into(), message)
+        } else if lower.contains("credential") || lower.contains("token") && lower.contains("expired") {
             (FailureKind::Credentials, NO_CREDENTIALS.into(), message)
         } else if user {
             (FailureKind::Unknown, "ConnectionFailed".into(), message)

@@ -40,12 +40,18 @@ impl Timing {
         settle: Duration::from_secs(0),
     };
 
-    /// With another lease; the time for one request follows it.
+    /// With another lease. A shorter one says that the engine is near, so what is waited for in other places shrinks
+    /// with it, in the proportions of [`Timing::LIVE`]; a longer one leaves them as they are. `settle` is the engine's,
+    /// and stays.
     #[must_use]
     pub fn with_lease(self, lease: Duration) -> Self {
         Self {
             lease,
             attempt: self.attempt.min(lease / 3),
+            margin: self.margin.min(lease / 2),
+            idle: self.idle.min(lease / 2),
+            // A shard serves five reads a second, whatever the lease.
+            poll: self.poll.min((lease / 10).max(Duration::from_millis(200))),
             ..self
         }
     }
@@ -60,5 +66,32 @@ impl Timing {
     #[must_use]
     pub fn landed(&self) -> Duration {
         self.attempt + self.margin
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_lease_shortens_what_rests_on_it_and_a_long_one_lengthens_nothing() {
+        let short = Timing::LIVE.with_lease(Duration::from_secs(2));
+        assert_eq!(short.margin, Duration::from_secs(1));
+        assert_eq!(short.idle, Duration::from_secs(1));
+        assert_eq!(short.poll, Duration::from_millis(200));
+        assert!(short.attempt < short.lease / 2);
+        assert_eq!(short.settle, Timing::LIVE.settle);
+        let long = Timing::LIVE.with_lease(Duration::from_secs(60));
+        assert_eq!(
+            long,
+            Timing {
+                lease: Duration::from_secs(60),
+                ..Timing::LIVE
+            }
+        );
+        assert_eq!(
+            Timing::LOCAL.with_lease(Timing::LOCAL.lease).poll,
+            Timing::LOCAL.poll
+        );
     }
 }

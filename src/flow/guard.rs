@@ -1,7 +1,7 @@
 //! Guards: the conditions under which a write may land, as a pure predicate and as the expression that
 //! DynamoDB evaluates. A property test holds the two against each other on real engines.
 
-use crate::model::{Item, SequenceNumber, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE, Value, Version};
+use crate::model::{Item, Number, SequenceNumber, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE, Value, Version};
 use std::collections::BTreeMap;
 
 /// Where a target item shows its version.
@@ -184,6 +184,27 @@ pub fn tombstone(key: Item, version: Option<&Version>) -> Item {
     item
 }
 
+/// A tombstone that tells under which switch-on of the tombstones it was left. A sweep removes those of earlier ones
+/// only: while it is under way, somebody else may switch them on again, and needs what is left from then on.
+#[must_use]
+pub fn tombstone_of(epoch: u64, key: Item, version: Option<&Version>) -> Item {
+    let mut item = tombstone(key, version);
+    item.insert(
+        TOMBSTONE_ATTRIBUTE.to_owned(),
+        Value::N(Number::from(i64::try_from(epoch).unwrap_or(i64::MAX))),
+    );
+    item
+}
+
+/// The switch-on under which a tombstone was left; 0 where it does not tell.
+#[must_use]
+pub fn tombstone_epoch(item: &Item) -> u64 {
+    match item.get(TOMBSTONE_ATTRIBUTE) {
+        Some(Value::N(number)) => number.to_string().parse().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 /// Whether a target item is a tombstone. To verification it is absent; to guards it is any other item.
 #[must_use]
 pub fn is_tombstone(item: &Item) -> bool {
@@ -193,7 +214,6 @@ pub fn is_tombstone(item: &Item) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Number;
 
     fn fields(live: &str) -> VersionFields {
         VersionFields {
@@ -232,6 +252,10 @@ mod tests {
         let fields = fields("at");
         let dead = tombstone(held(&[]), Some(&v("5")));
         assert!(is_tombstone(&dead));
+        assert_eq!(tombstone_epoch(&dead), 0);
+        let dated = tombstone_of(1200, held(&[]), Some(&v("5")));
+        assert!(is_tombstone(&dated));
+        assert_eq!(tombstone_epoch(&dated), 1200);
         assert!(!Guard::Older(v("5")).allows(&fields, Some(&dead)));
         assert!(!Guard::Older(v("3")).allows(&fields, Some(&dead)));
         assert!(!Guard::Absent.allows(&fields, Some(&dead)));

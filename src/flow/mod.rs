@@ -16,7 +16,9 @@ mod watch;
 pub use apply::{Applied, Landed, Ledger, Outcome, Sink, SinkError, Stop, apply};
 pub use coalesce::{Group, coalesce};
 pub use effects::{Complaint, Effects, Write, WriteKind, effects};
-pub use guard::{Guard, GuardExpression, VersionFields, is_tombstone, stamp, tombstone};
+pub use guard::{
+    Guard, GuardExpression, VersionFields, is_tombstone, stamp, tombstone, tombstone_epoch, tombstone_of,
+};
 pub use route::{Desired, desired};
 pub use transform::{Fault, REPLICATION_PREFIX, shape};
 pub use watch::{Watched, watch};

@@ -67,13 +67,19 @@ pub enum RehearseError {
     Writer(#[from] WriterError),
     /// The split itself.
     #[error(transparent)]
-    Run(#[from] RunError),
+    Run(Box<RunError>),
     /// A request to the engine.
     #[error(transparent)]
     Request(#[from] Failure),
     /// A part of the rehearsal broke off.
     #[error("a part of the rehearsal broke off: {0}")]
     Task(#[from] tokio::task::JoinError),
+}
+
+impl From<RunError> for RehearseError {
+    fn from(error: RunError) -> Self {
+        Self::Run(Box::new(error))
+    }
 }
 
 /// What goes on, for progress.
@@ -192,7 +198,7 @@ impl Rehearsal {
         };
         let clients = Clients::load(&endpoint, Timing::LOCAL).await;
         let split = Split::open(self.plan.clone(), &clients).await;
-        let result = self.hold(&split, population, began).await;
+        let result = Box::pin(self.hold(&split, population, began)).await;
         if engine.is_none() && !self.options.keep {
             drop_tables(&split).await;
         }
@@ -252,7 +258,7 @@ impl Rehearsal {
         let tail = tokio::spawn(tail.run());
         let lags = Arc::new(std::sync::Mutex::new(std::collections::BTreeMap::new()));
         let watching = tokio::spawn(watch_lanes(lanes.clone(), self.view.clone(), Arc::clone(&lags)));
-        let split_report = self.split_while_writing(split, &writers, writing).await;
+        let split_report = Box::pin(self.split_while_writing(split, &writers, writing)).await;
         let writes = match split_report {
             Ok(_) => writers.stop().await,
             Err(_) => Ok(writers.report()),

@@ -6,7 +6,7 @@ use crate::source::{StreamState, check_keys, describe_source, ensure_stream, str
 use crate::state::{STATE_FORMAT, ServiceRecord, SplitRecord, StateError, StreamRecord, Tombstones};
 use crate::target::{TableEvent, TableFinding, TargetError, ensure, inspect, is_empty};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What `apply` did.
 #[derive(Clone, Debug, Serialize)]
@@ -54,6 +54,14 @@ pub async fn apply(split: &Split, tell: &(dyn Fn(&str) + Sync)) -> Result<ApplyR
         tell(&format!("switched the stream of {} on", split.plan.source.table));
     }
     record_split(split, &stream.arn).await?;
+    for table in &known.lost {
+        // Before the table is created: whoever dies in between leaves the duty behind.
+        let reason = format!("{table} was gone, and is created anew");
+        SplitRecord::change(&split.store, |record| {
+            record.repair_required = Some(reason.clone())
+        })
+        .await?;
+    }
     let mut tables = Vec::new();
     for (service, clients) in split.services() {
         let observer = |event: TableEvent<'_>| {
@@ -72,7 +80,7 @@ pub async fn apply(split: &Split, tell: &(dyn Fn(&str) + Sync)) -> Result<ApplyR
             &observer,
         )
         .await?;
-        if !known.contains(&service.name) {
+        if !known.services.contains(&service.name) {
             record_service(split, service).await?;
         }
         tables.push(AppliedTable {
@@ -92,8 +100,15 @@ pub async fn apply(split: &Split, tell: &(dyn Fn(&str) + Sync)) -> Result<ApplyR
     })
 }
 
-/// Looks at everything, and changes nothing. Answers the services that the split knows already.
-async fn look(split: &Split) -> Result<BTreeSet<String>, RunError> {
+/// What the split knows already.
+struct Known {
+    services: BTreeSet<String>,
+    /// Tables that held what was split, and are missing.
+    lost: Vec<String>,
+}
+
+/// Looks at everything, and changes nothing.
+async fn look(split: &Split) -> Result<Known, RunError> {
     let source = &split.plan.source;
     check_keys(
         &source.keys,
@@ -104,6 +119,7 @@ async fn look(split: &Split) -> Result<BTreeSet<String>, RunError> {
         ensure_stream(&split.source.control, &source.table).await?;
     }
     let known = known_services(split).await?;
+    let mut lost = Vec::new();
     let mut problems = Vec::new();
     for (service, clients) in split.services() {
         let finding = inspect(&clients.control, &service.table, &service.keys, &service.indexes).await;
@@ -119,9 +135,16 @@ async fn look(split: &Split) -> Result<BTreeSet<String>, RunError> {
                     table: service.table.name.clone(),
                 });
             }
-            Ok(TableFinding::Missing) => {}
+            Ok(TableFinding::Missing) => {
+                if known
+                    .get(&service.name)
+                    .is_some_and(|record| record.captured_ms.is_some())
+                {
+                    lost.push(service.table.name.clone());
+                }
+            }
             Ok(TableFinding::Same { .. }) => {
-                let may = service.table.may_hold_items || known.contains(&service.name);
+                let may = service.table.may_hold_items || known.contains_key(&service.name);
                 if !may && !is_empty(&clients.items, &service.table.name).await? {
                     problems.push(TargetError::NotEmpty {
                         service: service.name.clone(),
@@ -132,20 +155,23 @@ async fn look(split: &Split) -> Result<BTreeSet<String>, RunError> {
         }
     }
     if problems.is_empty() {
-        Ok(known)
+        Ok(Known {
+            services: known.into_keys().collect(),
+            lost,
+        })
     } else {
         Err(RunError::Targets { problems })
     }
 }
 
 /// Services that are part of the split; refuses a plan that was edited in the middle.
-async fn known_services(split: &Split) -> Result<BTreeSet<String>, RunError> {
+async fn known_services(split: &Split) -> Result<BTreeMap<String, ServiceRecord>, RunError> {
     if !split.store.exists(&split.source.control).await? {
-        return Ok(BTreeSet::new());
+        return Ok(BTreeMap::new());
     }
     let record = match SplitRecord::read(&split.store).await {
         Ok(stored) => stored.value,
-        Err(StateError::NotApplied { .. }) => return Ok(BTreeSet::new()),
+        Err(StateError::NotApplied { .. }) => return Ok(BTreeMap::new()),
         Err(error) => return Err(error.into()),
     };
     same(
@@ -165,7 +191,10 @@ async fn known_services(split: &Split) -> Result<BTreeSet<String>, RunError> {
             )?;
         }
     }
-    Ok(known.into_iter().map(|record| record.name).collect())
+    Ok(known
+        .into_iter()
+        .map(|record| (record.name.clone(), record))
+        .collect())
 }
 
 async fn record_split(split: &Split, arn: &str) -> Result<(), RunError> {

@@ -12,12 +12,9 @@ pub async fn check_split(split: &Split) -> Result<SplitRecord, RunError> {
     let plan = &split.plan;
     same("the source", &record.fingerprint, &plan.fingerprint(), split)?;
     if record.completed_ms.is_some() {
-        return Err(RunError::NotYet {
-            what: format!("the split '{}' was completed", plan.split),
-            next: format!(
-                "there is nothing left to do; the state table {} can be deleted",
-                plan.state_table
-            ),
+        return Err(RunError::Completed {
+            split: plan.split.clone(),
+            state: plan.state_table.clone(),
         });
     }
     let known = services(split).await?;

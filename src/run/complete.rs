@@ -18,6 +18,8 @@ pub struct CompleteReport {
     pub ttl: BTreeMap<String, String>,
     /// Remarks.
     pub notes: Vec<String>,
+    /// It had been completed before, and nothing was done now.
+    pub already_completed: bool,
 }
 
 /// Ends the split: refuses while anything is not clean; stops the lanes, strips stamps, switches on what had to wait,
@@ -30,7 +32,15 @@ pub async fn complete(
     stop: &CancellationToken,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<CompleteReport, RunError> {
-    let record = super::checks::check_split(split).await?;
+    let record = match super::checks::check_split(split).await {
+        Err(RunError::Completed { .. }) => {
+            return Ok(CompleteReport {
+                already_completed: true,
+                ..CompleteReport::default()
+            });
+        }
+        checked => checked?,
+    };
     if record.completing_ms.is_none() {
         refuse_unclean(&standing(split).await?)?;
         SplitRecord::change(&split.store, |record| record.completing_ms = Some(now_ms())).await?;

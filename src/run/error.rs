@@ -52,6 +52,16 @@ pub enum RunError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The split is over.
+    #[error(
+        "the split '{split}' was completed: there is nothing left to do; the state table {state} can be deleted"
+    )]
+    Completed {
+        /// The split.
+        split: String,
+        /// The state table.
+        state: String,
+    },
     /// A command came too early.
     #[error("{what}: {next}")]
     NotYet {

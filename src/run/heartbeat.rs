@@ -13,7 +13,26 @@ pub(super) struct Heartbeat {
     done: CancellationToken,
     task: JoinHandle<()>,
     validity: Validity,
+    signs: Signs,
+}
+
+/// What a worker learns from the state beside its work.
+#[derive(Clone, Default)]
+struct Signs {
     over: CancellationToken,
+    outdated: CancellationToken,
+}
+
+impl Signs {
+    /// Reads the split's record for what ends this worker, or this life of it.
+    fn read(&self, record: &SplitRecord, generation: u32) {
+        if record.completing_ms.is_some() {
+            self.over.cancel();
+        }
+        if record.stream().is_none_or(|(now, _)| now != generation) {
+            self.outdated.cancel();
+        }
+    }
 }
 
 /// Between two looks at the tombstone switch.
@@ -21,7 +40,13 @@ const LOOK: Duration = Duration::from_millis(500);
 
 impl Heartbeat {
     /// Starts it. The record is there when this returns, so whoever switches tombstones waits for this worker.
-    pub async fn start(split: &Split, owner: &Owner, kind: &str, gate: Gate) -> Result<Self, StateError> {
+    pub async fn start(
+        split: &Split,
+        owner: &Owner,
+        kind: &str,
+        gate: Gate,
+        generation: u32,
+    ) -> Result<Self, StateError> {
         let name = format!("{}{owner}", WorkerRecord::PREFIX);
         let record = WorkerRecord {
             kind: kind.to_owned(),
@@ -36,17 +61,31 @@ impl Heartbeat {
         };
         let taken = Keeper::take(&split.store, &name, stored, owner, split.timing).await?;
         let keeper = taken.ok_or(StateError::Conflict { record: name })?;
-        // The switch may have moved between our reading of it and our record's appearance.
-        gate.switch(SplitRecord::read(&split.store).await?.value.tombstones);
+        let signs = Signs {
+            outdated: keeper.lost().child_token(),
+            ..Signs::default()
+        };
+        // Much may have happened between our reading of the split and our record's appearance; whoever looks at the
+        // workers after that sees this one.
+        let record = SplitRecord::read(&split.store).await?.value;
+        gate.switch(record.tombstones);
+        signs.read(&record, generation);
         let done = CancellationToken::new();
         let validity = keeper.validity();
-        let over = CancellationToken::new();
-        let task = tokio::spawn(beat(split.clone(), keeper, gate, done.clone(), over.clone()));
+        let beating = Beating {
+            split: split.clone(),
+            keeper,
+            gate,
+            generation,
+            signs: signs.clone(),
+            done: done.clone(),
+        };
+        let task = tokio::spawn(beating.run());
         Ok(Self {
             done,
             task,
             validity,
-            over,
+            signs,
         })
     }
 
@@ -58,7 +97,13 @@ impl Heartbeat {
 
     /// Cancelled when the split is being completed: its workers stop.
     pub fn over(&self) -> CancellationToken {
-        self.over.clone()
+        self.signs.over.clone()
+    }
+
+    /// Cancelled when this worker can't go on as it is: its own lease was lost (it was held up for so long that it
+    /// counted as dead), or the tail was begun anew at another stream. It must begin anew too.
+    pub fn outdated(&self) -> CancellationToken {
+        self.signs.outdated.clone()
     }
 
     /// Ends it: the record is removed, so nobody waits for this worker.
@@ -70,39 +115,43 @@ impl Heartbeat {
     }
 }
 
-async fn beat(
+struct Beating {
     split: Split,
     keeper: Arc<Keeper<WorkerRecord>>,
     gate: Gate,
+    generation: u32,
+    signs: Signs,
     done: CancellationToken,
-    over: CancellationToken,
-) {
-    let saved = CancellationToken::new();
-    let keeping = tokio::spawn(Arc::clone(&keeper).keep(saved.clone()));
-    while !done.is_cancelled() {
-        match SplitRecord::read(&split.store).await {
-            Ok(record) => {
-                gate.switch(record.value.tombstones);
-                if record.value.completing_ms.is_some() {
-                    over.cancel();
+}
+
+impl Beating {
+    async fn run(self) {
+        let saved = CancellationToken::new();
+        let keeping = tokio::spawn(Arc::clone(&self.keeper).keep(saved.clone()));
+        while !self.done.is_cancelled() {
+            match SplitRecord::read(&self.split.store).await {
+                Ok(record) => {
+                    self.gate.switch(record.value.tombstones);
+                    self.signs.read(&record.value, self.generation);
                 }
+                Err(error) => tracing::warn!(%error, "could not read the tombstone switch; trying again"),
             }
-            Err(error) => tracing::warn!(%error, "could not read the tombstone switch; trying again"),
+            let acknowledged = self.gate.acknowledged();
+            if self.keeper.snapshot().acknowledged_epoch != acknowledged {
+                self.keeper
+                    .update(|record| record.acknowledged_epoch = acknowledged);
+            }
+            tokio::select! {
+                () = self.done.cancelled() => {}
+                () = tokio::time::sleep(LOOK.min(self.split.timing.renew())) => {}
+            }
         }
-        let acknowledged = gate.acknowledged();
-        if keeper.snapshot().acknowledged_epoch != acknowledged {
-            keeper.update(|record| record.acknowledged_epoch = acknowledged);
+        saved.cancel();
+        if let Err(error) = keeping.await {
+            tracing::error!(%error, "the heartbeat's keeper ended badly");
         }
-        tokio::select! {
-            () = done.cancelled() => {}
-            () = tokio::time::sleep(LOOK.min(split.timing.renew())) => {}
-        }
+        remove(&self.split, self.keeper.name()).await;
     }
-    saved.cancel();
-    if let Err(error) = keeping.await {
-        tracing::error!(%error, "the heartbeat's keeper ended badly");
-    }
-    remove(&split, keeper.name()).await;
 }
 
 async fn remove(split: &Split, name: &str) {

@@ -1,12 +1,12 @@
 use super::split::now_ms;
 use crate::dynamo::Timing;
 use crate::state::{
-    Lease, Owner, SegmentRecord, ShardRecord, StateError, Store, Stored, Validity, WorkerRecord,
+    Lease, Moment, Owner, SegmentRecord, ShardRecord, StateError, Store, Stored, Validity, WorkerRecord,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -95,7 +95,7 @@ impl<T: Leased> Keeper<T> {
         let mut value = stored.value;
         *value.lease() = Lease::held_by(owner, timing.lease);
         value.touch();
-        let sent = Instant::now();
+        let sent = Moment::now();
         let stored = match store.put(name, value, stored.revision).await {
             Ok(stored) => stored,
             Err(StateError::Conflict { .. }) => return Ok(None),
@@ -161,7 +161,7 @@ impl<T: Leased> Keeper<T> {
                 value.touch();
                 value.clone()
             };
-            let sent = Instant::now();
+            let sent = Moment::now();
             match self.store.put(&self.name, value, *revision).await {
                 Ok(stored) => {
                     *revision = stored.revision;

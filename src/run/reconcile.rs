@@ -9,10 +9,10 @@ use crate::flow::{Desired, Guard, Outcome, Sink, SinkError, Write, WriteKind, de
 use crate::model::{Item, Key, VERSION_ATTRIBUTE};
 use crate::plan::{Service, Versions};
 use crate::source::Scan;
-use crate::state::{MAX_RECHECKS, Validity};
+use crate::state::{MAX_RECHECKS, Moment, Validity};
 use crate::target::{Gate, TargetWriter};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// What became of a key.
@@ -52,7 +52,7 @@ impl<'a> Reconciler<'a> {
             always_bury: true,
             // Nobody takes over from a repair: tombstones stay on until it, or the next one, has ended.
             leases: vec![Validity::new(
-                Instant::now(),
+                Moment::now(),
                 Duration::from_secs(60 * 60 * 24 * 365),
                 split.timing.attempt,
             )],

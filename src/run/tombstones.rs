@@ -87,7 +87,7 @@ pub async fn lower(
     }
     let epoch = record.tombstones.epoch;
     acknowledged(split, epoch, stop).await?;
-    let swept = sweep(split, stop).await?;
+    let swept = sweep(split, epoch, stop).await?;
     // Somebody may have switched them on again meanwhile (a new epoch): then they are not off.
     SplitRecord::change(&split.store, |record| {
         if record.tombstones.epoch == epoch {
@@ -98,7 +98,11 @@ pub async fn lower(
     Ok(swept)
 }
 
-async fn sweep(split: &Split, stop: &CancellationToken) -> Result<Vec<(String, Swept)>, RunError> {
+async fn sweep(
+    split: &Split,
+    epoch: u64,
+    stop: &CancellationToken,
+) -> Result<Vec<(String, Swept)>, RunError> {
     let mut swept = Vec::new();
     for (service, tables) in split.services() {
         if stop.is_cancelled() {
@@ -111,7 +115,7 @@ async fn sweep(split: &Split, stop: &CancellationToken) -> Result<Vec<(String, S
             table: service.table.name.clone(),
             keys: service.keys.clone(),
         };
-        swept.push((service.name.clone(), sweep.tombstones().await?));
+        swept.push((service.name.clone(), sweep.tombstones(epoch).await?));
     }
     Ok(swept)
 }

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Who holds a lease: one run of one process.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -69,40 +69,75 @@ impl LeaseWatch {
     }
 }
 
+/// A moment, on both of this machine's clocks. The steady one may stand still while the machine sleeps (a closed
+/// laptop, a paused virtual machine), and others take the lease meanwhile; the wall clock does not, but it is
+/// corrected now and then. A lease counts only as long as it does on both.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Moment {
+    steady: Instant,
+    wall: SystemTime,
+}
+
+impl Moment {
+    /// Now.
+    #[must_use]
+    pub fn now() -> Self {
+        Self {
+            steady: Instant::now(),
+            wall: SystemTime::now(),
+        }
+    }
+
+    /// So much later.
+    #[must_use]
+    pub fn after(self, time: Duration) -> Self {
+        Self {
+            steady: self.steady + time,
+            wall: self.wall + time,
+        }
+    }
+
+    /// Whether this comes before another moment, by both clocks.
+    #[must_use]
+    pub fn is_before(&self, other: &Self) -> bool {
+        self.steady < other.steady && self.wall < other.wall
+    }
+}
+
 /// Until when a worker may start writes under a lease. Set from the moment *before* the renewing request
 /// was sent, so it ends before anybody else may take the lease.
 #[derive(Clone, Debug)]
 pub struct Validity {
-    until: Arc<Mutex<Instant>>,
+    until: Arc<Mutex<Moment>>,
     attempt: Duration,
 }
 
 impl Validity {
     /// Valid for a lease time that began at `renewed`; one write takes at most `attempt`.
     #[must_use]
-    pub fn new(renewed: Instant, lease: Duration, attempt: Duration) -> Self {
+    pub fn new(renewed: Moment, lease: Duration, attempt: Duration) -> Self {
         Self {
-            until: Arc::new(Mutex::new(renewed + lease)),
+            until: Arc::new(Mutex::new(renewed.after(lease))),
             attempt,
         }
     }
 
     /// The lease was renewed by a request that was sent at `renewed`.
-    pub fn renew(&self, renewed: Instant, lease: Duration) {
-        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        *until = (*until).max(renewed + lease);
+    pub fn renew(&self, renewed: Moment, lease: Duration) {
+        // Renewals come one after the other, so the last one is the latest; the wall clock may have been set back.
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = renewed.after(lease);
     }
 
     /// Ends it now.
     pub fn end(&self) {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Moment::now();
     }
 
     /// Whether a write that starts now ends, at its latest, before the lease does.
     #[must_use]
     pub fn may_write(&self) -> bool {
         let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        Instant::now() + self.attempt < until
+        Moment::now().after(self.attempt).is_before(&until)
     }
 }
 
@@ -129,12 +164,26 @@ mod tests {
 
     #[test]
     fn no_write_starts_that_could_end_after_the_lease() {
-        let now = Instant::now();
+        let now = Moment::now();
         let attempt = Duration::from_secs(5);
         assert!(Validity::new(now, Duration::from_secs(20), attempt).may_write());
         assert!(!Validity::new(now, Duration::from_secs(4), attempt).may_write());
         let validity = Validity::new(now, Duration::from_secs(20), attempt);
         validity.end();
         assert!(!validity.may_write());
+    }
+
+    #[test]
+    fn a_machine_that_slept_does_not_write_though_its_steady_clock_stood_still() {
+        let now = Moment::now();
+        let slept = Duration::from_secs(3600);
+        let renewed = Moment {
+            steady: now.steady,
+            wall: now.wall - slept,
+        };
+        let validity = Validity::new(renewed, Duration::from_secs(20), Duration::from_secs(5));
+        assert!(!validity.may_write());
+        validity.renew(now, Duration::from_secs(20));
+        assert!(validity.may_write());
     }
 }

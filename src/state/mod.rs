@@ -10,7 +10,7 @@ mod records;
 mod split;
 mod store;
 
-pub use lease::{Lease, LeaseWatch, Owner, Validity};
+pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use letters::{Letter, LetterHead, Letters, MAX_RECHECKS, RecheckKey};
 pub use records::{
     BackfillRecord, GapRecord, HistoryRecord, LaneState, SegmentRecord, SegmentService, ShardRecord,

@@ -21,7 +21,8 @@ struct Inner {
 #[derive(Debug)]
 pub struct Entered {
     gate: Gate,
-    epoch: u64,
+    /// The switch that it obeys.
+    pub epoch: u64,
     /// Removals of this attempt leave tombstones.
     pub bury: bool,
 }

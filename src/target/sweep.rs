@@ -1,6 +1,7 @@
 use super::write::Condition;
 use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
 use crate::dynamo::{Failure, FailureKind, again};
+use crate::flow::tombstone_epoch;
 use crate::model::{Item, KeySchema, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE};
 use crate::source::Scan;
 use aws_sdk_dynamodb::Client;
@@ -26,7 +27,7 @@ pub struct Sweep {
 pub struct Swept {
     /// Items that were removed or stripped.
     pub removed: u64,
-    /// Items that had changed since they were read: they are not what was to be swept any more.
+    /// Items that were not to be swept: changed since they were read, or tombstones of somebody else's.
     pub changed: u64,
     /// Read units used, in thousandths.
     pub read_milliunits: u64,
@@ -35,13 +36,21 @@ pub struct Swept {
 const AT_ONCE: usize = 16;
 
 impl Sweep {
-    /// Removes every tombstone, on the condition that it is still that tombstone.
+    /// Removes every tombstone that was left before the switch-off of this epoch, each on the condition that it is
+    /// still that tombstone. Later ones belong to somebody who switched them on again meanwhile, and who may hold a
+    /// read of the source that is older than they are.
     ///
     /// # Errors
     /// When requests fail for good; running it again goes on.
-    pub async fn tombstones(&self) -> Result<Swept, Failure> {
-        self.each(TOMBSTONE_ATTRIBUTE, |item| self.remove_tombstone(item))
-            .await
+    pub async fn tombstones(&self, epoch: u64) -> Result<Swept, Failure> {
+        self.each(TOMBSTONE_ATTRIBUTE, |item| async move {
+            if tombstone_epoch(&item) < epoch {
+                self.remove_tombstone(item).await
+            } else {
+                Ok(false)
+            }
+        })
+        .await
     }
 
     /// Strips the version from live items, on the condition that it is still that version.
@@ -84,10 +93,13 @@ impl Sweep {
         let Some(key) = self.keys.key_of(&item) else {
             return Ok(false);
         };
+        let Some(marker) = item.get(TOMBSTONE_ATTRIBUTE) else {
+            return Ok(false);
+        };
         let mut guard = crate::flow::GuardExpression {
-            text: "attribute_exists(#d)".into(),
+            text: "#d = :d".into(),
             names: [("#d".to_owned(), TOMBSTONE_ATTRIBUTE.to_owned())].into(),
-            ..Default::default()
+            values: [(":d".to_owned(), marker.clone())].into(),
         };
         guard.names.insert("#v".into(), VERSION_ATTRIBUTE.into());
         match item.get(VERSION_ATTRIBUTE) {

@@ -2,7 +2,7 @@ use super::gate::{Entered, Gate};
 use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
 use crate::dynamo::{Budget, Failure, FailureKind, Health, backoff};
 use crate::flow::{
-    GuardExpression, Landed, Outcome, Sink, SinkError, Stop, VersionFields, Write, WriteKind, tombstone,
+    GuardExpression, Landed, Outcome, Sink, SinkError, Stop, VersionFields, Write, WriteKind, tombstone_of,
 };
 use crate::model::{Item, KeySchema, TOMBSTONE_ATTRIBUTE};
 use crate::state::Validity;
@@ -98,7 +98,8 @@ impl TargetWriter {
             self.admitted().await?;
             // The gate is asked anew for each attempt, so that a switch of the tombstones holds for retries too.
             let entered = self.gate.enter();
-            let failure = match self.attempt(write, entered.bury || self.always_bury).await {
+            let bury = (entered.bury || self.always_bury).then_some(entered.epoch);
+            let failure = match self.attempt(write, bury).await {
                 Ok(landed) => {
                     if attempt > 0 {
                         self.health.clear();
@@ -165,16 +166,19 @@ impl TargetWriter {
         }
     }
 
-    /// One request.
-    async fn attempt(&self, write: &Write, bury: bool) -> Result<Landed, Failure> {
+    /// One request. A removal leaves a tombstone where it is told the epoch of their switch-on.
+    async fn attempt(&self, write: &Write, bury: Option<u64>) -> Result<Landed, Failure> {
         let condition = write.guard.expression(&self.fields);
         match &write.kind {
             WriteKind::Put(item) => self.put(item.clone(), condition, Outcome::Written).await,
-            WriteKind::Remove(version) if bury => {
-                let item = tombstone(self.keys.item_of(&write.key), version.as_ref());
+            WriteKind::Remove(version) => {
+                let key = self.keys.item_of(&write.key);
+                let Some(epoch) = bury else {
+                    return self.delete(key, condition).await;
+                };
+                let item = tombstone_of(epoch, key, version.as_ref());
                 self.put(item, condition, Outcome::Buried).await
             }
-            WriteKind::Remove(_) => self.delete(self.keys.item_of(&write.key), condition).await,
         }
     }
 

@@ -20,6 +20,7 @@ async fn before_apply_there_is_nothing_to_run() {
         "dead-letters list plan.yaml",
         "dead-letters reconcile plan.yaml",
         "complete plan.yaml --yes",
+        "verify plan.yaml",
     ];
     let said: Vec<_> = lines.iter().map(|line| shell.run(line).ended(1)).collect();
     assert_said!("before_apply", shown(&said));
@@ -43,6 +44,7 @@ async fn each_command_says_what_comes_before_it() {
         shell.run("apply plan.yaml").ended(0),
         shell.run("status plan.yaml").ended(0),
         shell.run("backfill plan.yaml").ended(1),
+        shell.run("verify plan.yaml").ended(0),
         shell.run("complete plan.yaml --yes").ended(3),
         shell.run("dead-letters list plan.yaml").ended(0),
         shell.run("dead-letters reconcile plan.yaml").ended(0),

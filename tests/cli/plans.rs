@@ -30,6 +30,8 @@ services:
 ",
     );
     for command in [
+        "plan",
+        "verify",
         "apply",
         "replicate",
         "backfill",

@@ -6,13 +6,15 @@ use crate::tables::PLAN;
 use std::time::Duration;
 
 /// Commands that need the engine; `complete` and the letters go the way of `status`.
-const COMMANDS: [&str; 6] = [
+const COMMANDS: [&str; 8] = [
     "apply plan.yaml",
     "replicate plan.yaml",
     "backfill plan.yaml",
     "status plan.yaml",
     "dead-letters list plan.yaml",
     "complete plan.yaml --yes",
+    "plan plan.yaml",
+    "verify plan.yaml",
 ];
 /// No message takes longer.
 const SOON: Duration = Duration::from_secs(15);

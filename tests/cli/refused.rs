@@ -96,21 +96,22 @@ fn credentials_that_ran_out_or_are_not_known() {
     assert_said!("credentials", shown(&said));
 }
 
+/// What STS says.
+const NOT_ASSUMED: &str = "\
+<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>AccessDenied</Code>\
+<Message>User: arn:aws:iam::111122223333:user/ann is not authorized to perform: sts:AssumeRole on resource: \
+arn:aws:iam::444455556666:role/split</Message></Error><RequestId>1</RequestId></ErrorResponse>";
+
 #[test]
 fn a_role_that_may_not_be_assumed() {
-    let engine = Scripted::start(|request| {
-        match request.operation.as_str() {
+    let engine = Scripted::start(|request| match request.operation.as_str() {
         "AssumeRole" => Answer {
             status: 403,
-            body: "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
-                   <Code>AccessDenied</Code><Message>User: arn:aws:iam::111122223333:user/ann is not authorized to \
-                   perform: sts:AssumeRole on resource: arn:aws:iam::444455556666:role/split</Message></Error>\
-                   <RequestId>1</RequestId></ErrorResponse>"
-                .into(),
+            body: NOT_ASSUMED.to_owned(),
         },
         "DescribeTable" if named(request) == "Learning" => source(),
-        _ => Answer::error("ResourceNotFoundException", "Requested resource not found"),
-    }
+        "DescribeTable" => Answer::error("ResourceNotFoundException", "Requested resource not found"),
+        _ => Answer::error("UnknownOperationException", ""),
     });
     let plan = PLAN.replace(
         "      name: Courses\n",

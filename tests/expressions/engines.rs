@@ -1,7 +1,6 @@
 //! The engines, and items on their way to them and back.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
@@ -9,39 +8,6 @@ use aws_sdk_dynamodb::types::{
 use dynasplit::model::{Item, Number, Value};
 use dynasplit::plan::expr::FilterExpression;
 use std::collections::{BTreeMap, HashMap};
-
-/// The genuine engine, at the endpoint in the environment.
-pub fn genuine_client() -> Client {
-    let endpoint = std::env::var("DYNASPLIT_DYNAMODB_LOCAL").expect(
-        "DYNASPLIT_DYNAMODB_LOCAL is not set: start DynamoDB Local and set it to its endpoint, like http://127.0.0.1:8000",
-    );
-    client(&endpoint)
-}
-
-pub async fn embedded() -> (Client, tokio::task::JoinHandle<Result<(), String>>) {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let database = dynoxide::Database::memory().expect("a database");
-    let server = tokio::spawn(dynoxide::server::serve_with_shutdown(
-        listener,
-        database,
-        std::future::pending(),
-    ));
-    (client(&format!("http://{address}")), server)
-}
-
-fn client(endpoint: &str) -> Client {
-    Client::from_conf(
-        aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .endpoint_url(endpoint)
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("local", "local", None, None, "tests"))
-            .build(),
-    )
-}
 
 pub async fn create_table(client: &Client, name: &str) -> String {
     // A genuine engine may be shared by several runs at once.

@@ -9,7 +9,7 @@ use dynasplit::model::{
     AttributeKind, Item, Key, KeyAttribute, KeySchema, Number, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE, Value,
     Version,
 };
-use dynasplit::state::{TombstonePhase, Tombstones, Validity};
+use dynasplit::state::{Moment, TombstonePhase, Tombstones, Validity};
 use dynasplit::target::{Gate, Sweep, TargetWriter};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -276,9 +276,9 @@ async fn no_write_starts_under_a_lease_that_ends_before_it() {
     let (client, table) = (engine.dynamodb(), unique("leased"));
     create_with(&client, &table, &["id"], false).await;
     let second = Duration::from_secs(1);
-    let lease = Validity::new(Instant::now(), second, 2 * second);
+    let lease = Validity::new(Moment::now(), second, 2 * second);
     let writer = TargetWriter {
-        leases: vec![Validity::new(Instant::now(), 600 * second, second), lease.clone()],
+        leases: vec![Validity::new(Moment::now(), 600 * second, second), lease.clone()],
         ..writer(&client, &table)
     };
     let write = puts(1, Guard::Any);
@@ -286,7 +286,7 @@ async fn no_write_starts_under_a_lease_that_ends_before_it() {
     tokio::pin!(writing);
     assert!(tokio::time::timeout(second / 4, &mut writing).await.is_err());
     assert_eq!(only_item(&client, &table).await, None);
-    lease.renew(Instant::now(), 600 * second);
+    lease.renew(Moment::now(), 600 * second);
     let landed = tokio::time::timeout(SOON, writing)
         .await
         .expect("soon")
@@ -328,13 +328,13 @@ async fn sweeps_take_what_is_reserved_and_nothing_else() {
             table: table.clone(),
             keys: keys(),
         };
-        let swept = sweep.tombstones().await.expect("a sweep");
+        let swept = sweep.tombstones(u64::MAX).await.expect("a sweep");
         assert_eq!((swept.removed, swept.changed), (2, 0));
         assert_eq!(contents::read(&client, &table).await.len(), 2);
         let stripped = sweep.versions().await.expect("a sweep");
         assert_eq!((stripped.removed, stripped.changed), (1, 0));
         let left: Vec<_> = contents::read(&client, &table).await.into_values().collect();
         assert!(left.iter().all(|item| item.keys().eq(["a", "id"])), "{left:?}");
-        assert_eq!(sweep.tombstones().await.expect("a sweep").removed, 0);
+        assert_eq!(sweep.tombstones(u64::MAX).await.expect("a sweep").removed, 0);
     }
 }

@@ -8,6 +8,9 @@
 //!   streams may be rolled and aged.
 //! - [`table`]: tables and items for tests. [`contents`]: what a table holds, by an independent reader.
 //!   [`stream`]: shards and records as the engine gives them. [`scripted`]: an endpoint that answers by a rule.
+//! - [`trial`]: a split to try things on, with what each target should hold, written by hand. [`mutator`]: writers that
+//!   write to its source meanwhile. [`process`]: the product's own processes, to be started, stopped and killed.
+//!   [`stage`]: all three on an engine.
 
 #![allow(
     dead_code,
@@ -19,8 +22,12 @@ pub mod contents;
 mod engine;
 mod fetch;
 mod launcher;
+pub mod mutator;
+pub mod process;
 pub mod scripted;
+pub mod stage;
 pub mod stream;
 pub mod table;
+pub mod trial;
 
 pub use engine::{Engine, Kind, unique};

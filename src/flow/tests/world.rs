@@ -112,6 +112,9 @@ pub enum Step {
     Back(usize),
     /// The next page lands.
     Page,
+    /// In `sequence` mode: a write that the tail made before, while removals leave tombstones, lands once more, as
+    /// from a worker that was believed dead.
+    Again(usize),
     /// Tombstones are removed, where that is allowed.
     Sweep,
 }
@@ -121,6 +124,7 @@ struct Inner {
     table: HashMap<Key, Item>,
     bury: bool,
     pages: Vec<Option<Item>>,
+    sent: Vec<Write>,
     answers: usize,
     dies: Option<usize>,
     page: Option<usize>,
@@ -186,6 +190,7 @@ impl World {
             Step::Tail { take, dies, page } => self.take(*take, *dies, *page),
             Step::Back(by) => self.tail = self.tail.saturating_sub(*by),
             Step::Page => drop(self.land()),
+            Step::Again(which) => self.again(*which),
             Step::Sweep => {
                 let mut inner = self.lock();
                 if !inner.bury && inner.pages.is_empty() {
@@ -220,6 +225,15 @@ impl World {
             }
         }
         self.tail = to;
+    }
+
+    fn again(&self, which: usize) {
+        let inner = self.lock();
+        if self.layout == Layout::Sequence && inner.bury && !inner.sent.is_empty() {
+            let write = inner.sent[which % inner.sent.len()].clone();
+            drop(inner);
+            self.write_now(&write);
+        }
     }
 
     /// The next page lands. False where there is none.
@@ -334,6 +348,11 @@ impl World {
 impl Sink for World {
     async fn write(&self, write: &Write) -> Result<Landed, SinkError> {
         self.lives()?;
+        let mut inner = self.lock();
+        if inner.bury {
+            inner.sent.push(write.clone());
+        }
+        drop(inner);
         Ok(Landed {
             outcome: self.write_now(write),
             write_milliunits: 1000,

@@ -1,3 +1,4 @@
+use super::bench::Bench;
 use crate::run::error::RunError;
 use crate::run::split::Split;
 use crate::state::{LeaseWatch, SegmentRecord, Stored};
@@ -68,10 +69,11 @@ impl Board {
         self.segments.values().all(|(_, stored)| is_done(&stored.value))
     }
 
-    /// Segments with something left to do that nobody holds, and that are not worked on here.
+    /// Segments with something left to do now that nobody holds, and that are not worked on here.
     pub fn free<T>(
         &mut self,
         mine: &BTreeMap<u32, T>,
+        bench: &Bench,
         at_most: usize,
     ) -> Vec<(String, Stored<SegmentRecord>)> {
         let now = Instant::now();
@@ -80,7 +82,14 @@ impl Board {
             if found.len() >= at_most {
                 break;
             }
-            let taken = mine.contains_key(number) || is_done(&stored.value);
+            // What is left in it may all be for services that take nothing at the moment: others come first.
+            let left = stored
+                .value
+                .services
+                .iter()
+                .filter(|(_, progress)| !progress.done);
+            let useful = left.map(|(lane, _)| lane).any(|lane| !bench.is_out(lane));
+            let taken = mine.contains_key(number) || !useful;
             if !taken
                 && self
                     .leases

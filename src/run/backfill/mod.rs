@@ -4,6 +4,7 @@
 //! segment has a durable cursor for each service, moved only after every write of a page is durable; so it
 //! resumes at its page after any crash, and a service whose table is broken holds no other back.
 
+mod bench;
 mod board;
 mod page;
 mod segment;

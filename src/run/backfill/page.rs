@@ -1,3 +1,4 @@
+use crate::dynamo::Timing;
 use crate::flow::{Group, Stop, apply};
 use crate::model::{Change, Counters, Images, Item, KeySchema, Origin};
 use crate::run::split::{Split, StateLedger};
@@ -12,7 +13,9 @@ use std::time::Duration;
 /// Writes that one segment has under way for one service at most.
 const WRITES_AT_ONCE: usize = 16;
 /// A service none of whose writes lands for this long is left behind by the pass, and served by a later one.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) fn patience(timing: Timing) -> Duration {
+    timing.lease
+}
 
 /// What became of a page for one lane.
 #[derive(Debug)]
@@ -61,7 +64,7 @@ pub(super) async fn fill(
     tokio::pin!(work);
     let mut before = 0;
     loop {
-        match tokio::time::timeout(PATIENCE.max(split.timing.lease), &mut work).await {
+        match tokio::time::timeout(patience(split.timing), &mut work).await {
             Ok(Ok(counters)) => return PageEnd::Durable(counters),
             Ok(Err(stop)) => return PageEnd::Stopped(stop),
             Err(_) => {

@@ -1,3 +1,4 @@
+use super::bench::Bench;
 use super::page::{PageEnd, fill, groups};
 use crate::dynamo::{Budget, Health, backoff};
 use crate::flow::Stop;
@@ -22,6 +23,7 @@ pub(super) struct FillShare {
     pub writes: BTreeMap<String, Arc<Budget>>,
     pub health: BTreeMap<String, Arc<Health>>,
     pub source_health: Arc<Health>,
+    pub bench: Arc<Bench>,
     pub stop: CancellationToken,
 }
 
@@ -48,11 +50,10 @@ pub(super) struct SegmentTask {
 
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// Wait before a pass over services that all took nothing.
-const AFTER_HELD: Duration = Duration::from_secs(1);
 
 impl SegmentTask {
-    /// Runs until every lane is done with the segment, the lease was lost, or the worker stops.
+    /// Runs until every lane is done with the segment, or those that are left take nothing at the moment (then others
+    /// come first), or the lease was lost, or the worker stops.
     pub async fn run(self) -> Result<(), Stop> {
         let saved = CancellationToken::new();
         let keeping = tokio::spawn(Arc::clone(&self.keeper).keep(saved.clone()));
@@ -80,20 +81,15 @@ impl SegmentTask {
         }
     }
 
-    /// One pass for all lanes that stand at the same cursor; more where some were held back.
+    /// One pass for all lanes that stand at the same cursor; more where some were held back before.
     async fn passes(&self, work: &CancellationToken) -> Result<(), Stop> {
         let ledger = StateLedger::new(&self.share.split);
         let writers = self.writers(work);
-        let mut held: BTreeSet<String> = BTreeSet::new();
-        while !work.is_cancelled() {
-            let Some((cursor, lanes)) = self.next_pass(&held) else {
-                if held.is_empty() {
-                    return Ok(());
-                }
-                held.clear();
-                pause(work, AFTER_HELD).await;
-                continue;
-            };
+        let lanes = self.keeper.snapshot().services.into_keys();
+        let mut held: BTreeSet<String> = lanes.filter(|lane| !self.share.bench.may_try(lane)).collect();
+        while let Some((cursor, lanes)) = self.next_pass(&held)
+            && !work.is_cancelled()
+        {
             self.pass(cursor, lanes, &writers, &ledger, &mut held, work)
                 .await?;
         }
@@ -149,6 +145,10 @@ impl SegmentTask {
                 match end {
                     PageEnd::Durable(counters) => {
                         self.advance(&lane, next.clone(), &counters, count);
+                        // A page with nothing for it proves nothing.
+                        if counters.put + counters.superseded > 0 {
+                            share.bench.take_back(&lane);
+                        }
                         going.push(lane);
                     }
                     PageEnd::Held => {
@@ -156,6 +156,7 @@ impl SegmentTask {
                             lane,
                             "its table takes no writes at the moment; the other services go on"
                         );
+                        share.bench.put_out(&lane);
                         held.insert(lane);
                     }
                     PageEnd::Stopped(stop) if work.is_cancelled() => {

@@ -1,4 +1,6 @@
+use super::bench::Bench;
 use super::board::Board;
+use super::page::patience;
 use super::segment::{FillShare, SegmentTask};
 use crate::dynamo::{Budget, Health};
 use crate::run::checks::{check_split, services};
@@ -127,7 +129,7 @@ impl Backfill {
         }
         self.copy(&record, consistent).await?;
         self.say(
-            "reading again what went backwards in time, and sweeping tombstones",
+            "waiting until no late write can land, then sweeping tombstones",
             &record,
         );
         let swept = lower(&self.split, Holder::Backfill, &self.stop).await?;
@@ -282,7 +284,7 @@ impl Backfill {
             if board.all_done() {
                 return Ok(());
             }
-            for (name, segment) in board.free(&running, workers - running.len()) {
+            for (name, segment) in board.free(&running, &share.bench, workers - running.len()) {
                 let number = segment.value.segment;
                 match Keeper::take(&self.split.store, &name, segment, &owner, self.split.timing).await? {
                     Some(keeper) => {
@@ -333,6 +335,7 @@ impl Backfill {
                 .map(|s| (s.name.clone(), Arc::new(Health::default())))
                 .collect(),
             source_health: Arc::default(),
+            bench: Arc::new(Bench::new(patience(self.split.timing) * 3 / 2)),
             stop: self.stop.child_token(),
         }
     }

@@ -1,8 +1,8 @@
 //! The look at the live source that `dynasplit plan` takes: what the plan would do to the items that are
 //! there, and what would go wrong. Writes nothing, anywhere.
 //!
-//! *facts of the source -> pages of it ([`read`]) -> [`tally`], by the plan's own `desired` -> tables, stream
-//! and state -> [`estimate`] -> findings*. Invariants: of an item's values only those of its source key are
+//! *facts of the source -> pages of it (`read`) -> `tally`, by the plan's own `desired` -> tables, stream
+//! and state -> `estimate` -> findings*. Invariants: of an item's values only those of its source key are
 //! ever kept; everything that grows with the items read is bounded.
 
 mod collisions;

@@ -63,10 +63,14 @@ impl Lane {
             match next {
                 Next::Batch(batch) => self.take(&batch, &position).await?,
                 Next::Idle(complete) => self.complete(complete),
-                Next::Lost(reason) => return Ok(self.gap(reason)),
+                Next::Lost(reason) => {
+                    self.gap(reason);
+                    return Ok(());
+                }
                 Next::Behind => {
                     if let Some(reason) = age_gap(complete_to_ms, now_ms()) {
-                        return Ok(self.gap(reason));
+                        self.gap(reason);
+                        return Ok(());
                     }
                     if let Some(batch) = self.read_alone(&position).await? {
                         self.take(&batch, &position).await?;

@@ -57,6 +57,8 @@ struct Hand {
     alive: Validity,
     /// The split is being completed.
     over: CancellationToken,
+    /// The worker must begin anew.
+    outdated: CancellationToken,
     /// Everything that this worker does.
     work: CancellationToken,
 }
@@ -91,10 +93,32 @@ impl Tail {
     /// # Errors
     /// When it can't begin: see [`RunError`]. Once it runs, what passes by itself is waited for.
     pub async fn run(self) -> Result<Ended, RunError> {
-        let record = check_split(&self.split).await?;
         if self.options.restart {
+            check_split(&self.split).await?;
             restart_tail(&self.split).await?;
         }
+        let mut lived = false;
+        loop {
+            match self.live().await {
+                Ok(Some(ended)) => return Ok(ended),
+                Ok(None) => lived = true,
+                Err(RunError::Completed { .. }) if lived => return Ok(Ended::Completed),
+                Err(error) if lived && passes(&error) => {
+                    tracing::warn!(%error, "could not begin anew; trying again");
+                }
+                Err(error) => return Err(error),
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return Ok(Ended::Stopped),
+                () = tokio::time::sleep(self.split.timing.renew()) => {}
+            }
+        }
+    }
+
+    /// One life of the worker: under one lease of its own, at one stream. `None`: it lost the lease, or the stream is
+    /// another one now, and it begins anew with what the state says then.
+    async fn live(&self) -> Result<Option<Ended>, RunError> {
+        let record = check_split(&self.split).await?;
         let (generation, stream) = current_stream(&self.split).await?;
         let source = StreamSource::new(
             self.split.source.streams.clone(),
@@ -104,32 +128,37 @@ impl Tail {
         );
         let gate = Gate::new(record.tombstones);
         let owner = Owner::unique("tail");
-        let heartbeat = Heartbeat::start(&self.split, &owner, "tail", gate.clone()).await?;
-        let captured = capture_lanes(&self.split, &source).await;
-        let result = match captured {
-            Ok(captured) => {
-                if captured > 0 {
-                    tracing::info!(lanes = captured, "pinned the stream's open shards");
-                }
-                self.follow(
-                    &source,
-                    &Hand {
-                        gate,
-                        owner,
-                        alive: heartbeat.validity(),
-                        over: heartbeat.over(),
-                        work: self.stop.child_token(),
-                    },
-                )
-                .await
-            }
-            Err(error) => Err(error),
+        let heartbeat = Heartbeat::start(&self.split, &owner, "tail", gate.clone(), generation).await?;
+        let hand = Hand {
+            gate,
+            owner,
+            alive: heartbeat.validity(),
+            over: heartbeat.over(),
+            outdated: heartbeat.outdated(),
+            work: self.stop.child_token(),
         };
+        let result = self.capture_and_follow(&source, &hand).await;
         heartbeat.end().await;
         result
     }
 
-    async fn follow(&self, source: &StreamSource, hand: &Hand) -> Result<Ended, RunError> {
+    async fn capture_and_follow(
+        &self,
+        source: &StreamSource,
+        hand: &Hand,
+    ) -> Result<Option<Ended>, RunError> {
+        // `complete` waits for the workers that it sees, so one that comes later must not write at all.
+        if hand.over.is_cancelled() {
+            return Ok(Some(Ended::Completed));
+        }
+        let captured = capture_lanes(&self.split, source).await?;
+        if captured > 0 {
+            tracing::info!(lanes = captured, "pinned the stream's open shards");
+        }
+        self.follow(source, hand).await
+    }
+
+    async fn follow(&self, source: &StreamSource, hand: &Hand) -> Result<Option<Ended>, RunError> {
         let shares = self.shares();
         let (seen, recorded) = watch::channel(recorded_shards(&self.split, source.generation()).await?);
         let mut shards: JoinSet<String> = JoinSet::new();
@@ -151,23 +180,27 @@ impl Tail {
                         shards.spawn(self.task(source, hand, &shares, keeper, &recorded, stop));
                     })
                     .await?;
-                    let latest: BTreeMap<_, _> = stored
-                        .into_iter()
-                        .map(|(_, s)| (s.value.shard.clone(), s.value))
-                        .collect();
-                    seen.send_replace(Arc::new(self.overlaid(latest, &running)));
+                    // As stored: a child starts when its parent's end is durable, or a crash could let the parent's
+                    // last records be read again after the child's.
+                    let stored = stored.into_iter().map(|(_, s)| (s.value.shard.clone(), s.value));
+                    seen.send_replace(Arc::new(stored.collect()));
                 }
                 Err(error) => tracing::warn!(%error, "could not read the state; trying again"),
             }
-            self.show(&seen.borrow().clone(), &shares);
+            let recorded = seen.borrow().clone();
+            self.show(&overlaid(&recorded, &running), &shares);
             let off = listing.as_ref().is_some_and(|(listing, _)| !listing.enabled);
             if off && all_finished(&seen.borrow()) {
-                break Ended::Drained;
+                break Some(Ended::Drained);
             }
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => break Ended::Stopped,
-                () = hand.over.cancelled() => break Ended::Completed,
+                () = self.stop.cancelled() => break Some(Ended::Stopped),
+                () = hand.over.cancelled() => break Some(Ended::Completed),
+                () = hand.outdated.cancelled() => {
+                    tracing::warn!("this worker counted as dead, or the tail was begun anew: it begins anew too");
+                    break None;
+                }
                 ended = shards.join_next(), if !shards.is_empty() => {
                     // A finished shard has children: look for them at once.
                     listing = None;
@@ -341,25 +374,31 @@ impl Tail {
             .collect()
     }
 
-    /// What is in memory here is newer than what was last saved.
-    fn overlaid(
-        &self,
-        mut latest: BTreeMap<String, ShardRecord>,
-        running: &BTreeMap<String, Running>,
-    ) -> BTreeMap<String, ShardRecord> {
-        for (shard, owned) in running {
-            latest.insert(shard.clone(), owned.keeper.snapshot());
-        }
-        latest
-    }
-
     fn show(&self, recorded: &Recorded, shares: &BTreeMap<String, LaneShare>) {
-        let lanes = shares.iter().map(|(lane, share)| {
-            let mut status = lane_status(recorded, lane, now_ms());
-            status.blocked = share.health.blocked().or(status.blocked);
+        let lanes = self.split.lanes().into_iter().map(|lane| {
+            let mut status = lane_status(recorded, &lane, now_ms());
+            let blocked = shares.get(&lane).and_then(|share| share.health.blocked());
+            status.blocked = blocked.or(status.blocked);
             status
         });
         self.view.send_replace(lanes.collect());
+    }
+}
+
+/// What is in memory here is newer than what was last saved: for the eye.
+fn overlaid(stored: &BTreeMap<String, ShardRecord>, running: &BTreeMap<String, Running>) -> Recorded {
+    let mut latest = stored.clone();
+    for (shard, owned) in running {
+        latest.insert(shard.clone(), owned.keeper.snapshot());
+    }
+    Arc::new(latest)
+}
+
+/// Whether an error of the state passes by itself.
+fn passes(error: &RunError) -> bool {
+    match error {
+        RunError::State(StateError::Request(failure)) | RunError::Request(failure) => failure.passes(),
+        _ => false,
     }
 }
 

@@ -1,22 +1,22 @@
 //! Holds the evaluator of route expressions against real engines: the same items, the same
 //! conditions, once by `Condition::matches` and once as the FilterExpression of a Scan.
 //!
-//! The embedded engine runs in the process. The genuine DynamoDB Local is reached at the endpoint in
-//! `DYNASPLIT_DYNAMODB_LOCAL`. `DYNASPLIT_SEED` repeats a run, or makes another.
+//! On the embedded engine, and on the genuine DynamoDB Local. `DYNASPLIT_SEED` repeats a run, or makes another.
 
-#[path = "expressions/engines.rs"]
 mod engines;
-#[path = "expressions/generator.rs"]
 mod generator;
+#[path = "../support/mod.rs"]
+mod support;
 
 use aws_sdk_dynamodb::Client;
 use dynasplit::model::{Item, Number, Value};
 use dynasplit::plan::expr::{Condition, FilterExpression};
-use engines::{create_table, drop_table, embedded, genuine_client, scan, wire_item};
+use engines::{create_table, drop_table, scan, wire_item};
 use futures::{StreamExt, TryStreamExt};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::collections::BTreeMap;
+use support::Engine;
 
 const ITEMS: usize = 150;
 const CONDITIONS: usize = 500;
@@ -24,14 +24,14 @@ const STRUCTURES: usize = 100;
 
 #[tokio::test]
 async fn the_embedded_engine_agrees() {
-    let (client, server) = embedded().await;
-    agree(&client, "embedded").await;
-    server.abort();
+    let engine = Engine::embedded().await;
+    agree(&engine.dynamodb(), "embedded").await;
 }
 
 #[tokio::test]
 async fn genuine_dynamodb_agrees() {
-    agree(&genuine_client(), "genuine").await;
+    let engine = Engine::genuine().await;
+    agree(&engine.dynamodb(), "genuine").await;
 }
 
 /// What the parser refuses as wrong in itself, and how DynamoDB would be asked for it: `a` and `b` are
@@ -85,7 +85,8 @@ fn refused_values() -> [(String, Value); 4] {
 /// The parser is no stricter than it must be: DynamoDB refuses the same.
 #[tokio::test]
 async fn genuine_dynamodb_refuses_what_the_parser_refuses() {
-    let client = genuine_client();
+    let engine = Engine::genuine().await;
+    let client = engine.dynamodb();
     let table = create_table(&client, "refused").await;
     let value = |literal: &str| {
         let condition = Condition::parse(&format!("x = {literal}")).expect(literal);

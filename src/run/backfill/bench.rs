@@ -1,0 +1,77 @@
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Services whose tables take nothing at the moment: the segments of this process leave them out, so that nobody waits
+/// for them, and try one now and then.
+#[derive(Debug)]
+pub(super) struct Bench {
+    out: Mutex<BTreeMap<String, Instant>>,
+    retry: Duration,
+}
+
+impl Bench {
+    /// Nobody is out. One that is put out is tried again after this time.
+    pub fn new(retry: Duration) -> Self {
+        Self {
+            out: Mutex::default(),
+            retry,
+        }
+    }
+
+    /// Its table took nothing for as long as anybody is waited for.
+    pub fn put_out(&self, lane: &str) {
+        self.lock().insert(lane.to_owned(), Instant::now() + self.retry);
+    }
+
+    /// Its table takes writes.
+    pub fn take_back(&self, lane: &str) {
+        self.lock().remove(lane);
+    }
+
+    /// Whether it is left out for now.
+    pub fn is_out(&self, lane: &str) -> bool {
+        self.lock().get(lane).is_some_and(|until| Instant::now() < *until)
+    }
+
+    /// Whether the asker may try it: where its time has come, one asker of several is told so.
+    pub fn may_try(&self, lane: &str) -> bool {
+        let mut out = self.lock();
+        match out.get_mut(lane) {
+            None => true,
+            Some(until) if Instant::now() < *until => false,
+            Some(until) => {
+                *until = Instant::now() + self.retry;
+                true
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Instant>> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_asker_tries_when_the_time_has_come() {
+        let bench = Bench::new(Duration::from_millis(1));
+        assert!(bench.may_try("a"));
+        bench.put_out("a");
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(!bench.is_out("a"));
+        let patient = Bench {
+            retry: Duration::from_secs(60),
+            ..bench
+        };
+        assert!(patient.may_try("a"), "its time has come");
+        assert!(!patient.may_try("a"), "and one tries it already");
+        assert!(patient.is_out("a"));
+        patient.take_back("a");
+        assert!(patient.may_try("a"));
+        assert!(patient.may_try("b"));
+    }
+}

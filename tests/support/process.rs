@@ -1,0 +1,232 @@
+//! The product's own processes: started, stopped, killed, and asked where the split stands.
+
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+/// A command that has not ended by then hangs. Far above what any takes on a busy machine.
+const LIMIT: Duration = Duration::from_secs(120);
+/// Between two looks at something that is waited for.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How `dynasplit` is called: for one plan, on one engine.
+#[derive(Clone, Debug)]
+pub struct Cli {
+    plan: PathBuf,
+    endpoint: String,
+    lease_seconds: u64,
+}
+
+/// A command that ended.
+#[derive(Debug)]
+pub struct Done {
+    /// Exit code; none where a signal ended it.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub stdout: String,
+    /// What it told.
+    pub stderr: String,
+}
+
+/// A command that runs. It is killed when this is dropped.
+pub struct Running {
+    name: String,
+    child: Child,
+    stdout: File,
+    stderr: File,
+}
+
+impl Cli {
+    /// For a plan's file, on the engine at an endpoint.
+    pub fn new(plan: PathBuf, endpoint: &str, lease_seconds: u64) -> Self {
+        Self {
+            plan,
+            endpoint: endpoint.to_owned(),
+            lease_seconds,
+        }
+    }
+
+    /// Starts a command. `words` are the command's own, without the plan, which follows them.
+    pub fn start(&self, words: &[&str]) -> Running {
+        let (stdout, stderr) = (scratch(), scratch());
+        let lease = self.lease_seconds.to_string();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dynasplit"));
+        command.args(words).arg(&self.plan);
+        command.args(["--endpoint-url", &self.endpoint, "--lease-seconds", &lease, "-v"]);
+        for name in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "RUST_LOG"] {
+            command.env_remove(name);
+        }
+        command
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .stdin(Stdio::null())
+            .stdout(copy(&stdout))
+            .stderr(copy(&stderr))
+            .kill_on_drop(true);
+        Running {
+            name: words.join(" "),
+            child: command.spawn().expect("the product's binary starts"),
+            stdout,
+            stderr,
+        }
+    }
+
+    /// Runs a command to its end.
+    pub async fn run(&self, words: &[&str]) -> Done {
+        self.start(words).end().await
+    }
+
+    /// Runs a command that must succeed.
+    pub async fn succeed(&self, words: &[&str]) -> Done {
+        self.run(words).await.with_code(words, 0)
+    }
+
+    /// Where the split stands, as `status` prints it.
+    pub async fn status(&self) -> Value {
+        let done = self.succeed(&["status", "--output", "json"]).await;
+        serde_json::from_str(&done.stdout).expect("status prints one JSON document")
+    }
+
+    /// Asks again and again until the standing is as it should be.
+    ///
+    /// # Panics
+    /// With the last standing, where that does not come in time.
+    pub async fn until(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let status = self.status().await;
+            if is(&status) {
+                return status;
+            }
+            assert!(began.elapsed() < LIMIT, "{what} does not come: {status:#}");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until every lane has pinned its places in the stream.
+    pub async fn until_captured(&self) {
+        self.until("the capture", |status| {
+            lanes(status).all(|lane| lane["lag_ms"].is_u64())
+        })
+        .await;
+    }
+
+    /// Waits until every lane is complete up to this moment. Nobody writes to the source any more.
+    pub async fn until_caught_up(&self) {
+        let quiet = Instant::now();
+        self.until("the end of the lag", |status| {
+            // The lane is complete up to `lag` before the answer was made, so the time until now is the larger one.
+            let since = u64::try_from(quiet.elapsed().as_millis()).expect("a short time");
+            lanes(status).all(|lane| lane["lag_ms"].as_u64().is_some_and(|lag| lag + 1000 < since))
+        })
+        .await;
+    }
+}
+
+/// The lanes of a standing.
+pub fn lanes(status: &Value) -> impl Iterator<Item = &Value> {
+    status["lanes"].as_array().expect("lanes").iter()
+}
+
+/// One lane of a standing.
+pub fn lane<'a>(status: &'a Value, name: &str) -> &'a Value {
+    lanes(status)
+        .find(|lane| lane["lane"] == name)
+        .unwrap_or_else(|| panic!("no lane {name}: {status:#}"))
+}
+
+/// What is in the way of completing, as one text.
+pub fn obstacles(status: &Value) -> String {
+    status["obstacles"].to_string()
+}
+
+impl Done {
+    /// Itself, where it ended with this code.
+    ///
+    /// # Panics
+    /// Where it did not.
+    pub fn with_code(self, words: &[&str], code: i32) -> Self {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "{words:?} ended otherwise\nstdout: {}\nstderr: {}",
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+}
+
+impl Running {
+    /// The command's words.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Ends it as a power cut would.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("a child can be killed");
+    }
+
+    /// Sends a signal by its name (`TERM`, `STOP`, `CONT`).
+    pub fn signal(&self, name: &str) {
+        let Some(id) = self.child.id() else { return };
+        let sent = std::process::Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(id.to_string())
+            .status();
+        assert!(sent.expect("kill runs").success(), "signal {name} was not sent");
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child
+            .try_wait()
+            .expect("a child can be waited for")
+            .is_some()
+    }
+
+    /// What it has told so far.
+    pub fn told(&mut self) -> String {
+        text(&mut self.stderr)
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// Where it does not come in time.
+    pub async fn end(mut self) -> Done {
+        let waited = tokio::time::timeout(LIMIT, self.child.wait()).await;
+        let (stdout, stderr) = (text(&mut self.stdout), text(&mut self.stderr));
+        let status = waited.unwrap_or_else(|_| panic!("{} does not end\nstderr: {stderr}", self.name));
+        Done {
+            code: status.expect("a child can be waited for").code(),
+            stdout,
+            stderr,
+        }
+    }
+}
+
+/// A file without a name: however much a process tells, it never waits for a reader.
+fn scratch() -> File {
+    tempfile::tempfile().expect("a temporary file")
+}
+
+fn copy(file: &File) -> Stdio {
+    Stdio::from(file.try_clone().expect("a second handle"))
+}
+
+/// What a process wrote to its file. (They share the place in it: what follows is written at the end again.)
+fn text(file: &mut File) -> String {
+    let mut bytes = Vec::new();
+    file.rewind().expect("a file can be rewound");
+    file.read_to_end(&mut bytes).expect("a file can be read");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
