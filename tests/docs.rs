@@ -7,6 +7,7 @@
 //! | `yaml plan` | a whole plan |
 //! | `yaml service` | one or more services, in an otherwise fixed plan |
 //! | `yaml top` | top-level keys, in the place of a fixed plan's |
+//! | `yaml prices` | a price file |
 //! | `yaml workflow` | a CI workflow: its `run:` commands parse |
 //! | `text where` | a condition on each line |
 //! | `json` | JSON |
@@ -23,9 +24,6 @@ use clap::{CommandFactory, Parser};
 use dynasplit::cli::{Args, Exit};
 use pages::{anchors, blocks, code_spans, links, pages, read, root, section, split};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Commands that the documentation tells of and the command line does not have. A command that it has must not be here.
-const NOT_YET: [&str; 2] = ["plan", "verify"];
 
 /// The words of the first simple command in a shell line: up to a pipe, a redirection or a list operator.
 fn words(line: &str) -> Vec<String> {
@@ -66,33 +64,11 @@ fn dynasplit(line: &str) -> Option<Vec<String>> {
     }
 }
 
-fn commands() -> BTreeSet<String> {
-    Args::command()
-        .get_subcommands()
-        .map(|command| command.get_name().to_owned())
-        .collect()
-}
-
-fn is_not_yet(arguments: &[String]) -> bool {
-    arguments.iter().any(|word| NOT_YET.contains(&word.as_str()))
-}
-
 fn parses(arguments: &[String]) -> Result<(), String> {
     let all = std::iter::once("dynasplit").chain(arguments.iter().map(String::as_str));
     Args::try_parse_from(all)
         .map(|_| ())
         .map_err(|error| error.to_string())
-}
-
-#[test]
-fn what_is_not_there_yet_is_not_there() {
-    let there = commands();
-    for name in NOT_YET {
-        assert!(
-            !there.contains(name),
-            "`dynasplit {name}` is there now: take it out of NOT_YET in tests/docs.rs"
-        );
-    }
 }
 
 #[test]
@@ -114,9 +90,7 @@ fn command_lines_parse() {
                 continue;
             };
             count += 1;
-            if !is_not_yet(&arguments) {
-                parses(&arguments).unwrap_or_else(|error| panic!("{}: {line}\n{error}", block.place));
-            }
+            parses(&arguments).unwrap_or_else(|error| panic!("{}: {line}\n{error}", block.place));
         }
     }
     assert!(count >= 40, "only {count} command lines were found");
@@ -129,7 +103,7 @@ fn commands_in_the_prose_parse() {
         let Some(arguments) = span.strip_prefix("dynasplit ").and_then(|_| dynasplit(&span)) else {
             continue;
         };
-        if arguments.first().is_some_and(|word| word == "help") || is_not_yet(&arguments) {
+        if arguments.first().is_some_and(|word| word == "help") {
             continue;
         }
         count += 1;
@@ -148,11 +122,12 @@ fn commands_in_the_prose_parse() {
 
 #[test]
 fn json_is_json_and_every_block_says_what_it_is() {
-    const KNOWN: [&str; 8] = [
+    const KNOWN: [&str; 9] = [
         "sh",
         "yaml plan",
         "yaml service",
         "yaml top",
+        "yaml prices",
         "yaml workflow",
         "text where",
         "text",

@@ -1,7 +1,7 @@
 //! Plans, parts of plans, expressions, and the keys that the reference lists.
 
 use super::pages::{blocks, read};
-use dynasplit::plan::{Condition, Plan, json_schema};
+use dynasplit::plan::{Condition, Plan, Prices, json_schema};
 use std::collections::BTreeSet;
 
 const BASE: [(&str, &str); 5] = [
@@ -56,6 +56,21 @@ fn plans_and_their_parts_check() {
         }
     }
     assert!(whole >= 1 && parts >= 10, "{whole} plans, {parts} parts");
+}
+
+#[test]
+fn price_files_parse() {
+    let blocks = blocks();
+    let mut files = blocks
+        .iter()
+        .filter(|block| block.info == "yaml prices")
+        .peekable();
+    assert!(files.peek().is_some());
+    for block in files {
+        if let Err(error) = Prices::parse(&block.text, &block.place) {
+            panic!("{error}");
+        }
+    }
 }
 
 #[test]
