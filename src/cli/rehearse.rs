@@ -2,7 +2,7 @@ use super::args::{Global, Rehearse};
 use super::failure::{Exit, Failed};
 use super::progress::{Bar, Progress, Shown};
 use super::{output, text};
-use crate::dynamo::Endpoint;
+use crate::dynamo::{Endpoint, Timing};
 use crate::plan::Plan;
 use crate::rehearse::{Rehearsal, RehearseOptions, RehearseReport, RehearseView};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,7 @@ pub async fn run(global: &Global, args: &Rehearse, stop: CancellationToken) -> R
         seed: args.seed.unwrap_or_else(|| rand::random::<u32>().into()),
         seconds: args.seconds,
         sample: args.sample.clone(),
+        timing: output::timing(global, Timing::LOCAL),
         keep: args.keep_tables,
     };
     eprintln!("rehearsing {} (seed {})", args.plan.display(), options.seed);

@@ -113,6 +113,9 @@ impl Failure {
                 format!("HTTP {status}"),
                 "a server in between failed".into(),
             ),
+            Some(status) if status.is_success() => {
+                (FailureKind::Unknown, "UnreadableResponse".into(), causes(error))
+            }
             Some(status) => (
                 FailureKind::Unknown,
                 format!("HTTP {status}"),
@@ -241,7 +244,7 @@ const NOT_DYNAMODB: &str = "what answers there is not DynamoDB";
 pub(crate) fn word_after<'a>(message: &'a str, mark: &str) -> Option<&'a str> {
     let rest = &message[message.find(mark)? + mark.len()..];
     let word = rest.split_whitespace().next()?;
-    Some(word.trim_end_matches([',', '.']))
+    Some(word.trim_end_matches([',', '.', '"', '}']))
 }
 
 impl fmt::Display for Failure {

@@ -122,6 +122,16 @@ pub struct IndexKeys {
 }
 
 impl Plan {
+    /// The same plan with all tables in one place, as the command runs: a rehearsal's engine has no regions and roles.
+    #[must_use]
+    pub fn in_one_place(mut self) -> Self {
+        self.source.place = Place::default();
+        self.services
+            .iter_mut()
+            .for_each(|service| service.place = Place::default());
+        self
+    }
+
     /// The same plan with other table names: a rehearsal on an engine that others use must not meet their tables.
     #[must_use]
     pub fn prefixed(mut self, prefix: &str) -> Self {

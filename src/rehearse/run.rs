@@ -38,6 +38,8 @@ pub struct RehearseOptions {
     pub seconds: u64,
     /// The user's own items.
     pub sample: Option<PathBuf>,
+    /// How long things may take; [`Timing::LOCAL`] unless told.
+    pub timing: Timing,
     /// Leave the tables where they are.
     pub keep: bool,
 }
@@ -167,6 +169,7 @@ impl Rehearsal {
     /// When it could not be held to its end. Tables that differ are no error here, but a report that is not clean.
     pub async fn run(mut self) -> Result<RehearseReport, RehearseError> {
         let began = Instant::now();
+        self.plan = self.plan.clone().in_one_place();
         let population = self.population()?;
         let engine = match &self.options.endpoint {
             None => Some(EmbeddedEngine::start().await?),
@@ -196,7 +199,7 @@ impl Rehearsal {
             }
             (None, None) => Endpoint::default(),
         };
-        let clients = Clients::load(&endpoint, Timing::LOCAL).await;
+        let clients = Clients::load(&endpoint, self.options.timing).await;
         let split = Split::open(self.plan.clone(), &clients).await;
         let result = Box::pin(self.hold(&split, population, began)).await;
         if engine.is_none() && !self.options.keep {
@@ -371,7 +374,7 @@ impl Rehearsal {
                     .map(|l| format!("{}: {:?}", l.lane, l.blocked))
                     .collect();
                 return Err(
-                    RunError::Stopped(format!("the tail did not catch up: {}", behind.join(", "))).into(),
+                    RunError::Failed(format!("the tail did not catch up: {}", behind.join(", "))).into(),
                 );
             }
             tokio::select! {

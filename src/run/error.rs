@@ -110,7 +110,10 @@ pub enum RunError {
         /// The limit.
         limit: usize,
     },
-    /// A worker stopped.
+    /// The work can't go on, for a reason that does not pass by itself.
+    #[error("{0}")]
+    Failed(String),
+    /// It was told to stop.
     #[error("stopped: {0}")]
     Stopped(String),
     /// The state.
@@ -132,6 +135,6 @@ pub enum RunError {
 
 impl From<crate::flow::Stop> for RunError {
     fn from(stop: crate::flow::Stop) -> Self {
-        Self::Stopped(stop.reason)
+        Self::Failed(stop.reason)
     }
 }

@@ -11,6 +11,7 @@ use crate::plan::{Service, Versions};
 use crate::source::Scan;
 use crate::state::{MAX_RECHECKS, Moment, Validity};
 use crate::target::{Gate, TargetWriter};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -200,6 +201,9 @@ impl<'a> Reconciler<'a> {
                 Outcome::Superseded | Outcome::SupersededByTombstone => Reconciled::Busy,
             }),
             Err(SinkError::Rejected(reason)) => Ok(Reconciled::Unfit(reason)),
+            Err(SinkError::Stop(stop)) if self.writer.stop.is_cancelled() => {
+                Err(RunError::Stopped(stop.reason))
+            }
             Err(SinkError::Stop(stop)) => Err(stop.into()),
         }
     }
@@ -214,26 +218,53 @@ impl<'a> Reconciler<'a> {
 }
 
 /// Reads again every key whose timestamp went backwards, and brings it in order. Tombstones are on.
-pub(super) async fn recheck_all(split: &Split, stop: &CancellationToken) -> Result<(), RunError> {
+pub(super) async fn recheck_all(split: &Split, stop: &CancellationToken) -> Result<Rechecked, RunError> {
     let list = split.letters.rechecks().await?;
     if list.len() > MAX_RECHECKS {
         return Err(RunError::TimestampsGoBack { limit: MAX_RECHECKS });
     }
+    let mut rechecked = Rechecked::default();
     for (name, revision, recheck) in list {
         let (Some((service, _)), Some(key)) =
             (split.target(&recheck.service), split.key_from_json(&recheck.key))
         else {
+            rechecked.left.insert(name);
             continue;
         };
         let Some(reconciler) = Reconciler::new(split, service, stop) else {
+            rechecked.left.insert(name);
             continue;
         };
         match settled(&reconciler, &key, stop).await? {
             Reconciled::Unfit(reason) => tracing::warn!(reason, "a key on the recheck list is a dead letter"),
-            Reconciled::Busy => continue,
-            Reconciled::Agreed | Reconciled::Repaired => {}
+            Reconciled::Busy => {
+                rechecked.left.insert(name);
+                continue;
+            }
+            Reconciled::Repaired => rechecked.wrote = true,
+            Reconciled::Agreed => {}
         }
         split.letters.rechecked(&name, revision).await?;
+    }
+    Ok(rechecked)
+}
+
+/// What became of the recheck list.
+#[derive(Debug, Default)]
+pub(super) struct Rechecked {
+    /// Something was written.
+    pub wrote: bool,
+    /// Names of entries that could not be settled.
+    pub left: BTreeSet<String>,
+}
+
+/// Takes off the list what came to it before this epoch, but after it was worked off: no page could land any more
+/// when the tail wrote these keys, so none can have beaten it.
+pub(super) async fn forget_rechecks(split: &Split, epoch: u64, settled: &Rechecked) -> Result<(), RunError> {
+    for (name, revision, recheck) in split.letters.rechecks().await? {
+        if recheck.epoch < epoch && !settled.left.contains(&name) {
+            split.letters.rechecked(&name, revision).await?;
+        }
     }
     Ok(())
 }

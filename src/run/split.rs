@@ -153,12 +153,14 @@ impl Ledger for StateLedger {
     }
 
     async fn recheck(&self, service: &str, group: &Group) -> Result<(), Stop> {
-        if !self.gate.as_ref().is_some_and(|gate| gate.enter().bury) {
+        // Held until the entry is durable, so that whoever switches the tombstones off waits for it.
+        let Some(entered) = self.gate.as_ref().map(Gate::enter).filter(|entered| entered.bury) else {
             return Ok(());
-        }
+        };
         let key = RecheckKey {
             service: service.to_owned(),
             key: self.split.key_json(&group.key),
+            epoch: entered.epoch(),
         };
         self.split.letters.recheck(&key).await.map_err(stop)?;
         tracing::debug!(service, limit = MAX_RECHECKS, "a timestamp went backwards");

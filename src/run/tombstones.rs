@@ -2,7 +2,7 @@
 //! after the last write can have landed, and then the sweep.
 
 use super::error::RunError;
-use super::reconcile::recheck_all;
+use super::reconcile::{forget_rechecks, recheck_all};
 use super::split::Split;
 use crate::state::{LeaseWatch, SplitRecord, TombstonePhase, Tombstones, WorkerRecord};
 use crate::target::{Sweep, Swept};
@@ -55,8 +55,9 @@ pub async fn raise(split: &Split, holder: Holder, stop: &CancellationToken) -> R
     acknowledged(split, record.tombstones.epoch, stop).await
 }
 
-/// Brings the recheck list in order, and lets go of the tombstones, when nothing that this run or a dead one had under way can still land. The last who lets
-/// go switches them off, and sweeps. Idempotent: run again after a crash, it goes on.
+/// Brings the recheck list in order, when nothing that this run or a dead one had under way can still land, and lets
+/// go of the tombstones. The last who lets go switches them off, and sweeps. Idempotent: run again after a crash, it
+/// goes on.
 ///
 /// # Errors
 /// When the state or a target can't be reached, or the command is stopped. The tombstones that are left stay
@@ -70,8 +71,12 @@ pub async fn lower(
     if standing.tombstones.phase == TombstonePhase::Off {
         return Ok(Vec::new());
     }
-    recheck_all(split, stop).await?;
+    // In this order: a page that lands late may still beat a timestamp that went backwards, and is seen after.
     pause(split.timing.landed(), stop).await?;
+    let rechecked = recheck_all(split, stop).await?;
+    if rechecked.wrote {
+        pause(split.timing.landed(), stop).await?;
+    }
     let record = SplitRecord::change(&split.store, |record| {
         record.tombstone_holders.remove(holder.name());
         if record.tombstones.phase == TombstonePhase::On && record.tombstone_holders.is_empty() {
@@ -87,6 +92,7 @@ pub async fn lower(
     }
     let epoch = record.tombstones.epoch;
     acknowledged(split, epoch, stop).await?;
+    forget_rechecks(split, epoch, &rechecked).await?;
     let swept = sweep(split, epoch, stop).await?;
     // Somebody may have switched them on again meanwhile (a new epoch): then they are not off.
     SplitRecord::change(&split.store, |record| {

@@ -72,10 +72,8 @@ impl StreamSource {
             let Some(description) = answer.stream_description else {
                 return Err(self.odd("dynamodb:DescribeStream", "an answer without a description"));
             };
-            let enabled = matches!(
-                description.stream_status,
-                Some(sdk::StreamStatus::Enabled | sdk::StreamStatus::Enabling)
-            );
+            // One that is being disabled may still grow.
+            let enabled = description.stream_status != Some(sdk::StreamStatus::Disabled);
             shards.extend(
                 description
                     .shards

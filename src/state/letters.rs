@@ -51,6 +51,9 @@ pub struct RecheckKey {
     pub service: String,
     /// Source key, as DynamoDB JSON.
     pub key: serde_json::Value,
+    /// The epoch of the tombstone switch in which it was put here.
+    #[serde(default)]
+    pub epoch: u64,
 }
 
 /// Bytes of letter text in one state item: well below 400 KB.

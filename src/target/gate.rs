@@ -68,6 +68,14 @@ impl Gate {
     }
 }
 
+impl Entered {
+    /// The epoch of the switch that this attempt obeys.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+}
+
 impl Drop for Entered {
     fn drop(&mut self) {
         let mut inner = self.gate.inner.lock().unwrap_or_else(PoisonError::into_inner);

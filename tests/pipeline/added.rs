@@ -41,7 +41,7 @@ fn n(item: &PlainItem) -> bool {
     let Plain::Number(n) = &item["n"] else {
         panic!("{item:?}")
     };
-    *n < bigdecimal::BigDecimal::from(100)
+    n.cmp(&bigdecimal::BigDecimal::from(100)).is_lt()
 }
 
 async fn write(running: &Running, values: std::ops::Range<u32>) {

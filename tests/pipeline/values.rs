@@ -91,7 +91,7 @@ fn everything(seed: &str) -> Vec<(&'static str, AttributeValue)> {
     let texts = |members: &[&str]| AttributeValue::Ss(members.iter().map(|m| format!("{m}{seed}")).collect());
     vec![
         ("name", text(seed)),
-        ("size", AttributeValue::Bool(seed.len() % 2 == 0)),
+        ("size", AttributeValue::Bool(seed.len().is_multiple_of(2))),
         ("select", AttributeValue::Null(true)),
         ("empty text", text("")),
         ("empty bytes", binary(&[])),
@@ -186,6 +186,14 @@ async fn create(running: &Running) {
 }
 
 async fn every_value_arrives(engine: &Engine) {
+    // The streams of DynamoDB Local 3.3.0 show an empty map as `{}`, which no SDK can read (docs/limits.md).
+    let thing = |bytes: &[u8], n: &str, seed: &str| {
+        let mut item = thing(bytes, n, seed);
+        if engine.kind() == Kind::Genuine {
+            item.remove("empty map");
+        }
+        item
+    };
     let mut running = Running::open(engine, PLAN).await;
     create(&running).await;
     let source = running.source().to_owned();
@@ -250,12 +258,12 @@ async fn every_value_arrives(engine: &Engine) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_value_arrives_on_the_embedded_engine() {
-    every_value_arrives(&Engine::embedded().await).await;
+    Box::pin(every_value_arrives(&Engine::embedded().await)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_value_arrives_on_dynamodb_local() {
     let engine = Engine::genuine().await;
     assert_eq!(engine.kind(), Kind::Genuine);
-    every_value_arrives(&engine).await;
+    Box::pin(every_value_arrives(&engine)).await;
 }

@@ -302,7 +302,7 @@ impl Backfill {
                 () = self.stop.cancelled() => {}
                 ended = tasks.join_next(), if !tasks.is_empty() => {
                     let Some(ended) = ended else { continue };
-                    let (number, end) = ended.map_err(|error| RunError::Stopped(error.to_string()))?;
+                    let (number, end) = ended.map_err(|error| RunError::Failed(error.to_string()))?;
                     running.remove(&number);
                     end?;
                     board.reread(number).await?;

@@ -56,10 +56,11 @@ impl ShardTask {
         let alone = Arc::new(Semaphore::new(1));
         let mut lanes = JoinSet::new();
         let mut started = BTreeSet::new();
+        let reading = Arc::new(Health::default());
         let front = tokio::spawn(front(
             ShardReader::new(&self.source, &self.keeper.snapshot().shard),
             Arc::clone(&feed),
-            Arc::clone(&self.keeper),
+            Arc::clone(&reading),
             self.split.timing,
             work.clone(),
         ));
@@ -69,9 +70,11 @@ impl ShardTask {
             if lanes.is_empty() && !waiting {
                 break;
             }
+            self.tell_blocked(&reading);
             tokio::select! {
                 () = lost.cancelled() => break,
                 () = self.stop.cancelled() => break,
+                () = tokio::time::sleep(self.split.timing.renew()) => {}
                 changed = self.recorded.changed() => if changed.is_err() { break },
                 ended = lanes.join_next(), if !lanes.is_empty() => match ended {
                     // What a lane could not make durable, it does again: nothing is left behind by an error.
@@ -105,6 +108,18 @@ impl ShardTask {
         if let Err(error) = keeping.await {
             tracing::error!(%error, "the keeper of the shard's checkpoints ended badly");
         }
+    }
+
+    /// Writes down with every lane why it does not move at the moment: the shard can't be read, or its table takes
+    /// nothing. A shard that stops advancing is an alarm.
+    fn tell_blocked(&self, reading: &Health) {
+        let reading = reading.blocked();
+        self.keeper.update_quietly(|record| {
+            for (lane, state) in record.lanes.iter_mut().filter(|(_, state)| !state.finished()) {
+                let writing = || self.shares.get(lane).and_then(|share| share.health.blocked());
+                state.blocked = reading.clone().or_else(writing);
+            }
+        });
     }
 
     /// Starts lanes that may read now. Answers whether some still wait for their parent.
@@ -179,7 +194,7 @@ impl ShardTask {
 async fn front(
     mut reader: ShardReader,
     feed: Arc<Feed>,
-    keeper: Arc<Keeper<ShardRecord>>,
+    health: Arc<Health>,
     timing: crate::dynamo::Timing,
     stop: CancellationToken,
 ) {
@@ -196,7 +211,7 @@ async fn front(
         let wait = match reader.read(&from).await {
             Ok(batch) => {
                 if failures > 0 {
-                    held(&keeper, None);
+                    health.clear();
                 }
                 failures = 0;
                 if batch.to == from {
@@ -219,7 +234,7 @@ async fn front(
             }
             Err(failure) => {
                 failures = failures.saturating_add(1);
-                held(&keeper, Some(format!("reading the stream: {}", failure.reason())));
+                health.block(format!("reading the stream: {}", failure.reason()));
                 recover(&mut reader, &feed, &from, failure, failures).await
             }
         };
@@ -228,15 +243,6 @@ async fn front(
             () = tokio::time::sleep(wait) => {}
         }
     }
-}
-
-/// Shows with every lane why the shard is not read at the moment. A shard that stops advancing is an alarm.
-fn held(keeper: &Keeper<ShardRecord>, reason: Option<String>) {
-    keeper.update(|record| {
-        for state in record.lanes.values_mut().filter(|state| !state.finished()) {
-            state.blocked.clone_from(&reason);
-        }
-    });
 }
 
 /// After a failed read: what to wait for. A trimmed place is a gap for lanes that are old, and none for the rest.

@@ -174,7 +174,9 @@ impl Tail {
                     .await
                     .map(|found| (found, Instant::now()));
             }
-            match self.stored(source).await {
+            let stored = self.stored(source).await;
+            let fresh = stored.is_ok();
+            match stored {
                 Ok(stored) => {
                     self.claim(&stored, &mut leases, hand, &mut running, |keeper, stop| {
                         shards.spawn(self.task(source, hand, &shares, keeper, &recorded, stop));
@@ -190,7 +192,7 @@ impl Tail {
             let recorded = seen.borrow().clone();
             self.show(&overlaid(&recorded, &running), &shares);
             let off = listing.as_ref().is_some_and(|(listing, _)| !listing.enabled);
-            if off && all_finished(&seen.borrow()) {
+            if off && fresh && all_finished(&seen.borrow()) {
                 break Some(Ended::Drained);
             }
             tokio::select! {

@@ -1,0 +1,11 @@
+//! A split from `apply` to `complete`, on the genuine engine, and what stands in its way: a table that breaks, items
+//! that can't land, a plan that was edited, targets that are not empty.
+#![cfg(unix)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod broken;
+mod complete;
+mod letters;
+mod refusals;

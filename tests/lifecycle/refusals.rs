@@ -1,0 +1,141 @@
+//! What is refused, with the way out, before anything is changed.
+
+use dynasplit::state::{SplitRecord, Store};
+
+use crate::support::stage::Stage;
+use crate::support::table::{self, item, number, text};
+use crate::support::trial::{Mode, Stamps};
+use crate::support::{Engine, contents};
+
+const COMMANDS: [&[&str]; 6] = [
+    &["apply"],
+    &["replicate"],
+    &["backfill"],
+    &["verify"],
+    &["dead-letters", "reconcile"],
+    &["complete", "--yes"],
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_that_was_edited_in_the_middle() {
+    let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
+    let (client, cli) = (&stage.client, &stage.cli);
+    cli.succeed(&["apply"]).await;
+    let store = Store::new(client.clone(), &stage.trial.state_table());
+    let before = SplitRecord::read(&store).await.expect("a record");
+    let edits = [
+        (
+            "where: kind = 'order'",
+            "where: kind = 'orders'",
+            "the service 'orders'",
+        ),
+        ("keep: [name]", "keep: [name, at]", "the service 'names'"),
+        ("'archive'", "'gone'", "the source"),
+        (
+            "timestamp: none",
+            "timestamp: { attribute: at, type: N }",
+            "the source",
+        ),
+    ];
+    for (from, to, what) in edits {
+        let edited = stage.edited(from, to);
+        for words in COMMANDS {
+            let refused = edited.run(words).await.with_code(words, 1);
+            for said in [
+                what,
+                "was changed since the split began",
+                "go back to the plan as it was",
+            ] {
+                assert!(refused.stderr.contains(said), "{words:?}: {}", refused.stderr);
+            }
+        }
+    }
+    assert_eq!(SplitRecord::read(&store).await.expect("a record"), before);
+    // The plan as it was goes on.
+    cli.succeed(&["apply"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_state_of_a_version_that_is_not_known() {
+    let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
+    let (client, cli) = (&stage.client, &stage.cli);
+    cli.succeed(&["apply"]).await;
+    let store = Store::new(client.clone(), &stage.trial.state_table());
+    let mut record = SplitRecord::read(&store).await.expect("a record");
+    record.value.format = 99;
+    store
+        .put(SplitRecord::NAME, record.value, record.revision)
+        .await
+        .expect("nobody else writes");
+    let before = contents::read(client, &stage.trial.state_table()).await;
+    for words in COMMANDS.into_iter().chain([&["status"] as &[&str]]) {
+        let refused = cli.run(words).await.with_code(words, 1);
+        assert!(
+            refused.stderr.contains("format 99"),
+            "{words:?}: {}",
+            refused.stderr
+        );
+        assert!(
+            refused
+                .stderr
+                .contains("use the version of dynasplit that wrote it"),
+            "{words:?}: {}",
+            refused.stderr
+        );
+    }
+    let after = contents::read(client, &stage.trial.state_table()).await;
+    contents::assert_same(&after, &before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_holds_items() {
+    let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
+    let (client, trial, cli) = (&stage.client, &stage.trial, &stage.cli);
+    table::create_with(client, &trial.orders, &["PK", "SK"], false).await;
+    let foreign = item("ACC#1", "DOC#1", [("foreign", text("yes"))]);
+    table::put(client, &trial.orders, foreign).await;
+    let refused = cli.run(&["apply"]).await.with_code(&["apply"], 1);
+    for said in [
+        trial.orders.as_str(),
+        "holds items already",
+        "may-hold-items: true",
+    ] {
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    }
+    let tables = client
+        .list_tables()
+        .send()
+        .await
+        .expect("a list")
+        .table_names
+        .unwrap_or_default();
+    assert!(
+        !tables.contains(&trial.invoices) && !tables.contains(&trial.state_table()),
+        "{tables:?}"
+    );
+    assert_eq!(contents::read(client, &trial.orders).await.len(), 1);
+
+    // Said in the plan, it is taken as it is, and a repair is mandatory, which removes what does not belong there.
+    let order = [("kind", text("order")), ("at", number(1))];
+    table::put(client, &trial.source, item("ACC#2", "DOC#2", order)).await;
+    let keys = "      keys: { partition: PK, sort: SK }\n  - name: invoices";
+    let allowed = stage.edited(keys, &format!("      may-hold-items: true\n{keys}"));
+    allowed.succeed(&["apply"]).await;
+    let tail = allowed.start(&["replicate"]);
+    allowed.until_captured().await;
+    allowed.succeed(&["backfill"]).await;
+    allowed.run(&["verify"]).await.with_code(&["verify"], 3);
+    let refused = allowed
+        .run(&["complete", "--yes"])
+        .await
+        .with_code(&["complete"], 3);
+    assert!(
+        refused.stderr.contains("a repair is mandatory"),
+        "{}",
+        refused.stderr
+    );
+    allowed.run(&["verify", "--repair"]).await;
+    allowed.succeed(&["verify"]).await;
+    trial.assert_equal(client, Stamps::Stripped).await;
+    tail.kill().await;
+}
