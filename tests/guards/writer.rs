@@ -146,10 +146,8 @@ async fn outcomes(engine: &Engine) {
     assert_eq!(outcome(&writer, removes(7)).await, Outcome::Buried);
     let dead = plain([
         ("id", text("x")),
-        (
-            TOMBSTONE_ATTRIBUTE,
-            aws_sdk_dynamodb::types::AttributeValue::Bool(true),
-        ),
+        // Under which switch-on it was left.
+        (TOMBSTONE_ATTRIBUTE, number(1)),
         (VERSION_ATTRIBUTE, number(7)),
     ]);
     assert_eq!(only_item(&client, &table).await, Some(dead), "and nothing else");
@@ -318,6 +316,11 @@ async fn sweeps_take_what_is_reserved_and_nothing_else() {
                 ],
             ),
             with("dead too", &[(TOMBSTONE_ATTRIBUTE, buried)]),
+            with(
+                "dead later",
+                &[(TOMBSTONE_ATTRIBUTE, number(5)), (VERSION_ATTRIBUTE, number(7))],
+            ),
+            with("dead before", &[(TOMBSTONE_ATTRIBUTE, number(4))]),
             with("stamped", &[(VERSION_ATTRIBUTE, text("7")), ("a", number(1))]),
             with("plain", &[("a", number(1))]),
         ] {
@@ -328,8 +331,13 @@ async fn sweeps_take_what_is_reserved_and_nothing_else() {
             table: table.clone(),
             keys: keys(),
         };
-        let swept = sweep.tombstones(u64::MAX).await.expect("a sweep");
-        assert_eq!((swept.removed, swept.changed), (2, 0));
+        let swept = sweep.tombstones(5).await.expect("a sweep");
+        assert_eq!(
+            (swept.removed, swept.changed),
+            (3, 1),
+            "the later one is somebody else's"
+        );
+        assert_eq!(sweep.tombstones(6).await.expect("a sweep").removed, 1);
         assert_eq!(contents::read(&client, &table).await.len(), 2);
         let stripped = sweep.versions().await.expect("a sweep");
         assert_eq!((stripped.removed, stripped.changed), (1, 0));
