@@ -129,11 +129,17 @@ impl Lane {
             .map(|group| apply(service, versions, group, writer, &self.ledger))
             .collect();
         let mut applied = futures::stream::iter(work).buffer_unordered(WRITES_AT_ONCE);
-        let mut sum = Counters::default();
+        let (mut sum, mut stopped) = (Counters::default(), None);
         while let Some(counters) = applied.next().await {
-            sum.add(&counters?);
+            match counters {
+                Ok(counters) => sum.add(&counters),
+                // The others are let finish: what is dropped unanswered could land after the next owner's writes.
+                Err(stop) => {
+                    stopped.get_or_insert(stop);
+                }
+            }
         }
-        Ok(sum)
+        stopped.map_or(Ok(sum), Err)
     }
 
     async fn watch_all(&self, groups: Vec<Group>) -> Result<Counters, Stop> {
