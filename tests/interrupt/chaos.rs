@@ -11,9 +11,9 @@ use crate::support::stage::{LEASE_SECONDS, Stage};
 
 /// Writers that keep both engines busy and leave the product some of a small machine.
 pub const HABITS: Habits = Habits {
-    keys: 1500,
+    keys: 1000,
     writers: 4,
-    pause: Duration::from_millis(30),
+    pause: Duration::from_millis(50),
     backwards: 100,
 };
 
@@ -25,7 +25,7 @@ pub struct Chaos {
 
 impl Default for Chaos {
     fn default() -> Self {
-        Self { steps: 12 }
+        Self { steps: 8 }
     }
 }
 
@@ -61,8 +61,12 @@ impl Chaos {
         for _ in 0..self.steps {
             tails.ensure(cli, if rng.random_ratio(1, 3) { 2 } else { 1 });
             fills.ensure(cli, if rng.random_ratio(1, 3) { 2 } else { 1 });
-            sleep(rng.random_range(100..1500)).await;
-            let crew = if rng.random() { &mut tails } else { &mut fills };
+            sleep(rng.random_range(200..2000)).await;
+            let crew = if rng.random_ratio(3, 5) {
+                &mut tails
+            } else {
+                &mut fills
+            };
             crew.strike(&mut rng, cli).await;
         }
         tails.ensure(cli, 1);
@@ -73,11 +77,9 @@ impl Chaos {
             status["phase"], status["scanned"], status["tombstones"]["phase"]
         );
         // Its end is several steps: the last writes land, tombstones go off, the sweep, the record.
-        for _ in 0..2 {
-            fills.ensure(cli, 1);
-            sleep(rng.random_range(1500..5000)).await;
-            fills.give_up().await;
-        }
+        fills.ensure(cli, 1);
+        sleep(rng.random_range(1500..6000)).await;
+        fills.give_up().await;
         cli.succeed(&["backfill"]).await;
         cli.succeed(&["backfill"]).await;
         let tail = tails.running.swap_remove(0);

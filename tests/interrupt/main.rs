@@ -29,7 +29,7 @@ async fn killed_at_any_moment_in_sequence_mode() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_any_moment_on_dynamodb_local() {
     let stage = Stage::set(Engine::genuine().await, Mode::Sequence).await;
-    survive(stage, Chaos { steps: 8 }).await;
+    survive(stage, Chaos { steps: 5 }).await;
 }
 
 /// Splits while processes are killed, then compares.
