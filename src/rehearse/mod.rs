@@ -12,6 +12,7 @@ pub mod population;
 mod retry;
 mod run;
 pub mod sample;
+mod tables;
 mod template;
 pub mod writers;
 
