@@ -6,6 +6,7 @@ use super::repair_lease::RepairLease;
 use super::split::Split;
 use super::tombstones::{Holder, lower, raise};
 use crate::dynamo::again;
+use crate::fault::Hand;
 use crate::flow::{Watched, watch};
 use crate::model::{Key, json};
 use crate::plan::Service;
@@ -100,7 +101,7 @@ async fn one(
     let Some((service, _)) = split.target(&head.service) else {
         return Ok((false, format!("the plan has no service '{}'", head.service)));
     };
-    let Some(reconciler) = Reconciler::new(split, service, stop) else {
+    let Some(reconciler) = Reconciler::new(split, service, Hand::Letters, stop) else {
         return Ok((false, "its table has no client".into()));
     };
     let reconciler = reconciler.under(lease.validity());

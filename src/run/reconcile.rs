@@ -5,6 +5,7 @@
 use super::error::RunError;
 use super::split::Split;
 use crate::dynamo::{Budget, Health, again};
+use crate::fault::Hand;
 use crate::flow::{Desired, Guard, Outcome, Sink, SinkError, Write, WriteKind, desired, is_tombstone};
 use crate::model::{Item, Key, VERSION_ATTRIBUTE};
 use crate::plan::{Service, Versions};
@@ -42,9 +43,10 @@ const ATTEMPTS: u32 = 20;
 
 impl<'a> Reconciler<'a> {
     /// For a service of a split. Writes only while `stop` is not cancelled.
-    pub fn new(split: &'a Split, service: &'a Service, stop: &CancellationToken) -> Option<Self> {
+    pub fn new(split: &'a Split, service: &'a Service, hand: Hand, stop: &CancellationToken) -> Option<Self> {
         let (_, tables) = split.target(&service.name)?;
         let writer = TargetWriter {
+            hand,
             client: tables.items.clone(),
             table: service.table.name.clone(),
             keys: service.keys.clone(),
@@ -231,7 +233,7 @@ pub(super) async fn recheck_all(split: &Split, stop: &CancellationToken) -> Resu
             rechecked.left.insert(name);
             continue;
         };
-        let Some(reconciler) = Reconciler::new(split, service, stop) else {
+        let Some(reconciler) = Reconciler::new(split, service, Hand::Recheck, stop) else {
             rechecked.left.insert(name);
             continue;
         };

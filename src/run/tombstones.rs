@@ -4,6 +4,7 @@
 use super::error::RunError;
 use super::reconcile::{forget_rechecks, recheck_all};
 use super::split::Split;
+use crate::fault;
 use crate::state::{LeaseWatch, SplitRecord, TombstonePhase, Tombstones, WorkerRecord};
 use crate::target::{Sweep, Swept};
 use std::time::{Duration, Instant};
@@ -52,7 +53,10 @@ pub async fn raise(split: &Split, holder: Holder, stop: &CancellationToken) -> R
         }
     })
     .await?;
-    acknowledged(split, record.tombstones.epoch, stop).await
+    fault::moment("tombstones.on").await;
+    acknowledged(split, record.tombstones.epoch, stop).await?;
+    fault::moment("tombstones.on-acknowledged").await;
+    Ok(())
 }
 
 /// Brings the recheck list in order, when nothing that this run or a dead one had under way can still land, and lets
@@ -73,6 +77,7 @@ pub async fn lower(
     }
     // In this order: a page that lands late may still beat a timestamp that went backwards, and is seen after.
     pause(split.timing.landed(), stop).await?;
+    fault::moment("tombstones.landed").await;
     let rechecked = recheck_all(split, stop).await?;
     if rechecked.wrote {
         pause(split.timing.landed(), stop).await?;
@@ -91,9 +96,12 @@ pub async fn lower(
         return Ok(Vec::new());
     }
     let epoch = record.tombstones.epoch;
+    fault::moment("tombstones.off").await;
     acknowledged(split, epoch, stop).await?;
+    fault::moment("tombstones.off-acknowledged").await;
     forget_rechecks(split, epoch, &rechecked).await?;
     let swept = sweep(split, epoch, stop).await?;
+    fault::moment("tombstones.swept").await;
     // Somebody may have switched them on again meanwhile (a new epoch): then they are not off.
     SplitRecord::change(&split.store, |record| {
         if record.tombstones.epoch == epoch {
@@ -101,6 +109,7 @@ pub async fn lower(
         }
     })
     .await?;
+    fault::moment("tombstones.done").await;
     Ok(swept)
 }
 

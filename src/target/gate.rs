@@ -52,6 +52,12 @@ impl Gate {
         }
     }
 
+    /// Whether a removal that came now would leave a tombstone. Nobody may rely on it: a write enters.
+    pub(super) fn buries(&self) -> bool {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.now.phase == TombstonePhase::On
+    }
+
     /// Takes over what the split's record says. Never goes back to an older epoch.
     pub fn switch(&self, now: Tombstones) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);

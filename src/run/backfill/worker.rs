@@ -3,6 +3,7 @@ use super::board::Board;
 use super::page::patience;
 use super::segment::{FillShare, SegmentTask};
 use crate::dynamo::{Budget, Health};
+use crate::fault;
 use crate::run::checks::{check_split, services};
 use crate::run::error::RunError;
 use crate::run::keeper::Keeper;
@@ -128,11 +129,13 @@ impl Backfill {
             pause(self.split.timing.settle, &self.stop).await?;
         }
         self.copy(&record, consistent).await?;
+        fault::moment("backfill.copied").await;
         self.say(
             "waiting until no late write can land, then sweeping tombstones",
             &record,
         );
         let swept = lower(&self.split, Holder::Backfill, &self.stop).await?;
+        fault::moment("backfill.swept").await;
         self.finish().await?;
         Ok(BackfillReport {
             swept: counts(&swept),

@@ -1,6 +1,7 @@
 use super::feed::{Batch, Feed, Next};
 use super::reader::{ShardReader, is_trimmed};
 use crate::dynamo::Health;
+use crate::fault;
 use crate::flow::{Group, Ledger, Stop, Watched, apply, coalesce, watch};
 use crate::model::{Counters, Position};
 use crate::run::keeper::Keeper;
@@ -104,6 +105,7 @@ impl Lane {
             Some(writer) => self.apply_all(groups, writer).await?,
             None => self.watch_all(groups).await?,
         };
+        fault::moment("tail.checkpoint.before").await;
         self.keeper.update(|record| {
             if let Some(state) = record.lanes.get_mut(&self.name) {
                 state.position = state.position.clone().max(batch.to.clone());
@@ -115,6 +117,7 @@ impl Lane {
                 state.counters.add(&counters);
             }
         });
+        fault::moment("tail.checkpoint.after").await;
         Ok(())
     }
 

@@ -2,6 +2,7 @@ use super::feed::Feed;
 use super::lane::Lane;
 use super::reader::{ShardReader, is_trimmed};
 use crate::dynamo::{Budget, Failure, FailureKind, Health};
+use crate::fault::Hand;
 use crate::model::Position;
 use crate::run::keeper::Keeper;
 use crate::run::split::{Split, StateLedger, now_ms};
@@ -161,6 +162,7 @@ impl ShardTask {
     fn lane(&self, name: &str, feed: &Arc<Feed>, alone: &Arc<Semaphore>, work: &CancellationToken) -> Lane {
         let share = &self.shares[name];
         let writer = self.split.target(name).map(|(service, tables)| TargetWriter {
+            hand: Hand::Tail,
             client: tables.items.clone(),
             table: service.table.name.clone(),
             keys: service.keys.clone(),

@@ -4,6 +4,7 @@ use super::look::Eyes;
 use super::result::Unrepaired;
 use super::scan::Scanning;
 use super::view::{ServiceProgress, add};
+use crate::fault::Hand;
 use crate::model::Key;
 use crate::run::error::RunError;
 use crate::run::reconcile::{Reconciled, Reconciler};
@@ -47,7 +48,7 @@ impl Repair {
     /// Goes through the list.
     pub async fn run(self, confirmed: CandidateFile) -> Result<Mended, RunError> {
         let service = self.eyes.service();
-        let Some(reconciler) = Reconciler::new(&self.eyes.split, service, &self.stop) else {
+        let Some(reconciler) = Reconciler::new(&self.eyes.split, service, Hand::Repair, &self.stop) else {
             return Ok(Mended::default());
         };
         let reconciler = reconciler.under(self.lease.clone());
