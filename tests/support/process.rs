@@ -220,7 +220,11 @@ impl Running {
         while !self.stands_still() {
             let told = self.told();
             assert!(!self.has_ended(), "{} ended\nstderr: {told}", self.name);
-            assert!(began.elapsed() < LIMIT, "{} does not stop\nstderr: {told}", self.name);
+            assert!(
+                began.elapsed() < LIMIT,
+                "{} does not stop\nstderr: {told}",
+                self.name
+            );
             tokio::time::sleep(LOOK / 4).await;
         }
     }
@@ -228,7 +232,8 @@ impl Running {
     /// Whether it has said that it stands still at a failpoint.
     pub fn stands_still(&mut self) -> bool {
         let told = self.told();
-        told.lines().any(|line| line.starts_with("failpoint ") && line.ends_with(": stop"))
+        told.lines()
+            .any(|line| line.starts_with("failpoint ") && line.ends_with(": stop"))
     }
 
     /// Ends it as a power cut would.

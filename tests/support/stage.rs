@@ -6,9 +6,9 @@ use aws_sdk_dynamodb::Client;
 use tempfile::TempDir;
 
 use super::Engine;
-use super::table;
 use super::mutator::{Habits, Mutator};
 use super::process::Cli;
+use super::table;
 use super::trial::{Mode, Trial};
 
 /// Takeovers come after this; what was started while the machine is busy must not lose its lease all the time.

@@ -61,7 +61,9 @@ impl Deaths {
 
     /// Writes down where a process died, if a failpoint killed it. Answers whether one did.
     pub fn note(&mut self, done: &Done) -> bool {
-        let Some(point) = done.killed_at() else { return false };
+        let Some(point) = done.killed_at() else {
+            return false;
+        };
         *self.0.entry(point.to_owned()).or_default() += 1;
         true
     }
@@ -86,7 +88,11 @@ impl Deaths {
 
 impl std::fmt::Display for Deaths {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let each: Vec<String> = self.0.iter().map(|(point, count)| format!("{point} {count}")).collect();
+        let each: Vec<String> = self
+            .0
+            .iter()
+            .map(|(point, count)| format!("{point} {count}"))
+            .collect();
         f.write_str(&each.join(", "))
     }
 }

@@ -112,13 +112,13 @@ async fn beginning() -> Deaths {
 async fn settle_letters(scene: &Scene, deaths: &mut Deaths) {
     let cli = scene.cli();
     scene.put(scene.own(0, 10)).await;
-    cli.until_passed().await;
+    cli.until_caught_up().await;
     for point in ["letters.put.before", "letters.put.after"] {
         scene.lose_order(0).await;
         deaths.die(cli, RECONCILE, point).await;
     }
     scene.delete_own(3).await;
-    cli.until_passed().await;
+    cli.until_caught_up().await;
     for point in ["letters.bury.before", "letters.bury.after"] {
         scene.add_order(3).await;
         deaths.die(cli, RECONCILE, point).await;
@@ -126,7 +126,7 @@ async fn settle_letters(scene: &Scene, deaths: &mut Deaths) {
     for number_of in 1..3 {
         scene.put(scene.own(number_of, 10)).await;
     }
-    cli.until_passed().await;
+    cli.until_caught_up().await;
     let settled = [
         "state.letter.delete.before",
         "state.letter.delete.after",
@@ -208,7 +208,11 @@ async fn mending() -> Deaths {
         scene.put(scene.own(number_of, 50)).await;
     }
     deaths
-        .die_at(cli, REPLICATE, &["state.recheck.put.before", "state.recheck.put.after"])
+        .die_at(
+            cli,
+            REPLICATE,
+            &["state.recheck.put.before", "state.recheck.put.after"],
+        )
         .await;
     let tail = scene.tail().await;
     scene.delete_own(1).await;
@@ -223,7 +227,11 @@ async fn mending() -> Deaths {
         deaths.die(cli, BACKFILL, point).await;
     }
     deaths
-        .die_at(cli, BACKFILL, &["state.recheck.delete.before", "state.recheck.delete.after"])
+        .die_at(
+            cli,
+            BACKFILL,
+            &["state.recheck.delete.before", "state.recheck.delete.after"],
+        )
         .await;
     cli.succeed(BACKFILL).await;
     repairs(&scene, &mut deaths).await;
@@ -301,7 +309,9 @@ async fn succeed_repair(cli: &Cli) {
 /// Waits until so many workers give signs of life.
 async fn until_worker(cli: &Cli, count: usize) {
     cli.until("a worker", |status| {
-        status["workers"].as_array().is_some_and(|workers| workers.len() >= count)
+        status["workers"]
+            .as_array()
+            .is_some_and(|workers| workers.len() >= count)
     })
     .await;
 }

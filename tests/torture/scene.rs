@@ -82,7 +82,10 @@ impl Scene {
         let writes = self.writers.stop().await;
         let cli = &self.stage.cli;
         cli.until_caught_up().await;
-        self.stage.trial.assert_equal(&self.stage.client, Stamps::Stripped).await;
+        self.stage
+            .trial
+            .assert_equal(&self.stage.client, Stamps::Stripped)
+            .await;
         succeed_soon(cli, &["verify"]).await;
         finish(&self.stage, tail, &["complete", "--yes"]).await;
         writes
@@ -121,5 +124,8 @@ pub async fn succeed_soon(cli: &Cli, words: &[&str]) -> Done {
 }
 
 fn own_key(number_of: usize) -> (String, String) {
-    (format!("ACC#{}", OWN + number_of), format!("DOC#{}", OWN + number_of))
+    (
+        format!("ACC#{}", OWN + number_of),
+        format!("DOC#{}", OWN + number_of),
+    )
 }
