@@ -82,7 +82,7 @@ impl Cli {
     pub fn start(&self, words: &[&str]) -> Running {
         let (stdout, stderr) = (scratch(), scratch());
         let lease = self.lease_seconds.to_string();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dynasplit"));
+        let mut command = Command::new(binary());
         command.args(words).arg(&self.plan);
         command.args(["--endpoint-url", &self.endpoint, "--lease-seconds", &lease, "-v"]);
         for name in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "RUST_LOG"] {
@@ -290,6 +290,12 @@ fn signal(status: ExitStatus) -> Option<i32> {
 #[cfg(not(unix))]
 fn signal(_status: ExitStatus) -> Option<i32> {
     None
+}
+
+/// The product: the one that was built with the tests, or the one that `DYNASPLIT_BINARY` names (a broken one, to see
+/// that the tests notice).
+fn binary() -> PathBuf {
+    std::env::var_os("DYNASPLIT_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_dynasplit").into(), PathBuf::from)
 }
 
 /// A file without a name: however much a process tells, it never waits for a reader.
