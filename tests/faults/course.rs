@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use dynasplit::state::{ServiceRecord, Store};
+use tempfile::TempDir;
 
 use crate::support::Engine;
 use crate::support::faulty::{Script, Stream};
 use crate::support::mutator::Habits;
-use crate::support::process::{Running, lane};
+use crate::support::process::{Cli, Running, lane};
 use crate::support::stage::Stage;
 use crate::support::table::{self, SdkItem, item, key, number, text};
 use crate::support::trial::{Mode, Stamps};
@@ -67,10 +68,26 @@ pub async fn copied(stage: &Stage) -> Running {
 /// Once nobody writes any more: every table is as it should be, and the tail ends well.
 pub async fn end(stage: &Stage, tail: Running) {
     stage.cli.until_caught_up().await;
+    let status = stage.cli.status().await;
+    assert_eq!(status["dead_letters"], serde_json::json!({}), "{status:#}");
     eprintln!("faults: {}", stage.engine.faults().told());
     stage.trial.assert_equal(&stage.client, Stamps::Stripped).await;
     tail.signal("TERM");
     tail.end().await.with_code(&["replicate"], 0);
+}
+
+/// Asks where the split stands, again and again, until it is as it should be; the question may have a memory.
+pub async fn until(stage: &Stage, what: &str, mut is: impl FnMut(&serde_json::Value) -> bool) {
+    let asking = async { while !is(&stage.cli.status().await) {} };
+    let asked = tokio::time::timeout(Duration::from_secs(90), asking).await;
+    assert!(asked.is_ok(), "{what} does not come");
+}
+
+/// The same commands with another lease, which makes them wait longer for answers, and for what may land late.
+pub fn with_lease(stage: &Stage, seconds: u64) -> (Cli, TempDir) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let plan = stage.trial.write_plan(directory.path());
+    (Cli::new(plan, stage.engine.endpoint(), seconds), directory)
 }
 
 /// The source's stream.

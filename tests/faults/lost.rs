@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::course::{HABITS, begin, delete, end, mark, put, set};
+use crate::course::{HABITS, begin, delete, end, mark, put, set, with_lease};
 use crate::support::faulty::{Fault, FaultKind, Gate, Landing, Loss, Rule, Script};
 use crate::support::trial::Mode;
 
@@ -52,20 +52,22 @@ async fn a_copy_that_lands_after_the_removal_of_its_item_brings_nothing_back() {
     for id in 0..LOSSES.len() + 5 {
         put(&stage, id, 1, "there before").await;
     }
+    // With more time for what is late, so that the tail has removed the item when it lands.
+    let (cli, _plan) = with_lease(&stage, 4);
     let tail = begin(&stage).await;
     stage.cli.until_caught_up().await;
     let rules: Vec<_> = LOSSES
         .into_iter()
         .enumerate()
         .map(|(id, loss)| {
-            let late = Landing::Late(Gate::After(lateness(loss)));
+            let late = Landing::Late(Gate::After(2 * lateness(loss)));
             let rule = Rule::new(Fault::Lost(loss, late))
                 .on(&["PutItem"])
                 .table(&stage.trial.orders);
             stage.engine.faults().rule(rule.holding(&mark(id)).times(1))
         })
         .collect();
-    let fill = stage.cli.start(&["backfill"]);
+    let fill = cli.start(&["backfill"]);
     for (id, rule) in rules.iter().enumerate() {
         rule.until(1).await;
         delete(&stage, id).await;
@@ -96,6 +98,13 @@ async fn a_checkpoint_that_was_saved_without_an_answer_is_saved() {
         rule(Loss::HangUp, 0.15),
         rule(Loss::Silence, 0.05),
     ];
+    // A worker's first sign of life, and the first claims: who takes these for another's can't begin.
+    for record in ["WORKER#", "SHARD#", "SEGMENT#"] {
+        let rule = Rule::new(Fault::Lost(Loss::HangUp, Landing::Before))
+            .on(&["PutItem"])
+            .table(&state);
+        stage.engine.faults().rule(rule.holding(record).times(2));
+    }
     let mut tail = begin(&stage).await;
     stage.cli.succeed(&["backfill"]).await;
     for rule in &lost {

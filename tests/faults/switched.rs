@@ -66,9 +66,10 @@ async fn a_stream_under_a_new_arn_is_noticed_and_the_way_out_ends_exact() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_is_switched_off_is_drained_to_its_end() {
-    let stage = set(Script::quiet(19).shards(2), Mode::Timestamp).await;
+    let stage = set(Script::quiet(19).shards(2).records_at_once(1), Mode::Timestamp).await;
     let tail = begin(&stage).await;
-    for id in 0..20 {
+    // They are read one by one, for longer than it takes to see that the stream is off.
+    for id in 0..80 {
         put(&stage, id, 1, "before the fence").await;
     }
     switch(&stage, false).await;
