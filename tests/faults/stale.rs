@@ -22,10 +22,11 @@ const TIMING: Timing = Timing {
     margin: Duration::from_millis(300),
     poll: Duration::from_millis(50),
     idle: Duration::from_millis(300),
-    settle: Duration::from_secs(4),
+    settle: Duration::from_secs(9),
 };
-/// How old an eventually consistent page may be: less than what it takes to settle.
-const AGE: Duration = Duration::from_secs(3);
+/// How old an eventually consistent page may be: less than what it takes to settle, and more than what it takes to
+/// switch tombstones on.
+const AGE: Duration = Duration::from_secs(8);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_that_is_delivered_after_the_removal_of_its_items_brings_none_back() {
