@@ -85,10 +85,18 @@ impl Unanswered {
     }
 }
 
-/// Whether the request may take effect after all. What the service answered is decided; without an answer, it is not.
+/// Whether the request may take effect after all. Without an answer, that is not decided; nor by a server error, which
+/// may come from a part of the service that gave up waiting for another, or from something in between.
 fn is_unanswered(failure: &Failure) -> bool {
-    failure.kind == FailureKind::Transient && matches!(&*failure.code, "TimedOut" | "ConnectionFailed")
+    failure.kind == FailureKind::Transient && !DECIDED.contains(&&*failure.code)
 }
+
+/// Of what passes by itself: the service decided that it did not take effect.
+const DECIDED: [&str; 3] = [
+    "TransactionConflictException",
+    "TransactionInProgressException",
+    "ReplicatedWriteConflictException",
+];
 
 impl TargetWriter {
     async fn write_until_answered(
