@@ -6,7 +6,8 @@ use super::split::{Split, now_ms};
 use super::status::{FillStatus, LaneStatus, fill_status, lane_status};
 use super::tail::recorded_shards;
 use crate::state::{
-    BackfillRecord, SegmentRecord, SplitRecord, TombstonePhase, Tombstones, VerifyRecord, WorkerRecord,
+    BackfillRecord, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, TombstonePhase, Tombstones, VerifyRecord,
+    WorkerRecord,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -134,11 +135,7 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
     let mut standing = Standing {
         split: record.split.clone(),
         phase: Phase::Created,
-        lanes: split
-            .lanes()
-            .iter()
-            .map(|lane| lane_status(&recorded, lane, now))
-            .collect(),
+        lanes: lanes(split, &recorded, now).await?,
         backfill: fill_status(&segments),
         backfill_record: split
             .store
@@ -170,6 +167,29 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
     standing.phase = phase(&standing, &record);
     standing.next = next(&standing);
     Ok(standing)
+}
+
+/// The lanes. One whose capture is not on record yet does not follow the stream, whatever places are pinned already.
+async fn lanes(split: &Split, recorded: &BTreeMap<String, ShardRecord>, now: u64) -> Result<Vec<LaneStatus>, RunError> {
+    let services = split.store.list::<ServiceRecord>(ServiceRecord::PREFIX).await?;
+    let uncaptured: BTreeSet<String> = services
+        .into_iter()
+        .filter(|(_, service)| service.value.captured_ms.is_none())
+        .map(|(_, service)| service.value.name)
+        .collect();
+    let status = |lane: &String| {
+        let status = lane_status(recorded, lane, now);
+        if uncaptured.contains(lane) {
+            LaneStatus {
+                lag_ms: None,
+                shown_lag_ms: None,
+                ..status
+            }
+        } else {
+            status
+        }
+    };
+    Ok(split.lanes().iter().map(status).collect())
 }
 
 /// What holds up the segments that somebody works on.
