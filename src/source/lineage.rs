@@ -84,9 +84,9 @@ pub fn heirs(recorded: &BTreeMap<String, ShardRecord>) -> Vec<(Shard, BTreeSet<S
         .collect()
 }
 
-/// Finished shards whose children are gone unread, by shard and lane, with the reason: a listing shows no child, and a
-/// lane was last complete there so long ago that one may have come and gone. For a stream that goes on, and for
-/// one that is off and was not listed in time.
+/// Shards whose children are gone unread, by shard and lane, with the reason: a listing shows no child, and a lane was
+/// last complete there so long ago that one may have come and gone. (Whether the lane has finished the shard is not
+/// asked: what is stored may be behind what is in memory.)
 #[must_use]
 pub fn vanished(
     listed: &[Shard],
@@ -103,7 +103,7 @@ pub fn vanished(
         }
         for (lane, state) in &record.lanes {
             let complete = complete_to(record, lane, recorded).unwrap_or(0);
-            if let (true, None, Some(reason)) = (state.finished(), &state.gap, age_gap(complete, now_ms)) {
+            if let (None, Some(reason)) = (&state.gap, age_gap(complete, now_ms)) {
                 found.push((id.clone(), lane.clone(), reason));
             }
         }
@@ -396,6 +396,7 @@ mod tests {
             record("3", Some("1"), Position::End, now - RETENTION_MS),
             record("4", Some("1"), Position::Beginning, now - 2 * RETENTION_MS),
         ]);
+        recorded.extend([record("6", Some("4"), Position::Beginning, now)]);
         let found = vanished(&[], &recorded, now);
         let shards: Vec<_> = found.iter().map(|(id, lane, _)| (id.as_str(), lane.as_str())).collect();
         assert_eq!(shards, [("2", "a")]);

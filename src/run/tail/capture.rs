@@ -227,11 +227,12 @@ async fn read_history(split: &Split, generation: u32) -> Result<BTreeSet<String>
         .collect())
 }
 
-/// Whether every lane has read every recorded shard to its end, without a gap.
+/// Whether every lane has read every recorded shard to its end, without a gap, and none is owed a shard.
 pub(super) fn all_finished(recorded: &Recorded) -> bool {
     !recorded.is_empty()
         && recorded
             .values()
             .flat_map(|record| record.lanes.values())
             .all(|state| state.position == Position::End && state.gap.is_none())
+        && heirs(recorded).is_empty()
 }

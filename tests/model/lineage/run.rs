@@ -5,7 +5,7 @@ use super::tail::{LANES, Place};
 use super::{Bounds, Rules, Stream, Tail};
 use crate::proof::{Judged, promise};
 use dynasplit::model::Position;
-use dynasplit::source::lineage::{Readiness, age_gap, complete_to, readiness, watermark};
+use dynasplit::source::lineage::{Readiness, age_gap, complete_to, heirs, readiness, watermark};
 use stateright::{Model, Property};
 use std::fmt;
 
@@ -41,6 +41,8 @@ pub struct State {
     crashes: u8,
     /// There must be no gap.
     prompt: bool,
+    /// As [`Rules::heirs`].
+    inherits: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -108,6 +110,7 @@ impl Judged for State {
             && self.memory == self.stored
             && self.lanes.iter().all(quiet)
             && (0..2).all(|lane| self.stored.ended(lane))
+            && (!self.inherits || heirs(&self.stored.records(self.stream.hours)).is_empty())
             || self.prompt && (0..2).any(|lane| self.memory.gap(lane))
     }
 
@@ -264,6 +267,7 @@ impl Model for Lineage {
             seen_off: false,
             crashes: 0,
             prompt: self.bounds.prompt,
+            inherits: self.rules.heirs,
         };
         let first = if self.bounds.late_lane { 1 } else { self.bounds.lanes };
         (0..first).for_each(|lane| state.capture(self.rules, lane));
