@@ -68,7 +68,10 @@ pub fn discovered<'a>(
 pub fn heirs(recorded: &BTreeMap<String, ShardRecord>) -> Vec<(Shard, BTreeSet<String>)> {
     let missing = |shard: &ShardRecord| -> Option<BTreeSet<String>> {
         let parent = recorded.get(shard.parent.as_ref()?)?;
-        let lanes = parent.lanes.keys().filter(|lane| !shard.lanes.contains_key(*lane));
+        let lanes = parent
+            .lanes
+            .keys()
+            .filter(|lane| !shard.lanes.contains_key(*lane));
         Some(lanes.cloned().collect()).filter(|lanes: &BTreeSet<String>| !lanes.is_empty())
     };
     recorded
@@ -398,7 +401,10 @@ mod tests {
         ]);
         recorded.extend([record("6", Some("4"), Position::Beginning, now)]);
         let found = vanished(&[], &recorded, now);
-        let shards: Vec<_> = found.iter().map(|(id, lane, _)| (id.as_str(), lane.as_str())).collect();
+        let shards: Vec<_> = found
+            .iter()
+            .map(|(id, lane, _)| (id.as_str(), lane.as_str()))
+            .collect();
         assert_eq!(shards, [("2", "a")]);
         assert_eq!(vanished(&[shard("5", Some("2"))], &recorded, now), []);
         recorded.extend([record("5", Some("2"), Position::Beginning, now)]);

@@ -184,7 +184,10 @@ mod tests {
         assert!(watch.is_free("r", &lease, 2, at(22)));
         let mut patient = LeaseWatch::until_landed(Duration::from_secs(5));
         assert!(!patient.is_free("r", &lease, 1, at(0)));
-        assert!(!patient.is_free("r", &lease, 1, at(15)), "its last write may still land");
+        assert!(
+            !patient.is_free("r", &lease, 1, at(15)),
+            "its last write may still land"
+        );
         assert!(patient.is_free("r", &lease, 1, at(16)));
         for watch in [&mut watch, &mut patient] {
             assert!(

@@ -4,7 +4,9 @@ use crate::run::error::RunError;
 use crate::run::split::{Split, now_ms};
 use crate::source::lineage::{Shard, capture, discovered, first_state, heirs, vanished};
 use crate::source::{Listing, StreamSource};
-use crate::state::{GapRecord, HistoryRecord, LaneState, Lease, ServiceRecord, ShardRecord, SplitRecord, StateError};
+use crate::state::{
+    GapRecord, HistoryRecord, LaneState, Lease, ServiceRecord, ShardRecord, SplitRecord, StateError,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -44,7 +46,11 @@ pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Resul
     // History of another worker's capture: its lanes may be reading the children by now.
     let history = read_history(split, source.generation()).await?;
     save_history(split, source.generation(), &found.history).await?;
-    for (shard, place) in found.pinned.iter().filter(|(shard, _)| !history.contains(&shard.id)) {
+    for (shard, place) in found
+        .pinned
+        .iter()
+        .filter(|(shard, _)| !history.contains(&shard.id))
+    {
         let state = LaneState::starting(place.clone(), at_ms);
         add_lanes(split, source.generation(), shard, |lane| {
             uncaptured.contains(lane).then(|| state.clone())
@@ -142,7 +148,12 @@ async fn note_vanished(
     }
     let gone = vanished(&listing.shards, recorded, now_ms());
     for (shard, lane, reason) in &gone {
-        tracing::error!(lane, shard, reason, "gap: the shards that continue this one are gone");
+        tracing::error!(
+            lane,
+            shard,
+            reason,
+            "gap: the shards that continue this one are gone"
+        );
         let name = ShardRecord::record_name(generation, shard);
         split
             .store

@@ -33,7 +33,11 @@ pub fn is_free(seen_for: u8, rules: Rules) -> bool {
 /// Whether a write may start under a lease that was renewed so long ago, on the steady clock and on the wall's.
 pub fn may_write(steady: u8, wall: u8, rules: Rules) -> bool {
     let renewed = Moment::now();
-    let attempt = if rules.attempt { steps(ATTEMPT) } else { Duration::ZERO };
+    let attempt = if rules.attempt {
+        steps(ATTEMPT)
+    } else {
+        Duration::ZERO
+    };
     let slept = if rules.both_clocks { wall - steady } else { 0 };
     let now = renewed.after(steps(steady)).slept(steps(slept));
     Validity::new(renewed, steps(LEASE), attempt).may_write_at(now)

@@ -102,7 +102,11 @@ impl fmt::Display for Step {
         let name = |worker: &usize| ["A", "B"][*worker];
         match self {
             Self::Look(w) => write!(f, "{} looks at the lease, which is another's", name(w)),
-            Self::Take(w) => write!(f, "{} finds the lease free, and sends the save that takes it", name(w)),
+            Self::Take(w) => write!(
+                f,
+                "{} finds the lease free, and sends the save that takes it",
+                name(w)
+            ),
             Self::Save(w) => write!(f, "{} sends a save, which renews its lease", name(w)),
             Self::SaveLands(w) => write!(f, "{}'s save reaches the state table", name(w)),
             Self::SaveAnswered(w) => write!(f, "{} gets the answer to its save", name(w)),
@@ -165,7 +169,11 @@ impl Leases {
             target: Target::new(bounds.mode, bounds.bury),
             free: (0..=OLDEST).map(|age| is_free(age, rules)).collect(),
             valid: (0..=OLDEST)
-                .map(|steady| (0..=OLDEST).map(|wall| wall >= steady && may_write(steady, wall, rules)).collect())
+                .map(|steady| {
+                    (0..=OLDEST)
+                        .map(|wall| wall >= steady && may_write(steady, wall, rules))
+                        .collect()
+                })
                 .collect(),
         }
     }
@@ -192,7 +200,9 @@ impl Leases {
     }
 
     fn save_lands(&self, state: &mut State, worker: usize) {
-        let Some(mut save) = state.workers[worker].save else { return };
+        let Some(mut save) = state.workers[worker].save else {
+            return;
+        };
         let lands = state.workers[worker].current || !self.rules.compare_and_set;
         save.landed = Some(lands);
         state.workers[worker].save = Some(save);
@@ -220,7 +230,11 @@ impl Leases {
         let this = &mut state.workers[worker];
         let Some(save) = this.save.take() else { return };
         if save.landed == Some(true) {
-            let age = if self.rules.from_sent { save.age } else { Age::default() };
+            let age = if self.rules.from_sent {
+                save.age
+            } else {
+                Age::default()
+            };
             if this.renewed.is_none() {
                 this.place = save.place;
             }
@@ -239,7 +253,9 @@ impl Leases {
 
     fn given_up(&self, state: &mut State, worker: usize) {
         let this = &mut state.workers[worker];
-        let Some(Write::Sent { record, landed, .. }) = this.write.take() else { return };
+        let Some(Write::Sent { record, landed, .. }) = this.write.take() else {
+            return;
+        };
         this.unanswered = MARGIN + 1;
         state.given_up += 1;
         if !landed {
@@ -355,7 +371,11 @@ impl Model for Leases {
             Step::Take(w) | Step::Save(w) => {
                 let takes = matches!(step, Step::Take(_));
                 next.workers[w].save = Some(Save {
-                    place: if takes { state.place } else { state.workers[w].place },
+                    place: if takes {
+                        state.place
+                    } else {
+                        state.workers[w].place
+                    },
                     age: Age::default(),
                     landed: None,
                 });

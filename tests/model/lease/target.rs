@@ -100,12 +100,14 @@ services:
             Held::Tombstone => Some(&dead),
         };
         Self([0, 1].map(|record: usize| {
-            HELD.map(|held| match (writes[record].guard.allows(&fields, item_of(held)), record) {
-                (false, _) => held,
-                (true, 0) => Held::Item,
-                (true, _) if bury => Held::Tombstone,
-                (true, _) => Held::Nothing,
-            })
+            HELD.map(
+                |held| match (writes[record].guard.allows(&fields, item_of(held)), record) {
+                    (false, _) => held,
+                    (true, 0) => Held::Item,
+                    (true, _) if bury => Held::Tombstone,
+                    (true, _) => Held::Nothing,
+                },
+            )
         }))
     }
 

@@ -68,16 +68,39 @@ impl fmt::Display for Step {
         match self {
             Self::Write(key) => write!(f, "the source writes key {key}"),
             Self::Roll(shard) => write!(f, "shard {shard} is closed and continued by one child"),
-            Self::Split(shard) => write!(f, "shard {shard} is closed and split into two children, one for each key"),
-            Self::Disable => write!(f, "the source is fenced and its stream is switched off: all shards are closed"),
-            Self::Wait => write!(f, "time passes, and the stream removes what is older than 24 hours"),
+            Self::Split(shard) => write!(
+                f,
+                "shard {shard} is closed and split into two children, one for each key"
+            ),
+            Self::Disable => write!(
+                f,
+                "the source is fenced and its stream is switched off: all shards are closed"
+            ),
+            Self::Wait => write!(
+                f,
+                "time passes, and the stream removes what is older than 24 hours"
+            ),
             Self::Capture(lane) => write!(f, "lane {} is captured", LANES[*lane]),
             Self::Discover => write!(f, "the worker lists the stream and records what is new"),
-            Self::DiscoverOld => write!(f, "a worker that runs since before lane {} was added does so", LANES[1]),
-            Self::Start(shard, lane) => write!(f, "lane {} asks whether it may read shard {shard}", LANES[*lane]),
+            Self::DiscoverOld => write!(
+                f,
+                "a worker that runs since before lane {} was added does so",
+                LANES[1]
+            ),
+            Self::Start(shard, lane) => {
+                write!(f, "lane {} asks whether it may read shard {shard}", LANES[*lane])
+            }
             Self::Read(shard, lane, saved) => {
-                let then = if *saved { "; the worker saves the checkpoint" } else { "" };
-                write!(f, "lane {} reads shard {shard}, and applies what it finds{then}", LANES[*lane])
+                let then = if *saved {
+                    "; the worker saves the checkpoint"
+                } else {
+                    ""
+                };
+                write!(
+                    f,
+                    "lane {} reads shard {shard}, and applies what it finds{then}",
+                    LANES[*lane]
+                )
             }
             Self::Apply(lane) => write!(f, "lane {} applies what it read", LANES[*lane]),
             Self::Save(shard) => write!(f, "the worker saves its checkpoints of shard {shard}"),
@@ -95,7 +118,9 @@ impl Applied {
 
     /// It has all that was written since its capture, and of each key that it has seen, the last record last.
     fn exact(&self, stream: &Stream) -> bool {
-        let Some(captured) = self.captured else { return true };
+        let Some(captured) = self.captured else {
+            return true;
+        };
         let has = |sequence: u8| self.records & (1 << sequence) != 0;
         let complete = (captured + 1..=stream.log.len() as u8).all(has);
         complete && (0..2).all(|key| [0, stream.last(key)].contains(&self.last[usize::from(key)]))
@@ -145,7 +170,11 @@ impl State {
         for (shard, record) in &self.stored.shards {
             let kept = self.memory.shards.entry(*shard).or_insert(*record);
             for lane in 0..2 {
-                if before.shards.get(shard).is_none_or(|known| known.lanes[lane].is_none()) {
+                if before
+                    .shards
+                    .get(shard)
+                    .is_none_or(|known| known.lanes[lane].is_none())
+                {
                     kept.lanes[lane] = record.lanes[lane];
                 }
                 if let (Some(mark), Some(stored)) = (&mut kept.lanes[lane], &record.lanes[lane]) {
@@ -190,9 +219,15 @@ impl State {
     /// As the front and `Lane::follow`: one read, and what the lane makes of it.
     fn read(&mut self, rules: Rules, shard: u8, lane: usize) {
         let now = self.stream.ms();
-        let complete =
-            complete_to(&self.memory.record(shard, self.stream.hours), LANES[lane], &self.stored.records(self.stream.hours)).unwrap_or(0);
-        let Some(mark) = self.memory.mark(shard, lane) else { return };
+        let complete = complete_to(
+            &self.memory.record(shard, self.stream.hours),
+            LANES[lane],
+            &self.stored.records(self.stream.hours),
+        )
+        .unwrap_or(0);
+        let Some(mark) = self.memory.mark(shard, lane) else {
+            return;
+        };
         if std::mem::take(&mut mark.latest)
             && let Some(&last) = self.stream.shards[usize::from(shard)].records.last()
         {
@@ -249,7 +284,10 @@ impl State {
         let recorded = self.stored.records(self.stream.hours);
         let known = self.stream.shards.len() == self.stored.shards.len() + self.stored.history.len();
         let since = self.stream.hours.ms(self.stream.now.saturating_sub(1));
-        known && LANES.iter().all(|lane| watermark(&recorded, lane).is_none_or(|to| to >= since))
+        known
+            && LANES
+                .iter()
+                .all(|lane| watermark(&recorded, lane).is_none_or(|to| to >= since))
     }
 }
 
@@ -269,13 +307,25 @@ impl Model for Lineage {
             prompt: self.bounds.prompt,
             inherits: self.rules.heirs,
         };
-        let first = if self.bounds.late_lane { 1 } else { self.bounds.lanes };
+        let first = if self.bounds.late_lane {
+            1
+        } else {
+            self.bounds.lanes
+        };
         (0..first).for_each(|lane| state.capture(self.rules, lane));
         vec![state]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Step>) {
-        let Bounds { writes, shards, time, crashes, old_worker, prompt, .. } = self.bounds;
+        let Bounds {
+            writes,
+            shards,
+            time,
+            crashes,
+            old_worker,
+            prompt,
+            ..
+        } = self.bounds;
         let stream = &state.stream;
         if stream.enabled {
             if stream.log.len() <= usize::from(writes) {
@@ -283,7 +333,10 @@ impl Model for Lineage {
                 // The keys are alike until one was written.
                 actions.extend((stream.log.len() > 1).then_some(Step::Write(1)));
             }
-            for (index, shard) in (0u8..).zip(&stream.shards).filter(|(_, shard)| shard.closed.is_none()) {
+            for (index, shard) in (0u8..)
+                .zip(&stream.shards)
+                .filter(|(_, shard)| shard.closed.is_none())
+            {
                 let room = usize::from(shards) - stream.shards.len();
                 actions.extend((room >= 1).then_some(Step::Roll(index)));
                 actions.extend((room >= 2 && shard.keys == BOTH).then_some(Step::Split(index)));

@@ -182,7 +182,11 @@ impl Stream {
         let link = &self.shards[usize::from(shard)];
         let (trimmed, kept) = link.records.split_at(usize::from(link.trimmed));
         let (Place::At(from) | Place::After(from)) = place else {
-            return if link.gone { Found::Trimmed } else { Self::page(link, kept) };
+            return if link.gone {
+                Found::Trimmed
+            } else {
+                Self::page(link, kept)
+            };
         };
         if link.gone || trimmed.last().is_some_and(|last| from <= *last) {
             return Found::Trimmed;

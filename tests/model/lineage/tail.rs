@@ -1,7 +1,7 @@
 //! What the tail knows: the shards that it recorded, with each lane's place, as stored and as in memory.
 
-use super::stream::{Hours, Stream, id, number, sequence};
 use super::Rules;
+use super::stream::{Hours, Stream, id, number, sequence};
 use dynasplit::model::Position;
 use dynasplit::source::lineage::{Shard, capture, discovered, first_state, heirs, vanished};
 use dynasplit::state::{GapRecord, LaneState, Lease, ShardRecord};
@@ -117,7 +117,9 @@ impl Tail {
 
     pub fn records(&self, hours: Hours) -> BTreeMap<String, ShardRecord> {
         let shards = self.shards.keys();
-        shards.map(|&shard| (id(shard), self.record(shard, hours))).collect()
+        shards
+            .map(|&shard| (id(shard), self.record(shard, hours)))
+            .collect()
     }
 
     pub fn mark(&mut self, shard: u8, lane: usize) -> Option<&mut Mark> {
@@ -194,13 +196,19 @@ impl Tail {
     }
 
     pub fn gap(&self, lane: usize) -> bool {
-        let mut marks = self.shards.values().filter_map(|record| record.lanes[lane].as_ref());
+        let mut marks = self
+            .shards
+            .values()
+            .filter_map(|record| record.lanes[lane].as_ref());
         marks.any(|mark| mark.gap)
     }
 
     /// Whether the lane has nothing left to read in what is recorded, or stopped at a gap.
     pub fn ended(&self, lane: usize) -> bool {
-        let mut marks = self.shards.values().filter_map(|record| record.lanes[lane].as_ref());
+        let mut marks = self
+            .shards
+            .values()
+            .filter_map(|record| record.lanes[lane].as_ref());
         self.gap(lane) || marks.all(Mark::done)
     }
 }
