@@ -273,8 +273,12 @@ impl Leases {
         });
     }
 
-    /// No request takes longer than it may, and nobody stands still for longer than these bounds say.
+    /// No request takes longer than it may (a save, at most a lease time), and nobody stands still for longer than these bounds say.
     fn may_tick(&self, state: &State) -> bool {
+        let slow = |save: Save| save.age.wall >= LEASE && !state.workers[0].asleep;
+        if state.workers.iter().any(|worker| worker.save.is_some_and(slow)) {
+            return false;
+        }
         state.workers.iter().all(|worker| match worker.write {
             Some(Write::Checked { age, .. }) => age < self.bounds.pause,
             Some(Write::Sent { age, landed, .. }) => age < ATTEMPT || landed && worker.unanswered > 0,
