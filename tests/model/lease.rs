@@ -58,7 +58,7 @@ pub struct Bounds {
     pub pause: u8,
     /// Requests that get no answer.
     pub given_up: u8,
-    /// Saves take their time; else they are answered at once.
+    /// The first worker's saves take their time; else they are answered at once.
     pub slow_saves: bool,
     /// Saves whose answer is lost.
     pub lost_saves: u8,

@@ -181,7 +181,7 @@ fn each_lane_at_its_own_speed() {
 
 #[test]
 fn a_lane_that_comes_late_misses_nothing_and_takes_nothing_away() {
-    run("lineage, a lane added later", LATE);
+    run("lineage, a lane added later", Bounds { shards: 3, ..LATE });
 }
 
 #[test]

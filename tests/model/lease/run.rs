@@ -383,7 +383,7 @@ impl Model for Leases {
                     age: Age::default(),
                     landed: None,
                 });
-                if !self.bounds.slow_saves {
+                if !self.bounds.slow_saves || w == 1 {
                     self.save_lands(&mut next, w);
                     self.save_answered(&mut next, w);
                 }
