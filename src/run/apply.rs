@@ -207,6 +207,7 @@ async fn record_split(split: &Split, arn: &str) -> Result<(), RunError> {
         streams: vec![StreamRecord {
             arn: arn.to_owned(),
             captured_ms: None,
+            ended_ms: None,
         }],
         switch: Switch::default(),
         repair_required: None,

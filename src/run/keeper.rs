@@ -34,7 +34,9 @@ impl Leased for ShardRecord {
     }
     fn absorb(&mut self, stored: Self) {
         for (lane, state) in stored.lanes {
-            self.lanes.entry(lane).or_insert(state);
+            let known = self.lanes.entry(lane).or_insert_with(|| state.clone());
+            // Noticed by whoever lists the stream.
+            known.gap = known.gap.take().or(state.gap);
         }
     }
 }

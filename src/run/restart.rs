@@ -63,6 +63,7 @@ pub(super) async fn restart_tail(split: &Split) -> Result<(), RunError> {
         record.streams.push(StreamRecord {
             arn: arn.clone(),
             captured_ms: None,
+            ended_ms: None,
         });
         record.repair_required = Some("the tail was restarted".into());
     })

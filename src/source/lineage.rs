@@ -62,10 +62,62 @@ pub fn discovered<'a>(
         .collect()
 }
 
+/// Lanes that read a shard's parent but are missing in the shard: whoever recorded it did not know them, like a
+/// worker that runs since before a service was added. What reads a parent reads its children.
+#[must_use]
+pub fn heirs(recorded: &BTreeMap<String, ShardRecord>) -> Vec<(Shard, BTreeSet<String>)> {
+    let missing = |shard: &ShardRecord| -> Option<BTreeSet<String>> {
+        let parent = recorded.get(shard.parent.as_ref()?)?;
+        let lanes = parent
+            .lanes
+            .keys()
+            .filter(|lane| !shard.lanes.contains_key(*lane));
+        Some(lanes.cloned().collect()).filter(|lanes: &BTreeSet<String>| !lanes.is_empty())
+    };
+    recorded
+        .iter()
+        .filter_map(|(id, record)| {
+            let shard = Shard {
+                id: id.clone(),
+                parent: record.parent.clone(),
+                starting: None,
+            };
+            Some((shard, missing(record)?))
+        })
+        .collect()
+}
+
+/// Shards whose children are gone unread, by shard and lane, with the reason: a listing shows no child, and a lane was
+/// last complete there so long ago that one may have come and gone. (Whether the lane has finished the shard is not
+/// asked: what is stored may be behind what is in memory.)
+#[must_use]
+pub fn vanished(
+    listed: &[Shard],
+    recorded: &BTreeMap<String, ShardRecord>,
+    now_ms: u64,
+) -> Vec<(String, String, String)> {
+    let mut found = Vec::new();
+    for (id, record) in recorded {
+        let is_child = |parent: &Option<String>| parent.as_ref() == Some(id);
+        if listed.iter().any(|shard| is_child(&shard.parent))
+            || recorded.values().any(|shard| is_child(&shard.parent))
+        {
+            continue;
+        }
+        for (lane, state) in &record.lanes {
+            let complete = complete_to(record, lane, recorded).unwrap_or(0);
+            if let (None, Some(reason)) = (&state.gap, age_gap(complete, now_ms)) {
+                found.push((id.clone(), lane.clone(), reason));
+            }
+        }
+    }
+    found
+}
+
 /// The state in which a lane meets a shard that appeared since the capture.
 ///
-/// A child of a recorded shard starts at its beginning, as far complete as its parent is (asked when it is
-/// read). One whose parent was never seen is as far complete as the lane is anywhere: when that is longer
+/// A child of a shard that the lane reads starts at its beginning, as far complete as its parent is (asked when it
+/// is read). One whose parent the lane never saw is as far complete as the lane is anywhere: when that is longer
 /// ago than the stream keeps records, something between was lost, and [`readiness`] says so.
 #[must_use]
 pub fn first_state(
@@ -77,7 +129,8 @@ pub fn first_state(
     let known = shard
         .parent
         .as_ref()
-        .is_some_and(|parent| recorded.contains_key(parent));
+        .and_then(|parent| recorded.get(parent))
+        .is_some_and(|parent| parent.lanes.contains_key(lane));
     let complete = if known {
         0
     } else {
@@ -157,16 +210,16 @@ pub fn age_gap(complete_to_ms: u64, now_ms: u64) -> Option<String> {
 }
 
 /// The time up to which a lane is complete in all of its shards; `None` before the capture.
+///
+/// A finished shard counts as long as none of its children is recorded: they may hold records that nobody has seen.
 #[must_use]
 pub fn watermark(recorded: &BTreeMap<String, ShardRecord>, lane: &str) -> Option<u64> {
-    let of = |shard: &ShardRecord| complete_to(shard, lane, recorded);
-    let unfinished = recorded
-        .values()
-        .filter(|shard| shard.lanes.get(lane).is_some_and(|state| !state.finished()));
-    unfinished
-        .filter_map(of)
+    let mine = || recorded.values().filter(|shard| shard.lanes.contains_key(lane));
+    let continued: BTreeSet<&str> = mine().filter_map(|shard| shard.parent.as_deref()).collect();
+    mine()
+        .filter(|shard| !shard.lanes[lane].finished() || !continued.contains(shard.shard.as_str()))
+        .filter_map(|shard| complete_to(shard, lane, recorded))
         .min()
-        .or_else(|| recorded.values().filter_map(of).max())
 }
 
 #[cfg(test)]
@@ -314,6 +367,64 @@ mod tests {
         assert_eq!(watermark(&recorded, "a"), Some(now - 5));
         let state = first_state(&shard("9", Some("never-seen")), "a", &recorded, now);
         assert_eq!(state.complete_to_ms, now - 5, "so a new shard is no gap");
+    }
+
+    #[test]
+    fn what_reads_a_parent_reads_its_children() {
+        let mut recorded = BTreeMap::from([
+            record("1", None, Position::End, 5),
+            record("2", Some("1"), Position::Beginning, 0),
+            record("3", Some("2"), Position::Beginning, 0),
+        ]);
+        assert_eq!(heirs(&recorded), []);
+        recorded.get_mut("2").unwrap().lanes.clear();
+        let found = heirs(&recorded);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].0.id, "2");
+        assert_eq!(found[0].1, BTreeSet::from(["a".to_owned()]));
+        // Until then, a shard below it is no child of what the lane reads, and no gap because of that.
+        let state = first_state(&shard("4", Some("2")), "a", &recorded, 9);
+        assert_eq!(state.complete_to_ms, 0, "as far as the lane is anywhere: in 3");
+        recorded.remove("3");
+        let state = first_state(&shard("4", Some("2")), "a", &recorded, 9);
+        assert_eq!(state.complete_to_ms, 5);
+    }
+
+    #[test]
+    fn children_that_came_and_went_are_a_gap() {
+        let now = 10 * RETENTION_MS;
+        let mut recorded = BTreeMap::from([
+            record("1", None, Position::End, now - 3 * RETENTION_MS),
+            record("2", Some("1"), Position::End, now - RETENTION_MS - 1),
+            record("3", Some("1"), Position::End, now - RETENTION_MS),
+            record("4", Some("1"), Position::Beginning, now - 2 * RETENTION_MS),
+        ]);
+        recorded.extend([record("6", Some("4"), Position::Beginning, now)]);
+        let found = vanished(&[], &recorded, now);
+        let shards: Vec<_> = found
+            .iter()
+            .map(|(id, lane, _)| (id.as_str(), lane.as_str()))
+            .collect();
+        assert_eq!(shards, [("2", "a")]);
+        assert_eq!(vanished(&[shard("5", Some("2"))], &recorded, now), []);
+        recorded.extend([record("5", Some("2"), Position::Beginning, now)]);
+        assert_eq!(vanished(&[], &recorded, now), []);
+    }
+
+    /// One branch goes on while the children of the other are not found.
+    #[test]
+    fn a_finished_shard_counts_until_a_child_is_found() {
+        let now = 10 * RETENTION_MS;
+        let mut recorded = BTreeMap::from([
+            record("1", None, Position::End, 2),
+            record("2", Some("1"), Position::End, 3),
+            record("3", Some("1"), Position::Beginning, now),
+        ]);
+        assert_eq!(watermark(&recorded, "a"), Some(3));
+        let orphan = shard("9", Some("a child of 2 that was trimmed"));
+        assert_eq!(first_state(&orphan, "a", &recorded, now).complete_to_ms, 3);
+        recorded.extend([record("4", Some("2"), Position::Beginning, now - 1)]);
+        assert_eq!(watermark(&recorded, "a"), Some(now - 1));
     }
 
     #[test]

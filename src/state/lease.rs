@@ -53,9 +53,20 @@ impl Lease {
 #[derive(Debug, Default)]
 pub struct LeaseWatch {
     seen: HashMap<String, (u64, Instant)>,
+    landed: Duration,
 }
 
 impl LeaseWatch {
+    /// Waits this much longer for a lease that was not given back: what its owner had under way may still land, and
+    /// must not do so after the next owner's writes.
+    #[must_use]
+    pub fn until_landed(landed: Duration) -> Self {
+        Self {
+            seen: HashMap::new(),
+            landed,
+        }
+    }
+
     /// Whether a record's lease may be taken now.
     pub fn is_free(&mut self, name: &str, lease: &Lease, revision: u64, now: Instant) -> bool {
         if lease.owner.is_none() {
@@ -65,7 +76,7 @@ impl LeaseWatch {
         if seen.0 != revision {
             *seen = (revision, now);
         }
-        now.duration_since(seen.1) > Duration::from_millis(lease.duration_ms)
+        now.duration_since(seen.1) > Duration::from_millis(lease.duration_ms) + self.landed
     }
 }
 
@@ -94,6 +105,15 @@ impl Moment {
         Self {
             steady: self.steady + time,
             wall: self.wall + time,
+        }
+    }
+
+    /// So much later on the wall's clock only: the machine slept.
+    #[must_use]
+    pub fn slept(self, time: Duration) -> Self {
+        Self {
+            wall: self.wall + time,
+            ..self
         }
     }
 
@@ -136,8 +156,14 @@ impl Validity {
     /// Whether a write that starts now ends, at its latest, before the lease does.
     #[must_use]
     pub fn may_write(&self) -> bool {
+        self.may_write_at(Moment::now())
+    }
+
+    /// As [`Validity::may_write`], for a write that starts at this moment.
+    #[must_use]
+    pub fn may_write_at(&self, now: Moment) -> bool {
         let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        Moment::now().after(self.attempt).is_before(&until)
+        now.after(self.attempt).is_before(&until)
     }
 }
 
@@ -156,10 +182,19 @@ mod tests {
         assert!(!watch.is_free("r", &lease, 2, at(11)), "it was renewed");
         assert!(!watch.is_free("r", &lease, 2, at(20)));
         assert!(watch.is_free("r", &lease, 2, at(22)));
+        let mut patient = LeaseWatch::until_landed(Duration::from_secs(5));
+        assert!(!patient.is_free("r", &lease, 1, at(0)));
         assert!(
-            watch.is_free("other", &Lease::default(), 1, at(0)),
-            "it was given back"
+            !patient.is_free("r", &lease, 1, at(15)),
+            "its last write may still land"
         );
+        assert!(patient.is_free("r", &lease, 1, at(16)));
+        for watch in [&mut watch, &mut patient] {
+            assert!(
+                watch.is_free("other", &Lease::default(), 1, at(0)),
+                "it was given back"
+            );
+        }
     }
 
     #[test]
@@ -177,13 +212,11 @@ mod tests {
     fn a_machine_that_slept_does_not_write_though_its_steady_clock_stood_still() {
         let now = Moment::now();
         let slept = Duration::from_secs(3600);
-        let renewed = Moment {
-            steady: now.steady,
-            wall: now.wall - slept,
-        };
-        let validity = Validity::new(renewed, Duration::from_secs(20), Duration::from_secs(5));
-        assert!(!validity.may_write());
+        let validity = Validity::new(now, Duration::from_secs(20), Duration::from_secs(5));
+        assert!(validity.may_write_at(now));
+        assert!(!validity.may_write_at(now.slept(slept)));
+        let now = now.slept(slept);
         validity.renew(now, Duration::from_secs(20));
-        assert!(validity.may_write());
+        assert!(validity.may_write_at(now));
     }
 }

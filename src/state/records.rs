@@ -10,6 +10,10 @@ pub struct StreamRecord {
     pub arn: String,
     /// When its shards were pinned, in milliseconds since 1970; `None` until `replicate` first ran.
     pub captured_ms: Option<u64>,
+    /// When it was first listed as switched off, in milliseconds since 1970: no shard appears in it any more, and those
+    /// that did are recorded.
+    #[serde(default)]
+    pub ended_ms: Option<u64>,
 }
 
 /// Records were lost to a lane: they were trimmed before it read them. It stops there until the tail is

@@ -6,4 +6,6 @@
 //! rule of the protocol is a switch: with it off, the checker must find what goes wrong, and tells it as a story
 //! (`cargo test --test model -- --nocapture`).
 
+mod lease;
+mod lineage;
 mod proof;

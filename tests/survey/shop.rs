@@ -127,6 +127,7 @@ pub async fn begin(split: &Split, stream: &str) {
         streams: vec![StreamRecord {
             arn: stream.to_owned(),
             captured_ms: None,
+            ended_ms: None,
         }],
         switch: Switch::default(),
         completing_ms: None,

@@ -121,6 +121,7 @@ impl Bench {
             streams: vec![StreamRecord {
                 arn: "arn:by-hand".into(),
                 captured_ms: Some(1),
+                ended_ms: None,
             }],
             switch: Switch::default(),
             completing_ms: None,

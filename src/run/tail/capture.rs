@@ -4,9 +4,11 @@ use crate::fault;
 use crate::model::Position;
 use crate::run::error::RunError;
 use crate::run::split::{Split, now_ms};
-use crate::source::lineage::{Shard, capture, discovered, first_state};
+use crate::source::lineage::{Shard, capture, discovered, first_state, heirs, vanished};
 use crate::source::{Listing, StreamSource};
-use crate::state::{HistoryRecord, LaneState, Lease, ServiceRecord, ShardRecord, SplitRecord, StateError};
+use crate::state::{
+    GapRecord, HistoryRecord, LaneState, Lease, ServiceRecord, ShardRecord, SplitRecord, StateError,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -30,7 +32,9 @@ pub(in crate::run) async fn recorded_shards(split: &Split, generation: u32) -> R
 /// Pins the open shards for every lane that is not captured yet, before anything is read. Answers how many lanes
 /// were captured now.
 ///
-/// The places are durable before the service counts as captured, so a crash in between only pins again.
+/// The places are durable before the service counts as captured, so a crash in between only pins again. First, lanes
+/// that have places already (of other services, or of a capture that was interrupted) are given the shards that
+/// appeared meanwhile: what is pinned or history from now on is not found as new any more.
 pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Result<usize, RunError> {
     let uncaptured = uncaptured_lanes(split).await?;
     if uncaptured.is_empty() {
@@ -38,10 +42,18 @@ pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Resul
     }
     // The command begins here, so what passes by itself must not end it.
     let listing = again(|| source.shards()).await?;
+    let recorded = recorded_shards(split, source.generation()).await?;
+    record_discovered(split, source, &listing, &recorded).await?;
     let found = capture(&listing.shards);
     let at_ms = now_ms();
+    // History of another worker's capture: its lanes may be reading the children by now.
+    let history = read_history(split, source.generation()).await?;
     save_history(split, source.generation(), &found.history).await?;
-    for (shard, place) in &found.pinned {
+    for (shard, place) in found
+        .pinned
+        .iter()
+        .filter(|(shard, _)| !history.contains(&shard.id))
+    {
         let state = LaneState::starting(place.clone(), at_ms);
         add_lanes(split, source.generation(), shard, |lane| {
             uncaptured.contains(lane).then(|| state.clone())
@@ -94,28 +106,85 @@ async fn uncaptured_lanes(split: &Split) -> Result<BTreeSet<String>, RunError> {
     Ok(lanes)
 }
 
-/// Records the shards that appeared since the capture. Answers whether there were any.
+/// Records the shards that appeared since the capture, and lanes that are missing in shards whose parents they read.
+/// Answers whether there were any.
 pub(super) async fn record_discovered(
     split: &Split,
     source: &StreamSource,
     listing: &Listing,
     recorded: &Recorded,
 ) -> Result<bool, RunError> {
-    let history = read_history(split, source.generation()).await?;
-    let new = discovered(&listing.shards, recorded, &history);
     let lanes: BTreeSet<String> = recorded
         .values()
         .flat_map(|record| record.lanes.keys().cloned())
         .collect();
+    if lanes.is_empty() {
+        return Ok(false);
+    }
+    let history = read_history(split, source.generation()).await?;
+    let new = discovered(&listing.shards, recorded, &history);
+    let heirs = heirs(recorded);
+    let meets = |shard: &Shard, lane: &str| first_state(shard, lane, recorded, now_ms());
+    // These first: their children among the new ones must find somebody to wait for.
+    for (shard, missing) in &heirs {
+        let state = |lane: &str| missing.contains(lane).then(|| meets(shard, lane));
+        add_lanes(split, source.generation(), shard, state).await?;
+    }
     for shard in &new {
-        add_lanes(split, source.generation(), shard, |lane| {
-            lanes
-                .contains(lane)
-                .then(|| first_state(shard, lane, recorded, now_ms()))
+        let state = |lane: &str| lanes.contains(lane).then(|| meets(shard, lane));
+        add_lanes(split, source.generation(), shard, state).await?;
+    }
+    let gone = note_vanished(split, source.generation(), listing, recorded).await?;
+    Ok(!new.is_empty() || !heirs.is_empty() || gone)
+}
+
+/// Notes the gap of lanes whose next shards came and went unseen, and when the stream has ended. Answers whether there was
+/// such a gap.
+async fn note_vanished(
+    split: &Split,
+    generation: u32,
+    listing: &Listing,
+    recorded: &Recorded,
+) -> Result<bool, RunError> {
+    let record = SplitRecord::read(&split.store).await?.value;
+    let stream = record.stream().filter(|(now, _)| *now == generation);
+    if stream.is_none_or(|(_, stream)| stream.ended_ms.is_some()) {
+        return Ok(false);
+    }
+    let gone = vanished(&listing.shards, recorded, now_ms());
+    for (shard, lane, reason) in &gone {
+        tracing::error!(
+            lane,
+            shard,
+            reason,
+            "gap: the shards that continue this one are gone"
+        );
+        let name = ShardRecord::record_name(generation, shard);
+        split
+            .store
+            .change::<ShardRecord, RunError>(&name, |found| {
+                let mut record = found.ok_or_else(|| RunError::Failed(format!("{name} is gone")))?;
+                if let Some(state) = record.lanes.get_mut(lane) {
+                    state.gap.get_or_insert_with(|| GapRecord {
+                        reason: reason.clone(),
+                        noticed_ms: now_ms(),
+                    });
+                }
+                Ok(record)
+            })
+            .await?;
+    }
+    if !listing.enabled {
+        SplitRecord::change(&split.store, |record| {
+            if record.stream().is_some_and(|(now, _)| now == generation)
+                && let Some(stream) = record.streams.last_mut()
+            {
+                stream.ended_ms.get_or_insert(now_ms());
+            }
         })
         .await?;
     }
-    Ok(!new.is_empty())
+    Ok(!gone.is_empty())
 }
 
 /// Adds lanes to a shard's record, which it creates where it is missing. What is there stays.
@@ -174,11 +243,12 @@ async fn read_history(split: &Split, generation: u32) -> Result<BTreeSet<String>
         .collect())
 }
 
-/// Whether every lane has read every recorded shard to its end.
+/// Whether every lane has read every recorded shard to its end, without a gap, and none is owed a shard.
 pub(super) fn all_finished(recorded: &Recorded) -> bool {
     !recorded.is_empty()
         && recorded
             .values()
             .flat_map(|record| record.lanes.values())
-            .all(|state| state.position == Position::End)
+            .all(|state| state.position == Position::End && state.gap.is_none())
+        && heirs(recorded).is_empty()
 }

@@ -64,22 +64,27 @@ impl Lane {
                 () = self.stop.cancelled() => return Ok(()),
                 next = self.feed.next(&self.name, &position, complete_to_ms) => next,
             };
-            match next {
-                Next::Batch(batch) => self.take(&batch, &position).await?,
-                Next::Idle(complete) => self.complete(complete),
+            let read = match next {
                 Next::Lost(reason) => {
                     self.gap(reason);
                     return Ok(());
                 }
-                Next::Behind => {
-                    if let Some(reason) = age_gap(complete_to_ms, now_ms()) {
-                        self.gap(reason);
-                        return Ok(());
-                    }
-                    if let Some(batch) = self.read_alone(&position).await? {
-                        self.take(&batch, &position).await?;
-                    }
-                }
+                Next::Behind => match self.read_alone(&position).await? {
+                    Some(batch) => Next::Batch(Arc::new(batch)),
+                    None => Next::Behind,
+                },
+                other => other,
+            };
+            // Asked after the read, not only before the first: a shard that could not be read for a day begins with
+            // what is left of it, and says nothing of the rest.
+            if let Some(reason) = age_gap(complete_to_ms, now_ms()) {
+                self.gap(reason);
+                return Ok(());
+            }
+            match read {
+                Next::Batch(batch) => self.take(&batch, &position).await?,
+                Next::Idle(complete) => self.complete(complete),
+                Next::Behind | Next::Lost(_) => {}
             }
         }
     }

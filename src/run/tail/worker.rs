@@ -167,7 +167,7 @@ impl Tail {
         let (seen, recorded) = watch::channel(recorded_shards(&self.split, source.generation()).await?);
         let mut shards: JoinSet<String> = JoinSet::new();
         let mut running: BTreeMap<String, Running> = BTreeMap::new();
-        let mut leases = LeaseWatch::default();
+        let mut leases = LeaseWatch::until_landed(self.split.timing.landed());
         let mut listing: Option<(Listing, Instant)> = None;
         let discovery = DISCOVERY.min(self.split.timing.lease / 2);
         let ended = loop {
@@ -228,10 +228,10 @@ impl Tail {
             Ok(listing) => listing,
             Err(failure) if failure.kind == FailureKind::Missing => {
                 tracing::warn!(%failure, "the stream is gone");
-                return Some(Listing {
+                Listing {
                     shards: Vec::new(),
                     enabled: false,
-                });
+                }
             }
             Err(failure) => {
                 tracing::warn!(%failure, "could not list the stream's shards; trying again");
