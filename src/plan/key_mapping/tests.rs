@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::cases::cases;
 use proptest::prelude::*;
 use std::collections::HashMap;
 
@@ -340,7 +341,7 @@ fn texts(length: usize) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, max_global_rejects: 100_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_global_rejects: 100_000, ..cases(150) })]
 
     /// The proof against brute force: where it accepts, no two source keys over a small alphabet share a
     /// target key, and every target key leads back to its source key.

@@ -1,10 +1,11 @@
 //! No text makes the reading of a plan panic.
 
 use super::*;
+use crate::model::cases::cases;
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn no_text_makes_it_panic(text in "\\PC{0,200}") {
