@@ -37,6 +37,7 @@ pub use timestamp::{Timestamp, TimestampFormat};
 use crate::model::KeySchema;
 use check::Report;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::path::Path;
 
 /// A plan that was checked: what the split does, and nothing that could be wrong without asking AWS.
@@ -157,6 +158,7 @@ impl Plan {
     /// # Errors
     /// With all that is wrong in it.
     pub fn parse(text: &str, file: &str) -> Result<Self, PlanError> {
+        let text = &*plain_line_breaks(text);
         let (root, flaws) = source_map::read(text);
         let mut problems: Vec<Problem> = flaws.into_iter().map(Problem::from).collect();
         let Some(mut root) = root else {
@@ -221,6 +223,16 @@ fn read_file(path: &Path) -> Result<String, PlanError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// To YAML a lone carriage return ends a line too; nothing else here would count it as one, and every problem behind
+/// it would point at a wrong line.
+fn plain_line_breaks(text: &str) -> Cow<'_, str> {
+    if text.contains('\r') {
+        text.replace("\r\n", "\n").replace('\r', "\n").into()
+    } else {
+        text.into()
+    }
 }
 
 fn empty_file() -> Problem {

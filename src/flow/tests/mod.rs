@@ -1,6 +1,8 @@
 //! Tests of the write path: random histories against a naive model, and the rules one by one.
 
+mod apply;
 mod effects;
+mod guards;
 mod histories;
 mod transform;
 mod world;
