@@ -9,6 +9,7 @@ mod apply;
 mod coalesce;
 mod effects;
 mod guard;
+mod mend;
 mod route;
 mod transform;
 mod watch;
@@ -19,6 +20,7 @@ pub use effects::{Complaint, Effects, Write, WriteKind, effects};
 pub use guard::{
     Guard, GuardExpression, VersionFields, is_tombstone, stamp, tombstone, tombstone_epoch, tombstone_of,
 };
+pub use mend::mend;
 pub use route::{Desired, desired};
 pub use transform::{Fault, REPLICATION_PREFIX, shape};
 pub use watch::{Watched, watch};

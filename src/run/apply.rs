@@ -3,7 +3,7 @@ use super::error::RunError;
 use super::split::{Split, now_ms};
 use crate::plan::Service;
 use crate::source::{StreamState, check_keys, describe_source, ensure_stream, stream_state};
-use crate::state::{STATE_FORMAT, ServiceRecord, SplitRecord, StateError, StreamRecord, Tombstones};
+use crate::state::{STATE_FORMAT, ServiceRecord, SplitRecord, StateError, StreamRecord, Switch};
 use crate::target::{TableEvent, TableFinding, TargetError, ensure, inspect, is_empty};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -208,8 +208,7 @@ async fn record_split(split: &Split, arn: &str) -> Result<(), RunError> {
             arn: arn.to_owned(),
             captured_ms: None,
         }],
-        tombstones: Tombstones::default(),
-        tombstone_holders: BTreeSet::new(),
+        switch: Switch::default(),
         repair_required: None,
         created_ms: now_ms(),
         completing_ms: None,

@@ -68,7 +68,7 @@ impl Heartbeat {
         // Much may have happened between our reading of the split and our record's appearance; whoever looks at the
         // workers after that sees this one.
         let record = SplitRecord::read(&split.store).await?.value;
-        gate.switch(record.tombstones);
+        gate.switch(record.switch.tombstones);
         signs.read(&record, generation);
         let done = CancellationToken::new();
         let validity = keeper.validity();
@@ -131,7 +131,7 @@ impl Beating {
         while !self.done.is_cancelled() {
             match SplitRecord::read(&self.split.store).await {
                 Ok(record) => {
-                    self.gate.switch(record.value.tombstones);
+                    self.gate.switch(record.value.switch.tombstones);
                     self.signs.read(&record.value, self.generation);
                 }
                 Err(error) => tracing::warn!(%error, "could not read the tombstone switch; trying again"),

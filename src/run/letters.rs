@@ -9,7 +9,7 @@ use crate::dynamo::again;
 use crate::flow::{Watched, watch};
 use crate::model::{Key, json};
 use crate::plan::Service;
-use crate::state::{LetterHead, ShardRecord};
+use crate::state::{LetterHead, ShardRecord, Tombstones};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +37,7 @@ pub async fn reconcile_letters(
     stop: &CancellationToken,
 ) -> Result<Vec<SettledLetter>, RunError> {
     let record = super::checks::check_split(split).await?;
-    if letters.is_empty() && !record.tombstone_holders.contains(Holder::Reconcile.name()) {
+    if letters.is_empty() && !record.switch.holders.contains_key(Holder::Reconcile.name()) {
         return Ok(Vec::new());
     }
     // One at a time, repairs included: the one that ends lets go of the tombstones.
@@ -53,14 +53,14 @@ async fn under_lease(
     lease: &RepairLease,
     stop: &CancellationToken,
 ) -> Result<Vec<SettledLetter>, RunError> {
-    raise(split, Holder::Reconcile, stop).await?;
+    let tombstones = raise(split, Holder::Reconcile, stop).await?;
     let lost = lease.lost();
     let mut results = Vec::new();
     for head in letters {
         if stop.is_cancelled() || lost.is_cancelled() {
             break;
         }
-        let (settled, outcome) = one(split, head, lease, stop).await?;
+        let (settled, outcome) = one(split, head, tombstones, lease, stop).await?;
         let settled = settled && split.letters.settle(head).await?;
         results.push(SettledLetter {
             id: head.id.clone(),
@@ -74,13 +74,14 @@ async fn under_lease(
             "another repair took over; reconcile again when it has ended".into(),
         ));
     }
-    lower(split, Holder::Reconcile, stop).await?;
+    lower(split, Holder::Reconcile, lease, stop).await?;
     Ok(results)
 }
 
 async fn one(
     split: &Split,
     head: &LetterHead,
+    tombstones: Tombstones,
     lease: &RepairLease,
     stop: &CancellationToken,
 ) -> Result<(bool, String), RunError> {
@@ -100,10 +101,9 @@ async fn one(
     let Some((service, _)) = split.target(&head.service) else {
         return Ok((false, format!("the plan has no service '{}'", head.service)));
     };
-    let Some(reconciler) = Reconciler::new(split, service, stop) else {
+    let Some(reconciler) = Reconciler::new(split, service, tombstones, lease.validity(), stop) else {
         return Ok((false, "its table has no client".into()));
     };
-    let reconciler = reconciler.under(lease.validity());
     let suspects = suspects(split, head, service).await?;
     Ok(match settled_with(&reconciler, &key, &suspects, stop).await? {
         Reconciled::Agreed => (true, "the target holds what it should".into()),

@@ -5,13 +5,12 @@
 use super::error::RunError;
 use super::split::Split;
 use crate::dynamo::{Budget, Health, again};
-use crate::flow::{Desired, Guard, Outcome, Sink, SinkError, Write, WriteKind, desired, is_tombstone};
-use crate::model::{Item, Key, VERSION_ATTRIBUTE};
+use crate::flow::{Desired, Outcome, Sink, SinkError, desired, is_tombstone, mend};
+use crate::model::{Item, Key};
 use crate::plan::{Service, Versions};
 use crate::source::Scan;
-use crate::state::{MAX_RECHECKS, Moment, Validity};
+use crate::state::{MAX_RECHECKS, RecheckKey, Tombstones, Validity};
 use crate::target::{Gate, TargetWriter};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -41,22 +40,24 @@ pub(super) struct Reconciler<'a> {
 const ATTEMPTS: u32 = 20;
 
 impl<'a> Reconciler<'a> {
-    /// For a service of a split. Writes only while `stop` is not cancelled.
-    pub fn new(split: &'a Split, service: &'a Service, stop: &CancellationToken) -> Option<Self> {
+    /// For a service of a split, under this switch-on of the tombstones. Writes only while `stop` is not cancelled, and
+    /// under this lease: whoever lets go of the tombstones holds it.
+    pub fn new(
+        split: &'a Split,
+        service: &'a Service,
+        tombstones: Tombstones,
+        lease: Validity,
+        stop: &CancellationToken,
+    ) -> Option<Self> {
         let (_, tables) = split.target(&service.name)?;
         let writer = TargetWriter {
             client: tables.items.clone(),
             table: service.table.name.clone(),
             keys: service.keys.clone(),
             fields: service.version_fields(&split.plan.versions),
-            gate: Gate::default(),
+            gate: Gate::new(tombstones),
             always_bury: true,
-            // Nobody takes over from a repair: tombstones stay on until it, or the next one, has ended.
-            leases: vec![Validity::new(
-                Moment::now(),
-                Duration::from_secs(60 * 60 * 24 * 365),
-                split.timing.attempt,
-            )],
+            leases: vec![lease],
             budget: Arc::new(Budget::new(None)),
             health: Arc::new(Health::default()),
             endless: false,
@@ -77,20 +78,13 @@ impl<'a> Reconciler<'a> {
         })
     }
 
-    /// Writes only under this lease, too.
-    #[must_use]
-    pub fn under(mut self, lease: Validity) -> Self {
-        self.writer.leases.push(lease);
-        self
-    }
-
     /// Removes an extra whose source can't be asked, if what is read now is `still` what was judged: an item whose
     /// tail write came since must not be taken for it.
     pub async fn orphan(&self, target: &Key, still: impl Fn(&Item) -> bool) -> Result<Reconciled, RunError> {
         let held = again(|| self.target.get(target)).await?;
         match held.filter(|item| !is_tombstone(item)) {
             None => Ok(Reconciled::Agreed),
-            Some(held) if still(&held) => self.remove(target, held).await,
+            Some(held) if still(&held) => self.mend(target, Some(held), None).await,
             Some(_) => Ok(Reconciled::Busy),
         }
     }
@@ -134,68 +128,24 @@ impl<'a> Reconciler<'a> {
         let held = again(|| self.target.get(target)).await?;
         let wanted = match source {
             Some(source) => match self.wanted(source).await? {
-                Ok(wanted) => wanted.filter(|wanted| wanted.key == *target),
+                Ok(wanted) => wanted,
                 Err(reason) => return Ok(Reconciled::Unfit(reason)),
             },
             None => None,
         };
-        let alive = held.filter(|item| !is_tombstone(item));
-        match (alive, wanted) {
-            (None, None) => Ok(Reconciled::Agreed),
-            (Some(held), None) => self.remove(target, held).await,
-            (None, Some(wanted)) => {
-                self.write(target, WriteKind::Put(wanted.item), Guard::Absent)
-                    .await
-            }
-            (Some(held), Some(wanted)) => {
-                if (Desired {
-                    key: target.clone(),
-                    item: held.clone(),
-                })
-                .looks_like(&wanted)
-                {
-                    return Ok(Reconciled::Agreed);
-                }
-                let item = self.keep_stamp(wanted.item, &held);
-                self.write(target, WriteKind::Put(item), Guard::Unchanged(Box::new(held)))
-                    .await
-            }
-        }
+        self.mend(target, held, wanted).await
     }
 
-    /// Buries what was read, under its version.
-    async fn remove(&self, target: &Key, held: Item) -> Result<Reconciled, RunError> {
-        let version = held
-            .get(VERSION_ATTRIBUTE)
-            .or_else(|| held.get(&self.writer.fields.live));
-        let version = version.and_then(crate::model::Version::from_value);
-        self.write(
-            target,
-            WriteKind::Remove(version),
-            Guard::Unchanged(Box::new(held)),
-        )
-        .await
-    }
-
-    /// In `sequence` mode a repaired item keeps the stamp that the tail gave it, so that older records that are
-    /// read again still lose against it.
-    fn keep_stamp(&self, mut item: Item, held: &Item) -> Item {
-        if let (Versions::Sequence, Some(stamp)) = (self.versions, held.get(VERSION_ATTRIBUTE)) {
-            item.insert(VERSION_ATTRIBUTE.to_owned(), stamp.clone());
-        }
-        item
-    }
-
-    async fn write(&self, key: &Key, kind: WriteKind, guard: Guard) -> Result<Reconciled, RunError> {
-        match self
-            .writer
-            .write(&Write {
-                key: key.clone(),
-                kind,
-                guard,
-            })
-            .await
-        {
+    async fn mend(
+        &self,
+        target: &Key,
+        held: Option<Item>,
+        wanted: Option<Desired>,
+    ) -> Result<Reconciled, RunError> {
+        let Some(write) = mend(self.versions, &self.writer.fields, target, held, wanted) else {
+            return Ok(Reconciled::Agreed);
+        };
+        match self.writer.write(&write).await {
             Ok(landed) => Ok(match landed.outcome {
                 Outcome::Written | Outcome::Buried => Reconciled::Repaired,
                 Outcome::Superseded | Outcome::SupersededByTombstone => Reconciled::Busy,
@@ -217,52 +167,64 @@ impl<'a> Reconciler<'a> {
     }
 }
 
-/// Reads again every key whose timestamp went backwards, and brings it in order. Tombstones are on.
-pub(super) async fn recheck_all(split: &Split, stop: &CancellationToken) -> Result<Rechecked, RunError> {
+/// Reads again every key whose timestamp went backwards, and brings it in order. Tombstones are on, and stay on while
+/// the lease is held. Answers whether something was written.
+///
+/// # Errors
+/// When the list is too long, or something can't be reached.
+pub(super) async fn recheck_all(
+    split: &Split,
+    tombstones: Tombstones,
+    lease: &Validity,
+    stop: &CancellationToken,
+) -> Result<bool, RunError> {
     let list = split.letters.rechecks().await?;
     if list.len() > MAX_RECHECKS {
         return Err(RunError::TimestampsGoBack { limit: MAX_RECHECKS });
     }
-    let mut rechecked = Rechecked::default();
+    let mut wrote = false;
     for (name, revision, recheck) in list {
-        let (Some((service, _)), Some(key)) =
-            (split.target(&recheck.service), split.key_from_json(&recheck.key))
-        else {
-            rechecked.left.insert(name);
-            continue;
-        };
-        let Some(reconciler) = Reconciler::new(split, service, stop) else {
-            rechecked.left.insert(name);
-            continue;
-        };
-        match settled(&reconciler, &key, stop).await? {
-            Reconciled::Unfit(reason) => tracing::warn!(reason, "a key on the recheck list is a dead letter"),
-            Reconciled::Busy => {
-                rechecked.left.insert(name);
-                continue;
+        match recheck_one(split, tombstones, lease, &recheck, stop).await? {
+            Some(reconciled) => {
+                wrote |= reconciled == Reconciled::Repaired;
+                split.letters.rechecked(&name, revision).await?;
             }
-            Reconciled::Repaired => rechecked.wrote = true,
-            Reconciled::Agreed => {}
+            None => split.letters.recheck(&recheck.kept()).await?,
         }
-        split.letters.rechecked(&name, revision).await?;
     }
-    Ok(rechecked)
+    Ok(wrote)
 }
 
-/// What became of the recheck list.
-#[derive(Debug, Default)]
-pub(super) struct Rechecked {
-    /// Something was written.
-    pub wrote: bool,
-    /// Names of entries that could not be settled.
-    pub left: BTreeSet<String>,
+/// `None`: it stays on the list.
+async fn recheck_one(
+    split: &Split,
+    tombstones: Tombstones,
+    lease: &Validity,
+    recheck: &RecheckKey,
+    stop: &CancellationToken,
+) -> Result<Option<Reconciled>, RunError> {
+    let (Some((service, _)), Some(key)) = (split.target(&recheck.service), split.key_from_json(&recheck.key))
+    else {
+        return Ok(None);
+    };
+    let Some(reconciler) = Reconciler::new(split, service, tombstones, lease.clone(), stop) else {
+        return Ok(None);
+    };
+    Ok(match settled(&reconciler, &key, stop).await? {
+        Reconciled::Busy => None,
+        Reconciled::Unfit(reason) => {
+            tracing::warn!(reason, "a key on the recheck list is a dead letter");
+            Some(Reconciled::Unfit(reason))
+        }
+        other => Some(other),
+    })
 }
 
 /// Takes off the list what came to it before this epoch, but after it was worked off: no page could land any more
-/// when the tail wrote these keys, so none can have beaten it.
-pub(super) async fn forget_rechecks(split: &Split, epoch: u64, settled: &Rechecked) -> Result<(), RunError> {
+/// when the tail wrote these keys, so none can have beaten it. What could not be settled is kept.
+pub(super) async fn forget_rechecks(split: &Split, epoch: u64) -> Result<(), RunError> {
     for (name, revision, recheck) in split.letters.rechecks().await? {
-        if recheck.epoch < epoch && !settled.left.contains(&name) {
+        if recheck.epoch < epoch {
             split.letters.rechecked(&name, revision).await?;
         }
     }

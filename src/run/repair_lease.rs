@@ -38,9 +38,7 @@ impl Leased for RepairRecord {
 /// Between two looks at a lease that somebody holds.
 const LOOK: Duration = Duration::from_millis(300);
 
-/// Whether a repair runs, or ended without giving its lease back. Whoever else turns the tombstone switch asks
-/// this *after* having said so in the state itself (a backfill: in its record), as a repair asks for the backfill
-/// after it took its lease: then at least one of the two sees the other.
+/// Whether a repair runs, or ended without giving its lease back.
 ///
 /// # Errors
 /// When the state can't be read.
@@ -49,7 +47,8 @@ pub async fn repair_runs(store: &Store) -> Result<bool, StateError> {
     Ok(found.is_some_and(|stored| stored.value.lease.owner.is_some()))
 }
 
-/// The exclusive right to repair.
+/// The exclusive right to repair, and to let go of the tombstones: whoever writes what it read of the source holds it
+/// until nothing of that can land any more.
 pub(in crate::run) struct RepairLease {
     keeper: Arc<Keeper<RepairRecord>>,
     keeping: JoinHandle<()>,
@@ -89,6 +88,19 @@ impl RepairLease {
                 }
             }
             pause(LOOK.min(split.timing.renew()), stop).await?;
+        }
+    }
+
+    /// Takes it as soon as nobody else has it.
+    ///
+    /// # Errors
+    /// When the state can't be reached, or the command is stopped.
+    pub async fn wait(split: &Split, stop: &CancellationToken) -> Result<Self, RunError> {
+        loop {
+            match Self::take(split, stop).await {
+                Err(RunError::NotYet { .. }) => pause(LOOK, stop).await?,
+                other => return other,
+            }
         }
     }
 

@@ -147,7 +147,7 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
         scanned: segments.iter().map(|segment| segment.scanned).sum(),
         read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
         backfill_blocked: blocked(&segments),
-        tombstones: record.tombstones,
+        tombstones: record.switch.tombstones,
         dead_letters,
         rechecks: split.letters.rechecks().await?.len() as u64,
         verify: split
@@ -227,12 +227,15 @@ fn obstacles(standing: &Standing, record: &SplitRecord, split: &Split) -> Vec<Ob
     }
     if standing.rechecks > 0 {
         add(
-            format!("{} keys are to be read again", standing.rechecks),
+            format!(
+                "{} keys whose timestamp went backwards are to be read again",
+                standing.rechecks
+            ),
             "`dynasplit verify --repair`",
         );
     }
     if standing.tombstones.phase != TombstonePhase::Off {
-        let holders: Vec<&str> = record.tombstone_holders.iter().map(String::as_str).collect();
+        let holders: Vec<&str> = record.switch.holders.keys().map(String::as_str).collect();
         add(
             format!("tombstones are not swept ({})", holders.join(", ")),
             "run the command that was interrupted again",

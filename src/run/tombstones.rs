@@ -3,8 +3,10 @@
 
 use super::error::RunError;
 use super::reconcile::{forget_rechecks, recheck_all};
+use super::repair_lease::RepairLease;
 use super::split::Split;
-use crate::state::{LeaseWatch, SplitRecord, TombstonePhase, Tombstones, WorkerRecord};
+use crate::state::phases::{Heed, heed};
+use crate::state::{LeaseWatch, SplitRecord, StateError, TombstonePhase, Tombstones, WorkerRecord};
 use crate::target::{Sweep, Swept};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -35,29 +37,25 @@ impl Holder {
     }
 }
 
-/// Switches tombstones on, and waits until every live tail worker leaves them. When this returns, a removal by the
+/// Switches tombstones on, and waits until every live tail worker leaves them; answers how they stand then. When this returns, a removal by the
 /// tail leaves a tombstone. A consistent read, or a wait of [`crate::dynamo::Timing::settle`], must follow before
 /// anything that is read may be written: an eventually consistent page may show what was really deleted just before.
 ///
 /// # Errors
 /// When the state can't be reached, or the command is stopped.
-pub async fn raise(split: &Split, holder: Holder, stop: &CancellationToken) -> Result<(), RunError> {
-    let record = SplitRecord::change(&split.store, |record| {
-        record.tombstone_holders.insert(holder.name().to_owned());
-        if record.tombstones.phase != TombstonePhase::On {
-            record.tombstones = Tombstones {
-                phase: TombstonePhase::On,
-                epoch: record.tombstones.epoch + 1,
-            };
-        }
-    })
-    .await?;
-    acknowledged(split, record.tombstones.epoch, stop).await
+pub async fn raise(split: &Split, holder: Holder, stop: &CancellationToken) -> Result<Tombstones, RunError> {
+    let record = SplitRecord::change(&split.store, |record| record.switch.raise(holder.name())).await?;
+    let tombstones = record.switch.tombstones;
+    acknowledged(split, tombstones.epoch, stop).await?;
+    Ok(tombstones)
 }
 
 /// Brings the recheck list in order, when nothing that this run or a dead one had under way can still land, and lets
 /// go of the tombstones. The last who lets go switches them off, and sweeps. Idempotent: run again after a crash, it
 /// goes on.
+///
+/// Whoever calls this holds the lease of repairs: of two processes of one backfill, the second would otherwise still
+/// write what it rechecks when the first has switched them off.
 ///
 /// # Errors
 /// When the state or a target can't be reached, or the command is stopped. The tombstones that are left stay
@@ -65,43 +63,51 @@ pub async fn raise(split: &Split, holder: Holder, stop: &CancellationToken) -> R
 pub async fn lower(
     split: &Split,
     holder: Holder,
+    lease: &RepairLease,
     stop: &CancellationToken,
 ) -> Result<Vec<(String, Swept)>, RunError> {
-    let standing = SplitRecord::read(&split.store).await?.value;
-    if standing.tombstones.phase == TombstonePhase::Off {
-        return Ok(Vec::new());
-    }
-    // In this order: a page that lands late may still beat a timestamp that went backwards, and is seen after.
-    pause(split.timing.landed(), stop).await?;
-    let rechecked = recheck_all(split, stop).await?;
-    if rechecked.wrote {
-        pause(split.timing.landed(), stop).await?;
-    }
+    let mut claimed = None;
     let record = SplitRecord::change(&split.store, |record| {
-        record.tombstone_holders.remove(holder.name());
-        if record.tombstones.phase == TombstonePhase::On && record.tombstone_holders.is_empty() {
-            record.tombstones = Tombstones {
-                phase: TombstonePhase::Sweeping,
-                epoch: record.tombstones.epoch + 1,
-            };
-        }
+        claimed = record.switch.claim(holder.name());
     })
     .await?;
-    if record.tombstones.phase != TombstonePhase::Sweeping {
+    let tombstones = match claimed {
+        Some(since) => let_go(split, holder, since, lease, stop).await?,
+        // Others of its kind let go: a dead one, or one beside it. Its sweep goes on.
+        None => record.switch.tombstones,
+    };
+    if tombstones.phase != TombstonePhase::Sweeping {
         return Ok(Vec::new());
     }
-    let epoch = record.tombstones.epoch;
+    let epoch = tombstones.epoch;
     acknowledged(split, epoch, stop).await?;
-    forget_rechecks(split, epoch, &rechecked).await?;
+    forget_rechecks(split, epoch).await?;
     let swept = sweep(split, epoch, stop).await?;
     // Somebody may have switched them on again meanwhile (a new epoch): then they are not off.
-    SplitRecord::change(&split.store, |record| {
-        if record.tombstones.epoch == epoch {
-            record.tombstones.phase = TombstonePhase::Off;
-        }
-    })
-    .await?;
+    SplitRecord::change(&split.store, |record| record.switch.swept(epoch)).await?;
     Ok(swept)
+}
+
+/// In this order: what is under way lands; keys whose timestamp went backwards are read again, since a page that landed
+/// late may have beaten them; what that wrote lands; only then the holder is taken out.
+async fn let_go(
+    split: &Split,
+    holder: Holder,
+    since: u64,
+    lease: &RepairLease,
+    stop: &CancellationToken,
+) -> Result<Tombstones, RunError> {
+    pause(split.timing.landed(), stop).await?;
+    let on = Tombstones {
+        phase: TombstonePhase::On,
+        epoch: since,
+    };
+    if recheck_all(split, on, &lease.validity(), stop).await? {
+        pause(split.timing.landed(), stop).await?;
+    }
+    let record =
+        SplitRecord::change(&split.store, |record| record.switch.release(holder.name(), since)).await?;
+    Ok(record.switch.tombstones)
 }
 
 async fn sweep(
@@ -135,21 +141,18 @@ async fn acknowledged(split: &Split, epoch: u64, stop: &CancellationToken) -> Re
         let workers = split.store.list::<WorkerRecord>(WorkerRecord::PREFIX).await?;
         let mut waiting = false;
         for (name, worker) in &workers {
-            if worker.value.acknowledged_epoch >= epoch || worker.value.lease.owner.is_none() {
-                continue;
-            }
-            if watch.is_free(name, &worker.value.lease, worker.revision, Instant::now()) {
-                gone = true;
-                split
-                    .store
-                    .delete(name, worker.revision)
-                    .await
-                    .or_else(|error| match error {
-                        crate::state::StateError::Conflict { .. } => Ok(()),
-                        other => Err(other),
-                    })?;
-            } else {
-                waiting = true;
+            let free = watch.is_free(name, &worker.value.lease, worker.revision, Instant::now());
+            match heed(&worker.value, epoch, free) {
+                Heed::Obeys => {}
+                Heed::Awaited => waiting = true,
+                Heed::Gone => {
+                    gone = true;
+                    match split.store.delete(name, worker.revision).await {
+                        // It lives after all, and is waited for at the next look.
+                        Err(StateError::Conflict { .. }) => waiting = true,
+                        other => other?,
+                    }
+                }
             }
         }
         if !waiting {

@@ -51,9 +51,20 @@ pub struct RecheckKey {
     pub service: String,
     /// Source key, as DynamoDB JSON.
     pub key: serde_json::Value,
-    /// The epoch of the tombstone switch in which it was put here.
+    /// The epoch of the tombstone switch in which it was put here; the highest number for one that could not be settled.
     #[serde(default)]
     pub epoch: u64,
+}
+
+impl RecheckKey {
+    /// The entry as it stays on the list until it is settled, whatever happens to the tombstones.
+    #[must_use]
+    pub fn kept(&self) -> Self {
+        Self {
+            epoch: u64::MAX,
+            ..self.clone()
+        }
+    }
 }
 
 /// Bytes of letter text in one state item: well below 400 KB.

@@ -6,18 +6,20 @@
 
 mod lease;
 mod letters;
+pub mod phases;
 mod records;
 mod split;
 mod store;
 
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use letters::{Letter, LetterHead, Letters, MAX_RECHECKS, RecheckKey};
+pub use phases::{Switch, TombstonePhase, Tombstones};
 pub use records::{
     BackfillRecord, GapRecord, HistoryRecord, LaneState, SegmentRecord, SegmentService, ShardRecord,
     StreamRecord, VerifyRecord, VerifyService, WorkerRecord,
 };
-pub use split::{ServiceRecord, SplitRecord, TombstonePhase, Tombstones};
+pub use split::{ServiceRecord, SplitRecord};
 pub use store::{StateError, Store, Stored};
 
 /// Version of everything that is kept in the state table. A table of another version is refused.
-pub const STATE_FORMAT: u32 = 1;
+pub const STATE_FORMAT: u32 = 2;

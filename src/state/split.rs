@@ -1,30 +1,8 @@
 use super::STATE_FORMAT;
+use super::phases::Switch;
 use super::records::StreamRecord;
 use super::store::{StateError, Store, Stored};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
-
-/// Where the tombstones of a split stand. Set by whoever writes targets from a read of the source.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TombstonePhase {
-    /// Removals are real deletes, and no tombstone is left. Persisted.
-    #[default]
-    Off,
-    /// Removals leave tombstones: a backfill, repair or reconcile may still write. Persisted.
-    On,
-    /// Removals are real deletes again; the tombstones that are left are being removed. Persisted.
-    Sweeping,
-}
-
-/// The tombstone switch. Each change of it is a new epoch, which every tail worker acknowledges.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Tombstones {
-    /// Where it stands.
-    pub phase: TombstonePhase,
-    /// Raised with each change.
-    pub epoch: u64,
-}
 
 /// The split as a whole. One record, changed by compare-and-set.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -39,12 +17,9 @@ pub struct SplitRecord {
     pub fingerprint: String,
     /// Generations: the streams that were read, oldest first.
     pub streams: Vec<StreamRecord>,
-    /// The tombstone switch.
-    pub tombstones: Tombstones,
-    /// Who needs tombstones on: `backfill`, `repair`, `reconcile`. They go off when the last has let go. A command that
-    /// was killed is still named, until it is run again.
-    #[serde(default)]
-    pub tombstone_holders: BTreeSet<String>,
+    /// The tombstone switch, and who holds it.
+    #[serde(flatten)]
+    pub switch: Switch,
     /// A repairing verify is mandatory before the split completes, for this reason.
     pub repair_required: Option<String>,
     /// When `apply` first ran, in milliseconds since 1970.

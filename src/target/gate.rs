@@ -1,6 +1,6 @@
-use crate::state::{TombstonePhase, Tombstones};
+use crate::state::Tombstones;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The tombstone switch inside a process: every attempt to write enters it, and leaves when it was answered.
 ///
@@ -8,13 +8,55 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// every attempt that entered before has left. Attempts are bounded in time, so that comes soon.
 #[derive(Clone, Debug, Default)]
 pub struct Gate {
-    inner: Arc<Mutex<Inner>>,
+    inner: Arc<Mutex<Attempts>>,
 }
 
-#[derive(Debug, Default)]
-struct Inner {
+/// The switch as a process knows it, and its attempts under way, by the epoch that each obeys. Pure: the rules of the
+/// [`Gate`], which the models check too.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Attempts {
     now: Tombstones,
     inside: BTreeMap<u64, u32>,
+}
+
+impl Attempts {
+    /// No attempt under way, and the switch as the split's record says.
+    #[must_use]
+    pub fn new(now: Tombstones) -> Self {
+        Self {
+            now,
+            inside: BTreeMap::new(),
+        }
+    }
+
+    /// An attempt begins: the switch that it obeys to its end.
+    pub fn enter(&mut self) -> Tombstones {
+        *self.inside.entry(self.now.epoch).or_insert(0) += 1;
+        self.now
+    }
+
+    /// An attempt of an epoch was answered.
+    pub fn leave(&mut self, epoch: u64) {
+        if let Some(count) = self.inside.get_mut(&epoch) {
+            *count -= 1;
+            if *count == 0 {
+                self.inside.remove(&epoch);
+            }
+        }
+    }
+
+    /// Takes over what the split's record says. Never goes back to an older epoch.
+    pub fn switch(&mut self, now: Tombstones) {
+        if now.epoch > self.now.epoch {
+            self.now = now;
+        }
+    }
+
+    /// The newest epoch that every attempt under way, and every later one, obeys.
+    #[must_use]
+    pub fn acknowledged(&self) -> u64 {
+        self.inside.keys().next().copied().unwrap_or(self.now.epoch)
+    }
 }
 
 /// One attempt, inside the gate. Leaves when dropped.
@@ -32,39 +74,34 @@ impl Gate {
     #[must_use]
     pub fn new(now: Tombstones) -> Self {
         Self {
-            inner: Arc::new(Mutex::new(Inner {
-                now,
-                inside: BTreeMap::new(),
-            })),
+            inner: Arc::new(Mutex::new(Attempts::new(now))),
         }
     }
 
     /// Enters for one attempt.
     #[must_use]
     pub fn enter(&self) -> Entered {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let Tombstones { phase, epoch } = inner.now;
-        *inner.inside.entry(epoch).or_insert(0) += 1;
+        let now = self.lock().enter();
         Entered {
             gate: self.clone(),
-            epoch,
-            bury: phase == TombstonePhase::On,
+            epoch: now.epoch,
+            bury: now.bury(),
         }
     }
 
     /// Takes over what the split's record says. Never goes back to an older epoch.
     pub fn switch(&self, now: Tombstones) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.epoch > inner.now.epoch {
-            inner.now = now;
-        }
+        self.lock().switch(now);
     }
 
     /// The newest epoch that every attempt under way, and every later one, obeys.
     #[must_use]
     pub fn acknowledged(&self) -> u64 {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.inside.keys().next().copied().unwrap_or(inner.now.epoch)
+        self.lock().acknowledged()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Attempts> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -78,19 +115,14 @@ impl Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let mut inner = self.gate.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = inner.inside.get_mut(&self.epoch) {
-            *count -= 1;
-            if *count == 0 {
-                inner.inside.remove(&self.epoch);
-            }
-        }
+        self.gate.lock().leave(self.epoch);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::TombstonePhase;
 
     #[test]
     fn a_switch_is_acknowledged_when_older_attempts_have_left() {

@@ -23,7 +23,7 @@ mod write;
 
 pub use differences::{Difference, Pending};
 pub use error::TargetError;
-pub use gate::{Entered, Gate};
+pub use gate::{Attempts, Entered, Gate};
 pub use sweep::{Sweep, Swept};
 pub use table::{Ensured, Observer, TableEvent, TableFinding, ensure, inspect, is_empty};
 pub use ttl::{TtlOutcome, TtlState, enable_ttl, ttl_state};

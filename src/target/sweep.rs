@@ -4,6 +4,7 @@ use crate::dynamo::{Failure, FailureKind, again};
 use crate::flow::tombstone_epoch;
 use crate::model::{Item, KeySchema, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE};
 use crate::source::Scan;
+use crate::state::Tombstones;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 
@@ -44,7 +45,7 @@ impl Sweep {
     /// When requests fail for good; running it again goes on.
     pub async fn tombstones(&self, epoch: u64) -> Result<Swept, Failure> {
         self.each(TOMBSTONE_ATTRIBUTE, |item| async move {
-            if tombstone_epoch(&item) < epoch {
+            if Tombstones::sweeps(epoch, tombstone_epoch(&item)) {
                 self.remove_tombstone(item).await
             } else {
                 Ok(false)

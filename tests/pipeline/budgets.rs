@@ -49,8 +49,9 @@ async fn a_backfill_keeps_its_write_units_and_a_tail_its_own() {
             ..TailOptions::default()
         })
         .await;
-    put_all(&client, &source, items("a", 400)).await;
+    // From here: the tail writes while the last items are still being put.
     let began = Instant::now();
+    put_all(&client, &source, items("a", 400)).await;
     running.drained().await;
     // 1,200 units at 300 a second, of which a second's worth may be saved up.
     let least = (400.0 * UNITS - 300.0) / 300.0;

@@ -7,7 +7,7 @@ use dynasplit::dynamo::{Clients, Endpoint, Timing};
 use dynasplit::plan::Plan;
 use dynasplit::run::survey::{Survey, SurveyOptions, survey};
 use dynasplit::run::{RunError, Split};
-use dynasplit::state::{STATE_FORMAT, ServiceRecord, SplitRecord, StreamRecord, Tombstones};
+use dynasplit::state::{STATE_FORMAT, ServiceRecord, SplitRecord, StreamRecord, Switch};
 use tokio_util::sync::CancellationToken;
 
 /// A shop: orders, users (whole, and their names once more), and a service whose key is only vouched for.
@@ -128,8 +128,7 @@ pub async fn begin(split: &Split, stream: &str) {
             arn: stream.to_owned(),
             captured_ms: None,
         }],
-        tombstones: Tombstones::default(),
-        tombstone_holders: std::collections::BTreeSet::new(),
+        switch: Switch::default(),
         completing_ms: None,
         repair_required: None,
         created_ms: 1,

@@ -11,7 +11,7 @@ use dynasplit::model::{Key, Value};
 use dynasplit::plan::Plan;
 use dynasplit::run::{RunError, Split, Verify, VerifyOptions, VerifyResult, VerifyView};
 use dynasplit::state::{
-    BackfillRecord, STATE_FORMAT, ServiceRecord, SplitRecord, StreamRecord, Tombstones, VerifyRecord,
+    BackfillRecord, STATE_FORMAT, ServiceRecord, SplitRecord, StreamRecord, Switch, VerifyRecord,
 };
 use dynasplit::target::ensure;
 use std::collections::BTreeSet;
@@ -122,8 +122,7 @@ impl Bench {
                 arn: "arn:by-hand".into(),
                 captured_ms: Some(1),
             }],
-            tombstones: Tombstones::default(),
-            tombstone_holders: std::collections::BTreeSet::new(),
+            switch: Switch::default(),
             completing_ms: None,
             repair_required: None,
             created_ms: 1,

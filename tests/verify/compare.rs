@@ -224,7 +224,7 @@ async fn tombstones_are_absent_items() {
     );
     bench.put(ORDERS, tombstone).await;
     SplitRecord::change(&bench.split.store, |record| {
-        record.tombstones.phase = TombstonePhase::On;
+        record.switch.tombstones.phase = TombstonePhase::On;
     })
     .await
     .unwrap();

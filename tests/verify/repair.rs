@@ -72,7 +72,7 @@ async fn a_repair_mends_and_only_a_clean_run_after_it_proves_it() {
     assert_all_same(&all(&bench).await, &expected);
     assert_eq!(first.swept["orders"], 10);
     let record = bench.split_record().await;
-    assert_eq!(record.tombstones.phase, TombstonePhase::Off);
+    assert_eq!(record.switch.tombstones.phase, TombstonePhase::Off);
     assert!(record.repair_required.is_some(), "nothing is proven yet");
 
     let second = bench.verify(options()).await;
@@ -183,8 +183,9 @@ async fn a_repair_that_died_is_finished_by_the_next() {
     let expected = all(&bench).await;
     bench.put(ORDERS, tombstone("ORDER#700")).await;
     SplitRecord::change(&bench.split.store, |record| {
-        record.tombstones.phase = TombstonePhase::On;
-        record.tombstones.epoch = 7;
+        record.switch.tombstones.phase = TombstonePhase::On;
+        record.switch.tombstones.epoch = 7;
+        record.switch.holders.insert("repair".into(), 7);
     })
     .await
     .unwrap();
@@ -200,7 +201,10 @@ async fn a_repair_that_died_is_finished_by_the_next() {
     let result = bench.verify(repairing()).await;
     assert!(began.elapsed() > Duration::from_secs(2));
     assert!(result.clean && result.swept["orders"] == 1, "{result:?}");
-    assert_eq!(bench.split_record().await.tombstones.phase, TombstonePhase::Off);
+    assert_eq!(
+        bench.split_record().await.switch.tombstones.phase,
+        TombstonePhase::Off
+    );
     assert_all_same(&all(&bench).await, &expected);
     let lease = bench
         .split

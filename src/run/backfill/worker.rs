@@ -6,6 +6,7 @@ use crate::dynamo::{Budget, Health};
 use crate::run::checks::{check_split, services};
 use crate::run::error::RunError;
 use crate::run::keeper::Keeper;
+use crate::run::repair_lease::RepairLease;
 use crate::run::split::{Split, now_ms};
 use crate::run::status::{FillStatus, fill_status};
 use crate::run::tombstones::{Holder, lower, pause, raise};
@@ -132,7 +133,10 @@ impl Backfill {
             "waiting until no late write can land, then sweeping tombstones",
             &record,
         );
-        let swept = lower(&self.split, Holder::Backfill, &self.stop).await?;
+        let lease = RepairLease::wait(&self.split, &self.stop).await?;
+        let swept = lower(&self.split, Holder::Backfill, &lease, &self.stop).await;
+        lease.release().await;
+        let swept = swept?;
         self.finish().await?;
         Ok(BackfillReport {
             swept: counts(&swept),
@@ -343,7 +347,7 @@ impl Backfill {
     async fn finish(&self) -> Result<(), RunError> {
         // Another process may still be copying a round that began since: then this one is not the end.
         let standing = SplitRecord::read(&self.split.store).await?.value;
-        if standing.tombstone_holders.contains(Holder::Backfill.name()) {
+        if standing.switch.holders.contains_key(Holder::Backfill.name()) {
             return Ok(());
         }
         let found = self

@@ -126,7 +126,7 @@ impl Tail {
             generation,
             self.split.plan.source.keys.clone(),
         );
-        let gate = Gate::new(record.tombstones);
+        let gate = Gate::new(record.switch.tombstones);
         let owner = Owner::unique("tail");
         let heartbeat = Heartbeat::start(&self.split, &owner, "tail", gate.clone(), generation).await?;
         let hand = Hand {

@@ -87,7 +87,7 @@ impl Lanes {
                 "there are dead letters ({letters}): `dynasplit dead-letters` lists them"
             ));
         }
-        if record.tombstones.phase != TombstonePhase::Off {
+        if record.switch.tombstones.phase != TombstonePhase::Off {
             self.note(
                 "tombstones are on, which count as absent: a backfill or a repair runs, or was interrupted (the same \
                  command goes on and sweeps them)",

@@ -18,7 +18,7 @@ use crate::run::repair_lease::{RepairLease, backfill_runs, refuse_unready};
 use crate::run::split::Split;
 use crate::run::tombstones::{Holder, lower, raise};
 use crate::source::{Scan, describe_source};
-use crate::state::{SplitRecord, TombstonePhase};
+use crate::state::{SplitRecord, TombstonePhase, Tombstones};
 use crate::verify::{
     CandidateFile, DEFAULT_MEMORY_BYTES, Pending, Report, ServiceReport, SettleRules, SortLimits, SourceSide,
     SpillDir, TargetSide, join,
@@ -303,16 +303,17 @@ impl Run {
     ) -> Result<(), RunError> {
         result.unrepaired.collisions = settled.iter().map(|settled| settled.collisions).sum();
         let files: Vec<_> = settled.into_iter().map(|settled| settled.repairable).collect();
-        if files.iter().any(|file| !file.is_empty()) {
+        let rechecks = !self.split.letters.rechecks().await?.is_empty();
+        if rechecks || files.iter().any(|file| !file.is_empty()) {
             // A backfill may have begun since the start: its own switching would get into the way.
             refuse_unready(&self.split).await?;
             standing.repairing(&self.split).await?;
             self.progress.say("switching tombstones on");
-            raise(&self.split, Holder::Repair, &self.stop).await?;
+            let tombstones = raise(&self.split, Holder::Repair, &self.stop).await?;
             self.progress.say("repairing");
-            self.mend(lease, files, result).await?;
+            self.mend(lease, tombstones, files, result).await?;
         }
-        self.sweep(result).await?;
+        self.sweep(lease, result).await?;
         if result.repaired > 0 {
             result.clean = false;
             result
@@ -342,6 +343,7 @@ impl Run {
     async fn mend(
         &self,
         lease: &RepairLease,
+        tombstones: Tombstones,
         files: Vec<CandidateFile>,
         result: &mut VerifyResult,
     ) -> Result<(), RunError> {
@@ -355,6 +357,7 @@ impl Run {
                     eyes: eyes.clone(),
                     scanning: self.scanning.clone(),
                     dir: self.dir.clone(),
+                    tombstones,
                     lease: lease.validity(),
                     progress: Arc::clone(progress),
                     stop: self.stop.clone(),
@@ -369,8 +372,12 @@ impl Run {
         Ok(())
     }
 
-    async fn sweep(&self, result: &mut VerifyResult) -> Result<(), RunError> {
-        let standing = SplitRecord::read(&self.split.store).await?.value.tombstones;
+    async fn sweep(&self, lease: &RepairLease, result: &mut VerifyResult) -> Result<(), RunError> {
+        let standing = SplitRecord::read(&self.split.store)
+            .await?
+            .value
+            .switch
+            .tombstones;
         if standing.phase == TombstonePhase::Off {
             return Ok(());
         }
@@ -381,7 +388,7 @@ impl Run {
             return Ok(());
         }
         self.progress.say("sweeping tombstones");
-        for (service, swept) in lower(&self.split, Holder::Repair, &self.stop).await? {
+        for (service, swept) in lower(&self.split, Holder::Repair, lease, &self.stop).await? {
             result.read_milliunits.targets += swept.read_milliunits;
             result.swept.insert(service, swept.removed);
         }

@@ -8,7 +8,7 @@ use crate::model::Key;
 use crate::run::error::RunError;
 use crate::run::reconcile::{Reconciled, Reconciler};
 use crate::run::tombstones::pause;
-use crate::state::Validity;
+use crate::state::{Tombstones, Validity};
 use crate::verify::{Candidate, CandidateFile, Digest, SpillDir, classify};
 use futures::{StreamExt, TryStreamExt};
 use std::sync::Arc;
@@ -31,6 +31,7 @@ pub(super) struct Repair {
     pub eyes: Eyes,
     pub scanning: Scanning,
     pub dir: SpillDir,
+    pub tombstones: Tombstones,
     pub lease: Validity,
     pub progress: Arc<ServiceProgress>,
     pub stop: CancellationToken,
@@ -47,10 +48,15 @@ impl Repair {
     /// Goes through the list.
     pub async fn run(self, confirmed: CandidateFile) -> Result<Mended, RunError> {
         let service = self.eyes.service();
-        let Some(reconciler) = Reconciler::new(&self.eyes.split, service, &self.stop) else {
+        let Some(reconciler) = Reconciler::new(
+            &self.eyes.split,
+            service,
+            self.tombstones,
+            self.lease.clone(),
+            &self.stop,
+        ) else {
             return Ok(Mended::default());
         };
-        let reconciler = reconciler.under(self.lease.clone());
         let mut mended = Mended::default();
         let mut orphans = CandidateFile::new(self.dir.clone());
         let mut chunks = Chunks::of(confirmed, CHUNK);

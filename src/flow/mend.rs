@@ -1,0 +1,61 @@
+use super::effects::{Write, WriteKind};
+use super::guard::{Guard, VersionFields, is_tombstone};
+use super::route::Desired;
+use crate::model::{Item, Key, VERSION_ATTRIBUTE, Version};
+use crate::plan::Versions;
+
+/// The write that brings a target key in order for a repair, a recheck or a dead letter; `None` where nothing is to
+/// do. `held` is what was read in the target, `wanted` what the source held *after* that, both consistently: the
+/// source is then at least as new, and the guard finds out whether the target changed since.
+///
+/// A tombstone counts as nothing, but nothing is written over one: the tail removed the item after the read, or will
+/// tell of it.
+#[must_use]
+pub fn mend(
+    versions: &Versions,
+    fields: &VersionFields,
+    target: &Key,
+    held: Option<Item>,
+    wanted: Option<Desired>,
+) -> Option<Write> {
+    let held = held.filter(|item| !is_tombstone(item));
+    let wanted = wanted.filter(|wanted| wanted.key == *target);
+    let (kind, guard) = match (held, wanted) {
+        (None, None) => return None,
+        (Some(held), None) => {
+            let version = version_of(fields, &held);
+            (WriteKind::Remove(version), Guard::Unchanged(Box::new(held)))
+        }
+        (None, Some(wanted)) => (WriteKind::Put(wanted.item), Guard::Absent),
+        (Some(held), Some(wanted)) => {
+            let held = Desired {
+                key: target.clone(),
+                item: held,
+            };
+            if held.looks_like(&wanted) {
+                return None;
+            }
+            let item = keep_stamp(versions, wanted.item, &held.item);
+            (WriteKind::Put(item), Guard::Unchanged(Box::new(held.item)))
+        }
+    };
+    Some(Write {
+        key: target.clone(),
+        kind,
+        guard,
+    })
+}
+
+fn version_of(fields: &VersionFields, held: &Item) -> Option<Version> {
+    let shown = held.get(VERSION_ATTRIBUTE).or_else(|| held.get(&fields.live));
+    shown.and_then(Version::from_value)
+}
+
+/// In `sequence` mode a repaired item keeps the stamp that the tail gave it, so that older records that are read
+/// again still lose against it.
+fn keep_stamp(versions: &Versions, mut item: Item, held: &Item) -> Item {
+    if let (Versions::Sequence, Some(stamp)) = (versions, held.get(VERSION_ATTRIBUTE)) {
+        item.insert(VERSION_ATTRIBUTE.to_owned(), stamp.clone());
+    }
+    item
+}

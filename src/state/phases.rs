@@ -1,0 +1,214 @@
+//! The phases of the tombstone switch, pure: who may turn it, what each turn is called, and whom it waits for. The
+//! models check these very functions.
+
+use super::records::WorkerRecord;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Where the tombstones of a split stand. Set by whoever writes targets from a read of the source.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TombstonePhase {
+    /// Removals are real deletes, and no tombstone is left. Persisted.
+    #[default]
+    Off,
+    /// Removals leave tombstones: a backfill, repair or reconcile may still write. Persisted.
+    On,
+    /// Removals are real deletes again; the tombstones that are left are being removed. Persisted.
+    Sweeping,
+}
+
+/// The tombstone switch. Each change of it is a new epoch, which every tail worker acknowledges.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct Tombstones {
+    /// Where it stands.
+    pub phase: TombstonePhase,
+    /// Raised with each change.
+    pub epoch: u64,
+}
+
+impl Tombstones {
+    /// Whether removals leave tombstones.
+    #[must_use]
+    pub fn bury(self) -> bool {
+        self.phase == TombstonePhase::On
+    }
+
+    /// Whether the sweep of this epoch removes a tombstone that was left under another. Later ones belong to somebody
+    /// who switched them on again meanwhile, and who may hold a read of the source that is older than they are.
+    #[must_use]
+    pub fn sweeps(epoch: u64, left_under: u64) -> bool {
+        left_under < epoch
+    }
+}
+
+/// The switch and those who need it on. Part of the split's record, and so changed by compare-and-set.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct Switch {
+    /// The tombstone switch.
+    pub tombstones: Tombstones,
+    /// Who needs tombstones on (`backfill`, `repair`, `reconcile`), and since which epoch. They go off when the last has
+    /// let go. A command that was killed is still named, until it is run again.
+    #[serde(default, rename = "tombstone_holders")]
+    pub holders: BTreeMap<String, u64>,
+}
+
+impl Switch {
+    /// Somebody needs tombstones on. A new epoch, unless this holder has them on already: then others of its kind work
+    /// beside it.
+    pub fn raise(&mut self, holder: &str) {
+        if self.tombstones.phase == TombstonePhase::On && self.holders.contains_key(holder) {
+            return;
+        }
+        self.turn(TombstonePhase::On);
+        self.holders.insert(holder.to_owned(), self.tombstones.epoch);
+    }
+
+    /// A holder is about to let go, and says so under a new epoch: whoever of its kind was about to before, and was held
+    /// up until this one took over, lets go of nothing any more. Answers the epoch to let go with.
+    pub fn claim(&mut self, holder: &str) -> Option<u64> {
+        if self.tombstones.phase != TombstonePhase::On || !self.holders.contains_key(holder) {
+            return None;
+        }
+        self.turn(TombstonePhase::On);
+        self.holders.insert(holder.to_owned(), self.tombstones.epoch);
+        Some(self.tombstones.epoch)
+    }
+
+    /// A holder needs them no longer, who has had them on since an epoch: a process that was held up for long must not
+    /// let go for others of its kind who began anew. The last one who lets go switches them off: from then on the sweep
+    /// is due.
+    pub fn release(&mut self, holder: &str, since: u64) {
+        if self.holders.get(holder) == Some(&since) {
+            self.holders.remove(holder);
+        }
+        if self.tombstones.phase == TombstonePhase::On && self.holders.is_empty() {
+            self.turn(TombstonePhase::Sweeping);
+        }
+    }
+
+    /// The sweep of an epoch has removed all that it is to remove. Nothing, if somebody switched them on meanwhile.
+    pub fn swept(&mut self, epoch: u64) {
+        if self.tombstones.epoch == epoch && self.tombstones.phase == TombstonePhase::Sweeping {
+            self.tombstones.phase = TombstonePhase::Off;
+        }
+    }
+
+    fn turn(&mut self, phase: TombstonePhase) {
+        self.tombstones = Tombstones {
+            phase,
+            epoch: self.tombstones.epoch + 1,
+        };
+    }
+}
+
+/// What a worker's record says to somebody who turned the switch.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Heed {
+    /// All that it writes from now on obeys.
+    Obeys,
+    /// It was not seen to live for a whole lease time: it starts no write any more, but what it had under way may
+    /// still land.
+    Gone,
+    /// It is waited for.
+    Awaited,
+}
+
+/// Whether a worker obeys an epoch; `free`: its lease was seen to end.
+#[must_use]
+pub fn heed(worker: &WorkerRecord, epoch: u64, free: bool) -> Heed {
+    if worker.acknowledged_epoch >= epoch || worker.lease.owner.is_none() {
+        Heed::Obeys
+    } else if free {
+        Heed::Gone
+    } else {
+        Heed::Awaited
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{Lease, Owner};
+    use std::time::Duration;
+
+    #[test]
+    fn tombstones_go_off_when_the_last_holder_lets_go() {
+        let mut switch = Switch::default();
+        switch.raise("backfill");
+        assert!(switch.tombstones.bury());
+        let epoch = switch.tombstones.epoch;
+        switch.raise("backfill");
+        assert_eq!(
+            switch.tombstones.epoch, epoch,
+            "others of its kind work beside it"
+        );
+        switch.raise("repair");
+        let repair = switch.tombstones.epoch;
+        assert!(repair > epoch);
+        switch.release("backfill", epoch);
+        assert_eq!(switch.tombstones.phase, TombstonePhase::On);
+        switch.release("repair", repair);
+        assert_eq!(switch.tombstones.phase, TombstonePhase::Sweeping);
+        assert!(!switch.tombstones.bury());
+        assert!(switch.tombstones.epoch > epoch);
+        switch.swept(switch.tombstones.epoch);
+        assert_eq!(switch.tombstones.phase, TombstonePhase::Off);
+        let before = switch.clone();
+        switch.release("repair", repair);
+        assert_eq!(switch, before, "who lets go twice changes nothing");
+        switch.raise("repair");
+        let before = switch.clone();
+        switch.release("repair", repair);
+        assert_eq!(switch, before, "nor does one who lets go for others");
+        let (first, second) = (switch.claim("repair").unwrap(), switch.claim("repair").unwrap());
+        assert_eq!(switch.claim("backfill"), None);
+        switch.release("repair", first);
+        assert!(switch.tombstones.bury(), "somebody took over from this one");
+        switch.release("repair", second);
+        assert_eq!(switch.tombstones.phase, TombstonePhase::Sweeping);
+        assert_eq!(switch.claim("repair"), None);
+    }
+
+    #[test]
+    fn a_sweep_that_ends_late_does_not_speak_for_a_later_switch_on() {
+        let mut switch = Switch::default();
+        switch.raise("backfill");
+        switch.release("backfill", 1);
+        let sweeping = switch.tombstones.epoch;
+        switch.raise("reconcile");
+        switch.swept(sweeping);
+        assert_eq!(switch.tombstones.phase, TombstonePhase::On);
+        // Nor does one end a phase that is none of its own.
+        switch.swept(switch.tombstones.epoch);
+        assert_eq!(switch.tombstones.phase, TombstonePhase::On);
+        assert!(Tombstones::sweeps(sweeping, sweeping - 1));
+        assert!(!Tombstones::sweeps(sweeping, sweeping));
+        assert!(!Tombstones::sweeps(sweeping, switch.tombstones.epoch));
+    }
+
+    #[test]
+    fn a_worker_is_waited_for_until_it_obeys_or_is_seen_to_be_gone() {
+        let mut worker = WorkerRecord {
+            kind: "tail".into(),
+            lease: Lease::held_by(&Owner("a".into()), Duration::from_secs(1)),
+            beat: 0,
+            acknowledged_epoch: 3,
+            seen_ms: 0,
+        };
+        assert_eq!(heed(&worker, 3, false), Heed::Obeys);
+        assert_eq!(heed(&worker, 4, false), Heed::Awaited);
+        assert_eq!(heed(&worker, 4, true), Heed::Gone);
+        worker.lease = Lease::default();
+        assert_eq!(heed(&worker, 4, false), Heed::Obeys, "it gave its lease back");
+    }
+
+    #[test]
+    fn the_record_keeps_its_names() {
+        let json = serde_json::to_string(&Switch::default()).unwrap();
+        assert_eq!(
+            json,
+            r#"{"tombstones":{"phase":"off","epoch":0},"tombstone_holders":{}}"#
+        );
+    }
+}

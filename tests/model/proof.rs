@@ -1,0 +1,111 @@
+//! Running a model to the end of its states, and what must be said about it.
+
+use stateright::{Checker, HasDiscoveries, Model, Property};
+use std::fmt::{Debug, Display};
+use std::hash::Hash;
+use std::time::{Duration, Instant};
+
+/// Always: when the source is quiet and all is drained, the targets hold what they should.
+pub const EXACT: &str = "quiet and drained, every target is exact";
+/// Sometimes: quiet and drained. Without it, the promise would say nothing.
+pub const DRAINED: &str = "quiet and drained";
+
+/// A model that does not end within this has grown beyond what a test may explore.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// A state that knows when it is drained, and whether it is exact then.
+pub trait Judged {
+    /// Nothing is left to do: the source is quiet, and all that was read has landed.
+    fn drained(&self) -> bool;
+    /// The targets hold what they should, and nothing else.
+    fn exact(&self) -> bool;
+}
+
+/// What was explored.
+#[derive(Debug)]
+pub struct Explored {
+    /// Different states.
+    pub states: usize,
+    /// Steps of the longest way to one.
+    pub depth: usize,
+    /// For how long.
+    pub time: Duration,
+}
+
+/// The two properties of every model.
+pub fn promise<M: Model>() -> Vec<Property<M>>
+where
+    M::State: Judged,
+{
+    vec![
+        Property::<M>::always(EXACT, |_, state| !state.drained() || state.exact()),
+        Property::<M>::sometimes(DRAINED, |_, state| state.drained()),
+    ]
+}
+
+/// Explores every state, and demands that the promise holds in each, and that some are drained. `bounds` says in words
+/// what the model is limited to.
+pub fn holds<M>(name: &str, bounds: &str, model: M) -> Explored
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Judged + Clone + Debug + PartialEq + Hash + Send + Sync + 'static,
+    M::Action: Clone + Debug + Display + PartialEq + Send + Sync + 'static,
+{
+    let start = Instant::now();
+    let checker = model.checker().timeout(LONGEST).spawn_bfs().join();
+    let explored = Explored {
+        states: checker.unique_state_count(),
+        depth: checker.max_depth(),
+        time: start.elapsed(),
+    };
+    println!(
+        "{name}: {} states, {} steps deep, {:.1} s ({bounds})",
+        explored.states,
+        explored.depth,
+        explored.time.as_secs_f64()
+    );
+    if let Some(path) = checker.discovery(EXACT) {
+        panic!("{name} breaks the promise:\n{}", story(path.into_vec()));
+    }
+    assert!(explored.time < LONGEST, "{name} was not explored to its end");
+    assert!(
+        checker.discovery(DRAINED).is_some(),
+        "{name} never drains, so it says nothing"
+    );
+    explored
+}
+
+/// Demands that the promise breaks, and answers how, step by step.
+pub fn breaks<M>(name: &str, model: M) -> String
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Judged + Clone + Debug + PartialEq + Hash + Send + Sync + 'static,
+    M::Action: Clone + Debug + Display + PartialEq + Send + Sync + 'static,
+{
+    let checker = model
+        .checker()
+        .timeout(LONGEST)
+        .finish_when(HasDiscoveries::AllOf([EXACT].into()))
+        .spawn_bfs()
+        .join();
+    let Some(path) = checker.discovery(EXACT) else {
+        panic!(
+            "{name}: nothing breaks in {} states, so the rule is not checked",
+            checker.unique_state_count()
+        );
+    };
+    let story = story(path.into_vec());
+    println!("{name} ({} states):\n{story}", checker.unique_state_count());
+    story
+}
+
+fn story<S: Debug, A: Display>(path: Vec<(S, Option<A>)>) -> String {
+    let mut lines = Vec::with_capacity(path.len());
+    for (number, (state, action)) in path.into_iter().enumerate() {
+        match action {
+            Some(action) => lines.push(format!("  {}. {action}", number + 1)),
+            None => lines.push(format!("  in the end: {state:?}")),
+        }
+    }
+    lines.join("\n")
+}
