@@ -317,12 +317,6 @@ fn nothing_is_made_of_nothing() {
         changes: vec![],
     };
     let (plan, script) = (timestamps(), Script::default());
-    let applied = block_on(apply(
-        &plan.services[0],
-        &plan.versions,
-        &group,
-        &script,
-        &script,
-    ));
+    let applied = block_on(apply(&plan.services[0], &plan.versions, &group, &script, &script));
     assert_eq!(applied, Ok(Counters::default()));
 }

@@ -48,7 +48,10 @@ fn condition(expression: &GuardExpression) -> Option<Condition> {
         used += usize::from(place != name);
     }
     let placeholders = expression.names.len() + expression.values.len();
-    assert!(used >= placeholders, "DynamoDB refuses unused placeholders: {text}");
+    assert!(
+        used >= placeholders,
+        "DynamoDB refuses unused placeholders: {text}"
+    );
     Some(Condition::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}")))
 }
 
@@ -65,12 +68,20 @@ fn shown() -> Vec<Option<Value>> {
 fn targets(fields: &VersionFields) -> Vec<Option<Item>> {
     let mut targets = vec![None];
     let bare = item([("id", Value::s("x"))]);
-    let reserved = if fields.live == VERSION_ATTRIBUTE { vec![None] } else { shown() };
+    let reserved = if fields.live == VERSION_ATTRIBUTE {
+        vec![None]
+    } else {
+        shown()
+    };
     for live in shown() {
         for reserved in &reserved {
             let mut alive = bare.clone();
             alive.extend(live.clone().map(|value| (fields.live.clone(), value)));
-            alive.extend(reserved.clone().map(|value| (VERSION_ATTRIBUTE.to_owned(), value)));
+            alive.extend(
+                reserved
+                    .clone()
+                    .map(|value| (VERSION_ATTRIBUTE.to_owned(), value)),
+            );
             targets.push(Some(alive));
         }
     }
@@ -117,7 +128,10 @@ fn each_expression_says_what_its_predicate_says() {
         for version in [v(1), v(2), v(3), t("1"), t("2"), t("3")] {
             for guard in [Guard::NotNewer(version.clone()), Guard::Older(version.clone())] {
                 let allowed = agree(&fields, &guard, &targets);
-                assert!(allowed > 0 && allowed < targets.len(), "{guard:?} always says one thing");
+                assert!(
+                    allowed > 0 && allowed < targets.len(),
+                    "{guard:?} always says one thing"
+                );
             }
         }
         assert_eq!(agree(&fields, &Guard::Absent, &targets), 1);
@@ -125,7 +139,11 @@ fn each_expression_says_what_its_predicate_says() {
         for read in targets.iter().flatten() {
             let allowed = agree(&fields, &Guard::Unchanged(Box::new(read.clone())), &targets);
             let buried = read.contains_key(TOMBSTONE_ATTRIBUTE);
-            assert_eq!(allowed, usize::from(!buried), "only what was read, and no tombstone: {read:?}");
+            assert_eq!(
+                allowed,
+                usize::from(!buried),
+                "only what was read, and no tombstone: {read:?}"
+            );
         }
     }
 }
@@ -148,8 +166,16 @@ fn a_tie_between_live_and_reserved_versions_is_taken_as_either() {
         (both(9, 5), false, true),
         (both(9, 9), false, false),
     ] {
-        assert_eq!(Guard::Older(v(5)).allows(&fields, held.as_ref()), older, "{held:?}");
-        assert_eq!(Guard::NotNewer(v(5)).allows(&fields, held.as_ref()), not_newer, "{held:?}");
+        assert_eq!(
+            Guard::Older(v(5)).allows(&fields, held.as_ref()),
+            older,
+            "{held:?}"
+        );
+        assert_eq!(
+            Guard::NotNewer(v(5)).allows(&fields, held.as_ref()),
+            not_newer,
+            "{held:?}"
+        );
     }
 }
 
@@ -212,6 +238,9 @@ fn epochs_are_told_as_far_as_they_go() {
     assert_eq!(of(Value::N(Number::parse("1.5").unwrap())), 0);
     assert_eq!(of(n(-1)), 0);
     assert_eq!(of(Value::s("12")), 0);
-    assert_eq!(tombstone_epoch(&tombstone_of(u64::MAX, Item::new(), None)), i64::MAX as u64);
+    assert_eq!(
+        tombstone_epoch(&tombstone_of(u64::MAX, Item::new(), None)),
+        i64::MAX as u64
+    );
     assert_eq!(tombstone_epoch(&Item::new()), 0);
 }
