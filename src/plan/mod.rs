@@ -36,6 +36,7 @@ pub use timestamp::{Timestamp, TimestampFormat};
 
 use crate::model::KeySchema;
 use check::Report;
+use problem::MAX_PROBLEMS;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::path::Path;
@@ -160,7 +161,9 @@ impl Plan {
     pub fn parse(text: &str, file: &str) -> Result<Self, PlanError> {
         let text = &*plain_line_breaks(text);
         let (root, flaws) = source_map::read(text);
-        let mut problems: Vec<Problem> = flaws.into_iter().map(Problem::from).collect();
+        // To find the line of each takes time; beyond those that are told, none is looked for.
+        let most = MAX_PROBLEMS + 1;
+        let mut problems: Vec<Problem> = flaws.into_iter().take(most).map(Problem::from).collect();
         let Some(mut root) = root else {
             if problems.is_empty() {
                 problems.push(empty_file());
@@ -174,6 +177,7 @@ impl Plan {
             report
                 .findings
                 .into_iter()
+                .take(most)
                 .map(|finding| finding.locate(&root, text)),
         );
         match plan {

@@ -7,7 +7,7 @@
 use super::path::{Path, Step};
 use super::text_place::align;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Most nodes that a plan may have, aliases written out: far above any real plan.
 const MAX_NODES: usize = 100_000;
@@ -183,6 +183,9 @@ struct Frame {
     anchor: usize,
     name: Option<(String, Mark)>,
     content: Content,
+    /// The line on which each name of a mapping was given: looking through the entries would take long where they
+    /// are many.
+    lines: HashMap<String, usize>,
 }
 
 enum Content {
@@ -289,6 +292,7 @@ impl Builder {
             anchor,
             name: None,
             content,
+            lines: HashMap::new(),
         });
         self.count(1, at)
     }
@@ -314,17 +318,20 @@ impl Builder {
                         "write the name out",
                     ));
                 };
-                match entries.iter().find(|e| e.name == name) {
+                match frame.lines.get(&name) {
                     Some(first) => self.flaws.push(flaw(
                         at,
-                        format!("`{name}` is given twice, first on line {}", first.at.line),
+                        format!("`{name}` is given twice, first on line {first}"),
                         "keep one of them",
                     )),
-                    None => entries.push(Entry {
-                        name,
-                        at,
-                        value: node,
-                    }),
+                    None => {
+                        frame.lines.insert(name.clone(), at.line);
+                        entries.push(Entry {
+                            name,
+                            at,
+                            value: node,
+                        });
+                    }
                 }
             }
         }

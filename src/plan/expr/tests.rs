@@ -261,6 +261,33 @@ fn limits() {
 }
 
 #[test]
+fn operators_are_counted_as_dynamodb_does() {
+    for (text, operators) in [
+        ("a = 1", 1),
+        ("size(a) = 1", 2),
+        ("size(a) = size(b)", 3),
+        ("a = 1 AND b = 2 AND c = 3", 5),
+        ("a = 1 OR b = 2", 3),
+        ("NOT a = 1", 2),
+        ("NOT NOT size(a) = 1", 4),
+        ("a BETWEEN 1 AND 2", 1),
+        ("size(a) BETWEEN size(b) AND size(c)", 4),
+        ("a IN (1, 2, 3)", 1),
+        ("size(a) IN (size(b), 1, size(c))", 4),
+        ("attribute_exists(a)", 1),
+        ("attribute_not_exists(a) AND attribute_type(a, 'S')", 3),
+        ("begins_with(a, 'x') OR contains(a, 'x')", 3),
+        ("contains(a, size(b))", 2),
+    ] {
+        assert_eq!(parse(text).expr.operators(), operators, "{text}");
+    }
+    // 300 are taken, and one more is not.
+    let joined = vec!["a=1"; 150].join(" OR ");
+    parse(&format!("NOT {joined}"));
+    refused(&format!("NOT NOT {joined}"), 0, "301 operators", "IN");
+}
+
+#[test]
 fn the_form_for_dynamodb_is_held_to_its_limit() {
     // Placeholders are longer than short names: 2,000 bytes here, more than 4,096 there.
     let path = vec!["a"; 32].join(".");
