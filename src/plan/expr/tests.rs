@@ -180,6 +180,12 @@ fn malformed_text_is_refused_in_its_place() {
         "attribute_type(name, 'S')",
     );
     refused("size(a, b) = 1", 6, "expected `)`", "");
+    refused("a = -", 4, "`-` has no meaning here", "");
+    refused("a = + 1", 4, "`+` has no meaning here", "");
+    refused("a = 1.", 5, "found `.`", "");
+    refused("a = 1e", 4, "`1e` is neither a number", "");
+    refused("a = 1e+", 4, "`1e+` is neither a number", "");
+    refused("a = 1.5e- AND b = 1", 4, "`1.5e-` is neither a number", "");
 }
 
 #[test]
