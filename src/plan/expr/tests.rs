@@ -180,6 +180,17 @@ fn malformed_text_is_refused_in_its_place() {
         "attribute_type(name, 'S')",
     );
     refused("size(a, b) = 1", 6, "expected `)`", "");
+    refused("a AND b = 1", 0, "an attribute, not a condition", "compare it");
+    refused("a OR b = 1", 0, "an attribute, not a condition", "compare it");
+    refused("(a AND b = 1)", 1, "an attribute, not a condition", "compare it");
+    refused("a)", 0, "an attribute, not a condition", "compare it");
+    refused(
+        "(a b)",
+        3,
+        "expected a comparator, BETWEEN or IN, found `b`",
+        "name with spaces",
+    );
+    refused("(a 'b')", 3, "expected a comparator, BETWEEN or IN", "");
     refused("a = -", 4, "`-` has no meaning here", "");
     refused("a = + 1", 4, "`+` has no meaning here", "");
     refused("a = 1.", 5, "found `.`", "");
@@ -247,6 +258,14 @@ fn limits() {
     let list = |n: usize| format!("a = {}{}", "[".repeat(n), "]".repeat(n));
     parse(&list(32));
     refused(&list(33), 4 + 32, "32 levels", "");
+
+    let map = |n: usize| format!("a = {}1{}", "{'a':".repeat(n), "}".repeat(n));
+    parse(&map(32));
+    refused(&map(33), 4 + 32 * 5, "32 levels", "");
+    // Side by side they are no deeper.
+    parse(&vec!["(a=1)"; 100].join(" OR "));
+    parse(&vec!["NOT a=1"; 100].join(" OR "));
+    parse(&format!("a IN ({})", vec!["[[1]]"; 90].join(",")));
 
     let joined = |n: usize| vec!["a=1"; n].join(" OR ");
     parse(&joined(150));
