@@ -27,10 +27,12 @@
 //!   write path but [`flow::desired`].
 //! - [`dynamo`]: clients, value conversion, the one reading of AWS's errors, budgets and timing.
 //! - [`rehearse`]: an embedded engine, sample data and live writers, for a split without AWS.
+//! - [`fault`]: named failpoints for the tests, which an ordinary build leaves out.
 //! - [`cli`]: the command line. Only it talks to the user.
 
 pub mod cli;
 pub mod dynamo;
+pub mod fault;
 pub mod flow;
 pub mod model;
 pub mod plan;

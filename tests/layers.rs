@@ -6,8 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of the crate, from bottom to top: each may import itself and what stands before it.
-const LAYERS: [&str; 11] = [
-    "model", "plan", "flow", "verify", "dynamo", "state", "source", "target", "run", "rehearse", "cli",
+const LAYERS: [&str; 12] = [
+    "fault", "model", "plan", "flow", "verify", "dynamo", "state", "source", "target", "run", "rehearse",
+    "cli",
 ];
 /// The modules that may name an AWS SDK.
 const SDK: [&str; 5] = ["dynamo", "state", "source", "target", "rehearse"];

@@ -23,6 +23,7 @@ mod verify;
 pub use args::Args;
 pub use failure::{Exit, Failed};
 
+use crate::fault;
 use args::{Command, Global};
 use clap::Parser;
 use std::process::ExitCode;
@@ -34,6 +35,9 @@ use tracing_subscriber::EnvFilter;
 pub fn main() -> ExitCode {
     let args = Args::parse();
     log_to_stderr(&args.global);
+    if let Err(error) = fault::check() {
+        return Failed::of(Exit::Usage, error.to_string()).tell();
+    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return Failed::of(Exit::Failed, format!("can't start: {error}")).tell(),

@@ -41,6 +41,19 @@ pub enum FailureKind {
     Unknown,
 }
 
+impl From<crate::fault::Lost> for Failure {
+    /// As a request that was sent and never answered: nobody knows whether it took effect.
+    fn from(lost: crate::fault::Lost) -> Self {
+        Self {
+            kind: FailureKind::Transient,
+            action: "a request".into(),
+            resource: "(failpoint)".to_owned(),
+            code: "TimedOut".to_owned(),
+            message: lost.to_string(),
+        }
+    }
+}
+
 /// A failed request: its kind, and what to tell a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {

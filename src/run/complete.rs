@@ -2,6 +2,7 @@ use super::error::RunError;
 use super::split::{Split, now_ms};
 use super::standing::{Standing, standing};
 use super::tombstones::workers_gone;
+use crate::fault;
 use crate::model::VERSION_ATTRIBUTE;
 use crate::state::{ServiceRecord, SplitRecord};
 use crate::target::{Sweep, TtlOutcome, enable_ttl};
@@ -45,8 +46,10 @@ pub async fn complete(
         refuse_unclean(&standing(split).await?)?;
         SplitRecord::change(&split.store, |record| record.completing_ms = Some(now_ms())).await?;
     }
+    fault::moment("complete.begun").await;
     tell("stopping the lanes");
     workers_gone(split, stop).await?;
+    fault::moment("complete.workers-gone").await;
     let mut report = CompleteReport::default();
     for (service, tables) in split.services() {
         if service.version_fields(&split.plan.versions).live == VERSION_ATTRIBUTE {

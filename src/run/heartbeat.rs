@@ -1,5 +1,6 @@
 use super::keeper::Keeper;
 use super::split::{Split, now_ms};
+use crate::fault;
 use crate::state::{Lease, Owner, SplitRecord, StateError, Stored, Validity, WorkerRecord};
 use crate::target::Gate;
 use std::sync::Arc;
@@ -138,6 +139,7 @@ impl Beating {
             }
             let acknowledged = self.gate.acknowledged();
             if self.keeper.snapshot().acknowledged_epoch != acknowledged {
+                fault::moment("tombstones.acknowledging").await;
                 self.keeper
                     .update(|record| record.acknowledged_epoch = acknowledged);
             }

@@ -1,5 +1,6 @@
 use super::split::now_ms;
 use crate::dynamo::Timing;
+use crate::fault;
 use crate::state::{
     Lease, Moment, Owner, SegmentRecord, ShardRecord, StateError, Store, Stored, Validity, WorkerRecord,
 };
@@ -101,6 +102,7 @@ impl<T: Leased> Keeper<T> {
             Err(StateError::Conflict { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
+        fault::moment("lease.taken").await;
         Ok(Some(Arc::new(Self {
             store: store.clone(),
             name: name.to_owned(),
@@ -214,11 +216,13 @@ impl<T: Leased> Keeper<T> {
                 tokio::time::sleep(AFTER_FAILURE).await;
             }
         }
+        fault::moment("lease.given-back.before").await;
         self.update(|value| *value.lease() = Lease::default());
         // The last save carries the release, so nobody can tell that we own it any more: no retry on conflict.
         if let Err(error) = self.save().await {
             tracing::warn!(record = self.name, %error, "could not give the lease back; it ends by itself");
         }
+        fault::moment("lease.given-back.after").await;
         self.validity.end();
     }
 }

@@ -6,6 +6,7 @@ use super::repair_lease::RepairLease;
 use super::split::Split;
 use super::tombstones::{Holder, lower, raise};
 use crate::dynamo::again;
+use crate::fault::Hand;
 use crate::flow::{Watched, watch};
 use crate::model::{Key, json};
 use crate::plan::Service;
@@ -101,7 +102,8 @@ async fn one(
     let Some((service, _)) = split.target(&head.service) else {
         return Ok((false, format!("the plan has no service '{}'", head.service)));
     };
-    let Some(reconciler) = Reconciler::new(split, service, tombstones, lease.validity(), stop) else {
+    let Some(reconciler) = Reconciler::new(split, service, Hand::Letters, tombstones, lease.validity(), stop)
+    else {
         return Ok((false, "its table has no client".into()));
     };
     let suspects = suspects(split, head, service).await?;

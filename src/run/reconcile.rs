@@ -5,6 +5,7 @@
 use super::error::RunError;
 use super::split::Split;
 use crate::dynamo::{Budget, Health, again};
+use crate::fault::Hand;
 use crate::flow::{Desired, Outcome, Sink, SinkError, desired, is_tombstone, mend};
 use crate::model::{Item, Key};
 use crate::plan::{Service, Versions};
@@ -45,12 +46,14 @@ impl<'a> Reconciler<'a> {
     pub fn new(
         split: &'a Split,
         service: &'a Service,
+        hand: Hand,
         tombstones: Tombstones,
         lease: Validity,
         stop: &CancellationToken,
     ) -> Option<Self> {
         let (_, tables) = split.target(&service.name)?;
         let writer = TargetWriter {
+            hand,
             client: tables.items.clone(),
             table: service.table.name.clone(),
             keys: service.keys.clone(),
@@ -207,7 +210,8 @@ async fn recheck_one(
     else {
         return Ok(None);
     };
-    let Some(reconciler) = Reconciler::new(split, service, tombstones, lease.clone(), stop) else {
+    let Some(reconciler) = Reconciler::new(split, service, Hand::Recheck, tombstones, lease.clone(), stop)
+    else {
         return Ok(None);
     };
     Ok(match settled(&reconciler, &key, stop).await? {

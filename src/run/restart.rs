@@ -1,5 +1,6 @@
 use super::error::RunError;
 use super::split::Split;
+use crate::fault;
 use crate::source::{StreamState, stream_state};
 use crate::state::{ServiceRecord, SplitRecord, StreamRecord};
 
@@ -41,6 +42,7 @@ pub(super) async fn restart_tail(split: &Split) -> Result<(), RunError> {
             })
             .await?;
     }
+    fault::moment("restart.services-reset").await;
     SplitRecord::change(&split.store, |record| {
         record.streams.push(StreamRecord {
             arn: arn.clone(),

@@ -261,6 +261,15 @@ fn obstacles(standing: &Standing, record: &SplitRecord, split: &Split) -> Vec<Ob
                     "`dynasplit verify`",
                 );
             }
+            let drained: Option<Vec<u64>> = standing.lanes.iter().map(|lane| lane.drained_ms).collect();
+            let drained = drained.and_then(|lanes| lanes.into_iter().max());
+            if drained.is_some_and(|drained| verify.started_ms < drained) {
+                add(
+                    "the stream is off since the last verify: what was written after that is in no stream"
+                        .into(),
+                    "see that nobody writes to the source (docs/cutover.md), then `dynasplit verify`",
+                );
+            }
             for service in &split.plan.services {
                 let same = verify
                     .services

@@ -3,7 +3,7 @@
 
 use crate::model::Counters;
 use crate::source::lineage::{RETENTION_MS, watermark};
-use crate::state::{SegmentRecord, ShardRecord};
+use crate::state::{LaneState, SegmentRecord, ShardRecord};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -18,6 +18,9 @@ pub struct LaneStatus {
     pub shown_lag_ms: Option<u64>,
     /// Shards that it still reads, or waits to read.
     pub open_shards: usize,
+    /// When it had read the last shard to its end, in milliseconds since 1970: the stream is off. `None` while a shard is
+    /// open. What is written to the source from then on is in no stream.
+    pub drained_ms: Option<u64>,
     /// Age of the oldest checkpoint of these shards, in milliseconds.
     pub checkpoint_age_ms: Option<u64>,
     /// Records were lost: the reason.
@@ -53,7 +56,11 @@ pub fn lane_status(recorded: &BTreeMap<String, ShardRecord>, lane: &str, now_ms:
     status.shown_lag_ms = status
         .lag_ms
         .map(|lag| if rounded { lag.saturating_sub(59_999) } else { lag });
-    for state in recorded.values().filter_map(|record| record.lanes.get(lane)) {
+    let states = || recorded.values().filter_map(|record| record.lanes.get(lane));
+    if states().all(LaneState::finished) {
+        status.drained_ms = states().map(|state| state.saved_ms).max();
+    }
+    for state in states() {
         status.counters.add(&state.counters);
         if let Some(gap) = &state.gap {
             status.gap = Some(gap.reason.clone());

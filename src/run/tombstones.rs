@@ -5,6 +5,7 @@ use super::error::RunError;
 use super::reconcile::{forget_rechecks, recheck_all};
 use super::repair_lease::RepairLease;
 use super::split::Split;
+use crate::fault;
 use crate::state::phases::{Heed, heed};
 use crate::state::{LeaseWatch, SplitRecord, StateError, TombstonePhase, Tombstones, WorkerRecord};
 use crate::target::{Sweep, Swept};
@@ -46,7 +47,9 @@ impl Holder {
 pub async fn raise(split: &Split, holder: Holder, stop: &CancellationToken) -> Result<Tombstones, RunError> {
     let record = SplitRecord::change(&split.store, |record| record.switch.raise(holder.name())).await?;
     let tombstones = record.switch.tombstones;
+    fault::moment("tombstones.on").await;
     acknowledged(split, tombstones.epoch, stop).await?;
+    fault::moment("tombstones.on-acknowledged").await;
     Ok(tombstones)
 }
 
@@ -80,11 +83,15 @@ pub async fn lower(
         return Ok(Vec::new());
     }
     let epoch = tombstones.epoch;
+    fault::moment("tombstones.off").await;
     acknowledged(split, epoch, stop).await?;
+    fault::moment("tombstones.off-acknowledged").await;
     forget_rechecks(split, epoch).await?;
     let swept = sweep(split, epoch, stop).await?;
+    fault::moment("tombstones.swept").await;
     // Somebody may have switched them on again meanwhile (a new epoch): then they are not off.
     SplitRecord::change(&split.store, |record| record.switch.swept(epoch)).await?;
+    fault::moment("tombstones.done").await;
     Ok(swept)
 }
 
@@ -102,6 +109,7 @@ async fn let_go(
         phase: TombstonePhase::On,
         epoch: since,
     };
+    fault::moment("tombstones.landed").await;
     if recheck_all(split, on, &lease.validity(), stop).await? {
         pause(split.timing.landed(), stop).await?;
     }

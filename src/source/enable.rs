@@ -7,6 +7,7 @@ use super::SourceError;
 use super::facts::{describe, status};
 use super::patience::Patience;
 use super::refusal::{Refusal, refusal};
+use crate::fault;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{StreamSpecification, StreamViewType, TableDescription};
 use serde::Serialize;
@@ -143,12 +144,14 @@ async fn enable(dynamodb: &Client, table: &str) -> Result<bool, SourceError> {
         .stream_view_type(StreamViewType::NewAndOldImages)
         .build()
         .map_err(|error| engine(error.to_string()))?;
+    fault::moment("apply.stream.before").await;
     let answer = dynamodb
         .update_table()
         .table_name(table)
         .stream_specification(specification)
         .send()
         .await;
+    fault::moment("apply.stream.after").await;
     match answer.map_err(|error| refusal(&error, operation, table)) {
         Ok(_) => Ok(true),
         Err(Refusal::InUse | Refusal::Limit) => Ok(false),

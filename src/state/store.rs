@@ -1,4 +1,5 @@
 use crate::dynamo::{Failure, FailureKind, backoff};
+use crate::fault;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
@@ -107,6 +108,7 @@ impl Store {
                 .build()
                 .map_err(|error| self.broken("(table)", error))
         };
+        fault::moment("apply.state-table.before").await;
         let created = control
             .create_table()
             .table_name(&*self.table)
@@ -117,6 +119,7 @@ impl Store {
             .key_schema(key("sk", KeyType::Range)?)
             .send()
             .await;
+        fault::moment("apply.state-table.after").await;
         if let Err(error) = created {
             let failure = Failure::of("dynamodb:CreateTable", &*self.table, &error);
             if failure.kind != FailureKind::InUse {
@@ -257,6 +260,7 @@ impl Store {
         let token = format!("{:032x}", rand::random::<u128>());
         let sent = self
             .patiently("dynamodb:PutItem", || async {
+                fault::before(fault::saving(name, false)).await?;
                 self.client
                     .put_item()
                     .table_name(&*self.table)
@@ -274,7 +278,8 @@ impl Store {
                     .set_expression_attribute_values(Some(Self::condition_values(revision, &token)))
                     .send()
                     .await
-                    .map_err(|error| Failure::of("dynamodb:PutItem", &*self.table, &error))
+                    .map_err(|error| Failure::of("dynamodb:PutItem", &*self.table, &error))?;
+                Ok(fault::after(fault::saving(name, false)).await?)
             })
             .await;
         match sent {
@@ -308,6 +313,7 @@ impl Store {
     pub async fn set<T: Serialize>(&self, name: &str, value: &T) -> Result<(), StateError> {
         let text = serde_json::to_string(value).map_err(|error| self.broken(name, error))?;
         self.patiently("dynamodb:UpdateItem", || async {
+            fault::before(fault::saving(name, false)).await?;
             self.client
                 .update_item()
                 .table_name(&*self.table)
@@ -319,7 +325,8 @@ impl Store {
                 .expression_attribute_values(":one", AttributeValue::N("1".into()))
                 .send()
                 .await
-                .map_err(|error| Failure::of("dynamodb:UpdateItem", &*self.table, &error))
+                .map_err(|error| Failure::of("dynamodb:UpdateItem", &*self.table, &error))?;
+            Ok(fault::after(fault::saving(name, false)).await?)
         })
         .await?;
         Ok(())
@@ -357,6 +364,7 @@ impl Store {
     pub async fn delete(&self, name: &str, revision: u64) -> Result<(), StateError> {
         let sent = self
             .patiently("dynamodb:DeleteItem", || async {
+                fault::before(fault::saving(name, true)).await?;
                 self.client
                     .delete_item()
                     .table_name(&*self.table)
@@ -366,7 +374,8 @@ impl Store {
                     .expression_attribute_values(":r", AttributeValue::N(revision.to_string()))
                     .send()
                     .await
-                    .map_err(|error| Failure::of("dynamodb:DeleteItem", &*self.table, &error))
+                    .map_err(|error| Failure::of("dynamodb:DeleteItem", &*self.table, &error))?;
+                Ok(fault::after(fault::saving(name, true)).await?)
             })
             .await;
         match sent {

@@ -89,6 +89,11 @@ impl Gate {
         }
     }
 
+    /// Whether a removal that came now would leave a tombstone. Nobody may rely on it: a write enters.
+    pub(super) fn buries(&self) -> bool {
+        self.lock().now.bury()
+    }
+
     /// Takes over what the split's record says. Never goes back to an older epoch.
     pub fn switch(&self, now: Tombstones) {
         self.lock().switch(now);

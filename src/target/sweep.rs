@@ -1,6 +1,7 @@
 use super::write::Condition;
 use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
 use crate::dynamo::{Failure, FailureKind, again};
+use crate::fault;
 use crate::flow::tombstone_epoch;
 use crate::model::{Item, KeySchema, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE};
 use crate::source::Scan;
@@ -113,6 +114,7 @@ impl Sweep {
         let Condition { text, names, values } = Condition::of(guard);
         let key = item_to_sdk(self.keys.item_of(&key));
         again(|| async {
+            fault::before("sweep.delete").await?;
             let sent = self
                 .client
                 .delete_item()
@@ -123,6 +125,7 @@ impl Sweep {
                 .set_expression_attribute_values(values.clone())
                 .send()
                 .await;
+            fault::after("sweep.delete").await?;
             match sent {
                 Ok(_) => Ok(true),
                 Err(error) => match error.as_service_error() {
@@ -141,6 +144,7 @@ impl Sweep {
         let key = item_to_sdk(self.keys.item_of(&key));
         let version: aws_sdk_dynamodb::types::AttributeValue = value_to_sdk(version.clone());
         again(|| async {
+            fault::before("complete.strip").await?;
             let sent = self
                 .client
                 .update_item()
@@ -152,6 +156,7 @@ impl Sweep {
                 .expression_attribute_values(":v", version.clone())
                 .send()
                 .await;
+            fault::after("complete.strip").await?;
             match sent {
                 Ok(_) => Ok(true),
                 Err(error) => {

@@ -5,6 +5,7 @@ use super::differences::{Comparison, compare};
 use super::settings;
 use super::state::{TableState, describe};
 use super::{Difference, Pending, TargetError};
+use crate::fault;
 use crate::model::KeySchema;
 use crate::plan::IndexKeys;
 use crate::plan::spec::TableSpec;
@@ -208,7 +209,9 @@ async fn create(
     let operation = "CreateTable";
     let mut patience = Patience::new(LIMIT_PATIENCE);
     loop {
+        fault::moment("apply.target-table.before").await;
         let answer = creation::request(client, spec, keys, indexes)?.send().await;
+        fault::moment("apply.target-table.after").await;
         let Err(error) = answer else { return Ok(true) };
         match refusal(&error, operation, &spec.name) {
             Refusal::InUse => return Ok(false),

@@ -2,6 +2,7 @@
 
 use super::TargetError;
 use super::settings::unknown;
+use crate::fault;
 use crate::plan::spec::TableSpec;
 use crate::source::refusal::{Refusal, refusal};
 use aws_sdk_dynamodb::Client;
@@ -96,7 +97,9 @@ pub async fn enable_ttl(client: &Client, spec: &TableSpec) -> Result<TtlOutcome,
         .build()
         .map_err(|error| TargetError::unbuilt(operation, &spec.name, error))?;
     let request = client.update_time_to_live().table_name(&spec.name);
+    fault::moment("complete.ttl.before").await;
     let answer = request.time_to_live_specification(specification).send().await;
+    fault::moment("complete.ttl.after").await;
     match answer.map_err(|error| refusal(&error, operation, &spec.name)) {
         Ok(_) => Ok(TtlOutcome::On {
             attribute: attribute.clone(),

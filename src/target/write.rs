@@ -1,6 +1,7 @@
 use super::gate::{Entered, Gate};
 use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
 use crate::dynamo::{Budget, Failure, FailureKind, Health, backoff};
+use crate::fault::{self, Hand, Stroke};
 use crate::flow::{
     GuardExpression, Landed, Outcome, Sink, SinkError, Stop, VersionFields, Write, WriteKind, tombstone_of,
 };
@@ -21,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 /// jittered wait; the reason is shown through [`Health`] meanwhile.
 #[derive(Clone, Debug)]
 pub struct TargetWriter {
+    /// Whose writes they are: for failpoints.
+    pub hand: Hand,
     /// For items, without retries of its own.
     pub client: Client,
     /// Name of the table.
@@ -95,11 +98,12 @@ impl TargetWriter {
     ) -> Result<Landed, SinkError> {
         let mut attempt = 0u32;
         loop {
+            let sendable = fault::before(self.site(write)).await;
             self.admitted().await?;
             // The gate is asked anew for each attempt, so that a switch of the tombstones holds for retries too.
             let entered = self.gate.enter();
             let bury = (entered.bury || self.always_bury).then_some(entered.epoch);
-            let failure = match self.attempt(write, bury).await {
+            let failure = match self.attempt(write, bury, sendable).await {
                 Ok(landed) => {
                     if attempt > 0 {
                         self.health.clear();
@@ -166,20 +170,40 @@ impl TargetWriter {
         }
     }
 
-    /// One request. A removal leaves a tombstone where it is told the epoch of their switch-on.
-    async fn attempt(&self, write: &Write, bury: Option<u64>) -> Result<Landed, Failure> {
+    /// One request, unless a failpoint took it. A removal leaves a tombstone where it is told the epoch of their
+    /// switch-on.
+    async fn attempt(
+        &self,
+        write: &Write,
+        bury: Option<u64>,
+        sendable: Result<(), fault::Lost>,
+    ) -> Result<Landed, Failure> {
+        sendable?;
         let condition = write.guard.expression(&self.fields);
-        match &write.kind {
+        let landed = match &write.kind {
             WriteKind::Put(item) => self.put(item.clone(), condition, Outcome::Written).await,
             WriteKind::Remove(version) => {
                 let key = self.keys.item_of(&write.key);
-                let Some(epoch) = bury else {
-                    return self.delete(key, condition).await;
-                };
-                let item = tombstone_of(epoch, key, version.as_ref());
-                self.put(item, condition, Outcome::Buried).await
+                match bury {
+                    None => self.delete(key, condition).await,
+                    Some(epoch) => {
+                        let item = tombstone_of(epoch, key, version.as_ref());
+                        self.put(item, condition, Outcome::Buried).await
+                    }
+                }
             }
-        }
+        };
+        fault::after(self.site(write)).await?;
+        landed
+    }
+
+    /// The failpoint of a write.
+    fn site(&self, write: &Write) -> &'static str {
+        fault::writing(self.hand, || match write.kind {
+            WriteKind::Put(_) => Stroke::Put,
+            WriteKind::Remove(_) if self.always_bury || self.gate.buries() => Stroke::Bury,
+            WriteKind::Remove(_) => Stroke::Delete,
+        })
     }
 
     async fn put(&self, item: Item, condition: GuardExpression, outcome: Outcome) -> Result<Landed, Failure> {

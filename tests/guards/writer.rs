@@ -4,6 +4,7 @@ use crate::support::table::{SdkItem, create_with, number, put, text};
 use crate::support::{Engine, Kind, contents, unique};
 use aws_sdk_dynamodb::Client;
 use dynasplit::dynamo::{Budget, Health};
+use dynasplit::fault::Hand;
 use dynasplit::flow::{Guard, Outcome, Sink, SinkError, VersionFields, Write, WriteKind};
 use dynasplit::model::{
     AttributeKind, Item, Key, KeyAttribute, KeySchema, Number, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE, Value,
@@ -29,6 +30,7 @@ fn keys() -> KeySchema {
 
 fn writer(client: &Client, table: &str) -> TargetWriter {
     TargetWriter {
+        hand: Hand::Tail,
         endless: true,
         client: client.clone(),
         table: table.into(),

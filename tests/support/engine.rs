@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use dynasplit::rehearse::engine::EmbeddedEngine;
 use tokio::task::spawn_blocking;
 
+use super::faulty::{Faulty, Script};
 use super::launcher::Launched;
 
 /// Holds the endpoint of a DynamoDB Local that runs already (its Docker image, say), for the tests that share one.
@@ -27,13 +28,17 @@ pub enum Kind {
     Embedded,
     /// DynamoDB Local.
     Genuine,
+    /// An embedded engine behind scripted faults and streams.
+    Scripted,
 }
 
 /// A running engine.
 pub struct Engine {
     kind: Kind,
+    /// For the product.
     endpoint: String,
-    // Held so that they end with the engine; a shared one lives as long as the process.
+    // Held so that they end with the engine, the one in front first; a shared one lives as long as the process.
+    faulty: Option<Faulty>,
     embedded: Option<EmbeddedEngine>,
     launched: Option<Launched>,
 }
@@ -46,8 +51,22 @@ impl Engine {
         Self {
             kind: Kind::Embedded,
             endpoint,
+            faulty: None,
             embedded: Some(engine),
             launched: None,
+        }
+    }
+
+    /// An embedded engine of its own behind faults, and with streams that live: see [`super::faulty`]. The product
+    /// meets them at [`Engine::endpoint`]; the clients made here don't.
+    pub async fn scripted(script: Script) -> Self {
+        let engine = Self::embedded().await;
+        let faulty = Faulty::start(&engine.endpoint, script);
+        Self {
+            kind: Kind::Scripted,
+            endpoint: faulty.endpoint().to_owned(),
+            faulty: Some(faulty),
+            ..engine
         }
     }
 
@@ -107,6 +126,7 @@ impl Engine {
         Self {
             kind: Kind::Genuine,
             endpoint,
+            faulty: None,
             embedded: None,
             launched: None,
         }
@@ -134,7 +154,7 @@ impl Engine {
                     .operation_timeout(REQUEST_TIMEOUT)
                     .build(),
             )
-            .endpoint_url(&self.endpoint)
+            .endpoint_url(self.clean_endpoint())
             .build();
         aws_sdk_dynamodb::Client::from_conf(config)
     }
@@ -151,9 +171,24 @@ impl Engine {
                     .operation_timeout(REQUEST_TIMEOUT)
                     .build(),
             )
-            .endpoint_url(&self.endpoint)
+            .endpoint_url(self.clean_endpoint())
             .build();
         aws_sdk_dynamodbstreams::Client::from_conf(config)
+    }
+
+    /// Where the clients made here go: no faults there.
+    fn clean_endpoint(&self) -> &str {
+        self.faulty
+            .as_ref()
+            .map_or(&self.endpoint, Faulty::clean_endpoint)
+    }
+
+    /// What commands the faults of a scripted engine.
+    ///
+    /// # Panics
+    /// On another kind.
+    pub fn faults(&self) -> &Faulty {
+        self.faulty.as_ref().expect("a scripted engine")
     }
 
     /// The embedded engine itself, for its TTL sweep.

@@ -6,6 +6,7 @@
 //! - [`Engine`]: an endpoint with SDK clients. [`Engine::embedded`] is one of its own for each call;
 //!   [`Engine::genuine`] is DynamoDB Local, shared by the tests of a process; [`Engine::genuine_dedicated`] is one whose
 //!   streams may be rolled and aged.
+//!   [`Engine::scripted`] is an embedded one behind scripted faults ([`faulty`]).
 //! - [`table`]: tables and items for tests. [`contents`]: what a table holds, by an independent reader.
 //!   [`stream`]: shards and records as the engine gives them. [`scripted`]: an endpoint that answers by a rule.
 //! - [`trial`]: a split to try things on, with what each target should hold, written by hand. [`mutator`]: writers that
@@ -20,6 +21,7 @@
 
 pub mod contents;
 mod engine;
+pub mod faulty;
 mod fetch;
 mod launcher;
 pub mod mutator;

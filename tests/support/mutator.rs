@@ -3,7 +3,7 @@
 //! its own, so that it knows what it wrote last; one seed decides on everything but the clock.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -31,8 +31,30 @@ pub struct Habits {
 /// Writers at work.
 pub struct Mutator {
     stop: Arc<AtomicBool>,
-    writes: Arc<AtomicU64>,
-    tasks: JoinSet<()>,
+    tasks: JoinSet<Writes>,
+}
+
+/// How often was written, by kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Writes {
+    /// Items put where none was.
+    pub created: u64,
+    /// Items put over another.
+    pub replaced: u64,
+    /// Attributes changed.
+    pub updated: u64,
+    /// Items put twice as they are.
+    pub repeated: u64,
+    /// Items deleted.
+    pub deleted: u64,
+    /// Items deleted and created again at once.
+    pub recreated: u64,
+    /// Writes that gave an item to another service, or took it from one.
+    pub rerouted: u64,
+    /// Writes with the timestamp of the one before.
+    pub ties: u64,
+    /// Writes with an older timestamp than the one before.
+    pub backwards: u64,
 }
 
 /// One key, as its writer knows it.
@@ -42,6 +64,28 @@ struct Known {
     alive: bool,
     /// The last timestamp that was written, kept across deletes.
     at: i64,
+    /// The last kind.
+    kind: &'static str,
+}
+
+impl Writes {
+    /// All of them; what is done in two requests counts once.
+    pub fn total(&self) -> u64 {
+        self.created + self.replaced + self.updated + self.repeated + self.deleted + self.recreated
+    }
+
+    /// Adds others.
+    pub fn add(&mut self, other: &Self) {
+        self.created += other.created;
+        self.replaced += other.replaced;
+        self.updated += other.updated;
+        self.repeated += other.repeated;
+        self.deleted += other.deleted;
+        self.recreated += other.recreated;
+        self.rerouted += other.rerouted;
+        self.ties += other.ties;
+        self.backwards += other.backwards;
+    }
 }
 
 impl Mutator {
@@ -53,11 +97,12 @@ impl Mutator {
                 index,
                 alive: rng.random_ratio(9, 10),
                 at: rng.random_range(1..1000),
+                kind: kind(&mut rng),
             })
             .collect();
         let items = known.iter().filter(|known| known.alive);
         table::put_all(client, source, items.map(|known| item(&mut rng, known))).await;
-        let (stop, writes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let stop = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
         for writer in 0..habits.writers {
             let own: Vec<Known> = known
@@ -71,29 +116,39 @@ impl Mutator {
                 rng: StdRng::seed_from_u64(rng.random()),
                 known: own,
                 habits,
+                writes: Writes::default(),
             };
-            let (stop, writes) = (Arc::clone(&stop), Arc::clone(&writes));
+            let stop = Arc::clone(&stop);
             tasks.spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     writer.step().await;
-                    writes.fetch_add(1, Ordering::Relaxed);
                     tokio::time::sleep(writer.habits.pause).await;
                 }
+                writer.writes
             });
         }
-        Self { stop, writes, tasks }
+        Self { stop, tasks }
     }
 
     /// Lets the writers end what they are at, and says how often they wrote.
     ///
     /// # Panics
     /// Where a write failed.
-    pub async fn stop(mut self) -> u64 {
+    pub async fn stop(self) -> u64 {
+        self.tally().await.total()
+    }
+
+    /// The same, with how often they wrote what.
+    ///
+    /// # Panics
+    /// Where a write failed.
+    pub async fn tally(mut self) -> Writes {
         self.stop.store(true, Ordering::Relaxed);
+        let mut writes = Writes::default();
         while let Some(ended) = self.tasks.join_next().await {
-            ended.expect("every write of the mutator lands");
+            writes.add(&ended.expect("every write of the mutator lands"));
         }
-        self.writes.load(Ordering::Relaxed)
+        writes
     }
 }
 
@@ -103,6 +158,7 @@ struct Writer {
     rng: StdRng,
     known: Vec<Known>,
     habits: Habits,
+    writes: Writes,
 }
 
 impl Writer {
@@ -113,18 +169,32 @@ impl Writer {
         let place = self.rng.random_range(0..among);
         let mut known = self.known[place].clone();
         match (known.alive, self.rng.random_range(0..100)) {
-            (false, 0..70) => self.put(&mut known).await,
+            (false, 0..70) => {
+                self.writes.created += 1;
+                self.put(&mut known).await;
+            }
             (false, _) => {}
-            (true, 0..35) => self.put(&mut known).await,
-            (true, 35..60) => self.update(&mut known).await,
-            (true, 60..65) => {
+            (true, 0..30) => {
+                self.writes.replaced += 1;
+                self.put(&mut known).await;
+            }
+            (true, 30..55) => {
+                self.writes.updated += 1;
+                self.update(&mut known).await;
+            }
+            (true, 55..60) => {
                 // The same item once more: one engine makes a record of it.
+                self.writes.repeated += 1;
                 let again = item(&mut self.rng, &known);
                 table::put(&self.client, &self.source, again.clone()).await;
                 table::put(&self.client, &self.source, again).await;
             }
-            (true, 65..82) => self.delete(&mut known).await,
+            (true, 60..80) => {
+                self.writes.deleted += 1;
+                self.delete(&mut known).await;
+            }
             (true, _) => {
+                self.writes.recreated += 1;
                 self.delete(&mut known).await;
                 self.put(&mut known).await;
             }
@@ -136,8 +206,16 @@ impl Writer {
     async fn put(&mut self, known: &mut Known) {
         self.tick(known);
         known.alive = true;
+        self.turn(known);
         let item = item(&mut self.rng, known);
         table::put(&self.client, &self.source, item).await;
+    }
+
+    /// Another kind, often: each belongs to other services.
+    fn turn(&mut self, known: &mut Known) {
+        let kind = kind(&mut self.rng);
+        self.writes.rerouted += u64::from(kind != known.kind);
+        known.kind = kind;
     }
 
     async fn delete(&mut self, known: &mut Known) {
@@ -158,7 +236,10 @@ impl Writer {
             .expression_attribute_names("#at", "at")
             .expression_attribute_values(":at", number(known.at));
         let change = match self.rng.random_range(0..6) {
-            0 | 1 => Some(("kind", text(kind(&mut self.rng)))),
+            0 | 1 => {
+                self.turn(known);
+                Some(("kind", text(known.kind)))
+            }
             2 => Some(("name", text(word(&mut self.rng)))),
             3 => Some(("amount", number(amount(&mut self.rng)))),
             4 => Some(("note", text(word(&mut self.rng)))),
@@ -181,8 +262,11 @@ impl Writer {
         let rng = &mut self.rng;
         if self.habits.backwards > 0 && rng.random_ratio(1, self.habits.backwards) {
             known.at -= rng.random_range(1..50);
+            self.writes.backwards += 1;
         } else if rng.random_ratio(3, 4) {
             known.at += rng.random_range(1..100);
+        } else {
+            self.writes.ties += 1;
         }
     }
 }
@@ -210,7 +294,7 @@ fn item(rng: &mut StdRng, known: &Known) -> SdkItem {
         &pk,
         &sk,
         [
-            ("kind", text(kind(rng))),
+            ("kind", text(known.kind)),
             ("at", number(known.at)),
             ("amount", number(amount(rng))),
             ("open", AttributeValue::Bool(rng.random())),

@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use dynasplit::fault::VARIABLE;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
@@ -20,6 +21,7 @@ pub struct Cli {
     plan: PathBuf,
     endpoint: String,
     lease_seconds: u64,
+    faults: String,
 }
 
 /// A command that ended.
@@ -27,6 +29,8 @@ pub struct Cli {
 pub struct Done {
     /// Exit code; none where a signal ended it.
     pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
     /// What it printed.
     pub stdout: String,
     /// What it told.
@@ -36,6 +40,7 @@ pub struct Done {
 /// A command that runs. It is killed when this is dropped.
 pub struct Running {
     name: String,
+    faults: String,
     child: Child,
     stdout: File,
     stderr: File,
@@ -48,14 +53,36 @@ impl Cli {
             plan,
             endpoint: endpoint.to_owned(),
             lease_seconds,
+            faults: String::new(),
         }
+    }
+
+    /// The same, for processes with failpoints: see `dynasplit::fault`.
+    pub fn armed(&self, faults: &str) -> Self {
+        Self {
+            faults: faults.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// The same, with another lease.
+    pub fn with_lease(&self, seconds: u64) -> Self {
+        Self {
+            lease_seconds: seconds,
+            ..self.clone()
+        }
+    }
+
+    /// The same, on another plan's file.
+    pub fn with_plan(&self, plan: PathBuf) -> Self {
+        Self { plan, ..self.clone() }
     }
 
     /// Starts a command. `words` are the command's own, without the plan, which follows them.
     pub fn start(&self, words: &[&str]) -> Running {
         let (stdout, stderr) = (scratch(), scratch());
         let lease = self.lease_seconds.to_string();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dynasplit"));
+        let mut command = Command::new(binary());
         command.args(words).arg(&self.plan);
         command.args(["--endpoint-url", &self.endpoint, "--lease-seconds", &lease, "-v"]);
         for name in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "RUST_LOG"] {
@@ -66,12 +93,14 @@ impl Cli {
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_REGION", "us-east-1")
             .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env(VARIABLE, &self.faults)
             .stdin(Stdio::null())
             .stdout(copy(&stdout))
             .stderr(copy(&stderr))
             .kill_on_drop(true);
         Running {
             name: words.join(" "),
+            faults: self.faults.clone(),
             child: command.spawn().expect("the product's binary starts"),
             stdout,
             stderr,
@@ -148,6 +177,13 @@ pub fn obstacles(status: &Value) -> String {
 }
 
 impl Done {
+    /// The failpoint that killed it, if one did.
+    pub fn killed_at(&self) -> Option<&str> {
+        let line = self.stderr.lines().rfind(|line| line.starts_with("failpoint "))?;
+        let point = line.strip_prefix("failpoint ")?.strip_suffix(": kill")?;
+        (self.signal == Some(9)).then_some(point)
+    }
+
     /// Itself, where it ended with this code.
     ///
     /// # Panics
@@ -168,6 +204,36 @@ impl Running {
     /// The command's words.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The failpoints that it was started with.
+    pub fn faults(&self) -> &str {
+        &self.faults
+    }
+
+    /// Waits until it says on stderr that it stands still at a failpoint.
+    ///
+    /// # Panics
+    /// Where it ends before, or that does not come in time.
+    pub async fn until_stopped(&mut self) {
+        let began = Instant::now();
+        while !self.stands_still() {
+            let told = self.told();
+            assert!(!self.has_ended(), "{} ended\nstderr: {told}", self.name);
+            assert!(
+                began.elapsed() < LIMIT,
+                "{} does not stop\nstderr: {told}",
+                self.name
+            );
+            tokio::time::sleep(LOOK / 4).await;
+        }
+    }
+
+    /// Whether it has said that it stands still at a failpoint.
+    pub fn stands_still(&mut self) -> bool {
+        let told = self.told();
+        told.lines()
+            .any(|line| line.starts_with("failpoint ") && line.ends_with(": stop"))
     }
 
     /// Ends it as a power cut would.
@@ -206,12 +272,30 @@ impl Running {
         let waited = tokio::time::timeout(LIMIT, self.child.wait()).await;
         let (stdout, stderr) = (text(&mut self.stdout), text(&mut self.stderr));
         let status = waited.unwrap_or_else(|_| panic!("{} does not end\nstderr: {stderr}", self.name));
+        let status = status.expect("a child can be waited for");
         Done {
-            code: status.expect("a child can be waited for").code(),
+            code: status.code(),
+            signal: signal(status),
             stdout,
             stderr,
         }
     }
+}
+
+#[cfg(unix)]
+fn signal(status: ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(&status)
+}
+
+#[cfg(not(unix))]
+fn signal(_status: ExitStatus) -> Option<i32> {
+    None
+}
+
+/// The product: the one that was built with the tests, or the one that `DYNASPLIT_BINARY` names (a broken one, to see
+/// that the tests notice).
+fn binary() -> PathBuf {
+    std::env::var_os("DYNASPLIT_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_dynasplit").into(), PathBuf::from)
 }
 
 /// A file without a name: however much a process tells, it never waits for a reader.

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::Engine;
 use super::mutator::{Habits, Mutator};
 use super::process::Cli;
+use super::table;
 use super::trial::{Mode, Trial};
 
 /// Takeovers come after this; what was started while the machine is busy must not lose its lease all the time.
@@ -29,8 +30,13 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Creates the source and writes the plan. Nothing else is on the engine yet.
+    /// Creates the source, with its stream, and writes the plan. Nothing else is on the engine yet.
     pub async fn set(engine: Engine, mode: Mode) -> Self {
+        Self::seeded(engine, mode, seed(), true).await
+    }
+
+    /// As [`Stage::set`], with a seed, and with or without a stream.
+    pub async fn seeded(engine: Engine, mode: Mode, seed: u64, stream: bool) -> Self {
         let trial = Trial::new(mode);
         let directory = tempfile::tempdir().expect("a temporary directory");
         let cli = Cli::new(
@@ -39,8 +45,7 @@ impl Stage {
             LEASE_SECONDS,
         );
         let client = engine.dynamodb();
-        trial.create_source(&client).await;
-        let seed = seed();
+        table::create_with(&client, &trial.source, &[table::PK, table::SK], stream).await;
         eprintln!("{mode:?} on {:?}: DYNASPLIT_SEED={seed}", engine.kind());
         Self {
             engine,
@@ -63,11 +68,12 @@ impl Stage {
         assert!(plan.contains(from), "the plan has {from:?}");
         let path = self.directory.path().join("edited.yaml");
         std::fs::write(&path, plan.replace(from, to)).expect("the plan is written");
-        Cli::new(path, self.engine.endpoint(), LEASE_SECONDS)
+        self.cli.with_plan(path)
     }
 }
 
-fn seed() -> u64 {
+/// The seed that is given by `DYNASPLIT_SEED`, or one by the clock.
+pub fn seed() -> u64 {
     let given = std::env::var("DYNASPLIT_SEED").ok();
     given.map_or_else(
         || {

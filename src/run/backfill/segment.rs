@@ -1,6 +1,7 @@
 use super::bench::Bench;
 use super::page::{PageEnd, fill, groups};
 use crate::dynamo::{Budget, Health, backoff};
+use crate::fault::{self, Hand};
 use crate::flow::Stop;
 use crate::model::{Item, json};
 use crate::run::keeper::Keeper;
@@ -124,6 +125,7 @@ impl SegmentTask {
             let Some(page) = self.read(cursor.as_deref(), work).await? else {
                 return Ok(());
             };
+            fault::moment("backfill.page-read").await;
             let count = page.items.len() as u64;
             let items = groups(page.items, share.scan.keys());
             if items.len() as u64 != count {
@@ -135,6 +137,7 @@ impl SegmentTask {
                 .iter()
                 .map(|lane| fill(&share.split, lane, writers.get(lane), ledger, &items));
             let ends = futures::future::join_all(fills).await;
+            fault::moment("backfill.checkpoint.before").await;
             let next = page.next.as_ref().map(cursor_text);
             self.keeper.update(|record| {
                 record.scanned += count;
@@ -165,6 +168,7 @@ impl SegmentTask {
                     PageEnd::Stopped(stop) => return Err(stop),
                 }
             }
+            fault::moment("backfill.checkpoint.after").await;
             if next.is_none() {
                 return Ok(());
             }
@@ -222,6 +226,7 @@ impl SegmentTask {
             .services()
             .map(|(service, tables)| {
                 let writer = TargetWriter {
+                    hand: Hand::Backfill,
                     client: tables.items.clone(),
                     table: service.table.name.clone(),
                     keys: service.keys.clone(),

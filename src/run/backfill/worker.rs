@@ -3,6 +3,7 @@ use super::board::Board;
 use super::page::patience;
 use super::segment::{FillShare, SegmentTask};
 use crate::dynamo::{Budget, Health};
+use crate::fault;
 use crate::run::checks::{check_split, services};
 use crate::run::error::RunError;
 use crate::run::keeper::Keeper;
@@ -129,6 +130,7 @@ impl Backfill {
             pause(self.split.timing.settle, &self.stop).await?;
         }
         self.copy(&record, consistent).await?;
+        fault::moment("backfill.copied").await;
         self.say(
             "waiting until no late write can land, then sweeping tombstones",
             &record,
@@ -137,6 +139,7 @@ impl Backfill {
         let swept = lower(&self.split, Holder::Backfill, &lease, &self.stop).await;
         lease.release().await;
         let swept = swept?;
+        fault::moment("backfill.swept").await;
         self.finish().await?;
         Ok(BackfillReport {
             swept: counts(&swept),

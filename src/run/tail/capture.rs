@@ -1,4 +1,5 @@
 use super::shard::Recorded;
+use crate::fault;
 use crate::model::Position;
 use crate::run::error::RunError;
 use crate::run::split::{Split, now_ms};
@@ -45,6 +46,7 @@ pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Resul
         })
         .await?;
     }
+    fault::moment("capture.pinned").await;
     for lane in uncaptured.iter().filter(|lane| *lane != ShardRecord::WATCH) {
         split
             .store
@@ -63,6 +65,7 @@ pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Resul
         }
     })
     .await?;
+    fault::moment("capture.done").await;
     Ok(uncaptured.len())
 }
 

@@ -1,6 +1,8 @@
 use super::feed::{Batch, Feed, Next};
 use super::reader::{ShardReader, is_trimmed};
+use super::shard::Continued;
 use crate::dynamo::Health;
+use crate::fault;
 use crate::flow::{Group, Ledger, Stop, Watched, apply, coalesce, watch};
 use crate::model::{Counters, Position};
 use crate::run::keeper::Keeper;
@@ -35,6 +37,8 @@ pub(super) struct Lane {
     pub recorded: channel::Receiver<Arc<BTreeMap<String, ShardRecord>>>,
     /// For reading alone when it fell behind.
     pub reader: ShardReader,
+    /// Whether other shards continue this one.
+    pub continued: Continued,
     /// At most one lane of a shard reads alone at a time: a third reader of a shard is throttled.
     pub alone: Arc<Semaphore>,
     pub health: Arc<Health>,
@@ -104,6 +108,7 @@ impl Lane {
             Some(writer) => self.apply_all(groups, writer).await?,
             None => self.watch_all(groups).await?,
         };
+        fault::moment("tail.checkpoint.before").await;
         self.keeper.update(|record| {
             if let Some(state) = record.lanes.get_mut(&self.name) {
                 state.position = state.position.clone().max(batch.to.clone());
@@ -115,6 +120,7 @@ impl Lane {
                 state.counters.add(&counters);
             }
         });
+        fault::moment("tail.checkpoint.after").await;
         Ok(())
     }
 
@@ -187,10 +193,9 @@ impl Lane {
         };
         let Ok(_permit) = permit else { return Ok(None) };
         let read = match self.reader.read(position).await {
-            Err(failure) if is_trimmed(&failure) => match self.reader.skip_trimmed(position).await {
-                Ok(()) => self.reader.read(position).await,
-                Err(failure) => Err(failure),
-            },
+            Err(failure) if is_trimmed(&failure) => {
+                self.reader.read_horizon(position, self.continued.known()).await
+            }
             other => other,
         };
         let wait = match read {

@@ -62,15 +62,27 @@ impl ShardReader {
         }
     }
 
-    /// Goes on from the oldest record that the shard still holds, in place of a position that was trimmed; only
-    /// for a lane that is complete to a time that the stream still keeps.
+    /// Reads from the oldest record that the shard still holds, in place of a position that was trimmed; only for a lane
+    /// that is complete to a time that the stream still keeps, so that what is gone was applied.
+    ///
+    /// Where not even that place is kept, the shard holds nothing. It has ended if other shards continue it (`continued`);
+    /// otherwise that is a failure like any other, for its next record may still come.
     ///
     /// # Errors
-    /// As [`StreamSource::open`].
-    pub async fn skip_trimmed(&mut self, from: &Position) -> Result<(), Failure> {
-        let iterator = self.source.open(&self.shard, &Position::Beginning).await?;
-        self.iterator = iterator.map(|iterator| (from.clone(), iterator));
-        Ok(())
+    /// As [`StreamSource::open`] and [`StreamSource::read`].
+    pub async fn read_horizon(&mut self, from: &Position, continued: bool) -> Result<Batch, Failure> {
+        match self.read_oldest(from).await {
+            Err(failure) if continued && is_trimmed(&failure) => Ok(ended(from)),
+            other => other,
+        }
+    }
+
+    async fn read_oldest(&mut self, from: &Position) -> Result<Batch, Failure> {
+        let Some(iterator) = self.source.open(&self.shard, &Position::Beginning).await? else {
+            return Ok(ended(from));
+        };
+        let page = self.source.read(&iterator).await?;
+        Ok(self.batch(from, page))
     }
 }
 

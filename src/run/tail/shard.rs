@@ -1,7 +1,8 @@
 use super::feed::Feed;
 use super::lane::Lane;
 use super::reader::{ShardReader, is_trimmed};
-use crate::dynamo::{Budget, Failure, FailureKind, Health};
+use crate::dynamo::{Budget, Failure, Health};
+use crate::fault::Hand;
 use crate::model::Position;
 use crate::run::keeper::Keeper;
 use crate::run::split::{Split, StateLedger, now_ms};
@@ -62,6 +63,7 @@ impl ShardTask {
             Arc::clone(&feed),
             Arc::clone(&reading),
             self.split.timing,
+            self.continued(),
             work.clone(),
         ));
         let lost = self.keeper.lost();
@@ -107,6 +109,14 @@ impl ShardTask {
         saved.cancel();
         if let Err(error) = keeping.await {
             tracing::error!(%error, "the keeper of the shard's checkpoints ended badly");
+        }
+    }
+
+    /// Whether other shards continue this one, as far as they are known: it gets no record any more.
+    fn continued(&self) -> Continued {
+        Continued {
+            shard: self.keeper.snapshot().shard,
+            recorded: self.recorded.clone(),
         }
     }
 
@@ -161,6 +171,7 @@ impl ShardTask {
     fn lane(&self, name: &str, feed: &Arc<Feed>, alone: &Arc<Semaphore>, work: &CancellationToken) -> Lane {
         let share = &self.shares[name];
         let writer = self.split.target(name).map(|(service, tables)| TargetWriter {
+            hand: Hand::Tail,
             client: tables.items.clone(),
             table: service.table.name.clone(),
             keys: service.keys.clone(),
@@ -183,6 +194,7 @@ impl ShardTask {
             keeper: Arc::clone(&self.keeper),
             recorded: self.recorded.clone(),
             reader: ShardReader::new(&self.source, &self.keeper.snapshot().shard),
+            continued: self.continued(),
             alone: Arc::clone(alone),
             health: Arc::clone(&share.health),
             stop: work.clone(),
@@ -196,6 +208,7 @@ async fn front(
     feed: Arc<Feed>,
     health: Arc<Health>,
     timing: crate::dynamo::Timing,
+    continued: Continued,
     stop: CancellationToken,
 ) {
     let mut quiet = Quiet::default();
@@ -235,7 +248,7 @@ async fn front(
             Err(failure) => {
                 failures = failures.saturating_add(1);
                 health.block(format!("reading the stream: {}", failure.reason()));
-                recover(&mut reader, &feed, &from, failure, failures).await
+                recover(&mut reader, &feed, &from, failure, failures, &continued).await
             }
         };
         tokio::select! {
@@ -252,23 +265,18 @@ async fn recover(
     from: &Position,
     failure: Failure,
     failures: u32,
+    continued: &Continued,
 ) -> Duration {
     if is_trimmed(&failure) {
         tracing::warn!(%failure, "the position is no longer kept");
         if !feed.trimmed(now_ms()) {
             return AFTER_FAILURE;
         }
-        match reader.skip_trimmed(from).await {
-            // A second failure in a row means that the horizon itself is not readable: no haste then.
-            Ok(()) if failures == 1 => return Duration::ZERO,
-            Ok(()) => return AFTER_FAILURE,
-            Err(failure) if failure.kind == FailureKind::Missing => {
-                // The shard itself is gone, and every lane was complete to a time that the stream still keeps.
-                feed.put(super::feed::Batch {
-                    from: from.clone(),
-                    to: Position::End,
-                    records: Vec::new(),
-                });
+        match reader.read_horizon(from, continued.known()).await {
+            // Nothing yet: the reader stands at the oldest place now.
+            Ok(batch) if batch.to == *from => return AFTER_FAILURE,
+            Ok(batch) => {
+                feed.put(batch);
                 return Duration::ZERO;
             }
             Err(failure) => tracing::warn!(%failure, "reading the shard again"),
@@ -277,6 +285,23 @@ async fn recover(
         tracing::warn!(%failure, "reading the shard again");
     }
     LONGEST_WAIT.min(AFTER_FAILURE * failures.min(40))
+}
+
+/// Knows whether other shards continue a shard.
+#[derive(Clone)]
+pub(super) struct Continued {
+    shard: String,
+    recorded: watch::Receiver<Recorded>,
+}
+
+impl Continued {
+    /// Whether a shard that names it as its parent was found.
+    pub fn known(&self) -> bool {
+        let recorded = self.recorded.borrow();
+        recorded
+            .values()
+            .any(|record| record.parent.as_deref() == Some(self.shard.as_str()))
+    }
 }
 
 /// Watches for a shard that stays empty.

@@ -4,6 +4,7 @@ use super::look::Eyes;
 use super::result::Unrepaired;
 use super::scan::Scanning;
 use super::view::{ServiceProgress, add};
+use crate::fault::Hand;
 use crate::model::Key;
 use crate::run::error::RunError;
 use crate::run::reconcile::{Reconciled, Reconciler};
@@ -51,6 +52,7 @@ impl Repair {
         let Some(reconciler) = Reconciler::new(
             &self.eyes.split,
             service,
+            Hand::Repair,
             self.tombstones,
             self.lease.clone(),
             &self.stop,

@@ -48,6 +48,7 @@ async fn endpoint(answers: Vec<Answer>) -> Client {
 
 fn writer(client: Client, gate: Gate) -> TargetWriter {
     TargetWriter {
+        hand: Hand::Tail,
         endless: true,
         client,
         table: "mine".into(),

@@ -1,0 +1,148 @@
+//! Named failpoints: places where a test lets the process die, stand still, wait, or lose a request.
+//!
+//! They stand on both sides of every write and every save. Each is one line: [`before`] and [`after`] a request, or a
+//! [`moment`] between two steps. In a binary without the Cargo feature `failpoints`, which is what `cargo build` makes,
+//! these lines are nothing; the tests build it with the feature.
+//!
+//! The environment variable [`VARIABLE`] of a process arms them: `POINT[@WHEN]=ACTION`, several with commas in between.
+//!
+//! | `WHEN` | the action is taken |
+//! |---|---|
+//! | (none) | at the first pass of the point |
+//! | `17` | at the 17th pass |
+//! | `17+` | at the 17th pass and each later one |
+//! | `/17` | at every 17th pass |
+//! | `*` | at each pass |
+//!
+//! | `ACTION` | does |
+//! |---|---|
+//! | `kill` | the process says where it is on stderr, and is gone, as by `kill -9` |
+//! | `stop` | it says so, and stands still, as by `kill -STOP`, until somebody continues it |
+//! | `error` | the request counts as one without an answer: before it is sent, or after it took effect |
+//! | `delay:MS` | it waits for so many milliseconds |
+//!
+//! Invariants: this module knows no other; a point that is armed has a name in [`REQUESTS`] or [`MOMENTS`]; every name
+//! stands in the code.
+
+/// The environment variable that arms failpoints.
+pub const VARIABLE: &str = "DYNASPLIT_FAULT";
+
+/// Requests that change something. Each has two points: `NAME.before` and `NAME.after`, its answer.
+pub const REQUESTS: &[&str] = &[
+    "tail.put",
+    "tail.bury",
+    "tail.delete",
+    "backfill.put",
+    "repair.put",
+    "repair.bury",
+    "recheck.put",
+    "recheck.bury",
+    "letters.put",
+    "letters.bury",
+    "sweep.delete",
+    "complete.strip",
+    "state.split.put",
+    "state.service.put",
+    "state.shard.put",
+    "state.history.put",
+    "state.worker.put",
+    "state.worker.delete",
+    "state.backfill.put",
+    "state.segment.put",
+    "state.segment.delete",
+    "state.repair.put",
+    "state.verify.put",
+    "state.letter.put",
+    "state.letter.delete",
+    "state.letter-part.put",
+    "state.letter-part.delete",
+    "state.recheck.put",
+    "state.recheck.delete",
+];
+
+/// Points between two steps, and around requests that only a person repeats. No request can be lost at them.
+pub const MOMENTS: &[&str] = &[
+    "apply.state-table.before",
+    "apply.state-table.after",
+    "apply.stream.before",
+    "apply.stream.after",
+    "apply.target-table.before",
+    "apply.target-table.after",
+    "capture.pinned",
+    "capture.done",
+    "lease.taken",
+    "lease.given-back.before",
+    "lease.given-back.after",
+    "tail.checkpoint.before",
+    "tail.checkpoint.after",
+    "restart.services-reset",
+    "backfill.page-read",
+    "backfill.checkpoint.before",
+    "backfill.checkpoint.after",
+    "backfill.copied",
+    "backfill.swept",
+    "tombstones.on",
+    "tombstones.on-acknowledged",
+    "tombstones.acknowledging",
+    "tombstones.landed",
+    "tombstones.off",
+    "tombstones.off-acknowledged",
+    "tombstones.swept",
+    "tombstones.done",
+    "complete.begun",
+    "complete.workers-gone",
+    "complete.ttl.before",
+    "complete.ttl.after",
+];
+
+/// Who writes a target.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hand {
+    /// A lane of the tail.
+    Tail,
+    /// A page of the backfill.
+    Backfill,
+    /// `verify --repair`.
+    Repair,
+    /// The recheck list.
+    Recheck,
+    /// `dead-letters reconcile`.
+    Letters,
+}
+
+/// What a write of a target is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stroke {
+    /// An item is put.
+    Put,
+    /// A tombstone is left.
+    Bury,
+    /// The item is deleted.
+    Delete,
+}
+
+/// What can be wrong with [`VARIABLE`].
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum FaultError {
+    /// This binary has no failpoints.
+    #[error("{VARIABLE} is set, but this dynasplit was built without the feature `failpoints`: unset it")]
+    NotBuilt,
+    /// The value can't be read.
+    #[error("{VARIABLE} has '{rule}': {cause}")]
+    Malformed {
+        /// The part of the value that is meant.
+        rule: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+}
+
+#[cfg(feature = "failpoints")]
+mod armed;
+#[cfg(feature = "failpoints")]
+pub use armed::{Lost, after, before, check, moment, saving, writing};
+
+#[cfg(not(feature = "failpoints"))]
+mod absent;
+#[cfg(not(feature = "failpoints"))]
+pub use absent::{Lost, after, before, check, moment, saving, writing};

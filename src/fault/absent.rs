@@ -1,0 +1,60 @@
+//! Failpoints as they are in an ordinary build: nothing.
+
+use super::{FaultError, Hand, Stroke, VARIABLE};
+
+/// A request that was lost on purpose: never, in this build.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lost {}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {}
+    }
+}
+
+/// Nothing.
+///
+/// # Errors
+/// None.
+#[inline(always)]
+pub async fn before(_request: &'static str) -> Result<(), Lost> {
+    Ok(())
+}
+
+/// Nothing.
+///
+/// # Errors
+/// None.
+#[inline(always)]
+pub async fn after(_request: &'static str) -> Result<(), Lost> {
+    Ok(())
+}
+
+/// Nothing.
+#[inline(always)]
+pub async fn moment(_name: &'static str) {}
+
+/// No name.
+#[inline(always)]
+#[must_use]
+pub fn writing(_hand: Hand, _stroke: impl FnOnce() -> Stroke) -> &'static str {
+    ""
+}
+
+/// No name.
+#[inline(always)]
+#[must_use]
+pub const fn saving(_record: &str, _removed: bool) -> &'static str {
+    ""
+}
+
+/// Refuses the variable: who sets it expects faults, and would wait for them in vain.
+///
+/// # Errors
+/// Where it is set.
+pub fn check() -> Result<(), FaultError> {
+    match std::env::var_os(VARIABLE) {
+        Some(value) if !value.is_empty() => Err(FaultError::NotBuilt),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,8 @@
+//! What AWS does and no emulator does, done to the product: see [`support::faulty`]. Each test makes one thing go
+//! wrong, shows that it did, and compares the tables with what they should hold.
+#![cfg(unix)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod engine;

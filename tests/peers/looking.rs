@@ -1,0 +1,80 @@
+//! Looks that lost progress: here nothing that only looks writes a word.
+
+use dynasplit::state::{SegmentRecord, Store};
+use serde_json::Value;
+
+use crate::support::Engine;
+use crate::support::contents;
+use crate::support::stage::Stage;
+use crate::support::table::{self, item, number, text};
+use crate::support::trial::{Mode, Stamps};
+
+/// A dry run of gh-ost that resumed dropped the progress of the real one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn looking_at_a_split_in_the_middle_changes_nothing_of_it() {
+    let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
+    let (client, trial, cli) = (&stage.client, &stage.trial, &stage.cli);
+    let orders = (0..400).map(|n| {
+        let order = [("kind", text("order")), ("at", number(n)), ("name", text("n"))];
+        item(&format!("ACC#{n}"), "DOC#1", order)
+    });
+    table::put_all(client, &trial.source, orders).await;
+    cli.succeed(&["apply"]).await;
+    let tail = cli.start(&["replicate"]);
+    cli.until_captured().await;
+    let slow = ["backfill", "--write-units", "60", "--workers", "1"];
+    let fill = cli.start(&slow);
+    cli.until("some segments", |status| done(status) > 0).await;
+    fill.signal("TERM");
+    fill.end().await.with_code(&slow, 4);
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+
+    let before = [
+        contents::read(client, &trial.state_table()).await,
+        contents::read(client, &trial.orders).await,
+    ];
+    let segments = done(&cli.status().await);
+    assert!(segments > 0);
+    for words in [
+        &["plan"] as &[&str],
+        &["plan", "--offline"],
+        &["status"],
+        &["status", "--output", "json"],
+        &["dead-letters", "list"],
+    ] {
+        cli.succeed(words).await;
+    }
+    // This one refuses: the split is not to be completed yet.
+    cli.run(&["complete", "--yes"]).await.with_code(&["complete"], 3);
+    let after = [
+        contents::read(client, &trial.state_table()).await,
+        contents::read(client, &trial.orders).await,
+    ];
+    contents::assert_same(&after[0], &before[0]);
+    contents::assert_same(&after[1], &before[1]);
+
+    // What creates finds all that is there, and leaves the progress.
+    cli.succeed(&["apply"]).await;
+    assert_eq!(done(&cli.status().await), segments);
+    let store = Store::new(client.clone(), &trial.state_table());
+    let cursors = |records: Vec<(String, dynasplit::state::Stored<SegmentRecord>)>| -> u64 {
+        records.iter().map(|(_, stored)| stored.value.scanned).sum()
+    };
+    let kept = store.list::<SegmentRecord>(SegmentRecord::PREFIX).await;
+    assert!(cursors(kept.expect("segments")) > 0);
+    let tail = cli.start(&["replicate"]);
+    cli.succeed(&["backfill"]).await;
+    cli.until_caught_up().await;
+    trial.assert_equal(client, Stamps::Stripped).await;
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+}
+
+fn done(status: &Value) -> u64 {
+    let lanes = status["backfill"].as_array().expect("lanes");
+    lanes
+        .iter()
+        .filter_map(|lane| lane["segments_done"].as_u64())
+        .sum()
+}

@@ -1,0 +1,45 @@
+//! An engine with faults: what AWS does and no emulator does.
+//!
+//! It speaks DynamoDB's wire protocol in front of an embedded engine, which holds the items. On the way, [`Rule`]s let
+//! chosen requests go wrong ([`Fault`]): throttled with a reason, answered by a server error, by a proxy or not at all,
+//! landed although nothing was answered, landed late, held and released in another order, refused by a policy, left
+//! unprocessed, stale. Streams are its own ([`stream`]): the embedded engine's single shard is read in order, and its
+//! records are dealt onto shards that roll, split, close and are trimmed; iterators expire; a page may be empty before
+//! the tip; a stream may be switched off and on again under a new ARN. A write that changes nothing leaves no record.
+//!
+//! There are two ports: the product is given [`Faulty::endpoint`], where rules hold; the test's own clients use
+//! [`Faulty::clean_endpoint`], where the same tables and streams are served without them.
+//!
+//! # What a seed decides
+//! Whether a rule with a probability fires, which reason or delay is drawn, which part of a batch is left out: all of
+//! it is drawn from the seed, the rule, the operation, the table and *which call of that operation on that table it
+//! is*; when a shard rolls or splits by itself, from the seed and the number of records dealt so far. A seed does not
+//! decide how calls of several workers interleave, so two runs of one seed are alike, not equal.
+//!
+//! # What it is not
+//! It refuses nothing that the embedded engine takes, keeps records in memory until they are trimmed, and knows no
+//! capacity: it throttles where a rule says so, not by rate.
+
+mod answer;
+mod backend;
+mod batch;
+mod call;
+mod chance;
+mod fault;
+mod holder;
+mod reason;
+mod rule;
+mod script;
+mod server;
+pub mod stream;
+mod tally;
+
+pub use call::Call;
+pub use fault::{Fault, Gate, Landing, Loss};
+pub use holder::Holder;
+pub use reason::{Reason, Throttle};
+pub use rule::{Rule, Switch};
+pub use script::Script;
+pub use server::Faulty;
+pub use stream::control::Stream;
+pub use tally::Kind as FaultKind;

@@ -1,0 +1,231 @@
+//! A split under fire, as a seed says: several processes of each kind, which die, stand still, wait and lose requests at
+//! failpoints, and are killed and held up from outside as well.
+//!
+//! A run prints its seed. `DYNASPLIT_SEED=n` repeats what was decided (not the timing, which no seed decides), and
+//! `DYNASPLIT_TORTURE_RUNS=n` makes as many runs, with the seeds that follow. See `docs/testing.md`.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures::FutureExt;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::crew::{APPLY, BACKFILL, COMPLETE, Crew, RECONCILE, REPAIR, REPLICATE};
+use crate::report::Report;
+use crate::scene::{HABITS, assert_nothing_left, succeed_soon};
+use crate::support::Engine;
+use crate::support::faulty::Script;
+use crate::support::process::{Cli, Running};
+use crate::support::stage::{Stage, seed};
+use crate::support::trial::{Mode, Stamps};
+
+/// How many runs are made: 1, unless it is said.
+const RUNS: &str = "DYNASPLIT_TORTURE_RUNS";
+/// Rounds of a run: in each, processes are started, struck and seen to.
+const ROUNDS: u32 = 10;
+/// What the product assumes of a request that it gave up, at the lease of these tests: that it lands no later.
+const LATE: Duration = Duration::from_millis(1500);
+
+/// Where it happens.
+#[derive(Clone, Copy, Debug)]
+enum Where {
+    Embedded,
+    Genuine,
+    Scripted,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_fire_in_timestamp_mode() {
+    many(Where::Embedded, Mode::Timestamp).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_fire_in_sequence_mode() {
+    many(Where::Embedded, Mode::Sequence).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_fire_on_dynamodb_local() {
+    many(Where::Genuine, Mode::Sequence).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_fire_on_an_engine_with_faults() {
+    many(Where::Scripted, Mode::Sequence).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_fire_on_an_engine_with_faults_in_timestamp_mode() {
+    many(Where::Scripted, Mode::Timestamp).await;
+}
+
+/// As many runs as are asked for, and what they came to. A run that fails ends only itself.
+async fn many(place: Where, mode: Mode) {
+    let runs = std::env::var(RUNS).map_or(1, |text| {
+        text.parse().expect("DYNASPLIT_TORTURE_RUNS is a number")
+    });
+    let first = seed();
+    let mut sum = Report::new();
+    let mut failed = Vec::new();
+    for seed in (0..runs).map(|run| first.wrapping_add(run)) {
+        match AssertUnwindSafe(Box::pin(one(place, mode, seed)))
+            .catch_unwind()
+            .await
+        {
+            Ok(report) => {
+                eprintln!("{place:?}, {mode:?}, seed {seed}: {report}");
+                sum.add(&report);
+            }
+            Err(_) => {
+                eprintln!("{place:?}, {mode:?}: seed {seed} FAILED");
+                failed.push(seed);
+            }
+        }
+    }
+    if runs > 1 {
+        eprintln!("{place:?}, {mode:?}, all: {sum}");
+    }
+    assert!(
+        failed.is_empty(),
+        "{place:?}, {mode:?}: these seeds failed: {failed:?}"
+    );
+}
+
+async fn engine(place: Where, seed: u64) -> Engine {
+    match place {
+        Where::Embedded => Engine::embedded().await,
+        Where::Genuine => Engine::genuine().await,
+        Where::Scripted => Engine::scripted(Script::rough(seed, LATE)).await,
+    }
+}
+
+/// One run.
+async fn one(place: Where, mode: Mode, seed: u64) -> Report {
+    let mut rng = StdRng::seed_from_u64(seed ^ 0x5eed);
+    let stage = Stage::seeded(engine(place, seed).await, mode, seed, true).await;
+    let mut report = Report::new();
+    report.runs = 1;
+    let mutator = stage.write(HABITS).await;
+    let cli = &stage.cli;
+    begin(cli, &mut rng, &mut report).await;
+    let mut tails = Crew::of(&REPLICATE);
+    // The first capture is under fire as well.
+    for _ in 0..2 {
+        tails.ensure(cli, 2, &mut rng, &mut report).await;
+        pause(&mut rng, 100..900).await;
+        tails.strike(&mut rng, &mut report).await;
+    }
+    tails.ensure_sound(cli, &mut report);
+    cli.until_captured().await;
+    rounds(cli, &mut tails, &mut rng, &mut report).await;
+    tails.ensure_sound(cli, &mut report);
+    settle(cli).await;
+    report.writes = mutator.tally().await;
+    cli.until_caught_up().await;
+    stage.trial.assert_equal(&stage.client, Stamps::Stripped).await;
+    succeed_soon(cli, &["verify"]).await;
+    // Some may still die at their failpoints: they are waited for, as dead ones are.
+    end(cli, &mut rng, &mut report).await;
+    for tail in tails.hand_over() {
+        gone(tail, &mut report).await;
+    }
+    stage.trial.assert_equal(&stage.client, Stamps::Gone).await;
+    assert_nothing_left(&stage).await;
+    if matches!(place, Where::Scripted) {
+        report.faults = stage.engine.faults().told();
+    }
+    report
+}
+
+/// `apply`, which may die, until it has succeeded.
+async fn begin(cli: &Cli, rng: &mut StdRng, report: &mut Report) {
+    let mut applies = Crew::of(&APPLY);
+    for _ in 0..2 {
+        applies.ensure(cli, 1, rng, report).await;
+        pause(rng, 50..600).await;
+        applies.tend(rng, report).await;
+    }
+    applies.give_up(report).await;
+    succeed_soon(cli, &["apply"]).await;
+}
+
+/// The copy, with one or two of each, and now and then somebody else.
+async fn rounds(cli: &Cli, tails: &mut Crew, rng: &mut StdRng, report: &mut Report) {
+    let mut fills = Crew::of(&BACKFILL);
+    let mut others = [Crew::of(&REPAIR), Crew::of(&RECONCILE), Crew::of(&APPLY)];
+    for round in 0..ROUNDS {
+        let pair = |rng: &mut StdRng| if rng.random_ratio(1, 3) { 2 } else { 1 };
+        tails.ensure(cli, pair(rng), rng, report).await;
+        // Towards the end, repairs find a backfill that has ended.
+        if round < ROUNDS - 3 {
+            fills.ensure(cli, pair(rng), rng, report).await;
+        }
+        let other = &mut others[[0, 0, 0, 1, 2][rng.random_range(0..5)]];
+        if rng.random_ratio(2, 5) || round >= ROUNDS - 3 {
+            other.ensure(cli, 1, rng, report).await;
+        }
+        pause(rng, 200..2000).await;
+        match rng.random_range(0..5) {
+            0 | 1 => tails.strike(rng, report).await,
+            2 => fills.strike(rng, report).await,
+            3 => other.strike(rng, report).await,
+            _ => {}
+        }
+        fills.tend(rng, report).await;
+        for other in &mut others {
+            other.tend(rng, report).await;
+        }
+    }
+    fills.give_up(report).await;
+    for other in &mut others {
+        other.give_up(report).await;
+    }
+}
+
+/// Everything that was begun is brought to its end.
+async fn settle(cli: &Cli) {
+    for words in [
+        &["backfill"] as &[&str],
+        &["verify", "--repair"],
+        &["dead-letters", "reconcile"],
+    ] {
+        succeed_soon(cli, words).await;
+    }
+}
+
+/// `complete`, which may die, until it has succeeded.
+async fn end(cli: &Cli, rng: &mut StdRng, report: &mut Report) {
+    let mut completes = Crew::of(&COMPLETE);
+    for _ in 0..3 {
+        completes.ensure(cli, 1, rng, report).await;
+        pause(rng, 100..1500).await;
+        completes.tend(rng, report).await;
+    }
+    completes.give_up(report).await;
+    succeed_soon(cli, COMPLETE.words).await;
+}
+
+/// A tail ends by itself when the split does.
+async fn gone(mut tail: Running, report: &mut Report) {
+    while !tail.has_ended() {
+        // It may come to a failpoint where it stands still only now.
+        tail.signal("CONT");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let done = tail.end().await;
+    if !report.deaths.note(&done) {
+        // One that had not begun yet, or woke up late, is told that the split was completed.
+        assert!(
+            done.code == Some(0) || done.stderr.contains("was completed"),
+            "the tail ended with {:?}\nstdout: {}\nstderr: {}",
+            done.code,
+            done.stdout,
+            done.stderr
+        );
+    }
+}
+
+async fn pause(rng: &mut StdRng, ms: std::ops::Range<u64>) {
+    tokio::time::sleep(Duration::from_millis(rng.random_range(ms))).await;
+}

@@ -1,0 +1,281 @@
+//! The processes of one kind: at least one is wanted, sometimes there are two, each with failpoints that a seed armed.
+
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+
+use crate::report::Report;
+use crate::support::process::{Cli, Done, Running};
+use crate::support::stage::LEASE_SECONDS;
+
+/// A kind of process.
+pub struct Kind {
+    /// The command.
+    pub words: &'static [&'static str],
+    /// Prefixes of the failpoints that it comes to.
+    pub points: &'static [&'static str],
+    /// Exit codes that are no failure, while others are killed beside it.
+    pub codes: &'static [i32],
+}
+
+/// The tail.
+pub const REPLICATE: Kind = Kind {
+    words: &["replicate"],
+    points: &[
+        "tail.",
+        "lease.",
+        "capture.",
+        "tombstones.acknowledging",
+        "state.shard.",
+        "state.worker.",
+        "state.recheck.put",
+        "state.split.put",
+    ],
+    codes: &[0],
+};
+/// The backfill.
+pub const BACKFILL: Kind = Kind {
+    words: &["backfill"],
+    points: &[
+        "backfill.",
+        "tombstones.",
+        "sweep.",
+        "recheck.",
+        "lease.",
+        "state.segment.put",
+        "state.backfill.",
+        "state.split.put",
+        "state.recheck.delete",
+        "state.worker.delete",
+    ],
+    codes: &[0],
+};
+/// A repair. It may find that another one runs, that the backfill has not ended, or (while tails are dead) differences.
+pub const REPAIR: Kind = Kind {
+    words: &["verify", "--repair"],
+    points: &[
+        "repair.",
+        "tombstones.",
+        "sweep.",
+        "recheck.",
+        "lease.",
+        "state.repair.",
+        "state.verify.",
+        "state.split.put",
+    ],
+    codes: &[0, 1, 3],
+};
+/// Dead letters. There may be none.
+pub const RECONCILE: Kind = Kind {
+    words: &["dead-letters", "reconcile"],
+    points: &[
+        "letters.",
+        "tombstones.",
+        "sweep.",
+        "state.repair.",
+        "state.letter",
+    ],
+    codes: &[0, 1, 3],
+};
+/// What exists is looked at, and left.
+pub const APPLY: Kind = Kind {
+    words: &["apply"],
+    points: &["apply.", "state.split.put", "state.service.put"],
+    codes: &[0],
+};
+/// The end. It refuses while anything is not clean.
+pub const COMPLETE: Kind = Kind {
+    words: &["complete", "--yes"],
+    points: &[
+        "complete.",
+        "state.split.put",
+        "state.service.put",
+        "state.worker.delete",
+    ],
+    codes: &[0],
+};
+
+/// The processes of a kind.
+pub struct Crew {
+    kind: &'static Kind,
+    running: Vec<Member>,
+}
+
+struct Member {
+    running: Running,
+    /// Stands still until then.
+    until: Option<Instant>,
+}
+
+/// How heavily a process is armed.
+const KILLED: (u32, u32) = (1, 2);
+const STOPPED: (u32, u32) = (1, 8);
+const SLOW: (u32, u32) = (1, 5);
+const LOSSY: (u32, u32) = (1, 5);
+
+impl Kind {
+    /// Failpoints for a process, as chance has it.
+    pub fn faults(&self, rng: &mut StdRng) -> String {
+        let points: Vec<String> = crate::deaths::points()
+            .filter(|point| self.points.iter().any(|prefix| point.starts_with(prefix)))
+            .collect();
+        let requests: Vec<&String> = points.iter().filter(|point| is_request(point)).collect();
+        let mut faults = Vec::new();
+        let draw = |rng: &mut StdRng, odds: (u32, u32)| rng.random_ratio(odds.0, odds.1);
+        if draw(rng, KILLED) {
+            let point = points.choose(rng).expect("a point");
+            faults.push(format!("{point}@{}=kill", pass(rng)));
+        } else if draw(rng, STOPPED) {
+            let point = points.choose(rng).expect("a point");
+            faults.push(format!("{point}@{}=stop", pass(rng)));
+        }
+        if draw(rng, SLOW) {
+            let point = points.choose(rng).expect("a point");
+            faults.push(format!(
+                "{point}@/{}=delay:{}",
+                rng.random_range(2..20),
+                rng.random_range(50..1500)
+            ));
+        }
+        if draw(rng, LOSSY) {
+            let point = requests.choose(rng).expect("a request");
+            faults.push(format!("{point}@/{}=error", rng.random_range(3..30)));
+        }
+        faults.join(",")
+    }
+}
+
+/// Which pass: early ones more often.
+fn pass(rng: &mut StdRng) -> u32 {
+    match rng.random_range(0..4) {
+        0 => 1,
+        1 => rng.random_range(1..8),
+        2 => rng.random_range(1..40),
+        _ => rng.random_range(1..200),
+    }
+}
+
+fn is_request(point: &str) -> bool {
+    dynasplit::fault::REQUESTS.iter().any(|name| {
+        point
+            .strip_prefix(name)
+            .is_some_and(|side| side == ".before" || side == ".after")
+    })
+}
+
+impl Crew {
+    /// Nobody yet.
+    pub fn of(kind: &'static Kind) -> Self {
+        Self {
+            kind,
+            running: Vec::new(),
+        }
+    }
+
+    /// Looks after those that run, and starts processes until there are as many as wanted.
+    pub async fn ensure(&mut self, cli: &Cli, wanted: usize, rng: &mut StdRng, report: &mut Report) {
+        self.tend(rng, report).await;
+        while self.running.len() < wanted {
+            let faults = self.kind.faults(rng);
+            self.join(cli.armed(&faults).start(self.kind.words), report);
+        }
+    }
+
+    /// Starts one without failpoints, beside those that there are.
+    pub fn ensure_sound(&mut self, cli: &Cli, report: &mut Report) {
+        self.join(cli.start(self.kind.words), report);
+    }
+
+    fn join(&mut self, running: Running, report: &mut Report) {
+        *report.started.entry(running.name().to_owned()).or_default() += 1;
+        self.running.push(Member { running, until: None });
+    }
+
+    /// Takes out who ended, and lets go on who has stood still for long enough.
+    pub async fn tend(&mut self, rng: &mut StdRng, report: &mut Report) {
+        for mut member in std::mem::take(&mut self.running) {
+            if member.running.has_ended() {
+                self.take_out(member.running.end().await, report);
+                continue;
+            }
+            match member.until {
+                None if member.running.stands_still() => {
+                    member.until = Some(Instant::now() + held_up(rng));
+                    report.stops += 1;
+                }
+                Some(until) if Instant::now() > until => {
+                    member.running.signal("CONT");
+                    // What it said stays on its stderr; it stands still once.
+                    member.until = Some(Instant::now() + Duration::from_secs(3600));
+                }
+                _ => {}
+            }
+            self.running.push(member);
+        }
+    }
+
+    fn take_out(&self, done: Done, report: &mut Report) {
+        if report.deaths.note(&done) {
+            return;
+        }
+        let words = self.kind.words.join(" ");
+        assert!(
+            done.code.is_some_and(|code| self.kind.codes.contains(&code))
+                && !done.stderr.contains("panicked"),
+            "`{words}` ended with {:?} (signal {:?})\nstdout: {}\nstderr: {}",
+            done.code,
+            done.signal,
+            done.stdout,
+            done.stderr
+        );
+        let end = format!("{words} {}", done.code.unwrap_or(-1));
+        *report.ended.entry(end).or_default() += 1;
+    }
+
+    /// Kills one from outside, or holds it up for longer than its lease.
+    pub async fn strike(&mut self, rng: &mut StdRng, report: &mut Report) {
+        self.tend(rng, report).await;
+        let awake: Vec<usize> = (0..self.running.len())
+            .filter(|place| self.running[*place].until.is_none())
+            .collect();
+        let Some(place) = awake.choose(rng) else { return };
+        let mut victim = self.running.swap_remove(*place);
+        if rng.random_ratio(1, 4) {
+            victim.running.signal("STOP");
+            victim.until = Some(Instant::now() + held_up(rng));
+            report.stops += 1;
+            self.running.push(victim);
+        } else {
+            victim.running.kill().await;
+            report.kills += 1;
+        }
+    }
+
+    /// Kills all.
+    pub async fn give_up(&mut self, report: &mut Report) {
+        for mut member in self.running.drain(..) {
+            if !member.running.has_ended() {
+                report.kills += 1;
+            }
+            member.running.kill().await;
+        }
+    }
+
+    /// Lets all that stand still go on, and hands them over.
+    pub fn hand_over(&mut self) -> Vec<Running> {
+        self.running
+            .drain(..)
+            .map(|member| {
+                member.running.signal("CONT");
+                member.running
+            })
+            .collect()
+    }
+}
+
+/// Longer than a lease, by more or less.
+fn held_up(rng: &mut StdRng) -> Duration {
+    Duration::from_millis(LEASE_SECONDS * 1000 + rng.random_range(300..3000))
+}

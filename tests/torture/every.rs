@@ -1,0 +1,337 @@
+//! A death at every failpoint. Each scene is a split of its own, whose processes die in the order in which a split comes
+//! to the points; the same command then goes on, and in the end everything is exact.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+
+use crate::deaths::{Deaths, points};
+use crate::scene::{Scene, succeed_soon};
+use crate::support::Engine;
+use crate::support::process::Cli;
+use crate::support::table::text;
+use crate::support::trial::Mode;
+
+const REPLICATE: &[&str] = &["replicate"];
+const BACKFILL: &[&str] = &["backfill"];
+const REPAIR: &[&str] = &["verify", "--repair"];
+const RECONCILE: &[&str] = &["dead-letters", "reconcile"];
+const COMPLETE: &[&str] = &["complete", "--yes"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_dies_at_every_failpoint_and_nothing_is_lost() {
+    let began = std::time::Instant::now();
+    let (beginning, copying, mending, ending) = tokio::join!(
+        Box::pin(beginning()),
+        Box::pin(copying()),
+        Box::pin(mending()),
+        Box::pin(ending())
+    );
+    let mut deaths = Deaths::default();
+    for scene in [beginning, copying, mending, ending] {
+        deaths.add(&scene);
+    }
+    eprintln!(
+        "{} deaths at {} failpoints in {} s: {deaths}",
+        deaths.total(),
+        points().count(),
+        began.elapsed().as_secs()
+    );
+    assert!(deaths.missed().is_empty(), "nobody died at {:?}", deaths.missed());
+}
+
+/// `apply`, the capture, and the tail while tombstones are off.
+async fn beginning() -> Deaths {
+    let mut deaths = Deaths::default();
+    let scene = Scene::open(Engine::embedded().await, Mode::Sequence, false).await;
+    let cli = scene.cli();
+    let apply = [
+        "apply.state-table.before",
+        "apply.state-table.after",
+        "apply.stream.before",
+        "apply.stream.after",
+        "state.split.put.before",
+        "state.split.put.after",
+        "apply.target-table.before",
+        "apply.target-table.after",
+        "state.service.put.before",
+        "state.service.put.after",
+    ];
+    deaths.die_at(cli, &["apply"], &apply).await;
+    cli.succeed(&["apply"]).await;
+    let capture = [
+        "state.worker.put.before",
+        "state.worker.put.after",
+        "lease.taken",
+        "state.shard.put.before",
+        "state.shard.put.after",
+        "capture.pinned",
+        "capture.done",
+    ];
+    deaths.die_at(cli, REPLICATE, &capture).await;
+    let follow = [
+        "tail.put.before",
+        "tail.put.after",
+        "tail.delete.before",
+        "tail.delete.after",
+        "tail.checkpoint.before",
+        "tail.checkpoint.after",
+    ];
+    deaths.die_at(cli, REPLICATE, &follow).await;
+    for number_of in 0..4 {
+        let mut bad = scene.own(number_of, 5);
+        bad.insert("dynasplit:mine".to_owned(), text("a reserved name"));
+        scene.put(bad).await;
+    }
+    let letters = [
+        "state.letter-part.put.before",
+        "state.letter-part.put.after",
+        "state.letter.put.before",
+        "state.letter.put.after",
+    ];
+    deaths.die_at(cli, REPLICATE, &letters).await;
+    for point in [
+        "lease.given-back.before",
+        "lease.given-back.after",
+        "state.worker.delete.before",
+        "state.worker.delete.after",
+    ] {
+        let tail = Deaths::doomed(cli, REPLICATE, point);
+        until_worker(cli, 1).await;
+        tail.signal("TERM");
+        deaths.expect(tail, point).await;
+    }
+    let tail = scene.tail().await;
+    cli.succeed(BACKFILL).await;
+    settle_letters(&scene, &mut deaths).await;
+    scene.end(tail).await;
+    deaths
+}
+
+/// The letters of [`beginning`], while a tail runs. Only what is mended is settled; the others wait.
+async fn settle_letters(scene: &Scene, deaths: &mut Deaths) {
+    let cli = scene.cli();
+    scene.put(scene.own(0, 10)).await;
+    cli.until_caught_up().await;
+    for point in ["letters.put.before", "letters.put.after"] {
+        scene.lose_order(0).await;
+        deaths.die(cli, RECONCILE, point).await;
+    }
+    scene.delete_own(3).await;
+    cli.until_caught_up().await;
+    for point in ["letters.bury.before", "letters.bury.after"] {
+        scene.add_order(3).await;
+        deaths.die(cli, RECONCILE, point).await;
+    }
+    for number_of in 1..3 {
+        scene.put(scene.own(number_of, 10)).await;
+    }
+    cli.until_caught_up().await;
+    let settled = [
+        "state.letter.delete.before",
+        "state.letter.delete.after",
+        "state.letter-part.delete.before",
+        "state.letter-part.delete.after",
+    ];
+    deaths.die_at(cli, RECONCILE, &settled).await;
+    succeed_soon(cli, RECONCILE).await;
+}
+
+/// The backfill, the tail while tombstones are on, and a service that is added.
+async fn copying() -> Deaths {
+    let mut deaths = Deaths::default();
+    let scene = Scene::open(Engine::embedded().await, Mode::Sequence, true).await;
+    let plan = scene.stage.trial.plan();
+    let names = plan.find("  - name: names").map(|at| &plan[at..]);
+    let few = scene.stage.edited(names.expect("the last service"), "");
+    few.succeed(&["apply"]).await;
+    let tail = few.start(REPLICATE);
+    few.until_captured().await;
+    let open = [
+        "state.backfill.put.before",
+        "state.backfill.put.after",
+        "state.segment.put.before",
+        "state.segment.put.after",
+    ];
+    deaths.die_at(&few, BACKFILL, &open).await;
+    tail.kill().await;
+    let tail = Deaths::doomed(&few, REPLICATE, "tombstones.acknowledging");
+    until_worker(&few, 1).await;
+    deaths.die(&few, BACKFILL, "tombstones.on").await;
+    deaths.expect(tail, "tombstones.acknowledging").await;
+    deaths
+        .die_at(&few, REPLICATE, &["tail.bury.before", "tail.bury.after"])
+        .await;
+    let tail = few.start(REPLICATE);
+    let copy = [
+        "tombstones.on-acknowledged",
+        "backfill.page-read",
+        "backfill.put.before",
+        "backfill.put.after",
+        "backfill.checkpoint.before",
+        "backfill.checkpoint.after",
+        "backfill.copied",
+        "tombstones.landed",
+        "tombstones.off",
+        "tombstones.off-acknowledged",
+        "sweep.delete.before",
+        "sweep.delete.after",
+        "tombstones.swept",
+        "tombstones.done",
+        "backfill.swept",
+    ];
+    deaths.die_at(&few, BACKFILL, &copy).await;
+    few.succeed(BACKFILL).await;
+    tail.kill().await;
+
+    let cli = scene.cli();
+    cli.succeed(&["apply"]).await;
+    let tail = scene.tail().await;
+    let added = ["state.segment.delete.before", "state.segment.delete.after"];
+    deaths.die_at(cli, BACKFILL, &added).await;
+    cli.succeed(BACKFILL).await;
+    scene.end(tail).await;
+    deaths
+}
+
+/// Timestamps that go backwards, repairs, and a tail that is begun anew.
+async fn mending() -> Deaths {
+    let mut deaths = Deaths::default();
+    let scene = Scene::open(Engine::embedded().await, Mode::Timestamp, true).await;
+    let cli = scene.cli();
+    cli.succeed(&["apply"]).await;
+    scene.tail().await.kill().await;
+    deaths.die(cli, BACKFILL, "tombstones.on-acknowledged").await;
+    // Tombstones are on: what goes backwards now is looked at again at the end.
+    for number_of in 0..2 {
+        scene.put(scene.own(number_of, 100)).await;
+        scene.put(scene.own(number_of, 50)).await;
+    }
+    deaths
+        .die_at(
+            cli,
+            REPLICATE,
+            &["state.recheck.put.before", "state.recheck.put.after"],
+        )
+        .await;
+    let tail = scene.tail().await;
+    scene.delete_own(1).await;
+    until_rechecks(&scene, 1).await;
+    for (point, missing) in [
+        ("recheck.put.before", true),
+        ("recheck.put.after", true),
+        ("recheck.bury.before", false),
+        ("recheck.bury.after", false),
+    ] {
+        damage(&scene, missing).await;
+        deaths.die(cli, BACKFILL, point).await;
+    }
+    deaths
+        .die_at(
+            cli,
+            BACKFILL,
+            &["state.recheck.delete.before", "state.recheck.delete.after"],
+        )
+        .await;
+    cli.succeed(BACKFILL).await;
+    repairs(&scene, &mut deaths).await;
+    tail.kill().await;
+    let restart = ["replicate", "--restart-tail"];
+    deaths.die(cli, &restart, "restart.services-reset").await;
+    let tail = cli.start(&restart);
+    cli.until_captured().await;
+    // What was written while nobody read is found by the repair.
+    succeed_repair(cli).await;
+    scene.end(tail).await;
+    deaths
+}
+
+async fn repairs(scene: &Scene, deaths: &mut Deaths) {
+    let cli = scene.cli();
+    for (point, missing) in [
+        ("state.repair.put.before", true),
+        ("state.repair.put.after", true),
+        ("state.verify.put.before", true),
+        ("state.verify.put.after", true),
+        ("repair.put.before", true),
+        ("repair.put.after", true),
+        ("repair.bury.before", false),
+        ("repair.bury.after", false),
+    ] {
+        damage(scene, missing).await;
+        deaths.die(cli, REPAIR, point).await;
+    }
+    succeed_repair(cli).await;
+}
+
+/// The own order 0 is missing, or the own order 1 is too much.
+async fn damage(scene: &Scene, missing: bool) {
+    if missing {
+        scene.lose_order(0).await;
+    } else {
+        scene.add_order(1).await;
+    }
+}
+
+/// The end, on the genuine engine, whose stream had a shard that was closed before the capture.
+async fn ending() -> Deaths {
+    let mut deaths = Deaths::default();
+    let scene = Scene::open(Engine::genuine_dedicated().await, Mode::Sequence, true).await;
+    let cli = scene.cli();
+    cli.succeed(&["apply"]).await;
+    scene.stage.engine.roll_shards().await;
+    let history = ["state.history.put.before", "state.history.put.after"];
+    deaths.die_at(cli, REPLICATE, &history).await;
+    let tail = scene.tail().await;
+    cli.succeed(BACKFILL).await;
+    let Scene { stage, writers } = scene;
+    writers.stop().await;
+    stage.cli.until_caught_up().await;
+    succeed_soon(&stage.cli, &["verify"]).await;
+    let points = [
+        "complete.begun",
+        "complete.workers-gone",
+        "complete.strip.before",
+        "complete.strip.after",
+        "complete.ttl.before",
+        "complete.ttl.after",
+    ];
+    deaths.die_at(&stage.cli, COMPLETE, &points).await;
+    crate::scene::finish(&stage, tail, COMPLETE).await;
+    deaths
+}
+
+/// Repairs until nothing is left to repair: what the tail wrote at the same moment is looked at once more.
+async fn succeed_repair(cli: &Cli) {
+    succeed_soon(cli, REPAIR).await;
+}
+
+/// Waits until so many workers give signs of life.
+async fn until_worker(cli: &Cli, count: usize) {
+    cli.until("a worker", |status| {
+        status["workers"]
+            .as_array()
+            .is_some_and(|workers| workers.len() >= count)
+    })
+    .await;
+}
+
+async fn until_rechecks(scene: &Scene, at_least: usize) {
+    let client: &Client = &scene.stage.client;
+    for _ in 0..200 {
+        let found = client
+            .query()
+            .table_name(scene.stage.trial.state_table())
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", text("split"))
+            .expression_attribute_values(":prefix", text("RECHECK#orders"))
+            .send()
+            .await
+            .expect("the state can be read");
+        if found.items().len() >= at_least {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("nothing came to the recheck list");
+}

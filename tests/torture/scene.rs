@@ -1,0 +1,138 @@
+//! One split on an engine, from `apply` to `complete`, with items of its own beside the writers'.
+
+use std::time::Duration;
+
+use crate::support::mutator::{Habits, Mutator};
+use crate::support::process::{Cli, Done, Running};
+use crate::support::stage::{Stage, seed};
+use crate::support::table::{self, SdkItem, item, key, number, text};
+use crate::support::trial::{Mode, Stamps};
+use crate::support::{Engine, contents};
+
+/// Few keys for each writer, so that histories are long: half of the writes go to a tenth of the keys.
+pub const HABITS: Habits = Habits {
+    keys: 160,
+    writers: 4,
+    pause: Duration::from_millis(30),
+    backwards: 25,
+};
+
+/// For several scenes at once on a small machine: an engine that does not answer in time proves nothing.
+pub const CALM: Habits = Habits {
+    writers: 2,
+    pause: Duration::from_millis(80),
+    ..HABITS
+};
+
+/// Where the own items begin, beyond the writers' keys.
+const OWN: usize = 9000;
+
+/// A split.
+pub struct Scene {
+    pub stage: Stage,
+    pub writers: Mutator,
+}
+
+impl Scene {
+    /// A source with writers at work. Without a stream where `apply` has to switch it on.
+    pub async fn open(engine: Engine, mode: Mode, stream: bool) -> Self {
+        let stage = Stage::seeded(engine, mode, seed(), stream).await;
+        let writers = stage.write(CALM).await;
+        Self { stage, writers }
+    }
+
+    /// Commands for its plan.
+    pub fn cli(&self) -> &Cli {
+        &self.stage.cli
+    }
+
+    /// An own item, as an order with a name. The writers leave it alone.
+    pub fn own(&self, number_of: usize, at: i64) -> SdkItem {
+        let (pk, sk) = own_key(number_of);
+        let attributes = [("kind", text("order")), ("name", text("own")), ("at", number(at))];
+        item(&pk, &sk, attributes)
+    }
+
+    /// Puts an item into the source.
+    pub async fn put(&self, item: SdkItem) {
+        table::put(&self.stage.client, &self.stage.trial.source, item).await;
+    }
+
+    /// Deletes an own item from the source.
+    pub async fn delete_own(&self, number_of: usize) {
+        let (pk, sk) = own_key(number_of);
+        table::delete(&self.stage.client, &self.stage.trial.source, key(&pk, &sk)).await;
+    }
+
+    /// Damage: an own item is gone from the orders, as nobody of the product's did it.
+    pub async fn lose_order(&self, number_of: usize) {
+        let (pk, sk) = own_key(number_of);
+        table::delete(&self.stage.client, &self.stage.trial.orders, key(&pk, &sk)).await;
+    }
+
+    /// Damage: an item that has no source stands among the orders.
+    pub async fn add_order(&self, number_of: usize) {
+        let extra = self.own(number_of, 1);
+        table::put(&self.stage.client, &self.stage.trial.orders, extra).await;
+    }
+
+    /// A tail that runs, with its places pinned.
+    pub async fn tail(&self) -> Running {
+        let tail = self.cli().start(&["replicate"]);
+        self.cli().until_captured().await;
+        tail
+    }
+
+    /// The writers stop; everything is applied, equal and verified; then the split ends, and leaves nothing behind.
+    /// Answers how often the writers wrote.
+    pub async fn end(self, tail: Running) -> u64 {
+        let writes = self.writers.stop().await;
+        let cli = &self.stage.cli;
+        cli.until_caught_up().await;
+        self.stage
+            .trial
+            .assert_equal(&self.stage.client, Stamps::Stripped)
+            .await;
+        succeed_soon(cli, &["verify"]).await;
+        finish(&self.stage, tail, &["complete", "--yes"]).await;
+        writes
+    }
+}
+
+/// Ends a verified split, and looks at what is left.
+pub async fn finish(stage: &Stage, tail: Running, words: &[&str]) {
+    stage.cli.succeed(words).await;
+    tail.end().await.with_code(&["replicate"], 0);
+    stage.trial.assert_equal(&stage.client, Stamps::Gone).await;
+    assert_nothing_left(stage).await;
+}
+
+/// No target holds an attribute of the product's own.
+pub async fn assert_nothing_left(stage: &Stage) {
+    let trial = &stage.trial;
+    for table in [&trial.orders, &trial.invoices, &trial.names] {
+        for (key, item) in contents::read(&stage.client, table).await {
+            let reserved = item.keys().find(|name| name.starts_with("dynasplit:"));
+            assert!(reserved.is_none(), "{table} holds {reserved:?} at {key:?}");
+        }
+    }
+}
+
+/// Runs a command that must succeed, but may find that a dead process's lease has to run out first.
+pub async fn succeed_soon(cli: &Cli, words: &[&str]) -> Done {
+    for _ in 0..5 {
+        let done = cli.run(words).await;
+        if done.code == Some(0) {
+            return done;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    cli.succeed(words).await
+}
+
+fn own_key(number_of: usize) -> (String, String) {
+    (
+        format!("ACC#{}", OWN + number_of),
+        format!("DOC#{}", OWN + number_of),
+    )
+}
