@@ -146,7 +146,7 @@ fn case(key: String, live: &str, held: Option<Item>, guard: Guard) -> Case {
         partition: PARTITION.into(),
         live: live.into(),
     };
-    let put = key.len() % 2 == 0;
+    let put = key.len().is_multiple_of(2);
     Case {
         key,
         fields,

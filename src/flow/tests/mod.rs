@@ -4,6 +4,7 @@ mod apply;
 mod effects;
 mod guards;
 mod histories;
+mod mend;
 mod transform;
 mod world;
 

@@ -126,6 +126,23 @@ fn what_people_write_by_habit_gets_a_hint() {
         "no function",
         "did you mean attribute_exists(name)",
     );
+    for (near, usage) in [
+        ("attribute_exist", "attribute_exists(name)"),
+        ("attribute_not_exist", "attribute_not_exists(name)"),
+        ("attribut_type", "attribute_type(name, 'S')"),
+        ("begin_with", "begins_with(name, 'prefix')"),
+        ("contain", "contains(name, 'part')"),
+        ("sizee", "size(name)"),
+    ] {
+        refused(
+            &format!("{near}(a)"),
+            0,
+            "no function",
+            &format!("did you mean {usage}?"),
+        );
+    }
+    refused("a eq 1", 2, "found `eq`", "write `=`");
+    refused("a startswith 'x'", 2, "found `startswith`", "begins_with");
     refused("frobnicate(a)", 0, "no function", "the functions are");
     refused("a NOT IN (1)", 2, "found `NOT`", "NOT a IN (1, 2)");
     refused("a LIKE 'x%'", 2, "found `LIKE`", "begins_with");
@@ -134,6 +151,8 @@ fn what_people_write_by_habit_gets_a_hint() {
     refused("a.5 = 1", 2, "expected an attribute name", "\"5\"");
     refused("a['b'] = 1", 2, "index", ".\"b\"");
     refused("1 < a < 3", 6, "chained", "AND");
+    refused("a = 1 IN (1)", 6, "chained", "AND");
+    refused("a = 1 BETWEEN 1 AND 2", 6, "chained", "AND");
     refused(
         "begins_with('x', PK)",
         12,
