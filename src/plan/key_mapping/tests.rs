@@ -51,6 +51,33 @@ fn key(partition: &str, sort: &str) -> Key {
     }
 }
 
+#[test]
+fn a_vouch_is_told_and_proves_nothing() {
+    let of = |vouch: Option<&str>| {
+        let (source, target) = (schema("PK", Some("SK")), schema("id", None));
+        let (from, to) = (templates(&[("PK", "{id}")]), templates(&[("id", "{id}")]));
+        KeyMapping::new(
+            &source,
+            &target,
+            &from,
+            &to,
+            BTreeMap::new(),
+            vouch.map(Into::into),
+        )
+    };
+    assert_eq!(of(None).vouched(), None);
+    let vouched = of(Some("each has one"));
+    assert_eq!(vouched.vouched(), Some("each has one"));
+    assert!(!vouched.is_injective() && !vouched.losses().is_empty());
+    assert_eq!(
+        vouched.invert(&Key {
+            partition: Value::s("x"),
+            sort: None
+        }),
+        None
+    );
+}
+
 const COURSE: &[(&str, &str)] = &[
     ("PK", "COURSE#{course}"),
     ("SK", "MODULE#{module}#CONTENT#{content}"),
