@@ -317,3 +317,47 @@ fn pages_end_with_one_newline_and_have_no_tabs() {
         assert!(!page.contains('\t'), "{name} has a tab");
     }
 }
+
+/// Every test that a page names is there: `binary::module::name`, or `lib::module::name` for one beside the code.
+#[test]
+fn tests_that_the_pages_name_exist() {
+    let mut found = 0;
+    for (page, span) in code_spans() {
+        let parts: Vec<&str> = span.split("::").collect();
+        let [binary, .., name] = parts.as_slice() else {
+            continue;
+        };
+        let folder = if *binary == "lib" {
+            "src".to_owned()
+        } else {
+            format!("tests/{binary}")
+        };
+        if !root().join(&folder).is_dir() || !name.contains('_') {
+            continue;
+        }
+        found += 1;
+        let wanted = format!("fn {name}(");
+        assert!(
+            sources(&root().join(&folder)).any(|text| text.contains(&wanted)),
+            "{page} names {span}, and {folder} has no such test"
+        );
+    }
+    assert!(found > 10, "only {found} tests are named");
+}
+
+/// The texts of all source files under a folder.
+fn sources(folder: &std::path::Path) -> impl Iterator<Item = String> {
+    let mut folders = vec![folder.to_owned()];
+    let mut texts = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("the folder can be read") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
+                texts.push(std::fs::read_to_string(&path).expect("a text"));
+            }
+        }
+    }
+    texts.into_iter()
+}

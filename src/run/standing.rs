@@ -1,6 +1,7 @@
 //! Where the whole split stands: its phase, what is in the way of completing it, and the next command.
 
 use super::error::RunError;
+use super::restart::other_stream;
 use super::split::{Split, now_ms};
 use super::status::{FillStatus, LaneStatus, fill_status, lane_status};
 use super::tail::recorded_shards;
@@ -163,6 +164,9 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
         next: String::new(),
     };
     standing.obstacles = obstacles(&standing, &record, split);
+    if record.completed_ms.is_none() {
+        standing.obstacles.extend(unread_stream(split, &record).await);
+    }
     standing.phase = phase(&standing, &record);
     standing.next = next(&standing);
     Ok(standing)
@@ -282,6 +286,25 @@ fn obstacles(standing: &Standing, record: &SplitRecord, split: &Split) -> Vec<Ob
         }
     }
     found
+}
+
+/// A stream that was switched off and on again has another ARN, and no lane reads it: their lag says nothing then.
+async fn unread_stream(split: &Split, record: &SplitRecord) -> Option<Obstacle> {
+    let (what, next) = match other_stream(split, record).await {
+        Ok(None) => return None,
+        Ok(Some(arn)) => (
+            format!("the source has another stream than the one that is read ({arn})"),
+            "`dynasplit replicate --restart-tail`, then `dynasplit verify --repair`",
+        ),
+        Err(error) => (
+            format!("it is not known whether the source still has the stream that is read ({error})"),
+            "let the source be described, then look again",
+        ),
+    };
+    Some(Obstacle {
+        what,
+        next: next.to_owned(),
+    })
 }
 
 fn phase(standing: &Standing, record: &SplitRecord) -> Phase {

@@ -85,10 +85,18 @@ impl Unanswered {
     }
 }
 
-/// Whether the request may take effect after all. What the service answered is decided; without an answer, it is not.
+/// Whether the request may take effect after all. Without an answer, that is not decided; nor by a server error, which
+/// may come from a part of the service that gave up waiting for another, or from something in between.
 fn is_unanswered(failure: &Failure) -> bool {
-    failure.kind == FailureKind::Transient && matches!(&*failure.code, "TimedOut" | "ConnectionFailed")
+    failure.kind == FailureKind::Transient && !DECIDED.contains(&&*failure.code)
 }
+
+/// Of what passes by itself: the service decided that it did not take effect.
+const DECIDED: [&str; 3] = [
+    "TransactionConflictException",
+    "TransactionInProgressException",
+    "ReplicatedWriteConflictException",
+];
 
 impl TargetWriter {
     async fn write_until_answered(
@@ -141,7 +149,7 @@ impl TargetWriter {
     }
 
     /// Waits until a write may start: the budget allows it, and the lease outlasts it.
-    async fn admitted(&self) -> Result<(), Stop> {
+    pub(super) async fn admitted(&self) -> Result<(), Stop> {
         let admitted = async {
             self.budget.ready().await;
             while !self.leases.iter().all(Validity::may_write) {
@@ -155,7 +163,7 @@ impl TargetWriter {
         }
     }
 
-    async fn pause(&self, attempt: u32) -> Result<(), Stop> {
+    pub(super) async fn pause(&self, attempt: u32) -> Result<(), Stop> {
         let wait = backoff(attempt, FIRST_WAIT, LONGEST_WAIT);
         tokio::select! {
             biased;
@@ -289,6 +297,11 @@ impl Condition {
     }
 }
 
+/// The failpoint of puts.
+pub(super) fn putting(hand: Hand) -> &'static str {
+    fault::writing(hand, || Stroke::Put)
+}
+
 fn superseded(held: Option<&HashMap<String, AttributeValue>>) -> Landed {
     let dead = held.is_some_and(|item| item.contains_key(TOMBSTONE_ATTRIBUTE));
     let outcome = if dead {
@@ -302,7 +315,7 @@ fn superseded(held: Option<&HashMap<String, AttributeValue>>) -> Landed {
     }
 }
 
-fn units(consumed: Option<&ConsumedCapacity>) -> u64 {
+pub(super) fn units(consumed: Option<&ConsumedCapacity>) -> u64 {
     crate::source::milliunits(consumed.and_then(ConsumedCapacity::capacity_units))
 }
 

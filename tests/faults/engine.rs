@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_dynamodbstreams::types::ShardIteratorType::{AfterSequenceNumber, AtSequenceNumber};
+use aws_sdk_dynamodbstreams::types::{ShardFilter, ShardFilterType};
+
 use crate::support::faulty::{FaultKind, Script};
 use crate::support::table::{self, item, key, number};
 use crate::support::{Engine, stream, unique};
@@ -100,4 +103,77 @@ async fn a_write_that_changes_nothing_leaves_no_record() {
     let (records, _) = stream::drain(&streams, iterator, 2).await;
     assert_eq!(records.len(), 2, "the first put, and the removal");
     assert_eq!(engine.faults().count(FaultKind::NoChange), 2);
+}
+
+#[tokio::test]
+async fn what_is_forgotten_is_refused_as_aws_refuses_it() {
+    let engine = Engine::scripted(Script::quiet(7).records_at_once(2)).await;
+    let (client, streams) = (engine.dynamodb(), engine.streams());
+    let table = unique("source");
+    table::create(&client, &table).await;
+    for turn in 0..5 {
+        table::put(&client, &table, item("ACC#1", "DOC#1", [("turn", number(turn))])).await;
+    }
+    let arn = stream::arn(&client, &table).await;
+    let shard = stream::shards(&streams, &arn).await.remove(0);
+    let id = stream::id(&shard).to_owned();
+    let start = stream::range(&shard).0.expect("a starting number").to_owned();
+    assert_eq!(start.len(), 21);
+    let iterator = stream::trim_horizon(&streams, &arn, &id).await;
+    let (records, next) = stream::page(&streams, &iterator).await.expect("a page");
+    assert_eq!(records.len(), 2);
+    let read = stream::sequence(&records[1]).to_owned();
+    let commands = engine.faults().stream(&table);
+
+    // Iterators expire; a place that is still kept is found again.
+    commands.expire_iterators().await;
+    let next = next.expect("an open shard");
+    assert_eq!(
+        stream::page(&streams, &next).await.map(drop),
+        Err("ExpiredIteratorException".to_owned())
+    );
+    let again = stream::iterator_at(&streams, &arn, &id, AfterSequenceNumber, &read)
+        .await
+        .expect("an iterator");
+    let (records, _) = stream::page(&streams, &again).await.expect("a page");
+    assert_ne!(stream::sequence(&records[0]), read);
+
+    // An open shard whose records are forgotten is still there, a closed one is not.
+    assert_eq!(commands.trim(&id).await, 5);
+    for place in [AtSequenceNumber, AfterSequenceNumber] {
+        let refused = stream::iterator_at(&streams, &arn, &id, place, &read).await;
+        assert_eq!(refused, Err("TrimmedDataAccessException".to_owned()));
+    }
+    assert_eq!(
+        stream::page(&streams, &again).await.map(drop),
+        Err("TrimmedDataAccessException".to_owned())
+    );
+    table::put(&client, &table, item("ACC#1", "DOC#1", [("turn", number(9))])).await;
+    let horizon = stream::trim_horizon(&streams, &arn, &id).await;
+    assert_eq!(stream::page(&streams, &horizon).await.expect("a page").0.len(), 1);
+    commands.split(&id).await;
+    let filter = ShardFilter::builder()
+        .r#type(ShardFilterType::ChildShards)
+        .shard_id(&id)
+        .build();
+    let children = streams
+        .describe_stream()
+        .stream_arn(&arn)
+        .shard_filter(filter)
+        .send()
+        .await;
+    let children = children
+        .expect("an answer")
+        .stream_description
+        .expect("a description");
+    let parents = children.shards().iter().map(|shard| shard.parent_shard_id());
+    assert_eq!(parents.collect::<Vec<_>>(), [Some(id.as_str()); 2]);
+    commands.trim(&id).await;
+    let gone = stream::iterator_at(&streams, &arn, &id, AtSequenceNumber, &start).await;
+    assert_eq!(gone, Err("ResourceNotFoundException".to_owned()));
+    assert_eq!(
+        stream::shards(&streams, &arn).await.len(),
+        2,
+        "only the children are listed"
+    );
 }

@@ -5,4 +5,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod batches;
+mod course;
+mod denied;
 mod engine;
+mod held;
+mod lost;
+mod reading;
+mod rough;
+mod shards;
+mod stale;
+mod switched;
+mod throttling;

@@ -144,19 +144,12 @@ impl Engine {
 
     /// A client for tables. Clients belong to the runtime that made them: make one in each test.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        let config = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(REGION))
-            .credentials_provider(credentials())
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_timeout(REQUEST_TIMEOUT)
-                    .build(),
-            )
-            .endpoint_url(self.clean_endpoint())
-            .build();
-        aws_sdk_dynamodb::Client::from_conf(config)
+        client_at(self.clean_endpoint())
+    }
+
+    /// A client that meets the faults of a scripted engine, as the product does.
+    pub fn product_dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        client_at(&self.endpoint)
     }
 
     /// A client for streams, of the same kind.
@@ -238,6 +231,23 @@ pub fn unique(name: &str) -> String {
         .expect("a clock past 1970")
         .as_millis();
     format!("{name}-{now:x}-{:x}-{count}", std::process::id())
+}
+
+/// A client for tables.
+fn client_at(endpoint: &str) -> aws_sdk_dynamodb::Client {
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(credentials())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .operation_timeout(REQUEST_TIMEOUT)
+                .build(),
+        )
+        .endpoint_url(endpoint)
+        .build();
+    aws_sdk_dynamodb::Client::from_conf(config)
 }
 
 fn credentials() -> Credentials {

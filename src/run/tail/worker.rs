@@ -9,7 +9,7 @@ use crate::run::restart::{current_stream, restart_tail};
 use crate::run::split::{Split, now_ms};
 use crate::run::status::{LaneStatus, lane_status};
 use crate::source::lineage::{Readiness, readiness};
-use crate::source::{Listing, StreamSource};
+use crate::source::{Listing, SourceError, StreamSource};
 use crate::state::{LeaseWatch, Owner, ShardRecord, StateError, Validity, WorkerRecord};
 use crate::target::Gate;
 use std::collections::BTreeMap;
@@ -139,6 +139,10 @@ impl Tail {
         };
         let result = self.capture_and_follow(&source, &hand).await;
         heartbeat.end().await;
+        if matches!(result, Ok(Some(Ended::Drained))) {
+            // Its stream is off and read to the end; but the table may have another one by now.
+            nothing_follows(&self.split).await?;
+        }
         result
     }
 
@@ -394,6 +398,15 @@ fn overlaid(stored: &BTreeMap<String, ShardRecord>, running: &BTreeMap<String, R
         latest.insert(shard.clone(), owned.keeper.snapshot());
     }
     Arc::new(latest)
+}
+
+/// Makes sure that no other stream follows the one that was drained.
+async fn nothing_follows(split: &Split) -> Result<(), RunError> {
+    match current_stream(split).await {
+        // A table that is gone is written by nobody.
+        Ok(_) | Err(RunError::Source(SourceError::Missing { .. })) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether an error of the state passes by itself.

@@ -1,7 +1,6 @@
 //! The two ports, and the way of a request: read, struck by a rule or not, carried out, answered or not.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::future::pending;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -232,12 +231,6 @@ impl std::fmt::Display for HangUp {
 }
 
 impl std::error::Error for HangUp {}
-
-impl From<Infallible> for HangUp {
-    fn from(never: Infallible) -> Self {
-        match never {}
-    }
-}
 
 impl Shared {
     async fn respond(

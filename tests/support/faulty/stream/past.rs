@@ -13,7 +13,7 @@ use crate::support::faulty::chance;
 use crate::support::faulty::tally::Kind;
 
 /// Images are kept for this long. A stale page never shows more than that.
-const KEPT: Duration = Duration::from_secs(10);
+const KEPT: Duration = Duration::from_secs(30);
 
 /// What items were before their latest changes.
 #[derive(Default)]

@@ -1,0 +1,146 @@
+//! Shards that split and roll while records flow, and one that is forgotten before it was read.
+
+use dynasplit::state::{ShardRecord, Store};
+
+use crate::course::{self, HABITS, begin, copied, end, seen, set, stream, until_more};
+use crate::support::faulty::{Fault, FaultKind, Reason, Rule, Script, Throttle};
+use crate::support::process::{lane, lanes, obstacles};
+use crate::support::stage::Stage;
+use crate::support::trial::{Mode, Stamps};
+
+const HOUR_MS: u64 = 3_600_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shard_splits_twice_while_one_lane_is_held_up() {
+    let stage = set(
+        Script::quiet(1).listed_at_once(2).records_at_once(20),
+        Mode::Timestamp,
+    )
+    .await;
+    let tail = begin(&stage).await;
+    let mutator = stage.write(HABITS).await;
+    // Orders stand still in the first shard; the others go on through its children and theirs.
+    let reason = Reason::of(true).next().expect("a reason");
+    let rule = Rule::new(Fault::Throttled(Throttle::Provisioned, reason)).table(&stage.trial.orders);
+    let held = stage.engine.faults().rule(rule);
+    held.until(3).await;
+    let stuck = seen(&stage.cli.status().await, "orders");
+    stream(&stage).split_all().await;
+    until_more(&stage, "invoices", 60).await;
+    stream(&stage).split_all().await;
+    until_more(&stage, "invoices", 120).await;
+    let status = stage.cli.status().await;
+    assert!(seen(&status, "orders") < stuck + 100, "held up: {status:#}");
+    assert!(
+        lane(&status, "orders")["open_shards"].as_u64() > lane(&status, "invoices")["open_shards"].as_u64()
+    );
+    assert!(
+        lane(&status, "orders")["blocked"]
+            .to_string()
+            .contains(&reason.name()),
+        "{status:#}"
+    );
+    mutator.stop().await;
+    held.off();
+    end(&stage, tail).await;
+    assert_eq!(stage.engine.faults().count(FaultKind::Split), 3);
+    assert!(
+        stage.engine.faults().count(FaultKind::NoChange) > 0,
+        "writes that change nothing leave no record"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shards_roll_and_split_by_themselves_while_workers_come_and_go() {
+    let stage = set(
+        Script::quiet(2).shards(3).reshard_every(60).listed_at_once(1),
+        Mode::Sequence,
+    )
+    .await;
+    let mutator = stage.write(HABITS).await;
+    let tail = begin(&stage).await;
+    let second = stage.cli.start(&["replicate"]);
+    stage.cli.succeed(&["backfill"]).await;
+    tail.kill().await;
+    until_more(&stage, "orders", 60).await;
+    mutator.stop().await;
+    end(&stage, second).await;
+    let faults = stage.engine.faults();
+    assert!(
+        faults.count(FaultKind::Split) + faults.count(FaultKind::Rolled) > 4,
+        "{}",
+        faults.told()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parent_that_was_forgotten_unread_is_a_gap() {
+    let stage = set(Script::quiet(3), Mode::Sequence).await;
+    for id in 0..20 {
+        course::put(&stage, id, 1, "first").await;
+    }
+    let tail = copied(&stage).await;
+    stage.cli.until_caught_up().await;
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+
+    // Nobody reads; a parent is written to, continued, and forgotten. Its children hold more.
+    for id in 0..10 {
+        course::delete(&stage, id).await;
+    }
+    course::put(&stage, 90, 1, "unseen").await;
+    let parent = stream(&stage).open().await.remove(0);
+    stream(&stage).split(&parent).await;
+    for id in 5..15 {
+        course::put(&stage, id, 3, "again").await;
+    }
+    assert!(stream(&stage).trim(&parent).await >= 11, "records are lost");
+    set_back(&stage, 25 * HOUR_MS).await;
+
+    let tail = stage.cli.start(&["replicate"]);
+    let gaps = |status: &serde_json::Value| lanes(status).all(|lane| lane["gap"].is_string());
+    let status = stage.cli.until("the gap", gaps).await;
+    assert!(obstacles(&status).contains("--restart-tail"), "{status:#}");
+    let refused = stage
+        .cli
+        .run(&["complete", "--yes"])
+        .await
+        .with_code(&["complete"], 3);
+    assert!(refused.stderr.contains("gap in orders"), "{}", refused.stderr);
+    tail.signal("TERM");
+    let ended = tail.end().await.with_code(&["replicate"], 3);
+    assert!(ended.stdout.contains("GAP"), "{}", ended.stdout);
+
+    let tail = stage.cli.start(&["replicate", "--restart-tail"]);
+    let whole = |status: &serde_json::Value| {
+        lanes(status).all(|lane| lane["gap"].is_null() && lane["lag_ms"].is_u64())
+    };
+    stage.cli.until("a tail without a gap", whole).await;
+    stage.cli.until_caught_up().await;
+    stage.cli.run(&["verify"]).await.with_code(&["verify"], 3);
+    stage.cli.run(&["verify", "--repair"]).await;
+    stage.cli.succeed(&["verify"]).await;
+    stage.trial.assert_equal(&stage.client, Stamps::Stripped).await;
+    end(&stage, tail).await;
+}
+
+/// Makes every lane as old as it would be after so long a time without a worker.
+async fn set_back(stage: &Stage, ms: u64) {
+    let store = Store::new(stage.client.clone(), &stage.trial.state_table());
+    let shards = store
+        .list::<ShardRecord>(ShardRecord::PREFIX)
+        .await
+        .expect("the state can be read");
+    assert!(!shards.is_empty());
+    for (name, stored) in shards {
+        let mut record = stored.value;
+        for lane in record.lanes.values_mut() {
+            lane.complete_to_ms -= ms;
+            lane.saved_ms -= ms;
+        }
+        store
+            .put(&name, record, stored.revision)
+            .await
+            .expect("nobody else writes");
+    }
+}
