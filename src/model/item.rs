@@ -68,11 +68,17 @@ mod tests {
     fn documents_weigh_what_they_hold() {
         assert_eq!(MAX_ITEM_BYTES, 409_600);
         let of = |value: Value| value.size();
-        let map = Value::M([("key".to_owned(), Value::s("xy")), ("k".to_owned(), Value::Null)].into());
-        assert_eq!(of(map.clone()), 3 + (3 + 2 + 1) + (1 + 1 + 1));
+        let map = Value::M(
+            [
+                ("key".to_owned(), Value::s("wxyz")),
+                ("k".to_owned(), Value::Null),
+            ]
+            .into(),
+        );
+        assert_eq!(of(map.clone()), 3 + (3 + 4 + 1) + (1 + 1 + 1));
         assert_eq!(
             of(Value::L(vec![map, Value::B(vec![0; 5])])),
-            3 + (12 + 1) + (5 + 1)
+            3 + (14 + 1) + (5 + 1)
         );
         assert_eq!(of(Value::string_set(vec!["a".into(), "bc".into()])), 3);
         assert_eq!(
