@@ -1,7 +1,7 @@
 //! Shapes: what is kept under which name, and everything that DynamoDB would refuse.
 
 use super::{item, key, plan};
-use crate::flow::{Desired, Fault, desired, shape};
+use crate::flow::{Desired, Fault, Watched, desired, shape, watch};
 use crate::model::{
     AttributeKind, Item, ItemExt, Key, KeyAttribute, MAX_ITEM_BYTES, Number, VERSION_ATTRIBUTE, Value,
 };
@@ -316,4 +316,20 @@ fn keys_are_checked_once_more_against_the_tables() {
         kind: AttributeKind::S,
     });
     assert_eq!(shaped(&plan, &mine([])), Err(fault("part")));
+}
+
+#[test]
+fn nothing_is_ignored_that_nobody_takes() {
+    let mut plan = whole(TIMES);
+    let of = |plan: &Plan, kind: &str| watch(plan, &item([("id", Value::s("1")), ("kind", Value::s(kind))]));
+    assert_eq!(of(&plan, "mine"), Watched::Routed);
+    assert_eq!(of(&plan, "other"), Watched::LeftBehind);
+    assert_eq!(of(&plan, "third"), Watched::Unrouted);
+    plan.left_behind = None;
+    assert_eq!(of(&plan, "other"), Watched::Unrouted);
+    // What a service takes is routed, though the plan lists it as left behind too.
+    plan.left_behind = Some(plan.services[0].condition.clone());
+    assert_eq!(of(&plan, "mine"), Watched::Routed);
+    // Whether it can be shaped is another question.
+    assert_eq!(watch(&plan, &item([("kind", Value::s("mine"))])), Watched::Routed);
 }
