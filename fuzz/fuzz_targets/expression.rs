@@ -13,7 +13,8 @@ fuzz_target!(|data: &[u8]| {
     match Condition::parse(text) {
         Ok(condition) => {
             let rendered = condition.to_string();
-            let again = Condition::parse(&rendered).unwrap_or_else(|error| panic!("{text}: {rendered}: {error}"));
+            let again =
+                Condition::parse(&rendered).unwrap_or_else(|error| panic!("{text}: {rendered}: {error}"));
             assert_eq!(again, condition, "{text}");
             assert_eq!(again.to_string(), rendered, "{text}");
             let filter = condition.to_filter();
@@ -33,7 +34,10 @@ fuzz_target!(|data: &[u8]| {
             }
         }
         Err(error) => {
-            assert!(error.offset <= text.len() && text.is_char_boundary(error.offset), "{text}: {error}");
+            assert!(
+                error.offset <= text.len() && text.is_char_boundary(error.offset),
+                "{text}: {error}"
+            );
             assert!(!error.message.is_empty());
         }
     }

@@ -56,10 +56,16 @@ services:
             }
         }
     }
-    let made = items.each_ref().map(|item| desired(service, &plan.versions, item).ok().flatten());
+    let made = items
+        .each_ref()
+        .map(|item| desired(service, &plan.versions, item).ok().flatten());
     for (item, made) in items.iter().zip(&made) {
         let Some(made) = made else { continue };
-        assert_eq!(service.keys.key_of(&made.item).as_ref(), Some(&made.key), "{unvouched}");
+        assert_eq!(
+            service.keys.key_of(&made.item).as_ref(),
+            Some(&made.key),
+            "{unvouched}"
+        );
         if service.shape.keys.is_injective() {
             turns_back(&plan, service, item, &made.key);
         }

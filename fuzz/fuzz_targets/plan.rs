@@ -13,8 +13,14 @@ fuzz_target!(|text: &str| {
         Err(PlanError::Invalid(problems)) => {
             assert!(!problems.list.is_empty());
             for problem in &problems.list {
-                assert!(problem.line >= 1 && problem.column >= 1 && !problem.message.is_empty(), "{problem:?}");
-                assert!(problem.line <= text.split(['\n', '\r']).count() + 1, "{problem:?}");
+                assert!(
+                    problem.line >= 1 && problem.column >= 1 && !problem.message.is_empty(),
+                    "{problem:?}"
+                );
+                assert!(
+                    problem.line <= text.split(['\n', '\r']).count() + 1,
+                    "{problem:?}"
+                );
             }
             assert!(problems.to_string().contains("plan.yaml"));
         }

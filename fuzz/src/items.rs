@@ -43,7 +43,11 @@ impl Bytes<'_> {
             6 => Value::number_set((0..=several).map(|_| self.number()).collect()),
             7 => Value::binary_set((0..=several).map(|_| self.take()).collect()),
             8 => Value::L((0..several).map(|_| self.value(depth - 1)).collect()),
-            _ => Value::M((0..several).map(|_| (self.text(), self.value(depth - 1))).collect()),
+            _ => Value::M(
+                (0..several)
+                    .map(|_| (self.text(), self.value(depth - 1)))
+                    .collect(),
+            ),
         }
     }
 
