@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn mark(line: usize, column: usize) -> Mark {
