@@ -41,3 +41,36 @@ impl Counters {
         self.write_milliunits += other.write_milliunits;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Map, Value, json};
+
+    /// Field by field, so that none can be forgotten.
+    #[test]
+    fn every_count_is_added() {
+        let fields = |counters: &Counters| -> Map<String, Value> {
+            match serde_json::to_value(counters).unwrap() {
+                Value::Object(fields) => fields,
+                other => panic!("{other}"),
+            }
+        };
+        let with = |first: u64| -> Counters {
+            let names = fields(&Counters::default());
+            let counts: Map<_, _> = names
+                .keys()
+                .zip(first..)
+                .map(|(name, count)| (name.clone(), json!(count)))
+                .collect();
+            serde_json::from_value(Value::Object(counts)).unwrap()
+        };
+        let mut sum = with(3);
+        sum.add(&with(100));
+        let fields = fields(&sum);
+        assert_eq!(fields.len(), 10);
+        for (count, expected) in fields.values().zip((103u64..).step_by(2)) {
+            assert_eq!(count, &json!(expected), "{fields:?}");
+        }
+    }
+}

@@ -63,4 +63,72 @@ mod tests {
         ]);
         assert_eq!(item.size(), (2 + 3) + (4 + 1) + (4 + 3 + 1 + 1));
     }
+
+    #[test]
+    fn documents_weigh_what_they_hold() {
+        assert_eq!(MAX_ITEM_BYTES, 409_600);
+        let of = |value: Value| value.size();
+        let map = Value::M(
+            [
+                ("key".to_owned(), Value::s("wxyz")),
+                ("k".to_owned(), Value::Null),
+            ]
+            .into(),
+        );
+        assert_eq!(of(map.clone()), 3 + (3 + 4 + 1) + (1 + 1 + 1));
+        assert_eq!(
+            of(Value::L(vec![map, Value::B(vec![0; 5])])),
+            3 + (14 + 1) + (5 + 1)
+        );
+        assert_eq!(of(Value::string_set(vec!["a".into(), "bc".into()])), 3);
+        assert_eq!(
+            of(Value::number_set(vec![Number::from(1), Number::from(-1)])),
+            2 + 3
+        );
+        assert_eq!(of(Value::binary_set(vec![vec![], vec![1]])), 1);
+    }
+
+    #[test]
+    fn encodings_keep_the_bounds_of_lists_and_maps() {
+        let x = || Value::s("x");
+        let list = |values: Vec<Value>| Value::L(values);
+        let map = |entries: Vec<(&str, Value)>| {
+            Value::M(
+                entries
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect(),
+            )
+        };
+        let one = |text: &str| vec![text.to_owned()];
+        let all = [
+            list(vec![list(vec![x()]), list(vec![])]),
+            list(vec![list(vec![]), list(vec![x()])]),
+            list(vec![list(vec![x(), list(vec![])])]),
+            list(vec![list(vec![]), x()]),
+            list(vec![x()]),
+            Value::Ss(one("x")),
+            Value::Bs(vec![b"x".to_vec()]),
+            Value::B(b"x".to_vec()),
+            x(),
+            map(vec![("a", map(vec![])), ("b", x())]),
+            map(vec![("a", map(vec![("b", x())]))]),
+            list(vec![Value::Ss(one("x")), x()]),
+            list(vec![Value::Ss(vec!["x".into(), "x2".into()])]),
+            Value::N(Number::from(1)),
+            Value::Ns(vec![Number::from(1)]),
+            Value::Bool(true),
+            Value::Bool(false),
+            Value::Null,
+        ];
+        let encoded: std::collections::BTreeSet<Vec<u8>> = all
+            .iter()
+            .map(|value| {
+                let mut out = vec![];
+                value.encode(&mut out);
+                out
+            })
+            .collect();
+        assert_eq!(encoded.len(), all.len(), "different values never encode alike");
+    }
 }

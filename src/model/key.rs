@@ -127,3 +127,99 @@ impl fmt::Display for Key {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Number;
+
+    fn schema(sort: Option<AttributeKind>) -> KeySchema {
+        let attribute = |name: &str, kind| KeyAttribute {
+            name: name.into(),
+            kind,
+        };
+        KeySchema {
+            partition: attribute("p", AttributeKind::S),
+            sort: sort.map(|kind| attribute("s", kind)),
+        }
+    }
+
+    fn item(entries: &[(&str, Value)]) -> Item {
+        entries
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect()
+    }
+
+    #[test]
+    fn a_kind_holds_values_of_its_type() {
+        let values = [Value::s("1"), Value::N(1.into()), Value::B(vec![1])];
+        let kinds = [AttributeKind::S, AttributeKind::N, AttributeKind::B];
+        for (at, kind) in kinds.into_iter().enumerate() {
+            for (other, value) in values.iter().enumerate() {
+                assert_eq!(kind.holds(value), at == other, "{kind} {value:?}");
+            }
+            assert!(!kind.holds(&Value::Null));
+            assert_eq!(kind.to_string(), values[at].type_name());
+        }
+    }
+
+    #[test]
+    fn a_key_is_all_of_its_parts_with_their_types() {
+        let schema = schema(Some(AttributeKind::N));
+        let names: Vec<_> = schema
+            .attributes()
+            .map(|attribute| attribute.name.as_str())
+            .collect();
+        assert_eq!(names, ["p", "s"]);
+        let spelled = item(&[("p", Value::s("x")), ("s", Value::N(7.into()))]);
+        let key = Key {
+            partition: Value::s("x"),
+            sort: Some(Value::N(7.into())),
+        };
+        let mut whole = spelled.clone();
+        whole.insert("other".into(), Value::Null);
+        assert_eq!(schema.key_of(&whole), Some(key.clone()));
+        assert_eq!(schema.item_of(&key), spelled);
+        for broken in [
+            item(&[("p", Value::s("x"))]),
+            item(&[("s", Value::N(7.into()))]),
+            item(&[("p", Value::s("x")), ("s", Value::s("7"))]),
+            item(&[("p", Value::Null), ("s", Value::N(7.into()))]),
+        ] {
+            assert_eq!(schema.key_of(&broken), None, "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_sort_key_there_is_one_part() {
+        let schema = schema(None);
+        assert_eq!(schema.attributes().count(), 1);
+        let key = schema
+            .key_of(&item(&[("p", Value::s("x")), ("s", Value::s("y"))]))
+            .unwrap();
+        assert_eq!(key.sort, None);
+        assert_eq!(schema.item_of(&key), item(&[("p", Value::s("x"))]));
+    }
+
+    #[test]
+    fn keys_are_told_apart_and_read_well() {
+        let of = |partition: Value, sort: Option<Value>| Key { partition, sort };
+        let number = Value::N(Number::from(1));
+        let keys = [
+            of(Value::s("a"), None),
+            of(Value::s("a"), Some(Value::s("b"))),
+            of(Value::s("ab"), Some(Value::s(""))),
+            of(Value::s("1"), None),
+            of(number.clone(), None),
+            of(Value::B(vec![0xab, 1]), Some(number)),
+        ];
+        let encoded: std::collections::BTreeSet<_> = keys.iter().map(Key::encode).collect();
+        assert_eq!(encoded.len(), keys.len());
+        let same = of(Value::N(Number::parse("1.0").unwrap()), None);
+        assert_eq!(same.encode(), keys[4].encode());
+        let told: Vec<_> = keys.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["a", "a / b", "ab / ", "1", "1", "0xab01 / 1"]);
+        assert_eq!(of(Value::Null, None).to_string(), "NULL");
+    }
+}

@@ -2,6 +2,8 @@
 //!
 //! Bottom of the import order: nothing here knows of a plan, an SDK, a clock or a network.
 
+#[cfg(test)]
+pub(crate) mod cases;
 mod change;
 mod counters;
 mod item;

@@ -229,4 +229,44 @@ mod tests {
             let _ = Number::parse(&text);
         }
     }
+
+    #[test]
+    fn text_is_plain_where_that_is_short() {
+        for (text, expected) in [
+            ("100", "100"),
+            ("12.50", "12.5"),
+            ("0.125", "0.125"),
+            ("-0.05", "-0.05"),
+            ("1e39", "1000000000000000000000000000000000000000"),
+            ("1e40", "1E40"),
+            ("-1.5e40", "-1.5E40"),
+            ("1e-20", "0.00000000000000000001"),
+            ("1e-21", "1E-21"),
+            ("12e-22", "1.2E-21"),
+        ] {
+            assert_eq!(n(text).to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_count_pairs_of_digits() {
+        for (text, bytes) in [
+            ("0", 1),
+            ("7", 2),
+            ("12", 2),
+            ("123", 3),
+            ("-123", 4),
+            ("1e100", 2),
+        ] {
+            assert_eq!(n(text).size(), bytes, "{text}");
+        }
+        assert_eq!(n(&"1".repeat(38)).size(), 20);
+    }
+
+    #[test]
+    fn whole_numbers_are_numbers() {
+        for whole in [0, 1, -1, 10, -10, 1200, i64::MAX, i64::MIN] {
+            assert_eq!(Number::from(whole), n(&whole.to_string()));
+        }
+    }
 }

@@ -131,4 +131,18 @@ mod tests {
         ];
         assert!(order.windows(2).all(|pair| pair[0] < pair[1]));
     }
+
+    #[test]
+    fn places_read_well() {
+        let n = SequenceNumber::new("007");
+        let told = [
+            Position::Beginning,
+            Position::At(n.clone()),
+            Position::After(n.clone()),
+            Position::End,
+        ]
+        .map(|position| position.to_string());
+        assert_eq!(told, ["beginning", "at 7", "after 7", "end"]);
+        assert_eq!(n.padded(), format!("{}7", "0".repeat(39)));
+    }
 }

@@ -32,3 +32,26 @@ impl Version {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_a_number_or_a_text_and_comes_back() {
+        for value in [Value::N(7.into()), Value::s("0007")] {
+            let version = Version::from_value(&value).unwrap();
+            assert_eq!(version.to_value(), value);
+        }
+        for value in [
+            Value::Null,
+            Value::Bool(true),
+            Value::B(vec![1]),
+            Value::L(vec![]),
+        ] {
+            assert_eq!(Version::from_value(&value), None, "{value:?}");
+        }
+        assert!(Version::Number(9.into()) < Version::Number(10.into()));
+        assert!(Version::Text("10".into()) < Version::Text("9".into()));
+    }
+}

@@ -36,7 +36,9 @@ pub use timestamp::{Timestamp, TimestampFormat};
 
 use crate::model::KeySchema;
 use check::Report;
+use problem::MAX_PROBLEMS;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::path::Path;
 
 /// A plan that was checked: what the split does, and nothing that could be wrong without asking AWS.
@@ -157,8 +159,11 @@ impl Plan {
     /// # Errors
     /// With all that is wrong in it.
     pub fn parse(text: &str, file: &str) -> Result<Self, PlanError> {
+        let text = &*plain_line_breaks(text);
         let (root, flaws) = source_map::read(text);
-        let mut problems: Vec<Problem> = flaws.into_iter().map(Problem::from).collect();
+        // To find the line of each takes time; beyond those that are told, none is looked for.
+        let most = MAX_PROBLEMS + 1;
+        let mut problems: Vec<Problem> = flaws.into_iter().take(most).map(Problem::from).collect();
         let Some(mut root) = root else {
             if problems.is_empty() {
                 problems.push(empty_file());
@@ -172,6 +177,7 @@ impl Plan {
             report
                 .findings
                 .into_iter()
+                .take(most)
                 .map(|finding| finding.locate(&root, text)),
         );
         match plan {
@@ -221,6 +227,16 @@ fn read_file(path: &Path) -> Result<String, PlanError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// To YAML a lone carriage return ends a line too; nothing else here would count it as one, and every problem behind
+/// it would point at a wrong line.
+fn plain_line_breaks(text: &str) -> Cow<'_, str> {
+    if text.contains('\r') {
+        text.replace("\r\n", "\n").replace('\r', "\n").into()
+    } else {
+        text.into()
+    }
 }
 
 fn empty_file() -> Problem {

@@ -44,13 +44,18 @@ pub struct Problem {
 pub struct Problems {
     /// The file, as it was named.
     pub file: String,
-    /// The problems.
+    /// The problems; no more of them than anybody reads at once.
     pub list: Vec<Problem>,
+    /// There are more, which are told when these are mended.
+    #[serde(skip)]
+    more: bool,
     /// The lines that the problems point at.
     #[serde(skip)]
     excerpts: BTreeMap<usize, String>,
 }
 
+/// Most problems that are told at once: behind so many stands one mistake, or a file that is no plan.
+pub(super) const MAX_PROBLEMS: usize = 200;
 /// Longest line that is shown beside a problem, in characters; a longer one says little.
 const EXCERPT_CHARS: usize = 160;
 
@@ -59,6 +64,8 @@ impl Problems {
     pub(super) fn new(file: &str, text: &str, mut list: Vec<Problem>) -> Self {
         list.sort_by_key(|problem| (problem.line, problem.column));
         list.dedup();
+        let more = list.len() > MAX_PROBLEMS;
+        list.truncate(MAX_PROBLEMS);
         let lines: Vec<&str> = text.lines().collect();
         let excerpts = list
             .iter()
@@ -69,6 +76,7 @@ impl Problems {
         Self {
             file: file.to_owned(),
             list,
+            more,
             excerpts,
         }
     }
@@ -115,7 +123,11 @@ impl fmt::Display for Problems {
             "{count} {} in {}",
             if count == 1 { "problem" } else { "problems" },
             self.file
-        )
+        )?;
+        if self.more {
+            f.write_str("; there are more, told when these are mended")?;
+        }
+        Ok(())
     }
 }
 

@@ -15,6 +15,9 @@ pub(super) enum Part {
     Capture(String),
 }
 
+/// Longest template, in bytes. A key has 2,048 at most, and a capture fills at least one.
+const MAX_BYTES: usize = 4096;
+
 /// Why a text is no template.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct TemplateFlaw {
@@ -34,6 +37,10 @@ impl Template {
                 hint: Some(hint.to_owned()),
             })
         };
+        if text.len() > MAX_BYTES {
+            let message = format!("it has {} bytes, more than {MAX_BYTES}", text.len());
+            return flaw(0, &message, "a key has at most 2048 bytes");
+        }
         let mut parts = vec![];
         let mut literal = String::new();
         let mut chars = text.chars().enumerate().peekable();
@@ -196,6 +203,18 @@ mod tests {
         let flaw = Template::parse("{a}#{a}").unwrap().check_pattern().unwrap_err();
         assert!(flaw.offset == 4 && flaw.message.contains("twice"));
         assert!(Template::parse("{a}#{b}").unwrap().check_pattern().is_ok());
+    }
+
+    #[test]
+    fn none_is_longer_than_any_key() {
+        let names = |bytes: usize| format!("{{{}}}", "n".repeat(bytes - 2));
+        assert!(Template::parse(&names(4096)).is_ok());
+        let flaw = Template::parse(&names(4097)).unwrap_err();
+        assert!(
+            flaw.offset == 0 && flaw.message.contains("4097 bytes"),
+            "{flaw:?}"
+        );
+        assert!(flaw.hint.unwrap().contains("2048"));
     }
 
     proptest! {

@@ -437,4 +437,72 @@ mod tests {
         assert_eq!(watermark(&recorded, "a"), Some(5));
         assert_eq!(watermark(&recorded, "b"), None);
     }
+
+    #[test]
+    fn a_stream_keeps_a_day() {
+        assert_eq!(RETENTION_MS, 86_400_000);
+        assert_eq!(age_gap(5, 5 + 86_400_000), None);
+        let told = age_gap(5, 5 + 2 * 86_400_000).unwrap();
+        assert!(told.contains("48 hours ago"), "{told}");
+        assert_eq!(age_gap(9, 5), None, "clocks may differ");
+    }
+
+    #[test]
+    fn only_what_is_neither_recorded_nor_history_is_new() {
+        let recorded = BTreeMap::from([record("recorded", None, Position::Beginning, 0)]);
+        let history = BTreeSet::from(["history".to_owned()]);
+        let listed = [
+            shard("history", None),
+            shard("recorded", None),
+            shard("new", None),
+        ];
+        let found: Vec<_> = discovered(&listed, &recorded, &history)
+            .into_iter()
+            .map(|shard| shard.id.as_str())
+            .collect();
+        assert_eq!(found, ["new"]);
+    }
+
+    #[test]
+    fn a_finished_shard_holds_the_watermark_back_no_more() {
+        let mut recorded = BTreeMap::from([
+            record("early", None, Position::End, 1),
+            record("late", None, Position::End, 7),
+        ]);
+        assert_eq!(
+            watermark(&recorded, "a"),
+            Some(7),
+            "all is finished: as far as the last went"
+        );
+        recorded.extend([record("open", None, Position::Beginning, 9)]);
+        assert_eq!(watermark(&recorded, "a"), Some(9));
+    }
+
+    #[test]
+    fn a_child_of_a_recorded_shard_inherits_and_any_other_starts_as_far_as_the_lane_is() {
+        let recorded = BTreeMap::from([record("1", None, Position::Beginning, 40)]);
+        let of = |shard: &Shard, lane: &str| first_state(shard, lane, &recorded, 100);
+        let child = of(&shard("2", Some("1")), "a");
+        assert_eq!((child.complete_to_ms, child.saved_ms), (0, 100));
+        assert_eq!(child.position, Position::Beginning);
+        assert_eq!(of(&shard("2", None), "a").complete_to_ms, 40);
+        assert_eq!(of(&shard("2", None), "new lane").complete_to_ms, 100);
+    }
+
+    #[test]
+    fn a_gap_stays_one_and_a_lane_that_is_not_there_has_nothing_to_read() {
+        let (_, mut found) = record("1", None, Position::Beginning, 5);
+        let recorded = BTreeMap::new();
+        assert_eq!(readiness(&found, "b", &recorded, 5), Readiness::Finished);
+        assert_eq!(complete_to(&found, "b", &recorded), None);
+        let gap = crate::state::GapRecord {
+            reason: "trimmed".into(),
+            noticed_ms: 5,
+        };
+        found.lanes.get_mut("a").unwrap().gap = Some(gap);
+        assert_eq!(
+            readiness(&found, "a", &recorded, 5),
+            Readiness::Gap("trimmed".into())
+        );
+    }
 }

@@ -136,13 +136,13 @@ mod tests {
             epoch: 1,
         });
         let old = gate.enter();
-        assert!(!old.bury);
+        assert!(!old.bury && !gate.buries());
         gate.switch(Tombstones {
             phase: TombstonePhase::On,
             epoch: 2,
         });
         let new = gate.enter();
-        assert!(new.bury, "a later attempt obeys at once");
+        assert!(new.bury && gate.buries(), "a later attempt obeys at once");
         assert_eq!(gate.acknowledged(), 1);
         drop(old);
         assert_eq!(gate.acknowledged(), 2);
@@ -151,5 +151,30 @@ mod tests {
             epoch: 1,
         });
         assert!(gate.enter().bury, "an older word does not count");
+    }
+
+    #[test]
+    fn a_switch_is_told_by_its_epoch_and_each_attempt_is_waited_for() {
+        let on = |epoch| Tombstones {
+            phase: TombstonePhase::On,
+            epoch,
+        };
+        let gate = Gate::new(on(4));
+        gate.switch(Tombstones {
+            phase: TombstonePhase::Off,
+            epoch: 4,
+        });
+        let (first, second) = (gate.enter(), gate.enter());
+        assert!(first.bury, "of one epoch the first word counts");
+        assert_eq!((first.epoch(), second.epoch()), (4, 4));
+        gate.switch(on(9));
+        drop(first);
+        assert_eq!(gate.acknowledged(), 4, "the second is still under way");
+        drop(second);
+        assert_eq!(gate.acknowledged(), 9);
+        // Who was never inside does not leave.
+        let mut attempts = Attempts::new(on(2));
+        attempts.leave(2);
+        assert_eq!(attempts, Attempts::new(on(2)));
     }
 }

@@ -124,4 +124,19 @@ mod tests {
         assert_eq!(Digest::of(&set(["x", "y"])), Digest::of(&set(["y", "x"])));
         assert_ne!(Digest::of(&item(&[])), Digest::of(&item(&[("a", Value::Null)])));
     }
+
+    #[test]
+    fn a_digest_is_the_beginning_of_a_hash_and_comes_back_from_its_bytes() {
+        let item = item(&[("pk", Value::s("a"))]);
+        let digest = Digest::of(&item);
+        assert_eq!(
+            digest.as_bytes()[..],
+            blake3::hash(&item.encode()).as_bytes()[..16]
+        );
+        assert_eq!(Digest::from_bytes(*digest.as_bytes()), digest);
+        assert_eq!(classify(&item).digest(), Some(digest));
+        // A reserved attribute alone leaves what an empty item leaves.
+        let stamp = Item::from([(VERSION_ATTRIBUTE.to_owned(), Value::s("1"))]);
+        assert_eq!(Digest::of(&stamp), Digest::of(&Item::new()));
+    }
 }

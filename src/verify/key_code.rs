@@ -152,4 +152,22 @@ pub(super) mod tests {
             assert_eq!(decode_key(bytes), Err(KeyCodeError::Malformed), "{bytes:?}");
         }
     }
+
+    #[test]
+    fn the_longest_encoding_is_one_less_than_what_16_bits_hold() {
+        let mut out = Vec::new();
+        let key = |bytes: usize| Key {
+            partition: Value::s(""),
+            sort: Some(Value::B(vec![7; bytes])),
+        };
+        let sort = (65_000..66_000)
+            .find(|bytes| encode_key(&key(*bytes), &mut out).is_err())
+            .unwrap();
+        assert_eq!(
+            encode_key(&key(sort), &mut out),
+            Err(KeyCodeError::TooLong(65_535))
+        );
+        assert_eq!(encode_key(&key(sort - 1), &mut out), Ok(()));
+        assert_eq!((out.len(), decode_key(&out)), (65_534, Ok(key(sort - 1))));
+    }
 }

@@ -1,6 +1,7 @@
 //! Each guard, as the engine evaluates its expression, against the predicate.
 
 use crate::cases::{Case, PARTITION, cases};
+use crate::every::every;
 use crate::support::table::{create_with, put_all};
 use crate::support::{Engine, unique};
 use aws_sdk_dynamodb::Client;
@@ -56,7 +57,10 @@ async fn agree(held: &Held, count: usize) {
     let seed = std::env::var("DYNASPLIT_SEED").map_or(20_261_122, |seed| seed.parse().expect("a number"));
     let table = unique("guards");
     create_with(client, &table, &[PARTITION], false).await;
-    let cases = cases(count, &mut StdRng::seed_from_u64(seed));
+    let mut cases = cases(count, &mut StdRng::seed_from_u64(seed));
+    telling(&cases);
+    cases.extend(every());
+    let count = cases.len();
     let present = cases.iter().filter_map(|case| case.held.clone());
     put_all(client, &table, present.map(item_to_sdk)).await;
     let table = &*table;
@@ -75,7 +79,6 @@ async fn agree(held: &Held, count: usize) {
         differences.len(),
         differences[..differences.len().min(5)].join("\n")
     );
-    telling(&verdicts.iter().map(|(case, _)| *case).collect::<Vec<_>>());
 }
 
 async fn ask(client: &Client, table: &str, case: &Case) -> Result<Verdict, String> {
@@ -156,7 +159,7 @@ fn difference(case: &Case, verdict: &Result<Verdict, String>) -> Option<String> 
 }
 
 /// A guard that always says one thing would hide most mistakes.
-fn telling(cases: &[&Case]) {
+fn telling(cases: &[Case]) {
     let mut counts: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
     for case in cases {
         let name = match case.guard {

@@ -80,8 +80,13 @@ fn shown(rng: &mut StdRng) -> Option<Value> {
 fn held(key: &str, fields: &VersionFields, rng: &mut StdRng) -> Item {
     let mut item = Item::from([(fields.partition.clone(), Value::s(key))]);
     if rng.random_bool(0.3) {
-        // A tombstone, with its version or without.
-        item.insert(TOMBSTONE_ATTRIBUTE.into(), Value::Bool(true));
+        // A tombstone, with its version or without, and with the epoch of the switch that left it or without.
+        let marker = if rng.random() {
+            Value::Bool(true)
+        } else {
+            Value::N(rng.random_range(1..9).into())
+        };
+        item.insert(TOMBSTONE_ATTRIBUTE.into(), marker);
         item.extend(shown(rng).map(|value| (VERSION_ATTRIBUTE.to_owned(), value)));
         return item;
     }

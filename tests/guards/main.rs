@@ -6,5 +6,7 @@ mod support;
 
 mod agreement;
 mod cases;
+mod every;
 mod indexes;
+mod sweeps;
 mod writer;

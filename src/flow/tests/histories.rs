@@ -2,6 +2,7 @@
 //! drained must be what the last image says.
 
 use super::world::{Image, Layout, Step, World};
+use crate::model::cases::cases;
 use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
@@ -166,7 +167,7 @@ fn anyhow() -> impl Strategy<Value = Clock> + Clone {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(6000))]
+    #![proptest_config(cases(6000))]
 
     #[test]
     fn a_timestamp_that_is_shown_converges(story in story(forwards())) {
@@ -189,7 +190,7 @@ proptest! {
 
 proptest! {
     // What it looks for is rarer.
-    #![proptest_config(ProptestConfig::with_cases(12_000))]
+    #![proptest_config(cases(12_000))]
 
     /// Where the one assumption of `timestamp` mode breaks, the target may end up wrong, but never unnoticed.
     #[test]

@@ -1,7 +1,10 @@
 //! Tests of the write path: random histories against a naive model, and the rules one by one.
 
+mod apply;
 mod effects;
+mod guards;
 mod histories;
+mod mend;
 mod transform;
 mod world;
 

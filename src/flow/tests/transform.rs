@@ -1,8 +1,10 @@
 //! Shapes: what is kept under which name, and everything that DynamoDB would refuse.
 
 use super::{item, key, plan};
-use crate::flow::{Desired, Fault, desired, shape};
-use crate::model::{Item, ItemExt, Key, MAX_ITEM_BYTES, Number, VERSION_ATTRIBUTE, Value};
+use crate::flow::{Desired, Fault, Watched, desired, shape, watch};
+use crate::model::{
+    AttributeKind, Item, ItemExt, Key, KeyAttribute, MAX_ITEM_BYTES, Number, VERSION_ATTRIBUTE, Value,
+};
 use crate::plan::{KeyFault, Plan};
 
 const TIMES: &str = "{ attribute: at, type: N }";
@@ -295,4 +297,39 @@ fn readers_do_not_see_reserved_attributes() {
         ..seven.clone()
     };
     assert!(!seven.looks_like(&elsewhere));
+}
+
+#[test]
+fn keys_are_checked_once_more_against_the_tables() {
+    let mut plan = whole(TIMES);
+    assert!(shaped(&plan, &mine([])).is_ok());
+    // As if the mapping had made a key of another type, or left out a part.
+    plan.services[0].keys.partition.kind = AttributeKind::N;
+    let fault = |attribute: &str| Fault::KeyValue {
+        attribute: attribute.into(),
+        problem: "missing or of another type",
+    };
+    assert_eq!(shaped(&plan, &mine([])), Err(fault("id")));
+    plan.services[0].keys.partition.kind = AttributeKind::S;
+    plan.services[0].keys.sort = Some(KeyAttribute {
+        name: "part".into(),
+        kind: AttributeKind::S,
+    });
+    assert_eq!(shaped(&plan, &mine([])), Err(fault("part")));
+}
+
+#[test]
+fn nothing_is_ignored_that_nobody_takes() {
+    let mut plan = whole(TIMES);
+    let of = |plan: &Plan, kind: &str| watch(plan, &item([("id", Value::s("1")), ("kind", Value::s(kind))]));
+    assert_eq!(of(&plan, "mine"), Watched::Routed);
+    assert_eq!(of(&plan, "other"), Watched::LeftBehind);
+    assert_eq!(of(&plan, "third"), Watched::Unrouted);
+    plan.left_behind = None;
+    assert_eq!(of(&plan, "other"), Watched::Unrouted);
+    // What a service takes is routed, though the plan lists it as left behind too.
+    plan.left_behind = Some(plan.services[0].condition.clone());
+    assert_eq!(of(&plan, "mine"), Watched::Routed);
+    // Whether it can be shaped is another question.
+    assert_eq!(watch(&plan, &item([("kind", Value::s("mine"))])), Watched::Routed);
 }

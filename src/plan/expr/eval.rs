@@ -229,6 +229,23 @@ mod tests {
             false,
         );
         check("contains(one, 1) OR contains(text, 1)", false);
+        check("contains(bytes, b64'AgE=') OR contains(bytes, b64'Aw==')", false);
+        let sets = Item::from([
+            ("numbers".to_owned(), Value::number_set(vec![1.into(), 7.into()])),
+            ("blobs".to_owned(), Value::binary_set(vec![vec![], vec![1, 2]])),
+        ]);
+        for (text, expected) in [
+            (
+                "contains(numbers, 7.0) AND contains(blobs, b64'AQI=') AND contains(blobs, b64'')",
+                true,
+            ),
+            (
+                "contains(numbers, 17) OR contains(numbers, '7') OR contains(blobs, b64'AQ==')",
+                false,
+            ),
+        ] {
+            assert_eq!(Condition::parse(text).unwrap().matches(&sets), expected, "{text}");
+        }
     }
 
     #[test]
@@ -255,5 +272,48 @@ mod tests {
         check("(one = 1 OR gone = 1) AND gone = 2", false);
         check("NOT gone = 1 AND one = 1", true);
         check("NOT (gone = 1 OR one = 1)", false);
+    }
+
+    #[test]
+    fn a_beginning_is_of_the_values_own_type() {
+        check(
+            "begins_with(text, 'COURSE#') AND begins_with(text, '') AND begins_with(empty, '')",
+            true,
+        );
+        check(
+            "begins_with(text, 'OURSE') OR begins_with(text, 'COURSE#é😀!')",
+            false,
+        );
+        check(
+            "begins_with(bytes, b64'Af8=') AND begins_with(bytes, b64'')",
+            true,
+        );
+        check("begins_with(bytes, b64'/w==') OR begins_with(bytes, 'a')", false);
+        check(
+            "begins_with(text, b64'Qw==') OR begins_with(one, '1') OR begins_with(tags, 'a')",
+            false,
+        );
+        check("begins_with(text, text2) OR begins_with(text, one)", false);
+    }
+
+    #[test]
+    fn between_takes_both_bounds_and_nothing_beyond_either() {
+        check("one BETWEEN 1 AND 1", true);
+        check("one BETWEEN 1 AND 2 AND one BETWEEN 0 AND 1", true);
+        check("one BETWEEN 2 AND 3", false);
+        check("one BETWEEN -2 AND 0", false);
+        check("one BETWEEN gone AND 2 OR one BETWEEN 0 AND gone", false);
+        check("one BETWEEN '0' AND '2'", false);
+        check("bytes BETWEEN b64'AQ==' AND b64'Af8D'", true);
+    }
+
+    #[test]
+    fn orders_are_strict_where_they_say_so() {
+        check("one <= 1 AND one >= 1 AND NOT one < 1 AND NOT one > 1", true);
+        check("one < 2 AND one <= 2 AND NOT one > 2 AND NOT one >= 2", true);
+        check(
+            "one > 0.5 AND one >= 0.5 AND NOT one < 0.5 AND NOT one <= 0.5",
+            true,
+        );
     }
 }

@@ -126,6 +126,23 @@ fn what_people_write_by_habit_gets_a_hint() {
         "no function",
         "did you mean attribute_exists(name)",
     );
+    for (near, usage) in [
+        ("attribute_exist", "attribute_exists(name)"),
+        ("attribute_not_exist", "attribute_not_exists(name)"),
+        ("attribut_type", "attribute_type(name, 'S')"),
+        ("begin_with", "begins_with(name, 'prefix')"),
+        ("contain", "contains(name, 'part')"),
+        ("sizee", "size(name)"),
+    ] {
+        refused(
+            &format!("{near}(a)"),
+            0,
+            "no function",
+            &format!("did you mean {usage}?"),
+        );
+    }
+    refused("a eq 1", 2, "found `eq`", "write `=`");
+    refused("a startswith 'x'", 2, "found `startswith`", "begins_with");
     refused("frobnicate(a)", 0, "no function", "the functions are");
     refused("a NOT IN (1)", 2, "found `NOT`", "NOT a IN (1, 2)");
     refused("a LIKE 'x%'", 2, "found `LIKE`", "begins_with");
@@ -134,6 +151,8 @@ fn what_people_write_by_habit_gets_a_hint() {
     refused("a.5 = 1", 2, "expected an attribute name", "\"5\"");
     refused("a['b'] = 1", 2, "index", ".\"b\"");
     refused("1 < a < 3", 6, "chained", "AND");
+    refused("a = 1 IN (1)", 6, "chained", "AND");
+    refused("a = 1 BETWEEN 1 AND 2", 6, "chained", "AND");
     refused(
         "begins_with('x', PK)",
         12,
@@ -180,6 +199,23 @@ fn malformed_text_is_refused_in_its_place() {
         "attribute_type(name, 'S')",
     );
     refused("size(a, b) = 1", 6, "expected `)`", "");
+    refused("a AND b = 1", 0, "an attribute, not a condition", "compare it");
+    refused("a OR b = 1", 0, "an attribute, not a condition", "compare it");
+    refused("(a AND b = 1)", 1, "an attribute, not a condition", "compare it");
+    refused("a)", 0, "an attribute, not a condition", "compare it");
+    refused(
+        "(a b)",
+        3,
+        "expected a comparator, BETWEEN or IN, found `b`",
+        "name with spaces",
+    );
+    refused("(a 'b')", 3, "expected a comparator, BETWEEN or IN", "");
+    refused("a = -", 4, "`-` has no meaning here", "");
+    refused("a = + 1", 4, "`+` has no meaning here", "");
+    refused("a = 1.", 5, "found `.`", "");
+    refused("a = 1e", 4, "`1e` is neither a number", "");
+    refused("a = 1e+", 4, "`1e+` is neither a number", "");
+    refused("a = 1.5e- AND b = 1", 4, "`1.5e-` is neither a number", "");
 }
 
 #[test]
@@ -242,6 +278,14 @@ fn limits() {
     parse(&list(32));
     refused(&list(33), 4 + 32, "32 levels", "");
 
+    let map = |n: usize| format!("a = {}1{}", "{'a':".repeat(n), "}".repeat(n));
+    parse(&map(32));
+    refused(&map(33), 4 + 32 * 5, "32 levels", "");
+    // Side by side they are no deeper.
+    parse(&vec!["(a=1)"; 100].join(" OR "));
+    parse(&vec!["NOT a=1"; 100].join(" OR "));
+    parse(&format!("a IN ({})", vec!["[[1]]"; 90].join(",")));
+
     let joined = |n: usize| vec!["a=1"; n].join(" OR ");
     parse(&joined(150));
     refused(&joined(151), 0, "301 operators", "IN");
@@ -258,6 +302,33 @@ fn limits() {
     );
     refused(&"(".repeat(4096), 65, "nested", "");
     refused(&format!("a = {}", "[".repeat(4000)), 4 + 32, "levels", "");
+}
+
+#[test]
+fn operators_are_counted_as_dynamodb_does() {
+    for (text, operators) in [
+        ("a = 1", 1),
+        ("size(a) = 1", 2),
+        ("size(a) = size(b)", 3),
+        ("a = 1 AND b = 2 AND c = 3", 5),
+        ("a = 1 OR b = 2", 3),
+        ("NOT a = 1", 2),
+        ("NOT NOT size(a) = 1", 4),
+        ("a BETWEEN 1 AND 2", 1),
+        ("size(a) BETWEEN size(b) AND size(c)", 4),
+        ("a IN (1, 2, 3)", 1),
+        ("size(a) IN (size(b), 1, size(c))", 4),
+        ("attribute_exists(a)", 1),
+        ("attribute_not_exists(a) AND attribute_type(a, 'S')", 3),
+        ("begins_with(a, 'x') OR contains(a, 'x')", 3),
+        ("contains(a, size(b))", 2),
+    ] {
+        assert_eq!(parse(text).expr.operators(), operators, "{text}");
+    }
+    // 300 are taken, and one more is not.
+    let joined = vec!["a=1"; 150].join(" OR ");
+    parse(&format!("NOT {joined}"));
+    refused(&format!("NOT NOT {joined}"), 0, "301 operators", "IN");
 }
 
 #[test]

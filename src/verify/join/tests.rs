@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::cases::cases;
 use crate::model::{Key, Value};
 use crate::verify::key_code::encode_key;
 use crate::verify::{SortLimits, SpillDir};
@@ -129,7 +130,7 @@ fn tables() -> impl Strategy<Value = (Vec<SourceRow>, Vec<TargetRow>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn equals_a_comparison_in_memory(

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::cases::cases;
 use proptest::prelude::*;
 
 const LAG: Duration = Duration::from_millis(1000);
@@ -359,7 +360,7 @@ fn history(gap: u64) -> impl Strategy<Value = History> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(cases(2000))]
 
     #[test]
     fn a_target_that_is_only_late_is_never_called_wrong(

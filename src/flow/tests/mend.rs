@@ -1,0 +1,109 @@
+//! What brings a key in order, by what was read on both sides.
+
+use super::{item, key, plan};
+use crate::flow::{Desired, Guard, VersionFields, Write, WriteKind, mend, tombstone};
+use crate::model::{Item, VERSION_ATTRIBUTE, Value, Version};
+use crate::plan::Plan;
+
+fn plans() -> [Plan; 2] {
+    let table = "    table: { name: Mine, keys: { partition: id } }\n";
+    [plan("{ attribute: at, type: N }", table), plan("none", table)]
+}
+
+fn held(body: &str, reserved: Option<&str>) -> Item {
+    let mut held = item([
+        ("id", Value::s("x")),
+        ("body", Value::s(body)),
+        ("at", Value::N(7.into())),
+    ]);
+    held.extend(reserved.map(|stamp| (VERSION_ATTRIBUTE.to_owned(), Value::s(stamp))));
+    held
+}
+
+fn wanted(body: &str) -> Desired {
+    Desired {
+        key: key("x"),
+        item: held(body, None),
+    }
+}
+
+fn mended(plan: &Plan, held: Option<Item>, wanted: Option<Desired>) -> Option<Write> {
+    let fields: VersionFields = plan.services[0].version_fields(&plan.versions);
+    mend(&plan.versions, &fields, &key("x"), held, wanted)
+}
+
+fn write(kind: WriteKind, guard: Guard) -> Option<Write> {
+    Some(Write {
+        key: key("x"),
+        kind,
+        guard,
+    })
+}
+
+fn unchanged(item: Item) -> Guard {
+    Guard::Unchanged(Box::new(item))
+}
+
+#[test]
+fn sides_that_agree_are_left_alone() {
+    for plan in plans() {
+        assert_eq!(mended(&plan, None, None), None);
+        assert_eq!(mended(&plan, Some(held("a", None)), Some(wanted("a"))), None);
+        // Readers see no stamp.
+        assert_eq!(mended(&plan, Some(held("a", Some("5"))), Some(wanted("a"))), None);
+        let buried = tombstone(item([("id", Value::s("x"))]), None);
+        assert_eq!(mended(&plan, Some(buried), None), None, "a tombstone is nothing");
+    }
+}
+
+#[test]
+fn what_is_missing_is_put_where_nothing_stands() {
+    for plan in plans() {
+        let put = write(WriteKind::Put(held("a", None)), Guard::Absent);
+        assert_eq!(mended(&plan, None, Some(wanted("a"))), put);
+        // Nothing is written over a tombstone, whatever it was buried with.
+        let buried = tombstone(held("a", None), Some(&Version::Number(1.into())));
+        assert_eq!(mended(&plan, Some(buried), Some(wanted("a"))), put);
+    }
+}
+
+#[test]
+fn what_is_too_much_is_removed_with_the_version_that_it_shows() {
+    let [timestamps, sequences] = plans();
+    let number = || Some(Version::Number(7.into()));
+    let stamp = || Some(Version::Text("5".into()));
+    for (plan, held, version) in [
+        (&timestamps, held("a", None), number()),
+        (&timestamps, held("a", Some("5")), stamp()),
+        (&sequences, held("a", Some("5")), stamp()),
+        (&sequences, held("a", None), None),
+    ] {
+        let removed = write(WriteKind::Remove(version), unchanged(held.clone()));
+        assert_eq!(mended(plan, Some(held), None), removed);
+    }
+    // What is wanted elsewhere is not wanted here.
+    let elsewhere = Desired {
+        key: key("y"),
+        ..wanted("a")
+    };
+    let removed = write(WriteKind::Remove(number()), unchanged(held("a", None)));
+    assert_eq!(
+        mended(&timestamps, Some(held("a", None)), Some(elsewhere)),
+        removed
+    );
+}
+
+#[test]
+fn what_differs_is_put_over_what_was_read() {
+    let [timestamps, sequences] = plans();
+    for (plan, stood, put) in [
+        (&timestamps, held("b", None), held("a", None)),
+        (&timestamps, held("b", Some("5")), held("a", None)),
+        (&sequences, held("b", None), held("a", None)),
+        // Older records that are read again must still lose.
+        (&sequences, held("b", Some("5")), held("a", Some("5"))),
+    ] {
+        let expected = write(WriteKind::Put(put), unchanged(stood.clone()));
+        assert_eq!(mended(plan, Some(stood), Some(wanted("a"))), expected);
+    }
+}

@@ -1,0 +1,98 @@
+use super::*;
+
+fn mark(line: usize, column: usize) -> Mark {
+    Mark { line, column }
+}
+
+fn root(text: &str) -> Node {
+    let (node, flaws) = read(text);
+    assert!(flaws.is_empty(), "{flaws:?}");
+    node.unwrap()
+}
+
+fn path(steps: &[&str]) -> Path {
+    steps.iter().fold(Path::root(), |path, step| match step.parse() {
+        Ok(index) => path.index(index),
+        Err(_) => path.field(step),
+    })
+}
+
+#[test]
+fn every_setting_knows_its_place() {
+    let node = root("# a plan\na: 1\nb:\n  - c: x\n    d: {e: 'y'}\n  - [1, 2]\n");
+    assert_eq!(node.mark(&path(&["a"]), false), mark(2, 4));
+    assert_eq!(node.mark(&path(&["a"]), true), mark(2, 1));
+    assert_eq!(
+        node.mark(&path(&["b"]), false),
+        mark(3, 1),
+        "a block points at its name"
+    );
+    assert_eq!(node.mark(&path(&["b", "0"]), false), mark(4, 5));
+    assert_eq!(node.mark(&path(&["b", "0", "c"]), false), mark(4, 8));
+    assert_eq!(node.mark(&path(&["b", "0", "d", "e"]), false), mark(5, 12));
+    assert_eq!(node.mark(&path(&["b", "1", "1"]), false), mark(6, 9));
+    assert_eq!(
+        node.mark(&path(&["b", "0", "zz", "y"]), false),
+        mark(4, 5),
+        "the nearest above"
+    );
+}
+
+#[test]
+fn scalars_are_yaml_1_2() {
+    let json = root("[no, yes, null, ~, true, 12, -1.5, 1e3, 'x', 0x1F, 1.2.3, 2024-01-01, ]").to_json();
+    assert_eq!(
+        json,
+        serde_json::json!([
+            "no",
+            "yes",
+            null,
+            null,
+            true,
+            12,
+            -1.5,
+            1000.0,
+            "x",
+            "0x1F",
+            "1.2.3",
+            "2024-01-01"
+        ])
+    );
+}
+
+#[test]
+fn what_could_mislead_is_refused() {
+    for (file, line, message) in [
+        ("a: 1\nb: 2\na: 3", 3, "`a` is given twice, first on line 1"),
+        ("a: 1\n---\nb: 2", 2, "a second document begins here"),
+        ("a: !!set {x}", 1, "has no meaning in a plan"),
+        ("a: 1\nb: [1, 2", 2, "this is not YAML"),
+        ("a: 0.12345678901234567890", 1, "more digits"),
+        ("a: 123456789012345678901234567890", 1, "more digits"),
+        ("a: 1e999", 1, "more digits"),
+        ("? {a: 1}\n: 2", 1, "stands where a name should"),
+        ("a: &x [*x]", 1, "stands inside what it names"),
+    ] {
+        let (_, flaws) = read(file);
+        let found = flaws.first().unwrap_or_else(|| panic!("nothing found in {file}"));
+        assert!(found.message.contains(message), "{file}: {}", found.message);
+        assert_eq!(found.at.line, line, "{file}");
+    }
+}
+
+#[test]
+fn aliases_are_followed_within_a_limit() {
+    assert_eq!(root("a: &x {k: [1]}\nb: *x").to_json()["b"]["k"][0], 1);
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for n in 1..10 {
+        let row = vec![format!("*a{}", n - 1); 9].join(", ");
+        bomb += &format!("a{n}: &a{n} [{row}]\n");
+    }
+    let (node, flaws) = read(&bomb);
+    assert!(
+        node.is_none() && flaws[0].message.contains("more than"),
+        "{flaws:?}"
+    );
+    assert!(read(&"[".repeat(5000)).0.is_none());
+    assert!(read(&"- ".repeat(5000)).0.is_none());
+}
