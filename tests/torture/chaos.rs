@@ -12,6 +12,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::crew::{APPLY, BACKFILL, COMPLETE, Crew, RECONCILE, REPAIR, REPLICATE};
+use crate::own::Own;
 use crate::report::Report;
 use crate::scene::{HABITS, assert_nothing_left, succeed_soon};
 use crate::support::Engine;
@@ -23,7 +24,10 @@ use crate::support::trial::{Mode, Stamps};
 /// How many runs are made: 1, unless it is said.
 const RUNS: &str = "DYNASPLIT_TORTURE_RUNS";
 /// Rounds of a run: in each, processes are started, struck and seen to.
-const ROUNDS: u32 = 10;
+const COPY_ROUNDS: u32 = 12;
+const MEND_ROUNDS: u32 = 5;
+/// Items that are damaged, or that no service can hold for a while.
+const OWN: usize = 4;
 /// What the product assumes of a request that it gave up, at the lease of these tests: that it lands no later.
 const LATE: Duration = Duration::from_millis(1500);
 
@@ -107,7 +111,7 @@ async fn one(place: Where, mode: Mode, seed: u64) -> Report {
     let mut report = Report::new();
     report.runs = 1;
     let mutator = stage.write(HABITS).await;
-    let cli = &stage.cli;
+    let (cli, own) = (&stage.cli, Own::of(&stage));
     begin(cli, &mut rng, &mut report).await;
     let mut tails = Crew::of(&REPLICATE);
     // The first capture is under fire as well.
@@ -118,9 +122,26 @@ async fn one(place: Where, mode: Mode, seed: u64) -> Report {
     }
     tails.ensure_sound(cli, &mut report);
     cli.until_captured().await;
-    rounds(cli, &mut tails, &mut rng, &mut report).await;
+    for place in 0..OWN {
+        if rng.random() {
+            own.put(place, 10).await;
+        } else {
+            own.put_unfit(place, 10).await;
+        }
+    }
+    copy(&stage, &mut tails, &mut rng, &mut report).await;
     tails.ensure_sound(cli, &mut report);
-    settle(cli).await;
+    for place in 0..OWN {
+        own.put(place, 20).await;
+    }
+    // Its own count of dead letters is what it saw; whether they are settled is another matter.
+    let done = cli.run(&["backfill"]).await;
+    assert!(matches!(done.code, Some(0 | 3)), "{}", done.stderr);
+    mend(&stage, &mut tails, &mut rng, &mut report).await;
+    tails.ensure_sound(cli, &mut report);
+    for words in [REPAIR.words, RECONCILE.words] {
+        succeed_soon(cli, words).await;
+    }
     report.writes = mutator.tally().await;
     cli.until_caught_up().await;
     stage.trial.assert_equal(&stage.client, Stamps::Stripped).await;
@@ -151,25 +172,22 @@ async fn begin(cli: &Cli, rng: &mut StdRng, report: &mut Report) {
 }
 
 /// The copy, with one or two of each, and now and then somebody else.
-async fn rounds(cli: &Cli, tails: &mut Crew, rng: &mut StdRng, report: &mut Report) {
+async fn copy(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut Report) {
+    let cli = &stage.cli;
     let mut fills = Crew::of(&BACKFILL);
-    let mut others = [Crew::of(&REPAIR), Crew::of(&RECONCILE), Crew::of(&APPLY)];
-    for round in 0..ROUNDS {
-        let pair = |rng: &mut StdRng| if rng.random_ratio(1, 3) { 2 } else { 1 };
-        tails.ensure(cli, pair(rng), rng, report).await;
-        // Towards the end, repairs find a backfill that has ended.
-        if round < ROUNDS - 3 {
-            fills.ensure(cli, pair(rng), rng, report).await;
-        }
-        let other = &mut others[[0, 0, 0, 1, 2][rng.random_range(0..5)]];
-        if rng.random_ratio(2, 5) || round >= ROUNDS - 3 {
+    let mut others = [Crew::of(&RECONCILE), Crew::of(&APPLY)];
+    for _ in 0..COPY_ROUNDS {
+        tails.ensure(cli, one_or_two(rng), rng, report).await;
+        fills.ensure(cli, one_or_two(rng), rng, report).await;
+        let other = &mut others[usize::from(rng.random_ratio(1, 3))];
+        if rng.random_ratio(1, 3) {
             other.ensure(cli, 1, rng, report).await;
         }
-        pause(rng, 200..2000).await;
-        match rng.random_range(0..5) {
-            0 | 1 => tails.strike(rng, report).await,
-            2 => fills.strike(rng, report).await,
-            3 => other.strike(rng, report).await,
+        pause(rng, 200..1200).await;
+        match rng.random_range(0..6) {
+            0 => tails.strike(rng, report).await,
+            1 => fills.strike(rng, report).await,
+            2 => other.strike(rng, report).await,
             _ => {}
         }
         fills.tend(rng, report).await;
@@ -183,15 +201,38 @@ async fn rounds(cli: &Cli, tails: &mut Crew, rng: &mut StdRng, report: &mut Repo
     }
 }
 
-/// Everything that was begun is brought to its end.
-async fn settle(cli: &Cli) {
-    for words in [
-        &["backfill"] as &[&str],
-        &["verify", "--repair"],
-        &["dead-letters", "reconcile"],
-    ] {
-        succeed_soon(cli, words).await;
+/// After the copy: damage, and repairs of it.
+async fn mend(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut Report) {
+    let (cli, own) = (&stage.cli, Own::of(stage));
+    let mut others = [Crew::of(&REPAIR), Crew::of(&RECONCILE)];
+    for place in 0..OWN {
+        if rng.random() {
+            own.lose(place).await;
+        } else {
+            own.invent(OWN + place).await;
+        }
     }
+    for _ in 0..MEND_ROUNDS {
+        tails.ensure(cli, one_or_two(rng), rng, report).await;
+        let other = &mut others[usize::from(rng.random_ratio(1, 4))];
+        other.ensure(cli, 1, rng, report).await;
+        pause(rng, 500..2500).await;
+        match rng.random_range(0..6) {
+            0 => tails.strike(rng, report).await,
+            1 => other.strike(rng, report).await,
+            _ => {}
+        }
+        for other in &mut others {
+            other.tend(rng, report).await;
+        }
+    }
+    for other in &mut others {
+        other.give_up(report).await;
+    }
+}
+
+fn one_or_two(rng: &mut StdRng) -> usize {
+    if rng.random_ratio(1, 3) { 2 } else { 1 }
 }
 
 /// `complete`, which may die, until it has succeeded.

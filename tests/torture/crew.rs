@@ -37,7 +37,8 @@ pub const REPLICATE: Kind = Kind {
 };
 /// The backfill.
 pub const BACKFILL: Kind = Kind {
-    words: &["backfill"],
+    // Slow, so that it is under fire for a while.
+    words: &["backfill", "--read-units", "6", "--workers", "2"],
     points: &[
         "backfill.",
         "tombstones.",
@@ -50,7 +51,7 @@ pub const BACKFILL: Kind = Kind {
         "state.recheck.delete",
         "state.worker.delete",
     ],
-    codes: &[0],
+    codes: &[0, 3],
 };
 /// A repair. It may find that another one runs, that the backfill has not ended, or (while tails are dead) differences.
 pub const REPAIR: Kind = Kind {
@@ -110,8 +111,8 @@ struct Member {
 }
 
 /// How heavily a process is armed.
-const KILLED: (u32, u32) = (1, 2);
-const STOPPED: (u32, u32) = (1, 8);
+const KILLED: (u32, u32) = (3, 5);
+const STOPPED: (u32, u32) = (1, 4);
 const SLOW: (u32, u32) = (1, 5);
 const LOSSY: (u32, u32) = (1, 5);
 
@@ -149,11 +150,11 @@ impl Kind {
 
 /// Which pass: early ones more often.
 fn pass(rng: &mut StdRng) -> u32 {
-    match rng.random_range(0..4) {
-        0 => 1,
-        1 => rng.random_range(1..8),
-        2 => rng.random_range(1..40),
-        _ => rng.random_range(1..200),
+    match rng.random_range(0..8) {
+        0..4 => 1,
+        4..6 => rng.random_range(1..6),
+        6 => rng.random_range(1..30),
+        _ => rng.random_range(1..150),
     }
 }
 
