@@ -5,7 +5,7 @@
 //! `DYNASPLIT_TORTURE_RUNS=n` makes as many runs, with the seeds that follow. See `docs/testing.md`.
 
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use rand::rngs::StdRng;
@@ -17,15 +17,16 @@ use crate::report::Report;
 use crate::scene::{HABITS, assert_nothing_left, succeed_soon};
 use crate::support::Engine;
 use crate::support::faulty::Script;
+use crate::support::mutator::Mutator;
 use crate::support::process::{Cli, Running};
 use crate::support::stage::{Stage, seed};
 use crate::support::trial::{Mode, Stamps};
 
 /// How many runs are made: 1, unless it is said.
 const RUNS: &str = "DYNASPLIT_TORTURE_RUNS";
-/// Rounds of a run: in each, processes are started, struck and seen to.
-const COPY_ROUNDS: u32 = 12;
-const MEND_ROUNDS: u32 = 5;
+/// What is wanted of a part of a run: so many deaths and stops, in so much time at most (a machine may be busy).
+const COPY: (u64, Duration) = (14, Duration::from_secs(25));
+const MEND: (u64, Duration) = (6, Duration::from_secs(15));
 /// Items that are damaged, or that no service can hold for a while.
 const OWN: usize = 4;
 /// What the product assumes of a request that it gave up, at the lease of these tests: that it lands no later.
@@ -104,50 +105,38 @@ async fn engine(place: Where, seed: u64) -> Engine {
     }
 }
 
-/// One run.
+/// One run: the copy under fire, and a comparison; then damage and its repair under fire, and another; then the end.
 async fn one(place: Where, mode: Mode, seed: u64) -> Report {
     let mut rng = StdRng::seed_from_u64(seed ^ 0x5eed);
     let stage = Stage::seeded(engine(place, seed).await, mode, seed, true).await;
     let mut report = Report::new();
     report.runs = 1;
-    let mutator = stage.write(HABITS).await;
-    let (cli, own) = (&stage.cli, Own::of(&stage));
-    begin(cli, &mut rng, &mut report).await;
     let mut tails = Crew::of(&REPLICATE);
-    // The first capture is under fire as well.
-    for _ in 0..2 {
-        tails.ensure(cli, 2, &mut rng, &mut report).await;
-        pause(&mut rng, 100..900).await;
-        tails.strike(&mut rng, &mut report).await;
-    }
-    tails.ensure_sound(cli, &mut report);
-    cli.until_captured().await;
-    for place in 0..OWN {
-        if rng.random() {
-            own.put(place, 10).await;
-        } else {
-            own.put_unfit(place, 10).await;
-        }
-    }
+
+    let mutator = stage.write(HABITS).await;
+    capture(&stage, &mut tails, &mut rng, &mut report).await;
     copy(&stage, &mut tails, &mut rng, &mut report).await;
-    tails.ensure_sound(cli, &mut report);
+    tails.ensure_sound(&stage.cli, &mut report);
     for place in 0..OWN {
-        own.put(place, 20).await;
+        Own::of(&stage).put(place, 20).await;
     }
-    // Its own count of dead letters is what it saw; whether they are settled is another matter.
-    let done = cli.run(&["backfill"]).await;
+    // Dead letters that are settled since still count in what it says.
+    let done = stage.cli.run(&["backfill"]).await;
     assert!(matches!(done.code, Some(0 | 3)), "{}", done.stderr);
+    report.writes.add(&mutator.tally().await);
+    compare(&stage, &mut report, "copied").await;
+
+    let mutator = Mutator::start(&stage.client, &stage.trial.source, HABITS, seed ^ 0xda3a6e).await;
     mend(&stage, &mut tails, &mut rng, &mut report).await;
-    tails.ensure_sound(cli, &mut report);
+    tails.ensure_sound(&stage.cli, &mut report);
     for words in [REPAIR.words, RECONCILE.words] {
-        succeed_soon(cli, words).await;
+        succeed_soon(&stage.cli, words).await;
     }
-    report.writes = mutator.tally().await;
-    cli.until_caught_up().await;
-    stage.trial.assert_equal(&stage.client, Stamps::Stripped).await;
-    succeed_soon(cli, &["verify"]).await;
-    // Some may still die at their failpoints: they are waited for, as dead ones are.
-    end(cli, &mut rng, &mut report).await;
+    report.writes.add(&mutator.tally().await);
+    compare(&stage, &mut report, "mended").await;
+    succeed_soon(&stage.cli, &["verify"]).await;
+    report.reached("verified");
+    end(&stage.cli, &mut rng, &mut report).await;
     for tail in tails.hand_over() {
         gone(tail, &mut report).await;
     }
@@ -157,6 +146,34 @@ async fn one(place: Where, mode: Mode, seed: u64) -> Report {
         report.faults = stage.engine.faults().told();
     }
     report
+}
+
+/// Nobody writes any more: everything is applied, and equal.
+async fn compare(stage: &Stage, report: &mut Report, part: &'static str) {
+    stage.cli.until_caught_up().await;
+    stage.trial.assert_equal(&stage.client, Stamps::Stripped).await;
+    report.reached(part);
+}
+
+/// The beginning: `apply`, and the first capture, under fire as well.
+async fn capture(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut Report) {
+    let (cli, own) = (&stage.cli, Own::of(stage));
+    begin(cli, rng, report).await;
+    for _ in 0..2 {
+        tails.ensure(cli, 2, rng, report).await;
+        pause(rng, 100..900).await;
+        tails.strike(rng, report).await;
+    }
+    tails.ensure_sound(cli, report);
+    cli.until_captured().await;
+    for place in 0..OWN {
+        if rng.random() {
+            own.put(place, 10).await;
+        } else {
+            own.put_unfit(place, 10).await;
+        }
+    }
+    report.reached("captured");
 }
 
 /// `apply`, which may die, until it has succeeded.
@@ -176,15 +193,16 @@ async fn copy(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut Re
     let cli = &stage.cli;
     let mut fills = Crew::of(&BACKFILL);
     let mut others = [Crew::of(&RECONCILE), Crew::of(&APPLY)];
-    for _ in 0..COPY_ROUNDS {
+    let part = Part::new(COPY, report);
+    while part.goes_on(report) {
         tails.ensure(cli, one_or_two(rng), rng, report).await;
         fills.ensure(cli, one_or_two(rng), rng, report).await;
         let other = &mut others[usize::from(rng.random_ratio(1, 3))];
         if rng.random_ratio(1, 3) {
             other.ensure(cli, 1, rng, report).await;
         }
-        pause(rng, 200..1200).await;
-        match rng.random_range(0..6) {
+        pause(rng, 100..500).await;
+        match rng.random_range(0..20) {
             0 => tails.strike(rng, report).await,
             1 => fills.strike(rng, report).await,
             2 => other.strike(rng, report).await,
@@ -212,12 +230,13 @@ async fn mend(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut Re
             own.invent(OWN + place).await;
         }
     }
-    for _ in 0..MEND_ROUNDS {
+    let part = Part::new(MEND, report);
+    while part.goes_on(report) {
         tails.ensure(cli, one_or_two(rng), rng, report).await;
         let other = &mut others[usize::from(rng.random_ratio(1, 4))];
         other.ensure(cli, 1, rng, report).await;
-        pause(rng, 500..2500).await;
-        match rng.random_range(0..6) {
+        pause(rng, 100..500).await;
+        match rng.random_range(0..20) {
             0 => tails.strike(rng, report).await,
             1 => other.strike(rng, report).await,
             _ => {}
@@ -228,6 +247,25 @@ async fn mend(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut Re
     }
     for other in &mut others {
         other.give_up(report).await;
+    }
+}
+
+/// A part of a run, until enough has happened.
+struct Part {
+    wanted: u64,
+    until: Instant,
+}
+
+impl Part {
+    fn new((events, time): (u64, Duration), report: &Report) -> Self {
+        Self {
+            wanted: report.events() + events,
+            until: Instant::now() + time,
+        }
+    }
+
+    fn goes_on(&self, report: &Report) -> bool {
+        report.events() < self.wanted && Instant::now() < self.until
     }
 }
 

@@ -113,7 +113,7 @@ struct Member {
 /// How heavily a process is armed.
 const KILLED: (u32, u32) = (3, 5);
 const STOPPED: (u32, u32) = (1, 4);
-const SLOW: (u32, u32) = (1, 5);
+const SLOW: (u32, u32) = (1, 3);
 const LOSSY: (u32, u32) = (1, 5);
 
 impl Kind {
@@ -133,11 +133,19 @@ impl Kind {
             faults.push(format!("{point}@{}=stop", pass(rng)));
         }
         if draw(rng, SLOW) {
-            let point = points.choose(rng).expect("a point");
+            let late: Vec<&String> = points
+                .iter()
+                .filter(|point| LATE.contains(&point.as_str()))
+                .collect();
+            let any = points.choose(rng).expect("a point");
+            let point = late
+                .choose(rng)
+                .filter(|_| rng.random())
+                .map_or(any, |late| *late);
             faults.push(format!(
                 "{point}@/{}=delay:{}",
-                rng.random_range(2..20),
-                rng.random_range(50..1500)
+                rng.random_range(1..12),
+                rng.random_range(50..2500)
             ));
         }
         if draw(rng, LOSSY) {
@@ -147,6 +155,16 @@ impl Kind {
         faults.join(",")
     }
 }
+
+/// Between a read of the source and the write that carries it: where a wait hurts most.
+const LATE: [&str; 6] = [
+    "backfill.page-read",
+    "backfill.put.before",
+    "recheck.put.before",
+    "repair.put.before",
+    "letters.put.before",
+    "tombstones.acknowledging",
+];
 
 /// Which pass: early ones more often.
 fn pass(rng: &mut StdRng) -> u32 {

@@ -1,6 +1,5 @@
 //! A death at every failpoint. Each scene is a split of its own, whose processes die in the order in which a split comes
 //! to the points; the same command then goes on, and in the end everything is exact.
-
 use aws_sdk_dynamodb::Client;
 
 use crate::deaths::{Deaths, points};
