@@ -123,6 +123,8 @@ async fn one(place: Where, mode: Mode, seed: u64) -> Report {
     // Dead letters that are settled since still count in what it says.
     let done = stage.cli.run(&["backfill"]).await;
     assert!(matches!(done.code, Some(0 | 3)), "{}", done.stderr);
+    // One that died holds the tombstones until the next one has ended. It writes nothing but keys that have letters.
+    succeed_soon(&stage.cli, RECONCILE.words).await;
     report.writes.add(&mutator.tally().await);
     compare(&stage, &mut report, "copied").await;
 
