@@ -1,4 +1,5 @@
 use super::shard::Recorded;
+use crate::dynamo::again;
 use crate::fault;
 use crate::model::Position;
 use crate::run::error::RunError;
@@ -35,7 +36,8 @@ pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Resul
     if uncaptured.is_empty() {
         return Ok(0);
     }
-    let listing = source.shards().await?;
+    // The first look at the stream: one lost answer is no reason to give up.
+    let listing = again(|| source.shards()).await?;
     let found = capture(&listing.shards);
     let at_ms = now_ms();
     save_history(split, source.generation(), &found.history).await?;
