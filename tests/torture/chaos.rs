@@ -193,7 +193,7 @@ async fn begin(cli: &Cli, rng: &mut StdRng, report: &mut Report) {
 /// The copy, with one or two of each, and now and then somebody else.
 async fn copy(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut Report) {
     let cli = &stage.cli;
-    let mut fills = Crew::of(&BACKFILL);
+    let mut fills = Crew::of(&BACKFILL).with_habit(late_pages(rng));
     let mut others = [Crew::of(&RECONCILE), Crew::of(&APPLY)];
     let part = Part::new(COPY, report);
     while part.goes_on(report) {
@@ -268,6 +268,16 @@ impl Part {
 
     fn goes_on(&self, report: &Report) -> bool {
         report.events() < self.wanted && Instant::now() < self.until
+    }
+}
+
+/// Often, every page lands late, as from a slow machine: what was deleted meanwhile must not come back.
+fn late_pages(rng: &mut StdRng) -> String {
+    let ms = rng.random_range(300..1500);
+    match rng.random_range(0..3) {
+        0 => format!("backfill.page-read@*=delay:{ms}"),
+        1 => format!("backfill.put.before@/2=delay:{ms}"),
+        _ => String::new(),
     }
 }
 

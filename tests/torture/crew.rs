@@ -101,6 +101,8 @@ pub const COMPLETE: Kind = Kind {
 /// The processes of a kind.
 pub struct Crew {
     kind: &'static Kind,
+    /// Failpoints that all of them have.
+    habit: String,
     running: Vec<Member>,
 }
 
@@ -189,15 +191,21 @@ impl Crew {
     pub fn of(kind: &'static Kind) -> Self {
         Self {
             kind,
+            habit: String::new(),
             running: Vec::new(),
         }
+    }
+
+    /// The same, of whom all have these failpoints as well.
+    pub fn with_habit(self, habit: String) -> Self {
+        Self { habit, ..self }
     }
 
     /// Looks after those that run, and starts processes until there are as many as wanted.
     pub async fn ensure(&mut self, cli: &Cli, wanted: usize, rng: &mut StdRng, report: &mut Report) {
         self.tend(rng, report).await;
         while self.running.len() < wanted {
-            let faults = self.kind.faults(rng);
+            let faults = format!("{},{}", self.habit, self.kind.faults(rng));
             self.join(cli.armed(&faults).start(self.kind.words), report);
         }
     }
