@@ -25,8 +25,8 @@ use crate::support::trial::{Mode, Stamps};
 /// How many runs are made: 1, unless it is said.
 const RUNS: &str = "DYNASPLIT_TORTURE_RUNS";
 /// What is wanted of a part of a run: so many deaths and stops, in so much time at most (a machine may be busy).
-const COPY: (u64, Duration) = (14, Duration::from_secs(25));
-const MEND: (u64, Duration) = (6, Duration::from_secs(15));
+const COPY: (u64, Duration) = (12, Duration::from_secs(20));
+const MEND: (u64, Duration) = (5, Duration::from_secs(12));
 /// Items that are damaged, or that no service can hold for a while.
 const OWN: usize = 4;
 /// What the product assumes of a request that it gave up, at the lease of these tests: that it lands no later.
