@@ -92,9 +92,14 @@ pub async fn assert_nothing_left(stage: &Stage) {
 
 /// Runs a command that must succeed, but may find that a dead process's lease has to run out first.
 pub async fn succeed_soon(cli: &Cli, words: &[&str]) -> Done {
-    for _ in 0..5 {
+    end_soon(cli, words, &[0]).await
+}
+
+/// The same, of a command that may end with other codes as well.
+pub async fn end_soon(cli: &Cli, words: &[&str], codes: &[i32]) -> Done {
+    for _ in 0..8 {
         let done = cli.run(words).await;
-        if done.code == Some(0) {
+        if done.code.is_some_and(|code| codes.contains(&code)) {
             return done;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
