@@ -30,7 +30,7 @@ pub struct Habits {
 
 /// One key in so many is deleted once, and not created again. (No divisor of the number of writers, or one would have
 /// them all.)
-const MORTAL: usize = 5;
+const MORTAL: usize = 3;
 
 /// Writers at work.
 pub struct Mutator {
@@ -176,7 +176,7 @@ impl Writer {
         match (known.alive, self.rng.random_range(0..100)) {
             // What is deleted for good is what shows a late write: any other key's next write would hide it.
             (false, _) if mortal => {}
-            (true, 70..100) if mortal => {
+            (true, 80..100) if mortal => {
                 self.writes.updated += 1;
                 self.update(&mut known).await;
             }

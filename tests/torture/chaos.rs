@@ -272,10 +272,9 @@ impl Part {
 
 /// Often, every page lands late, as from a slow machine: what was deleted meanwhile must not come back.
 fn late_pages(rng: &mut StdRng) -> String {
-    let ms = rng.random_range(300..1500);
-    match rng.random_range(0..3) {
-        0 => format!("backfill.page-read@*=delay:{ms}"),
-        1 => format!("backfill.put.before@/2=delay:{ms}"),
+    match rng.random_range(0..4) {
+        0 | 1 => format!("backfill.page-read@*=delay:{}", rng.random_range(500..3000)),
+        2 => format!("backfill.put.before@/2=delay:{}", rng.random_range(300..1500)),
         _ => String::new(),
     }
 }
