@@ -28,6 +28,10 @@ pub struct Habits {
     pub backwards: u32,
 }
 
+/// One key in so many is deleted once, and not created again. (No divisor of the number of writers, or one would have
+/// them all.)
+const MORTAL: usize = 3;
+
 /// Writers at work.
 pub struct Mutator {
     stop: Arc<AtomicBool>,
@@ -168,7 +172,14 @@ impl Writer {
         let among = if self.rng.random() { hot } else { self.known.len() };
         let place = self.rng.random_range(0..among);
         let mut known = self.known[place].clone();
+        let mortal = known.index.is_multiple_of(MORTAL);
         match (known.alive, self.rng.random_range(0..100)) {
+            // What is deleted for good is what shows a late write: any other key's next write would hide it.
+            (false, _) if mortal => {}
+            (true, 80..100) if mortal => {
+                self.writes.updated += 1;
+                self.update(&mut known).await;
+            }
             (false, 0..70) => {
                 self.writes.created += 1;
                 self.put(&mut known).await;

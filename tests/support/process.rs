@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::process::{Child, Command};
 
 /// A command that has not ended by then hangs. Far above what any takes on a busy machine.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 /// Between two looks at something that is waited for.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -119,7 +119,16 @@ impl Cli {
 
     /// Where the split stands, as `status` prints it.
     pub async fn status(&self) -> Value {
-        let done = self.succeed(&["status", "--output", "json"]).await;
+        let words = ["status", "--output", "json"];
+        let mut done = self.run(&words).await;
+        // An engine whose first answers are lost is told soon: that is no answer yet.
+        for _ in 0..5 {
+            if !done.is_unreached() {
+                break;
+            }
+            done = self.run(&words).await;
+        }
+        let done = done.with_code(&words, 0);
         serde_json::from_str(&done.stdout).expect("status prints one JSON document")
     }
 
@@ -177,6 +186,11 @@ pub fn obstacles(status: &Value) -> String {
 }
 
 impl Done {
+    /// It gave up since the engine answered none of its first requests, as at a wrong address.
+    pub fn is_unreached(&self) -> bool {
+        self.code == Some(1) && self.stderr.contains("check that the engine runs")
+    }
+
     /// The failpoint that killed it, if one did.
     pub fn killed_at(&self) -> Option<&str> {
         let line = self.stderr.lines().rfind(|line| line.starts_with("failpoint "))?;

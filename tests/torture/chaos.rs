@@ -5,25 +5,30 @@
 //! `DYNASPLIT_TORTURE_RUNS=n` makes as many runs, with the seeds that follow. See `docs/testing.md`.
 
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::crew::{APPLY, BACKFILL, COMPLETE, Crew, RECONCILE, REPAIR, REPLICATE};
+use crate::own::Own;
 use crate::report::Report;
-use crate::scene::{HABITS, assert_nothing_left, succeed_soon};
+use crate::scene::{HABITS, assert_nothing_left, end_soon, succeed_soon};
 use crate::support::Engine;
 use crate::support::faulty::Script;
+use crate::support::mutator::Mutator;
 use crate::support::process::{Cli, Running};
 use crate::support::stage::{Stage, seed};
 use crate::support::trial::{Mode, Stamps};
 
 /// How many runs are made: 1, unless it is said.
 const RUNS: &str = "DYNASPLIT_TORTURE_RUNS";
-/// Rounds of a run: in each, processes are started, struck and seen to.
-const ROUNDS: u32 = 10;
+/// What is wanted of a part of a run: so many deaths and stops, in so much time at most (a machine may be busy).
+const COPY: (u64, Duration) = (12, Duration::from_secs(20));
+const MEND: (u64, Duration) = (5, Duration::from_secs(12));
+/// Items that are damaged, or that no service can hold for a while.
+const OWN: usize = 4;
 /// What the product assumes of a request that it gave up, at the lease of these tests: that it lands no later.
 const LATE: Duration = Duration::from_millis(1500);
 
@@ -100,33 +105,39 @@ async fn engine(place: Where, seed: u64) -> Engine {
     }
 }
 
-/// One run.
+/// One run: the copy under fire, and a comparison; then damage and its repair under fire, and another; then the end.
 async fn one(place: Where, mode: Mode, seed: u64) -> Report {
     let mut rng = StdRng::seed_from_u64(seed ^ 0x5eed);
     let stage = Stage::seeded(engine(place, seed).await, mode, seed, true).await;
     let mut report = Report::new();
     report.runs = 1;
-    let mutator = stage.write(HABITS).await;
-    let cli = &stage.cli;
-    begin(cli, &mut rng, &mut report).await;
     let mut tails = Crew::of(&REPLICATE);
-    // The first capture is under fire as well.
-    for _ in 0..2 {
-        tails.ensure(cli, 2, &mut rng, &mut report).await;
-        pause(&mut rng, 100..900).await;
-        tails.strike(&mut rng, &mut report).await;
+
+    let mutator = stage.write(HABITS).await;
+    capture(&stage, &mut tails, &mut rng, &mut report).await;
+    copy(&stage, &mut tails, &mut rng, &mut report).await;
+    tails.ensure_sound(&stage.cli, &mut report).await;
+    for place in 0..OWN {
+        Own::of(&stage).put(place, 20).await;
     }
-    tails.ensure_sound(cli, &mut report);
-    cli.until_captured().await;
-    rounds(cli, &mut tails, &mut rng, &mut report).await;
-    tails.ensure_sound(cli, &mut report);
-    settle(cli).await;
-    report.writes = mutator.tally().await;
-    cli.until_caught_up().await;
-    stage.trial.assert_equal(&stage.client, Stamps::Stripped).await;
-    succeed_soon(cli, &["verify"]).await;
-    // Some may still die at their failpoints: they are waited for, as dead ones are.
-    end(cli, &mut rng, &mut report).await;
+    // Dead letters that are settled since still count in what it says.
+    end_soon(&stage.cli, &["backfill"], BACKFILL.codes).await;
+    // One that died holds the tombstones until the next one has ended. It writes nothing but keys that have letters.
+    succeed_soon(&stage.cli, RECONCILE.words).await;
+    report.writes.add(&mutator.tally().await);
+    compare(&stage, &mut report, "copied").await;
+
+    let mutator = Mutator::start(&stage.client, &stage.trial.source, HABITS, seed ^ 0xda3a6e).await;
+    mend(&stage, &mut tails, &mut rng, &mut report).await;
+    tails.ensure_sound(&stage.cli, &mut report).await;
+    for words in [REPAIR.words, RECONCILE.words] {
+        succeed_soon(&stage.cli, words).await;
+    }
+    report.writes.add(&mutator.tally().await);
+    compare(&stage, &mut report, "mended").await;
+    succeed_soon(&stage.cli, &["verify"]).await;
+    report.reached("verified");
+    end(&stage.cli, &mut rng, &mut report).await;
     for tail in tails.hand_over() {
         gone(tail, &mut report).await;
     }
@@ -136,6 +147,34 @@ async fn one(place: Where, mode: Mode, seed: u64) -> Report {
         report.faults = stage.engine.faults().told();
     }
     report
+}
+
+/// Nobody writes any more: everything is applied, and equal.
+async fn compare(stage: &Stage, report: &mut Report, part: &'static str) {
+    stage.cli.until_caught_up().await;
+    stage.trial.assert_equal(&stage.client, Stamps::Stripped).await;
+    report.reached(part);
+}
+
+/// The beginning: `apply`, and the first capture, under fire as well.
+async fn capture(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut Report) {
+    let (cli, own) = (&stage.cli, Own::of(stage));
+    begin(cli, rng, report).await;
+    for _ in 0..2 {
+        tails.ensure(cli, 2, rng, report).await;
+        pause(rng, 100..900).await;
+        tails.strike(rng, report).await;
+    }
+    tails.ensure_sound(cli, report).await;
+    cli.until_captured().await;
+    for place in 0..OWN {
+        if rng.random() {
+            own.put(place, 10).await;
+        } else {
+            own.put_unfit(place, 10).await;
+        }
+    }
+    report.reached("captured");
 }
 
 /// `apply`, which may die, until it has succeeded.
@@ -151,25 +190,23 @@ async fn begin(cli: &Cli, rng: &mut StdRng, report: &mut Report) {
 }
 
 /// The copy, with one or two of each, and now and then somebody else.
-async fn rounds(cli: &Cli, tails: &mut Crew, rng: &mut StdRng, report: &mut Report) {
-    let mut fills = Crew::of(&BACKFILL);
-    let mut others = [Crew::of(&REPAIR), Crew::of(&RECONCILE), Crew::of(&APPLY)];
-    for round in 0..ROUNDS {
-        let pair = |rng: &mut StdRng| if rng.random_ratio(1, 3) { 2 } else { 1 };
-        tails.ensure(cli, pair(rng), rng, report).await;
-        // Towards the end, repairs find a backfill that has ended.
-        if round < ROUNDS - 3 {
-            fills.ensure(cli, pair(rng), rng, report).await;
-        }
-        let other = &mut others[[0, 0, 0, 1, 2][rng.random_range(0..5)]];
-        if rng.random_ratio(2, 5) || round >= ROUNDS - 3 {
+async fn copy(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut Report) {
+    let cli = &stage.cli;
+    let mut fills = Crew::of(&BACKFILL).with_habit(late_pages(rng));
+    let mut others = [Crew::of(&RECONCILE), Crew::of(&APPLY)];
+    let part = Part::new(COPY, report);
+    while part.goes_on(report) {
+        tails.ensure(cli, one_or_two(rng), rng, report).await;
+        fills.ensure(cli, one_or_two(rng), rng, report).await;
+        let other = &mut others[usize::from(rng.random_ratio(1, 3))];
+        if rng.random_ratio(1, 3) {
             other.ensure(cli, 1, rng, report).await;
         }
-        pause(rng, 200..2000).await;
-        match rng.random_range(0..5) {
-            0 | 1 => tails.strike(rng, report).await,
-            2 => fills.strike(rng, report).await,
-            3 => other.strike(rng, report).await,
+        pause(rng, 100..500).await;
+        match rng.random_range(0..20) {
+            0 => tails.strike(rng, report).await,
+            1 => fills.strike(rng, report).await,
+            2 => other.strike(rng, report).await,
             _ => {}
         }
         fills.tend(rng, report).await;
@@ -183,15 +220,67 @@ async fn rounds(cli: &Cli, tails: &mut Crew, rng: &mut StdRng, report: &mut Repo
     }
 }
 
-/// Everything that was begun is brought to its end.
-async fn settle(cli: &Cli) {
-    for words in [
-        &["backfill"] as &[&str],
-        &["verify", "--repair"],
-        &["dead-letters", "reconcile"],
-    ] {
-        succeed_soon(cli, words).await;
+/// After the copy: damage, and repairs of it.
+async fn mend(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut Report) {
+    let (cli, own) = (&stage.cli, Own::of(stage));
+    let mut others = [Crew::of(&REPAIR), Crew::of(&RECONCILE)];
+    for place in 0..OWN {
+        if rng.random() {
+            own.lose(place).await;
+        } else {
+            own.invent(OWN + place).await;
+        }
     }
+    let part = Part::new(MEND, report);
+    while part.goes_on(report) {
+        tails.ensure(cli, one_or_two(rng), rng, report).await;
+        let other = &mut others[usize::from(rng.random_ratio(1, 4))];
+        other.ensure(cli, 1, rng, report).await;
+        pause(rng, 100..500).await;
+        match rng.random_range(0..20) {
+            0 => tails.strike(rng, report).await,
+            1 => other.strike(rng, report).await,
+            _ => {}
+        }
+        for other in &mut others {
+            other.tend(rng, report).await;
+        }
+    }
+    for other in &mut others {
+        other.give_up(report).await;
+    }
+}
+
+/// A part of a run, until enough has happened.
+struct Part {
+    wanted: u64,
+    until: Instant,
+}
+
+impl Part {
+    fn new((events, time): (u64, Duration), report: &Report) -> Self {
+        Self {
+            wanted: report.events() + events,
+            until: Instant::now() + time,
+        }
+    }
+
+    fn goes_on(&self, report: &Report) -> bool {
+        report.events() < self.wanted && Instant::now() < self.until
+    }
+}
+
+/// Often, every page lands late, as from a slow machine: what was deleted meanwhile must not come back.
+fn late_pages(rng: &mut StdRng) -> String {
+    match rng.random_range(0..4) {
+        0 | 1 => format!("backfill.page-read@*=delay:{}", rng.random_range(500..3000)),
+        2 => format!("backfill.put.before@/2=delay:{}", rng.random_range(300..1500)),
+        _ => String::new(),
+    }
+}
+
+fn one_or_two(rng: &mut StdRng) -> usize {
+    if rng.random_ratio(1, 3) { 2 } else { 1 }
 }
 
 /// `complete`, which may die, until it has succeeded.

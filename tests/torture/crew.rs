@@ -37,7 +37,8 @@ pub const REPLICATE: Kind = Kind {
 };
 /// The backfill.
 pub const BACKFILL: Kind = Kind {
-    words: &["backfill"],
+    // Slow, so that it is under fire for a while.
+    words: &["backfill", "--read-units", "6", "--workers", "2"],
     points: &[
         "backfill.",
         "tombstones.",
@@ -50,7 +51,7 @@ pub const BACKFILL: Kind = Kind {
         "state.recheck.delete",
         "state.worker.delete",
     ],
-    codes: &[0],
+    codes: &[0, 3],
 };
 /// A repair. It may find that another one runs, that the backfill has not ended, or (while tails are dead) differences.
 pub const REPAIR: Kind = Kind {
@@ -100,6 +101,8 @@ pub const COMPLETE: Kind = Kind {
 /// The processes of a kind.
 pub struct Crew {
     kind: &'static Kind,
+    /// Failpoints that all of them have.
+    habit: String,
     running: Vec<Member>,
 }
 
@@ -110,9 +113,9 @@ struct Member {
 }
 
 /// How heavily a process is armed.
-const KILLED: (u32, u32) = (1, 2);
-const STOPPED: (u32, u32) = (1, 8);
-const SLOW: (u32, u32) = (1, 5);
+const KILLED: (u32, u32) = (3, 5);
+const STOPPED: (u32, u32) = (1, 4);
+const SLOW: (u32, u32) = (1, 3);
 const LOSSY: (u32, u32) = (1, 5);
 
 impl Kind {
@@ -132,11 +135,19 @@ impl Kind {
             faults.push(format!("{point}@{}=stop", pass(rng)));
         }
         if draw(rng, SLOW) {
-            let point = points.choose(rng).expect("a point");
+            let late: Vec<&String> = points
+                .iter()
+                .filter(|point| LATE.contains(&point.as_str()))
+                .collect();
+            let any = points.choose(rng).expect("a point");
+            let point = late
+                .choose(rng)
+                .filter(|_| rng.random())
+                .map_or(any, |late| *late);
             faults.push(format!(
                 "{point}@/{}=delay:{}",
-                rng.random_range(2..20),
-                rng.random_range(50..1500)
+                rng.random_range(1..12),
+                rng.random_range(50..2500)
             ));
         }
         if draw(rng, LOSSY) {
@@ -147,13 +158,23 @@ impl Kind {
     }
 }
 
+/// Between a read of the source and the write that carries it: where a wait hurts most.
+const LATE: [&str; 6] = [
+    "backfill.page-read",
+    "backfill.put.before",
+    "recheck.put.before",
+    "repair.put.before",
+    "letters.put.before",
+    "tombstones.acknowledging",
+];
+
 /// Which pass: early ones more often.
 fn pass(rng: &mut StdRng) -> u32 {
-    match rng.random_range(0..4) {
-        0 => 1,
-        1 => rng.random_range(1..8),
-        2 => rng.random_range(1..40),
-        _ => rng.random_range(1..200),
+    match rng.random_range(0..8) {
+        0..4 => 1,
+        4..6 => rng.random_range(1..6),
+        6 => rng.random_range(1..30),
+        _ => rng.random_range(1..150),
     }
 }
 
@@ -170,22 +191,41 @@ impl Crew {
     pub fn of(kind: &'static Kind) -> Self {
         Self {
             kind,
+            habit: String::new(),
             running: Vec::new(),
         }
+    }
+
+    /// The same, of whom all have these failpoints as well.
+    pub fn with_habit(self, habit: String) -> Self {
+        Self { habit, ..self }
     }
 
     /// Looks after those that run, and starts processes until there are as many as wanted.
     pub async fn ensure(&mut self, cli: &Cli, wanted: usize, rng: &mut StdRng, report: &mut Report) {
         self.tend(rng, report).await;
         while self.running.len() < wanted {
-            let faults = self.kind.faults(rng);
+            let faults = format!("{},{}", self.habit, self.kind.faults(rng));
             self.join(cli.armed(&faults).start(self.kind.words), report);
         }
     }
 
-    /// Starts one without failpoints, beside those that there are.
-    pub fn ensure_sound(&mut self, cli: &Cli, report: &mut Report) {
-        self.join(cli.start(self.kind.words), report);
+    /// Starts a tail without failpoints, beside those that there are. It has begun when this returns.
+    pub async fn ensure_sound(&mut self, cli: &Cli, report: &mut Report) {
+        loop {
+            let mut sound = cli.start(self.kind.words);
+            while !sound.has_ended() && !sound.told().contains("reading shard") {
+                // Another one may have all the shards.
+                if sound.told().contains("tailing;") {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            if !sound.has_ended() {
+                return self.join(sound, report);
+            }
+            self.take_out(sound.end().await, report);
+        }
     }
 
     fn join(&mut self, running: Running, report: &mut Report) {
@@ -222,8 +262,9 @@ impl Crew {
         }
         let words = self.kind.words.join(" ");
         assert!(
-            done.code.is_some_and(|code| self.kind.codes.contains(&code))
-                && !done.stderr.contains("panicked"),
+            done.is_unreached()
+                || done.code.is_some_and(|code| self.kind.codes.contains(&code))
+                    && !done.stderr.contains("panicked"),
             "`{words}` ended with {:?} (signal {:?})\nstdout: {}\nstderr: {}",
             done.code,
             done.signal,

@@ -1,11 +1,9 @@
 //! A death at every failpoint. Each scene is a split of its own, whose processes die in the order in which a split comes
 //! to the points; the same command then goes on, and in the end everything is exact.
-
-use std::time::Duration;
-
 use aws_sdk_dynamodb::Client;
 
 use crate::deaths::{Deaths, points};
+use crate::own::document;
 use crate::scene::{Scene, succeed_soon};
 use crate::support::Engine;
 use crate::support::process::Cli;
@@ -79,9 +77,7 @@ async fn beginning() -> Deaths {
     ];
     deaths.die_at(cli, REPLICATE, &follow).await;
     for number_of in 0..4 {
-        let mut bad = scene.own(number_of, 5);
-        bad.insert("dynasplit:mine".to_owned(), text("a reserved name"));
-        scene.put(bad).await;
+        scene.own().put_unfit(number_of, 5).await;
     }
     let letters = [
         "state.letter-part.put.before",
@@ -102,7 +98,8 @@ async fn beginning() -> Deaths {
         deaths.expect(tail, point).await;
     }
     let tail = scene.tail().await;
-    cli.succeed(BACKFILL).await;
+    // Not clean: there are dead letters.
+    cli.run(BACKFILL).await.with_code(BACKFILL, 3);
     settle_letters(&scene, &mut deaths).await;
     scene.end(tail).await;
     deaths
@@ -111,20 +108,20 @@ async fn beginning() -> Deaths {
 /// The letters of [`beginning`], while a tail runs. Only what is mended is settled; the others wait.
 async fn settle_letters(scene: &Scene, deaths: &mut Deaths) {
     let cli = scene.cli();
-    scene.put(scene.own(0, 10)).await;
+    scene.own().put(0, 10).await;
     cli.until_caught_up().await;
     for point in ["letters.put.before", "letters.put.after"] {
-        scene.lose_order(0).await;
+        scene.own().lose(0).await;
         deaths.die(cli, RECONCILE, point).await;
     }
-    scene.delete_own(3).await;
+    scene.own().delete(3).await;
     cli.until_caught_up().await;
     for point in ["letters.bury.before", "letters.bury.after"] {
-        scene.add_order(3).await;
+        scene.own().invent(3).await;
         deaths.die(cli, RECONCILE, point).await;
     }
     for number_of in 1..3 {
-        scene.put(scene.own(number_of, 10)).await;
+        scene.own().put(number_of, 10).await;
     }
     cli.until_caught_up().await;
     let settled = [
@@ -204,8 +201,8 @@ async fn mending() -> Deaths {
     deaths.die(cli, BACKFILL, "tombstones.on-acknowledged").await;
     // Tombstones are on: what goes backwards now is looked at again at the end.
     for number_of in 0..2 {
-        scene.put(scene.own(number_of, 100)).await;
-        scene.put(scene.own(number_of, 50)).await;
+        scene.own().put(number_of, 100).await;
+        scene.own().put(number_of, 50).await;
     }
     deaths
         .die_at(
@@ -215,8 +212,11 @@ async fn mending() -> Deaths {
         )
         .await;
     let tail = scene.tail().await;
-    scene.delete_own(1).await;
-    until_rechecks(&scene, 1).await;
+    scene.own().delete(1).await;
+    cli.until_caught_up().await;
+    assert_rechecks(&scene).await;
+    // Every page is copied: what is missing from now on is no page's.
+    deaths.die(cli, BACKFILL, "tombstones.landed").await;
     for (point, missing) in [
         ("recheck.put.before", true),
         ("recheck.put.after", true),
@@ -267,9 +267,9 @@ async fn repairs(scene: &Scene, deaths: &mut Deaths) {
 /// The own order 0 is missing, or the own order 1 is too much.
 async fn damage(scene: &Scene, missing: bool) {
     if missing {
-        scene.lose_order(0).await;
+        scene.own().lose(0).await;
     } else {
-        scene.add_order(1).await;
+        scene.own().invent(1).await;
     }
 }
 
@@ -316,22 +316,27 @@ async fn until_worker(cli: &Cli, count: usize) {
     .await;
 }
 
-async fn until_rechecks(scene: &Scene, at_least: usize) {
+/// Both own orders are on the recheck list.
+async fn assert_rechecks(scene: &Scene) {
     let client: &Client = &scene.stage.client;
-    for _ in 0..200 {
-        let found = client
-            .query()
-            .table_name(scene.stage.trial.state_table())
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", text("split"))
-            .expression_attribute_values(":prefix", text("RECHECK#orders"))
-            .send()
-            .await
-            .expect("the state can be read");
-        if found.items().len() >= at_least {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    let found = client
+        .query()
+        .table_name(scene.stage.trial.state_table())
+        .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+        .expression_attribute_values(":pk", text("split"))
+        .expression_attribute_values(":prefix", text("RECHECK#orders"))
+        .send()
+        .await
+        .expect("the state can be read");
+    let records: Vec<&String> = found
+        .items()
+        .iter()
+        .filter_map(|item| item["record"].as_s().ok())
+        .collect();
+    for own in [0, 1].map(document) {
+        assert!(
+            records.iter().any(|record| record.contains(&own)),
+            "{own} is not on the recheck list: {records:?}"
+        );
     }
-    panic!("nothing came to the recheck list");
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::Engine;
 use crate::support::contents::{self, Plain};
-use crate::support::faulty::Script;
+use crate::support::faulty::{Fault, Rule, Script};
 use crate::support::stage::Stage;
 use crate::support::table::{self, item, number, text};
 use crate::support::trial::{Mode, Stamps};
@@ -72,6 +72,23 @@ async fn a_child_waits_for_its_parents_durable_end() {
     assert!(died, "it should have died on the way");
     cli.until_caught_up().await;
     stage.trial.assert_equal(client, Stamps::Stripped).await;
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_capture_outlives_a_lost_answer() {
+    let lost = Rule::new(Fault::server_error(500))
+        .on(&["DescribeStream"])
+        .times(2);
+    let stage = Stage::set(
+        Engine::scripted(Script::quiet(1).rule(lost)).await,
+        Mode::Sequence,
+    )
+    .await;
+    stage.cli.succeed(&["apply"]).await;
+    let tail = stage.cli.start(&["replicate"]);
+    stage.cli.until_captured().await;
     tail.signal("TERM");
     tail.end().await.with_code(&["replicate"], 0);
 }

@@ -19,6 +19,7 @@ mod deaths;
 mod every;
 mod late;
 mod lineage;
+mod own;
 mod report;
 mod scene;
 mod signals;

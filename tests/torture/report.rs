@@ -26,6 +26,8 @@ pub struct Report {
     pub writes: Writes,
     /// What the engine did wrong, in its words.
     pub faults: String,
+    /// When parts of the run were over, in seconds.
+    parts: Vec<(&'static str, u64)>,
     began: Instant,
 }
 
@@ -41,8 +43,19 @@ impl Report {
             ended: BTreeMap::new(),
             writes: Writes::default(),
             faults: String::new(),
+            parts: Vec::new(),
             began: Instant::now(),
         }
+    }
+
+    /// Deaths and stops so far.
+    pub fn events(&self) -> u64 {
+        self.deaths.total() + self.kills + self.stops
+    }
+
+    /// A part of the run is over.
+    pub fn reached(&mut self, part: &'static str) {
+        self.parts.push((part, self.began.elapsed().as_secs()));
     }
 
     /// Adds another.
@@ -71,7 +84,13 @@ impl fmt::Display for Report {
                 .collect();
             each.join("; ")
         };
-        writeln!(f, "{} runs in {} s", self.runs, self.began.elapsed().as_secs())?;
+        writeln!(
+            f,
+            "{} runs in {} s {:?}",
+            self.runs,
+            self.began.elapsed().as_secs(),
+            self.parts
+        )?;
         writeln!(
             f,
             "  {} deaths at failpoints, {} from outside, {} stops",

@@ -1,11 +1,11 @@
-//! One split on an engine, from `apply` to `complete`, with items of its own beside the writers'.
+//! One split on an engine, from `apply` to `complete`.
 
 use std::time::Duration;
 
+use crate::own::Own;
 use crate::support::mutator::{Habits, Mutator};
 use crate::support::process::{Cli, Done, Running};
 use crate::support::stage::{Stage, seed};
-use crate::support::table::{self, SdkItem, item, key, number, text};
 use crate::support::trial::{Mode, Stamps};
 use crate::support::{Engine, contents};
 
@@ -23,9 +23,6 @@ pub const CALM: Habits = Habits {
     pause: Duration::from_millis(80),
     ..HABITS
 };
-
-/// Where the own items begin, beyond the writers' keys.
-const OWN: usize = 9000;
 
 /// A split.
 pub struct Scene {
@@ -46,34 +43,9 @@ impl Scene {
         &self.stage.cli
     }
 
-    /// An own item, as an order with a name. The writers leave it alone.
-    pub fn own(&self, number_of: usize, at: i64) -> SdkItem {
-        let (pk, sk) = own_key(number_of);
-        let attributes = [("kind", text("order")), ("name", text("own")), ("at", number(at))];
-        item(&pk, &sk, attributes)
-    }
-
-    /// Puts an item into the source.
-    pub async fn put(&self, item: SdkItem) {
-        table::put(&self.stage.client, &self.stage.trial.source, item).await;
-    }
-
-    /// Deletes an own item from the source.
-    pub async fn delete_own(&self, number_of: usize) {
-        let (pk, sk) = own_key(number_of);
-        table::delete(&self.stage.client, &self.stage.trial.source, key(&pk, &sk)).await;
-    }
-
-    /// Damage: an own item is gone from the orders, as nobody of the product's did it.
-    pub async fn lose_order(&self, number_of: usize) {
-        let (pk, sk) = own_key(number_of);
-        table::delete(&self.stage.client, &self.stage.trial.orders, key(&pk, &sk)).await;
-    }
-
-    /// Damage: an item that has no source stands among the orders.
-    pub async fn add_order(&self, number_of: usize) {
-        let extra = self.own(number_of, 1);
-        table::put(&self.stage.client, &self.stage.trial.orders, extra).await;
+    /// Its own items.
+    pub fn own(&self) -> Own<'_> {
+        Own::of(&self.stage)
     }
 
     /// A tail that runs, with its places pinned.
@@ -120,19 +92,17 @@ pub async fn assert_nothing_left(stage: &Stage) {
 
 /// Runs a command that must succeed, but may find that a dead process's lease has to run out first.
 pub async fn succeed_soon(cli: &Cli, words: &[&str]) -> Done {
-    for _ in 0..5 {
+    end_soon(cli, words, &[0]).await
+}
+
+/// The same, of a command that may end with other codes as well.
+pub async fn end_soon(cli: &Cli, words: &[&str], codes: &[i32]) -> Done {
+    for _ in 0..8 {
         let done = cli.run(words).await;
-        if done.code == Some(0) {
+        if done.code.is_some_and(|code| codes.contains(&code)) {
             return done;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     cli.succeed(words).await
-}
-
-fn own_key(number_of: usize) -> (String, String) {
-    (
-        format!("ACC#{}", OWN + number_of),
-        format!("DOC#{}", OWN + number_of),
-    )
 }
