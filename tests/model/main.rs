@@ -6,6 +6,8 @@
 //! rule of the protocol is a switch: with it off, the checker must find what goes wrong, and tells it as a story
 //! (`cargo test --test model -- --nocapture`).
 
+#![allow(clippy::unwrap_used)] // Clippy excuses test functions, but not what they share.
+
 mod lease;
 mod lineage;
 mod proof;
