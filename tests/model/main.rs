@@ -6,4 +6,23 @@
 //! rule of the protocol is a switch: with it off, the checker must find what goes wrong, and tells it as a story
 //! (`cargo test --test model -- --nocapture`).
 
+mod action;
+mod book;
+mod bounds;
+mod bulk;
+mod core;
+mod hand;
+mod held;
+mod holder;
+mod image;
+mod keys;
+mod pages;
+mod plans;
 mod proof;
+mod repair;
+mod restart;
+mod rule;
+mod script;
+mod split;
+mod state;
+mod tail;
