@@ -78,6 +78,7 @@ version: 1
 split: tests
 source: {{ table: Source, keys: {{ partition: id }} }}
 timestamp: {timestamp}
+unrouted: fail
 services:
   - name: mine
     where: attribute_exists(id)

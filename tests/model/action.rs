@@ -133,144 +133,145 @@ fn landed(lands: bool, held: Held) -> String {
 }
 
 impl fmt::Display for Action {
-    #[allow(clippy::too_many_lines)]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
+        let told = self
+            .of_the_tail()
+            .or_else(|| self.of_a_holder())
+            .or_else(|| self.of_the_hand());
+        f.write_str(&told.unwrap_or_default())
+    }
+}
+
+impl Action {
+    /// The source's steps, and the tail's.
+    fn of_the_tail(self) -> Option<String> {
+        Some(match self {
             Self::Writes { item, image } => match image.shape() {
-                Some(_) => write!(f, "the source writes item {}: {image:?}", id_name(item)),
-                None => write!(f, "the source deletes item {}", id_name(item)),
+                Some(_) => format!("the source writes item {}: {image:?}", id_name(item)),
+                None => format!("the source deletes item {}", id_name(item)),
             },
-            Self::Takes { lane, count: 1 } => write!(f, "lane {lane} takes the next record"),
-            Self::Takes { lane, count } => write!(f, "lane {lane} takes the next {count} records together"),
+            Self::Takes { lane, count: 1 } => format!("lane {lane} takes the next record"),
+            Self::Takes { lane, count } => format!("lane {lane} takes the next {count} records together"),
             Self::Lands {
                 lane,
                 write,
                 held,
                 lands,
-            } => write!(f, "lane {lane}'s {write:?}, {}", landed(lands, held)),
-            Self::GivesUp { lane } => write!(f, "lane {lane}'s write is not answered, and made again"),
+            } => format!("lane {lane}'s {write:?}, {}", landed(lands, held)),
+            Self::GivesUp { lane } => format!("lane {lane}'s write is not answered, and made again"),
             Self::LateLands {
                 lane,
                 write,
                 held,
                 lands,
-            } => write!(
-                f,
+            } => format!(
                 "what lane {lane} had given up ({write:?}) {}",
                 landed(lands, held)
             ),
-            Self::Vanishes { lane } => write!(f, "what lane {lane} had given up never lands"),
+            Self::Vanishes { lane } => format!("what lane {lane} had given up never lands"),
             Self::DeadLands {
                 lane,
                 write,
                 held,
                 lands,
-            } => write!(
-                f,
+            } => format!(
                 "what the dead worker's lane {lane} had under way ({write:?}) {}",
                 landed(lands, held)
             ),
             Self::DeadVanishes { lane } => {
-                write!(f, "what the dead worker's lane {lane} had under way never lands")
+                format!("what the dead worker's lane {lane} had under way never lands")
             }
-            Self::Lists { lane } => write!(f, "lane {lane} puts the key on the recheck list"),
+            Self::Lists { lane } => format!("lane {lane} puts the key on the recheck list"),
             Self::TailDies { back } => {
-                write!(
-                    f,
-                    "the tail worker dies; its last checkpoint is {back} records back"
-                )
+                format!("the tail worker dies; its last checkpoint is {back} records back")
             }
-            Self::TailStarts => f.write_str("another tail worker takes its place"),
-            Self::Beats { epoch } => write!(
-                f,
-                "the tail worker reads the switch, and acknowledges epoch {epoch}"
-            ),
+            Self::TailStarts => "another tail worker takes its place".to_owned(),
+            Self::Beats { epoch } => {
+                format!("the tail worker reads the switch, and acknowledges epoch {epoch}")
+            }
             Self::Captures { lane } => {
-                write!(f, "a service is added: lane {lane} reads the stream from here on")
+                format!("a service is added: lane {lane} reads the stream from here on")
             }
+            _ => return None,
+        })
+    }
+
+    /// The steps of those who hold the tombstones, and of the backfill's pages.
+    fn of_a_holder(self) -> Option<String> {
+        Some(match self {
             Self::Raises { name, epoch, .. } => {
-                write!(f, "the {name} switches tombstones on (epoch {epoch})")
+                format!("the {name} switches tombstones on (epoch {epoch})")
             }
-            Self::BeginsBulk { .. } => {
-                f.write_str("the bulk copy begins; the lanes are held at their places")
-            }
-            Self::Begins { name, .. } => write!(f, "the {name} goes on: the workers leave tombstones"),
+            Self::BeginsBulk { .. } => "the bulk copy begins; the lanes are held at their places".to_owned(),
+            Self::Begins { name, .. } => format!("the {name} goes on: the workers leave tombstones"),
             Self::Reads {
                 item,
                 image,
                 behind: 0,
             } => {
-                write!(
-                    f,
-                    "the backfill reads a page: item {} is {image:?}",
-                    id_name(item)
-                )
+                format!("the backfill reads a page: item {} is {image:?}", id_name(item))
             }
-            Self::Reads { item, image, behind } => write!(
-                f,
+            Self::Reads { item, image, behind } => format!(
                 "the backfill reads a page that is {behind} writes old: item {} is {image:?}",
                 id_name(item)
             ),
             Self::PageLands {
                 image, held, lands, ..
-            } => write!(f, "the page with {image:?} {}", landed(lands, held)),
+            } => format!("the page with {image:?} {}", landed(lands, held)),
             Self::GhostLands {
                 image, held, lands, ..
             } => {
-                write!(
-                    f,
-                    "the dead backfill's page with {image:?} {}",
-                    landed(lands, held)
-                )
+                format!("the dead backfill's page with {image:?} {}", landed(lands, held))
             }
-            Self::GhostVanishes => f.write_str("the dead backfill's page never lands"),
-            Self::HolderDies { name, .. } => write!(
-                f,
-                "the {name} dies, or is held up for so long that it counts as dead"
+            Self::GhostVanishes => "the dead backfill's page never lands".to_owned(),
+            Self::HolderDies { name, .. } => {
+                format!("the {name} dies, or is held up for so long that it counts as dead")
+            }
+            Self::Claims { name, .. } => format!("the {name} is about to let go of the tombstones"),
+            Self::ReadsList { todo, .. } => format!(
+                "nothing of it can land any more; {} keys are on the recheck list",
+                todo.count_ones()
             ),
-            Self::HandVanishes => f.write_str("what it had under way never lands"),
-            Self::Grips { cells, .. } => {
-                write!(f, "{} target keys are to be looked at again", cells.count_ones())
+            Self::LetsGo { name, .. } => format!("the {name} lets go of the tombstones"),
+            Self::ZombieLetsGo { name } => {
+                format!("the {name} that was held up wakes, and lets go of the tombstones")
             }
-            Self::ReadsTarget { cell, held } => write!(f, "target key {cell} is read: {held:?}"),
-            Self::ReadsSource { image } => write!(f, "the source is read: {image:?}"),
+            Self::BeginsSweep { .. } => "the sweep begins".to_owned(),
+            Self::Sees { cell, held, .. } => format!("the sweep comes to target key {cell}: {held:?}"),
+            Self::Sweeps { cell, .. } => {
+                format!("the sweep removes target key {cell}, if it still is what it saw")
+            }
+            Self::Swept { .. } => "the sweep has ended".to_owned(),
+            Self::Opens { .. } => "the copy has landed; the lanes begin".to_owned(),
+            _ => return None,
+        })
+    }
+
+    /// The steps of the hand that mends.
+    fn of_the_hand(self) -> Option<String> {
+        Some(match self {
+            Self::HandVanishes => "what it had under way never lands".to_owned(),
+            Self::Grips { cells, .. } => {
+                format!("{} target keys are to be looked at again", cells.count_ones())
+            }
+            Self::ReadsTarget { cell, held } => format!("target key {cell} is read: {held:?}"),
+            Self::ReadsSource { image } => format!("the source is read: {image:?}"),
             Self::Mends {
                 cell,
                 write,
                 held,
                 lands,
-            } => write!(
-                f,
+            } => format!(
                 "the mending {write:?}, at target key {cell}, {}",
                 landed(lands, held)
             ),
-            Self::LooksAgain { image } => write!(f, "the source is read once more: {image:?}"),
-            Self::Settles { again: false } => f.write_str("the keys that were looked at are in order"),
+            Self::LooksAgain { image } => format!("the source is read once more: {image:?}"),
+            Self::Settles { again: false } => "the keys that were looked at are in order".to_owned(),
             Self::Settles { again: true } => {
-                f.write_str("it was moved, or written meanwhile: it is looked at again")
+                "it was moved, or written meanwhile: it is looked at again".to_owned()
             }
-            Self::Replays { write, .. } => write!(f, "the dead letter is replayed: {write:?}"),
-            Self::Claims { name, .. } => write!(f, "the {name} is about to let go of the tombstones"),
-            Self::ReadsList { todo, .. } => write!(
-                f,
-                "nothing of it can land any more; {} keys are on the recheck list",
-                todo.count_ones()
-            ),
-            Self::LetsGo { name, .. } => write!(f, "the {name} lets go of the tombstones"),
-            Self::ZombieLetsGo { name } => {
-                write!(
-                    f,
-                    "the {name} that was held up wakes, and lets go of the tombstones"
-                )
-            }
-            Self::BeginsSweep { .. } => f.write_str("the sweep begins"),
-            Self::Sees { cell, held, .. } => write!(f, "the sweep comes to target key {cell}: {held:?}"),
-            Self::Sweeps { cell, .. } => write!(
-                f,
-                "the sweep removes target key {cell}, if it still is what it saw"
-            ),
-            Self::Swept { .. } => f.write_str("the sweep has ended"),
-            Self::Opens { .. } => f.write_str("the copy has landed; the lanes begin"),
-        }
+            Self::Replays { write, .. } => format!("the dead letter is replayed: {write:?}"),
+            _ => return None,
+        })
     }
 }

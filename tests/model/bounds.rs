@@ -140,11 +140,7 @@ impl Bounds {
             format!("{:?} versions", self.layout).to_lowercase(),
             count(self.items, "item"),
             count(self.services, "service"),
-            format!(
-                "{} writes of {} kinds",
-                self.writes,
-                self.shapes.iter().map(Vec::len).max().unwrap_or(0)
-            ),
+            format!("{} writes", self.writes),
         ];
         if self.batch > 1 {
             words.push(format!("up to {} records at once", self.batch));

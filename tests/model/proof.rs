@@ -1,5 +1,6 @@
 //! Running a model to the end of its states, and what must be said about it.
 
+use crate::bounds::large;
 use stateright::{Checker, Expectation, HasDiscoveries, Model, Property};
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
@@ -10,8 +11,10 @@ pub const EXACT: &str = "quiet and drained, every target is exact";
 /// Sometimes: quiet and drained. Without it, the promise would say nothing.
 pub const DRAINED: &str = "quiet and drained";
 
-/// A model that does not end within this has grown beyond what a test may explore.
-const LONGEST: Duration = Duration::from_secs(300);
+/// A model that does not end within this has grown beyond what a test may explore; larger bounds may take their time.
+fn longest() -> Duration {
+    Duration::from_secs(if large() { 4 * 3600 } else { 300 })
+}
 
 /// A state that knows when it is drained, and whether it is exact then.
 pub trait Judged {
@@ -56,7 +59,7 @@ where
     let sometimes = properties.filter(|property| property.expectation == Expectation::Sometimes);
     let sometimes: Vec<_> = sometimes.map(|property| property.name).collect();
     assert!(sometimes.contains(&DRAINED), "{name} must say when it is drained");
-    let checker = model.checker().timeout(LONGEST).spawn_bfs().join();
+    let checker = model.checker().timeout(longest()).spawn_bfs().join();
     let explored = Explored {
         states: checker.unique_state_count(),
         depth: checker.max_depth(),
@@ -71,7 +74,7 @@ where
     if let Some(path) = checker.discovery(EXACT) {
         panic!("{name} breaks the promise:\n{}", story(path.into_vec()));
     }
-    assert!(explored.time < LONGEST, "{name} was not explored to its end");
+    assert!(explored.time < longest(), "{name} was not explored to its end");
     for property in sometimes {
         assert!(
             checker.discovery(property).is_some(),
@@ -90,7 +93,7 @@ where
 {
     let checker = model
         .checker()
-        .timeout(LONGEST)
+        .timeout(longest())
         .finish_when(HasDiscoveries::AllOf([EXACT].into()))
         .spawn_bfs()
         .join();
