@@ -50,12 +50,15 @@ pub enum Next {
     Done,
 }
 
+/// A write, the epoch of the tombstone that it may leave, what stands there, and whether the table was mended.
+type Landing = (WriteId, Option<u8>, Held, bool);
+
 #[derive(Default)]
 struct Memo {
     next: HashMap<(Records, u16), Next>,
     touched: HashMap<Records, u8>,
     page: HashMap<(u8, u8, Image), Option<WriteId>>,
-    landed: HashMap<(WriteId, Option<u8>, Held, bool), (Held, Answer)>,
+    landed: HashMap<Landing, (Held, Answer)>,
     wanted: HashMap<(u8, u8, Image), Option<(u8, Held)>>,
     alike: HashMap<(u8, u8, Image, Image), bool>,
     same: HashMap<(Held, Held), bool>,
@@ -286,7 +289,7 @@ impl Book {
                 let before = held.item();
                 if let WriteKind::Put(item) = &write.kind
                     && !mended
-                    && item.get("body") == Some(&Value::s(&REFUSED.to_string()))
+                    && item.get("body") == Some(&Value::s(REFUSED.to_string()))
                 {
                     return (held, Answer::Rejected);
                 }

@@ -9,6 +9,8 @@
 //! With `DYNASPLIT_MODEL_BOUNDS=large` the same models are explored within larger bounds: more records at once, more
 //! deaths, more kinds of writes, all three ways to keep a version. That takes hours, so build with `--release`.
 
+#![allow(clippy::unwrap_used)] // Clippy excuses test functions, but not what they share.
+
 mod action;
 mod book;
 mod bounds;
