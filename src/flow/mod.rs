@@ -11,6 +11,7 @@ mod effects;
 mod guard;
 mod mend;
 mod route;
+mod touched;
 mod transform;
 mod watch;
 
@@ -22,6 +23,7 @@ pub use guard::{
 };
 pub use mend::mend;
 pub use route::{Desired, desired};
+pub use touched::touched;
 pub use transform::{Fault, REPLICATION_PREFIX, shape};
 pub use watch::{Watched, watch};
 

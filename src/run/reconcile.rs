@@ -7,7 +7,7 @@ use super::split::Split;
 use crate::dynamo::{Budget, Health, again};
 use crate::fault::Hand;
 use crate::flow::{Desired, Outcome, Sink, SinkError, desired, is_tombstone, mend};
-use crate::model::{Item, Key};
+use crate::model::{Item, Key, json};
 use crate::plan::{Service, Versions};
 use crate::source::Scan;
 use crate::state::{MAX_RECHECKS, RecheckKey, Tombstones, Validity};
@@ -127,6 +127,10 @@ impl<'a> Reconciler<'a> {
     ///
     /// The target is read first, then the source: what the source holds is then at least as new as what was read
     /// in the target, and the condition of the write finds out whether the target changed since.
+    ///
+    /// But a target that holds a newer version than the source has (a clock went back, or it was not empty at first)
+    /// refuses what the tail writes, which leaves no trace. So after a write, the source is read once more: if it
+    /// changed, the tail may have been refused in between, and the key is looked at again.
     pub async fn target_key(&self, target: &Key, source: Option<&Key>) -> Result<Reconciled, RunError> {
         let held = again(|| self.target.get(target)).await?;
         let wanted = match source {
@@ -136,7 +140,13 @@ impl<'a> Reconciler<'a> {
             },
             None => None,
         };
-        self.mend(target, held, wanted).await
+        let mended = self.mend(target, held, wanted.clone()).await?;
+        if let (Reconciled::Repaired, Some(source)) = (&mended, source)
+            && self.wanted(source).await? != Ok(wanted)
+        {
+            return Ok(Reconciled::Busy);
+        }
+        Ok(mended)
     }
 
     async fn mend(
@@ -214,7 +224,12 @@ async fn recheck_one(
     else {
         return Ok(None);
     };
-    Ok(match settled(&reconciler, &key, stop).await? {
+    let suspects: Vec<Key> = recheck
+        .targets
+        .iter()
+        .filter_map(|target| service.keys.key_of(&json::item_from_json(target.clone()).ok()?))
+        .collect();
+    Ok(match settled_with(&reconciler, &key, &suspects, stop).await? {
         Reconciled::Busy => None,
         Reconciled::Unfit(reason) => {
             tracing::warn!(reason, "a key on the recheck list is a dead letter");
@@ -235,16 +250,8 @@ pub(super) async fn forget_rechecks(split: &Split, epoch: u64) -> Result<(), Run
     Ok(())
 }
 
-/// Tries a key again while the tail writes it, a bounded number of times.
-pub(super) async fn settled(
-    reconciler: &Reconciler<'_>,
-    key: &Key,
-    stop: &CancellationToken,
-) -> Result<Reconciled, RunError> {
-    settled_with(reconciler, key, &[], stop).await
-}
-
-/// As [`settled`], with target keys that the item may have had.
+/// Tries a key again while the tail writes it, a bounded number of times; `suspects` are target keys that the item may
+/// have had.
 pub(super) async fn settled_with(
     reconciler: &Reconciler<'_>,
     key: &Key,

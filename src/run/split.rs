@@ -1,5 +1,5 @@
 use crate::dynamo::{Clients, Tables, Timing};
-use crate::flow::{Group, Ledger, Stop};
+use crate::flow::{Group, Ledger, Stop, touched};
 use crate::model::{Item, Key, KeySchema, Origin, json};
 use crate::plan::{Place, Plan, Service};
 use crate::source::Scan;
@@ -90,6 +90,15 @@ impl Split {
         key_json(&self.plan.source.keys, key)
     }
 
+    /// The target keys that a group of changes touches, in the form that state uses.
+    fn targets_of(&self, service: &str, group: &Group) -> Vec<serde_json::Value> {
+        let Some(service) = self.plan.service(service) else {
+            return Vec::new();
+        };
+        let keys = touched(service, &self.plan.versions, group);
+        keys.iter().map(|key| key_json(&service.keys, key)).collect()
+    }
+
     /// Reads a source key back from that form.
     #[must_use]
     pub fn key_from_json(&self, value: &serde_json::Value) -> Option<Key> {
@@ -161,6 +170,7 @@ impl Ledger for StateLedger {
             service: service.to_owned(),
             key: self.split.key_json(&group.key),
             epoch: entered.epoch(),
+            targets: self.split.targets_of(service, group),
         };
         self.split.letters.recheck(&key).await.map_err(stop)?;
         tracing::debug!(service, limit = MAX_RECHECKS, "a timestamp went backwards");

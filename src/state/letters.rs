@@ -54,6 +54,10 @@ pub struct RecheckKey {
     /// The epoch of the tombstone switch in which it was put here; the highest number for one that could not be settled.
     #[serde(default)]
     pub epoch: u64,
+    /// Target keys that the item had when its timestamp went backwards, as DynamoDB JSON. A stale page may have landed at
+    /// each, and where the item moved away or is gone, the source no longer tells them.
+    #[serde(default)]
+    pub targets: Vec<serde_json::Value>,
 }
 
 impl RecheckKey {
@@ -64,6 +68,20 @@ impl RecheckKey {
             epoch: u64::MAX,
             ..self.clone()
         }
+    }
+
+    /// The entry, with what an earlier one of the same key says: it was not looked at yet.
+    #[must_use]
+    fn after(mut self, earlier: Option<Self>) -> Self {
+        if let Some(earlier) = earlier {
+            self.epoch = self.epoch.max(earlier.epoch);
+            for target in earlier.targets {
+                if !self.targets.contains(&target) {
+                    self.targets.push(target);
+                }
+            }
+        }
+        self
     }
 }
 
@@ -205,13 +223,15 @@ impl Letters {
         Ok(true)
     }
 
-    /// Puts a key on the recheck list.
+    /// Puts a key on the recheck list. What is known of it there is kept.
     ///
     /// # Errors
     /// When the state table can't be written.
     pub async fn recheck(&self, key: &RecheckKey) -> Result<(), StateError> {
         let id = Self::id(&key.service, &key.key);
-        self.store.set(&format!("{RECHECK}{id}"), key).await
+        let add = |earlier| Ok::<_, StateError>(key.clone().after(earlier));
+        self.store.change(&format!("{RECHECK}{id}"), add).await?;
+        Ok(())
     }
 
     /// The recheck list, with the revision that removes each.
@@ -258,6 +278,20 @@ fn pieces(text: &str, bytes: usize) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_is_listed_again_keeps_what_was_known_of_it() {
+        let entry = |epoch, targets: &[&str]| RecheckKey {
+            service: "a".into(),
+            key: "k".into(),
+            epoch,
+            targets: targets.iter().map(|target| (*target).into()).collect(),
+        };
+        assert_eq!(entry(2, &["x"]).after(None), entry(2, &["x"]));
+        let both = entry(2, &["x"]).after(Some(entry(u64::MAX, &["y", "x"])));
+        assert_eq!(both, entry(u64::MAX, &["x", "y"]));
+        assert_eq!(both.kept().after(Some(both.clone())), both);
+    }
 
     #[test]
     fn pieces_are_cut_between_characters() {

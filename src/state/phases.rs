@@ -54,12 +54,9 @@ pub struct Switch {
 }
 
 impl Switch {
-    /// Somebody needs tombstones on. A new epoch, unless this holder has them on already: then others of its kind work
-    /// beside it.
+    /// Somebody needs tombstones on. Always a new epoch: one of its kind that was about to let go, and was held up until
+    /// this one began, must not let go for this one. Others of its kind that work beside it are not disturbed.
     pub fn raise(&mut self, holder: &str) {
-        if self.tombstones.phase == TombstonePhase::On && self.holders.contains_key(holder) {
-            return;
-        }
         self.turn(TombstonePhase::On);
         self.holders.insert(holder.to_owned(), self.tombstones.epoch);
     }
@@ -138,11 +135,6 @@ mod tests {
         switch.raise("backfill");
         assert!(switch.tombstones.bury());
         let epoch = switch.tombstones.epoch;
-        switch.raise("backfill");
-        assert_eq!(
-            switch.tombstones.epoch, epoch,
-            "others of its kind work beside it"
-        );
         switch.raise("repair");
         let repair = switch.tombstones.epoch;
         assert!(repair > epoch);
@@ -168,6 +160,19 @@ mod tests {
         switch.release("repair", second);
         assert_eq!(switch.tombstones.phase, TombstonePhase::Sweeping);
         assert_eq!(switch.claim("repair"), None);
+    }
+
+    #[test]
+    fn one_that_was_held_up_does_not_let_go_for_one_that_began_since() {
+        let mut switch = Switch::default();
+        switch.raise("repair");
+        let first = switch.claim("repair").unwrap();
+        switch.raise("repair");
+        switch.release("repair", first);
+        assert!(switch.tombstones.bury(), "the second one still reads and writes");
+        let second = switch.claim("repair").unwrap();
+        switch.release("repair", second);
+        assert_eq!(switch.tombstones.phase, TombstonePhase::Sweeping);
     }
 
     #[test]

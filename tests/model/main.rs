@@ -5,9 +5,31 @@
 //! whom it waits for, which shard may be read, are the product's own functions. Each model states its bounds, and each
 //! rule of the protocol is a switch: with it off, the checker must find what goes wrong, and tells it as a story
 //! (`cargo test --test model -- --nocapture`).
+//!
+//! With `DYNASPLIT_MODEL_BOUNDS=large` the same models are explored within larger bounds: more records at once, more
+//! deaths, more kinds of writes, all three ways to keep a version. That takes hours, so build with `--release`.
 
 #![allow(clippy::unwrap_used)] // Clippy excuses test functions, but not what they share.
 
+mod action;
+mod book;
+mod bounds;
+mod bulk;
+mod core;
+mod hand;
+mod held;
+mod holder;
+mod image;
+mod keys;
 mod lease;
 mod lineage;
+mod pages;
+mod plans;
 mod proof;
+mod repair;
+mod restart;
+mod rule;
+mod script;
+mod split;
+mod state;
+mod tail;

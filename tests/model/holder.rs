@@ -1,0 +1,400 @@
+//! Whoever reads the source and writes targets: tombstones on, acknowledged, its work, tombstones off, acknowledged, swept.
+
+use crate::action::Action;
+use crate::book::CELLS;
+use crate::bounds::{Kind, bits, large};
+use crate::held::Held;
+use crate::rule::Rule;
+use crate::split::Split;
+use crate::state::{Grip, Holder, Page, Stage, State, UNCAPTURED};
+use crate::tail::small;
+use dynasplit::state::phases::{Heed, heed};
+use dynasplit::state::{Lease, Owner, TombstonePhase, WorkerRecord};
+use std::time::Duration;
+
+/// The holder of a write that a dead one left under way.
+pub const DEAD: u8 = u8::MAX;
+
+impl Split {
+    fn kind(&self, holder: u8) -> Kind {
+        self.bounds.holders[usize::from(holder)]
+    }
+
+    /// What the holders can do now.
+    pub fn holder_actions(&self, state: &State, actions: &mut Vec<Action>) {
+        for holder in 0..u8::try_from(self.bounds.holders.len()).unwrap() {
+            let name = self.kind(holder).name();
+            self.stage_actions(state, holder, name, actions);
+            let stage = state.holders[usize::from(holder)].stage;
+            let works = !matches!(stage, Stage::Idle | Stage::Done);
+            if works && state.spent.holders < self.bounds.holder_deaths {
+                actions.push(Action::HolderDies { holder, name });
+            }
+        }
+        if let Some((holder, _)) = state.zombie {
+            let name = self.kind(holder).name();
+            actions.push(Action::ZombieLetsGo { name });
+        }
+        if let Some((item, image)) = state.ghost {
+            let (held, lands) = self
+                .page_would_land(state, item, image)
+                .unwrap_or((Held::NOTHING, false));
+            actions.push(Action::GhostLands {
+                item,
+                image,
+                held,
+                lands,
+            });
+            actions.push(Action::GhostVanishes);
+        }
+    }
+
+    fn stage_actions(&self, state: &State, holder: u8, name: &'static str, actions: &mut Vec<Action>) {
+        match state.holders[usize::from(holder)].stage {
+            Stage::Idle => self.idle_actions(state, holder, name, actions),
+            Stage::Raised(epoch) => {
+                if !self.rules.hold(Rule::AcknowledgedOn) || self.acknowledged(state, epoch) {
+                    actions.push(Action::Begins { holder, name });
+                }
+            }
+            Stage::Working => self.work_actions(state, holder, name, actions),
+            Stage::Claimed(_) => {
+                if !self.rules.hold(Rule::PagesLand) || state.ghost.is_none() {
+                    let all = 0..self.lane_count();
+                    let there = all.filter(|lane| state.rechecks[usize::from(*lane)].there);
+                    let todo = if self.rules.hold(Rule::Rechecked) {
+                        bits(there)
+                    } else {
+                        0
+                    };
+                    if todo != 0 {
+                        actions.push(Action::ReadsList { holder, todo });
+                    } else if state.hand.is_none() {
+                        actions.push(Action::LetsGo { holder, name });
+                    }
+                }
+            }
+            Stage::Rechecking { todo: 0, .. } => {
+                if state.hand.is_none() {
+                    actions.push(Action::LetsGo { holder, name });
+                }
+            }
+            Stage::Rechecking { todo, .. } => {
+                self.grip_actions(state, holder, todo, &state.rechecks, actions)
+            }
+            Stage::Released(epoch) => {
+                if !self.rules.hold(Rule::AcknowledgedOff) || self.acknowledged(state, epoch) {
+                    actions.push(Action::BeginsSweep { holder });
+                }
+            }
+            Stage::Sweeping { cell, seen, .. } if seen != Held::NOTHING => {
+                actions.push(Action::Sweeps { holder, cell });
+            }
+            Stage::Sweeping { epoch, cell, .. } => {
+                actions.push(match self.next_tombstone(state, epoch, cell) {
+                    Some((cell, held)) => Action::Sees { holder, cell, held },
+                    None => Action::Swept { holder },
+                });
+            }
+            Stage::Done => {
+                if self.bounds.added && state.lanes[1].at == UNCAPTURED {
+                    actions.push(Action::Captures { lane: 1 });
+                }
+            }
+        }
+    }
+
+    fn idle_actions(&self, state: &State, holder: u8, name: &'static str, actions: &mut Vec<Action>) {
+        let mut after = state.switch.clone();
+        after.raise(name);
+        let epoch = small(after.tombstones.epoch);
+        let free = state.lease.is_none() && state.hand.is_none();
+        let begins = match self.kind(holder) {
+            Kind::Backfill => {
+                let fresh = state.lanes.iter().all(|lane| lane.at == 0 && lane.to == 0);
+                let begun = state.holders[0].round > 0;
+                if self.bounds.bulk && (fresh || begun || !self.rules.hold(Rule::BulkRefuses)) {
+                    actions.push(Action::BeginsBulk { holder });
+                }
+                // A lane has applied: then it is the usual order, which other models explore.
+                !self.bounds.bulk || (!begun && large())
+            }
+            Kind::Repair => free && self.filled(state, holder),
+            // A letter, or one who died at them, is what calls for it.
+            Kind::Reconcile => free && (self.letters(state) || state.switch.holders.contains_key(name)),
+        };
+        if begins {
+            actions.push(Action::Raises { holder, name, epoch });
+        }
+    }
+
+    fn letters(&self, state: &State) -> bool {
+        state.letters.iter().any(|letter| letter.there)
+    }
+
+    /// No backfill that comes before it is under way.
+    fn filled(&self, state: &State, holder: u8) -> bool {
+        let of = |kind: &Kind, holder: &Holder| *kind != Kind::Backfill || holder.stage == Stage::Done;
+        let mut all = self.bounds.holders.iter().zip(&state.holders).take(holder.into());
+        all.all(|(kind, holder)| of(kind, holder))
+    }
+
+    fn work_actions(&self, state: &State, holder: u8, name: &'static str, actions: &mut Vec<Action>) {
+        let found = &state.holders[usize::from(holder)];
+        match self.kind(holder) {
+            Kind::Backfill => {
+                let all = self.page_actions(state, actions);
+                if all && self.bounds.bulk && found.round == 1 {
+                    if !self.rules.hold(Rule::BulkLands) || state.ghost.is_none() {
+                        actions.push(Action::Opens { holder });
+                    }
+                } else if all && state.lease.is_none() && state.hand.is_none() {
+                    actions.push(Action::Claims { holder, name });
+                }
+            }
+            Kind::Repair if found.tasks != 0 => {
+                if state.hand.is_none() {
+                    actions.push(Action::Grips {
+                        lane: 0,
+                        holder,
+                        cells: found.tasks,
+                        whole: false,
+                    });
+                }
+            }
+            Kind::Reconcile if self.letters(state) => {
+                let all = 0..self.lane_count();
+                let there = bits(all.filter(|lane| state.letters[usize::from(*lane)].there));
+                if self.rules.hold(Rule::Reconciled) {
+                    self.grip_actions(state, holder, there, &state.letters, actions);
+                } else {
+                    self.replay_actions(state, there, actions);
+                }
+            }
+            _ => actions.push(Action::Claims { holder, name }),
+        }
+    }
+
+    /// Whether every worker obeys an epoch, as far as its record tells.
+    fn acknowledged(&self, state: &State, epoch: u8) -> bool {
+        let worker = WorkerRecord {
+            kind: "tail".into(),
+            lease: Lease::held_by(&Owner("worker".into()), Duration::from_secs(20)),
+            beat: 0,
+            acknowledged_epoch: state.worker.acknowledged.into(),
+            seen_ms: 0,
+        };
+        match heed(&worker, epoch.into(), !state.worker.alive) {
+            Heed::Obeys => true,
+            Heed::Awaited => false,
+            Heed::Gone => {
+                let quiet = state
+                    .lanes
+                    .iter()
+                    .all(|lane| lane.ghost.is_none() && lane.late.is_none());
+                quiet || !self.rules.hold(Rule::Gone)
+            }
+        }
+    }
+
+    /// A holder switches tombstones on.
+    pub fn raises(&self, state: &mut State, holder: u8) {
+        let kind = self.kind(holder);
+        let found = &mut state.holders[usize::from(holder)];
+        if kind != Kind::Backfill {
+            state.lease = Some(holder);
+            if !self.rules.hold(Rule::RepairRaises) {
+                found.stage = Stage::Working;
+                return;
+            }
+        }
+        let on = state.switch.tombstones.bury() && state.switch.holders.contains_key(kind.name());
+        if !on || self.rules.hold(Rule::RaisesAnew) {
+            state.switch.raise(kind.name());
+        }
+        found.epoch = small(state.switch.tombstones.epoch);
+        found.stage = Stage::Raised(found.epoch);
+    }
+
+    /// Every worker has acknowledged it: what is read from here on is not older than this.
+    pub fn begins(&self, state: &mut State, holder: u8) {
+        state.holders[usize::from(holder)].stage = Stage::Working;
+        state.floors = state.sources.map(|source| source.writes);
+        if self.kind(holder) == Kind::Reconcile {
+            state.mended = true;
+        }
+    }
+
+    /// A holder says that it is about to let go.
+    pub fn claims(&self, state: &mut State, holder: u8) {
+        let name = self.kind(holder).name();
+        let found = &mut state.holders[usize::from(holder)];
+        state.lease = Some(holder);
+        let claimed = if self.rules.hold(Rule::Claimed) {
+            state.switch.claim(name)
+        } else {
+            let on = state.switch.tombstones.phase == TombstonePhase::On;
+            state.switch.holders.get(name).copied().filter(|_| on)
+        };
+        match claimed {
+            Some(since) => {
+                let since = small(since);
+                if self.rules.hold(Rule::Claimed) {
+                    found.epoch = since;
+                }
+                found.stage = Stage::Claimed(since);
+            }
+            None => self.goes_on(state, holder),
+        }
+    }
+
+    /// Nothing of it can land any more: it reads the recheck list.
+    pub fn reads_list(&self, state: &mut State, holder: u8, todo: u8) {
+        let found = &mut state.holders[usize::from(holder)];
+        if let Stage::Claimed(since) = found.stage {
+            found.stage = Stage::Rechecking { since, todo };
+        }
+    }
+
+    /// A holder lets go.
+    pub fn lets_go(&self, state: &mut State, holder: u8) {
+        if let Stage::Claimed(since) | Stage::Rechecking { since, .. } =
+            state.holders[usize::from(holder)].stage
+        {
+            self.release(state, holder, since);
+            self.goes_on(state, holder);
+        }
+    }
+
+    /// One whose place was taken lets go.
+    pub fn zombie_lets_go(&self, state: &mut State) {
+        if let Some((holder, since)) = state.zombie.take() {
+            self.release(state, holder, since);
+        }
+    }
+
+    fn release(&self, state: &mut State, holder: u8, since: u8) {
+        let name = self.kind(holder).name();
+        let since = if self.rules.hold(Rule::Since) {
+            since.into()
+        } else {
+            state.switch.holders.get(name).copied().unwrap_or(0)
+        };
+        state.switch.release(name, since);
+    }
+
+    /// After letting go: the sweep is due, or somebody else's.
+    fn goes_on(&self, state: &mut State, holder: u8) {
+        let now = state.switch.tombstones;
+        if now.phase == TombstonePhase::Sweeping {
+            state.holders[usize::from(holder)].stage = Stage::Released(small(now.epoch));
+        } else {
+            self.ends(state, holder);
+        }
+    }
+
+    /// Every worker has acknowledged that removals are real again.
+    pub fn begins_sweep(&self, state: &mut State, holder: u8) {
+        let found = &mut state.holders[usize::from(holder)];
+        let Stage::Released(epoch) = found.stage else {
+            return;
+        };
+        found.stage = Stage::Sweeping {
+            epoch,
+            cell: 0,
+            seen: Held::NOTHING,
+        };
+        for entry in &mut state.rechecks {
+            if entry.there && entry.epoch < epoch {
+                *entry = Default::default();
+            }
+        }
+    }
+
+    /// The next cell that a sweep finds a tombstone of its own in. Cells that hold none are nothing to wait for.
+    fn next_tombstone(&self, state: &State, epoch: u8, from: u8) -> Option<(u8, Held)> {
+        let cells = (0..).zip(state.cells).skip(from.into());
+        cells
+            .take(CELLS)
+            .find(|(_, held)| self.book.sweeps(epoch.into(), *held))
+    }
+
+    /// The sweep reads a tombstone.
+    pub fn sees(&self, state: &mut State, holder: u8, cell: u8, seen: Held) {
+        let found = &mut state.holders[usize::from(holder)];
+        if let Stage::Sweeping { epoch, .. } = found.stage {
+            found.stage = Stage::Sweeping { epoch, cell, seen };
+        }
+    }
+
+    /// The sweep removes what it saw, on the condition that it still stands there.
+    pub fn sweeps(&self, state: &mut State, holder: u8) {
+        let found = &mut state.holders[usize::from(holder)];
+        let Stage::Sweeping { epoch, cell, seen } = found.stage else {
+            return;
+        };
+        let held = &mut state.cells[usize::from(cell)];
+        if *held == seen || !self.rules.hold(Rule::SweepConditional) {
+            *held = Held::NOTHING;
+        }
+        found.stage = Stage::Sweeping {
+            epoch,
+            cell: cell + 1,
+            seen: Held::NOTHING,
+        };
+    }
+
+    /// The sweep has ended.
+    pub fn swept(&self, state: &mut State, holder: u8) {
+        if let Stage::Sweeping { epoch, .. } = state.holders[usize::from(holder)].stage {
+            state.switch.swept(epoch.into());
+        }
+        self.ends(state, holder);
+    }
+
+    fn ends(&self, state: &mut State, holder: u8) {
+        if state.lease == Some(holder) {
+            state.lease = None;
+        }
+        state.holders[usize::from(holder)].stage = Stage::Done;
+    }
+
+    /// A holder dies, or is held up for so long that it counts as dead.
+    pub fn holder_dies(&self, state: &mut State, holder: u8) {
+        state.spent.holders += 1;
+        let found = &mut state.holders[usize::from(holder)];
+        if let Stage::Claimed(since) | Stage::Rechecking { since, .. } = found.stage {
+            state.zombie = Some((holder, since));
+        }
+        found.stage = Stage::Idle;
+        found.tasks = self.tasks(holder);
+        if state.lease == Some(holder) {
+            state.lease = None;
+        }
+        if self.kind(holder) == Kind::Backfill {
+            for (item, page) in (0..).zip(&mut state.pages) {
+                if let Page::Flying(image) = *page {
+                    state.ghost = Some((item, image));
+                    *page = Page::Unread;
+                }
+            }
+        }
+        state.hand = state
+            .hand
+            .filter(|hand| hand.holder != holder || matches!(hand.grip, Grip::Flying(..)));
+        if let Some(hand) = state.hand.as_mut().filter(|hand| hand.holder == holder) {
+            hand.holder = DEAD;
+        }
+    }
+
+    /// A service is added, and the backfill begins anew for it.
+    pub fn captures(&self, state: &mut State, lane: u8) {
+        let (item, _) = self.lane(lane);
+        let at = state.sources[usize::from(item)].writes;
+        let found = &mut state.lanes[usize::from(lane)];
+        (found.at, found.from) = (at, at);
+        let holder = &mut state.holders[0];
+        (holder.stage, holder.round) = (Stage::Idle, 1);
+        state.pages = [Page::Unread; 2];
+    }
+}

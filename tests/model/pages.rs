@@ -1,0 +1,106 @@
+//! The backfill's pages: read at any moment, landing late.
+
+use crate::action::Action;
+use crate::held::{Held, WriteId};
+use crate::image::Image;
+use crate::rule::Rule;
+use crate::script::Answer;
+use crate::split::Split;
+use crate::state::{Page, State};
+
+impl Split {
+    /// What the backfill can do with pages; whether all have landed.
+    pub fn page_actions(&self, state: &State, actions: &mut Vec<Action>) -> bool {
+        let mut all = true;
+        for item in 0..self.bounds.items {
+            match state.pages[usize::from(item)] {
+                Page::Unread => {
+                    all = false;
+                    self.reads(state, item, actions);
+                }
+                Page::Flying(image) => {
+                    all = false;
+                    let (held, lands) = self
+                        .page_would_land(state, item, image)
+                        .unwrap_or((Held::NOTHING, false));
+                    actions.push(Action::PageLands {
+                        item,
+                        image,
+                        held,
+                        lands,
+                    });
+                }
+                Page::Landed => {}
+            }
+        }
+        all
+    }
+
+    fn reads(&self, state: &State, item: u8, actions: &mut Vec<Action>) {
+        let source = &state.sources[usize::from(item)];
+        // A bulk copy waits for nothing before it reads.
+        let bulk = self.bounds.bulk && state.holders[0].round > 0;
+        let oldest = if bulk || !self.rules.hold(Rule::Settled) {
+            0
+        } else if self.bounds.stale {
+            state.floors[usize::from(item)]
+        } else {
+            source.writes
+        };
+        actions.extend((oldest..=source.writes).map(|at| Action::Reads {
+            item,
+            image: source.images[usize::from(at)],
+            behind: source.writes - at,
+        }));
+    }
+
+    /// A page is read. One that holds nothing for anybody has landed.
+    pub fn page_read(&self, state: &mut State, item: u8, image: Image) {
+        let landed = self.page_write(state, item, image).is_none();
+        state.pages[usize::from(item)] = if landed { Page::Landed } else { Page::Flying(image) };
+    }
+
+    /// The one write of a page, and for which service.
+    fn page_write(&self, state: &State, item: u8, image: Image) -> Option<(u8, WriteId)> {
+        let service = image.shape()?.service;
+        let added = self.bounds.added.then_some(state.holders[0].round);
+        if service >= self.bounds.services || added.is_some_and(|round| round != service) {
+            return None;
+        }
+        let write = self.book.page(service, item, image)?;
+        let bulk = self.bounds.bulk && state.holders[0].round > 0;
+        let write = if bulk { self.book.unguarded(write) } else { write };
+        Some((service, write))
+    }
+
+    /// What the target would make of a page.
+    pub fn page_would_land(&self, state: &State, item: u8, image: Image) -> Option<(Held, bool)> {
+        let (service, write) = self.page_write(state, item, image)?;
+        let cell = self.book.cell_of(service, write);
+        let held = state.cells[usize::from(cell)];
+        let (held, answer) = self.book.land(service, write, None, held, state.mended);
+        Some((held, answer == Answer::Written))
+    }
+
+    /// A page lands.
+    pub fn page_lands(&self, state: &mut State, item: u8, image: Image) {
+        let Some((service, write)) = self.page_write(state, item, image) else {
+            return;
+        };
+        let cell = usize::from(self.book.cell_of(service, write));
+        let (held, answer) = self
+            .book
+            .land(service, write, None, state.cells[cell], state.mended);
+        state.cells[cell] = held;
+        if answer == Answer::Rejected {
+            let lane = self.lane_of(item, service);
+            state.letters[usize::from(lane)] = crate::state::Entry {
+                there: true,
+                fresh: true,
+                epoch: 0,
+                suspects: crate::bounds::bits([u8::try_from(cell).unwrap()]),
+                image,
+            };
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Repairs and dead letters, racing with the tail, with death, and with others who hold the tombstones.
+
+use crate::bounds::{Bounds, Damage, Kind, large};
+use crate::image::{REFUSED, of};
+use crate::plans::Layout;
+use crate::rule::Rule;
+use crate::split::{exact, layouts, needs};
+
+/// A repair of two target keys, one of which is not what it should be.
+fn repair(layout: Layout) -> Bounds {
+    Bounds {
+        first: vec![[Some(of(0, 0, 0)), None]],
+        shapes: [vec![of(0, 0, 0), of(0, 1, 0)], vec![]],
+        steps: vec![if layout == Layout::Sequence { 1 } else { 0 }],
+        tail_deaths: large().into(),
+        holders: vec![Kind::Repair],
+        damage: Some(vec![
+            Damage::None,
+            Damage::Missing,
+            Damage::Different(of(0, 0, 1), 3),
+            Damage::Extra(of(0, 1, 1), 4),
+        ]),
+        ..Bounds::new(layout)
+    }
+}
+
+/// The target holds nothing newer than the source, and no two writes are alike. Then the other rules carry a repair
+/// without its last look, which would hide what each of them is for.
+fn not_newer(layout: Layout) -> Bounds {
+    Bounds {
+        damage: Some(vec![
+            Damage::None,
+            Damage::Missing,
+            Damage::Different(of(0, 0, 1), 3),
+            Damage::Extra(of(0, 1, 1), 3),
+        ]),
+        steps: vec![1],
+        ..repair(layout)
+    }
+    .without(Rule::LooksAgain)
+}
+
+/// A repair dies, and another begins; the dead one may only have been held up.
+fn taken_over(layout: Layout) -> Bounds {
+    Bounds {
+        holder_deaths: if large() { 2 } else { 1 },
+        writes: 2,
+        ..repair(layout)
+    }
+}
+
+/// A repair ends while a backfill begins.
+fn two_holders(layout: Layout) -> Bounds {
+    Bounds {
+        first: vec![[Some(of(0, 0, 0)), None]],
+        shapes: [vec![of(0, 0, 0)], vec![]],
+        holders: vec![Kind::Repair, Kind::Backfill],
+        damage: Some(vec![Damage::None]),
+        writes: 3,
+        ..repair(layout)
+    }
+}
+
+/// The target refuses an item at first.
+fn letters(layout: Layout) -> Bounds {
+    Bounds {
+        first: vec![[Some(of(0, 0, 0)), None]],
+        shapes: [vec![of(0, 0, 0), of(0, 0, REFUSED)], vec![]],
+        steps: vec![1],
+        holders: vec![Kind::Backfill, Kind::Reconcile],
+        ..Bounds::new(layout)
+    }
+}
+
+fn all(name: &str, bounds: impl Fn(Layout) -> Bounds) {
+    for layout in layouts() {
+        exact(&format!("repair, {name}"), &bounds(layout));
+    }
+}
+
+#[test]
+fn a_repair() {
+    all("two target keys", repair);
+}
+
+#[test]
+fn a_repair_that_is_taken_over() {
+    all("taken over", taken_over);
+}
+
+#[test]
+fn a_repair_beside_a_backfill() {
+    all("beside a backfill", two_holders);
+}
+
+#[test]
+fn dead_letters() {
+    all("dead letters", letters);
+}
+
+#[test]
+fn the_other_rules_hold_without_the_last_look() {
+    for layout in layouts() {
+        exact("repair, nothing newer in the target", &not_newer(layout));
+    }
+}
+
+#[test]
+fn what_a_repair_needs() {
+    // In `sequence` mode, nothing in a target is newer than what the tail writes.
+    needs(
+        "repair, two target keys",
+        &repair(Layout::Shown),
+        &[Rule::LooksAgain],
+    );
+    let rules = [
+        Rule::RepairGuard,
+        Rule::TargetFirst,
+        Rule::RepairRaises,
+        Rule::RepairHeedsTombstones,
+    ];
+    for layout in layouts() {
+        needs("repair, nothing newer in the target", &not_newer(layout), &rules);
+    }
+}
+
+#[test]
+fn who_lets_go() {
+    for layout in layouts() {
+        let bounds = Bounds {
+            holder_deaths: 1,
+            writes: 2,
+            ..not_newer(layout)
+        };
+        exact("repair, held up", &bounds);
+        needs("repair, held up", &bounds, &[Rule::RaisesAnew, Rule::Since]);
+    }
+}
+
+/// Rules that others make up for within these bounds; whoever drops one must know that they do.
+#[test]
+fn what_other_rules_make_up_for() {
+    for rule in [Rule::RepairBuries, Rule::Claimed] {
+        exact(
+            &format!("repair, but not: {rule}"),
+            &taken_over(Layout::Sequence).without(rule),
+        );
+    }
+}
+
+#[test]
+fn whose_tombstones_are_swept() {
+    for layout in layouts() {
+        needs(
+            "repair, beside a backfill",
+            &two_holders(layout),
+            &[Rule::SweepLeavesLater],
+        );
+    }
+}
+
+#[test]
+fn a_dead_letter_is_no_image() {
+    for layout in layouts() {
+        needs("repair, dead letters", &letters(layout), &[Rule::Reconciled]);
+    }
+}

@@ -1,0 +1,77 @@
+//! The rules of the protocol, each of which can be switched off.
+
+use std::fmt;
+
+macro_rules! rules {
+    ($($name:ident => $text:literal,)*) => {
+        /// A rule of the protocol.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Rule {
+            $(#[doc = $text] $name,)*
+        }
+
+        impl fmt::Display for Rule {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$name => $text,)* })
+            }
+        }
+    };
+}
+
+rules! {
+    Tombstones => "removals leave tombstones while they are switched on",
+    AcknowledgedOn => "no page is read before every tail worker acknowledged that tombstones are on",
+    AcknowledgedOff => "no sweep before every tail worker acknowledged that removals are real deletes again",
+    Inside => "an epoch is acknowledged only when no attempt of an older one is under way",
+    Settled => "after the switch-on, nothing is read that may be older than it",
+    BothImages => "a record is routed by both images",
+    EveryTouchedKey => "every target key that a group of records touched is written or removed",
+    HighestVersion => "a group removes with its highest version",
+    TailGuard => "the tail writes only over what is not newer",
+    TailTies => "in a tie, the tail wins",
+    BackfillTies => "in a tie, the backfill does not win",
+    BackfillGuard => "a page lands only over nothing, or over what is older",
+    PagesLand => "nobody lets go of the tombstones while a page may land",
+    SweepConditional => "a tombstone is swept on the condition that it still is that tombstone",
+    SweepLeavesLater => "a sweep leaves tombstones of later switch-ons",
+    Unanswered => "a write without an answer is waited out before the next write of its key",
+    CheckpointLast => "the checkpoint moves after the writes that it covers",
+    Gone => "what a dead worker had under way is waited out before its successor starts",
+    RepairGuard => "a repair writes only over what it read",
+    TargetFirst => "a repair reads the target before the source",
+    LooksAgain => "after a repair's write, the source is read again",
+    RepairRaises => "a repair switches tombstones on",
+    RepairBuries => "a repair's own removals leave tombstones",
+    RepairHeedsTombstones => "a repair writes nothing over a tombstone",
+    Reconciled => "a dead letter is reconciled by its source key, not replayed as an image",
+    Listed => "what went backwards in time goes on the recheck list",
+    ListedFirst => "it is listed before it is written",
+    Rechecked => "the recheck list is worked off before the tombstones are let go of",
+    Suspects => "a recheck looks at every target key that the item had when it went backwards",
+    RaisesAnew => "who begins switches tombstones on under an epoch of its own",
+    Claimed => "who lets go of the tombstones claims them first, under an epoch of its own",
+    Since => "only the last claim lets go",
+    BulkHolds => "no lane applies before the bulk copy has landed",
+    BulkLands => "the lanes wait until no page of the bulk copy can land",
+    BulkRefuses => "a bulk copy refuses to start once a lane has applied",
+    Vouch => "two source items never share a target key",
+}
+
+/// The rules that hold in a model.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules(u64);
+
+impl Rules {
+    /// All of them.
+    pub const ALL: Self = Self(u64::MAX);
+
+    /// All but one more.
+    pub fn without(self, rule: Rule) -> Self {
+        Self(self.0 & !(1 << rule as u64))
+    }
+
+    /// Whether a rule holds.
+    pub fn hold(self, rule: Rule) -> bool {
+        self.0 & (1 << rule as u64) != 0
+    }
+}
