@@ -6,8 +6,8 @@ use super::split::{Split, now_ms};
 use super::status::{FillStatus, LaneStatus, fill_status, lane_status};
 use super::tail::recorded_shards;
 use crate::state::{
-    BackfillRecord, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, TombstonePhase, Tombstones, VerifyRecord,
-    WorkerRecord,
+    BackfillRecord, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, TombstonePhase, Tombstones,
+    VerifyRecord, WorkerRecord,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -170,7 +170,11 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
 }
 
 /// The lanes. One whose capture is not on record yet does not follow the stream, whatever places are pinned already.
-async fn lanes(split: &Split, recorded: &BTreeMap<String, ShardRecord>, now: u64) -> Result<Vec<LaneStatus>, RunError> {
+async fn lanes(
+    split: &Split,
+    recorded: &BTreeMap<String, ShardRecord>,
+    now: u64,
+) -> Result<Vec<LaneStatus>, RunError> {
     let services = split.store.list::<ServiceRecord>(ServiceRecord::PREFIX).await?;
     let uncaptured: BTreeSet<String> = services
         .into_iter()
@@ -192,11 +196,11 @@ async fn lanes(split: &Split, recorded: &BTreeMap<String, ShardRecord>, now: u64
     Ok(split.lanes().iter().map(status).collect())
 }
 
-/// What holds up the segments that somebody works on.
+/// What holds up the segments that are not finished, as whoever worked on them last says.
 fn blocked(segments: &[SegmentRecord]) -> BTreeSet<String> {
     segments
         .iter()
-        .filter(|segment| segment.lease.owner.is_some())
+        .filter(|segment| segment.services.values().any(|progress| !progress.done))
         .flat_map(|segment| segment.blocked.clone())
         .collect()
 }

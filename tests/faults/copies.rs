@@ -19,7 +19,13 @@ async fn copied_by_nobody(script: Script, mode: Mode) -> (Stage, crate::support:
     let tail = begin(&stage).await;
     stage.cli.until_caught_up().await;
     for target in [&stage.trial.orders, &stage.trial.names] {
-        let found = stage.client.scan().table_name(target).send().await.expect("a page");
+        let found = stage
+            .client
+            .scan()
+            .table_name(target)
+            .send()
+            .await
+            .expect("a page");
         for item in found.items() {
             let keys = ["PK", "SK", "id", "document"];
             let key = item
@@ -46,7 +52,10 @@ async fn twenty_five_items_are_one_request() {
     let done = backfill(&stage).await;
     assert!(!done.stdout.contains("item by item"), "{}", done.stdout);
     let batches = faults.asked(BATCH, orders);
-    assert!((ITEMS / 25..=ITEMS / 25 + 4).contains(&batches), "{batches} requests");
+    assert!(
+        (ITEMS / 25..=ITEMS / 25 + 4).contains(&batches),
+        "{batches} requests"
+    );
     assert_eq!(faults.asked("PutItem", orders), before, "none was put alone");
     end(&stage, tail).await;
 }
@@ -56,8 +65,19 @@ async fn what_is_refused_of_a_batch_is_tried_until_it_lands() {
     let (stage, tail) = copied_by_nobody(Script::quiet(41), Mode::Timestamp).await;
     let faults = stage.engine.faults();
     let orders = &stage.trial.orders;
-    let undone = faults.rule(Rule::new(Fault::Unprocessed).on(&[BATCH]).table(orders).sometimes(0.5));
-    let lost = faults.rule(Rule::new(Fault::silent_after_landing()).on(&[BATCH]).table(orders).skip(2).times(2));
+    let undone = faults.rule(
+        Rule::new(Fault::Unprocessed)
+            .on(&[BATCH])
+            .table(orders)
+            .sometimes(0.5),
+    );
+    let lost = faults.rule(
+        Rule::new(Fault::silent_after_landing())
+            .on(&[BATCH])
+            .table(orders)
+            .skip(2)
+            .times(2),
+    );
     backfill(&stage).await;
     assert!(undone.hits() > 0 && lost.hits() == 2);
     undone.off();
@@ -93,7 +113,11 @@ async fn a_role_without_batches_writes_item_by_item_and_says_so() {
     assert!(denied.hits() > 0);
     let told = format!("{} was written item by item", "orders");
     assert!(done.stdout.contains(&told), "{}", done.stdout);
-    assert!(!done.stdout.contains("names was written item by item"), "{}", done.stdout);
+    assert!(
+        !done.stdout.contains("names was written item by item"),
+        "{}",
+        done.stdout
+    );
     end(&stage, tail).await;
 }
 
@@ -101,11 +125,17 @@ async fn a_role_without_batches_writes_item_by_item_and_says_so() {
 async fn an_engine_without_batches_is_found_out_by_the_trial() {
     let (stage, tail) = copied_by_nobody(Script::quiet(44), Mode::Sequence).await;
     let faults = stage.engine.faults();
-    let rule = Rule::new(Fault::Denied).on(&[BATCH]).table(&stage.trial.state_table());
+    let rule = Rule::new(Fault::Denied)
+        .on(&[BATCH])
+        .table(&stage.trial.state_table());
     let denied = faults.rule(rule);
     let done = backfill(&stage).await;
     assert_eq!(denied.hits(), 1, "one trial");
-    assert!(done.stdout.contains("orders was written item by item"), "{}", done.stdout);
+    assert!(
+        done.stdout.contains("orders was written item by item"),
+        "{}",
+        done.stdout
+    );
     assert_eq!(faults.asked(BATCH, &stage.trial.orders), 0);
     assert_eq!(faults.count(FaultKind::Denied), 1);
     let status = stage.cli.status().await;

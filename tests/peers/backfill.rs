@@ -63,6 +63,7 @@ async fn a_full_recheck_list_stops_the_backfill_and_says_what_to_do() {
         service: "orders".into(),
         key: json!({ "PK": { "S": format!("ACC#{n}") }, "SK": { "S": "DOC#1" } }),
         epoch: 1,
+        targets: Vec::new(),
     });
     let puts = entries.map(|entry| {
         let letters = letters.clone();

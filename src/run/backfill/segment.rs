@@ -169,6 +169,8 @@ impl SegmentTask {
                         );
                         share.bench.put_out(&lane);
                         held.insert(lane);
+                        // It stays with the segment while nobody works on it, for `status`.
+                        self.keeper.update(|record| record.blocked = share.blocked());
                     }
                     PageEnd::Stopped(stop) if work.is_cancelled() => {
                         tracing::debug!(reason = stop.reason, "the page will be read again");
