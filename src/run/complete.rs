@@ -50,6 +50,8 @@ pub async fn complete(
     tell("stopping the lanes");
     workers_gone(split, stop).await?;
     fault::moment("complete.workers-gone").await;
+    // Nobody keeps letters any more, and all of them are settled.
+    split.letters.forget_orphans().await?;
     let mut report = CompleteReport::default();
     for (service, tables) in split.services() {
         if service.version_fields(&split.plan.versions).live == VERSION_ATTRIBUTE {

@@ -464,18 +464,18 @@ mod tests {
     }
 
     #[test]
-    fn a_finished_shard_holds_the_watermark_back_no_more() {
+    fn a_finished_shard_holds_the_watermark_back_until_a_child_is_known() {
         let mut recorded = BTreeMap::from([
             record("early", None, Position::End, 1),
             record("late", None, Position::End, 7),
         ]);
         assert_eq!(
             watermark(&recorded, "a"),
-            Some(7),
-            "all is finished: as far as the last went"
+            Some(1),
+            "its children may hold what nobody has seen"
         );
-        recorded.extend([record("open", None, Position::Beginning, 9)]);
-        assert_eq!(watermark(&recorded, "a"), Some(9));
+        recorded.extend([record("child", Some("early"), Position::Beginning, 9)]);
+        assert_eq!(watermark(&recorded, "a"), Some(7));
     }
 
     #[test]

@@ -137,8 +137,10 @@ impl Letters {
             cause: cause.to_string(),
         })?;
         let parts = pieces(&text, PART_BYTES);
+        // Parts of another writing of the letter are never touched: its head may be the one that stays.
+        let writing = rand::random();
         for (number, part) in parts.iter().enumerate() {
-            self.store.set(&format!("{PART}{id}#{number:04}"), part).await?;
+            self.store.set(&part_name(&id, writing, number), part).await?;
         }
         let head = LetterHead {
             id: id.clone(),
@@ -148,9 +150,15 @@ impl Letters {
             origin: letter.origin.clone(),
             at_ms: letter.at_ms,
             parts: u32::try_from(parts.len()).unwrap_or(u32::MAX),
-            writing: rand::random(),
+            writing,
         };
-        self.store.set(&format!("{LETTER}{id}"), &head).await
+        let name = format!("{LETTER}{id}");
+        let earlier = self.store.get::<LetterHead>(&name).await?;
+        self.store.set(&name, &head).await?;
+        match earlier {
+            Some(earlier) => self.forget_parts(&id, earlier.value.writing).await,
+            None => Ok(()),
+        }
     }
 
     /// All letters, without images; of one service where one is named.
@@ -173,12 +181,14 @@ impl Letters {
         };
         let head = head.value;
         let mut text = String::new();
-        for number in 0..head.parts {
+        for number in 0..head.parts as usize {
             let part = self
                 .store
-                .get::<String>(&format!("{PART}{id}#{number:04}"))
+                .get::<String>(&part_name(id, head.writing, number))
                 .await?;
-            text.push_str(&part.map(|stored| stored.value).unwrap_or_default());
+            // It was settled, or written anew, since its head was read.
+            let Some(part) = part else { return Ok(None) };
+            text.push_str(&part.value);
         }
         let images: Images = serde_json::from_str(&text).map_err(|cause| StateError::Unreadable {
             table: self.store.table().to_owned(),
@@ -214,13 +224,31 @@ impl Letters {
             Some(_) => return Ok(false),
             None => {}
         }
-        for (part, stored) in self.store.list::<String>(&format!("{PART}{}#", head.id)).await? {
+        self.forget_parts(&head.id, head.writing).await?;
+        Ok(true)
+    }
+
+    /// Removes what is left of letters that were settled or written anew by a process that died over it: images are items
+    /// of the source, and nothing leads to these any more. Only when nobody keeps letters.
+    ///
+    /// # Errors
+    /// When the state table can't be reached.
+    pub async fn forget_orphans(&self) -> Result<(), StateError> {
+        self.forget(PART).await
+    }
+
+    async fn forget_parts(&self, id: &str, writing: u64) -> Result<(), StateError> {
+        self.forget(&format!("{PART}{id}#{writing:016x}#")).await
+    }
+
+    async fn forget(&self, prefix: &str) -> Result<(), StateError> {
+        for (part, stored) in self.store.list::<String>(prefix).await? {
             match self.store.delete(&part, stored.revision).await {
                 Ok(()) | Err(StateError::Conflict { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Puts a key on the recheck list. What is known of it there is kept.
@@ -256,6 +284,11 @@ impl Letters {
             other => other,
         }
     }
+}
+
+/// Name of a part of a letter's images.
+fn part_name(id: &str, writing: u64, number: usize) -> String {
+    format!("{PART}{id}#{writing:016x}#{number:04}")
 }
 
 /// Cuts a text into pieces of at most `bytes`, between characters; at least one piece.

@@ -2,8 +2,8 @@ use super::store::Store;
 use crate::dynamo::Failure;
 use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest};
 
-/// Name of the record that the probe writes.
-const RECORD: &str = "PROBE";
+/// Sort key of the item that the probe writes: no record of the state, which is why it is not named like one.
+const ITEM: &str = "probe";
 
 impl Store {
     /// Whether a PartiQL `INSERT` in a batch leaves alone what exists, as DynamoDB documents it: what a backfill builds
@@ -19,14 +19,14 @@ impl Store {
             .put_item()
             .table_name(table)
             .item("pk", text(super::store::PARTITION))
-            .item("sk", text(RECORD))
+            .item("sk", text(ITEM))
             .send()
             .await
             .map_err(|error| told(Failure::of("dynamodb:PutItem", table, &error)))?;
         let statement = BatchStatementRequest::builder()
             .statement(format!("INSERT INTO \"{table}\" VALUE {{'pk':?,'sk':?}}"))
             .parameters(text(super::store::PARTITION))
-            .parameters(text(RECORD))
+            .parameters(text(ITEM))
             .build()
             .map_err(|error| error.to_string())?;
         let answer = client

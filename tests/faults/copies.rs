@@ -88,7 +88,8 @@ async fn what_is_refused_of_a_batch_is_tried_until_it_lands() {
 async fn a_throttled_batch_is_waited_for_and_shown() {
     let (stage, tail) = copied_by_nobody(Script::quiet(42), Mode::Sequence).await;
     let reason = Reason::of(true).next().expect("a reason");
-    let fault = Fault::Throttled(Throttle::ALL[0], reason);
+    // One of the errors that the operation's model has, so that its reasons are read.
+    let fault = Fault::Throttled(Throttle::Throttling, reason);
     let rule = Rule::new(fault).on(&[BATCH]).table(&stage.trial.orders);
     let throttled = stage.engine.faults().rule(rule);
     let fill = stage.cli.start(&["backfill"]);

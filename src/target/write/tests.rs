@@ -127,10 +127,10 @@ async fn stopping_waits_for_lost_requests_too() {
 
 #[tokio::test]
 async fn what_was_answered_is_decided_and_needs_no_wait() {
-    let busy = r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}"#;
+    let busy = r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException"}"#;
     let answers = vec![
-        Answer::Status(500, busy),
-        Answer::Status(500, busy),
+        Answer::Status(400, busy),
+        Answer::Status(400, busy),
         Answer::Status(200, "{}"),
     ];
     let gate = Gate::new(ON);
