@@ -7,7 +7,6 @@
 mod lease;
 mod letters;
 pub mod phases;
-mod probe;
 mod records;
 mod split;
 mod store;

@@ -6,7 +6,6 @@
 mod support;
 
 mod batches;
-mod copies;
 mod course;
 mod denied;
 mod engine;
