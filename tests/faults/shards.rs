@@ -1,11 +1,9 @@
 //! Shards that split and roll while records flow, and one that is forgotten before it was read.
 
-use dynasplit::state::{ShardRecord, Store};
-
 use crate::course::{self, HABITS, begin, copied, end, seen, set, stream, until_more};
+use crate::support::age::set_back;
 use crate::support::faulty::{Fault, FaultKind, Reason, Rule, Script, Throttle};
 use crate::support::process::{lane, lanes, obstacles};
-use crate::support::stage::Stage;
 use crate::support::trial::{Mode, Stamps};
 
 const HOUR_MS: u64 = 3_600_000;
@@ -122,25 +120,4 @@ async fn a_parent_that_was_forgotten_unread_is_a_gap() {
     stage.cli.succeed(&["verify"]).await;
     stage.trial.assert_equal(&stage.client, Stamps::Stripped).await;
     end(&stage, tail).await;
-}
-
-/// Makes every lane as old as it would be after so long a time without a worker.
-async fn set_back(stage: &Stage, ms: u64) {
-    let store = Store::new(stage.client.clone(), &stage.trial.state_table());
-    let shards = store
-        .list::<ShardRecord>(ShardRecord::PREFIX)
-        .await
-        .expect("the state can be read");
-    assert!(!shards.is_empty());
-    for (name, stored) in shards {
-        let mut record = stored.value;
-        for lane in record.lanes.values_mut() {
-            lane.complete_to_ms -= ms;
-            lane.saved_ms -= ms;
-        }
-        store
-            .put(&name, record, stored.revision)
-            .await
-            .expect("nobody else writes");
-    }
 }

@@ -1,12 +1,10 @@
 //! Tails that began again after a restart, that could not outlive the stream's retention, or that were called ready while
 //! their stream was dead.
 
-use std::time::Duration;
-
-use dynasplit::state::{ShardRecord, Store};
 use serde_json::Value;
 
 use crate::support::Engine;
+use crate::support::age::set_back;
 use crate::support::process::{Cli, lane, lanes, obstacles};
 use crate::support::stage::Stage;
 use crate::support::table::{self, item, key, number, text};
@@ -183,24 +181,4 @@ async fn a_stream_that_is_off_is_never_taken_for_one_that_is_quiet() {
     assert_eq!(cli.status().await["phase"], "verified");
     cli.succeed(&["complete", "--yes"]).await;
     stage.trial.assert_equal(client, Stamps::Gone).await;
-}
-
-/// Makes every lane as old as it would be after so long a time without a worker: the engine ages its records, and nothing
-/// ages the state.
-async fn set_back(stage: &Stage, ms: u64) {
-    // The dead worker's lease is seen to end by whoever comes, not by its age.
-    tokio::time::sleep(Duration::from_millis(10)).await;
-    let store = Store::new(stage.client.clone(), &stage.trial.state_table());
-    let shards = store.list::<ShardRecord>(ShardRecord::PREFIX).await;
-    for (name, stored) in shards.expect("the state can be read") {
-        let mut record = stored.value;
-        for lane in record.lanes.values_mut() {
-            lane.complete_to_ms -= ms;
-            lane.saved_ms -= ms;
-        }
-        store
-            .put(&name, record, stored.revision)
-            .await
-            .expect("nobody else writes");
-    }
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use dynasplit::state::{ShardRecord, SplitRecord, Store};
+use dynasplit::state::{SplitRecord, Store};
 
 use crate::support::Engine;
+use crate::support::age::set_back;
 use crate::support::mutator::Habits;
 use crate::support::process::{lanes, obstacles};
 use crate::support::stage::Stage;
@@ -89,27 +90,5 @@ async fn write_unseen(stage: &Stage) {
         } else {
             table::put(client, source, item(&pk, &sk, order("changed"))).await;
         }
-    }
-}
-
-/// Makes every lane as old as it would be after so long a time without a worker: the engine ages its records, and
-/// nothing ages the state.
-async fn set_back(stage: &Stage, ms: u64) {
-    let store = Store::new(stage.client.clone(), &stage.trial.state_table());
-    let shards = store
-        .list::<ShardRecord>(ShardRecord::PREFIX)
-        .await
-        .expect("the state can be read");
-    assert!(!shards.is_empty());
-    for (name, stored) in shards {
-        let mut record = stored.value;
-        for lane in record.lanes.values_mut() {
-            lane.complete_to_ms -= ms;
-            lane.saved_ms -= ms;
-        }
-        store
-            .put(&name, record, stored.revision)
-            .await
-            .expect("nobody else writes");
     }
 }

@@ -108,3 +108,29 @@ fn what_differs_is_put_over_what_was_read() {
         assert_eq!(mended(plan, Some(stood), Some(wanted("a"))), expected);
     }
 }
+
+/// A stale page with a later timestamp landed, and what readers see happens to be right.
+#[test]
+fn a_hidden_timestamp_that_is_too_high_is_mended() {
+    let shape = "    table: { name: Mine, keys: { partition: id } }\n    transform: { drop: [at] }\n";
+    let [timed, stamped] = ["{ attribute: at, type: N }", "none"].map(|timestamp| plan(timestamp, shape));
+    let hidden = |version: i64| {
+        item([
+            ("id", Value::s("x")),
+            (VERSION_ATTRIBUTE, Value::N(version.into())),
+        ])
+    };
+    let of = |plan: &Plan, version| {
+        let wanted = Desired {
+            key: key("x"),
+            item: hidden(3),
+        };
+        mended(plan, Some(hidden(version)), Some(wanted))
+    };
+    assert_eq!(of(&timed, 3), None);
+    assert_eq!(
+        of(&timed, 4),
+        write(WriteKind::Put(hidden(3)), unchanged(hidden(4)))
+    );
+    assert_eq!(of(&stamped, 4), None, "stamps are the tail's");
+}
