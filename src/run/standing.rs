@@ -162,7 +162,9 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
     };
     standing.obstacles = obstacles(&standing, &record, split);
     if record.completed_ms.is_none() {
-        standing.obstacles.extend(unread_stream(split, &record).await);
+        // First, since whatever else is done before would be done in vain.
+        let unread = unread_stream(split, &record).await;
+        standing.obstacles.splice(0..0, unread);
     }
     standing.phase = phase(&standing, &record);
     standing.next = next(&standing);

@@ -38,6 +38,8 @@ async fn a_stream_under_a_new_arn_is_noticed_and_the_way_out_ends_exact() {
     assert!(ended.stderr.contains("--restart-tail"), "{}", ended.stderr);
     let status = stage.cli.status().await;
     assert!(obstacles(&status).contains("--restart-tail"), "{status:#}");
+    let next = status["next"].to_string();
+    assert!(next.contains("--restart-tail"), "before all else: {next}");
     let refused = stage
         .cli
         .run(&["complete", "--yes"])
