@@ -6,6 +6,7 @@ mod clients;
 pub mod convert;
 mod failure;
 mod health;
+mod pace;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod timing;
@@ -16,4 +17,5 @@ pub use clients::{Clients, Endpoint, Tables};
 pub use failure::{Failure, FailureKind};
 pub(crate) use failure::{NO_CREDENTIALS, word_after};
 pub use health::Health;
+pub use pace::{Brake, Felt, Pace, Paced};
 pub use timing::Timing;

@@ -4,14 +4,14 @@
 
 use super::error::RunError;
 use super::split::Split;
-use crate::dynamo::{Budget, Health, again};
+use crate::dynamo::{Brake, Budget, Health, Pace, again};
 use crate::fault::Hand;
 use crate::flow::{Desired, Outcome, Sink, SinkError, desired, is_tombstone, mend};
 use crate::model::{Item, Key, json};
 use crate::plan::{Service, Versions};
 use crate::source::Scan;
 use crate::state::{MAX_RECHECKS, RecheckKey, Tombstones, Validity};
-use crate::target::{Gate, TargetWriter};
+use crate::target::{Fence, Gate, TargetWriter};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -60,7 +60,8 @@ impl<'a> Reconciler<'a> {
             fields: service.version_fields(&split.plan.versions),
             gate: Gate::new(tombstones),
             always_bury: true,
-            leases: vec![lease],
+            fence: Fence::new([lease]),
+            pace: Arc::new(Pace::new(split.timing.attempt, &Brake::default())),
             budget: Arc::new(Budget::new(None)),
             health: Arc::new(Health::default()),
             endless: false,

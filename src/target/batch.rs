@@ -1,13 +1,13 @@
 use super::insert::Insert;
 use super::write::{TargetWriter, putting, units};
-use crate::dynamo::{Failure, FailureKind};
+use crate::dynamo::{Failure, FailureKind, Felt, Paced};
 use crate::fault;
 use crate::flow::{Guard, Landed, Outcome, Sink, SinkError, Write};
 use aws_sdk_dynamodb::operation::batch_execute_statement::BatchExecuteStatementOutput;
 use aws_sdk_dynamodb::types::{BatchStatementErrorCodeEnum, BatchStatementResponse, ReturnConsumedCapacity};
 use std::collections::{HashSet, VecDeque};
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
 use tokio::sync::{Semaphore, oneshot};
@@ -22,12 +22,24 @@ const ALONE_AT_ONCE: usize = 16;
 /// Where so many more items exist than are new, a batch costs more than it saves: each that exists is billed twice.
 const MANY_EXIST: i32 = 50;
 
-/// Whether the inserts of a service go in batches, in one process.
-#[derive(Debug, Default)]
+/// Whether the inserts of a service go in batches, and how large, in one process.
+#[derive(Debug)]
 pub struct Batching {
     off: OnceLock<String>,
+    /// Statements in one batch at most, now.
+    most: AtomicUsize,
     /// Raised by each item that exists already and must be written again alone, lowered by each that is new.
     existing: AtomicI32,
+}
+
+impl Default for Batching {
+    fn default() -> Self {
+        Self {
+            off: OnceLock::new(),
+            most: AtomicUsize::new(MOST_STATEMENTS),
+            existing: AtomicI32::new(0),
+        }
+    }
 }
 
 impl Batching {
@@ -46,6 +58,22 @@ impl Batching {
 
     fn pays(&self) -> bool {
         self.off.get().is_none() && self.existing.load(Ordering::Relaxed) < MANY_EXIST
+    }
+
+    /// A batch was not answered: an engine that takes longer for it than an attempt may is asked for less at once.
+    fn shrink(&self) {
+        self.resize(|most| (most / 2).max(1));
+    }
+
+    /// A whole batch was answered.
+    fn grow(&self) {
+        self.resize(|most| (most + 1).min(MOST_STATEMENTS));
+    }
+
+    fn resize(&self, to: impl Fn(usize) -> usize) {
+        let _ = self
+            .most
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |most| Some(to(most)));
     }
 
     fn count(&self, exists: bool) {
@@ -189,12 +217,13 @@ impl<'a> Batches<'a> {
 
     /// Takes the first of what waits, without a key twice: of two inserts of one key in a batch, nobody says which lands.
     fn gather(&self) -> Vec<Waiting> {
+        let most = self.batching.most.load(Ordering::Relaxed);
         let mut waiting = self.lock();
         let (mut batch, mut left) = (Vec::new(), VecDeque::new());
         let (mut keys, mut bytes) = (HashSet::new(), 0);
         while let Some(next) = waiting.pop_front() {
             let fits = batch.is_empty() || bytes + next.insert.bytes <= MOST_BYTES;
-            if batch.len() == MOST_STATEMENTS || !fits {
+            if batch.len() >= most || !fits {
                 left.push_back(next);
                 break;
             }
@@ -213,9 +242,9 @@ impl<'a> Batches<'a> {
     /// One request for all.
     async fn attempt(&self, batch: &[Waiting]) -> Vec<Inserted> {
         let sendable = fault::before(putting(self.writer.hand)).await;
-        if self.writer.admitted().await.is_err() {
+        let Ok(mut place) = self.writer.admitted().await else {
             return vec![Inserted::Alone; batch.len()];
-        }
+        };
         let sent = match sendable {
             Ok(()) => self.request(batch).await,
             Err(lost) => Err(lost.into()),
@@ -225,8 +254,14 @@ impl<'a> Batches<'a> {
             Err(lost) => Err(lost.into()),
         };
         match sent {
-            Ok(answer) => self.read(&answer, batch.len()),
-            Err(failure) => vec![self.failed(&failure); batch.len()],
+            Ok(answer) => {
+                place.answered(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+                self.read(&answer, batch.len(), &mut place)
+            }
+            Err(failure) => {
+                place.failed(&failure);
+                vec![self.failed(&failure); batch.len()]
+            }
         }
     }
 
@@ -241,6 +276,8 @@ impl<'a> Batches<'a> {
             .batch_execute_statement()
             .set_statements(Some(statements))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .customize()
+            .interceptor(self.writer.fence.clone())
             .send()
             .await;
         sent.map_err(|error| Failure::of("dynamodb:BatchExecuteStatement", &*self.writer.table, &error))
@@ -250,6 +287,9 @@ impl<'a> Batches<'a> {
         match &failure.kind {
             FailureKind::Throttled(_) | FailureKind::Transient => {
                 self.writer.health.block(failure.reason());
+                if failure.kind == FailureKind::Transient {
+                    self.batching.shrink();
+                }
                 Inserted::Again
             }
             FailureKind::Denied | FailureKind::Unsupported => {
@@ -261,7 +301,12 @@ impl<'a> Batches<'a> {
         }
     }
 
-    fn read(&self, answer: &BatchExecuteStatementOutput, count: usize) -> Vec<Inserted> {
+    fn read(
+        &self,
+        answer: &BatchExecuteStatementOutput,
+        count: usize,
+        place: &mut Paced<'_>,
+    ) -> Vec<Inserted> {
         let consumed = answer.consumed_capacity();
         let total: u64 = consumed.iter().map(|one| units(Some(one))).sum();
         self.writer.budget.pay(total);
@@ -282,9 +327,15 @@ impl<'a> Batches<'a> {
         // An answer that says nothing of a statement leaves it open.
         inserted.resize(count, Inserted::Alone);
         match throttled {
-            Some(code) => self.writer.health.block(format!("{code}: {}", self.writer.table)),
+            Some(code) => {
+                place.feels(Felt::Crowded);
+                self.writer.health.block(format!("{code}: {}", self.writer.table));
+            }
             None if self.writer.health.blocked().is_some() => self.writer.health.clear(),
             None => {}
+        }
+        if count >= self.batching.most.load(Ordering::Relaxed) {
+            self.batching.grow();
         }
         inserted
     }

@@ -1,6 +1,6 @@
 use super::bench::Bench;
 use super::page::{Filling, PageEnd, groups};
-use crate::dynamo::{Budget, Health, backoff};
+use crate::dynamo::{Budget, Health, Pace, backoff};
 use crate::fault::{self, Hand};
 use crate::flow::Stop;
 use crate::model::{Item, json};
@@ -8,7 +8,7 @@ use crate::run::keeper::Keeper;
 use crate::run::split::{Split, StateLedger};
 use crate::source::{Scan, ScanPage};
 use crate::state::SegmentRecord;
-use crate::target::{Batching, Gate, TargetWriter};
+use crate::target::{Batching, Fence, Gate, TargetWriter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,7 @@ pub(super) struct FillShare {
     pub reads: Arc<Budget>,
     pub writes: BTreeMap<String, Arc<Budget>>,
     pub batching: BTreeMap<String, Arc<Batching>>,
+    pub paces: BTreeMap<String, Arc<Pace>>,
     pub health: BTreeMap<String, Arc<Health>>,
     pub source_health: Arc<Health>,
     pub bench: Arc<Bench>,
@@ -243,7 +244,8 @@ impl SegmentTask {
                     fields: service.version_fields(&split.plan.versions),
                     gate: Gate::default(),
                     always_bury: true,
-                    leases: vec![self.keeper.validity()],
+                    fence: Fence::new([self.keeper.validity()]),
+                    pace: Arc::clone(&self.share.paces[&service.name]),
                     budget: self
                         .share
                         .writes

@@ -2,7 +2,7 @@ use super::bench::Bench;
 use super::board::Board;
 use super::page::patience;
 use super::segment::{FillShare, SegmentTask};
-use crate::dynamo::{Budget, Health};
+use crate::dynamo::{Brake, Budget, Health, Pace};
 use crate::fault;
 use crate::run::checks::{check_split, services};
 use crate::run::error::RunError;
@@ -344,32 +344,29 @@ impl Backfill {
     }
 
     fn share(&self, record: &BackfillRecord, consistent: bool) -> FillShare {
-        let each = |make: &dyn Fn() -> Arc<Budget>| {
-            self.split
-                .plan
-                .services
-                .iter()
-                .map(|service| (service.name.clone(), make()))
-                .collect()
-        };
+        let brake = Brake::default();
+        let attempt = self.split.timing.attempt;
         FillShare {
             split: self.split.clone(),
             scan: self.split.scan_source(consistent),
             segments: record.segments,
             reads: Arc::new(Budget::new(self.options.read_units)),
-            writes: each(&|| Arc::new(Budget::new(self.options.write_units))),
+            writes: self.each(|| Budget::new(self.options.write_units)),
+            paces: self.each(|| Pace::new(attempt, &brake)),
             batching: self.batching.clone(),
-            health: self
-                .split
-                .plan
-                .services
-                .iter()
-                .map(|s| (s.name.clone(), Arc::new(Health::default())))
-                .collect(),
+            health: self.each(Health::default),
             source_health: Arc::default(),
             bench: Arc::new(Bench::new(patience(self.split.timing) * 3 / 2)),
             stop: self.stop.child_token(),
         }
+    }
+
+    /// One for each service.
+    fn each<T>(&self, make: impl Fn() -> T) -> BTreeMap<String, Arc<T>> {
+        let services = self.split.plan.services.iter();
+        services
+            .map(|service| (service.name.clone(), Arc::new(make())))
+            .collect()
     }
 
     async fn finish(&self) -> Result<(), RunError> {

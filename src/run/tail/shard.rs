@@ -1,7 +1,7 @@
 use super::feed::Feed;
 use super::lane::Lane;
 use super::reader::{ShardReader, is_trimmed};
-use crate::dynamo::{Budget, Failure, Health};
+use crate::dynamo::{Budget, Failure, Health, Pace};
 use crate::fault::Hand;
 use crate::model::Position;
 use crate::run::keeper::Keeper;
@@ -9,7 +9,7 @@ use crate::run::split::{Split, StateLedger, now_ms};
 use crate::source::StreamSource;
 use crate::source::lineage::{Readiness, readiness};
 use crate::state::{GapRecord, ShardRecord, Validity};
-use crate::target::{Gate, TargetWriter};
+use crate::target::{Fence, Gate, TargetWriter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +25,7 @@ pub(super) type Recorded = Arc<BTreeMap<String, ShardRecord>>;
 pub(super) struct LaneShare {
     pub budget: Arc<Budget>,
     pub health: Arc<Health>,
+    pub pace: Arc<Pace>,
 }
 
 /// One shard that this worker owns: its front reader, and the lanes that may read it.
@@ -178,7 +179,8 @@ impl ShardTask {
             fields: service.version_fields(&self.split.plan.versions),
             gate: self.gate.clone(),
             always_bury: false,
-            leases: vec![self.keeper.validity(), self.alive.clone()],
+            fence: Fence::new([self.keeper.validity(), self.alive.clone()]),
+            pace: Arc::clone(&share.pace),
             budget: Arc::clone(&share.budget),
             health: Arc::clone(&share.health),
             endless: true,

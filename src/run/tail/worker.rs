@@ -1,6 +1,6 @@
 use super::capture::{all_finished, capture_lanes, record_discovered, recorded_shards};
 use super::shard::{LaneShare, Recorded, ShardTask};
-use crate::dynamo::{Budget, FailureKind, Health};
+use crate::dynamo::{Brake, Budget, FailureKind, Health, Pace};
 use crate::run::checks::check_split;
 use crate::run::error::RunError;
 use crate::run::heartbeat::Heartbeat;
@@ -369,9 +369,11 @@ impl Tail {
     }
 
     fn shares(&self) -> BTreeMap<String, LaneShare> {
+        let brake = Brake::default();
         let share = || LaneShare {
             budget: Arc::new(Budget::new(self.options.write_units)),
             health: Arc::new(Health::default()),
+            pace: Arc::new(Pace::new(self.split.timing.attempt, &brake)),
         };
         self.split
             .lanes()

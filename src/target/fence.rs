@@ -1,0 +1,46 @@
+use crate::state::Validity;
+use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
+use std::sync::Arc;
+
+/// No write goes out that could end after one of these leases: of what is worked on, and of the worker.
+///
+/// A write asks before it begins, and once more, through the SDK, when nothing is left to do but to send it: a process
+/// can be held up in between (stopped, swapped out, on a machine with too little CPU) for longer than its lease, and
+/// others go on meanwhile.
+#[derive(Clone, Debug)]
+pub struct Fence(Arc<[Validity]>);
+
+impl Fence {
+    /// Of these leases.
+    #[must_use]
+    pub fn new(leases: impl IntoIterator<Item = Validity>) -> Self {
+        Self(leases.into_iter().collect())
+    }
+
+    /// Whether a write that starts now ends, at its latest, before all leases do.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0.iter().all(Validity::may_write)
+    }
+}
+
+impl Intercept for Fence {
+    fn name(&self) -> &'static str {
+        "Fence"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if self.is_open() {
+            Ok(())
+        } else {
+            Err("the lease ran out before the request was sent: it was not sent".into())
+        }
+    }
+}
