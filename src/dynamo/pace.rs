@@ -15,6 +15,8 @@ pub struct Pace {
     window: Mutex<Window>,
     freed: Notify,
     brake: Brake,
+    /// When a range of keys was last throttled.
+    hot: Mutex<Option<Instant>>,
     /// An answer that takes longer is a sign of a queue.
     slow: Duration,
 }
@@ -28,8 +30,10 @@ pub struct Brake(Arc<AtomicU64>);
 pub enum Felt {
     /// It was answered at once.
     Room,
-    /// It says nothing, or of one range of keys only: others may go on as before.
+    /// It says nothing.
     Nothing,
+    /// A range of keys can't take so much: others may go on as before, and more of them at once are better.
+    Range,
     /// The table, or an index of it, can't take so much; or the answer was late, or never came.
     Crowded,
     /// The account can't.
@@ -57,6 +61,8 @@ const MOST: f64 = 128.0;
 const LEFT: f64 = 0.6;
 /// Answers within this part of an attempt leave room; those that take three times as long are slow.
 const PROMPT: u32 = 9;
+/// A range of keys counts as hot for so long after it was throttled.
+const HOT: Duration = Duration::from_secs(5);
 
 impl Pace {
     /// For requests that are given up after `attempt`.
@@ -72,6 +78,7 @@ impl Pace {
             window: Mutex::new(Window::new(first, most)),
             freed: Notify::new(),
             brake: brake.clone(),
+            hot: Mutex::default(),
             slow: attempt / (PROMPT / 3),
         }
     }
@@ -98,6 +105,13 @@ impl Pace {
     #[must_use]
     pub fn limit(&self) -> u32 {
         self.lock().places()
+    }
+
+    /// Whether ranges of keys are throttled: work that is spread over more of them fares better.
+    #[must_use]
+    pub fn is_hot(&self) -> bool {
+        let hot = *self.hot.lock().unwrap_or_else(PoisonError::into_inner);
+        hot.is_some_and(|since| since.elapsed() < HOT)
     }
 
     /// Whether every place is taken: then this is what limits.
@@ -137,16 +151,22 @@ impl Paced<'_> {
         self.felt = Felt::of(failure);
     }
 
-    /// The same, as a part of an answer says.
-    pub fn feels(&mut self, felt: Felt) {
-        self.felt = felt;
+    /// The same, where a part of an answer says so.
+    pub fn feels_if(&mut self, felt: Option<Felt>) {
+        self.felt = felt.unwrap_or(self.felt);
     }
 }
 
 impl Drop for Paced<'_> {
     fn drop(&mut self) {
-        if self.felt == Felt::Account {
-            self.pace.brake.0.fetch_add(1, Ordering::Relaxed);
+        match self.felt {
+            Felt::Account => {
+                self.pace.brake.0.fetch_add(1, Ordering::Relaxed);
+            }
+            Felt::Range => {
+                *self.pace.hot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            }
+            Felt::Room | Felt::Nothing | Felt::Crowded => {}
         }
         self.pace.lock().leave(self.era, self.felt);
         self.pace.freed.notify_one();
@@ -173,7 +193,7 @@ impl Felt {
         if any("AccountLimitExceeded") {
             Self::Account
         } else if !reasons.is_empty() && reasons.iter().all(|reason| reason.contains("KeyRange")) {
-            Self::Nothing
+            Self::Range
         } else {
             Self::Crowded
         }
@@ -219,7 +239,7 @@ impl Window {
                 self.limit = (self.limit + more).min(self.most);
             }
             Felt::Crowded if era == self.era => self.shrink(),
-            Felt::Room | Felt::Crowded | Felt::Nothing | Felt::Account => {}
+            Felt::Room | Felt::Crowded | Felt::Range | Felt::Nothing | Felt::Account => {}
         }
     }
 
@@ -286,7 +306,7 @@ mod tests {
         assert_eq!(window.places(), 1);
         let mut window = Window::new(4.0, 4.0);
         let era = entered(&mut window, 1);
-        window.leave(era, Felt::Nothing);
+        window.leave(era, Felt::Range);
         assert_eq!(window.places(), 4);
     }
 
@@ -296,11 +316,8 @@ mod tests {
             let reasons: Vec<String> = reasons.iter().map(|&reason| reason.to_owned()).collect();
             Felt::of_reasons(&reasons)
         };
-        assert_eq!(felt(&["TableWriteKeyRangeThroughputExceeded"]), Felt::Nothing);
-        assert_eq!(
-            felt(&["IndexWriteProvisionedThroughputExceeded"]),
-            Felt::Crowded
-        );
+        assert_eq!(felt(&["TableWriteKeyRangeThroughputExceeded"]), Felt::Range);
+        assert_eq!(felt(&["IndexWriteProvisionedThroughputExceeded"]), Felt::Crowded);
         assert_eq!(felt(&["TableWriteAccountLimitExceeded"]), Felt::Account);
         let both = [
             "TableWriteKeyRangeThroughputExceeded",
@@ -315,12 +332,21 @@ mod tests {
         let brake = Brake::default();
         let pace = || Pace::within(10.0, 10.0, Duration::from_secs(1), &brake);
         let (one, other) = (pace(), pace());
-        one.enter().await.feels(Felt::Account);
+        one.enter().await.feels_if(Some(Felt::Account));
         drop(other.enter().await);
         drop(one.enter().await);
         assert_eq!((one.limit(), other.limit()), (6, 6));
         drop(other.enter().await);
         assert_eq!(other.limit(), 6, "once");
+    }
+
+    #[tokio::test]
+    async fn a_hot_range_is_told() {
+        let pace = Pace::new(Duration::from_secs(1), &Brake::default());
+        pace.enter().await.feels_if(Some(Felt::Crowded));
+        assert!(!pace.is_hot());
+        pace.enter().await.feels_if(Some(Felt::Range));
+        assert!(pace.is_hot());
     }
 
     #[tokio::test]

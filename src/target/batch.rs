@@ -316,7 +316,7 @@ impl<'a> Batches<'a> {
             _ if place == 0 => total,
             _ => 0,
         };
-        let mut throttled = None;
+        let mut throttled = Throttled::default();
         let responses = answer.responses();
         let mut inserted: Vec<_> = responses
             .iter()
@@ -326,9 +326,9 @@ impl<'a> Batches<'a> {
             .collect();
         // An answer that says nothing of a statement leaves it open.
         inserted.resize(count, Inserted::Alone);
-        match throttled {
+        place.feels_if(throttled.felt(count));
+        match throttled.code {
             Some(code) => {
-                place.feels(Felt::Crowded);
                 self.writer.health.block(format!("{code}: {}", self.writer.table));
             }
             None if self.writer.health.blocked().is_some() => self.writer.health.clear(),
@@ -341,7 +341,26 @@ impl<'a> Batches<'a> {
     }
 }
 
-fn one(response: &BatchStatementResponse, used: u64, throttled: &mut Option<String>) -> Inserted {
+/// Statements of a batch that were throttled.
+#[derive(Debug, Default)]
+struct Throttled {
+    count: usize,
+    code: Option<String>,
+}
+
+impl Throttled {
+    /// What that says of the table. The statements of a batch don't tell the reason: where most of them landed, only a
+    /// range of its keys can't take more.
+    fn felt(&self, of: usize) -> Option<Felt> {
+        match self.count * 2 {
+            0 => None,
+            twice if twice < of => Some(Felt::Range),
+            _ => Some(Felt::Crowded),
+        }
+    }
+}
+
+fn one(response: &BatchStatementResponse, used: u64, throttled: &mut Throttled) -> Inserted {
     use BatchStatementErrorCodeEnum as Code;
     let Some(error) = response.error() else {
         return Inserted::Landed(used);
@@ -355,7 +374,8 @@ fn one(response: &BatchStatementResponse, used: u64, throttled: &mut Option<Stri
             | Code::InternalServerError
             | Code::TransactionConflict),
         ) => {
-            *throttled = Some(code.as_str().to_owned());
+            throttled.count += 1;
+            throttled.code = Some(code.as_str().to_owned());
             Inserted::Again
         }
         _ => Inserted::Alone,

@@ -1,6 +1,6 @@
 use super::bench::Bench;
 use super::page::{Filling, PageEnd, groups};
-use crate::dynamo::{Budget, Health, Pace, backoff};
+use crate::dynamo::{Budget, Courtesy, FailureKind, Health, Pace, backoff};
 use crate::fault::{self, Hand};
 use crate::flow::Stop;
 use crate::model::{Item, json};
@@ -21,6 +21,7 @@ pub(super) struct FillShare {
     pub scan: Scan,
     pub segments: u32,
     pub reads: Arc<Budget>,
+    pub courtesy: Arc<Courtesy>,
     pub writes: BTreeMap<String, Arc<Budget>>,
     pub batching: BTreeMap<String, Arc<Batching>>,
     pub paces: BTreeMap<String, Arc<Pace>>,
@@ -31,6 +32,11 @@ pub(super) struct FillShare {
 }
 
 impl FillShare {
+    /// Whether some target can't take more in some ranges of its keys.
+    pub fn is_hot(&self) -> bool {
+        self.paces.values().any(|pace| pace.is_hot())
+    }
+
     /// Why something is held up at the moment: the source, or a service by its name.
     pub fn blocked(&self) -> Vec<String> {
         let source = self
@@ -211,11 +217,12 @@ impl SegmentTask {
             tokio::select! {
                 biased;
                 () = work.cancelled() => return Ok(None),
-                () = share.reads.ready() => {}
+                () = async { share.reads.ready().await; share.courtesy.ready().await } => {}
             }
             match share.scan.page(segment, share.segments, after.as_ref()).await {
                 Ok(page) => {
                     share.reads.pay(page.read_milliunits);
+                    share.courtesy.pay(page.read_milliunits);
                     if attempt > 0 {
                         share.source_health.clear();
                     }
@@ -224,6 +231,9 @@ impl SegmentTask {
                 Err(failure) => {
                     attempt = attempt.saturating_add(1);
                     share.source_health.block(failure.reason());
+                    if matches!(failure.kind, FailureKind::Throttled(_)) {
+                        share.courtesy.throttled();
+                    }
                     tracing::debug!(segment, attempt, %failure, "reading the page again");
                     pause(work, backoff(attempt, FIRST_WAIT, LONGEST_WAIT)).await;
                 }

@@ -47,6 +47,9 @@ const FEWEST_SEGMENTS: u64 = 16;
 const MOST_SEGMENTS: u64 = 10_000;
 /// Up to this size, the source is read consistently, which costs little and saves the wait.
 const SMALL_BYTES: u64 = 256 * 1024 * 1024;
+/// Where ranges of a target's keys are throttled, so many times as many segments share what the table can take: they
+/// write to more of its ranges.
+const SPREAD: usize = 4;
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Where a backfill stands, as this process sees it.
@@ -315,7 +318,9 @@ impl Backfill {
             if board.all_done() {
                 return Ok(());
             }
-            for (name, segment) in board.free(&running, &share.bench, workers - running.len()) {
+            let wanted = workers * if share.is_hot() { SPREAD } else { 1 };
+            let more = wanted.saturating_sub(running.len());
+            for (name, segment) in board.free(&running, &share.bench, more) {
                 let number = segment.value.segment;
                 match Keeper::take(&self.split.store, &name, segment, &owner, self.split.timing).await? {
                     Some(keeper) => {
@@ -352,6 +357,7 @@ impl Backfill {
             segments: record.segments,
             reads: Arc::new(Budget::new(self.options.read_units)),
             writes: self.each(|| Budget::new(self.options.write_units)),
+            courtesy: Arc::default(),
             paces: self.each(|| Pace::new(attempt, &brake)),
             batching: self.batching.clone(),
             health: self.each(Health::default),

@@ -1,4 +1,4 @@
-use crate::dynamo::{Budget, Failure, Health, backoff};
+use crate::dynamo::{Budget, Courtesy, Failure, FailureKind, Health, backoff};
 use crate::model::{Item, ItemExt, Key};
 use crate::run::error::RunError;
 use crate::source::{Scan, ScanPage};
@@ -18,6 +18,7 @@ pub(super) struct TableReads {
 struct Shared {
     label: String,
     budget: Budget,
+    courtesy: Courtesy,
     health: Health,
     milliunits: AtomicU64,
     stop: CancellationToken,
@@ -37,6 +38,7 @@ impl TableReads {
             shared: Arc::new(Shared {
                 label: label.to_owned(),
                 budget: Budget::new(read_units),
+                courtesy: Courtesy::default(),
                 health: Health::default(),
                 milliunits: AtomicU64::new(0),
                 stop: stop.clone(),
@@ -90,6 +92,7 @@ impl TableReads {
 
     fn pay(&self, milliunits: u64) {
         self.shared.budget.pay(milliunits);
+        self.shared.courtesy.pay(milliunits);
         self.shared.milliunits.fetch_add(milliunits, Ordering::Relaxed);
     }
 
@@ -99,14 +102,18 @@ impl TableReads {
         A: Future<Output = Result<T, Failure>>,
     {
         let Shared {
-            budget, health, stop, ..
+            budget,
+            courtesy,
+            health,
+            stop,
+            ..
         } = &*self.shared;
         let mut attempt = 0u32;
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Err(interrupted()),
-                () = budget.ready() => {}
+                () = async { budget.ready().await; courtesy.ready().await } => {}
             }
             let sent = tokio::select! {
                 biased;
@@ -123,6 +130,9 @@ impl TableReads {
                 Err(failure) if failure.passes() => {
                     attempt = attempt.saturating_add(1);
                     health.block(failure.reason());
+                    if matches!(failure.kind, FailureKind::Throttled(_)) {
+                        courtesy.throttled();
+                    }
                     tracing::debug!(table = self.label(), attempt, %failure, "reading again");
                     tokio::select! {
                         () = stop.cancelled() => {}
