@@ -7,18 +7,16 @@ use aws_sdk_dynamodb::operation::batch_execute_statement::BatchExecuteStatementO
 use aws_sdk_dynamodb::types::{BatchStatementErrorCodeEnum, BatchStatementResponse, ReturnConsumedCapacity};
 use std::collections::{HashSet, VecDeque};
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 /// Statements in one batch at most
 /// ([BatchExecuteStatement](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html)).
 const MOST_STATEMENTS: usize = 25;
 /// Bytes of items in one batch, about: far below what a request may have, so that one that fails costs little.
 const MOST_BYTES: usize = 2 * 1024 * 1024;
-/// Writes that go alone, at once.
-const ALONE_AT_ONCE: usize = 16;
 /// Where so many more items exist than are new, a batch costs more than it saves: each that exists is billed twice.
 const MANY_EXIST: i32 = 50;
 
@@ -96,8 +94,8 @@ pub struct Batches<'a> {
     writer: &'a TargetWriter,
     batching: &'a Batching,
     waiting: Mutex<VecDeque<Waiting>>,
-    /// Writes that go alone.
-    alone: Semaphore,
+    /// Batches in a row of which something has to be tried again.
+    failed: AtomicU32,
 }
 
 /// A write that waits for its batch.
@@ -114,7 +112,7 @@ enum Inserted {
     Landed(u64),
     /// There is an item, or a tombstone; the refusal used so many thousandths.
     Exists(u64),
-    /// It is to be tried again, after a wait.
+    /// It is to be tried again; the wait is over.
     Again,
     /// It is to be written alone, which tells what is wrong.
     Alone,
@@ -123,16 +121,15 @@ enum Inserted {
 impl Sink for Batches<'_> {
     async fn write(&self, write: &Write) -> Result<Landed, SinkError> {
         if !self.batching.pays() {
-            let landed = self.alone(write).await?;
+            let landed = self.writer.write(write).await?;
             self.batching.count(landed.outcome != Outcome::Written);
             return Ok(landed);
         }
-        let Some(insert) = Insert::of(&self.writer.table, write) else {
-            return self.alone(write).await;
-        };
-        let mut attempt = 0u32;
         loop {
-            match self.insert(insert.clone()).await {
+            let Some(insert) = Insert::of(&self.writer.table, write) else {
+                return self.writer.write(write).await;
+            };
+            match self.insert(insert).await {
                 Inserted::Landed(write_milliunits) => {
                     self.batching.count(false);
                     return Ok(Landed {
@@ -148,17 +145,14 @@ impl Sink for Batches<'_> {
                 }
                 Inserted::Exists(refused) => {
                     self.batching.count(true);
-                    let landed = self.alone(write).await?;
+                    let landed = self.writer.write(write).await?;
                     return Ok(Landed {
                         write_milliunits: landed.write_milliunits + refused,
                         ..landed
                     });
                 }
-                Inserted::Alone => return self.alone(write).await,
-                Inserted::Again => {
-                    attempt = attempt.saturating_add(1);
-                    self.writer.pause(attempt).await?;
-                }
+                Inserted::Alone => return self.writer.write(write).await,
+                Inserted::Again => {}
             }
         }
     }
@@ -172,7 +166,7 @@ impl<'a> Batches<'a> {
             writer,
             batching,
             waiting: Mutex::default(),
-            alone: Semaphore::new(ALONE_AT_ONCE),
+            failed: AtomicU32::new(0),
         }
     }
 
@@ -190,19 +184,26 @@ impl<'a> Batches<'a> {
         .await
     }
 
-    /// Sends a batch, and tells each of its writes what became of it.
+    /// Sends a batch, and tells each of its writes what became of it. What is to be tried again is told after a wait:
+    /// all at once, so that it makes a batch again.
     pub async fn send(&self, batch: Vec<Waiting>) {
-        let answers = self.attempt(&batch).await;
-        for (waiting, answer) in batch.into_iter().zip(answers) {
-            // A write that nobody waits for any more belongs to a worker that stops.
-            let _ = waiting.answer.send(answer);
+        let (inserts, waiting): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|one| (one.insert, one.answer)).unzip();
+        let mut answers = self.attempt(inserts).await;
+        if answers.contains(&Inserted::Again) {
+            let failed = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
+            if self.writer.pause(failed).await.is_err() {
+                // The worker stops, as a write finds when it is tried alone.
+                let again = answers.iter_mut().filter(|answer| **answer == Inserted::Again);
+                again.for_each(|answer| *answer = Inserted::Alone);
+            }
+        } else {
+            self.failed.store(0, Ordering::Relaxed);
         }
-    }
-
-    async fn alone(&self, write: &Write) -> Result<Landed, SinkError> {
-        // It is never closed; without a permit there would only be more at once.
-        let _permit = self.alone.acquire().await.ok();
-        self.writer.write(write).await
+        for (waiting, answer) in waiting.into_iter().zip(answers) {
+            // A write that nobody waits for any more belongs to a worker that stops.
+            let _ = waiting.send(answer);
+        }
     }
 
     async fn insert(&self, insert: Insert) -> Inserted {
@@ -240,10 +241,11 @@ impl<'a> Batches<'a> {
     }
 
     /// One request for all.
-    async fn attempt(&self, batch: &[Waiting]) -> Vec<Inserted> {
+    async fn attempt(&self, batch: Vec<Insert>) -> Vec<Inserted> {
+        let count = batch.len();
         let sendable = fault::before(putting(self.writer.hand)).await;
         let Ok(mut place) = self.writer.admitted().await else {
-            return vec![Inserted::Alone; batch.len()];
+            return vec![Inserted::Alone; count];
         };
         let sent = match sendable {
             Ok(()) => self.request(batch).await,
@@ -255,21 +257,18 @@ impl<'a> Batches<'a> {
         };
         match sent {
             Ok(answer) => {
-                place.answered(u32::try_from(batch.len()).unwrap_or(u32::MAX));
-                self.read(&answer, batch.len(), &mut place)
+                place.answered(u32::try_from(count).unwrap_or(u32::MAX));
+                self.read(&answer, count, &mut place)
             }
             Err(failure) => {
                 place.failed(&failure);
-                vec![self.failed(&failure); batch.len()]
+                vec![self.failed(&failure); count]
             }
         }
     }
 
-    async fn request(&self, batch: &[Waiting]) -> Result<BatchExecuteStatementOutput, Failure> {
-        let statements: Vec<_> = batch
-            .iter()
-            .filter_map(|waiting| waiting.insert.request())
-            .collect();
+    async fn request(&self, batch: Vec<Insert>) -> Result<BatchExecuteStatementOutput, Failure> {
+        let statements: Vec<_> = batch.into_iter().filter_map(Insert::into_request).collect();
         let sent = self
             .writer
             .client
@@ -379,5 +378,52 @@ fn one(response: &BatchStatementResponse, used: u64, throttled: &mut Throttled) 
             Inserted::Again
         }
         _ => Inserted::Alone,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_that_does_not_answer_in_time_gets_smaller_batches() {
+        let batching = Batching::default();
+        let most = || batching.most.load(Ordering::Relaxed);
+        assert_eq!(most(), MOST_STATEMENTS);
+        for expected in [12, 6, 3, 1, 1] {
+            batching.shrink();
+            assert_eq!(most(), expected);
+        }
+        batching.grow();
+        assert_eq!(most(), 2);
+        for _ in 0..100 {
+            batching.grow();
+        }
+        assert_eq!(most(), MOST_STATEMENTS);
+    }
+
+    #[test]
+    fn where_most_exists_no_batch_is_tried_until_much_is_new() {
+        let batching = Batching::default();
+        for _ in 0..MANY_EXIST {
+            batching.count(true);
+        }
+        assert!(!batching.pays());
+        for _ in 0..=MANY_EXIST {
+            batching.count(false);
+        }
+        assert!(batching.pays());
+        batching.stop("the engine takes none".into());
+        assert!(!batching.pays());
+        assert_eq!(batching.stopped(), Some("the engine takes none"));
+    }
+
+    #[test]
+    fn a_batch_that_is_throttled_in_part_tells_of_a_range_of_keys() {
+        let felt = |count, of| Throttled { count, code: None }.felt(of);
+        assert_eq!(felt(0, 25), None);
+        assert_eq!(felt(12, 25), Some(Felt::Range));
+        assert_eq!(felt(13, 25), Some(Felt::Crowded));
+        assert_eq!(felt(1, 1), Some(Felt::Crowded));
     }
 }

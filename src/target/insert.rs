@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest};
 
 /// A put that lands only where nothing is, as a PartiQL `INSERT`: the one conditional write that DynamoDB takes in
 /// batches ([BatchExecuteStatement](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html)).
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Insert {
     /// Key in the target. One batch never holds a key twice.
     pub key: Key,
@@ -41,10 +41,10 @@ impl Insert {
 
     /// As the SDK's requests take it.
     #[must_use]
-    pub fn request(&self) -> Option<BatchStatementRequest> {
+    pub fn into_request(self) -> Option<BatchStatementRequest> {
         BatchStatementRequest::builder()
-            .statement(&self.statement)
-            .set_parameters(Some(self.parameters.clone()))
+            .statement(self.statement)
+            .set_parameters(Some(self.parameters))
             .build()
             .ok()
     }
