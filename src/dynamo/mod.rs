@@ -1,5 +1,6 @@
 //! The AWS side of things that everybody shares: clients, value conversion, and one reading of errors.
 
+mod average;
 mod backoff;
 mod budget;
 mod clients;
@@ -10,6 +11,7 @@ mod health;
 pub(crate) mod scripted;
 mod timing;
 
+pub use average::Average;
 pub use backoff::{again, backoff};
 pub use budget::Budget;
 pub use clients::{Clients, Endpoint, Tables};

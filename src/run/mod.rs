@@ -2,6 +2,7 @@
 
 mod apply;
 mod backfill;
+mod budgets;
 mod checks;
 mod complete;
 mod error;
@@ -21,6 +22,7 @@ mod verify;
 
 pub use apply::{AppliedTable, ApplyReport, apply};
 pub use backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView};
+pub use budgets::{Tuned, tune};
 pub use checks::{check_split, services};
 pub use complete::{CompleteReport, complete};
 pub use error::RunError;

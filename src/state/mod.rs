@@ -10,6 +10,7 @@ pub mod phases;
 mod records;
 mod split;
 mod store;
+mod tuning;
 
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use letters::{Letter, LetterHead, Letters, MAX_RECHECKS, RecheckKey};
@@ -20,6 +21,7 @@ pub use records::{
 };
 pub use split::{ServiceRecord, SplitRecord};
 pub use store::{StateError, Store, Stored};
+pub use tuning::{Bound, Turn, TuningChange, TuningRecord};
 
 /// Version of everything that is kept in the state table. A table of another version is refused.
 pub const STATE_FORMAT: u32 = 2;

@@ -47,6 +47,8 @@ impl FillShare {
 pub(super) struct SegmentTask {
     pub share: FillShare,
     pub keeper: Arc<Keeper<SegmentRecord>>,
+    /// It ends with its page, and leaves the rest to whoever comes next.
+    pub enough: CancellationToken,
 }
 
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -89,7 +91,7 @@ impl SegmentTask {
         let lanes = self.keeper.snapshot().services.into_keys();
         let mut held: BTreeSet<String> = lanes.filter(|lane| !self.share.bench.may_try(lane)).collect();
         while let Some((cursor, lanes)) = self.next_pass(&held)
-            && !work.is_cancelled()
+            && !self.ends(work)
         {
             self.pass(cursor, lanes, &writers, &ledger, &mut held, work)
                 .await?;
@@ -121,7 +123,7 @@ impl SegmentTask {
         work: &CancellationToken,
     ) -> Result<(), Stop> {
         let share = &self.share;
-        while !lanes.is_empty() && !work.is_cancelled() {
+        while !lanes.is_empty() && !self.ends(work) {
             let Some(page) = self.read(cursor.as_deref(), work).await? else {
                 return Ok(());
             };
@@ -178,6 +180,10 @@ impl SegmentTask {
             cursor = next;
         }
         Ok(())
+    }
+
+    fn ends(&self, work: &CancellationToken) -> bool {
+        work.is_cancelled() || self.enough.is_cancelled()
     }
 
     /// Moves a lane's cursor: every write of the page is durable.

@@ -2,8 +2,9 @@ use super::bench::Bench;
 use super::board::Board;
 use super::page::patience;
 use super::segment::{FillShare, SegmentTask};
-use crate::dynamo::{Budget, Health};
+use crate::dynamo::Health;
 use crate::fault;
+use crate::run::budgets::Budgets;
 use crate::run::checks::{check_split, services};
 use crate::run::error::RunError;
 use crate::run::keeper::Keeper;
@@ -85,8 +86,16 @@ pub struct BackfillReport {
 pub struct Backfill {
     split: Split,
     options: BackfillOptions,
+    budgets: Arc<Budgets>,
     stop: CancellationToken,
     view: watch::Sender<BackfillView>,
+}
+
+/// A segment that this process works on.
+struct Running {
+    keeper: Arc<Keeper<SegmentRecord>>,
+    /// Cancelled when fewer are to be worked on at once: it ends with its page.
+    enough: CancellationToken,
 }
 
 impl Backfill {
@@ -98,10 +107,12 @@ impl Backfill {
         stop: CancellationToken,
     ) -> (Self, watch::Receiver<BackfillView>) {
         let (view, seen) = watch::channel(BackfillView::default());
+        let budgets = Budgets::new(&split, options.read_units, options.write_units);
         (
             Self {
                 split,
                 options,
+                budgets,
                 stop,
                 view,
             },
@@ -115,6 +126,12 @@ impl Backfill {
     /// When it must not start, or was stopped; the same command goes on where it was.
     pub async fn run(self) -> Result<BackfillReport, RunError> {
         check_split(&self.split).await?;
+        self.budgets.read(&self.split.store).await?;
+        let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
+        budgets.during(&store, Box::pin(self.run_tuned())).await
+    }
+
+    async fn run_tuned(self) -> Result<BackfillReport, RunError> {
         let facts = describe_source(&self.split.source.control, &self.split.plan.source.table).await?;
         let Some(record) = self.open(facts.bytes, facts.item_count).await? else {
             return Ok(BackfillReport {
@@ -278,8 +295,7 @@ impl Backfill {
         tasks: &mut JoinSet<(u32, Result<(), crate::flow::Stop>)>,
     ) -> Result<(), RunError> {
         let owner = Owner::unique("backfill");
-        let workers = self.options.workers.unwrap_or(WORKERS).max(1);
-        let mut running: BTreeMap<u32, Arc<Keeper<SegmentRecord>>> = BTreeMap::new();
+        let mut running: BTreeMap<u32, Running> = BTreeMap::new();
         loop {
             if self.stop.is_cancelled() {
                 return Err(RunError::Stopped(
@@ -287,19 +303,26 @@ impl Backfill {
                 ));
             }
             board.refresh().await?;
+            self.budgets.shared_by(board.processes(&owner));
+            let workers = self.workers();
+            for surplus in running.values().skip(workers) {
+                surplus.enough.cancel();
+            }
             self.show(record, board, &running, share);
             if board.all_done() {
                 return Ok(());
             }
-            for (name, segment) in board.free(&running, &share.bench, workers - running.len()) {
+            for (name, segment) in board.free(&running, &share.bench, workers.saturating_sub(running.len())) {
                 let number = segment.value.segment;
                 match Keeper::take(&self.split.store, &name, segment, &owner, self.split.timing).await? {
                     Some(keeper) => {
-                        running.insert(number, Arc::clone(&keeper));
+                        let enough = CancellationToken::new();
                         let task = SegmentTask {
                             share: share.clone(),
-                            keeper,
+                            keeper: Arc::clone(&keeper),
+                            enough: enough.clone(),
                         };
+                        running.insert(number, Running { keeper, enough });
                         tasks.spawn(async move { (number, task.run().await) });
                     }
                     None => board.outdate(),
@@ -320,20 +343,18 @@ impl Backfill {
     }
 
     fn share(&self, record: &BackfillRecord, consistent: bool) -> FillShare {
-        let each = |make: &dyn Fn() -> Arc<Budget>| {
-            self.split
-                .plan
-                .services
-                .iter()
-                .map(|service| (service.name.clone(), make()))
-                .collect()
-        };
         FillShare {
             split: self.split.clone(),
             scan: self.split.scan_source(consistent),
             segments: record.segments,
-            reads: Arc::new(Budget::new(self.options.read_units)),
-            writes: each(&|| Arc::new(Budget::new(self.options.write_units))),
+            reads: self.budgets.source(),
+            writes: self
+                .split
+                .plan
+                .services
+                .iter()
+                .map(|service| (service.name.clone(), self.budgets.writes(&service.name)))
+                .collect(),
             health: self
                 .split
                 .plan
@@ -345,6 +366,15 @@ impl Backfill {
             bench: Arc::new(Bench::new(patience(self.split.timing) * 3 / 2)),
             stop: self.stop.child_token(),
         }
+    }
+
+    /// Segments at once: as tuned, or as the option says.
+    fn workers(&self) -> usize {
+        self.budgets
+            .workers()
+            .or(self.options.workers)
+            .unwrap_or(WORKERS)
+            .max(1)
     }
 
     async fn finish(&self) -> Result<(), RunError> {
@@ -393,7 +423,7 @@ impl Backfill {
         &self,
         record: &BackfillRecord,
         board: &Board,
-        running: &BTreeMap<u32, Arc<Keeper<SegmentRecord>>>,
+        running: &BTreeMap<u32, Running>,
         share: &FillShare,
     ) {
         let segments: Vec<SegmentRecord> = board
@@ -401,7 +431,7 @@ impl Backfill {
             .map(|known| {
                 running
                     .get(&known.segment)
-                    .map_or_else(|| known.clone(), |keeper| keeper.snapshot())
+                    .map_or_else(|| known.clone(), |running| running.keeper.snapshot())
             })
             .collect();
         self.view.send_replace(BackfillView {

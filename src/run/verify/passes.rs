@@ -53,14 +53,19 @@ impl Run {
         let Verify {
             split,
             options,
+            budgets,
             stop,
             view,
         } = verify;
         let (limit, path) = (options.limit, options.list.clone());
         let list = blocking(move || MismatchList::open(limit, path.as_deref())).await?;
         let began = Instant::now();
-        let reads = |label: &str, scan| TableReads::new(label, scan, options.read_units, stop);
-        let source = reads("source", split.scan_source(options.consistent));
+        let source = TableReads::new(
+            "source",
+            split.scan_source(options.consistent),
+            budgets.source(),
+            stop,
+        );
         let mut eyes = Vec::with_capacity(places.len());
         for place in places {
             let (service, tables) = (&split.plan.services[place], &split.targets[place]);
@@ -73,7 +78,7 @@ impl Run {
             eyes.push(Eyes {
                 split: split.clone(),
                 place,
-                target: reads(&service.name, scan),
+                target: TableReads::new(&service.name, scan, budgets.reads(&service.name), stop),
                 source: source.clone(),
                 clock: began,
             });

@@ -17,7 +17,7 @@ pub(super) struct TableReads {
 #[derive(Debug)]
 struct Shared {
     label: String,
-    budget: Budget,
+    budget: Arc<Budget>,
     health: Health,
     milliunits: AtomicU64,
     stop: CancellationToken,
@@ -31,12 +31,12 @@ const UNIT_BYTES: usize = 4096;
 
 impl TableReads {
     /// Of a table; `label` is what people call it.
-    pub fn new(label: &str, scan: Scan, read_units: Option<f64>, stop: &CancellationToken) -> Self {
+    pub fn new(label: &str, scan: Scan, budget: Arc<Budget>, stop: &CancellationToken) -> Self {
         Self {
             scan,
             shared: Arc::new(Shared {
                 label: label.to_owned(),
-                budget: Budget::new(read_units),
+                budget,
                 health: Health::default(),
                 milliunits: AtomicU64::new(0),
                 stop: stop.clone(),
