@@ -4,7 +4,7 @@ use super::progress::{Bar, Progress, Shown};
 use super::{output, text};
 use crate::run::status::FillStatus;
 use crate::run::{Backfill, BackfillOptions, BackfillReport, BackfillView};
-use crate::state::ShardRecord;
+use crate::state::{NotedLimits, ShardRecord};
 use tokio_util::sync::CancellationToken;
 
 /// Runs `backfill`.
@@ -100,8 +100,9 @@ impl Shown for BackfillView {
         } else {
             &self.phase
         };
-        match self.held("source") {
-            Some(reason) => format!("backfill: {phase}; {reason}"),
+        let whole = [NotedLimits::SOURCE, NotedLimits::SEGMENTS];
+        match whole.iter().find_map(|of| self.limits.get(*of)) {
+            Some(limit) => format!("backfill: {phase}; limited by {limit}"),
             None => format!("backfill: {phase}"),
         }
     }
@@ -117,20 +118,12 @@ impl Shown for BackfillView {
                     total: (self.estimated_items > 0).then_some(self.estimated_items),
                     unit: "items",
                     done: lane.segments_done == lane.segments,
-                    message: match self.held(&lane.lane) {
-                        Some(reason) => format!("{segments}, {reason}"),
+                    message: match self.limits.get(&lane.lane) {
+                        Some(limit) => format!("{segments}, limited by {limit}"),
                         None => segments,
                     },
                 }
             })
             .collect()
-    }
-}
-
-impl BackfillView {
-    /// Why a lane, or the source, is held up.
-    fn held(&self, what: &str) -> Option<&str> {
-        let own = format!("{what}: ");
-        self.blocked.iter().find_map(|reason| reason.strip_prefix(&own))
     }
 }

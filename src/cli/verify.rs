@@ -136,17 +136,17 @@ fn services(result: &VerifyResult) -> String {
 
 impl Shown for VerifyView {
     fn title(&self) -> String {
-        let held = if self.blocked.is_empty() {
-            String::new()
-        } else {
-            format!("; {}", self.blocked.join("; "))
-        };
+        let limits = self
+            .limits
+            .iter()
+            .map(|(of, limit)| format!("; {of} limited by {limit}"))
+            .collect::<String>();
         let phase = if self.phase.is_empty() {
             "connecting"
         } else {
             &self.phase
         };
-        format!("verify: {phase}{held}")
+        format!("verify: {phase}{limits}")
     }
 
     fn bars(&self) -> Vec<Bar> {

@@ -7,6 +7,7 @@ mod clients;
 pub mod convert;
 mod failure;
 mod health;
+mod load;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod timing;
@@ -18,4 +19,5 @@ pub use clients::{Clients, Endpoint, Tables};
 pub use failure::{Failure, FailureKind};
 pub(crate) use failure::{NO_CREDENTIALS, word_after};
 pub use health::Health;
+pub use load::{Entry, Load};
 pub use timing::Timing;

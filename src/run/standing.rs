@@ -1,13 +1,14 @@
 //! Where the whole split stands: its phase, what is in the way of completing it, and the next command.
 
 use super::error::RunError;
+use super::limits::{self, LimitStanding};
 use super::restart::other_stream;
 use super::split::{Split, now_ms};
 use super::status::{FillStatus, LaneStatus, fill_status, lane_status};
 use super::tail::recorded_shards;
 use crate::state::{
     BackfillRecord, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, TombstonePhase, Tombstones,
-    VerifyRecord, WorkerRecord,
+    TuningRecord, VerifyRecord, WorkerRecord,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,6 +93,10 @@ pub struct Standing {
     pub read_milliunits: u64,
     /// What holds the backfill up at the moment.
     pub backfill_blocked: BTreeSet<String>,
+    /// What limits the commands that run, as they said last.
+    pub limits: Vec<LimitStanding>,
+    /// Budgets that were tuned.
+    pub tuning: TuningRecord,
     /// The tombstone switch.
     pub tombstones: Tombstones,
     /// Dead letters, by service.
@@ -145,6 +150,8 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
         scanned: segments.iter().map(|segment| segment.scanned).sum(),
         read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
         backfill_blocked: blocked(&segments),
+        limits: Vec::new(),
+        tuning: TuningRecord::read(&split.store).await?,
         tombstones: record.switch.tombstones,
         dead_letters,
         rechecks: split.letters.rechecks().await?.len() as u64,
@@ -160,6 +167,7 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
         obstacles: Vec::new(),
         next: String::new(),
     };
+    standing.limits = limits::standing(&standing.lanes, &segments, now);
     standing.obstacles = obstacles(&standing, &record, split);
     if record.completed_ms.is_none() {
         // First, since whatever else is done before would be done in vain.

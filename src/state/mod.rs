@@ -6,6 +6,7 @@
 
 mod lease;
 mod letters;
+mod limit;
 pub mod phases;
 mod records;
 mod split;
@@ -14,6 +15,7 @@ mod tuning;
 
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use letters::{Letter, LetterHead, Letters, MAX_RECHECKS, RecheckKey};
+pub use limit::{Limit, Noted, NotedLimits};
 pub use phases::{Switch, TombstonePhase, Tombstones};
 pub use records::{
     BackfillRecord, GapRecord, HistoryRecord, LaneState, SegmentRecord, SegmentService, ShardRecord,

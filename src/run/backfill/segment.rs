@@ -1,13 +1,14 @@
 use super::bench::Bench;
 use super::page::{PageEnd, fill, groups};
-use crate::dynamo::{Budget, Health, backoff};
+use crate::dynamo::{Budget, Health, Load, backoff};
 use crate::fault::{self, Hand};
 use crate::flow::Stop;
 use crate::model::{Item, json};
 use crate::run::keeper::Keeper;
-use crate::run::split::{Split, StateLedger};
+use crate::run::limits;
+use crate::run::split::{Split, StateLedger, now_ms};
 use crate::source::{Scan, ScanPage};
-use crate::state::SegmentRecord;
+use crate::state::{Limit, NotedLimits, SegmentRecord};
 use crate::target::{Gate, TargetWriter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,6 +25,9 @@ pub(super) struct FillShare {
     pub writes: BTreeMap<String, Arc<Budget>>,
     pub health: BTreeMap<String, Arc<Health>>,
     pub source_health: Arc<Health>,
+    /// Segments that wait for a page, and those that write one.
+    pub reading: Arc<Load>,
+    pub writing: Arc<Load>,
     pub bench: Arc<Bench>,
     pub stop: CancellationToken,
 }
@@ -40,6 +44,16 @@ impl FillShare {
             .iter()
             .filter_map(|(name, health)| Some(format!("{name}: {}", health.blocked()?)));
         source.into_iter().chain(targets).collect()
+    }
+
+    /// What limits at the moment: the source, services by their names, or the segments at once.
+    pub fn limits(&self) -> BTreeMap<String, Limit> {
+        let source = limits::of_reads(&self.source_health, &self.reads);
+        let services = self.health.iter().filter_map(|(name, health)| {
+            let budget = self.writes.get(name)?;
+            Some((name.clone(), limits::of_writes(health, budget)?))
+        });
+        limits::of_segments(source, services, &self.reading, &self.writing)
     }
 }
 
@@ -75,12 +89,19 @@ impl SegmentTask {
         result
     }
 
-    /// Writes down what holds the segment up, for `status`. Never ends.
+    /// Writes down what holds the segment up, and what limits it, for `status`. Never ends.
     async fn tell_blocked(&self) {
         loop {
             tokio::time::sleep(self.share.split.timing.renew()).await;
             let blocked = self.share.blocked();
-            self.keeper.update_quietly(|record| record.blocked = blocked);
+            let limits = NotedLimits {
+                at_ms: now_ms(),
+                of: self.share.limits(),
+            };
+            self.keeper.update_quietly(|record| {
+                record.blocked = blocked;
+                record.limits = Some(limits);
+            });
         }
     }
 
@@ -138,7 +159,9 @@ impl SegmentTask {
             let fills = lanes
                 .iter()
                 .map(|lane| fill(&share.split, lane, writers.get(lane), ledger, &items));
+            let writing = share.writing.enter();
             let ends = futures::future::join_all(fills).await;
+            drop(writing);
             fault::moment("backfill.checkpoint.before").await;
             let next = page.next.as_ref().map(cursor_text);
             self.keeper.update(|record| {
@@ -204,6 +227,7 @@ impl SegmentTask {
         let segment = self.keeper.snapshot().segment;
         let after = cursor.map(cursor_item).transpose()?;
         let mut attempt = 0u32;
+        let _reading = share.reading.enter();
         loop {
             tokio::select! {
                 biased;

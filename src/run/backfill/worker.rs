@@ -14,7 +14,7 @@ use crate::run::status::{FillStatus, fill_status};
 use crate::run::tombstones::{Holder, lower, pause, raise};
 use crate::source::describe_source;
 use crate::state::{
-    BackfillRecord, Lease, Owner, SegmentRecord, SegmentService, ShardRecord, SplitRecord, Stored,
+    BackfillRecord, Lease, Limit, Owner, SegmentRecord, SegmentService, ShardRecord, SplitRecord, Stored,
 };
 use crate::target::Swept;
 use serde::Serialize;
@@ -63,8 +63,8 @@ pub struct BackfillView {
     pub estimated_items: u64,
     /// Read units used, in thousandths.
     pub read_milliunits: u64,
-    /// Why it is held up: the source, or a service by name.
-    pub blocked: Vec<String>,
+    /// What limits it: the source, services by name, or the segments at once.
+    pub limits: BTreeMap<String, Limit>,
 }
 
 /// What a finished backfill came to.
@@ -153,7 +153,7 @@ impl Backfill {
             &record,
         );
         let lease = RepairLease::wait(&self.split, &self.stop).await?;
-        let swept = lower(&self.split, Holder::Backfill, &lease, &self.stop).await;
+        let swept = lower(&self.split, Holder::Backfill, &lease, &self.budgets, &self.stop).await;
         lease.release().await;
         let swept = swept?;
         fault::moment("backfill.swept").await;
@@ -247,6 +247,7 @@ impl Backfill {
                     .map(|lane| (lane.clone(), SegmentService::default()))
                     .collect(),
                 blocked: Vec::new(),
+                limits: None,
                 scanned: 0,
                 read_milliunits: 0,
             };
@@ -363,6 +364,8 @@ impl Backfill {
                 .map(|s| (s.name.clone(), Arc::new(Health::default())))
                 .collect(),
             source_health: Arc::default(),
+            reading: Arc::default(),
+            writing: Arc::default(),
             bench: Arc::new(Bench::new(patience(self.split.timing) * 3 / 2)),
             stop: self.stop.child_token(),
         }
@@ -443,7 +446,7 @@ impl Backfill {
             scanned: segments.iter().map(|segment| segment.scanned).sum(),
             estimated_items: record.estimated_items,
             read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
-            blocked: share.blocked(),
+            limits: share.limits(),
         });
     }
 }

@@ -386,6 +386,7 @@ impl Tail {
         let share = |lane: &str| LaneShare {
             budget: self.budgets.writes(lane),
             health: Arc::new(Health::default()),
+            busy: Arc::default(),
         };
         self.split
             .lanes()

@@ -13,6 +13,7 @@ use super::scan::Scanning;
 use super::sorting::{Sorting, blocking};
 use super::view::{Progress, get};
 use super::worker::Verify;
+use crate::run::budgets::Budgets;
 use crate::run::error::RunError;
 use crate::run::repair_lease::{RepairLease, backfill_runs, refuse_unready};
 use crate::run::split::Split;
@@ -38,6 +39,7 @@ pub(super) struct Run {
     lanes: Lanes,
     list: MismatchList,
     pub progress: Arc<Progress>,
+    budgets: Arc<Budgets>,
     stop: CancellationToken,
     began: Instant,
 }
@@ -100,6 +102,7 @@ impl Run {
             lanes,
             list,
             progress,
+            budgets: Arc::clone(budgets),
             stop: stop.clone(),
             began,
             eyes,
@@ -365,6 +368,7 @@ impl Run {
                     tombstones,
                     lease: lease.validity(),
                     progress: Arc::clone(progress),
+                    budgets: Arc::clone(&self.budgets),
                     stop: self.stop.clone(),
                 };
                 Box::pin(repair.run(file))
@@ -393,7 +397,7 @@ impl Run {
             return Ok(());
         }
         self.progress.say("sweeping tombstones");
-        for (service, swept) in lower(&self.split, Holder::Repair, lease, &self.stop).await? {
+        for (service, swept) in lower(&self.split, Holder::Repair, lease, &self.budgets, &self.stop).await? {
             result.read_milliunits.targets += swept.read_milliunits;
             result.swept.insert(service, swept.removed);
         }

@@ -1,7 +1,9 @@
 use crate::dynamo::{Budget, Failure, Health, backoff};
 use crate::model::{Item, ItemExt, Key};
 use crate::run::error::RunError;
+use crate::run::limits;
 use crate::source::{Scan, ScanPage};
+use crate::state::Limit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -56,9 +58,9 @@ impl TableReads {
         &self.shared.label
     }
 
-    /// Why reads are held up, if they are.
-    pub fn blocked(&self) -> Option<String> {
-        self.shared.health.blocked()
+    /// What limits the reads at the moment, if anything does.
+    pub fn limit(&self) -> Option<Limit> {
+        limits::of_reads(&self.shared.health, &self.shared.budget)
     }
 
     /// Read units used so far, in thousandths.
