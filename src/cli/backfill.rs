@@ -35,8 +35,8 @@ fn render(report: &BackfillReport, plan: &str) -> String {
     }
     lines.push(table(&report.lanes, report));
     lines.push(format!(
-        "read {} items, {} read units",
-        text::count(report.scanned),
+        "read {}, {} read units",
+        text::counted(report.scanned, "item"),
         text::units(report.read_milliunits)
     ));
     let unrouted = report.lanes.iter().find(|lane| lane.lane == ShardRecord::WATCH);
@@ -50,8 +50,8 @@ fn render(report: &BackfillReport, plan: &str) -> String {
     let dead: u64 = report.lanes.iter().map(|lane| lane.counters.dead_letters).sum();
     lines.push(if dead > 0 {
         format!(
-            "{} dead letters: dynasplit dead-letters list {plan}",
-            text::count(dead)
+            "{}: dynasplit dead-letters list {plan}",
+            text::counted(dead, "dead letter")
         )
     } else {
         format!("next: dynasplit verify {plan}")

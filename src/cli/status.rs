@@ -84,7 +84,11 @@ fn limits(standing: &Standing) -> Vec<String> {
 fn tuned(tuning: &TuningRecord) -> String {
     let mut said = Vec::new();
     said.extend(tuning.reads.map(|reads| format!("reads {}", bound(Some(reads)))));
-    said.extend(tuning.writes.map(|writes| format!("writes {}", bound(Some(writes)))));
+    said.extend(
+        tuning
+            .writes
+            .map(|writes| format!("writes {}", bound(Some(writes)))),
+    );
     let services = tuning.services.iter();
     said.extend(services.map(|(service, writes)| format!("writes of {service} {}", bound(Some(*writes)))));
     said.extend(tuning.workers.map(|workers| format!("workers {workers}")));
@@ -118,8 +122,8 @@ fn backfill(standing: &Standing) -> String {
         None => progress(standing, record.started_ms, record.estimated_items),
     };
     format!(
-        "{table}\nbackfill: {} items read, {} read units; {end}",
-        text::count(standing.scanned),
+        "{table}\nbackfill: {} read, {} read units; {end}",
+        text::counted(standing.scanned, "item"),
         text::units(standing.read_milliunits)
     )
 }
@@ -131,8 +135,8 @@ fn progress(standing: &Standing, started_ms: u64, estimated: u64) -> String {
     match estimated.saturating_sub(standing.scanned).checked_div(rate) {
         Some(left) if standing.scanned > 0 => {
             format!(
-                "{} items a second, about {} left",
-                text::count(rate),
+                "{} a second, about {} left",
+                text::counted(rate, "item"),
                 text::duration(left * 1000)
             )
         }

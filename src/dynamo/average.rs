@@ -66,10 +66,7 @@ mod tests {
         let start = Instant::now();
         let mut average = Average::new(start);
         for tick in 0u32..400 {
-            average.set(
-                f64::from(tick % 2),
-                start + Duration::from_millis(50) * tick,
-            );
+            average.set(f64::from(tick % 2), start + Duration::from_millis(50) * tick);
         }
         let mean = average.mean(start + Duration::from_secs(20));
         assert!((0.4..0.6).contains(&mean), "{mean}");

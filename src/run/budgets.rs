@@ -156,7 +156,10 @@ pub async fn tune(split: &Split, change: &TuningChange) -> Result<Tuned, RunErro
     super::checks::check_split(split).await?;
     let mut was = TuningRecord::read(&split.store).await?;
     if change.is_none() {
-        return Ok(Tuned { now: was.clone(), was });
+        return Ok(Tuned {
+            now: was.clone(),
+            was,
+        });
     }
     let stored = split
         .store

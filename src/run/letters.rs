@@ -111,8 +111,15 @@ async fn one(
     let Some((service, _)) = split.target(&head.service) else {
         return Ok((false, format!("the plan has no service '{}'", head.service)));
     };
-    let Some(reconciler) = Reconciler::new(split, service, Hand::Letters, tombstones, lease.validity(), budgets, stop)
-    else {
+    let Some(reconciler) = Reconciler::new(
+        split,
+        service,
+        Hand::Letters,
+        tombstones,
+        lease.validity(),
+        budgets,
+        stop,
+    ) else {
         return Ok((false, "its table has no client".into()));
     };
     let suspects = suspects(split, head, service).await?;

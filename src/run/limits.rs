@@ -1,8 +1,8 @@
 //! What limits this process right now, from what its parts measure: why requests fail, who waits for which budget, and
 //! what the rest of the time is spent with.
 
-use crate::dynamo::{Budget, Health, Load};
 use super::status::LaneStatus;
+use crate::dynamo::{Budget, Health, Load};
 use crate::state::{Limit, NotedLimits, SegmentRecord};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -27,11 +27,7 @@ pub(super) fn of_reads(health: &Health, budget: &Budget) -> Option<Limit> {
 }
 
 /// What limits a lane of the tail: the stream that can't be read, its table, its own writes, or the stream's pace.
-pub(super) fn of_lane(
-    reading: (&Health, &Load),
-    writing: (&Health, &Budget, &Load),
-    at_once: u32,
-) -> Limit {
+pub(super) fn of_lane(reading: (&Health, &Load), writing: (&Health, &Budget, &Load), at_once: u32) -> Limit {
     let (stream, full) = reading;
     let (table, budget, busy) = writing;
     let held = stream.blocked().map(Limit::held_up);

@@ -223,8 +223,15 @@ async fn recheck_one(
     else {
         return Ok(None);
     };
-    let Some(reconciler) = Reconciler::new(split, service, Hand::Recheck, tombstones, lease.clone(), budgets, stop)
-    else {
+    let Some(reconciler) = Reconciler::new(
+        split,
+        service,
+        Hand::Recheck,
+        tombstones,
+        lease.clone(),
+        budgets,
+        stop,
+    ) else {
         return Ok(None);
     };
     let suspects: Vec<Key> = recheck

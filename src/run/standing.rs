@@ -224,6 +224,12 @@ fn worker_standing(worker: &WorkerRecord, now: u64) -> WorkerStanding {
     }
 }
 
+/// A count of things: `1 dead letter`, `2 dead letters`.
+pub(super) fn counted(count: u64, one: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {one}{plural}")
+}
+
 fn obstacles(standing: &Standing, record: &SplitRecord, split: &Split) -> Vec<Obstacle> {
     let mut found = Vec::new();
     let mut add = |what: String, next: &str| {
@@ -259,15 +265,15 @@ fn obstacles(standing: &Standing, record: &SplitRecord, split: &Split) -> Vec<Ob
     }
     for (service, count) in &standing.dead_letters {
         add(
-            format!("{count} dead letters of {service}"),
+            format!("{} of {service}", counted(*count, "dead letter")),
             "`dynasplit dead-letters list`, mend, then `dead-letters reconcile`",
         );
     }
     if standing.rechecks > 0 {
         add(
             format!(
-                "{} keys whose timestamp went backwards are to be read again",
-                standing.rechecks
+                "{} to be read again, since the timestamp went backwards",
+                counted(standing.rechecks, "key")
             ),
             "`dynasplit verify --repair`",
         );

@@ -166,7 +166,10 @@ mod tests {
             Limit::held_up("reading the stream: throttled: X".into()).weight(),
             throttled.weight()
         );
-        assert!(matches!(Limit::held_up("TimedOut: on X".into()), Limit::Failing { .. }));
+        assert!(matches!(
+            Limit::held_up("TimedOut: on X".into()),
+            Limit::Failing { .. }
+        ));
         assert_eq!(
             Limit::write_budget(500.0).to_string(),
             "write budget (500 units/s)"

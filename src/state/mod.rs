@@ -23,7 +23,7 @@ pub use records::{
 };
 pub use split::{ServiceRecord, SplitRecord};
 pub use store::{StateError, Store, Stored};
-pub use tuning::{Bound, Turn, TuningChange, TuningRecord};
+pub use tuning::{Bound, TuningChange, TuningRecord, Turn};
 
 /// Version of everything that is kept in the state table. A table of another version is refused.
 pub const STATE_FORMAT: u32 = 2;

@@ -170,7 +170,11 @@ mod tests {
         let record: TuningRecord = serde_json::from_str("{}").unwrap();
         assert_eq!(record, TuningRecord::default());
         assert!(!record.is_tuned());
-        assert_eq!(record.read_units(Some(5.0), 3), Some(5.0), "an option is of one process");
+        assert_eq!(
+            record.read_units(Some(5.0), 3),
+            Some(5.0),
+            "an option is of one process"
+        );
         assert_eq!(record.write_units("Content", None, 3), None);
     }
 

@@ -271,7 +271,9 @@ async fn front(
             }
             Err(failure) => {
                 failures = failures.saturating_add(1);
-                reading.health.block(format!("reading the stream: {}", failure.reason()));
+                reading
+                    .health
+                    .block(format!("reading the stream: {}", failure.reason()));
                 recover(&mut reader, &feed, &from, failure, failures, &continued).await
             }
         };

@@ -17,6 +17,7 @@ use crate::run::budgets::Budgets;
 use crate::run::error::RunError;
 use crate::run::repair_lease::{RepairLease, backfill_runs, refuse_unready};
 use crate::run::split::Split;
+use crate::run::standing::counted;
 use crate::run::tombstones::{Holder, lower, raise};
 use crate::source::{Scan, describe_source};
 use crate::state::{SplitRecord, TombstonePhase, Tombstones};
@@ -281,8 +282,8 @@ impl Run {
         let unbuildable: u64 = report.services.iter().map(|service| service.unbuildable).sum();
         if unbuildable > 0 {
             notes.push(format!(
-                "{unbuildable} source items can't be shaped for a service that they belong to: see `dynasplit \
-                 dead-letters`"
+                "{} can't be shaped for a service that it belongs to: see `dynasplit dead-letters`",
+                counted(unbuildable, "source item")
             ));
         }
         VerifyResult {
