@@ -93,14 +93,14 @@ fn render(tuned: &Tuned, changed: bool) -> String {
     format!("{}{last}", text::table(head, &rows))
 }
 
-/// A bound in words.
+/// A bound in words, exactly as it was given.
 pub fn bound(bound: Option<Bound>) -> String {
     match bound {
         None => "default".into(),
         Some(Bound::None) => "none".into(),
-        Some(Bound::MilliunitsPerSecond(_)) => {
-            let per_second = bound.and_then(|bound| bound.share_of(1)).unwrap_or_default();
-            text::rate(per_second)
+        Some(Bound::MilliunitsPerSecond(milliunits)) if milliunits % 1000 == 0 => {
+            format!("{}/s", text::count(milliunits / 1000))
         }
+        Some(bound) => format!("{}/s", bound.share_of(1).unwrap_or_default()),
     }
 }

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// A budget of capacity units a second. What a request used is known only afterwards, so a request may start
-/// while the account is not in debt, and pays after: over time, the rate is kept. The rate may be changed at any time;
-/// whoever waits notices at once.
+/// while the account is not in debt, and pays after: over time, the rate is kept. Until it pays, what requests use usually
+/// is put aside for it, or all that wait would start together once the account is out of debt; one that fails loses that.
+/// The rate may be changed at any time; whoever waits notices at once.
 #[derive(Debug)]
 pub struct Budget {
     account: Mutex<Account>,
@@ -18,6 +19,11 @@ struct Account {
     per_second: Option<f64>,
     units: f64,
     at: Instant,
+    /// What a request usually uses.
+    usual: f64,
+    /// Put aside for requests that have not paid yet, and how many they are.
+    aside: f64,
+    unpaid: u32,
     /// Requests that wait for the account to be out of debt.
     waiting: u32,
     /// For how much of the last seconds somebody waited.
@@ -28,6 +34,8 @@ struct Account {
 const BURST_SECONDS: f64 = 1.0;
 /// A wait is looked at again after this at the latest.
 const LONGEST_WAIT: f64 = 1.0;
+/// How much one request says about what requests use usually.
+const LEARNS: f64 = 0.1;
 /// Whoever waits for this share of the time is limited by the budget.
 const LIMITS: f64 = 0.3;
 
@@ -48,6 +56,9 @@ impl Budget {
                 per_second,
                 units: per_second.unwrap_or(0.0) * BURST_SECONDS,
                 at: now,
+                usual: 1.0,
+                aside: 0.0,
+                unpaid: 0,
                 waiting: 0,
                 held: Average::new(now),
             }),
@@ -84,27 +95,32 @@ impl Budget {
 
     /// Waits until a request may start.
     pub async fn ready(&self) {
-        let Some(mut wait) = self.debt() else { return };
+        let Some(mut wait) = self.start() else { return };
         let _waiting = Waiting::at(self);
         loop {
             tokio::select! {
                 () = self.changed.notified() => {}
                 () = tokio::time::sleep(wait) => {}
             }
-            match self.debt() {
+            match self.start() {
                 Some(more) => wait = more,
                 None => return,
             }
         }
     }
 
-    /// How long until the account is out of debt; `None` if it is not in debt.
-    fn debt(&self) -> Option<Duration> {
+    /// Starts a request, if the account is not in debt; otherwise answers how long it will be.
+    fn start(&self) -> Option<Duration> {
         let mut account = self.account();
         account.earn(Instant::now());
         let per_second = account.per_second?;
-        (account.units <= 0.0)
-            .then(|| Duration::from_secs_f64((-account.units / per_second).clamp(0.002, LONGEST_WAIT)))
+        if account.units > 0.0 {
+            account.put_aside();
+            return None;
+        }
+        Some(Duration::from_secs_f64(
+            (-account.units / per_second).clamp(0.002, LONGEST_WAIT),
+        ))
     }
 
     /// Pays for a request: thousandths of units.
@@ -113,7 +129,7 @@ impl Budget {
         let mut account = self.account();
         account.earn(Instant::now());
         if account.per_second.is_some() {
-            account.units -= milliunits as f64 / 1000.0;
+            account.pay(milliunits as f64 / 1000.0);
         }
     }
 
@@ -134,8 +150,28 @@ impl Account {
     fn set_rate(&mut self, per_second: Option<f64>, now: Instant) {
         self.earn(now);
         self.per_second = per_second;
-        // Without a bound, nothing is owed and nothing saved.
-        self.units = per_second.map_or(0.0, |rate| self.units.min(rate * BURST_SECONDS));
+        match per_second {
+            Some(rate) => self.units = self.units.min(rate * BURST_SECONDS),
+            // Without a bound, nothing is owed, put aside or saved.
+            None => (self.units, self.aside, self.unpaid) = (0.0, 0.0, 0),
+        }
+    }
+
+    fn put_aside(&mut self) {
+        self.units -= self.usual;
+        self.aside += self.usual;
+        self.unpaid = self.unpaid.saturating_add(1);
+    }
+
+    fn pay(&mut self, units: f64) {
+        if self.unpaid > 0 {
+            let back = self.aside / f64::from(self.unpaid);
+            self.units += back;
+            self.aside -= back;
+            self.unpaid -= 1;
+        }
+        self.units -= units;
+        self.usual += (units - self.usual) * LEARNS;
     }
 
     fn wait(&mut self, waiting: u32, now: Instant) {
@@ -229,6 +265,58 @@ mod tests {
             budget.pay(10_000);
         }
         assert!(start.elapsed() < Duration::from_millis(300));
+    }
+
+    #[tokio::test]
+    async fn those_that_wait_do_not_start_all_together() {
+        let budget = std::sync::Arc::new(Budget::new(Some(20.0)));
+        let start = Instant::now();
+        let requests: Vec<_> = (0..60)
+            .map(|_| {
+                let budget = std::sync::Arc::clone(&budget);
+                tokio::spawn(async move {
+                    budget.ready().await;
+                    // It is under way for a while before it pays.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    budget.pay(1000);
+                    Instant::now()
+                })
+            })
+            .collect();
+        let mut soon = 0;
+        for request in requests {
+            let ended = request.await.unwrap();
+            soon += u32::from(ended.duration_since(start) < Duration::from_millis(1000));
+        }
+        assert!(soon <= 41, "{soon} at 20 a second, 20 of them saved");
+        assert!(
+            start.elapsed() > Duration::from_millis(1900),
+            "{:?}",
+            start.elapsed()
+        );
+        assert!(
+            start.elapsed() < Duration::from_millis(3000),
+            "{:?}",
+            start.elapsed()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_request_that_fails_does_not_hold_others_up_for_ever() {
+        let budget = Budget::new(Some(1000.0));
+        for _ in 0..3000 {
+            budget.ready().await;
+        }
+        let start = Instant::now();
+        for _ in 0..10 {
+            budget.ready().await;
+            budget.pay(1000);
+        }
+        assert!(
+            start.elapsed() < Duration::from_millis(500),
+            "{:?}",
+            start.elapsed()
+        );
     }
 
     #[test]

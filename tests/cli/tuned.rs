@@ -9,16 +9,24 @@ use aws_sdk_dynamodb::types::Select;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// A split whose tail runs, and whose source held so many courses before it began; each costs one write unit.
-async fn begun(engine: &Engine, courses: u32) -> (Shell, Running) {
-    let client = engine.dynamodb();
-    table::create(&client, "Learning").await;
-    put(&client, 0..courses).await;
+/// A split whose tail runs.
+async fn begun(engine: &Engine) -> (Shell, Running) {
+    table::create(&engine.dynamodb(), "Learning").await;
     let shell = Shell::new(PLAN).at(engine.endpoint());
     shell.run("apply plan.yaml").ended(0);
     let tail = shell.start(&format!("replicate plan.yaml {OPTIONS}"));
     until(&shell, captured);
     (shell, tail)
+}
+
+/// A split that is captured, and whose source holds so many courses that nobody copied yet: no tail runs. Each costs one
+/// write unit.
+async fn filled(engine: &Engine, courses: u32) -> Shell {
+    let (shell, tail) = begun(engine).await;
+    tail.interrupt();
+    tail.end().ended(0);
+    put(&engine.dynamodb(), 0..courses).await;
+    shell
 }
 
 async fn put(client: &Client, courses: std::ops::Range<u32>) {
@@ -77,7 +85,7 @@ fn tune(shell: &Shell, options: &str) -> Value {
 async fn a_backfill_that_crawls_is_named_and_tuned_up_while_it_runs() {
     let engine = Engine::embedded().await;
     let client = engine.dynamodb();
-    let (shell, _tail) = begun(&engine, 900).await;
+    let shell = filled(&engine, 900).await;
     let fill = shell.start("backfill plan.yaml --write-units 5 --lease-seconds 3");
     let began = Instant::now();
     let status = until(&shell, |status| {
@@ -122,7 +130,7 @@ async fn a_backfill_that_crawls_is_named_and_tuned_up_while_it_runs() {
 async fn what_is_tuned_down_is_held_by_all_processes_together() {
     let engine = Engine::embedded().await;
     let client = engine.dynamodb();
-    let (shell, _tail) = begun(&engine, 6000).await;
+    let shell = filled(&engine, 6000).await;
     tune(&shell, "--write-units 400");
     let line = "backfill plan.yaml --segments 40 --workers 2 --lease-seconds 3";
     let fills = [shell.start(line), shell.start(line)];
@@ -155,7 +163,8 @@ async fn what_is_tuned_down_is_held_by_all_processes_together() {
 async fn replicate_and_verify_obey_too() {
     let engine = Engine::embedded().await;
     let client = engine.dynamodb();
-    let (shell, _tail) = begun(&engine, 10).await;
+    let (shell, _tail) = begun(&engine).await;
+    put(&client, 0..10).await;
     shell.run("backfill plan.yaml --lease-seconds 3").ended(0);
     tune(&shell, "--write-units 2");
     tokio::time::sleep(Duration::from_millis(2500)).await;
@@ -173,8 +182,8 @@ async fn replicate_and_verify_obey_too() {
     let idle = |status: &Value| limit(status, "replicate", "Courses").is_some_and(|l| l["by"] == "idle");
     until(&shell, idle);
 
-    // Some twenty pages: at this rate, each is waited for longer than this test takes.
-    let verify = shell.start("verify plan.yaml --read-units 0.01 --lease-seconds 3");
+    // A hundred and fifty pages: at this rate, each is waited for longer than this test takes.
+    let verify = shell.start("verify plan.yaml --read-units 0.01 --segments 50 --lease-seconds 3");
     tokio::time::sleep(Duration::from_secs(7)).await;
     tune(&shell, "--read-units none");
     let tuned_at = Instant::now();
@@ -208,7 +217,7 @@ async fn what_is_tuned_is_shown() {
     said.extend(lines.map(|line| shell.run(line).ended(0)));
     let status = shell.run("status plan.yaml").ended(0).stdout;
     assert!(
-        status.contains("tuned: reads none, writes of Users 12/s, workers 9"),
+        status.contains("tuned: reads none, writes of Users 12.5/s, workers 9"),
         "{status}"
     );
     said.push(shell.run("tune plan.yaml --reset --workers 2").ended(0));
