@@ -3,7 +3,7 @@
 use super::error::RunError;
 use super::split::{Split, now_ms};
 use crate::dynamo::Budget;
-use crate::state::{StateError, Store, TuningChange, TuningRecord};
+use crate::state::{Limit, StateError, Store, TuningChange, TuningRecord};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -71,6 +71,18 @@ impl Budgets {
         self.targets
             .get(service)
             .map_or_else(Arc::default, |target| Arc::clone(&target.writes))
+    }
+
+    /// What limits the reads and writes of the services' tables, as far as it is a budget.
+    pub fn limits(&self) -> BTreeMap<String, Limit> {
+        let limit = |target: &TargetBudgets| {
+            let reads = target.reads.limits().map(Limit::read_budget);
+            reads.or_else(|| target.writes.limits().map(Limit::write_budget))
+        };
+        let targets = self.targets.iter();
+        targets
+            .filter_map(|(service, target)| Some((service.clone(), limit(target)?)))
+            .collect()
     }
 
     /// Segments at once, where that is tuned.

@@ -6,6 +6,7 @@ use crate::support::{Engine, table};
 use crate::tables::PLAN;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::Select;
+use dynasplit::state::{SegmentRecord, Store};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -198,6 +199,61 @@ async fn replicate_and_verify_obey_too() {
         "{}",
         said.stderr
     );
+
+    // The five hundred that the tail wrote have stamps, which are stripped within the budget.
+    until(&shell, |status| status["phase"] == "verified");
+    tune(&shell, "--write-units 100");
+    let began = Instant::now();
+    let completed = shell
+        .run("complete plan.yaml --yes --lease-seconds 3 --output json")
+        .ended(0)
+        .json();
+    assert_eq!(completed["stripped"]["Courses"], 500);
+    assert!(
+        began.elapsed() > Duration::from_secs_f64(3.9),
+        "{:?}",
+        began.elapsed()
+    );
+    let late = shell.run("tune plan.yaml --workers 3").ended(1);
+    assert!(late.stderr.contains("complete"), "{}", late.stderr);
+}
+
+/// Waits until so many segments are worked on.
+async fn until_worked_on(store: &Store, segments: usize) {
+    let began = Instant::now();
+    loop {
+        let found = store.list::<SegmentRecord>(SegmentRecord::PREFIX).await.unwrap();
+        let owned = found
+            .iter()
+            .filter(|(_, found)| found.value.lease.owner.is_some());
+        let owned = owned.count();
+        if owned == segments {
+            return;
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "{owned} segments are worked on, not {segments}"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_and_fewer_segments_are_worked_on_as_is_tuned() {
+    let engine = Engine::embedded().await;
+    let client = engine.dynamodb();
+    let shell = filled(&engine, 2000).await;
+    let store = Store::new(client.clone(), "dynasplit-learning");
+    let fill = shell.start("backfill plan.yaml --segments 60 --write-units 40 --lease-seconds 3");
+    until_worked_on(&store, 4).await;
+    tune(&shell, "--workers 7");
+    until_worked_on(&store, 7).await;
+    tune(&shell, "--workers 2");
+    until_worked_on(&store, 2).await;
+    assert!(held(&client, "Courses").await < 2000, "there is enough to do");
+    tune(&shell, "--workers 8 --write-units none");
+    fill.end().ended(0);
+    assert_eq!(held(&client, "Courses").await, 2000);
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use crate::state::{
 use crate::target::Swept;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -153,7 +154,10 @@ impl Backfill {
             &record,
         );
         let lease = RepairLease::wait(&self.split, &self.stop).await?;
-        let swept = lower(&self.split, Holder::Backfill, &lease, &self.budgets, &self.stop).await;
+        let swept = tokio::select! {
+            swept = lower(&self.split, Holder::Backfill, &lease, &self.budgets, &self.stop) => swept,
+            never = self.show_limits() => match never {},
+        };
         lease.release().await;
         let swept = swept?;
         fault::moment("backfill.swept").await;
@@ -418,8 +422,17 @@ impl Backfill {
         tracing::info!(phase, "backfill");
         self.view.send_modify(|view| {
             phase.clone_into(&mut view.phase);
+            view.limits.clear();
             view.estimated_items = record.estimated_items;
         });
+    }
+
+    /// Shows what limits the sweep. Never ends.
+    async fn show_limits(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            self.view.send_modify(|view| view.limits = self.budgets.limits());
+        }
     }
 
     fn show(
