@@ -56,7 +56,8 @@ struct Window {
 /// Places at the beginning.
 const FIRST: f64 = 16.0;
 /// Places at most: what a table of 40,000 write units a second takes at usual latencies.
-const MOST: f64 = 128.0;
+const MOST: f64 = MOST_PLACES as f64;
+const MOST_PLACES: u32 = 128;
 /// What is left when it shrinks.
 const LEFT: f64 = 0.6;
 /// Answers within this part of an attempt leave room; those that take three times as long are slow.
@@ -114,11 +115,12 @@ impl Pace {
         hot.is_some_and(|since| since.elapsed() < HOT)
     }
 
-    /// Whether every place is taken: then this is what limits.
+    /// The places, if that is what limits: there were more, and all that are left are taken.
     #[must_use]
-    pub fn is_full(&self) -> bool {
+    pub fn squeezed(&self) -> Option<u32> {
         let window = self.lock();
-        window.inside >= window.places()
+        let places = window.places();
+        (!window.fresh && window.inside >= places && places < MOST_PLACES).then_some(places)
     }
 
     fn lock(&self) -> MutexGuard<'_, Window> {
@@ -357,12 +359,13 @@ mod tests {
         let third = pace.enter();
         tokio::pin!(third);
         assert!(futures::poll!(&mut third).is_pending());
-        assert!(pace.is_full());
+        assert_eq!(pace.squeezed(), None, "it never shrank");
         tokio::time::sleep(Duration::from_millis(30)).await;
         first.answered(1);
         drop(first);
         assert_eq!(pace.limit(), 1, "half of an attempt is slow");
         assert!(futures::poll!(&mut third).is_pending());
+        assert_eq!(pace.squeezed(), Some(1));
         drop(second);
         third.await;
     }

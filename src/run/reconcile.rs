@@ -2,9 +2,10 @@
 //! and acknowledged, the source is read consistently, nothing is written over a tombstone or over what changed since
 //! it was read.
 
+use super::budgets::Budgets;
 use super::error::RunError;
 use super::split::Split;
-use crate::dynamo::{Brake, Budget, Health, Pace, again};
+use crate::dynamo::{Brake, Health, Pace, again};
 use crate::fault::Hand;
 use crate::flow::{Desired, Outcome, Sink, SinkError, desired, is_tombstone, mend};
 use crate::model::{Item, Key, json};
@@ -42,13 +43,14 @@ const ATTEMPTS: u32 = 20;
 
 impl<'a> Reconciler<'a> {
     /// For a service of a split, under this switch-on of the tombstones. Writes only while `stop` is not cancelled, and
-    /// under this lease: whoever lets go of the tombstones holds it.
+    /// under this lease: whoever lets go of the tombstones holds it. Its writes are within these budgets.
     pub fn new(
         split: &'a Split,
         service: &'a Service,
         hand: Hand,
         tombstones: Tombstones,
         lease: Validity,
+        budgets: &Budgets,
         stop: &CancellationToken,
     ) -> Option<Self> {
         let (_, tables) = split.target(&service.name)?;
@@ -62,7 +64,7 @@ impl<'a> Reconciler<'a> {
             always_bury: true,
             fence: Fence::new([lease]),
             pace: Arc::new(Pace::new(split.timing.attempt, &Brake::default())),
-            budget: Arc::new(Budget::new(None)),
+            budget: budgets.writes(&service.name),
             health: Arc::new(Health::default()),
             endless: false,
             stop: stop.clone(),
@@ -190,6 +192,7 @@ pub(super) async fn recheck_all(
     split: &Split,
     tombstones: Tombstones,
     lease: &Validity,
+    budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<bool, RunError> {
     let list = split.letters.rechecks().await?;
@@ -198,7 +201,7 @@ pub(super) async fn recheck_all(
     }
     let mut wrote = false;
     for (name, revision, recheck) in list {
-        match recheck_one(split, tombstones, lease, &recheck, stop).await? {
+        match recheck_one(split, (tombstones, lease), &recheck, budgets, stop).await? {
             Some(reconciled) => {
                 wrote |= reconciled == Reconciled::Repaired;
                 split.letters.rechecked(&name, revision).await?;
@@ -212,17 +215,24 @@ pub(super) async fn recheck_all(
 /// `None`: it stays on the list.
 async fn recheck_one(
     split: &Split,
-    tombstones: Tombstones,
-    lease: &Validity,
+    (tombstones, lease): (Tombstones, &Validity),
     recheck: &RecheckKey,
+    budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<Option<Reconciled>, RunError> {
     let (Some((service, _)), Some(key)) = (split.target(&recheck.service), split.key_from_json(&recheck.key))
     else {
         return Ok(None);
     };
-    let Some(reconciler) = Reconciler::new(split, service, Hand::Recheck, tombstones, lease.clone(), stop)
-    else {
+    let Some(reconciler) = Reconciler::new(
+        split,
+        service,
+        Hand::Recheck,
+        tombstones,
+        lease.clone(),
+        budgets,
+        stop,
+    ) else {
         return Ok(None);
     };
     let suspects: Vec<Key> = recheck

@@ -15,6 +15,7 @@ mod lost;
 mod reading;
 mod rough;
 mod shards;
+mod slow;
 mod stale;
 mod switched;
 mod throttling;

@@ -333,6 +333,8 @@ async fn sweeps_take_what_is_reserved_and_nothing_else() {
             client: client.clone(),
             table: table.clone(),
             keys: keys(),
+            reads: Arc::default(),
+            writes: Arc::default(),
         };
         let swept = sweep.tombstones(5).await.expect("a sweep");
         assert_eq!(

@@ -1,9 +1,9 @@
 use super::bench::Bench;
 use crate::run::error::RunError;
 use crate::run::split::Split;
-use crate::state::{LeaseWatch, SegmentRecord, Stored};
+use crate::state::{LeaseWatch, Owner, SegmentRecord, Stored};
 use rand::Rng as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// All segments of the backfill, as last read: who works on which, and what is left. Read again only now and then,
@@ -66,6 +66,19 @@ impl Board {
             self.segments.insert(segment, (name, stored));
         }
         Ok(())
+    }
+
+    /// Processes that are at work, `me` among them: those that hold a segment which is not done.
+    pub fn processes(&mut self, me: &Owner) -> usize {
+        let now = Instant::now();
+        let mut owners = BTreeSet::from([me.clone()]);
+        for (name, stored) in self.segments.values() {
+            let lease = &stored.value.lease;
+            if !is_done(&stored.value) && !self.leases.is_free(name, lease, stored.revision, now) {
+                owners.extend(lease.owner.clone());
+            }
+        }
+        owners.len()
     }
 
     /// Whether every lane is done with every segment.

@@ -1,13 +1,14 @@
 use super::bench::Bench;
 use super::page::{Filling, PageEnd, groups};
-use crate::dynamo::{Budget, Courtesy, FailureKind, Health, Pace, backoff};
+use crate::dynamo::{Budget, Courtesy, FailureKind, Health, Load, Pace, backoff};
 use crate::fault::{self, Hand};
 use crate::flow::Stop;
 use crate::model::{Item, json};
 use crate::run::keeper::Keeper;
-use crate::run::split::{Split, StateLedger};
+use crate::run::limits;
+use crate::run::split::{Split, StateLedger, now_ms};
 use crate::source::{Scan, ScanPage};
-use crate::state::SegmentRecord;
+use crate::state::{Limit, NotedLimits, SegmentRecord};
 use crate::target::{Batching, Fence, Gate, TargetWriter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,6 +28,9 @@ pub(super) struct FillShare {
     pub paces: BTreeMap<String, Arc<Pace>>,
     pub health: BTreeMap<String, Arc<Health>>,
     pub source_health: Arc<Health>,
+    /// Segments that wait for a page, and those that write one.
+    pub reading: Arc<Load>,
+    pub writing: Arc<Load>,
     pub bench: Arc<Bench>,
     pub stop: CancellationToken,
 }
@@ -49,12 +53,24 @@ impl FillShare {
             .filter_map(|(name, health)| Some(format!("{name}: {}", health.blocked()?)));
         source.into_iter().chain(targets).collect()
     }
+
+    /// What limits at the moment: the source, services by their names, or the segments at once.
+    pub fn limits(&self) -> BTreeMap<String, Limit> {
+        let source = limits::of_reads(&self.source_health, &self.reads, &self.courtesy);
+        let services = self.health.iter().filter_map(|(name, health)| {
+            let (budget, pace) = (self.writes.get(name)?, self.paces.get(name)?);
+            Some((name.clone(), limits::of_writes(health, budget, pace)?))
+        });
+        limits::of_segments(source, services, &self.reading, &self.writing)
+    }
 }
 
 /// One segment that this worker owns.
 pub(super) struct SegmentTask {
     pub share: FillShare,
     pub keeper: Arc<Keeper<SegmentRecord>>,
+    /// It ends with its page, and leaves the rest to whoever comes next.
+    pub enough: CancellationToken,
 }
 
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -81,12 +97,19 @@ impl SegmentTask {
         result
     }
 
-    /// Writes down what holds the segment up, for `status`. Never ends.
+    /// Writes down what holds the segment up, and what limits it, for `status`. Never ends.
     async fn tell_blocked(&self) {
         loop {
             tokio::time::sleep(self.share.split.timing.renew()).await;
             let blocked = self.share.blocked();
-            self.keeper.update_quietly(|record| record.blocked = blocked);
+            let limits = NotedLimits {
+                at_ms: now_ms(),
+                of: self.share.limits(),
+            };
+            self.keeper.update_quietly(|record| {
+                record.blocked = blocked;
+                record.limits = Some(limits);
+            });
         }
     }
 
@@ -97,7 +120,7 @@ impl SegmentTask {
         let lanes = self.keeper.snapshot().services.into_keys();
         let mut held: BTreeSet<String> = lanes.filter(|lane| !self.share.bench.may_try(lane)).collect();
         while let Some((cursor, lanes)) = self.next_pass(&held)
-            && !work.is_cancelled()
+            && !self.ends(work)
         {
             self.pass(cursor, lanes, &writers, &ledger, &mut held, work)
                 .await?;
@@ -129,7 +152,7 @@ impl SegmentTask {
         work: &CancellationToken,
     ) -> Result<(), Stop> {
         let share = &self.share;
-        while !lanes.is_empty() && !work.is_cancelled() {
+        while !lanes.is_empty() && !self.ends(work) {
             let Some(page) = self.read(cursor.as_deref(), work).await? else {
                 return Ok(());
             };
@@ -151,7 +174,9 @@ impl SegmentTask {
                 })
                 .collect();
             let fills = fillings.iter().map(|filling| filling.fill(&items));
+            let writing = share.writing.enter();
             let ends = futures::future::join_all(fills).await;
+            drop(writing);
             fault::moment("backfill.checkpoint.before").await;
             let next = page.next.as_ref().map(cursor_text);
             self.keeper.update(|record| {
@@ -195,6 +220,10 @@ impl SegmentTask {
         Ok(())
     }
 
+    fn ends(&self, work: &CancellationToken) -> bool {
+        work.is_cancelled() || self.enough.is_cancelled()
+    }
+
     /// Moves a lane's cursor: every write of the page is durable.
     fn advance(&self, lane: &str, next: Option<String>, counters: &crate::model::Counters, items: u64) {
         self.keeper.update(|record| {
@@ -213,6 +242,7 @@ impl SegmentTask {
         let segment = self.keeper.snapshot().segment;
         let after = cursor.map(cursor_item).transpose()?;
         let mut attempt = 0u32;
+        let _reading = share.reading.enter();
         loop {
             tokio::select! {
                 biased;

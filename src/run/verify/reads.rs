@@ -1,7 +1,9 @@
 use crate::dynamo::{Budget, Courtesy, Failure, FailureKind, Health, backoff};
 use crate::model::{Item, ItemExt, Key};
 use crate::run::error::RunError;
+use crate::run::limits;
 use crate::source::{Scan, ScanPage};
+use crate::state::Limit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,7 +19,7 @@ pub(super) struct TableReads {
 #[derive(Debug)]
 struct Shared {
     label: String,
-    budget: Budget,
+    budget: Arc<Budget>,
     courtesy: Courtesy,
     health: Health,
     milliunits: AtomicU64,
@@ -32,12 +34,12 @@ const UNIT_BYTES: usize = 4096;
 
 impl TableReads {
     /// Of a table; `label` is what people call it.
-    pub fn new(label: &str, scan: Scan, read_units: Option<f64>, stop: &CancellationToken) -> Self {
+    pub fn new(label: &str, scan: Scan, budget: Arc<Budget>, stop: &CancellationToken) -> Self {
         Self {
             scan,
             shared: Arc::new(Shared {
                 label: label.to_owned(),
-                budget: Budget::new(read_units),
+                budget,
                 courtesy: Courtesy::default(),
                 health: Health::default(),
                 milliunits: AtomicU64::new(0),
@@ -58,9 +60,9 @@ impl TableReads {
         &self.shared.label
     }
 
-    /// Why reads are held up, if they are.
-    pub fn blocked(&self) -> Option<String> {
-        self.shared.health.blocked()
+    /// What limits the reads at the moment, if anything does.
+    pub fn limit(&self) -> Option<Limit> {
+        limits::of_reads(&self.shared.health, &self.shared.budget, &self.shared.courtesy)
     }
 
     /// Read units used so far, in thousandths.
