@@ -1,6 +1,6 @@
 use super::fence::Fence;
 use super::gate::{Entered, Gate};
-use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
+use crate::dynamo::convert::{item_copied_to_sdk, item_to_sdk, value_to_sdk};
 use crate::dynamo::{Budget, Failure, FailureKind, Health, Pace, Paced, backoff};
 use crate::fault::{self, Hand, Stroke};
 use crate::flow::{
@@ -201,14 +201,17 @@ impl TargetWriter {
         sendable?;
         let condition = write.guard.expression(&self.fields);
         let landed = match &write.kind {
-            WriteKind::Put(item) => self.put(item.clone(), condition, Outcome::Written).await,
+            WriteKind::Put(item) => {
+                self.put(item_copied_to_sdk(item), condition, Outcome::Written)
+                    .await
+            }
             WriteKind::Remove(version) => {
                 let key = self.keys.item_of(&write.key);
                 match bury {
                     None => self.delete(key, condition).await,
                     Some(epoch) => {
                         let item = tombstone_of(epoch, key, version.as_ref());
-                        self.put(item, condition, Outcome::Buried).await
+                        self.put(item_to_sdk(item), condition, Outcome::Buried).await
                     }
                 }
             }
@@ -226,13 +229,18 @@ impl TargetWriter {
         })
     }
 
-    async fn put(&self, item: Item, condition: GuardExpression, outcome: Outcome) -> Result<Landed, Failure> {
+    async fn put(
+        &self,
+        item: HashMap<String, AttributeValue>,
+        condition: GuardExpression,
+        outcome: Outcome,
+    ) -> Result<Landed, Failure> {
         let Condition { text, names, values } = Condition::of(condition);
         let sent = self
             .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(item_to_sdk(item)))
+            .set_item(Some(item))
             .set_condition_expression(text)
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(values)
