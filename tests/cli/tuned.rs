@@ -256,6 +256,31 @@ async fn more_and_fewer_segments_are_worked_on_as_is_tuned() {
     assert_eq!(held(&client, "Courses").await, 2000);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn segments_that_are_too_many_end_with_their_page() {
+    let engine = Engine::embedded().await;
+    let client = engine.dynamodb();
+    let shell = filled(&engine, 0).await;
+    // Some two pages in each of four segments.
+    let large = |n: u32| {
+        let title = table::text("R".repeat(150 * 1024));
+        table::item(&format!("COURSE#{n}"), "METADATA", [("title", title)])
+    };
+    for n in 0..48 {
+        table::put(&client, "Learning", large(n)).await;
+    }
+    let store = Store::new(client.clone(), "dynasplit-learning");
+    let fill = shell.start("backfill plan.yaml --segments 4 --write-units 450 --lease-seconds 3");
+    until_worked_on(&store, 4).await;
+    tune(&shell, "--workers 1");
+    until_worked_on(&store, 1).await;
+    let copied = held(&client, "Courses").await;
+    assert!(copied < 40, "{copied}: they went on to their ends");
+    tune(&shell, "--workers default --write-units none");
+    fill.end().ended(0);
+    assert_eq!(held(&client, "Courses").await, 48);
+}
+
 #[tokio::test]
 async fn what_is_tuned_is_shown() {
     let engine = Engine::embedded().await;
