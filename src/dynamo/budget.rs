@@ -123,7 +123,7 @@ impl Budget {
         ))
     }
 
-    /// Pays for a request: thousandths of units.
+    /// Pays for a request that was [ready](Budget::ready), once: thousandths of units.
     #[allow(clippy::cast_precision_loss)] // a request uses few units
     pub fn pay(&self, milliunits: u64) {
         let mut account = self.account();

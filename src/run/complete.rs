@@ -55,9 +55,15 @@ pub async fn complete(
     split.letters.forget_orphans().await?;
     let budgets = Budgets::new(split, None, None);
     budgets.read(&split.store).await?;
-    let report = budgets
-        .during(&split.store, Box::pin(end_services(split, &budgets, tell)))
-        .await?;
+    let ending = budgets.during(&split.store, Box::pin(end_services(split, &budgets, tell)));
+    // Each of its steps can be repeated, and a strip is on the condition of what was read.
+    let report = tokio::select! {
+        biased;
+        () = stop.cancelled() => Err(RunError::Stopped(
+            "completing was interrupted; the same command goes on".into(),
+        )),
+        report = ending => report,
+    }?;
     SplitRecord::change(&split.store, |record| record.completed_ms = Some(now_ms())).await?;
     Ok(report)
 }

@@ -137,6 +137,7 @@ fn percent(share: f64) -> u8 {
 mod tests {
     use super::*;
     use crate::dynamo::Brake;
+    use crate::state::{Lease, Owner, SegmentService};
     use std::time::Duration;
 
     fn pace() -> Pace {
@@ -177,6 +178,47 @@ mod tests {
         assert_eq!(reads(), None);
         courtesy.throttled();
         assert!(matches!(reads(), Some(Limit::GivesWay { .. })), "{:?}", reads());
+    }
+
+    fn segment(segment: u32, owner: Option<&str>, at_ms: u64, limit: Limit) -> SegmentRecord {
+        SegmentRecord {
+            segment,
+            lease: Lease {
+                owner: owner.map(|owner| Owner(owner.into())),
+                duration_ms: 1000,
+            },
+            beat: 0,
+            services: [("Content".to_owned(), SegmentService::default())].into(),
+            blocked: Vec::new(),
+            limits: Some(NotedLimits {
+                at_ms,
+                of: [("Content".to_owned(), limit)].into(),
+            }),
+            scanned: 0,
+            read_milliunits: 0,
+        }
+    }
+
+    #[test]
+    fn what_is_told_is_the_last_word_of_those_that_work() {
+        let done = SegmentRecord {
+            services: BTreeMap::new(),
+            ..segment(5, Some("a"), 95, Limit::StreamReads)
+        };
+        let segments = [
+            segment(0, Some("a"), 50, Limit::write_budget(5.0)),
+            segment(1, Some("a"), 80, Limit::write_budget(5.0)),
+            segment(2, Some("b"), 70, Limit::held_up("throttled: X".into())),
+            segment(3, None, 90, Limit::read_budget(1.0)),
+            done,
+        ];
+        let told = standing(&[], &segments, 100);
+        let mut told: Vec<_> = told
+            .iter()
+            .map(|told| (told.text.as_str(), told.age_ms))
+            .collect();
+        told.sort_unstable();
+        assert_eq!(told, [("throttled: X", 30), ("write budget (5 units/s)", 20)]);
     }
 
     #[test]

@@ -115,3 +115,44 @@ pub fn fill_status(segments: &[SegmentRecord]) -> Vec<FillStatus> {
     }
     lanes.into_values().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Position;
+    use crate::state::{Lease, Limit, Owner};
+    use std::time::Duration;
+
+    fn shard(name: &str, read: bool, limit: Limit) -> (String, ShardRecord) {
+        let state = LaneState {
+            limit: Some(Noted { at_ms: 5, limit }),
+            ..LaneState::starting(Position::Beginning, 0)
+        };
+        let lease = Lease::held_by(&Owner("a".into()), Duration::from_secs(1));
+        let record = ShardRecord {
+            generation: 1,
+            shard: name.to_owned(),
+            parent: None,
+            lease: if read { lease } else { Lease::default() },
+            beat: 0,
+            lanes: [("Content".to_owned(), state)].into(),
+        };
+        (name.to_owned(), record)
+    }
+
+    #[test]
+    fn a_lane_is_limited_by_what_weighs_most_in_the_shards_that_are_read() {
+        let gone = shard("a", false, Limit::held_up("throttled: X".into()));
+        let (slow, idle) = (
+            shard("b", true, Limit::write_budget(5.0)),
+            shard("c", true, Limit::Idle),
+        );
+        let limit = |shards: &[&(String, ShardRecord)]| {
+            let shards = shards.iter().map(|shard| (*shard).clone()).collect();
+            lane_status(&shards, "Content", 10).limit.map(|noted| noted.limit)
+        };
+        assert_eq!(limit(&[&gone, &slow, &idle]), Some(Limit::write_budget(5.0)));
+        assert_eq!(limit(&[&gone, &idle]), Some(Limit::Idle));
+        assert_eq!(limit(&[&gone]), None);
+    }
+}

@@ -129,11 +129,6 @@ async fn sweep(
 ) -> Result<Vec<(String, Swept)>, RunError> {
     let mut swept = Vec::new();
     for (service, tables) in split.services() {
-        if stop.is_cancelled() {
-            return Err(RunError::Stopped(
-                "the sweep was interrupted; the same command goes on".into(),
-            ));
-        }
         let sweep = Sweep {
             client: tables.items.clone(),
             table: service.table.name.clone(),
@@ -141,7 +136,15 @@ async fn sweep(
             reads: budgets.reads(&service.name),
             writes: budgets.writes(&service.name),
         };
-        swept.push((service.name.clone(), sweep.tombstones(epoch).await?));
+        // What is under way when it stops may still land: each is on the condition of what was read.
+        let done = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(RunError::Stopped(
+                "the sweep was interrupted; the same command goes on".into(),
+            )),
+            done = sweep.tombstones(epoch) => done?,
+        };
+        swept.push((service.name.clone(), done));
     }
     Ok(swept)
 }
