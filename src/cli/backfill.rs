@@ -39,6 +39,11 @@ fn render(report: &BackfillReport, plan: &str) -> String {
         text::count(report.scanned),
         text::units(report.read_milliunits)
     ));
+    for (service, reason) in &report.written_singly {
+        lines.push(format!(
+            "{service} was written item by item, not in batches: {reason}"
+        ));
+    }
     let unrouted = report.lanes.iter().find(|lane| lane.lane == ShardRecord::WATCH);
     if let Some(lane) = unrouted {
         lines.push(format!(

@@ -7,6 +7,7 @@
 mod lease;
 mod letters;
 pub mod phases;
+mod probe;
 mod records;
 mod split;
 mod store;

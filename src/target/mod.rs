@@ -10,10 +10,12 @@
 //!   arrive late.
 //! - On AWS, no setting of the plan is dropped silently. An emulator may not know one: that is a note.
 
+mod batch;
 mod creation;
 mod differences;
 mod error;
 mod gate;
+mod insert;
 mod settings;
 mod state;
 mod sweep;
@@ -21,6 +23,7 @@ mod table;
 mod ttl;
 mod write;
 
+pub use batch::{Batches, Batching};
 pub use differences::{Difference, Pending};
 pub use error::TargetError;
 pub use gate::{Attempts, Entered, Gate};

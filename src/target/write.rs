@@ -149,7 +149,7 @@ impl TargetWriter {
     }
 
     /// Waits until a write may start: the budget allows it, and the lease outlasts it.
-    async fn admitted(&self) -> Result<(), Stop> {
+    pub(super) async fn admitted(&self) -> Result<(), Stop> {
         let admitted = async {
             self.budget.ready().await;
             while !self.leases.iter().all(Validity::may_write) {
@@ -163,7 +163,7 @@ impl TargetWriter {
         }
     }
 
-    async fn pause(&self, attempt: u32) -> Result<(), Stop> {
+    pub(super) async fn pause(&self, attempt: u32) -> Result<(), Stop> {
         let wait = backoff(attempt, FIRST_WAIT, LONGEST_WAIT);
         tokio::select! {
             biased;
@@ -297,6 +297,11 @@ impl Condition {
     }
 }
 
+/// The failpoint of puts.
+pub(super) fn putting(hand: Hand) -> &'static str {
+    fault::writing(hand, || Stroke::Put)
+}
+
 fn superseded(held: Option<&HashMap<String, AttributeValue>>) -> Landed {
     let dead = held.is_some_and(|item| item.contains_key(TOMBSTONE_ATTRIBUTE));
     let outcome = if dead {
@@ -310,7 +315,7 @@ fn superseded(held: Option<&HashMap<String, AttributeValue>>) -> Landed {
     }
 }
 
-fn units(consumed: Option<&ConsumedCapacity>) -> u64 {
+pub(super) fn units(consumed: Option<&ConsumedCapacity>) -> u64 {
     crate::source::milliunits(consumed.and_then(ConsumedCapacity::capacity_units))
 }
 

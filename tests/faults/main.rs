@@ -6,6 +6,7 @@
 mod support;
 
 mod batches;
+mod copies;
 mod course;
 mod denied;
 mod engine;

@@ -1,5 +1,5 @@
 use super::bench::Bench;
-use super::page::{PageEnd, fill, groups};
+use super::page::{Filling, PageEnd, groups};
 use crate::dynamo::{Budget, Health, backoff};
 use crate::fault::{self, Hand};
 use crate::flow::Stop;
@@ -8,7 +8,7 @@ use crate::run::keeper::Keeper;
 use crate::run::split::{Split, StateLedger};
 use crate::source::{Scan, ScanPage};
 use crate::state::SegmentRecord;
-use crate::target::{Gate, TargetWriter};
+use crate::target::{Batching, Gate, TargetWriter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +22,7 @@ pub(super) struct FillShare {
     pub segments: u32,
     pub reads: Arc<Budget>,
     pub writes: BTreeMap<String, Arc<Budget>>,
+    pub batching: BTreeMap<String, Arc<Batching>>,
     pub health: BTreeMap<String, Arc<Health>>,
     pub source_health: Arc<Health>,
     pub bench: Arc<Bench>,
@@ -133,9 +134,16 @@ impl SegmentTask {
                     reason: "the source has items without the plan's key: check source.keys".into(),
                 });
             }
-            let fills = lanes
+            let fillings: Vec<_> = lanes
                 .iter()
-                .map(|lane| fill(&share.split, lane, writers.get(lane), ledger, &items));
+                .map(|lane| Filling {
+                    split: &share.split,
+                    lane,
+                    writer: writers.get(lane).zip(share.batching.get(lane).map(Arc::as_ref)),
+                    ledger,
+                })
+                .collect();
+            let fills = fillings.iter().map(|filling| filling.fill(&items));
             let ends = futures::future::join_all(fills).await;
             fault::moment("backfill.checkpoint.before").await;
             let next = page.next.as_ref().map(cursor_text);

@@ -15,7 +15,7 @@ use crate::source::describe_source;
 use crate::state::{
     BackfillRecord, Lease, Owner, SegmentRecord, SegmentService, ShardRecord, SplitRecord, Stored,
 };
-use crate::target::Swept;
+use crate::target::{Batching, Swept};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -79,6 +79,8 @@ pub struct BackfillReport {
     pub swept: BTreeMap<String, u64>,
     /// It had been finished before.
     pub already_finished: bool,
+    /// Why items were written one by one rather than in batches, by service.
+    pub written_singly: BTreeMap<String, String>,
 }
 
 /// A backfill worker.
@@ -87,6 +89,7 @@ pub struct Backfill {
     options: BackfillOptions,
     stop: CancellationToken,
     view: watch::Sender<BackfillView>,
+    batching: BTreeMap<String, Arc<Batching>>,
 }
 
 impl Backfill {
@@ -98,12 +101,17 @@ impl Backfill {
         stop: CancellationToken,
     ) -> (Self, watch::Receiver<BackfillView>) {
         let (view, seen) = watch::channel(BackfillView::default());
+        let services = split.plan.services.iter();
+        let batching = services
+            .map(|service| (service.name.clone(), Arc::default()))
+            .collect();
         (
             Self {
                 split,
                 options,
                 stop,
                 view,
+                batching,
             },
             seen,
         )
@@ -129,6 +137,7 @@ impl Backfill {
             self.say("waiting for eventually consistent reads to settle", &record);
             pause(self.split.timing.settle, &self.stop).await?;
         }
+        self.probe().await;
         self.copy(&record, consistent).await?;
         fault::moment("backfill.copied").await;
         self.say(
@@ -143,8 +152,23 @@ impl Backfill {
         self.finish().await?;
         Ok(BackfillReport {
             swept: counts(&swept),
+            written_singly: self
+                .batching
+                .iter()
+                .filter_map(|(service, batching)| Some((service.clone(), batching.stopped()?.to_owned())))
+                .collect(),
             ..self.report().await?
         })
+    }
+
+    /// Tries whether the engine takes inserts in batches as DynamoDB does. Where it does not, items are written one by
+    /// one, which costs requests and nothing else.
+    async fn probe(&self) {
+        if let Err(reason) = self.split.store.probe_inserts().await {
+            for batching in self.batching.values() {
+                batching.stop(reason.clone());
+            }
+        }
     }
 
     /// Opens the backfill's record: a new one, or the one to go on with. `None`: it is finished.
@@ -334,6 +358,7 @@ impl Backfill {
             segments: record.segments,
             reads: Arc::new(Budget::new(self.options.read_units)),
             writes: each(&|| Arc::new(Budget::new(self.options.write_units))),
+            batching: self.batching.clone(),
             health: self
                 .split
                 .plan
