@@ -25,6 +25,9 @@ fn render(standing: &Standing) -> String {
     lines.push(text::lanes(&standing.lanes));
     lines.push(String::new());
     lines.push(backfill(standing));
+    if standing.tombstones.holds() {
+        lines.push("the lanes are held until the bulk copy has landed".into());
+    }
     lines.extend(
         standing
             .backfill_blocked
@@ -78,7 +81,8 @@ fn backfill(standing: &Standing) -> String {
         None => progress(standing, record.started_ms, record.estimated_items),
     };
     format!(
-        "{table}\nbackfill: {} items read, {} read units; {end}",
+        "{table}\nbackfill ({}): {} items read, {} read units; {end}",
+        record.order,
         text::count(standing.scanned),
         text::units(standing.read_milliunits)
     )

@@ -6,6 +6,7 @@ mod checks;
 mod complete;
 mod error;
 mod heartbeat;
+mod hold;
 mod keeper;
 mod letters;
 mod reconcile;
@@ -20,7 +21,7 @@ mod tombstones;
 mod verify;
 
 pub use apply::{AppliedTable, ApplyReport, apply};
-pub use backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView};
+pub use backfill::{BULK_MS, Backfill, BackfillOptions, BackfillReport, BackfillView, Forecast, OrderChoice};
 pub use checks::{check_split, services};
 pub use complete::{CompleteReport, complete};
 pub use error::RunError;

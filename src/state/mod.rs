@@ -16,7 +16,7 @@ pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use letters::{Letter, LetterHead, Letters, MAX_RECHECKS, RecheckKey};
 pub use phases::{Switch, TombstonePhase, Tombstones};
 pub use records::{
-    BackfillRecord, GapRecord, HistoryRecord, LaneState, SegmentRecord, SegmentService, ShardRecord,
+    BackfillRecord, GapRecord, HistoryRecord, LaneState, Order, SegmentRecord, SegmentService, ShardRecord,
     StreamRecord, VerifyRecord, VerifyService, WorkerRecord,
 };
 pub use split::{ServiceRecord, SplitRecord};

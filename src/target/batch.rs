@@ -1,22 +1,16 @@
+use super::gather::{Batched, Gather, Operation, Waiting};
 use super::insert::Insert;
 use super::write::{TargetWriter, putting, units};
 use crate::dynamo::{Failure, FailureKind};
 use crate::fault;
 use crate::flow::{Guard, Landed, Outcome, Sink, SinkError, Write};
+use crate::model::Key;
 use aws_sdk_dynamodb::operation::batch_execute_statement::BatchExecuteStatementOutput;
 use aws_sdk_dynamodb::types::{BatchStatementErrorCodeEnum, BatchStatementResponse, ReturnConsumedCapacity};
-use std::collections::{HashSet, VecDeque};
-use std::future::poll_fn;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::Poll;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
-/// Statements in one batch at most
-/// ([BatchExecuteStatement](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html)).
-const MOST_STATEMENTS: usize = 25;
-/// Bytes of items in one batch, about: far below what a request may have, so that one that fails costs little.
-const MOST_BYTES: usize = 2 * 1024 * 1024;
 /// Writes that go alone, at once.
 const ALONE_AT_ONCE: usize = 16;
 /// Where so many more items exist than are new, a batch costs more than it saves: each that exists is billed twice.
@@ -59,29 +53,31 @@ impl Batching {
 
 /// The writes of a page to one service, gathered into batches of inserts.
 ///
-/// A write waits here until its batch was answered; whoever drives the page asks for the [next](Batches::next) batch
-/// when no write can be gathered any more, and [sends](Batches::send) it. What an insert can't settle is written alone,
+/// A write waits here until its batch was answered; whoever drives the page asks for the [next](Batched::next) batch
+/// when no write can be gathered any more, and [sends](Batched::send) it. What an insert can't settle is written alone,
 /// under its own guard: an item that exists and may be older, a statement that was refused. So each write has the outcome
 /// that it would have had alone.
 #[derive(Debug)]
 pub struct Batches<'a> {
     writer: &'a TargetWriter,
     batching: &'a Batching,
-    waiting: Mutex<VecDeque<Waiting>>,
+    waiting: Gather<Insert, Inserted>,
     /// Writes that go alone.
     alone: Semaphore,
 }
 
-/// A write that waits for its batch.
-#[derive(Debug)]
-pub struct Waiting {
-    insert: Insert,
-    answer: oneshot::Sender<Inserted>,
+impl Operation for Insert {
+    fn key(&self) -> &Key {
+        &self.key
+    }
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 /// What became of an insert.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Inserted {
+pub enum Inserted {
     /// It landed, and used so many thousandths of a write unit.
     Landed(u64),
     /// There is an item, or a tombstone; the refusal used so many thousandths.
@@ -136,6 +132,22 @@ impl Sink for Batches<'_> {
     }
 }
 
+impl Batched for Batches<'_> {
+    type Batch = Vec<Waiting<Insert, Inserted>>;
+
+    async fn next(&self) -> Self::Batch {
+        self.waiting.next().await
+    }
+
+    async fn send(&self, batch: Self::Batch) {
+        let answers = self.attempt(&batch).await;
+        for (waiting, answer) in batch.into_iter().zip(answers) {
+            // A write that nobody waits for any more belongs to a worker that stops.
+            let _ = waiting.answer.send(answer);
+        }
+    }
+}
+
 impl<'a> Batches<'a> {
     /// For the writes of a writer.
     #[must_use]
@@ -143,31 +155,8 @@ impl<'a> Batches<'a> {
         Self {
             writer,
             batching,
-            waiting: Mutex::default(),
+            waiting: Gather::default(),
             alone: Semaphore::new(ALONE_AT_ONCE),
-        }
-    }
-
-    /// The next batch, as large as what waits allows. Never ends while nothing waits: it is asked in the task that polls
-    /// the writes, after they were polled.
-    pub async fn next(&self) -> Vec<Waiting> {
-        poll_fn(|_| {
-            let batch = self.gather();
-            if batch.is_empty() {
-                Poll::Pending
-            } else {
-                Poll::Ready(batch)
-            }
-        })
-        .await
-    }
-
-    /// Sends a batch, and tells each of its writes what became of it.
-    pub async fn send(&self, batch: Vec<Waiting>) {
-        let answers = self.attempt(&batch).await;
-        for (waiting, answer) in batch.into_iter().zip(answers) {
-            // A write that nobody waits for any more belongs to a worker that stops.
-            let _ = waiting.answer.send(answer);
         }
     }
 
@@ -178,40 +167,11 @@ impl<'a> Batches<'a> {
     }
 
     async fn insert(&self, insert: Insert) -> Inserted {
-        let (answer, answered) = oneshot::channel();
-        self.lock().push_back(Waiting { insert, answer });
-        answered.await.unwrap_or(Inserted::Alone)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes the first of what waits, without a key twice: of two inserts of one key in a batch, nobody says which lands.
-    fn gather(&self) -> Vec<Waiting> {
-        let mut waiting = self.lock();
-        let (mut batch, mut left) = (Vec::new(), VecDeque::new());
-        let (mut keys, mut bytes) = (HashSet::new(), 0);
-        while let Some(next) = waiting.pop_front() {
-            let fits = batch.is_empty() || bytes + next.insert.bytes <= MOST_BYTES;
-            if batch.len() == MOST_STATEMENTS || !fits {
-                left.push_back(next);
-                break;
-            }
-            if keys.insert(next.insert.key.clone()) {
-                bytes += next.insert.bytes;
-                batch.push(next);
-            } else {
-                left.push_back(next);
-            }
-        }
-        left.extend(waiting.drain(..));
-        *waiting = left;
-        batch
+        self.waiting.answered(insert).await.unwrap_or(Inserted::Alone)
     }
 
     /// One request for all.
-    async fn attempt(&self, batch: &[Waiting]) -> Vec<Inserted> {
+    async fn attempt(&self, batch: &[Waiting<Insert, Inserted>]) -> Vec<Inserted> {
         let sendable = fault::before(putting(self.writer.hand)).await;
         if self.writer.admitted().await.is_err() {
             return vec![Inserted::Alone; batch.len()];
@@ -230,10 +190,13 @@ impl<'a> Batches<'a> {
         }
     }
 
-    async fn request(&self, batch: &[Waiting]) -> Result<BatchExecuteStatementOutput, Failure> {
+    async fn request(
+        &self,
+        batch: &[Waiting<Insert, Inserted>],
+    ) -> Result<BatchExecuteStatementOutput, Failure> {
         let statements: Vec<_> = batch
             .iter()
-            .filter_map(|waiting| waiting.insert.request())
+            .filter_map(|waiting| waiting.operation.request())
             .collect();
         let sent = self
             .writer

@@ -11,10 +11,12 @@
 //! - On AWS, no setting of the plan is dropped silently. An emulator may not know one: that is a note.
 
 mod batch;
+mod bulk;
 mod creation;
 mod differences;
 mod error;
 mod gate;
+mod gather;
 mod insert;
 mod settings;
 mod state;
@@ -24,9 +26,11 @@ mod ttl;
 mod write;
 
 pub use batch::{Batches, Batching};
+pub use bulk::Bulk;
 pub use differences::{Difference, Pending};
 pub use error::TargetError;
-pub use gate::{Attempts, Entered, Gate};
+pub use gate::{Attempts, Entered, Gate, HELD};
+pub use gather::Batched;
 pub use sweep::{Sweep, Swept};
 pub use table::{Ensured, Observer, TableEvent, TableFinding, ensure, inspect, is_empty};
 pub use ttl::{TtlOutcome, TtlState, enable_ttl, ttl_state};

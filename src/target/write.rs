@@ -1,4 +1,4 @@
-use super::gate::{Entered, Gate};
+use super::gate::{Entered, Gate, HELD};
 use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
 use crate::dynamo::{Budget, Failure, FailureKind, Health, backoff};
 use crate::fault::{self, Hand, Stroke};
@@ -107,9 +107,8 @@ impl TargetWriter {
         let mut attempt = 0u32;
         loop {
             let sendable = fault::before(self.site(write)).await;
-            self.admitted().await?;
             // The gate is asked anew for each attempt, so that a switch of the tombstones holds for retries too.
-            let entered = self.gate.enter();
+            let entered = self.admitted().await?;
             let bury = (entered.bury || self.always_bury).then_some(entered.epoch);
             let failure = match self.attempt(write, bury, sendable).await {
                 Ok(landed) => {
@@ -148,18 +147,32 @@ impl TargetWriter {
         }
     }
 
-    /// Waits until a write may start: the budget allows it, and the lease outlasts it.
-    pub(super) async fn admitted(&self) -> Result<(), Stop> {
+    /// Waits until a write may start: the budget allows it, no bulk copy holds the lanes, and the lease outlasts it.
+    pub(super) async fn admitted(&self) -> Result<Entered, Stop> {
         let admitted = async {
-            self.budget.ready().await;
-            while !self.leases.iter().all(Validity::may_write) {
+            loop {
+                self.budget.ready().await;
+                self.opened().await;
+                if self.leases.iter().all(Validity::may_write)
+                    && let Some(entered) = self.gate.admit()
+                {
+                    return entered;
+                }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(self.stopped()),
-            () = admitted => Ok(()),
+            entered = admitted => Ok(entered),
+        }
+    }
+
+    async fn opened(&self) {
+        if self.gate.is_held() {
+            self.health.block(HELD.to_owned());
+            self.gate.opened().await;
+            self.health.clear();
         }
     }
 

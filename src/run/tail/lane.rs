@@ -9,7 +9,7 @@ use crate::run::keeper::Keeper;
 use crate::run::split::{Split, StateLedger, now_ms};
 use crate::source::lineage::{age_gap, complete_to};
 use crate::state::{GapRecord, ShardRecord};
-use crate::target::TargetWriter;
+use crate::target::{Gate, HELD, TargetWriter};
 use futures::StreamExt;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,6 +42,8 @@ pub(super) struct Lane {
     /// At most one lane of a shard reads alone at a time: a third reader of a shard is throttled.
     pub alone: Arc<Semaphore>,
     pub health: Arc<Health>,
+    /// Tells whether a bulk copy holds the lanes.
+    pub gate: Gate,
     pub stop: CancellationToken,
 }
 
@@ -59,6 +61,7 @@ impl Lane {
             if position == Position::End {
                 return Ok(());
             }
+            self.let_go().await;
             let next = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(()),
@@ -86,6 +89,19 @@ impl Lane {
                 Next::Idle(complete) => self.complete(complete),
                 Next::Behind | Next::Lost(_) => {}
             }
+        }
+    }
+
+    /// Waits while a bulk copy holds the lanes. (A batch that was begun waits at its next write.)
+    async fn let_go(&self) {
+        if self.gate.is_held() {
+            self.feed.detach(&self.name);
+            self.health.block(HELD.to_owned());
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = self.gate.opened() => {}
+            }
+            self.health.clear();
         }
     }
 

@@ -197,6 +197,7 @@ impl ShardTask {
             continued: self.continued(),
             alone: Arc::clone(alone),
             health: Arc::clone(&share.health),
+            gate: self.gate.clone(),
             stop: work.clone(),
         }
     }
