@@ -5,6 +5,7 @@ use std::path::Path;
 const HANDS: [Hand; 5] = [
     Hand::Tail,
     Hand::Backfill,
+    Hand::Bulk,
     Hand::Repair,
     Hand::Recheck,
     Hand::Letters,
