@@ -78,6 +78,14 @@ impl Unanswered {
         self.0.push((until, entered));
     }
 
+    /// Lets those leave whose time is over. Ends when the first of them has.
+    async fn expire(&mut self) {
+        if let Some(first) = self.0.iter().map(|(until, _)| *until).min() {
+            tokio::time::sleep_until(first.into()).await;
+            self.0.retain(|(until, _)| *until > first);
+        }
+    }
+
     async fn land(self) {
         if let Some((last, _)) = self.0.last() {
             tokio::time::sleep_until((*last).into()).await;
@@ -108,7 +116,7 @@ impl TargetWriter {
         loop {
             let sendable = fault::before(self.site(write)).await;
             // The gate is asked anew for each attempt, so that a switch of the tombstones holds for retries too.
-            let entered = self.admitted().await?;
+            let entered = self.admitted_beside(unanswered).await?;
             let bury = (entered.bury || self.always_bury).then_some(entered.epoch);
             let failure = match self.attempt(write, bury, sendable).await {
                 Ok(landed) => {
@@ -144,6 +152,20 @@ impl TargetWriter {
                 "write again"
             );
             self.pause(attempt).await?;
+        }
+    }
+
+    /// As [`TargetWriter::admitted`]. Meanwhile requests that were given up leave the gate when they can land no more: a
+    /// bulk copy that holds the lanes waits for them, and this for it.
+    async fn admitted_beside(&self, unanswered: &mut Unanswered) -> Result<Entered, Stop> {
+        let admitted = self.admitted();
+        tokio::pin!(admitted);
+        loop {
+            tokio::select! {
+                biased;
+                entered = &mut admitted => return entered,
+                () = unanswered.expire(), if !unanswered.0.is_empty() => {}
+            }
         }
     }
 
