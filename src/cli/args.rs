@@ -68,7 +68,7 @@ pub enum Command {
     /// Leave it running until the split is complete. Several may run, and share the shards. Ctrl-C or SIGTERM drains
     /// and saves; the same command goes on.
     Replicate(Replicate),
-    /// Copy what exists, beside the tail or while it is held, without ever losing what is newer
+    /// Copy what exists, beside the tail or while it is held, and never lose what is newer
     ///
     /// Resumes at its page after any crash. Several may run, and share the segments.
     Backfill(Backfill),
