@@ -33,6 +33,7 @@ pub const REQUESTS: &[&str] = &[
     "tail.bury",
     "tail.delete",
     "backfill.put",
+    "bulk.put",
     "repair.put",
     "repair.bury",
     "recheck.put",
@@ -82,6 +83,11 @@ pub const MOMENTS: &[&str] = &[
     "backfill.checkpoint.after",
     "backfill.copied",
     "backfill.swept",
+    "bulk.holding",
+    "bulk.held",
+    "bulk.landed",
+    "bulk.freed",
+    "bulk.given-up",
     "tombstones.on",
     "tombstones.on-acknowledged",
     "tombstones.acknowledging",
@@ -103,6 +109,8 @@ pub enum Hand {
     Tail,
     /// A page of the backfill.
     Backfill,
+    /// A page of a bulk copy.
+    Bulk,
     /// `verify --repair`.
     Repair,
     /// The recheck list.

@@ -69,7 +69,7 @@ pub enum Command {
     /// Leave it running until the split is complete. Several may run, and share the shards. Ctrl-C or SIGTERM drains
     /// and saves; the same command goes on.
     Replicate(Replicate),
-    /// Copy what exists, beside the tail, without ever overwriting what is newer
+    /// Copy what exists, beside the tail or while it is held, and never lose what is newer
     ///
     /// Resumes at its page after any crash. Several may run, and share the segments.
     Backfill(Backfill),
@@ -169,6 +169,21 @@ pub struct Backfill {
     /// always are.
     #[arg(long)]
     pub consistent_read: bool,
+    /// Whether the lanes apply changes meanwhile (concurrent), or are held and go on after the copy (bulk), which is faster
+    /// and cheaper. By default (auto), bulk where a forecast says that it ends early enough.
+    #[arg(long, value_enum, value_name = "ORDER", default_value_t = Order::Auto)]
+    pub order: Order,
+}
+
+/// The order of copying and applying.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// By a forecast, which is shown.
+    Auto,
+    /// The lanes apply what changes while it copies. Asked for in the middle of a bulk copy, it gives bulk up.
+    Concurrent,
+    /// The lanes are held while it copies.
+    Bulk,
 }
 
 /// `tune`.

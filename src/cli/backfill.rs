@@ -1,10 +1,10 @@
-use super::args::{Backfill as Args, Global};
+use super::args::{Backfill as Args, Global, Order as Asked};
 use super::failure::{Exit, Failed};
 use super::progress::{Bar, Progress, Shown};
-use super::{output, text};
+use super::{output, screen, text};
 use crate::run::status::FillStatus;
-use crate::run::{Backfill, BackfillOptions, BackfillReport, BackfillView};
-use crate::state::{NotedLimits, ShardRecord};
+use crate::run::{Backfill, BackfillOptions, BackfillReport, BackfillView, OrderChoice};
+use crate::state::{NotedLimits, Order, ShardRecord};
 use tokio_util::sync::CancellationToken;
 
 /// Runs `backfill`.
@@ -16,10 +16,22 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
         read_units: args.read_units,
         write_units: args.write_units,
         consistent: args.consistent_read.then_some(true),
+        order: Some(match args.order {
+            Asked::Auto => OrderChoice::Auto,
+            Asked::Concurrent => OrderChoice::Only(Order::Concurrent),
+            Asked::Bulk => OrderChoice::Only(Order::Bulk),
+        }),
     };
     let (backfill, view) = Backfill::new(split, options, stop);
+    let mut begun = view.clone();
+    let telling = tokio::spawn(async move {
+        if let Ok(begun) = begun.wait_for(|view| !view.order_reason.is_empty()).await {
+            screen::say(&begun.order_reason);
+        }
+    });
     let progress = Progress::of(view);
     let result = backfill.run().await;
+    telling.abort();
     progress.end().await;
     let report = result?;
     let plan = args.plan.display().to_string();
@@ -34,6 +46,9 @@ fn render(report: &BackfillReport, plan: &str) -> String {
         lines.push("the backfill was finished before; nothing was done".to_owned());
     }
     lines.push(table(&report.lanes, report));
+    if !report.order_reason.is_empty() {
+        lines.push(report.order_reason.clone());
+    }
     lines.push(format!(
         "read {}, {} read units",
         text::counted(report.scanned, "item"),

@@ -26,6 +26,9 @@ fn render(standing: &Standing) -> String {
     lines.push(text::lanes(&standing.lanes));
     lines.push(String::new());
     lines.push(backfill(standing));
+    if standing.tombstones.holds() {
+        lines.push("the lanes are held until the bulk copy has landed".into());
+    }
     lines.extend(
         standing
             .backfill_blocked
@@ -122,7 +125,8 @@ fn backfill(standing: &Standing) -> String {
         None => progress(standing, record.started_ms, record.estimated_items),
     };
     format!(
-        "{table}\nbackfill: {} read, {} read units; {end}",
+        "{table}\nbackfill ({}): {} read, {} read units; {end}",
+        record.order,
         text::counted(standing.scanned, "item"),
         text::units(standing.read_milliunits)
     )

@@ -138,9 +138,10 @@ pub struct Paced<'a> {
 }
 
 impl Paced<'_> {
-    /// It was answered: what `units` of work it was, so that a batch may take longer than a single write.
-    pub fn answered(&mut self, work: u32) {
-        let slow = self.pace.slow + self.pace.slow / 25 * work.saturating_sub(1).min(25);
+    /// It was answered: for how many writes it was, so that a batch may take longer than a single write.
+    pub fn answered(&mut self, work: usize) {
+        let more = u32::try_from(work.saturating_sub(1)).unwrap_or(u32::MAX).min(25);
+        let slow = self.pace.slow + self.pace.slow / 25 * more;
         self.felt = match self.since.elapsed() {
             took if took > slow => Felt::Crowded,
             took if took * 3 > slow => Felt::Nothing,

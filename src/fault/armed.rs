@@ -47,6 +47,7 @@ pub fn writing(hand: Hand, stroke: impl FnOnce() -> Stroke) -> &'static str {
         (Hand::Tail, Stroke::Bury) => "tail.bury",
         (Hand::Tail, Stroke::Delete) => "tail.delete",
         (Hand::Backfill, _) => "backfill.put",
+        (Hand::Bulk, _) => "bulk.put",
         (Hand::Repair, Stroke::Put) => "repair.put",
         (Hand::Repair, _) => "repair.bury",
         (Hand::Recheck, Stroke::Put) => "recheck.put",

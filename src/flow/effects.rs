@@ -52,12 +52,15 @@ pub struct Effects {
 pub fn effects(service: &Service, versions: &Versions, group: &Group) -> Effects {
     match group.changes.last().map(|change| &change.origin) {
         None => Effects::default(),
-        Some(Origin::Backfill) => backfill(service, versions, group),
+        Some(Origin::Backfill) => backfill(service, versions, group, false),
+        Some(Origin::Bulk) => backfill(service, versions, group, true),
         Some(Origin::Tail { .. }) => tail(service, versions, group),
     }
 }
 
-fn backfill(service: &Service, versions: &Versions, group: &Group) -> Effects {
+/// In bulk, no lane writes, and each of them goes on at a place that is not newer than what was read: so a page needs no
+/// guard, and what it puts is written again where it was not the last.
+fn backfill(service: &Service, versions: &Versions, group: &Group, bulk: bool) -> Effects {
     let Some(item) = group.changes.last().and_then(|change| change.images.new.as_ref()) else {
         return Effects::default();
     };
@@ -71,6 +74,7 @@ fn backfill(service: &Service, versions: &Versions, group: &Group) -> Effects {
         },
         Ok(Some(wanted)) => {
             let guard = match versions {
+                _ if bulk => Guard::Any,
                 Versions::Timestamp(timestamp) => {
                     timestamp.version_of(item).map_or(Guard::Absent, Guard::Older)
                 }
@@ -109,7 +113,7 @@ fn group_version(versions: &Versions, changes: &[std::sync::Arc<Change>]) -> Gro
                 found.last = Some(stamp(*generation, sequence));
                 found.highest = found.highest.max(found.last.clone());
             }
-            (Versions::Sequence, Origin::Backfill) => {}
+            (Versions::Sequence, Origin::Backfill | Origin::Bulk) => {}
             (Versions::Timestamp(timestamp), _) => {
                 let of = |item: &Option<Item>| item.as_ref().and_then(|item| timestamp.version_of(item));
                 let (old, new) = (of(&change.images.old), of(&change.images.new));

@@ -23,7 +23,8 @@ pub enum Guard {
     Older(Version),
     /// Backfill without a version: the target is absent.
     Absent,
-    /// Tail without a version, or with one that went backwards: stream order decides.
+    /// Tail without a version, or with one that went backwards: stream order decides. Or a bulk copy, beside which no lane
+    /// writes.
     Any,
     /// Repair: the target still is what was read (or still has the same version), and no tombstone.
     Unchanged(Box<Item>),

@@ -21,6 +21,8 @@ pub enum Origin {
     },
     /// A read of the source: a scanned page, or a consistent read of one key.
     Backfill,
+    /// A page that was scanned while no lane writes: whatever stands in the target is older, or is written again.
+    Bulk,
 }
 
 /// One thing that happened to one source item, from the tail or from a read of the source.

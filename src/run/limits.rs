@@ -137,7 +137,7 @@ fn percent(share: f64) -> u8 {
 mod tests {
     use super::*;
     use crate::dynamo::Brake;
-    use crate::state::{Lease, Owner, SegmentService};
+    use crate::state::{Lease, Order, Owner, SegmentService};
     use std::time::Duration;
 
     fn pace() -> Pace {
@@ -188,6 +188,7 @@ mod tests {
                 duration_ms: 1000,
             },
             beat: 0,
+            order: Order::Concurrent,
             services: [("Content".to_owned(), SegmentService::default())].into(),
             blocked: Vec::new(),
             limits: Some(NotedLimits {

@@ -7,6 +7,7 @@ mod checks;
 mod complete;
 mod error;
 mod heartbeat;
+mod hold;
 mod keeper;
 mod letters;
 mod limits;
@@ -22,7 +23,7 @@ mod tombstones;
 mod verify;
 
 pub use apply::{AppliedTable, ApplyReport, apply};
-pub use backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView};
+pub use backfill::{BULK_MS, Backfill, BackfillOptions, BackfillReport, BackfillView, Forecast, OrderChoice};
 pub use budgets::{Tuned, tune};
 pub use checks::{check_split, services};
 pub use complete::{CompleteReport, complete};

@@ -278,7 +278,12 @@ fn obstacles(standing: &Standing, record: &SplitRecord, split: &Split) -> Vec<Ob
             "`dynasplit verify --repair`",
         );
     }
-    if standing.tombstones.phase != TombstonePhase::Off {
+    if standing.tombstones.holds() {
+        add(
+            "the lanes are held by a bulk copy".into(),
+            "`dynasplit backfill`, until it ends",
+        );
+    } else if standing.tombstones.phase != TombstonePhase::Off {
         let holders: Vec<&str> = record.switch.holders.keys().map(String::as_str).collect();
         add(
             format!("tombstones are not swept ({})", holders.join(", ")),
@@ -376,6 +381,7 @@ fn next(standing: &Standing) -> String {
     match standing.phase {
         Phase::Done => "nothing: the split is complete".into(),
         Phase::Completing => "`dynasplit complete`, which goes on".into(),
+        _ if standing.tombstones.holds() => "`dynasplit backfill`, until it ends: the lanes are held".into(),
         _ if !tail_runs && unread => "`dynasplit replicate`, and leave it running".into(),
         Phase::Verified => "cut over (docs/cutover.md), then `dynasplit complete`".into(),
         _ => standing

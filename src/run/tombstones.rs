@@ -44,9 +44,16 @@ impl Holder {
 /// anything that is read may be written: an eventually consistent page may show what was really deleted just before.
 ///
 /// # Errors
-/// When the state can't be reached, or the command is stopped.
+/// When a bulk copy holds the lanes, the state can't be reached, or the command is stopped.
 pub async fn raise(split: &Split, holder: Holder, stop: &CancellationToken) -> Result<Tombstones, RunError> {
-    let record = SplitRecord::change(&split.store, |record| record.switch.raise(holder.name())).await?;
+    let mut raised = false;
+    let record = SplitRecord::change(&split.store, |record| {
+        raised = record.switch.raise(holder.name());
+    })
+    .await?;
+    if !raised {
+        return Err(super::hold::refused());
+    }
     let tombstones = record.switch.tombstones;
     fault::moment("tombstones.on").await;
     acknowledged(split, tombstones.epoch, stop).await?;
@@ -151,7 +158,11 @@ async fn sweep(
 
 /// Waits until every live worker obeys an epoch. One that is not seen to live for a whole lease time starts no
 /// writes any more, and what it had under way has landed after a margin.
-async fn acknowledged(split: &Split, epoch: u64, stop: &CancellationToken) -> Result<(), RunError> {
+pub(super) async fn acknowledged(
+    split: &Split,
+    epoch: u64,
+    stop: &CancellationToken,
+) -> Result<(), RunError> {
     let mut watch = LeaseWatch::default();
     let mut gone = false;
     loop {

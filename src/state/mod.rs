@@ -19,7 +19,7 @@ pub use letters::{Letter, LetterHead, Letters, MAX_RECHECKS, RecheckKey};
 pub use limit::{Limit, Noted, NotedLimits};
 pub use phases::{Switch, TombstonePhase, Tombstones};
 pub use records::{
-    BackfillRecord, GapRecord, HistoryRecord, LaneState, SegmentRecord, SegmentService, ShardRecord,
+    BackfillRecord, GapRecord, HistoryRecord, LaneState, Order, SegmentRecord, SegmentService, ShardRecord,
     StreamRecord, VerifyRecord, VerifyService, WorkerRecord,
 };
 pub use split::{ServiceRecord, SplitRecord};

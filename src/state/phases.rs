@@ -1,5 +1,5 @@
-//! The phases of the tombstone switch, pure: who may turn it, what each turn is called, and whom it waits for. The
-//! models check these very functions.
+//! The phases of the tombstone switch, pure: who may turn it, what each turn is called, and whom it waits for. A bulk copy
+//! turns it too: it holds the lanes, which then write nothing at all. The models check these very functions.
 
 use super::records::WorkerRecord;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,9 @@ pub enum TombstonePhase {
     On,
     /// Removals are real deletes again; the tombstones that are left are being removed. Persisted.
     Sweeping,
+    /// No lane writes anything: a bulk copy puts what it reads, whatever stands there. Persisted, so that it outlives the
+    /// copy's process.
+    Held,
 }
 
 /// The tombstone switch. Each change of it is a new epoch, which every tail worker acknowledges.
@@ -32,6 +35,12 @@ impl Tombstones {
     #[must_use]
     pub fn bury(self) -> bool {
         self.phase == TombstonePhase::On
+    }
+
+    /// Whether the lanes are held, for a bulk copy.
+    #[must_use]
+    pub fn holds(self) -> bool {
+        self.phase == TombstonePhase::Held
     }
 
     /// Whether the sweep of this epoch removes a tombstone that was left under another. Later ones belong to somebody
@@ -56,7 +65,46 @@ pub struct Switch {
 impl Switch {
     /// Somebody needs tombstones on. Always a new epoch: one of its kind that was about to let go, and was held up until
     /// this one began, must not let go for this one. Others of its kind that work beside it are not disturbed.
-    pub fn raise(&mut self, holder: &str) {
+    ///
+    /// Answers whether they are on: not while a bulk copy holds the lanes, whose writes heed no tombstone.
+    pub fn raise(&mut self, holder: &str) -> bool {
+        if self.tombstones.holds() {
+            return false;
+        }
+        self.bury_for(holder);
+        true
+    }
+
+    /// A bulk copy needs the lanes held. Answers the epoch since which they are; one that is held already stays as it is,
+    /// for another process of the same copy, or one that died. `None` where somebody else needs tombstones, or they are
+    /// not swept: the copy would overwrite them.
+    pub fn hold(&mut self) -> Option<u64> {
+        match self.tombstones.phase {
+            TombstonePhase::Off => self.turn(TombstonePhase::Held),
+            TombstonePhase::Held => {}
+            TombstonePhase::On | TombstonePhase::Sweeping => return None,
+        }
+        Some(self.tombstones.epoch)
+    }
+
+    /// Nothing of the bulk copy can land any more: the lanes go on. Nothing, if they were let go, or held anew, meanwhile.
+    pub fn free(&mut self, since: u64) {
+        if self.tombstones.holds() && self.tombstones.epoch == since {
+            self.turn(TombstonePhase::Off);
+        }
+    }
+
+    /// A bulk copy is given up, and nothing of it can land any more: the lanes go on, and leave tombstones for the holder,
+    /// who copies what is left with guards. Answers whether the lanes were held.
+    pub fn give_up(&mut self, holder: &str) -> bool {
+        let held = self.tombstones.holds();
+        if held {
+            self.bury_for(holder);
+        }
+        held
+    }
+
+    fn bury_for(&mut self, holder: &str) {
         self.turn(TombstonePhase::On);
         self.holders.insert(holder.to_owned(), self.tombstones.epoch);
     }
@@ -173,6 +221,43 @@ mod tests {
         let second = switch.claim("repair").unwrap();
         switch.release("repair", second);
         assert_eq!(switch.tombstones.phase, TombstonePhase::Sweeping);
+    }
+
+    #[test]
+    fn the_lanes_are_held_until_the_copy_that_holds_them_lets_go() {
+        let mut switch = Switch::default();
+        let since = switch.hold().unwrap();
+        assert!(switch.tombstones.holds() && !switch.tombstones.bury());
+        assert_eq!(
+            switch.hold(),
+            Some(since),
+            "another process of the copy, or the next"
+        );
+        assert!(
+            !switch.raise("repair") && switch.tombstones.holds(),
+            "nobody else"
+        );
+        assert_eq!(switch.claim("repair"), None);
+        switch.release("repair", since);
+        switch.swept(since);
+        switch.free(since - 1);
+        assert!(switch.tombstones.holds());
+        switch.free(since);
+        assert_eq!(switch.tombstones.phase, TombstonePhase::Off);
+        assert!(switch.tombstones.epoch > since);
+        let again = switch.hold().unwrap();
+        switch.free(since);
+        assert!(
+            switch.tombstones.holds(),
+            "one that was held up lets go of nothing"
+        );
+        assert!(switch.give_up("backfill") && switch.tombstones.bury());
+        assert!(switch.tombstones.epoch > again);
+        assert_eq!(switch.hold(), None, "tombstones are on");
+        switch.free(switch.tombstones.epoch);
+        assert!(!switch.give_up("backfill") && switch.tombstones.bury());
+        switch.release("backfill", switch.tombstones.epoch);
+        assert_eq!(switch.hold(), None, "they are not swept");
     }
 
     #[test]

@@ -145,6 +145,26 @@ pub struct SegmentService {
     pub counters: Counters,
 }
 
+/// The order of copying and applying. Chosen when a backfill first starts; persisted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// The lanes apply what changes while it copies, with guards and tombstones.
+    #[default]
+    Concurrent,
+    /// The lanes are held while it copies without guards; then they go on.
+    Bulk,
+}
+
+impl std::fmt::Display for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Concurrent => "concurrent",
+            Self::Bulk => "bulk",
+        })
+    }
+}
+
 /// One segment of the backfill's parallel scan. Owned by one worker at a time.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SegmentRecord {
@@ -154,6 +174,9 @@ pub struct SegmentRecord {
     pub lease: Lease,
     /// Raised with each renewal.
     pub beat: u64,
+    /// The order in which it is copied. Whoever began to copy it in another finds its record changed, and stops.
+    #[serde(default)]
+    pub order: Order,
     /// Progress by lane: a service's name, or [`ShardRecord::WATCH`].
     pub services: BTreeMap<String, SegmentService>,
     /// Why it does not move at the moment: the source, or a service by its name.
@@ -194,6 +217,12 @@ pub struct BackfillRecord {
     pub finished_ms: Option<u64>,
     /// Items that the source said to hold when it started (about six hours old on AWS).
     pub estimated_items: u64,
+    /// The order of copying and applying.
+    #[serde(default)]
+    pub order: Order,
+    /// Why this order was chosen, for a person; empty where nobody asked.
+    #[serde(default)]
+    pub order_reason: String,
 }
 
 impl BackfillRecord {

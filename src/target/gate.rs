@@ -1,6 +1,10 @@
 use crate::state::Tombstones;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// Why a lane does not move while it is held, for people.
+pub const HELD: &str = "held until the bulk copy has landed";
 
 /// The tombstone switch inside a process: every attempt to write enters it, and leaves when it was answered.
 ///
@@ -9,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Clone, Debug, Default)]
 pub struct Gate {
     inner: Arc<Mutex<Attempts>>,
+    turned: Arc<Notify>,
 }
 
 /// The switch as a process knows it, and its attempts under way, by the epoch that each obeys. Pure: the rules of the
@@ -33,6 +38,11 @@ impl Attempts {
     pub fn enter(&mut self) -> Tombstones {
         *self.inside.entry(self.now.epoch).or_insert(0) += 1;
         self.now
+    }
+
+    /// An attempt to write asks to begin: as [`Attempts::enter`], unless the lanes are held.
+    pub fn admit(&mut self) -> Option<Tombstones> {
+        (!self.now.holds()).then(|| self.enter())
     }
 
     /// An attempt of an epoch was answered.
@@ -75,17 +85,48 @@ impl Gate {
     pub fn new(now: Tombstones) -> Self {
         Self {
             inner: Arc::new(Mutex::new(Attempts::new(now))),
+            turned: Arc::default(),
         }
     }
 
-    /// Enters for one attempt.
+    /// Enters for one attempt that writes no target.
     #[must_use]
     pub fn enter(&self) -> Entered {
         let now = self.lock().enter();
+        self.entered(now)
+    }
+
+    /// Enters for one attempt to write; `None` while the lanes are held.
+    #[must_use]
+    pub fn admit(&self) -> Option<Entered> {
+        let now = self.lock().admit()?;
+        Some(self.entered(now))
+    }
+
+    fn entered(&self, now: Tombstones) -> Entered {
         Entered {
             gate: self.clone(),
             epoch: now.epoch,
             bury: now.bury(),
+        }
+    }
+
+    /// Whether the lanes are held.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.lock().now.holds()
+    }
+
+    /// Waits until the lanes are not held.
+    pub async fn opened(&self) {
+        loop {
+            let turned = self.turned.notified();
+            tokio::pin!(turned);
+            turned.as_mut().enable();
+            if !self.is_held() {
+                return;
+            }
+            turned.await;
         }
     }
 
@@ -97,6 +138,7 @@ impl Gate {
     /// Takes over what the split's record says. Never goes back to an older epoch.
     pub fn switch(&self, now: Tombstones) {
         self.lock().switch(now);
+        self.turned.notify_waiters();
     }
 
     /// The newest epoch that every attempt under way, and every later one, obeys.
@@ -151,6 +193,27 @@ mod tests {
             epoch: 1,
         });
         assert!(gate.enter().bury, "an older word does not count");
+    }
+
+    #[tokio::test]
+    async fn nobody_is_admitted_while_the_lanes_are_held() {
+        let gate = Gate::default();
+        let turn = |phase, epoch| gate.switch(Tombstones { phase, epoch });
+        let before = gate.admit().unwrap();
+        turn(TombstonePhase::Held, 1);
+        assert!(gate.is_held() && gate.admit().is_none());
+        assert_eq!(gate.acknowledged(), 0, "one is under way");
+        drop(before);
+        assert_eq!(gate.acknowledged(), 1);
+        let waiting = tokio::spawn({
+            let gate = gate.clone();
+            async move { gate.opened().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        turn(TombstonePhase::Off, 2);
+        waiting.await.unwrap();
+        assert_eq!(gate.admit().unwrap().epoch(), 2);
     }
 
     #[test]

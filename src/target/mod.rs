@@ -11,11 +11,14 @@
 //! - On AWS, no setting of the plan is dropped silently. An emulator may not know one: that is a note.
 
 mod batch;
+mod batching;
+mod bulk;
 mod creation;
 mod differences;
 mod error;
 mod fence;
 mod gate;
+mod gather;
 mod insert;
 mod settings;
 mod state;
@@ -24,11 +27,14 @@ mod table;
 mod ttl;
 mod write;
 
-pub use batch::{Batches, Batching};
+pub use batch::Batches;
+pub use batching::Batching;
+pub use bulk::Bulk;
 pub use differences::{Difference, Pending};
 pub use error::TargetError;
 pub use fence::Fence;
-pub use gate::{Attempts, Entered, Gate};
+pub use gate::{Attempts, Entered, Gate, HELD};
+pub use gather::Batched;
 pub use sweep::{Sweep, Swept};
 pub use table::{Ensured, Observer, TableEvent, TableFinding, ensure, inspect, is_empty};
 pub use ttl::{TtlOutcome, TtlState, enable_ttl, ttl_state};

@@ -1,5 +1,5 @@
 use super::fence::Fence;
-use super::gate::{Entered, Gate};
+use super::gate::{Entered, Gate, HELD};
 use crate::dynamo::convert::{item_copied_to_sdk, item_to_sdk, value_to_sdk};
 use crate::dynamo::{Budget, Failure, FailureKind, Health, Pace, Paced, backoff};
 use crate::fault::{self, Hand, Stroke};
@@ -82,11 +82,28 @@ impl Unanswered {
         self.0.push((until, entered));
     }
 
+    /// Lets those leave whose time is over. Ends when the first of them has.
+    async fn expire(&mut self) {
+        if let Some(first) = self.0.iter().map(|(until, _)| *until).min() {
+            tokio::time::sleep_until(first.into()).await;
+            self.0.retain(|(until, _)| *until > first);
+        }
+    }
+
     async fn land(self) {
         if let Some((last, _)) = self.0.last() {
             tokio::time::sleep_until((*last).into()).await;
         }
     }
+}
+
+/// A request that may start.
+#[derive(Debug)]
+pub(super) struct Admitted<'a> {
+    /// Inside the gate.
+    pub entered: Entered,
+    /// Among those that are under way.
+    pub place: Paced<'a>,
 }
 
 /// Whether the request may take effect after all. Without an answer, that is not decided; nor by a server error, which
@@ -111,9 +128,8 @@ impl TargetWriter {
         let mut attempt = 0u32;
         loop {
             let sendable = fault::before(self.site(write)).await;
-            let mut place = self.admitted().await?;
             // The gate is asked anew for each attempt, so that a switch of the tombstones holds for retries too.
-            let entered = self.gate.enter();
+            let Admitted { entered, mut place } = self.admitted_beside(unanswered).await?;
             let bury = (entered.bury || self.always_bury).then_some(entered.epoch);
             let failure = match self.attempt(write, bury, sendable).await {
                 Ok(landed) => {
@@ -155,14 +171,32 @@ impl TargetWriter {
         }
     }
 
-    /// Waits until a write may start: the budget allows it, the table has a place for it, and the leases outlast it.
-    pub(super) async fn admitted(&self) -> Result<Paced<'_>, Stop> {
+    /// As [`TargetWriter::admitted`]. Meanwhile requests that were given up leave the gate when they can land no more: a
+    /// bulk copy that holds the lanes waits for them, and this for it.
+    async fn admitted_beside(&self, unanswered: &mut Unanswered) -> Result<Admitted<'_>, Stop> {
+        let admitted = self.admitted();
+        tokio::pin!(admitted);
+        loop {
+            tokio::select! {
+                biased;
+                admitted = &mut admitted => return admitted,
+                () = unanswered.expire(), if !unanswered.0.is_empty() => {}
+            }
+        }
+    }
+
+    /// Waits until a write may start: the budget allows it, no bulk copy holds the lanes, the table has a place for it,
+    /// and the leases outlast it.
+    pub(super) async fn admitted(&self) -> Result<Admitted<'_>, Stop> {
         let admitted = async {
             loop {
                 self.budget.ready().await;
+                self.opened().await;
                 let place = self.pace.enter().await;
-                if self.fence.is_open() {
-                    return place;
+                if self.fence.is_open()
+                    && let Some(entered) = self.gate.admit()
+                {
+                    return Admitted { entered, place };
                 }
                 drop(place);
                 tokio::time::sleep(FENCED).await;
@@ -171,7 +205,36 @@ impl TargetWriter {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(self.stopped()),
-            place = admitted => Ok(place),
+            admitted = admitted => Ok(admitted),
+        }
+    }
+
+    /// Sends a request for several writes, with its failpoints. An error: the worker stops, and nothing was sent.
+    pub(super) async fn send_batch<T>(
+        &self,
+        request: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<(Admitted<'_>, Result<T, Failure>), Stop> {
+        let sendable = fault::before(putting(self.hand)).await;
+        let mut admitted = self.admitted().await?;
+        let sent = match sendable {
+            Ok(()) => request.await,
+            Err(lost) => Err(lost.into()),
+        };
+        let sent = match fault::after(putting(self.hand)).await {
+            Ok(()) => sent,
+            Err(lost) => Err(lost.into()),
+        };
+        if let Err(failure) = &sent {
+            admitted.place.failed(failure);
+        }
+        Ok((admitted, sent))
+    }
+
+    async fn opened(&self) {
+        if self.gate.is_held() {
+            self.health.block(HELD.to_owned());
+            self.gate.opened().await;
+            self.health.clear();
         }
     }
 

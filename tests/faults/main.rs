@@ -6,6 +6,7 @@
 mod support;
 
 mod batches;
+mod bulk;
 mod copies;
 mod course;
 mod denied;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use dynasplit::dynamo::{Clients, Endpoint, Timing};
 use dynasplit::plan::Plan;
-use dynasplit::run::{Backfill, BackfillOptions, Ended, Split, Tail, TailOptions, apply};
+use dynasplit::run::{Backfill, BackfillOptions, Ended, OrderChoice, Split, Tail, TailOptions, apply};
+use dynasplit::state::Order;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -77,6 +78,15 @@ async fn a_page_that_is_delivered_after_the_removal_of_its_items_brings_none_bac
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_that_show_what_was_before_bring_nothing_back() {
+    stale_pages(Order::Concurrent).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_do_they_in_bulk_though_the_lanes_have_removed_what_they_show() {
+    stale_pages(Order::Bulk).await;
+}
+
+async fn stale_pages(order: Order) {
     let stage = set(Script::quiet(22), Mode::Sequence).await;
     let habits = Habits {
         keys: 80,
@@ -99,10 +109,12 @@ async fn pages_that_show_what_was_before_bring_nothing_back() {
     }
     let options = BackfillOptions {
         consistent: Some(false),
+        order: Some(OrderChoice::Only(order)),
         ..BackfillOptions::default()
     };
     let (backfill, _) = Backfill::new(split, options, CancellationToken::new());
-    backfill.run().await.expect("the backfill ends");
+    let report = backfill.run().await.expect("the backfill ends");
+    assert_eq!(report.order, order);
     mutator.stop().await;
     drained(&stage, &tail).await;
     stage.trial.assert_equal(&stage.client, Stamps::Stripped).await;

@@ -54,8 +54,12 @@ pub enum Action {
         name: &'static str,
         epoch: u8,
     },
-    /// A bulk copy begins: no lane has applied anything.
-    BeginsBulk { holder: u8 },
+    /// A bulk copy holds the lanes.
+    Holds { holder: u8, epoch: u8 },
+    /// A lane that was held in the middle of a batch goes on with it.
+    Resumes { lane: u8 },
+    /// A bulk copy is given up: the lanes go on, and leave tombstones.
+    GivesBulkUp { holder: u8, epoch: u8 },
     /// Every worker has acknowledged it.
     Begins { holder: u8, name: &'static str },
     /// A page is read.
@@ -181,6 +185,7 @@ impl Action {
             Self::DeadVanishes { lane } => {
                 format!("what the dead worker's lane {lane} had under way never lands")
             }
+            Self::Resumes { lane } => format!("lane {lane} goes on with its batch"),
             Self::Lists { lane } => format!("lane {lane} puts the key on the recheck list"),
             Self::TailDies { back } => {
                 format!("the tail worker dies; its last checkpoint is {back} records back")
@@ -202,8 +207,11 @@ impl Action {
             Self::Raises { name, epoch, .. } => {
                 format!("the {name} switches tombstones on (epoch {epoch})")
             }
-            Self::BeginsBulk { .. } => "the bulk copy begins; the lanes are held at their places".to_owned(),
-            Self::Begins { name, .. } => format!("the {name} goes on: the workers leave tombstones"),
+            Self::Holds { epoch, .. } => format!("the bulk copy holds the lanes (epoch {epoch})"),
+            Self::GivesBulkUp { epoch, .. } => {
+                format!("the bulk copy is given up, and tombstones are switched on (epoch {epoch})")
+            }
+            Self::Begins { name, .. } => format!("the {name} goes on: the workers obey"),
             Self::Reads {
                 item,
                 image,

@@ -57,7 +57,7 @@ type Landing = (WriteId, Option<u8>, Held, bool);
 struct Memo {
     next: HashMap<(Records, u16), Next>,
     touched: HashMap<Records, u8>,
-    page: HashMap<(u8, u8, Image), Option<WriteId>>,
+    page: HashMap<(u8, u8, Image, bool), Option<WriteId>>,
     landed: HashMap<Landing, (Held, Answer)>,
     wanted: HashMap<(u8, u8, Image), Option<(u8, Held)>>,
     alike: HashMap<(u8, u8, Image, Image), bool>,
@@ -231,11 +231,11 @@ impl Book {
     }
 
     /// The write that a page makes of an item to a service.
-    pub fn page(&self, service: u8, item: u8, image: Image) -> Option<WriteId> {
+    pub fn page(&self, service: u8, item: u8, image: Image, bulk: bool) -> Option<WriteId> {
         memoized(
             self,
             |memo| &mut memo.page,
-            (service, item, image),
+            (service, item, image, bulk),
             || {
                 let change = Change {
                     key: source_key(item),
@@ -243,7 +243,7 @@ impl Book {
                         old: None,
                         new: Some(image.item(item)?),
                     },
-                    origin: Origin::Backfill,
+                    origin: if bulk { Origin::Bulk } else { Origin::Backfill },
                 };
                 let group = coalesce(&[Arc::new(change)]).remove(0);
                 let asked = ask(self.service(service), &self.plan.versions, &group, 0);
@@ -260,13 +260,6 @@ impl Book {
                 Some(WriteId::of(&write))
             },
         )
-    }
-
-    /// The same write without a guard.
-    pub fn unguarded(&self, write: WriteId) -> WriteId {
-        let mut write = Write::clone(&write.write());
-        write.guard = Guard::Any;
-        WriteId::of(&write)
     }
 
     /// What a write makes of what stands at its key, as DynamoDB decides it: a removal that is told an epoch leaves a

@@ -66,7 +66,7 @@ pub struct Bounds {
     pub stale: bool,
     /// The split's backfill has ended before, and the targets were exact but for one cell, which holds one of these.
     pub damage: Option<Vec<Damage>>,
-    /// The other order: copied first, before any lane applies.
+    /// The other order: copied without guards, while the lanes are held.
     pub bulk: bool,
     /// Two items at one target key count as a quiet source, too.
     pub collisions: bool,

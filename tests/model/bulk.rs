@@ -1,4 +1,4 @@
-//! The other order: copied first, without guards, while the lanes are held at their pinned places.
+//! The other order: copied without guards while the lanes are held, wherever they stand; and given up in the middle.
 
 use crate::bounds::{Bounds, large};
 use crate::image::of;
@@ -18,16 +18,41 @@ fn bulk(layout: Layout) -> Bounds {
         batch: if large() { 2 } else { 1 },
         tail_deaths: 1,
         holder_deaths: 1,
+        stale: true,
         bulk: true,
         ..Bounds::new(layout)
     }
 }
 
 #[test]
-fn copied_before_any_lane_applies() {
+fn copied_while_the_lanes_are_held() {
     for layout in layouts() {
         exact("bulk", &bulk(layout));
     }
+}
+
+/// A write of the tail is given up without an answer, just before the lanes are held.
+#[test]
+fn copied_while_a_late_write_of_the_tail_is_waited_for() {
+    for layout in layouts() {
+        let bounds = Bounds {
+            tail_deaths: 0,
+            unanswered: 1,
+            ..bulk(layout)
+        };
+        exact("bulk, unanswered", &bounds);
+    }
+}
+
+/// Clocks that go back are the stream's to order: the copy has no guard that they could beat.
+#[test]
+fn copied_beside_clocks_that_go_back() {
+    let bounds = Bounds {
+        steps: vec![-1, 1],
+        tail_deaths: 0,
+        ..bulk(Layout::Shown)
+    };
+    exact("bulk, clocks that go back", &bounds);
 }
 
 #[test]
@@ -36,7 +61,15 @@ fn what_the_bulk_order_needs() {
         needs(
             "bulk",
             &bulk(layout),
-            &[Rule::BulkHolds, Rule::BulkLands, Rule::BulkRefuses],
+            &[
+                Rule::BulkHolds,
+                Rule::BulkAcknowledged,
+                Rule::BulkSettled,
+                Rule::BulkKept,
+                Rule::BulkLands,
+                Rule::Inside,
+                Rule::Gone,
+            ],
         );
     }
 }

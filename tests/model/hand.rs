@@ -39,7 +39,7 @@ impl Split {
         let (item, service) = self.lane(lane);
         if let Some(write) = self
             .book
-            .page(service, item, state.letters[usize::from(lane)].image)
+            .page(service, item, state.letters[usize::from(lane)].image, false)
         {
             let cell = self.book.cell_of(service, write);
             actions.push(Action::Replays { cell, write });

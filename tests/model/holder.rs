@@ -5,7 +5,7 @@ use crate::book::CELLS;
 use crate::bounds::{Kind, bits, large};
 use crate::held::Held;
 use crate::rule::Rule;
-use crate::split::Split;
+use crate::split::{BULK, BULK_DONE, BULK_GIVEN_UP, Split};
 use crate::state::{Grip, Holder, Page, Stage, State, UNCAPTURED};
 use crate::tail::small;
 use dynasplit::state::phases::{Heed, heed};
@@ -53,7 +53,12 @@ impl Split {
         match state.holders[usize::from(holder)].stage {
             Stage::Idle => self.idle_actions(state, holder, name, actions),
             Stage::Raised(epoch) => {
-                if !self.rules.hold(Rule::AcknowledgedOn) || self.acknowledged(state, epoch) {
+                let rule = if self.in_bulk(state) {
+                    Rule::BulkAcknowledged
+                } else {
+                    Rule::AcknowledgedOn
+                };
+                if !self.rules.hold(rule) || self.acknowledged(state, epoch) {
                     actions.push(Action::Begins { holder, name });
                 }
             }
@@ -111,13 +116,12 @@ impl Split {
         let free = state.lease.is_none() && state.hand.is_none();
         let begins = match self.kind(holder) {
             Kind::Backfill => {
-                let fresh = state.lanes.iter().all(|lane| lane.at == 0 && lane.to == 0);
-                let begun = state.holders[0].round > 0;
-                if self.bounds.bulk && (fresh || begun || !self.rules.hold(Rule::BulkRefuses)) {
-                    actions.push(Action::BeginsBulk { holder });
+                let round = state.holders[0].round;
+                let bulk = self.bounds.bulk && matches!(round, 0 | BULK);
+                if bulk {
+                    self.bulk_actions(state, holder, actions);
                 }
-                // A lane has applied: then it is the usual order, which other models explore.
-                !self.bounds.bulk || (!begun && large())
+                !self.bounds.bulk || round == BULK_GIVEN_UP || (round == 0 && large())
             }
             Kind::Repair => free && self.filled(state, holder),
             // A letter, or one who died at them, is what calls for it.
@@ -126,6 +130,45 @@ impl Split {
         if begins {
             actions.push(Action::Raises { holder, name, epoch });
         }
+    }
+
+    /// A bulk copy begins, or goes on, or is given up.
+    fn bulk_actions(&self, state: &State, holder: u8, actions: &mut Vec<Action>) {
+        let mut after = state.switch.clone();
+        if let Some(epoch) = after.hold() {
+            let epoch = small(epoch);
+            actions.push(Action::Holds { holder, epoch });
+        }
+        let mut after = state.switch.clone();
+        let landed = !self.rules.hold(Rule::BulkLands) || state.ghost.is_none();
+        if landed && after.give_up(self.kind(holder).name()) {
+            let epoch = small(after.tombstones.epoch);
+            actions.push(Action::GivesBulkUp { holder, epoch });
+        }
+    }
+
+    /// The lanes are held, as far as the record goes.
+    pub fn holds_lanes(&self, state: &mut State, holder: u8) {
+        let found = &mut state.holders[usize::from(holder)];
+        if let Some(epoch) = state.switch.hold() {
+            found.epoch = small(epoch);
+            (found.stage, found.round) = (Stage::Raised(found.epoch), BULK);
+        }
+    }
+
+    /// Nothing of the copy can land any more: what is left is copied in the other order.
+    pub fn gives_bulk_up(&self, state: &mut State, holder: u8) {
+        state.switch.give_up(self.kind(holder).name());
+        let found = &mut state.holders[usize::from(holder)];
+        found.epoch = small(state.switch.tombstones.epoch);
+        (found.stage, found.round) = (Stage::Raised(found.epoch), BULK_GIVEN_UP);
+    }
+
+    /// Nothing of the copy can land any more: the lanes go on.
+    pub fn opens(&self, state: &mut State, holder: u8) {
+        let found = &mut state.holders[usize::from(holder)];
+        state.switch.free(found.epoch.into());
+        (found.stage, found.round) = (Stage::Done, BULK_DONE);
     }
 
     fn letters(&self, state: &State) -> bool {
@@ -144,7 +187,7 @@ impl Split {
         match self.kind(holder) {
             Kind::Backfill => {
                 let all = self.page_actions(state, actions);
-                if all && self.bounds.bulk && found.round == 1 {
+                if all && self.in_bulk(state) {
                     if !self.rules.hold(Rule::BulkLands) || state.ghost.is_none() {
                         actions.push(Action::Opens { holder });
                     }
@@ -210,7 +253,7 @@ impl Split {
         }
         let on = state.switch.tombstones.bury() && state.switch.holders.contains_key(kind.name());
         if !on || self.rules.hold(Rule::RaisesAnew) {
-            state.switch.raise(kind.name());
+            assert!(state.switch.raise(kind.name()), "only bulk holds the lanes");
         }
         found.epoch = small(state.switch.tombstones.epoch);
         found.stage = Stage::Raised(found.epoch);
@@ -367,6 +410,10 @@ impl Split {
             state.zombie = Some((holder, since));
         }
         found.stage = Stage::Idle;
+        if !self.rules.hold(Rule::BulkKept) {
+            state.switch.free(found.epoch.into());
+        }
+        let found = &mut state.holders[usize::from(holder)];
         found.tasks = self.tasks(holder);
         if state.lease == Some(holder) {
             state.lease = None;

@@ -38,9 +38,12 @@ impl Split {
 
     fn reads(&self, state: &State, item: u8, actions: &mut Vec<Action>) {
         let source = &state.sources[usize::from(item)];
-        // A bulk copy waits for nothing before it reads.
-        let bulk = self.bounds.bulk && state.holders[0].round > 0;
-        let oldest = if bulk || !self.rules.hold(Rule::Settled) {
+        let settled = if self.in_bulk(state) {
+            self.rules.hold(Rule::BulkSettled)
+        } else {
+            self.rules.hold(Rule::Settled)
+        };
+        let oldest = if !settled {
             0
         } else if self.bounds.stale {
             state.floors[usize::from(item)]
@@ -67,9 +70,7 @@ impl Split {
         if service >= self.bounds.services || added.is_some_and(|round| round != service) {
             return None;
         }
-        let write = self.book.page(service, item, image)?;
-        let bulk = self.bounds.bulk && state.holders[0].round > 0;
-        let write = if bulk { self.book.unguarded(write) } else { write };
+        let write = self.book.page(service, item, image, self.in_bulk(state))?;
         Some((service, write))
     }
 

@@ -53,7 +53,9 @@ rules! {
     Since => "only the last claim lets go",
     BulkHolds => "no lane applies before the bulk copy has landed",
     BulkLands => "the lanes wait until no page of the bulk copy can land",
-    BulkRefuses => "a bulk copy refuses to start once a lane has applied",
+    BulkAcknowledged => "a bulk copy reads nothing before every tail worker acknowledged that the lanes are held",
+    BulkSettled => "a bulk copy reads nothing that may be older than the hold",
+    BulkKept => "the hold outlives the bulk copy's process",
     Vouch => "two source items never share a target key",
 }
 

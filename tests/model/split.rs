@@ -24,6 +24,11 @@ pub struct Split {
     lanes: Vec<(u8, u8)>,
 }
 
+/// Rounds of a backfill where the other order is allowed: in bulk, after it, and after it was given up.
+pub const BULK: u8 = 1;
+pub const BULK_DONE: u8 = 2;
+pub const BULK_GIVEN_UP: u8 = 3;
+
 /// Sometimes: drained, after all writes and all troubles that the bounds allow.
 pub const THROUGH: &str = "drained after every write and every trouble";
 
@@ -54,9 +59,9 @@ impl Split {
         u8::try_from(found.unwrap()).unwrap()
     }
 
-    /// Whether the lanes are held at their pinned places, for a bulk copy.
-    pub fn held_back(&self, state: &State) -> bool {
-        self.bounds.bulk && state.holders[0].round == 1 && self.rules.hold(Rule::BulkHolds)
+    /// Whether the backfill copies in bulk now, or did to its end.
+    pub fn in_bulk(&self, state: &State) -> bool {
+        self.bounds.bulk && matches!(state.holders[0].round, BULK | BULK_DONE)
     }
 
     /// Nothing is left to do.
@@ -263,10 +268,9 @@ impl Model for Split {
             Action::Beats { .. } => self.beats(state),
             Action::Captures { lane } => self.captures(state, lane),
             Action::Raises { holder, .. } => self.raises(state, holder),
-            Action::BeginsBulk { holder } => {
-                let found = &mut state.holders[usize::from(holder)];
-                (found.stage, found.round) = (Stage::Working, 1);
-            }
+            Action::Holds { holder, .. } => self.holds_lanes(state, holder),
+            Action::Resumes { lane } => self.proceeds(state, lane),
+            Action::GivesBulkUp { holder, .. } => self.gives_bulk_up(state, holder),
             Action::Begins { holder, .. } => self.begins(state, holder),
             Action::Reads { item, image, .. } => self.page_read(state, item, image),
             Action::PageLands { item, image, .. } => {
@@ -300,10 +304,7 @@ impl Model for Split {
             Action::Sees { holder, cell, held } => self.sees(state, holder, cell, held),
             Action::Sweeps { holder, .. } => self.sweeps(state, holder),
             Action::Swept { holder } => self.swept(state, holder),
-            Action::Opens { holder } => {
-                let found = &mut state.holders[usize::from(holder)];
-                (found.stage, found.round) = (Stage::Done, 2);
-            }
+            Action::Opens { holder } => self.opens(state, holder),
         }
         Some(after)
     }

@@ -109,7 +109,16 @@ impl Split {
             actions.push(Action::Lists { lane });
         }
         let waits = found.late.is_some() && self.rules.hold(Rule::Unanswered);
-        if alive && found.to == 0 && found.at != UNCAPTURED && !waits && !self.held_back(state) {
+        if alive
+            && found.to > 0
+            && found.flying.is_none()
+            && found.listing.is_none()
+            && !waits
+            && self.admits(state)
+        {
+            actions.push(Action::Resumes { lane });
+        }
+        if alive && found.to == 0 && found.at != UNCAPTURED && !waits && self.admits(state) {
             let (item, _) = self.lane(lane);
             let left = state.sources[usize::from(item)].writes - found.at;
             actions.extend((1..=left.min(self.bounds.batch)).map(|count| Action::Takes { lane, count }));
@@ -125,14 +134,23 @@ impl Split {
             .land(service, attempt.write, attempt.buries(), held, state.mended)
     }
 
-    /// An attempt enters the gate.
-    fn enter(&self, state: &mut State, write: crate::held::WriteId) -> Attempt {
-        let now = state.worker.attempts.enter();
-        Attempt {
+    /// Whether an attempt may begin.
+    fn admits(&self, state: &State) -> bool {
+        !self.rules.hold(Rule::BulkHolds) || state.worker.attempts.clone().admit().is_some()
+    }
+
+    /// An attempt enters the gate, unless the lanes are held.
+    fn enter(&self, state: &mut State, write: crate::held::WriteId) -> Option<Attempt> {
+        let now = if self.rules.hold(Rule::BulkHolds) {
+            state.worker.attempts.admit()?
+        } else {
+            state.worker.attempts.enter()
+        };
+        Some(Attempt {
             write,
             bury: now.bury() && self.rules.hold(Rule::Tombstones),
             epoch: small(now.epoch),
-        }
+        })
     }
 
     /// A lane takes a batch.
@@ -144,7 +162,7 @@ impl Split {
     }
 
     /// A lane makes its next request, or is done with its batch.
-    fn proceeds(&self, state: &mut State, lane: u8) {
+    pub fn proceeds(&self, state: &mut State, lane: u8) {
         let (item, service) = self.lane(lane);
         loop {
             let found = state.lanes[usize::from(lane)];
@@ -152,7 +170,7 @@ impl Split {
             match self.book.next(&records, found.answers) {
                 Next::Write(write) => {
                     let attempt = self.enter(state, write);
-                    state.lanes[usize::from(lane)].flying = Some(attempt);
+                    state.lanes[usize::from(lane)].flying = attempt;
                     return;
                 }
                 Next::List if !self.rules.hold(Rule::ListedFirst) => {
@@ -224,7 +242,7 @@ impl Split {
             state.worker.attempts.leave(attempt.epoch.into());
         }
         let again = self.enter(state, attempt.write);
-        state.lanes[usize::from(lane)].flying = Some(again);
+        state.lanes[usize::from(lane)].flying = again;
     }
 
     /// What was given up lands, or never does.

@@ -84,6 +84,10 @@ impl Cli {
         let lease = self.lease_seconds.to_string();
         let mut command = Command::new(binary());
         command.args(words).arg(&self.plan);
+        if words.first() == Some(&"backfill") && !words.contains(&"--order") {
+            // By itself it would choose by a forecast, and small tables are copied in bulk.
+            command.args(["--order", "concurrent"]);
+        }
         command.args(["--endpoint-url", &self.endpoint, "--lease-seconds", &lease, "-v"]);
         for name in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "RUST_LOG"] {
             command.env_remove(name);

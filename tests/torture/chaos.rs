@@ -11,7 +11,7 @@ use futures::FutureExt;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::crew::{APPLY, BACKFILL, COMPLETE, Crew, RECONCILE, REPAIR, REPLICATE};
+use crate::crew::{APPLY, BACKFILL, BULK, COMPLETE, Crew, Kind, RECONCILE, REPAIR, REPLICATE};
 use crate::own::Own;
 use crate::report::Report;
 use crate::scene::{HABITS, assert_nothing_left, end_soon, succeed_soon};
@@ -65,8 +65,22 @@ async fn under_fire_on_an_engine_with_faults_in_timestamp_mode() {
     many(Where::Scripted, Mode::Timestamp).await;
 }
 
-/// As many runs as are asked for, and what they came to. A run that fails ends only itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_fire_in_bulk() {
+    many_of(Where::Embedded, Mode::Timestamp, &BULK).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_fire_in_bulk_on_an_engine_with_faults() {
+    many_of(Where::Scripted, Mode::Sequence, &BULK).await;
+}
+
 async fn many(place: Where, mode: Mode) {
+    many_of(place, mode, &BACKFILL).await;
+}
+
+/// As many runs as are asked for, and what they came to. A run that fails ends only itself.
+async fn many_of(place: Where, mode: Mode, fill: &'static Kind) {
     let runs = std::env::var(RUNS).map_or(1, |text| {
         text.parse().expect("DYNASPLIT_TORTURE_RUNS is a number")
     });
@@ -74,7 +88,7 @@ async fn many(place: Where, mode: Mode) {
     let mut sum = Report::new();
     let mut failed = Vec::new();
     for seed in (0..runs).map(|run| first.wrapping_add(run)) {
-        match AssertUnwindSafe(Box::pin(one(place, mode, seed)))
+        match AssertUnwindSafe(Box::pin(one(place, mode, fill, seed)))
             .catch_unwind()
             .await
         {
@@ -106,7 +120,7 @@ async fn engine(place: Where, seed: u64) -> Engine {
 }
 
 /// One run: the copy under fire, and a comparison; then damage and its repair under fire, and another; then the end.
-async fn one(place: Where, mode: Mode, seed: u64) -> Report {
+async fn one(place: Where, mode: Mode, fill: &'static Kind, seed: u64) -> Report {
     let mut rng = StdRng::seed_from_u64(seed ^ 0x5eed);
     let stage = Stage::seeded(engine(place, seed).await, mode, seed, true).await;
     let mut report = Report::new();
@@ -115,13 +129,14 @@ async fn one(place: Where, mode: Mode, seed: u64) -> Report {
 
     let mutator = stage.write(HABITS).await;
     capture(&stage, &mut tails, &mut rng, &mut report).await;
-    copy(&stage, &mut tails, &mut rng, &mut report).await;
+    copy(&stage, fill, &mut tails, &mut rng, &mut report).await;
     tails.ensure_sound(&stage.cli, &mut report).await;
     for place in 0..OWN {
         Own::of(&stage).put(place, 20).await;
     }
     // Dead letters that are settled since still count in what it says.
-    end_soon(&stage.cli, &["backfill"], BACKFILL.codes).await;
+    let order = if is_bulk(fill) { "bulk" } else { "concurrent" };
+    end_soon(&stage.cli, &["backfill", "--order", order], fill.codes).await;
     // One that died holds the tombstones until the next one has ended. It writes nothing but keys that have letters.
     succeed_soon(&stage.cli, RECONCILE.words).await;
     report.writes.add(&mutator.tally().await);
@@ -190,10 +205,12 @@ async fn begin(cli: &Cli, rng: &mut StdRng, report: &mut Report) {
 }
 
 /// The copy, with one or two of each, and now and then somebody else.
-async fn copy(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut Report) {
+async fn copy(stage: &Stage, fill: &'static Kind, tails: &mut Crew, rng: &mut StdRng, report: &mut Report) {
     let cli = &stage.cli;
-    let mut fills = Crew::of(&BACKFILL).with_habit(late_pages(rng));
-    let mut others = [Crew::of(&RECONCILE), Crew::of(&APPLY)];
+    let mut fills = Crew::of(fill).with_habit(late_pages(fill, rng));
+    // In bulk, nobody else may write what was read of the source: a reconcile is refused, or refuses bulk.
+    let first = if is_bulk(fill) { &APPLY } else { &RECONCILE };
+    let mut others = [Crew::of(first), Crew::of(&APPLY)];
     let part = Part::new(COPY, report);
     while part.goes_on(report) {
         tails.ensure(cli, one_or_two(rng), rng, report).await;
@@ -271,12 +288,17 @@ impl Part {
 }
 
 /// Often, every page lands late, as from a slow machine: what was deleted meanwhile must not come back.
-fn late_pages(rng: &mut StdRng) -> String {
+fn late_pages(fill: &Kind, rng: &mut StdRng) -> String {
+    let put = if is_bulk(fill) { "bulk.put" } else { "backfill.put" };
     match rng.random_range(0..4) {
         0 | 1 => format!("backfill.page-read@*=delay:{}", rng.random_range(500..3000)),
-        2 => format!("backfill.put.before@/2=delay:{}", rng.random_range(300..1500)),
+        2 => format!("{put}.before@/2=delay:{}", rng.random_range(300..1500)),
         _ => String::new(),
     }
+}
+
+fn is_bulk(fill: &Kind) -> bool {
+    fill.words.contains(&"bulk")
 }
 
 fn one_or_two(rng: &mut StdRng) -> usize {

@@ -53,6 +53,30 @@ pub const BACKFILL: Kind = Kind {
     ],
     codes: &[0, 3],
 };
+/// The backfill in the other order.
+pub const BULK: Kind = Kind {
+    words: &[
+        "backfill",
+        "--order",
+        "bulk",
+        "--read-units",
+        "6",
+        "--workers",
+        "2",
+    ],
+    points: &[
+        "bulk.",
+        "backfill.page-read",
+        "backfill.checkpoint.",
+        "backfill.copied",
+        "lease.",
+        "state.segment.put",
+        "state.backfill.",
+        "state.split.put",
+        "state.worker.delete",
+    ],
+    codes: &[0, 3],
+};
 /// A repair. It may find that another one runs, that the backfill has not ended, or (while tails are dead) differences.
 pub const REPAIR: Kind = Kind {
     words: &["verify", "--repair"],
@@ -159,9 +183,10 @@ impl Kind {
 }
 
 /// Between a read of the source and the write that carries it: where a wait hurts most.
-const LATE: [&str; 6] = [
+const LATE: [&str; 7] = [
     "backfill.page-read",
     "backfill.put.before",
+    "bulk.put.before",
     "recheck.put.before",
     "repair.put.before",
     "letters.put.before",

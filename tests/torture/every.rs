@@ -13,6 +13,7 @@ use crate::support::trial::Mode;
 const REPLICATE: &[&str] = &["replicate"];
 const TUNE: &[&str] = &["tune", "--workers", "4"];
 const BACKFILL: &[&str] = &["backfill"];
+const BULK: &[&str] = &["backfill", "--order", "bulk"];
 const REPAIR: &[&str] = &["verify", "--repair"];
 const RECONCILE: &[&str] = &["dead-letters", "reconcile"];
 const COMPLETE: &[&str] = &["complete", "--yes"];
@@ -26,8 +27,9 @@ async fn a_process_dies_at_every_failpoint_and_nothing_is_lost() {
         Box::pin(mending()),
         Box::pin(ending())
     );
+    let (bulk, given_up) = tokio::join!(Box::pin(bulk()), Box::pin(giving_bulk_up()));
     let mut deaths = Deaths::default();
-    for scene in [beginning, copying, mending, ending] {
+    for scene in [beginning, copying, mending, ending, bulk, given_up] {
         deaths.add(&scene);
     }
     eprintln!(
@@ -189,6 +191,41 @@ async fn copying() -> Deaths {
     let tail = scene.tail().await;
     let added = ["state.segment.delete.before", "state.segment.delete.after"];
     deaths.die_at(cli, BACKFILL, &added).await;
+    cli.succeed(BACKFILL).await;
+    scene.end(tail).await;
+    deaths
+}
+
+/// The bulk order.
+async fn bulk() -> Deaths {
+    let mut deaths = Deaths::default();
+    let scene = Scene::open(Engine::embedded().await, Mode::Timestamp, true).await;
+    let cli = scene.cli();
+    cli.succeed(&["apply"]).await;
+    let tail = scene.tail().await;
+    let copy = [
+        "bulk.holding",
+        "bulk.held",
+        "bulk.put.before",
+        "bulk.put.after",
+        "bulk.landed",
+        "bulk.freed",
+    ];
+    deaths.die_at(cli, BULK, &copy).await;
+    cli.succeed(BULK).await;
+    scene.end(tail).await;
+    deaths
+}
+
+/// A bulk copy that is given up in the middle.
+async fn giving_bulk_up() -> Deaths {
+    let mut deaths = Deaths::default();
+    let scene = Scene::open(Engine::embedded().await, Mode::Sequence, true).await;
+    let cli = scene.cli();
+    cli.succeed(&["apply"]).await;
+    let tail = scene.tail().await;
+    deaths.die(cli, BULK, "backfill.checkpoint.after").await;
+    deaths.die(cli, BACKFILL, "bulk.given-up").await;
     cli.succeed(BACKFILL).await;
     scene.end(tail).await;
     deaths

@@ -147,6 +147,8 @@ impl Bench {
     /// Sets when the backfill was finished.
     pub async fn backfill(&self, finished_ms: Option<u64>) {
         let record = BackfillRecord {
+            order: dynasplit::state::Order::Concurrent,
+            order_reason: String::new(),
             segments: 1,
             services: self.split.lanes(),
             round: Vec::new(),

@@ -2,9 +2,10 @@ use super::*;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-const HANDS: [Hand; 5] = [
+const HANDS: [Hand; 6] = [
     Hand::Tail,
     Hand::Backfill,
+    Hand::Bulk,
     Hand::Repair,
     Hand::Recheck,
     Hand::Letters,

@@ -3,11 +3,17 @@
 //! Tombstones are on before the first page is read, and off only after the last write can have landed. Each
 //! segment has a durable cursor for each service, moved only after every write of a page is durable; so it
 //! resumes at its page after any crash, and a service whose table is broken holds no other back.
+//!
+//! In the other order, bulk, the lanes are held instead ([`order`] says when): pages are put without guards, and the lanes
+//! go on where they stood.
 
 mod bench;
 mod board;
+mod bulk;
+mod order;
 mod page;
 mod segment;
 mod worker;
 
+pub use order::{BULK_MS, Forecast, OrderChoice};
 pub use worker::{Backfill, BackfillOptions, BackfillReport, BackfillView};

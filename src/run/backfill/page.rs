@@ -3,8 +3,8 @@ use crate::flow::{Group, Stop, apply};
 use crate::model::{Change, Counters, Images, Item, KeySchema, Origin};
 use crate::run::split::{Split, StateLedger};
 use crate::run::tail::watch_group;
-use crate::state::ShardRecord;
-use crate::target::{Batches, Batching, TargetWriter};
+use crate::state::{Order, ShardRecord};
+use crate::target::{Batched, Batches, Batching, Bulk, TargetWriter};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(super) enum PageEnd {
 }
 
 /// The items of a page, as changes.
-pub(super) fn groups(items: Vec<Item>, keys: &KeySchema) -> Vec<Group> {
+pub(super) fn groups(items: Vec<Item>, keys: &KeySchema, order: Order) -> Vec<Group> {
     items
         .into_iter()
         .filter_map(|item| {
@@ -45,7 +45,10 @@ pub(super) fn groups(items: Vec<Item>, keys: &KeySchema) -> Vec<Group> {
             let change = Change {
                 key: key.clone(),
                 images,
-                origin: Origin::Backfill,
+                origin: match order {
+                    Order::Concurrent => Origin::Backfill,
+                    Order::Bulk => Origin::Bulk,
+                },
             };
             Some(Group {
                 key,
@@ -61,6 +64,7 @@ pub(super) struct Filling<'a> {
     pub lane: &'a str,
     pub writer: Option<(&'a TargetWriter, &'a Batching)>,
     pub ledger: &'a StateLedger,
+    pub order: Order,
 }
 
 impl Filling<'_> {
@@ -89,15 +93,27 @@ impl Filling<'_> {
         let Some((writer, batching)) = self.writer else {
             return self.watch_all(groups).await;
         };
+        match self.order {
+            Order::Concurrent => self.drive(&Batches::new(writer, batching), groups, landed).await,
+            Order::Bulk => self.drive(&Bulk::new(writer, batching), groups, landed).await,
+        }
+    }
+
+    /// Applies all groups, and sends the batches that they gather.
+    async fn drive<S: Batched>(
+        &self,
+        batches: &S,
+        groups: &[Group],
+        landed: &AtomicU64,
+    ) -> Result<Counters, Stop> {
         let Some((service, _)) = self.split.target(self.lane) else {
             return Ok(Counters::default());
         };
-        let batches = Batches::new(writer, batching);
         let versions = &self.split.plan.versions;
         // The futures are made first: a closure that lends its argument can't cross threads.
         let work: Vec<_> = groups
             .iter()
-            .map(|group| apply(service, versions, group, &batches, self.ledger))
+            .map(|group| apply(service, versions, group, batches, self.ledger))
             .collect();
         let mut applied = futures::stream::iter(work).buffer_unordered(WRITES_AT_ONCE);
         let mut sent = FuturesUnordered::new();

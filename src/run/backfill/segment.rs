@@ -8,7 +8,7 @@ use crate::run::keeper::Keeper;
 use crate::run::limits;
 use crate::run::split::{Split, StateLedger, now_ms};
 use crate::source::{Scan, ScanPage};
-use crate::state::{Limit, NotedLimits, SegmentRecord};
+use crate::state::{Limit, NotedLimits, Order, SegmentRecord};
 use crate::target::{Batching, Fence, Gate, TargetWriter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,6 +21,7 @@ pub(super) struct FillShare {
     pub split: Split,
     pub scan: Scan,
     pub segments: u32,
+    pub order: Order,
     pub reads: Arc<Budget>,
     pub courtesy: Arc<Courtesy>,
     pub writes: BTreeMap<String, Arc<Budget>>,
@@ -158,7 +159,7 @@ impl SegmentTask {
             };
             fault::moment("backfill.page-read").await;
             let count = page.items.len() as u64;
-            let items = groups(page.items, share.scan.keys());
+            let items = groups(page.items, share.scan.keys(), share.order);
             if items.len() as u64 != count {
                 return Err(Stop {
                     reason: "the source has items without the plan's key: check source.keys".into(),
@@ -171,6 +172,7 @@ impl SegmentTask {
                     lane,
                     writer: writers.get(lane).zip(share.batching.get(lane).map(Arc::as_ref)),
                     ledger,
+                    order: share.order,
                 })
                 .collect();
             let fills = fillings.iter().map(|filling| filling.fill(&items));
@@ -277,7 +279,10 @@ impl SegmentTask {
             .services()
             .map(|(service, tables)| {
                 let writer = TargetWriter {
-                    hand: Hand::Backfill,
+                    hand: match self.share.order {
+                        Order::Concurrent => Hand::Backfill,
+                        Order::Bulk => Hand::Bulk,
+                    },
                     client: tables.items.clone(),
                     table: service.table.name.clone(),
                     keys: service.keys.clone(),
@@ -295,7 +300,7 @@ impl SegmentTask {
                     health: self.share.health.get(&service.name).cloned().unwrap_or_default(),
                     endless: true,
                     stop: work.clone(),
-                    // A page may land late: that is what its guards, and the tombstones, are for.
+                    // A page may land late: that is what its guards and the tombstones are for, or the hold of the lanes.
                     margin: Duration::ZERO,
                 };
                 (service.name.clone(), writer)

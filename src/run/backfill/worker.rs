@@ -1,5 +1,6 @@
 use super::bench::Bench;
 use super::board::Board;
+use super::order::OrderChoice;
 use super::page::patience;
 use super::segment::{FillShare, SegmentTask};
 use crate::dynamo::{Brake, Health, Pace};
@@ -12,9 +13,10 @@ use crate::run::repair_lease::RepairLease;
 use crate::run::split::{Split, now_ms};
 use crate::run::status::{FillStatus, fill_status};
 use crate::run::tombstones::{Holder, lower, pause, raise};
-use crate::source::describe_source;
+use crate::source::{SourceFacts, describe_source};
 use crate::state::{
-    BackfillRecord, Lease, Limit, Owner, SegmentRecord, SegmentService, ShardRecord, SplitRecord, Stored,
+    BackfillRecord, Lease, Limit, Order, Owner, SegmentRecord, SegmentService, ShardRecord, SplitRecord,
+    Stored,
 };
 use crate::target::{Batching, Swept};
 use serde::Serialize;
@@ -39,6 +41,8 @@ pub struct BackfillOptions {
     pub write_units: Option<f64>,
     /// Read consistently, at twice the read units, instead of waiting a minute after tombstones are on.
     pub consistent: Option<bool>,
+    /// The order that is asked for. `None`: the one in which it began, or concurrent.
+    pub order: Option<OrderChoice>,
 }
 
 /// Segments at once, unless told.
@@ -59,6 +63,8 @@ const LOOK: Duration = Duration::from_millis(500);
 pub struct BackfillView {
     /// In a few words: what goes on.
     pub phase: String,
+    /// Which order was chosen, and why; empty before that.
+    pub order_reason: String,
     /// By lane.
     pub lanes: Vec<FillStatus>,
     /// Items that were read.
@@ -86,14 +92,18 @@ pub struct BackfillReport {
     pub already_finished: bool,
     /// Why items were written one by one rather than in batches, by service.
     pub written_singly: BTreeMap<String, String>,
+    /// The order of copying and applying.
+    pub order: Order,
+    /// Why it was chosen; empty where nobody asked.
+    pub order_reason: String,
 }
 
 /// A backfill worker.
 pub struct Backfill {
-    split: Split,
-    options: BackfillOptions,
+    pub(super) split: Split,
+    pub(super) options: BackfillOptions,
     budgets: Arc<Budgets>,
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
     view: watch::Sender<BackfillView>,
     batching: BTreeMap<String, Arc<Batching>>,
 }
@@ -145,19 +155,20 @@ impl Backfill {
 
     async fn run_tuned(self) -> Result<BackfillReport, RunError> {
         let facts = describe_source(&self.split.source.control, &self.split.plan.source.table).await?;
-        let Some(record) = self.open(facts.bytes, facts.item_count).await? else {
+        let Some(record) = self.open(&facts).await? else {
             return Ok(BackfillReport {
                 already_finished: true,
                 ..self.report().await?
             });
         };
+        let consistent = self.options.consistent.unwrap_or(facts.bytes <= SMALL_BYTES);
+        if record.order == Order::Bulk {
+            return Box::pin(self.bulk(&record, consistent)).await;
+        }
+        self.after_bulk(&record).await?;
         self.say("switching tombstones on", &record);
         raise(&self.split, Holder::Backfill, &self.stop).await?;
-        let consistent = self.options.consistent.unwrap_or(facts.bytes <= SMALL_BYTES);
-        if !consistent {
-            self.say("waiting for eventually consistent reads to settle", &record);
-            pause(self.split.timing.settle, &self.stop).await?;
-        }
+        self.settle(&record, consistent).await?;
         self.probe().await;
         self.copy(&record, consistent).await?;
         fault::moment("backfill.copied").await;
@@ -185,6 +196,15 @@ impl Backfill {
         })
     }
 
+    /// Waits until an eventually consistent read shows nothing of before.
+    pub(super) async fn settle(&self, record: &BackfillRecord, consistent: bool) -> Result<(), RunError> {
+        if !consistent {
+            self.say("waiting for eventually consistent reads to settle", record);
+            pause(self.split.timing.settle, &self.stop).await?;
+        }
+        Ok(())
+    }
+
     /// Tries whether the engine takes inserts in batches as DynamoDB does. Where it does not, items are written one by
     /// one, which costs requests and nothing else.
     async fn probe(&self) {
@@ -196,7 +216,7 @@ impl Backfill {
     }
 
     /// Opens the backfill's record: a new one, or the one to go on with. `None`: it is finished.
-    async fn open(&self, bytes: u64, items: u64) -> Result<Option<BackfillRecord>, RunError> {
+    async fn open(&self, facts: &SourceFacts) -> Result<Option<BackfillRecord>, RunError> {
         let known = services(&self.split).await?;
         if let Some(service) = known.iter().find(|service| service.captured_ms.is_none()) {
             return Err(RunError::NotYet {
@@ -213,8 +233,9 @@ impl Backfill {
             Some(stored) => (Some(stored.value), stored.revision),
             None => (None, 0),
         };
-        let (services, round) = match stored {
+        let (services, round, chosen) = match stored {
             Some(record) if record.finished_ms.is_none() => {
+                let record = self.go_on(record).await?;
                 self.ensure_segments(&record).await?;
                 return Ok(Some(record));
             }
@@ -229,13 +250,19 @@ impl Backfill {
                 if added.is_empty() {
                     return Ok(None);
                 }
+                let chosen = self.choose(facts, true).await?;
                 self.forget_segments().await?;
                 record.services.extend(added.clone());
-                (record.services, added)
+                (record.services, added, chosen)
             }
-            None => (self.split.lanes(), self.split.lanes()),
+            None => (
+                self.split.lanes(),
+                self.split.lanes(),
+                self.choose(facts, false).await?,
+            ),
         };
-        let segments = bytes
+        let segments = facts
+            .bytes
             .div_ceil(SEGMENT_BYTES)
             .clamp(FEWEST_SEGMENTS, MOST_SEGMENTS);
         let record = BackfillRecord {
@@ -248,7 +275,9 @@ impl Backfill {
             round,
             started_ms: now_ms(),
             finished_ms: None,
-            estimated_items: items,
+            estimated_items: facts.item_count,
+            order: chosen.order,
+            order_reason: chosen.reason,
         };
         match self.split.store.put(BackfillRecord::NAME, record, revision).await {
             Ok(stored) => {
@@ -256,7 +285,7 @@ impl Backfill {
                 Ok(Some(stored.value))
             }
             // Another process opened it at the same moment: go on with that one.
-            Err(crate::state::StateError::Conflict { .. }) => Box::pin(self.open(bytes, items)).await,
+            Err(crate::state::StateError::Conflict { .. }) => Box::pin(self.open(facts)).await,
             Err(error) => Err(error.into()),
         }
     }
@@ -272,6 +301,7 @@ impl Backfill {
                 segment,
                 lease: Lease::default(),
                 beat: 0,
+                order: record.order,
                 services: record
                     .round
                     .iter()
@@ -309,7 +339,7 @@ impl Backfill {
     }
 
     /// Works on free segments until all are done, by whomever.
-    async fn copy(&self, record: &BackfillRecord, consistent: bool) -> Result<(), RunError> {
+    pub(super) async fn copy(&self, record: &BackfillRecord, consistent: bool) -> Result<(), RunError> {
         let share = self.share(record, consistent);
         let mut board = Board::new(&self.split);
         let mut tasks = JoinSet::new();
@@ -347,6 +377,11 @@ impl Backfill {
             let more = wanted.saturating_sub(running.len());
             for (name, segment) in board.free(&running, &share.bench, more) {
                 let number = segment.value.segment;
+                if segment.value.order != record.order {
+                    return Err(RunError::Stopped(
+                        "another process gave the bulk order up; the same command goes on".into(),
+                    ));
+                }
                 match Keeper::take(&self.split.store, &name, segment, &owner, self.split.timing).await? {
                     Some(keeper) => {
                         let enough = CancellationToken::new();
@@ -382,6 +417,7 @@ impl Backfill {
             split: self.split.clone(),
             scan: self.split.scan_source(consistent),
             segments: record.segments,
+            order: record.order,
             reads: self.budgets.source(),
             writes: self.each(|service| self.budgets.writes(service)),
             courtesy: Arc::default(),
@@ -413,10 +449,11 @@ impl Backfill {
             .max(1)
     }
 
-    async fn finish(&self) -> Result<(), RunError> {
+    pub(super) async fn finish(&self) -> Result<(), RunError> {
         // Another process may still be copying a round that began since: then this one is not the end.
         let standing = SplitRecord::read(&self.split.store).await?.value;
-        if standing.switch.holders.contains_key(Holder::Backfill.name()) {
+        let switch = &standing.switch;
+        if switch.holders.contains_key(Holder::Backfill.name()) || switch.tombstones.holds() {
             return Ok(());
         }
         let found = self
@@ -437,22 +474,38 @@ impl Backfill {
         Ok(())
     }
 
-    async fn report(&self) -> Result<BackfillReport, RunError> {
+    pub(super) async fn report(&self) -> Result<BackfillReport, RunError> {
         let segments: Vec<SegmentRecord> = self.segments().await?.into_iter().map(|(_, s)| s.value).collect();
+        let record = self
+            .split
+            .store
+            .get::<BackfillRecord>(BackfillRecord::NAME)
+            .await?;
+        let (order, order_reason) = record.map_or_else(Default::default, |stored| {
+            (stored.value.order, stored.value.order_reason)
+        });
         Ok(BackfillReport {
             scanned: segments.iter().map(|segment| segment.scanned).sum(),
             read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
             lanes: fill_status(&segments),
+            order,
+            order_reason,
+            written_singly: self
+                .batching
+                .iter()
+                .filter_map(|(service, batching)| Some((service.clone(), batching.stopped()?.to_owned())))
+                .collect(),
             ..BackfillReport::default()
         })
     }
 
-    fn say(&self, phase: &str, record: &BackfillRecord) {
+    pub(super) fn say(&self, phase: &str, record: &BackfillRecord) {
         tracing::info!(phase, "backfill");
         self.view.send_modify(|view| {
             phase.clone_into(&mut view.phase);
             view.limits.clear();
             view.estimated_items = record.estimated_items;
+            view.order_reason.clone_from(&record.order_reason);
         });
     }
 
@@ -480,7 +533,11 @@ impl Backfill {
             })
             .collect();
         self.view.send_replace(BackfillView {
-            phase: "copying".into(),
+            phase: match record.order {
+                Order::Concurrent => "copying".into(),
+                Order::Bulk => "copying in bulk, the lanes are held".into(),
+            },
+            order_reason: record.order_reason.clone(),
             lanes: fill_status(&segments)
                 .into_iter()
                 .filter(|fill| fill.lane != ShardRecord::WATCH)

@@ -9,7 +9,7 @@ use crate::run::keeper::Keeper;
 use crate::run::split::{Split, StateLedger, now_ms};
 use crate::source::lineage::{age_gap, complete_to};
 use crate::state::{GapRecord, ShardRecord};
-use crate::target::TargetWriter;
+use crate::target::{Gate, HELD, TargetWriter};
 use futures::StreamExt;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,6 +44,8 @@ pub(super) struct Lane {
     pub health: Arc<Health>,
     /// Lanes of the service that write a batch.
     pub busy: Arc<Load>,
+    /// Tells whether a bulk copy holds the lanes.
+    pub gate: Gate,
     pub stop: CancellationToken,
 }
 
@@ -61,6 +63,7 @@ impl Lane {
             if position == Position::End {
                 return Ok(());
             }
+            self.let_go().await;
             let next = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(()),
@@ -88,6 +91,19 @@ impl Lane {
                 Next::Idle(complete) => self.complete(complete),
                 Next::Behind | Next::Lost(_) => {}
             }
+        }
+    }
+
+    /// Waits while a bulk copy holds the lanes. (A batch that was begun waits at its next write.)
+    async fn let_go(&self) {
+        if self.gate.is_held() {
+            self.feed.detach(&self.name);
+            self.health.block(HELD.to_owned());
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = self.gate.opened() => {}
+            }
+            self.health.clear();
         }
     }
 

@@ -221,6 +221,7 @@ impl ShardTask {
             alone: Arc::clone(alone),
             health: Arc::clone(&share.health),
             busy: Arc::clone(&share.busy),
+            gate: self.gate.clone(),
             stop: work.clone(),
         }
     }

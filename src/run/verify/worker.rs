@@ -50,6 +50,8 @@ impl Verify {
     /// a repair that was under way goes on when the same command is run again.
     pub async fn run(self) -> Result<VerifyResult, RunError> {
         let record = check_split(&self.split).await?;
+        // What changed meanwhile is in no target: there is nothing to compare yet.
+        crate::run::hold::refuse(&record)?;
         self.budgets.read(&self.split.store).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
         budgets.during(&store, Box::pin(self.run_tuned(record))).await

@@ -128,6 +128,40 @@ async fn stopping_waits_for_lost_requests_too() {
 }
 
 #[tokio::test]
+async fn a_lost_request_does_not_keep_the_lanes_from_being_held() {
+    let mut answers = vec![Answer::HangUp; 3];
+    answers.push(Answer::Status(200, "{}"));
+    let gate = Gate::default();
+    let writer = writer(endpoint(answers).await, gate.clone());
+    let write = removal();
+    let writing = writer.write(&write);
+    tokio::pin!(writing);
+    while writer.health.blocked().is_none() {
+        let looked = tokio::time::timeout(Duration::from_millis(2), &mut writing);
+        assert!(looked.await.is_err(), "it was lost");
+    }
+    // Before it is sent again, the lanes are held.
+    let held = Tombstones {
+        phase: TombstonePhase::Held,
+        epoch: 1,
+    };
+    gate.switch(held);
+    assert_eq!(gate.acknowledged(), 0, "it may still land");
+    assert!(tokio::time::timeout(MARGIN * 2, &mut writing).await.is_err());
+    assert_eq!(
+        gate.acknowledged(),
+        1,
+        "it can land no more, and nothing else was sent"
+    );
+    assert_eq!(writer.health.blocked().as_deref(), Some(HELD));
+    gate.switch(Tombstones {
+        phase: TombstonePhase::Off,
+        epoch: 2,
+    });
+    assert_eq!(writing.await.unwrap().outcome, Outcome::Written);
+}
+
+#[tokio::test]
 async fn what_was_answered_is_decided_and_needs_no_wait() {
     let busy = r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException"}"#;
     let answers = vec![

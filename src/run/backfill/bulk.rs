@@ -1,0 +1,165 @@
+use super::order::{BULK_MS, Chosen, Forecast, OrderChoice, Outlook, choose, lasting};
+use super::worker::{Backfill, BackfillReport};
+use crate::fault;
+use crate::run::error::RunError;
+use crate::run::hold::{free, give_up, hold};
+use crate::run::split::now_ms;
+use crate::run::status::lane_status;
+use crate::run::tail::recorded_shards;
+use crate::source::SourceFacts;
+use crate::state::{BackfillRecord, Order, SplitRecord, StateError, TombstonePhase};
+use std::convert::Infallible;
+use std::time::Duration;
+
+/// Between two looks at how old the lanes' places have become.
+const LOOK: Duration = Duration::from_secs(60);
+
+impl Backfill {
+    /// The bulk order: hold the lanes, copy without guards, wait until nothing of that can land, let the lanes go. They
+    /// bring in order whatever the copy read too early or too late.
+    pub(super) async fn bulk(
+        &self,
+        record: &BackfillRecord,
+        consistent: bool,
+    ) -> Result<BackfillReport, RunError> {
+        self.say("holding the lanes", record);
+        let since = hold(&self.split, &self.stop).await?;
+        // What is read may not be older than the place of any lane: nothing would write it again.
+        self.settle(record, consistent).await?;
+        tokio::select! {
+            copied = self.copy(record, consistent) => copied?,
+            never = self.watch_age() => match never {},
+        }
+        fault::moment("backfill.copied").await;
+        self.say(
+            "waiting until no late write can land, then letting the lanes go",
+            record,
+        );
+        free(&self.split, since, &self.stop).await?;
+        self.finish().await?;
+        self.report().await
+    }
+
+    /// Chooses the order of a backfill that is about to begin; `added`: for services that were added later.
+    pub(super) async fn choose(&self, facts: &SourceFacts, added: bool) -> Result<Chosen, RunError> {
+        let Some(choice) = self.options.order else {
+            return Ok(Chosen {
+                order: Order::Concurrent,
+                reason: String::new(),
+            });
+        };
+        let outlook = self.outlook(facts, added).await?;
+        choose(choice, &outlook).map_err(|refused| RunError::NotYet {
+            what: refused.what,
+            next: refused.next,
+        })
+    }
+
+    async fn outlook(&self, facts: &SourceFacts, added: bool) -> Result<Outlook, RunError> {
+        let record = SplitRecord::read(&self.split.store).await?.value;
+        let (lag_ms, gap) = self.places(&record).await?;
+        let options = &self.options;
+        let holders: Vec<&str> = record.switch.holders.keys().map(String::as_str).collect();
+        let obstacle = if added {
+            Some((
+                "it copies a service that was added, while the lanes of the others go on".to_owned(),
+                "copy it in the concurrent order",
+            ))
+        } else if let Some(reason) = &record.repair_required {
+            Some((
+                format!("the targets may hold what no copy overwrites ({reason})"),
+                "copy in the concurrent order, then `dynasplit verify --repair`",
+            ))
+        } else if let Some(gap) = gap {
+            Some((
+                format!("a lane lost records ({gap})"),
+                "`dynasplit replicate --restart-tail`",
+            ))
+        } else if matches!(
+            record.switch.tombstones.phase,
+            TombstonePhase::On | TombstonePhase::Sweeping
+        ) {
+            Some((
+                format!("tombstones are on, or not swept ({})", holders.join(", ")),
+                "let the command that needs them end",
+            ))
+        } else {
+            None
+        };
+        Ok(Outlook {
+            forecast: Forecast::of(&self.split.plan, facts, options.read_units, options.write_units),
+            lag_ms,
+            obstacle,
+        })
+    }
+
+    /// How far behind the oldest place of any lane is, and a gap, if a lane has one.
+    async fn places(&self, record: &SplitRecord) -> Result<(u64, Option<String>), StateError> {
+        let generation = record.stream().map_or(1, |(generation, _)| generation);
+        let recorded = recorded_shards(&self.split, generation).await?;
+        let lanes = self.split.lanes();
+        let lanes: Vec<_> = lanes
+            .iter()
+            .map(|lane| lane_status(&recorded, lane, now_ms()))
+            .collect();
+        let lag_ms = lanes.iter().filter_map(|lane| lane.lag_ms).max();
+        let gap = lanes.into_iter().find_map(|lane| lane.gap);
+        Ok((lag_ms.unwrap_or(0), gap))
+    }
+
+    /// Goes on with a backfill that began: in its own order, unless bulk is given up now.
+    pub(super) async fn go_on(&self, record: BackfillRecord) -> Result<BackfillRecord, RunError> {
+        match (self.options.order, record.order) {
+            (Some(OrderChoice::Only(Order::Bulk)), Order::Concurrent) => Err(RunError::NotYet {
+                what: "this backfill began in the concurrent order".into(),
+                next: "run `dynasplit backfill`, which goes on with it".into(),
+            }),
+            (Some(OrderChoice::Only(Order::Concurrent)), Order::Bulk) => {
+                let given_up =
+                    self.split
+                        .store
+                        .change::<BackfillRecord, RunError>(BackfillRecord::NAME, |found| {
+                            let mut known = found.unwrap_or_else(|| record.clone());
+                            known.order = Order::Concurrent;
+                            known.order_reason = "concurrent: bulk was given up".into();
+                            Ok(known)
+                        });
+                Ok(given_up.await?.value)
+            }
+            _ => Ok(record),
+        }
+    }
+
+    /// Before the concurrent order copies anything: a bulk copy that was given up is over.
+    pub(super) async fn after_bulk(&self, record: &BackfillRecord) -> Result<(), RunError> {
+        let switch = SplitRecord::read(&self.split.store).await?.value.switch;
+        if switch.tombstones.holds() {
+            self.say(
+                "giving the bulk order up: waiting until none of its writes can land",
+                record,
+            );
+            give_up(&self.split, &self.stop).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells when the lanes have been held for so long that the stream may forget what they have not read. Never ends.
+    async fn watch_age(&self) -> Infallible {
+        loop {
+            let behind = async {
+                let record = SplitRecord::read(&self.split.store).await?.value;
+                Ok::<_, StateError>(self.places(&record).await?.0)
+            };
+            match behind.await {
+                Ok(lag_ms) if lag_ms > BULK_MS => tracing::warn!(
+                    behind = lasting(lag_ms),
+                    "the lanes are held for long, and the stream keeps 24 hours: `dynasplit backfill --order concurrent` gives \
+                     bulk up and lets them go on"
+                ),
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "could not look at the lanes' age; trying again"),
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The hold of a bulk copy: while it is on record, no lane writes anything, whichever workers live, die or come. A death of
+//! the copy leaves it on record; the same command goes on under it, or gives bulk up.
+
+use super::error::RunError;
+use super::split::Split;
+use super::tombstones::{Holder, acknowledged, pause};
+use crate::fault;
+use crate::state::{Lease, Order, SegmentRecord, SplitRecord, StateError};
+use std::collections::BTreeSet;
+use tokio_util::sync::CancellationToken;
+
+/// Holds the lanes, and waits until every live tail worker writes nothing any more. Answers the epoch of the hold. What
+/// is read of the source *after* this returns, consistently or after a wait of [`crate::dynamo::Timing::settle`], is at
+/// least as new as the place of any lane.
+///
+/// # Errors
+/// When somebody else needs tombstones, the state can't be reached, or the command is stopped.
+pub(super) async fn hold(split: &Split, stop: &CancellationToken) -> Result<u64, RunError> {
+    let mut held = None;
+    let record = SplitRecord::change(&split.store, |record| held = record.switch.hold()).await?;
+    let Some(epoch) = held else {
+        let holders: Vec<String> = record.switch.holders.into_keys().collect();
+        return Err(RunError::NotYet {
+            what: format!("tombstones are on, or not swept ({})", holders.join(", ")),
+            next: "let the command that needs them end (run it again where it was interrupted), then run this again"
+                .into(),
+        });
+    };
+    fault::moment("bulk.holding").await;
+    acknowledged(split, epoch, stop).await?;
+    fault::moment("bulk.held").await;
+    Ok(epoch)
+}
+
+/// Lets the lanes go, when nothing of the copy can land any more. The caller has found every segment durable; a process
+/// that lost its lease starts no write that ends after it, and one that began just before may land as late as any request
+/// that was given up.
+///
+/// # Errors
+/// When the state can't be reached, or the command is stopped: the lanes then stay held.
+pub(super) async fn free(split: &Split, since: u64, stop: &CancellationToken) -> Result<(), RunError> {
+    landed(split, stop).await?;
+    fault::moment("bulk.landed").await;
+    SplitRecord::change(&split.store, |record| record.switch.free(since)).await?;
+    fault::moment("bulk.freed").await;
+    Ok(())
+}
+
+/// Gives bulk up: from then on the lanes go on, and leave tombstones for the concurrent order, which copies what is left.
+///
+/// First every segment's record is changed, whoever holds it: nobody takes one for bulk any more, and who has one loses
+/// it. After a lease, an attempt and a margin, nothing of bulk can land. Idempotent: run again after a crash, it goes on.
+///
+/// # Errors
+/// When the state can't be reached, or the command is stopped: the lanes then stay held.
+pub(super) async fn give_up(split: &Split, stop: &CancellationToken) -> Result<(), RunError> {
+    if !SplitRecord::read(&split.store)
+        .await?
+        .value
+        .switch
+        .tombstones
+        .holds()
+    {
+        return Ok(());
+    }
+    let mut left: BTreeSet<String> = names(split).await?;
+    while let Some(name) = left.pop_first() {
+        let Some(mut stored) = split.store.get::<SegmentRecord>(&name).await? else {
+            continue;
+        };
+        if stored.value.order == Order::Concurrent {
+            continue;
+        }
+        stored.value.order = Order::Concurrent;
+        stored.value.lease = Lease::default();
+        match split.store.put(&name, stored.value, stored.revision).await {
+            Ok(_) => {}
+            Err(StateError::Conflict { .. }) => {
+                left.insert(name);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    fault::moment("bulk.given-up").await;
+    landed(split, stop).await?;
+    SplitRecord::change(&split.store, |record| {
+        record.switch.give_up(Holder::Backfill.name());
+    })
+    .await?;
+    Ok(())
+}
+
+async fn names(split: &Split) -> Result<BTreeSet<String>, StateError> {
+    let found = split.store.list::<SegmentRecord>(SegmentRecord::PREFIX).await?;
+    Ok(found.into_iter().map(|(name, _)| name).collect())
+}
+
+/// A lease, an attempt and a margin: whoever lost a segment's lease has noticed, and what it sent has landed.
+async fn landed(split: &Split, stop: &CancellationToken) -> Result<(), RunError> {
+    pause(split.timing.lease + split.timing.landed(), stop).await
+}
+
+/// Refuses what can't be done while the lanes are held.
+pub(super) fn refuse(record: &SplitRecord) -> Result<(), RunError> {
+    if record.switch.tombstones.holds() {
+        return Err(refused());
+    }
+    Ok(())
+}
+
+/// Why something can't be done while the lanes are held.
+pub(super) fn refused() -> RunError {
+    RunError::NotYet {
+        what: "a bulk copy holds the lanes".into(),
+        next: "run `dynasplit backfill` until it ends, then this again".into(),
+    }
+}

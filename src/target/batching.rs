@@ -1,0 +1,173 @@
+use super::write::TargetWriter;
+use crate::dynamo::{Failure, FailureKind, Felt};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
+
+/// Operations in one batch at most
+/// ([BatchWriteItem](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html),
+/// [BatchExecuteStatement](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html)).
+const MOST_OPERATIONS: usize = 25;
+/// Where so many more items exist than are new, a batch of inserts costs more than it saves: each that exists is billed
+/// twice.
+const MANY_EXIST: i32 = 50;
+
+/// Whether the writes to a service go in batches, and how large, in one process.
+#[derive(Debug)]
+pub struct Batching {
+    off: OnceLock<String>,
+    /// Operations in one batch at most, now.
+    most: AtomicUsize,
+    /// Raised by each item that exists already and must be written again alone, lowered by each that is new.
+    existing: AtomicI32,
+    /// Batches in a row of which something has to be tried again.
+    failed: AtomicU32,
+}
+
+/// What is to be done about a batch that failed as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Retry {
+    /// What failed passes by itself.
+    Again,
+    /// Its writes go alone: that tells what is wrong.
+    Alone,
+}
+
+impl Default for Batching {
+    fn default() -> Self {
+        Self {
+            off: OnceLock::new(),
+            most: AtomicUsize::new(MOST_OPERATIONS),
+            existing: AtomicI32::new(0),
+            failed: AtomicU32::new(0),
+        }
+    }
+}
+
+impl Batching {
+    /// Never: for this reason.
+    pub fn stop(&self, reason: String) {
+        if self.off.set(reason.clone()).is_ok() {
+            tracing::warn!(reason, "items are written one by one from now on");
+        }
+    }
+
+    /// Why there are no batches, if so.
+    #[must_use]
+    pub fn stopped(&self) -> Option<&str> {
+        self.off.get().map(String::as_str)
+    }
+
+    /// Operations in the next batch at most.
+    pub(super) fn most(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
+    }
+
+    /// Whether inserts in batches cost less than single puts.
+    pub(super) fn pays(&self) -> bool {
+        self.off.get().is_none() && self.existing.load(Ordering::Relaxed) < MANY_EXIST
+    }
+
+    /// An item was there already, or not.
+    pub(super) fn count(&self, exists: bool) {
+        let by = if exists { 3 } else { -1 };
+        let update = |seen: i32| Some((seen + by).clamp(0, 2 * MANY_EXIST));
+        let _ = self
+            .existing
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
+    }
+
+    /// A batch of so many was answered.
+    pub(super) fn answered(&self, count: usize) {
+        if count >= self.most() {
+            self.resize(|most| (most + 1).min(MOST_OPERATIONS));
+        }
+    }
+
+    /// A batch failed as a whole. An engine that does not answer in time is asked for less at once.
+    pub(super) fn failed(&self, writer: &TargetWriter, failure: &Failure) -> Retry {
+        match &failure.kind {
+            FailureKind::Throttled(_) | FailureKind::Transient => {
+                writer.health.block(failure.reason());
+                if failure.kind == FailureKind::Transient {
+                    self.resize(|most| (most / 2).max(1));
+                }
+                Retry::Again
+            }
+            FailureKind::Denied | FailureKind::Unsupported => {
+                self.stop(failure.to_string());
+                Retry::Alone
+            }
+            _ => Retry::Alone,
+        }
+    }
+
+    /// Waits before what is left of a batch is tried again: all at once, so that it makes a batch again. `false`: the
+    /// worker stops.
+    pub(super) async fn wait(&self, writer: &TargetWriter, again: bool) -> bool {
+        if !again {
+            self.failed.store(0, Ordering::Relaxed);
+            return true;
+        }
+        let failed = self.failed.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        writer.pause(failed).await.is_ok()
+    }
+
+    fn resize(&self, to: impl Fn(usize) -> usize) {
+        let _ = self
+            .most
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |most| Some(to(most)));
+    }
+}
+
+/// What it says of a table that so many operations of a batch were throttled. They don't tell the reason: where most of
+/// them landed, only a range of its keys can't take more.
+pub(super) fn felt(throttled: usize, of: usize) -> Option<Felt> {
+    match throttled * 2 {
+        0 => None,
+        twice if twice < of => Some(Felt::Range),
+        _ => Some(Felt::Crowded),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_grows_by_one_where_it_was_full() {
+        let batching = Batching::default();
+        batching.resize(|_| 3);
+        batching.answered(2);
+        assert_eq!(batching.most(), 3, "a smaller one says nothing");
+        batching.answered(3);
+        assert_eq!(batching.most(), 4);
+        for _ in 0..100 {
+            batching.answered(25);
+        }
+        assert_eq!(batching.most(), MOST_OPERATIONS);
+    }
+
+    #[test]
+    fn where_most_exists_no_batch_is_tried_until_much_is_new() {
+        let batching = Batching::default();
+        for _ in 0..MANY_EXIST {
+            batching.count(true);
+        }
+        assert!(!batching.pays());
+        for _ in 0..=MANY_EXIST {
+            batching.count(false);
+        }
+        assert!(batching.pays());
+        batching.stop("the engine takes none".into());
+        assert!(!batching.pays());
+        assert_eq!(batching.stopped(), Some("the engine takes none"));
+    }
+
+    #[test]
+    fn a_batch_that_is_throttled_in_part_tells_of_a_range_of_keys() {
+        assert_eq!(felt(0, 25), None);
+        assert_eq!(felt(12, 25), Some(Felt::Range));
+        assert_eq!(felt(13, 25), Some(Felt::Crowded));
+        assert_eq!(felt(1, 1), Some(Felt::Crowded));
+    }
+}

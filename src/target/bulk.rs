@@ -1,0 +1,203 @@
+use super::batching::{Batching, Retry, felt};
+use super::gather::{Batched, Gather, Operation, Waiting};
+use super::write::{TargetWriter, units};
+use crate::dynamo::convert::{item_copied_to_sdk, item_from_sdk};
+use crate::dynamo::{Failure, Paced};
+use crate::flow::{Guard, Landed, Outcome, Sink, SinkError, Write, WriteKind};
+use crate::model::{Item, ItemExt, Key, KeySchema};
+use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
+use aws_sdk_dynamodb::types::{PutRequest, ReturnConsumedCapacity, WriteRequest};
+use std::collections::HashSet;
+
+/// The writes of a page to one service, gathered into batches of puts without a guard
+/// ([BatchWriteItem](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html)). For a bulk
+/// copy, beside which no lane writes.
+///
+/// A write that has a guard, a removal, and whatever a batch can't settle are written alone: a batch that is refused as a
+/// whole holds an item that can never land, and only the single write tells which.
+#[derive(Debug)]
+pub struct Bulk<'a> {
+    writer: &'a TargetWriter,
+    batching: &'a Batching,
+    waiting: Gather<Put, Answer>,
+}
+
+/// A put as the SDK's requests take it.
+#[derive(Debug)]
+pub struct Put {
+    key: Key,
+    bytes: usize,
+    request: WriteRequest,
+}
+
+/// What became of a put.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// It landed, and used so many thousandths of a write unit.
+    Landed(u64),
+    /// It was left undone, or nobody knows: it is to be tried again; the wait is over.
+    Again,
+    /// It is to be written alone, which tells what is wrong.
+    Alone,
+}
+
+impl From<Retry> for Answer {
+    fn from(retry: Retry) -> Self {
+        match retry {
+            Retry::Again => Self::Again,
+            Retry::Alone => Self::Alone,
+        }
+    }
+}
+
+impl Operation for Put {
+    fn key(&self) -> &Key {
+        &self.key
+    }
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Put {
+    /// `None` where the write is no put, or has a guard.
+    fn of(write: &Write) -> Option<Self> {
+        let (WriteKind::Put(item), Guard::Any) = (&write.kind, &write.guard) else {
+            return None;
+        };
+        let put = PutRequest::builder()
+            .set_item(Some(item_copied_to_sdk(item)))
+            .build()
+            .ok()?;
+        Some(Self {
+            key: write.key.clone(),
+            bytes: item.size(),
+            request: WriteRequest::builder().put_request(put).build(),
+        })
+    }
+}
+
+impl Sink for Bulk<'_> {
+    async fn write(&self, write: &Write) -> Result<Landed, SinkError> {
+        while self.batching.stopped().is_none() {
+            // Made anew for each attempt: the item is moved into the request, and few are tried again.
+            let Some(put) = Put::of(write) else { break };
+            match self.waiting.answered(put).await.unwrap_or(Answer::Alone) {
+                Answer::Landed(write_milliunits) => {
+                    return Ok(Landed {
+                        outcome: Outcome::Written,
+                        write_milliunits,
+                    });
+                }
+                Answer::Alone => break,
+                Answer::Again => {}
+            }
+        }
+        self.writer.write(write).await
+    }
+}
+
+impl Batched for Bulk<'_> {
+    type Batch = Vec<Waiting<Put, Answer>>;
+
+    async fn next(&self) -> Self::Batch {
+        self.waiting.next(self.batching).await
+    }
+
+    async fn send(&self, batch: Self::Batch) {
+        let (mut keys, mut requests, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+        for waiting in batch {
+            keys.push(waiting.operation.key);
+            requests.push(waiting.operation.request);
+            answers.push(waiting.answer);
+        }
+        let mut found = self.attempt(&keys, requests).await;
+        let again = found.contains(&Answer::Again);
+        if !self.batching.wait(self.writer, again).await {
+            // The worker stops, as a write finds when it is tried alone.
+            let again = found.iter_mut().filter(|answer| **answer == Answer::Again);
+            again.for_each(|answer| *answer = Answer::Alone);
+        }
+        for (waiting, answer) in answers.into_iter().zip(found) {
+            // A write that nobody waits for any more belongs to a worker that stops.
+            let _ = waiting.send(answer);
+        }
+    }
+}
+
+impl<'a> Bulk<'a> {
+    /// For the writes of a writer.
+    #[must_use]
+    pub fn new(writer: &'a TargetWriter, batching: &'a Batching) -> Self {
+        Self {
+            writer,
+            batching,
+            waiting: Gather::default(),
+        }
+    }
+
+    /// One request for all. One without an answer may land late: the lanes are held until that is over.
+    async fn attempt(&self, keys: &[Key], requests: Vec<WriteRequest>) -> Vec<Answer> {
+        match self.writer.send_batch(self.request(requests)).await {
+            Ok((mut admitted, Ok(answer))) => self.read(answer, keys, &mut admitted.place),
+            Ok((_, Err(failure))) => {
+                vec![self.batching.failed(self.writer, &failure).into(); keys.len()]
+            }
+            Err(_) => vec![Answer::Alone; keys.len()],
+        }
+    }
+
+    async fn request(&self, requests: Vec<WriteRequest>) -> Result<BatchWriteItemOutput, Failure> {
+        let sent = self
+            .writer
+            .client
+            .batch_write_item()
+            .request_items(&self.writer.table, requests)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .customize()
+            .interceptor(self.writer.fence.clone())
+            .send()
+            .await;
+        sent.map_err(|error| Failure::of("dynamodb:BatchWriteItem", &*self.writer.table, &error))
+    }
+
+    fn read(&self, answer: BatchWriteItemOutput, keys: &[Key], place: &mut Paced<'_>) -> Vec<Answer> {
+        place.answered(keys.len());
+        self.batching.answered(keys.len());
+        let consumed = answer.consumed_capacity().iter();
+        let mut used: u64 = consumed.map(|one| units(Some(one))).sum();
+        self.writer.budget.pay(used);
+        let left = answer.unprocessed_items.unwrap_or_default();
+        let left: Vec<WriteRequest> = left.into_values().flatten().collect();
+        place.feels_if(felt(left.len(), keys.len()));
+        if left.is_empty() {
+            if self.writer.health.blocked().is_some() {
+                self.writer.health.clear();
+            }
+        } else {
+            let reason = format!("throttled: UnprocessedItems of {}", self.writer.table);
+            self.writer.health.block(reason);
+        }
+        let undone = undone(&self.writer.keys, left, keys);
+        let each = keys.iter().map(|key| match &undone {
+            // What they used is told of all together: the first that landed has it.
+            Some(undone) if !undone.contains(key) => Answer::Landed(std::mem::take(&mut used)),
+            _ => Answer::Again,
+        });
+        each.collect()
+    }
+}
+
+/// The keys that a batch left undone. `None` where one of them is none of the batch's: then nobody knows what landed.
+fn undone(schema: &KeySchema, left: Vec<WriteRequest>, keys: &[Key]) -> Option<HashSet<Key>> {
+    let key_of = |request: WriteRequest| {
+        let mut item = request.put_request?.item;
+        item.retain(|name, _| schema.attributes().any(|key| key.name == *name));
+        let item: Item = item_from_sdk(item).ok()?;
+        schema.key_of(&item).filter(|key| keys.contains(key))
+    };
+    left.into_iter().map(key_of).collect()
+}
+
+#[cfg(test)]
+mod tests;
