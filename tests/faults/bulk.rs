@@ -256,7 +256,13 @@ async fn bulk_may_be_given_up_in_the_middle() {
         let words = ["backfill", "--order", "bulk", "--segments", "8", "--workers", "1"];
         assert!(dying.run(&words).await.killed_at().is_some());
         let slow = stage.cli.armed("bulk.put.before@*=delay:1200").start(&words);
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        // It has put something, and has the next page in its hands.
+        let faults = stage.engine.faults();
+        let asked = || faults.asked(BATCH, &stage.trial.orders) + faults.asked(BATCH, &stage.trial.names);
+        let before = asked();
+        while asked() == before {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         let other = ["backfill", "--order", "concurrent", "--output", "json"];
         let dying = stage.cli.armed("bulk.given-up=kill");
         assert_eq!(dying.run(&other).await.killed_at(), Some("bulk.given-up"));

@@ -15,5 +15,6 @@ mod page;
 mod segment;
 mod worker;
 
+pub(in crate::run) use order::foreseen;
 pub use order::{BULK_MS, Forecast, OrderChoice};
 pub use worker::{Backfill, BackfillOptions, BackfillReport, BackfillView};

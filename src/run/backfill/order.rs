@@ -174,6 +174,20 @@ pub fn choose(choice: OrderChoice, outlook: &Outlook) -> Result<Chosen, Refused>
     }
 }
 
+/// What a backfill would choose by itself if it began now, with lanes that are not behind: for `plan`.
+#[must_use]
+pub fn foreseen(forecast: Forecast) -> Chosen {
+    let outlook = Outlook {
+        forecast,
+        lag_ms: 0,
+        obstacle: None,
+    };
+    choose(OrderChoice::Auto, &outlook).unwrap_or_else(|refused| Chosen {
+        order: Order::Concurrent,
+        reason: refused.what,
+    })
+}
+
 /// `40 s`, `12 min` or `3.5 h`.
 pub(super) fn lasting(ms: u64) -> String {
     #[allow(clippy::cast_precision_loss)] // for people

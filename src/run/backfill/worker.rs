@@ -379,7 +379,8 @@ impl Backfill {
                 let number = segment.value.segment;
                 if segment.value.order != record.order {
                     return Err(RunError::Stopped(
-                        "another process gave the bulk order up; the same command goes on".into(),
+                        "another process gave the bulk order up: `dynasplit backfill` goes on in the other"
+                            .into(),
                     ));
                 }
                 match Keeper::take(&self.split.store, &name, segment, &owner, self.split.timing).await? {

@@ -9,6 +9,7 @@ use crate::plan::cost::{
 use crate::plan::either::WordOr;
 use crate::plan::spec::TableClassSpec;
 use crate::plan::{Plan, Prices, Service, Versions};
+use crate::run::backfill::{Forecast, foreseen};
 use crate::source::Billing;
 use serde::Serialize;
 
@@ -128,7 +129,7 @@ pub(super) fn estimate(
             shards * SHARD_READS * DAY_SECONDS / 1e6 * prices.stream_reads_per_million,
         ),
         hot,
-        notes: notes(plan, survey, !strips.is_empty()),
+        notes: notes(plan, survey, options, !strips.is_empty()),
         lines,
         prices,
     }
@@ -285,8 +286,13 @@ fn hot_keys(
     found.collect()
 }
 
-fn notes(plan: &Plan, survey: &Survey, strips: bool) -> Vec<String> {
+fn notes(plan: &Plan, survey: &Survey, options: &SurveyOptions, strips: bool) -> Vec<String> {
     let mut notes = Vec::new();
+    let forecast = Forecast::of(plan, &survey.source, options.read_units, options.write_units);
+    notes.push(format!(
+        "`backfill` would choose its order by another forecast, of what is served for certain: {}",
+        foreseen(forecast).reason
+    ));
     if survey.size.is_some_and(|size| !size.counted) {
         notes.push(
             "figures for the whole table are estimates: what was read, multiplied by the counts of DescribeTable, \
