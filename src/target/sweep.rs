@@ -58,8 +58,9 @@ impl Swept {
 const SEGMENTS: u32 = 8;
 /// Writes of each segment that are under way at once.
 const AT_ONCE: usize = 8;
-/// What a refused condition is billed at least, in thousandths of a unit.
-const REFUSED_MILLIUNITS: u64 = 1000;
+/// What a write is billed at least, in thousandths of a unit: one that was refused, too. An engine that does not say what
+/// it bills (the embedded one, for updates) is taken to bill this.
+const LEAST_MILLIUNITS: u64 = 1000;
 
 /// What became of an item, and what that cost.
 struct Done {
@@ -75,13 +76,14 @@ impl Done {
     };
     const REFUSED: Self = Self {
         removed: false,
-        write_milliunits: REFUSED_MILLIUNITS,
+        write_milliunits: LEAST_MILLIUNITS,
     };
 
     fn removed(consumed: Option<&ConsumedCapacity>) -> Self {
+        let units = consumed.and_then(ConsumedCapacity::capacity_units);
         Self {
             removed: true,
-            write_milliunits: crate::source::milliunits(consumed.and_then(ConsumedCapacity::capacity_units)),
+            write_milliunits: crate::source::milliunits(units).max(LEAST_MILLIUNITS),
         }
     }
 }

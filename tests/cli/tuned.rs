@@ -202,7 +202,7 @@ async fn replicate_and_verify_obey_too() {
 
     // What the tail wrote has stamps, which are stripped within the budget.
     until(&shell, |status| status["phase"] == "verified");
-    tune(&shell, "--write-units 2");
+    tune(&shell, "--write-units Courses=2");
     let stripping = shell.start("complete plan.yaml --yes --lease-seconds 3");
     tokio::time::sleep(Duration::from_secs(8)).await;
     stripping.interrupt();
@@ -217,7 +217,7 @@ async fn replicate_and_verify_obey_too() {
         "{}",
         interrupted.stderr
     );
-    tune(&shell, "--write-units 100");
+    tune(&shell, "--write-units Courses=100");
     let began = Instant::now();
     let completed = shell
         .run("complete plan.yaml --yes --lease-seconds 3 --output json")
