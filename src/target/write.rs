@@ -189,8 +189,9 @@ impl TargetWriter {
     /// and the leases outlast it.
     pub(super) async fn admitted(&self) -> Result<Admitted<'_>, Stop> {
         let admitted = async {
+            // Once for each request: it sets units aside.
+            self.budget.ready().await;
             loop {
-                self.budget.ready().await;
                 self.opened().await;
                 let place = self.pace.enter().await;
                 if self.fence.is_open()
