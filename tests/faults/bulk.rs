@@ -124,17 +124,27 @@ async fn a_role_without_batches_puts_item_by_item_and_says_so() {
     end(&stage, tail).await;
 }
 
+/// The next process takes the segment over after a lease, and copies everything before the batch lands.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_lands_after_the_death_of_its_process_brings_nothing_back() {
+    lands_late("bulk", Duration::from_millis(LEASE_SECONDS * 1000 + 2600)).await;
+}
+
+/// Who gives bulk up waits for no lease to be taken over; but for what is under way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_does_what_lands_when_bulk_is_given_up() {
+    lands_late("concurrent", Duration::from_millis(LEASE_SECONDS * 1000 + 500)).await;
+}
+
+async fn lands_late(then: &str, late: Duration) {
     let stage = set(Script::quiet(53), Mode::Sequence).await;
     for id in 0..5 {
         put(&stage, id, 1, "there before").await;
     }
     let tail = begin(&stage).await;
     stage.cli.until_caught_up().await;
-    // A batch is on its way when its process dies. It lands when the next one has copied everything, later than the product
-    // has to reckon with.
-    let late = Landing::Late(Gate::After(Duration::from_millis(LEASE_SECONDS * 1000 + 2600)));
+    // A batch is on its way when its process dies. It lands later than the product has to reckon with.
+    let late = Landing::Late(Gate::After(late));
     let rule = Rule::new(Fault::Lost(Loss::Silence, late))
         .on(&[BATCH])
         .table(&stage.trial.orders)
@@ -148,7 +158,7 @@ async fn what_lands_after_the_death_of_its_process_brings_nothing_back() {
     for id in 0..5 {
         delete(&stage, id).await;
     }
-    stage.cli.succeed(&words).await;
+    stage.cli.succeed(&["backfill", "--order", then]).await;
     let faults = stage.engine.faults();
     stage
         .cli
