@@ -93,14 +93,23 @@ async fn compare(kit: &Kit, setting: Setting, contenders: &[Contender], results:
     for run in 0..kit.args.runs {
         for case in &mut cases {
             let often = case.contender.is_own() || kit.args.patient || setting.items <= PATIENCE;
-            if run > 0 && !often {
+            // Who failed once is told in the report, and not asked again.
+            if run > 0 && (!often || case.copies.is_empty()) {
                 continue;
             }
             let stage = match &without {
                 Some(without) if !case.contender.takes_partiql() => without,
                 _ => &stage,
             };
-            let copy = case.contender.copy(stage, kit).await?;
+            let copy = match case.contender.copy(stage, kit).await {
+                Ok(copy) => copy,
+                Err(trouble) => {
+                    let place = format!("{}, {} items", setting.engine.name(), setting.items);
+                    say(&format!("{place}: {}: {trouble}", case.contender));
+                    results.failed.push((case.contender, place, trouble.to_string()));
+                    continue;
+                }
+            };
             say(&format!(
                 "{}, {} items to {}, run {}: {}: {:.1} s, {:.2} s of CPU, {:.1} MiB",
                 setting.engine.name(),
@@ -115,7 +124,9 @@ async fn compare(kit: &Kit, setting: Setting, contenders: &[Contender], results:
             case.copies.push(copy);
         }
     }
-    results.cases.extend(cases);
+    results
+        .cases
+        .extend(cases.into_iter().filter(|case| !case.copies.is_empty()));
     Ok(())
 }
 

@@ -19,7 +19,7 @@ const DIGITS: usize = 10;
 const NUMBER: &str = "@NNNNNNNN@";
 const SERVICE: &str = "@S";
 /// Bytes of all but the filler, which [`check`] holds against a reading of the item.
-const FILLER: usize = 529;
+const FILLER: usize = 706;
 
 /// Makes items.
 #[derive(Clone, Debug)]

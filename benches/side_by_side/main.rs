@@ -63,9 +63,9 @@ fn run(args: Args) -> Tried<ExitCode> {
         .told("a runtime")?;
     runtime.block_on(async {
         items::check()?;
-        let began = std::time::Instant::now();
+        let (began, load) = (std::time::Instant::now(), report::load());
         let (kit, results) = chapters::run(args).await?;
-        let report = report::Report::of(&kit.args, &kit.peers, &results, began.elapsed());
+        let report = report::Report::of(&kit, &results, began.elapsed(), load);
         println!("{}", report.markdown());
         if let Some(path) = &kit.args.output {
             let before = std::fs::read_to_string(path).unwrap_or_default();
@@ -74,6 +74,9 @@ fn run(args: Args) -> Tried<ExitCode> {
         if let Some(path) = &kit.args.json {
             std::fs::write(path, report.json()).told("the figures")?;
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(match results.has_own_failure() {
+            true => ExitCode::FAILURE,
+            false => ExitCode::SUCCESS,
+        })
     })
 }

@@ -31,6 +31,8 @@ pub struct Results {
     pub caught_up: Vec<(bool, Vec<CatchUp>)>,
     /// Steady loads.
     pub lags: Vec<Lag>,
+    /// Copies that failed: whose, where, and how.
+    pub failed: Vec<(Contender, String, String)>,
     /// Whether the binary has another order of the backfill.
     pub has_bulk: bool,
 }
@@ -121,6 +123,11 @@ impl Case {
 }
 
 impl Results {
+    /// Whether the product, or the floor under it, failed somewhere.
+    pub fn has_own_failure(&self) -> bool {
+        self.failed.iter().any(|(contender, ..)| contender.is_own())
+    }
+
     /// One case.
     pub fn find(&self, engine: Engine, items: u64, services: u64, contender: Contender) -> Option<&Case> {
         self.cases.iter().find(|case| {

@@ -10,7 +10,7 @@ use std::time::Duration;
 pub struct Facts(Vec<(&'static str, String)>);
 
 /// Looks around.
-pub fn facts(args: &Args, peers: &Peers, took: Duration) -> Facts {
+pub fn facts(args: &Args, peers: &Peers, took: Duration, load: String) -> Facts {
     let given: Vec<String> = std::env::args()
         .skip(1)
         .filter(|word| word != "--bench")
@@ -26,6 +26,7 @@ pub fn facts(args: &Args, peers: &Peers, took: Duration) -> Facts {
                 .to_owned(),
         ),
         ("machine", format!("{cores} cores, {}, {}", processor(), memory())),
+        ("load before", load),
         ("system", output("uname", &["-sr"])),
         (
             "engine",
@@ -93,4 +94,11 @@ fn memory() -> String {
         .nth(1)
         .and_then(|kib| kib.parse::<u64>().ok());
     kib.map_or_else(String::new, |kib| format!("{} GiB", kib.div_ceil(1 << 20)))
+}
+
+/// How busy the machine is with other things: what was measured on a busy one is worth less.
+pub fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let one = text.split_whitespace().next().unwrap_or("unknown");
+    format!("{one} processes wanting a core, over the minute before")
 }

@@ -4,8 +4,9 @@ mod bars;
 mod machine;
 mod tables;
 
-use crate::args::Args;
-use crate::peers::Peers;
+pub use machine::load;
+
+use crate::contender::{Contender, Kit};
 use crate::results::Results;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -23,8 +24,9 @@ pub struct Report {
 
 impl Report {
     /// Of a run.
-    pub fn of(args: &Args, peers: &Peers, results: &Results, took: Duration) -> Self {
-        let facts = machine::facts(args, peers, took);
+    pub fn of(kit: &Kit, results: &Results, took: Duration, load: String) -> Self {
+        let (args, peers) = (&kit.args, &kit.peers);
+        let facts = machine::facts(args, peers, took, load);
         let bars = bars::judge(results);
         let mut parts = vec![facts.markdown()];
         parts.push(bars::markdown(&bars));
@@ -38,6 +40,13 @@ impl Report {
                 "Not installed, and so not compared:\n\n{}",
                 lines.collect::<Vec<_>>().join("\n")
             ));
+        }
+        if !results.failed.is_empty() {
+            let line = |(who, place, why): &(Contender, String, String)| {
+                format!("- {who} ({place}): {}", why.lines().next().unwrap_or_default())
+            };
+            let lines: Vec<String> = results.failed.iter().map(line).collect();
+            parts.push(format!("Failed, and so without figures:\n\n{}", lines.join("\n")));
         }
         Self {
             markdown: format!("{}\n", parts.join("\n\n")),
