@@ -24,7 +24,8 @@ pub enum Peer {
 /// Where they are installed, and which could not be.
 #[derive(Clone, Debug, Default)]
 pub struct Peers {
-    python: Option<PathBuf>,
+    boto3: Option<PathBuf>,
+    dynamodump: Option<PathBuf>,
     node: Option<PathBuf>,
     /// What could not be installed, and why: said in the report.
     pub absent: Vec<String>,
@@ -48,12 +49,14 @@ impl Peers {
     /// Installs them; what is there stays.
     pub async fn install() -> Self {
         let mut peers = Self::default();
-        match install_python().await {
-            Ok((python, versions)) => {
-                peers.python = Some(python);
-                peers.versions.extend(versions);
+        for (package, place) in [("boto3", &mut peers.boto3), ("dynamodump", &mut peers.dynamodump)] {
+            match install_python(package).await {
+                Ok((python, version)) => {
+                    *place = Some(python);
+                    peers.versions.push(version);
+                }
+                Err(trouble) => peers.absent.push(format!("{package}: {trouble}")),
             }
-            Err(trouble) => peers.absent.push(format!("boto3 and dynamodump: {trouble}")),
         }
         match install_node().await {
             Ok((node, version)) => {
@@ -68,7 +71,8 @@ impl Peers {
     /// Whether one can be run.
     pub fn has(&self, peer: Peer) -> bool {
         match peer {
-            Peer::Boto3Batch | Peer::Boto3Conditional | Peer::Dynamodump => self.python.is_some(),
+            Peer::Boto3Batch | Peer::Boto3Conditional => self.boto3.is_some(),
+            Peer::Dynamodump => self.dynamodump.is_some(),
             Peer::CopyDynamodbTable => self.node.is_some(),
         }
     }
@@ -92,14 +96,14 @@ impl Peers {
     }
 
     async fn boto3(&self, endpoint: &str, to: &str, writes: &str) -> Tried<Vec<Ended>> {
-        let python = self.python.as_deref().told("python")?;
+        let python = self.boto3.as_deref().told("boto3")?;
         let script = sources().join("boto3_copy.py");
         let words = words([&script.to_string_lossy(), endpoint, SOURCE, to, writes]);
         Ok(vec![process::succeed(python.join("python"), &words, &[]).await?])
     }
 
     async fn dynamodump(&self, endpoint: &str, to: &str) -> Tried<Vec<Ended>> {
-        let python = self.python.as_deref().told("python")?;
+        let python = self.dynamodump.as_deref().told("dynamodump")?;
         let dump = tempfile::tempdir().told("a directory")?;
         let path = dump.path().to_string_lossy().into_owned();
         let (host, port) = endpoint
@@ -158,12 +162,14 @@ fn installed() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-peers")
 }
 
-async fn install_python() -> Tried<(PathBuf, Vec<String>)> {
-    let venv = installed().join("venv");
+/// Each package has an environment of its own, since they ask for different versions of the same things.
+async fn install_python(package: &str) -> Tried<(PathBuf, String)> {
+    let venv = installed().join(package);
     let bin = venv.join("bin");
-    if !bin.join("dynamodump").exists() {
+    let done = venv.join("installed");
+    if !done.exists() {
         process::succeed("python3", &words(["-m", "venv", &venv.to_string_lossy()]), &[]).await?;
-        let requirements = sources().join("requirements.txt");
+        let requirements = sources().join(format!("{package}.txt"));
         let install = words([
             "-m",
             "pip",
@@ -173,12 +179,13 @@ async fn install_python() -> Tried<(PathBuf, Vec<String>)> {
             &requirements.to_string_lossy(),
         ]);
         process::succeed(bin.join("python"), &install, &[]).await?;
+        std::fs::write(&done, "").told("a file")?;
     }
-    let code = "from importlib.metadata import version as v\n\
-                import platform\n\
-                for p in ('boto3', 'dynamodump'): print(p, v(p), 'on Python', platform.python_version())";
-    let told = process::succeed(bin.join("python"), &words(["-c", code]), &[]).await?;
-    Ok((bin, told.stdout.lines().map(str::to_owned).collect()))
+    let code = "import platform, sys\n\
+                from importlib.metadata import version\n\
+                print(sys.argv[1], version(sys.argv[1]), 'on Python', platform.python_version())";
+    let told = process::succeed(bin.join("python"), &words(["-c", code, package]), &[]).await?;
+    Ok((bin, told.stdout.trim().to_owned()))
 }
 
 async fn install_node() -> Tried<(PathBuf, String)> {
