@@ -22,8 +22,8 @@ pub struct Args {
     /// Each figure is the median of so many runs.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=99), default_value_t = 3)]
     pub runs: u32,
-    /// Also above 20,000 items, run the others as often as the product and the floor: once is enough otherwise, for they
-    /// take minutes.
+    /// Also above 20,000 items, compare with what takes minutes there: the conditional script, `dynamodump` and
+    /// `copy-dynamodb-table`.
     #[arg(long)]
     pub patient: bool,
     /// The product and the floor with 1,000,000 items as well, on the null endpoint.

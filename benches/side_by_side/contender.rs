@@ -165,21 +165,22 @@ impl Contender {
         !matches!(self, Self::Peer(_))
     }
 
+    /// Whether a large copy by it takes minutes.
+    pub fn is_slow(self) -> bool {
+        matches!(self, Self::Peer(peer) if peer != Peer::Boto3Batch)
+    }
+
     /// Those that are compared on an engine.
     pub fn all(engine: Engine, kit: &Kit) -> Vec<Self> {
         let mut all = vec![Self::FloorPut, Self::FloorBatch, Self::Concurrent];
         all.extend((engine == Engine::Null).then_some(Self::Singly));
         all.extend(kit.knows_orders.then_some(Self::Bulk));
-        let others = match engine {
-            // These two need tables with a memory.
-            Engine::Embedded => &[
-                Peer::Boto3Batch,
-                Peer::Boto3Conditional,
-                Peer::Dynamodump,
-                Peer::CopyDynamodbTable,
-            ][..],
-            Engine::Null => &[Peer::Boto3Batch, Peer::Boto3Conditional][..],
-        };
+        let others = [
+            Peer::Boto3Batch,
+            Peer::Boto3Conditional,
+            Peer::Dynamodump,
+            Peer::CopyDynamodbTable,
+        ];
         let there = others.iter().filter(|peer| kit.peers.has(**peer));
         all.extend(there.map(|peer| Self::Peer(*peer)));
         all

@@ -102,3 +102,14 @@ pub fn load() -> String {
     let one = text.split_whitespace().next().unwrap_or("unknown");
     format!("{one} processes wanting a core, over the minute before")
 }
+
+/// The embedded engine, with the version that the manifest pins.
+fn engine() -> String {
+    let manifest = include_str!("../../../Cargo.toml");
+    let line = manifest.lines().find(|line| line.starts_with("dynoxide-rs"));
+    let version = line.and_then(|line| line.split('"').nth(1));
+    format!(
+        "dynoxide-rs {}",
+        version.unwrap_or_default().trim_start_matches('=')
+    )
+}

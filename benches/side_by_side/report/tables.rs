@@ -2,6 +2,7 @@
 
 use super::{figure, table};
 use crate::args::Args;
+use crate::chapters::SMALL;
 use crate::contender::Contender;
 use crate::results::{Case, Results, median};
 use crate::stage::Engine;
@@ -23,6 +24,13 @@ pub fn all(args: &Args, results: &Results) -> Vec<String> {
     parts.extend(beside(results));
     parts.extend(verify(results));
     parts.extend(tail(args, results));
+    if !args.patient && !args.no_peers && args.items.last().is_some_and(|items| *items > SMALL) {
+        parts.push(format!(
+            "Above {} items, the conditional script, dynamodump and copy-dynamodb-table were left out: `--patient` takes \
+             them in.",
+            figure(SMALL as f64)
+        ));
+    }
     parts
 }
 
@@ -157,6 +165,7 @@ fn growth(results: &Results) -> Option<String> {
             case.map_or_else(|| "-".to_owned(), |case| figure(of(case)))
         };
         row.extend(cases.iter().map(|case| cell(case, Case::cpu_per_million)));
+        row.push(further(&cases).map_or_else(|| "-".to_owned(), figure));
         row.extend(cases.iter().map(|case| cell(case, Case::peak_mib)));
         rows.push(row);
     }
@@ -166,12 +175,25 @@ fn growth(results: &Results) -> Option<String> {
     let peak = sizes
         .iter()
         .map(|items| format!("peak MiB at {}", figure(*items as f64)));
-    let head: Vec<String> = std::iter::once(String::new()).chain(cpu).chain(peak).collect();
+    let head = std::iter::once(String::new()).chain(cpu);
+    let head: Vec<String> = head
+        .chain(["for each further million".to_owned()])
+        .chain(peak)
+        .collect();
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
     Some(format!(
         "### How cost grows, null endpoint\n\n{}",
         table(&head, &rows)
     ))
+}
+
+/// CPU seconds for a million more items, from the smallest table to the largest: without what each run costs as such.
+#[allow(clippy::cast_precision_loss)] // counts of a benchmark
+fn further(cases: &[Option<&Case>]) -> Option<f64> {
+    let mut measured = cases.iter().flatten();
+    let (first, last) = (measured.next()?, measured.next_back()?);
+    let seconds = |case: &Case| case.cpu_per_million() * case.items as f64 / 1e6;
+    Some((seconds(last) - seconds(first)) * 1e6 / (last.items - first.items) as f64)
 }
 
 /// What a backfill costs beside its copies.
