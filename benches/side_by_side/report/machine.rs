@@ -30,8 +30,10 @@ pub fn facts(args: &Args, peers: &Peers, took: Duration, load: String) -> Facts 
         ("system", output("uname", &["-sr"])),
         (
             "engine",
-            "dynoxide-rs 3.2.0 in memory over HTTP, in a process of its own behind a counting front"
-                .to_owned(),
+            format!(
+                "{} in memory over HTTP, in a process of its own behind a counting front",
+                engine()
+            ),
         ),
         (
             "binary",
