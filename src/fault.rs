@@ -58,6 +58,7 @@ pub const REQUESTS: &[&str] = &[
     "state.letter-part.delete",
     "state.recheck.put",
     "state.recheck.delete",
+    "state.tuning.put",
 ];
 
 /// Points between two steps, and around requests that only a person repeats. No request can be lost at them.

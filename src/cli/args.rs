@@ -1,3 +1,4 @@
+use crate::state::{Bound, Turn};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -76,8 +77,13 @@ pub enum Command {
     ///
     /// Names every mismatch by class and key. Ends with exit code 3 if there is one.
     Verify(Verify),
-    /// Show where the split stands, and the next command
+    /// Show where the split stands, what limits it, and the next command
     Status(Plan),
+    /// Change the budgets of commands while they run
+    ///
+    /// What is tuned wins over the commands' own options, for those that run and for those that start later, until it is
+    /// set to `default`. Shows what is tuned, and changes nothing, without options.
+    Tune(Tune),
     /// List, show and reconcile changes that could not land
     DeadLetters(DeadLetters),
     /// End the split: stop the lanes, strip stamps, switch TTL on
@@ -157,12 +163,34 @@ pub struct Backfill {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub segments: Option<u32>,
     /// Segments that this process works on at once.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MOST_WORKERS)))]
     pub workers: Option<u16>,
     /// Read consistently (twice the read units), instead of waiting a minute once tombstones are on. Small tables
     /// always are.
     #[arg(long)]
     pub consistent_read: bool,
+}
+
+/// `tune`.
+#[derive(clap::Args, Debug)]
+pub struct Tune {
+    /// The split plan.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Read units a second on each table that is read; `none` for no bound, `default` for what the commands' options
+    /// say.
+    #[arg(long, value_name = "UNITS", value_parser = bound, allow_negative_numbers = true)]
+    pub read_units: Option<Turn<Bound>>,
+    /// Write units a second on each service's table, or on that of one service (may be given several times); `none`
+    /// and `default` as above.
+    #[arg(long, value_name = "[SERVICE=]UNITS", value_parser = service_bound, allow_negative_numbers = true)]
+    pub write_units: Vec<(Option<String>, Turn<Bound>)>,
+    /// Segments that each process of a backfill works on at once, or `default`.
+    #[arg(long, value_name = "N", value_parser = workers, allow_negative_numbers = true)]
+    pub workers: Option<Turn<u16>>,
+    /// Everything else is as the commands' options say again.
+    #[arg(long)]
+    pub reset: bool,
 }
 
 /// `verify`.
@@ -289,6 +317,34 @@ fn url(text: &str) -> Result<String, String> {
     {
         Some(host) if !host.is_empty() && !host.starts_with('/') => Ok(text.to_owned()),
         _ => Err("a URL with its scheme, like http://localhost:8000".into()),
+    }
+}
+
+/// The most segments that a process works on at once.
+const MOST_WORKERS: u16 = 256;
+
+fn bound(text: &str) -> Result<Turn<Bound>, String> {
+    match text {
+        "none" => Ok(Turn::To(Bound::None)),
+        "default" => Ok(Turn::Options),
+        _ => units(text)
+            .map(|units| Turn::To(Bound::units(units)))
+            .map_err(|wanted| format!("{wanted}, or `none`, or `default`")),
+    }
+}
+
+fn service_bound(text: &str) -> Result<(Option<String>, Turn<Bound>), String> {
+    match text.rsplit_once('=') {
+        Some((service, text)) => Ok((Some(service.to_owned()), bound(text)?)),
+        None => Ok((None, bound(text)?)),
+    }
+}
+
+fn workers(text: &str) -> Result<Turn<u16>, String> {
+    match text.parse::<u16>() {
+        _ if text == "default" => Ok(Turn::Options),
+        Ok(workers) if (1..=MOST_WORKERS).contains(&workers) => Ok(Turn::To(workers)),
+        _ => Err(format!("a number from 1 to {MOST_WORKERS}, or `default`")),
     }
 }
 

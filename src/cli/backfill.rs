@@ -4,7 +4,7 @@ use super::progress::{Bar, Progress, Shown};
 use super::{output, text};
 use crate::run::status::FillStatus;
 use crate::run::{Backfill, BackfillOptions, BackfillReport, BackfillView};
-use crate::state::ShardRecord;
+use crate::state::{NotedLimits, ShardRecord};
 use tokio_util::sync::CancellationToken;
 
 /// Runs `backfill`.
@@ -35,10 +35,15 @@ fn render(report: &BackfillReport, plan: &str) -> String {
     }
     lines.push(table(&report.lanes, report));
     lines.push(format!(
-        "read {} items, {} read units",
-        text::count(report.scanned),
+        "read {}, {} read units",
+        text::counted(report.scanned, "item"),
         text::units(report.read_milliunits)
     ));
+    for (service, reason) in &report.written_singly {
+        lines.push(format!(
+            "{service} was written item by item, not in batches: {reason}"
+        ));
+    }
     let unrouted = report.lanes.iter().find(|lane| lane.lane == ShardRecord::WATCH);
     if let Some(lane) = unrouted {
         lines.push(format!(
@@ -50,8 +55,8 @@ fn render(report: &BackfillReport, plan: &str) -> String {
     let dead: u64 = report.lanes.iter().map(|lane| lane.counters.dead_letters).sum();
     lines.push(if dead > 0 {
         format!(
-            "{} dead letters: dynasplit dead-letters list {plan}",
-            text::count(dead)
+            "{}: dynasplit dead-letters list {plan}",
+            text::counted(dead, "dead letter")
         )
     } else {
         format!("next: dynasplit verify {plan}")
@@ -100,8 +105,9 @@ impl Shown for BackfillView {
         } else {
             &self.phase
         };
-        match self.held("source") {
-            Some(reason) => format!("backfill: {phase}; {reason}"),
+        let whole = [NotedLimits::SOURCE, NotedLimits::SEGMENTS];
+        match whole.iter().find_map(|of| self.limits.get(*of)) {
+            Some(limit) => format!("backfill: {phase}; limited by {limit}"),
             None => format!("backfill: {phase}"),
         }
     }
@@ -117,20 +123,12 @@ impl Shown for BackfillView {
                     total: (self.estimated_items > 0).then_some(self.estimated_items),
                     unit: "items",
                     done: lane.segments_done == lane.segments,
-                    message: match self.held(&lane.lane) {
-                        Some(reason) => format!("{segments}, {reason}"),
+                    message: match self.limits.get(&lane.lane) {
+                        Some(limit) => format!("{segments}, limited by {limit}"),
                         None => segments,
                     },
                 }
             })
             .collect()
-    }
-}
-
-impl BackfillView {
-    /// Why a lane, or the source, is held up.
-    fn held(&self, what: &str) -> Option<&str> {
-        let own = format!("{what}: ");
-        self.blocked.iter().find_map(|reason| reason.strip_prefix(&own))
     }
 }

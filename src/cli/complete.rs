@@ -26,7 +26,7 @@ fn render(report: &CompleteReport) -> String {
         report
             .stripped
             .iter()
-            .map(|(service, items)| format!("{service}: stripped {} items", text::count(*items))),
+            .map(|(service, items)| format!("{service}: stripped {}", text::counted(*items, "item"))),
     );
     lines.extend(
         report

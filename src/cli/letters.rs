@@ -57,9 +57,9 @@ fn render_list(letters: &[LetterHead]) -> String {
         .map(|letter| vec![letter.id.clone(), letter.key.to_string(), letter.reason.clone()])
         .collect();
     format!(
-        "{}\n{} dead letters. Mend the items in the source, then: dynasplit dead-letters reconcile PLAN",
+        "{}\n{}. Mend the items in the source, then: dynasplit dead-letters reconcile PLAN",
         text::table(&["id", "source key", "reason"], &rows),
-        letters.len()
+        text::counted(letters.len() as u64, "dead letter")
     )
 }
 

@@ -18,6 +18,7 @@ mod signals;
 mod status;
 pub mod survey;
 mod text;
+mod tune;
 mod verify;
 
 pub use args::Args;
@@ -59,6 +60,7 @@ async fn run(args: Args) -> Result<Exit, Failed> {
         Command::Backfill(command) => backfill::run(&global, &command, stop).await,
         Command::Verify(command) => verify::run(&global, &command, stop).await,
         Command::Status(command) => Box::pin(unless(&stop, status::run(&global, &command))).await,
+        Command::Tune(command) => Box::pin(unless(&stop, tune::run(&global, &command))).await,
         Command::DeadLetters(command) => letters::run(&global, &command, stop).await,
         Command::Complete(command) => complete::run(&global, &command, stop).await,
         Command::Rehearse(command) => Box::pin(rehearse::run(&global, &command, stop)).await,

@@ -90,9 +90,9 @@ fn render(report: &RehearseReport) -> String {
         text::table(&head, &services),
         String::new(),
         format!(
-            "engine {}; {} items loaded; live writers wrote {} ({} created, {} updated, {} replaced, {} deleted, {} created again)",
+            "engine {}; {} loaded; live writers wrote {} ({} created, {} updated, {} replaced, {} deleted, {} created again)",
             report.engine,
-            text::count(report.loaded),
+            text::counted(report.loaded, "item"),
             text::count(writes.writes()),
             text::count(writes.creates),
             text::count(writes.updates),
@@ -111,7 +111,7 @@ fn render(report: &RehearseReport) -> String {
         report
             .dead_letters
             .iter()
-            .map(|(service, n)| format!("{service}: {} dead letters", text::count(*n))),
+            .map(|(service, n)| format!("{service}: {}", text::counted(*n, "dead letter"))),
     );
     lines.extend(
         report

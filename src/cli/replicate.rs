@@ -4,6 +4,7 @@ use super::progress::{Bar, Progress, Shown};
 use super::{output, screen, text};
 use crate::run::status::LaneStatus;
 use crate::run::{Ended, Tail, TailOptions};
+use crate::state::Limit;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -91,8 +92,20 @@ fn state(lane: &LaneStatus) -> String {
     };
     match (&lane.gap, &lane.blocked) {
         (Some(gap), _) => format!("GAP: {gap}"),
-        (None, Some(reason)) => format!("{lag}, {reason}"),
-        (None, None) if lane.lags_dangerously() => format!("{lag} of the 24 hours that the stream keeps"),
-        (None, None) => lag,
+        (None, Some(reason)) => format!("{lag}, limited by {reason}"),
+        (None, None) if lane.lags_dangerously() => {
+            format!("{lag} of the 24 hours that the stream keeps{}", limited(lane))
+        }
+        (None, None) => format!("{lag}{}", limited(lane)),
+    }
+}
+
+/// What limits a lane that has something to do.
+fn limited(lane: &LaneStatus) -> String {
+    match &lane.limit {
+        Some(noted) if noted.limit != Limit::Idle && lane.open_shards > 0 => {
+            format!(", limited by {}", noted.limit)
+        }
+        _ => String::new(),
     }
 }

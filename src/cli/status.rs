@@ -1,8 +1,9 @@
 use super::args::{Global, Plan};
 use super::failure::{Exit, Failed};
+use super::tune::bound;
 use super::{output, text};
 use crate::run::{Standing, now_ms, standing};
-use crate::state::ShardRecord;
+use crate::state::{Limit, ShardRecord, TuningRecord};
 
 /// Runs `status`.
 pub async fn run(global: &Global, args: &Plan) -> Result<Exit, Failed> {
@@ -31,6 +32,10 @@ fn render(standing: &Standing) -> String {
             .iter()
             .map(|reason| format!("held up: {reason}")),
     );
+    lines.extend(limits(standing));
+    if standing.tuning.is_tuned() {
+        lines.push(format!("tuned: {}", tuned(&standing.tuning)));
+    }
     if let Some(verify) = &standing.verify {
         let ago = text::duration(now_ms().saturating_sub(verify.ended_ms));
         let what = if verify.clean { "clean" } else { "not clean" };
@@ -49,6 +54,45 @@ fn render(standing: &Standing) -> String {
     lines.push(String::new());
     lines.push(format!("next: {}", standing.next));
     lines.join("\n")
+}
+
+/// What limits the commands that run, with the age of the news.
+fn limits(standing: &Standing) -> Vec<String> {
+    if standing.limits.is_empty() {
+        return Vec::new();
+    }
+    let rows: Vec<Vec<String>> = standing
+        .limits
+        .iter()
+        .filter(|limit| limit.limit != Limit::Idle)
+        .map(|limit| {
+            vec![
+                limit.command.to_owned(),
+                limit.of.clone(),
+                limit.text.clone(),
+                format!("{} ago", text::duration(limit.age_ms)),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        return vec![format!("limited by {}", Limit::Idle)];
+    }
+    vec![text::table(&["command", "part", "limited by", "seen"], &rows)]
+}
+
+/// What is tuned, in one line.
+fn tuned(tuning: &TuningRecord) -> String {
+    let mut said = Vec::new();
+    said.extend(tuning.reads.map(|reads| format!("reads {}", bound(Some(reads)))));
+    said.extend(
+        tuning
+            .writes
+            .map(|writes| format!("writes {}", bound(Some(writes)))),
+    );
+    let services = tuning.services.iter();
+    said.extend(services.map(|(service, writes)| format!("writes of {service} {}", bound(Some(*writes)))));
+    said.extend(tuning.workers.map(|workers| format!("workers {workers}")));
+    said.join(", ")
 }
 
 fn backfill(standing: &Standing) -> String {
@@ -78,8 +122,8 @@ fn backfill(standing: &Standing) -> String {
         None => progress(standing, record.started_ms, record.estimated_items),
     };
     format!(
-        "{table}\nbackfill: {} items read, {} read units; {end}",
-        text::count(standing.scanned),
+        "{table}\nbackfill: {} read, {} read units; {end}",
+        text::counted(standing.scanned, "item"),
         text::units(standing.read_milliunits)
     )
 }
@@ -91,8 +135,8 @@ fn progress(standing: &Standing, started_ms: u64, estimated: u64) -> String {
     match estimated.saturating_sub(standing.scanned).checked_div(rate) {
         Some(left) if standing.scanned > 0 => {
             format!(
-                "{} items a second, about {} left",
-                text::count(rate),
+                "{} a second, about {} left",
+                text::counted(rate, "item"),
                 text::duration(left * 1000)
             )
         }

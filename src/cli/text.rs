@@ -53,6 +53,12 @@ pub fn count(number: u64) -> String {
     out
 }
 
+/// A count of things: `1 dead letter`, `2 dead letters`.
+pub fn counted(number: u64, one: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {one}{plural}", count(number))
+}
+
 /// Thousandths of capacity units, as units.
 #[allow(clippy::cast_precision_loss)] // shown with one decimal
 pub fn units(milliunits: u64) -> String {
@@ -160,6 +166,9 @@ mod tests {
     fn numbers_and_times_read_well() {
         assert_eq!(count(0), "0");
         assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(counted(1, "item"), "1 item");
+        assert_eq!(counted(0, "item"), "0 items");
+        assert_eq!(counted(2000, "item"), "2,000 items");
         assert_eq!(duration(850), "850 ms");
         assert_eq!(duration(12_340), "12.3 s");
         assert_eq!(duration(250_000), "4m 10s");

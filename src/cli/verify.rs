@@ -63,7 +63,12 @@ fn render(result: &VerifyResult, plan: &str) -> String {
     if result.unrouted > 0 {
         let count = text::count(result.unrouted);
         lines.push(format!(
-            "{count} items are taken by no service, and not listed as left behind"
+            "{count} {} taken by no service, and not listed as left behind",
+            if result.unrouted == 1 {
+                "item is"
+            } else {
+                "items are"
+            }
         ));
     }
     if result.repaired + result.unrepaired.total() > 0 {
@@ -136,17 +141,17 @@ fn services(result: &VerifyResult) -> String {
 
 impl Shown for VerifyView {
     fn title(&self) -> String {
-        let held = if self.blocked.is_empty() {
-            String::new()
-        } else {
-            format!("; {}", self.blocked.join("; "))
-        };
+        let limits = self
+            .limits
+            .iter()
+            .map(|(of, limit)| format!("; {of} limited by {limit}"))
+            .collect::<String>();
         let phase = if self.phase.is_empty() {
             "connecting"
         } else {
             &self.phase
         };
-        format!("verify: {phase}{held}")
+        format!("verify: {phase}{limits}")
     }
 
     fn bars(&self) -> Vec<Bar> {
@@ -165,9 +170,13 @@ impl Shown for VerifyView {
             position: service.held,
             unit: "items",
             message: format!(
-                "{} to look at again, {} mismatches",
+                "{} to look at again, {}",
                 text::count(service.candidates),
-                text::count(service.mismatches)
+                if service.mismatches == 1 {
+                    "1 mismatch".into()
+                } else {
+                    format!("{} mismatches", text::count(service.mismatches))
+                }
             ),
             ..Bar::default()
         });

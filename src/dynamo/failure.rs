@@ -48,7 +48,7 @@ impl From<crate::fault::Lost> for Failure {
             kind: FailureKind::Transient,
             action: "a request".into(),
             resource: "(failpoint)".to_owned(),
-            code: "TimedOut".to_owned(),
+            code: TIMED_OUT.to_owned(),
             message: lost.to_string(),
         }
     }
@@ -84,7 +84,7 @@ impl Failure {
             SdkError::ServiceError(_) => Self::of_service(error),
             SdkError::TimeoutError(_) => (
                 FailureKind::Transient,
-                "TimedOut".into(),
+                TIMED_OUT.into(),
                 "no answer in time".into(),
             ),
             SdkError::DispatchFailure(dispatch) => Self::of_dispatch(dispatch.is_user(), error),
@@ -199,6 +199,12 @@ impl Failure {
         matches!(self.kind, FailureKind::Throttled(_) | FailureKind::Transient)
     }
 
+    /// Whether no answer came in time.
+    #[must_use]
+    pub fn timed_out(&self) -> bool {
+        self.code == TIMED_OUT
+    }
+
     /// In a few words, for a status line: the throttling reason where there is one.
     #[must_use]
     pub fn reason(&self) -> String {
@@ -245,12 +251,14 @@ impl Failure {
     /// Whether nothing that speaks DynamoDB answered.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
-        matches!(self.code.as_str(), "ConnectionFailed" | "TimedOut") || self.message == NOT_DYNAMODB
+        matches!(self.code.as_str(), "ConnectionFailed" | TIMED_OUT) || self.message == NOT_DYNAMODB
     }
 }
 
 /// Nothing was sent, for lack of credentials.
 pub(crate) const NO_CREDENTIALS: &str = "NoCredentials";
+/// No answer came in time.
+const TIMED_OUT: &str = "TimedOut";
 const NOT_DYNAMODB: &str = "what answers there is not DynamoDB";
 
 /// The word that follows a mark in a message of IAM.

@@ -1,19 +1,27 @@
 //! The AWS side of things that everybody shares: clients, value conversion, and one reading of errors.
 
+mod average;
 mod backoff;
 mod budget;
 mod clients;
 pub mod convert;
+mod courtesy;
 mod failure;
 mod health;
+mod load;
+mod pace;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod timing;
 
+pub use average::Average;
 pub use backoff::{again, backoff};
 pub use budget::Budget;
 pub use clients::{Clients, Endpoint, Tables};
+pub use courtesy::Courtesy;
 pub use failure::{Failure, FailureKind};
 pub(crate) use failure::{NO_CREDENTIALS, word_after};
 pub use health::Health;
+pub use load::{Entry, Load};
+pub use pace::{Brake, Felt, Pace, Paced};
 pub use timing::Timing;

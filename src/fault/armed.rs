@@ -78,6 +78,7 @@ pub fn saving(record: &str, removed: bool) -> &'static str {
         ("LETTERPART", true) => "state.letter-part.delete",
         ("RECHECK", false) => "state.recheck.put",
         ("RECHECK", true) => "state.recheck.delete",
+        ("TUNING", false) => "state.tuning.put",
         _ => "",
     }
 }

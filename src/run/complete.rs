@@ -1,3 +1,4 @@
+use super::budgets::Budgets;
 use super::error::RunError;
 use super::split::{Split, now_ms};
 use super::standing::{Standing, standing};
@@ -52,6 +53,21 @@ pub async fn complete(
     fault::moment("complete.workers-gone").await;
     // Nobody keeps letters any more, and all of them are settled.
     split.letters.forget_orphans().await?;
+    let budgets = Budgets::new(split, None, None);
+    budgets.read(&split.store).await?;
+    let report = budgets
+        .during(&split.store, Box::pin(end_services(split, &budgets, tell)))
+        .await?;
+    SplitRecord::change(&split.store, |record| record.completed_ms = Some(now_ms())).await?;
+    Ok(report)
+}
+
+/// Strips the stamps of every service, within the tuned budgets, and switches on what had to wait.
+async fn end_services(
+    split: &Split,
+    budgets: &Budgets,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<CompleteReport, RunError> {
     let mut report = CompleteReport::default();
     for (service, tables) in split.services() {
         if service.version_fields(&split.plan.versions).live == VERSION_ATTRIBUTE {
@@ -60,6 +76,8 @@ pub async fn complete(
                 client: tables.items.clone(),
                 table: service.table.name.clone(),
                 keys: service.keys.clone(),
+                reads: budgets.reads(&service.name),
+                writes: budgets.writes(&service.name),
             };
             report
                 .stripped
@@ -87,7 +105,6 @@ pub async fn complete(
             })
             .await?;
     }
-    SplitRecord::change(&split.store, |record| record.completed_ms = Some(now_ms())).await?;
     Ok(report)
 }
 

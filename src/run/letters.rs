@@ -1,5 +1,6 @@
 //! Dead letters: brought in order by their source keys, never by their images.
 
+use super::budgets::Budgets;
 use super::error::RunError;
 use super::reconcile::{Reconciled, Reconciler, settled_with};
 use super::repair_lease::RepairLease;
@@ -43,7 +44,14 @@ pub async fn reconcile_letters(
     }
     // One at a time, repairs included: the one that ends lets go of the tombstones.
     let lease = RepairLease::take(split, stop).await?;
-    let result = under_lease(split, letters, &lease, stop).await;
+    let budgets = Budgets::new(split, None, None);
+    let result = match budgets.read(&split.store).await {
+        Ok(()) => {
+            let work = under_lease(split, letters, &lease, &budgets, stop);
+            budgets.during(&split.store, Box::pin(work)).await
+        }
+        Err(error) => Err(error.into()),
+    };
     lease.release().await;
     result
 }
@@ -52,6 +60,7 @@ async fn under_lease(
     split: &Split,
     letters: &[LetterHead],
     lease: &RepairLease,
+    budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<Vec<SettledLetter>, RunError> {
     let tombstones = raise(split, Holder::Reconcile, stop).await?;
@@ -61,7 +70,7 @@ async fn under_lease(
         if stop.is_cancelled() || lost.is_cancelled() {
             break;
         }
-        let (settled, outcome) = one(split, head, tombstones, lease, stop).await?;
+        let (settled, outcome) = one(split, head, (tombstones, lease), budgets, stop).await?;
         let settled = settled && split.letters.settle(head).await?;
         results.push(SettledLetter {
             id: head.id.clone(),
@@ -75,15 +84,15 @@ async fn under_lease(
             "another repair took over; reconcile again when it has ended".into(),
         ));
     }
-    lower(split, Holder::Reconcile, lease, stop).await?;
+    lower(split, Holder::Reconcile, lease, budgets, stop).await?;
     Ok(results)
 }
 
 async fn one(
     split: &Split,
     head: &LetterHead,
-    tombstones: Tombstones,
-    lease: &RepairLease,
+    (tombstones, lease): (Tombstones, &RepairLease),
+    budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<(bool, String), RunError> {
     let Some(key) = split.key_from_json(&head.key) else {
@@ -102,8 +111,15 @@ async fn one(
     let Some((service, _)) = split.target(&head.service) else {
         return Ok((false, format!("the plan has no service '{}'", head.service)));
     };
-    let Some(reconciler) = Reconciler::new(split, service, Hand::Letters, tombstones, lease.validity(), stop)
-    else {
+    let Some(reconciler) = Reconciler::new(
+        split,
+        service,
+        Hand::Letters,
+        tombstones,
+        lease.validity(),
+        budgets,
+        stop,
+    ) else {
         return Ok((false, "its table has no client".into()));
     };
     let suspects = suspects(split, head, service).await?;

@@ -2,12 +2,14 @@
 
 mod apply;
 mod backfill;
+mod budgets;
 mod checks;
 mod complete;
 mod error;
 mod heartbeat;
 mod keeper;
 mod letters;
+mod limits;
 mod reconcile;
 mod repair_lease;
 mod restart;
@@ -21,10 +23,12 @@ mod verify;
 
 pub use apply::{AppliedTable, ApplyReport, apply};
 pub use backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView};
+pub use budgets::{Tuned, tune};
 pub use checks::{check_split, services};
 pub use complete::{CompleteReport, complete};
 pub use error::RunError;
 pub use letters::{SettledLetter, reconcile_letters};
+pub use limits::LimitStanding;
 pub use repair_lease::{RepairRecord, repair_runs};
 pub use split::{Split, StateLedger, key_json, now_ms};
 pub use standing::{Obstacle, Phase, Standing, WorkerStanding, standing};

@@ -2,16 +2,17 @@
 //! and acknowledged, the source is read consistently, nothing is written over a tombstone or over what changed since
 //! it was read.
 
+use super::budgets::Budgets;
 use super::error::RunError;
 use super::split::Split;
-use crate::dynamo::{Budget, Health, again};
+use crate::dynamo::{Brake, Health, Pace, again};
 use crate::fault::Hand;
 use crate::flow::{Desired, Outcome, Sink, SinkError, desired, is_tombstone, mend};
 use crate::model::{Item, Key, json};
 use crate::plan::{Service, Versions};
 use crate::source::Scan;
 use crate::state::{MAX_RECHECKS, RecheckKey, Tombstones, Validity};
-use crate::target::{Gate, TargetWriter};
+use crate::target::{Fence, Gate, TargetWriter};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -42,13 +43,14 @@ const ATTEMPTS: u32 = 20;
 
 impl<'a> Reconciler<'a> {
     /// For a service of a split, under this switch-on of the tombstones. Writes only while `stop` is not cancelled, and
-    /// under this lease: whoever lets go of the tombstones holds it.
+    /// under this lease: whoever lets go of the tombstones holds it. Its writes are within these budgets.
     pub fn new(
         split: &'a Split,
         service: &'a Service,
         hand: Hand,
         tombstones: Tombstones,
         lease: Validity,
+        budgets: &Budgets,
         stop: &CancellationToken,
     ) -> Option<Self> {
         let (_, tables) = split.target(&service.name)?;
@@ -60,8 +62,9 @@ impl<'a> Reconciler<'a> {
             fields: service.version_fields(&split.plan.versions),
             gate: Gate::new(tombstones),
             always_bury: true,
-            leases: vec![lease],
-            budget: Arc::new(Budget::new(None)),
+            fence: Fence::new([lease]),
+            pace: Arc::new(Pace::new(split.timing.attempt, &Brake::default())),
+            budget: budgets.writes(&service.name),
             health: Arc::new(Health::default()),
             endless: false,
             stop: stop.clone(),
@@ -189,6 +192,7 @@ pub(super) async fn recheck_all(
     split: &Split,
     tombstones: Tombstones,
     lease: &Validity,
+    budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<bool, RunError> {
     let list = split.letters.rechecks().await?;
@@ -197,7 +201,7 @@ pub(super) async fn recheck_all(
     }
     let mut wrote = false;
     for (name, revision, recheck) in list {
-        match recheck_one(split, tombstones, lease, &recheck, stop).await? {
+        match recheck_one(split, (tombstones, lease), &recheck, budgets, stop).await? {
             Some(reconciled) => {
                 wrote |= reconciled == Reconciled::Repaired;
                 split.letters.rechecked(&name, revision).await?;
@@ -211,17 +215,24 @@ pub(super) async fn recheck_all(
 /// `None`: it stays on the list.
 async fn recheck_one(
     split: &Split,
-    tombstones: Tombstones,
-    lease: &Validity,
+    (tombstones, lease): (Tombstones, &Validity),
     recheck: &RecheckKey,
+    budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<Option<Reconciled>, RunError> {
     let (Some((service, _)), Some(key)) = (split.target(&recheck.service), split.key_from_json(&recheck.key))
     else {
         return Ok(None);
     };
-    let Some(reconciler) = Reconciler::new(split, service, Hand::Recheck, tombstones, lease.clone(), stop)
-    else {
+    let Some(reconciler) = Reconciler::new(
+        split,
+        service,
+        Hand::Recheck,
+        tombstones,
+        lease.clone(),
+        budgets,
+        stop,
+    ) else {
         return Ok(None);
     };
     let suspects: Vec<Key> = recheck

@@ -1,13 +1,14 @@
 //! Where the whole split stands: its phase, what is in the way of completing it, and the next command.
 
 use super::error::RunError;
+use super::limits::{self, LimitStanding};
 use super::restart::other_stream;
 use super::split::{Split, now_ms};
 use super::status::{FillStatus, LaneStatus, fill_status, lane_status};
 use super::tail::recorded_shards;
 use crate::state::{
     BackfillRecord, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, TombstonePhase, Tombstones,
-    VerifyRecord, WorkerRecord,
+    TuningRecord, VerifyRecord, WorkerRecord,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,6 +93,10 @@ pub struct Standing {
     pub read_milliunits: u64,
     /// What holds the backfill up at the moment.
     pub backfill_blocked: BTreeSet<String>,
+    /// What limits the commands that run, as they said last.
+    pub limits: Vec<LimitStanding>,
+    /// Budgets that were tuned.
+    pub tuning: TuningRecord,
     /// The tombstone switch.
     pub tombstones: Tombstones,
     /// Dead letters, by service.
@@ -145,6 +150,8 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
         scanned: segments.iter().map(|segment| segment.scanned).sum(),
         read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
         backfill_blocked: blocked(&segments),
+        limits: Vec::new(),
+        tuning: TuningRecord::read(&split.store).await?,
         tombstones: record.switch.tombstones,
         dead_letters,
         rechecks: split.letters.rechecks().await?.len() as u64,
@@ -160,6 +167,7 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
         obstacles: Vec::new(),
         next: String::new(),
     };
+    standing.limits = limits::standing(&standing.lanes, &segments, now);
     standing.obstacles = obstacles(&standing, &record, split);
     if record.completed_ms.is_none() {
         // First, since whatever else is done before would be done in vain.
@@ -216,6 +224,12 @@ fn worker_standing(worker: &WorkerRecord, now: u64) -> WorkerStanding {
     }
 }
 
+/// A count of things: `1 dead letter`, `2 dead letters`.
+pub(super) fn counted(count: u64, one: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {one}{plural}")
+}
+
 fn obstacles(standing: &Standing, record: &SplitRecord, split: &Split) -> Vec<Obstacle> {
     let mut found = Vec::new();
     let mut add = |what: String, next: &str| {
@@ -251,15 +265,15 @@ fn obstacles(standing: &Standing, record: &SplitRecord, split: &Split) -> Vec<Ob
     }
     for (service, count) in &standing.dead_letters {
         add(
-            format!("{count} dead letters of {service}"),
+            format!("{} of {service}", counted(*count, "dead letter")),
             "`dynasplit dead-letters list`, mend, then `dead-letters reconcile`",
         );
     }
     if standing.rechecks > 0 {
         add(
             format!(
-                "{} keys whose timestamp went backwards are to be read again",
-                standing.rechecks
+                "{} to be read again, since the timestamp went backwards",
+                counted(standing.rechecks, "key")
             ),
             "`dynasplit verify --repair`",
         );

@@ -3,7 +3,7 @@
 
 use crate::model::Counters;
 use crate::source::lineage::{RETENTION_MS, watermark};
-use crate::state::{LaneState, SegmentRecord, ShardRecord};
+use crate::state::{LaneState, Noted, SegmentRecord, ShardRecord};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -27,6 +27,8 @@ pub struct LaneStatus {
     pub gap: Option<String>,
     /// Why it does not move at the moment.
     pub blocked: Option<String>,
+    /// What limits it at the moment, while somebody reads its shards.
+    pub limit: Option<Noted>,
     /// What happened to its changes.
     pub counters: Counters,
 }
@@ -57,6 +59,13 @@ pub fn lane_status(recorded: &BTreeMap<String, ShardRecord>, lane: &str, now_ms:
         .lag_ms
         .map(|lag| if rounded { lag.saturating_sub(59_999) } else { lag });
     let states = || recorded.values().filter_map(|record| record.lanes.get(lane));
+    // Where nobody reads a shard, what limited whoever did says nothing any more.
+    let read = recorded.values().filter(|record| record.lease.owner.is_some());
+    status.limit = read
+        .filter_map(|record| record.lanes.get(lane))
+        .filter(|state| !state.finished())
+        .filter_map(|state| state.limit.clone())
+        .max_by_key(|noted| (noted.limit.weight(), noted.at_ms));
     if states().all(LaneState::finished) {
         status.drained_ms = states().map(|state| state.saved_ms).max();
     }

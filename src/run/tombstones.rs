@@ -1,6 +1,7 @@
 //! The tombstone switch, as whoever reads the source and writes targets turns it: on before the first read, off
 //! after the last write can have landed, and then the sweep.
 
+use super::budgets::Budgets;
 use super::error::RunError;
 use super::reconcile::{forget_rechecks, recheck_all};
 use super::repair_lease::RepairLease;
@@ -54,7 +55,7 @@ pub async fn raise(split: &Split, holder: Holder, stop: &CancellationToken) -> R
 }
 
 /// Brings the recheck list in order, when nothing that this run or a dead one had under way can still land, and lets
-/// go of the tombstones. The last who lets go switches them off, and sweeps. Idempotent: run again after a crash, it
+/// go of the tombstones. The last who lets go switches them off, and sweeps, within these budgets. Idempotent: run again after a crash, it
 /// goes on.
 ///
 /// Whoever calls this holds the lease of repairs: of two processes of one backfill, the second would otherwise still
@@ -67,6 +68,7 @@ pub async fn lower(
     split: &Split,
     holder: Holder,
     lease: &RepairLease,
+    budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<Vec<(String, Swept)>, RunError> {
     let mut claimed = None;
@@ -75,7 +77,7 @@ pub async fn lower(
     })
     .await?;
     let tombstones = match claimed {
-        Some(since) => let_go(split, holder, since, lease, stop).await?,
+        Some(since) => let_go(split, holder, since, lease, budgets, stop).await?,
         // Others of its kind let go: a dead one, or one beside it. Its sweep goes on.
         None => record.switch.tombstones,
     };
@@ -87,7 +89,7 @@ pub async fn lower(
     acknowledged(split, epoch, stop).await?;
     fault::moment("tombstones.off-acknowledged").await;
     forget_rechecks(split, epoch).await?;
-    let swept = sweep(split, epoch, stop).await?;
+    let swept = sweep(split, epoch, budgets, stop).await?;
     fault::moment("tombstones.swept").await;
     // Somebody may have switched them on again meanwhile (a new epoch): then they are not off.
     SplitRecord::change(&split.store, |record| record.switch.swept(epoch)).await?;
@@ -102,6 +104,7 @@ async fn let_go(
     holder: Holder,
     since: u64,
     lease: &RepairLease,
+    budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<Tombstones, RunError> {
     pause(split.timing.landed(), stop).await?;
@@ -110,7 +113,7 @@ async fn let_go(
         epoch: since,
     };
     fault::moment("tombstones.landed").await;
-    if recheck_all(split, on, &lease.validity(), stop).await? {
+    if recheck_all(split, on, &lease.validity(), budgets, stop).await? {
         pause(split.timing.landed(), stop).await?;
     }
     let record =
@@ -121,6 +124,7 @@ async fn let_go(
 async fn sweep(
     split: &Split,
     epoch: u64,
+    budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<Vec<(String, Swept)>, RunError> {
     let mut swept = Vec::new();
@@ -134,6 +138,8 @@ async fn sweep(
             client: tables.items.clone(),
             table: service.table.name.clone(),
             keys: service.keys.clone(),
+            reads: budgets.reads(&service.name),
+            writes: budgets.writes(&service.name),
         };
         swept.push((service.name.clone(), sweep.tombstones(epoch).await?));
     }

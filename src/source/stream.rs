@@ -127,16 +127,17 @@ impl StreamSource {
         Ok(answer.shard_iterator)
     }
 
-    /// Reads a page.
+    /// Reads a page, of at most so many records where a limit is given.
     ///
     /// # Errors
     /// [`FailureKind::ExpiredIterator`], [`FailureKind::Trimmed`], throttling, and the rest. A record that
     /// can't be read is an error too: it is never left out.
-    pub async fn read(&self, iterator: &str) -> Result<Page, Failure> {
+    pub async fn read(&self, iterator: &str, limit: Option<u32>) -> Result<Page, Failure> {
         let answer = self
             .client
             .get_records()
             .shard_iterator(iterator)
+            .set_limit(limit.map(|records| i32::try_from(records).unwrap_or(i32::MAX)))
             .send()
             .await
             .map_err(|error| Failure::of("dynamodb:GetRecords", &self.arn, &error))?;

@@ -6,13 +6,17 @@
 
 mod lease;
 mod letters;
+mod limit;
 pub mod phases;
+mod probe;
 mod records;
 mod split;
 mod store;
+mod tuning;
 
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use letters::{Letter, LetterHead, Letters, MAX_RECHECKS, RecheckKey};
+pub use limit::{Limit, Noted, NotedLimits};
 pub use phases::{Switch, TombstonePhase, Tombstones};
 pub use records::{
     BackfillRecord, GapRecord, HistoryRecord, LaneState, SegmentRecord, SegmentService, ShardRecord,
@@ -20,6 +24,7 @@ pub use records::{
 };
 pub use split::{ServiceRecord, SplitRecord};
 pub use store::{StateError, Store, Stored};
+pub use tuning::{Bound, TuningChange, TuningRecord, Turn};
 
 /// Version of everything that is kept in the state table. A table of another version is refused.
 pub const STATE_FORMAT: u32 = 2;

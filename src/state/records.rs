@@ -1,4 +1,5 @@
 use super::lease::Lease;
+use super::limit::{Noted, NotedLimits};
 use crate::model::{Counters, Position};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -45,6 +46,9 @@ pub struct LaneState {
     pub gap: Option<GapRecord>,
     /// Why the lane does not move at the moment.
     pub blocked: Option<String>,
+    /// What limits the lane at the moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Noted>,
     /// Counts of this lane in this shard.
     pub counters: Counters,
 }
@@ -61,6 +65,7 @@ impl LaneState {
             saved_ms: now_ms,
             gap: None,
             blocked: None,
+            limit: None,
             counters: Counters::default(),
         }
     }
@@ -154,6 +159,9 @@ pub struct SegmentRecord {
     /// Why it does not move at the moment: the source, or a service by its name.
     #[serde(default)]
     pub blocked: Vec<String>,
+    /// What limits the process that works on it at the moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<NotedLimits>,
     /// Items that were read, whatever became of them.
     pub scanned: u64,
     /// Read units used, in thousandths.

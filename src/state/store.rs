@@ -67,7 +67,8 @@ const ATTEMPTS: u32 = 12;
 const FIRST_ATTEMPTS: u32 = 1;
 const FIRST_WAIT: Duration = Duration::from_millis(25);
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
-const PARTITION: &str = "split";
+/// The partition that all records are in.
+pub(super) const PARTITION: &str = "split";
 
 impl Store {
     /// The state in a table, which need not exist yet.
@@ -84,6 +85,10 @@ impl Store {
     #[must_use]
     pub fn table(&self) -> &str {
         &self.table
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Creates the table where it is missing, and waits until it can be used. Says whether it did.

@@ -10,10 +10,13 @@
 //!   arrive late.
 //! - On AWS, no setting of the plan is dropped silently. An emulator may not know one: that is a note.
 
+mod batch;
 mod creation;
 mod differences;
 mod error;
+mod fence;
 mod gate;
+mod insert;
 mod settings;
 mod state;
 mod sweep;
@@ -21,8 +24,10 @@ mod table;
 mod ttl;
 mod write;
 
+pub use batch::{Batches, Batching};
 pub use differences::{Difference, Pending};
 pub use error::TargetError;
+pub use fence::Fence;
 pub use gate::{Attempts, Entered, Gate};
 pub use sweep::{Sweep, Swept};
 pub use table::{Ensured, Observer, TableEvent, TableFinding, ensure, inspect, is_empty};

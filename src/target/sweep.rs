@@ -1,6 +1,6 @@
 use super::write::Condition;
 use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
-use crate::dynamo::{Failure, FailureKind, again};
+use crate::dynamo::{Budget, Failure, FailureKind, again};
 use crate::fault;
 use crate::flow::tombstone_epoch;
 use crate::model::{Item, KeySchema, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE};
@@ -8,12 +8,15 @@ use crate::source::Scan;
 use crate::state::Tombstones;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
+use std::sync::Arc;
 
 /// Removes reserved attributes from a target when they are no longer needed: whole tombstones after a backfill
 /// ([`Sweep::tombstones`]), and the versions of live items when the split completes ([`Sweep::versions`]).
 ///
-/// Both find their items by one consistent scan of the table, which costs one read unit for each 4 KB; that is
-/// counted and reported. Both are conditional on what was read, so they can be repeated and interrupted.
+/// Both find their items by one consistent scan of the table, some segments at once, which costs one read unit for each
+/// 4 KB; that is counted and reported, and kept within a budget, as the writes are. Both are conditional on what was read,
+/// so they can be repeated and interrupted.
 #[derive(Clone, Debug)]
 pub struct Sweep {
     /// For items.
@@ -22,6 +25,10 @@ pub struct Sweep {
     pub table: String,
     /// Its primary key.
     pub keys: KeySchema,
+    /// Read units a second.
+    pub reads: Arc<Budget>,
+    /// Write units a second.
+    pub writes: Arc<Budget>,
 }
 
 /// What a sweep did.
@@ -33,9 +40,51 @@ pub struct Swept {
     pub changed: u64,
     /// Read units used, in thousandths.
     pub read_milliunits: u64,
+    /// Write units used, in thousandths.
+    pub write_milliunits: u64,
 }
 
-const AT_ONCE: usize = 16;
+impl Swept {
+    fn add(&mut self, other: Self) {
+        self.removed += other.removed;
+        self.changed += other.changed;
+        self.read_milliunits += other.read_milliunits;
+        self.write_milliunits += other.write_milliunits;
+    }
+}
+
+/// Segments of the scan, read side by side: as many pages, of up to 1 MB each, are in memory. Of an empty segment, the
+/// service bills a single unit.
+const SEGMENTS: u32 = 8;
+/// Writes of each segment that are under way at once.
+const AT_ONCE: usize = 8;
+/// What a refused condition is billed at least, in thousandths of a unit.
+const REFUSED_MILLIUNITS: u64 = 1000;
+
+/// What became of an item, and what that cost.
+struct Done {
+    removed: bool,
+    write_milliunits: u64,
+}
+
+impl Done {
+    /// It was not to be swept, and nothing was sent.
+    const LEFT: Self = Self {
+        removed: false,
+        write_milliunits: 0,
+    };
+    const REFUSED: Self = Self {
+        removed: false,
+        write_milliunits: REFUSED_MILLIUNITS,
+    };
+
+    fn removed(consumed: Option<&ConsumedCapacity>) -> Self {
+        Self {
+            removed: true,
+            write_milliunits: crate::source::milliunits(consumed.and_then(ConsumedCapacity::capacity_units)),
+        }
+    }
+}
 
 impl Sweep {
     /// Removes every tombstone that was left before the switch-off of this epoch, each on the condition that it is
@@ -49,7 +98,7 @@ impl Sweep {
             if Tombstones::sweeps(epoch, tombstone_epoch(&item)) {
                 self.remove_tombstone(item).await
             } else {
-                Ok(false)
+                Ok(Done::LEFT)
             }
         })
         .await
@@ -67,23 +116,48 @@ impl Sweep {
     async fn each<F, A>(&self, having: &str, act: F) -> Result<Swept, Failure>
     where
         F: Fn(Item) -> A,
-        A: Future<Output = Result<bool, Failure>>,
+        A: Future<Output = Result<Done, Failure>>,
+    {
+        let segments: Vec<_> = (0..SEGMENTS)
+            .map(|segment| self.segment(segment, having, &act))
+            .collect();
+        let mut swept = Swept::default();
+        for segment in futures::future::try_join_all(segments).await? {
+            swept.add(segment);
+        }
+        Ok(swept)
+    }
+
+    async fn segment<F, A>(&self, segment: u32, having: &str, act: &F) -> Result<Swept, Failure>
+    where
+        F: Fn(Item) -> A,
+        A: Future<Output = Result<Done, Failure>>,
     {
         use futures::{StreamExt, TryStreamExt};
         let scan = Scan::new(self.client.clone(), &self.table, self.keys.clone(), true);
         let mut swept = Swept::default();
         let mut after = None;
         loop {
-            let page = again(|| scan.page_where(0, 1, after.as_ref(), Some(having))).await?;
+            let page = again(|| async {
+                self.reads.ready().await;
+                scan.page_where(segment, SEGMENTS, after.as_ref(), Some(having))
+                    .await
+            })
+            .await?;
+            self.reads.pay(page.read_milliunits);
             swept.read_milliunits += page.read_milliunits;
-            let done: Vec<bool> = futures::stream::iter(page.items)
-                .map(&act)
-                .buffer_unordered(AT_ONCE)
-                .try_collect()
-                .await?;
-            let removed = done.iter().filter(|done| **done).count() as u64;
-            swept.removed += removed;
-            swept.changed += done.len() as u64 - removed;
+            let mut done = futures::stream::iter(page.items)
+                .map(act)
+                .buffer_unordered(AT_ONCE);
+            while let Some(done) = done.try_next().await? {
+                self.writes.pay(done.write_milliunits);
+                swept.add(Swept {
+                    removed: u64::from(done.removed),
+                    changed: u64::from(!done.removed),
+                    read_milliunits: 0,
+                    write_milliunits: done.write_milliunits,
+                });
+            }
             after = page.next;
             if after.is_none() {
                 return Ok(swept);
@@ -91,12 +165,12 @@ impl Sweep {
         }
     }
 
-    async fn remove_tombstone(&self, item: Item) -> Result<bool, Failure> {
+    async fn remove_tombstone(&self, item: Item) -> Result<Done, Failure> {
         let Some(key) = self.keys.key_of(&item) else {
-            return Ok(false);
+            return Ok(Done::LEFT);
         };
         let Some(marker) = item.get(TOMBSTONE_ATTRIBUTE) else {
-            return Ok(false);
+            return Ok(Done::LEFT);
         };
         let mut guard = crate::flow::GuardExpression {
             text: "#d = :d".into(),
@@ -114,6 +188,7 @@ impl Sweep {
         let Condition { text, names, values } = Condition::of(guard);
         let key = item_to_sdk(self.keys.item_of(&key));
         again(|| async {
+            self.writes.ready().await;
             fault::before("sweep.delete").await?;
             let sent = self
                 .client
@@ -123,13 +198,14 @@ impl Sweep {
                 .set_condition_expression(text.clone())
                 .set_expression_attribute_names(names.clone())
                 .set_expression_attribute_values(values.clone())
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send()
                 .await;
             fault::after("sweep.delete").await?;
             match sent {
-                Ok(_) => Ok(true),
+                Ok(answer) => Ok(Done::removed(answer.consumed_capacity())),
                 Err(error) => match error.as_service_error() {
-                    Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                    Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(Done::REFUSED),
                     _ => Err(Failure::of("dynamodb:DeleteItem", &*self.table, &error)),
                 },
             }
@@ -137,13 +213,14 @@ impl Sweep {
         .await
     }
 
-    async fn strip_version(&self, item: Item) -> Result<bool, Failure> {
+    async fn strip_version(&self, item: Item) -> Result<Done, Failure> {
         let (Some(key), Some(version)) = (self.keys.key_of(&item), item.get(VERSION_ATTRIBUTE)) else {
-            return Ok(false);
+            return Ok(Done::LEFT);
         };
         let key = item_to_sdk(self.keys.item_of(&key));
         let version: aws_sdk_dynamodb::types::AttributeValue = value_to_sdk(version.clone());
         again(|| async {
+            self.writes.ready().await;
             fault::before("complete.strip").await?;
             let sent = self
                 .client
@@ -154,15 +231,16 @@ impl Sweep {
                 .condition_expression("#v = :v")
                 .expression_attribute_names("#v", VERSION_ATTRIBUTE)
                 .expression_attribute_values(":v", version.clone())
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send()
                 .await;
             fault::after("complete.strip").await?;
             match sent {
-                Ok(_) => Ok(true),
+                Ok(answer) => Ok(Done::removed(answer.consumed_capacity())),
                 Err(error) => {
                     let failure = Failure::of("dynamodb:UpdateItem", &*self.table, &error);
                     if failure.kind == FailureKind::Condition {
-                        Ok(false)
+                        Ok(Done::REFUSED)
                     } else {
                         Err(failure)
                     }

@@ -1,12 +1,12 @@
+use super::fence::Fence;
 use super::gate::{Entered, Gate};
 use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
-use crate::dynamo::{Budget, Failure, FailureKind, Health, backoff};
+use crate::dynamo::{Budget, Failure, FailureKind, Health, Pace, Paced, backoff};
 use crate::fault::{self, Hand, Stroke};
 use crate::flow::{
     GuardExpression, Landed, Outcome, Sink, SinkError, Stop, VersionFields, Write, WriteKind, tombstone_of,
 };
 use crate::model::{Item, KeySchema, TOMBSTONE_ATTRIBUTE};
-use crate::state::Validity;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -36,8 +36,10 @@ pub struct TargetWriter {
     pub gate: Gate,
     /// Removals leave tombstones whatever the gate says: a repair.
     pub always_bury: bool,
-    /// No write starts that could end after one of these leases: of what is worked on, and of the worker.
-    pub leases: Vec<Validity>,
+    /// No write goes out that could end after the leases.
+    pub fence: Fence,
+    /// How many requests may be under way.
+    pub pace: Arc<Pace>,
     /// Write units a second.
     pub budget: Arc<Budget>,
     /// Why it is held up.
@@ -54,6 +56,8 @@ pub struct TargetWriter {
 /// The longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 const FIRST_WAIT: Duration = Duration::from_millis(25);
+/// Between two looks at a lease that does not allow writes.
+const FENCED: Duration = Duration::from_millis(20);
 /// What a refused condition is billed at least, in thousandths of a unit.
 const REFUSED_MILLIUNITS: u64 = 1000;
 
@@ -107,12 +111,13 @@ impl TargetWriter {
         let mut attempt = 0u32;
         loop {
             let sendable = fault::before(self.site(write)).await;
-            self.admitted().await?;
+            let mut place = self.admitted().await?;
             // The gate is asked anew for each attempt, so that a switch of the tombstones holds for retries too.
             let entered = self.gate.enter();
             let bury = (entered.bury || self.always_bury).then_some(entered.epoch);
             let failure = match self.attempt(write, bury, sendable).await {
                 Ok(landed) => {
+                    place.answered(1);
                     if attempt > 0 {
                         self.health.clear();
                     }
@@ -133,6 +138,8 @@ impl TargetWriter {
                 }
                 Err(failure) => failure,
             };
+            place.failed(&failure);
+            drop(place);
             if is_unanswered(&failure) {
                 unanswered.add(Instant::now() + self.margin, entered);
             }
@@ -148,22 +155,27 @@ impl TargetWriter {
         }
     }
 
-    /// Waits until a write may start: the budget allows it, and the lease outlasts it.
-    async fn admitted(&self) -> Result<(), Stop> {
+    /// Waits until a write may start: the budget allows it, the table has a place for it, and the leases outlast it.
+    pub(super) async fn admitted(&self) -> Result<Paced<'_>, Stop> {
         let admitted = async {
-            self.budget.ready().await;
-            while !self.leases.iter().all(Validity::may_write) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+            loop {
+                self.budget.ready().await;
+                let place = self.pace.enter().await;
+                if self.fence.is_open() {
+                    return place;
+                }
+                drop(place);
+                tokio::time::sleep(FENCED).await;
             }
         };
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(self.stopped()),
-            () = admitted => Ok(()),
+            place = admitted => Ok(place),
         }
     }
 
-    async fn pause(&self, attempt: u32) -> Result<(), Stop> {
+    pub(super) async fn pause(&self, attempt: u32) -> Result<(), Stop> {
         let wait = backoff(attempt, FIRST_WAIT, LONGEST_WAIT);
         tokio::select! {
             biased;
@@ -226,6 +238,8 @@ impl TargetWriter {
             .set_expression_attribute_values(values)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .customize()
+            .interceptor(self.fence.clone())
             .send()
             .await;
         match sent {
@@ -255,6 +269,8 @@ impl TargetWriter {
             .set_expression_attribute_values(values)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .customize()
+            .interceptor(self.fence.clone())
             .send()
             .await;
         match sent {
@@ -297,6 +313,11 @@ impl Condition {
     }
 }
 
+/// The failpoint of puts.
+pub(super) fn putting(hand: Hand) -> &'static str {
+    fault::writing(hand, || Stroke::Put)
+}
+
 fn superseded(held: Option<&HashMap<String, AttributeValue>>) -> Landed {
     let dead = held.is_some_and(|item| item.contains_key(TOMBSTONE_ATTRIBUTE));
     let outcome = if dead {
@@ -310,7 +331,7 @@ fn superseded(held: Option<&HashMap<String, AttributeValue>>) -> Landed {
     }
 }
 
-fn units(consumed: Option<&ConsumedCapacity>) -> u64 {
+pub(super) fn units(consumed: Option<&ConsumedCapacity>) -> u64 {
     crate::source::milliunits(consumed.and_then(ConsumedCapacity::capacity_units))
 }
 

@@ -42,6 +42,8 @@ fn wrong_options_are_refused_with_what_is_wanted() {
         "backfill plan.yaml --read-units many",
         "backfill plan.yaml --segments 0",
         "backfill plan.yaml --workers 1000",
+        "tune",
+        "tune plan.yaml --write-units many",
         "dead-letters plan.yaml",
         "dead-letters show plan.yaml",
         "rehearse plan.yaml --keep-tables",

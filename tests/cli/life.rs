@@ -6,14 +6,14 @@ use crate::tables::PLAN;
 use std::time::{Duration, Instant};
 
 /// Short leases, so that nobody waits long for a worker that has ended.
-const OPTIONS: &str = "--output json --lease-seconds 3";
+pub const OPTIONS: &str = "--output json --lease-seconds 3";
 
 fn json(shell: &Shell, command: &str) -> Said {
     shell.run(&format!("{command} {OPTIONS}"))
 }
 
 /// Asks `status` again until it answers what is wanted.
-fn until(shell: &Shell, wanted: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+pub fn until(shell: &Shell, wanted: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
     let began = Instant::now();
     loop {
         let status = json(shell, "status plan.yaml").ended(0).json();
@@ -25,7 +25,7 @@ fn until(shell: &Shell, wanted: impl Fn(&serde_json::Value) -> bool) -> serde_js
     }
 }
 
-fn captured(status: &serde_json::Value) -> bool {
+pub fn captured(status: &serde_json::Value) -> bool {
     let lanes = status["lanes"].as_array().unwrap();
     lanes.iter().all(|lane| lane["lag_ms"].is_u64())
 }

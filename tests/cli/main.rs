@@ -15,3 +15,4 @@ mod reach;
 mod refused;
 mod shell;
 mod tables;
+mod tuned;

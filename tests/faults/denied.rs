@@ -5,7 +5,7 @@ use crate::support::faulty::{Fault, FaultKind, Rule, Script};
 use crate::support::process::lane;
 use crate::support::trial::Mode;
 
-const WRITES: [&str; 3] = ["PutItem", "UpdateItem", "DeleteItem"];
+const WRITES: [&str; 4] = ["PutItem", "UpdateItem", "DeleteItem", "BatchExecuteStatement"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lane_that_is_denied_its_table_holds_back_no_other() {

@@ -62,7 +62,7 @@ async fn a_copy_that_lands_after_the_removal_of_its_item_brings_nothing_back() {
         .map(|(id, loss)| {
             let late = Landing::Late(Gate::After(2 * lateness(loss)));
             let rule = Rule::new(Fault::Lost(loss, late))
-                .on(&["PutItem"])
+                .on(&["PutItem", "BatchExecuteStatement"])
                 .table(&stage.trial.orders);
             stage.engine.faults().rule(rule.holding(&mark(id)).times(1))
         })

@@ -6,6 +6,7 @@
 mod support;
 
 mod batches;
+mod copies;
 mod course;
 mod denied;
 mod engine;
@@ -14,6 +15,7 @@ mod lost;
 mod reading;
 mod rough;
 mod shards;
+mod slow;
 mod stale;
 mod switched;
 mod throttling;

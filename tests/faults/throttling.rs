@@ -6,6 +6,17 @@ use crate::support::process::lane;
 use crate::support::table;
 use crate::support::trial::Mode;
 
+/// Whether `status` says that this is what limits a part of a command.
+fn throttled_by(status: &serde_json::Value, command: &str, of: &str, reason: &str) -> bool {
+    let limits = status["limits"].as_array().expect("limits");
+    limits.iter().any(|limit| {
+        limit["command"] == command
+            && limit["of"] == of
+            && limit["by"] == "throttled"
+            && limit["text"].to_string().contains(reason)
+    })
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_reason_to_throttle_a_write_is_shown_and_waited_for() {
     let stage = set(Script::quiet(8), Mode::Sequence).await;
@@ -18,7 +29,9 @@ async fn each_reason_to_throttle_a_write_is_shown_and_waited_for() {
         put(&stage, index, 1, "throttled").await;
         let shown = |status: &serde_json::Value| {
             let blocked = lane(status, "orders")["blocked"].to_string();
-            blocked.contains(&reason.name()) && blocked.contains(&reason.arn(orders))
+            blocked.contains(&reason.name())
+                && blocked.contains(&reason.arn(orders))
+                && throttled_by(status, "replicate", "orders", &reason.name())
         };
         let status = stage.cli.until(&reason.name(), shown).await;
         assert!(lane(&status, "names")["blocked"].is_null(), "{status:#}");
@@ -52,7 +65,9 @@ async fn each_reason_to_throttle_a_read_is_shown_and_waited_for() {
     loop {
         let shown = |status: &serde_json::Value| {
             let blocked = status["backfill_blocked"].to_string();
-            blocked.contains(&reason.name()) && blocked.contains(&reason.arn(source))
+            blocked.contains(&reason.name())
+                && blocked.contains(&reason.arn(source))
+                && throttled_by(status, "backfill", "source", &reason.name())
         };
         stage.cli.until(&reason.name(), shown).await;
         let next = reasons.next().map(|next| (rule(next), next.1));

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use dynasplit::model::{AttributeKind, KeyAttribute, KeySchema, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE};
 use dynasplit::target::Sweep;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// What stands under each key now: nothing, or an item.
 type Now = BTreeMap<String, Option<SdkItem>>;
@@ -134,6 +134,8 @@ async fn sweep(client: &Client, pairs: &[(String, SdkItem, Option<SdkItem>)]) ->
             partition,
             sort: None,
         },
+        reads: Arc::default(),
+        writes: Arc::default(),
     }
 }
 

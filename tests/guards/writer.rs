@@ -3,7 +3,7 @@
 use crate::support::table::{SdkItem, create_with, number, put, text};
 use crate::support::{Engine, Kind, contents, unique};
 use aws_sdk_dynamodb::Client;
-use dynasplit::dynamo::{Budget, Health};
+use dynasplit::dynamo::{Brake, Budget, Health, Pace};
 use dynasplit::fault::Hand;
 use dynasplit::flow::{Guard, Outcome, Sink, SinkError, VersionFields, Write, WriteKind};
 use dynasplit::model::{
@@ -11,7 +11,7 @@ use dynasplit::model::{
     Version,
 };
 use dynasplit::state::{Moment, TombstonePhase, Tombstones, Validity};
-use dynasplit::target::{Gate, Sweep, TargetWriter};
+use dynasplit::target::{Fence, Gate, Sweep, TargetWriter};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -41,7 +41,8 @@ fn writer(client: &Client, table: &str) -> TargetWriter {
         },
         gate: Gate::default(),
         always_bury: false,
-        leases: vec![],
+        fence: Fence::new([]),
+        pace: Arc::new(Pace::new(Duration::from_secs(5), &Brake::default())),
         budget: Arc::new(Budget::new(None)),
         health: Arc::new(Health::default()),
         stop: CancellationToken::new(),
@@ -278,7 +279,7 @@ async fn no_write_starts_under_a_lease_that_ends_before_it() {
     let second = Duration::from_secs(1);
     let lease = Validity::new(Moment::now(), second, 2 * second);
     let writer = TargetWriter {
-        leases: vec![Validity::new(Moment::now(), 600 * second, second), lease.clone()],
+        fence: Fence::new([Validity::new(Moment::now(), 600 * second, second), lease.clone()]),
         ..writer(&client, &table)
     };
     let write = puts(1, Guard::Any);
@@ -332,6 +333,8 @@ async fn sweeps_take_what_is_reserved_and_nothing_else() {
             client: client.clone(),
             table: table.clone(),
             keys: keys(),
+            reads: Arc::default(),
+            writes: Arc::default(),
         };
         let swept = sweep.tombstones(5).await.expect("a sweep");
         assert_eq!(

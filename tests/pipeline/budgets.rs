@@ -2,8 +2,11 @@
 
 use crate::running::Running;
 use crate::support::Engine;
-use crate::support::table::{SdkItem, create, item, put_all, text};
+use crate::support::table::{SdkItem, create, item, number, put_all, text};
+use dynasplit::dynamo::Budget;
 use dynasplit::run::{BackfillOptions, TailOptions};
+use dynasplit::target::Sweep;
+use std::sync::Arc;
 use std::time::Instant;
 
 const PLAN: &str = "
@@ -122,4 +125,47 @@ async fn a_backfill_keeps_its_read_units() {
     let least = (units - 60.0) / 60.0;
     assert!(seconds > least * 0.9, "{seconds} < {least}");
     assert!(seconds < least * 1.5 + 8.0, "{seconds}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_keeps_its_units_and_counts_them() {
+    let engine = Engine::embedded().await;
+    let running = Running::open(&engine, PLAN).await;
+    let (client, table) = (running.client.clone(), running.target("copy").to_owned());
+    create(&client, &table).await;
+    // Half of them tombstones, of three write units each; 200 KB in all.
+    let dead = items("dead", 40).into_iter().map(|mut item| {
+        item.insert("dynasplit:tombstone".into(), number(7));
+        item
+    });
+    put_all(&client, &table, dead.chain(items("live", 40)).collect::<Vec<_>>()).await;
+    let sweep = |reads, writes| Sweep {
+        client: client.clone(),
+        table: table.clone(),
+        keys: running.split.plan.service("copy").unwrap().keys.clone(),
+        reads: Arc::new(Budget::new(reads)),
+        writes: Arc::new(Budget::new(writes)),
+    };
+    let began = Instant::now();
+    // Nothing is swept: all are of a later epoch. So this is the scan alone.
+    let looked = sweep(Some(10.0), None).tombstones(0).await.unwrap();
+    let (seconds, units) = (
+        began.elapsed().as_secs_f64(),
+        looked.read_milliunits as f64 / 1000.0,
+    );
+    assert_eq!(
+        (looked.removed, looked.changed, looked.write_milliunits),
+        (0, 40, 0)
+    );
+    assert!((50.0..60.0).contains(&units), "{units}");
+    // A second's worth is saved, and nobody waits for the last page.
+    assert!(seconds > 2.5, "{seconds} for {units} units at 10 a second");
+    let began = Instant::now();
+    let swept = sweep(None, Some(20.0)).tombstones(8).await.unwrap();
+    let seconds = began.elapsed().as_secs_f64();
+    assert_eq!((swept.removed, swept.changed), (40, 0));
+    assert_eq!(swept.write_milliunits, 120_000);
+    assert_eq!(swept.read_milliunits, looked.read_milliunits);
+    assert!(seconds > 3.5, "120 units at 20 a second, 20 saved: {seconds}");
+    assert_eq!(running.held("copy").await.len(), 40);
 }

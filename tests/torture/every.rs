@@ -11,6 +11,7 @@ use crate::support::table::text;
 use crate::support::trial::Mode;
 
 const REPLICATE: &[&str] = &["replicate"];
+const TUNE: &[&str] = &["tune", "--workers", "4"];
 const BACKFILL: &[&str] = &["backfill"];
 const REPAIR: &[&str] = &["verify", "--repair"];
 const RECONCILE: &[&str] = &["dead-letters", "reconcile"];
@@ -57,6 +58,8 @@ async fn beginning() -> Deaths {
     ];
     deaths.die_at(cli, &["apply"], &apply).await;
     cli.succeed(&["apply"]).await;
+    let tune = ["state.tuning.put.before", "state.tuning.put.after"];
+    deaths.die_at(cli, TUNE, &tune).await;
     let capture = [
         "state.worker.put.before",
         "state.worker.put.after",

@@ -46,7 +46,8 @@ fn computed() -> BTreeSet<String> {
     let writes = HANDS
         .into_iter()
         .flat_map(|hand| STROKES.map(|stroke| writing(hand, || stroke)));
-    let kinds = "SPLIT SERVICE SHARD HISTORY WORKER BACKFILL SEGMENT REPAIR VERIFY LETTER LETTERPART RECHECK";
+    let kinds =
+        "SPLIT SERVICE SHARD HISTORY WORKER BACKFILL SEGMENT REPAIR VERIFY LETTER LETTERPART RECHECK TUNING";
     let saves = kinds
         .split(' ')
         .flat_map(|kind| [false, true].map(|removed| saving(&format!("{kind}#name"), removed)));

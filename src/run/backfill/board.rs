@@ -1,8 +1,9 @@
 use super::bench::Bench;
 use crate::run::error::RunError;
 use crate::run::split::Split;
-use crate::state::{LeaseWatch, SegmentRecord, Stored};
-use std::collections::BTreeMap;
+use crate::state::{LeaseWatch, Owner, SegmentRecord, Stored};
+use rand::Rng as _;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// All segments of the backfill, as last read: who works on which, and what is left. Read again only now and then,
@@ -12,6 +13,8 @@ pub(super) struct Board {
     segments: BTreeMap<u32, (String, Stored<SegmentRecord>)>,
     read_at: Option<Instant>,
     leases: LeaseWatch,
+    /// Where in the order of the segments this process begins.
+    salt: u32,
 }
 
 /// Between two readings of a small board; a larger one is read less often.
@@ -26,6 +29,7 @@ impl Board {
             segments: BTreeMap::new(),
             read_at: None,
             leases: LeaseWatch::default(),
+            salt: rand::rng().random(),
         }
     }
 
@@ -64,12 +68,26 @@ impl Board {
         Ok(())
     }
 
+    /// Processes that are at work, `me` among them: those that hold a segment which is not done.
+    pub fn processes(&mut self, me: &Owner) -> usize {
+        let now = Instant::now();
+        let mut owners = BTreeSet::from([me.clone()]);
+        for (name, stored) in self.segments.values() {
+            let lease = &stored.value.lease;
+            if !is_done(&stored.value) && !self.leases.is_free(name, lease, stored.revision, now) {
+                owners.extend(lease.owner.clone());
+            }
+        }
+        owners.len()
+    }
+
     /// Whether every lane is done with every segment.
     pub fn all_done(&self) -> bool {
         self.segments.values().all(|(_, stored)| is_done(&stored.value))
     }
 
-    /// Segments with something left to do now that nobody holds, and that are not worked on here.
+    /// Segments with something left to do now that nobody holds, and that are not worked on here. Not in their order:
+    /// neighbours hold neighbouring keys, and would write to one range of a target's keys together.
     pub fn free<T>(
         &mut self,
         mine: &BTreeMap<u32, T>,
@@ -78,7 +96,7 @@ impl Board {
     ) -> Vec<(String, Stored<SegmentRecord>)> {
         let now = Instant::now();
         let mut found = Vec::new();
-        for (number, (name, stored)) in &self.segments {
+        for (number, (name, stored)) in spread(&self.segments, self.salt) {
             if found.len() >= at_most {
                 break;
             }
@@ -112,6 +130,38 @@ impl Board {
     }
 }
 
+/// Far apart, one after the other.
+fn spread<T>(segments: &BTreeMap<u32, T>, salt: u32) -> Vec<(&u32, &T)> {
+    let mut segments: Vec<_> = segments.iter().collect();
+    segments.sort_by_key(|(number, _)| scattered(**number, salt));
+    segments
+}
+
+/// A place for a number such that the places of neighbours are far apart (Fibonacci hashing: Knuth, The Art of Computer
+/// Programming, 6.4), and that processes have different firsts.
+fn scattered(number: u32, salt: u32) -> u32 {
+    number.wrapping_mul(0x9E37_79B9).wrapping_add(salt)
+}
+
 fn is_done(record: &SegmentRecord) -> bool {
     record.services.values().all(|progress| progress.done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_that_are_taken_one_after_the_other_are_no_neighbours() {
+        for salt in [0, 1, 77, u32::MAX] {
+            let mut numbers: Vec<u32> = (0..1000).collect();
+            numbers.sort_by_key(|number| scattered(*number, salt));
+            for four in numbers.windows(4) {
+                let apart = |a: u32, b: u32| a.abs_diff(b).min(1000 - a.abs_diff(b));
+                for other in &four[1..] {
+                    assert!(apart(four[0], *other) > 10, "{four:?}");
+                }
+            }
+        }
+    }
 }

@@ -4,14 +4,18 @@ use crate::model::{Change, Counters, Images, Item, KeySchema, Origin};
 use crate::run::split::{Split, StateLedger};
 use crate::run::tail::watch_group;
 use crate::state::ShardRecord;
-use crate::target::TargetWriter;
+use crate::target::{Batches, Batching, TargetWriter};
 use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Writes that one segment has under way for one service at most.
-const WRITES_AT_ONCE: usize = 16;
+/// Writes that one segment has begun for one service at most: enough to fill the batches. It is never more than a page
+/// of the source.
+const WRITES_AT_ONCE: usize = 128;
+/// Batches that one segment has under way for one service at most.
+const BATCHES_AT_ONCE: usize = 4;
 /// A service none of whose writes lands for this long is left behind by the pass, and served by a later one.
 pub(super) fn patience(timing: Timing) -> Duration {
     timing.lease
@@ -51,67 +55,77 @@ pub(super) fn groups(items: Vec<Item>, keys: &KeySchema) -> Vec<Group> {
         .collect()
 }
 
-/// Takes a page through the write path for one lane.
-pub(super) async fn fill(
-    split: &Split,
-    lane: &str,
-    writer: Option<&TargetWriter>,
-    ledger: &StateLedger,
-    groups: &[Group],
-) -> PageEnd {
-    let landed = AtomicU64::new(0);
-    let work = fill_all(split, lane, writer, ledger, groups, &landed);
-    tokio::pin!(work);
-    let mut before = 0;
-    loop {
-        match tokio::time::timeout(patience(split.timing), &mut work).await {
-            Ok(Ok(counters)) => return PageEnd::Durable(counters),
-            Ok(Err(stop)) => return PageEnd::Stopped(stop),
-            Err(_) => {
-                let now = landed.load(Ordering::Relaxed);
-                if now == before {
-                    return PageEnd::Held;
+/// One lane of a page: what it writes to, unless it is the watch lane.
+pub(super) struct Filling<'a> {
+    pub split: &'a Split,
+    pub lane: &'a str,
+    pub writer: Option<(&'a TargetWriter, &'a Batching)>,
+    pub ledger: &'a StateLedger,
+}
+
+impl Filling<'_> {
+    /// Takes a page through the write path.
+    pub async fn fill(&self, groups: &[Group]) -> PageEnd {
+        let landed = AtomicU64::new(0);
+        let work = self.fill_all(groups, &landed);
+        tokio::pin!(work);
+        let mut before = 0;
+        loop {
+            match tokio::time::timeout(patience(self.split.timing), &mut work).await {
+                Ok(Ok(counters)) => return PageEnd::Durable(counters),
+                Ok(Err(stop)) => return PageEnd::Stopped(stop),
+                Err(_) => {
+                    let now = landed.load(Ordering::Relaxed);
+                    if now == before {
+                        return PageEnd::Held;
+                    }
+                    before = now;
                 }
-                before = now;
             }
         }
     }
-}
 
-async fn fill_all(
-    split: &Split,
-    lane: &str,
-    writer: Option<&TargetWriter>,
-    ledger: &StateLedger,
-    groups: &[Group],
-    landed: &AtomicU64,
-) -> Result<Counters, Stop> {
-    // The futures are made first: a closure that lends its argument can't cross threads.
-    let work: Vec<_> = groups
-        .iter()
-        .map(|group| fill_one(split, lane, writer, ledger, group))
-        .collect();
-    let mut applied = futures::stream::iter(work).buffer_unordered(WRITES_AT_ONCE);
-    let mut sum = Counters::default();
-    while let Some(counters) = applied.next().await {
-        landed.fetch_add(1, Ordering::Relaxed);
-        sum.add(&counters?);
-    }
-    Ok(sum)
-}
-
-async fn fill_one(
-    split: &Split,
-    lane: &str,
-    writer: Option<&TargetWriter>,
-    ledger: &StateLedger,
-    group: &Group,
-) -> Result<Counters, Stop> {
-    match (split.target(lane), writer) {
-        (Some((service, _)), Some(writer)) => {
-            apply(service, &split.plan.versions, group, writer, ledger).await
+    async fn fill_all(&self, groups: &[Group], landed: &AtomicU64) -> Result<Counters, Stop> {
+        let Some((writer, batching)) = self.writer else {
+            return self.watch_all(groups).await;
+        };
+        let Some((service, _)) = self.split.target(self.lane) else {
+            return Ok(Counters::default());
+        };
+        let batches = Batches::new(writer, batching);
+        let versions = &self.split.plan.versions;
+        // The futures are made first: a closure that lends its argument can't cross threads.
+        let work: Vec<_> = groups
+            .iter()
+            .map(|group| apply(service, versions, group, &batches, self.ledger))
+            .collect();
+        let mut applied = futures::stream::iter(work).buffer_unordered(WRITES_AT_ONCE);
+        let mut sent = FuturesUnordered::new();
+        let mut sum = Counters::default();
+        loop {
+            // In this order: a batch is sent only when no write can be gathered any more.
+            tokio::select! {
+                biased;
+                counters = applied.next() => match counters {
+                    None => return Ok(sum),
+                    Some(counters) => {
+                        landed.fetch_add(1, Ordering::Relaxed);
+                        sum.add(&counters?);
+                    }
+                },
+                batch = batches.next(), if sent.len() < BATCHES_AT_ONCE => sent.push(batches.send(batch)),
+                Some(()) = sent.next(), if !sent.is_empty() => {}
+            }
         }
-        _ if lane == ShardRecord::WATCH => watch_group(split, ledger, group).await,
-        _ => Ok(Counters::default()),
+    }
+
+    async fn watch_all(&self, groups: &[Group]) -> Result<Counters, Stop> {
+        let mut sum = Counters::default();
+        if self.lane == ShardRecord::WATCH {
+            for group in groups {
+                sum.add(&watch_group(self.split, self.ledger, group).await?);
+            }
+        }
+        Ok(sum)
     }
 }

@@ -1,14 +1,15 @@
 use super::bench::Bench;
-use super::page::{PageEnd, fill, groups};
-use crate::dynamo::{Budget, Health, backoff};
+use super::page::{Filling, PageEnd, groups};
+use crate::dynamo::{Budget, Courtesy, FailureKind, Health, Load, Pace, backoff};
 use crate::fault::{self, Hand};
 use crate::flow::Stop;
 use crate::model::{Item, json};
 use crate::run::keeper::Keeper;
-use crate::run::split::{Split, StateLedger};
+use crate::run::limits;
+use crate::run::split::{Split, StateLedger, now_ms};
 use crate::source::{Scan, ScanPage};
-use crate::state::SegmentRecord;
-use crate::target::{Gate, TargetWriter};
+use crate::state::{Limit, NotedLimits, SegmentRecord};
+use crate::target::{Batching, Fence, Gate, TargetWriter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,14 +22,25 @@ pub(super) struct FillShare {
     pub scan: Scan,
     pub segments: u32,
     pub reads: Arc<Budget>,
+    pub courtesy: Arc<Courtesy>,
     pub writes: BTreeMap<String, Arc<Budget>>,
+    pub batching: BTreeMap<String, Arc<Batching>>,
+    pub paces: BTreeMap<String, Arc<Pace>>,
     pub health: BTreeMap<String, Arc<Health>>,
     pub source_health: Arc<Health>,
+    /// Segments that wait for a page, and those that write one.
+    pub reading: Arc<Load>,
+    pub writing: Arc<Load>,
     pub bench: Arc<Bench>,
     pub stop: CancellationToken,
 }
 
 impl FillShare {
+    /// Whether some target can't take more in some ranges of its keys.
+    pub fn is_hot(&self) -> bool {
+        self.paces.values().any(|pace| pace.is_hot())
+    }
+
     /// Why something is held up at the moment: the source, or a service by its name.
     pub fn blocked(&self) -> Vec<String> {
         let source = self
@@ -41,12 +53,24 @@ impl FillShare {
             .filter_map(|(name, health)| Some(format!("{name}: {}", health.blocked()?)));
         source.into_iter().chain(targets).collect()
     }
+
+    /// What limits at the moment: the source, services by their names, or the segments at once.
+    pub fn limits(&self) -> BTreeMap<String, Limit> {
+        let source = limits::of_reads(&self.source_health, &self.reads, &self.courtesy);
+        let services = self.health.iter().filter_map(|(name, health)| {
+            let (budget, pace) = (self.writes.get(name)?, self.paces.get(name)?);
+            Some((name.clone(), limits::of_writes(health, budget, pace)?))
+        });
+        limits::of_segments(source, services, &self.reading, &self.writing)
+    }
 }
 
 /// One segment that this worker owns.
 pub(super) struct SegmentTask {
     pub share: FillShare,
     pub keeper: Arc<Keeper<SegmentRecord>>,
+    /// It ends with its page, and leaves the rest to whoever comes next.
+    pub enough: CancellationToken,
 }
 
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -73,12 +97,19 @@ impl SegmentTask {
         result
     }
 
-    /// Writes down what holds the segment up, for `status`. Never ends.
+    /// Writes down what holds the segment up, and what limits it, for `status`. Never ends.
     async fn tell_blocked(&self) {
         loop {
             tokio::time::sleep(self.share.split.timing.renew()).await;
             let blocked = self.share.blocked();
-            self.keeper.update_quietly(|record| record.blocked = blocked);
+            let limits = NotedLimits {
+                at_ms: now_ms(),
+                of: self.share.limits(),
+            };
+            self.keeper.update_quietly(|record| {
+                record.blocked = blocked;
+                record.limits = Some(limits);
+            });
         }
     }
 
@@ -89,7 +120,7 @@ impl SegmentTask {
         let lanes = self.keeper.snapshot().services.into_keys();
         let mut held: BTreeSet<String> = lanes.filter(|lane| !self.share.bench.may_try(lane)).collect();
         while let Some((cursor, lanes)) = self.next_pass(&held)
-            && !work.is_cancelled()
+            && !self.ends(work)
         {
             self.pass(cursor, lanes, &writers, &ledger, &mut held, work)
                 .await?;
@@ -121,7 +152,7 @@ impl SegmentTask {
         work: &CancellationToken,
     ) -> Result<(), Stop> {
         let share = &self.share;
-        while !lanes.is_empty() && !work.is_cancelled() {
+        while !lanes.is_empty() && !self.ends(work) {
             let Some(page) = self.read(cursor.as_deref(), work).await? else {
                 return Ok(());
             };
@@ -133,10 +164,19 @@ impl SegmentTask {
                     reason: "the source has items without the plan's key: check source.keys".into(),
                 });
             }
-            let fills = lanes
+            let fillings: Vec<_> = lanes
                 .iter()
-                .map(|lane| fill(&share.split, lane, writers.get(lane), ledger, &items));
+                .map(|lane| Filling {
+                    split: &share.split,
+                    lane,
+                    writer: writers.get(lane).zip(share.batching.get(lane).map(Arc::as_ref)),
+                    ledger,
+                })
+                .collect();
+            let fills = fillings.iter().map(|filling| filling.fill(&items));
+            let writing = share.writing.enter();
             let ends = futures::future::join_all(fills).await;
+            drop(writing);
             fault::moment("backfill.checkpoint.before").await;
             let next = page.next.as_ref().map(cursor_text);
             self.keeper.update(|record| {
@@ -180,6 +220,10 @@ impl SegmentTask {
         Ok(())
     }
 
+    fn ends(&self, work: &CancellationToken) -> bool {
+        work.is_cancelled() || self.enough.is_cancelled()
+    }
+
     /// Moves a lane's cursor: every write of the page is durable.
     fn advance(&self, lane: &str, next: Option<String>, counters: &crate::model::Counters, items: u64) {
         self.keeper.update(|record| {
@@ -198,15 +242,17 @@ impl SegmentTask {
         let segment = self.keeper.snapshot().segment;
         let after = cursor.map(cursor_item).transpose()?;
         let mut attempt = 0u32;
+        let _reading = share.reading.enter();
         loop {
             tokio::select! {
                 biased;
                 () = work.cancelled() => return Ok(None),
-                () = share.reads.ready() => {}
+                () = async { share.reads.ready().await; share.courtesy.ready().await } => {}
             }
             match share.scan.page(segment, share.segments, after.as_ref()).await {
                 Ok(page) => {
                     share.reads.pay(page.read_milliunits);
+                    share.courtesy.pay(page.read_milliunits);
                     if attempt > 0 {
                         share.source_health.clear();
                     }
@@ -215,6 +261,9 @@ impl SegmentTask {
                 Err(failure) => {
                     attempt = attempt.saturating_add(1);
                     share.source_health.block(failure.reason());
+                    if matches!(failure.kind, FailureKind::Throttled(_)) {
+                        share.courtesy.throttled();
+                    }
                     tracing::debug!(segment, attempt, %failure, "reading the page again");
                     pause(work, backoff(attempt, FIRST_WAIT, LONGEST_WAIT)).await;
                 }
@@ -235,7 +284,8 @@ impl SegmentTask {
                     fields: service.version_fields(&split.plan.versions),
                     gate: Gate::default(),
                     always_bury: true,
-                    leases: vec![self.keeper.validity()],
+                    fence: Fence::new([self.keeper.validity()]),
+                    pace: Arc::clone(&self.share.paces[&service.name]),
                     budget: self
                         .share
                         .writes

@@ -2,8 +2,9 @@ use super::bench::Bench;
 use super::board::Board;
 use super::page::patience;
 use super::segment::{FillShare, SegmentTask};
-use crate::dynamo::{Budget, Health};
+use crate::dynamo::{Brake, Health, Pace};
 use crate::fault;
+use crate::run::budgets::Budgets;
 use crate::run::checks::{check_split, services};
 use crate::run::error::RunError;
 use crate::run::keeper::Keeper;
@@ -13,11 +14,12 @@ use crate::run::status::{FillStatus, fill_status};
 use crate::run::tombstones::{Holder, lower, pause, raise};
 use crate::source::describe_source;
 use crate::state::{
-    BackfillRecord, Lease, Owner, SegmentRecord, SegmentService, ShardRecord, SplitRecord, Stored,
+    BackfillRecord, Lease, Limit, Owner, SegmentRecord, SegmentService, ShardRecord, SplitRecord, Stored,
 };
-use crate::target::Swept;
+use crate::target::{Batching, Swept};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -47,6 +49,9 @@ const FEWEST_SEGMENTS: u64 = 16;
 const MOST_SEGMENTS: u64 = 10_000;
 /// Up to this size, the source is read consistently, which costs little and saves the wait.
 const SMALL_BYTES: u64 = 256 * 1024 * 1024;
+/// Where ranges of a target's keys are throttled, so many times as many segments share what the table can take: they
+/// write to more of its ranges.
+const SPREAD: usize = 4;
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Where a backfill stands, as this process sees it.
@@ -62,8 +67,8 @@ pub struct BackfillView {
     pub estimated_items: u64,
     /// Read units used, in thousandths.
     pub read_milliunits: u64,
-    /// Why it is held up: the source, or a service by name.
-    pub blocked: Vec<String>,
+    /// What limits it: the source, services by name, or the segments at once.
+    pub limits: BTreeMap<String, Limit>,
 }
 
 /// What a finished backfill came to.
@@ -79,14 +84,25 @@ pub struct BackfillReport {
     pub swept: BTreeMap<String, u64>,
     /// It had been finished before.
     pub already_finished: bool,
+    /// Why items were written one by one rather than in batches, by service.
+    pub written_singly: BTreeMap<String, String>,
 }
 
 /// A backfill worker.
 pub struct Backfill {
     split: Split,
     options: BackfillOptions,
+    budgets: Arc<Budgets>,
     stop: CancellationToken,
     view: watch::Sender<BackfillView>,
+    batching: BTreeMap<String, Arc<Batching>>,
+}
+
+/// A segment that this process works on.
+struct Running {
+    keeper: Arc<Keeper<SegmentRecord>>,
+    /// Cancelled when fewer are to be worked on at once: it ends with its page.
+    enough: CancellationToken,
 }
 
 impl Backfill {
@@ -98,12 +114,19 @@ impl Backfill {
         stop: CancellationToken,
     ) -> (Self, watch::Receiver<BackfillView>) {
         let (view, seen) = watch::channel(BackfillView::default());
+        let services = split.plan.services.iter();
+        let batching = services
+            .map(|service| (service.name.clone(), Arc::default()))
+            .collect();
+        let budgets = Budgets::new(&split, options.read_units, options.write_units);
         (
             Self {
                 split,
                 options,
+                budgets,
                 stop,
                 view,
+                batching,
             },
             seen,
         )
@@ -115,6 +138,12 @@ impl Backfill {
     /// When it must not start, or was stopped; the same command goes on where it was.
     pub async fn run(self) -> Result<BackfillReport, RunError> {
         check_split(&self.split).await?;
+        self.budgets.read(&self.split.store).await?;
+        let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
+        budgets.during(&store, Box::pin(self.run_tuned())).await
+    }
+
+    async fn run_tuned(self) -> Result<BackfillReport, RunError> {
         let facts = describe_source(&self.split.source.control, &self.split.plan.source.table).await?;
         let Some(record) = self.open(facts.bytes, facts.item_count).await? else {
             return Ok(BackfillReport {
@@ -129,6 +158,7 @@ impl Backfill {
             self.say("waiting for eventually consistent reads to settle", &record);
             pause(self.split.timing.settle, &self.stop).await?;
         }
+        self.probe().await;
         self.copy(&record, consistent).await?;
         fault::moment("backfill.copied").await;
         self.say(
@@ -136,15 +166,33 @@ impl Backfill {
             &record,
         );
         let lease = RepairLease::wait(&self.split, &self.stop).await?;
-        let swept = lower(&self.split, Holder::Backfill, &lease, &self.stop).await;
+        let swept = tokio::select! {
+            swept = lower(&self.split, Holder::Backfill, &lease, &self.budgets, &self.stop) => swept,
+            never = self.show_limits() => match never {},
+        };
         lease.release().await;
         let swept = swept?;
         fault::moment("backfill.swept").await;
         self.finish().await?;
         Ok(BackfillReport {
             swept: counts(&swept),
+            written_singly: self
+                .batching
+                .iter()
+                .filter_map(|(service, batching)| Some((service.clone(), batching.stopped()?.to_owned())))
+                .collect(),
             ..self.report().await?
         })
+    }
+
+    /// Tries whether the engine takes inserts in batches as DynamoDB does. Where it does not, items are written one by
+    /// one, which costs requests and nothing else.
+    async fn probe(&self) {
+        if let Err(reason) = self.split.store.probe_inserts().await {
+            for batching in self.batching.values() {
+                batching.stop(reason.clone());
+            }
+        }
     }
 
     /// Opens the backfill's record: a new one, or the one to go on with. `None`: it is finished.
@@ -230,6 +278,7 @@ impl Backfill {
                     .map(|lane| (lane.clone(), SegmentService::default()))
                     .collect(),
                 blocked: Vec::new(),
+                limits: None,
                 scanned: 0,
                 read_milliunits: 0,
             };
@@ -278,8 +327,7 @@ impl Backfill {
         tasks: &mut JoinSet<(u32, Result<(), crate::flow::Stop>)>,
     ) -> Result<(), RunError> {
         let owner = Owner::unique("backfill");
-        let workers = self.options.workers.unwrap_or(WORKERS).max(1);
-        let mut running: BTreeMap<u32, Arc<Keeper<SegmentRecord>>> = BTreeMap::new();
+        let mut running: BTreeMap<u32, Running> = BTreeMap::new();
         loop {
             if self.stop.is_cancelled() {
                 return Err(RunError::Stopped(
@@ -287,19 +335,27 @@ impl Backfill {
                 ));
             }
             board.refresh().await?;
+            self.budgets.shared_by(board.processes(&owner));
+            let wanted = self.workers() * if share.is_hot() { SPREAD } else { 1 };
+            for surplus in running.values().skip(wanted) {
+                surplus.enough.cancel();
+            }
             self.show(record, board, &running, share);
             if board.all_done() {
                 return Ok(());
             }
-            for (name, segment) in board.free(&running, &share.bench, workers - running.len()) {
+            let more = wanted.saturating_sub(running.len());
+            for (name, segment) in board.free(&running, &share.bench, more) {
                 let number = segment.value.segment;
                 match Keeper::take(&self.split.store, &name, segment, &owner, self.split.timing).await? {
                     Some(keeper) => {
-                        running.insert(number, Arc::clone(&keeper));
+                        let enough = CancellationToken::new();
                         let task = SegmentTask {
                             share: share.clone(),
-                            keeper,
+                            keeper: Arc::clone(&keeper),
+                            enough: enough.clone(),
                         };
+                        running.insert(number, Running { keeper, enough });
                         tasks.spawn(async move { (number, task.run().await) });
                     }
                     None => board.outdate(),
@@ -320,31 +376,41 @@ impl Backfill {
     }
 
     fn share(&self, record: &BackfillRecord, consistent: bool) -> FillShare {
-        let each = |make: &dyn Fn() -> Arc<Budget>| {
-            self.split
-                .plan
-                .services
-                .iter()
-                .map(|service| (service.name.clone(), make()))
-                .collect()
-        };
+        let brake = Brake::default();
+        let attempt = self.split.timing.attempt;
         FillShare {
             split: self.split.clone(),
             scan: self.split.scan_source(consistent),
             segments: record.segments,
-            reads: Arc::new(Budget::new(self.options.read_units)),
-            writes: each(&|| Arc::new(Budget::new(self.options.write_units))),
-            health: self
-                .split
-                .plan
-                .services
-                .iter()
-                .map(|s| (s.name.clone(), Arc::new(Health::default())))
-                .collect(),
+            reads: self.budgets.source(),
+            writes: self.each(|service| self.budgets.writes(service)),
+            courtesy: Arc::default(),
+            paces: self.each(|_| Arc::new(Pace::new(attempt, &brake))),
+            batching: self.batching.clone(),
+            health: self.each(|_| Arc::new(Health::default())),
             source_health: Arc::default(),
+            reading: Arc::default(),
+            writing: Arc::default(),
             bench: Arc::new(Bench::new(patience(self.split.timing) * 3 / 2)),
             stop: self.stop.child_token(),
         }
+    }
+
+    /// One for each service.
+    fn each<T>(&self, make: impl Fn(&str) -> T) -> BTreeMap<String, T> {
+        let services = self.split.plan.services.iter();
+        services
+            .map(|service| (service.name.clone(), make(&service.name)))
+            .collect()
+    }
+
+    /// Segments at once: as tuned, or as the option says.
+    fn workers(&self) -> usize {
+        self.budgets
+            .workers()
+            .or(self.options.workers)
+            .unwrap_or(WORKERS)
+            .max(1)
     }
 
     async fn finish(&self) -> Result<(), RunError> {
@@ -385,15 +451,24 @@ impl Backfill {
         tracing::info!(phase, "backfill");
         self.view.send_modify(|view| {
             phase.clone_into(&mut view.phase);
+            view.limits.clear();
             view.estimated_items = record.estimated_items;
         });
+    }
+
+    /// Shows what limits the sweep. Never ends.
+    async fn show_limits(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            self.view.send_modify(|view| view.limits = self.budgets.limits());
+        }
     }
 
     fn show(
         &self,
         record: &BackfillRecord,
         board: &Board,
-        running: &BTreeMap<u32, Arc<Keeper<SegmentRecord>>>,
+        running: &BTreeMap<u32, Running>,
         share: &FillShare,
     ) {
         let segments: Vec<SegmentRecord> = board
@@ -401,7 +476,7 @@ impl Backfill {
             .map(|known| {
                 running
                     .get(&known.segment)
-                    .map_or_else(|| known.clone(), |keeper| keeper.snapshot())
+                    .map_or_else(|| known.clone(), |running| running.keeper.snapshot())
             })
             .collect();
         self.view.send_replace(BackfillView {
@@ -413,7 +488,7 @@ impl Backfill {
             scanned: segments.iter().map(|segment| segment.scanned).sum(),
             estimated_items: record.estimated_items,
             read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
-            blocked: share.blocked(),
+            limits: share.limits(),
         });
     }
 }

@@ -1,7 +1,7 @@
 use super::feed::{Batch, Feed, Next};
 use super::reader::{ShardReader, is_trimmed};
 use super::shard::Continued;
-use crate::dynamo::Health;
+use crate::dynamo::{Health, Load};
 use crate::fault;
 use crate::flow::{Group, Ledger, Stop, Watched, apply, coalesce, watch};
 use crate::model::{Counters, Position};
@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, watch as channel};
 use tokio_util::sync::CancellationToken;
 
 /// Writes that one lane has under way in one shard at most.
-const WRITES_AT_ONCE: usize = 32;
+pub(super) const WRITES_AT_ONCE: u32 = 32;
 const MINUTE_MS: u64 = 60_000;
 /// Wait after a failed read.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
@@ -42,6 +42,8 @@ pub(super) struct Lane {
     /// At most one lane of a shard reads alone at a time: a third reader of a shard is throttled.
     pub alone: Arc<Semaphore>,
     pub health: Arc<Health>,
+    /// Lanes of the service that write a batch.
+    pub busy: Arc<Load>,
     pub stop: CancellationToken,
 }
 
@@ -110,7 +112,10 @@ impl Lane {
         let newest_ms = fresh.filter_map(|record| record.created_ms).max();
         let groups = coalesce(&changes);
         let counters = match &self.writer {
-            Some(writer) => self.apply_all(groups, writer).await?,
+            Some(writer) => {
+                let _busy = self.busy.enter();
+                self.apply_all(groups, writer).await?
+            }
             None => self.watch_all(groups).await?,
         };
         fault::moment("tail.checkpoint.before").await;
@@ -139,7 +144,7 @@ impl Lane {
             .iter()
             .map(|group| apply(service, versions, group, writer, &self.ledger))
             .collect();
-        let mut applied = futures::stream::iter(work).buffer_unordered(WRITES_AT_ONCE);
+        let mut applied = futures::stream::iter(work).buffer_unordered(WRITES_AT_ONCE as usize);
         let (mut sum, mut stopped) = (Counters::default(), None);
         while let Some(counters) = applied.next().await {
             match counters {

@@ -1,7 +1,10 @@
 use super::feed::Batch;
 use crate::dynamo::{Failure, FailureKind};
 use crate::model::Position;
-use crate::source::{Page, StreamSource};
+use crate::source::{Page, PageSize, StreamSource};
+
+/// A page of so many records says that there is more to fetch: it may have been cut at 1 MB.
+const FULL_PAGE: usize = 500;
 
 /// Reads one shard from any position, keeping the iterator only while it serves.
 #[derive(Debug)]
@@ -10,6 +13,8 @@ pub struct ShardReader {
     shard: String,
     /// The iterator, and the position that it stands for.
     iterator: Option<(Position, String)>,
+    /// What is asked for at once.
+    size: PageSize,
 }
 
 impl ShardReader {
@@ -19,6 +24,7 @@ impl ShardReader {
             source: source.clone(),
             shard: shard.to_owned(),
             iterator: None,
+            size: PageSize::default(),
         }
     }
 
@@ -30,7 +36,7 @@ impl ShardReader {
         if let Some((position, iterator)) = self.iterator.take()
             && position == *from
         {
-            match self.source.read(&iterator).await {
+            match self.page(&iterator).await {
                 Err(failure) if failure.kind == FailureKind::ExpiredIterator => {}
                 Err(failure) => return Err(failure),
                 Ok(page) => return Ok(self.batch(from, page)),
@@ -39,8 +45,24 @@ impl ShardReader {
         let Some(iterator) = self.source.open(&self.shard, from).await? else {
             return Ok(ended(from));
         };
-        let page = self.source.read(&iterator).await?;
+        let page = self.page(&iterator).await?;
         Ok(self.batch(from, page))
+    }
+
+    /// Reads a page, of a size that comes in time.
+    async fn page(&mut self, iterator: &str) -> Result<Page, Failure> {
+        let read = self.source.read(iterator, self.size.limit()).await;
+        match &read {
+            Ok(page) => self.size.came(page.records.len()),
+            Err(failure) if failure.timed_out() => self.size.timed_out(),
+            Err(_) => {}
+        }
+        read
+    }
+
+    /// Whether a page of so many records is as large as was asked for: there is more to read at once.
+    pub fn is_full(&self, records: usize) -> bool {
+        records >= FULL_PAGE || self.size.is_full(records)
     }
 
     fn batch(&mut self, from: &Position, page: Page) -> Batch {
@@ -81,7 +103,7 @@ impl ShardReader {
         let Some(iterator) = self.source.open(&self.shard, &Position::Beginning).await? else {
             return Ok(ended(from));
         };
-        let page = self.source.read(&iterator).await?;
+        let page = self.page(&iterator).await?;
         Ok(self.batch(from, page))
     }
 }

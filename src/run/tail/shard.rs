@@ -1,15 +1,16 @@
 use super::feed::Feed;
-use super::lane::Lane;
+use super::lane::{Lane, WRITES_AT_ONCE};
 use super::reader::{ShardReader, is_trimmed};
-use crate::dynamo::{Budget, Failure, Health};
+use crate::dynamo::{Budget, Failure, Health, Load, Pace};
 use crate::fault::Hand;
 use crate::model::Position;
 use crate::run::keeper::Keeper;
+use crate::run::limits;
 use crate::run::split::{Split, StateLedger, now_ms};
 use crate::source::StreamSource;
 use crate::source::lineage::{Readiness, readiness};
-use crate::state::{GapRecord, ShardRecord, Validity};
-use crate::target::{Gate, TargetWriter};
+use crate::state::{GapRecord, Noted, ShardRecord, Validity};
+use crate::target::{Fence, Gate, TargetWriter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +26,18 @@ pub(super) type Recorded = Arc<BTreeMap<String, ShardRecord>>;
 pub(super) struct LaneShare {
     pub budget: Arc<Budget>,
     pub health: Arc<Health>,
+    pub pace: Arc<Pace>,
+    /// Lanes that write a batch.
+    pub busy: Arc<Load>,
+}
+
+/// How the reading of a shard goes.
+#[derive(Debug, Default)]
+struct Reading {
+    /// Why it can't be read.
+    health: Health,
+    /// One while its pages are full: there is more than was read.
+    full: Load,
 }
 
 /// One shard that this worker owns: its front reader, and the lanes that may read it.
@@ -57,7 +70,7 @@ impl ShardTask {
         let alone = Arc::new(Semaphore::new(1));
         let mut lanes = JoinSet::new();
         let mut started = BTreeSet::new();
-        let reading = Arc::new(Health::default());
+        let reading = Arc::new(Reading::default());
         let front = tokio::spawn(front(
             ShardReader::new(&self.source, &self.keeper.snapshot().shard),
             Arc::clone(&feed),
@@ -120,14 +133,23 @@ impl ShardTask {
         }
     }
 
-    /// Writes down with every lane why it does not move at the moment: the shard can't be read, or its table takes
-    /// nothing. A shard that stops advancing is an alarm.
-    fn tell_blocked(&self, reading: &Health) {
-        let reading = reading.blocked();
+    /// Writes down with every lane what limits it, and why it does not move at the moment: the shard can't be read, or its
+    /// table takes nothing. A shard that stops advancing is an alarm.
+    fn tell_blocked(&self, reading: &Reading) {
+        let blocked = reading.health.blocked();
         self.keeper.update_quietly(|record| {
             for (lane, state) in record.lanes.iter_mut().filter(|(_, state)| !state.finished()) {
-                let writing = || self.shares.get(lane).and_then(|share| share.health.blocked());
-                state.blocked = reading.clone().or_else(writing);
+                let share = self.shares.get(lane);
+                let writing = || share.and_then(|share| share.health.blocked());
+                state.blocked = blocked.clone().or_else(writing);
+                state.limit = share.map(|share| Noted {
+                    at_ms: now_ms(),
+                    limit: limits::of_lane(
+                        (&reading.health, &reading.full),
+                        (&share.health, &share.budget, &share.pace, &share.busy),
+                        WRITES_AT_ONCE,
+                    ),
+                });
             }
         });
     }
@@ -178,7 +200,8 @@ impl ShardTask {
             fields: service.version_fields(&self.split.plan.versions),
             gate: self.gate.clone(),
             always_bury: false,
-            leases: vec![self.keeper.validity(), self.alive.clone()],
+            fence: Fence::new([self.keeper.validity(), self.alive.clone()]),
+            pace: Arc::clone(&share.pace),
             budget: Arc::clone(&share.budget),
             health: Arc::clone(&share.health),
             endless: true,
@@ -197,6 +220,7 @@ impl ShardTask {
             continued: self.continued(),
             alone: Arc::clone(alone),
             health: Arc::clone(&share.health),
+            busy: Arc::clone(&share.busy),
             stop: work.clone(),
         }
     }
@@ -206,7 +230,7 @@ impl ShardTask {
 async fn front(
     mut reader: ShardReader,
     feed: Arc<Feed>,
-    health: Arc<Health>,
+    reading: Arc<Reading>,
     timing: crate::dynamo::Timing,
     continued: Continued,
     stop: CancellationToken,
@@ -224,8 +248,10 @@ async fn front(
         let wait = match reader.read(&from).await {
             Ok(batch) => {
                 if failures > 0 {
-                    health.clear();
+                    reading.health.clear();
                 }
+                let full = reader.is_full(batch.records.len());
+                reading.full.set(u32::from(full));
                 failures = 0;
                 if batch.to == from {
                     if let Some(complete_to_ms) = quiet.empty(asked_ms, timing.idle) {
@@ -236,7 +262,7 @@ async fn front(
                     quiet = Quiet::default();
                     let ended = batch.to == Position::End;
                     // A shard serves five reads a second; a full page says that there is more to fetch at once.
-                    let wait = if batch.records.len() >= 500 || ended {
+                    let wait = if full || ended {
                         Duration::ZERO
                     } else {
                         timing.poll / 2
@@ -247,7 +273,9 @@ async fn front(
             }
             Err(failure) => {
                 failures = failures.saturating_add(1);
-                health.block(format!("reading the stream: {}", failure.reason()));
+                reading
+                    .health
+                    .block(format!("reading the stream: {}", failure.reason()));
                 recover(&mut reader, &feed, &from, failure, failures, &continued).await
             }
         };

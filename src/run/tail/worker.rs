@@ -1,6 +1,7 @@
 use super::capture::{all_finished, capture_lanes, record_discovered, recorded_shards};
 use super::shard::{LaneShare, Recorded, ShardTask};
-use crate::dynamo::{Budget, FailureKind, Health};
+use crate::dynamo::{Brake, FailureKind, Health, Pace};
+use crate::run::budgets::Budgets;
 use crate::run::checks::check_split;
 use crate::run::error::RunError;
 use crate::run::heartbeat::Heartbeat;
@@ -12,7 +13,7 @@ use crate::source::lineage::{Readiness, readiness};
 use crate::source::{Listing, SourceError, StreamSource};
 use crate::state::{LeaseWatch, Owner, ShardRecord, StateError, Validity, WorkerRecord};
 use crate::target::Gate;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -44,6 +45,7 @@ pub enum Ended {
 pub struct Tail {
     split: Split,
     options: TailOptions,
+    budgets: Arc<Budgets>,
     stop: CancellationToken,
     view: watch::Sender<Vec<LaneStatus>>,
 }
@@ -77,10 +79,12 @@ impl Tail {
         stop: CancellationToken,
     ) -> (Self, watch::Receiver<Vec<LaneStatus>>) {
         let (view, seen) = watch::channel(Vec::new());
+        let budgets = Budgets::new(&split, None, options.write_units);
         (
             Self {
                 split,
                 options,
+                budgets,
                 stop,
                 view,
             },
@@ -93,6 +97,13 @@ impl Tail {
     /// # Errors
     /// When it can't begin: see [`RunError`]. Once it runs, what passes by itself is waited for.
     pub async fn run(self) -> Result<Ended, RunError> {
+        check_split(&self.split).await?;
+        self.budgets.read(&self.split.store).await?;
+        let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
+        budgets.during(&store, Box::pin(self.run_tuned())).await
+    }
+
+    async fn run_tuned(self) -> Result<Ended, RunError> {
         if self.options.restart {
             check_split(&self.split).await?;
             restart_tail(&self.split).await?;
@@ -281,6 +292,9 @@ impl Tail {
         };
         let wanted = stored.iter().filter(|(_, record)| open(&record.value)).count();
         let workers = self.live_tails().await?.max(1);
+        // A process that reads no shard uses no budget; one that died may still stand in a shard's record.
+        let readers = readers(&all, &hand.owner);
+        self.budgets.shared_by(readers.min(workers));
         let share = wanted.div_ceil(workers);
         if workers > 1 {
             // Another worker came: it takes what is given back here.
@@ -369,14 +383,20 @@ impl Tail {
     }
 
     fn shares(&self) -> BTreeMap<String, LaneShare> {
-        let share = || LaneShare {
-            budget: Arc::new(Budget::new(self.options.write_units)),
+        let brake = Brake::default();
+        let share = |lane: &str| LaneShare {
+            budget: self.budgets.writes(lane),
             health: Arc::new(Health::default()),
+            pace: Arc::new(Pace::new(self.split.timing.attempt, &brake)),
+            busy: Arc::default(),
         };
         self.split
             .lanes()
             .into_iter()
-            .map(|lane| (lane, share()))
+            .map(|lane| {
+                let share = share(&lane);
+                (lane, share)
+            })
             .collect()
     }
 
@@ -389,6 +409,16 @@ impl Tail {
         });
         self.view.send_replace(lanes.collect());
     }
+}
+
+/// Workers that read an open shard, `me` among them.
+fn readers(shards: &BTreeMap<String, ShardRecord>, me: &Owner) -> usize {
+    let open = |record: &&ShardRecord| record.lanes.values().any(|state| !state.finished());
+    let owners = shards
+        .values()
+        .filter(open)
+        .filter_map(|record| record.lease.owner.as_ref());
+    owners.chain([me]).collect::<BTreeSet<_>>().len()
 }
 
 /// What is in memory here is newer than what was last saved: for the eye.

@@ -13,9 +13,11 @@ use super::scan::Scanning;
 use super::sorting::{Sorting, blocking};
 use super::view::{Progress, get};
 use super::worker::Verify;
+use crate::run::budgets::Budgets;
 use crate::run::error::RunError;
 use crate::run::repair_lease::{RepairLease, backfill_runs, refuse_unready};
 use crate::run::split::Split;
+use crate::run::standing::counted;
 use crate::run::tombstones::{Holder, lower, raise};
 use crate::source::{Scan, describe_source};
 use crate::state::{SplitRecord, TombstonePhase, Tombstones};
@@ -38,6 +40,7 @@ pub(super) struct Run {
     lanes: Lanes,
     list: MismatchList,
     pub progress: Arc<Progress>,
+    budgets: Arc<Budgets>,
     stop: CancellationToken,
     began: Instant,
 }
@@ -53,14 +56,19 @@ impl Run {
         let Verify {
             split,
             options,
+            budgets,
             stop,
             view,
         } = verify;
         let (limit, path) = (options.limit, options.list.clone());
         let list = blocking(move || MismatchList::open(limit, path.as_deref())).await?;
         let began = Instant::now();
-        let reads = |label: &str, scan| TableReads::new(label, scan, options.read_units, stop);
-        let source = reads("source", split.scan_source(options.consistent));
+        let source = TableReads::new(
+            "source",
+            split.scan_source(options.consistent),
+            budgets.source(),
+            stop,
+        );
         let mut eyes = Vec::with_capacity(places.len());
         for place in places {
             let (service, tables) = (&split.plan.services[place], &split.targets[place]);
@@ -73,7 +81,7 @@ impl Run {
             eyes.push(Eyes {
                 split: split.clone(),
                 place,
-                target: reads(&service.name, scan),
+                target: TableReads::new(&service.name, scan, budgets.reads(&service.name), stop),
                 source: source.clone(),
                 clock: began,
             });
@@ -95,6 +103,7 @@ impl Run {
             lanes,
             list,
             progress,
+            budgets: Arc::clone(budgets),
             stop: stop.clone(),
             began,
             eyes,
@@ -273,8 +282,8 @@ impl Run {
         let unbuildable: u64 = report.services.iter().map(|service| service.unbuildable).sum();
         if unbuildable > 0 {
             notes.push(format!(
-                "{unbuildable} source items can't be shaped for a service that they belong to: see `dynasplit \
-                 dead-letters`"
+                "{} can't be shaped for a service that it belongs to: see `dynasplit dead-letters`",
+                counted(unbuildable, "source item")
             ));
         }
         VerifyResult {
@@ -360,6 +369,7 @@ impl Run {
                     tombstones,
                     lease: lease.validity(),
                     progress: Arc::clone(progress),
+                    budgets: Arc::clone(&self.budgets),
                     stop: self.stop.clone(),
                 };
                 Box::pin(repair.run(file))
@@ -388,7 +398,7 @@ impl Run {
             return Ok(());
         }
         self.progress.say("sweeping tombstones");
-        for (service, swept) in lower(&self.split, Holder::Repair, lease, &self.stop).await? {
+        for (service, swept) in lower(&self.split, Holder::Repair, lease, &self.budgets, &self.stop).await? {
             result.read_milliunits.targets += swept.read_milliunits;
             result.swept.insert(service, swept.removed);
         }

@@ -1,7 +1,9 @@
-use crate::dynamo::{Budget, Failure, Health, backoff};
+use crate::dynamo::{Budget, Courtesy, Failure, FailureKind, Health, backoff};
 use crate::model::{Item, ItemExt, Key};
 use crate::run::error::RunError;
+use crate::run::limits;
 use crate::source::{Scan, ScanPage};
+use crate::state::Limit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,7 +19,8 @@ pub(super) struct TableReads {
 #[derive(Debug)]
 struct Shared {
     label: String,
-    budget: Budget,
+    budget: Arc<Budget>,
+    courtesy: Courtesy,
     health: Health,
     milliunits: AtomicU64,
     stop: CancellationToken,
@@ -31,12 +34,13 @@ const UNIT_BYTES: usize = 4096;
 
 impl TableReads {
     /// Of a table; `label` is what people call it.
-    pub fn new(label: &str, scan: Scan, read_units: Option<f64>, stop: &CancellationToken) -> Self {
+    pub fn new(label: &str, scan: Scan, budget: Arc<Budget>, stop: &CancellationToken) -> Self {
         Self {
             scan,
             shared: Arc::new(Shared {
                 label: label.to_owned(),
-                budget: Budget::new(read_units),
+                budget,
+                courtesy: Courtesy::default(),
                 health: Health::default(),
                 milliunits: AtomicU64::new(0),
                 stop: stop.clone(),
@@ -56,9 +60,9 @@ impl TableReads {
         &self.shared.label
     }
 
-    /// Why reads are held up, if they are.
-    pub fn blocked(&self) -> Option<String> {
-        self.shared.health.blocked()
+    /// What limits the reads at the moment, if anything does.
+    pub fn limit(&self) -> Option<Limit> {
+        limits::of_reads(&self.shared.health, &self.shared.budget, &self.shared.courtesy)
     }
 
     /// Read units used so far, in thousandths.
@@ -90,6 +94,7 @@ impl TableReads {
 
     fn pay(&self, milliunits: u64) {
         self.shared.budget.pay(milliunits);
+        self.shared.courtesy.pay(milliunits);
         self.shared.milliunits.fetch_add(milliunits, Ordering::Relaxed);
     }
 
@@ -99,14 +104,18 @@ impl TableReads {
         A: Future<Output = Result<T, Failure>>,
     {
         let Shared {
-            budget, health, stop, ..
+            budget,
+            courtesy,
+            health,
+            stop,
+            ..
         } = &*self.shared;
         let mut attempt = 0u32;
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Err(interrupted()),
-                () = budget.ready() => {}
+                () = async { budget.ready().await; courtesy.ready().await } => {}
             }
             let sent = tokio::select! {
                 biased;
@@ -123,6 +132,9 @@ impl TableReads {
                 Err(failure) if failure.passes() => {
                     attempt = attempt.saturating_add(1);
                     health.block(failure.reason());
+                    if matches!(failure.kind, FailureKind::Throttled(_)) {
+                        courtesy.throttled();
+                    }
                     tracing::debug!(table = self.label(), attempt, %failure, "reading again");
                     tokio::select! {
                         () = stop.cancelled() => {}

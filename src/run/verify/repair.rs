@@ -6,6 +6,7 @@ use super::scan::Scanning;
 use super::view::{ServiceProgress, add};
 use crate::fault::Hand;
 use crate::model::Key;
+use crate::run::budgets::Budgets;
 use crate::run::error::RunError;
 use crate::run::reconcile::{Reconciled, Reconciler};
 use crate::run::tombstones::pause;
@@ -35,6 +36,7 @@ pub(super) struct Repair {
     pub tombstones: Tombstones,
     pub lease: Validity,
     pub progress: Arc<ServiceProgress>,
+    pub budgets: Arc<Budgets>,
     pub stop: CancellationToken,
 }
 
@@ -55,6 +57,7 @@ impl Repair {
             Hand::Repair,
             self.tombstones,
             self.lease.clone(),
+            &self.budgets,
             &self.stop,
         ) else {
             return Ok(Mended::default());

@@ -1,5 +1,7 @@
 use super::reads::TableReads;
+use crate::state::Limit;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,8 +19,8 @@ pub struct VerifyView {
     pub scanned: u64,
     /// Items that the source says to hold (about six hours old on AWS); 0 where it can't be told.
     pub estimated_items: u64,
-    /// Why it is held up: the source, or a service by name.
-    pub blocked: Vec<String>,
+    /// What limits the reads: of the source, or of a service's table by its name.
+    pub limits: BTreeMap<String, Limit>,
 }
 
 /// Where the verification of one service stands.
@@ -118,13 +120,13 @@ impl Progress {
     }
 
     fn publish(&self) {
-        let blocked = |reads: &TableReads| Some(format!("{}: {}", reads.label(), reads.blocked()?));
+        let limit = |reads: &TableReads| Some((reads.label().to_owned(), reads.limit()?));
         self.view.send_replace(VerifyView {
             phase: self.phase.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             services: self.services.iter().map(|service| service.view()).collect(),
             scanned: get(&self.scanned),
             estimated_items: get(&self.estimated_items),
-            blocked: self.tables.iter().filter_map(blocked).collect(),
+            limits: self.tables.iter().filter_map(limit).collect(),
         });
     }
 }

@@ -2,6 +2,7 @@ use super::passes::Run;
 use super::record::{Scope, Standing};
 use super::result::{VerifyOptions, VerifyResult};
 use super::view::VerifyView;
+use crate::run::budgets::Budgets;
 use crate::run::checks::check_split;
 use crate::run::error::RunError;
 use crate::run::repair_lease::{RepairLease, refuse_unready};
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Verify {
     pub(super) split: Split,
     pub(super) options: VerifyOptions,
+    pub(super) budgets: Arc<Budgets>,
     pub(super) stop: CancellationToken,
     pub(super) view: watch::Sender<VerifyView>,
 }
@@ -28,9 +30,11 @@ impl Verify {
         stop: CancellationToken,
     ) -> (Self, watch::Receiver<VerifyView>) {
         let (view, seen) = watch::channel(VerifyView::default());
+        let budgets = Budgets::new(&split, options.read_units, None);
         let verify = Self {
             split,
             options,
+            budgets,
             stop,
             view,
         };
@@ -46,6 +50,12 @@ impl Verify {
     /// a repair that was under way goes on when the same command is run again.
     pub async fn run(self) -> Result<VerifyResult, RunError> {
         let record = check_split(&self.split).await?;
+        self.budgets.read(&self.split.store).await?;
+        let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
+        budgets.during(&store, Box::pin(self.run_tuned(record))).await
+    }
+
+    async fn run_tuned(self, record: SplitRecord) -> Result<VerifyResult, RunError> {
         let places = self.places()?;
         if !self.options.repair {
             return Box::pin(self.compare(&record, places, None)).await;

@@ -1,6 +1,7 @@
 //! A request without an answer, against an endpoint of our own: real engines always answer.
 
 use super::*;
+use crate::dynamo::Brake;
 use crate::flow::Guard;
 use crate::model::{AttributeKind, Key, KeyAttribute, Value};
 use crate::state::{TombstonePhase, Tombstones};
@@ -65,7 +66,8 @@ fn writer(client: Client, gate: Gate) -> TargetWriter {
         },
         gate,
         always_bury: false,
-        leases: vec![],
+        fence: Fence::new([]),
+        pace: Arc::new(Pace::new(Duration::from_secs(5), &Brake::default())),
         budget: Arc::new(Budget::new(None)),
         health: Arc::default(),
         stop: CancellationToken::new(),

@@ -1,0 +1,106 @@
+use super::args::{Global, Tune as Args};
+use super::failure::{Exit, Failed};
+use super::{output, text};
+use crate::plan::Plan;
+use crate::run::{Tuned, tune};
+use crate::state::{Bound, TuningChange, TuningRecord};
+use std::collections::BTreeSet;
+
+/// Runs `tune`.
+pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failed> {
+    let split = output::open(global, &args.plan).await?;
+    let change = change(args, &split.plan)?;
+    let tuned = tune(&split, &change).await?;
+    output::print(global, &tuned, |tuned| render(tuned, !change.is_none()))?;
+    Ok(Exit::Done)
+}
+
+/// What the options ask for. Each thing can be asked for once only, and a service must be one of the plan's.
+fn change(args: &Args, plan: &Plan) -> Result<TuningChange, Failed> {
+    let mut change = TuningChange {
+        reset: args.reset,
+        reads: args.read_units.unwrap_or_default(),
+        workers: args.workers.unwrap_or_default(),
+        ..TuningChange::default()
+    };
+    let mut seen = BTreeSet::new();
+    for (service, turn) in &args.write_units {
+        if !seen.insert(service) {
+            let of = service
+                .as_ref()
+                .map_or(String::new(), |name| format!(" of {name}"));
+            return Err(Failed::of(
+                Exit::Usage,
+                format!("the write units{of} are given more than once"),
+            ));
+        }
+        match service {
+            None => change.writes = *turn,
+            Some(name) => {
+                known(plan, name)?;
+                change.services.insert(name.clone(), *turn);
+            }
+        }
+    }
+    Ok(change)
+}
+
+fn known(plan: &Plan, service: &str) -> Result<(), Failed> {
+    if plan.service(service).is_some() {
+        return Ok(());
+    }
+    let known: Vec<&str> = plan.services.iter().map(|known| known.name.as_str()).collect();
+    Err(
+        Failed::of(Exit::Usage, format!("the plan has no service '{service}'"))
+            .hint(format!("its services are {}", known.join(", "))),
+    )
+}
+
+fn render(tuned: &Tuned, changed: bool) -> String {
+    let Tuned { was, now } = tuned;
+    let services: BTreeSet<&String> = was.services.keys().chain(now.services.keys()).collect();
+    let row = |what: String, of: &dyn Fn(&TuningRecord) -> String| {
+        let mut row = vec![what, of(now)];
+        if changed {
+            row.insert(1, of(was));
+        }
+        row
+    };
+    let mut rows = vec![
+        row("read units, each table".into(), &|record| bound(record.reads)),
+        row("write units, each table".into(), &|record| bound(record.writes)),
+    ];
+    rows.extend(services.into_iter().map(|service| {
+        row(format!("write units, {service}"), &|record| {
+            bound(record.services.get(service).copied())
+        })
+    }));
+    rows.push(row("workers".into(), &|record| {
+        record
+            .workers
+            .map_or("default".into(), |workers| text::count(workers.into()))
+    }));
+    let head: &[&str] = if changed {
+        &["", "was", "now"]
+    } else {
+        &["", "tuned"]
+    };
+    let last = if changed {
+        "\ncommands that run obey within two seconds; `dynasplit status` says what limits them"
+    } else {
+        ""
+    };
+    format!("{}{last}", text::table(head, &rows))
+}
+
+/// A bound in words, exactly as it was given.
+pub fn bound(bound: Option<Bound>) -> String {
+    match bound {
+        None => "default".into(),
+        Some(Bound::None) => "none".into(),
+        Some(Bound::MilliunitsPerSecond(milliunits)) if milliunits % 1000 == 0 => {
+            format!("{}/s", text::count(milliunits / 1000))
+        }
+        Some(bound) => format!("{}/s", bound.share_of(1).unwrap_or_default()),
+    }
+}

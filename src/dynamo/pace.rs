@@ -1,0 +1,383 @@
+use super::{Failure, FailureKind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// Requests to one table that may be under way at once: as many as the table shows that it can take.
+///
+/// The number grows while requests are answered fast and all places are taken; it shrinks when the service throttles,
+/// when a request is not answered in time, and already when answers become slow: what waits in an engine's queue gains
+/// nothing, and what waits there for longer than an attempt may is repeated while it is still being worked off.
+/// (Additive increase, multiplicative decrease: Chiu and Jain 1989.)
+#[derive(Debug)]
+pub struct Pace {
+    window: Mutex<Window>,
+    freed: Notify,
+    brake: Brake,
+    /// When a range of keys was last throttled.
+    hot: Mutex<Option<Instant>>,
+    /// An answer that takes longer is a sign of a queue.
+    slow: Duration,
+}
+
+/// What all paces of an account obey: one that is told of a limit of the account slows all of them down.
+#[derive(Clone, Debug, Default)]
+pub struct Brake(Arc<AtomicU64>);
+
+/// What a request tells about the table that it was for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Felt {
+    /// It was answered at once.
+    Room,
+    /// It says nothing.
+    Nothing,
+    /// A range of keys can't take so much: others may go on as before, and more of them at once are better.
+    Range,
+    /// The table, or an index of it, can't take so much; or the answer was late, or never came.
+    Crowded,
+    /// The account can't.
+    Account,
+}
+
+/// The number of places, and who is in them. Pure.
+#[derive(Clone, PartialEq, Debug)]
+struct Window {
+    limit: f64,
+    most: f64,
+    inside: u32,
+    /// Counts the times that it shrank: requests that began before say nothing of what is now.
+    era: u64,
+    /// It never shrank: it may still grow fast.
+    fresh: bool,
+    braked: u64,
+}
+
+/// Places at the beginning.
+const FIRST: f64 = 16.0;
+/// Places at most: what a table of 40,000 write units a second takes at usual latencies.
+const MOST: f64 = MOST_PLACES as f64;
+const MOST_PLACES: u32 = 128;
+/// What is left when it shrinks.
+const LEFT: f64 = 0.6;
+/// Answers within this part of an attempt leave room; those that take three times as long are slow.
+const PROMPT: u32 = 9;
+/// A range of keys counts as hot for so long after it was throttled.
+const HOT: Duration = Duration::from_secs(5);
+
+impl Pace {
+    /// For requests that are given up after `attempt`.
+    #[must_use]
+    pub fn new(attempt: Duration, brake: &Brake) -> Self {
+        Self::within(FIRST, MOST, attempt, brake)
+    }
+
+    /// With these numbers of places.
+    #[must_use]
+    pub fn within(first: f64, most: f64, attempt: Duration, brake: &Brake) -> Self {
+        Self {
+            window: Mutex::new(Window::new(first, most)),
+            freed: Notify::new(),
+            brake: brake.clone(),
+            hot: Mutex::default(),
+            slow: attempt / (PROMPT / 3),
+        }
+    }
+
+    /// Waits for a place.
+    pub async fn enter(&self) -> Paced<'_> {
+        loop {
+            let freed = self.freed.notified();
+            if let Some(era) = self.lock().enter(self.brake.0.load(Ordering::Relaxed)) {
+                // Several places may be free, of whom one was told.
+                self.freed.notify_one();
+                return Paced {
+                    pace: self,
+                    era,
+                    since: Instant::now(),
+                    felt: Felt::Nothing,
+                };
+            }
+            freed.await;
+        }
+    }
+
+    /// Places that there are now.
+    #[must_use]
+    pub fn limit(&self) -> u32 {
+        self.lock().places()
+    }
+
+    /// Whether ranges of keys are throttled: work that is spread over more of them fares better.
+    #[must_use]
+    pub fn is_hot(&self) -> bool {
+        let hot = *self.hot.lock().unwrap_or_else(PoisonError::into_inner);
+        hot.is_some_and(|since| since.elapsed() < HOT)
+    }
+
+    /// The places, if that is what limits: there were more, and all that are left are taken.
+    #[must_use]
+    pub fn squeezed(&self) -> Option<u32> {
+        let window = self.lock();
+        let places = window.places();
+        (!window.fresh && window.inside >= places && places < MOST_PLACES).then_some(places)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Window> {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place of a request that is under way. Left when dropped.
+#[derive(Debug)]
+pub struct Paced<'a> {
+    pace: &'a Pace,
+    era: u64,
+    since: Instant,
+    felt: Felt,
+}
+
+impl Paced<'_> {
+    /// It was answered: what `units` of work it was, so that a batch may take longer than a single write.
+    pub fn answered(&mut self, work: u32) {
+        let slow = self.pace.slow + self.pace.slow / 25 * work.saturating_sub(1).min(25);
+        self.felt = match self.since.elapsed() {
+            took if took > slow => Felt::Crowded,
+            took if took * 3 > slow => Felt::Nothing,
+            _ => Felt::Room,
+        };
+    }
+
+    /// It failed.
+    pub fn failed(&mut self, failure: &Failure) {
+        self.felt = Felt::of(failure);
+    }
+
+    /// The same, where a part of an answer says so.
+    pub fn feels_if(&mut self, felt: Option<Felt>) {
+        self.felt = felt.unwrap_or(self.felt);
+    }
+}
+
+impl Drop for Paced<'_> {
+    fn drop(&mut self) {
+        match self.felt {
+            Felt::Account => {
+                self.pace.brake.0.fetch_add(1, Ordering::Relaxed);
+            }
+            Felt::Range => {
+                *self.pace.hot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            }
+            Felt::Room | Felt::Nothing | Felt::Crowded => {}
+        }
+        self.pace.lock().leave(self.era, self.felt);
+        self.pace.freed.notify_one();
+    }
+}
+
+impl Felt {
+    /// What a failure says.
+    #[must_use]
+    pub fn of(failure: &Failure) -> Self {
+        match &failure.kind {
+            FailureKind::Throttled(reasons) => Self::of_reasons(reasons),
+            FailureKind::Transient => Self::Crowded,
+            _ => Self::Nothing,
+        }
+    }
+
+    /// What the reasons of a throttled request say ([the 16
+    /// reasons](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/throttling-diagnosing.html)). Of several
+    /// the widest counts; one that is not known is the table's.
+    #[must_use]
+    pub fn of_reasons(reasons: &[String]) -> Self {
+        let any = |word: &str| reasons.iter().any(|reason| reason.contains(word));
+        if any("AccountLimitExceeded") {
+            Self::Account
+        } else if !reasons.is_empty() && reasons.iter().all(|reason| reason.contains("KeyRange")) {
+            Self::Range
+        } else {
+            Self::Crowded
+        }
+    }
+}
+
+impl Window {
+    fn new(first: f64, most: f64) -> Self {
+        Self {
+            limit: first,
+            most,
+            inside: 0,
+            era: 0,
+            fresh: true,
+            braked: 0,
+        }
+    }
+
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 1 and `most`
+    fn places(&self) -> u32 {
+        self.limit as u32
+    }
+
+    /// Takes a place, if there is one; answers in which era.
+    fn enter(&mut self, brake: u64) -> Option<u64> {
+        if brake > self.braked {
+            self.braked = brake;
+            self.shrink();
+        }
+        (self.inside < self.places()).then(|| {
+            self.inside += 1;
+            self.era
+        })
+    }
+
+    fn leave(&mut self, era: u64, felt: Felt) {
+        let full = self.inside >= self.places();
+        self.inside = self.inside.saturating_sub(1);
+        match felt {
+            // Where places are free, nobody asks for more.
+            Felt::Room if full => {
+                let more = if self.fresh { 1.0 } else { 1.0 / self.limit };
+                self.limit = (self.limit + more).min(self.most);
+            }
+            Felt::Crowded if era == self.era => self.shrink(),
+            Felt::Room | Felt::Crowded | Felt::Range | Felt::Nothing | Felt::Account => {}
+        }
+    }
+
+    fn shrink(&mut self) {
+        self.limit = (self.limit * LEFT).max(1.0);
+        self.era += 1;
+        self.fresh = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entered(window: &mut Window, count: u32) -> u64 {
+        let mut era = 0;
+        for _ in 0..count {
+            era = window.enter(0).unwrap();
+        }
+        era
+    }
+
+    #[test]
+    fn it_grows_while_all_places_are_taken_and_answers_come_fast() {
+        let mut window = Window::new(2.0, 4.0);
+        let era = entered(&mut window, 2);
+        assert_eq!(window.enter(0), None, "there are two");
+        window.leave(era, Felt::Room);
+        assert_eq!(window.places(), 3);
+        window.leave(era, Felt::Room);
+        assert_eq!(window.places(), 3, "a place was free: nobody asked for more");
+        for _ in 0..10 {
+            while window.enter(0).is_some() {}
+            window.leave(era, Felt::Room);
+        }
+        assert_eq!(window.places(), 4, "as many as there may be");
+    }
+
+    #[test]
+    fn one_wave_of_refusals_shrinks_it_once() {
+        let mut window = Window::new(10.0, 20.0);
+        let era = entered(&mut window, 10);
+        for _ in 0..10 {
+            window.leave(era, Felt::Crowded);
+        }
+        assert_eq!(window.places(), 6);
+        let era = entered(&mut window, 6);
+        window.leave(era, Felt::Crowded);
+        assert_eq!(window.places(), 3);
+        let before = window.limit;
+        let era = window.enter(0);
+        assert_eq!(era, None, "five are inside");
+        window.leave(2, Felt::Room);
+        assert!(window.limit > before && window.limit < before + 1.0, "slowly now");
+    }
+
+    #[test]
+    fn it_never_shrinks_to_nothing_and_a_hot_key_does_not_shrink_it() {
+        let mut window = Window::new(1.0, 4.0);
+        for _ in 0..5 {
+            let era = entered(&mut window, 1);
+            window.leave(era, Felt::Crowded);
+        }
+        assert_eq!(window.places(), 1);
+        let mut window = Window::new(4.0, 4.0);
+        let era = entered(&mut window, 1);
+        window.leave(era, Felt::Range);
+        assert_eq!(window.places(), 4);
+    }
+
+    #[test]
+    fn reasons_say_who_is_to_slow_down() {
+        let felt = |reasons: &[&str]| {
+            let reasons: Vec<String> = reasons.iter().map(|&reason| reason.to_owned()).collect();
+            Felt::of_reasons(&reasons)
+        };
+        assert_eq!(felt(&["TableWriteKeyRangeThroughputExceeded"]), Felt::Range);
+        assert_eq!(felt(&["IndexWriteProvisionedThroughputExceeded"]), Felt::Crowded);
+        assert_eq!(felt(&["TableWriteAccountLimitExceeded"]), Felt::Account);
+        let both = [
+            "TableWriteKeyRangeThroughputExceeded",
+            "IndexWriteMaxOnDemandThroughputExceeded",
+        ];
+        assert_eq!(felt(&both), Felt::Crowded);
+        assert_eq!(felt(&[]), Felt::Crowded);
+    }
+
+    #[tokio::test]
+    async fn a_limit_of_the_account_slows_all_down() {
+        let brake = Brake::default();
+        let pace = || Pace::within(10.0, 10.0, Duration::from_secs(1), &brake);
+        let (one, other) = (pace(), pace());
+        one.enter().await.feels_if(Some(Felt::Account));
+        drop(other.enter().await);
+        drop(one.enter().await);
+        assert_eq!((one.limit(), other.limit()), (6, 6));
+        drop(other.enter().await);
+        assert_eq!(other.limit(), 6, "once");
+    }
+
+    #[tokio::test]
+    async fn a_hot_range_is_told() {
+        let pace = Pace::new(Duration::from_secs(1), &Brake::default());
+        pace.enter().await.feels_if(Some(Felt::Crowded));
+        assert!(!pace.is_hot());
+        pace.enter().await.feels_if(Some(Felt::Range));
+        assert!(pace.is_hot());
+    }
+
+    #[tokio::test]
+    async fn slow_answers_shrink_it_and_whoever_waits_is_let_in() {
+        let pace = Pace::within(2.0, 8.0, Duration::from_millis(60), &Brake::default());
+        let mut first = pace.enter().await;
+        let second = pace.enter().await;
+        let third = pace.enter();
+        tokio::pin!(third);
+        assert!(futures::poll!(&mut third).is_pending());
+        assert_eq!(pace.squeezed(), None, "it never shrank");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        first.answered(1);
+        drop(first);
+        assert_eq!(pace.limit(), 1, "half of an attempt is slow");
+        assert!(futures::poll!(&mut third).is_pending());
+        assert_eq!(pace.squeezed(), Some(1));
+        drop(second);
+        third.await;
+    }
+
+    #[tokio::test]
+    async fn a_batch_may_take_longer_than_a_write() {
+        let pace = Pace::within(2.0, 8.0, Duration::from_millis(90), &Brake::default());
+        let mut batch = pace.enter().await;
+        tokio::time::sleep(Duration::from_millis(35)).await;
+        batch.answered(25);
+        assert_ne!(batch.felt, Felt::Crowded);
+        batch.answered(1);
+        assert_eq!(batch.felt, Felt::Crowded);
+    }
+}

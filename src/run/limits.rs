@@ -1,0 +1,192 @@
+//! What limits this process right now, from what its parts measure: why requests fail, who waits for which budget, and
+//! what the rest of the time is spent with.
+
+use super::status::LaneStatus;
+use crate::dynamo::{Budget, Courtesy, Health, Load, Pace};
+use crate::state::{Limit, NotedLimits, SegmentRecord};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What is busy for this share of the time is what limits, where nothing else does.
+const BUSY: f64 = 0.5;
+
+/// What limits the writes to a table: what holds them up, their budget, or what the table showed that it can take.
+pub(super) fn of_writes(health: &Health, budget: &Budget, pace: &Pace) -> Option<Limit> {
+    health
+        .blocked()
+        .map(Limit::held_up)
+        .or_else(|| budget.limits().map(Limit::write_budget))
+        .or_else(|| pace.squeezed().map(|at_once| Limit::Pace { at_once }))
+}
+
+/// What limits the reads of a table.
+pub(super) fn of_reads(health: &Health, budget: &Budget, courtesy: &Courtesy) -> Option<Limit> {
+    health
+        .blocked()
+        .map(Limit::held_up)
+        .or_else(|| courtesy.bound().map(Limit::gives_way))
+        .or_else(|| budget.limits().map(Limit::read_budget))
+}
+
+/// What limits a lane of the tail: the stream that can't be read, its table, its own writes, or the stream's pace.
+pub(super) fn of_lane(
+    reading: (&Health, &Load),
+    writing: (&Health, &Budget, &Pace, &Load),
+    at_once: u32,
+) -> Limit {
+    let (stream, full) = reading;
+    let (table, budget, pace, busy) = writing;
+    let held = stream.blocked().map(Limit::held_up);
+    held.or_else(|| of_writes(table, budget, pace))
+        .unwrap_or_else(|| {
+            if busy.mean() >= BUSY {
+                Limit::Writes { at_once }
+            } else if full.mean() >= BUSY {
+                Limit::StreamReads
+            } else {
+                Limit::Idle
+            }
+        })
+}
+
+/// What limits a backfill: what holds the source or a table up, or their budgets; where there is none of these, the
+/// number of segments at once, with what they spend their time on.
+pub(super) fn of_segments(
+    source: Option<Limit>,
+    services: impl Iterator<Item = (String, Limit)>,
+    reading: &Load,
+    writing: &Load,
+) -> BTreeMap<String, Limit> {
+    let mut limits: BTreeMap<String, Limit> = services.collect();
+    limits.extend(source.map(|limit| (NotedLimits::SOURCE.to_owned(), limit)));
+    let (reads, writes) = (reading.mean(), writing.mean());
+    if limits.is_empty() && reads + writes >= BUSY {
+        limits.insert(
+            NotedLimits::SEGMENTS.to_owned(),
+            Limit::Workers {
+                at_once: whole(reads + writes).max(1),
+                reading_percent: percent(reads / (reads + writes)),
+            },
+        );
+    }
+    limits
+}
+
+/// What limits a part of a command that runs.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct LimitStanding {
+    /// `replicate` or `backfill`.
+    pub command: &'static str,
+    /// A service's name, `source`, or `segments`.
+    pub of: String,
+    /// The limit.
+    #[serde(flatten)]
+    pub limit: Limit,
+    /// In words.
+    pub text: String,
+    /// Milliseconds since it was noted, by the clocks of both machines.
+    pub age_ms: u64,
+}
+
+/// What limits the commands that run, from what they saved. Each limit of a part is told once, as it was seen last.
+pub(super) fn standing(lanes: &[LaneStatus], segments: &[SegmentRecord], now: u64) -> Vec<LimitStanding> {
+    let told = |command, of: &str, limit: &Limit, at_ms| LimitStanding {
+        command,
+        of: of.to_owned(),
+        limit: limit.clone(),
+        text: limit.to_string(),
+        age_ms: now.saturating_sub(at_ms),
+    };
+    let tail = lanes.iter().filter_map(|lane| {
+        let noted = lane.limit.as_ref()?;
+        Some(told("replicate", &lane.lane, &noted.limit, noted.at_ms))
+    });
+    // Several segments of one process say the same, several processes perhaps not.
+    let mut copying: BTreeMap<(&str, String), LimitStanding> = BTreeMap::new();
+    let worked_on = segments.iter().filter(|segment| {
+        segment.lease.owner.is_some() && segment.services.values().any(|progress| !progress.done)
+    });
+    for noted in worked_on.filter_map(|segment| segment.limits.as_ref()) {
+        for (of, limit) in &noted.of {
+            let told = told("backfill", of, limit, noted.at_ms);
+            // The figures of one sort differ from moment to moment; the last one counts.
+            let sort = match limit {
+                Limit::Workers { .. } => String::new(),
+                _ => told.text.clone(),
+            };
+            let known = copying.entry((of, sort)).or_insert_with(|| told.clone());
+            if told.age_ms < known.age_ms {
+                *known = told;
+            }
+        }
+    }
+    tail.chain(copying.into_values()).collect()
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a count of segments
+fn whole(mean: f64) -> u32 {
+    mean.round() as u32
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // from 0 to 100
+fn percent(share: f64) -> u8 {
+    (share * 100.0).round() as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dynamo::Brake;
+    use std::time::Duration;
+
+    fn pace() -> Pace {
+        Pace::new(Duration::from_secs(5), &Brake::default())
+    }
+
+    fn busy() -> Load {
+        let load = Load::default();
+        load.set(4);
+        // The mean is above the bar soon: four at once.
+        std::thread::sleep(Duration::from_millis(900));
+        load
+    }
+
+    #[test]
+    fn what_fails_is_named_before_a_budget_and_that_before_the_workers() {
+        let (busy, calm, health) = (busy(), Load::default(), Health::default());
+        let pace = pace();
+        let none = || std::iter::empty();
+        let workers = of_segments(None, none(), &busy, &calm);
+        let named = workers.get(NotedLimits::SEGMENTS);
+        assert!(
+            matches!(named, Some(Limit::Workers { reading_percent, .. }) if *reading_percent > 95),
+            "{workers:?}"
+        );
+        let source = of_segments(Some(Limit::read_budget(5.0)), none(), &busy, &calm);
+        assert_eq!(source.len(), 1, "{source:?}");
+        assert!(of_segments(None, none(), &calm, &calm).is_empty());
+        health.block("throttled: X".into());
+        assert!(matches!(
+            of_writes(&health, &Budget::default(), &pace),
+            Some(Limit::Throttled { .. })
+        ));
+        health.clear();
+        assert_eq!(of_writes(&health, &Budget::default(), &pace), None);
+        let courtesy = Courtesy::default();
+        let reads = || of_reads(&health, &Budget::default(), &courtesy);
+        assert_eq!(reads(), None);
+        courtesy.throttled();
+        assert!(matches!(reads(), Some(Limit::GivesWay { .. })), "{:?}", reads());
+    }
+
+    #[test]
+    fn a_lane_that_writes_all_the_time_is_limited_by_its_writes() {
+        let (busy, calm, health, free) = (busy(), Load::default(), Health::default(), Budget::default());
+        let pace = pace();
+        let lane =
+            |full: &Load, writing: &Load| of_lane((&health, full), (&health, &free, &pace, writing), 32);
+        assert_eq!(lane(&busy, &busy), Limit::Writes { at_once: 32 });
+        assert_eq!(lane(&busy, &calm), Limit::StreamReads);
+        assert_eq!(lane(&calm, &calm), Limit::Idle);
+    }
+}

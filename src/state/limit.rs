@@ -1,0 +1,235 @@
+//! What limits a command right now, in one word with its figures. Pure.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What limits something: a lane, the reads of the source, the segments of a backfill.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case")]
+pub enum Limit {
+    /// DynamoDB throttles, for this reason. Set where requests are sent; persisted, as all of them.
+    Throttled {
+        /// As DynamoDB tells it.
+        reason: String,
+    },
+    /// Requests fail otherwise, and are sent again.
+    Failing {
+        /// Why.
+        reason: String,
+    },
+    /// The table throttled, and its other users come first.
+    GivesWay {
+        /// Read units that are left to this process, in thousandths of a unit.
+        milliunits_per_second: u64,
+    },
+    /// The table takes no more requests at once: it throttled, or answered late.
+    Pace {
+        /// Requests at once.
+        at_once: u32,
+    },
+    /// The budget of reads.
+    ReadBudget {
+        /// Of this process, in thousandths of a unit.
+        milliunits_per_second: u64,
+    },
+    /// The budget of writes.
+    WriteBudget {
+        /// Of this process, in thousandths of a unit.
+        milliunits_per_second: u64,
+    },
+    /// Writes are under way most of the time, and nothing holds them up: how long one takes, and how many go at once.
+    Writes {
+        /// So many at once, at most.
+        at_once: u32,
+    },
+    /// The stream is read as fast as it answers.
+    StreamReads,
+    /// All segments that are worked on at once are busy, and nothing holds them up.
+    Workers {
+        /// Segments at once.
+        at_once: u32,
+        /// For how much of their time they wait for a page; for the rest they write.
+        reading_percent: u8,
+    },
+    /// Nothing does: there is nothing to do.
+    Idle,
+    /// Something that a newer version knows.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A limit, and when it was so.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Noted {
+    /// In milliseconds since 1970, by the clock of whoever noted it.
+    pub at_ms: u64,
+    /// The limit.
+    #[serde(flatten)]
+    pub limit: Limit,
+}
+
+/// What limits a process that copies, and when it was so.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct NotedLimits {
+    /// In milliseconds since 1970.
+    pub at_ms: u64,
+    /// By what it limits: [`NotedLimits::SOURCE`], [`NotedLimits::SEGMENTS`], or a service's name.
+    pub of: BTreeMap<String, Limit>,
+}
+
+impl NotedLimits {
+    /// The reads of the source.
+    pub const SOURCE: &'static str = "source";
+    /// All segments together.
+    pub const SEGMENTS: &'static str = "segments";
+}
+
+impl Limit {
+    /// Requests do not get through, for a reason as [`crate::dynamo::Failure::reason`] words it.
+    #[must_use]
+    pub fn held_up(reason: String) -> Self {
+        if reason.contains("throttled: ") {
+            Self::Throttled { reason }
+        } else {
+            Self::Failing { reason }
+        }
+    }
+
+    /// A budget of reads, in units a second.
+    #[must_use]
+    pub fn read_budget(per_second: f64) -> Self {
+        Self::ReadBudget {
+            milliunits_per_second: milliunits(per_second),
+        }
+    }
+
+    /// A budget of writes, in units a second.
+    #[must_use]
+    pub fn write_budget(per_second: f64) -> Self {
+        Self::WriteBudget {
+            milliunits_per_second: milliunits(per_second),
+        }
+    }
+
+    /// Reads that give way, to units a second.
+    #[must_use]
+    pub fn gives_way(per_second: f64) -> Self {
+        Self::GivesWay {
+            milliunits_per_second: milliunits(per_second),
+        }
+    }
+
+    /// Of several, the one to name: what stands still comes before what is slowed down on purpose, and that before what
+    /// is as fast as it goes.
+    #[must_use]
+    pub fn weight(&self) -> u8 {
+        match self {
+            Self::Failing { .. } => 9,
+            Self::Throttled { .. } => 8,
+            Self::GivesWay { .. } => 7,
+            Self::Pace { .. } => 6,
+            Self::ReadBudget { .. } | Self::WriteBudget { .. } => 5,
+            Self::Unknown => 4,
+            Self::Writes { .. } => 3,
+            Self::StreamReads => 2,
+            Self::Workers { .. } => 1,
+            Self::Idle => 0,
+        }
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a rate: small, and not negative
+fn milliunits(per_second: f64) -> u64 {
+    (per_second * 1000.0).round() as u64
+}
+
+impl fmt::Display for Limit {
+    #[allow(clippy::cast_precision_loss)] // shown with few digits
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = |milliunits: &u64| *milliunits as f64 / 1000.0;
+        match self {
+            Self::Throttled { reason } | Self::Failing { reason } => f.write_str(reason),
+            Self::GivesWay {
+                milliunits_per_second,
+            } => write!(
+                f,
+                "reads give way to the table's users ({} units/s)",
+                units(milliunits_per_second)
+            ),
+            Self::Pace { at_once } => write!(f, "what the table takes ({at_once} requests at once)"),
+            Self::ReadBudget {
+                milliunits_per_second,
+            } => write!(f, "read budget ({} units/s)", units(milliunits_per_second)),
+            Self::WriteBudget {
+                milliunits_per_second,
+            } => write!(f, "write budget ({} units/s)", units(milliunits_per_second)),
+            Self::Writes { at_once } => write!(f, "writes ({at_once} at once)"),
+            Self::StreamReads => f.write_str("reads of the stream"),
+            Self::Workers {
+                at_once,
+                reading_percent,
+            } => {
+                let segments = if *at_once == 1 { "segment" } else { "segments" };
+                write!(
+                    f,
+                    "workers ({at_once} {segments} at once, {reading_percent}% of the time reading)"
+                )
+            }
+            Self::Idle => f.write_str("nothing: idle"),
+            Self::Unknown => f.write_str("something that this version does not know"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_told_in_one_word_and_its_figures() {
+        let throttled = Limit::held_up("throttled: TableWriteKeyRangeThroughputExceeded (arn)".into());
+        assert!(matches!(throttled, Limit::Throttled { .. }));
+        assert_eq!(
+            Limit::held_up("reading the stream: throttled: X".into()).weight(),
+            throttled.weight()
+        );
+        assert!(matches!(
+            Limit::held_up("TimedOut: on X".into()),
+            Limit::Failing { .. }
+        ));
+        assert_eq!(
+            Limit::gives_way(64.5).to_string(),
+            "reads give way to the table's users (64.5 units/s)"
+        );
+        assert_eq!(
+            Limit::Pace { at_once: 3 }.to_string(),
+            "what the table takes (3 requests at once)"
+        );
+        assert_eq!(
+            Limit::write_budget(500.0).to_string(),
+            "write budget (500 units/s)"
+        );
+        assert_eq!(Limit::read_budget(12.5).to_string(), "read budget (12.5 units/s)");
+        let workers = Limit::Workers {
+            at_once: 4,
+            reading_percent: 35,
+        };
+        assert_eq!(
+            workers.to_string(),
+            "workers (4 segments at once, 35% of the time reading)"
+        );
+    }
+
+    #[test]
+    fn limits_are_kept_and_those_of_newer_versions_do_no_harm() {
+        for limit in [Limit::write_budget(7.0), Limit::Idle, Limit::held_up("x".into())] {
+            let noted = Noted { at_ms: 5, limit };
+            let text = serde_json::to_string(&noted).unwrap();
+            assert_eq!(serde_json::from_str::<Noted>(&text).unwrap(), noted, "{text}");
+        }
+        let newer = r#"{"at_ms":5,"by":"the-moon","phase":3}"#;
+        let noted: Noted = serde_json::from_str(newer).unwrap();
+        assert_eq!(noted.limit, Limit::Unknown);
+    }
+}

@@ -1,0 +1,58 @@
+use super::store::Store;
+use crate::dynamo::{Failure, again};
+use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest};
+
+/// Sort key of the item that the probe writes: no record of the state, which is why it is not named like one.
+const ITEM: &str = "probe";
+
+impl Store {
+    /// Whether a PartiQL `INSERT` in a batch leaves alone what exists, as DynamoDB documents it: what a backfill builds
+    /// on where it writes in batches. Tried on a record of the state table that nobody reads.
+    ///
+    /// # Errors
+    /// Why batches can't be used, for a person.
+    pub async fn probe_inserts(&self) -> Result<(), String> {
+        let told = |failure: Failure| failure.to_string();
+        let (client, table) = (self.client(), self.table());
+        let text = |value: &str| AttributeValue::S(value.to_owned());
+        again(|| async {
+            let put = client
+                .put_item()
+                .table_name(table)
+                .item("pk", text(super::store::PARTITION))
+                .item("sk", text(ITEM));
+            put.send()
+                .await
+                .map_err(|error| Failure::of("dynamodb:PutItem", table, &error))
+        })
+        .await
+        .map_err(told)?;
+        let statement = BatchStatementRequest::builder()
+            .statement(format!("INSERT INTO \"{table}\" VALUE {{'pk':?,'sk':?}}"))
+            .parameters(text(super::store::PARTITION))
+            .parameters(text(ITEM))
+            .build()
+            .map_err(|error| error.to_string())?;
+        // An engine's first statement may take it long.
+        let answer = again(|| async {
+            let tried = client.batch_execute_statement().statements(statement.clone());
+            tried
+                .send()
+                .await
+                .map_err(|error| Failure::of("dynamodb:BatchExecuteStatement", table, &error))
+        })
+        .await
+        .map_err(told)?;
+        let error = answer.responses().first().and_then(|response| response.error());
+        match error.map(|error| (error.code(), error.message().unwrap_or_default())) {
+            Some((Some(BatchStatementErrorCodeEnum::DuplicateItem), _)) => Ok(()),
+            Some((code, message)) => Err(format!(
+                "a trial of BatchExecuteStatement on {table} was answered by {}: {message}",
+                code.map_or("an error", BatchStatementErrorCodeEnum::as_str)
+            )),
+            None => Err(format!(
+                "this engine's PartiQL INSERT overwrites what exists (tried on {table})"
+            )),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+use crate::state::Validity;
+use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
+use std::sync::Arc;
+
+/// No write goes out that could end after one of these leases: of what is worked on, and of the worker.
+///
+/// A write asks before it begins, and once more, through the SDK, when nothing is left to do but to send it: a process
+/// can be held up in between (stopped, swapped out, on a machine with too little CPU) for longer than its lease, and
+/// others go on meanwhile.
+#[derive(Clone, Debug)]
+pub struct Fence(Arc<[Validity]>);
+
+impl Fence {
+    /// Of these leases.
+    #[must_use]
+    pub fn new(leases: impl IntoIterator<Item = Validity>) -> Self {
+        Self(leases.into_iter().collect())
+    }
+
+    /// Whether a write that starts now ends, at its latest, before all leases do.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0.iter().all(Validity::may_write)
+    }
+}
+
+impl Intercept for Fence {
+    fn name(&self) -> &'static str {
+        "Fence"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if self.is_open() {
+            Ok(())
+        } else {
+            Err("the lease ran out before the request was sent: it was not sent".into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dynamo::scripted::scripted;
+    use crate::state::Moment;
+    use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextMut;
+    use std::time::Duration;
+
+    const LEASE: Duration = Duration::from_secs(60);
+    const ATTEMPT: Duration = Duration::from_secs(5);
+
+    /// The process stands still, once, while a request is being built: by now its lease has run out.
+    #[derive(Debug)]
+    struct HeldUp(Validity, std::sync::atomic::AtomicBool);
+
+    impl Intercept for HeldUp {
+        fn name(&self) -> &'static str {
+            "HeldUp"
+        }
+
+        fn modify_before_signing(
+            &self,
+            _: &mut BeforeTransmitInterceptorContextMut<'_>,
+            _: &RuntimeComponents,
+            _: &mut ConfigBag,
+        ) -> Result<(), BoxError> {
+            if !self.1.swap(true, std::sync::atomic::Ordering::Relaxed) {
+                self.0.end();
+            }
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_whose_lease_ran_out_while_it_was_built_is_not_sent() {
+        let answer = (200, serde_json::json!({}));
+        let (client, asked) = scripted(vec![answer.clone(), answer]).await;
+        let lease = Validity::new(Moment::now(), LEASE, ATTEMPT);
+        let fence = Fence::new([Validity::new(Moment::now(), LEASE, ATTEMPT), lease.clone()]);
+        let held_up = HeldUp(lease.clone(), std::sync::atomic::AtomicBool::default());
+        let config = client
+            .config()
+            .to_builder()
+            .retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled())
+            .interceptor(held_up)
+            .build();
+        let client = aws_sdk_dynamodb::Client::from_conf(config);
+        let send = || {
+            let list = client.list_tables().customize();
+            list.interceptor(fence.clone()).send()
+        };
+        assert!(fence.is_open(), "as the write asked before it began");
+        let refused = send().await.unwrap_err();
+        let told = crate::dynamo::Failure::of("dynamodb:ListTables", "x", &refused).message;
+        assert!(told.contains("the lease ran out"), "{told}");
+        assert!(asked.lock().unwrap().is_empty());
+        lease.renew(Moment::now(), LEASE);
+        send().await.unwrap();
+        assert_eq!(asked.lock().unwrap().len(), 1);
+    }
+}

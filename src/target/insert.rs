@@ -1,0 +1,125 @@
+use crate::dynamo::convert::value_to_sdk;
+use crate::flow::{Guard, Write, WriteKind};
+use crate::model::{Item, Key};
+use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest};
+
+/// A put that lands only where nothing is, as a PartiQL `INSERT`: the one conditional write that DynamoDB takes in
+/// batches ([BatchExecuteStatement](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html)).
+#[derive(Debug)]
+pub struct Insert {
+    /// Key in the target. One batch never holds a key twice.
+    pub key: Key,
+    statement: String,
+    parameters: Vec<AttributeValue>,
+    /// Bytes of the item, about.
+    pub bytes: usize,
+}
+
+/// Characters that a statement may have
+/// ([limits](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementRequest.html)).
+const LONGEST_STATEMENT: usize = 8192;
+
+impl Insert {
+    /// The insert that begins a write; `None` where its guard does not allow a write on nothing, or where it can't be
+    /// said in a statement.
+    #[must_use]
+    pub fn of(table: &str, write: &Write) -> Option<Self> {
+        let WriteKind::Put(item) = &write.kind else {
+            return None;
+        };
+        if !matches!(write.guard, Guard::Absent | Guard::Older(_)) {
+            return None;
+        }
+        let statement = statement(table, item)?;
+        Some(Self {
+            key: write.key.clone(),
+            statement,
+            bytes: item.iter().map(|(name, value)| name.len() + value.size()).sum(),
+            parameters: item.values().cloned().map(value_to_sdk).collect(),
+        })
+    }
+
+    /// As the SDK's requests take it.
+    #[must_use]
+    pub fn into_request(self) -> Option<BatchStatementRequest> {
+        BatchStatementRequest::builder()
+            .statement(self.statement)
+            .set_parameters(Some(self.parameters))
+            .build()
+            .ok()
+    }
+}
+
+/// `INSERT INTO "table" VALUE {'name': ?, ...}`. Names are quoted; one that would need an escape, on which engines
+/// differ, is left to the single put.
+fn statement(table: &str, item: &Item) -> Option<String> {
+    let mut text = format!("INSERT INTO \"{table}\" VALUE {{");
+    for (place, name) in item.keys().enumerate() {
+        if name.contains(['\'', '"', '\\', '?']) || name.chars().any(char::is_control) {
+            return None;
+        }
+        if place > 0 {
+            text.push(',');
+        }
+        text.push('\'');
+        text.push_str(name);
+        text.push_str("':?");
+    }
+    text.push('}');
+    (text.chars().count() <= LONGEST_STATEMENT).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Value, Version};
+
+    fn write(names: &[&str], guard: Guard) -> Write {
+        let item: Item = names
+            .iter()
+            .map(|name| ((*name).to_owned(), Value::s("x")))
+            .collect();
+        let key = Key {
+            partition: Value::s("x"),
+            sort: None,
+        };
+        Write {
+            key,
+            kind: WriteKind::Put(item),
+            guard,
+        }
+    }
+
+    #[test]
+    fn a_put_of_the_backfill_is_an_insert() {
+        let made = Insert::of("T.1", &write(&["id", "a b"], Guard::Absent)).unwrap();
+        assert_eq!(made.statement, r#"INSERT INTO "T.1" VALUE {'a b':?,'id':?}"#);
+        assert_eq!(made.parameters.len(), 2);
+        let older = Guard::Older(Version::Text("5".into()));
+        assert!(Insert::of("T", &write(&["id"], older)).is_some());
+    }
+
+    #[test]
+    fn what_may_land_on_something_is_none() {
+        for guard in [Guard::Any, Guard::NotNewer(Version::Text("5".into()))] {
+            assert!(Insert::of("T", &write(&["id"], guard)).is_none());
+        }
+        let mut removal = write(&["id"], Guard::Absent);
+        removal.kind = WriteKind::Remove(None);
+        assert!(Insert::of("T", &removal).is_none());
+    }
+
+    #[test]
+    fn what_a_statement_can_not_say_is_put_alone() {
+        for odd in ["it's", "a\"b", "a\\b", "a\nb", "a?"] {
+            assert!(
+                Insert::of("T", &write(&["id", odd], Guard::Absent)).is_none(),
+                "{odd}"
+            );
+        }
+        let names: Vec<String> = (0..1000).map(|n| format!("attribute-{n}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert!(Insert::of("T", &write(&names, Guard::Absent)).is_none());
+        assert!(Insert::of("T", &write(&names[..400], Guard::Absent)).is_some());
+    }
+}
