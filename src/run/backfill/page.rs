@@ -110,25 +110,25 @@ impl Filling<'_> {
             return Ok(Counters::default());
         };
         let versions = &self.split.plan.versions;
-        // The futures are made first: a closure that lends its argument can't cross threads.
-        let work: Vec<_> = groups
-            .iter()
-            .map(|group| apply(service, versions, group, batches, self.ledger))
-            .collect();
-        let mut applied = futures::stream::iter(work).buffer_unordered(WRITES_AT_ONCE);
-        let mut sent = FuturesUnordered::new();
+        let mut groups = groups.iter();
+        let (mut applied, mut sent) = (FuturesUnordered::new(), FuturesUnordered::new());
         let mut sum = Counters::default();
         loop {
+            while applied.len() < WRITES_AT_ONCE
+                && let Some(group) = groups.next()
+            {
+                applied.push(apply(service, versions, group, batches, self.ledger));
+            }
+            if applied.is_empty() {
+                return Ok(sum);
+            }
             // In this order: a batch is sent only when no write can be gathered any more.
             tokio::select! {
                 biased;
-                counters = applied.next() => match counters {
-                    None => return Ok(sum),
-                    Some(counters) => {
-                        landed.fetch_add(1, Ordering::Relaxed);
-                        sum.add(&counters?);
-                    }
-                },
+                Some(counters) = applied.next() => {
+                    landed.fetch_add(1, Ordering::Relaxed);
+                    sum.add(&counters?);
+                }
                 batch = batches.next(), if sent.len() < BATCHES_AT_ONCE => sent.push(batches.send(batch)),
                 Some(()) = sent.next(), if !sent.is_empty() => {}
             }
