@@ -11,10 +11,7 @@ pub struct Facts(Vec<(&'static str, String)>);
 
 /// Looks around.
 pub fn facts(args: &Args, peers: &Peers, took: Duration, load: String) -> Facts {
-    let given: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|word| word != "--bench")
-        .collect();
+    let given = given();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let mut facts = vec![
         ("date", output("date", &["-u", "+%Y-%m-%d"])),
@@ -114,4 +111,19 @@ fn engine() -> String {
         "dynoxide-rs {}",
         version.unwrap_or_default().trim_start_matches('=')
     )
+}
+
+/// The options that were given; files are left out, for their names are of one machine.
+fn given() -> Vec<String> {
+    let (mut given, mut words) = (Vec::new(), std::env::args().skip(1));
+    while let Some(word) = words.next() {
+        match &*word {
+            "--bench" => {}
+            "--output" | "--json" => {
+                words.next();
+            }
+            _ => given.push(word),
+        }
+    }
+    given
 }
