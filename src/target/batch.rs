@@ -55,7 +55,7 @@ impl From<Retry> for Inserted {
 impl Sink for Batches<'_> {
     async fn write(&self, write: &Write) -> Result<Landed, SinkError> {
         if !self.batching.pays() {
-            let landed = self.writer.write(write).await?;
+            let landed = Box::pin(self.writer.write(write)).await?;
             self.batching.count(landed.outcome != Outcome::Written);
             return Ok(landed);
         }
@@ -77,7 +77,7 @@ impl Sink for Batches<'_> {
                 }
                 Inserted::Exists(refused) => {
                     self.batching.count(true);
-                    let landed = self.writer.write(write).await?;
+                    let landed = Box::pin(self.writer.write(write)).await?;
                     return Ok(Landed {
                         write_milliunits: landed.write_milliunits + refused,
                         ..landed
@@ -87,7 +87,7 @@ impl Sink for Batches<'_> {
                 Inserted::Again => {}
             }
         }
-        self.writer.write(write).await
+        Box::pin(self.writer.write(write)).await
     }
 }
 

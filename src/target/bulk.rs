@@ -93,7 +93,7 @@ impl Sink for Bulk<'_> {
                 Answer::Again => {}
             }
         }
-        self.writer.write(write).await
+        Box::pin(self.writer.write(write)).await
     }
 }
 

@@ -11,6 +11,7 @@ use crate::source::lineage::{age_gap, complete_to};
 use crate::state::{GapRecord, ShardRecord};
 use crate::target::{Gate, HELD, TargetWriter};
 use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -155,14 +156,18 @@ impl Lane {
             return Ok(Counters::default());
         };
         let versions = &self.split.plan.versions;
-        // The futures are made first: a closure that lends its argument can't cross threads.
-        let work: Vec<_> = groups
-            .iter()
-            .map(|group| apply(service, versions, group, writer, &self.ledger))
-            .collect();
-        let mut applied = futures::stream::iter(work).buffer_unordered(WRITES_AT_ONCE as usize);
+        let mut groups = groups.iter();
+        let mut applied = FuturesUnordered::new();
         let (mut sum, mut stopped) = (Counters::default(), None);
-        while let Some(counters) = applied.next().await {
+        loop {
+            while applied.len() < WRITES_AT_ONCE as usize
+                && let Some(group) = groups.next()
+            {
+                applied.push(apply(service, versions, group, writer, &self.ledger));
+            }
+            let Some(counters) = applied.next().await else {
+                break;
+            };
             match counters {
                 Ok(counters) => sum.add(&counters),
                 // The others are let finish: what is dropped unanswered could land after the next owner's writes.
