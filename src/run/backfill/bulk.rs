@@ -6,6 +6,7 @@ use crate::run::hold::{free, give_up, hold};
 use crate::run::split::now_ms;
 use crate::run::status::lane_status;
 use crate::run::tail::recorded_shards;
+use crate::run::tombstones::pause;
 use crate::source::SourceFacts;
 use crate::state::{BackfillRecord, Order, SplitRecord, StateError, TombstonePhase};
 use std::convert::Infallible;
@@ -38,6 +39,15 @@ impl Backfill {
         free(&self.split, since, &self.stop).await?;
         self.finish().await?;
         self.report().await
+    }
+
+    /// Waits until an eventually consistent read shows nothing of before.
+    pub(super) async fn settle(&self, record: &BackfillRecord, consistent: bool) -> Result<(), RunError> {
+        if !consistent {
+            self.say("waiting for eventually consistent reads to settle", record);
+            pause(self.split.timing.settle, &self.stop).await?;
+        }
+        Ok(())
     }
 
     /// Chooses the order of a backfill that is about to begin; `added`: for services that were added later.

@@ -12,7 +12,7 @@ use crate::run::keeper::Keeper;
 use crate::run::repair_lease::RepairLease;
 use crate::run::split::{Split, now_ms};
 use crate::run::status::{FillStatus, fill_status};
-use crate::run::tombstones::{Holder, lower, pause, raise};
+use crate::run::tombstones::{Holder, lower, raise};
 use crate::source::{SourceFacts, describe_source};
 use crate::state::{
     BackfillRecord, Lease, Limit, Order, Owner, SegmentRecord, SegmentService, ShardRecord, SplitRecord,
@@ -194,15 +194,6 @@ impl Backfill {
                 .collect(),
             ..self.report().await?
         })
-    }
-
-    /// Waits until an eventually consistent read shows nothing of before.
-    pub(super) async fn settle(&self, record: &BackfillRecord, consistent: bool) -> Result<(), RunError> {
-        if !consistent {
-            self.say("waiting for eventually consistent reads to settle", record);
-            pause(self.split.timing.settle, &self.stop).await?;
-        }
-        Ok(())
     }
 
     /// Tries whether the engine takes inserts in batches as DynamoDB does. Where it does not, items are written one by
