@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-/// Copying items is allocating and freeing: a fifth of the CPU time, and of the memory that stays behind, is saved
-/// (docs/performance.md).
+/// To copy items is to allocate and to free: with the system's allocator, a copy took about a tenth more CPU, and left more
+/// memory behind.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,5 @@
-use crate::state::{Bound, Turn};
+use crate::run::OrderChoice;
+use crate::state::{self, Bound, Turn};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -186,6 +187,16 @@ pub enum Order {
     Bulk,
 }
 
+impl From<Order> for OrderChoice {
+    fn from(order: Order) -> Self {
+        match order {
+            Order::Auto => Self::Auto,
+            Order::Concurrent => Self::Only(state::Order::Concurrent),
+            Order::Bulk => Self::Only(state::Order::Bulk),
+        }
+    }
+}
+
 /// `tune`.
 #[derive(clap::Args, Debug)]
 pub struct Tune {
@@ -320,6 +331,9 @@ pub struct Rehearse {
     /// Your own items: DynamoDB JSON lines of an S3 export, or what `aws dynamodb scan` prints.
     #[arg(long, value_name = "FILE")]
     pub sample: Option<PathBuf>,
+    /// Whether the lanes apply what changes while it copies, or are held
+    #[arg(long, value_enum, value_name = "ORDER", default_value_t = Order::Concurrent)]
+    pub order: Order,
     /// Leave the rehearsal's tables on the engine at --endpoint-url, to look at them.
     #[arg(long, requires = "endpoint_url")]
     pub keep_tables: bool,

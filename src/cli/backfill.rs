@@ -1,10 +1,10 @@
-use super::args::{Backfill as Args, Global, Order as Asked};
+use super::args::{Backfill as Args, Global};
 use super::failure::{Exit, Failed};
 use super::progress::{Bar, Progress, Shown};
 use super::{output, screen, text};
 use crate::run::status::FillStatus;
-use crate::run::{Backfill, BackfillOptions, BackfillReport, BackfillView, OrderChoice};
-use crate::state::{NotedLimits, Order, ShardRecord};
+use crate::run::{Backfill, BackfillOptions, BackfillReport, BackfillView};
+use crate::state::{NotedLimits, ShardRecord};
 use tokio_util::sync::CancellationToken;
 
 /// Runs `backfill`.
@@ -16,11 +16,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
         read_units: args.read_units,
         write_units: args.write_units,
         consistent: args.consistent_read.then_some(true),
-        order: Some(match args.order {
-            Asked::Auto => OrderChoice::Auto,
-            Asked::Concurrent => OrderChoice::Only(Order::Concurrent),
-            Asked::Bulk => OrderChoice::Only(Order::Bulk),
-        }),
+        order: Some(args.order.into()),
     };
     let (backfill, view) = Backfill::new(split, options, stop);
     let mut begun = view.clone();

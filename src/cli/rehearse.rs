@@ -19,6 +19,7 @@ pub async fn run(global: &Global, args: &Rehearse, stop: CancellationToken) -> R
         sample: args.sample.clone(),
         timing: output::timing(global, Timing::LOCAL),
         keep: args.keep_tables,
+        order: args.order.into(),
     };
     eprintln!("rehearsing {} (seed {})", args.plan.display(), options.seed);
     let (rehearsal, view) = Rehearsal::new(plan, options, stop);

@@ -10,8 +10,8 @@ use crate::dynamo::{Clients, Endpoint, Failure, Timing};
 use crate::plan::{Plan, Versions};
 use crate::run::status::LaneStatus;
 use crate::run::{
-    Backfill, BackfillOptions, BackfillReport, BackfillView, RunError, Split, Tail, TailOptions, Verify,
-    VerifyOptions, VerifyResult, apply, now_ms, services,
+    Backfill, BackfillOptions, BackfillReport, BackfillView, OrderChoice, RunError, Split, Tail, TailOptions,
+    Verify, VerifyOptions, VerifyResult, apply, now_ms, services,
 };
 use serde::Serialize;
 use std::path::PathBuf;
@@ -39,6 +39,8 @@ pub struct RehearseOptions {
     pub timing: Timing,
     /// Leave the tables where they are.
     pub keep: bool,
+    /// Whether the lanes go on while it copies.
+    pub order: OrderChoice,
 }
 
 /// Why a rehearsal could not be held.
@@ -318,8 +320,11 @@ impl Rehearsal {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         self.say("backfilling beside the tail");
-        let (backfill, mut seen) =
-            Backfill::new(split.clone(), BackfillOptions::default(), self.stop.clone());
+        let options = BackfillOptions {
+            order: Some(self.options.order),
+            ..BackfillOptions::default()
+        };
+        let (backfill, mut seen) = Backfill::new(split.clone(), options, self.stop.clone());
         let backfill = backfill.run();
         tokio::pin!(backfill);
         let report = loop {

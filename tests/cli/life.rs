@@ -126,6 +126,18 @@ fn a_rehearsal_prints_plain_lines_in_a_pipe() {
 }
 
 #[test]
+fn a_rehearsal_of_the_bulk_order_is_exact_too() {
+    let shell = Shell::new(include_str!("../../plans/clients-and-people.yaml"));
+    let words =
+        "rehearse plan.yaml --items 300 --writes-per-second 40 --seconds 6 --order bulk --output json";
+    let said = shell.run(words).ended(0).json();
+    assert_eq!(said["backfill"]["order"], "bulk", "{said:#}");
+    assert_eq!(said["clean"], true);
+    // A pattern of live writes that a copy without guards would spoil, were the lanes not held.
+    assert!(said["writes"].to_string().contains("deleted"), "{said:#}");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let shell = Shell::new(PLAN);
     for line in ["schema", "--help"] {

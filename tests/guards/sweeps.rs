@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use dynasplit::model::{AttributeKind, KeyAttribute, KeySchema, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE};
 use dynasplit::target::Sweep;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 /// What stands under each key now: nothing, or an item.
 type Now = BTreeMap<String, Option<SdkItem>>;
@@ -19,9 +19,41 @@ type Now = BTreeMap<String, Option<SdkItem>>;
 /// Writes each item as it is now just before the first request about it is sent.
 #[derive(Debug)]
 struct Meanwhile {
-    client: Client,
-    table: String,
+    other: Other,
     now: Mutex<Now>,
+}
+
+/// Somebody else who writes the table: a thread and a runtime of its own, since whoever waits for it stands still with all
+/// that it has under way.
+#[derive(Clone, Debug)]
+struct Other(mpsc::Sender<(String, Option<SdkItem>, mpsc::Sender<()>)>);
+
+impl Other {
+    fn of(client: Client, table: String) -> Self {
+        let (ask, asked) = mpsc::channel::<(String, Option<SdkItem>, mpsc::Sender<()>)>();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(async {
+                while let Ok((key, item, done)) = asked.recv() {
+                    match item {
+                        Some(item) => put(&client, &table, item).await,
+                        None => {
+                            let deleted = client.delete_item().table_name(&table);
+                            deleted.key("id", text(&key)).send().await.expect("a delete");
+                        }
+                    }
+                    done.send(()).expect("somebody waits");
+                }
+            });
+        });
+        Self(ask)
+    }
+
+    fn write(&self, key: &str, item: Option<SdkItem>) {
+        let (done, written) = mpsc::channel();
+        self.0.send((key.to_owned(), item, done)).expect("it lives");
+        tokio::task::block_in_place(|| written.recv()).expect("it was written");
+    }
 }
 
 impl Intercept for Meanwhile {
@@ -43,17 +75,7 @@ impl Intercept for Meanwhile {
         let Some(now) = self.now.lock().expect("not poisoned").remove(key) else {
             return Ok(());
         };
-        tokio::task::block_in_place(|| {
-            tokio::runtime::Handle::current().block_on(async {
-                match now {
-                    Some(item) => put(&self.client, &self.table, item).await,
-                    None => {
-                        let deleted = self.client.delete_item().table_name(&self.table);
-                        deleted.key("id", text(key)).send().await.expect("a delete");
-                    }
-                }
-            });
-        });
+        self.other.write(key, now);
         Ok(())
     }
 }
@@ -106,15 +128,15 @@ fn pairs(read: &[SdkItem], met: &[Option<SdkItem>]) -> Vec<(String, SdkItem, Opt
     pairs
 }
 
-async fn sweep(client: &Client, pairs: &[(String, SdkItem, Option<SdkItem>)]) -> Sweep {
+async fn sweep(engine: &Engine, pairs: &[(String, SdkItem, Option<SdkItem>)]) -> Sweep {
+    let client = &engine.dynamodb();
     let table = unique("swept");
     create_with(client, &table, &["id"], false).await;
     for (_, read, _) in pairs {
         put(client, &table, read.clone()).await;
     }
     let meanwhile = Meanwhile {
-        client: client.clone(),
-        table: table.clone(),
+        other: Other::of(engine.dynamodb(), table.clone()),
         now: Mutex::new(
             pairs
                 .iter()
@@ -169,7 +191,7 @@ async fn a_tombstone_is_removed_only_while_it_is_the_one_that_was_read() {
             .chain(buried.iter().chain(&live()).cloned().map(Some))
             .collect();
         let pairs = pairs(&buried, &met);
-        let sweep = sweep(&client, &pairs).await;
+        let sweep = sweep(&engine, &pairs).await;
         let swept = sweep.tombstones(9).await.expect("a sweep");
         assert_eq!((swept.removed, swept.changed), (12, 12 * 16));
         holds(&client, &sweep.table, &pairs, |read, met| {
@@ -189,7 +211,7 @@ async fn a_version_is_stripped_only_while_it_is_the_one_that_was_read() {
             .collect();
         let met: Vec<_> = [None].into_iter().chain(live().into_iter().map(Some)).collect();
         let pairs = pairs(&versioned, &met);
-        let sweep = sweep(&client, &pairs).await;
+        let sweep = sweep(&engine, &pairs).await;
         let swept = sweep.versions().await.expect("a sweep");
         assert_eq!((swept.removed, swept.changed), (3, 3 * 4));
         holds(&client, &sweep.table, &pairs, |read, met| {

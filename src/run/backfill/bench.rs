@@ -6,8 +6,16 @@ use std::time::{Duration, Instant};
 /// for them, and try one now and then.
 #[derive(Debug)]
 pub(super) struct Bench {
-    out: Mutex<BTreeMap<String, Instant>>,
+    out: Mutex<BTreeMap<String, Out>>,
     retry: Duration,
+}
+
+#[derive(Debug)]
+struct Out {
+    /// Since then its table took nothing.
+    since: Instant,
+    /// Tried again from then on.
+    until: Instant,
 }
 
 impl Bench {
@@ -21,7 +29,18 @@ impl Bench {
 
     /// Its table took nothing for as long as anybody is waited for.
     pub fn put_out(&self, lane: &str) {
-        self.lock().insert(lane.to_owned(), Instant::now() + self.retry);
+        let now = Instant::now();
+        let until = now + self.retry;
+        let mut out = self.lock();
+        let known = out.entry(lane.to_owned()).or_insert(Out { since: now, until });
+        known.until = until;
+    }
+
+    /// The service that has been out for the longest, and for how long.
+    pub fn longest_out(&self) -> Option<(String, Duration)> {
+        let out = self.lock();
+        let (lane, first) = out.iter().min_by_key(|(_, out)| out.since)?;
+        Some((lane.clone(), first.since.elapsed()))
     }
 
     /// Its table takes writes.
@@ -31,7 +50,9 @@ impl Bench {
 
     /// Whether it is left out for now.
     pub fn is_out(&self, lane: &str) -> bool {
-        self.lock().get(lane).is_some_and(|until| Instant::now() < *until)
+        self.lock()
+            .get(lane)
+            .is_some_and(|out| Instant::now() < out.until)
     }
 
     /// Whether the asker may try it: where its time has come, one asker of several is told so.
@@ -39,15 +60,15 @@ impl Bench {
         let mut out = self.lock();
         match out.get_mut(lane) {
             None => true,
-            Some(until) if Instant::now() < *until => false,
-            Some(until) => {
-                *until = Instant::now() + self.retry;
+            Some(out) if Instant::now() < out.until => false,
+            Some(out) => {
+                out.until = Instant::now() + self.retry;
                 true
             }
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Instant>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Out>> {
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -70,8 +91,18 @@ mod tests {
         assert!(patient.may_try("a"), "its time has come");
         assert!(!patient.may_try("a"), "and one tries it already");
         assert!(patient.is_out("a"));
+        // It was out all the time, though it was tried.
+        patient.put_out("a");
+        patient.put_out("c");
+        let (longest, time) = patient.longest_out().unwrap();
+        assert!(
+            longest == "a" && time >= Duration::from_millis(5),
+            "{longest} {time:?}"
+        );
+        patient.take_back("c");
         patient.take_back("a");
         assert!(patient.may_try("a"));
         assert!(patient.may_try("b"));
+        assert_eq!(patient.longest_out(), None);
     }
 }

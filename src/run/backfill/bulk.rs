@@ -11,9 +11,12 @@ use crate::source::SourceFacts;
 use crate::state::{BackfillRecord, Order, SplitRecord, StateError, TombstonePhase};
 use std::convert::Infallible;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Between two looks at how old the lanes' places have become.
 const LOOK: Duration = Duration::from_secs(60);
+/// A table that takes nothing for so many lease times is not waited for with the lanes of all services held.
+const STUCK_LEASES: u32 = 8;
 
 impl Backfill {
     /// The bulk order: hold the lanes, copy without guards, wait until nothing of that can land, let the lanes go. They
@@ -27,9 +30,25 @@ impl Backfill {
         let since = hold(&self.split, &self.stop).await?;
         // What is read may not be older than the place of any lane: nothing would write it again.
         self.settle(record, consistent).await?;
-        tokio::select! {
-            copied = self.copy(record, consistent) => copied?,
+        let halt = self.stop.child_token();
+        let copied = tokio::select! {
+            copied = self.copy(record, consistent, &halt) => copied,
             never = self.watch_age() => match never {},
+            never = self.watch_tables(record, &halt) => match never {},
+        };
+        if let Err(error) = copied {
+            let now = self
+                .split
+                .store
+                .get::<BackfillRecord>(BackfillRecord::NAME)
+                .await?;
+            return match now {
+                // This process or another one gave bulk up.
+                Some(now) if now.value.order == Order::Concurrent && !self.stop.is_cancelled() => {
+                    Box::pin(self.concurrent(&now.value, consistent)).await
+                }
+                _ => Err(error),
+            };
         }
         fault::moment("backfill.copied").await;
         self.say(
@@ -125,18 +144,46 @@ impl Backfill {
                 next: "run `dynasplit backfill`, which goes on with it".into(),
             }),
             (Some(OrderChoice::Only(Order::Concurrent)), Order::Bulk) => {
-                let given_up =
-                    self.split
-                        .store
-                        .change::<BackfillRecord, RunError>(BackfillRecord::NAME, |found| {
-                            let mut known = found.unwrap_or_else(|| record.clone());
-                            known.order = Order::Concurrent;
-                            known.order_reason = "concurrent: bulk was given up".into();
-                            Ok(known)
-                        });
-                Ok(given_up.await?.value)
+                self.give_bulk_up(&record, "concurrent: bulk was given up").await
             }
             _ => Ok(record),
+        }
+    }
+
+    /// On record, the order is the concurrent one from now on.
+    async fn give_bulk_up(&self, record: &BackfillRecord, reason: &str) -> Result<BackfillRecord, RunError> {
+        let store = &self.split.store;
+        let given_up = store.change::<BackfillRecord, RunError>(BackfillRecord::NAME, |found| {
+            let mut known = found.unwrap_or_else(|| record.clone());
+            known.order = Order::Concurrent;
+            reason.clone_into(&mut known.order_reason);
+            Ok(known)
+        });
+        Ok(given_up.await?.value)
+    }
+
+    /// A table that takes no writes would hold the lanes of all services: after a while, bulk is given up, and the others go
+    /// on. Never ends.
+    async fn watch_tables(&self, record: &BackfillRecord, halt: &CancellationToken) -> Infallible {
+        loop {
+            tokio::time::sleep(self.split.timing.lease / 4).await;
+            let Some((lane, time)) = self.bench.longest_out() else {
+                continue;
+            };
+            if time < self.split.timing.lease * STUCK_LEASES || halt.is_cancelled() {
+                continue;
+            }
+            let reason = format!(
+                "concurrent: bulk was given up, since the table of {lane} took no writes for {} s, and the lanes of all services were held",
+                time.as_secs()
+            );
+            match self.give_bulk_up(record, &reason).await {
+                Ok(_) => {
+                    tracing::warn!("{reason}");
+                    halt.cancel();
+                }
+                Err(error) => tracing::warn!(%error, lane, "could not give the bulk order up; trying again"),
+            }
         }
     }
 

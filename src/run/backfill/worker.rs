@@ -106,6 +106,7 @@ pub struct Backfill {
     pub(super) stop: CancellationToken,
     view: watch::Sender<BackfillView>,
     batching: BTreeMap<String, Arc<Batching>>,
+    pub(super) bench: Arc<Bench>,
 }
 
 /// A segment that this process works on.
@@ -129,6 +130,7 @@ impl Backfill {
             .map(|service| (service.name.clone(), Arc::default()))
             .collect();
         let budgets = Budgets::new(&split, options.read_units, options.write_units);
+        let bench = Arc::new(Bench::new(patience(split.timing) * 3 / 2));
         (
             Self {
                 split,
@@ -137,6 +139,7 @@ impl Backfill {
                 stop,
                 view,
                 batching,
+                bench,
             },
             seen,
         )
@@ -165,16 +168,25 @@ impl Backfill {
         if record.order == Order::Bulk {
             return Box::pin(self.bulk(&record, consistent)).await;
         }
-        self.after_bulk(&record).await?;
-        self.say("switching tombstones on", &record);
+        self.concurrent(&record, consistent).await
+    }
+
+    /// The concurrent order: tombstones on, copy under guards beside the lanes, tombstones off.
+    pub(super) async fn concurrent(
+        &self,
+        record: &BackfillRecord,
+        consistent: bool,
+    ) -> Result<BackfillReport, RunError> {
+        self.after_bulk(record).await?;
+        self.say("switching tombstones on", record);
         raise(&self.split, Holder::Backfill, &self.stop).await?;
-        self.settle(&record, consistent).await?;
+        self.settle(record, consistent).await?;
         self.probe().await;
-        self.copy(&record, consistent).await?;
+        self.copy(record, consistent, &self.stop).await?;
         fault::moment("backfill.copied").await;
         self.say(
             "waiting until no late write can land, then sweeping tombstones",
-            &record,
+            record,
         );
         let lease = RepairLease::wait(&self.split, &self.stop).await?;
         let swept = tokio::select! {
@@ -330,8 +342,13 @@ impl Backfill {
     }
 
     /// Works on free segments until all are done, by whomever.
-    pub(super) async fn copy(&self, record: &BackfillRecord, consistent: bool) -> Result<(), RunError> {
-        let share = self.share(record, consistent);
+    pub(super) async fn copy(
+        &self,
+        record: &BackfillRecord,
+        consistent: bool,
+        stop: &CancellationToken,
+    ) -> Result<(), RunError> {
+        let share = self.share(record, consistent, stop);
         let mut board = Board::new(&self.split);
         let mut tasks = JoinSet::new();
         let result = self.work(record, &share, &mut board, &mut tasks).await;
@@ -350,7 +367,7 @@ impl Backfill {
         let owner = Owner::unique("backfill");
         let mut running: BTreeMap<u32, Running> = BTreeMap::new();
         loop {
-            if self.stop.is_cancelled() {
+            if share.stop.is_cancelled() {
                 return Err(RunError::Stopped(
                     "the backfill was interrupted; the same command goes on".into(),
                 ));
@@ -389,7 +406,7 @@ impl Backfill {
                 }
             }
             tokio::select! {
-                () = self.stop.cancelled() => {}
+                () = share.stop.cancelled() => {}
                 ended = tasks.join_next(), if !tasks.is_empty() => {
                     let Some(ended) = ended else { continue };
                     let (number, end) = ended.map_err(|error| RunError::Failed(error.to_string()))?;
@@ -402,7 +419,7 @@ impl Backfill {
         }
     }
 
-    fn share(&self, record: &BackfillRecord, consistent: bool) -> FillShare {
+    fn share(&self, record: &BackfillRecord, consistent: bool, stop: &CancellationToken) -> FillShare {
         let brake = Brake::default();
         let attempt = self.split.timing.attempt;
         FillShare {
@@ -419,8 +436,8 @@ impl Backfill {
             source_health: Arc::default(),
             reading: Arc::default(),
             writing: Arc::default(),
-            bench: Arc::new(Bench::new(patience(self.split.timing) * 3 / 2)),
-            stop: self.stop.child_token(),
+            bench: Arc::clone(&self.bench),
+            stop: stop.child_token(),
         }
     }
 
