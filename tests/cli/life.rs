@@ -133,8 +133,8 @@ fn a_rehearsal_of_the_bulk_order_is_exact_too() {
     let said = shell.run(words).ended(0).json();
     assert_eq!(said["backfill"]["order"], "bulk", "{said:#}");
     assert_eq!(said["clean"], true);
-    // A pattern of live writes that a copy without guards would spoil, were the lanes not held.
-    assert!(said["writes"].to_string().contains("deleted"), "{said:#}");
+    // What a copy without guards would bring back, were the lanes not held.
+    assert!(said["writes"]["deletes"].as_u64() > Some(0), "{said:#}");
 }
 
 #[test]
