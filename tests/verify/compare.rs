@@ -356,7 +356,8 @@ async fn throttling_is_waited_for_and_shown_and_a_missing_table_is_not() {
     view.wait_for(blocked).await.unwrap();
     open.store(true, Ordering::SeqCst);
     assert!(running.await.unwrap().unwrap().clean);
-    assert!(view.borrow().limits.is_empty());
+    // That our reads still give way for a while is no throttling.
+    assert!(!blocked(&view.borrow()));
 
     bench
         .client
