@@ -10,6 +10,7 @@
 mod bench;
 mod board;
 mod bulk;
+mod open;
 mod order;
 mod page;
 mod segment;

@@ -6,18 +6,15 @@ use super::segment::{FillShare, SegmentTask};
 use crate::dynamo::{Brake, Health, Pace};
 use crate::fault;
 use crate::run::budgets::Budgets;
-use crate::run::checks::{check_split, services};
+use crate::run::checks::check_split;
 use crate::run::error::RunError;
 use crate::run::keeper::Keeper;
 use crate::run::repair_lease::RepairLease;
 use crate::run::split::{Split, now_ms};
 use crate::run::status::{FillStatus, fill_status};
 use crate::run::tombstones::{Holder, lower, raise};
-use crate::source::{SourceFacts, describe_source};
-use crate::state::{
-    BackfillRecord, Lease, Limit, Order, Owner, SegmentRecord, SegmentService, ShardRecord, SplitRecord,
-    Stored,
-};
+use crate::source::describe_source;
+use crate::state::{BackfillRecord, Limit, Order, Owner, SegmentRecord, ShardRecord, SplitRecord, Stored};
 use crate::target::{Batching, Swept};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -47,10 +44,6 @@ pub struct BackfillOptions {
 
 /// Segments at once, unless told.
 const WORKERS: usize = 4;
-/// Bytes of the source for each segment: small enough that no slow segment leaves a long tail at the end.
-const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
-const FEWEST_SEGMENTS: u64 = 16;
-const MOST_SEGMENTS: u64 = 10_000;
 /// Up to this size, the source is read consistently, which costs little and saves the wait.
 const SMALL_BYTES: u64 = 256 * 1024 * 1024;
 /// Where ranges of a target's keys are throttled, so many times as many segments share what the table can take: they
@@ -216,129 +209,6 @@ impl Backfill {
                 batching.stop(reason.clone());
             }
         }
-    }
-
-    /// Opens the backfill's record: a new one, or the one to go on with. `None`: it is finished.
-    async fn open(&self, facts: &SourceFacts) -> Result<Option<BackfillRecord>, RunError> {
-        let known = services(&self.split).await?;
-        if let Some(service) = known.iter().find(|service| service.captured_ms.is_none()) {
-            return Err(RunError::NotYet {
-                what: format!("the stream is not captured for '{}'", service.name),
-                next: "start `dynasplit replicate` first, and leave it running beside the backfill".into(),
-            });
-        }
-        let (stored, revision) = match self
-            .split
-            .store
-            .get::<BackfillRecord>(BackfillRecord::NAME)
-            .await?
-        {
-            Some(stored) => (Some(stored.value), stored.revision),
-            None => (None, 0),
-        };
-        let (services, round, chosen) = match stored {
-            Some(record) if record.finished_ms.is_none() => {
-                let record = self.go_on(record).await?;
-                self.ensure_segments(&record).await?;
-                return Ok(Some(record));
-            }
-            Some(mut record) => {
-                let planned = self
-                    .split
-                    .plan
-                    .services
-                    .iter()
-                    .map(|service| service.name.clone());
-                let added: Vec<String> = planned.filter(|name| !record.services.contains(name)).collect();
-                if added.is_empty() {
-                    return Ok(None);
-                }
-                let chosen = self.choose(facts, true).await?;
-                self.forget_segments().await?;
-                record.services.extend(added.clone());
-                (record.services, added, chosen)
-            }
-            None => (
-                self.split.lanes(),
-                self.split.lanes(),
-                self.choose(facts, false).await?,
-            ),
-        };
-        let segments = facts
-            .bytes
-            .div_ceil(SEGMENT_BYTES)
-            .clamp(FEWEST_SEGMENTS, MOST_SEGMENTS);
-        let record = BackfillRecord {
-            segments: self
-                .options
-                .segments
-                .unwrap_or(u32::try_from(segments).unwrap_or(u32::MAX))
-                .max(1),
-            services,
-            round,
-            started_ms: now_ms(),
-            finished_ms: None,
-            estimated_items: facts.item_count,
-            order: chosen.order,
-            order_reason: chosen.reason,
-        };
-        match self.split.store.put(BackfillRecord::NAME, record, revision).await {
-            Ok(stored) => {
-                self.ensure_segments(&stored.value).await?;
-                Ok(Some(stored.value))
-            }
-            // Another process opened it at the same moment: go on with that one.
-            Err(crate::state::StateError::Conflict { .. }) => Box::pin(self.open(facts)).await,
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn ensure_segments(&self, record: &BackfillRecord) -> Result<(), RunError> {
-        let found = self.segments().await?;
-        for segment in 0..record.segments {
-            let name = SegmentRecord::record_name(segment);
-            if found.iter().any(|(known, _)| *known == name) {
-                continue;
-            }
-            let value = SegmentRecord {
-                segment,
-                lease: Lease::default(),
-                beat: 0,
-                order: record.order,
-                services: record
-                    .round
-                    .iter()
-                    .map(|lane| (lane.clone(), SegmentService::default()))
-                    .collect(),
-                blocked: Vec::new(),
-                limits: None,
-                scanned: 0,
-                read_milliunits: 0,
-            };
-            match self.split.store.put(&name, value, 0).await {
-                Ok(_) | Err(crate::state::StateError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
-    async fn forget_segments(&self) -> Result<(), RunError> {
-        for (name, stored) in self.segments().await? {
-            match self.split.store.delete(&name, stored.revision).await {
-                Ok(()) | Err(crate::state::StateError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
-    async fn segments(&self) -> Result<Vec<(String, Stored<SegmentRecord>)>, RunError> {
-        Ok(self
-            .split
-            .store
-            .list::<SegmentRecord>(SegmentRecord::PREFIX)
-            .await?)
     }
 
     /// Works on free segments until all are done, by whomever.
