@@ -102,12 +102,7 @@ impl Batched for Batches<'_> {
         let (inserts, waiting): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|one| (one.operation, one.answer)).unzip();
         let mut answers = self.attempt(inserts).await;
-        let again = answers.contains(&Inserted::Again);
-        if !self.batching.wait(self.writer, again).await {
-            // As a write finds when it is tried alone.
-            let again = answers.iter_mut().filter(|answer| **answer == Inserted::Again);
-            again.for_each(|answer| *answer = Inserted::Alone);
-        }
+        self.batching.wait(self.writer, &mut answers).await;
         for (waiting, answer) in waiting.into_iter().zip(answers) {
             // A write that nobody waits for any more belongs to a worker that stops.
             let _ = waiting.send(answer);

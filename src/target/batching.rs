@@ -101,15 +101,19 @@ impl Batching {
         }
     }
 
-    /// Waits before what is left of a batch is tried again: all at once, so that it makes a batch again. `false`: the
-    /// worker stops.
-    pub(super) async fn wait(&self, writer: &TargetWriter, again: bool) -> bool {
-        if !again {
+    /// Waits before what is left of a batch is tried again: all at once, so that it makes a batch again. Where the worker
+    /// stops meanwhile, its writes go alone, which finds that out.
+    pub(super) async fn wait<A: From<Retry> + PartialEq>(&self, writer: &TargetWriter, answers: &mut [A]) {
+        let again = A::from(Retry::Again);
+        if !answers.contains(&again) {
             self.failed.store(0, Ordering::Relaxed);
-            return true;
+            return;
         }
         let failed = self.failed.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        writer.pause(failed).await.is_ok()
+        if writer.pause(failed).await.is_err() {
+            let left = answers.iter_mut().filter(|answer| **answer == again);
+            left.for_each(|answer| *answer = Retry::Alone.into());
+        }
     }
 
     fn resize(&self, to: impl Fn(usize) -> usize) {

@@ -112,12 +112,7 @@ impl Batched for Bulk<'_> {
             answers.push(waiting.answer);
         }
         let mut found = self.attempt(&keys, requests).await;
-        let again = found.contains(&Answer::Again);
-        if !self.batching.wait(self.writer, again).await {
-            // The worker stops, as a write finds when it is tried alone.
-            let again = found.iter_mut().filter(|answer| **answer == Answer::Again);
-            again.for_each(|answer| *answer = Answer::Alone);
-        }
+        self.batching.wait(self.writer, &mut found).await;
         for (waiting, answer) in answers.into_iter().zip(found) {
             // A write that nobody waits for any more belongs to a worker that stops.
             let _ = waiting.send(answer);

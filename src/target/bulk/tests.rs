@@ -6,7 +6,12 @@ use crate::dynamo::{Brake, Budget, Health, Pace};
 use crate::fault::Hand;
 use crate::flow::VersionFields;
 use crate::model::{AttributeKind, KeyAttribute, Number, Value};
-use crate::target::{Fence, Gate};
+use crate::state::{Moment, Validity};
+use crate::target::{Batches, Fence, Gate};
+use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextMut;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use serde_json::{Value as Json, json};
@@ -189,4 +194,66 @@ async fn what_has_a_guard_is_no_part_of_a_batch() {
     assert!(landed[0].is_ok());
     let asked = asked.lock().unwrap();
     assert!(asked[0]["ConditionExpression"].is_string(), "{}", asked[0]);
+}
+
+const LEASE: Duration = Duration::from_secs(600);
+
+/// Every request is held up while it is built, until its lease has run out.
+#[derive(Debug)]
+struct HeldUp(Validity);
+
+impl Intercept for HeldUp {
+    fn name(&self) -> &'static str {
+        "HeldUp"
+    }
+
+    fn modify_before_signing(
+        &self,
+        _: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.end();
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_kind_of_write_goes_out_after_its_lease() {
+    let (client, asked) = scripted(vec![(200, json!({}))]).await;
+    let remove = Write {
+        kind: WriteKind::Remove(None),
+        ..put(1, "a", Guard::Any)
+    };
+    for (write, in_batches) in [
+        (put(1, "a", Guard::Any), false),
+        (remove, false),
+        (put(1, "a", Guard::Any), true),
+        (put(1, "a", Guard::Absent), true),
+    ] {
+        let lease = Validity::new(Moment::now(), LEASE, Duration::from_secs(1));
+        let config = client.config().to_builder().interceptor(HeldUp(lease.clone()));
+        let config = config.retry_config(RetryConfig::disabled()).build();
+        let writer = TargetWriter {
+            fence: Fence::new([lease]),
+            always_bury: false,
+            ..writer(aws_sdk_dynamodb::Client::from_conf(config))
+        };
+        let batching = Batching::default();
+        let (bulk, batches) = (Bulk::new(&writer, &batching), Batches::new(&writer, &batching));
+        let sending = async {
+            match (in_batches, &write.guard) {
+                (false, _) => drop(writer.write(&write).await),
+                (true, Guard::Any) => drop(write_all(&bulk, std::slice::from_ref(&write)).await),
+                (true, _) => {
+                    let sent = async { batches.send(batches.next().await).await };
+                    drop(futures::join!(batches.write(&write), sent));
+                }
+            }
+        };
+        let ended = tokio::time::timeout(Duration::from_millis(300), sending).await;
+        assert!(ended.is_err(), "it waits for a lease: {write:?}");
+        assert!(!writer.fence.is_open(), "it was built: {write:?}");
+        assert!(asked.lock().unwrap().is_empty(), "{write:?}");
+    }
 }
