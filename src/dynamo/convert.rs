@@ -1,5 +1,4 @@
-//! Items between the SDK's types and the model's. Payloads are moved; one that may have to be sent
-//! again is copied once for each request.
+//! Items between the SDK's types and the model's. Payloads are moved.
 //!
 //! The SDK has two types for one thing: `aws_sdk_dynamodb::types::AttributeValue` in tables, and
 //! `aws_sdk_dynamodbstreams::types::AttributeValue` in streams. [`SdkValue`] is what they have in common.
@@ -73,14 +72,6 @@ pub fn item_from_sdk<A: SdkValue>(attributes: HashMap<String, A>) -> Result<Item
 pub fn item_to_sdk<A: SdkValue>(item: Item) -> HashMap<String, A> {
     item.into_iter()
         .map(|(name, value)| (name, A::from_value(value)))
-        .collect()
-}
-
-/// The attributes to send for an item that is kept, since the request may have to be sent again.
-#[must_use]
-pub fn item_copied_to_sdk<A: SdkValue>(item: &Item) -> HashMap<String, A> {
-    item.iter()
-        .map(|(name, value)| (name.clone(), A::from_value(value.clone())))
         .collect()
 }
 

@@ -4,10 +4,25 @@ use super::guard::Guard;
 use crate::model::{Counters, Origin};
 use crate::plan::{Service, Versions};
 
+/// Makes a write again, as it was: its item is a new copy of the change's.
+pub type Again<'a> = dyn Fn() -> Result<Write, Stop> + Send + Sync + 'a;
+
 /// Where writes land: one service's table. Implementations retry without end what passes by itself.
 pub trait Sink: Send + Sync {
     /// Makes one write, under its guard. When this answers `Ok`, the write is durable.
-    fn write(&self, write: &Write) -> impl Future<Output = Result<Landed, SinkError>> + Send;
+    ///
+    /// The write is given away, so that its item is moved into the request that carries it. For another request, it is
+    /// made `again`.
+    fn write(
+        &self,
+        write: Write,
+        again: &Again<'_>,
+    ) -> impl Future<Output = Result<Landed, SinkError>> + Send;
+
+    /// As [`Sink::write`], of a write that was not made from a change.
+    fn write_copied(&self, write: &Write) -> impl Future<Output = Result<Landed, SinkError>> + Send {
+        async move { self.write(write.clone(), &|| Ok(write.clone())).await }
+    }
 }
 
 /// Where complaints are kept. When these answer `Ok`, the entry is durable.
@@ -105,19 +120,29 @@ pub async fn apply<S: Sink, L: Ledger>(
         applied.backwards = 1;
         ledger.recheck(&service.name, group).await?;
     }
-    for mut write in writes {
-        let mut landed = sink.write(&write).await;
-        if is_backwards(versions, group, &write, &landed) {
+    for (place, write) in writes.into_iter().enumerate() {
+        let puts = matches!(write.kind, WriteKind::Put(_));
+        let again = || {
+            let made = effects(service, versions, group).writes.into_iter().nth(place);
+            made.ok_or_else(|| Stop {
+                reason: "a change makes other writes than before".into(),
+            })
+        };
+        let mut landed = sink.write(write, &again).await;
+        if is_backwards(versions, group, puts, &landed) {
             if applied.backwards == 0 {
                 applied.backwards = 1;
                 ledger.recheck(&service.name, group).await?;
             }
             // Stream order wins over a tombstone of the item's own: it was created again with an older timestamp.
-            write.guard = Guard::Any;
-            landed = sink.write(&write).await;
+            let unguarded = || {
+                let guard = Guard::Any;
+                again().map(|write| Write { guard, ..write })
+            };
+            landed = sink.write(unguarded()?, &unguarded).await;
         }
         match landed {
-            Ok(landed) => count(&mut applied, &write, landed),
+            Ok(landed) => count(&mut applied, puts, landed),
             Err(SinkError::Rejected(reason)) => complaint = Some(reason),
             Err(SinkError::Stop(stop)) => return Err(stop),
         }
@@ -131,18 +156,13 @@ pub async fn apply<S: Sink, L: Ledger>(
 
 /// A put of the tail that a tombstone refuses, in `timestamp` mode: the timestamp went backwards across a
 /// delete. (In `sequence` mode a refusal only ever means that this is a repetition.)
-fn is_backwards(
-    versions: &Versions,
-    group: &Group,
-    write: &Write,
-    landed: &Result<Landed, SinkError>,
-) -> bool {
+fn is_backwards(versions: &Versions, group: &Group, puts: bool, landed: &Result<Landed, SinkError>) -> bool {
     matches!(versions, Versions::Timestamp(_))
         && matches!(
             group.changes.last().map(|change| &change.origin),
             Some(Origin::Tail { .. })
         )
-        && matches!(write.kind, WriteKind::Put(_))
+        && puts
         && matches!(
             landed,
             Ok(Landed {
@@ -152,11 +172,11 @@ fn is_backwards(
         )
 }
 
-fn count(applied: &mut Applied, write: &Write, landed: Landed) {
+fn count(applied: &mut Applied, puts: bool, landed: Landed) {
     applied.write_milliunits += landed.write_milliunits;
-    match (landed.outcome, &write.kind) {
-        (Outcome::Written, WriteKind::Put(_)) => applied.put += 1,
-        (Outcome::Written, WriteKind::Remove(_)) => applied.removed += 1,
+    match (landed.outcome, puts) {
+        (Outcome::Written, true) => applied.put += 1,
+        (Outcome::Written, false) => applied.removed += 1,
         (Outcome::Buried, _) => {
             applied.removed += 1;
             applied.tombstones += 1;

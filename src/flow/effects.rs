@@ -181,9 +181,9 @@ fn tail(service: &Service, versions: &Versions, group: &Group) -> Effects {
     }
     let writes = touched
         .into_iter()
-        .map(|key| match &last {
-            Some(wanted) if wanted.key == key => put(&fields, versions, wanted.clone(), &version),
-            _ => remove(key, &version),
+        .map(|key| match last.take_if(|wanted| wanted.key == key) {
+            Some(wanted) => put(&fields, versions, wanted, &version),
+            None => remove(key, &version),
         })
         .collect::<Vec<_>>();
     Effects {

@@ -1,5 +1,5 @@
 use super::transform::{Fault, shape};
-use crate::model::{Item, Key, RESERVED_PREFIX};
+use crate::model::{Item, Key, RESERVED_PREFIX, Value};
 use crate::plan::{Service, Versions};
 
 /// What a service should hold for a source item.
@@ -15,13 +15,10 @@ impl Desired {
     /// Whether a reader of the target could see a difference: all but the reserved attributes.
     #[must_use]
     pub fn looks_like(&self, other: &Self) -> bool {
-        let visible = |item: &Item| {
-            item.iter()
-                .filter(|(name, _)| !name.starts_with(RESERVED_PREFIX))
-                .map(|(n, v)| (n.clone(), v.clone()))
-                .collect::<Vec<_>>()
-        };
-        self.key == other.key && visible(&self.item) == visible(&other.item)
+        fn visible(item: &Item) -> impl Iterator<Item = (&String, &Value)> {
+            item.iter().filter(|(name, _)| !name.starts_with(RESERVED_PREFIX))
+        }
+        self.key == other.key && visible(&self.item).eq(visible(&other.item))
     }
 }
 

@@ -161,7 +161,7 @@ impl<'a> Reconciler<'a> {
         let Some(write) = mend(self.versions, &self.writer.fields, target, held, wanted) else {
             return Ok(Reconciled::Agreed);
         };
-        match self.writer.write(&write).await {
+        match self.writer.write_copied(&write).await {
             Ok(landed) => Ok(match landed.outcome {
                 Outcome::Written | Outcome::Buried => Reconciled::Repaired,
                 Outcome::Superseded | Outcome::SupersededByTombstone => Reconciled::Busy,

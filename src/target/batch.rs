@@ -3,7 +3,7 @@ use super::gather::{Batched, Gather, Operation, Waiting};
 use super::insert::Insert;
 use super::write::{TargetWriter, units};
 use crate::dynamo::{Failure, Paced};
-use crate::flow::{Guard, Landed, Outcome, Sink, SinkError, Write};
+use crate::flow::{Again, Guard, Landed, Outcome, Sink, SinkError, Write};
 use crate::model::Key;
 use aws_sdk_dynamodb::operation::batch_execute_statement::BatchExecuteStatementOutput;
 use aws_sdk_dynamodb::types::{BatchStatementErrorCodeEnum, BatchStatementResponse, ReturnConsumedCapacity};
@@ -53,14 +53,19 @@ impl From<Retry> for Inserted {
 }
 
 impl Sink for Batches<'_> {
-    async fn write(&self, write: &Write) -> Result<Landed, SinkError> {
+    async fn write(&self, write: Write, again: &Again<'_>) -> Result<Landed, SinkError> {
         if !self.batching.pays() {
-            let landed = Box::pin(self.writer.write(write)).await?;
+            let landed = Box::pin(self.writer.write(write, again)).await?;
             self.batching.count(landed.outcome != Outcome::Written);
             return Ok(landed);
         }
-        // Made anew for each attempt: it is moved into the request, and few are tried again.
-        while let Some(insert) = Insert::of(&self.writer.table, write) {
+        let replaces = write.guard != Guard::Absent;
+        let mut made = write;
+        loop {
+            let insert = match Insert::of(&self.writer.table, made) {
+                Ok(insert) => insert,
+                Err(other) => return Box::pin(self.writer.write(*other, again)).await,
+            };
             match self.waiting.answered(insert).await.unwrap_or(Inserted::Alone) {
                 Inserted::Landed(write_milliunits) => {
                     self.batching.count(false);
@@ -69,7 +74,8 @@ impl Sink for Batches<'_> {
                         write_milliunits,
                     });
                 }
-                Inserted::Exists(write_milliunits) if write.guard == Guard::Absent => {
+                // It lands on nothing only, and something is there: the answer is in.
+                Inserted::Exists(write_milliunits) if !replaces => {
                     return Ok(Landed {
                         outcome: Outcome::Superseded,
                         write_milliunits,
@@ -77,17 +83,16 @@ impl Sink for Batches<'_> {
                 }
                 Inserted::Exists(refused) => {
                     self.batching.count(true);
-                    let landed = Box::pin(self.writer.write(write)).await?;
+                    let landed = Box::pin(self.writer.write(again()?, again)).await?;
                     return Ok(Landed {
                         write_milliunits: landed.write_milliunits + refused,
                         ..landed
                     });
                 }
-                Inserted::Alone => break,
-                Inserted::Again => {}
+                Inserted::Alone => return Box::pin(self.writer.write(again()?, again)).await,
+                Inserted::Again => made = again()?,
             }
         }
-        Box::pin(self.writer.write(write)).await
     }
 }
 

@@ -1,9 +1,9 @@
 use super::batching::{Batching, Retry, felt};
 use super::gather::{Batched, Gather, Operation, Waiting};
 use super::write::{TargetWriter, units};
-use crate::dynamo::convert::{item_copied_to_sdk, item_from_sdk};
+use crate::dynamo::convert::{item_from_sdk, item_to_sdk};
 use crate::dynamo::{Failure, Paced};
-use crate::flow::{Guard, Landed, Outcome, Sink, SinkError, Write, WriteKind};
+use crate::flow::{Again, Guard, Landed, Outcome, Sink, SinkError, Write, WriteKind};
 use crate::model::{Item, ItemExt, Key, KeySchema};
 use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
 use aws_sdk_dynamodb::types::{PutRequest, ReturnConsumedCapacity, WriteRequest};
@@ -22,12 +22,12 @@ pub struct Bulk<'a> {
     waiting: Gather<Put, Answer>,
 }
 
-/// A put as the SDK's requests take it.
+/// A put that waits for its batch.
 #[derive(Debug)]
 pub struct Put {
     key: Key,
     bytes: usize,
-    request: WriteRequest,
+    item: Item,
 }
 
 /// What became of a put.
@@ -60,28 +60,39 @@ impl Operation for Put {
 }
 
 impl Put {
-    /// `None` where the write is no put, or has a guard.
-    fn of(write: &Write) -> Option<Self> {
-        let (WriteKind::Put(item), Guard::Any) = (&write.kind, &write.guard) else {
-            return None;
-        };
-        let put = PutRequest::builder()
-            .set_item(Some(item_copied_to_sdk(item)))
-            .build()
-            .ok()?;
-        Some(Self {
-            key: write.key.clone(),
-            bytes: item.size(),
-            request: WriteRequest::builder().put_request(put).build(),
-        })
+    /// # Errors
+    /// The write, where it is no put, or has a guard.
+    fn of(write: Write) -> Result<Self, Box<Write>> {
+        match write {
+            Write {
+                key,
+                kind: WriteKind::Put(item),
+                guard: Guard::Any,
+            } => Ok(Self {
+                key,
+                bytes: item.size(),
+                item,
+            }),
+            other => Err(Box::new(other)),
+        }
+    }
+
+    /// As the SDK's requests take it, and its key.
+    fn into_request(self) -> Option<(Key, WriteRequest)> {
+        let put = PutRequest::builder().set_item(Some(item_to_sdk(self.item)));
+        let request = WriteRequest::builder().put_request(put.build().ok()?).build();
+        Some((self.key, request))
     }
 }
 
 impl Sink for Bulk<'_> {
-    async fn write(&self, write: &Write) -> Result<Landed, SinkError> {
+    async fn write(&self, write: Write, again: &Again<'_>) -> Result<Landed, SinkError> {
+        let mut made = write;
         while self.batching.stopped().is_none() {
-            // Made anew for each attempt: the item is moved into the request, and few are tried again.
-            let Some(put) = Put::of(write) else { break };
+            let put = match Put::of(made) {
+                Ok(put) => put,
+                Err(other) => return Box::pin(self.writer.write(*other, again)).await,
+            };
             match self.waiting.answered(put).await.unwrap_or(Answer::Alone) {
                 Answer::Landed(write_milliunits) => {
                     return Ok(Landed {
@@ -89,11 +100,11 @@ impl Sink for Bulk<'_> {
                         write_milliunits,
                     });
                 }
-                Answer::Alone => break,
-                Answer::Again => {}
+                Answer::Alone => return Box::pin(self.writer.write(again()?, again)).await,
+                Answer::Again => made = again()?,
             }
         }
-        Box::pin(self.writer.write(write)).await
+        Box::pin(self.writer.write(made, again)).await
     }
 }
 
@@ -106,10 +117,15 @@ impl Batched for Bulk<'_> {
 
     async fn send(&self, batch: Self::Batch) {
         let (mut keys, mut requests, mut answers) = (Vec::new(), Vec::new(), Vec::new());
-        for waiting in batch {
-            keys.push(waiting.operation.key);
-            requests.push(waiting.operation.request);
-            answers.push(waiting.answer);
+        for Waiting { operation, answer } in batch {
+            if let Some((key, request)) = operation.into_request() {
+                keys.push(key);
+                requests.push(request);
+                answers.push(answer);
+            } else {
+                // As below.
+                let _ = answer.send(Answer::Alone);
+            }
         }
         let mut found = self.attempt(&keys, requests).await;
         self.batching.wait(self.writer, &mut found).await;

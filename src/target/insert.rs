@@ -1,6 +1,6 @@
 use crate::dynamo::convert::value_to_sdk;
 use crate::flow::{Guard, Write, WriteKind};
-use crate::model::{Item, Key};
+use crate::model::{Item, ItemExt, Key};
 use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest};
 
 /// A put that lands only where nothing is, as a PartiQL `INSERT`: the one conditional write that DynamoDB takes in
@@ -20,23 +20,26 @@ pub struct Insert {
 const LONGEST_STATEMENT: usize = 8192;
 
 impl Insert {
-    /// The insert that begins a write; `None` where its guard does not allow a write on nothing, or where it can't be
-    /// said in a statement.
-    #[must_use]
-    pub fn of(table: &str, write: &Write) -> Option<Self> {
-        let WriteKind::Put(item) = &write.kind else {
-            return None;
-        };
-        if !matches!(write.guard, Guard::Absent | Guard::Older(_)) {
-            return None;
+    /// The insert that begins a write.
+    ///
+    /// # Errors
+    /// The write, where its guard does not allow a write on nothing, or where it can't be said in a statement.
+    pub fn of(table: &str, write: Write) -> Result<Self, Box<Write>> {
+        let Write { key, kind, guard } = write;
+        match kind {
+            WriteKind::Put(item)
+                if matches!(guard, Guard::Absent | Guard::Older(_))
+                    && let Some(statement) = statement(table, &item) =>
+            {
+                Ok(Self {
+                    key,
+                    statement,
+                    bytes: item.size(),
+                    parameters: item.into_values().map(value_to_sdk).collect(),
+                })
+            }
+            kind => Err(Box::new(Write { key, kind, guard })),
         }
-        let statement = statement(table, item)?;
-        Some(Self {
-            key: write.key.clone(),
-            statement,
-            bytes: item.iter().map(|(name, value)| name.len() + value.size()).sum(),
-            parameters: item.values().cloned().map(value_to_sdk).collect(),
-        })
     }
 
     /// As the SDK's requests take it.
@@ -92,34 +95,34 @@ mod tests {
 
     #[test]
     fn a_put_of_the_backfill_is_an_insert() {
-        let made = Insert::of("T.1", &write(&["id", "a b"], Guard::Absent)).unwrap();
+        let made = Insert::of("T.1", write(&["id", "a b"], Guard::Absent)).unwrap();
         assert_eq!(made.statement, r#"INSERT INTO "T.1" VALUE {'a b':?,'id':?}"#);
         assert_eq!(made.parameters.len(), 2);
         let older = Guard::Older(Version::Text("5".into()));
-        assert!(Insert::of("T", &write(&["id"], older)).is_some());
+        assert!(Insert::of("T", write(&["id"], older)).is_ok());
     }
 
     #[test]
     fn what_may_land_on_something_is_none() {
         for guard in [Guard::Any, Guard::NotNewer(Version::Text("5".into()))] {
-            assert!(Insert::of("T", &write(&["id"], guard)).is_none());
+            assert!(Insert::of("T", write(&["id"], guard)).is_err());
         }
         let mut removal = write(&["id"], Guard::Absent);
         removal.kind = WriteKind::Remove(None);
-        assert!(Insert::of("T", &removal).is_none());
+        assert!(Insert::of("T", removal).is_err());
     }
 
     #[test]
     fn what_a_statement_can_not_say_is_put_alone() {
         for odd in ["it's", "a\"b", "a\\b", "a\nb", "a?"] {
             assert!(
-                Insert::of("T", &write(&["id", odd], Guard::Absent)).is_none(),
+                Insert::of("T", write(&["id", odd], Guard::Absent)).is_err(),
                 "{odd}"
             );
         }
         let names: Vec<String> = (0..1000).map(|n| format!("attribute-{n}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        assert!(Insert::of("T", &write(&names, Guard::Absent)).is_none());
-        assert!(Insert::of("T", &write(&names[..400], Guard::Absent)).is_some());
+        assert!(Insert::of("T", write(&names, Guard::Absent)).is_err());
+        assert!(Insert::of("T", write(&names[..400], Guard::Absent)).is_ok());
     }
 }

@@ -1,10 +1,11 @@
 use super::fence::Fence;
 use super::gate::{Entered, Gate, HELD};
-use crate::dynamo::convert::{item_copied_to_sdk, item_to_sdk, value_to_sdk};
+use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
 use crate::dynamo::{Budget, Failure, FailureKind, Health, Pace, Paced, backoff};
 use crate::fault::{self, Hand, Stroke};
 use crate::flow::{
-    GuardExpression, Landed, Outcome, Sink, SinkError, Stop, VersionFields, Write, WriteKind, tombstone_of,
+    Again, GuardExpression, Landed, Outcome, Sink, SinkError, Stop, VersionFields, Write, WriteKind,
+    tombstone_of,
 };
 use crate::model::{Item, KeySchema, TOMBSTONE_ATTRIBUTE};
 use aws_sdk_dynamodb::Client;
@@ -64,9 +65,9 @@ const REFUSED_MILLIUNITS: u64 = 1000;
 impl Sink for TargetWriter {
     /// A request without an answer may land later than its repetition, and then later than the *next* write of its
     /// key: a put that comes after a delete would bring the item back. So nothing is answered before that is over.
-    async fn write(&self, write: &Write) -> Result<Landed, SinkError> {
+    async fn write(&self, write: Write, again: &Again<'_>) -> Result<Landed, SinkError> {
         let mut unanswered = Unanswered::default();
-        let result = self.write_until_answered(write, &mut unanswered).await;
+        let result = self.write_until_answered(Ok(write), again, &mut unanswered).await;
         unanswered.land().await;
         result
     }
@@ -122,12 +123,14 @@ const DECIDED: [&str; 3] = [
 impl TargetWriter {
     async fn write_until_answered(
         &self,
-        write: &Write,
+        mut made: Result<Write, Stop>,
+        again: &Again<'_>,
         unanswered: &mut Unanswered,
     ) -> Result<Landed, SinkError> {
         let mut attempt = 0u32;
         loop {
-            let sendable = fault::before(self.site(write)).await;
+            let write = made?;
+            let sendable = fault::before(self.site(&write)).await;
             // The gate is asked anew for each attempt, so that a switch of the tombstones holds for retries too.
             let Admitted { entered, mut place } = self.admitted_beside(unanswered).await?;
             let bury = (entered.bury || self.always_bury).then_some(entered.epoch);
@@ -168,6 +171,7 @@ impl TargetWriter {
                 "write again"
             );
             self.pause(attempt).await?;
+            made = again();
         }
     }
 
@@ -258,17 +262,15 @@ impl TargetWriter {
     /// switch-on.
     async fn attempt(
         &self,
-        write: &Write,
+        write: Write,
         bury: Option<u64>,
         sendable: Result<(), fault::Lost>,
     ) -> Result<Landed, Failure> {
         sendable?;
+        let site = self.site(&write);
         let condition = write.guard.expression(&self.fields);
-        let landed = match &write.kind {
-            WriteKind::Put(item) => {
-                self.put(item_copied_to_sdk(item), condition, Outcome::Written)
-                    .await
-            }
+        let landed = match write.kind {
+            WriteKind::Put(item) => self.put(item_to_sdk(item), condition, Outcome::Written).await,
             WriteKind::Remove(version) => {
                 let key = self.keys.item_of(&write.key);
                 match bury {
@@ -280,7 +282,7 @@ impl TargetWriter {
                 }
             }
         };
-        fault::after(self.site(write)).await?;
+        fault::after(site).await?;
         landed
     }
 

@@ -91,7 +91,7 @@ fn removes(at: i64) -> Write {
 }
 
 async fn outcome(writer: &TargetWriter, write: Write) -> Outcome {
-    writer.write(&write).await.expect("an answer").outcome
+    writer.write_copied(&write).await.expect("an answer").outcome
 }
 
 async fn only_item(client: &Client, table: &str) -> Option<contents::PlainItem> {
@@ -131,7 +131,7 @@ async fn outcomes(engine: &Engine) {
         Outcome::Superseded
     );
     let landed = writer
-        .write(&puts(5, Guard::NotNewer(v(5))))
+        .write_copied(&puts(5, Guard::NotNewer(v(5))))
         .await
         .expect("an answer");
     assert_eq!(landed.outcome, Outcome::Written);
@@ -207,7 +207,7 @@ async fn refusals(engine: &Engine) {
         if let WriteKind::Put(item) = &mut write.kind {
             item.insert("odd".into(), odd);
         }
-        let answer = tokio::time::timeout(SOON, writer.write(&write))
+        let answer = tokio::time::timeout(SOON, writer.write_copied(&write))
             .await
             .expect("no retries");
         assert!(matches!(answer, Err(SinkError::Rejected(_))), "{answer:?}");
@@ -231,7 +231,7 @@ async fn a_writer_that_waits_can_be_stopped() {
     let writer = writer(&engine.dynamodb(), &unique("missing"));
     let waiting = tokio::spawn({
         let writer = writer.clone();
-        async move { writer.write(&removes(1)).await }
+        async move { writer.write_copied(&removes(1)).await }
     });
     let reason = until_blocked(&writer.health).await;
     assert!(reason.contains("ResourceNotFound"), "{reason}");
@@ -242,7 +242,10 @@ async fn a_writer_that_waits_can_be_stopped() {
         .expect("no panic");
     assert!(matches!(answer, Err(SinkError::Stop(_))), "{answer:?}");
     // Nothing starts after that.
-    assert!(matches!(writer.write(&removes(1)).await, Err(SinkError::Stop(_))));
+    assert!(matches!(
+        writer.write_copied(&removes(1)).await,
+        Err(SinkError::Stop(_))
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -256,7 +259,7 @@ async fn a_switch_of_the_tombstones_holds_for_what_is_tried_again() {
         };
         let waiting = tokio::spawn({
             let writer = writer.clone();
-            async move { writer.write(&removes(1)).await }
+            async move { writer.write_copied(&removes(1)).await }
         });
         until_blocked(&writer.health).await;
         writer.gate.switch(tombstones(to, 2));
@@ -283,7 +286,7 @@ async fn no_write_starts_under_a_lease_that_ends_before_it() {
         ..writer(&client, &table)
     };
     let write = puts(1, Guard::Any);
-    let writing = writer.write(&write);
+    let writing = writer.write_copied(&write);
     tokio::pin!(writing);
     assert!(tokio::time::timeout(second / 4, &mut writing).await.is_err());
     assert_eq!(only_item(&client, &table).await, None);

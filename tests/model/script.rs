@@ -1,7 +1,7 @@
 //! The product's write path, one answer at a time: [`apply`] is run from its beginning with the answers that came so
 //! far, and stopped at the first request that has none yet.
 
-use dynasplit::flow::{Group, Landed, Ledger, Outcome, Sink, SinkError, Stop, Write, apply};
+use dynasplit::flow::{Again, Group, Landed, Ledger, Outcome, Sink, SinkError, Stop, Write, apply};
 use dynasplit::plan::{Service, Versions};
 use futures::executor::block_on;
 use std::sync::Mutex;
@@ -85,8 +85,8 @@ impl Script {
 }
 
 impl Sink for Script {
-    async fn write(&self, write: &Write) -> Result<Landed, SinkError> {
-        let outcome = match self.answer(Asked::Write(write.clone()))? {
+    async fn write(&self, write: Write, _: &Again<'_>) -> Result<Landed, SinkError> {
+        let outcome = match self.answer(Asked::Write(write))? {
             Answer::Written => Outcome::Written,
             Answer::Buried => Outcome::Buried,
             Answer::Superseded => Outcome::Superseded,

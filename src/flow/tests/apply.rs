@@ -2,7 +2,7 @@
 
 use super::{item, key, page, plan, record};
 use crate::flow::{
-    Group, Guard, Landed, Ledger, Outcome, Sink, SinkError, Stop, Write, WriteKind, apply, coalesce,
+    Again, Group, Guard, Landed, Ledger, Outcome, Sink, SinkError, Stop, Write, WriteKind, apply, coalesce,
 };
 use crate::model::{Change, Counters, Item, Value};
 use crate::plan::Plan;
@@ -47,8 +47,8 @@ fn stop() -> Stop {
 }
 
 impl Sink for Script {
-    async fn write(&self, write: &Write) -> Result<Landed, SinkError> {
-        let kind = match &write.kind {
+    async fn write(&self, write: Write, _: &Again<'_>) -> Result<Landed, SinkError> {
+        let kind = match write.kind {
             WriteKind::Put(_) => "put",
             WriteKind::Remove(_) => "remove",
         };

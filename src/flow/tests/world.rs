@@ -3,8 +3,8 @@
 
 use super::{item, page, plan, record};
 use crate::flow::{
-    Group, Landed, Ledger, Outcome, Sink, SinkError, Stop, VersionFields, Write, WriteKind, apply, coalesce,
-    effects, is_tombstone, tombstone,
+    Again, Group, Landed, Ledger, Outcome, Sink, SinkError, Stop, VersionFields, Write, WriteKind, apply,
+    coalesce, effects, is_tombstone, tombstone,
 };
 use crate::model::{Item, Key, RESERVED_PREFIX, Value};
 use crate::plan::{Plan, Service, Versions};
@@ -346,15 +346,16 @@ impl World {
 }
 
 impl Sink for World {
-    async fn write(&self, write: &Write) -> Result<Landed, SinkError> {
+    async fn write(&self, write: Write, again: &Again<'_>) -> Result<Landed, SinkError> {
         self.lives()?;
+        assert_eq!(again()?, write, "what is sent again is what was sent");
         let mut inner = self.lock();
         if inner.bury {
             inner.sent.push(write.clone());
         }
         drop(inner);
         Ok(Landed {
-            outcome: self.write_now(write),
+            outcome: self.write_now(&write),
             write_milliunits: 1000,
         })
     }

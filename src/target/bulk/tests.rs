@@ -65,7 +65,7 @@ fn put(id: i64, body: &str, guard: Guard) -> Write {
 
 /// Makes all writes at once, and sends the batches that they gather.
 async fn write_all(bulk: &Bulk<'_>, writes: &[Write]) -> Vec<Result<Landed, SinkError>> {
-    let mut written: FuturesUnordered<_> = writes.iter().map(|write| bulk.write(write)).collect();
+    let mut written: FuturesUnordered<_> = writes.iter().map(|write| bulk.write_copied(write)).collect();
     let mut landed = Vec::new();
     loop {
         tokio::select! {
@@ -243,11 +243,11 @@ async fn no_kind_of_write_goes_out_after_its_lease() {
         let (bulk, batches) = (Bulk::new(&writer, &batching), Batches::new(&writer, &batching));
         let sending = async {
             match (in_batches, &write.guard) {
-                (false, _) => drop(writer.write(&write).await),
+                (false, _) => drop(writer.write_copied(&write).await),
                 (true, Guard::Any) => drop(write_all(&bulk, std::slice::from_ref(&write)).await),
                 (true, _) => {
                     let sent = async { batches.send(batches.next().await).await };
-                    drop(futures::join!(batches.write(&write), sent));
+                    drop(futures::join!(batches.write_copied(&write), sent));
                 }
             }
         };

@@ -98,7 +98,7 @@ async fn a_write_is_answered_only_when_its_lost_request_can_land_no_more() {
     let writer = writer(client, gate.clone());
     let write = removal();
     let begun = Instant::now();
-    let writing = writer.write(&write);
+    let writing = writer.write_copied(&write);
     tokio::pin!(writing);
     // By now it was repeated, and answered.
     assert!(tokio::time::timeout(MARGIN * 3 / 4, &mut writing).await.is_err());
@@ -121,7 +121,7 @@ async fn stopping_waits_for_lost_requests_too() {
         tokio::time::sleep(MARGIN / 4).await;
         stop.cancel();
     });
-    let stopped = writer.write(&removal()).await.unwrap_err();
+    let stopped = writer.write_copied(&removal()).await.unwrap_err();
     assert!(matches!(stopped, SinkError::Stop(_)));
     // Whoever takes over the lease now finds nothing of ours under way.
     assert!(begun.elapsed() >= MARGIN);
@@ -134,7 +134,7 @@ async fn a_lost_request_does_not_keep_the_lanes_from_being_held() {
     let gate = Gate::default();
     let writer = writer(endpoint(answers).await, gate.clone());
     let write = removal();
-    let writing = writer.write(&write);
+    let writing = writer.write_copied(&write);
     tokio::pin!(writing);
     while writer.health.blocked().is_none() {
         let looked = tokio::time::timeout(Duration::from_millis(2), &mut writing);
@@ -175,6 +175,6 @@ async fn what_was_answered_is_decided_and_needs_no_wait() {
         ..writer(endpoint(answers).await, gate)
     };
     let write = removal();
-    let writing = tokio::time::timeout(Duration::from_secs(20), writer.write(&write));
+    let writing = tokio::time::timeout(Duration::from_secs(20), writer.write_copied(&write));
     assert_eq!(writing.await.unwrap().unwrap().outcome, Outcome::Buried);
 }
