@@ -25,6 +25,9 @@ pub struct Endpoint {
 pub struct Tables {
     /// For items: every attempt is ours to see, so the SDK does not retry, and each is bounded in time.
     pub items: aws_sdk_dynamodb::Client,
+    /// As for items, for pages of up to 1 MB. It has connections of its own: each keeps a buffer as large as what it
+    /// read, and those that write are many.
+    pub pages: aws_sdk_dynamodb::Client,
     /// For tables and their settings: the SDK's own retries.
     pub control: aws_sdk_dynamodb::Client,
     /// For streams; no retries inside, as with items.
@@ -148,9 +151,43 @@ impl Clients {
             )
             .build();
         Tables {
+            pages: aws_sdk_dynamodb::Client::from_conf(items.clone()),
             items: aws_sdk_dynamodb::Client::from_conf(items),
             control: aws_sdk_dynamodb::Client::from_conf(control),
             streams: aws_sdk_dynamodbstreams::Client::from_conf(streams),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dynamo::scripted::{Served, served};
+    use serde_json::json;
+    use std::sync::atomic::Ordering;
+
+    #[tokio::test]
+    async fn pages_come_by_connections_of_their_own() {
+        let Served { endpoint, opened, .. } = served(vec![(200, json!({})); 5]).await;
+        let place = Endpoint {
+            url: Some(endpoint),
+            anonymous: true,
+            ..Endpoint::default()
+        };
+        let clients = Clients::load(&place, Timing::LIVE).await;
+        let tables = clients.at(None, None).await;
+        let scan = || tables.pages.scan().table_name("mine").send();
+        let put = || {
+            let id = aws_sdk_dynamodb::types::AttributeValue::S("x".into());
+            tables.items.put_item().table_name("mine").item("id", id).send()
+        };
+        for (at, expected) in [1, 1, 2, 2, 2].into_iter().enumerate() {
+            if at % 2 == 0 && at > 0 {
+                scan().await.unwrap();
+            } else {
+                put().await.unwrap();
+            }
+            assert_eq!(opened.load(Ordering::Relaxed), expected, "after request {at}");
         }
     }
 }

@@ -77,7 +77,7 @@ impl Split {
     pub fn scan_source(&self, consistent: bool) -> Scan {
         let source = &self.plan.source;
         Scan::new(
-            self.source.items.clone(),
+            self.source.pages.clone(),
             &source.table,
             source.keys.clone(),
             consistent,
