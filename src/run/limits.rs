@@ -28,16 +28,20 @@ pub(super) fn of_reads(health: &Health, budget: &Budget, courtesy: &Courtesy) ->
         .or_else(|| budget.limits().map(Limit::read_budget))
 }
 
-/// What limits a lane of the tail: the stream that can't be read, its table, its own writes, or the stream's pace.
+/// What limits a lane of the tail: the bulk copy that holds it, whether or not it has something to do; the stream that
+/// can't be read, its table, its own writes, or the stream's pace.
 pub(super) fn of_lane(
+    is_held: bool,
     reading: (&Health, &Load),
     writing: (&Health, &Budget, &Pace, &Load),
     at_once: u32,
 ) -> Limit {
     let (stream, full) = reading;
     let (table, budget, pace, busy) = writing;
-    let held = stream.blocked().map(Limit::held_up);
-    held.or_else(|| of_writes(table, budget, pace))
+    let held = is_held.then_some(Limit::Held);
+    let unread = || stream.blocked().map(Limit::held_up);
+    held.or_else(unread)
+        .or_else(|| of_writes(table, budget, pace))
         .unwrap_or_else(|| {
             if busy.mean() >= BUSY {
                 Limit::Writes { at_once }
@@ -226,10 +230,16 @@ mod tests {
     fn a_lane_that_writes_all_the_time_is_limited_by_its_writes() {
         let (busy, calm, health, free) = (busy(), Load::default(), Health::default(), Budget::default());
         let pace = pace();
-        let lane =
-            |full: &Load, writing: &Load| of_lane((&health, full), (&health, &free, &pace, writing), 32);
-        assert_eq!(lane(&busy, &busy), Limit::Writes { at_once: 32 });
-        assert_eq!(lane(&busy, &calm), Limit::StreamReads);
-        assert_eq!(lane(&calm, &calm), Limit::Idle);
+        let lane = |held, full: &Load, writing: &Load| {
+            of_lane(held, (&health, full), (&health, &free, &pace, writing), 32)
+        };
+        assert_eq!(lane(false, &busy, &busy), Limit::Writes { at_once: 32 });
+        assert_eq!(lane(false, &busy, &calm), Limit::StreamReads);
+        assert_eq!(lane(false, &calm, &calm), Limit::Idle);
+        for load in [&busy, &calm] {
+            assert_eq!(lane(true, load, load), Limit::Held, "whatever it has to do");
+        }
+        health.block("held until the bulk copy has landed".into());
+        assert_eq!(lane(true, &calm, &calm), Limit::Held, "that is no failure");
     }
 }

@@ -18,6 +18,8 @@ pub enum Limit {
         /// Why.
         reason: String,
     },
+    /// A bulk copy holds the lane.
+    Held,
     /// The table throttled, and its other users come first.
     GivesWay {
         /// Read units that are left to this process, in thousandths of a unit.
@@ -125,6 +127,7 @@ impl Limit {
     #[must_use]
     pub fn weight(&self) -> u8 {
         match self {
+            Self::Held => 10,
             Self::Failing { .. } => 9,
             Self::Throttled { .. } => 8,
             Self::GivesWay { .. } => 7,
@@ -150,6 +153,7 @@ impl fmt::Display for Limit {
         let units = |milliunits: &u64| *milliunits as f64 / 1000.0;
         match self {
             Self::Throttled { reason } | Self::Failing { reason } => f.write_str(reason),
+            Self::Held => f.write_str("the bulk copy, which holds the lane until it has landed"),
             Self::GivesWay {
                 milliunits_per_second,
             } => write!(
@@ -223,7 +227,12 @@ mod tests {
 
     #[test]
     fn limits_are_kept_and_those_of_newer_versions_do_no_harm() {
-        for limit in [Limit::write_budget(7.0), Limit::Idle, Limit::held_up("x".into())] {
+        for limit in [
+            Limit::write_budget(7.0),
+            Limit::Idle,
+            Limit::Held,
+            Limit::held_up("x".into()),
+        ] {
             let noted = Noted { at_ms: 5, limit };
             let text = serde_json::to_string(&noted).unwrap();
             assert_eq!(serde_json::from_str::<Noted>(&text).unwrap(), noted, "{text}");

@@ -11,7 +11,7 @@ use crate::course::{HABITS, begin, delete, end, mark, order, put, set};
 use crate::support::Engine;
 use crate::support::contents::{self, Plain, PlainItem};
 use crate::support::faulty::{Fault, FaultKind, Gate, Landing, Loss, Reason, Rule, Script, Throttle};
-use crate::support::process::{Cli, lane, obstacles};
+use crate::support::process::{Cli, lane, lanes, obstacles};
 use crate::support::stage::{LEASE_SECONDS, Stage};
 use crate::support::table;
 use crate::support::trial::Mode;
@@ -232,6 +232,26 @@ async fn the_hold_outlives_the_copy_and_the_workers() {
         end(&stage, tail).await;
         cli.succeed(&["verify"]).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_that_is_held_says_so_also_when_it_has_nothing_to_do() {
+    let stage = loaded(60, Mode::Sequence).await;
+    let cli = &stage.cli;
+    let tail = begin(&stage).await;
+    let limited =
+        |by: &'static str| move |status: &Value| lanes(status).all(|lane| lane["limit"]["by"] == by);
+    cli.until("nothing to do", limited("idle")).await;
+    assert!(cli.armed("bulk.held=kill").run(BULK).await.killed_at().is_some());
+    let held = cli.until("the hold", limited("held")).await;
+    let blocked = |lane: &Value| lane["blocked"].to_string().contains("held until the bulk copy");
+    assert!(lanes(&held).all(blocked), "{held:#}");
+    let told = cli.succeed(&["status"]).await.stdout;
+    assert!(told.contains("the bulk copy, which holds the lane"), "{told}");
+    assert!(!told.contains("idle"), "{told}");
+    cli.succeed(BULK).await;
+    cli.until("the end of the hold", limited("idle")).await;
+    end(&stage, tail).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

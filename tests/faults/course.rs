@@ -26,6 +26,15 @@ pub async fn set(script: Script, mode: Mode) -> Stage {
     Stage::set(Engine::scripted(script).await, mode).await
 }
 
+/// The same in `sequence` mode, with these items in the source, of which no stream tells: it is switched on by `apply`.
+/// What is written of them is written by the backfill.
+pub async fn filled(script: Script, items: impl IntoIterator<Item = SdkItem>) -> Stage {
+    let seed = script.seed();
+    let stage = Stage::seeded(Engine::scripted(script).await, Mode::Sequence, seed, false).await;
+    table::put_all(&stage.client, &stage.trial.source, items).await;
+    stage
+}
+
 /// Creates the tables, and follows the stream.
 pub async fn begin(stage: &Stage) -> Running {
     stage.cli.succeed(&["apply"]).await;

@@ -10,7 +10,7 @@ use crate::run::split::{Split, StateLedger, now_ms};
 use crate::source::StreamSource;
 use crate::source::lineage::{Readiness, readiness};
 use crate::state::{GapRecord, Noted, ShardRecord, Validity};
-use crate::target::{Fence, Gate, TargetWriter};
+use crate::target::{Fence, Gate, HELD, TargetWriter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -133,10 +133,12 @@ impl ShardTask {
         }
     }
 
-    /// Writes down with every lane what limits it, and why it does not move at the moment: the shard can't be read, or its
-    /// table takes nothing. A shard that stops advancing is an alarm.
+    /// Writes down with every lane what limits it, and why it does not move at the moment: a bulk copy holds the lanes, the
+    /// shard can't be read, or its table takes nothing. A shard that stops advancing is an alarm.
     fn tell_blocked(&self, reading: &Reading) {
-        let blocked = reading.health.blocked();
+        let is_held = self.gate.is_held();
+        let held = is_held.then(|| HELD.to_owned());
+        let blocked = held.or_else(|| reading.health.blocked());
         self.keeper.update_quietly(|record| {
             for (lane, state) in record.lanes.iter_mut().filter(|(_, state)| !state.finished()) {
                 let share = self.shares.get(lane);
@@ -145,6 +147,7 @@ impl ShardTask {
                 state.limit = share.map(|share| Noted {
                     at_ms: now_ms(),
                     limit: limits::of_lane(
+                        is_held,
                         (&reading.health, &reading.full),
                         (&share.health, &share.budget, &share.pace, &share.busy),
                         WRITES_AT_ONCE,

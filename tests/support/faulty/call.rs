@@ -66,6 +66,17 @@ impl Call {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
+    /// The same, with pages of at most so many items.
+    pub(super) fn limited(&self, items: u64) -> Self {
+        let mut body = self.json();
+        let asked = body["Limit"].as_u64().unwrap_or(items);
+        body["Limit"] = asked.min(items).into();
+        Self {
+            body: body.to_string().into(),
+            ..self.clone()
+        }
+    }
+
     /// Whether it is one of the Streams API.
     pub fn is_of_streams(&self) -> bool {
         self.target.starts_with("DynamoDBStreams_")

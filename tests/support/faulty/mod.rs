@@ -5,7 +5,8 @@
 //! landed although nothing was answered, landed late, held and released in another order, refused by a policy, left
 //! unprocessed, stale. Streams are its own ([`stream`]): the embedded engine's single shard is read in order, and its
 //! records are dealt onto shards that roll, split, close and are trimmed; iterators expire; a page may be empty before
-//! the tip; a stream may be switched off and on again under a new ARN. A write that changes nothing leaves no record.
+//! the tip; a stream may be switched off and on again under a new ARN. A write that changes nothing leaves no record. Pages
+//! of a scan may be made short ([`Script::scanned_at_once`]), and a [`Record`] keeps what was asked of a table.
 //!
 //! There are two ports: the product is given [`Faulty::endpoint`], where rules hold; the test's own clients use
 //! [`Faulty::clean_endpoint`], where the same tables and streams are served without them.
@@ -28,6 +29,7 @@ mod chance;
 mod fault;
 mod holder;
 mod reason;
+mod record;
 mod rule;
 mod script;
 mod server;
@@ -38,6 +40,7 @@ pub use call::Call;
 pub use fault::{Fault, Gate, Landing, Loss};
 pub use holder::Holder;
 pub use reason::{Reason, Throttle};
+pub use record::{Asked, Record};
 pub use rule::{Rule, Switch};
 pub use script::Script;
 pub use server::Faulty;

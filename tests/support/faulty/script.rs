@@ -11,6 +11,7 @@ pub struct Script {
     pub(super) seed: u64,
     pub(super) rules: Vec<Rule>,
     pub(super) streams: Habits,
+    pub(super) scanned_at_once: Option<u64>,
 }
 
 /// Reads and writes of items.
@@ -46,6 +47,7 @@ impl Script {
             seed,
             rules: Vec::new(),
             streams: Habits::default(),
+            scanned_at_once: None,
         }
     }
 
@@ -101,6 +103,11 @@ impl Script {
             .listed_at_once(3)
     }
 
+    /// What chance is drawn from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// With another rule, which is asked after those before it; the first that strikes decides.
     pub fn rule(mut self, rule: Rule) -> Self {
         self.rules.push(rule);
@@ -128,6 +135,12 @@ impl Script {
     /// `GetRecords` gives at most so many records a page (1,000, where it is not said).
     pub fn records_at_once(mut self, records: usize) -> Self {
         self.streams.records_at_once = records.clamp(1, 1000);
+        self
+    }
+
+    /// `Scan` gives at most so many items a page (1 MB, where it is not said).
+    pub fn scanned_at_once(mut self, items: u64) -> Self {
+        self.scanned_at_once = Some(items.max(1));
         self
     }
 

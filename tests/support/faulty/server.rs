@@ -24,6 +24,7 @@ use super::call::Call;
 use super::chance;
 use super::fault::{Fault, Gate, Landing, Loss};
 use super::reason::{Reason, Throttle};
+use super::record::{Record, UnderWay};
 use super::rule::{Active, Rule, Switch};
 use super::script::Script;
 use super::stream::Streams;
@@ -50,6 +51,8 @@ struct Shared {
     rules: Mutex<Vec<Arc<Active>>>,
     /// Calls so far, by operation and table.
     calls: Mutex<HashMap<(String, String), u64>>,
+    records: Mutex<Vec<Record>>,
+    scanned_at_once: Option<u64>,
     backend: Backend,
     streams: Arc<Streams>,
     tally: Arc<Tally>,
@@ -88,6 +91,8 @@ impl Faulty {
             seed: script.seed,
             rules: Mutex::default(),
             calls: Mutex::default(),
+            records: Mutex::default(),
+            scanned_at_once: script.scanned_at_once,
             backend,
             streams: Arc::new(streams),
             tally,
@@ -171,6 +176,14 @@ impl Faulty {
             .unwrap_or(0)
     }
 
+    /// Keeps what the product asks of a table with these operations, from now on.
+    pub fn record(&self, operations: &[&'static str], table: &str) -> Record {
+        let record = Record::new(operations, table);
+        let mut records = self.shared.records.lock().expect("no thread panicked");
+        records.push(record.clone());
+        record
+    }
+
     /// Looks at a table's stream all the time from now on, so that [`Fault::Stale`] knows when items changed.
     pub fn remember(&self, table: &str) {
         let (streams, table) = (Arc::clone(&self.shared.streams), table.to_owned());
@@ -250,7 +263,11 @@ impl Shared {
             .map_err(|_| HangUp)?
             .to_bytes();
         let mut call = Call::of(&target, body);
-        let fault = if faulty { self.strike(&mut call) } else { None };
+        let (fault, _under_way) = if faulty {
+            (self.strike(&mut call), self.recorded(&call))
+        } else {
+            (None, Vec::new())
+        };
         // What has come is carried out, also when the caller goes away meanwhile.
         let carried = tokio::spawn(self.carry_out(call, fault));
         match carried.await.map_err(|_| HangUp)? {
@@ -274,6 +291,12 @@ impl Shared {
         }
         let rules = self.rules.lock().expect("no thread panicked").clone();
         rules.iter().find_map(|rule| rule.strikes(call))
+    }
+
+    /// Notes a call wherever it is to be kept.
+    fn recorded(&self, call: &Call) -> Vec<UnderWay> {
+        let records = self.records.lock().expect("no thread panicked");
+        records.iter().filter_map(|record| record.note(call)).collect()
     }
 
     async fn carry_out(self: Arc<Self>, call: Call, fault: Option<Fault>) -> Outcome {
@@ -389,7 +412,11 @@ impl Shared {
         if let Some(answer) = self.streams.answer(call).await {
             return answer;
         }
-        match self.backend.send(&call.target, call.body.clone()).await {
+        let body = match self.scanned_at_once {
+            Some(items) if call.operation == "Scan" => call.limited(items).body,
+            _ => call.body.clone(),
+        };
+        match self.backend.send(&call.target, body).await {
             Ok(answer) => self.streams.amended(call, answer).await,
             Err(error) => Answer::failed(&error),
         }

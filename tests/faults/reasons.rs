@@ -1,0 +1,112 @@
+//! Who slows down, by the reason for throttling: a table's slows its service, an account's all of them.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::course::{begin, end, filled, order, with_lease};
+use crate::support::faulty::{Fault, Gate, Reason, Record, Rule, Script, Throttle};
+
+const WRITES: &[&str] = &["PutItem", "BatchExecuteStatement"];
+const BACKFILL: &[&str] = &["backfill", "--segments", "16", "--workers", "16"];
+/// Requests to one table at once, at the beginning.
+const PLACES: usize = 16;
+/// What is left of them when a table is found to be crowded once.
+const FEWER: usize = 9;
+/// Answers that take so long are no reason to ask for more at once, nor for fewer: with this lease, up to 3.2 s.
+const ANSWERED_AFTER: Duration = Duration::from_millis(1200);
+const LEASE_SECONDS: u64 = 15;
+const OF_TABLE: Reason = Reason {
+    resource: "Table",
+    operation: "Write",
+    limit: "MaxOnDemandThroughputExceeded",
+};
+const OF_ACCOUNT: Reason = Reason {
+    limit: "AccountLimitExceeded",
+    ..OF_TABLE
+};
+
+/// How many requests were under way at once at most.
+#[derive(Debug)]
+struct AtOnce {
+    /// To the table that was throttled, once it was no more.
+    throttled: usize,
+    /// To the other one, meanwhile.
+    other: usize,
+}
+
+/// Throttles the writes to one table for this reason; the other one answers, and is asked so often meanwhile.
+async fn throttled(seed: u64, reason: Reason, asked: usize) -> AtOnce {
+    let stage = filled(
+        Script::quiet(seed),
+        (0..2400).map(|id| order(id * 7, 1, "there before")),
+    )
+    .await;
+    let tail = begin(&stage).await;
+    let (faults, trial) = (stage.engine.faults(), &stage.trial);
+    let rule = Rule::new(Fault::Throttled(Throttle::RequestLimit, reason));
+    let throttled = faults.rule(rule.on(WRITES).table(&trial.orders));
+    let late = Rule::new(Fault::Held(Gate::After(ANSWERED_AFTER))).on(WRITES);
+    let late = faults.rule(late.table(&trial.orders).table(&trial.names));
+    let (orders, names) = (
+        faults.record(WRITES, &trial.orders),
+        faults.record(WRITES, &trial.names),
+    );
+    let (patient, _plan) = with_lease(&stage, LEASE_SECONDS);
+    let fill = patient.start(BACKFILL);
+    throttled.until(8).await;
+    // The answers have come by then.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let other = most(&names, Instant::now(), asked).await;
+    let shown = |status: &Value| limited(status, "orders", "throttled");
+    let status = stage.cli.until("the reason", shown).await;
+    let slowed = reason.limit == OF_ACCOUNT.limit;
+    if slowed {
+        let shown = |status: &Value| limited(status, "names", "pace");
+        stage.cli.until("what the other table takes", shown).await;
+    } else {
+        assert!(!limited(&status, "names", "pace"), "{status:#}");
+    }
+    throttled.off();
+    let throttled = most(&orders, Instant::now(), 4).await;
+    late.off();
+    fill.signal("TERM");
+    fill.end().await;
+    stage.cli.succeed(BACKFILL).await;
+    end(&stage, tail).await;
+    AtOnce { throttled, other }
+}
+
+/// The most that were under way at once when one of the next so many came.
+async fn most(record: &Record, from: Instant, asked: usize) -> usize {
+    let enough = async {
+        while record.since(from).len() < asked {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), enough).await;
+    let came = record.since(from);
+    assert!(waited.is_ok(), "{} requests of {asked}", came.len());
+    came.iter().map(|asked| asked.under_way).max().unwrap_or_default()
+}
+
+/// Whether `status` says that this is what limits the copy of a service.
+fn limited(status: &Value, service: &str, by: &str) -> bool {
+    let limits = status["limits"].as_array().expect("limits");
+    limits
+        .iter()
+        .any(|limit| limit["command"] == "backfill" && limit["of"] == service && limit["by"] == by)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_of_the_account_slows_every_service_and_one_of_a_table_its_own() {
+    let (table, account) = tokio::join!(throttled(82, OF_TABLE, PLACES), throttled(83, OF_ACCOUNT, 4));
+    eprintln!("of the table: {table:?}; of the account: {account:?}");
+    assert!(table.throttled <= FEWER, "{table:?}");
+    assert!(
+        table.other > FEWER,
+        "the other service goes on as before: {table:?}"
+    );
+    assert!(account.throttled <= FEWER, "{account:?}");
+    assert!(account.other <= FEWER, "{account:?}");
+}
