@@ -180,7 +180,7 @@ mod tests {
             ]
         );
         assert_eq!(template.lone(), None);
-        assert_eq!(Template::parse("{a}").unwrap().lone(), Some("a"));
+        assert_eq!(Template::parse("{a_1-B}").unwrap().lone(), Some("a_1-B"));
     }
 
     #[test]

@@ -269,6 +269,9 @@ mod tests {
             let flaw = format(AttributeKind::S, Some(wanted)).unwrap_err();
             assert!(flaw.message.contains(reason), "{wanted}: {}", flaw.message);
         }
+        assert!(format(AttributeKind::S, Some(&"0".repeat(64))).is_ok());
+        let long = format(AttributeKind::S, Some(&"0".repeat(65))).unwrap_err();
+        assert!(long.message.contains("longer than 64"), "{}", long.message);
         assert_eq!(format(AttributeKind::S, None).unwrap_err().field, "format");
         assert_eq!(format(AttributeKind::B, None).unwrap_err().field, "type");
         assert!(format(AttributeKind::N, Some("iso-8601-millis")).is_err());
@@ -297,6 +300,24 @@ mod tests {
         let number = format(AttributeKind::N, None).unwrap();
         assert!(version(&number, Value::N(Number::from(5))).is_some());
         assert!(version(&number, Value::s("5")).is_none());
+    }
+
+    #[test]
+    fn only_what_looks_like_a_version_and_is_none_is_unreadable() {
+        let millis = text("iso-8601-millis");
+        let number = format(AttributeKind::N, None).unwrap();
+        assert_eq!(
+            [millis.format.kind(), number.format.kind()],
+            [AttributeKind::S, AttributeKind::N]
+        );
+        let unreadable =
+            |timestamp: &Timestamp, value| timestamp.is_unreadable(&Item::from([("at".to_owned(), value)]));
+        assert!(unreadable(&millis, Value::s("2024-02-29T10:00:00Z")));
+        assert!(!unreadable(&millis, Value::s("2024-02-29T10:00:00.500Z")));
+        assert!(!unreadable(&millis, Value::N(Number::from(5))));
+        assert!(!millis.is_unreadable(&Item::new()));
+        assert!(!unreadable(&number, Value::N(Number::from(5))));
+        assert!(!unreadable(&number, Value::s("5")));
     }
 
     #[test]

@@ -156,6 +156,7 @@ impl Seen {
 /// What the observations of one candidate have shown so far.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Settling {
+    /// Observations so far.
     rounds: u32,
     /// When the first observation began.
     first: Duration,
@@ -171,12 +172,6 @@ pub struct Settling {
 }
 
 impl Settling {
-    /// Observations so far.
-    #[must_use]
-    pub fn rounds(&self) -> u32 {
-        self.rounds
-    }
-
     /// Takes in an observation, which must be later than all before it.
     pub fn observe(&mut self, rules: &SettleRules, observation: &Observation) -> Outcome {
         let moved = self.take_in(observation);

@@ -1,8 +1,8 @@
 //! The rules of one group, one by one.
 
 use super::{item, key, page, plan, record};
-use crate::flow::{Effects, Group, Guard, WriteKind, coalesce, effects};
-use crate::model::{Change, Item, Key, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE, Value, Version};
+use crate::flow::{Effects, Group, Guard, WriteKind, coalesce, effects, touched};
+use crate::model::{Change, Item, Key, Origin, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE, Value, Version};
 use crate::plan::Plan;
 use std::sync::Arc;
 
@@ -49,14 +49,17 @@ fn of(plan: &Plan, changes: &[Arc<Change>]) -> Effects {
     effects(&plan.services[0], &plan.versions, &groups[0])
 }
 
-/// The effects of a history: each image and the next make one record.
-fn history(plan: &Plan, images: &[Option<Item>]) -> Effects {
-    let records: Vec<_> = images
+/// A history: each image and the next make one record.
+fn records(images: &[Option<Item>]) -> Vec<Arc<Change>> {
+    images
         .windows(2)
         .enumerate()
         .map(|(at, pair)| record(at + 1, pair[0].clone(), pair[1].clone()))
-        .collect();
-    of(plan, &records)
+        .collect()
+}
+
+fn history(plan: &Plan, images: &[Option<Item>]) -> Effects {
+    of(plan, &records(images))
 }
 
 fn v(text: &str) -> Version {
@@ -276,6 +279,35 @@ fn a_page_is_guarded_by_its_own_timestamp() {
     assert_eq!(of(&plan, &[page(elsewhere("0004"))]), Effects::default());
     let unfit = of(&plan, &[page(unfit("0004"))]);
     assert!(unfit.complaint.is_some() && unfit.writes.is_empty());
+}
+
+#[test]
+fn a_page_of_a_bulk_copy_needs_no_guard() {
+    let mut change = (*page(image("x", "a", "0004"))).clone();
+    change.origin = Origin::Bulk;
+    let change = Arc::new(change);
+    for plan in [timestamps(), sequences()] {
+        let found = of(&plan, std::slice::from_ref(&change));
+        is(&found, &[("x", "put a", Guard::Any)]);
+    }
+}
+
+#[test]
+fn a_stale_page_may_land_at_every_key_that_an_image_has() {
+    let plan = timestamps();
+    let images = [
+        Some(image("x", "a", "0001")),
+        Some(elsewhere("0002")),
+        Some(image("y", "a", "0003")),
+        Some(unfit("0004")),
+        Some(image("x", "b", "0005")),
+        None,
+    ];
+    let group = coalesce(&records(&images)).remove(0);
+    assert_eq!(
+        touched(&plan.services[0], &plan.versions, &group),
+        [key("x"), key("y")]
+    );
 }
 
 #[test]

@@ -332,6 +332,38 @@ fn faults_say_what_is_wrong_with_which_attribute() {
 }
 
 #[test]
+fn a_key_may_be_as_long_as_the_quota_allows() {
+    let m = mapping(&[("PK", "{a}"), ("SK", "{b}")], &[("id", "{a}"), ("at", "{b}")]);
+    let long = |pk: usize, sk: usize| m.apply(&item(&"x".repeat(pk), &"y".repeat(sk)));
+    assert!(long(2048, 1024).is_ok());
+    for (pk, sk, limit) in [(2049, 1024, 2048), (2048, 1025, 1024)] {
+        assert!(matches!(
+            long(pk, sk),
+            Err(KeyFault::TooLong { limit: said, .. }) if said == limit
+        ));
+    }
+}
+
+#[test]
+fn no_part_of_a_text_is_binary_or_empty() {
+    let m = mapping(&[("PK", "{a}"), ("mail", "{m}")], &[("id", "{a}{m}")]);
+    let mut item = item("a", "b");
+    item.insert("mail".into(), Value::B(vec![1]));
+    assert_eq!(
+        m.apply(&item),
+        Err(KeyFault::WrongType {
+            attribute: "mail".into(),
+            expected: "S or N".into(),
+            found: "B"
+        })
+    );
+    let part = Content::Text { delimiter: None };
+    assert_eq!(from_text("x", &part), Some(Value::s("x")));
+    assert_eq!(from_text("", &part), None);
+    assert_eq!(from_text("x", &Content::Whole(Some(AttributeKind::B))), None);
+}
+
+#[test]
 fn conditions_and_patterns_can_contradict() {
     let m = mapping(&[("PK", "COURSE#{c}"), ("SK", "META")], &[("id", "{c}")]);
     for (attribute, head, alone, could) in [
