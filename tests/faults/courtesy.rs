@@ -128,7 +128,7 @@ async fn a_backfill_reads_a_source_that_throttles_more_slowly_and_slowly_faster_
         steady(&scans)
     };
     let throttled = async {
-        let stage = pages(71, 180).await;
+        let stage = pages(71, 158).await;
         let scans = scans(&stage);
         let tail = begin(&stage).await;
         let fill = stage.cli.start(&[BACKFILL, &["--output", "json"]].concat());
@@ -144,7 +144,7 @@ async fn a_backfill_reads_a_source_that_throttles_more_slowly_and_slowly_faster_
             "{told}"
         );
         let report: Value = serde_json::from_str(&done.stdout).expect("one JSON document");
-        assert_eq!(report["scanned"], 180 * ITEMS_A_PAGE, "{report:#}");
+        assert_eq!(report["scanned"], 158 * ITEMS_A_PAGE, "{report:#}");
         assert_eq!(stage.engine.faults().count(FaultKind::Throttled), 8);
         end(&stage, tail).await;
         (slow, few, more)
@@ -162,7 +162,7 @@ async fn a_backfill_reads_a_source_that_throttles_more_slowly_and_slowly_faster_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn so_does_verify() {
-    let stage = pages(72, 175).await;
+    let stage = pages(72, 152).await;
     let tail = begin(&stage).await;
     stage.cli.succeed(&["backfill"]).await;
     stage.cli.until_caught_up().await;
