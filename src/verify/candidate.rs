@@ -347,6 +347,7 @@ mod tests {
                 file.push(pending).unwrap();
             }
             prop_assert_eq!(file.len(), all.len() as u64);
+            prop_assert_eq!(file.is_empty(), all.is_empty());
             prop_assert_eq!(file.earliest_due(), all.iter().map(|pending| pending.due).min());
             let read: Vec<_> = file.into_reader().collect::<Result<_, _>>().unwrap();
             prop_assert_eq!(read, all);

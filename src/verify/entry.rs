@@ -3,7 +3,8 @@
 
 use super::Digest;
 
-const HEADER_BYTES: usize = 2 + 2 + Digest::BYTES;
+/// Both lengths and the digest.
+const HEADER_BYTES: usize = 4 + Digest::BYTES;
 /// The source key equals the target key and is not written again: true of every table whose keys
 /// are copied as they are, and halves its entries.
 const SAME: u16 = u16::MAX;
@@ -84,5 +85,19 @@ mod tests {
             out.extend(after);
             prop_assert_eq!(Entry::read(&out), Some(entry));
         }
+    }
+
+    #[test]
+    fn a_key_that_is_copied_as_it_is_is_kept_once() {
+        let size = |source| {
+            let entry = Entry {
+                target: b"key",
+                source,
+                digest: Digest::from_bytes([0; 16]),
+            };
+            entry.size()
+        };
+        assert_eq!(size(b"key"), size(b""));
+        assert_eq!(size(b"kez"), size(b"") + 3);
     }
 }

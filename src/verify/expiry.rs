@@ -28,7 +28,8 @@ mod tests {
         assert!(expired(n("1799999999.5")));
         assert!(!expired(n("1800000000")));
         assert!(!expired(n("1800000000000")), "milliseconds are far in the future");
-        assert!(!expired(n("1600000000")), "beyond TTL's reach");
+        assert!(expired(n("1642320001")));
+        assert!(!expired(n("1642320000")), "five years: beyond TTL's reach");
         assert!(!expired(n("0")));
         assert!(!expired(Value::s("1799999999")), "text never expires");
         assert!(!is_expired(&Item::new(), "ttl", NOW));

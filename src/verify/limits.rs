@@ -47,3 +47,26 @@ impl SortLimits {
         (self.memory_bytes / (self.fan_in() + 1)).clamp(MIN_BLOCK_BYTES, MAX_BLOCK_BYTES)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sorts_share_the_memory() {
+        let limits = SortLimits::default();
+        assert_eq!((limits.memory_bytes, limits.fan_in()), (67_108_864, 64));
+        let shared = limits.shared_by(4);
+        assert_eq!((shared.memory_bytes, shared.fan_in), (16_777_216, 64));
+        assert_eq!(limits.shared_by(0), limits);
+    }
+
+    #[test]
+    fn a_block_is_a_part_of_the_memory_within_bounds() {
+        let block = |memory_bytes, fan_in| SortLimits { memory_bytes, fan_in }.block_bytes();
+        assert_eq!(block(5 * 10_000, 4), 10_000);
+        assert_eq!(block(3 * 10_000, 0), 10_000, "two runs and one output at least");
+        assert_eq!(block(0, 4), 4096);
+        assert_eq!(block(usize::MAX, 4), 262_144);
+    }
+}

@@ -129,10 +129,34 @@ mod tests {
         }));
         let services = vec![compared(0), compared(1)];
         assert!(!Report { services }.is_clean());
+        let services = vec![compared(0), compared(0)];
+        assert!(Report { services }.is_clean());
         let unbuildable = ServiceReport {
             unbuildable: 1,
             ..compared(0)
         };
         assert!(!unbuildable.is_clean());
+    }
+
+    #[test]
+    fn every_recheck_is_counted_once() {
+        let mut report = compared(50);
+        let waits = Outcome::Wait {
+            again_after: Duration::ZERO,
+        };
+        for (times, outcome) in [
+            (2, Outcome::Agreed),
+            (3, Outcome::Mismatch(MismatchClass::Missing)),
+            (5, Outcome::Mismatch(MismatchClass::Expired)),
+            (7, Outcome::Unsettled),
+            (11, waits),
+        ] {
+            (0..times).for_each(|_| report.rechecked(outcome));
+        }
+        let ServiceReport { mismatches, .. } = report;
+        assert_eq!((mismatches.faults(), mismatches.expired), (3, 5));
+        assert_eq!((report.settled_by_lag, report.unsettled), (2, 7));
+        assert_eq!(report.rechecked, 28);
+        assert_eq!(report.undecided(), 50 - 17);
     }
 }

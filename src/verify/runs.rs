@@ -293,6 +293,13 @@ mod tests {
     use super::*;
     use crate::model::Value;
 
+    fn key(n: u32) -> Key {
+        Key {
+            partition: Value::s(n.to_string()),
+            sort: None,
+        }
+    }
+
     #[test]
     fn memory_and_fan_in_keep_their_bounds() {
         let limits = SortLimits {
@@ -302,12 +309,9 @@ mod tests {
         let mut side = TargetSide::new(SpillDir::default(), limits);
         let mut highest = 0;
         for n in 0..2000 {
-            let key = Key {
-                partition: Value::s(format!("{}", n * 7919 % 2000)),
-                sort: None,
-            };
-            side.push(&key, Digest::of_bytes(b"x")).unwrap();
-            highest = highest.max(side.sorter.arena.memory());
+            side.push(&key(n * 7919 % 2000), Digest::of_bytes(b"x")).unwrap();
+            let Arena { bytes, slots } = &side.sorter.arena;
+            highest = highest.max(bytes.len() + slots.len() * SLOT_BYTES);
         }
         assert!((900..=1000).contains(&highest), "{highest}");
         assert!(side.sorter.runs.len() > 27, "three passes");
@@ -315,5 +319,53 @@ mod tests {
             panic!("it was spilled");
         };
         assert!((1..=3).contains(&merge.width()));
+    }
+
+    #[test]
+    fn runs_are_merged_beforehand_only_where_they_are_too_many() {
+        // Every entry is a run.
+        let limits = SortLimits {
+            memory_bytes: 0,
+            fan_in: 3,
+        };
+        let width = |entries| {
+            let mut side = TargetSide::new(SpillDir::default(), limits);
+            for n in 0..entries {
+                side.push(&key(n), Digest::of_bytes(b"x")).unwrap();
+            }
+            let Sorted::Merged(merge) = side.finish().unwrap() else {
+                panic!("it was spilled");
+            };
+            merge.width()
+        };
+        assert_eq!([2, 3, 4].map(width), [2, 3, 2]);
+    }
+
+    #[test]
+    fn a_block_is_filled_as_far_as_entries_fit_and_holds_one_at_least() {
+        let entry = |n: &'static [u8]| Entry {
+            target: n,
+            source: &[],
+            digest: Digest::of_bytes(b"x"),
+        };
+        let size = entry(b"S1a").size();
+        let blocks = |block_bytes| {
+            let mut file = BlockFile::create(&SpillDir::default()).unwrap();
+            let mut writer = RunWriter::new(&mut file, block_bytes);
+            for n in [b"S1a", b"S1b", b"S1c", b"S1d", b"S1e"] {
+                writer.push(entry(n)).unwrap();
+            }
+            let run = writer.finish().unwrap();
+            let (mut at, mut payload, mut found) = (run.start, Vec::new(), Vec::new());
+            while at < run.end {
+                at = file.read(at, run.end, &mut payload).unwrap();
+                found.push(payload.len() / size);
+                assert_eq!(payload.len() % size, 0);
+            }
+            found
+        };
+        assert_eq!(blocks(3 * size), [3, 2]);
+        assert_eq!(blocks(3 * size - 1), [2, 2, 1]);
+        assert_eq!(blocks(1), [1; 5]);
     }
 }
