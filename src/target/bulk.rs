@@ -118,13 +118,11 @@ impl Batched for Bulk<'_> {
     async fn send(&self, batch: Self::Batch) {
         let (mut keys, mut requests, mut answers) = (Vec::new(), Vec::new(), Vec::new());
         for Waiting { operation, answer } in batch {
+            // One that makes no request loses its answer with it, and goes alone.
             if let Some((key, request)) = operation.into_request() {
                 keys.push(key);
                 requests.push(request);
                 answers.push(answer);
-            } else {
-                // As below.
-                let _ = answer.send(Answer::Alone);
             }
         }
         let mut found = self.attempt(&keys, requests).await;

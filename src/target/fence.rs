@@ -46,11 +46,12 @@ impl Intercept for Fence {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::dynamo::scripted::scripted;
     use crate::state::Moment;
     use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextMut;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
     const LEASE: Duration = Duration::from_secs(60);
@@ -58,7 +59,13 @@ mod tests {
 
     /// The process stands still, once, while a request is being built: by now its lease has run out.
     #[derive(Debug)]
-    struct HeldUp(Validity, std::sync::atomic::AtomicBool);
+    pub(in crate::target) struct HeldUp(Validity, AtomicBool);
+
+    impl HeldUp {
+        pub(in crate::target) fn until_the_end_of(lease: &Validity) -> Self {
+            Self(lease.clone(), AtomicBool::default())
+        }
+    }
 
     impl Intercept for HeldUp {
         fn name(&self) -> &'static str {
@@ -71,7 +78,7 @@ mod tests {
             _: &RuntimeComponents,
             _: &mut ConfigBag,
         ) -> Result<(), BoxError> {
-            if !self.1.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            if !self.1.swap(true, Ordering::Relaxed) {
                 self.0.end();
             }
             Ok(())
@@ -84,12 +91,11 @@ mod tests {
         let (client, asked) = scripted(vec![answer.clone(), answer]).await;
         let lease = Validity::new(Moment::now(), LEASE, ATTEMPT);
         let fence = Fence::new([Validity::new(Moment::now(), LEASE, ATTEMPT), lease.clone()]);
-        let held_up = HeldUp(lease.clone(), std::sync::atomic::AtomicBool::default());
         let config = client
             .config()
             .to_builder()
             .retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled())
-            .interceptor(held_up)
+            .interceptor(HeldUp::until_the_end_of(&lease))
             .build();
         let client = aws_sdk_dynamodb::Client::from_conf(config);
         let send = || {

@@ -19,15 +19,8 @@ const ITEMS_A_PAGE: u64 = 5;
 /// Pages for which a budget has saved units at the beginning: they say nothing of the rate.
 const SAVED: usize = 30;
 /// What a read of a table is given where its capacity is used up.
-const OF_READS: Reason = Reason {
-    resource: "Table",
-    operation: "Read",
-    limit: "ProvisionedThroughputExceeded",
-};
-const OF_WRITES: Reason = Reason {
-    operation: "Write",
-    ..OF_READS
-};
+const OF_READS: Reason = Reason::of_table("Read", "ProvisionedThroughputExceeded");
+const OF_WRITES: Reason = Reason::of_table("Write", "ProvisionedThroughputExceeded");
 const WAITED_FOR: Duration = Duration::from_secs(60);
 
 /// A source of so many pages: one of ten items is an order, the others are left behind.
@@ -75,6 +68,16 @@ fn steady(record: &Record) -> f64 {
     rate(came.get(SAVED + 5..).unwrap_or_default())
 }
 
+/// Scans a second of a backfill that nothing throttles.
+async fn unthrottled(seed: u64, count: usize) -> f64 {
+    let stage = pages(seed, count).await;
+    let scans = scans(&stage);
+    let tail = begin(&stage).await;
+    stage.cli.succeed(BACKFILL).await;
+    end(&stage, tail).await;
+    steady(&scans)
+}
+
 /// The source throttles four times, with a while between: two reads each time. Answers when that was over.
 async fn throttle(stage: &Stage, scans: &Record) -> Instant {
     // Of an earlier command, there may be some.
@@ -119,14 +122,6 @@ async fn until_left(stage: &Stage, more_than: u64) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backfill_reads_a_source_that_throttles_more_slowly_and_slowly_faster_again() {
-    let free = async {
-        let stage = pages(70, 150).await;
-        let scans = scans(&stage);
-        let tail = begin(&stage).await;
-        stage.cli.succeed(BACKFILL).await;
-        end(&stage, tail).await;
-        steady(&scans)
-    };
     let throttled = async {
         let stage = pages(71, 158).await;
         let scans = scans(&stage);
@@ -149,7 +144,7 @@ async fn a_backfill_reads_a_source_that_throttles_more_slowly_and_slowly_faster_
         end(&stage, tail).await;
         (slow, few, more)
     };
-    let (free, (slow, few, more)) = tokio::join!(free, throttled);
+    let (free, (slow, few, more)) = tokio::join!(unthrottled(70, 150), throttled);
     eprintln!(
         "{free} a second; throttled {} in {} requests; {few}, later {more}",
         rate(&slow),
@@ -191,14 +186,6 @@ async fn so_does_verify() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_whose_table_throttles_is_no_reason_to_read_the_source_more_slowly() {
-    let free = async {
-        let stage = pages(73, 130).await;
-        let scans = scans(&stage);
-        let tail = begin(&stage).await;
-        stage.cli.succeed(BACKFILL).await;
-        end(&stage, tail).await;
-        steady(&scans)
-    };
     let throttled = async {
         let stage = pages(74, 130).await;
         let scans = scans(&stage);
@@ -232,7 +219,7 @@ async fn a_service_whose_table_throttles_is_no_reason_to_read_the_source_more_sl
         end(&stage, tail).await;
         going
     };
-    let (free, going) = tokio::join!(free, throttled);
+    let (free, going) = tokio::join!(unthrottled(73, 130), throttled);
     eprintln!(
         "{free} a second; beside a table that throttles {} in {} requests",
         rate(&going),

@@ -14,15 +14,8 @@ const ONE_AT_ONCE: &[&str] = &["backfill", "--segments", "64", "--workers", "1"]
 const SPREAD: usize = 4;
 /// A segment that waits for a table is not left for others before that is over, so that those at once can be counted.
 const LEASE_SECONDS: u64 = 15;
-const HOT: Reason = Reason {
-    resource: "Table",
-    operation: "Write",
-    limit: "KeyRangeThroughputExceeded",
-};
-const CROWDED: Reason = Reason {
-    limit: "ProvisionedThroughputExceeded",
-    ..HOT
-};
+const HOT: Reason = Reason::of_table("Write", "KeyRangeThroughputExceeded");
+const CROWDED: Reason = Reason::of_table("Write", "ProvisionedThroughputExceeded");
 
 /// A backfill, one of whose tables takes nothing for a reason.
 struct Stuck {

@@ -16,15 +16,8 @@ const FEWER: usize = 9;
 /// Answers that take so long are no reason to ask for more at once, nor for fewer: with this lease, up to 3.2 s.
 const ANSWERED_AFTER: Duration = Duration::from_millis(1200);
 const LEASE_SECONDS: u64 = 15;
-const OF_TABLE: Reason = Reason {
-    resource: "Table",
-    operation: "Write",
-    limit: "MaxOnDemandThroughputExceeded",
-};
-const OF_ACCOUNT: Reason = Reason {
-    limit: "AccountLimitExceeded",
-    ..OF_TABLE
-};
+const OF_TABLE: Reason = Reason::of_table("Write", "MaxOnDemandThroughputExceeded");
+const OF_ACCOUNT: Reason = Reason::of_table("Write", "AccountLimitExceeded");
 
 /// Throttles the writes to one table for this reason; the other one answers, and is asked so often meanwhile. Answers how
 /// many requests were under way at once at most: to the table that was throttled, once it was no more, and to the other.

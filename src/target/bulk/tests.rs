@@ -7,11 +7,9 @@ use crate::fault::Hand;
 use crate::flow::VersionFields;
 use crate::model::{AttributeKind, KeyAttribute, Number, Value};
 use crate::state::{Moment, Validity};
+use crate::target::fence::tests::HeldUp;
 use crate::target::{Batches, Fence, Gate};
-use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_dynamodb::error::BoxError;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use serde_json::{Value as Json, json};
@@ -198,26 +196,6 @@ async fn what_has_a_guard_is_no_part_of_a_batch() {
 
 const LEASE: Duration = Duration::from_secs(600);
 
-/// Every request is held up while it is built, until its lease has run out.
-#[derive(Debug)]
-struct HeldUp(Validity);
-
-impl Intercept for HeldUp {
-    fn name(&self) -> &'static str {
-        "HeldUp"
-    }
-
-    fn modify_before_signing(
-        &self,
-        _: &mut BeforeTransmitInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        self.0.end();
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn no_kind_of_write_goes_out_after_its_lease() {
     let (client, asked) = scripted(vec![(200, json!({}))]).await;
@@ -232,7 +210,10 @@ async fn no_kind_of_write_goes_out_after_its_lease() {
         (put(1, "a", Guard::Absent), true),
     ] {
         let lease = Validity::new(Moment::now(), LEASE, Duration::from_secs(1));
-        let config = client.config().to_builder().interceptor(HeldUp(lease.clone()));
+        let config = client
+            .config()
+            .to_builder()
+            .interceptor(HeldUp::until_the_end_of(&lease));
         let config = config.retry_config(RetryConfig::disabled()).build();
         let writer = TargetWriter {
             fence: Fence::new([lease]),

@@ -33,6 +33,15 @@ const LIMITS: [&str; 4] = [
 ];
 
 impl Reason {
+    /// One that is about a table, not an index.
+    pub const fn of_table(operation: &'static str, limit: &'static str) -> Self {
+        Self {
+            resource: "Table",
+            operation,
+            limit,
+        }
+    }
+
     /// All sixteen.
     pub fn all() -> impl Iterator<Item = Self> {
         let resources = ["Table", "Index"].into_iter();
