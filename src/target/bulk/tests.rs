@@ -5,7 +5,7 @@ use crate::dynamo::scripted::{Asked, scripted};
 use crate::dynamo::{Brake, Budget, Health, Pace};
 use crate::fault::Hand;
 use crate::flow::VersionFields;
-use crate::model::{AttributeKind, KeyAttribute, Number, Value};
+use crate::model::{AttributeKind, KeyAttribute, Number, Value, Version};
 use crate::state::{Moment, Validity};
 use crate::target::fence::tests::HeldUp;
 use crate::target::{Batches, Fence, Gate};
@@ -237,4 +237,36 @@ async fn no_kind_of_write_goes_out_after_its_lease() {
         assert!(!writer.fence.is_open(), "it was built: {write:?}");
         assert!(asked.lock().unwrap().is_empty(), "{write:?}");
     }
+}
+
+#[tokio::test]
+async fn an_insert_is_sent_again_as_it_was_and_what_exists_is_put_under_its_own_guard() {
+    let one = |code: &str| (200, json!({ "Responses": [{ "Error": { "Code": code } }] }));
+    let answers = vec![one("ThrottlingError"), one("DuplicateItem"), (200, json!({}))];
+    let (client, asked) = scripted(answers).await;
+    let (writer, batching) = (writer(client), Batching::default());
+    let batches = Batches::new(&writer, &batching);
+    let write = put(1, "a", Guard::Older(Version::Text("5".into())));
+    let sends = async {
+        loop {
+            batches.send(batches.next().await).await;
+        }
+    };
+    let landed = tokio::select! {
+        // What can be sent is asked after the writes.
+        biased;
+        landed = batches.write_copied(&write) => landed.unwrap(),
+        () = sends => unreachable!("it never ends"),
+    };
+    assert_eq!(landed.outcome, Outcome::Written);
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked.len(), 3, "{asked:?}");
+    assert_eq!(
+        asked[0]["Statements"][0]["Parameters"].as_array().map(Vec::len),
+        Some(2)
+    );
+    assert_eq!(asked[1], asked[0]);
+    let condition = asked[2]["ConditionExpression"].as_str().unwrap();
+    assert!(condition.contains('<'), "{condition}");
+    assert_eq!(asked[2]["Item"]["id"], json!({ "N": "1" }));
 }

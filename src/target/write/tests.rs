@@ -2,11 +2,13 @@
 
 use super::*;
 use crate::dynamo::Brake;
+use crate::dynamo::scripted::scripted;
 use crate::flow::Guard;
-use crate::model::{AttributeKind, Key, KeyAttribute, Value};
+use crate::model::{AttributeKind, Key, KeyAttribute, Value, Version};
 use crate::state::{TombstonePhase, Tombstones};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -177,4 +179,32 @@ async fn what_was_answered_is_decided_and_needs_no_wait() {
     let write = removal();
     let writing = tokio::time::timeout(Duration::from_secs(20), writer.write_copied(&write));
     assert_eq!(writing.await.unwrap().unwrap().outcome, Outcome::Buried);
+}
+
+#[tokio::test]
+async fn what_is_sent_again_is_what_was_sent() {
+    let failed = (
+        500,
+        json!({ "__type": "com.amazonaws.dynamodb.v20120810#InternalServerError" }),
+    );
+    let (client, asked) = scripted(vec![failed.clone(), failed, (200, json!({}))]).await;
+    let config = client.config().to_builder();
+    let client = Client::from_conf(config.retry_config(RetryConfig::disabled()).build());
+    let id = Item::from([("id".to_owned(), Value::s("x")), ("at".to_owned(), Value::s("5"))]);
+    let write = Write {
+        kind: WriteKind::Put(id),
+        guard: Guard::NotNewer(Version::Text("5".into())),
+        ..removal()
+    };
+    let writer = TargetWriter {
+        margin: Duration::ZERO,
+        ..writer(client, Gate::default())
+    };
+    let landed = writer.write_copied(&write).await.unwrap();
+    assert_eq!(landed.outcome, Outcome::Written);
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked.len(), 3);
+    assert!(asked[0]["ConditionExpression"].is_string(), "{}", asked[0]);
+    assert_eq!(asked[0]["Item"]["at"], json!({ "S": "5" }));
+    assert_eq!([&asked[1], &asked[2]], [&asked[0]; 2]);
 }
