@@ -154,9 +154,19 @@ impl Paced<'_> {
         self.felt = Felt::of(failure);
     }
 
-    /// The same, where a part of an answer says so.
-    pub fn feels_if(&mut self, felt: Option<Felt>) {
-        self.felt = felt.unwrap_or(self.felt);
+    /// A part of what it asked for was throttled, which does not say why: that counts as the table's, unless ranges of
+    /// its keys are known to be hot.
+    pub fn throttled_in_part(&mut self) {
+        self.felt = if self.pace.is_hot() {
+            Felt::Nothing
+        } else {
+            Felt::Crowded
+        };
+    }
+
+    /// A part of an answer says this.
+    pub fn feels(&mut self, felt: Felt) {
+        self.felt = felt;
     }
 }
 
@@ -335,7 +345,7 @@ mod tests {
         let brake = Brake::default();
         let pace = || Pace::within(10.0, 10.0, Duration::from_secs(1), &brake);
         let (one, other) = (pace(), pace());
-        one.enter().await.feels_if(Some(Felt::Account));
+        one.enter().await.feels(Felt::Account);
         drop(other.enter().await);
         drop(one.enter().await);
         assert_eq!((one.limit(), other.limit()), (6, 6));
@@ -346,10 +356,22 @@ mod tests {
     #[tokio::test]
     async fn a_hot_range_is_told() {
         let pace = Pace::new(Duration::from_secs(1), &Brake::default());
-        pace.enter().await.feels_if(Some(Felt::Crowded));
+        pace.enter().await.feels(Felt::Crowded);
         assert!(!pace.is_hot());
-        pace.enter().await.feels_if(Some(Felt::Range));
+        pace.enter().await.feels(Felt::Range);
         assert!(pace.is_hot());
+    }
+
+    #[tokio::test]
+    async fn a_part_that_was_throttled_is_the_tables_unless_a_range_is_known_to_be_hot() {
+        let pace = Pace::within(10.0, 10.0, Duration::from_secs(1), &Brake::default());
+        pace.enter().await.throttled_in_part();
+        assert_eq!((pace.limit(), pace.is_hot()), (6, false));
+        pace.enter().await.feels(Felt::Range);
+        pace.enter().await.throttled_in_part();
+        assert_eq!((pace.limit(), pace.is_hot()), (6, true));
+        pace.enter().await.feels(Felt::Crowded);
+        assert_eq!(pace.limit(), 3, "the table's own reason counts beside it");
     }
 
     #[tokio::test]

@@ -1,12 +1,14 @@
-use super::batching::{Batching, Retry, felt};
+use super::batching::{Batching, Retry, ask_alone};
 use super::gather::{Batched, Gather, Operation, Waiting};
 use super::insert::Insert;
 use super::write::{TargetWriter, units};
-use crate::dynamo::{Failure, Paced};
+use crate::dynamo::{Failure, Felt, Paced};
 use crate::flow::{Again, Guard, Landed, Outcome, Sink, SinkError, Write};
 use crate::model::Key;
 use aws_sdk_dynamodb::operation::batch_execute_statement::BatchExecuteStatementOutput;
-use aws_sdk_dynamodb::types::{BatchStatementErrorCodeEnum, BatchStatementResponse, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::{
+    BatchStatementErrorCodeEnum as Code, BatchStatementResponse, ReturnConsumedCapacity,
+};
 
 /// The writes of a page to one service, gathered into batches of inserts.
 ///
@@ -168,35 +170,48 @@ impl<'a> Batches<'a> {
             _ if place == 0 => total,
             _ => 0,
         };
-        let mut throttled = Vec::new();
+        let mut undone = Vec::new();
         let responses = answer.responses();
         let mut inserted: Vec<_> = responses
             .iter()
             .take(count)
             .enumerate()
-            .map(|(place, response)| one(response, used(place), &mut throttled))
+            .map(|(place, response)| one(response, used(place), &mut undone))
             .collect();
         // An answer that says nothing of a statement leaves it open.
         inserted.resize(count, Inserted::Alone);
-        place.feels_if(felt(throttled.len(), count));
-        match throttled.pop() {
-            Some(code) => {
-                let reason = format!("{}: {}", code.as_str(), self.writer.table);
-                self.writer.health.block(reason);
+        if undone.is_empty() {
+            if self.writer.health.blocked().is_some() {
+                self.writer.health.clear();
             }
-            None if self.writer.health.blocked().is_some() => self.writer.health.clear(),
-            None => {}
+        } else {
+            self.writer
+                .health
+                .block(held_up_by(&undone, &self.writer.table, place));
+            ask_alone(&mut inserted);
         }
         inserted
     }
 }
 
-fn one<'a>(
-    response: &'a BatchStatementResponse,
-    used: u64,
-    throttled: &mut Vec<&'a BatchStatementErrorCodeEnum>,
-) -> Inserted {
-    use BatchStatementErrorCodeEnum as Code;
+/// Why statements were left undone, in a few words; what that says of the table is felt.
+fn held_up_by(undone: &[&Code], table: &str, place: &mut Paced<'_>) -> String {
+    let limit = undone.iter().find(|code| **code == &Code::RequestLimitExceeded);
+    if let Some(code) = limit {
+        place.feels(Felt::Account);
+        return format!("throttled: {code}");
+    }
+    let throttled = [&Code::ProvisionedThroughputExceeded, &Code::ThrottlingError];
+    if let Some(code) = undone.iter().find(|code| throttled.contains(code)) {
+        place.throttled_in_part();
+        return format!("throttled: {code} of {table}");
+    }
+    place.feels(Felt::Nothing);
+    let code = undone.first().map_or("Unknown", |code| code.as_str());
+    format!("{code}: dynamodb:BatchExecuteStatement on {table}")
+}
+
+fn one<'a>(response: &'a BatchStatementResponse, used: u64, undone: &mut Vec<&'a Code>) -> Inserted {
     let Some(error) = response.error() else {
         return Inserted::Landed(used);
     };
@@ -209,9 +224,66 @@ fn one<'a>(
             | Code::InternalServerError
             | Code::TransactionConflict),
         ) => {
-            throttled.push(code);
+            undone.push(code);
             Inserted::Again
         }
         _ => Inserted::Alone,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dynamo::{Brake, Pace};
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn what_a_statement_was_left_undone_for_says_who_slows_down() {
+        for (codes, of_the_table, of_the_account, told) in [
+            (
+                &[Code::InternalServerError][..],
+                10,
+                10,
+                "InternalServerError: dynamodb:",
+            ),
+            (
+                &[Code::TransactionConflict],
+                10,
+                10,
+                "TransactionConflict: dynamodb:",
+            ),
+            (
+                &[Code::InternalServerError, Code::ThrottlingError],
+                6,
+                10,
+                "throttled: ThrottlingError of mine",
+            ),
+            (
+                &[Code::ProvisionedThroughputExceeded],
+                6,
+                10,
+                "throttled: Provisioned",
+            ),
+            (
+                &[Code::ThrottlingError, Code::RequestLimitExceeded],
+                6,
+                6,
+                "throttled: RequestLimit",
+            ),
+        ] {
+            let brake = Brake::default();
+            let pace = || Pace::within(10.0, 10.0, Duration::from_secs(5), &brake);
+            let (mine, other) = (pace(), pace());
+            let mut place = mine.enter().await;
+            let reason = held_up_by(&codes.iter().collect::<Vec<_>>(), "mine", &mut place);
+            drop(place);
+            assert!(reason.starts_with(told), "{reason}");
+            drop((mine.enter().await, other.enter().await));
+            assert_eq!(
+                (mine.limit(), other.limit()),
+                (of_the_table, of_the_account),
+                "{reason}"
+            );
+        }
     }
 }

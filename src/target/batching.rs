@@ -1,5 +1,5 @@
 use super::write::TargetWriter;
-use crate::dynamo::{Failure, FailureKind, Felt};
+use crate::dynamo::{Failure, FailureKind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
@@ -123,13 +123,11 @@ impl Batching {
     }
 }
 
-/// What it says of a table that so many operations of a batch were throttled. They don't tell the reason: where most of
-/// them landed, only a range of its keys can't take more.
-pub(super) fn felt(throttled: usize, of: usize) -> Option<Felt> {
-    match throttled * 2 {
-        0 => None,
-        twice if twice < of => Some(Felt::Range),
-        _ => Some(Felt::Crowded),
+/// A batch does not tell why it left a part undone: the first of that part goes alone, whose error names the reason.
+pub(super) fn ask_alone<A: From<Retry> + PartialEq>(answers: &mut [A]) {
+    let again = A::from(Retry::Again);
+    if let Some(first) = answers.iter_mut().find(|answer| **answer == again) {
+        *first = Retry::Alone.into();
     }
 }
 
@@ -165,13 +163,5 @@ mod tests {
         batching.stop("the engine takes none".into());
         assert!(!batching.pays());
         assert_eq!(batching.stopped(), Some("the engine takes none"));
-    }
-
-    #[test]
-    fn a_batch_that_is_throttled_in_part_tells_of_a_range_of_keys() {
-        assert_eq!(felt(0, 25), None);
-        assert_eq!(felt(12, 25), Some(Felt::Range));
-        assert_eq!(felt(13, 25), Some(Felt::Crowded));
-        assert_eq!(felt(1, 1), Some(Felt::Crowded));
     }
 }

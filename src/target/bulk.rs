@@ -1,4 +1,4 @@
-use super::batching::{Batching, Retry, felt};
+use super::batching::{Batching, Retry, ask_alone};
 use super::gather::{Batched, Gather, Operation, Waiting};
 use super::write::{TargetWriter, units};
 use crate::dynamo::convert::{item_from_sdk, item_to_sdk};
@@ -178,12 +178,12 @@ impl<'a> Bulk<'a> {
         self.writer.budget.pay(used);
         let left = answer.unprocessed_items.unwrap_or_default();
         let left: Vec<WriteRequest> = left.into_values().flatten().collect();
-        place.feels_if(felt(left.len(), keys.len()));
         if left.is_empty() {
             if self.writer.health.blocked().is_some() {
                 self.writer.health.clear();
             }
         } else {
+            place.throttled_in_part();
             let reason = format!("throttled: UnprocessedItems of {}", self.writer.table);
             self.writer.health.block(reason);
         }
@@ -193,7 +193,9 @@ impl<'a> Bulk<'a> {
             Some(undone) if !undone.contains(key) => Answer::Landed(std::mem::take(&mut used)),
             _ => Answer::Again,
         });
-        each.collect()
+        let mut answers = each.collect::<Vec<_>>();
+        ask_alone(&mut answers);
+        answers
     }
 }
 

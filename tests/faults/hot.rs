@@ -25,17 +25,32 @@ struct Stuck {
     throttled: Switch,
 }
 
+/// What of the writes is throttled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// Whole requests, which are told why.
+    Requests,
+    /// A part of each batch, which is not; and what goes alone, which is.
+    Batches,
+}
+
 impl Stuck {
-    async fn set(seed: u64, reason: Reason) -> Self {
+    async fn set(seed: u64, reason: Reason, of: Of) -> Self {
         // Each under a partition key of its own, so that no segment is without.
         let orders = (0..640).map(|id| order(id * 7, 1, "there before"));
         let stage = filled(Script::quiet(seed), orders).await;
         let tail = begin(&stage).await;
         let faults = stage.engine.faults();
-        let rule = Rule::new(Fault::Throttled(Throttle::Throttling, reason))
-            .on(&["PutItem", "BatchExecuteStatement"])
-            .table(&stage.trial.orders);
-        let throttled = faults.rule(rule);
+        let requests: &[&str] = match of {
+            Of::Requests => &["PutItem", "BatchExecuteStatement"],
+            Of::Batches => &["PutItem"],
+        };
+        let rule = Rule::new(Fault::Throttled(Throttle::Throttling, reason)).on(requests);
+        let throttled = faults.rule(rule.table(&stage.trial.orders));
+        if of == Of::Batches {
+            let rule = Rule::new(Fault::Unprocessed).on(&["BatchExecuteStatement"]);
+            faults.rule(rule.table(&stage.trial.orders));
+        }
         let scans = faults.record(&["Scan"], &stage.trial.source);
         Self {
             stage,
@@ -75,7 +90,16 @@ fn segment(asked: &Asked) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hot_range_of_keys_is_met_with_more_segments_far_apart_and_a_crowded_table_is_not() {
-    let (hot, crowded) = tokio::join!(Stuck::set(80, HOT), Stuck::set(81, CROWDED));
+    Box::pin(spread(80, Of::Requests)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_it_is_where_only_a_part_of_each_batch_is_throttled_which_does_not_say_why() {
+    Box::pin(spread(84, Of::Batches)).await;
+}
+
+async fn spread(seed: u64, of: Of) {
+    let (hot, crowded) = tokio::join!(Stuck::set(seed, HOT, of), Stuck::set(seed + 1, CROWDED, of));
     // Their processes end before the tables take anything.
     let (patient, _plan) = with_lease(&crowded.stage, LEASE_SECONDS);
     let crowded_fill = patient.start(ONE_AT_ONCE);

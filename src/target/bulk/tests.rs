@@ -10,8 +10,6 @@ use crate::state::{Moment, Validity};
 use crate::target::fence::tests::HeldUp;
 use crate::target::{Batches, Fence, Gate};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,18 +60,18 @@ fn put(id: i64, body: &str, guard: Guard) -> Write {
 }
 
 /// Makes all writes at once, and sends the batches that they gather.
-async fn write_all(bulk: &Bulk<'_>, writes: &[Write]) -> Vec<Result<Landed, SinkError>> {
-    let mut written: FuturesUnordered<_> = writes.iter().map(|write| bulk.write_copied(write)).collect();
-    let mut landed = Vec::new();
-    loop {
-        tokio::select! {
-            biased;
-            next = written.next() => match next {
-                None => return landed,
-                Some(next) => landed.push(next),
-            },
-            batch = bulk.next() => bulk.send(batch).await,
+async fn write_all(batched: &impl Batched, writes: &[Write]) -> Vec<Result<Landed, SinkError>> {
+    let sends = async {
+        loop {
+            batched.send(batched.next().await).await;
         }
+    };
+    let written = futures::future::join_all(writes.iter().map(|write| batched.write_copied(write)));
+    tokio::select! {
+        // What can be sent is asked after the writes.
+        biased;
+        landed = written => landed,
+        () = sends => unreachable!("it never ends"),
     }
 }
 
@@ -89,28 +87,44 @@ fn ids(asked: &Asked, at: usize) -> Vec<String> {
     requests.iter().map(id).collect()
 }
 
+fn alone(asked: &Asked, at: usize) -> String {
+    asked.lock().unwrap()[at]["Item"]["id"]["N"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
 #[tokio::test]
-async fn what_is_left_undone_is_put_again_and_nothing_else() {
+async fn what_is_left_undone_is_put_again_and_nothing_else_and_one_of_it_alone() {
+    let left = |id: &str| json!({ "PutRequest": { "Item": { "id": { "N": id }, "body": { "S": "b" } } } });
+    let used = |units: f64| json!({ "TableName": "mine", "CapacityUnits": units });
     // The engine spells the number otherwise than we do.
-    let undone =
-        json!({ "mine": [{ "PutRequest": { "Item": { "id": { "N": "2.0" }, "body": { "S": "b" } } } }] });
+    let undone = json!({ "mine": [left("2.0"), left("4")] });
     let (client, asked) = scripted(vec![
-        (200, json!({ "UnprocessedItems": undone, "ConsumedCapacity": [{ "TableName": "mine", "CapacityUnits": 2.0 }] })),
-        (200, json!({ "UnprocessedItems": {}, "ConsumedCapacity": [{ "TableName": "mine", "CapacityUnits": 1.0 }] })),
+        (
+            200,
+            json!({ "UnprocessedItems": undone, "ConsumedCapacity": [used(2.0)] }),
+        ),
+        (200, json!({ "ConsumedCapacity": used(1.0) })),
+        (
+            200,
+            json!({ "UnprocessedItems": {}, "ConsumedCapacity": [used(1.0)] }),
+        ),
     ])
     .await;
     let (writer, batching) = (writer(client), Batching::default());
     let bulk = Bulk::new(&writer, &batching);
-    let writes = [1, 2, 3].map(|id| put(id, "b", Guard::Any));
+    let writes = [1, 2, 3, 4].map(|id| put(id, "b", Guard::Any));
     let landed = write_all(&bulk, &writes).await;
     let units: u64 = landed
         .iter()
         .map(|one| one.as_ref().unwrap().write_milliunits)
         .sum();
-    assert_eq!((landed.len(), units), (3, 3000));
-    assert_eq!(ids(&asked, 0), ["1", "2", "3"]);
-    assert_eq!(ids(&asked, 1), ["2"]);
-    assert_eq!(asked.lock().unwrap().len(), 2);
+    assert_eq!((landed.len(), units), (4, 4000));
+    assert_eq!(ids(&asked, 0), ["1", "2", "3", "4"]);
+    assert_eq!(alone(&asked, 1), "2", "it would be told why");
+    assert_eq!(ids(&asked, 2), ["4"]);
+    assert_eq!(asked.lock().unwrap().len(), 3);
     assert_eq!(writer.health.blocked(), None);
 }
 
@@ -120,14 +134,15 @@ async fn an_answer_that_names_what_was_not_asked_leaves_all_open() {
     let (client, asked) = scripted(vec![
         (200, json!({ "UnprocessedItems": strange })),
         (200, json!({})),
+        (200, json!({})),
     ])
     .await;
     let (writer, batching) = (writer(client), Batching::default());
     let bulk = Bulk::new(&writer, &batching);
-    // Their waits differ: what comes later is gathered in a batch of its own, and the endpoint hangs up.
-    let landed = write_all(&bulk, &[put(1, "b", Guard::Any)]).await;
-    assert!(landed[0].is_ok());
-    assert_eq!(ids(&asked, 1), ["1"]);
+    let landed = write_all(&bulk, &[1, 2].map(|id| put(id, "b", Guard::Any))).await;
+    assert!(landed.iter().all(Result::is_ok));
+    assert_eq!(alone(&asked, 1), "1");
+    assert_eq!(ids(&asked, 2), ["2"]);
 }
 
 #[tokio::test]
@@ -226,10 +241,7 @@ async fn no_kind_of_write_goes_out_after_its_lease() {
             match (in_batches, &write.guard) {
                 (false, _) => drop(writer.write_copied(&write).await),
                 (true, Guard::Any) => drop(write_all(&bulk, std::slice::from_ref(&write)).await),
-                (true, _) => {
-                    let sent = async { batches.send(batches.next().await).await };
-                    drop(futures::join!(batches.write_copied(&write), sent));
-                }
+                (true, _) => drop(write_all(&batches, std::slice::from_ref(&write)).await),
             }
         };
         let ended = tokio::time::timeout(Duration::from_millis(300), sending).await;
@@ -239,34 +251,39 @@ async fn no_kind_of_write_goes_out_after_its_lease() {
     }
 }
 
+/// Answers each statement with a code, or with success.
+fn statements(codes: &[Option<&str>]) -> (u16, Json) {
+    let responses = codes.iter().map(|code| match code {
+        Some(code) => json!({ "Error": { "Code": code } }),
+        None => json!({}),
+    });
+    (200, json!({ "Responses": responses.collect::<Vec<_>>() }))
+}
+
 #[tokio::test]
 async fn an_insert_is_sent_again_as_it_was_and_what_exists_is_put_under_its_own_guard() {
-    let one = |code: &str| (200, json!({ "Responses": [{ "Error": { "Code": code } }] }));
-    let answers = vec![one("ThrottlingError"), one("DuplicateItem"), (200, json!({}))];
-    let (client, asked) = scripted(answers).await;
+    let (client, asked) = scripted(vec![
+        statements(&[Some("ThrottlingError"), Some("ThrottlingError")]),
+        (200, json!({})),
+        statements(&[Some("DuplicateItem")]),
+        (200, json!({})),
+    ])
+    .await;
     let (writer, batching) = (writer(client), Batching::default());
     let batches = Batches::new(&writer, &batching);
-    let write = put(1, "a", Guard::Older(Version::Text("5".into())));
-    let sends = async {
-        loop {
-            batches.send(batches.next().await).await;
-        }
-    };
-    let landed = tokio::select! {
-        // What can be sent is asked after the writes.
-        biased;
-        landed = batches.write_copied(&write) => landed.unwrap(),
-        () = sends => unreachable!("it never ends"),
-    };
-    assert_eq!(landed.outcome, Outcome::Written);
+    let writes = [1, 2].map(|id| put(id, "a", Guard::Older(Version::Text("5".into()))));
+    let landed = write_all(&batches, &writes).await;
+    let written = |one: &Result<Landed, SinkError>| one.as_ref().unwrap().outcome == Outcome::Written;
+    assert!(landed.iter().all(written), "{landed:?}");
+    // The first of those that were throttled goes alone: it would be told why.
+    assert_eq!((alone(&asked, 1), alone(&asked, 3)), ("1".into(), "2".into()));
     let asked = asked.lock().unwrap();
-    assert_eq!(asked.len(), 3, "{asked:?}");
-    assert_eq!(
-        asked[0]["Statements"][0]["Parameters"].as_array().map(Vec::len),
-        Some(2)
-    );
-    assert_eq!(asked[1], asked[0]);
-    let condition = asked[2]["ConditionExpression"].as_str().unwrap();
-    assert!(condition.contains('<'), "{condition}");
-    assert_eq!(asked[2]["Item"]["id"], json!({ "N": "1" }));
+    assert_eq!(asked.len(), 4, "{asked:?}");
+    for place in [1, 3] {
+        let condition = asked[place]["ConditionExpression"].as_str().unwrap();
+        assert!(condition.contains('<'), "{condition}");
+    }
+    let again = asked[2]["Statements"].as_array().unwrap();
+    assert_eq!(again, &asked[0]["Statements"].as_array().unwrap()[1..]);
+    assert_eq!(again[0]["Parameters"].as_array().map(Vec::len), Some(2));
 }
