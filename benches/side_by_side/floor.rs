@@ -41,7 +41,8 @@ pub struct Floor {
     /// Segments that are worked on at once.
     #[arg(long, default_value_t = 4)]
     workers: u32,
-    /// Requests that each of them has under way. As many as the product's own workers have.
+    /// Requests that each of them has under way. (The product begins with 16 for each table, and finds out how many it
+    /// takes.)
     #[arg(long, default_value_t = 16)]
     in_flight: usize,
 }

@@ -201,7 +201,7 @@ fn one_of(word: &str, known: &[&str], setting: Option<&Step>) -> String {
     let long_form = match setting {
         Some(Step::Field(name)) => match name.as_str() {
             "timestamp" => ", or { attribute: updatedAt, type: S, format: iso-8601-millis }",
-            "unrouted" => ", or { left-behind: \"...\" }",
+            "unrouted" => ", or { left-behind: \"begins_with(PK, 'SESSION#')\" }",
             "billing" => ", or units: { read: 10, write: 10 }",
             "encryption" => ", or a key: { kms-key: alias/orders }",
             "projection" => ", or a list: { include: [name] }",

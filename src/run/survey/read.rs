@@ -6,7 +6,7 @@
 use super::tally::Tally;
 use super::view::Reading;
 use super::{RunError, Split, SurveyOptions};
-use crate::dynamo::{Budget, Failure, again};
+use crate::dynamo::{Budget, Courtesy, Failure, FailureKind, again};
 use crate::model::Item;
 use crate::source::{Billing, Scan, ScanPage, SourceFacts};
 use futures::StreamExt;
@@ -62,6 +62,7 @@ pub(super) async fn read(
     };
     let segments = u32::try_from(segments).unwrap_or(u32::MAX);
     let budget = Budget::new(options.read_units.or(own_units(facts)));
+    let courtesy = Courtesy::default();
     let mut waiting: VecDeque<Place> = (0..segments)
         .map(|segment| Place { segment, after: None })
         .collect();
@@ -74,7 +75,7 @@ pub(super) async fn read(
         if under_way.len() < AT_ONCE && expected < wanted {
             // Round robin: each segment is begun before any is gone on with.
             if let Some(place) = waiting.pop_front() {
-                under_way.push_back(page(&scan, segments, place, &budget));
+                under_way.push_back(page(&scan, segments, place, &budget, &courtesy));
                 continue;
             }
         }
@@ -104,10 +105,27 @@ pub(super) async fn read(
     })
 }
 
-async fn page(scan: &Scan, segments: u32, place: Place, budget: &Budget) -> Result<(u32, ScanPage), Failure> {
+async fn page(
+    scan: &Scan,
+    segments: u32,
+    place: Place,
+    budget: &Budget,
+    courtesy: &Courtesy,
+) -> Result<(u32, ScanPage), Failure> {
     budget.ready().await;
-    let page = again(|| scan.page(place.segment, segments, place.after.as_ref())).await?;
+    let page = again(|| async {
+        courtesy.ready().await;
+        let page = scan.page(place.segment, segments, place.after.as_ref()).await;
+        if let Err(failure) = &page
+            && matches!(failure.kind, FailureKind::Throttled(_))
+        {
+            courtesy.throttled();
+        }
+        page
+    })
+    .await?;
     budget.pay(page.read_milliunits);
+    courtesy.pay(page.read_milliunits);
     Ok((place.segment, page))
 }
 
