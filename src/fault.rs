@@ -60,6 +60,7 @@ pub const REQUESTS: &[&str] = &[
     "state.recheck.put",
     "state.recheck.delete",
     "state.tuning.put",
+    "state.activity.put",
 ];
 
 /// Points between two steps, and around requests that only a person repeats. No request can be lost at them.
@@ -92,6 +93,7 @@ pub const MOMENTS: &[&str] = &[
     "tombstones.on-acknowledged",
     "tombstones.acknowledging",
     "tombstones.landed",
+    "tombstones.rechecked",
     "tombstones.off",
     "tombstones.off-acknowledged",
     "tombstones.swept",

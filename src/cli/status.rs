@@ -35,6 +35,12 @@ fn render(standing: &Standing) -> String {
             .iter()
             .map(|reason| format!("held up: {reason}")),
     );
+    lines.extend(
+        standing
+            .running
+            .iter()
+            .map(|doing| format!("running: {}, {}", doing.command, doing.phase)),
+    );
     lines.extend(limits(standing));
     if standing.tuning.is_tuned() {
         lines.push(format!("tuned: {}", tuned(&standing.tuning)));
@@ -70,7 +76,7 @@ fn limits(standing: &Standing) -> Vec<String> {
         .filter(|limit| limit.limit != Limit::Idle)
         .map(|limit| {
             vec![
-                limit.command.to_owned(),
+                limit.command.clone(),
                 limit.of.clone(),
                 limit.text.clone(),
                 format!("{} ago", text::duration(limit.age_ms)),
@@ -78,7 +84,9 @@ fn limits(standing: &Standing) -> Vec<String> {
         })
         .collect();
     if rows.is_empty() {
-        return vec![format!("limited by {}", Limit::Idle)];
+        // Of another command that runs, nothing is known that limits it.
+        let idle = format!("limited by {}", Limit::Idle);
+        return standing.running.is_empty().then_some(idle).into_iter().collect();
     }
     vec![text::table(&["command", "part", "limited by", "seen"], &rows)]
 }
@@ -124,12 +132,17 @@ fn backfill(standing: &Standing) -> String {
         ),
         None => progress(standing, record.started_ms, record.estimated_items),
     };
-    format!(
+    let mut told = format!(
         "{table}\nbackfill ({}): {} read, {} read units; {end}",
         record.order,
         text::counted(standing.scanned, "item"),
         text::units(standing.read_milliunits)
-    )
+    );
+    if !record.order_reason.is_empty() {
+        told.push('\n');
+        told.push_str(&record.order_reason);
+    }
+    told
 }
 
 /// Rate and time left. No estimate before there is something to estimate from.

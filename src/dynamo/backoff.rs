@@ -1,4 +1,4 @@
-use super::Failure;
+use super::{Failure, Health};
 use rand::Rng;
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ pub fn backoff(attempt: u32, first: Duration, longest: Duration) -> Duration {
 
 /// Attempts of a request whose failure ends a command: about two minutes.
 const ATTEMPTS: u32 = 40;
+const FIRST_WAIT: Duration = Duration::from_millis(25);
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 /// Sends a request again while it fails for what passes by itself, a bounded number of times.
 ///
@@ -27,14 +29,37 @@ where
         match send().await {
             Err(failure) if failure.passes() && attempt < ATTEMPTS => {
                 attempt += 1;
-                tokio::time::sleep(backoff(
-                    attempt,
-                    Duration::from_millis(25),
-                    Duration::from_secs(3),
-                ))
-                .await;
+                tokio::time::sleep(backoff(attempt, FIRST_WAIT, LONGEST_WAIT)).await;
             }
             other => return other,
+        }
+    }
+}
+
+/// Sends a request again for as long as it fails for what passes by itself; meanwhile `health` says why. Whoever stops
+/// drops it.
+///
+/// # Errors
+/// A failure that does not pass by itself.
+pub async fn patiently<T, F, A>(health: &Health, send: F) -> Result<T, Failure>
+where
+    F: Fn() -> A,
+    A: Future<Output = Result<T, Failure>>,
+{
+    let mut attempt = 0u32;
+    loop {
+        match send().await {
+            Err(failure) if failure.passes() => {
+                health.block(failure.reason());
+                attempt = attempt.saturating_add(1);
+                tokio::time::sleep(backoff(attempt, FIRST_WAIT, LONGEST_WAIT)).await;
+            }
+            answered => {
+                if attempt > 0 {
+                    health.clear();
+                }
+                return answered;
+            }
         }
     }
 }

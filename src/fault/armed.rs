@@ -80,6 +80,7 @@ pub fn saving(record: &str, removed: bool) -> &'static str {
         ("RECHECK", false) => "state.recheck.put",
         ("RECHECK", true) => "state.recheck.delete",
         ("TUNING", false) => "state.tuning.put",
+        ("ACTIVITY", false) => "state.activity.put",
         _ => "",
     }
 }

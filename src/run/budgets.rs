@@ -1,8 +1,8 @@
-//! The budgets of a command that runs, and how they follow what is tuned meanwhile.
+//! The budgets of a command that runs, how they follow what is tuned meanwhile, and what holds its requests up.
 
 use super::error::RunError;
 use super::split::{Split, now_ms};
-use crate::dynamo::Budget;
+use crate::dynamo::{Budget, Health};
 use crate::state::{Limit, StateError, Store, TuningChange, TuningRecord};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -29,6 +29,7 @@ pub(super) struct Budgets {
 struct TargetBudgets {
     reads: Arc<Budget>,
     writes: Arc<Budget>,
+    health: Arc<Health>,
 }
 
 /// Between two looks at what is tuned: whoever tunes sees it obeyed within a second or two.
@@ -41,6 +42,7 @@ impl Budgets {
             let budgets = TargetBudgets {
                 reads: Arc::new(Budget::new(read_units)),
                 writes: Arc::new(Budget::new(write_units)),
+                health: Arc::default(),
             };
             (service.name.clone(), budgets)
         });
@@ -73,11 +75,20 @@ impl Budgets {
             .map_or_else(Arc::default, |target| Arc::clone(&target.writes))
     }
 
-    /// What limits the reads and writes of the services' tables, as far as it is a budget.
+    /// What holds up the requests to a service's table, whoever of the command sends them.
+    pub fn health(&self, service: &str) -> Arc<Health> {
+        self.targets
+            .get(service)
+            .map_or_else(Arc::default, |target| Arc::clone(&target.health))
+    }
+
+    /// What limits the reads and writes of the services' tables: what holds them up, or a budget.
     pub fn limits(&self) -> BTreeMap<String, Limit> {
         let limit = |target: &TargetBudgets| {
-            let reads = target.reads.limits().map(Limit::read_budget);
-            reads.or_else(|| target.writes.limits().map(Limit::write_budget))
+            let blocked = target.health.blocked().map(Limit::held_up);
+            blocked
+                .or_else(|| target.reads.limits().map(Limit::read_budget))
+                .or_else(|| target.writes.limits().map(Limit::write_budget))
         };
         let targets = self.targets.iter();
         targets

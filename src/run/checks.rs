@@ -46,7 +46,7 @@ pub async fn services(split: &Split) -> Result<Vec<ServiceRecord>, RunError> {
 }
 
 /// A service that began can't just vanish from the plan: its lane would stop without a word.
-fn check_left_out(plan: &Plan, known: &[ServiceRecord]) -> Result<(), RunError> {
+pub(super) fn check_left_out(plan: &Plan, known: &[ServiceRecord]) -> Result<(), RunError> {
     match known.iter().find(|record| plan.service(&record.name).is_none()) {
         None => Ok(()),
         Some(record) => Err(RunError::NotYet {

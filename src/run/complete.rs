@@ -1,15 +1,23 @@
+use super::activity::noted;
 use super::budgets::Budgets;
 use super::error::RunError;
 use super::split::{Split, now_ms};
 use super::standing::{Standing, standing};
-use super::tombstones::workers_gone;
+use super::tombstones::{sweep_of, workers_gone};
+use crate::dynamo::Brake;
 use crate::fault;
 use crate::model::VERSION_ATTRIBUTE;
 use crate::state::{ServiceRecord, SplitRecord};
-use crate::target::{Sweep, TtlOutcome, enable_ttl};
+use crate::target::{TtlOutcome, enable_ttl};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// Between two looks at what limits the strips.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What `complete` did.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -45,7 +53,18 @@ pub async fn complete(
     };
     if record.completing_ms.is_none() {
         refuse_unclean(&standing(split).await?)?;
-        SplitRecord::change(&split.store, |record| record.completing_ms = Some(now_ms())).await?;
+        // In one step: who switches tombstones on is refused from here on, and nobody who did so before is overlooked.
+        let record = SplitRecord::change(&split.store, |record| {
+            if record.switch.is_off() {
+                record.completing_ms.get_or_insert_with(now_ms);
+            }
+        })
+        .await?;
+        if record.completing_ms.is_none() {
+            return Err(RunError::Unclean {
+                reasons: vec!["tombstones were switched on just now: let the command that did so end".into()],
+            });
+        }
     }
     fault::moment("complete.begun").await;
     tell("stopping the lanes");
@@ -55,17 +74,45 @@ pub async fn complete(
     split.letters.forget_orphans().await?;
     let budgets = Budgets::new(split, None, None);
     budgets.read(&split.store).await?;
-    let ending = budgets.during(&split.store, Box::pin(end_services(split, &budgets, tell)));
+    let phase = Mutex::new("ending the services".to_owned());
+    let say = |message: &str| {
+        message.clone_into(&mut phase.lock().unwrap_or_else(PoisonError::into_inner));
+        tell(message);
+    };
+    let doing = || {
+        let phase = phase.lock().unwrap_or_else(PoisonError::into_inner);
+        (phase.clone(), budgets.limits())
+    };
+    let ending = budgets.during(&split.store, Box::pin(end_services(split, &budgets, &say)));
     // Each of its steps can be repeated, and a strip is on the condition of what was read.
-    let report = tokio::select! {
-        biased;
-        () = stop.cancelled() => Err(RunError::Stopped(
-            "completing was interrupted; the same command goes on".into(),
-        )),
-        report = ending => report,
-    }?;
+    let work = async {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(RunError::Stopped(
+                "completing was interrupted; the same command goes on".into(),
+            )),
+            report = ending => report,
+            never = tell_limits(&budgets, tell) => match never {},
+        }
+    };
+    let report = Box::pin(noted(&split.store, "complete", doing, work)).await?;
     SplitRecord::change(&split.store, |record| record.completed_ms = Some(now_ms())).await?;
     Ok(report)
+}
+
+/// Tells what limits the strips, when that changes. Never ends.
+async fn tell_limits(budgets: &Budgets, tell: &(dyn Fn(&str) + Sync)) -> Infallible {
+    let mut told = BTreeMap::new();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let limits = budgets.limits();
+        if limits != told {
+            for (service, limit) in &limits {
+                tell(&format!("{service}: limited by {limit}"));
+            }
+            told = limits;
+        }
+    }
 }
 
 /// Strips the stamps of every service, within the tuned budgets, and switches on what had to wait.
@@ -78,13 +125,7 @@ async fn end_services(
     for (service, tables) in split.services() {
         if service.version_fields(&split.plan.versions).live == VERSION_ATTRIBUTE {
             tell(&format!("stripping stamps from {}", service.table.name));
-            let sweep = Sweep {
-                client: tables.items.clone(),
-                table: service.table.name.clone(),
-                keys: service.keys.clone(),
-                reads: budgets.reads(&service.name),
-                writes: budgets.writes(&service.name),
-            };
+            let sweep = sweep_of(split, service, tables, budgets, &Brake::default());
             report
                 .stripped
                 .insert(service.name.clone(), sweep.versions().await?.removed);

@@ -5,8 +5,9 @@ use super::error::RunError;
 use super::split::Split;
 use super::tombstones::{Holder, acknowledged, pause};
 use crate::fault;
-use crate::state::{Lease, Order, SegmentRecord, SplitRecord, StateError};
+use crate::state::{Order, SegmentRecord, SplitRecord, StateError};
 use std::collections::BTreeSet;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Holds the lanes, and waits until every live tail worker writes nothing any more. Answers the epoch of the hold. What
@@ -49,11 +50,14 @@ pub(super) async fn free(split: &Split, since: u64, stop: &CancellationToken) ->
 /// Gives bulk up: from then on the lanes go on, and leave tombstones for the concurrent order, which copies what is left.
 ///
 /// First every segment's record is changed, whoever holds it: nobody takes one for bulk any more, and who has one loses
-/// it. After a lease, an attempt and a margin, nothing of bulk can land. Idempotent: run again after a crash, it goes on.
+/// it. After a lease, an attempt and a margin, nothing of bulk can land. Where the lanes are not held, nothing was copied in
+/// bulk: it is over with that. Idempotent: run again after a crash, it goes on.
 ///
 /// # Errors
 /// When the state can't be reached, or the command is stopped: the lanes then stay held.
 pub(super) async fn give_up(split: &Split, stop: &CancellationToken) -> Result<(), RunError> {
+    let longest = take_segments(split).await?;
+    fault::moment("bulk.given-up").await;
     if !SplitRecord::read(&split.store)
         .await?
         .value
@@ -63,16 +67,30 @@ pub(super) async fn give_up(split: &Split, stop: &CancellationToken) -> Result<(
     {
         return Ok(());
     }
+    pause(longest.max(split.timing.lease) + split.timing.landed(), stop).await?;
+    SplitRecord::change(&split.store, |record| {
+        record.switch.give_up(Holder::BACKFILL.name());
+    })
+    .await?;
+    Ok(())
+}
+
+/// Takes every segment from whoever copies it in bulk. Answers the longest lease that one of them had: whoever loses it
+/// writes for so long at most.
+async fn take_segments(split: &Split) -> Result<Duration, RunError> {
     let mut left: BTreeSet<String> = names(split).await?;
+    let mut longest = Duration::ZERO;
     while let Some(name) = left.pop_first() {
         let Some(mut stored) = split.store.get::<SegmentRecord>(&name).await? else {
             continue;
         };
+        longest = longest.max(Duration::from_millis(stored.value.lease.duration_ms));
         if stored.value.order == Order::Concurrent {
             continue;
         }
         stored.value.order = Order::Concurrent;
-        stored.value.lease = Lease::default();
+        // How long it was stays on record, for who goes on with this after a crash.
+        stored.value.lease.owner = None;
         match split.store.put(&name, stored.value, stored.revision).await {
             Ok(_) => {}
             Err(StateError::Conflict { .. }) => {
@@ -81,13 +99,7 @@ pub(super) async fn give_up(split: &Split, stop: &CancellationToken) -> Result<(
             Err(error) => return Err(error.into()),
         }
     }
-    fault::moment("bulk.given-up").await;
-    landed(split, stop).await?;
-    SplitRecord::change(&split.store, |record| {
-        record.switch.give_up(Holder::Backfill.name());
-    })
-    .await?;
-    Ok(())
+    Ok(longest)
 }
 
 async fn names(split: &Split) -> Result<BTreeSet<String>, StateError> {

@@ -1,5 +1,6 @@
 //! Dead letters: brought in order by their source keys, never by their images.
 
+use super::activity::noted;
 use super::budgets::Budgets;
 use super::error::RunError;
 use super::reconcile::{Reconciled, Reconciler, settled_with};
@@ -39,7 +40,7 @@ pub async fn reconcile_letters(
     stop: &CancellationToken,
 ) -> Result<Vec<SettledLetter>, RunError> {
     let record = super::checks::check_split(split).await?;
-    if letters.is_empty() && !record.switch.holders.contains_key(Holder::Reconcile.name()) {
+    if letters.is_empty() && !record.switch.holders.contains_key(Holder::RECONCILE.name()) {
         return Ok(Vec::new());
     }
     // One at a time, repairs included: the one that ends lets go of the tombstones.
@@ -48,7 +49,9 @@ pub async fn reconcile_letters(
     let result = match budgets.read(&split.store).await {
         Ok(()) => {
             let work = under_lease(split, letters, &lease, &budgets, stop);
-            budgets.during(&split.store, Box::pin(work)).await
+            let work = budgets.during(&split.store, Box::pin(work));
+            let doing = || ("reading keys again".to_owned(), budgets.limits());
+            noted(&split.store, "dead-letters reconcile", doing, work).await
         }
         Err(error) => Err(error.into()),
     };
@@ -63,7 +66,7 @@ async fn under_lease(
     budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<Vec<SettledLetter>, RunError> {
-    let tombstones = raise(split, Holder::Reconcile, stop).await?;
+    let tombstones = raise(split, &Holder::RECONCILE, stop).await?;
     let lost = lease.lost();
     let mut results = Vec::new();
     for head in letters {
@@ -84,7 +87,7 @@ async fn under_lease(
             "another repair took over; reconcile again when it has ended".into(),
         ));
     }
-    lower(split, Holder::Reconcile, lease, budgets, stop).await?;
+    lower(split, &Holder::RECONCILE, lease, budgets, stop).await?;
     Ok(results)
 }
 

@@ -1,9 +1,10 @@
 //! What limits this process right now, from what its parts measure: why requests fail, who waits for which budget, and
 //! what the rest of the time is spent with.
 
+use super::activity::NEWS_MS;
 use super::status::LaneStatus;
 use crate::dynamo::{Budget, Courtesy, Health, Load, Pace};
-use crate::state::{Limit, NotedLimits, SegmentRecord};
+use crate::state::{ActivityRecord, Limit, NotedLimits, SegmentRecord};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -79,8 +80,8 @@ pub(super) fn of_segments(
 /// What limits a part of a command that runs.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct LimitStanding {
-    /// `replicate` or `backfill`.
-    pub command: &'static str,
+    /// `replicate`, `backfill`, `verify`, ...
+    pub command: String,
     /// A service's name, `source`, or `segments`.
     pub of: String,
     /// The limit.
@@ -92,10 +93,43 @@ pub struct LimitStanding {
     pub age_ms: u64,
 }
 
+/// What a command that runs is doing.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ActivityStanding {
+    /// `backfill`, `verify`, ...
+    pub command: String,
+    /// In a few words.
+    pub phase: String,
+    /// Milliseconds since it was noted, by the clocks of both machines.
+    pub age_ms: u64,
+}
+
+/// What the commands that run are doing, as they noted it last.
+pub(super) fn activities(noted: &[ActivityRecord], now: u64) -> Vec<ActivityStanding> {
+    let doing = news(noted, now).map(|activity| ActivityStanding {
+        command: activity.command.clone(),
+        phase: activity.phase.clone(),
+        age_ms: now.saturating_sub(activity.limits.at_ms),
+    });
+    doing.collect()
+}
+
+/// Of commands that run still.
+fn news(noted: &[ActivityRecord], now: u64) -> impl Iterator<Item = &ActivityRecord> {
+    noted.iter().filter(move |activity| {
+        !activity.phase.is_empty() && now.saturating_sub(activity.limits.at_ms) <= NEWS_MS
+    })
+}
+
 /// What limits the commands that run, from what they saved. Each limit of a part is told once, as it was seen last.
-pub(super) fn standing(lanes: &[LaneStatus], segments: &[SegmentRecord], now: u64) -> Vec<LimitStanding> {
-    let told = |command, of: &str, limit: &Limit, at_ms| LimitStanding {
-        command,
+pub(super) fn standing(
+    lanes: &[LaneStatus],
+    segments: &[SegmentRecord],
+    activities: &[ActivityRecord],
+    now: u64,
+) -> Vec<LimitStanding> {
+    let told = |command: &str, of: &str, limit: &Limit, at_ms| LimitStanding {
+        command: command.to_owned(),
         of: of.to_owned(),
         limit: limit.clone(),
         text: limit.to_string(),
@@ -124,7 +158,14 @@ pub(super) fn standing(lanes: &[LaneStatus], segments: &[SegmentRecord], now: u6
             }
         }
     }
-    tail.chain(copying.into_values()).collect()
+    let copies = !copying.is_empty();
+    // The segments say more than the command that works on them.
+    let others = news(activities, now).filter(|activity| !(copies && activity.command == "backfill"));
+    let others = others.flat_map(|activity| {
+        let limits = activity.limits.of.iter();
+        limits.map(|(of, limit)| told(&activity.command, of, limit, activity.limits.at_ms))
+    });
+    tail.chain(copying.into_values()).chain(others).collect()
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a count of segments
@@ -217,13 +258,46 @@ mod tests {
             segment(3, None, 90, Limit::read_budget(1.0)),
             done,
         ];
-        let told = standing(&[], &segments, 100);
+        let told = standing(&[], &segments, &[], 100);
         let mut told: Vec<_> = told
             .iter()
             .map(|told| (told.text.as_str(), told.age_ms))
             .collect();
         told.sort_unstable();
         assert_eq!(told, [("throttled: X", 30), ("write budget (5 units/s)", 20)]);
+    }
+
+    #[test]
+    fn a_command_is_told_of_while_it_runs_and_a_copy_by_its_segments() {
+        let activity = |command: &str, phase: &str, at_ms| ActivityRecord {
+            command: command.to_owned(),
+            phase: phase.to_owned(),
+            limits: NotedLimits {
+                at_ms,
+                of: [("Content".to_owned(), Limit::read_budget(5.0))].into(),
+            },
+        };
+        let now = NEWS_MS + 100;
+        let noted = [
+            activity("backfill", "copying", 100),
+            activity("verify", "reading", 200),
+            activity("complete", "stripping", 99),
+            activity("dead-letters reconcile", "", now),
+        ];
+        let commands = |segments: &[SegmentRecord]| -> Vec<(String, u64)> {
+            let told = standing(&[], segments, &noted, now);
+            told.into_iter().map(|told| (told.command, told.age_ms)).collect()
+        };
+        let (backfill, verify) = (
+            ("backfill".to_owned(), NEWS_MS),
+            ("verify".to_owned(), NEWS_MS - 100),
+        );
+        assert_eq!(commands(&[]), [backfill, verify.clone()]);
+        let copied = segment(0, Some("a"), now - 7, Limit::write_budget(5.0));
+        assert_eq!(commands(&[copied]), [("backfill".to_owned(), 7), verify]);
+        let doing = activities(&noted, now);
+        let phases: Vec<_> = doing.iter().map(|doing| doing.phase.as_str()).collect();
+        assert_eq!(phases, ["copying", "reading"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What runs: the tail, the backfill, verification, and the steps that begin and end a split.
 
+mod activity;
 mod apply;
 mod backfill;
 mod budgets;
@@ -29,7 +30,7 @@ pub use checks::{check_split, services};
 pub use complete::{CompleteReport, complete};
 pub use error::RunError;
 pub use letters::{SettledLetter, reconcile_letters};
-pub use limits::LimitStanding;
+pub use limits::{ActivityStanding, LimitStanding};
 pub use repair_lease::{RepairRecord, repair_runs};
 pub use split::{Split, StateLedger, key_json, now_ms};
 pub use standing::{Obstacle, Phase, Standing, WorkerStanding, standing};

@@ -5,13 +5,14 @@
 use super::budgets::Budgets;
 use super::error::RunError;
 use super::split::Split;
-use crate::dynamo::{Brake, Health, Pace, again};
+use super::tombstones::Holder;
+use crate::dynamo::{Brake, Failure, Pace, patiently};
 use crate::fault::Hand;
 use crate::flow::{Desired, Outcome, Sink, SinkError, desired, is_tombstone, mend};
 use crate::model::{Item, Key, json};
 use crate::plan::{Service, Versions};
 use crate::source::Scan;
-use crate::state::{MAX_RECHECKS, RecheckKey, Tombstones, Validity};
+use crate::state::{MAX_RECHECKS, RecheckKey, SplitRecord, TombstonePhase, Tombstones, Validity};
 use crate::target::{Fence, Gate, TargetWriter};
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +66,7 @@ impl<'a> Reconciler<'a> {
             fence: Fence::new([lease]),
             pace: Arc::new(Pace::new(split.timing.attempt, &Brake::default())),
             budget: budgets.writes(&service.name),
-            health: Arc::new(Health::default()),
+            health: budgets.health(&service.name),
             endless: false,
             stop: stop.clone(),
             margin: split.timing.margin,
@@ -87,7 +88,7 @@ impl<'a> Reconciler<'a> {
     /// Removes an extra whose source can't be asked, if what is read now is `still` what was judged: an item whose
     /// tail write came since must not be taken for it.
     pub async fn orphan(&self, target: &Key, still: impl Fn(&Item) -> bool) -> Result<Reconciled, RunError> {
-        let held = again(|| self.target.get(target)).await?;
+        let held = self.patiently(|| self.target.get(target)).await?;
         match held.filter(|item| !is_tombstone(item)) {
             None => Ok(Reconciled::Agreed),
             Some(held) if still(&held) => self.mend(target, Some(held), None).await,
@@ -135,7 +136,7 @@ impl<'a> Reconciler<'a> {
     /// refuses what the tail writes, which leaves no trace. So after a write, the source is read once more: if it
     /// changed, the tail may have been refused in between, and the key is looked at again.
     pub async fn target_key(&self, target: &Key, source: Option<&Key>) -> Result<Reconciled, RunError> {
-        let held = again(|| self.target.get(target)).await?;
+        let held = self.patiently(|| self.target.get(target)).await?;
         let wanted = match source {
             Some(source) => match self.wanted(source).await? {
                 Ok(wanted) => wanted,
@@ -174,42 +175,78 @@ impl<'a> Reconciler<'a> {
         }
     }
 
+    /// Reads, however long what passes by itself may take.
+    async fn patiently<T, A>(&self, read: impl Fn() -> A) -> Result<T, RunError>
+    where
+        A: Future<Output = Result<T, Failure>>,
+    {
+        tokio::select! {
+            biased;
+            () = self.writer.stop.cancelled() => Err(RunError::Stopped(
+                format!("reading {} again was stopped", self.service.name),
+            )),
+            read = patiently(&self.writer.health, read) => Ok(read?),
+        }
+    }
+
     /// What the service should hold for a source key, by a consistent read; `Err`: it can't be shaped.
     async fn wanted(&self, key: &Key) -> Result<Result<Option<Desired>, String>, RunError> {
-        let item = again(|| self.source.get(key)).await?;
+        let item = self.patiently(|| self.source.get(key)).await?;
         Ok(item.map_or(Ok(None), |item| {
             desired(self.service, self.versions, &item).map_err(|fault| fault.to_string())
         }))
     }
 }
 
-/// Reads again every key whose timestamp went backwards, and brings it in order. Tombstones are on, and stay on while
-/// the lease is held. Answers whether something was written.
+/// What became of the recheck list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Rechecked {
+    /// Somebody else needs tombstones, or needed them since: the list is theirs.
+    LeftToOthers,
+    /// It was worked off.
+    Agreed,
+    /// It was worked off, and something was written.
+    Wrote,
+}
+
+/// Reads again every key whose timestamp went backwards, and brings it in order, if the holder, who claimed the tombstones
+/// with this epoch, is alone. They stay on while the lease is held.
 ///
 /// # Errors
 /// When the list is too long, or something can't be reached.
 pub(super) async fn recheck_all(
     split: &Split,
-    tombstones: Tombstones,
+    (holder, since): (&Holder, u64),
     lease: &Validity,
     budgets: &Budgets,
     stop: &CancellationToken,
-) -> Result<bool, RunError> {
+) -> Result<Rechecked, RunError> {
     let list = split.letters.rechecks().await?;
+    // In this order: what is put on the list for somebody who comes after this has another revision, and stays.
+    let switch = SplitRecord::read(&split.store).await?.value.switch;
+    if !switch.is_alone(holder.name(), since) {
+        return Ok(Rechecked::LeftToOthers);
+    }
     if list.len() > MAX_RECHECKS {
         return Err(RunError::TimestampsGoBack { limit: MAX_RECHECKS });
     }
-    let mut wrote = false;
+    let tombstones = Tombstones {
+        phase: TombstonePhase::On,
+        epoch: since,
+    };
+    let mut done = Rechecked::Agreed;
     for (name, revision, recheck) in list {
         match recheck_one(split, (tombstones, lease), &recheck, budgets, stop).await? {
             Some(reconciled) => {
-                wrote |= reconciled == Reconciled::Repaired;
+                if reconciled == Reconciled::Repaired {
+                    done = Rechecked::Wrote;
+                }
                 split.letters.rechecked(&name, revision).await?;
             }
             None => split.letters.recheck(&recheck.kept()).await?,
         }
     }
-    Ok(wrote)
+    Ok(done)
 }
 
 /// `None`: it stays on the list.

@@ -1,14 +1,14 @@
 //! Where the whole split stands: its phase, what is in the way of completing it, and the next command.
 
 use super::error::RunError;
-use super::limits::{self, LimitStanding};
+use super::limits::{self, ActivityStanding, LimitStanding};
 use super::restart::other_stream;
 use super::split::{Split, now_ms};
 use super::status::{FillStatus, LaneStatus, fill_status, lane_status};
 use super::tail::recorded_shards;
 use crate::state::{
-    BackfillRecord, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, TombstonePhase, Tombstones,
-    TuningRecord, VerifyRecord, WorkerRecord,
+    ActivityRecord, BackfillRecord, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, TombstonePhase,
+    Tombstones, TuningRecord, VerifyRecord, WorkerRecord,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,6 +93,8 @@ pub struct Standing {
     pub read_milliunits: u64,
     /// What holds the backfill up at the moment.
     pub backfill_blocked: BTreeSet<String>,
+    /// What the commands that run are doing, `replicate` apart.
+    pub running: Vec<ActivityStanding>,
     /// What limits the commands that run, as they said last.
     pub limits: Vec<LimitStanding>,
     /// Budgets that were tuned.
@@ -137,6 +139,8 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
         *dead_letters.entry(head.service).or_insert(0) += 1;
     }
     let workers = split.store.list::<WorkerRecord>(WorkerRecord::PREFIX).await?;
+    let activities = split.store.list::<ActivityRecord>(ActivityRecord::PREFIX).await?;
+    let activities: Vec<_> = activities.into_iter().map(|(_, noted)| noted.value).collect();
     let mut standing = Standing {
         split: record.split.clone(),
         phase: Phase::Created,
@@ -150,6 +154,7 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
         scanned: segments.iter().map(|segment| segment.scanned).sum(),
         read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
         backfill_blocked: blocked(&segments),
+        running: limits::activities(&activities, now),
         limits: Vec::new(),
         tuning: TuningRecord::read(&split.store).await?,
         tombstones: record.switch.tombstones,
@@ -167,7 +172,7 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
         obstacles: Vec::new(),
         next: String::new(),
     };
-    standing.limits = limits::standing(&standing.lanes, &segments, now);
+    standing.limits = limits::standing(&standing.lanes, &segments, &activities, now);
     standing.obstacles = obstacles(&standing, &record, split);
     if record.completed_ms.is_none() {
         // First, since whatever else is done before would be done in vain.

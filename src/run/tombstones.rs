@@ -2,40 +2,53 @@
 //! after the last write can have landed, and then the sweep.
 
 use super::budgets::Budgets;
+use super::checks::{check_left_out, services};
 use super::error::RunError;
-use super::reconcile::{forget_rechecks, recheck_all};
+use super::reconcile::{Rechecked, forget_rechecks, recheck_all};
 use super::repair_lease::RepairLease;
 use super::split::Split;
+use crate::dynamo::{Brake, Failure, Pace, Tables};
 use crate::fault;
+use crate::plan::Service;
 use crate::state::phases::{Heed, heed};
-use crate::state::{LeaseWatch, SplitRecord, StateError, TombstonePhase, Tombstones, WorkerRecord};
+use crate::state::{
+    BackfillRecord, LeaseWatch, SplitRecord, StateError, TombstonePhase, Tombstones, WorkerRecord,
+};
 use crate::target::{Sweep, Swept};
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Between two looks at the workers' acknowledgements.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Who may need tombstones on. The names are kept in the split's record.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Holder {
-    /// All backfill processes together.
-    Backfill,
-    /// `verify --repair`.
-    Repair,
-    /// `dead-letters reconcile`.
-    Reconcile,
-}
+/// Who may need tombstones on, by the name in the split's record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Holder(Cow<'static, str>);
 
 impl Holder {
-    /// The name in the split's record.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Backfill => "backfill",
-            Self::Repair => "repair",
-            Self::Reconcile => "reconcile",
+    /// `verify --repair`.
+    pub const REPAIR: Self = Self(Cow::Borrowed("repair"));
+    /// `dead-letters reconcile`.
+    pub const RECONCILE: Self = Self(Cow::Borrowed("reconcile"));
+    /// All processes together that fill the services that were there at first.
+    pub const BACKFILL: Self = Self(Cow::Borrowed("backfill"));
+
+    /// All processes of a backfill's round together. One of an earlier round that was held up lets go of nothing that is a
+    /// later one's.
+    pub fn backfill(record: &BackfillRecord) -> Self {
+        if record.round == record.services {
+            Self::BACKFILL
+        } else {
+            Self(format!("backfill of {}", record.round.join(", ")).into())
         }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0
     }
 }
 
@@ -45,12 +58,19 @@ impl Holder {
 ///
 /// # Errors
 /// When a bulk copy holds the lanes, the state can't be reached, or the command is stopped.
-pub async fn raise(split: &Split, holder: Holder, stop: &CancellationToken) -> Result<Tombstones, RunError> {
+pub async fn raise(split: &Split, holder: &Holder, stop: &CancellationToken) -> Result<Tombstones, RunError> {
     let mut raised = false;
     let record = SplitRecord::change(&split.store, |record| {
-        raised = record.switch.raise(holder.name());
+        raised = record.completing_ms.is_none() && record.switch.raise(holder.name());
     })
     .await?;
+    if record.completing_ms.is_some() {
+        return Err(RunError::NotYet {
+            what: "the split is being completed: nobody may write its tables any more but their services"
+                .into(),
+            next: "run `dynasplit complete` until it ends".into(),
+        });
+    }
     if !raised {
         return Err(super::hold::refused());
     }
@@ -73,7 +93,7 @@ pub async fn raise(split: &Split, holder: Holder, stop: &CancellationToken) -> R
 /// visible in `status`, and the next run goes on.
 pub async fn lower(
     split: &Split,
-    holder: Holder,
+    holder: &Holder,
     lease: &RepairLease,
     budgets: &Budgets,
     stop: &CancellationToken,
@@ -106,54 +126,84 @@ pub async fn lower(
 
 /// In this order: what is under way lands; keys whose timestamp went backwards are read again, since a page that landed
 /// late may have beaten them; what that wrote lands; only then the holder is taken out.
+///
+/// The list is for the last one: while another one has tombstones on, a page of its own may beat what was read again.
 async fn let_go(
     split: &Split,
-    holder: Holder,
-    since: u64,
+    holder: &Holder,
+    mut since: u64,
     lease: &RepairLease,
     budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<Tombstones, RunError> {
-    pause(split.timing.landed(), stop).await?;
-    let on = Tombstones {
-        phase: TombstonePhase::On,
-        epoch: since,
-    };
-    fault::moment("tombstones.landed").await;
-    if recheck_all(split, on, &lease.validity(), budgets, stop).await? {
+    loop {
         pause(split.timing.landed(), stop).await?;
+        fault::moment("tombstones.landed").await;
+        let rechecked = recheck_all(split, (holder, since), &lease.validity(), budgets, stop).await?;
+        if rechecked == Rechecked::Wrote {
+            pause(split.timing.landed(), stop).await?;
+        }
+        fault::moment("tombstones.rechecked").await;
+        let (mut settled, mut anew) = (false, None);
+        let record = SplitRecord::change(&split.store, |record| {
+            let worked_off = rechecked != Rechecked::LeftToOthers;
+            settled = record.switch.release(holder.name(), since, worked_off);
+            anew = if settled {
+                None
+            } else {
+                record.switch.claim(holder.name())
+            };
+        })
+        .await?;
+        match anew {
+            Some(epoch) => since = epoch,
+            None => return Ok(record.switch.tombstones),
+        }
     }
-    let record =
-        SplitRecord::change(&split.store, |record| record.switch.release(holder.name(), since)).await?;
-    Ok(record.switch.tombstones)
 }
 
+/// All services at once: a table that can't be swept for the moment, or at all, keeps no other from it.
 async fn sweep(
     split: &Split,
     epoch: u64,
     budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<Vec<(String, Swept)>, RunError> {
-    let mut swept = Vec::new();
-    for (service, tables) in split.services() {
-        let sweep = Sweep {
-            client: tables.items.clone(),
-            table: service.table.name.clone(),
-            keys: service.keys.clone(),
-            reads: budgets.reads(&service.name),
-            writes: budgets.writes(&service.name),
-        };
-        // What is under way when it stops may still land: each is on the condition of what was read.
-        let done = tokio::select! {
-            biased;
-            () = stop.cancelled() => return Err(RunError::Stopped(
-                "the sweep was interrupted; the same command goes on".into(),
-            )),
-            done = sweep.tombstones(epoch) => done?,
-        };
-        swept.push((service.name.clone(), done));
+    // Whose table this plan does not know would keep its tombstones.
+    check_left_out(&split.plan, &services(split).await?)?;
+    let brake = Brake::default();
+    let sweeps = split.services().map(|(service, tables)| {
+        let sweep = sweep_of(split, service, tables, budgets, &brake);
+        async move { Ok((service.name.clone(), sweep.tombstones(epoch).await?)) }
+    });
+    // What is under way when it stops may still land: each is on the condition of what was read.
+    let swept: Vec<Result<_, Failure>> = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Err(RunError::Stopped(
+            "the sweep was interrupted; the same command goes on".into(),
+        )),
+        swept = futures::future::join_all(sweeps) => swept,
+    };
+    Ok(swept.into_iter().collect::<Result<_, _>>()?)
+}
+
+/// A sweep of a service's table, within the command's budgets.
+pub(super) fn sweep_of(
+    split: &Split,
+    service: &Service,
+    tables: &Tables,
+    budgets: &Budgets,
+    brake: &Brake,
+) -> Sweep {
+    Sweep {
+        client: tables.items.clone(),
+        table: service.table.name.clone(),
+        keys: service.keys.clone(),
+        reads: budgets.reads(&service.name),
+        writes: budgets.writes(&service.name),
+        pace: Arc::new(Pace::new(split.timing.attempt, brake)),
+        health: budgets.health(&service.name),
     }
-    Ok(swept)
 }
 
 /// Waits until every live worker obeys an epoch. One that is not seen to live for a whole lease time starts no

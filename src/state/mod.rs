@@ -19,8 +19,8 @@ pub use letters::{Letter, LetterHead, Letters, MAX_RECHECKS, RecheckKey};
 pub use limit::{Limit, Noted, NotedLimits};
 pub use phases::{Switch, TombstonePhase, Tombstones};
 pub use records::{
-    BackfillRecord, GapRecord, HistoryRecord, LaneState, Order, SegmentRecord, SegmentService, ShardRecord,
-    StreamRecord, VerifyRecord, VerifyService, WorkerRecord,
+    ActivityRecord, BackfillRecord, GapRecord, HistoryRecord, LaneState, Order, SegmentRecord,
+    SegmentService, ShardRecord, StreamRecord, VerifyRecord, VerifyService, WorkerRecord,
 };
 pub use split::{ServiceRecord, SplitRecord};
 pub use store::{StateError, Store, Stored};

@@ -120,16 +120,37 @@ impl Switch {
         Some(self.tombstones.epoch)
     }
 
+    /// Whether nobody needs tombstones, all are swept, and no lane is held.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.tombstones.phase == TombstonePhase::Off && self.holders.is_empty()
+    }
+
+    /// Whether nobody else needs them, nor needed them since a holder claimed them with this epoch. Then what the recheck
+    /// list holds is for this holder to work off: no page of anybody else can beat it.
+    #[must_use]
+    pub fn is_alone(&self, holder: &str, since: u64) -> bool {
+        self.tombstones.epoch == since && self.holders.len() == 1 && self.holders.get(holder) == Some(&since)
+    }
+
     /// A holder needs them no longer, who has had them on since an epoch: a process that was held up for long must not
     /// let go for others of its kind who began anew. The last one who lets go switches them off: from then on the sweep
     /// is due.
-    pub fn release(&mut self, holder: &str, since: u64) {
+    ///
+    /// Answers `false`, and lets go of nothing, where it is the last one and did not work the recheck list off
+    /// [alone](Switch::is_alone): it claims anew first.
+    #[must_use]
+    pub fn release(&mut self, holder: &str, since: u64, worked_off: bool) -> bool {
         if self.holders.get(holder) == Some(&since) {
+            if self.holders.len() == 1 && !(worked_off && self.is_alone(holder, since)) {
+                return false;
+            }
             self.holders.remove(holder);
         }
         if self.tombstones.phase == TombstonePhase::On && self.holders.is_empty() {
             self.turn(TombstonePhase::Sweeping);
         }
+        true
     }
 
     /// The sweep of an epoch has removed all that it is to remove. Nothing, if somebody switched them on meanwhile.
@@ -186,26 +207,26 @@ mod tests {
         switch.raise("repair");
         let repair = switch.tombstones.epoch;
         assert!(repair > epoch);
-        switch.release("backfill", epoch);
+        assert!(switch.release("backfill", epoch, true));
         assert_eq!(switch.tombstones.phase, TombstonePhase::On);
-        switch.release("repair", repair);
+        assert!(switch.release("repair", repair, true));
         assert_eq!(switch.tombstones.phase, TombstonePhase::Sweeping);
         assert!(!switch.tombstones.bury());
         assert!(switch.tombstones.epoch > epoch);
         switch.swept(switch.tombstones.epoch);
         assert_eq!(switch.tombstones.phase, TombstonePhase::Off);
         let before = switch.clone();
-        switch.release("repair", repair);
+        assert!(switch.release("repair", repair, true));
         assert_eq!(switch, before, "who lets go twice changes nothing");
         switch.raise("repair");
         let before = switch.clone();
-        switch.release("repair", repair);
+        assert!(switch.release("repair", repair, true));
         assert_eq!(switch, before, "nor does one who lets go for others");
         let (first, second) = (switch.claim("repair").unwrap(), switch.claim("repair").unwrap());
         assert_eq!(switch.claim("backfill"), None);
-        switch.release("repair", first);
+        assert!(switch.release("repair", first, true));
         assert!(switch.tombstones.bury(), "somebody took over from this one");
-        switch.release("repair", second);
+        assert!(switch.release("repair", second, true));
         assert_eq!(switch.tombstones.phase, TombstonePhase::Sweeping);
         assert_eq!(switch.claim("repair"), None);
     }
@@ -216,10 +237,39 @@ mod tests {
         switch.raise("repair");
         let first = switch.claim("repair").unwrap();
         switch.raise("repair");
-        switch.release("repair", first);
+        assert!(switch.release("repair", first, true));
         assert!(switch.tombstones.bury(), "the second one still reads and writes");
         let second = switch.claim("repair").unwrap();
-        switch.release("repair", second);
+        assert!(switch.release("repair", second, true));
+        assert_eq!(switch.tombstones.phase, TombstonePhase::Sweeping);
+    }
+
+    #[test]
+    fn only_who_worked_the_list_off_alone_is_the_last_to_let_go() {
+        let mut switch = Switch::default();
+        switch.raise("backfill");
+        switch.raise("reconcile");
+        let reconcile = switch.claim("reconcile").unwrap();
+        assert!(
+            !switch.is_alone("reconcile", reconcile),
+            "a page of the backfill may land"
+        );
+        assert!(
+            switch.release("reconcile", reconcile, false),
+            "it is not the last"
+        );
+        let backfill = switch.claim("backfill").unwrap();
+        assert!(switch.is_alone("backfill", backfill));
+        // Another one comes and goes meanwhile: what it met is on the list.
+        switch.raise("repair");
+        let repair = switch.claim("repair").unwrap();
+        assert!(!switch.is_alone("backfill", backfill));
+        assert!(switch.release("repair", repair, false));
+        assert!(!switch.is_alone("backfill", backfill), "nor is it now");
+        assert!(!switch.release("backfill", backfill, true) && switch.tombstones.bury());
+        let anew = switch.claim("backfill").unwrap();
+        assert!(!switch.release("backfill", anew, false) && switch.tombstones.bury());
+        assert!(switch.release("backfill", anew, true));
         assert_eq!(switch.tombstones.phase, TombstonePhase::Sweeping);
     }
 
@@ -238,7 +288,7 @@ mod tests {
             "nobody else"
         );
         assert_eq!(switch.claim("repair"), None);
-        switch.release("repair", since);
+        assert!(switch.release("repair", since, true));
         switch.swept(since);
         switch.free(since - 1);
         assert!(switch.tombstones.holds());
@@ -256,7 +306,7 @@ mod tests {
         assert_eq!(switch.hold(), None, "tombstones are on");
         switch.free(switch.tombstones.epoch);
         assert!(!switch.give_up("backfill") && switch.tombstones.bury());
-        switch.release("backfill", switch.tombstones.epoch);
+        assert!(switch.release("backfill", switch.tombstones.epoch, true));
         assert_eq!(switch.hold(), None, "they are not swept");
     }
 
@@ -264,7 +314,7 @@ mod tests {
     fn a_sweep_that_ends_late_does_not_speak_for_a_later_switch_on() {
         let mut switch = Switch::default();
         switch.raise("backfill");
-        switch.release("backfill", 1);
+        assert!(switch.release("backfill", 1, true));
         let sweeping = switch.tombstones.epoch;
         switch.raise("reconcile");
         switch.swept(sweeping);

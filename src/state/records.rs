@@ -268,3 +268,26 @@ impl VerifyRecord {
     /// Name of the record.
     pub const NAME: &'static str = "VERIFY";
 }
+
+/// What a command is doing, as it noted last: for people. One record for each command; of several processes the last
+/// one is seen.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ActivityRecord {
+    /// As it is called: `verify`.
+    pub command: String,
+    /// In a few words: what goes on. Empty: it ended.
+    pub phase: String,
+    /// What limits it.
+    pub limits: NotedLimits,
+}
+
+impl ActivityRecord {
+    /// Prefix of these records' names.
+    pub const PREFIX: &'static str = "ACTIVITY#";
+
+    /// Name of a command's record.
+    #[must_use]
+    pub fn record_name(command: &str) -> String {
+        format!("{}{command}", Self::PREFIX)
+    }
+}

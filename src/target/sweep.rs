@@ -1,6 +1,6 @@
 use super::write::Condition;
 use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
-use crate::dynamo::{Budget, Failure, FailureKind, again};
+use crate::dynamo::{Budget, Failure, FailureKind, Health, Pace, patiently};
 use crate::fault;
 use crate::flow::tombstone_epoch;
 use crate::model::{Item, KeySchema, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 ///
 /// Both find their items by one consistent scan of the table, some segments at once, which costs one read unit for each
 /// 4 KB; that is counted and reported, and kept within a budget, as the writes are. Both are conditional on what was read,
-/// so they can be repeated and interrupted.
+/// so they can be repeated and interrupted. What passes by itself is waited for, however long it takes.
 #[derive(Clone, Debug)]
 pub struct Sweep {
     /// For items.
@@ -29,6 +29,10 @@ pub struct Sweep {
     pub reads: Arc<Budget>,
     /// Write units a second.
     pub writes: Arc<Budget>,
+    /// Writes at once: as many as the table shows that it can take.
+    pub pace: Arc<Pace>,
+    /// What holds it up.
+    pub health: Arc<Health>,
 }
 
 /// What a sweep did.
@@ -94,7 +98,7 @@ impl Sweep {
     /// read of the source that is older than they are.
     ///
     /// # Errors
-    /// When requests fail for good; running it again goes on.
+    /// When a request fails for what does not pass by itself; running it again goes on.
     pub async fn tombstones(&self, epoch: u64) -> Result<Swept, Failure> {
         self.each(TOMBSTONE_ATTRIBUTE, |item| async move {
             if Tombstones::sweeps(epoch, tombstone_epoch(&item)) {
@@ -109,7 +113,7 @@ impl Sweep {
     /// Strips the version from live items, on the condition that it is still that version.
     ///
     /// # Errors
-    /// When requests fail for good; running it again goes on.
+    /// When a request fails for what does not pass by itself; running it again goes on.
     pub async fn versions(&self) -> Result<Swept, Failure> {
         self.each(VERSION_ATTRIBUTE, |item| self.strip_version(item))
             .await
@@ -140,7 +144,7 @@ impl Sweep {
         let mut swept = Swept::default();
         let mut after = None;
         loop {
-            let page = again(|| async {
+            let page = patiently(&self.health, || async {
                 self.reads.ready().await;
                 scan.page_where(segment, SEGMENTS, after.as_ref(), Some(having))
                     .await
@@ -167,6 +171,25 @@ impl Sweep {
         }
     }
 
+    /// Writes, when the budget and the table allow it, until that is answered.
+    async fn paced<A: Future<Output = Result<Done, Failure>>>(
+        &self,
+        write: impl Fn() -> A,
+    ) -> Result<Done, Failure> {
+        let write = &write;
+        patiently(&self.health, || async move {
+            self.writes.ready().await;
+            let mut place = self.pace.enter().await;
+            let done = write().await;
+            match &done {
+                Ok(_) => place.answered(1),
+                Err(failure) => place.failed(failure),
+            }
+            done
+        })
+        .await
+    }
+
     async fn remove_tombstone(&self, item: Item) -> Result<Done, Failure> {
         let Some(key) = self.keys.key_of(&item) else {
             return Ok(Done::LEFT);
@@ -189,8 +212,7 @@ impl Sweep {
         }
         let Condition { text, names, values } = Condition::of(guard);
         let key = item_to_sdk(self.keys.item_of(&key));
-        again(|| async {
-            self.writes.ready().await;
+        self.paced(|| async {
             fault::before("sweep.delete").await?;
             let sent = self
                 .client
@@ -221,8 +243,7 @@ impl Sweep {
         };
         let key = item_to_sdk(self.keys.item_of(&key));
         let version: aws_sdk_dynamodb::types::AttributeValue = value_to_sdk(version.clone());
-        again(|| async {
-            self.writes.ready().await;
+        self.paced(|| async {
             fault::before("complete.strip").await?;
             let sent = self
                 .client

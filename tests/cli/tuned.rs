@@ -127,6 +127,23 @@ async fn a_backfill_that_crawls_is_named_and_tuned_up_while_it_runs() {
     assert_eq!(status["tuning"]["writes"], "none");
 }
 
+/// Batches that begin together are paid for longer than anybody waits for a table that takes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_is_read_once_however_long_its_batches_are_paid_for() {
+    // The only one here that says what a batch uses, and only of puts without a guard.
+    let engine = Engine::genuine_dedicated().await;
+    let (shell, _tail) = begun(&engine).await;
+    put(&engine.dynamodb(), 0..250).await;
+    let options = "--order bulk --segments 1 --write-units 10 --lease-seconds 3";
+    let done = shell
+        .run(&format!("backfill plan.yaml {options} --output json"))
+        .ended(0);
+    assert!(!done.stderr.contains("takes no writes"), "{}", done.stderr);
+    assert!(done.took > Duration::from_secs(13), "{:?}", done.took);
+    assert_eq!(done.json()["scanned"], 250, "no page is read again");
+    assert_eq!(held(&engine.dynamodb(), "Courses").await, 250);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_tuned_down_is_held_by_all_processes_together() {
     let engine = Engine::embedded().await;
@@ -186,6 +203,9 @@ async fn replicate_and_verify_obey_too() {
     // A hundred and fifty pages: at this rate, each is waited for longer than this test takes.
     let verify = shell.start("verify plan.yaml --read-units 0.01 --segments 50 --lease-seconds 3");
     tokio::time::sleep(Duration::from_secs(7)).await;
+    let limits_verify = |status: &Value| is_limited(status, "verify", "read-budget", 10);
+    let status = until(&shell, limits_verify);
+    assert_eq!(status["running"][0]["command"], "verify", "{status:#}");
     tune(&shell, "--read-units none");
     let tuned_at = Instant::now();
     let said = verify.end().ended(0);
@@ -205,6 +225,9 @@ async fn replicate_and_verify_obey_too() {
     tune(&shell, "--write-units Courses=2");
     let stripping = shell.start("complete plan.yaml --yes --lease-seconds 3");
     tokio::time::sleep(Duration::from_secs(8)).await;
+    until(&shell, |status| {
+        is_limited(status, "complete", "write-budget", 2000)
+    });
     stripping.interrupt();
     let interrupted = stripping.end().ended(4);
     assert!(

@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use dynasplit::state::SplitRecord;
-use dynasplit::state::Store;
+use dynasplit::state::{ShardRecord, SplitRecord, StateError, Store};
 use serde_json::Value;
 
 use crate::course::{HABITS, begin, delete, end, mark, order, put, set};
@@ -243,9 +242,9 @@ async fn a_lane_that_is_held_says_so_also_when_it_has_nothing_to_do() {
         |by: &'static str| move |status: &Value| lanes(status).all(|lane| lane["limit"]["by"] == by);
     cli.until("nothing to do", limited("idle")).await;
     assert!(cli.armed("bulk.held=kill").run(BULK).await.killed_at().is_some());
-    let held = cli.until("the hold", limited("held")).await;
     let blocked = |lane: &Value| lane["blocked"].to_string().contains("held until the bulk copy");
-    assert!(lanes(&held).all(blocked), "{held:#}");
+    let held = |status: &Value| limited("held")(status) && lanes(status).all(blocked);
+    cli.until("the hold", held).await;
     let told = cli.succeed(&["status"]).await.stdout;
     assert!(told.contains("the bulk copy, which holds the lane"), "{told}");
     assert!(!told.contains("idle"), "{told}");
@@ -313,6 +312,22 @@ async fn bulk_may_be_given_up_in_the_middle() {
     }
 }
 
+/// Its segments are on record, as bulk's; the lanes are not held yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bulk_may_be_given_up_before_it_begins() {
+    let stage = loaded(62, Mode::Sequence).await;
+    let cli = &stage.cli;
+    let tail = begin(&stage).await;
+    let dying = cli.armed("state.segment.put.after=kill");
+    assert!(dying.run(BULK).await.killed_at().is_some());
+    let dying = cli.armed("backfill.page-read=kill");
+    let other = ["backfill", "--order", "concurrent"];
+    assert!(dying.run(&other).await.killed_at().is_some(), "it copies");
+    let report = json(&cli.succeed(AUTO).await.stdout);
+    assert_eq!(report["order"], "concurrent");
+    end(&stage, tail).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_that_takes_nothing_does_not_hold_the_lanes_of_others() {
     let stage = set(Script::quiet(59), Mode::Sequence).await;
@@ -359,6 +374,51 @@ async fn a_table_that_takes_nothing_does_not_hold_the_lanes_of_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lanes_that_are_held_too_long_are_let_go_while_they_can_catch_up() {
+    const HELD_MS: u64 = 13 * 3_600_000;
+    let stage = loaded(61, Mode::Sequence).await;
+    let cli = &stage.cli;
+    let tail = begin(&stage).await;
+    // It holds the lanes and copies nothing, as if the forecast had been wrong.
+    let rule = Rule::new(Fault::Throttled(
+        Throttle::Provisioned,
+        Reason::of(true).next().expect("a reason"),
+    ));
+    let rule = rule.on(&[BATCH, "PutItem"]);
+    let rule = rule.table(&stage.trial.orders).table(&stage.trial.names);
+    let throttled = stage.engine.faults().rule(rule);
+    assert!(cli.armed("bulk.held=kill").run(BULK).await.killed_at().is_some());
+    // Nobody reads the stream, and so the places stay as old as they are.
+    tail.kill().await;
+    let store = Store::new(stage.client.clone(), &stage.trial.state_table());
+    let shards = store.list::<ShardRecord>(ShardRecord::PREFIX).await;
+    for (name, _) in shards.expect("the state can be read") {
+        let aged = store.change::<ShardRecord, StateError>(&name, |found| {
+            let mut record = found.expect("it is there");
+            for state in record.lanes.values_mut() {
+                state.complete_to_ms = state.complete_to_ms.saturating_sub(HELD_MS);
+            }
+            Ok(record)
+        });
+        aged.await.expect("the state can be written");
+    }
+    // Bulk must not begin so; but it has begun.
+    let fill = cli.start(AUTO);
+    let given_up = |status: &Value| status["backfill_record"]["order"] == "concurrent";
+    let status = cli.until("an end of bulk", given_up).await;
+    let told = status["backfill_record"]["order_reason"].to_string();
+    assert!(
+        told.contains("are 13.0 h behind, and the stream keeps 24 hours"),
+        "{told}"
+    );
+    throttled.off();
+    let tail = cli.start(&["replicate"]);
+    let report = json(&fill.end().await.with_code(AUTO, 0).stdout);
+    assert_eq!(report["order"], "concurrent", "{report:#}");
+    end(&stage, tail).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn by_itself_it_takes_bulk_where_the_forecast_allows_it_and_says_why() {
     let stage = loaded(56, Mode::Sequence).await;
     let tail = begin(&stage).await;
@@ -371,6 +431,17 @@ async fn by_itself_it_takes_bulk_where_the_forecast_allows_it_and_says_why() {
         refused.stderr
     );
     assert!(refused.stderr.contains("--write-units"), "{}", refused.stderr);
+    // What is tuned wins over the options, here too.
+    stage.cli.succeed(&["tune", "--write-units", "0.001"]).await;
+    let refused = stage.cli.run(BULK).await.with_code(BULK, 1);
+    assert!(
+        refused
+            .stderr
+            .contains("writing orders at 0.001 write units a second"),
+        "{}",
+        refused.stderr
+    );
+    stage.cli.succeed(&["tune", "--reset"]).await;
     let done = stage.cli.succeed(AUTO).await;
     let report = json(&done.stdout);
     assert_eq!(report["order"], "bulk", "{report:#}");
@@ -405,7 +476,7 @@ async fn bulk_is_refused_where_it_must_not_be() {
     refused("tombstones are on, or not swept (reconcile)").await;
     change(&mut |record| {
         let since = record.switch.claim("reconcile").unwrap_or_default();
-        record.switch.release("reconcile", since);
+        assert!(record.switch.release("reconcile", since, true));
         record.switch.swept(record.switch.tombstones.epoch);
     })
     .await;

@@ -21,5 +21,6 @@ mod rough;
 mod shards;
 mod slow;
 mod stale;
+mod sweep;
 mod switched;
 mod throttling;

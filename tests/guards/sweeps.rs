@@ -8,10 +8,12 @@ use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::types::AttributeValue;
+use dynasplit::dynamo::{Brake, Pace};
 use dynasplit::model::{AttributeKind, KeyAttribute, KeySchema, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE};
 use dynasplit::target::Sweep;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 /// What stands under each key now: nothing, or an item.
 type Now = BTreeMap<String, Option<SdkItem>>;
@@ -158,6 +160,8 @@ async fn sweep(engine: &Engine, pairs: &[(String, SdkItem, Option<SdkItem>)]) ->
         },
         reads: Arc::default(),
         writes: Arc::default(),
+        pace: Arc::new(Pace::new(Duration::from_secs(5), &Brake::default())),
+        health: Arc::default(),
     }
 }
 

@@ -338,6 +338,8 @@ async fn sweeps_take_what_is_reserved_and_nothing_else() {
             keys: keys(),
             reads: Arc::default(),
             writes: Arc::default(),
+            pace: Arc::new(Pace::new(Duration::from_secs(5), &Brake::default())),
+            health: Arc::default(),
         };
         let swept = sweep.tombstones(5).await.expect("a sweep");
         assert_eq!(

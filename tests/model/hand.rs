@@ -104,9 +104,9 @@ impl Split {
             busy: false,
             grip: Grip::Open,
         });
-        if whole {
-            let entry = self.entry(state, holder, lane);
-            entry.fresh = false;
+        // A letter is read now; the recheck list was read as a whole.
+        if whole && !matches!(state.holders[usize::from(holder)].stage, Stage::Rechecking { .. }) {
+            state.letters[usize::from(lane)].fresh = false;
         }
     }
 

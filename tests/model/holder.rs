@@ -67,7 +67,7 @@ impl Split {
                 if !self.rules.hold(Rule::PagesLand) || state.ghost.is_none() {
                     let all = 0..self.lane_count();
                     let there = all.filter(|lane| state.rechecks[usize::from(*lane)].there);
-                    let todo = if self.rules.hold(Rule::Rechecked) {
+                    let todo = if self.rules.hold(Rule::Rechecked) && self.works_list_off(state, holder) {
                         bits(there)
                     } else {
                         0
@@ -297,33 +297,58 @@ impl Split {
         if let Stage::Claimed(since) = found.stage {
             found.stage = Stage::Rechecking { since, todo };
         }
+        // What comes to the list from here on has another revision.
+        for entry in &mut state.rechecks {
+            entry.fresh = false;
+        }
     }
 
     /// A holder lets go.
     pub fn lets_go(&self, state: &mut State, holder: u8) {
-        if let Stage::Claimed(since) | Stage::Rechecking { since, .. } =
-            state.holders[usize::from(holder)].stage
-        {
-            self.release(state, holder, since);
+        let stage = state.holders[usize::from(holder)].stage;
+        let (Stage::Claimed(since) | Stage::Rechecking { since, .. }) = stage else {
+            return;
+        };
+        let worked_off = matches!(stage, Stage::Rechecking { .. }) || self.works_list_off(state, holder);
+        if self.release(state, holder, since, worked_off) {
             self.goes_on(state, holder);
+        } else {
+            self.claims(state, holder);
         }
+    }
+
+    /// Whether one who claimed the tombstones may work the list off.
+    fn works_list_off(&self, state: &State, holder: u8) -> bool {
+        let Stage::Claimed(since) = state.holders[usize::from(holder)].stage else {
+            return false;
+        };
+        let name = self.kind(holder).name();
+        !self.rules.hold(Rule::RecheckedByLast) || state.switch.is_alone(name, since.into())
     }
 
     /// One whose place was taken lets go.
     pub fn zombie_lets_go(&self, state: &mut State) {
         if let Some((holder, since)) = state.zombie.take() {
-            self.release(state, holder, since);
+            // What it found of the list is not told: at best, it had worked it off. Where that is not enough, it would have
+            // to claim anew, and finds that its lease is lost.
+            self.release(state, holder, since, true);
         }
     }
 
-    fn release(&self, state: &mut State, holder: u8, since: u8) {
+    /// Whether it is let go of.
+    fn release(&self, state: &mut State, holder: u8, since: u8, worked_off: bool) -> bool {
         let name = self.kind(holder).name();
         let since = if self.rules.hold(Rule::Since) {
             since.into()
         } else {
             state.switch.holders.get(name).copied().unwrap_or(0)
         };
-        state.switch.release(name, since);
+        let settled = state.switch.release(name, since, worked_off);
+        if settled || self.rules.hold(Rule::RecheckedByLast) {
+            return settled;
+        }
+        let anew = state.switch.claim(name).expect("it holds them");
+        state.switch.release(name, anew, true)
     }
 
     /// After letting go: the sweep is due, or somebody else's.

@@ -72,6 +72,14 @@ fn letters(layout: Layout) -> Bounds {
     }
 }
 
+/// The same, with clocks that go back: what a page beats is on the recheck list, which both might work off.
+fn letters_backwards(layout: Layout) -> Bounds {
+    Bounds {
+        steps: vec![-1, 1],
+        ..letters(layout)
+    }
+}
+
 fn all(name: &str, bounds: impl Fn(Layout) -> Bounds) {
     for layout in layouts() {
         exact(&format!("repair, {name}"), &bounds(layout));
@@ -96,6 +104,18 @@ fn a_repair_beside_a_backfill() {
 #[test]
 fn dead_letters() {
     all("dead letters", letters);
+}
+
+/// `sequence` mode has no clocks that could go back.
+#[test]
+fn dead_letters_beside_clocks_that_go_back() {
+    let bounds = letters_backwards(Layout::Shown);
+    exact("repair, dead letters, clocks that go back", &bounds);
+    needs(
+        "repair, dead letters, clocks that go back",
+        &bounds,
+        &[Rule::RecheckedByLast],
+    );
 }
 
 #[test]

@@ -47,6 +47,7 @@ rules! {
     Listed => "what went backwards in time goes on the recheck list",
     ListedFirst => "it is listed before it is written",
     Rechecked => "the recheck list is worked off before the tombstones are let go of",
+    RecheckedByLast => "the recheck list is left to the last who lets go",
     Suspects => "a recheck looks at every target key that the item had when it went backwards",
     RaisesAnew => "who begins switches tombstones on under an epoch of its own",
     Claimed => "who lets go of the tombstones claims them first, under an epoch of its own",

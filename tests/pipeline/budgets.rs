@@ -3,11 +3,11 @@
 use crate::running::Running;
 use crate::support::Engine;
 use crate::support::table::{SdkItem, create, item, number, put_all, text};
-use dynasplit::dynamo::Budget;
+use dynasplit::dynamo::{Brake, Budget, Pace};
 use dynasplit::run::{BackfillOptions, TailOptions};
 use dynasplit::target::Sweep;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const PLAN: &str = "
 version: 1
@@ -145,6 +145,8 @@ async fn a_sweep_keeps_its_units_and_counts_them() {
         keys: running.split.plan.service("copy").unwrap().keys.clone(),
         reads: Arc::new(Budget::new(reads)),
         writes: Arc::new(Budget::new(writes)),
+        pace: Arc::new(Pace::new(Duration::from_secs(5), &Brake::default())),
+        health: Arc::default(),
     };
     let began = Instant::now();
     // Nothing is swept: all are of a later epoch. So this is the scan alone.

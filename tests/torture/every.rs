@@ -13,6 +13,8 @@ use crate::support::trial::Mode;
 const REPLICATE: &[&str] = &["replicate"];
 const TUNE: &[&str] = &["tune", "--workers", "4"];
 const BACKFILL: &[&str] = &["backfill"];
+/// Fewer segments than there are by default: those of an earlier round that are too many are removed.
+const FEWER: &[&str] = &["backfill", "--segments", "8"];
 const BULK: &[&str] = &["backfill", "--order", "bulk"];
 const REPAIR: &[&str] = &["verify", "--repair"];
 const RECONCILE: &[&str] = &["dead-letters", "reconcile"];
@@ -174,6 +176,7 @@ async fn copying() -> Deaths {
         "backfill.checkpoint.after",
         "backfill.copied",
         "tombstones.landed",
+        "tombstones.rechecked",
         "tombstones.off",
         "tombstones.off-acknowledged",
         "sweep.delete.before",
@@ -190,7 +193,7 @@ async fn copying() -> Deaths {
     cli.succeed(&["apply"]).await;
     let tail = scene.tail().await;
     let added = ["state.segment.delete.before", "state.segment.delete.after"];
-    deaths.die_at(cli, BACKFILL, &added).await;
+    deaths.die_at(cli, FEWER, &added).await;
     cli.succeed(BACKFILL).await;
     scene.end(tail).await;
     deaths
@@ -293,6 +296,8 @@ async fn repairs(scene: &Scene, deaths: &mut Deaths) {
         ("state.repair.put.after", true),
         ("state.verify.put.before", true),
         ("state.verify.put.after", true),
+        ("state.activity.put.before", true),
+        ("state.activity.put.after", true),
         ("repair.put.before", true),
         ("repair.put.after", true),
         ("repair.bury.before", false),

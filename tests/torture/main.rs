@@ -7,12 +7,14 @@
 //!   to run it for hours.
 //! - [`late`] and [`lineage`]: workers that come, or wake up, when they must not write any more; a child shard that must
 //!   not begin before its parent's end is durable; writes under way when a lane stops.
+//! - [`beside`]: several who need tombstones, and what each of them lets go of.
 //! - [`signals`]: told to stop, and held up.
 #![cfg(unix)]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod beside;
 mod chaos;
 mod crew;
 mod deaths;

@@ -177,6 +177,47 @@ async fn nothing_that_is_created_meanwhile_is_removed() {
 }
 
 #[tokio::test]
+async fn tombstones_that_nobody_needs_are_not_clean_until_a_repair_has_removed_them() {
+    let bench = Bench::new().await;
+    bench.fill().await;
+    let expected = all(&bench).await;
+    bench.put(ORDERS, tombstone("ORDER#700")).await;
+    let found = bench.verify(options()).await;
+    assert!(!found.clean && !bench.record().await.clean, "{found:?}");
+    assert_eq!(found.total_mismatches, 0);
+    assert!(
+        found
+            .notes
+            .iter()
+            .any(|note| note.contains("1 tombstone left although")),
+        "{found:?}"
+    );
+    let repaired = bench.verify(repairing()).await;
+    assert_eq!(
+        (repaired.clean, repaired.swept["orders"]),
+        (false, 1),
+        "{repaired:?}"
+    );
+    assert!(bench.verify(options()).await.clean);
+    assert_all_same(&all(&bench).await, &expected);
+}
+
+#[tokio::test]
+async fn nothing_is_repaired_while_the_split_is_being_completed() {
+    let bench = Bench::new().await;
+    bench.fill().await;
+    bench.put(ORDERS, order(300, 9)).await;
+    let before = all(&bench).await;
+    SplitRecord::change(&bench.split.store, |record| record.completing_ms = Some(1))
+        .await
+        .unwrap();
+    let refused = bench.refused(repairing()).await;
+    assert!(refused.contains("being completed"), "{refused}");
+    assert!(bench.split_record().await.switch.is_off());
+    assert_all_same(&all(&bench).await, &before);
+}
+
+#[tokio::test]
 async fn a_repair_that_died_is_finished_by_the_next() {
     let bench = Bench::new().await;
     bench.fill().await;

@@ -47,8 +47,7 @@ fn computed() -> BTreeSet<String> {
     let writes = HANDS
         .into_iter()
         .flat_map(|hand| STROKES.map(|stroke| writing(hand, || stroke)));
-    let kinds =
-        "SPLIT SERVICE SHARD HISTORY WORKER BACKFILL SEGMENT REPAIR VERIFY LETTER LETTERPART RECHECK TUNING";
+    let kinds = "SPLIT SERVICE SHARD HISTORY WORKER BACKFILL SEGMENT REPAIR VERIFY LETTER LETTERPART RECHECK TUNING ACTIVITY";
     let saves = kinds
         .split(' ')
         .flat_map(|kind| [false, true].map(|removed| saving(&format!("{kind}#name"), removed)));

@@ -81,9 +81,13 @@ impl Board {
         owners.len()
     }
 
-    /// Whether every lane is done with every segment.
-    pub fn all_done(&self) -> bool {
-        self.segments.values().all(|(_, stored)| is_done(&stored.value))
+    /// Whether every lane is done with every segment, of which there are so many.
+    pub fn all_done(&self, segments: u32) -> bool {
+        let done = |number| {
+            let found = self.segments.get(&number);
+            found.is_some_and(|(_, stored)| is_done(&stored.value))
+        };
+        (0..segments).all(done)
     }
 
     /// Segments with something left to do now that nobody holds, and that are not worked on here. Not in their order:

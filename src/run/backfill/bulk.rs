@@ -1,4 +1,4 @@
-use super::order::{BULK_MS, Chosen, Forecast, OrderChoice, Outlook, choose, lasting};
+use super::order::{BULK_MS, Chosen, Forecast, GIVEN_UP_MS, OrderChoice, Outlook, choose, lasting};
 use super::worker::{Backfill, BackfillReport};
 use crate::fault;
 use crate::run::error::RunError;
@@ -10,11 +10,10 @@ use crate::run::tombstones::pause;
 use crate::source::SourceFacts;
 use crate::state::{BackfillRecord, Order, SplitRecord, StateError, TombstonePhase};
 use std::convert::Infallible;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Between two looks at how old the lanes' places have become.
-const LOOK: Duration = Duration::from_secs(60);
+/// Between two looks at how old the lanes' places have become, in lease times.
+const LOOK_LEASES: u32 = 3;
 /// A table that takes nothing for so many lease times is not waited for with the lanes of all services held.
 const STUCK_LEASES: u32 = 8;
 
@@ -33,7 +32,7 @@ impl Backfill {
         let halt = self.stop.child_token();
         let copied = tokio::select! {
             copied = self.copy(record, consistent, &halt) => copied,
-            never = self.watch_age() => match never {},
+            never = self.watch_age(record, &halt) => match never {},
             never = self.watch_tables(record, &halt) => match never {},
         };
         if let Err(error) = copied {
@@ -56,7 +55,7 @@ impl Backfill {
             record,
         );
         free(&self.split, since, &self.stop).await?;
-        self.finish().await?;
+        self.finish(record).await?;
         self.report().await
     }
 
@@ -87,7 +86,6 @@ impl Backfill {
     async fn outlook(&self, facts: &SourceFacts, added: bool) -> Result<Outlook, RunError> {
         let record = SplitRecord::read(&self.split.store).await?.value;
         let (lag_ms, gap) = self.places(&record).await?;
-        let options = &self.options;
         let holders: Vec<&str> = record.switch.holders.keys().map(String::as_str).collect();
         let obstacle = if added {
             Some((
@@ -116,7 +114,9 @@ impl Backfill {
             None
         };
         Ok(Outlook {
-            forecast: Forecast::of(&self.split.plan, facts, options.read_units, options.write_units),
+            forecast: Forecast::of(&self.split.plan, facts, self.budgets.source().rate(), |service| {
+                self.budgets.writes(service).rate()
+            }),
             lag_ms,
             obstacle,
         })
@@ -174,16 +174,22 @@ impl Backfill {
                 continue;
             }
             let reason = format!(
-                "concurrent: bulk was given up, since the table of {lane} took no writes for {} s, and the lanes of all services were held",
+                "the table of {lane} took no writes for {} s, and the lanes of all services were held",
                 time.as_secs()
             );
-            match self.give_bulk_up(record, &reason).await {
-                Ok(_) => {
-                    tracing::warn!("{reason}");
-                    halt.cancel();
-                }
-                Err(error) => tracing::warn!(%error, lane, "could not give the bulk order up; trying again"),
+            self.let_the_lanes_go(record, halt, &reason).await;
+        }
+    }
+
+    /// Gives bulk up, while it copies; the copy ends, and begins in the other order.
+    async fn let_the_lanes_go(&self, record: &BackfillRecord, halt: &CancellationToken, reason: &str) {
+        let reason = format!("concurrent: bulk was given up, since {reason}");
+        match self.give_bulk_up(record, &reason).await {
+            Ok(_) => {
+                tracing::warn!("{reason}");
+                halt.cancel();
             }
+            Err(error) => tracing::warn!(%error, reason, "could not give the bulk order up; trying again"),
         }
     }
 
@@ -195,28 +201,36 @@ impl Backfill {
                 "giving the bulk order up: waiting until none of its writes can land",
                 record,
             );
-            give_up(&self.split, &self.stop).await?;
         }
-        Ok(())
+        give_up(&self.split, &self.stop).await
     }
 
-    /// Tells when the lanes have been held for so long that the stream may forget what they have not read. Never ends.
-    async fn watch_age(&self) -> Infallible {
+    /// Tells when the lanes have been held for so long that the stream may forget what they have not read, and gives bulk up
+    /// while they have time enough to catch up. Never ends.
+    async fn watch_age(&self, record: &BackfillRecord, halt: &CancellationToken) -> Infallible {
         loop {
             let behind = async {
                 let record = SplitRecord::read(&self.split.store).await?.value;
                 Ok::<_, StateError>(self.places(&record).await?.0)
             };
             match behind.await {
-                Ok(lag_ms) if lag_ms > BULK_MS => tracing::warn!(
+                Ok(lag_ms) if lag_ms > GIVEN_UP_MS && !halt.is_cancelled() => {
+                    let reason = format!(
+                        "the lanes, which were held, are {} behind, and the stream keeps 24 hours",
+                        lasting(lag_ms)
+                    );
+                    self.let_the_lanes_go(record, halt, &reason).await;
+                }
+                Ok(lag_ms) if lag_ms > BULK_MS && !halt.is_cancelled() => tracing::warn!(
                     behind = lasting(lag_ms),
-                    "the lanes are held for long, and the stream keeps 24 hours: `dynasplit backfill --order concurrent` gives \
-                     bulk up and lets them go on"
+                    "the lanes are held for long, and the stream keeps 24 hours: at {} bulk is given up and they go on; \
+                     `dynasplit backfill --order concurrent` does so now",
+                    lasting(GIVEN_UP_MS)
                 ),
                 Ok(_) => {}
                 Err(error) => tracing::debug!(%error, "could not look at the lanes' age; trying again"),
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(self.split.timing.lease * LOOK_LEASES).await;
         }
     }
 }

@@ -3,7 +3,8 @@ use crate::run::checks::services;
 use crate::run::error::RunError;
 use crate::run::split::now_ms;
 use crate::source::SourceFacts;
-use crate::state::{BackfillRecord, Lease, SegmentRecord, SegmentService, Stored};
+use crate::state::{BackfillRecord, Lease, SegmentRecord, SegmentService, StateError, Stored};
+use std::collections::HashMap;
 
 /// Bytes of the source for each segment: small enough that no slow segment leaves a long tail at the end.
 const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -47,7 +48,6 @@ impl Backfill {
                     return Ok(None);
                 }
                 let chosen = self.choose(facts, true).await?;
-                self.forget_segments().await?;
                 record.services.extend(added.clone());
                 (record.services, added, chosen)
             }
@@ -81,18 +81,22 @@ impl Backfill {
                 Ok(Some(stored.value))
             }
             // Another process opened it at the same moment: go on with that one.
-            Err(crate::state::StateError::Conflict { .. }) => Box::pin(self.open(facts)).await,
+            Err(StateError::Conflict { .. }) => Box::pin(self.open(facts)).await,
             Err(error) => Err(error.into()),
         }
     }
 
+    /// The segments of this round: those of an earlier one are written anew, or removed. Each may be done by several
+    /// processes at once, and again after a crash.
     async fn ensure_segments(&self, record: &BackfillRecord) -> Result<(), RunError> {
-        let found = self.segments().await?;
+        let mut found: HashMap<String, Stored<SegmentRecord>> = self.segments().await?.into_iter().collect();
         for segment in 0..record.segments {
             let name = SegmentRecord::record_name(segment);
-            if found.iter().any(|(known, _)| *known == name) {
-                continue;
-            }
+            let revision = match found.remove(&name) {
+                Some(stored) if is_of_round(&stored.value, record) => continue,
+                Some(earlier) => earlier.revision,
+                None => 0,
+            };
             let value = SegmentRecord {
                 segment,
                 lease: Lease::default(),
@@ -108,20 +112,10 @@ impl Backfill {
                 scanned: 0,
                 read_milliunits: 0,
             };
-            match self.split.store.put(&name, value, 0).await {
-                Ok(_) | Err(crate::state::StateError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
+            unless_changed(self.split.store.put(&name, value, revision).await.map(drop))?;
         }
-        Ok(())
-    }
-
-    async fn forget_segments(&self) -> Result<(), RunError> {
-        for (name, stored) in self.segments().await? {
-            match self.split.store.delete(&name, stored.revision).await {
-                Ok(()) | Err(crate::state::StateError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
+        for (name, surplus) in found {
+            unless_changed(self.split.store.delete(&name, surplus.revision).await)?;
         }
         Ok(())
     }
@@ -132,5 +126,22 @@ impl Backfill {
             .store
             .list::<SegmentRecord>(SegmentRecord::PREFIX)
             .await?)
+    }
+}
+
+/// Whether a segment is one of this round of a backfill.
+pub(super) fn is_of_round(segment: &SegmentRecord, record: &BackfillRecord) -> bool {
+    segment.services.len() == record.round.len()
+        && record
+            .round
+            .iter()
+            .all(|lane| segment.services.contains_key(lane))
+}
+
+/// Somebody else was faster: that is as good.
+fn unless_changed(written: Result<(), StateError>) -> Result<(), StateError> {
+    match written {
+        Err(StateError::Conflict { .. }) => Ok(()),
+        other => other,
     }
 }

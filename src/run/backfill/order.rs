@@ -20,6 +20,9 @@ pub enum OrderChoice {
 
 /// A copy under bulk ends before the oldest place of a lane is older than this part of what the stream keeps.
 pub const BULK_MS: u64 = RETENTION_MS / 3;
+/// A copy that takes longer than was forecast is given up when a place is older than this part: what the stream still
+/// keeps is time for the lanes to catch up in.
+pub const GIVEN_UP_MS: u64 = RETENTION_MS / 2;
 /// Read units a second that a forecast reckons with where no budget is given and the source is on-demand: what one
 /// partition serves.
 const READS: f64 = 3000.0;
@@ -42,7 +45,12 @@ impl Forecast {
     /// that a single partition takes. Each service is reckoned with as if it took every item: what it takes is not known
     /// before the items are read.
     #[must_use]
-    pub fn of(plan: &Plan, facts: &SourceFacts, reads: Option<f64>, writes: Option<f64>) -> Self {
+    pub fn of(
+        plan: &Plan,
+        facts: &SourceFacts,
+        reads: Option<f64>,
+        writes: impl Fn(&str) -> Option<f64>,
+    ) -> Self {
         #[allow(clippy::cast_precision_loss)] // units a second
         let rate = reads.unwrap_or(match facts.billing {
             Billing::OnDemand => READS,
@@ -54,10 +62,10 @@ impl Forecast {
             items: facts.item_count,
             bytes: facts.bytes,
             seconds: reading,
-            slowest: format!("reading {} at {rate:.0} read units a second", facts.table),
+            slowest: format!("reading {} at {} read units a second", facts.table, figure(rate)),
         };
-        let budget = writes.unwrap_or(PARTITION_WRITES);
         for service in &plan.services {
+            let budget = writes(&service.name).unwrap_or(PARTITION_WRITES);
             let units = most_units(service, facts);
             let capability = WriteCapability::planned(service);
             let found = capability.forecast(service, &units, Some(budget));
@@ -65,8 +73,9 @@ impl Forecast {
                 forecast.seconds = found.seconds;
                 let rate = budget.min(capability.table.at_first);
                 forecast.slowest = format!(
-                    "writing {} at {rate:.0} write units a second, if it took every item",
-                    service.name
+                    "writing {} at {} write units a second, if it took every item",
+                    service.name,
+                    figure(rate)
                 );
             }
         }
@@ -188,6 +197,15 @@ pub fn foreseen(forecast: Forecast) -> Chosen {
     })
 }
 
+/// A rate: whole, unless it is small.
+fn figure(rate: f64) -> String {
+    if rate < 10.0 {
+        format!("{rate}")
+    } else {
+        format!("{rate:.0}")
+    }
+}
+
 /// `40 s`, `12 min` or `3.5 h`.
 pub(super) fn lasting(ms: u64) -> String {
     #[allow(clippy::cast_precision_loss)] // for people
@@ -297,15 +315,15 @@ mod tests {
             local_indexes: 0,
         };
         // Two units an item at most, as many in the index, a thousand a second.
-        let forecast = Forecast::of(&plan, &facts, None, None);
+        let forecast = Forecast::of(&plan, &facts, None, |_| None);
         assert!((forecast.seconds - 4000.0).abs() < 1.0, "{forecast:?}");
         assert!(forecast.slowest.contains("writing all at 1000"), "{forecast:?}");
-        let faster = Forecast::of(&plan, &facts, None, Some(1e6));
+        let faster = Forecast::of(&plan, &facts, None, |_| Some(1e6));
         assert!(
             (faster.seconds - 500.0).abs() < 1.0,
             "what a new table serves: {faster:?}"
         );
-        let read = Forecast::of(&plan, &facts, Some(10.0), Some(1e6));
+        let read = Forecast::of(&plan, &facts, Some(10.0), |_| Some(1e6));
         assert!((read.seconds - 25_000.0).abs() < 1.0, "{read:?}");
         assert!(read.slowest.contains("reading Live at 10"));
     }

@@ -80,7 +80,7 @@ impl Filling<'_> {
                 Ok(Err(stop)) => return PageEnd::Stopped(stop),
                 Err(_) => {
                     let now = landed.load(Ordering::Relaxed);
-                    if now == before {
+                    if now == before && !self.waits_for_its_budget() {
                         return PageEnd::Held;
                     }
                     before = now;
@@ -89,8 +89,23 @@ impl Filling<'_> {
         }
     }
 
+    /// Whether nothing lands because the user's budget does not allow more. That is no reason to leave the page: it would
+    /// be read again, and what has landed of it be paid for again.
+    fn waits_for_its_budget(&self) -> bool {
+        self.writer
+            .is_some_and(|(writer, _)| writer.budget.limits().is_some() && writer.health.blocked().is_none())
+    }
+
     async fn fill_all(&self, groups: &[Group], landed: &AtomicU64) -> Result<Counters, Stop> {
         let Some((writer, batching)) = self.writer else {
+            if self.lane != ShardRecord::WATCH {
+                return Err(Stop {
+                    reason: format!(
+                        "the plan of this process does not know the service '{}'",
+                        self.lane
+                    ),
+                });
+            }
             return self.watch_all(groups).await;
         };
         match self.order {
@@ -137,10 +152,8 @@ impl Filling<'_> {
 
     async fn watch_all(&self, groups: &[Group]) -> Result<Counters, Stop> {
         let mut sum = Counters::default();
-        if self.lane == ShardRecord::WATCH {
-            for group in groups {
-                sum.add(&watch_group(self.split, self.ledger, group).await?);
-            }
+        for group in groups {
+            sum.add(&watch_group(self.split, self.ledger, group).await?);
         }
         Ok(sum)
     }

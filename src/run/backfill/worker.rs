@@ -1,10 +1,12 @@
 use super::bench::Bench;
 use super::board::Board;
+use super::open::is_of_round;
 use super::order::OrderChoice;
 use super::page::patience;
 use super::segment::{FillShare, SegmentTask};
 use crate::dynamo::{Brake, Health, Pace};
 use crate::fault;
+use crate::run::activity::noted;
 use crate::run::budgets::Budgets;
 use crate::run::checks::check_split;
 use crate::run::error::RunError;
@@ -49,7 +51,18 @@ const SMALL_BYTES: u64 = 256 * 1024 * 1024;
 /// Where ranges of a target's keys are throttled, so many times as many segments share what the table can take: they
 /// write to more of its ranges.
 const SPREAD: usize = 4;
+/// Segments that a spread leads to at most: each holds a page in memory.
+const MOST_SPREAD: usize = 64;
 const LOOK: Duration = Duration::from_millis(500);
+
+/// Segments that are worked on at once, of so many that were asked for.
+fn spread(workers: usize, is_hot: bool) -> usize {
+    if is_hot {
+        (workers * SPREAD).min(MOST_SPREAD).max(workers)
+    } else {
+        workers
+    }
+}
 
 /// Where a backfill stands, as this process sees it.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -95,7 +108,7 @@ pub struct BackfillReport {
 pub struct Backfill {
     pub(super) split: Split,
     pub(super) options: BackfillOptions,
-    budgets: Arc<Budgets>,
+    pub(super) budgets: Arc<Budgets>,
     pub(super) stop: CancellationToken,
     view: watch::Sender<BackfillView>,
     batching: BTreeMap<String, Arc<Batching>>,
@@ -146,7 +159,13 @@ impl Backfill {
         check_split(&self.split).await?;
         self.budgets.read(&self.split.store).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
-        budgets.during(&store, Box::pin(self.run_tuned())).await
+        let view = self.view.clone();
+        let doing = || {
+            let view = view.borrow();
+            (view.phase.clone(), view.limits.clone())
+        };
+        let work = budgets.during(&store, Box::pin(self.run_tuned()));
+        noted(&store, "backfill", doing, work).await
     }
 
     async fn run_tuned(self) -> Result<BackfillReport, RunError> {
@@ -172,7 +191,8 @@ impl Backfill {
     ) -> Result<BackfillReport, RunError> {
         self.after_bulk(record).await?;
         self.say("switching tombstones on", record);
-        raise(&self.split, Holder::Backfill, &self.stop).await?;
+        let holder = Holder::backfill(record);
+        raise(&self.split, &holder, &self.stop).await?;
         self.settle(record, consistent).await?;
         self.probe().await;
         self.copy(record, consistent, &self.stop).await?;
@@ -183,13 +203,13 @@ impl Backfill {
         );
         let lease = RepairLease::wait(&self.split, &self.stop).await?;
         let swept = tokio::select! {
-            swept = lower(&self.split, Holder::Backfill, &lease, &self.budgets, &self.stop) => swept,
+            swept = lower(&self.split, &holder, &lease, &self.budgets, &self.stop) => swept,
             never = self.show_limits() => match never {},
         };
         lease.release().await;
         let swept = swept?;
         fault::moment("backfill.swept").await;
-        self.finish().await?;
+        self.finish(record).await?;
         Ok(BackfillReport {
             swept: counts(&swept),
             written_singly: self
@@ -244,12 +264,19 @@ impl Backfill {
             }
             board.refresh().await?;
             self.budgets.shared_by(board.processes(&owner));
-            let wanted = self.workers() * if share.is_hot() { SPREAD } else { 1 };
+            let wanted = spread(self.workers(), share.is_hot());
             for surplus in running.values().skip(wanted) {
                 surplus.enough.cancel();
             }
             self.show(record, board, &running, share);
-            if board.all_done() {
+            if board.records().any(|segment| !is_of_round(segment, record)) {
+                return Err(RunError::Stopped(
+                    "another process began to fill services that were added: `dynasplit backfill` with the newest plan \
+                     helps it"
+                        .into(),
+                ));
+            }
+            if board.all_done(record.segments) {
                 return Ok(());
             }
             let more = wanted.saturating_sub(running.len());
@@ -328,11 +355,12 @@ impl Backfill {
             .max(1)
     }
 
-    pub(super) async fn finish(&self) -> Result<(), RunError> {
-        // Another process may still be copying a round that began since: then this one is not the end.
+    /// The round is finished, unless another process of it still has tombstones on. Of a round that began since, this says
+    /// nothing.
+    pub(super) async fn finish(&self, round: &BackfillRecord) -> Result<(), RunError> {
         let standing = SplitRecord::read(&self.split.store).await?.value;
         let switch = &standing.switch;
-        if switch.holders.contains_key(Holder::Backfill.name()) || switch.tombstones.holds() {
+        if switch.holders.contains_key(Holder::backfill(round).name()) || switch.tombstones.holds() {
             return Ok(());
         }
         let found = self
@@ -343,7 +371,7 @@ impl Backfill {
         let Some(Stored { mut value, revision }) = found else {
             return Ok(());
         };
-        if value.finished_ms.is_none() {
+        if value.finished_ms.is_none() && value.services == round.services {
             value.finished_ms = Some(now_ms());
             match self.split.store.put(BackfillRecord::NAME, value, revision).await {
                 Ok(_) | Err(crate::state::StateError::Conflict { .. }) => {}
@@ -434,4 +462,15 @@ fn counts(swept: &[(String, Swept)]) -> BTreeMap<String, u64> {
         .iter()
         .map(|(service, swept)| (service.clone(), swept.removed))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spread;
+
+    #[test]
+    fn a_hot_range_spreads_the_work_over_more_segments_but_not_over_any_number() {
+        assert_eq!((spread(4, false), spread(4, true)), (4, 16));
+        assert_eq!((spread(20, true), spread(256, true)), (64, 256));
+    }
 }

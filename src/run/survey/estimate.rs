@@ -13,8 +13,9 @@ use crate::run::backfill::{Forecast, foreseen};
 use crate::source::Billing;
 use serde::Serialize;
 
-/// Conditional puts that one core sends a second, as measured: about 240 µs of CPU each.
-const CORE_WRITES: f64 = 4000.0;
+/// Single conditional puts that one core sends a second, as measured (docs/performance.md): about 140 µs of CPU each. In
+/// batches, an item takes about a third of that.
+const CORE_WRITES: f64 = 7000.0;
 /// Reads of an open shard a second while it is quiet.
 const SHARD_READS: f64 = 2.0;
 const DAY_SECONDS: f64 = 86_400.0;
@@ -288,7 +289,7 @@ fn hot_keys(
 
 fn notes(plan: &Plan, survey: &Survey, options: &SurveyOptions, strips: bool) -> Vec<String> {
     let mut notes = Vec::new();
-    let forecast = Forecast::of(plan, &survey.source, options.read_units, options.write_units);
+    let forecast = Forecast::of(plan, &survey.source, options.read_units, |_| options.write_units);
     notes.push(format!(
         "`backfill` would choose its order by another forecast, of what is served for certain: {}",
         foreseen(forecast).reason

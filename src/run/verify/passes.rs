@@ -38,6 +38,8 @@ pub(super) struct Run {
     limits: SortLimits,
     dir: SpillDir,
     lanes: Lanes,
+    /// How the tombstones stood at the beginning.
+    tombstones: Tombstones,
     list: MismatchList,
     pub progress: Arc<Progress>,
     budgets: Arc<Budgets>,
@@ -101,6 +103,7 @@ impl Run {
             scanning: Scanning::new(options.segments),
             dir: SpillDir::default(),
             lanes,
+            tombstones: record.switch.tombstones,
             list,
             progress,
             budgets: Arc::clone(budgets),
@@ -128,8 +131,17 @@ impl Run {
         self.progress.say("looking again at what differs");
         let settled = self.recheck(compared).await?;
         let mut result = self.result(&settled);
+        let left = self.tombstones_left(&result).await?;
+        if left > 0 {
+            result.clean = false;
+            result.notes.push(format!(
+                "{} left although nobody needs them: `dynasplit verify --repair` removes them",
+                counted(left, "tombstone")
+            ));
+        }
         if let Some(lease) = lease {
-            self.repair(lease, standing, settled, &mut result).await?;
+            self.repair(lease, standing, settled, left > 0, &mut result)
+                .await?;
         }
         let list = self.list.clone();
         result.mismatches = blocking(move || list.close()).await?;
@@ -141,6 +153,25 @@ impl Run {
             .collect();
         result.seconds = self.began.elapsed().as_secs_f64();
         Ok(result)
+    }
+
+    /// Tombstones that were read although they were off, and swept, all the time: nobody would remove them, and a service
+    /// would take them for items.
+    async fn tombstones_left(&self, result: &VerifyResult) -> Result<u64, RunError> {
+        let now = SplitRecord::read(&self.split.store)
+            .await?
+            .value
+            .switch
+            .tombstones;
+        if now != self.tombstones || now.phase != TombstonePhase::Off {
+            return Ok(0);
+        }
+        Ok(result
+            .report
+            .services
+            .iter()
+            .map(|service| service.tombstones)
+            .sum())
     }
 
     /// Asks how much there is to read: for progress only, so a refusal is no failure.
@@ -308,17 +339,18 @@ impl Run {
         lease: &RepairLease,
         standing: &mut Standing,
         settled: Vec<Settled>,
+        sweeps: bool,
         result: &mut VerifyResult,
     ) -> Result<(), RunError> {
         result.unrepaired.collisions = settled.iter().map(|settled| settled.collisions).sum();
         let files: Vec<_> = settled.into_iter().map(|settled| settled.repairable).collect();
         let rechecks = !self.split.letters.rechecks().await?.is_empty();
-        if rechecks || files.iter().any(|file| !file.is_empty()) {
+        if sweeps || rechecks || files.iter().any(|file| !file.is_empty()) {
             // A backfill may have begun since the start: its own switching would get into the way.
             refuse_unready(&self.split).await?;
             standing.repairing(&self.split).await?;
             self.progress.say("switching tombstones on");
-            let tombstones = raise(&self.split, Holder::Repair, &self.stop).await?;
+            let tombstones = raise(&self.split, &Holder::REPAIR, &self.stop).await?;
             self.progress.say("repairing");
             self.mend(lease, tombstones, files, result).await?;
         }
@@ -398,7 +430,7 @@ impl Run {
             return Ok(());
         }
         self.progress.say("sweeping tombstones");
-        for (service, swept) in lower(&self.split, Holder::Repair, lease, &self.budgets, &self.stop).await? {
+        for (service, swept) in lower(&self.split, &Holder::REPAIR, lease, &self.budgets, &self.stop).await? {
             result.read_milliunits.targets += swept.read_milliunits;
             result.swept.insert(service, swept.removed);
         }

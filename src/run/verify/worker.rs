@@ -2,6 +2,7 @@ use super::passes::Run;
 use super::record::{Scope, Standing};
 use super::result::{VerifyOptions, VerifyResult};
 use super::view::VerifyView;
+use crate::run::activity::noted;
 use crate::run::budgets::Budgets;
 use crate::run::checks::check_split;
 use crate::run::error::RunError;
@@ -54,7 +55,16 @@ impl Verify {
         crate::run::hold::refuse(&record)?;
         self.budgets.read(&self.split.store).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
-        budgets.during(&store, Box::pin(self.run_tuned(record))).await
+        let view = self.view.clone();
+        let doing = || {
+            let view = view.borrow();
+            // Of repairs, the budgets know.
+            let mut limits = budgets.limits();
+            limits.extend(view.limits.clone());
+            (view.phase.clone(), limits)
+        };
+        let work = budgets.during(&store, Box::pin(self.run_tuned(record)));
+        noted(&store, "verify", doing, work).await
     }
 
     async fn run_tuned(self, record: SplitRecord) -> Result<VerifyResult, RunError> {

@@ -1,0 +1,88 @@
+//! Commands that need tombstones beside one another, and processes that are held up: each lets go of what is its own.
+
+use crate::own::Own;
+use crate::scene::{Scene, end_soon, succeed_soon};
+use crate::support::Engine;
+use crate::support::process::Cli;
+use crate::support::stage::{Stage, seed};
+use crate::support::trial::{Mode, Stamps};
+
+const BACKFILL: &[&str] = &["backfill"];
+const RECONCILE: &[&str] = &["dead-letters", "reconcile"];
+const ITEMS: usize = 20;
+
+async fn until_phase(cli: &Cli, phase: &str) {
+    cli.until(phase, |status| status["tombstones"]["phase"] == phase)
+        .await;
+}
+
+/// A page is in the backfill's hands while the clocks of its items go back; somebody else comes and lets go meanwhile. The
+/// page beats what the tail wrote, and only the backfill, when all its pages have landed, can bring that in order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_back_under_a_page_is_left_to_the_backfill_whoever_lets_go_before() {
+    let engine = Engine::embedded().await;
+    let stage = Stage::seeded(engine, Mode::Timestamp, seed(), false).await;
+    let (cli, own) = (&stage.cli, Own::of(&stage));
+    for place in 0..ITEMS {
+        own.put(place, 1000).await;
+    }
+    cli.succeed(&["apply"]).await;
+    let tail = cli.start(&["replicate"]);
+    cli.until_captured().await;
+    own.put_unfit(ITEMS, 5).await;
+    cli.until("the letter", |status| status["dead_letters"]["orders"] == 1)
+        .await;
+    let slow = cli.armed("backfill.page-read=delay:15000");
+    let fill = slow.start(&["backfill", "--segments", "1", "--workers", "1"]);
+    until_phase(cli, "on").await;
+    // The page is read by now.
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    for place in 0..ITEMS {
+        own.put(place, 500).await;
+    }
+    let listed = |status: &serde_json::Value| status["rechecks"].as_u64() >= Some(ITEMS as u64);
+    cli.until("the list", listed).await;
+    // The letter stays: its item is as it was.
+    end_soon(cli, RECONCILE, &[3]).await;
+    assert!(listed(&cli.status().await), "the list is the backfill's");
+    own.delete(ITEMS).await;
+    fill.end().await.with_code(BACKFILL, 3);
+    succeed_soon(cli, RECONCILE).await;
+    cli.until_caught_up().await;
+    assert_eq!(cli.status().await["rechecks"], 0);
+    stage.trial.assert_equal(&stage.client, Stamps::Stripped).await;
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+}
+
+/// It found all segments done, and stood still. Others ended its round, and began another one for a service that was added.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_of_an_earlier_round_ends_nothing_of_a_later_one() {
+    let scene = Scene::open(Engine::embedded().await, Mode::Sequence, true).await;
+    let plan = scene.stage.trial.plan();
+    let names = plan.find("  - name: names").map(|at| &plan[at..]);
+    let few = scene.stage.edited(names.expect("the last service"), "");
+    few.succeed(&["apply"]).await;
+    let tail = few.start(&["replicate"]);
+    few.until_captured().await;
+    let mut held_up = few.armed("backfill.copied=stop").start(BACKFILL);
+    held_up.until_stopped().await;
+    few.succeed(BACKFILL).await;
+    tail.kill().await;
+    let cli = scene.cli();
+    cli.succeed(&["apply"]).await;
+    let tail = scene.tail().await;
+    // It copies for longer than the other one needs to let go.
+    let slow = cli.armed("backfill.page-read=delay:12000");
+    let fill = slow.start(&["backfill", "--segments", "2", "--workers", "2"]);
+    until_phase(cli, "on").await;
+    held_up.signal("CONT");
+    held_up.end().await.with_code(BACKFILL, 0);
+    let status = cli.status().await;
+    assert_eq!(status["tombstones"]["phase"], "on", "{status:#}");
+    assert!(status["backfill_record"]["finished_ms"].is_null(), "{status:#}");
+    fill.end().await.with_code(BACKFILL, 0);
+    let status = cli.status().await;
+    assert_eq!(status["tombstones"]["phase"], "off", "{status:#}");
+    scene.end(tail).await;
+}
