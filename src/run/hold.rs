@@ -6,7 +6,6 @@ use super::split::Split;
 use super::tombstones::{Holder, acknowledged, pause};
 use crate::fault;
 use crate::state::{Order, SegmentRecord, SplitRecord, StateError};
-use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -78,33 +77,25 @@ pub(super) async fn give_up(split: &Split, stop: &CancellationToken) -> Result<(
 /// Takes every segment from whoever copies it in bulk. Answers the longest lease that one of them had: whoever loses it
 /// writes for so long at most.
 async fn take_segments(split: &Split) -> Result<Duration, RunError> {
-    let mut left: BTreeSet<String> = names(split).await?;
     let mut longest = Duration::ZERO;
-    while let Some(name) = left.pop_first() {
-        let Some(mut stored) = split.store.get::<SegmentRecord>(&name).await? else {
-            continue;
-        };
-        longest = longest.max(Duration::from_millis(stored.value.lease.duration_ms));
-        if stored.value.order == Order::Concurrent {
-            continue;
-        }
-        stored.value.order = Order::Concurrent;
-        // How long it was stays on record, for who goes on with this after a crash.
-        stored.value.lease.owner = None;
-        match split.store.put(&name, stored.value, stored.revision).await {
-            Ok(_) => {}
-            Err(StateError::Conflict { .. }) => {
-                left.insert(name);
+    for (name, listed) in split.store.list::<SegmentRecord>(SegmentRecord::PREFIX).await? {
+        let mut left = Some(listed);
+        while let Some(mut stored) = left.take() {
+            longest = longest.max(Duration::from_millis(stored.value.lease.duration_ms));
+            if stored.value.order == Order::Concurrent {
+                break;
             }
-            Err(error) => return Err(error.into()),
+            stored.value.order = Order::Concurrent;
+            // How long it was stays on record, for who goes on with this after a crash.
+            stored.value.lease.owner = None;
+            match split.store.put(&name, stored.value, stored.revision).await {
+                Ok(_) => {}
+                Err(StateError::Conflict { .. }) => left = split.store.get::<SegmentRecord>(&name).await?,
+                Err(error) => return Err(error.into()),
+            }
         }
     }
     Ok(longest)
-}
-
-async fn names(split: &Split) -> Result<BTreeSet<String>, StateError> {
-    let found = split.store.list::<SegmentRecord>(SegmentRecord::PREFIX).await?;
-    Ok(found.into_iter().map(|(name, _)| name).collect())
 }
 
 /// A lease, an attempt and a margin: whoever lost a segment's lease has noticed, and what it sent has landed.

@@ -222,7 +222,7 @@ pub(super) async fn recheck_all(
     stop: &CancellationToken,
 ) -> Result<Rechecked, RunError> {
     let list = split.letters.rechecks().await?;
-    // In this order: what is put on the list for somebody who comes after this has another revision, and stays.
+    // In this order: what is listed again for somebody who comes after this has another revision, and stays.
     let switch = SplitRecord::read(&split.store).await?.value.switch;
     if !switch.is_alone(holder.name(), since) {
         return Ok(Rechecked::LeftToOthers);
@@ -240,6 +240,12 @@ pub(super) async fn recheck_all(
             Some(reconciled) => {
                 if reconciled == Reconciled::Repaired {
                     done = Rechecked::Wrote;
+                }
+                if !lease.may_write() {
+                    // Somebody else may have worked it off, and others may have listed it anew.
+                    return Err(RunError::Stopped(
+                        "it was held up for longer than its lease; the same command goes on".into(),
+                    ));
                 }
                 split.letters.rechecked(&name, revision).await?;
             }

@@ -274,15 +274,6 @@ fn obstacles(standing: &Standing, record: &SplitRecord, split: &Split) -> Vec<Ob
             "`dynasplit dead-letters list`, mend, then `dead-letters reconcile`",
         );
     }
-    if standing.rechecks > 0 {
-        add(
-            format!(
-                "{} to be read again, since the timestamp went backwards",
-                counted(standing.rechecks, "key")
-            ),
-            "`dynasplit verify --repair`",
-        );
-    }
     if standing.tombstones.holds() {
         add(
             "the lanes are held by a bulk copy".into(),
@@ -290,9 +281,22 @@ fn obstacles(standing: &Standing, record: &SplitRecord, split: &Split) -> Vec<Ob
         );
     } else if standing.tombstones.phase != TombstonePhase::Off {
         let holders: Vec<&str> = record.switch.holders.keys().map(String::as_str).collect();
+        if holders.is_empty() {
+            add("tombstones are not swept".into(), "`dynasplit verify --repair`");
+        } else {
+            add(
+                format!("tombstones are not swept ({})", holders.join(", ")),
+                "run the command that was interrupted again",
+            );
+        }
+    }
+    if standing.rechecks > 0 {
         add(
-            format!("tombstones are not swept ({})", holders.join(", ")),
-            "run the command that was interrupted again",
+            format!(
+                "{} to be read again, since the timestamp went backwards",
+                counted(standing.rechecks, "key")
+            ),
+            "`dynasplit verify --repair`",
         );
     }
     if let Some(reason) = &record.repair_required {

@@ -23,32 +23,63 @@ use tokio_util::sync::CancellationToken;
 /// Between two looks at the workers' acknowledgements.
 const LOOK: Duration = Duration::from_millis(200);
 
+const FIRST_ROUND: &str = "backfill";
+const LATER_ROUND: &str = "backfill of ";
+const BETWEEN: &str = ", ";
+
 /// Who may need tombstones on, by the name in the split's record.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Holder(Cow<'static, str>);
+pub struct Holder {
+    name: Cow<'static, str>,
+    /// Services that rounds of the backfill before this one filled.
+    before: Vec<String>,
+}
 
 impl Holder {
     /// `verify --repair`.
-    pub const REPAIR: Self = Self(Cow::Borrowed("repair"));
+    pub const REPAIR: Self = Self::named("repair");
     /// `dead-letters reconcile`.
-    pub const RECONCILE: Self = Self(Cow::Borrowed("reconcile"));
+    pub const RECONCILE: Self = Self::named("reconcile");
     /// All processes together that fill the services that were there at first.
-    pub const BACKFILL: Self = Self(Cow::Borrowed("backfill"));
+    pub const BACKFILL: Self = Self::named(FIRST_ROUND);
 
     /// All processes of a backfill's round together. One of an earlier round that was held up lets go of nothing that is a
     /// later one's.
     pub fn backfill(record: &BackfillRecord) -> Self {
         if record.round == record.services {
-            Self::BACKFILL
-        } else {
-            Self(format!("backfill of {}", record.round.join(", ")).into())
+            return Self::BACKFILL;
+        }
+        let services = record.services.iter();
+        Self {
+            name: format!("{LATER_ROUND}{}", record.round.join(BETWEEN)).into(),
+            before: services
+                .filter(|name| !record.round.contains(name))
+                .cloned()
+                .collect(),
+        }
+    }
+
+    const fn named(name: &'static str) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            before: Vec::new(),
         }
     }
 
     /// The name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    /// Whether a name is that of an earlier round. This one began when that one had ended: whoever still holds tombstones
+    /// under it came too late for it, and has nothing to write.
+    fn comes_after(&self, name: &str) -> bool {
+        let is_before = |service: &str| self.before.iter().any(|before| before == service);
+        match name.strip_prefix(LATER_ROUND) {
+            Some(services) => services.split(BETWEEN).all(is_before),
+            None => name == FIRST_ROUND && !self.before.is_empty(),
+        }
     }
 }
 
@@ -100,11 +131,16 @@ pub async fn lower(
 ) -> Result<Vec<(String, Swept)>, RunError> {
     let mut claimed = None;
     let record = SplitRecord::change(&split.store, |record| {
+        record.switch.holders.retain(|name, _| !holder.comes_after(name));
         claimed = record.switch.claim(holder.name());
     })
     .await?;
     let tombstones = match claimed {
-        Some(since) => let_go(split, holder, since, lease, budgets, stop).await?,
+        Some(since) => {
+            // Whose table this plan does not know would keep its tombstones.
+            check_left_out(&split.plan, &services(split).await?)?;
+            let_go(split, holder, since, lease, budgets, stop).await?
+        }
         // Others of its kind let go: a dead one, or one beside it. Its sweep goes on.
         None => record.switch.tombstones,
     };
@@ -169,7 +205,6 @@ async fn sweep(
     budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<Vec<(String, Swept)>, RunError> {
-    // Whose table this plan does not know would keep its tombstones.
     check_left_out(&split.plan, &services(split).await?)?;
     let brake = Brake::default();
     let sweeps = split.services().map(|(service, tables)| {
@@ -256,5 +291,45 @@ pub(super) async fn pause(wait: Duration, stop: &CancellationToken) -> Result<()
         biased;
         () = stop.cancelled() => Err(RunError::Stopped("it was interrupted; the same command goes on".into())),
         () = tokio::time::sleep(wait) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Order;
+
+    fn round(services: &[&str], round: &[&str]) -> Holder {
+        let names = |of: &[&str]| of.iter().map(|&name| name.to_owned()).collect();
+        Holder::backfill(&BackfillRecord {
+            segments: 1,
+            services: names(services),
+            round: names(round),
+            started_ms: 0,
+            finished_ms: None,
+            estimated_items: 0,
+            order: Order::Concurrent,
+            order_reason: String::new(),
+        })
+    }
+
+    #[test]
+    fn a_round_comes_after_those_that_it_does_not_fill_and_after_nobody_else() {
+        let first = round(&["a", "b"], &["a", "b"]);
+        let second = round(&["a", "b", "c", "d"], &["c", "d"]);
+        let third = round(&["a", "b", "c", "d", "e"], &["e"]);
+        assert_eq!(first, Holder::BACKFILL);
+        assert_eq!(second.name(), "backfill of c, d");
+        let all = [first, second, third, Holder::REPAIR, Holder::RECONCILE];
+        for (place, holder) in all.iter().enumerate() {
+            for (other, earlier) in all.iter().enumerate() {
+                let after = place < 3 && other < place;
+                assert_eq!(
+                    holder.comes_after(earlier.name()),
+                    after,
+                    "{holder:?} {earlier:?}"
+                );
+            }
+        }
     }
 }

@@ -7,7 +7,8 @@ use crate::flow::{Again, Guard, Landed, Outcome, Sink, SinkError, Write};
 use crate::model::Key;
 use aws_sdk_dynamodb::operation::batch_execute_statement::BatchExecuteStatementOutput;
 use aws_sdk_dynamodb::types::{
-    BatchStatementErrorCodeEnum as Code, BatchStatementResponse, ReturnConsumedCapacity,
+    BatchStatementErrorCodeEnum as Code, BatchStatementRequest, BatchStatementResponse,
+    ReturnConsumedCapacity,
 };
 
 /// The writes of a page to one service, gathered into batches of inserts.
@@ -106,9 +107,15 @@ impl Batched for Batches<'_> {
     }
 
     async fn send(&self, batch: Self::Batch) {
-        let (inserts, waiting): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|one| (one.operation, one.answer)).unzip();
-        let mut answers = self.attempt(inserts).await;
+        let (mut statements, mut waiting) = (Vec::new(), Vec::new());
+        for Waiting { operation, answer } in batch {
+            // One that makes no statement loses its answer with it, and goes alone.
+            if let Some(statement) = operation.into_request() {
+                statements.push(statement);
+                waiting.push(answer);
+            }
+        }
+        let mut answers = self.attempt(statements).await;
         self.batching.wait(self.writer, &mut answers).await;
         for (waiting, answer) in waiting.into_iter().zip(answers) {
             // A write that nobody waits for any more belongs to a worker that stops.
@@ -129,17 +136,19 @@ impl<'a> Batches<'a> {
     }
 
     /// One request for all.
-    async fn attempt(&self, batch: Vec<Insert>) -> Vec<Inserted> {
-        let count = batch.len();
-        match self.writer.send_batch(self.request(batch)).await {
+    async fn attempt(&self, statements: Vec<BatchStatementRequest>) -> Vec<Inserted> {
+        let count = statements.len();
+        match self.writer.send_batch(self.request(statements)).await {
             Ok((mut admitted, Ok(answer))) => self.read(&answer, count, &mut admitted.place),
             Ok((_, Err(failure))) => vec![self.batching.failed(self.writer, &failure).into(); count],
             Err(_) => vec![Inserted::Alone; count],
         }
     }
 
-    async fn request(&self, batch: Vec<Insert>) -> Result<BatchExecuteStatementOutput, Failure> {
-        let statements: Vec<_> = batch.into_iter().filter_map(Insert::into_request).collect();
+    async fn request(
+        &self,
+        statements: Vec<BatchStatementRequest>,
+    ) -> Result<BatchExecuteStatementOutput, Failure> {
         let sent = self
             .writer
             .client

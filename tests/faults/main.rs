@@ -12,6 +12,7 @@ mod course;
 mod courtesy;
 mod denied;
 mod engine;
+mod given_up;
 mod held;
 mod hot;
 mod lost;

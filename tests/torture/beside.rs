@@ -86,3 +86,57 @@ async fn a_process_of_an_earlier_round_ends_nothing_of_a_later_one() {
     assert_eq!(status["tombstones"]["phase"], "off", "{status:#}");
     scene.end(tail).await;
 }
+
+/// It opened the backfill's record, and stood still; others ended the backfill; it switched tombstones on, and died.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_process_holds_that_came_too_late_is_let_go_of_by_the_next() {
+    let scene = Scene::open(Engine::embedded().await, Mode::Sequence, true).await;
+    let cli = scene.cli();
+    cli.succeed(&["apply"]).await;
+    let tail = scene.tail().await;
+    // On the way from the record to the switch.
+    let late = cli.armed("bulk.given-up=stop,tombstones.on-acknowledged=kill");
+    let mut late = late.start(BACKFILL);
+    late.until_stopped().await;
+    cli.succeed(BACKFILL).await;
+    late.signal("CONT");
+    assert_eq!(late.end().await.killed_at(), Some("tombstones.on-acknowledged"));
+    let status = cli.status().await;
+    assert_eq!(status["tombstones"]["phase"], "on", "{status:#}");
+    assert!(status["backfill_record"]["finished_ms"].is_u64(), "{status:#}");
+    cli.succeed(BACKFILL).await;
+    assert_eq!(cli.status().await["tombstones"]["phase"], "off");
+    scene.end(tail).await;
+}
+
+/// The same, and nobody ran it again before a service was added: its round lets go of that, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_held_for_an_earlier_round_is_let_go_of_by_a_later_one() {
+    let scene = Scene::open(Engine::embedded().await, Mode::Sequence, true).await;
+    let plan = scene.stage.trial.plan();
+    let names = plan.find("  - name: names").map(|at| &plan[at..]);
+    let few = scene.stage.edited(names.expect("the last service"), "");
+    few.succeed(&["apply"]).await;
+    let tail = few.start(&["replicate"]);
+    few.until_captured().await;
+    let mut late = few.armed("bulk.given-up=stop").start(BACKFILL);
+    late.until_stopped().await;
+    few.succeed(BACKFILL).await;
+    tail.kill().await;
+    let cli = scene.cli();
+    cli.succeed(&["apply"]).await;
+    let tail = scene.tail().await;
+    let dying = cli.armed("backfill.page-read=kill");
+    assert!(dying.run(BACKFILL).await.killed_at().is_some());
+    late.signal("CONT");
+    let late = late.end().await;
+    assert!(
+        late.stderr.contains("began to fill services that were added"),
+        "{}",
+        late.stderr
+    );
+    cli.succeed(BACKFILL).await;
+    let status = cli.status().await;
+    assert_eq!(status["tombstones"]["phase"], "off", "{status:#}");
+    scene.end(tail).await;
+}

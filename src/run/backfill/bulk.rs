@@ -43,7 +43,11 @@ impl Backfill {
                 .await?;
             return match now {
                 // This process or another one gave bulk up.
-                Some(now) if now.value.order == Order::Concurrent && !self.stop.is_cancelled() => {
+                Some(now)
+                    if now.value.order == Order::Concurrent
+                        && now.value.services == record.services
+                        && !self.stop.is_cancelled() =>
+                {
                     Box::pin(self.concurrent(&now.value, consistent)).await
                 }
                 _ => Err(error),

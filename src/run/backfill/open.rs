@@ -2,8 +2,9 @@ use super::worker::Backfill;
 use crate::run::checks::services;
 use crate::run::error::RunError;
 use crate::run::split::now_ms;
+use crate::run::tombstones::Holder;
 use crate::source::SourceFacts;
-use crate::state::{BackfillRecord, Lease, SegmentRecord, SegmentService, StateError, Stored};
+use crate::state::{BackfillRecord, Lease, SegmentRecord, SegmentService, SplitRecord, StateError, Stored};
 use std::collections::HashMap;
 
 /// Bytes of the source for each segment: small enough that no slow segment leaves a long tail at the end.
@@ -44,6 +45,12 @@ impl Backfill {
                     .iter()
                     .map(|service| service.name.clone());
                 let added: Vec<String> = planned.filter(|name| !record.services.contains(name)).collect();
+                let switch = SplitRecord::read(&self.split.store).await?.value.switch;
+                let is_held = switch.holders.contains_key(Holder::backfill(&record).name());
+                if switch.tombstones.holds() || (is_held && added.is_empty()) {
+                    // A process that came when the others had just ended was killed: nobody else takes back what it holds.
+                    return Ok(Some(record));
+                }
                 if added.is_empty() {
                     return Ok(None);
                 }
@@ -90,6 +97,15 @@ impl Backfill {
     /// processes at once, and again after a crash.
     async fn ensure_segments(&self, record: &BackfillRecord) -> Result<(), RunError> {
         let mut found: HashMap<String, Stored<SegmentRecord>> = self.segments().await?.into_iter().collect();
+        // In this order: what a later round has written by now is none of this one's.
+        let now = self
+            .split
+            .store
+            .get::<BackfillRecord>(BackfillRecord::NAME)
+            .await?;
+        if now.is_none_or(|now| now.value.services != record.services) {
+            return Err(RunError::Stopped(LATER_ROUND.into()));
+        }
         for segment in 0..record.segments {
             let name = SegmentRecord::record_name(segment);
             let revision = match found.remove(&name) {
@@ -128,6 +144,9 @@ impl Backfill {
             .await?)
     }
 }
+
+/// Why a process of an earlier round stops.
+pub(super) const LATER_ROUND: &str = "another process began to fill services that were added: `dynasplit backfill` with the newest plan helps it";
 
 /// Whether a segment is one of this round of a backfill.
 pub(super) fn is_of_round(segment: &SegmentRecord, record: &BackfillRecord) -> bool {

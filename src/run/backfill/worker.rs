@@ -1,6 +1,6 @@
 use super::bench::Bench;
 use super::board::Board;
-use super::open::is_of_round;
+use super::open::{LATER_ROUND, is_of_round};
 use super::order::OrderChoice;
 use super::page::patience;
 use super::segment::{FillShare, SegmentTask};
@@ -270,11 +270,7 @@ impl Backfill {
             }
             self.show(record, board, &running, share);
             if board.records().any(|segment| !is_of_round(segment, record)) {
-                return Err(RunError::Stopped(
-                    "another process began to fill services that were added: `dynasplit backfill` with the newest plan \
-                     helps it"
-                        .into(),
-                ));
+                return Err(RunError::Stopped(LATER_ROUND.into()));
             }
             if board.all_done(record.segments) {
                 return Ok(());

@@ -18,6 +18,7 @@
 mod chunks;
 mod hunt;
 mod lanes;
+mod leftovers;
 mod list;
 mod look;
 mod pages;

@@ -1,6 +1,7 @@
 //! The passes of one run, in their order.
 
 use super::lanes::Lanes;
+use super::leftovers::tombstones;
 use super::list::MismatchList;
 use super::look::Eyes;
 use super::pages::{SourceEntry, SourcePages, TargetEntry, TargetPages};
@@ -131,13 +132,17 @@ impl Run {
         self.progress.say("looking again at what differs");
         let settled = self.recheck(compared).await?;
         let mut result = self.result(&settled);
-        let left = self.tombstones_left(&result).await?;
+        let left = self.tombstones_left(&mut result).await?;
         if left > 0 {
             result.clean = false;
-            result.notes.push(format!(
-                "{} left although nobody needs them: `dynasplit verify --repair` removes them",
-                counted(left, "tombstone")
-            ));
+            let tombstones = counted(left, "tombstone");
+            result.notes.push(if lease.is_some() {
+                format!("{tombstones} left although nobody needed them: they are removed now")
+            } else {
+                format!(
+                    "{tombstones} left although nobody needs them: `dynasplit verify --repair` removes them"
+                )
+            });
         }
         if let Some(lease) = lease {
             self.repair(lease, standing, settled, left > 0, &mut result)
@@ -156,8 +161,8 @@ impl Run {
     }
 
     /// Tombstones that were read although they were off, and swept, all the time: nobody would remove them, and a service
-    /// would take them for items.
-    async fn tombstones_left(&self, result: &VerifyResult) -> Result<u64, RunError> {
+    /// would take them for items. An eventually consistent read may show what was swept just before.
+    async fn tombstones_left(&self, result: &mut VerifyResult) -> Result<u64, RunError> {
         let now = SplitRecord::read(&self.split.store)
             .await?
             .value
@@ -166,12 +171,15 @@ impl Run {
         if now != self.tombstones || now.phase != TombstonePhase::Off {
             return Ok(0);
         }
-        Ok(result
-            .report
-            .services
-            .iter()
-            .map(|service| service.tombstones)
-            .sum())
+        let mut left = 0;
+        for (eyes, progress) in self.eyes.iter().zip(&self.progress.services) {
+            if get(&progress.tombstones) > 0 {
+                let (count, milliunits) = tombstones(eyes, &self.budgets, &self.stop).await?;
+                left += count;
+                result.read_milliunits.targets += milliunits;
+            }
+        }
+        Ok(left)
     }
 
     /// Asks how much there is to read: for progress only, so a refusal is no failure.
