@@ -245,6 +245,25 @@ mod tests {
     }
 
     #[test]
+    fn it_is_off_only_while_nobody_needs_anything_and_all_is_swept() {
+        let mut switch = Switch::default();
+        assert!(switch.is_off());
+        let since = switch.hold().unwrap();
+        assert!(!switch.is_off());
+        switch.free(since);
+        assert!(switch.is_off());
+        switch.raise("repair");
+        assert!(!switch.is_off());
+        let since = switch.claim("repair").unwrap();
+        assert!(switch.release("repair", since, true));
+        assert!(switch.holders.is_empty() && !switch.is_off(), "it is not swept");
+        switch.swept(switch.tombstones.epoch);
+        assert!(switch.is_off());
+        switch.holders.insert("repair".into(), 1);
+        assert!(!switch.is_off(), "somebody is named");
+    }
+
+    #[test]
     fn only_who_worked_the_list_off_alone_is_the_last_to_let_go() {
         let mut switch = Switch::default();
         switch.raise("backfill");

@@ -32,7 +32,7 @@ async fn what_goes_back_under_a_page_is_left_to_the_backfill_whoever_lets_go_bef
     own.put_unfit(ITEMS, 5).await;
     cli.until("the letter", |status| status["dead_letters"]["orders"] == 1)
         .await;
-    let slow = cli.armed("backfill.page-read=delay:15000");
+    let slow = cli.armed("backfill.page-read=delay:30000");
     let fill = slow.start(&["backfill", "--segments", "1", "--workers", "1"]);
     until_phase(cli, "on").await;
     // The page is read by now.
@@ -73,7 +73,7 @@ async fn a_process_of_an_earlier_round_ends_nothing_of_a_later_one() {
     cli.succeed(&["apply"]).await;
     let tail = scene.tail().await;
     // It copies for longer than the other one needs to let go.
-    let slow = cli.armed("backfill.page-read=delay:12000");
+    let slow = cli.armed("backfill.page-read=delay:25000");
     let fill = slow.start(&["backfill", "--segments", "2", "--workers", "2"]);
     until_phase(cli, "on").await;
     held_up.signal("CONT");
