@@ -41,7 +41,7 @@ where
 ///
 /// # Errors
 /// A failure that does not pass by itself.
-pub async fn patiently<T, F, A>(health: &Health, send: F) -> Result<T, Failure>
+pub async fn until_answered<T, F, A>(health: &Health, send: F) -> Result<T, Failure>
 where
     F: Fn() -> A,
     A: Future<Output = Result<T, Failure>>,

@@ -15,7 +15,7 @@ pub(crate) mod scripted;
 mod timing;
 
 pub use average::Average;
-pub use backoff::{again, backoff, patiently};
+pub use backoff::{again, backoff, until_answered};
 pub use budget::Budget;
 pub use clients::{Clients, Endpoint, Tables};
 pub use courtesy::Courtesy;

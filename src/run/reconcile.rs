@@ -6,7 +6,7 @@ use super::budgets::Budgets;
 use super::error::RunError;
 use super::split::Split;
 use super::tombstones::Holder;
-use crate::dynamo::{Brake, Failure, Pace, patiently};
+use crate::dynamo::{Brake, Failure, Pace, until_answered};
 use crate::fault::Hand;
 use crate::flow::{Desired, Outcome, Sink, SinkError, desired, is_tombstone, mend};
 use crate::model::{Item, Key, json};
@@ -88,7 +88,7 @@ impl<'a> Reconciler<'a> {
     /// Removes an extra whose source can't be asked, if what is read now is `still` what was judged: an item whose
     /// tail write came since must not be taken for it.
     pub async fn orphan(&self, target: &Key, still: impl Fn(&Item) -> bool) -> Result<Reconciled, RunError> {
-        let held = self.patiently(|| self.target.get(target)).await?;
+        let held = self.until_answered(|| self.target.get(target)).await?;
         match held.filter(|item| !is_tombstone(item)) {
             None => Ok(Reconciled::Agreed),
             Some(held) if still(&held) => self.mend(target, Some(held), None).await,
@@ -136,7 +136,7 @@ impl<'a> Reconciler<'a> {
     /// refuses what the tail writes, which leaves no trace. So after a write, the source is read once more: if it
     /// changed, the tail may have been refused in between, and the key is looked at again.
     pub async fn target_key(&self, target: &Key, source: Option<&Key>) -> Result<Reconciled, RunError> {
-        let held = self.patiently(|| self.target.get(target)).await?;
+        let held = self.until_answered(|| self.target.get(target)).await?;
         let wanted = match source {
             Some(source) => match self.wanted(source).await? {
                 Ok(wanted) => wanted,
@@ -176,7 +176,7 @@ impl<'a> Reconciler<'a> {
     }
 
     /// Reads, however long what passes by itself may take.
-    async fn patiently<T, A>(&self, read: impl Fn() -> A) -> Result<T, RunError>
+    async fn until_answered<T, A>(&self, read: impl Fn() -> A) -> Result<T, RunError>
     where
         A: Future<Output = Result<T, Failure>>,
     {
@@ -185,13 +185,13 @@ impl<'a> Reconciler<'a> {
             () = self.writer.stop.cancelled() => Err(RunError::Stopped(
                 format!("reading {} again was stopped", self.service.name),
             )),
-            read = patiently(&self.writer.health, read) => Ok(read?),
+            read = until_answered(&self.writer.health, read) => Ok(read?),
         }
     }
 
     /// What the service should hold for a source key, by a consistent read; `Err`: it can't be shaped.
     async fn wanted(&self, key: &Key) -> Result<Result<Option<Desired>, String>, RunError> {
-        let item = self.patiently(|| self.source.get(key)).await?;
+        let item = self.until_answered(|| self.source.get(key)).await?;
         Ok(item.map_or(Ok(None), |item| {
             desired(self.service, self.versions, &item).map_err(|fault| fault.to_string())
         }))

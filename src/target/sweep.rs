@@ -1,6 +1,6 @@
 use super::write::Condition;
 use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
-use crate::dynamo::{Budget, Failure, FailureKind, Health, Pace, patiently};
+use crate::dynamo::{Budget, Failure, FailureKind, Health, Pace, until_answered};
 use crate::fault;
 use crate::flow::tombstone_epoch;
 use crate::model::{Item, KeySchema, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE};
@@ -144,7 +144,7 @@ impl Sweep {
         let mut swept = Swept::default();
         let mut after = None;
         loop {
-            let page = patiently(&self.health, || async {
+            let page = until_answered(&self.health, || async {
                 self.reads.ready().await;
                 scan.page_where(segment, SEGMENTS, after.as_ref(), Some(having))
                     .await
@@ -177,7 +177,7 @@ impl Sweep {
         write: impl Fn() -> A,
     ) -> Result<Done, Failure> {
         let write = &write;
-        patiently(&self.health, || async move {
+        until_answered(&self.health, || async move {
             self.writes.ready().await;
             let mut place = self.pace.enter().await;
             let done = write().await;

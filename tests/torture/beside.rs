@@ -3,7 +3,7 @@
 use crate::own::Own;
 use crate::scene::{Scene, end_soon, succeed_soon};
 use crate::support::Engine;
-use crate::support::process::Cli;
+use crate::support::process::{Cli, Running};
 use crate::support::stage::{Stage, seed};
 use crate::support::trial::{Mode, Stamps};
 
@@ -55,9 +55,8 @@ async fn what_goes_back_under_a_page_is_left_to_the_backfill_whoever_lets_go_bef
     tail.end().await.with_code(&["replicate"], 0);
 }
 
-/// It found all segments done, and stood still. Others ended its round, and began another one for a service that was added.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_of_an_earlier_round_ends_nothing_of_a_later_one() {
+/// A process of a backfill stands still at a point; others end its round, and a service is added.
+async fn stands_still_at(point: &str) -> (Scene, Running, Running) {
     let scene = Scene::open(Engine::embedded().await, Mode::Sequence, true).await;
     let plan = scene.stage.trial.plan();
     let names = plan.find("  - name: names").map(|at| &plan[at..]);
@@ -65,13 +64,20 @@ async fn a_process_of_an_earlier_round_ends_nothing_of_a_later_one() {
     few.succeed(&["apply"]).await;
     let tail = few.start(&["replicate"]);
     few.until_captured().await;
-    let mut held_up = few.armed("backfill.copied=stop").start(BACKFILL);
-    held_up.until_stopped().await;
+    let mut still = few.armed(&format!("{point}=stop")).start(BACKFILL);
+    still.until_stopped().await;
     few.succeed(BACKFILL).await;
     tail.kill().await;
-    let cli = scene.cli();
-    cli.succeed(&["apply"]).await;
+    scene.cli().succeed(&["apply"]).await;
     let tail = scene.tail().await;
+    (scene, tail, still)
+}
+
+/// It found all segments done, and stood still. Others ended its round, and began another one for a service that was added.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_of_an_earlier_round_ends_nothing_of_a_later_one() {
+    let (scene, tail, held_up) = stands_still_at("backfill.copied").await;
+    let cli = scene.cli();
     // It copies for longer than the other one needs to let go.
     let slow = cli.armed("backfill.page-read=delay:25000");
     let fill = slow.start(&["backfill", "--segments", "2", "--workers", "2"]);
@@ -112,20 +118,8 @@ async fn what_a_process_holds_that_came_too_late_is_let_go_of_by_the_next() {
 /// The same, and nobody ran it again before a service was added: its round lets go of that, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_held_for_an_earlier_round_is_let_go_of_by_a_later_one() {
-    let scene = Scene::open(Engine::embedded().await, Mode::Sequence, true).await;
-    let plan = scene.stage.trial.plan();
-    let names = plan.find("  - name: names").map(|at| &plan[at..]);
-    let few = scene.stage.edited(names.expect("the last service"), "");
-    few.succeed(&["apply"]).await;
-    let tail = few.start(&["replicate"]);
-    few.until_captured().await;
-    let mut late = few.armed("bulk.given-up=stop").start(BACKFILL);
-    late.until_stopped().await;
-    few.succeed(BACKFILL).await;
-    tail.kill().await;
+    let (scene, tail, late) = stands_still_at("bulk.given-up").await;
     let cli = scene.cli();
-    cli.succeed(&["apply"]).await;
-    let tail = scene.tail().await;
     let dying = cli.armed("backfill.page-read=kill");
     assert!(dying.run(BACKFILL).await.killed_at().is_some());
     late.signal("CONT");

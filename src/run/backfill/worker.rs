@@ -56,7 +56,7 @@ const MOST_SPREAD: usize = 64;
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Segments that are worked on at once, of so many that were asked for.
-fn spread(workers: usize, is_hot: bool) -> usize {
+fn at_once(workers: usize, is_hot: bool) -> usize {
     if is_hot {
         (workers * SPREAD).min(MOST_SPREAD).max(workers)
     } else {
@@ -264,7 +264,7 @@ impl Backfill {
             }
             board.refresh().await?;
             self.budgets.shared_by(board.processes(&owner));
-            let wanted = spread(self.workers(), share.is_hot());
+            let wanted = at_once(self.workers(), share.is_hot());
             for surplus in running.values().skip(wanted) {
                 surplus.enough.cancel();
             }
@@ -462,11 +462,11 @@ fn counts(swept: &[(String, Swept)]) -> BTreeMap<String, u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::spread;
+    use super::at_once;
 
     #[test]
     fn a_hot_range_spreads_the_work_over_more_segments_but_not_over_any_number() {
-        assert_eq!((spread(4, false), spread(4, true)), (4, 16));
-        assert_eq!((spread(20, true), spread(256, true)), (64, 256));
+        assert_eq!((at_once(4, false), at_once(4, true)), (4, 16));
+        assert_eq!((at_once(20, true), at_once(256, true)), (64, 256));
     }
 }
