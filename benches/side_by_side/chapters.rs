@@ -9,7 +9,7 @@ use crate::stage::{Engine, Setting, Stage};
 use crate::trouble::Tried;
 use crate::{tail, verify};
 
-/// Above so many items, only what the bars are about runs more than once.
+/// Above so many items, what others made and copies on the embedded engine run once.
 pub const SMALL: u64 = 20_000;
 const MILLION: u64 = 1_000_000;
 
@@ -55,7 +55,7 @@ fn say(text: &str) {
 /// How often somebody copies: on the embedded engine, large copies show what is asked for, which every run shows alike,
 /// and take minutes.
 fn runs(kit: &Kit, setting: &Setting, contender: Contender) -> u32 {
-    let is_judged = setting.engine == Engine::Null && contender.is_own() && setting.items < MILLION;
+    let is_judged = setting.engine == Engine::Null && contender.is_own();
     match is_judged || setting.items <= SMALL {
         true => kit.args.runs,
         false => 1,
@@ -147,19 +147,18 @@ async fn million(kit: &Kit, results: &mut Results) -> Tried<()> {
 }
 
 async fn services(kit: &Kit, results: &mut Results) -> Tried<()> {
-    let Some(&items) = kit.args.items.last() else {
-        return Ok(());
-    };
-    for &services in &kit.args.services {
-        if results
-            .find(Engine::Null, items, services, Contender::Concurrent)
-            .is_some()
-        {
-            continue;
+    for &items in &kit.args.items {
+        for &services in &kit.args.services {
+            if results
+                .find(Engine::Null, items, services, Contender::Concurrent)
+                .is_some()
+            {
+                continue;
+            }
+            let mut contenders = vec![Contender::Concurrent];
+            contenders.extend(results.has_bulk.then_some(Contender::Bulk));
+            compare(kit, setting(Engine::Null, items, services), &contenders, results).await?;
         }
-        let mut contenders = vec![Contender::Concurrent];
-        contenders.extend(results.has_bulk.then_some(Contender::Bulk));
-        compare(kit, setting(Engine::Null, items, services), &contenders, results).await?;
     }
     Ok(())
 }
@@ -167,9 +166,8 @@ async fn services(kit: &Kit, results: &mut Results) -> Tried<()> {
 async fn verifies(kit: &Kit, results: &mut Results) -> Tried<()> {
     for &items in &kit.args.items {
         let stage = Stage::set(setting(Engine::Embedded, items, 1)).await?;
-        let times = if items <= SMALL { kit.args.runs } else { 1 };
         let mut runs = Vec::new();
-        for _ in 0..times {
+        for _ in 0..kit.args.runs {
             let verified = verify::verify(&stage, kit).await?;
             say(&format!(
                 "verify of {items} items: {:.3} of point reads",
@@ -183,17 +181,16 @@ async fn verifies(kit: &Kit, results: &mut Results) -> Tried<()> {
 }
 
 async fn tails(args: &Args, results: &mut Results) -> Tried<()> {
-    for null_targets in [false, true] {
-        let mut runs = Vec::new();
-        for _ in 0..args.runs {
-            let run = tail::catch_up(args, null_targets).await?;
-            say(&format!(
-                "{} records caught up with in {:.1} s",
-                run.records, run.seconds
-            ));
-            runs.push(run);
+    for &records in &args.items {
+        for null_targets in [false, true] {
+            let mut runs = Vec::new();
+            for _ in 0..args.runs {
+                let run = tail::catch_up(args, records, null_targets).await?;
+                say(&format!("{records} records caught up with in {:.1} s", run.seconds));
+                runs.push(run);
+            }
+            results.caught_up.push((null_targets, runs));
         }
-        results.caught_up.push((null_targets, runs));
     }
     for _ in 0..args.runs {
         let lag = tail::lag(args).await?;

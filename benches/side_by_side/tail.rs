@@ -70,21 +70,21 @@ async fn stage(null_targets: bool) -> Tried<Stage> {
 }
 
 /// Lets a backlog come up while nobody reads the stream, and works it off.
-pub async fn catch_up(args: &Args, null_targets: bool) -> Tried<CatchUp> {
+pub async fn catch_up(args: &Args, records: u64, null_targets: bool) -> Tried<CatchUp> {
     let stage = stage(null_targets).await?;
     let product = Product::on(&stage, args.lease_seconds)?;
     product.begin().await?.stop().await?;
-    stage.put_items(0..args.backlog, &|_| None).await?;
+    stage.put_items(0..records, &|_| None).await?;
     stage.reset().await?;
     let mut tail = product.start(&["replicate"])?;
-    let tally = until_written(&stage, &mut tail, args.backlog).await?;
+    let tally = until_written(&stage, &mut tail, records).await?;
     let used = tail.stop().await?.used;
     let reads = tally.sum(|operation, _| operation == "GetRecords");
     let writes = tally.sum(|_, table| table.starts_with(TARGETS));
     #[allow(clippy::cast_precision_loss)] // microseconds of a benchmark
     let seconds = writes.last_us.saturating_sub(reads.first_us) as f64 / 1e6;
     Ok(CatchUp {
-        records: args.backlog,
+        records,
         seconds,
         used,
         requests: reads.requests + writes.requests,

@@ -106,20 +106,21 @@ fn ratios(cases: &[&Case]) -> String {
 }
 
 fn services(results: &Results) -> Option<String> {
-    let most = results
-        .cases
-        .iter()
-        .filter(|case| case.services > 1)
-        .map(|case| case.items)
-        .max()?;
-    let of_tool =
-        |case: &&Case| case.engine == Engine::Null && case.items == most && case.contender.is_product();
+    let several = results.cases.iter().filter(|case| case.services > 1);
+    let sizes: Vec<u64> = several.map(|case| case.items).collect();
+    let of_tool = |case: &&Case| {
+        case.engine == Engine::Null && sizes.contains(&case.items) && case.contender.is_product()
+    };
     let mut cases: Vec<&Case> = results.cases.iter().filter(of_tool).collect();
     cases.retain(|case| case.contender != Contender::Singly);
-    cases.sort_by_key(|case| (case.contender, case.services));
+    cases.sort_by_key(|case| (case.items, case.contender, case.services));
+    if cases.is_empty() {
+        return None;
+    }
     let row = |case: &&Case| {
         vec![
             case.contender.to_string(),
+            figure(case.items as f64),
             case.services.to_string(),
             figure(case.items_per_second()),
             figure(case.cpu_per_million()),
@@ -132,6 +133,7 @@ fn services(results: &Results) -> Option<String> {
     let rows: Vec<Vec<String>> = cases.iter().map(row).collect();
     let head = [
         "",
+        "items",
         "services",
         "items/s",
         "CPU s per million",
@@ -141,8 +143,7 @@ fn services(results: &Results) -> Option<String> {
         "WCU per item",
     ];
     Some(format!(
-        "### {} items to several services, null endpoint\n\n{}",
-        figure(most as f64),
+        "### To several services, null endpoint\n\n{}",
         table(&head, &rows)
     ))
 }
@@ -280,13 +281,13 @@ fn tail(args: &Args, results: &Results) -> Option<String> {
     let row = |(null_targets, runs): &(bool, Vec<crate::tail::CatchUp>)| {
         let each = |of: &dyn Fn(&crate::tail::CatchUp) -> f64| median(runs.iter().map(of));
         let records = |run: &crate::tail::CatchUp| run.records as f64;
+        let targets = match null_targets {
+            true => Engine::Null,
+            false => Engine::Embedded,
+        };
         vec![
-            if *null_targets {
-                "null endpoint"
-            } else {
-                "embedded engine"
-            }
-            .to_owned(),
+            targets.name().to_owned(),
+            figure(each(&records)),
             figure(each(&|run| records(run) / run.seconds)),
             figure(each(&|run| run.used.cpu_seconds * 1e6 / records(run))),
             figure(each(&|run| run.used.peak_bytes as f64 / f64::from(1 << 20))),
@@ -298,6 +299,7 @@ fn tail(args: &Args, results: &Results) -> Option<String> {
     if !rows.is_empty() {
         let head = [
             "targets",
+            "records",
             "records/s",
             "CPU s per million",
             "peak MiB",
@@ -305,9 +307,8 @@ fn tail(args: &Args, results: &Results) -> Option<String> {
             "WCU per record",
         ];
         parts.push(format!(
-            "### Catching up\n\n`replicate` works off a backlog of {} records of different items, from the embedded \
-             engine's stream.\n\n{}",
-            figure(args.backlog as f64),
+            "### Catching up\n\n`replicate` works off a backlog of records of different items, from the embedded engine's \
+             stream.\n\n{}",
             table(&head, &rows)
         ));
     }
