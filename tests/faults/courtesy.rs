@@ -7,14 +7,15 @@ use serde_json::Value;
 
 use crate::course::{begin, end, filled, order};
 use crate::support::faulty::{Fault, FaultKind, Reason, Record, Rule, Script, Throttle};
-use crate::support::process::lane;
+use crate::support::process::{Done, lane};
 use crate::support::stage::Stage;
 use crate::support::table::{SdkItem, item, number, text};
 
 /// Pages come as evenly as the budget gives units, on a machine that is busy as well: thirty a second. One costs a unit,
-/// of a backfill that reads a small source, consistently; and half a unit, of verify.
+/// of a backfill that reads a small source, consistently; and half a unit, of the others.
 const BACKFILL: &[&str] = &["backfill", "--read-units", "30"];
 const VERIFY: &[&str] = &["verify", "--read-units", "15"];
+const PLAN: &[&str] = &["plan", "--all", "--read-units", "15"];
 const ITEMS_A_PAGE: u64 = 5;
 /// Pages for which a budget has saved units at the beginning: they say nothing of the rate.
 const SAVED: usize = 30;
@@ -155,19 +156,15 @@ async fn a_backfill_reads_a_source_that_throttles_more_slowly_and_slowly_faster_
     assert!(more < 15_000, "it comes back slowly: {few}, later {more}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn so_does_verify() {
-    let stage = pages(72, 152).await;
-    let tail = begin(&stage).await;
-    stage.cli.succeed(&["backfill"]).await;
-    stage.cli.until_caught_up().await;
-    let control = scans(&stage);
-    stage.cli.succeed(VERIFY).await;
+/// Runs a command on a source that does not throttle, and again on one that does.
+async fn gives_way(stage: &Stage, words: &[&str]) -> Done {
+    let control = scans(stage);
+    stage.cli.succeed(words).await;
     let free = steady(&control);
-    let scans = scans(&stage);
-    let verify = stage.cli.start(VERIFY);
-    let since = throttle(&stage, &scans).await;
-    let done = verify.end().await.with_code(VERIFY, 0);
+    let scans = scans(stage);
+    let running = stage.cli.start(words);
+    let since = throttle(stage, &scans).await;
+    let done = running.end().await.with_code(words, 0);
     let slow: Vec<Instant> = scans.since(since).iter().map(|asked| asked.at).collect();
     eprintln!(
         "{free} a second; throttled {} in {} requests",
@@ -176,12 +173,27 @@ async fn so_does_verify() {
     );
     assert!(slow.len() > 10, "{} requests show no rate", slow.len());
     assert!(rate(&slow) < free * 0.7, "{} a second, else {free}", rate(&slow));
-    let told = &done.stderr;
+    done
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_does_verify() {
+    let stage = pages(72, 152).await;
+    let tail = begin(&stage).await;
+    stage.cli.succeed(&["backfill"]).await;
+    stage.cli.until_caught_up().await;
+    let told = gives_way(&stage, VERIFY).await.stderr;
     assert!(
         told.contains("source limited by reads give way to the table's users"),
         "{told}"
     );
     end(&stage, tail).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_does_a_plan_that_reads_everything() {
+    let stage = pages(75, 152).await;
+    gives_way(&stage, PLAN).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
