@@ -1,13 +1,19 @@
 //! The engine itself: it must do what the other tests rest on, and nothing else.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use aws_sdk_dynamodbstreams::types::ShardIteratorType::{AfterSequenceNumber, AtSequenceNumber};
 use aws_sdk_dynamodbstreams::types::{ShardFilter, ShardFilterType};
 
-use crate::support::faulty::{FaultKind, Script};
+use crate::support::contents::{self, Contents};
+use crate::support::faulty::stream::control::Seen;
+use crate::support::faulty::{Fault, FaultKind, Gate, Rule, Script};
 use crate::support::table::{self, item, key, number};
-use crate::support::{Engine, stream, unique};
+use crate::support::trial::{Mode, Trial};
+use crate::support::{Engine, role, stream, unique};
 
 #[tokio::test]
 async fn records_of_an_item_keep_their_order_across_rolls_and_splits() {
@@ -176,4 +182,140 @@ async fn what_is_forgotten_is_refused_as_aws_refuses_it() {
         2,
         "only the children are listed"
     );
+}
+
+#[test]
+fn each_table_of_a_trial_has_a_role_of_its_own_which_is_the_same_in_every_trial() {
+    for _ in 0..2 {
+        let trial = Trial::new(Mode::Sequence);
+        let state = trial.state_table();
+        let tables = [
+            &trial.source,
+            &state,
+            &trial.orders,
+            &trial.invoices,
+            &trial.names,
+        ];
+        assert_eq!(
+            tables.map(|table| role(table)),
+            ["source", "dynasplit-trial", "orders", "invoices", "names"]
+        );
+    }
+    for name in ["", "orders", "dynasplit-learning", "a-table-by-hand"] {
+        assert_eq!(role(name), name, "nothing was appended");
+    }
+}
+
+#[tokio::test]
+async fn a_seed_draws_the_same_for_the_same_calls_in_every_run() {
+    let first = Box::pin(drawn(7)).await;
+    let again = Box::pin(drawn(7)).await;
+    let other = Box::pin(drawn(8)).await;
+    assert_eq!(first, again);
+    for (of_seed, of_other) in first.iter().zip(&other) {
+        assert_ne!(of_seed.struck, of_other.struck);
+        assert_ne!(of_seed.told, of_other.told);
+        assert_ne!(of_seed.contents, of_other.contents);
+        assert_ne!(of_seed.shards, of_other.shards);
+    }
+    let [source, orders] = &first;
+    assert_ne!(source.struck, orders.struck, "each table has draws of its own");
+}
+
+const WRITES: [&str; 2] = ["PutItem", "BatchWriteItem"];
+
+/// What was drawn for the calls to one table.
+#[derive(Debug, PartialEq)]
+struct Drawn {
+    /// Calls with which something went wrong: which one, and what, its delay included.
+    struck: Vec<String>,
+    /// What each caller was told in place of an answer.
+    told: Vec<Option<String>>,
+    /// What was not left out.
+    contents: Contents,
+    shards: Vec<Seen>,
+}
+
+/// The same calls, one after another, to two tables of a new engine that rolls the dice for most things.
+async fn drawn(seed: u64) -> [Drawn; 2] {
+    let soon = Gate::Between(Duration::ZERO, Duration::from_millis(50));
+    let script = Script::quiet(seed)
+        .rule(
+            Rule::new(Fault::ThrottledSomehow)
+                .on(&["PutItem"])
+                .sometimes(0.25),
+        )
+        .rule(Rule::new(Fault::server_error(500)).on(&WRITES).sometimes(0.1))
+        .rule(Rule::new(Fault::Held(soon)).on(&["PutItem"]).sometimes(0.2))
+        .rule(
+            Rule::new(Fault::Unprocessed)
+                .on(&["BatchWriteItem"])
+                .sometimes(0.5),
+        )
+        .shards(2)
+        .reshard_every(15);
+    let engine = Engine::scripted(script).await;
+    let drawn = [
+        drawn_for("source", &engine).await,
+        drawn_for("orders", &engine).await,
+    ];
+    let faults = engine.faults();
+    for kind in [
+        FaultKind::Throttled,
+        FaultKind::ServerError,
+        FaultKind::Held,
+        FaultKind::Unprocessed,
+        FaultKind::Split,
+        FaultKind::Rolled,
+    ] {
+        assert!(faults.count(kind) > 2, "{kind:?} of {}", faults.told());
+    }
+    drawn
+}
+
+async fn drawn_for(name: &str, engine: &Engine) -> Drawn {
+    let (client, caller, table) = (engine.dynamodb(), engine.product_dynamodb(), unique(name));
+    table::create(&client, &table).await;
+    let record = engine.faults().record(&WRITES, &table);
+    let mut told = Vec::new();
+    for turn in 0..80 {
+        let new = |place: u32| {
+            item(
+                &format!("ACC#{turn}"),
+                &format!("DOC#{place}"),
+                [("turn", number(turn))],
+            )
+        };
+        let refused = if turn % 4 == 0 {
+            let puts = (0..10).map(|place| {
+                let put = PutRequest::builder()
+                    .set_item(Some(new(place)))
+                    .build()
+                    .expect("a whole put");
+                WriteRequest::builder().put_request(put).build()
+            });
+            let batch = caller.batch_write_item().request_items(&table, puts.collect());
+            batch.send().await.err().map(|error| refusal(&error, &table))
+        } else {
+            let put = caller.put_item().table_name(&table).set_item(Some(new(0)));
+            put.send().await.err().map(|error| refusal(&error, &table))
+        };
+        told.push(refused);
+    }
+    let struck = record.asked().into_iter().filter_map(|asked| {
+        let (fault, call) = (asked.fault?, asked.call);
+        Some(format!("{} {}: {fault:?}", call.operation, call.nth))
+    });
+    Drawn {
+        struck: struck.collect(),
+        told,
+        contents: contents::read(&client, &table).await,
+        shards: engine.faults().stream(&table).shards().await,
+    }
+}
+
+/// What came in place of an answer, without the table's name.
+fn refusal<E>(error: &SdkError<E>, table: &str) -> String {
+    let body = error.raw_response().and_then(|answer| answer.body().bytes());
+    String::from_utf8_lossy(body.unwrap_or_default()).replace(table, "")
 }

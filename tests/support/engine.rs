@@ -233,6 +233,16 @@ pub fn unique(name: &str) -> String {
     format!("{name}-{now:x}-{:x}-{count}", std::process::id())
 }
 
+/// What a table is there for: its name without what [`unique`] appended, which is the same in every run. (Where nothing
+/// was appended, the whole name.)
+pub fn role(name: &str) -> &str {
+    let is_appended = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    // From the end: the count, the process, the time; and the rest.
+    let mut parts = name.rsplitn(4, '-');
+    let appended = parts.by_ref().take(3).all(is_appended);
+    parts.next().filter(|_| appended).unwrap_or(name)
+}
+
 /// A client for tables.
 fn client_at(endpoint: &str) -> aws_sdk_dynamodb::Client {
     let config = aws_sdk_dynamodb::Config::builder()

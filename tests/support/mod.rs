@@ -33,4 +33,4 @@ pub mod stream;
 pub mod table;
 pub mod trial;
 
-pub use engine::{Engine, Kind, unique};
+pub use engine::{Engine, Kind, role, unique};

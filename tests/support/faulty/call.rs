@@ -8,6 +8,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use crate::support::role;
+
 /// A request to the engine.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -54,6 +56,11 @@ impl Call {
     /// The first of its tables; empty where it names none.
     pub fn table(&self) -> &str {
         self.tables.first().map_or("", String::as_str)
+    }
+
+    /// What that table is there for: its name, as far as it is the same in every run.
+    pub(super) fn role(&self) -> &str {
+        role(self.table())
     }
 
     /// The body.

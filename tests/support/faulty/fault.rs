@@ -86,11 +86,20 @@ impl Fault {
     pub fn server_error(status: u16) -> Self {
         Self::Lost(Loss::ServerError(status), Landing::Never)
     }
+
+    /// The same, with what chance decides of its delay settled.
+    pub(super) fn drawn(&self, chance: &mut StdRng) -> Self {
+        match self {
+            Self::Held(gate) => Self::Held(gate.drawn(chance)),
+            Self::Lost(loss, Landing::Late(gate)) => Self::Lost(*loss, Landing::Late(gate.drawn(chance))),
+            other => other.clone(),
+        }
+    }
 }
 
 impl Gate {
     /// Settles what chance decides.
-    pub fn drawn(&self, chance: &mut StdRng) -> Self {
+    fn drawn(&self, chance: &mut StdRng) -> Self {
         match self {
             Self::Between(from, to) => {
                 let ms = chance.random_range(from.as_millis()..=to.as_millis());

@@ -12,10 +12,17 @@
 //! [`Faulty::clean_endpoint`], where the same tables and streams are served without them.
 //!
 //! # What a seed decides
-//! Whether a rule with a probability fires, which reason or delay is drawn, which part of a batch is left out: all of
-//! it is drawn from the seed, the rule, the operation, the table and *which call of that operation on that table it
-//! is*; when a shard rolls or splits by itself, from the seed and the number of records dealt so far. A seed does not
-//! decide how calls of several workers interleave, so two runs of one seed are alike, not equal.
+//! What becomes of the n-th call of an operation on a table: whether a rule with a probability strikes it, which reason
+//! or delay is drawn, which part of a batch is left out. It is drawn from the seed, the rule, the operation, that number
+//! and the table's *role*: its name without what makes it unique ([`super::role`]), so that it is the same in every run.
+//! And behind which record of a table's stream a shard rolls or splits by itself, and which one: that is drawn from the
+//! seed, the role, and the number of records dealt so far. The same calls, one after another, meet the same faults and
+//! the same shards, in every run of a seed.
+//!
+//! A seed does not decide how processes and their workers interleave, how long anything takes, or what the product
+//! draws for itself (how long it pauses, which segment it begins with). So it does not say which call is the n-th, which
+//! ones come first to a rule that counts ([`Rule::skip`], [`Rule::times`]), or which record comes behind which: two runs
+//! of a split with one seed are alike, not equal.
 //!
 //! # What it is not
 //! It refuses nothing that the embedded engine takes, keeps records in memory until they are trimmed, and knows no

@@ -1,9 +1,11 @@
 //! What the product asked of a table, as it came: for how often, how many at once, and in which order.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use super::call::Call;
+use super::fault::Fault;
 
 /// The requests of some operations to one table, since the record was begun. Its clones are one record.
 #[derive(Clone)]
@@ -18,7 +20,8 @@ struct Kept {
 #[derive(Default)]
 struct Seen {
     asked: Vec<Asked>,
-    under_way: usize,
+    /// Places of those that are not answered yet.
+    under_way: BTreeSet<usize>,
 }
 
 /// One request.
@@ -26,6 +29,8 @@ struct Seen {
 pub struct Asked {
     /// The request.
     pub call: Call,
+    /// What goes wrong with it, its delay drawn.
+    pub fault: Option<Fault>,
     /// When it came.
     pub at: Instant,
     /// How many were under way then, itself among them: those that came before and were not answered yet.
@@ -33,7 +38,10 @@ pub struct Asked {
 }
 
 /// One that is under way, until it is dropped.
-pub(super) struct UnderWay(Record);
+pub(super) struct UnderWay {
+    record: Record,
+    place: usize,
+}
 
 impl Record {
     pub(super) fn new(operations: &[&'static str], table: &str) -> Self {
@@ -56,25 +64,37 @@ impl Record {
         asked
     }
 
+    /// Those that are not answered yet, and whose callers wait for them.
+    pub fn under_way(&self) -> Vec<Asked> {
+        let seen = self.lock();
+        let under_way = seen.under_way.iter().map(|place| seen.asked[*place].clone());
+        under_way.collect()
+    }
+
     /// How many there were.
     pub fn count(&self) -> usize {
         self.lock().asked.len()
     }
 
     /// Notes a request, if it is one of these.
-    pub(super) fn note(&self, call: &Call) -> Option<UnderWay> {
+    pub(super) fn note(&self, call: &Call, fault: Option<&Fault>) -> Option<UnderWay> {
         if !self.0.operations.contains(&call.operation.as_str()) || !call.tables.contains(&self.0.table) {
             return None;
         }
         let mut seen = self.lock();
-        seen.under_way += 1;
-        let under_way = seen.under_way;
+        let place = seen.asked.len();
+        seen.under_way.insert(place);
+        let under_way = seen.under_way.len();
         seen.asked.push(Asked {
             call: call.clone(),
+            fault: fault.cloned(),
             at: Instant::now(),
             under_way,
         });
-        Some(UnderWay(self.clone()))
+        Some(UnderWay {
+            record: self.clone(),
+            place,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
@@ -84,6 +104,6 @@ impl Record {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.lock().under_way -= 1;
+        self.record.lock().under_way.remove(&self.place);
     }
 }

@@ -147,7 +147,7 @@ impl Active {
         }
     }
 
-    /// The fault, where it strikes this call.
+    /// The fault, where it strikes this call, with its delay drawn.
     pub(super) fn strikes(&self, call: &Call) -> Option<Fault> {
         if !self.rule.matches(call) {
             return None;
@@ -157,13 +157,13 @@ impl Active {
             return None;
         }
         state.matched += 1;
-        let mut chance = chance::at(self.seed, &[&self.name, &call.operation, call.table()], call.nth);
+        let mut chance = chance::at(self.seed, &[&self.name, &call.operation, call.role()], call.nth);
         let drawn = self.rule.probability >= 1.0 || chance.random_bool(self.rule.probability);
         if state.matched <= self.rule.skip || state.struck >= self.rule.times || !drawn {
             return None;
         }
         state.struck += 1;
         self.hits.send_replace(state.struck);
-        Some(self.rule.fault.clone())
+        Some(self.rule.fault.drawn(&mut chance))
     }
 }

@@ -264,7 +264,9 @@ impl Shared {
             .to_bytes();
         let mut call = Call::of(&target, body);
         let (fault, _under_way) = if faulty {
-            (self.strike(&mut call), self.recorded(&call))
+            let fault = self.strike(&mut call);
+            let under_way = self.recorded(&call, fault.as_ref());
+            (fault, under_way)
         } else {
             (None, Vec::new())
         };
@@ -294,13 +296,14 @@ impl Shared {
     }
 
     /// Notes a call wherever it is to be kept.
-    fn recorded(&self, call: &Call) -> Vec<UnderWay> {
+    fn recorded(&self, call: &Call, fault: Option<&Fault>) -> Vec<UnderWay> {
         let records = self.records.lock().expect("no thread panicked");
-        records.iter().filter_map(|record| record.note(call)).collect()
+        let noted = records.iter().filter_map(|record| record.note(call, fault));
+        noted.collect()
     }
 
     async fn carry_out(self: Arc<Self>, call: Call, fault: Option<Fault>) -> Outcome {
-        let mut chance = chance::at(self.seed, &["draw", &call.operation, call.table()], call.nth);
+        let mut chance = chance::at(self.seed, &["draw", &call.operation, call.role()], call.nth);
         let answer = match fault {
             None => self.serve(&call).await,
             Some(Fault::Throttled(error, reason)) => self.throttled(error, reason, &call),
@@ -313,9 +316,8 @@ impl Shared {
                     None => self.serve(&call).await,
                 }
             }
-            Some(Fault::Lost(loss, landing)) => return self.lose(call, loss, landing, &mut chance).await,
+            Some(Fault::Lost(loss, landing)) => return self.lose(call, loss, landing).await,
             Some(Fault::Held(gate)) => {
-                let gate = gate.drawn(&mut chance);
                 let answer = self.serve(&call).await;
                 self.tally.add(Kind::Held);
                 gate.wait().await;
@@ -356,20 +358,14 @@ impl Shared {
         Answer::with_status(400, body.to_string().into())
     }
 
-    async fn lose(
-        self: Arc<Self>,
-        call: Call,
-        loss: Loss,
-        landing: Landing,
-        chance: &mut rand::rngs::StdRng,
-    ) -> Outcome {
+    async fn lose(self: Arc<Self>, call: Call, loss: Loss, landing: Landing) -> Outcome {
         match landing {
             Landing::Never => {}
             Landing::Before => {
                 self.serve(&call).await;
                 self.tally.add(Kind::LandedUnanswered);
             }
-            Landing::Late(gate) => self.land(call, gate.drawn(chance)),
+            Landing::Late(gate) => self.land(call, gate),
         }
         let (kind, outcome) = match loss {
             Loss::ServerError(status) => (Kind::ServerError, Outcome::Answered(Answer::server_error(status))),

@@ -9,6 +9,7 @@ use rand::Rng;
 use super::Habits;
 use crate::support::faulty::chance;
 use crate::support::faulty::tally::Kind;
+use crate::support::role;
 
 /// Open shards at most, when they split by themselves.
 const OPEN_AT_MOST: usize = 6;
@@ -20,7 +21,8 @@ const STEP: u128 = 7;
 /// All shards of one stream.
 pub struct Lineage {
     seed: u64,
-    table: String,
+    /// What its table is there for: the same in every run.
+    role: String,
     reshard_every: Option<u64>,
     /// The next sequence number.
     next: u128,
@@ -67,7 +69,7 @@ impl Lineage {
         let base: u128 = 900_000_000_000_000_000_000 / (1 + generation as u128);
         let mut lineage = Self {
             seed,
-            table: table.to_owned(),
+            role: role(table).to_owned(),
             reshard_every: habits.reshard_every,
             next: base.max(100_000_000_000_000_000_000),
             dealt: 0,
@@ -113,7 +115,7 @@ impl Lineage {
     /// A shard rolls, or splits, as chance has it.
     fn reshard(&mut self) -> Kind {
         self.reshard_at = self.next_reshard();
-        let mut chance = chance::at(self.seed, &["reshard", &self.table], self.dealt);
+        let mut chance = chance::at(self.seed, &["reshard", &self.role], self.dealt);
         let open: Vec<String> = self.open_ids();
         let id = open[chance.random_range(0..open.len())].clone();
         if open.len() < OPEN_AT_MOST && chance.random() {
@@ -126,7 +128,7 @@ impl Lineage {
     }
 
     fn next_reshard(&self) -> u64 {
-        let mut chance = chance::at(self.seed, &["when", &self.table], self.dealt);
+        let mut chance = chance::at(self.seed, &["when", &self.role], self.dealt);
         let every = self.reshard_every.unwrap_or(u64::MAX / 4);
         self.dealt
             + chance
@@ -182,7 +184,7 @@ impl Lineage {
     fn open(&mut self, parent: Option<String>, places: Range<u64>) {
         let starting = self.take_number();
         self.opened += 1;
-        let salt: u32 = chance::at(self.seed, &["shard", &self.table], self.opened).random();
+        let salt: u32 = chance::at(self.seed, &["shard", &self.role], self.opened).random();
         self.shards.push(Shard {
             id: format!(
                 "shardId-{:020}-{salt:08x}",
