@@ -1,11 +1,14 @@
-//! Copies that divided their rate among segments, and checks that switched themselves off when they were full.
+//! Copies that read with one reader, or divided their rate among segments, and checks that switched themselves off when
+//! they were full.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use dynasplit::state::{Letters, MAX_RECHECKS, RecheckKey, Store};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::Engine;
+use crate::support::faulty::{Fault, Gate, Holder, Record, Rule, Script};
 use crate::support::process::obstacles;
 use crate::support::stage::Stage;
 use crate::support::table::{self, item, key, number, text};
@@ -34,12 +37,16 @@ async fn a_hot_segment_gets_the_whole_rate() {
     }
     let began = Instant::now();
     let fill = cli.start(&["backfill", "--write-units", "150"]);
-    cli.until("the copy", |status| {
+    let copied = |status: &Value| {
         let lanes = status["backfill"].as_array().expect("lanes");
         !lanes.is_empty() && lanes.iter().all(|lane| lane["segments_done"] == lane["segments"])
-    })
-    .await;
+    };
+    let status = cli.until("the copy", copied).await;
     let took = began.elapsed();
+    // The share of one of them would be a small one.
+    let lanes = status["backfill"].as_array().expect("lanes");
+    let is_divided = |lane: &Value| lane["segments"].as_u64() >= Some(16);
+    assert!(lanes.iter().all(is_divided), "{status:#}");
     // 600 units at 150 a second are four seconds; with a share of a sixteenth they would be over a minute.
     assert!(took < Duration::from_secs(25), "{took:?}");
     assert!(took > Duration::from_secs(2), "the rate is kept: {took:?}");
@@ -48,6 +55,53 @@ async fn a_hot_segment_gets_the_whole_rate() {
     stage.trial.assert_equal(&stage.client, Stamps::Stripped).await;
     tail.signal("TERM");
     tail.end().await.with_code(&["replicate"], 0);
+}
+
+/// kafka-connect-dynamodb scans with one reader, however large the table is. Here the next segment does not wait until
+/// the one before is read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_segments_are_read_at_the_same_time() {
+    const SEED: u64 = 32;
+    let engine = Engine::scripted(Script::quiet(SEED)).await;
+    // No stream tells of what is there before `apply` switches it on: the backfill has to copy all of it.
+    let stage = Stage::seeded(engine, Mode::Sequence, SEED, false).await;
+    let (client, trial, cli) = (&stage.client, &stage.trial, &stage.cli);
+    let orders = (0..200).map(|n| {
+        let order = [("kind", text("order")), ("at", number(n)), ("name", text("n"))];
+        item(&format!("ACC#{n}"), "DOC#1", order)
+    });
+    table::put_all(client, &trial.source, orders).await;
+    cli.succeed(&["apply"]).await;
+    let tail = cli.start(&["replicate"]);
+    cli.until_captured().await;
+    cli.until_caught_up().await;
+
+    let (holder, faults) = (Holder::new(), stage.engine.faults());
+    let held = Rule::new(Fault::Held(Gate::Held(holder.clone()))).on(&["Scan"]);
+    faults.rule(held.table(&trial.source));
+    let scans = faults.record(&["Scan"], &trial.source);
+    let fill = cli.start(&["backfill"]);
+    let several = async {
+        while under_way(&scans).len() < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), several).await;
+    assert!(waited.is_ok(), "only segments {:?}", under_way(&scans));
+    holder.open();
+    fill.end().await.with_code(&["backfill"], 0);
+    cli.until_caught_up().await;
+    trial.assert_equal(client, Stamps::Stripped).await;
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+}
+
+/// The segments for whose pages somebody waits.
+fn under_way(scans: &Record) -> BTreeSet<u64> {
+    let scans = scans.under_way().into_iter();
+    scans
+        .filter_map(|scan| scan.call.json()["Segment"].as_u64())
+        .collect()
 }
 
 /// The deduplication of Redpanda's connector switches itself off when its buffer is full. The one list of ours that has an
