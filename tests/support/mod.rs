@@ -11,7 +11,8 @@
 //!   [`stream`]: shards and records as the engine gives them. [`scripted`]: an endpoint that answers by a rule.
 //! - [`trial`]: a split to try things on, with what each target should hold, written by hand. [`mutator`]: writers that
 //!   write to its source meanwhile. [`process`]: the product's own processes, to be started, stopped and killed.
-//!   [`stage`]: all three on an engine. [`age`]: a split that nobody worked on for long.
+//!   [`stage`]: all three on an engine. [`age`]: a split that nobody worked on for long. [`rough`]: an engine on which
+//!   everything goes wrong.
 
 #![allow(
     dead_code,
@@ -27,6 +28,7 @@ mod fetch;
 mod launcher;
 pub mod mutator;
 pub mod process;
+pub mod rough;
 pub mod scripted;
 pub mod stage;
 pub mod stream;

@@ -2,9 +2,9 @@
 //! delete-and-create-again, changes of the service, ties and backward steps of the timestamp. Each writer has keys of
 //! its own, so that it knows what it wrote last; one seed decides on everything but the clock.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
@@ -35,7 +35,9 @@ const MORTAL: usize = 3;
 /// Writers at work.
 pub struct Mutator {
     stop: Arc<AtomicBool>,
-    tasks: JoinSet<Writes>,
+    /// What each has written so far.
+    written: Vec<Arc<Mutex<Writes>>>,
+    tasks: JoinSet<()>,
 }
 
 /// How often was written, by kind.
@@ -90,6 +92,34 @@ impl Writes {
         self.ties += other.ties;
         self.backwards += other.backwards;
     }
+
+    /// The ways in which nothing was written.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let Self {
+            created,
+            replaced,
+            updated,
+            repeated,
+            deleted,
+            recreated,
+            rerouted,
+            ties,
+            backwards,
+        } = *self;
+        let ways = [
+            ("created", created),
+            ("replaced", replaced),
+            ("updated", updated),
+            ("repeated", repeated),
+            ("deleted", deleted),
+            ("recreated", recreated),
+            ("rerouted", rerouted),
+            ("ties", ties),
+            ("backwards", backwards),
+        ];
+        let never = ways.into_iter().filter(|(_, count)| *count == 0);
+        never.map(|(way, _)| way).collect()
+    }
 }
 
 impl Mutator {
@@ -107,7 +137,7 @@ impl Mutator {
         let items = known.iter().filter(|known| known.alive);
         table::put_all(client, source, items.map(|known| item(&mut rng, known))).await;
         let stop = Arc::new(AtomicBool::new(false));
-        let mut tasks = JoinSet::new();
+        let (mut written, mut tasks) = (Vec::new(), JoinSet::new());
         for writer in 0..habits.writers {
             let own: Vec<Known> = known
                 .iter_mut()
@@ -123,15 +153,34 @@ impl Mutator {
                 writes: Writes::default(),
             };
             let stop = Arc::clone(&stop);
+            let told = Arc::new(Mutex::new(writer.writes));
+            written.push(Arc::clone(&told));
             tasks.spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     writer.step().await;
+                    *told.lock().expect("no thread panicked") = writer.writes;
                     tokio::time::sleep(writer.habits.pause).await;
                 }
-                writer.writes
             });
         }
-        Self { stop, tasks }
+        Self { stop, written, tasks }
+    }
+
+    /// What they have written so far.
+    pub fn so_far(&self) -> Writes {
+        let mut writes = Writes::default();
+        for told in &self.written {
+            writes.add(&told.lock().expect("no thread panicked"));
+        }
+        writes
+    }
+
+    /// Waits until they have written in every way, for so long at most.
+    pub async fn until_every_way(&self, patience: Duration) {
+        let began = Instant::now();
+        while !self.so_far().missing().is_empty() && began.elapsed() < patience {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// Lets the writers end what they are at, and says how often they wrote.
@@ -148,11 +197,10 @@ impl Mutator {
     /// Where a write failed.
     pub async fn tally(mut self) -> Writes {
         self.stop.store(true, Ordering::Relaxed);
-        let mut writes = Writes::default();
         while let Some(ended) = self.tasks.join_next().await {
-            writes.add(&ended.expect("every write of the mutator lands"));
+            ended.expect("every write of the mutator lands");
         }
-        writes
+        self.so_far()
     }
 }
 

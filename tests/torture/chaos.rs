@@ -15,18 +15,23 @@ use crate::crew::{APPLY, BACKFILL, BULK, COMPLETE, Crew, Kind, RECONCILE, REPAIR
 use crate::own::Own;
 use crate::report::Report;
 use crate::scene::{HABITS, assert_nothing_left, end_soon, succeed_soon};
-use crate::support::Engine;
-use crate::support::faulty::Script;
-use crate::support::mutator::Mutator;
+use crate::support::mutator::{Mutator, Writes};
 use crate::support::process::{Cli, Running};
 use crate::support::stage::{Stage, seed};
 use crate::support::trial::{Mode, Stamps};
+use crate::support::{Engine, rough};
 
 /// How many runs are made: 1, unless it is said.
 const RUNS: &str = "DYNASPLIT_TORTURE_RUNS";
 /// What is wanted of a part of a run: so many deaths and stops, in so much time at most (a machine may be busy).
 const COPY: (u64, Duration) = (12, Duration::from_secs(20));
 const MEND: (u64, Duration) = (5, Duration::from_secs(12));
+/// What every run must have seen is waited for so long, however much time that takes besides.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// So many rounds of a part are left to chance. Then what it has not done is done to a tail.
+const BY_CHANCE: u32 = 6;
+/// Every tail comes to it, soon after it begins.
+const DOOM: &str = "state.worker.put.before";
 /// Items that are damaged, or that no service can hold for a while.
 const OWN: usize = 4;
 /// What the product assumes of a request that it gave up, at the lease of these tests: that it lands no later.
@@ -119,7 +124,7 @@ async fn engine(place: Where, seed: u64) -> Engine {
     match place {
         Where::Embedded => Engine::embedded().await,
         Where::Genuine => Engine::genuine().await,
-        Where::Scripted => Engine::scripted(Script::rough(seed, LATE)).await,
+        Where::Scripted => Engine::scripted(rough::script(seed, LATE)).await,
     }
 }
 
@@ -143,7 +148,8 @@ async fn one(place: Where, mode: Mode, fill: &'static Kind, seed: u64) -> Report
     end_soon(&stage.cli, &["backfill", "--order", order], fill.codes).await;
     // One that died holds the tombstones until the next one has ended. It writes nothing but keys that have letters.
     succeed_soon(&stage.cli, RECONCILE.words).await;
-    report.writes.add(&mutator.tally().await);
+    let written = stop(place, &stage, mutator).await;
+    report.writes.add(&written);
     compare(&stage, &mut report, "copied").await;
 
     let mutator = Mutator::start(&stage.client, &stage.trial.source, HABITS, seed ^ 0xda3a6e).await;
@@ -152,7 +158,8 @@ async fn one(place: Where, mode: Mode, fill: &'static Kind, seed: u64) -> Report
     for words in [REPAIR.words, RECONCILE.words] {
         succeed_soon(&stage.cli, words).await;
     }
-    report.writes.add(&mutator.tally().await);
+    let written = stop(place, &stage, mutator).await;
+    report.writes.add(&written);
     compare(&stage, &mut report, "mended").await;
     succeed_soon(&stage.cli, &["verify"]).await;
     report.reached("verified");
@@ -162,10 +169,21 @@ async fn one(place: Where, mode: Mode, fill: &'static Kind, seed: u64) -> Report
     }
     stage.trial.assert_equal(&stage.client, Stamps::Gone).await;
     assert_nothing_left(&stage).await;
+    report.assert_under_fire();
     if matches!(place, Where::Scripted) {
+        rough::assert_struck(stage.engine.faults());
         report.faults = stage.engine.faults().told();
     }
     report
+}
+
+/// The writers stop, when they have written in every way, and an engine with faults has had each of them.
+async fn stop(place: Where, stage: &Stage, mutator: Mutator) -> Writes {
+    mutator.until_every_way(PATIENCE).await;
+    if matches!(place, Where::Scripted) {
+        rough::until_struck(stage.engine.faults(), PATIENCE).await;
+    }
+    mutator.tally().await
 }
 
 /// Nobody writes any more: everything is applied, and equal.
@@ -215,7 +233,7 @@ async fn copy(stage: &Stage, fill: &'static Kind, tails: &mut Crew, rng: &mut St
     // In bulk, nobody else may write what was read of the source: a reconcile is refused, or refuses bulk.
     let first = if is_bulk(fill) { &APPLY } else { &RECONCILE };
     let mut others = [Crew::of(first), Crew::of(&APPLY)];
-    let part = Part::new(COPY, report);
+    let mut part = Part::new(COPY, report);
     while part.goes_on(report) {
         tails.ensure(cli, one_or_two(rng), rng, report).await;
         fills.ensure(cli, one_or_two(rng), rng, report).await;
@@ -234,6 +252,7 @@ async fn copy(stage: &Stage, fill: &'static Kind, tails: &mut Crew, rng: &mut St
         for other in &mut others {
             other.tend(rng, report).await;
         }
+        part.help(cli, tails, rng, report).await;
     }
     fills.give_up(report).await;
     for other in &mut others {
@@ -252,7 +271,7 @@ async fn mend(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut Re
             own.invent(OWN + place).await;
         }
     }
-    let part = Part::new(MEND, report);
+    let mut part = Part::new(MEND, report);
     while part.goes_on(report) {
         tails.ensure(cli, one_or_two(rng), rng, report).await;
         let other = &mut others[usize::from(rng.random_ratio(1, 4))];
@@ -266,28 +285,61 @@ async fn mend(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut Re
         for other in &mut others {
             other.tend(rng, report).await;
         }
+        part.help(cli, tails, rng, report).await;
     }
     for other in &mut others {
         other.give_up(report).await;
     }
 }
 
-/// A part of a run, until enough has happened.
+/// A part of a run, until enough has happened: in any case, a death at a failpoint and a strike from outside.
 struct Part {
+    began: Instant,
     wanted: u64,
-    until: Instant,
+    time: Duration,
+    deaths: u64,
+    strikes: u64,
+    rounds: u32,
 }
 
 impl Part {
     fn new((events, time): (u64, Duration), report: &Report) -> Self {
         Self {
+            began: Instant::now(),
             wanted: report.events() + events,
-            until: Instant::now() + time,
+            time,
+            deaths: report.deaths.total(),
+            strikes: report.strikes(),
+            rounds: 0,
         }
     }
 
     fn goes_on(&self, report: &Report) -> bool {
-        report.events() < self.wanted && Instant::now() < self.until
+        let passed = self.began.elapsed();
+        let is_enough = report.events() >= self.wanted || passed > self.time;
+        !is_enough || (self.lacks_death(report) || self.lacks_strike(report)) && passed < PATIENCE
+    }
+
+    fn lacks_death(&self, report: &Report) -> bool {
+        report.deaths.total() == self.deaths
+    }
+
+    fn lacks_strike(&self, report: &Report) -> bool {
+        report.strikes() == self.strikes
+    }
+
+    /// A round is over. What chance has not done by now is done to a tail.
+    async fn help(&mut self, cli: &Cli, tails: &mut Crew, rng: &mut StdRng, report: &mut Report) {
+        self.rounds += 1;
+        if self.rounds < BY_CHANCE {
+            return;
+        }
+        if self.lacks_strike(report) {
+            tails.strike(rng, report).await;
+        }
+        if self.lacks_death(report) {
+            tails.doom(cli, DOOM, report);
+        }
     }
 }
 

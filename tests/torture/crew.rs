@@ -132,8 +132,18 @@ pub struct Crew {
 
 struct Member {
     running: Running,
-    /// Stands still until then.
-    until: Option<Instant>,
+    standing: Standing,
+}
+
+/// Whether a process stands still.
+#[derive(Clone, Copy)]
+enum Standing {
+    /// It never did.
+    Runs,
+    /// Until then.
+    Still(Instant),
+    /// It goes on. What it said of it stays on its stderr, so it is asked no more.
+    GoesOn,
 }
 
 /// How heavily a process is armed.
@@ -255,7 +265,8 @@ impl Crew {
 
     fn join(&mut self, running: Running, report: &mut Report) {
         *report.started.entry(running.name().to_owned()).or_default() += 1;
-        self.running.push(Member { running, until: None });
+        let standing = Standing::Runs;
+        self.running.push(Member { running, standing });
     }
 
     /// Takes out who ended, and lets go on who has stood still for long enough.
@@ -265,15 +276,14 @@ impl Crew {
                 self.take_out(member.running.end().await, report);
                 continue;
             }
-            match member.until {
-                None if member.running.stands_still() => {
-                    member.until = Some(Instant::now() + held_up(rng));
+            match member.standing {
+                Standing::Runs if member.running.stands_still() => {
+                    member.standing = Standing::Still(Instant::now() + held_up(rng));
                     report.stops += 1;
                 }
-                Some(until) if Instant::now() > until => {
+                Standing::Still(until) if Instant::now() > until => {
                     member.running.signal("CONT");
-                    // What it said stays on its stderr; it stands still once.
-                    member.until = Some(Instant::now() + Duration::from_secs(3600));
+                    member.standing = Standing::GoesOn;
                 }
                 _ => {}
             }
@@ -300,18 +310,27 @@ impl Crew {
         *report.ended.entry(end).or_default() += 1;
     }
 
-    /// Kills one from outside, or holds it up for longer than its lease.
+    /// Starts one that dies at a failpoint, unless there is one.
+    pub fn doom(&mut self, cli: &Cli, point: &str, report: &mut Report) {
+        let faults = format!("{point}=kill");
+        let mut running = self.running.iter();
+        if running.all(|member| member.running.faults() != faults) {
+            self.join(cli.armed(&faults).start(self.kind.words), report);
+        }
+    }
+
+    /// Kills one from outside, or holds it up for longer than its lease. Whoever stands still is let be.
     pub async fn strike(&mut self, rng: &mut StdRng, report: &mut Report) {
         self.tend(rng, report).await;
         let awake: Vec<usize> = (0..self.running.len())
-            .filter(|place| self.running[*place].until.is_none())
+            .filter(|place| !matches!(self.running[*place].standing, Standing::Still(_)))
             .collect();
         let Some(place) = awake.choose(rng) else { return };
         let mut victim = self.running.swap_remove(*place);
         if rng.random_ratio(1, 4) {
             victim.running.signal("STOP");
-            victim.until = Some(Instant::now() + held_up(rng));
-            report.stops += 1;
+            victim.standing = Standing::Still(Instant::now() + held_up(rng));
+            report.held += 1;
             self.running.push(victim);
         } else {
             victim.running.kill().await;
@@ -319,13 +338,15 @@ impl Crew {
         }
     }
 
-    /// Kills all.
+    /// Kills all that have not ended.
     pub async fn give_up(&mut self, report: &mut Report) {
-        for mut member in self.running.drain(..) {
-            if !member.running.has_ended() {
-                report.kills += 1;
+        for mut member in std::mem::take(&mut self.running) {
+            if member.running.has_ended() {
+                self.take_out(member.running.end().await, report);
+            } else {
+                member.running.kill().await;
+                report.cleared += 1;
             }
-            member.running.kill().await;
         }
     }
 

@@ -14,10 +14,14 @@ pub struct Report {
     pub runs: u64,
     /// Deaths at failpoints.
     pub deaths: Deaths,
-    /// Deaths by a signal from outside.
-    pub kills: u64,
-    /// Held up for longer than a lease: at failpoints, or by a signal from outside.
+    /// Held up at failpoints for longer than a lease.
     pub stops: u64,
+    /// Killed from outside, at any moment.
+    pub kills: u64,
+    /// Held up from outside for longer than a lease.
+    pub held: u64,
+    /// Killed to clean up, when a part of the run was over: nothing that it was put through.
+    pub cleared: u64,
     /// Processes started, by command.
     pub started: BTreeMap<String, u64>,
     /// Commands that ended by themselves, by command and exit code.
@@ -37,8 +41,10 @@ impl Report {
         Self {
             runs: 0,
             deaths: Deaths::default(),
-            kills: 0,
             stops: 0,
+            kills: 0,
+            held: 0,
+            cleared: 0,
             started: BTreeMap::new(),
             ended: BTreeMap::new(),
             writes: Writes::default(),
@@ -50,7 +56,22 @@ impl Report {
 
     /// Deaths and stops so far.
     pub fn events(&self) -> u64 {
-        self.deaths.total() + self.kills + self.stops
+        self.deaths.total() + self.stops + self.strikes()
+    }
+
+    /// Those of them that came from outside.
+    pub fn strikes(&self) -> u64 {
+        self.kills + self.held
+    }
+
+    /// # Panics
+    /// Where nobody died at a failpoint, nobody was struck from outside, or the writers left out a way to write: such a
+    /// run proves nothing.
+    pub fn assert_under_fire(&self) {
+        assert!(self.deaths.total() > 0, "nobody died at a failpoint\n{self}");
+        assert!(self.strikes() > 0, "nobody was struck from outside\n{self}");
+        let missing = self.writes.missing();
+        assert!(missing.is_empty(), "nothing was written so: {missing:?}\n{self}");
     }
 
     /// A part of the run is over.
@@ -62,8 +83,10 @@ impl Report {
     pub fn add(&mut self, other: &Self) {
         self.runs += other.runs;
         self.deaths.add(&other.deaths);
-        self.kills += other.kills;
         self.stops += other.stops;
+        self.kills += other.kills;
+        self.held += other.held;
+        self.cleared += other.cleared;
         for (words, count) in &other.started {
             *self.started.entry(words.clone()).or_default() += count;
         }
@@ -93,12 +116,14 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "  {} deaths at failpoints, {} from outside, {} stops",
+            "  at failpoints: {} deaths, {} stops; from outside: {} deaths, {} stops; {} killed to clean up",
             self.deaths.total(),
+            self.stops,
             self.kills,
-            self.stops
+            self.held,
+            self.cleared
         )?;
-        writeln!(f, "  at: {}", self.deaths)?;
+        writeln!(f, "  deaths at: {}", self.deaths)?;
         writeln!(f, "  started: {}", counts(&self.started))?;
         writeln!(f, "  ended by themselves: {}", counts(&self.ended))?;
         write!(f, "  {} writes: {:?}", self.writes.total(), self.writes)?;
