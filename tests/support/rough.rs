@@ -1,6 +1,7 @@
 //! An engine on which everything goes wrong now and then, and each thing at least once: a run that met no fault proves
 //! nothing.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::faulty::{Fault, FaultKind, Faulty, Gate, Landing, Loss, Rule, Script};
@@ -18,6 +19,15 @@ const CERTAIN: [FaultKind; 11] = [
     FaultKind::Unprocessed,
     FaultKind::ExpiredIterator,
     FaultKind::StreamLimit,
+];
+/// What else may happen.
+const POSSIBLE: [FaultKind; 6] = [
+    FaultKind::EmptyPage,
+    FaultKind::StalePage,
+    FaultKind::StaleItem,
+    FaultKind::Rolled,
+    FaultKind::Split,
+    FaultKind::NoChange,
 ];
 /// Single writes: any part of a split has many.
 const WRITES: [&str; 2] = ["PutItem", "UpdateItem"];
@@ -75,6 +85,12 @@ pub fn assert_struck(faults: &Faulty) {
         missing.join(", "),
         faults.told()
     );
+}
+
+/// How often each thing happened.
+pub fn counts(faults: &Faulty) -> BTreeMap<FaultKind, u64> {
+    let kinds = CERTAIN.into_iter().chain(POSSIBLE);
+    kinds.map(|kind| (kind, faults.count(kind))).collect()
 }
 
 fn missing(faults: &Faulty) -> Vec<String> {

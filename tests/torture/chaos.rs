@@ -1,9 +1,11 @@
 //! A split under fire, as a seed says: several processes of each kind, which die, stand still, wait and lose requests at
 //! failpoints, and are killed and held up from outside as well.
 //!
-//! A run prints its seed. `DYNASPLIT_SEED=n` repeats what was decided (not the timing, which no seed decides), and
-//! `DYNASPLIT_TORTURE_RUNS=n` makes as many runs, with the seeds that follow. See `docs/testing.md`.
+//! A run prints its seed, with the command that repeats it, when it begins. `DYNASPLIT_SEED=n` repeats what was decided
+//! (not the timing, which no seed decides), and `DYNASPLIT_TORTURE_RUNS=n` makes as many runs, with the seeds that follow.
+//! See `docs/testing.md`.
 
+use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
@@ -47,18 +49,21 @@ enum Where {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_fire_in_timestamp_mode() {
-    many(Where::Embedded, Mode::Timestamp).await;
+    let test = "under_fire_in_timestamp_mode";
+    many(test, Where::Embedded, Mode::Timestamp).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_fire_in_sequence_mode() {
-    many(Where::Embedded, Mode::Sequence).await;
+    let test = "under_fire_in_sequence_mode";
+    many(test, Where::Embedded, Mode::Sequence).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_fire_on_dynamodb_local() {
+    let test = "under_fire_on_dynamodb_local";
     // It is slow: one kind of run or the other, as the seed says.
-    many_of(Where::Genuine, |seed| match seed % 2 {
+    many_of(test, Where::Genuine, |seed| match seed % 2 {
         0 => (Mode::Sequence, &BACKFILL),
         _ => (Mode::Timestamp, &BULK),
     })
@@ -67,30 +72,34 @@ async fn under_fire_on_dynamodb_local() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_fire_on_an_engine_with_faults() {
-    many(Where::Scripted, Mode::Sequence).await;
+    let test = "under_fire_on_an_engine_with_faults";
+    many(test, Where::Scripted, Mode::Sequence).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_fire_on_an_engine_with_faults_in_timestamp_mode() {
-    many(Where::Scripted, Mode::Timestamp).await;
+    let test = "under_fire_on_an_engine_with_faults_in_timestamp_mode";
+    many(test, Where::Scripted, Mode::Timestamp).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_fire_in_bulk() {
-    many_of(Where::Embedded, |_| (Mode::Timestamp, &BULK)).await;
+    let test = "under_fire_in_bulk";
+    many_of(test, Where::Embedded, |_| (Mode::Timestamp, &BULK)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_fire_in_bulk_on_an_engine_with_faults() {
-    many_of(Where::Scripted, |_| (Mode::Sequence, &BULK)).await;
+    let test = "under_fire_in_bulk_on_an_engine_with_faults";
+    many_of(test, Where::Scripted, |_| (Mode::Sequence, &BULK)).await;
 }
 
-async fn many(place: Where, mode: Mode) {
-    many_of(place, |_| (mode, &BACKFILL)).await;
+async fn many(test: &str, place: Where, mode: Mode) {
+    many_of(test, place, |_| (mode, &BACKFILL)).await;
 }
 
 /// As many runs as are asked for, and what they came to. A run that fails ends only itself.
-async fn many_of(place: Where, of: impl Fn(u64) -> (Mode, &'static Kind)) {
+async fn many_of(test: &str, place: Where, of: impl Fn(u64) -> (Mode, &'static Kind)) {
     let runs = std::env::var(RUNS).map_or(1, |text| {
         text.parse().expect("DYNASPLIT_TORTURE_RUNS is a number")
     });
@@ -100,6 +109,7 @@ async fn many_of(place: Where, of: impl Fn(u64) -> (Mode, &'static Kind)) {
     for seed in (0..runs).map(|run| first.wrapping_add(run)) {
         let (mode, fill) = of(seed);
         let words = fill.words.join(" ");
+        announce(test, seed);
         match AssertUnwindSafe(Box::pin(one(place, mode, fill, seed)))
             .catch_unwind()
             .await
@@ -118,6 +128,14 @@ async fn many_of(place: Where, of: impl Fn(u64) -> (Mode, &'static Kind)) {
         eprintln!("{place:?}, all: {sum}");
     }
     assert!(failed.is_empty(), "{place:?}: these seeds failed: {failed:?}");
+}
+
+/// Says how to repeat a run, before anything can hang. Not by `eprintln!`, of which the tests' harness shows nothing where
+/// a test passes, or is killed.
+fn announce(test: &str, seed: u64) {
+    let command = format!("cargo test --test torture chaos::{test} -- --exact --nocapture");
+    // A run that can't say it is a run all the same.
+    let _ = writeln!(std::io::stderr(), "DYNASPLIT_SEED={seed} {command}");
 }
 
 async fn engine(place: Where, seed: u64) -> Engine {
@@ -172,7 +190,7 @@ async fn one(place: Where, mode: Mode, fill: &'static Kind, seed: u64) -> Report
     report.assert_under_fire();
     if matches!(place, Where::Scripted) {
         rough::assert_struck(stage.engine.faults());
-        report.faults = stage.engine.faults().told();
+        report.faults = rough::counts(stage.engine.faults());
     }
     report
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Instant;
 
 use crate::deaths::Deaths;
+use crate::support::faulty::FaultKind;
 use crate::support::mutator::Writes;
 
 /// The counts of a run, or of many.
@@ -28,8 +29,8 @@ pub struct Report {
     pub ended: BTreeMap<String, u64>,
     /// Writes of the source.
     pub writes: Writes,
-    /// What the engine did wrong, in its words.
-    pub faults: String,
+    /// What the engine did wrong, if it does.
+    pub faults: BTreeMap<FaultKind, u64>,
     /// When parts of the run were over, in seconds.
     parts: Vec<(&'static str, u64)>,
     began: Instant,
@@ -48,7 +49,7 @@ impl Report {
             started: BTreeMap::new(),
             ended: BTreeMap::new(),
             writes: Writes::default(),
-            faults: String::new(),
+            faults: BTreeMap::new(),
             parts: Vec::new(),
             began: Instant::now(),
         }
@@ -94,7 +95,9 @@ impl Report {
             *self.ended.entry(end.clone()).or_default() += count;
         }
         self.writes.add(&other.writes);
-        self.faults.clone_from(&other.faults);
+        for (kind, count) in &other.faults {
+            *self.faults.entry(*kind).or_default() += count;
+        }
     }
 }
 
@@ -128,7 +131,7 @@ impl fmt::Display for Report {
         writeln!(f, "  ended by themselves: {}", counts(&self.ended))?;
         write!(f, "  {} writes: {:?}", self.writes.total(), self.writes)?;
         if !self.faults.is_empty() {
-            write!(f, "\n  the engine, in the last run: {}", self.faults)?;
+            write!(f, "\n  the engine: {:?}", self.faults)?;
         }
         Ok(())
     }
