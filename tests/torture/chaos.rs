@@ -163,7 +163,7 @@ async fn one(place: Where, mode: Mode, fill: &'static Kind, seed: u64) -> Report
     }
     // Dead letters that are settled since still count in what it says.
     let order = if is_bulk(fill) { "bulk" } else { "concurrent" };
-    end_soon(&stage.cli, &["backfill", "--order", order], fill.codes).await;
+    end_soon(&stage.cli, &["backfill", "--order", order], &[0, 3]).await;
     // One that died holds the tombstones until the next one has ended. It writes nothing but keys that have letters.
     succeed_soon(&stage.cli, RECONCILE.words).await;
     let written = stop(place, &stage, mutator).await;
@@ -232,11 +232,11 @@ async fn capture(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut
     report.reached("captured");
 }
 
-/// `apply`, which may die, until it has succeeded.
+/// `apply`, one or two of them, which may die, until it has succeeded.
 async fn begin(cli: &Cli, rng: &mut StdRng, report: &mut Report) {
     let mut applies = Crew::of(&APPLY);
     for _ in 0..2 {
-        applies.ensure(cli, 1, rng, report).await;
+        applies.ensure(cli, one_or_two(rng), rng, report).await;
         pause(rng, 50..600).await;
         applies.tend(rng, report).await;
     }
@@ -244,7 +244,7 @@ async fn begin(cli: &Cli, rng: &mut StdRng, report: &mut Report) {
     succeed_soon(cli, &["apply"]).await;
 }
 
-/// The copy, with one or two of each, and now and then somebody else.
+/// The copy, with one or two of each, and now and then somebody else, or two of them.
 async fn copy(stage: &Stage, fill: &'static Kind, tails: &mut Crew, rng: &mut StdRng, report: &mut Report) {
     let cli = &stage.cli;
     let mut fills = Crew::of(fill).with_habit(late_pages(fill, rng));
@@ -257,7 +257,7 @@ async fn copy(stage: &Stage, fill: &'static Kind, tails: &mut Crew, rng: &mut St
         fills.ensure(cli, one_or_two(rng), rng, report).await;
         let other = &mut others[usize::from(rng.random_ratio(1, 3))];
         if rng.random_ratio(1, 3) {
-            other.ensure(cli, 1, rng, report).await;
+            other.ensure(cli, one_or_two(rng), rng, report).await;
         }
         pause(rng, 100..500).await;
         match rng.random_range(0..20) {
@@ -278,7 +278,7 @@ async fn copy(stage: &Stage, fill: &'static Kind, tails: &mut Crew, rng: &mut St
     }
 }
 
-/// After the copy: damage, and repairs of it.
+/// After the copy: damage, and repairs of it, one or two of each.
 async fn mend(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut Report) {
     let (cli, own) = (&stage.cli, Own::of(stage));
     let mut others = [Crew::of(&REPAIR), Crew::of(&RECONCILE)];
@@ -293,7 +293,7 @@ async fn mend(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut Re
     while part.goes_on(report) {
         tails.ensure(cli, one_or_two(rng), rng, report).await;
         let other = &mut others[usize::from(rng.random_ratio(1, 4))];
-        other.ensure(cli, 1, rng, report).await;
+        other.ensure(cli, one_or_two(rng), rng, report).await;
         pause(rng, 100..500).await;
         match rng.random_range(0..20) {
             0 => tails.strike(rng, report).await,
@@ -379,11 +379,11 @@ fn one_or_two(rng: &mut StdRng) -> usize {
     if rng.random_ratio(1, 3) { 2 } else { 1 }
 }
 
-/// `complete`, which may die, until it has succeeded.
+/// `complete`, one or two of them, which may die, until it has succeeded.
 async fn end(cli: &Cli, rng: &mut StdRng, report: &mut Report) {
     let mut completes = Crew::of(&COMPLETE);
     for _ in 0..3 {
-        completes.ensure(cli, 1, rng, report).await;
+        completes.ensure(cli, one_or_two(rng), rng, report).await;
         pause(rng, 100..1500).await;
         completes.tend(rng, report).await;
     }

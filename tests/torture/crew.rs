@@ -35,7 +35,7 @@ pub const REPLICATE: Kind = Kind {
     ],
     codes: &[0],
 };
-/// The backfill.
+/// The backfill. One that stood still while it swept may find that another took over.
 pub const BACKFILL: Kind = Kind {
     // Slow, so that it is under fire for a while.
     words: &["backfill", "--read-units", "6", "--workers", "2"],
@@ -51,7 +51,7 @@ pub const BACKFILL: Kind = Kind {
         "state.recheck.delete",
         "state.worker.delete",
     ],
-    codes: &[0, 3],
+    codes: &[0, 3, 4],
 };
 /// The backfill in the other order.
 pub const BULK: Kind = Kind {
@@ -77,7 +77,8 @@ pub const BULK: Kind = Kind {
     ],
     codes: &[0, 3],
 };
-/// A repair. It may find that another one runs, that the backfill has not ended, or (while tails are dead) differences.
+/// A repair. It may find that another one runs or took over, that the backfill has not ended, or (while tails are dead)
+/// differences.
 pub const REPAIR: Kind = Kind {
     words: &["verify", "--repair"],
     points: &[
@@ -90,9 +91,9 @@ pub const REPAIR: Kind = Kind {
         "state.verify.",
         "state.split.put",
     ],
-    codes: &[0, 1, 3],
+    codes: &[0, 1, 3, 4],
 };
-/// Dead letters. There may be none.
+/// Dead letters. There may be none; or another one, or a repair, runs or took over.
 pub const RECONCILE: Kind = Kind {
     words: &["dead-letters", "reconcile"],
     points: &[
@@ -102,15 +103,15 @@ pub const RECONCILE: Kind = Kind {
         "state.repair.",
         "state.letter",
     ],
-    codes: &[0, 1, 3],
+    codes: &[0, 1, 3, 4],
 };
-/// What exists is looked at, and left.
+/// What exists is looked at, and left. Of two, each finds what the other one did.
 pub const APPLY: Kind = Kind {
     words: &["apply"],
     points: &["apply.", "state.split.put", "state.service.put"],
     codes: &[0],
 };
-/// The end. It refuses while anything is not clean.
+/// The end. It refuses while anything is not clean. Of two, each goes on where the other one is, or finds it done.
 pub const COMPLETE: Kind = Kind {
     words: &["complete", "--yes"],
     points: &[
