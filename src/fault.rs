@@ -1,8 +1,8 @@
 //! Named failpoints: places where a test lets the process die, stand still, wait, or lose a request.
 //!
-//! They stand on both sides of every write and every save. Each is one line: [`before`] and [`after`] a request, or a
-//! [`moment`] between two steps. In a binary without the Cargo feature `failpoints`, which is what `cargo build` makes,
-//! these lines are nothing; the tests build it with the feature.
+//! They stand on both sides of every write and every save, as `tests/layers/requests.rs` sees to. Each is one line:
+//! [`before`] and [`after`] a request, or a [`moment`] between two steps. In a binary without the Cargo feature
+//! `failpoints`, which is what `cargo build` makes, these lines are nothing; the tests build it with the feature.
 //!
 //! The environment variable [`VARIABLE`] of a process arms them: `POINT[@WHEN]=ACTION`, several with commas in between.
 //!
@@ -34,6 +34,8 @@ pub const REQUESTS: &[&str] = &[
     "tail.delete",
     "backfill.put",
     "bulk.put",
+    "probe.put",
+    "probe.insert",
     "repair.put",
     "repair.bury",
     "recheck.put",
@@ -71,6 +73,10 @@ pub const MOMENTS: &[&str] = &[
     "apply.stream.after",
     "apply.target-table.before",
     "apply.target-table.after",
+    "apply.recovery.before",
+    "apply.recovery.after",
+    "apply.tags.before",
+    "apply.tags.after",
     "capture.pinned",
     "capture.done",
     "lease.taken",

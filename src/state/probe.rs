@@ -1,5 +1,6 @@
 use super::store::Store;
 use crate::dynamo::{Failure, again};
+use crate::fault;
 use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest};
 
 /// Sort key of the item that the probe writes: no record of the state, which is why it is not named like one.
@@ -16,6 +17,7 @@ impl Store {
         let (client, table) = (self.client(), self.table());
         let text = |value: &str| AttributeValue::S(value.to_owned());
         again(|| async {
+            fault::before("probe.put").await?;
             let put = client
                 .put_item()
                 .table_name(table)
@@ -23,7 +25,8 @@ impl Store {
                 .item("sk", text(ITEM));
             put.send()
                 .await
-                .map_err(|error| Failure::of("dynamodb:PutItem", table, &error))
+                .map_err(|error| Failure::of("dynamodb:PutItem", table, &error))?;
+            Ok(fault::after("probe.put").await?)
         })
         .await
         .map_err(told)?;
@@ -35,11 +38,14 @@ impl Store {
             .map_err(|error| error.to_string())?;
         // An engine's first statement may take it long.
         let answer = again(|| async {
+            fault::before("probe.insert").await?;
             let tried = client.batch_execute_statement().statements(statement.clone());
-            tried
+            let answer = tried
                 .send()
                 .await
-                .map_err(|error| Failure::of("dynamodb:BatchExecuteStatement", table, &error))
+                .map_err(|error| Failure::of("dynamodb:BatchExecuteStatement", table, &error))?;
+            fault::after("probe.insert").await?;
+            Ok(answer)
         })
         .await
         .map_err(told)?;

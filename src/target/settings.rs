@@ -3,6 +3,7 @@
 
 use super::ttl::{TtlState, ttl_state};
 use super::{Pending, TargetError};
+use crate::fault;
 use crate::plan::spec::TableSpec;
 use crate::source::patience::Patience;
 use crate::source::refusal::{Refusal, refusal};
@@ -138,10 +139,12 @@ async fn enable_recovery(client: &Client, table: &str) -> Result<Result<(), Refu
     let mut patience = Patience::new(RECOVERY_LIMIT);
     loop {
         let request = client.update_continuous_backups().table_name(table);
+        fault::moment("apply.recovery.before").await;
         let answer = request
             .point_in_time_recovery_specification(specification.clone())
             .send()
             .await;
+        fault::moment("apply.recovery.after").await;
         let Err(error) = answer else { return Ok(Ok(())) };
         let refused = refusal(&error, operation, table);
         let passes = match &refused {
@@ -163,12 +166,14 @@ async fn tag(
 ) -> Result<Result<(), Refusal>, TargetError> {
     let operation = "TagResource";
     let tags = sdk_tags(tags).map_err(|error| TargetError::unbuilt(operation, table, error))?;
+    fault::moment("apply.tags.before").await;
     let answer = client
         .tag_resource()
         .resource_arn(arn)
         .set_tags(Some(tags))
         .send()
         .await;
+    fault::moment("apply.tags.after").await;
     Ok(answer
         .map(|_| ())
         .map_err(|error| refusal(&error, operation, arn)))

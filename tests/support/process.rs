@@ -73,6 +73,14 @@ impl Cli {
         }
     }
 
+    /// The same, on the engine at another endpoint.
+    pub fn at(&self, endpoint: &str) -> Self {
+        Self {
+            endpoint: endpoint.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// The same, on another plan's file.
     pub fn with_plan(&self, plan: PathBuf) -> Self {
         Self { plan, ..self.clone() }

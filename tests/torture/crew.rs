@@ -41,6 +41,7 @@ pub const BACKFILL: Kind = Kind {
     words: &["backfill", "--read-units", "6", "--workers", "2"],
     points: &[
         "backfill.",
+        "probe.",
         "tombstones.",
         "sweep.",
         "recheck.",
@@ -108,7 +109,13 @@ pub const RECONCILE: Kind = Kind {
 /// What exists is looked at, and left. Of two, each finds what the other one did.
 pub const APPLY: Kind = Kind {
     words: &["apply"],
-    points: &["apply.", "state.split.put", "state.service.put"],
+    points: &[
+        "apply.state-table.",
+        "apply.stream.",
+        "apply.target-table.",
+        "state.split.put",
+        "state.service.put",
+    ],
     codes: &[0],
 };
 /// The end. It refuses while anything is not clean. Of two, each goes on where the other one is, or finds it done.

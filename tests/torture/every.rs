@@ -2,12 +2,14 @@
 //! to the points; the same command then goes on, and in the end everything is exact.
 use aws_sdk_dynamodb::Client;
 
+use crate::backups::Backups;
 use crate::deaths::{Deaths, points};
 use crate::own::document;
 use crate::scene::{Scene, succeed_soon};
 use crate::support::Engine;
 use crate::support::process::Cli;
-use crate::support::table::text;
+use crate::support::stage::Stage;
+use crate::support::table::{self, text};
 use crate::support::trial::Mode;
 
 const REPLICATE: &[&str] = &["replicate"];
@@ -29,9 +31,10 @@ async fn a_process_dies_at_every_failpoint_and_nothing_is_lost() {
         Box::pin(mending()),
         Box::pin(ending())
     );
-    let (bulk, given_up) = tokio::join!(Box::pin(bulk()), Box::pin(giving_bulk_up()));
+    let (bulk, given_up, adding) =
+        tokio::join!(Box::pin(bulk()), Box::pin(giving_bulk_up()), Box::pin(adding()));
     let mut deaths = Deaths::default();
-    for scene in [beginning, copying, mending, ending, bulk, given_up] {
+    for scene in [beginning, copying, mending, ending, bulk, given_up, adding] {
         deaths.add(&scene);
     }
     eprintln!(
@@ -141,6 +144,46 @@ async fn settle_letters(scene: &Scene, deaths: &mut Deaths) {
     succeed_soon(cli, RECONCILE).await;
 }
 
+/// `apply`, where somebody has made a table without all that the plan wants of it.
+async fn adding() -> Deaths {
+    let mut deaths = Deaths::default();
+    let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
+    let (client, orders) = (&stage.client, &stage.trial.orders);
+    table::create_with(client, orders, &[table::PK, table::SK], false).await;
+    let name = format!("      name: {orders}\n");
+    let wanted = "      point-in-time-recovery: true\n      tags: { team: orders }\n";
+    let backups = Backups::before(stage.engine.endpoint());
+    let cli = stage
+        .edited(&name, &format!("{name}{wanted}"))
+        .at(backups.endpoint());
+    let apply = [
+        "apply.recovery.before",
+        "apply.recovery.after",
+        "apply.tags.before",
+        "apply.tags.after",
+    ];
+    deaths.die_at(&cli, &["apply"], &apply).await;
+    cli.succeed(&["apply"]).await;
+    assert!(backups.has(orders));
+    assert_eq!(tags(client, orders).await, ["team: orders"]);
+    deaths
+}
+
+async fn tags(client: &Client, table: &str) -> Vec<String> {
+    let described = client.describe_table().table_name(table).send().await;
+    let described = described.expect("the table can be described");
+    let arn = described.table().and_then(|table| table.table_arn());
+    let listed = client
+        .list_tags_of_resource()
+        .resource_arn(arn.expect("an ARN"))
+        .send()
+        .await
+        .expect("its tags can be listed");
+    let tags = listed.tags().iter();
+    tags.map(|tag| format!("{}: {}", tag.key(), tag.value()))
+        .collect()
+}
+
 /// The backfill, the tail while tombstones are on, and a service that is added.
 async fn copying() -> Deaths {
     let mut deaths = Deaths::default();
@@ -169,6 +212,10 @@ async fn copying() -> Deaths {
     let tail = few.start(REPLICATE);
     let copy = [
         "tombstones.on-acknowledged",
+        "probe.put.before",
+        "probe.put.after",
+        "probe.insert.before",
+        "probe.insert.after",
         "backfill.page-read",
         "backfill.put.before",
         "backfill.put.after",

@@ -14,6 +14,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backups;
 mod beside;
 mod chaos;
 mod crew;
