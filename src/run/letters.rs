@@ -51,7 +51,12 @@ pub async fn reconcile_letters(
             let work = under_lease(split, letters, &lease, &budgets, stop);
             let work = budgets.during(&split.store, Box::pin(work));
             let doing = || ("reading keys again".to_owned(), budgets.limits());
-            noted(&split.store, "dead-letters reconcile", doing, work).await
+            let work = noted(&split.store, "dead-letters reconcile", doing, work);
+            lease.during(Box::pin(work)).await.unwrap_or_else(|| {
+                Err(RunError::Stopped(
+                    "another repair took over; reconcile again when it has ended".into(),
+                ))
+            })
         }
         Err(error) => Err(error.into()),
     };
@@ -67,10 +72,9 @@ async fn under_lease(
     stop: &CancellationToken,
 ) -> Result<Vec<SettledLetter>, RunError> {
     let tombstones = raise(split, &Holder::RECONCILE, stop).await?;
-    let lost = lease.lost();
     let mut results = Vec::new();
     for head in letters {
-        if stop.is_cancelled() || lost.is_cancelled() {
+        if stop.is_cancelled() {
             break;
         }
         let (settled, outcome) = one(split, head, (tombstones, lease), budgets, stop).await?;
@@ -81,11 +85,6 @@ async fn under_lease(
             settled,
             outcome,
         });
-    }
-    if lost.is_cancelled() {
-        return Err(RunError::Stopped(
-            "another repair took over; reconcile again when it has ended".into(),
-        ));
     }
     lower(split, &Holder::RECONCILE, lease, budgets, stop).await?;
     Ok(results)

@@ -118,9 +118,15 @@ impl RepairLease {
         self.keeper.validity()
     }
 
-    /// Cancelled when somebody else took it.
-    pub fn lost(&self) -> CancellationToken {
-        self.keeper.lost()
+    /// What comes of work that needs it; none where somebody else took it meanwhile. Then nothing of the work may be written
+    /// any more: it is dropped, and what was under way lands or does not, as if this process had died.
+    pub async fn during<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let lost = self.keeper.lost();
+        tokio::select! {
+            biased;
+            () = lost.cancelled() => None,
+            result = work => Some(result),
+        }
     }
 
     /// Gives it back.

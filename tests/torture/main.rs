@@ -7,6 +7,7 @@
 //!   to run it for hours.
 //! - [`late`] and [`lineage`]: workers that come, or wake up, when they must not write any more; a child shard that must
 //!   not begin before its parent's end is durable; writes under way when a lane stops.
+//! - [`overtaken`]: one whose lease another took while a write of it stood still.
 //! - [`beside`]: several who need tombstones, and what each of them lets go of.
 //! - [`signals`]: told to stop, and held up.
 #![cfg(unix)]
@@ -22,6 +23,7 @@ mod deaths;
 mod every;
 mod late;
 mod lineage;
+mod overtaken;
 mod own;
 mod report;
 mod scene;

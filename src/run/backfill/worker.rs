@@ -201,13 +201,10 @@ impl Backfill {
             "waiting until no late write can land, then sweeping tombstones",
             record,
         );
-        let lease = RepairLease::wait(&self.split, &self.stop).await?;
         let swept = tokio::select! {
-            swept = lower(&self.split, &holder, &lease, &self.budgets, &self.stop) => swept,
+            swept = self.lower(&holder) => swept?,
             never = self.show_limits() => match never {},
         };
-        lease.release().await;
-        let swept = swept?;
         fault::moment("backfill.swept").await;
         self.finish(record).await?;
         Ok(BackfillReport {
@@ -219,6 +216,20 @@ impl Backfill {
                 .collect(),
             ..self.report().await?
         })
+    }
+
+    /// Lets go of the tombstones. Where another process takes over meanwhile, it does, and this one looks again when that
+    /// has ended.
+    async fn lower(&self, holder: &Holder) -> Result<Vec<(String, Swept)>, RunError> {
+        loop {
+            let lease = RepairLease::wait(&self.split, &self.stop).await?;
+            let lowered = lower(&self.split, holder, &lease, &self.budgets, &self.stop);
+            let lowered = lease.during(Box::pin(lowered)).await;
+            lease.release().await;
+            if let Some(lowered) = lowered {
+                return lowered;
+            }
+        }
     }
 
     /// Tries whether the engine takes inserts in batches as DynamoDB does. Where it does not, items are written one by

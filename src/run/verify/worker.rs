@@ -73,16 +73,15 @@ impl Verify {
             return Box::pin(self.compare(&record, places, None)).await;
         }
         let lease = RepairLease::take(&self.split, &self.stop).await?;
-        let lost = lease.lost();
-        let result = tokio::select! {
-            biased;
-            () = lost.cancelled() => Err(RunError::Stopped(
-                "another process took over the repair; look at `dynasplit status`".into(),
-            )),
-            result = Box::pin(self.compare(&record, places, Some(&lease))) => result,
-        };
+        let result = lease
+            .during(Box::pin(self.compare(&record, places, Some(&lease))))
+            .await;
         lease.release().await;
-        result
+        result.unwrap_or_else(|| {
+            Err(RunError::Stopped(
+                "another process took over the repair; look at `dynasplit status`".into(),
+            ))
+        })
     }
 
     /// Places of the chosen services in the plan.
