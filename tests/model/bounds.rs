@@ -147,6 +147,22 @@ impl Bounds {
         }
         if self.steps.contains(&-1) {
             words.push("timestamps that go back".into());
+        } else if self.layout != Layout::Sequence {
+            let steps = self.steps.iter().map(i8::to_string).collect::<Vec<_>>();
+            words.push(format!("timestamps that move by {}", steps.join(" or ")));
+        }
+        if !self.deletes {
+            words.push("no deletes".into());
+        }
+        for (bound, what) in [
+            (self.stale, "stale pages"),
+            (self.added, "a service that is added"),
+            (self.damage.is_some(), "damage"),
+            (self.bulk, "the bulk order"),
+        ] {
+            if bound {
+                words.push(what.into());
+            }
         }
         for (number, what) in [
             (self.tail_deaths, "death of the tail"),

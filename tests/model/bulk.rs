@@ -29,6 +29,11 @@ fn copied_while_the_lanes_are_held() {
     for layout in layouts() {
         exact("bulk", &bulk(layout));
     }
+    let bounds = Bounds {
+        steps: vec![1],
+        ..bulk(Layout::Shown)
+    };
+    exact("bulk, clocks that move", &bounds);
 }
 
 /// A write of the tail is given up without an answer, just before the lanes are held.

@@ -52,6 +52,15 @@ fn trouble(layout: Layout) -> Bounds {
     }
 }
 
+/// The same, of writes that are alike but for their time: versions tie, and rise.
+fn times() -> Bounds {
+    Bounds {
+        shapes: [vec![of(0, 0, 0)], vec![]],
+        steps: vec![0, 1],
+        ..trouble(Layout::Shown)
+    }
+}
+
 /// One target key, and a write of which nobody knows whether it lands.
 fn unanswered(layout: Layout) -> Bounds {
     Bounds {
@@ -121,11 +130,17 @@ fn two_lanes() {
 #[test]
 fn everything_goes_wrong() {
     all("trouble", trouble);
+    exact("core, trouble, clocks that move", &times());
 }
 
 #[test]
 fn a_write_without_an_answer() {
     all("unanswered", unanswered);
+    let bounds = Bounds {
+        steps: vec![1],
+        ..unanswered(Layout::Shown)
+    };
+    exact("core, unanswered, clocks that move", &bounds);
 }
 
 #[test]
@@ -237,7 +252,7 @@ fn what_lands_late_is_waited_for() {
 }
 
 /// The stream's order and the checkpoints alone lead to the right end: the tail's guard only keeps a target from going
-/// back on the way there, and stops a zombie.
+/// back on the way there, and stops a zombie ([`crate::lease`]).
 #[test]
 fn the_tails_guard_is_not_what_makes_it_exact() {
     for layout in layouts() {

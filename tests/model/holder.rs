@@ -273,7 +273,7 @@ impl Split {
         let name = self.kind(holder).name();
         let found = &mut state.holders[usize::from(holder)];
         state.lease = Some(holder);
-        let claimed = if self.rules.hold(Rule::Claimed) {
+        let claimed = if self.rules.hold(Rule::Since) {
             state.switch.claim(name)
         } else {
             let on = state.switch.tombstones.phase == TombstonePhase::On;
@@ -282,7 +282,7 @@ impl Split {
         match claimed {
             Some(since) => {
                 let since = small(since);
-                if self.rules.hold(Rule::Claimed) {
+                if self.rules.hold(Rule::Since) {
                     found.epoch = since;
                 }
                 found.stage = Stage::Claimed(since);

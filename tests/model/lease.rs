@@ -32,6 +32,8 @@ pub struct Rules {
     pub unanswered: bool,
     /// The checkpoint moves after the write.
     pub write_first: bool,
+    /// The tail writes only over what is not newer.
+    pub guard: bool,
 }
 
 impl Rules {
@@ -44,6 +46,7 @@ impl Rules {
         both_clocks: true,
         unanswered: true,
         write_first: true,
+        guard: true,
     };
 }
 
@@ -116,7 +119,7 @@ fn run(name: &str, bounds: Bounds) {
         ..
     } = bounds;
     let words = format!(
-        "2 workers, 1 shard, a put and a removal, {mode:?}, tombstones {}, pauses of {pause}, {given_up} unanswered writes, {lost_saves} lost answers of saves, {sleeps} sleeps",
+        "2 workers, 1 shard, two puts and a removal, {mode:?}, tombstones {}, pauses of {pause}, {given_up} unanswered writes, {lost_saves} lost answers of saves, {sleeps} sleeps",
         if bury { "on" } else { "off" }
     );
     holds(name, &words, Leases::new(Rules::ALL, bounds));
@@ -168,6 +171,20 @@ fn a_stopped_process_does_no_harm_to_a_tombstone_with_a_stamp() {
         ..STOPPED
     };
     run("lease, a stopped process, tombstones on", bounds);
+}
+
+/// Order, leases and checkpoints don't: it is the guard.
+#[test]
+fn a_stopped_process_without_the_tails_guard() {
+    let rules = Rules {
+        guard: false,
+        ..Rules::ALL
+    };
+    let bounds = Bounds {
+        bury: true,
+        ..STOPPED
+    };
+    without("a stopped process, without the tail's guard", rules, bounds);
 }
 
 /// ... but a removal bears the timestamp of what it removes, and a tie is the tail's.

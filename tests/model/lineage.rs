@@ -125,6 +125,15 @@ const TWO: Bounds = Bounds {
     ..ONE
 };
 
+/// Two lanes, a crash, and every way that shards can continue each other.
+const TWO_CRASH: Bounds = Bounds {
+    writes: 1,
+    shards: 4,
+    time: 0,
+    crashes: 1,
+    ..TWO
+};
+
 /// Two lanes, one of which is added later, beside a worker that does not know it.
 const LATE: Bounds = Bounds {
     writes: 1,
@@ -167,6 +176,10 @@ fn run(name: &str, bounds: Bounds) {
 fn what_is_lost_to_a_lane_is_a_gap_and_the_rest_is_applied_in_order() {
     run("lineage, one lane", ONE);
     run("lineage, one lane and a crash", CRASH);
+    run(
+        "lineage, one lane, a split and a crash",
+        Bounds { shards: 4, ..ROLL },
+    );
 }
 
 #[test]
@@ -177,11 +190,12 @@ fn time_in_small_steps() {
 #[test]
 fn each_lane_at_its_own_speed() {
     run("lineage, two lanes", TWO);
+    run("lineage, two lanes, a split and a crash", TWO_CRASH);
 }
 
 #[test]
 fn a_lane_that_comes_late_misses_nothing_and_takes_nothing_away() {
-    run("lineage, a lane added later", Bounds { shards: 3, ..LATE });
+    run("lineage, a lane added later", LATE);
 }
 
 #[test]

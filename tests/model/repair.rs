@@ -49,6 +49,25 @@ fn taken_over(layout: Layout) -> Bounds {
     }
 }
 
+/// Deaths on both sides, of one target key.
+fn deaths(layout: Layout) -> Bounds {
+    Bounds {
+        shapes: [vec![of(0, 0, 0)], vec![]],
+        tail_deaths: 1,
+        holder_deaths: 1,
+        ..repair(layout)
+    }
+}
+
+/// A repair removes what is newer than the source's, while a page of it is on its way.
+fn removes() -> Bounds {
+    Bounds {
+        damage: Some(vec![Damage::Different(of(0, 0, 0), 4)]),
+        writes: 2,
+        ..two_holders(Layout::Shown)
+    }
+}
+
 /// A repair ends while a backfill begins.
 fn two_holders(layout: Layout) -> Bounds {
     Bounds {
@@ -94,6 +113,11 @@ fn a_repair() {
 #[test]
 fn a_repair_that_is_taken_over() {
     all("taken over", taken_over);
+}
+
+#[test]
+fn a_repair_and_deaths_on_both_sides() {
+    all("deaths on both sides", deaths);
 }
 
 #[test]
@@ -157,15 +181,10 @@ fn who_lets_go() {
     }
 }
 
-/// Rules that others make up for within these bounds; whoever drops one must know that they do.
 #[test]
-fn what_other_rules_make_up_for() {
-    for rule in [Rule::RepairBuries, Rule::Claimed] {
-        exact(
-            &format!("repair, but not: {rule}"),
-            &taken_over(Layout::Sequence).without(rule),
-        );
-    }
+fn what_a_repair_removes() {
+    exact("repair, removes what is newer", &removes());
+    needs("repair, removes what is newer", &removes(), &[Rule::RepairBuries]);
 }
 
 #[test]

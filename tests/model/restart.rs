@@ -27,6 +27,14 @@ fn killed(layout: Layout) -> Bounds {
     }
 }
 
+/// Deaths on both sides.
+fn deaths(layout: Layout) -> Bounds {
+    Bounds {
+        tail_deaths: 1,
+        ..killed(layout)
+    }
+}
+
 #[test]
 fn a_service_is_added() {
     for layout in layouts() {
@@ -39,6 +47,7 @@ fn a_backfill_is_killed() {
     for layout in layouts() {
         exact("restart, killed", &killed(layout));
     }
+    exact("restart, deaths on both sides", &deaths(Layout::Sequence));
 }
 
 #[test]

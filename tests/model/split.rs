@@ -4,8 +4,8 @@ use crate::action::Action;
 use crate::book::{Book, CELLS, WRITES};
 use crate::bounds::{Bounds, Damage, EPOCH, Kind, large, tail_wrote};
 use crate::held::Held;
-use crate::image::Image;
-use crate::plans::Layout;
+use crate::image::{Image, Shape};
+use crate::plans::{Layout, Mapping};
 use crate::proof::{DRAINED, EXACT, breaks, holds};
 use crate::rule::{Rule, Rules};
 use crate::state::{Entry, Holder, Lane, Page, Source, Spent, Stage, State, UNCAPTURED, Worker};
@@ -141,6 +141,9 @@ impl Split {
                 });
             }
             for shape in &self.bounds.shapes[usize::from(item)] {
+                if self.rules.hold(Rule::Vouch) && self.was_at(state, 1 - item, *shape) {
+                    continue;
+                }
                 let mut images: Vec<Image> = vec![];
                 for step in &self.bounds.steps {
                     let image = Image::new(*shape, source.clock.saturating_add_signed(*step));
@@ -153,6 +156,14 @@ impl Split {
         }
     }
 
+    /// Whether another item is, or was, where one of this shape would be.
+    fn was_at(&self, state: &State, other: u8, shape: Shape) -> bool {
+        let source = &state.sources[usize::from(other)];
+        let mut images = source.images[..=usize::from(source.writes)].iter();
+        self.bounds.mapping == Mapping::Vouched
+            && images.any(|image| image.shape().is_some_and(|was| was.slot == shape.slot))
+    }
+
     fn writes(&self, state: &mut State, item: u8, image: Image) {
         let source = &mut state.sources[usize::from(item)];
         source.writes += 1;
@@ -162,7 +173,7 @@ impl Split {
         }
     }
 
-    fn beginning(&self, first: [Option<crate::image::Shape>; 2]) -> State {
+    fn beginning(&self, first: [Option<Shape>; 2]) -> State {
         let source = |item: usize| {
             let mut images = [Image::NONE; WRITES + 1];
             images[0] = first[item].map_or(Image::NONE, |shape| Image::new(shape, EPOCH));

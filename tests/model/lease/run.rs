@@ -132,7 +132,7 @@ impl Judged for State {
     }
 
     fn exact(&self) -> bool {
-        self.broken.is_none() && self.held != Held::Item
+        self.broken.is_none() && !self.held.is_item()
     }
 }
 
@@ -161,12 +161,26 @@ impl Worker {
     }
 }
 
+/// Sometimes: drained by the second worker, after all troubles that the bounds allow.
+const THROUGH: &str = "drained by another worker, after every trouble";
+
 impl Leases {
+    fn through(&self, state: &State) -> bool {
+        let spent = (state.given_up, state.lost_saves, state.sleeps);
+        let Bounds {
+            given_up,
+            lost_saves,
+            sleeps,
+            ..
+        } = self.bounds;
+        state.broken.is_none() && state.owner == 1 && spent == (given_up, lost_saves, sleeps)
+    }
+
     pub fn new(rules: Rules, bounds: Bounds) -> Self {
         Self {
             rules,
             bounds,
-            target: Target::new(bounds.mode, bounds.bury),
+            target: Target::new(bounds.mode, bounds.bury, rules),
             free: (0..=OLDEST).map(|age| is_free(age, rules)).collect(),
             valid: (0..=OLDEST)
                 .map(|steady| {
@@ -438,7 +452,11 @@ impl Model for Leases {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        promise()
+        let mut properties = promise();
+        properties.push(Property::<Self>::sometimes(THROUGH, |model, state| {
+            state.drained() && model.through(state)
+        }));
+        properties
     }
 }
 

@@ -1,5 +1,6 @@
-//! One target key, and what the stream's records do to it: a put, then a removal. Effects and guards are the product's.
+//! One target key, and what the stream's records do to it: two puts, then a removal. Effects and guards are the product's.
 
+use super::Rules;
 use dynasplit::flow::{Group, Write, WriteKind, effects, tombstone_of};
 use dynasplit::model::{Change, Images, Item, Key, Origin, SequenceNumber, Value};
 use dynasplit::plan::{Plan, Service};
@@ -16,19 +17,28 @@ pub enum Mode {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Held {
     Nothing,
-    /// What the put wrote.
-    Item,
+    /// What the first put wrote.
+    First,
+    /// What the second put wrote.
+    Second,
     /// What the removal left.
     Tombstone,
 }
 
+impl Held {
+    /// Readers see an item.
+    pub fn is_item(self) -> bool {
+        matches!(self, Self::First | Self::Second)
+    }
+}
+
 /// The records of the stream.
-pub const RECORDS: u8 = 2;
-const HELD: [Held; 3] = [Held::Nothing, Held::Item, Held::Tombstone];
+pub const RECORDS: u8 = 3;
+const HELD: [Held; 4] = [Held::Nothing, Held::First, Held::Second, Held::Tombstone];
 
 /// What each record's write makes of what is held.
 #[derive(Debug)]
-pub struct Target([[Held; 3]; RECORDS as usize]);
+pub struct Target([[Held; 4]; RECORDS as usize]);
 
 fn source(at: &str) -> Item {
     [("id", "1"), ("kind", "mine"), ("at", at)]
@@ -56,7 +66,7 @@ fn write_of(plan: &Plan, service: &Service, sequence: &str, images: Images) -> W
 }
 
 impl Target {
-    pub fn new(mode: Mode, bury: bool) -> Self {
+    pub fn new(mode: Mode, bury: bool, rules: Rules) -> Self {
         let timestamp = match mode {
             Mode::Sequence => "none",
             Mode::Timestamp => "{ attribute: at, type: S, format: '0000' }",
@@ -76,38 +86,46 @@ services:
         );
         let plan = Plan::parse(&text, "plan.yaml").unwrap();
         let service = &plan.services[0];
-        let (before, after) = (source("0001"), source("0001"));
-        let put = Images {
-            old: None,
-            new: Some(after),
-        };
-        let removal = Images {
-            old: Some(before),
-            new: None,
+        let [first, second] = ["0001", "0002"].map(|at| Some(source(at)));
+        let write = |sequence, old: &Option<Item>, new: &Option<Item>| {
+            let images = Images {
+                old: old.clone(),
+                new: new.clone(),
+            };
+            write_of(&plan, service, sequence, images)
         };
         let writes = [
-            write_of(&plan, service, "10", put),
-            write_of(&plan, service, "20", removal),
+            write("10", &None, &first),
+            write("20", &first, &second),
+            write("30", &second, &None),
         ];
-        let (WriteKind::Put(item), WriteKind::Remove(version)) = (&writes[0].kind, &writes[1].kind) else {
-            panic!("a put and a removal");
+        let [
+            WriteKind::Put(first),
+            WriteKind::Put(second),
+            WriteKind::Remove(version),
+        ] = [&writes[0].kind, &writes[1].kind, &writes[2].kind]
+        else {
+            panic!("two puts and a removal");
         };
-        let dead = tombstone_of(1, service.keys.item_of(&writes[1].key), version.as_ref());
+        let dead = tombstone_of(1, service.keys.item_of(&writes[2].key), version.as_ref());
         let fields = service.version_fields(&plan.versions);
         let item_of = |held: Held| match held {
             Held::Nothing => None,
-            Held::Item => Some(item),
+            Held::First => Some(first),
+            Held::Second => Some(second),
             Held::Tombstone => Some(&dead),
         };
-        Self([0, 1].map(|record: usize| {
-            HELD.map(
-                |held| match (writes[record].guard.allows(&fields, item_of(held)), record) {
+        Self([0, 1, 2].map(|record: usize| {
+            HELD.map(|held| {
+                let allowed = !rules.guard || writes[record].guard.allows(&fields, item_of(held));
+                match (allowed, record) {
                     (false, _) => held,
-                    (true, 0) => Held::Item,
+                    (true, 0) => Held::First,
+                    (true, 1) => Held::Second,
                     (true, _) if bury => Held::Tombstone,
                     (true, _) => Held::Nothing,
-                },
-            )
+                }
+            })
         }))
     }
 

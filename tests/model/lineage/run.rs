@@ -279,6 +279,10 @@ impl State {
         self.lanes.iter_mut().for_each(|lane| lane.owed.clear());
     }
 
+    fn drained_without_gap(&self) -> bool {
+        self.drained() && (0..2).all(|lane| !self.memory.gap(lane))
+    }
+
     /// Every lane is complete up to the step before, and knows all shards.
     fn kept_up(&self) -> bool {
         let recorded = self.stored.records(self.stream.hours);
@@ -288,6 +292,13 @@ impl State {
             && LANES
                 .iter()
                 .all(|lane| watermark(&recorded, lane).is_none_or(|to| to >= since))
+    }
+}
+
+impl Lineage {
+    fn through(&self, state: &State) -> bool {
+        let written = state.stream.log.len() > usize::from(self.bounds.writes);
+        written && state.crashes == self.bounds.crashes && state.drained_without_gap()
     }
 }
 
@@ -417,6 +428,42 @@ impl Model for Lineage {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        promise()
+        let Bounds {
+            shards,
+            time,
+            crashes,
+            late_lane,
+            prompt,
+            ..
+        } = self.bounds;
+        let mut properties = promise();
+        let mut sometimes = |name, holds: fn(&Self, &State) -> bool| {
+            properties.push(Property::<Self>::sometimes(name, holds));
+        };
+        sometimes("drained after every record and every crash", Self::through);
+        sometimes("drained after a shard rolled", |_, state| {
+            state.drained_without_gap() && state.stream.has_children(1)
+        });
+        if shards > 3 {
+            sometimes("drained after a shard was split", |_, state| {
+                state.drained_without_gap() && state.stream.has_children(2)
+            });
+        }
+        if shards > 3 && crashes > 0 {
+            sometimes("drained after a split and a crash", |model, state| {
+                model.through(state) && state.stream.has_children(2)
+            });
+        }
+        if time > 0 && !prompt {
+            sometimes("drained with a gap", |_, state| {
+                state.drained() && state.memory.gap(0)
+            });
+        }
+        if late_lane {
+            sometimes("drained after a late capture", |_, state| {
+                state.drained_without_gap() && state.lanes[1].captured.is_some_and(|records| records > 1)
+            });
+        }
+        properties
     }
 }

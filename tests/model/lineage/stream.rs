@@ -86,6 +86,14 @@ pub enum Found {
 }
 
 impl Stream {
+    /// Whether a shard that was open at first, or later, is continued by so many.
+    pub fn has_children(&self, count: usize) -> bool {
+        (1u8..).zip(&self.shards[1..]).any(|(shard, _)| {
+            let children = self.shards.iter().filter(|link| link.parent == Some(shard));
+            children.count() == count
+        })
+    }
+
     /// One closed shard with a record of each key, and the open one that continues it.
     pub fn new(hours: Hours) -> Self {
         let closed = Link {
