@@ -1,6 +1,7 @@
 use crate::dynamo::{Failure, FailureKind, backoff};
 use crate::fault;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
     TableStatus,
@@ -56,6 +57,8 @@ pub enum StateError {
 #[derive(Clone, Debug)]
 pub struct Store {
     client: Client,
+    /// Until the engine has answered once.
+    first: Client,
     table: Arc<str>,
     /// The engine has answered once.
     reached: Arc<AtomicBool>,
@@ -65,16 +68,36 @@ pub struct Store {
 const ATTEMPTS: u32 = 12;
 /// Before the engine has answered for the first time: a wrong address is told soon.
 const FIRST_ATTEMPTS: u32 = 1;
+/// Until then an attempt may take at least so long, however short the lease is: who has no answer has no lease to lose,
+/// and an engine that has just started is slow.
+const FIRST_ATTEMPT: Duration = Duration::from_secs(5);
 const FIRST_WAIT: Duration = Duration::from_millis(25);
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 /// The partition that all records are in.
 pub(super) const PARTITION: &str = "split";
+
+/// The same client, whose attempts may take as long as the first ones.
+fn patient(client: &Client) -> Client {
+    let config = client.config();
+    let attempt = config
+        .timeout_config()
+        .and_then(TimeoutConfig::operation_attempt_timeout);
+    if attempt.is_none_or(|attempt| attempt >= FIRST_ATTEMPT) {
+        return client.clone();
+    }
+    let timeouts = TimeoutConfig::builder()
+        .operation_attempt_timeout(FIRST_ATTEMPT)
+        .connect_timeout(FIRST_ATTEMPT)
+        .build();
+    Client::from_conf(config.to_builder().timeout_config(timeouts).build())
+}
 
 impl Store {
     /// The state in a table, which need not exist yet.
     #[must_use]
     pub fn new(client: Client, table: &str) -> Self {
         Self {
+            first: patient(&client),
             client,
             table: table.into(),
             reached: Arc::default(),
@@ -88,7 +111,11 @@ impl Store {
     }
 
     pub(super) fn client(&self) -> &Client {
-        &self.client
+        if self.reached.load(Ordering::Relaxed) {
+            &self.client
+        } else {
+            &self.first
+        }
     }
 
     /// Creates the table where it is missing, and waits until it can be used. Says whether it did.
@@ -172,7 +199,7 @@ impl Store {
     pub async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<Stored<T>>, StateError> {
         let answer = self
             .patiently("dynamodb:GetItem", || async {
-                self.client
+                self.client()
                     .get_item()
                     .table_name(&*self.table)
                     .key("pk", AttributeValue::S(PARTITION.into()))
@@ -210,7 +237,7 @@ impl Store {
         loop {
             let page = self
                 .patiently("dynamodb:Query", || async {
-                    self.client
+                    self.client()
                         .query()
                         .table_name(&*self.table)
                         .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
@@ -266,7 +293,7 @@ impl Store {
         let sent = self
             .patiently("dynamodb:PutItem", || async {
                 fault::before(fault::saving(name, false)).await?;
-                self.client
+                self.client()
                     .put_item()
                     .table_name(&*self.table)
                     .item("pk", AttributeValue::S(PARTITION.into()))
@@ -319,7 +346,7 @@ impl Store {
         let text = serde_json::to_string(value).map_err(|error| self.broken(name, error))?;
         self.patiently("dynamodb:UpdateItem", || async {
             fault::before(fault::saving(name, false)).await?;
-            self.client
+            self.client()
                 .update_item()
                 .table_name(&*self.table)
                 .key("pk", AttributeValue::S(PARTITION.into()))
@@ -370,7 +397,7 @@ impl Store {
         let sent = self
             .patiently("dynamodb:DeleteItem", || async {
                 fault::before(fault::saving(name, true)).await?;
-                self.client
+                self.client()
                     .delete_item()
                     .table_name(&*self.table)
                     .key("pk", AttributeValue::S(PARTITION.into()))
