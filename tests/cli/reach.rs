@@ -16,8 +16,11 @@ const COMMANDS: [&str; 8] = [
     "plan plan.yaml",
     "verify plan.yaml",
 ];
-/// No message takes longer.
-const SOON: Duration = Duration::from_secs(15);
+/// No message takes longer. By the product's own limits, each is there after 12 s; if all was tried as often as when the
+/// engine has answered before, it would be more than a minute.
+const SOON: Duration = Duration::from_secs(45);
+/// Nobody listens there, and no test is given it as a free port: it is none of those that the system gives away.
+const CLOSED: &str = "http://127.0.0.1:1";
 
 /// Runs all commands at once: each may wait for a while.
 fn all(shell: &Shell) -> Vec<Said> {
@@ -57,15 +60,11 @@ fn without_credentials() {
 
 #[test]
 fn a_port_where_nobody_listens() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let shell = Shell::new(PLAN).at(&format!("http://{free}"));
+    let shell = Shell::new(PLAN).at(CLOSED);
     let mut said = all(&shell);
     said.push(
         shell
-            .run(&format!("status plan.yaml --endpoint-url http://{free}"))
+            .run(&format!("status plan.yaml --endpoint-url {CLOSED}"))
             .ended(1),
     );
     assert_said!("nobody_listens", shown(&said));
@@ -84,7 +83,33 @@ fn a_host_that_does_not_exist() {
 fn an_engine_that_takes_requests_and_never_answers() {
     let engine = Scripted::silent();
     let shell = Shell::new(PLAN).at(engine.endpoint());
-    assert_said!("no_answer", shown(&all(&shell)));
+    let said = all(&shell);
+    for progress in [
+        "tailing: connecting",
+        "backfill: connecting",
+        "plan: looking at the source",
+        "verify: connecting",
+    ] {
+        let told = said.iter().filter(|said| said.stderr.starts_with(progress));
+        assert_eq!(told.count(), 1, "who waits is told for what: {progress}");
+    }
+    assert_said!("no_answer", shown(&said));
+}
+
+#[test]
+fn a_first_answer_is_waited_for_however_short_the_lease_is() {
+    let engine = Scripted::start(|_| {
+        // As an engine that has just started.
+        std::thread::sleep(Duration::from_secs(2));
+        Answer::error("ResourceNotFoundException", "Requested resource not found")
+    });
+    let shell = Shell::new(PLAN).at(engine.endpoint());
+    let said = shell.run("status plan.yaml --lease-seconds 1").ended(1);
+    assert!(
+        said.stderr.contains("run `dynasplit apply` first"),
+        "{}",
+        said.shown()
+    );
 }
 
 #[test]

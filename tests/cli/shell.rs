@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 use std::io::Read;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
-/// A command that does not end by itself fails its test.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// A command that does not end by itself, or does not tell what it should, fails its test.
+const PATIENCE: Duration = Duration::from_secs(150);
+/// How lines of progress begin.
+const PROGRESS: [&str; 4] = ["tailing: ", "backfill: ", "verify: ", "plan: "];
 
 /// A directory with a plan, and an environment.
 pub struct Shell {
@@ -76,18 +78,20 @@ impl Shell {
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stdout(Stdio::piped());
         command
     }
 
     /// Starts a command.
     pub fn start(&self, line: &str) -> Running {
         let arguments: Vec<&str> = line.split_whitespace().collect();
-        let child = self.command(&arguments).spawn().unwrap();
+        let stderr = NamedTempFile::new().unwrap();
+        let mut command = self.command(&arguments);
+        let child = command.stderr(stderr.reopen().unwrap()).spawn().unwrap();
         Running {
             command: line.to_owned(),
             child,
+            stderr,
             began: Instant::now(),
         }
     }
@@ -102,6 +106,7 @@ impl Shell {
 pub struct Running {
     command: String,
     child: Child,
+    stderr: NamedTempFile,
     began: Instant,
 }
 
@@ -120,35 +125,48 @@ impl Running {
         drop(self.child.stdout.take());
     }
 
+    /// What it has told so far.
+    pub fn told(&self) -> String {
+        let told = std::fs::read(self.stderr.path()).unwrap();
+        String::from_utf8_lossy(&told).into_owned()
+    }
+
+    /// Waits until it has told this.
+    pub fn until_told(&self, words: &str) {
+        let waited = Instant::now();
+        while !self.told().contains(words) {
+            assert!(
+                waited.elapsed() < PATIENCE,
+                "`dynasplit {}` does not tell \"{words}\":\n{}",
+                self.command,
+                self.told()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Waits for its end.
     pub fn end(mut self) -> Said {
         let stdout = self.child.stdout.take().map(reader);
-        let stderr = self.child.stderr.take().map(reader);
+        let waited = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
             assert!(
-                self.began.elapsed() < PATIENCE,
-                "`dynasplit {}` did not end in {PATIENCE:?}",
-                self.command
+                waited.elapsed() < PATIENCE,
+                "`dynasplit {}` did not end in {PATIENCE:?}:\n{}",
+                self.command,
+                self.told()
             );
             std::thread::sleep(Duration::from_millis(10));
         };
-        let text = |read: Option<std::thread::JoinHandle<Vec<u8>>>| {
-            let bytes = read.map(|read| read.join().unwrap()).unwrap_or_default();
-            String::from_utf8(bytes).unwrap()
-        };
-        let output = Output {
-            status,
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-        };
+        let stdout = stdout.map(|read| read.join().unwrap()).unwrap_or_default();
         Said {
             command: self.command.clone(),
-            stdout: text(stdout),
-            stderr: text(stderr),
-            code: output.status.code(),
+            stdout: String::from_utf8(stdout).unwrap(),
+            stderr: self.told(),
+            code: status.code(),
             took: self.began.elapsed(),
         }
     }
@@ -174,14 +192,18 @@ impl Said {
     /// As a snapshot holds it.
     pub fn shown(&self) -> String {
         let mut shown = format!("$ dynasplit {}\n", self.command);
-        for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+        let told = without_progress(&self.stderr);
+        for (name, text, shows) in [
+            ("stdout", &self.stdout, &self.stdout),
+            ("stderr", &self.stderr, &told),
+        ] {
             assert!(
                 !text.contains('\u{1b}'),
                 "no escape codes in a pipe: {name} of {} has {text:?}",
                 self.command
             );
-            if !text.is_empty() {
-                writeln!(shown, "--- {name}\n{}", text.trim_end()).unwrap();
+            if !shows.is_empty() {
+                writeln!(shown, "--- {name}\n{}", shows.trim_end()).unwrap();
             }
         }
         let code = self.code.map_or("killed".into(), |code| code.to_string());
@@ -200,6 +222,13 @@ impl Said {
         assert_eq!(self.code, Some(code), "{}", self.shown());
         self
     }
+}
+
+/// A line of progress comes every five seconds: how many there are depends on the machine.
+fn without_progress(told: &str) -> String {
+    let is_progress = |line: &&str| PROGRESS.iter().any(|title| line.starts_with(title));
+    let lines = told.split_inclusive('\n');
+    lines.filter(|line| !is_progress(line)).collect()
 }
 
 /// Holds several commands' words in one snapshot.
