@@ -262,9 +262,10 @@ mod tests {
         let start = Instant::now();
         for _ in 0..10 {
             budget.ready().await;
-            budget.pay(10_000);
+            budget.pay(100_000);
         }
-        assert!(start.elapsed() < Duration::from_millis(300));
+        // 900 units, which take 9 ms now, and would have taken 4.5 s.
+        assert!(start.elapsed() < Duration::from_secs(2));
     }
 
     #[tokio::test]
@@ -294,11 +295,7 @@ mod tests {
             "{:?}",
             start.elapsed()
         );
-        assert!(
-            start.elapsed() < Duration::from_millis(3000),
-            "{:?}",
-            start.elapsed()
-        );
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     }
 
     #[tokio::test]
@@ -307,16 +304,14 @@ mod tests {
         for _ in 0..3000 {
             budget.ready().await;
         }
-        let start = Instant::now();
-        for _ in 0..10 {
-            budget.ready().await;
-            budget.pay(1000);
-        }
-        assert!(
-            start.elapsed() < Duration::from_millis(500),
-            "{:?}",
-            start.elapsed()
-        );
+        let others = async {
+            for _ in 0..10 {
+                budget.ready().await;
+                budget.pay(1000);
+            }
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(2), others).await;
+        assert!(ended.is_ok(), "what failed is still put aside");
     }
 
     #[test]

@@ -395,9 +395,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_may_take_longer_than_a_write() {
-        let pace = Pace::within(2.0, 8.0, Duration::from_millis(90), &Brake::default());
+        let pace = Pace::within(2.0, 8.0, Duration::from_secs(9), &Brake::default());
         let mut batch = pace.enter().await;
-        tokio::time::sleep(Duration::from_millis(35)).await;
+        // Slow for a write from three seconds on, for a batch from nearly six.
+        batch.since -= Duration::from_millis(3500);
         batch.answered(25);
         assert_ne!(batch.felt, Felt::Crowded);
         batch.answered(1);

@@ -13,7 +13,7 @@ pub const DRAINED: &str = "quiet and drained";
 
 /// A model that does not end within this has grown beyond what a test may explore; larger bounds may take their time.
 fn longest() -> Duration {
-    Duration::from_secs(if large() { 4 * 3600 } else { 300 })
+    Duration::from_secs(if large() { 4 * 3600 } else { 900 })
 }
 
 /// A state that knows when it is drained, and whether it is exact then.
