@@ -6,7 +6,7 @@ use std::time::Duration;
 use dynasplit::state::{SplitRecord, Store};
 use serde_json::Value;
 
-use crate::course::{HABITS, begin, delete, end, mark, order, put, set};
+use crate::course::{HABITS, assert_few, begin, delete, end, mark, order, put, set};
 use crate::support::Engine;
 use crate::support::contents;
 use crate::support::faulty::{Fault, FaultKind, Gate, Landing, Loss, Rule, Script};
@@ -38,7 +38,7 @@ async fn copied(stage: &Stage) -> usize {
     contents::read(&stage.client, &stage.trial.orders).await.len()
 }
 
-pub async fn until_held(cli: &Cli) {
+async fn until_held(cli: &Cli) {
     cli.until("the hold", |status| status["tombstones"]["phase"] == "held")
         .await;
 }
@@ -48,6 +48,7 @@ async fn a_quiet_source_costs_a_unit_an_item_and_a_request_for_twenty_five() {
     let stage = loaded(50, Mode::Sequence).await;
     let (faults, orders) = (stage.engine.faults(), &stage.trial.orders);
     let tail = begin(&stage).await;
+    let batches = faults.record(&[BATCH], orders);
     let words = [
         "backfill",
         "--order",
@@ -69,11 +70,7 @@ async fn a_quiet_source_costs_a_unit_an_item_and_a_request_for_twenty_five() {
         assert_eq!(counters["write_milliunits"], ITEMS * 1000, "{report:#}");
         assert_eq!(counters["superseded"], 0);
     }
-    let batches = faults.asked(BATCH, orders);
-    assert!(
-        (ITEMS / 25..=ITEMS / 25 + 4).contains(&batches),
-        "{batches} requests"
-    );
+    assert_few(&batches, ITEMS);
     assert_eq!(faults.asked("PutItem", orders), 0, "none was put alone");
     assert_eq!(faults.asked("Scan", orders), 0, "there is nothing to sweep");
     end(&stage, tail).await;

@@ -6,9 +6,9 @@ use dynasplit::state::{ServiceRecord, Store};
 use tempfile::TempDir;
 
 use crate::support::Engine;
-use crate::support::faulty::{Script, Stream};
+use crate::support::faulty::{Call, Record, Script, Stream};
 use crate::support::mutator::Habits;
-use crate::support::process::{Cli, Running, lane};
+use crate::support::process::{Cli, LIMIT, Running, lane};
 use crate::support::stage::Stage;
 use crate::support::table::{self, SdkItem, item, key, number, text};
 use crate::support::trial::{Mode, Stamps};
@@ -62,9 +62,7 @@ async fn until_captured(stage: &Stage) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), looks)
-        .await
-        .expect("the stream is captured");
+    in_time("the capture", looks).await;
 }
 
 /// Creates the tables, follows the stream, copies: from here on, removals are real again.
@@ -88,8 +86,37 @@ pub async fn end(stage: &Stage, tail: Running) {
 /// Asks where the split stands, again and again, until it is as it should be; the question may have a memory.
 pub async fn until(stage: &Stage, what: &str, mut is: impl FnMut(&serde_json::Value) -> bool) {
     let asking = async { while !is(&stage.cli.status().await) {} };
-    let asked = tokio::time::timeout(Duration::from_secs(90), asking).await;
-    assert!(asked.is_ok(), "{what} does not come");
+    in_time(what, asking).await;
+}
+
+/// Waits for something for as long as a command may take.
+pub async fn in_time(what: &str, waits: impl Future<Output = ()>) {
+    let waited = tokio::time::timeout(LIMIT, Box::pin(waits)).await;
+    assert!(waited.is_ok(), "{what} does not come");
+}
+
+/// So many items went in as few requests as that takes. What is not answered in time goes again, in smaller ones: each of
+/// these items excuses one.
+pub fn assert_few(batches: &Record, items: u64) {
+    let asked = batches.asked();
+    let sizes: Vec<u64> = asked.iter().map(|asked| operations(&asked.call)).collect();
+    let (requests, sent) = (sizes.len() as u64, sizes.iter().sum::<u64>());
+    let fewest = items.div_ceil(25);
+    let most = fewest + 4 + sent.saturating_sub(items);
+    assert!((fewest..=most).contains(&requests), "requests of {sizes:?}");
+}
+
+/// How many writes a batch holds.
+fn operations(call: &Call) -> u64 {
+    let body = call.json();
+    let tables = body["RequestItems"].as_object().into_iter();
+    let lists = tables
+        .flat_map(|tables| tables.values())
+        .chain([&body["Statements"]]);
+    lists
+        .filter_map(|list| list.as_array())
+        .map(|list| list.len() as u64)
+        .sum()
 }
 
 /// The same commands with another lease, which makes them wait longer for answers, and for what may land late.

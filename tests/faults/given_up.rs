@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use dynasplit::state::{ShardRecord, StateError, Store};
+use dynasplit::state::{ShardRecord, SplitRecord, StateError, Store};
 use serde_json::Value;
 
-use crate::bulk::{AUTO, BATCH, BULK, ITEMS, json, loaded, until_held};
-use crate::course::{HABITS, begin, end, order, put, set};
+use crate::bulk::{AUTO, BATCH, BULK, ITEMS, json, loaded};
+use crate::course::{HABITS, begin, end, in_time, order, put, set};
 use crate::support::contents::{self, Plain, PlainItem};
 use crate::support::faulty::{Fault, Reason, Rule, Script, Throttle};
 use crate::support::table;
@@ -20,16 +20,27 @@ async fn it_may_be_given_up_in_the_middle() {
         let tail = begin(&stage).await;
         // One dies, one works on slowly, and one gives bulk up.
         let dying = stage.cli.armed("backfill.checkpoint.after@2=kill");
-        let words = ["backfill", "--order", "bulk", "--segments", "8", "--workers", "1"];
+        let words = [
+            "backfill",
+            "--order",
+            "bulk",
+            "--segments",
+            "32",
+            "--workers",
+            "1",
+        ];
         assert!(dying.run(&words).await.killed_at().is_some());
         let slow = stage.cli.armed("bulk.put.before@*=delay:1200").start(&words);
         // It has put something, and has the next page in its hands.
         let faults = stage.engine.faults();
         let asked = || faults.asked(BATCH, &stage.trial.orders) + faults.asked(BATCH, &stage.trial.names);
         let before = asked();
-        while asked() == before {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let asks = async {
+            while asked() == before {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        in_time("the first batch", asks).await;
         let other = ["backfill", "--order", "concurrent", "--output", "json"];
         let dying = stage.cli.armed("bulk.given-up=kill");
         assert_eq!(dying.run(&other).await.killed_at(), Some("bulk.given-up"));
@@ -79,12 +90,22 @@ async fn a_table_that_takes_nothing_does_not_hold_the_lanes_of_others() {
     let fill = stage
         .cli
         .start(&["backfill", "--order", "bulk", "--output", "json"]);
+    // They are held for eight leases; a `status` may take as long.
+    let store = Store::new(stage.client.clone(), &stage.trial.state_table());
+    let holds = async {
+        while !is_held(&store).await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    in_time("the hold", holds).await;
     let names = &stage.trial.names;
-    while contents::read(&stage.client, names).await.len() < usize::try_from(ITEMS).expect("few") {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let copied = async {
+        while contents::read(&stage.client, names).await.len() < usize::try_from(ITEMS).expect("few") {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    in_time("the copy of the other service", copied).await;
     put(&stage, 7, 2, "written meanwhile").await;
-    until_held(&stage.cli).await;
     let given_up = |status: &Value| status["backfill_record"]["order"] == "concurrent";
     let status = stage.cli.until("an end of bulk", given_up).await;
     let told = status["backfill_record"]["order_reason"].to_string();
@@ -107,6 +128,13 @@ async fn a_table_that_takes_nothing_does_not_hold_the_lanes_of_others() {
     let report = json(&fill.end().await.with_code(&["backfill"], 0).stdout);
     assert_eq!(report["order"], "concurrent", "{report:#}");
     end(&stage, tail).await;
+}
+
+/// Whether the lanes are held, as the record of the split says.
+async fn is_held(store: &Store) -> bool {
+    let record = SplitRecord::read(store).await;
+    let record = record.expect("the state can be read").value;
+    record.switch.tombstones.holds()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

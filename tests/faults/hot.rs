@@ -112,7 +112,7 @@ async fn spread(seed: u64, of: Of) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let spread = tokio::time::timeout(Duration::from_secs(30), spreads).await;
+    let spread = tokio::time::timeout(Duration::from_secs(120), spreads).await;
     assert!(spread.is_ok(), "only {:?} are read", hot.begun());
     // Nor more than that.
     tokio::time::sleep(Duration::from_millis(1500)).await;

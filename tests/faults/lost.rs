@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::course::{HABITS, begin, delete, end, mark, put, set, with_lease};
+use crate::course::{HABITS, begin, delete, end, mark, put, set};
 use crate::support::faulty::{Fault, FaultKind, Gate, Landing, Loss, Rule, Script};
 use crate::support::trial::Mode;
 
@@ -15,18 +15,22 @@ const LOSSES: [Loss; 5] = [
     Loss::ServerError(503),
 ];
 
-/// How late a request lands: after its repetition, and within what the product assumes of it (a second after it was
-/// given up; a silent one is given up after two thirds of a second).
+/// A request lands late with this lease: a silent one is given up after four thirds of a second, and each may land two
+/// seconds after it was given up.
+const LEASE_SECONDS: u64 = 4;
+
+/// How late a request lands: after its repetition, and within what the product assumes of it, by a second or more.
 fn lateness(loss: Loss) -> Duration {
     match loss {
-        Loss::Silence => Duration::from_millis(1300),
-        _ => Duration::from_millis(700),
+        Loss::Silence => Duration::from_millis(2200),
+        _ => Duration::from_millis(1000),
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_put_that_lands_after_the_removal_of_its_item_brings_nothing_back() {
-    let stage = set(Script::quiet(10), Mode::Sequence).await;
+    let mut stage = set(Script::quiet(10), Mode::Sequence).await;
+    stage.cli = stage.cli.with_lease(LEASE_SECONDS);
     // No backfill runs, so removals are real ones.
     let tail = begin(&stage).await;
     for (id, loss) in LOSSES.into_iter().enumerate() {
@@ -53,14 +57,14 @@ async fn a_copy_that_lands_after_the_removal_of_its_item_brings_nothing_back() {
         put(&stage, id, 1, "there before").await;
     }
     // With more time for what is late, so that the tail has removed the item when it lands.
-    let (cli, _plan) = with_lease(&stage, 4);
+    let cli = stage.cli.with_lease(LEASE_SECONDS);
     let tail = begin(&stage).await;
     stage.cli.until_caught_up().await;
     let rules: Vec<_> = LOSSES
         .into_iter()
         .enumerate()
         .map(|(id, loss)| {
-            let late = Landing::Late(Gate::After(2 * lateness(loss)));
+            let late = Landing::Late(Gate::After(lateness(loss)));
             let rule = Rule::new(Fault::Lost(loss, late))
                 .on(&["PutItem", "BatchExecuteStatement"])
                 .table(&stage.trial.orders);
@@ -82,7 +86,9 @@ async fn a_copy_that_lands_after_the_removal_of_its_item_brings_nothing_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_checkpoint_that_was_saved_without_an_answer_is_saved() {
-    let stage = set(Script::quiet(12), Mode::Timestamp).await;
+    let mut stage = set(Script::quiet(12), Mode::Timestamp).await;
+    // Longer than several saves in a row whose answers are waited for in vain.
+    stage.cli = stage.cli.with_lease(6);
     let mutator = stage.write(HABITS).await;
     stage.cli.succeed(&["apply"]).await;
     let state = stage.trial.state_table();
@@ -108,7 +114,7 @@ async fn a_checkpoint_that_was_saved_without_an_answer_is_saved() {
     let mut tail = begin(&stage).await;
     stage.cli.succeed(&["backfill"]).await;
     for rule in &lost {
-        rule.until(3).await;
+        rule.until(2).await;
     }
     mutator.stop().await;
     let told = tail.told();

@@ -28,5 +28,5 @@ async fn a_backlog_that_can_not_come_at_once_comes_in_smaller_pages() {
     // 1000, 500, 250, 125, 62: the sixth comes.
     slow.until(5).await;
     end(&stage, tail).await;
-    assert!(slow.hits() < 40, "it was tried in vain {} times", slow.hits());
+    assert!(slow.hits() < 150, "it was tried in vain {} times", slow.hits());
 }

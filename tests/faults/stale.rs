@@ -9,7 +9,7 @@ use dynasplit::state::Order;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::course::{delete, order, put, set};
+use crate::course::{delete, in_time, order, put, set};
 use crate::support::faulty::{Fault, FaultKind, Gate, Holder, Rule, Script};
 use crate::support::mutator::Habits;
 use crate::support::stage::Stage;
@@ -27,7 +27,7 @@ const TIMING: Timing = Timing {
 };
 /// How old an eventually consistent page may be: less than what it takes to settle, and more than what it takes to
 /// switch tombstones on.
-const AGE: Duration = Duration::from_secs(8);
+const AGE: Duration = Duration::from_secs(6);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_that_is_delivered_after_the_removal_of_its_items_brings_none_back() {
@@ -64,9 +64,12 @@ async fn a_page_that_is_delivered_after_the_removal_of_its_items_brings_none_bac
         // Every tombstone and every change is there before the page is used.
         let marker = 90;
         put(&stage, marker, 1, "the last").await;
-        while !holds(&stage, orders, marker).await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let lands = async {
+            while !holds(&stage, orders, marker).await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        in_time("the last change", lands).await;
         holder.open();
         fill.await.expect("no panic").expect("the backfill ends");
         drained(&stage, &tail).await;

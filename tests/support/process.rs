@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::process::{Child, Command};
 
 /// A command that has not ended by then hangs. Far above what any takes on a busy machine.
-const LIMIT: Duration = Duration::from_secs(240);
+pub const LIMIT: Duration = Duration::from_secs(240);
 /// Between two looks at something that is waited for.
 const LOOK: Duration = Duration::from_millis(200);
 
