@@ -50,8 +50,8 @@ pub const SOURCE: &str = "Shop";
 pub const ORDERS: &str = "Orders";
 pub const CARTS: &str = "Carts";
 pub const USERS: &str = "Users";
-/// Longer than anything that the tests leave behind on purpose.
-pub const PATIENCE: Duration = Duration::from_millis(1200);
+/// How long a difference must stand, where nothing is late.
+const PATIENCE: Duration = Duration::from_millis(1200);
 
 pub struct Bench {
     // Ends with the bench.
@@ -64,28 +64,31 @@ impl Bench {
     pub async fn new() -> Self {
         let engine = Engine::embedded().await;
         let endpoint = engine.endpoint().to_owned();
-        Self::over(engine, endpoint).await
+        Self::over(engine, endpoint, quick()).await
     }
 
-    /// With a proxy between the product and the engine.
+    /// For what a machine that stands still for a moment must not change.
+    pub async fn patient() -> Self {
+        let engine = Engine::embedded().await;
+        let endpoint = engine.endpoint().to_owned();
+        Self::over(engine, endpoint, patient()).await
+    }
+
+    /// With a proxy between the product, which is patient, and the engine.
     pub async fn behind(rule: Rule) -> (Self, Proxy) {
         let engine = Engine::embedded().await;
         let proxy = Proxy::before(engine.endpoint(), rule).await;
         let endpoint = proxy.endpoint.clone();
-        (Self::over(engine, endpoint).await, proxy)
+        (Self::over(engine, endpoint, patient()).await, proxy)
     }
 
-    async fn over(engine: Engine, endpoint: String) -> Self {
+    async fn over(engine: Engine, endpoint: String, timing: Timing) -> Self {
         let client = engine.dynamodb();
         create(&client, SOURCE).await;
         let endpoint = Endpoint {
             url: Some(endpoint),
             anonymous: true,
             ..Endpoint::default()
-        };
-        let timing = Timing {
-            margin: Duration::from_millis(200),
-            ..Timing::LOCAL.with_lease(Duration::from_millis(1200))
         };
         let clients = Clients::load(&endpoint, timing).await;
         let plan = Plan::parse(PLAN, "plan.yaml").unwrap_or_else(|error| panic!("{error}"));
@@ -220,6 +223,23 @@ impl Bench {
 
     pub async fn contents(&self, table: &str) -> Contents {
         read(&self.client, table).await
+    }
+}
+
+/// Nobody is waited for for long.
+fn quick() -> Timing {
+    Timing {
+        margin: Duration::from_millis(200),
+        ..Timing::LOCAL.with_lease(Duration::from_millis(1200))
+    }
+}
+
+/// An answer may take two seconds, and a sign of life six.
+fn patient() -> Timing {
+    Timing {
+        attempt: Duration::from_secs(2),
+        lease: Duration::from_secs(6),
+        ..quick()
     }
 }
 

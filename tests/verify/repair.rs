@@ -58,7 +58,7 @@ fn assert_all_same(found: &[Contents; 3], expected: &[Contents; 3]) {
 
 #[tokio::test]
 async fn a_repair_mends_and_only_a_clean_run_after_it_proves_it() {
-    let bench = Bench::new().await;
+    let bench = Bench::patient().await;
     bench.fill().await;
     let expected = all(&bench).await;
     assert!(bench.verify(options()).await.clean);
@@ -258,14 +258,14 @@ async fn a_repair_that_died_is_finished_by_the_next() {
 
 #[tokio::test]
 async fn only_one_repair_runs_at_a_time() {
-    let bench = Bench::new().await;
+    let bench = Bench::patient().await;
     bench.fill().await;
+    // It looks long enough to settle what a repair must wait for.
+    bench.put(ORDERS, order(900, 1)).await;
     let (first, _view) = bench.start(repairing());
     while !dynasplit::run::repair_runs(&bench.split.store).await.unwrap() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    // It looks long enough to settle what a repair must wait for.
-    bench.put(ORDERS, order(900, 1)).await;
     let text = bench.refused(repairing()).await;
     assert!(text.contains("another repair"), "{text}");
     first.await.unwrap().unwrap();
@@ -309,12 +309,12 @@ async fn a_repair_waits_for_the_backfill_and_the_capture() {
 
 #[tokio::test]
 async fn what_was_compared_before_a_repair_is_not_kept_after_it() {
-    let bench = Bench::new().await;
+    let bench = Bench::patient().await;
     bench.fill().await;
     // Lag in one key makes the plain run wait, while a repair of another begins and ends.
     bench.put(SOURCE, order(800, 1)).await;
     let patient = dynasplit::run::VerifyOptions {
-        patience: Some(Duration::from_secs(8)),
+        patience: Some(Duration::from_secs(20)),
         ..options()
     };
     let (plain, mut view) = bench.start(patient);
