@@ -22,11 +22,12 @@ async fn looking_at_a_split_in_the_middle_changes_nothing_of_it() {
     cli.succeed(&["apply"]).await;
     let tail = cli.start(&["replicate"]);
     cli.until_captured().await;
-    let slow = ["backfill", "--write-units", "60", "--workers", "1"];
-    let fill = cli.start(&slow);
-    cli.until("some segments", |status| done(status) > 0).await;
+    let words = ["backfill", "--workers", "1"];
+    let mut fill = cli.armed("backfill.checkpoint.after@4=stop").start(&words);
+    fill.until_stopped().await;
     fill.signal("TERM");
-    fill.end().await.with_code(&slow, 4);
+    fill.signal("CONT");
+    fill.end().await.with_code(&words, 4);
     tail.signal("TERM");
     tail.end().await.with_code(&["replicate"], 0);
 

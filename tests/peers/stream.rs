@@ -16,9 +16,18 @@ const HOUR_MS: u64 = 3_600_000;
 async fn put_orders(stage: &Stage, numbers: std::ops::Range<u32>) {
     for n in numbers {
         let order = [("kind", text("order")), ("at", number(n)), ("name", text("n"))];
-        let item = item("ACC#1", &format!("DOC#{n}"), order);
-        table::put(&stage.client, &stage.trial.source, item).await;
+        let (pk, sk) = names(n);
+        table::put(&stage.client, &stage.trial.source, item(&pk, &sk, order)).await;
     }
+}
+
+async fn delete_order(stage: &Stage, n: u32) {
+    let (pk, sk) = names(n);
+    table::delete(&stage.client, &stage.trial.source, key(&pk, &sk)).await;
+}
+
+fn names(n: u32) -> (String, String) {
+    (format!("ACC#{}", n / 7), format!("DOC#{n}"))
 }
 
 /// Records that a lane has taken since the capture, over all processes.
@@ -78,7 +87,7 @@ async fn a_tail_that_is_twenty_three_hours_behind_goes_on() {
     cli.succeed(&["backfill"]).await;
     tail.kill().await;
     put_orders(&stage, 0..40).await;
-    table::delete(&stage.client, &stage.trial.source, key("ACC#1", "DOC#3")).await;
+    delete_order(&stage, 3).await;
     stage.engine.dilate(23 * HOUR_MS).await;
     set_back(&stage, 23 * HOUR_MS).await;
 
@@ -107,21 +116,21 @@ async fn a_backfill_may_take_longer_than_the_stream_keeps_its_records() {
     cli.succeed(&["apply"]).await;
     let tail = cli.start(&["replicate"]);
     cli.until_captured().await;
-    let slow = ["backfill", "--write-units", "40", "--workers", "2"];
-    let fill = cli.start(&slow);
-    cli.until("a part of the copy", |status| {
-        status["scanned"].as_u64().is_some_and(|scanned| scanned > 0)
-    })
-    .await;
+    // A part of the segments is copied.
+    let words = ["backfill", "--workers", "2"];
+    let mut fill = cli.armed("backfill.checkpoint.after@6=stop").start(&words);
+    fill.until_stopped().await;
     fill.signal("TERM");
-    fill.end().await.with_code(&slow, 4);
-    table::delete(&stage.client, &stage.trial.source, key("ACC#1", "DOC#7")).await;
+    fill.signal("CONT");
+    fill.end().await.with_code(&words, 4);
+    assert!(cli.status().await["scanned"].as_u64() > Some(0));
+    delete_order(&stage, 7).await;
     put_orders(&stage, 300..320).await;
     cli.until_caught_up().await;
 
     // A day and an hour later every record of before is gone from the stream.
     stage.engine.dilate(25 * HOUR_MS).await;
-    table::delete(&stage.client, &stage.trial.source, key("ACC#1", "DOC#8")).await;
+    delete_order(&stage, 8).await;
     cli.succeed(&["backfill"]).await;
     cli.until_caught_up().await;
     let status = cli.status().await;
@@ -175,7 +184,7 @@ async fn a_stream_that_is_off_is_never_taken_for_one_that_is_quiet() {
     assert!(found.stdout.contains("missing"), "{}", found.stdout);
     // Without these two, the source is as it was when the stream ended.
     for n in 10..12 {
-        table::delete(client, &stage.trial.source, key("ACC#1", &format!("DOC#{n}"))).await;
+        delete_order(&stage, n).await;
     }
     cli.succeed(&["verify"]).await;
     assert_eq!(cli.status().await["phase"], "verified");

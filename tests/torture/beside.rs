@@ -3,18 +3,13 @@
 use crate::own::Own;
 use crate::scene::{Scene, end_soon, succeed_soon};
 use crate::support::Engine;
-use crate::support::process::{Cli, Running};
+use crate::support::process::Running;
 use crate::support::stage::{Stage, seed};
 use crate::support::trial::{Mode, Stamps};
 
 const BACKFILL: &[&str] = &["backfill"];
 const RECONCILE: &[&str] = &["dead-letters", "reconcile"];
 const ITEMS: usize = 20;
-
-async fn until_phase(cli: &Cli, phase: &str) {
-    cli.until(phase, |status| status["tombstones"]["phase"] == phase)
-        .await;
-}
 
 /// A page is in the backfill's hands while the clocks of its items go back; somebody else comes and lets go meanwhile. The
 /// page beats what the tail wrote, and only the backfill, when all its pages have landed, can bring that in order.
@@ -32,11 +27,9 @@ async fn what_goes_back_under_a_page_is_left_to_the_backfill_whoever_lets_go_bef
     own.put_unfit(ITEMS, 5).await;
     cli.until("the letter", |status| status["dead_letters"]["orders"] == 1)
         .await;
-    let slow = cli.armed("backfill.page-read=delay:30000");
-    let fill = slow.start(&["backfill", "--segments", "1", "--workers", "1"]);
-    until_phase(cli, "on").await;
-    // The page is read by now.
-    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    let slow = cli.armed("backfill.page-read=stop");
+    let mut fill = slow.start(&["backfill", "--segments", "1", "--workers", "1"]);
+    fill.until_stopped().await;
     for place in 0..ITEMS {
         own.put(place, 500).await;
     }
@@ -46,6 +39,7 @@ async fn what_goes_back_under_a_page_is_left_to_the_backfill_whoever_lets_go_bef
     end_soon(cli, RECONCILE, &[3]).await;
     assert!(listed(&cli.status().await), "the list is the backfill's");
     own.delete(ITEMS).await;
+    fill.signal("CONT");
     fill.end().await.with_code(BACKFILL, 3);
     succeed_soon(cli, RECONCILE).await;
     cli.until_caught_up().await;
@@ -78,15 +72,16 @@ async fn stands_still_at(point: &str) -> (Scene, Running, Running) {
 async fn a_process_of_an_earlier_round_ends_nothing_of_a_later_one() {
     let (scene, tail, held_up) = stands_still_at("backfill.copied").await;
     let cli = scene.cli();
-    // It copies for longer than the other one needs to let go.
-    let slow = cli.armed("backfill.page-read=delay:25000");
-    let fill = slow.start(&["backfill", "--segments", "2", "--workers", "2"]);
-    until_phase(cli, "on").await;
+    // It copies until the other one has let go.
+    let slow = cli.armed("backfill.page-read=stop");
+    let mut fill = slow.start(&["backfill", "--segments", "2", "--workers", "2"]);
+    fill.until_stopped().await;
     held_up.signal("CONT");
     held_up.end().await.with_code(BACKFILL, 0);
     let status = cli.status().await;
     assert_eq!(status["tombstones"]["phase"], "on", "{status:#}");
     assert!(status["backfill_record"]["finished_ms"].is_null(), "{status:#}");
+    fill.signal("CONT");
     fill.end().await.with_code(BACKFILL, 0);
     let status = cli.status().await;
     assert_eq!(status["tombstones"]["phase"], "off", "{status:#}");

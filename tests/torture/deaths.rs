@@ -5,10 +5,7 @@ use std::time::{Duration, Instant};
 
 use dynasplit::fault::{MOMENTS, REQUESTS};
 
-use crate::support::process::{Cli, Done, Running};
-
-/// A process that has not come to its failpoint by then never will.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::support::process::{Cli, Done, LIMIT, Running};
 
 /// How often processes died at which failpoint.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +38,7 @@ impl Deaths {
         let (name, began) = (running.name().to_owned(), Instant::now());
         while !running.has_ended() {
             assert!(
-                began.elapsed() < PATIENCE,
+                began.elapsed() < LIMIT,
                 "`{name}` does not come to {point}\nstderr: {}",
                 running.told()
             );

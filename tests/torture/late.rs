@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::scene::{Scene, assert_nothing_left, succeed_soon};
 use crate::support::Engine;
 use crate::support::contents;
-use crate::support::process::Running;
+use crate::support::process::{LIMIT, Running};
 use crate::support::stage::{LEASE_SECONDS, Stage};
 use crate::support::table::{self, item, number, text};
 use crate::support::trial::{Mode, Stamps};
@@ -144,13 +144,18 @@ async fn a_lane_that_is_told_to_stop_waits_for_the_writes_it_has_sent() {
     // One write of many is not answered for a while; the others are not begun.
     let faults = "tail.put.after=delay:3000,tail.put.before@2+=delay:1000";
     let tail = cli.armed(faults).start(&["replicate"]);
-    while contents::read(&stage.client, &stage.trial.orders)
-        .await
-        .is_empty()
-    {
+    // As of the last look that did not find it, however late the next one is.
+    let (began, mut sent) = (Instant::now(), Instant::now());
+    loop {
+        let look = Instant::now();
+        let found = contents::read(&stage.client, &stage.trial.orders).await;
+        if !found.is_empty() {
+            break;
+        }
+        assert!(began.elapsed() < LIMIT, "nothing is written");
+        sent = look;
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let sent = Instant::now();
     tail.signal("TERM");
     tail.end().await.with_code(&["replicate"], 0);
     assert!(

@@ -1,7 +1,7 @@
 //! A child shard must not begin before its parent's end is durable: or, after a crash, the parent's last records would
 //! be applied again behind the child's.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aws_sdk_dynamodb::Client;
 use serde_json::Value;
@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::support::Engine;
 use crate::support::contents::{self, Plain};
 use crate::support::faulty::{Fault, Rule, Script};
+use crate::support::process::LIMIT;
 use crate::support::stage::Stage;
 use crate::support::table::{self, item, number, text};
 use crate::support::trial::{Mode, Stamps};
@@ -64,10 +65,7 @@ async fn a_child_waits_for_its_parents_durable_end() {
             died = true;
             tail = cli.armed(SLOW).start(&["replicate"]);
         }
-        assert!(
-            began.elapsed() < Duration::from_secs(90),
-            "{applied} generations were read"
-        );
+        assert!(began.elapsed() < LIMIT, "{applied} generations were read");
     }
     assert!(died, "it should have died on the way");
     cli.until_caught_up().await;

@@ -23,8 +23,8 @@ async fn a_backfill_that_is_told_to_stop_goes_on_later() {
 
     let tail = cli.start(&["replicate"]);
     cli.until_captured().await;
-    // Each of the sixteen segments is a page of more units than are given for a second.
-    let fill = cli.start(&["backfill", "--read-units", "10", "--workers", "1"]);
+    // Each of the sixteen segments is a page of a unit or two, of which one is given for a second.
+    let fill = cli.start(&["backfill", "--read-units", "1", "--workers", "1"]);
     let status = cli
         .until("the first segment", |status| segments_done(status) > 0)
         .await;
