@@ -41,7 +41,8 @@ async fn a_backfill_of_five_thousand_items_is_done_once() {
     running.drained().await;
     let first = running.backfill(BackfillOptions::default()).await;
     assert!(!first.already_finished);
-    assert_eq!(first.scanned, 5000);
+    // On a machine that stands still for longer than a lease, a page is read again.
+    assert!(first.scanned >= 5000, "{first:?}");
     let copied = first.lanes[1].counters;
     assert_eq!(copied.put + copied.superseded, 5000, "{first:?}");
     running.assert_holds("copy", |item| Some(item.clone())).await;
