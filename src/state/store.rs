@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A record as it is stored, with the revision that the next write of it must name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,10 @@ const FIRST_ATTEMPTS: u32 = 1;
 const FIRST_ATTEMPT: Duration = Duration::from_secs(5);
 const FIRST_WAIT: Duration = Duration::from_millis(25);
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
+/// AWS may answer "not found" for a moment after it took the order to create a table.
+const APPEARS: Duration = Duration::from_secs(60);
+/// Between two looks at a table that is coming up.
+const LOOK: Duration = Duration::from_millis(300);
 /// The partition that all records are in.
 pub(super) const PARTITION: &str = "split";
 
@@ -123,9 +127,15 @@ impl Store {
     /// # Errors
     /// When the table can't be created or described.
     pub async fn ensure_table(&self, control: &Client) -> Result<bool, StateError> {
-        if self.exists(control).await? {
-            return Ok(false);
+        let created = !self.exists(control).await?;
+        if created {
+            self.create_table(control).await?;
         }
+        self.until_usable(control).await?;
+        Ok(created)
+    }
+
+    async fn create_table(&self, control: &Client) -> Result<(), StateError> {
         let attribute = |name: &str| {
             AttributeDefinition::builder()
                 .attribute_name(name)
@@ -158,10 +168,22 @@ impl Store {
                 return Err(failure.into());
             }
         }
-        while !self.active(control).await? {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+        Ok(())
+    }
+
+    /// Also where another process, or a dead one, ordered the table.
+    async fn until_usable(&self, control: &Client) -> Result<(), StateError> {
+        let ordered = Instant::now();
+        loop {
+            match self.is_usable(control).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(StateError::Request(failure))
+                    if failure.kind == FailureKind::Missing && ordered.elapsed() < APPEARS => {}
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(LOOK).await;
         }
-        Ok(true)
     }
 
     /// Whether the table exists (it may still be coming up).
@@ -182,14 +204,18 @@ impl Store {
         }
     }
 
-    async fn active(&self, control: &Client) -> Result<bool, StateError> {
+    async fn is_usable(&self, control: &Client) -> Result<bool, StateError> {
         let described = control
             .describe_table()
             .table_name(&*self.table)
             .send()
             .await
             .map_err(|error| Failure::of("dynamodb:DescribeTable", &*self.table, &error))?;
-        Ok(described.table().and_then(|t| t.table_status()) == Some(&TableStatus::Active))
+        let status = described.table().and_then(|table| table.table_status());
+        Ok(matches!(
+            status,
+            Some(TableStatus::Active | TableStatus::Updating)
+        ))
     }
 
     /// Reads a record, consistently.

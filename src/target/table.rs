@@ -155,7 +155,8 @@ pub async fn ensure(
     })
 }
 
-/// Whether a table holds nothing: one consistent page of one item. A tombstone is something.
+/// Whether a table holds nothing: one consistent page of one item. A tombstone is something. One that is being made, by
+/// another process or a dead one, holds nothing yet.
 ///
 /// # Errors
 /// The table is missing, or may not be scanned.
@@ -165,9 +166,12 @@ pub async fn is_empty(client: &Client, table: &str) -> Result<bool, TargetError>
     loop {
         let request = client.scan().table_name(table).consistent_read(true).limit(1);
         let answer = request.set_exclusive_start_key(start).send().await;
-        let page = answer.map_err(|error| {
-            TargetError::from_refusal(refusal(&error, operation, table), operation, table)
-        })?;
+        let page = match answer.map_err(|error| refusal(&error, operation, table)) {
+            Ok(page) => page,
+            // One that is still being made answers as one that is not there.
+            Err(Refusal::Missing) if is_coming_up(client, table).await? => return Ok(true),
+            Err(other) => return Err(TargetError::from_refusal(other, operation, table)),
+        };
         if !page.items().is_empty() {
             return Ok(false);
         }
@@ -177,6 +181,11 @@ pub async fn is_empty(client: &Client, table: &str) -> Result<bool, TargetError>
             None => return Ok(true),
         }
     }
+}
+
+async fn is_coming_up(client: &Client, table: &str) -> Result<bool, TargetError> {
+    let state = describe(client, table).await?;
+    Ok(state.is_some_and(|state| state.status == "CREATING"))
 }
 
 /// Reads a table and compares it; none where it is missing.

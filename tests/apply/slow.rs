@@ -3,7 +3,8 @@
 use crate::planned::Planned;
 use crate::script::{Script, described};
 use dynasplit::source::{SourceError, ensure_stream};
-use dynasplit::target::{Pending, TableEvent, TargetError, ensure};
+use dynasplit::state::Store;
+use dynasplit::target::{Pending, TableEvent, TargetError, ensure, is_empty};
 use serde_json::json;
 use std::sync::Mutex;
 
@@ -57,6 +58,35 @@ async fn a_slow_table_is_waited_for_and_then_finished() {
             .count(),
         2
     );
+}
+
+/// Another `apply` ordered them, or one that died.
+#[tokio::test]
+async fn tables_that_somebody_else_just_ordered_are_empty_and_waited_for() {
+    let (client, _) = Script::default()
+        .refuse("Scan", NOT_FOUND, "")
+        .answer("DescribeTable", 200, described("CREATING", json!({})))
+        .serve()
+        .await;
+    assert!(is_empty(&client, "Courses").await.unwrap());
+    let (client, _) = Script::default()
+        .refuse("Scan", NOT_FOUND, "")
+        .answer("DescribeTable", 200, described("DELETING", json!({})))
+        .serve()
+        .await;
+    let error = is_empty(&client, "Courses").await.unwrap_err();
+    assert!(matches!(error, TargetError::Missing { .. }), "{error}");
+
+    let (client, script) = Script::default()
+        .answer("DescribeTable", 200, described("CREATING", json!({})))
+        .answer("DescribeTable", 200, described("CREATING", json!({})))
+        .refuse("DescribeTable", NOT_FOUND, "for a moment after its creation")
+        .answer("DescribeTable", 200, described("ACTIVE", json!({})))
+        .serve()
+        .await;
+    let store = Store::new(client.clone(), "Courses");
+    assert!(!store.ensure_table(&client).await.unwrap());
+    assert_eq!(script.lock().unwrap().asked, ["DescribeTable"; 4]);
 }
 
 #[tokio::test]

@@ -242,8 +242,13 @@ impl Running {
     /// # Panics
     /// Where it ends before, or that does not come in time.
     pub async fn until_stopped(&mut self) {
+        self.until_stopped_at("").await;
+    }
+
+    /// Waits until it stands still at a point, where it may have stood still at others before.
+    pub async fn until_stopped_at(&mut self, point: &str) {
         let began = Instant::now();
-        while !self.stands_still() {
+        while !self.stood_still_at(point) {
             let told = self.told();
             assert!(!self.has_ended(), "{} ended\nstderr: {told}", self.name);
             assert!(
@@ -257,9 +262,13 @@ impl Running {
 
     /// Whether it has said that it stands still at a failpoint.
     pub fn stands_still(&mut self) -> bool {
-        let told = self.told();
+        self.stood_still_at("")
+    }
+
+    fn stood_still_at(&mut self, point: &str) -> bool {
+        let (told, begin) = (self.told(), format!("failpoint {point}"));
         told.lines()
-            .any(|line| line.starts_with("failpoint ") && line.ends_with(": stop"))
+            .any(|line| line.starts_with(&begin) && line.ends_with(": stop"))
     }
 
     /// Ends it as a power cut would.

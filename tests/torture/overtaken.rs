@@ -1,10 +1,12 @@
 //! A process that lost the lease of repairs while a write of it stood still: it ends, or looks again, and waits for nothing
 //! that never comes.
 
+use crate::own::Own;
 use crate::scene::Scene;
 use crate::support::Engine;
 use crate::support::process::Running;
-use crate::support::trial::Mode;
+use crate::support::stage::{Stage, seed};
+use crate::support::trial::{Mode, Stamps};
 
 const RECONCILE: &[&str] = &["dead-letters", "reconcile"];
 const BACKFILL: &[&str] = &["backfill"];
@@ -34,4 +36,34 @@ async fn a_reconciliation_that_was_overtaken_ends() {
     let done = held.end().await.with_code(RECONCILE, 4);
     assert!(done.stderr.contains("took over"), "{}", done.stderr);
     scene.end(tail).await;
+}
+
+/// What a page of it beat is on the recheck list, and its write of that stands still while another process of the backfill
+/// works the list off and lets go of the tombstones.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_that_was_overtaken_looks_again() {
+    let engine = Engine::embedded().await;
+    let stage = Stage::seeded(engine, Mode::Timestamp, seed(), false).await;
+    let (cli, own) = (&stage.cli, Own::of(&stage));
+    own.put(0, 1000).await;
+    cli.succeed(&["apply"]).await;
+    let tail = cli.start(&["replicate"]);
+    cli.until_captured().await;
+    let held = cli.armed("backfill.page-read=stop,recheck.put.before=stop");
+    let mut held = held.start(&["backfill", "--segments", "1", "--workers", "1"]);
+    held.until_stopped().await;
+    own.put(0, 500).await;
+    cli.until("the list", |status| status["rechecks"].as_u64() > Some(0))
+        .await;
+    held.signal("CONT");
+    held.until_stopped_at("recheck.put.before").await;
+    cli.succeed(BACKFILL).await;
+    let status = cli.status().await;
+    assert_eq!(status["tombstones"]["phase"], "off", "{status:#}");
+    held.signal("CONT");
+    held.end().await.with_code(BACKFILL, 0);
+    assert_eq!(cli.status().await["rechecks"], 0);
+    stage.trial.assert_equal(&stage.client, Stamps::Stripped).await;
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
 }
