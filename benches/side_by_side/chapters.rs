@@ -186,7 +186,10 @@ async fn tails(args: &Args, results: &mut Results) -> Tried<()> {
             let mut runs = Vec::new();
             for _ in 0..args.runs {
                 let run = tail::catch_up(args, records, null_targets).await?;
-                say(&format!("{records} records caught up with in {:.1} s", run.seconds));
+                say(&format!(
+                    "{records} records caught up with in {:.1} s",
+                    run.seconds
+                ));
                 runs.push(run);
             }
             results.caught_up.push((null_targets, runs));
