@@ -51,8 +51,9 @@ pub async fn reconcile_letters(
             let work = under_lease(split, letters, &lease, &budgets, stop);
             let work = budgets.during(&split.store, Box::pin(work));
             let doing = || ("reading keys again".to_owned(), budgets.limits());
-            let work = noted(&split.store, "dead-letters reconcile", doing, work);
-            lease.during(Box::pin(work)).await.unwrap_or_else(|| {
+            let work = lease.during(Box::pin(work));
+            let result = noted(&split.store, "dead-letters reconcile", doing, work).await;
+            result.unwrap_or_else(|| {
                 Err(RunError::Stopped(
                     "another repair took over; reconcile again when it has ended".into(),
                 ))

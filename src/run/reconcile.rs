@@ -209,8 +209,12 @@ pub(super) enum Rechecked {
     Wrote,
 }
 
+/// Between two looks at a lease that is being renewed.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// Reads again every key whose timestamp went backwards, and brings it in order, if the holder, who claimed the tombstones
-/// with this epoch, is alone. They stay on while the lease is held.
+/// with this epoch, is alone. They stay on while the lease is held; where it is lost, this is to be dropped
+/// ([`RepairLease::during`](super::repair_lease::RepairLease::during)).
 ///
 /// # Errors
 /// When the list is too long, or something can't be reached.
@@ -241,11 +245,10 @@ pub(super) async fn recheck_all(
                 if reconciled == Reconciled::Repaired {
                     done = Rechecked::Wrote;
                 }
-                if !lease.may_write() {
-                    // Somebody else may have worked it off, and others may have listed it anew.
-                    return Err(RunError::Stopped(
-                        "it was held up for longer than its lease; the same command goes on".into(),
-                    ));
+                // Somebody else may have worked it off, and others may have listed it anew: then this is dropped here, with
+                // the lease. A renewal tells that nobody has.
+                while !lease.may_write() {
+                    super::tombstones::pause(LOOK, stop).await?;
                 }
                 split.letters.rechecked(&name, revision).await?;
             }

@@ -48,6 +48,14 @@ pub enum StateError {
         /// The state table.
         table: String,
     },
+    /// The table is there, and stays as it is.
+    #[error("the state table {table} is {status}: see to it that it is ACTIVE, and run the command again")]
+    Unusable {
+        /// The state table.
+        table: String,
+        /// Its status.
+        status: String,
+    },
     /// A request failed.
     #[error(transparent)]
     Request(#[from] Failure),
@@ -75,6 +83,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(25);
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 /// AWS may answer "not found" for a moment after it took the order to create a table.
 const APPEARS: Duration = Duration::from_secs(60);
+/// A new table takes seconds.
+const READY: Duration = Duration::from_secs(600);
 /// Between two looks at a table that is coming up.
 const LOOK: Duration = Duration::from_millis(300);
 /// The partition that all records are in.
@@ -175,12 +185,16 @@ impl Store {
     async fn until_usable(&self, control: &Client) -> Result<(), StateError> {
         let ordered = Instant::now();
         loop {
-            match self.is_usable(control).await {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
-                Err(StateError::Request(failure))
-                    if failure.kind == FailureKind::Missing && ordered.elapsed() < APPEARS => {}
-                Err(error) => return Err(error),
+            let unusable = |status: &str| StateError::Unusable {
+                table: self.table.to_string(),
+                status: status.to_owned(),
+            };
+            match self.status(control).await {
+                Ok(Some(TableStatus::Active | TableStatus::Updating)) => return Ok(()),
+                Ok(Some(TableStatus::Creating)) if ordered.elapsed() < READY => {}
+                Ok(status) => return Err(unusable(status.as_ref().map_or("UNKNOWN", TableStatus::as_str))),
+                Err(failure) if failure.kind == FailureKind::Missing && ordered.elapsed() < APPEARS => {}
+                Err(failure) => return Err(failure.into()),
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -204,18 +218,14 @@ impl Store {
         }
     }
 
-    async fn is_usable(&self, control: &Client) -> Result<bool, StateError> {
+    async fn status(&self, control: &Client) -> Result<Option<TableStatus>, Failure> {
         let described = control
             .describe_table()
             .table_name(&*self.table)
             .send()
             .await
             .map_err(|error| Failure::of("dynamodb:DescribeTable", &*self.table, &error))?;
-        let status = described.table().and_then(|table| table.table_status());
-        Ok(matches!(
-            status,
-            Some(TableStatus::Active | TableStatus::Updating)
-        ))
+        Ok(described.table.and_then(|table| table.table_status))
     }
 
     /// Reads a record, consistently.

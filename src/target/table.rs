@@ -163,13 +163,18 @@ pub async fn ensure(
 pub async fn is_empty(client: &Client, table: &str) -> Result<bool, TargetError> {
     let operation = "Scan";
     let mut start = None;
+    let mut patience = Patience::new(APPEARS_LIMIT);
     loop {
         let request = client.scan().table_name(table).consistent_read(true).limit(1);
-        let answer = request.set_exclusive_start_key(start).send().await;
+        let answer = request.set_exclusive_start_key(start.clone()).send().await;
         let page = match answer.map_err(|error| refusal(&error, operation, table)) {
             Ok(page) => page,
-            // One that is still being made answers as one that is not there.
-            Err(Refusal::Missing) if is_coming_up(client, table).await? => return Ok(true),
+            // One that is still being made answers as one that is not there, and may be ready a moment later.
+            Err(Refusal::Missing) => match describe(client, table).await?.map(|state| state.status) {
+                Some(status) if status == "CREATING" => return Ok(true),
+                Some(status) if is_scanned(&status) && patience.again().await => continue,
+                _ => return Err(TargetError::from_refusal(Refusal::Missing, operation, table)),
+            },
             Err(other) => return Err(TargetError::from_refusal(other, operation, table)),
         };
         if !page.items().is_empty() {
@@ -183,9 +188,8 @@ pub async fn is_empty(client: &Client, table: &str) -> Result<bool, TargetError>
     }
 }
 
-async fn is_coming_up(client: &Client, table: &str) -> Result<bool, TargetError> {
-    let state = describe(client, table).await?;
-    Ok(state.is_some_and(|state| state.status == "CREATING"))
+fn is_scanned(status: &str) -> bool {
+    matches!(status, "ACTIVE" | "UPDATING")
 }
 
 /// Reads a table and compares it; none where it is missing.
@@ -199,7 +203,7 @@ async fn examine(
         return Ok(None);
     };
     // A table that is just being made, or is on its way out, may answer anything to the rest.
-    let settings = if matches!(state.status.as_str(), "ACTIVE" | "UPDATING") {
+    let settings = if is_scanned(&state.status) {
         Some(settings::read(client, spec, &state.arn).await?)
     } else {
         None

@@ -69,6 +69,18 @@ async fn tables_that_somebody_else_just_ordered_are_empty_and_waited_for() {
         .serve()
         .await;
     assert!(is_empty(&client, "Courses").await.unwrap());
+    // It became ready between the two questions.
+    let (client, _) = Script::default()
+        .refuse("Scan", NOT_FOUND, "")
+        .answer(
+            "Scan",
+            200,
+            json!({ "Items": [{ "PK": { "S": "1" } }], "Count": 1 }),
+        )
+        .answer("DescribeTable", 200, described("ACTIVE", json!({})))
+        .serve()
+        .await;
+    assert!(!is_empty(&client, "Courses").await.unwrap());
     let (client, _) = Script::default()
         .refuse("Scan", NOT_FOUND, "")
         .answer("DescribeTable", 200, described("DELETING", json!({})))
@@ -87,6 +99,13 @@ async fn tables_that_somebody_else_just_ordered_are_empty_and_waited_for() {
     let store = Store::new(client.clone(), "Courses");
     assert!(!store.ensure_table(&client).await.unwrap());
     assert_eq!(script.lock().unwrap().asked, ["DescribeTable"; 4]);
+    let (client, _) = Script::default()
+        .answer("DescribeTable", 200, described("ARCHIVED", json!({})))
+        .serve()
+        .await;
+    let store = Store::new(client.clone(), "Courses");
+    let error = store.ensure_table(&client).await.unwrap_err().to_string();
+    assert!(error.contains("ARCHIVED"), "{error}");
 }
 
 #[tokio::test]

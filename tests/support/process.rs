@@ -258,6 +258,27 @@ impl Running {
             );
             tokio::time::sleep(LOOK / 4).await;
         }
+        // It says so just before it does. Who lets it go on before that would wait for ever.
+        while !self.is_stopped() {
+            assert!(began.elapsed() < LIMIT, "{} does not stop", self.name);
+            tokio::time::sleep(LOOK / 4).await;
+        }
+    }
+
+    /// Whether the system says so.
+    fn is_stopped(&self) -> bool {
+        let Some(id) = self.child.id() else { return true };
+        // On Linux, the state stands behind the name, which is in brackets; elsewhere, `ps` knows it.
+        let state = match std::fs::read_to_string(format!("/proc/{id}/stat")) {
+            Ok(stat) => stat.rsplit(") ").next().unwrap_or_default().to_owned(),
+            Err(_) => {
+                let asked = std::process::Command::new("ps")
+                    .args(["-o", "stat=", "-p", &id.to_string()])
+                    .output();
+                String::from_utf8_lossy(&asked.expect("ps runs").stdout).into_owned()
+            }
+        };
+        state.starts_with('T')
     }
 
     /// Whether it has said that it stands still at a failpoint.

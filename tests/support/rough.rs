@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::faulty::{Fault, FaultKind, Faulty, Gate, Landing, Loss, Rule, Script};
+use super::faulty::{Fault, FaultKind, Faulty, Gate, Landing, Loss, Rule, SILENT, Script};
 
 /// What happens for certain.
 const CERTAIN: [FaultKind; 11] = [
@@ -40,7 +40,7 @@ const BATCHES_BEFORE: u64 = 2;
 
 /// [`Script::rough`], with one of each fault in any case. `late` is as there.
 pub fn script(seed: u64, late: Duration) -> Script {
-    let later = Gate::Between(Duration::from_millis(50), late);
+    let later = Gate::Between(Duration::from_millis(50), late.min(SILENT));
     let soon = Gate::Between(Duration::from_millis(5), Duration::from_millis(250));
     let of_writes = [
         Fault::ThrottledSomehow,

@@ -18,7 +18,7 @@ use crate::own::Own;
 use crate::report::Report;
 use crate::scene::{HABITS, assert_nothing_left, end_soon, succeed_soon};
 use crate::support::mutator::{Mutator, Writes};
-use crate::support::process::{Cli, Running};
+use crate::support::process::{Cli, LIMIT, Running};
 use crate::support::stage::{Stage, seed};
 use crate::support::trial::{Mode, Stamps};
 use crate::support::{Engine, rough};
@@ -393,7 +393,9 @@ async fn end(cli: &Cli, rng: &mut StdRng, report: &mut Report) {
 
 /// A tail ends by itself when the split does.
 async fn gone(mut tail: Running, report: &mut Report) {
+    let began = Instant::now();
     while !tail.has_ended() {
+        assert!(began.elapsed() < LIMIT, "it does not end: {}", tail.told());
         // It may come to a failpoint where it stands still only now.
         tail.signal("CONT");
         tokio::time::sleep(Duration::from_millis(200)).await;

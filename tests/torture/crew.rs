@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 
 use crate::report::Report;
-use crate::support::process::{Cli, Done, Running};
+use crate::support::process::{Cli, Done, LIMIT, Running};
 use crate::support::stage::LEASE_SECONDS;
 
 /// A kind of process.
@@ -35,7 +35,7 @@ pub const REPLICATE: Kind = Kind {
     ],
     codes: &[0],
 };
-/// The backfill. One that stood still while it swept may find that another took over.
+/// The backfill.
 pub const BACKFILL: Kind = Kind {
     // Slow, so that it is under fire for a while.
     words: &["backfill", "--read-units", "6", "--workers", "2"],
@@ -52,7 +52,7 @@ pub const BACKFILL: Kind = Kind {
         "state.recheck.delete",
         "state.worker.delete",
     ],
-    codes: &[0, 3, 4],
+    codes: &[0, 3],
 };
 /// The backfill in the other order.
 pub const BULK: Kind = Kind {
@@ -255,6 +255,7 @@ impl Crew {
 
     /// Starts a tail without failpoints, beside those that there are. It has begun when this returns.
     pub async fn ensure_sound(&mut self, cli: &Cli, report: &mut Report) {
+        let began = Instant::now();
         loop {
             let mut sound = cli.start(self.kind.words);
             while !sound.has_ended() && !sound.told().contains("reading shard") {
@@ -262,6 +263,7 @@ impl Crew {
                 if sound.told().contains("tailing;") {
                     break;
                 }
+                assert!(began.elapsed() < LIMIT, "it does not begin: {}", sound.told());
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             if !sound.has_ended() {

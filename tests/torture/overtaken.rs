@@ -40,8 +40,7 @@ async fn a_reconciliation_that_was_overtaken_ends() {
 
 /// What a page of it beat is on the recheck list, and its write of that stands still while another process of the backfill
 /// works the list off and lets go of the tombstones.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backfill_that_was_overtaken_looks_again() {
+async fn overtaken_at(point: &str) {
     let engine = Engine::embedded().await;
     let stage = Stage::seeded(engine, Mode::Timestamp, seed(), false).await;
     let (cli, own) = (&stage.cli, Own::of(&stage));
@@ -49,14 +48,17 @@ async fn a_backfill_that_was_overtaken_looks_again() {
     cli.succeed(&["apply"]).await;
     let tail = cli.start(&["replicate"]);
     cli.until_captured().await;
-    let held = cli.armed("backfill.page-read=stop,recheck.put.before=stop");
+    // Whose page lands late is not to read it again.
+    let held = cli
+        .with_lease(6)
+        .armed(&format!("backfill.page-read=stop,{point}=stop"));
     let mut held = held.start(&["backfill", "--segments", "1", "--workers", "1"]);
     held.until_stopped().await;
     own.put(0, 500).await;
     cli.until("the list", |status| status["rechecks"].as_u64() > Some(0))
         .await;
     held.signal("CONT");
-    held.until_stopped_at("recheck.put.before").await;
+    held.until_stopped_at(point).await;
     cli.succeed(BACKFILL).await;
     let status = cli.status().await;
     assert_eq!(status["tombstones"]["phase"], "off", "{status:#}");
@@ -66,4 +68,14 @@ async fn a_backfill_that_was_overtaken_looks_again() {
     stage.trial.assert_equal(&stage.client, Stamps::Stripped).await;
     tail.signal("TERM");
     tail.end().await.with_code(&["replicate"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_that_was_overtaken_before_a_write_looks_again() {
+    overtaken_at("recheck.put.before").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_that_was_overtaken_after_a_write_looks_again() {
+    overtaken_at("recheck.put.after").await;
 }

@@ -49,7 +49,7 @@ pub use holder::Holder;
 pub use reason::{Reason, Throttle};
 pub use record::{Asked, Record};
 pub use rule::{Rule, Switch};
-pub use script::Script;
+pub use script::{SILENT, Script};
 pub use server::Faulty;
 pub use stream::control::Stream;
 pub use tally::Kind as FaultKind;

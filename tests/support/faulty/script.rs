@@ -41,7 +41,7 @@ const WRITES: [&str; 7] = [
 const STREAMS: [&str; 3] = ["DescribeStream", "GetShardIterator", "GetRecords"];
 /// Half a second before the product counts on it, with a lease of 2 s: a silent request lands within an attempt and a
 /// margin (1.667 s), one that something in between answered within a margin (1 s).
-const SILENT: Duration = Duration::from_millis(1200);
+pub const SILENT: Duration = Duration::from_millis(1200);
 const ANSWERED: Duration = Duration::from_millis(500);
 
 impl Script {
