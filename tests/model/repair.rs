@@ -137,7 +137,7 @@ fn dead_letters_beside_clocks_that_go_back() {
     exact("repair, dead letters, clocks that go back", &bounds);
     needs(
         "repair, dead letters, clocks that go back",
-        &bounds,
+        &Bounds { writes: 2, ..bounds },
         &[Rule::RecheckedByLast],
     );
 }

@@ -26,8 +26,8 @@ use crate::support::{Engine, rough};
 /// How many runs are made: 1, unless it is said.
 const RUNS: &str = "DYNASPLIT_TORTURE_RUNS";
 /// What is wanted of a part of a run: so many deaths and stops, in so much time at most (a machine may be busy).
-const COPY: (u64, Duration) = (12, Duration::from_secs(20));
-const MEND: (u64, Duration) = (5, Duration::from_secs(12));
+const COPY: (u64, Duration) = (10, Duration::from_secs(14));
+const MEND: (u64, Duration) = (4, Duration::from_secs(8));
 /// What every run must have seen is waited for so long, however much time that takes besides.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// So many rounds of a part are left to chance. Then what it has not done is done to a tail.
