@@ -13,7 +13,7 @@ pub struct Args {
     /// The processes that the benchmark consists of.
     #[command(subcommand)]
     pub part: Option<Part>,
-    /// How many items to copy, and records to catch up with; several with commas.
+    /// How many items to copy; several with commas.
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u64).range(100..=10_000_000), default_value = "10000,100000")]
     pub items: Vec<u64>,
     /// How many services to copy to; several with commas. The comparison with others is of one.
@@ -41,6 +41,10 @@ pub struct Args {
     /// Lease of the product's processes: what it waits for at the end of a backfill goes with it.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=600), default_value_t = 8)]
     pub lease_seconds: u32,
+    /// Records of the backlog that `replicate` works off; several with commas. The embedded engine's stream takes each more
+    /// slowly than the one before: 100,000 take it more than nine minutes.
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u64).range(100..=100_000), default_value = "10000,20000")]
+    pub backlog: Vec<u64>,
     /// Writes a second of the steady load.
     #[arg(long, default_value_t = 100)]
     pub load: u64,
@@ -91,6 +95,7 @@ impl Args {
         if self.quick {
             self.items = vec![2000];
             self.runs = 1;
+            self.backlog = vec![2000];
             self.load_seconds = self.load_seconds.min(5);
         }
         self.items.sort_unstable();

@@ -181,7 +181,7 @@ async fn verifies(kit: &Kit, results: &mut Results) -> Tried<()> {
 }
 
 async fn tails(args: &Args, results: &mut Results) -> Tried<()> {
-    for &records in &args.items {
+    for &records in &args.backlog {
         for null_targets in [false, true] {
             let mut runs = Vec::new();
             for _ in 0..args.runs {
