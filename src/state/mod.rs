@@ -12,6 +12,7 @@ mod probe;
 mod records;
 mod split;
 mod store;
+mod table;
 mod tuning;
 
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};

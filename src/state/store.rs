@@ -2,15 +2,12 @@ use crate::dynamo::{Failure, FailureKind, backoff};
 use crate::fault;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-    TableStatus,
-};
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A record as it is stored, with the revision that the next write of it must name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,12 +78,6 @@ const FIRST_ATTEMPTS: u32 = 1;
 const FIRST_ATTEMPT: Duration = Duration::from_secs(5);
 const FIRST_WAIT: Duration = Duration::from_millis(25);
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
-/// AWS may answer "not found" for a moment after it took the order to create a table.
-const APPEARS: Duration = Duration::from_secs(60);
-/// A new table takes seconds.
-const READY: Duration = Duration::from_secs(600);
-/// Between two looks at a table that is coming up.
-const LOOK: Duration = Duration::from_millis(300);
 /// The partition that all records are in.
 pub(super) const PARTITION: &str = "split";
 
@@ -130,102 +121,6 @@ impl Store {
         } else {
             &self.first
         }
-    }
-
-    /// Creates the table where it is missing, and waits until it can be used. Says whether it did.
-    ///
-    /// # Errors
-    /// When the table can't be created or described.
-    pub async fn ensure_table(&self, control: &Client) -> Result<bool, StateError> {
-        let created = !self.exists(control).await?;
-        if created {
-            self.create_table(control).await?;
-        }
-        self.until_usable(control).await?;
-        Ok(created)
-    }
-
-    async fn create_table(&self, control: &Client) -> Result<(), StateError> {
-        let attribute = |name: &str| {
-            AttributeDefinition::builder()
-                .attribute_name(name)
-                .attribute_type(ScalarAttributeType::S)
-                .build()
-                .map_err(|error| self.broken("(table)", error))
-        };
-        let key = |name: &str, kind| {
-            KeySchemaElement::builder()
-                .attribute_name(name)
-                .key_type(kind)
-                .build()
-                .map_err(|error| self.broken("(table)", error))
-        };
-        fault::moment("apply.state-table.before").await;
-        let created = control
-            .create_table()
-            .table_name(&*self.table)
-            .billing_mode(BillingMode::PayPerRequest)
-            .attribute_definitions(attribute("pk")?)
-            .attribute_definitions(attribute("sk")?)
-            .key_schema(key("pk", KeyType::Hash)?)
-            .key_schema(key("sk", KeyType::Range)?)
-            .send()
-            .await;
-        fault::moment("apply.state-table.after").await;
-        if let Err(error) = created {
-            let failure = Failure::of("dynamodb:CreateTable", &*self.table, &error);
-            if failure.kind != FailureKind::InUse {
-                return Err(failure.into());
-            }
-        }
-        Ok(())
-    }
-
-    /// Also where another process, or a dead one, ordered the table.
-    async fn until_usable(&self, control: &Client) -> Result<(), StateError> {
-        let ordered = Instant::now();
-        loop {
-            let unusable = |status: &str| StateError::Unusable {
-                table: self.table.to_string(),
-                status: status.to_owned(),
-            };
-            match self.status(control).await {
-                Ok(Some(TableStatus::Active | TableStatus::Updating)) => return Ok(()),
-                Ok(Some(TableStatus::Creating)) if ordered.elapsed() < READY => {}
-                Ok(status) => return Err(unusable(status.as_ref().map_or("UNKNOWN", TableStatus::as_str))),
-                Err(failure) if failure.kind == FailureKind::Missing && ordered.elapsed() < APPEARS => {}
-                Err(failure) => return Err(failure.into()),
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    /// Whether the table exists (it may still be coming up).
-    ///
-    /// # Errors
-    /// When it can't be described.
-    pub async fn exists(&self, control: &Client) -> Result<bool, StateError> {
-        match control.describe_table().table_name(&*self.table).send().await {
-            Ok(_) => Ok(true),
-            Err(error) => {
-                let failure = Failure::of("dynamodb:DescribeTable", &*self.table, &error);
-                if failure.kind == FailureKind::Missing {
-                    Ok(false)
-                } else {
-                    Err(failure.into())
-                }
-            }
-        }
-    }
-
-    async fn status(&self, control: &Client) -> Result<Option<TableStatus>, Failure> {
-        let described = control
-            .describe_table()
-            .table_name(&*self.table)
-            .send()
-            .await
-            .map_err(|error| Failure::of("dynamodb:DescribeTable", &*self.table, &error))?;
-        Ok(described.table.and_then(|table| table.table_status))
     }
 
     /// Reads a record, consistently.
@@ -477,7 +372,7 @@ impl Store {
         }
     }
 
-    fn broken(&self, name: &str, cause: impl ToString) -> StateError {
+    pub(super) fn broken(&self, name: &str, cause: impl ToString) -> StateError {
         StateError::Unreadable {
             table: self.table.to_string(),
             record: name.to_owned(),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use dynasplit::state::{Letters, MAX_RECHECKS, RecheckKey, Store};
 use serde_json::{Value, json};
 
+use crate::orders;
 use crate::support::Engine;
 use crate::support::faulty::{Fault, Gate, Holder, Record, Rule, Script};
 use crate::support::process::obstacles;
@@ -66,11 +67,7 @@ async fn several_segments_are_read_at_the_same_time() {
     // No stream tells of what is there before `apply` switches it on: the backfill has to copy all of it.
     let stage = Stage::seeded(engine, Mode::Sequence, SEED, false).await;
     let (client, trial, cli) = (&stage.client, &stage.trial, &stage.cli);
-    let orders = (0..200).map(|n| {
-        let order = [("kind", text("order")), ("at", number(n)), ("name", text("n"))];
-        item(&format!("ACC#{n}"), "DOC#1", order)
-    });
-    table::put_all(client, &trial.source, orders).await;
+    table::put_all(client, &trial.source, orders(200)).await;
     cli.succeed(&["apply"]).await;
     let tail = cli.start(&["replicate"]);
     cli.until_captured().await;

@@ -3,10 +3,11 @@
 use dynasplit::state::{SegmentRecord, Store};
 use serde_json::Value;
 
+use crate::orders;
 use crate::support::Engine;
 use crate::support::contents;
 use crate::support::stage::Stage;
-use crate::support::table::{self, item, number, text};
+use crate::support::table;
 use crate::support::trial::{Mode, Stamps};
 
 /// A dry run of gh-ost that resumed dropped the progress of the real one.
@@ -14,11 +15,7 @@ use crate::support::trial::{Mode, Stamps};
 async fn looking_at_a_split_in_the_middle_changes_nothing_of_it() {
     let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
     let (client, trial, cli) = (&stage.client, &stage.trial, &stage.cli);
-    let orders = (0..400).map(|n| {
-        let order = [("kind", text("order")), ("at", number(n)), ("name", text("n"))];
-        item(&format!("ACC#{n}"), "DOC#1", order)
-    });
-    table::put_all(client, &trial.source, orders).await;
+    table::put_all(client, &trial.source, orders(400)).await;
     cli.succeed(&["apply"]).await;
     let tail = cli.start(&["replicate"]);
     cli.until_captured().await;

@@ -9,3 +9,13 @@ mod support;
 mod backfill;
 mod looking;
 mod stream;
+
+use support::table::{SdkItem, item, number, text};
+
+/// So many orders, each of an account of its own, so that every segment has some.
+fn orders(count: usize) -> impl Iterator<Item = SdkItem> {
+    (0..count).map(|n| {
+        let order = [("kind", text("order")), ("at", number(n)), ("name", text("n"))];
+        item(&format!("ACC#{n}"), "DOC#1", order)
+    })
+}

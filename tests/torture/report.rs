@@ -136,3 +136,10 @@ impl fmt::Display for Report {
         Ok(())
     }
 }
+
+/// The harness itself: a run in which nothing happened is none.
+#[test]
+#[should_panic(expected = "failpoint")]
+fn a_run_in_which_nobody_died_fails() {
+    Report::new().assert_under_fire();
+}

@@ -1,0 +1,103 @@
+use super::store::{StateError, Store};
+use crate::dynamo::{Failure, FailureKind};
+use crate::fault;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
+};
+use std::time::{Duration, Instant};
+
+/// AWS may answer "not found" for a moment after it took the order to create a table.
+const APPEARS: Duration = Duration::from_secs(60);
+/// A new table takes seconds.
+const READY: Duration = Duration::from_secs(600);
+/// Between two looks at a table that is coming up.
+const LOOK: Duration = Duration::from_millis(300);
+
+impl Store {
+    /// Creates the table where it is missing, and waits until it can be used, also where another process, or a dead one,
+    /// ordered it. Says whether it was missing.
+    ///
+    /// # Errors
+    /// When the table can't be created or described, or stays as it is.
+    pub async fn ensure_table(&self, control: &Client) -> Result<bool, StateError> {
+        let missing = !self.exists(control).await?;
+        if missing {
+            self.create_table(control).await?;
+        }
+        self.until_usable(control).await?;
+        Ok(missing)
+    }
+
+    /// Whether the table exists (it may still be coming up).
+    ///
+    /// # Errors
+    /// When it can't be described.
+    pub async fn exists(&self, control: &Client) -> Result<bool, StateError> {
+        match self.status(control).await {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.kind == FailureKind::Missing => Ok(false),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    async fn create_table(&self, control: &Client) -> Result<(), StateError> {
+        let attribute = |name: &str| {
+            AttributeDefinition::builder()
+                .attribute_name(name)
+                .attribute_type(ScalarAttributeType::S)
+                .build()
+                .map_err(|error| self.broken("(table)", error))
+        };
+        let key = |name: &str, kind| {
+            KeySchemaElement::builder()
+                .attribute_name(name)
+                .key_type(kind)
+                .build()
+                .map_err(|error| self.broken("(table)", error))
+        };
+        fault::moment("apply.state-table.before").await;
+        let created = control
+            .create_table()
+            .table_name(self.table())
+            .billing_mode(BillingMode::PayPerRequest)
+            .attribute_definitions(attribute("pk")?)
+            .attribute_definitions(attribute("sk")?)
+            .key_schema(key("pk", KeyType::Hash)?)
+            .key_schema(key("sk", KeyType::Range)?)
+            .send()
+            .await;
+        fault::moment("apply.state-table.after").await;
+        match created.map_err(|error| Failure::of("dynamodb:CreateTable", self.table(), &error)) {
+            Err(failure) if failure.kind != FailureKind::InUse => Err(failure.into()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn until_usable(&self, control: &Client) -> Result<(), StateError> {
+        let began = Instant::now();
+        loop {
+            match self.status(control).await {
+                Ok(Some(TableStatus::Active | TableStatus::Updating)) => return Ok(()),
+                Ok(Some(TableStatus::Creating)) if began.elapsed() < READY => {}
+                Ok(status) => {
+                    return Err(StateError::Unusable {
+                        table: self.table().to_owned(),
+                        status: status.map_or_else(|| "UNKNOWN".into(), |status| status.as_str().to_owned()),
+                    });
+                }
+                Err(failure) if failure.kind == FailureKind::Missing && began.elapsed() < APPEARS => {}
+                Err(failure) => return Err(failure.into()),
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn status(&self, control: &Client) -> Result<Option<TableStatus>, Failure> {
+        let described = control.describe_table().table_name(self.table()).send().await;
+        match described {
+            Ok(described) => Ok(described.table.and_then(|table| table.table_status)),
+            Err(error) => Err(Failure::of("dynamodb:DescribeTable", self.table(), &error)),
+        }
+    }
+}
