@@ -84,7 +84,7 @@ pub const MOMENTS: &[&str] = &[
     "lease.given-back.after",
     "tail.checkpoint.before",
     "tail.checkpoint.after",
-    "restart.services-reset",
+    "restart.begun",
     "backfill.page-read",
     "backfill.checkpoint.before",
     "backfill.checkpoint.after",

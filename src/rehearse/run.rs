@@ -11,7 +11,7 @@ use crate::plan::{Plan, Versions};
 use crate::run::status::LaneStatus;
 use crate::run::{
     Backfill, BackfillOptions, BackfillReport, BackfillView, OrderChoice, RunError, Split, Tail, TailOptions,
-    Verify, VerifyOptions, VerifyResult, apply, now_ms, services,
+    Verify, VerifyOptions, VerifyResult, apply, now_ms, uncaptured,
 };
 use serde::Serialize;
 use std::path::PathBuf;
@@ -312,11 +312,7 @@ impl Rehearsal {
         writers: &LiveWriters,
         since: Instant,
     ) -> Result<BackfillReport, RehearseError> {
-        while services(split)
-            .await?
-            .iter()
-            .any(|service| service.captured_ms.is_none())
-        {
+        while !uncaptured(split).await?.is_empty() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         self.say("backfilling beside the tail");

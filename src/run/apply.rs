@@ -209,6 +209,7 @@ async fn record_split(split: &Split, arn: &str) -> Result<(), RunError> {
             arn: arn.to_owned(),
             captured_ms: None,
             ended_ms: None,
+            restarted_ms: None,
         }],
         switch: Switch::default(),
         repair_required: None,
@@ -245,6 +246,7 @@ async fn record_service(split: &Split, service: &Service) -> Result<(), RunError
         table: service.table.name.clone(),
         fingerprint: service.fingerprint.clone(),
         captured_ms: None,
+        captured_in: None,
         completed: false,
     };
     match split

@@ -45,6 +45,19 @@ pub async fn services(split: &Split) -> Result<Vec<ServiceRecord>, RunError> {
     Ok(found.into_iter().map(|(_, stored)| stored.value).collect())
 }
 
+/// Services whose places in the stream that is read now are not pinned.
+///
+/// # Errors
+/// When the state can't be read.
+pub async fn uncaptured(split: &Split) -> Result<Vec<String>, RunError> {
+    let record = SplitRecord::read(&split.store).await?.value;
+    let known = services(split).await?.into_iter();
+    Ok(known
+        .filter(|service| !record.has_captured(service))
+        .map(|service| service.name)
+        .collect())
+}
+
 /// A service that began can't just vanish from the plan: its lane would stop without a word.
 pub(super) fn check_left_out(plan: &Plan, known: &[ServiceRecord]) -> Result<(), RunError> {
     match known.iter().find(|record| plan.service(&record.name).is_none()) {

@@ -26,7 +26,7 @@ mod verify;
 pub use apply::{AppliedTable, ApplyReport, apply};
 pub use backfill::{BULK_MS, Backfill, BackfillOptions, BackfillReport, BackfillView, Forecast, OrderChoice};
 pub use budgets::{Tuned, tune};
-pub use checks::{check_split, services};
+pub use checks::{check_split, services, uncaptured};
 pub use complete::{CompleteReport, complete};
 pub use error::RunError;
 pub use letters::{SettledLetter, reconcile_letters};

@@ -144,13 +144,11 @@ impl RepairLease {
 /// # Errors
 /// [`RunError::NotYet`], with the next step.
 pub(in crate::run) async fn refuse_unready(split: &Split) -> Result<(), RunError> {
-    for service in crate::run::checks::services(split).await? {
-        if service.captured_ms.is_none() {
-            return Err(RunError::NotYet {
-                what: format!("the stream is not captured for '{}'", service.name),
-                next: "start `dynasplit replicate` first, and leave it running beside the repair".into(),
-            });
-        }
+    if let Some(service) = crate::run::checks::uncaptured(split).await?.first() {
+        return Err(RunError::NotYet {
+            what: format!("the stream is not captured for '{service}'"),
+            next: "start `dynasplit replicate` first, and leave it running beside the repair".into(),
+        });
     }
     let Some(backfill) = backfill(split).await? else {
         return Err(RunError::NotYet {

@@ -144,7 +144,7 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
     let mut standing = Standing {
         split: record.split.clone(),
         phase: Phase::Created,
-        lanes: lanes(split, &recorded, now).await?,
+        lanes: lanes(split, &record, &recorded, now).await?,
         backfill: fill_status(&segments),
         backfill_record: split
             .store
@@ -187,13 +187,14 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
 /// The lanes. One whose capture is not on record yet does not follow the stream, whatever places are pinned already.
 async fn lanes(
     split: &Split,
+    record: &SplitRecord,
     recorded: &BTreeMap<String, ShardRecord>,
     now: u64,
 ) -> Result<Vec<LaneStatus>, RunError> {
     let services = split.store.list::<ServiceRecord>(ServiceRecord::PREFIX).await?;
     let uncaptured: BTreeSet<String> = services
         .into_iter()
-        .filter(|(_, service)| service.value.captured_ms.is_none())
+        .filter(|(_, service)| !record.has_captured(&service.value))
         .map(|(_, service)| service.value.name)
         .collect();
     let status = |lane: &String| {

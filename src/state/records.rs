@@ -15,6 +15,10 @@ pub struct StreamRecord {
     /// that did are recorded.
     #[serde(default)]
     pub ended_ms: Option<u64>,
+    /// When `replicate --restart-tail` began this generation, in milliseconds since 1970; `None` for the first generation,
+    /// and for one of an older version.
+    #[serde(default)]
+    pub restarted_ms: Option<u64>,
 }
 
 /// Records were lost to a lane: they were trimmed before it read them. It stops there until the tail is

@@ -42,6 +42,10 @@ pub struct ServiceRecord {
     pub fingerprint: String,
     /// Its records are read from pinned places since this time; `None` before `replicate` first ran.
     pub captured_ms: Option<u64>,
+    /// The generation in which these places are pinned. An older version did not note it: it set `captured_ms` back with
+    /// each restart.
+    #[serde(default)]
+    pub captured_in: Option<u32>,
     /// Ended by `complete`.
     pub completed: bool,
 }
@@ -102,6 +106,26 @@ impl SplitRecord {
         let generation = u32::try_from(self.streams.len()).unwrap_or(u32::MAX);
         self.streams.last().map(|stream| (generation, stream))
     }
+
+    /// A generation's stream.
+    pub fn generation_mut(&mut self, generation: u32) -> Option<&mut StreamRecord> {
+        let index = usize::try_from(generation).ok()?.checked_sub(1)?;
+        self.streams.get_mut(index)
+    }
+
+    /// Whether the places of a service are pinned in the stream that is read now. A restart of the tail adds a
+    /// generation, so in the same step no service has pinned places any more.
+    #[must_use]
+    pub fn has_captured(&self, service: &ServiceRecord) -> bool {
+        let Some((generation, stream)) = self.stream() else {
+            return false;
+        };
+        service.captured_ms.is_some()
+            && match service.captured_in {
+                Some(captured_in) => captured_in == generation,
+                None => stream.restarted_ms.is_none(),
+            }
+    }
 }
 
 impl ServiceRecord {
@@ -112,5 +136,69 @@ impl ServiceRecord {
     #[must_use]
     pub fn record_name(service: &str) -> String {
         format!("{}{service}", Self::PREFIX)
+    }
+
+    /// Notes that its places are pinned in a generation. A worker that pinned them in an earlier generation than is on
+    /// record changes nothing.
+    pub fn capture(&mut self, generation: u32, at_ms: u64) {
+        if self.captured_in.is_none_or(|known| known < generation) {
+            self.captured_in = Some(generation);
+            self.captured_ms = Some(at_ms);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(streams: &[Option<u64>]) -> SplitRecord {
+        let streams = streams.iter().map(|restarted_ms| StreamRecord {
+            arn: "arn".into(),
+            captured_ms: Some(1),
+            ended_ms: None,
+            restarted_ms: *restarted_ms,
+        });
+        SplitRecord {
+            format: STATE_FORMAT,
+            split: "split".into(),
+            source: "source".into(),
+            fingerprint: String::new(),
+            streams: streams.collect(),
+            switch: Switch::default(),
+            repair_required: None,
+            created_ms: 1,
+            completing_ms: None,
+            completed_ms: None,
+        }
+    }
+
+    fn service() -> ServiceRecord {
+        let text = r#"{"name":"a","table":"a","fingerprint":"f","captured_ms":null,"completed":false}"#;
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_service_is_captured_in_the_generation_in_which_its_places_were_pinned() {
+        let mut service = service();
+        assert!(!split(&[None]).has_captured(&service));
+        service.capture(1, 5);
+        assert!(split(&[None]).has_captured(&service));
+        let restarted = split(&[None, Some(9)]);
+        assert!(!restarted.has_captured(&service), "one step restarts every lane");
+        service.capture(2, 10);
+        service.capture(1, 11);
+        assert_eq!((service.captured_in, service.captured_ms), (Some(2), Some(10)));
+        assert!(restarted.has_captured(&service));
+    }
+
+    #[test]
+    fn a_state_of_an_older_version_is_captured_until_the_tail_is_restarted() {
+        let old = ServiceRecord {
+            captured_ms: Some(5),
+            ..service()
+        };
+        assert!(split(&[None, None]).has_captured(&old));
+        assert!(!split(&[None, None, Some(9)]).has_captured(&old));
     }
 }

@@ -18,6 +18,7 @@ mod hot;
 mod lost;
 mod reading;
 mod reasons;
+mod restarts;
 mod rough;
 mod shards;
 mod slow;

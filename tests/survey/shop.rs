@@ -128,6 +128,7 @@ pub async fn begin(split: &Split, stream: &str) {
             arn: stream.to_owned(),
             captured_ms: None,
             ended_ms: None,
+            restarted_ms: None,
         }],
         switch: Switch::default(),
         completing_ms: None,
@@ -142,6 +143,7 @@ pub async fn begin(split: &Split, stream: &str) {
             table: service.table.name.clone(),
             fingerprint: service.fingerprint.clone(),
             captured_ms: None,
+            captured_in: None,
             completed: false,
         };
         let name = ServiceRecord::record_name(&service.name);

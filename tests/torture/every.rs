@@ -327,7 +327,7 @@ async fn mending() -> Deaths {
     repairs(&scene, &mut deaths).await;
     tail.kill().await;
     let restart = ["replicate", "--restart-tail"];
-    deaths.die(cli, &restart, "restart.services-reset").await;
+    deaths.die(cli, &restart, "restart.begun").await;
     let tail = cli.start(&restart);
     cli.until_captured().await;
     // What was written while nobody read is found by the repair.

@@ -125,6 +125,7 @@ impl Bench {
                 arn: "arn:by-hand".into(),
                 captured_ms: Some(1),
                 ended_ms: None,
+                restarted_ms: None,
             }],
             switch: Switch::default(),
             completing_ms: None,
@@ -139,6 +140,7 @@ impl Bench {
                 table: service.table.name.clone(),
                 fingerprint: service.fingerprint.clone(),
                 captured_ms: Some(1),
+                captured_in: None,
                 completed: false,
             };
             let name = ServiceRecord::record_name(&service.name);

@@ -1,5 +1,5 @@
 use super::worker::Backfill;
-use crate::run::checks::services;
+use crate::run::checks::uncaptured;
 use crate::run::error::RunError;
 use crate::run::split::now_ms;
 use crate::run::tombstones::Holder;
@@ -15,10 +15,9 @@ const MOST_SEGMENTS: u64 = 10_000;
 impl Backfill {
     /// Opens the backfill's record: a new one, or the one to go on with. `None`: it is finished.
     pub(super) async fn open(&self, facts: &SourceFacts) -> Result<Option<BackfillRecord>, RunError> {
-        let known = services(&self.split).await?;
-        if let Some(service) = known.iter().find(|service| service.captured_ms.is_none()) {
+        if let Some(service) = uncaptured(&self.split).await?.first() {
             return Err(RunError::NotYet {
-                what: format!("the stream is not captured for '{}'", service.name),
+                what: format!("the stream is not captured for '{service}'"),
                 next: "start `dynasplit replicate` first, and leave it running beside the backfill".into(),
             });
         }

@@ -36,7 +36,7 @@ pub(in crate::run) async fn recorded_shards(split: &Split, generation: u32) -> R
 /// that have places already (of other services, or of a capture that was interrupted) are given the shards that
 /// appeared meanwhile: what is pinned or history from now on is not found as new any more.
 pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Result<usize, RunError> {
-    let uncaptured = uncaptured_lanes(split).await?;
+    let uncaptured = uncaptured_lanes(split, source.generation()).await?;
     if uncaptured.is_empty() {
         return Ok(0);
     }
@@ -68,13 +68,14 @@ pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Resul
                 let mut record = found.ok_or_else(|| RunError::UnknownService {
                     service: lane.clone(),
                 })?;
-                record.captured_ms.get_or_insert(at_ms);
+                record.capture(source.generation(), at_ms);
                 Ok(record)
             })
             .await?;
     }
+    // Of the generation that was pinned here: the tail may have been restarted meanwhile.
     SplitRecord::change(&split.store, |record| {
-        if let Some(stream) = record.streams.last_mut() {
+        if let Some(stream) = record.generation_mut(source.generation()) {
             stream.captured_ms.get_or_insert(at_ms);
         }
     })
@@ -83,24 +84,31 @@ pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Resul
     Ok(uncaptured.len())
 }
 
-/// Lanes whose places are not pinned. The watch lane goes with the stream's own first capture.
-async fn uncaptured_lanes(split: &Split) -> Result<BTreeSet<String>, RunError> {
+/// Lanes whose places are not pinned in a generation; none if that is not the one which is read now. The watch lane is
+/// pinned with the generation's first capture.
+///
+/// An older version could mark lanes as captured in another generation than the one in which it pinned their places. So a
+/// lane that no version marked in this very generation must have a place in one of its shards.
+async fn uncaptured_lanes(split: &Split, generation: u32) -> Result<BTreeSet<String>, RunError> {
     let record = SplitRecord::read(&split.store).await?.value;
     let mut lanes = BTreeSet::new();
+    let Some((_, stream)) = record.stream().filter(|(now, _)| *now == generation) else {
+        return Ok(lanes);
+    };
+    let recorded = recorded_shards(split, generation).await?;
+    let has_place = |lane: &str| recorded.values().any(|shard| shard.lanes.contains_key(lane));
     for service in &split.plan.services {
         let name = ServiceRecord::record_name(&service.name);
         let known = split.store.get::<ServiceRecord>(&name).await?;
         let known = known.ok_or_else(|| RunError::UnknownService {
             service: service.name.clone(),
         })?;
-        if known.value.captured_ms.is_none() {
+        let is_marked = known.value.captured_in.is_some() || has_place(&service.name);
+        if !record.has_captured(&known.value) || !is_marked {
             lanes.insert(service.name.clone());
         }
     }
-    if record
-        .stream()
-        .is_some_and(|(_, stream)| stream.captured_ms.is_none())
-    {
+    if stream.captured_ms.is_none() || !has_place(ShardRecord::WATCH) {
         lanes.insert(ShardRecord::WATCH.to_owned());
     }
     Ok(lanes)

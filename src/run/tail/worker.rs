@@ -11,7 +11,7 @@ use crate::run::split::{Split, now_ms};
 use crate::run::status::{LaneStatus, lane_status};
 use crate::source::lineage::{Readiness, readiness};
 use crate::source::{Listing, SourceError, StreamSource};
-use crate::state::{LeaseWatch, Owner, ShardRecord, StateError, Validity, WorkerRecord};
+use crate::state::{LeaseWatch, Owner, ShardRecord, SplitRecord, StateError, Validity, WorkerRecord};
 use crate::target::Gate;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -97,16 +97,15 @@ impl Tail {
     /// # Errors
     /// When it can't begin: see [`RunError`]. Once it runs, what passes by itself is waited for.
     pub async fn run(self) -> Result<Ended, RunError> {
-        check_split(&self.split).await?;
+        let seen = check_split(&self.split).await?;
         self.budgets.read(&self.split.store).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
-        budgets.during(&store, Box::pin(self.run_tuned())).await
+        budgets.during(&store, Box::pin(self.run_tuned(seen))).await
     }
 
-    async fn run_tuned(self) -> Result<Ended, RunError> {
+    async fn run_tuned(self, seen: SplitRecord) -> Result<Ended, RunError> {
         if self.options.restart {
-            check_split(&self.split).await?;
-            restart_tail(&self.split).await?;
+            restart_tail(&self.split, seen.stream().map_or(1, |(generation, _)| generation)).await?;
         }
         let mut lived = false;
         loop {
