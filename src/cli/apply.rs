@@ -54,6 +54,13 @@ fn render(report: &ApplyReport, plan: &str) -> String {
                 .map(|note| format!("{}: note: {note}", table.table)),
         );
     }
+    if let Some(change) = &report.widened {
+        lines.push(format!("`left-behind` was widened: {change}"));
+        lines.push(format!(
+            "running workers go on with the older plan, and what it does not list becomes a dead letter: stop them and start \
+             them with this plan; `dynasplit dead-letters reconcile {plan}` then resolves such letters"
+        ));
+    }
     lines.push(format!("next: dynasplit replicate {plan}"));
     lines.join("\n")
 }

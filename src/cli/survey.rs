@@ -216,6 +216,7 @@ fn tables(page: &mut Page, survey: &Survey) {
     let state = match &survey.state.standing {
         StateStanding::Unknown => "would be created",
         StateStanding::Begun => "exists: the split has begun",
+        StateStanding::Wider { .. } => "exists: the split has begun; `left-behind` would be widened",
         StateStanding::Refused { .. } => "exists, and does not go with this plan",
     };
     page.line(&format!("  state table {}: {state}", survey.state.table));

@@ -17,6 +17,7 @@ mod prices;
 mod problem;
 mod recovery;
 mod schema;
+mod settings;
 mod shape;
 mod source_map;
 pub mod spec;
@@ -30,6 +31,7 @@ pub use key_mapping::KeyMapping;
 pub use prices::{Prices, RequestPrices};
 pub use problem::{PlanError, Problem, Problems};
 pub use schema::{json_schema, to_json};
+pub use settings::{LEFT_BEHIND, Settings};
 pub use shape::Shape;
 pub use spec::{RehearseSpec, SampleSpec, TableSpec};
 pub use timestamp::{Timestamp, TimestampFormat};
@@ -58,6 +60,7 @@ pub struct Plan {
     pub state_table: String,
     /// Sample data for a rehearsal.
     pub rehearse: Option<RehearseSpec>,
+    lines: settings::Lines,
 }
 
 /// The live table.
@@ -181,7 +184,10 @@ impl Plan {
                 .map(|finding| finding.locate(&root, text)),
         );
         match plan {
-            Some(Some(plan)) if problems.is_empty() => Ok(plan),
+            Some(Some(mut plan)) if problems.is_empty() => {
+                plan.lines = settings::Lines::of(file, &root);
+                Ok(plan)
+            }
             _ => Err(PlanError::Invalid(Problems::new(file, text, problems))),
         }
     }

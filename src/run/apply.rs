@@ -1,7 +1,8 @@
-use super::checks::{same, services};
+use super::checks::services;
 use super::error::RunError;
+use super::plan_change::{PlanChange, SettingChange, plan_change};
 use super::split::{Split, now_ms};
-use crate::plan::Service;
+use crate::plan::{Plan, Service};
 use crate::source::{StreamState, check_keys, describe_source, ensure_stream, stream_state};
 use crate::state::{STATE_FORMAT, ServiceRecord, SplitRecord, StateError, StreamRecord, Switch};
 use crate::target::{TableEvent, TableFinding, TargetError, ensure, inspect, is_empty};
@@ -19,6 +20,8 @@ pub struct ApplyReport {
     pub stream: String,
     /// It was switched on now.
     pub stream_enabled: bool,
+    /// `left-behind` covers more than before, as of now.
+    pub widened: Option<SettingChange>,
     /// The targets.
     pub tables: Vec<AppliedTable>,
 }
@@ -54,6 +57,7 @@ pub async fn apply(split: &Split, tell: &(dyn Fn(&str) + Sync)) -> Result<ApplyR
         tell(&format!("switched the stream of {} on", split.plan.source.table));
     }
     record_split(split, &stream.arn).await?;
+    record_settings(split, known.widened.is_some()).await?;
     for table in &known.lost {
         // Before the table is created: whoever dies in between leaves the duty behind.
         let reason = format!("{table} was gone, and is created anew");
@@ -96,6 +100,7 @@ pub async fn apply(split: &Split, tell: &(dyn Fn(&str) + Sync)) -> Result<ApplyR
         state_created,
         stream: stream.arn,
         stream_enabled: stream.enabled_now,
+        widened: known.widened,
         tables,
     })
 }
@@ -105,6 +110,8 @@ struct Known {
     services: BTreeSet<String>,
     /// Tables that held what was split, and are missing.
     lost: Vec<String>,
+    /// `left-behind` of the plan covers more than the split recorded.
+    widened: Option<SettingChange>,
 }
 
 /// Looks at everything, and changes nothing.
@@ -118,7 +125,7 @@ async fn look(split: &Split) -> Result<Known, RunError> {
     if let StreamState::WrongView { .. } = stream_state(&split.source.control, &source.table).await? {
         ensure_stream(&split.source.control, &source.table).await?;
     }
-    let known = known_services(split).await?;
+    let (known, change) = known_services(split).await?;
     let mut lost = Vec::new();
     let mut problems = Vec::new();
     for (service, clients) in split.services() {
@@ -159,52 +166,49 @@ async fn look(split: &Split) -> Result<Known, RunError> {
         Ok(Known {
             services: known.into_keys().collect(),
             lost,
+            widened: change.widened,
         })
     } else {
         Err(RunError::Targets { problems })
     }
 }
 
-/// Services that are part of the split; refuses a plan that was edited in the middle.
-async fn known_services(split: &Split) -> Result<BTreeMap<String, ServiceRecord>, RunError> {
+/// Services that are part of the split, and what the plan changes; refuses a plan that was edited in the middle.
+async fn known_services(split: &Split) -> Result<(BTreeMap<String, ServiceRecord>, PlanChange), RunError> {
     if !split.store.exists(&split.source.control).await? {
-        return Ok(BTreeMap::new());
+        return Ok(Default::default());
     }
     let record = match SplitRecord::read(&split.store).await {
         Ok(stored) => stored.value,
-        Err(StateError::NotApplied { .. }) => return Ok(BTreeMap::new()),
+        Err(StateError::NotApplied { .. }) => return Ok(Default::default()),
         Err(error) => return Err(error.into()),
     };
-    same(
-        "the source",
-        &record.fingerprint,
-        &split.plan.fingerprint(),
-        split,
-    )?;
     let known = services(split).await?;
-    for service in &split.plan.services {
-        if let Some(record) = known.iter().find(|record| record.name == service.name) {
-            same(
-                &format!("the service '{}'", service.name),
-                &record.fingerprint,
-                &service.fingerprint,
-                split,
-            )?;
-        }
+    let change = plan_change(&split.plan, &record, &known);
+    if change.is_edited() {
+        return Err(RunError::edited(change, split));
     }
-    Ok(known
+    if let Some(change) = change.outdated {
+        return Err(RunError::Outdated {
+            change: Box::new(change),
+        });
+    }
+    let known = known
         .into_iter()
         .map(|record| (record.name.clone(), record))
-        .collect())
+        .collect();
+    Ok((known, change))
 }
 
-async fn record_split(split: &Split, arn: &str) -> Result<(), RunError> {
-    let plan = &split.plan;
-    let record = SplitRecord {
+/// The record of a split that begins.
+pub(super) fn split_record(plan: &Plan, arn: &str) -> SplitRecord {
+    SplitRecord {
         format: STATE_FORMAT,
         split: plan.split.clone(),
         source: plan.source.table.clone(),
         fingerprint: plan.fingerprint(),
+        settings: plan.settings(),
+        earlier: Vec::new(),
         streams: vec![StreamRecord {
             arn: arn.to_owned(),
             captured_ms: None,
@@ -216,7 +220,24 @@ async fn record_split(split: &Split, arn: &str) -> Result<(), RunError> {
         created_ms: now_ms(),
         completing_ms: None,
         completed_ms: None,
-    };
+    }
+}
+
+/// The record of a service that begins.
+pub(super) fn service_record(service: &Service) -> ServiceRecord {
+    ServiceRecord {
+        name: service.name.clone(),
+        table: service.table.name.clone(),
+        fingerprint: service.fingerprint.clone(),
+        settings: service.settings(),
+        captured_ms: None,
+        captured_in: None,
+        completed: false,
+    }
+}
+
+async fn record_split(split: &Split, arn: &str) -> Result<(), RunError> {
+    let record = split_record(&split.plan, arn);
     match split.store.put(SplitRecord::NAME, record, 0).await {
         Ok(_) | Err(StateError::Conflict { .. }) => {}
         Err(error) => return Err(error.into()),
@@ -233,6 +254,50 @@ async fn record_split(split: &Split, arn: &str) -> Result<(), RunError> {
     Ok(())
 }
 
+/// Records a `left-behind` that was widened, and the settings of a split that an older version began.
+async fn record_settings(split: &Split, widened: bool) -> Result<(), RunError> {
+    let plan = &split.plan;
+    let fingerprint = plan.fingerprint();
+    let is_recorded = |record: &SplitRecord| record.fingerprint == fingerprint;
+    let record = SplitRecord::read(&split.store).await?.value;
+    if !is_recorded(&record) || record.settings.is_empty() {
+        let record = SplitRecord::change(&split.store, |record| {
+            let change = plan_change(plan, record, &[]);
+            if is_recorded(record) {
+                record.settings = plan.settings();
+            } else if widened && change.widened.is_some() && !change.is_edited() {
+                record.widen(&fingerprint, plan.settings());
+            }
+        })
+        .await?;
+        if !is_recorded(&record) {
+            return Err(RunError::NotYet {
+                what: format!(
+                    "another `apply` recorded another plan of the split '{}' at the same moment",
+                    plan.split
+                ),
+                next: "see that all use the newest plan, then run `dynasplit apply` again".into(),
+            });
+        }
+    }
+    for service in &plan.services {
+        let name = ServiceRecord::record_name(&service.name);
+        let Some(stored) = split.store.get::<ServiceRecord>(&name).await? else {
+            continue;
+        };
+        let mut record = stored.value;
+        if record.settings.is_empty() && record.fingerprint == service.fingerprint {
+            record.settings = service.settings();
+            match split.store.put(&name, record, stored.revision).await {
+                // Whoever changed it goes on with it; the next `apply` adds the settings.
+                Ok(_) | Err(StateError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
+}
+
 async fn record_service(split: &Split, service: &Service) -> Result<(), RunError> {
     if service.table.may_hold_items {
         let reason = format!("{} may hold items from before the split", service.table.name);
@@ -241,14 +306,7 @@ async fn record_service(split: &Split, service: &Service) -> Result<(), RunError
         })
         .await?;
     }
-    let record = ServiceRecord {
-        name: service.name.clone(),
-        table: service.table.name.clone(),
-        fingerprint: service.fingerprint.clone(),
-        captured_ms: None,
-        captured_in: None,
-        completed: false,
-    };
+    let record = service_record(service);
     match split
         .store
         .put(&ServiceRecord::record_name(&service.name), record, 0)

@@ -1,4 +1,5 @@
 use super::error::RunError;
+use super::plan_change::plan_change;
 use super::split::Split;
 use crate::plan::Plan;
 use crate::state::{ServiceRecord, SplitRecord};
@@ -10,7 +11,6 @@ use crate::state::{ServiceRecord, SplitRecord};
 pub async fn check_split(split: &Split) -> Result<SplitRecord, RunError> {
     let record = SplitRecord::read(&split.store).await?.value;
     let plan = &split.plan;
-    same("the source", &record.fingerprint, &plan.fingerprint(), split)?;
     if record.completed_ms.is_some() {
         return Err(RunError::Completed {
             split: plan.split.clone(),
@@ -18,19 +18,26 @@ pub async fn check_split(split: &Split) -> Result<SplitRecord, RunError> {
         });
     }
     let known = services(split).await?;
-    for service in &plan.services {
-        let record = known
-            .iter()
-            .find(|record| record.name == service.name)
-            .ok_or_else(|| RunError::UnknownService {
-                service: service.name.clone(),
-            })?;
-        same(
-            &format!("the service '{}'", service.name),
-            &record.fingerprint,
-            &service.fingerprint,
-            split,
-        )?;
+    let change = plan_change(plan, &record, &known);
+    if change.is_edited() {
+        return Err(RunError::edited(change, split));
+    }
+    let is_known = |name: &str| known.iter().any(|record| record.name == name);
+    if let Some(service) = plan.services.iter().find(|service| !is_known(&service.name)) {
+        return Err(RunError::UnknownService {
+            service: service.name.clone(),
+        });
+    }
+    if let Some(change) = change.widened {
+        return Err(RunError::Widened {
+            change: Box::new(change),
+        });
+    }
+    if let Some(change) = change.outdated {
+        tracing::warn!(
+            "this plan is older than the split's: `left-behind` was widened since ({change}). What only the newer plan leaves \
+             behind becomes a dead letter here; start this command again with the newer plan"
+        );
     }
     check_left_out(plan, &known)?;
     Ok(record)
@@ -70,16 +77,4 @@ pub(super) fn check_left_out(plan: &Plan, known: &[ServiceRecord]) -> Result<(),
             next: "put it back into the plan; to give a service up, start the split over without it".into(),
         }),
     }
-}
-
-pub(super) fn same(what: &str, was: &str, is: &str, split: &Split) -> Result<(), RunError> {
-    if was == is {
-        return Ok(());
-    }
-    Err(RunError::PlanEdited {
-        what: what.to_owned(),
-        was: was.to_owned(),
-        is: is.to_owned(),
-        state: split.plan.state_table.clone(),
-    })
 }

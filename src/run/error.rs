@@ -1,3 +1,5 @@
+use super::plan_change::{PlanChange, SettingChange};
+use super::split::Split;
 use crate::dynamo::Failure;
 use crate::source::SourceError;
 use crate::state::StateError;
@@ -15,18 +17,34 @@ pub enum RunError {
     },
     /// The plan was edited in the middle.
     #[error(
-        "the plan of {what} was changed since the split began ({was} then, {is} now): go back to the plan as it was, \
-         or start over: end this split (delete the targets and the state table {state}) and apply the new plan"
+        "the plan of the split '{split}' was edited in settings that are fixed while it runs:{change}\nGo back to the plan as it \
+         was. To split by other settings, start over: end this split (delete the targets and the state table {state}) and \
+         apply the new plan"
     )]
     PlanEdited {
-        /// `the service 'x'`, or `the source`.
-        what: String,
-        /// Fingerprint then.
-        was: String,
-        /// Fingerprint now.
-        is: String,
+        /// The split.
+        split: String,
+        /// The settings.
+        change: Box<PlanChange>,
         /// The state table.
         state: String,
+    },
+    /// `left-behind` was widened in the plan, and not applied.
+    #[error(
+        "`left-behind` covers more than the split recorded ({change}): run `dynasplit apply` with this plan to record it"
+    )]
+    Widened {
+        /// The setting.
+        change: Box<SettingChange>,
+    },
+    /// `left-behind` was widened by a newer plan.
+    #[error(
+        "the plan is older than the split's: `left-behind` was widened since ({change}), and is never narrowed: use the newest \
+         plan"
+    )]
+    Outdated {
+        /// The setting.
+        change: Box<SettingChange>,
     },
     /// A service that the plan does not have.
     #[error("there is no service '{service}' in the plan; it has {known}")]
@@ -131,6 +149,17 @@ pub enum RunError {
     /// Verification.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+}
+
+impl RunError {
+    /// The plan was edited in the middle.
+    pub(super) fn edited(change: PlanChange, split: &Split) -> Self {
+        Self::PlanEdited {
+            split: split.plan.split.clone(),
+            change: Box::new(change),
+            state: split.plan.state_table.clone(),
+        }
+    }
 }
 
 impl From<crate::flow::Stop> for RunError {

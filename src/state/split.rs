@@ -3,6 +3,10 @@ use super::phases::Switch;
 use super::records::StreamRecord;
 use super::store::{StateError, Store, Stored};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Plans of before that are known: nobody runs with an older one.
+const MOST_EARLIER: usize = 100;
 
 /// The split as a whole. One record, changed by compare-and-set.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -15,6 +19,14 @@ pub struct SplitRecord {
     pub source: String,
     /// Fingerprint of what all services share: source, keys, versions, what is left behind.
     pub fingerprint: String,
+    /// The settings that the fingerprint is of, by name, so that an edit can be named. Empty where an older version wrote
+    /// the record.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
+    /// Fingerprints of before, oldest first: `left-behind` was widened since each. A worker that still runs with such a
+    /// plan does no harm.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<String>,
     /// Generations: the streams that were read, oldest first.
     pub streams: Vec<StreamRecord>,
     /// The tombstone switch, and who holds it.
@@ -40,6 +52,9 @@ pub struct ServiceRecord {
     pub table: String,
     /// Fingerprint of its route, transform and keys.
     pub fingerprint: String,
+    /// The settings that the fingerprint is of, by name. Empty where an older version wrote the record.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
     /// Its records are read from pinned places since this time; `None` before `replicate` first ran.
     pub captured_ms: Option<u64>,
     /// The generation in which these places are pinned. An older version did not note it: it set `captured_ms` back with
@@ -98,6 +113,15 @@ impl SplitRecord {
             })
             .await?;
         Ok(stored.value)
+    }
+
+    /// Takes over the settings of a plan whose `left-behind` covers more.
+    pub fn widen(&mut self, fingerprint: &str, settings: BTreeMap<String, String>) {
+        let before = std::mem::replace(&mut self.fingerprint, fingerprint.to_owned());
+        self.settings = settings;
+        self.earlier.push(before);
+        let surplus = self.earlier.len().saturating_sub(MOST_EARLIER);
+        self.earlier.drain(..surplus);
     }
 
     /// The stream that is read now, and its generation (from 1).

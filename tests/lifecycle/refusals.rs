@@ -27,14 +27,22 @@ async fn a_plan_that_was_edited_in_the_middle() {
         (
             "where: kind = 'order'",
             "where: kind = 'orders'",
-            "the service 'orders'",
+            "service 'orders', where: was `kind = 'order'`, is now `kind = 'orders'`",
         ),
-        ("keep: [name]", "keep: [name, at]", "the service 'names'"),
-        ("'archive'", "'gone'", "the source"),
+        (
+            "keep: [name]",
+            "keep: [name, at]",
+            "service 'names', transform.keep: was `[name]`, is now `[at, name]`",
+        ),
+        (
+            "'archive'",
+            "'gone'",
+            "edited.yaml:8: unrouted.left-behind: was `kind = 'archive'`, is now `kind = 'gone'`",
+        ),
         (
             "timestamp: none",
             "timestamp: { attribute: at, type: N }",
-            "the source",
+            "edited.yaml:6: timestamp: was `none`, is now `at (number)`",
         ),
     ];
     for (from, to, what) in edits {
@@ -43,8 +51,8 @@ async fn a_plan_that_was_edited_in_the_middle() {
             let refused = edited.run(words).await.with_code(words, 1);
             for said in [
                 what,
-                "was changed since the split began",
-                "go back to the plan as it was",
+                "was edited in settings that are fixed while it runs",
+                "Go back to the plan as it was",
             ] {
                 assert!(refused.stderr.contains(said), "{words:?}: {}", refused.stderr);
             }
@@ -53,6 +61,62 @@ async fn a_plan_that_was_edited_in_the_middle() {
     assert_eq!(SplitRecord::read(&store).await.expect("a record"), before);
     // The plan as it was goes on.
     cli.succeed(&["apply"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn left_behind_is_widened_while_a_worker_runs() {
+    let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
+    let (client, source, cli) = (&stage.client, &stage.trial.source, &stage.cli);
+    cli.succeed(&["apply"]).await;
+    let tail = cli.start(&["replicate"]);
+    cli.until_captured().await;
+    let new_kind = item("ACC#1", "DOC#1", [("kind", text("strange"))]);
+    table::put(client, source, new_kind).await;
+    let letters = |count: u64| {
+        move |status: &serde_json::Value| status["dead_letters"]["(unrouted)"].as_u64().unwrap_or(0) == count
+    };
+    cli.until("a dead letter of the new kind", letters(1)).await;
+
+    let wider = stage.edited("kind = 'archive'", "kind = 'archive' OR kind = 'strange'");
+    let reconcile = ["dead-letters", "reconcile"];
+    let refused = wider.run(&reconcile).await.with_code(&reconcile, 1);
+    assert!(
+        refused.stderr.contains("run `dynasplit apply` with this plan"),
+        "{}",
+        refused.stderr
+    );
+    let applied = wider.succeed(&["apply"]).await;
+    assert!(
+        applied.stdout.contains("`left-behind` was widened"),
+        "{}",
+        applied.stdout
+    );
+    wider.succeed(&reconcile).await;
+    cli.until("no dead letter", letters(0)).await;
+
+    // The worker goes on with the older plan: services are served, and nothing is lost without a word.
+    let another = item("ACC#1", "DOC#2", [("kind", text("strange"))]);
+    table::put(client, source, another).await;
+    cli.until("a dead letter by the older plan", letters(1)).await;
+    let told = cli.run(&reconcile).await.with_code(&reconcile, 3);
+    assert!(
+        told.stderr.contains("this plan is older than the split's"),
+        "{}",
+        told.stderr
+    );
+    let refused = cli.run(&["apply"]).await.with_code(&["apply"], 1);
+    assert!(refused.stderr.contains("is never narrowed"), "{}", refused.stderr);
+    let narrower = stage.edited("kind = 'archive'", "kind = 'strange'");
+    let refused = narrower.run(&["apply"]).await.with_code(&["apply"], 1);
+    assert!(
+        refused.stderr.contains("`left-behind` may only be widened"),
+        "{}",
+        refused.stderr
+    );
+    let wider = stage.edited("kind = 'archive'", "kind = 'archive' OR kind = 'strange'");
+    wider.succeed(&reconcile).await;
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

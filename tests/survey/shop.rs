@@ -124,6 +124,8 @@ pub async fn begin(split: &Split, stream: &str) {
         split: plan.split.clone(),
         source: plan.source.table.clone(),
         fingerprint: plan.fingerprint(),
+        settings: plan.settings(),
+        earlier: Vec::new(),
         streams: vec![StreamRecord {
             arn: stream.to_owned(),
             captured_ms: None,
@@ -142,6 +144,7 @@ pub async fn begin(split: &Split, stream: &str) {
             name: service.name.clone(),
             table: service.table.name.clone(),
             fingerprint: service.fingerprint.clone(),
+            settings: service.settings(),
             captured_ms: None,
             captured_in: None,
             completed: false,

@@ -121,6 +121,8 @@ impl Bench {
             split: split.plan.split.clone(),
             source: SOURCE.into(),
             fingerprint: split.plan.fingerprint(),
+            settings: split.plan.settings(),
+            earlier: Vec::new(),
             streams: vec![StreamRecord {
                 arn: "arn:by-hand".into(),
                 captured_ms: Some(1),
@@ -139,6 +141,7 @@ impl Bench {
                 name: service.name.clone(),
                 table: service.table.name.clone(),
                 fingerprint: service.fingerprint.clone(),
+                settings: service.settings(),
                 captured_ms: Some(1),
                 captured_in: None,
                 completed: false,

@@ -129,6 +129,7 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
         services: services.into_iter().collect::<Option<Vec<_>>>()?,
         state_table,
         rehearse: spec.rehearse,
+        lines: super::settings::Lines::default(),
     })
 }
 

@@ -29,6 +29,7 @@
 
 mod ast;
 mod check;
+mod cover;
 mod error;
 mod eval;
 mod filter;
@@ -115,6 +116,12 @@ impl Condition {
             }
         });
         names
+    }
+
+    /// Whether this condition is proven to hold for each item for which `narrow` holds. `false` proves nothing.
+    #[must_use]
+    pub fn covers(&self, narrow: &Self) -> bool {
+        cover::covers(&self.expr, &narrow.expr)
     }
 
     /// The condition as DynamoDB takes it, for a FilterExpression or a ConditionExpression.

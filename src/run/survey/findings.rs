@@ -115,6 +115,10 @@ fn state(found: &mut Findings, survey: &Survey) {
             "this split has begun (its state table is there)",
             "`dynasplit status` shows where it stands",
         ),
+        StateStanding::Wider { change } => found.note(
+            format!("this split has begun, and the plan leaves more behind: {change}"),
+            "`dynasplit apply` records it; then start `dynasplit replicate` again with this plan",
+        ),
         StateStanding::Unknown => {}
     }
 }

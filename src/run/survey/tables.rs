@@ -65,6 +65,11 @@ pub enum StateStanding {
     Unknown,
     /// It was begun with this plan.
     Begun,
+    /// It was begun, and `left-behind` covers more in this plan, which `apply` would record.
+    Wider {
+        /// The setting: before and now.
+        change: String,
+    },
     /// It was begun, and can't go on like this.
     Refused {
         /// Why, and the way out.
@@ -122,6 +127,9 @@ pub(super) async fn state(split: &Split) -> Result<StateView, RunError> {
     let standing = match check_split(split).await {
         // A service that is new in the plan is added by `apply`.
         Ok(_) | Err(RunError::UnknownService { .. }) => StateStanding::Begun,
+        Err(RunError::Widened { change }) => StateStanding::Wider {
+            change: change.to_string(),
+        },
         Err(error @ (RunError::PlanEdited { .. } | RunError::NotYet { .. })) => StateStanding::Refused {
             reason: error.to_string(),
         },

@@ -1,0 +1,226 @@
+//! The settings that are fixed while a split runs, one by one, so that an edited plan can be told from the one before it;
+//! and the lines on which they stand in the file.
+
+use super::path::{Path, Step};
+use super::source_map::{Data, Node};
+use super::{Plan, Service, TimestampFormat, Versions};
+use crate::model::{KeyAttribute, KeySchema};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Settings by where they stand, like `transform.drop`, and their values as canonical text. A setting that is left out is
+/// missing here. Part of the state's format.
+pub type Settings = BTreeMap<String, String>;
+
+/// What may be widened while a split runs.
+pub const LEFT_BEHIND: &str = "unrouted.left-behind";
+
+/// Where the settings of a plan stand in its file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lines {
+    file: String,
+    /// By path. Sample data is left out: it may be long, and is compared with nothing.
+    lines: BTreeMap<String, usize>,
+}
+
+impl Lines {
+    /// Of a file that was read.
+    pub fn of(file: &str, root: &Node) -> Self {
+        let mut lines = Self {
+            file: file.to_owned(),
+            lines: BTreeMap::new(),
+        };
+        lines.note(&Path::root(), root);
+        lines
+    }
+
+    fn note(&mut self, path: &Path, node: &Node) {
+        let mut add = |path: Path, line: usize, node: &Node| {
+            self.lines.insert(path.to_string(), line);
+            self.note(&path, node);
+        };
+        match &node.data {
+            Data::Map(entries) => {
+                let samples = path.0.is_empty();
+                for entry in entries
+                    .iter()
+                    .filter(|entry| !samples || entry.name != "rehearse")
+                {
+                    add(path.field(&entry.name), entry.at.line, &entry.value);
+                }
+            }
+            Data::List(list) => {
+                for (n, node) in list.iter().enumerate() {
+                    add(path.index(n), node.at.line, node);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The line of a setting, or of what it would stand in.
+    fn line(&self, path: &Path) -> Option<usize> {
+        let mut path = path.clone();
+        loop {
+            if let Some(line) = self.lines.get(&path.to_string()) {
+                return Some(*line);
+            }
+            path.0.pop()?;
+        }
+    }
+}
+
+impl Plan {
+    /// The settings that all services share and that are fixed while a split runs: what [`Plan::fingerprint`] is of.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let mut settings = Settings::from([("source.table".to_owned(), self.source.table.clone())]);
+        settings.extend(
+            self.source
+                .place
+                .region
+                .clone()
+                .map(|region| ("source.region".to_owned(), region)),
+        );
+        keys("source.keys", &self.source.keys, &mut settings);
+        let versions = match &self.versions {
+            Versions::Sequence => "none".to_owned(),
+            Versions::Timestamp(timestamp) => {
+                format!("{} ({})", timestamp.attribute, format(&timestamp.format))
+            }
+        };
+        settings.insert("timestamp".to_owned(), versions);
+        let left_behind = self.left_behind.as_ref();
+        settings.extend(left_behind.map(|condition| (LEFT_BEHIND.to_owned(), condition.to_string())));
+        settings
+    }
+
+    /// Where a setting of the plan stands, or would stand: `plan.yaml:12`. `service` is a service's name, for a setting of
+    /// [`Service::settings`].
+    #[must_use]
+    pub fn setting_place(&self, service: Option<&str>, setting: &str) -> String {
+        let at = service.and_then(|name| self.services.iter().position(|each| each.name == name));
+        let path = at.map_or_else(Path::root, |n| Path::root().field("services").index(n));
+        let steps = setting.split('.').map(|step| Step::Field(step.to_owned()));
+        let path = Path(path.0.into_iter().chain(steps).collect());
+        match self.lines.line(&path) {
+            Some(line) => format!("{}:{line}", self.lines.file),
+            None => self.lines.file.clone(),
+        }
+    }
+}
+
+impl Service {
+    /// The settings of the service that are fixed while a split runs: what its fingerprint is of.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let mut settings = Settings::from([
+            ("where".to_owned(), self.condition.to_string()),
+            ("table.name".to_owned(), self.table.name.clone()),
+        ]);
+        settings.extend(
+            self.table
+                .region
+                .clone()
+                .map(|region| ("table.region".to_owned(), region)),
+        );
+        keys("table.keys", &self.keys, &mut settings);
+        flatten("transform", &self.shape.canonical(), &mut settings);
+        // The source's keys are settings of the plan.
+        settings.retain(|name, _| !name.starts_with("transform.keys.source."));
+        settings
+    }
+}
+
+fn format(format: &TimestampFormat) -> &str {
+    match format {
+        TimestampFormat::EpochSeconds => "epoch-seconds",
+        TimestampFormat::EpochMillis => "epoch-millis",
+        TimestampFormat::Number => "number",
+        TimestampFormat::Pattern(pattern) => pattern,
+    }
+}
+
+fn keys(name: &str, keys: &KeySchema, settings: &mut Settings) {
+    let text = |key: &KeyAttribute| format!("{} ({})", key.name, key.kind);
+    settings.insert(format!("{name}.partition"), text(&keys.partition));
+    let sort = keys
+        .sort
+        .as_ref()
+        .map(|sort| (format!("{name}.sort"), text(sort)));
+    settings.extend(sort);
+}
+
+/// Everything in a canonical value, however it is nested: what is new in it is compared too.
+fn flatten(name: &str, value: &Value, settings: &mut Settings) {
+    match value {
+        Value::Null => {}
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                flatten(&format!("{name}.{field}"), value, settings);
+            }
+        }
+        Value::Array(list) => {
+            let texts: Vec<String> = list.iter().map(text).collect();
+            settings.insert(name.to_owned(), format!("[{}]", texts.join(", ")));
+        }
+        other => {
+            settings.insert(name.to_owned(), text(other));
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAN: &str = "\
+version: 1
+split: shop
+source: { table: Shop, keys: { partition: PK, sort: SK } }
+timestamp: none
+unrouted: fail
+services:
+  - name: users
+    where: begins_with(PK, 'USER#')
+    table: { name: Users, keys: { partition: PK, sort: SK } }
+  - name: orders
+    where: begins_with(PK, 'ORDER#')
+    table:
+      name: Orders
+      keys: { partition: order, sort: line }
+    transform:
+      keys:
+        from: { PK: 'ORDER#{order}', SK: 'LINE#{line}' }
+        to: { order: '{order}', line: '{line}' }
+      rename: { a.b: c }
+";
+
+    #[test]
+    fn settings_are_named_as_in_the_file_and_have_lines() {
+        let plan = Plan::parse(PLAN, "shop.yaml").unwrap();
+        let settings = plan.settings();
+        assert_eq!(settings["source.keys.sort"], "SK (S)");
+        assert_eq!(settings["timestamp"], "none");
+        assert!(!settings.contains_key(LEFT_BEHIND));
+        let orders = plan.services[1].settings();
+        assert_eq!(orders["transform.keys.from.PK"], "ORDER#{order}");
+        assert_eq!(orders["transform.rename.a.b"], "c");
+        assert_eq!(orders["transform.drop"], "[]");
+        assert!(!orders.keys().any(|name| name.contains("source")), "{orders:#?}");
+        let place = |service, setting| plan.setting_place(service, setting);
+        assert_eq!(place(None, "source.keys.sort"), "shop.yaml:3");
+        assert_eq!(place(None, LEFT_BEHIND), "shop.yaml:5", "where it would stand");
+        assert_eq!(place(Some("users"), "where"), "shop.yaml:8");
+        assert_eq!(place(Some("orders"), "transform.keys.to.line"), "shop.yaml:18");
+        assert_eq!(place(Some("orders"), "transform.keep"), "shop.yaml:15");
+        assert_eq!(place(Some("users"), "transform.drop"), "shop.yaml:7");
+    }
+}
