@@ -188,6 +188,8 @@ mod tests {
             split: "split".into(),
             source: "source".into(),
             fingerprint: String::new(),
+            settings: BTreeMap::new(),
+            earlier: Vec::new(),
             streams: streams.collect(),
             switch: Switch::default(),
             repair_required: None,

@@ -1,5 +1,6 @@
 use super::*;
 use crate::state::{STATE_FORMAT, Switch};
+use std::collections::BTreeMap;
 
 const LEASE_MS: u64 = 20_000;
 const NOW_MS: u64 = 1_000_000;
@@ -19,6 +20,8 @@ fn record(streams: Vec<StreamRecord>) -> SplitRecord {
         split: "split".into(),
         source: "source".into(),
         fingerprint: String::new(),
+        settings: BTreeMap::new(),
+        earlier: Vec::new(),
         streams,
         switch: Switch::default(),
         repair_required: None,
