@@ -127,23 +127,46 @@ impl Budgets {
         Ok(())
     }
 
-    /// Goes on taking over what is tuned. Never ends: whoever works under these budgets drops it. Where the state can't be
-    /// read, what was last read holds.
-    pub async fn follow(&self, store: &Store) -> Infallible {
+    /// Goes on taking over what is tuned, until the state is deleted; whoever works under these budgets drops it. Where the
+    /// state can't be read, what was last read holds.
+    async fn follow(&self, store: &Store) -> StateError {
         loop {
             tokio::time::sleep(LOOK).await;
-            if let Err(error) = self.read(store).await {
-                tracing::debug!(%error, "could not read what is tuned; trying again");
+            match self.read(store).await {
+                Ok(()) => {}
+                Err(error) if error.is_gone() => return error,
+                Err(error) => tracing::debug!(%error, "could not read what is tuned; trying again"),
             }
         }
     }
 
     /// Works under these budgets, and follows what is tuned meanwhile.
-    pub async fn during<T>(&self, store: &Store, work: impl Future<Output = T>) -> T {
+    ///
+    /// # Errors
+    /// As the work; and when the state is deleted meanwhile, since nothing that the work does can be saved then. The work
+    /// is dropped: what it had under way lands or does not, as if this process had died.
+    pub async fn during<T>(
+        &self,
+        store: &Store,
+        work: impl Future<Output = Result<T, RunError>>,
+    ) -> Result<T, RunError> {
         tokio::select! {
             biased;
             done = work => done,
-            never = self.follow(store) => match never {},
+            gone = self.follow(store) => Err(gone.into()),
+        }
+    }
+
+    /// The same for work that finds out by itself that the state was deleted, and then ends in order.
+    pub async fn beside<T>(&self, store: &Store, work: impl Future<Output = T>) -> T {
+        let following = async {
+            self.follow(store).await;
+            std::future::pending::<Infallible>().await
+        };
+        tokio::select! {
+            biased;
+            done = work => done,
+            never = following => match never {},
         }
     }
 

@@ -131,6 +131,28 @@ pub enum RunError {
     /// The work can't go on, for a reason that does not pass by itself.
     #[error("{0}")]
     Failed(String),
+    /// It was told to stop, and the last save failed.
+    #[error(
+        "stopped, but the last progress was not saved: {cause}. No change is lost: when the state can be reached, the same \
+         command goes on from the last checkpoint that was saved"
+    )]
+    Unsaved {
+        /// Why the save failed.
+        cause: String,
+    },
+    /// The source table was deleted.
+    #[error(
+        "the source table {table} was deleted: {}. If that was a mistake, restore the table under the same name, then run \
+         `dynasplit apply`, `dynasplit replicate --restart-tail` and `dynasplit verify --repair`",
+        if *is_drained { "its stream was read to its end, and every record in it was applied" }
+        else { "its stream is gone as well, and what was not read of it is lost" }
+    )]
+    SourceGone {
+        /// The source table.
+        table: String,
+        /// Every record of its stream was applied.
+        is_drained: bool,
+    },
     /// It was told to stop.
     #[error("stopped: {0}")]
     Stopped(String),

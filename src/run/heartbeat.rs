@@ -26,11 +26,13 @@ struct Signs {
 
 impl Signs {
     /// Reads the split's record for what ends this worker, or this life of it.
-    fn read(&self, record: &SplitRecord, generation: u32) {
+    fn read(&self, record: &SplitRecord, (generation, created_ms): (u32, u64)) {
         if record.completing_ms.is_some() {
             self.over.cancel();
         }
-        if record.stream().is_none_or(|(now, _)| now != generation) {
+        // A state that was deleted and created anew has no lease of this worker.
+        let is_other = record.created_ms != created_ms;
+        if is_other || record.stream().is_none_or(|(now, _)| now != generation) {
             self.outdated.cancel();
         }
     }
@@ -70,14 +72,15 @@ impl Heartbeat {
         // workers after that sees this one.
         let record = SplitRecord::read(&split.store).await?.value;
         gate.switch(record.switch.tombstones);
-        signs.read(&record, generation);
+        let began_in = (generation, record.created_ms);
+        signs.read(&record, began_in);
         let done = CancellationToken::new();
         let validity = keeper.validity();
         let beating = Beating {
             split: split.clone(),
             keeper,
             gate,
-            generation,
+            began_in,
             signs: signs.clone(),
             done: done.clone(),
         };
@@ -120,7 +123,8 @@ struct Beating {
     split: Split,
     keeper: Arc<Keeper<WorkerRecord>>,
     gate: Gate,
-    generation: u32,
+    /// The generation of the tail, and when the state was created.
+    began_in: (u32, u64),
     signs: Signs,
     done: CancellationToken,
 }
@@ -133,7 +137,12 @@ impl Beating {
             match SplitRecord::read(&self.split.store).await {
                 Ok(record) => {
                     self.gate.switch(record.value.switch.tombstones);
-                    self.signs.read(&record.value, self.generation);
+                    self.signs.read(&record.value, self.began_in);
+                }
+                // The worker begins anew, and then finds out why that is not possible.
+                Err(error) if error.is_gone() => {
+                    self.signs.outdated.cancel();
+                    break;
                 }
                 Err(error) => tracing::warn!(%error, "could not read the tombstone switch; trying again"),
             }
@@ -149,8 +158,13 @@ impl Beating {
             }
         }
         saved.cancel();
-        if let Err(error) = keeping.await {
-            tracing::error!(%error, "the heartbeat's keeper ended badly");
+        match keeping.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) if error.is_gone() => return,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "could not give this worker's lease back; it ends by itself");
+            }
+            Err(error) => tracing::error!(%error, "the heartbeat's keeper ended badly"),
         }
         remove(&self.split, self.keeper.name()).await;
     }

@@ -198,12 +198,16 @@ impl<T: Leased> Keeper<T> {
         self.lost.cancel();
     }
 
-    /// Saves and renews until `done`, then saves a last time and gives the lease back.
-    pub async fn keep(self: Arc<Self>, done: CancellationToken) {
+    /// Saves and renews until `done`, then saves a last time and gives the lease back. Where another worker took the lease,
+    /// what was not saved is that worker's to do again.
+    ///
+    /// # Errors
+    /// When the last save failed, or the state was deleted: then the last updates are not durable.
+    pub async fn keep(self: Arc<Self>, done: CancellationToken) -> Result<(), StateError> {
         while !done.is_cancelled() && !self.lost.is_cancelled() {
             tokio::select! {
                 () = done.cancelled() => break,
-                () = self.lost.cancelled() => return,
+                () = self.lost.cancelled() => return Ok(()),
                 () = tokio::time::sleep(self.timing.renew()) => {}
                 () = self.changed.notified() => {
                     tokio::select! {
@@ -213,18 +217,25 @@ impl<T: Leased> Keeper<T> {
                     }
                 }
             }
-            if let Err(error) = self.save().await {
-                tracing::warn!(record = self.name, %error, "could not save; trying again");
-                tokio::time::sleep(AFTER_FAILURE).await;
+            match self.save().await {
+                Ok(_) => {}
+                Err(error) if error.is_gone() => {
+                    // Told once, by the command; no write starts from here on.
+                    self.validity.end();
+                    return Err(error);
+                }
+                Err(error) => {
+                    tracing::warn!(record = self.name, %error, "could not save; trying again");
+                    tokio::time::sleep(AFTER_FAILURE).await;
+                }
             }
         }
         fault::moment("lease.given-back.before").await;
         self.update(|value| *value.lease() = Lease::default());
         // The last save carries the release, so nobody can tell that we own it any more: no retry on conflict.
-        if let Err(error) = self.save().await {
-            tracing::warn!(record = self.name, %error, "could not give the lease back; it ends by itself");
-        }
+        let saved = self.save().await;
         fault::moment("lease.given-back.after").await;
         self.validity.end();
+        saved.map(drop)
     }
 }

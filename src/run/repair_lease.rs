@@ -51,7 +51,7 @@ pub async fn repair_runs(store: &Store) -> Result<bool, StateError> {
 /// until nothing of that can land any more.
 pub(in crate::run) struct RepairLease {
     keeper: Arc<Keeper<RepairRecord>>,
-    keeping: JoinHandle<()>,
+    keeping: JoinHandle<Result<(), StateError>>,
     done: CancellationToken,
 }
 
@@ -132,8 +132,14 @@ impl RepairLease {
     /// Gives it back.
     pub async fn release(self) {
         self.done.cancel();
-        if let Err(error) = self.keeping.await {
-            tracing::error!(%error, "the repair's lease was not given back; it ends by itself");
+        match self.keeping.await {
+            Ok(Ok(())) => {}
+            // The command tells it.
+            Ok(Err(error)) if error.is_gone() => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the repair's lease was not given back; it ends by itself");
+            }
+            Err(error) => tracing::error!(%error, "the repair's lease was not given back; it ends by itself"),
         }
     }
 }

@@ -32,8 +32,7 @@ pub(super) async fn other_stream(split: &Split, record: &SplitRecord) -> Result<
         Ok(StreamState::On { arn, .. } | StreamState::WrongView { arn, .. }) => {
             Ok(Some(arn).filter(|arn| *arn != known.arn))
         }
-        // A table that is gone is written by nobody.
-        Ok(_) | Err(SourceError::Missing { .. }) => Ok(None),
+        Ok(_) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -6,6 +6,7 @@ use super::restart::other_stream;
 use super::split::{Split, now_ms};
 use super::status::{FillStatus, LaneStatus, fill_status, lane_status};
 use super::tail::recorded_shards;
+use crate::source::SourceError;
 use crate::state::{
     ActivityRecord, BackfillRecord, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, TombstonePhase,
     Tombstones, TuningRecord, VerifyRecord, WorkerRecord,
@@ -350,6 +351,10 @@ async fn unread_stream(split: &Split, record: &SplitRecord) -> Option<Obstacle> 
         Ok(Some(arn)) => (
             format!("the source has another stream than the one that is read ({arn})"),
             "`dynasplit replicate --restart-tail`, then `dynasplit verify --repair`",
+        ),
+        Err(SourceError::Missing { table }) => (
+            format!("the source table {table} was not found"),
+            "check the region and the account; if the table was deleted by mistake, restore it under the same name",
         ),
         Err(error) => (
             format!("it is not known whether the source still has the stream that is read ({error})"),

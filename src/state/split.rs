@@ -77,9 +77,7 @@ impl SplitRecord {
         let stored = store
             .get::<Self>(Self::NAME)
             .await?
-            .ok_or_else(|| StateError::NotApplied {
-                table: store.table().to_owned(),
-            })?;
+            .ok_or_else(|| store.missing())?;
         Self::known(store, &stored.value)?;
         Ok(stored)
     }
@@ -103,10 +101,9 @@ impl SplitRecord {
     /// # Errors
     /// When there is none, or a request fails.
     pub async fn change(store: &Store, mut change: impl FnMut(&mut Self)) -> Result<Self, StateError> {
-        let table = store.table().to_owned();
         let stored = store
             .change::<Self, StateError>(Self::NAME, |found| {
-                let mut value = found.ok_or_else(|| StateError::NotApplied { table: table.clone() })?;
+                let mut value = found.ok_or_else(|| store.missing())?;
                 Self::known(store, &value)?;
                 change(&mut value);
                 Ok(value)

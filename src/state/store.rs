@@ -45,6 +45,16 @@ pub enum StateError {
         /// The state table.
         table: String,
     },
+    /// The split's state was read before, and is not there any more.
+    #[error(
+        "the state of this split (table {table}) was deleted while the command ran, so nothing more can be saved. Restore \
+         the table from a backup under the same name, and run the command again. Without a backup, begin the split \
+         anew: say `may-hold-items: true` in the plan for each table that was split into, and run `dynasplit apply`"
+    )]
+    Gone {
+        /// The state table.
+        table: String,
+    },
     /// The table is there, and stays as it is.
     #[error("the state table {table} is {status}: see to it that it is ACTIVE, and run the command again")]
     Unusable {
@@ -58,6 +68,14 @@ pub enum StateError {
     Request(#[from] Failure),
 }
 
+impl StateError {
+    /// Whether the split has no state any more: no command can go on, and none can save anything.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Gone { .. } | Self::NotApplied { .. })
+    }
+}
+
 /// The state table: small records under a name each.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -67,6 +85,8 @@ pub struct Store {
     table: Arc<str>,
     /// The engine has answered once.
     reached: Arc<AtomicBool>,
+    /// A record was read or written: from then on, a table that is missing was deleted.
+    found: Arc<AtomicBool>,
 }
 
 /// A request that passes by itself is tried this often before the error is shown.
@@ -106,6 +126,7 @@ impl Store {
             client,
             table: table.into(),
             reached: Arc::default(),
+            found: Arc::default(),
         }
     }
 
@@ -141,17 +162,7 @@ impl Store {
                     .map_err(|error| Failure::of("dynamodb:GetItem", &*self.table, &error))
             })
             .await;
-        let answer = match answer {
-            Err(Failure {
-                kind: FailureKind::Missing,
-                ..
-            }) => {
-                return Err(StateError::NotApplied {
-                    table: self.table.to_string(),
-                });
-            }
-            other => other?,
-        };
+        let answer = answer.map_err(|failure| self.failed(failure))?;
         answer.item.map(|item| self.decode(name, &item)).transpose()
     }
 
@@ -181,17 +192,7 @@ impl Store {
                         .map_err(|error| Failure::of("dynamodb:Query", &*self.table, &error))
                 })
                 .await;
-            let page = match page {
-                Err(Failure {
-                    kind: FailureKind::Missing,
-                    ..
-                }) => {
-                    return Err(StateError::NotApplied {
-                        table: self.table.to_string(),
-                    });
-                }
-                other => other?,
-            };
+            let page = page.map_err(|failure| self.failed(failure))?;
             for item in page.items.unwrap_or_default() {
                 let name = item
                     .get("sk")
@@ -246,17 +247,20 @@ impl Store {
             })
             .await;
         match sent {
-            Ok(_) => Ok(Stored {
-                value,
-                revision: revision + 1,
-            }),
+            Ok(_) => {
+                self.found.store(true, Ordering::Relaxed);
+                Ok(Stored {
+                    value,
+                    revision: revision + 1,
+                })
+            }
             Err(Failure {
                 kind: FailureKind::Condition,
                 ..
             }) => Err(StateError::Conflict {
                 record: name.to_owned(),
             }),
-            Err(failure) => Err(failure.into()),
+            Err(failure) => Err(self.failed(failure)),
         }
     }
 
@@ -291,7 +295,8 @@ impl Store {
                 .map_err(|error| Failure::of("dynamodb:UpdateItem", &*self.table, &error))?;
             Ok(fault::after(fault::saving(name, false)).await?)
         })
-        .await?;
+        .await
+        .map_err(|failure| self.failed(failure))?;
         Ok(())
     }
 
@@ -349,7 +354,25 @@ impl Store {
             }) => Err(StateError::Conflict {
                 record: name.to_owned(),
             }),
-            Err(failure) => Err(failure.into()),
+            Err(failure) => Err(self.failed(failure)),
+        }
+    }
+
+    /// A request that failed. A table that is missing is told as what that means for the split.
+    fn failed(&self, failure: Failure) -> StateError {
+        match failure.kind {
+            FailureKind::Missing => self.missing(),
+            _ => failure.into(),
+        }
+    }
+
+    /// The table, or the record of the split in it, is not there: the split was never applied, or its state was deleted.
+    pub(super) fn missing(&self) -> StateError {
+        let table = self.table.to_string();
+        if self.found.load(Ordering::Relaxed) {
+            StateError::Gone { table }
+        } else {
+            StateError::NotApplied { table }
         }
     }
 
@@ -366,6 +389,7 @@ impl Store {
         match (text, revision) {
             (Some(text), Some(revision)) => {
                 let value = serde_json::from_str(text).map_err(|error| self.broken(name, error))?;
+                self.found.store(true, Ordering::Relaxed);
                 Ok(Stored { value, revision })
             }
             _ => Err(self.broken(name, "it has no record or no revision")),

@@ -10,6 +10,7 @@ mod bulk;
 mod copies;
 mod course;
 mod courtesy;
+mod deleted;
 mod denied;
 mod engine;
 mod given_up;

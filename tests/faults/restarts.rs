@@ -24,7 +24,8 @@ async fn generations(stage: &Stage) -> SplitRecord {
     SplitRecord::read(&store).await.expect("a record").value
 }
 
-async fn switch(stage: &Stage, on: bool) {
+/// Switches the source's stream.
+pub async fn switch(stage: &Stage, on: bool) {
     let wanted = if on {
         both_images()
     } else {

@@ -92,9 +92,13 @@ impl SegmentTask {
         };
         work.cancel();
         saved.cancel();
-        keeping.await.map_err(|error| Stop {
+        let stop = |error: &dyn std::fmt::Display| Stop {
             reason: error.to_string(),
-        })?;
+        };
+        keeping
+            .await
+            .map_err(|error| stop(&error))?
+            .map_err(|error| stop(&error))?;
         result
     }
 
@@ -259,6 +263,13 @@ impl SegmentTask {
                         share.source_health.clear();
                     }
                     return Ok(Some(page));
+                }
+                Err(failure) if failure.kind == FailureKind::Missing => {
+                    let reason = format!(
+                        "the source table {} was deleted, so the rest of it can't be copied",
+                        share.split.plan.source.table
+                    );
+                    return Err(Stop { reason });
                 }
                 Err(failure) => {
                     attempt = attempt.saturating_add(1);

@@ -254,8 +254,14 @@ impl Backfill {
         let mut tasks = JoinSet::new();
         let result = self.work(record, &share, &mut board, &mut tasks).await;
         share.stop.cancel();
-        while tasks.join_next().await.is_some() {}
-        result
+        let mut unsaved = None;
+        while let Some(ended) = tasks.join_next().await {
+            unsaved = ended.ok().and_then(|(_, end)| end.err()).or(unsaved);
+        }
+        match (result, unsaved) {
+            (Err(RunError::Stopped(_)), Some(stop)) => Err(RunError::Unsaved { cause: stop.reason }),
+            (result, _) => result,
+        }
     }
 
     async fn work(

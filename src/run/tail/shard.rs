@@ -9,7 +9,7 @@ use crate::run::limits;
 use crate::run::split::{Split, StateLedger, now_ms};
 use crate::source::StreamSource;
 use crate::source::lineage::{Readiness, readiness};
-use crate::state::{GapRecord, Noted, ShardRecord, Validity};
+use crate::state::{GapRecord, Noted, ShardRecord, StateError, Validity};
 use crate::target::{Fence, Gate, HELD, TargetWriter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -62,7 +62,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 impl ShardTask {
     /// Runs until every lane that can go on has finished the shard, the lease was lost, or the worker stops.
     /// Everything is joined and saved when this returns.
-    pub async fn run(mut self) {
+    ///
+    /// # Errors
+    /// When the last save failed: what the lanes did since the one before is done again.
+    pub async fn run(mut self) -> Result<(), StateError> {
         let work = self.stop.child_token();
         let saved = CancellationToken::new();
         let keeping = tokio::spawn(Arc::clone(&self.keeper).keep(saved.clone()));
@@ -120,9 +123,10 @@ impl ShardTask {
             tracing::error!(%error, "the front reader ended badly");
         }
         saved.cancel();
-        if let Err(error) = keeping.await {
+        keeping.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the keeper of the shard's checkpoints ended badly");
-        }
+            Ok(())
+        })
     }
 
     /// Whether other shards continue this one, as far as they are known: it gets no record any more.

@@ -10,7 +10,7 @@ use crate::run::restart::{current_stream, restart_tail};
 use crate::run::split::{Split, now_ms};
 use crate::run::status::{LaneStatus, lane_status};
 use crate::source::lineage::{Readiness, readiness};
-use crate::source::{Listing, SourceError, StreamSource};
+use crate::source::{Listing, SourceError, StreamSource, stream_state};
 use crate::state::{LeaseWatch, Owner, ShardRecord, SplitRecord, StateError, Validity, WorkerRecord};
 use crate::target::Gate;
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +65,9 @@ struct Hand {
     work: CancellationToken,
 }
 
+/// A shard, and whether its last progress was saved.
+type ShardEnd = (String, Result<(), StateError>);
+
 struct Running {
     keeper: Arc<Keeper<ShardRecord>>,
     stop: CancellationToken,
@@ -100,7 +103,7 @@ impl Tail {
         let seen = check_split(&self.split).await?;
         self.budgets.read(&self.split.store).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
-        budgets.during(&store, Box::pin(self.run_tuned(seen))).await
+        budgets.beside(&store, Box::pin(self.run_tuned(seen))).await
     }
 
     async fn run_tuned(self, seen: SplitRecord) -> Result<Ended, RunError> {
@@ -175,18 +178,19 @@ impl Tail {
     async fn follow(&self, source: &StreamSource, hand: &Hand) -> Result<Option<Ended>, RunError> {
         let shares = self.shares();
         let (seen, recorded) = watch::channel(recorded_shards(&self.split, source.generation()).await?);
-        let mut shards: JoinSet<String> = JoinSet::new();
+        let mut shards: JoinSet<ShardEnd> = JoinSet::new();
         let mut running: BTreeMap<String, Running> = BTreeMap::new();
         let mut leases = LeaseWatch::until_landed(self.split.timing.landed());
         let mut listing: Option<(Listing, Instant)> = None;
         let discovery = DISCOVERY.min(self.split.timing.lease / 2);
+        let mut unsaved = None;
         let ended = loop {
             if listing.as_ref().is_none_or(|(_, at)| at.elapsed() >= discovery) {
                 let known = seen.borrow().clone();
-                listing = self
-                    .discover(source, &known)
-                    .await
-                    .map(|found| (found, Instant::now()));
+                match self.discover(source, &known).await {
+                    Ok(found) => listing = found.map(|found| (found, Instant::now())),
+                    Err(error) => break Err(error),
+                }
             }
             let stored = self.stored(source).await;
             let fresh = stored.is_ok();
@@ -201,42 +205,62 @@ impl Tail {
                     let stored = stored.into_iter().map(|(_, s)| (s.value.shard.clone(), s.value));
                     seen.send_replace(Arc::new(stored.collect()));
                 }
+                // What was applied since the last save is applied again, by whatever state there is then.
+                Err(error) if error.is_gone() => break Err(error.into()),
                 Err(error) => tracing::warn!(%error, "could not read the state; trying again"),
             }
             let recorded = seen.borrow().clone();
             self.show(&overlaid(&recorded, &running), &shares);
             let off = listing.as_ref().is_some_and(|(listing, _)| !listing.enabled);
             if off && fresh && all_finished(&seen.borrow()) {
-                break Some(Ended::Drained);
+                break Ok(Some(Ended::Drained));
             }
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => break Some(Ended::Stopped),
-                () = hand.over.cancelled() => break Some(Ended::Completed),
+                () = self.stop.cancelled() => break Ok(Some(Ended::Stopped)),
+                () = hand.over.cancelled() => break Ok(Some(Ended::Completed)),
                 () = hand.outdated.cancelled() => {
                     tracing::warn!("this worker counted as dead, or the tail was begun anew: it begins anew too");
-                    break None;
+                    break Ok(None);
                 }
                 ended = shards.join_next(), if !shards.is_empty() => {
                     // A finished shard has children: look for them at once.
                     listing = None;
-                    note_end(ended, &mut running);
+                    unsaved = note_end(ended, &mut running).or(unsaved);
                 }
                 () = tokio::time::sleep(self.split.timing.renew()) => {}
             }
         };
         hand.work.cancel();
         while let Some(ended) = shards.join_next().await {
-            note_end(Some(ended), &mut running);
+            unsaved = note_end(Some(ended), &mut running).or(unsaved);
         }
-        Ok(ended)
+        match (ended?, unsaved) {
+            (Some(_), Some(error)) => Err(RunError::Unsaved {
+                cause: error.to_string(),
+            }),
+            (ended, _) => Ok(ended),
+        }
     }
 
     /// Looks for shards that appeared. A failure holds nothing back: it is told, and tried again.
-    async fn discover(&self, source: &StreamSource, recorded: &Recorded) -> Option<Listing> {
+    ///
+    /// # Errors
+    /// When the source table was deleted, and its stream with it: a lane that has not read everything waits for nothing.
+    async fn discover(
+        &self,
+        source: &StreamSource,
+        recorded: &Recorded,
+    ) -> Result<Option<Listing>, RunError> {
         let listing = match source.shards().await {
             Ok(listing) => listing,
             Err(failure) if failure.kind == FailureKind::Missing => {
+                if !all_finished(recorded) && is_source_gone(&self.split).await {
+                    return Err(RunError::SourceGone {
+                        table: self.split.plan.source.table.clone(),
+                        is_drained: false,
+                    });
+                }
                 tracing::warn!(%failure, "the stream is gone");
                 Listing {
                     shards: Vec::new(),
@@ -245,14 +269,14 @@ impl Tail {
             }
             Err(failure) => {
                 tracing::warn!(%failure, "could not list the stream's shards; trying again");
-                return None;
+                return Ok(None);
             }
         };
         if let Err(error) = record_discovered(&self.split, source, &listing, recorded).await {
             tracing::warn!(%error, "could not record new shards; trying again");
-            return None;
+            return Ok(None);
         }
-        Some(listing)
+        Ok(Some(listing))
     }
 
     async fn stored(
@@ -363,7 +387,7 @@ impl Tail {
         keeper: Arc<Keeper<ShardRecord>>,
         recorded: &watch::Receiver<Recorded>,
         stop: CancellationToken,
-    ) -> impl Future<Output = String> + use<> {
+    ) -> impl Future<Output = ShardEnd> + use<> {
         let shard = keeper.snapshot().shard;
         let task = ShardTask {
             split: self.split.clone(),
@@ -376,8 +400,8 @@ impl Tail {
             stop,
         };
         async move {
-            task.run().await;
-            shard
+            let saved = task.run().await;
+            (shard, saved)
         }
     }
 
@@ -429,13 +453,23 @@ fn overlaid(stored: &BTreeMap<String, ShardRecord>, running: &BTreeMap<String, R
     Arc::new(latest)
 }
 
-/// Makes sure that no other stream follows the one that was drained.
+/// Makes sure that the stream is off because somebody switched it off: no other stream follows the one that was drained,
+/// and its table still exists.
 async fn nothing_follows(split: &Split) -> Result<(), RunError> {
     match current_stream(split).await {
-        // A table that is gone is written by nobody.
-        Ok(_) | Err(RunError::Source(SourceError::Missing { .. })) => Ok(()),
+        Ok(_) => Ok(()),
+        Err(RunError::Source(SourceError::Missing { table })) => Err(RunError::SourceGone {
+            table,
+            is_drained: true,
+        }),
         Err(error) => Err(error),
     }
+}
+
+/// Whether the source table is known to be deleted.
+async fn is_source_gone(split: &Split) -> bool {
+    let described = stream_state(&split.source.control, &split.plan.source.table).await;
+    matches!(described, Err(SourceError::Missing { .. }))
 }
 
 /// Whether an error of the state passes by itself.
@@ -446,12 +480,20 @@ fn passes(error: &RunError) -> bool {
     }
 }
 
-fn note_end(ended: Option<Result<String, tokio::task::JoinError>>, running: &mut BTreeMap<String, Running>) {
+/// A shard's reader has ended. Answers why its last progress was not saved.
+fn note_end(
+    ended: Option<Result<ShardEnd, tokio::task::JoinError>>,
+    running: &mut BTreeMap<String, Running>,
+) -> Option<StateError> {
     match ended {
-        Some(Ok(shard)) => {
+        Some(Ok((shard, saved))) => {
             running.remove(&shard);
+            saved.err()
         }
-        Some(Err(error)) => tracing::error!(%error, "a shard's reader ended badly"),
-        None => {}
+        Some(Err(error)) => {
+            tracing::error!(%error, "a shard's reader ended badly");
+            None
+        }
+        None => None,
     }
 }

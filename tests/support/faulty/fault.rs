@@ -21,6 +21,8 @@ pub enum Fault {
     Held(Gate),
     /// Refused by a policy.
     Denied,
+    /// `ResourceNotFoundException`: the table was deleted.
+    NotFound,
     /// Of a batch (`BatchWriteItem`, `BatchGetItem`, `BatchExecuteStatement`), some operations are not carried out: at
     /// least one, and told as AWS tells it. Does nothing to other requests.
     Unprocessed,

@@ -327,6 +327,10 @@ impl Shared {
                 self.tally.add(Kind::Denied);
                 Answer::denied(&call)
             }
+            Some(Fault::NotFound) => {
+                self.tally.add(Kind::NotFound);
+                Answer::error("ResourceNotFoundException", "Requested resource not found")
+            }
             Some(Fault::Unprocessed) => match batch::halve(&call, &mut chance) {
                 Some(halved) => self.part(&call, halved).await,
                 None => self.serve(&call).await,

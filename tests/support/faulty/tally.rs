@@ -25,6 +25,8 @@ pub enum Kind {
     Held,
     /// Refused by a policy.
     Denied,
+    /// Told that the table was deleted.
+    NotFound,
     /// Parts of a batch left undone.
     Unprocessed,
     /// A page of a stream that is empty before the tip.
