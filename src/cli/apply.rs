@@ -6,6 +6,7 @@ use crate::run::{ApplyReport, apply};
 /// Runs `apply`.
 pub async fn run(global: &Global, args: &Plan) -> Result<Exit, Failed> {
     let split = output::open(global, &args.plan).await?;
+    output::warn(&split.plan);
     let report = apply(&split, &|message| eprintln!("{message}")).await?;
     output::print(global, &report, |report| {
         render(report, &args.plan.display().to_string())

@@ -56,6 +56,14 @@ pub async fn open(global: &Global, plan: &Path) -> Result<Split, Failed> {
     Ok(Split::open(plan, &clients).await)
 }
 
+/// Tells what in a plan is probably not meant.
+pub fn warn(plan: &Plan) {
+    if !plan.warnings.list().is_empty() {
+        let label = console::style("warning:").yellow().bold().for_stderr();
+        eprintln!("{label} {}\n", plan.warnings);
+    }
+}
+
 /// Where the engine is, by the command line.
 pub fn endpoint(global: &Global) -> Endpoint {
     Endpoint {

@@ -2,7 +2,7 @@ use super::args::{Global, Survey as Args};
 use super::failure::{Exit, Failed};
 use super::progress::{Bar, Progress, Shown};
 use super::{output, survey};
-use crate::plan::Plan;
+use crate::plan::{Plan, Problem};
 use crate::run::survey::{SurveyOptions, survey as look};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -16,6 +16,7 @@ struct Routed(u64);
 struct Checked {
     split: String,
     services: Vec<String>,
+    warnings: Vec<Problem>,
 }
 
 /// Runs `plan`.
@@ -24,6 +25,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
         return offline(global, args);
     }
     let split = output::open(global, &args.plan).await?;
+    output::warn(&split.plan);
     let options = SurveyOptions {
         all: args.all,
         sample: args.sample,
@@ -51,10 +53,12 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
 
 fn offline(global: &Global, args: &Args) -> Result<Exit, Failed> {
     let plan = Plan::load(&args.plan)?;
+    output::warn(&plan);
     let services = plan.services.iter().map(|service| service.name.clone()).collect();
     let checked = Checked {
         split: plan.split,
         services,
+        warnings: plan.warnings.list().to_vec(),
     };
     output::print(global, &checked, |checked| {
         format!(

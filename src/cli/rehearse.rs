@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 /// Runs `rehearse`.
 pub async fn run(global: &Global, args: &Rehearse, stop: CancellationToken) -> Result<Exit, Failed> {
     let plan = Plan::load(&args.plan)?;
+    output::warn(&plan);
     let options = RehearseOptions {
         endpoint: global.endpoint_url.as_ref().map(|_| local_endpoint(global)),
         items: args.items,

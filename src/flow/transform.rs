@@ -102,7 +102,7 @@ pub fn shape(service: &Service, versions: &Versions, item: &Item) -> Result<(Key
 
 /// The attributes that the shape keeps, under the names that it gives them.
 fn attributes(service: &Service, item: &Item) -> Result<Item, Fault> {
-    let shape = &service.shape;
+    let shape = &service.shape.attributes;
     let kept = |name: &String| {
         !name.starts_with(REPLICATION_PREFIX)
             && !shape.drop.contains(name)
@@ -205,7 +205,7 @@ impl Service {
 
     /// Whether the shape keeps a source attribute under its own name.
     fn shows(&self, attribute: &str) -> bool {
-        let shape = &self.shape;
+        let shape = &self.shape.attributes;
         !attribute.starts_with(REPLICATION_PREFIX)
             && !shape.drop.contains(attribute)
             && !shape.rename.contains_key(attribute)

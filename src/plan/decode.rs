@@ -137,6 +137,7 @@ impl Decoded {
             place: None,
             offset: None,
             at_name,
+            incomplete: false,
             message,
             hint,
         }

@@ -6,8 +6,10 @@
 
 mod check;
 pub mod cost;
+mod cut_off;
 mod decode;
 pub mod either;
+mod encoding;
 pub mod expr;
 mod key_fault;
 mod key_mapping;
@@ -29,16 +31,16 @@ pub use expr::Condition;
 pub use key_fault::KeyFault;
 pub use key_mapping::KeyMapping;
 pub use prices::{Prices, RequestPrices};
-pub use problem::{PlanError, Problem, Problems};
+pub use problem::{PlanError, Problem, Problems, Warnings};
 pub use schema::{json_schema, to_json};
 pub use settings::{LEFT_BEHIND, Settings};
-pub use shape::Shape;
+pub use shape::{Attributes, Shape};
 pub use spec::{RehearseSpec, SampleSpec, TableSpec};
 pub use timestamp::{Timestamp, TimestampFormat};
 
 use crate::model::KeySchema;
 use check::Report;
-use problem::MAX_PROBLEMS;
+use problem::{Finding, MAX_PROBLEMS};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::path::Path;
@@ -60,6 +62,8 @@ pub struct Plan {
     pub state_table: String,
     /// Sample data for a rehearsal.
     pub rehearse: Option<RehearseSpec>,
+    /// What is probably not meant, and does not stand in the way.
+    pub warnings: Warnings,
     lines: settings::Lines,
 }
 
@@ -154,13 +158,21 @@ impl Plan {
     /// # Errors
     /// Where the file cannot be read, or with all that is wrong in it.
     pub fn load(path: &Path) -> Result<Self, PlanError> {
-        Self::parse(&read_file(path)?, &path.display().to_string())
+        let file = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|source| PlanError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        match String::from_utf8(bytes) {
+            Ok(text) => Self::parse(&text, &file),
+            Err(error) => Err(PlanError::Invalid(encoding::problems(&file, &error))),
+        }
     }
 
     /// Checks a plan's text; `file` is what the problems call it.
     ///
     /// # Errors
-    /// With all that is wrong in it.
+    /// With all that is wrong in it. What is only doubtful is in [`Plan::warnings`].
     pub fn parse(text: &str, file: &str) -> Result<Self, PlanError> {
         let text = &*plain_line_breaks(text);
         let (root, flaws) = source_map::read(text);
@@ -173,21 +185,19 @@ impl Plan {
             }
             return Err(PlanError::Invalid(Problems::new(file, text, problems)));
         };
-        let decoded = decode::decode(&mut root);
+        let mut decoded = decode::decode(&mut root);
+        cut_off::templates(&mut decoded, &root, text);
         let mut report = Report::new(decoded.findings, decoded.faulty);
         let plan = decoded.spec.map(|spec| check::check(spec, &mut report));
-        problems.extend(
-            report
-                .findings
-                .into_iter()
-                .take(most)
-                .map(|finding| finding.locate(&root, text)),
-        );
+        let located =
+            |findings: Vec<Finding>| findings.into_iter().take(most).map(|one| one.locate(&root, text));
+        problems.extend(located(report.findings));
         match plan {
-            Some(Some(mut plan)) if problems.is_empty() => {
-                plan.lines = settings::Lines::of(file, &root);
-                Ok(plan)
-            }
+            Some(Some(plan)) if problems.is_empty() => Ok(Self {
+                warnings: Warnings::new(file, text, located(report.warnings).collect()),
+                lines: settings::Lines::of(file, &root),
+                ..plan
+            }),
             _ => Err(PlanError::Invalid(Problems::new(file, text, problems))),
         }
     }
@@ -226,13 +236,6 @@ impl Service {
 /// 16 hexadecimal digits: plans are compared with their own earlier forms, not with an attacker's.
 fn fingerprint(canonical: &serde_json::Value) -> String {
     blake3::hash(canonical.to_string().as_bytes()).to_hex()[..16].to_owned()
-}
-
-fn read_file(path: &Path) -> Result<String, PlanError> {
-    std::fs::read_to_string(path).map_err(|source| PlanError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 /// To YAML a lone carriage return ends a line too; nothing else here would count it as one, and every problem behind

@@ -81,6 +81,12 @@ impl Problems {
         }
     }
 
+    fn count(&self, what: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.list.len();
+        let plural = if count == 1 { "" } else { "s" };
+        write!(f, "{count} {what}{plural} in {}", self.file)
+    }
+
     fn write(&self, problem: &Problem, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Problem {
             line,
@@ -117,13 +123,7 @@ impl fmt::Display for Problems {
         for problem in &self.list {
             self.write(problem, f)?;
         }
-        let count = self.list.len();
-        write!(
-            f,
-            "{count} {} in {}",
-            if count == 1 { "problem" } else { "problems" },
-            self.file
-        )?;
+        self.count("problem", f)?;
         if self.more {
             f.write_str("; there are more, told when these are mended")?;
         }
@@ -144,6 +144,8 @@ pub(super) struct Finding {
     pub offset: Option<usize>,
     /// The finding is about the setting's name rather than its value.
     pub at_name: bool,
+    /// The text ends too early, so that the file may hold more of it.
+    pub incomplete: bool,
     pub message: String,
     pub hint: Option<String>,
 }
@@ -156,13 +158,57 @@ impl Finding {
             (None, Some(offset)) => root.mark_within(&self.path, offset, text),
             (None, None) => root.mark(&self.path, self.at_name),
         };
+        let cut_off = self.incomplete.then(|| root.comment_behind(&self.path, text));
         Problem {
             line: mark.line,
             column: mark.column,
             path: self.shown.to_string(),
             message: self.message,
-            hint: self.hint,
+            hint: match cut_off.flatten() {
+                Some(comment) => Some(cut_off_hint(comment)),
+                None => self.hint,
+            },
         }
+    }
+}
+
+/// What to do about a text that a comment cuts off.
+pub(super) fn cut_off_hint(comment: &str) -> String {
+    const SHOWN: usize = 40;
+    let mut shown: String = comment.trim_end().chars().take(SHOWN).collect();
+    if comment.trim_end().chars().count() > SHOWN {
+        shown.push_str("...");
+    }
+    format!(
+        "YAML takes `{shown}` for a comment, because `#` stands behind a space: put the whole text in quotes, or write it \
+         as a block behind `>-`"
+    )
+}
+
+/// What is probably not meant in a plan that is right otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Warnings(Option<Problems>);
+
+impl Warnings {
+    pub(super) fn new(file: &str, text: &str, list: Vec<Problem>) -> Self {
+        Self((!list.is_empty()).then(|| Problems::new(file, text, list)))
+    }
+
+    /// The warnings, in the order of their lines.
+    #[must_use]
+    pub fn list(&self) -> &[Problem] {
+        self.0.as_ref().map_or(&[], |problems| &problems.list)
+    }
+}
+
+impl fmt::Display for Warnings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(problems) = &self.0 else { return Ok(()) };
+        problems
+            .list
+            .iter()
+            .try_for_each(|problem| problems.write(problem, f))?;
+        problems.count("warning", f)
     }
 }
 

@@ -8,6 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Shape {
     /// Makes the target key. Its attributes win over copied ones of the same name.
     pub keys: KeyMapping,
+    /// The other attributes.
+    pub attributes: Attributes,
+}
+
+/// Which attributes are copied, and under which names.
+#[derive(Clone, Debug)]
+pub struct Attributes {
     /// Only these source attributes are copied, where it is given.
     pub keep: Option<BTreeSet<String>>,
     /// These source attributes are not copied.
@@ -16,7 +23,7 @@ pub struct Shape {
     pub rename: BTreeMap<String, String>,
 }
 
-impl Shape {
+impl Attributes {
     /// What a source attribute is called in the target; `None` where it is not copied. (A target key
     /// attribute of that name is made by [`Shape::keys`], and wins.)
     #[must_use]
@@ -37,14 +44,16 @@ impl Shape {
                 .iter()
                 .any(|(from, to)| to == name && self.target_name(from).is_some())
     }
+}
 
+impl Shape {
     /// All that decides what a target item looks like, for the service's fingerprint.
     pub(super) fn canonical(&self) -> serde_json::Value {
         serde_json::json!({
             "keys": self.keys.canonical(),
-            "keep": self.keep,
-            "drop": self.drop,
-            "rename": self.rename,
+            "keep": self.attributes.keep,
+            "drop": self.attributes.drop,
+            "rename": self.attributes.rename,
         })
     }
 }

@@ -4,15 +4,21 @@
 //! setting given twice, tags, numbers that no double holds. Aliases are followed within a limit, so
 //! that a small file cannot grow without end.
 
+mod syntax;
+
 use super::path::{Path, Step};
 use super::text_place::align;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 /// Most nodes that a plan may have, aliases written out: far above any real plan.
 const MAX_NODES: usize = 100_000;
 /// Deepest nesting: the plan's own is 8, and sample items nest at most 32 levels in DynamoDB.
 const MAX_DEPTH: usize = 64;
+
+/// Most tabs behind a `:` that are read as spaces: each costs a reading of what stands before it.
+const MAX_TABS: usize = 1_000;
 
 /// A place in the file: line and column, from 1, in characters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -121,6 +127,21 @@ impl Node {
         }
     }
 
+    /// The comment that ends a text without quotes, where the file has one behind it. Without quotes, `#` behind a space
+    /// begins a comment wherever it stands.
+    pub fn comment_behind<'f>(&self, path: &Path, file: &'f str) -> Option<&'f str> {
+        let (node, _) = self.find(path);
+        let Data::Text(text, ScalarStyle::Plain) = &node.data else {
+            return None;
+        };
+        let end = align(file, node.at, text, ScalarStyle::Plain, text.chars().count())?;
+        let line = file.lines().nth(end.line - 1)?;
+        let skipped: usize = line.chars().take(end.column - 1).map(char::len_utf8).sum();
+        let rest = line.get(skipped..)?;
+        let comment = rest.trim_start();
+        (comment.len() < rest.len() && comment.starts_with('#')).then_some(comment)
+    }
+
     /// The node as JSON.
     pub fn to_json(&self) -> serde_json::Value {
         match &self.data {
@@ -140,52 +161,65 @@ impl Node {
 
 /// Reads the file. Flaws beside a node do not hinder reading it on; without a node they do.
 pub(super) fn read(text: &str) -> (Option<Node>, Vec<Flaw>) {
-    let mut builder = Builder::default();
     // A byte order mark is no part of the text; editors on some systems write one.
-    let mut parser = Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
-    while let Some(event) = parser.next_event() {
-        let outcome = match event {
-            Ok((event, span)) => builder.take(event, span),
-            Err(error) => Err(syntax_error(&error, text)),
-        };
-        if let Err(flaw) = outcome {
-            builder.flaws.push(flaw);
-            return (None, builder.flaws);
+    let mut text = Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text));
+    for _ in 0..MAX_TABS {
+        match build(&text) {
+            Ok(read) => return read,
+            Err((flaws, error)) => match syntax::without_tab(&text, &error) {
+                Some(spaced) => text = Cow::Owned(spaced),
+                None => return (None, with_syntax_error(flaws, &error, &text)),
+            },
         }
     }
-    (builder.root, builder.flaws)
-}
-
-fn syntax_error(error: &ScanError, text: &str) -> Flaw {
-    let at = within(text, (*error.marker()).into());
-    let line = text.lines().nth(at.line - 1).unwrap_or_default();
-    let hint = match line.contains('{') {
-        true => "text with braces needs quotes: 'COURSE#{course}'; else look for brackets that do not close",
-        false => "look at the indentation, and for quotes and brackets that do not close",
-    };
-    flaw(at, format!("this is not YAML: {}", error.info()), hint)
-}
-
-/// The parser finds some errors only behind the last line; there is nothing to see there.
-fn within(text: &str, at: Mark) -> Mark {
-    match (text.lines().count(), text.lines().last()) {
-        (lines, Some(last)) if at.line > lines => Mark {
-            line: lines,
-            column: last.chars().count() + 1,
-        },
-        _ => at,
+    match build(&text) {
+        Ok(read) => read,
+        Err((flaws, error)) => (None, with_syntax_error(flaws, &error, &text)),
     }
+}
+
+fn with_syntax_error(mut flaws: Vec<Flaw>, error: &ScanError, text: &str) -> Vec<Flaw> {
+    flaws.push(syntax::flaw(error, text));
+    flaws
+}
+
+type Read = (Option<Node>, Vec<Flaw>);
+
+/// Reads a text; where it is not YAML, what was found before comes with the error.
+fn build(text: &str) -> Result<Read, (Vec<Flaw>, ScanError)> {
+    let mut builder = Builder::default();
+    let mut parser = Parser::new_from_str(text);
+    while let Some(event) = parser.next_event() {
+        match event {
+            Ok((event, span)) => {
+                if let Err(flaw) = builder.take(event, span) {
+                    builder.flaws.push(flaw);
+                    return Ok((None, builder.flaws));
+                }
+            }
+            Err(error) => return Err((builder.flaws, error)),
+        }
+    }
+    Ok((builder.root, builder.flaws))
 }
 
 /// A node that is not finished.
 struct Frame {
     at: Mark,
     anchor: usize,
-    name: Option<(String, Mark)>,
+    name: Option<Name>,
     content: Content,
     /// The line on which each name of a mapping was given: looking through the entries would take long where they
     /// are many.
     lines: HashMap<String, usize>,
+}
+
+/// The name of a setting whose value comes next.
+struct Name {
+    text: String,
+    at: Mark,
+    /// It is YAML 1.1's `<<`, which copies the settings of another mapping.
+    merges: bool,
 }
 
 enum Content {
@@ -238,7 +272,12 @@ impl Builder {
                     && matches!(frame.content, Content::Map(_))
                     && frame.name.is_none()
                 {
-                    frame.name = Some((text.into_owned(), at));
+                    let merges = text == "<<" && style == ScalarStyle::Plain;
+                    frame.name = Some(Name {
+                        text: text.into_owned(),
+                        at,
+                        merges,
+                    });
                     return self.count(1, at);
                 }
                 let data = self.scalar(&text, style, tag.as_deref(), at);
@@ -311,13 +350,26 @@ impl Builder {
         match &mut frame.content {
             Content::List(list) => list.push(node),
             Content::Map(entries) => {
-                let Some((name, at)) = frame.name.take() else {
+                let Some(Name {
+                    text: name,
+                    at,
+                    merges,
+                }) = frame.name.take()
+                else {
                     return Err(flaw(
                         at,
                         "an alias stands where a name should",
                         "write the name out",
                     ));
                 };
+                if merges {
+                    self.flaws.push(flaw(
+                        at,
+                        "merge keys (`<<`) are not supported: YAML 1.2 has none",
+                        "write the settings out; an alias can stand for a whole value: `transform: *name`",
+                    ));
+                    return Ok(());
+                }
                 match frame.lines.get(&name) {
                     Some(first) => self.flaws.push(flaw(
                         at,

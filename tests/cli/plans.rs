@@ -50,6 +50,34 @@ services:
 }
 
 #[test]
+fn what_is_probably_not_meant_is_warned_about() {
+    let plan = crate::tables::PLAN;
+    assert!(plan.contains("    where: "), "{plan}");
+    let at = plan.find("    where: ").unwrap();
+    let end = at + plan[at..].find('\n').unwrap();
+    let doubtful = format!(
+        "{}    where: begins_with(PK, \"CLAIM#\"){}",
+        &plan[..at],
+        &plan[end..]
+    );
+    let shell = Shell::new(&doubtful);
+    let said = shell.run("plan plan.yaml --offline").ended(0);
+    assert!(said.stdout.contains("is well-formed"), "{}", said.stdout);
+    for part in [
+        "warning: plan.yaml:",
+        "the attribute `CLAIM#`",
+        "in single quotes: 'CLAIM#'",
+        "1 warning in",
+    ] {
+        assert!(said.stderr.contains(part), "{part} in {}", said.stderr);
+    }
+    let said = shell.run("plan plan.yaml --offline --output json").ended(0);
+    let document: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(document["warnings"][0]["path"], "services[0].where");
+    assert_eq!(document["warnings"][0]["column"], 28);
+}
+
+#[test]
 fn a_plan_that_can_not_be_read_is_named() {
     let shell = Shell::new("");
     std::fs::write(shell.path("binary.yaml"), [0xff, 0xfe, 0x00]).unwrap();

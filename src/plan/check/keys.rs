@@ -155,6 +155,7 @@ fn compile(
 ) -> Option<KeyMapping> {
     let path = subject.path.field("transform").field("keys");
     let before = report.findings.len();
+    let findings_since = |before: usize, report: &Report| report.findings.len() - before;
     if let Some(vouch) = &spec.vouch
         && vouch.split_whitespace().count() < 3
     {
@@ -164,11 +165,13 @@ fn compile(
             "as in: vouch: the sign-up service gives each e-mail address to one user only",
         );
     }
-    let from = parse(&spec.from, &path.field("from"), report);
     let to = parse(&spec.to, &path.field("to"), report);
-    check_from(&from, &to, subject.source, &path.field("from"), report);
+    let all_of_to = (to.len() == spec.to.len()).then_some(&to);
+    let before_from = report.findings.len();
+    let from = parse(&spec.from, &path.field("from"), report);
+    check_from(&from, all_of_to, subject.source, &path.field("from"), report);
     // A pattern that is wrong may well be meant to hold the capture that a template uses.
-    let captured = (from.len() == spec.from.len() && report.findings.len() == before)
+    let captured = (from.len() == spec.from.len() && findings_since(before_from, report) == 0)
         .then(|| from.values().flat_map(Template::captures).collect::<Vec<_>>());
     check_to(
         &to,
@@ -178,7 +181,7 @@ fn compile(
         &path.field("to"),
         report,
     );
-    let complete = from.len() == spec.from.len() && report.findings.len() == before;
+    let complete = from.len() == spec.from.len() && findings_since(before, report) == 0;
     complete.then(|| {
         KeyMapping::new(
             subject.source,
@@ -209,7 +212,7 @@ fn template_flaw(flaw: TemplateFlaw, path: &Path, report: &mut Report) {
 
 fn check_from(
     from: &BTreeMap<String, Template>,
-    to: &BTreeMap<String, Template>,
+    to: Option<&BTreeMap<String, Template>>,
     source: &KeySchema,
     path: &Path,
     report: &mut Report,
@@ -237,10 +240,12 @@ fn check_from(
                 ),
             ),
             Some(_) => {}
-            None if to
-                .values()
-                .flat_map(Template::captures)
-                .any(|used| template.captures().any(|own| own == used)) => {}
+            // A template that could not be read may well use it.
+            None if to.is_none_or(|to| {
+                to.values()
+                    .flat_map(Template::captures)
+                    .any(|used| template.captures().any(|own| own == used))
+            }) => {}
             None => report.at(
                 &path,
                 format!("`{name}` is no key of the source, and no target key uses it"),

@@ -1,29 +1,36 @@
 //! From the file's shape to the checked plan: all that can be known to be wrong without asking AWS.
 
+mod doubts;
 mod keys;
 mod names;
 mod sample;
 mod shape;
 mod table;
 
-use super::path::Path;
+use super::path::{Path, Step};
 use super::problem::Finding;
 use super::spec::{LeftBehindSpec, PlanSpec, ServiceSpec, SourceSpec, TimestampSpec};
 use super::timestamp::{Timestamp, TimestampFormat};
-use super::{Condition, Place, Plan, Service, Source, Versions};
+use super::{Condition, Place, Plan, Service, Shape, Source, Versions, Warnings};
 use crate::model::RESERVED_PREFIX;
 use std::collections::HashMap;
 
 /// Findings while they are gathered.
 pub(super) struct Report {
     pub findings: Vec<Finding>,
+    /// What is probably not meant, and does not stand in the way of a plan.
+    pub warnings: Vec<Finding>,
     /// Settings that are not what the file says; nothing is said of them a second time.
     faulty: Vec<Path>,
 }
 
 impl Report {
     pub fn new(findings: Vec<Finding>, faulty: Vec<Path>) -> Self {
-        Self { findings, faulty }
+        Self {
+            findings,
+            warnings: vec![],
+            faulty,
+        }
     }
 
     /// Something wrong with a setting's value.
@@ -39,6 +46,20 @@ impl Report {
     /// Something wrong with one character of a text.
     fn within(&mut self, path: &Path, offset: usize, message: String, hint: Option<String>) {
         self.push(path, Some(offset), false, message, hint);
+    }
+
+    /// Something that is probably not meant, at one character of a text.
+    fn doubt(&mut self, path: &Path, offset: usize, message: String, hint: String) {
+        self.warnings.push(Finding {
+            path: path.clone(),
+            shown: path.clone(),
+            place: None,
+            offset: Some(offset),
+            at_name: false,
+            incomplete: false,
+            message,
+            hint: Some(hint),
+        });
     }
 
     fn push(
@@ -57,6 +78,7 @@ impl Report {
                 place: None,
                 offset,
                 at_name,
+                incomplete: false,
                 message,
                 hint,
             });
@@ -68,6 +90,15 @@ impl Report {
         self.faulty
             .iter()
             .any(|faulty| faulty.is_within(path) || path.is_within(faulty))
+    }
+
+    /// Whether a setting directly under the path, with none of these names, was taken out: its name was not known, and
+    /// it may have been meant to be any other.
+    fn lost_beside(&self, path: &Path, names: &[&str]) -> bool {
+        self.faulty.iter().any(|faulty| match faulty.0.split_last() {
+            Some((Step::Field(name), above)) => above == path.0 && !names.contains(&name.as_str()),
+            _ => false,
+        })
     }
 }
 
@@ -98,9 +129,8 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
     let mut services = vec![];
     for (n, service_spec) in spec.services.iter().enumerate() {
         let path = root.field("services").index(n);
-        if source_is_known && !report.is_faulty(&path) {
-            services.push(service(service_spec, &source, &versions, &path, report));
-        }
+        let known = source_is_known.then_some(&source);
+        services.push(service(service_spec, known, &versions, &path, report));
     }
     if spec.services.is_empty() {
         let hint = "a service has a name, `where` and a table";
@@ -110,6 +140,7 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
             hint,
         );
     }
+    doubts::check(&spec, report);
     let state_table = match &spec.state {
         Some(state) => state.table.clone(),
         None => format!("dynasplit-{}", spec.split),
@@ -130,6 +161,7 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
         state_table,
         rehearse: spec.rehearse,
         lines: super::settings::Lines::default(),
+        warnings: Warnings::default(),
     })
 }
 
@@ -201,16 +233,28 @@ fn condition(text: &str, path: &Path, report: &mut Report) -> Option<Condition> 
             Some(condition)
         }
         Err(error) => {
-            let offset = text.get(..error.offset).unwrap_or(text).chars().count();
+            let offset = characters(text, error.offset);
             report.within(path, offset, error.message, error.hint);
+            if error.incomplete
+                && let Some(last) = report.findings.last_mut().filter(|last| last.path == *path)
+            {
+                last.incomplete = true;
+            }
             None
         }
     }
 }
 
+/// The character at a byte of a text.
+fn characters(text: &str, byte: usize) -> usize {
+    text.get(..byte).unwrap_or(text).chars().count()
+}
+
+/// Checks a service. Each part is checked whatever is wrong with the others; only what follows from something that is
+/// wrong, or could not be read, is left out.
 fn service(
     spec: &ServiceSpec,
-    source: &Source,
+    source: Option<&Source>,
     versions: &Versions,
     path: &Path,
     report: &mut Report,
@@ -226,25 +270,28 @@ fn service(
         report,
     );
     let indexes = table::check(&spec.table, &keys, &table_path, report);
+    let transform_path = path.field("transform");
     let transform = spec.transform.clone().unwrap_or_default();
+    let attributes = shape::check(&transform, &keys, versions, &transform_path, report);
+    let transform_is_known = !report.is_faulty(&transform_path)
+        && (spec.transform.is_some() || !report.lost_beside(path, &["name", "where", "table"]));
+    let keys_are_known = !report.is_faulty(&table_path.field("keys"));
+    if transform_is_known && keys_are_known {
+        table::check_visible(&spec.table, &keys, &indexes, &attributes, &table_path, report);
+    }
+    let source = source.filter(|_| transform_is_known && keys_are_known)?;
     let subject = keys::Subject {
         source: &source.keys,
         target: &keys,
         condition: condition.as_ref(),
         path,
     };
-    // The condition decides which source keys there are, so without it nothing is said of the mapping.
     let mapping = keys::mapping(transform.keys.as_ref(), &subject, report);
-    let shape = shape::check(
-        transform,
-        mapping?,
-        &keys,
-        versions,
-        &path.field("transform"),
-        report,
-    );
-    table::check_visible(&spec.table, &keys, &indexes, &shape, &table_path, report);
-    let condition = condition?;
+    let (condition, keys_mapping) = (condition?, mapping?);
+    let shape = Shape {
+        keys: keys_mapping,
+        attributes,
+    };
     Some(Service {
         name: spec.name.clone(),
         fingerprint: Service::fingerprint_of(&condition, &shape, &keys, &spec.table),
@@ -286,10 +333,9 @@ fn tables_differ(spec: &PlanSpec, state_table: &str, report: &mut Report) {
     let mut names = HashMap::new();
     for (n, service) in spec.services.iter().enumerate() {
         let path = root.field("services").index(n);
-        if report.is_faulty(&path.field("name")) || report.is_faulty(&path.field("table")) {
-            continue;
-        }
-        if let Some(first) = names.insert(service.name.as_str(), n) {
+        if !report.is_faulty(&path.field("name"))
+            && let Some(first) = names.insert(service.name.as_str(), n)
+        {
             let message = format!(
                 "two services are called `{}`: services[{first}] is the other",
                 service.name
@@ -301,6 +347,13 @@ fn tables_differ(spec: &PlanSpec, state_table: &str, report: &mut Report) {
             );
         }
         let table = &service.table;
+        let table_path = path.field("table");
+        if ["name", "region", "role"]
+            .iter()
+            .any(|setting| report.is_faulty(&table_path.field(setting)))
+        {
+            continue;
+        }
         let place = Place {
             region: table.region.clone(),
             role: table.role.clone(),

@@ -2,22 +2,20 @@
 
 use super::{Report, names};
 use crate::model::KeySchema;
-use crate::plan::key_mapping::KeyMapping;
 use crate::plan::path::Path;
-use crate::plan::shape::Shape;
+use crate::plan::shape::Attributes;
 use crate::plan::spec::TransformSpec;
 use crate::plan::{Timestamp, Versions};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Checks the lists and builds the shape.
+/// Checks the lists.
 pub(super) fn check(
-    spec: TransformSpec,
-    keys: KeyMapping,
+    spec: &TransformSpec,
     target: &KeySchema,
     versions: &Versions,
     path: &Path,
     report: &mut Report,
-) -> Shape {
+) -> Attributes {
     let keep = spec
         .keep
         .as_deref()
@@ -27,11 +25,10 @@ pub(super) fn check(
         &path.field("drop"),
         report,
     );
-    let shape = Shape {
-        keys,
+    let shape = Attributes {
         keep,
         drop,
-        rename: spec.rename.unwrap_or_default(),
+        rename: spec.rename.clone().unwrap_or_default(),
     };
     check_drop(
         &shape,
@@ -58,7 +55,7 @@ fn attributes(list: &[String], path: &Path, report: &mut Report) -> BTreeSet<Str
     set
 }
 
-fn check_drop(shape: &Shape, target: &KeySchema, list: &[String], path: &Path, report: &mut Report) {
+fn check_drop(shape: &Attributes, target: &KeySchema, list: &[String], path: &Path, report: &mut Report) {
     for (n, name) in list.iter().enumerate() {
         let path = path.index(n);
         if shape.keep.as_ref().is_some_and(|keep| keep.contains(name)) {
@@ -84,7 +81,7 @@ fn check_drop(shape: &Shape, target: &KeySchema, list: &[String], path: &Path, r
     }
 }
 
-fn check_rename(shape: &Shape, target: &KeySchema, path: &Path, report: &mut Report) {
+fn check_rename(shape: &Attributes, target: &KeySchema, path: &Path, report: &mut Report) {
     let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
     for (from, to) in &shape.rename {
         let path = path.field(from);
@@ -134,7 +131,7 @@ fn check_rename(shape: &Shape, target: &KeySchema, path: &Path, report: &mut Rep
 /// The split looks for an item's version under the timestamp's name: nothing else may take that name.
 fn check_timestamp(
     timestamp: &Timestamp,
-    shape: &Shape,
+    shape: &Attributes,
     target: &KeySchema,
     path: &Path,
     report: &mut Report,

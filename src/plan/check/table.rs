@@ -7,7 +7,7 @@ use crate::model::{AttributeKind, KeySchema};
 use crate::plan::IndexKeys;
 use crate::plan::either::WordOr;
 use crate::plan::path::Path;
-use crate::plan::shape::Shape;
+use crate::plan::shape::Attributes;
 use crate::plan::spec::{IncludeSpec, ProjectionWord, TableSpec, ThroughputSpec};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +30,7 @@ pub(super) fn check(spec: &TableSpec, keys: &KeySchema, path: &Path, report: &mu
     throughput(spec, path, report);
     tags(spec, path, report);
     if let Some(ttl) = &spec.ttl {
-        let path = path.field("ttl");
+        let (table, path) = (path, path.field("ttl"));
         names::attribute(ttl, &path, report);
         let declared = indexes
             .iter()
@@ -43,7 +43,11 @@ pub(super) fn check(spec: &TableSpec, keys: &KeySchema, path: &Path, report: &mu
                 format!("`{ttl}` is a key of the table, which cannot be an item's expiry"),
                 hint,
             );
-        } else if let Some(key) = declared.filter(|key| key.kind != AttributeKind::N) {
+        } else if let Some(key) = declared.filter(|key| {
+            key.kind != AttributeKind::N
+                && !report.is_faulty(&table.field("global-indexes"))
+                && !report.is_faulty(&table.field("local-indexes"))
+        }) {
             let message = format!(
                 "`{ttl}` is of type {} in an index, and an expiry is a number",
                 key.kind
@@ -128,7 +132,7 @@ fn indexes(spec: &TableSpec, keys: &KeySchema, path: &Path, report: &mut Report)
             );
         }
     }
-    if keys.sort.is_none() && !spec.local_indexes.is_empty() {
+    if keys.sort.is_none() && !spec.local_indexes.is_empty() && !report.is_faulty(&path.field("keys")) {
         let hint = "give the table a sort key, or make it a global index";
         report.at(
             &path.field("local-indexes"),
@@ -148,10 +152,15 @@ fn one_type_each(
     report: &mut Report,
 ) {
     let mut declared: BTreeMap<&str, (AttributeKind, &str)> = BTreeMap::new();
-    for key in keys.attributes() {
-        declared.insert(&key.name, (key.kind, "the table's key"));
+    if !report.is_faulty(&path.field("keys")) {
+        for key in keys.attributes() {
+            declared.insert(&key.name, (key.kind, "the table's key"));
+        }
     }
     for (n, index) in indexes.iter().enumerate() {
+        if report.is_faulty(&index_path(spec, n, path)) {
+            continue;
+        }
         for key in index.keys.attributes() {
             let (kind, place) = *declared.entry(&key.name).or_insert((key.kind, &index.name));
             if kind != key.kind {
@@ -218,6 +227,7 @@ fn throughput(spec: &TableSpec, path: &Path, report: &mut Report) {
         }
     };
     let provisioned = spec.billing.as_ref().and_then(WordOr::map);
+    let billing_is_known = !report.is_faulty(&path.field("billing"));
     units(provisioned, &path.field("billing"), report);
     units(spec.max_on_demand.as_ref(), &path.field("max-on-demand"), report);
     units(
@@ -246,7 +256,7 @@ fn throughput(spec: &TableSpec, path: &Path, report: &mut Report) {
             &path.field("warm-throughput"),
             report,
         );
-        if index.throughput.is_some() && provisioned.is_none() {
+        if index.throughput.is_some() && provisioned.is_none() && billing_is_known {
             report.at_name(
                 &path.field("throughput"),
                 "provisioned units for an index, and the table is on-demand",
@@ -309,7 +319,7 @@ pub(super) fn check_visible(
     spec: &TableSpec,
     keys: &KeySchema,
     indexes: &[IndexKeys],
-    shape: &Shape,
+    shape: &Attributes,
     path: &Path,
     report: &mut Report,
 ) {

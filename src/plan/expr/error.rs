@@ -8,6 +8,8 @@ pub struct ExprError {
     pub message: String,
     /// What to write instead, where that can be guessed.
     pub hint: Option<String>,
+    /// The text ends too early: a part of it may be missing.
+    pub incomplete: bool,
 }
 
 impl ExprError {
@@ -16,7 +18,13 @@ impl ExprError {
             offset,
             message: message.into(),
             hint: None,
+            incomplete: false,
         }
+    }
+
+    pub(super) fn incomplete(mut self) -> Self {
+        self.incomplete = true;
+        self
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -131,7 +131,8 @@ impl Lexer<'_> {
             let Some(end) = self.rest().find(quote) else {
                 return Err(
                     ExprError::new(start, format!("this {what} has no closing {quote}"))
-                        .hint(format!("a {quote} inside is written twice: {quote}{quote}")),
+                        .hint(format!("a {quote} inside is written twice: {quote}{quote}"))
+                        .incomplete(),
                 );
             };
             content.push_str(&self.rest()[..end]);

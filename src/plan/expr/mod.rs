@@ -30,6 +30,7 @@
 mod ast;
 mod check;
 mod cover;
+mod doubt;
 mod error;
 mod eval;
 mod filter;
@@ -41,6 +42,7 @@ mod render;
 #[cfg(test)]
 mod strategy;
 
+pub(super) use doubt::{Compared, Doubt, Doubts};
 pub use error::ExprError;
 pub use filter::FilterExpression;
 
@@ -75,11 +77,15 @@ impl Condition {
     /// What is wrong, where, and often how to write it: anything outside the grammar, and what
     /// DynamoDB itself would refuse before it looks at an item (see [`ExprError`]).
     pub fn parse(text: &str) -> Result<Self, ExprError> {
-        let condition = Self {
-            expr: parser::parse(text)?,
-        };
+        Ok(Self::parse_with_doubts(text)?.0)
+    }
+
+    /// Parses the text of a condition, and gives what in it is probably not meant.
+    pub(super) fn parse_with_doubts(text: &str) -> Result<(Self, Doubts), ExprError> {
+        let (expr, doubts) = parser::parse(text)?;
+        let condition = Self { expr };
         check::limits(&condition)?;
-        Ok(condition)
+        Ok((condition, doubts))
     }
 
     /// Whether the condition holds for an item, as DynamoDB would say.

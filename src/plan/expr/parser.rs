@@ -5,13 +5,14 @@
 
 use super::ast::{Comparator, Expr, Operand, TYPE_NAMES};
 use super::check;
+use super::doubt::Doubts;
 use super::error::ExprError;
 use super::lexer::{self, Kind, Token};
 use super::{MAX_BYTES, MAX_DEPTH, MAX_IN_OPERANDS};
 use crate::model::Value;
 
-/// Parses a whole condition.
-pub(super) fn parse(text: &str) -> Result<Expr, ExprError> {
+/// Parses a whole condition, and gives what in it is probably not meant.
+pub(super) fn parse(text: &str) -> Result<(Expr, Doubts), ExprError> {
     if text.len() > MAX_BYTES {
         return Err(ExprError::new(
             text.floor_char_boundary(MAX_BYTES),
@@ -27,14 +28,16 @@ pub(super) fn parse(text: &str) -> Result<Expr, ExprError> {
         tokens: &tokens,
         at: 0,
         depth: 0,
+        doubts: Doubts::default(),
     };
     if parser.token().kind == Kind::End {
         return Err(ExprError::new(text.len(), "the expression is empty")
-            .hint("write a condition, like attribute_exists(PK)"));
+            .hint("write a condition, like attribute_exists(PK)")
+            .incomplete());
     }
     let expr = parser.or()?.condition()?;
     match parser.token().kind {
-        Kind::End => Ok(expr),
+        Kind::End => Ok((expr, parser.doubts)),
         Kind::Symbol(")") => Err(ExprError::new(
             parser.token().start,
             "this `)` closes no parenthesis",
@@ -90,6 +93,7 @@ pub(super) struct Parser<'a> {
     at: usize,
     /// Parentheses and NOTs that are open.
     depth: usize,
+    doubts: Doubts,
 }
 
 impl Parser<'_> {
@@ -144,6 +148,7 @@ impl Parser<'_> {
         };
         let error = ExprError::new(token.start, format!("expected {what}, found {found}"));
         match &token.kind {
+            Kind::End => error.incomplete(),
             Kind::Word(word) => match advice(word) {
                 Some(hint) => error.hint(hint),
                 None => error,
@@ -213,6 +218,7 @@ impl Parser<'_> {
             let left = left.operand()?;
             let right = self.primary()?.operand()?;
             check::compare(&left, comparator, &right)?;
+            self.doubts.compared(&left, &[&right]);
             Expr::Compare {
                 left: left.operand,
                 comparator,
@@ -275,6 +281,7 @@ impl Parser<'_> {
         }
         let high = self.primary()?.operand()?;
         check::between(&value, &low, &high)?;
+        self.doubts.compared(&value, &[&low, &high]);
         Ok(Expr::Between {
             value: value.operand,
             low: low.operand,
@@ -297,11 +304,12 @@ impl Parser<'_> {
             }
             let member = self.primary()?.operand()?;
             check::distinct(&value, &member, "IN")?;
-            list.push(member.operand);
+            list.push(member);
             if self.take(")") {
+                self.doubts.compared(&value, &list.iter().collect::<Vec<_>>());
                 return Ok(Expr::In {
                     value: value.operand,
-                    list,
+                    list: list.into_iter().map(|member| member.operand).collect(),
                 });
             }
             self.demand(",", "`,` or `)`")?;
@@ -345,6 +353,7 @@ impl Parser<'_> {
             .hint(format!("write {}", usage(function))));
         }
         let path = self.path()?;
+        self.doubts.looked_at(&path);
         let mut operand = || -> Result<Placed, ExprError> {
             if !self.take(",") {
                 return Err(self.expected("`,`").hint(format!("write {}", usage(function))));
@@ -360,6 +369,7 @@ impl Parser<'_> {
                     start: at,
                 };
                 check::distinct(&first, &operand, function)?;
+                self.doubts.compared(&first, &[&operand]);
                 if function == "contains" {
                     Expr::Contains(path, operand.operand)
                 } else {

@@ -96,3 +96,90 @@ fn aliases_are_followed_within_a_limit() {
     assert!(read(&"[".repeat(5000)).0.is_none());
     assert!(read(&"- ".repeat(5000)).0.is_none());
 }
+
+fn first_flaw(file: &str) -> Flaw {
+    let (_, flaws) = read(file);
+    flaws
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| panic!("nothing found in {file:?}"))
+}
+
+#[test]
+fn merge_keys_are_refused_and_a_quoted_name_is_a_name() {
+    let found = first_flaw("a: &x {k: 1}\nb:\n  <<: *x\n  l: 2\n");
+    assert_eq!(found.at, mark(3, 3));
+    assert!(
+        found.message.contains("merge keys (`<<`) are not supported"),
+        "{found:?}"
+    );
+    assert!(found.hint.unwrap().contains("`transform: *name`"));
+    let (node, flaws) = read("b: {<<: [*x, *x]}");
+    assert!(
+        node.is_none() && !flaws.is_empty(),
+        "unknown aliases end the reading"
+    );
+    let (node, flaws) = read("x: &x {}\nb: {<<: [*x, *x], l: 2}");
+    assert_eq!(flaws.len(), 1, "{flaws:?}");
+    assert_eq!(
+        node.unwrap().to_json()["b"],
+        serde_json::json!({ "l": 2 }),
+        "it is taken out"
+    );
+    assert_eq!(root("'<<': 1").to_json()["<<"], 1);
+}
+
+#[test]
+fn a_tab_may_stand_behind_a_colon() {
+    let json = root("a:\tx\nb:\t\t'y\tz'\nc:\t \t-5\nd: {e:\tword}\nf:\t[1]\ng: |\n  h:\tx\n").to_json();
+    assert_eq!(
+        json,
+        serde_json::json!({ "a": "x", "b": "y\tz", "c": -5, "d": { "e": "word" }, "f": [1], "g": "h:\tx\n" })
+    );
+    let node = root("x: 1\na:\tx\n");
+    assert_eq!(node.mark(&path(&["a"]), false), mark(2, 4));
+    let many: String = (0..900).map(|n| format!("a{n}:\tx\n")).collect();
+    assert!(read(&many).1.is_empty());
+}
+
+#[test]
+fn a_tab_that_indents_is_found_on_its_line() {
+    for (file, at) in [
+        ("split: shop\n\tsource: x\n", mark(2, 1)),
+        ("a:\n  b: one\n\tc: two\n", mark(3, 1)),
+        ("a:\n  b: one\n \tc: two\n", mark(3, 2)),
+        ("a:\n\tb: one\n", mark(2, 1)),
+        ("a:\n  - one\n\t- two\n", mark(3, 1)),
+        ("a: one\n\n# c\nb: two\n\t three: x\n", mark(5, 1)),
+        ("a: |\n\tone\n", mark(2, 1)),
+        ("a:\n  b: 'one\n\ttwo'\n", mark(3, 1)),
+    ] {
+        let found = first_flaw(file);
+        assert_eq!(found.at, at, "{file:?}: {found:?}");
+        assert!(
+            found
+                .hint
+                .as_deref()
+                .is_some_and(|hint| hint.contains("indent with spaces")),
+            "{file:?}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_comment_that_ends_a_text_of_several_lines_is_named() {
+    for file in [
+        "a:\n  where: x = 'y' AND #type = 'z'\n    AND u = 'v'\n",
+        "a:\n  where: x = 'y' AND\n    #type = 'z'\n    AND u = 'v'\n",
+        "a:\n  where: x = 'y' AND #type = 'z'\n\n    AND u = 'v'\n  b: c\n",
+    ] {
+        let found = first_flaw(file);
+        assert!(
+            found
+                .hint
+                .as_deref()
+                .is_some_and(|hint| hint.contains("YAML takes `#type = 'z'` for a comment")),
+            "{file:?}: {found:?}"
+        );
+    }
+}

@@ -84,7 +84,7 @@ fn the_examples_show_what_they_say() {
             sort: None
         })
     );
-    assert_eq!(common.shape.target_name("personCount"), None);
+    assert_eq!(common.shape.attributes.target_name("personCount"), None);
     let plan = Plan::parse(LEARNING, "example").unwrap();
     let weights: BTreeMap<usize, u32> = plan
         .rehearse

@@ -20,247 +20,250 @@ fn broken(from: &str, to: &str) -> String {
     said.into_iter().next().unwrap()
 }
 
+/// What is replaced in the good plan, by what, and the only problem that there is then.
+pub(super) const MISTAKES: &[(&str, &str, &str)] = &[
+    ("version: 1", "version: 2", "1 version: version 2"),
+    (
+        "split: shop",
+        "split: 'my shop'",
+        "2 split: `my shop` cannot name a split",
+    ),
+    (
+        "table: Shop",
+        "table: S!",
+        "3 source.table: DynamoDB takes no table",
+    ),
+    (
+        "{ table: Shop",
+        "{ region: EU West, table: Shop",
+        "3 source.region: `EU West` is no region",
+    ),
+    (
+        "{ table: Shop",
+        "{ role: admin, table: Shop",
+        "3 source.role: `admin` is no ARN",
+    ),
+    (
+        "partition: PK, sort: SK } }\ntime",
+        "partition: PK, sort: PK } }\ntime",
+        "3 source.keys.sort: `PK` is both",
+    ),
+    (
+        "attribute: at",
+        "attribute: SK",
+        "4 timestamp.attribute: `SK` is a key",
+    ),
+    (
+        "attribute: at, type: N",
+        "attribute: at, type: B",
+        "4 timestamp.type: a timestamp of type B",
+    ),
+    (
+        "type: N }",
+        "type: S, format: rfc3339 }",
+        "4 timestamp.format: this format has no fixed width",
+    ),
+    ("\"PK = 'x'\"", "\"PK = \"", "5 unrouted.left-behind: "),
+    (
+        "name: orders",
+        "name: users",
+        "20 services[1].name: two services are called `users`",
+    ),
+    (
+        "name: Users",
+        "name: Orders",
+        "22 services[1].table.name: `Orders` is already the table of the service `orders`",
+    ),
+    (
+        "name: Users",
+        "name: Shop",
+        "22 services[1].table.name: `Shop` is already the table of the source",
+    ),
+    (
+        "name: Users",
+        "name: dynasplit-shop",
+        "22 services[1].table.name: `dynasplit-shop` is already the table of the state",
+    ),
+    (
+        "begins_with(PK, 'USER#')",
+        "begins_with(PK 'USER#')",
+        "21 services[1].where: ",
+    ),
+    (
+        "begins_with(PK, 'USER#')",
+        "PK = 5",
+        "21 services[1].where: `PK` is of type S in the source's key",
+    ),
+    (
+        "name: by-state",
+        "name: b",
+        "13 services[0].table.global-indexes[0].name: DynamoDB takes no table or index",
+    ),
+    (
+        "partition: state, sort: at",
+        "partition: state, sort: st",
+        "13 services[0].table.global-indexes[0]: no item can be in this index, for none has `st`",
+    ),
+    (
+        "partition: state, sort: at",
+        "partition: junk, sort: at",
+        "13 services[0].table.global-indexes[0]: no item can be in this index, for none has `junk`",
+    ),
+    (
+        "sort: at } }",
+        "sort: { name: line, type: N } } }",
+        "13 services[0].table.global-indexes[0]: `line` is of type N here, and of type S in the table's key",
+    ),
+    (
+        "    transform:\n",
+        "      ttl: line\n    transform:\n",
+        "14 services[0].table.ttl: `line` is a key",
+    ),
+    (
+        "    transform:\n",
+        "      ttl: junk\n    transform:\n",
+        "14 services[0].table.ttl: no item can expire",
+    ),
+    (
+        "    transform:\n",
+        "      max-on-demand: { read: 0, write: 1 }\n    transform:\n",
+        "14 services[0].table.max-on-demand.read: no units",
+    ),
+    (
+        "    transform:\n",
+        "      encryption: { kms-key: '' }\n    transform:\n",
+        "14 services[0].table.encryption.kms-key: this names no",
+    ),
+    (
+        "    transform:\n",
+        "      tags: { 'aws:x': y }\n    transform:\n",
+        "14 services[0].table.tags.aws:x: AWS takes no tag",
+    ),
+    (
+        "'ORDER#{order}'",
+        "'ORDERS#{order}'",
+        "16 services[0].transform.keys.from.PK: `where` takes only what begins with 'ORDER#'",
+    ),
+    (
+        "'ORDER#{order}'",
+        "'ORDER#{order'",
+        "16 services[0].transform.keys.from.PK: a `{` without",
+    ),
+    (
+        "'ORDER#{order}'",
+        "'ORDER#{order}{x}'",
+        "16 services[0].transform.keys.from.PK: nothing stands between",
+    ),
+    (
+        "SK: 'LINE#{line}'",
+        "SK: 'LINE#{order}'",
+        "16 services[0].transform.keys.from.SK: `{order}` is captured from `PK` already",
+    ),
+    (
+        "SK: 'LINE#{line}'",
+        "SK: 'LINE#{line}', x: a",
+        "16 services[0].transform.keys.from.x: `x` is no key of the source",
+    ),
+    (
+        "line: '{line}' }",
+        "line: '{lime}' }",
+        "17 services[0].transform.keys.to.line: `{lime}` is captured nowhere",
+    ),
+    (
+        "orderId: '{order}', ",
+        "",
+        "17 services[0].transform.keys.to: nothing says how the target's key `orderId` is made",
+    ),
+    (
+        "line: '{line}' }",
+        "line: '{line}', x: a }",
+        "17 services[0].transform.keys.to.x: `x` is no key of the target",
+    ),
+    (
+        "line: '{line}' }",
+        "line: 'all' }",
+        "16 services[0].transform.keys.from.SK: two items could share a target key: `{line}`",
+    ),
+    (
+        "drop: [junk]",
+        "drop: [line]",
+        "18 services[0].transform.drop[0]: `line` is a key of the target",
+    ),
+    (
+        "drop: [junk]",
+        "drop: [junk, junk]",
+        "18 services[0].transform.drop[1]: `junk` is listed twice",
+    ),
+    (
+        "drop: [junk]",
+        "drop: ['dynasplit:version']",
+        "18 services[0].transform.drop[0]: names that begin with `dynasplit:`",
+    ),
+    (
+        "{ st: state }",
+        "{ st: state, other: state }",
+        "19 services[0].transform.rename.st: `other` and `st` are both renamed",
+    ),
+    (
+        "{ st: state }",
+        "{ st: state, x: line }",
+        "19 services[0].transform.rename.x: `line` is a key of the target",
+    ),
+    (
+        "{ st: state }",
+        "{ st: state, x: at }",
+        "19 services[0].transform.rename.x: `at` is the timestamp's name",
+    ),
+    (
+        "{ st: state }",
+        "{ st: state, junk: j }",
+        "19 services[0].transform.rename.junk: `junk` is renamed, and dropped",
+    ),
+    (
+        "{ partition: PK, sort: SK } }\nrehearse",
+        "{ partition: id } }\nrehearse",
+        "22 services[1].table.keys.partition: `id` is no key of the source",
+    ),
+    (
+        "{ partition: PK, sort: SK } }\nrehearse",
+        "{ partition: PK } }\nrehearse",
+        "22 services[1].table.keys: two items could share a target key: `SK`",
+    ),
+    (
+        ", SK: x }",
+        " }",
+        "25 rehearse.items[0].item: the item has no `SK`",
+    ),
+    (
+        "SK: x }",
+        "SK: 5 }",
+        "25 rehearse.items[0].item.SK: `SK` is of type S",
+    ),
+    (
+        "- item: ",
+        "- weight: 0\n      item: ",
+        "24 rehearse.items: all kinds of items have the weight 0",
+    ),
+    (
+        "SK: x }\n",
+        "SK: x }\n      updates: { PK: y }\n",
+        "26 rehearse.items[0].updates.PK: `PK` is a key",
+    ),
+    (
+        "name: users",
+        "nmae: users",
+        "20 services[1].nmae: there is no such setting",
+    ),
+    (
+        "split: shop",
+        "split: shop\nsplit: shop",
+        "3 : `split` is given twice, first on line 2",
+    ),
+];
+
 #[test]
 fn each_mistake_is_found_at_its_line() {
-    for (from, to, expected) in [
-        ("version: 1", "version: 2", "1 version: version 2"),
-        (
-            "split: shop",
-            "split: 'my shop'",
-            "2 split: `my shop` cannot name a split",
-        ),
-        (
-            "table: Shop",
-            "table: S!",
-            "3 source.table: DynamoDB takes no table",
-        ),
-        (
-            "{ table: Shop",
-            "{ region: EU West, table: Shop",
-            "3 source.region: `EU West` is no region",
-        ),
-        (
-            "{ table: Shop",
-            "{ role: admin, table: Shop",
-            "3 source.role: `admin` is no ARN",
-        ),
-        (
-            "partition: PK, sort: SK } }\ntime",
-            "partition: PK, sort: PK } }\ntime",
-            "3 source.keys.sort: `PK` is both",
-        ),
-        (
-            "attribute: at",
-            "attribute: SK",
-            "4 timestamp.attribute: `SK` is a key",
-        ),
-        (
-            "attribute: at, type: N",
-            "attribute: at, type: B",
-            "4 timestamp.type: a timestamp of type B",
-        ),
-        (
-            "type: N }",
-            "type: S, format: rfc3339 }",
-            "4 timestamp.format: this format has no fixed width",
-        ),
-        ("\"PK = 'x'\"", "\"PK = \"", "5 unrouted.left-behind: "),
-        (
-            "name: orders",
-            "name: users",
-            "20 services[1].name: two services are called `users`",
-        ),
-        (
-            "name: Users",
-            "name: Orders",
-            "22 services[1].table.name: `Orders` is already the table of the service `orders`",
-        ),
-        (
-            "name: Users",
-            "name: Shop",
-            "22 services[1].table.name: `Shop` is already the table of the source",
-        ),
-        (
-            "name: Users",
-            "name: dynasplit-shop",
-            "22 services[1].table.name: `dynasplit-shop` is already the table of the state",
-        ),
-        (
-            "begins_with(PK, 'USER#')",
-            "begins_with(PK 'USER#')",
-            "21 services[1].where: ",
-        ),
-        (
-            "begins_with(PK, 'USER#')",
-            "PK = 5",
-            "21 services[1].where: `PK` is of type S in the source's key",
-        ),
-        (
-            "name: by-state",
-            "name: b",
-            "13 services[0].table.global-indexes[0].name: DynamoDB takes no table or index",
-        ),
-        (
-            "partition: state, sort: at",
-            "partition: state, sort: st",
-            "13 services[0].table.global-indexes[0]: no item can be in this index, for none has `st`",
-        ),
-        (
-            "partition: state, sort: at",
-            "partition: junk, sort: at",
-            "13 services[0].table.global-indexes[0]: no item can be in this index, for none has `junk`",
-        ),
-        (
-            "sort: at } }",
-            "sort: { name: line, type: N } } }",
-            "13 services[0].table.global-indexes[0]: `line` is of type N here, and of type S in the table's key",
-        ),
-        (
-            "    transform:\n",
-            "      ttl: line\n    transform:\n",
-            "14 services[0].table.ttl: `line` is a key",
-        ),
-        (
-            "    transform:\n",
-            "      ttl: junk\n    transform:\n",
-            "14 services[0].table.ttl: no item can expire",
-        ),
-        (
-            "    transform:\n",
-            "      max-on-demand: { read: 0, write: 1 }\n    transform:\n",
-            "14 services[0].table.max-on-demand.read: no units",
-        ),
-        (
-            "    transform:\n",
-            "      encryption: { kms-key: '' }\n    transform:\n",
-            "14 services[0].table.encryption.kms-key: this names no",
-        ),
-        (
-            "    transform:\n",
-            "      tags: { 'aws:x': y }\n    transform:\n",
-            "14 services[0].table.tags.aws:x: AWS takes no tag",
-        ),
-        (
-            "'ORDER#{order}'",
-            "'ORDERS#{order}'",
-            "16 services[0].transform.keys.from.PK: `where` takes only what begins with 'ORDER#'",
-        ),
-        (
-            "'ORDER#{order}'",
-            "'ORDER#{order'",
-            "16 services[0].transform.keys.from.PK: a `{` without",
-        ),
-        (
-            "'ORDER#{order}'",
-            "'ORDER#{order}{x}'",
-            "16 services[0].transform.keys.from.PK: nothing stands between",
-        ),
-        (
-            "SK: 'LINE#{line}'",
-            "SK: 'LINE#{order}'",
-            "16 services[0].transform.keys.from.SK: `{order}` is captured from `PK` already",
-        ),
-        (
-            "SK: 'LINE#{line}'",
-            "SK: 'LINE#{line}', x: a",
-            "16 services[0].transform.keys.from.x: `x` is no key of the source",
-        ),
-        (
-            "line: '{line}' }",
-            "line: '{lime}' }",
-            "17 services[0].transform.keys.to.line: `{lime}` is captured nowhere",
-        ),
-        (
-            "orderId: '{order}', ",
-            "",
-            "17 services[0].transform.keys.to: nothing says how the target's key `orderId` is made",
-        ),
-        (
-            "line: '{line}' }",
-            "line: '{line}', x: a }",
-            "17 services[0].transform.keys.to.x: `x` is no key of the target",
-        ),
-        (
-            "line: '{line}' }",
-            "line: 'all' }",
-            "16 services[0].transform.keys.from.SK: two items could share a target key: `{line}`",
-        ),
-        (
-            "drop: [junk]",
-            "drop: [line]",
-            "18 services[0].transform.drop[0]: `line` is a key of the target",
-        ),
-        (
-            "drop: [junk]",
-            "drop: [junk, junk]",
-            "18 services[0].transform.drop[1]: `junk` is listed twice",
-        ),
-        (
-            "drop: [junk]",
-            "drop: ['dynasplit:version']",
-            "18 services[0].transform.drop[0]: names that begin with `dynasplit:`",
-        ),
-        (
-            "{ st: state }",
-            "{ st: state, other: state }",
-            "19 services[0].transform.rename.st: `other` and `st` are both renamed",
-        ),
-        (
-            "{ st: state }",
-            "{ st: state, x: line }",
-            "19 services[0].transform.rename.x: `line` is a key of the target",
-        ),
-        (
-            "{ st: state }",
-            "{ st: state, x: at }",
-            "19 services[0].transform.rename.x: `at` is the timestamp's name",
-        ),
-        (
-            "{ st: state }",
-            "{ st: state, junk: j }",
-            "19 services[0].transform.rename.junk: `junk` is renamed, and dropped",
-        ),
-        (
-            "{ partition: PK, sort: SK } }\nrehearse",
-            "{ partition: id } }\nrehearse",
-            "22 services[1].table.keys.partition: `id` is no key of the source",
-        ),
-        (
-            "{ partition: PK, sort: SK } }\nrehearse",
-            "{ partition: PK } }\nrehearse",
-            "22 services[1].table.keys: two items could share a target key: `SK`",
-        ),
-        (
-            ", SK: x }",
-            " }",
-            "25 rehearse.items[0].item: the item has no `SK`",
-        ),
-        (
-            "SK: x }",
-            "SK: 5 }",
-            "25 rehearse.items[0].item.SK: `SK` is of type S",
-        ),
-        (
-            "- item: ",
-            "- weight: 0\n      item: ",
-            "24 rehearse.items: all kinds of items have the weight 0",
-        ),
-        (
-            "SK: x }\n",
-            "SK: x }\n      updates: { PK: y }\n",
-            "26 rehearse.items[0].updates.PK: `PK` is a key",
-        ),
-        (
-            "name: users",
-            "nmae: users",
-            "20 services[1].nmae: there is no such setting",
-        ),
-        (
-            "split: shop",
-            "split: shop\nsplit: shop",
-            "3 : `split` is given twice, first on line 2",
-        ),
-    ] {
+    for (from, to, expected) in MISTAKES {
         let said = broken(from, to);
         assert!(said.starts_with(expected), "expected {expected}\n   found {said}");
     }

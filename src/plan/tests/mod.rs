@@ -1,6 +1,8 @@
 mod examples;
 mod mistakes;
 mod robust;
+mod together;
+mod warnings;
 
 use super::*;
 use crate::model::{Item, Key, Number, Value};
@@ -54,8 +56,8 @@ fn the_good_plan_is_good() {
     let orders = plan.service("orders").unwrap();
     assert!(orders.shape.keys.is_injective());
     assert_eq!(orders.indexes[0].name, "by-state");
-    assert_eq!(orders.shape.target_name("st"), Some("state"));
-    assert_eq!(orders.shape.target_name("junk"), None);
+    assert_eq!(orders.shape.attributes.target_name("st"), Some("state"));
+    assert_eq!(orders.shape.attributes.target_name("junk"), None);
     assert!(plan.service("nobody").is_none());
 }
 

@@ -1,0 +1,148 @@
+//! Warnings: what is right in the grammar of expressions, and probably not meant.
+
+use super::{Report, characters};
+use crate::plan::Condition;
+use crate::plan::either::WordOr;
+use crate::plan::expr::{Compared, Doubt, Doubts};
+use crate::plan::path::Path;
+use crate::plan::spec::{IncludeSpec, KeyAttributeSpec, KeysSpec, PlanSpec, ServiceSpec};
+use std::collections::BTreeSet;
+
+/// Warns about the conditions of a plan. A string in the quotes of an attribute's name, or without quotes, is an
+/// attribute that nothing else in the plan names.
+pub(super) fn check(spec: &PlanSpec, report: &mut Report) {
+    let read: Vec<(&str, Path, Doubts)> = conditions(spec)
+        .into_iter()
+        .filter_map(|(text, path)| Some((text, path, Condition::parse_with_doubts(text).ok()?.1)))
+        .collect();
+    let mut named = attributes(spec);
+    named.extend(
+        read.iter()
+            .flat_map(|(_, _, doubts)| doubts.certain.iter().map(String::as_str)),
+    );
+    for (text, path, doubts) in &read {
+        for doubt in &doubts.list {
+            match doubt {
+                Doubt::Values { offset, name } => report.doubt(
+                    path,
+                    characters(text, *offset),
+                    "this compares values with each other, so the result is the same for every item"
+                        .to_owned(),
+                    match name {
+                        Some(name) => {
+                            format!("if you mean the attribute, write its name without single quotes: {name}")
+                        }
+                        None => "compare an attribute with a value: type = 'Course'".to_owned(),
+                    },
+                ),
+                Doubt::Attributes { left, right } => {
+                    let unknown = |one: &&Compared| !one.nested && !named.contains(one.name.as_str());
+                    // On the left stands what is asked about; a name without quotes is one there.
+                    let left_too = left.odd.then_some(left);
+                    if let Some(meant) = std::iter::once(right).chain(left_too).find(unknown) {
+                        let other = if meant == right { left } else { right };
+                        report.doubt(
+                            path,
+                            characters(text, meant.offset),
+                            format!(
+                                "this compares the attribute `{}` with the attribute `{}`, which nothing else in the \
+                                 plan names",
+                                other.name, meant.name
+                            ),
+                            format!(
+                                "if you mean the text, write it in single quotes: '{}'",
+                                meant.name.replace('\'', "''")
+                            ),
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The conditions of a plan, and where they stand.
+fn conditions(spec: &PlanSpec) -> Vec<(&str, Path)> {
+    let root = Path::root();
+    let left_behind = spec.unrouted.map().map(|unrouted| {
+        let path = root.field("unrouted").field("left-behind");
+        (unrouted.left_behind.as_str(), path)
+    });
+    let services = spec.services.iter().enumerate().map(|(n, service)| {
+        let path = root.field("services").index(n).field("where");
+        (service.condition.as_str(), path)
+    });
+    left_behind.into_iter().chain(services).collect()
+}
+
+/// All attributes of source items that the plan names outside its conditions, and those of the targets.
+fn attributes(spec: &PlanSpec) -> BTreeSet<&str> {
+    let mut named: BTreeSet<&str> = keys(&spec.source.keys).collect();
+    named.extend(spec.timestamp.map().map(|timestamp| timestamp.attribute.as_str()));
+    for service in &spec.services {
+        of_service(service, &mut named);
+    }
+    for sample in spec.rehearse.iter().flat_map(|rehearse| &rehearse.items) {
+        named.extend(
+            sample
+                .item
+                .keys()
+                .chain(sample.updates.keys())
+                .map(String::as_str),
+        );
+    }
+    named
+}
+
+fn of_service<'s>(service: &'s ServiceSpec, named: &mut BTreeSet<&'s str>) {
+    let table = &service.table;
+    named.extend(keys(&table.keys));
+    named.extend(table.ttl.as_deref());
+    let global = table.global_indexes.iter();
+    named.extend(global.clone().flat_map(|index| keys(&index.keys)));
+    named.extend(table.local_indexes.iter().map(|index| key(&index.sort)));
+    let projections = global
+        .map(|index| &index.projection)
+        .chain(table.local_indexes.iter().map(|index| &index.projection));
+    for projection in projections {
+        if let Some(WordOr::Map(IncludeSpec { include })) = projection {
+            named.extend(include.iter().map(String::as_str));
+        }
+    }
+    let Some(transform) = &service.transform else {
+        return;
+    };
+    named.extend(
+        transform
+            .keep
+            .iter()
+            .chain(&transform.drop)
+            .flatten()
+            .map(String::as_str),
+    );
+    named.extend(
+        transform
+            .rename
+            .iter()
+            .flat_map(|rename| rename.keys())
+            .map(String::as_str),
+    );
+    named.extend(
+        transform
+            .keys
+            .iter()
+            .flat_map(|keys| keys.from.keys())
+            .map(String::as_str),
+    );
+}
+
+fn keys(spec: &KeysSpec) -> impl Iterator<Item = &str> {
+    std::iter::once(&spec.partition).chain(&spec.sort).map(key)
+}
+
+fn key(spec: &WordOr<String, KeyAttributeSpec>) -> &str {
+    match spec {
+        WordOr::Word(name) => name,
+        WordOr::Map(spec) => &spec.name,
+    }
+}
