@@ -59,6 +59,15 @@ pub(super) const MAX_PROBLEMS: usize = 200;
 /// Longest line that is shown beside a problem, in characters; a longer one says little.
 const EXCERPT_CHARS: usize = 160;
 
+/// Control characters of a file must not reach a terminal.
+fn visible(c: char) -> char {
+    if c.is_control() && c != '\t' {
+        char::REPLACEMENT_CHARACTER
+    } else {
+        c
+    }
+}
+
 impl Problems {
     /// Sorts the problems and keeps the lines they point at.
     pub(super) fn new(file: &str, text: &str, mut list: Vec<Problem>) -> Self {
@@ -71,7 +80,7 @@ impl Problems {
             .iter()
             .filter_map(|problem| Some((problem.line, *lines.get(problem.line.checked_sub(1)?)?)))
             .filter(|(_, line)| !line.trim().is_empty() && line.chars().count() <= EXCERPT_CHARS)
-            .map(|(number, line)| (number, line.to_owned()))
+            .map(|(number, line)| (number, line.chars().map(visible).collect()))
             .collect();
         Self {
             file: file.to_owned(),
