@@ -19,7 +19,7 @@ pub use change::{Change, Images, Origin};
 pub use counters::Counters;
 pub use item::{Item, ItemExt, MAX_ITEM_BYTES};
 pub use key::{AttributeKind, Key, KeyAttribute, KeySchema};
-pub use number::{Number, NumberError};
+pub use number::{Compact, Number, NumberError};
 pub use place::Place;
 pub use position::{Position, SequenceNumber};
 pub use value::Value;

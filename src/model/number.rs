@@ -127,8 +127,21 @@ impl PartialOrd for Number {
     }
 }
 
+impl Number {
+    /// The shortest canonical text: plain digits where they are few, else with an exponent. Equal numbers, and only
+    /// those, have one such text. It is what encodings and fingerprints are made from, so it never changes.
+    #[must_use]
+    pub fn compact(&self) -> Compact<'_> {
+        Compact(self)
+    }
+
+    fn length(&self) -> i32 {
+        i32::try_from(self.digits.len()).unwrap_or(38)
+    }
+}
+
 impl fmt::Display for Number {
-    /// Canonical text: plain notation where it is short, else scientific.
+    /// All digits without an exponent, as DynamoDB returns a number: what an application reads, and makes keys from.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.digits.is_empty() {
             return f.write_str("0");
@@ -136,29 +149,47 @@ impl fmt::Display for Number {
         if self.negative {
             f.write_str("-")?;
         }
-        let length = i32::try_from(self.digits.len()).unwrap_or(38);
-        if self.exponent >= length && self.exponent <= 40 {
+        let length = self.length();
+        if self.exponent >= length {
             let zeros = usize::try_from(self.exponent - length).unwrap_or(0);
             write!(f, "{}{}", self.digits, "0".repeat(zeros))
-        } else if self.exponent > 0 && self.exponent < length {
+        } else if self.exponent > 0 {
             let at = usize::try_from(self.exponent).unwrap_or(0);
             write!(f, "{}.{}", &self.digits[..at], &self.digits[at..])
-        } else if self.exponent <= 0 && self.exponent > -20 {
+        } else {
             let zeros = usize::try_from(-self.exponent).unwrap_or(0);
             write!(f, "0.{}{}", "0".repeat(zeros), self.digits)
-        } else {
-            write!(f, "{}", &self.digits[..1])?;
-            if length > 1 {
-                write!(f, ".{}", &self.digits[1..])?;
-            }
-            write!(f, "E{}", self.exponent - 1)
         }
+    }
+}
+
+/// A number in its shortest canonical text: see [`Number::compact`].
+#[derive(Clone, Copy)]
+pub struct Compact<'n>(&'n Number);
+
+impl fmt::Display for Compact<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(number) = self;
+        let length = number.length();
+        let plain = number.digits.is_empty()
+            || (number.exponent >= length && number.exponent <= 40)
+            || (number.exponent > 0 && number.exponent < length)
+            || (number.exponent <= 0 && number.exponent > -20);
+        if plain {
+            return write!(f, "{number}");
+        }
+        let sign = if number.negative { "-" } else { "" };
+        write!(f, "{sign}{}", &number.digits[..1])?;
+        if length > 1 {
+            write!(f, ".{}", &number.digits[1..])?;
+        }
+        write!(f, "E{}", number.exponent - 1)
     }
 }
 
 impl fmt::Debug for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Number({self})")
+        write!(f, "Number({})", self.compact())
     }
 }
 
@@ -215,6 +246,8 @@ mod tests {
         #[test]
         fn text_round_trips(mantissa in -99_999_999_999i64..99_999_999_999, power in -100i32..100) {
             let number = n(&format!("{mantissa}e{power}"));
+            prop_assert!(!number.to_string().contains('E'));
+            prop_assert_eq!(&n(&number.compact().to_string()), &number);
             prop_assert_eq!(n(&number.to_string()), number);
         }
 
@@ -231,11 +264,32 @@ mod tests {
     }
 
     #[test]
-    fn text_is_plain_where_that_is_short() {
+    fn text_has_all_digits_and_no_exponent() {
+        let zeros = |count: usize| "0".repeat(count);
         for (text, expected) in [
+            ("100", "100".to_owned()),
+            ("12.50", "12.5".to_owned()),
+            ("0.125", "0.125".to_owned()),
+            ("-0.05", "-0.05".to_owned()),
+            ("-0", "0".to_owned()),
+            ("1E40", format!("1{}", zeros(40))),
+            ("-1.5e40", format!("-15{}", zeros(39))),
+            ("1e-20", format!("0.{}1", zeros(19))),
+            ("1e-21", format!("0.{}1", zeros(20))),
+            ("12e-22", format!("0.{}12", zeros(20))),
+            ("1e125", format!("1{}", zeros(125))),
+            ("-1e-130", format!("-0.{}1", zeros(129))),
+        ] {
+            assert_eq!(n(text).to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn compact_text_is_plain_where_that_is_short() {
+        for (text, expected) in [
+            ("0", "0"),
             ("100", "100"),
             ("12.50", "12.5"),
-            ("0.125", "0.125"),
             ("-0.05", "-0.05"),
             ("1e39", "1000000000000000000000000000000000000000"),
             ("1e40", "1E40"),
@@ -244,7 +298,8 @@ mod tests {
             ("1e-21", "1E-21"),
             ("12e-22", "1.2E-21"),
         ] {
-            assert_eq!(n(text).to_string(), expected, "{text}");
+            assert_eq!(n(text).compact().to_string(), expected, "{text}");
+            assert_eq!(n(expected), n(text));
         }
     }
 

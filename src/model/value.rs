@@ -106,7 +106,7 @@ impl Value {
         }
         match self {
             Self::S(text) => bytes(b'S', text.as_bytes(), out),
-            Self::N(number) => bytes(b'N', number.to_string().as_bytes(), out),
+            Self::N(number) => bytes(b'N', number.compact().to_string().as_bytes(), out),
             Self::B(content) => bytes(b'B', content, out),
             Self::Bool(value) => out.extend_from_slice(&[b'?', u8::from(*value)]),
             Self::Null => out.push(b'0'),
@@ -129,7 +129,7 @@ impl Value {
                 many(b'n', members.len(), out);
                 members
                     .iter()
-                    .for_each(|m| bytes(b'N', m.to_string().as_bytes(), out));
+                    .for_each(|m| bytes(b'N', m.compact().to_string().as_bytes(), out));
             }
             Self::Bs(members) => {
                 many(b'b', members.len(), out);

@@ -204,7 +204,7 @@ fn walk(template: &[Piece], known: &BTreeSet<usize>, slots: &[Slot]) -> Walk {
 
 /// Whether a number's canonical text may hold the character.
 fn in_number(c: char) -> bool {
-    c.is_ascii_digit() || "+-.E".contains(c)
+    c.is_ascii_digit() || "-.".contains(c)
 }
 
 /// Reads the captures back from the values of a target key.

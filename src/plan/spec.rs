@@ -157,7 +157,7 @@ pub struct KeyTemplatesSpec {
     /// what stands behind it; `{{` and `}}` are braces. An item that does not match is a dead letter.
     pub from: BTreeMap<String, String>,
     /// Target key attribute names and templates: text with the captures, like `{course}#{module}`. A
-    /// capture that is alone keeps its type, and a number inside text is written in its plain form.
+    /// capture that is alone keeps its type, and a number inside text is written with all its digits.
     pub to: BTreeMap<String, String>,
     /// Where two source keys can't be proven to make two target keys: who guarantees that no two items
     /// ever share a target key during the split, in a sentence.

@@ -58,7 +58,7 @@ pub(super) fn decode_key(bytes: &[u8]) -> Result<Key, KeyCodeError> {
 fn with_bytes(value: &Value, put: impl FnOnce(u8, &[u8])) -> Result<(), KeyCodeError> {
     match value {
         Value::S(text) => put(b'S', text.as_bytes()),
-        Value::N(number) => put(b'N', number.to_string().as_bytes()),
+        Value::N(number) => put(b'N', number.compact().to_string().as_bytes()),
         Value::B(bytes) => put(b'B', bytes),
         other => return Err(KeyCodeError::NotAKeyType(other.type_name())),
     }

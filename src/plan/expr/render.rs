@@ -168,12 +168,15 @@ fn literal(value: &Value, out: &mut String) {
     let set = |members: Vec<String>| format!("<<{}>>", members.join(", "));
     match value {
         Value::S(content) => out.push_str(&text(content)),
-        Value::N(number) => out.push_str(&number.to_string()),
+        Value::N(number) => out.push_str(&number.compact().to_string()),
         Value::B(bytes) => out.push_str(&binary(bytes)),
         Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
         Value::Null => out.push_str("null"),
         Value::Ss(members) => out.push_str(&set(members.iter().map(|m| text(m)).collect())),
-        Value::Ns(members) => out.push_str(&set(members.iter().map(ToString::to_string).collect())),
+        Value::Ns(members) => out.push_str(&set(members
+            .iter()
+            .map(|number| number.compact().to_string())
+            .collect())),
         Value::Bs(members) => out.push_str(&set(members.iter().map(|m| binary(m)).collect())),
         Value::L(values) => {
             out.push('[');

@@ -244,7 +244,9 @@ fn a_number_ends_where_no_number_goes_on() {
         ("{at}#{id}", true),
         ("{at}{id}", false),
         ("{at}0{id}", false),
-        ("{at}E{id}", false),
+        ("{at}-{id}", false),
+        ("{at}.{id}", false),
+        ("{at}E{id}", true),
     ] {
         let to = templates(&[("x", template)]);
         let m = KeyMapping::new(&source, &schema("x", None), &from, &to, BTreeMap::new(), None);
@@ -256,6 +258,32 @@ fn a_number_ends_where_no_number_goes_on() {
         let there = m.apply(&source.item_of(&key)).unwrap();
         assert_eq!(m.invert(&there), proven.then_some(key));
     }
+}
+
+#[test]
+fn a_number_in_a_text_has_all_its_digits() {
+    let source = schema("id", Some("at:N"));
+    let from = templates(&[("id", "{id}"), ("at", "{at}")]);
+    let to = templates(&[("x", "{at}#{id}")]);
+    let m = KeyMapping::new(&source, &schema("x", None), &from, &to, BTreeMap::new(), None);
+    for (number, digits) in [
+        ("1E40", format!("1{}", "0".repeat(40))),
+        ("1e-21", format!("0.{}1", "0".repeat(20))),
+        ("-9.5E125", format!("-95{}", "0".repeat(124))),
+    ] {
+        let key = Key {
+            partition: Value::s("7"),
+            sort: Some(Value::N(Number::parse(number).unwrap())),
+        };
+        let there = m.apply(&source.item_of(&key)).unwrap();
+        assert_eq!(there.partition, Value::s(format!("{digits}#7")), "{number}");
+        assert_eq!(m.invert(&there), Some(key));
+    }
+    let with_exponent = Key {
+        partition: Value::s("1E40#7"),
+        sort: None,
+    };
+    assert_eq!(m.invert(&with_exponent), None);
 }
 
 #[test]
