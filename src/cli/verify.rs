@@ -71,6 +71,16 @@ fn render(result: &VerifyResult, plan: &str) -> String {
             }
         ));
     }
+    lines.extend(result.invalid.iter().map(|item| {
+        format!(
+            "  invalid   {}  {}  ({})",
+            item.service, item.source_key, item.reason
+        )
+    }));
+    let more = result.total_invalid.saturating_sub(result.invalid.len() as u64);
+    if more > 0 {
+        lines.push(format!("  and {} more invalid items", text::count(more)));
+    }
     if result.repaired + result.unrepaired.total() > 0 {
         let (mended, left) = (
             text::count(result.repaired),

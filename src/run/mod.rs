@@ -37,4 +37,6 @@ pub use repair_lease::{RepairRecord, repair_runs};
 pub use split::{Split, StateLedger, key_json, now_ms};
 pub use standing::{Obstacle, Phase, Standing, WorkerStanding, standing};
 pub use tail::{Ended, Tail, TailOptions};
-pub use verify::{ReadUnits, Unrepaired, Verify, VerifyOptions, VerifyResult, VerifyServiceView, VerifyView};
+pub use verify::{
+    InvalidItem, ReadUnits, Unrepaired, Verify, VerifyOptions, VerifyResult, VerifyServiceView, VerifyView,
+};

@@ -64,14 +64,14 @@ impl Bench {
     pub async fn new() -> Self {
         let engine = Engine::embedded().await;
         let endpoint = engine.endpoint().to_owned();
-        Self::over(engine, endpoint, quick()).await
+        Box::pin(Self::over(engine, endpoint, quick())).await
     }
 
     /// For what a machine that stands still for a moment must not change.
     pub async fn patient() -> Self {
         let engine = Engine::embedded().await;
         let endpoint = engine.endpoint().to_owned();
-        Self::over(engine, endpoint, patient()).await
+        Box::pin(Self::over(engine, endpoint, patient())).await
     }
 
     /// With a proxy between the product, which is patient, and the engine.
@@ -79,7 +79,7 @@ impl Bench {
         let engine = Engine::embedded().await;
         let proxy = Proxy::before(engine.endpoint(), rule).await;
         let endpoint = proxy.endpoint.clone();
-        (Self::over(engine, endpoint, patient()).await, proxy)
+        (Box::pin(Self::over(engine, endpoint, patient())).await, proxy)
     }
 
     async fn over(engine: Engine, endpoint: String, timing: Timing) -> Self {

@@ -7,10 +7,12 @@ use crate::proxy::Action;
 use crate::support::contents::{Contents, assert_same};
 use crate::support::table::{SdkItem, item, key, number, text};
 use aws_sdk_dynamodb::types::AttributeValue;
-use dynasplit::run::RepairRecord;
+use dynasplit::run::{InvalidItem, RepairRecord, VerifyResult, reconcile_letters};
 use dynasplit::state::{Lease, Owner, SplitRecord, TombstonePhase};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 fn tombstone(pk: &str) -> SdkItem {
     item(pk, "x", [("dynasplit:tombstone", AttributeValue::Bool(true))])
@@ -324,4 +326,62 @@ async fn what_was_compared_before_a_repair_is_not_kept_after_it() {
     let plain = plain.await.unwrap().unwrap();
     assert!(plain.clean && !plain.recorded, "{plain:?}");
     assert!(!bench.record().await.clean);
+}
+
+#[tokio::test]
+async fn invalid_items_that_no_stream_record_covers_are_named_and_become_dead_letters() {
+    let bench = Bench::new().await;
+    bench.fill().await;
+    bench.put(SOURCE, item("LOST#1", "x", [])).await;
+    bench
+        .put(SOURCE, item("USER#99", "x", [("email", number(3))]))
+        .await;
+    let keys = |result: &VerifyResult| {
+        let of = |item: &InvalidItem| format!("{} {}", item.service, item.source_key["PK"]["S"]);
+        result.invalid.iter().map(of).collect::<BTreeSet<_>>()
+    };
+    let both = BTreeSet::from([
+        r#"(unrouted) "LOST#1""#.to_owned(),
+        r#"users "USER#99""#.to_owned(),
+    ]);
+    let letters = || bench.split.letters.list(None);
+    let seen = bench.verify(options()).await;
+    assert!(!seen.clean && seen.total_invalid == 2, "{seen:?}");
+    assert_eq!(keys(&seen), both);
+    let told = seen
+        .notes
+        .iter()
+        .any(|note| note.contains("`dynasplit verify --repair` records"));
+    assert!(told, "{:?}", seen.notes);
+    assert!(letters().await.unwrap().is_empty(), "a look records nothing");
+
+    let repaired = bench.verify(repairing()).await;
+    assert!(!repaired.clean && repaired.recorded_letters == 2, "{repaired:?}");
+    let found = letters().await.unwrap();
+    let named: BTreeSet<_> = found
+        .iter()
+        .map(|letter| format!("{} {}", letter.service, letter.key["PK"]["S"]))
+        .collect();
+    assert_eq!(named, both);
+    assert!(
+        found
+            .iter()
+            .all(|letter| letter.origin == "verify" && !letter.reason.is_empty())
+    );
+    let again = bench.verify(repairing()).await;
+    assert_eq!(
+        (again.total_invalid, again.recorded_letters),
+        (0, 0),
+        "each has a dead letter: {again:?}"
+    );
+
+    // The items are corrected, which ends the loop.
+    bench.delete(SOURCE, key("LOST#1", "x")).await;
+    bench.put(SOURCE, user(99, "u99@x")).await;
+    let settled = reconcile_letters(&bench.split, &found, &CancellationToken::new())
+        .await
+        .unwrap();
+    assert!(settled.iter().all(|letter| letter.settled), "{settled:?}");
+    let clean = bench.verify(options()).await;
+    assert!(clean.clean && clean.total_invalid == 0, "{clean:?}");
 }

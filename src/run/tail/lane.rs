@@ -20,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Writes that one lane has under way in one shard at most.
 pub(super) const WRITES_AT_ONCE: u32 = 32;
+/// Why an item that no service takes is a dead letter.
+pub(in crate::run) const UNROUTED: &str =
+    "no service takes the item, and the plan does not list it as left behind";
 const MINUTE_MS: u64 = 60_000;
 /// Wait after a failed read.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
@@ -257,8 +260,7 @@ pub(in crate::run) async fn watch_group(
     match last.map(|item| watch(&split.plan, item)) {
         Some(Watched::Unrouted) => {
             counters.dead_letters += 1;
-            let reason = "no service takes the item, and the plan does not list it as left behind";
-            ledger.dead_letter(ShardRecord::WATCH, group, reason).await?;
+            ledger.dead_letter(ShardRecord::WATCH, group, UNROUTED).await?;
         }
         Some(Watched::LeftBehind) => counters.left_behind += 1,
         Some(Watched::Routed) | None => {}

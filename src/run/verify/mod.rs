@@ -17,6 +17,7 @@
 
 mod chunks;
 mod hunt;
+mod invalid;
 mod lanes;
 mod leftovers;
 mod list;
@@ -33,6 +34,7 @@ mod sorting;
 mod view;
 mod worker;
 
+pub use invalid::InvalidItem;
 pub use result::{ReadUnits, Unrepaired, VerifyOptions, VerifyResult};
 pub use view::{VerifyServiceView, VerifyView};
 pub use worker::Verify;

@@ -1,5 +1,6 @@
 //! From pages to entries of the comparison.
 
+use super::invalid::InvalidItems;
 use super::scan::Pages;
 use super::sorting::Entries;
 use super::view::{Progress, ServiceProgress, add};
@@ -45,6 +46,7 @@ pub(super) struct SourcePages {
     /// Places of the services in the plan, and where their entries go.
     pub services: Vec<(usize, Entries<SourceEntry>, Arc<ServiceProgress>)>,
     pub progress: Arc<Progress>,
+    pub invalid: Arc<InvalidItems>,
 }
 
 impl Pages for SourcePages {
@@ -56,9 +58,12 @@ impl Pages for SourcePages {
             .collect::<Result<Vec<_>, _>>()?;
         let unrouted = items
             .iter()
-            .filter(|item| watch(plan, item) == Watched::Unrouted)
-            .count();
-        add(&self.progress.unrouted, unrouted as u64);
+            .zip(&keys)
+            .filter(|(item, _)| watch(plan, item) == Watched::Unrouted);
+        for (_, key) in unrouted {
+            add(&self.progress.unrouted, 1);
+            self.invalid.unrouted(key);
+        }
         for (place, entries, progress) in &self.services {
             let service = &plan.services[*place];
             let mut batch = Vec::new();
@@ -66,7 +71,10 @@ impl Pages for SourcePages {
                 match desired(service, &plan.versions, item) {
                     Ok(None) => {}
                     Ok(Some(wanted)) => batch.push((wanted.key, source.clone(), Digest::of(&wanted.item))),
-                    Err(_) => add(&progress.unbuildable, 1),
+                    Err(fault) => {
+                        add(&progress.unbuildable, 1);
+                        self.invalid.invalid(&service.name, source, &fault);
+                    }
                 }
             }
             add(&progress.expected, batch.len() as u64);

@@ -1,5 +1,6 @@
 //! The passes of one run, in their order.
 
+use super::invalid::InvalidItems;
 use super::lanes::Lanes;
 use super::leftovers::tombstones;
 use super::list::MismatchList;
@@ -38,6 +39,8 @@ pub(super) struct Run {
     scanning: Scanning,
     limits: SortLimits,
     dir: SpillDir,
+    invalid: Arc<InvalidItems>,
+    limit: usize,
     lanes: Lanes,
     /// How the tombstones stood at the beginning.
     tombstones: Tombstones,
@@ -103,6 +106,8 @@ impl Run {
             limits: limits.shared_by(2 * eyes.len()),
             scanning: Scanning::new(options.segments),
             dir: SpillDir::default(),
+            invalid: Arc::new(InvalidItems::begin(split).await?),
+            limit: options.limit,
             lanes,
             tombstones: record.switch.tombstones,
             list,
@@ -144,6 +149,7 @@ impl Run {
                 )
             });
         }
+        self.invalid_items(lease.is_some(), &mut result).await?;
         if let Some(lease) = lease {
             self.repair(lease, standing, settled, left > 0, &mut result)
                 .await?;
@@ -180,6 +186,42 @@ impl Run {
             }
         }
         Ok(left)
+    }
+
+    /// Names the source items that can be in no target and have no dead letter. A repair records one for each: no lane will,
+    /// if no stream record covers them.
+    async fn invalid_items(&self, repairs: bool, result: &mut VerifyResult) -> Result<(), RunError> {
+        let uncovered = self.invalid.uncovered().await?;
+        let count = uncovered.count();
+        result.total_invalid = count;
+        result.invalid = uncovered.first(self.limit);
+        if count == 0 {
+            return Ok(());
+        }
+        if !repairs {
+            result.notes.push(format!(
+                "there is no dead letter for {} that can be in no target, because no lane has read a stream record of it: \
+                 `dynasplit verify --repair` records a dead letter for each",
+                counted(count, "source item")
+            ));
+            return Ok(());
+        }
+        if let Some(eyes) = self.eyes.first() {
+            self.progress.say("recording dead letters");
+            result.recorded_letters = self.invalid.record(&uncovered, &eyes.source).await?;
+        }
+        result.notes.push(format!(
+            "the repair recorded {}: `dynasplit dead-letters list` shows them. Correct the items in the source, then run `dynasplit \
+             dead-letters reconcile`",
+            counted(result.recorded_letters, "dead letter")
+        ));
+        if uncovered.more() > 0 {
+            result.notes.push(format!(
+                "{} left for the next `dynasplit verify --repair`: one run records so many dead letters at most",
+                counted(uncovered.more(), "such item")
+            ));
+        }
+        Ok(())
     }
 
     /// Asks how much there is to read: for progress only, so a refusal is no failure.
@@ -240,6 +282,7 @@ impl Run {
             plan: Arc::clone(&self.split.plan),
             services,
             progress: Arc::clone(&self.progress),
+            invalid: Arc::clone(&self.invalid),
         };
         let read = self.scanning.read(&first.source, Arc::new(pages)).await;
         let mut sides = Vec::with_capacity(sortings.len());
@@ -314,14 +357,15 @@ impl Run {
         let mut notes = Vec::new();
         if unrouted > 0 {
             notes.push(format!(
-                "no service takes {unrouted} of the source items, and the plan does not leave them behind: see \
-                 `dynasplit dead-letters`"
+                "no service takes {unrouted} of the source items, and the plan does not leave them behind: \
+                 `dynasplit dead-letters list` shows those that have a dead letter"
             ));
         }
         let unbuildable: u64 = report.services.iter().map(|service| service.unbuildable).sum();
         if unbuildable > 0 {
             notes.push(format!(
-                "{} can't be shaped for a service that it belongs to: see `dynasplit dead-letters`",
+                "{} can't be shaped for a service that it belongs to: `dynasplit dead-letters list` shows those that \
+                 have a dead letter",
                 counted(unbuildable, "source item")
             ));
         }

@@ -1,3 +1,4 @@
+use super::invalid::InvalidItem;
 use crate::verify::{Mismatch, Report};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -89,6 +90,13 @@ pub struct VerifyResult {
     pub total_mismatches: u64,
     /// Source items that no service takes and the plan does not leave behind.
     pub unrouted: u64,
+    /// The first of the source items that can be in no target and have no dead letter, at most [`VerifyOptions::limit`]: no
+    /// stream record covers them, or no lane has read it yet.
+    pub invalid: Vec<InvalidItem>,
+    /// All source items that can be in no target and have no dead letter.
+    pub total_invalid: u64,
+    /// Dead letters that a repair recorded for such items.
+    pub recorded_letters: u64,
     /// Keys that were mended.
     pub repaired: u64,
     /// Keys that were to be mended, and could not be.
