@@ -12,6 +12,7 @@ mod load;
 mod pace;
 #[cfg(test)]
 pub(crate) mod scripted;
+mod throughput;
 mod timing;
 
 pub use average::Average;
@@ -24,4 +25,5 @@ pub(crate) use failure::{NO_CREDENTIALS, word_after};
 pub use health::Health;
 pub use load::{Entry, Load};
 pub use pace::{Brake, Felt, Pace, Paced};
+pub use throughput::table_throughput;
 pub use timing::Timing;

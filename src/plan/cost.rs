@@ -4,7 +4,7 @@ use super::Service;
 use super::either::WordOr;
 use super::spec::{ProjectionWord, ThroughputSpec};
 use crate::model::{Item, ItemExt};
-use crate::plan::IndexKeys;
+use crate::plan::{IndexKeys, TableThroughput, Throughput};
 use std::collections::BTreeSet;
 
 /// A read unit carries this much, a write unit [`WRITE_UNIT_BYTES`].
@@ -139,11 +139,36 @@ pub struct Capability {
 impl Capability {
     /// An on-demand table that serves this much at first, and up to a maximum that was set for it.
     #[must_use]
-    pub fn on_demand(at_first: f64, set_maximum: Option<u32>) -> Self {
-        let at_most = set_maximum.map_or(TABLE_QUOTA.max(at_first), f64::from);
+    pub fn on_demand(at_first: f64, set_maximum: Option<f64>) -> Self {
+        let at_most = set_maximum.map_or(TABLE_QUOTA.max(at_first), |most| most.max(1.0));
         Self {
             at_first: at_first.min(at_most),
             at_most,
+        }
+    }
+
+    /// The read units of a table that exists.
+    #[must_use]
+    pub fn reads(throughput: &Throughput) -> Self {
+        let warm = throughput.warm.map_or(0, |warm| warm.read);
+        let provisioned = throughput.provisioned.map(|units| units.read);
+        Self::existing(provisioned, warm, NEW_TABLE_READS, throughput.most_reads)
+    }
+
+    /// The write units of a table that exists, or of an index.
+    #[must_use]
+    pub fn writes(throughput: &Throughput) -> Self {
+        let warm = throughput.warm.map_or(0, |warm| warm.write);
+        let provisioned = throughput.provisioned.map(|units| units.write);
+        Self::existing(provisioned, warm, NEW_TABLE_WRITES, throughput.most_writes)
+    }
+
+    /// An on-demand table serves what a new one does, or more if it was warmed up by use or by a setting.
+    #[allow(clippy::cast_precision_loss)] // units a second
+    fn existing(provisioned: Option<u64>, warm: u64, new: f64, most: Option<u64>) -> Self {
+        match provisioned {
+            Some(units) => Self::fixed(units as f64),
+            None => Self::on_demand(new.max(warm as f64), most.map(|most| most as f64)),
         }
     }
 
@@ -201,16 +226,35 @@ pub struct WriteForecast {
 }
 
 impl WriteCapability {
-    /// Of the service's table as planned, if it is new.
+    /// Of the service's table: as it is, or as planned where it does not exist yet.
     #[must_use]
-    pub fn planned(service: &Service) -> Self {
+    pub fn of(service: &Service, existing: Option<&TableThroughput>) -> Self {
+        match existing {
+            Some(existing) => Self::existing(service, existing),
+            None => Self::planned(service),
+        }
+    }
+
+    fn existing(service: &Service, existing: &TableThroughput) -> Self {
+        let table = Capability::writes(&existing.table);
+        let index = |index: &IndexKeys| {
+            let global = existing.indexes.get(&index.name).filter(|_| !index.local);
+            global.map_or(table, Capability::writes)
+        };
+        Self {
+            table,
+            indexes: service.indexes.iter().map(index).collect(),
+        }
+    }
+
+    fn planned(service: &Service) -> Self {
         let spec = &service.table;
         let units = spec.billing.as_ref().and_then(WordOr::map);
         let of = |own: Option<ThroughputSpec>, warm: Option<ThroughputSpec>| match units {
             Some(table) => Capability::fixed(own.unwrap_or(*table).write.into()),
             None => Capability::on_demand(
                 warm.map_or(NEW_TABLE_WRITES, |warm| NEW_TABLE_WRITES.max(warm.write.into())),
-                spec.max_on_demand.map(|most| most.write),
+                spec.max_on_demand.map(|most| most.write.into()),
             ),
         };
         let table = of(None, spec.warm_throughput);
@@ -264,7 +308,8 @@ impl WriteCapability {
 mod tests {
     use super::*;
     use crate::model::Value;
-    use crate::plan::Plan;
+    use crate::plan::{Plan, Units};
+    use std::collections::BTreeMap;
 
     fn service(table: &str) -> Service {
         let text = format!(
@@ -339,11 +384,49 @@ mod tests {
         // 4, 8, 16, 32, then 40 thousand for ever.
         let doubled = 1800 * (4_000 + 8_000 + 16_000 + 32_000);
         assert!((table.seconds(doubled + 400_000) - 7210.0).abs() < 1e-6);
-        let capped = Capability::on_demand(NEW_TABLE_WRITES, Some(100));
+        let capped = Capability::on_demand(NEW_TABLE_WRITES, Some(100.0));
         assert!((capped.seconds(1000) - 10.0).abs() < 1e-9);
         assert!((table.within(Some(10.0)).seconds(1000) - 100.0).abs() < 1e-9);
         assert!(Capability::fixed(0.0).seconds(10).is_finite());
         assert!(table.within(Some(0.0)).seconds(1).is_finite());
+    }
+
+    #[test]
+    fn a_table_serves_what_it_is_set_to() {
+        let per_second = |capability: Capability| (capability.at_first, capability.at_most);
+        let new = Throughput::default();
+        assert_eq!(per_second(Capability::writes(&new)), (4000.0, 40_000.0));
+        assert_eq!(per_second(Capability::reads(&new)), (12_000.0, 40_000.0));
+        let small = Throughput {
+            provisioned: Some(Units { read: 3, write: 1 }),
+            // What is warm is no promise of a provisioned table.
+            warm: Some(Units {
+                read: 12_000,
+                write: 4000,
+            }),
+            ..new
+        };
+        assert_eq!(
+            (
+                per_second(Capability::reads(&small)),
+                per_second(Capability::writes(&small))
+            ),
+            ((3.0, 3.0), (1.0, 1.0))
+        );
+        let bounded = Throughput {
+            most_writes: Some(50),
+            ..new
+        };
+        assert_eq!(per_second(Capability::writes(&bounded)), (50.0, 50.0));
+        let used = Throughput {
+            warm: Some(Units {
+                read: 90_000,
+                write: 60_000,
+            }),
+            ..new
+        };
+        assert_eq!(per_second(Capability::writes(&used)), (60_000.0, 60_000.0));
+        assert_eq!(per_second(Capability::reads(&used)), (90_000.0, 90_000.0));
     }
 
     #[test]
@@ -357,11 +440,28 @@ mod tests {
             table: 1000,
             indexes: vec![500, 10, 0],
         };
-        let planned = WriteCapability::planned(&service);
+        let planned = WriteCapability::of(&service, None);
         let forecast = planned.forecast(&service, &units, None);
         assert_eq!(forecast.index.as_deref(), Some("all"));
         assert!((forecast.seconds - 50.0).abs() < 1e-9);
         let budget = planned.forecast(&service, &units, Some(10.0));
         assert!(budget.index.is_none() && (budget.seconds - 151.0).abs() < 1e-9);
+
+        // A table that exists serves what it is set to, whatever the plan says.
+        let provisioned = |write| Throughput {
+            provisioned: Some(Units { read: 1, write }),
+            ..Throughput::default()
+        };
+        let mut existing = TableThroughput {
+            table: provisioned(1),
+            indexes: BTreeMap::from([("all".to_owned(), provisioned(500))]),
+        };
+        let forecast = WriteCapability::of(&service, Some(&existing)).forecast(&service, &units, None);
+        assert!(forecast.index.is_none() && (forecast.seconds - 1000.0).abs() < 1e-9);
+        existing.indexes.insert("keys".to_owned(), provisioned(1));
+        existing.table = provisioned(1000);
+        let forecast = WriteCapability::of(&service, Some(&existing)).forecast(&service, &units, None);
+        assert_eq!(forecast.index.as_deref(), Some("keys"));
+        assert!((forecast.seconds - 10.0).abs() < 1e-9);
     }
 }

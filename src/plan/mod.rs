@@ -25,6 +25,7 @@ mod source_map;
 pub mod spec;
 mod template;
 mod text_place;
+mod throughput;
 mod timestamp;
 
 pub use expr::Condition;
@@ -36,6 +37,7 @@ pub use schema::{json_schema, to_json};
 pub use settings::{LEFT_BEHIND, Settings};
 pub use shape::{Attributes, Shape};
 pub use spec::{RehearseSpec, SampleSpec, TableSpec};
+pub use throughput::{TableThroughput, Throughput, Units};
 pub use timestamp::{Timestamp, TimestampFormat};
 
 use crate::model::KeySchema;

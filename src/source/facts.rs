@@ -1,6 +1,8 @@
 use super::refusal::{Refusal, refusal};
 use super::{SourceError, StreamState};
+use crate::dynamo::table_throughput;
 use crate::model::{AttributeKind, KeyAttribute, KeySchema};
+use crate::plan::Throughput;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     BillingMode, KeyType, ScalarAttributeType, TableDescription, TableStatus, TimeToLiveStatus,
@@ -40,6 +42,8 @@ pub struct SourceFacts {
     pub bytes: u64,
     /// How it is paid for.
     pub billing: Billing,
+    /// What it is set to serve.
+    pub throughput: Throughput,
     /// Its stream.
     pub stream: StreamState,
     /// The other regions of a global table; empty for a plain one.
@@ -99,6 +103,7 @@ pub async fn describe_source(dynamodb: &Client, table: &str) -> Result<SourceFac
         item_count: u64::try_from(description.item_count().unwrap_or(0)).unwrap_or(0),
         bytes: u64::try_from(description.table_size_bytes().unwrap_or(0)).unwrap_or(0),
         billing: billing(&description),
+        throughput: table_throughput(&description).table,
         stream: StreamState::of(&description),
         replicas: replicas.collect(),
         global_table_version: description.global_table_version().map(str::to_owned),

@@ -36,6 +36,6 @@ pub use fence::Fence;
 pub use gate::{Attempts, Entered, Gate, HELD};
 pub use gather::Batched;
 pub use sweep::{Sweep, Swept};
-pub use table::{Ensured, Observer, TableEvent, TableFinding, ensure, inspect, is_empty};
+pub use table::{Ensured, Observer, TableEvent, TableFinding, ensure, inspect, is_empty, throughput};
 pub use ttl::{TtlOutcome, TtlState, enable_ttl, ttl_state};
 pub use write::TargetWriter;

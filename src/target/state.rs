@@ -1,6 +1,8 @@
 //! A table as an engine shows it, read once and kept in a form that can be compared.
 
 use super::TargetError;
+use crate::dynamo::table_throughput;
+use crate::plan::TableThroughput;
 use crate::source::refusal::refusal;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
@@ -72,6 +74,8 @@ pub(super) struct TableState {
     pub class: Option<String>,
     pub kms: Option<Kms>,
     pub deletion_protection: bool,
+    /// The same units, as a forecast takes them.
+    pub throughput: TableThroughput,
 }
 
 impl TableState {
@@ -153,6 +157,7 @@ impl TableState {
                 key_arn: sse.kms_master_key_arn().unwrap_or_default().to_owned(),
             }),
             deletion_protection: table.deletion_protection_enabled().unwrap_or(false),
+            throughput: table_throughput(table),
         }
     }
 }

@@ -7,8 +7,8 @@ use super::state::{TableState, describe};
 use super::{Difference, Pending, TargetError};
 use crate::fault;
 use crate::model::KeySchema;
-use crate::plan::IndexKeys;
 use crate::plan::spec::TableSpec;
+use crate::plan::{IndexKeys, TableThroughput};
 use crate::source::patience::Patience;
 use crate::source::refusal::{Refusal, refusal};
 use aws_sdk_dynamodb::Client;
@@ -105,6 +105,16 @@ pub async fn inspect(
     } else {
         TableFinding::Differs(differences)
     })
+}
+
+/// What a table is set to serve; `None` where it does not exist. Writes nothing.
+///
+/// Needs `dynamodb:DescribeTable`.
+///
+/// # Errors
+/// The table may not be described.
+pub async fn throughput(client: &Client, table: &str) -> Result<Option<TableThroughput>, TargetError> {
+    Ok(describe(client, table).await?.map(|state| state.throughput))
 }
 
 /// Sees to it that the table is there and as planned: creates it where it is missing, waits until it and

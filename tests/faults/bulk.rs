@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::{BillingMode, ProvisionedThroughput};
 use dynasplit::state::{SplitRecord, Store};
 use serde_json::Value;
 
@@ -297,11 +298,26 @@ async fn by_itself_it_takes_bulk_where_the_forecast_allows_it_and_says_why() {
         refused.stderr
     );
     stage.cli.succeed(&["tune", "--reset"]).await;
+    // A table that exists may serve less than a new one.
+    let units = ProvisionedThroughput::builder()
+        .read_capacity_units(2)
+        .write_capacity_units(2)
+        .build()
+        .expect("whole units");
+    let provisioned = stage.client.update_table().table_name(&stage.trial.names);
+    let provisioned = provisioned
+        .billing_mode(BillingMode::Provisioned)
+        .provisioned_throughput(units);
+    provisioned.send().await.expect("the table is provisioned");
     let done = stage.cli.succeed(AUTO).await;
     let report = json(&done.stdout);
     assert_eq!(report["order"], "bulk", "{report:#}");
     let reason = report["order_reason"].as_str().expect("a reason");
     assert!(reason.starts_with("bulk: 200 items"), "{reason}");
+    assert!(
+        reason.contains("(writing names at 2 write units a second"),
+        "{reason}"
+    );
     assert!(done.stderr.contains(reason), "{}", done.stderr);
     end(&stage, tail).await;
 }
@@ -329,6 +345,12 @@ async fn bulk_is_refused_where_it_must_not_be() {
     })
     .await;
     refused("tombstones are on, or not swept (reconcile)").await;
+    let rule = Rule::new(Fault::Denied)
+        .on(&["DescribeTable"])
+        .table(&stage.trial.orders);
+    let denied = stage.engine.faults().rule(rule);
+    refused("since it may not be described: allow dynamodb:DescribeTable").await;
+    denied.off();
     change(&mut |record| {
         let since = record.switch.claim("reconcile").unwrap_or_default();
         assert!(record.switch.release("reconcile", since, true));

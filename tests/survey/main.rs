@@ -7,7 +7,10 @@ mod shop;
 mod support;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, StreamSpecification, StreamViewType, TimeToLiveSpecification};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, BillingMode, ProvisionedThroughput, StreamSpecification, StreamViewType,
+    TimeToLiveSpecification,
+};
 use dynasplit::cli::survey::render;
 use dynasplit::run::RunError;
 use dynasplit::run::survey::{CollisionView, Severity, Survey, SurveyOptions, TableStanding, survey};
@@ -305,6 +308,72 @@ async fn a_slow_target_is_forecast_against_the_stream() {
     let survey = look(&engine, SHOP, &slow(1.0 / 300.0)).await.unwrap();
     assert!(!survey.would_fail(), "{:#?}", survey.problems());
     assert_finding(&survey, Severity::Warning, "the backfill would take 8.3 hours");
+}
+
+#[tokio::test]
+async fn a_target_that_exists_is_forecast_with_what_it_is_set_to_serve() {
+    let engine = Engine::embedded().await;
+    let client = engine.dynamodb();
+    create_with(&client, "Shop", &["PK", "SK"], false).await;
+    put_all(&client, "Shop", (0..100).map(user)).await;
+    create_with(&client, "Users", &["PK", "SK"], false).await;
+    let fast = look(&engine, SHOP, &all()).await.unwrap();
+    let line = |survey: &Survey| {
+        let lines = &survey.estimate.as_ref().unwrap().lines;
+        lines
+            .iter()
+            .find(|line| line.what == "backfill: write users")
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(
+        (line(&fast).bound.as_str(), line(&fast).dollars),
+        ("4,000 units/s at first", Some(0.01))
+    );
+    assert!(fast.estimate.as_ref().unwrap().slow.is_empty());
+
+    let units = ProvisionedThroughput::builder()
+        .read_capacity_units(1)
+        .write_capacity_units(1);
+    let request = client
+        .update_table()
+        .table_name("Users")
+        .billing_mode(BillingMode::Provisioned);
+    request
+        .provisioned_throughput(units.build().unwrap())
+        .send()
+        .await
+        .unwrap();
+    let survey = look(&engine, SHOP, &all()).await.unwrap();
+    assert_eq!(
+        (line(&survey).bound.as_str(), line(&survey).dollars),
+        ("1 units/s", None)
+    );
+    assert!(line(&survey).hours.unwrap() > 0.027, "{:?}", line(&survey));
+    assert_finding(
+        &survey,
+        Severity::Warning,
+        "the table Users of users serves 1 write unit a second: its part of the backfill takes less than 6 minutes",
+    );
+    let budget = SurveyOptions {
+        write_units: Some(500.0),
+        ..all()
+    };
+    let notes = look(&engine, SHOP, &budget)
+        .await
+        .unwrap()
+        .estimate
+        .unwrap()
+        .notes;
+    let has = |part: &str| notes.iter().any(|note| note.contains(part));
+    assert!(
+        has("(writing users at 1 write units a second"),
+        "the order rests on it: {notes:#?}"
+    );
+    assert!(
+        has("--write-units 500 is more than Users serves (1 write units a second)"),
+        "{notes:#?}"
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 use super::order::{BULK_MS, Chosen, Forecast, GIVEN_UP_MS, OrderChoice, Outlook, choose, lasting};
 use super::worker::{Backfill, BackfillReport};
 use crate::fault;
+use crate::plan::TableThroughput;
 use crate::run::error::RunError;
 use crate::run::hold::{free, give_up, hold};
 use crate::run::split::now_ms;
@@ -9,6 +10,8 @@ use crate::run::tail::recorded_shards;
 use crate::run::tombstones::pause;
 use crate::source::SourceFacts;
 use crate::state::{BackfillRecord, Order, SplitRecord, StateError, TombstonePhase};
+use crate::target::{TargetError, throughput};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +19,15 @@ use tokio_util::sync::CancellationToken;
 const LOOK_LEASES: u32 = 3;
 /// A table that takes nothing for so many lease times is not waited for with the lanes of all services held.
 const STUCK_LEASES: u32 = 8;
+
+/// What the targets that exist are set to serve.
+#[derive(Default)]
+struct Existing {
+    /// By service.
+    served: BTreeMap<String, TableThroughput>,
+    /// A table that may not be described.
+    hidden: Option<String>,
+}
 
 impl Backfill {
     /// The bulk order: hold the lanes, copy without guards, wait until nothing of that can land, let the lanes go. They
@@ -80,14 +92,40 @@ impl Backfill {
                 reason: String::new(),
             });
         };
-        let outlook = self.outlook(facts, added).await?;
+        let existing = match choice {
+            OrderChoice::Only(Order::Concurrent) => Existing::default(),
+            _ => self.existing().await?,
+        };
+        let outlook = self.outlook(facts, added, existing).await?;
         choose(choice, &outlook).map_err(|refused| RunError::NotYet {
             what: refused.what,
             next: refused.next,
         })
     }
 
-    async fn outlook(&self, facts: &SourceFacts, added: bool) -> Result<Outlook, RunError> {
+    /// What the targets are set to serve: a provisioned one, or one with a bound, may be far slower than a new one.
+    async fn existing(&self) -> Result<Existing, RunError> {
+        let mut found = Existing::default();
+        for (service, clients) in self.split.services() {
+            match throughput(&clients.control, &service.table.name).await {
+                Ok(Some(served)) => {
+                    found.served.insert(service.name.clone(), served);
+                }
+                // The copy itself tells of a table that is missing.
+                Ok(None) => {}
+                Err(TargetError::Denied { .. }) => found.hidden = Some(service.table.name.clone()),
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Ok(found)
+    }
+
+    async fn outlook(
+        &self,
+        facts: &SourceFacts,
+        added: bool,
+        existing: Existing,
+    ) -> Result<Outlook, RunError> {
         let record = SplitRecord::read(&self.split.store).await?.value;
         let (lag_ms, gap) = self.places(&record).await?;
         let holders: Vec<&str> = record.switch.holders.keys().map(String::as_str).collect();
@@ -106,6 +144,13 @@ impl Backfill {
                 format!("a lane lost records ({gap})"),
                 "`dynasplit replicate --restart-tail`",
             ))
+        } else if let Some(table) = existing.hidden {
+            Some((
+                format!(
+                    "it is not known how many writes the table {table} serves, since it may not be described"
+                ),
+                "allow dynamodb:DescribeTable on the targets (docs/permissions.md)",
+            ))
         } else if matches!(
             record.switch.tombstones.phase,
             TombstonePhase::On | TombstonePhase::Sweeping
@@ -118,9 +163,13 @@ impl Backfill {
             None
         };
         Ok(Outlook {
-            forecast: Forecast::of(&self.split.plan, facts, self.budgets.source().rate(), |service| {
-                self.budgets.writes(service).rate()
-            }),
+            forecast: Forecast::of(
+                &self.split.plan,
+                facts,
+                self.budgets.source().rate(),
+                |service| self.budgets.writes(service).rate(),
+                &existing.served,
+            ),
             lag_ms,
             obstacle,
         })

@@ -3,11 +3,12 @@
 use crate::plan::cost::{
     Capability, PARTITION_WRITES, WRITE_UNIT_BYTES, WriteCapability, WriteUnits, scan_units,
 };
-use crate::plan::{Plan, Service};
+use crate::plan::{Plan, Service, TableThroughput};
 use crate::source::lineage::RETENTION_MS;
 use crate::source::{Billing, SourceFacts};
 use crate::state::Order;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Which order is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,20 +43,22 @@ pub struct Forecast {
 
 impl Forecast {
     /// Of a copy with these budgets. Where none is given: half of the reads that a provisioned source has, and the writes
-    /// that a single partition takes. Each service is reckoned with as if it took every item: what it takes is not known
-    /// before the items are read.
+    /// that a single partition takes. A table that exists serves no more than it is set to: `existing` has these, by
+    /// service. Each service is reckoned with as if it took every item: what it takes is not known before the items are
+    /// read.
     #[must_use]
     pub fn of(
         plan: &Plan,
         facts: &SourceFacts,
         reads: Option<f64>,
         writes: impl Fn(&str) -> Option<f64>,
+        existing: &BTreeMap<String, TableThroughput>,
     ) -> Self {
-        #[allow(clippy::cast_precision_loss)] // units a second
-        let rate = reads.unwrap_or(match facts.billing {
+        let served = Capability::reads(&facts.throughput).at_first;
+        let rate = served.min(reads.unwrap_or(match facts.billing {
             Billing::OnDemand => READS,
-            Billing::Provisioned { read, .. } => read as f64 / 2.0,
-        });
+            Billing::Provisioned { .. } => served / 2.0,
+        }));
         // Consistent reads, which small sources have, cost twice as much.
         let reading = Capability::fixed(rate).seconds(scan_units(facts.bytes, true));
         let mut forecast = Self {
@@ -67,15 +70,18 @@ impl Forecast {
         for service in &plan.services {
             let budget = writes(&service.name).unwrap_or(PARTITION_WRITES);
             let units = most_units(service, facts);
-            let capability = WriteCapability::planned(service);
+            let capability = WriteCapability::of(service, existing.get(&service.name));
             let found = capability.forecast(service, &units, Some(budget));
             if found.seconds > forecast.seconds {
                 forecast.seconds = found.seconds;
-                let rate = budget.min(capability.table.at_first);
+                let at = |name: &String| service.indexes.iter().position(|index| index.name == *name);
+                let index = found.index.as_ref().and_then(|name| Some((name, at(name)?)));
+                let slowest = index.map_or(capability.table, |(_, n)| capability.indexes[n]);
                 forecast.slowest = format!(
-                    "writing {} at {} write units a second, if it took every item",
+                    "writing {}{} at {} write units a second, if it took every item",
                     service.name,
-                    figure(rate)
+                    index.map_or(String::new(), |(name, _)| format!(" (index {name})")),
+                    figure(budget.min(slowest.at_first))
                 );
             }
         }
@@ -219,6 +225,7 @@ pub(super) fn lasting(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{Throughput, Units};
 
     const BULK: OrderChoice = OrderChoice::Only(Order::Bulk);
     const HOUR_MS: u64 = 3_600_000;
@@ -306,6 +313,7 @@ mod tests {
             item_count: 1_000_000,
             bytes: 1024 * 1_000_000,
             billing: Billing::OnDemand,
+            throughput: Throughput::default(),
             stream: crate::source::StreamState::Off,
             replicas: Vec::new(),
             global_table_version: None,
@@ -314,17 +322,56 @@ mod tests {
             global_indexes: 0,
             local_indexes: 0,
         };
+        let new = BTreeMap::new();
         // Two units an item at most, as many in the index, a thousand a second.
-        let forecast = Forecast::of(&plan, &facts, None, |_| None);
+        let forecast = Forecast::of(&plan, &facts, None, |_| None, &new);
         assert!((forecast.seconds - 4000.0).abs() < 1.0, "{forecast:?}");
         assert!(forecast.slowest.contains("writing all at 1000"), "{forecast:?}");
-        let faster = Forecast::of(&plan, &facts, None, |_| Some(1e6));
+        let faster = Forecast::of(&plan, &facts, None, |_| Some(1e6), &new);
         assert!(
             (faster.seconds - 500.0).abs() < 1.0,
             "what a new table serves: {faster:?}"
         );
-        let read = Forecast::of(&plan, &facts, Some(10.0), |_| Some(1e6));
+        let read = Forecast::of(&plan, &facts, Some(10.0), |_| Some(1e6), &new);
         assert!((read.seconds - 25_000.0).abs() < 1.0, "{read:?}");
         assert!(read.slowest.contains("reading Live at 10"));
+
+        // A table that exists serves what it is set to, whatever the budgets say.
+        let provisioned = |read, write| Throughput {
+            provisioned: Some(Units { read, write }),
+            ..Throughput::default()
+        };
+        let mut existing = TableThroughput {
+            table: provisioned(1, 1),
+            indexes: BTreeMap::from([("by-kind".to_owned(), provisioned(1, 5000))]),
+        };
+        let of = |facts: &SourceFacts, existing: &TableThroughput| {
+            let existing = BTreeMap::from([("all".to_owned(), existing.clone())]);
+            Forecast::of(&plan, facts, Some(1e6), |_| Some(1e6), &existing)
+        };
+        let slow = of(&facts, &existing);
+        assert!(
+            (slow.seconds - 2e6).abs() < 1.0 && slow.slowest.contains("writing all at 1 "),
+            "{slow:?}"
+        );
+        assert_eq!(foreseen(slow).order, Order::Concurrent);
+        existing.table = provisioned(1, 5000);
+        existing.indexes.insert("by-kind".to_owned(), provisioned(1, 2));
+        let slow = of(&facts, &existing);
+        assert!((slow.seconds - 1e6).abs() < 1.0, "{slow:?}");
+        assert!(
+            slow.slowest.contains("writing all (index by-kind) at 2 "),
+            "{slow:?}"
+        );
+        let few = SourceFacts {
+            throughput: provisioned(5, 5),
+            ..facts
+        };
+        existing.indexes.clear();
+        let slow = of(&few, &existing);
+        assert!(
+            (slow.seconds - 50_000.0).abs() < 1.0 && slow.slowest.contains("reading Live at 5 "),
+            "{slow:?}"
+        );
     }
 }

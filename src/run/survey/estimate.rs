@@ -1,11 +1,10 @@
 //! What the split would use: units, money and hours.
 
 use super::SurveyOptions;
+use super::slow::{SlowTable, slow_tables, surplus_budgets};
 use super::tally::Tally;
 use super::view::Survey;
-use crate::plan::cost::{
-    Capability, DOUBLING_SECONDS, NEW_TABLE_READS, PARTITION_WRITES, WriteCapability, scan_units,
-};
+use crate::plan::cost::{Capability, DOUBLING_SECONDS, PARTITION_WRITES, WriteCapability, scan_units};
 use crate::plan::either::WordOr;
 use crate::plan::spec::TableClassSpec;
 use crate::plan::{Plan, Prices, Service, Versions};
@@ -41,6 +40,8 @@ pub struct Estimate {
     pub stream_dollars_per_day: f64,
     /// Partition keys that hold a service's writes back.
     pub hot: Vec<HotKey>,
+    /// Tables and indexes whose set throughput holds a service's writes back.
+    pub slow: Vec<SlowTable>,
     /// What the figures rest on, and leave out.
     pub notes: Vec<String>,
 }
@@ -89,13 +90,15 @@ pub(super) fn estimate(
         factor: 1.0,
     });
     let mut lines = vec![read_line(survey, size.count.bytes, options, &prices)];
-    let (mut hot, mut writes, mut target_bytes) = (Vec::new(), 0u64, Vec::new());
+    let (mut hot, mut slow, mut writes, mut target_bytes) = (Vec::new(), Vec::new(), 0u64, Vec::new());
     for (service, counted) in plan.services.iter().zip(&tally.services) {
         let units = counted.units.times(size.factor);
         let written = counted.written.times(size.factor);
         writes = writes.saturating_add(written.items);
-        target_bytes.push((service, written.bytes));
-        lines.push(write_line(service, &units, options, &prices));
+        target_bytes.push((Target::of(service, survey), written.bytes));
+        let target = Target::of(service, survey);
+        lines.push(write_line(&target, &units, options, &prices));
+        slow.extend(slow_tables(service, &target.capability, &units));
         hot.extend(hot_keys(service, counted, &units));
     }
     // Compared before the lines that come after the backfill are added.
@@ -110,9 +113,9 @@ pub(super) fn estimate(
     ));
     lines.push(verify_line(survey, size.count.bytes, &target_bytes, &prices));
     let strips = target_bytes
-        .iter()
-        .filter(|(service, _)| carries_version(plan, service));
-    let strips: Vec<_> = strips.copied().collect();
+        .into_iter()
+        .filter(|(target, _)| carries_version(plan, target.service));
+    let strips: Vec<_> = strips.collect();
     if !strips.is_empty() {
         lines.push(sweep_line("complete: strip the versions", &strips, &prices));
     }
@@ -130,6 +133,7 @@ pub(super) fn estimate(
             shards * SHARD_READS * DAY_SECONDS / 1e6 * prices.stream_reads_per_million,
         ),
         hot,
+        slow,
         notes: notes(plan, survey, options, !strips.is_empty()),
         lines,
         prices,
@@ -143,18 +147,13 @@ fn hours_of(line: &EstimateLine) -> f64 {
 /// The backfill reads the source once, for all services together.
 fn read_line(survey: &Survey, bytes: u64, options: &SurveyOptions, prices: &Prices) -> EstimateLine {
     let source = &survey.source;
-    #[allow(clippy::cast_precision_loss)] // units a second
-    let (capability, bound) = match (options.read_units, source.billing) {
-        (Some(units), _) => (Capability::fixed(units), format!("{units} units/s, the budget")),
-        (None, Billing::OnDemand) => (
-            Capability::on_demand(NEW_TABLE_READS, None),
-            "12,000 units/s at first".to_owned(),
-        ),
-        (None, Billing::Provisioned { read, .. }) => (
-            Capability::fixed(read as f64),
-            format!("{read} units/s, all it has"),
-        ),
+    let served = Capability::reads(&source.throughput);
+    let bound = match (options.read_units, source.billing) {
+        (Some(budget), _) if budget < served.at_first => format!("{budget} units/s, the budget"),
+        (_, Billing::OnDemand) => rate(served),
+        (_, Billing::Provisioned { .. }) => format!("{}, all it has", rate(served)),
     };
+    let capability = served.within(options.read_units);
     let units = scan_units(bytes, false);
     EstimateLine {
         what: format!("backfill: read {}", source.table),
@@ -166,13 +165,35 @@ fn read_line(survey: &Survey, bytes: u64, options: &SurveyOptions, prices: &Pric
     }
 }
 
+/// A service's table: as it is, or as planned.
+struct Target<'a> {
+    service: &'a Service,
+    capability: WriteCapability,
+    /// It is paid for by request.
+    on_demand: bool,
+}
+
+impl<'a> Target<'a> {
+    fn of(service: &'a Service, survey: &Survey) -> Self {
+        let existing = survey.throughput(&service.name);
+        let planned = || service.table.billing.as_ref().and_then(WordOr::map).is_none();
+        Self {
+            service,
+            capability: WriteCapability::of(service, existing),
+            on_demand: existing.map_or_else(planned, |existing| existing.table.provisioned.is_none()),
+        }
+    }
+}
+
 fn write_line(
-    service: &Service,
+    target: &Target<'_>,
     units: &crate::plan::cost::WriteUnits,
     options: &SurveyOptions,
     prices: &Prices,
 ) -> EstimateLine {
-    let capability = WriteCapability::planned(service);
+    let Target {
+        service, capability, ..
+    } = target;
     let forecast = capability.forecast(service, units, options.write_units);
     let at_first = match &forecast.index {
         Some(name) => service
@@ -187,12 +208,7 @@ fn write_line(
         (_, Some(budget)) if forecast.seconds > alone => format!("{budget} units/s, the budget"),
         (index, _) => {
             let whose = index.as_ref().map_or(String::new(), |name| format!(", {name}"));
-            let grows = if at_first.at_most > at_first.at_first {
-                " at first"
-            } else {
-                ""
-            };
-            format!("{} units/s{grows}{whose}", thousands(at_first.at_first))
+            format!("{}{whose}", rate(at_first))
         }
     };
     let total = units.total(service);
@@ -200,7 +216,8 @@ fn write_line(
         what: format!("backfill: write {}", service.name),
         read_units: 0,
         write_units: total,
-        dollars: on_demand(service)
+        dollars: target
+            .on_demand
             .then(|| dollars(total, prices.of_class(infrequent(service)).write_per_million)),
         hours: Some(round(forecast.seconds / 3600.0)),
         bound,
@@ -208,10 +225,10 @@ fn write_line(
 }
 
 /// One consistent scan of each target.
-fn sweep_line(what: &str, targets: &[(&Service, u64)], prices: &Prices) -> EstimateLine {
+fn sweep_line(what: &str, targets: &[(Target<'_>, u64)], prices: &Prices) -> EstimateLine {
     let reads = targets
         .iter()
-        .map(|(service, bytes)| (*service, scan_units(*bytes, true)));
+        .map(|(target, bytes)| (target, scan_units(*bytes, true)));
     let (read_units, dollars) = target_reads(reads, prices);
     EstimateLine {
         what: what.to_owned(),
@@ -227,12 +244,12 @@ fn sweep_line(what: &str, targets: &[(&Service, u64)], prices: &Prices) -> Estim
 fn verify_line(
     survey: &Survey,
     source_bytes: u64,
-    targets: &[(&Service, u64)],
+    targets: &[(Target<'_>, u64)],
     prices: &Prices,
 ) -> EstimateLine {
     let reads = targets
         .iter()
-        .map(|(service, bytes)| (*service, scan_units(*bytes, false)));
+        .map(|(target, bytes)| (target, scan_units(*bytes, false)));
     let (read_units, of_targets) = target_reads(reads, prices);
     let of_source = scan_units(source_bytes, false);
     EstimateLine {
@@ -247,12 +264,15 @@ fn verify_line(
     }
 }
 
-fn target_reads<'a>(reads: impl Iterator<Item = (&'a Service, u64)>, prices: &Prices) -> (u64, f64) {
+fn target_reads<'a>(reads: impl Iterator<Item = (&'a Target<'a>, u64)>, prices: &Prices) -> (u64, f64) {
     let (mut sum, mut cost) = (0, 0.0);
-    for (service, units) in reads {
+    for (target, units) in reads {
         sum += units;
-        if on_demand(service) {
-            cost += dollars(units, prices.of_class(infrequent(service)).read_per_million);
+        if target.on_demand {
+            cost += dollars(
+                units,
+                prices.of_class(infrequent(target.service)).read_per_million,
+            );
         }
     }
     (sum, cents(cost))
@@ -289,7 +309,17 @@ fn hot_keys(
 
 fn notes(plan: &Plan, survey: &Survey, options: &SurveyOptions, strips: bool) -> Vec<String> {
     let mut notes = Vec::new();
-    let forecast = Forecast::of(plan, &survey.source, options.read_units, |_| options.write_units);
+    let existing = survey
+        .tables
+        .iter()
+        .filter_map(|table| Some((table.service.clone(), table.throughput.clone()?)));
+    let forecast = Forecast::of(
+        plan,
+        &survey.source,
+        options.read_units,
+        |_| options.write_units,
+        &existing.collect(),
+    );
     notes.push(format!(
         "`backfill` would choose its order by another forecast, of what is served for certain: {}",
         foreseen(forecast).reason
@@ -312,7 +342,11 @@ fn notes(plan: &Plan, survey: &Survey, options: &SurveyOptions, strips: bool) ->
                 .to_owned(),
         );
     }
-    if plan.services.iter().any(|service| !on_demand(service))
+    notes.extend(surplus_budgets(plan, survey, options));
+    if plan
+        .services
+        .iter()
+        .any(|service| !Target::of(service, survey).on_demand)
         || matches!(survey.source.billing, Billing::Provisioned { .. })
     {
         notes.push("provisioned tables are paid by the hour, which is not in the money shown".to_owned());
@@ -339,10 +373,6 @@ fn carries_version(plan: &Plan, service: &Service) -> bool {
     }
 }
 
-fn on_demand(service: &Service) -> bool {
-    service.table.billing.as_ref().and_then(WordOr::map).is_none()
-}
-
 fn infrequent(service: &Service) -> bool {
     service.table.class == Some(TableClassSpec::InfrequentAccess)
 }
@@ -350,6 +380,16 @@ fn infrequent(service: &Service) -> bool {
 #[allow(clippy::cast_precision_loss)] // an estimate
 fn dollars(units: u64, per_million: f64) -> f64 {
     cents(units as f64 / 1e6 * per_million)
+}
+
+/// `4,000 units/s at first`.
+fn rate(served: Capability) -> String {
+    let grows = if served.at_most > served.at_first {
+        " at first"
+    } else {
+        ""
+    };
+    format!("{} units/s{grows}", thousands(served.at_first))
 }
 
 /// `4,000`.

@@ -403,6 +403,23 @@ fn forecast(found: &mut Findings, survey: &Survey) {
             &format!("a mishap would leave little time to go on; {faster}"),
         );
     }
+    for slow in &estimate.slow {
+        let what = match &slow.index {
+            Some(index) => format!("index {index} of the table {}", slow.table),
+            None => format!("the table {}", slow.table),
+        };
+        found.warning(
+            format!(
+                "{what} of {} serves {} write unit{} a second: its part of the backfill takes {}",
+                slow.service,
+                slow.write_units,
+                if slow.write_units > 1.0 { "s" } else { "" },
+                if slow.hours < 0.1 { "less than 6 minutes".to_owned() } else { format!("{:.1} hours", slow.hours) }
+            ),
+            "raise its units, or the on-demand maximum that was set for it, while the split runs: the tail writes each \
+             change with them too, and falls behind if there are more (auto scaling does not show here, and takes minutes)",
+        );
+    }
     for hot in &estimate.hot {
         let whose = match &hot.index {
             Some(index) => format!("index {index} of {}", hot.service),

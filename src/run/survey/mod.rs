@@ -12,6 +12,7 @@ mod groups;
 mod hot;
 mod key_shape;
 mod read;
+mod slow;
 mod stream;
 mod tables;
 mod tally;
@@ -20,6 +21,7 @@ mod view;
 pub use estimate::{Estimate, EstimateLine, HotKey};
 pub use findings::{Finding, Severity};
 pub use groups::{Example, Group};
+pub use slow::SlowTable;
 pub use stream::StreamView;
 pub use tables::{StateStanding, StateView, TableStanding, TableView};
 pub use view::{

@@ -22,7 +22,7 @@ const MOST_PLACES: u64 = 100;
 /// Bytes of a segment when everything is read, as in a backfill.
 const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 const MOST_SEGMENTS: u64 = 10_000;
-/// The part of a provisioned source's read units that a survey without a budget takes at most.
+/// The part of the read units that were set for the source that a survey without a budget takes at most.
 const OWN_SHARE: f64 = 0.5;
 
 /// A place to go on reading at.
@@ -132,10 +132,11 @@ async fn page(
 /// What a survey without a budget keeps to: the table's own users come first.
 #[allow(clippy::cast_precision_loss)] // units a second
 fn own_units(facts: &SourceFacts) -> Option<f64> {
-    match facts.billing {
-        Billing::OnDemand => None,
-        Billing::Provisioned { read, .. } => Some((read as f64 * OWN_SHARE).max(1.0)),
-    }
+    let set = match facts.billing {
+        Billing::OnDemand => facts.throughput.most_reads? as f64,
+        Billing::Provisioned { read, .. } => read as f64,
+    };
+    Some((set * OWN_SHARE).max(1.0))
 }
 
 fn stopped() -> RunError {

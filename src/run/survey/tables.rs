@@ -1,9 +1,10 @@
 //! The targets and the state, as they are.
 
 use super::{RunError, Split};
+use crate::plan::TableThroughput;
 use crate::run::checks::check_split;
 use crate::state::{SplitRecord, StateError};
-use crate::target::{Difference, TableFinding, inspect, is_empty};
+use crate::target::{Difference, TableFinding, inspect, is_empty, throughput};
 use serde::Serialize;
 
 /// A service's table.
@@ -23,6 +24,8 @@ pub struct TableView {
     pub standing: TableStanding,
     /// Whether it holds anything; `None` where it is not there.
     pub empty: Option<bool>,
+    /// What it is set to serve; `None` where it is not there.
+    pub throughput: Option<TableThroughput>,
 }
 
 /// What is there of a table.
@@ -102,6 +105,7 @@ pub(super) async fn targets(split: &Split) -> Result<Vec<TableView>, RunError> {
                 TableFinding::Differs(differences) => TableStanding::Differs { differences },
             },
             empty,
+            throughput: throughput(&clients.control, &spec.name).await?,
         });
     }
     Ok(views)

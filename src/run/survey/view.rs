@@ -7,7 +7,7 @@ use super::stream::StreamView;
 use super::tables::{StateView, TableView};
 use super::tally::{ServiceTally, Tally};
 use crate::plan::cost::scaled;
-use crate::plan::{Plan, Versions};
+use crate::plan::{Plan, TableThroughput, Versions};
 use crate::run::split::Split;
 use crate::source::SourceFacts;
 use serde::Serialize;
@@ -229,6 +229,12 @@ impl Survey {
             estimate: None,
             findings: Vec::new(),
         }
+    }
+
+    /// What a service's table is set to serve; `None` where it does not exist.
+    pub(super) fn throughput(&self, service: &str) -> Option<&TableThroughput> {
+        let table = self.tables.iter().find(|table| table.service == service);
+        table.and_then(|table| table.throughput.as_ref())
     }
 
     /// Adds what the items tell.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::{AttributeKind, KeyAttribute};
+use crate::plan::TableThroughput;
 use crate::target::state::Kms;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -129,6 +130,7 @@ fn state() -> TableState {
             key_arn: KEY.to_owned(),
         }),
         deletion_protection: true,
+        throughput: TableThroughput::default(),
     }
 }
 

@@ -24,6 +24,7 @@ fn quiet() -> Survey {
         item_count: 0,
         bytes: 0,
         billing: Billing::OnDemand,
+        throughput: crate::plan::Throughput::default(),
         stream: StreamState::Off,
         replicas: Vec::new(),
         global_table_version: None,
@@ -102,6 +103,7 @@ fn what_is_not_as_it_should_be_is_an_error() {
             may_hold_items: false,
             standing: TableStanding::Missing,
             empty: None,
+            throughput: None,
         });
     };
     judged(adopted, Severity::Error, "is adopted and does not exist");
