@@ -2,7 +2,7 @@ use super::args::{DeadLetters, Global, LettersAction};
 use super::failure::{Exit, Failed};
 use super::{output, text};
 use crate::run::{SettledLetter, reconcile_letters};
-use crate::state::{Letter, LetterHead};
+use crate::state::{LetterHead, ShownLetter};
 use tokio_util::sync::CancellationToken;
 
 /// Runs `dead-letters`.
@@ -63,20 +63,26 @@ fn render_list(letters: &[LetterHead]) -> String {
     )
 }
 
-fn render_one(letter: &Letter) -> String {
+fn render_one(shown: &ShownLetter) -> String {
+    let letter = &shown.letter;
     let image = |name: &str, image: &Option<serde_json::Value>| {
         let shown = image.as_ref().map_or("none".into(), |image| format!("{image:#}"));
         format!("{name}: {shown}")
     };
-    [
+    let mut lines = vec![
         format!("service: {}", letter.service),
         format!("source key: {}", letter.key),
         format!("reason: {}", letter.reason),
         format!("read from: {}", letter.origin),
         image("item", &letter.image),
         image("item before", &letter.old_image),
-    ]
-    .join("\n")
+    ];
+    if let Some(damage) = &shown.damage {
+        lines.push(format!(
+            "damaged: {damage}. `dynasplit dead-letters reconcile` settles it without its images"
+        ));
+    }
+    lines.join("\n")
 }
 
 fn render_settled(settled: &[SettledLetter]) -> String {

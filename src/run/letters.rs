@@ -12,7 +12,7 @@ use crate::fault::Hand;
 use crate::flow::{Watched, watch};
 use crate::model::{Key, json};
 use crate::plan::Service;
-use crate::state::{LetterHead, ShardRecord, Tombstones};
+use crate::state::{LetterHead, ShardRecord, SplitRecord, Tombstones};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -78,6 +78,10 @@ async fn under_lease(
         if stop.is_cancelled() {
             break;
         }
+        if head.damage.is_some() {
+            results.push(removed(split, head).await?);
+            continue;
+        }
         let (settled, outcome) = one(split, head, (tombstones, lease), budgets, stop).await?;
         let settled = settled && split.letters.settle(head).await?;
         results.push(SettledLetter {
@@ -89,6 +93,26 @@ async fn under_lease(
     }
     lower(split, &Holder::RECONCILE, lease, budgets, stop).await?;
     Ok(results)
+}
+
+/// A damaged letter does not tell its key. A mandatory repair looks at every key, and records a letter anew for an item that
+/// is still invalid: that duty is on record before the letter goes.
+async fn removed(split: &Split, head: &LetterHead) -> Result<SettledLetter, RunError> {
+    SplitRecord::change(&split.store, |record| {
+        record
+            .repair_required
+            .get_or_insert_with(|| "a dead letter was damaged".into());
+    })
+    .await?;
+    split.letters.discard(head).await?;
+    Ok(SettledLetter {
+        id: head.id.clone(),
+        service: head.service.clone(),
+        settled: true,
+        outcome:
+            "it was damaged and is removed: run `dynasplit verify --repair`, which finds what it was for"
+                .into(),
+    })
 }
 
 async fn one(
@@ -139,10 +163,17 @@ async fn one(
 
 /// Target keys that the item may have had, by the letter's images.
 async fn suspects(split: &Split, head: &LetterHead, service: &Service) -> Result<Vec<Key>, RunError> {
-    let Some(letter) = split.letters.show(&head.id).await? else {
+    let Some(shown) = split.letters.show(&head.id).await? else {
         return Ok(Vec::new());
     };
-    let images = [letter.image, letter.old_image];
+    if let Some(damage) = &shown.damage {
+        tracing::warn!(
+            letter = head.id,
+            damage,
+            "the images are lost, so a former key in the service's table is not known: `dynasplit verify` finds what is left there"
+        );
+    }
+    let images = [shown.letter.image, shown.letter.old_image];
     let items = images
         .into_iter()
         .flatten()

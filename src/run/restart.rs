@@ -58,12 +58,14 @@ pub(super) async fn restart_tail(split: &Split, seen: u32) -> Result<Restarted, 
         StreamState::On { arn, .. } => arn,
         _ => return Err(RunError::StreamOff { table }),
     };
+    let (mut damaged, shards) = (Vec::new(), ShardRecord::record_name(seen, ""));
     let shards = split
         .store
-        .list::<ShardRecord>(&ShardRecord::record_name(seen, ""))
+        .list_readable::<ShardRecord>(&shards, &mut damaged)
         .await?;
     let mut lanes = shards.iter().flat_map(|(_, shard)| shard.value.lanes.values());
-    let has_gap = lanes.any(|lane| lane.gap.is_some());
+    // Nobody can go on with a shard whose record is damaged: that is a gap too.
+    let has_gap = !damaged.is_empty() || lanes.any(|lane| lane.gap.is_some());
     let found = Found { seen, arn, has_gap };
     let lease_ms = u64::try_from(split.timing.lease.as_millis()).unwrap_or(u64::MAX);
     let (mut begun, mut is_ending) = (false, false);

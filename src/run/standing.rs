@@ -8,8 +8,8 @@ use super::status::{FillStatus, LaneStatus, fill_status, lane_status};
 use super::tail::recorded_shards;
 use crate::source::SourceError;
 use crate::state::{
-    ActivityRecord, BackfillRecord, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, TombstonePhase,
-    Tombstones, TuningRecord, VerifyRecord, WorkerRecord,
+    ActivityRecord, BackfillRecord, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, Stored,
+    TombstonePhase, Tombstones, TuningRecord, VerifyRecord, WorkerRecord,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -139,8 +139,18 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
     for head in split.letters.list(None).await? {
         *dead_letters.entry(head.service).or_insert(0) += 1;
     }
-    let workers = split.store.list::<WorkerRecord>(WorkerRecord::PREFIX).await?;
-    let activities = split.store.list::<ActivityRecord>(ActivityRecord::PREFIX).await?;
+    // Nothing of these is needed to tell where the split stands.
+    let (mut damaged, store) = (Vec::new(), &split.store);
+    let workers = store.list_readable(WorkerRecord::PREFIX, &mut damaged).await?;
+    let workers: Vec<(String, Stored<WorkerRecord>)> = workers;
+    let activities = store.list_readable(ActivityRecord::PREFIX, &mut damaged).await?;
+    let activities: Vec<(String, Stored<ActivityRecord>)> = activities;
+    let verify = store
+        .get_readable::<VerifyRecord>(VerifyRecord::NAME, &mut damaged)
+        .await?;
+    let tuning = store
+        .get_readable::<TuningRecord>(TuningRecord::NAME, &mut damaged)
+        .await?;
     let activities: Vec<_> = activities.into_iter().map(|(_, noted)| noted.value).collect();
     let mut standing = Standing {
         split: record.split.clone(),
@@ -157,15 +167,11 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
         backfill_blocked: blocked(&segments),
         running: limits::activities(&activities, now),
         limits: Vec::new(),
-        tuning: TuningRecord::read(&split.store).await?,
+        tuning: tuning.map_or_else(TuningRecord::default, |stored| stored.value),
         tombstones: record.switch.tombstones,
         dead_letters,
         rechecks: split.letters.rechecks().await?.len() as u64,
-        verify: split
-            .store
-            .get::<VerifyRecord>(VerifyRecord::NAME)
-            .await?
-            .map(|s| s.value),
+        verify: verify.map(|stored| stored.value),
         workers: workers
             .into_iter()
             .map(|(_, worker)| worker_standing(&worker.value, now))
@@ -175,6 +181,15 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
     };
     standing.limits = limits::standing(&standing.lanes, &segments, &activities, now);
     standing.obstacles = obstacles(&standing, &record, split);
+    standing
+        .obstacles
+        .extend(damaged.into_iter().map(|damaged| Obstacle {
+            what: format!(
+                "the state record '{}' is damaged ({})",
+                damaged.record, damaged.cause
+            ),
+            next: damaged.cure,
+        }));
     if record.completed_ms.is_none() {
         // First, since whatever else is done before would be done in vain.
         let unread = unread_stream(split, &record).await;

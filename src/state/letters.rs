@@ -1,3 +1,4 @@
+use super::damage::Damaged;
 use super::store::{StateError, Store};
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,20 @@ pub struct LetterHead {
     pub parts: u32,
     /// Marks one writing of the letter, so that parts of two writings are never mixed.
     pub writing: u64,
+    /// Why it can't be read, if it is damaged: then it tells neither its key nor its reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
+}
+
+/// A letter as it is shown.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ShownLetter {
+    /// The letter; without images, if they are damaged.
+    #[serde(flatten)]
+    pub letter: Letter,
+    /// Why its images can't be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
 }
 
 /// A key to be read again after the backfill: its timestamp went backwards.
@@ -101,7 +116,7 @@ pub struct Letters {
     store: Store,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Images {
     image: Option<serde_json::Value>,
     old_image: Option<serde_json::Value>,
@@ -151,9 +166,14 @@ impl Letters {
             at_ms: letter.at_ms,
             parts: u32::try_from(parts.len()).unwrap_or(u32::MAX),
             writing,
+            damage: None,
         };
         let name = format!("{LETTER}{id}");
-        let earlier = self.store.get::<LetterHead>(&name).await?;
+        // A damaged one is replaced; its parts are nobody's, and are removed when the split is completed.
+        let earlier = self
+            .store
+            .get_readable::<LetterHead>(&name, &mut Vec::new())
+            .await?;
         self.store.set(&name, &head).await?;
         match earlier {
             Some(earlier) => self.forget_parts(&id, earlier.value.writing).await,
@@ -167,43 +187,85 @@ impl Letters {
     /// When the state table can't be read.
     pub async fn list(&self, service: Option<&str>) -> Result<Vec<LetterHead>, StateError> {
         let prefix = service.map_or(LETTER.to_owned(), |name| format!("{LETTER}{name}#"));
-        let found = self.store.list::<LetterHead>(&prefix).await?;
-        Ok(found.into_iter().map(|(_, stored)| stored.value).collect())
+        let mut damaged = Vec::new();
+        let found = self
+            .store
+            .list_readable::<LetterHead>(&prefix, &mut damaged)
+            .await?;
+        let damaged = damaged.into_iter().map(damaged_head);
+        Ok(found
+            .into_iter()
+            .map(|(_, stored)| stored.value)
+            .chain(damaged)
+            .collect())
+    }
+
+    /// Removes a letter that is damaged, unless it was written anew since it was listed. The caller has made a repair
+    /// mandatory, which finds what the letter was for.
+    ///
+    /// # Errors
+    /// When the state table can't be reached.
+    pub async fn discard(&self, head: &LetterHead) -> Result<(), StateError> {
+        let mut damaged = Vec::new();
+        let name = format!("{LETTER}{}", head.id);
+        self.store.get_readable::<LetterHead>(&name, &mut damaged).await?;
+        for broken in &damaged {
+            self.store.discard(broken).await?;
+        }
+        if !damaged.is_empty() {
+            self.forget(&format!("{PART}{}#", head.id)).await?;
+        }
+        Ok(())
     }
 
     /// One letter with its images.
     ///
     /// # Errors
     /// When the state table can't be read.
-    pub async fn show(&self, id: &str) -> Result<Option<Letter>, StateError> {
-        let Some(head) = self.store.get::<LetterHead>(&format!("{LETTER}{id}")).await? else {
-            return Ok(None);
-        };
-        let head = head.value;
+    pub async fn show(&self, id: &str) -> Result<Option<ShownLetter>, StateError> {
+        let name = format!("{LETTER}{id}");
+        let mut shown = None;
+        // Twice, since a letter that is written anew or settled meanwhile seems to lack its parts.
+        for _ in 0..2 {
+            let mut damaged = Vec::new();
+            let found = self.store.get_readable::<LetterHead>(&name, &mut damaged).await?;
+            let head = match (found, damaged.pop()) {
+                (Some(stored), _) => stored.value,
+                (None, Some(damaged)) => damaged_head(damaged),
+                (None, None) => return Ok(None),
+            };
+            let images = match &head.damage {
+                None => self.images(&head).await?,
+                Some(damage) => Err(damage.clone()),
+            };
+            let is_whole = images.is_ok();
+            shown = Some(ShownLetter::of(head, images));
+            if is_whole {
+                break;
+            }
+        }
+        Ok(shown)
+    }
+
+    /// The images of a letter, or what is wrong with them.
+    async fn images(&self, head: &LetterHead) -> Result<Result<Images, String>, StateError> {
         let mut text = String::new();
         for number in 0..head.parts as usize {
-            let part = self
-                .store
-                .get::<String>(&part_name(id, head.writing, number))
-                .await?;
-            // It was settled, or written anew, since its head was read.
-            let Some(part) = part else { return Ok(None) };
-            text.push_str(&part.value);
+            let name = part_name(&head.id, head.writing, number);
+            let mut damaged = Vec::new();
+            let part = self.store.get_readable::<String>(&name, &mut damaged).await?;
+            match (part, damaged.pop()) {
+                (Some(part), _) => text.push_str(&part.value),
+                (None, Some(damaged)) => {
+                    return Ok(Err(format!(
+                        "the state record '{name}' is damaged: {}",
+                        damaged.cause
+                    )));
+                }
+                (None, None) => return Ok(Err(format!("the state record '{name}' is missing"))),
+            }
         }
-        let images: Images = serde_json::from_str(&text).map_err(|cause| StateError::Unreadable {
-            table: self.store.table().to_owned(),
-            record: id.to_owned(),
-            cause: cause.to_string(),
-        })?;
-        Ok(Some(Letter {
-            service: head.service,
-            key: head.key,
-            reason: head.reason,
-            origin: head.origin,
-            at_ms: head.at_ms,
-            image: images.image,
-            old_image: images.old_image,
-        }))
+        Ok(serde_json::from_str(&text).map_err(|cause| format!("its images can't be read: {cause}")))
     }
 
     /// Removes a letter that was reconciled, unless a newer one took its place since it was listed.
@@ -242,11 +304,15 @@ impl Letters {
     }
 
     async fn forget(&self, prefix: &str) -> Result<(), StateError> {
-        for (part, stored) in self.store.list::<String>(prefix).await? {
+        let mut damaged = Vec::new();
+        for (part, stored) in self.store.list_readable::<String>(prefix, &mut damaged).await? {
             match self.store.delete(&part, stored.revision).await {
                 Ok(()) | Err(StateError::Conflict { .. }) => {}
                 Err(error) => return Err(error),
             }
+        }
+        for part in &damaged {
+            self.store.discard(part).await?;
         }
         Ok(())
     }
@@ -283,6 +349,44 @@ impl Letters {
             Err(StateError::Conflict { .. }) => Ok(()),
             other => other,
         }
+    }
+}
+
+impl ShownLetter {
+    fn of(head: LetterHead, images: Result<Images, String>) -> Self {
+        let (images, damage) = match images {
+            Ok(images) => (images, None),
+            Err(damage) => (Images::default(), Some(damage)),
+        };
+        Self {
+            letter: Letter {
+                service: head.service,
+                key: head.key,
+                reason: head.reason,
+                origin: head.origin,
+                at_ms: head.at_ms,
+                image: images.image,
+                old_image: images.old_image,
+            },
+            damage,
+        }
+    }
+}
+
+/// A letter whose head can't be read, by its name.
+fn damaged_head(damaged: Damaged) -> LetterHead {
+    let id = damaged.record.strip_prefix(LETTER).unwrap_or(&damaged.record);
+    LetterHead {
+        service: id.rsplit_once('#').map_or(id, |(service, _)| service).to_owned(),
+        id: id.to_owned(),
+        key: serde_json::Value::Null,
+        reason: "the dead letter is damaged; `dynasplit dead-letters reconcile` removes it and makes a repair mandatory"
+            .into(),
+        origin: String::new(),
+        at_ms: 0,
+        parts: 0,
+        writing: 0,
+        damage: Some(damaged.cause),
     }
 }
 

@@ -4,6 +4,7 @@
 //! replaced finds that the revision moved on, and stops. No secret and no item value is kept here, but for
 //! dead letters (which hold the record that could not land) and cursors (which are keys).
 
+mod damage;
 mod lease;
 mod letters;
 mod limit;
@@ -15,8 +16,9 @@ mod store;
 mod table;
 mod tuning;
 
+pub use damage::{Damaged, cure};
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
-pub use letters::{Letter, LetterHead, Letters, MAX_RECHECKS, RecheckKey};
+pub use letters::{Letter, LetterHead, Letters, MAX_RECHECKS, RecheckKey, ShownLetter};
 pub use limit::{Limit, Noted, NotedLimits};
 pub use phases::{Switch, TombstonePhase, Tombstones};
 pub use records::{

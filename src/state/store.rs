@@ -1,3 +1,4 @@
+use super::damage::{Damaged, cure};
 use crate::dynamo::{Failure, FailureKind, backoff};
 use crate::fault;
 use aws_sdk_dynamodb::Client;
@@ -8,6 +9,9 @@ use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+/// Attributes of an item of the table.
+pub(super) type Attributes = std::collections::HashMap<String, AttributeValue>;
 
 /// A record as it is stored, with the revision that the next write of it must name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +42,18 @@ pub enum StateError {
         record: String,
         /// Why.
         cause: String,
+    },
+    /// A record is damaged.
+    #[error("the state record '{record}' in table {table} is damaged: {cause}; {cure}")]
+    Damaged {
+        /// The state table.
+        table: String,
+        /// Name of the record.
+        record: String,
+        /// What is wrong with it.
+        cause: String,
+        /// What can be done.
+        cure: String,
     },
     /// The split was never applied.
     #[error("there is no state for this split (table {table}): run `dynasplit apply` first")]
@@ -149,6 +165,13 @@ impl Store {
     /// # Errors
     /// When the request fails or the record can't be read.
     pub async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<Stored<T>>, StateError> {
+        let item = self.item(name).await?;
+        let stored = item.map(|item| self.decode(name, &item)).transpose();
+        stored.map_err(|damaged| damaged.into_error(&self.table))
+    }
+
+    /// Reads a record as it is stored.
+    pub(super) async fn item(&self, name: &str) -> Result<Option<Attributes>, StateError> {
         let answer = self
             .patiently("dynamodb:GetItem", || async {
                 self.client()
@@ -162,8 +185,7 @@ impl Store {
                     .map_err(|error| Failure::of("dynamodb:GetItem", &*self.table, &error))
             })
             .await;
-        let answer = answer.map_err(|failure| self.failed(failure))?;
-        answer.item.map(|item| self.decode(name, &item)).transpose()
+        Ok(answer.map_err(|failure| self.failed(failure))?.item)
     }
 
     /// Reads all records whose name begins with a prefix, in the order of their names, consistently.
@@ -174,6 +196,17 @@ impl Store {
         &self,
         prefix: &str,
     ) -> Result<Vec<(String, Stored<T>)>, StateError> {
+        let items = self.items(prefix).await?;
+        let mut found = Vec::with_capacity(items.len());
+        for (name, item) in items {
+            let stored = self.decode(&name, &item);
+            found.push((name, stored.map_err(|damaged| damaged.into_error(&self.table))?));
+        }
+        Ok(found)
+    }
+
+    /// Reads records as they are stored.
+    pub(super) async fn items(&self, prefix: &str) -> Result<Vec<(String, Attributes)>, StateError> {
         let mut found = Vec::new();
         let mut from = None;
         loop {
@@ -199,8 +232,7 @@ impl Store {
                     .and_then(|v| v.as_s().ok())
                     .cloned()
                     .unwrap_or_default();
-                let stored = self.decode(&name, &item)?;
-                found.push((name, stored));
+                found.push((name, item));
             }
             from = page.last_evaluated_key;
             if from.is_none() {
@@ -359,7 +391,7 @@ impl Store {
     }
 
     /// A request that failed. A table that is missing is told as what that means for the split.
-    fn failed(&self, failure: Failure) -> StateError {
+    pub(super) fn failed(&self, failure: Failure) -> StateError {
         match failure.kind {
             FailureKind::Missing => self.missing(),
             _ => failure.into(),
@@ -376,23 +408,29 @@ impl Store {
         }
     }
 
-    fn decode<T: DeserializeOwned>(
+    pub(super) fn decode<T: DeserializeOwned>(
         &self,
         name: &str,
-        item: &std::collections::HashMap<String, AttributeValue>,
-    ) -> Result<Stored<T>, StateError> {
+        item: &Attributes,
+    ) -> Result<Stored<T>, Damaged> {
         let text = item.get("record").and_then(|v| v.as_s().ok());
+        let damaged = |cause| Damaged {
+            record: name.to_owned(),
+            cause,
+            cure: cure(&self.table, name),
+            text: text.cloned(),
+        };
         let revision = item
             .get("revision")
             .and_then(|v| v.as_n().ok())
             .and_then(|n| n.parse().ok());
         match (text, revision) {
             (Some(text), Some(revision)) => {
-                let value = serde_json::from_str(text).map_err(|error| self.broken(name, error))?;
+                let value = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
                 self.found.store(true, Ordering::Relaxed);
                 Ok(Stored { value, revision })
             }
-            _ => Err(self.broken(name, "it has no record or no revision")),
+            _ => Err(damaged("it has no record or no revision".into())),
         }
     }
 
@@ -405,7 +443,7 @@ impl Store {
     }
 
     /// Sends again what passes by itself, with a growing, jittered wait, a bounded number of times.
-    async fn patiently<T, F, A>(&self, action: &'static str, send: F) -> Result<T, Failure>
+    pub(super) async fn patiently<T, F, A>(&self, action: &'static str, send: F) -> Result<T, Failure>
     where
         F: Fn() -> A,
         A: Future<Output = Result<T, Failure>>,

@@ -16,6 +16,7 @@ mod engine;
 mod given_up;
 mod held;
 mod hot;
+mod last_word;
 mod lost;
 mod reading;
 mod reasons;

@@ -52,7 +52,11 @@ async fn a_letter_that_is_written_anew_is_whole_and_leaves_nothing() {
     assert_eq!(parts(&running).await, 1, "nothing is left of the one before");
     assert!(!letters.settle(&first).await.unwrap(), "that one is no more");
     let shown = letters.show(&first.id).await.unwrap().unwrap();
-    assert_eq!(shown.image, letter("short").image, "the newer one is whole");
+    assert_eq!(
+        shown.letter.image,
+        letter("short").image,
+        "the newer one is whole"
+    );
     let second = letters.list(None).await.unwrap().remove(0);
     assert!(letters.settle(&second).await.unwrap());
     assert_eq!(parts(&running).await, 0);

@@ -9,6 +9,7 @@ mod support;
 mod added;
 mod again;
 mod budgets;
+mod damaged;
 mod letters;
 mod limits;
 mod overlap;

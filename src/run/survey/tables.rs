@@ -121,8 +121,8 @@ pub(super) async fn state(split: &Split) -> Result<StateView, RunError> {
     let record = match SplitRecord::read(&split.store).await {
         Ok(stored) => stored.value,
         Err(StateError::NotApplied { .. }) => return Ok(view(StateStanding::Unknown, None)),
-        Err(StateError::Unreadable { table, record, cause }) => {
-            let reason = StateError::Unreadable { table, record, cause }.to_string();
+        Err(error @ (StateError::Unreadable { .. } | StateError::Damaged { .. })) => {
+            let reason = error.to_string();
             return Ok(view(StateStanding::Refused { reason }, None));
         }
         Err(other) => return Err(other.into()),

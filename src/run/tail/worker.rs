@@ -235,6 +235,11 @@ impl Tail {
         while let Some(ended) = shards.join_next().await {
             unsaved = note_end(Some(ended), &mut running).or(unsaved);
         }
+        // What landed while it stopped belongs to its last word.
+        if let Ok(stored) = self.stored(source).await {
+            let stored = stored.into_iter().map(|(_, s)| (s.value.shard.clone(), s.value));
+            self.show(&Arc::new(stored.collect()), &shares);
+        }
         match (ended?, unsaved) {
             (Some(_), Some(error)) => Err(RunError::Unsaved {
                 cause: error.to_string(),
