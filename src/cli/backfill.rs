@@ -50,6 +50,13 @@ fn render(report: &BackfillReport, plan: &str) -> String {
         text::counted(report.scanned, "item"),
         text::units(report.read_milliunits)
     ));
+    let estimated = report
+        .lanes
+        .iter()
+        .any(|lane| lane.counters.estimated_write_milliunits > 0);
+    if estimated {
+        lines.push(text::ESTIMATED_UNITS.to_owned());
+    }
     for (service, reason) in &report.written_singly {
         lines.push(format!(
             "{service} was written item by item, not in batches: {reason}"
@@ -87,7 +94,7 @@ pub fn table(lanes: &[FillStatus], report: &BackfillReport) -> String {
                 text::count(counters.put),
                 text::count(counters.superseded),
                 text::count(counters.dead_letters),
-                text::units(counters.write_milliunits),
+                text::write_units(counters),
                 report
                     .swept
                     .get(&lane.lane)

@@ -1,5 +1,6 @@
 //! Small pieces of text that every command shows alike.
 
+use crate::model::Counters;
 use crate::run::status::LaneStatus;
 use crate::state::ShardRecord;
 use std::time::Duration;
@@ -17,7 +18,7 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let line = |cells: Vec<&str>| {
         let padded = cells.iter().enumerate().map(|(column, cell)| {
             let pad = " ".repeat(widths[column].saturating_sub(console::measure_text_width(cell)));
-            let number = column > 0 && cell.starts_with(|c: char| c.is_ascii_digit());
+            let number = column > 0 && cell.starts_with(|c: char| c.is_ascii_digit() || c == '~');
             if number || (column > 0 && is_number_column(rows, column)) {
                 format!("{pad}{cell}")
             } else {
@@ -67,6 +68,20 @@ pub fn units(milliunits: u64) -> String {
     } else {
         count(milliunits / 1000)
     }
+}
+
+/// What [`write_units`] marks.
+pub const ESTIMATED_UNITS: &str =
+    "~: estimated from the sizes of the items, because the engine does not report the write units";
+
+/// The write units of a lane; marked if a part of them is an estimate.
+pub fn write_units(counters: &Counters) -> String {
+    let mark = if counters.estimated_write_milliunits > 0 {
+        "~"
+    } else {
+        ""
+    };
+    format!("{mark}{}", units(counters.write_milliunits))
 }
 
 /// A duration: `850 ms`, `12.3 s`, `4m 10s`, `3h 5m`.

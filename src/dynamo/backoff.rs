@@ -1,6 +1,6 @@
 use super::{Failure, Health};
 use rand::Rng;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long to wait before the next attempt: twice as long each time, up to `longest`, with jitter, so that many
 /// workers that failed together do not come back together.
@@ -50,6 +50,53 @@ where
     loop {
         match send().await {
             Err(failure) if failure.passes() => {
+                health.block(failure.reason());
+                attempt = attempt.saturating_add(1);
+                tokio::time::sleep(backoff(attempt, FIRST_WAIT, LONGEST_WAIT)).await;
+            }
+            answered => {
+                if attempt > 0 {
+                    health.clear();
+                }
+                return answered;
+            }
+        }
+    }
+}
+
+/// How long a request was throttled for nothing but its key range.
+#[derive(Debug, Default)]
+pub struct HotSince(Option<Instant>);
+
+impl HotSince {
+    /// Takes in a failed attempt; says whether all attempts for this long were throttled for their key range.
+    pub fn failed(&mut self, failure: &Failure, patience: Duration) -> bool {
+        if !failure.is_of_key_range() {
+            self.0 = None;
+            return false;
+        }
+        self.0.get_or_insert_with(Instant::now).elapsed() >= patience
+    }
+}
+
+/// As [`until_answered`], but a request that is throttled for its key range, and nothing else, is given up after `patience`:
+/// other keys must not wait for it.
+///
+/// # Errors
+/// A failure that does not pass by itself, or one [of the key range](Failure::is_of_key_range).
+pub async fn until_answered_or_hot<T, F, A>(
+    health: &Health,
+    patience: Duration,
+    send: F,
+) -> Result<T, Failure>
+where
+    F: Fn() -> A,
+    A: Future<Output = Result<T, Failure>>,
+{
+    let (mut attempt, mut hot) = (0u32, HotSince::default());
+    loop {
+        match send().await {
+            Err(failure) if failure.passes() && !hot.failed(&failure, patience) => {
                 health.block(failure.reason());
                 attempt = attempt.saturating_add(1);
                 tokio::time::sleep(backoff(attempt, FIRST_WAIT, LONGEST_WAIT)).await;

@@ -1,3 +1,4 @@
+use super::Felt;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::error::{
@@ -197,6 +198,13 @@ impl Failure {
     #[must_use]
     pub fn passes(&self) -> bool {
         matches!(self.kind, FailureKind::Throttled(_) | FailureKind::Transient)
+    }
+
+    /// Whether it was throttled because its key range is at its limit, and for no other reason: requests for other keys are
+    /// not concerned.
+    #[must_use]
+    pub fn is_of_key_range(&self) -> bool {
+        Felt::of(self) == Felt::Range
     }
 
     /// Whether no answer came in time.

@@ -16,10 +16,10 @@ mod throughput;
 mod timing;
 
 pub use average::Average;
-pub use backoff::{again, backoff, until_answered};
+pub use backoff::{HotSince, again, backoff, until_answered, until_answered_or_hot};
 pub use budget::Budget;
 pub use clients::{Clients, Endpoint, Tables};
-pub use courtesy::Courtesy;
+pub use courtesy::{Courtesy, ReadTurn};
 pub use failure::{Failure, FailureKind};
 pub(crate) use failure::{NO_CREDENTIALS, word_after};
 pub use health::Health;

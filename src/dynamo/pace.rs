@@ -65,6 +65,18 @@ const PROMPT: u32 = 9;
 /// A range of keys counts as hot for so long after it was throttled.
 const HOT: Duration = Duration::from_secs(5);
 
+impl Brake {
+    /// The account is at its limit. Answers how often it was.
+    pub(super) fn pull(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// How often the account was at its limit.
+    pub(super) fn pulls(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 impl Pace {
     /// For requests that are given up after `attempt`.
     #[must_use]
@@ -88,7 +100,7 @@ impl Pace {
     pub async fn enter(&self) -> Paced<'_> {
         loop {
             let freed = self.freed.notified();
-            if let Some(era) = self.lock().enter(self.brake.0.load(Ordering::Relaxed)) {
+            if let Some(era) = self.lock().enter(self.brake.pulls()) {
                 // Several places may be free, of whom one was told.
                 self.freed.notify_one();
                 return Paced {
@@ -172,16 +184,16 @@ impl Paced<'_> {
 
 impl Drop for Paced<'_> {
     fn drop(&mut self) {
-        match self.felt {
-            Felt::Account => {
-                self.pace.brake.0.fetch_add(1, Ordering::Relaxed);
-            }
-            Felt::Range => {
-                *self.pace.hot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-            }
-            Felt::Room | Felt::Nothing | Felt::Crowded => {}
+        if self.felt == Felt::Range {
+            *self.pace.hot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
-        self.pace.lock().leave(self.era, self.felt);
+        let mut window = self.pace.lock();
+        // The first throttled request of a wave slows all tables down; the others began before, and say nothing new.
+        if self.felt == Felt::Account && self.era == window.era {
+            window.braked = self.pace.brake.pull();
+        }
+        window.leave(self.era, self.felt);
+        drop(window);
         self.pace.freed.notify_one();
     }
 }
@@ -251,7 +263,7 @@ impl Window {
                 let more = if self.fresh { 1.0 } else { 1.0 / self.limit };
                 self.limit = (self.limit + more).min(self.most);
             }
-            Felt::Crowded if era == self.era => self.shrink(),
+            Felt::Crowded | Felt::Account if era == self.era => self.shrink(),
             Felt::Room | Felt::Crowded | Felt::Range | Felt::Nothing | Felt::Account => {}
         }
     }
@@ -351,6 +363,24 @@ mod tests {
         assert_eq!((one.limit(), other.limit()), (6, 6));
         drop(other.enter().await);
         assert_eq!(other.limit(), 6, "once");
+    }
+
+    #[tokio::test]
+    async fn one_wave_of_limits_of_the_account_slows_each_table_once() {
+        let brake = Brake::default();
+        let pace = || Pace::within(10.0, 10.0, Duration::from_secs(1), &brake);
+        let (one, other) = (pace(), pace());
+        let mut wave = Vec::new();
+        for _ in 0..5 {
+            wave.push(one.enter().await);
+            wave.push(other.enter().await);
+        }
+        for mut place in wave {
+            place.feels(Felt::Account);
+            drop(place);
+            drop((one.enter().await, other.enter().await));
+        }
+        assert_eq!((one.limit(), other.limit()), (6, 6));
     }
 
     #[tokio::test]

@@ -62,6 +62,12 @@ impl Timing {
         self.lease / 5
     }
 
+    /// A read that is throttled for its key range, and nothing else, is given up after this time where a command has to end.
+    #[must_use]
+    pub fn hot_range(&self) -> Duration {
+        self.lease * 6
+    }
+
     /// After this, no write that a stopped, replaced or failed worker had under way can still land.
     #[must_use]
     pub fn landed(&self) -> Duration {

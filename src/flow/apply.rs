@@ -43,8 +43,52 @@ pub trait Ledger: Send + Sync {
 pub struct Landed {
     /// What happened.
     pub outcome: Outcome,
-    /// Write units used, in thousandths.
-    pub write_milliunits: u64,
+    /// Write units used.
+    pub used: WriteUse,
+}
+
+/// Write units that a request used, in thousandths.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct WriteUse {
+    /// All of them.
+    pub milliunits: u64,
+    /// The part that was estimated from item sizes, since the engine did not tell it.
+    pub estimated: u64,
+}
+
+impl WriteUse {
+    /// As the engine tells it.
+    #[must_use]
+    pub fn told(milliunits: u64) -> Self {
+        Self {
+            milliunits,
+            estimated: 0,
+        }
+    }
+
+    /// Estimated.
+    #[must_use]
+    pub fn estimated(milliunits: u64) -> Self {
+        Self {
+            milliunits,
+            estimated: milliunits,
+        }
+    }
+}
+
+impl std::ops::AddAssign for WriteUse {
+    fn add_assign(&mut self, other: Self) {
+        self.milliunits += other.milliunits;
+        self.estimated += other.estimated;
+    }
+}
+
+impl std::iter::Sum for WriteUse {
+    fn sum<I: Iterator<Item = Self>>(uses: I) -> Self {
+        let mut sum = Self::default();
+        uses.for_each(|each| sum += each);
+        sum
+    }
 }
 
 /// What a guard made of a write.
@@ -173,7 +217,8 @@ fn is_backwards(versions: &Versions, group: &Group, puts: bool, landed: &Result<
 }
 
 fn count(applied: &mut Applied, puts: bool, landed: Landed) {
-    applied.write_milliunits += landed.write_milliunits;
+    applied.write_milliunits += landed.used.milliunits;
+    applied.estimated_write_milliunits += landed.used.estimated;
     match (landed.outcome, puts) {
         (Outcome::Written, true) => applied.put += 1,
         (Outcome::Written, false) => applied.removed += 1,

@@ -15,7 +15,7 @@ mod touched;
 mod transform;
 mod watch;
 
-pub use apply::{Again, Applied, Landed, Ledger, Outcome, Sink, SinkError, Stop, apply};
+pub use apply::{Again, Applied, Landed, Ledger, Outcome, Sink, SinkError, Stop, WriteUse, apply};
 pub use coalesce::{Group, coalesce};
 pub use effects::{Complaint, Effects, Write, WriteKind, effects};
 pub use guard::{

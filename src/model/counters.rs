@@ -24,6 +24,8 @@ pub struct Counters {
     pub left_behind: u64,
     /// Write units used, in thousandths.
     pub write_milliunits: u64,
+    /// The part of them that was estimated from item sizes, since the engine did not tell it.
+    pub estimated_write_milliunits: u64,
 }
 
 impl Counters {
@@ -39,6 +41,7 @@ impl Counters {
         self.backwards += other.backwards;
         self.left_behind += other.left_behind;
         self.write_milliunits += other.write_milliunits;
+        self.estimated_write_milliunits += other.estimated_write_milliunits;
     }
 }
 
@@ -68,7 +71,7 @@ mod tests {
         let mut sum = with(3);
         sum.add(&with(100));
         let fields = fields(&sum);
-        assert_eq!(fields.len(), 10);
+        assert_eq!(fields.len(), 11);
         for (count, expected) in fields.values().zip((103u64..).step_by(2)) {
             assert_eq!(count, &json!(expected), "{fields:?}");
         }

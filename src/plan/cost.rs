@@ -6,6 +6,7 @@ use super::spec::{ProjectionWord, ThroughputSpec};
 use crate::model::{Item, ItemExt};
 use crate::plan::{IndexKeys, TableThroughput, Throughput};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A read unit carries this much, a write unit [`WRITE_UNIT_BYTES`].
 /// See [capacity units](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html).
@@ -77,6 +78,30 @@ impl WriteUnits {
             table: scaled(self.table, factor),
             indexes: self.indexes.iter().map(|units| scaled(*units, factor)).collect(),
         }
+    }
+}
+
+/// What a put of an item uses, for engines that do not tell it.
+#[derive(Clone, Debug, Default)]
+pub struct PutCost(Option<Arc<Service>>);
+
+impl PutCost {
+    /// For the items of a service, its indexes among them.
+    #[must_use]
+    pub fn of(service: &Service) -> Self {
+        let has_indexes = !service.indexes.is_empty();
+        Self(has_indexes.then(|| Arc::new(service.clone())))
+    }
+
+    /// Thousandths of write units of the put of a new item.
+    #[must_use]
+    pub fn milliunits(&self, item: &Item) -> u64 {
+        let Some(service) = &self.0 else {
+            return units(item.size()) * 1000;
+        };
+        let mut used = WriteUnits::default();
+        used.add(service, item);
+        used.total(service) * 1000
     }
 }
 

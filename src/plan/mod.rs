@@ -28,6 +28,7 @@ mod text_place;
 mod throughput;
 mod timestamp;
 
+pub use cost::PutCost;
 pub use expr::Condition;
 pub use key_fault::KeyFault;
 pub use key_mapping::KeyMapping;

@@ -128,6 +128,21 @@ pub enum RunError {
         /// The limit.
         limit: usize,
     },
+    /// A key range of a table is throttled all the time.
+    #[error(
+        "{table}: {place} could not be read: DynamoDB throttled this key range for {seconds} s ({reason}). Everything else was \
+         read. Lower the load on this key range, and run the command again"
+    )]
+    HotRange {
+        /// The table, as people call it.
+        table: String,
+        /// The key, or the segment of the scan and the key after which it stands.
+        place: String,
+        /// The throttling reason.
+        reason: String,
+        /// For how long it was tried.
+        seconds: u64,
+    },
     /// The work can't go on, for a reason that does not pass by itself.
     #[error("{0}")]
     Failed(String),

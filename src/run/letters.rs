@@ -150,7 +150,11 @@ async fn one(
         return Ok((false, "its table has no client".into()));
     };
     let suspects = suspects(split, head, service).await?;
-    Ok(match settled_with(&reconciler, &key, &suspects, stop).await? {
+    let settled = match settled_with(&reconciler, &key, &suspects, stop).await {
+        Err(error @ RunError::HotRange { .. }) => return Ok((false, error.to_string())),
+        settled => settled?,
+    };
+    Ok(match settled {
         Reconciled::Agreed => (true, "the target holds what it should".into()),
         Reconciled::Repaired => (true, "mended".into()),
         Reconciled::Busy => (

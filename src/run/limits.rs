@@ -181,7 +181,7 @@ fn percent(share: f64) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dynamo::Brake;
+    use crate::dynamo::{Brake, Failure, FailureKind};
     use crate::state::{Lease, Order, Owner, SegmentService};
     use std::time::Duration;
 
@@ -197,8 +197,8 @@ mod tests {
         load
     }
 
-    #[test]
-    fn what_fails_is_named_before_a_budget_and_that_before_the_workers() {
+    #[tokio::test]
+    async fn what_fails_is_named_before_a_budget_and_that_before_the_workers() {
         let (busy, calm, health) = (busy(), Load::default(), Health::default());
         let pace = pace();
         let none = || std::iter::empty();
@@ -219,9 +219,16 @@ mod tests {
         health.clear();
         assert_eq!(of_writes(&health, &Budget::default(), &pace), None);
         let courtesy = Courtesy::default();
+        let refused = Failure {
+            kind: FailureKind::Throttled(vec!["TableReadProvisionedThroughputExceeded".into()]),
+            action: "dynamodb:Scan".into(),
+            resource: "t".into(),
+            code: "ThrottlingException".into(),
+            message: String::new(),
+        };
         let reads = || of_reads(&health, &Budget::default(), &courtesy);
         assert_eq!(reads(), None);
-        courtesy.throttled();
+        courtesy.ready(None).await.failed(&refused);
         assert!(matches!(reads(), Some(Limit::GivesWay { .. })), "{:?}", reads());
     }
 

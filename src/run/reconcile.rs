@@ -6,11 +6,11 @@ use super::budgets::Budgets;
 use super::error::RunError;
 use super::split::Split;
 use super::tombstones::Holder;
-use crate::dynamo::{Brake, Failure, Pace, until_answered};
+use crate::dynamo::{Brake, Pace, until_answered_or_hot};
 use crate::fault::Hand;
 use crate::flow::{Desired, Outcome, Sink, SinkError, desired, is_tombstone, mend};
 use crate::model::{Item, Key, json};
-use crate::plan::{Service, Versions};
+use crate::plan::{PutCost, Service, Versions};
 use crate::source::Scan;
 use crate::state::{MAX_RECHECKS, RecheckKey, SplitRecord, TombstonePhase, Tombstones, Validity};
 use crate::target::{Fence, Gate, TargetWriter};
@@ -38,6 +38,8 @@ pub(super) struct Reconciler<'a> {
     source: Scan,
     target: Scan,
     writer: TargetWriter,
+    /// A key range that is throttled for this long is given up.
+    patience: Duration,
 }
 
 const ATTEMPTS: u32 = 20;
@@ -66,6 +68,7 @@ impl<'a> Reconciler<'a> {
             fence: Fence::new([lease]),
             pace: Arc::new(Pace::new(split.timing.attempt, &Brake::default())),
             budget: budgets.writes(&service.name),
+            cost: PutCost::of(service),
             health: budgets.health(&service.name),
             endless: false,
             stop: stop.clone(),
@@ -82,13 +85,14 @@ impl<'a> Reconciler<'a> {
                 true,
             ),
             writer,
+            patience: split.timing.hot_range(),
         })
     }
 
     /// Removes an extra whose source can't be asked, if what is read now is `still` what was judged: an item whose
     /// tail write came since must not be taken for it.
     pub async fn orphan(&self, target: &Key, still: impl Fn(&Item) -> bool) -> Result<Reconciled, RunError> {
-        let held = self.until_answered(|| self.target.get(target)).await?;
+        let held = self.read(&self.service.name, target, &self.target).await?;
         match held.filter(|item| !is_tombstone(item)) {
             None => Ok(Reconciled::Agreed),
             Some(held) if still(&held) => self.mend(target, Some(held), None).await,
@@ -136,7 +140,7 @@ impl<'a> Reconciler<'a> {
     /// refuses what the tail writes, which leaves no trace. So after a write, the source is read once more: if it
     /// changed, the tail may have been refused in between, and the key is looked at again.
     pub async fn target_key(&self, target: &Key, source: Option<&Key>) -> Result<Reconciled, RunError> {
-        let held = self.until_answered(|| self.target.get(target)).await?;
+        let held = self.read(&self.service.name, target, &self.target).await?;
         let wanted = match source {
             Some(source) => match self.wanted(source).await? {
                 Ok(wanted) => wanted,
@@ -175,23 +179,36 @@ impl<'a> Reconciler<'a> {
         }
     }
 
-    /// Reads, however long what passes by itself may take.
-    async fn until_answered<T, A>(&self, read: impl Fn() -> A) -> Result<T, RunError>
-    where
-        A: Future<Output = Result<T, Failure>>,
-    {
-        tokio::select! {
+    /// Reads a key, however long what passes by itself may take; but a key range that is throttled all the time is given
+    /// up.
+    ///
+    /// # Errors
+    /// [`RunError::HotRange`] then.
+    async fn read(&self, table: &str, key: &Key, scan: &Scan) -> Result<Option<Item>, RunError> {
+        let read = until_answered_or_hot(&self.writer.health, self.patience, || scan.get(key));
+        let read = tokio::select! {
             biased;
-            () = self.writer.stop.cancelled() => Err(RunError::Stopped(
+            () = self.writer.stop.cancelled() => return Err(RunError::Stopped(
                 format!("reading {} again was stopped", self.service.name),
             )),
-            read = until_answered(&self.writer.health, read) => Ok(read?),
-        }
+            read = read => read,
+        };
+        read.map_err(|failure| {
+            if !failure.is_of_key_range() {
+                return failure.into();
+            }
+            RunError::HotRange {
+                table: table.to_owned(),
+                place: format!("the key {key}"),
+                reason: failure.reason(),
+                seconds: self.patience.as_secs(),
+            }
+        })
     }
 
     /// What the service should hold for a source key, by a consistent read; `Err`: it can't be shaped.
     async fn wanted(&self, key: &Key) -> Result<Result<Option<Desired>, String>, RunError> {
-        let item = self.until_answered(|| self.source.get(key)).await?;
+        let item = self.read("source", key, &self.source).await?;
         Ok(item.map_or(Ok(None), |item| {
             desired(self.service, self.versions, &item).map_err(|fault| fault.to_string())
         }))
@@ -286,7 +303,14 @@ async fn recheck_one(
         .iter()
         .filter_map(|target| service.keys.key_of(&json::item_from_json(target.clone()).ok()?))
         .collect();
-    Ok(match settled_with(&reconciler, &key, &suspects, stop).await? {
+    let settled = match settled_with(&reconciler, &key, &suspects, stop).await {
+        Err(error @ RunError::HotRange { .. }) => {
+            tracing::warn!(%error, "a key stays on the recheck list");
+            return Ok(None);
+        }
+        settled => settled?,
+    };
+    Ok(match settled {
         Reconciled::Busy => None,
         Reconciled::Unfit(reason) => {
             tracing::warn!(reason, "a key on the recheck list is a dead letter");

@@ -301,10 +301,12 @@ fn obstacles(standing: &Standing, record: &SplitRecord, split: &Split) -> Vec<Ob
         if holders.is_empty() {
             add("tombstones are not swept".into(), "`dynasplit verify --repair`");
         } else {
-            add(
-                format!("tombstones are not swept ({})", holders.join(", ")),
-                "run the command that was interrupted again",
-            );
+            let next = if standing.running.is_empty() {
+                "run the command that was interrupted again"
+            } else {
+                "wait until the command that runs has ended"
+            };
+            add(format!("tombstones are not swept ({})", holders.join(", ")), next);
         }
     }
     if standing.rechecks > 0 {

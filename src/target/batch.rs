@@ -1,9 +1,9 @@
 use super::batching::{Batching, Retry, ask_alone};
 use super::gather::{Batched, Gather, Operation, Waiting};
 use super::insert::Insert;
-use super::write::{TargetWriter, units};
+use super::write::{LEAST_MILLIUNITS, TargetWriter, units};
 use crate::dynamo::{Failure, Felt, Paced};
-use crate::flow::{Again, Guard, Landed, Outcome, Sink, SinkError, Write};
+use crate::flow::{Again, Guard, Landed, Outcome, Sink, SinkError, Write, WriteUse};
 use crate::model::Key;
 use aws_sdk_dynamodb::operation::batch_execute_statement::BatchExecuteStatementOutput;
 use aws_sdk_dynamodb::types::{
@@ -36,14 +36,24 @@ impl Operation for Insert {
 /// What became of an insert.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Inserted {
-    /// It landed, and used so many thousandths of a write unit.
-    Landed(u64),
-    /// There is an item, or a tombstone; the refusal used so many thousandths.
-    Exists(u64),
+    /// It landed, and used so much.
+    Landed(WriteUse),
+    /// There is an item, or a tombstone; the refusal used so much.
+    Exists(WriteUse),
     /// It is to be tried again; the wait is over.
     Again,
     /// It is to be written alone, which tells what is wrong.
     Alone,
+}
+
+impl Inserted {
+    /// Of what it used: the part that was estimated.
+    fn estimated(&self) -> u64 {
+        match self {
+            Self::Landed(used) | Self::Exists(used) => used.estimated,
+            Self::Again | Self::Alone => 0,
+        }
+    }
 }
 
 impl From<Retry> for Inserted {
@@ -65,32 +75,30 @@ impl Sink for Batches<'_> {
         let replaces = write.guard != Guard::Absent;
         let mut made = write;
         loop {
-            let insert = match Insert::of(&self.writer.table, made) {
+            let insert = match Insert::of(&self.writer.table, &self.writer.cost, made) {
                 Ok(insert) => insert,
                 Err(other) => return Box::pin(self.writer.write(*other, again)).await,
             };
             match self.waiting.answered(insert).await.unwrap_or(Inserted::Alone) {
-                Inserted::Landed(write_milliunits) => {
+                Inserted::Landed(used) => {
                     self.batching.count(false);
                     return Ok(Landed {
                         outcome: Outcome::Written,
-                        write_milliunits,
+                        used,
                     });
                 }
                 // It lands on nothing only, and something is there: the answer is in.
-                Inserted::Exists(write_milliunits) if !replaces => {
+                Inserted::Exists(used) if !replaces => {
                     return Ok(Landed {
                         outcome: Outcome::Superseded,
-                        write_milliunits,
+                        used,
                     });
                 }
                 Inserted::Exists(refused) => {
                     self.batching.count(true);
-                    let landed = Box::pin(self.writer.write(again()?, again)).await?;
-                    return Ok(Landed {
-                        write_milliunits: landed.write_milliunits + refused,
-                        ..landed
-                    });
+                    let mut landed = Box::pin(self.writer.write(again()?, again)).await?;
+                    landed.used += refused;
+                    return Ok(landed);
                 }
                 Inserted::Alone => return Box::pin(self.writer.write(again()?, again)).await,
                 Inserted::Again => made = again()?,
@@ -107,15 +115,17 @@ impl Batched for Batches<'_> {
     }
 
     async fn send(&self, batch: Self::Batch) {
-        let (mut statements, mut waiting) = (Vec::new(), Vec::new());
+        let (mut statements, mut waiting, mut estimates) = (Vec::new(), Vec::new(), Vec::new());
         for Waiting { operation, answer } in batch {
             // One that makes no statement loses its answer with it, and goes alone.
+            let estimate = operation.estimate;
             if let Some(statement) = operation.into_request() {
                 statements.push(statement);
+                estimates.push(estimate);
                 waiting.push(answer);
             }
         }
-        let mut answers = self.attempt(statements).await;
+        let mut answers = self.attempt(statements, &estimates).await;
         self.batching.wait(self.writer, &mut answers).await;
         for (waiting, answer) in waiting.into_iter().zip(answers) {
             // A write that nobody waits for any more belongs to a worker that stops.
@@ -136,10 +146,10 @@ impl<'a> Batches<'a> {
     }
 
     /// One request for all.
-    async fn attempt(&self, statements: Vec<BatchStatementRequest>) -> Vec<Inserted> {
+    async fn attempt(&self, statements: Vec<BatchStatementRequest>, estimates: &[u64]) -> Vec<Inserted> {
         let count = statements.len();
         match self.writer.send_batch(self.request(statements)).await {
-            Ok((mut admitted, Ok(answer))) => self.read(&answer, count, &mut admitted.place),
+            Ok((mut admitted, Ok(answer))) => self.read(&answer, estimates, &mut admitted.place),
             Ok((_, Err(failure))) => vec![self.batching.failed(self.writer, &failure).into(); count],
             Err(_) => vec![Inserted::Alone; count],
         }
@@ -165,19 +175,21 @@ impl<'a> Batches<'a> {
     fn read(
         &self,
         answer: &BatchExecuteStatementOutput,
-        count: usize,
+        estimates: &[u64],
         place: &mut Paced<'_>,
     ) -> Vec<Inserted> {
+        let count = estimates.len();
         place.answered(count);
         self.batching.answered(count);
         let consumed = answer.consumed_capacity();
         let total: u64 = consumed.iter().map(|one| units(Some(one))).sum();
-        self.writer.budget.pay(total);
-        // Each statement's own, where the engine tells it; else the first has it all, so that the sum is right.
+        // Each statement's own, where the engine tells it; else the first has it all, so that the sum is right. No statement
+        // is free: an engine that tells nothing does not know, and the sizes of the items say what it would be.
         let used = |place: usize| match consumed.get(place) {
-            Some(one) if consumed.len() == count => units(Some(one)),
-            _ if place == 0 => total,
-            _ => 0,
+            _ if total == 0 => WriteUse::estimated(estimates.get(place).copied().unwrap_or(LEAST_MILLIUNITS)),
+            Some(one) if consumed.len() == count => WriteUse::told(units(Some(one))),
+            _ if place == 0 => WriteUse::told(total),
+            _ => WriteUse::default(),
         };
         let mut undone = Vec::new();
         let responses = answer.responses();
@@ -187,6 +199,8 @@ impl<'a> Batches<'a> {
             .enumerate()
             .map(|(place, response)| one(response, used(place), &mut undone))
             .collect();
+        let estimated: u64 = inserted.iter().map(Inserted::estimated).sum();
+        self.writer.budget.pay(total + estimated);
         // An answer that says nothing of a statement leaves it open.
         inserted.resize(count, Inserted::Alone);
         if undone.is_empty() {
@@ -220,7 +234,7 @@ fn held_up_by(undone: &[&Code], table: &str, place: &mut Paced<'_>) -> String {
     format!("{code}: dynamodb:BatchExecuteStatement on {table}")
 }
 
-fn one<'a>(response: &'a BatchStatementResponse, used: u64, undone: &mut Vec<&'a Code>) -> Inserted {
+fn one<'a>(response: &'a BatchStatementResponse, used: WriteUse, undone: &mut Vec<&'a Code>) -> Inserted {
     let Some(error) = response.error() else {
         return Inserted::Landed(used);
     };

@@ -3,8 +3,9 @@ use super::gather::{Batched, Gather, Operation, Waiting};
 use super::write::{TargetWriter, units};
 use crate::dynamo::convert::{item_from_sdk, item_to_sdk};
 use crate::dynamo::{Failure, Paced};
-use crate::flow::{Again, Guard, Landed, Outcome, Sink, SinkError, Write, WriteKind};
+use crate::flow::{Again, Guard, Landed, Outcome, Sink, SinkError, Write, WriteKind, WriteUse};
 use crate::model::{Item, ItemExt, Key, KeySchema};
+use crate::plan::PutCost;
 use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
 use aws_sdk_dynamodb::types::{PutRequest, ReturnConsumedCapacity, WriteRequest};
 use std::collections::HashSet;
@@ -27,14 +28,23 @@ pub struct Bulk<'a> {
 pub struct Put {
     key: Key,
     bytes: usize,
+    estimate: u64,
     item: Item,
+}
+
+/// A put that was sent.
+#[derive(Debug)]
+struct Sent {
+    key: Key,
+    /// Thousandths of write units that it uses, if the engine does not tell.
+    estimate: u64,
 }
 
 /// What became of a put.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {
-    /// It landed, and used so many thousandths of a write unit.
-    Landed(u64),
+    /// It landed, and used so much.
+    Landed(WriteUse),
     /// It was left undone, or nobody knows: it is to be tried again; the wait is over.
     Again,
     /// It is to be written alone, which tells what is wrong.
@@ -62,7 +72,7 @@ impl Operation for Put {
 impl Put {
     /// # Errors
     /// The write, where it is no put, or has a guard.
-    fn of(write: Write) -> Result<Self, Box<Write>> {
+    fn of(cost: &PutCost, write: Write) -> Result<Self, Box<Write>> {
         match write {
             Write {
                 key,
@@ -71,6 +81,7 @@ impl Put {
             } => Ok(Self {
                 key,
                 bytes: item.size(),
+                estimate: cost.milliunits(&item),
                 item,
             }),
             other => Err(Box::new(other)),
@@ -78,10 +89,14 @@ impl Put {
     }
 
     /// As the SDK's requests take it, and its key.
-    fn into_request(self) -> Option<(Key, WriteRequest)> {
+    fn into_request(self) -> Option<(Sent, WriteRequest)> {
         let put = PutRequest::builder().set_item(Some(item_to_sdk(self.item)));
         let request = WriteRequest::builder().put_request(put.build().ok()?).build();
-        Some((self.key, request))
+        let sent = Sent {
+            key: self.key,
+            estimate: self.estimate,
+        };
+        Some((sent, request))
     }
 }
 
@@ -89,15 +104,15 @@ impl Sink for Bulk<'_> {
     async fn write(&self, write: Write, again: &Again<'_>) -> Result<Landed, SinkError> {
         let mut made = write;
         while self.batching.stopped().is_none() {
-            let put = match Put::of(made) {
+            let put = match Put::of(&self.writer.cost, made) {
                 Ok(put) => put,
                 Err(other) => return Box::pin(self.writer.write(*other, again)).await,
             };
             match self.waiting.answered(put).await.unwrap_or(Answer::Alone) {
-                Answer::Landed(write_milliunits) => {
+                Answer::Landed(used) => {
                     return Ok(Landed {
                         outcome: Outcome::Written,
-                        write_milliunits,
+                        used,
                     });
                 }
                 Answer::Alone => return Box::pin(self.writer.write(again()?, again)).await,
@@ -146,7 +161,7 @@ impl<'a> Bulk<'a> {
     }
 
     /// One request for all. One without an answer may land late: the lanes are held until that is over.
-    async fn attempt(&self, keys: &[Key], requests: Vec<WriteRequest>) -> Vec<Answer> {
+    async fn attempt(&self, keys: &[Sent], requests: Vec<WriteRequest>) -> Vec<Answer> {
         match self.writer.send_batch(self.request(requests)).await {
             Ok((mut admitted, Ok(answer))) => self.read(answer, keys, &mut admitted.place),
             Ok((_, Err(failure))) => {
@@ -170,12 +185,11 @@ impl<'a> Bulk<'a> {
         sent.map_err(|error| Failure::of("dynamodb:BatchWriteItem", &*self.writer.table, &error))
     }
 
-    fn read(&self, answer: BatchWriteItemOutput, keys: &[Key], place: &mut Paced<'_>) -> Vec<Answer> {
+    fn read(&self, answer: BatchWriteItemOutput, keys: &[Sent], place: &mut Paced<'_>) -> Vec<Answer> {
         place.answered(keys.len());
         self.batching.answered(keys.len());
         let consumed = answer.consumed_capacity().iter();
-        let mut used: u64 = consumed.map(|one| units(Some(one))).sum();
-        self.writer.budget.pay(used);
+        let told: u64 = consumed.map(|one| units(Some(one))).sum();
         let left = answer.unprocessed_items.unwrap_or_default();
         let left: Vec<WriteRequest> = left.into_values().flatten().collect();
         if left.is_empty() {
@@ -188,10 +202,25 @@ impl<'a> Bulk<'a> {
             self.writer.health.block(reason);
         }
         let undone = undone(&self.writer.keys, left, keys);
-        let each = keys.iter().map(|key| match &undone {
-            // What they used is told of all together: the first that landed has it.
-            Some(undone) if !undone.contains(key) => Answer::Landed(std::mem::take(&mut used)),
-            _ => Answer::Again,
+        let landed = |sent: &Sent| undone.as_ref().is_some_and(|undone| !undone.contains(&sent.key));
+        // What they used is told of all together: the first that landed has it. No put is free: an engine that tells
+        // nothing does not know, and the sizes of the items say what it would be.
+        let mut used = match told {
+            0 => WriteUse::estimated(
+                keys.iter()
+                    .filter(|sent| landed(sent))
+                    .map(|sent| sent.estimate)
+                    .sum(),
+            ),
+            told => WriteUse::told(told),
+        };
+        self.writer.budget.pay(used.milliunits);
+        let each = keys.iter().map(|sent| {
+            if landed(sent) {
+                Answer::Landed(std::mem::take(&mut used))
+            } else {
+                Answer::Again
+            }
         });
         let mut answers = each.collect::<Vec<_>>();
         ask_alone(&mut answers);
@@ -200,12 +229,14 @@ impl<'a> Bulk<'a> {
 }
 
 /// The keys that a batch left undone. `None` where one of them is none of the batch's: then nobody knows what landed.
-fn undone(schema: &KeySchema, left: Vec<WriteRequest>, keys: &[Key]) -> Option<HashSet<Key>> {
+fn undone(schema: &KeySchema, left: Vec<WriteRequest>, keys: &[Sent]) -> Option<HashSet<Key>> {
     let key_of = |request: WriteRequest| {
         let mut item = request.put_request?.item;
         item.retain(|name, _| schema.attributes().any(|key| key.name == *name));
         let item: Item = item_from_sdk(item).ok()?;
-        schema.key_of(&item).filter(|key| keys.contains(key))
+        schema
+            .key_of(&item)
+            .filter(|key| keys.iter().any(|sent| sent.key == *key))
     };
     left.into_iter().map(key_of).collect()
 }

@@ -1,6 +1,7 @@
 use crate::dynamo::convert::value_to_sdk;
 use crate::flow::{Guard, Write, WriteKind};
 use crate::model::{Item, ItemExt, Key};
+use crate::plan::PutCost;
 use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest};
 
 /// A put that lands only where nothing is, as a PartiQL `INSERT`: the one conditional write that DynamoDB takes in
@@ -13,6 +14,8 @@ pub struct Insert {
     parameters: Vec<AttributeValue>,
     /// Bytes of the item, about.
     pub bytes: usize,
+    /// Thousandths of write units that it uses, if the engine does not tell.
+    pub estimate: u64,
 }
 
 /// Characters that a statement may have
@@ -24,7 +27,7 @@ impl Insert {
     ///
     /// # Errors
     /// The write, where its guard does not allow a write on nothing, or where it can't be said in a statement.
-    pub fn of(table: &str, write: Write) -> Result<Self, Box<Write>> {
+    pub fn of(table: &str, cost: &PutCost, write: Write) -> Result<Self, Box<Write>> {
         let Write { key, kind, guard } = write;
         match kind {
             WriteKind::Put(item)
@@ -35,6 +38,7 @@ impl Insert {
                     key,
                     statement,
                     bytes: item.size(),
+                    estimate: cost.milliunits(&item),
                     parameters: item.into_values().map(value_to_sdk).collect(),
                 })
             }
@@ -95,34 +99,34 @@ mod tests {
 
     #[test]
     fn a_put_of_the_backfill_is_an_insert() {
-        let made = Insert::of("T.1", write(&["id", "a b"], Guard::Absent)).unwrap();
+        let made = Insert::of("T.1", &PutCost::default(), write(&["id", "a b"], Guard::Absent)).unwrap();
         assert_eq!(made.statement, r#"INSERT INTO "T.1" VALUE {'a b':?,'id':?}"#);
         assert_eq!(made.parameters.len(), 2);
         let older = Guard::Older(Version::Text("5".into()));
-        assert!(Insert::of("T", write(&["id"], older)).is_ok());
+        assert!(Insert::of("T", &PutCost::default(), write(&["id"], older)).is_ok());
     }
 
     #[test]
     fn what_may_land_on_something_is_none() {
         for guard in [Guard::Any, Guard::NotNewer(Version::Text("5".into()))] {
-            assert!(Insert::of("T", write(&["id"], guard)).is_err());
+            assert!(Insert::of("T", &PutCost::default(), write(&["id"], guard)).is_err());
         }
         let mut removal = write(&["id"], Guard::Absent);
         removal.kind = WriteKind::Remove(None);
-        assert!(Insert::of("T", removal).is_err());
+        assert!(Insert::of("T", &PutCost::default(), removal).is_err());
     }
 
     #[test]
     fn what_a_statement_can_not_say_is_put_alone() {
         for odd in ["it's", "a\"b", "a\\b", "a\nb", "a?"] {
             assert!(
-                Insert::of("T", write(&["id", odd], Guard::Absent)).is_err(),
+                Insert::of("T", &PutCost::default(), write(&["id", odd], Guard::Absent)).is_err(),
                 "{odd}"
             );
         }
         let names: Vec<String> = (0..1000).map(|n| format!("attribute-{n}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        assert!(Insert::of("T", write(&names, Guard::Absent)).is_err());
-        assert!(Insert::of("T", write(&names[..400], Guard::Absent)).is_ok());
+        assert!(Insert::of("T", &PutCost::default(), write(&names, Guard::Absent)).is_err());
+        assert!(Insert::of("T", &PutCost::default(), write(&names[..400], Guard::Absent)).is_ok());
     }
 }

@@ -5,9 +5,10 @@ use crate::dynamo::{Budget, Failure, FailureKind, Health, Pace, Paced, backoff};
 use crate::fault::{self, Hand, Stroke};
 use crate::flow::{
     Again, GuardExpression, Landed, Outcome, Sink, SinkError, Stop, VersionFields, Write, WriteKind,
-    tombstone_of,
+    WriteUse, tombstone_of,
 };
 use crate::model::{Item, KeySchema, TOMBSTONE_ATTRIBUTE};
+use crate::plan::PutCost;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -43,6 +44,8 @@ pub struct TargetWriter {
     pub pace: Arc<Pace>,
     /// Write units a second.
     pub budget: Arc<Budget>,
+    /// What a put uses where the engine does not tell it.
+    pub cost: PutCost,
     /// Why it is held up.
     pub health: Arc<Health>,
     /// Also what does not pass by itself (no permission, no table) is waited for: a worker that runs unattended shows
@@ -59,8 +62,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 const FIRST_WAIT: Duration = Duration::from_millis(25);
 /// Between two looks at a lease that does not allow writes.
 const FENCED: Duration = Duration::from_millis(20);
-/// What a refused condition is billed at least, in thousandths of a unit.
-const REFUSED_MILLIUNITS: u64 = 1000;
+/// What a write is billed at least, in thousandths of a unit; one whose condition was refused, too.
+pub(super) const LEAST_MILLIUNITS: u64 = 1000;
 
 impl Sink for TargetWriter {
     /// A request without an answer may land later than its repetition, and then later than the *next* write of its
@@ -140,7 +143,7 @@ impl TargetWriter {
                     if attempt > 0 {
                         self.health.clear();
                     }
-                    self.budget.pay(landed.write_milliunits);
+                    self.budget.pay(landed.used.milliunits);
                     return Ok(landed);
                 }
                 Err(failure) if failure.kind == FailureKind::Invalid => {
@@ -270,14 +273,14 @@ impl TargetWriter {
         let site = self.site(&write);
         let condition = write.guard.expression(&self.fields);
         let landed = match write.kind {
-            WriteKind::Put(item) => self.put(item_to_sdk(item), condition, Outcome::Written).await,
+            WriteKind::Put(item) => self.put(item, condition, Outcome::Written).await,
             WriteKind::Remove(version) => {
                 let key = self.keys.item_of(&write.key);
                 match bury {
                     None => self.delete(key, condition).await,
                     Some(epoch) => {
                         let item = tombstone_of(epoch, key, version.as_ref());
-                        self.put(item_to_sdk(item), condition, Outcome::Buried).await
+                        self.put(item, condition, Outcome::Buried).await
                     }
                 }
             }
@@ -295,18 +298,14 @@ impl TargetWriter {
         })
     }
 
-    async fn put(
-        &self,
-        item: HashMap<String, AttributeValue>,
-        condition: GuardExpression,
-        outcome: Outcome,
-    ) -> Result<Landed, Failure> {
+    async fn put(&self, item: Item, condition: GuardExpression, outcome: Outcome) -> Result<Landed, Failure> {
+        let estimate = self.cost.milliunits(&item);
         let Condition { text, names, values } = Condition::of(condition);
         let sent = self
             .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(item))
+            .set_item(Some(item_to_sdk(item)))
             .set_condition_expression(text)
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(values)
@@ -319,7 +318,7 @@ impl TargetWriter {
         match sent {
             Ok(answer) => Ok(Landed {
                 outcome,
-                write_milliunits: units(answer.consumed_capacity()),
+                used: used(answer.consumed_capacity(), estimate),
             }),
             Err(error) => {
                 if let Some(PutItemError::ConditionalCheckFailedException(refused)) = error.as_service_error()
@@ -350,7 +349,7 @@ impl TargetWriter {
         match sent {
             Ok(answer) => Ok(Landed {
                 outcome: Outcome::Written,
-                write_milliunits: units(answer.consumed_capacity()),
+                used: used(answer.consumed_capacity(), LEAST_MILLIUNITS),
             }),
             Err(error) => {
                 if let Some(DeleteItemError::ConditionalCheckFailedException(refused)) =
@@ -401,7 +400,16 @@ fn superseded(held: Option<&HashMap<String, AttributeValue>>) -> Landed {
     };
     Landed {
         outcome,
-        write_milliunits: REFUSED_MILLIUNITS,
+        used: WriteUse::told(LEAST_MILLIUNITS),
+    }
+}
+
+/// What a write that landed used: as the engine tells it, or as it is estimated. A write is never free, so an engine that
+/// tells nothing, or nought, does not know.
+fn used(consumed: Option<&ConsumedCapacity>, estimate: u64) -> WriteUse {
+    match units(consumed) {
+        0 => WriteUse::estimated(estimate),
+        told => WriteUse::told(told),
     }
 }
 

@@ -190,7 +190,7 @@ async fn until_left(stage: &Stage, more_than: u64) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backfill_reads_a_source_that_throttles_more_slowly_and_slowly_faster_again() {
     let throttled = async {
-        let stage = pages(71, 158).await;
+        let stage = pages(71, 220).await;
         let scans = scans(&stage);
         let tail = begin(&stage).await;
         let throttling = throttling(&stage);
@@ -207,7 +207,7 @@ async fn a_backfill_reads_a_source_that_throttles_more_slowly_and_slowly_faster_
             "{told}"
         );
         let report: Value = serde_json::from_str(&done.stdout).expect("one JSON document");
-        assert_eq!(report["scanned"], 158 * ITEMS_A_PAGE, "{report:#}");
+        assert_eq!(report["scanned"], 220 * ITEMS_A_PAGE, "{report:#}");
         assert_eq!(stage.engine.faults().count(FaultKind::Throttled), 8);
         end(&stage, tail).await;
         (slow, few, more)
@@ -246,7 +246,7 @@ async fn gives_way(stage: &Stage, words: &[&str]) -> Done {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn so_does_verify() {
-    let stage = pages(72, 152).await;
+    let stage = pages(72, 215).await;
     let tail = begin(&stage).await;
     stage.cli.succeed(&["backfill"]).await;
     stage.cli.until_caught_up().await;
@@ -260,7 +260,7 @@ async fn so_does_verify() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn so_does_a_plan_that_reads_everything() {
-    let stage = pages(75, 152).await;
+    let stage = pages(75, 215).await;
     gives_way(&stage, PLAN).await;
 }
 

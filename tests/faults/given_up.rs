@@ -125,8 +125,16 @@ async fn a_table_that_takes_nothing_does_not_hold_the_lanes_of_others() {
         .await
         .expect("the other service goes on, though this one's table still takes nothing");
     throttled.off();
-    let report = json(&fill.end().await.with_code(&["backfill"], 0).stdout);
+    let done = fill.end().await.with_code(&["backfill"], 0);
+    let report = json(&done.stdout);
     assert_eq!(report["order"], "concurrent", "{report:#}");
+    let stuck = done
+        .stderr
+        .lines()
+        .find(|line| line.contains("accepts no writes"));
+    let told = stuck.unwrap_or_else(|| panic!("{}", done.stderr));
+    assert!(told.contains(&stage.trial.orders), "{told}");
+    assert!(told.contains("the lanes of all services stay on hold"), "{told}");
     end(&stage, tail).await;
 }
 

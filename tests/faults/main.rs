@@ -16,6 +16,7 @@ mod engine;
 mod given_up;
 mod held;
 mod hot;
+mod hot_reads;
 mod last_word;
 mod lost;
 mod reading;

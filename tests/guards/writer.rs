@@ -10,6 +10,7 @@ use dynasplit::model::{
     AttributeKind, Item, Key, KeyAttribute, KeySchema, Number, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE, Value,
     Version,
 };
+use dynasplit::plan::PutCost;
 use dynasplit::state::{Moment, TombstonePhase, Tombstones, Validity};
 use dynasplit::target::{Fence, Gate, Sweep, TargetWriter};
 use std::sync::Arc;
@@ -44,6 +45,7 @@ fn writer(client: &Client, table: &str) -> TargetWriter {
         fence: Fence::new([]),
         pace: Arc::new(Pace::new(Duration::from_secs(5), &Brake::default())),
         budget: Arc::new(Budget::new(None)),
+        cost: PutCost::default(),
         health: Arc::new(Health::default()),
         stop: CancellationToken::new(),
         margin: Duration::from_millis(100),
@@ -136,7 +138,7 @@ async fn outcomes(engine: &Engine) {
         .expect("an answer");
     assert_eq!(landed.outcome, Outcome::Written);
     if engine.kind() == Kind::Genuine {
-        assert_eq!(landed.write_milliunits, 1000);
+        assert_eq!(landed.used.milliunits, 1000);
     }
     assert_eq!(
         outcome(&writer, puts(5, Guard::Older(v(5)))).await,

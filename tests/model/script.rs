@@ -1,7 +1,7 @@
 //! The product's write path, one answer at a time: [`apply`] is run from its beginning with the answers that came so
 //! far, and stopped at the first request that has none yet.
 
-use dynasplit::flow::{Again, Group, Landed, Ledger, Outcome, Sink, SinkError, Stop, Write, apply};
+use dynasplit::flow::{Again, Group, Landed, Ledger, Outcome, Sink, SinkError, Stop, Write, WriteUse, apply};
 use dynasplit::plan::{Service, Versions};
 use futures::executor::block_on;
 use std::sync::Mutex;
@@ -96,7 +96,7 @@ impl Sink for Script {
         };
         Ok(Landed {
             outcome,
-            write_milliunits: 1000,
+            used: WriteUse::told(1000),
         })
     }
 }

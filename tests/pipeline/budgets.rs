@@ -109,6 +109,32 @@ async fn a_backfill_keeps_both_its_budgets() {
     running.assert_holds("copy", |item| Some(item.clone())).await;
 }
 
+/// DynamoDB Local does not tell what a batch of statements used.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_keeps_its_write_units_on_an_engine_that_does_not_tell_them_and_says_so() {
+    let engine = Engine::genuine().await;
+    let mut running = Running::open(&engine, PLAN).await;
+    let (client, source) = (running.client.clone(), running.source().to_owned());
+    create(&client, &source).await;
+    running.begin().await;
+    running.stop_tail().await;
+    put_all(&client, &source, items("a", 600)).await;
+    let began = Instant::now();
+    let report = running
+        .backfill(BackfillOptions {
+            write_units: Some(400.0),
+            ..BackfillOptions::default()
+        })
+        .await;
+    let seconds = began.elapsed().as_secs_f64();
+    let copy = report.lanes.iter().find(|lane| lane.lane == "copy").unwrap();
+    assert_paid(copy.counters.write_milliunits, 600);
+    let estimated = copy.counters.estimated_write_milliunits;
+    assert!(estimated > 0, "{:?}", copy.counters);
+    let least = (600.0 * UNITS - 400.0) / 400.0;
+    assert!(seconds > least * 0.95, "{seconds} < {least}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backfill_keeps_its_read_units() {
     let engine = Engine::embedded().await;

@@ -1,6 +1,7 @@
 //! The write path step by step: what is asked of the target and the ledger, in which order, and what is counted.
 
 use super::{item, key, page, plan, record};
+use crate::flow::WriteUse;
 use crate::flow::{
     Again, Group, Guard, Landed, Ledger, Outcome, Sink, SinkError, Stop, Write, WriteKind, apply, coalesce,
 };
@@ -63,7 +64,7 @@ impl Sink for Script {
         let answer = self.answers.lock().unwrap().pop().expect("an answer");
         answer.map(|outcome| Landed {
             outcome,
-            write_milliunits: 1500,
+            used: WriteUse::told(1500),
         })
     }
 }

@@ -2,6 +2,7 @@
 //! stale, and a plain idea of what the target must hold in the end, which shares nothing with the write path.
 
 use super::{item, page, plan, record};
+use crate::flow::WriteUse;
 use crate::flow::{
     Again, Group, Landed, Ledger, Outcome, Sink, SinkError, Stop, VersionFields, Write, WriteKind, apply,
     coalesce, effects, is_tombstone, tombstone,
@@ -356,7 +357,7 @@ impl Sink for World {
         drop(inner);
         Ok(Landed {
             outcome: self.write_now(&write),
-            write_milliunits: 1000,
+            used: WriteUse::told(1000),
         })
     }
 }

@@ -27,13 +27,22 @@ impl Bench {
         }
     }
 
-    /// Its table took nothing for as long as anybody is waited for.
-    pub fn put_out(&self, lane: &str) {
+    /// Its table took nothing for as long as anybody is waited for. Says whether this is new.
+    pub fn put_out(&self, lane: &str) -> bool {
         let now = Instant::now();
         let until = now + self.retry;
         let mut out = self.lock();
-        let known = out.entry(lane.to_owned()).or_insert(Out { since: now, until });
-        known.until = until;
+        if let Some(known) = out.get_mut(lane) {
+            known.until = until;
+            return false;
+        }
+        out.insert(lane.to_owned(), Out { since: now, until });
+        true
+    }
+
+    /// How long a service is left out before it is tried again.
+    pub fn retry(&self) -> Duration {
+        self.retry
     }
 
     /// The service that has been out for the longest, and for how long.
@@ -81,7 +90,7 @@ mod tests {
     fn one_asker_tries_when_the_time_has_come() {
         let bench = Bench::new(Duration::from_millis(1));
         assert!(bench.may_try("a"));
-        bench.put_out("a");
+        assert!(bench.put_out("a"));
         std::thread::sleep(Duration::from_millis(5));
         assert!(!bench.is_out("a"));
         let patient = Bench {
@@ -92,8 +101,8 @@ mod tests {
         assert!(!patient.may_try("a"), "and one tries it already");
         assert!(patient.is_out("a"));
         // It was out all the time, though it was tried.
-        patient.put_out("a");
-        patient.put_out("c");
+        assert!(!patient.put_out("a"), "this is told once");
+        assert!(patient.put_out("c"));
         let (longest, time) = patient.longest_out().unwrap();
         assert!(
             longest == "a" && time >= Duration::from_millis(5),

@@ -1,4 +1,5 @@
 use super::bench::Bench;
+use super::hot::HotSegments;
 use crate::run::error::RunError;
 use crate::run::split::Split;
 use crate::state::{LeaseWatch, Owner, SegmentRecord, Stored};
@@ -95,7 +96,7 @@ impl Board {
     pub fn free<T>(
         &mut self,
         mine: &BTreeMap<u32, T>,
-        bench: &Bench,
+        (bench, hot): (&Bench, &HotSegments),
         at_most: usize,
     ) -> Vec<(String, Stored<SegmentRecord>)> {
         let now = Instant::now();
@@ -111,7 +112,7 @@ impl Board {
                 .iter()
                 .filter(|(_, progress)| !progress.done);
             let useful = left.map(|(lane, _)| lane).any(|lane| !bench.is_out(lane));
-            let taken = mine.contains_key(number) || !useful;
+            let taken = mine.contains_key(number) || !useful || hot.is_left(*number);
             if !taken
                 && self
                     .leases

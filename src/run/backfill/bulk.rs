@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 /// Between two looks at how old the lanes' places have become, in lease times.
 const LOOK_LEASES: u32 = 3;
 /// A table that takes nothing for so many lease times is not waited for with the lanes of all services held.
-const STUCK_LEASES: u32 = 8;
+pub(super) const STUCK_LEASES: u32 = 8;
 
 /// What the targets that exist are set to serve.
 #[derive(Default)]

@@ -10,6 +10,8 @@
 mod bench;
 mod board;
 mod bulk;
+mod hot;
+mod kept;
 mod open;
 mod order;
 mod page;

@@ -1,9 +1,13 @@
 use super::bench::Bench;
-use super::page::{Filling, PageEnd, groups};
-use crate::dynamo::{Budget, Courtesy, FailureKind, Health, Load, Pace, backoff};
+use super::bulk::STUCK_LEASES;
+use super::hot::HotSegments;
+use super::kept::{KeptPages, Page};
+use super::page::{Filling, PageEnd, groups, patience};
+use crate::dynamo::{Budget, Courtesy, Failure, Health, HotSince, Load, Pace, backoff};
 use crate::fault::{self, Hand};
 use crate::flow::Stop;
 use crate::model::{Item, json};
+use crate::plan::PutCost;
 use crate::run::keeper::Keeper;
 use crate::run::limits;
 use crate::run::split::{Split, StateLedger, now_ms};
@@ -33,6 +37,8 @@ pub(super) struct FillShare {
     pub reading: Arc<Load>,
     pub writing: Arc<Load>,
     pub bench: Arc<Bench>,
+    pub hot: Arc<HotSegments>,
+    pub kept: Arc<KeptPages>,
     pub stop: CancellationToken,
 }
 
@@ -44,10 +50,8 @@ impl FillShare {
 
     /// Why something is held up at the moment: the source, or a service by its name.
     pub fn blocked(&self) -> Vec<String> {
-        let source = self
-            .source_health
-            .blocked()
-            .map(|reason| format!("source: {reason}"));
+        let source = self.source_health.blocked().or_else(|| self.hot.told());
+        let source = source.map(|reason| format!("source: {reason}"));
         let targets = self
             .health
             .iter()
@@ -57,7 +61,8 @@ impl FillShare {
 
     /// What limits at the moment: the source, services by their names, or the segments at once.
     pub fn limits(&self) -> BTreeMap<String, Limit> {
-        let source = limits::of_reads(&self.source_health, &self.reads, &self.courtesy);
+        let source = limits::of_reads(&self.source_health, &self.reads, &self.courtesy)
+            .or_else(|| self.hot.told().map(Limit::held_up));
         let services = self.health.iter().filter_map(|(name, health)| {
             let (budget, pace) = (self.writes.get(name)?, self.paces.get(name)?);
             Some((name.clone(), limits::of_writes(health, budget, pace)?))
@@ -157,18 +162,19 @@ impl SegmentTask {
         work: &CancellationToken,
     ) -> Result<(), Stop> {
         let share = &self.share;
+        let segment = self.keeper.snapshot().segment;
         while !lanes.is_empty() && !self.ends(work) {
-            let Some(page) = self.read(cursor.as_deref(), work).await? else {
-                return Ok(());
+            let page = match self.next_page(cursor.as_deref(), work).await? {
+                PageRead::Page(page) => page,
+                PageRead::Left => {
+                    // Nothing of this segment can be read, by any lane.
+                    held.extend(self.keeper.snapshot().services.into_keys());
+                    return Ok(());
+                }
+                PageRead::Stopped => return Ok(()),
             };
             fault::moment("backfill.page-read").await;
-            let count = page.items.len() as u64;
-            let items = groups(page.items, share.scan.keys(), share.order);
-            if items.len() as u64 != count {
-                return Err(Stop {
-                    reason: "the source has items without the plan's key: check source.keys".into(),
-                });
-            }
+            let (items, count) = (&page.items, page.items.len() as u64);
             let fillings: Vec<_> = lanes
                 .iter()
                 .map(|lane| Filling {
@@ -179,36 +185,29 @@ impl SegmentTask {
                     order: share.order,
                 })
                 .collect();
-            let fills = fillings.iter().map(|filling| filling.fill(&items));
+            let fills = fillings.iter().map(|filling| filling.fill(items));
             let writing = share.writing.enter();
             let ends = futures::future::join_all(fills).await;
             drop(writing);
             fault::moment("backfill.checkpoint.before").await;
-            let next = page.next.as_ref().map(cursor_text);
-            self.keeper.update(|record| {
-                record.scanned += count;
-                record.read_milliunits += page.read_milliunits;
-            });
+            let next = page.next.clone();
+            if !page.counted {
+                self.keeper.update(|record| {
+                    record.scanned += count;
+                    record.read_milliunits += page.read_milliunits;
+                });
+            }
             let mut going = Vec::new();
             for (lane, end) in lanes.drain(..).zip(ends) {
                 match end {
                     PageEnd::Durable(counters) => {
                         self.advance(&lane, next.clone(), &counters, count);
-                        // A page with nothing for it proves nothing.
-                        if counters.put + counters.superseded > 0 {
-                            share.bench.take_back(&lane);
-                        }
                         going.push(lane);
                     }
                     PageEnd::Held => {
-                        tracing::warn!(
-                            lane,
-                            "its table takes no writes at the moment; the other services go on"
-                        );
-                        share.bench.put_out(&lane);
+                        share.kept.keep(segment, cursor.clone(), page.clone());
+                        self.hold_back(&lane);
                         held.insert(lane);
-                        // It stays with the segment while nobody works on it, for `status`.
-                        self.keeper.update(|record| record.blocked = share.blocked());
                     }
                     PageEnd::Stopped(stop) if work.is_cancelled() => {
                         tracing::debug!(reason = stop.reason, "the page will be read again");
@@ -230,6 +229,25 @@ impl SegmentTask {
         work.is_cancelled() || self.enough.is_cancelled()
     }
 
+    /// The page after a cursor: kept from an attempt before, or read.
+    async fn next_page(&self, cursor: Option<&str>, work: &CancellationToken) -> Result<PageRead, Stop> {
+        let segment = self.keeper.snapshot().segment;
+        match self.share.kept.take(segment, cursor) {
+            Some(page) => Ok(PageRead::Page(page)),
+            None => self.read(cursor, work).await,
+        }
+    }
+
+    /// Leaves a lane at its page, since its table accepts no writes.
+    fn hold_back(&self, lane: &str) {
+        let share = &self.share;
+        if share.bench.put_out(lane) {
+            self.tell_stuck(lane);
+        }
+        // It stays with the segment while nobody works on it, for `status`.
+        self.keeper.update(|record| record.blocked = share.blocked());
+    }
+
     /// Moves a lane's cursor: every write of the page is durable.
     fn advance(&self, lane: &str, next: Option<String>, counters: &crate::model::Counters, items: u64) {
         self.keeper.update(|record| {
@@ -240,29 +258,60 @@ impl SegmentTask {
                 progress.counters.seen += items.saturating_sub(counters.seen);
             }
         });
+        // A page with nothing for it proves nothing.
+        if counters.put + counters.superseded > 0 {
+            self.share.bench.take_back(lane);
+        }
     }
 
-    /// Reads a page, however long it takes; `None` when the worker stops.
-    async fn read(&self, cursor: Option<&str>, work: &CancellationToken) -> Result<Option<ScanPage>, Stop> {
+    /// Tells that the table of a service accepts no writes, once.
+    fn tell_stuck(&self, lane: &str) {
+        let share = &self.share;
+        let table = share
+            .split
+            .plan
+            .service(lane)
+            .map_or("", |service| &service.table.name);
+        let reason = share.health.get(lane).and_then(|health| health.blocked());
+        let reason = reason.unwrap_or_else(|| "no write was answered in time".to_owned());
+        let timing = share.split.timing;
+        match share.order {
+            Order::Concurrent => tracing::warn!(
+                "the table {table} of {lane} accepts no writes ({reason}); the other services are copied meanwhile, and \
+                 {lane} is tried again every {} s",
+                share.bench.retry().as_secs()
+            ),
+            Order::Bulk => tracing::warn!(
+                "the table {table} of {lane} accepts no writes ({reason}); the other services are copied meanwhile, but the \
+                 lanes of all services stay on hold; the backfill gives the bulk order up if this lasts {} s",
+                (timing.lease * STUCK_LEASES).as_secs()
+            ),
+        }
+    }
+
+    /// Reads a page, however long it takes. A page whose key range is throttled all the time is left, so that other segments
+    /// come first.
+    async fn read(&self, cursor: Option<&str>, work: &CancellationToken) -> Result<PageRead, Stop> {
         let share = &self.share;
         let segment = self.keeper.snapshot().segment;
         let after = cursor.map(cursor_item).transpose()?;
-        let mut attempt = 0u32;
+        let (mut attempt, mut hot) = (0u32, HotSince::default());
         let _reading = share.reading.enter();
         loop {
-            tokio::select! {
+            let turn = tokio::select! {
                 biased;
-                () = work.cancelled() => return Ok(None),
-                () = async { share.reads.ready().await; share.courtesy.ready().await } => {}
-            }
+                () = work.cancelled() => return Ok(PageRead::Stopped),
+                turn = async { share.reads.ready().await; share.courtesy.ready(Some(segment)).await } => turn,
+            };
             match share.scan.page(segment, share.segments, after.as_ref()).await {
                 Ok(page) => {
                     share.reads.pay(page.read_milliunits);
-                    share.courtesy.pay(page.read_milliunits);
+                    turn.answered(page.read_milliunits);
+                    share.hot.take_back(segment);
                     if attempt > 0 {
                         share.source_health.clear();
                     }
-                    return Ok(Some(page));
+                    return self.changes(page).map(PageRead::Page);
                 }
                 Err(failure) if failure.kind == FailureKind::Missing => {
                     let reason = format!(
@@ -272,16 +321,58 @@ impl SegmentTask {
                     return Err(Stop { reason });
                 }
                 Err(failure) => {
+                    turn.failed(&failure);
+                    if hot.failed(&failure, patience(share.split.timing)) {
+                        share.source_health.clear();
+                        self.leave(segment, after.as_ref(), &failure);
+                        return Ok(PageRead::Left);
+                    }
                     attempt = attempt.saturating_add(1);
                     share.source_health.block(failure.reason());
-                    if matches!(failure.kind, FailureKind::Throttled(_)) {
-                        share.courtesy.throttled();
-                    }
                     tracing::debug!(segment, attempt, %failure, "reading the page again");
                     pause(work, backoff(attempt, FIRST_WAIT, LONGEST_WAIT)).await;
                 }
             }
         }
+    }
+
+    /// Leaves the segment, whose key range is throttled all the time. What is told names the place.
+    fn leave(&self, segment: u32, after: Option<&Item>, failure: &Failure) {
+        let share = &self.share;
+        let place = match after.and_then(|after| share.scan.keys().key_of(after)) {
+            Some(key) => format!("after the key {key}"),
+            None => "at its beginning".to_owned(),
+        };
+        let reason = format!(
+            "{}: segment {segment} of {}, {place}",
+            failure.reason(),
+            share.segments
+        );
+        share.hot.leave(segment, reason.clone());
+        tracing::warn!(
+            "the source is {reason}; other segments are copied first, and this one is tried again every {} s",
+            patience(share.split.timing).as_secs()
+        );
+        // It stays with the segment while nobody works on it, for `status`.
+        self.keeper.update(|record| record.blocked = share.blocked());
+    }
+
+    /// The items of a page, as changes.
+    fn changes(&self, page: ScanPage) -> Result<Page, Stop> {
+        let share = &self.share;
+        let count = page.items.len();
+        let items = groups(page.items, share.scan.keys(), share.order);
+        if items.len() != count {
+            return Err(Stop {
+                reason: "the source has items without the plan's key: check source.keys".into(),
+            });
+        }
+        Ok(Page {
+            items: Arc::new(items),
+            next: page.next.as_ref().map(cursor_text),
+            read_milliunits: page.read_milliunits,
+            counted: false,
+        })
     }
 
     fn writers(&self, work: &CancellationToken) -> BTreeMap<String, TargetWriter> {
@@ -308,6 +399,7 @@ impl SegmentTask {
                         .get(&service.name)
                         .cloned()
                         .unwrap_or_else(|| Arc::new(Budget::new(None))),
+                    cost: PutCost::of(service),
                     health: self.share.health.get(&service.name).cloned().unwrap_or_default(),
                     endless: true,
                     stop: work.clone(),
@@ -318,6 +410,15 @@ impl SegmentTask {
             })
             .collect()
     }
+}
+
+/// What became of the read of a page.
+enum PageRead {
+    Page(Page),
+    /// The segment is left for now.
+    Left,
+    /// The worker stops.
+    Stopped,
 }
 
 async fn pause(work: &CancellationToken, wait: Duration) {

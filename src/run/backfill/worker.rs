@@ -1,5 +1,6 @@
 use super::bench::Bench;
 use super::board::Board;
+use super::hot::HotSegments;
 use super::open::{LATER_ROUND, is_of_round};
 use super::order::OrderChoice;
 use super::page::patience;
@@ -293,7 +294,7 @@ impl Backfill {
                 return Ok(());
             }
             let more = wanted.saturating_sub(running.len());
-            for (name, segment) in board.free(&running, &share.bench, more) {
+            for (name, segment) in board.free(&running, (&share.bench, &share.hot), more) {
                 let number = segment.value.segment;
                 if segment.value.order != record.order {
                     return Err(RunError::Stopped(
@@ -347,6 +348,8 @@ impl Backfill {
             reading: Arc::default(),
             writing: Arc::default(),
             bench: Arc::clone(&self.bench),
+            hot: Arc::new(HotSegments::new(patience(self.split.timing))),
+            kept: Arc::default(),
             stop: stop.child_token(),
         }
     }

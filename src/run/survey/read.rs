@@ -6,7 +6,7 @@
 use super::tally::Tally;
 use super::view::Reading;
 use super::{RunError, Split, SurveyOptions};
-use crate::dynamo::{Budget, Courtesy, Failure, FailureKind, again};
+use crate::dynamo::{Budget, Courtesy, Failure, again};
 use crate::model::Item;
 use crate::source::{Billing, Scan, ScanPage, SourceFacts};
 use futures::StreamExt;
@@ -114,18 +114,16 @@ async fn page(
 ) -> Result<(u32, ScanPage), Failure> {
     budget.ready().await;
     let page = again(|| async {
-        courtesy.ready().await;
+        let turn = courtesy.ready(Some(place.segment)).await;
         let page = scan.page(place.segment, segments, place.after.as_ref()).await;
-        if let Err(failure) = &page
-            && matches!(failure.kind, FailureKind::Throttled(_))
-        {
-            courtesy.throttled();
+        match &page {
+            Ok(page) => turn.answered(page.read_milliunits),
+            Err(failure) => turn.failed(failure),
         }
         page
     })
     .await?;
     budget.pay(page.read_milliunits);
-    courtesy.pay(page.read_milliunits);
     Ok((place.segment, page))
 }
 

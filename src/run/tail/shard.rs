@@ -4,6 +4,7 @@ use super::reader::{ShardReader, is_trimmed};
 use crate::dynamo::{Budget, Failure, Health, Load, Pace};
 use crate::fault::Hand;
 use crate::model::Position;
+use crate::plan::PutCost;
 use crate::run::keeper::Keeper;
 use crate::run::limits;
 use crate::run::split::{Split, StateLedger, now_ms};
@@ -210,6 +211,7 @@ impl ShardTask {
             fence: Fence::new([self.keeper.validity(), self.alive.clone()]),
             pace: Arc::clone(&share.pace),
             budget: Arc::clone(&share.budget),
+            cost: PutCost::of(service),
             health: Arc::clone(&share.health),
             endless: true,
             stop: work.clone(),

@@ -7,7 +7,7 @@ use super::list::MismatchList;
 use super::look::Eyes;
 use super::pages::{SourceEntry, SourcePages, TargetEntry, TargetPages};
 use super::reads::{TableReads, interrupted};
-use super::recheck::{Recheck, Settled};
+use super::recheck::{HotKeys, Recheck, Settled};
 use super::record::Standing;
 use super::repair::Repair;
 use super::result::{ReadUnits, VerifyResult};
@@ -15,6 +15,7 @@ use super::scan::Scanning;
 use super::sorting::{Sorting, blocking};
 use super::view::{Progress, get};
 use super::worker::Verify;
+use crate::dynamo::Brake;
 use crate::run::budgets::Budgets;
 use crate::run::error::RunError;
 use crate::run::repair_lease::{RepairLease, backfill_runs, refuse_unready};
@@ -69,10 +70,13 @@ impl Run {
         let (limit, path) = (options.limit, options.list.clone());
         let list = blocking(move || MismatchList::open(limit, path.as_deref())).await?;
         let began = Instant::now();
+        let (brake, patience) = (Brake::default(), split.timing.hot_range());
         let source = TableReads::new(
             "source",
             split.scan_source(options.consistent),
             budgets.source(),
+            &brake,
+            patience,
             stop,
         );
         let mut eyes = Vec::with_capacity(places.len());
@@ -87,7 +91,14 @@ impl Run {
             eyes.push(Eyes {
                 split: split.clone(),
                 place,
-                target: TableReads::new(&service.name, scan, budgets.reads(&service.name), stop),
+                target: TableReads::new(
+                    &service.name,
+                    scan,
+                    budgets.reads(&service.name),
+                    &brake,
+                    patience,
+                    stop,
+                ),
                 source: source.clone(),
                 clock: began,
             });
@@ -369,6 +380,9 @@ impl Run {
                 counted(unbuildable, "source item")
             ));
         }
+        let mut hot = HotKeys::default();
+        settled.iter().for_each(|settled| hot.extend(settled.hot.clone()));
+        notes.extend(hot.notes());
         VerifyResult {
             notes,
             clean: report.is_clean() && unrouted == 0,
@@ -459,10 +473,13 @@ impl Run {
                 Box::pin(repair.run(file))
             })
             .collect();
+        let mut hot = HotKeys::default();
         for mended in futures::future::try_join_all(repairs).await? {
             result.repaired += mended.repaired;
             result.unrepaired.add(mended.unrepaired);
+            hot.extend(mended.hot);
         }
+        result.notes.extend(hot.notes());
         Ok(())
     }
 

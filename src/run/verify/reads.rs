@@ -1,4 +1,4 @@
-use crate::dynamo::{Budget, Courtesy, Failure, FailureKind, Health, backoff};
+use crate::dynamo::{Brake, Budget, Courtesy, Failure, Health, HotSince, backoff};
 use crate::model::{Item, ItemExt, Key};
 use crate::run::error::RunError;
 use crate::run::limits;
@@ -23,6 +23,8 @@ struct Shared {
     courtesy: Courtesy,
     health: Health,
     milliunits: AtomicU64,
+    /// A key range that is throttled for this long is given up.
+    patience: Duration,
     stop: CancellationToken,
 }
 
@@ -33,16 +35,25 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 const UNIT_BYTES: usize = 4096;
 
 impl TableReads {
-    /// Of a table; `label` is what people call it.
-    pub fn new(label: &str, scan: Scan, budget: Arc<Budget>, stop: &CancellationToken) -> Self {
+    /// Of a table; `label` is what people call it. Tables that share a brake slow down together at a limit of the account. A
+    /// key range that is throttled for as long as `patience` is given up.
+    pub fn new(
+        label: &str,
+        scan: Scan,
+        budget: Arc<Budget>,
+        brake: &Brake,
+        patience: Duration,
+        stop: &CancellationToken,
+    ) -> Self {
         Self {
             scan,
             shared: Arc::new(Shared {
                 label: label.to_owned(),
                 budget,
-                courtesy: Courtesy::default(),
+                courtesy: Courtesy::under(brake),
                 health: Health::default(),
                 milliunits: AtomicU64::new(0),
+                patience,
                 stop: stop.clone(),
             }),
         }
@@ -71,35 +82,45 @@ impl TableReads {
     }
 
     /// Reads a page of a segment.
+    ///
+    /// # Errors
+    /// [`RunError::HotRange`] if the key range is throttled all the time; it can be tried again.
     pub async fn page(
         &self,
         segment: u32,
         segments: u32,
         after: Option<&Item>,
     ) -> Result<ScanPage, RunError> {
-        let page = self
-            .patiently(|| self.scan.page(segment, segments, after))
-            .await?;
-        self.pay(page.read_milliunits);
-        Ok(page)
+        let place = || match after.and_then(|after| self.scan.keys().key_of(after)) {
+            Some(key) => format!("segment {segment} of {segments}, after the key {key}"),
+            None => format!("the beginning of segment {segment} of {segments}"),
+        };
+        let send = || self.scan.page(segment, segments, after);
+        let used = |page: &ScanPage| page.read_milliunits;
+        self.patiently(Some(segment), place, send, used).await
     }
 
     /// Reads an item by its key, consistently.
+    ///
+    /// # Errors
+    /// [`RunError::HotRange`] if the key range is throttled all the time.
     pub async fn get(&self, key: &Key) -> Result<Option<Item>, RunError> {
-        let item = self.patiently(|| self.scan.get(key)).await?;
-        let units = item.as_ref().map_or(0, ItemExt::size).div_ceil(UNIT_BYTES).max(1);
-        self.pay(units as u64 * 1000);
-        Ok(item)
-    }
-
-    fn pay(&self, milliunits: u64) {
-        self.shared.budget.pay(milliunits);
-        self.shared.courtesy.pay(milliunits);
-        self.shared.milliunits.fetch_add(milliunits, Ordering::Relaxed);
+        let place = || format!("the key {key}");
+        let used = |item: &Option<Item>| {
+            let units = item.as_ref().map_or(0, ItemExt::size).div_ceil(UNIT_BYTES).max(1);
+            units as u64 * 1000
+        };
+        self.patiently(None, place, || self.scan.get(key), used).await
     }
 
     /// Sends a request again while it fails for what passes by itself; nothing else is ever retried.
-    async fn patiently<T, A>(&self, send: impl Fn() -> A) -> Result<T, RunError>
+    async fn patiently<T, A>(
+        &self,
+        part: Option<u32>,
+        place: impl Fn() -> String,
+        send: impl Fn() -> A,
+        used: impl Fn(&T) -> u64,
+    ) -> Result<T, RunError>
     where
         A: Future<Output = Result<T, Failure>>,
     {
@@ -108,15 +129,16 @@ impl TableReads {
             courtesy,
             health,
             stop,
+            patience,
             ..
         } = &*self.shared;
-        let mut attempt = 0u32;
+        let (mut attempt, mut hot) = (0u32, HotSince::default());
         loop {
-            tokio::select! {
+            let turn = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Err(interrupted()),
-                () = async { budget.ready().await; courtesy.ready().await } => {}
-            }
+                turn = async { budget.ready().await; courtesy.ready(part).await } => turn,
+            };
             let sent = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Err(interrupted()),
@@ -124,17 +146,28 @@ impl TableReads {
             };
             match sent {
                 Ok(answer) => {
+                    let milliunits = used(&answer);
+                    budget.pay(milliunits);
+                    turn.answered(milliunits);
+                    self.shared.milliunits.fetch_add(milliunits, Ordering::Relaxed);
                     if attempt > 0 {
                         health.clear();
                     }
                     return Ok(answer);
                 }
                 Err(failure) if failure.passes() => {
+                    turn.failed(&failure);
+                    if hot.failed(&failure, *patience) {
+                        health.clear();
+                        return Err(RunError::HotRange {
+                            table: self.label().to_owned(),
+                            place: place(),
+                            reason: failure.reason(),
+                            seconds: patience.as_secs(),
+                        });
+                    }
                     attempt = attempt.saturating_add(1);
                     health.block(failure.reason());
-                    if matches!(failure.kind, FailureKind::Throttled(_)) {
-                        courtesy.throttled();
-                    }
                     tracing::debug!(table = self.label(), attempt, %failure, "reading again");
                     tokio::select! {
                         () = stop.cancelled() => {}

@@ -44,6 +44,46 @@ pub(super) struct Settled {
     pub repairable: CandidateFile,
     /// Confirmed mismatches in which several source keys are involved.
     pub collisions: u64,
+    /// Keys that could not be read.
+    pub hot: HotKeys,
+}
+
+/// Keys whose range was throttled all the time: there is no verdict on them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HotKeys {
+    count: u64,
+    /// What was told of the first ones.
+    first: Vec<String>,
+}
+
+/// Keys that are named.
+const NAMED: usize = 5;
+
+impl HotKeys {
+    /// One more, which this error is about.
+    pub fn add(&mut self, error: &RunError) {
+        self.count += 1;
+        if self.first.len() < NAMED {
+            self.first.push(error.to_string());
+        }
+    }
+
+    /// Those of another service.
+    pub fn extend(&mut self, other: Self) {
+        self.count += other.count;
+        self.first.extend(other.first);
+        self.first.truncate(NAMED);
+    }
+
+    /// For a person: the first ones, and how many more there are.
+    pub fn notes(self) -> Vec<String> {
+        let more = self.count.saturating_sub(self.first.len() as u64);
+        let mut notes = self.first;
+        if more > 0 {
+            notes.push(format!("{more} more keys could not be read for the same reason"));
+        }
+        notes
+    }
 }
 
 /// What extras whose source is not known held before the source was searched for them.
@@ -64,6 +104,7 @@ impl Recheck {
             report,
             repairable: CandidateFile::new(self.dir.clone()),
             collisions: 0,
+            hot: HotKeys::default(),
         };
         let unknown = self.settle(candidates, None, &mut settled).await?;
         let mut chunks = Chunks::of(unknown, HUNTED_AT_ONCE);
@@ -161,12 +202,24 @@ impl Recheck {
             .iter()
             .map(|pending| self.eyes.look(&pending.candidate))
             .collect();
-        let seen: Vec<Observation> = futures::stream::iter(looks)
+        let seen: Vec<Result<Observation, RunError>> = futures::stream::iter(looks)
             .buffered(LOOKS_AT_ONCE)
+            .map(|seen| match seen {
+                Err(hot @ RunError::HotRange { .. }) => Ok(Err(hot)),
+                seen => seen.map(Ok),
+            })
             .try_collect()
             .await?;
         let mut verdicts = Verdicts::default();
         for (mut pending, seen) in due.into_iter().zip(seen) {
+            let seen = match seen {
+                Ok(seen) => seen,
+                Err(error) => {
+                    settled.report.rechecked(Outcome::Unsettled);
+                    settled.hot.add(&error);
+                    continue;
+                }
+            };
             let outcome = pending.observe(&self.rules, &seen);
             match self.judge(&pending.candidate, outcome, &seen, before) {
                 Judged::Search => {

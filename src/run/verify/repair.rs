@@ -1,6 +1,7 @@
 use super::chunks::Chunks;
 use super::hunt::{HUNTED_AT_ONCE, hunt};
 use super::look::Eyes;
+use super::recheck::HotKeys;
 use super::result::Unrepaired;
 use super::scan::Scanning;
 use super::view::{ServiceProgress, add};
@@ -41,10 +42,11 @@ pub(super) struct Repair {
 }
 
 /// What the repair of one service came to.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Mended {
     pub repaired: u64,
     pub unrepaired: Unrepaired,
+    pub hot: HotKeys,
 }
 
 impl Repair {
@@ -99,7 +101,14 @@ impl Repair {
         A: Future<Output = Result<Reconciled, RunError>>,
     {
         let mut ended = futures::stream::iter(work).buffer_unordered(REPAIRS_AT_ONCE);
-        while let Some(reconciled) = ended.try_next().await? {
+        while let Some(reconciled) = ended.next().await {
+            let reconciled = match reconciled {
+                Err(error @ RunError::HotRange { .. }) => {
+                    mended.hot.add(&error);
+                    Reconciled::Busy
+                }
+                reconciled => reconciled?,
+            };
             match reconciled {
                 Reconciled::Agreed => {}
                 Reconciled::Repaired => {

@@ -34,36 +34,72 @@ impl Scanning {
         }
     }
 
-    /// Reads a whole table. Every task has ended when this returns.
+    /// Reads a whole table. Every task has ended when this returns. A segment whose key range is throttled all the time is
+    /// left until the others are read, and then tried once more.
     pub async fn read<P: Pages>(&self, table: &TableReads, pages: Arc<P>) -> Result<(), RunError> {
-        let mut tasks = JoinSet::new();
-        for segment in 0..self.segments {
-            tasks.spawn(self.clone().segment(table.clone(), segment, Arc::clone(&pages)));
+        let all = (0..self.segments).map(|segment| Place { segment, after: None });
+        let hot = self.read_places(table, &pages, all.collect()).await?;
+        if hot.is_empty() {
+            return Ok(());
         }
-        drop(pages);
-        let mut result = Ok(());
-        while let Some(ended) = tasks.join_next().await {
-            if let Err(error) = join(ended).and_then(|ended| ended)
-                && result.is_ok()
-            {
-                result = Err(error);
-                tasks.abort_all();
-            }
+        let places = hot.into_iter().map(|(place, _)| place).collect();
+        match self.read_places(table, &pages, places).await?.pop() {
+            None => Ok(()),
+            Some((_, error)) => Err(error),
         }
-        result
     }
 
-    async fn segment<P: Pages>(self, table: TableReads, segment: u32, pages: Arc<P>) -> Result<(), RunError> {
-        let mut after = None;
+    /// Reads segments from these places to their ends. Answers those that are throttled, and where they stand.
+    async fn read_places<P: Pages>(
+        &self,
+        table: &TableReads,
+        pages: &Arc<P>,
+        places: Vec<Place>,
+    ) -> Result<Vec<(Place, RunError)>, RunError> {
+        let mut tasks = JoinSet::new();
+        for place in places {
+            tasks.spawn(self.clone().segment(table.clone(), place, Arc::clone(pages)));
+        }
+        let (mut hot, mut result) = (Vec::new(), Ok(()));
+        while let Some(ended) = tasks.join_next().await {
+            match join(ended).and_then(|ended| ended) {
+                Ok(throttled) => hot.extend(throttled),
+                Err(error) => {
+                    if result.is_ok() {
+                        result = Err(error);
+                        tasks.abort_all();
+                    }
+                }
+            }
+        }
+        result.map(|()| hot)
+    }
+
+    async fn segment<P: Pages>(
+        self,
+        table: TableReads,
+        mut place: Place,
+        pages: Arc<P>,
+    ) -> Result<Option<(Place, RunError)>, RunError> {
         loop {
             // The permit covers the page until it is taken: it bounds memory, not only requests.
             let _permit = self.permits.acquire().await;
-            let page = table.page(segment, self.segments, after.as_ref()).await?;
+            let page = table.page(place.segment, self.segments, place.after.as_ref());
+            let page = match page.await {
+                Err(error @ RunError::HotRange { .. }) => return Ok(Some((place, error))),
+                page => page?,
+            };
             pages.take(page.items).await?;
-            after = page.next;
-            if after.is_none() {
-                return Ok(());
+            place.after = page.next;
+            if place.after.is_none() {
+                return Ok(None);
             }
         }
     }
+}
+
+/// Where to go on in a segment.
+struct Place {
+    segment: u32,
+    after: Option<Item>,
 }

@@ -38,6 +38,7 @@ fn writer(client: aws_sdk_dynamodb::Client) -> TargetWriter {
         // One after the other, so that the answers go where they are meant to.
         pace: Arc::new(Pace::within(1.0, 1.0, Duration::from_secs(5), &Brake::default())),
         budget: Arc::new(Budget::new(None)),
+        cost: PutCost::default(),
         health: Arc::new(Health::default()),
         stop: CancellationToken::new(),
         margin: Duration::ZERO,
@@ -118,7 +119,7 @@ async fn what_is_left_undone_is_put_again_and_nothing_else_and_one_of_it_alone()
     let landed = write_all(&bulk, &writes).await;
     let units: u64 = landed
         .iter()
-        .map(|one| one.as_ref().unwrap().write_milliunits)
+        .map(|one| one.as_ref().unwrap().used.milliunits)
         .sum();
     assert_eq!((landed.len(), units), (4, 4000));
     assert_eq!(ids(&asked, 0), ["1", "2", "3", "4"]);
@@ -292,4 +293,66 @@ async fn an_insert_is_sent_again_as_it_was_and_what_exists_is_put_under_its_own_
     let again = asked[2]["Statements"].as_array().unwrap();
     assert_eq!(again, &asked[0]["Statements"].as_array().unwrap()[1..]);
     assert_eq!(again[0]["Parameters"].as_array().map(Vec::len), Some(2));
+}
+
+/// 2,500 bytes: three units.
+const LARGE: usize = 2500;
+
+#[tokio::test]
+async fn what_an_engine_does_not_tell_is_estimated_from_the_sizes_and_paid_for() {
+    let large = |id, guard| put(id, &"b".repeat(LARGE), guard);
+    let used = |landed: &[Result<Landed, SinkError>]| -> WriteUse {
+        landed.iter().map(|one| one.as_ref().unwrap().used).sum()
+    };
+    // In batches of inserts, of which one is left undone and goes alone; in batches of puts; and alone.
+    let (client, _) = scripted(vec![
+        statements(&[None, None, Some("ThrottlingError")]),
+        (200, json!({})),
+        (200, json!({ "UnprocessedItems": {} })),
+        (200, json!({})),
+    ])
+    .await;
+    let writer = TargetWriter {
+        budget: Arc::new(Budget::new(Some(1e6))),
+        ..writer(client)
+    };
+    let batching = Batching::default();
+    let batches = Batches::new(&writer, &batching);
+    let landed = write_all(&batches, &[1, 2, 3].map(|id| large(id, Guard::Absent))).await;
+    assert_eq!(used(&landed), WriteUse::estimated(9000));
+    let bulk = Bulk::new(&writer, &batching);
+    let landed = write_all(&bulk, &[1, 2].map(|id| large(id, Guard::Any))).await;
+    assert_eq!(used(&landed), WriteUse::estimated(6000));
+    let landed = writer.write_copied(&large(4, Guard::Any)).await.unwrap();
+    assert_eq!(landed.used, WriteUse::estimated(3000));
+}
+
+#[tokio::test]
+async fn what_an_engine_tells_is_no_estimate_and_a_budget_holds_without_its_word() {
+    let told = json!([{ "TableName": "mine", "CapacityUnits": 2.0 }]);
+    let (client, _) = scripted(vec![
+        (200, json!({ "Responses": [{}, {}], "ConsumedCapacity": told })),
+        statements(&[None, None]),
+        statements(&[None, None]),
+    ])
+    .await;
+    let writer = TargetWriter {
+        budget: Arc::new(Budget::new(Some(20.0))),
+        ..writer(client)
+    };
+    let batching = Batching::default();
+    let batches = Batches::new(&writer, &batching);
+    let landed = write_all(&batches, &[1, 2].map(|id| put(id, "b", Guard::Absent))).await;
+    let used: WriteUse = landed.iter().map(|one| one.as_ref().unwrap().used).sum();
+    assert_eq!(used, WriteUse::told(2000));
+    // 38 units of 20 a second, of which 18 were saved at most: the next one waits for the rest.
+    let large = |id| put(id, &"b".repeat(19_000), Guard::Absent);
+    write_all(&batches, &[3, 4].map(large)).await;
+    let begun = Instant::now();
+    write_all(&batches, &[5, 6].map(large)).await;
+    assert!(
+        begun.elapsed() > Duration::from_millis(800),
+        "{:?}",
+        begun.elapsed()
+    );
 }

@@ -71,6 +71,7 @@ fn writer(client: Client, gate: Gate) -> TargetWriter {
         fence: Fence::new([]),
         pace: Arc::new(Pace::new(Duration::from_secs(5), &Brake::default())),
         budget: Arc::new(Budget::new(None)),
+        cost: PutCost::default(),
         health: Arc::default(),
         stop: CancellationToken::new(),
         margin: MARGIN,
