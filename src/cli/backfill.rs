@@ -1,6 +1,7 @@
 use super::args::{Backfill as Args, Global};
 use super::failure::{Exit, Failed};
 use super::progress::{Bar, Progress, Shown};
+use super::waiting::Waiting;
 use super::{output, screen, text};
 use crate::run::status::FillStatus;
 use crate::run::{Backfill, BackfillOptions, BackfillReport, BackfillView};
@@ -18,6 +19,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
         consistent: args.consistent_read.then_some(true),
         order: Some(args.order.into()),
     };
+    let _waiting = Waiting::tell(&split.waits);
     let (backfill, view) = Backfill::new(split, options, stop);
     let mut begun = view.clone();
     let telling = tokio::spawn(async move {

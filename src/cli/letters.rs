@@ -1,5 +1,6 @@
 use super::args::{DeadLetters, Global, LettersAction};
 use super::failure::{Exit, Failed};
+use super::waiting::Waiting;
 use super::{output, text};
 use crate::run::{SettledLetter, reconcile_letters};
 use crate::state::{LetterHead, ShownLetter};
@@ -40,7 +41,9 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
                 );
             }
             letters.retain(|letter| ids.is_empty() || ids.contains(&letter.id));
+            let waiting = Waiting::tell(&split.waits);
             let settled = reconcile_letters(&split, &letters, &stop).await?;
+            drop(waiting);
             output::print(global, &settled, |settled| render_settled(settled))?;
             let all = settled.len() == letters.len() && settled.iter().all(|letter| letter.settled);
             Ok(if all { Exit::Done } else { Exit::NotClean })

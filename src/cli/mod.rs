@@ -20,6 +20,7 @@ pub mod survey;
 mod text;
 mod tune;
 mod verify;
+mod waiting;
 
 pub use args::Args;
 pub use failure::{Exit, Failed};

@@ -1,6 +1,7 @@
 use super::args::{Global, Verify as Args};
 use super::failure::{Exit, Failed};
 use super::progress::{Bar, Progress, Shown};
+use super::waiting::Waiting;
 use super::{output, text};
 use crate::run::{Verify, VerifyOptions, VerifyResult, VerifyView};
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
         list: args.list.clone(),
         consistent: args.consistent_read,
     };
+    let _waiting = Waiting::tell(&split.waits);
     let (verify, view) = Verify::new(split, options, stop);
     let progress = Progress::of(view);
     let result = Box::pin(verify.run()).await;

@@ -66,7 +66,7 @@ pub(super) async fn give_up(split: &Split, stop: &CancellationToken) -> Result<(
     {
         return Ok(());
     }
-    pause(longest.max(split.timing.lease) + split.timing.landed(), stop).await?;
+    pause_landed(split, longest.max(split.timing.lease), stop).await?;
     SplitRecord::change(&split.store, |record| {
         record.switch.give_up(Holder::BACKFILL.name());
     })
@@ -100,7 +100,16 @@ async fn take_segments(split: &Split) -> Result<Duration, RunError> {
 
 /// A lease, an attempt and a margin: whoever lost a segment's lease has noticed, and what it sent has landed.
 async fn landed(split: &Split, stop: &CancellationToken) -> Result<(), RunError> {
-    pause(split.timing.lease + split.timing.landed(), stop).await
+    pause_landed(split, split.timing.lease, stop).await
+}
+
+/// Waits until whoever lost a segment with such a lease has noticed, and nothing that it sent can land.
+async fn pause_landed(split: &Split, lease: Duration, stop: &CancellationToken) -> Result<(), RunError> {
+    let most = lease + split.timing.landed();
+    let _waiting = split
+        .waits
+        .until("no write of the bulk copy can land any more", most);
+    pause(most, stop).await
 }
 
 /// Refuses what can't be done while the lanes are held.

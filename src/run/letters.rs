@@ -50,7 +50,7 @@ pub async fn reconcile_letters(
         Ok(()) => {
             let work = under_lease(split, letters, &lease, &budgets, stop);
             let work = budgets.during(&split.store, Box::pin(work));
-            let doing = || ("reading keys again".to_owned(), budgets.limits());
+            let doing = || (split.waits.beside("reading keys again"), budgets.limits());
             let work = lease.during(Box::pin(work));
             let result = noted(&split.store, "dead-letters reconcile", doing, work).await;
             result.unwrap_or_else(|| {

@@ -23,6 +23,7 @@ pub mod survey;
 mod tail;
 mod tombstones;
 mod verify;
+mod waits;
 
 pub use apply::{AppliedTable, ApplyReport, apply};
 pub use backfill::{BULK_MS, Backfill, BackfillOptions, BackfillReport, BackfillView, Forecast, OrderChoice};
@@ -40,3 +41,4 @@ pub use tail::{Ended, Tail, TailOptions};
 pub use verify::{
     InvalidItem, ReadUnits, Unrepaired, Verify, VerifyOptions, VerifyResult, VerifyServiceView, VerifyView,
 };
+pub use waits::Waits;

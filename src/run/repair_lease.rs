@@ -63,6 +63,10 @@ impl RepairLease {
     /// [`RunError::NotYet`] where another repair lives.
     pub async fn take(split: &Split, stop: &CancellationToken) -> Result<Self, RunError> {
         let owner = Owner::unique("repair");
+        let _waiting = split.waits.until(
+            "the lease of a repair that ended without a word has run out",
+            split.timing.lease,
+        );
         let mut watch = LeaseWatch::default();
         let mut seen = None;
         loop {

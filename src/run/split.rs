@@ -1,3 +1,4 @@
+use super::waits::Waits;
 use crate::dynamo::{Clients, Tables, Timing};
 use crate::flow::{Group, Ledger, Stop, touched};
 use crate::model::{Item, Key, KeySchema, Origin, json};
@@ -23,6 +24,8 @@ pub struct Split {
     pub letters: Letters,
     /// How long things may take.
     pub timing: Timing,
+    /// What the process waits for right now.
+    pub waits: Waits,
 }
 
 /// The time now, in milliseconds since 1970.
@@ -49,6 +52,7 @@ impl Split {
             targets,
             plan: Arc::new(plan),
             timing: clients.timing(),
+            waits: Waits::default(),
         }
     }
 

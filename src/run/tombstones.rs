@@ -173,11 +173,11 @@ async fn let_go(
     stop: &CancellationToken,
 ) -> Result<Tombstones, RunError> {
     loop {
-        pause(split.timing.landed(), stop).await?;
+        pause_landed(split, stop).await?;
         fault::moment("tombstones.landed").await;
         let rechecked = recheck_all(split, (holder, since), &lease.validity(), budgets, stop).await?;
         if rechecked == Rechecked::Wrote {
-            pause(split.timing.landed(), stop).await?;
+            pause_landed(split, stop).await?;
         }
         fault::moment("tombstones.rechecked").await;
         let (mut settled, mut anew) = (false, None);
@@ -248,6 +248,9 @@ pub(super) async fn acknowledged(
     epoch: u64,
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
+    let most = split.timing.lease + split.timing.landed();
+    let what = "every tail worker obeys the switch, or a worker that died can write nothing any more";
+    let _waiting = split.waits.until(what, most);
     let mut watch = LeaseWatch::default();
     let mut gone = false;
     loop {
@@ -283,6 +286,15 @@ pub(super) async fn acknowledged(
 /// died is waited for as long as its lease, and what it had under way.
 pub(super) async fn workers_gone(split: &Split, stop: &CancellationToken) -> Result<(), RunError> {
     acknowledged(split, u64::MAX, stop).await
+}
+
+/// Waits until no request that was given up can take effect.
+async fn pause_landed(split: &Split, stop: &CancellationToken) -> Result<(), RunError> {
+    let landed = split.timing.landed();
+    let _waiting = split
+        .waits
+        .until("no write that was given up can take effect any more", landed);
+    pause(landed, stop).await
 }
 
 /// Waits, unless the command is stopped.

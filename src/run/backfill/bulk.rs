@@ -79,7 +79,10 @@ impl Backfill {
     pub(super) async fn settle(&self, record: &BackfillRecord, consistent: bool) -> Result<(), RunError> {
         if !consistent {
             self.say("waiting for eventually consistent reads to settle", record);
-            pause(self.split.timing.settle, &self.stop).await?;
+            let settle = self.split.timing.settle;
+            let what = "eventually consistent reads no longer show what was deleted before";
+            let _waiting = self.split.waits.until(what, settle);
+            pause(settle, &self.stop).await?;
         }
         Ok(())
     }

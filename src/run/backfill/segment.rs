@@ -3,7 +3,7 @@ use super::bulk::STUCK_LEASES;
 use super::hot::HotSegments;
 use super::kept::{KeptPages, Page};
 use super::page::{Filling, PageEnd, groups, patience};
-use crate::dynamo::{Budget, Courtesy, Failure, Health, HotSince, Load, Pace, backoff};
+use crate::dynamo::{Budget, Courtesy, Failure, FailureKind, Health, HotSince, Load, Pace, backoff};
 use crate::fault::{self, Hand};
 use crate::flow::Stop;
 use crate::model::{Item, json};

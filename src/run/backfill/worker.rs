@@ -160,10 +160,10 @@ impl Backfill {
         check_split(&self.split).await?;
         self.budgets.read(&self.split.store).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
-        let view = self.view.clone();
+        let (view, waits) = (self.view.clone(), self.split.waits.clone());
         let doing = || {
             let view = view.borrow();
-            (view.phase.clone(), view.limits.clone())
+            (waits.beside(&view.phase), view.limits.clone())
         };
         let work = budgets.during(&store, Box::pin(self.run_tuned()));
         noted(&store, "backfill", doing, work).await

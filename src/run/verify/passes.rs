@@ -339,6 +339,11 @@ impl Run {
     /// All services at once: they wait for the same lag.
     async fn recheck(&self, compared: Vec<(CandidateFile, ServiceReport)>) -> Result<Vec<Settled>, RunError> {
         let rules = SettleRules::new(self.lanes.allowed_lag);
+        // Extras whose source must be searched for begin anew after that.
+        let most = (rules.max_time + rules.allowed_lag) * 2;
+        let rests = rules.allowed_lag.as_secs_f64().ceil();
+        let what = format!("what differs agrees, or has stood still for {rests} s");
+        let _waiting = self.split.waits.until(what, most);
         let settle: Vec<_> = self
             .eyes
             .iter()

@@ -55,13 +55,13 @@ impl Verify {
         crate::run::hold::refuse(&record)?;
         self.budgets.read(&self.split.store).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
-        let view = self.view.clone();
+        let (view, waits) = (self.view.clone(), self.split.waits.clone());
         let doing = || {
             let view = view.borrow();
             // Of repairs, the budgets know.
             let mut limits = budgets.limits();
             limits.extend(view.limits.clone());
-            (view.phase.clone(), limits)
+            (waits.beside(&view.phase), limits)
         };
         let work = budgets.during(&store, Box::pin(self.run_tuned(record)));
         noted(&store, "verify", doing, work).await
