@@ -70,7 +70,8 @@ async fn verify_and_its_repair_settle_all_keys_but_a_hot_one_which_they_name() {
     }
     let throttled = hot(&stage, "GetItem", |call| call.text().contains(&mark(HOT_ID)));
     let words = ["verify", "--output", "json"];
-    let found = report(&bounded(&stage, &words, 3).await);
+    let done = bounded(&stage, &words, 3).await;
+    let found = report(&done);
     let orders = |report: &Value, what: &str| {
         let services = report["report"]["services"].as_array().expect("services");
         let orders = services.iter().find(|service| service["service"] == "orders");
@@ -81,6 +82,10 @@ async fn verify_and_its_repair_settle_all_keys_but_a_hot_one_which_they_name() {
     let notes = found["notes"].to_string();
     assert!(notes.contains(&format!("DOC#{HOT_ID}")), "{notes}");
     assert!(notes.contains(&HOT.name()), "{notes}");
+    assert!(
+        done.stderr
+            .contains("waiting until what differs agrees, or has stood still for")
+    );
     let words = ["verify", "--repair", "--output", "json"];
     let repaired = report(&bounded(&stage, &words, 3).await);
     assert_eq!(repaired["repaired"], ITEMS - 1, "{repaired:#}");
