@@ -127,7 +127,10 @@ async fn one(
     };
     if head.service == ShardRecord::WATCH {
         let scan = split.scan_source(true);
-        let item = again(|| scan.get(&key)).await?;
+        let item = match again(|| scan.get(&key)).await {
+            Err(failure) if failure.is_of_key_range() => return Ok((false, failure.to_string())),
+            read => read?,
+        };
         return Ok(match item.map(|item| watch(&split.plan, &item)) {
             None => (true, "the item is gone".into()),
             Some(Watched::Routed) => (true, "a service takes it now".into()),

@@ -145,14 +145,19 @@ impl Rate {
         let refused = f64::from(self.refused) / f64::from(self.refused.saturating_add(self.answered));
         self.decided = Some(now);
         (self.answered, self.refused) = (0, 0);
-        let rate = self.bound.unwrap_or_else(|| self.rate(now));
+        let used = self.rate(now);
         self.best = self.best.max(self.last_rate);
         if refused > MOST {
             self.best *= 1.0 - MOST_CUT;
         }
         let least = self.floor.max(self.best * FAIR_SHARE);
         let cut = refused.clamp(LEAST_CUT, MOST_CUT);
-        self.bound = Some((rate * (1.0 - cut)).max(least));
+        let lower = match self.bound {
+            None => used * (1.0 - cut),
+            // A bound that is not used up would not be felt: what is used is lowered.
+            Some(bound) => (used.min(bound) * (1.0 - cut)).max(bound * (1.0 - MOST_CUT)),
+        };
+        self.bound = Some(lower.max(least));
         self.units = self.units.min(0.0);
     }
 

@@ -122,7 +122,12 @@ impl InvalidItems {
     }
 
     async fn record_one(&self, key: &Key, item: &InvalidItem, source: &TableReads) -> Result<bool, RunError> {
-        let Some(image) = source.get(key).await? else {
+        let image = match source.get(key).await {
+            // The next repair records it, if its key range can be read then.
+            Err(RunError::HotRange { .. }) => return Ok(false),
+            read => read?,
+        };
+        let Some(image) = image else {
             return Ok(false);
         };
         let Some(reason) = self.still(&item.service, &image) else {
