@@ -246,7 +246,7 @@ async fn gives_way(stage: &Stage, words: &[&str]) -> Done {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn so_does_verify() {
-    let stage = pages(72, 215).await;
+    let stage = pages(72, 300).await;
     let tail = begin(&stage).await;
     stage.cli.succeed(&["backfill"]).await;
     stage.cli.until_caught_up().await;
