@@ -68,6 +68,9 @@ fn the_schema_refuses_what_the_code_refuses() {
         ("/services/1/transform", "drop", json!("PK")),
         ("/services/1", "transform", json!(null)),
         ("/rehearse/items/0", "weight", json!(-1)),
+        ("/services/1", "shapes", json!([{ "where": "PK = 'x'" }])),
+        ("/services/1", "shapes", json!([])),
+        ("/services/1", "shapes", json!(null)),
     ] {
         let mut bad = good.clone();
         bad.pointer_mut(pointer).unwrap()[name] = value;
@@ -77,6 +80,31 @@ fn the_schema_refuses_what_the_code_refuses() {
         );
         assert!(Plan::parse(&bad.to_string(), "plan").is_err(), "{pointer}/{name}");
     }
+}
+
+#[test]
+fn a_service_has_a_condition_or_shapes() {
+    let schema = json_schema();
+    let mut plan = to_json(&read(&root().join("plans/online-learning.yaml")), "plan").unwrap();
+    let service = plan["services"][1].as_object_mut().unwrap();
+    let condition = service.shift_remove("where").unwrap();
+    let transform = service.shift_remove("transform").unwrap();
+    let fine = |plan: &Value| {
+        let (schema, code) = (
+            violations(&schema, &schema, plan, "plan"),
+            Plan::parse(&plan.to_string(), "plan"),
+        );
+        assert_eq!(schema.is_empty(), code.is_ok(), "{schema:?} {code:?}");
+        code.is_ok()
+    };
+    assert!(!fine(&plan), "it has neither");
+    plan["services"][1]["shapes"] = json!([{ "where": condition, "transform": transform }]);
+    assert!(fine(&plan));
+    let mut beside = plan.clone();
+    beside["services"][1]["transform"] = json!({ "drop": ["x"] });
+    assert!(!fine(&beside));
+    plan["services"][1]["shapes"][0]["name"] = json!("x");
+    assert!(!fine(&plan));
 }
 
 /// The part of JSON Schema that the plan's schema uses.
@@ -98,7 +126,14 @@ fn violations(root: &Value, schema: &Value, value: &Value, at: &str) -> Vec<Stri
                 found.extend(violations(root, target, value, at));
                 true
             }
-            "anyOf" | "oneOf" => list(content).any(|form| violations(root, form, value, at).is_empty()),
+            "anyOf" => list(content).any(|form| violations(root, form, value, at).is_empty()),
+            "oneOf" => {
+                list(content)
+                    .filter(|form| violations(root, form, value, at).is_empty())
+                    .count()
+                    == 1
+            }
+            "not" => !violations(root, content, value, at).is_empty(),
             "const" => content == value,
             "enum" => list(content).any(|one| one == value),
             "minimum" => value

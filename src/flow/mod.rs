@@ -24,7 +24,7 @@ pub use guard::{
 pub use mend::mend;
 pub use route::{Desired, desired};
 pub use touched::touched;
-pub use transform::{Fault, REPLICATION_PREFIX, shape};
+pub use transform::{Fault, REPLICATION_PREFIX, shaped};
 pub use watch::{Watched, watch};
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use super::transform::{Fault, shape};
+use super::transform::{Fault, shaped};
 use crate::model::{Item, Key, RESERVED_PREFIX, Value};
 use crate::plan::{Service, Versions};
 
@@ -28,9 +28,17 @@ impl Desired {
 /// # Errors
 /// A [`Fault`] where the item belongs to the service but can't be shaped for it.
 pub fn desired(service: &Service, versions: &Versions, item: &Item) -> Result<Option<Desired>, Fault> {
-    if !service.condition.matches(item) {
+    let mut takers = service
+        .shapes
+        .iter()
+        .enumerate()
+        .filter(|(_, shape)| shape.condition.matches(item));
+    let Some((first, shape)) = takers.next() else {
         return Ok(None);
+    };
+    if let Some((second, _)) = takers.next() {
+        return Err(Fault::SeveralShapes { first, second });
     }
-    let (key, item) = shape(service, versions, item)?;
+    let (key, item) = shaped(service, shape, versions, item)?;
     Ok(Some(Desired { key, item }))
 }

@@ -1,5 +1,5 @@
 use crate::model::{Item, ItemExt, Key, MAX_ITEM_BYTES, RESERVED_PREFIX, VERSION_ATTRIBUTE, Value};
-use crate::plan::{KeyFault, Service, Versions};
+use crate::plan::{KeyFault, Service, Shape, Versions};
 
 /// Why an item cannot be what a service's table holds. No item values, only names (and key values).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +53,16 @@ pub enum Fault {
         /// How many of them are the version that is stripped when the split completes.
         own: usize,
     },
+    /// Several shapes of the service take the item, so that it has no one target item.
+    #[error(
+        "the item fits two shapes of the service, shapes[{first}] and shapes[{second}]: let only one `where` match"
+    )]
+    SeveralShapes {
+        /// The first of them.
+        first: usize,
+        /// The second.
+        second: usize,
+    },
     /// An attribute name that belongs to the split.
     #[error("the attribute '{attribute}' has a name that is reserved for dynasplit")]
     Reserved {
@@ -71,18 +81,23 @@ pub const REPLICATION_PREFIX: &str = "aws:rep:";
 /// Weight of the stamp that the tail adds in `sequence` mode: name and text.
 const STAMP_BYTES: usize = VERSION_ATTRIBUTE.len() + 10 + 1 + crate::model::SequenceNumber::PADDED_DIGITS;
 
-/// Shapes a source item for a service that it belongs to.
+/// Shapes a source item for a service that it belongs to, by the service's shape that takes it.
 ///
 /// # Errors
 /// A [`Fault`] where the target could never take the result.
-pub fn shape(service: &Service, versions: &Versions, item: &Item) -> Result<(Key, Item), Fault> {
+pub fn shaped(
+    service: &Service,
+    shape: &Shape,
+    versions: &Versions,
+    item: &Item,
+) -> Result<(Key, Item), Fault> {
     if let Some(attribute) = item.keys().find(|name| name.starts_with(RESERVED_PREFIX)) {
         return Err(Fault::Reserved {
             attribute: attribute.clone(),
         });
     }
-    let key = service.shape.keys.apply(item)?;
-    let mut shaped = attributes(service, item)?;
+    let key = shape.keys.apply(item)?;
+    let mut shaped = attributes(shape, item)?;
     for (name, value) in service.keys.item_of(&key) {
         match shaped.get(&name) {
             Some(present) if *present != value => return Err(Fault::KeyOverwrites { attribute: name }),
@@ -101,8 +116,8 @@ pub fn shape(service: &Service, versions: &Versions, item: &Item) -> Result<(Key
 }
 
 /// The attributes that the shape keeps, under the names that it gives them.
-fn attributes(service: &Service, item: &Item) -> Result<Item, Fault> {
-    let shape = &service.shape.attributes;
+fn attributes(shape: &Shape, item: &Item) -> Result<Item, Fault> {
+    let shape = &shape.attributes;
     let kept = |name: &String| {
         !name.starts_with(REPLICATION_PREFIX)
             && !shape.drop.contains(name)
@@ -203,13 +218,15 @@ impl Service {
         }
     }
 
-    /// Whether the shape keeps a source attribute under its own name.
+    /// Whether all shapes keep a source attribute under its own name. A guard looks at one place, whatever shape the
+    /// held item has.
     fn shows(&self, attribute: &str) -> bool {
-        let shape = &self.shape.attributes;
         !attribute.starts_with(REPLICATION_PREFIX)
-            && !shape.drop.contains(attribute)
-            && !shape.rename.contains_key(attribute)
-            && shape.keep.as_ref().is_none_or(|keep| keep.contains(attribute))
+            && self.shapes.iter().map(|shape| &shape.attributes).all(|shape| {
+                !shape.drop.contains(attribute)
+                    && !shape.rename.contains_key(attribute)
+                    && shape.keep.as_ref().is_none_or(|keep| keep.contains(attribute))
+            })
     }
 }
 
@@ -232,7 +249,7 @@ mod tests {
             ("aws:rep:updatetime".to_owned(), Value::N(5.into())),
             ("aws:reply".to_owned(), Value::s("kept")),
         ]);
-        let (_, shaped) = shape(service, &plan.versions, &item).unwrap();
+        let (_, shaped) = shaped(service, &service.shapes[0], &plan.versions, &item).unwrap();
         // As a version it is kept for the split, under the reserved name.
         let expected = Item::from([
             ("PK".to_owned(), Value::s("x")),

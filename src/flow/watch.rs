@@ -15,11 +15,7 @@ pub enum Watched {
 /// Whether anybody takes an item. Nothing is ever silently ignored.
 #[must_use]
 pub fn watch(plan: &Plan, item: &Item) -> Watched {
-    if plan
-        .services
-        .iter()
-        .any(|service| service.condition.matches(item))
-    {
+    if plan.services.iter().any(|service| service.takes(item)) {
         Watched::Routed
     } else if plan
         .left_behind

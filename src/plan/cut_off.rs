@@ -10,26 +10,20 @@ pub(super) fn templates(decoded: &mut Decoded, root: &Node, text: &str) {
     let Some(spec) = &decoded.spec else { return };
     let mut cut = vec![];
     for (n, service) in spec.services.iter().enumerate() {
-        let path = Path::root()
-            .field("services")
-            .index(n)
-            .field("transform")
-            .field("keys");
-        let Some(keys) = service
-            .transform
-            .as_ref()
-            .and_then(|transform| transform.keys.as_ref())
-        else {
-            continue;
-        };
-        let from = keys.from.keys().map(|name| path.field("from").field(name));
-        let to = keys.to.keys().map(|name| path.field("to").field(name));
-        for path in from.chain(to) {
-            if let Some(comment) = root
-                .comment_behind(&path, text)
-                .filter(|comment| is_meant(comment))
-            {
-                cut.push((path, cut_off_hint(comment)));
+        for (path, _, transform) in service.shapes(&Path::root().field("services").index(n)) {
+            let path = path.field("transform").field("keys");
+            let Some(keys) = transform.and_then(|transform| transform.keys.as_ref()) else {
+                continue;
+            };
+            let from = keys.from.keys().map(|name| path.field("from").field(name));
+            let to = keys.to.keys().map(|name| path.field("to").field(name));
+            for path in from.chain(to) {
+                if let Some(comment) = root
+                    .comment_behind(&path, text)
+                    .filter(|comment| is_meant(comment))
+                {
+                    cut.push((path, cut_off_hint(comment)));
+                }
             }
         }
     }

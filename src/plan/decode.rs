@@ -315,8 +315,7 @@ services:
             "version: expected a whole number, found text (-)",
             "timestamp: `nope` is not known here (did you mean `none`?)",
             "services[0].nmae: there is no such setting (did you mean `name`?)",
-            "services[0].whatever: there is no such setting (known here: `name`, `where`, `table`, `transform`)",
-            "services[0]: `where` is missing (say which items belong to the service: where: begins_with(PK, 'COURSE#'))",
+            "services[0].whatever: there is no such setting (known here: `name`, `where`, `table`, `transform`, `shapes`)",
             "services[1].table.keys.sort.type: `X` is not known here (known here: `S`, `N`, `B`)",
         ];
         for line in expect {

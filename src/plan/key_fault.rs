@@ -29,6 +29,19 @@ pub enum KeyFault {
         /// The text, for a key attribute only.
         value: Option<String>,
     },
+    /// The text of a capture is to be a number, and is none, or is not written as DynamoDB writes that number.
+    #[error(
+        "the target key makes a number of `{{{capture}}}` from `{attribute}`, which is not a number in plain digits{}",
+        value.as_ref().map(|v| format!(": '{v}'")).unwrap_or_default()
+    )]
+    NoNumber {
+        /// The source attribute.
+        attribute: String,
+        /// The capture.
+        capture: String,
+        /// The capture's text, for a key attribute only.
+        value: Option<String>,
+    },
     /// The attribute is empty, which no key can be.
     #[error("the target key needs `{attribute}`, which is empty in the item")]
     Empty {

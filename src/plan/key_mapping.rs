@@ -2,11 +2,14 @@
 //!
 //! Patterns read source attributes into captures, templates write captures into target keys. A capture
 //! takes the shortest text up to the first occurrence of the literal behind it, the last one takes the
-//! rest, and none is empty. A pattern that is one capture alone takes the value whole, with its type.
+//! rest, and none is empty. A pattern that is one capture alone takes the value whole, with its type. A template
+//! that is one capture with `:N` makes a number of its text, which has to be in the form that DynamoDB returns.
 //!
 //! [`super::recovery`] proves which captures can be read back from a target key; where all of the
 //! source's primary key can be, no two source items ever share a target key.
 
+use super::expr::Condition;
+use super::extent::{Extent, Stretch};
 use super::key_fault::KeyFault;
 use super::recovery::{self, Loss, Reading};
 use super::template::{Part, Template};
@@ -45,6 +48,8 @@ struct Rule {
 pub(super) struct Maker {
     pub attribute: KeyAttribute,
     pub template: Vec<Piece>,
+    /// The template is one capture that becomes a number.
+    pub number: bool,
     written: Template,
 }
 
@@ -82,7 +87,7 @@ pub(super) enum TypeFlaw {
         attribute: KeyAttribute,
         made: AttributeKind,
     },
-    /// Binary cannot be part of a text.
+    /// Binary cannot be part of a text, and writes no number.
     BinaryInText {
         attribute: KeyAttribute,
         capture: String,
@@ -112,6 +117,7 @@ impl KeyMapping {
                 let template = pieces(&written, |name| slots.iter().position(|slot| slot.name == name));
                 Some(Maker {
                     attribute: attribute.clone(),
+                    number: matches!(written.parts[..], [Part::Number(_)]),
                     template,
                     written,
                 })
@@ -206,10 +212,14 @@ impl KeyMapping {
     pub(super) fn type_flaws(&self) -> Vec<TypeFlaw> {
         let mut flaws = vec![];
         for Maker {
-            attribute, template, ..
+            attribute,
+            template,
+            number,
+            ..
         } in &self.makers
         {
             let made = match &template[..] {
+                _ if *number => Some(AttributeKind::N),
                 [Piece::Slot(slot)] => match self.slots[*slot].content {
                     Content::Whole(kind) => kind,
                     Content::Text { .. } => Some(AttributeKind::S),
@@ -223,7 +233,7 @@ impl KeyMapping {
                 });
             }
             let embedded = template.iter().filter_map(|piece| match piece {
-                Piece::Slot(slot) if template.len() > 1 => Some(&self.slots[*slot]),
+                Piece::Slot(slot) if template.len() > 1 || *number => Some(&self.slots[*slot]),
                 _ => None,
             });
             let binary: BTreeSet<_> = embedded
@@ -236,6 +246,92 @@ impl KeyMapping {
             }));
         }
         flaws
+    }
+
+    /// Texts that a condition requires the attributes of the source's key to begin with.
+    pub(super) fn heads(&self, condition: &Condition) -> BTreeMap<String, String> {
+        self.source
+            .attributes()
+            .filter_map(|key| Some((key.name.clone(), condition.prefix(&key.name)?.to_owned())))
+            .collect()
+    }
+
+    /// The values that each attribute of a source key may have, for items that get a target key. `heads` are texts that
+    /// the service's condition requires an attribute to begin with.
+    pub(super) fn source_extents(&self, heads: &BTreeMap<String, String>) -> Vec<Extent> {
+        let extent = |attribute: &KeyAttribute| {
+            if let Some(value) = self.pinned.get(&attribute.name) {
+                return Extent::Exact(value.clone());
+            }
+            if attribute.kind != AttributeKind::S {
+                return Extent::Any;
+            }
+            let required = heads.get(&attribute.name).map_or("", String::as_str);
+            let rule = self.rules.iter().find(|rule| rule.attribute == attribute.name);
+            let parts = rule.map_or_else(
+                || vec![Stretch::Unknown(required)],
+                |rule| match rule.pattern[..] {
+                    [Piece::Slot(_)] => vec![Stretch::Unknown(required)],
+                    _ => rule.pattern.iter().map(Stretch::of_pattern).collect(),
+                },
+            );
+            Extent::of_text(&parts).beginning_with(required)
+        };
+        self.source.attributes().map(extent).collect()
+    }
+
+    /// The values that each attribute of a target key may have, for items that satisfy the condition.
+    pub(super) fn target_extents(&self, heads: &BTreeMap<String, String>) -> Vec<Extent> {
+        let mut known = vec![None; self.slots.len()];
+        for rule in self
+            .rules
+            .iter()
+            .filter(|rule| self.pinned.contains_key(&rule.attribute))
+        {
+            let mut captured = vec![None; self.slots.len()];
+            if rule.read(&self.pinned, &mut captured).is_ok() {
+                known
+                    .iter_mut()
+                    .zip(captured)
+                    .for_each(|(known, captured)| *known = captured.or(known.take()));
+            }
+        }
+        let head = |slot: usize| match self.slots[slot].content {
+            Content::Whole(_) => heads.get(&self.slots[slot].attribute).map_or("", String::as_str),
+            Content::Text { .. } => "",
+        };
+        let extent = |maker: &Maker| match maker.template[..] {
+            [Piece::Slot(slot)] if maker.number || maker.attribute.kind != AttributeKind::S => {
+                match maker.make(&known, &self.slots, usize::MAX) {
+                    Ok(value) if known[slot].is_some() => Extent::Exact(value),
+                    _ => Extent::Any,
+                }
+            }
+            _ => {
+                let texts: Vec<Option<String>> = known.iter().map(|value| as_text(value.as_ref())).collect();
+                let stretch = |piece| match piece {
+                    &Piece::Slot(slot) => match &texts[slot] {
+                        Some(text) => Stretch::Known(text),
+                        None => Stretch::Unknown(head(slot)),
+                    },
+                    Piece::Text(text) => Stretch::Known(text),
+                };
+                let parts: Vec<Stretch<'_>> = maker.template.iter().map(stretch).collect();
+                Extent::of_text(&parts)
+            }
+        };
+        self.makers.iter().map(extent).collect()
+    }
+
+    /// Whether both make the same key of every item, whatever their conditions pin: then they are one function, and no
+    /// two items share a target key where it is proven for one of them.
+    pub(super) fn is_the_same(&self, other: &Self) -> bool {
+        let reads_all = |one: &Self| {
+            one.source
+                .attributes()
+                .all(|key| one.rules.iter().any(|rule| rule.attribute == key.name))
+        };
+        self.canonical() == other.canonical() && reads_all(self) && reads_all(other)
     }
 
     /// Whether the pattern of a source attribute could match a text that begins with `head`, or that is
@@ -384,6 +480,7 @@ impl Maker {
             found: captured[slot].as_ref().map_or("none", Value::type_name),
         };
         let value = match self.template[..] {
+            [Piece::Slot(slot)] if self.number => number(captured[slot].as_ref(), &slots[slot])?,
             [Piece::Slot(slot)] => captured[slot]
                 .clone()
                 .filter(|value| self.attribute.kind.holds(value))
@@ -409,6 +506,27 @@ impl Maker {
             });
         }
         Ok(value)
+    }
+}
+
+/// The number that a capture's text writes. Only the plain digits that DynamoDB returns are taken, so that no two texts
+/// make one number.
+fn number(captured: Option<&Value>, slot: &Slot) -> Result<Value, KeyFault> {
+    match captured {
+        Some(Value::N(number)) => Ok(Value::N(number.clone())),
+        Some(Value::S(text)) => match Number::parse(text) {
+            Ok(number) if number.to_string() == *text => Ok(Value::N(number)),
+            _ => Err(KeyFault::NoNumber {
+                attribute: slot.attribute.clone(),
+                capture: slot.name.clone(),
+                value: slot.of_key.then(|| text.clone()),
+            }),
+        },
+        other => Err(KeyFault::WrongType {
+            attribute: slot.attribute.clone(),
+            expected: "S or N".to_owned(),
+            found: other.map_or("none", Value::type_name),
+        }),
     }
 }
 
@@ -447,7 +565,7 @@ fn fill(pieces: &[Piece], captured: &[Option<Value>]) -> Option<String> {
 fn pieces(template: &Template, slot: impl Fn(&str) -> Option<usize>) -> Vec<Piece> {
     let piece = |part: &Part| match part {
         Part::Text(text) => Some(Piece::Text(text.clone())),
-        Part::Capture(name) => slot(name).map(Piece::Slot),
+        Part::Capture(name) | Part::Number(name) => slot(name).map(Piece::Slot),
     };
     template.parts.iter().filter_map(piece).collect()
 }

@@ -11,6 +11,7 @@ mod decode;
 pub mod either;
 mod encoding;
 pub mod expr;
+mod extent;
 mod key_fault;
 mod key_mapping;
 mod node_reader;
@@ -19,6 +20,7 @@ mod prices;
 mod problem;
 mod recovery;
 mod schema;
+mod service;
 mod settings;
 mod shape;
 mod source_map;
@@ -35,6 +37,7 @@ pub use key_mapping::KeyMapping;
 pub use prices::{Prices, RequestPrices};
 pub use problem::{PlanError, Problem, Problems, Warnings};
 pub use schema::{json_schema, to_json};
+pub use service::Service;
 pub use settings::{LEFT_BEHIND, Settings};
 pub use shape::{Attributes, Shape};
 pub use spec::{RehearseSpec, SampleSpec, TableSpec};
@@ -98,28 +101,6 @@ pub enum Versions {
     Timestamp(Timestamp),
     /// The stream's own order: `sequence` mode.
     Sequence,
-}
-
-/// A service: which items are its own, the table that holds them, and their shape there.
-#[derive(Clone, Debug)]
-pub struct Service {
-    /// Its name.
-    pub name: String,
-    /// Which source items belong to it.
-    pub condition: Condition,
-    /// How they are shaped.
-    pub shape: Shape,
-    /// Its table's name and settings.
-    pub table: TableSpec,
-    /// Where its table is.
-    pub place: Place,
-    /// Primary key of its table.
-    pub keys: KeySchema,
-    /// Keys of its table's indexes.
-    pub indexes: Vec<IndexKeys>,
-    /// Changes with all that decides which items are written where and how: condition, shape, keys, the
-    /// table's name and region. Not with settings like tags, billing or a role.
-    pub fingerprint: String,
 }
 
 /// Keys of an index.
@@ -220,18 +201,6 @@ impl Plan {
             "keys": self.source.keys,
             "versions": self.versions,
             "left-behind": self.left_behind.as_ref().map(ToString::to_string),
-        }))
-    }
-}
-
-impl Service {
-    fn fingerprint_of(condition: &Condition, shape: &Shape, keys: &KeySchema, table: &TableSpec) -> String {
-        fingerprint(&serde_json::json!({
-            "where": condition.to_string(),
-            "shape": shape.canonical(),
-            "table": table.name,
-            "region": table.region,
-            "keys": keys,
         }))
     }
 }

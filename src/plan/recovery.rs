@@ -17,6 +17,8 @@
 //! depends on `c` and `d` alone, and `c·d` is what the target key holds there. A number's end shows before
 //! any character that no number is written with.
 //!
+//! A capture that becomes a number is read back as the number's plain digits: only from those was the number made.
+//!
 //! Where a template cannot be read to its end, what was read before still counts.
 
 use super::key_mapping::{Content, Maker, Piece, Slot, as_text, from_text};
@@ -51,6 +53,8 @@ pub(super) struct Reading {
 enum Action {
     /// The attribute's value is the capture.
     Whole(usize),
+    /// The attribute's value is the number that the capture's text writes.
+    Number(usize),
     /// This text comes next.
     Strip(String),
     /// A capture comes next that another reading gave.
@@ -77,7 +81,7 @@ pub(super) fn prove(
     loop {
         let before = known.len();
         for (n, maker) in makers.iter().enumerate() {
-            let walk = walk(&maker.template, &known, slots);
+            let walk = walk(maker, &known, slots);
             if !walk.gained.is_empty() {
                 known.extend(walk.gained);
                 readings.push(Reading {
@@ -98,7 +102,7 @@ pub(super) fn prove(
     // What stands behind a capture without an end is lost with it, and mended with it.
     let endless: BTreeSet<usize> = makers
         .iter()
-        .filter_map(|maker| walk(&maker.template, &known, slots).endless)
+        .filter_map(|maker| walk(maker, &known, slots).endless)
         .collect();
     let mut losses: Vec<Loss> = source
         .attributes()
@@ -150,10 +154,16 @@ struct Walk {
     endless: Option<usize>,
 }
 
-fn walk(template: &[Piece], known: &BTreeSet<usize>, slots: &[Slot]) -> Walk {
+fn walk(maker: &Maker, known: &BTreeSet<usize>, slots: &[Slot]) -> Walk {
     let mut walk = Walk::default();
-    if let [Piece::Slot(slot)] = template {
-        walk.actions.push(Action::Whole(*slot));
+    let template = &maker.template;
+    if let [Piece::Slot(slot)] = &template[..] {
+        let was_text = !matches!(slots[*slot].content, Content::Whole(Some(AttributeKind::N)));
+        walk.actions.push(if maker.number && was_text {
+            Action::Number(*slot)
+        } else {
+            Action::Whole(*slot)
+        });
         walk.gained.extend((!known.contains(slot)).then_some(*slot));
         return walk;
     }
@@ -216,13 +226,20 @@ pub(super) fn recover(readings: &[Reading], parts: &[&Value], slots: &[Slot]) ->
             captured[slot] = Some(value.clone());
             continue;
         }
+        if let [Action::Number(slot)] = reading.actions[..] {
+            let Value::N(number) = value else {
+                return None;
+            };
+            captured[slot] = Some(Value::S(number.to_string()));
+            continue;
+        }
         let Value::S(text) = value else {
             return None;
         };
         let mut rest = text.as_str();
         for action in &reading.actions {
             let (slot, end) = match action {
-                Action::Whole(_) => return None,
+                Action::Whole(_) | Action::Number(_) => return None,
                 Action::Strip(text) => {
                     rest = rest.strip_prefix(text.as_str())?;
                     continue;

@@ -101,7 +101,7 @@ impl Plan {
     pub fn setting_place(&self, service: Option<&str>, setting: &str) -> String {
         let at = service.and_then(|name| self.services.iter().position(|each| each.name == name));
         let path = at.map_or_else(Path::root, |n| Path::root().field("services").index(n));
-        let steps = setting.split('.').map(|step| Step::Field(step.to_owned()));
+        let steps = setting.split('.').flat_map(steps);
         let path = Path(path.0.into_iter().chain(steps).collect());
         match self.lines.line(&path) {
             Some(line) => format!("{}:{line}", self.lines.file),
@@ -114,10 +114,7 @@ impl Service {
     /// The settings of the service that are fixed while a split runs: what its fingerprint is of.
     #[must_use]
     pub fn settings(&self) -> Settings {
-        let mut settings = Settings::from([
-            ("where".to_owned(), self.condition.to_string()),
-            ("table.name".to_owned(), self.table.name.clone()),
-        ]);
+        let mut settings = Settings::from([("table.name".to_owned(), self.table.name.clone())]);
         settings.extend(
             self.table
                 .region
@@ -125,10 +122,32 @@ impl Service {
                 .map(|region| ("table.region".to_owned(), region)),
         );
         keys("table.keys", &self.keys, &mut settings);
-        flatten("transform", &self.shape.canonical(), &mut settings);
-        // The source's keys are settings of the plan.
-        settings.retain(|name, _| !name.starts_with("transform.keys.source."));
+        for (n, shape) in self.shapes.iter().enumerate() {
+            // A list of one is the same as none, for the fingerprint too.
+            let prefix = match self.shapes.len() {
+                1 => String::new(),
+                _ => format!("shapes[{n}]."),
+            };
+            settings.insert(format!("{prefix}where"), shape.condition.to_string());
+            let transform = format!("{prefix}transform");
+            flatten(&transform, &shape.canonical(), &mut settings);
+            // The source's keys are settings of the plan.
+            let of_source = format!("{transform}.keys.source.");
+            settings.retain(|name, _| !name.starts_with(&of_source));
+        }
         settings
+    }
+}
+
+/// A setting's name, and its place in a list where it has one: `shapes[1]`.
+fn steps(written: &str) -> Vec<Step> {
+    let place = written
+        .strip_suffix(']')
+        .and_then(|rest| rest.rsplit_once('['))
+        .and_then(|(name, place)| Some((name, place.parse().ok()?)));
+    match place {
+        Some((name, place)) => vec![Step::Field(name.to_owned()), Step::Index(place)],
+        None => vec![Step::Field(written.to_owned())],
     }
 }
 

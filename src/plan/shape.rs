@@ -1,15 +1,23 @@
 //! How a source item is shaped for a service.
 
+use super::expr::Condition;
+use super::extent::{self, Extent};
 use super::key_mapping::KeyMapping;
+use crate::model::Key;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The service's transform: its keys, and which other attributes are copied under which names.
+/// One kind of items of a service: which they are, how their keys are made, and which other attributes are copied under
+/// which names.
 #[derive(Clone, Debug)]
 pub struct Shape {
+    /// Which source items are of this kind.
+    pub condition: Condition,
     /// Makes the target key. Its attributes win over copied ones of the same name.
     pub keys: KeyMapping,
     /// The other attributes.
     pub attributes: Attributes,
+    /// The source keys that its items have.
+    pub(super) domain: Vec<Extent>,
 }
 
 /// Which attributes are copied, and under which names.
@@ -47,6 +55,12 @@ impl Attributes {
 }
 
 impl Shape {
+    /// Whether an item with this source key can be of this kind, whatever its other attributes are.
+    #[must_use]
+    pub fn may_take(&self, source: &Key) -> bool {
+        extent::may_be(&self.domain, source)
+    }
+
     /// All that decides what a target item looks like, for the service's fingerprint.
     pub(super) fn canonical(&self) -> serde_json::Value {
         serde_json::json!({

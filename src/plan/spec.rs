@@ -3,6 +3,7 @@
 //! Nothing here is checked beyond its shape; [`super::Plan`] is the checked form that runs.
 
 use super::either::WordOr;
+use super::path::Path;
 use crate::model::AttributeKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -113,20 +114,59 @@ pub struct LeftBehindSpec {
     pub left_behind: String,
 }
 
-/// One service: which items are its own, the table that holds them, and their shape there.
+/// One service: which items are its own, the table that holds them, and their shape there. It has either `where` or
+/// `shapes`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(extend("oneOf" = [
+    { "required": ["where"], "not": { "required": ["shapes"] } },
+    { "required": ["shapes"], "not": { "anyOf": [{ "required": ["where"] }, { "required": ["transform"] }] } },
+]))]
 pub struct ServiceSpec {
     /// Name of the service: letters, digits, `-`, `_` and `.`.
     pub name: String,
     /// Which items belong to it: a DynamoDB condition expression with literal values in place.
-    #[serde(rename = "where")]
-    pub condition: String,
+    #[serde(rename = "where", default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
     /// Its table.
     pub table: TableSpec,
     /// How a source item is shaped for it. Left out: items are copied as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transform: Option<TransformSpec>,
+    /// In the place of `where` and `transform`: several kinds of items in one table, each with a condition and a
+    /// transform of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shapes: Option<Vec<ShapeSpec>>,
+}
+
+/// One of several kinds of items of a service.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ShapeSpec {
+    /// Which items are of this kind: a condition, like a service's `where`.
+    #[serde(rename = "where")]
+    pub condition: String,
+    /// How they are shaped. Left out: items are copied as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transform: Option<TransformSpec>,
+}
+
+impl ServiceSpec {
+    /// Where the shapes stand, their conditions and their transforms. Without a list there is one, which stands in the
+    /// service itself.
+    pub(super) fn shapes(&self, path: &Path) -> Vec<(Path, Option<&str>, Option<&TransformSpec>)> {
+        match &self.shapes {
+            None => vec![(path.clone(), self.condition.as_deref(), self.transform.as_ref())],
+            Some(list) => list
+                .iter()
+                .enumerate()
+                .map(|(n, shape)| {
+                    let path = path.field("shapes").index(n);
+                    (path, Some(shape.condition.as_str()), shape.transform.as_ref())
+                })
+                .collect(),
+        }
+    }
 }
 
 /// How a source item becomes a target item.
@@ -158,6 +198,7 @@ pub struct KeyTemplatesSpec {
     pub from: BTreeMap<String, String>,
     /// Target key attribute names and templates: text with the captures, like `{course}#{module}`. A
     /// capture that is alone keeps its type, and a number inside text is written with all its digits.
+    /// `{name:N}` alone makes a number of a text.
     pub to: BTreeMap<String, String>,
     /// Where two source keys can't be proven to make two target keys: who guarantees that no two items
     /// ever share a target key during the split, in a sentence.

@@ -13,6 +13,8 @@ pub(super) struct Template {
 pub(super) enum Part {
     Text(String),
     Capture(String),
+    /// `{name:N}`: the number that the capture's text writes.
+    Number(String),
 }
 
 /// Longest template, in bytes. A key has 2,048 at most, and a capture fills at least one.
@@ -27,16 +29,57 @@ pub(super) struct TemplateFlaw {
     pub hint: Option<String>,
 }
 
+fn flaw<T>(offset: usize, message: &str, hint: &str) -> Result<T, TemplateFlaw> {
+    Err(TemplateFlaw {
+        offset,
+        message: message.to_owned(),
+        hint: Some(hint.to_owned()),
+    })
+}
+
+/// Reads a capture behind its `{`, which stands at the character `at`.
+fn capture(at: usize, chars: &mut impl Iterator<Item = (usize, char)>) -> Result<Part, TemplateFlaw> {
+    let mut name = String::new();
+    let mut kind: Option<String> = None;
+    loop {
+        match chars.next() {
+            Some((_, '}')) => break,
+            Some((_, ':')) if kind.is_none() && !name.is_empty() => kind = Some(String::new()),
+            Some((_, c)) if c.is_ascii_alphanumeric() || c == '_' || c == '-' => match &mut kind {
+                Some(kind) => kind.push(c),
+                None => name.push(c),
+            },
+            Some((at, c)) => {
+                return flaw(
+                    at,
+                    &format!("`{c}` in the name of a capture"),
+                    "names have letters, digits, `-` and `_`; a brace itself is written twice: `{{`",
+                );
+            }
+            None => {
+                return flaw(
+                    at,
+                    "a `{` without its `}`",
+                    "a brace itself is written twice: `{{`",
+                );
+            }
+        }
+    }
+    match kind.as_deref() {
+        _ if name.is_empty() => flaw(at, "a capture without a name", "name it: `{id}`"),
+        None => Ok(Part::Capture(name)),
+        Some("N") => Ok(Part::Number(name)),
+        Some(other) => flaw(
+            at,
+            &format!("`{{{name}:{other}}}` asks for something else than a number"),
+            &format!("`{{{name}:N}}` makes a number of a text, `{{{name}}}` takes the text as it is"),
+        ),
+    }
+}
+
 impl Template {
-    /// Reads a template: `{name}` is a capture, `{{` and `}}` are braces.
+    /// Reads a template: `{name}` is a capture, `{name:N}` the number that it writes, `{{` and `}}` are braces.
     pub fn parse(text: &str) -> Result<Self, TemplateFlaw> {
-        let flaw = |offset, message: &str, hint: &str| {
-            Err(TemplateFlaw {
-                offset,
-                message: message.to_owned(),
-                hint: Some(hint.to_owned()),
-            })
-        };
         if text.len() > MAX_BYTES {
             let message = format!("it has {} bytes, more than {MAX_BYTES}", text.len());
             return flaw(0, &message, "a key has at most 2048 bytes");
@@ -55,35 +98,11 @@ impl Template {
                     );
                 }
                 '{' => {
-                    let mut name = String::new();
-                    loop {
-                        match chars.next() {
-                            Some((_, '}')) => break,
-                            Some((_, c)) if c.is_ascii_alphanumeric() || c == '_' || c == '-' => name.push(c),
-                            Some((at, c)) => {
-                                let message = format!("`{c}` in the name of a capture");
-                                return flaw(
-                                    at,
-                                    &message,
-                                    "names have letters, digits, `-` and `_`; a brace itself is written twice: `{{`",
-                                );
-                            }
-                            None => {
-                                return flaw(
-                                    at,
-                                    "a `{` without its `}`",
-                                    "a brace itself is written twice: `{{`",
-                                );
-                            }
-                        }
-                    }
-                    if name.is_empty() {
-                        return flaw(at, "a capture without a name", "name it: `{id}`");
-                    }
+                    let capture = capture(at, &mut chars)?;
                     if !literal.is_empty() {
                         parts.push(Part::Text(std::mem::take(&mut literal)));
                     }
-                    parts.push(Part::Capture(name));
+                    parts.push(capture);
                 }
                 other => literal.push(other),
             }
@@ -128,15 +147,23 @@ impl Template {
     /// The capture's name, where the template is one capture and nothing else.
     pub fn lone(&self) -> Option<&str> {
         match &self.parts[..] {
-            [Part::Capture(name)] => Some(name),
+            [Part::Capture(name) | Part::Number(name)] => Some(name),
             _ => None,
         }
+    }
+
+    /// The first part that makes a number of a capture: its name, and the character where it begins.
+    pub fn number(&self) -> Option<(&str, usize)> {
+        self.parts.iter().enumerate().find_map(|(n, part)| match part {
+            Part::Number(name) => Some((name.as_str(), self.offset_of(n))),
+            Part::Text(_) | Part::Capture(_) => None,
+        })
     }
 
     /// Names of the captures, in order.
     pub fn captures(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Capture(name) => Some(name.as_str()),
+            Part::Capture(name) | Part::Number(name) => Some(name.as_str()),
             Part::Text(_) => None,
         })
     }
@@ -156,6 +183,7 @@ impl fmt::Display for Template {
             match part {
                 Part::Text(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}"))?,
                 Part::Capture(name) => write!(f, "{{{name}}}")?,
+                Part::Number(name) => write!(f, "{{{name}:N}}")?,
             }
         }
         Ok(())
@@ -181,6 +209,10 @@ mod tests {
         );
         assert_eq!(template.lone(), None);
         assert_eq!(Template::parse("{a_1-B}").unwrap().lone(), Some("a_1-B"));
+        let number = Template::parse("x{a:N}").unwrap();
+        assert_eq!(number.parts[1], Part::Number("a".into()));
+        assert_eq!(number.number(), Some(("a", 1)));
+        assert_eq!(number.to_string(), "x{a:N}");
     }
 
     #[test]
@@ -191,6 +223,10 @@ mod tests {
             ("a}b", 1, "without its `{`"),
             ("é{}", 1, "without a name"),
             ("a{b c}", 3, "` `"),
+            ("a{b:S}", 1, "something else than a number"),
+            ("a{b:}", 1, "something else than a number"),
+            ("a{:N}", 2, "`:`"),
+            ("a{b:N:N}", 5, "`:`"),
         ] {
             let flaw = Template::parse(text).unwrap_err();
             assert!(
@@ -219,7 +255,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn writes_what_it_reads(text in "([a#{}]|\\{[a-c]\\}|\\{\\{|\\}\\}){0,8}") {
+        fn writes_what_it_reads(text in "([a#{}]|\\{[a-c](:N)?\\}|\\{\\{|\\}\\}){0,8}") {
             if let Ok(template) = Template::parse(&text) {
                 prop_assert_eq!(template.to_string(), text.clone());
                 prop_assert_eq!(Template::parse(&text).unwrap(), template);

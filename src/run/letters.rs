@@ -186,6 +186,6 @@ async fn suspects(split: &Split, head: &LetterHead, service: &Service) -> Result
         .flatten()
         .filter_map(|image| json::item_from_json(image).ok());
     Ok(items
-        .filter_map(|item| service.shape.keys.apply(&item).ok())
+        .flat_map(|item| service.target_keys_of(&item, &split.plan.source.keys))
         .collect())
 }

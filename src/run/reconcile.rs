@@ -103,13 +103,7 @@ impl<'a> Reconciler<'a> {
     /// Brings one source key in order; `suspects` are target keys that it may have had.
     pub async fn source_key(&self, key: &Key, suspects: &[Key]) -> Result<Reconciled, RunError> {
         let mut keys: Vec<Key> = suspects.to_vec();
-        keys.extend(
-            self.service
-                .shape
-                .keys
-                .apply(&self.source.keys().item_of(key))
-                .ok(),
-        );
+        keys.extend(self.service.target_keys(key, self.source.keys()));
         if let Ok(Some(wanted)) = self.wanted(key).await? {
             keys.push(wanted.key);
         }

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{
     Projection, ProjectionType, ScalarAttributeType,
 };
 use dynasplit::dynamo::convert::item_to_sdk;
-use dynasplit::flow::shape;
+use dynasplit::flow::shaped;
 use dynasplit::model::{Item, Number, Value};
 use dynasplit::plan::Plan;
 
@@ -109,7 +109,13 @@ async fn genuine_dynamodb_refuses_what_the_transform_does() {
             ("kind".to_owned(), Value::s("mine")),
             (name.to_owned(), value),
         ]);
-        let fault = shape(&plan.services[0], &plan.versions, &item).err();
+        let fault = shaped(
+            &plan.services[0],
+            &plan.services[0].shapes[0],
+            &plan.versions,
+            &item,
+        )
+        .err();
         let put = client
             .put_item()
             .table_name(&table)

@@ -343,7 +343,7 @@ impl Book {
     /// The cell that an item's key alone leads to, where the mapping needs no more.
     pub fn fixed(&self, service: u8, item: u8) -> Option<u8> {
         let by_key = Item::from([("id".to_owned(), source_key(item).partition)]);
-        let key = self.service(service).shape.keys.apply(&by_key).ok()?;
+        let key = self.service(service).shapes[0].keys.apply(&by_key).ok()?;
         Some(self.cell(service, &key))
     }
 

@@ -14,5 +14,6 @@ mod letters;
 mod limits;
 mod overlap;
 mod running;
+mod shapes;
 mod times;
 mod values;

@@ -5,6 +5,7 @@ mod effects;
 mod guards;
 mod histories;
 mod mend;
+mod shapes;
 mod transform;
 mod world;
 

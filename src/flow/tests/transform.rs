@@ -1,7 +1,7 @@
 //! Shapes: what is kept under which name, and everything that DynamoDB would refuse.
 
 use super::{item, key, plan};
-use crate::flow::{Desired, Fault, Watched, desired, shape, watch};
+use crate::flow::{Desired, Fault, Watched, desired, watch};
 use crate::model::{
     AttributeKind, Item, ItemExt, Key, KeyAttribute, MAX_ITEM_BYTES, Number, VERSION_ATTRIBUTE, Value,
 };
@@ -20,7 +20,12 @@ fn mine<const N: usize>(attributes: [(&str, Value); N]) -> Item {
 }
 
 fn shaped(plan: &Plan, image: &Item) -> Result<(Key, Item), Fault> {
-    shape(&plan.services[0], &plan.versions, image)
+    crate::flow::shaped(
+        &plan.services[0],
+        &plan.services[0].shapes[0],
+        &plan.versions,
+        image,
+    )
 }
 
 /// A service whose items are copied as they are.
@@ -328,7 +333,7 @@ fn nothing_is_ignored_that_nobody_takes() {
     plan.left_behind = None;
     assert_eq!(of(&plan, "other"), Watched::Unrouted);
     // What a service takes is routed, though the plan lists it as left behind too.
-    plan.left_behind = Some(plan.services[0].condition.clone());
+    plan.left_behind = Some(plan.services[0].shapes[0].condition.clone());
     assert_eq!(of(&plan, "mine"), Watched::Routed);
     // Whether it can be shaped is another question.
     assert_eq!(watch(&plan, &item([("kind", Value::s("mine"))])), Watched::Routed);

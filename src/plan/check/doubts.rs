@@ -68,9 +68,9 @@ fn conditions(spec: &PlanSpec) -> Vec<(&str, Path)> {
         let path = root.field("unrouted").field("left-behind");
         (unrouted.left_behind.as_str(), path)
     });
-    let services = spec.services.iter().enumerate().map(|(n, service)| {
-        let path = root.field("services").index(n).field("where");
-        (service.condition.as_str(), path)
+    let services = spec.services.iter().enumerate().flat_map(|(n, service)| {
+        let shapes = service.shapes(&root.field("services").index(n)).into_iter();
+        shapes.filter_map(|(path, condition, _)| Some((condition?, path.field("where"))))
     });
     left_behind.into_iter().chain(services).collect()
 }
@@ -109,31 +109,17 @@ fn of_service<'s>(service: &'s ServiceSpec, named: &mut BTreeSet<&'s str>) {
             named.extend(include.iter().map(String::as_str));
         }
     }
-    let Some(transform) = &service.transform else {
-        return;
-    };
-    named.extend(
-        transform
-            .keep
-            .iter()
-            .chain(&transform.drop)
-            .flatten()
-            .map(String::as_str),
-    );
-    named.extend(
-        transform
-            .rename
-            .iter()
-            .flat_map(|rename| rename.keys())
-            .map(String::as_str),
-    );
-    named.extend(
-        transform
-            .keys
-            .iter()
-            .flat_map(|keys| keys.from.keys())
-            .map(String::as_str),
-    );
+    for transform in service
+        .shapes(&Path::root())
+        .into_iter()
+        .filter_map(|shape| shape.2)
+    {
+        let lists = [&transform.keep, &transform.drop].into_iter().flatten().flatten();
+        named.extend(lists.map(String::as_str));
+        named.extend(transform.rename.iter().flatten().map(|(from, _)| from.as_str()));
+        let from = transform.keys.iter().flat_map(|keys| keys.from.keys());
+        named.extend(from.map(String::as_str));
+    }
 }
 
 fn keys(spec: &KeysSpec) -> impl Iterator<Item = &str> {

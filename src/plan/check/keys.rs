@@ -17,8 +17,10 @@ pub(super) struct Subject<'a> {
     pub target: &'a KeySchema,
     /// The service's condition, where it could be read.
     pub condition: Option<&'a Condition>,
-    /// The service.
+    /// The service, or its shape.
     pub path: &'a Path,
+    /// The service's table.
+    pub table: &'a Path,
 }
 
 /// A key attribute in its short or long form.
@@ -116,11 +118,14 @@ fn identity(
     report: &mut Report,
 ) -> Option<KeyMapping> {
     let Subject {
-        source, target, path, ..
+        source,
+        target,
+        table,
+        ..
     } = subject;
     let mut fine = true;
     for (attribute, place) in target.attributes().zip(["partition", "sort"]) {
-        let path = path.field("table").field("keys").field(place);
+        let path = table.field("keys").field(place);
         let (message, hint) = match source.attributes().find(|key| key.name == attribute.name) {
             Some(key) if key.kind == attribute.kind => continue,
             Some(key) => (
@@ -224,6 +229,16 @@ fn check_from(
             template_flaw(flaw, &path, report);
             continue;
         }
+        if let Some((capture, offset)) = template.number() {
+            report.within(
+                &path,
+                offset,
+                format!("`{{{capture}:N}}` makes a number, and a pattern under `from` takes text apart"),
+                Some(format!(
+                    "write `{{{capture}}}` here, and `{{{capture}:N}}` under `to`"
+                )),
+            );
+        }
         for capture in template.captures() {
             if let Some(first) = taken.insert(capture, name) {
                 let message = format!("`{{{capture}}}` is captured from `{first}` already");
@@ -291,6 +306,16 @@ fn check_to(
         return;
     };
     for (name, template) in to {
+        if let Some((capture, offset)) = template.number().filter(|_| template.lone().is_none()) {
+            report.within(
+                &path.field(name),
+                offset,
+                format!("`{{{capture}:N}}` makes a number, which cannot be part of a text"),
+                Some(format!(
+                    "let it stand alone in its template, or write `{{{capture}}}`"
+                )),
+            );
+        }
         for capture in template.captures().filter(|capture| !captured.contains(capture)) {
             let hint = match captured {
                 [] => "no pattern under `from` captures anything".to_owned(),
@@ -311,12 +336,15 @@ fn type_flaw(flaw: &TypeFlaw, subject: &Subject<'_>, report: &mut Report) {
         TypeFlaw::Makes { attribute, made } => report.at(
             &to.field(&attribute.name),
             format!("this makes a value of type {made}, and `{}` is of type {}", attribute.name, attribute.kind),
-            "a capture that is its pattern's and its template's only part keeps its type, everything else is text (S)",
+            match (made, attribute.kind) {
+                (AttributeKind::S, AttributeKind::N) => "to make a number of a text that is one, let the capture stand alone and write `:N` behind its name: '{epoch:N}'",
+                _ => "a capture that is its pattern's and its template's only part keeps its type, everything else is text (S)",
+            },
         ),
         TypeFlaw::BinaryInText { attribute, capture } => report.at(
             &to.field(&attribute.name),
-            format!("`{{{capture}}}` is binary, which cannot be part of a text"),
-            "let it stand alone in its template",
+            format!("`{{{capture}}}` is binary, which cannot be part of a text or become a number"),
+            "let it stand alone in its template, as it is",
         ),
     }
 }
@@ -367,7 +395,7 @@ fn explain(loss: &Loss, spec: Option<&KeyTemplatesSpec>, subject: &Subject<'_>, 
     let vouch = "or say under `vouch` who guarantees that no two items ever share a target key";
     match loss {
         Loss::Unread { attribute } => report.at_name(
-            &if spec.is_some() { keys.field("from") } else { subject.path.field("table").field("keys") },
+            &if spec.is_some() { keys.field("from") } else { subject.table.field("keys") },
             format!("two items could share a target key: `{attribute}` of the source's key has no part in it"),
             format!(
                 "capture it under `from` and use it under `to`; or pin it: where: ... AND {attribute} = '...'; {vouch}"

@@ -4,14 +4,16 @@ mod doubts;
 mod keys;
 mod names;
 mod sample;
+mod service;
 mod shape;
+mod shapes;
 mod table;
 
 use super::path::{Path, Step};
 use super::problem::Finding;
-use super::spec::{LeftBehindSpec, PlanSpec, ServiceSpec, SourceSpec, TimestampSpec};
+use super::spec::{LeftBehindSpec, PlanSpec, SourceSpec, TimestampSpec};
 use super::timestamp::{Timestamp, TimestampFormat};
-use super::{Condition, Place, Plan, Service, Shape, Source, Versions, Warnings};
+use super::{Condition, Place, Plan, Source, Versions, Warnings};
 use crate::model::RESERVED_PREFIX;
 use std::collections::HashMap;
 
@@ -130,7 +132,7 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
     for (n, service_spec) in spec.services.iter().enumerate() {
         let path = root.field("services").index(n);
         let known = source_is_known.then_some(&source);
-        services.push(service(service_spec, known, &versions, &path, report));
+        services.push(service::check(service_spec, known, &versions, &path, report));
     }
     if spec.services.is_empty() {
         let hint = "a service has a name, `where` and a table";
@@ -248,60 +250,6 @@ fn condition(text: &str, path: &Path, report: &mut Report) -> Option<Condition> 
 /// The character at a byte of a text.
 fn characters(text: &str, byte: usize) -> usize {
     text.get(..byte).unwrap_or(text).chars().count()
-}
-
-/// Checks a service. Each part is checked whatever is wrong with the others; only what follows from something that is
-/// wrong, or could not be read, is left out.
-fn service(
-    spec: &ServiceSpec,
-    source: Option<&Source>,
-    versions: &Versions,
-    path: &Path,
-    report: &mut Report,
-) -> Option<Service> {
-    names::plan_name(&spec.name, "service", &path.field("name"), report);
-    let condition = condition(&spec.condition, &path.field("where"), report);
-    let table_path = path.field("table");
-    let keys = keys::schema(&spec.table.keys, &table_path.field("keys"), report);
-    let place = place(
-        spec.table.region.as_deref(),
-        spec.table.role.as_deref(),
-        &table_path,
-        report,
-    );
-    let indexes = table::check(&spec.table, &keys, &table_path, report);
-    let transform_path = path.field("transform");
-    let transform = spec.transform.clone().unwrap_or_default();
-    let attributes = shape::check(&transform, &keys, versions, &transform_path, report);
-    let transform_is_known = !report.is_faulty(&transform_path)
-        && (spec.transform.is_some() || !report.lost_beside(path, &["name", "where", "table"]));
-    let keys_are_known = !report.is_faulty(&table_path.field("keys"));
-    if transform_is_known && keys_are_known {
-        table::check_visible(&spec.table, &keys, &indexes, &attributes, &table_path, report);
-    }
-    let source = source.filter(|_| transform_is_known && keys_are_known)?;
-    let subject = keys::Subject {
-        source: &source.keys,
-        target: &keys,
-        condition: condition.as_ref(),
-        path,
-    };
-    let mapping = keys::mapping(transform.keys.as_ref(), &subject, report);
-    let (condition, keys_mapping) = (condition?, mapping?);
-    let shape = Shape {
-        keys: keys_mapping,
-        attributes,
-    };
-    Some(Service {
-        name: spec.name.clone(),
-        fingerprint: Service::fingerprint_of(&condition, &shape, &keys, &spec.table),
-        condition,
-        shape,
-        table: spec.table.clone(),
-        place,
-        keys,
-        indexes,
-    })
 }
 
 /// No two tables of a plan may be one, and no two services may have one name.

@@ -319,12 +319,15 @@ pub(super) fn check_visible(
     spec: &TableSpec,
     keys: &KeySchema,
     indexes: &[IndexKeys],
-    shape: &Attributes,
+    shapes: &[&Attributes],
     path: &Path,
     report: &mut Report,
 ) {
-    let hidden = |name: &str| keys.attributes().all(|key| key.name != name) && !shape.can_show(name);
-    let hint = |name: &str| match shape.rename.get(name) {
+    let hidden = |name: &str| {
+        keys.attributes().all(|key| key.name != name) && shapes.iter().all(|shape| !shape.can_show(name))
+    };
+    let renamed = |name: &str| shapes.iter().find_map(|shape| shape.rename.get(name));
+    let hint = |name: &str| match renamed(name) {
         Some(to) => format!("the transform calls it `{to}` here; use that name"),
         None => format!("the transform drops `{name}` or does not keep it; keep it, or remove this"),
     };

@@ -36,9 +36,11 @@ fn every_sample_item_of_the_examples_is_routed_and_shaped() {
                 assert!(seen.insert(key.clone()), "{key} is made twice");
                 let mut routed = false;
                 for (service, count) in plan.services.iter().zip(&mut taken) {
-                    if service.condition.matches(&item) {
-                        let target = service.shape.keys.apply(&item).unwrap();
-                        assert_eq!(service.shape.keys.invert(&target), Some(key.clone()));
+                    if service.takes(&item) {
+                        let target = service.target_keys_of(&item, &plan.source.keys);
+                        assert_eq!(target.len(), 1, "{key}");
+                        assert_eq!(service.target_keys(&key, &plan.source.keys), target);
+                        assert_eq!(service.source_keys(&target[0]), [key.clone()]);
                         (*count, routed) = (*count + 1, true);
                     }
                 }
@@ -53,11 +55,7 @@ fn every_sample_item_of_the_examples_is_routed_and_shaped() {
             }
         }
         assert!(taken.iter().all(|count| *count > 0), "{taken:?}");
-        assert!(
-            plan.services
-                .iter()
-                .all(|service| service.shape.keys.is_injective())
-        );
+        assert!(plan.services.iter().all(Service::is_injective));
     }
 }
 
@@ -72,19 +70,19 @@ fn the_examples_show_what_they_say() {
     let takers: Vec<&str> = plan
         .services
         .iter()
-        .filter(|s| s.condition.matches(&client))
+        .filter(|s| s.takes(&client))
         .map(|s| s.name.as_str())
         .collect();
     assert_eq!(takers, ["client", "common"]);
     let common = plan.service("common").unwrap();
     assert_eq!(
-        common.shape.keys.apply(&client),
+        common.shapes[0].keys.apply(&client),
         Ok(Key {
             partition: Value::s("7"),
             sort: None
         })
     );
-    assert_eq!(common.shape.attributes.target_name("personCount"), None);
+    assert_eq!(common.shapes[0].attributes.target_name("personCount"), None);
     let plan = Plan::parse(LEARNING, "example").unwrap();
     let weights: BTreeMap<usize, u32> = plan
         .rehearse

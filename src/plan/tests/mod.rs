@@ -1,6 +1,7 @@
 mod examples;
 mod mistakes;
 mod robust;
+mod shapes;
 mod together;
 mod warnings;
 
@@ -54,10 +55,10 @@ fn the_good_plan_is_good() {
     assert_eq!(plan.state_table, "dynasplit-shop");
     assert_eq!(plan.services.len(), 2);
     let orders = plan.service("orders").unwrap();
-    assert!(orders.shape.keys.is_injective());
+    assert!(orders.shapes[0].keys.is_injective());
     assert_eq!(orders.indexes[0].name, "by-state");
-    assert_eq!(orders.shape.attributes.target_name("st"), Some("state"));
-    assert_eq!(orders.shape.attributes.target_name("junk"), None);
+    assert_eq!(orders.shapes[0].attributes.target_name("st"), Some("state"));
+    assert_eq!(orders.shapes[0].attributes.target_name("junk"), None);
     assert!(plan.service("nobody").is_none());
 }
 
@@ -71,7 +72,7 @@ fn a_vouch_stands_in_for_a_proof() {
         )
     };
     let plan = Plan::parse(&vouched("the shop makes one line per order"), "p").unwrap();
-    let keys = &plan.services[0].shape.keys;
+    let keys = &plan.services[0].shapes[0].keys;
     assert!(!keys.is_injective());
     assert_eq!(keys.vouched(), Some("the shop makes one line per order"));
     assert!(problems(&vouched("'yes'"))[0].message.contains("in a sentence"));

@@ -56,7 +56,7 @@ impl ServiceTally {
             written: Count::default(),
             units: WriteUnits::default(),
             faults: Groups::default(),
-            keys: (!service.shape.keys.is_injective()).then(KeyWatch::new),
+            keys: (!service.is_injective()).then(KeyWatch::new),
             hot: vec![HotKeys::default(); service.indexes.len() + 1],
             expiring: 0,
         }

@@ -247,7 +247,7 @@ impl Survey {
                 .iter()
                 .zip(&tally.services)
                 .map(|(service, counted)| {
-                    ServiceView::of(&service.name, service.shape.keys.vouched(), counted, &size)
+                    ServiceView::of(&service.name, service.vouched().as_deref(), counted, &size)
                 })
                 .collect(),
             overlaps: tally

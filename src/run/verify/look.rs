@@ -30,15 +30,13 @@ impl Eyes {
 
     /// Whether a target key tells its source key. Where it does not, only a scan of the source can.
     pub fn can_invert(&self) -> bool {
-        self.service().shape.keys.is_injective()
+        self.service().is_injective()
     }
 
     /// Source keys that are known to lead to the candidate's target key.
     pub fn source_keys(&self, candidate: &Candidate) -> Vec<Key> {
         match candidate {
-            Candidate::Extra { target_key } => {
-                self.service().shape.keys.invert(target_key).into_iter().collect()
-            }
+            Candidate::Extra { target_key } => self.service().source_keys(target_key),
             other => other.source_keys().to_vec(),
         }
     }

@@ -1,0 +1,174 @@
+//! One service: its name, its table and its shapes.
+
+use super::{Report, condition, keys, names, place, shape, shapes, table};
+use crate::model::KeySchema;
+use crate::plan::path::Path;
+use crate::plan::spec::{ServiceSpec, TransformSpec};
+use crate::plan::{Attributes, Condition, KeyMapping, Service, Shape, Source, Versions};
+
+/// Most shapes of a service: each is compared with each other one, and each may match an item.
+const MAX_SHAPES: usize = 100;
+
+/// What a shape's parts are checked against.
+struct Around<'a> {
+    source: Option<&'a Source>,
+    versions: &'a Versions,
+    keys: &'a KeySchema,
+    table: &'a Path,
+    keys_are_known: bool,
+}
+
+/// A shape as far as it is known.
+struct Read {
+    path: Path,
+    condition: Option<Condition>,
+    attributes: Attributes,
+    /// Its transform is what the file says.
+    is_known: bool,
+    mapping: Option<KeyMapping>,
+}
+
+/// Checks a service. Each part is checked whatever is wrong with the others; only what follows from something that is
+/// wrong, or could not be read, is left out.
+pub(super) fn check(
+    spec: &ServiceSpec,
+    source: Option<&Source>,
+    versions: &Versions,
+    path: &Path,
+    report: &mut Report,
+) -> Option<Service> {
+    names::plan_name(&spec.name, "service", &path.field("name"), report);
+    one_of_both(spec, path, report);
+    let table_path = path.field("table");
+    let keys = keys::schema(&spec.table.keys, &table_path.field("keys"), report);
+    let place = place(
+        spec.table.region.as_deref(),
+        spec.table.role.as_deref(),
+        &table_path,
+        report,
+    );
+    let indexes = table::check(&spec.table, &keys, &table_path, report);
+    let around = Around {
+        source,
+        versions,
+        keys: &keys,
+        table: &table_path,
+        keys_are_known: !report.is_faulty(&table_path.field("keys")),
+    };
+    let known = if spec.shapes.is_some() {
+        &["where", "transform"][..]
+    } else {
+        &["where", "transform", "name", "table"]
+    };
+    let read: Vec<Read> = spec
+        .shapes(path)
+        .into_iter()
+        .take(MAX_SHAPES)
+        .map(|(path, condition, transform)| one(condition, transform, known, path, &around, report))
+        .collect();
+    if around.keys_are_known && read.iter().all(|shape| shape.is_known) {
+        let attributes: Vec<&Attributes> = read.iter().map(|shape| &shape.attributes).collect();
+        table::check_visible(&spec.table, &keys, &indexes, &attributes, &table_path, report);
+    }
+    let shapes = read.into_iter().map(finished).collect::<Option<Vec<_>>>()?;
+    let shapes_are_disjoint = shapes::check(&shapes, report);
+    let shapes: Vec<Shape> = shapes.into_iter().map(|(_, shape)| shape).collect();
+    Some(Service {
+        name: spec.name.clone(),
+        fingerprint: Service::fingerprint_of(&shapes, &keys, &spec.table),
+        shapes,
+        shapes_are_disjoint,
+        table: spec.table.clone(),
+        place,
+        keys,
+        indexes,
+    })
+}
+
+/// A service has either `where` or `shapes`.
+fn one_of_both(spec: &ServiceSpec, path: &Path, report: &mut Report) {
+    let Some(shapes) = &spec.shapes else {
+        if spec.condition.is_none() && !report.is_faulty(&path.field("where")) {
+            report.at(
+                path,
+                "`where` is missing",
+                "say which items belong to the service: where: begins_with(PK, 'COURSE#')",
+            );
+        }
+        return;
+    };
+    let list = path.field("shapes");
+    for (name, is_there) in [
+        ("where", spec.condition.is_some()),
+        ("transform", spec.transform.is_some()),
+    ] {
+        if is_there {
+            report.at_name(
+                &path.field(name),
+                format!("a service with `shapes` has no `{name}` of its own"),
+                format!("move `{name}` into a shape of the list, or remove `shapes`"),
+            );
+        }
+    }
+    if shapes.is_empty() {
+        report.at(
+            &list,
+            "there is no shape",
+            "a shape has `where`, and `transform` if it needs one",
+        );
+    } else if shapes.len() > MAX_SHAPES {
+        report.at(
+            &list,
+            format!("the service has {} shapes, more than {MAX_SHAPES}", shapes.len()),
+            "join shapes that have the same transform with OR",
+        );
+    }
+}
+
+fn one(
+    text: Option<&str>,
+    spec: Option<&TransformSpec>,
+    settings: &[&str],
+    path: Path,
+    around: &Around<'_>,
+    report: &mut Report,
+) -> Read {
+    let condition = text.and_then(|text| condition(text, &path.field("where"), report));
+    let transform_path = path.field("transform");
+    let transform = spec.cloned().unwrap_or_default();
+    let attributes = shape::check(&transform, around.keys, around.versions, &transform_path, report);
+    let is_known =
+        !report.is_faulty(&transform_path) && (spec.is_some() || !report.lost_beside(&path, settings));
+    let source = around.source.filter(|_| is_known && around.keys_are_known);
+    let mapping = source.and_then(|source| {
+        let subject = keys::Subject {
+            source: &source.keys,
+            target: around.keys,
+            condition: condition.as_ref(),
+            path: &path,
+            table: around.table,
+        };
+        let before = report.findings.len();
+        let mapping = keys::mapping(transform.keys.as_ref(), &subject, report);
+        // What is wrong with it would show again where the shapes are compared.
+        mapping.filter(|_| report.findings.len() == before)
+    });
+    Read {
+        path,
+        condition,
+        attributes,
+        is_known,
+        mapping,
+    }
+}
+
+fn finished(read: Read) -> Option<(Path, Shape)> {
+    let (condition, keys) = (read.condition?, read.mapping?);
+    let shape = Shape {
+        domain: keys.source_extents(&keys.heads(&condition)),
+        condition,
+        keys,
+        attributes: read.attributes,
+    };
+    Some((read.path, shape))
+}

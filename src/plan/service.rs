@@ -1,0 +1,121 @@
+//! A service: which items are its own, the table that holds them, and their shapes there.
+
+use super::spec::TableSpec;
+use super::{IndexKeys, Place, Shape};
+use crate::model::{Item, Key, KeySchema};
+use serde_json::json;
+
+/// A service: which items are its own, the table that holds them, and their shapes there.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// The kinds of its items: at least one, and as a rule only one.
+    pub shapes: Vec<Shape>,
+    /// It is proven that no source key fits two of the shapes, and that no two of them make one target key.
+    pub(super) shapes_are_disjoint: bool,
+    /// Its table's name and settings.
+    pub table: TableSpec,
+    /// Where its table is.
+    pub place: Place,
+    /// Primary key of its table.
+    pub keys: KeySchema,
+    /// Keys of its table's indexes.
+    pub indexes: Vec<IndexKeys>,
+    /// Changes with all that decides which items are written where and how: conditions, shapes, keys, the
+    /// table's name and region. Not with settings like tags, billing or a role.
+    pub fingerprint: String,
+}
+
+impl Service {
+    /// Whether an item belongs to the service.
+    #[must_use]
+    pub fn takes(&self, item: &Item) -> bool {
+        self.shapes.iter().any(|shape| shape.condition.matches(item))
+    }
+
+    /// Whether it is proven that two source items never share a target key, and that an item's target key never changes.
+    #[must_use]
+    pub fn is_injective(&self) -> bool {
+        self.shapes_are_disjoint && self.shapes.iter().all(|shape| shape.keys.is_injective())
+    }
+
+    /// Who guarantees it, where it is not proven.
+    #[must_use]
+    pub fn vouched(&self) -> Option<String> {
+        let mut vouched: Vec<&str> = self
+            .shapes
+            .iter()
+            .filter_map(|shape| shape.keys.vouched())
+            .collect();
+        vouched.dedup();
+        (!vouched.is_empty()).then(|| vouched.join("; "))
+    }
+
+    /// The source keys that lead to a target key, as far as the plan's templates prove them: one, where the mapping is
+    /// proven and a source key leads there at all.
+    #[must_use]
+    pub fn source_keys(&self, target: &Key) -> Vec<Key> {
+        let mut found: Vec<Key> = Vec::new();
+        for shape in &self.shapes {
+            if let Some(source) = shape.keys.invert(target)
+                && shape.may_take(&source)
+                && !found.contains(&source)
+            {
+                found.push(source);
+            }
+        }
+        found
+    }
+
+    /// The target keys that an item with this source key may have, as far as the source key alone decides.
+    #[must_use]
+    pub fn target_keys(&self, source: &Key, schema: &KeySchema) -> Vec<Key> {
+        self.made_of(source, &schema.item_of(source))
+    }
+
+    /// The target keys that an item with these attributes may have had, whatever shape it was then.
+    #[must_use]
+    pub fn target_keys_of(&self, item: &Item, schema: &KeySchema) -> Vec<Key> {
+        schema
+            .key_of(item)
+            .map_or_else(Vec::new, |source| self.made_of(&source, item))
+    }
+
+    fn made_of(&self, source: &Key, item: &Item) -> Vec<Key> {
+        let mut made: Vec<Key> = Vec::new();
+        for shape in self.shapes.iter().filter(|shape| shape.may_take(source)) {
+            if let Ok(key) = shape.keys.apply(item)
+                && !made.contains(&key)
+            {
+                made.push(key);
+            }
+        }
+        made
+    }
+
+    /// All that decides which items are written where and how. A service with one shape has the form that it had before
+    /// there were several, so that a split that runs goes on.
+    pub(super) fn fingerprint_of(shapes: &[Shape], keys: &KeySchema, table: &TableSpec) -> String {
+        // The order of the fields is part of what is hashed.
+        let canonical = match shapes {
+            [only] => json!({
+                "where": only.condition.to_string(),
+                "shape": only.canonical(),
+                "table": table.name,
+                "region": table.region,
+                "keys": keys,
+            }),
+            several => json!({
+                "shapes": several
+                    .iter()
+                    .map(|shape| json!({ "where": shape.condition.to_string(), "shape": shape.canonical() }))
+                    .collect::<Vec<_>>(),
+                "table": table.name,
+                "region": table.region,
+                "keys": keys,
+            }),
+        };
+        super::fingerprint(&canonical)
+    }
+}
