@@ -1,13 +1,13 @@
 use super::args::{Global, Plan};
 use super::failure::{Exit, Failed};
-use super::{output, text};
+use super::{output, screen, text};
 use crate::run::{ApplyReport, apply};
 
 /// Runs `apply`.
 pub async fn run(global: &Global, args: &Plan) -> Result<Exit, Failed> {
     let split = output::open(global, &args.plan).await?;
     output::warn(&split.plan);
-    let report = apply(&split, &|message| eprintln!("{message}")).await?;
+    let report = apply(&split, &screen::say).await?;
     output::print(global, &report, |report| {
         render(report, &args.plan.display().to_string())
     })?;

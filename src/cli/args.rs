@@ -110,7 +110,7 @@ pub struct Survey {
     #[arg(long, conflicts_with = "sample")]
     pub all: bool,
     /// Items to read and route.
-    #[arg(long, value_name = "N", default_value_t = 2000)]
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..))]
     pub sample: u64,
     /// Read units a second, at most, on the source; also what the forecast of a backfill reckons with.
     #[arg(long, value_name = "UNITS", value_parser = units)]
@@ -339,12 +339,24 @@ pub struct Rehearse {
 }
 
 fn url(text: &str) -> Result<String, String> {
-    match text
+    let wanted = "a URL with its scheme, like http://localhost:8000";
+    let place = text
         .strip_prefix("http://")
         .or_else(|| text.strip_prefix("https://"))
-    {
-        Some(host) if !host.is_empty() && !host.starts_with('/') => Ok(text.to_owned()),
-        _ => Err("a URL with its scheme, like http://localhost:8000".into()),
+        .ok_or(wanted)?;
+    let place = place.split(['/', '?', '#']).next().unwrap_or_default();
+    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    // The colons of an IPv6 address are in brackets.
+    let (host, port) = match place.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (place, None),
+    };
+    if host.is_empty() || host.contains(char::is_whitespace) {
+        return Err(wanted.into());
+    }
+    match port.map(str::parse::<u16>) {
+        None | Some(Ok(1..)) => Ok(text.to_owned()),
+        Some(_) => Err(format!("{wanted}; a port is a number from 1 to 65535")),
     }
 }
 
@@ -380,5 +392,38 @@ fn units(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(units) if units.is_finite() && units > 0.0 => Ok(units),
         _ => Err("a number above zero, like 500 or 12.5".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::url;
+
+    #[test]
+    fn a_url_has_a_host_and_a_port_that_exists() {
+        for good in [
+            "http://localhost",
+            "http://localhost:8000",
+            "https://dynamodb.eu-central-1.amazonaws.com/",
+            "http://[::1]:8000/path",
+            "http://[::1]",
+            "http://user:word@host:1/",
+        ] {
+            assert_eq!(url(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "localhost:8000",
+            "http://",
+            "http:///x",
+            "http://:8000",
+            "http://a b",
+            "ftp://a",
+        ] {
+            assert!(url(bad).is_err(), "{bad}");
+        }
+        for port in ["99999", "65536", "0", "", "80x", "-1"] {
+            let error = url(&format!("http://localhost:{port}")).unwrap_err();
+            assert!(error.contains("1 to 65535"), "{error}");
+        }
     }
 }

@@ -34,7 +34,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     let report = result?;
     let plan = args.plan.display().to_string();
     output::print(global, &report, |report| render(report, &plan))?;
-    let dead = report.lanes.iter().any(|lane| lane.counters.dead_letters > 0);
+    let dead = report.lanes.iter().any(|lane| lane.dead_letters > 0);
     Ok(if dead { Exit::NotClean } else { Exit::Done })
 }
 
@@ -69,10 +69,10 @@ fn render(report: &BackfillReport, plan: &str) -> String {
         lines.push(format!(
             "left behind on purpose: {}; taken by no service: {}",
             text::count(lane.counters.left_behind),
-            text::count(lane.counters.dead_letters)
+            text::count(lane.dead_letters)
         ));
     }
-    let dead: u64 = report.lanes.iter().map(|lane| lane.counters.dead_letters).sum();
+    let dead: u64 = report.lanes.iter().map(|lane| lane.dead_letters).sum();
     lines.push(if dead > 0 {
         format!(
             "{}: dynasplit dead-letters list {plan}",
@@ -95,7 +95,7 @@ pub fn table(lanes: &[FillStatus], report: &BackfillReport) -> String {
                 lane.lane.clone(),
                 text::count(counters.put),
                 text::count(counters.superseded),
-                text::count(counters.dead_letters),
+                text::count(lane.dead_letters),
                 text::write_units(counters),
                 report
                     .swept
@@ -141,7 +141,7 @@ impl Shown for BackfillView {
                     name: lane.lane.clone(),
                     position: lane.counters.seen,
                     total: (self.estimated_items > 0).then_some(self.estimated_items),
-                    unit: "items",
+                    unit: "item",
                     done: lane.segments_done == lane.segments,
                     message: match self.limits.get(&lane.lane) {
                         Some(limit) => format!("{segments}, limited by {limit}"),

@@ -1,7 +1,7 @@
 use super::args::{Complete, Global};
 use super::failure::{Exit, Failed};
 use super::waiting::Waiting;
-use super::{output, text};
+use super::{output, screen, text};
 use crate::run::{CompleteReport, complete};
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,7 @@ pub async fn run(global: &Global, args: &Complete, stop: CancellationToken) -> R
     }
     let split = output::open(global, &args.plan).await?;
     let _waiting = Waiting::tell(&split.waits);
-    let report = complete(&split, &stop, &|message| eprintln!("{message}")).await?;
+    let report = complete(&split, &stop, &screen::say).await?;
     output::print(global, &report, render)?;
     Ok(Exit::Done)
 }

@@ -1,4 +1,6 @@
-use super::args::Global;
+use super::args::{Global, Output};
+use super::error_document::{ErrorDocument, ErrorView, Kind, ProblemView, RequestView};
+use super::{next, output, text};
 use crate::dynamo::{Failure, FailureKind, NO_CREDENTIALS};
 use crate::plan::PlanError;
 use crate::rehearse::RehearseError;
@@ -33,8 +35,10 @@ impl From<Exit> for ExitCode {
 #[derive(Debug)]
 pub struct Failed {
     exit: Exit,
+    kind: Kind,
     message: String,
     hint: Option<String>,
+    problems: Vec<ProblemView>,
     request: Option<Box<Failure>>,
 }
 
@@ -44,8 +48,10 @@ impl Failed {
     pub fn of(exit: Exit, message: impl Into<String>) -> Self {
         Self {
             exit,
+            kind: Kind::of(exit),
             message: message.into(),
             hint: None,
+            problems: Vec::new(),
             request: None,
         }
     }
@@ -53,6 +59,7 @@ impl Failed {
     /// Of a request: what to do next is known by its kind.
     fn request(message: String, failure: Failure) -> Self {
         Self {
+            kind: Kind::Request,
             hint: failure.hint(),
             request: Some(Box::new(failure)),
             ..Self::of(Exit::Failed, message)
@@ -95,21 +102,64 @@ impl Failed {
         self
     }
 
-    /// Tells it on stderr, and answers the exit code.
+    /// With each of the things that are wrong.
     #[must_use]
-    pub fn tell(self) -> ExitCode {
+    fn each(mut self, problems: impl IntoIterator<Item = ProblemView>) -> Self {
+        self.problems.extend(problems);
+        self
+    }
+
+    /// Tells it on stderr, with `--output json` as a document on stdout too, and answers the exit code.
+    #[must_use]
+    pub fn tell(self, form: Output) -> ExitCode {
         let label = console::style("error:").red().bold().for_stderr();
-        eprintln!("{label} {}", self.message);
-        if let Some(hint) = self.hint {
-            eprintln!("{} {hint}", console::style("help:").cyan().bold().for_stderr());
+        eprintln!("{label} {}", next::copyable(&self.message));
+        if let Some(hint) = &self.hint {
+            let label = console::style("help:").cyan().bold().for_stderr();
+            eprintln!("{label} {}", next::copyable(hint));
+        }
+        if form == Output::Json
+            && let Err(failed) = output::document(&self.document())
+        {
+            eprintln!("{label} {}", failed.message);
         }
         self.exit.into()
+    }
+
+    fn document(&self) -> ErrorDocument {
+        let message = match self.problems.first() {
+            // The text holds them all, with the lines that they point at.
+            Some(ProblemView { file: Some(file), .. }) => {
+                format!(
+                    "{file} has {}",
+                    text::counted(self.problems.len() as u64, "problem")
+                )
+            }
+            _ => self.message.clone(),
+        };
+        ErrorDocument {
+            error: ErrorView {
+                kind: self.kind,
+                exit_code: self.exit as u8,
+                message,
+                hints: self.hint.iter().cloned().collect(),
+                problems: self.problems.clone(),
+                request: self.request.as_ref().map(|failure| RequestView {
+                    action: failure.action.to_string(),
+                    resource: failure.resource.clone(),
+                    code: failure.code.clone(),
+                }),
+            },
+        }
     }
 }
 
 impl From<PlanError> for Failed {
     fn from(error: PlanError) -> Self {
-        Self::of(Exit::Usage, error.to_string())
+        Self {
+            kind: Kind::Plan,
+            ..Self::of(Exit::Usage, error.to_string()).each(ProblemView::of_plan(&error))
+        }
     }
 }
 
@@ -124,20 +174,27 @@ impl From<RunError> for Failed {
         let message = error.to_string();
         match error {
             RunError::Stopped(_) => Self::of(Exit::Interrupted, message),
-            RunError::Unclean { .. } => Self::of(Exit::NotClean, message),
+            RunError::Unclean { reasons } => {
+                Self::of(Exit::NotClean, message).each(reasons.into_iter().map(ProblemView::message))
+            }
             RunError::Request(failure)
             | RunError::State(StateError::Request(failure))
             | RunError::Source(SourceError::Request(failure))
             | RunError::Target(TargetError::Request(failure)) => Self::request(message, failure),
             RunError::Targets { problems } => {
+                let each: Vec<_> = problems
+                    .iter()
+                    .map(|problem| ProblemView::message(problem.to_string()))
+                    .collect();
                 let request = problems.into_iter().find_map(|problem| match problem {
                     TargetError::Request(failure) => Some(failure),
                     _ => None,
                 });
-                match request {
+                let failed = match request {
                     Some(failure) => Self::request(message, failure),
                     None => Self::of(Exit::Failed, message),
-                }
+                };
+                failed.each(each)
             }
             _ => Self::of(Exit::Failed, message),
         }

@@ -2,8 +2,10 @@ use super::args::{DeadLetters, Global, LettersAction};
 use super::failure::{Exit, Failed};
 use super::waiting::Waiting;
 use super::{output, text};
+use crate::plan::Plan;
 use crate::run::{SettledLetter, reconcile_letters};
-use crate::state::{LetterHead, ShownLetter};
+use crate::state::{LetterHead, ShardRecord, ShownLetter};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 /// Runs `dead-letters`.
@@ -12,7 +14,9 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
         LettersAction::List { plan, service } => {
             let split = output::open(global, plan).await?;
             let letters = split.letters.list(service.as_deref()).await?;
-            output::print(global, &letters, |letters| render_list(letters))?;
+            known(&split.plan, service.as_deref(), &letters)?;
+            let listed: Vec<Listed> = letters.iter().map(Listed::of).collect();
+            output::print(global, &listed, |listed| render_list(listed))?;
             Ok(if letters.is_empty() {
                 Exit::Done
             } else {
@@ -21,24 +25,19 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
         }
         LettersAction::Show { plan, id } => {
             let split = output::open(global, plan).await?;
-            let letter = split.letters.show(id).await?.ok_or_else(|| {
-                Failed::of(Exit::Failed, format!("there is no dead letter '{id}'"))
-                    .hint("`dynasplit dead-letters list` shows their ids")
-            })?;
-            output::print(global, &letter, render_one)?;
+            let letter = split.letters.show(id).await?.ok_or_else(|| no_letter(id))?;
+            output::print_values(global, &letter, render_one)?;
             Ok(Exit::Done)
         }
         LettersAction::Reconcile { plan, service, ids } => {
             let split = output::open(global, plan).await?;
             let mut letters = split.letters.list(service.as_deref()).await?;
+            known(&split.plan, service.as_deref(), &letters)?;
             if let Some(unknown) = ids
                 .iter()
                 .find(|id| !letters.iter().any(|letter| letter.id == **id))
             {
-                return Err(
-                    Failed::of(Exit::Failed, format!("there is no dead letter '{unknown}'"))
-                        .hint("`dynasplit dead-letters list` shows their ids"),
-                );
+                return Err(no_letter(unknown));
             }
             letters.retain(|letter| ids.is_empty() || ids.contains(&letter.id));
             let waiting = Waiting::tell(&split.waits);
@@ -51,7 +50,61 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
     }
 }
 
-fn render_list(letters: &[LetterHead]) -> String {
+/// A letter as it is listed.
+#[derive(Serialize)]
+struct Listed {
+    id: String,
+    service: String,
+    key: serde_json::Value,
+    reason: String,
+    origin: String,
+    at_ms: u64,
+    parts: u32,
+    /// A random number of 64 bits, which JSON readers would round.
+    writing: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damage: Option<String>,
+}
+
+impl Listed {
+    fn of(head: &LetterHead) -> Self {
+        Self {
+            id: head.id.clone(),
+            service: head.service.clone(),
+            key: head.key.clone(),
+            reason: head.reason.clone(),
+            origin: head.origin.clone(),
+            at_ms: head.at_ms,
+            parts: head.parts,
+            writing: head.writing.to_string(),
+            damage: head.damage.clone(),
+        }
+    }
+}
+
+/// Refuses a service that neither the plan nor a letter names: a typing error must not look like a clean split.
+fn known(plan: &Plan, service: Option<&str>, letters: &[LetterHead]) -> Result<(), Failed> {
+    let Some(service) = service else { return Ok(()) };
+    if plan.service(service).is_some() || service == ShardRecord::WATCH || !letters.is_empty() {
+        return Ok(());
+    }
+    let services = plan.services.iter().map(|known| known.name.as_str());
+    let all: Vec<&str> = services.chain([ShardRecord::WATCH]).collect();
+    Err(
+        Failed::of(Exit::Usage, format!("the plan has no service '{service}'")).hint(format!(
+            "its services are {}; '{}' has the items that no service takes",
+            all.join(", "),
+            ShardRecord::WATCH
+        )),
+    )
+}
+
+fn no_letter(id: &str) -> Failed {
+    Failed::of(Exit::Failed, format!("there is no dead letter '{id}'"))
+        .hint("`dynasplit dead-letters list` shows their ids")
+}
+
+fn render_list(letters: &[Listed]) -> String {
     if letters.is_empty() {
         return "there are no dead letters".into();
     }
@@ -59,8 +112,9 @@ fn render_list(letters: &[LetterHead]) -> String {
         .iter()
         .map(|letter| vec![letter.id.clone(), letter.key.to_string(), letter.reason.clone()])
         .collect();
+    let these = if letters.len() == 1 { "item" } else { "items" };
     format!(
-        "{}\n{}. Mend the items in the source, then: dynasplit dead-letters reconcile PLAN",
+        "{}\n{}. Fix the {these} in the source, then run `dynasplit dead-letters reconcile`",
         text::table(&["id", "source key", "reason"], &rows),
         text::counted(letters.len() as u64, "dead letter")
     )

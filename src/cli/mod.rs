@@ -6,8 +6,10 @@ mod apply;
 mod args;
 mod backfill;
 mod complete;
+mod error_document;
 mod failure;
 mod letters;
+mod next;
 mod output;
 mod plan;
 mod progress;
@@ -26,8 +28,9 @@ pub use args::Args;
 pub use failure::{Exit, Failed};
 
 use crate::fault;
-use args::{Command, Global};
+use args::{Command, Global, Output};
 use clap::Parser;
+use error_document::{ErrorDocument, asks_for_json};
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -35,19 +38,32 @@ use tracing_subscriber::EnvFilter;
 /// Parses the command line, runs the command, and answers the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and versions are no failures.
+            if error.use_stderr() && asks_for_json(std::env::args_os()) {
+                let document = ErrorDocument::of_usage(&error.render().to_string());
+                if let Err(failed) = output::document(&document) {
+                    return failed.tell(Output::Text);
+                }
+            }
+            error.exit();
+        }
+    };
+    let form = args.global.output;
     log_to_stderr(&args.global);
     if let Err(error) = fault::check() {
-        return Failed::of(Exit::Usage, error.to_string()).tell();
+        return Failed::of(Exit::Usage, error.to_string()).tell(form);
     }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return Failed::of(Exit::Failed, format!("can't start: {error}")).tell(),
+        Err(error) => return Failed::of(Exit::Failed, format!("can't start: {error}")).tell(form),
     };
     let global = args.global.clone();
     match runtime.block_on(run(args)) {
         Ok(exit) => exit.into(),
-        Err(failed) => failed.at(&global).tell(),
+        Err(failed) => failed.at(&global).tell(form),
     }
 }
 

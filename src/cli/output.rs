@@ -1,5 +1,6 @@
 use super::args::{Global, Output};
 use super::failure::{Exit, Failed};
+use super::next::{copyable, copyable_json, remember};
 use crate::dynamo::{Clients, Endpoint, Timing};
 use crate::plan::{Plan, json_schema};
 use crate::run::Split;
@@ -14,16 +15,36 @@ pub fn print<T: Serialize>(
     value: &T,
     text: impl FnOnce(&T) -> String,
 ) -> Result<(), Failed> {
-    let shown = match global.output {
-        Output::Text => text(value),
-        Output::Json => serde_json::to_string_pretty(value).map_err(|error| {
-            Failed::of(
-                Exit::Failed,
-                format!("the result can't be shown as JSON: {error}"),
-            )
-        })?,
-    };
-    line(&shown)
+    match global.output {
+        Output::Text => line(&copyable(&text(value))),
+        Output::Json => document(value),
+    }
+}
+
+/// Prints a result that holds item values: not a letter of them is changed.
+pub fn print_values<T: Serialize>(
+    global: &Global,
+    value: &T,
+    text: impl FnOnce(&T) -> String,
+) -> Result<(), Failed> {
+    match global.output {
+        Output::Text => line(&text(value)),
+        Output::Json => line(&json(value)?),
+    }
+}
+
+/// Prints a JSON document.
+pub fn document<T: Serialize>(value: &T) -> Result<(), Failed> {
+    line(&copyable_json(&json(value)?))
+}
+
+fn json<T: Serialize>(value: &T) -> Result<String, Failed> {
+    serde_json::to_string_pretty(value).map_err(|error| {
+        Failed::of(
+            Exit::Failed,
+            format!("the result can't be shown as JSON: {error}"),
+        )
+    })
 }
 
 /// Prints to stdout. A reader that went away (`| head`) is no failure.
@@ -47,6 +68,7 @@ pub fn schema() -> Result<Exit, Failed> {
 
 /// Loads a plan and makes its clients.
 pub async fn open(global: &Global, plan: &Path) -> Result<Split, Failed> {
+    remember(plan);
     let plan = Plan::load(plan)?;
     let clients = Clients::load(&endpoint(global), timing(global, Timing::LIVE)).await;
     if clients.region().is_none() && plan.source.place.region.is_none() {

@@ -79,7 +79,7 @@ impl Shown for Routed {
         vec![Bar {
             name: "routed".into(),
             position: self.0,
-            unit: "items",
+            unit: "item",
             ..Bar::default()
         }]
     }

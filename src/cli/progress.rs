@@ -15,7 +15,7 @@ pub struct Bar {
     pub position: u64,
     /// Of how much, where that is known.
     pub total: Option<u64>,
-    /// What is counted.
+    /// What is counted, one of it.
     pub unit: &'static str,
     /// Nothing more will come.
     pub done: bool,
@@ -49,7 +49,7 @@ impl Progress {
     /// Shows what the channel says.
     pub fn of<V: Shown + Clone + Send + Sync + 'static>(view: watch::Receiver<V>) -> Self {
         let over = CancellationToken::new();
-        let task = if console::user_attended_stderr() {
+        let task = if draws(console::user_attended_stderr(), console::is_dumb()) {
             tokio::spawn(draw(view, over.clone()))
         } else {
             tokio::spawn(write_lines(view, over.clone()))
@@ -64,6 +64,12 @@ impl Progress {
             tracing::debug!(%error, "the progress ended badly");
         }
     }
+}
+
+/// Whether bars can be drawn: on a terminal whose cursor can be moved. Without `TERM`, or with `TERM=dumb`, it can't, and
+/// lines are written as in a pipe.
+fn draws(attended: bool, dumb: bool) -> bool {
+    attended && !dumb
 }
 
 /// How fast each bar moves.
@@ -96,11 +102,16 @@ impl Meters {
 
 /// A bar in words: how far, how fast, how much longer (where that can be said), and what else there is.
 fn words(bar: &Bar, rate: Option<f64>) -> String {
-    let far = match bar.total {
-        Some(total) if !bar.done => format!("{} of {}", text::count(bar.position), text::count(total)),
-        _ => text::count(bar.position),
-    };
-    let mut words = vec![format!("{far} {}", bar.unit).trim_end().to_owned()];
+    let mut words = vec![match bar.total {
+        Some(total) if !bar.done => {
+            format!(
+                "{} of {}",
+                text::count(bar.position),
+                text::counted(total, bar.unit)
+            )
+        }
+        _ => text::counted(bar.position, bar.unit),
+    }];
     // What has not moved at all is about to: that is no rate yet.
     if let (Some(rate), false) = (rate, bar.done || bar.position == 0) {
         words.push(text::rate(rate));
@@ -214,9 +225,16 @@ mod tests {
             name: "a".into(),
             position,
             total: Some(1000),
-            unit: "items",
+            unit: "item",
             ..Bar::default()
         }
+    }
+
+    #[test]
+    fn bars_are_drawn_only_where_the_cursor_moves() {
+        assert!(draws(true, false));
+        assert!(!draws(true, true), "a dumb terminal gets lines");
+        assert!(!draws(false, false), "so does a pipe");
     }
 
     #[test]
@@ -249,6 +267,23 @@ mod tests {
             None,
             "it began anew"
         );
+    }
+
+    #[test]
+    fn one_thing_is_not_many() {
+        let of = |position, total| {
+            words(
+                &Bar {
+                    total,
+                    ..bar(position)
+                },
+                None,
+            )
+        };
+        assert_eq!(of(1, None), "1 item");
+        assert_eq!(of(2, None), "2 items");
+        assert_eq!(of(1, Some(1)), "1 of 1 item");
+        assert_eq!(of(1, Some(20)), "1 of 20 items");
     }
 
     #[test]

@@ -54,7 +54,7 @@ fn render(report: &RehearseReport) -> String {
             let filled = fill.map(|fill| fill.counters).unwrap_or_default();
             vec![
                 lane.lane.clone(),
-                verified.map_or("-".into(), |verified| text::count(verified.target_items)),
+                verified.map_or("-".into(), |verified| text::count(verified.found)),
                 text::count(filled.put),
                 text::count(lane.counters.put),
                 text::count(lane.counters.removed),
@@ -136,7 +136,7 @@ impl Shown for RehearseView {
         if self.lanes.is_empty() {
             return self.phase.clone();
         }
-        format!("{}; {} live writes", self.phase, text::count(self.writes))
+        format!("{}; {}", self.phase, text::counted(self.writes, "live write"))
     }
 
     fn bars(&self) -> Vec<Bar> {
@@ -145,7 +145,7 @@ impl Shown for RehearseView {
                 name: "load".into(),
                 position: self.loaded.0,
                 total: Some(self.loaded.1),
-                unit: "items",
+                unit: "item",
                 ..Bar::default()
             }];
         }

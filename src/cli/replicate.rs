@@ -76,7 +76,7 @@ impl Shown for Vec<LaneStatus> {
             .map(|lane| Bar {
                 name: lane.lane.clone(),
                 position: lane.counters.seen,
-                unit: "records",
+                unit: "record",
                 message: state(lane),
                 ..Bar::default()
             })
@@ -90,6 +90,11 @@ fn state(lane: &LaneStatus) -> String {
         Some(_) => "drained".into(),
         None => "not captured yet".into(),
     };
+    let dead = match lane.dead_letters {
+        0 => String::new(),
+        dead => format!("{}, ", text::counted(dead, "dead letter")),
+    };
+    let lag = format!("{dead}{lag}");
     match (&lane.gap, &lane.blocked) {
         (Some(gap), _) => format!("GAP: {gap}"),
         (None, Some(reason)) => format!("{lag}, limited by {reason}"),

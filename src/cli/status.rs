@@ -48,7 +48,11 @@ fn render(standing: &Standing) -> String {
     if let Some(verify) = &standing.verify {
         let ago = text::duration(now_ms().saturating_sub(verify.ended_ms));
         let what = if verify.clean { "clean" } else { "not clean" };
-        lines.push(format!("last verify: {what}, {ago} ago"));
+        let found = match verify.findings() {
+            found if verify.clean || found.is_empty() => String::new(),
+            found => format!(" ({found})"),
+        };
+        lines.push(format!("last verify: {what}, {ago} ago{found}"));
     }
     if !standing.obstacles.is_empty() {
         lines.push(String::new());
@@ -120,7 +124,7 @@ fn backfill(standing: &Standing) -> String {
                 format!("{}/{}", lane.segments_done, lane.segments),
                 text::count(lane.counters.put),
                 text::count(lane.counters.superseded),
-                text::count(lane.counters.dead_letters),
+                text::count(lane.dead_letters),
             ]
         })
         .collect();

@@ -2,6 +2,7 @@
 
 mod layout;
 
+use super::next::copyable;
 use crate::run::survey::{
     CollisionView, Estimate, Reading, Routing, Severity, StateStanding, Survey, TableSize, TableStanding,
     TableView, VersionView,
@@ -58,7 +59,7 @@ fn source(page: &mut Page, survey: &Survey) {
     if let Some(reading) = &survey.reading {
         let what = match (reading.whole, reading.places) {
             (true, _) => "every item".to_owned(),
-            (false, places) => format!("a sample from {places} places"),
+            (false, places) => format!("a sample from {}", counted(places as u64, "place")),
         };
         page.line(&format!(
             "  read      {}, {}: {what}; it took {}",
@@ -383,17 +384,17 @@ fn findings(page: &mut Page, survey: &Survey) {
             Severity::Note => ("note    ", Style::new().cyan()),
         };
         let head = format!("  {}", page.paint(style, word));
-        page.wrapped(&head, &visible(&finding.what));
+        page.wrapped(&head, &copyable(&visible(&finding.what)));
         // What several have in common is said once, after the last of them.
         let next = following.next().and_then(|next| next.hint.as_ref());
         if let Some(hint) = finding.hint.as_ref().filter(|hint| next != Some(*hint)) {
-            page.wrapped("          ", &format!("-> {hint}"));
+            page.wrapped("          ", &format!("-> {}", copyable(hint)));
         }
     }
     page.line("");
     let verdict = if survey.would_fail() {
         format!(
-            "{errors} {}: mend the plan or the tables, then run `dynasplit plan` again.",
+            "{errors} {}: correct the plan, the items or the tables, then run `dynasplit plan` again.",
             if errors == 1 {
                 "thing would go wrong"
             } else {
@@ -406,7 +407,13 @@ fn findings(page: &mut Page, survey: &Survey) {
             1 => " (read the warning first)".to_owned(),
             n => format!(" (read the {n} warnings first)"),
         };
-        format!("Nothing would go wrong by what was seen{careful}. Next: `dynasplit apply PLAN`.")
+        let next = match survey.state.standing {
+            StateStanding::Begun => "`dynasplit status`, or `dynasplit apply` if the plan has a new service",
+            StateStanding::Unknown | StateStanding::Wider { .. } | StateStanding::Refused { .. } => {
+                "`dynasplit apply`"
+            }
+        };
+        format!("Nothing would go wrong by what was seen{careful}. Next: {next}.")
     };
-    page.line(&page.bold(&verdict));
+    page.line(&page.bold(&copyable(&verdict)));
 }

@@ -5,13 +5,17 @@ use crate::run::status::LaneStatus;
 use crate::state::ShardRecord;
 use std::time::Duration;
 
+/// Cells that are longer do not widen their column: one long key would move all other rows apart.
+const WIDEST: usize = 40;
+
 /// A table for people: columns as wide as they need, the first to the left and numbers to the right.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows
             .iter()
             .filter_map(|row| row.get(column))
-            .map(|cell| console::measure_text_width(cell));
+            .map(|cell| console::measure_text_width(cell))
+            .filter(|width| *width <= WIDEST);
         cells.chain([head[column].len()]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
@@ -147,7 +151,7 @@ pub fn lanes(lanes: &[LaneStatus]) -> String {
             count(counters.removed),
             count(counters.superseded),
             count(counters.saved),
-            count(counters.dead_letters),
+            count(lane.dead_letters),
             state,
         ]
     };
@@ -189,6 +193,17 @@ mod tests {
         assert_eq!(duration(250_000), "4m 10s");
         assert_eq!(duration(11_100_000), "3h 5m");
         assert_eq!(units(1500), "1.5");
+    }
+
+    #[test]
+    fn a_long_cell_does_not_pad_the_other_rows() {
+        let long = "k".repeat(500);
+        let rows = [
+            vec!["1".into(), "short".into(), "reason".into()],
+            vec!["2".into(), long.clone(), "reason".into()],
+        ];
+        let expected = format!("id  key    why\n1   short  reason\n2   {long}  reason");
+        assert_eq!(table(&["id", "key", "why"], &rows), expected);
     }
 
     #[test]

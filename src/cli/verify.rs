@@ -53,6 +53,9 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
 fn render(result: &VerifyResult, plan: &str) -> String {
     let mut lines = vec![services(result)];
     lines.extend(result.mismatches.iter().map(|mismatch| format!("  {mismatch}")));
+    if collisions(result) > 0 {
+        lines.push(format!("  {}", crate::verify::COLLISION_ADVICE));
+    }
     let named = result
         .mismatches
         .iter()
@@ -60,17 +63,15 @@ fn render(result: &VerifyResult, plan: &str) -> String {
         .count() as u64;
     if result.total_mismatches > named {
         let more = text::count(result.total_mismatches - named);
-        lines.push(format!("  and {more} more; --list FILE writes them all"));
+        lines.push(format!(
+            "  and {more} more: `--list FILE` writes all of them to a file"
+        ));
     }
     if result.unrouted > 0 {
-        let count = text::count(result.unrouted);
         lines.push(format!(
-            "{count} {} taken by no service, and not listed as left behind",
-            if result.unrouted == 1 {
-                "item is"
-            } else {
-                "items are"
-            }
+            "{}: no service takes {them}, and the plan does not leave {them} behind",
+            text::counted(result.unrouted, "item"),
+            them = if result.unrouted == 1 { "it" } else { "them" }
         ));
     }
     lines.extend(result.invalid.iter().map(|item| {
@@ -81,14 +82,13 @@ fn render(result: &VerifyResult, plan: &str) -> String {
     }));
     let more = result.total_invalid.saturating_sub(result.invalid.len() as u64);
     if more > 0 {
-        lines.push(format!("  and {} more invalid items", text::count(more)));
+        lines.push(format!(
+            "  and {} without a dead letter that are not shown",
+            text::counted(more, "invalid item")
+        ));
     }
     if result.repaired + result.unrepaired.total() > 0 {
-        let (mended, left) = (
-            text::count(result.repaired),
-            text::count(result.unrepaired.total()),
-        );
-        lines.push(format!("repaired {mended}; left as they are: {left}"));
+        lines.push(repaired(result));
     }
     lines.push(format!(
         "{} read units on the source, {} on the targets; {}",
@@ -97,16 +97,52 @@ fn render(result: &VerifyResult, plan: &str) -> String {
         text::elapsed(Duration::from_secs_f64(result.seconds)),
     ));
     lines.extend(result.notes.iter().map(|note| format!("note: {note}")));
-    lines.push(if result.clean && result.recorded {
+    lines.push(verdict(result, plan));
+    lines.join("\n")
+}
+
+/// What was repaired, and why the rest was not.
+fn repaired(result: &VerifyResult) -> String {
+    let left = &result.unrepaired;
+    let reasons = [
+        (left.collisions, "collision", "collisions"),
+        (left.invalid, "invalid item", "invalid items"),
+        (
+            left.busy,
+            "key that was written at the same time",
+            "keys that were written at the same time",
+        ),
+    ];
+    let reasons: Vec<String> = reasons
+        .into_iter()
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, one, many)| format!("{} {}", text::count(count), if count == 1 { one } else { many }))
+        .collect();
+    let repaired = format!("repaired {}", text::counted(result.repaired, "key"));
+    if reasons.is_empty() {
+        repaired
+    } else {
+        format!("{repaired}; not repaired: {}", reasons.join(", "))
+    }
+}
+
+fn collisions(result: &VerifyResult) -> u64 {
+    let services = result.report.services.iter();
+    services.map(|service| service.mismatches.collision).sum()
+}
+
+/// The verdict, with a repair if there is something that a repair can do.
+fn verdict(result: &VerifyResult, plan: &str) -> String {
+    if result.clean && result.recorded {
         "clean: every target holds exactly what it should".into()
     } else if result.clean {
-        "clean, as far as was looked; it does not count for the split as a whole".into()
-    } else if result.total_mismatches > 0 && result.repaired == 0 {
-        format!("NOT CLEAN. To mend: dynasplit verify --repair {plan}")
+        "clean, as far as was compared; it does not count for the split as a whole".into()
+    } else if result.total_mismatches > collisions(result) && result.repaired + result.unrepaired.total() == 0
+    {
+        format!("NOT CLEAN. To repair: dynasplit verify --repair {plan}")
     } else {
         "NOT CLEAN".into()
-    });
-    lines.join("\n")
+    }
 }
 
 fn services(result: &VerifyResult) -> String {
@@ -117,15 +153,16 @@ fn services(result: &VerifyResult) -> String {
         .map(|service| {
             let found = &service.mismatches;
             let counts = [
-                service.source_items,
-                service.target_items,
+                service.expected,
+                service.found,
+                service.changed,
                 found.missing,
                 found.extra,
                 found.different,
                 found.misrouted,
                 found.collision,
                 service.unsettled,
-                service.unbuildable,
+                service.invalid,
                 found.expired,
                 service.tombstones,
             ];
@@ -138,13 +175,14 @@ fn services(result: &VerifyResult) -> String {
         "service",
         "expected",
         "found",
+        "changed",
         "missing",
         "extra",
         "different",
         "misrouted",
         "collision",
         "unsettled",
-        "unfit",
+        "invalid",
         "expired",
         "tombstones",
     ];
@@ -174,24 +212,84 @@ impl Shown for VerifyView {
             name: "source".into(),
             position: self.scanned,
             total: (self.estimated_items > 0).then_some(self.estimated_items),
-            unit: "items",
+            unit: "item",
             ..Bar::default()
         };
         let services = self.services.iter().map(|service| Bar {
             name: service.service.clone(),
             position: service.held,
-            unit: "items",
+            unit: "item",
             message: format!(
                 "{} to look at again, {}",
                 text::count(service.candidates),
-                if service.mismatches == 1 {
-                    "1 mismatch".into()
-                } else {
-                    format!("{} mismatches", text::count(service.mismatches))
+                match service.mismatches {
+                    1 => "1 mismatch".into(),
+                    mismatches => format!("{} mismatches", text::count(mismatches)),
                 }
             ),
             ..Bar::default()
         });
         std::iter::once(source).chain(services).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::Unrepaired;
+    use crate::verify::{ClassCounts, Report, ServiceReport};
+
+    fn found(missing: u64, collision: u64) -> VerifyResult {
+        let mismatches = ClassCounts {
+            missing,
+            collision,
+            ..ClassCounts::default()
+        };
+        let service = ServiceReport {
+            mismatches,
+            ..ServiceReport::new("orders")
+        };
+        VerifyResult {
+            report: Report {
+                services: vec![service],
+            },
+            total_mismatches: missing + collision,
+            ..VerifyResult::default()
+        }
+    }
+
+    #[test]
+    fn a_repair_is_recommended_only_for_what_it_repairs() {
+        let text = |missing, collision| render(&found(missing, collision), "p.yaml");
+        assert!(text(1, 0).contains("To repair: dynasplit verify --repair p.yaml"));
+        let both = text(1, 1);
+        assert!(
+            both.contains("--repair p.yaml") && both.contains("in the source"),
+            "{both}"
+        );
+        let collisions = text(0, 2);
+        assert!(!collisions.contains("--repair"), "{collisions}");
+        assert!(
+            collisions.contains("change or delete all but one"),
+            "{collisions}"
+        );
+    }
+
+    #[test]
+    fn a_repair_tells_what_it_left() {
+        let result = VerifyResult {
+            repaired: 1,
+            unrepaired: Unrepaired {
+                collisions: 2,
+                invalid: 1,
+                busy: 0,
+            },
+            ..found(1, 2)
+        };
+        assert_eq!(
+            repaired(&result),
+            "repaired 1 key; not repaired: 2 collisions, 1 invalid item"
+        );
+        assert!(!render(&result, "p.yaml").contains("--repair"));
     }
 }

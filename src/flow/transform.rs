@@ -9,7 +9,7 @@ pub enum Fault {
     Key(#[from] KeyFault),
     /// A target key attribute exists in the item with another value.
     #[error(
-        "the target key '{attribute}' would overwrite an attribute of that name with another value: drop or rename the attribute in the transform"
+        "the target key '{attribute}' would overwrite an attribute of the item that has the same name and another value"
     )]
     KeyOverwrites {
         /// Its name.
@@ -45,7 +45,7 @@ pub enum Fault {
     },
     /// Over 400 KB.
     #[error(
-        "the target item would have {bytes} bytes (with {own} of dynasplit's own), and DynamoDB takes 409600: keep or drop attributes in the transform"
+        "the target item would have {bytes} bytes (with {own} of dynasplit's own), and DynamoDB takes 409600"
     )]
     TooLarge {
         /// Its size.

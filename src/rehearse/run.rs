@@ -98,6 +98,11 @@ pub struct RehearseView {
     pub lanes: Vec<LaneStatus>,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn as_text<S: serde::Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(number)
+}
+
 /// What a rehearsal came to.
 #[derive(Clone, Debug, Serialize)]
 pub struct RehearseReport {
@@ -105,7 +110,8 @@ pub struct RehearseReport {
     pub split: String,
     /// The engine: `embedded`, or its address.
     pub engine: String,
-    /// The seed; with it, the rehearsal can be repeated.
+    /// The seed; with it, the rehearsal can be repeated. Text in JSON, whose readers round numbers above 2^53.
+    #[serde(serialize_with = "as_text")]
     pub seed: u64,
     /// Items that were loaded at first.
     pub loaded: u64,

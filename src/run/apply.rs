@@ -60,7 +60,7 @@ pub async fn apply(split: &Split, tell: &(dyn Fn(&str) + Sync)) -> Result<ApplyR
     record_settings(split, known.widened.is_some()).await?;
     for table in &known.lost {
         // Before the table is created: whoever dies in between leaves the duty behind.
-        let reason = format!("{table} was gone, and is created anew");
+        let reason = format!("{table} was missing and was created again");
         SplitRecord::change(&split.store, |record| {
             record.repair_required = Some(reason.clone())
         })

@@ -55,7 +55,7 @@ pub async fn reconcile_letters(
             let result = noted(&split.store, "dead-letters reconcile", doing, work).await;
             result.unwrap_or_else(|| {
                 Err(RunError::Stopped(
-                    "another repair took over; reconcile again when it has ended".into(),
+                    "another repair took over: wait until it has ended, then run `dynasplit dead-letters reconcile` again".into(),
                 ))
             })
         }
@@ -135,7 +135,7 @@ async fn one(
             None => (true, "the item is gone".into()),
             Some(Watched::Routed) => (true, "a service takes it now".into()),
             Some(Watched::LeftBehind) => (true, "it is left behind on purpose now".into()),
-            Some(Watched::Unrouted) => (false, "still nobody takes it".into()),
+            Some(Watched::Unrouted) => (false, "still no service takes it".into()),
         });
     }
     let Some((service, _)) = split.target(&head.service) else {
@@ -159,12 +159,12 @@ async fn one(
     };
     Ok(match settled {
         Reconciled::Agreed => (true, "the target holds what it should".into()),
-        Reconciled::Repaired => (true, "mended".into()),
+        Reconciled::Repaired => (true, "repaired".into()),
         Reconciled::Busy => (
             false,
-            "the tail writes it at this moment; reconcile it again".into(),
+            "the tail is writing it; run `dynasplit dead-letters reconcile` again".into(),
         ),
-        Reconciled::Unfit(reason) => (false, reason),
+        Reconciled::Invalid(reason) => (false, reason),
     })
 }
 

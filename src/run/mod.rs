@@ -12,6 +12,7 @@ mod hold;
 mod keeper;
 mod letters;
 mod limits;
+mod open_letters;
 mod plan_change;
 mod reconcile;
 mod repair_lease;

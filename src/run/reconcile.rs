@@ -28,7 +28,7 @@ pub enum Reconciled {
     /// The tail writes it at this moment: to be looked at again.
     Busy,
     /// The source item still can't be what the service holds, for this reason.
-    Unfit(String),
+    Invalid(String),
 }
 
 /// Brings keys of one service in order.
@@ -119,7 +119,7 @@ impl<'a> Reconciler<'a> {
             }
         }
         match self.wanted(key).await? {
-            Err(reason) => Ok(Reconciled::Unfit(reason)),
+            Err(reason) => Ok(Reconciled::Invalid(reason)),
             Ok(Some(wanted)) if !keys.contains(&wanted.key) => Ok(Reconciled::Busy),
             Ok(_) => Ok(result),
         }
@@ -138,7 +138,7 @@ impl<'a> Reconciler<'a> {
         let wanted = match source {
             Some(source) => match self.wanted(source).await? {
                 Ok(wanted) => wanted,
-                Err(reason) => return Ok(Reconciled::Unfit(reason)),
+                Err(reason) => return Ok(Reconciled::Invalid(reason)),
             },
             None => None,
         };
@@ -165,7 +165,7 @@ impl<'a> Reconciler<'a> {
                 Outcome::Written | Outcome::Buried => Reconciled::Repaired,
                 Outcome::Superseded | Outcome::SupersededByTombstone => Reconciled::Busy,
             }),
-            Err(SinkError::Rejected(reason)) => Ok(Reconciled::Unfit(reason)),
+            Err(SinkError::Rejected(reason)) => Ok(Reconciled::Invalid(reason)),
             Err(SinkError::Stop(stop)) if self.writer.stop.is_cancelled() => {
                 Err(RunError::Stopped(stop.reason))
             }
@@ -306,9 +306,9 @@ async fn recheck_one(
     };
     Ok(match settled {
         Reconciled::Busy => None,
-        Reconciled::Unfit(reason) => {
+        Reconciled::Invalid(reason) => {
             tracing::warn!(reason, "a key on the recheck list is a dead letter");
-            Some(Reconciled::Unfit(reason))
+            Some(Reconciled::Invalid(reason))
         }
         other => Some(other),
     })

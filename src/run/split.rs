@@ -155,7 +155,7 @@ impl Ledger for StateLedger {
             key: self.split.key_json(&group.key),
             reason: reason.to_owned(),
             origin: match &change.origin {
-                Origin::Backfill | Origin::Bulk => "backfill".to_owned(),
+                Origin::Backfill | Origin::Bulk => Letter::BACKFILL.to_owned(),
                 Origin::Tail { sequence, .. } => sequence.to_string(),
             },
             at_ms: now_ms(),

@@ -2,6 +2,7 @@
 
 use super::error::RunError;
 use super::limits::{self, ActivityStanding, LimitStanding};
+use super::open_letters::OpenLetters;
 use super::restart::other_stream;
 use super::split::{Split, now_ms};
 use super::status::{FillStatus, LaneStatus, fill_status, lane_status};
@@ -11,6 +12,7 @@ use crate::state::{
     ActivityRecord, BackfillRecord, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, Stored,
     TombstonePhase, Tombstones, TuningRecord, VerifyRecord, WorkerRecord,
 };
+use crate::verify::COLLISION_ADVICE;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -135,10 +137,7 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
         .into_iter()
         .map(|(_, s)| s.value)
         .collect();
-    let mut dead_letters = BTreeMap::new();
-    for head in split.letters.list(None).await? {
-        *dead_letters.entry(head.service).or_insert(0) += 1;
-    }
+    let open = OpenLetters::of(&split.letters.list(None).await?);
     // Nothing of these is needed to tell where the split stands.
     let (mut damaged, store) = (Vec::new(), &split.store);
     let workers = store.list_readable(WorkerRecord::PREFIX, &mut damaged).await?;
@@ -169,7 +168,7 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
         limits: Vec::new(),
         tuning: tuning.map_or_else(TuningRecord::default, |stored| stored.value),
         tombstones: record.switch.tombstones,
-        dead_letters,
+        dead_letters: open.by_service(),
         rechecks: split.letters.rechecks().await?.len() as u64,
         verify: verify.map(|stored| stored.value),
         workers: workers
@@ -179,6 +178,8 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
         obstacles: Vec::new(),
         next: String::new(),
     };
+    open.note(&mut standing.lanes);
+    open.note_backfill(&mut standing.backfill);
     standing.limits = limits::standing(&standing.lanes, &segments, &activities, now);
     standing.obstacles = obstacles(&standing, &record, split);
     standing
@@ -288,7 +289,7 @@ fn obstacles(standing: &Standing, record: &SplitRecord, split: &Split) -> Vec<Ob
     for (service, count) in &standing.dead_letters {
         add(
             format!("{} of {service}", counted(*count, "dead letter")),
-            "`dynasplit dead-letters list`, mend, then `dead-letters reconcile`",
+            "`dynasplit dead-letters list`, fix the items in the source, then `dynasplit dead-letters reconcile`",
         );
     }
     if standing.tombstones.holds() {
@@ -326,7 +327,14 @@ fn obstacles(standing: &Standing, record: &SplitRecord, split: &Split) -> Vec<Ob
     }
     match &standing.verify {
         None => add("nothing was verified".into(), "`dynasplit verify`"),
-        Some(verify) if !verify.clean => add("the last verify was not clean".into(), "`dynasplit verify`"),
+        Some(verify) if !verify.clean => add(
+            not_clean(verify),
+            if verify.only_collisions() {
+                COLLISION_ADVICE
+            } else {
+                "`dynasplit verify`"
+            },
+        ),
         Some(verify) => {
             let finished = standing
                 .backfill_record
@@ -359,6 +367,14 @@ fn obstacles(standing: &Standing, record: &SplitRecord, split: &Split) -> Vec<Ob
         }
     }
     found
+}
+
+/// What the last verify found, by class.
+fn not_clean(verify: &VerifyRecord) -> String {
+    match verify.findings() {
+        found if found.is_empty() => "the last verify was not clean".into(),
+        found => format!("the last verify was not clean ({found})"),
+    }
 }
 
 /// A stream that was switched off and on again has another ARN, and no lane reads it: their lag says nothing then.

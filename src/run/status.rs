@@ -29,6 +29,8 @@ pub struct LaneStatus {
     pub blocked: Option<String>,
     /// What limits it at the moment, while somebody reads its shards.
     pub limit: Option<Noted>,
+    /// Dead letters of the service that are open, those of the backfill apart. The counters tell how many it ever left.
+    pub dead_letters: u64,
     /// What happened to its changes.
     pub counters: Counters,
 }
@@ -94,6 +96,8 @@ pub struct FillStatus {
     pub segments_done: u32,
     /// All segments.
     pub segments: u32,
+    /// Dead letters that the backfill left and that are open. The counters tell how many it ever left.
+    pub dead_letters: u64,
     /// What happened to its items.
     pub counters: Counters,
 }

@@ -14,7 +14,7 @@ pub struct Letter {
     pub key: serde_json::Value,
     /// Why it can't land.
     pub reason: String,
-    /// Where it was read: `backfill`, or the sequence number of the record.
+    /// Where it was read: [`Letter::BACKFILL`], or the sequence number of the record.
     pub origin: String,
     /// When it was written, in milliseconds since 1970.
     pub at_ms: u64,
@@ -120,6 +120,11 @@ pub struct Letters {
 struct Images {
     image: Option<serde_json::Value>,
     old_image: Option<serde_json::Value>,
+}
+
+impl Letter {
+    /// The origin of what a backfill left.
+    pub const BACKFILL: &'static str = "backfill";
 }
 
 impl Letters {

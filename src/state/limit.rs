@@ -161,7 +161,10 @@ impl fmt::Display for Limit {
                 "reads give way to the table's users ({} units/s)",
                 units(milliunits_per_second)
             ),
-            Self::Pace { at_once } => write!(f, "what the table takes ({at_once} requests at once)"),
+            Self::Pace { at_once } => {
+                let requests = if *at_once == 1 { "request" } else { "requests" };
+                write!(f, "what the table takes ({at_once} {requests} at once)")
+            }
             Self::ReadBudget {
                 milliunits_per_second,
             } => write!(f, "read budget ({} units/s)", units(milliunits_per_second)),

@@ -5,6 +5,7 @@
 //! dead letters (which hold the record that could not land) and cursors (which are keys).
 
 mod damage;
+mod findings;
 mod lease;
 mod letters;
 mod limit;

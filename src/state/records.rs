@@ -247,6 +247,9 @@ pub struct VerifyRecord {
     pub repaired: u64,
     /// Counts by service.
     pub services: BTreeMap<String, VerifyService>,
+    /// Items that no service takes, and that the plan does not leave behind.
+    #[serde(default)]
+    pub unrouted: u64,
     /// Repairs that began to write so far: a verification that saw fewer when it began proves nothing.
     #[serde(default)]
     pub repairs: u64,
@@ -264,6 +267,12 @@ pub struct VerifyService {
     pub found: u64,
     /// Mismatches by class.
     pub mismatches: BTreeMap<String, u64>,
+    /// Keys that changed too often for a verdict.
+    #[serde(default)]
+    pub unsettled: u64,
+    /// Source items that can't be what the service holds: dead letters.
+    #[serde(default)]
+    pub invalid: u64,
     /// The fingerprint of the service that was verified.
     pub fingerprint: String,
 }

@@ -180,6 +180,7 @@ fn way_out(adopted: bool) -> &'static str {
     if adopted {
         "The table is adopted, so it is not changed: correct the plan, or ask its owner to correct the table."
     } else {
-        "A table that exists is not changed: correct the plan or the table, or give the service another table."
+        "A table that exists is not changed: correct the plan or the table. A service that is new in the plan can also name \
+         another table."
     }
 }

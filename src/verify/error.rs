@@ -52,7 +52,9 @@ pub enum VerifyError {
         what: &'static str,
     },
     /// A key that no table can hold.
-    #[error("cannot compare an item: {0}; check the key templates of the plan")]
+    #[error(
+        "cannot compare an item: {0}; correct or delete the item in the source, then run `dynasplit verify` again"
+    )]
     Key(#[from] KeyCodeError),
 }
 

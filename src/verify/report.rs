@@ -22,23 +22,24 @@ pub struct ServiceReport {
     /// Name of the service.
     pub service: String,
     /// Source items that the service should hold.
-    pub source_items: u64,
+    pub expected: u64,
     /// Live items that its target holds.
-    pub target_items: u64,
+    pub found: u64,
     /// Keys that agreed at first sight.
     pub equal: u64,
     /// Keys that did not, and were looked at again.
     pub candidates: u64,
     /// Looks that this took: each a consistent read of both sides.
     pub rechecked: u64,
-    /// Candidates that agreed then: lag, or a write between the two scans.
-    pub settled_by_lag: u64,
+    /// Items that changed while they were read, and agreed when they were looked at again: that is why `expected` and
+    /// `found` need not be equal.
+    pub changed: u64,
     /// Candidates that changed too often for a verdict.
     pub unsettled: u64,
     /// Tombstones in the target, which count as absent.
     pub tombstones: u64,
     /// Source items whose desired item cannot be built: dead letters.
-    pub unbuildable: u64,
+    pub invalid: u64,
     /// Confirmed mismatches; expired items are counted here too, and are no fault.
     pub mismatches: ClassCounts,
     /// Both sides were read and compared to the end.
@@ -57,8 +58,8 @@ impl ServiceReport {
 
     /// Takes in what the join counted, which it tells only once it is complete.
     pub fn compared(&mut self, counts: JoinCounts) {
-        self.source_items = counts.source_items;
-        self.target_items = counts.target_items;
+        self.expected = counts.source_items;
+        self.found = counts.target_items;
         self.equal = counts.equal;
         self.candidates = counts.candidates;
         self.complete = true;
@@ -68,7 +69,7 @@ impl ServiceReport {
     pub fn rechecked(&mut self, outcome: Outcome) {
         self.rechecked += 1;
         match outcome {
-            Outcome::Agreed => self.settled_by_lag += 1,
+            Outcome::Agreed => self.changed += 1,
             Outcome::Mismatch(class) => self.mismatches.add(class),
             Outcome::Unsettled => self.unsettled += 1,
             Outcome::Wait { .. } => {}
@@ -78,8 +79,7 @@ impl ServiceReport {
     /// Candidates that have no verdict yet.
     #[must_use]
     pub fn undecided(&self) -> u64 {
-        let decided =
-            self.settled_by_lag + self.unsettled + self.mismatches.faults() + self.mismatches.expired;
+        let decided = self.changed + self.unsettled + self.mismatches.faults() + self.mismatches.expired;
         self.candidates.saturating_sub(decided)
     }
 
@@ -89,7 +89,7 @@ impl ServiceReport {
         self.complete
             && self.mismatches.faults() == 0
             && self.unsettled == 0
-            && self.unbuildable == 0
+            && self.invalid == 0
             && self.undecided() == 0
     }
 }
@@ -131,11 +131,11 @@ mod tests {
         assert!(!Report { services }.is_clean());
         let services = vec![compared(0), compared(0)];
         assert!(Report { services }.is_clean());
-        let unbuildable = ServiceReport {
-            unbuildable: 1,
+        let invalid = ServiceReport {
+            invalid: 1,
             ..compared(0)
         };
-        assert!(!unbuildable.is_clean());
+        assert!(!invalid.is_clean());
     }
 
     #[test]
@@ -155,7 +155,7 @@ mod tests {
         }
         let ServiceReport { mismatches, .. } = report;
         assert_eq!((mismatches.faults(), mismatches.expired), (3, 5));
-        assert_eq!((report.settled_by_lag, report.unsettled), (2, 7));
+        assert_eq!((report.changed, report.unsettled), (2, 7));
         assert_eq!(report.rechecked, 28);
         assert_eq!(report.undecided(), 50 - 17);
     }

@@ -48,7 +48,35 @@ fn wrong_options_are_refused_with_what_is_wanted() {
         "dead-letters show plan.yaml",
         "rehearse plan.yaml --keep-tables",
         "rehearse plan.yaml --items -1",
+        "plan plan.yaml --sample 0",
+        "status plan.yaml --endpoint-url http://localhost:99999",
     ];
     let said: Vec<_> = lines.iter().map(|line| shell.run(line).ended(2)).collect();
     assert_said!("wrong_options", shown(&said));
+}
+
+#[test]
+fn wrong_options_are_a_document_where_json_is_asked_for() {
+    let shell = Shell::new("");
+    for line in [
+        "plan plan.yaml --sample 0 --output json",
+        "--output=json plan plan.yaml --sample 0",
+    ] {
+        let said = shell.run(line).ended(2);
+        let error = &said.json()["error"];
+        assert_eq!(error["kind"], "usage");
+        let message = error["message"].as_str().unwrap();
+        assert!(
+            message.starts_with("invalid value '0' for '--sample <N>'"),
+            "{message}"
+        );
+        assert!(!message.contains("For more information"), "{message}");
+    }
+    assert!(
+        shell
+            .run("plan --help --output json")
+            .ended(0)
+            .stdout
+            .contains("Usage")
+    );
 }

@@ -71,22 +71,51 @@ async fn every_result_of_a_whole_split_is_one_json_document() {
     let again = json(&shell, "backfill plan.yaml").ended(3).json();
     assert_eq!(again["already_finished"], true);
 
+    // Another one comes by the stream, and goes again.
+    let bob = |email| table::item("USER#bob", "PROFILE", [("email", email)]);
+    table::put(&client, "Learning", bob(table::number(2))).await;
+    let both = until(&shell, |status| status["dead_letters"]["Users"] == 2);
+    assert_eq!(users(&both), (1, 1), "by the tail, and by the backfill: {both:#}");
+    tail.until_told("1 dead letter, ");
+    let unknown = json(&shell, "dead-letters list plan.yaml --service zz").ended(2);
+    let words = unknown.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert_eq!(words, "the plan has no service 'zz'");
+
     let letters = json(&shell, "dead-letters list plan.yaml").ended(3).json();
-    let id = letters[0]["id"].as_str().unwrap().to_owned();
+    assert!(letters[0]["writing"].is_string(), "{letters:#}");
+    let of_ann = |letter: &&serde_json::Value| letter["key"].to_string().contains("USER#ann");
+    let ann_letter = letters.as_array().unwrap().iter().find(of_ann).unwrap();
+    let id = ann_letter["id"].as_str().unwrap().to_owned();
     let letter = json(&shell, &format!("dead-letters show plan.yaml {id}"))
         .ended(0)
         .json();
     assert_eq!(letter["image"]["email"]["N"], "1");
     let stays = json(&shell, "dead-letters reconcile plan.yaml").ended(3).json();
     assert_eq!(stays[0]["settled"], false);
+    let mut gone = bob(table::number(2));
+    gone.remove("email");
+    table::delete(&client, "Learning", gone).await;
     table::put(&client, "Learning", ann(table::text("ann@example.com"))).await;
     let settled = json(&shell, &format!("dead-letters reconcile plan.yaml {id}"))
         .ended(0)
         .json();
     assert_eq!(settled[0]["settled"], true);
+    let one = self::status(&shell);
+    assert_eq!(users(&one), (1, 0), "{one:#}");
+    json(&shell, "dead-letters reconcile plan.yaml").ended(0);
+    let none = self::status(&shell);
+    assert_eq!(users(&none), (0, 0), "they are resolved: {none:#}");
+    json(&shell, "backfill plan.yaml").ended(0);
 
-    let unclean = json(&shell, "complete plan.yaml --yes").ended(3);
-    assert_eq!(unclean.stdout, "", "what failed has no result");
+    let unclean = json(&shell, "complete plan.yaml --yes").ended(3).json();
+    assert_eq!(unclean["error"]["kind"], "not-clean", "{unclean:#}");
+    assert_eq!(unclean["error"]["exit_code"], 3);
+    let problems = unclean["error"]["problems"].as_array().unwrap();
+    let verifies = |problem: &serde_json::Value| {
+        let words = problem["message"].as_str().unwrap();
+        words.contains("nothing was verified") && words.contains("`dynasplit verify plan.yaml`")
+    };
+    assert!(problems.iter().any(verifies), "{unclean:#}");
     let verified = json(&shell, "verify plan.yaml").ended(0).json();
     assert_eq!(verified["clean"], true);
     until(&shell, |status| status["phase"] == "verified");
@@ -98,7 +127,18 @@ async fn every_result_of_a_whole_split_is_one_json_document() {
     let mut warned = tail.stderr.lines().filter(|line| line.contains("WARN"));
     assert!(warned.all(is_expected), "{}", tail.shown());
     assert_eq!(json(&shell, "status plan.yaml").ended(0).json()["phase"], "done");
-    json(&shell, "replicate plan.yaml").ended(1);
+    let late = json(&shell, "replicate plan.yaml").ended(1).json();
+    assert_eq!(late["error"]["kind"], "failed", "{late:#}");
+}
+
+/// Open dead letters of `Users`: in its lane, and of the backfill.
+fn users(status: &serde_json::Value) -> (u64, u64) {
+    let of = |lanes: &serde_json::Value| {
+        let lanes = lanes.as_array().unwrap();
+        let lane = lanes.iter().find(|lane| lane["lane"] == "Users").unwrap();
+        lane["dead_letters"].as_u64().unwrap()
+    };
+    (of(&status["lanes"]), of(&status["backfill"]))
 }
 
 #[tokio::test]
@@ -131,6 +171,7 @@ fn a_rehearsal_prints_plain_lines_in_a_pipe() {
     let said = shell
         .run("rehearse plan.yaml --items 300 --writes-per-second 20 --seconds 6 --seed 7 --output json")
         .ended(0);
+    assert_eq!(said.json()["seed"], "7");
     assert_eq!(said.json()["loaded"], 300);
     assert_eq!(said.json()["clean"], true);
     // Shows that there are no escape codes.

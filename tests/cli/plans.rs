@@ -46,7 +46,27 @@ services:
         }
     }
     let said = shell.run("apply plan.yaml --output json").ended(2);
-    assert_eq!(said.stdout, "", "no result, no document");
+    assert!(
+        said.stderr.contains("plan.yaml:"),
+        "people read it too: {}",
+        said.shown()
+    );
+    let error = &said.json()["error"];
+    assert_eq!((&error["kind"], &error["exit_code"]), (&"plan".into(), &2.into()));
+    let problems = error["problems"].as_array().unwrap();
+    assert_eq!(
+        error["message"],
+        format!("plan.yaml has {} problems", problems.len())
+    );
+    let first = &problems[0];
+    assert_eq!(
+        (&first["file"], &first["line"], &first["column"]),
+        (&"plan.yaml".into(), &1.into(), &10.into())
+    );
+    assert!(
+        problems.iter().all(|problem| problem["message"].is_string()),
+        "{error:#}"
+    );
 }
 
 #[test]

@@ -487,7 +487,7 @@ async fn a_split_that_has_begun_is_known() {
     assert_finding(
         &survey,
         Severity::Error,
-        "the plan of the service 'orders' was changed since the split began",
+        "was edited in settings that are fixed while it runs",
     );
 
     let other = Engine::embedded().await;

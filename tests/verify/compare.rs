@@ -51,7 +51,7 @@ async fn equal_tables_are_clean_and_it_is_recorded() {
         .report
         .services
         .iter()
-        .map(|service| (service.source_items, service.target_items, service.equal))
+        .map(|service| (service.expected, service.found, service.equal))
         .collect();
     assert_eq!(counts, [(31, 31, 31), (30, 30, 30), (30, 30, 30)]);
     assert!(
@@ -207,7 +207,7 @@ async fn what_nobody_takes_or_can_be_shaped_is_not_clean() {
         .await;
     let result = bench.verify(options()).await;
     assert!(
-        !result.clean && result.report.services[2].unbuildable == 1,
+        !result.clean && result.report.services[2].invalid == 1,
         "{result:?}"
     );
 }
@@ -324,7 +324,7 @@ async fn lag_is_not_corruption() {
         at
     });
     tokio::time::sleep(Duration::from_millis(400)).await;
-    let mut looked_again = 0;
+    let (mut looked_again, mut changed) = (0, 0);
     // Much longer than the lag: a machine that stands still for a moment makes more of it.
     let patient = VerifyOptions {
         patience: Some(Duration::from_secs(6)),
@@ -334,9 +334,16 @@ async fn lag_is_not_corruption() {
         let result = bench.verify(patient.clone()).await;
         assert_eq!(named(&result), BTreeSet::new(), "{result:?}");
         looked_again += result.report.services[0].rechecked + result.report.services[1].rechecked;
+        changed += result
+            .report
+            .services
+            .iter()
+            .map(|service| service.changed)
+            .sum::<u64>();
     }
     // The test says something only if there was lag to be seen.
     assert!(looked_again > 0);
+    assert!(changed > 0, "what changed while it was read is told");
     stop.cancel();
     assert!(writer.await.unwrap() > 20);
     copier.await.unwrap();

@@ -1,7 +1,8 @@
 //! What a repair mends, and what it must never do.
 
 use crate::bench::{
-    Bench, CARTS, ORDERS, SOURCE, USERS, cart, named, options, order, phase, repairing, target_of, user, with,
+    Bench, CARTS, ORDERS, SOURCE, USERS, cart, named, options, order, phase, repairing, target_key,
+    target_of, user, with,
 };
 use crate::proxy::Action;
 use crate::support::contents::{Contents, assert_same};
@@ -125,12 +126,34 @@ async fn collisions_and_dead_letters_are_told_and_left() {
         (
             result.repaired,
             result.unrepaired.collisions,
-            result.unrepaired.unfit
+            result.unrepaired.invalid
         ),
         (0, 1, 1)
     );
     assert_all_same(&all(&bench).await, &before);
-    assert!(!result.clean && !bench.record().await.clean);
+    let record = bench.record().await;
+    assert!(!result.clean && !record.clean);
+    assert_eq!(
+        record.findings(),
+        "carts: 1 misrouted, 1 invalid; users: 1 collision"
+    );
+
+    // Nobody is told to repair what no repair touches.
+    bench.delete(SOURCE, key("CART#9", "x")).await;
+    bench
+        .delete(CARTS, target_key(CARTS, &target_of(&cart(9, 1)).1))
+        .await;
+    assert!(!bench.verify(options()).await.clean);
+    assert!(bench.record().await.only_collisions());
+    let standing = dynasplit::run::standing(&bench.split).await.unwrap();
+    let of_verify = standing
+        .obstacles
+        .iter()
+        .find(|each| each.what.contains("last verify"));
+    let of_verify = of_verify.unwrap();
+    assert!(of_verify.what.contains("users: 1 collision"), "{of_verify}");
+    assert!(of_verify.next.contains("in the source"), "{of_verify}");
+    assert!(!of_verify.next.contains("--repair"), "{of_verify}");
 }
 
 /// The write of a repair is under way when the application deletes the item, and the tail leaves its tombstone.

@@ -4,6 +4,7 @@ use crate::plan::cost::{
     Capability, PARTITION_WRITES, WRITE_UNIT_BYTES, WriteCapability, WriteUnits, scan_units,
 };
 use crate::plan::{Plan, Service, TableThroughput};
+use crate::run::standing::counted;
 use crate::source::lineage::RETENTION_MS;
 use crate::source::{Billing, SourceFacts};
 use crate::state::Order;
@@ -145,8 +146,8 @@ pub fn choose(choice: OrderChoice, outlook: &Outlook) -> Result<Chosen, Refused>
     }
     let forecast = &outlook.forecast;
     let takes = format!(
-        "{} items, {} MB: about {} ({})",
-        forecast.items,
+        "{}, {} MB: about {} ({})",
+        counted(forecast.items, "item"),
         forecast.bytes.div_ceil(1_000_000),
         lasting(forecast.ms()),
         forecast.slowest

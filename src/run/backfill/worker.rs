@@ -12,6 +12,7 @@ use crate::run::budgets::Budgets;
 use crate::run::checks::check_split;
 use crate::run::error::RunError;
 use crate::run::keeper::Keeper;
+use crate::run::open_letters::OpenLetters;
 use crate::run::repair_lease::RepairLease;
 use crate::run::split::{Split, now_ms};
 use crate::run::status::{FillStatus, fill_status};
@@ -407,10 +408,14 @@ impl Backfill {
         let (order, order_reason) = record.map_or_else(Default::default, |stored| {
             (stored.value.order, stored.value.order_reason)
         });
+        let mut lanes = fill_status(&segments);
+        if lanes.iter().any(|lane| lane.counters.dead_letters > 0) {
+            OpenLetters::of(&self.split.letters.list(None).await?).note_backfill(&mut lanes);
+        }
         Ok(BackfillReport {
             scanned: segments.iter().map(|segment| segment.scanned).sum(),
             read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
-            lanes: fill_status(&segments),
+            lanes,
             order,
             order_reason,
             written_singly: self

@@ -78,7 +78,7 @@ pub(super) fn judge(plan: &Plan, survey: &Survey) -> Vec<Finding> {
     if let Some(routing) = &survey.routing {
         routes(&mut found, plan, survey, routing);
         for service in &routing.services {
-            keys(&mut found, service);
+            keys(&mut found, survey, service);
         }
         versions(&mut found, survey, routing);
         expiry(&mut found, plan, routing);
@@ -188,7 +188,11 @@ fn target(found: &mut Findings, survey: &Survey, table: &TableView) {
                     table.service,
                     what.join(", ")
                 ),
-                "a table that exists is never changed: correct the plan or the table, or name another one",
+                survey.advice(
+                    "a table that exists is never changed: correct the plan or the table, or name another one",
+                    "a table that exists is never changed: correct the plan or the table; only a service that is new in \
+                     the plan can name another one",
+                ),
             );
         }
         TableStanding::Same { .. } => {}
@@ -233,7 +237,11 @@ fn routes(found: &mut Findings, plan: &Plan, survey: &Survey, routing: &Routing)
                 if plan.left_behind.is_some() { " nor what is left behind" } else { "" },
                 shapes.join("; ")
             ),
-            "each would be a dead letter: widen a service's `where`, or list them under `unrouted: left-behind`",
+            survey.advice(
+                "each would be a dead letter: widen a service's `where`, or list them under `unrouted: left-behind`",
+                "each is a dead letter: list them under `unrouted: left-behind`, which can be widened at any time, or add \
+                 a service that takes them; the `where` of a service can't change after the split has begun",
+            ),
         );
     }
     for overlap in &routing.overlaps {
@@ -243,13 +251,23 @@ fn routes(found: &mut Findings, plan: &Plan, survey: &Survey, routing: &Routing)
                 "{} both {first} and {second}",
                 items(overlap.items, "matches", "match")
             ),
-            "each service gets its own copy; if that is not on purpose, narrow one `where`",
+            survey.advice(
+                "each service gets its own copy; if that is not on purpose, narrow one `where`",
+                "each service gets its own copy; the `where` of a service can't change after the split has begun",
+            ),
         );
     }
     for service in routing.services.iter().filter(|service| service.routed == 0) {
         let what = format!("no item that was read belongs to {}", service.service);
         if whole {
-            found.warning(what, "check its `where`: its table would stay empty");
+            found.warning(
+                what,
+                survey.advice(
+                    "check its `where`: its table would stay empty",
+                    "its table stays empty, and its `where` can't change after the split has begun: to take other items, \
+                     add a service with another name and another table",
+                ),
+            );
         } else {
             found.note(
                 what,
@@ -259,12 +277,16 @@ fn routes(found: &mut Findings, plan: &Plan, survey: &Survey, routing: &Routing)
     }
 }
 
-fn keys(found: &mut Findings, service: &ServiceView) {
+fn keys(found: &mut Findings, survey: &Survey, service: &ServiceView) {
     let name = &service.service;
     for fault in &service.faults {
         found.error(
             format!("{}: {}", items(fault.items, &format!("of {name} can't be written"), &format!("of {name} can't be written")), with_example(fault)),
-            "each would be a dead letter, which blocks the cutover: mend the items, the `where` or the transform",
+            survey.advice(
+                "each would be a dead letter, which blocks the cutover: correct the items, the `where` or the transform",
+                "each is a dead letter, which blocks the cutover: correct the items in the source; the `where` and the \
+                 transform of a service can't change after the split has begun",
+            ),
         );
     }
     let CollisionView::Compared {
@@ -283,8 +305,12 @@ fn keys(found: &mut Findings, service: &ServiceView) {
         });
         found.error(
             format!("in {name}, {} a target key that another item has{example}", items(*collisions, "takes", "take")),
-            "two items of one key overwrite each other, whatever the plan vouches for: make the key from the whole \
-             source key, or narrow the `where`",
+            survey.advice(
+                "two items of one key overwrite each other, whatever the plan vouches for: make the key from the whole \
+                 source key, or narrow the `where`",
+                "two items of one key overwrite each other, whatever the plan vouches for: change or delete all but one of \
+                 them in the source; the key templates of a service can't change after the split has begun",
+            ),
         );
     } else if *share < 1.0 {
         found.note(
@@ -317,11 +343,19 @@ fn versions(found: &mut Findings, survey: &Survey, routing: &Routing) {
     #[allow(clippy::cast_precision_loss)] // a share
     let share = count as f64 / takers.max(1) as f64;
     let hint = if share > MOST_UNVERSIONED {
-        "that is most of them: another attribute or format may be meant, or `timestamp: none`, where the stream's order \
-         decides"
+        survey.advice(
+            "that is most of them: another attribute or format may be meant, or `timestamp: none`, where the stream's \
+             order decides",
+            "that is most of them: another attribute or format may be meant, and `timestamp` can't change after the split \
+             has begun. To change it, start over with another split and other tables",
+        )
     } else {
-        "they are copied all the same: the tail writes them as they come, the backfill only where the target has \
-         nothing. Where an item has a timestamp at one time and none at another, prefer `timestamp: none`"
+        survey.advice(
+            "they are copied all the same: the tail writes them as they come, the backfill only where the target has \
+             nothing. Where an item has a timestamp at one time and none at another, prefer `timestamp: none`",
+            "they are copied all the same: the tail writes them as they come, the backfill only where the target has \
+             nothing",
+        )
     };
     found.warning(what, hint);
 }
@@ -378,8 +412,11 @@ fn global(found: &mut Findings, survey: &Survey) {
         VersionView::Timestamp { .. } if source.is_global() => found.warning(
             what,
             &format!(
-                "{general}. The last writer wins between regions, by AWS's clock, so your timestamp can go backwards: \
-                 prefer `timestamp: none` unless one region takes all the writes"
+                "{general}. The last writer wins between regions, by AWS's clock, so your timestamp can go backwards: {}",
+                survey.advice(
+                    "prefer `timestamp: none` unless one region takes all the writes",
+                    "let one region take all the writes until the split is complete",
+                )
             ),
         ),
         _ => found.note(what, general),

@@ -4,7 +4,7 @@ use super::estimate::Estimate;
 use super::findings::{Finding, Severity};
 use super::groups::Group;
 use super::stream::StreamView;
-use super::tables::{StateView, TableView};
+use super::tables::{StateStanding, StateView, TableView};
 use super::tally::{ServiceTally, Tally};
 use crate::plan::cost::scaled;
 use crate::plan::{Plan, TableThroughput, Versions};
@@ -191,6 +191,15 @@ impl Survey {
     #[must_use]
     pub fn problems(&self) -> Vec<Finding> {
         self.findings.clone()
+    }
+
+    /// What to do: before the split has begun, or after. Once it has, routes, shapes and versions can't change any more.
+    #[must_use]
+    pub(super) fn advice<'a>(&self, before: &'a str, after: &'a str) -> &'a str {
+        match self.state.standing {
+            StateStanding::Begun | StateStanding::Wider { .. } => after,
+            StateStanding::Unknown | StateStanding::Refused { .. } => before,
+        }
     }
 
     /// Whether something would go wrong.

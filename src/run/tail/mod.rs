@@ -7,6 +7,7 @@
 mod capture;
 mod feed;
 mod lane;
+mod letters;
 mod reader;
 mod shard;
 mod worker;

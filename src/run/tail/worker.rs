@@ -1,4 +1,5 @@
 use super::capture::{all_finished, capture_lanes, record_discovered, recorded_shards};
+use super::letters::ShownLetters;
 use super::shard::{LaneShare, Recorded, ShardTask};
 use crate::dynamo::{Brake, FailureKind, Health, Pace};
 use crate::run::budgets::Budgets;
@@ -48,6 +49,7 @@ pub struct Tail {
     budgets: Arc<Budgets>,
     stop: CancellationToken,
     view: watch::Sender<Vec<LaneStatus>>,
+    letters: ShownLetters,
 }
 
 /// Between two looks at the stream for new shards.
@@ -83,8 +85,10 @@ impl Tail {
     ) -> (Self, watch::Receiver<Vec<LaneStatus>>) {
         let (view, seen) = watch::channel(Vec::new());
         let budgets = Budgets::new(&split, None, options.write_units);
+        let letters = ShownLetters::new(&split);
         (
             Self {
+                letters,
                 split,
                 options,
                 budgets,
@@ -103,7 +107,9 @@ impl Tail {
         let seen = check_split(&self.split).await?;
         self.budgets.read(&self.split.store).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
-        budgets.beside(&store, Box::pin(self.run_tuned(seen))).await
+        let (letters, view) = (self.letters.clone(), self.view.clone());
+        let work = budgets.beside(&store, Box::pin(self.run_tuned(seen)));
+        letters.during(&view, Box::pin(work)).await
     }
 
     async fn run_tuned(self, seen: SplitRecord) -> Result<Ended, RunError> {
@@ -435,7 +441,9 @@ impl Tail {
             status.blocked = blocked.or(status.blocked);
             status
         });
-        self.view.send_replace(lanes.collect());
+        let mut lanes: Vec<LaneStatus> = lanes.collect();
+        self.letters.note(&mut lanes);
+        self.view.send_replace(lanes);
     }
 }
 

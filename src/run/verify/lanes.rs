@@ -1,6 +1,7 @@
 use crate::plan::Service;
 use crate::run::error::RunError;
 use crate::run::split::{Split, now_ms};
+use crate::run::standing::counted;
 use crate::run::status::{LaneStatus, lane_status};
 use crate::run::tail::recorded_shards;
 use crate::state::{SplitRecord, TombstonePhase, WorkerRecord};
@@ -84,7 +85,9 @@ impl Lanes {
         let letters = split.letters.list(None).await?.len();
         if letters > 0 {
             self.note(&format!(
-                "there are dead letters ({letters}): `dynasplit dead-letters` lists them"
+                "{}: `dynasplit dead-letters list` shows {}",
+                counted(letters as u64, "dead letter"),
+                if letters == 1 { "it" } else { "them" }
             ));
         }
         if record.switch.tombstones.phase != TombstonePhase::Off {

@@ -72,7 +72,7 @@ impl Pages for SourcePages {
                     Ok(None) => {}
                     Ok(Some(wanted)) => batch.push((wanted.key, source.clone(), Digest::of(&wanted.item))),
                     Err(fault) => {
-                        add(&progress.unbuildable, 1);
+                        add(&progress.invalid, 1);
                         self.invalid.invalid(&service.name, source, &fault);
                     }
                 }

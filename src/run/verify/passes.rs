@@ -153,10 +153,13 @@ impl Run {
             result.clean = false;
             let tombstones = counted(left, "tombstone");
             result.notes.push(if lease.is_some() {
-                format!("{tombstones} left although nobody needed them: they are removed now")
+                format!("{tombstones} {} left although no command needed them: the repair removed {}",
+                    if left == 1 { "was" } else { "were" },
+                    if left == 1 { "it" } else { "them" })
             } else {
                 format!(
-                    "{tombstones} left although nobody needs them: `dynasplit verify --repair` removes them"
+                    "{tombstones} {} left although no command needs them: run `dynasplit verify --repair`, which removes them",
+                    if left == 1 { "is" } else { "are" }
                 )
             });
         }
@@ -330,7 +333,7 @@ impl Run {
                 report.compared(counts);
             }
             report.tombstones = get(&progress.tombstones);
-            report.unbuildable = get(&progress.unbuildable);
+            report.invalid = get(&progress.invalid);
             Ok((candidates, report))
         })
         .await
@@ -373,16 +376,20 @@ impl Run {
         let mut notes = Vec::new();
         if unrouted > 0 {
             notes.push(format!(
-                "no service takes {unrouted} of the source items, and the plan does not leave them behind: \
-                 `dynasplit dead-letters list` shows those that have a dead letter"
+                "no service takes {} of the source, and the plan does not leave {them} behind: `dynasplit dead-letters list` \
+                 shows those that have a dead letter",
+                counted(unrouted, "item"),
+                them = if unrouted == 1 { "it" } else { "them" }
             ));
         }
-        let unbuildable: u64 = report.services.iter().map(|service| service.unbuildable).sum();
-        if unbuildable > 0 {
+        let invalid: u64 = report.services.iter().map(|service| service.invalid).sum();
+        if invalid > 0 {
             notes.push(format!(
-                "{} can't be shaped for a service that it belongs to: `dynasplit dead-letters list` shows those that \
-                 have a dead letter",
-                counted(unbuildable, "source item")
+                "{} {} invalid for a service that should hold {}: `dynasplit dead-letters list` shows those that have a dead \
+                 letter",
+                counted(invalid, "source item"),
+                if invalid == 1 { "is" } else { "are" },
+                if invalid == 1 { "it" } else { "them" }
             ));
         }
         let mut hot = HotKeys::default();
@@ -403,7 +410,7 @@ impl Run {
         }
     }
 
-    /// Mends what was confirmed, between switching tombstones on and sweeping them. Those that an interrupted repair
+    /// Repairs what was confirmed, between switching tombstones on and sweeping them. Those that an interrupted repair
     /// left on are lowered in any case.
     async fn repair(
         &self,
@@ -430,23 +437,12 @@ impl Run {
             result.clean = false;
             result
                 .notes
-                .push("it was repaired: run `dynasplit verify` again, which must be clean".into());
+                .push("keys were repaired: run `dynasplit verify` again, which must be clean".into());
         }
         if result.unrepaired.busy > 0 {
             result.notes.push(
-                "some keys were written by somebody else at the same time: run `dynasplit verify --repair` again".into(),
-            );
-        }
-        if result.unrepaired.collisions > 0 {
-            result.notes.push(
-                "colliding items are never repaired: give each source item a target key of its own, in the data or in \
-                 the plan"
+                "other processes wrote some keys at the same time: run `dynasplit verify --repair` again"
                     .into(),
-            );
-        }
-        if result.unrepaired.unfit > 0 {
-            result.notes.push(
-                "some source items can't be what the service holds: see `dynasplit dead-letters`".into(),
             );
         }
         Ok(())
@@ -500,7 +496,7 @@ impl Run {
         if backfill_runs(&self.split).await? {
             result
                 .notes
-                .push("a backfill runs, so the tombstones stay on until it ends and sweeps them".into());
+                .push("a backfill is running, so tombstones stay on until it ends and sweeps them".into());
             return Ok(());
         }
         self.progress.say("sweeping tombstones");

@@ -73,6 +73,7 @@ impl Standing {
                     clean: clean && undisturbed,
                     repaired: result.repaired,
                     services: self.services(split, before.services, result),
+                    unrouted: result.unrouted,
                     repairs: before.repairs,
                     repaired_for: match (clean && done, mended) {
                         (true, _) => None,
@@ -124,13 +125,15 @@ impl Standing {
             ];
             let fingerprint = split.plan.service(&report.service).map(|s| s.fingerprint.clone());
             let service = VerifyService {
-                expected: report.source_items,
-                found: report.target_items,
+                expected: report.expected,
+                found: report.found,
                 mismatches: named
                     .into_iter()
                     .filter(|(_, count)| *count > 0)
                     .map(|(class, count)| (class.to_owned(), count))
                     .collect(),
+                unsettled: report.unsettled,
+                invalid: report.invalid,
                 fingerprint: fingerprint.unwrap_or_default(),
             };
             services.insert(report.service.clone(), service);
@@ -145,6 +148,7 @@ impl Standing {
             clean: false,
             repaired: 0,
             services: BTreeMap::new(),
+            unrouted: 0,
             repairs: 0,
             repaired_for: None,
         }

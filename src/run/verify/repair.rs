@@ -116,9 +116,9 @@ impl Repair {
                     add(&self.progress.repaired, 1);
                 }
                 Reconciled::Busy => mended.unrepaired.busy += 1,
-                Reconciled::Unfit(reason) => {
+                Reconciled::Invalid(reason) => {
                     tracing::debug!(reason, "a mismatch is a dead letter");
-                    mended.unrepaired.unfit += 1;
+                    mended.unrepaired.invalid += 1;
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Options of a verification.
 #[derive(Clone, Debug)]
 pub struct VerifyOptions {
-    /// Mend what is found, by the rules for repairs.
+    /// Repair what is found, by the rules for repairs.
     pub repair: bool,
     /// Only these services. Such a run proves nothing of the split as a whole.
     pub services: Option<Vec<String>>,
@@ -57,10 +57,10 @@ pub struct ReadUnits {
 /// Confirmed mismatches that a repair left as they are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Unrepaired {
-    /// Several source items lead to one target key: which one is right is not for a repair to say.
+    /// Several source items lead to one target key: only a person can say which one is right.
     pub collisions: u64,
-    /// The source item can't be what the service holds: dead letters.
-    pub unfit: u64,
+    /// The source item is invalid for the service: a dead letter.
+    pub invalid: u64,
     /// Somebody else wrote the key each time, or a tombstone stands there until the sweep: the next run goes on.
     pub busy: u64,
 }
@@ -69,12 +69,12 @@ impl Unrepaired {
     /// All of them.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.collisions + self.unfit + self.busy
+        self.collisions + self.invalid + self.busy
     }
 
     pub(super) fn add(&mut self, other: Self) {
         self.collisions += other.collisions;
-        self.unfit += other.unfit;
+        self.invalid += other.invalid;
         self.busy += other.busy;
     }
 }
@@ -84,7 +84,8 @@ impl Unrepaired {
 pub struct VerifyResult {
     /// Service by service.
     pub report: Report,
-    /// The first of the mismatches, at most [`VerifyOptions::limit`]: faults first, expired items after.
+    /// Some of the mismatches, at most [`VerifyOptions::limit`], service by service: of each service faults first, expired
+    /// items after. If there are more, every service has its share.
     pub mismatches: Vec<Mismatch>,
     /// All mismatches that are faults.
     pub total_mismatches: u64,
@@ -97,9 +98,9 @@ pub struct VerifyResult {
     pub total_invalid: u64,
     /// Dead letters that a repair recorded for such items.
     pub recorded_letters: u64,
-    /// Keys that were mended.
+    /// Keys that were repaired.
     pub repaired: u64,
-    /// Keys that were to be mended, and could not be.
+    /// Keys that were to be repaired, and could not be.
     pub unrepaired: Unrepaired,
     /// Tombstones that were swept, by service.
     pub swept: BTreeMap<String, u64>,

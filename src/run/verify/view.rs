@@ -57,7 +57,7 @@ pub(super) struct Progress {
 pub(super) struct ServiceProgress {
     pub service: String,
     pub expected: AtomicU64,
-    pub unbuildable: AtomicU64,
+    pub invalid: AtomicU64,
     pub held: AtomicU64,
     pub tombstones: AtomicU64,
     pub candidates: AtomicU64,

@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::{AttributeKind, KeyAttribute, KeySchema};
+use crate::run::survey::view::{Count, Overlap, Reading};
 use crate::run::survey::{StateView, StreamView};
 use crate::source::{Billing, SourceFacts};
 
@@ -113,4 +114,105 @@ fn what_is_not_as_it_should_be_is_an_error() {
         survey.tables[0].empty = Some(false);
     };
     judged(allowed, Severity::Note, "as the plan allows");
+}
+
+/// A survey in which everything is wrong that a plan decides.
+fn wrong(standing: StateStanding) -> Survey {
+    let group = |what: &str| Group {
+        what: what.into(),
+        items: 2,
+        examples: Vec::new(),
+    };
+    let service = |routed, faults| ServiceView {
+        service: "all".into(),
+        routed,
+        written: Count::default(),
+        whole: Count::default(),
+        faults,
+        collisions: CollisionView::Compared {
+            vouch: None,
+            keys: 9,
+            share: 1.0,
+            found: 1,
+            shown: Vec::new(),
+        },
+        expiring: 0,
+    };
+    let mut survey = quiet();
+    survey.source.replicas = vec!["eu-west-1".into()];
+    survey.versions = VersionView::Timestamp {
+        attribute: "at".into(),
+    };
+    survey.state.standing = standing;
+    survey.reading = Some(Reading {
+        items: 9,
+        bytes: 9,
+        read_units: 1,
+        places: 1,
+        whole: true,
+    });
+    survey.routing = Some(Routing {
+        services: vec![service(0, vec![group("it is large")]), service(7, Vec::new())],
+        overlaps: vec![Overlap {
+            services: ["all".into(), "all".into()],
+            items: 1,
+        }],
+        left_behind: Count::default(),
+        unrouted: Count { items: 2, bytes: 2 },
+        unrouted_shapes: Vec::new(),
+        unversioned: vec![group("no 'at'")],
+        replicated: 0,
+        expiry: None,
+    });
+    survey.tables.push(TableView {
+        service: "all".into(),
+        table: "Apart".into(),
+        region: None,
+        adopted: false,
+        may_hold_items: false,
+        standing: TableStanding::Differs {
+            differences: Vec::new(),
+        },
+        empty: None,
+        throughput: None,
+    });
+    survey
+}
+
+#[test]
+fn after_the_split_has_begun_nobody_is_told_to_change_what_is_fixed() {
+    let plan = Plan::parse(PLAN, "plan.yaml").unwrap();
+    let hints = |standing| -> Vec<String> {
+        let found = judge(&plan, &wrong(standing));
+        found.into_iter().filter_map(|each| each.hint).collect()
+    };
+    let fixed = [
+        "widen a service's `where`",
+        "narrow one `where`",
+        "narrow the `where`",
+        "check its `where`",
+        "or the transform",
+        "make the key from",
+        "prefer `timestamp: none`",
+        "or `timestamp: none`",
+        "or name another one",
+    ];
+    let before = hints(StateStanding::Unknown);
+    for words in fixed {
+        let recommended = |hints: &[String]| hints.iter().any(|hint| hint.contains(words));
+        let after = [
+            hints(StateStanding::Begun),
+            hints(StateStanding::Wider {
+                change: String::new(),
+            }),
+        ];
+        let common = ["prefer", "or `timestamp"]
+            .iter()
+            .any(|word| words.starts_with(word));
+        assert!(common || recommended(&before), "{words}: {before:#?}");
+        assert!(
+            !after.iter().any(|hints| recommended(hints)),
+            "{words}: {after:#?}"
+        );
+    }
 }
