@@ -64,14 +64,21 @@ impl Bench {
     pub async fn new() -> Self {
         let engine = Engine::embedded().await;
         let endpoint = engine.endpoint().to_owned();
-        Box::pin(Self::over(engine, endpoint, quick())).await
+        Box::pin(Self::over(engine, endpoint, quick(), PLAN)).await
     }
 
     /// For what a machine that stands still for a moment must not change.
     pub async fn patient() -> Self {
         let engine = Engine::embedded().await;
         let endpoint = engine.endpoint().to_owned();
-        Box::pin(Self::over(engine, endpoint, patient())).await
+        Box::pin(Self::over(engine, endpoint, patient(), PLAN)).await
+    }
+
+    /// Of another plan, whose source is [`SOURCE`] too.
+    pub async fn of(plan: &str) -> Self {
+        let engine = Engine::embedded().await;
+        let endpoint = engine.endpoint().to_owned();
+        Box::pin(Self::over(engine, endpoint, patient(), plan)).await
     }
 
     /// With a proxy between the product, which is patient, and the engine.
@@ -79,10 +86,13 @@ impl Bench {
         let engine = Engine::embedded().await;
         let proxy = Proxy::before(engine.endpoint(), rule).await;
         let endpoint = proxy.endpoint.clone();
-        (Box::pin(Self::over(engine, endpoint, patient())).await, proxy)
+        (
+            Box::pin(Self::over(engine, endpoint, patient(), PLAN)).await,
+            proxy,
+        )
     }
 
-    async fn over(engine: Engine, endpoint: String, timing: Timing) -> Self {
+    async fn over(engine: Engine, endpoint: String, timing: Timing, plan: &str) -> Self {
         let client = engine.dynamodb();
         create(&client, SOURCE).await;
         let endpoint = Endpoint {
@@ -91,7 +101,7 @@ impl Bench {
             ..Endpoint::default()
         };
         let clients = Clients::load(&endpoint, timing).await;
-        let plan = Plan::parse(PLAN, "plan.yaml").unwrap_or_else(|error| panic!("{error}"));
+        let plan = Plan::parse(plan, "plan.yaml").unwrap_or_else(|error| panic!("{error}"));
         let split = Split::open(plan, &clients).await;
         for (service, tables) in split.services() {
             ensure(

@@ -8,5 +8,6 @@ mod bench;
 mod compare;
 mod proxy;
 mod repair;
+mod shapes;
 #[path = "../support/mod.rs"]
 mod support;

@@ -160,6 +160,24 @@ fn fingerprints_of_plans_with_one_shape_are_as_they_were() {
     }
 }
 
+/// The key that `where` pins is not in the target's key: another sort key is another item's, not this one's.
+#[test]
+fn a_source_key_that_the_condition_excludes_leads_nowhere() {
+    let plan = Plan::parse(LEARNING, "p").unwrap();
+    let (service, schema) = (plan.service("CourseCatalog").unwrap(), &plan.source.keys);
+    let made = |pk: &str, sk: &str| {
+        service
+            .target_keys(&schema.key_of(&item(pk, sk)).unwrap(), schema)
+            .len()
+    };
+    assert_eq!(made("COURSE#1", "METADATA"), 1);
+    assert_eq!(made("COURSE#1", "MODULE#1#CONTENT#2"), 0);
+    assert_eq!(
+        service.target_keys_of(&item("COURSE#1", "MODULE#1#CONTENT#2"), schema),
+        []
+    );
+}
+
 #[test]
 fn settings_of_shapes_are_named_with_their_place() {
     let plan = Plan::parse(IAM, "iam.yaml").unwrap();
