@@ -1,3 +1,4 @@
+use super::session::Session;
 use crate::run::OrderChoice;
 use crate::state::{self, Bound, Turn};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
@@ -41,6 +42,9 @@ pub struct Global {
     #[arg(long, global = true, value_name = "SECONDS", hide_short_help = true,
           value_parser = clap::value_parser!(u64).range(1..=600))]
     pub lease_seconds: Option<u64>,
+    /// What the parts of the command share.
+    #[arg(skip)]
+    pub session: Session,
 }
 
 /// Form of the results.

@@ -1,6 +1,7 @@
 use super::args::{Backfill as Args, Global};
 use super::failure::{Exit, Failed};
 use super::progress::{Bar, Progress, Shown};
+use super::session::{GRACE, stoppable};
 use super::waiting::Waiting;
 use super::{output, screen, text};
 use crate::run::status::FillStatus;
@@ -28,7 +29,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
         }
     });
     let progress = Progress::of(view);
-    let result = backfill.run().await;
+    let result = stoppable(&global.session, GRACE, Box::pin(backfill.run())).await;
     telling.abort();
     progress.end().await;
     let report = result?;

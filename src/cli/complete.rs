@@ -1,5 +1,6 @@
 use super::args::{Complete, Global};
 use super::failure::{Exit, Failed};
+use super::session::{GRACE, stoppable};
 use super::waiting::Waiting;
 use super::{output, screen, text};
 use crate::run::{CompleteReport, complete};
@@ -14,7 +15,8 @@ pub async fn run(global: &Global, args: &Complete, stop: CancellationToken) -> R
     }
     let split = output::open(global, &args.plan).await?;
     let _waiting = Waiting::tell(&split.waits);
-    let report = complete(&split, &stop, &screen::say).await?;
+    let completing = complete(&split, &stop, &screen::say);
+    let report = stoppable(&global.session, GRACE, Box::pin(completing)).await?;
     output::print(global, &report, render)?;
     Ok(Exit::Done)
 }

@@ -1,7 +1,8 @@
 use super::args::{Global, Output};
 use super::error_document::{ErrorDocument, ErrorView, Kind, ProblemView, RequestView};
+use super::session::At;
 use super::{next, output, text};
-use crate::dynamo::{Failure, FailureKind, NO_CREDENTIALS};
+use crate::dynamo::{ConfigError, Failure, FailureKind, NO_CREDENTIALS};
 use crate::plan::PlanError;
 use crate::rehearse::RehearseError;
 use crate::run::RunError;
@@ -9,6 +10,7 @@ use crate::source::SourceError;
 use crate::state::StateError;
 use crate::target::TargetError;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Exit codes. They are documented in docs/commands.md, and are part of the interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,6 +58,39 @@ impl Failed {
         }
     }
 
+    /// The command was stopped, and what was under way did not end in time.
+    pub(super) fn dropped(grace: Duration) -> Self {
+        let message = if grace.is_zero() {
+            "interrupted; the same command goes on".to_owned()
+        } else {
+            format!(
+                "interrupted; what was under way did not end within {} s, and the same command does it again",
+                grace.as_secs()
+            )
+        };
+        Self::of(Exit::Interrupted, message)
+    }
+
+    /// The command was stopped meanwhile: a request that would have been sent again was not.
+    pub(super) fn interrupted(self) -> Self {
+        match &self.request {
+            Some(failure) if failure.passes() => Self::of(
+                Exit::Interrupted,
+                format!(
+                    "interrupted; {}. The same command does again what was not saved",
+                    self.message
+                ),
+            ),
+            _ => self,
+        }
+    }
+
+    /// The exit code.
+    #[cfg(test)]
+    pub(super) fn exit(&self) -> Exit {
+        self.exit
+    }
+
     /// Of a request: what to do next is known by its kind.
     fn request(message: String, failure: Failure) -> Self {
         Self {
@@ -75,8 +110,8 @@ impl Failed {
             .clone()
             .or_else(|| std::env::var("AWS_PROFILE").ok());
         match (&global.endpoint_url, profile) {
-            (Some(url), _) if failure.is_unreachable() => {
-                self.hint = Some(format!("check that the engine runs at {url} (--endpoint-url)"));
+            _ if failure.is_unreachable() || failure.is_about_certificate() => {
+                self.hint = global.session.at().map(|at| unanswered(failure, global, at));
             }
             (Some(_), None) if failure.code == NO_CREDENTIALS => {
                 self.hint = Some(
@@ -154,12 +189,35 @@ impl Failed {
     }
 }
 
+/// Nothing that can be used answered: which endpoint, and what gave it.
+fn unanswered(failure: &Failure, global: &Global, at: &At) -> String {
+    let place = at.endpoints.asked_for(&failure.action, &at.region);
+    let by = if global.endpoint_url.is_some() {
+        "--endpoint-url"
+    } else {
+        "AWS_ENDPOINT_URL..., or the profile"
+    };
+    match failure.hint() {
+        Some(hint) if failure.is_about_certificate() => format!("{hint} ({place} was asked)"),
+        _ if place.contains("://") => format!("check that the engine runs at {place} ({by})"),
+        _ => format!(
+            "check the network and the region: {place} was asked, and --endpoint-url names another engine"
+        ),
+    }
+}
+
 impl From<PlanError> for Failed {
     fn from(error: PlanError) -> Self {
         Self {
             kind: Kind::Plan,
             ..Self::of(Exit::Usage, error.to_string()).each(ProblemView::of_plan(&error))
         }
+    }
+}
+
+impl From<ConfigError> for Failed {
+    fn from(error: ConfigError) -> Self {
+        Self::of(Exit::Usage, error.to_string()).hint(error.hint())
     }
 }
 
@@ -205,6 +263,7 @@ impl From<RehearseError> for Failed {
     fn from(error: RehearseError) -> Self {
         match error {
             RehearseError::Run(error) => (*error).into(),
+            RehearseError::Config(error) => error.into(),
             RehearseError::Request(failure) => Self::request(failure.to_string(), failure),
             RehearseError::NoSample | RehearseError::Generate(_) | RehearseError::Sample(_) => {
                 Self::of(Exit::Usage, error.to_string())

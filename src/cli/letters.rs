@@ -1,19 +1,22 @@
 use super::args::{DeadLetters, Global, LettersAction};
 use super::failure::{Exit, Failed};
+use super::session::{GRACE, stoppable};
 use super::waiting::Waiting;
 use super::{output, text};
 use crate::plan::Plan;
 use crate::run::{SettledLetter, reconcile_letters};
 use crate::state::{LetterHead, ShardRecord, ShownLetter};
 use serde::Serialize;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Runs `dead-letters`.
 pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -> Result<Exit, Failed> {
     match &args.action {
         LettersAction::List { plan, service } => {
-            let split = output::open(global, plan).await?;
-            let letters = split.letters.list(service.as_deref()).await?;
+            let split = output::open_to_look(global, plan).await?;
+            let listing = split.letters.list(service.as_deref());
+            let letters = stoppable(&global.session, Duration::ZERO, listing).await?;
             known(&split.plan, service.as_deref(), &letters)?;
             let listed: Vec<Listed> = letters.iter().map(Listed::of).collect();
             output::print(global, &listed, |listed| render_list(listed))?;
@@ -24,14 +27,18 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
             })
         }
         LettersAction::Show { plan, id } => {
-            let split = output::open(global, plan).await?;
-            let letter = split.letters.show(id).await?.ok_or_else(|| no_letter(id))?;
+            let split = output::open_to_look(global, plan).await?;
+            let showing = split.letters.show(id);
+            let letter = stoppable(&global.session, Duration::ZERO, showing)
+                .await?
+                .ok_or_else(|| no_letter(id))?;
             output::print_values(global, &letter, render_one)?;
             Ok(Exit::Done)
         }
         LettersAction::Reconcile { plan, service, ids } => {
             let split = output::open(global, plan).await?;
-            let mut letters = split.letters.list(service.as_deref()).await?;
+            let listing = split.letters.list(service.as_deref());
+            let mut letters = stoppable(&global.session, Duration::ZERO, listing).await?;
             known(&split.plan, service.as_deref(), &letters)?;
             if let Some(unknown) = ids
                 .iter()
@@ -41,7 +48,8 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
             }
             letters.retain(|letter| ids.is_empty() || ids.contains(&letter.id));
             let waiting = Waiting::tell(&split.waits);
-            let settled = reconcile_letters(&split, &letters, &stop).await?;
+            let settling = reconcile_letters(&split, &letters, &stop);
+            let settled = stoppable(&global.session, GRACE, Box::pin(settling)).await?;
             drop(waiting);
             output::print(global, &settled, |settled| render_settled(settled))?;
             let all = settled.len() == letters.len() && settled.iter().all(|letter| letter.settled);

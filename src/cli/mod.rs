@@ -6,6 +6,7 @@ mod apply;
 mod args;
 mod backfill;
 mod complete;
+mod connect;
 mod error_document;
 mod failure;
 mod letters;
@@ -16,6 +17,7 @@ mod progress;
 mod rehearse;
 mod replicate;
 mod screen;
+mod session;
 mod signals;
 mod status;
 pub mod survey;
@@ -68,8 +70,9 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<Exit, Failed> {
-    let stop = signals::stop_on_signal();
     let Args { global, command } = args;
+    signals::stop_on_signal(&global.session);
+    let stop = global.session.stop.clone();
     match command {
         Command::Plan(command) => Box::pin(plan::run(&global, &command, stop)).await,
         Command::Apply(command) => Box::pin(unless(&stop, apply::run(&global, &command))).await,

@@ -1,13 +1,11 @@
 use super::args::{Global, Output};
 use super::failure::{Exit, Failed};
-use super::next::{copyable, copyable_json, remember};
-use crate::dynamo::{Clients, Endpoint, Timing};
+use super::next::{copyable, copyable_json};
 use crate::plan::{Plan, json_schema};
-use crate::run::Split;
 use serde::Serialize;
 use std::io::Write;
-use std::path::Path;
-use std::time::Duration;
+
+pub use super::connect::{endpoint, open, open_to_look, timing};
 
 /// Prints a result: as text, or as one JSON document.
 pub fn print<T: Serialize>(
@@ -66,39 +64,10 @@ pub fn schema() -> Result<Exit, Failed> {
     Ok(Exit::Done)
 }
 
-/// Loads a plan and makes its clients.
-pub async fn open(global: &Global, plan: &Path) -> Result<Split, Failed> {
-    remember(plan);
-    let plan = Plan::load(plan)?;
-    let clients = Clients::load(&endpoint(global), timing(global, Timing::LIVE)).await;
-    if clients.region().is_none() && plan.source.place.region.is_none() {
-        return Err(Failed::of(Exit::Failed, "no AWS region is set")
-            .hint("give --region, or set AWS_REGION, or the region of the profile"));
-    }
-    Ok(Split::open(plan, &clients).await)
-}
-
 /// Tells what in a plan is probably not meant.
 pub fn warn(plan: &Plan) {
     if !plan.warnings.list().is_empty() {
         let label = console::style("warning:").yellow().bold().for_stderr();
         eprintln!("{label} {}\n", plan.warnings);
     }
-}
-
-/// Where the engine is, by the command line.
-pub fn endpoint(global: &Global) -> Endpoint {
-    Endpoint {
-        profile: global.profile.clone(),
-        region: global.region.clone(),
-        url: global.endpoint_url.clone(),
-        anonymous: false,
-    }
-}
-
-/// How long things may take.
-pub fn timing(global: &Global, usual: Timing) -> Timing {
-    global
-        .lease_seconds
-        .map_or(usual, |seconds| usual.with_lease(Duration::from_secs(seconds)))
 }

@@ -1,10 +1,12 @@
 use super::args::{Global, Survey as Args};
 use super::failure::{Exit, Failed};
 use super::progress::{Bar, Progress, Shown};
+use super::session::stoppable;
 use super::{output, survey};
 use crate::plan::{Plan, Problem};
 use crate::run::survey::{SurveyOptions, survey as look};
 use serde::Serialize;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -35,10 +37,10 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     };
     let (told, view) = watch::channel(Routed::default());
     let progress = Progress::of(view);
-    let result = look(&split, &options, &stop, |items| {
+    let looking = look(&split, &options, &stop, |items| {
         told.send_replace(Routed(items));
-    })
-    .await;
+    });
+    let result = stoppable(&global.session, Duration::ZERO, Box::pin(looking)).await;
     progress.end().await;
     let found = result?;
     let color = console::colors_enabled();

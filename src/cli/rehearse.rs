@@ -1,6 +1,7 @@
 use super::args::{Global, Rehearse};
 use super::failure::{Exit, Failed};
 use super::progress::{Bar, Progress, Shown};
+use super::session::{GRACE, stoppable};
 use super::{output, text};
 use crate::dynamo::{Endpoint, Timing};
 use crate::plan::Plan;
@@ -25,7 +26,7 @@ pub async fn run(global: &Global, args: &Rehearse, stop: CancellationToken) -> R
     eprintln!("rehearsing {} (seed {})", args.plan.display(), options.seed);
     let (rehearsal, view) = Rehearsal::new(plan, options, stop);
     let progress = Progress::of(view);
-    let result = Box::pin(rehearsal.run()).await;
+    let result = stoppable(&global.session, GRACE, Box::pin(rehearsal.run())).await;
     progress.end().await;
     let report = result?;
     output::print(global, &report, render)?;

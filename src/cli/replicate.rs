@@ -1,6 +1,7 @@
 use super::args::{Global, Replicate};
 use super::failure::{Exit, Failed};
 use super::progress::{Bar, Progress, Shown};
+use super::session::{GRACE, stoppable};
 use super::{output, screen, text};
 use crate::run::status::LaneStatus;
 use crate::run::{Ended, Tail, TailOptions};
@@ -32,7 +33,7 @@ pub async fn run(global: &Global, args: &Replicate, stop: CancellationToken) -> 
         }
     });
     let progress = Progress::of(view.clone());
-    let result = tail.run().await;
+    let result = stoppable(&global.session, GRACE, Box::pin(tail.run())).await;
     telling.abort();
     progress.end().await;
     let ended = result?;

@@ -1,19 +1,25 @@
 use super::screen;
-use tokio_util::sync::CancellationToken;
+use super::session::Session;
+use std::time::Duration;
 
-/// A token that the first Ctrl-C or SIGTERM cancels: work drains and is saved. The second one ends the process at
+/// After a signal, a request that fails is sent again for so long.
+const HURRY: Duration = Duration::from_secs(3);
+
+/// The first Ctrl-C or SIGTERM cancels the session's token: work drains and is saved. The second one ends the process at
 /// once; that is safe too, only what was under way is done again.
-pub fn stop_on_signal() -> CancellationToken {
-    let stop = CancellationToken::new();
-    let first = stop.clone();
+pub fn stop_on_signal(session: &Session) {
+    let Session { stop, hurry, .. } = session.clone();
     tokio::spawn(async move {
         next_signal().await;
         screen::say("stopping: letting writes under way land, and saving (once more to end at once)");
-        first.cancel();
+        stop.cancel();
+        tokio::select! {
+            () = next_signal() => std::process::exit(130),
+            () = tokio::time::sleep(HURRY) => hurry.cancel(),
+        }
         next_signal().await;
         std::process::exit(130);
     });
-    stop
 }
 
 #[cfg(unix)]

@@ -7,7 +7,7 @@ use crate::state::{Limit, ShardRecord, TuningRecord};
 
 /// Runs `status`.
 pub async fn run(global: &Global, args: &Plan) -> Result<Exit, Failed> {
-    let split = output::open(global, &args.plan).await?;
+    let split = output::open_to_look(global, &args.plan).await?;
     let standing = standing(&split).await?;
     output::print(global, &standing, render)?;
     Ok(Exit::Done)

@@ -8,7 +8,13 @@ use std::collections::BTreeSet;
 
 /// Runs `tune`.
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failed> {
-    let split = output::open(global, &args.plan).await?;
+    let asks =
+        args.reset || args.read_units.is_some() || args.workers.is_some() || !args.write_units.is_empty();
+    let split = if asks {
+        output::open(global, &args.plan).await?
+    } else {
+        output::open_to_look(global, &args.plan).await?
+    };
     let change = change(args, &split.plan)?;
     let tuned = tune(&split, &change).await?;
     output::print(global, &tuned, |tuned| render(tuned, !change.is_none()))?;

@@ -1,6 +1,7 @@
 use super::args::{Global, Verify as Args};
 use super::failure::{Exit, Failed};
 use super::progress::{Bar, Progress, Shown};
+use super::session::{GRACE, stoppable};
 use super::waiting::Waiting;
 use super::{output, text};
 use crate::run::{Verify, VerifyOptions, VerifyResult, VerifyView};
@@ -42,7 +43,9 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     let _waiting = Waiting::tell(&split.waits);
     let (verify, view) = Verify::new(split, options, stop);
     let progress = Progress::of(view);
-    let result = Box::pin(verify.run()).await;
+    // Without a repair, there is nothing to save.
+    let grace = if args.repair { GRACE } else { Duration::ZERO };
+    let result = stoppable(&global.session, grace, Box::pin(verify.run())).await;
     progress.end().await;
     let result = result?;
     let plan = args.plan.display().to_string();

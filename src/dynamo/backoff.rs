@@ -1,5 +1,6 @@
 use super::{Failure, Health};
 use rand::Rng;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long to wait before the next attempt: twice as long each time, up to `longest`, with jitter, so that many
@@ -10,12 +11,25 @@ pub fn backoff(attempt: u32, first: Duration, longest: Duration) -> Duration {
     cap.mul_f64(rand::rng().random_range(0.5..1.0))
 }
 
-/// Attempts of a request whose failure ends a command: about two minutes.
-const ATTEMPTS: u32 = 40;
+/// A request whose failure ends a command is sent again for so long.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+/// Before any engine has answered this process, nothing is sent more often than this: a wrong address is told soon.
+const FIRST_ATTEMPTS: u32 = 2;
+/// After this, the user is told what is waited for.
+const TELL_AFTER: Duration = Duration::from_secs(5);
 const FIRST_WAIT: Duration = Duration::from_millis(25);
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
-/// Sends a request again while it fails for what passes by itself, a bounded number of times.
+/// Whether an engine has answered this process. A process works with one engine, so one flag is enough.
+static REACHED: AtomicBool = AtomicBool::new(false);
+
+/// An engine has answered this process, elsewhere than in [`again`].
+pub fn answered() {
+    REACHED.store(true, Ordering::Relaxed);
+}
+
+/// Sends a request again while it fails for what passes by itself, for two minutes at most: every request that a command
+/// cannot do without, of items and of tables alike.
 ///
 /// # Errors
 /// The last failure.
@@ -24,15 +38,37 @@ where
     F: Fn() -> A,
     A: Future<Output = Result<T, Failure>>,
 {
-    let mut attempt = 0;
+    retried(&REACHED, PATIENCE, send).await
+}
+
+async fn retried<T, F, A>(reached: &AtomicBool, patience: Duration, send: F) -> Result<T, Failure>
+where
+    F: Fn() -> A,
+    A: Future<Output = Result<T, Failure>>,
+{
+    let began = Instant::now();
+    let (mut attempt, mut is_told) = (0, false);
     loop {
-        match send().await {
-            Err(failure) if failure.passes() && attempt < ATTEMPTS => {
-                attempt += 1;
-                tokio::time::sleep(backoff(attempt, FIRST_WAIT, LONGEST_WAIT)).await;
-            }
-            other => return other,
+        let sent = send().await;
+        if !sent.as_ref().is_err_and(Failure::says_nothing) {
+            reached.store(true, Ordering::Relaxed);
         }
+        let failure = match sent {
+            Err(failure) if failure.passes() => failure,
+            other => return other,
+        };
+        attempt += 1;
+        let is_first = !reached.load(Ordering::Relaxed);
+        if began.elapsed() >= patience || (is_first && attempt >= FIRST_ATTEMPTS) {
+            return Err(failure);
+        }
+        if !is_told && began.elapsed() >= TELL_AFTER {
+            is_told = true;
+            tracing::warn!(%failure, "sending the request again");
+        } else {
+            tracing::debug!(attempt, %failure, "sending the request again");
+        }
+        tokio::time::sleep(backoff(attempt, FIRST_WAIT, LONGEST_WAIT)).await;
     }
 }
 
@@ -108,5 +144,53 @@ where
                 return answered;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dynamo::FailureKind;
+    use std::sync::atomic::AtomicU32;
+
+    fn failure(kind: FailureKind, code: &str) -> Failure {
+        Failure {
+            kind,
+            action: "dynamodb:DescribeTable".into(),
+            resource: "Orders".into(),
+            code: code.into(),
+            message: String::new(),
+        }
+    }
+
+    /// Two minutes, for a test.
+    const SHORT: Duration = Duration::from_millis(400);
+
+    /// How long it was tried, and how often.
+    async fn tried(reached: bool, failure: Failure) -> (Duration, u32) {
+        let (began, sends) = (Instant::now(), AtomicU32::new(0));
+        let reached = AtomicBool::new(reached);
+        let sent = retried(&reached, SHORT, || async {
+            sends.fetch_add(1, Ordering::Relaxed);
+            Err::<(), _>(failure.clone())
+        });
+        assert_eq!(sent.await.unwrap_err(), failure);
+        (began.elapsed(), sends.into_inner())
+    }
+
+    #[tokio::test]
+    async fn what_passes_is_sent_again_for_long_and_a_wrong_address_is_told_soon() {
+        let throttled = failure(FailureKind::Throttled(vec![]), "ThrottlingException");
+        let (took, sends) = tried(false, throttled).await;
+        assert!(took >= SHORT && sends >= 4, "{took:?}, {sends}");
+        let silent = failure(FailureKind::Transient, "ConnectionFailed");
+        assert_eq!(tried(false, silent.clone()).await.1, 2);
+        let gateway = failure(FailureKind::Transient, "HTTP 502 Bad Gateway");
+        assert_eq!(tried(false, gateway).await.1, 2);
+        let (took, _) = tried(true, silent).await;
+        assert!(took >= SHORT, "it has answered before: {took:?}");
+        let denied = failure(FailureKind::Denied, "AccessDeniedException");
+        assert_eq!(tried(true, denied).await.1, 1);
+        assert_eq!(PATIENCE, Duration::from_secs(120), "as the docs say");
     }
 }

@@ -1,8 +1,12 @@
-use super::Timing;
+use super::endpoints::Endpoints;
+use super::trust::Bundle;
+use super::{ConfigError, Timing, profiles, region};
+use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,7 +32,7 @@ pub struct Tables {
     /// As for items, for pages of up to 1 MB. It has connections of its own: each keeps a buffer as large as what it
     /// read, and those that write are many.
     pub pages: aws_sdk_dynamodb::Client,
-    /// For tables and their settings: the SDK's own retries.
+    /// For tables and their settings, which may take longer to answer; no retries inside, as with items.
     pub control: aws_sdk_dynamodb::Client,
     /// For streams; no retries inside, as with items.
     pub streams: aws_sdk_dynamodbstreams::Client,
@@ -41,19 +45,39 @@ type RegionAndRole = (Option<String>, Option<String>);
 #[derive(Debug)]
 pub struct Clients {
     base: SdkConfig,
+    endpoints: Endpoints,
+    /// The certificates that the user names, instead of the system's.
+    bundle: Option<Bundle>,
     timing: Timing,
     made: Mutex<HashMap<RegionAndRole, Tables>>,
 }
 
-/// For tables and their settings: an address where nobody answers is told within the last of these, retries included.
+/// For tables and their settings: longer than for items, since nothing rests on how late such a request lands.
 const CONTROL_CONNECT: Duration = Duration::from_secs(4);
 const CONTROL_ATTEMPT: Duration = Duration::from_secs(7);
-const CONTROL_OPERATION: Duration = Duration::from_secs(12);
+/// For the question who the caller is: nothing waits for its answer.
+const STS_ATTEMPT: Duration = Duration::from_secs(3);
 
 impl Clients {
-    /// Loads the configuration as the AWS tools do: flags, environment, profile, instance role.
-    pub async fn load(endpoint: &Endpoint, timing: Timing) -> Arc<Self> {
+    /// Loads the configuration as the AWS tools do: flags, environment, profile, instance role. Sends no request.
+    ///
+    /// # Errors
+    /// When a profile, a region, an endpoint or a bundle of certificates cannot be used.
+    pub async fn load(endpoint: &Endpoint, timing: Timing) -> Result<Arc<Self>, ConfigError> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
+        let mut bundle = None;
+        if endpoint.anonymous {
+            let nobody = Credentials::new("dynasplit", "dynasplit", None, None, "embedded");
+            loader = loader
+                .region(Region::new("us-east-1"))
+                .credentials_provider(nobody);
+        } else {
+            let known = profiles::load(endpoint).await?;
+            bundle = Bundle::load(&known)?;
+        }
+        if let Some(bundle) = &bundle {
+            loader = loader.http_client(bundle.http_client());
+        }
         if let Some(profile) = &endpoint.profile {
             loader = loader.profile_name(profile);
         }
@@ -63,23 +87,46 @@ impl Clients {
         if let Some(url) = &endpoint.url {
             loader = loader.endpoint_url(url);
         }
-        if endpoint.anonymous {
-            loader = loader.region(Region::new("us-east-1")).credentials_provider(
-                aws_sdk_dynamodb::config::Credentials::new("dynasplit", "dynasplit", None, None, "embedded"),
-            );
+        let mut base = loader.load().await;
+        if let Some(profile) = endpoint.profile.as_ref().filter(|_| !endpoint.anonymous) {
+            let credentials = profiles::credentials(profile, &provider_config(&base));
+            base = base
+                .into_builder()
+                .credentials_provider(SharedCredentialsProvider::new(credentials))
+                .build();
         }
-        let base = loader.load().await;
-        Arc::new(Self {
+        let endpoints = Endpoints::of(&base, endpoint.url.as_ref());
+        endpoints.check()?;
+        if let Some(name) = base.region() {
+            region::check(name.as_ref(), region_origin(endpoint), endpoints.is_aws())?;
+        }
+        Ok(Arc::new(Self {
             base,
+            endpoints,
+            bundle,
             timing,
             made: Mutex::default(),
-        })
+        }))
     }
 
     /// The region in use, where one is known.
     #[must_use]
     pub fn region(&self) -> Option<String> {
         self.base.region().map(ToString::to_string)
+    }
+
+    /// Where the services are asked, if not at AWS.
+    #[must_use]
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// Refuses the region of a place in the plan that cannot be one.
+    ///
+    /// # Errors
+    /// [`ConfigError::Region`].
+    pub fn check_region(&self, name: &str) -> Result<(), ConfigError> {
+        region::check(name, "in the plan", self.endpoints.is_aws())
     }
 
     /// How long requests and leases may take.
@@ -121,8 +168,7 @@ impl Clients {
             if let Some(region) = region {
                 provider = provider.region(region);
             }
-            let credentials =
-                aws_sdk_dynamodb::config::SharedCredentialsProvider::new(provider.build().await);
+            let credentials = SharedCredentialsProvider::new(provider.build().await);
             builder = builder.credentials_provider(credentials);
         }
         builder.build()
@@ -133,29 +179,63 @@ impl Clients {
             .operation_attempt_timeout(self.timing.attempt)
             .connect_timeout(self.timing.attempt)
             .build();
-        let items = aws_sdk_dynamodb::config::Builder::from(config)
+        let control = TimeoutConfig::builder()
+            .connect_timeout(CONTROL_CONNECT)
+            .operation_attempt_timeout(CONTROL_ATTEMPT)
+            .build();
+        let dynamodb = |timeouts: &TimeoutConfig| {
+            let mut builder = aws_sdk_dynamodb::config::Builder::from(config)
+                .retry_config(RetryConfig::disabled())
+                .timeout_config(timeouts.clone());
+            // Clients that share one HTTP client share its connections.
+            if let Some(bundle) = &self.bundle {
+                builder = builder.http_client(bundle.http_client());
+            }
+            aws_sdk_dynamodb::Client::from_conf(builder.build())
+        };
+        let streams = aws_sdk_dynamodbstreams::config::Builder::from(config)
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts.clone())
             .build();
-        let streams = aws_sdk_dynamodbstreams::config::Builder::from(config)
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts)
-            .build();
-        let control = aws_sdk_dynamodb::config::Builder::from(config)
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(CONTROL_CONNECT)
-                    .operation_attempt_timeout(CONTROL_ATTEMPT)
-                    .operation_timeout(CONTROL_OPERATION)
-                    .build(),
-            )
-            .build();
         Tables {
-            pages: aws_sdk_dynamodb::Client::from_conf(items.clone()),
-            items: aws_sdk_dynamodb::Client::from_conf(items),
-            control: aws_sdk_dynamodb::Client::from_conf(control),
+            pages: dynamodb(&timeouts),
+            items: dynamodb(&timeouts),
+            control: dynamodb(&control),
             streams: aws_sdk_dynamodbstreams::Client::from_conf(streams),
         }
+    }
+
+    /// For the question who the caller is.
+    pub(super) fn sts(&self) -> aws_sdk_sts::Client {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(STS_ATTEMPT)
+            .operation_attempt_timeout(STS_ATTEMPT)
+            .build();
+        let mut config = aws_sdk_sts::config::Builder::from(&self.base)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts);
+        // The other endpoints are for DynamoDB, also where one was given for all services.
+        config.set_endpoint_url(self.endpoints.sts.clone());
+        aws_sdk_sts::Client::from_conf(config.build())
+    }
+}
+
+/// What credentials are asked for with.
+fn provider_config(base: &SdkConfig) -> ProviderConfig {
+    let config = ProviderConfig::default().with_region(base.region().cloned());
+    match base.http_client() {
+        Some(client) => config.with_http_client(client),
+        None => config,
+    }
+}
+
+fn region_origin(endpoint: &Endpoint) -> &'static str {
+    let is_set = |name| std::env::var_os(name).is_some();
+    match () {
+        () if endpoint.region.is_some() => "--region",
+        () if is_set("AWS_REGION") => "AWS_REGION",
+        () if is_set("AWS_DEFAULT_REGION") => "AWS_DEFAULT_REGION",
+        () => "of the profile",
     }
 }
 
@@ -174,7 +254,7 @@ mod tests {
             anonymous: true,
             ..Endpoint::default()
         };
-        let clients = Clients::load(&place, Timing::LIVE).await;
+        let clients = Clients::load(&place, Timing::LIVE).await.unwrap();
         let tables = clients.at(None, None).await;
         let scan = || tables.pages.scan().table_name("mine").send();
         let put = || {

@@ -1,4 +1,5 @@
 use super::Felt;
+use super::causes::{Broken, broken, causes, chain};
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::error::{
@@ -90,12 +91,18 @@ impl Failure {
             ),
             SdkError::DispatchFailure(dispatch) => Self::of_dispatch(dispatch.is_user(), error),
             SdkError::ResponseError(_) => {
-                (FailureKind::Transient, "UnreadableResponse".into(), causes(error))
+                let message = causes(error, "the answer cannot be read");
+                (FailureKind::Transient, "UnreadableResponse".into(), message)
             }
             SdkError::ConstructionFailure(_) => {
-                (FailureKind::Unknown, "RequestNotBuilt".into(), causes(error))
+                let message = causes(error, "the request could not be built");
+                (FailureKind::Unknown, "RequestNotBuilt".into(), message)
             }
-            _ => (FailureKind::Unknown, "Unknown".into(), causes(error)),
+            _ => (
+                FailureKind::Unknown,
+                "Unknown".into(),
+                causes(error, "the request failed"),
+            ),
         };
         Self {
             kind,
@@ -128,7 +135,8 @@ impl Failure {
                 "a server in between failed".into(),
             ),
             Some(status) if status.is_success() => {
-                (FailureKind::Unknown, "UnreadableResponse".into(), causes(error))
+                let message = causes(error, "the answer cannot be read");
+                (FailureKind::Unknown, "UnreadableResponse".into(), message)
             }
             Some(status) => (
                 FailureKind::Unknown,
@@ -140,17 +148,32 @@ impl Failure {
     }
 
     fn of_dispatch(user: bool, error: &(dyn Error + 'static)) -> (FailureKind, String, String) {
-        let message = causes(error);
         let lower = chain(error).join(" ").to_lowercase();
+        let is_about_credentials =
+            lower.contains("credential") || lower.contains("token") && lower.contains("expired");
         if lower.contains("is not authorized to perform") {
             // A role that may not be assumed.
-            (FailureKind::Denied, "AccessDenied".into(), message)
-        } else if lower.contains("credential") || lower.contains("token") && lower.contains("expired") {
-            (FailureKind::Credentials, NO_CREDENTIALS.into(), message)
-        } else if user {
-            (FailureKind::Unknown, "ConnectionFailed".into(), message)
-        } else {
-            (FailureKind::Transient, "ConnectionFailed".into(), message)
+            let message = causes(error, "the role may not be assumed");
+            return (FailureKind::Denied, "AccessDenied".into(), message);
+        }
+        match broken(error) {
+            Broken::Certificate(message) => (FailureKind::Unknown, BAD_CERTIFICATE.into(), message),
+            Broken::Other(message) if is_about_credentials => {
+                (FailureKind::Credentials, NO_CREDENTIALS.into(), message)
+            }
+            Broken::Other(message) if user => (FailureKind::Unknown, NOT_CONNECTED.into(), message),
+            Broken::Other(message) => (FailureKind::Transient, NOT_CONNECTED.into(), message),
+        }
+    }
+
+    /// Of a question that was given up, since no answer came.
+    pub(super) fn timed_out_asking(action: &'static str, resource: &str) -> Self {
+        Self {
+            kind: FailureKind::Transient,
+            action: action.into(),
+            resource: resource.to_owned(),
+            code: TIMED_OUT.into(),
+            message: "no answer in time".into(),
         }
     }
 
@@ -251,15 +274,31 @@ impl Failure {
             FailureKind::Transient if self.code.starts_with("HTTP ") => {
                 "try again in a while; if it stays, see what answers there (--endpoint-url)".into()
             }
+            _ if self.code == BAD_CERTIFICATE => {
+                "name a PEM file with the certificate of the authority that signed it in AWS_CA_BUNDLE (a proxy has its \
+                 own), or check the clock and the endpoint's host name"
+                    .into()
+            }
             _ if self.is_unreachable() => "check the network, --region and --endpoint-url".into(),
             _ => return None,
         })
     }
 
+    /// Whether the server's certificate was not accepted.
+    #[must_use]
+    pub fn is_about_certificate(&self) -> bool {
+        self.code == BAD_CERTIFICATE
+    }
+
+    /// Whether it does not even show that DynamoDB is there: nothing answered, or something in between did.
+    pub(super) fn says_nothing(&self) -> bool {
+        self.is_unreachable() || self.is_about_certificate() || self.code.starts_with("HTTP ")
+    }
+
     /// Whether nothing that speaks DynamoDB answered.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
-        matches!(self.code.as_str(), "ConnectionFailed" | TIMED_OUT) || self.message == NOT_DYNAMODB
+        matches!(self.code.as_str(), NOT_CONNECTED | TIMED_OUT) || self.message == NOT_DYNAMODB
     }
 }
 
@@ -267,6 +306,10 @@ impl Failure {
 pub(crate) const NO_CREDENTIALS: &str = "NoCredentials";
 /// No answer came in time.
 const TIMED_OUT: &str = "TimedOut";
+/// No connection.
+const NOT_CONNECTED: &str = "ConnectionFailed";
+/// The server's certificate is not accepted.
+const BAD_CERTIFICATE: &str = "CertificateNotAccepted";
 const NOT_DYNAMODB: &str = "what answers there is not DynamoDB";
 
 /// The word that follows a mark in a message of IAM.
@@ -296,41 +339,6 @@ impl fmt::Display for Failure {
 }
 
 impl Error for Failure {}
-
-/// Words of the SDK and its HTTP client that say nothing to a person.
-const NOISE: [&str; 6] = [
-    "dispatch failure",
-    "io error",
-    "other",
-    "client error (Connect)",
-    "the credential provider was not enabled",
-    "an error occurred while loading credentials",
-];
-
-/// An error and its causes, each in its own words. Some of the SDK's words quote the request, whose item values are
-/// nobody's business: those are cut off.
-fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut current = Some(error);
-    while let Some(cause) = current {
-        let said = cause.to_string();
-        let said = said.split(" to request `").next().unwrap_or_default();
-        words.push(said.replace("the credential provider was not enabled: ", ""));
-        current = cause.source();
-    }
-    words
-}
-
-/// An error and its causes in one line, without what says nothing.
-fn causes(error: &(dyn Error + 'static)) -> String {
-    let mut words: Vec<String> = Vec::new();
-    for said in chain(error) {
-        if !NOISE.contains(&said.as_str()) && !words.iter().any(|word| word.contains(&said)) {
-            words.push(said);
-        }
-    }
-    words.join(": ")
-}
 
 /// The reasons that the service gives for throttling: `TableWriteKeyRangeThroughputExceeded (arn...)`.
 fn throttling_reasons(error: &(dyn Error + 'static)) -> Vec<String> {

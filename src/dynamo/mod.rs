@@ -3,26 +3,38 @@
 mod average;
 mod backoff;
 mod budget;
+mod causes;
 mod clients;
+mod config_error;
 pub mod convert;
 mod courtesy;
+mod endpoints;
 mod failure;
 mod health;
+mod identity;
 mod load;
 mod pace;
+mod profiles;
+mod region;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod throughput;
 mod timing;
+mod trust;
 
 pub use average::Average;
-pub use backoff::{HotSince, again, backoff, until_answered, until_answered_or_hot};
+pub use backoff::{
+    HotSince, PATIENCE, again, answered, backoff, until_answered, until_answered_or_hot,
+};
 pub use budget::Budget;
 pub use clients::{Clients, Endpoint, Tables};
+pub use config_error::ConfigError;
 pub use courtesy::{Courtesy, ReadTurn};
+pub use endpoints::Endpoints;
 pub use failure::{Failure, FailureKind};
 pub(crate) use failure::{NO_CREDENTIALS, word_after};
 pub use health::Health;
+pub use identity::Caller;
 pub use load::{Entry, Load};
 pub use pace::{Brake, Felt, Pace, Paced};
 pub use throughput::table_throughput;

@@ -1,6 +1,7 @@
 //! Sends the rehearsal's own writes until they land or cannot.
 
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use crate::dynamo::Failure;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use rand::Rng as _;
 use std::error::Error;
 use std::future::Future;
@@ -95,7 +96,7 @@ fn reason<E: ProvideErrorMetadata + Error + Send + Sync + 'static>(error: &SdkEr
     match metadata.and_then(|metadata| Some((metadata.code()?, metadata.message()))) {
         Some((code, Some(message))) => format!("{code}: {message}"),
         Some((code, None)) => code.to_owned(),
-        None => DisplayErrorContext(error).to_string(),
+        None => Failure::of("a request", "the engine", error).message,
     }
 }
 

@@ -6,7 +6,7 @@ use super::population::Population;
 use super::sample::{self, SampleError};
 use super::tables::{create_source, drop_tables};
 use super::writers::{LiveWriters, WriterError, WriterOptions, WriterReport};
-use crate::dynamo::{Clients, Endpoint, Failure, Timing};
+use crate::dynamo::{Clients, ConfigError, Endpoint, Failure, Timing};
 use crate::plan::{Plan, Versions};
 use crate::run::status::LaneStatus;
 use crate::run::{
@@ -69,6 +69,9 @@ pub enum RehearseError {
     /// The split itself.
     #[error(transparent)]
     Run(Box<RunError>),
+    /// The configuration of the AWS clients.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A request to the engine.
     #[error(transparent)]
     Request(#[from] Failure),
@@ -204,7 +207,7 @@ impl Rehearsal {
             }
             (None, None) => Endpoint::default(),
         };
-        let clients = Clients::load(&endpoint, self.options.timing).await;
+        let clients = Clients::load(&endpoint, self.options.timing).await?;
         let split = Split::open(self.plan.clone(), &clients).await;
         let result = Box::pin(self.hold(&split, population, began)).await;
         if engine.is_none() && !self.options.keep {

@@ -3,6 +3,7 @@ use super::budgets::Budgets;
 use super::error::RunError;
 use super::split::{Split, now_ms};
 use super::standing::{Standing, standing};
+use super::stopping::unless_stopped;
 use super::tombstones::{sweep_of, workers_gone};
 use crate::dynamo::Brake;
 use crate::fault;
@@ -42,7 +43,7 @@ pub async fn complete(
     stop: &CancellationToken,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<CompleteReport, RunError> {
-    let record = match super::checks::check_split(split).await {
+    let record = match unless_stopped(stop, super::checks::check_split(split)).await {
         Err(RunError::Completed { .. }) => {
             return Ok(CompleteReport {
                 already_completed: true,
@@ -52,7 +53,7 @@ pub async fn complete(
         checked => checked?,
     };
     if record.completing_ms.is_none() {
-        refuse_unclean(&standing(split).await?)?;
+        refuse_unclean(&unless_stopped(stop, standing(split)).await?)?;
         // In one step: who switches tombstones on is refused from here on, and nobody who did so before is overlooked.
         let record = SplitRecord::change(&split.store, |record| {
             if record.switch.is_off() {

@@ -6,6 +6,7 @@ use super::error::RunError;
 use super::reconcile::{Reconciled, Reconciler, settled_with};
 use super::repair_lease::RepairLease;
 use super::split::Split;
+use super::stopping::unless_stopped;
 use super::tombstones::{Holder, lower, raise};
 use crate::dynamo::again;
 use crate::fault::Hand;
@@ -39,7 +40,7 @@ pub async fn reconcile_letters(
     letters: &[LetterHead],
     stop: &CancellationToken,
 ) -> Result<Vec<SettledLetter>, RunError> {
-    let record = super::checks::check_split(split).await?;
+    let record = unless_stopped(stop, super::checks::check_split(split)).await?;
     if letters.is_empty() && !record.switch.holders.contains_key(Holder::RECONCILE.name()) {
         return Ok(Vec::new());
     }

@@ -20,6 +20,7 @@ mod restart;
 mod split;
 mod standing;
 pub mod status;
+mod stopping;
 pub mod survey;
 mod tail;
 mod tombstones;

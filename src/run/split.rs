@@ -8,6 +8,7 @@ use crate::state::{Letter, Letters, MAX_RECHECKS, RecheckKey, StateError, Store}
 use crate::target::Gate;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+use tokio_util::sync::CancellationToken;
 
 /// A plan with the clients of its places: what every part of a run works with.
 #[derive(Clone, Debug)]
@@ -53,6 +54,17 @@ impl Split {
             plan: Arc::new(plan),
             timing: clients.timing(),
             waits: Waits::default(),
+        }
+    }
+
+    /// The same, whose state requests are not sent again once this is cancelled: the command ends soon.
+    #[must_use]
+    pub fn hurried_by(self, hurry: &CancellationToken) -> Self {
+        let store = self.store.hurried_by(hurry);
+        Self {
+            letters: Letters::new(store.clone()),
+            store,
+            ..self
         }
     }
 

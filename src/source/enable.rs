@@ -6,7 +6,7 @@
 use super::SourceError;
 use super::facts::{describe, status};
 use super::patience::Patience;
-use super::refusal::{Refusal, refusal};
+use super::refusal::{Refusal, asked};
 use crate::fault;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{StreamSpecification, StreamViewType, TableDescription};
@@ -145,14 +145,13 @@ async fn enable(dynamodb: &Client, table: &str) -> Result<bool, SourceError> {
         .build()
         .map_err(|error| engine(error.to_string()))?;
     fault::moment("apply.stream.before").await;
-    let answer = dynamodb
-        .update_table()
-        .table_name(table)
-        .stream_specification(specification)
-        .send()
-        .await;
+    let updated = asked(operation, table, || {
+        let request = dynamodb.update_table().table_name(table);
+        request.stream_specification(specification.clone()).send()
+    })
+    .await;
     fault::moment("apply.stream.after").await;
-    match answer.map_err(|error| refusal(&error, operation, table)) {
+    match updated {
         Ok(_) => Ok(true),
         Err(Refusal::InUse | Refusal::Limit) => Ok(false),
         // "Table already has an enabled stream": look again, and believe the table.

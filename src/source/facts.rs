@@ -1,4 +1,4 @@
-use super::refusal::{Refusal, refusal};
+use super::refusal::{Refusal, asked};
 use super::{SourceError, StreamState};
 use crate::dynamo::table_throughput;
 use crate::model::{AttributeKind, KeyAttribute, KeySchema};
@@ -134,16 +134,15 @@ pub fn check_keys(planned: &KeySchema, facts: &SourceFacts) -> Result<(), Source
 }
 
 pub(super) async fn describe(dynamodb: &Client, table: &str) -> Result<TableDescription, SourceError> {
-    let answer = dynamodb.describe_table().table_name(table).send().await;
-    match answer {
+    let operation = "DescribeTable";
+    let described = asked(operation, table, || {
+        dynamodb.describe_table().table_name(table).send()
+    });
+    match described.await {
         Ok(output) => output.table.ok_or_else(|| SourceError::Missing {
             table: table.to_owned(),
         }),
-        Err(error) => Err(SourceError::from_refusal(
-            refusal(&error, "DescribeTable", table),
-            "DescribeTable",
-            table,
-        )),
+        Err(refused) => Err(SourceError::from_refusal(refused, operation, table)),
     }
 }
 
@@ -171,8 +170,10 @@ fn billing(description: &TableDescription) -> Billing {
 /// An engine without TTL expires nothing, which is all that is asked here.
 async fn ttl_attribute(dynamodb: &Client, table: &str) -> Result<Option<String>, SourceError> {
     let operation = "DescribeTimeToLive";
-    let answer = dynamodb.describe_time_to_live().table_name(table).send().await;
-    let output = match answer.map_err(|error| refusal(&error, operation, table)) {
+    let described = asked(operation, table, || {
+        dynamodb.describe_time_to_live().table_name(table).send()
+    });
+    let output = match described.await {
         Ok(output) => output,
         Err(Refusal::UnknownOperation) => return Ok(None),
         Err(other) => return Err(SourceError::from_refusal(other, operation, table)),

@@ -1,6 +1,6 @@
-//! What an engine's refusal of a control-plane call means: the one place where an SDK error is read.
+//! Control-plane calls: how they are sent, and what an engine's refusal of one means.
 
-use crate::dynamo::{Failure, word_after};
+use crate::dynamo::{Failure, again, word_after};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error;
 
@@ -26,6 +26,30 @@ pub(crate) enum Refusal {
     UnknownOperation,
     /// Anything else.
     Other(Failure),
+}
+
+/// Sends a control-plane call until it is answered, as long as [`again`] does; `operation` and `resource` are what is
+/// asked, for refusals that don't say. Of too many tables at once, the caller knows how long to wait.
+pub(crate) async fn asked<T, E, R, A>(
+    operation: &'static str,
+    resource: &str,
+    send: impl Fn() -> A,
+) -> Result<T, Refusal>
+where
+    A: Future<Output = Result<T, SdkError<E, R>>>,
+    E: ProvideErrorMetadata + Error + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    let sent = again(|| async {
+        match Box::pin(send()).await {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(error) => match refusal(&error, operation, resource) {
+                Refusal::Other(failure) if failure.passes() => Err(failure),
+                refused => Ok(Err(refused)),
+            },
+        }
+    });
+    sent.await.unwrap_or_else(|failure| Err(Refusal::Other(failure)))
 }
 
 /// Reads an SDK error. `operation` and `resource` are what was asked, for refusals that don't say.

@@ -1,5 +1,5 @@
 use super::damage::{Damaged, cure};
-use crate::dynamo::{Failure, FailureKind, backoff};
+use crate::dynamo::{Failure, FailureKind, PATIENCE, answered, backoff};
 use crate::fault;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
@@ -9,6 +9,8 @@ use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// Attributes of an item of the table.
 pub(super) type Attributes = std::collections::HashMap<String, AttributeValue>;
@@ -103,9 +105,14 @@ pub struct Store {
     reached: Arc<AtomicBool>,
     /// A record was read or written: from then on, a table that is missing was deleted.
     found: Arc<AtomicBool>,
+    /// The worker runs: see [`Store::runs`].
+    runs: Arc<AtomicBool>,
+    /// Cancelled when the command ends soon: what failed is not sent again.
+    hurry: CancellationToken,
 }
 
-/// A request that passes by itself is tried this often before the error is shown.
+/// A worker that runs asks again by itself, and does other things meanwhile: it is told of a failure after so many
+/// attempts.
 const ATTEMPTS: u32 = 12;
 /// Before the engine has answered for the first time: a wrong address is told soon.
 const FIRST_ATTEMPTS: u32 = 1;
@@ -143,6 +150,23 @@ impl Store {
             table: table.into(),
             reached: Arc::default(),
             found: Arc::default(),
+            runs: Arc::default(),
+            hurry: CancellationToken::new(),
+        }
+    }
+
+    /// A worker has begun, which asks again by itself: from here on, a request that fails is not sent again for two
+    /// minutes, as one is that a command cannot do without.
+    pub fn runs(&self) {
+        self.runs.store(true, Ordering::Relaxed);
+    }
+
+    /// The same, which sends nothing again once this is cancelled.
+    #[must_use]
+    pub fn hurried_by(self, hurry: &CancellationToken) -> Self {
+        Self {
+            hurry: hurry.clone(),
+            ..self
         }
     }
 
@@ -448,22 +472,29 @@ impl Store {
         F: Fn() -> A,
         A: Future<Output = Result<T, Failure>>,
     {
-        let mut attempt = 0;
+        let (mut attempt, began) = (0, Instant::now());
         loop {
             let sent = send().await;
             if !sent.as_ref().is_err_and(Failure::is_unreachable) {
                 self.reached.store(true, Ordering::Relaxed);
+                answered();
             }
-            let most = if self.reached.load(Ordering::Relaxed) {
-                ATTEMPTS
+            let is_over = if !self.reached.load(Ordering::Relaxed) {
+                attempt >= FIRST_ATTEMPTS
+            } else if self.runs.load(Ordering::Relaxed) {
+                attempt >= ATTEMPTS
             } else {
-                FIRST_ATTEMPTS
+                began.elapsed() >= PATIENCE
             };
             match sent {
-                Err(failure) if failure.passes() && attempt < most => {
+                Err(failure) if failure.passes() && !is_over => {
                     attempt += 1;
                     tracing::debug!(action, attempt, reason = failure.reason(), "state request again");
-                    tokio::time::sleep(backoff(attempt, FIRST_WAIT, LONGEST_WAIT)).await;
+                    tokio::select! {
+                        biased;
+                        () = self.hurry.cancelled() => return Err(failure),
+                        () = tokio::time::sleep(backoff(attempt, FIRST_WAIT, LONGEST_WAIT)) => {}
+                    }
                 }
                 other => return other,
             }

@@ -1,5 +1,5 @@
 use super::store::{StateError, Store};
-use crate::dynamo::{Failure, FailureKind};
+use crate::dynamo::{Failure, FailureKind, again};
 use crate::fault;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
@@ -57,18 +57,21 @@ impl Store {
                 .map_err(|error| self.broken("(table)", error))
         };
         fault::moment("apply.state-table.before").await;
-        let created = control
-            .create_table()
-            .table_name(self.table())
-            .billing_mode(BillingMode::PayPerRequest)
-            .attribute_definitions(attribute("pk")?)
-            .attribute_definitions(attribute("sk")?)
-            .key_schema(key("pk", KeyType::Hash)?)
-            .key_schema(key("sk", KeyType::Range)?)
-            .send()
-            .await;
+        let definitions = vec![attribute("pk")?, attribute("sk")?];
+        let keys = vec![key("pk", KeyType::Hash)?, key("sk", KeyType::Range)?];
+        let created = again(|| async {
+            let request = control
+                .create_table()
+                .table_name(self.table())
+                .billing_mode(BillingMode::PayPerRequest)
+                .set_attribute_definitions(Some(definitions.clone()))
+                .set_key_schema(Some(keys.clone()));
+            let sent = Box::pin(request.send()).await;
+            sent.map_err(|error| Failure::of("dynamodb:CreateTable", self.table(), &error))
+        })
+        .await;
         fault::moment("apply.state-table.after").await;
-        match created.map_err(|error| Failure::of("dynamodb:CreateTable", self.table(), &error)) {
+        match created {
             Err(failure) if failure.kind != FailureKind::InUse => Err(failure.into()),
             _ => Ok(()),
         }
@@ -94,10 +97,10 @@ impl Store {
     }
 
     async fn status(&self, control: &Client) -> Result<Option<TableStatus>, Failure> {
-        let described = control.describe_table().table_name(self.table()).send().await;
-        match described {
-            Ok(described) => Ok(described.table.and_then(|table| table.table_status)),
-            Err(error) => Err(Failure::of("dynamodb:DescribeTable", self.table(), &error)),
-        }
+        let described = again(|| async {
+            let sent = control.describe_table().table_name(self.table()).send().await;
+            sent.map_err(|error| Failure::of("dynamodb:DescribeTable", self.table(), &error))
+        });
+        Ok(described.await?.table.and_then(|table| table.table_status))
     }
 }

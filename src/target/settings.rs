@@ -6,7 +6,7 @@ use super::{Pending, TargetError};
 use crate::fault;
 use crate::plan::spec::TableSpec;
 use crate::source::patience::Patience;
-use crate::source::refusal::{Refusal, refusal};
+use crate::source::refusal::{Refusal, asked};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, Tag};
 use std::collections::BTreeMap;
@@ -54,12 +54,10 @@ pub(super) async fn read(client: &Client, spec: &TableSpec, arn: &str) -> Result
 
 async fn recovery(client: &Client, table: &str) -> Result<Sight<bool>, TargetError> {
     let operation = "DescribeContinuousBackups";
-    let answer = client
-        .describe_continuous_backups()
-        .table_name(table)
-        .send()
-        .await;
-    match answer.map_err(|error| refusal(&error, operation, table)) {
+    let described = asked(operation, table, || {
+        client.describe_continuous_backups().table_name(table).send()
+    });
+    match described.await {
         Ok(output) => {
             let status = output
                 .continuous_backups_description()
@@ -81,13 +79,11 @@ async fn tags(
     let mut found = BTreeMap::new();
     let mut next = None;
     for _ in 0..MAX_TAG_PAGES {
-        let answer = client
-            .list_tags_of_resource()
-            .resource_arn(arn)
-            .set_next_token(next)
-            .send()
-            .await;
-        match answer.map_err(|error| refusal(&error, operation, arn)) {
+        let listed = asked(operation, arn, || {
+            let request = client.list_tags_of_resource().resource_arn(arn);
+            request.set_next_token(next.clone()).send()
+        });
+        match listed.await {
             Ok(output) => {
                 found.extend(
                     output
@@ -138,15 +134,16 @@ async fn enable_recovery(client: &Client, table: &str) -> Result<Result<(), Refu
         .map_err(|error| TargetError::unbuilt(operation, table, error))?;
     let mut patience = Patience::new(RECOVERY_LIMIT);
     loop {
-        let request = client.update_continuous_backups().table_name(table);
         fault::moment("apply.recovery.before").await;
-        let answer = request
-            .point_in_time_recovery_specification(specification.clone())
-            .send()
-            .await;
+        let updated = asked(operation, table, || {
+            let request = client.update_continuous_backups().table_name(table);
+            request
+                .point_in_time_recovery_specification(specification.clone())
+                .send()
+        })
+        .await;
         fault::moment("apply.recovery.after").await;
-        let Err(error) = answer else { return Ok(Ok(())) };
-        let refused = refusal(&error, operation, table);
+        let Err(refused) = updated else { return Ok(Ok(())) };
         let passes = match &refused {
             Refusal::InUse | Refusal::Limit => true,
             Refusal::Other(failure) => failure.code == "ContinuousBackupsUnavailableException",
@@ -167,16 +164,13 @@ async fn tag(
     let operation = "TagResource";
     let tags = sdk_tags(tags).map_err(|error| TargetError::unbuilt(operation, table, error))?;
     fault::moment("apply.tags.before").await;
-    let answer = client
-        .tag_resource()
-        .resource_arn(arn)
-        .set_tags(Some(tags))
-        .send()
-        .await;
+    let tagged = asked(operation, arn, || {
+        let request = client.tag_resource().resource_arn(arn);
+        request.set_tags(Some(tags.clone())).send()
+    })
+    .await;
     fault::moment("apply.tags.after").await;
-    Ok(answer
-        .map(|_| ())
-        .map_err(|error| refusal(&error, operation, arn)))
+    Ok(tagged.map(|_| ()))
 }
 
 /// Tags as the SDK takes them.

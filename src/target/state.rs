@@ -3,7 +3,7 @@
 use super::TargetError;
 use crate::dynamo::table_throughput;
 use crate::plan::TableThroughput;
-use crate::source::refusal::refusal;
+use crate::source::refusal::asked;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, Projection, ProjectionType,
@@ -165,8 +165,10 @@ impl TableState {
 /// Reads a table; none where it is missing.
 pub(super) async fn describe(client: &Client, table: &str) -> Result<Option<TableState>, TargetError> {
     let operation = "DescribeTable";
-    let answer = client.describe_table().table_name(table).send().await;
-    match answer.map_err(|error| refusal(&error, operation, table)) {
+    let described = asked(operation, table, || {
+        client.describe_table().table_name(table).send()
+    });
+    match described.await {
         Ok(output) => Ok(output.table().map(TableState::of)),
         Err(crate::source::refusal::Refusal::Missing) => Ok(None),
         Err(other) => Err(TargetError::from_refusal(other, operation, table)),

@@ -10,7 +10,7 @@ use crate::model::KeySchema;
 use crate::plan::spec::TableSpec;
 use crate::plan::{IndexKeys, TableThroughput};
 use crate::source::patience::Patience;
-use crate::source::refusal::{Refusal, refusal};
+use crate::source::refusal::{Refusal, asked};
 use aws_sdk_dynamodb::Client;
 use std::time::Duration;
 
@@ -175,9 +175,11 @@ pub async fn is_empty(client: &Client, table: &str) -> Result<bool, TargetError>
     let mut start = None;
     let mut patience = Patience::new(APPEARS_LIMIT);
     loop {
-        let request = client.scan().table_name(table).consistent_read(true).limit(1);
-        let answer = request.set_exclusive_start_key(start.clone()).send().await;
-        let page = match answer.map_err(|error| refusal(&error, operation, table)) {
+        let scanned = asked(operation, table, || {
+            let request = client.scan().table_name(table).consistent_read(true).limit(1);
+            request.set_exclusive_start_key(start.clone()).send()
+        });
+        let page = match scanned.await {
             Ok(page) => page,
             // One that is still being made answers as one that is not there, and may be ready a moment later.
             Err(Refusal::Missing) => match describe(client, table).await?.map(|state| state.status) {
@@ -233,10 +235,11 @@ async fn create(
     let mut patience = Patience::new(LIMIT_PATIENCE);
     loop {
         fault::moment("apply.target-table.before").await;
-        let answer = creation::request(client, spec, keys, indexes)?.send().await;
+        let request = creation::request(client, spec, keys, indexes)?;
+        let created = asked(operation, &spec.name, || request.clone().send()).await;
         fault::moment("apply.target-table.after").await;
-        let Err(error) = answer else { return Ok(true) };
-        match refusal(&error, operation, &spec.name) {
+        let Err(refused) = created else { return Ok(true) };
+        match refused {
             Refusal::InUse => return Ok(false),
             Refusal::Limit if patience.again().await => {}
             other => return Err(TargetError::from_refusal(other, operation, &spec.name)),

@@ -4,7 +4,7 @@ use super::TargetError;
 use super::settings::unknown;
 use crate::fault;
 use crate::plan::spec::TableSpec;
-use crate::source::refusal::{Refusal, refusal};
+use crate::source::refusal::{Refusal, asked};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{TimeToLiveSpecification, TimeToLiveStatus};
 
@@ -57,8 +57,10 @@ pub enum TtlOutcome {
 /// The table is missing, or may not be described.
 pub async fn ttl_state(client: &Client, table: &str) -> Result<TtlState, TargetError> {
     let operation = "DescribeTimeToLive";
-    let answer = client.describe_time_to_live().table_name(table).send().await;
-    let output = match answer.map_err(|error| refusal(&error, operation, table)) {
+    let described = asked(operation, table, || {
+        client.describe_time_to_live().table_name(table).send()
+    });
+    let output = match described.await {
         Ok(output) => output,
         Err(Refusal::UnknownOperation) => return Ok(TtlState::Unknown),
         Err(other) => return Err(TargetError::from_refusal(other, operation, table)),
@@ -96,11 +98,14 @@ pub async fn enable_ttl(client: &Client, spec: &TableSpec) -> Result<TtlOutcome,
         .attribute_name(attribute)
         .build()
         .map_err(|error| TargetError::unbuilt(operation, &spec.name, error))?;
-    let request = client.update_time_to_live().table_name(&spec.name);
     fault::moment("complete.ttl.before").await;
-    let answer = request.time_to_live_specification(specification).send().await;
+    let updated = asked(operation, &spec.name, || {
+        let request = client.update_time_to_live().table_name(&spec.name);
+        request.time_to_live_specification(specification.clone()).send()
+    })
+    .await;
     fault::moment("complete.ttl.after").await;
-    match answer.map_err(|error| refusal(&error, operation, &spec.name)) {
+    match updated {
         Ok(_) => Ok(TtlOutcome::On {
             attribute: attribute.clone(),
             enabled_now: true,

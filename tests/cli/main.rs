@@ -8,11 +8,14 @@
 mod support;
 
 mod help;
+mod identity;
 mod life;
 mod order;
 mod plans;
 mod reach;
 mod refused;
 mod shell;
+mod stopped;
 mod tables;
+mod trust;
 mod tuned;

@@ -9,6 +9,21 @@ use tempfile::{NamedTempFile, TempDir};
 
 /// A command that does not end by itself, or does not tell what it should, fails its test.
 const PATIENCE: Duration = Duration::from_secs(150);
+/// How the lines begin that tell where a command works, which has tests of its own.
+const WHERE: &str = "using ";
+/// Marks of what is inside the SDK and its HTTP client.
+const INTERNALS: [&str; 10] = [
+    "nterceptor",
+    "Error(",
+    "Other(",
+    "Error {",
+    "client error (",
+    "hyper::",
+    "unhandled error",
+    "dispatch failure",
+    "construct request",
+    "endpoint params",
+];
 /// How lines of progress begin.
 const PROGRESS: [&str; 4] = ["tailing: ", "backfill: ", "verify: ", "plan: "];
 
@@ -220,13 +235,16 @@ impl Said {
     /// That it ended with this code.
     pub fn ended(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}", self.shown());
+        let inside = INTERNALS.iter().find(|mark| self.stderr.contains(*mark));
+        assert_eq!(inside, None, "of the SDK, a user sees nothing:\n{}", self.stderr);
         self
     }
 }
 
 /// A line of progress comes every five seconds: how many there are depends on the machine.
 fn without_progress(told: &str) -> String {
-    let is_progress = |line: &&str| PROGRESS.iter().any(|title| line.starts_with(title));
+    let is_progress =
+        |line: &&str| line.starts_with(WHERE) || PROGRESS.iter().any(|title| line.starts_with(title));
     let lines = told.split_inclusive('\n');
     lines.filter(|line| !is_progress(line)).collect()
 }

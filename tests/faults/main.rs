@@ -26,6 +26,7 @@ mod rough;
 mod shards;
 mod slow;
 mod stale;
+mod stopped;
 mod sweep;
 mod switched;
 mod throttling;

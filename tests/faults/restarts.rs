@@ -112,7 +112,9 @@ async fn many_restarts_at_once_beside_a_running_tail_are_one() {
         anonymous: true,
         ..Endpoint::default()
     };
-    let clients = Clients::load(&endpoint, Timing::LOCAL).await;
+    let clients = Clients::load(&endpoint, Timing::LOCAL)
+        .await
+        .expect("the clients are made");
     let plan = Plan::parse(&stage.trial.plan(), "plan.yaml").expect("the trial's plan");
     let split = Split::open(plan, &clients).await;
     let stop = CancellationToken::new();

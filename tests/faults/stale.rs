@@ -146,7 +146,9 @@ async fn follow(stage: &Stage) -> (Split, Following) {
         anonymous: true,
         ..Endpoint::default()
     };
-    let clients = Clients::load(&endpoint, TIMING).await;
+    let clients = Clients::load(&endpoint, TIMING)
+        .await
+        .expect("the clients are made");
     let plan = Plan::parse(&stage.trial.plan(), "plan.yaml").unwrap_or_else(|error| panic!("{error}"));
     let split = Split::open(plan, &clients).await;
     apply(&split, &|_| {}).await.expect("the tables are made");

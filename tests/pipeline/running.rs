@@ -168,7 +168,9 @@ impl Running {
 
 async fn opened(plan: &str, prefix: &str, endpoint: &Endpoint) -> Split {
     let plan = Plan::parse(plan, "plan.yaml").unwrap_or_else(|error| panic!("{error}"));
-    let clients = Clients::load(endpoint, Timing::LOCAL).await;
+    let clients = Clients::load(endpoint, Timing::LOCAL)
+        .await
+        .expect("the clients are made");
     Split::open(plan.prefixed(prefix), &clients).await
 }
 

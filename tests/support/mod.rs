@@ -8,7 +8,7 @@
 //!   streams may be rolled and aged.
 //!   [`Engine::scripted`] is an embedded one behind scripted faults ([`faulty`]).
 //! - [`table`]: tables and items for tests. [`contents`]: what a table holds, by an independent reader.
-//!   [`stream`]: shards and records as the engine gives them. [`scripted`]: an endpoint that answers by a rule.
+//!   [`stream`]: shards and records as the engine gives them. [`scripted`]: an endpoint that answers by a rule; [`tls`]: its certificate.
 //! - [`trial`]: a split to try things on, with what each target should hold, written by hand. [`mutator`]: writers that
 //!   write to its source meanwhile. [`process`]: the product's own processes, to be started, stopped and killed.
 //!   [`stage`]: all three on an engine. [`age`]: a split that nobody worked on for long. [`rough`]: an engine on which
@@ -33,6 +33,7 @@ pub mod scripted;
 pub mod stage;
 pub mod stream;
 pub mod table;
+pub mod tls;
 pub mod trial;
 
 pub use engine::{Engine, Kind, role, unique};

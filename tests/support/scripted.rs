@@ -2,7 +2,7 @@
 //! proxies in between, silence.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 /// What was asked: the operation, as in `DescribeTable` (for STS: `AssumeRole`), and the body.
@@ -11,6 +11,8 @@ pub struct Request {
     pub operation: String,
     /// The body.
     pub body: String,
+    /// The access key by which it is signed.
+    pub access_key: String,
 }
 
 /// What to answer.
@@ -77,6 +79,28 @@ impl Scripted {
         Self { endpoint, asked }
     }
 
+    /// One that speaks TLS, with the certificate of [`super::tls`].
+    ///
+    /// # Panics
+    /// Where no port can be had.
+    pub fn start_tls(rule: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        let (listener, endpoint) = listen();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (rule, log): (Arc<Rule>, _) = (Arc::new(Box::new(rule)), Arc::clone(&asked));
+        let config = super::tls::server();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (rule, log, config) = (Arc::clone(&rule), Arc::clone(&log), Arc::clone(&config));
+                std::thread::spawn(move || {
+                    let session = rustls::ServerConnection::new(config).expect("a session");
+                    serve(rustls::StreamOwned::new(session, stream), &rule, &log);
+                });
+            }
+        });
+        let endpoint = endpoint.replace("http://", "https://");
+        Self { endpoint, asked }
+    }
+
     /// One that takes connections and requests, and never answers.
     ///
     /// # Panics
@@ -116,7 +140,7 @@ fn listen() -> (TcpListener, String) {
 }
 
 /// Answers the requests of one connection.
-fn serve(stream: TcpStream, rule: &Rule, log: &Mutex<Vec<String>>) {
+fn serve(stream: impl Read + Write, rule: &Rule, log: &Mutex<Vec<String>>) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read(&mut stream) {
         log.lock()
@@ -134,8 +158,8 @@ fn serve(stream: TcpStream, rule: &Rule, log: &Mutex<Vec<String>>) {
 }
 
 /// The next request; `None` when the client has gone.
-fn read(stream: &mut BufReader<TcpStream>) -> Option<Request> {
-    let (mut operation, mut length) = (None, 0);
+fn read(stream: &mut BufReader<impl Read>) -> Option<Request> {
+    let (mut operation, mut length, mut access_key) = (None, 0, String::new());
     loop {
         let mut line = String::new();
         if stream.read_line(&mut line).ok()? == 0 {
@@ -148,6 +172,10 @@ fn read(stream: &mut BufReader<TcpStream>) -> Option<Request> {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         match name.to_ascii_lowercase().as_str() {
             "x-amz-target" => operation = value.rsplit('.').next().map(|name| name.trim().to_owned()),
+            "authorization" => {
+                let credential = value.split("Credential=").nth(1).unwrap_or_default();
+                access_key = credential.split('/').next().unwrap_or_default().to_owned();
+            }
             "content-length" => length = value.trim().parse().ok()?,
             _ => {}
         }
@@ -164,5 +192,6 @@ fn read(stream: &mut BufReader<TcpStream>) -> Option<Request> {
     Some(Request {
         operation: operation.unwrap_or_else(in_form),
         body,
+        access_key,
     })
 }

@@ -63,7 +63,7 @@ pub async fn split(engine: &Engine, plan: &str) -> Split {
         anonymous: true,
         ..Endpoint::default()
     };
-    let clients = Clients::load(&endpoint, Timing::LOCAL).await;
+    let clients = Clients::load(&endpoint, Timing::LOCAL).await.unwrap();
     Split::open(Plan::parse(plan, "plan.yaml").unwrap(), &clients).await
 }
 

@@ -63,7 +63,7 @@ fn answer(request: &Request, engine: &str, on: &Mutex<BTreeSet<String>>) -> Answ
 /// A connection for each request, which ends with the answer.
 fn hand_on(request: &Request, engine: &str) -> Result<Answer> {
     let address = engine.trim_start_matches("http://");
-    let Request { operation, body } = request;
+    let Request { operation, body, .. } = request;
     let length = body.len();
     let text = format!(
         "POST / HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/x-amz-json-1.0\r\n\

@@ -100,7 +100,9 @@ impl Bench {
             anonymous: true,
             ..Endpoint::default()
         };
-        let clients = Clients::load(&endpoint, timing).await;
+        let clients = Clients::load(&endpoint, timing)
+            .await
+            .expect("the clients are made");
         let plan = Plan::parse(plan, "plan.yaml").unwrap_or_else(|error| panic!("{error}"));
         let split = Split::open(plan, &clients).await;
         for (service, tables) in split.services() {

@@ -16,6 +16,7 @@ use crate::run::open_letters::OpenLetters;
 use crate::run::repair_lease::RepairLease;
 use crate::run::split::{Split, now_ms};
 use crate::run::status::{FillStatus, fill_status};
+use crate::run::stopping::unless_stopped;
 use crate::run::tombstones::{Holder, lower, raise};
 use crate::source::describe_source;
 use crate::state::{BackfillRecord, Limit, Order, Owner, SegmentRecord, ShardRecord, SplitRecord, Stored};
@@ -158,8 +159,8 @@ impl Backfill {
     /// # Errors
     /// When it must not start, or was stopped; the same command goes on where it was.
     pub async fn run(self) -> Result<BackfillReport, RunError> {
-        check_split(&self.split).await?;
-        self.budgets.read(&self.split.store).await?;
+        unless_stopped(&self.stop, check_split(&self.split)).await?;
+        unless_stopped(&self.stop, self.budgets.read(&self.split.store)).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
         let (view, waits) = (self.view.clone(), self.split.waits.clone());
         let doing = || {
@@ -171,13 +172,15 @@ impl Backfill {
     }
 
     async fn run_tuned(self) -> Result<BackfillReport, RunError> {
-        let facts = describe_source(&self.split.source.control, &self.split.plan.source.table).await?;
-        let Some(record) = self.open(&facts).await? else {
+        let (control, table) = (&self.split.source.control, &self.split.plan.source.table);
+        let facts = unless_stopped(&self.stop, describe_source(control, table)).await?;
+        let Some(record) = unless_stopped(&self.stop, Box::pin(self.open(&facts))).await? else {
             return Ok(BackfillReport {
                 already_finished: true,
                 ..self.report().await?
             });
         };
+        self.split.store.runs();
         let consistent = self.options.consistent.unwrap_or(facts.bytes <= SMALL_BYTES);
         if record.order == Order::Bulk {
             return Box::pin(self.bulk(&record, consistent)).await;
@@ -196,7 +199,11 @@ impl Backfill {
         let holder = Holder::backfill(record);
         raise(&self.split, &holder, &self.stop).await?;
         self.settle(record, consistent).await?;
-        self.probe().await;
+        unless_stopped(&self.stop, async {
+            self.probe().await;
+            Ok::<_, RunError>(())
+        })
+        .await?;
         self.copy(record, consistent, &self.stop).await?;
         fault::moment("backfill.copied").await;
         self.say(

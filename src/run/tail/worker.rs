@@ -10,6 +10,7 @@ use crate::run::keeper::Keeper;
 use crate::run::restart::{current_stream, restart_tail};
 use crate::run::split::{Split, now_ms};
 use crate::run::status::{LaneStatus, lane_status};
+use crate::run::stopping::unless_stopped;
 use crate::source::lineage::{Readiness, readiness};
 use crate::source::{Listing, SourceError, StreamSource, stream_state};
 use crate::state::{LeaseWatch, Owner, ShardRecord, SplitRecord, StateError, Validity, WorkerRecord};
@@ -104,8 +105,9 @@ impl Tail {
     /// # Errors
     /// When it can't begin: see [`RunError`]. Once it runs, what passes by itself is waited for.
     pub async fn run(self) -> Result<Ended, RunError> {
-        let seen = check_split(&self.split).await?;
-        self.budgets.read(&self.split.store).await?;
+        let (split, budgets) = (&self.split, &self.budgets);
+        let seen = unless_stopped(&self.stop, check_split(split)).await?;
+        unless_stopped(&self.stop, budgets.read(&split.store)).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
         let (letters, view) = (self.letters.clone(), self.view.clone());
         let work = budgets.beside(&store, Box::pin(self.run_tuned(seen)));
@@ -114,7 +116,8 @@ impl Tail {
 
     async fn run_tuned(self, seen: SplitRecord) -> Result<Ended, RunError> {
         if self.options.restart {
-            restart_tail(&self.split, seen.stream().map_or(1, |(generation, _)| generation)).await?;
+            let generation = seen.stream().map_or(1, |(generation, _)| generation);
+            unless_stopped(&self.stop, restart_tail(&self.split, generation)).await?;
         }
         let mut lived = false;
         loop {
@@ -122,6 +125,8 @@ impl Tail {
                 Ok(Some(ended)) => return Ok(ended),
                 Ok(None) => lived = true,
                 Err(RunError::Completed { .. }) if lived => return Ok(Ended::Completed),
+                // What was read before is saved, and nothing was read since.
+                Err(RunError::Stopped(_)) if lived => return Ok(Ended::Stopped),
                 Err(error) if lived && passes(&error) => {
                     tracing::warn!(%error, "could not begin anew; trying again");
                 }
@@ -137,8 +142,8 @@ impl Tail {
     /// One life of the worker: under one lease of its own, at one stream. `None`: it lost the lease, or the stream is
     /// another one now, and it begins anew with what the state says then.
     async fn live(&self) -> Result<Option<Ended>, RunError> {
-        let record = check_split(&self.split).await?;
-        let (generation, stream) = current_stream(&self.split).await?;
+        let record = unless_stopped(&self.stop, check_split(&self.split)).await?;
+        let (generation, stream) = unless_stopped(&self.stop, current_stream(&self.split)).await?;
         let source = StreamSource::new(
             self.split.source.streams.clone(),
             &stream.arn,
@@ -174,7 +179,9 @@ impl Tail {
         if hand.over.is_cancelled() {
             return Ok(Some(Ended::Completed));
         }
-        let captured = capture_lanes(&self.split, source).await?;
+        let capturing = Box::pin(capture_lanes(&self.split, source));
+        let captured = unless_stopped(&self.stop, capturing).await?;
+        self.split.store.runs();
         if captured > 0 {
             tracing::info!(lanes = captured, "pinned the stream's open shards");
         }
@@ -193,7 +200,12 @@ impl Tail {
         let ended = loop {
             if listing.as_ref().is_none_or(|(_, at)| at.elapsed() >= discovery) {
                 let known = seen.borrow().clone();
-                match self.discover(source, &known).await {
+                let discovered = tokio::select! {
+                    biased;
+                    () = self.stop.cancelled() => Ok(None),
+                    found = self.discover(source, &known) => found,
+                };
+                match discovered {
                     Ok(found) => listing = found.map(|found| (found, Instant::now())),
                     Err(error) => break Err(error),
                 }
@@ -202,10 +214,17 @@ impl Tail {
             let fresh = stored.is_ok();
             match stored {
                 Ok(stored) => {
-                    self.claim(&stored, &mut leases, hand, &mut running, |keeper, stop| {
+                    let claimed = self.claim(&stored, &mut leases, hand, &mut running, |keeper, stop| {
                         shards.spawn(self.task(source, hand, &shares, keeper, &recorded, stop));
-                    })
-                    .await?;
+                    });
+                    // The shards that run save before this worker ends.
+                    match claimed.await {
+                        Err(error) if self.stop.is_cancelled() => {
+                            tracing::warn!(%error, "could not claim shards");
+                        }
+                        Err(error) => break Err(error),
+                        Ok(()) => {}
+                    }
                     // As stored: a child starts when its parent's end is durable, or a crash could let the parent's
                     // last records be read again after the child's.
                     let stored = stored.into_iter().map(|(_, s)| (s.value.shard.clone(), s.value));

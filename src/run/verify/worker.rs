@@ -8,6 +8,7 @@ use crate::run::checks::check_split;
 use crate::run::error::RunError;
 use crate::run::repair_lease::{RepairLease, refuse_unready};
 use crate::run::split::Split;
+use crate::run::stopping::unless_stopped;
 use crate::state::SplitRecord;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -50,10 +51,10 @@ impl Verify {
     /// Where it must not start, or could not compare everything to the end; it then says nothing of the tables, and
     /// a repair that was under way goes on when the same command is run again.
     pub async fn run(self) -> Result<VerifyResult, RunError> {
-        let record = check_split(&self.split).await?;
+        let record = unless_stopped(&self.stop, check_split(&self.split)).await?;
         // What changed meanwhile is in no target: there is nothing to compare yet.
         crate::run::hold::refuse(&record)?;
-        self.budgets.read(&self.split.store).await?;
+        unless_stopped(&self.stop, self.budgets.read(&self.split.store)).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
         let (view, waits) = (self.view.clone(), self.split.waits.clone());
         let doing = || {

@@ -1,0 +1,122 @@
+//! The way to the engine: what the options, the environment and the profile say, told before anything else is done.
+
+use super::args::Global;
+use super::failure::Failed;
+use super::next::remember;
+use super::screen;
+use super::session::{At, stoppable};
+use crate::dynamo::{Caller, Clients, ConfigError, Endpoint, Failure, NO_CREDENTIALS, Timing};
+use crate::plan::{Place, Plan};
+use crate::run::Split;
+use std::path::Path;
+use std::time::Duration;
+
+/// Loads a plan and makes its clients, for a command that writes something, or says what would be written. Tells first
+/// which account, region and caller it works with.
+pub async fn open(global: &Global, plan: &Path) -> Result<Split, Failed> {
+    opened(global, plan, true).await
+}
+
+/// Loads a plan and makes its clients, for a command that only looks.
+pub async fn open_to_look(global: &Global, plan: &Path) -> Result<Split, Failed> {
+    opened(global, plan, false).await
+}
+
+async fn opened(global: &Global, plan: &Path, tells: bool) -> Result<Split, Failed> {
+    remember(plan);
+    let plan = Plan::load(plan)?;
+    let work = async {
+        let clients = Clients::load(&endpoint(global), timing(global, Timing::LIVE)).await?;
+        let places = || {
+            let services = plan.services.iter().map(|service| &service.place);
+            std::iter::once(&plan.source.place).chain(services)
+        };
+        for region in places().filter_map(|place| place.region.as_deref()) {
+            clients.check_region(region)?;
+        }
+        let region = plan.source.place.region.clone().or_else(|| clients.region());
+        let region = region.ok_or(ConfigError::NoRegion)?;
+        if let Some(mixed) = clients.endpoints().mixed(&region) {
+            screen::say(&format!("warning: {mixed}"));
+        }
+        if tells {
+            let caller = clients.caller().await;
+            for line in told(global, &clients, &region, caller.as_ref(), &plan) {
+                screen::say(&line);
+            }
+        }
+        global.session.arrived(At {
+            endpoints: clients.endpoints().clone(),
+            region,
+        });
+        Ok::<_, Failed>(
+            Split::open(plan, &clients)
+                .await
+                .hurried_by(&global.session.hurry),
+        )
+    };
+    stoppable(&global.session, Duration::ZERO, work).await
+}
+
+/// Who works where, a line for each account and role.
+fn told(
+    global: &Global,
+    clients: &Clients,
+    region: &str,
+    caller: Option<&Result<Caller, Failure>>,
+    plan: &Plan,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    let endpoint = clients.endpoints().dynamodb.as_deref();
+    let at = endpoint.map_or_else(
+        || format!("region {region}"),
+        |url| format!("{url}, region {region}"),
+    );
+    lines.push(match caller {
+        Some(Ok(caller)) => format!("using account {}, {at}, as {}", caller.account, caller.arn),
+        None => format!("using {at}; no account is known, because this is not AWS"),
+        // The command's own request is about to say so.
+        Some(Err(failure)) if failure.code == NO_CREDENTIALS => format!("using {at}, without credentials"),
+        Some(Err(failure)) => format!("using {at}; the account is not known, because {failure}"),
+    });
+    if let Some(profile) = &global.profile {
+        lines[0].push_str(&format!(", by the profile '{profile}'"));
+    }
+    let services = plan.services.iter();
+    let places = std::iter::once(("the source".to_owned(), &plan.source.place))
+        .chain(services.map(|service| (format!("'{}'", service.name), &service.place)));
+    lines.extend(places.filter_map(|(of, place)| elsewhere(&of, place, region)));
+    lines
+}
+
+/// A place that is not where the command works by itself.
+fn elsewhere(of: &str, place: &Place, region: &str) -> Option<String> {
+    let other = place.region.as_deref().filter(|other| *other != region);
+    let account = |role: &str| role.split(':').nth(4).unwrap_or_default().to_owned();
+    match (&place.role, other) {
+        (None, None) => None,
+        (None, Some(other)) => Some(format!("using region {other} for {of}")),
+        (Some(role), other) => Some(format!(
+            "using account {}, region {}, by the role {role} for {of}",
+            account(role),
+            other.unwrap_or(region)
+        )),
+    }
+}
+
+/// Where the engine is, by the command line.
+pub fn endpoint(global: &Global) -> Endpoint {
+    Endpoint {
+        profile: global.profile.clone(),
+        region: global.region.clone(),
+        url: global.endpoint_url.clone(),
+        anonymous: false,
+    }
+}
+
+/// How long things may take.
+pub fn timing(global: &Global, usual: Timing) -> Timing {
+    global
+        .lease_seconds
+        .map_or(usual, |seconds| usual.with_lease(Duration::from_secs(seconds)))
+}

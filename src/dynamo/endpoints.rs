@@ -1,0 +1,160 @@
+//! Where each service is asked: at AWS, or at an endpoint of the user's own.
+
+use super::ConfigError;
+use aws_config::SdkConfig;
+use aws_types::service_config::ServiceConfigKey;
+
+/// The endpoints that replace those of AWS; none where AWS is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Of DynamoDB.
+    pub dynamodb: Option<String>,
+    /// Of DynamoDB Streams.
+    pub streams: Option<String>,
+    /// Of STS, if it was given for STS alone.
+    pub(super) sts: Option<String>,
+}
+
+impl Endpoints {
+    /// Reads what the clients will use: the option, the variables, the profile.
+    pub(super) fn of(config: &SdkConfig, option: Option<&String>) -> Self {
+        if let Some(url) = option {
+            return Self {
+                dynamodb: Some(url.clone()),
+                streams: Some(url.clone()),
+                sts: None,
+            };
+        }
+        let shared = config.endpoint_url().map(str::to_owned);
+        let own = |service: &str| {
+            let key = ServiceConfigKey::builder()
+                .service_id(service)
+                .env("AWS_ENDPOINT_URL")
+                .profile("endpoint_url")
+                .build();
+            config.service_config()?.load_config(key.ok()?)
+        };
+        Self {
+            dynamodb: own("DynamoDB").or_else(|| shared.clone()),
+            streams: own("DynamoDB Streams").or_else(|| shared.clone()),
+            sts: own("STS").filter(|url| Some(url) != shared.as_ref()),
+        }
+    }
+
+    /// Refuses what is not a URL: the SDK would say so with each request.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let services = [("DynamoDB", &self.dynamodb), ("DynamoDB Streams", &self.streams)];
+        for (service, url) in services {
+            if let Some(url) = url.as_ref().filter(|url| !is_url(url)) {
+                return Err(ConfigError::Endpoint {
+                    url: url.clone(),
+                    service,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether DynamoDB is asked at AWS, directly or through an endpoint of a virtual network.
+    #[must_use]
+    pub fn is_aws(&self) -> bool {
+        self.dynamodb.as_deref().is_none_or(is_aws)
+    }
+
+    /// What is wrong if only one of the two services has an endpoint that is not AWS's: a table of one engine and a
+    /// stream of another do not belong together.
+    #[must_use]
+    pub fn mixed(&self, region: &str) -> Option<String> {
+        let aws = |service: &str| format!("{service} at AWS ({region})");
+        match (&self.dynamodb, &self.streams) {
+            (Some(url), None) if !is_aws(url) => Some(format!(
+                "DynamoDB is asked at {url}, but {}: set AWS_ENDPOINT_URL_DYNAMODB_STREAMS too, or give --endpoint-url for both",
+                aws("DynamoDB Streams")
+            )),
+            (None, Some(url)) if !is_aws(url) => Some(format!(
+                "DynamoDB Streams is asked at {url}, but {}: set AWS_ENDPOINT_URL_DYNAMODB too, or give --endpoint-url for both",
+                aws("DynamoDB")
+            )),
+            _ => None,
+        }
+    }
+
+    /// Where a request of this IAM action goes, for people.
+    #[must_use]
+    pub fn asked_for(&self, action: &str, region: &str) -> String {
+        let stream = ["DescribeStream", "GetShardIterator", "GetRecords", "ListStreams"];
+        let (service, url) = if stream.iter().any(|operation| action.ends_with(operation)) {
+            ("DynamoDB Streams", &self.streams)
+        } else {
+            ("DynamoDB", &self.dynamodb)
+        };
+        url.clone().unwrap_or_else(|| format!("{service} in {region}"))
+    }
+}
+
+fn is_url(url: &str) -> bool {
+    let host = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| url.strip_prefix(scheme));
+    host.is_some_and(|host| !host.is_empty() && !host.starts_with('/') && !host.contains(char::is_whitespace))
+}
+
+fn is_aws(url: &str) -> bool {
+    let host = url.split("://").nth(1).unwrap_or(url);
+    let host = host.split(['/', ':']).next().unwrap_or(host);
+    [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"]
+        .iter()
+        .any(|domain| host.ends_with(domain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(dynamodb: Option<&str>, streams: Option<&str>) -> Endpoints {
+        Endpoints {
+            dynamodb: dynamodb.map(str::to_owned),
+            streams: streams.map(str::to_owned),
+            sts: None,
+        }
+    }
+
+    #[test]
+    fn one_endpoint_without_the_other_is_told_and_a_private_one_of_aws_is_not() {
+        let local = Some("http://localhost:8000");
+        let private = Some("https://vpce-1.dynamodb.eu-central-1.vpce.amazonaws.com");
+        let said = at(local, None).mixed("eu-central-1").unwrap();
+        assert!(said.contains("AWS_ENDPOINT_URL_DYNAMODB_STREAMS"), "{said}");
+        assert!(at(None, local).mixed("eu-central-1").is_some());
+        assert_eq!(at(local, local).mixed("x"), None);
+        assert_eq!(at(None, None).mixed("x"), None);
+        assert_eq!(at(private, None).mixed("x"), None);
+        assert!(at(private, None).is_aws() && at(None, None).is_aws() && !at(local, local).is_aws());
+        assert!(!at(Some("http://amazonaws.com.evil.example"), None).is_aws());
+    }
+
+    #[test]
+    fn an_endpoint_is_a_url() {
+        for wrong in ["localhost:8000", "http://", "http:///x", "http://a b", ""] {
+            assert!(at(Some(wrong), None).check().is_err(), "{wrong:?}");
+        }
+        assert!(
+            at(Some("http://localhost:8000"), Some("https://a.example/b"))
+                .check()
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn a_request_is_told_with_where_it_goes() {
+        let split = at(Some("http://localhost:8000"), None);
+        assert_eq!(
+            split.asked_for("dynamodb:GetItem", "eu-central-1"),
+            "http://localhost:8000"
+        );
+        assert_eq!(
+            split.asked_for("dynamodb:DescribeStream", "eu-central-1"),
+            "DynamoDB Streams in eu-central-1"
+        );
+    }
+}
