@@ -104,6 +104,8 @@ pub const MOMENTS: &[&str] = &[
     "tombstones.off-acknowledged",
     "tombstones.swept",
     "tombstones.done",
+    "switched.recording",
+    "switched.acknowledged",
     "complete.begun",
     "complete.workers-gone",
     "complete.ttl.before",

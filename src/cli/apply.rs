@@ -1,20 +1,24 @@
-use super::args::{Global, Plan};
+use super::args::{Apply, Global};
 use super::failure::{Exit, Failed};
 use super::{output, screen, text};
-use crate::run::{ApplyReport, apply};
+use crate::run::{ApplyOptions, ApplyReport, apply, standing};
 
 /// Runs `apply`.
-pub async fn run(global: &Global, args: &Plan) -> Result<Exit, Failed> {
+pub async fn run(global: &Global, args: &Apply) -> Result<Exit, Failed> {
     let split = output::open(global, &args.plan).await?;
     output::warn(&split.plan);
-    let report = apply(&split, &screen::say).await?;
+    let options = ApplyOptions {
+        enable_stream: args.enable_stream,
+    };
+    let report = apply(&split, options, &screen::say).await?;
+    let next = standing(&split).await?.next;
     output::print(global, &report, |report| {
-        render(report, &args.plan.display().to_string())
+        render(report, &args.plan.display().to_string(), &next)
     })?;
     Ok(Exit::Done)
 }
 
-fn render(report: &ApplyReport, plan: &str) -> String {
+fn render(report: &ApplyReport, plan: &str, next: &str) -> String {
     let done = |now: bool| if now { "created" } else { "there" };
     let mut rows: Vec<Vec<String>> = report
         .tables
@@ -62,6 +66,6 @@ fn render(report: &ApplyReport, plan: &str) -> String {
              them with this plan; `dynasplit dead-letters reconcile {plan}` then resolves such letters"
         ));
     }
-    lines.push(format!("next: dynasplit replicate {plan}"));
+    lines.push(format!("next: {next}"));
     lines.join("\n")
 }

@@ -68,7 +68,7 @@ pub enum Command {
     ///
     /// Everything is looked at before anything is created. A table that exists and differs is an error that shows
     /// the difference. Can be run again at any time.
-    Apply(Plan),
+    Apply(Apply),
     /// Follow the source's stream and apply every new write to the services' tables
     ///
     /// Leave it running until the split is complete. Several may run, and share the shards. Ctrl-C or SIGTERM drains
@@ -91,9 +91,14 @@ pub enum Command {
     Tune(Tune),
     /// List, show and reconcile changes that could not land
     DeadLetters(DeadLetters),
+    /// Record that a service has switched, so that nothing is written to its table any more
+    ///
+    /// Stop the writers of the service first. Waits until its lane has delivered everything, refuses if the copy is not
+    /// proven, and closes the lane. Then let the service write its own table.
+    Switched(Switched),
     /// End the split: stop the lanes, strip stamps, switch TTL on
     ///
-    /// Refuses while anything is not clean.
+    /// Refuses while anything is not clean, and unless the source is shown to be at rest.
     Complete(Complete),
     /// Rehearse the whole split on an embedded engine, with live writers
     ///
@@ -136,6 +141,18 @@ pub struct Plan {
     /// The split plan.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
+}
+
+/// `apply`.
+#[derive(clap::Args, Debug)]
+pub struct Apply {
+    /// The split plan.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Switch the source's stream on again although the split has read one before. `replicate --restart-tail` and `verify
+    /// --repair` are mandatory afterwards.
+    #[arg(long)]
+    pub enable_stream: bool,
 }
 
 /// `replicate`.
@@ -229,9 +246,16 @@ pub struct Verify {
     /// The split plan.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
-    /// Mend what is found, by the rules for repairs: nothing that changes meanwhile is overwritten or resurrected.
+    /// Repair what is found: nothing that changes meanwhile is overwritten or resurrected.
     #[arg(long)]
     pub repair: bool,
+    /// With --repair: overwrite and remove also what dynasplit did not write, such as the writes of a service that has
+    /// switched without a record. These writes are lost.
+    #[arg(long, requires = "repair")]
+    pub discard_target_writes: bool,
+    /// Compare although no worker reads the stream, or a copy is not finished. What is still to come counts as a mismatch.
+    #[arg(long, conflicts_with = "repair")]
+    pub anyway: bool,
     /// Only this service (may be given several times). Such a run proves nothing of the split as a whole.
     #[arg(long, value_name = "NAME")]
     pub service: Vec<String>,
@@ -311,6 +335,29 @@ pub struct Complete {
     /// Yes, every reader and writer has moved: replication ends for good.
     #[arg(long)]
     pub yes: bool,
+    /// Seconds for which the source must have been quiet, before it counts as at rest.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub quiet_for: u64,
+    /// Complete although nothing shows that the source is at rest. Writes that no lane has delivered are lost.
+    #[arg(long)]
+    pub lose_late_writes: bool,
+}
+
+/// `switched`.
+#[derive(clap::Args, Debug)]
+pub struct Switched {
+    /// The split plan.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// The service that switches to its own table.
+    #[arg(long, value_name = "NAME")]
+    pub service: String,
+    /// Record it although the copy is not proven, or its lane is behind. What the lane has not delivered never arrives.
+    #[arg(long)]
+    pub unproven: bool,
+    /// Take the record back. The lane continues, and overwrites what the service wrote to its table meanwhile.
+    #[arg(long, conflicts_with = "unproven")]
+    pub undo: bool,
 }
 
 /// `rehearse`.

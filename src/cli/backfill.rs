@@ -5,7 +5,7 @@ use super::session::{GRACE, stoppable};
 use super::waiting::Waiting;
 use super::{output, screen, text};
 use crate::run::status::FillStatus;
-use crate::run::{Backfill, BackfillOptions, BackfillReport, BackfillView};
+use crate::run::{Backfill, BackfillOptions, BackfillReport, BackfillView, standing};
 use crate::state::{NotedLimits, ShardRecord};
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +21,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
         order: Some(args.order.into()),
     };
     let _waiting = Waiting::tell(&split.waits);
-    let (backfill, view) = Backfill::new(split, options, stop);
+    let (backfill, view) = Backfill::new(split.clone(), options, stop);
     let mut begun = view.clone();
     let telling = tokio::spawn(async move {
         if let Ok(begun) = begun.wait_for(|view| !view.order_reason.is_empty()).await {
@@ -33,13 +33,13 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     telling.abort();
     progress.end().await;
     let report = result?;
-    let plan = args.plan.display().to_string();
-    output::print(global, &report, |report| render(report, &plan))?;
+    let next = standing(&split).await?.next;
+    output::print(global, &report, |report| render(report, &next))?;
     let dead = report.lanes.iter().any(|lane| lane.dead_letters > 0);
     Ok(if dead { Exit::NotClean } else { Exit::Done })
 }
 
-fn render(report: &BackfillReport, plan: &str) -> String {
+fn render(report: &BackfillReport, next: &str) -> String {
     let mut lines = Vec::new();
     if report.already_finished {
         lines.push("the backfill was finished before; nothing was done".to_owned());
@@ -73,15 +73,7 @@ fn render(report: &BackfillReport, plan: &str) -> String {
             text::count(lane.dead_letters)
         ));
     }
-    let dead: u64 = report.lanes.iter().map(|lane| lane.dead_letters).sum();
-    lines.push(if dead > 0 {
-        format!(
-            "{}: dynasplit dead-letters list {plan}",
-            text::counted(dead, "dead letter")
-        )
-    } else {
-        format!("next: dynasplit verify {plan}")
-    });
+    lines.push(format!("next: {next}"));
     lines.join("\n")
 }
 
@@ -143,6 +135,7 @@ impl Shown for BackfillView {
                     position: lane.counters.seen,
                     total: (self.estimated_items > 0).then_some(self.estimated_items),
                     unit: "item",
+                    estimate: self.estimate,
                     done: lane.segments_done == lane.segments,
                     message: match self.limits.get(&lane.lane) {
                         Some(limit) => format!("{segments}, limited by {limit}"),

@@ -3,19 +3,24 @@ use super::failure::{Exit, Failed};
 use super::session::{GRACE, stoppable};
 use super::waiting::Waiting;
 use super::{output, screen, text};
-use crate::run::{CompleteReport, complete};
+use crate::run::{CompleteOptions, CompleteReport, complete};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Runs `complete`.
 pub async fn run(global: &Global, args: &Complete, stop: CancellationToken) -> Result<Exit, Failed> {
     if !args.yes {
         return Err(Failed::of(Exit::Usage, "completing ends replication for good, so it wants a --yes").hint(
-            "say --yes when no writer writes to the source any more (docs/cutover.md has the steps and the way back at each)",
+            "stop every writer of the source, then run it with --yes (docs/cutover.md has the steps, and the way back at each)",
         ));
     }
     let split = output::open(global, &args.plan).await?;
     let _waiting = Waiting::tell(&split.waits);
-    let completing = complete(&split, &stop, &screen::say);
+    let options = CompleteOptions {
+        quiet: Duration::from_secs(args.quiet_for),
+        lose_late_writes: args.lose_late_writes,
+    };
+    let completing = complete(&split, options, &stop, &screen::say);
     let report = stoppable(&global.session, GRACE, Box::pin(completing)).await?;
     output::print(global, &report, render)?;
     Ok(Exit::Done)
@@ -26,6 +31,12 @@ fn render(report: &CompleteReport) -> String {
         return "the split was completed before; nothing was done".into();
     }
     let mut lines = Vec::new();
+    lines.extend(
+        report
+            .source_at_rest
+            .iter()
+            .map(|seen| format!("the source is at rest: {seen}")),
+    );
     lines.extend(
         report
             .stripped
@@ -39,6 +50,6 @@ fn render(report: &CompleteReport) -> String {
             .map(|(table, attribute)| format!("{table}: TTL is on ({attribute})")),
     );
     lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
-    lines.push("the split is complete. What became irrelevant in the source can be deleted now.".into());
+    lines.push("the split is complete: dynasplit replicates nothing any more".into());
     lines.join("\n")
 }

@@ -21,6 +21,7 @@ mod session;
 mod signals;
 mod status;
 pub mod survey;
+mod switched;
 mod text;
 mod tune;
 mod verify;
@@ -82,6 +83,7 @@ async fn run(args: Args) -> Result<Exit, Failed> {
         Command::Status(command) => Box::pin(unless(&stop, status::run(&global, &command))).await,
         Command::Tune(command) => Box::pin(unless(&stop, tune::run(&global, &command))).await,
         Command::DeadLetters(command) => letters::run(&global, &command, stop).await,
+        Command::Switched(command) => Box::pin(switched::run(&global, &command, stop)).await,
         Command::Complete(command) => complete::run(&global, &command, stop).await,
         Command::Rehearse(command) => Box::pin(rehearse::run(&global, &command, stop)).await,
         Command::Schema => output::schema(),

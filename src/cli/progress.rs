@@ -1,6 +1,8 @@
 use super::{screen, text};
+use crate::run::RateMeter;
+use crate::state::Estimate;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -19,6 +21,8 @@ pub struct Bar {
     pub unit: &'static str,
     /// Nothing more will come.
     pub done: bool,
+    /// How fast it goes and how much is left, if that is measured elsewhere.
+    pub estimate: Option<Estimate>,
     /// The rest: what limits, lag.
     pub message: String,
 }
@@ -40,10 +44,6 @@ pub struct Progress {
 /// Between two lines in a pipe.
 const LINES: Duration = Duration::from_secs(5);
 const REDRAW: Duration = Duration::from_millis(200);
-/// A rate is that of this last while.
-const RATE_OVER: Duration = Duration::from_secs(15);
-/// No rate, and so no estimate, before this much was seen.
-const RATE_AFTER: Duration = Duration::from_secs(2);
 
 impl Progress {
     /// Shows what the channel says.
@@ -75,28 +75,20 @@ fn draws(attended: bool, dumb: bool) -> bool {
 /// How fast each bar moves.
 #[derive(Debug, Default)]
 struct Meters {
-    seen: BTreeMap<String, VecDeque<(Instant, u64)>>,
+    seen: BTreeMap<String, RateMeter>,
 }
 
 impl Meters {
-    /// Takes in where a bar stands, and answers units a second, once that can be said.
-    #[allow(clippy::cast_precision_loss)] // shown with few digits
+    /// Takes in where a bar stands, and answers units a second, once that can be said. A bar that says its own rate is
+    /// taken at its word.
     fn rate(&mut self, bar: &Bar, now: Instant) -> Option<f64> {
-        let samples = self.seen.entry(bar.name.clone()).or_default();
-        if samples
-            .back()
-            .is_some_and(|(_, position)| *position > bar.position)
-        {
-            // It began anew: another phase under the same name.
-            samples.clear();
+        if let Some(estimate) = bar.estimate {
+            return Some(estimate.per_second());
         }
-        samples.push_back((now, bar.position));
-        while samples.len() > 2 && now.duration_since(samples[1].0) > RATE_OVER {
-            samples.pop_front();
-        }
-        let (since, from) = *samples.front()?;
-        let over = now.duration_since(since);
-        (over >= RATE_AFTER).then(|| (bar.position - from) as f64 / over.as_secs_f64())
+        self.seen
+            .entry(bar.name.clone())
+            .or_default()
+            .rate(bar.position, now)
     }
 }
 
@@ -115,7 +107,8 @@ fn words(bar: &Bar, rate: Option<f64>) -> String {
     // What has not moved at all is about to: that is no rate yet.
     if let (Some(rate), false) = (rate, bar.done || bar.position == 0) {
         words.push(text::rate(rate));
-        let left = bar.total.map(|total| total.saturating_sub(bar.position));
+        let left = bar.estimate.map(|estimate| estimate.left);
+        let left = left.or_else(|| bar.total.map(|total| total.saturating_sub(bar.position)));
         words.extend(left.and_then(|left| text::time_left(left, rate)));
     }
     if !bar.message.is_empty() {
@@ -241,8 +234,7 @@ mod tests {
     fn there_is_no_estimate_before_there_is_a_rate() {
         let (mut meters, start) = (Meters::default(), Instant::now());
         assert_eq!(meters.rate(&bar(0), start), None);
-        assert_eq!(meters.rate(&bar(50), start + RATE_AFTER / 2), None);
-        let rate = meters.rate(&bar(200), start + RATE_AFTER).unwrap();
+        let rate = meters.rate(&bar(200), start + Duration::from_secs(2)).unwrap();
         assert_eq!(
             words(&bar(200), Some(rate)),
             "200 of 1,000 items, 100/s, 8.0 s left"
@@ -252,20 +244,6 @@ mod tests {
             words(&bar(200), Some(0.0)),
             "200 of 1,000 items, 0/s",
             "it stands: nobody knows"
-        );
-    }
-
-    #[test]
-    fn a_rate_is_that_of_the_last_while() {
-        let (mut meters, start) = (Meters::default(), Instant::now());
-        for second in 0..60 {
-            meters.rate(&bar(second.min(20) * 10), start + Duration::from_secs(second));
-        }
-        assert_eq!(meters.rate(&bar(200), start + Duration::from_secs(60)), Some(0.0));
-        assert_eq!(
-            meters.rate(&bar(5), start + Duration::from_secs(61)),
-            None,
-            "it began anew"
         );
     }
 

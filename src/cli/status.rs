@@ -17,6 +17,10 @@ fn render(standing: &Standing) -> String {
     let mut lines = vec![format!("split {}: {}", standing.split, standing.phase)];
     let alive = standing.workers.iter().filter(|worker| !worker.overdue).count();
     let dead = standing.workers.len() - alive;
+    lines.extend(standing.switched.iter().map(|(service, at_ms)| {
+        let ago = text::duration(now_ms().saturating_sub(*at_ms));
+        format!("{service} switched {ago} ago: dynasplit does not write its table any more")
+    }));
     lines.push(match (alive, dead) {
         (0, 0) => "workers: none".into(),
         (alive, 0) => format!("workers: {alive}"),
@@ -27,7 +31,7 @@ fn render(standing: &Standing) -> String {
     lines.push(String::new());
     lines.push(backfill(standing));
     if standing.tombstones.holds() {
-        lines.push("the lanes are held until the bulk copy has landed".into());
+        lines.push("a bulk copy holds the lanes: they apply nothing until it ends".into());
     }
     lines.extend(
         standing
@@ -134,7 +138,7 @@ fn backfill(standing: &Standing) -> String {
             "finished in {}",
             text::duration(finished.saturating_sub(record.started_ms))
         ),
-        None => progress(standing, record.started_ms, record.estimated_items),
+        None => progress(standing),
     };
     let mut told = format!(
         "{table}\nbackfill ({}): {} read, {} read units; {end}",
@@ -149,18 +153,24 @@ fn backfill(standing: &Standing) -> String {
     told
 }
 
-/// Rate and time left. No estimate before there is something to estimate from.
-fn progress(standing: &Standing, started_ms: u64, estimated: u64) -> String {
-    let seconds = now_ms().saturating_sub(started_ms) / 1000;
-    let rate = standing.scanned.checked_div(seconds).unwrap_or(0);
-    match estimated.saturating_sub(standing.scanned).checked_div(rate) {
-        Some(left) if standing.scanned > 0 => {
-            format!(
-                "{} a second, about {} left",
-                text::counted(rate, "item"),
-                text::duration(left * 1000)
-            )
-        }
-        _ => "running".into(),
-    }
+/// How fast it goes, as the running process says; or since when none runs.
+fn progress(standing: &Standing) -> String {
+    let running = standing.running.iter().find(|doing| doing.command == "backfill");
+    let Some(running) = running else {
+        return match standing.backfill_seen_ms {
+            Some(seen_ms) => format!(
+                "not running since {} ago: `dynasplit backfill` continues it",
+                text::duration(now_ms().saturating_sub(seen_ms))
+            ),
+            None => "not running: `dynasplit backfill` continues it".into(),
+        };
+    };
+    let Some(estimate) = running.estimate else {
+        return "running".into();
+    };
+    let words = [
+        Some(text::rate(estimate.per_second())),
+        text::time_left(estimate.left, estimate.per_second()),
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

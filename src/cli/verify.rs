@@ -29,6 +29,8 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     }
     let options = VerifyOptions {
         repair: args.repair,
+        discard_target_writes: args.discard_target_writes,
+        anyway: args.anyway,
         services: (!args.service.is_empty()).then(|| args.service.clone()),
         read_units: args.read_units,
         segments: args.segments,
@@ -48,12 +50,11 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     let result = stoppable(&global.session, grace, Box::pin(verify.run())).await;
     progress.end().await;
     let result = result?;
-    let plan = args.plan.display().to_string();
-    output::print(global, &result, |result| render(result, &plan))?;
+    output::print(global, &result, render)?;
     Ok(if result.clean { Exit::Done } else { Exit::NotClean })
 }
 
-fn render(result: &VerifyResult, plan: &str) -> String {
+fn render(result: &VerifyResult) -> String {
     let mut lines = vec![services(result)];
     lines.extend(result.mismatches.iter().map(|mismatch| format!("  {mismatch}")));
     if collisions(result) > 0 {
@@ -100,8 +101,34 @@ fn render(result: &VerifyResult, plan: &str) -> String {
         text::elapsed(Duration::from_secs_f64(result.seconds)),
     ));
     lines.extend(result.notes.iter().map(|note| format!("note: {note}")));
-    lines.push(verdict(result, plan));
+    lines.extend(
+        result
+            .switched
+            .iter()
+            .map(|service| format!("{service} has switched to its own table: it is not compared, and counts as it was verified before")),
+    );
+    lines.push(if result.clean && result.recorded {
+        "clean: every target that is compared holds exactly what it should".into()
+    } else if result.clean {
+        "clean, as far as was compared; it does not count for the split as a whole".into()
+    } else {
+        "NOT CLEAN".into()
+    });
+    lines.extend(
+        result
+            .not_repairable
+            .iter()
+            .map(|reason| format!("not repaired: {reason}")),
+    );
+    if !result.next.is_empty() {
+        lines.push(format!("next: {}", result.next));
+    }
     lines.join("\n")
+}
+
+fn collisions(result: &VerifyResult) -> u64 {
+    let services = result.report.services.iter();
+    services.map(|service| service.mismatches.collision).sum()
 }
 
 /// What was repaired, and why the rest was not.
@@ -126,25 +153,6 @@ fn repaired(result: &VerifyResult) -> String {
         repaired
     } else {
         format!("{repaired}; not repaired: {}", reasons.join(", "))
-    }
-}
-
-fn collisions(result: &VerifyResult) -> u64 {
-    let services = result.report.services.iter();
-    services.map(|service| service.mismatches.collision).sum()
-}
-
-/// The verdict, with a repair if there is something that a repair can do.
-fn verdict(result: &VerifyResult, plan: &str) -> String {
-    if result.clean && result.recorded {
-        "clean: every target holds exactly what it should".into()
-    } else if result.clean {
-        "clean, as far as was compared; it does not count for the split as a whole".into()
-    } else if result.total_mismatches > collisions(result) && result.repaired + result.unrepaired.total() == 0
-    {
-        format!("NOT CLEAN. To repair: dynasplit verify --repair {plan}")
-    } else {
-        "NOT CLEAN".into()
     }
 }
 
@@ -262,20 +270,14 @@ mod tests {
     }
 
     #[test]
-    fn a_repair_is_recommended_only_for_what_it_repairs() {
-        let text = |missing, collision| render(&found(missing, collision), "p.yaml");
-        assert!(text(1, 0).contains("To repair: dynasplit verify --repair p.yaml"));
-        let both = text(1, 1);
-        assert!(
-            both.contains("--repair p.yaml") && both.contains("in the source"),
-            "{both}"
-        );
-        let collisions = text(0, 2);
+    fn collisions_are_explained_and_no_repair_is_recommended() {
+        let collisions = render(&found(0, 2));
         assert!(!collisions.contains("--repair"), "{collisions}");
         assert!(
             collisions.contains("change or delete all but one"),
             "{collisions}"
         );
+        assert!(!render(&found(1, 0)).contains("change or delete"));
     }
 
     #[test]
@@ -293,6 +295,6 @@ mod tests {
             repaired(&result),
             "repaired 1 key; not repaired: 2 collisions, 1 invalid item"
         );
-        assert!(!render(&result, "p.yaml").contains("--repair"));
+        assert!(!render(&result).contains("--repair"));
     }
 }

@@ -23,9 +23,7 @@ mod timing;
 mod trust;
 
 pub use average::Average;
-pub use backoff::{
-    HotSince, PATIENCE, again, answered, backoff, until_answered, until_answered_or_hot,
-};
+pub use backoff::{HotSince, PATIENCE, again, answered, backoff, until_answered, until_answered_or_hot};
 pub use budget::Budget;
 pub use clients::{Clients, Endpoint, Tables};
 pub use config_error::ConfigError;

@@ -10,8 +10,8 @@ use crate::dynamo::{Clients, ConfigError, Endpoint, Failure, Timing};
 use crate::plan::{Plan, Versions};
 use crate::run::status::LaneStatus;
 use crate::run::{
-    Backfill, BackfillOptions, BackfillReport, BackfillView, OrderChoice, RunError, Split, Tail, TailOptions,
-    Verify, VerifyOptions, VerifyResult, apply, now_ms, uncaptured,
+    ApplyOptions, Backfill, BackfillOptions, BackfillReport, BackfillView, OrderChoice, RunError, Split,
+    Tail, TailOptions, Verify, VerifyOptions, VerifyResult, apply, now_ms, uncaptured,
 };
 use serde::Serialize;
 use std::path::PathBuf;
@@ -263,7 +263,10 @@ impl Rehearsal {
             },
         );
         let writing = Instant::now();
-        apply(split, &|message| tracing::info!("{message}")).await?;
+        apply(split, ApplyOptions::default(), &|message| {
+            tracing::info!("{message}")
+        })
+        .await?;
         let tail_stop = self.stop.child_token();
         let (tail, lanes) = Tail::new(split.clone(), TailOptions::default(), tail_stop.clone());
         let tail = tokio::spawn(tail.run());

@@ -1,7 +1,7 @@
 //! What a command is doing, noted in the state while it runs, so that `status` can say it.
 
 use super::split::now_ms;
-use crate::state::{ActivityRecord, Limit, NotedLimits, Store};
+use crate::state::{ActivityRecord, Estimate, Limit, NotedLimits, Store};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -11,8 +11,27 @@ const NOTES: Duration = Duration::from_secs(4);
 /// What was noted longer ago is no news: its process is gone, or can't reach the state.
 pub(super) const NEWS_MS: u64 = 15_000;
 
-/// What goes on, in a few words, and what limits it.
-pub(super) type Doing = (String, BTreeMap<String, Limit>);
+/// What goes on.
+#[derive(Debug, Default)]
+pub(super) struct Doing {
+    /// In a few words.
+    pub phase: String,
+    /// What limits it.
+    pub limits: BTreeMap<String, Limit>,
+    /// How fast it goes.
+    pub estimate: Option<Estimate>,
+}
+
+impl Doing {
+    /// Something whose speed is not known.
+    pub fn new(phase: String, limits: BTreeMap<String, Limit>) -> Self {
+        Self {
+            phase,
+            limits,
+            estimate: None,
+        }
+    }
+}
 
 /// Works, and notes meanwhile what it is doing. Where that can't be noted, the work goes on.
 pub(super) async fn noted<T>(
@@ -42,11 +61,15 @@ async fn keep_noting(store: &Store, command: &str, doing: impl Fn() -> Doing) ->
     }
 }
 
-async fn note(store: &Store, command: &str, (phase, of): Doing) {
+async fn note(store: &Store, command: &str, doing: Doing) {
     let record = ActivityRecord {
         command: command.to_owned(),
-        phase,
-        limits: NotedLimits { at_ms: now_ms(), of },
+        phase: doing.phase,
+        limits: NotedLimits {
+            at_ms: now_ms(),
+            of: doing.limits,
+        },
+        estimate: doing.estimate,
     };
     if let Err(error) = store.set(&ActivityRecord::record_name(command), &record).await {
         tracing::debug!(%error, command, "could not note what goes on; trying again");

@@ -1,4 +1,4 @@
-use super::checks::services;
+use super::checks::{check_left_out, completed, services};
 use super::error::RunError;
 use super::plan_change::{PlanChange, SettingChange, plan_change};
 use super::split::{Split, now_ms};
@@ -41,13 +41,25 @@ pub struct AppliedTable {
     pub notes: Vec<String>,
 }
 
+/// Options of `apply`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ApplyOptions {
+    /// Switch the source's stream on again although the split has read one before. What was written while it was off is
+    /// in no stream: the tail must be restarted, and the targets repaired.
+    pub enable_stream: bool,
+}
+
 /// Creates what is missing. Everything is looked at before anything is created, so that nothing is half done for
 /// a reason that could have been known.
 ///
 /// # Errors
 /// With everything that is in the way.
-pub async fn apply(split: &Split, tell: &(dyn Fn(&str) + Sync)) -> Result<ApplyReport, RunError> {
-    let known = look(split).await?;
+pub async fn apply(
+    split: &Split,
+    options: ApplyOptions,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<ApplyReport, RunError> {
+    let known = look(split, options).await?;
     let state_created = split.store.ensure_table(&split.source.control).await?;
     if state_created {
         tell(&format!("created the state table {}", split.plan.state_table));
@@ -87,6 +99,12 @@ pub async fn apply(split: &Split, tell: &(dyn Fn(&str) + Sync)) -> Result<ApplyR
         if !known.services.contains(&service.name) {
             record_service(split, service).await?;
         }
+        // Also for one that was known: an earlier version did not write the names down.
+        SplitRecord::change(&split.store, |record| {
+            record.services.extend(known.services.iter().cloned());
+            record.services.insert(service.name.clone());
+        })
+        .await?;
         tables.push(AppliedTable {
             service: service.name.clone(),
             table: service.table.name.clone(),
@@ -115,17 +133,32 @@ struct Known {
 }
 
 /// Looks at everything, and changes nothing.
-async fn look(split: &Split) -> Result<Known, RunError> {
+async fn look(split: &Split, options: ApplyOptions) -> Result<Known, RunError> {
     let source = &split.plan.source;
     check_keys(
         &source.keys,
         &describe_source(&split.source.control, &source.table).await?,
     )?;
+    let stream = stream_state(&split.source.control, &source.table).await?;
     // The error of another view type comes from here too; nothing is changed by asking.
-    if let StreamState::WrongView { .. } = stream_state(&split.source.control, &source.table).await? {
+    if let StreamState::WrongView { .. } = stream {
         ensure_stream(&split.source.control, &source.table).await?;
     }
-    let (known, change) = known_services(split).await?;
+    let (record, known, change) = known_services(split).await?;
+    let captured =
+        record.is_some_and(|record| record.streams.iter().any(|stream| stream.captured_ms.is_some()));
+    if stream == StreamState::Off && captured && !options.enable_stream {
+        return Err(RunError::NotYet {
+            what: format!(
+                "the stream of {} is off, and the split has read it before: what was written since it is off is in no stream",
+                source.table
+            ),
+            next: "if the source is at rest, leave it off and go on (`dynasplit status` names the next command); to \
+                   replicate again, `dynasplit apply --enable-stream`, then `dynasplit replicate --restart-tail`, then \
+                   `dynasplit verify --repair`"
+                .into(),
+        });
+    }
     let mut lost = Vec::new();
     let mut problems = Vec::new();
     for (service, clients) in split.services() {
@@ -173,8 +206,11 @@ async fn look(split: &Split) -> Result<Known, RunError> {
     }
 }
 
-/// Services that are part of the split, and what the plan changes; refuses a plan that was edited in the middle.
-async fn known_services(split: &Split) -> Result<(BTreeMap<String, ServiceRecord>, PlanChange), RunError> {
+/// The split's record, the services that are part of the split, and what the plan changes; refuses a plan that was edited
+/// in the middle, and a split that is over.
+async fn known_services(
+    split: &Split,
+) -> Result<(Option<SplitRecord>, BTreeMap<String, ServiceRecord>, PlanChange), RunError> {
     if !split.store.exists(&split.source.control).await? {
         return Ok(Default::default());
     }
@@ -183,11 +219,21 @@ async fn known_services(split: &Split) -> Result<(BTreeMap<String, ServiceRecord
         Err(StateError::NotApplied { .. }) => return Ok(Default::default()),
         Err(error) => return Err(error.into()),
     };
+    if record.completed_ms.is_some() {
+        return Err(completed(split));
+    }
+    if record.completing_ms.is_some() {
+        return Err(RunError::NotYet {
+            what: "the split is being completed, so nothing is added to it".into(),
+            next: "run `dynasplit complete` until it ends".into(),
+        });
+    }
     let known = services(split).await?;
     let change = plan_change(&split.plan, &record, &known);
     if change.is_edited() {
         return Err(RunError::edited(change, split));
     }
+    check_left_out(&split.plan, &known)?;
     if let Some(change) = change.outdated {
         return Err(RunError::Outdated {
             change: Box::new(change),
@@ -197,12 +243,14 @@ async fn known_services(split: &Split) -> Result<(BTreeMap<String, ServiceRecord
         .into_iter()
         .map(|record| (record.name.clone(), record))
         .collect();
-    Ok((known, change))
+    Ok((Some(record), known, change))
 }
 
 /// The record of a split that begins.
 pub(super) fn split_record(plan: &Plan, arn: &str) -> SplitRecord {
     SplitRecord {
+        services: BTreeSet::new(),
+        switched: BTreeMap::new(),
         format: STATE_FORMAT,
         split: plan.split.clone(),
         source: plan.source.table.clone(),
@@ -219,6 +267,7 @@ pub(super) fn split_record(plan: &Plan, arn: &str) -> SplitRecord {
         repair_required: None,
         created_ms: now_ms(),
         completing_ms: None,
+        resting: None,
         completed_ms: None,
     }
 }

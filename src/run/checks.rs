@@ -9,16 +9,38 @@ use crate::state::{ServiceRecord, SplitRecord};
 /// # Errors
 /// With the way out; see [`RunError`].
 pub async fn check_split(split: &Split) -> Result<SplitRecord, RunError> {
-    let record = SplitRecord::read(&split.store).await?.value;
-    let plan = &split.plan;
+    let record = check_plan(split).await?;
     if record.completed_ms.is_some() {
-        return Err(RunError::Completed {
-            split: plan.split.clone(),
-            state: plan.state_table.clone(),
-        });
+        return Err(completed(split));
     }
-    let known = services(split).await?;
-    let change = plan_change(plan, &record, &known);
+    Ok(record)
+}
+
+/// Reads the split's record, and refuses a plan that was edited in the middle. A split that is over is not refused.
+///
+/// # Errors
+/// With the way out; see [`RunError`].
+pub(super) async fn check_plan(split: &Split) -> Result<SplitRecord, RunError> {
+    let record = SplitRecord::read(&split.store).await?.value;
+    differs(split, &record, &services(split).await?)?;
+    Ok(record)
+}
+
+/// The error of a command that comes after `complete`.
+pub(super) fn completed(split: &Split) -> RunError {
+    RunError::Completed {
+        split: split.plan.split.clone(),
+        state: split.plan.state_table.clone(),
+    }
+}
+
+/// Refuses a plan that is not the one that the split runs by.
+///
+/// # Errors
+/// With the first difference.
+pub(super) fn differs(split: &Split, record: &SplitRecord, known: &[ServiceRecord]) -> Result<(), RunError> {
+    let plan = &split.plan;
+    let change = plan_change(plan, record, known);
     if change.is_edited() {
         return Err(RunError::edited(change, split));
     }
@@ -39,8 +61,7 @@ pub async fn check_split(split: &Split) -> Result<SplitRecord, RunError> {
              behind becomes a dead letter here; start this command again with the newer plan"
         );
     }
-    check_left_out(plan, &known)?;
-    Ok(record)
+    check_left_out(plan, known)
 }
 
 /// All services that the split knows.
@@ -52,7 +73,7 @@ pub async fn services(split: &Split) -> Result<Vec<ServiceRecord>, RunError> {
     Ok(found.into_iter().map(|(_, stored)| stored.value).collect())
 }
 
-/// Services whose places in the stream that is read now are not pinned.
+/// Services that have not switched, and whose places in the stream that is read now are not pinned.
 ///
 /// # Errors
 /// When the state can't be read.
@@ -60,7 +81,7 @@ pub async fn uncaptured(split: &Split) -> Result<Vec<String>, RunError> {
     let record = SplitRecord::read(&split.store).await?.value;
     let known = services(split).await?.into_iter();
     Ok(known
-        .filter(|service| !record.has_captured(service))
+        .filter(|service| !record.has_captured(service) && !record.switched.contains_key(&service.name))
         .map(|service| service.name)
         .collect())
 }

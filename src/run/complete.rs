@@ -1,10 +1,12 @@
-use super::activity::noted;
+use super::activity::{Doing, noted};
+use super::at_rest::{self, Rest};
 use super::budgets::Budgets;
 use super::error::RunError;
+use super::obstacles::{Obstacle, ObstacleKind};
 use super::split::{Split, now_ms};
-use super::standing::{Standing, standing};
+use super::standing::{Standing, standing, standing_with_worker};
 use super::stopping::unless_stopped;
-use super::tombstones::{sweep_of, workers_gone};
+use super::tombstones::{refuse_switched_since, sweep_of, workers_gone};
 use crate::dynamo::Brake;
 use crate::fault;
 use crate::model::VERSION_ATTRIBUTE;
@@ -20,9 +22,34 @@ use tokio_util::sync::CancellationToken;
 /// Between two looks at what limits the strips.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// Options of `complete`.
+#[derive(Clone, Copy, Debug)]
+pub struct CompleteOptions {
+    /// How long the source must have been quiet.
+    pub quiet: Duration,
+    /// Complete although nothing shows that the source is at rest: writes that no lane has delivered are lost.
+    pub lose_late_writes: bool,
+}
+
+impl CompleteOptions {
+    /// How long the source must have been quiet, unless said otherwise.
+    pub const QUIET: Duration = Duration::from_secs(30);
+}
+
+impl Default for CompleteOptions {
+    fn default() -> Self {
+        Self {
+            quiet: Self::QUIET,
+            lose_late_writes: false,
+        }
+    }
+}
+
 /// What `complete` did.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct CompleteReport {
+    /// What showed that the source was at rest; `None` if that was shown by an earlier run, or overridden.
+    pub source_at_rest: Option<String>,
     /// Items whose stamps were stripped, by service.
     pub stripped: BTreeMap<String, u64>,
     /// Tables whose TTL is on now, and the attribute.
@@ -40,6 +67,7 @@ pub struct CompleteReport {
 /// With everything that is not clean, and the next command for each.
 pub async fn complete(
     split: &Split,
+    options: CompleteOptions,
     stop: &CancellationToken,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<CompleteReport, RunError> {
@@ -52,24 +80,28 @@ pub async fn complete(
         }
         checked => checked?,
     };
+    let split = &split.seeing(&record);
+    let mut source_at_rest = None;
     if record.completing_ms.is_none() {
-        refuse_unclean(&unless_stopped(stop, standing(split)).await?)?;
-        // In one step: who switches tombstones on is refused from here on, and nobody who did so before is overlooked.
-        let record = SplitRecord::change(&split.store, |record| {
-            if record.switch.is_off() {
-                record.completing_ms.get_or_insert_with(now_ms);
+        match unless_stopped(stop, Box::pin(begin(split, &record, options, stop, tell))).await {
+            Ok(seen) => source_at_rest = seen,
+            // Another process may have begun to complete meanwhile: this one helps it.
+            Err(error) => {
+                if SplitRecord::read(&split.store)
+                    .await?
+                    .value
+                    .completing_ms
+                    .is_none()
+                {
+                    return Err(error);
+                }
             }
-        })
-        .await?;
-        if record.completing_ms.is_none() {
-            return Err(RunError::Unclean {
-                reasons: vec!["tombstones were switched on just now: let the command that did so end".into()],
-            });
         }
     }
     fault::moment("complete.begun").await;
     tell("stopping the lanes");
     workers_gone(split, stop).await?;
+    still_at_rest(split).await?;
     fault::moment("complete.workers-gone").await;
     // Nobody keeps letters any more, and all of them are settled.
     split.letters.forget_orphans().await?;
@@ -82,7 +114,7 @@ pub async fn complete(
     };
     let doing = || {
         let phase = phase.lock().unwrap_or_else(PoisonError::into_inner);
-        (phase.clone(), budgets.limits())
+        Doing::new(phase.clone(), budgets.limits())
     };
     let ending = budgets.during(&split.store, Box::pin(end_services(split, &budgets, &say)));
     // Each of its steps can be repeated, and a strip is on the condition of what was read.
@@ -96,7 +128,8 @@ pub async fn complete(
             never = tell_limits(&budgets, tell) => match never {},
         }
     };
-    let report = Box::pin(noted(&split.store, "complete", doing, work)).await?;
+    let mut report = Box::pin(noted(&split.store, "complete", doing, work)).await?;
+    report.source_at_rest = source_at_rest;
     SplitRecord::change(&split.store, |record| record.completed_ms = Some(now_ms())).await?;
     Ok(report)
 }
@@ -156,11 +189,86 @@ async fn end_services(
     Ok(report)
 }
 
-fn refuse_unclean(standing: &Standing) -> Result<(), RunError> {
-    if standing.obstacles.is_empty() {
+/// Begins to complete, if nothing is in the way: from here on, nobody may switch tombstones on, and the workers stop.
+/// Answers what shows that the source is at rest.
+async fn begin(
+    split: &Split,
+    record: &SplitRecord,
+    options: CompleteOptions,
+    stop: &CancellationToken,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<Option<String>, RunError> {
+    let now = if options.lose_late_writes {
+        standing(split).await?
+    } else {
+        standing_with_worker(split).await?
+    };
+    refuse_unclean(&now, options.lose_late_writes)?;
+    let (resting, seen) = if options.lose_late_writes {
+        (None, None)
+    } else {
+        match at_rest::wait(split, record, options.quiet, stop, tell).await? {
+            Rest::StreamClosed => (
+                None,
+                Some("the stream is off, every lane has read it to its end, and the last verify began after that".into()),
+            ),
+            Rest::Quiet { received, seen } => (Some(received), Some(seen)),
+        }
+    };
+    // In one step: who switches tombstones on is refused from here on, and nobody who did so before is overlooked.
+    let record = SplitRecord::change(&split.store, |record| {
+        if record.switch.is_off() && split.sees(record) && record.completing_ms.is_none() {
+            record.completing_ms = Some(now_ms());
+            record.resting.clone_from(&resting);
+        }
+    })
+    .await?;
+    refuse_switched_since(split, &record)?;
+    if record.completing_ms.is_none() {
+        return Err(RunError::Unclean {
+            reasons: vec!["tombstones were switched on just now: let the command that did so end".into()],
+        });
+    }
+    Ok(seen)
+}
+
+/// Looks once more, now that the workers have stopped: what they received while they stopped shows that the source was not
+/// at rest. Then the split goes on as before.
+async fn still_at_rest(split: &Split) -> Result<(), RunError> {
+    let record = SplitRecord::read(&split.store).await?.value;
+    let Some(before) = &record.resting else {
+        return Ok(());
+    };
+    match at_rest::unchanged(split, &record, before).await {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            SplitRecord::change(&split.store, |record| {
+                record.completing_ms = None;
+                record.resting = None;
+            })
+            .await?;
+            Err(error)
+        }
+    }
+}
+
+/// Refuses while something is in the way. If writes may be lost, it is not in the way that nobody reads the stream.
+fn refuse_unclean(standing: &Standing, lose_late_writes: bool) -> Result<(), RunError> {
+    let matters = |obstacle: &&Obstacle| {
+        let late = matches!(
+            obstacle.kind,
+            ObstacleKind::NoWorker | ObstacleKind::OtherWorker | ObstacleKind::Lag
+        );
+        !(lose_late_writes && late)
+    };
+    let reasons: Vec<String> = standing
+        .obstacles
+        .iter()
+        .filter(matters)
+        .map(ToString::to_string)
+        .collect();
+    if reasons.is_empty() {
         return Ok(());
     }
-    Err(RunError::Unclean {
-        reasons: standing.obstacles.iter().map(ToString::to_string).collect(),
-    })
+    Err(RunError::Unclean { reasons })
 }

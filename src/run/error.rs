@@ -71,9 +71,7 @@ pub enum RunError {
         source: std::io::Error,
     },
     /// The split is over.
-    #[error(
-        "the split '{split}' was completed: there is nothing left to do; the state table {state} can be deleted"
-    )]
+    #[error("the split '{split}' was completed, as its state table {state} says: nothing is left to do")]
     Completed {
         /// The split.
         split: String,
@@ -102,7 +100,9 @@ pub enum RunError {
         is: String,
     },
     /// The stream is off.
-    #[error("the stream of {table} is off: run `dynasplit apply`, which switches it on")]
+    #[error(
+        "the stream of {table} is off: run `dynasplit apply`, which switches it on (with --enable-stream, if the split has read it before)"
+    )]
     StreamOff {
         /// The source table.
         table: String,

@@ -26,12 +26,13 @@ struct Signs {
 
 impl Signs {
     /// Reads the split's record for what ends this worker, or this life of it.
-    fn read(&self, record: &SplitRecord, (generation, created_ms): (u32, u64)) {
+    fn read(&self, split: &Split, record: &SplitRecord, (generation, created_ms): (u32, u64)) {
         if record.completing_ms.is_some() {
             self.over.cancel();
         }
+        let is_older = !split.knows(record) || !split.sees(record);
         // A state that was deleted and created anew has no lease of this worker.
-        let is_other = record.created_ms != created_ms;
+        let is_other = is_older || record.created_ms != created_ms;
         if is_other || record.stream().is_none_or(|(now, _)| now != generation) {
             self.outdated.cancel();
         }
@@ -57,6 +58,12 @@ impl Heartbeat {
             beat: 0,
             acknowledged_epoch: gate.acknowledged(),
             seen_ms: now_ms(),
+            services: split
+                .plan
+                .services
+                .iter()
+                .map(|service| service.name.clone())
+                .collect(),
         };
         let stored = Stored {
             value: record,
@@ -71,9 +78,9 @@ impl Heartbeat {
         // Much may have happened between our reading of the split and our record's appearance; whoever looks at the
         // workers after that sees this one.
         let record = SplitRecord::read(&split.store).await?.value;
-        gate.switch(record.switch.tombstones);
+        gate.obey(record.switch.tombstones, record.switched.keys());
         let began_in = (generation, record.created_ms);
-        signs.read(&record, began_in);
+        signs.read(split, &record, began_in);
         let done = CancellationToken::new();
         let validity = keeper.validity();
         let beating = Beating {
@@ -105,7 +112,8 @@ impl Heartbeat {
     }
 
     /// Cancelled when this worker can't go on as it is: its own lease was lost (it was held up for so long that it
-    /// counted as dead), or the tail was begun anew at another stream. It must begin anew too.
+    /// counted as dead), the tail was restarted at another stream, or the services of the split changed. It must begin anew
+    /// too, which fails if its plan lacks a service.
     pub fn outdated(&self) -> CancellationToken {
         self.signs.outdated.clone()
     }
@@ -136,8 +144,9 @@ impl Beating {
         while !self.done.is_cancelled() {
             match SplitRecord::read(&self.split.store).await {
                 Ok(record) => {
-                    self.gate.switch(record.value.switch.tombstones);
-                    self.signs.read(&record.value, self.began_in);
+                    let record = record.value;
+                    self.gate.obey(record.switch.tombstones, record.switched.keys());
+                    self.signs.read(&self.split, &record, self.began_in);
                 }
                 // The worker begins anew, and then finds out why that is not possible.
                 Err(error) if error.is_gone() => {

@@ -3,7 +3,7 @@
 
 use super::error::RunError;
 use super::split::Split;
-use super::tombstones::{Holder, acknowledged, pause};
+use super::tombstones::{Holder, acknowledged, pause, refuse_switched_since};
 use crate::fault;
 use crate::state::{Order, SegmentRecord, SplitRecord, StateError};
 use std::time::Duration;
@@ -17,7 +17,15 @@ use tokio_util::sync::CancellationToken;
 /// When somebody else needs tombstones, the state can't be reached, or the command is stopped.
 pub(super) async fn hold(split: &Split, stop: &CancellationToken) -> Result<u64, RunError> {
     let mut held = None;
-    let record = SplitRecord::change(&split.store, |record| held = record.switch.hold()).await?;
+    let record = SplitRecord::change(&split.store, |record| {
+        held = if split.sees(record) {
+            record.switch.hold()
+        } else {
+            None
+        };
+    })
+    .await?;
+    refuse_switched_since(split, &record)?;
     let Some(epoch) = held else {
         let holders: Vec<String> = record.switch.holders.into_keys().collect();
         return Err(RunError::NotYet {
@@ -110,14 +118,6 @@ async fn pause_landed(split: &Split, lease: Duration, stop: &CancellationToken) 
         .waits
         .until("no write of the bulk copy can land any more", most);
     pause(most, stop).await
-}
-
-/// Refuses what can't be done while the lanes are held.
-pub(super) fn refuse(record: &SplitRecord) -> Result<(), RunError> {
-    if record.switch.tombstones.holds() {
-        return Err(refused());
-    }
-    Ok(())
 }
 
 /// Why something can't be done while the lanes are held.

@@ -1,6 +1,6 @@
 //! Dead letters: brought in order by their source keys, never by their images.
 
-use super::activity::noted;
+use super::activity::{Doing, noted};
 use super::budgets::Budgets;
 use super::error::RunError;
 use super::reconcile::{Reconciled, Reconciler, settled_with};
@@ -41,6 +41,7 @@ pub async fn reconcile_letters(
     stop: &CancellationToken,
 ) -> Result<Vec<SettledLetter>, RunError> {
     let record = unless_stopped(stop, super::checks::check_split(split)).await?;
+    let split = &split.seeing(&record);
     if letters.is_empty() && !record.switch.holders.contains_key(Holder::RECONCILE.name()) {
         return Ok(Vec::new());
     }
@@ -51,7 +52,7 @@ pub async fn reconcile_letters(
         Ok(()) => {
             let work = under_lease(split, letters, &lease, &budgets, stop);
             let work = budgets.during(&split.store, Box::pin(work));
-            let doing = || (split.waits.beside("reading keys again"), budgets.limits());
+            let doing = || Doing::new(split.waits.beside("reading keys again"), budgets.limits());
             let work = lease.during(Box::pin(work));
             let result = noted(&split.store, "dead-letters reconcile", doing, work).await;
             result.unwrap_or_else(|| {
@@ -138,6 +139,16 @@ async fn one(
             Some(Watched::LeftBehind) => (true, "it is left behind on purpose now".into()),
             Some(Watched::Unrouted) => (false, "still no service takes it".into()),
         });
+    }
+    if split.has_switched(&head.service) {
+        return Ok((
+            false,
+            format!(
+                "{} has switched to its own table, which dynasplit does not write any more: correct the item there, with \
+                 the service",
+                head.service
+            ),
+        ));
     }
     let Some((service, _)) = split.target(&head.service) else {
         return Ok((false, format!("the plan has no service '{}'", head.service)));

@@ -4,7 +4,7 @@
 use super::activity::NEWS_MS;
 use super::status::LaneStatus;
 use crate::dynamo::{Budget, Courtesy, Health, Load, Pace};
-use crate::state::{ActivityRecord, Limit, NotedLimits, SegmentRecord};
+use crate::state::{ActivityRecord, Estimate, Limit, NotedLimits, SegmentRecord};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -100,6 +100,8 @@ pub struct ActivityStanding {
     pub command: String,
     /// In a few words.
     pub phase: String,
+    /// How fast it goes, and how much is left.
+    pub estimate: Option<Estimate>,
     /// Milliseconds since it was noted, by the clocks of both machines.
     pub age_ms: u64,
 }
@@ -109,6 +111,7 @@ pub(super) fn activities(noted: &[ActivityRecord], now: u64) -> Vec<ActivityStan
     let doing = news(noted, now).map(|activity| ActivityStanding {
         command: activity.command.clone(),
         phase: activity.phase.clone(),
+        estimate: activity.estimate,
         age_ms: now.saturating_sub(activity.limits.at_ms),
     });
     doing.collect()
@@ -279,6 +282,7 @@ mod tests {
         let activity = |command: &str, phase: &str, at_ms| ActivityRecord {
             command: command.to_owned(),
             phase: phase.to_owned(),
+            estimate: None,
             limits: NotedLimits {
                 at_ms,
                 of: [("Content".to_owned(), Limit::read_budget(5.0))].into(),

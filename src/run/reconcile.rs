@@ -56,7 +56,7 @@ impl<'a> Reconciler<'a> {
         budgets: &Budgets,
         stop: &CancellationToken,
     ) -> Option<Self> {
-        let (_, tables) = split.target(&service.name)?;
+        let (_, tables) = split.active().find(|(active, _)| active.name == service.name)?;
         let writer = TargetWriter {
             hand,
             client: tables.items.clone(),
@@ -251,6 +251,11 @@ pub(super) async fn recheck_all(
     };
     let mut done = Rechecked::Agreed;
     for (name, revision, recheck) in list {
+        if split.has_switched(&recheck.service) {
+            // The service writes its own table now: nothing may be written there, so there is nothing to read again.
+            split.letters.rechecked(&name, revision).await?;
+            continue;
+        }
         match recheck_one(split, (tombstones, lease), &recheck, budgets, stop).await? {
             Some(reconciled) => {
                 if reconciled == Reconciled::Repaired {

@@ -160,7 +160,19 @@ pub(in crate::run) async fn refuse_unready(split: &Split) -> Result<(), RunError
             next: "start `dynasplit replicate` first, and leave it running beside the repair".into(),
         });
     }
-    let Some(backfill) = backfill(split).await? else {
+    let backfilled = backfill(split).await?;
+    for (service, _) in split.active() {
+        if backfilled
+            .as_ref()
+            .is_some_and(|record| !record.services.contains(&service.name))
+        {
+            return Err(RunError::NotYet {
+                what: format!("'{}' was not backfilled", service.name),
+                next: "run `dynasplit backfill`; a repair is for what is wrong after it".into(),
+            });
+        }
+    }
+    let Some(backfill) = backfilled else {
         return Err(RunError::NotYet {
             what: "there was no backfill yet".into(),
             next: "run `dynasplit backfill`; a repair is for what is wrong after it".into(),

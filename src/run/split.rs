@@ -4,8 +4,9 @@ use crate::flow::{Group, Ledger, Stop, touched};
 use crate::model::{Item, Key, KeySchema, Origin, json};
 use crate::plan::{Place, Plan, Service};
 use crate::source::Scan;
-use crate::state::{Letter, Letters, MAX_RECHECKS, RecheckKey, StateError, Store};
+use crate::state::{Letter, Letters, MAX_RECHECKS, RecheckKey, SplitRecord, StateError, Store};
 use crate::target::Gate;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,8 @@ pub struct Split {
     pub timing: Timing,
     /// What the process waits for right now.
     pub waits: Waits,
+    /// Services that had switched when this command began: it reads and writes nothing for them.
+    switched: Arc<BTreeSet<String>>,
 }
 
 /// The time now, in milliseconds since 1970.
@@ -54,6 +57,7 @@ impl Split {
             plan: Arc::new(plan),
             timing: clients.timing(),
             waits: Waits::default(),
+            switched: Arc::default(),
         }
     }
 
@@ -68,6 +72,38 @@ impl Split {
         }
     }
 
+    /// The same split for a command that begins now: it leaves out the services that have switched.
+    #[must_use]
+    pub fn seeing(&self, record: &SplitRecord) -> Self {
+        Self {
+            switched: Arc::new(record.switched.keys().cloned().collect()),
+            ..self.clone()
+        }
+    }
+
+    /// Whether a service had switched when this command began.
+    #[must_use]
+    pub fn has_switched(&self, service: &str) -> bool {
+        self.switched.contains(service)
+    }
+
+    /// Whether the split's record says the same of the services that have switched as when this command began.
+    pub(super) fn sees(&self, record: &SplitRecord) -> bool {
+        record.switched.keys().eq(self.switched.iter())
+    }
+
+    /// Whether the plan has exactly the services that the split's record names. A record of an earlier version names none.
+    pub(super) fn knows(&self, record: &SplitRecord) -> bool {
+        let planned: BTreeSet<&String> = self.plan.services.iter().map(|service| &service.name).collect();
+        record.services.is_empty() || record.services.iter().eq(planned)
+    }
+
+    /// The services that have not switched, with their clients.
+    pub fn active(&self) -> impl Iterator<Item = (&Service, &Tables)> {
+        self.services()
+            .filter(|(service, _)| !self.has_switched(&service.name))
+    }
+
     /// The services with their clients.
     pub fn services(&self) -> impl Iterator<Item = (&Service, &Tables)> {
         self.plan.services.iter().zip(&self.targets)
@@ -79,10 +115,10 @@ impl Split {
         self.services().find(|(service, _)| service.name == name)
     }
 
-    /// Names of all lanes: the services, then the watch lane.
+    /// Names of all lanes: the services that have not switched, then the watch lane.
     #[must_use]
     pub fn lanes(&self) -> Vec<String> {
-        let services = self.plan.services.iter().map(|service| service.name.clone());
+        let services = self.active().map(|(service, _)| service.name.clone());
         services
             .chain([crate::state::ShardRecord::WATCH.to_owned()])
             .collect()

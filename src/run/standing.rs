@@ -1,7 +1,9 @@
 //! Where the whole split stands: its phase, what is in the way of completing it, and the next command.
 
+use super::checks::{differs, services};
 use super::error::RunError;
 use super::limits::{self, ActivityStanding, LimitStanding};
+use super::obstacles::{Known, Obstacle, ObstacleKind, next, obstacles};
 use super::open_letters::OpenLetters;
 use super::restart::other_stream;
 use super::split::{Split, now_ms};
@@ -9,13 +11,14 @@ use super::status::{FillStatus, LaneStatus, fill_status, lane_status};
 use super::tail::recorded_shards;
 use crate::source::SourceError;
 use crate::state::{
-    ActivityRecord, BackfillRecord, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, Stored,
-    TombstonePhase, Tombstones, TuningRecord, VerifyRecord, WorkerRecord,
+    ActivityRecord, BackfillRecord, Limit, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, Stored,
+    Tombstones, TuningRecord, VerifyRecord, WorkerRecord,
 };
-use crate::verify::COLLISION_ADVICE;
+use crate::target::HELD;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::{Duration, Instant};
 
 /// Phases of a split, in order. Computed from the records, never stored.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
@@ -51,21 +54,6 @@ impl fmt::Display for Phase {
     }
 }
 
-/// Something that is in the way of completing, with the command that deals with it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Obstacle {
-    /// What.
-    pub what: String,
-    /// The next command, or act.
-    pub next: String,
-}
-
-impl fmt::Display for Obstacle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what, self.next)
-    }
-}
-
 /// A worker that gives signs of life.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct WorkerStanding {
@@ -75,6 +63,16 @@ pub struct WorkerStanding {
     pub seen_ms_ago: u64,
     /// It is overdue: likely dead.
     pub overdue: bool,
+    /// How its plan differs from the split; `None` if it has the same services.
+    pub other_plan: Option<String>,
+}
+
+impl WorkerStanding {
+    /// Whether it is alive, and reads the stream.
+    #[must_use]
+    pub fn reads_stream(&self) -> bool {
+        self.kind == "tail" && !self.overdue
+    }
 }
 
 /// Where the split stands.
@@ -98,6 +96,8 @@ pub struct Standing {
     pub backfill_blocked: BTreeSet<String>,
     /// What the commands that run are doing, `replicate` apart.
     pub running: Vec<ActivityStanding>,
+    /// When a process of the backfill gave its last sign of life, in milliseconds since 1970.
+    pub backfill_seen_ms: Option<u64>,
     /// What limits the commands that run, as they said last.
     pub limits: Vec<LimitStanding>,
     /// Budgets that were tuned.
@@ -112,14 +112,36 @@ pub struct Standing {
     pub verify: Option<VerifyRecord>,
     /// The workers.
     pub workers: Vec<WorkerStanding>,
+    /// Services that have switched to their own table, and when, in milliseconds since 1970.
+    pub switched: BTreeMap<String, u64>,
     /// What is in the way of completing.
     pub obstacles: Vec<Obstacle>,
     /// The next command.
     pub next: String,
 }
 
-/// A lane that is behind by more is not caught up. Creation times are rounded down, on one engine to the minute.
-const MOST_LAG_MS: u64 = 2 * 60 * 1000;
+impl Standing {
+    /// Whether the stream is off, and every lane has read it to its end.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.drained_ms().is_some()
+    }
+
+    /// When the last lane had read the stream to its end, in milliseconds since 1970; `None` while a shard is open.
+    #[must_use]
+    pub fn drained_ms(&self) -> Option<u64> {
+        let drained: Option<Vec<u64>> = self.lanes.iter().map(|lane| lane.drained_ms).collect();
+        drained.and_then(|lanes| lanes.into_iter().max())
+    }
+
+    /// Whether a live worker with this plan reads the stream.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.workers
+            .iter()
+            .any(|worker| worker.reads_stream() && worker.other_plan.is_none())
+    }
+}
 
 /// Reads where the split stands.
 ///
@@ -128,6 +150,8 @@ const MOST_LAG_MS: u64 = 2 * 60 * 1000;
 pub async fn standing(split: &Split) -> Result<Standing, RunError> {
     let now = now_ms();
     let record = SplitRecord::read(&split.store).await?.value;
+    let split = &split.seeing(&record);
+    let known_services = services(split).await?;
     let generation = record.stream().map_or(1, |(generation, _)| generation);
     let recorded = recorded_shards(split, generation).await?;
     let segments: Vec<SegmentRecord> = split
@@ -154,7 +178,7 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
     let mut standing = Standing {
         split: record.split.clone(),
         phase: Phase::Created,
-        lanes: lanes(split, &record, &recorded, now).await?,
+        lanes: lanes(split, &record, &known_services, &recorded, now),
         backfill: fill_status(&segments),
         backfill_record: split
             .store
@@ -165,6 +189,10 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
         read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
         backfill_blocked: blocked(&segments),
         running: limits::activities(&activities, now),
+        backfill_seen_ms: activities
+            .iter()
+            .find(|activity| activity.command == "backfill")
+            .map(|activity| activity.limits.at_ms),
         limits: Vec::new(),
         tuning: tuning.map_or_else(TuningRecord::default, |stored| stored.value),
         tombstones: record.switch.tombstones,
@@ -173,7 +201,12 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
         verify: verify.map(|stored| stored.value),
         workers: workers
             .into_iter()
-            .map(|(_, worker)| worker_standing(&worker.value, now))
+            .map(|(_, worker)| worker_standing(&worker.value, &known_services, now))
+            .collect(),
+        switched: record
+            .switched
+            .iter()
+            .map(|(name, switched)| (name.clone(), switched.at_ms))
             .collect(),
         obstacles: Vec::new(),
         next: String::new(),
@@ -181,52 +214,86 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
     open.note(&mut standing.lanes);
     open.note_backfill(&mut standing.backfill);
     standing.limits = limits::standing(&standing.lanes, &segments, &activities, now);
-    standing.obstacles = obstacles(&standing, &record, split);
+    if record.completed_ms.is_none() {
+        let known = Known {
+            planned: planned(split),
+            other_plan: differs(split, &record, &known_services).err().map(other_plan),
+            other_stream: unread_stream(split, &standing, &record).await,
+            record: &record,
+        };
+        standing.obstacles = obstacles(&standing, &known);
+    }
     standing
         .obstacles
         .extend(damaged.into_iter().map(|damaged| Obstacle {
+            kind: ObstacleKind::Damaged,
+            service: None,
             what: format!(
                 "the state record '{}' is damaged ({})",
                 damaged.record, damaged.cause
             ),
             next: damaged.cure,
         }));
-    if record.completed_ms.is_none() {
-        // First, since whatever else is done before would be done in vain.
-        let unread = unread_stream(split, &record).await;
-        standing.obstacles.splice(0..0, unread);
-    }
     standing.phase = phase(&standing, &record);
     standing.next = next(&standing);
     Ok(standing)
 }
 
+/// A worker that begins anew (a service was added or has switched) is away for a moment.
+const AWAY: Duration = Duration::from_secs(5);
+
+/// As [`standing`], for a command that refuses if nobody reads the stream: a worker that is away for a moment is waited for.
+pub(super) async fn standing_with_worker(split: &Split) -> Result<Standing, RunError> {
+    let began = Instant::now();
+    loop {
+        let standing = standing(split).await?;
+        let is_away = standing
+            .obstacles
+            .iter()
+            .any(|obstacle| matches!(obstacle.kind, ObstacleKind::NoWorker | ObstacleKind::OtherWorker));
+        if !is_away || began.elapsed() >= AWAY.min(split.timing.lease) {
+            return Ok(standing);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// The services of the plan that have not switched, with their fingerprints.
+fn planned(split: &Split) -> Vec<(String, String)> {
+    let services = split.active().map(|(service, _)| service);
+    services
+        .map(|service| (service.name.clone(), service.fingerprint.clone()))
+        .collect()
+}
+
 /// The lanes. One whose capture is not on record yet does not follow the stream, whatever places are pinned already.
-async fn lanes(
+fn lanes(
     split: &Split,
     record: &SplitRecord,
+    services: &[ServiceRecord],
     recorded: &BTreeMap<String, ShardRecord>,
     now: u64,
-) -> Result<Vec<LaneStatus>, RunError> {
-    let services = split.store.list::<ServiceRecord>(ServiceRecord::PREFIX).await?;
-    let uncaptured: BTreeSet<String> = services
-        .into_iter()
-        .filter(|(_, service)| !record.has_captured(&service.value))
-        .map(|(_, service)| service.value.name)
-        .collect();
-    let status = |lane: &String| {
-        let status = lane_status(recorded, lane, now);
-        if uncaptured.contains(lane) {
-            LaneStatus {
-                lag_ms: None,
-                shown_lag_ms: None,
-                ..status
-            }
-        } else {
-            status
-        }
+) -> Vec<LaneStatus> {
+    let captured = |lane: &String| {
+        lane == ShardRecord::WATCH
+            || services
+                .iter()
+                .any(|service| service.name == *lane && record.has_captured(service))
     };
-    Ok(split.lanes().iter().map(status).collect())
+    let held = record.switch.tombstones.holds();
+    let status = |lane: &String| {
+        let mut status = lane_status(recorded, lane, now);
+        if !captured(lane) {
+            (status.lag_ms, status.shown_lag_ms) = (None, None);
+        }
+        // What a lane noted while it was held stays in its checkpoint until it saves the next one.
+        if !held && status.blocked.as_deref() == Some(HELD) {
+            status.blocked = None;
+        }
+        status.limit = status.limit.filter(|noted| held || noted.limit != Limit::Held);
+        status
+    };
+    split.lanes().iter().map(status).collect()
 }
 
 /// What holds up the segments that are not finished, as whoever worked on them last says.
@@ -238,166 +305,88 @@ fn blocked(segments: &[SegmentRecord]) -> BTreeSet<String> {
         .collect()
 }
 
-fn worker_standing(worker: &WorkerRecord, now: u64) -> WorkerStanding {
+fn worker_standing(worker: &WorkerRecord, services: &[ServiceRecord], now: u64) -> WorkerStanding {
     let seen_ms_ago = now.saturating_sub(worker.seen_ms);
     WorkerStanding {
         kind: worker.kind.clone(),
         seen_ms_ago,
         overdue: seen_ms_ago > worker.lease.duration_ms,
+        other_plan: other_services(&worker.services, services),
     }
 }
 
-/// A count of things: `1 dead letter`, `2 dead letters`.
-pub(super) fn counted(count: u64, one: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {one}{plural}")
+/// How the services of a worker's plan differ from those of the split.
+fn other_services(worker: &BTreeSet<String>, services: &[ServiceRecord]) -> Option<String> {
+    if worker.is_empty() {
+        return Some("a worker of an earlier version of dynasplit runs".into());
+    }
+    let split: BTreeSet<&String> = services.iter().map(|service| &service.name).collect();
+    let lacks: Vec<&str> = split
+        .iter()
+        .filter(|name| !worker.contains(**name))
+        .map(|name| name.as_str())
+        .collect();
+    let surplus: Vec<&str> = worker
+        .iter()
+        .filter(|name| !split.contains(name))
+        .map(String::as_str)
+        .collect();
+    match (lacks.is_empty(), surplus.is_empty()) {
+        (true, true) => None,
+        (false, _) => Some(format!(
+            "a worker runs with an older plan, which lacks {}",
+            lacks.join(", ")
+        )),
+        (true, false) => Some(format!(
+            "a worker runs with a plan that has {}, which the split does not have",
+            surplus.join(", ")
+        )),
+    }
 }
 
-fn obstacles(standing: &Standing, record: &SplitRecord, split: &Split) -> Vec<Obstacle> {
-    let mut found = Vec::new();
-    let mut add = |what: String, next: &str| {
-        found.push(Obstacle {
-            what,
-            next: next.to_owned(),
-        })
-    };
-    for lane in &standing.lanes {
-        match (&lane.gap, lane.lag_ms) {
-            (Some(reason), _) => add(
-                format!("gap in {}: {reason}", lane.lane),
-                "`dynasplit replicate --restart-tail`, then `dynasplit verify --repair`",
-            ),
-            (None, None) => add(
-                format!("{} does not follow the stream yet", lane.lane),
-                "`dynasplit replicate`",
-            ),
-            (None, Some(lag)) if lane.open_shards > 0 && lag > MOST_LAG_MS => add(
-                format!("{} lags by {} seconds", lane.lane, lag / 1000),
-                "leave `dynasplit replicate` running until it has caught up",
-            ),
-            _ => {}
-        }
-    }
-    match &standing.backfill_record {
-        None => add("there was no backfill".into(), "`dynasplit backfill`"),
-        Some(backfill) => {
-            if backfill.finished_ms.is_none() {
-                add("the backfill is not finished".into(), "`dynasplit backfill`");
-            }
-        }
-    }
-    for (service, count) in &standing.dead_letters {
-        add(
-            format!("{} of {service}", counted(*count, "dead letter")),
-            "`dynasplit dead-letters list`, fix the items in the source, then `dynasplit dead-letters reconcile`",
-        );
-    }
-    if standing.tombstones.holds() {
-        add(
-            "the lanes are held by a bulk copy".into(),
-            "`dynasplit backfill`, until it ends",
-        );
-    } else if standing.tombstones.phase != TombstonePhase::Off {
-        let holders: Vec<&str> = record.switch.holders.keys().map(String::as_str).collect();
-        if holders.is_empty() {
-            add("tombstones are not swept".into(), "`dynasplit verify --repair`");
-        } else {
-            let next = if standing.running.is_empty() {
-                "run the command that was interrupted again"
-            } else {
-                "wait until the command that runs has ended"
-            };
-            add(format!("tombstones are not swept ({})", holders.join(", ")), next);
-        }
-    }
-    if standing.rechecks > 0 {
-        add(
-            format!(
-                "{} to be read again, since the timestamp went backwards",
-                counted(standing.rechecks, "key")
-            ),
-            "`dynasplit verify --repair`",
-        );
-    }
-    if let Some(reason) = &record.repair_required {
-        add(
-            format!("a repair is mandatory: {reason}"),
-            "`dynasplit verify --repair`, then `dynasplit verify`",
-        );
-    }
-    match &standing.verify {
-        None => add("nothing was verified".into(), "`dynasplit verify`"),
-        Some(verify) if !verify.clean => add(
-            not_clean(verify),
-            if verify.only_collisions() {
-                COLLISION_ADVICE
-            } else {
-                "`dynasplit verify`"
-            },
+/// What is wrong with the plan, and what to do.
+fn other_plan(error: RunError) -> (String, String) {
+    match error {
+        RunError::UnknownService { service } => (
+            format!("the service '{service}' is in the plan and not in the split"),
+            "`dynasplit apply`, which adds it".into(),
         ),
-        Some(verify) => {
-            let finished = standing
-                .backfill_record
-                .as_ref()
-                .and_then(|backfill| backfill.finished_ms);
-            if finished.is_some_and(|finished| verify.started_ms < finished) {
-                add(
-                    "the last verify is older than the backfill's end".into(),
-                    "`dynasplit verify`",
-                );
-            }
-            let drained: Option<Vec<u64>> = standing.lanes.iter().map(|lane| lane.drained_ms).collect();
-            let drained = drained.and_then(|lanes| lanes.into_iter().max());
-            if drained.is_some_and(|drained| verify.started_ms < drained) {
-                add(
-                    "the stream is off since the last verify: what was written after that is in no stream"
-                        .into(),
-                    "see that nobody writes to the source (docs/cutover.md), then `dynasplit verify`",
-                );
-            }
-            for service in &split.plan.services {
-                let same = verify
-                    .services
-                    .get(&service.name)
-                    .is_some_and(|v| v.fingerprint == service.fingerprint);
-                if !same {
-                    add(format!("{} was not verified", service.name), "`dynasplit verify`");
-                }
-            }
-        }
-    }
-    found
-}
-
-/// What the last verify found, by class.
-fn not_clean(verify: &VerifyRecord) -> String {
-    match verify.findings() {
-        found if found.is_empty() => "the last verify was not clean".into(),
-        found => format!("the last verify was not clean ({found})"),
+        RunError::Widened { change } => (
+            format!("the plan leaves more behind than the split ({change})"),
+            "`dynasplit apply`, which takes it over".into(),
+        ),
+        RunError::NotYet { what, next } => (what, next),
+        error => (
+            error.to_string(),
+            "run this command with the plan that the split runs by".into(),
+        ),
     }
 }
 
 /// A stream that was switched off and on again has another ARN, and no lane reads it: their lag says nothing then.
-async fn unread_stream(split: &Split, record: &SplitRecord) -> Option<Obstacle> {
-    let (what, next) = match other_stream(split, record).await {
-        Ok(None) => return None,
-        Ok(Some(arn)) => (
+async fn unread_stream(split: &Split, standing: &Standing, record: &SplitRecord) -> Option<(String, String)> {
+    match other_stream(split, record).await {
+        Ok(None) => None,
+        Ok(Some(arn)) if standing.is_drained() => Some((
+            format!("the stream was drained, and the source has a new stream now ({arn}), which nobody reads"),
+            "if nothing writes to the source, switch the new stream off again: `aws dynamodb update-table \
+             --stream-specification StreamEnabled=false`; if something does, `dynasplit replicate --restart-tail`, then \
+             `dynasplit verify --repair`"
+                .into(),
+        )),
+        Ok(Some(arn)) => Some((
             format!("the source has another stream than the one that is read ({arn})"),
-            "`dynasplit replicate --restart-tail`, then `dynasplit verify --repair`",
-        ),
-        Err(SourceError::Missing { table }) => (
+            "`dynasplit replicate --restart-tail`, then `dynasplit verify --repair`".into(),
+        )),
+        Err(SourceError::Missing { table }) => Some((
             format!("the source table {table} was not found"),
-            "check the region and the account; if the table was deleted by mistake, restore it under the same name",
-        ),
-        Err(error) => (
+            "check the region and the account; if the table was deleted by mistake, restore it under the same name".into(),
+        )),
+        Err(error) => Some((
             format!("it is not known whether the source still has the stream that is read ({error})"),
-            "let the source be described, then look again",
-        ),
-    };
-    Some(Obstacle {
-        what,
-        next: next.to_owned(),
-    })
+            "correct what keeps the source from being described, then look again".into(),
+        )),
+    }
 }
 
 fn phase(standing: &Standing, record: &SplitRecord) -> Phase {
@@ -407,34 +396,16 @@ fn phase(standing: &Standing, record: &SplitRecord) -> Phase {
     if record.completing_ms.is_some() {
         return Phase::Completing;
     }
+    // A worker that is restarted at the moment changes nothing of what was verified.
+    let verified = standing
+        .obstacles
+        .iter()
+        .all(|obstacle| obstacle.kind == ObstacleKind::NoWorker);
     match &standing.backfill_record {
-        Some(backfill) if backfill.finished_ms.is_some() && standing.obstacles.is_empty() => Phase::Verified,
+        Some(backfill) if backfill.finished_ms.is_some() && verified => Phase::Verified,
         Some(backfill) if backfill.finished_ms.is_some() => Phase::CatchingUp,
         Some(_) => Phase::Backfilling,
         None if standing.lanes.iter().any(|lane| lane.lag_ms.is_some()) => Phase::Tailing,
         None => Phase::Created,
-    }
-}
-
-/// The next command: while the split goes on, a running tail comes before everything else.
-fn next(standing: &Standing) -> String {
-    let tail_runs = standing
-        .workers
-        .iter()
-        .any(|worker| worker.kind == "tail" && !worker.overdue);
-    let unread = standing
-        .lanes
-        .iter()
-        .any(|lane| lane.open_shards > 0 || lane.lag_ms.is_none());
-    match standing.phase {
-        Phase::Done => "nothing: the split is complete".into(),
-        Phase::Completing => "`dynasplit complete`, which goes on".into(),
-        _ if standing.tombstones.holds() => "`dynasplit backfill`, until it ends: the lanes are held".into(),
-        _ if !tail_runs && unread => "`dynasplit replicate`, and leave it running".into(),
-        Phase::Verified => "cut over (docs/cutover.md), then `dynasplit complete`".into(),
-        _ => standing
-            .obstacles
-            .first()
-            .map_or_else(String::new, |obstacle| obstacle.next.clone()),
     }
 }

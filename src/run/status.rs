@@ -1,9 +1,11 @@
 //! Where a split stands, computed from its records: the same for `status`, for the workers' own progress, and for
 //! what decides whether a split may complete.
 
+use super::split::Split;
+use super::tail::recorded_shards;
 use crate::model::Counters;
 use crate::source::lineage::{RETENTION_MS, watermark};
-use crate::state::{LaneState, Noted, SegmentRecord, ShardRecord};
+use crate::state::{LaneState, Noted, Received, SegmentRecord, ShardRecord, SplitRecord, StateError};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -85,6 +87,34 @@ pub fn lane_status(recorded: &BTreeMap<String, ShardRecord>, lane: &str, now_ms:
         }
     }
     status
+}
+
+/// What the lanes have received so far that matters to the split; `None` before the stream is captured.
+///
+/// # Errors
+/// When the state can't be read.
+pub(super) async fn received(split: &Split, record: &SplitRecord) -> Result<Option<Received>, StateError> {
+    let Some((generation, _)) = record.stream().filter(|(_, stream)| stream.captured_ms.is_some()) else {
+        return Ok(None);
+    };
+    let recorded = recorded_shards(split, generation).await?;
+    let changes = split.lanes().into_iter().map(|lane| {
+        let states = recorded.values().filter_map(|record| record.lanes.get(&lane));
+        let count = states.map(|state| relevant(&lane, &state.counters)).sum();
+        (lane, count)
+    });
+    Ok(Some(Received {
+        generation,
+        changes: changes.collect(),
+    }))
+}
+
+/// Changes that matter to a lane, whatever became of them.
+fn relevant(lane: &str, counters: &Counters) -> u64 {
+    if lane == ShardRecord::WATCH {
+        return counters.dead_letters;
+    }
+    counters.put + counters.removed + counters.superseded + counters.saved + counters.dead_letters
 }
 
 /// The backfill of one lane.

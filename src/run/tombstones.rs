@@ -92,9 +92,10 @@ impl Holder {
 pub async fn raise(split: &Split, holder: &Holder, stop: &CancellationToken) -> Result<Tombstones, RunError> {
     let mut raised = false;
     let record = SplitRecord::change(&split.store, |record| {
-        raised = record.completing_ms.is_none() && record.switch.raise(holder.name());
+        raised = record.completing_ms.is_none() && split.sees(record) && record.switch.raise(holder.name());
     })
     .await?;
+    refuse_switched_since(split, &record)?;
     if record.completing_ms.is_some() {
         return Err(RunError::NotYet {
             what: "the split is being completed: nobody may write its tables any more but their services"
@@ -110,6 +111,20 @@ pub async fn raise(split: &Split, holder: &Holder, stop: &CancellationToken) -> 
     acknowledged(split, tombstones.epoch, stop).await?;
     fault::moment("tombstones.on-acknowledged").await;
     Ok(tombstones)
+}
+
+/// Refuses to go on if a service has switched since this command began: it would write the table of that service.
+///
+/// # Errors
+/// [`RunError::NotYet`]; the same command leaves the service out when it is run again.
+pub(super) fn refuse_switched_since(split: &Split, record: &SplitRecord) -> Result<(), RunError> {
+    if split.sees(record) {
+        return Ok(());
+    }
+    Err(RunError::NotYet {
+        what: "a service switched to its own table while this command was running".into(),
+        next: "run the same command again; it then leaves this service out".into(),
+    })
 }
 
 /// Brings the recheck list in order, when nothing that this run or a dead one had under way can still land, and lets
@@ -207,7 +222,8 @@ async fn sweep(
 ) -> Result<Vec<(String, Swept)>, RunError> {
     check_left_out(&split.plan, &services(split).await?)?;
     let brake = Brake::default();
-    let sweeps = split.services().map(|(service, tables)| {
+    // Nothing of ours is left in the table of a service that has switched: its tombstones were swept before.
+    let sweeps = split.active().map(|(service, tables)| {
         let sweep = sweep_of(split, service, tables, budgets, &brake);
         async move { Ok((service.name.clone(), sweep.tombstones(epoch).await?)) }
     });

@@ -74,6 +74,8 @@ mod tests {
             ((*name).to_owned(), service)
         };
         VerifyRecord {
+            received: None,
+            last_clean_ms: None,
             started_ms: 0,
             ended_ms: 0,
             clean: false,

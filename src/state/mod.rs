@@ -23,12 +23,15 @@ pub use letters::{Letter, LetterHead, Letters, MAX_RECHECKS, RecheckKey, ShownLe
 pub use limit::{Limit, Noted, NotedLimits};
 pub use phases::{Switch, TombstonePhase, Tombstones};
 pub use records::{
-    ActivityRecord, BackfillRecord, GapRecord, HistoryRecord, LaneState, Order, SegmentRecord,
-    SegmentService, ShardRecord, StreamRecord, VerifyRecord, VerifyService, WorkerRecord,
+    ActivityRecord, BackfillRecord, Estimate, GapRecord, HistoryRecord, LaneState, Order, Received,
+    SegmentRecord, SegmentService, ShardRecord, StreamRecord, VerifyRecord, VerifyService, WorkerRecord,
 };
-pub use split::{ServiceRecord, SplitRecord};
+pub use split::{ServiceRecord, SplitRecord, SwitchedService};
 pub use store::{StateError, Store, Stored};
 pub use tuning::{Bound, TuningChange, TuningRecord, Turn};
 
 /// Version of everything that is kept in the state table. A table of another version is refused.
 pub const STATE_FORMAT: u32 = 2;
+/// The format of a state in which a service has switched. Versions that read only [`STATE_FORMAT`] refuse it, and so can't
+/// write the table of that service.
+pub const STATE_FORMAT_SWITCHED: u32 = 3;

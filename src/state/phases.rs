@@ -160,6 +160,16 @@ impl Switch {
         }
     }
 
+    /// Begins a new epoch without another change, so that every worker acknowledges what else the split's record says.
+    /// Only while the switch is off: answers `None` otherwise.
+    pub fn renew(&mut self) -> Option<u64> {
+        if !self.is_off() {
+            return None;
+        }
+        self.turn(TombstonePhase::Off);
+        Some(self.tombstones.epoch)
+    }
+
     fn turn(&mut self, phase: TombstonePhase) {
         self.tombstones = Tombstones {
             phase,
@@ -196,6 +206,7 @@ pub fn heed(worker: &WorkerRecord, epoch: u64, free: bool) -> Heed {
 mod tests {
     use super::*;
     use crate::state::{Lease, Owner};
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
     #[test]
@@ -354,6 +365,7 @@ mod tests {
             beat: 0,
             acknowledged_epoch: 3,
             seen_ms: 0,
+            services: BTreeSet::new(),
         };
         assert_eq!(heed(&worker, 3, false), Heed::Obeys);
         assert_eq!(heed(&worker, 4, false), Heed::Awaited);

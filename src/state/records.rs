@@ -2,7 +2,7 @@ use super::lease::Lease;
 use super::limit::{Noted, NotedLimits};
 use crate::model::{Counters, Position};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A stream that the split reads, or did.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -131,6 +131,9 @@ pub struct WorkerRecord {
     pub acknowledged_epoch: u64,
     /// When it last wrote this record, by its own clock: for people.
     pub seen_ms: u64,
+    /// Names of the services in its plan. Empty in a record that an earlier version wrote.
+    #[serde(default)]
+    pub services: BTreeSet<String>,
 }
 
 impl WorkerRecord {
@@ -256,6 +259,34 @@ pub struct VerifyRecord {
     /// The reason for a mandatory repair whose repair was made: a clean verify is all that is left to end it.
     #[serde(default)]
     pub repaired_for: Option<String>,
+    /// When the last verify of the whole split that was clean began, in milliseconds since 1970.
+    #[serde(default)]
+    pub last_clean_ms: Option<u64>,
+    /// What the lanes had received when it began. `complete` compares it with what they have received by then.
+    #[serde(default)]
+    pub received: Option<Received>,
+}
+
+/// How many records the lanes of a stream have received that matter to the split.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Received {
+    /// Generation of the stream.
+    pub generation: u32,
+    /// By lane: changes of items that the service takes; in the watch lane, of items that nobody takes. Changes of items
+    /// that are left behind do not count.
+    pub changes: BTreeMap<String, u64>,
+}
+
+impl Received {
+    /// Whether another count shows that no change arrived in between, in the lanes that the other one has.
+    #[must_use]
+    pub fn is_unchanged(&self, later: &Self) -> bool {
+        self.generation == later.generation
+            && later
+                .changes
+                .iter()
+                .all(|(lane, count)| self.changes.get(lane) == Some(count))
+    }
 }
 
 /// What verify found for one service.
@@ -292,6 +323,27 @@ pub struct ActivityRecord {
     pub phase: String,
     /// What limits it.
     pub limits: NotedLimits,
+    /// How fast it goes, and how much is left, as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
+}
+
+/// How fast something goes, and how much is left of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Estimate {
+    /// Items a second, in thousandths.
+    pub per_second_thousandths: u64,
+    /// Items that are left.
+    pub left: u64,
+}
+
+impl Estimate {
+    /// Items a second.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)] // shown with few digits
+    pub fn per_second(self) -> f64 {
+        self.per_second_thousandths as f64 / 1000.0
+    }
 }
 
 impl ActivityRecord {

@@ -1,9 +1,9 @@
-use super::STATE_FORMAT;
 use super::phases::Switch;
-use super::records::StreamRecord;
+use super::records::{Received, StreamRecord};
 use super::store::{StateError, Store, Stored};
+use super::{STATE_FORMAT, STATE_FORMAT_SWITCHED};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Plans of before that are known: nobody runs with an older one.
 const MOST_EARLIER: usize = 100;
@@ -39,8 +39,33 @@ pub struct SplitRecord {
     /// `complete` has begun to stop the lanes: there is no way back into the split.
     #[serde(default)]
     pub completing_ms: Option<u64>,
+    /// What the lanes had received when `complete` began. If they have received more by the time that the workers have
+    /// stopped, the source was not at rest, and the split goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resting: Option<Received>,
     /// When the split was completed.
     pub completed_ms: Option<u64>,
+    /// Names of the services of the split, as `apply` recorded them. A worker compares them with its plan at each
+    /// heartbeat, so a worker that was started with an older plan notices that a service was added. Empty in a state
+    /// that an earlier version wrote.
+    #[serde(default)]
+    pub services: BTreeSet<String>,
+    /// Services that write their own table. Nothing that is read from the source may be written to these tables.
+    /// Set by `switched`; persisted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub switched: BTreeMap<String, SwitchedService>,
+}
+
+/// The record that a service has switched: its application writes the service's own table now, not the source.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SwitchedService {
+    /// When it was recorded, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// The epoch of the tombstone switch that the record began. Every worker that acknowledges this epoch has stopped
+    /// writing the service's table.
+    pub epoch: u64,
+    /// When the last clean verify before the switch began, in milliseconds since 1970; `None` if there was none.
+    pub verified_ms: Option<u64>,
 }
 
 /// One service of the split.
@@ -83,14 +108,14 @@ impl SplitRecord {
     }
 
     fn known(store: &Store, value: &Self) -> Result<(), StateError> {
-        if value.format == STATE_FORMAT {
+        if (STATE_FORMAT..=STATE_FORMAT_SWITCHED).contains(&value.format) {
             return Ok(());
         }
         Err(StateError::Unreadable {
             table: store.table().to_owned(),
             record: Self::NAME.to_owned(),
             cause: format!(
-                "it has format {}, this version reads {STATE_FORMAT}",
+                "it has format {}, this version reads {STATE_FORMAT} to {STATE_FORMAT_SWITCHED}",
                 value.format
             ),
         })
@@ -119,6 +144,43 @@ impl SplitRecord {
         self.earlier.push(before);
         let surplus = self.earlier.len().saturating_sub(MOST_EARLIER);
         self.earlier.drain(..surplus);
+    }
+
+    /// Records that a service has switched, if nobody holds tombstones or lanes. Answers the record, old or new; `None` if a
+    /// command that writes targets is under way.
+    ///
+    /// The record begins a new epoch of the tombstone switch, so that the workers acknowledge it; and it raises the
+    /// format, so that a worker of a version that does not know the record cannot acknowledge it by accident.
+    pub fn switch_service(
+        &mut self,
+        name: &str,
+        at_ms: u64,
+        verified_ms: Option<u64>,
+    ) -> Option<SwitchedService> {
+        if let Some(found) = self.switched.get(name) {
+            return Some(found.clone());
+        }
+        let epoch = self.switch.renew()?;
+        self.format = STATE_FORMAT_SWITCHED;
+        let switched = SwitchedService {
+            at_ms,
+            epoch,
+            verified_ms,
+        };
+        self.switched.insert(name.to_owned(), switched.clone());
+        Some(switched)
+    }
+
+    /// Takes the record back, under the same conditions. Answers whether there is none any more.
+    pub fn switch_back(&mut self, name: &str) -> bool {
+        if !self.switched.contains_key(name) {
+            return true;
+        }
+        if self.switch.renew().is_none() {
+            return false;
+        }
+        self.switched.remove(name);
+        true
     }
 
     /// The stream that is read now, and its generation (from 1).
@@ -181,6 +243,8 @@ mod tests {
             restarted_ms: *restarted_ms,
         });
         SplitRecord {
+            services: BTreeSet::new(),
+            switched: BTreeMap::new(),
             format: STATE_FORMAT,
             split: "split".into(),
             source: "source".into(),
@@ -192,6 +256,7 @@ mod tests {
             repair_required: None,
             created_ms: 1,
             completing_ms: None,
+            resting: None,
             completed_ms: None,
         }
     }

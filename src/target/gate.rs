@@ -1,5 +1,5 @@
 use crate::state::Tombstones;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -12,8 +12,18 @@ pub const HELD: &str = "held until the bulk copy has landed";
 /// every attempt that entered before has left. Attempts are bounded in time, so that comes soon.
 #[derive(Clone, Debug, Default)]
 pub struct Gate {
-    inner: Arc<Mutex<Attempts>>,
+    inner: Arc<Mutex<Inside>>,
     turned: Arc<Notify>,
+    /// The service whose attempts go through this handle; `None`: those of no service in particular.
+    service: Option<Arc<str>>,
+}
+
+/// What all handles of a gate share.
+#[derive(Debug, Default)]
+struct Inside {
+    attempts: Attempts,
+    /// Services that have switched: nothing is written to their tables any more. Grows only.
+    closed: BTreeSet<String>,
 }
 
 /// The switch as a process knows it, and its attempts under way, by the epoch that each obeys. Pure: the rules of the
@@ -84,22 +94,42 @@ impl Gate {
     #[must_use]
     pub fn new(now: Tombstones) -> Self {
         Self {
-            inner: Arc::new(Mutex::new(Attempts::new(now))),
+            inner: Arc::new(Mutex::new(Inside {
+                attempts: Attempts::new(now),
+                closed: BTreeSet::new(),
+            })),
             turned: Arc::default(),
+            service: None,
+        }
+    }
+
+    /// A handle of the same gate for the attempts of one service. It admits none after the service has switched.
+    #[must_use]
+    pub fn of(&self, service: &str) -> Self {
+        Self {
+            service: Some(service.into()),
+            ..self.clone()
         }
     }
 
     /// Enters for one attempt that writes no target.
     #[must_use]
     pub fn enter(&self) -> Entered {
-        let now = self.lock().enter();
+        let now = self.lock().attempts.enter();
         self.entered(now)
     }
 
-    /// Enters for one attempt to write; `None` while the lanes are held.
+    /// Enters for one attempt to write; `None` while the lanes are held, or if the service has switched.
     #[must_use]
     pub fn admit(&self) -> Option<Entered> {
-        let now = self.lock().admit()?;
+        let now = {
+            let mut inside = self.lock();
+            let closed = |service: &Arc<str>| inside.closed.contains(&**service);
+            if self.service.as_ref().is_some_and(closed) {
+                return None;
+            }
+            inside.attempts.admit()?
+        };
         Some(self.entered(now))
     }
 
@@ -114,7 +144,7 @@ impl Gate {
     /// Whether the lanes are held.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        self.lock().now.holds()
+        self.lock().attempts.now.holds()
     }
 
     /// Waits until the lanes are not held.
@@ -132,22 +162,32 @@ impl Gate {
 
     /// Whether a removal that came now would leave a tombstone. Nobody may rely on it: a write enters.
     pub(super) fn buries(&self) -> bool {
-        self.lock().now.bury()
+        self.lock().attempts.now.bury()
     }
 
     /// Takes over what the split's record says. Never goes back to an older epoch.
     pub fn switch(&self, now: Tombstones) {
-        self.lock().switch(now);
+        self.obey(now, []);
+    }
+
+    /// Takes over what the split's record says of the tombstones and of services that have switched, in one step: an epoch
+    /// is acknowledged only if every attempt under way obeys both.
+    pub fn obey<'a>(&self, now: Tombstones, switched: impl IntoIterator<Item = &'a String>) {
+        {
+            let mut inside = self.lock();
+            inside.closed.extend(switched.into_iter().cloned());
+            inside.attempts.switch(now);
+        }
         self.turned.notify_waiters();
     }
 
     /// The newest epoch that every attempt under way, and every later one, obeys.
     #[must_use]
     pub fn acknowledged(&self) -> u64 {
-        self.lock().acknowledged()
+        self.lock().attempts.acknowledged()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Attempts> {
+    fn lock(&self) -> MutexGuard<'_, Inside> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -162,7 +202,7 @@ impl Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.gate.lock().leave(self.epoch);
+        self.gate.lock().attempts.leave(self.epoch);
     }
 }
 
@@ -214,6 +254,24 @@ mod tests {
         turn(TombstonePhase::Off, 2);
         waiting.await.unwrap();
         assert_eq!(gate.admit().unwrap().epoch(), 2);
+    }
+
+    #[test]
+    fn nothing_is_admitted_for_a_service_that_has_switched() {
+        let gate = Gate::new(Tombstones::default());
+        let (content, people) = (gate.of("Content"), gate.of("People"));
+        let before = content.admit().unwrap();
+        let off = |epoch| Tombstones {
+            phase: TombstonePhase::Off,
+            epoch,
+        };
+        gate.obey(off(1), [&"Content".to_owned()]);
+        assert!(content.admit().is_none() && people.admit().is_some());
+        assert_eq!(gate.acknowledged(), 0, "a write of before is under way");
+        drop(before);
+        assert_eq!(gate.acknowledged(), 1);
+        gate.switch(off(2));
+        assert!(content.admit().is_none(), "it stays closed in this process");
     }
 
     #[test]

@@ -44,7 +44,7 @@ async fn each_command_says_what_comes_before_it() {
         shell.run("apply plan.yaml").ended(0),
         shell.run("status plan.yaml").ended(0),
         shell.run("backfill plan.yaml").ended(1),
-        shell.run("verify plan.yaml").ended(0),
+        shell.run("verify plan.yaml").ended(1),
         shell.run("complete plan.yaml --yes").ended(3),
         shell.run("dead-letters list plan.yaml").ended(0),
         shell.run("dead-letters reconcile plan.yaml").ended(0),

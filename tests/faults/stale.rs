@@ -151,7 +151,9 @@ async fn follow(stage: &Stage) -> (Split, Following) {
         .expect("the clients are made");
     let plan = Plan::parse(&stage.trial.plan(), "plan.yaml").unwrap_or_else(|error| panic!("{error}"));
     let split = Split::open(plan, &clients).await;
-    apply(&split, &|_| {}).await.expect("the tables are made");
+    apply(&split, dynasplit::run::ApplyOptions::default(), &|_| {})
+        .await
+        .expect("the tables are made");
     let stop = CancellationToken::new();
     let (tail, mut lanes) = Tail::new(split.clone(), TailOptions::default(), stop.clone());
     let task = tokio::spawn(async move { tail.run().await.expect("the tail follows") });

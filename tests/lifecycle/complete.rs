@@ -31,7 +31,7 @@ async fn from_apply_to_the_end(mode: Mode) {
     let (client, trial, cli) = (&stage.client, &stage.trial, &stage.cli);
     let mutator = stage.write(HABITS).await;
     cli.succeed(&["apply"]).await;
-    refuses(&stage, "does not follow the stream yet").await;
+    refuses(&stage, "do not follow the stream yet").await;
     let mut tails = vec![cli.start(&["replicate"])];
     cli.until_captured().await;
     refuses(&stage, "there was no backfill").await;
@@ -45,7 +45,7 @@ async fn from_apply_to_the_end(mode: Mode) {
     tails.remove(0).kill().await;
 
     cli.run(&["complete"]).await.with_code(&["complete"], 2);
-    let done = cli.succeed(&["complete", "--yes"]).await;
+    let done = cli.succeed(&["complete", "--yes", "--quiet-for", "1"]).await;
     assert!(done.stdout.contains("the split is complete"), "{}", done.stdout);
     for tail in tails {
         let ended = tail.end().await.with_code(&["replicate"], 0);
@@ -62,11 +62,11 @@ async fn from_apply_to_the_end(mode: Mode) {
     assert_eq!(ttl.time_to_live_status(), Some(&TimeToLiveStatus::Enabled));
     assert_eq!(ttl.attribute_name(), Some("expires"));
 
-    let again = cli.succeed(&["complete", "--yes"]).await;
+    let again = cli.succeed(&["complete", "--yes", "--quiet-for", "1"]).await;
     assert!(again.stdout.contains("was completed before"), "{}", again.stdout);
     let status = cli.status().await;
     assert_eq!(status["phase"], "done", "{status:#}");
-    for words in [&["replicate"] as &[&str], &["backfill"], &["verify"]] {
+    for words in [&["replicate"] as &[&str], &["backfill"], &["verify", "--repair"]] {
         let late = cli.run(words).await.with_code(words, 1);
         assert!(late.stderr.contains("was completed"), "{}", late.stderr);
     }
@@ -74,7 +74,7 @@ async fn from_apply_to_the_end(mode: Mode) {
 }
 
 async fn refuses(stage: &Stage, reason: &str) {
-    let words = ["complete", "--yes"];
+    let words = ["complete", "--yes", "--quiet-for", "1"];
     let refused = stage.cli.run(&words).await.with_code(&words, 3);
     assert!(refused.stderr.contains(reason), "{}", refused.stderr);
 }

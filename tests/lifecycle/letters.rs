@@ -54,7 +54,10 @@ async fn what_cannot_land_is_kept_until_the_source_is_mended() {
     assert_eq!(status["dead_letters"]["orders"], 2, "{status:#}");
     let free = |status: &Value| lane(status, "orders")["blocked"].is_null();
     cli.until("a lane that waits for nothing", free).await;
-    let refused = cli.run(&["complete", "--yes"]).await.with_code(&["complete"], 3);
+    let refused = cli
+        .run(&["complete", "--yes", "--quiet-for", "1"])
+        .await
+        .with_code(&["complete"], 3);
     assert!(
         refused.stderr.contains("dead letters of orders"),
         "{}",

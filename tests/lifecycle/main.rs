@@ -5,7 +5,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod at_rest;
 mod broken;
 mod complete;
 mod letters;
+mod procedures;
 mod refusals;
+mod switched;

@@ -13,7 +13,7 @@ const COMMANDS: [&[&str]; 6] = [
     &["backfill"],
     &["verify"],
     &["dead-letters", "reconcile"],
-    &["complete", "--yes"],
+    &["complete", "--yes", "--quiet-for", "1"],
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -190,7 +190,7 @@ async fn a_target_that_holds_items() {
     allowed.succeed(&["backfill"]).await;
     allowed.run(&["verify"]).await.with_code(&["verify"], 3);
     let refused = allowed
-        .run(&["complete", "--yes"])
+        .run(&["complete", "--yes", "--quiet-for", "1"])
         .await
         .with_code(&["complete"], 3);
     assert!(

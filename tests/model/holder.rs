@@ -221,6 +221,7 @@ impl Split {
     /// Whether every worker obeys an epoch, as far as its record tells.
     fn acknowledged(&self, state: &State, epoch: u8) -> bool {
         let worker = WorkerRecord {
+            services: Default::default(),
             kind: "tail".into(),
             lease: Lease::held_by(&Owner("worker".into()), Duration::from_secs(20)),
             beat: 0,

@@ -174,7 +174,10 @@ async fn a_stream_that_is_off_is_never_taken_for_one_that_is_quiet() {
         obstacles(&status).contains("the stream is off since"),
         "{status:#}"
     );
-    let refused = cli.run(&["complete", "--yes"]).await.with_code(&["complete"], 3);
+    let refused = cli
+        .run(&["complete", "--yes", "--quiet-for", "1"])
+        .await
+        .with_code(&["complete"], 3);
     assert!(
         refused.stderr.contains("the stream is off since"),
         "{}",
@@ -188,6 +191,6 @@ async fn a_stream_that_is_off_is_never_taken_for_one_that_is_quiet() {
     }
     cli.succeed(&["verify"]).await;
     assert_eq!(cli.status().await["phase"], "verified");
-    cli.succeed(&["complete", "--yes"]).await;
+    cli.succeed(&["complete", "--yes", "--quiet-for", "1"]).await;
     stage.trial.assert_equal(client, Stamps::Gone).await;
 }

@@ -71,10 +71,15 @@ async fn a_service_that_is_added_gets_a_lane_and_a_backfill_of_its_own() {
 
     // The table of the third is its owner's.
     running.replan(&format!("{PLAN}{SECOND}{THIRD}")).await;
-    let refused = apply(&running.split, &|_| {}).await.unwrap_err().to_string();
+    let refused = apply(&running.split, dynasplit::run::ApplyOptions::default(), &|_| {})
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("adopted"), "{refused}");
     create_with(&running.client, running.target("third"), &["PK", "SK"], false).await;
-    let applied = apply(&running.split, &|_| {}).await.unwrap();
+    let applied = apply(&running.split, dynasplit::run::ApplyOptions::default(), &|_| {})
+        .await
+        .unwrap();
     let created: Vec<bool> = applied.tables.iter().map(|table| table.created).collect();
     assert_eq!(created, [false, true, false]);
 

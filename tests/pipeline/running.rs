@@ -70,7 +70,9 @@ impl Running {
 
     /// Creates what is missing.
     pub async fn apply(&self) {
-        apply(&self.split, &|_| {}).await.unwrap();
+        apply(&self.split, dynasplit::run::ApplyOptions::default(), &|_| {})
+            .await
+            .unwrap();
     }
 
     /// Starts a tail, and returns when the stream is captured for every lane.

@@ -140,3 +140,38 @@ pub async fn delete(client: &Client, table: &str, key: SdkItem) {
         .await
         .expect("the item is deleted");
 }
+
+/// Reads an item, consistently.
+pub async fn get(client: &Client, table: &str, key: SdkItem) -> Option<SdkItem> {
+    let found = client
+        .get_item()
+        .table_name(table)
+        .set_key(Some(key))
+        .consistent_read(true)
+        .send()
+        .await;
+    found.expect("an item can be read").item
+}
+
+/// Switches the table's stream off.
+pub async fn disable_stream(client: &Client, table: &str) {
+    let off = StreamSpecification::builder().stream_enabled(false).build();
+    client
+        .update_table()
+        .table_name(table)
+        .stream_specification(off.expect("a whole specification"))
+        .send()
+        .await
+        .expect("the stream is switched off");
+}
+
+/// Whether the table's stream is on.
+pub async fn has_stream(client: &Client, table: &str) -> bool {
+    let described = client.describe_table().table_name(table).send().await;
+    let table = described.expect("a table can be described").table;
+    table.is_some_and(|table| {
+        table
+            .stream_specification
+            .is_some_and(|stream| stream.stream_enabled)
+    })
+}

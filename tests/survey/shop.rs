@@ -120,6 +120,8 @@ pub async fn begin(split: &Split, stream: &str) {
     split.store.ensure_table(&split.source.control).await.unwrap();
     let plan = &split.plan;
     let record = SplitRecord {
+        services: Default::default(),
+        switched: Default::default(),
         format: STATE_FORMAT,
         split: plan.split.clone(),
         source: plan.source.table.clone(),
@@ -136,6 +138,7 @@ pub async fn begin(split: &Split, stream: &str) {
         completing_ms: None,
         repair_required: None,
         created_ms: 1,
+        resting: None,
         completed_ms: None,
     };
     split.store.put(SplitRecord::NAME, record, 0).await.unwrap();

@@ -46,7 +46,10 @@ async fn a_day_without_a_worker_is_a_gap_and_the_tail_is_restarted() {
         })
         .await;
     assert!(obstacles(&status).contains("--restart-tail"), "{status:#}");
-    let refused = cli.run(&["complete", "--yes"]).await.with_code(&["complete"], 3);
+    let refused = cli
+        .run(&["complete", "--yes", "--quiet-for", "1"])
+        .await
+        .with_code(&["complete"], 3);
     assert!(refused.stderr.contains("gap in orders"), "{}", refused.stderr);
 
     // The way out, while the old worker still runs: it follows to the new generation.

@@ -81,7 +81,7 @@ pub const BULK: Kind = Kind {
 /// A repair. It may find that another one runs or took over, that the backfill has not ended, or (while tails are dead)
 /// differences.
 pub const REPAIR: Kind = Kind {
-    words: &["verify", "--repair"],
+    words: &["verify", "--repair", "--discard-target-writes"],
     points: &[
         "repair.",
         "tombstones.",
@@ -120,14 +120,15 @@ pub const APPLY: Kind = Kind {
 };
 /// The end. It refuses while anything is not clean. Of two, each goes on where the other one is, or finds it done.
 pub const COMPLETE: Kind = Kind {
-    words: &["complete", "--yes"],
+    words: &["complete", "--yes", "--quiet-for", "1"],
     points: &[
         "complete.",
         "state.split.put",
         "state.service.put",
         "state.worker.delete",
     ],
-    codes: &[0],
+    // One that finds that a tail was killed just now refuses.
+    codes: &[0, 3],
 };
 
 /// The processes of a kind.

@@ -18,9 +18,10 @@ const BACKFILL: &[&str] = &["backfill"];
 /// Fewer segments than there are by default: those of an earlier round that are too many are removed.
 const FEWER: &[&str] = &["backfill", "--segments", "8"];
 const BULK: &[&str] = &["backfill", "--order", "bulk"];
-const REPAIR: &[&str] = &["verify", "--repair"];
+const REPAIR: &[&str] = &["verify", "--repair", "--discard-target-writes"];
+const SWITCHED: &[&str] = &["switched", "--service", "invoices"];
 const RECONCILE: &[&str] = &["dead-letters", "reconcile"];
-const COMPLETE: &[&str] = &["complete", "--yes"];
+const COMPLETE: &[&str] = &["complete", "--yes", "--quiet-for", "1"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_dies_at_every_failpoint_and_nothing_is_lost() {
@@ -380,6 +381,8 @@ async fn ending() -> Deaths {
     writers.stop().await;
     stage.cli.until_caught_up().await;
     succeed_soon(&stage.cli, &["verify"]).await;
+    let switch = ["switched.recording", "switched.acknowledged"];
+    deaths.die_at(&stage.cli, SWITCHED, &switch).await;
     let points = [
         "complete.begun",
         "complete.workers-gone",

@@ -11,7 +11,7 @@ use crate::support::stage::{LEASE_SECONDS, Stage};
 use crate::support::table::{self, item, number, text};
 use crate::support::trial::{Mode, Stamps};
 
-const COMPLETE: &[&str] = &["complete", "--yes"];
+const COMPLETE: &[&str] = &["complete", "--yes", "--quiet-for", "1"];
 
 /// A split that can be completed, and the tail that replicates it.
 async fn verified() -> (Stage, Running) {

@@ -66,7 +66,7 @@ impl Scene {
             .assert_equal(&self.stage.client, Stamps::Stripped)
             .await;
         succeed_soon(cli, &["verify"]).await;
-        finish(&self.stage, tail, &["complete", "--yes"]).await;
+        finish(&self.stage, tail, &["complete", "--yes", "--quiet-for", "1"]).await;
         writes
     }
 }

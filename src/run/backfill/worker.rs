@@ -7,25 +7,28 @@ use super::page::patience;
 use super::segment::{FillShare, SegmentTask};
 use crate::dynamo::{Brake, Health, Pace};
 use crate::fault;
-use crate::run::activity::noted;
+use crate::run::activity::{Doing, noted};
 use crate::run::budgets::Budgets;
 use crate::run::checks::check_split;
 use crate::run::error::RunError;
 use crate::run::keeper::Keeper;
 use crate::run::open_letters::OpenLetters;
+use crate::run::rate::RateMeter;
 use crate::run::repair_lease::RepairLease;
 use crate::run::split::{Split, now_ms};
 use crate::run::status::{FillStatus, fill_status};
 use crate::run::stopping::unless_stopped;
 use crate::run::tombstones::{Holder, lower, raise};
 use crate::source::describe_source;
-use crate::state::{BackfillRecord, Limit, Order, Owner, SegmentRecord, ShardRecord, SplitRecord, Stored};
+use crate::state::{
+    BackfillRecord, Estimate, Limit, Order, Owner, SegmentRecord, ShardRecord, SplitRecord, Stored,
+};
 use crate::target::{Batching, Swept};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -84,6 +87,8 @@ pub struct BackfillView {
     pub read_milliunits: u64,
     /// What limits it: the source, services by name, or the segments at once.
     pub limits: BTreeMap<String, Limit>,
+    /// How fast items are read, and how many are left.
+    pub estimate: Option<Estimate>,
 }
 
 /// What a finished backfill came to.
@@ -114,6 +119,7 @@ pub struct Backfill {
     pub(super) budgets: Arc<Budgets>,
     pub(super) stop: CancellationToken,
     view: watch::Sender<BackfillView>,
+    meter: Mutex<RateMeter>,
     batching: BTreeMap<String, Arc<Batching>>,
     pub(super) bench: Arc<Bench>,
 }
@@ -147,6 +153,7 @@ impl Backfill {
                 budgets,
                 stop,
                 view,
+                meter: Mutex::default(),
                 batching,
                 bench,
             },
@@ -158,14 +165,18 @@ impl Backfill {
     ///
     /// # Errors
     /// When it must not start, or was stopped; the same command goes on where it was.
-    pub async fn run(self) -> Result<BackfillReport, RunError> {
-        unless_stopped(&self.stop, check_split(&self.split)).await?;
+    pub async fn run(mut self) -> Result<BackfillReport, RunError> {
+        let record = unless_stopped(&self.stop, check_split(&self.split)).await?;
+        self.split = self.split.seeing(&record);
         unless_stopped(&self.stop, self.budgets.read(&self.split.store)).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
         let (view, waits) = (self.view.clone(), self.split.waits.clone());
         let doing = || {
             let view = view.borrow();
-            (waits.beside(&view.phase), view.limits.clone())
+            Doing {
+                estimate: view.estimate,
+                ..Doing::new(waits.beside(&view.phase), view.limits.clone())
+            }
         };
         let work = budgets.during(&store, Box::pin(self.run_tuned()));
         noted(&store, "backfill", doing, work).await
@@ -439,6 +450,7 @@ impl Backfill {
         self.view.send_modify(|view| {
             phase.clone_into(&mut view.phase);
             view.limits.clear();
+            view.estimate = None;
             view.estimated_items = record.estimated_items;
             view.order_reason.clone_from(&record.order_reason);
         });
@@ -467,6 +479,9 @@ impl Backfill {
                     .map_or_else(|| known.clone(), |running| running.keeper.snapshot())
             })
             .collect();
+        let scanned = segments.iter().map(|segment| segment.scanned).sum();
+        let mut meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
+        let estimate = meter.estimate(scanned, record.estimated_items, Instant::now());
         self.view.send_replace(BackfillView {
             phase: match record.order {
                 Order::Concurrent => "copying".into(),
@@ -477,7 +492,8 @@ impl Backfill {
                 .into_iter()
                 .filter(|fill| fill.lane != ShardRecord::WATCH)
                 .collect(),
-            scanned: segments.iter().map(|segment| segment.scanned).sum(),
+            scanned,
+            estimate,
             estimated_items: record.estimated_items,
             read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
             limits: share.limits(),

@@ -16,6 +16,8 @@ fn stream(arn: &str, captured_ms: Option<u64>, restarted_ms: Option<u64>) -> Str
 
 fn record(streams: Vec<StreamRecord>) -> SplitRecord {
     SplitRecord {
+        services: Default::default(),
+        switched: Default::default(),
         format: STATE_FORMAT,
         split: "split".into(),
         source: "source".into(),
@@ -27,6 +29,7 @@ fn record(streams: Vec<StreamRecord>) -> SplitRecord {
         repair_required: None,
         created_ms: 1,
         completing_ms: None,
+        resting: None,
         completed_ms: None,
     }
 }

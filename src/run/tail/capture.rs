@@ -24,9 +24,15 @@ pub(in crate::run) async fn recorded_shards(split: &Split, generation: u32) -> R
     Ok(Arc::new(
         found
             .into_iter()
-            .map(|(_, stored)| (stored.value.shard.clone(), stored.value))
+            .map(|(_, stored)| (stored.value.shard.clone(), without_switched(split, stored.value)))
             .collect(),
     ))
+}
+
+/// A shard as this command sees it: without the lanes of services that have switched, which nobody reads any more.
+pub(super) fn without_switched(split: &Split, mut record: ShardRecord) -> ShardRecord {
+    record.lanes.retain(|lane, _| !split.has_switched(lane));
+    record
 }
 
 /// Pins the open shards for every lane that is not captured yet, before anything is read. Answers how many lanes
@@ -97,7 +103,7 @@ async fn uncaptured_lanes(split: &Split, generation: u32) -> Result<BTreeSet<Str
     };
     let recorded = recorded_shards(split, generation).await?;
     let has_place = |lane: &str| recorded.values().any(|shard| shard.lanes.contains_key(lane));
-    for service in &split.plan.services {
+    for (service, _) in split.active() {
         let name = ServiceRecord::record_name(&service.name);
         let known = split.store.get::<ServiceRecord>(&name).await?;
         let known = known.ok_or_else(|| RunError::UnknownService {

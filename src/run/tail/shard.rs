@@ -145,11 +145,15 @@ impl ShardTask {
         let held = is_held.then(|| HELD.to_owned());
         let blocked = held.or_else(|| reading.health.blocked());
         self.keeper.update_quietly(|record| {
-            for (lane, state) in record.lanes.iter_mut().filter(|(_, state)| !state.finished()) {
-                let share = self.shares.get(lane);
-                let writing = || share.and_then(|share| share.health.blocked());
+            let unfinished = record.lanes.iter_mut().filter(|(_, state)| !state.finished());
+            for (lane, state) in unfinished {
+                // The lane of a service that has switched, or that this worker's plan lacks, stays as it is.
+                let Some(share) = self.shares.get(lane) else {
+                    continue;
+                };
+                let writing = || share.health.blocked();
                 state.blocked = blocked.clone().or_else(writing);
-                state.limit = share.map(|share| Noted {
+                state.limit = Some(Noted {
                     at_ms: now_ms(),
                     limit: limits::of_lane(
                         is_held,
@@ -206,7 +210,7 @@ impl ShardTask {
             table: service.table.name.clone(),
             keys: service.keys.clone(),
             fields: service.version_fields(&self.split.plan.versions),
-            gate: self.gate.clone(),
+            gate: self.gate.of(name),
             always_bury: false,
             fence: Fence::new([self.keeper.validity(), self.alive.clone()]),
             pace: Arc::clone(&share.pace),

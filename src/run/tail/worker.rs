@@ -1,4 +1,4 @@
-use super::capture::{all_finished, capture_lanes, record_discovered, recorded_shards};
+use super::capture::{all_finished, capture_lanes, record_discovered, recorded_shards, without_switched};
 use super::letters::ShownLetters;
 use super::shard::{LaneShare, Recorded, ShardTask};
 use crate::dynamo::{Brake, FailureKind, Health, Pace};
@@ -55,6 +55,8 @@ pub struct Tail {
 
 /// Between two looks at the stream for new shards.
 const DISCOVERY: Duration = Duration::from_secs(10);
+/// Between two lives of a worker: the lanes stand still meanwhile.
+const BEGIN_ANEW: Duration = Duration::from_millis(300);
 /// What a worker writes by: the tombstone switch, its name, its own lease.
 struct Hand {
     gate: Gate,
@@ -114,16 +116,20 @@ impl Tail {
         letters.during(&view, Box::pin(work)).await
     }
 
-    async fn run_tuned(self, seen: SplitRecord) -> Result<Ended, RunError> {
+    async fn run_tuned(mut self, seen: SplitRecord) -> Result<Ended, RunError> {
         if self.options.restart {
             let generation = seen.stream().map_or(1, |(generation, _)| generation);
             unless_stopped(&self.stop, restart_tail(&self.split, generation)).await?;
         }
         let mut lived = false;
         loop {
+            let mut wait = self.split.timing.renew();
             match self.live().await {
                 Ok(Some(ended)) => return Ok(ended),
-                Ok(None) => lived = true,
+                Ok(None) => {
+                    lived = true;
+                    wait = wait.min(BEGIN_ANEW);
+                }
                 Err(RunError::Completed { .. }) if lived => return Ok(Ended::Completed),
                 // What was read before is saved, and nothing was read since.
                 Err(RunError::Stopped(_)) if lived => return Ok(Ended::Stopped),
@@ -134,15 +140,16 @@ impl Tail {
             }
             tokio::select! {
                 () = self.stop.cancelled() => return Ok(Ended::Stopped),
-                () = tokio::time::sleep(self.split.timing.renew()) => {}
+                () = tokio::time::sleep(wait) => {}
             }
         }
     }
 
     /// One life of the worker: under one lease of its own, at one stream. `None`: it lost the lease, or the stream is
     /// another one now, and it begins anew with what the state says then.
-    async fn live(&self) -> Result<Option<Ended>, RunError> {
+    async fn live(&mut self) -> Result<Option<Ended>, RunError> {
         let record = unless_stopped(&self.stop, check_split(&self.split)).await?;
+        self.split = self.split.seeing(&record);
         let (generation, stream) = unless_stopped(&self.stop, current_stream(&self.split)).await?;
         let source = StreamSource::new(
             self.split.source.streams.clone(),
@@ -227,7 +234,10 @@ impl Tail {
                     }
                     // As stored: a child starts when its parent's end is durable, or a crash could let the parent's
                     // last records be read again after the child's.
-                    let stored = stored.into_iter().map(|(_, s)| (s.value.shard.clone(), s.value));
+                    let stored = stored.into_iter().map(|(_, s)| {
+                        let record = without_switched(&self.split, s.value);
+                        (record.shard.clone(), record)
+                    });
                     seen.send_replace(Arc::new(stored.collect()));
                 }
                 // What was applied since the last save is applied again, by whatever state there is then.
@@ -245,7 +255,10 @@ impl Tail {
                 () = self.stop.cancelled() => break Ok(Some(Ended::Stopped)),
                 () = hand.over.cancelled() => break Ok(Some(Ended::Completed)),
                 () = hand.outdated.cancelled() => {
-                    tracing::warn!("this worker counted as dead, or the tail was begun anew: it begins anew too");
+                    tracing::warn!(
+                        "this worker begins anew: it counted as dead, the tail was restarted, or the services of the split \
+                         changed"
+                    );
                     break Ok(None);
                 }
                 ended = shards.join_next(), if !shards.is_empty() => {
@@ -336,6 +349,7 @@ impl Tail {
             record
                 .lanes
                 .iter()
+                .filter(|(lane, _)| !self.split.has_switched(lane))
                 .any(|(lane, state)| match readiness(record, lane, &all, now_ms()) {
                     Readiness::Ready => true,
                     // Noticed now: somebody must own the shard to write it down.

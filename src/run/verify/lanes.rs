@@ -1,7 +1,7 @@
 use crate::plan::Service;
 use crate::run::error::RunError;
+use crate::run::obstacles::counted;
 use crate::run::split::{Split, now_ms};
-use crate::run::standing::counted;
 use crate::run::status::{LaneStatus, lane_status};
 use crate::run::tail::recorded_shards;
 use crate::state::{SplitRecord, TombstonePhase, WorkerRecord};
@@ -14,7 +14,13 @@ pub(super) struct Lanes {
     pub notes: Vec<String>,
     /// A write of the source arrives in the targets within this time.
     pub allowed_lag: Duration,
+    /// A lane lost records, so mismatches are to be expected.
+    pub lost_records: bool,
 }
+
+/// How long a difference may be mere lag if the lanes are known not to be ready: their lag says nothing then, and each
+/// candidate is read only a few times.
+const EARLY_LAG: Duration = Duration::from_secs(1);
 
 /// A verification never waits longer than this for a lane that is behind; it says so, and may call lag a mismatch.
 const LONGEST_LAG: Duration = Duration::from_secs(15 * 60);
@@ -25,21 +31,30 @@ impl Lanes {
         split: &Split,
         record: &SplitRecord,
         services: &[&Service],
-        patience: Option<Duration>,
+        (patience, early): (Option<Duration>, bool),
     ) -> Result<Self, RunError> {
+        if early {
+            return Ok(Self {
+                allowed_lag: patience.unwrap_or(EARLY_LAG),
+                ..Self::default()
+            });
+        }
         let margin = split.timing.idle + split.timing.landed();
         let mut lanes = Self {
             notes: Vec::new(),
             allowed_lag: margin,
+            lost_records: false,
         };
         let moves = tail_lives(split).await?;
         let mut behind = Duration::ZERO;
+        let mut drained = true;
         let stream = record.stream().filter(|(_, stream)| stream.captured_ms.is_some());
         if let Some((generation, _)) = stream {
             let recorded = recorded_shards(split, generation).await?;
             for service in services {
                 let status = lane_status(&recorded, &service.name, now_ms());
-                if moves {
+                drained &= status.drained_ms.is_some();
+                if moves && status.drained_ms.is_none() {
                     behind = behind.max(Duration::from_millis(status.lag_ms.unwrap_or(0)));
                 }
                 lanes.note_lane(&status, margin);
@@ -49,7 +64,7 @@ impl Lanes {
                 "the stream is not captured yet: what was written is not replicated (`dynasplit replicate`)",
             );
         }
-        if stream.is_some() && !moves {
+        if stream.is_some() && !moves && !drained {
             lanes.note(
                 "no tail worker runs: what it would still deliver counts as a mismatch (`dynasplit replicate`)",
             );
@@ -68,12 +83,14 @@ impl Lanes {
     fn note_lane(&mut self, status: &LaneStatus, margin: Duration) {
         let lane = &status.lane;
         if let Some(gap) = &status.gap {
+            self.lost_records = true;
             self.note(&format!(
                 "the lane '{lane}' lost records ({gap}): run `dynasplit replicate --restart-tail`, then `dynasplit \
                  verify --repair`"
             ));
         }
-        if let Some(lag_ms) = status.lag_ms.filter(|lag| u128::from(*lag) > margin.as_millis()) {
+        let lag_ms = status.lag_ms.filter(|_| status.drained_ms.is_none());
+        if let Some(lag_ms) = lag_ms.filter(|lag| u128::from(*lag) > margin.as_millis()) {
             self.note(&format!("the lane '{lane}' is {} s behind", lag_ms / 1000));
         }
         if let Some(blocked) = &status.blocked {

@@ -18,9 +18,9 @@ use super::worker::Verify;
 use crate::dynamo::Brake;
 use crate::run::budgets::Budgets;
 use crate::run::error::RunError;
+use crate::run::obstacles::counted;
 use crate::run::repair_lease::{RepairLease, backfill_runs, refuse_unready};
 use crate::run::split::Split;
-use crate::run::standing::counted;
 use crate::run::tombstones::{Holder, lower, raise};
 use crate::source::{Scan, describe_source};
 use crate::state::{SplitRecord, TombstonePhase, Tombstones};
@@ -48,9 +48,15 @@ pub(super) struct Run {
     list: MismatchList,
     pub progress: Arc<Progress>,
     budgets: Arc<Budgets>,
+    discard_target_writes: bool,
     stop: CancellationToken,
     began: Instant,
 }
+
+/// Why a repair is refused.
+const FOREIGN: &str = "no gap, restart of the tail or table from before the split explains these mismatches, so something \
+     else than dynasplit wrote to the targets. If a service writes its own table already, record it: `dynasplit switched \
+     --unproven --service NAME`. To overwrite and lose what was written: `dynasplit verify --repair --discard-target-writes`";
 
 /// One service's sides while they are filled: first the target's, then the source's.
 struct Sides {
@@ -104,7 +110,8 @@ impl Run {
             });
         }
         let services: Vec<_> = eyes.iter().map(Eyes::service).collect();
-        let lanes = Lanes::look(split, record, &services, options.patience).await?;
+        let early = options.anyway || record.completed_ms.is_some();
+        let lanes = Lanes::look(split, record, &services, (options.patience, early)).await?;
         let names = services.iter().map(|service| service.name.clone()).collect();
         let tables = std::iter::once(source).chain(eyes.iter().map(|eyes| eyes.target.clone()));
         let progress = Progress::new(names, tables.collect(), view.clone());
@@ -124,6 +131,7 @@ impl Run {
             list,
             progress,
             budgets: Arc::clone(budgets),
+            discard_target_writes: options.discard_target_writes,
             stop: stop.clone(),
             began,
             eyes,
@@ -421,8 +429,16 @@ impl Run {
         result: &mut VerifyResult,
     ) -> Result<(), RunError> {
         result.unrepaired.collisions = settled.iter().map(|settled| settled.collisions).sum();
-        let files: Vec<_> = settled.into_iter().map(|settled| settled.repairable).collect();
+        let mut files: Vec<_> = settled.into_iter().map(|settled| settled.repairable).collect();
         let rechecks = !self.split.letters.rechecks().await?.is_empty();
+        if files.iter().any(|file| !file.is_empty()) && !rechecks && !self.is_explained().await? {
+            // Nothing that dynasplit does leads to these mismatches: somebody else wrote the targets.
+            result.not_repairable = Some(FOREIGN.into());
+            files = files
+                .iter()
+                .map(|_| CandidateFile::new(self.dir.clone()))
+                .collect();
+        }
         if sweeps || rechecks || files.iter().any(|file| !file.is_empty()) {
             // A backfill may have begun since the start: its own switching would get into the way.
             refuse_unready(&self.split).await?;
@@ -446,6 +462,15 @@ impl Run {
             );
         }
         Ok(())
+    }
+
+    /// Whether mismatches are to be expected, or the operator takes the loss of other writers' writes into account.
+    async fn is_explained(&self) -> Result<bool, RunError> {
+        if self.discard_target_writes {
+            return Ok(true);
+        }
+        let record = SplitRecord::read(&self.split.store).await?.value;
+        Ok(record.repair_required.is_some() || self.lanes.lost_records)
     }
 
     async fn mend(

@@ -1,7 +1,8 @@
 use super::result::VerifyResult;
 use crate::run::error::RunError;
 use crate::run::split::{Split, now_ms};
-use crate::state::{SplitRecord, StateError, VerifyRecord, VerifyService};
+use crate::run::status::received;
+use crate::state::{Received, SplitRecord, StateError, VerifyRecord, VerifyService};
 use std::collections::BTreeMap;
 
 /// What the state said when a verification began. Its verdict is kept only if that still holds at the end.
@@ -10,6 +11,7 @@ pub(super) struct Standing {
     started_ms: u64,
     repairs: u64,
     requirement: Option<String>,
+    received: Option<Received>,
 }
 
 /// What a verification is kept as.
@@ -29,6 +31,7 @@ impl Standing {
             started_ms: now_ms(),
             repairs: found.map_or(0, |stored| stored.value.repairs),
             requirement: requirement(record),
+            received: received(split, record).await?,
         })
     }
 
@@ -79,6 +82,12 @@ impl Standing {
                         (true, _) => None,
                         (false, true) => self.requirement.clone(),
                         (false, false) => before.repaired_for,
+                    },
+                    received: self.received.clone(),
+                    last_clean_ms: if clean && undisturbed {
+                        Some(self.started_ms)
+                    } else {
+                        before.last_clean_ms
                     },
                 })
             })
@@ -151,6 +160,8 @@ impl Standing {
             unrouted: 0,
             repairs: 0,
             repaired_for: None,
+            received: None,
+            last_clean_ms: None,
         }
     }
 }

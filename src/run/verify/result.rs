@@ -10,6 +10,10 @@ use std::time::Duration;
 pub struct VerifyOptions {
     /// Repair what is found, by the rules for repairs.
     pub repair: bool,
+    /// A repair also overwrites what dynasplit did not write: those writes are lost.
+    pub discard_target_writes: bool,
+    /// Compare although the lanes or a copy are not ready. What is still to come then counts as a mismatch.
+    pub anyway: bool,
     /// Only these services. Such a run proves nothing of the split as a whole.
     pub services: Option<Vec<String>>,
     /// Read units a second on each table.
@@ -33,6 +37,8 @@ impl Default for VerifyOptions {
     fn default() -> Self {
         Self {
             repair: false,
+            discard_target_writes: false,
+            anyway: false,
             services: None,
             read_units: None,
             segments: None,
@@ -112,6 +118,12 @@ pub struct VerifyResult {
     pub clean: bool,
     /// It covers the whole split, and is kept in the state as such.
     pub recorded: bool,
+    /// Services that were not compared, because they have switched to their own tables.
+    pub switched: Vec<String>,
+    /// Why a repair would be wrong, or was refused. The mismatches then are as they were.
+    pub not_repairable: Option<String>,
+    /// The next command.
+    pub next: String,
     /// What a person should know beside the figures.
     pub notes: Vec<String>,
 }

@@ -2,12 +2,14 @@ use super::passes::Run;
 use super::record::{Scope, Standing};
 use super::result::{VerifyOptions, VerifyResult};
 use super::view::VerifyView;
-use crate::run::activity::noted;
+use crate::run::activity::{Doing, noted};
 use crate::run::budgets::Budgets;
-use crate::run::checks::check_split;
+use crate::run::checks::{check_plan, completed};
 use crate::run::error::RunError;
+use crate::run::obstacles::ObstacleKind;
 use crate::run::repair_lease::{RepairLease, refuse_unready};
 use crate::run::split::Split;
+use crate::run::standing::{standing, standing_with_worker};
 use crate::run::stopping::unless_stopped;
 use crate::state::SplitRecord;
 use std::sync::Arc;
@@ -50,10 +52,15 @@ impl Verify {
     /// # Errors
     /// Where it must not start, or could not compare everything to the end; it then says nothing of the tables, and
     /// a repair that was under way goes on when the same command is run again.
-    pub async fn run(self) -> Result<VerifyResult, RunError> {
-        let record = unless_stopped(&self.stop, check_split(&self.split)).await?;
-        // What changed meanwhile is in no target: there is nothing to compare yet.
-        crate::run::hold::refuse(&record)?;
+    pub async fn run(mut self) -> Result<VerifyResult, RunError> {
+        let record = unless_stopped(&self.stop, check_plan(&self.split)).await?;
+        if record.completed_ms.is_some() && self.options.repair {
+            return Err(completed(&self.split));
+        }
+        self.split = self.split.seeing(&record);
+        if !self.options.anyway && record.completed_ms.is_none() {
+            unless_stopped(&self.stop, refuse_early(&self.split, &self.places()?)).await?;
+        }
         unless_stopped(&self.stop, self.budgets.read(&self.split.store)).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
         let (view, waits) = (self.view.clone(), self.split.waits.clone());
@@ -62,10 +69,13 @@ impl Verify {
             // Of repairs, the budgets know.
             let mut limits = budgets.limits();
             limits.extend(view.limits.clone());
-            (waits.beside(&view.phase), limits)
+            Doing::new(waits.beside(&view.phase), limits)
         };
+        let split = self.split.clone();
         let work = budgets.during(&store, Box::pin(self.run_tuned(record)));
-        noted(&store, "verify", doing, work).await
+        let mut result = noted(&store, "verify", doing, work).await?;
+        result.next = standing(&split).await?.next;
+        Ok(result)
     }
 
     async fn run_tuned(self, record: SplitRecord) -> Result<VerifyResult, RunError> {
@@ -89,8 +99,18 @@ impl Verify {
     fn places(&self) -> Result<Vec<usize>, RunError> {
         let services = &self.split.plan.services;
         let Some(chosen) = &self.options.services else {
-            return Ok((0..services.len()).collect());
+            return Ok((0..services.len())
+                .filter(|place| !self.split.has_switched(&services[*place].name))
+                .collect());
         };
+        if let Some(switched) = chosen.iter().find(|name| self.split.has_switched(name)) {
+            return Err(RunError::NotYet {
+                what: format!(
+                    "{switched} has switched to its own table, so the source does not say any more what it should hold"
+                ),
+                next: "leave it out".into(),
+            });
+        }
         if let Some(unknown) = chosen.iter().find(|name| self.split.plan.service(name).is_none()) {
             let known: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
             return Err(RunError::NoSuchService {
@@ -111,7 +131,9 @@ impl Verify {
         if lease.is_some() {
             refuse_unready(&self.split).await?;
         }
-        let whole = places.len() == self.split.plan.services.len();
+        let whole = places.len() == self.split.active().count()
+            && !self.options.anyway
+            && record.completed_ms.is_none();
         // Read once the lease is ours: another repair may have ended just before.
         let mut standing = Standing::read(&self.split, record).await?;
         let run = Run::begin(self, record, places).await?;
@@ -129,7 +151,50 @@ impl Verify {
             whole,
             repair: lease.is_some(),
         };
-        standing.keep(&self.split, scope, &mut result).await?;
+        result.switched = record.switched.keys().cloned().collect();
+        if self.options.anyway || record.completed_ms.is_some() {
+            let why = if record.completed_ms.is_some() {
+                "the split is complete, and the services write their own tables: a difference may be theirs"
+            } else {
+                "it was compared before everything was ready: a difference may be what is still to come"
+            };
+            result.notes.push(format!("{why}. This result does not count"));
+        } else {
+            standing.keep(&self.split, scope, &mut result).await?;
+        }
         Ok(result)
+    }
+}
+
+/// Refuses a verification that could only find what is still to come: nobody reads the stream, the lanes are on hold, or a
+/// copy of these services is not finished.
+async fn refuse_early(split: &Split, places: &[usize]) -> Result<(), RunError> {
+    let chosen = |service: &str| {
+        places
+            .iter()
+            .any(|place| split.plan.services[*place].name == service)
+    };
+    let obstacles = standing_with_worker(split).await?.obstacles.into_iter();
+    let mut early = obstacles.filter(|obstacle| {
+        let kind = matches!(
+            obstacle.kind,
+            ObstacleKind::NotCaptured
+                | ObstacleKind::NoWorker
+                | ObstacleKind::OtherWorker
+                | ObstacleKind::LanesHeld
+                | ObstacleKind::NotBackfilled
+                | ObstacleKind::BackfillUnfinished
+        );
+        kind && obstacle.service.as_deref().is_none_or(chosen)
+    });
+    match early.next() {
+        None => Ok(()),
+        Some(obstacle) => Err(RunError::NotYet {
+            what: format!("too early to verify: {}", obstacle.what),
+            next: format!(
+                "{} (or verify with --anyway: what is still to come then counts as a mismatch)",
+                obstacle.next
+            ),
+        }),
     }
 }

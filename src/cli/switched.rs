@@ -1,0 +1,72 @@
+use super::args::{Global, Switched};
+use super::failure::{Exit, Failed};
+use super::session::{GRACE, stoppable};
+use super::{output, screen, text};
+use crate::run::{SwitchOptions, SwitchReport, now_ms, switch, switch_back};
+use tokio_util::sync::CancellationToken;
+
+/// Runs `switched`.
+pub async fn run(global: &Global, args: &Switched, stop: CancellationToken) -> Result<Exit, Failed> {
+    let split = output::open(global, &args.plan).await?;
+    if split.plan.service(&args.service).is_none() {
+        let known: Vec<&str> = split
+            .plan
+            .services
+            .iter()
+            .map(|service| service.name.as_str())
+            .collect();
+        return Err(
+            Failed::of(Exit::Usage, format!("the plan has no service '{}'", args.service))
+                .hint(format!("its services are {}", known.join(", "))),
+        );
+    }
+    let report = if args.undo {
+        switch_back(&split, &args.service).await?
+    } else {
+        let options = SwitchOptions {
+            unproven: args.unproven,
+        };
+        let switching = switch(&split, &args.service, options, &stop, &screen::say);
+        stoppable(&global.session, GRACE, Box::pin(switching)).await?
+    };
+    let plan = args.plan.display().to_string();
+    output::print(global, &report, |report| render(report, &plan))?;
+    Ok(Exit::Done)
+}
+
+fn render(report: &SwitchReport, plan: &str) -> String {
+    let SwitchReport { service, table, .. } = report;
+    let mut lines: Vec<String> = report
+        .overridden
+        .iter()
+        .map(|reason| format!("overridden: {reason}"))
+        .collect();
+    match (report.switched_ms, report.already) {
+        (None, true) => lines.push(format!("{service} had not switched; nothing was done")),
+        (None, false) => {
+            lines.push(format!(
+                "{service} has not switched any more: its lane continues at its checkpoint"
+            ));
+            lines.push(format!(
+                "next: dynasplit verify --repair {plan}, which overwrites what {service} wrote to {table} meanwhile"
+            ));
+        }
+        (Some(at_ms), true) => lines.push(format!(
+            "{service} switched {} ago; nothing writes {table} but the service",
+            text::duration(now_ms().saturating_sub(at_ms))
+        )),
+        (Some(_), false) => {
+            lines.push(format!(
+                "{service} has switched: dynasplit does not write {table} any more"
+            ));
+            if report.verified_ms.is_none() {
+                lines.push("note: no clean verify stands behind this switch".into());
+            }
+            lines.push(format!("next: let {service} write {table}"));
+            lines.push(format!(
+                "undo, before it writes: dynasplit switched --undo --service {service} {plan}"
+            ));
+        }
+    }
+    lines.join("\n")
+}

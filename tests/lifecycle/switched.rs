@@ -1,0 +1,221 @@
+//! A service that switches to its own table: from then on, nothing that is read from the source is written there.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::Engine;
+use crate::support::mutator::Habits;
+use crate::support::process::{lanes, obstacles};
+use crate::support::stage::Stage;
+use crate::support::table::{self, SdkItem, item, key, number, text};
+use crate::support::trial::Mode;
+
+pub const HABITS: Habits = Habits {
+    keys: 60,
+    writers: 1,
+    pause: Duration::from_millis(20),
+    backwards: 0,
+};
+pub const COMPLETE: &[&str] = &["complete", "--yes", "--quiet-for", "1"];
+
+fn order(document: &str, at: u32, by: &str) -> SdkItem {
+    let fields = [("kind", text("order")), ("at", number(at)), ("by", text(by))];
+    item("ACC#switch", document, fields)
+}
+
+/// A verified split, whose tail runs.
+async fn verified(mode: Mode) -> (Stage, crate::support::process::Running) {
+    let stage = Stage::set(Engine::embedded().await, mode).await;
+    let mutator = stage.write(HABITS).await;
+    stage.cli.succeed(&["apply"]).await;
+    let tail = stage.cli.start(&["replicate"]);
+    stage.cli.until_captured().await;
+    stage.cli.succeed(&["backfill"]).await;
+    mutator.stop().await;
+    for document in ["DOC#1", "DOC#2", "DOC#3"] {
+        table::put(&stage.client, &stage.trial.source, order(document, 5, "monolith")).await;
+    }
+    stage.cli.until_caught_up().await;
+    stage.cli.succeed(&["verify"]).await;
+    (stage, tail)
+}
+
+/// What the service does to its own table: a new item, a newer one, and a delete.
+async fn writes_its_own_table(stage: &Stage) {
+    let (client, orders) = (&stage.client, &stage.trial.orders);
+    table::put(client, orders, order("DOC#new", 9, "service")).await;
+    table::put(client, orders, order("DOC#1", 9, "service")).await;
+    table::delete(client, orders, key("ACC#switch", "DOC#2")).await;
+}
+
+async fn assert_own_writes_stand(stage: &Stage) {
+    let (client, orders) = (&stage.client, &stage.trial.orders);
+    for document in ["DOC#new", "DOC#1"] {
+        let found = table::get(client, orders, key("ACC#switch", document)).await;
+        let by = found.as_ref().and_then(|item| item.get("by"));
+        assert_eq!(by, Some(&text("service")), "{document}: {found:?}");
+    }
+    let gone = table::get(client, orders, key("ACC#switch", "DOC#2")).await;
+    assert_eq!(gone, None, "the service deleted it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_writes_the_table_of_a_service_that_has_switched_in_sequence_mode() {
+    nothing_writes_its_table(Mode::Sequence).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_writes_the_table_of_a_service_that_has_switched_in_timestamp_mode() {
+    nothing_writes_its_table(Mode::Timestamp).await;
+}
+
+async fn nothing_writes_its_table(mode: Mode) {
+    let (stage, tail) = verified(mode).await;
+    let (client, cli, source) = (&stage.client, &stage.cli, &stage.trial.source);
+    let words = ["switched", "--service", "orders"];
+    let said = cli.succeed(&words).await;
+    assert!(said.stdout.contains("orders has switched"), "{}", said.stdout);
+    writes_its_own_table(&stage).await;
+    // A forgotten writer still writes the source, newer than the service; and another service's items go on.
+    table::put(client, source, order("DOC#1", 20, "monolith")).await;
+    table::put(client, source, order("DOC#late", 20, "monolith")).await;
+    let names = item(
+        "ACC#switch",
+        "DOC#name",
+        [("kind", text("invoice")), ("at", number(7)), ("name", text("n"))],
+    );
+    table::put(client, source, names).await;
+    cli.until_caught_up().await;
+    let status = cli.status().await;
+    assert!(lanes(&status).all(|lane| lane["lane"] != "orders"), "{status:#}");
+    assert!(status["switched"]["orders"].is_u64(), "{status:#}");
+
+    for words in [
+        &["verify"] as &[&str],
+        &["verify", "--repair"],
+        &["dead-letters", "reconcile"],
+        &["backfill"],
+    ] {
+        cli.succeed(words).await;
+        assert_own_writes_stand(&stage).await;
+    }
+    let verify = cli.succeed(&["verify"]).await;
+    assert!(
+        verify.stdout.contains("orders has switched to its own table"),
+        "{}",
+        verify.stdout
+    );
+    let late = table::get(client, &stage.trial.orders, key("ACC#switch", "DOC#late")).await;
+    assert_eq!(late, None, "the lane is closed");
+    let asked = cli.run(&["verify", "--service", "orders"]).await;
+    assert_eq!(asked.code, Some(1), "{}", asked.stderr);
+
+    // A second worker, and one that is killed and started again, leave it alone too.
+    tail.kill().await;
+    let tail = cli.start(&["replicate"]);
+    table::put(client, source, order("DOC#1", 30, "monolith")).await;
+    cli.until_caught_up().await;
+    assert_own_writes_stand(&stage).await;
+    cli.succeed(COMPLETE).await;
+    tail.end().await.with_code(&["replicate"], 0);
+    assert_own_writes_stand(&stage).await;
+    // What is compared afterwards changes nothing, and does not count.
+    let after = cli.run(&["verify"]).await;
+    assert!(
+        after.stdout.contains("does not count"),
+        "{}{}",
+        after.stdout,
+        after.stderr
+    );
+    assert!(!after.stdout.contains("--repair"), "{}", after.stdout);
+    assert_own_writes_stand(&stage).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repair_refuses_to_overwrite_what_a_service_wrote_without_a_record() {
+    let (stage, tail) = verified(Mode::Timestamp).await;
+    let cli = &stage.cli;
+    writes_its_own_table(&stage).await;
+    let found = cli.run(&["verify"]).await.with_code(&["verify"], 3);
+    assert!(
+        found.stdout.contains("dynasplit switched --unproven"),
+        "{}",
+        found.stdout
+    );
+    assert!(!found.stdout.contains("To mend"), "{}", found.stdout);
+    let words = ["verify", "--repair"];
+    let refused = cli.run(&words).await.with_code(&words, 3);
+    assert!(refused.stdout.contains("not repaired:"), "{}", refused.stdout);
+    assert!(
+        refused.stdout.contains("DOC#new"),
+        "the keys are listed: {}",
+        refused.stdout
+    );
+    assert_own_writes_stand(&stage).await;
+
+    // Recording it late ends the deadlock; the verify before the switch counts.
+    let words = ["switched", "--service", "orders"];
+    cli.run(&words).await.with_code(&words, 3);
+    let said = cli
+        .succeed(&["switched", "--unproven", "--service", "orders"])
+        .await;
+    assert!(
+        said.stdout.contains("overridden: the last verify was not clean"),
+        "{}",
+        said.stdout
+    );
+    cli.succeed(&["verify"]).await;
+    cli.succeed(COMPLETE).await;
+    tail.end().await.with_code(&["replicate"], 0);
+    assert_own_writes_stand(&stage).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_flag_that_names_the_loss_overwrites_what_others_wrote() {
+    let (stage, tail) = verified(Mode::Sequence).await;
+    let cli = &stage.cli;
+    writes_its_own_table(&stage).await;
+    let words = ["verify", "--repair", "--discard-target-writes"];
+    let repaired = cli.run(&words).await.with_code(&words, 3);
+    assert!(repaired.stdout.contains("repaired 3"), "{}", repaired.stdout);
+    cli.succeed(&["verify"]).await;
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_switch_is_refused_until_it_is_proven_and_can_be_taken_back() {
+    let stage = Stage::set(Engine::embedded().await, Mode::Timestamp).await;
+    let (client, cli) = (&stage.client, &stage.cli);
+    cli.succeed(&["apply"]).await;
+    let words = ["switched", "--service", "orders"];
+    let early = cli.run(&words).await.with_code(&words, 3);
+    assert!(early.stderr.contains("not follow the stream"), "{}", early.stderr);
+    let unknown = ["switched", "--service", "nobody"];
+    cli.run(&unknown).await.with_code(&unknown, 2);
+    let tail = cli.start(&["replicate"]);
+    cli.until_captured().await;
+    cli.succeed(&["backfill"]).await;
+    let early = cli.run(&words).await.with_code(&words, 3);
+    assert!(early.stderr.contains("nothing was verified"), "{}", early.stderr);
+    cli.succeed(&["verify"]).await;
+    cli.succeed(&words).await;
+    let again = cli.succeed(&words).await;
+    assert!(again.stdout.contains("switched"), "{}", again.stdout);
+    table::put(client, &stage.trial.source, order("DOC#1", 5, "monolith")).await;
+    cli.until_caught_up().await;
+    let closed = table::get(client, &stage.trial.orders, key("ACC#switch", "DOC#1")).await;
+    assert_eq!(closed, None);
+
+    cli.succeed(&["switched", "--undo", "--service", "orders"]).await;
+    let back = |status: &Value| lanes(status).any(|lane| lane["lane"] == "orders" && lane["lag_ms"].is_u64());
+    cli.until("the lane", back).await;
+    cli.until_caught_up().await;
+    let delivered = table::get(client, &stage.trial.orders, key("ACC#switch", "DOC#1")).await;
+    assert!(delivered.is_some(), "the lane continued at its checkpoint");
+    let status = cli.status().await;
+    assert!(obstacles(&status).contains("was taken back"), "{status:#}");
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+}
