@@ -312,7 +312,7 @@ pub enum LettersAction {
     },
     /// Read their keys again from the source, and bring the targets in order
     ///
-    /// Mend the item in the source first. A letter is never replayed as an image, since its item may have changed since.
+    /// Fix the item in the source first. A letter is never replayed as an image, since its item may have changed since.
     Reconcile {
         /// The split plan.
         #[arg(value_name = "PLAN")]

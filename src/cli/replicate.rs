@@ -5,7 +5,7 @@ use super::session::{GRACE, stoppable};
 use super::{output, screen, text};
 use crate::run::status::LaneStatus;
 use crate::run::{Ended, Tail, TailOptions};
-use crate::state::Limit;
+use crate::state::{Limit, ShardRecord};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -66,9 +66,16 @@ fn render(report: &Report, ended: Ended, plan: &str) -> String {
 impl Shown for Vec<LaneStatus> {
     fn title(&self) -> String {
         if self.is_empty() {
-            "tailing: connecting".into()
-        } else {
-            "tailing".into()
+            return "tailing: connecting".into();
+        }
+        let unrouted = self.iter().find(|lane| lane.lane == ShardRecord::WATCH);
+        match unrouted.map_or(0, |lane| lane.dead_letters) {
+            0 => "tailing".into(),
+            dead => format!(
+                "tailing: {} of {}",
+                text::counted(dead, "dead letter"),
+                ShardRecord::WATCH
+            ),
         }
     }
 
@@ -113,5 +120,31 @@ fn limited(lane: &LaneStatus) -> String {
             format!(", limited by {}", noted.limit)
         }
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dead_letters_are_shown_while_they_are_open() {
+        let lane = |name: &str, dead_letters| LaneStatus {
+            lane: name.into(),
+            shown_lag_ms: Some(500),
+            open_shards: 1,
+            dead_letters,
+            ..LaneStatus::default()
+        };
+        let lanes = |a, unrouted| vec![lane("a", a), lane(ShardRecord::WATCH, unrouted)];
+        let shown = |lanes: Vec<LaneStatus>| (lanes.title(), lanes.bars()[0].message.clone());
+        assert_eq!(shown(lanes(0, 0)), ("tailing".into(), "lag 500 ms".into()));
+        assert_eq!(
+            shown(lanes(1, 2)),
+            (
+                "tailing: 2 dead letters of (unrouted)".into(),
+                "1 dead letter, lag 500 ms".into()
+            )
+        );
     }
 }

@@ -88,7 +88,7 @@ pub(super) async fn restart_tail(split: &Split, seen: u32) -> Result<Restarted, 
     if is_ending {
         return Err(RunError::NotYet {
             what: "the split is being completed, so its tail is not restarted".into(),
-            next: "run `dynasplit complete` until it ends".into(),
+            next: "run `dynasplit complete --yes` until it ends".into(),
         });
     }
     if begun {

@@ -100,7 +100,7 @@ pub async fn raise(split: &Split, holder: &Holder, stop: &CancellationToken) -> 
         return Err(RunError::NotYet {
             what: "the split is being completed: nobody may write its tables any more but their services"
                 .into(),
-            next: "run `dynasplit complete` until it ends".into(),
+            next: "run `dynasplit complete --yes` until it ends".into(),
         });
     }
     if !raised {

@@ -14,7 +14,7 @@ pub enum TargetError {
     },
     /// An adopted table is not there, and is not ours to create.
     #[error(
-        "the table `{table}` is declared as adopted and does not exist; whoever owns it must create it first \
+        "the table `{table}` is declared as adopted and does not exist; its owner must create it first \
          (or take `adopted` out of the plan, and `dynasplit apply` creates it)"
     )]
     AdoptedMissing {

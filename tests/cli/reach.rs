@@ -107,7 +107,7 @@ fn a_first_answer_is_waited_for_however_short_the_lease_is() {
     let shell = Shell::new(PLAN).at(engine.endpoint());
     let said = shell.run("status plan.yaml --lease-seconds 1").ended(1);
     assert!(
-        said.stderr.contains("run `dynasplit apply` first"),
+        said.stderr.contains("run `dynasplit apply plan.yaml` first"),
         "{}",
         said.shown()
     );

@@ -176,8 +176,11 @@ fn target(found: &mut Findings, survey: &Survey, table: &TableView) {
     let name = &table.table;
     match &table.standing {
         TableStanding::Missing if table.adopted => found.error(
-            format!("the table {name} of {} is adopted and does not exist", table.service),
-            "whoever owns it must create it; or take `adopted` out of the plan, and `dynasplit apply` creates it",
+            format!(
+                "the table {name} of {} is adopted and does not exist",
+                table.service
+            ),
+            "its owner must create it; or take `adopted` out of the plan, and `dynasplit apply` creates it",
         ),
         TableStanding::Missing => {}
         TableStanding::Differs { differences } => {
