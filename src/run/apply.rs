@@ -225,7 +225,7 @@ async fn known_services(
     if record.completing_ms.is_some() {
         return Err(RunError::NotYet {
             what: "the split is being completed, so nothing is added to it".into(),
-            next: "run `dynasplit complete` until it ends".into(),
+            next: "run `dynasplit complete --yes` until it ends".into(),
         });
     }
     let known = services(split).await?;

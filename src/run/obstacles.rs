@@ -392,12 +392,12 @@ fn not_clean(verify: &VerifyRecord, known: &Known<'_>, found: &mut Found) {
 pub(super) fn next(standing: &Standing) -> String {
     match (standing.phase, standing.obstacles.first()) {
         (Phase::Done, _) => "nothing: the split is complete".into(),
-        (Phase::Completing, _) => "`dynasplit complete`, which continues".into(),
+        (Phase::Completing, _) => "`dynasplit complete --yes`, which continues".into(),
         (_, Some(obstacle)) => obstacle.next.clone(),
         (_, None) if standing.lanes.len() > 1 => {
-            "switch the services over (docs/cutover.md); when no writer writes to the source any more, `dynasplit complete`"
+            "switch the services over (docs/cutover.md); when no writer writes to the source any more, `dynasplit complete --yes`"
                 .into()
         }
-        (_, None) => "`dynasplit complete`: every service has switched".into(),
+        (_, None) => "`dynasplit complete --yes`: every service has switched".into(),
     }
 }

@@ -220,7 +220,7 @@ fn refuse_completing(record: &SplitRecord) -> Result<(), RunError> {
         None => Ok(()),
         Some(_) => Err(RunError::NotYet {
             what: "the split is being completed".into(),
-            next: "run `dynasplit complete` until it ends".into(),
+            next: "run `dynasplit complete --yes` until it ends".into(),
         }),
     }
 }
