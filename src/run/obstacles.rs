@@ -395,7 +395,8 @@ pub(super) fn next(standing: &Standing) -> String {
         (Phase::Completing, _) => "`dynasplit complete --yes`, which continues".into(),
         (_, Some(obstacle)) => obstacle.next.clone(),
         (_, None) if standing.lanes.len() > 1 => {
-            "switch the services over (docs/cutover.md); when no writer writes to the source any more, `dynasplit complete --yes`"
+            "switch the services over (docs/cutover.md); when no writer writes to the source any more, \
+             `dynasplit complete --yes`"
                 .into()
         }
         (_, None) => "`dynasplit complete --yes`: every service has switched".into(),
