@@ -395,10 +395,13 @@ pub(super) fn next(standing: &Standing) -> String {
         (Phase::Completing, _) => "`dynasplit complete --yes`, which continues".into(),
         (_, Some(obstacle)) => obstacle.next.clone(),
         (_, None) if standing.lanes.len() > 1 => {
-            "switch the services over (docs/cutover.md); when no writer writes to the source any more, \
-             `dynasplit complete --yes`"
+            "switch the services over, one by one (docs/cutover.md): stop the writers of a service, then `dynasplit switched \
+             --service NAME`; when no writer writes to the source any more, `dynasplit complete --yes`"
                 .into()
         }
         (_, None) => "`dynasplit complete --yes`: every service has switched".into(),
     }
 }
+
+#[cfg(test)]
+mod tests;
