@@ -1,6 +1,7 @@
 //! What `dynasplit plan` prints for people: the survey as sections of plain text.
 
 mod layout;
+mod patterns;
 
 use super::next::copyable;
 use crate::run::survey::{
@@ -27,6 +28,7 @@ pub fn render(survey: &Survey, width: usize, color: bool) -> String {
     source(&mut page, survey);
     if let (Some(routing), Some(reading), Some(size)) = (&survey.routing, &survey.reading, &survey.size) {
         routes(&mut page, routing, reading, size);
+        patterns::patterns(&mut page, routing);
         unrouted(&mut page, routing);
         faults(&mut page, routing);
     }

@@ -93,6 +93,21 @@ async fn a_plan_that_fits_is_told_so_and_nothing_is_written() {
             .iter()
             .all(|table| matches!(table.standing, TableStanding::Missing))
     );
+    let pattern = &routing.services[0].patterns[0];
+    assert_eq!((pattern.what.as_str(), pattern.items), ("ORDER#… / LINE#…", 60));
+    let after = pattern.after.as_ref().unwrap();
+    let number = pattern.before.parts[0]
+        .strip_prefix("PK = ORDER#")
+        .unwrap()
+        .to_owned();
+    assert_eq!(pattern.before.parts[1], "SK = LINE#1");
+    assert_eq!(after.parts, [format!("order = {number}"), "line = 1".to_owned()]);
+    assert_eq!(
+        after.attributes,
+        ["at", "total"],
+        "names, and the dropped keys are gone"
+    );
+    assert_eq!(routing.services[1].patterns[0].what, "USER#… / PROFILE");
     assert_finding(&survey, Severity::Note, "30 items match both users and names");
     assert_finding(&survey, Severity::Note, "the stream of Shop is off");
     assert_eq!(
@@ -286,6 +301,87 @@ async fn the_stream_and_the_source_are_judged() {
         "has the key partition PK (S), sort SK (S), and the plan says partition PK (S)",
     );
     assert!(survey.reading.is_none());
+}
+
+#[tokio::test]
+async fn what_ttl_would_make_of_a_services_items_is_told() {
+    let engine = Engine::embedded().await;
+    let client = engine.dynamodb();
+    create_with(&client, "Shop", &["PK", "SK"], false).await;
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let until = |n: usize, until: AttributeValue| {
+        let mut user = user(n);
+        user.insert("until".to_owned(), until);
+        user
+    };
+    let users = [
+        until(1, number(now + 1000)),
+        until(2, number(now * 1000)),
+        until(3, text("2030-01-01")),
+        until(4, number(now - 1000)),
+        until(5, number(5)),
+    ];
+    put_all(&client, "Shop", users).await;
+    let plan = SHOP.replace(
+        "{ name: Users, keys: { partition: PK, sort: SK } }",
+        "{ name: Users, keys: { partition: PK, sort: SK }, ttl: until }",
+    );
+    let survey = look(&engine, &plan, &all()).await.unwrap();
+    assert_finding(&survey, Severity::Warning, "3 items of users would never expire");
+    for part in [
+        "'until' is in milliseconds or finer (1, as USER#2",
+        "'until' is text (1, as USER#3",
+        "'until' is more than five years ago (1, as USER#5",
+    ] {
+        assert_finding(&survey, Severity::Warning, part);
+    }
+    let over = "1 item is past the time by 'until' of users (as USER#4 / PROFILE)";
+    assert_finding(&survey, Severity::Warning, over);
+    assert!(!survey.would_fail());
+
+    let ttl = TimeToLiveSpecification::builder()
+        .enabled(true)
+        .attribute_name("until");
+    let request = client.update_time_to_live().table_name("Shop");
+    request
+        .time_to_live_specification(ttl.build().unwrap())
+        .send()
+        .await
+        .unwrap();
+    let survey = look(&engine, &plan, &all()).await.unwrap();
+    assert_finding(&survey, Severity::Note, over);
+}
+
+#[tokio::test]
+async fn people_read_it_on_eighty_columns() {
+    let engine = Engine::embedded().await;
+    let client = engine.dynamodb();
+    create_with(&client, "Shop", &["PK", "SK"], false).await;
+    put_all(&client, "Shop", (0..300).map(order).chain((0..300).map(user))).await;
+    let sample = SurveyOptions {
+        sample: 100,
+        ..SurveyOptions::default()
+    };
+    let text = render(&look(&engine, SHOP, &sample).await.unwrap(), 80, false);
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    // Only keys' patterns hold the sign: nothing is cut.
+    assert!(
+        text.lines()
+            .all(|line| !line.ends_with('…') || line.contains("#…")),
+        "{text}"
+    );
+    for whole in [
+        "      keys: distinct (proven)\n",
+        "      at: 12,000 units/s at first\n",
+        " x ORDER#… / LINE#…\n    before    PK = ORDER#",
+        "\n    after     order = ",
+        " x USER#… / PROFILE\n    as it is  PK = USER#",
+    ] {
+        assert!(text.contains(whole), "{whole:?} in {text}");
+    }
 }
 
 #[tokio::test]
@@ -487,7 +583,11 @@ async fn a_split_that_has_begun_is_known() {
     assert_finding(
         &survey,
         Severity::Error,
-        "was edited in settings that are fixed while it runs",
+        "service 'orders', where: was `begins_with(PK, 'ORDER#')`, is now",
+    );
+    assert!(
+        !render(&survey, 100, false).contains("\\n"),
+        "a finding has no line breaks of its own"
     );
 
     let other = Engine::embedded().await;

@@ -58,14 +58,19 @@ impl Page {
 
     /// A section's title, after an empty line.
     pub fn heading(&mut self, title: &str, more: &str) {
-        let title = self.bold(title);
-        let more = if more.is_empty() {
-            String::new()
-        } else {
-            format!("  {}", self.dim(more))
-        };
         self.line("");
-        self.line(&format!("{title}{more}"));
+        let fits = measure_text_width(title) + 2 + measure_text_width(more) <= self.width;
+        let title = self.bold(title);
+        if more.is_empty() {
+            self.line(&title);
+        } else if fits {
+            let more = self.dim(more);
+            self.line(&format!("{title}  {more}"));
+        } else {
+            self.line(&title);
+            let more = self.dim(more);
+            self.wrapped("  ", &more);
+        }
     }
 
     /// Wrapped text: the first line after `head`, the others under it.
@@ -81,20 +86,41 @@ impl Page {
         }
     }
 
-    /// Rows under heads, two spaces in. The last left-aligned column is cut where a row is too long.
+    /// Rows under heads, two spaces in. Where they are wider than the page, the last column comes under each row.
     pub fn table(&mut self, heads: &[(&str, Align)], rows: &[Vec<String>]) {
-        let widths: Vec<usize> = heads
-            .iter()
-            .enumerate()
-            .map(|(column, (head, _))| {
-                let cells = rows.iter().filter_map(|row| row.get(column));
-                cells
-                    .map(|cell| measure_text_width(cell))
-                    .chain([measure_text_width(head)])
-                    .max()
-                    .unwrap_or(0)
-            })
-            .collect();
+        let Some(((last, _), others)) = heads.split_last() else {
+            return;
+        };
+        if self.fits(heads, rows) || others.is_empty() {
+            return self.columns(heads, rows);
+        }
+        let under = |row: &Vec<String>| {
+            let cell = row.get(others.len()).filter(|cell| !cell.is_empty());
+            cell.map(|cell| format!("{}: {cell}", last.trim()))
+        };
+        // The columns are as wide for all rows.
+        let mut text = std::mem::take(&mut self.text);
+        self.columns(others, rows);
+        let table = std::mem::replace(&mut self.text, std::mem::take(&mut text));
+        let mut lines = table.lines();
+        self.line(lines.next().unwrap_or_default());
+        for (line, row) in lines.zip(rows) {
+            self.line(line);
+            if let Some(under) = under(row) {
+                self.wrapped("      ", &under);
+            }
+        }
+    }
+
+    /// Whether the rows are no wider than the page.
+    fn fits(&self, heads: &[(&str, Align)], rows: &[Vec<String>]) -> bool {
+        let widths = widths(heads, rows);
+        widths.iter().sum::<usize>() + 2 * widths.len() <= self.width
+    }
+
+    /// Rows under heads. What is wider than the page is cut.
+    fn columns(&mut self, heads: &[(&str, Align)], rows: &[Vec<String>]) {
+        let widths = widths(heads, rows);
         let line = |cells: &[String]| {
             let mut line = String::from(" ");
             for ((cell, width), (_, align)) in cells.iter().zip(&widths).zip(heads) {
@@ -116,6 +142,16 @@ impl Page {
             self.line(&line);
         }
     }
+}
+
+/// How wide each column is.
+fn widths(heads: &[(&str, Align)], rows: &[Vec<String>]) -> Vec<usize> {
+    let width = |(column, (head, _)): (usize, &(&str, Align))| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        let cells = cells.map(|cell| measure_text_width(cell));
+        cells.chain([measure_text_width(head)]).max().unwrap_or(0)
+    };
+    heads.iter().enumerate().map(width).collect()
 }
 
 /// Lines of words, none wider than `room` unless a single word is.
@@ -245,6 +281,28 @@ mod tests {
     fn a_key_cannot_move_the_cursor() {
         assert_eq!(key("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
         assert!(key(&"x".repeat(500)).chars().count() <= LONGEST_KEY);
+    }
+
+    #[test]
+    fn a_table_that_is_too_wide_has_its_last_column_under_the_rows() {
+        let mut page = Page::new(60, false);
+        let heads = [
+            ("step", Align::Left),
+            ("units", Align::Right),
+            ("at", Align::Left),
+        ];
+        let row = |step: &str, at: &str| vec![step.to_owned(), "1".to_owned(), at.to_owned()];
+        page.table(&heads, &[row("a", "4,000 units/s"), row("b", "")]);
+        page.table(
+            &heads,
+            &[row(&"long ".repeat(9), "4,000 units/s at first"), row("b", "")],
+        );
+        let text = page.into_text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[1], "  a         1  4,000 units/s");
+        assert!(lines[3].ends_with("units") && lines[4].ends_with('1'), "{text}");
+        assert_eq!(lines[5], "      at: 4,000 units/s at first");
+        assert!(lines[6].starts_with("  b") && lines.len() == 7, "{text}");
     }
 
     #[test]

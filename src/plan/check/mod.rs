@@ -64,6 +64,20 @@ impl Report {
         });
     }
 
+    /// Something about a setting, or about its name, that is probably not meant.
+    fn doubt_setting(&mut self, path: &Path, at_name: bool, message: String, hint: &str) {
+        self.warnings.push(Finding {
+            path: path.clone(),
+            shown: path.clone(),
+            place: None,
+            offset: None,
+            at_name,
+            incomplete: false,
+            message,
+            hint: Some(hint.to_owned()),
+        });
+    }
+
     fn push(
         &mut self,
         path: &Path,

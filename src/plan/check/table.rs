@@ -311,7 +311,24 @@ fn tags(spec: &TableSpec, path: &Path, report: &mut Report) {
         if value.chars().count() > 256 {
             report.at(&path, "the tag's value is too long", "AWS takes 256 characters");
         }
+        for (at_name, text) in [(true, name), (false, value)] {
+            if let Some(odd) = text.chars().find(|c| !is_tag_character(*c)) {
+                let what = if at_name { "name" } else { "value" };
+                let message = format!("AWS refuses a tag with {odd:?} in its {what}");
+                report.doubt_setting(
+                    &path,
+                    at_name,
+                    message,
+                    "a tag holds letters, digits, spaces and + - = . _ : / @ (an emulator may take more)",
+                );
+            }
+        }
     }
+}
+
+/// See [the restrictions of tags](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Tagging.html).
+fn is_tag_character(c: char) -> bool {
+    c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "+-=._:/@".contains(c)
 }
 
 /// An index whose key no item can have is a mistake in the transform or in the index.

@@ -51,6 +51,22 @@ fn a_string_in_the_quotes_of_a_name_is_warned_about() {
 }
 
 #[test]
+fn a_tag_that_aws_would_refuse_is_warned_about() {
+    let with = |tags: &str| {
+        let table = "{ name: Users, keys: { partition: PK, sort: SK } }";
+        assert!(GOOD.contains(table));
+        let tagged = format!("{{ name: Users, keys: {{ partition: PK, sort: SK }}, tags: {{ {tags} }} }}");
+        warned(&GOOD.replace(table, &tagged))
+    };
+    assert_eq!(with("'cost center': 'Ümläut 1 + - = . _ : / @'"), []);
+    let list = with("team: 'a, b', 'who?': me");
+    assert_eq!(list.len(), 2, "{list:#?}");
+    assert!(list[0].message.contains("',' in its value"), "{list:#?}");
+    assert_eq!(list[0].path, "services[1].table.tags.team");
+    assert!(list[1].message.contains("'?' in its name"), "{list:#?}");
+}
+
+#[test]
 fn values_that_are_compared_with_each_other_are_warned_about() {
     for (condition, hint) in [
         ("'type' = 'Claim'", r#"without single quotes: "type""#),

@@ -1,5 +1,7 @@
 //! What a survey says of all that: what would go wrong, what may, and what is worth knowing.
 
+mod expiry;
+
 use super::view::{CollisionView, Routing, ServiceView, Survey, VersionView};
 use super::{Group, StateStanding, TableStanding, TableView};
 use crate::plan::Plan;
@@ -81,7 +83,10 @@ pub(super) fn judge(plan: &Plan, survey: &Survey) -> Vec<Finding> {
             keys(&mut found, survey, service);
         }
         versions(&mut found, survey, routing);
-        expiry(&mut found, plan, routing);
+        expiry::of_source(&mut found, plan, routing);
+        for (service, view) in plan.services.iter().zip(&routing.services) {
+            expiry::of_target(&mut found, service, view, routing);
+        }
     }
     global(&mut found, survey);
     forecast(&mut found, survey);
@@ -361,33 +366,6 @@ fn versions(found: &mut Findings, survey: &Survey, routing: &Routing) {
         )
     };
     found.warning(what, hint);
-}
-
-fn expiry(found: &mut Findings, plan: &Plan, routing: &Routing) {
-    let Some(expiry) = &routing.expiry else { return };
-    let attribute = &expiry.attribute;
-    found.note(
-        format!(
-            "the source expires items by '{attribute}' (TTL is on){}",
-            match expiry.expired {
-                0 => String::new(),
-                n => format!("; {} past the time and still there", items(n, "is", "are")),
-            }
-        ),
-        "what it removes is removed from the targets too; their own TTL stays off until `dynasplit complete`",
-    );
-    for (service, view) in plan.services.iter().zip(&routing.services) {
-        if view.expiring > 0 && service.table.ttl.is_none() {
-            found.warning(
-                format!(
-                    "{} in the source, and the table of {} has no `ttl`",
-                    items(view.expiring, "expires", "expire"),
-                    view.service
-                ),
-                "after the cutover they would stay for ever: name the attribute as the table's `ttl`",
-            );
-        }
-    }
 }
 
 fn global(found: &mut Findings, survey: &Survey) {

@@ -11,19 +11,23 @@ mod findings;
 mod groups;
 mod hot;
 mod key_shape;
+mod patterns;
 mod read;
 mod slow;
 mod stream;
 mod tables;
 mod tally;
+mod ttl;
 mod view;
 
 pub use estimate::{Estimate, EstimateLine, HotKey};
 pub use findings::{Finding, Severity};
 pub use groups::{Example, Group};
+pub use patterns::{Pattern, ShapedItem};
 pub use slow::SlowTable;
 pub use stream::StreamView;
 pub use tables::{StateStanding, StateView, TableStanding, TableView};
+pub use ttl::TtlView;
 pub use view::{
     CollisionView, Count, Expiry, Overlap, Reading, Routing, ServiceView, Survey, TableSize, VersionView,
 };

@@ -111,6 +111,12 @@ pub(super) async fn targets(split: &Split) -> Result<Vec<TableView>, RunError> {
     Ok(views)
 }
 
+/// A finding is a sentence: it is wrapped where it is shown.
+fn on_one_line(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    lines.join(" ")
+}
+
 /// Looks at the state.
 pub(super) async fn state(split: &Split) -> Result<StateView, RunError> {
     let view = |standing, stream| StateView {
@@ -135,7 +141,7 @@ pub(super) async fn state(split: &Split) -> Result<StateView, RunError> {
             change: change.to_string(),
         },
         Err(error @ (RunError::PlanEdited { .. } | RunError::NotYet { .. })) => StateStanding::Refused {
-            reason: error.to_string(),
+            reason: on_one_line(&error.to_string()),
         },
         Err(other) => return Err(other),
     };

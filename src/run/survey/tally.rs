@@ -4,6 +4,8 @@ use super::collisions::KeyWatch;
 use super::groups::Groups;
 use super::hot::HotKeys;
 use super::key_shape::key_shape;
+use super::patterns::Patterns;
+use super::ttl::TtlTally;
 use super::view::Count;
 use crate::flow::{Desired, Fault, REPLICATION_PREFIX, desired};
 use crate::model::{Item, ItemExt, Key, Value};
@@ -47,6 +49,10 @@ pub(super) struct ServiceTally {
     pub hot: Vec<HotKeys>,
     /// Items that hold the attribute by which the source expires them.
     pub expiring: u64,
+    /// Patterns of their source keys.
+    pub patterns: Patterns,
+    /// Their expiry in the service's table.
+    pub ttl: TtlTally,
 }
 
 impl ServiceTally {
@@ -59,10 +65,12 @@ impl ServiceTally {
             keys: (!service.is_injective()).then(KeyWatch::new),
             hot: vec![HotKeys::default(); service.indexes.len() + 1],
             expiring: 0,
+            patterns: Patterns::default(),
+            ttl: TtlTally::default(),
         }
     }
 
-    fn add(&mut self, service: &Service, wanted: &Desired, source: &Key, plan: &Plan) {
+    fn add(&mut self, service: &Service, wanted: &Desired, source: &Key, plan: &Plan, now_s: u64) {
         let bytes = wanted.item.size() as u64;
         self.written.add(bytes);
         let before = self.units.clone();
@@ -78,6 +86,10 @@ impl ServiceTally {
             if let (true, Some(partition)) = (units > 0, wanted.item.get(&index.keys.partition.name)) {
                 self.hot[n + 1].add(partition, units);
             }
+        }
+        if let Some(ttl) = &service.table.ttl {
+            self.ttl
+                .add(ttl, &wanted.item, now_s, (&plan.source.keys, source));
         }
         if let Some(keys) = &mut self.keys {
             keys.add(&wanted.key, source, &plan.source.keys);
@@ -149,10 +161,18 @@ impl<'a> Tally<'a> {
         let mut takers = Vec::new();
         for (n, service) in self.plan.services.iter().enumerate() {
             let tally = &mut self.services[n];
+            let source = (&self.plan.source.keys, key, item);
             match desired(service, &self.plan.versions, item) {
                 Ok(None) => continue,
-                Ok(Some(wanted)) => tally.add(service, &wanted, key, self.plan),
-                Err(fault) => tally.faults.add(kind_of(&fault), &self.plan.source.keys, key),
+                Ok(Some(wanted)) => {
+                    tally.add(service, &wanted, key, self.plan, self.now_s);
+                    let after = (&service.keys, &wanted.key, &wanted.item);
+                    tally.patterns.add(source, Some(after));
+                }
+                Err(fault) => {
+                    tally.faults.add(kind_of(&fault), &self.plan.source.keys, key);
+                    tally.patterns.add(source, None);
+                }
             }
             tally.routed += 1;
             tally.expiring += u64::from(expires);

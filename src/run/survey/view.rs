@@ -3,11 +3,13 @@
 use super::estimate::Estimate;
 use super::findings::{Finding, Severity};
 use super::groups::Group;
+use super::patterns::Pattern;
 use super::stream::StreamView;
 use super::tables::{StateStanding, StateView, TableView};
 use super::tally::{ServiceTally, Tally};
+use super::ttl::TtlView;
 use crate::plan::cost::scaled;
-use crate::plan::{Plan, TableThroughput, Versions};
+use crate::plan::{Plan, Service, TableThroughput, Versions};
 use crate::run::split::Split;
 use crate::source::SourceFacts;
 use serde::Serialize;
@@ -163,6 +165,10 @@ pub struct ServiceView {
     pub collisions: CollisionView,
     /// Items that hold the source's expiry attribute.
     pub expiring: u64,
+    /// Patterns of their source keys, each with an item before and after.
+    pub patterns: Vec<Pattern>,
+    /// Their expiry, where the service's table has a TTL.
+    pub ttl: Option<TtlView>,
 }
 
 /// Items of one target key.
@@ -255,9 +261,7 @@ impl Survey {
                 .services
                 .iter()
                 .zip(&tally.services)
-                .map(|(service, counted)| {
-                    ServiceView::of(&service.name, service.vouched().as_deref(), counted, &size)
-                })
+                .map(|(service, counted)| ServiceView::of(service, counted, &size))
                 .collect(),
             overlaps: tally
                 .overlaps
@@ -310,9 +314,10 @@ impl TableSize {
 }
 
 impl ServiceView {
-    fn of(name: &str, vouch: Option<&str>, counted: &ServiceTally, size: &TableSize) -> Self {
+    fn of(service: &Service, counted: &ServiceTally, size: &TableSize) -> Self {
+        let vouch = service.vouched();
         Self {
-            service: name.to_owned(),
+            service: service.name.clone(),
             routed: counted.routed,
             written: counted.written,
             whole: counted.written.times(size.factor),
@@ -320,7 +325,7 @@ impl ServiceView {
             collisions: match &counted.keys {
                 None => CollisionView::Proven,
                 Some(keys) => CollisionView::Compared {
-                    vouch: vouch.map(str::to_owned),
+                    vouch,
                     keys: keys.compared,
                     share: keys.share(),
                     found: keys.found,
@@ -328,6 +333,8 @@ impl ServiceView {
                 },
             },
             expiring: counted.expiring,
+            patterns: counted.patterns.list(),
+            ttl: service.table.ttl.as_deref().map(|ttl| counted.ttl.view(ttl)),
         }
     }
 
