@@ -51,7 +51,7 @@ fn a_string_in_the_quotes_of_a_name_is_warned_about() {
 }
 
 #[test]
-fn a_tag_that_aws_would_refuse_is_warned_about() {
+fn a_tag_with_characters_that_are_refused_is_warned_about() {
     let with = |tags: &str| {
         let table = "{ name: Users, keys: { partition: PK, sort: SK } }";
         assert!(GOOD.contains(table));
