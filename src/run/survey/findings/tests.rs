@@ -137,6 +137,8 @@ fn wrong(standing: StateStanding) -> Survey {
             shown: Vec::new(),
         },
         expiring: 0,
+        patterns: Vec::new(),
+        ttl: None,
     };
     let mut survey = quiet();
     survey.source.replicas = vec!["eu-west-1".into()];
