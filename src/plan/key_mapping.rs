@@ -8,8 +8,8 @@
 //! [`super::recovery`] proves which captures can be read back from a target key; where all of the
 //! source's primary key can be, no two source items ever share a target key.
 
-use super::expr::Condition;
-use super::extent::{Extent, Stretch};
+mod extents;
+
 use super::key_fault::KeyFault;
 use super::recovery::{self, Loss, Reading};
 use super::template::{Part, Template};
@@ -246,92 +246,6 @@ impl KeyMapping {
             }));
         }
         flaws
-    }
-
-    /// Texts that a condition requires the attributes of the source's key to begin with.
-    pub(super) fn heads(&self, condition: &Condition) -> BTreeMap<String, String> {
-        self.source
-            .attributes()
-            .filter_map(|key| Some((key.name.clone(), condition.prefix(&key.name)?.to_owned())))
-            .collect()
-    }
-
-    /// The values that each attribute of a source key may have, for items that get a target key. `heads` are texts that
-    /// the service's condition requires an attribute to begin with.
-    pub(super) fn source_extents(&self, heads: &BTreeMap<String, String>) -> Vec<Extent> {
-        let extent = |attribute: &KeyAttribute| {
-            if let Some(value) = self.pinned.get(&attribute.name) {
-                return Extent::Exact(value.clone());
-            }
-            if attribute.kind != AttributeKind::S {
-                return Extent::Any;
-            }
-            let required = heads.get(&attribute.name).map_or("", String::as_str);
-            let rule = self.rules.iter().find(|rule| rule.attribute == attribute.name);
-            let parts = rule.map_or_else(
-                || vec![Stretch::Unknown(required)],
-                |rule| match rule.pattern[..] {
-                    [Piece::Slot(_)] => vec![Stretch::Unknown(required)],
-                    _ => rule.pattern.iter().map(Stretch::of_pattern).collect(),
-                },
-            );
-            Extent::of_text(&parts).beginning_with(required)
-        };
-        self.source.attributes().map(extent).collect()
-    }
-
-    /// The values that each attribute of a target key may have, for items that satisfy the condition.
-    pub(super) fn target_extents(&self, heads: &BTreeMap<String, String>) -> Vec<Extent> {
-        let mut known = vec![None; self.slots.len()];
-        for rule in self
-            .rules
-            .iter()
-            .filter(|rule| self.pinned.contains_key(&rule.attribute))
-        {
-            let mut captured = vec![None; self.slots.len()];
-            if rule.read(&self.pinned, &mut captured).is_ok() {
-                known
-                    .iter_mut()
-                    .zip(captured)
-                    .for_each(|(known, captured)| *known = captured.or(known.take()));
-            }
-        }
-        let head = |slot: usize| match self.slots[slot].content {
-            Content::Whole(_) => heads.get(&self.slots[slot].attribute).map_or("", String::as_str),
-            Content::Text { .. } => "",
-        };
-        let extent = |maker: &Maker| match maker.template[..] {
-            [Piece::Slot(slot)] if maker.number || maker.attribute.kind != AttributeKind::S => {
-                match maker.make(&known, &self.slots, usize::MAX) {
-                    Ok(value) if known[slot].is_some() => Extent::Exact(value),
-                    _ => Extent::Any,
-                }
-            }
-            _ => {
-                let texts: Vec<Option<String>> = known.iter().map(|value| as_text(value.as_ref())).collect();
-                let stretch = |piece| match piece {
-                    &Piece::Slot(slot) => match &texts[slot] {
-                        Some(text) => Stretch::Known(text),
-                        None => Stretch::Unknown(head(slot)),
-                    },
-                    Piece::Text(text) => Stretch::Known(text),
-                };
-                let parts: Vec<Stretch<'_>> = maker.template.iter().map(stretch).collect();
-                Extent::of_text(&parts)
-            }
-        };
-        self.makers.iter().map(extent).collect()
-    }
-
-    /// Whether both make the same key of every item, whatever their conditions pin: then they are one function, and no
-    /// two items share a target key where it is proven for one of them.
-    pub(super) fn is_the_same(&self, other: &Self) -> bool {
-        let reads_all = |one: &Self| {
-            one.source
-                .attributes()
-                .all(|key| one.rules.iter().any(|rule| rule.attribute == key.name))
-        };
-        self.canonical() == other.canonical() && reads_all(self) && reads_all(other)
     }
 
     /// Whether the pattern of a source attribute could match a text that begins with `head`, or that is

@@ -58,7 +58,7 @@ fn the_shape_that_takes_an_item_shapes_it() {
     let service = &plan.services[0];
     let of = |item: Item| desired(service, &plan.versions, &item).unwrap();
     let x = ("x", Value::s("1"));
-    let first = of(source("A#1", "s", &[x.clone()])).unwrap();
+    let first = of(source("A#1", "s", std::slice::from_ref(&x))).unwrap();
     assert_eq!(first.key, target("a#1", "s"));
     assert!(first.item.contains_key("at") && first.item.contains_key("x"));
     let second = of(source(

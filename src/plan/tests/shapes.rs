@@ -72,7 +72,10 @@ fn each_shape_has_a_condition_and_keys_of_its_own() {
             partition: Value::s(id),
             sort: Some(Value::N(version.into())),
         };
-        assert_eq!(service.target_keys(&source, schema), [target.clone()]);
+        assert_eq!(
+            service.target_keys(&source, schema),
+            std::slice::from_ref(&target)
+        );
         assert_eq!(service.source_keys(&target), [source]);
     }
     for (pk, sk) in [
