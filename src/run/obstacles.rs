@@ -213,12 +213,19 @@ fn copying(standing: &Standing, known: &Known<'_>, found: &mut Found) {
             "there was no backfill",
             BACKFILL,
         ),
-        Some(backfill) if backfill.finished_ms.is_none() => found.add(
-            ObstacleKind::BackfillUnfinished,
-            None,
-            "the backfill is not finished",
-            BACKFILL,
-        ),
+        Some(backfill) if backfill.finished_ms.is_none() => {
+            let is_running = standing.running.iter().any(|doing| doing.command == "backfill");
+            found.add(
+                ObstacleKind::BackfillUnfinished,
+                None,
+                "the backfill is not finished",
+                if is_running {
+                    "wait until it ends"
+                } else {
+                    BACKFILL
+                },
+            );
+        }
         Some(backfill) => {
             for (service, _) in &known.planned {
                 if !backfill.services.contains(service) {

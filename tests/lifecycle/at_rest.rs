@@ -49,10 +49,8 @@ async fn complete_refuses_while_nobody_reads_the_stream() {
         refused.stderr
     );
     let status = cli.status().await;
-    assert_eq!(
-        status["next"], "`dynasplit replicate`, and leave it running",
-        "{status:#}"
-    );
+    let next = status["next"].as_str().unwrap_or_default();
+    assert!(next.starts_with("`dynasplit replicate"), "{status:#}");
     // Delivered by then, but nobody verified since.
     let tail = cli.start(&["replicate"]);
     cli.until_caught_up().await;

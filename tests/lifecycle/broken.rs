@@ -72,7 +72,7 @@ async fn a_missing_table_holds_back_no_other_service_and_loses_nothing() {
     // `apply` creates it anew, and can't know that nothing was in it.
     cli.succeed(&["apply"]).await;
     let status = cli.status().await;
-    assert!(obstacles(&status).contains("was gone"), "{status:#}");
+    assert!(obstacles(&status).contains("was missing"), "{status:#}");
     fill.end().await.with_code(&["backfill"], 0);
     mutator.stop().await;
     cli.until_caught_up().await;

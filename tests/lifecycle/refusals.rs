@@ -80,7 +80,11 @@ async fn left_behind_is_widened_while_a_worker_runs() {
     let wider = stage.edited("kind = 'archive'", "kind = 'archive' OR kind = 'strange'");
     let reconcile = ["dead-letters", "reconcile"];
     let refused = wider.run(&reconcile).await.with_code(&reconcile, 1);
-    assert!(refused.stderr.contains("` with this plan"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("with this plan to record it"),
+        "{}",
+        refused.stderr
+    );
     let applied = wider.succeed(&["apply"]).await;
     assert!(
         applied.stdout.contains("`left-behind` was widened"),

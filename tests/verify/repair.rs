@@ -214,7 +214,7 @@ async fn tombstones_that_nobody_needs_are_not_clean_until_a_repair_has_removed_t
         found
             .notes
             .iter()
-            .any(|note| note.contains("1 tombstone left although")),
+            .any(|note| note.contains("1 tombstone is left although")),
         "{found:?}"
     );
     let repaired = bench.verify(repairing()).await;
@@ -303,15 +303,16 @@ async fn a_repair_waits_for_the_backfill_and_the_capture() {
     let text = bench.refused(repairing()).await;
     assert!(text.contains("dynasplit backfill"), "{text}");
     assert!(!dynasplit::run::repair_runs(&bench.split.store).await.unwrap());
-    // A plain verification says so, and compares.
-    let result = bench.verify(options()).await;
-    assert!(
-        result.clean
-            && result
-                .notes
-                .iter()
-                .any(|note| note.contains("backfill is not finished"))
-    );
+    // A plain verification refuses, too, unless it is told to compare anyway.
+    let text = bench.refused(options()).await;
+    assert!(text.contains("the backfill is not finished"), "{text}");
+    let anyway = dynasplit::run::VerifyOptions {
+        anyway: true,
+        ..options()
+    };
+    let result = bench.verify(anyway).await;
+    assert!(!result.recorded, "{result:?}");
+    assert!(result.clean && result.notes.iter().any(|note| note.contains("does not count")));
 
     bench.backfill(Some(2)).await;
     let name = dynasplit::state::ServiceRecord::record_name("orders");

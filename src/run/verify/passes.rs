@@ -405,7 +405,8 @@ impl Run {
         notes.extend(hot.notes());
         VerifyResult {
             notes,
-            clean: report.is_clean() && unrouted == 0,
+            // If every service has switched, there is nothing to compare.
+            clean: (report.is_clean() || self.eyes.is_empty()) && unrouted == 0,
             total_mismatches: report
                 .services
                 .iter()
