@@ -214,11 +214,7 @@ async fn tombstones_that_nobody_needs_are_not_clean_until_a_repair_has_removed_t
         found
             .notes
             .iter()
-<<<<<<< HEAD
             .any(|note| note.contains("1 tombstone is left although")),
-=======
-            .any(|note| note.contains("1 tombstone is left although")),
->>>>>>> f3aeca5 (Tests: words of tombstones that are left)
         "{found:?}"
     );
     let repaired = bench.verify(repairing()).await;
