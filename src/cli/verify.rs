@@ -5,6 +5,7 @@ use super::session::{GRACE, stoppable};
 use super::waiting::Waiting;
 use super::{output, text};
 use crate::run::{Verify, VerifyOptions, VerifyResult, VerifyView};
+use crate::verify::COLLISION_ADVICE;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -57,8 +58,9 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
 fn render(result: &VerifyResult) -> String {
     let mut lines = vec![services(result)];
     lines.extend(result.mismatches.iter().map(|mismatch| format!("  {mismatch}")));
-    if collisions(result) > 0 {
-        lines.push(format!("  {}", crate::verify::COLLISION_ADVICE));
+    // Told once: it may be the next step as well.
+    if collisions(result) > 0 && result.next != COLLISION_ADVICE {
+        lines.push(format!("  {COLLISION_ADVICE}"));
     }
     let named = result
         .mismatches
@@ -278,6 +280,11 @@ mod tests {
             "{collisions}"
         );
         assert!(!render(&found(1, 0)).contains("change or delete"));
+        let once = render(&VerifyResult {
+            next: COLLISION_ADVICE.into(),
+            ..found(0, 2)
+        });
+        assert_eq!(once.matches("change or delete").count(), 1, "{once}");
     }
 
     #[test]
