@@ -481,7 +481,10 @@ impl Backfill {
             .collect();
         let scanned = segments.iter().map(|segment| segment.scanned).sum();
         let mut meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
-        let estimate = meter.estimate(scanned, record.estimated_items, Instant::now());
+        // Items that were read and not written yet are left, too: when all are read, nobody knows how long the rest takes.
+        let estimate = meter
+            .estimate(scanned, record.estimated_items, Instant::now())
+            .filter(|estimate| estimate.left > 0);
         self.view.send_replace(BackfillView {
             phase: match record.order {
                 Order::Concurrent => "copying".into(),
