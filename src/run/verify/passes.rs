@@ -1,5 +1,7 @@
 //! The passes of one run, in their order.
 
+mod repairing;
+
 use super::invalid::InvalidItems;
 use super::lanes::Lanes;
 use super::leftovers::tombstones;
@@ -9,7 +11,6 @@ use super::pages::{SourceEntry, SourcePages, TargetEntry, TargetPages};
 use super::reads::{TableReads, interrupted};
 use super::recheck::{HotKeys, Recheck, Settled};
 use super::record::Standing;
-use super::repair::Repair;
 use super::result::{ReadUnits, VerifyResult};
 use super::scan::Scanning;
 use super::sorting::{Sorting, blocking};
@@ -19,9 +20,8 @@ use crate::dynamo::Brake;
 use crate::run::budgets::Budgets;
 use crate::run::error::RunError;
 use crate::run::obstacles::counted;
-use crate::run::repair_lease::{RepairLease, backfill_runs, refuse_unready};
+use crate::run::repair_lease::RepairLease;
 use crate::run::split::Split;
-use crate::run::tombstones::{Holder, lower, raise};
 use crate::source::{Scan, describe_source};
 use crate::state::{SplitRecord, TombstonePhase, Tombstones};
 use crate::verify::{
@@ -52,11 +52,6 @@ pub(super) struct Run {
     stop: CancellationToken,
     began: Instant,
 }
-
-/// Why a repair is refused.
-const FOREIGN: &str = "no gap, restart of the tail or table from before the split explains these mismatches, so something \
-     else than dynasplit wrote to the targets. If a service writes its own table already, record it: `dynasplit switched \
-     --unproven --service NAME`. To overwrite and lose what was written: `dynasplit verify --repair --discard-target-writes`";
 
 /// One service's sides while they are filled: first the target's, then the source's.
 struct Sides {
@@ -417,119 +412,5 @@ impl Run {
             read_milliunits: ReadUnits::default(),
             ..VerifyResult::default()
         }
-    }
-
-    /// Repairs what was confirmed, between switching tombstones on and sweeping them. Those that an interrupted repair
-    /// left on are lowered in any case.
-    async fn repair(
-        &self,
-        lease: &RepairLease,
-        standing: &mut Standing,
-        settled: Vec<Settled>,
-        sweeps: bool,
-        result: &mut VerifyResult,
-    ) -> Result<(), RunError> {
-        result.unrepaired.collisions = settled.iter().map(|settled| settled.collisions).sum();
-        let mut files: Vec<_> = settled.into_iter().map(|settled| settled.repairable).collect();
-        let rechecks = !self.split.letters.rechecks().await?.is_empty();
-        if files.iter().any(|file| !file.is_empty()) && !rechecks && !self.is_explained().await? {
-            // Nothing that dynasplit does leads to these mismatches: somebody else wrote the targets.
-            result.not_repairable = Some(FOREIGN.into());
-            files = files
-                .iter()
-                .map(|_| CandidateFile::new(self.dir.clone()))
-                .collect();
-        }
-        if sweeps || rechecks || files.iter().any(|file| !file.is_empty()) {
-            // A backfill may have begun since the start: its own switching would get into the way.
-            refuse_unready(&self.split).await?;
-            standing.repairing(&self.split).await?;
-            self.progress.say("switching tombstones on");
-            let tombstones = raise(&self.split, &Holder::REPAIR, &self.stop).await?;
-            self.progress.say("repairing");
-            self.mend(lease, tombstones, files, result).await?;
-        }
-        self.sweep(lease, result).await?;
-        if result.repaired > 0 {
-            result.clean = false;
-            result
-                .notes
-                .push("keys were repaired: run `dynasplit verify` again, which must be clean".into());
-        }
-        if result.unrepaired.busy > 0 {
-            result.notes.push(
-                "other processes wrote some keys at the same time: run `dynasplit verify --repair` again"
-                    .into(),
-            );
-        }
-        Ok(())
-    }
-
-    /// Whether mismatches are to be expected, or the operator takes the loss of other writers' writes into account.
-    async fn is_explained(&self) -> Result<bool, RunError> {
-        if self.discard_target_writes {
-            return Ok(true);
-        }
-        let record = SplitRecord::read(&self.split.store).await?.value;
-        Ok(record.repair_required.is_some() || self.lanes.lost_records)
-    }
-
-    async fn mend(
-        &self,
-        lease: &RepairLease,
-        tombstones: Tombstones,
-        files: Vec<CandidateFile>,
-        result: &mut VerifyResult,
-    ) -> Result<(), RunError> {
-        let repairs: Vec<_> = self
-            .eyes
-            .iter()
-            .zip(&self.progress.services)
-            .zip(files)
-            .map(|((eyes, progress), file)| {
-                let repair = Repair {
-                    eyes: eyes.clone(),
-                    scanning: self.scanning.clone(),
-                    dir: self.dir.clone(),
-                    tombstones,
-                    lease: lease.validity(),
-                    progress: Arc::clone(progress),
-                    budgets: Arc::clone(&self.budgets),
-                    stop: self.stop.clone(),
-                };
-                Box::pin(repair.run(file))
-            })
-            .collect();
-        let mut hot = HotKeys::default();
-        for mended in futures::future::try_join_all(repairs).await? {
-            result.repaired += mended.repaired;
-            result.unrepaired.add(mended.unrepaired);
-            hot.extend(mended.hot);
-        }
-        result.notes.extend(hot.notes());
-        Ok(())
-    }
-
-    async fn sweep(&self, lease: &RepairLease, result: &mut VerifyResult) -> Result<(), RunError> {
-        let standing = SplitRecord::read(&self.split.store)
-            .await?
-            .value
-            .switch
-            .tombstones;
-        if standing.phase == TombstonePhase::Off {
-            return Ok(());
-        }
-        if backfill_runs(&self.split).await? {
-            result
-                .notes
-                .push("a backfill is running, so tombstones stay on until it ends and sweeps them".into());
-            return Ok(());
-        }
-        self.progress.say("sweeping tombstones");
-        for (service, swept) in lower(&self.split, &Holder::REPAIR, lease, &self.budgets, &self.stop).await? {
-            result.read_milliunits.targets += swept.read_milliunits;
-            result.swept.insert(service, swept.removed);
-        }
-        Ok(())
     }
 }
