@@ -55,7 +55,7 @@ pub fn alarms(standing: &Standing, max_lag_ms: u64) -> Vec<Alarm> {
         }
     }
     for (service, count) in &standing.dead_letters {
-        let letters = super::standing::counted(*count, "dead letter");
+        let letters = super::obstacles::counted(*count, "dead letter");
         add(
             AlarmKind::DeadLetters,
             format!("there are {letters} of {service}"),
@@ -169,7 +169,7 @@ impl Condition {
             },
             _ if is_drained(lane) => Verdict::Holds,
             _ => {
-                let shards = super::standing::counted(lane.open_shards as u64, "open shard");
+                let shards = super::obstacles::counted(lane.open_shards as u64, "open shard");
                 Verdict::NotYet(vec![format!("the lane '{name}' has {shards}")])
             }
         }

@@ -1,5 +1,6 @@
 use super::*;
-use crate::run::standing::{Obstacle, WorkerStanding};
+use crate::run::Obstacle;
+use crate::run::standing::WorkerStanding;
 use crate::state::{Tombstones, TuningRecord};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,7 @@ fn standing(phase: Phase, lanes: Vec<LaneStatus>) -> Standing {
         kind: "tail".into(),
         seen_ms_ago: 1,
         overdue: false,
+        other_plan: false,
     };
     Standing {
         split: "split".into(),
@@ -27,6 +29,8 @@ fn standing(phase: Phase, lanes: Vec<LaneStatus>) -> Standing {
         lanes,
         backfill: Vec::new(),
         backfill_record: None,
+        backfill_seen_ms: None,
+        switched: Default::default(),
         scanned: 0,
         read_milliunits: 0,
         backfill_blocked: BTreeSet::new(),
