@@ -21,7 +21,7 @@ fn standing(phase: Phase, lanes: Vec<LaneStatus>) -> Standing {
         kind: "tail".into(),
         seen_ms_ago: 1,
         overdue: false,
-        other_plan: false,
+        other_plan: None,
     };
     Standing {
         split: "split".into(),
