@@ -227,7 +227,6 @@ impl Split {
             beat: 0,
             acknowledged_epoch: state.worker.acknowledged.into(),
             seen_ms: 0,
-            services: Vec::new(),
         };
         match heed(&worker, epoch.into(), !state.worker.alive) {
             Heed::Obeys => true,

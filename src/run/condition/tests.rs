@@ -139,6 +139,8 @@ fn drained_and_verified_are_read_off_the_status() {
     assert_eq!(Condition::Drained.verdict(&drained, NOW_MS), Verdict::Holds);
     let mut unclean = standing(Phase::CatchingUp, vec![lane("a", Some(1), 1)]);
     unclean.obstacles.push(Obstacle {
+        kind: crate::run::ObstacleKind::NotVerified,
+        service: None,
         what: "nothing was verified".into(),
         next: "`dynasplit verify`".into(),
     });
