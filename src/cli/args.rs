@@ -83,7 +83,13 @@ pub enum Command {
     /// Names every mismatch by class and key. Ends with exit code 3 if there is one.
     Verify(Verify),
     /// Show where the split stands, what limits it, and the next command
-    Status(Plan),
+    ///
+    /// With --check, ends with exit code 3 if a person should look at the split.
+    Status(Status),
+    /// Wait until a condition holds
+    ///
+    /// Ends with exit code 0 when it holds, 3 when the time is over, and 1 if waiting does not help (a lane lost records).
+    Wait(Wait),
     /// Change the budgets of commands while they run
     ///
     /// What is tuned wins over the commands' own options, for those that run and for those that start later, until it is
@@ -100,6 +106,11 @@ pub enum Command {
     ///
     /// Refuses while anything is not clean, and unless the source is shown to be at rest.
     Complete(Complete),
+    /// Give up one service, or the whole split
+    ///
+    /// Without --yes, only lists what belongs to the split and what would become of it. Nothing is deleted without a flag of
+    /// its own, and an adopted table never is.
+    Abandon(Abandon),
     /// Rehearse the whole split on an embedded engine, with live writers
     ///
     /// Starts an engine in this process (or uses the one at --endpoint-url), loads sample items, lets writers write,
@@ -216,6 +227,75 @@ impl From<Order> for OrderChoice {
             Order::Bulk => Self::Only(state::Order::Bulk),
         }
     }
+}
+
+/// `status`.
+#[derive(clap::Args, Debug)]
+pub struct Status {
+    /// The split plan.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// End with exit code 3 if a lane lost records or lags more than --max-lag, if there are dead letters, or if no worker
+    /// runs.
+    #[arg(long)]
+    pub check: bool,
+    /// Seconds that a lane may be behind before --check fails.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, requires = "check")]
+    pub max_lag: u64,
+}
+
+/// `wait`.
+#[derive(clap::Args, Debug)]
+pub struct Wait {
+    /// The split plan.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// The condition.
+    #[arg(long = "for", value_enum, value_name = "CONDITION")]
+    pub condition: WaitFor,
+    /// The time to catch up with, like 2026-11-28T14:00:00Z, or milliseconds since 1970 (default: when the command starts).
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub past: Option<u64>,
+    /// Seconds to wait at most (default: without end).
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+}
+
+/// What `wait` waits for.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WaitFor {
+    /// Every lane has applied what was written before --past.
+    CaughtUp,
+    /// The last verify was clean, and nothing is in the way of completing.
+    Verified,
+    /// The stream is off, and every lane has read it to its end.
+    Drained,
+}
+
+/// `abandon`.
+#[derive(clap::Args, Debug)]
+pub struct Abandon {
+    /// The split plan, as the split has it.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Only this service: the split goes on without it.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["delete_targets", "delete_state", "disable_stream"])]
+    pub service: Option<String>,
+    /// Delete the table of this service.
+    #[arg(long, requires = "service")]
+    pub delete_table: bool,
+    /// Delete the tables of all services, but for adopted ones.
+    #[arg(long)]
+    pub delete_targets: bool,
+    /// Delete the state table.
+    #[arg(long)]
+    pub delete_state: bool,
+    /// Switch the source's stream off. Others may be reading it.
+    #[arg(long)]
+    pub disable_stream: bool,
+    /// Do it.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `tune`.
@@ -437,6 +517,18 @@ fn workers(text: &str) -> Result<Turn<u16>, String> {
         Ok(workers) if (1..=MOST_WORKERS).contains(&workers) => Ok(Turn::To(workers)),
         _ => Err(format!("a number from 1 to {MOST_WORKERS}, or `default`")),
     }
+}
+
+/// A time, in milliseconds since 1970.
+fn moment(text: &str) -> Result<u64, String> {
+    if let Ok(ms) = text.parse::<u64>() {
+        return Ok(ms);
+    }
+    let parsed = humantime::parse_rfc3339_weak(text).ok();
+    let since = parsed.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    since
+        .and_then(|since| u64::try_from(since.as_millis()).ok())
+        .ok_or_else(|| "a time in UTC like 2026-11-28T14:00:00Z, or milliseconds since 1970".into())
 }
 
 fn units(text: &str) -> Result<f64, String> {

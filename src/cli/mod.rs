@@ -2,6 +2,7 @@
 //!
 //! Results go to stdout; progress and logs go to stderr. With `--output json`, stdout holds one JSON document.
 
+mod abandon;
 mod apply;
 mod args;
 mod backfill;
@@ -25,6 +26,7 @@ mod switched;
 mod text;
 mod tune;
 mod verify;
+mod wait;
 mod waiting;
 
 pub use args::Args;
@@ -81,9 +83,11 @@ async fn run(args: Args) -> Result<Exit, Failed> {
         Command::Backfill(command) => backfill::run(&global, &command, stop).await,
         Command::Verify(command) => verify::run(&global, &command, stop).await,
         Command::Status(command) => Box::pin(unless(&stop, status::run(&global, &command))).await,
+        Command::Wait(command) => wait::run(&global, &command, stop).await,
         Command::Tune(command) => Box::pin(unless(&stop, tune::run(&global, &command))).await,
         Command::DeadLetters(command) => letters::run(&global, &command, stop).await,
         Command::Switched(command) => Box::pin(switched::run(&global, &command, stop)).await,
+        Command::Abandon(command) => Box::pin(abandon::run(&global, &command, stop)).await,
         Command::Complete(command) => complete::run(&global, &command, stop).await,
         Command::Rehearse(command) => Box::pin(rehearse::run(&global, &command, stop)).await,
         Command::Schema => output::schema(),

@@ -1,16 +1,51 @@
-use super::args::{Global, Plan};
+use super::args::{Global, Status};
 use super::failure::{Exit, Failed};
 use super::tune::bound;
 use super::{output, text};
-use crate::run::{Standing, now_ms, standing};
+use crate::run::{Alarm, Standing, alarms, now_ms, standing};
 use crate::state::{Limit, ShardRecord, TuningRecord};
+use serde::Serialize;
 
 /// Runs `status`.
-pub async fn run(global: &Global, args: &Plan) -> Result<Exit, Failed> {
+pub async fn run(global: &Global, args: &Status) -> Result<Exit, Failed> {
     let split = output::open_to_look(global, &args.plan).await?;
     let standing = standing(&split).await?;
+    if args.check {
+        return check(global, standing, args.max_lag);
+    }
     output::print(global, &standing, render)?;
     Ok(Exit::Done)
+}
+
+/// The status with what a person should look at.
+#[derive(Serialize)]
+struct Checked {
+    #[serde(flatten)]
+    standing: Standing,
+    alarms: Vec<Alarm>,
+}
+
+fn check(global: &Global, standing: Standing, max_lag_s: u64) -> Result<Exit, Failed> {
+    let alarms = alarms(&standing, max_lag_s.saturating_mul(1000));
+    let checked = Checked { standing, alarms };
+    output::print(global, &checked, |checked| {
+        let mut lines = vec![render(&checked.standing), String::new()];
+        if checked.alarms.is_empty() {
+            lines.push("check: ok".into());
+        }
+        lines.extend(
+            checked
+                .alarms
+                .iter()
+                .map(|alarm| format!("check: {}", alarm.what)),
+        );
+        lines.join("\n")
+    })?;
+    Ok(if checked.alarms.is_empty() {
+        Exit::Done
+    } else {
+        Exit::NotClean
+    })
 }
 
 fn render(standing: &Standing) -> String {

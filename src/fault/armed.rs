@@ -64,6 +64,7 @@ pub fn saving(record: &str, removed: bool) -> &'static str {
     match (kind, removed) {
         ("SPLIT", false) => "state.split.put",
         ("SERVICE", false) => "state.service.put",
+        ("SERVICE", true) => "state.service.delete",
         ("SHARD", false) => "state.shard.put",
         ("HISTORY", false) => "state.history.put",
         ("WORKER", false) => "state.worker.put",

@@ -1,4 +1,4 @@
-use super::checks::{check_left_out, completed, services};
+use super::checks::{check_left_out, completed, refuse_abandoned, services};
 use super::error::RunError;
 use super::plan_change::{PlanChange, SettingChange, plan_change};
 use super::split::{Split, now_ms};
@@ -219,6 +219,7 @@ async fn known_services(
         Err(StateError::NotApplied { .. }) => return Ok(Default::default()),
         Err(error) => return Err(error.into()),
     };
+    refuse_abandoned(&split.plan, &record)?;
     if record.completed_ms.is_some() {
         return Err(completed(split));
     }
@@ -269,6 +270,8 @@ pub(super) fn split_record(plan: &Plan, arn: &str) -> SplitRecord {
         completing_ms: None,
         resting: None,
         completed_ms: None,
+        abandoned: BTreeMap::new(),
+        abandoned_ms: None,
     }
 }
 

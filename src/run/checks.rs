@@ -22,6 +22,7 @@ pub async fn check_split(split: &Split) -> Result<SplitRecord, RunError> {
 /// With the way out; see [`RunError`].
 pub(super) async fn check_plan(split: &Split) -> Result<SplitRecord, RunError> {
     let record = SplitRecord::read(&split.store).await?.value;
+    refuse_abandoned(&split.plan, &record)?;
     differs(split, &record, &services(split).await?)?;
     Ok(record)
 }
@@ -84,6 +85,23 @@ pub async fn uncaptured(split: &Split) -> Result<Vec<String>, RunError> {
         .filter(|service| !record.has_captured(service) && !record.switched.contains_key(&service.name))
         .map(|service| service.name)
         .collect())
+}
+
+/// What was given up is not gone on with.
+pub(super) fn refuse_abandoned(plan: &Plan, record: &SplitRecord) -> Result<(), RunError> {
+    if record.abandoned_ms.is_some() {
+        return Err(RunError::SplitAbandoned {
+            split: plan.split.clone(),
+            state: plan.state_table.clone(),
+        });
+    }
+    let mut services = plan.services.iter();
+    match services.find(|service| record.abandoned.contains_key(&service.name)) {
+        None => Ok(()),
+        Some(service) => Err(RunError::ServiceAbandoned {
+            service: service.name.clone(),
+        }),
+    }
 }
 
 /// A service that began can't just vanish from the plan: its lane would stop without a word.

@@ -78,6 +78,26 @@ pub enum RunError {
         /// The state table.
         state: String,
     },
+    /// A service of the plan was given up.
+    #[error(
+        "the service '{service}' was given up (`dynasplit abandon`): remove it from the plan, and run the command again; \
+         to split it again, give it another name"
+    )]
+    ServiceAbandoned {
+        /// Its name.
+        service: String,
+    },
+    /// The whole split was given up.
+    #[error(
+        "the split '{split}' was given up (`dynasplit abandon`): no command goes on with it. To split again, delete the \
+         state table {state} (`dynasplit abandon --delete-state`) and run `dynasplit apply`"
+    )]
+    SplitAbandoned {
+        /// The split.
+        split: String,
+        /// The state table.
+        state: String,
+    },
     /// A command came too early.
     #[error("{what}: {next}")]
     NotYet {

@@ -33,7 +33,9 @@ impl Signs {
         let is_older = !split.knows(record) || !split.sees(record);
         // A state that was deleted and created anew has no lease of this worker.
         let is_other = is_older || record.created_ms != created_ms;
-        if is_other || record.stream().is_none_or(|(now, _)| now != generation) {
+        // It begins anew, and then is told what was given up.
+        let is_abandoned = record.has_abandoned(names(split));
+        if is_other || is_abandoned || record.stream().is_none_or(|(now, _)| now != generation) {
             self.outdated.cancel();
         }
     }
@@ -177,6 +179,11 @@ impl Beating {
         }
         remove(&self.split, self.keeper.name()).await;
     }
+}
+
+/// The services of the plan.
+fn names(split: &Split) -> impl Iterator<Item = &str> {
+    split.plan.services.iter().map(|service| service.name.as_str())
 }
 
 async fn remove(split: &Split, name: &str) {

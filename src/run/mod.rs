@@ -1,5 +1,6 @@
 //! What runs: the tail, the backfill, verification, and the steps that begin and end a split.
 
+mod abandon;
 mod activity;
 mod apply;
 mod at_rest;
@@ -7,6 +8,7 @@ mod backfill;
 mod budgets;
 mod checks;
 mod complete;
+mod condition;
 mod error;
 mod heartbeat;
 mod hold;
@@ -31,11 +33,13 @@ mod tombstones;
 mod verify;
 mod waits;
 
+pub use abandon::{AbandonOptions, AbandonedThing, abandon, abandon_preview, abandon_service};
 pub use apply::{AppliedTable, ApplyOptions, ApplyReport, apply};
 pub use backfill::{BULK_MS, Backfill, BackfillOptions, BackfillReport, BackfillView, Forecast, OrderChoice};
 pub use budgets::{Tuned, tune};
 pub use checks::{check_split, services, uncaptured};
 pub use complete::{CompleteOptions, CompleteReport, complete};
+pub use condition::{Alarm, AlarmKind, Condition, Verdict, alarms};
 pub use error::RunError;
 pub use letters::{SettledLetter, reconcile_letters};
 pub use limits::{ActivityStanding, LimitStanding};

@@ -92,7 +92,9 @@ impl Holder {
 pub async fn raise(split: &Split, holder: &Holder, stop: &CancellationToken) -> Result<Tombstones, RunError> {
     let mut raised = false;
     let record = SplitRecord::change(&split.store, |record| {
-        raised = record.completing_ms.is_none() && split.sees(record) && record.switch.raise(holder.name());
+        let services = split.plan.services.iter().map(|service| service.name.as_str());
+        let is_over = record.completing_ms.is_some() || record.has_abandoned(services);
+        raised = !is_over && split.sees(record) && record.switch.raise(holder.name());
     })
     .await?;
     refuse_switched_since(split, &record)?;
@@ -103,6 +105,7 @@ pub async fn raise(split: &Split, holder: &Holder, stop: &CancellationToken) -> 
             next: "run `dynasplit complete --yes` until it ends".into(),
         });
     }
+    super::checks::refuse_abandoned(&split.plan, &record)?;
     if !raised {
         return Err(super::hold::refused());
     }

@@ -6,7 +6,7 @@
 use super::SourceError;
 use super::facts::{describe, status};
 use super::patience::Patience;
-use super::refusal::{Refusal, asked};
+use super::refusal::{Refusal, asked, refusal};
 use crate::fault;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{StreamSpecification, StreamViewType, TableDescription};
@@ -127,6 +127,37 @@ pub async fn ensure_stream(dynamodb: &Client, table: &str) -> Result<EnsuredStre
                 waited_s,
             });
         }
+    }
+}
+
+/// Switches the stream off. What it holds can be read for 24 hours more.
+///
+/// # Errors
+/// When the request is refused or fails.
+pub async fn disable_stream(dynamodb: &Client, table: &str) -> Result<(), SourceError> {
+    let operation = "UpdateTable";
+    let specification = StreamSpecification::builder().stream_enabled(false).build();
+    let specification = specification.map_err(|error| SourceError::Engine {
+        operation: operation.to_owned(),
+        table: table.to_owned(),
+        code: String::new(),
+        message: error.to_string(),
+    })?;
+    fault::moment("abandon.stream.before").await;
+    let answer = dynamodb
+        .update_table()
+        .table_name(table)
+        .stream_specification(specification)
+        .send()
+        .await;
+    fault::moment("abandon.stream.after").await;
+    match answer.map_err(|error| refusal(&error, operation, table)) {
+        Ok(_) => Ok(()),
+        // "Table is already without a stream": look again, and believe the table.
+        Err(other) => match stream_state(dynamodb, table).await? {
+            StreamState::Off => Ok(()),
+            _ => Err(SourceError::from_refusal(other, operation, table)),
+        },
     }
 }
 

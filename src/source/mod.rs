@@ -12,7 +12,7 @@ pub(crate) mod refusal;
 mod scan;
 mod stream;
 
-pub use enable::{EnsuredStream, StreamState, ensure_stream, stream_state};
+pub use enable::{EnsuredStream, StreamState, disable_stream, ensure_stream, stream_state};
 pub use error::SourceError;
 pub(crate) use error::said;
 pub use facts::{Billing, SourceFacts, check_keys, describe_source};

@@ -54,6 +54,12 @@ pub struct SplitRecord {
     /// Set by `switched`; persisted.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub switched: BTreeMap<String, SwitchedService>,
+    /// Services that were given up, with their tables. Their names are not used again.
+    #[serde(default)]
+    pub abandoned: BTreeMap<String, String>,
+    /// When the whole split was given up, in milliseconds since 1970.
+    #[serde(default)]
+    pub abandoned_ms: Option<u64>,
 }
 
 /// The record that a service has switched: its application writes the service's own table now, not the source.
@@ -190,6 +196,11 @@ impl SplitRecord {
         self.streams.last().map(|stream| (generation, stream))
     }
 
+    /// Whether a plan with these services can't go on: one of them, or the whole split, was given up.
+    pub fn has_abandoned<'a>(&self, mut services: impl Iterator<Item = &'a str>) -> bool {
+        self.abandoned_ms.is_some() || services.any(|name| self.abandoned.contains_key(name))
+    }
+
     /// A generation's stream.
     pub fn generation_mut(&mut self, generation: u32) -> Option<&mut StreamRecord> {
         let index = usize::try_from(generation).ok()?.checked_sub(1)?;
@@ -258,6 +269,8 @@ mod tests {
             completing_ms: None,
             resting: None,
             completed_ms: None,
+            abandoned: BTreeMap::new(),
+            abandoned_ms: None,
         }
     }
 

@@ -423,7 +423,8 @@ impl Store {
     }
 
     /// The table, or the record of the split in it, is not there: the split was never applied, or its state was deleted.
-    pub(super) fn missing(&self) -> StateError {
+    #[must_use]
+    pub fn missing(&self) -> StateError {
         let table = self.table.to_string();
         if self.found.load(Ordering::Relaxed) {
             StateError::Gone { table }

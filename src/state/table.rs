@@ -77,6 +77,20 @@ impl Store {
         }
     }
 
+    /// Deletes the table, with everything that is known of the split. One that is missing is deleted.
+    ///
+    /// # Errors
+    /// When the request is refused or fails.
+    pub async fn delete_table(&self, control: &Client) -> Result<(), StateError> {
+        fault::moment("abandon.state-table.before").await;
+        let deleted = control.delete_table().table_name(self.table()).send().await;
+        fault::moment("abandon.state-table.after").await;
+        match deleted.map_err(|error| Failure::of("dynamodb:DeleteTable", self.table(), &error)) {
+            Err(failure) if failure.kind != FailureKind::Missing => Err(failure.into()),
+            _ => Ok(()),
+        }
+    }
+
     async fn until_usable(&self, control: &Client) -> Result<(), StateError> {
         let began = Instant::now();
         loop {

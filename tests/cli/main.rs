@@ -19,3 +19,4 @@ mod stopped;
 mod tables;
 mod trust;
 mod tuned;
+mod waits;

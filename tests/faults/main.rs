@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod abandon;
 mod batches;
 mod bulk;
 mod copies;

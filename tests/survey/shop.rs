@@ -140,6 +140,8 @@ pub async fn begin(split: &Split, stream: &str) {
         created_ms: 1,
         resting: None,
         completed_ms: None,
+        abandoned: std::collections::BTreeMap::new(),
+        abandoned_ms: None,
     };
     split.store.put(SplitRecord::NAME, record, 0).await.unwrap();
     for service in &plan.services {

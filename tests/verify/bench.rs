@@ -151,6 +151,8 @@ impl Bench {
             created_ms: 1,
             resting: None,
             completed_ms: None,
+            abandoned: std::collections::BTreeMap::new(),
+            abandoned_ms: None,
         };
         split.store.put(SplitRecord::NAME, record, 0).await.unwrap();
         for service in &split.plan.services {

@@ -31,6 +31,8 @@ fn record(streams: Vec<StreamRecord>) -> SplitRecord {
         completing_ms: None,
         resting: None,
         completed_ms: None,
+        abandoned: std::collections::BTreeMap::new(),
+        abandoned_ms: None,
     }
 }
 

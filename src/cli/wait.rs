@@ -1,0 +1,94 @@
+use super::args::{Global, Wait, WaitFor};
+use super::failure::{Exit, Failed};
+use super::{output, screen, text};
+use crate::run::{Condition, Split, Verdict, now_ms, standing};
+use serde::Serialize;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// Between two looks: each reads the records of the split, some read units.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// How a wait ended.
+#[derive(Serialize)]
+struct Report {
+    condition: Condition,
+    /// The condition holds.
+    holds: bool,
+    waited_ms: u64,
+    /// Why it does not hold.
+    missing: Vec<String>,
+}
+
+/// Runs `wait`.
+pub async fn run(global: &Global, args: &Wait, stop: CancellationToken) -> Result<Exit, Failed> {
+    let condition = match (args.condition, args.past) {
+        (WaitFor::CaughtUp, past) => Condition::CaughtUp {
+            past_ms: past.unwrap_or_else(now_ms),
+        },
+        (WaitFor::Verified, None) => Condition::Verified,
+        (WaitFor::Drained, None) => Condition::Drained,
+        (WaitFor::Verified | WaitFor::Drained, Some(_)) => {
+            return Err(Failed::of(Exit::Usage, "--past is a time to catch up with")
+                .hint("give it with `--for caught-up`, or leave it out"));
+        }
+    };
+    let split = output::open_to_look(global, &args.plan).await?;
+    let limit = args.timeout.map(Duration::from_secs);
+    let report = tokio::select! {
+        biased;
+        () = stop.cancelled() => {
+            return Err(Failed::of(Exit::Interrupted, "the wait was interrupted; the same command goes on"));
+        }
+        report = Box::pin(wait(&split, condition, limit)) => report?,
+    };
+    output::print(global, &report, render)?;
+    Ok(if report.holds { Exit::Done } else { Exit::NotClean })
+}
+
+async fn wait(split: &Split, condition: Condition, limit: Option<Duration>) -> Result<Report, Failed> {
+    let began = Instant::now();
+    let mut told = Vec::new();
+    loop {
+        let read_ms = now_ms();
+        let verdict = condition.verdict(&standing(split).await?, read_ms);
+        let report = |holds, missing| Report {
+            condition,
+            holds,
+            waited_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            missing,
+        };
+        let missing = match verdict {
+            Verdict::Holds => return Ok(report(true, Vec::new())),
+            Verdict::Never(reasons) => {
+                return Err(Failed::of(
+                    Exit::Failed,
+                    format!("waiting does not help: {}", reasons.join("; ")),
+                ));
+            }
+            Verdict::NotYet(missing) => missing,
+        };
+        // Once for each new state of things, told by the number of reasons: their figures change all the time.
+        if told.len() != missing.len() {
+            screen::say(&format!("waiting: {}", missing.join("; ")));
+            told.clone_from(&missing);
+        }
+        let left = limit.map(|limit| limit.saturating_sub(began.elapsed()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(report(false, missing));
+        }
+        tokio::time::sleep(left.map_or(LOOK, |left| left.min(LOOK))).await;
+    }
+}
+
+fn render(report: &Report) -> String {
+    let waited = text::duration(report.waited_ms);
+    if report.holds {
+        return format!("the condition holds, after {waited}");
+    }
+    let missing = report.missing.iter().map(|reason| format!("\n  - {reason}"));
+    format!(
+        "the condition does not hold after {waited}:{}",
+        missing.collect::<String>()
+    )
+}

@@ -1,0 +1,127 @@
+//! Giving up one service of a split that runs, and a whole split.
+
+use aws_sdk_dynamodb::Client;
+
+use crate::course::{copied, put, seen, set};
+use crate::support::faulty::Script;
+use crate::support::process::{Cli, lanes};
+use crate::support::stage::Stage;
+use crate::support::table;
+use crate::support::trial::Mode;
+
+const ALL: &[&str] = &[
+    "abandon",
+    "--delete-targets",
+    "--delete-state",
+    "--disable-stream",
+    "--yes",
+];
+
+async fn tables(client: &Client) -> Vec<String> {
+    let listed = client.list_tables().send().await.expect("a list");
+    listed.table_names.unwrap_or_default()
+}
+
+/// The plan without the service `names`, as a person edits it after giving the service up.
+fn without_names(stage: &Stage) -> Cli {
+    let plan = stage.trial.plan();
+    let block = plan.find("  - name: names").expect("the service is in the plan");
+    stage.edited(&plan[block..], "")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_split_goes_on_without_a_service_that_is_given_up() {
+    let stage = set(Script::quiet(71), Mode::Sequence).await;
+    let (client, cli, trial) = (&stage.client, &stage.cli, &stage.trial);
+    for id in 0..5 {
+        put(&stage, id, 1, "a name").await;
+    }
+    let tail = copied(&stage).await;
+    let fewer = without_names(&stage);
+    let early = fewer.run(&["replicate"]).await.with_code(&["replicate"], 1);
+    assert!(early.stderr.contains("names"), "{}", early.stderr);
+
+    let words = ["abandon", "--service", "names", "--delete-table"];
+    let listed = cli.run(&words).await.with_code(&words, 2);
+    assert!(listed.stdout.contains("is deleted"), "{}", listed.stdout);
+    assert!(
+        tables(client).await.contains(&trial.names),
+        "a list deletes nothing"
+    );
+
+    // It dies when the service is marked, and the same command goes on.
+    let words = ["abandon", "--service", "names", "--delete-table", "--yes"];
+    let died = cli.armed("abandon.marked=kill").run(&words).await;
+    assert_eq!(died.killed_at(), Some("abandon.marked"));
+    let ended = tail.end().await.with_code(&["replicate"], 1);
+    assert!(ended.stderr.contains("'names' was given up"), "{}", ended.stderr);
+    cli.succeed(&words).await;
+    assert!(!tables(client).await.contains(&trial.names));
+    for words in [&["apply"] as &[&str], &["replicate"], &["backfill"], &["verify"]] {
+        let refused = cli.run(words).await.with_code(words, 1);
+        assert!(
+            refused.stderr.contains("'names' was given up"),
+            "{}",
+            refused.stderr
+        );
+    }
+
+    let tail = fewer.start(&["replicate"]);
+    fewer.until_captured().await;
+    let before = seen(&fewer.status().await, "orders");
+    put(&stage, 9, 1, "after").await;
+    let status = fewer
+        .until("the order", |status| seen(status, "orders") > before)
+        .await;
+    assert!(lanes(&status).all(|lane| lane["lane"] != "names"), "{status:#}");
+    fewer.until_caught_up().await;
+    fewer.succeed(&["verify"]).await;
+    assert_eq!(fewer.status().await["phase"], "verified");
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whole_split_is_given_up_and_an_adopted_table_is_kept() {
+    let stage = set(Script::quiet(72), Mode::Sequence).await;
+    let (client, trial) = (&stage.client, &stage.trial);
+    table::create_with(client, &trial.orders, &["PK", "SK"], false).await;
+    let keys = "      keys: { partition: PK, sort: SK }\n  - name: invoices";
+    let cli = stage.edited(keys, &format!("      adopted: true\n{keys}"));
+    cli.succeed(&["apply"]).await;
+    let tail = cli.start(&["replicate"]);
+    cli.until_captured().await;
+
+    let words = ["abandon", "--delete-targets"];
+    let listed = cli.run(&words).await.with_code(&words, 2);
+    for said in [
+        "is kept: it is adopted",
+        "is deleted",
+        "stays on",
+        "is kept (--delete-state)",
+    ] {
+        assert!(listed.stdout.contains(said), "{}", listed.stdout);
+    }
+    cli.succeed(&["abandon", "--yes"]).await;
+    let ended = tail.end().await.with_code(&["replicate"], 1);
+    assert!(ended.stderr.contains("was given up"), "{}", ended.stderr);
+    assert!(
+        tables(client).await.contains(&trial.names),
+        "nothing is deleted without a flag"
+    );
+    cli.run(&["apply"]).await.with_code(&["apply"], 1);
+
+    cli.succeed(ALL).await;
+    let mut left = tables(client).await;
+    left.sort();
+    let mut kept = vec![trial.source.clone(), trial.orders.clone()];
+    kept.sort();
+    assert_eq!(left, kept);
+    let source = client.describe_table().table_name(&trial.source).send().await;
+    let source = source.expect("the source is there").table.expect("a description");
+    assert!(
+        source
+            .stream_specification
+            .is_none_or(|stream| !stream.stream_enabled)
+    );
+}
