@@ -25,7 +25,7 @@ pub async fn open_to_look(global: &Global, plan: &Path) -> Result<Split, Failed>
 async fn opened(global: &Global, plan: &Path, tells: bool) -> Result<Split, Failed> {
     remember(plan);
     let plan = Plan::load(plan)?;
-    let work = async {
+    let work = Box::pin(async {
         let clients = Clients::load(&endpoint(global), timing(global, Timing::LIVE)).await?;
         let places = || {
             let services = plan.services.iter().map(|service| &service.place);
@@ -54,7 +54,7 @@ async fn opened(global: &Global, plan: &Path, tells: bool) -> Result<Split, Fail
                 .await
                 .hurried_by(&global.session.hurry),
         )
-    };
+    });
     stoppable(&global.session, Duration::ZERO, work).await
 }
 

@@ -8,7 +8,7 @@ pub(super) fn check(name: &str, origin: &'static str, is_aws: bool) -> Result<()
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let is_fine = if is_aws {
         parts.len() >= 3
-            && parts[..parts.len() - 1].iter().all(|part| is_word(part))
+            && parts[..parts.len() - 1].iter().all(is_word)
             && parts.last().is_some_and(|part| is_number(part))
     } else {
         let fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';

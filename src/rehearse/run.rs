@@ -286,7 +286,7 @@ impl Rehearsal {
         let catch_up_ms = self.catch_up(lanes.clone()).await?;
         self.say("verifying");
         let (verify, _) = Verify::new(split.clone(), VerifyOptions::default(), self.stop.clone());
-        let verify = verify.run().await?;
+        let verify = Box::pin(verify.run()).await?;
         tail_stop.cancel();
         tail.await??;
         watching.abort();

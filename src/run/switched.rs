@@ -63,7 +63,9 @@ pub async fn switch(
         let split = split.seeing(&record);
         // Nobody repairs, reconciles or lets go of tombstones meanwhile.
         let lease = RepairLease::take(&split, stop).await?;
-        let proven = lease.during(prove(&split, service, options, stop, tell)).await;
+        let proven = lease
+            .during(Box::pin(prove(&split, service, options, stop, tell)))
+            .await;
         let recorded = match proven {
             Some(Ok(found)) => {
                 overridden = found;

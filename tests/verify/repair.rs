@@ -402,7 +402,7 @@ async fn invalid_items_that_no_stream_record_covers_are_named_and_become_dead_le
     // The items are corrected, which ends the loop.
     bench.delete(SOURCE, key("LOST#1", "x")).await;
     bench.put(SOURCE, user(99, "u99@x")).await;
-    let settled = reconcile_letters(&bench.split, &found, &CancellationToken::new())
+    let settled = Box::pin(reconcile_letters(&bench.split, &found, &CancellationToken::new()))
         .await
         .unwrap();
     assert!(settled.iter().all(|letter| letter.settled), "{settled:?}");

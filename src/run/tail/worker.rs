@@ -120,12 +120,12 @@ impl Tail {
     async fn run_tuned(mut self, seen: SplitRecord) -> Result<Ended, RunError> {
         if self.options.restart {
             let generation = seen.stream().map_or(1, |(generation, _)| generation);
-            unless_stopped(&self.stop, restart_tail(&self.split, generation)).await?;
+            unless_stopped(&self.stop, Box::pin(restart_tail(&self.split, generation))).await?;
         }
         let mut lived = false;
         loop {
             let mut wait = self.split.timing.renew();
-            match self.live().await {
+            match Box::pin(self.live()).await {
                 Ok(Some(ended)) => return Ok(ended),
                 Ok(None) => {
                     lived = true;

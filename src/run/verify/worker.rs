@@ -59,7 +59,8 @@ impl Verify {
         }
         self.split = self.split.seeing(&record);
         if !self.options.anyway && record.completed_ms.is_none() {
-            unless_stopped(&self.stop, refuse_early(&self.split, &self.places()?)).await?;
+            let places = self.places()?;
+            unless_stopped(&self.stop, Box::pin(refuse_early(&self.split, &places))).await?;
         }
         unless_stopped(&self.stop, self.budgets.read(&self.split.store)).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
