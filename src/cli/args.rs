@@ -16,7 +16,7 @@ pub struct Args {
     pub command: Command,
 }
 
-const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 the command line, the AWS configuration or the plan is wrong; \
+const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 the command line or the plan is wrong; \
 3 done, and what was looked at is not as it should be (mismatches, findings, not clean); \
 4 interrupted and saved: the same command goes on.";
 

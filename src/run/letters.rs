@@ -40,7 +40,7 @@ pub async fn reconcile_letters(
     letters: &[LetterHead],
     stop: &CancellationToken,
 ) -> Result<Vec<SettledLetter>, RunError> {
-    let record = unless_stopped(stop, super::checks::check_split(split)).await?;
+    let record = unless_stopped(stop, Box::pin(super::checks::check_split(split))).await?;
     let split = &split.seeing(&record);
     if letters.is_empty() && !record.switch.holders.contains_key(Holder::RECONCILE.name()) {
         return Ok(Vec::new());

@@ -195,7 +195,10 @@ async fn the_hold_outlives_the_copy_and_the_workers() {
                 blocked.contains("held until the bulk copy")
             })
             .await;
-        assert!(obstacles(&held).contains("held by a bulk copy"), "{held:#}");
+        assert!(
+            obstacles(&held).contains("a bulk copy holds the lanes"),
+            "{held:#}"
+        );
         assert!(
             held["next"].to_string().contains("dynasplit backfill"),
             "{held:#}"
@@ -218,7 +221,7 @@ async fn the_hold_outlives_the_copy_and_the_workers() {
         assert!(refused.stderr.contains("holds the lanes"), "{}", refused.stderr);
         let refused = cli.run(&["complete", "--yes"]).await.with_code(&["complete"], 3);
         assert!(
-            refused.stderr.contains("held by a bulk copy"),
+            refused.stderr.contains("a bulk copy holds the lanes"),
             "{}",
             refused.stderr
         );
@@ -226,8 +229,9 @@ async fn the_hold_outlives_the_copy_and_the_workers() {
         assert_eq!(json(&done.stdout)["order"], "bulk", "it goes on as it began");
         more.signal("TERM");
         more.end().await.with_code(&["replicate"], 0);
-        end(&stage, tail).await;
+        cli.until_caught_up().await;
         cli.succeed(&["verify"]).await;
+        end(&stage, tail).await;
     }
 }
 

@@ -54,8 +54,9 @@ async fn it_may_be_given_up_in_the_middle() {
             slow.stderr
         );
         writers.stop().await;
-        end(&stage, tail).await;
+        stage.cli.until_caught_up().await;
         stage.cli.succeed(&["verify"]).await;
+        end(&stage, tail).await;
     }
 }
 

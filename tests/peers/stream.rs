@@ -171,7 +171,7 @@ async fn a_stream_that_is_off_is_never_taken_for_one_that_is_quiet() {
     let status = cli.status().await;
     assert_ne!(status["phase"], "verified", "{status:#}");
     assert!(
-        obstacles(&status).contains("the stream is off since"),
+        obstacles(&status).contains("the stream was switched off after the last verify"),
         "{status:#}"
     );
     let refused = cli
@@ -179,7 +179,9 @@ async fn a_stream_that_is_off_is_never_taken_for_one_that_is_quiet() {
         .await
         .with_code(&["complete"], 3);
     assert!(
-        refused.stderr.contains("the stream is off since"),
+        refused
+            .stderr
+            .contains("the stream was switched off after the last verify"),
         "{}",
         refused.stderr
     );

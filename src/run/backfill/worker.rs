@@ -146,7 +146,7 @@ impl Backfill {
     /// # Errors
     /// When it must not start, or was stopped; the same command goes on where it was.
     pub async fn run(mut self) -> Result<BackfillReport, RunError> {
-        let record = unless_stopped(&self.stop, check_split(&self.split)).await?;
+        let record = unless_stopped(&self.stop, Box::pin(check_split(&self.split))).await?;
         self.split = self.split.seeing(&record);
         unless_stopped(&self.stop, self.budgets.read(&self.split.store)).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());

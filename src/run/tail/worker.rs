@@ -109,7 +109,7 @@ impl Tail {
     /// When it can't begin: see [`RunError`]. Once it runs, what passes by itself is waited for.
     pub async fn run(self) -> Result<Ended, RunError> {
         let (split, budgets) = (&self.split, &self.budgets);
-        let seen = unless_stopped(&self.stop, check_split(split)).await?;
+        let seen = unless_stopped(&self.stop, Box::pin(check_split(split))).await?;
         unless_stopped(&self.stop, budgets.read(&split.store)).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
         let (letters, view) = (self.letters.clone(), self.view.clone());

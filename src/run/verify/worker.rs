@@ -53,7 +53,7 @@ impl Verify {
     /// Where it must not start, or could not compare everything to the end; it then says nothing of the tables, and
     /// a repair that was under way goes on when the same command is run again.
     pub async fn run(mut self) -> Result<VerifyResult, RunError> {
-        let record = unless_stopped(&self.stop, check_plan(&self.split)).await?;
+        let record = unless_stopped(&self.stop, Box::pin(check_plan(&self.split))).await?;
         if record.completed_ms.is_some() && self.options.repair {
             return Err(completed(&self.split));
         }
