@@ -1,6 +1,7 @@
 //! Records that can't be read: which one it is, and what a person can do about it.
 
-use super::store::{PARTITION, StateError, Store, Stored};
+use super::error::StateError;
+use super::store::{PARTITION, Store, Stored};
 use crate::dynamo::{Failure, FailureKind};
 use crate::fault;
 use aws_sdk_dynamodb::types::AttributeValue;

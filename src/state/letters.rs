@@ -1,5 +1,6 @@
 use super::damage::Damaged;
-use super::store::{StateError, Store};
+use super::error::StateError;
+use super::store::Store;
 use serde::{Deserialize, Serialize};
 
 /// A change that can't land: what it was, and why. It is kept until its source key is reconciled.

@@ -5,6 +5,7 @@
 //! dead letters (which hold the record that could not land) and cursors (which are keys).
 
 mod damage;
+mod error;
 mod findings;
 mod lease;
 mod letters;
@@ -18,6 +19,7 @@ mod table;
 mod tuning;
 
 pub use damage::{Damaged, cure};
+pub use error::StateError;
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use letters::{Letter, LetterHead, Letters, MAX_RECHECKS, RecheckKey, ShownLetter};
 pub use limit::{Limit, Noted, NotedLimits};
@@ -27,7 +29,7 @@ pub use records::{
     SegmentRecord, SegmentService, ShardRecord, StreamRecord, VerifyRecord, VerifyService, WorkerRecord,
 };
 pub use split::{ServiceRecord, SplitRecord, SwitchedService};
-pub use store::{StateError, Store, Stored};
+pub use store::{Store, Stored};
 pub use tuning::{Bound, TuningChange, TuningRecord, Turn};
 
 /// Version of everything that is kept in the state table. A table of another version is refused.

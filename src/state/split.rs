@@ -1,6 +1,7 @@
+use super::error::StateError;
 use super::phases::Switch;
 use super::records::{Received, StreamRecord};
-use super::store::{StateError, Store, Stored};
+use super::store::{Store, Stored};
 use super::{STATE_FORMAT, STATE_FORMAT_SWITCHED};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

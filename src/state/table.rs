@@ -1,4 +1,5 @@
-use super::store::{StateError, Store};
+use super::error::StateError;
+use super::store::Store;
 use crate::dynamo::{Failure, FailureKind, again};
 use crate::fault;
 use aws_sdk_dynamodb::Client;

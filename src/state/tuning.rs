@@ -1,6 +1,7 @@
 //! What was tuned while the split runs: budgets, and how much is done at once. Pure.
 
-use super::store::{StateError, Store};
+use super::error::StateError;
+use super::store::Store;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
