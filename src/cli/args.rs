@@ -333,7 +333,8 @@ pub struct Verify {
     /// switched without a record. These writes are lost.
     #[arg(long, requires = "repair")]
     pub discard_target_writes: bool,
-    /// Compare although no worker reads the stream, or a copy is not finished. What is still to come counts as a mismatch.
+    /// Compare even if no worker reads the stream or a copy is not finished. Changes that have not arrived yet count as
+    /// mismatches.
     #[arg(long, conflicts_with = "repair")]
     pub anyway: bool,
     /// Only this service (may be given several times). Such a run proves nothing of the split as a whole.
@@ -418,7 +419,7 @@ pub struct Complete {
     /// Seconds for which the source must have been quiet, before it counts as at rest.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub quiet_for: u64,
-    /// Complete although nothing shows that the source is at rest. Writes that no lane has delivered are lost.
+    /// Skip the check that the source is at rest. Writes that no lane has delivered are lost.
     #[arg(long)]
     pub lose_late_writes: bool,
 }
@@ -435,7 +436,8 @@ pub struct Switched {
     /// Record it although the copy is not proven, or its lane is behind. What the lane has not delivered never arrives.
     #[arg(long)]
     pub unproven: bool,
-    /// Take the record back. The lane continues, and overwrites what the service wrote to its table meanwhile.
+    /// Take the record back. The lane continues where it stopped. `verify --repair` is mandatory afterwards, and overwrites
+    /// what the service wrote to its table.
     #[arg(long, conflicts_with = "unproven")]
     pub undo: bool,
 }

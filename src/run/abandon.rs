@@ -12,6 +12,7 @@ use crate::state::{
 };
 use crate::target::delete_table;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -127,6 +128,13 @@ pub async fn abandon(
         tell("waiting until the workers of the split have ended");
         released(split, None, stop).await?;
         segments_released(split, stop, tell).await?;
+        if backfill_runs(split).await? {
+            // A process may have been about to take its first segment. It finds the split given up when it takes one, or
+            // loses what it sends within this time.
+            let settled = split.timing.settle + split.timing.lease + split.timing.landed();
+            pause(settled, stop).await?;
+            segments_released(split, stop, tell).await?;
+        }
         clear(split, options, &record, tell).await
     };
     let done = lease.during(Box::pin(work)).await;
@@ -157,7 +165,15 @@ async fn clear(
         things[0].outcome = outcome.to_owned();
     }
     if options.delete_targets {
+        let created = created(split).await?;
         for (service, tables) in split.services().filter(|(service, _)| !service.table.adopted) {
+            if !created.contains(&service.name) {
+                let thing = things.iter_mut().find(|thing| thing.what == service.name);
+                if let Some(thing) = thing {
+                    thing.outcome = NOT_CREATED.into();
+                }
+                continue;
+            }
             tell(&format!("deleting {}", service.table.name));
             let was_there = delete_table(&tables.control, &service.table.name).await?;
             let thing = things.iter_mut().find(|thing| thing.what == service.name);
@@ -212,17 +228,28 @@ pub async fn abandon_service(
         if !record.abandoned.contains_key(name) {
             return Err(busy());
         }
+        if backfill_runs(split).await? {
+            return Err(RunError::NotYet {
+                what: "a backfill began at the same moment".into(),
+                next: "stop it, and run the same `dynasplit abandon` again when `dynasplit status` shows no backfill that runs".into(),
+            });
+        }
         fault::moment("abandon.marked").await;
         tell(&format!("waiting until no worker has '{name}' in its plan"));
         released(split, Some(name), stop).await?;
+        // Before the service is forgotten, so that a run after one that was interrupted still knows whose table it is.
+        let outcome = if !deletes_table {
+            "is kept"
+        } else if created(split).await?.contains(name) {
+            tell(&format!("deleting {table}"));
+            let was_there = delete_table(&tables.control, table).await?;
+            either(was_there, "is deleted", "was not there")
+        } else {
+            NOT_CREATED
+        };
         forget(split, name).await?;
         fault::moment("abandon.forgotten").await;
-        if !deletes_table {
-            return Ok("is kept");
-        }
-        tell(&format!("deleting {table}"));
-        let was_there = delete_table(&tables.control, table).await?;
-        Ok(either(was_there, "is deleted", "was not there"))
+        Ok(outcome)
     };
     let done = lease.during(Box::pin(work)).await;
     lease.release().await;
@@ -309,9 +336,11 @@ async fn refuse_service(
 async fn refuse_other_tables(split: &Split) -> Result<(), RunError> {
     let known = super::checks::services(split).await?;
     let is_known = |service: &crate::plan::Service| {
-        known
-            .iter()
-            .any(|record| record.name == service.name && record.table == service.table.name)
+        known.iter().any(|record| {
+            record.name == service.name
+                && record.table == service.table.name
+                && record.fingerprint == service.fingerprint
+        })
     };
     match split.plan.services.iter().find(|service| !is_known(service)) {
         None => Ok(()),
@@ -323,6 +352,16 @@ async fn refuse_other_tables(split: &Split) -> Result<(), RunError> {
             next: "give the plan that the split has, or leave out --delete-targets".into(),
         }),
     }
+}
+
+/// What becomes of a table that `apply` found when it first ran.
+const NOT_CREATED: &str = "is kept: dynasplit did not create it";
+
+/// The services whose tables `apply` created. Others may hold what was there before the split.
+async fn created(split: &Split) -> Result<BTreeSet<String>, RunError> {
+    let known = super::checks::services(split).await?;
+    let created = known.into_iter().filter(|record| record.created);
+    Ok(created.map(|record| record.name).collect())
 }
 
 fn busy() -> RunError {

@@ -80,6 +80,10 @@ pub async fn apply(
     }
     let mut tables = Vec::new();
     for (service, clients) in split.services() {
+        if known.switched.contains(&service.name) {
+            // The table is the service's own now: nothing of it is compared or changed.
+            continue;
+        }
         let observer = |event: TableEvent<'_>| {
             if matches!(event, TableEvent::Creating { .. }) {
                 tell(&format!(
@@ -99,10 +103,18 @@ pub async fn apply(
         if !known.services.contains(&service.name) {
             record_service(split, service).await?;
         }
+        if ensured.created {
+            record_created(split, service).await?;
+        }
         // Also for one that was known: an earlier version did not write the names down.
         SplitRecord::change(&split.store, |record| {
-            record.services.extend(known.services.iter().cloned());
-            record.services.insert(service.name.clone());
+            // What was given up at the same moment stays given up.
+            let names = known.services.iter().chain([&service.name]);
+            let kept: Vec<String> = names
+                .filter(|name| !record.abandoned.contains_key(*name))
+                .cloned()
+                .collect();
+            record.services.extend(kept);
         })
         .await?;
         tables.push(AppliedTable {
@@ -130,6 +142,8 @@ struct Known {
     lost: Vec<String>,
     /// `left-behind` of the plan covers more than the split recorded.
     widened: Option<SettingChange>,
+    /// Services that have switched: their tables are not compared or changed.
+    switched: BTreeSet<String>,
 }
 
 /// Looks at everything, and changes nothing.
@@ -145,6 +159,10 @@ async fn look(split: &Split, options: ApplyOptions) -> Result<Known, RunError> {
         ensure_stream(&split.source.control, &source.table).await?;
     }
     let (record, known, change) = known_services(split).await?;
+    let switched: BTreeSet<String> = record
+        .iter()
+        .flat_map(|record| record.switched.keys().cloned())
+        .collect();
     let captured =
         record.is_some_and(|record| record.streams.iter().any(|stream| stream.captured_ms.is_some()));
     if stream == StreamState::Off && captured && !options.enable_stream {
@@ -162,6 +180,9 @@ async fn look(split: &Split, options: ApplyOptions) -> Result<Known, RunError> {
     let mut lost = Vec::new();
     let mut problems = Vec::new();
     for (service, clients) in split.services() {
+        if switched.contains(&service.name) {
+            continue;
+        }
         let finding = inspect(&clients.control, &service.table, &service.keys, &service.indexes).await;
         match finding {
             Err(error) => problems.push(error),
@@ -198,6 +219,7 @@ async fn look(split: &Split, options: ApplyOptions) -> Result<Known, RunError> {
     if problems.is_empty() {
         Ok(Known {
             services: known.into_keys().collect(),
+            switched,
             lost,
             widened: change.widened,
         })
@@ -285,6 +307,7 @@ pub(super) fn service_record(service: &Service) -> ServiceRecord {
         captured_ms: None,
         captured_in: None,
         completed: false,
+        created: false,
     }
 }
 
@@ -347,6 +370,20 @@ async fn record_settings(split: &Split, widened: bool) -> Result<(), RunError> {
             }
         }
     }
+    Ok(())
+}
+
+/// Notes that the table did not exist before the split: only then may `abandon` delete it.
+async fn record_created(split: &Split, service: &Service) -> Result<(), RunError> {
+    let name = ServiceRecord::record_name(&service.name);
+    split
+        .store
+        .change::<ServiceRecord, RunError>(&name, |found| {
+            let mut record = found.unwrap_or_else(|| service_record(service));
+            record.created = true;
+            Ok(record)
+        })
+        .await?;
     Ok(())
 }
 

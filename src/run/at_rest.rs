@@ -56,8 +56,8 @@ pub(super) async fn wait(
             next: "run `dynasplit verify` once more, then this again".into(),
         });
     };
-    let (asked_ms, began) = (now_ms(), Instant::now());
-    let until_ms = asked_ms + millis(quiet);
+    let began = Instant::now();
+    let until_ms = now.moment_ms(split.timing.renew()).saturating_add(millis(quiet));
     tell(&format!(
         "waiting until every lane has delivered what was written so far, and the source was quiet for {} s",
         quiet.as_secs()
@@ -66,6 +66,12 @@ pub(super) async fn wait(
         let received = unchanged(split, record, &before).await?;
         let now = standing_with_worker(split).await?;
         refuse_unread(&now)?;
+        if now.is_drained() {
+            return Err(RunError::NotYet {
+                what: "the stream was switched off meanwhile, and a later write is in no stream".into(),
+                next: "run `dynasplit verify`, then this again".into(),
+            });
+        }
         if behind(&now, until_ms).is_none() {
             let seen = format!(
                 "no write that matters to the split since the last verify began ({} s ago), and every lane is complete up to \
@@ -110,7 +116,7 @@ pub(super) async fn unchanged(
     Err(RunError::Unclean {
         reasons: vec![format!(
             "the source is not at rest: since the last verify began, {} arrived: find and stop what still writes to the \
-             source, run `dynasplit verify`, then this again",
+             source, see that `dynasplit replicate` runs, run `dynasplit verify`, then this again",
             arrived(before, &now)
         )],
     })
@@ -129,7 +135,7 @@ fn arrived(before: &Received, now: &Received) -> String {
 
 /// A lane that is not complete up to a moment, and why it does not move.
 fn behind(standing: &Standing, until_ms: u64) -> Option<(String, Option<String>)> {
-    let now = now_ms();
+    let now = standing.read_ms;
     let lane = standing
         .lanes
         .iter()

@@ -164,7 +164,15 @@ async fn end_services(
                 .stripped
                 .insert(service.name.clone(), sweep.versions().await?.removed);
         }
-        match enable_ttl(&tables.control, &service.table).await? {
+        let ttl = match enable_ttl(&tables.control, &service.table).await {
+            // Its owner decides what its TTL is.
+            Err(error) if split.has_switched(&service.name) => {
+                report.notes.push(error.to_string());
+                TtlOutcome::NotPlanned
+            }
+            other => other?,
+        };
+        match ttl {
             TtlOutcome::NotPlanned => {}
             TtlOutcome::On { attribute, .. } => {
                 report.ttl.insert(service.table.name.clone(), attribute);
@@ -215,9 +223,19 @@ async fn begin(
             Rest::Quiet { received, seen } => (Some(received), Some(seen)),
         }
     };
+    // Much may have happened while the source was waited for.
+    let now = if options.lose_late_writes {
+        standing(split).await?
+    } else {
+        standing_with_worker(split).await?
+    };
+    refuse_unclean(&now, options.lose_late_writes)?;
     // In one step: who switches tombstones on is refused from here on, and nobody who did so before is overlooked.
+    let seen_streams = record.streams.len();
     let record = SplitRecord::change(&split.store, |record| {
-        if record.switch.is_off() && split.sees(record) && record.completing_ms.is_none() {
+        let owes_repair = record.repair_required.is_some() && split.active().next().is_some();
+        let is_same = split.sees(record) && split.knows(record) && record.streams.len() == seen_streams;
+        if record.switch.is_off() && is_same && !owes_repair && record.completing_ms.is_none() {
             record.completing_ms = Some(now_ms());
             record.resting.clone_from(&resting);
         }
@@ -226,7 +244,10 @@ async fn begin(
     refuse_switched_since(split, &record)?;
     if record.completing_ms.is_none() {
         return Err(RunError::Unclean {
-            reasons: vec!["tombstones were switched on just now: let the command that did so end".into()],
+            reasons: vec![
+                "another command changed the split just now (a repair, a restart of the tail or an `apply`): let it end, then run this again"
+                    .into(),
+            ],
         });
     }
     Ok(seen)

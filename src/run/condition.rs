@@ -1,6 +1,7 @@
 //! What a script asks of a split: whether something is wrong with it now, and whether a condition holds yet. Both are
 //! computed from the split's status, and decide nothing.
 
+use super::obstacles::ObstacleKind;
 use super::standing::{Phase, Standing};
 use super::status::LaneStatus;
 use serde::Serialize;
@@ -54,14 +55,22 @@ pub fn alarms(standing: &Standing, max_lag_ms: u64) -> Vec<Alarm> {
             );
         }
     }
-    for (service, count) in &standing.dead_letters {
+    let counted = standing
+        .dead_letters
+        .iter()
+        .filter(|(service, _)| !standing.switched.contains_key(*service));
+    for (service, count) in counted {
         let letters = super::obstacles::counted(*count, "dead letter");
         add(
             AlarmKind::DeadLetters,
             format!("there are {letters} of {service}"),
         );
     }
-    let is_followed = standing.phase < Phase::Completing;
+    let is_given_up = standing
+        .obstacles
+        .iter()
+        .any(|obstacle| obstacle.kind == ObstacleKind::Abandoned);
+    let is_followed = standing.phase < Phase::Completing && !is_given_up;
     if is_followed && standing.lanes.iter().any(|lane| !is_drained(lane)) && !has_worker(standing) {
         add(
             AlarmKind::NoWorker,
@@ -102,13 +111,25 @@ impl Condition {
     /// Whether the condition holds, by a standing that was read at this time or later.
     #[must_use]
     pub fn verdict(self, standing: &Standing, read_ms: u64) -> Verdict {
+        if let Some(given_up) = standing
+            .obstacles
+            .iter()
+            .find(|obstacle| obstacle.kind == ObstacleKind::Abandoned)
+        {
+            return Verdict::Never(vec![given_up.to_string()]);
+        }
         if standing.phase >= Phase::Completing {
             return self.verdict_at_the_end(standing);
         }
         if self == Self::Verified {
             let reasons = standing.obstacles.iter().map(ToString::to_string).collect();
+            let has_gap = standing
+                .obstacles
+                .iter()
+                .any(|obstacle| obstacle.kind == ObstacleKind::Gap);
             return match standing.phase {
                 Phase::Verified => Verdict::Holds,
+                _ if has_gap => Verdict::Never(reasons),
                 _ => Verdict::NotYet(reasons),
             };
         }
@@ -135,6 +156,10 @@ impl Condition {
     /// The lanes are stopped for good, and were drained or caught up, and verified, before that.
     fn verdict_at_the_end(self, standing: &Standing) -> Verdict {
         match (self, standing.phase) {
+            // It was shown to be in order, and no lane reads any more; until it ends, it may go back.
+            (Self::Verified | Self::Drained, Phase::Completing) => {
+                Verdict::NotYet(vec!["`dynasplit complete` has begun and not ended".into()])
+            }
             (Self::Verified | Self::Drained, _) => Verdict::Holds,
             (Self::CaughtUp { .. }, phase) => Verdict::Never(vec![format!(
                 "the split is {phase}: no lane follows the stream any more"

@@ -18,8 +18,8 @@ pub enum RunError {
     /// The plan was edited in the middle.
     #[error(
         "the plan of the split '{split}' was edited in settings that are fixed while it runs:{change}\nGo back to the plan as it \
-         was. To split by other settings, start over: end this split (delete the targets and the state table {state}) and \
-         apply the new plan"
+         was. To split by other settings, start over: give this split up (`dynasplit abandon`, which lists what it would delete; its state table is \
+         {state}), and apply the new plan"
     )]
     PlanEdited {
         /// The split.
@@ -90,7 +90,7 @@ pub enum RunError {
     /// The whole split was given up.
     #[error(
         "the split '{split}' was given up (`dynasplit abandon`): no command goes on with it. To split again, delete the \
-         state table {state} (`dynasplit abandon --delete-state`) and run `dynasplit apply`"
+         state table {state} (`dynasplit abandon --delete-state --yes`) and run `dynasplit apply`"
     )]
     SplitAbandoned {
         /// The split.

@@ -18,7 +18,9 @@ use tokio_util::sync::CancellationToken;
 pub(super) async fn hold(split: &Split, stop: &CancellationToken) -> Result<u64, RunError> {
     let mut held = None;
     let record = SplitRecord::change(&split.store, |record| {
-        held = if split.sees(record) {
+        let services = split.plan.services.iter().map(|service| service.name.as_str());
+        let is_over = record.completing_ms.is_some() || record.has_abandoned(services);
+        held = if !is_over && split.sees(record) {
             record.switch.hold()
         } else {
             None
@@ -26,6 +28,13 @@ pub(super) async fn hold(split: &Split, stop: &CancellationToken) -> Result<u64,
     })
     .await?;
     refuse_switched_since(split, &record)?;
+    super::checks::refuse_abandoned(&split.plan, &record)?;
+    if record.completing_ms.is_some() {
+        return Err(RunError::NotYet {
+            what: "the split is being completed, so nothing is copied any more".into(),
+            next: "run `dynasplit complete --yes` until it ends".into(),
+        });
+    }
     let Some(epoch) = held else {
         let holders: Vec<String> = record.switch.holders.into_keys().collect();
         return Err(RunError::NotYet {

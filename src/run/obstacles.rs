@@ -48,6 +48,8 @@ pub enum ObstacleKind {
     NotClean,
     /// A record of the state can't be read.
     Damaged,
+    /// The split was given up.
+    Abandoned,
 }
 
 /// Something that is in the way of completing, with the command that deals with it.
@@ -127,6 +129,15 @@ impl Found {
 /// What is in the way, in the order in which it can be dealt with.
 pub(super) fn obstacles(standing: &Standing, known: &Known<'_>) -> Vec<Obstacle> {
     let mut found = Found::default();
+    if known.record.abandoned_ms.is_some() {
+        found.add(
+            ObstacleKind::Abandoned,
+            None,
+            "the split was given up",
+            "to split again, `dynasplit abandon --delete-state --yes`, then `dynasplit apply`",
+        );
+        return found.0;
+    }
     plan_and_stream(standing, known, &mut found);
     reading(standing, &mut found);
     copying(standing, known, &mut found);
@@ -280,7 +291,9 @@ fn leftovers(standing: &Standing, known: &Known<'_>, found: &mut Found) {
             "`dynasplit verify --repair`",
         );
     }
-    if let Some(reason) = &known.record.repair_required {
+    // If every service has switched, no repair may write any table.
+    let repairable = !known.planned.is_empty();
+    if let Some(reason) = known.record.repair_required.as_ref().filter(|_| repairable) {
         found.add(
             ObstacleKind::RepairRequired,
             None,

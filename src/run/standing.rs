@@ -61,6 +61,8 @@ pub struct WorkerStanding {
     pub kind: String,
     /// Milliseconds since its last sign of life, by the clocks of both machines.
     pub seen_ms_ago: u64,
+    /// How far its clock is ahead of this machine's, in milliseconds, as far as that shows.
+    pub ahead_ms: u64,
     /// It is overdue: likely dead.
     pub overdue: bool,
     /// How its plan differs from the split; `None` if it has the same services.
@@ -110,6 +112,8 @@ pub struct Standing {
     pub rechecks: u64,
     /// The last verify.
     pub verify: Option<VerifyRecord>,
+    /// When the state began to be read, in milliseconds since 1970: the lags are as of then.
+    pub read_ms: u64,
     /// The workers.
     pub workers: Vec<WorkerStanding>,
     /// Services that have switched to their own table, and when, in milliseconds since 1970.
@@ -132,6 +136,24 @@ impl Standing {
     pub fn drained_ms(&self) -> Option<u64> {
         let drained: Option<Vec<u64>> = self.lanes.iter().map(|lane| lane.drained_ms).collect();
         drained.and_then(|lanes| lanes.into_iter().max())
+    }
+
+    /// This moment, by whichever clock of this machine and of the workers is ahead: what a lane is complete up to by a
+    /// worker's clock must not be taken for later than it is. A worker writes its time down with each renewal of its lease.
+    #[must_use]
+    pub fn moment_ms(&self, renew: Duration) -> u64 {
+        let ahead = self
+            .workers
+            .iter()
+            .map(|worker| worker.ahead_ms)
+            .max()
+            .unwrap_or(0);
+        let unseen = if ahead > 0 {
+            u64::try_from(renew.as_millis()).unwrap_or(u64::MAX)
+        } else {
+            0
+        };
+        now_ms().saturating_add(ahead).saturating_add(unseen)
     }
 
     /// Whether a live worker with this plan reads the stream.
@@ -208,6 +230,7 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
             .iter()
             .map(|(name, switched)| (name.clone(), switched.at_ms))
             .collect(),
+        read_ms: now,
         obstacles: Vec::new(),
         next: String::new(),
     };
@@ -310,6 +333,7 @@ fn worker_standing(worker: &WorkerRecord, services: &[ServiceRecord], now: u64) 
     WorkerStanding {
         kind: worker.kind.clone(),
         seen_ms_ago,
+        ahead_ms: worker.seen_ms.saturating_sub(now),
         overdue: seen_ms_ago > worker.lease.duration_ms,
         other_plan: other_services(&worker.services, services),
     }

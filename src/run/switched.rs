@@ -114,9 +114,11 @@ pub async fn switch_back(split: &Split, service: &str) -> Result<SwitchReport, R
         back = record.switch_back(service);
         if back && !already {
             // What the service wrote meanwhile is in no stream that a lane reads.
-            record
-                .repair_required
-                .get_or_insert_with(|| format!("the switch of {service} was taken back"));
+            let reason = format!("the switch of {service} was taken back");
+            record.repair_required = Some(match record.repair_required.take() {
+                Some(before) => format!("{before}; {reason}"),
+                None => reason,
+            });
         }
     })
     .await?;
@@ -142,8 +144,8 @@ async fn prove(
     stop: &CancellationToken,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<String>, RunError> {
-    let asked_ms = now_ms();
     let now = standing_with_worker(split).await?;
+    let asked_ms = now.moment_ms(split.timing.renew());
     if options.unproven {
         return Ok(in_the_way(&now, service)
             .map(|obstacle| obstacle.what.clone())
@@ -177,7 +179,7 @@ fn is_past(standing: &Standing, service: &str, asked_ms: u64) -> bool {
         lane.drained_ms.is_some()
             || lane
                 .lag_ms
-                .is_some_and(|lag| now_ms().saturating_sub(lag) >= asked_ms)
+                .is_some_and(|lag| standing.read_ms.saturating_sub(lag) >= asked_ms)
     })
 }
 

@@ -95,6 +95,9 @@ pub struct ServiceRecord {
     pub captured_in: Option<u32>,
     /// Ended by `complete`.
     pub completed: bool,
+    /// `apply` created its table. `false` in a record of an earlier version, where that is not known.
+    #[serde(default)]
+    pub created: bool,
 }
 
 impl SplitRecord {

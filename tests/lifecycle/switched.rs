@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::Engine;
+use crate::support::contents;
 use crate::support::mutator::Habits;
 use crate::support::process::{lanes, obstacles};
 use crate::support::stage::Stage;
@@ -216,6 +217,59 @@ async fn a_switch_is_refused_until_it_is_proven_and_can_be_taken_back() {
     assert!(delivered.is_some(), "the lane continued at its checkpoint");
     let status = cli.status().await;
     assert!(obstacles(&status).contains("was taken back"), "{status:#}");
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+}
+
+/// Nothing is copied into the table of a service that switched before it was ever filled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_leaves_out_a_service_that_has_switched() {
+    let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
+    let (client, cli) = (&stage.client, &stage.cli);
+    table::put(client, &stage.trial.source, order("DOC#1", 5, "monolith")).await;
+    let invoice = [("kind", text("invoice")), ("at", number(1)), ("name", text("n"))];
+    table::put(client, &stage.trial.source, item("ACC#switch", "DOC#9", invoice)).await;
+    cli.succeed(&["apply"]).await;
+    let tail = cli.start(&["replicate"]);
+    cli.until_captured().await;
+    cli.succeed(&["switched", "--unproven", "--service", "orders"])
+        .await;
+    for order in ["concurrent", "bulk", "concurrent"] {
+        cli.succeed(&["backfill", "--order", order]).await;
+    }
+    let orders = contents::read(client, &stage.trial.orders).await;
+    assert!(orders.is_empty(), "{orders:?}");
+    assert_eq!(contents::read(client, &stage.trial.invoices).await.len(), 1);
+    cli.succeed(&["verify"]).await;
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+}
+
+/// A backfill that stood still while a service switched writes nothing to its table when it goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_that_wakes_up_after_a_switch_writes_nothing_there() {
+    let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
+    let (client, cli) = (&stage.client, &stage.cli);
+    table::put(client, &stage.trial.source, order("DOC#1", 5, "monolith")).await;
+    cli.succeed(&["apply"]).await;
+    let tail = cli.start(&["replicate"]);
+    cli.until_captured().await;
+    // It has opened its round, with the service in it, and holds nothing yet.
+    let mut fill = cli.armed("state.segment.put.before=stop").start(&["backfill"]);
+    fill.until_stopped().await;
+    cli.succeed(&["switched", "--unproven", "--service", "orders"])
+        .await;
+    fill.signal("CONT");
+    let done = fill.end().await.with_code(&["backfill"], 1);
+    assert!(
+        done.stderr.contains("switched to its own table while"),
+        "{}",
+        done.stderr
+    );
+    cli.succeed(&["backfill"]).await;
+    let orders = contents::read(client, &stage.trial.orders).await;
+    assert!(orders.is_empty(), "{orders:?}");
+    cli.succeed(&["verify"]).await;
     tail.signal("TERM");
     tail.end().await.with_code(&["replicate"], 0);
 }

@@ -153,6 +153,7 @@ pub async fn begin(split: &Split, stream: &str) {
             captured_ms: None,
             captured_in: None,
             completed: false,
+            created: false,
         };
         let name = ServiceRecord::record_name(&service.name);
         split.store.put(&name, record, 0).await.unwrap();

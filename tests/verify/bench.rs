@@ -164,6 +164,7 @@ impl Bench {
                 captured_ms: Some(1),
                 captured_in: None,
                 completed: false,
+                created: false,
             };
             let name = ServiceRecord::record_name(&service.name);
             split.store.put(&name, record, 0).await.unwrap();

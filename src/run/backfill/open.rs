@@ -37,12 +37,8 @@ impl Backfill {
                 return Ok(Some(record));
             }
             Some(mut record) => {
-                let planned = self
-                    .split
-                    .plan
-                    .services
-                    .iter()
-                    .map(|service| service.name.clone());
+                // A service that has switched writes its own table: nothing is copied there.
+                let planned = self.split.active().map(|(service, _)| service.name.clone());
                 let added: Vec<String> = planned.filter(|name| !record.services.contains(name)).collect();
                 let switch = SplitRecord::read(&self.split.store).await?.value.switch;
                 let is_held = switch.holders.contains_key(Holder::backfill(&record).name());

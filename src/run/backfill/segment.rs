@@ -86,6 +86,7 @@ impl SegmentTask {
     /// Runs until every lane is done with the segment, or those that are left take nothing at the moment (then others
     /// come first), or the lease was lost, or the worker stops.
     pub async fn run(self) -> Result<(), Stop> {
+        self.leave_out_switched();
         let saved = CancellationToken::new();
         let keeping = tokio::spawn(Arc::clone(&self.keeper).keep(saved.clone()));
         let lost = self.keeper.lost();
@@ -105,6 +106,15 @@ impl SegmentTask {
             .map_err(|error| stop(&error))?
             .map_err(|error| stop(&error))?;
         result
+    }
+
+    /// A service may have switched since the round began: nothing more is written to its table.
+    fn leave_out_switched(&self) {
+        self.keeper.update(|record| {
+            for (lane, progress) in &mut record.services {
+                progress.done |= self.share.split.has_switched(lane);
+            }
+        });
     }
 
     /// Writes down what holds the segment up, and what limits it, for `status`. Never ends.
@@ -378,7 +388,7 @@ impl SegmentTask {
     fn writers(&self, work: &CancellationToken) -> BTreeMap<String, TargetWriter> {
         let split = &self.share.split;
         split
-            .services()
+            .active()
             .map(|(service, tables)| {
                 let writer = TargetWriter {
                     hand: match self.share.order {

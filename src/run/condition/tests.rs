@@ -18,6 +18,7 @@ fn lane(name: &str, lag_ms: Option<u64>, open_shards: usize) -> LaneStatus {
 
 fn standing(phase: Phase, lanes: Vec<LaneStatus>) -> Standing {
     let worker = WorkerStanding {
+        ahead_ms: 0,
         kind: "tail".into(),
         seen_ms_ago: 1,
         overdue: false,
@@ -41,6 +42,7 @@ fn standing(phase: Phase, lanes: Vec<LaneStatus>) -> Standing {
         dead_letters: BTreeMap::new(),
         rechecks: 0,
         verify: None,
+        read_ms: 0,
         workers: vec![worker],
         obstacles: Vec::new(),
         next: String::new(),

@@ -54,6 +54,7 @@ fn verified() -> Standing {
             last_clean_ms: Some(10),
             received: None,
         }),
+        read_ms: 1000,
         workers: vec![worker(None)],
         switched: BTreeMap::new(),
         obstacles: Vec::new(),
@@ -65,6 +66,7 @@ fn worker(other_plan: Option<&str>) -> WorkerStanding {
     WorkerStanding {
         kind: "tail".into(),
         seen_ms_ago: 1,
+        ahead_ms: 0,
         overdue: false,
         other_plan: other_plan.map(str::to_owned),
     }

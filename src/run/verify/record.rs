@@ -51,7 +51,14 @@ impl Standing {
     }
 
     /// Keeps the result, and ends the duty to repair where it was done. Notes in the result what came of it.
-    pub async fn keep(&self, split: &Split, scope: Scope, result: &mut VerifyResult) -> Result<(), RunError> {
+    pub async fn keep(
+        &self,
+        split: &Split,
+        mut scope: Scope,
+        result: &mut VerifyResult,
+    ) -> Result<(), RunError> {
+        // A switch that was recorded or taken back meanwhile: other services were compared than count now.
+        scope.whole &= split.sees(&SplitRecord::read(&split.store).await?.value);
         if !scope.whole && result.clean {
             // It proves nothing of the whole, and disproves nothing.
             return Ok(());

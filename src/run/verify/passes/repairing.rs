@@ -31,7 +31,7 @@ impl Run {
         result.unrepaired.collisions = settled.iter().map(|settled| settled.collisions).sum();
         let mut files: Vec<_> = settled.into_iter().map(|settled| settled.repairable).collect();
         let rechecks = !self.split.letters.rechecks().await?.is_empty();
-        if files.iter().any(|file| !file.is_empty()) && !rechecks && !self.is_explained().await? {
+        if files.iter().any(|file| !file.is_empty()) && !self.is_explained().await? {
             // Nothing that dynasplit does leads to these mismatches: somebody else wrote the targets.
             result.not_repairable = Some(FOREIGN.into());
             files = files
