@@ -151,7 +151,11 @@ fn drained_and_verified_are_read_off_the_status() {
         verdict,
         Verdict::NotYet(vec!["nothing was verified: `dynasplit verify`".into()])
     );
-    for phase in [Phase::Verified, Phase::Completing, Phase::Done] {
+    let completing = standing(Phase::Completing, vec![lane("a", Some(1), 1)]);
+    for condition in [Condition::Verified, Condition::Drained] {
+        assert!(matches!(condition.verdict(&completing, NOW_MS), Verdict::NotYet(_)));
+    }
+    for phase in [Phase::Verified, Phase::Done] {
         let verified = standing(phase, vec![lane("a", Some(1), 1)]);
         assert_eq!(Condition::Verified.verdict(&verified, NOW_MS), Verdict::Holds);
     }
