@@ -8,7 +8,7 @@ use crate::support::Engine;
 use crate::support::contents;
 use crate::support::mutator::Habits;
 use crate::support::process::{lanes, obstacles};
-use crate::support::stage::Stage;
+use crate::support::stage::{Stage, seed};
 use crate::support::table::{self, SdkItem, item, key, number, text};
 use crate::support::trial::Mode;
 
@@ -224,7 +224,8 @@ async fn a_switch_is_refused_until_it_is_proven_and_can_be_taken_back() {
 /// Nothing is copied into the table of a service that switched before it was ever filled.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backfill_leaves_out_a_service_that_has_switched() {
-    let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
+    // Without a stream, so that only a copy can bring the items over.
+    let stage = Stage::seeded(Engine::embedded().await, Mode::Sequence, seed(), false).await;
     let (client, cli) = (&stage.client, &stage.cli);
     table::put(client, &stage.trial.source, order("DOC#1", 5, "monolith")).await;
     let invoice = [("kind", text("invoice")), ("at", number(1)), ("name", text("n"))];
@@ -248,7 +249,8 @@ async fn a_backfill_leaves_out_a_service_that_has_switched() {
 /// A backfill that stood still while a service switched writes nothing to its table when it goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backfill_that_wakes_up_after_a_switch_writes_nothing_there() {
-    let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
+    // Without a stream, so that only a copy can bring the items over.
+    let stage = Stage::seeded(Engine::embedded().await, Mode::Sequence, seed(), false).await;
     let (client, cli) = (&stage.client, &stage.cli);
     table::put(client, &stage.trial.source, order("DOC#1", 5, "monolith")).await;
     cli.succeed(&["apply"]).await;

@@ -153,7 +153,10 @@ fn drained_and_verified_are_read_off_the_status() {
     );
     let completing = standing(Phase::Completing, vec![lane("a", Some(1), 1)]);
     for condition in [Condition::Verified, Condition::Drained] {
-        assert!(matches!(condition.verdict(&completing, NOW_MS), Verdict::NotYet(_)));
+        assert!(matches!(
+            condition.verdict(&completing, NOW_MS),
+            Verdict::NotYet(_)
+        ));
     }
     for phase in [Phase::Verified, Phase::Done] {
         let verified = standing(phase, vec![lane("a", Some(1), 1)]);
