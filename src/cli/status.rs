@@ -197,6 +197,7 @@ fn progress(standing: &Standing) -> String {
                 "not running since {} ago: `dynasplit backfill` continues it",
                 text::duration(now_ms().saturating_sub(seen_ms))
             ),
+            // It ended before it could give a sign of life.
             None => "not running: `dynasplit backfill` continues it".into(),
         };
     };

@@ -4,6 +4,7 @@
 //! command is that of the first one.
 
 use super::standing::{Phase, Standing};
+use super::status::LaneStatus;
 use crate::state::{SplitRecord, TombstonePhase, VerifyRecord};
 use crate::verify::COLLISION_ADVICE;
 use serde::Serialize;
@@ -253,18 +254,24 @@ fn copying(standing: &Standing, known: &Known<'_>, found: &mut Found) {
 }
 
 fn leftovers(standing: &Standing, known: &Known<'_>, found: &mut Found) {
-    for lane in &standing.lanes {
-        if let Some(lag) = lane
-            .lag_ms
-            .filter(|lag| lane.gap.is_none() && lane.open_shards > 0 && *lag > MOST_LAG_MS)
-        {
-            found.add(
-                ObstacleKind::Lag,
-                Some(&lane.lane),
-                format!("{} lags by {} seconds", lane.lane, lag / 1000),
-                "leave `dynasplit replicate` running until it has caught up",
-            );
-        }
+    // Lanes that a bulk copy holds lag because of it.
+    let is_behind = |lane: &&LaneStatus| {
+        let lags = lane.lag_ms.is_some_and(|lag| lag > MOST_LAG_MS);
+        lags && lane.gap.is_none() && lane.open_shards > 0 && !standing.tombstones.holds()
+    };
+    let behind: Vec<&LaneStatus> = standing.lanes.iter().filter(is_behind).collect();
+    if let Some(most) = behind.iter().filter_map(|lane| lane.lag_ms).max() {
+        let names: Vec<&str> = behind.iter().map(|lane| lane.lane.as_str()).collect();
+        let what = match names.as_slice() {
+            [name] => format!("{name} lags by {} seconds", most / 1000),
+            names => format!("{} lag by up to {} seconds", names.join(", "), most / 1000),
+        };
+        found.add(
+            ObstacleKind::Lag,
+            only(&names),
+            what,
+            "leave `dynasplit replicate` running until it has caught up",
+        );
     }
     for (service, count) in &standing.dead_letters {
         if known.record.switched.contains_key(service) {

@@ -185,13 +185,21 @@ fn is_past(standing: &Standing, service: &str, asked_ms: u64) -> bool {
 
 /// The obstacles that concern a service: its own, and those of the split as a whole. Another service's are not in its way.
 fn in_the_way<'a>(standing: &'a Standing, service: &'a str) -> impl Iterator<Item = &'a Obstacle> {
-    standing.obstacles.iter().filter(move |obstacle| {
-        let own = obstacle
-            .service
-            .as_deref()
-            .is_none_or(|concerned| concerned == service);
-        own && obstacle.kind != ObstacleKind::NoWorker
-    })
+    let lane = standing.lanes.iter().find(|lane| lane.lane == service);
+    standing
+        .obstacles
+        .iter()
+        .filter(move |obstacle| match obstacle.kind {
+            // The lane is waited for.
+            ObstacleKind::NoWorker | ObstacleKind::Lag => false,
+            // These may name several lanes.
+            ObstacleKind::Gap => lane.is_none_or(|lane| lane.gap.is_some()),
+            ObstacleKind::NotCaptured => lane.is_none_or(|lane| lane.lag_ms.is_none()),
+            _ => obstacle
+                .service
+                .as_deref()
+                .is_none_or(|concerned| concerned == service),
+        })
 }
 
 async fn record_switch(split: &Split, service: &str) -> Result<SwitchedService, RunError> {

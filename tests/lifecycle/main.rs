@@ -12,3 +12,4 @@ mod letters;
 mod procedures;
 mod refusals;
 mod switched;
+mod told;
