@@ -238,8 +238,11 @@ pub async fn abandon_service(
         tell(&format!("waiting until no worker has '{name}' in its plan"));
         released(split, Some(name), stop).await?;
         // Before the service is forgotten, so that a run after one that was interrupted still knows whose table it is.
+        let known = super::checks::services(split).await?;
         let outcome = if !deletes_table {
             "is kept"
+        } else if known.iter().all(|record| record.name != name) {
+            "was dealt with by an earlier run"
         } else if created(split).await?.contains(name) {
             tell(&format!("deleting {table}"));
             let was_there = delete_table(&tables.control, table).await?;

@@ -7,7 +7,8 @@ use crate::deaths::{Deaths, points};
 use crate::own::document;
 use crate::scene::{Scene, succeed_soon};
 use crate::support::Engine;
-use crate::support::process::Cli;
+use crate::support::contents;
+use crate::support::process::{Cli, LIMIT, Running};
 use crate::support::stage::Stage;
 use crate::support::table::{self, text};
 use crate::support::trial::Mode;
@@ -19,6 +20,14 @@ const BACKFILL: &[&str] = &["backfill"];
 const FEWER: &[&str] = &["backfill", "--segments", "8"];
 const BULK: &[&str] = &["backfill", "--order", "bulk"];
 const REPAIR: &[&str] = &["verify", "--repair", "--discard-target-writes"];
+const ABANDON_SERVICE: &[&str] = &["abandon", "--service", "names", "--delete-table", "--yes"];
+const ABANDON: &[&str] = &[
+    "abandon",
+    "--delete-targets",
+    "--delete-state",
+    "--disable-stream",
+    "--yes",
+];
 const SWITCHED: &[&str] = &["switched", "--service", "invoices"];
 const RECONCILE: &[&str] = &["dead-letters", "reconcile"];
 const COMPLETE: &[&str] = &["complete", "--yes", "--quiet-for", "1"];
@@ -32,10 +41,16 @@ async fn a_process_dies_at_every_failpoint_and_nothing_is_lost() {
         Box::pin(mending()),
         Box::pin(ending())
     );
-    let (bulk, given_up, adding) =
-        tokio::join!(Box::pin(bulk()), Box::pin(giving_bulk_up()), Box::pin(adding()));
+    let (bulk, given_up, adding, abandoning) = tokio::join!(
+        Box::pin(bulk()),
+        Box::pin(giving_bulk_up()),
+        Box::pin(adding()),
+        Box::pin(abandoning())
+    );
     let mut deaths = Deaths::default();
-    for scene in [beginning, copying, mending, ending, bulk, given_up, adding] {
+    for scene in [
+        beginning, copying, mending, ending, bulk, given_up, adding, abandoning,
+    ] {
         deaths.add(&scene);
     }
     eprintln!(
@@ -103,8 +118,9 @@ async fn beginning() -> Deaths {
         "state.worker.delete.before",
         "state.worker.delete.after",
     ] {
-        let tail = Deaths::doomed(cli, REPLICATE, point);
-        until_worker(cli, 1).await;
+        let mut tail = Deaths::doomed(cli, REPLICATE, point);
+        // It has a lease to give back. Before that, it would end at once.
+        until_reading(&mut tail).await;
         tail.signal("TERM");
         deaths.expect(tail, point).await;
     }
@@ -396,9 +412,58 @@ async fn ending() -> Deaths {
     deaths
 }
 
+/// A service is given up, then the whole split. The source is not touched.
+async fn abandoning() -> Deaths {
+    let mut deaths = Deaths::default();
+    let scene = Scene::open(Engine::embedded().await, Mode::Sequence, false).await;
+    let Scene { stage, writers } = scene;
+    let cli = &stage.cli;
+    cli.succeed(&["apply"]).await;
+    writers.stop().await;
+    let before = contents::read(&stage.client, &stage.trial.source).await;
+    let service = [
+        "abandon.marked",
+        "abandon.target-table.before",
+        "abandon.target-table.after",
+        "state.service.delete.before",
+        "state.service.delete.after",
+        "abandon.forgotten",
+    ];
+    deaths.die_at(cli, ABANDON_SERVICE, &service).await;
+    succeed_soon(cli, ABANDON_SERVICE).await;
+    let plan = stage.trial.plan();
+    let names = plan.find("  - name: names").expect("the last service");
+    let fewer = stage.edited(&plan[names..], "");
+    let split = [
+        "abandon.stream.before",
+        "abandon.stream.after",
+        "abandon.state-table.before",
+        "abandon.state-table.after",
+    ];
+    deaths.die_at(&fewer, ABANDON, &split).await;
+    let tables = stage
+        .client
+        .list_tables()
+        .send()
+        .await
+        .expect("tables are listed");
+    assert_eq!(tables.table_names(), [stage.trial.source.clone()]);
+    assert!(contents::read(&stage.client, &stage.trial.source).await == before);
+    deaths
+}
+
 /// Repairs until nothing is left to repair: what the tail wrote at the same moment is looked at once more.
 async fn succeed_repair(cli: &Cli) {
     succeed_soon(cli, REPAIR).await;
+}
+
+/// Waits until a tail reads a shard.
+async fn until_reading(tail: &mut Running) {
+    let began = std::time::Instant::now();
+    while !tail.told().contains("reading shard") {
+        assert!(!tail.has_ended() && began.elapsed() < LIMIT, "{}", tail.told());
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
 }
 
 /// Waits until so many workers give signs of life.
