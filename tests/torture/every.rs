@@ -447,7 +447,7 @@ async fn abandoning() -> Deaths {
         .send()
         .await
         .expect("tables are listed");
-    assert_eq!(tables.table_names(), [stage.trial.source.clone()]);
+    assert_eq!(tables.table_names(), std::slice::from_ref(&stage.trial.source));
     assert!(contents::read(&stage.client, &stage.trial.source).await == before);
     deaths
 }
