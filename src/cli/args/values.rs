@@ -1,0 +1,105 @@
+//! The values of options, read and checked.
+
+use crate::state::{Bound, Turn};
+
+pub(super) fn url(text: &str) -> Result<String, String> {
+    let wanted = "a URL with its scheme, like http://localhost:8000";
+    let place = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"))
+        .ok_or(wanted)?;
+    let place = place.split(['/', '?', '#']).next().unwrap_or_default();
+    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    // The colons of an IPv6 address are in brackets.
+    let (host, port) = match place.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (place, None),
+    };
+    if host.is_empty() || host.contains(char::is_whitespace) {
+        return Err(wanted.into());
+    }
+    match port.map(str::parse::<u16>) {
+        None | Some(Ok(1..)) => Ok(text.to_owned()),
+        Some(_) => Err(format!("{wanted}; a port is a number from 1 to 65535")),
+    }
+}
+
+/// The most segments that a process works on at once.
+pub(super) const MOST_WORKERS: u16 = 256;
+
+pub(super) fn bound(text: &str) -> Result<Turn<Bound>, String> {
+    match text {
+        "none" => Ok(Turn::To(Bound::None)),
+        "default" => Ok(Turn::Options),
+        _ => units(text)
+            .map(|units| Turn::To(Bound::units(units)))
+            .map_err(|wanted| format!("{wanted}, or `none`, or `default`")),
+    }
+}
+
+pub(super) fn service_bound(text: &str) -> Result<(Option<String>, Turn<Bound>), String> {
+    match text.rsplit_once('=') {
+        Some((service, text)) => Ok((Some(service.to_owned()), bound(text)?)),
+        None => Ok((None, bound(text)?)),
+    }
+}
+
+pub(super) fn workers(text: &str) -> Result<Turn<u16>, String> {
+    match text.parse::<u16>() {
+        _ if text == "default" => Ok(Turn::Options),
+        Ok(workers) if (1..=MOST_WORKERS).contains(&workers) => Ok(Turn::To(workers)),
+        _ => Err(format!("a number from 1 to {MOST_WORKERS}, or `default`")),
+    }
+}
+
+/// A time, in milliseconds since 1970.
+pub(super) fn moment(text: &str) -> Result<u64, String> {
+    if let Ok(ms) = text.parse::<u64>() {
+        return Ok(ms);
+    }
+    let parsed = humantime::parse_rfc3339_weak(text).ok();
+    let since = parsed.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    since
+        .and_then(|since| u64::try_from(since.as_millis()).ok())
+        .ok_or_else(|| "a time in UTC like 2026-11-28T14:00:00Z, or milliseconds since 1970".into())
+}
+
+pub(super) fn units(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(units) if units.is_finite() && units > 0.0 => Ok(units),
+        _ => Err("a number above zero, like 500 or 12.5".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::url;
+
+    #[test]
+    fn a_url_has_a_host_and_a_port_that_exists() {
+        for good in [
+            "http://localhost",
+            "http://localhost:8000",
+            "https://dynamodb.eu-central-1.amazonaws.com/",
+            "http://[::1]:8000/path",
+            "http://[::1]",
+            "http://user:word@host:1/",
+        ] {
+            assert_eq!(url(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "localhost:8000",
+            "http://",
+            "http:///x",
+            "http://:8000",
+            "http://a b",
+            "ftp://a",
+        ] {
+            assert!(url(bad).is_err(), "{bad}");
+        }
+        for port in ["99999", "65536", "0", "", "80x", "-1"] {
+            let error = url(&format!("http://localhost:{port}")).unwrap_err();
+            assert!(error.contains("1 to 65535"), "{error}");
+        }
+    }
+}
