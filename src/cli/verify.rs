@@ -4,8 +4,8 @@ use super::progress::{Bar, Progress, Shown};
 use super::session::{GRACE, stoppable};
 use super::waiting::Waiting;
 use super::{output, text};
+use crate::run::COLLISION_ADVICE;
 use crate::run::{Verify, VerifyOptions, VerifyResult, VerifyView};
-use crate::verify::COLLISION_ADVICE;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 

@@ -3,7 +3,7 @@
 use super::error::RunError;
 use super::repair_lease::{RepairLease, backfill_runs};
 use super::split::{Split, now_ms};
-use super::tombstones::pause;
+use super::stopping::pause;
 use crate::fault;
 use crate::source::{StreamState, disable_stream, stream_state};
 use crate::state::{

@@ -1,10 +1,11 @@
 use super::checks::{check_left_out, completed, refuse_abandoned, services};
 use super::error::RunError;
+use super::first_records::{service_record, split_record};
 use super::plan_change::{PlanChange, SettingChange, plan_change};
-use super::split::{Split, now_ms};
-use crate::plan::{Plan, Service};
+use super::split::Split;
+use crate::plan::Service;
 use crate::source::{StreamState, check_keys, describe_source, ensure_stream, stream_state};
-use crate::state::{STATE_FORMAT, ServiceRecord, SplitRecord, StateError, StreamRecord, Switch};
+use crate::state::{ServiceRecord, SplitRecord, StateError};
 use crate::target::{TableEvent, TableFinding, TargetError, ensure, inspect, is_empty};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -267,48 +268,6 @@ async fn known_services(
         .map(|record| (record.name.clone(), record))
         .collect();
     Ok((Some(record), known, change))
-}
-
-/// The record of a split that begins.
-pub(super) fn split_record(plan: &Plan, arn: &str) -> SplitRecord {
-    SplitRecord {
-        services: BTreeSet::new(),
-        switched: BTreeMap::new(),
-        format: STATE_FORMAT,
-        split: plan.split.clone(),
-        source: plan.source.table.clone(),
-        fingerprint: plan.fingerprint(),
-        settings: plan.settings(),
-        earlier: Vec::new(),
-        streams: vec![StreamRecord {
-            arn: arn.to_owned(),
-            captured_ms: None,
-            ended_ms: None,
-            restarted_ms: None,
-        }],
-        switch: Switch::default(),
-        repair_required: None,
-        created_ms: now_ms(),
-        completing_ms: None,
-        resting: None,
-        completed_ms: None,
-        abandoned: BTreeMap::new(),
-        abandoned_ms: None,
-    }
-}
-
-/// The record of a service that begins.
-pub(super) fn service_record(service: &Service) -> ServiceRecord {
-    ServiceRecord {
-        name: service.name.clone(),
-        table: service.table.name.clone(),
-        fingerprint: service.fingerprint.clone(),
-        settings: service.settings(),
-        captured_ms: None,
-        captured_in: None,
-        completed: false,
-        created: false,
-    }
 }
 
 async fn record_split(split: &Split, arn: &str) -> Result<(), RunError> {

@@ -2,11 +2,12 @@
 //! verify began. `complete` asks for it, because what is written to the source afterwards is in no target.
 
 use super::error::RunError;
-use super::obstacles::counted;
+use super::obstacle::counted;
+use super::read::{standing, standing_with_worker};
 use super::split::{Split, now_ms};
-use super::standing::{Standing, standing, standing_with_worker};
+use super::standing::Standing;
 use super::status::received;
-use super::tombstones::pause;
+use super::stopping::pause;
 use crate::state::{Received, SplitRecord, VerifyRecord};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;

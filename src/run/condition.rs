@@ -1,7 +1,7 @@
 //! What a script asks of a split: whether something is wrong with it now, and whether a condition holds yet. Both are
 //! computed from the split's status, and decide nothing.
 
-use super::obstacles::ObstacleKind;
+use super::obstacle::ObstacleKind;
 use super::standing::{Phase, Standing};
 use super::status::LaneStatus;
 use serde::Serialize;
@@ -60,7 +60,7 @@ pub fn alarms(standing: &Standing, max_lag_ms: u64) -> Vec<Alarm> {
         .iter()
         .filter(|(service, _)| !standing.switched.contains_key(*service));
     for (service, count) in counted {
-        let letters = super::obstacles::counted(*count, "dead letter");
+        let letters = super::obstacle::counted(*count, "dead letter");
         add(
             AlarmKind::DeadLetters,
             format!("there are {letters} of {service}"),
@@ -194,7 +194,7 @@ impl Condition {
             },
             _ if is_drained(lane) => Verdict::Holds,
             _ => {
-                let shards = super::obstacles::counted(lane.open_shards as u64, "open shard");
+                let shards = super::obstacle::counted(lane.open_shards as u64, "open shard");
                 Verdict::NotYet(vec![format!("the lane '{name}' has {shards}")])
             }
         }

@@ -4,7 +4,6 @@ use crate::dynamo::Failure;
 use crate::source::SourceError;
 use crate::state::StateError;
 use crate::target::TargetError;
-use crate::verify::VerifyError;
 
 /// Why a run can't begin or go on. Each names what is wrong and the next step.
 #[derive(Debug, thiserror::Error)]
@@ -203,9 +202,9 @@ pub enum RunError {
     /// A target.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// Verification.
+    /// A comparison that could not be made.
     #[error(transparent)]
-    Verify(#[from] VerifyError),
+    Comparison(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl RunError {

@@ -3,7 +3,8 @@
 
 use super::error::RunError;
 use super::split::Split;
-use super::tombstones::{Holder, acknowledged, pause, refuse_switched_since};
+use super::stopping::pause;
+use super::tombstone_switch::{Holder, acknowledged, refuse_switched_since};
 use crate::fault;
 use crate::state::{Order, SegmentRecord, SplitRecord, StateError};
 use std::time::Duration;
@@ -127,12 +128,4 @@ async fn pause_landed(split: &Split, lease: Duration, stop: &CancellationToken) 
         .waits
         .until("no write of the bulk copy can land any more", most);
     pause(most, stop).await
-}
-
-/// Why something can't be done while the lanes are held.
-pub(super) fn refused() -> RunError {
-    RunError::NotYet {
-        what: "a bulk copy holds the lanes".into(),
-        next: "run `dynasplit backfill` until it ends, then this again".into(),
-    }
 }

@@ -3,74 +3,11 @@
 //! The obstacles are in the order in which they can be dealt with: a cause comes before its consequences. So the next
 //! command is that of the first one.
 
+use super::obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind, counted};
 use super::standing::{Phase, Standing};
 use super::status::LaneStatus;
 use crate::state::{SplitRecord, TombstonePhase, VerifyRecord};
-use crate::verify::COLLISION_ADVICE;
-use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt;
-
-/// The kind of an obstacle. Part of the JSON output.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ObstacleKind {
-    /// The plan is not the one that the split runs by.
-    OtherPlan,
-    /// The source has another stream than the one that is read.
-    OtherStream,
-    /// A worker runs with a plan that lacks a service, or has one too many.
-    OtherWorker,
-    /// A lane has no place in the stream yet.
-    NotCaptured,
-    /// Records were lost before they were read.
-    Gap,
-    /// No live worker reads the stream.
-    NoWorker,
-    /// A bulk copy holds the lanes.
-    LanesHeld,
-    /// A service was not copied.
-    NotBackfilled,
-    /// The copy is not finished.
-    BackfillUnfinished,
-    /// A lane is behind.
-    Lag,
-    /// Changes that could not land.
-    DeadLetters,
-    /// Tombstones are not swept.
-    Tombstones,
-    /// Keys must be read again.
-    Rechecks,
-    /// A repair is mandatory.
-    RepairRequired,
-    /// There is no verify that counts.
-    NotVerified,
-    /// The last verify found mismatches.
-    NotClean,
-    /// A record of the state can't be read.
-    Damaged,
-    /// The split was given up.
-    Abandoned,
-}
-
-/// Something that is in the way of completing, with the command that deals with it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Obstacle {
-    /// Its kind.
-    pub kind: ObstacleKind,
-    /// The service or lane that it concerns; `None`: the split as a whole.
-    pub service: Option<String>,
-    /// What is wrong.
-    pub what: String,
-    /// The next command, or what a person must do.
-    pub next: String,
-}
-
-impl fmt::Display for Obstacle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what, self.next)
-    }
-}
 
 /// A lane that is behind by more is not caught up. Creation times are rounded down, on one engine to the minute.
 const MOST_LAG_MS: u64 = 2 * 60 * 1000;
@@ -90,12 +27,6 @@ pub(super) struct Known<'a> {
     pub other_plan: Option<(String, String)>,
     /// What is wrong with the source's stream.
     pub other_stream: Option<(String, String)>,
-}
-
-/// A count of things: `1 dead letter`, `2 dead letters`.
-pub(super) fn counted(count: u64, one: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {one}{plural}")
 }
 
 /// The lane that an obstacle concerns; `None` if it concerns several.

@@ -165,7 +165,7 @@ impl fmt::Display for PlanChange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::apply::{service_record, split_record};
+    use crate::run::first_records::{service_record, split_record};
 
     const PLAN: &str = "\
 version: 1

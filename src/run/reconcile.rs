@@ -5,7 +5,7 @@
 use super::budgets::Budgets;
 use super::error::RunError;
 use super::split::Split;
-use super::tombstones::Holder;
+use super::tombstone_switch::Holder;
 use crate::dynamo::{Brake, Pace, until_answered_or_hot};
 use crate::fault::Hand;
 use crate::flow::{Desired, Outcome, Sink, SinkError, desired, is_tombstone, mend};
@@ -264,7 +264,7 @@ pub(super) async fn recheck_all(
                 // Somebody else may have worked it off, and others may have listed it anew: then this is dropped here, with
                 // the lease. A renewal tells that nobody has.
                 while !lease.may_write() {
-                    super::tombstones::pause(LOOK, stop).await?;
+                    super::stopping::pause(LOOK, stop).await?;
                 }
                 split.letters.rechecked(&name, revision).await?;
             }
@@ -340,7 +340,7 @@ pub(super) async fn settled_with(
 ) -> Result<Reconciled, RunError> {
     for attempt in 1..=ATTEMPTS {
         match reconciler.source_key(key, suspects).await? {
-            Reconciled::Busy => super::tombstones::pause(Duration::from_millis(50) * attempt, stop).await?,
+            Reconciled::Busy => super::stopping::pause(Duration::from_millis(50) * attempt, stop).await?,
             other => return Ok(other),
         }
     }

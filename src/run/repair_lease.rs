@@ -1,7 +1,7 @@
 use crate::run::error::RunError;
 use crate::run::keeper::{Keeper, Leased};
 use crate::run::split::{Split, now_ms};
-use crate::run::tombstones::pause;
+use crate::run::stopping::pause;
 use crate::state::{BackfillRecord, Lease, LeaseWatch, Owner, StateError, Store, Stored, Validity};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

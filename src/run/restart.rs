@@ -1,7 +1,7 @@
 use super::error::RunError;
 use super::split::{Split, now_ms};
 use crate::fault;
-use crate::source::{SourceError, StreamState, stream_state};
+use crate::source::{StreamState, stream_state};
 use crate::state::{ShardRecord, SplitRecord, StreamRecord};
 
 /// The stream that the split reads, with its generation. Refuses when the table's stream is another one.
@@ -19,21 +19,6 @@ pub(super) async fn current_stream(split: &Split) -> Result<(u32, StreamRecord),
             is: arn,
         }),
         _ => Ok((generation, known.clone())),
-    }
-}
-
-/// The ARN of another stream than the split's that the source has now. Nothing of it is read, however well everything
-/// else looks.
-pub(super) async fn other_stream(split: &Split, record: &SplitRecord) -> Result<Option<String>, SourceError> {
-    let Some((_, known)) = record.stream() else {
-        return Ok(None);
-    };
-    match stream_state(&split.source.control, &split.plan.source.table).await {
-        Ok(StreamState::On { arn, .. } | StreamState::WrongView { arn, .. }) => {
-            Ok(Some(arn).filter(|arn| *arn != known.arn))
-        }
-        Ok(_) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

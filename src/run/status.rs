@@ -1,8 +1,8 @@
 //! Where a split stands, computed from its records: the same for `status`, for the workers' own progress, and for
 //! what decides whether a split may complete.
 
+use super::recorded_shards::recorded_shards;
 use super::split::Split;
-use super::tail::recorded_shards;
 use crate::model::Counters;
 use crate::source::lineage::{RETENTION_MS, watermark};
 use crate::state::{LaneState, Noted, Received, SegmentRecord, ShardRecord, SplitRecord, StateError};

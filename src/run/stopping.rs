@@ -1,4 +1,5 @@
 use super::error::RunError;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Works, and drops the work where it stands when the command is told to stop: for what may end at any request, as if the
@@ -11,5 +12,14 @@ pub(super) async fn unless_stopped<T, E: Into<RunError>>(
         biased;
         () = stop.cancelled() => Err(RunError::Stopped("it was interrupted; the same command goes on".into())),
         done = work => done.map_err(Into::into),
+    }
+}
+
+/// Waits, unless the command is stopped.
+pub(super) async fn pause(wait: Duration, stop: &CancellationToken) -> Result<(), RunError> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Err(RunError::Stopped("it was interrupted; the same command goes on".into())),
+        () = tokio::time::sleep(wait) => Ok(()),
     }
 }

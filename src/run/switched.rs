@@ -4,11 +4,13 @@
 use super::at_rest::refuse_unread;
 use super::checks::check_split;
 use super::error::RunError;
-use super::obstacles::{Obstacle, ObstacleKind};
+use super::obstacle::{Obstacle, ObstacleKind};
+use super::read::{standing, standing_with_worker};
 use super::repair_lease::RepairLease;
 use super::split::{Split, now_ms};
-use super::standing::{Standing, standing, standing_with_worker};
-use super::tombstones::{acknowledged, pause};
+use super::standing::Standing;
+use super::stopping::pause;
+use super::tombstone_switch::acknowledged;
 use crate::fault;
 use crate::state::{SplitRecord, SwitchedService};
 use serde::Serialize;

@@ -51,12 +51,6 @@ impl fmt::Display for MismatchClass {
     }
 }
 
-/// What a person can do about collisions. The key templates of a service are fixed once its stream is captured, so only
-/// the data can change.
-pub const COLLISION_ADVICE: &str = "a collision means that several source items lead to one target key, and dynasplit never \
-     chooses between them: change or delete all but one of these items in the source, then run `dynasplit verify`. To keep \
-     them all, add a service with another name, another table and key templates that tell them apart";
-
 /// How many there are of each class.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct ClassCounts {

@@ -42,7 +42,7 @@ pub use expiry::is_expired;
 pub use join::{Join, JoinCounts, MAX_COLLISION_KEYS, join};
 pub use key_code::KeyCodeError;
 pub use limits::{DEFAULT_FAN_IN, DEFAULT_MEMORY_BYTES, SortLimits};
-pub use mismatch::{COLLISION_ADVICE, ClassCounts, Mismatch, MismatchClass};
+pub use mismatch::{ClassCounts, Mismatch, MismatchClass};
 pub use report::{Report, ServiceReport};
 pub use runs::{SourceSide, TargetSide};
 pub use settle::{Desired, Expired, Observation, Outcome, SettleRules, Settling};

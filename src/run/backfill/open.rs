@@ -2,7 +2,7 @@ use super::worker::Backfill;
 use crate::run::checks::uncaptured;
 use crate::run::error::RunError;
 use crate::run::split::now_ms;
-use crate::run::tombstones::Holder;
+use crate::run::tombstone_switch::Holder;
 use crate::source::SourceFacts;
 use crate::state::{BackfillRecord, Lease, SegmentRecord, SegmentService, SplitRecord, StateError, Stored};
 use std::collections::HashMap;

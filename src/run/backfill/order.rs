@@ -4,7 +4,7 @@ use crate::plan::cost::{
     Capability, PARTITION_WRITES, WRITE_UNIT_BYTES, WriteCapability, WriteUnits, scan_units,
 };
 use crate::plan::{Plan, Service, TableThroughput};
-use crate::run::obstacles::counted;
+use crate::run::obstacle::counted;
 use crate::source::lineage::RETENTION_MS;
 use crate::source::{Billing, SourceFacts};
 use crate::state::Order;

@@ -1,8 +1,8 @@
-use super::shard::Recorded;
 use crate::dynamo::again;
 use crate::fault;
 use crate::model::Position;
 use crate::run::error::RunError;
+use crate::run::recorded_shards::{Recorded, recorded_shards};
 use crate::run::split::{Split, now_ms};
 use crate::source::lineage::{Shard, capture, discovered, first_state, heirs, vanished};
 use crate::source::{Listing, StreamSource};
@@ -10,30 +10,11 @@ use crate::state::{
     GapRecord, HistoryRecord, LaneState, Lease, ServiceRecord, ShardRecord, SplitRecord, StateError,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// Prefix of the records that list history: shards that nobody reads.
 const HISTORY: &str = "HISTORY#";
 /// Shard ids in one such record: it stays far below 400 KB.
 const HISTORY_CHUNK: usize = 2000;
-
-/// The recorded shards of a generation, by their ids.
-pub(in crate::run) async fn recorded_shards(split: &Split, generation: u32) -> Result<Recorded, StateError> {
-    let prefix = ShardRecord::record_name(generation, "");
-    let found = split.store.list::<ShardRecord>(&prefix).await?;
-    Ok(Arc::new(
-        found
-            .into_iter()
-            .map(|(_, stored)| (stored.value.shard.clone(), without_switched(split, stored.value)))
-            .collect(),
-    ))
-}
-
-/// A shard as this command sees it: without the lanes of services that have switched, which nobody reads any more.
-pub(super) fn without_switched(split: &Split, mut record: ShardRecord) -> ShardRecord {
-    record.lanes.retain(|lane, _| !split.has_switched(lane));
-    record
-}
 
 /// Pins the open shards for every lane that is not captured yet, before anything is read. Answers how many lanes
 /// were captured now.

@@ -12,6 +12,5 @@ mod reader;
 mod shard;
 mod worker;
 
-pub(in crate::run) use capture::recorded_shards;
 pub(in crate::run) use lane::{UNROUTED, watch_group};
 pub use worker::{Ended, Tail, TailOptions};

@@ -7,6 +7,7 @@ use crate::model::Position;
 use crate::plan::PutCost;
 use crate::run::keeper::Keeper;
 use crate::run::limits;
+use crate::run::recorded_shards::Recorded;
 use crate::run::split::{Split, StateLedger, now_ms};
 use crate::source::StreamSource;
 use crate::source::lineage::{Readiness, readiness};
@@ -18,9 +19,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-
-/// All shards of a generation, as last read from the state table, by their ids.
-pub(super) type Recorded = Arc<BTreeMap<String, ShardRecord>>;
 
 /// What the lanes of all shards in this process share: one service's budget and health.
 #[derive(Clone, Debug)]

@@ -1,14 +1,15 @@
 mod claim;
 
-use super::capture::{all_finished, capture_lanes, record_discovered, recorded_shards, without_switched};
+use super::capture::{all_finished, capture_lanes, record_discovered};
 use super::letters::ShownLetters;
-use super::shard::{LaneShare, Recorded, ShardTask};
+use super::shard::{LaneShare, ShardTask};
 use crate::dynamo::{Brake, FailureKind, Health, Pace};
 use crate::run::budgets::Budgets;
 use crate::run::checks::check_split;
 use crate::run::error::RunError;
 use crate::run::heartbeat::Heartbeat;
 use crate::run::keeper::Keeper;
+use crate::run::recorded_shards::{Recorded, recorded_shards, without_switched};
 use crate::run::restart::{current_stream, restart_tail};
 use crate::run::split::{Split, now_ms};
 use crate::run::status::{LaneStatus, lane_status};

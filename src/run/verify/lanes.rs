@@ -1,9 +1,9 @@
 use crate::plan::Service;
 use crate::run::error::RunError;
-use crate::run::obstacles::counted;
+use crate::run::obstacle::counted;
+use crate::run::recorded_shards::recorded_shards;
 use crate::run::split::{Split, now_ms};
 use crate::run::status::{LaneStatus, lane_status};
-use crate::run::tail::recorded_shards;
 use crate::state::{SplitRecord, TombstonePhase, WorkerRecord};
 use std::time::Duration;
 

@@ -19,7 +19,7 @@ use super::worker::Verify;
 use crate::dynamo::Brake;
 use crate::run::budgets::Budgets;
 use crate::run::error::RunError;
-use crate::run::obstacles::counted;
+use crate::run::obstacle::counted;
 use crate::run::repair_lease::RepairLease;
 use crate::run::split::Split;
 use crate::source::{Scan, describe_source};

@@ -10,7 +10,7 @@ use crate::model::Key;
 use crate::run::budgets::Budgets;
 use crate::run::error::RunError;
 use crate::run::reconcile::{Reconciled, Reconciler};
-use crate::run::tombstones::pause;
+use crate::run::stopping::pause;
 use crate::state::{Tombstones, Validity};
 use crate::verify::{Candidate, CandidateFile, Digest, SpillDir, classify};
 use futures::{StreamExt, TryStreamExt};

@@ -6,6 +6,12 @@ use tokio::task::JoinHandle;
 /// Batches (each of at most one page) that wait for a sorter: the scan waits when it can't follow.
 const BATCHES: usize = 4;
 
+impl From<VerifyError> for RunError {
+    fn from(error: VerifyError) -> Self {
+        Self::Comparison(Box::new(error))
+    }
+}
+
 /// One side of a comparison while it is filled: a thread of its own sorts and spills, since both block.
 pub(super) struct Sorting<E, S> {
     batches: mpsc::Sender<Vec<E>>,

@@ -3,7 +3,8 @@
 use super::Run;
 use crate::run::error::RunError;
 use crate::run::repair_lease::{RepairLease, backfill_runs, refuse_unready};
-use crate::run::tombstones::{Holder, lower, raise};
+use crate::run::tombstone_switch::Holder;
+use crate::run::tombstones::{lower, raise};
 use crate::run::verify::recheck::{HotKeys, Settled};
 use crate::run::verify::record::Standing;
 use crate::run::verify::repair::Repair;
