@@ -4,7 +4,7 @@
 //! [`model::Change`]: a write of the source, read from its stream or found by a scan. Every change takes the same path:
 //!
 //! ```text
-//! run::tail, run::backfill     read     stream records and scanned pages  -> Change
+//! tail, backfill               read     stream records and scanned pages  -> Change
 //! flow::route, flow::transform what each service should hold of it        -> Desired
 //! flow::guard                  when the write may land                    -> Write
 //! target::TargetWriter         write, again and again until it is answered
@@ -14,31 +14,42 @@
 //! **Read [`flow::apply()`] first**: it is that path, as one function. [`flow::effects()`] is the rules, as another. Then
 //! `docs/protocol.md` says why they hold.
 //!
-//! The modules in the order of the flow:
+//! The rooms, from the top to the bottom. A room imports only what stands below it, and a test holds that:
 //!
-//! - [`plan`]: the plan file, its check, and the checked form that everything runs on. Pure.
-//! - [`source`]: the live table and its stream, read; the lineage of shards. Never writes an item.
-//! - [`model`]: plain data, which all others share.
-//! - [`flow`]: route, transform, guard, apply. No AWS types, no clock; reaches out through two traits.
-//! - [`target`]: the services' tables: created, compared, written under guards, swept.
-//! - [`state`]: what must outlive a process: checkpoints, leases, the tombstone switch, dead letters.
-//! - [`run`]: what runs: the tail, the backfill, verification, repairs, and the steps that begin and end a split.
-//! - [`verify`]: the comparison of both sides, in bounded memory, and the verdict on what differs. Shares nothing with the
-//!   write path but [`flow::desired`].
-//! - [`dynamo`]: clients, value conversion, the one reading of AWS's errors, budgets and timing.
+//! - [`cli`]: arguments, one command per file, progress, tables, JSON, exit codes. Only it talks to the user.
 //! - [`rehearse`]: an embedded engine, sample data and live writers, for a split without AWS.
+//! - [`survey`]: what `plan` learns from the live source.
+//! - [`verify`]: the comparison of both sides while writes go on, and its repairs; [`verify::compare`] is its pure part.
+//! - [`backfill`]: copies what exists into all services' tables at once.
+//! - [`tail`]: follows the stream and applies it, lane by lane.
+//! - [`lifecycle`]: the steps that begin and end a split: apply, restart, switch, complete, abandon.
+//! - [`repair`]: the tombstone switch, the hold of a bulk copy, rechecks, dead letters, and the reconciling of one key.
+//! - [`status`]: the state of the split, computed from its records.
+//! - [`worker`]: what every running process shares: clients, checks, heartbeats, leased records, budgets, errors.
+//! - [`target`]: the services' tables: created, compared, written under guards, swept.
+//! - [`source`]: the live table and its stream, read; the lineage of shards. It never writes an item.
+//! - [`state`]: what must outlive a process: checkpoints, leases, the tombstone switch, dead letters.
+//! - [`dynamo`]: clients, value conversion, the one reading of AWS's errors, budgets and timing.
+//! - [`flow`]: route, transform, guard, apply. No AWS types, no clock; it reaches out through two traits.
+//! - [`plan`]: the plan file, its check, and the checked form that everything runs on. Pure.
+//! - [`model`]: plain data, which all others share.
 //! - [`fault`]: named failpoints for the tests, which an ordinary build leaves out.
-//! - [`cli`]: the command line. Only it talks to the user.
 
+pub mod backfill;
 pub mod cli;
 pub mod dynamo;
 pub mod fault;
 pub mod flow;
+pub mod lifecycle;
 pub mod model;
 pub mod plan;
 pub mod rehearse;
-pub mod run;
+pub mod repair;
 pub mod source;
 pub mod state;
+pub mod status;
+pub mod survey;
+pub mod tail;
 pub mod target;
 pub mod verify;
+pub mod worker;

@@ -1,6 +1,8 @@
 //! Imports point one way: what a layer may know of, and who may touch an SDK. And no request that changes something goes
 //! without failpoints ([`requests`]). It reads the sources, so that a shortcut is found before it is a habit.
 
+#[path = "layers/pages.rs"]
+mod pages;
 #[path = "layers/requests.rs"]
 mod requests;
 
@@ -8,21 +10,44 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The modules of the crate, from bottom to top: each may import itself and what stands before it.
-const LAYERS: [&str; 12] = [
-    "fault", "model", "plan", "flow", "verify", "dynamo", "state", "source", "target", "run", "rehearse",
+/// The rooms of the crate, from bottom to top: each may import itself and what stands before it. `verify/compare` is a room
+/// of its own inside of `verify`.
+const LAYERS: [&str; 19] = [
+    "fault",
+    "model",
+    "plan",
+    "flow",
+    "dynamo",
+    "state",
+    "source",
+    "target",
+    "worker",
+    "status",
+    "repair",
+    "lifecycle",
+    "tail",
+    "backfill",
+    COMPARE,
+    "verify",
+    "survey",
+    "rehearse",
     "cli",
 ];
-/// The modules that may name an AWS SDK.
+/// The pure part of verification.
+const COMPARE: &str = "verify/compare";
+/// The rooms that may name an AWS SDK.
 const SDK: [&str; 5] = ["dynamo", "state", "source", "target", "rehearse"];
-/// `flow` is pure beside its traits, and `verify` shares nothing with the write path but `desired`, so these may
-/// import only what stands here.
-const NARROW: [(&str, &[&str]); 2] = [
+/// Rooms that may import only these: `plan` and `flow` are pure beside their traits, and the comparison shares nothing with
+/// the write path.
+const NARROW: [(&str, &[&str]); 3] = [
+    ("plan", &["model"]),
     ("flow", &["model", "plan"]),
-    ("verify", &["model", "plan", "flow"]),
+    (COMPARE, &["model"]),
 ];
+/// Of the write path, verification may use only these parts of `flow`: what a service should hold, and what nobody takes.
+const VERIFY_OF_FLOW: [&str; 3] = ["desired", "watch", "Watched"];
 
-/// A source file: its path below `src`, the module that it belongs to, and its code without comments.
+/// A source file: its path below `src`, the room that it belongs to, and its code without comments.
 struct Source {
     path: PathBuf,
     module: String,
@@ -43,16 +68,7 @@ fn sources() -> Vec<Source> {
                     .strip_prefix(&root)
                     .expect("the sources can be read")
                     .to_owned();
-                let first = below
-                    .components()
-                    .next()
-                    .expect("the sources can be read")
-                    .as_os_str();
-                let module = first
-                    .to_str()
-                    .expect("the sources can be read")
-                    .trim_end_matches(".rs")
-                    .to_owned();
+                let module = room(&below.display().to_string().replace('\\', "/"));
                 let code = code(&fs::read_to_string(&path).expect("the sources can be read"));
                 found.push(Source {
                     path: below,
@@ -66,6 +82,15 @@ fn sources() -> Vec<Source> {
     found
 }
 
+/// The room of a file.
+fn room(path: &str) -> String {
+    if path.starts_with("verify/compare/") {
+        return COMPARE.to_owned();
+    }
+    let first = path.split('/').next().unwrap_or_default();
+    first.trim_end_matches(".rs").to_owned()
+}
+
 /// Without comments, so that documentation may name what it likes.
 fn code(text: &str) -> String {
     let line = |line: &str| match line.find("//") {
@@ -76,12 +101,15 @@ fn code(text: &str) -> String {
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The modules that stand behind `crate::` in a file, in `use` lines and in paths alike.
+/// The rooms that stand behind `crate::` in a file, in `use` lines and in paths alike.
 fn imports(code: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for rest in code.split("crate::").skip(1) {
         match rest.strip_prefix('{') {
             Some(group) => found.extend(heads(group)),
+            None if rest.starts_with("verify::compare") => {
+                found.insert(COMPARE.to_owned());
+            }
             None => found.extend(name(rest)),
         }
     }
@@ -156,6 +184,28 @@ fn imports_point_one_way() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// `crate::{verify::...}` would hide which part is meant, so such groups are not used for it.
+#[test]
+fn verification_shares_only_the_rules_with_the_write_path() {
+    let mut faults = vec![];
+    let mut count = 0;
+    for source in sources().iter().filter(|source| source.module == "verify") {
+        for rest in source.code.split("crate::flow::").skip(1) {
+            let named = match rest.strip_prefix('{') {
+                Some(group) => heads(group),
+                None => name(rest).into_iter().collect(),
+            };
+            count += named.len();
+            let other = named
+                .iter()
+                .filter(|name| !VERIFY_OF_FLOW.contains(&name.as_str()));
+            faults.extend(other.map(|name| format!("{} uses flow::{name}", source.path.display())));
+        }
+    }
+    assert!(count > 0, "verify asks flow what a service should hold");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 #[test]
 fn only_some_touch_an_sdk() {
     let faults: Vec<String> = sources()
@@ -172,11 +222,12 @@ fn only_some_touch_an_sdk() {
 #[test]
 fn the_eye_sees() {
     let code = code(
-        "use crate::{model::{Item, Key}, state::Lease};\n// crate::run\nlet x = crate::cli::go(); // crate::dynamo",
+        "use crate::{model::{Item, Key}, state::Lease};\n// crate::run\nlet x = crate::cli::go(); // crate::dynamo\n\
+         use crate::verify::compare::Report;",
     );
     assert_eq!(
         imports(&code).into_iter().collect::<Vec<_>>(),
-        ["cli", "model", "state"]
+        ["cli", "model", "state", COMPARE]
     );
     assert_eq!(
         self::code("a https://b // c"),
@@ -184,7 +235,8 @@ fn the_eye_sees() {
         "kept whole: rather too much than too little"
     );
     assert!(wrong("flow", "state").is_some() && wrong("source", "target").is_some());
-    assert!(wrong("flow", "model").is_none() && wrong("run", "flow").is_none());
-    assert!(wrong("verify", "dynamo").is_some() && wrong("target", "verify").is_none());
+    assert!(wrong("flow", "model").is_none() && wrong("worker", "flow").is_none());
+    assert!(wrong(COMPARE, "dynamo").is_some() && wrong("verify", COMPARE).is_none());
+    assert!(wrong("worker", "verify").is_some() && wrong("status", COMPARE).is_some());
     assert!(wrong("nowhere", "model").is_some());
 }

@@ -1,7 +1,7 @@
 use super::args::{Abandon, Global};
 use super::failure::{Exit, Failed};
 use super::{output, text};
-use crate::run::{AbandonOptions, AbandonedThing, abandon, abandon_preview, abandon_service};
+use crate::lifecycle::{AbandonOptions, AbandonedThing, abandon, abandon_preview, abandon_service};
 use tokio_util::sync::CancellationToken;
 
 /// Runs `abandon`.

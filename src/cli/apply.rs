@@ -1,7 +1,8 @@
 use super::args::{Apply, Global};
 use super::failure::{Exit, Failed};
 use super::{output, screen, text};
-use crate::run::{ApplyOptions, ApplyReport, apply, standing};
+use crate::lifecycle::{ApplyOptions, ApplyReport, apply};
+use crate::status::standing;
 
 /// Runs `apply`.
 pub async fn run(global: &Global, args: &Apply) -> Result<Exit, Failed> {

@@ -2,7 +2,7 @@ mod values;
 
 use self::values::{MOST_WORKERS, bound, moment, service_bound, units, url, workers};
 use super::session::Session;
-use crate::run::OrderChoice;
+use crate::backfill::OrderChoice;
 use crate::state::{self, Bound, Turn};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;

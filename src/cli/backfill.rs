@@ -4,9 +4,9 @@ use super::progress::{Bar, Progress, Shown};
 use super::session::{GRACE, stoppable};
 use super::waiting::Waiting;
 use super::{output, screen, text};
-use crate::run::status::FillStatus;
-use crate::run::{Backfill, BackfillOptions, BackfillReport, BackfillView, standing};
+use crate::backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView};
 use crate::state::{NotedLimits, ShardRecord};
+use crate::status::{FillStatus, standing};
 use tokio_util::sync::CancellationToken;
 
 /// Runs `backfill`.

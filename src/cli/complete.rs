@@ -3,7 +3,7 @@ use super::failure::{Exit, Failed};
 use super::session::{GRACE, stoppable};
 use super::waiting::Waiting;
 use super::{output, screen, text};
-use crate::run::{CompleteOptions, CompleteReport, complete};
+use crate::lifecycle::{CompleteOptions, CompleteReport, complete};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 

@@ -7,7 +7,7 @@ use super::screen;
 use super::session::{At, stoppable};
 use crate::dynamo::{Caller, Clients, ConfigError, Endpoint, Failure, NO_CREDENTIALS, Timing};
 use crate::plan::{Place, Plan};
-use crate::run::Split;
+use crate::worker::Split;
 use std::path::Path;
 use std::time::Duration;
 

@@ -5,10 +5,10 @@ use super::{next, output, text};
 use crate::dynamo::{ConfigError, Failure, FailureKind, NO_CREDENTIALS};
 use crate::plan::PlanError;
 use crate::rehearse::RehearseError;
-use crate::run::RunError;
 use crate::source::SourceError;
 use crate::state::StateError;
 use crate::target::TargetError;
+use crate::worker::RunError;
 use std::process::ExitCode;
 use std::time::Duration;
 

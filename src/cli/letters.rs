@@ -4,7 +4,7 @@ use super::session::{GRACE, stoppable};
 use super::waiting::Waiting;
 use super::{output, text};
 use crate::plan::Plan;
-use crate::run::{SettledLetter, reconcile_letters};
+use crate::repair::{SettledLetter, reconcile_letters};
 use crate::state::{LetterHead, ShardRecord, ShownLetter};
 use serde::Serialize;
 use std::time::Duration;

@@ -4,7 +4,7 @@ use super::progress::{Bar, Progress, Shown};
 use super::session::stoppable;
 use super::{output, survey};
 use crate::plan::{Plan, Problem};
-use crate::run::survey::{SurveyOptions, survey as look};
+use crate::survey::{SurveyOptions, survey as look};
 use serde::Serialize;
 use std::time::Duration;
 use tokio::sync::watch;

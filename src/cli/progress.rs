@@ -1,6 +1,6 @@
 use super::{screen, text};
-use crate::run::RateMeter;
 use crate::state::Estimate;
+use crate::status::RateMeter;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

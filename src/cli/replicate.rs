@@ -3,9 +3,9 @@ use super::failure::{Exit, Failed};
 use super::progress::{Bar, Progress, Shown};
 use super::session::{GRACE, stoppable};
 use super::{output, screen, text};
-use crate::run::status::LaneStatus;
-use crate::run::{Ended, Tail, TailOptions};
 use crate::state::{Limit, ShardRecord};
+use crate::status::LaneStatus;
+use crate::tail::{Ended, Tail, TailOptions};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
     use crate::cli::failure::Exit;
     use crate::dynamo::{Failure, FailureKind};
-    use crate::run::RunError;
+    use crate::worker::RunError;
     use std::future::pending;
 
     const SHORT: Duration = Duration::from_millis(50);

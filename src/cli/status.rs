@@ -2,8 +2,9 @@ use super::args::{Global, Status};
 use super::failure::{Exit, Failed};
 use super::tune::bound;
 use super::{output, text};
-use crate::run::{Alarm, Standing, alarms, now_ms, standing};
 use crate::state::{Limit, ShardRecord, TuningRecord};
+use crate::status::{Alarm, Standing, alarms, standing};
+use crate::worker::now_ms;
 use serde::Serialize;
 
 /// Runs `status`.

@@ -4,11 +4,11 @@ mod layout;
 mod patterns;
 
 use super::next::copyable;
-use crate::run::survey::{
+use crate::source::{Billing, StreamState};
+use crate::survey::{
     CollisionView, Estimate, Reading, Routing, Severity, StateStanding, Survey, TableSize, TableStanding,
     TableView, VersionView,
 };
-use crate::source::{Billing, StreamState};
 use console::Style;
 use layout::{Align, Page, bytes, counted, hours, key, number, percent, visible};
 
@@ -161,7 +161,7 @@ fn unrouted(page: &mut Page, routing: &Routing) {
     more(page, shapes.len(), SHAPES);
 }
 
-fn group_row(group: &crate::run::survey::Group) -> Vec<String> {
+fn group_row(group: &crate::survey::Group) -> Vec<String> {
     let keys: Vec<String> = group
         .examples
         .iter()

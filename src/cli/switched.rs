@@ -2,7 +2,8 @@ use super::args::{Global, Switched};
 use super::failure::{Exit, Failed};
 use super::session::{GRACE, stoppable};
 use super::{output, screen, text};
-use crate::run::{SwitchOptions, SwitchReport, now_ms, switch, switch_back};
+use crate::lifecycle::{SwitchOptions, SwitchReport, switch, switch_back};
+use crate::worker::now_ms;
 use tokio_util::sync::CancellationToken;
 
 /// Runs `switched`.

@@ -1,8 +1,8 @@
 //! Small pieces of text that every command shows alike.
 
 use crate::model::Counters;
-use crate::run::status::LaneStatus;
 use crate::state::ShardRecord;
+use crate::status::LaneStatus;
 use std::time::Duration;
 
 /// Cells that are longer do not widen their column: one long key would move all other rows apart.

@@ -2,8 +2,8 @@ use super::args::{Global, Tune as Args};
 use super::failure::{Exit, Failed};
 use super::{output, text};
 use crate::plan::Plan;
-use crate::run::{Tuned, tune};
 use crate::state::{Bound, TuningChange, TuningRecord};
+use crate::worker::{Tuned, tune};
 use std::collections::BTreeSet;
 
 /// Runs `tune`.

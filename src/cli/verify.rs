@@ -4,8 +4,8 @@ use super::progress::{Bar, Progress, Shown};
 use super::session::{GRACE, stoppable};
 use super::waiting::Waiting;
 use super::{output, text};
-use crate::run::COLLISION_ADVICE;
-use crate::run::{Verify, VerifyOptions, VerifyResult, VerifyView};
+use crate::status::COLLISION_ADVICE;
+use crate::verify::{Verify, VerifyOptions, VerifyResult, VerifyView};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -249,8 +249,8 @@ impl Shown for VerifyView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::Unrepaired;
-    use crate::verify::{ClassCounts, Report, ServiceReport};
+    use crate::verify::Unrepaired;
+    use crate::verify::compare::{ClassCounts, Report, ServiceReport};
 
     fn found(missing: u64, collision: u64) -> VerifyResult {
         let mismatches = ClassCounts {

@@ -1,7 +1,8 @@
 use super::args::{Global, Wait, WaitFor};
 use super::failure::{Exit, Failed};
 use super::{output, screen, text};
-use crate::run::{Condition, Split, Verdict, now_ms, standing};
+use crate::status::{Condition, Verdict, standing};
+use crate::worker::{Split, now_ms};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;

@@ -1,7 +1,7 @@
 //! Tells on stderr what a command waits for, and for how long at most.
 
 use super::screen;
-use crate::run::Waits;
+use crate::worker::Waits;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 

@@ -6,13 +6,14 @@ use super::population::Population;
 use super::sample::{self, SampleError};
 use super::tables::{create_source, drop_tables};
 use super::writers::{LiveWriters, WriterError, WriterOptions, WriterReport};
+use crate::backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView, OrderChoice};
 use crate::dynamo::{Clients, ConfigError, Endpoint, Failure, Timing};
+use crate::lifecycle::{ApplyOptions, apply};
 use crate::plan::{Plan, Versions};
-use crate::run::status::LaneStatus;
-use crate::run::{
-    ApplyOptions, Backfill, BackfillOptions, BackfillReport, BackfillView, OrderChoice, RunError, Split,
-    Tail, TailOptions, Verify, VerifyOptions, VerifyResult, apply, now_ms, uncaptured,
-};
+use crate::status::LaneStatus;
+use crate::tail::{Tail, TailOptions};
+use crate::verify::{Verify, VerifyOptions, VerifyResult};
+use crate::worker::{RunError, Split, now_ms, uncaptured};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use crate::dynamo::Failure;
 use crate::model::{AttributeKind, KeySchema};
-use crate::run::Split;
+use crate::worker::Split;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
 };

@@ -1,10 +1,8 @@
 //! Target tables as a whole: inspected, created, waited for.
 
-use super::creation;
 use super::differences::{Comparison, compare};
-use super::settings;
 use super::state::{TableState, describe};
-use super::{Difference, Pending, TargetError};
+use super::{Difference, Pending, TargetError, creation, settings};
 use crate::fault;
 use crate::model::KeySchema;
 use crate::plan::spec::TableSpec;

@@ -1,48 +1,41 @@
-//! Verification: is every target exactly what the source says it should be?
-//!
-//! Two tables that fit no memory are compared as two streams of small entries, (target key, digest),
-//! sorted in bounded memory through temporary files and joined. What differs becomes a [`Candidate`],
-//! not yet a mismatch, since neither scan is a snapshot and the target lags; [`Settling`] decides each
-//! candidate from repeated consistent reads of both sides.
+//! Verification as it runs: reads both sides of every service, looks again at what differs while writes go on, and
+//! repairs where it is told to.
 //!
 //! ```text
-//! source scan -> desired -> SourceSide --+
-//!                                        +-> join -> Candidate -> CandidateFile -> Settling -> Mismatch
-//! target scan -> classify -> TargetSide -+                             ^   (again later)  |
-//!                                                                      +------------------+
+//! targets' scans, then the source's scan -> sorted sides -> join -> candidates
+//!     -> looks at both sides, by consistent point reads, until each is settled -> mismatches
+//!     -> (with repair) tombstones on -> reconcile each -> tombstones off, swept
 //! ```
 //!
-//! This room shares nothing with the write path, and has no clock, no network and no async: it is told
-//! what was read and when. Its only effect is temporary files, and calls that may touch them block.
+//! [`crate::verify::compare`] decides; this room only reads, waits and tells. The targets are read before the source, so that
+//! most of what looks like an extra is settled by reading the target again. Nothing here writes a target but
+//! [`crate::repair`], under the repair's lease.
 //!
-//! Invariants: memory never depends on the number of items or of differences; nothing that cannot be read
-//! back is ever taken for an end; a candidate leaves only with a verdict.
+//! Invariants: a read that fails for what passes by itself is repeated without end and the reason shown, any other
+//! failure ends the run without a verdict; memory does not grow with the tables; a verdict is kept only if the whole
+//! split was compared and nobody repaired meanwhile.
 
-mod block;
-mod candidate;
-mod digest;
-mod entry;
-mod error;
-mod expiry;
-mod join;
-mod key_code;
-mod limits;
-mod merge;
-mod mismatch;
-mod report;
-mod runs;
-mod settle;
-mod wire;
+mod chunks;
+pub mod compare;
+mod hunt;
+mod invalid;
+mod lanes;
+mod leftovers;
+mod list;
+mod look;
+mod pages;
+mod passes;
+mod reads;
+mod recheck;
+mod record;
+mod repair;
+mod result;
+mod scan;
+mod sorting;
+mod view;
+mod worker;
 
-pub use block::SpillDir;
-pub use candidate::{Candidate, CandidateFile, CandidateReader, Pending};
-pub use digest::{Digest, Held, classify};
-pub use error::VerifyError;
-pub use expiry::is_expired;
-pub use join::{Join, JoinCounts, MAX_COLLISION_KEYS, join};
-pub use key_code::KeyCodeError;
-pub use limits::{DEFAULT_FAN_IN, DEFAULT_MEMORY_BYTES, SortLimits};
-pub use mismatch::{ClassCounts, Mismatch, MismatchClass};
-pub use report::{Report, ServiceReport};
-pub use runs::{SourceSide, TargetSide};
-pub use settle::{Desired, Expired, Observation, Outcome, SettleRules, Settling};
+pub use invalid::InvalidItem;
+pub use result::{ReadUnits, Unrepaired, VerifyOptions, VerifyResult};
+pub use view::{VerifyServiceView, VerifyView};
+pub use worker::Verify;

@@ -8,13 +8,11 @@ use dynasplit::state::{SplitRecord, Store};
 use serde_json::Value;
 
 use crate::course::{HABITS, assert_few, begin, delete, end, mark, order, put, set};
-use crate::support::Engine;
-use crate::support::contents;
 use crate::support::faulty::{Fault, FaultKind, Gate, Landing, Loss, Rule, Script};
 use crate::support::process::{Cli, lane, lanes, obstacles};
 use crate::support::stage::{LEASE_SECONDS, Stage};
-use crate::support::table;
 use crate::support::trial::Mode;
+use crate::support::{Engine, contents, table};
 
 pub const BATCH: &str = "BatchWriteItem";
 pub const BULK: &[&str] = &["backfill", "--order", "bulk"];

@@ -6,8 +6,9 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::StreamSpecification;
 use dynasplit::dynamo::{Clients, Endpoint, Timing};
 use dynasplit::plan::Plan;
-use dynasplit::run::{Ended, Split, Tail, TailOptions};
 use dynasplit::state::{SplitRecord, Store};
+use dynasplit::tail::{Ended, Tail, TailOptions};
+use dynasplit::worker::Split;
 use tokio_util::sync::CancellationToken;
 
 use crate::course::{begin, in_time, put, seen, set, until_more};

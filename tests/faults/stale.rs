@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use dynasplit::backfill::{Backfill, BackfillOptions, OrderChoice};
 use dynasplit::dynamo::{Clients, Endpoint, Timing};
+use dynasplit::lifecycle::apply;
 use dynasplit::plan::Plan;
-use dynasplit::run::{Backfill, BackfillOptions, Ended, OrderChoice, Split, Tail, TailOptions, apply};
 use dynasplit::state::Order;
+use dynasplit::tail::{Ended, Tail, TailOptions};
+use dynasplit::worker::Split;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -151,7 +154,7 @@ async fn follow(stage: &Stage) -> (Split, Following) {
         .expect("the clients are made");
     let plan = Plan::parse(&stage.trial.plan(), "plan.yaml").unwrap_or_else(|error| panic!("{error}"));
     let split = Split::open(plan, &clients).await;
-    apply(&split, dynasplit::run::ApplyOptions::default(), &|_| {})
+    apply(&split, dynasplit::lifecycle::ApplyOptions::default(), &|_| {})
         .await
         .expect("the tables are made");
     let stop = CancellationToken::new();

@@ -1,10 +1,9 @@
 //! The procedures of docs/cutover.md, as they stand there.
 
-use crate::support::Engine;
-use crate::support::contents;
 use crate::support::stage::Stage;
 use crate::support::table::{self, item, key, number, text};
 use crate::support::trial::{Mode, Stamps};
+use crate::support::{Engine, contents};
 use crate::switched::{COMPLETE, HABITS};
 
 /// "A shorter stop": verify before the fence, then only the drain.

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::Engine;
-use crate::support::contents;
 use crate::support::mutator::Habits;
 use crate::support::process::{lanes, obstacles};
 use crate::support::stage::{Stage, seed};
 use crate::support::table::{self, SdkItem, item, key, number, text};
 use crate::support::trial::Mode;
+use crate::support::{Engine, contents};
 
 pub const HABITS: Habits = Habits {
     keys: 60,

@@ -4,11 +4,9 @@ use dynasplit::state::{SegmentRecord, Store};
 use serde_json::Value;
 
 use crate::orders;
-use crate::support::Engine;
-use crate::support::contents;
 use crate::support::stage::Stage;
-use crate::support::table;
 use crate::support::trial::{Mode, Stamps};
+use crate::support::{Engine, contents, table};
 
 /// A dry run of gh-ost that resumed dropped the progress of the real one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

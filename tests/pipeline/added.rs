@@ -4,7 +4,8 @@ use crate::running::{Running, only};
 use crate::support::Engine;
 use crate::support::contents::{Plain, PlainItem};
 use crate::support::table::{create, create_with, item, number, put, put_all};
-use dynasplit::run::{BackfillOptions, apply};
+use dynasplit::backfill::BackfillOptions;
+use dynasplit::lifecycle::apply;
 
 const PLAN: &str = "
 version: 1
@@ -71,15 +72,23 @@ async fn a_service_that_is_added_gets_a_lane_and_a_backfill_of_its_own() {
 
     // The table of the third is its owner's.
     running.replan(&format!("{PLAN}{SECOND}{THIRD}")).await;
-    let refused = apply(&running.split, dynasplit::run::ApplyOptions::default(), &|_| {})
-        .await
-        .unwrap_err()
-        .to_string();
+    let refused = apply(
+        &running.split,
+        dynasplit::lifecycle::ApplyOptions::default(),
+        &|_| {},
+    )
+    .await
+    .unwrap_err()
+    .to_string();
     assert!(refused.contains("adopted"), "{refused}");
     create_with(&running.client, running.target("third"), &["PK", "SK"], false).await;
-    let applied = apply(&running.split, dynasplit::run::ApplyOptions::default(), &|_| {})
-        .await
-        .unwrap();
+    let applied = apply(
+        &running.split,
+        dynasplit::lifecycle::ApplyOptions::default(),
+        &|_| {},
+    )
+    .await
+    .unwrap();
     let created: Vec<bool> = applied.tables.iter().map(|table| table.created).collect();
     assert_eq!(created, [false, true, false]);
 

@@ -4,7 +4,7 @@ use crate::running::Running;
 use crate::support::Engine;
 use crate::support::contents::Plain;
 use crate::support::table::{create, item, number, put, put_all, text};
-use dynasplit::run::BackfillOptions;
+use dynasplit::backfill::BackfillOptions;
 
 const PLAN: &str = "
 version: 1

@@ -3,8 +3,9 @@
 use crate::running::Running;
 use crate::support::Engine;
 use crate::support::table::{SdkItem, create, item, number, put_all, text};
+use dynasplit::backfill::BackfillOptions;
 use dynasplit::dynamo::{Brake, Budget, Pace};
-use dynasplit::run::{BackfillOptions, TailOptions};
+use dynasplit::tail::TailOptions;
 use dynasplit::target::Sweep;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -3,8 +3,10 @@
 use crate::running::Running;
 use crate::support::{Engine, table};
 use aws_sdk_dynamodb::types::AttributeValue;
-use dynasplit::run::{RunError, reconcile_letters, standing};
+use dynasplit::repair::reconcile_letters;
 use dynasplit::state::{Letter, SplitRecord};
+use dynasplit::status::standing;
+use dynasplit::worker::RunError;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 

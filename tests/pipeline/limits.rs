@@ -5,7 +5,8 @@ use crate::support::Engine;
 use crate::support::contents::PlainItem;
 use crate::support::table::{SdkItem, create, item, key, number, put, text as string};
 use aws_sdk_dynamodb::types::AttributeValue;
-use dynasplit::run::{BackfillOptions, reconcile_letters};
+use dynasplit::backfill::BackfillOptions;
+use dynasplit::repair::reconcile_letters;
 use tokio_util::sync::CancellationToken;
 
 /// One service as it is, one where `body` gets a longer name, one with indexes.

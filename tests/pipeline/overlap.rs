@@ -5,7 +5,7 @@ use crate::running::{Running, only, text, with, without};
 use crate::support::Engine;
 use crate::support::contents::{Plain, PlainItem};
 use crate::support::table::{SdkItem, create, delete, item, key, number, put, put_all, text as string};
-use dynasplit::run::BackfillOptions;
+use dynasplit::backfill::BackfillOptions;
 use dynasplit::state::ShardRecord;
 
 /// `client` and `common` share items; `open` and `closed` pass tickets to one another; `mail` has a key that is vouched

@@ -2,12 +2,13 @@
 
 use crate::support::contents::{self, Contents, Plain, PlainItem};
 use crate::support::{Engine, unique};
+use dynasplit::backfill::{Backfill, BackfillOptions, BackfillReport};
 use dynasplit::dynamo::{Clients, Endpoint, Timing};
+use dynasplit::lifecycle::apply;
 use dynasplit::plan::Plan;
-use dynasplit::run::status::LaneStatus;
-use dynasplit::run::{
-    Backfill, BackfillOptions, BackfillReport, Ended, RunError, Split, Tail, TailOptions, apply, now_ms,
-};
+use dynasplit::status::LaneStatus;
+use dynasplit::tail::{Ended, Tail, TailOptions};
+use dynasplit::worker::{RunError, Split, now_ms};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -70,9 +71,13 @@ impl Running {
 
     /// Creates what is missing.
     pub async fn apply(&self) {
-        apply(&self.split, dynasplit::run::ApplyOptions::default(), &|_| {})
-            .await
-            .unwrap();
+        apply(
+            &self.split,
+            dynasplit::lifecycle::ApplyOptions::default(),
+            &|_| {},
+        )
+        .await
+        .unwrap();
     }
 
     /// Starts a tail, and returns when the stream is captured for every lane.

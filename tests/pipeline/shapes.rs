@@ -4,7 +4,7 @@ use crate::running::{Running, text, with, without};
 use crate::support::Engine;
 use crate::support::contents::{Plain, PlainItem};
 use crate::support::table::{create, item, number, put_all};
-use dynasplit::run::BackfillOptions;
+use dynasplit::backfill::BackfillOptions;
 
 const PLAN: &str = "
 version: 1

@@ -5,7 +5,7 @@ use crate::support::Engine;
 use crate::support::contents::PlainItem;
 use crate::support::table::{SdkItem, create, delete, item, key, number, put, put_all, text as string};
 use aws_sdk_dynamodb::types::AttributeValue;
-use dynasplit::run::BackfillOptions;
+use dynasplit::backfill::BackfillOptions;
 
 /// One service shows the timestamp, one drops it, one renames it.
 const PLAN: &str = "

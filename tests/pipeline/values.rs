@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
-use dynasplit::run::BackfillOptions;
+use dynasplit::backfill::BackfillOptions;
 use std::collections::HashMap;
 
 /// Binary partition key, numeric sort key; one service takes items as they are, one turns the keys round and renames

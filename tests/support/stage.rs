@@ -5,11 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aws_sdk_dynamodb::Client;
 use tempfile::TempDir;
 
-use super::Engine;
 use super::mutator::{Habits, Mutator};
 use super::process::Cli;
-use super::table;
 use super::trial::{Mode, Trial};
+use super::{Engine, table};
 
 /// Takeovers come after this; what was started while the machine is busy must not lose its lease all the time.
 pub const LEASE_SECONDS: u64 = 2;

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use aws_sdk_dynamodb::Client;
 
 use super::contents::{self, Contents, Plain, PlainItem};
-use super::table;
-use super::unique;
+use super::{table, unique};
 
 /// Where versions come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

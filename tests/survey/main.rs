@@ -12,9 +12,9 @@ use aws_sdk_dynamodb::types::{
     TimeToLiveSpecification,
 };
 use dynasplit::cli::survey::render;
-use dynasplit::run::RunError;
-use dynasplit::run::survey::{CollisionView, Severity, Survey, SurveyOptions, TableStanding, survey};
 use dynasplit::source::{SourceError, StreamState};
+use dynasplit::survey::{CollisionView, Severity, Survey, SurveyOptions, TableStanding, survey};
+use dynasplit::worker::RunError;
 use shop::{SHOP, all, at, begin, look, misfits, order, split, user};
 use std::cell::Cell;
 use support::Engine;

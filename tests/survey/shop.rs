@@ -5,9 +5,9 @@ use crate::support::table::{SdkItem, item, number, text};
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynasplit::dynamo::{Clients, Endpoint, Timing};
 use dynasplit::plan::Plan;
-use dynasplit::run::survey::{Survey, SurveyOptions, survey};
-use dynasplit::run::{RunError, Split};
 use dynasplit::state::{STATE_FORMAT, ServiceRecord, SplitRecord, StreamRecord, Switch};
+use dynasplit::survey::{Survey, SurveyOptions, survey};
+use dynasplit::worker::{RunError, Split};
 use tokio_util::sync::CancellationToken;
 
 /// A shop: orders, users (whole, and their names once more), and a service whose key is only vouched for.

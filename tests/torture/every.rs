@@ -6,12 +6,11 @@ use crate::backups::Backups;
 use crate::deaths::{Deaths, points};
 use crate::own::document;
 use crate::scene::{Scene, succeed_soon};
-use crate::support::Engine;
-use crate::support::contents;
 use crate::support::process::{Cli, LIMIT, Running};
 use crate::support::stage::Stage;
 use crate::support::table::{self, text};
 use crate::support::trial::Mode;
+use crate::support::{Engine, contents};
 
 const REPLICATE: &[&str] = &["replicate"];
 const TUNE: &[&str] = &["tune", "--workers", "4"];

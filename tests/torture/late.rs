@@ -4,12 +4,11 @@
 use std::time::{Duration, Instant};
 
 use crate::scene::{Scene, assert_nothing_left, succeed_soon};
-use crate::support::Engine;
-use crate::support::contents;
 use crate::support::process::{LIMIT, Running};
 use crate::support::stage::{LEASE_SECONDS, Stage};
 use crate::support::table::{self, item, number, text};
 use crate::support::trial::{Mode, Stamps};
+use crate::support::{Engine, contents};
 
 const COMPLETE: &[&str] = &["complete", "--yes", "--quiet-for", "1"];
 

@@ -7,15 +7,15 @@ use crate::support::table::{self, SdkItem, create, item, number, put, text};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynasplit::dynamo::{Clients, Endpoint, Timing};
-use dynasplit::model::Position;
-use dynasplit::model::{Key, Value};
+use dynasplit::model::{Key, Position, Value};
 use dynasplit::plan::Plan;
-use dynasplit::run::{RunError, Split, Verify, VerifyOptions, VerifyResult, VerifyView};
 use dynasplit::state::{
     BackfillRecord, LaneState, Lease, STATE_FORMAT, ServiceRecord, ShardRecord, SplitRecord, StreamRecord,
     Switch, VerifyRecord,
 };
 use dynasplit::target::ensure;
+use dynasplit::verify::{Verify, VerifyOptions, VerifyResult, VerifyView};
+use dynasplit::worker::{RunError, Split};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -310,7 +310,7 @@ pub async fn phase(view: &mut watch::Receiver<VerifyView>, phase: &str) {
 
 /// Service, class, target key and source keys of each mismatch.
 pub fn named(result: &VerifyResult) -> BTreeSet<String> {
-    let of = |mismatch: &dynasplit::verify::Mismatch| {
+    let of = |mismatch: &dynasplit::verify::compare::Mismatch| {
         let sources: Vec<String> = mismatch.source_keys.iter().map(Key::to_string).collect();
         format!(
             "{} {} {} <- {}",

@@ -6,8 +6,8 @@ use crate::bench::{
 use crate::proxy::Action;
 use crate::support::table::{SdkItem, delete, item, number, put, put_all, text};
 use aws_sdk_dynamodb::types::AttributeValue;
-use dynasplit::run::VerifyOptions;
 use dynasplit::state::{SplitRecord, TombstonePhase};
+use dynasplit::verify::VerifyOptions;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -366,7 +366,7 @@ async fn throttling_is_waited_for_and_shown_and_a_missing_table_is_not() {
     let (bench, _proxy) = Bench::behind(Arc::new(throttle)).await;
     bench.fill().await;
     let (running, mut view) = bench.start(options());
-    let blocked = |view: &dynasplit::run::VerifyView| {
+    let blocked = |view: &dynasplit::verify::VerifyView| {
         let limit = view.limits.get("carts").map(ToString::to_string);
         limit.is_some_and(|why| why.contains("throttled: ProvisionedThroughputExceededException"))
     };

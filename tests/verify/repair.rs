@@ -8,8 +8,9 @@ use crate::proxy::Action;
 use crate::support::contents::{Contents, assert_same};
 use crate::support::table::{SdkItem, item, key, number, text};
 use aws_sdk_dynamodb::types::AttributeValue;
-use dynasplit::run::{InvalidItem, RepairRecord, VerifyResult, reconcile_letters};
+use dynasplit::repair::{RepairRecord, reconcile_letters};
 use dynasplit::state::{Lease, Owner, SplitRecord, TombstonePhase};
+use dynasplit::verify::{InvalidItem, VerifyResult};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -145,7 +146,7 @@ async fn collisions_and_dead_letters_are_told_and_left() {
         .await;
     assert!(!bench.verify(options()).await.clean);
     assert!(bench.record().await.only_collisions());
-    let standing = dynasplit::run::standing(&bench.split).await.unwrap();
+    let standing = dynasplit::status::standing(&bench.split).await.unwrap();
     let of_verify = standing
         .obstacles
         .iter()
@@ -288,7 +289,7 @@ async fn only_one_repair_runs_at_a_time() {
     // It looks long enough to settle what a repair must wait for.
     bench.put(ORDERS, order(900, 1)).await;
     let (first, _view) = bench.start(repairing());
-    while !dynasplit::run::repair_runs(&bench.split.store).await.unwrap() {
+    while !dynasplit::repair::repair_runs(&bench.split.store).await.unwrap() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let text = bench.refused(repairing()).await;
@@ -302,11 +303,11 @@ async fn a_repair_waits_for_the_backfill_and_the_capture() {
     bench.backfill(None).await;
     let text = bench.refused(repairing()).await;
     assert!(text.contains("dynasplit backfill"), "{text}");
-    assert!(!dynasplit::run::repair_runs(&bench.split.store).await.unwrap());
+    assert!(!dynasplit::repair::repair_runs(&bench.split.store).await.unwrap());
     // A plain verification refuses, too, unless it is told to compare anyway.
     let text = bench.refused(options()).await;
     assert!(text.contains("the backfill is not finished"), "{text}");
-    let anyway = dynasplit::run::VerifyOptions {
+    let anyway = dynasplit::verify::VerifyOptions {
         anyway: true,
         ..options()
     };
@@ -339,7 +340,7 @@ async fn what_was_compared_before_a_repair_is_not_kept_after_it() {
     bench.fill().await;
     // Lag in one key makes the plain run wait, while a repair of another begins and ends.
     bench.put(SOURCE, order(800, 1)).await;
-    let patient = dynasplit::run::VerifyOptions {
+    let patient = dynasplit::verify::VerifyOptions {
         patience: Some(Duration::from_secs(20)),
         ..options()
     };

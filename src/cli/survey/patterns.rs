@@ -2,7 +2,7 @@
 
 use super::layout::{Page, key, number, visible};
 use super::more;
-use crate::run::survey::{Pattern, Routing, ServiceView, ShapedItem};
+use crate::survey::{Pattern, Routing, ServiceView, ShapedItem};
 
 /// Patterns of a service that are shown.
 const PATTERNS: usize = 5;

@@ -1,9 +1,9 @@
 //! The write path step by step: what is asked of the target and the ledger, in which order, and what is counted.
 
 use super::{item, key, page, plan, record};
-use crate::flow::WriteUse;
 use crate::flow::{
-    Again, Group, Guard, Landed, Ledger, Outcome, Sink, SinkError, Stop, Write, WriteKind, apply, coalesce,
+    Again, Group, Guard, Landed, Ledger, Outcome, Sink, SinkError, Stop, Write, WriteKind, WriteUse, apply,
+    coalesce,
 };
 use crate::model::{Change, Counters, Item, Value};
 use crate::plan::Plan;

@@ -2,10 +2,9 @@
 //! stale, and a plain idea of what the target must hold in the end, which shares nothing with the write path.
 
 use super::{item, page, plan, record};
-use crate::flow::WriteUse;
 use crate::flow::{
-    Again, Group, Landed, Ledger, Outcome, Sink, SinkError, Stop, VersionFields, Write, WriteKind, apply,
-    coalesce, effects, is_tombstone, tombstone,
+    Again, Group, Landed, Ledger, Outcome, Sink, SinkError, Stop, VersionFields, Write, WriteKind, WriteUse,
+    apply, coalesce, effects, is_tombstone, tombstone,
 };
 use crate::model::{Item, Key, RESERVED_PREFIX, Value};
 use crate::plan::{Plan, Service, Versions};

@@ -4,11 +4,10 @@
 //! gives a [`Node`], and whoever needs one kind asks for it, with the place for the error at hand.
 
 use super::ast::{Comparator, Expr, Operand, TYPE_NAMES};
-use super::check;
 use super::doubt::Doubts;
 use super::error::ExprError;
 use super::lexer::{self, Kind, Token};
-use super::{MAX_BYTES, MAX_DEPTH, MAX_IN_OPERANDS};
+use super::{MAX_BYTES, MAX_DEPTH, MAX_IN_OPERANDS, check};
 use crate::model::Value;
 
 /// Parses a whole condition, and gives what in it is probably not meant.

@@ -19,9 +19,7 @@ use tokio::sync::oneshot;
 
 use super::answer::Answer;
 use super::backend::Backend;
-use super::batch;
 use super::call::Call;
-use super::chance;
 use super::fault::{Fault, Gate, Landing, Loss};
 use super::reason::{Reason, Throttle};
 use super::record::{Record, UnderWay};
@@ -30,6 +28,7 @@ use super::script::Script;
 use super::stream::Streams;
 use super::stream::control::Stream;
 use super::tally::{Kind, Tally};
+use super::{batch, chance};
 
 /// Nothing in a test takes longer than this, or it hangs.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,0 +1,289 @@
+use super::order::{BULK_MS, Chosen, Forecast, GIVEN_UP_MS, OrderChoice, Outlook, choose, lasting};
+use super::worker::{Backfill, BackfillReport};
+use crate::fault;
+use crate::plan::TableThroughput;
+use crate::repair::{free, give_up, hold};
+use crate::source::SourceFacts;
+use crate::state::{BackfillRecord, Order, SplitRecord, StateError, TombstonePhase};
+use crate::status::lane_status;
+use crate::target::{TargetError, throughput};
+use crate::worker::{RunError, now_ms, pause, recorded_shards};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use tokio_util::sync::CancellationToken;
+
+/// Between two looks at how old the lanes' places have become, in lease times.
+const LOOK_LEASES: u32 = 3;
+/// A table that takes nothing for so many lease times is not waited for with the lanes of all services held.
+pub(super) const STUCK_LEASES: u32 = 8;
+
+/// What the targets that exist are set to serve.
+#[derive(Default)]
+struct Existing {
+    /// By service.
+    served: BTreeMap<String, TableThroughput>,
+    /// A table that may not be described.
+    hidden: Option<String>,
+}
+
+impl Backfill {
+    /// The bulk order: hold the lanes, copy without guards, wait until nothing of that can land, let the lanes go. They
+    /// bring in order whatever the copy read too early or too late.
+    pub(super) async fn bulk(
+        &self,
+        record: &BackfillRecord,
+        consistent: bool,
+    ) -> Result<BackfillReport, RunError> {
+        self.say("holding the lanes", record);
+        let since = hold(&self.split, &self.stop).await?;
+        // What is read may not be older than the place of any lane: nothing would write it again.
+        self.settle(record, consistent).await?;
+        let halt = self.stop.child_token();
+        let copied = tokio::select! {
+            copied = self.copy(record, consistent, &halt) => copied,
+            never = self.watch_age(record, &halt) => match never {},
+            never = self.watch_tables(record, &halt) => match never {},
+        };
+        if let Err(error) = copied {
+            let now = self
+                .split
+                .store
+                .get::<BackfillRecord>(BackfillRecord::NAME)
+                .await?;
+            return match now {
+                // This process or another one gave bulk up.
+                Some(now)
+                    if now.value.order == Order::Concurrent
+                        && now.value.services == record.services
+                        && !self.stop.is_cancelled() =>
+                {
+                    Box::pin(self.concurrent(&now.value, consistent)).await
+                }
+                _ => Err(error),
+            };
+        }
+        fault::moment("backfill.copied").await;
+        self.say(
+            "waiting until no late write can land, then letting the lanes go",
+            record,
+        );
+        free(&self.split, since, &self.stop).await?;
+        self.finish(record).await?;
+        self.report().await
+    }
+
+    /// Waits until an eventually consistent read shows nothing of before.
+    pub(super) async fn settle(&self, record: &BackfillRecord, consistent: bool) -> Result<(), RunError> {
+        if !consistent {
+            self.say("waiting for eventually consistent reads to settle", record);
+            let settle = self.split.timing.settle;
+            let what = "eventually consistent reads no longer show what was deleted before";
+            let _waiting = self.split.waits.until(what, settle);
+            pause(settle, &self.stop).await?;
+        }
+        Ok(())
+    }
+
+    /// Chooses the order of a backfill that is about to begin; `added`: for services that were added later.
+    pub(super) async fn choose(&self, facts: &SourceFacts, added: bool) -> Result<Chosen, RunError> {
+        let Some(choice) = self.options.order else {
+            return Ok(Chosen {
+                order: Order::Concurrent,
+                reason: String::new(),
+            });
+        };
+        let existing = match choice {
+            OrderChoice::Only(Order::Concurrent) => Existing::default(),
+            _ => self.existing().await?,
+        };
+        let outlook = self.outlook(facts, added, existing).await?;
+        choose(choice, &outlook).map_err(|refused| RunError::NotYet {
+            what: refused.what,
+            next: refused.next,
+        })
+    }
+
+    /// What the targets are set to serve: a provisioned one, or one with a bound, may be far slower than a new one.
+    async fn existing(&self) -> Result<Existing, RunError> {
+        let mut found = Existing::default();
+        for (service, clients) in self.split.services() {
+            match throughput(&clients.control, &service.table.name).await {
+                Ok(Some(served)) => {
+                    found.served.insert(service.name.clone(), served);
+                }
+                // The copy itself tells of a table that is missing.
+                Ok(None) => {}
+                Err(TargetError::Denied { .. }) => found.hidden = Some(service.table.name.clone()),
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Ok(found)
+    }
+
+    async fn outlook(
+        &self,
+        facts: &SourceFacts,
+        added: bool,
+        existing: Existing,
+    ) -> Result<Outlook, RunError> {
+        let record = SplitRecord::read(&self.split.store).await?.value;
+        let (lag_ms, gap) = self.places(&record).await?;
+        let holders: Vec<&str> = record.switch.holders.keys().map(String::as_str).collect();
+        let obstacle = if added {
+            Some((
+                "it copies a service that was added, while the lanes of the others go on".to_owned(),
+                "copy it in the concurrent order",
+            ))
+        } else if let Some(reason) = &record.repair_required {
+            Some((
+                format!("the targets may hold what no copy overwrites ({reason})"),
+                "copy in the concurrent order, then `dynasplit verify --repair`",
+            ))
+        } else if let Some(gap) = gap {
+            Some((
+                format!("a lane lost records ({gap})"),
+                "`dynasplit replicate --restart-tail`",
+            ))
+        } else if let Some(table) = existing.hidden {
+            Some((
+                format!(
+                    "it is not known how many writes the table {table} serves, since it may not be described"
+                ),
+                "allow dynamodb:DescribeTable on the targets (docs/permissions.md)",
+            ))
+        } else if matches!(
+            record.switch.tombstones.phase,
+            TombstonePhase::On | TombstonePhase::Sweeping
+        ) {
+            Some((
+                format!("tombstones are on, or not swept ({})", holders.join(", ")),
+                "let the command that needs them end",
+            ))
+        } else {
+            None
+        };
+        Ok(Outlook {
+            forecast: Forecast::of(
+                &self.split.plan,
+                facts,
+                self.budgets.source().rate(),
+                |service| self.budgets.writes(service).rate(),
+                &existing.served,
+            ),
+            lag_ms,
+            obstacle,
+        })
+    }
+
+    /// How far behind the oldest place of any lane is, and a gap, if a lane has one.
+    async fn places(&self, record: &SplitRecord) -> Result<(u64, Option<String>), StateError> {
+        let generation = record.stream().map_or(1, |(generation, _)| generation);
+        let recorded = recorded_shards(&self.split, generation).await?;
+        let lanes = self.split.lanes();
+        let lanes: Vec<_> = lanes
+            .iter()
+            .map(|lane| lane_status(&recorded, lane, now_ms()))
+            .collect();
+        let lag_ms = lanes.iter().filter_map(|lane| lane.lag_ms).max();
+        let gap = lanes.into_iter().find_map(|lane| lane.gap);
+        Ok((lag_ms.unwrap_or(0), gap))
+    }
+
+    /// Goes on with a backfill that began: in its own order, unless bulk is given up now.
+    pub(super) async fn go_on(&self, record: BackfillRecord) -> Result<BackfillRecord, RunError> {
+        match (self.options.order, record.order) {
+            (Some(OrderChoice::Only(Order::Bulk)), Order::Concurrent) => Err(RunError::NotYet {
+                what: "this backfill began in the concurrent order".into(),
+                next: "run `dynasplit backfill`, which goes on with it".into(),
+            }),
+            (Some(OrderChoice::Only(Order::Concurrent)), Order::Bulk) => {
+                self.give_bulk_up(&record, "concurrent: bulk was given up").await
+            }
+            _ => Ok(record),
+        }
+    }
+
+    /// On record, the order is the concurrent one from now on.
+    async fn give_bulk_up(&self, record: &BackfillRecord, reason: &str) -> Result<BackfillRecord, RunError> {
+        let store = &self.split.store;
+        let given_up = store.change::<BackfillRecord, RunError>(BackfillRecord::NAME, |found| {
+            let mut known = found.unwrap_or_else(|| record.clone());
+            known.order = Order::Concurrent;
+            reason.clone_into(&mut known.order_reason);
+            Ok(known)
+        });
+        Ok(given_up.await?.value)
+    }
+
+    /// A table that takes no writes would hold the lanes of all services: after a while, bulk is given up, and the others go
+    /// on. Never ends.
+    async fn watch_tables(&self, record: &BackfillRecord, halt: &CancellationToken) -> Infallible {
+        loop {
+            tokio::time::sleep(self.split.timing.lease / 4).await;
+            let Some((lane, time)) = self.bench.longest_out() else {
+                continue;
+            };
+            if time < self.split.timing.lease * STUCK_LEASES || halt.is_cancelled() {
+                continue;
+            }
+            let reason = format!(
+                "the table of {lane} took no writes for {} s, and the lanes of all services were held",
+                time.as_secs()
+            );
+            self.let_the_lanes_go(record, halt, &reason).await;
+        }
+    }
+
+    /// Gives bulk up, while it copies; the copy ends, and begins in the other order.
+    async fn let_the_lanes_go(&self, record: &BackfillRecord, halt: &CancellationToken, reason: &str) {
+        let reason = format!("concurrent: bulk was given up, since {reason}");
+        match self.give_bulk_up(record, &reason).await {
+            Ok(_) => {
+                tracing::warn!("{reason}");
+                halt.cancel();
+            }
+            Err(error) => tracing::warn!(%error, reason, "could not give the bulk order up; trying again"),
+        }
+    }
+
+    /// Before the concurrent order copies anything: a bulk copy that was given up is over.
+    pub(super) async fn after_bulk(&self, record: &BackfillRecord) -> Result<(), RunError> {
+        let switch = SplitRecord::read(&self.split.store).await?.value.switch;
+        if switch.tombstones.holds() {
+            self.say(
+                "giving the bulk order up: waiting until none of its writes can land",
+                record,
+            );
+        }
+        give_up(&self.split, &self.stop).await
+    }
+
+    /// Tells when the lanes have been held for so long that the stream may forget what they have not read, and gives bulk up
+    /// while they have time enough to catch up. Never ends.
+    async fn watch_age(&self, record: &BackfillRecord, halt: &CancellationToken) -> Infallible {
+        loop {
+            let behind = async {
+                let record = SplitRecord::read(&self.split.store).await?.value;
+                Ok::<_, StateError>(self.places(&record).await?.0)
+            };
+            match behind.await {
+                Ok(lag_ms) if lag_ms > GIVEN_UP_MS && !halt.is_cancelled() => {
+                    let reason = format!(
+                        "the lanes, which were held, are {} behind, and the stream keeps 24 hours",
+                        lasting(lag_ms)
+                    );
+                    self.let_the_lanes_go(record, halt, &reason).await;
+                }
+                Ok(lag_ms) if lag_ms > BULK_MS && !halt.is_cancelled() => tracing::warn!(
+                    behind = lasting(lag_ms),
+                    "the lanes are held for long, and the stream keeps 24 hours: at {} bulk is given up and they go on; \
+                     `dynasplit backfill --order concurrent` does so now",
+                    lasting(GIVEN_UP_MS)
+                ),
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "could not look at the lanes' age; trying again"),
+            }
+            tokio::time::sleep(self.split.timing.lease * LOOK_LEASES).await;
+        }
+    }
+}

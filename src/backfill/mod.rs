@@ -1,0 +1,23 @@
+//! The backfill: copies what exists, once for all services together, while the tail applies what changes.
+//!
+//! Tombstones are on before the first page is read, and off only after the last write can have landed. Each
+//! segment has a durable cursor for each service, moved only after every write of a page is durable; so it
+//! resumes at its page after any crash, and a service whose table is broken holds no other back.
+//!
+//! In the other order, bulk, the lanes are held instead ([`order`] says when): pages are put without guards, and the lanes
+//! go on where they stood.
+
+mod bench;
+mod board;
+mod bulk;
+mod hot;
+mod kept;
+mod open;
+mod order;
+mod page;
+mod segment;
+mod worker;
+
+pub(crate) use order::foreseen;
+pub use order::{BULK_MS, Forecast, OrderChoice};
+pub use worker::{Backfill, BackfillOptions, BackfillReport, BackfillView};

@@ -1,0 +1,159 @@
+use super::worker::Backfill;
+use crate::repair::Holder;
+use crate::source::SourceFacts;
+use crate::state::{BackfillRecord, Lease, SegmentRecord, SegmentService, SplitRecord, StateError, Stored};
+use crate::worker::{RunError, now_ms, uncaptured};
+use std::collections::HashMap;
+
+/// Bytes of the source for each segment: small enough that no slow segment leaves a long tail at the end.
+const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+const FEWEST_SEGMENTS: u64 = 16;
+const MOST_SEGMENTS: u64 = 10_000;
+
+impl Backfill {
+    /// Opens the backfill's record: a new one, or the one to go on with. `None`: it is finished.
+    pub(super) async fn open(&self, facts: &SourceFacts) -> Result<Option<BackfillRecord>, RunError> {
+        if let Some(service) = uncaptured(&self.split).await?.first() {
+            return Err(RunError::NotYet {
+                what: format!("the stream is not captured for '{service}'"),
+                next: "start `dynasplit replicate` first, and leave it running beside the backfill".into(),
+            });
+        }
+        let (stored, revision) = match self
+            .split
+            .store
+            .get::<BackfillRecord>(BackfillRecord::NAME)
+            .await?
+        {
+            Some(stored) => (Some(stored.value), stored.revision),
+            None => (None, 0),
+        };
+        let (services, round, chosen) = match stored {
+            Some(record) if record.finished_ms.is_none() => {
+                let record = self.go_on(record).await?;
+                self.ensure_segments(&record).await?;
+                return Ok(Some(record));
+            }
+            Some(mut record) => {
+                // A service that has switched writes its own table: nothing is copied there.
+                let planned = self.split.active().map(|(service, _)| service.name.clone());
+                let added: Vec<String> = planned.filter(|name| !record.services.contains(name)).collect();
+                let switch = SplitRecord::read(&self.split.store).await?.value.switch;
+                let is_held = switch.holders.contains_key(Holder::backfill(&record).name());
+                if switch.tombstones.holds() || (is_held && added.is_empty()) {
+                    // A process that came when the others had just ended was killed: nobody else takes back what it holds.
+                    return Ok(Some(record));
+                }
+                if added.is_empty() {
+                    return Ok(None);
+                }
+                let chosen = self.choose(facts, true).await?;
+                record.services.extend(added.clone());
+                (record.services, added, chosen)
+            }
+            None => (
+                self.split.lanes(),
+                self.split.lanes(),
+                self.choose(facts, false).await?,
+            ),
+        };
+        let segments = facts
+            .bytes
+            .div_ceil(SEGMENT_BYTES)
+            .clamp(FEWEST_SEGMENTS, MOST_SEGMENTS);
+        let record = BackfillRecord {
+            segments: self
+                .options
+                .segments
+                .unwrap_or(u32::try_from(segments).unwrap_or(u32::MAX))
+                .max(1),
+            services,
+            round,
+            started_ms: now_ms(),
+            finished_ms: None,
+            estimated_items: facts.item_count,
+            order: chosen.order,
+            order_reason: chosen.reason,
+        };
+        match self.split.store.put(BackfillRecord::NAME, record, revision).await {
+            Ok(stored) => {
+                self.ensure_segments(&stored.value).await?;
+                Ok(Some(stored.value))
+            }
+            // Another process opened it at the same moment: go on with that one.
+            Err(StateError::Conflict { .. }) => Box::pin(self.open(facts)).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The segments of this round: those of an earlier one are written anew, or removed. Each may be done by several
+    /// processes at once, and again after a crash.
+    async fn ensure_segments(&self, record: &BackfillRecord) -> Result<(), RunError> {
+        let mut found: HashMap<String, Stored<SegmentRecord>> = self.segments().await?.into_iter().collect();
+        // In this order: what a later round has written by now is none of this one's.
+        let now = self
+            .split
+            .store
+            .get::<BackfillRecord>(BackfillRecord::NAME)
+            .await?;
+        if now.is_none_or(|now| now.value.services != record.services) {
+            return Err(RunError::Stopped(LATER_ROUND.into()));
+        }
+        for segment in 0..record.segments {
+            let name = SegmentRecord::record_name(segment);
+            let revision = match found.remove(&name) {
+                Some(stored) if is_of_round(&stored.value, record) => continue,
+                Some(earlier) => earlier.revision,
+                None => 0,
+            };
+            let value = SegmentRecord {
+                segment,
+                lease: Lease::default(),
+                beat: 0,
+                order: record.order,
+                services: record
+                    .round
+                    .iter()
+                    .map(|lane| (lane.clone(), SegmentService::default()))
+                    .collect(),
+                blocked: Vec::new(),
+                limits: None,
+                scanned: 0,
+                read_milliunits: 0,
+            };
+            unless_changed(self.split.store.put(&name, value, revision).await.map(drop))?;
+        }
+        for (name, surplus) in found {
+            unless_changed(self.split.store.delete(&name, surplus.revision).await)?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn segments(&self) -> Result<Vec<(String, Stored<SegmentRecord>)>, RunError> {
+        Ok(self
+            .split
+            .store
+            .list::<SegmentRecord>(SegmentRecord::PREFIX)
+            .await?)
+    }
+}
+
+/// Why a process of an earlier round stops.
+pub(super) const LATER_ROUND: &str = "another process began to fill services that were added: `dynasplit backfill` with the newest plan helps it";
+
+/// Whether a segment is one of this round of a backfill.
+pub(super) fn is_of_round(segment: &SegmentRecord, record: &BackfillRecord) -> bool {
+    segment.services.len() == record.round.len()
+        && record
+            .round
+            .iter()
+            .all(|lane| segment.services.contains_key(lane))
+}
+
+/// Somebody else was faster: that is as good.
+fn unless_changed(written: Result<(), StateError>) -> Result<(), StateError> {
+    match written {
+        Err(StateError::Conflict { .. }) => Ok(()),
+        other => other,
+    }
+}

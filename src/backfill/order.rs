@@ -1,0 +1,378 @@
+//! Which order a backfill takes, pure: a forecast of the copy, and what is in the way of holding the lanes for so long.
+
+use crate::plan::cost::{
+    Capability, PARTITION_WRITES, WRITE_UNIT_BYTES, WriteCapability, WriteUnits, scan_units,
+};
+use crate::plan::{Plan, Service, TableThroughput};
+use crate::source::lineage::RETENTION_MS;
+use crate::source::{Billing, SourceFacts};
+use crate::state::Order;
+use crate::status::counted;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Which order is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OrderChoice {
+    /// Bulk where the forecast and the split allow it, else concurrent.
+    Auto,
+    /// This one, or an error that says why not.
+    Only(Order),
+}
+
+/// A copy under bulk ends before the oldest place of a lane is older than this part of what the stream keeps.
+pub const BULK_MS: u64 = RETENTION_MS / 3;
+/// A copy that takes longer than was forecast is given up when a place is older than this part: what the stream still
+/// keeps is time for the lanes to catch up in.
+pub const GIVEN_UP_MS: u64 = RETENTION_MS / 2;
+/// Read units a second that a forecast reckons with where no budget is given and the source is on-demand: what one
+/// partition serves.
+const READS: f64 = 3000.0;
+
+/// How long a copy takes, at rates that its tables serve from the first moment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Forecast {
+    /// Items that the source says to hold (about six hours old on AWS).
+    pub items: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Seconds of the slowest part.
+    pub seconds: f64,
+    /// That part, and the rate that it is reckoned with.
+    pub slowest: String,
+}
+
+impl Forecast {
+    /// Of a copy with these budgets. Where none is given: half of the reads that a provisioned source has, and the writes
+    /// that a single partition takes. A table that exists serves no more than it is set to: `existing` has these, by
+    /// service. Each service is reckoned with as if it took every item: what it takes is not known before the items are
+    /// read.
+    #[must_use]
+    pub fn of(
+        plan: &Plan,
+        facts: &SourceFacts,
+        reads: Option<f64>,
+        writes: impl Fn(&str) -> Option<f64>,
+        existing: &BTreeMap<String, TableThroughput>,
+    ) -> Self {
+        let served = Capability::reads(&facts.throughput).at_first;
+        let rate = served.min(reads.unwrap_or(match facts.billing {
+            Billing::OnDemand => READS,
+            Billing::Provisioned { .. } => served / 2.0,
+        }));
+        // Consistent reads, which small sources have, cost twice as much.
+        let reading = Capability::fixed(rate).seconds(scan_units(facts.bytes, true));
+        let mut forecast = Self {
+            items: facts.item_count,
+            bytes: facts.bytes,
+            seconds: reading,
+            slowest: format!("reading {} at {} read units a second", facts.table, figure(rate)),
+        };
+        for service in &plan.services {
+            let budget = writes(&service.name).unwrap_or(PARTITION_WRITES);
+            let units = most_units(service, facts);
+            let capability = WriteCapability::of(service, existing.get(&service.name));
+            let found = capability.forecast(service, &units, Some(budget));
+            if found.seconds > forecast.seconds {
+                forecast.seconds = found.seconds;
+                let at = |name: &String| service.indexes.iter().position(|index| index.name == *name);
+                let index = found.index.as_ref().and_then(|name| Some((name, at(name)?)));
+                let slowest = index.map_or(capability.table, |(_, n)| capability.indexes[n]);
+                forecast.slowest = format!(
+                    "writing {}{} at {} write units a second, if it took every item",
+                    service.name,
+                    index.map_or(String::new(), |(name, _)| format!(" (index {name})")),
+                    figure(budget.min(slowest.at_first))
+                );
+            }
+        }
+        forecast
+    }
+
+    fn ms(&self) -> u64 {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
+        let ms = (self.seconds * 1000.0) as u64;
+        ms
+    }
+}
+
+/// What a service's writes use at most: as if each item were its own, and appeared in every index.
+fn most_units(service: &Service, facts: &SourceFacts) -> WriteUnits {
+    let once = facts.bytes / WRITE_UNIT_BYTES + facts.item_count;
+    let local = service.indexes.iter().filter(|index| index.local).count() as u64;
+    WriteUnits {
+        table: once.saturating_mul(1 + local),
+        indexes: vec![once; service.indexes.len()],
+    }
+}
+
+/// What a split looks like when its backfill is about to begin.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outlook {
+    /// How long the copy takes.
+    pub forecast: Forecast,
+    /// How far behind the oldest place of any lane is, in milliseconds.
+    pub lag_ms: u64,
+    /// What is in the way of the bulk order, with the way out, if anything is.
+    pub obstacle: Option<(String, &'static str)>,
+}
+
+/// The order that was chosen, and why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Chosen {
+    /// The order.
+    pub order: Order,
+    /// For a person, with the figures.
+    pub reason: String,
+}
+
+/// The order that was asked for must not be: why, and what to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// Why.
+    pub what: String,
+    /// What to do.
+    pub next: String,
+}
+
+/// Chooses the order.
+///
+/// # Errors
+/// Where bulk was asked for, and must not be.
+pub fn choose(choice: OrderChoice, outlook: &Outlook) -> Result<Chosen, Refused> {
+    let chosen = |order, reason: String| Ok(Chosen { order, reason });
+    if choice == OrderChoice::Only(Order::Concurrent) {
+        return chosen(Order::Concurrent, "concurrent: as was asked for".into());
+    }
+    let forecast = &outlook.forecast;
+    let takes = format!(
+        "{}, {} MB: about {} ({})",
+        counted(forecast.items, "item"),
+        forecast.bytes.div_ceil(1_000_000),
+        lasting(forecast.ms()),
+        forecast.slowest
+    );
+    let ends_ms = forecast.ms().saturating_add(outlook.lag_ms);
+    let refusal = if let Some((what, next)) = &outlook.obstacle {
+        Some((what.clone(), (*next).to_owned()))
+    } else if ends_ms > BULK_MS {
+        Some((
+            format!(
+                "{takes}; with the {} that the lanes are behind, that is more than a third of the 24 hours that the stream \
+                 keeps",
+                lasting(outlook.lag_ms)
+            ),
+            "give it larger budgets (--write-units, --read-units) if the tables serve them".into(),
+        ))
+    } else {
+        None
+    };
+    match (refusal, choice) {
+        (None, OrderChoice::Auto) if forecast.items == 0 => chosen(
+            Order::Concurrent,
+            "concurrent: the source counts no items yet (its count is hours old), so there is no forecast"
+                .into(),
+        ),
+        (None, _) => chosen(
+            Order::Bulk,
+            format!(
+                "bulk: {takes}; with the {} that the lanes are behind, that is far within the 24 hours that the stream keeps",
+                lasting(outlook.lag_ms)
+            ),
+        ),
+        (Some((what, _)), OrderChoice::Auto) => {
+            chosen(Order::Concurrent, format!("concurrent, not bulk: {what}"))
+        }
+        (Some((what, next)), OrderChoice::Only(_)) => Err(Refused {
+            what: format!("the bulk order must not be: {what}"),
+            next: format!("{next}; or leave --order out, or `--order concurrent`"),
+        }),
+    }
+}
+
+/// What a backfill would choose by itself if it began now, with lanes that are not behind: for `plan`.
+#[must_use]
+pub fn foreseen(forecast: Forecast) -> Chosen {
+    let outlook = Outlook {
+        forecast,
+        lag_ms: 0,
+        obstacle: None,
+    };
+    choose(OrderChoice::Auto, &outlook).unwrap_or_else(|refused| Chosen {
+        order: Order::Concurrent,
+        reason: refused.what,
+    })
+}
+
+/// A rate: whole, unless it is small.
+fn figure(rate: f64) -> String {
+    if rate < 10.0 {
+        format!("{rate}")
+    } else {
+        format!("{rate:.0}")
+    }
+}
+
+/// `40 s`, `12 min` or `3.5 h`.
+pub(super) fn lasting(ms: u64) -> String {
+    #[allow(clippy::cast_precision_loss)] // for people
+    match ms / 1000 {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{:.1} h", seconds as f64 / 3600.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Throughput, Units};
+
+    const BULK: OrderChoice = OrderChoice::Only(Order::Bulk);
+    const HOUR_MS: u64 = 3_600_000;
+
+    fn outlook(hours: f64, lag_ms: u64) -> Outlook {
+        Outlook {
+            forecast: Forecast {
+                items: 1000,
+                bytes: 5_000_000,
+                seconds: hours * 3600.0,
+                slowest: "writing A".into(),
+            },
+            lag_ms,
+            obstacle: None,
+        }
+    }
+
+    #[test]
+    fn bulk_where_the_copy_ends_within_a_third_of_the_retention() {
+        let chosen = choose(OrderChoice::Auto, &outlook(7.9, 0)).unwrap();
+        assert_eq!(chosen.order, Order::Bulk);
+        assert!(
+            chosen
+                .reason
+                .contains("1000 items, 5 MB: about 7.9 h (writing A)"),
+            "{}",
+            chosen.reason
+        );
+        for late in [outlook(8.1, 0), outlook(7.9, HOUR_MS), outlook(0.0, 9 * HOUR_MS)] {
+            let chosen = choose(OrderChoice::Auto, &late).unwrap();
+            assert_eq!(chosen.order, Order::Concurrent, "{late:?}");
+            assert!(chosen.reason.contains("more than a third"), "{}", chosen.reason);
+            let refused = choose(BULK, &late).unwrap_err();
+            assert!(refused.next.contains("--write-units"), "{refused:?}");
+        }
+        assert_eq!(choose(BULK, &outlook(1.0, 0)).unwrap().order, Order::Bulk);
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_told() {
+        let mut outlook = outlook(0.1, 0);
+        outlook.obstacle = Some(("a lane lost records".into(), "repair"));
+        let chosen = choose(OrderChoice::Auto, &outlook).unwrap();
+        assert_eq!(
+            (chosen.order, &*chosen.reason),
+            (Order::Concurrent, "concurrent, not bulk: a lane lost records")
+        );
+        let refused = choose(BULK, &outlook).unwrap_err();
+        assert!(refused.what.contains("a lane lost records") && refused.next.starts_with("repair; or"));
+    }
+
+    #[test]
+    fn nothing_is_forecast_from_a_count_of_nothing() {
+        let mut outlook = outlook(0.0, 0);
+        outlook.forecast.items = 0;
+        let chosen = choose(OrderChoice::Auto, &outlook).unwrap();
+        assert_eq!(chosen.order, Order::Concurrent);
+        assert_eq!(
+            choose(BULK, &outlook).unwrap().order,
+            Order::Bulk,
+            "the caller knows better"
+        );
+    }
+
+    #[test]
+    fn the_concurrent_order_may_always_be() {
+        let mut outlook = outlook(99.0, 30 * HOUR_MS);
+        outlook.obstacle = Some(("everything".into(), "nothing"));
+        let chosen = choose(OrderChoice::Only(Order::Concurrent), &outlook).unwrap();
+        assert_eq!(chosen.order, Order::Concurrent);
+    }
+
+    #[test]
+    fn a_forecast_is_of_its_slowest_part() {
+        let text = "version: 1\nsplit: s\nsource: { table: Live, keys: { partition: PK } }\ntimestamp: none\n\
+            unrouted: fail\nservices:\n  - name: all\n    where: attribute_exists(PK)\n    table:\n      \
+            name: Apart\n      keys: { partition: PK }\n      \
+            global-indexes: [{ name: by-kind, keys: { partition: kind } }]\n";
+        let plan = Plan::parse(text, "plan.yaml").unwrap();
+        let facts = SourceFacts {
+            table: "Live".into(),
+            arn: String::new(),
+            status: "ACTIVE".into(),
+            keys: plan.source.keys.clone(),
+            item_count: 1_000_000,
+            bytes: 1024 * 1_000_000,
+            billing: Billing::OnDemand,
+            throughput: Throughput::default(),
+            stream: crate::source::StreamState::Off,
+            replicas: Vec::new(),
+            global_table_version: None,
+            ttl_attribute: None,
+            class: "STANDARD".into(),
+            global_indexes: 0,
+            local_indexes: 0,
+        };
+        let new = BTreeMap::new();
+        // Two units an item at most, as many in the index, a thousand a second.
+        let forecast = Forecast::of(&plan, &facts, None, |_| None, &new);
+        assert!((forecast.seconds - 4000.0).abs() < 1.0, "{forecast:?}");
+        assert!(forecast.slowest.contains("writing all at 1000"), "{forecast:?}");
+        let faster = Forecast::of(&plan, &facts, None, |_| Some(1e6), &new);
+        assert!(
+            (faster.seconds - 500.0).abs() < 1.0,
+            "what a new table serves: {faster:?}"
+        );
+        let read = Forecast::of(&plan, &facts, Some(10.0), |_| Some(1e6), &new);
+        assert!((read.seconds - 25_000.0).abs() < 1.0, "{read:?}");
+        assert!(read.slowest.contains("reading Live at 10"));
+
+        // A table that exists serves what it is set to, whatever the budgets say.
+        let provisioned = |read, write| Throughput {
+            provisioned: Some(Units { read, write }),
+            ..Throughput::default()
+        };
+        let mut existing = TableThroughput {
+            table: provisioned(1, 1),
+            indexes: BTreeMap::from([("by-kind".to_owned(), provisioned(1, 5000))]),
+        };
+        let of = |facts: &SourceFacts, existing: &TableThroughput| {
+            let existing = BTreeMap::from([("all".to_owned(), existing.clone())]);
+            Forecast::of(&plan, facts, Some(1e6), |_| Some(1e6), &existing)
+        };
+        let slow = of(&facts, &existing);
+        assert!(
+            (slow.seconds - 2e6).abs() < 1.0 && slow.slowest.contains("writing all at 1 "),
+            "{slow:?}"
+        );
+        assert_eq!(foreseen(slow).order, Order::Concurrent);
+        existing.table = provisioned(1, 5000);
+        existing.indexes.insert("by-kind".to_owned(), provisioned(1, 2));
+        let slow = of(&facts, &existing);
+        assert!((slow.seconds - 1e6).abs() < 1.0, "{slow:?}");
+        assert!(
+            slow.slowest.contains("writing all (index by-kind) at 2 "),
+            "{slow:?}"
+        );
+        let few = SourceFacts {
+            throughput: provisioned(5, 5),
+            ..facts
+        };
+        existing.indexes.clear();
+        let slow = of(&few, &existing);
+        assert!(
+            (slow.seconds - 50_000.0).abs() < 1.0 && slow.slowest.contains("reading Live at 5 "),
+            "{slow:?}"
+        );
+    }
+}

@@ -1,0 +1,436 @@
+mod view;
+
+pub use view::BackfillView;
+
+use super::bench::Bench;
+use super::board::Board;
+use super::hot::HotSegments;
+use super::open::{LATER_ROUND, is_of_round};
+use super::order::OrderChoice;
+use super::page::patience;
+use super::segment::{FillShare, SegmentTask};
+use crate::dynamo::{Brake, Health, Pace};
+use crate::fault;
+use crate::repair::{Holder, RepairLease, lower, raise};
+use crate::source::describe_source;
+use crate::state::{BackfillRecord, Order, Owner, SegmentRecord, SplitRecord, Stored};
+use crate::status::{FillStatus, OpenLetters, RateMeter, fill_status};
+use crate::target::{Batching, Swept};
+use crate::worker::{Budgets, Doing, Keeper, RunError, Split, check_split, noted, now_ms, unless_stopped};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Options of a backfill.
+#[derive(Clone, Debug, Default)]
+pub struct BackfillOptions {
+    /// Segments of the parallel scan. Fixed when the backfill first starts.
+    pub segments: Option<u32>,
+    /// Segments that this process works on at once.
+    pub workers: Option<usize>,
+    /// Read units a second on the source.
+    pub read_units: Option<f64>,
+    /// Write units a second on each service's table.
+    pub write_units: Option<f64>,
+    /// Read consistently, at twice the read units, instead of waiting a minute after tombstones are on.
+    pub consistent: Option<bool>,
+    /// The order that is asked for. `None`: the one in which it began, or concurrent.
+    pub order: Option<OrderChoice>,
+}
+
+/// Segments at once, unless told.
+const WORKERS: usize = 4;
+/// Up to this size, the source is read consistently, which costs little and saves the wait.
+const SMALL_BYTES: u64 = 256 * 1024 * 1024;
+/// Where ranges of a target's keys are throttled, so many times as many segments share what the table can take: they
+/// write to more of its ranges.
+const SPREAD: usize = 4;
+/// Segments that a spread leads to at most: each holds a page in memory.
+const MOST_SPREAD: usize = 64;
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Segments that are worked on at once, of so many that were asked for.
+fn at_once(workers: usize, is_hot: bool) -> usize {
+    if is_hot {
+        (workers * SPREAD).min(MOST_SPREAD).max(workers)
+    } else {
+        workers
+    }
+}
+
+/// What a finished backfill came to.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct BackfillReport {
+    /// Items that were read.
+    pub scanned: u64,
+    /// Read units used, in thousandths.
+    pub read_milliunits: u64,
+    /// By lane.
+    pub lanes: Vec<FillStatus>,
+    /// Tombstones that were swept, by service.
+    pub swept: BTreeMap<String, u64>,
+    /// It had been finished before.
+    pub already_finished: bool,
+    /// Why items were written one by one rather than in batches, by service.
+    pub written_singly: BTreeMap<String, String>,
+    /// The order of copying and applying.
+    pub order: Order,
+    /// Why it was chosen; empty where nobody asked.
+    pub order_reason: String,
+}
+
+/// A backfill worker.
+pub struct Backfill {
+    pub(super) split: Split,
+    pub(super) options: BackfillOptions,
+    pub(super) budgets: Arc<Budgets>,
+    pub(super) stop: CancellationToken,
+    view: watch::Sender<BackfillView>,
+    meter: Mutex<RateMeter>,
+    batching: BTreeMap<String, Arc<Batching>>,
+    pub(super) bench: Arc<Bench>,
+}
+
+/// A segment that this process works on.
+struct Running {
+    keeper: Arc<Keeper<SegmentRecord>>,
+    /// Cancelled when fewer are to be worked on at once: it ends with its page.
+    enough: CancellationToken,
+}
+
+impl Backfill {
+    /// A worker, and a view of it that is refreshed about twice a second.
+    #[must_use]
+    pub fn new(
+        split: Split,
+        options: BackfillOptions,
+        stop: CancellationToken,
+    ) -> (Self, watch::Receiver<BackfillView>) {
+        let (view, seen) = watch::channel(BackfillView::default());
+        let services = split.plan.services.iter();
+        let batching = services
+            .map(|service| (service.name.clone(), Arc::default()))
+            .collect();
+        let budgets = Budgets::new(&split, options.read_units, options.write_units);
+        let bench = Arc::new(Bench::new(patience(split.timing) * 3 / 2));
+        (
+            Self {
+                split,
+                options,
+                budgets,
+                stop,
+                view,
+                meter: Mutex::default(),
+                batching,
+                bench,
+            },
+            seen,
+        )
+    }
+
+    /// Runs until the backfill is finished, by this process and others together: copied, rechecked and swept.
+    ///
+    /// # Errors
+    /// When it must not start, or was stopped; the same command goes on where it was.
+    pub async fn run(mut self) -> Result<BackfillReport, RunError> {
+        let record = unless_stopped(&self.stop, Box::pin(check_split(&self.split))).await?;
+        self.split = self.split.seeing(&record);
+        unless_stopped(&self.stop, self.budgets.read(&self.split.store)).await?;
+        let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
+        let (view, waits) = (self.view.clone(), self.split.waits.clone());
+        let doing = || {
+            let view = view.borrow();
+            Doing {
+                estimate: view.estimate,
+                ..Doing::new(waits.beside(&view.phase), view.limits.clone())
+            }
+        };
+        let work = budgets.during(&store, Box::pin(self.run_tuned()));
+        noted(&store, "backfill", doing, work).await
+    }
+
+    async fn run_tuned(self) -> Result<BackfillReport, RunError> {
+        let (control, table) = (&self.split.source.control, &self.split.plan.source.table);
+        let facts = unless_stopped(&self.stop, describe_source(control, table)).await?;
+        let Some(record) = unless_stopped(&self.stop, Box::pin(self.open(&facts))).await? else {
+            return Ok(BackfillReport {
+                already_finished: true,
+                ..self.report().await?
+            });
+        };
+        self.split.store.runs();
+        let consistent = self.options.consistent.unwrap_or(facts.bytes <= SMALL_BYTES);
+        if record.order == Order::Bulk {
+            return Box::pin(self.bulk(&record, consistent)).await;
+        }
+        self.concurrent(&record, consistent).await
+    }
+
+    /// The concurrent order: tombstones on, copy under guards beside the lanes, tombstones off.
+    pub(super) async fn concurrent(
+        &self,
+        record: &BackfillRecord,
+        consistent: bool,
+    ) -> Result<BackfillReport, RunError> {
+        self.after_bulk(record).await?;
+        self.say("switching tombstones on", record);
+        let holder = Holder::backfill(record);
+        raise(&self.split, &holder, &self.stop).await?;
+        self.settle(record, consistent).await?;
+        unless_stopped(&self.stop, async {
+            self.probe().await;
+            Ok::<_, RunError>(())
+        })
+        .await?;
+        self.copy(record, consistent, &self.stop).await?;
+        fault::moment("backfill.copied").await;
+        self.say(
+            "waiting until no late write can land, then sweeping tombstones",
+            record,
+        );
+        let swept = tokio::select! {
+            swept = self.lower(&holder) => swept?,
+            never = self.show_limits() => match never {},
+        };
+        fault::moment("backfill.swept").await;
+        self.finish(record).await?;
+        Ok(BackfillReport {
+            swept: counts(&swept),
+            written_singly: self
+                .batching
+                .iter()
+                .filter_map(|(service, batching)| Some((service.clone(), batching.stopped()?.to_owned())))
+                .collect(),
+            ..self.report().await?
+        })
+    }
+
+    /// Lets go of the tombstones. Where another process takes over meanwhile, it does, and this one looks again when that
+    /// has ended.
+    async fn lower(&self, holder: &Holder) -> Result<Vec<(String, Swept)>, RunError> {
+        loop {
+            let lease = RepairLease::wait(&self.split, &self.stop).await?;
+            let lowered = lower(&self.split, holder, &lease, &self.budgets, &self.stop);
+            let lowered = lease.during(Box::pin(lowered)).await;
+            lease.release().await;
+            if let Some(lowered) = lowered {
+                return lowered;
+            }
+        }
+    }
+
+    /// Tries whether the engine takes inserts in batches as DynamoDB does. Where it does not, items are written one by
+    /// one, which costs requests and nothing else.
+    async fn probe(&self) {
+        if let Err(reason) = self.split.store.probe_inserts().await {
+            for batching in self.batching.values() {
+                batching.stop(reason.clone());
+            }
+        }
+    }
+
+    /// Works on free segments until all are done, by whomever.
+    pub(super) async fn copy(
+        &self,
+        record: &BackfillRecord,
+        consistent: bool,
+        stop: &CancellationToken,
+    ) -> Result<(), RunError> {
+        let share = self.share(record, consistent, stop);
+        let mut board = Board::new(&self.split);
+        let mut tasks = JoinSet::new();
+        let result = self.work(record, &share, &mut board, &mut tasks).await;
+        share.stop.cancel();
+        let mut unsaved = None;
+        while let Some(ended) = tasks.join_next().await {
+            unsaved = ended.ok().and_then(|(_, end)| end.err()).or(unsaved);
+        }
+        match (result, unsaved) {
+            (Err(RunError::Stopped(_)), Some(stop)) => Err(RunError::Unsaved { cause: stop.reason }),
+            (result, _) => result,
+        }
+    }
+
+    async fn work(
+        &self,
+        record: &BackfillRecord,
+        share: &FillShare,
+        board: &mut Board,
+        tasks: &mut JoinSet<(u32, Result<(), crate::flow::Stop>)>,
+    ) -> Result<(), RunError> {
+        let owner = Owner::unique("backfill");
+        let mut running: BTreeMap<u32, Running> = BTreeMap::new();
+        loop {
+            if share.stop.is_cancelled() {
+                return Err(RunError::Stopped(
+                    "the backfill was interrupted; the same command goes on".into(),
+                ));
+            }
+            board.refresh().await?;
+            self.budgets.shared_by(board.processes(&owner));
+            let wanted = at_once(self.workers(), share.is_hot());
+            for surplus in running.values().skip(wanted) {
+                surplus.enough.cancel();
+            }
+            self.show(record, board, &running, share);
+            if board.records().any(|segment| !is_of_round(segment, record)) {
+                return Err(RunError::Stopped(LATER_ROUND.into()));
+            }
+            if board.all_done(record.segments) {
+                return Ok(());
+            }
+            let more = wanted.saturating_sub(running.len());
+            for (name, segment) in board.free(&running, (&share.bench, &share.hot), more) {
+                let number = segment.value.segment;
+                if segment.value.order != record.order {
+                    return Err(RunError::Stopped(
+                        "another process gave the bulk order up: `dynasplit backfill` goes on in the other"
+                            .into(),
+                    ));
+                }
+                match Keeper::take(&self.split.store, &name, segment, &owner, self.split.timing).await? {
+                    Some(keeper) => {
+                        let enough = CancellationToken::new();
+                        let task = SegmentTask {
+                            share: share.clone(),
+                            keeper: Arc::clone(&keeper),
+                            enough: enough.clone(),
+                        };
+                        running.insert(number, Running { keeper, enough });
+                        tasks.spawn(async move { (number, task.run().await) });
+                    }
+                    None => board.outdate(),
+                }
+            }
+            tokio::select! {
+                () = share.stop.cancelled() => {}
+                ended = tasks.join_next(), if !tasks.is_empty() => {
+                    let Some(ended) = ended else { continue };
+                    let (number, end) = ended.map_err(|error| RunError::Failed(error.to_string()))?;
+                    running.remove(&number);
+                    end?;
+                    board.reread(number).await?;
+                }
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    fn share(&self, record: &BackfillRecord, consistent: bool, stop: &CancellationToken) -> FillShare {
+        let brake = Brake::default();
+        let attempt = self.split.timing.attempt;
+        FillShare {
+            split: self.split.clone(),
+            scan: self.split.scan_source(consistent),
+            segments: record.segments,
+            order: record.order,
+            reads: self.budgets.source(),
+            writes: self.each(|service| self.budgets.writes(service)),
+            courtesy: Arc::default(),
+            paces: self.each(|_| Arc::new(Pace::new(attempt, &brake))),
+            batching: self.batching.clone(),
+            health: self.each(|_| Arc::new(Health::default())),
+            source_health: Arc::default(),
+            reading: Arc::default(),
+            writing: Arc::default(),
+            bench: Arc::clone(&self.bench),
+            hot: Arc::new(HotSegments::new(patience(self.split.timing))),
+            kept: Arc::default(),
+            stop: stop.child_token(),
+        }
+    }
+
+    /// One for each service.
+    fn each<T>(&self, make: impl Fn(&str) -> T) -> BTreeMap<String, T> {
+        let services = self.split.plan.services.iter();
+        services
+            .map(|service| (service.name.clone(), make(&service.name)))
+            .collect()
+    }
+
+    /// Segments at once: as tuned, or as the option says.
+    fn workers(&self) -> usize {
+        self.budgets
+            .workers()
+            .or(self.options.workers)
+            .unwrap_or(WORKERS)
+            .max(1)
+    }
+
+    /// The round is finished, unless another process of it still has tombstones on. Of a round that began since, this says
+    /// nothing.
+    pub(super) async fn finish(&self, round: &BackfillRecord) -> Result<(), RunError> {
+        let standing = SplitRecord::read(&self.split.store).await?.value;
+        let switch = &standing.switch;
+        if switch.holders.contains_key(Holder::backfill(round).name()) || switch.tombstones.holds() {
+            return Ok(());
+        }
+        let found = self
+            .split
+            .store
+            .get::<BackfillRecord>(BackfillRecord::NAME)
+            .await?;
+        let Some(Stored { mut value, revision }) = found else {
+            return Ok(());
+        };
+        if value.finished_ms.is_none() && value.services == round.services {
+            value.finished_ms = Some(now_ms());
+            match self.split.store.put(BackfillRecord::NAME, value, revision).await {
+                Ok(_) | Err(crate::state::StateError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn report(&self) -> Result<BackfillReport, RunError> {
+        let segments: Vec<SegmentRecord> = self.segments().await?.into_iter().map(|(_, s)| s.value).collect();
+        let record = self
+            .split
+            .store
+            .get::<BackfillRecord>(BackfillRecord::NAME)
+            .await?;
+        let (order, order_reason) = record.map_or_else(Default::default, |stored| {
+            (stored.value.order, stored.value.order_reason)
+        });
+        let mut lanes = fill_status(&segments);
+        if lanes.iter().any(|lane| lane.counters.dead_letters > 0) {
+            OpenLetters::of(&self.split.letters.list(None).await?).note_backfill(&mut lanes);
+        }
+        Ok(BackfillReport {
+            scanned: segments.iter().map(|segment| segment.scanned).sum(),
+            read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
+            lanes,
+            order,
+            order_reason,
+            written_singly: self
+                .batching
+                .iter()
+                .filter_map(|(service, batching)| Some((service.clone(), batching.stopped()?.to_owned())))
+                .collect(),
+            ..BackfillReport::default()
+        })
+    }
+}
+
+fn counts(swept: &[(String, Swept)]) -> BTreeMap<String, u64> {
+    swept
+        .iter()
+        .map(|(service, swept)| (service.clone(), swept.removed))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::at_once;
+
+    #[test]
+    fn a_hot_range_spreads_the_work_over_more_segments_but_not_over_any_number() {
+        assert_eq!((at_once(4, false), at_once(4, true)), (4, 16));
+        assert_eq!((at_once(20, true), at_once(256, true)), (64, 256));
+    }
+}

@@ -1,0 +1,365 @@
+use crate::plan::Service;
+use crate::source::{StreamState, check_keys, describe_source, ensure_stream, stream_state};
+use crate::state::{ServiceRecord, SplitRecord, StateError};
+use crate::target::{TableEvent, TableFinding, TargetError, ensure, inspect, is_empty};
+use crate::worker::{
+    PlanChange, RunError, SettingChange, Split, check_left_out, completed, plan_change, refuse_abandoned,
+    service_record, services, split_record,
+};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What `apply` did.
+#[derive(Clone, Debug, Serialize)]
+pub struct ApplyReport {
+    /// The state table.
+    pub state_table: String,
+    /// It was created now.
+    pub state_created: bool,
+    /// ARN of the source's stream.
+    pub stream: String,
+    /// It was switched on now.
+    pub stream_enabled: bool,
+    /// `left-behind` covers more than before, as of now.
+    pub widened: Option<SettingChange>,
+    /// The targets.
+    pub tables: Vec<AppliedTable>,
+}
+
+/// What `apply` did with one target.
+#[derive(Clone, Debug, Serialize)]
+pub struct AppliedTable {
+    /// The service.
+    pub service: String,
+    /// Its table.
+    pub table: String,
+    /// It was created now.
+    pub created: bool,
+    /// Settings that were added now.
+    pub added: Vec<String>,
+    /// What the engine does not know, and other remarks.
+    pub notes: Vec<String>,
+}
+
+/// Options of `apply`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ApplyOptions {
+    /// Switch the source's stream on again although the split has read one before. What was written while it was off is
+    /// in no stream: the tail must be restarted, and the targets repaired.
+    pub enable_stream: bool,
+}
+
+/// Creates what is missing. Everything is looked at before anything is created, so that nothing is half done for
+/// a reason that could have been known.
+///
+/// # Errors
+/// With everything that is in the way.
+pub async fn apply(
+    split: &Split,
+    options: ApplyOptions,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<ApplyReport, RunError> {
+    let known = look(split, options).await?;
+    let state_created = split.store.ensure_table(&split.source.control).await?;
+    if state_created {
+        tell(&format!("created the state table {}", split.plan.state_table));
+    }
+    let stream = ensure_stream(&split.source.control, &split.plan.source.table).await?;
+    if stream.enabled_now {
+        tell(&format!("switched the stream of {} on", split.plan.source.table));
+    }
+    record_split(split, &stream.arn).await?;
+    record_settings(split, known.widened.is_some()).await?;
+    for table in &known.lost {
+        // Before the table is created: whoever dies in between leaves the duty behind.
+        let reason = format!("{table} was missing and was created again");
+        SplitRecord::change(&split.store, |record| {
+            record.repair_required = Some(reason.clone())
+        })
+        .await?;
+    }
+    let mut tables = Vec::new();
+    for (service, clients) in split.services() {
+        if known.switched.contains(&service.name) {
+            // The table is the service's own now: nothing of it is compared or changed.
+            continue;
+        }
+        let observer = |event: TableEvent<'_>| {
+            if matches!(event, TableEvent::Creating { .. }) {
+                tell(&format!(
+                    "creating table {} for {}",
+                    service.table.name, service.name
+                ));
+            }
+        };
+        let ensured = ensure(
+            &clients.control,
+            &service.table,
+            &service.keys,
+            &service.indexes,
+            &observer,
+        )
+        .await?;
+        if !known.services.contains(&service.name) {
+            record_service(split, service).await?;
+        }
+        if ensured.created {
+            record_created(split, service).await?;
+        }
+        // Also for one that was known: an earlier version did not write the names down.
+        SplitRecord::change(&split.store, |record| {
+            // What was given up at the same moment stays given up.
+            let names = known.services.iter().chain([&service.name]);
+            let kept: Vec<String> = names
+                .filter(|name| !record.abandoned.contains_key(*name))
+                .cloned()
+                .collect();
+            record.services.extend(kept);
+        })
+        .await?;
+        tables.push(AppliedTable {
+            service: service.name.clone(),
+            table: service.table.name.clone(),
+            created: ensured.created,
+            added: ensured.added.iter().map(ToString::to_string).collect(),
+            notes: ensured.notes,
+        });
+    }
+    Ok(ApplyReport {
+        state_table: split.plan.state_table.clone(),
+        state_created,
+        stream: stream.arn,
+        stream_enabled: stream.enabled_now,
+        widened: known.widened,
+        tables,
+    })
+}
+
+/// What the split knows already.
+struct Known {
+    services: BTreeSet<String>,
+    /// Tables that held what was split, and are missing.
+    lost: Vec<String>,
+    /// `left-behind` of the plan covers more than the split recorded.
+    widened: Option<SettingChange>,
+    /// Services that have switched: their tables are not compared or changed.
+    switched: BTreeSet<String>,
+}
+
+/// Looks at everything, and changes nothing.
+async fn look(split: &Split, options: ApplyOptions) -> Result<Known, RunError> {
+    let source = &split.plan.source;
+    check_keys(
+        &source.keys,
+        &describe_source(&split.source.control, &source.table).await?,
+    )?;
+    let stream = stream_state(&split.source.control, &source.table).await?;
+    // The error of another view type comes from here too; nothing is changed by asking.
+    if let StreamState::WrongView { .. } = stream {
+        ensure_stream(&split.source.control, &source.table).await?;
+    }
+    let (record, known, change) = known_services(split).await?;
+    let switched: BTreeSet<String> = record
+        .iter()
+        .flat_map(|record| record.switched.keys().cloned())
+        .collect();
+    let captured =
+        record.is_some_and(|record| record.streams.iter().any(|stream| stream.captured_ms.is_some()));
+    if stream == StreamState::Off && captured && !options.enable_stream {
+        return Err(RunError::NotYet {
+            what: format!(
+                "the stream of {} is off, and the split has read it before: what was written since it is off is in no stream",
+                source.table
+            ),
+            next: "if the source is at rest, leave it off and go on (`dynasplit status` names the next command); to \
+                   replicate again, `dynasplit apply --enable-stream`, then `dynasplit replicate --restart-tail`, then \
+                   `dynasplit verify --repair`"
+                .into(),
+        });
+    }
+    let mut lost = Vec::new();
+    let mut problems = Vec::new();
+    for (service, clients) in split.services() {
+        if switched.contains(&service.name) {
+            continue;
+        }
+        let finding = inspect(&clients.control, &service.table, &service.keys, &service.indexes).await;
+        match finding {
+            Err(error) => problems.push(error),
+            Ok(TableFinding::Differs(differences)) => problems.push(TargetError::Differs {
+                table: service.table.name.clone(),
+                adopted: service.table.adopted,
+                differences,
+            }),
+            Ok(TableFinding::Missing) if service.table.adopted => {
+                problems.push(TargetError::AdoptedMissing {
+                    table: service.table.name.clone(),
+                });
+            }
+            Ok(TableFinding::Missing) => {
+                if known
+                    .get(&service.name)
+                    .is_some_and(|record| record.captured_ms.is_some())
+                {
+                    lost.push(service.table.name.clone());
+                }
+            }
+            Ok(TableFinding::Same { .. }) => {
+                let may = service.table.may_hold_items || known.contains_key(&service.name);
+                // Sent again by the SDK: nothing else would.
+                if !may && !is_empty(&clients.control, &service.table.name).await? {
+                    problems.push(TargetError::NotEmpty {
+                        service: service.name.clone(),
+                        table: service.table.name.clone(),
+                    });
+                }
+            }
+        }
+    }
+    if problems.is_empty() {
+        Ok(Known {
+            services: known.into_keys().collect(),
+            switched,
+            lost,
+            widened: change.widened,
+        })
+    } else {
+        Err(RunError::Targets { problems })
+    }
+}
+
+/// The split's record, the services that are part of the split, and what the plan changes; refuses a plan that was edited
+/// in the middle, and a split that is over.
+async fn known_services(
+    split: &Split,
+) -> Result<(Option<SplitRecord>, BTreeMap<String, ServiceRecord>, PlanChange), RunError> {
+    if !split.store.exists(&split.source.control).await? {
+        return Ok(Default::default());
+    }
+    let record = match SplitRecord::read(&split.store).await {
+        Ok(stored) => stored.value,
+        Err(StateError::NotApplied { .. }) => return Ok(Default::default()),
+        Err(error) => return Err(error.into()),
+    };
+    refuse_abandoned(&split.plan, &record)?;
+    if record.completed_ms.is_some() {
+        return Err(completed(split));
+    }
+    if record.completing_ms.is_some() {
+        return Err(RunError::NotYet {
+            what: "the split is being completed, so nothing is added to it".into(),
+            next: "run `dynasplit complete --yes` until it ends".into(),
+        });
+    }
+    let known = services(split).await?;
+    let change = plan_change(&split.plan, &record, &known);
+    if change.is_edited() {
+        return Err(RunError::edited(change, split));
+    }
+    check_left_out(&split.plan, &known)?;
+    if let Some(change) = change.outdated {
+        return Err(RunError::Outdated {
+            change: Box::new(change),
+        });
+    }
+    let known = known
+        .into_iter()
+        .map(|record| (record.name.clone(), record))
+        .collect();
+    Ok((Some(record), known, change))
+}
+
+async fn record_split(split: &Split, arn: &str) -> Result<(), RunError> {
+    let record = split_record(&split.plan, arn);
+    match split.store.put(SplitRecord::NAME, record, 0).await {
+        Ok(_) | Err(StateError::Conflict { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    // A stream that was replaced before anybody read the first one is no gap.
+    SplitRecord::change(&split.store, |record| {
+        if let [stream] = record.streams.as_mut_slice()
+            && stream.captured_ms.is_none()
+        {
+            arn.clone_into(&mut stream.arn);
+        }
+    })
+    .await?;
+    Ok(())
+}
+
+/// Records a `left-behind` that was widened, and the settings of a split that an older version began.
+async fn record_settings(split: &Split, widened: bool) -> Result<(), RunError> {
+    let plan = &split.plan;
+    let fingerprint = plan.fingerprint();
+    let is_recorded = |record: &SplitRecord| record.fingerprint == fingerprint;
+    let record = SplitRecord::read(&split.store).await?.value;
+    if !is_recorded(&record) || record.settings.is_empty() {
+        let record = SplitRecord::change(&split.store, |record| {
+            let change = plan_change(plan, record, &[]);
+            if is_recorded(record) {
+                record.settings = plan.settings();
+            } else if widened && change.widened.is_some() && !change.is_edited() {
+                record.widen(&fingerprint, plan.settings());
+            }
+        })
+        .await?;
+        if !is_recorded(&record) {
+            return Err(RunError::NotYet {
+                what: format!(
+                    "another `apply` recorded another plan of the split '{}' at the same moment",
+                    plan.split
+                ),
+                next: "see that all use the newest plan, then run `dynasplit apply` again".into(),
+            });
+        }
+    }
+    for service in &plan.services {
+        let name = ServiceRecord::record_name(&service.name);
+        let Some(stored) = split.store.get::<ServiceRecord>(&name).await? else {
+            continue;
+        };
+        let mut record = stored.value;
+        if record.settings.is_empty() && record.fingerprint == service.fingerprint {
+            record.settings = service.settings();
+            match split.store.put(&name, record, stored.revision).await {
+                // Whoever changed it goes on with it; the next `apply` adds the settings.
+                Ok(_) | Err(StateError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Notes that the table did not exist before the split: only then may `abandon` delete it.
+async fn record_created(split: &Split, service: &Service) -> Result<(), RunError> {
+    let name = ServiceRecord::record_name(&service.name);
+    split
+        .store
+        .change::<ServiceRecord, RunError>(&name, |found| {
+            let mut record = found.unwrap_or_else(|| service_record(service));
+            record.created = true;
+            Ok(record)
+        })
+        .await?;
+    Ok(())
+}
+
+async fn record_service(split: &Split, service: &Service) -> Result<(), RunError> {
+    if service.table.may_hold_items {
+        let reason = format!("{} may hold items from before the split", service.table.name);
+        SplitRecord::change(&split.store, |record| {
+            record.repair_required.get_or_insert_with(|| reason.clone());
+        })
+        .await?;
+    }
+    let record = service_record(service);
+    match split
+        .store
+        .put(&ServiceRecord::record_name(&service.name), record, 0)
+        .await
+    {
+        Ok(_) | Err(StateError::Conflict { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,290 @@
+use super::at_rest::{self, Rest};
+use crate::dynamo::Brake;
+use crate::fault;
+use crate::model::VERSION_ATTRIBUTE;
+use crate::repair::{refuse_switched_since, sweep_of, workers_gone};
+use crate::state::{ServiceRecord, SplitRecord};
+use crate::status::{Obstacle, ObstacleKind, Standing, standing, standing_with_worker};
+use crate::target::{TtlOutcome, enable_ttl};
+use crate::worker::{Budgets, Doing, RunError, Split, noted, now_ms, unless_stopped};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Between two looks at what limits the strips.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Options of `complete`.
+#[derive(Clone, Copy, Debug)]
+pub struct CompleteOptions {
+    /// How long the source must have been quiet.
+    pub quiet: Duration,
+    /// Complete although nothing shows that the source is at rest: writes that no lane has delivered are lost.
+    pub lose_late_writes: bool,
+}
+
+impl CompleteOptions {
+    /// How long the source must have been quiet, unless said otherwise.
+    pub const QUIET: Duration = Duration::from_secs(30);
+}
+
+impl Default for CompleteOptions {
+    fn default() -> Self {
+        Self {
+            quiet: Self::QUIET,
+            lose_late_writes: false,
+        }
+    }
+}
+
+/// What `complete` did.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct CompleteReport {
+    /// What showed that the source was at rest; `None` if that was shown by an earlier run, or overridden.
+    pub source_at_rest: Option<String>,
+    /// Items whose stamps were stripped, by service.
+    pub stripped: BTreeMap<String, u64>,
+    /// Tables whose TTL is on now, and the attribute.
+    pub ttl: BTreeMap<String, String>,
+    /// Remarks.
+    pub notes: Vec<String>,
+    /// It had been completed before, and nothing was done now.
+    pub already_completed: bool,
+}
+
+/// Ends the split: refuses while anything is not clean; stops the lanes, strips stamps, switches on what had to wait,
+/// closes the state. Each step can be repeated, so a run that was interrupted goes on.
+///
+/// # Errors
+/// With everything that is not clean, and the next command for each.
+pub async fn complete(
+    split: &Split,
+    options: CompleteOptions,
+    stop: &CancellationToken,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<CompleteReport, RunError> {
+    let record = match unless_stopped(stop, crate::worker::check_split(split)).await {
+        Err(RunError::Completed { .. }) => {
+            return Ok(CompleteReport {
+                already_completed: true,
+                ..CompleteReport::default()
+            });
+        }
+        checked => checked?,
+    };
+    let split = &split.seeing(&record);
+    let mut source_at_rest = None;
+    if record.completing_ms.is_none() {
+        match unless_stopped(stop, Box::pin(begin(split, &record, options, stop, tell))).await {
+            Ok(seen) => source_at_rest = seen,
+            // Another process may have begun to complete meanwhile: this one helps it.
+            Err(error) => {
+                if SplitRecord::read(&split.store)
+                    .await?
+                    .value
+                    .completing_ms
+                    .is_none()
+                {
+                    return Err(error);
+                }
+            }
+        }
+    }
+    fault::moment("complete.begun").await;
+    tell("stopping the lanes");
+    workers_gone(split, stop).await?;
+    still_at_rest(split).await?;
+    fault::moment("complete.workers-gone").await;
+    // Nobody keeps letters any more, and all of them are settled.
+    split.letters.forget_orphans().await?;
+    let budgets = Budgets::new(split, None, None);
+    budgets.read(&split.store).await?;
+    let phase = Mutex::new("ending the services".to_owned());
+    let say = |message: &str| {
+        message.clone_into(&mut phase.lock().unwrap_or_else(PoisonError::into_inner));
+        tell(message);
+    };
+    let doing = || {
+        let phase = phase.lock().unwrap_or_else(PoisonError::into_inner);
+        Doing::new(phase.clone(), budgets.limits())
+    };
+    let ending = budgets.during(&split.store, Box::pin(end_services(split, &budgets, &say)));
+    // Each of its steps can be repeated, and a strip is on the condition of what was read.
+    let work = async {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(RunError::Stopped(
+                "completing was interrupted; the same command goes on".into(),
+            )),
+            report = ending => report,
+            never = tell_limits(&budgets, tell) => match never {},
+        }
+    };
+    let mut report = Box::pin(noted(&split.store, "complete", doing, work)).await?;
+    report.source_at_rest = source_at_rest;
+    SplitRecord::change(&split.store, |record| record.completed_ms = Some(now_ms())).await?;
+    Ok(report)
+}
+
+/// Tells what limits the strips, when that changes. Never ends.
+async fn tell_limits(budgets: &Budgets, tell: &(dyn Fn(&str) + Sync)) -> Infallible {
+    let mut told = BTreeMap::new();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let limits = budgets.limits();
+        if limits != told {
+            for (service, limit) in &limits {
+                tell(&format!("{service}: limited by {limit}"));
+            }
+            told = limits;
+        }
+    }
+}
+
+/// Strips the stamps of every service, within the tuned budgets, and switches on what had to wait.
+async fn end_services(
+    split: &Split,
+    budgets: &Budgets,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<CompleteReport, RunError> {
+    let mut report = CompleteReport::default();
+    for (service, tables) in split.services() {
+        if service.version_fields(&split.plan.versions).live == VERSION_ATTRIBUTE {
+            tell(&format!("stripping stamps from {}", service.table.name));
+            let sweep = sweep_of(split, service, tables, budgets, &Brake::default());
+            report
+                .stripped
+                .insert(service.name.clone(), sweep.versions().await?.removed);
+        }
+        let ttl = match enable_ttl(&tables.control, &service.table).await {
+            // Its owner decides what its TTL is.
+            Err(error) if split.has_switched(&service.name) => {
+                report.notes.push(error.to_string());
+                TtlOutcome::NotPlanned
+            }
+            other => other?,
+        };
+        match ttl {
+            TtlOutcome::NotPlanned => {}
+            TtlOutcome::On { attribute, .. } => {
+                report.ttl.insert(service.table.name.clone(), attribute);
+            }
+            TtlOutcome::LeftToOwner { attribute } => report.notes.push(format!(
+                "{} is adopted: its owner switches TTL on '{attribute}' on",
+                service.table.name
+            )),
+            TtlOutcome::Unknown { note } => report.notes.push(note),
+        }
+        split
+            .store
+            .change::<ServiceRecord, RunError>(&ServiceRecord::record_name(&service.name), |found| {
+                let mut record = found.ok_or_else(|| RunError::UnknownService {
+                    service: service.name.clone(),
+                })?;
+                record.completed = true;
+                Ok(record)
+            })
+            .await?;
+    }
+    Ok(report)
+}
+
+/// Begins to complete, if nothing is in the way: from here on, nobody may switch tombstones on, and the workers stop.
+/// Answers what shows that the source is at rest.
+async fn begin(
+    split: &Split,
+    record: &SplitRecord,
+    options: CompleteOptions,
+    stop: &CancellationToken,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<Option<String>, RunError> {
+    let now = if options.lose_late_writes {
+        standing(split).await?
+    } else {
+        standing_with_worker(split).await?
+    };
+    refuse_unclean(&now, options.lose_late_writes)?;
+    let (resting, seen) = if options.lose_late_writes {
+        (None, None)
+    } else {
+        match at_rest::wait(split, record, options.quiet, stop, tell).await? {
+            Rest::StreamClosed => (
+                None,
+                Some("the stream is off, every lane has read it to its end, and the last verify began after that".into()),
+            ),
+            Rest::Quiet { received, seen } => (Some(received), Some(seen)),
+        }
+    };
+    // Much may have happened while the source was waited for.
+    let now = if options.lose_late_writes {
+        standing(split).await?
+    } else {
+        standing_with_worker(split).await?
+    };
+    refuse_unclean(&now, options.lose_late_writes)?;
+    // In one step: who switches tombstones on is refused from here on, and nobody who did so before is overlooked.
+    let seen_streams = record.streams.len();
+    let record = SplitRecord::change(&split.store, |record| {
+        let owes_repair = record.repair_required.is_some() && split.active().next().is_some();
+        let is_same = split.sees(record) && split.knows(record) && record.streams.len() == seen_streams;
+        if record.switch.is_off() && is_same && !owes_repair && record.completing_ms.is_none() {
+            record.completing_ms = Some(now_ms());
+            record.resting.clone_from(&resting);
+        }
+    })
+    .await?;
+    refuse_switched_since(split, &record)?;
+    if record.completing_ms.is_none() {
+        return Err(RunError::Unclean {
+            reasons: vec![
+                "another command changed the split just now (a repair, a restart of the tail or an `apply`): let it end, then run this again"
+                    .into(),
+            ],
+        });
+    }
+    Ok(seen)
+}
+
+/// Looks once more, now that the workers have stopped: what they received while they stopped shows that the source was not
+/// at rest. Then the split goes on as before.
+async fn still_at_rest(split: &Split) -> Result<(), RunError> {
+    let record = SplitRecord::read(&split.store).await?.value;
+    let Some(before) = &record.resting else {
+        return Ok(());
+    };
+    match at_rest::unchanged(split, &record, before).await {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            SplitRecord::change(&split.store, |record| {
+                record.completing_ms = None;
+                record.resting = None;
+            })
+            .await?;
+            Err(error)
+        }
+    }
+}
+
+/// Refuses while something is in the way. If writes may be lost, it is not in the way that nobody reads the stream.
+fn refuse_unclean(standing: &Standing, lose_late_writes: bool) -> Result<(), RunError> {
+    let matters = |obstacle: &&Obstacle| {
+        let late = matches!(
+            obstacle.kind,
+            ObstacleKind::NoWorker | ObstacleKind::OtherWorker | ObstacleKind::Lag
+        );
+        !(lose_late_writes && late)
+    };
+    let reasons: Vec<String> = standing
+        .obstacles
+        .iter()
+        .filter(matters)
+        .map(ToString::to_string)
+        .collect();
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    Err(RunError::Unclean { reasons })
+}

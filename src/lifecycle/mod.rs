@@ -1,0 +1,14 @@
+//! The steps that begin and end a split: apply, restart of the tail, switch of a service, complete, abandon.
+
+mod abandon;
+mod apply;
+mod at_rest;
+mod complete;
+mod restart;
+mod switched;
+
+pub use abandon::{AbandonOptions, AbandonedThing, abandon, abandon_preview, abandon_service};
+pub use apply::{AppliedTable, ApplyOptions, ApplyReport, apply};
+pub use complete::{CompleteOptions, CompleteReport, complete};
+pub(crate) use restart::{current_stream, restart_tail};
+pub use switched::{SwitchOptions, SwitchReport, switch, switch_back};

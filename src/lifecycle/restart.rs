@@ -1,0 +1,129 @@
+use crate::fault;
+use crate::source::{StreamState, stream_state};
+use crate::state::{ShardRecord, SplitRecord, StreamRecord};
+use crate::worker::{RunError, Split, now_ms};
+
+/// The stream that the split reads, with its generation. Refuses when the table's stream is another one.
+pub(crate) async fn current_stream(split: &Split) -> Result<(u32, StreamRecord), RunError> {
+    let record = SplitRecord::read(&split.store).await?.value;
+    let table = split.plan.source.table.clone();
+    let Some((generation, known)) = record.stream() else {
+        return Err(RunError::StreamOff { table });
+    };
+    match stream_state(&split.source.control, &table).await? {
+        // A stream that was switched off can be read for 24 hours: that is how a fenced source is drained.
+        StreamState::On { arn, .. } if arn != known.arn => Err(RunError::StreamReplaced {
+            table,
+            was: known.arn.clone(),
+            is: arn,
+        }),
+        _ => Ok((generation, known.clone())),
+    }
+}
+
+/// Whether a restart began a generation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Restarted {
+    /// Now, by this command.
+    Now,
+    /// Another command did so, and this one follows it.
+    Before,
+}
+
+/// Begins a new generation at the stream as it is now. The repairing verify that is mandatory from now on finds what was
+/// lost in between. `seen` is the generation that the command found when it started.
+///
+/// The whole restart is one change of the split's record. Services are captured in a generation ([`SplitRecord::has_captured`]),
+/// so that no lane has pinned places in the new one. Of several restarts at once, the first begins the generation, and the
+/// others follow it.
+pub(crate) async fn restart_tail(split: &Split, seen: u32) -> Result<Restarted, RunError> {
+    let table = split.plan.source.table.clone();
+    let arn = match stream_state(&split.source.control, &table).await? {
+        StreamState::On { arn, .. } => arn,
+        _ => return Err(RunError::StreamOff { table }),
+    };
+    let (mut damaged, shards) = (Vec::new(), ShardRecord::record_name(seen, ""));
+    let shards = split
+        .store
+        .list_readable::<ShardRecord>(&shards, &mut damaged)
+        .await?;
+    let mut lanes = shards.iter().flat_map(|(_, shard)| shard.value.lanes.values());
+    // Nobody can go on with a shard whose record is damaged: that is a gap too.
+    let has_gap = !damaged.is_empty() || lanes.any(|lane| lane.gap.is_some());
+    let found = Found { seen, arn, has_gap };
+    let lease_ms = u64::try_from(split.timing.lease.as_millis()).unwrap_or(u64::MAX);
+    let (mut begun, mut is_ending) = (false, false);
+    SplitRecord::change(&split.store, |record| {
+        let now = now_ms();
+        is_ending = record.completing_ms.is_some();
+        begun = !is_ending && found.is_reason(record, now, lease_ms);
+        if begun {
+            record.streams.push(StreamRecord {
+                arn: found.arn.clone(),
+                captured_ms: None,
+                ended_ms: None,
+                restarted_ms: Some(now),
+            });
+            record.repair_required = Some("the tail was restarted".into());
+        }
+    })
+    .await?;
+    fault::moment("restart.begun").await;
+    if is_ending {
+        return Err(RunError::NotYet {
+            what: "the split is being completed, so its tail is not restarted".into(),
+            next: "run `dynasplit complete --yes` until it ends".into(),
+        });
+    }
+    if begun {
+        tracing::warn!(
+            arn = found.arn,
+            "the tail was restarted: `dynasplit verify --repair` is mandatory"
+        );
+        Ok(Restarted::Now)
+    } else {
+        tracing::warn!(
+            arn = found.arn,
+            "the tail was not restarted again: another command restarted it, or nothing was read of this stream yet"
+        );
+        Ok(Restarted::Before)
+    }
+}
+
+/// What a restart found before it changes anything.
+struct Found {
+    /// The generation in which the command started.
+    seen: u32,
+    /// The stream that is on.
+    arn: String,
+    /// A lane of that generation lost records.
+    has_gap: bool,
+}
+
+impl Found {
+    /// Whether a new generation is needed, by the record as it is now.
+    fn is_reason(&self, record: &SplitRecord, now_ms: u64, lease_ms: u64) -> bool {
+        let Some((generation, stream)) = record.stream() else {
+            return true;
+        };
+        if stream.arn != self.arn {
+            return true;
+        }
+        if generation != self.seen {
+            // Another command restarted the tail at this stream since this one started.
+            return false;
+        }
+        if self.has_gap {
+            return true;
+        }
+        match (stream.captured_ms, stream.restarted_ms) {
+            (None, _) => false,
+            (Some(_), Some(restarted)) => now_ms.saturating_sub(restarted) > lease_ms,
+            (Some(_), None) => true,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "restart/tests.rs"]
+mod tests;

@@ -1,0 +1,253 @@
+//! The record that a service has switched to its own table. From then on, nothing that is read from the source is written
+//! there: not by the tail, a repair, a reconcile, a recheck, a sweep or a backfill.
+
+use super::at_rest::refuse_unread;
+use crate::fault;
+use crate::repair::{RepairLease, acknowledged};
+use crate::state::{SplitRecord, SwitchedService};
+use crate::status::{Obstacle, ObstacleKind, Standing, standing, standing_with_worker};
+use crate::worker::{RunError, Split, check_split, now_ms, pause};
+use serde::Serialize;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Between two looks at the lane.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// Options of `switched`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SwitchOptions {
+    /// Record it although the copy is not proven, or the lane is behind: what the lane has not delivered never arrives.
+    pub unproven: bool,
+}
+
+/// What `switched` did.
+#[derive(Clone, Debug, Serialize)]
+pub struct SwitchReport {
+    /// The service.
+    pub service: String,
+    /// Its table.
+    pub table: String,
+    /// When the switch was recorded, in milliseconds since 1970; `None`: the record was taken back.
+    pub switched_ms: Option<u64>,
+    /// When the last clean verify before the switch began.
+    pub verified_ms: Option<u64>,
+    /// It had been recorded, or taken back, before.
+    pub already: bool,
+    /// What was not as it should be, and was overridden.
+    pub overridden: Vec<String>,
+}
+
+/// Records that a service has switched, when its lane has delivered everything that was written before this call. When this
+/// returns, every worker has stopped writing the service's table. Can be repeated.
+///
+/// # Errors
+/// With what is in the way of the switch, and the next command for each.
+pub async fn switch(
+    split: &Split,
+    service: &str,
+    options: SwitchOptions,
+    stop: &CancellationToken,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<SwitchReport, RunError> {
+    let record = check_split(split).await?;
+    refuse_completing(&record)?;
+    let table = table_of(split, service)?;
+    let known = record.switched.get(service).cloned();
+    let mut overridden = Vec::new();
+    if known.is_none() {
+        let split = split.seeing(&record);
+        // Nobody repairs, reconciles or lets go of tombstones meanwhile.
+        let lease = RepairLease::take(&split, stop).await?;
+        let proven = lease
+            .during(Box::pin(prove(&split, service, options, stop, tell)))
+            .await;
+        let recorded = match proven {
+            Some(Ok(found)) => {
+                overridden = found;
+                record_switch(&split, service).await
+            }
+            Some(Err(error)) => Err(error),
+            None => Err(RunError::Stopped(
+                "a repair took over; run this again when it has ended".into(),
+            )),
+        };
+        lease.release().await;
+        recorded?;
+    }
+    let record = SplitRecord::read(&split.store).await?.value;
+    let Some(switched) = record.switched.get(service) else {
+        return Err(RunError::NotYet {
+            what: format!("somebody took the switch of {service} back at the same moment"),
+            next: "run this again".into(),
+        });
+    };
+    tell("waiting until every worker has stopped writing the table");
+    // The epoch of the switch itself: also for a run that goes on after one that was killed here.
+    acknowledged(split, switched.epoch, stop).await?;
+    fault::moment("switched.acknowledged").await;
+    Ok(SwitchReport {
+        service: service.to_owned(),
+        table,
+        switched_ms: Some(switched.at_ms),
+        verified_ms: switched.verified_ms,
+        already: known.is_some(),
+        overridden,
+    })
+}
+
+/// Takes the record back: the lane continues at its checkpoint, and overwrites what the service wrote to its table.
+///
+/// # Errors
+/// When a command that writes targets is under way, or the state can't be reached.
+pub async fn switch_back(split: &Split, service: &str) -> Result<SwitchReport, RunError> {
+    let record = check_split(split).await?;
+    refuse_completing(&record)?;
+    let table = table_of(split, service)?;
+    let already = !record.switched.contains_key(service);
+    let mut back = false;
+    SplitRecord::change(&split.store, |record| {
+        back = record.switch_back(service);
+        if back && !already {
+            // What the service wrote meanwhile is in no stream that a lane reads.
+            let reason = format!("the switch of {service} was taken back");
+            record.repair_required = Some(match record.repair_required.take() {
+                Some(before) => format!("{before}; {reason}"),
+                None => reason,
+            });
+        }
+    })
+    .await?;
+    if !back {
+        return Err(busy(service));
+    }
+    Ok(SwitchReport {
+        service: service.to_owned(),
+        table,
+        switched_ms: None,
+        verified_ms: None,
+        already,
+        overridden: Vec::new(),
+    })
+}
+
+/// Waits until the lane has delivered everything that was written before this call, and refuses what is not proven.
+/// Answers what is in the way and was overridden.
+async fn prove(
+    split: &Split,
+    service: &str,
+    options: SwitchOptions,
+    stop: &CancellationToken,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<Vec<String>, RunError> {
+    let now = standing_with_worker(split).await?;
+    let asked_ms = now.moment_ms(split.timing.renew());
+    if options.unproven {
+        return Ok(in_the_way(&now, service)
+            .map(|obstacle| obstacle.what.clone())
+            .collect());
+    }
+    let reasons: Vec<String> = in_the_way(&now, service).map(ToString::to_string).collect();
+    if !reasons.is_empty() {
+        return Err(RunError::Unclean { reasons });
+    }
+    tell(&format!(
+        "waiting until the lane of {service} has delivered what was written so far"
+    ));
+    loop {
+        let now = standing_with_worker(split).await?;
+        let reasons: Vec<String> = in_the_way(&now, service).map(ToString::to_string).collect();
+        if !reasons.is_empty() {
+            return Err(RunError::Unclean { reasons });
+        }
+        if is_past(&now, service, asked_ms) {
+            return Ok(Vec::new());
+        }
+        refuse_unread(&now)?;
+        pause(LOOK, stop).await?;
+    }
+}
+
+/// Whether the lane has delivered everything that was written before a moment.
+fn is_past(standing: &Standing, service: &str, asked_ms: u64) -> bool {
+    let lane = standing.lanes.iter().find(|lane| lane.lane == service);
+    lane.is_some_and(|lane| {
+        lane.drained_ms.is_some()
+            || lane
+                .lag_ms
+                .is_some_and(|lag| standing.read_ms.saturating_sub(lag) >= asked_ms)
+    })
+}
+
+/// The obstacles that concern a service: its own, and those of the split as a whole. Another service's are not in its way.
+fn in_the_way<'a>(standing: &'a Standing, service: &'a str) -> impl Iterator<Item = &'a Obstacle> {
+    let lane = standing.lanes.iter().find(|lane| lane.lane == service);
+    standing
+        .obstacles
+        .iter()
+        .filter(move |obstacle| match obstacle.kind {
+            // The lane is waited for.
+            ObstacleKind::NoWorker | ObstacleKind::Lag => false,
+            // These may name several lanes.
+            ObstacleKind::Gap => lane.is_none_or(|lane| lane.gap.is_some()),
+            ObstacleKind::NotCaptured => lane.is_none_or(|lane| lane.lag_ms.is_none()),
+            _ => obstacle
+                .service
+                .as_deref()
+                .is_none_or(|concerned| concerned == service),
+        })
+}
+
+async fn record_switch(split: &Split, service: &str) -> Result<SwitchedService, RunError> {
+    let verified_ms = standing(split)
+        .await?
+        .verify
+        .and_then(|verify| verify.last_clean_ms);
+    fault::moment("switched.recording").await;
+    let mut switched = None;
+    let record = SplitRecord::change(&split.store, |record| {
+        switched = match record.completing_ms {
+            None => record.switch_service(service, now_ms(), verified_ms),
+            Some(_) => None,
+        };
+    })
+    .await?;
+    refuse_completing(&record)?;
+    switched.ok_or_else(|| busy(service))
+}
+
+fn busy(service: &str) -> RunError {
+    RunError::NotYet {
+        what: format!(
+            "a backfill, repair or reconcile is under way, or was interrupted, and may write the table of {service}"
+        ),
+        next: "let it end (`dynasplit status` names the command), then run this again".into(),
+    }
+}
+
+fn refuse_completing(record: &SplitRecord) -> Result<(), RunError> {
+    match record.completing_ms {
+        None => Ok(()),
+        Some(_) => Err(RunError::NotYet {
+            what: "the split is being completed".into(),
+            next: "run `dynasplit complete --yes` until it ends".into(),
+        }),
+    }
+}
+
+fn table_of(split: &Split, service: &str) -> Result<String, RunError> {
+    split
+        .plan
+        .service(service)
+        .map(|service| service.table.name.clone())
+        .ok_or_else(|| RunError::NoSuchService {
+            service: service.to_owned(),
+            known: split
+                .plan
+                .services
+                .iter()
+                .map(|service| service.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
+        })
+}

@@ -1,0 +1,200 @@
+//! Dead letters: brought in order by their source keys, never by their images.
+
+use super::reconcile::{Reconciled, Reconciler, settled_with};
+use super::repair_lease::RepairLease;
+use super::tombstone_switch::Holder;
+use super::tombstones::{lower, raise};
+use crate::dynamo::again;
+use crate::fault::Hand;
+use crate::flow::{Watched, watch};
+use crate::model::{Key, json};
+use crate::plan::Service;
+use crate::state::{LetterHead, ShardRecord, SplitRecord, Tombstones};
+use crate::worker::{Budgets, Doing, RunError, Split, noted, unless_stopped};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+/// What became of a letter.
+#[derive(Clone, Debug, Serialize)]
+pub struct SettledLetter {
+    /// Its id.
+    pub id: String,
+    /// The service.
+    pub service: String,
+    /// It is settled: the target holds what the source says.
+    pub settled: bool,
+    /// In words.
+    pub outcome: String,
+}
+
+/// Reconciles letters: reads each source key again, consistently, and brings the target in order. Tombstones are on
+/// meanwhile, and swept after.
+///
+/// # Errors
+/// When the state, the source or a target can't be reached; the letters that are left stay.
+pub async fn reconcile_letters(
+    split: &Split,
+    letters: &[LetterHead],
+    stop: &CancellationToken,
+) -> Result<Vec<SettledLetter>, RunError> {
+    let record = unless_stopped(stop, Box::pin(crate::worker::check_split(split))).await?;
+    let split = &split.seeing(&record);
+    if letters.is_empty() && !record.switch.holders.contains_key(Holder::RECONCILE.name()) {
+        return Ok(Vec::new());
+    }
+    // One at a time, repairs included: the one that ends lets go of the tombstones.
+    let lease = RepairLease::take(split, stop).await?;
+    let budgets = Budgets::new(split, None, None);
+    let result = match budgets.read(&split.store).await {
+        Ok(()) => {
+            let work = under_lease(split, letters, &lease, &budgets, stop);
+            let work = budgets.during(&split.store, Box::pin(work));
+            let doing = || Doing::new(split.waits.beside("reading keys again"), budgets.limits());
+            let work = lease.during(Box::pin(work));
+            let result = noted(&split.store, "dead-letters reconcile", doing, work).await;
+            result.unwrap_or_else(|| {
+                Err(RunError::Stopped(
+                    "another repair took over: wait until it has ended, then run `dynasplit dead-letters reconcile` again".into(),
+                ))
+            })
+        }
+        Err(error) => Err(error.into()),
+    };
+    lease.release().await;
+    result
+}
+
+async fn under_lease(
+    split: &Split,
+    letters: &[LetterHead],
+    lease: &RepairLease,
+    budgets: &Budgets,
+    stop: &CancellationToken,
+) -> Result<Vec<SettledLetter>, RunError> {
+    let tombstones = raise(split, &Holder::RECONCILE, stop).await?;
+    let mut results = Vec::new();
+    for head in letters {
+        if stop.is_cancelled() {
+            break;
+        }
+        if head.damage.is_some() {
+            results.push(removed(split, head).await?);
+            continue;
+        }
+        let (settled, outcome) = one(split, head, (tombstones, lease), budgets, stop).await?;
+        let settled = settled && split.letters.settle(head).await?;
+        results.push(SettledLetter {
+            id: head.id.clone(),
+            service: head.service.clone(),
+            settled,
+            outcome,
+        });
+    }
+    lower(split, &Holder::RECONCILE, lease, budgets, stop).await?;
+    Ok(results)
+}
+
+/// A damaged letter does not tell its key. A mandatory repair looks at every key, and records a letter anew for an item that
+/// is still invalid: that duty is on record before the letter goes.
+async fn removed(split: &Split, head: &LetterHead) -> Result<SettledLetter, RunError> {
+    SplitRecord::change(&split.store, |record| {
+        record
+            .repair_required
+            .get_or_insert_with(|| "a dead letter was damaged".into());
+    })
+    .await?;
+    split.letters.discard(head).await?;
+    Ok(SettledLetter {
+        id: head.id.clone(),
+        service: head.service.clone(),
+        settled: true,
+        outcome:
+            "it was damaged and is removed: run `dynasplit verify --repair`, which finds what it was for"
+                .into(),
+    })
+}
+
+async fn one(
+    split: &Split,
+    head: &LetterHead,
+    (tombstones, lease): (Tombstones, &RepairLease),
+    budgets: &Budgets,
+    stop: &CancellationToken,
+) -> Result<(bool, String), RunError> {
+    let Some(key) = split.key_from_json(&head.key) else {
+        return Ok((false, "its key does not fit the plan's source keys".into()));
+    };
+    if head.service == ShardRecord::WATCH {
+        let scan = split.scan_source(true);
+        let item = match again(|| scan.get(&key)).await {
+            Err(failure) if failure.is_of_key_range() => return Ok((false, failure.to_string())),
+            read => read?,
+        };
+        return Ok(match item.map(|item| watch(&split.plan, &item)) {
+            None => (true, "the item is gone".into()),
+            Some(Watched::Routed) => (true, "a service takes it now".into()),
+            Some(Watched::LeftBehind) => (true, "it is left behind on purpose now".into()),
+            Some(Watched::Unrouted) => (false, "still no service takes it".into()),
+        });
+    }
+    if split.has_switched(&head.service) {
+        return Ok((
+            false,
+            format!(
+                "{} has switched to its own table, which dynasplit does not write any more: correct the item there, with \
+                 the service",
+                head.service
+            ),
+        ));
+    }
+    let Some((service, _)) = split.target(&head.service) else {
+        return Ok((false, format!("the plan has no service '{}'", head.service)));
+    };
+    let Some(reconciler) = Reconciler::new(
+        split,
+        service,
+        Hand::Letters,
+        tombstones,
+        lease.validity(),
+        budgets,
+        stop,
+    ) else {
+        return Ok((false, "its table has no client".into()));
+    };
+    let suspects = suspects(split, head, service).await?;
+    let settled = match settled_with(&reconciler, &key, &suspects, stop).await {
+        Err(error @ RunError::HotRange { .. }) => return Ok((false, error.to_string())),
+        settled => settled?,
+    };
+    Ok(match settled {
+        Reconciled::Agreed => (true, "the target holds what it should".into()),
+        Reconciled::Repaired => (true, "repaired".into()),
+        Reconciled::Busy => (
+            false,
+            "the tail is writing it; run `dynasplit dead-letters reconcile` again".into(),
+        ),
+        Reconciled::Invalid(reason) => (false, reason),
+    })
+}
+
+/// Target keys that the item may have had, by the letter's images.
+async fn suspects(split: &Split, head: &LetterHead, service: &Service) -> Result<Vec<Key>, RunError> {
+    let Some(shown) = split.letters.show(&head.id).await? else {
+        return Ok(Vec::new());
+    };
+    if let Some(damage) = &shown.damage {
+        tracing::warn!(
+            letter = head.id,
+            damage,
+            "the images are lost, so a former key in the service's table is not known: `dynasplit verify` finds what is left there"
+        );
+    }
+    let images = [shown.letter.image, shown.letter.old_image];
+    let items = images
+        .into_iter()
+        .flatten()
+        .filter_map(|image| json::item_from_json(image).ok());
+    Ok(items
+        .flat_map(|item| service.target_keys_of(&item, &split.plan.source.keys))
+        .collect())
+}

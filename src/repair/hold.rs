@@ -1,0 +1,129 @@
+//! The hold of a bulk copy: while it is on record, no lane writes anything, whichever workers live, die or come. A death of
+//! the copy leaves it on record; the same command goes on under it, or gives bulk up.
+
+use super::tombstone_switch::{Holder, acknowledged, refuse_switched_since};
+use crate::fault;
+use crate::state::{Order, SegmentRecord, SplitRecord, StateError};
+use crate::worker::{RunError, Split, pause};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Holds the lanes, and waits until every live tail worker writes nothing any more. Answers the epoch of the hold. What
+/// is read of the source *after* this returns, consistently or after a wait of [`crate::dynamo::Timing::settle`], is at
+/// least as new as the place of any lane.
+///
+/// # Errors
+/// When somebody else needs tombstones, the state can't be reached, or the command is stopped.
+pub(crate) async fn hold(split: &Split, stop: &CancellationToken) -> Result<u64, RunError> {
+    let mut held = None;
+    let record = SplitRecord::change(&split.store, |record| {
+        let services = split.plan.services.iter().map(|service| service.name.as_str());
+        let is_over = record.completing_ms.is_some() || record.has_abandoned(services);
+        held = if !is_over && split.sees(record) {
+            record.switch.hold()
+        } else {
+            None
+        };
+    })
+    .await?;
+    refuse_switched_since(split, &record)?;
+    crate::worker::refuse_abandoned(&split.plan, &record)?;
+    if record.completing_ms.is_some() {
+        return Err(RunError::NotYet {
+            what: "the split is being completed, so nothing is copied any more".into(),
+            next: "run `dynasplit complete --yes` until it ends".into(),
+        });
+    }
+    let Some(epoch) = held else {
+        let holders: Vec<String> = record.switch.holders.into_keys().collect();
+        return Err(RunError::NotYet {
+            what: format!("tombstones are on, or not swept ({})", holders.join(", ")),
+            next: "let the command that needs them end (run it again where it was interrupted), then run this again"
+                .into(),
+        });
+    };
+    fault::moment("bulk.holding").await;
+    acknowledged(split, epoch, stop).await?;
+    fault::moment("bulk.held").await;
+    Ok(epoch)
+}
+
+/// Lets the lanes go, when nothing of the copy can land any more. The caller has found every segment durable; a process
+/// that lost its lease starts no write that ends after it, and one that began just before may land as late as any request
+/// that was given up.
+///
+/// # Errors
+/// When the state can't be reached, or the command is stopped: the lanes then stay held.
+pub(crate) async fn free(split: &Split, since: u64, stop: &CancellationToken) -> Result<(), RunError> {
+    landed(split, stop).await?;
+    fault::moment("bulk.landed").await;
+    SplitRecord::change(&split.store, |record| record.switch.free(since)).await?;
+    fault::moment("bulk.freed").await;
+    Ok(())
+}
+
+/// Gives bulk up: from then on the lanes go on, and leave tombstones for the concurrent order, which copies what is left.
+///
+/// First every segment's record is changed, whoever holds it: nobody takes one for bulk any more, and who has one loses
+/// it. After a lease, an attempt and a margin, nothing of bulk can land. Where the lanes are not held, nothing was copied in
+/// bulk: it is over with that. Idempotent: run again after a crash, it goes on.
+///
+/// # Errors
+/// When the state can't be reached, or the command is stopped: the lanes then stay held.
+pub(crate) async fn give_up(split: &Split, stop: &CancellationToken) -> Result<(), RunError> {
+    let longest = take_segments(split).await?;
+    fault::moment("bulk.given-up").await;
+    if !SplitRecord::read(&split.store)
+        .await?
+        .value
+        .switch
+        .tombstones
+        .holds()
+    {
+        return Ok(());
+    }
+    pause_landed(split, longest.max(split.timing.lease), stop).await?;
+    SplitRecord::change(&split.store, |record| {
+        record.switch.give_up(Holder::BACKFILL.name());
+    })
+    .await?;
+    Ok(())
+}
+
+/// Takes every segment from whoever copies it in bulk. Answers the longest lease that one of them had: whoever loses it
+/// writes for so long at most.
+async fn take_segments(split: &Split) -> Result<Duration, RunError> {
+    let mut longest = Duration::ZERO;
+    for (name, listed) in split.store.list::<SegmentRecord>(SegmentRecord::PREFIX).await? {
+        let mut left = Some(listed);
+        while let Some(mut stored) = left.take() {
+            longest = longest.max(Duration::from_millis(stored.value.lease.duration_ms));
+            if stored.value.order == Order::Concurrent {
+                break;
+            }
+            stored.value.order = Order::Concurrent;
+            // How long it was stays on record, for who goes on with this after a crash.
+            stored.value.lease.owner = None;
+            match split.store.put(&name, stored.value, stored.revision).await {
+                Ok(_) => {}
+                Err(StateError::Conflict { .. }) => left = split.store.get::<SegmentRecord>(&name).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(longest)
+}
+
+/// A lease, an attempt and a margin: whoever lost a segment's lease has noticed, and what it sent has landed.
+async fn landed(split: &Split, stop: &CancellationToken) -> Result<(), RunError> {
+    pause_landed(split, split.timing.lease, stop).await
+}
+
+/// Waits until whoever lost a segment with such a lease has noticed, and nothing that it sent can land.
+async fn pause_landed(split: &Split, lease: Duration, stop: &CancellationToken) -> Result<(), RunError> {
+    let most = lease + split.timing.landed();
+    let _waiting = split
+        .waits
+        .until("no write of the bulk copy can land any more", most);
+    pause(most, stop).await
+}

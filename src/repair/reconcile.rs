@@ -1,0 +1,346 @@
+//! Bringing one source key in order, for repairs, rechecks and dead letters. All three are backfills: tombstones are on
+//! and acknowledged, the source is read consistently, nothing is written over a tombstone or over what changed since
+//! it was read.
+
+use super::tombstone_switch::Holder;
+use crate::dynamo::{Brake, Pace, until_answered_or_hot};
+use crate::fault::Hand;
+use crate::flow::{Desired, Outcome, Sink, SinkError, desired, is_tombstone, mend};
+use crate::model::{Item, Key, json};
+use crate::plan::{PutCost, Service, Versions};
+use crate::source::Scan;
+use crate::state::{MAX_RECHECKS, RecheckKey, SplitRecord, TombstonePhase, Tombstones, Validity};
+use crate::target::{Fence, Gate, TargetWriter};
+use crate::worker::{Budgets, RunError, Split};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// What became of a key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reconciled {
+    /// The target holds what it should.
+    Agreed,
+    /// It was written or removed.
+    Repaired,
+    /// The tail writes it at this moment: to be looked at again.
+    Busy,
+    /// The source item still can't be what the service holds, for this reason.
+    Invalid(String),
+}
+
+/// Brings keys of one service in order.
+pub(crate) struct Reconciler<'a> {
+    service: &'a Service,
+    versions: &'a Versions,
+    source: Scan,
+    target: Scan,
+    writer: TargetWriter,
+    /// A key range that is throttled for this long is given up.
+    patience: Duration,
+}
+
+const ATTEMPTS: u32 = 20;
+
+impl<'a> Reconciler<'a> {
+    /// For a service of a split, under this switch-on of the tombstones. Writes only while `stop` is not cancelled, and
+    /// under this lease: whoever lets go of the tombstones holds it. Its writes are within these budgets.
+    pub fn new(
+        split: &'a Split,
+        service: &'a Service,
+        hand: Hand,
+        tombstones: Tombstones,
+        lease: Validity,
+        budgets: &Budgets,
+        stop: &CancellationToken,
+    ) -> Option<Self> {
+        let (_, tables) = split.active().find(|(active, _)| active.name == service.name)?;
+        let writer = TargetWriter {
+            hand,
+            client: tables.items.clone(),
+            table: service.table.name.clone(),
+            keys: service.keys.clone(),
+            fields: service.version_fields(&split.plan.versions),
+            gate: Gate::new(tombstones),
+            always_bury: true,
+            fence: Fence::new([lease]),
+            pace: Arc::new(Pace::new(split.timing.attempt, &Brake::default())),
+            budget: budgets.writes(&service.name),
+            cost: PutCost::of(service),
+            health: budgets.health(&service.name),
+            endless: false,
+            stop: stop.clone(),
+            margin: split.timing.margin,
+        };
+        Some(Self {
+            service,
+            versions: &split.plan.versions,
+            source: split.scan_source(true),
+            target: Scan::new(
+                tables.items.clone(),
+                &service.table.name,
+                service.keys.clone(),
+                true,
+            ),
+            writer,
+            patience: split.timing.hot_range(),
+        })
+    }
+
+    /// Removes an extra whose source can't be asked, if what is read now is `still` what was judged: an item whose
+    /// tail write came since must not be taken for it.
+    pub async fn orphan(&self, target: &Key, still: impl Fn(&Item) -> bool) -> Result<Reconciled, RunError> {
+        let held = self.read(&self.service.name, target, &self.target).await?;
+        match held.filter(|item| !is_tombstone(item)) {
+            None => Ok(Reconciled::Agreed),
+            Some(held) if still(&held) => self.mend(target, Some(held), None).await,
+            Some(_) => Ok(Reconciled::Busy),
+        }
+    }
+
+    /// Brings one source key in order; `suspects` are target keys that it may have had.
+    pub async fn source_key(&self, key: &Key, suspects: &[Key]) -> Result<Reconciled, RunError> {
+        let mut keys: Vec<Key> = suspects.to_vec();
+        keys.extend(self.service.target_keys(key, self.source.keys()));
+        if let Ok(Some(wanted)) = self.wanted(key).await? {
+            keys.push(wanted.key);
+        }
+        keys.sort_by_cached_key(Key::encode);
+        keys.dedup();
+        let mut result = Reconciled::Agreed;
+        for target in &keys {
+            match self.target_key(target, Some(key)).await? {
+                Reconciled::Agreed => {}
+                Reconciled::Repaired if result == Reconciled::Agreed => result = Reconciled::Repaired,
+                Reconciled::Repaired => {}
+                other => return Ok(other),
+            }
+        }
+        match self.wanted(key).await? {
+            Err(reason) => Ok(Reconciled::Invalid(reason)),
+            Ok(Some(wanted)) if !keys.contains(&wanted.key) => Ok(Reconciled::Busy),
+            Ok(_) => Ok(result),
+        }
+    }
+
+    /// Brings one target key in order, given the source key that it belongs to (`None`: none, it is an extra).
+    ///
+    /// The target is read first, then the source: what the source holds is then at least as new as what was read
+    /// in the target, and the condition of the write finds out whether the target changed since.
+    ///
+    /// But a target that holds a newer version than the source has (a clock went back, or it was not empty at first)
+    /// refuses what the tail writes, which leaves no trace. So after a write, the source is read once more: if it
+    /// changed, the tail may have been refused in between, and the key is looked at again.
+    pub async fn target_key(&self, target: &Key, source: Option<&Key>) -> Result<Reconciled, RunError> {
+        let held = self.read(&self.service.name, target, &self.target).await?;
+        let wanted = match source {
+            Some(source) => match self.wanted(source).await? {
+                Ok(wanted) => wanted,
+                Err(reason) => return Ok(Reconciled::Invalid(reason)),
+            },
+            None => None,
+        };
+        let mended = self.mend(target, held, wanted.clone()).await?;
+        if let (Reconciled::Repaired, Some(source)) = (&mended, source)
+            && self.wanted(source).await? != Ok(wanted)
+        {
+            return Ok(Reconciled::Busy);
+        }
+        Ok(mended)
+    }
+
+    async fn mend(
+        &self,
+        target: &Key,
+        held: Option<Item>,
+        wanted: Option<Desired>,
+    ) -> Result<Reconciled, RunError> {
+        let Some(write) = mend(self.versions, &self.writer.fields, target, held, wanted) else {
+            return Ok(Reconciled::Agreed);
+        };
+        match self.writer.write_copied(&write).await {
+            Ok(landed) => Ok(match landed.outcome {
+                Outcome::Written | Outcome::Buried => Reconciled::Repaired,
+                Outcome::Superseded | Outcome::SupersededByTombstone => Reconciled::Busy,
+            }),
+            Err(SinkError::Rejected(reason)) => Ok(Reconciled::Invalid(reason)),
+            Err(SinkError::Stop(stop)) if self.writer.stop.is_cancelled() => {
+                Err(RunError::Stopped(stop.reason))
+            }
+            Err(SinkError::Stop(stop)) => Err(stop.into()),
+        }
+    }
+
+    /// Reads a key, however long what passes by itself may take; but a key range that is throttled all the time is given
+    /// up.
+    ///
+    /// # Errors
+    /// [`RunError::HotRange`] then.
+    async fn read(&self, table: &str, key: &Key, scan: &Scan) -> Result<Option<Item>, RunError> {
+        let read = until_answered_or_hot(&self.writer.health, self.patience, || scan.get(key));
+        let read = tokio::select! {
+            biased;
+            () = self.writer.stop.cancelled() => return Err(RunError::Stopped(
+                format!("reading {} again was stopped", self.service.name),
+            )),
+            read = read => read,
+        };
+        read.map_err(|failure| {
+            if !failure.is_of_key_range() {
+                return failure.into();
+            }
+            RunError::HotRange {
+                table: table.to_owned(),
+                place: format!("the key {key}"),
+                reason: failure.reason(),
+                seconds: self.patience.as_secs(),
+            }
+        })
+    }
+
+    /// What the service should hold for a source key, by a consistent read; `Err`: it can't be shaped.
+    async fn wanted(&self, key: &Key) -> Result<Result<Option<Desired>, String>, RunError> {
+        let item = self.read("source", key, &self.source).await?;
+        Ok(item.map_or(Ok(None), |item| {
+            desired(self.service, self.versions, &item).map_err(|fault| fault.to_string())
+        }))
+    }
+}
+
+/// What became of the recheck list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Rechecked {
+    /// Somebody else needs tombstones, or needed them since: the list is theirs.
+    LeftToOthers,
+    /// It was worked off.
+    Agreed,
+    /// It was worked off, and something was written.
+    Wrote,
+}
+
+/// Between two looks at a lease that is being renewed.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Reads again every key whose timestamp went backwards, and brings it in order, if the holder, who claimed the tombstones
+/// with this epoch, is alone. They stay on while the lease is held; where it is lost, this is to be dropped
+/// ([`RepairLease::during`](super::repair_lease::RepairLease::during)).
+///
+/// # Errors
+/// When the list is too long, or something can't be reached.
+pub(crate) async fn recheck_all(
+    split: &Split,
+    (holder, since): (&Holder, u64),
+    lease: &Validity,
+    budgets: &Budgets,
+    stop: &CancellationToken,
+) -> Result<Rechecked, RunError> {
+    let list = split.letters.rechecks().await?;
+    // In this order: what is listed again for somebody who comes after this has another revision, and stays.
+    let switch = SplitRecord::read(&split.store).await?.value.switch;
+    if !switch.is_alone(holder.name(), since) {
+        return Ok(Rechecked::LeftToOthers);
+    }
+    if list.len() > MAX_RECHECKS {
+        return Err(RunError::TimestampsGoBack { limit: MAX_RECHECKS });
+    }
+    let tombstones = Tombstones {
+        phase: TombstonePhase::On,
+        epoch: since,
+    };
+    let mut done = Rechecked::Agreed;
+    for (name, revision, recheck) in list {
+        if split.has_switched(&recheck.service) {
+            // The service writes its own table now: nothing may be written there, so there is nothing to read again.
+            split.letters.rechecked(&name, revision).await?;
+            continue;
+        }
+        match recheck_one(split, (tombstones, lease), &recheck, budgets, stop).await? {
+            Some(reconciled) => {
+                if reconciled == Reconciled::Repaired {
+                    done = Rechecked::Wrote;
+                }
+                // Somebody else may have worked it off, and others may have listed it anew: then this is dropped here, with
+                // the lease. A renewal tells that nobody has.
+                while !lease.may_write() {
+                    crate::worker::pause(LOOK, stop).await?;
+                }
+                split.letters.rechecked(&name, revision).await?;
+            }
+            None => split.letters.recheck(&recheck.kept()).await?,
+        }
+    }
+    Ok(done)
+}
+
+/// `None`: it stays on the list.
+async fn recheck_one(
+    split: &Split,
+    (tombstones, lease): (Tombstones, &Validity),
+    recheck: &RecheckKey,
+    budgets: &Budgets,
+    stop: &CancellationToken,
+) -> Result<Option<Reconciled>, RunError> {
+    let (Some((service, _)), Some(key)) = (split.target(&recheck.service), split.key_from_json(&recheck.key))
+    else {
+        return Ok(None);
+    };
+    let Some(reconciler) = Reconciler::new(
+        split,
+        service,
+        Hand::Recheck,
+        tombstones,
+        lease.clone(),
+        budgets,
+        stop,
+    ) else {
+        return Ok(None);
+    };
+    let suspects: Vec<Key> = recheck
+        .targets
+        .iter()
+        .filter_map(|target| service.keys.key_of(&json::item_from_json(target.clone()).ok()?))
+        .collect();
+    let settled = match settled_with(&reconciler, &key, &suspects, stop).await {
+        Err(error @ RunError::HotRange { .. }) => {
+            tracing::warn!(%error, "a key stays on the recheck list");
+            return Ok(None);
+        }
+        settled => settled?,
+    };
+    Ok(match settled {
+        Reconciled::Busy => None,
+        Reconciled::Invalid(reason) => {
+            tracing::warn!(reason, "a key on the recheck list is a dead letter");
+            Some(Reconciled::Invalid(reason))
+        }
+        other => Some(other),
+    })
+}
+
+/// Takes off the list what came to it before this epoch, but after it was worked off: no page could land any more
+/// when the tail wrote these keys, so none can have beaten it. What could not be settled is kept.
+pub(crate) async fn forget_rechecks(split: &Split, epoch: u64) -> Result<(), RunError> {
+    for (name, revision, recheck) in split.letters.rechecks().await? {
+        if recheck.epoch < epoch {
+            split.letters.rechecked(&name, revision).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Tries a key again while the tail writes it, a bounded number of times; `suspects` are target keys that the item may
+/// have had.
+pub(crate) async fn settled_with(
+    reconciler: &Reconciler<'_>,
+    key: &Key,
+    suspects: &[Key],
+    stop: &CancellationToken,
+) -> Result<Reconciled, RunError> {
+    for attempt in 1..=ATTEMPTS {
+        match reconciler.source_key(key, suspects).await? {
+            Reconciled::Busy => crate::worker::pause(Duration::from_millis(50) * attempt, stop).await?,
+            other => return Ok(other),
+        }
+    }
+    Ok(Reconciled::Busy)
+}

@@ -1,0 +1,196 @@
+use crate::state::{BackfillRecord, Lease, LeaseWatch, Owner, StateError, Store, Stored, Validity};
+use crate::worker::{Keeper, Leased, RunError, Split, now_ms, pause};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// The repair that runs, if one does: only one at a time may, since the one that ends switches tombstones off.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct RepairRecord {
+    /// Who repairs.
+    pub lease: Lease,
+    /// Raised with each renewal.
+    pub beat: u64,
+    /// When the last repair began, in milliseconds since 1970.
+    pub started_ms: u64,
+}
+
+impl RepairRecord {
+    /// Name of the record.
+    pub const NAME: &'static str = "REPAIR";
+}
+
+impl Leased for RepairRecord {
+    fn lease(&mut self) -> &mut Lease {
+        &mut self.lease
+    }
+    fn beat(&mut self) -> &mut u64 {
+        &mut self.beat
+    }
+    fn absorb(&mut self, _stored: Self) {}
+}
+
+/// Between two looks at a lease that somebody holds.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// Whether a repair runs, or ended without giving its lease back.
+///
+/// # Errors
+/// When the state can't be read.
+pub async fn repair_runs(store: &Store) -> Result<bool, StateError> {
+    let found = store.get::<RepairRecord>(RepairRecord::NAME).await?;
+    Ok(found.is_some_and(|stored| stored.value.lease.owner.is_some()))
+}
+
+/// The exclusive right to repair, and to let go of the tombstones: whoever writes what it read of the source holds it
+/// until nothing of that can land any more.
+pub(crate) struct RepairLease {
+    keeper: Arc<Keeper<RepairRecord>>,
+    keeping: JoinHandle<Result<(), StateError>>,
+    done: CancellationToken,
+}
+
+impl RepairLease {
+    /// Takes it: at once where nobody holds it, and after a whole lease time without a sign of life where somebody
+    /// died with it.
+    ///
+    /// # Errors
+    /// [`RunError::NotYet`] where another repair lives.
+    pub async fn take(split: &Split, stop: &CancellationToken) -> Result<Self, RunError> {
+        let owner = Owner::unique("repair");
+        let _waiting = split.waits.until(
+            "the lease of a repair that ended without a word has run out",
+            split.timing.lease,
+        );
+        let mut watch = LeaseWatch::default();
+        let mut seen = None;
+        loop {
+            let stored = split.store.get::<RepairRecord>(RepairRecord::NAME).await?;
+            let mut stored = stored.unwrap_or(Stored {
+                value: RepairRecord::default(),
+                revision: 0,
+            });
+            let revision = stored.revision;
+            let held = stored.value.lease.owner.is_some();
+            if held && seen.is_some_and(|seen| seen != revision) {
+                return Err(RunError::NotYet {
+                    what: "another repair of this split is running".into(),
+                    next: "wait until it has ended, then run `dynasplit verify`".into(),
+                });
+            }
+            seen = Some(revision);
+            if watch.is_free(RepairRecord::NAME, &stored.value.lease, revision, Instant::now()) {
+                stored.value.started_ms = now_ms();
+                let name = RepairRecord::NAME;
+                if let Some(keeper) = Keeper::take(&split.store, name, stored, &owner, split.timing).await? {
+                    return Ok(Self::keep(keeper));
+                }
+            }
+            pause(LOOK.min(split.timing.renew()), stop).await?;
+        }
+    }
+
+    /// Takes it as soon as nobody else has it.
+    ///
+    /// # Errors
+    /// When the state can't be reached, or the command is stopped.
+    pub async fn wait(split: &Split, stop: &CancellationToken) -> Result<Self, RunError> {
+        loop {
+            match Self::take(split, stop).await {
+                Err(RunError::NotYet { .. }) => pause(LOOK, stop).await?,
+                other => return other,
+            }
+        }
+    }
+
+    fn keep(keeper: Arc<Keeper<RepairRecord>>) -> Self {
+        let done = CancellationToken::new();
+        Self {
+            keeping: tokio::spawn(Arc::clone(&keeper).keep(done.clone())),
+            keeper,
+            done,
+        }
+    }
+
+    /// Until when writes may start.
+    pub fn validity(&self) -> Validity {
+        self.keeper.validity()
+    }
+
+    /// What comes of work that needs it; none where somebody else took it meanwhile. Then nothing of the work may be written
+    /// any more: it is dropped, and what was under way lands or does not, as if this process had died.
+    pub async fn during<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let lost = self.keeper.lost();
+        tokio::select! {
+            biased;
+            () = lost.cancelled() => None,
+            result = work => Some(result),
+        }
+    }
+
+    /// Gives it back.
+    pub async fn release(self) {
+        self.done.cancel();
+        match self.keeping.await {
+            Ok(Ok(())) => {}
+            // The command tells it.
+            Ok(Err(error)) if error.is_gone() => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the repair's lease was not given back; it ends by itself");
+            }
+            Err(error) => tracing::error!(%error, "the repair's lease was not given back; it ends by itself"),
+        }
+    }
+}
+
+/// Refuses a repair before the backfill is finished, or while lanes have no pinned places: what is repaired before
+/// could be spoiled by a late page, or by a change that nobody reads.
+///
+/// # Errors
+/// [`RunError::NotYet`], with the next step.
+pub(crate) async fn refuse_unready(split: &Split) -> Result<(), RunError> {
+    if let Some(service) = crate::worker::uncaptured(split).await?.first() {
+        return Err(RunError::NotYet {
+            what: format!("the stream is not captured for '{service}'"),
+            next: "start `dynasplit replicate` first, and leave it running beside the repair".into(),
+        });
+    }
+    let backfilled = backfill(split).await?;
+    for (service, _) in split.active() {
+        if backfilled
+            .as_ref()
+            .is_some_and(|record| !record.services.contains(&service.name))
+        {
+            return Err(RunError::NotYet {
+                what: format!("'{}' was not backfilled", service.name),
+                next: "run `dynasplit backfill`; a repair is for what is wrong after it".into(),
+            });
+        }
+    }
+    let Some(backfill) = backfilled else {
+        return Err(RunError::NotYet {
+            what: "there was no backfill yet".into(),
+            next: "run `dynasplit backfill`; a repair is for what is wrong after it".into(),
+        });
+    };
+    if backfill.finished_ms.is_none() {
+        return Err(RunError::NotYet {
+            what: "the backfill is not finished".into(),
+            next: "run `dynasplit backfill` until it ends, then this again".into(),
+        });
+    }
+    Ok(())
+}
+
+/// Whether a backfill is under way.
+pub(crate) async fn backfill_runs(split: &Split) -> Result<bool, RunError> {
+    let found = backfill(split).await?;
+    Ok(found.is_some_and(|record| record.finished_ms.is_none()))
+}
+
+async fn backfill(split: &Split) -> Result<Option<BackfillRecord>, RunError> {
+    let found = split.store.get::<BackfillRecord>(BackfillRecord::NAME).await?;
+    Ok(found.map(|stored| stored.value))
+}

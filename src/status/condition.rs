@@ -1,0 +1,215 @@
+//! What a script asks of a split: whether something is wrong with it now, and whether a condition holds yet. Both are
+//! computed from the split's status, and decide nothing.
+
+use super::lane_status::LaneStatus;
+use super::obstacle::ObstacleKind;
+use super::split_status::{Phase, Standing};
+use serde::Serialize;
+
+/// What `status --check` looks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlarmKind {
+    /// A lane lost records.
+    Gap,
+    /// A lane is further behind than allowed.
+    Lag,
+    /// There are dead letters.
+    DeadLetters,
+    /// No worker follows the stream, although a lane has something to read.
+    NoWorker,
+}
+
+/// Something that a person should look at.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Alarm {
+    /// What kind of thing.
+    pub kind: AlarmKind,
+    /// In a sentence.
+    pub what: String,
+}
+
+/// What is wrong with a split that runs. A split that is complete has no alarms.
+#[must_use]
+pub fn alarms(standing: &Standing, max_lag_ms: u64) -> Vec<Alarm> {
+    if standing.phase == Phase::Done {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let mut add = |kind, what| found.push(Alarm { kind, what });
+    for lane in &standing.lanes {
+        if let Some(reason) = &lane.gap {
+            add(
+                AlarmKind::Gap,
+                format!("the lane '{}' lost records: {reason}", lane.lane),
+            );
+        }
+        if let Some(lag_ms) = lane
+            .lag_ms
+            .filter(|lag| *lag > max_lag_ms && lane.open_shards > 0)
+        {
+            let (lane, lag, most) = (&lane.lane, lag_ms / 1000, max_lag_ms / 1000);
+            add(
+                AlarmKind::Lag,
+                format!("the lane '{lane}' is {lag} s behind, and {most} s are allowed"),
+            );
+        }
+    }
+    let counted = standing
+        .dead_letters
+        .iter()
+        .filter(|(service, _)| !standing.switched.contains_key(*service));
+    for (service, count) in counted {
+        let letters = super::obstacle::counted(*count, "dead letter");
+        add(
+            AlarmKind::DeadLetters,
+            format!("there are {letters} of {service}"),
+        );
+    }
+    let is_given_up = standing
+        .obstacles
+        .iter()
+        .any(|obstacle| obstacle.kind == ObstacleKind::Abandoned);
+    let is_followed = standing.phase < Phase::Completing && !is_given_up;
+    if is_followed && standing.lanes.iter().any(|lane| !is_drained(lane)) && !has_worker(standing) {
+        add(
+            AlarmKind::NoWorker,
+            "no worker follows the stream: `dynasplit replicate` does not run".into(),
+        );
+    }
+    found
+}
+
+/// What `wait` waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "for")]
+pub enum Condition {
+    /// Every lane has applied what was written before this time, in milliseconds since 1970.
+    CaughtUp {
+        /// The time.
+        past_ms: u64,
+    },
+    /// The last verify was clean, and nothing is in the way of completing.
+    Verified,
+    /// The stream is off, and every lane has read it to its end.
+    Drained,
+}
+
+/// Whether a condition holds.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It does.
+    Holds,
+    /// Not yet, for these reasons.
+    NotYet(Vec<String>),
+    /// It can't come to hold by waiting, for these reasons.
+    Never(Vec<String>),
+}
+
+impl Condition {
+    /// Whether the condition holds, by a standing that was read at this time or later.
+    #[must_use]
+    pub fn verdict(self, standing: &Standing, read_ms: u64) -> Verdict {
+        if let Some(given_up) = standing
+            .obstacles
+            .iter()
+            .find(|obstacle| obstacle.kind == ObstacleKind::Abandoned)
+        {
+            return Verdict::Never(vec![given_up.to_string()]);
+        }
+        if standing.phase >= Phase::Completing {
+            return self.verdict_at_the_end(standing);
+        }
+        if self == Self::Verified {
+            let reasons = standing.obstacles.iter().map(ToString::to_string).collect();
+            let has_gap = standing
+                .obstacles
+                .iter()
+                .any(|obstacle| obstacle.kind == ObstacleKind::Gap);
+            return match standing.phase {
+                Phase::Verified => Verdict::Holds,
+                _ if has_gap => Verdict::Never(reasons),
+                _ => Verdict::NotYet(reasons),
+            };
+        }
+        let (mut missing, mut never) = (Vec::new(), Vec::new());
+        for lane in &standing.lanes {
+            match self.lane(lane, read_ms) {
+                Verdict::Holds => {}
+                Verdict::NotYet(reasons) => missing.extend(reasons),
+                Verdict::Never(reasons) => never.extend(reasons),
+            }
+        }
+        if !never.is_empty() {
+            return Verdict::Never(never);
+        }
+        if missing.is_empty() && !standing.lanes.is_empty() {
+            return Verdict::Holds;
+        }
+        if !has_worker(standing) {
+            missing.push("no worker follows the stream: run `dynasplit replicate`".into());
+        }
+        Verdict::NotYet(missing)
+    }
+
+    /// The lanes are stopped for good, and were drained or caught up, and verified, before that.
+    fn verdict_at_the_end(self, standing: &Standing) -> Verdict {
+        match (self, standing.phase) {
+            // It was shown to be in order, and no lane reads any more; until it ends, it may go back.
+            (Self::Verified | Self::Drained, Phase::Completing) => {
+                Verdict::NotYet(vec!["`dynasplit complete` has begun and not ended".into()])
+            }
+            (Self::Verified | Self::Drained, _) => Verdict::Holds,
+            (Self::CaughtUp { .. }, phase) => Verdict::Never(vec![format!(
+                "the split is {phase}: no lane follows the stream any more"
+            )]),
+        }
+    }
+
+    fn lane(self, lane: &LaneStatus, read_ms: u64) -> Verdict {
+        let name = &lane.lane;
+        if let Some(gap) = &lane.gap {
+            return Verdict::Never(vec![format!(
+                "the lane '{name}' lost records ({gap}): run `dynasplit replicate --restart-tail`, then `dynasplit verify --repair`"
+            )]);
+        }
+        let Some(lag_ms) = lane.lag_ms else {
+            return Verdict::NotYet(vec![format!("the lane '{name}' does not follow the stream yet")]);
+        };
+        match self {
+            Self::CaughtUp { past_ms } => match lane.drained_ms {
+                // A lane that is drained knows nothing of what was written after the stream was switched off.
+                Some(drained_ms) if drained_ms < past_ms => Verdict::Never(vec![format!(
+                    "the lane '{name}' is drained, and what was written since is in no stream: wait for `drained` instead"
+                )]),
+                Some(_) => Verdict::Holds,
+                None if read_ms.saturating_sub(lag_ms) >= past_ms => Verdict::Holds,
+                None => {
+                    let left = past_ms
+                        .saturating_sub(read_ms.saturating_sub(lag_ms))
+                        .div_ceil(1000);
+                    Verdict::NotYet(vec![format!("the lane '{name}' has {left} s to catch up")])
+                }
+            },
+            _ if is_drained(lane) => Verdict::Holds,
+            _ => {
+                let shards = super::obstacle::counted(lane.open_shards as u64, "open shard");
+                Verdict::NotYet(vec![format!("the lane '{name}' has {shards}")])
+            }
+        }
+    }
+}
+
+fn is_drained(lane: &LaneStatus) -> bool {
+    lane.lag_ms.is_some() && lane.open_shards == 0 && lane.gap.is_none()
+}
+
+fn has_worker(standing: &Standing) -> bool {
+    let mut workers = standing.workers.iter();
+    workers.any(|worker| worker.kind == "tail" && !worker.overdue)
+}
+
+#[cfg(test)]
+#[path = "condition/tests.rs"]
+mod tests;

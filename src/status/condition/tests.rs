@@ -1,0 +1,176 @@
+use super::*;
+use crate::state::{Tombstones, TuningRecord};
+use crate::status::obstacle::Obstacle;
+use crate::status::split_status::WorkerStanding;
+use std::collections::{BTreeMap, BTreeSet};
+
+const NOW_MS: u64 = 1_000_000;
+const HOUR_MS: u64 = 3_600_000;
+
+fn lane(name: &str, lag_ms: Option<u64>, open_shards: usize) -> LaneStatus {
+    LaneStatus {
+        lane: name.into(),
+        lag_ms,
+        open_shards,
+        ..LaneStatus::default()
+    }
+}
+
+fn standing(phase: Phase, lanes: Vec<LaneStatus>) -> Standing {
+    let worker = WorkerStanding {
+        ahead_ms: 0,
+        kind: "tail".into(),
+        seen_ms_ago: 1,
+        overdue: false,
+        other_plan: None,
+    };
+    Standing {
+        split: "split".into(),
+        phase,
+        lanes,
+        backfill: Vec::new(),
+        backfill_record: None,
+        backfill_seen_ms: None,
+        switched: Default::default(),
+        scanned: 0,
+        read_milliunits: 0,
+        backfill_blocked: BTreeSet::new(),
+        running: Vec::new(),
+        limits: Vec::new(),
+        tuning: TuningRecord::default(),
+        tombstones: Tombstones::default(),
+        dead_letters: BTreeMap::new(),
+        rechecks: 0,
+        verify: None,
+        read_ms: 0,
+        workers: vec![worker],
+        obstacles: Vec::new(),
+        next: String::new(),
+    }
+}
+
+fn kinds(standing: &Standing) -> Vec<AlarmKind> {
+    alarms(standing, HOUR_MS)
+        .into_iter()
+        .map(|alarm| alarm.kind)
+        .collect()
+}
+
+#[test]
+fn a_split_that_follows_has_no_alarm() {
+    let fine = standing(Phase::Tailing, vec![lane("a", Some(HOUR_MS), 1)]);
+    assert_eq!(kinds(&fine), []);
+}
+
+#[test]
+fn each_threshold_has_an_alarm() {
+    let late = standing(Phase::Tailing, vec![lane("a", Some(HOUR_MS + 1), 1)]);
+    assert_eq!(kinds(&late), [AlarmKind::Lag]);
+    let mut lost = standing(Phase::Tailing, vec![lane("a", Some(1), 1)]);
+    lost.lanes[0].gap = Some("trimmed".into());
+    assert_eq!(kinds(&lost), [AlarmKind::Gap]);
+    let mut dead = standing(Phase::CatchingUp, vec![lane("a", Some(1), 1)]);
+    dead.dead_letters.insert("a".into(), 1);
+    assert_eq!(kinds(&dead), [AlarmKind::DeadLetters]);
+    assert!(alarms(&dead, 0)[1].what.contains("1 dead letter of a"));
+    let mut alone = standing(Phase::Created, vec![lane("a", None, 0)]);
+    alone.workers[0].overdue = true;
+    assert_eq!(kinds(&alone), [AlarmKind::NoWorker]);
+    alone.workers.clear();
+    assert_eq!(kinds(&alone), [AlarmKind::NoWorker]);
+}
+
+#[test]
+fn what_is_drained_or_over_needs_no_worker() {
+    let mut drained = standing(Phase::Verified, vec![lane("a", Some(50 * HOUR_MS), 0)]);
+    drained.workers.clear();
+    assert_eq!(kinds(&drained), [], "its lag says nothing");
+    let mut done = standing(Phase::Done, vec![lane("a", Some(2 * HOUR_MS), 1)]);
+    done.workers.clear();
+    assert_eq!(kinds(&done), []);
+}
+
+#[test]
+fn a_lane_is_caught_up_past_a_time() {
+    let at = |lag_ms, past_ms| {
+        let standing = standing(Phase::Tailing, vec![lane("a", Some(1), 1), lane("b", lag_ms, 1)]);
+        Condition::CaughtUp { past_ms }.verdict(&standing, NOW_MS)
+    };
+    assert_eq!(at(Some(5000), NOW_MS - 5000), Verdict::Holds);
+    let late = at(Some(5000), NOW_MS - 3500);
+    assert!(
+        matches!(&late, Verdict::NotYet(reasons) if reasons[0].contains("'b' has 2 s")),
+        "{late:?}"
+    );
+    let uncaptured = at(None, 1);
+    assert!(matches!(uncaptured, Verdict::NotYet(_)), "{uncaptured:?}");
+}
+
+#[test]
+fn what_never_comes_is_told_at_once() {
+    let mut lost = standing(Phase::Tailing, vec![lane("a", Some(1), 1)]);
+    lost.lanes[0].gap = Some("trimmed".into());
+    for condition in [Condition::CaughtUp { past_ms: 1 }, Condition::Drained] {
+        let verdict = condition.verdict(&lost, NOW_MS);
+        assert!(
+            matches!(&verdict, Verdict::Never(reasons) if reasons[0].contains("--restart-tail")),
+            "{verdict:?}"
+        );
+    }
+    let mut drained = standing(Phase::CatchingUp, vec![lane("a", Some(900), 0)]);
+    drained.lanes[0].drained_ms = Some(NOW_MS - 10);
+    let past = |past_ms| Condition::CaughtUp { past_ms }.verdict(&drained, NOW_MS);
+    assert_eq!(past(NOW_MS - 10), Verdict::Holds);
+    assert!(matches!(past(NOW_MS), Verdict::Never(_)));
+    let done = standing(Phase::Done, Vec::new());
+    assert!(matches!(
+        Condition::CaughtUp { past_ms: 1 }.verdict(&done, NOW_MS),
+        Verdict::Never(_)
+    ));
+}
+
+#[test]
+fn drained_and_verified_are_read_off_the_status() {
+    let open = standing(Phase::CatchingUp, vec![lane("a", Some(1), 2)]);
+    let verdict = Condition::Drained.verdict(&open, NOW_MS);
+    assert!(
+        matches!(&verdict, Verdict::NotYet(reasons) if reasons[0].contains("2 open shards")),
+        "{verdict:?}"
+    );
+    let drained = standing(Phase::CatchingUp, vec![lane("a", Some(1), 0)]);
+    assert_eq!(Condition::Drained.verdict(&drained, NOW_MS), Verdict::Holds);
+    let mut unclean = standing(Phase::CatchingUp, vec![lane("a", Some(1), 1)]);
+    unclean.obstacles.push(Obstacle {
+        kind: crate::status::obstacle::ObstacleKind::NotVerified,
+        service: None,
+        what: "nothing was verified".into(),
+        next: "`dynasplit verify`".into(),
+    });
+    let verdict = Condition::Verified.verdict(&unclean, NOW_MS);
+    assert_eq!(
+        verdict,
+        Verdict::NotYet(vec!["nothing was verified: `dynasplit verify`".into()])
+    );
+    let completing = standing(Phase::Completing, vec![lane("a", Some(1), 1)]);
+    for condition in [Condition::Verified, Condition::Drained] {
+        assert!(matches!(
+            condition.verdict(&completing, NOW_MS),
+            Verdict::NotYet(_)
+        ));
+    }
+    for phase in [Phase::Verified, Phase::Done] {
+        let verified = standing(phase, vec![lane("a", Some(1), 1)]);
+        assert_eq!(Condition::Verified.verdict(&verified, NOW_MS), Verdict::Holds);
+    }
+}
+
+#[test]
+fn a_wait_without_a_worker_says_so() {
+    let mut alone = standing(Phase::Tailing, vec![lane("a", Some(9000), 1)]);
+    alone.workers.clear();
+    let verdict = Condition::CaughtUp { past_ms: NOW_MS }.verdict(&alone, NOW_MS);
+    assert!(
+        matches!(&verdict, Verdict::NotYet(reasons) if reasons[1].contains("no worker")),
+        "{verdict:?}"
+    );
+}

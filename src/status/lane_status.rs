@@ -1,0 +1,191 @@
+//! Where a split stands, computed from its records: the same for `status`, for the workers' own progress, and for
+//! what decides whether a split may complete.
+
+use crate::model::Counters;
+use crate::source::lineage::{RETENTION_MS, watermark};
+use crate::state::{LaneState, Noted, Received, SegmentRecord, ShardRecord, SplitRecord, StateError};
+use crate::worker::{Split, recorded_shards};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// One lane.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LaneStatus {
+    /// The service's name, or the watch lane.
+    pub lane: String,
+    /// How far it is behind now, in milliseconds; `None` before its places are pinned.
+    pub lag_ms: Option<u64>,
+    /// The lag to show: less the minute, where the engine rounds its creation times down to the minute.
+    pub shown_lag_ms: Option<u64>,
+    /// Shards that it still reads, or waits to read.
+    pub open_shards: usize,
+    /// When it had read the last shard to its end, in milliseconds since 1970: the stream is off. `None` while a shard is
+    /// open. What is written to the source from then on is in no stream.
+    pub drained_ms: Option<u64>,
+    /// Age of the oldest checkpoint of these shards, in milliseconds.
+    pub checkpoint_age_ms: Option<u64>,
+    /// Records were lost: the reason.
+    pub gap: Option<String>,
+    /// Why it does not move at the moment.
+    pub blocked: Option<String>,
+    /// What limits it at the moment, while somebody reads its shards.
+    pub limit: Option<Noted>,
+    /// Dead letters of the service that are open, those of the backfill apart. The counters tell how many it ever left.
+    pub dead_letters: u64,
+    /// What happened to its changes.
+    pub counters: Counters,
+}
+
+impl LaneStatus {
+    /// Whether the lag is so long that the stream may forget records before they are read (a third of 24 hours).
+    #[must_use]
+    pub fn lags_dangerously(&self) -> bool {
+        self.lag_ms.is_some_and(|lag| lag > RETENTION_MS / 3)
+    }
+}
+
+/// Where a lane stands in all recorded shards of a generation.
+#[must_use]
+pub fn lane_status(recorded: &BTreeMap<String, ShardRecord>, lane: &str, now_ms: u64) -> LaneStatus {
+    let mut status = LaneStatus {
+        lane: lane.to_owned(),
+        lag_ms: watermark(recorded, lane).map(|complete| now_ms.saturating_sub(complete)),
+        ..LaneStatus::default()
+    };
+    let rounded = recorded
+        .values()
+        .filter_map(|record| record.lanes.get(lane))
+        .any(|state| {
+            !state.finished() && !state.fine_times && state.last_record_ms == Some(state.complete_to_ms)
+        });
+    status.shown_lag_ms = status
+        .lag_ms
+        .map(|lag| if rounded { lag.saturating_sub(59_999) } else { lag });
+    let states = || recorded.values().filter_map(|record| record.lanes.get(lane));
+    // Where nobody reads a shard, what limited whoever did says nothing any more.
+    let read = recorded.values().filter(|record| record.lease.owner.is_some());
+    status.limit = read
+        .filter_map(|record| record.lanes.get(lane))
+        .filter(|state| !state.finished())
+        .filter_map(|state| state.limit.clone())
+        .max_by_key(|noted| (noted.limit.weight(), noted.at_ms));
+    if states().all(LaneState::finished) {
+        status.drained_ms = states().map(|state| state.saved_ms).max();
+    }
+    for state in states() {
+        status.counters.add(&state.counters);
+        if let Some(gap) = &state.gap {
+            status.gap = Some(gap.reason.clone());
+        }
+        if !state.finished() {
+            status.open_shards += 1;
+            status.checkpoint_age_ms = status
+                .checkpoint_age_ms
+                .max(Some(now_ms.saturating_sub(state.saved_ms)));
+            status.blocked = status.blocked.or_else(|| state.blocked.clone());
+        }
+    }
+    status
+}
+
+/// What the lanes have received so far that matters to the split; `None` before the stream is captured.
+///
+/// # Errors
+/// When the state can't be read.
+pub(crate) async fn received(split: &Split, record: &SplitRecord) -> Result<Option<Received>, StateError> {
+    let Some((generation, _)) = record.stream().filter(|(_, stream)| stream.captured_ms.is_some()) else {
+        return Ok(None);
+    };
+    let recorded = recorded_shards(split, generation).await?;
+    let changes = split.lanes().into_iter().map(|lane| {
+        let states = recorded.values().filter_map(|record| record.lanes.get(&lane));
+        let count = states.map(|state| relevant(&lane, &state.counters)).sum();
+        (lane, count)
+    });
+    Ok(Some(Received {
+        generation,
+        changes: changes.collect(),
+    }))
+}
+
+/// Changes that matter to a lane, whatever became of them.
+fn relevant(lane: &str, counters: &Counters) -> u64 {
+    if lane == ShardRecord::WATCH {
+        return counters.dead_letters;
+    }
+    counters.put + counters.removed + counters.superseded + counters.saved + counters.dead_letters
+}
+
+/// The backfill of one lane.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FillStatus {
+    /// The service's name, or the watch lane.
+    pub lane: String,
+    /// Segments that are durable.
+    pub segments_done: u32,
+    /// All segments.
+    pub segments: u32,
+    /// Dead letters that the backfill left and that are open. The counters tell how many it ever left.
+    pub dead_letters: u64,
+    /// What happened to its items.
+    pub counters: Counters,
+}
+
+/// Where the backfill stands, lane by lane.
+#[must_use]
+pub fn fill_status(segments: &[SegmentRecord]) -> Vec<FillStatus> {
+    let mut lanes: BTreeMap<String, FillStatus> = BTreeMap::new();
+    for segment in segments {
+        for (lane, progress) in &segment.services {
+            let status = lanes.entry(lane.clone()).or_insert_with(|| FillStatus {
+                lane: lane.clone(),
+                ..FillStatus::default()
+            });
+            status.segments += 1;
+            status.segments_done += u32::from(progress.done);
+            status.counters.add(&progress.counters);
+        }
+    }
+    lanes.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Position;
+    use crate::state::{Lease, Limit, Owner};
+    use std::time::Duration;
+
+    fn shard(name: &str, read: bool, limit: Limit) -> (String, ShardRecord) {
+        let state = LaneState {
+            limit: Some(Noted { at_ms: 5, limit }),
+            ..LaneState::starting(Position::Beginning, 0)
+        };
+        let lease = Lease::held_by(&Owner("a".into()), Duration::from_secs(1));
+        let record = ShardRecord {
+            generation: 1,
+            shard: name.to_owned(),
+            parent: None,
+            lease: if read { lease } else { Lease::default() },
+            beat: 0,
+            lanes: [("Content".to_owned(), state)].into(),
+        };
+        (name.to_owned(), record)
+    }
+
+    #[test]
+    fn a_lane_is_limited_by_what_weighs_most_in_the_shards_that_are_read() {
+        let gone = shard("a", false, Limit::held_up("throttled: X".into()));
+        let (slow, idle) = (
+            shard("b", true, Limit::write_budget(5.0)),
+            shard("c", true, Limit::Idle),
+        );
+        let limit = |shards: &[&(String, ShardRecord)]| {
+            let shards = shards.iter().map(|shard| (*shard).clone()).collect();
+            lane_status(&shards, "Content", 10).limit.map(|noted| noted.limit)
+        };
+        assert_eq!(limit(&[&gone, &slow, &idle]), Some(Limit::write_budget(5.0)));
+        assert_eq!(limit(&[&gone, &idle]), Some(Limit::Idle));
+        assert_eq!(limit(&[&gone]), None);
+    }
+}

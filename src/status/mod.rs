@@ -1,0 +1,24 @@
+//! The state of the split, computed from its records: the lanes, what limits them, what is in the way of completing, and
+//! the next command.
+
+mod condition;
+mod lane_status;
+pub(crate) mod limits;
+mod obstacle;
+mod obstacles;
+mod open_dead_letters;
+mod rate;
+mod read;
+mod split_status;
+
+pub use condition::{Alarm, AlarmKind, Condition, Verdict, alarms};
+pub(crate) use lane_status::received;
+pub use lane_status::{FillStatus, LaneStatus, fill_status, lane_status};
+pub use limits::{ActivityStanding, LimitStanding};
+pub(crate) use obstacle::counted;
+pub use obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind};
+pub(crate) use open_dead_letters::OpenLetters;
+pub use rate::RateMeter;
+pub use read::standing;
+pub(crate) use read::standing_with_worker;
+pub use split_status::{Phase, Standing, WorkerStanding};

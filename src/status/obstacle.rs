@@ -1,0 +1,77 @@
+//! Something that is in the way of completing a split.
+
+use serde::Serialize;
+use std::fmt;
+
+/// The kind of an obstacle. Part of the JSON output.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ObstacleKind {
+    /// The plan is not the one that the split runs by.
+    OtherPlan,
+    /// The source has another stream than the one that is read.
+    OtherStream,
+    /// A worker runs with a plan that lacks a service, or has one too many.
+    OtherWorker,
+    /// A lane has no place in the stream yet.
+    NotCaptured,
+    /// Records were lost before they were read.
+    Gap,
+    /// No live worker reads the stream.
+    NoWorker,
+    /// A bulk copy holds the lanes.
+    LanesHeld,
+    /// A service was not copied.
+    NotBackfilled,
+    /// The copy is not finished.
+    BackfillUnfinished,
+    /// A lane is behind.
+    Lag,
+    /// Changes that could not land.
+    DeadLetters,
+    /// Tombstones are not swept.
+    Tombstones,
+    /// Keys must be read again.
+    Rechecks,
+    /// A repair is mandatory.
+    RepairRequired,
+    /// There is no verify that counts.
+    NotVerified,
+    /// The last verify found mismatches.
+    NotClean,
+    /// A record of the state can't be read.
+    Damaged,
+    /// The split was given up.
+    Abandoned,
+}
+
+/// Something that is in the way of completing, with the command that deals with it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Obstacle {
+    /// Its kind.
+    pub kind: ObstacleKind,
+    /// The service or lane that it concerns; `None`: the split as a whole.
+    pub service: Option<String>,
+    /// What is wrong.
+    pub what: String,
+    /// The next command, or what a person must do.
+    pub next: String,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.next)
+    }
+}
+
+/// What a person can do about collisions. The key templates of a service are fixed once its stream is captured, so only
+/// the data can change.
+pub const COLLISION_ADVICE: &str = "a collision means that several source items lead to one target key, and dynasplit never \
+     chooses between them: change or delete all but one of these items in the source, then run `dynasplit verify`. To keep \
+     them all, add a service with another name, another table and key templates that tell them apart";
+
+/// A count of things: `1 dead letter`, `2 dead letters`.
+pub(crate) fn counted(count: u64, one: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {one}{plural}")
+}

@@ -1,0 +1,365 @@
+//! What is in the way of completing a split, and the next command: one pure decision that every command shows.
+//!
+//! The obstacles are in the order in which they can be dealt with: a cause comes before its consequences. So the next
+//! command is that of the first one.
+
+use super::lane_status::LaneStatus;
+use super::obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind, counted};
+use super::split_status::{Phase, Standing};
+use crate::state::{SplitRecord, TombstonePhase, VerifyRecord};
+use std::collections::BTreeMap;
+
+/// A lane that is behind by more is not caught up. Creation times are rounded down, on one engine to the minute.
+const MOST_LAG_MS: u64 = 2 * 60 * 1000;
+
+const REPLICATE: &str = "`dynasplit replicate`, and leave it running";
+const BACKFILL: &str = "`dynasplit backfill`";
+const VERIFY: &str = "`dynasplit verify`";
+const REPAIR: &str = "`dynasplit verify --repair`, then `dynasplit verify`";
+
+/// What is known beside the [`Standing`].
+pub(crate) struct Known<'a> {
+    /// The split's record.
+    pub record: &'a SplitRecord,
+    /// Names and fingerprints of the plan's services that have not switched.
+    pub planned: Vec<(String, String)>,
+    /// How the plan differs from the one that the split runs by, and what to do.
+    pub other_plan: Option<(String, String)>,
+    /// What is wrong with the source's stream.
+    pub other_stream: Option<(String, String)>,
+}
+
+/// The lane that an obstacle concerns; `None` if it concerns several.
+fn only<'a>(lanes: &[&'a str]) -> Option<&'a str> {
+    match lanes {
+        [lane] => Some(lane),
+        _ => None,
+    }
+}
+
+/// The obstacles while they are collected.
+#[derive(Default)]
+struct Found(Vec<Obstacle>);
+
+impl Found {
+    fn add(
+        &mut self,
+        kind: ObstacleKind,
+        service: Option<&str>,
+        what: impl Into<String>,
+        next: impl Into<String>,
+    ) {
+        self.0.push(Obstacle {
+            kind,
+            service: service.map(str::to_owned),
+            what: what.into(),
+            next: next.into(),
+        });
+    }
+}
+
+/// What is in the way, in the order in which it can be dealt with.
+pub(crate) fn obstacles(standing: &Standing, known: &Known<'_>) -> Vec<Obstacle> {
+    let mut found = Found::default();
+    if known.record.abandoned_ms.is_some() {
+        found.add(
+            ObstacleKind::Abandoned,
+            None,
+            "the split was given up",
+            "to split again, `dynasplit abandon --delete-state --yes`, then `dynasplit apply`",
+        );
+        return found.0;
+    }
+    plan_and_stream(standing, known, &mut found);
+    reading(standing, &mut found);
+    copying(standing, known, &mut found);
+    leftovers(standing, known, &mut found);
+    verifying(standing, known, &mut found);
+    found.0
+}
+
+fn plan_and_stream(standing: &Standing, known: &Known<'_>, found: &mut Found) {
+    if let Some((what, next)) = &known.other_plan {
+        found.add(ObstacleKind::OtherPlan, None, what.clone(), next.clone());
+    }
+    if let Some((what, next)) = &known.other_stream {
+        found.add(ObstacleKind::OtherStream, None, what.clone(), next.clone());
+    }
+    for worker in standing.workers.iter().filter(|worker| worker.reads_stream()) {
+        if let Some(what) = &worker.other_plan {
+            found.add(
+                ObstacleKind::OtherWorker,
+                None,
+                what.clone(),
+                "stop that worker, then `dynasplit replicate` with this plan",
+            );
+        }
+    }
+}
+
+fn reading(standing: &Standing, found: &mut Found) {
+    let mut gaps: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for lane in &standing.lanes {
+        if let Some(reason) = &lane.gap {
+            gaps.entry(reason).or_default().push(&lane.lane);
+        }
+    }
+    for (reason, lanes) in gaps {
+        found.add(
+            ObstacleKind::Gap,
+            only(&lanes),
+            format!("gap in {}: {reason}", lanes.join(", ")),
+            "`dynasplit replicate --restart-tail`, then `dynasplit verify --repair`",
+        );
+    }
+    let uncaptured: Vec<&str> = standing
+        .lanes
+        .iter()
+        .filter(|lane| lane.gap.is_none() && lane.lag_ms.is_none())
+        .map(|lane| lane.lane.as_str())
+        .collect();
+    if !uncaptured.is_empty() {
+        let (what, next) = (uncaptured.join(", "), REPLICATE);
+        let verb = if uncaptured.len() == 1 { "does" } else { "do" };
+        found.add(
+            ObstacleKind::NotCaptured,
+            only(&uncaptured),
+            format!("{what} {verb} not follow the stream yet"),
+            next,
+        );
+    } else if !standing.is_drained() && !standing.is_read() {
+        found.add(
+            ObstacleKind::NoWorker,
+            None,
+            "no live worker reads the stream",
+            REPLICATE,
+        );
+    }
+}
+
+fn copying(standing: &Standing, known: &Known<'_>, found: &mut Found) {
+    let record = standing.backfill_record.as_ref();
+    if standing.tombstones.holds() {
+        found.add(
+            ObstacleKind::LanesHeld,
+            None,
+            "a bulk copy holds the lanes",
+            "`dynasplit backfill`, until it ends",
+        );
+        return;
+    }
+    match record {
+        None if known.planned.is_empty() => {}
+        None => found.add(
+            ObstacleKind::NotBackfilled,
+            None,
+            "there was no backfill",
+            BACKFILL,
+        ),
+        Some(backfill) if backfill.finished_ms.is_none() => {
+            let is_running = standing.running.iter().any(|doing| doing.command == "backfill");
+            found.add(
+                ObstacleKind::BackfillUnfinished,
+                None,
+                "the backfill is not finished",
+                if is_running {
+                    "wait until it ends"
+                } else {
+                    BACKFILL
+                },
+            );
+        }
+        Some(backfill) => {
+            for (service, _) in &known.planned {
+                if !backfill.services.contains(service) {
+                    found.add(
+                        ObstacleKind::NotBackfilled,
+                        Some(service),
+                        format!("{service} was not backfilled"),
+                        BACKFILL,
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn leftovers(standing: &Standing, known: &Known<'_>, found: &mut Found) {
+    // Lanes that a bulk copy holds lag because of it.
+    let is_behind = |lane: &&LaneStatus| {
+        let lags = lane.lag_ms.is_some_and(|lag| lag > MOST_LAG_MS);
+        lags && lane.gap.is_none() && lane.open_shards > 0 && !standing.tombstones.holds()
+    };
+    let behind: Vec<&LaneStatus> = standing.lanes.iter().filter(is_behind).collect();
+    if let Some(most) = behind.iter().filter_map(|lane| lane.lag_ms).max() {
+        let names: Vec<&str> = behind.iter().map(|lane| lane.lane.as_str()).collect();
+        let what = match names.as_slice() {
+            [name] => format!("{name} lags by {} seconds", most / 1000),
+            names => format!("{} lag by up to {} seconds", names.join(", "), most / 1000),
+        };
+        found.add(
+            ObstacleKind::Lag,
+            only(&names),
+            what,
+            "leave `dynasplit replicate` running until it has caught up",
+        );
+    }
+    for (service, count) in &standing.dead_letters {
+        if known.record.switched.contains_key(service) {
+            continue;
+        }
+        found.add(
+            ObstacleKind::DeadLetters,
+            Some(service),
+            format!("{} of {service}", counted(*count, "dead letter")),
+            "`dynasplit dead-letters list`; correct each item in the source, then `dynasplit dead-letters reconcile`",
+        );
+    }
+    if standing.tombstones.phase != TombstonePhase::Off && !standing.tombstones.holds() {
+        tombstones(standing, known, found);
+    }
+    if standing.rechecks > 0 {
+        found.add(
+            ObstacleKind::Rechecks,
+            None,
+            format!(
+                "{} must be read again, because the timestamp went backwards",
+                counted(standing.rechecks, "key")
+            ),
+            "`dynasplit verify --repair`",
+        );
+    }
+    // If every service has switched, no repair may write any table.
+    let repairable = !known.planned.is_empty();
+    if let Some(reason) = known.record.repair_required.as_ref().filter(|_| repairable) {
+        found.add(
+            ObstacleKind::RepairRequired,
+            None,
+            format!("a repair is mandatory: {reason}"),
+            REPAIR,
+        );
+    }
+}
+
+fn tombstones(standing: &Standing, known: &Known<'_>, found: &mut Found) {
+    let holders: Vec<&str> = known.record.switch.holders.keys().map(String::as_str).collect();
+    let running: Vec<&str> = standing
+        .running
+        .iter()
+        .map(|doing| doing.command.as_str())
+        .collect();
+    let (what, next) = if !running.is_empty() {
+        (
+            format!("tombstones are on, and {} still runs", running.join(", ")),
+            "wait until it ends",
+        )
+    } else if holders.is_empty() {
+        (
+            "tombstones are not swept".to_owned(),
+            "`dynasplit verify --repair`",
+        )
+    } else if holders.iter().any(|holder| holder.starts_with("backfill")) {
+        (
+            "tombstones are on: a backfill was interrupted".to_owned(),
+            BACKFILL,
+        )
+    } else if holders.contains(&"reconcile") {
+        (
+            "tombstones are on: `dead-letters reconcile` was interrupted".to_owned(),
+            "`dynasplit dead-letters reconcile`",
+        )
+    } else {
+        (
+            "tombstones are on: a repair was interrupted".to_owned(),
+            "`dynasplit verify --repair`",
+        )
+    };
+    found.add(ObstacleKind::Tombstones, None, what, next);
+}
+
+fn verifying(standing: &Standing, known: &Known<'_>, found: &mut Found) {
+    if known.planned.is_empty() {
+        // Every service has switched: each was verified before, and nothing can be judged now.
+        return;
+    }
+    let mut outdated = |what: &str, next: &str| found.add(ObstacleKind::NotVerified, None, what, next);
+    let Some(verify) = &standing.verify else {
+        outdated("nothing was verified", VERIFY);
+        return;
+    };
+    if !verify.clean {
+        not_clean(verify, known, found);
+        return;
+    }
+    let finished = standing
+        .backfill_record
+        .as_ref()
+        .and_then(|backfill| backfill.finished_ms);
+    if finished.is_some_and(|finished| verify.started_ms < finished) {
+        outdated("the last verify is older than the end of the backfill", VERIFY);
+    } else if standing
+        .drained_ms()
+        .is_some_and(|drained| verify.started_ms < drained)
+    {
+        outdated(
+            "the stream was switched off after the last verify began: later writes are in no stream",
+            "make sure that nothing writes to the source, then `dynasplit verify`",
+        );
+    } else {
+        for (service, fingerprint) in &known.planned {
+            let same = verify
+                .services
+                .get(service)
+                .is_some_and(|found| found.fingerprint == *fingerprint);
+            if !same {
+                found.add(
+                    ObstacleKind::NotVerified,
+                    Some(service),
+                    format!("{service} was not verified"),
+                    VERIFY,
+                );
+            }
+        }
+    }
+}
+
+fn not_clean(verify: &VerifyRecord, known: &Known<'_>, found: &mut Found) {
+    let what = match verify.findings() {
+        named if named.is_empty() => "the last verify was not clean".to_owned(),
+        named => format!("the last verify was not clean ({named})"),
+    };
+    let is_planned = |name: &str| known.planned.iter().any(|(service, _)| service == name);
+    let services = verify.services.iter().filter(|(name, _)| is_planned(name));
+    let mut classes = services.flat_map(|(_, service)| &service.mismatches);
+    let is_foreign = classes.any(|(class, count)| *count > 0 && class != "expired" && class != "collision");
+    let next = if verify.only_collisions() {
+        COLLISION_ADVICE
+    } else if verify.repaired > 0 || !is_foreign {
+        VERIFY
+    } else if known.record.repair_required.is_some() {
+        REPAIR
+    } else {
+        "see the keys (`dynasplit verify --list FILE`); if a service writes its own table already, `dynasplit switched \
+         --unproven --service NAME`; otherwise find out who writes the target, and then `dynasplit verify --repair \
+         --discard-target-writes`"
+    };
+    found.add(ObstacleKind::NotClean, None, what, next);
+}
+
+/// The next command.
+pub(crate) fn next(standing: &Standing) -> String {
+    match (standing.phase, standing.obstacles.first()) {
+        (Phase::Done, _) => "nothing: the split is complete".into(),
+        (Phase::Completing, _) => "`dynasplit complete --yes`, which continues".into(),
+        (_, Some(obstacle)) => obstacle.next.clone(),
+        (_, None) if standing.lanes.len() > 1 => {
+            "switch the services over, one by one (docs/cutover.md): stop the writers of a service, then `dynasplit switched \
+             --service NAME`; when no writer writes to the source any more, `dynasplit complete --yes`"
+                .into()
+        }
+        (_, None) => "`dynasplit complete --yes`: every service has switched".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

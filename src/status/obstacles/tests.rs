@@ -1,0 +1,208 @@
+use super::*;
+use crate::state::{
+    BackfillRecord, Order, ShardRecord, SwitchedService, Tombstones, TuningRecord, VerifyService,
+};
+use crate::status::lane_status::LaneStatus;
+use crate::status::split_status::WorkerStanding;
+
+/// A split that is verified, and whose lanes a worker reads.
+fn verified() -> Standing {
+    let lane = |name: &str| LaneStatus {
+        lane: name.into(),
+        lag_ms: Some(900),
+        open_shards: 1,
+        ..LaneStatus::default()
+    };
+    let service = VerifyService {
+        fingerprint: "f".into(),
+        ..VerifyService::default()
+    };
+    Standing {
+        split: "s".into(),
+        phase: Phase::Verified,
+        lanes: ["a", "b", ShardRecord::WATCH].map(lane).into(),
+        backfill: Vec::new(),
+        backfill_record: Some(BackfillRecord {
+            segments: 1,
+            services: vec!["a".into(), "b".into()],
+            round: Vec::new(),
+            started_ms: 1,
+            finished_ms: Some(5),
+            estimated_items: 0,
+            order: Order::Concurrent,
+            order_reason: String::new(),
+        }),
+        scanned: 0,
+        read_milliunits: 0,
+        backfill_blocked: Default::default(),
+        running: Vec::new(),
+        backfill_seen_ms: None,
+        limits: Vec::new(),
+        tuning: TuningRecord::default(),
+        tombstones: Tombstones::default(),
+        dead_letters: BTreeMap::new(),
+        rechecks: 0,
+        verify: Some(VerifyRecord {
+            started_ms: 10,
+            ended_ms: 11,
+            clean: true,
+            repaired: 0,
+            services: ["a", "b"].map(|name| (name.to_owned(), service.clone())).into(),
+            unrouted: 0,
+            repairs: 0,
+            repaired_for: None,
+            last_clean_ms: Some(10),
+            received: None,
+        }),
+        read_ms: 1000,
+        workers: vec![worker(None)],
+        switched: BTreeMap::new(),
+        obstacles: Vec::new(),
+        next: String::new(),
+    }
+}
+
+fn worker(other_plan: Option<&str>) -> WorkerStanding {
+    WorkerStanding {
+        kind: "tail".into(),
+        seen_ms_ago: 1,
+        ahead_ms: 0,
+        overdue: false,
+        other_plan: other_plan.map(str::to_owned),
+    }
+}
+
+/// The obstacles of a standing, with these services still to be switched.
+fn found(standing: &Standing, record: &SplitRecord, planned: &[&str]) -> Vec<Obstacle> {
+    let known = Known {
+        record,
+        planned: planned
+            .iter()
+            .map(|name| ((*name).to_owned(), "f".to_owned()))
+            .collect(),
+        other_plan: None,
+        other_stream: None,
+    };
+    obstacles(standing, &known)
+}
+
+fn kinds(standing: &Standing) -> Vec<ObstacleKind> {
+    let found = found(standing, &record(), &["a", "b"]);
+    found.iter().map(|obstacle| obstacle.kind).collect()
+}
+
+fn record() -> SplitRecord {
+    let plan = include_str!("../../../plans/online-learning.yaml");
+    let plan = crate::plan::Plan::parse(plan, "plan.yaml").unwrap();
+    crate::worker::split_record(&plan, "arn")
+}
+
+#[test]
+fn a_verified_split_has_none_and_is_switched_over() {
+    let standing = verified();
+    assert_eq!(kinds(&standing), []);
+    assert!(next(&standing).contains("docs/cutover.md"));
+}
+
+#[test]
+fn a_cause_comes_before_its_consequences() {
+    let mut standing = verified();
+    standing.verify = None;
+    assert_eq!(kinds(&standing), [ObstacleKind::NotVerified]);
+    standing.backfill_record.as_mut().unwrap().services.pop();
+    assert_eq!(
+        kinds(&standing),
+        [ObstacleKind::NotBackfilled, ObstacleKind::NotVerified]
+    );
+    standing.workers.clear();
+    assert_eq!(kinds(&standing)[0], ObstacleKind::NoWorker);
+    standing
+        .workers
+        .push(worker(Some("a worker runs with an older plan, which lacks b")));
+    assert_eq!(
+        kinds(&standing)[..2],
+        [ObstacleKind::OtherWorker, ObstacleKind::NoWorker]
+    );
+    standing.obstacles = found(&standing, &record(), &["a", "b"]);
+    assert!(
+        next(&standing).starts_with("stop that worker"),
+        "{}",
+        next(&standing)
+    );
+}
+
+#[test]
+fn one_reason_for_several_lanes_is_told_once() {
+    let mut standing = verified();
+    for lane in &mut standing.lanes {
+        lane.gap = Some("trimmed".into());
+    }
+    let found = found(&standing, &record(), &["a", "b"]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(
+        found[0].what,
+        format!("gap in a, b, {}: trimmed", ShardRecord::WATCH)
+    );
+    assert_eq!(found[0].service, None);
+}
+
+#[test]
+fn lanes_that_are_drained_need_no_worker_and_do_not_lag() {
+    let mut standing = verified();
+    standing.workers.clear();
+    for lane in &mut standing.lanes {
+        (lane.open_shards, lane.drained_ms, lane.lag_ms) = (0, Some(7), Some(3_600_000));
+    }
+    assert_eq!(kinds(&standing), []);
+    for lane in &mut standing.lanes {
+        lane.drained_ms = Some(20);
+    }
+    assert_eq!(
+        kinds(&standing),
+        [ObstacleKind::NotVerified],
+        "written after the stream's end"
+    );
+}
+
+#[test]
+fn mismatches_that_nothing_explains_lead_to_no_repair() {
+    let mut standing = verified();
+    let verify = standing.verify.as_mut().unwrap();
+    verify.clean = false;
+    verify
+        .services
+        .get_mut("a")
+        .unwrap()
+        .mismatches
+        .insert("extra".into(), 3);
+    let obstacle = found(&standing, &record(), &["a", "b"]).remove(0);
+    assert!(obstacle.what.contains("a: 3 extra"), "{obstacle}");
+    assert!(
+        obstacle.next.contains("switched --unproven") && obstacle.next.contains("--discard-target-writes")
+    );
+    // A gap explains them.
+    let mut explained = record();
+    explained.repair_required = Some("the tail was restarted".into());
+    let all = found(&standing, &explained, &["a", "b"]);
+    assert!(
+        all.iter().all(|obstacle| !obstacle.next.contains("--discard")),
+        "{all:?}"
+    );
+    // Those of a service that has switched don't count.
+    assert!(found(&standing, &record(), &[]).is_empty());
+}
+
+#[test]
+fn dead_letters_of_a_service_that_has_switched_do_not_count() {
+    let mut standing = verified();
+    standing.dead_letters.insert("a".into(), 2);
+    assert_eq!(kinds(&standing), [ObstacleKind::DeadLetters]);
+    let mut switched = record();
+    let service = SwitchedService {
+        at_ms: 20,
+        epoch: 1,
+        verified_ms: Some(10),
+    };
+    switched.switched.insert("a".into(), service);
+    assert_eq!(found(&standing, &switched, &["b"]), []);
+}

@@ -1,0 +1,99 @@
+//! The dead letters that are open: what the counters of a lane, which only grow, do not tell.
+
+use super::lane_status::{FillStatus, LaneStatus};
+use crate::state::{Letter, LetterHead};
+use std::collections::BTreeMap;
+
+/// How many dead letters are open, by service and by who left them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct OpenLetters {
+    counts: BTreeMap<String, Count>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Count {
+    backfill: u64,
+    others: u64,
+}
+
+impl OpenLetters {
+    /// Counts them.
+    #[must_use]
+    pub fn of(letters: &[LetterHead]) -> Self {
+        let mut counts: BTreeMap<String, Count> = BTreeMap::new();
+        for letter in letters {
+            let count = counts.entry(letter.service.clone()).or_default();
+            if letter.origin == Letter::BACKFILL {
+                count.backfill += 1;
+            } else {
+                count.others += 1;
+            }
+        }
+        Self { counts }
+    }
+
+    /// All of them, by service.
+    #[must_use]
+    pub fn by_service(&self) -> BTreeMap<String, u64> {
+        let counts = self.counts.iter();
+        counts
+            .map(|(service, count)| (service.clone(), count.backfill + count.others))
+            .collect()
+    }
+
+    /// Notes them in the lanes.
+    pub fn note(&self, lanes: &mut [LaneStatus]) {
+        for lane in lanes {
+            lane.dead_letters = self.counts.get(&lane.lane).map_or(0, |count| count.others);
+        }
+    }
+
+    /// Notes those of the backfill.
+    pub fn note_backfill(&self, lanes: &mut [FillStatus]) {
+        for lane in lanes {
+            lane.dead_letters = self.counts.get(&lane.lane).map_or(0, |count| count.backfill);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn letter(service: &str, origin: &str) -> LetterHead {
+        LetterHead {
+            id: String::new(),
+            service: service.to_owned(),
+            key: json!({}),
+            reason: String::new(),
+            origin: origin.to_owned(),
+            at_ms: 0,
+            parts: 1,
+            writing: 0,
+            damage: None,
+        }
+    }
+
+    #[test]
+    fn each_letter_counts_once_with_who_left_it() {
+        let letters = ["backfill", "100", "backfill", "200", "300"].map(|origin| letter("a", origin));
+        let open = OpenLetters::of(&letters);
+        let (mut lanes, mut fill) = (
+            [LaneStatus {
+                lane: "a".into(),
+                ..LaneStatus::default()
+            }],
+            [FillStatus {
+                lane: "a".into(),
+                ..FillStatus::default()
+            }],
+        );
+        open.note(&mut lanes);
+        open.note_backfill(&mut fill);
+        assert_eq!((lanes[0].dead_letters, fill[0].dead_letters), (3, 2));
+        assert_eq!(open.by_service(), [("a".to_owned(), 5)].into());
+        OpenLetters::default().note(&mut lanes);
+        assert_eq!(lanes[0].dead_letters, 0, "they were resolved");
+    }
+}

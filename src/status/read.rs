@@ -1,0 +1,301 @@
+//! Reads where the whole split stands from its records, and from the source's stream.
+
+use super::lane_status::{LaneStatus, fill_status, lane_status};
+use super::limits;
+use super::obstacle::{Obstacle, ObstacleKind};
+use super::obstacles::{Known, next, obstacles};
+use super::open_dead_letters::OpenLetters;
+use super::split_status::{Phase, Standing, WorkerStanding};
+use crate::source::{SourceError, StreamState, stream_state};
+use crate::state::{
+    ActivityRecord, BackfillRecord, Limit, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, Stored,
+    TuningRecord, VerifyRecord, WorkerRecord,
+};
+use crate::target::HELD;
+use crate::worker::{RunError, Split, differs, now_ms, recorded_shards, services};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// Reads where the split stands.
+///
+/// # Errors
+/// When the state can't be read.
+pub async fn standing(split: &Split) -> Result<Standing, RunError> {
+    let now = now_ms();
+    let record = SplitRecord::read(&split.store).await?.value;
+    let split = &split.seeing(&record);
+    let known_services = services(split).await?;
+    let generation = record.stream().map_or(1, |(generation, _)| generation);
+    let recorded = recorded_shards(split, generation).await?;
+    let segments: Vec<SegmentRecord> = split
+        .store
+        .list::<SegmentRecord>(SegmentRecord::PREFIX)
+        .await?
+        .into_iter()
+        .map(|(_, s)| s.value)
+        .collect();
+    let open = OpenLetters::of(&split.letters.list(None).await?);
+    // Nothing of these is needed to tell where the split stands.
+    let (mut damaged, store) = (Vec::new(), &split.store);
+    let workers = store.list_readable(WorkerRecord::PREFIX, &mut damaged).await?;
+    let workers: Vec<(String, Stored<WorkerRecord>)> = workers;
+    let activities = store.list_readable(ActivityRecord::PREFIX, &mut damaged).await?;
+    let activities: Vec<(String, Stored<ActivityRecord>)> = activities;
+    let verify = store
+        .get_readable::<VerifyRecord>(VerifyRecord::NAME, &mut damaged)
+        .await?;
+    let tuning = store
+        .get_readable::<TuningRecord>(TuningRecord::NAME, &mut damaged)
+        .await?;
+    let activities: Vec<_> = activities.into_iter().map(|(_, noted)| noted.value).collect();
+    let mut standing = Standing {
+        split: record.split.clone(),
+        phase: Phase::Created,
+        lanes: lanes(split, &record, &known_services, &recorded, now),
+        backfill: fill_status(&segments),
+        backfill_record: split
+            .store
+            .get::<BackfillRecord>(BackfillRecord::NAME)
+            .await?
+            .map(|s| s.value),
+        scanned: segments.iter().map(|segment| segment.scanned).sum(),
+        read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
+        backfill_blocked: blocked(&segments),
+        running: limits::activities(&activities, now),
+        backfill_seen_ms: activities
+            .iter()
+            .find(|activity| activity.command == "backfill")
+            .map(|activity| activity.limits.at_ms),
+        limits: Vec::new(),
+        tuning: tuning.map_or_else(TuningRecord::default, |stored| stored.value),
+        tombstones: record.switch.tombstones,
+        dead_letters: open.by_service(),
+        rechecks: split.letters.rechecks().await?.len() as u64,
+        verify: verify.map(|stored| stored.value),
+        workers: workers
+            .into_iter()
+            .map(|(_, worker)| worker_standing(&worker.value, &known_services, now))
+            .collect(),
+        switched: record
+            .switched
+            .iter()
+            .map(|(name, switched)| (name.clone(), switched.at_ms))
+            .collect(),
+        read_ms: now,
+        obstacles: Vec::new(),
+        next: String::new(),
+    };
+    open.note(&mut standing.lanes);
+    open.note_backfill(&mut standing.backfill);
+    standing.limits = limits::standing(&standing.lanes, &segments, &activities, now);
+    if record.completed_ms.is_none() {
+        let known = Known {
+            planned: planned(split),
+            other_plan: differs(split, &record, &known_services).err().map(other_plan),
+            other_stream: unread_stream(split, &standing, &record).await,
+            record: &record,
+        };
+        standing.obstacles = obstacles(&standing, &known);
+    }
+    standing
+        .obstacles
+        .extend(damaged.into_iter().map(|damaged| Obstacle {
+            kind: ObstacleKind::Damaged,
+            service: None,
+            what: format!(
+                "the state record '{}' is damaged ({})",
+                damaged.record, damaged.cause
+            ),
+            next: damaged.cure,
+        }));
+    standing.phase = phase(&standing, &record);
+    standing.next = next(&standing);
+    Ok(standing)
+}
+
+/// A worker that begins anew (a service was added or has switched) is away for a moment.
+const AWAY: Duration = Duration::from_secs(5);
+
+/// As [`standing`], for a command that refuses if nobody reads the stream: a worker that is away for a moment is waited for.
+pub(crate) async fn standing_with_worker(split: &Split) -> Result<Standing, RunError> {
+    let began = Instant::now();
+    loop {
+        let standing = standing(split).await?;
+        let is_away = standing
+            .obstacles
+            .iter()
+            .any(|obstacle| matches!(obstacle.kind, ObstacleKind::NoWorker | ObstacleKind::OtherWorker));
+        if !is_away || began.elapsed() >= AWAY.min(split.timing.lease) {
+            return Ok(standing);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// The services of the plan that have not switched, with their fingerprints.
+fn planned(split: &Split) -> Vec<(String, String)> {
+    let services = split.active().map(|(service, _)| service);
+    services
+        .map(|service| (service.name.clone(), service.fingerprint.clone()))
+        .collect()
+}
+
+/// The lanes. One whose capture is not on record yet does not follow the stream, whatever places are pinned already.
+fn lanes(
+    split: &Split,
+    record: &SplitRecord,
+    services: &[ServiceRecord],
+    recorded: &BTreeMap<String, ShardRecord>,
+    now: u64,
+) -> Vec<LaneStatus> {
+    let captured = |lane: &String| {
+        lane == ShardRecord::WATCH
+            || services
+                .iter()
+                .any(|service| service.name == *lane && record.has_captured(service))
+    };
+    let held = record.switch.tombstones.holds();
+    let status = |lane: &String| {
+        let mut status = lane_status(recorded, lane, now);
+        if !captured(lane) {
+            (status.lag_ms, status.shown_lag_ms) = (None, None);
+        }
+        // What a lane noted while it was held stays in its checkpoint until it saves the next one.
+        if !held && status.blocked.as_deref() == Some(HELD) {
+            status.blocked = None;
+        }
+        status.limit = status.limit.filter(|noted| held || noted.limit != Limit::Held);
+        status
+    };
+    split.lanes().iter().map(status).collect()
+}
+
+/// What holds up the segments that are not finished, as whoever worked on them last says.
+fn blocked(segments: &[SegmentRecord]) -> BTreeSet<String> {
+    segments
+        .iter()
+        .filter(|segment| segment.services.values().any(|progress| !progress.done))
+        .flat_map(|segment| segment.blocked.clone())
+        .collect()
+}
+
+fn worker_standing(worker: &WorkerRecord, services: &[ServiceRecord], now: u64) -> WorkerStanding {
+    let seen_ms_ago = now.saturating_sub(worker.seen_ms);
+    WorkerStanding {
+        kind: worker.kind.clone(),
+        seen_ms_ago,
+        ahead_ms: worker.seen_ms.saturating_sub(now),
+        overdue: seen_ms_ago > worker.lease.duration_ms,
+        other_plan: other_services(&worker.services, services),
+    }
+}
+
+/// How the services of a worker's plan differ from those of the split.
+fn other_services(worker: &BTreeSet<String>, services: &[ServiceRecord]) -> Option<String> {
+    if worker.is_empty() {
+        return Some("a worker of an earlier version of dynasplit runs".into());
+    }
+    let split: BTreeSet<&String> = services.iter().map(|service| &service.name).collect();
+    let lacks: Vec<&str> = split
+        .iter()
+        .filter(|name| !worker.contains(**name))
+        .map(|name| name.as_str())
+        .collect();
+    let surplus: Vec<&str> = worker
+        .iter()
+        .filter(|name| !split.contains(name))
+        .map(String::as_str)
+        .collect();
+    match (lacks.is_empty(), surplus.is_empty()) {
+        (true, true) => None,
+        (false, _) => Some(format!(
+            "a worker runs with an older plan, which lacks {}",
+            lacks.join(", ")
+        )),
+        (true, false) => Some(format!(
+            "a worker runs with a plan that has {}, which the split does not have",
+            surplus.join(", ")
+        )),
+    }
+}
+
+/// What is wrong with the plan, and what to do.
+fn other_plan(error: RunError) -> (String, String) {
+    match error {
+        RunError::UnknownService { service } => (
+            format!("the service '{service}' is in the plan and not in the split"),
+            "`dynasplit apply`, which adds it".into(),
+        ),
+        RunError::Widened { change } => (
+            format!("the plan leaves more behind than the split ({change})"),
+            "`dynasplit apply`, which takes it over".into(),
+        ),
+        RunError::NotYet { what, next } => (what, next),
+        error => (
+            error.to_string(),
+            "run this command with the plan that the split runs by".into(),
+        ),
+    }
+}
+
+/// The ARN of another stream than the split's that the source has now. Nothing of it is read, however well everything
+/// else looks.
+async fn other_stream(split: &Split, record: &SplitRecord) -> Result<Option<String>, SourceError> {
+    let Some((_, known)) = record.stream() else {
+        return Ok(None);
+    };
+    match stream_state(&split.source.control, &split.plan.source.table).await {
+        Ok(StreamState::On { arn, .. } | StreamState::WrongView { arn, .. }) => {
+            Ok(Some(arn).filter(|arn| *arn != known.arn))
+        }
+        Ok(_) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A stream that was switched off and on again has another ARN, and no lane reads it: their lag says nothing then.
+async fn unread_stream(split: &Split, standing: &Standing, record: &SplitRecord) -> Option<(String, String)> {
+    match other_stream(split, record).await {
+        Ok(None) => None,
+        Ok(Some(arn)) if standing.is_drained() => Some((
+            format!("the stream was drained, and the source has a new stream now ({arn}), which nobody reads"),
+            "if nothing writes to the source, switch the new stream off again: `aws dynamodb update-table \
+             --stream-specification StreamEnabled=false`; if something does, `dynasplit replicate --restart-tail`, then \
+             `dynasplit verify --repair`"
+                .into(),
+        )),
+        Ok(Some(arn)) => Some((
+            format!("the source has another stream than the one that is read ({arn})"),
+            "`dynasplit replicate --restart-tail`, then `dynasplit verify --repair`".into(),
+        )),
+        Err(SourceError::Missing { table }) => Some((
+            format!("the source table {table} was not found"),
+            "check the region and the account; if the table was deleted by mistake, restore it under the same name".into(),
+        )),
+        Err(error) => Some((
+            format!("it is not known whether the source still has the stream that is read ({error})"),
+            "correct what keeps the source from being described, then look again".into(),
+        )),
+    }
+}
+
+fn phase(standing: &Standing, record: &SplitRecord) -> Phase {
+    if record.completed_ms.is_some() {
+        return Phase::Done;
+    }
+    if record.completing_ms.is_some() {
+        return Phase::Completing;
+    }
+    // A worker that is restarted at the moment changes nothing of what was verified.
+    let verified = standing
+        .obstacles
+        .iter()
+        .all(|obstacle| obstacle.kind == ObstacleKind::NoWorker);
+    match &standing.backfill_record {
+        Some(backfill) if backfill.finished_ms.is_some() && verified => Phase::Verified,
+        Some(backfill) if backfill.finished_ms.is_some() => Phase::CatchingUp,
+        Some(_) => Phase::Backfilling,
+        None if standing.lanes.iter().any(|lane| lane.lag_ms.is_some()) => Phase::Tailing,
+        None => Phase::Created,
+    }
+}

@@ -1,0 +1,156 @@
+//! Where the whole split stands, as data: its phase, what is in the way of completing it, and the next command.
+
+use super::lane_status::{FillStatus, LaneStatus};
+use super::limits::{ActivityStanding, LimitStanding};
+use super::obstacle::Obstacle;
+use crate::state::{BackfillRecord, Tombstones, TuningRecord, VerifyRecord};
+use crate::worker::now_ms;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+/// Phases of a split, in order. Computed from the records, never stored.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Tables, state and stream are there.
+    Created,
+    /// The stream is captured.
+    Tailing,
+    /// The backfill has begun.
+    Backfilling,
+    /// The backfill is finished; the tail still lags, or nothing was verified since.
+    CatchingUp,
+    /// The last verify was clean.
+    Verified,
+    /// `complete` has begun.
+    Completing,
+    /// Over.
+    Done,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Created => "created",
+            Self::Tailing => "tailing",
+            Self::Backfilling => "backfilling",
+            Self::CatchingUp => "catching up",
+            Self::Verified => "verified",
+            Self::Completing => "completing",
+            Self::Done => "done",
+        })
+    }
+}
+
+/// A worker that gives signs of life.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct WorkerStanding {
+    /// `tail`.
+    pub kind: String,
+    /// Milliseconds since its last sign of life, by the clocks of both machines.
+    pub seen_ms_ago: u64,
+    /// How far its clock is ahead of this machine's, in milliseconds, as far as that shows.
+    pub ahead_ms: u64,
+    /// It is overdue: likely dead.
+    pub overdue: bool,
+    /// How its plan differs from the split; `None` if it has the same services.
+    pub other_plan: Option<String>,
+}
+
+impl WorkerStanding {
+    /// Whether it is alive, and reads the stream.
+    #[must_use]
+    pub fn reads_stream(&self) -> bool {
+        self.kind == "tail" && !self.overdue
+    }
+}
+
+/// Where the split stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct Standing {
+    /// The split.
+    pub split: String,
+    /// Its phase.
+    pub phase: Phase,
+    /// The lanes.
+    pub lanes: Vec<LaneStatus>,
+    /// The backfill, lane by lane.
+    pub backfill: Vec<FillStatus>,
+    /// Whether and when it was started and finished.
+    pub backfill_record: Option<BackfillRecord>,
+    /// Items that the backfill has read, and read units in thousandths.
+    pub scanned: u64,
+    /// Read units that it used, in thousandths.
+    pub read_milliunits: u64,
+    /// What holds the backfill up at the moment.
+    pub backfill_blocked: BTreeSet<String>,
+    /// What the commands that run are doing, `replicate` apart.
+    pub running: Vec<ActivityStanding>,
+    /// When a process of the backfill gave its last sign of life, in milliseconds since 1970.
+    pub backfill_seen_ms: Option<u64>,
+    /// What limits the commands that run, as they said last.
+    pub limits: Vec<LimitStanding>,
+    /// Budgets that were tuned.
+    pub tuning: TuningRecord,
+    /// The tombstone switch.
+    pub tombstones: Tombstones,
+    /// Dead letters, by service.
+    pub dead_letters: BTreeMap<String, u64>,
+    /// Keys to be read again.
+    pub rechecks: u64,
+    /// The last verify.
+    pub verify: Option<VerifyRecord>,
+    /// When the state began to be read, in milliseconds since 1970: the lags are as of then.
+    pub read_ms: u64,
+    /// The workers.
+    pub workers: Vec<WorkerStanding>,
+    /// Services that have switched to their own table, and when, in milliseconds since 1970.
+    pub switched: BTreeMap<String, u64>,
+    /// What is in the way of completing.
+    pub obstacles: Vec<Obstacle>,
+    /// The next command.
+    pub next: String,
+}
+
+impl Standing {
+    /// Whether the stream is off, and every lane has read it to its end.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.drained_ms().is_some()
+    }
+
+    /// When the last lane had read the stream to its end, in milliseconds since 1970; `None` while a shard is open.
+    #[must_use]
+    pub fn drained_ms(&self) -> Option<u64> {
+        let drained: Option<Vec<u64>> = self.lanes.iter().map(|lane| lane.drained_ms).collect();
+        drained.and_then(|lanes| lanes.into_iter().max())
+    }
+
+    /// This moment, by whichever clock of this machine and of the workers is ahead: what a lane is complete up to by a
+    /// worker's clock must not be taken for later than it is. A worker writes its time down with each renewal of its lease.
+    #[must_use]
+    pub fn moment_ms(&self, renew: Duration) -> u64 {
+        let ahead = self
+            .workers
+            .iter()
+            .map(|worker| worker.ahead_ms)
+            .max()
+            .unwrap_or(0);
+        let unseen = if ahead > 0 {
+            u64::try_from(renew.as_millis()).unwrap_or(u64::MAX)
+        } else {
+            0
+        };
+        now_ms().saturating_add(ahead).saturating_add(unseen)
+    }
+
+    /// Whether a live worker with this plan reads the stream.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.workers
+            .iter()
+            .any(|worker| worker.reads_stream() && worker.other_plan.is_none())
+    }
+}

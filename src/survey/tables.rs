@@ -1,0 +1,149 @@
+//! The targets and the state, as they are.
+
+use super::{RunError, Split};
+use crate::plan::TableThroughput;
+use crate::state::{SplitRecord, StateError};
+use crate::target::{Difference, TableFinding, inspect, is_empty, throughput};
+use crate::worker::check_split;
+use serde::Serialize;
+
+/// A service's table.
+#[derive(Clone, Debug, Serialize)]
+pub struct TableView {
+    /// The service.
+    pub service: String,
+    /// Its table.
+    pub table: String,
+    /// Its region, where the plan names one.
+    pub region: Option<String>,
+    /// Someone else owns it.
+    pub adopted: bool,
+    /// The plan says that it may hold items.
+    pub may_hold_items: bool,
+    /// What is there.
+    pub standing: TableStanding,
+    /// Whether it holds anything; `None` where it is not there.
+    pub empty: Option<bool>,
+    /// What it is set to serve; `None` where it is not there.
+    pub throughput: Option<TableThroughput>,
+}
+
+/// What is there of a table.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "is")]
+pub enum TableStanding {
+    /// Nothing: it would be created.
+    Missing,
+    /// The planned table.
+    Same {
+        /// What `apply` would add to it.
+        pending: Vec<String>,
+        /// What could not be told.
+        notes: Vec<String>,
+    },
+    /// Another table.
+    Differs {
+        /// In what.
+        differences: Vec<Difference>,
+    },
+}
+
+/// The state of the split.
+#[derive(Clone, Debug, Serialize)]
+pub struct StateView {
+    /// The state table.
+    pub table: String,
+    /// What it knows.
+    #[serde(flatten)]
+    pub standing: StateStanding,
+    /// ARN of the stream that the split reads.
+    pub stream: Option<String>,
+}
+
+/// What the state knows of the split.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "split")]
+pub enum StateStanding {
+    /// Nothing: it was never applied.
+    Unknown,
+    /// It was begun with this plan.
+    Begun,
+    /// It was begun, and `left-behind` covers more in this plan, which `apply` would record.
+    Wider {
+        /// The setting: before and now.
+        change: String,
+    },
+    /// It was begun, and can't go on like this.
+    Refused {
+        /// Why, and the way out.
+        reason: String,
+    },
+}
+
+/// Looks at each target.
+pub(super) async fn targets(split: &Split) -> Result<Vec<TableView>, RunError> {
+    let mut views = Vec::with_capacity(split.targets.len());
+    for (service, clients) in split.services() {
+        let spec = &service.table;
+        let found = inspect(&clients.control, spec, &service.keys, &service.indexes).await?;
+        let empty = match found {
+            TableFinding::Missing => None,
+            _ => Some(is_empty(&clients.control, &spec.name).await?),
+        };
+        views.push(TableView {
+            service: service.name.clone(),
+            table: spec.name.clone(),
+            region: service.place.region.clone(),
+            adopted: spec.adopted,
+            may_hold_items: spec.may_hold_items,
+            standing: match found {
+                TableFinding::Missing => TableStanding::Missing,
+                TableFinding::Same { notes, pending } => TableStanding::Same {
+                    pending: pending.iter().map(ToString::to_string).collect(),
+                    notes,
+                },
+                TableFinding::Differs(differences) => TableStanding::Differs { differences },
+            },
+            empty,
+            throughput: throughput(&clients.control, &spec.name).await?,
+        });
+    }
+    Ok(views)
+}
+
+/// A finding is a sentence: it is wrapped where it is shown.
+fn on_one_line(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    lines.join(" ")
+}
+
+/// Looks at the state.
+pub(super) async fn state(split: &Split) -> Result<StateView, RunError> {
+    let view = |standing, stream| StateView {
+        table: split.plan.state_table.clone(),
+        standing,
+        stream,
+    };
+    let record = match SplitRecord::read(&split.store).await {
+        Ok(stored) => stored.value,
+        Err(StateError::NotApplied { .. }) => return Ok(view(StateStanding::Unknown, None)),
+        Err(error @ (StateError::Unreadable { .. } | StateError::Damaged { .. })) => {
+            let reason = error.to_string();
+            return Ok(view(StateStanding::Refused { reason }, None));
+        }
+        Err(other) => return Err(other.into()),
+    };
+    let stream = record.stream().map(|(_, stream)| stream.arn.clone());
+    let standing = match check_split(split).await {
+        // A service that is new in the plan is added by `apply`.
+        Ok(_) | Err(RunError::UnknownService { .. }) => StateStanding::Begun,
+        Err(RunError::Widened { change }) => StateStanding::Wider {
+            change: change.to_string(),
+        },
+        Err(error @ (RunError::PlanEdited { .. } | RunError::NotYet { .. })) => StateStanding::Refused {
+            reason: on_one_line(&error.to_string()),
+        },
+        Err(other) => return Err(other),
+    };
+    Ok(view(standing, stream))
+}

@@ -1,0 +1,256 @@
+//! What the items that were read come to, counted as they come by. Keeps no value but those of keys.
+
+use super::collisions::KeyWatch;
+use super::groups::Groups;
+use super::hot::HotKeys;
+use super::key_shape::key_shape;
+use super::patterns::Patterns;
+use super::ttl::TtlTally;
+use super::view::Count;
+use crate::flow::{Desired, Fault, REPLICATION_PREFIX, desired};
+use crate::model::{Item, ItemExt, Key, Value};
+use crate::plan::cost::WriteUnits;
+use crate::plan::{KeyFault, Plan, Service, Timestamp, TimestampFormat, Versions};
+use crate::worker::now_ms;
+use std::collections::BTreeMap;
+
+/// Everything that is counted.
+pub(super) struct Tally<'a> {
+    plan: &'a Plan,
+    now_s: u64,
+    ttl_attribute: Option<String>,
+    pub items: u64,
+    pub bytes: u64,
+    pub read_milliunits: u64,
+    pub services: Vec<ServiceTally>,
+    /// Items by the two services (places in the plan) that both take them.
+    pub overlaps: BTreeMap<(usize, usize), u64>,
+    pub left_behind: Count,
+    pub unrouted: Count,
+    pub unrouted_shapes: Groups,
+    pub versions: Groups,
+    /// Items with attributes that global tables keep in them.
+    pub replicated: u64,
+    /// Items whose time is over, and which DynamoDB has not removed yet.
+    pub expired: u64,
+}
+
+/// What is counted for a service.
+pub(super) struct ServiceTally {
+    /// Items that belong to it, as the source has them.
+    pub routed: u64,
+    /// What its table would hold.
+    pub written: Count,
+    pub units: WriteUnits,
+    pub faults: Groups,
+    /// `None` where the plan proves that no two items share a key.
+    pub keys: Option<KeyWatch>,
+    /// Of the table, then of each index.
+    pub hot: Vec<HotKeys>,
+    /// Items that hold the attribute by which the source expires them.
+    pub expiring: u64,
+    /// Patterns of their source keys.
+    pub patterns: Patterns,
+    /// Their expiry in the service's table.
+    pub ttl: TtlTally,
+}
+
+impl ServiceTally {
+    fn new(service: &Service) -> Self {
+        Self {
+            routed: 0,
+            written: Count::default(),
+            units: WriteUnits::default(),
+            faults: Groups::default(),
+            keys: (!service.is_injective()).then(KeyWatch::new),
+            hot: vec![HotKeys::default(); service.indexes.len() + 1],
+            expiring: 0,
+            patterns: Patterns::default(),
+            ttl: TtlTally::default(),
+        }
+    }
+
+    fn add(&mut self, service: &Service, wanted: &Desired, source: &Key, plan: &Plan, now_s: u64) {
+        let bytes = wanted.item.size() as u64;
+        self.written.add(bytes);
+        let before = self.units.clone();
+        self.units.add(service, &wanted.item);
+        self.hot[0].add(&wanted.key.partition, self.units.table - before.table);
+        for (n, index) in service
+            .indexes
+            .iter()
+            .enumerate()
+            .filter(|(_, index)| !index.local)
+        {
+            let units = self.units.indexes[n] - before.indexes.get(n).unwrap_or(&0);
+            if let (true, Some(partition)) = (units > 0, wanted.item.get(&index.keys.partition.name)) {
+                self.hot[n + 1].add(partition, units);
+            }
+        }
+        if let Some(ttl) = &service.table.ttl {
+            self.ttl
+                .add(ttl, &wanted.item, now_s, (&plan.source.keys, source));
+        }
+        if let Some(keys) = &mut self.keys {
+            keys.add(&wanted.key, source, &plan.source.keys);
+        }
+    }
+}
+
+impl<'a> Tally<'a> {
+    pub fn new(plan: &'a Plan, ttl_attribute: Option<String>) -> Self {
+        Self {
+            plan,
+            now_s: now_ms() / 1000,
+            ttl_attribute,
+            items: 0,
+            bytes: 0,
+            read_milliunits: 0,
+            services: plan.services.iter().map(ServiceTally::new).collect(),
+            overlaps: BTreeMap::new(),
+            left_behind: Count::default(),
+            unrouted: Count::default(),
+            unrouted_shapes: Groups::default(),
+            versions: Groups::default(),
+            replicated: 0,
+            expired: 0,
+        }
+    }
+
+    /// Counts an item.
+    pub fn add(&mut self, item: &Item) {
+        let bytes = item.size() as u64;
+        self.items += 1;
+        self.bytes += bytes;
+        let keys = &self.plan.source.keys;
+        // Every item has the table's key, and the plan's was compared with it.
+        let Some(key) = keys.key_of(item) else { return };
+        if item.keys().any(|name| name.starts_with(REPLICATION_PREFIX)) {
+            self.replicated += 1;
+        }
+        let expiry = self.ttl_attribute.as_ref().and_then(|name| item.get(name));
+        let expires = matches!(expiry, Some(Value::N(_)));
+        if expires && expiry.is_some_and(|at| is_past(at, self.now_s)) {
+            self.expired += 1;
+        }
+        let takers = self.route(item, &key, expires);
+        for (n, first) in takers.iter().enumerate() {
+            for second in &takers[n + 1..] {
+                *self.overlaps.entry((*first, *second)).or_default() += 1;
+            }
+        }
+        if !takers.is_empty() {
+            if let Versions::Timestamp(timestamp) = &self.plan.versions
+                && let Some(what) = without_version(timestamp, item)
+            {
+                self.versions.add(what, keys, &key);
+            }
+            return;
+        }
+        let left = self.plan.left_behind.as_ref();
+        if left.is_some_and(|condition| condition.matches(item)) {
+            self.left_behind.add(bytes);
+        } else {
+            self.unrouted.add(bytes);
+            self.unrouted_shapes.add(key_shape(&key), keys, &key);
+        }
+    }
+
+    /// Counts the item for each service that takes it, and names them by their places in the plan.
+    fn route(&mut self, item: &Item, key: &Key, expires: bool) -> Vec<usize> {
+        let mut takers = Vec::new();
+        for (n, service) in self.plan.services.iter().enumerate() {
+            let tally = &mut self.services[n];
+            let source = (&self.plan.source.keys, key, item);
+            match desired(service, &self.plan.versions, item) {
+                Ok(None) => continue,
+                Ok(Some(wanted)) => {
+                    tally.add(service, &wanted, key, self.plan, self.now_s);
+                    let after = (&service.keys, &wanted.key, &wanted.item);
+                    tally.patterns.add(source, Some(after));
+                }
+                Err(fault) => {
+                    tally.faults.add(kind_of(&fault), &self.plan.source.keys, key);
+                    tally.patterns.add(source, None);
+                }
+            }
+            tally.routed += 1;
+            tally.expiring += u64::from(expires);
+            takers.push(n);
+        }
+        takers
+    }
+}
+
+/// A time in seconds that is over. (DynamoDB expires nothing by other types.)
+fn is_past(at: &Value, now_s: u64) -> bool {
+    match at {
+        Value::N(number) => *number < crate::model::Number::from(i64::try_from(now_s).unwrap_or(i64::MAX)),
+        _ => false,
+    }
+}
+
+/// Why an item has no version, for people; `None` where it has one.
+fn without_version(timestamp: &Timestamp, item: &Item) -> Option<String> {
+    if timestamp.version_of(item).is_some() {
+        return None;
+    }
+    let name = &timestamp.attribute;
+    let wanted = timestamp.format.kind();
+    Some(match (item.get(name), &timestamp.format) {
+        (None, _) => format!("no '{name}'"),
+        (Some(Value::S(_)), TimestampFormat::Pattern(pattern)) => {
+            format!("'{name}' is text of another form than {pattern}")
+        }
+        (Some(other), _) => format!("'{name}' has the type {}, not {wanted}", other.type_name()),
+    })
+}
+
+/// What is wrong with an item, in words that are the same for all items with that fault.
+fn kind_of(fault: &Fault) -> String {
+    match fault {
+        Fault::Key(KeyFault::NoMatch {
+            attribute, pattern, ..
+        }) => {
+            format!("'{attribute}' does not match the key pattern '{pattern}'")
+        }
+        Fault::Key(KeyFault::TooLong { attribute, limit, .. }) => {
+            format!("the target key '{attribute}' would be longer than {limit} bytes")
+        }
+        Fault::Key(other) => other.to_string(),
+        Fault::TooLarge { own: 0, .. } => "the target item would be over 400 KB".to_owned(),
+        Fault::TooLarge { .. } => {
+            "the target item would be over 400 KB, with the version that it carries during the split"
+                .to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{MAX_ITEM_BYTES, Number};
+
+    #[test]
+    fn a_fault_is_told_without_what_differs_from_item_to_item() {
+        let no_match = |value: &str| {
+            kind_of(&Fault::Key(KeyFault::NoMatch {
+                attribute: "SK".into(),
+                pattern: "A#{a}".into(),
+                value: Some(value.into()),
+            }))
+        };
+        assert_eq!(no_match("secret"), no_match("other"));
+        assert!(!no_match("secret").contains("secret"));
+        let large = |bytes| kind_of(&Fault::TooLarge { bytes, own: 0 });
+        assert_eq!(large(MAX_ITEM_BYTES + 1), large(MAX_ITEM_BYTES + 2));
+    }
+
+    #[test]
+    fn a_time_that_is_over_is_told_from_one_to_come() {
+        let at = |seconds| Value::N(Number::from(seconds));
+        assert!(is_past(&at(99), 100) && !is_past(&at(100), 100));
+        assert!(!is_past(&Value::s("99"), 100));
+    }
+}

@@ -1,0 +1,346 @@
+//! What a survey shows: plain data, the JSON output of the command.
+
+use super::estimate::Estimate;
+use super::findings::{Finding, Severity};
+use super::groups::Group;
+use super::patterns::Pattern;
+use super::stream::StreamView;
+use super::tables::{StateStanding, StateView, TableView};
+use super::tally::{ServiceTally, Tally};
+use super::ttl::TtlView;
+use crate::plan::cost::scaled;
+use crate::plan::{Plan, Service, TableThroughput, Versions};
+use crate::source::SourceFacts;
+use crate::worker::Split;
+use serde::Serialize;
+
+/// What was seen.
+#[derive(Clone, Debug, Serialize)]
+pub struct Survey {
+    /// Name of the split.
+    pub split: String,
+    /// What the source is.
+    pub source: SourceFacts,
+    /// The plan names another primary key: how they differ. No item was read then.
+    pub keys_differ: Option<String>,
+    /// Where versions come from.
+    pub versions: VersionView,
+    /// What was read; `None` where nothing could be.
+    pub reading: Option<Reading>,
+    /// How large the source is taken to be.
+    pub size: Option<TableSize>,
+    /// Where the items that were read go.
+    pub routing: Option<Routing>,
+    /// The targets.
+    pub tables: Vec<TableView>,
+    /// The state of the split.
+    pub state: StateView,
+    /// The source's stream.
+    pub stream: StreamView,
+    /// Units, money and hours.
+    pub estimate: Option<Estimate>,
+    /// What is wrong or worth knowing, errors first.
+    pub findings: Vec<Finding>,
+}
+
+/// Where versions come from.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "mode")]
+pub enum VersionView {
+    /// An attribute.
+    Timestamp {
+        /// Its name.
+        attribute: String,
+    },
+    /// The stream's order.
+    Sequence,
+}
+
+/// What was read.
+#[derive(Clone, Debug, Serialize)]
+pub struct Reading {
+    /// Items.
+    pub items: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Read units that it cost.
+    pub read_units: u64,
+    /// Segments of the key space that it was read from.
+    pub places: u32,
+    /// It is every item, rather than a sample.
+    pub whole: bool,
+}
+
+/// Items and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Count {
+    /// Items.
+    pub items: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+impl Count {
+    /// Counts one.
+    pub fn add(&mut self, bytes: u64) {
+        self.items += 1;
+        self.bytes += bytes;
+    }
+
+    /// As many times as much.
+    #[must_use]
+    pub fn times(&self, factor: f64) -> Self {
+        Self {
+            items: scaled(self.items, factor),
+            bytes: scaled(self.bytes, factor),
+        }
+    }
+}
+
+/// How large the source is taken to be.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct TableSize {
+    /// Items and bytes.
+    #[serde(flatten)]
+    pub count: Count,
+    /// It was counted. Otherwise it rests on what `DescribeTable` says, which is about six hours old.
+    pub counted: bool,
+    /// What to multiply figures of the reading by.
+    pub factor: f64,
+}
+
+/// Where the items that were read go.
+#[derive(Clone, Debug, Serialize)]
+pub struct Routing {
+    /// By service, in the order of the plan.
+    pub services: Vec<ServiceView>,
+    /// Items that two services take.
+    pub overlaps: Vec<Overlap>,
+    /// Items that stay behind on purpose.
+    pub left_behind: Count,
+    /// Items that nobody takes.
+    pub unrouted: Count,
+    /// The same by the shape of their keys.
+    pub unrouted_shapes: Vec<Group>,
+    /// Items that a service takes and that have no version, by why. Empty in `sequence` mode.
+    pub unversioned: Vec<Group>,
+    /// Items with `aws:rep:*` attributes.
+    pub replicated: u64,
+    /// How the source expires items, where it does.
+    pub expiry: Option<Expiry>,
+}
+
+/// How the source expires items.
+#[derive(Clone, Debug, Serialize)]
+pub struct Expiry {
+    /// By this attribute.
+    pub attribute: String,
+    /// Items read whose time is over, and which are still there.
+    pub expired: u64,
+}
+
+/// Items that two services take.
+#[derive(Clone, Debug, Serialize)]
+pub struct Overlap {
+    /// The two.
+    pub services: [String; 2],
+    /// How many.
+    pub items: u64,
+}
+
+/// What a service gets of the items that were read.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServiceView {
+    /// Its name.
+    pub service: String,
+    /// Items that belong to it.
+    pub routed: u64,
+    /// What its table would hold of them.
+    pub written: Count,
+    /// What its table would hold of the whole source.
+    pub whole: Count,
+    /// Items that belong to it and that its table can't hold, by why.
+    pub faults: Vec<Group>,
+    /// Items of one target key.
+    pub collisions: CollisionView,
+    /// Items that hold the source's expiry attribute.
+    pub expiring: u64,
+    /// Patterns of their source keys, each with an item before and after.
+    pub patterns: Vec<Pattern>,
+    /// Their expiry, where the service's table has a TTL.
+    pub ttl: Option<TtlView>,
+}
+
+/// Items of one target key.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "checked")]
+pub enum CollisionView {
+    /// The plan proves that there are none.
+    Proven,
+    /// The plan vouches for it, and the keys were compared.
+    Compared {
+        /// The vouch.
+        vouch: Option<String>,
+        /// Keys that were compared.
+        keys: u64,
+        /// The part of all keys that this is, picked by hash over the whole reading: the memory is bounded.
+        share: f64,
+        /// Collisions.
+        found: u64,
+        /// Some of them: the target key, and two source keys that make it.
+        shown: Vec<Group>,
+    },
+}
+
+impl Survey {
+    /// What is wrong or worth knowing, errors first.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Finding> {
+        self.findings.clone()
+    }
+
+    /// What to do: before the split has begun, or after. Once it has, routes, shapes and versions can't change any more.
+    #[must_use]
+    pub(super) fn advice<'a>(&self, before: &'a str, after: &'a str) -> &'a str {
+        match self.state.standing {
+            StateStanding::Begun | StateStanding::Wider { .. } => after,
+            StateStanding::Unknown | StateStanding::Refused { .. } => before,
+        }
+    }
+
+    /// Whether something would go wrong.
+    #[must_use]
+    pub fn would_fail(&self) -> bool {
+        self.findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Error)
+    }
+
+    /// With all but what the items tell.
+    pub(super) fn new(
+        split: &Split,
+        source: SourceFacts,
+        keys_differ: Option<String>,
+        state: StateView,
+        tables: Vec<TableView>,
+        stream: StreamView,
+    ) -> Self {
+        Self {
+            split: split.plan.split.clone(),
+            source,
+            keys_differ,
+            versions: match &split.plan.versions {
+                Versions::Timestamp(timestamp) => VersionView::Timestamp {
+                    attribute: timestamp.attribute.clone(),
+                },
+                Versions::Sequence => VersionView::Sequence,
+            },
+            reading: None,
+            size: None,
+            routing: None,
+            tables,
+            state,
+            stream,
+            estimate: None,
+            findings: Vec::new(),
+        }
+    }
+
+    /// What a service's table is set to serve; `None` where it does not exist.
+    pub(super) fn throughput(&self, service: &str) -> Option<&TableThroughput> {
+        let table = self.tables.iter().find(|table| table.service == service);
+        table.and_then(|table| table.throughput.as_ref())
+    }
+
+    /// Adds what the items tell.
+    pub(super) fn fill(&mut self, plan: &Plan, reading: Reading, tally: &Tally<'_>) {
+        let size = TableSize::of(&self.source, &reading);
+        let name = |n: usize| plan.services[n].name.clone();
+        self.routing = Some(Routing {
+            services: plan
+                .services
+                .iter()
+                .zip(&tally.services)
+                .map(|(service, counted)| ServiceView::of(service, counted, &size))
+                .collect(),
+            overlaps: tally
+                .overlaps
+                .iter()
+                .map(|((first, second), items)| Overlap {
+                    services: [name(*first), name(*second)],
+                    items: *items,
+                })
+                .collect(),
+            left_behind: tally.left_behind,
+            unrouted: tally.unrouted,
+            unrouted_shapes: tally.unrouted_shapes.list(),
+            unversioned: tally.versions.list(),
+            replicated: tally.replicated,
+            expiry: self.source.ttl_attribute.clone().map(|attribute| Expiry {
+                attribute,
+                expired: tally.expired,
+            }),
+        });
+        self.size = Some(size);
+        self.reading = Some(reading);
+    }
+}
+
+impl TableSize {
+    #[allow(clippy::cast_precision_loss)] // an estimate
+    fn of(source: &SourceFacts, reading: &Reading) -> Self {
+        let read = Count {
+            items: reading.items,
+            bytes: reading.bytes,
+        };
+        // A description can be older than the items: what was seen is there.
+        if reading.whole || source.item_count <= read.items {
+            return Self {
+                count: read,
+                counted: reading.whole,
+                factor: 1.0,
+            };
+        }
+        let factor = source.item_count as f64 / read.items.max(1) as f64;
+        Self {
+            count: Count {
+                items: source.item_count,
+                bytes: source.bytes.max(read.bytes),
+            },
+            counted: false,
+            factor,
+        }
+    }
+}
+
+impl ServiceView {
+    fn of(service: &Service, counted: &ServiceTally, size: &TableSize) -> Self {
+        let vouch = service.vouched();
+        Self {
+            service: service.name.clone(),
+            routed: counted.routed,
+            written: counted.written,
+            whole: counted.written.times(size.factor),
+            faults: counted.faults.list(),
+            collisions: match &counted.keys {
+                None => CollisionView::Proven,
+                Some(keys) => CollisionView::Compared {
+                    vouch,
+                    keys: keys.compared,
+                    share: keys.share(),
+                    found: keys.found,
+                    shown: keys.shown.clone(),
+                },
+            },
+            expiring: counted.expiring,
+            patterns: counted.patterns.list(),
+            ttl: service.table.ttl.as_deref().map(|ttl| counted.ttl.view(ttl)),
+        }
+    }
+
+    /// Items that its table can't hold.
+    #[must_use]
+    pub fn faulty(&self) -> u64 {
+        self.faults.iter().map(|group| group.items).sum()
+    }
+}

@@ -1,0 +1,247 @@
+use crate::dynamo::again;
+use crate::fault;
+use crate::model::Position;
+use crate::source::lineage::{Shard, capture, discovered, first_state, heirs, vanished};
+use crate::source::{Listing, StreamSource};
+use crate::state::{
+    GapRecord, HistoryRecord, LaneState, Lease, ServiceRecord, ShardRecord, SplitRecord, StateError,
+};
+use crate::worker::{Recorded, RunError, Split, now_ms, recorded_shards};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Prefix of the records that list history: shards that nobody reads.
+const HISTORY: &str = "HISTORY#";
+/// Shard ids in one such record: it stays far below 400 KB.
+const HISTORY_CHUNK: usize = 2000;
+
+/// Pins the open shards for every lane that is not captured yet, before anything is read. Answers how many lanes
+/// were captured now.
+///
+/// The places are durable before the service counts as captured, so a crash in between only pins again. First, lanes
+/// that have places already (of other services, or of a capture that was interrupted) are given the shards that
+/// appeared meanwhile: what is pinned or history from now on is not found as new any more.
+pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Result<usize, RunError> {
+    let uncaptured = uncaptured_lanes(split, source.generation()).await?;
+    if uncaptured.is_empty() {
+        return Ok(0);
+    }
+    // The command begins here, so what passes by itself must not end it.
+    let listing = again(|| source.shards()).await?;
+    let recorded = recorded_shards(split, source.generation()).await?;
+    record_discovered(split, source, &listing, &recorded).await?;
+    let found = capture(&listing.shards);
+    let at_ms = now_ms();
+    // History of another worker's capture: its lanes may be reading the children by now.
+    let history = read_history(split, source.generation()).await?;
+    save_history(split, source.generation(), &found.history).await?;
+    for (shard, place) in found
+        .pinned
+        .iter()
+        .filter(|(shard, _)| !history.contains(&shard.id))
+    {
+        let state = LaneState::starting(place.clone(), at_ms);
+        add_lanes(split, source.generation(), shard, |lane| {
+            uncaptured.contains(lane).then(|| state.clone())
+        })
+        .await?;
+    }
+    fault::moment("capture.pinned").await;
+    for lane in uncaptured.iter().filter(|lane| *lane != ShardRecord::WATCH) {
+        split
+            .store
+            .change::<ServiceRecord, RunError>(&ServiceRecord::record_name(lane), |found| {
+                let mut record = found.ok_or_else(|| RunError::UnknownService {
+                    service: lane.clone(),
+                })?;
+                record.capture(source.generation(), at_ms);
+                Ok(record)
+            })
+            .await?;
+    }
+    // Of the generation that was pinned here: the tail may have been restarted meanwhile.
+    SplitRecord::change(&split.store, |record| {
+        if let Some(stream) = record.generation_mut(source.generation()) {
+            stream.captured_ms.get_or_insert(at_ms);
+        }
+    })
+    .await?;
+    fault::moment("capture.done").await;
+    Ok(uncaptured.len())
+}
+
+/// Lanes whose places are not pinned in a generation; none if that is not the one which is read now. The watch lane is
+/// pinned with the generation's first capture.
+///
+/// An older version could mark lanes as captured in another generation than the one in which it pinned their places. So a
+/// lane that no version marked in this very generation must have a place in one of its shards.
+async fn uncaptured_lanes(split: &Split, generation: u32) -> Result<BTreeSet<String>, RunError> {
+    let record = SplitRecord::read(&split.store).await?.value;
+    let mut lanes = BTreeSet::new();
+    let Some((_, stream)) = record.stream().filter(|(now, _)| *now == generation) else {
+        return Ok(lanes);
+    };
+    let recorded = recorded_shards(split, generation).await?;
+    let has_place = |lane: &str| recorded.values().any(|shard| shard.lanes.contains_key(lane));
+    for (service, _) in split.active() {
+        let name = ServiceRecord::record_name(&service.name);
+        let known = split.store.get::<ServiceRecord>(&name).await?;
+        let known = known.ok_or_else(|| RunError::UnknownService {
+            service: service.name.clone(),
+        })?;
+        let is_marked = known.value.captured_in.is_some() || has_place(&service.name);
+        if !record.has_captured(&known.value) || !is_marked {
+            lanes.insert(service.name.clone());
+        }
+    }
+    if stream.captured_ms.is_none() || !has_place(ShardRecord::WATCH) {
+        lanes.insert(ShardRecord::WATCH.to_owned());
+    }
+    Ok(lanes)
+}
+
+/// Records the shards that appeared since the capture, and lanes that are missing in shards whose parents they read.
+/// Answers whether there were any.
+pub(super) async fn record_discovered(
+    split: &Split,
+    source: &StreamSource,
+    listing: &Listing,
+    recorded: &Recorded,
+) -> Result<bool, RunError> {
+    let lanes: BTreeSet<String> = recorded
+        .values()
+        .flat_map(|record| record.lanes.keys().cloned())
+        .collect();
+    if lanes.is_empty() {
+        return Ok(false);
+    }
+    let history = read_history(split, source.generation()).await?;
+    let new = discovered(&listing.shards, recorded, &history);
+    let heirs = heirs(recorded);
+    let meets = |shard: &Shard, lane: &str| first_state(shard, lane, recorded, now_ms());
+    // These first: their children among the new ones must find somebody to wait for.
+    for (shard, missing) in &heirs {
+        let state = |lane: &str| missing.contains(lane).then(|| meets(shard, lane));
+        add_lanes(split, source.generation(), shard, state).await?;
+    }
+    for shard in &new {
+        let state = |lane: &str| lanes.contains(lane).then(|| meets(shard, lane));
+        add_lanes(split, source.generation(), shard, state).await?;
+    }
+    let gone = note_vanished(split, source.generation(), listing, recorded).await?;
+    Ok(!new.is_empty() || !heirs.is_empty() || gone)
+}
+
+/// Notes the gap of lanes whose next shards came and went unseen, and when the stream has ended. Answers whether there was
+/// such a gap.
+async fn note_vanished(
+    split: &Split,
+    generation: u32,
+    listing: &Listing,
+    recorded: &Recorded,
+) -> Result<bool, RunError> {
+    let record = SplitRecord::read(&split.store).await?.value;
+    let stream = record.stream().filter(|(now, _)| *now == generation);
+    if stream.is_none_or(|(_, stream)| stream.ended_ms.is_some()) {
+        return Ok(false);
+    }
+    let gone = vanished(&listing.shards, recorded, now_ms());
+    for (shard, lane, reason) in &gone {
+        tracing::error!(
+            lane,
+            shard,
+            reason,
+            "gap: the shards that continue this one are gone"
+        );
+        let name = ShardRecord::record_name(generation, shard);
+        split
+            .store
+            .change::<ShardRecord, RunError>(&name, |found| {
+                let mut record = found.ok_or_else(|| RunError::Failed(format!("{name} is gone")))?;
+                if let Some(state) = record.lanes.get_mut(lane) {
+                    state.gap.get_or_insert_with(|| GapRecord {
+                        reason: reason.clone(),
+                        noticed_ms: now_ms(),
+                    });
+                }
+                Ok(record)
+            })
+            .await?;
+    }
+    if !listing.enabled {
+        SplitRecord::change(&split.store, |record| {
+            if record.stream().is_some_and(|(now, _)| now == generation)
+                && let Some(stream) = record.streams.last_mut()
+            {
+                stream.ended_ms.get_or_insert(now_ms());
+            }
+        })
+        .await?;
+    }
+    Ok(!gone.is_empty())
+}
+
+/// Adds lanes to a shard's record, which it creates where it is missing. What is there stays.
+async fn add_lanes(
+    split: &Split,
+    generation: u32,
+    shard: &Shard,
+    state: impl Fn(&str) -> Option<LaneState>,
+) -> Result<(), RunError> {
+    let added: BTreeMap<String, LaneState> = split
+        .lanes()
+        .into_iter()
+        .filter_map(|lane| state(&lane).map(|state| (lane, state)))
+        .collect();
+    split
+        .store
+        .change::<ShardRecord, RunError>(&ShardRecord::record_name(generation, &shard.id), |found| {
+            let mut record = found.unwrap_or_else(|| ShardRecord {
+                generation,
+                shard: shard.id.clone(),
+                parent: shard.parent.clone(),
+                lease: Lease::default(),
+                beat: 0,
+                lanes: BTreeMap::new(),
+            });
+            for (lane, state) in &added {
+                record.lanes.entry(lane.clone()).or_insert_with(|| state.clone());
+            }
+            Ok(record)
+        })
+        .await?;
+    Ok(())
+}
+
+async fn save_history(split: &Split, generation: u32, ids: &[String]) -> Result<(), StateError> {
+    let known = read_history(split, generation).await?;
+    let new: Vec<&String> = ids.iter().filter(|id| !known.contains(*id)).collect();
+    for chunk in new.chunks(HISTORY_CHUNK) {
+        let record = HistoryRecord {
+            shards: chunk.iter().map(|id| (*id).clone()).collect(),
+        };
+        let name = format!("{HISTORY}{generation:06}#{}", chunk[0]);
+        split.store.set(&name, &record).await?;
+    }
+    Ok(())
+}
+
+async fn read_history(split: &Split, generation: u32) -> Result<BTreeSet<String>, StateError> {
+    let found = split
+        .store
+        .list::<HistoryRecord>(&format!("{HISTORY}{generation:06}#"))
+        .await?;
+    Ok(found
+        .into_iter()
+        .flat_map(|(_, stored)| stored.value.shards)
+        .collect())
+}
+
+/// Whether every lane has read every recorded shard to its end, without a gap, and none is owed a shard.
+pub(super) fn all_finished(recorded: &Recorded) -> bool {
+    !recorded.is_empty()
+        && recorded
+            .values()
+            .flat_map(|record| record.lanes.values())
+            .all(|state| state.position == Position::End && state.gap.is_none())
+        && heirs(recorded).is_empty()
+}

@@ -1,0 +1,267 @@
+use super::feed::{Batch, Feed, Next};
+use super::reader::{ShardReader, is_trimmed};
+use super::shard::Continued;
+use crate::dynamo::{Health, Load};
+use crate::fault;
+use crate::flow::{Group, Ledger, Stop, Watched, apply, coalesce, watch};
+use crate::model::{Counters, Position};
+use crate::source::lineage::{age_gap, complete_to};
+use crate::state::{GapRecord, ShardRecord};
+use crate::target::{Gate, HELD, TargetWriter};
+use crate::worker::{Keeper, Split, StateLedger, now_ms};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch as channel};
+use tokio_util::sync::CancellationToken;
+
+/// Writes that one lane has under way in one shard at most.
+pub(super) const WRITES_AT_ONCE: u32 = 32;
+/// Why an item that no service takes is a dead letter.
+pub(crate) const UNROUTED: &str = "no service takes the item, and the plan does not list it as left behind";
+const MINUTE_MS: u64 = 60_000;
+/// Wait after a failed read.
+const AFTER_FAILURE: Duration = Duration::from_millis(500);
+
+/// One service in one shard: takes batches, applies them, moves the checkpoint.
+pub(super) struct Lane {
+    /// The service's name, or the watch lane.
+    pub name: String,
+    /// The service's table; `None` for the watch lane.
+    pub writer: Option<TargetWriter>,
+    pub split: Split,
+    pub ledger: StateLedger,
+    pub feed: Arc<Feed>,
+    pub keeper: Arc<Keeper<ShardRecord>>,
+    /// All shards, as last read: for how far a parent is complete.
+    pub recorded: channel::Receiver<Arc<BTreeMap<String, ShardRecord>>>,
+    /// For reading alone when it fell behind.
+    pub reader: ShardReader,
+    /// Whether other shards continue this one.
+    pub continued: Continued,
+    /// At most one lane of a shard reads alone at a time: a third reader of a shard is throttled.
+    pub alone: Arc<Semaphore>,
+    pub health: Arc<Health>,
+    /// Lanes of the service that write a batch.
+    pub busy: Arc<Load>,
+    /// Tells whether a bulk copy holds the lanes.
+    pub gate: Gate,
+    pub stop: CancellationToken,
+}
+
+impl Lane {
+    /// Runs until the shard is finished, records were lost, or the worker stops.
+    pub async fn run(mut self) -> Result<(), Stop> {
+        let result = self.follow().await;
+        self.feed.detach(&self.name);
+        result
+    }
+
+    async fn follow(&mut self) -> Result<(), Stop> {
+        loop {
+            let (position, complete_to_ms) = self.place();
+            if position == Position::End {
+                return Ok(());
+            }
+            self.let_go().await;
+            let next = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Ok(()),
+                next = self.feed.next(&self.name, &position, complete_to_ms) => next,
+            };
+            let read = match next {
+                Next::Lost(reason) => {
+                    self.gap(reason);
+                    return Ok(());
+                }
+                Next::Behind => match self.read_alone(&position).await? {
+                    Some(batch) => Next::Batch(Arc::new(batch)),
+                    None => Next::Behind,
+                },
+                other => other,
+            };
+            // Asked after the read, not only before the first: a shard that could not be read for a day begins with
+            // what is left of it, and says nothing of the rest.
+            if let Some(reason) = age_gap(complete_to_ms, now_ms()) {
+                self.gap(reason);
+                return Ok(());
+            }
+            match read {
+                Next::Batch(batch) => self.take(&batch, &position).await?,
+                Next::Idle(complete) => self.complete(complete),
+                Next::Behind | Next::Lost(_) => {}
+            }
+        }
+    }
+
+    /// Waits while a bulk copy holds the lanes. (A batch that was begun waits at its next write.)
+    async fn let_go(&self) {
+        if self.gate.is_held() {
+            self.feed.detach(&self.name);
+            self.health.block(HELD.to_owned());
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = self.gate.opened() => {}
+            }
+            self.health.clear();
+        }
+    }
+
+    /// The lane's position and the time up to which it is complete.
+    fn place(&self) -> (Position, u64) {
+        let record = self.keeper.snapshot();
+        let position = record
+            .lanes
+            .get(&self.name)
+            .map_or(Position::End, |state| state.position.clone());
+        let complete = complete_to(&record, &self.name, &self.recorded.borrow()).unwrap_or(0);
+        (position, complete)
+    }
+
+    /// Applies a batch, then moves the checkpoint: only now is everything before it durable.
+    async fn take(&self, batch: &Batch, position: &Position) -> Result<(), Stop> {
+        let fresh = batch
+            .records
+            .iter()
+            .filter(|record| Position::After(record.sequence.clone()) > *position);
+        let changes: Vec<_> = fresh.clone().map(|record| Arc::clone(&record.change)).collect();
+        let newest_ms = fresh.filter_map(|record| record.created_ms).max();
+        let groups = coalesce(&changes);
+        let counters = match &self.writer {
+            Some(writer) => {
+                let _busy = self.busy.enter();
+                self.apply_all(groups, writer).await?
+            }
+            None => self.watch_all(groups).await?,
+        };
+        fault::moment("tail.checkpoint.before").await;
+        self.keeper.update(|record| {
+            if let Some(state) = record.lanes.get_mut(&self.name) {
+                state.position = state.position.clone().max(batch.to.clone());
+                state.complete_to_ms = state.complete_to_ms.max(newest_ms.unwrap_or(0));
+                state.last_record_ms = state.last_record_ms.max(newest_ms);
+                state.fine_times |= newest_ms.is_some_and(|at| at % MINUTE_MS != 0);
+                state.saved_ms = now_ms();
+                state.blocked = self.health.blocked();
+                state.counters.add(&counters);
+            }
+        });
+        fault::moment("tail.checkpoint.after").await;
+        Ok(())
+    }
+
+    async fn apply_all(&self, groups: Vec<Group>, writer: &TargetWriter) -> Result<Counters, Stop> {
+        let Some((service, _)) = self.split.target(&self.name) else {
+            return Ok(Counters::default());
+        };
+        let versions = &self.split.plan.versions;
+        let mut groups = groups.iter();
+        let mut applied = FuturesUnordered::new();
+        let (mut sum, mut stopped) = (Counters::default(), None);
+        loop {
+            while applied.len() < WRITES_AT_ONCE as usize
+                && let Some(group) = groups.next()
+            {
+                applied.push(apply(service, versions, group, writer, &self.ledger));
+            }
+            let Some(counters) = applied.next().await else {
+                break;
+            };
+            match counters {
+                Ok(counters) => sum.add(&counters),
+                // The others are let finish: what is dropped unanswered could land after the next owner's writes.
+                Err(stop) => {
+                    stopped.get_or_insert(stop);
+                }
+            }
+        }
+        stopped.map_or(Ok(sum), Err)
+    }
+
+    async fn watch_all(&self, groups: Vec<Group>) -> Result<Counters, Stop> {
+        let mut counters = Counters::default();
+        for group in &groups {
+            counters.seen += group.changes.len() as u64;
+            counters.add(&watch_group(&self.split, &self.ledger, group).await?);
+        }
+        Ok(counters)
+    }
+
+    fn complete(&self, complete_to_ms: u64) {
+        self.keeper.update_quietly(|record| {
+            if let Some(state) = record.lanes.get_mut(&self.name) {
+                state.complete_to_ms = state.complete_to_ms.max(complete_to_ms);
+                state.saved_ms = now_ms();
+                state.blocked = self.health.blocked();
+            }
+        });
+    }
+
+    fn gap(&self, reason: String) {
+        tracing::error!(
+            lane = self.name,
+            shard = self.keeper.name(),
+            reason,
+            "gap: records were lost"
+        );
+        self.keeper.update(|record| {
+            if let Some(state) = record.lanes.get_mut(&self.name) {
+                state.gap = Some(GapRecord {
+                    reason,
+                    noticed_ms: now_ms(),
+                });
+            }
+        });
+    }
+
+    /// Reads for itself, from its own checkpoint, since it fell behind the front.
+    async fn read_alone(&mut self, position: &Position) -> Result<Option<Batch>, Stop> {
+        let permit = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Ok(None),
+            permit = self.alone.acquire() => permit,
+        };
+        let Ok(_permit) = permit else { return Ok(None) };
+        let read = match self.reader.read(position).await {
+            Err(failure) if is_trimmed(&failure) => {
+                self.reader.read_horizon(position, self.continued.known()).await
+            }
+            other => other,
+        };
+        let wait = match read {
+            Ok(batch) if batch.to != *position => return Ok(Some(batch)),
+            Ok(_) => self.split.timing.poll,
+            Err(failure) => {
+                self.health.block(failure.reason());
+                tracing::warn!(lane = self.name, %failure, "catching up: reading again");
+                AFTER_FAILURE
+            }
+        };
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+        Ok(None)
+    }
+}
+
+/// What the watch lane does with one source item: one that nobody takes becomes a dead letter.
+pub(crate) async fn watch_group(
+    split: &Split,
+    ledger: &StateLedger,
+    group: &Group,
+) -> Result<Counters, Stop> {
+    let mut counters = Counters::default();
+    let last = group.changes.last().and_then(|change| change.images.new.as_ref());
+    match last.map(|item| watch(&split.plan, item)) {
+        Some(Watched::Unrouted) => {
+            counters.dead_letters += 1;
+            ledger.dead_letter(ShardRecord::WATCH, group, UNROUTED).await?;
+        }
+        Some(Watched::LeftBehind) => counters.left_behind += 1,
+        Some(Watched::Routed) | None => {}
+    }
+    Ok(counters)
+}

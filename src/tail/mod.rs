@@ -1,0 +1,16 @@
+//! The tail: follows the stream and applies it, lane by lane.
+//!
+//! A worker claims shards by their leases; it owns a shard with all of its lanes, so that no shard has more
+//! readers than DynamoDB serves well. Inside a shard, one front reader serves the lanes that keep up; one that
+//! falls behind reads for itself, from its own checkpoint. Several workers share the shards.
+
+mod capture;
+mod feed;
+mod lane;
+mod letters;
+mod reader;
+mod shard;
+mod worker;
+
+pub(crate) use lane::{UNROUTED, watch_group};
+pub use worker::{Ended, Tail, TailOptions};

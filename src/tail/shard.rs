@@ -1,0 +1,361 @@
+use super::feed::Feed;
+use super::lane::{Lane, WRITES_AT_ONCE};
+use super::reader::{ShardReader, is_trimmed};
+use crate::dynamo::{Budget, Failure, Health, Load, Pace};
+use crate::fault::Hand;
+use crate::model::Position;
+use crate::plan::PutCost;
+use crate::source::StreamSource;
+use crate::source::lineage::{Readiness, readiness};
+use crate::state::{GapRecord, Noted, ShardRecord, StateError, Validity};
+use crate::status::limits;
+use crate::target::{Fence, Gate, HELD, TargetWriter};
+use crate::worker::{Keeper, Recorded, Split, StateLedger, now_ms};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// What the lanes of all shards in this process share: one service's budget and health.
+#[derive(Clone, Debug)]
+pub(super) struct LaneShare {
+    pub budget: Arc<Budget>,
+    pub health: Arc<Health>,
+    pub pace: Arc<Pace>,
+    /// Lanes that write a batch.
+    pub busy: Arc<Load>,
+}
+
+/// How the reading of a shard goes.
+#[derive(Debug, Default)]
+struct Reading {
+    /// Why it can't be read.
+    health: Health,
+    /// One while its pages are full: there is more than was read.
+    full: Load,
+}
+
+/// One shard that this worker owns: its front reader, and the lanes that may read it.
+pub(super) struct ShardTask {
+    pub split: Split,
+    pub source: StreamSource,
+    pub keeper: Arc<Keeper<ShardRecord>>,
+    pub gate: Gate,
+    /// The worker's own lease.
+    pub alive: Validity,
+    pub shares: BTreeMap<String, LaneShare>,
+    pub recorded: watch::Receiver<Recorded>,
+    pub stop: CancellationToken,
+}
+
+/// Empty reads in a row, at least, before a shard counts as read to its tip: empty pages before it are normal.
+const EMPTY_READS: u32 = 5;
+const AFTER_FAILURE: Duration = Duration::from_millis(500);
+/// A wait between failed reads is at most this.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+impl ShardTask {
+    /// Runs until every lane that can go on has finished the shard, the lease was lost, or the worker stops.
+    /// Everything is joined and saved when this returns.
+    ///
+    /// # Errors
+    /// When the last save failed: what the lanes did since the one before is done again.
+    pub async fn run(mut self) -> Result<(), StateError> {
+        let work = self.stop.child_token();
+        let saved = CancellationToken::new();
+        let keeping = tokio::spawn(Arc::clone(&self.keeper).keep(saved.clone()));
+        let feed = Arc::new(Feed::default());
+        let alone = Arc::new(Semaphore::new(1));
+        let mut lanes = JoinSet::new();
+        let mut started = BTreeSet::new();
+        let reading = Arc::new(Reading::default());
+        let front = tokio::spawn(front(
+            ShardReader::new(&self.source, &self.keeper.snapshot().shard),
+            Arc::clone(&feed),
+            Arc::clone(&reading),
+            self.split.timing,
+            self.continued(),
+            work.clone(),
+        ));
+        let lost = self.keeper.lost();
+        loop {
+            let waiting = self.start_ready(&mut started, &mut lanes, &feed, &alone, &work);
+            if lanes.is_empty() && !waiting {
+                break;
+            }
+            self.tell_blocked(&reading);
+            tokio::select! {
+                () = lost.cancelled() => break,
+                () = self.stop.cancelled() => break,
+                () = tokio::time::sleep(self.split.timing.renew()) => {}
+                changed = self.recorded.changed() => if changed.is_err() { break },
+                ended = lanes.join_next(), if !lanes.is_empty() => match ended {
+                    // What a lane could not make durable, it does again: nothing is left behind by an error.
+                    Some(Ok((lane, Err(failed)))) => {
+                        tracing::warn!(lane, reason = failed.reason, "the lane begins again at its checkpoint");
+                        tokio::time::sleep(AFTER_FAILURE).await;
+                        started.remove(&lane);
+                    }
+                    Some(Err(error)) => {
+                        tracing::error!(%error, "a lane ended badly; the shard begins again");
+                        break;
+                    }
+                    Some(Ok((_, Ok(())))) | None => {}
+                },
+            }
+        }
+        work.cancel();
+        while let Some(ended) = lanes.join_next().await {
+            if let Ok((lane, Err(stopped))) = ended {
+                tracing::debug!(
+                    lane,
+                    reason = stopped.reason,
+                    "stopped before its batch was durable"
+                );
+            }
+        }
+        if let Err(error) = front.await {
+            tracing::error!(%error, "the front reader ended badly");
+        }
+        saved.cancel();
+        keeping.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the keeper of the shard's checkpoints ended badly");
+            Ok(())
+        })
+    }
+
+    /// Whether other shards continue this one, as far as they are known: it gets no record any more.
+    fn continued(&self) -> Continued {
+        Continued {
+            shard: self.keeper.snapshot().shard,
+            recorded: self.recorded.clone(),
+        }
+    }
+
+    /// Writes down with every lane what limits it, and why it does not move at the moment: a bulk copy holds the lanes, the
+    /// shard can't be read, or its table takes nothing. A shard that stops advancing is an alarm.
+    fn tell_blocked(&self, reading: &Reading) {
+        let is_held = self.gate.is_held();
+        let held = is_held.then(|| HELD.to_owned());
+        let blocked = held.or_else(|| reading.health.blocked());
+        self.keeper.update_quietly(|record| {
+            let unfinished = record.lanes.iter_mut().filter(|(_, state)| !state.finished());
+            for (lane, state) in unfinished {
+                // The lane of a service that has switched, or that this worker's plan lacks, stays as it is.
+                let Some(share) = self.shares.get(lane) else {
+                    continue;
+                };
+                let writing = || share.health.blocked();
+                state.blocked = blocked.clone().or_else(writing);
+                state.limit = Some(Noted {
+                    at_ms: now_ms(),
+                    limit: limits::of_lane(
+                        is_held,
+                        (&reading.health, &reading.full),
+                        (&share.health, &share.budget, &share.pace, &share.busy),
+                        WRITES_AT_ONCE,
+                    ),
+                });
+            }
+        });
+    }
+
+    /// Starts lanes that may read now. Answers whether some still wait for their parent.
+    fn start_ready(
+        &self,
+        started: &mut BTreeSet<String>,
+        lanes: &mut JoinSet<(String, Result<(), crate::flow::Stop>)>,
+        feed: &Arc<Feed>,
+        alone: &Arc<Semaphore>,
+        work: &CancellationToken,
+    ) -> bool {
+        let recorded = self.recorded.borrow().clone();
+        let record = self.keeper.snapshot();
+        let mut waiting = false;
+        for lane in record.lanes.keys().filter(|lane| self.shares.contains_key(*lane)) {
+            match readiness(&record, lane, &recorded, now_ms()) {
+                Readiness::Ready if started.insert(lane.clone()) => {
+                    let (name, task) = (lane.clone(), self.lane(lane, feed, alone, work));
+                    lanes.spawn(async move { (name, task.run().await) });
+                }
+                Readiness::Waits => waiting = true,
+                Readiness::Gap(reason) if record.lanes[lane].gap.is_none() => {
+                    tracing::error!(lane, shard = record.shard, reason, "gap: records were lost");
+                    self.keeper.update(|record| {
+                        if let Some(state) = record.lanes.get_mut(lane) {
+                            state.gap = Some(GapRecord {
+                                reason,
+                                noticed_ms: now_ms(),
+                            });
+                        }
+                    });
+                }
+                Readiness::Ready | Readiness::Finished | Readiness::Gap(_) => {}
+            }
+        }
+        waiting
+    }
+
+    fn lane(&self, name: &str, feed: &Arc<Feed>, alone: &Arc<Semaphore>, work: &CancellationToken) -> Lane {
+        let share = &self.shares[name];
+        let writer = self.split.target(name).map(|(service, tables)| TargetWriter {
+            hand: Hand::Tail,
+            client: tables.items.clone(),
+            table: service.table.name.clone(),
+            keys: service.keys.clone(),
+            fields: service.version_fields(&self.split.plan.versions),
+            gate: self.gate.of(name),
+            always_bury: false,
+            fence: Fence::new([self.keeper.validity(), self.alive.clone()]),
+            pace: Arc::clone(&share.pace),
+            budget: Arc::clone(&share.budget),
+            cost: PutCost::of(service),
+            health: Arc::clone(&share.health),
+            endless: true,
+            stop: work.clone(),
+            margin: self.split.timing.margin,
+        });
+        Lane {
+            name: name.to_owned(),
+            writer,
+            split: self.split.clone(),
+            ledger: StateLedger::behind(&self.split, &self.gate),
+            feed: Arc::clone(feed),
+            keeper: Arc::clone(&self.keeper),
+            recorded: self.recorded.clone(),
+            reader: ShardReader::new(&self.source, &self.keeper.snapshot().shard),
+            continued: self.continued(),
+            alone: Arc::clone(alone),
+            health: Arc::clone(&share.health),
+            busy: Arc::clone(&share.busy),
+            gate: self.gate.clone(),
+            stop: work.clone(),
+        }
+    }
+}
+
+/// The front: reads the shard once for all lanes that keep up.
+async fn front(
+    mut reader: ShardReader,
+    feed: Arc<Feed>,
+    reading: Arc<Reading>,
+    timing: crate::dynamo::Timing,
+    continued: Continued,
+    stop: CancellationToken,
+) {
+    let mut quiet = Quiet::default();
+    let mut failures = 0u32;
+    loop {
+        let wanted = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            wanted = feed.wanted() => wanted,
+        };
+        let Some(from) = wanted else { return };
+        let asked_ms = now_ms();
+        let wait = match reader.read(&from).await {
+            Ok(batch) => {
+                if failures > 0 {
+                    reading.health.clear();
+                }
+                let full = reader.is_full(batch.records.len());
+                reading.full.set(u32::from(full));
+                failures = 0;
+                if batch.to == from {
+                    if let Some(complete_to_ms) = quiet.empty(asked_ms, timing.idle) {
+                        feed.idle(complete_to_ms);
+                    }
+                    timing.poll
+                } else {
+                    quiet = Quiet::default();
+                    let ended = batch.to == Position::End;
+                    // A shard serves five reads a second; a full page says that there is more to fetch at once.
+                    let wait = if full || ended {
+                        Duration::ZERO
+                    } else {
+                        timing.poll / 2
+                    };
+                    feed.put(batch);
+                    wait
+                }
+            }
+            Err(failure) => {
+                failures = failures.saturating_add(1);
+                reading
+                    .health
+                    .block(format!("reading the stream: {}", failure.reason()));
+                recover(&mut reader, &feed, &from, failure, failures, &continued).await
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// After a failed read: what to wait for. A trimmed place is a gap for lanes that are old, and none for the rest.
+async fn recover(
+    reader: &mut ShardReader,
+    feed: &Feed,
+    from: &Position,
+    failure: Failure,
+    failures: u32,
+    continued: &Continued,
+) -> Duration {
+    if is_trimmed(&failure) {
+        tracing::warn!(%failure, "the position is no longer kept");
+        if !feed.trimmed(now_ms()) {
+            return AFTER_FAILURE;
+        }
+        match reader.read_horizon(from, continued.known()).await {
+            // Nothing yet: the reader stands at the oldest place now.
+            Ok(batch) if batch.to == *from => return AFTER_FAILURE,
+            Ok(batch) => {
+                feed.put(batch);
+                return Duration::ZERO;
+            }
+            Err(failure) => tracing::warn!(%failure, "reading the shard again"),
+        }
+    } else {
+        tracing::warn!(%failure, "reading the shard again");
+    }
+    LONGEST_WAIT.min(AFTER_FAILURE * failures.min(40))
+}
+
+/// Knows whether other shards continue a shard.
+#[derive(Clone)]
+pub(super) struct Continued {
+    shard: String,
+    recorded: watch::Receiver<Recorded>,
+}
+
+impl Continued {
+    /// Whether a shard that names it as its parent was found.
+    pub fn known(&self) -> bool {
+        let recorded = self.recorded.borrow();
+        recorded
+            .values()
+            .any(|record| record.parent.as_deref() == Some(self.shard.as_str()))
+    }
+}
+
+/// Watches for a shard that stays empty.
+#[derive(Default)]
+struct Quiet {
+    reads: u32,
+    since: Option<Instant>,
+}
+
+impl Quiet {
+    /// One more empty read, sent at `asked_ms`. When the shard was empty for long enough, answers the time up to
+    /// which it is known to be complete: the time of the read, less what a record may need to appear.
+    fn empty(&mut self, asked_ms: u64, idle: Duration) -> Option<u64> {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        self.reads = self.reads.saturating_add(1);
+        let idle_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
+        (self.reads >= EMPTY_READS && since.elapsed() >= idle).then(|| asked_ms.saturating_sub(idle_ms))
+    }
+}

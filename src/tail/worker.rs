@@ -1,0 +1,442 @@
+mod claim;
+
+use super::capture::{all_finished, capture_lanes, record_discovered};
+use super::letters::ShownLetters;
+use super::shard::{LaneShare, ShardTask};
+use crate::dynamo::{Brake, FailureKind, Health, Pace};
+use crate::lifecycle::{current_stream, restart_tail};
+use crate::source::{Listing, SourceError, StreamSource, stream_state};
+use crate::state::{LeaseWatch, Owner, ShardRecord, SplitRecord, StateError, Validity};
+use crate::status::{LaneStatus, lane_status};
+use crate::target::Gate;
+use crate::worker::{
+    Budgets, Heartbeat, Keeper, Recorded, RunError, Split, check_split, now_ms, recorded_shards,
+    unless_stopped, without_switched,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Options of a tail worker.
+#[derive(Clone, Debug, Default)]
+pub struct TailOptions {
+    /// Begin anew at the stream as it is now, after a gap or a replaced stream. A repairing verify is mandatory
+    /// afterwards.
+    pub restart: bool,
+    /// Write units a second for each service's table.
+    pub write_units: Option<f64>,
+}
+
+/// Why a tail worker ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// It was told to stop. Everything that was read is saved; the same command goes on.
+    Stopped,
+    /// The split is being completed.
+    Completed,
+    /// The stream is off and every lane has read every shard to its end: nothing is left, for certain.
+    Drained,
+}
+
+/// A tail worker.
+pub struct Tail {
+    split: Split,
+    options: TailOptions,
+    budgets: Arc<Budgets>,
+    stop: CancellationToken,
+    view: watch::Sender<Vec<LaneStatus>>,
+    letters: ShownLetters,
+}
+
+/// Between two looks at the stream for new shards.
+const DISCOVERY: Duration = Duration::from_secs(10);
+/// Between two lives of a worker: the lanes stand still meanwhile.
+const BEGIN_ANEW: Duration = Duration::from_millis(300);
+/// What a worker writes by: the tombstone switch, its name, its own lease.
+struct Hand {
+    gate: Gate,
+    owner: Owner,
+    alive: Validity,
+    /// The split is being completed.
+    over: CancellationToken,
+    /// The worker must begin anew.
+    outdated: CancellationToken,
+    /// Everything that this worker does.
+    work: CancellationToken,
+}
+
+/// A shard, and whether its last progress was saved.
+type ShardEnd = (String, Result<(), StateError>);
+
+struct Running {
+    keeper: Arc<Keeper<ShardRecord>>,
+    stop: CancellationToken,
+}
+
+impl Tail {
+    /// A worker, and a view of its lanes that is refreshed about every second.
+    #[must_use]
+    pub fn new(
+        split: Split,
+        options: TailOptions,
+        stop: CancellationToken,
+    ) -> (Self, watch::Receiver<Vec<LaneStatus>>) {
+        let (view, seen) = watch::channel(Vec::new());
+        let budgets = Budgets::new(&split, None, options.write_units);
+        let letters = ShownLetters::new(&split);
+        (
+            Self {
+                letters,
+                split,
+                options,
+                budgets,
+                stop,
+                view,
+            },
+            seen,
+        )
+    }
+
+    /// Runs until it is stopped, or nothing is left to read.
+    ///
+    /// # Errors
+    /// When it can't begin: see [`RunError`]. Once it runs, what passes by itself is waited for.
+    pub async fn run(self) -> Result<Ended, RunError> {
+        let (split, budgets) = (&self.split, &self.budgets);
+        let seen = unless_stopped(&self.stop, Box::pin(check_split(split))).await?;
+        unless_stopped(&self.stop, budgets.read(&split.store)).await?;
+        let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
+        let (letters, view) = (self.letters.clone(), self.view.clone());
+        let work = budgets.beside(&store, Box::pin(self.run_tuned(seen)));
+        letters.during(&view, Box::pin(work)).await
+    }
+
+    async fn run_tuned(mut self, seen: SplitRecord) -> Result<Ended, RunError> {
+        if self.options.restart {
+            let generation = seen.stream().map_or(1, |(generation, _)| generation);
+            unless_stopped(&self.stop, Box::pin(restart_tail(&self.split, generation))).await?;
+        }
+        let mut lived = false;
+        loop {
+            let mut wait = self.split.timing.renew();
+            match Box::pin(self.live()).await {
+                Ok(Some(ended)) => return Ok(ended),
+                Ok(None) => {
+                    lived = true;
+                    wait = wait.min(BEGIN_ANEW);
+                }
+                Err(RunError::Completed { .. }) if lived => return Ok(Ended::Completed),
+                // What was read before is saved, and nothing was read since.
+                Err(RunError::Stopped(_)) if lived => return Ok(Ended::Stopped),
+                Err(error) if lived && passes(&error) => {
+                    tracing::warn!(%error, "could not begin anew; trying again");
+                }
+                Err(error) => return Err(error),
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return Ok(Ended::Stopped),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// One life of the worker: under one lease of its own, at one stream. `None`: it lost the lease, or the stream is
+    /// another one now, and it begins anew with what the state says then.
+    async fn live(&mut self) -> Result<Option<Ended>, RunError> {
+        let record = unless_stopped(&self.stop, check_split(&self.split)).await?;
+        self.split = self.split.seeing(&record);
+        let (generation, stream) = unless_stopped(&self.stop, current_stream(&self.split)).await?;
+        let source = StreamSource::new(
+            self.split.source.streams.clone(),
+            &stream.arn,
+            generation,
+            self.split.plan.source.keys.clone(),
+        );
+        let gate = Gate::new(record.switch.tombstones);
+        let owner = Owner::unique("tail");
+        let heartbeat = Heartbeat::start(&self.split, &owner, "tail", gate.clone(), generation).await?;
+        let hand = Hand {
+            gate,
+            owner,
+            alive: heartbeat.validity(),
+            over: heartbeat.over(),
+            outdated: heartbeat.outdated(),
+            work: self.stop.child_token(),
+        };
+        let result = self.capture_and_follow(&source, &hand).await;
+        heartbeat.end().await;
+        if matches!(result, Ok(Some(Ended::Drained))) {
+            // Its stream is off and read to the end; but the table may have another one by now.
+            nothing_follows(&self.split).await?;
+        }
+        result
+    }
+
+    async fn capture_and_follow(
+        &self,
+        source: &StreamSource,
+        hand: &Hand,
+    ) -> Result<Option<Ended>, RunError> {
+        // `complete` waits for the workers that it sees, so one that comes later must not write at all.
+        if hand.over.is_cancelled() {
+            return Ok(Some(Ended::Completed));
+        }
+        let capturing = Box::pin(capture_lanes(&self.split, source));
+        let captured = unless_stopped(&self.stop, capturing).await?;
+        self.split.store.runs();
+        if captured > 0 {
+            tracing::info!(lanes = captured, "pinned the stream's open shards");
+        }
+        self.follow(source, hand).await
+    }
+
+    async fn follow(&self, source: &StreamSource, hand: &Hand) -> Result<Option<Ended>, RunError> {
+        let shares = self.shares();
+        let (seen, recorded) = watch::channel(recorded_shards(&self.split, source.generation()).await?);
+        let mut shards: JoinSet<ShardEnd> = JoinSet::new();
+        let mut running: BTreeMap<String, Running> = BTreeMap::new();
+        let mut leases = LeaseWatch::until_landed(self.split.timing.landed());
+        let mut listing: Option<(Listing, Instant)> = None;
+        let discovery = DISCOVERY.min(self.split.timing.lease / 2);
+        let mut unsaved = None;
+        let ended = loop {
+            if listing.as_ref().is_none_or(|(_, at)| at.elapsed() >= discovery) {
+                let known = seen.borrow().clone();
+                let discovered = tokio::select! {
+                    biased;
+                    () = self.stop.cancelled() => Ok(None),
+                    found = self.discover(source, &known) => found,
+                };
+                match discovered {
+                    Ok(found) => listing = found.map(|found| (found, Instant::now())),
+                    Err(error) => break Err(error),
+                }
+            }
+            let stored = self.stored(source).await;
+            let fresh = stored.is_ok();
+            match stored {
+                Ok(stored) => {
+                    let claimed = self.claim(&stored, &mut leases, hand, &mut running, |keeper, stop| {
+                        shards.spawn(self.task(source, hand, &shares, keeper, &recorded, stop));
+                    });
+                    // The shards that run save before this worker ends.
+                    match claimed.await {
+                        Err(error) if self.stop.is_cancelled() => {
+                            tracing::warn!(%error, "could not claim shards");
+                        }
+                        Err(error) => break Err(error),
+                        Ok(()) => {}
+                    }
+                    // As stored: a child starts when its parent's end is durable, or a crash could let the parent's
+                    // last records be read again after the child's.
+                    let stored = stored.into_iter().map(|(_, s)| {
+                        let record = without_switched(&self.split, s.value);
+                        (record.shard.clone(), record)
+                    });
+                    seen.send_replace(Arc::new(stored.collect()));
+                }
+                // What was applied since the last save is applied again, by whatever state there is then.
+                Err(error) if error.is_gone() => break Err(error.into()),
+                Err(error) => tracing::warn!(%error, "could not read the state; trying again"),
+            }
+            let recorded = seen.borrow().clone();
+            self.show(&overlaid(&recorded, &running), &shares);
+            let off = listing.as_ref().is_some_and(|(listing, _)| !listing.enabled);
+            if off && fresh && all_finished(&seen.borrow()) {
+                break Ok(Some(Ended::Drained));
+            }
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => break Ok(Some(Ended::Stopped)),
+                () = hand.over.cancelled() => break Ok(Some(Ended::Completed)),
+                () = hand.outdated.cancelled() => {
+                    tracing::warn!(
+                        "this worker begins anew: it counted as dead, the tail was restarted, or the services of the split \
+                         changed"
+                    );
+                    break Ok(None);
+                }
+                ended = shards.join_next(), if !shards.is_empty() => {
+                    // A finished shard has children: look for them at once.
+                    listing = None;
+                    unsaved = note_end(ended, &mut running).or(unsaved);
+                }
+                () = tokio::time::sleep(self.split.timing.renew()) => {}
+            }
+        };
+        hand.work.cancel();
+        while let Some(ended) = shards.join_next().await {
+            unsaved = note_end(Some(ended), &mut running).or(unsaved);
+        }
+        // What landed while it stopped belongs to its last word.
+        if let Ok(stored) = self.stored(source).await {
+            let stored = stored.into_iter().map(|(_, s)| (s.value.shard.clone(), s.value));
+            self.show(&Arc::new(stored.collect()), &shares);
+        }
+        match (ended?, unsaved) {
+            (Some(_), Some(error)) => Err(RunError::Unsaved {
+                cause: error.to_string(),
+            }),
+            (ended, _) => Ok(ended),
+        }
+    }
+
+    /// Looks for shards that appeared. A failure holds nothing back: it is told, and tried again.
+    ///
+    /// # Errors
+    /// When the source table was deleted, and its stream with it: a lane that has not read everything waits for nothing.
+    async fn discover(
+        &self,
+        source: &StreamSource,
+        recorded: &Recorded,
+    ) -> Result<Option<Listing>, RunError> {
+        let listing = match source.shards().await {
+            Ok(listing) => listing,
+            Err(failure) if failure.kind == FailureKind::Missing => {
+                if !all_finished(recorded) && is_source_gone(&self.split).await {
+                    return Err(RunError::SourceGone {
+                        table: self.split.plan.source.table.clone(),
+                        is_drained: false,
+                    });
+                }
+                tracing::warn!(%failure, "the stream is gone");
+                Listing {
+                    shards: Vec::new(),
+                    enabled: false,
+                }
+            }
+            Err(failure) => {
+                tracing::warn!(%failure, "could not list the stream's shards; trying again");
+                return Ok(None);
+            }
+        };
+        if let Err(error) = record_discovered(&self.split, source, &listing, recorded).await {
+            tracing::warn!(%error, "could not record new shards; trying again");
+            return Ok(None);
+        }
+        Ok(Some(listing))
+    }
+
+    async fn stored(
+        &self,
+        source: &StreamSource,
+    ) -> Result<Vec<(String, crate::state::Stored<ShardRecord>)>, StateError> {
+        self.split
+            .store
+            .list::<ShardRecord>(&ShardRecord::record_name(source.generation(), ""))
+            .await
+    }
+
+    fn task(
+        &self,
+        source: &StreamSource,
+        hand: &Hand,
+        shares: &BTreeMap<String, LaneShare>,
+        keeper: Arc<Keeper<ShardRecord>>,
+        recorded: &watch::Receiver<Recorded>,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ShardEnd> + use<> {
+        let shard = keeper.snapshot().shard;
+        let task = ShardTask {
+            split: self.split.clone(),
+            source: source.clone(),
+            keeper,
+            gate: hand.gate.clone(),
+            alive: hand.alive.clone(),
+            shares: shares.clone(),
+            recorded: recorded.clone(),
+            stop,
+        };
+        async move {
+            let saved = task.run().await;
+            (shard, saved)
+        }
+    }
+
+    fn shares(&self) -> BTreeMap<String, LaneShare> {
+        let brake = Brake::default();
+        let share = |lane: &str| LaneShare {
+            budget: self.budgets.writes(lane),
+            health: Arc::new(Health::default()),
+            pace: Arc::new(Pace::new(self.split.timing.attempt, &brake)),
+            busy: Arc::default(),
+        };
+        self.split
+            .lanes()
+            .into_iter()
+            .map(|lane| {
+                let share = share(&lane);
+                (lane, share)
+            })
+            .collect()
+    }
+
+    fn show(&self, recorded: &Recorded, shares: &BTreeMap<String, LaneShare>) {
+        let lanes = self.split.lanes().into_iter().map(|lane| {
+            let mut status = lane_status(recorded, &lane, now_ms());
+            let blocked = shares.get(&lane).and_then(|share| share.health.blocked());
+            status.blocked = blocked.or(status.blocked);
+            status
+        });
+        let mut lanes: Vec<LaneStatus> = lanes.collect();
+        self.letters.note(&mut lanes);
+        self.view.send_replace(lanes);
+    }
+}
+
+/// What is in memory here is newer than what was last saved: for the eye.
+fn overlaid(stored: &BTreeMap<String, ShardRecord>, running: &BTreeMap<String, Running>) -> Recorded {
+    let mut latest = stored.clone();
+    for (shard, owned) in running {
+        latest.insert(shard.clone(), owned.keeper.snapshot());
+    }
+    Arc::new(latest)
+}
+
+/// Makes sure that the stream is off because somebody switched it off: no other stream follows the one that was drained,
+/// and its table still exists.
+async fn nothing_follows(split: &Split) -> Result<(), RunError> {
+    match current_stream(split).await {
+        Ok(_) => Ok(()),
+        Err(RunError::Source(SourceError::Missing { table })) => Err(RunError::SourceGone {
+            table,
+            is_drained: true,
+        }),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the source table is known to be deleted.
+async fn is_source_gone(split: &Split) -> bool {
+    let described = stream_state(&split.source.control, &split.plan.source.table).await;
+    matches!(described, Err(SourceError::Missing { .. }))
+}
+
+/// Whether an error of the state passes by itself.
+fn passes(error: &RunError) -> bool {
+    match error {
+        RunError::State(StateError::Request(failure)) | RunError::Request(failure) => failure.passes(),
+        _ => false,
+    }
+}
+
+/// A shard's reader has ended. Answers why its last progress was not saved.
+fn note_end(
+    ended: Option<Result<ShardEnd, tokio::task::JoinError>>,
+    running: &mut BTreeMap<String, Running>,
+) -> Option<StateError> {
+    match ended {
+        Some(Ok((shard, saved))) => {
+            running.remove(&shard);
+            saved.err()
+        }
+        Some(Err(error)) => {
+            tracing::error!(%error, "a shard's reader ended badly");
+            None
+        }
+        None => None,
+    }
+}

@@ -1,0 +1,113 @@
+//! Which shards a worker reads: its share of those that are free and have something to read.
+
+use super::{Hand, Running, Tail};
+use crate::source::lineage::{Readiness, readiness};
+use crate::state::{LeaseWatch, Owner, ShardRecord, WorkerRecord};
+use crate::worker::{Keeper, RunError, now_ms};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+impl Tail {
+    /// Claims shards that are free and have something to read, up to this worker's share of them.
+    pub(super) async fn claim(
+        &self,
+        stored: &[(String, crate::state::Stored<ShardRecord>)],
+        leases: &mut LeaseWatch,
+        hand: &Hand,
+        running: &mut BTreeMap<String, Running>,
+        mut start: impl FnMut(Arc<Keeper<ShardRecord>>, CancellationToken),
+    ) -> Result<(), RunError> {
+        let all: BTreeMap<String, ShardRecord> = stored
+            .iter()
+            .map(|(_, s)| (s.value.shard.clone(), s.value.clone()))
+            .collect();
+        let open = |record: &ShardRecord| {
+            record
+                .lanes
+                .iter()
+                .filter(|(lane, _)| !self.split.has_switched(lane))
+                .any(|(lane, state)| match readiness(record, lane, &all, now_ms()) {
+                    Readiness::Ready => true,
+                    // Noticed now: somebody must own the shard to write it down.
+                    Readiness::Gap(_) => state.gap.is_none(),
+                    Readiness::Waits | Readiness::Finished => false,
+                })
+        };
+        let wanted = stored.iter().filter(|(_, record)| open(&record.value)).count();
+        let workers = self.live_tails().await?.max(1);
+        // A process that reads no shard uses no budget; one that died may still stand in a shard's record.
+        let readers = readers(&all, &hand.owner);
+        self.budgets.shared_by(readers.min(workers));
+        let share = wanted.div_ceil(workers);
+        if workers > 1 {
+            // Another worker came: it takes what is given back here.
+            running
+                .values()
+                .skip(share)
+                .for_each(|surplus| surplus.stop.cancel());
+        }
+        for (name, record) in stored {
+            if running.len() >= share && workers > 1 {
+                // Keep watching the leases, so that one that ends is seen to end.
+                leases.is_free(name, &record.value.lease, record.revision, Instant::now());
+                continue;
+            }
+            let free = leases.is_free(name, &record.value.lease, record.revision, Instant::now());
+            if running.contains_key(&record.value.shard) || !open(&record.value) || !free {
+                continue;
+            }
+            match Keeper::take(
+                &self.split.store,
+                name,
+                record.clone(),
+                &hand.owner,
+                self.split.timing,
+            )
+            .await
+            {
+                Ok(Some(keeper)) => {
+                    tracing::info!(shard = record.value.shard, "reading shard");
+                    let stop = hand.work.child_token();
+                    let owned = Running {
+                        keeper: Arc::clone(&keeper),
+                        stop: stop.clone(),
+                    };
+                    running.insert(record.value.shard.clone(), owned);
+                    start(keeper, stop);
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "could not take a shard's lease; trying again"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tail workers that are seen to live.
+    async fn live_tails(&self) -> Result<usize, RunError> {
+        match self.split.store.list::<WorkerRecord>(WorkerRecord::PREFIX).await {
+            Ok(workers) => Ok(workers
+                .iter()
+                .filter(|(_, worker)| worker.value.kind == "tail" && worker.value.lease.owner.is_some())
+                .filter(|(_, worker)| {
+                    now_ms().saturating_sub(worker.value.seen_ms) < 3 * worker.value.lease.duration_ms
+                })
+                .count()),
+            Err(error) => {
+                tracing::warn!(%error, "could not list workers; trying again");
+                Ok(1)
+            }
+        }
+    }
+}
+
+/// Workers that read an open shard, `me` among them.
+fn readers(shards: &BTreeMap<String, ShardRecord>, me: &Owner) -> usize {
+    let open = |record: &&ShardRecord| record.lanes.values().any(|state| !state.finished());
+    let owners = shards
+        .values()
+        .filter(open)
+        .filter_map(|record| record.lease.owner.as_ref());
+    owners.chain([me]).collect::<BTreeSet<_>>().len()
+}

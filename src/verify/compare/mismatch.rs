@@ -1,0 +1,261 @@
+use crate::model::{Key, Value};
+use crate::verify::compare::Candidate;
+use base64::Engine as _;
+use serde::ser::{SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
+use std::fmt;
+
+/// What is wrong with a key of a target.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MismatchClass {
+    /// The target lacks an item that the source says it should hold.
+    Missing,
+    /// The target holds an item without a source item.
+    Extra,
+    /// Both are there, and are not equal.
+    Different,
+    /// The target holds an item whose source item exists and does not belong to the service.
+    Misrouted,
+    /// Several source items lead to one target key.
+    Collision,
+    /// One side lacks an item that has expired by TTL on the other. DynamoDB deletes such items when it
+    /// likes, on each side for itself: information, not a fault.
+    Expired,
+}
+
+impl MismatchClass {
+    /// Whether it is a fault. All are, save [`MismatchClass::Expired`].
+    #[must_use]
+    pub fn is_fault(self) -> bool {
+        self != Self::Expired
+    }
+
+    /// The word for it, in texts and in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Extra => "extra",
+            Self::Different => "different",
+            Self::Misrouted => "misrouted",
+            Self::Collision => "collision",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl fmt::Display for MismatchClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How many there are of each class.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct ClassCounts {
+    /// See [`MismatchClass::Missing`].
+    pub missing: u64,
+    /// See [`MismatchClass::Extra`].
+    pub extra: u64,
+    /// See [`MismatchClass::Different`].
+    pub different: u64,
+    /// See [`MismatchClass::Misrouted`].
+    pub misrouted: u64,
+    /// See [`MismatchClass::Collision`].
+    pub collision: u64,
+    /// See [`MismatchClass::Expired`]: no fault.
+    pub expired: u64,
+}
+
+impl ClassCounts {
+    /// Counts one.
+    pub fn add(&mut self, class: MismatchClass) {
+        let count = match class {
+            MismatchClass::Missing => &mut self.missing,
+            MismatchClass::Extra => &mut self.extra,
+            MismatchClass::Different => &mut self.different,
+            MismatchClass::Misrouted => &mut self.misrouted,
+            MismatchClass::Collision => &mut self.collision,
+            MismatchClass::Expired => &mut self.expired,
+        };
+        *count += 1;
+    }
+
+    /// All that are faults.
+    #[must_use]
+    pub fn faults(&self) -> u64 {
+        self.missing + self.extra + self.different + self.misrouted + self.collision
+    }
+}
+
+/// A confirmed mismatch. Serialized, it is one JSON line; it names keys, never contents.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Mismatch {
+    /// Name of the service.
+    pub service: String,
+    /// What is wrong.
+    pub class: MismatchClass,
+    /// Key in the service's table.
+    #[serde(serialize_with = "key_json")]
+    pub target_key: Key,
+    /// Keys in the source that lead to it; empty where none is known.
+    #[serde(serialize_with = "keys_json")]
+    pub source_keys: Vec<Key>,
+}
+
+impl Mismatch {
+    /// A candidate's verdict.
+    #[must_use]
+    pub fn of(service: &str, class: MismatchClass, candidate: &Candidate) -> Self {
+        Self {
+            service: service.to_owned(),
+            class,
+            target_key: candidate.target_key().clone(),
+            source_keys: candidate.source_keys().to_vec(),
+        }
+    }
+}
+
+impl fmt::Display for Mismatch {
+    /// For people: class, service, target key, and the source keys where they are other ones.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:<9} {}  {}",
+            self.class,
+            self.service,
+            Printable(&self.target_key)
+        )?;
+        if self.source_keys.iter().any(|key| *key != self.target_key) {
+            let keys: Vec<_> = self
+                .source_keys
+                .iter()
+                .map(|key| Printable(key).to_string())
+                .collect();
+            write!(f, "  (source: {})", keys.join("; "))?;
+        }
+        Ok(())
+    }
+}
+
+/// A key without anything that would move a terminal's cursor: keys are other people's data.
+struct Printable<'a>(&'a Key);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        self.0.to_string().chars().try_for_each(|c| {
+            if c.is_control() {
+                write!(f, "{}", c.escape_default())
+            } else {
+                f.write_char(c)
+            }
+        })
+    }
+}
+
+/// A key part as DynamoDB JSON: `{"S": "text"}`.
+struct PartJson<'a>(&'a Value);
+
+impl Serialize for PartJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = match self.0 {
+            Value::S(text) => text.clone(),
+            Value::N(number) => number.to_string(),
+            Value::B(bytes) => base64::engine::general_purpose::STANDARD.encode(bytes),
+            other => {
+                let message = format!("a key part has the type {}", other.type_name());
+                return Err(serde::ser::Error::custom(message));
+            }
+        };
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry(self.0.type_name(), &text)?;
+        map.end()
+    }
+}
+
+/// A key: `{"partition": {"S": "text"}, "sort": {"N": "1"}}`.
+struct KeyJson<'a>(&'a Key);
+
+impl Serialize for KeyJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("partition", &PartJson(&self.0.partition))?;
+        if let Some(sort) = &self.0.sort {
+            map.serialize_entry("sort", &PartJson(sort))?;
+        }
+        map.end()
+    }
+}
+
+fn key_json<S: Serializer>(key: &Key, serializer: S) -> Result<S::Ok, S::Error> {
+    KeyJson(key).serialize(serializer)
+}
+
+fn keys_json<S: Serializer>(keys: &[Key], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut all = serializer.serialize_seq(Some(keys.len()))?;
+    for key in keys {
+        all.serialize_element(&KeyJson(key))?;
+    }
+    all.end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Number;
+
+    fn mismatch() -> Mismatch {
+        Mismatch::of(
+            "progress",
+            MismatchClass::Different,
+            &Candidate::Different {
+                target_key: Key {
+                    partition: Value::s("u\n1"),
+                    sort: Some(Value::N(Number::from(7))),
+                },
+                source_key: Key {
+                    partition: Value::B(vec![0, 255]),
+                    sort: None,
+                },
+            },
+        )
+    }
+
+    #[test]
+    fn json_spells_keys_as_dynamodb_does() {
+        assert_eq!(
+            serde_json::to_string(&mismatch()).unwrap(),
+            concat!(
+                r#"{"service":"progress","class":"different","#,
+                r#""target_key":{"partition":{"S":"u\n1"},"sort":{"N":"7"}},"#,
+                r#""source_keys":[{"partition":{"B":"AP8="}}]}"#
+            )
+        );
+    }
+
+    #[test]
+    fn people_see_one_line_without_control_characters() {
+        let text = mismatch().to_string();
+        assert_eq!(text, r"different progress  u\n1 / 7  (source: 0x00ff)");
+    }
+
+    #[test]
+    fn words_are_the_same_everywhere() {
+        for class in [
+            MismatchClass::Missing,
+            MismatchClass::Extra,
+            MismatchClass::Different,
+            MismatchClass::Misrouted,
+            MismatchClass::Collision,
+            MismatchClass::Expired,
+        ] {
+            assert_eq!(serde_json::to_value(class).unwrap(), class.as_str());
+            let mut counts = ClassCounts::default();
+            counts.add(class);
+            assert_eq!(serde_json::to_value(counts).unwrap()[class.as_str()], 1);
+            assert_eq!(counts.faults(), u64::from(class.is_fault()));
+        }
+    }
+}

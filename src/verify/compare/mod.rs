@@ -1,0 +1,48 @@
+//! Verification: is every target exactly what the source says it should be?
+//!
+//! Two tables that fit no memory are compared as two streams of small entries, (target key, digest),
+//! sorted in bounded memory through temporary files and joined. What differs becomes a [`Candidate`],
+//! not yet a mismatch, since neither scan is a snapshot and the target lags; [`Settling`] decides each
+//! candidate from repeated consistent reads of both sides.
+//!
+//! ```text
+//! source scan -> desired -> SourceSide --+
+//!                                        +-> join -> Candidate -> CandidateFile -> Settling -> Mismatch
+//! target scan -> classify -> TargetSide -+                             ^   (again later)  |
+//!                                                                      +------------------+
+//! ```
+//!
+//! This room shares nothing with the write path, and has no clock, no network and no async: it is told
+//! what was read and when. Its only effect is temporary files, and calls that may touch them block.
+//!
+//! Invariants: memory never depends on the number of items or of differences; nothing that cannot be read
+//! back is ever taken for an end; a candidate leaves only with a verdict.
+
+mod block;
+mod candidate;
+mod digest;
+mod entry;
+mod error;
+mod expiry;
+mod join;
+mod key_code;
+mod limits;
+mod merge;
+mod mismatch;
+mod report;
+mod runs;
+mod settle;
+mod wire;
+
+pub use block::SpillDir;
+pub use candidate::{Candidate, CandidateFile, CandidateReader, Pending};
+pub use digest::{Digest, Held, classify};
+pub use error::VerifyError;
+pub use expiry::is_expired;
+pub use join::{Join, JoinCounts, MAX_COLLISION_KEYS, join};
+pub use key_code::KeyCodeError;
+pub use limits::{DEFAULT_FAN_IN, DEFAULT_MEMORY_BYTES, SortLimits};
+pub use mismatch::{ClassCounts, Mismatch, MismatchClass};
+pub use report::{Report, ServiceReport};
+pub use runs::{SourceSide, TargetSide};
+pub use settle::{Desired, Expired, Observation, Outcome, SettleRules, Settling};

@@ -1,0 +1,135 @@
+use crate::plan::Service;
+use crate::state::{SplitRecord, TombstonePhase, WorkerRecord};
+use crate::status::{LaneStatus, counted, lane_status};
+use crate::worker::{RunError, Split, now_ms, recorded_shards};
+use std::time::Duration;
+
+/// What is known of the lanes when a verification begins. It decides nothing but how long a difference may be lag.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    /// What a person should know, each with its next command.
+    pub notes: Vec<String>,
+    /// A write of the source arrives in the targets within this time.
+    pub allowed_lag: Duration,
+    /// A lane lost records, so mismatches are to be expected.
+    pub lost_records: bool,
+}
+
+/// How long a difference may be mere lag if the lanes are known not to be ready: their lag says nothing then, and each
+/// candidate is read only a few times.
+const EARLY_LAG: Duration = Duration::from_secs(1);
+
+/// A verification never waits longer than this for a lane that is behind; it says so, and may call lag a mismatch.
+const LONGEST_LAG: Duration = Duration::from_secs(15 * 60);
+
+impl Lanes {
+    /// Reads how the lanes of these services stand.
+    pub async fn look(
+        split: &Split,
+        record: &SplitRecord,
+        services: &[&Service],
+        (patience, early): (Option<Duration>, bool),
+    ) -> Result<Self, RunError> {
+        if early {
+            return Ok(Self {
+                allowed_lag: patience.unwrap_or(EARLY_LAG),
+                ..Self::default()
+            });
+        }
+        let margin = split.timing.idle + split.timing.landed();
+        let mut lanes = Self {
+            notes: Vec::new(),
+            allowed_lag: margin,
+            lost_records: false,
+        };
+        let moves = tail_lives(split).await?;
+        let mut behind = Duration::ZERO;
+        let mut drained = true;
+        let stream = record.stream().filter(|(_, stream)| stream.captured_ms.is_some());
+        if let Some((generation, _)) = stream {
+            let recorded = recorded_shards(split, generation).await?;
+            for service in services {
+                let status = lane_status(&recorded, &service.name, now_ms());
+                drained &= status.drained_ms.is_some();
+                if moves && status.drained_ms.is_none() {
+                    behind = behind.max(Duration::from_millis(status.lag_ms.unwrap_or(0)));
+                }
+                lanes.note_lane(&status, margin);
+            }
+        } else {
+            lanes.note(
+                "the stream is not captured yet: what was written is not replicated (`dynasplit replicate`)",
+            );
+        }
+        if stream.is_some() && !moves && !drained {
+            lanes.note(
+                "no tail worker runs: what it would still deliver counts as a mismatch (`dynasplit replicate`)",
+            );
+        }
+        lanes.note_split(split, record).await?;
+        lanes.allowed_lag = patience.unwrap_or_else(|| (margin + behind).min(LONGEST_LAG));
+        if patience.is_none() && margin + behind > LONGEST_LAG {
+            lanes.note(
+                "a lane is further behind than a verification waits: mismatches may be mere lag; run it again when \
+                 `dynasplit status` says that the lanes have caught up",
+            );
+        }
+        Ok(lanes)
+    }
+
+    fn note_lane(&mut self, status: &LaneStatus, margin: Duration) {
+        let lane = &status.lane;
+        if let Some(gap) = &status.gap {
+            self.lost_records = true;
+            self.note(&format!(
+                "the lane '{lane}' lost records ({gap}): run `dynasplit replicate --restart-tail`, then `dynasplit \
+                 verify --repair`"
+            ));
+        }
+        let lag_ms = status.lag_ms.filter(|_| status.drained_ms.is_none());
+        if let Some(lag_ms) = lag_ms.filter(|lag| u128::from(*lag) > margin.as_millis()) {
+            self.note(&format!("the lane '{lane}' is {} s behind", lag_ms / 1000));
+        }
+        if let Some(blocked) = &status.blocked {
+            self.note(&format!("the lane '{lane}' does not move: {blocked}"));
+        }
+    }
+
+    async fn note_split(&mut self, split: &Split, record: &SplitRecord) -> Result<(), RunError> {
+        let letters = split.letters.list(None).await?.len();
+        if letters > 0 {
+            self.note(&format!(
+                "{}: `dynasplit dead-letters list` shows {}",
+                counted(letters as u64, "dead letter"),
+                if letters == 1 { "it" } else { "them" }
+            ));
+        }
+        if record.switch.tombstones.phase != TombstonePhase::Off {
+            self.note(
+                "tombstones are on, which count as absent: a backfill or a repair runs, or was interrupted (the same \
+                 command goes on and sweeps them)",
+            );
+        }
+        if crate::repair::backfill_runs(split).await? {
+            self.note("the backfill is not finished: what it has not copied yet is missing");
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, text: &str) {
+        self.notes.push(text.to_owned());
+    }
+}
+
+/// Whether a tail worker gave a sign of life lately. Clocks are compared, which a hint may do.
+async fn tail_lives(split: &Split) -> Result<bool, RunError> {
+    let workers = split.store.list::<WorkerRecord>(WorkerRecord::PREFIX).await?;
+    let lease_ms = u64::try_from(split.timing.lease.as_millis()).unwrap_or(u64::MAX);
+    let now = now_ms();
+    Ok(workers.iter().any(|(_, worker)| {
+        let worker = &worker.value;
+        worker.kind == "tail"
+            && worker.lease.owner.is_some()
+            && now.saturating_sub(worker.seen_ms) < lease_ms.saturating_mul(2)
+    }))
+}

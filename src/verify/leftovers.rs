@@ -1,0 +1,41 @@
+use super::look::Eyes;
+use super::reads::interrupted;
+use crate::dynamo::again;
+use crate::model::TOMBSTONE_ATTRIBUTE;
+use crate::source::Scan;
+use crate::worker::{Budgets, RunError};
+use tokio_util::sync::CancellationToken;
+
+/// Counts the tombstones of a service's table by a consistent scan; answers what that used, too, in thousandths of read
+/// units.
+pub(super) async fn tombstones(
+    eyes: &Eyes,
+    budgets: &Budgets,
+    stop: &CancellationToken,
+) -> Result<(u64, u64), RunError> {
+    let (service, tables) = (eyes.service(), &eyes.split.targets[eyes.place]);
+    let scan = Scan::new(
+        tables.items.clone(),
+        &service.table.name,
+        service.keys.clone(),
+        true,
+    );
+    let budget = budgets.reads(&service.name);
+    let (mut count, mut used, mut after) = (0, 0, None);
+    loop {
+        budget.ready().await;
+        let read = again(|| scan.page_where(0, 1, after.as_ref(), Some(TOMBSTONE_ATTRIBUTE)));
+        let page = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(interrupted()),
+            page = read => page?,
+        };
+        budget.pay(page.read_milliunits);
+        count += page.items.len() as u64;
+        used += page.read_milliunits;
+        after = page.next;
+        if after.is_none() {
+            return Ok((count, used));
+        }
+    }
+}

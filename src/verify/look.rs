@@ -1,0 +1,102 @@
+use super::reads::TableReads;
+use crate::flow::desired;
+use crate::model::{Item, Key};
+use crate::plan::Service;
+use crate::verify::compare::{Candidate, Desired, Digest, Expired, Held, Observation, classify, is_expired};
+use crate::worker::{RunError, Split, now_ms};
+use std::time::{Duration, Instant};
+
+/// Looks at both sides of one service's keys.
+#[derive(Clone)]
+pub(super) struct Eyes {
+    pub split: Split,
+    /// The service's place in the plan.
+    pub place: usize,
+    pub target: TableReads,
+    pub source: TableReads,
+    /// The clock that all looks share.
+    pub clock: Instant,
+}
+
+impl Eyes {
+    pub fn service(&self) -> &Service {
+        &self.split.plan.services[self.place]
+    }
+
+    pub fn now(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    /// Whether a target key tells its source key. Where it does not, only a scan of the source can.
+    pub fn can_invert(&self) -> bool {
+        self.service().is_injective()
+    }
+
+    /// Source keys that are known to lead to the candidate's target key.
+    pub fn source_keys(&self, candidate: &Candidate) -> Vec<Key> {
+        match candidate {
+            Candidate::Extra { target_key } => self.service().source_keys(target_key),
+            other => other.source_keys().to_vec(),
+        }
+    }
+
+    /// One look: the target first, then the source, both consistently.
+    pub async fn look(&self, candidate: &Candidate) -> Result<Observation, RunError> {
+        let began = self.now();
+        let held = self.target.get(candidate.target_key()).await?;
+        let mut takers = Vec::new();
+        let mut source = None;
+        let mut expired = Expired {
+            source: false,
+            target: held.as_ref().is_some_and(|item| self.has_expired(item)),
+        };
+        for key in self.source_keys(candidate) {
+            let Some(item) = self.source.get(&key).await? else {
+                continue;
+            };
+            source.get_or_insert_with(|| Digest::of(&item));
+            if let Some(wanted) = self.leads_to(&item, candidate.target_key()) {
+                // The taker's digest says whether the source rests, rather than a bystander's.
+                source = Some(Digest::of(&item));
+                expired.source |= self.has_expired(&wanted);
+                takers.push(Digest::of(&wanted));
+            }
+        }
+        Ok(Observation {
+            began,
+            ended: self.now(),
+            held: held.as_ref().map(classify).and_then(Held::digest),
+            desired: match takers.as_slice() {
+                [] => Desired::Nothing,
+                [one] => Desired::Item(*one),
+                _ => Desired::Several,
+            },
+            source,
+            expired,
+        })
+    }
+
+    /// What the target holds under a key; nothing, if its key range is throttled all the time.
+    pub async fn held(&self, key: &Key) -> Result<Option<Digest>, RunError> {
+        let item = match self.target.get(key).await {
+            Err(RunError::HotRange { .. }) => return Ok(None),
+            read => read?,
+        };
+        Ok(item.as_ref().map(classify).and_then(Held::digest))
+    }
+
+    /// The target item that a source item makes, if it belongs under this key.
+    fn leads_to(&self, item: &Item, target: &Key) -> Option<Item> {
+        let wanted = desired(self.service(), &self.split.plan.versions, item)
+            .ok()
+            .flatten()?;
+        (wanted.key == *target).then_some(wanted.item)
+    }
+
+    /// Of an item as the target shows it: there the attribute has the name that the plan gives.
+    fn has_expired(&self, item: &Item) -> bool {
+        let seconds = i64::try_from(now_ms() / 1000).unwrap_or(i64::MAX);
+        let attribute = self.service().table.ttl.as_deref();
+        attribute.is_some_and(|attribute| is_expired(item, attribute, seconds))
+    }
+}

@@ -1,0 +1,414 @@
+//! The passes of one run, in their order.
+
+mod repairing;
+
+use super::invalid::InvalidItems;
+use super::lanes::Lanes;
+use super::leftovers::tombstones;
+use super::list::MismatchList;
+use super::look::Eyes;
+use super::pages::{SourceEntry, SourcePages, TargetEntry, TargetPages};
+use super::reads::{TableReads, interrupted};
+use super::recheck::{HotKeys, Recheck, Settled};
+use super::record::Standing;
+use super::result::{ReadUnits, VerifyResult};
+use super::scan::Scanning;
+use super::sorting::{Sorting, blocking};
+use super::view::{Progress, get};
+use super::worker::Verify;
+use crate::dynamo::Brake;
+use crate::repair::RepairLease;
+use crate::source::{Scan, describe_source};
+use crate::state::{SplitRecord, TombstonePhase, Tombstones};
+use crate::status::counted;
+use crate::verify::compare::{
+    CandidateFile, DEFAULT_MEMORY_BYTES, Pending, Report, ServiceReport, SettleRules, SortLimits, SourceSide,
+    SpillDir, TargetSide, join,
+};
+use crate::worker::{Budgets, RunError, Split};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// One run, with all that its steps share.
+pub(super) struct Run {
+    split: Split,
+    eyes: Vec<Eyes>,
+    scanning: Scanning,
+    limits: SortLimits,
+    dir: SpillDir,
+    invalid: Arc<InvalidItems>,
+    limit: usize,
+    lanes: Lanes,
+    /// How the tombstones stood at the beginning.
+    tombstones: Tombstones,
+    list: MismatchList,
+    pub progress: Arc<Progress>,
+    budgets: Arc<Budgets>,
+    discard_target_writes: bool,
+    stop: CancellationToken,
+    began: Instant,
+}
+
+/// One service's sides while they are filled: first the target's, then the source's.
+struct Sides {
+    target: TargetSide,
+    source: SourceSide,
+}
+
+impl Run {
+    pub async fn begin(verify: &Verify, record: &SplitRecord, places: Vec<usize>) -> Result<Self, RunError> {
+        let Verify {
+            split,
+            options,
+            budgets,
+            stop,
+            view,
+        } = verify;
+        let (limit, path) = (options.limit, options.list.clone());
+        let list = blocking(move || MismatchList::open(limit, path.as_deref())).await?;
+        let began = Instant::now();
+        let (brake, patience) = (Brake::default(), split.timing.hot_range());
+        let source = TableReads::new(
+            "source",
+            split.scan_source(options.consistent),
+            budgets.source(),
+            &brake,
+            patience,
+            stop,
+        );
+        let mut eyes = Vec::with_capacity(places.len());
+        for place in places {
+            let (service, tables) = (&split.plan.services[place], &split.targets[place]);
+            let scan = Scan::new(
+                tables.items.clone(),
+                &service.table.name,
+                service.keys.clone(),
+                options.consistent,
+            );
+            eyes.push(Eyes {
+                split: split.clone(),
+                place,
+                target: TableReads::new(
+                    &service.name,
+                    scan,
+                    budgets.reads(&service.name),
+                    &brake,
+                    patience,
+                    stop,
+                ),
+                source: source.clone(),
+                clock: began,
+            });
+        }
+        let services: Vec<_> = eyes.iter().map(Eyes::service).collect();
+        let early = options.anyway || record.completed_ms.is_some();
+        let lanes = Lanes::look(split, record, &services, (options.patience, early)).await?;
+        let names = services.iter().map(|service| service.name.clone()).collect();
+        let tables = std::iter::once(source).chain(eyes.iter().map(|eyes| eyes.target.clone()));
+        let progress = Progress::new(names, tables.collect(), view.clone());
+        let limits = SortLimits {
+            memory_bytes: options.memory_bytes.unwrap_or(DEFAULT_MEMORY_BYTES),
+            ..SortLimits::default()
+        };
+        Ok(Self {
+            split: split.clone(),
+            limits: limits.shared_by(2 * eyes.len()),
+            scanning: Scanning::new(options.segments),
+            dir: SpillDir::default(),
+            invalid: Arc::new(InvalidItems::begin(split).await?),
+            limit: options.limit,
+            lanes,
+            tombstones: record.switch.tombstones,
+            list,
+            progress,
+            budgets: Arc::clone(budgets),
+            discard_target_writes: options.discard_target_writes,
+            stop: stop.clone(),
+            began,
+            eyes,
+        })
+    }
+
+    pub async fn all(
+        mut self,
+        lease: Option<&RepairLease>,
+        standing: &mut Standing,
+    ) -> Result<VerifyResult, RunError> {
+        self.estimate().await;
+        self.progress.say("reading the targets");
+        let targets = self.read_targets().await?;
+        self.progress.say("reading the source");
+        let sources = self.read_source().await?;
+        self.progress.say("comparing");
+        let mut compared = Vec::with_capacity(self.eyes.len());
+        for (index, (target, source)) in targets.into_iter().zip(sources).enumerate() {
+            compared.push(self.join(index, Sides { target, source }).await?);
+        }
+        self.progress.say("looking again at what differs");
+        let settled = self.recheck(compared).await?;
+        let mut result = self.result(&settled);
+        let left = self.tombstones_left(&mut result).await?;
+        if left > 0 {
+            result.clean = false;
+            let tombstones = counted(left, "tombstone");
+            result.notes.push(if lease.is_some() {
+                format!("{tombstones} {} left although no command needed them: the repair removed {}",
+                    if left == 1 { "was" } else { "were" },
+                    if left == 1 { "it" } else { "them" })
+            } else {
+                format!(
+                    "{tombstones} {} left although no command needs them: run `dynasplit verify --repair`, which removes them",
+                    if left == 1 { "is" } else { "are" }
+                )
+            });
+        }
+        self.invalid_items(lease.is_some(), &mut result).await?;
+        if let Some(lease) = lease {
+            self.repair(lease, standing, settled, left > 0, &mut result)
+                .await?;
+        }
+        let list = self.list.clone();
+        result.mismatches = blocking(move || list.close()).await?;
+        result.read_milliunits.source = self.eyes.first().map_or(0, |eyes| eyes.source.milliunits());
+        result.read_milliunits.targets += self.eyes.iter().map(|eyes| eyes.target.milliunits()).sum::<u64>();
+        result.notes = std::mem::take(&mut self.lanes.notes)
+            .into_iter()
+            .chain(result.notes)
+            .collect();
+        result.seconds = self.began.elapsed().as_secs_f64();
+        Ok(result)
+    }
+
+    /// Tombstones that were read although they were off, and swept, all the time: nobody would remove them, and a service
+    /// would take them for items. An eventually consistent read may show what was swept just before.
+    async fn tombstones_left(&self, result: &mut VerifyResult) -> Result<u64, RunError> {
+        let now = SplitRecord::read(&self.split.store)
+            .await?
+            .value
+            .switch
+            .tombstones;
+        if now != self.tombstones || now.phase != TombstonePhase::Off {
+            return Ok(0);
+        }
+        let mut left = 0;
+        for (eyes, progress) in self.eyes.iter().zip(&self.progress.services) {
+            if get(&progress.tombstones) > 0 {
+                let (count, milliunits) = tombstones(eyes, &self.budgets, &self.stop).await?;
+                left += count;
+                result.read_milliunits.targets += milliunits;
+            }
+        }
+        Ok(left)
+    }
+
+    /// Names the source items that can be in no target and have no dead letter. A repair records one for each: no lane will,
+    /// if no stream record covers them.
+    async fn invalid_items(&self, repairs: bool, result: &mut VerifyResult) -> Result<(), RunError> {
+        let uncovered = self.invalid.uncovered().await?;
+        let count = uncovered.count();
+        result.total_invalid = count;
+        result.invalid = uncovered.first(self.limit);
+        if count == 0 {
+            return Ok(());
+        }
+        if !repairs {
+            result.notes.push(format!(
+                "there is no dead letter for {} that can be in no target, because no lane has read a stream record of it: \
+                 `dynasplit verify --repair` records a dead letter for each",
+                counted(count, "source item")
+            ));
+            return Ok(());
+        }
+        if let Some(eyes) = self.eyes.first() {
+            self.progress.say("recording dead letters");
+            result.recorded_letters = self.invalid.record(&uncovered, &eyes.source).await?;
+        }
+        result.notes.push(format!(
+            "the repair recorded {}: `dynasplit dead-letters list` shows them. Correct the items in the source, then run `dynasplit \
+             dead-letters reconcile`",
+            counted(result.recorded_letters, "dead letter")
+        ));
+        if uncovered.more() > 0 {
+            result.notes.push(format!(
+                "{} left for the next `dynasplit verify --repair`: one run records so many dead letters at most",
+                counted(uncovered.more(), "such item")
+            ));
+        }
+        Ok(())
+    }
+
+    /// Asks how much there is to read: for progress only, so a refusal is no failure.
+    async fn estimate(&self) {
+        let table = &self.split.plan.source.table;
+        match describe_source(&self.split.source.control, table).await {
+            Ok(facts) => self
+                .progress
+                .estimated_items
+                .store(facts.item_count, Ordering::Relaxed),
+            Err(error) => tracing::debug!(%error, "the size of the source is not known"),
+        }
+    }
+
+    async fn read_targets(&self) -> Result<Vec<TargetSide>, RunError> {
+        let reads = self
+            .eyes
+            .iter()
+            .zip(&self.progress.services)
+            .map(|(eyes, progress)| {
+                let side = TargetSide::new(self.dir.clone(), self.limits);
+                let sorting: Sorting<TargetEntry, _> =
+                    Sorting::start(side, |side, (key, held)| side.push(key, *held));
+                let pages = TargetPages {
+                    table: eyes.service().table.name.clone(),
+                    keys: eyes.service().keys.clone(),
+                    entries: sorting.entries(),
+                    progress: Arc::clone(progress),
+                };
+                async move {
+                    let read = self.scanning.read(&eyes.target, Arc::new(pages)).await;
+                    sorting.finish(read).await
+                }
+            });
+        let reads: Vec<_> = reads.collect();
+        futures::future::try_join_all(reads).await
+    }
+
+    /// One scan, for all services together.
+    async fn read_source(&self) -> Result<Vec<SourceSide>, RunError> {
+        let Some(first) = self.eyes.first() else {
+            return Ok(Vec::new());
+        };
+        let mut sortings: Vec<Sorting<SourceEntry, SourceSide>> = Vec::with_capacity(self.eyes.len());
+        let mut services = Vec::with_capacity(self.eyes.len());
+        for (eyes, progress) in self.eyes.iter().zip(&self.progress.services) {
+            let side = SourceSide::new(self.dir.clone(), self.limits);
+            let sorting = Sorting::start(
+                side,
+                |side: &mut SourceSide, (target, source, digest): &SourceEntry| {
+                    side.push(target, source, *digest)
+                },
+            );
+            services.push((eyes.place, sorting.entries(), Arc::clone(progress)));
+            sortings.push(sorting);
+        }
+        let pages = SourcePages {
+            plan: Arc::clone(&self.split.plan),
+            services,
+            progress: Arc::clone(&self.progress),
+            invalid: Arc::clone(&self.invalid),
+        };
+        let read = self.scanning.read(&first.source, Arc::new(pages)).await;
+        let mut sides = Vec::with_capacity(sortings.len());
+        let mut failed = None;
+        for sorting in sortings {
+            match sorting.finish(Ok(())).await {
+                Ok(side) => sides.push(side),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        // A sorter that failed is why the scan failed.
+        match failed {
+            Some(error) => Err(error),
+            None => read.map(|()| sides),
+        }
+    }
+
+    /// Joins the two sides of a service; what differs is a candidate.
+    async fn join(&self, index: usize, sides: Sides) -> Result<(CandidateFile, ServiceReport), RunError> {
+        let progress = Arc::clone(&self.progress.services[index]);
+        let (dir, stop) = (self.dir.clone(), self.stop.clone());
+        blocking(move || {
+            let mut candidates = CandidateFile::new(dir);
+            let mut joined = join(sides.source, sides.target)?;
+            for candidate in joined.by_ref() {
+                candidates.push(&Pending::new(candidate?))?;
+                progress.candidates.store(candidates.len(), Ordering::Relaxed);
+                if stop.is_cancelled() {
+                    return Err(interrupted());
+                }
+            }
+            let mut report = ServiceReport::new(progress.service.clone());
+            if let Some(counts) = joined.counts() {
+                report.compared(counts);
+            }
+            report.tombstones = get(&progress.tombstones);
+            report.invalid = get(&progress.invalid);
+            Ok((candidates, report))
+        })
+        .await
+    }
+
+    /// All services at once: they wait for the same lag.
+    async fn recheck(&self, compared: Vec<(CandidateFile, ServiceReport)>) -> Result<Vec<Settled>, RunError> {
+        let rules = SettleRules::new(self.lanes.allowed_lag);
+        // Extras whose source must be searched for begin anew after that.
+        let most = (rules.max_time + rules.allowed_lag) * 2;
+        let rests = rules.allowed_lag.as_secs_f64().ceil();
+        let what = format!("what differs agrees, or has stood still for {rests} s");
+        let _waiting = self.split.waits.until(what, most);
+        let settle: Vec<_> = self
+            .eyes
+            .iter()
+            .zip(&self.progress.services)
+            .zip(compared)
+            .map(|((eyes, progress), (candidates, report))| {
+                let recheck = Recheck {
+                    eyes: eyes.clone(),
+                    rules,
+                    dir: self.dir.clone(),
+                    scanning: self.scanning.clone(),
+                    list: self.list.clone(),
+                    progress: Arc::clone(progress),
+                    stop: self.stop.clone(),
+                };
+                Box::pin(recheck.run(candidates, report))
+            })
+            .collect();
+        futures::future::try_join_all(settle).await
+    }
+
+    fn result(&self, settled: &[Settled]) -> VerifyResult {
+        let report = Report {
+            services: settled.iter().map(|settled| settled.report.clone()).collect(),
+        };
+        let unrouted = get(&self.progress.unrouted);
+        let mut notes = Vec::new();
+        if unrouted > 0 {
+            notes.push(format!(
+                "no service takes {} of the source, and the plan does not leave {them} behind: `dynasplit dead-letters list` \
+                 shows those that have a dead letter",
+                counted(unrouted, "item"),
+                them = if unrouted == 1 { "it" } else { "them" }
+            ));
+        }
+        let invalid: u64 = report.services.iter().map(|service| service.invalid).sum();
+        if invalid > 0 {
+            notes.push(format!(
+                "{} {} invalid for a service that should hold {}: `dynasplit dead-letters list` shows those that have a dead \
+                 letter",
+                counted(invalid, "source item"),
+                if invalid == 1 { "is" } else { "are" },
+                if invalid == 1 { "it" } else { "them" }
+            ));
+        }
+        let mut hot = HotKeys::default();
+        settled.iter().for_each(|settled| hot.extend(settled.hot.clone()));
+        notes.extend(hot.notes());
+        VerifyResult {
+            notes,
+            // If every service has switched, there is nothing to compare.
+            clean: (report.is_clean() || self.eyes.is_empty()) && unrouted == 0,
+            total_mismatches: report
+                .services
+                .iter()
+                .map(|service| service.mismatches.faults())
+                .sum(),
+            report,
+            unrouted,
+            read_milliunits: ReadUnits::default(),
+            ..VerifyResult::default()
+        }
+    }
+}

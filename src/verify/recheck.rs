@@ -1,0 +1,312 @@
+use super::chunks::{Chunks, push_all};
+use super::hunt::{HUNTED_AT_ONCE, hunt};
+use super::list::MismatchList;
+use super::look::Eyes;
+use super::reads::interrupted;
+use super::scan::Scanning;
+use super::sorting::blocking;
+use super::view::{ServiceProgress, add};
+use crate::model::Key;
+use crate::verify::compare::{
+    Candidate, CandidateFile, Digest, Mismatch, MismatchClass, Observation, Outcome, Pending, ServiceReport,
+    SettleRules, SpillDir,
+};
+use crate::worker::RunError;
+use futures::{StreamExt, TryStreamExt};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Looks of one service that are under way at once.
+const LOOKS_AT_ONCE: usize = 32;
+/// Candidates that are in memory at once.
+const CHUNK: usize = 256;
+/// Candidates that are due within this part of the allowed lag are looked at in one round.
+const SLACK_PART: u32 = 32;
+
+/// Settles the candidates of one service.
+pub(super) struct Recheck {
+    pub eyes: Eyes,
+    pub rules: SettleRules,
+    pub dir: SpillDir,
+    pub scanning: Scanning,
+    pub list: MismatchList,
+    pub progress: Arc<ServiceProgress>,
+    pub stop: CancellationToken,
+}
+
+/// What the rechecks of one service came to.
+pub(super) struct Settled {
+    pub report: ServiceReport,
+    /// Confirmed mismatches that a repair can mend.
+    pub repairable: CandidateFile,
+    /// Confirmed mismatches in which several source keys are involved.
+    pub collisions: u64,
+    /// Keys that could not be read.
+    pub hot: HotKeys,
+}
+
+/// Keys whose range was throttled all the time: there is no verdict on them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HotKeys {
+    count: u64,
+    /// What was told of the first ones.
+    first: Vec<String>,
+}
+
+/// Keys that are named.
+const NAMED: usize = 5;
+
+impl HotKeys {
+    /// One more, which this error is about.
+    pub fn add(&mut self, error: &RunError) {
+        self.count += 1;
+        if self.first.len() < NAMED {
+            self.first.push(error.to_string());
+        }
+    }
+
+    /// Those of another service.
+    pub fn extend(&mut self, other: Self) {
+        self.count += other.count;
+        self.first.extend(other.first);
+        self.first.truncate(NAMED);
+    }
+
+    /// For a person: the first ones, and how many more there are.
+    pub fn notes(self) -> Vec<String> {
+        let more = self.count.saturating_sub(self.first.len() as u64);
+        let mut notes = self.first;
+        if more > 0 {
+            notes.push(format!("{more} more keys could not be read for the same reason"));
+        }
+        notes
+    }
+}
+
+/// What extras whose source is not known held before the source was searched for them.
+type Before = HashMap<Key, Option<Digest>>;
+
+/// Where verdicts go.
+#[derive(Default)]
+struct Verdicts {
+    mismatches: Vec<Mismatch>,
+    repairable: Vec<Pending>,
+    unknown: Vec<Pending>,
+}
+
+impl Recheck {
+    /// Looks at every candidate until it has a verdict.
+    pub async fn run(self, candidates: CandidateFile, report: ServiceReport) -> Result<Settled, RunError> {
+        let mut settled = Settled {
+            report,
+            repairable: CandidateFile::new(self.dir.clone()),
+            collisions: 0,
+            hot: HotKeys::default(),
+        };
+        let unknown = self.settle(candidates, None, &mut settled).await?;
+        let mut chunks = Chunks::of(unknown, HUNTED_AT_ONCE);
+        loop {
+            let chunk = chunks.next().await?;
+            if chunk.is_empty() {
+                return Ok(settled);
+            }
+            let (known, before) = self.search(chunk).await?;
+            self.settle(known, Some(&before), &mut settled).await?;
+        }
+    }
+
+    /// Looks for the sources of extras whose target key does not tell them. They then begin anew, with the sources
+    /// that were found: what was taken for an extra may have had one all along.
+    async fn search(&self, chunk: Vec<Pending>) -> Result<(CandidateFile, Before), RunError> {
+        let keys: Vec<Key> = chunk
+            .iter()
+            .map(|pending| pending.candidate.target_key().clone())
+            .collect();
+        let reads: Vec<_> = keys.iter().map(|key| self.eyes.held(key)).collect();
+        let held: Vec<_> = futures::stream::iter(reads)
+            .buffered(LOOKS_AT_ONCE)
+            .try_collect()
+            .await?;
+        let before: Before = keys.iter().cloned().zip(held).collect();
+        let found = hunt(&self.eyes, &self.scanning, keys).await?;
+        let known = found
+            .into_iter()
+            .map(|(target_key, mut source_keys)| {
+                Pending::new(match source_keys.len() {
+                    0 => Candidate::Extra { target_key },
+                    1 => Candidate::Different {
+                        target_key,
+                        source_key: source_keys.remove(0),
+                    },
+                    several => Candidate::Collision {
+                        target_key,
+                        source_keys,
+                        sources: several as u64,
+                    },
+                })
+            })
+            .collect();
+        let file = push_all(CandidateFile::new(self.dir.clone()), known).await?;
+        Ok((file, before))
+    }
+
+    /// Round after round, until none is left. Answers those whose source must be searched for (none after that
+    /// was done, which `before` says).
+    async fn settle(
+        &self,
+        mut waiting: CandidateFile,
+        before: Option<&Before>,
+        settled: &mut Settled,
+    ) -> Result<CandidateFile, RunError> {
+        let mut unknown = CandidateFile::new(self.dir.clone());
+        while let Some(due) = waiting.earliest_due() {
+            self.progress
+                .candidates
+                .store(waiting.len() + unknown.len(), Ordering::Relaxed);
+            self.wait_until(due).await?;
+            let mut next = CandidateFile::new(self.dir.clone());
+            let mut chunks = Chunks::of(waiting, CHUNK);
+            loop {
+                let chunk = chunks.next().await?;
+                if chunk.is_empty() {
+                    break;
+                }
+                let (later, verdicts) = self.round(chunk, before, settled).await?;
+                next = push_all(next, later).await?;
+                unknown = push_all(unknown, verdicts.unknown).await?;
+                let repairable =
+                    std::mem::replace(&mut settled.repairable, CandidateFile::new(self.dir.clone()));
+                settled.repairable = push_all(repairable, verdicts.repairable).await?;
+                self.tell(verdicts.mismatches).await?;
+            }
+            waiting = next;
+        }
+        self.progress.candidates.store(unknown.len(), Ordering::Relaxed);
+        Ok(unknown)
+    }
+
+    /// Looks once at each candidate that is due. Answers those that have no verdict yet.
+    async fn round(
+        &self,
+        chunk: Vec<Pending>,
+        before: Option<&Before>,
+        settled: &mut Settled,
+    ) -> Result<(Vec<Pending>, Verdicts), RunError> {
+        let horizon = self.eyes.now() + self.rules.allowed_lag / SLACK_PART;
+        let (due, mut later): (Vec<_>, Vec<_>) =
+            chunk.into_iter().partition(|pending| pending.due <= horizon);
+        let looks: Vec<_> = due
+            .iter()
+            .map(|pending| self.eyes.look(&pending.candidate))
+            .collect();
+        let seen: Vec<Result<Observation, RunError>> = futures::stream::iter(looks)
+            .buffered(LOOKS_AT_ONCE)
+            .map(|seen| match seen {
+                Err(hot @ RunError::HotRange { .. }) => Ok(Err(hot)),
+                seen => seen.map(Ok),
+            })
+            .try_collect()
+            .await?;
+        let mut verdicts = Verdicts::default();
+        for (mut pending, seen) in due.into_iter().zip(seen) {
+            let seen = match seen {
+                Ok(seen) => seen,
+                Err(error) => {
+                    settled.report.rechecked(Outcome::Unsettled);
+                    settled.hot.add(&error);
+                    continue;
+                }
+            };
+            let outcome = pending.observe(&self.rules, &seen);
+            match self.judge(&pending.candidate, outcome, &seen, before) {
+                Judged::Search => {
+                    settled.report.rechecked += 1;
+                    verdicts.unknown.push(Pending::new(pending.candidate));
+                }
+                Judged::Settled(outcome) => {
+                    settled.report.rechecked(outcome);
+                    match outcome {
+                        Outcome::Wait { .. } => later.push(pending),
+                        Outcome::Agreed | Outcome::Unsettled => {}
+                        Outcome::Mismatch(class) => self.confirm(pending, class, &mut verdicts, settled),
+                    }
+                }
+            }
+        }
+        Ok((later, verdicts))
+    }
+
+    fn judge(
+        &self,
+        candidate: &Candidate,
+        outcome: Outcome,
+        seen: &Observation,
+        before: Option<&Before>,
+    ) -> Judged {
+        let Outcome::Mismatch(MismatchClass::Extra | MismatchClass::Misrouted) = outcome else {
+            return Judged::Settled(outcome);
+        };
+        match before {
+            _ if self.eyes.can_invert() => Judged::Settled(outcome),
+            None => Judged::Search,
+            // The search found no source of what stood there then. If something else stands there now, an item may
+            // have come up behind the scan.
+            Some(before)
+                if matches!(candidate, Candidate::Extra { .. })
+                    && before.get(candidate.target_key()) != Some(&seen.held) =>
+            {
+                Judged::Settled(Outcome::Unsettled)
+            }
+            Some(_) => Judged::Settled(outcome),
+        }
+    }
+
+    fn confirm(
+        &self,
+        pending: Pending,
+        class: MismatchClass,
+        verdicts: &mut Verdicts,
+        settled: &mut Settled,
+    ) {
+        let candidate = pending.candidate;
+        let mut mismatch = Mismatch::of(&self.eyes.service().name, class, &candidate);
+        if class == MismatchClass::Misrouted {
+            mismatch.source_keys = self.eyes.source_keys(&candidate);
+        }
+        verdicts.mismatches.push(mismatch);
+        if !class.is_fault() {
+            return;
+        }
+        add(&self.progress.mismatches, 1);
+        // Where several source keys were involved, a repair by any one of them could remove the other's item.
+        if class == MismatchClass::Collision || candidate.source_keys().len() > 1 {
+            settled.collisions += 1;
+        } else {
+            verdicts.repairable.push(Pending::new(candidate));
+        }
+    }
+
+    async fn tell(&self, mismatches: Vec<Mismatch>) -> Result<(), RunError> {
+        if mismatches.is_empty() {
+            return Ok(());
+        }
+        let list = self.list.clone();
+        blocking(move || mismatches.into_iter().try_for_each(|mismatch| list.add(mismatch))).await
+    }
+
+    async fn wait_until(&self, due: Duration) -> Result<(), RunError> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(interrupted()),
+            () = tokio::time::sleep(due.saturating_sub(self.eyes.now())) => Ok(()),
+        }
+    }
+}
+
+enum Judged {
+    Search,
+    Settled(Outcome),
+}

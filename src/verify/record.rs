@@ -1,0 +1,179 @@
+use super::result::VerifyResult;
+use crate::state::{Received, SplitRecord, StateError, VerifyRecord, VerifyService};
+use crate::status::received;
+use crate::worker::{RunError, Split, now_ms};
+use std::collections::BTreeMap;
+
+/// What the state said when a verification began. Its verdict is kept only if that still holds at the end.
+#[derive(Debug)]
+pub(super) struct Standing {
+    started_ms: u64,
+    repairs: u64,
+    requirement: Option<String>,
+    received: Option<Received>,
+}
+
+/// What a verification is kept as.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scope {
+    /// All services were compared.
+    pub whole: bool,
+    /// It was told to repair.
+    pub repair: bool,
+}
+
+impl Standing {
+    /// Reads it.
+    pub async fn read(split: &Split, record: &SplitRecord) -> Result<Self, StateError> {
+        let found = split.store.get::<VerifyRecord>(VerifyRecord::NAME).await?;
+        Ok(Self {
+            started_ms: now_ms(),
+            repairs: found.map_or(0, |stored| stored.value.repairs),
+            requirement: requirement(record),
+            received: received(split, record).await?,
+        })
+    }
+
+    /// A repair is about to write: whatever was proven before, by anybody, is proven no more.
+    pub async fn repairing(&mut self, split: &Split) -> Result<(), StateError> {
+        let stored = split
+            .store
+            .change::<VerifyRecord, StateError>(VerifyRecord::NAME, |found| {
+                let mut record = found.unwrap_or_else(|| self.blank());
+                record.clean = false;
+                record.repairs += 1;
+                Ok(record)
+            })
+            .await?;
+        self.repairs = stored.value.repairs;
+        Ok(())
+    }
+
+    /// Keeps the result, and ends the duty to repair where it was done. Notes in the result what came of it.
+    pub async fn keep(
+        &self,
+        split: &Split,
+        mut scope: Scope,
+        result: &mut VerifyResult,
+    ) -> Result<(), RunError> {
+        // A switch that was recorded or taken back meanwhile: other services were compared than count now.
+        scope.whole &= split.sees(&SplitRecord::read(&split.store).await?.value);
+        if !scope.whole && result.clean {
+            // It proves nothing of the whole, and disproves nothing.
+            return Ok(());
+        }
+        let found = split.store.get::<VerifyRecord>(VerifyRecord::NAME).await?;
+        let found = found.map(|stored| stored.value);
+        let undisturbed = found.as_ref().map_or(0, |record| record.repairs) == self.repairs;
+        let clean = scope.whole && result.clean && undisturbed;
+        let mended = scope.repair && scope.whole && result.unrepaired.total() == 0;
+        let done = scope.repair || found.is_some_and(|record| record.repaired_for == self.requirement);
+        if clean && done {
+            self.end_duty(split).await?;
+        }
+        let stored = split
+            .store
+            .change::<VerifyRecord, RunError>(VerifyRecord::NAME, |found| {
+                let before = found.unwrap_or_else(|| self.blank());
+                let undisturbed = before.repairs == self.repairs;
+                Ok(VerifyRecord {
+                    started_ms: self.started_ms,
+                    ended_ms: now_ms(),
+                    clean: clean && undisturbed,
+                    repaired: result.repaired,
+                    services: self.services(split, before.services, result),
+                    unrouted: result.unrouted,
+                    repairs: before.repairs,
+                    repaired_for: match (clean && done, mended) {
+                        (true, _) => None,
+                        (false, true) => self.requirement.clone(),
+                        (false, false) => before.repaired_for,
+                    },
+                    received: self.received.clone(),
+                    last_clean_ms: if clean && undisturbed {
+                        Some(self.started_ms)
+                    } else {
+                        before.last_clean_ms
+                    },
+                })
+            })
+            .await?;
+        result.recorded = scope.whole;
+        if result.clean && !stored.value.clean {
+            result.recorded = false;
+            result.notes.push(
+                "a repair ran meanwhile, so this result is not kept: run `dynasplit verify` again".into(),
+            );
+        }
+        Ok(())
+    }
+
+    /// The mandatory repairing verify was made: unless a new reason came up since this one began.
+    async fn end_duty(&self, split: &Split) -> Result<(), StateError> {
+        if self.requirement.is_none() {
+            return Ok(());
+        }
+        SplitRecord::change(&split.store, |record| {
+            if requirement(record) == self.requirement {
+                record.repair_required = None;
+            }
+        })
+        .await?;
+        Ok(())
+    }
+
+    fn services(
+        &self,
+        split: &Split,
+        mut services: BTreeMap<String, VerifyService>,
+        result: &VerifyResult,
+    ) -> BTreeMap<String, VerifyService> {
+        for report in &result.report.services {
+            let counts = &report.mismatches;
+            let named = [
+                ("missing", counts.missing),
+                ("extra", counts.extra),
+                ("different", counts.different),
+                ("misrouted", counts.misrouted),
+                ("collision", counts.collision),
+                ("expired", counts.expired),
+            ];
+            let fingerprint = split.plan.service(&report.service).map(|s| s.fingerprint.clone());
+            let service = VerifyService {
+                expected: report.expected,
+                found: report.found,
+                mismatches: named
+                    .into_iter()
+                    .filter(|(_, count)| *count > 0)
+                    .map(|(class, count)| (class.to_owned(), count))
+                    .collect(),
+                unsettled: report.unsettled,
+                invalid: report.invalid,
+                fingerprint: fingerprint.unwrap_or_default(),
+            };
+            services.insert(report.service.clone(), service);
+        }
+        services
+    }
+
+    fn blank(&self) -> VerifyRecord {
+        VerifyRecord {
+            started_ms: self.started_ms,
+            ended_ms: self.started_ms,
+            clean: false,
+            repaired: 0,
+            services: BTreeMap::new(),
+            unrouted: 0,
+            repairs: 0,
+            repaired_for: None,
+            received: None,
+            last_clean_ms: None,
+        }
+    }
+}
+
+/// Why a repairing verify is mandatory, told apart from the same reason of another generation.
+fn requirement(record: &SplitRecord) -> Option<String> {
+    let reason = record.repair_required.as_ref()?;
+    Some(format!("{}: {reason}", record.streams.len()))
+}

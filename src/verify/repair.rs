@@ -1,0 +1,190 @@
+use super::chunks::Chunks;
+use super::hunt::{HUNTED_AT_ONCE, hunt};
+use super::look::Eyes;
+use super::recheck::HotKeys;
+use super::result::Unrepaired;
+use super::scan::Scanning;
+use super::view::{ServiceProgress, add};
+use crate::fault::Hand;
+use crate::model::Key;
+use crate::repair::{Reconciled, Reconciler};
+use crate::state::{Tombstones, Validity};
+use crate::verify::compare::{Candidate, CandidateFile, Digest, SpillDir, classify};
+use crate::worker::{Budgets, RunError, pause};
+use futures::{StreamExt, TryStreamExt};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Keys of one service that are repaired at once.
+const REPAIRS_AT_ONCE: usize = 16;
+/// Candidates that are in memory at once.
+const CHUNK: usize = 256;
+/// A key that somebody else writes at the same moment is tried so often.
+const ATTEMPTS: u32 = 10;
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+
+/// Mends the confirmed mismatches of one service. Tombstones are on, and every tail worker has acknowledged it.
+///
+/// Each key is read again, the target first, then the source, and written on the condition that the target is
+/// still what was read: what was found during the comparison says only where to look.
+pub(super) struct Repair {
+    pub eyes: Eyes,
+    pub scanning: Scanning,
+    pub dir: SpillDir,
+    pub tombstones: Tombstones,
+    pub lease: Validity,
+    pub progress: Arc<ServiceProgress>,
+    pub budgets: Arc<Budgets>,
+    pub stop: CancellationToken,
+}
+
+/// What the repair of one service came to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Mended {
+    pub repaired: u64,
+    pub unrepaired: Unrepaired,
+    pub hot: HotKeys,
+}
+
+impl Repair {
+    /// Goes through the list.
+    pub async fn run(self, confirmed: CandidateFile) -> Result<Mended, RunError> {
+        let service = self.eyes.service();
+        let Some(reconciler) = Reconciler::new(
+            &self.eyes.split,
+            service,
+            Hand::Repair,
+            self.tombstones,
+            self.lease.clone(),
+            &self.budgets,
+            &self.stop,
+        ) else {
+            return Ok(Mended::default());
+        };
+        let mut mended = Mended::default();
+        let mut orphans = CandidateFile::new(self.dir.clone());
+        let mut chunks = Chunks::of(confirmed, CHUNK);
+        loop {
+            let chunk = chunks.next().await?;
+            if chunk.is_empty() {
+                break;
+            }
+            let (sourceless, chunk): (Vec<_>, Vec<_>) = chunk.into_iter().partition(|pending| {
+                !self.eyes.can_invert() && matches!(pending.candidate, Candidate::Extra { .. })
+            });
+            let work: Vec<_> = chunk
+                .iter()
+                .map(|pending| self.by_source(&reconciler, &pending.candidate))
+                .collect();
+            self.count(work, &mut mended).await?;
+            orphans = super::chunks::push_all(orphans, sourceless).await?;
+        }
+        let mut chunks = Chunks::of(orphans, HUNTED_AT_ONCE);
+        loop {
+            let chunk = chunks.next().await?;
+            if chunk.is_empty() {
+                return Ok(mended);
+            }
+            let keys = chunk
+                .iter()
+                .map(|pending| pending.candidate.target_key().clone())
+                .collect();
+            self.orphans(&reconciler, keys, &mut mended).await?;
+        }
+    }
+
+    async fn count<A>(&self, work: Vec<A>, mended: &mut Mended) -> Result<(), RunError>
+    where
+        A: Future<Output = Result<Reconciled, RunError>>,
+    {
+        let mut ended = futures::stream::iter(work).buffer_unordered(REPAIRS_AT_ONCE);
+        while let Some(reconciled) = ended.next().await {
+            let reconciled = match reconciled {
+                Err(error @ RunError::HotRange { .. }) => {
+                    mended.hot.add(&error);
+                    Reconciled::Busy
+                }
+                reconciled => reconciled?,
+            };
+            match reconciled {
+                Reconciled::Agreed => {}
+                Reconciled::Repaired => {
+                    mended.repaired += 1;
+                    add(&self.progress.repaired, 1);
+                }
+                Reconciled::Busy => mended.unrepaired.busy += 1,
+                Reconciled::Invalid(reason) => {
+                    tracing::debug!(reason, "a mismatch is a dead letter");
+                    mended.unrepaired.invalid += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Mends a key whose source key is known, or that no source key can lead to.
+    async fn by_source(
+        &self,
+        reconciler: &Reconciler<'_>,
+        candidate: &Candidate,
+    ) -> Result<Reconciled, RunError> {
+        let source = self.eyes.source_keys(candidate).into_iter().next();
+        self.again(|| reconciler.target_key(candidate.target_key(), source.as_ref()))
+            .await
+    }
+
+    /// Removes extras whose target keys do not tell their source. What stands there is read, the source searched
+    /// once more, and then the key is removed only if it still holds what was read *before* the search: an item
+    /// that came up behind the scan put something else there.
+    async fn orphans(
+        &self,
+        reconciler: &Reconciler<'_>,
+        keys: Vec<Key>,
+        mended: &mut Mended,
+    ) -> Result<(), RunError> {
+        let reads: Vec<_> = keys.iter().map(|key| self.eyes.held(key)).collect();
+        let held: Vec<Option<Digest>> = futures::stream::iter(reads)
+            .buffered(REPAIRS_AT_ONCE)
+            .try_collect()
+            .await?;
+        let found = hunt(&self.eyes, &self.scanning, keys.clone()).await?;
+        let work: Vec<_> = keys
+            .iter()
+            .zip(held)
+            .filter_map(|(key, held)| Some((key, held?)))
+            .filter_map(|(key, held)| match found.get(key).map(Vec::as_slice) {
+                Some([]) | None => Some(self.orphan(reconciler, key, held)),
+                // It has a source after all: the next run compares the two.
+                Some(_) => {
+                    mended.unrepaired.busy += 1;
+                    None
+                }
+            })
+            .collect();
+        self.count(work, mended).await
+    }
+
+    async fn orphan(
+        &self,
+        reconciler: &Reconciler<'_>,
+        key: &Key,
+        held: Digest,
+    ) -> Result<Reconciled, RunError> {
+        self.again(|| reconciler.orphan(key, |item| classify(item).digest() == Some(held)))
+            .await
+    }
+
+    async fn again<A>(&self, attempt: impl Fn() -> A) -> Result<Reconciled, RunError>
+    where
+        A: Future<Output = Result<Reconciled, RunError>>,
+    {
+        for number in 1..=ATTEMPTS {
+            match attempt().await? {
+                Reconciled::Busy => pause(FIRST_WAIT * number, &self.stop).await?,
+                other => return Ok(other),
+            }
+        }
+        Ok(Reconciled::Busy)
+    }
+}

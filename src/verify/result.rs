@@ -1,0 +1,129 @@
+use super::invalid::InvalidItem;
+use crate::verify::compare::{Mismatch, Report};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Options of a verification.
+#[derive(Clone, Debug)]
+pub struct VerifyOptions {
+    /// Repair what is found, by the rules for repairs.
+    pub repair: bool,
+    /// A repair also overwrites what dynasplit did not write: those writes are lost.
+    pub discard_target_writes: bool,
+    /// Compare although the lanes or a copy are not ready. What is still to come then counts as a mismatch.
+    pub anyway: bool,
+    /// Only these services. Such a run proves nothing of the split as a whole.
+    pub services: Option<Vec<String>>,
+    /// Read units a second on each table.
+    pub read_units: Option<f64>,
+    /// Segments of each parallel scan.
+    pub segments: Option<u32>,
+    /// Memory for sorting, for all services together.
+    pub memory_bytes: Option<usize>,
+    /// A write of the source counts as late, not lost, for this long. Unless given, it follows from how far the
+    /// lanes are behind.
+    pub patience: Option<Duration>,
+    /// Mismatches that the result names; all are counted.
+    pub limit: usize,
+    /// Every mismatch goes to this file too, as JSON lines.
+    pub list: Option<PathBuf>,
+    /// Scan consistently, at twice the read units. It saves looks where much is written, and proves no more.
+    pub consistent: bool,
+}
+
+impl Default for VerifyOptions {
+    fn default() -> Self {
+        Self {
+            repair: false,
+            discard_target_writes: false,
+            anyway: false,
+            services: None,
+            read_units: None,
+            segments: None,
+            memory_bytes: None,
+            patience: None,
+            limit: 100,
+            list: None,
+            consistent: false,
+        }
+    }
+}
+
+/// Read units used, in thousandths. Scans are billed as the engine says; looks at single keys, as AWS documents.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct ReadUnits {
+    /// On the source.
+    pub source: u64,
+    /// On all targets together.
+    pub targets: u64,
+}
+
+/// Confirmed mismatches that a repair left as they are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Unrepaired {
+    /// Several source items lead to one target key: only a person can say which one is right.
+    pub collisions: u64,
+    /// The source item is invalid for the service: a dead letter.
+    pub invalid: u64,
+    /// Somebody else wrote the key each time, or a tombstone stands there until the sweep: the next run goes on.
+    pub busy: u64,
+}
+
+impl Unrepaired {
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.collisions + self.invalid + self.busy
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.collisions += other.collisions;
+        self.invalid += other.invalid;
+        self.busy += other.busy;
+    }
+}
+
+/// What a verification came to.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct VerifyResult {
+    /// Service by service.
+    pub report: Report,
+    /// Some of the mismatches, at most [`VerifyOptions::limit`], service by service: of each service faults first, expired
+    /// items after. If there are more, every service has its share.
+    pub mismatches: Vec<Mismatch>,
+    /// All mismatches that are faults.
+    pub total_mismatches: u64,
+    /// Source items that no service takes and the plan does not leave behind.
+    pub unrouted: u64,
+    /// The first of the source items that can be in no target and have no dead letter, at most [`VerifyOptions::limit`]: no
+    /// stream record covers them, or no lane has read it yet.
+    pub invalid: Vec<InvalidItem>,
+    /// All source items that can be in no target and have no dead letter.
+    pub total_invalid: u64,
+    /// Dead letters that a repair recorded for such items.
+    pub recorded_letters: u64,
+    /// Keys that were repaired.
+    pub repaired: u64,
+    /// Keys that were to be repaired, and could not be.
+    pub unrepaired: Unrepaired,
+    /// Tombstones that were swept, by service.
+    pub swept: BTreeMap<String, u64>,
+    /// Read units used.
+    pub read_milliunits: ReadUnits,
+    /// How long it took.
+    pub seconds: f64,
+    /// Every target that was compared held exactly what it should, and nothing had to be repaired.
+    pub clean: bool,
+    /// It covers the whole split, and is kept in the state as such.
+    pub recorded: bool,
+    /// Services that were not compared, because they have switched to their own tables.
+    pub switched: Vec<String>,
+    /// Why a repair would be wrong, or was refused. The mismatches then are as they were.
+    pub not_repairable: Option<String>,
+    /// The next command.
+    pub next: String,
+    /// What a person should know beside the figures.
+    pub notes: Vec<String>,
+}

@@ -1,0 +1,195 @@
+use super::passes::Run;
+use super::record::{Scope, Standing};
+use super::result::{VerifyOptions, VerifyResult};
+use super::view::VerifyView;
+use crate::repair::{RepairLease, refuse_unready};
+use crate::state::SplitRecord;
+use crate::status::{ObstacleKind, standing, standing_with_worker};
+use crate::worker::{Budgets, Doing, RunError, Split, check_plan, completed, noted, unless_stopped};
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// A verification.
+pub struct Verify {
+    pub(super) split: Split,
+    pub(super) options: VerifyOptions,
+    pub(super) budgets: Arc<Budgets>,
+    pub(super) stop: CancellationToken,
+    pub(super) view: watch::Sender<VerifyView>,
+}
+
+impl Verify {
+    /// A verification, and a view of it that is refreshed a few times a second.
+    #[must_use]
+    pub fn new(
+        split: Split,
+        options: VerifyOptions,
+        stop: CancellationToken,
+    ) -> (Self, watch::Receiver<VerifyView>) {
+        let (view, seen) = watch::channel(VerifyView::default());
+        let budgets = Budgets::new(&split, options.read_units, None);
+        let verify = Self {
+            split,
+            options,
+            budgets,
+            stop,
+            view,
+        };
+        (verify, seen)
+    }
+
+    /// Compares every target with what the source says it should hold, and repairs where it is told to.
+    ///
+    /// Mismatches are a result, not an error.
+    ///
+    /// # Errors
+    /// Where it must not start, or could not compare everything to the end; it then says nothing of the tables, and
+    /// a repair that was under way goes on when the same command is run again.
+    pub async fn run(mut self) -> Result<VerifyResult, RunError> {
+        let record = unless_stopped(&self.stop, Box::pin(check_plan(&self.split))).await?;
+        if record.completed_ms.is_some() && self.options.repair {
+            return Err(completed(&self.split));
+        }
+        self.split = self.split.seeing(&record);
+        if !self.options.anyway && record.completed_ms.is_none() {
+            let places = self.places()?;
+            unless_stopped(&self.stop, Box::pin(refuse_early(&self.split, &places))).await?;
+        }
+        unless_stopped(&self.stop, self.budgets.read(&self.split.store)).await?;
+        let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
+        let (view, waits) = (self.view.clone(), self.split.waits.clone());
+        let doing = || {
+            let view = view.borrow();
+            // Of repairs, the budgets know.
+            let mut limits = budgets.limits();
+            limits.extend(view.limits.clone());
+            Doing::new(waits.beside(&view.phase), limits)
+        };
+        let split = self.split.clone();
+        let work = budgets.during(&store, Box::pin(self.run_tuned(record)));
+        let mut result = noted(&store, "verify", doing, work).await?;
+        result.next = standing(&split).await?.next;
+        Ok(result)
+    }
+
+    async fn run_tuned(self, record: SplitRecord) -> Result<VerifyResult, RunError> {
+        let places = self.places()?;
+        if !self.options.repair {
+            return Box::pin(self.compare(&record, places, None)).await;
+        }
+        let lease = RepairLease::take(&self.split, &self.stop).await?;
+        let result = lease
+            .during(Box::pin(self.compare(&record, places, Some(&lease))))
+            .await;
+        lease.release().await;
+        result.unwrap_or_else(|| {
+            Err(RunError::Stopped(
+                "another process took over the repair; look at `dynasplit status`".into(),
+            ))
+        })
+    }
+
+    /// Places of the chosen services in the plan.
+    fn places(&self) -> Result<Vec<usize>, RunError> {
+        let services = &self.split.plan.services;
+        let Some(chosen) = &self.options.services else {
+            return Ok((0..services.len())
+                .filter(|place| !self.split.has_switched(&services[*place].name))
+                .collect());
+        };
+        if let Some(switched) = chosen.iter().find(|name| self.split.has_switched(name)) {
+            return Err(RunError::NotYet {
+                what: format!(
+                    "{switched} has switched to its own table, so the source does not say any more what it should hold"
+                ),
+                next: "leave it out".into(),
+            });
+        }
+        if let Some(unknown) = chosen.iter().find(|name| self.split.plan.service(name).is_none()) {
+            let known: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
+            return Err(RunError::NoSuchService {
+                service: unknown.clone(),
+                known: known.join(", "),
+            });
+        }
+        let is_chosen = |place: &usize| chosen.contains(&services[*place].name);
+        Ok((0..services.len()).filter(is_chosen).collect())
+    }
+
+    async fn compare(
+        &self,
+        record: &SplitRecord,
+        places: Vec<usize>,
+        lease: Option<&RepairLease>,
+    ) -> Result<VerifyResult, RunError> {
+        if lease.is_some() {
+            refuse_unready(&self.split).await?;
+        }
+        let whole = places.len() == self.split.active().count()
+            && !self.options.anyway
+            && record.completed_ms.is_none();
+        // Read once the lease is ours: another repair may have ended just before.
+        let mut standing = Standing::read(&self.split, record).await?;
+        let run = Run::begin(self, record, places).await?;
+        let done = CancellationToken::new();
+        // Ends the display too where this future is dropped: when the repair's lease was lost.
+        let shown_until = done.clone().drop_guard();
+        let shown = tokio::spawn(Arc::clone(&run.progress).show(done));
+        let result = run.all(lease, &mut standing).await;
+        drop(shown_until);
+        if let Err(error) = shown.await {
+            tracing::error!(%error, "the progress display ended badly");
+        }
+        let mut result = result?;
+        let scope = Scope {
+            whole,
+            repair: lease.is_some(),
+        };
+        result.switched = record.switched.keys().cloned().collect();
+        if self.options.anyway || record.completed_ms.is_some() {
+            let why = if record.completed_ms.is_some() {
+                "the split is complete, and the services write their own tables: a difference may be theirs"
+            } else {
+                "it was compared before everything was ready: a difference may be what is still to come"
+            };
+            result.notes.push(format!("{why}. This result does not count"));
+        } else {
+            standing.keep(&self.split, scope, &mut result).await?;
+        }
+        Ok(result)
+    }
+}
+
+/// Refuses a verification that could only find what is still to come: nobody reads the stream, the lanes are on hold, or a
+/// copy of these services is not finished.
+async fn refuse_early(split: &Split, places: &[usize]) -> Result<(), RunError> {
+    let chosen = |service: &str| {
+        places
+            .iter()
+            .any(|place| split.plan.services[*place].name == service)
+    };
+    let obstacles = standing_with_worker(split).await?.obstacles.into_iter();
+    let mut early = obstacles.filter(|obstacle| {
+        let kind = matches!(
+            obstacle.kind,
+            ObstacleKind::NotCaptured
+                | ObstacleKind::NoWorker
+                | ObstacleKind::OtherWorker
+                | ObstacleKind::LanesHeld
+                | ObstacleKind::NotBackfilled
+                | ObstacleKind::BackfillUnfinished
+        );
+        kind && obstacle.service.as_deref().is_none_or(chosen)
+    });
+    match early.next() {
+        None => Ok(()),
+        Some(obstacle) => Err(RunError::NotYet {
+            what: format!("too early to verify: {}", obstacle.what),
+            next: format!(
+                "{} (or verify with --anyway: what is still to come then counts as a mismatch)",
+                obstacle.next
+            ),
+        }),
+    }
+}

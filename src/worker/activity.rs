@@ -1,0 +1,77 @@
+//! What a command is doing, noted in the state while it runs, so that `status` can say it.
+
+use super::split::now_ms;
+use crate::state::{ActivityRecord, Estimate, Limit, NotedLimits, Store};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::time::Duration;
+
+/// Between two notes.
+const NOTES: Duration = Duration::from_secs(4);
+/// What was noted longer ago is no news: its process is gone, or can't reach the state.
+pub(crate) const NEWS_MS: u64 = 15_000;
+
+/// What goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Doing {
+    /// In a few words.
+    pub phase: String,
+    /// What limits it.
+    pub limits: BTreeMap<String, Limit>,
+    /// How fast it goes.
+    pub estimate: Option<Estimate>,
+}
+
+impl Doing {
+    /// Something whose speed is not known.
+    pub fn new(phase: String, limits: BTreeMap<String, Limit>) -> Self {
+        Self {
+            phase,
+            limits,
+            estimate: None,
+        }
+    }
+}
+
+/// Works, and notes meanwhile what it is doing. Where that can't be noted, the work goes on.
+pub(crate) async fn noted<T>(
+    store: &Store,
+    command: &str,
+    doing: impl Fn() -> Doing,
+    work: impl Future<Output = T>,
+) -> T {
+    let done = tokio::select! {
+        biased;
+        done = work => done,
+        never = Box::pin(keep_noting(store, command, doing)) => match never {},
+    };
+    // One that can't reach the state ends all the same.
+    let ending = Box::pin(note(store, command, Doing::default()));
+    if tokio::time::timeout(NOTES, ending).await.is_err() {
+        tracing::debug!(command, "could not note that it ended");
+    }
+    done
+}
+
+async fn keep_noting(store: &Store, command: &str, doing: impl Fn() -> Doing) -> Infallible {
+    loop {
+        tokio::time::sleep(NOTES / 4).await;
+        note(store, command, doing()).await;
+        tokio::time::sleep(NOTES * 3 / 4).await;
+    }
+}
+
+async fn note(store: &Store, command: &str, doing: Doing) {
+    let record = ActivityRecord {
+        command: command.to_owned(),
+        phase: doing.phase,
+        limits: NotedLimits {
+            at_ms: now_ms(),
+            of: doing.limits,
+        },
+        estimate: doing.estimate,
+    };
+    if let Err(error) = store.set(&ActivityRecord::record_name(command), &record).await {
+        tracing::debug!(%error, command, "could not note what goes on; trying again");
+    }
+}

@@ -1,0 +1,199 @@
+use super::leased_record::Keeper;
+use super::split::{Split, now_ms};
+use crate::fault;
+use crate::state::{Lease, Owner, SplitRecord, StateError, Stored, Validity, WorkerRecord};
+use crate::target::Gate;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// A worker's sign of life: it renews its record, takes over the tombstone switch from the split's record, and
+/// acknowledges it once every attempt to write obeys.
+pub(crate) struct Heartbeat {
+    done: CancellationToken,
+    task: JoinHandle<()>,
+    validity: Validity,
+    signs: Signs,
+}
+
+/// What a worker learns from the state beside its work.
+#[derive(Clone, Default)]
+struct Signs {
+    over: CancellationToken,
+    outdated: CancellationToken,
+}
+
+impl Signs {
+    /// Reads the split's record for what ends this worker, or this life of it.
+    fn read(&self, split: &Split, record: &SplitRecord, (generation, created_ms): (u32, u64)) {
+        if record.completing_ms.is_some() {
+            self.over.cancel();
+        }
+        let is_older = !split.knows(record) || !split.sees(record);
+        // A state that was deleted and created anew has no lease of this worker.
+        let is_other = is_older || record.created_ms != created_ms;
+        // It begins anew, and then is told what was given up.
+        let is_abandoned = record.has_abandoned(names(split));
+        if is_other || is_abandoned || record.stream().is_none_or(|(now, _)| now != generation) {
+            self.outdated.cancel();
+        }
+    }
+}
+
+/// Between two looks at the tombstone switch.
+const LOOK: Duration = Duration::from_millis(500);
+
+impl Heartbeat {
+    /// Starts it. The record is there when this returns, so whoever switches tombstones waits for this worker.
+    pub async fn start(
+        split: &Split,
+        owner: &Owner,
+        kind: &str,
+        gate: Gate,
+        generation: u32,
+    ) -> Result<Self, StateError> {
+        let name = format!("{}{owner}", WorkerRecord::PREFIX);
+        let record = WorkerRecord {
+            kind: kind.to_owned(),
+            lease: Lease::default(),
+            beat: 0,
+            acknowledged_epoch: gate.acknowledged(),
+            seen_ms: now_ms(),
+            services: split
+                .plan
+                .services
+                .iter()
+                .map(|service| service.name.clone())
+                .collect(),
+        };
+        let stored = Stored {
+            value: record,
+            revision: 0,
+        };
+        let taken = Keeper::take(&split.store, &name, stored, owner, split.timing).await?;
+        let keeper = taken.ok_or(StateError::Conflict { record: name })?;
+        let signs = Signs {
+            outdated: keeper.lost().child_token(),
+            ..Signs::default()
+        };
+        // Much may have happened between our reading of the split and our record's appearance; whoever looks at the
+        // workers after that sees this one.
+        let record = SplitRecord::read(&split.store).await?.value;
+        gate.obey(record.switch.tombstones, record.switched.keys());
+        let began_in = (generation, record.created_ms);
+        signs.read(split, &record, began_in);
+        let done = CancellationToken::new();
+        let validity = keeper.validity();
+        let beating = Beating {
+            split: split.clone(),
+            keeper,
+            gate,
+            began_in,
+            signs: signs.clone(),
+            done: done.clone(),
+        };
+        let task = tokio::spawn(beating.run());
+        Ok(Self {
+            done,
+            task,
+            validity,
+            signs,
+        })
+    }
+
+    /// Until when this worker counts as alive, and so may write: whoever switches the tombstones waits for no
+    /// worker that is not.
+    pub fn validity(&self) -> Validity {
+        self.validity.clone()
+    }
+
+    /// Cancelled when the split is being completed: its workers stop.
+    pub fn over(&self) -> CancellationToken {
+        self.signs.over.clone()
+    }
+
+    /// Cancelled when this worker can't go on as it is: its own lease was lost (it was held up for so long that it
+    /// counted as dead), the tail was restarted at another stream, or the services of the split changed. It must begin anew
+    /// too, which fails if its plan lacks a service.
+    pub fn outdated(&self) -> CancellationToken {
+        self.signs.outdated.clone()
+    }
+
+    /// Ends it: the record is removed, so nobody waits for this worker.
+    pub async fn end(self) {
+        self.done.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the heartbeat ended badly");
+        }
+    }
+}
+
+struct Beating {
+    split: Split,
+    keeper: Arc<Keeper<WorkerRecord>>,
+    gate: Gate,
+    /// The generation of the tail, and when the state was created.
+    began_in: (u32, u64),
+    signs: Signs,
+    done: CancellationToken,
+}
+
+impl Beating {
+    async fn run(self) {
+        let saved = CancellationToken::new();
+        let keeping = tokio::spawn(Arc::clone(&self.keeper).keep(saved.clone()));
+        while !self.done.is_cancelled() {
+            match SplitRecord::read(&self.split.store).await {
+                Ok(record) => {
+                    let record = record.value;
+                    self.gate.obey(record.switch.tombstones, record.switched.keys());
+                    self.signs.read(&self.split, &record, self.began_in);
+                }
+                // The worker begins anew, and then finds out why that is not possible.
+                Err(error) if error.is_gone() => {
+                    self.signs.outdated.cancel();
+                    break;
+                }
+                Err(error) => tracing::warn!(%error, "could not read the tombstone switch; trying again"),
+            }
+            let acknowledged = self.gate.acknowledged();
+            if self.keeper.snapshot().acknowledged_epoch != acknowledged {
+                fault::moment("tombstones.acknowledging").await;
+                self.keeper
+                    .update(|record| record.acknowledged_epoch = acknowledged);
+            }
+            tokio::select! {
+                () = self.done.cancelled() => {}
+                () = tokio::time::sleep(LOOK.min(self.split.timing.renew())) => {}
+            }
+        }
+        saved.cancel();
+        match keeping.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) if error.is_gone() => return,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "could not give this worker's lease back; it ends by itself");
+            }
+            Err(error) => tracing::error!(%error, "the heartbeat's keeper ended badly"),
+        }
+        remove(&self.split, self.keeper.name()).await;
+    }
+}
+
+/// The services of the plan.
+fn names(split: &Split) -> impl Iterator<Item = &str> {
+    split.plan.services.iter().map(|service| service.name.as_str())
+}
+
+async fn remove(split: &Split, name: &str) {
+    let removed = async {
+        match split.store.get::<WorkerRecord>(name).await? {
+            Some(stored) => split.store.delete(name, stored.revision).await,
+            None => Ok(()),
+        }
+    };
+    if let Err(error) = removed.await {
+        tracing::warn!(%error, "could not remove this worker's record; it ends by itself");
+    }
+}

@@ -1,0 +1,30 @@
+//! What every running process shares: the split with its clients, the errors, heartbeats, leased records, budgets, and the
+//! checks that come before any work.
+
+mod activity;
+mod budgets;
+mod checks;
+mod error;
+mod first_records;
+mod heartbeat;
+mod leased_record;
+mod plan_change;
+mod recorded_shards;
+mod split;
+mod stopping;
+mod waits;
+
+pub(crate) use activity::{Doing, NEWS_MS, noted};
+pub(crate) use budgets::Budgets;
+pub use budgets::{Tuned, tune};
+pub(crate) use checks::{check_left_out, check_plan, completed, differs, refuse_abandoned};
+pub use checks::{check_split, services, uncaptured};
+pub use error::RunError;
+pub(crate) use first_records::{service_record, split_record};
+pub(crate) use heartbeat::Heartbeat;
+pub(crate) use leased_record::{Keeper, Leased};
+pub use plan_change::{PlanChange, SettingChange, plan_change};
+pub(crate) use recorded_shards::{Recorded, recorded_shards, without_switched};
+pub use split::{Split, StateLedger, key_json, now_ms};
+pub(crate) use stopping::{pause, unless_stopped};
+pub use waits::Waits;

@@ -1,0 +1,237 @@
+use super::waits::Waits;
+use crate::dynamo::{Clients, Tables, Timing};
+use crate::flow::{Group, Ledger, Stop, touched};
+use crate::model::{Item, Key, KeySchema, Origin, json};
+use crate::plan::{Place, Plan, Service};
+use crate::source::Scan;
+use crate::state::{Letter, Letters, MAX_RECHECKS, RecheckKey, SplitRecord, StateError, Store};
+use crate::target::Gate;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio_util::sync::CancellationToken;
+
+/// A plan with the clients of its places: what every part of a run works with.
+#[derive(Clone, Debug)]
+pub struct Split {
+    /// The checked plan.
+    pub plan: Arc<Plan>,
+    /// Clients of the source, and of the state beside it.
+    pub source: Tables,
+    /// Clients of each service's table, in the order of the plan.
+    pub targets: Vec<Tables>,
+    /// The state table.
+    pub store: Store,
+    /// Dead letters and the recheck list.
+    pub letters: Letters,
+    /// How long things may take.
+    pub timing: Timing,
+    /// What the process waits for right now.
+    pub waits: Waits,
+    /// Services that had switched when this command began: it reads and writes nothing for them.
+    switched: Arc<BTreeSet<String>>,
+}
+
+/// The time now, in milliseconds since 1970.
+#[must_use]
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Split {
+    /// Makes the clients that the plan needs. Sends no request.
+    pub async fn open(plan: Plan, clients: &Clients) -> Self {
+        let at = async |place: &Place| clients.at(place.region.as_deref(), place.role.as_deref()).await;
+        let source = at(&plan.source.place).await;
+        let mut targets = Vec::with_capacity(plan.services.len());
+        for service in &plan.services {
+            targets.push(at(&service.place).await);
+        }
+        let store = Store::new(source.items.clone(), &plan.state_table);
+        Self {
+            letters: Letters::new(store.clone()),
+            store,
+            source,
+            targets,
+            plan: Arc::new(plan),
+            timing: clients.timing(),
+            waits: Waits::default(),
+            switched: Arc::default(),
+        }
+    }
+
+    /// The same, whose state requests are not sent again once this is cancelled: the command ends soon.
+    #[must_use]
+    pub fn hurried_by(self, hurry: &CancellationToken) -> Self {
+        let store = self.store.hurried_by(hurry);
+        Self {
+            letters: Letters::new(store.clone()),
+            store,
+            ..self
+        }
+    }
+
+    /// The same split for a command that begins now: it leaves out the services that have switched.
+    #[must_use]
+    pub fn seeing(&self, record: &SplitRecord) -> Self {
+        Self {
+            switched: Arc::new(record.switched.keys().cloned().collect()),
+            ..self.clone()
+        }
+    }
+
+    /// Whether a service had switched when this command began.
+    #[must_use]
+    pub fn has_switched(&self, service: &str) -> bool {
+        self.switched.contains(service)
+    }
+
+    /// Whether the split's record says the same of the services that have switched as when this command began.
+    pub(crate) fn sees(&self, record: &SplitRecord) -> bool {
+        record.switched.keys().eq(self.switched.iter())
+    }
+
+    /// Whether the plan has exactly the services that the split's record names. A record of an earlier version names none.
+    pub(crate) fn knows(&self, record: &SplitRecord) -> bool {
+        let planned: BTreeSet<&String> = self.plan.services.iter().map(|service| &service.name).collect();
+        record.services.is_empty() || record.services.iter().eq(planned)
+    }
+
+    /// The services that have not switched, with their clients.
+    pub fn active(&self) -> impl Iterator<Item = (&Service, &Tables)> {
+        self.services()
+            .filter(|(service, _)| !self.has_switched(&service.name))
+    }
+
+    /// The services with their clients.
+    pub fn services(&self) -> impl Iterator<Item = (&Service, &Tables)> {
+        self.plan.services.iter().zip(&self.targets)
+    }
+
+    /// The clients of a service.
+    #[must_use]
+    pub fn target(&self, name: &str) -> Option<(&Service, &Tables)> {
+        self.services().find(|(service, _)| service.name == name)
+    }
+
+    /// Names of all lanes: the services that have not switched, then the watch lane.
+    #[must_use]
+    pub fn lanes(&self) -> Vec<String> {
+        let services = self.active().map(|(service, _)| service.name.clone());
+        services
+            .chain([crate::state::ShardRecord::WATCH.to_owned()])
+            .collect()
+    }
+
+    /// Reads of the source.
+    #[must_use]
+    pub fn scan_source(&self, consistent: bool) -> Scan {
+        let source = &self.plan.source;
+        Scan::new(
+            self.source.pages.clone(),
+            &source.table,
+            source.keys.clone(),
+            consistent,
+        )
+    }
+
+    /// A source key in the form that state and output use.
+    #[must_use]
+    pub fn key_json(&self, key: &Key) -> serde_json::Value {
+        key_json(&self.plan.source.keys, key)
+    }
+
+    /// The target keys that a group of changes touches, in the form that state uses.
+    fn targets_of(&self, service: &str, group: &Group) -> Vec<serde_json::Value> {
+        let Some(service) = self.plan.service(service) else {
+            return Vec::new();
+        };
+        let keys = touched(service, &self.plan.versions, group);
+        keys.iter().map(|key| key_json(&service.keys, key)).collect()
+    }
+
+    /// Reads a source key back from that form.
+    #[must_use]
+    pub fn key_from_json(&self, value: &serde_json::Value) -> Option<Key> {
+        let item: Item = json::item_from_json(value.clone()).ok()?;
+        self.plan.source.keys.key_of(&item)
+    }
+}
+
+/// A key as DynamoDB JSON.
+#[must_use]
+pub fn key_json(keys: &KeySchema, key: &Key) -> serde_json::Value {
+    json::item_to_json(&keys.item_of(key))
+}
+
+/// Keeps complaints in the state table.
+#[derive(Clone, Debug)]
+pub struct StateLedger {
+    split: Split,
+    /// Tells whether tombstones are on: only then can a stale page still beat a timestamp that went backwards.
+    gate: Option<Gate>,
+}
+
+impl StateLedger {
+    /// For changes that are read from the source.
+    #[must_use]
+    pub fn new(split: &Split) -> Self {
+        Self {
+            split: split.clone(),
+            gate: None,
+        }
+    }
+
+    /// For the tail, whose worker goes through this gate.
+    #[must_use]
+    pub fn behind(split: &Split, gate: &Gate) -> Self {
+        Self {
+            split: split.clone(),
+            gate: Some(gate.clone()),
+        }
+    }
+}
+
+impl Ledger for StateLedger {
+    async fn dead_letter(&self, service: &str, group: &Group, reason: &str) -> Result<(), Stop> {
+        let Some(change) = group.changes.last() else {
+            return Ok(());
+        };
+        let letter = Letter {
+            service: service.to_owned(),
+            key: self.split.key_json(&group.key),
+            reason: reason.to_owned(),
+            origin: match &change.origin {
+                Origin::Backfill | Origin::Bulk => Letter::BACKFILL.to_owned(),
+                Origin::Tail { sequence, .. } => sequence.to_string(),
+            },
+            at_ms: now_ms(),
+            image: change.images.new.as_ref().map(json::item_to_json),
+            old_image: change.images.old.as_ref().map(json::item_to_json),
+        };
+        self.split.letters.keep(&letter).await.map_err(stop)
+    }
+
+    async fn recheck(&self, service: &str, group: &Group) -> Result<(), Stop> {
+        // Held until the entry is durable, so that whoever switches the tombstones off waits for it.
+        let Some(entered) = self.gate.as_ref().map(Gate::enter).filter(|entered| entered.bury) else {
+            return Ok(());
+        };
+        let key = RecheckKey {
+            service: service.to_owned(),
+            key: self.split.key_json(&group.key),
+            epoch: entered.epoch(),
+            targets: self.split.targets_of(service, group),
+        };
+        self.split.letters.recheck(&key).await.map_err(stop)?;
+        tracing::debug!(service, limit = MAX_RECHECKS, "a timestamp went backwards");
+        Ok(())
+    }
+}
+
+fn stop(error: StateError) -> Stop {
+    Stop {
+        reason: error.to_string(),
+    }
+}
