@@ -41,7 +41,7 @@ pub use checks::{check_split, services, uncaptured};
 pub use complete::{CompleteOptions, CompleteReport, complete};
 pub use condition::{Alarm, AlarmKind, Condition, Verdict, alarms};
 pub use error::RunError;
-pub use letters::{SettledLetter, reconcile_letters};
+pub use letters::{SettledLetter, discard_letters, reconcile_letters};
 pub use limits::{ActivityStanding, LimitStanding};
 pub use obstacles::{Obstacle, ObstacleKind};
 pub use plan_change::{PlanChange, SettingChange, plan_change};

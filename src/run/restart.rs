@@ -2,7 +2,7 @@ use super::error::RunError;
 use super::split::{Split, now_ms};
 use crate::fault;
 use crate::source::{SourceError, StreamState, stream_state};
-use crate::state::{ShardRecord, SplitRecord, StreamRecord};
+use crate::state::{RepairScope, ShardRecord, SplitRecord, StreamRecord};
 
 /// The stream that the split reads, with its generation. Refuses when the table's stream is another one.
 pub(super) async fn current_stream(split: &Split) -> Result<(u32, StreamRecord), RunError> {
@@ -80,7 +80,11 @@ pub(super) async fn restart_tail(split: &Split, seen: u32) -> Result<Restarted, 
                 ended_ms: None,
                 restarted_ms: Some(now),
             });
-            record.repair_required = Some("the tail was restarted".into());
+            // Services that this plan does not know lose the same changes.
+            let known = record.services.clone();
+            let planned = split.plan.services.iter().map(|service| service.name.as_str());
+            let services = known.iter().map(String::as_str).chain(planned);
+            record.require_repair("the tail was restarted", services, RepairScope::LostChanges);
         }
     })
     .await?;

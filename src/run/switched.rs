@@ -10,7 +10,7 @@ use super::split::{Split, now_ms};
 use super::standing::{Standing, standing, standing_with_worker};
 use super::tombstones::{acknowledged, pause};
 use crate::fault;
-use crate::state::{SplitRecord, SwitchedService};
+use crate::state::{RepairScope, SplitRecord, SwitchedService};
 use serde::Serialize;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -115,10 +115,7 @@ pub async fn switch_back(split: &Split, service: &str) -> Result<SwitchReport, R
         if back && !already {
             // What the service wrote meanwhile is in no stream that a lane reads.
             let reason = format!("the switch of {service} was taken back");
-            record.repair_required = Some(match record.repair_required.take() {
-                Some(before) => format!("{before}; {reason}"),
-                None => reason,
-            });
+            record.require_repair(&reason, [service], RepairScope::AnyItem);
         }
     })
     .await?;
