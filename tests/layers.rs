@@ -44,8 +44,9 @@ const NARROW: [(&str, &[&str]); 3] = [
     ("flow", &["model", "plan"]),
     (COMPARE, &["model"]),
 ];
-/// Of the write path, verification may use only these parts of `flow`: what a service should hold, and what nobody takes.
-const VERIFY_OF_FLOW: [&str; 3] = ["desired", "watch", "Watched"];
+/// Of the write path, verification may use only these parts of `flow`: what a service should hold, what nobody
+/// takes, and which version is newer.
+const VERIFY_OF_FLOW: [&str; 4] = ["desired", "is_newer", "watch", "Watched"];
 
 /// A source file: its path below `src`, the room that it belongs to, and its code without comments.
 struct Source {

@@ -408,6 +408,21 @@ pub enum LettersAction {
         #[arg(value_name = "ID")]
         ids: Vec<String>,
     },
+    /// Remove dead letters of a service that has switched to its own table
+    ///
+    /// dynasplit no longer writes that table, so the items must be corrected there, with the service. Dead letters of other
+    /// services are refused: correct the item in the source and run `dead-letters reconcile`.
+    Discard {
+        /// The split plan.
+        #[arg(value_name = "PLAN")]
+        plan: PathBuf,
+        /// The service. It must have switched.
+        #[arg(long, value_name = "NAME")]
+        service: String,
+        /// These dead letters only.
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+    },
 }
 
 /// `complete`.

@@ -4,9 +4,10 @@ use super::session::{GRACE, stoppable};
 use super::waiting::Waiting;
 use super::{output, text};
 use crate::plan::Plan;
-use crate::repair::{SettledLetter, reconcile_letters};
-use crate::state::{LetterHead, ShardRecord, ShownLetter};
+use crate::repair::{SettledLetter, discard_letters, reconcile_letters};
+use crate::state::{LetterHead, ShardRecord, ShownLetter, SplitRecord, SwitchedService};
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +20,10 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
             let letters = stoppable(&global.session, Duration::ZERO, listing).await?;
             known(&split.plan, service.as_deref(), &letters)?;
             let listed: Vec<Listed> = letters.iter().map(Listed::of).collect();
-            output::print(global, &listed, |listed| render_list(listed))?;
+            let switched = SplitRecord::read(&split.store);
+            let switched = stoppable(&global.session, Duration::ZERO, switched).await?;
+            let switched = switched.value.switched;
+            output::print(global, &listed, |listed| render_list(listed, &switched))?;
             Ok(if letters.is_empty() {
                 Exit::Done
             } else {
@@ -40,12 +44,7 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
             let listing = split.letters.list(service.as_deref());
             let mut letters = stoppable(&global.session, Duration::ZERO, listing).await?;
             known(&split.plan, service.as_deref(), &letters)?;
-            if let Some(unknown) = ids
-                .iter()
-                .find(|id| !letters.iter().any(|letter| letter.id == **id))
-            {
-                return Err(no_letter(unknown));
-            }
+            refuse_unknown(ids, &letters)?;
             letters.retain(|letter| ids.is_empty() || ids.contains(&letter.id));
             let waiting = Waiting::tell(&split.waits);
             let settling = reconcile_letters(&split, &letters, &stop);
@@ -53,6 +52,19 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
             drop(waiting);
             output::print(global, &settled, |settled| render_settled(settled))?;
             let all = settled.len() == letters.len() && settled.iter().all(|letter| letter.settled);
+            Ok(if all { Exit::Done } else { Exit::NotClean })
+        }
+        LettersAction::Discard { plan, service, ids } => {
+            let split = output::open(global, plan).await?;
+            let listing = split.letters.list(Some(service));
+            let mut letters = stoppable(&global.session, Duration::ZERO, listing).await?;
+            known(&split.plan, Some(service), &letters)?;
+            refuse_unknown(ids, &letters)?;
+            letters.retain(|letter| ids.is_empty() || ids.contains(&letter.id));
+            let discarding = discard_letters(&split, service, &letters);
+            let discarded = stoppable(&global.session, GRACE, Box::pin(discarding)).await?;
+            output::print(global, &discarded, |discarded| render_settled(discarded))?;
+            let all = discarded.iter().all(|letter| letter.settled);
             Ok(if all { Exit::Done } else { Exit::NotClean })
         }
     }
@@ -107,12 +119,19 @@ fn known(plan: &Plan, service: Option<&str>, letters: &[LetterHead]) -> Result<(
     )
 }
 
+fn refuse_unknown(ids: &[String], letters: &[LetterHead]) -> Result<(), Failed> {
+    let unknown = ids
+        .iter()
+        .find(|id| !letters.iter().any(|letter| letter.id == **id));
+    unknown.map_or(Ok(()), |id| Err(no_letter(id)))
+}
+
 fn no_letter(id: &str) -> Failed {
     Failed::of(Exit::Failed, format!("there is no dead letter '{id}'"))
         .hint("`dynasplit dead-letters list` shows their ids")
 }
 
-fn render_list(letters: &[Listed]) -> String {
+fn render_list(letters: &[Listed], switched: &BTreeMap<String, SwitchedService>) -> String {
     if letters.is_empty() {
         return "there are no dead letters".into();
     }
@@ -120,12 +139,26 @@ fn render_list(letters: &[Listed]) -> String {
         .iter()
         .map(|letter| vec![letter.id.clone(), letter.key.to_string(), letter.reason.clone()])
         .collect();
-    let these = if letters.len() == 1 { "item" } else { "items" };
-    format!(
-        "{}\n{}. Fix the {these} in the source, then run `dynasplit dead-letters reconcile`",
+    let mut lines = vec![
         text::table(&["id", "source key", "reason"], &rows),
-        text::counted(letters.len() as u64, "dead letter")
-    )
+        text::counted(letters.len() as u64, "dead letter"),
+    ];
+    let is_switched = |letter: &&Listed| switched.contains_key(&letter.service);
+    if !letters.iter().all(|letter| is_switched(&letter)) {
+        lines.push("Fix each item in the source, then run `dynasplit dead-letters reconcile`".into());
+    }
+    let done: BTreeSet<&String> = letters
+        .iter()
+        .filter(is_switched)
+        .map(|letter| &letter.service)
+        .collect();
+    lines.extend(done.iter().map(|service| {
+        format!(
+            "{service} has switched to its own table: correct each item there, then run `dynasplit dead-letters discard \
+             --service {service}`"
+        )
+    }));
+    lines.join("\n")
 }
 
 fn render_one(shown: &ShownLetter) -> String {

@@ -144,6 +144,11 @@ fn repaired(result: &VerifyResult) -> String {
             "key that was written at the same time",
             "keys that were written at the same time",
         ),
+        (
+            left.foreign,
+            "key that something else wrote",
+            "keys that something else wrote",
+        ),
     ];
     let reasons: Vec<String> = reasons
         .into_iter()
@@ -295,12 +300,13 @@ mod tests {
                 collisions: 2,
                 invalid: 1,
                 busy: 0,
+                foreign: 3,
             },
             ..found(1, 2)
         };
         assert_eq!(
             repaired(&result),
-            "repaired 1 key; not repaired: 2 collisions, 1 invalid item"
+            "repaired 1 key; not repaired: 2 collisions, 1 invalid item, 3 keys that something else wrote"
         );
         assert!(!render(&result).contains("--repair"));
     }

@@ -47,7 +47,7 @@ const MAX_COMPARED: usize = 140;
 
 impl VersionFields {
     /// The versions that an item shows: in the live attribute and in the reserved one.
-    fn shown<'a>(&'a self, held: &'a Item) -> impl Iterator<Item = Version> + 'a {
+    pub(super) fn shown<'a>(&'a self, held: &'a Item) -> impl Iterator<Item = Version> + 'a {
         let reserved = (self.live != VERSION_ATTRIBUTE).then_some(VERSION_ATTRIBUTE);
         [Some(self.live.as_str()), reserved]
             .into_iter()
@@ -57,7 +57,7 @@ impl VersionFields {
 }
 
 /// Whether two versions are of one kind: DynamoDB orders only values of the same type.
-fn alike(a: &Version, b: &Version) -> bool {
+pub(super) fn alike(a: &Version, b: &Version) -> bool {
     std::mem::discriminant(a) == std::mem::discriminant(b)
 }
 

@@ -1,5 +1,5 @@
 use super::effects::{Write, WriteKind};
-use super::guard::{Guard, VersionFields, is_tombstone};
+use super::guard::{Guard, VersionFields, alike, is_tombstone};
 use super::route::Desired;
 use crate::model::{Item, Key, VERSION_ATTRIBUTE, Version};
 use crate::plan::Versions;
@@ -49,6 +49,21 @@ pub fn mend(
         kind,
         guard,
     })
+}
+
+/// Whether a target item is newer than what it should hold. Changes that were lost do not lead to that: the target is then
+/// older. Something else wrote the target, or the timestamp of the source went backwards. Only timestamps tell: a sequence
+/// number is not in the source item.
+#[must_use]
+pub fn is_newer(versions: &Versions, fields: &VersionFields, held: &Item, wanted: &Item) -> bool {
+    matches!(versions, Versions::Timestamp(_))
+        && fields.shown(held).any(|held| {
+            let mut comparable = fields
+                .shown(wanted)
+                .filter(|shown| alike(shown, &held))
+                .peekable();
+            comparable.peek().is_some() && comparable.all(|wanted| wanted < held)
+        })
 }
 
 fn version_of(fields: &VersionFields, held: &Item) -> Option<Version> {

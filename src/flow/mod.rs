@@ -21,7 +21,7 @@ pub use effects::{Complaint, Effects, Write, WriteKind, effects};
 pub use guard::{
     Guard, GuardExpression, VersionFields, is_tombstone, stamp, tombstone, tombstone_epoch, tombstone_of,
 };
-pub use mend::mend;
+pub use mend::{is_newer, mend};
 pub use route::{Desired, desired};
 pub use touched::touched;
 pub use transform::{Fault, REPLICATION_PREFIX, shaped};

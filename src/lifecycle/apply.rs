@@ -1,6 +1,6 @@
 use crate::plan::Service;
 use crate::source::{StreamState, check_keys, describe_source, ensure_stream, stream_state};
-use crate::state::{ServiceRecord, SplitRecord, StateError};
+use crate::state::{RepairScope, ServiceRecord, SplitRecord, StateError};
 use crate::target::{TableEvent, TableFinding, TargetError, ensure, inspect, is_empty};
 use crate::worker::{
     PlanChange, RunError, SettingChange, Split, check_left_out, completed, plan_change, refuse_abandoned,
@@ -70,11 +70,11 @@ pub async fn apply(
     }
     record_split(split, &stream.arn).await?;
     record_settings(split, known.widened.is_some()).await?;
-    for table in &known.lost {
-        // Before the table is created: whoever dies in between leaves the duty behind.
+    for (service, table) in &known.lost {
+        // Before the table is created: a process that dies in between leaves the duty behind.
         let reason = format!("{table} was missing and was created again");
         SplitRecord::change(&split.store, |record| {
-            record.repair_required = Some(reason.clone())
+            record.require_repair(&reason, [service.as_str()], RepairScope::LostChanges);
         })
         .await?;
     }
@@ -139,7 +139,7 @@ pub async fn apply(
 struct Known {
     services: BTreeSet<String>,
     /// Tables that held what was split, and are missing.
-    lost: Vec<String>,
+    lost: Vec<(String, String)>,
     /// `left-behind` of the plan covers more than the split recorded.
     widened: Option<SettingChange>,
     /// Services that have switched: their tables are not compared or changed.
@@ -201,7 +201,7 @@ async fn look(split: &Split, options: ApplyOptions) -> Result<Known, RunError> {
                     .get(&service.name)
                     .is_some_and(|record| record.captured_ms.is_some())
                 {
-                    lost.push(service.table.name.clone());
+                    lost.push((service.name.clone(), service.table.name.clone()));
                 }
             }
             Ok(TableFinding::Same { .. }) => {
@@ -349,7 +349,7 @@ async fn record_service(split: &Split, service: &Service) -> Result<(), RunError
     if service.table.may_hold_items {
         let reason = format!("{} may hold items from before the split", service.table.name);
         SplitRecord::change(&split.store, |record| {
-            record.repair_required.get_or_insert_with(|| reason.clone());
+            record.require_repair(&reason, [service.name.as_str()], RepairScope::AnyItem);
         })
         .await?;
     }

@@ -1,6 +1,6 @@
 use crate::fault;
 use crate::source::{StreamState, stream_state};
-use crate::state::{ShardRecord, SplitRecord, StreamRecord};
+use crate::state::{RepairScope, ShardRecord, SplitRecord, StreamRecord};
 use crate::worker::{RunError, Split, now_ms};
 
 /// The stream that the split reads, with its generation. Refuses when the table's stream is another one.
@@ -64,7 +64,11 @@ pub(crate) async fn restart_tail(split: &Split, seen: u32) -> Result<Restarted, 
                 ended_ms: None,
                 restarted_ms: Some(now),
             });
-            record.repair_required = Some("the tail was restarted".into());
+            // Services that this plan does not know lose the same changes.
+            let known = record.services.clone();
+            let planned = split.plan.services.iter().map(|service| service.name.as_str());
+            let services = known.iter().map(String::as_str).chain(planned);
+            record.require_repair("the tail was restarted", services, RepairScope::LostChanges);
         }
     })
     .await?;

@@ -4,7 +4,7 @@
 use super::at_rest::refuse_unread;
 use crate::fault;
 use crate::repair::{RepairLease, acknowledged};
-use crate::state::{SplitRecord, SwitchedService};
+use crate::state::{RepairScope, SplitRecord, SwitchedService};
 use crate::status::{Obstacle, ObstacleKind, Standing, standing, standing_with_worker};
 use crate::worker::{RunError, Split, check_split, now_ms, pause};
 use serde::Serialize;
@@ -111,10 +111,7 @@ pub async fn switch_back(split: &Split, service: &str) -> Result<SwitchReport, R
         if back && !already {
             // What the service wrote meanwhile is in no stream that a lane reads.
             let reason = format!("the switch of {service} was taken back");
-            record.repair_required = Some(match record.repair_required.take() {
-                Some(before) => format!("{before}; {reason}"),
-                None => reason,
-            });
+            record.require_repair(&reason, [service], RepairScope::AnyItem);
         }
     })
     .await?;

@@ -9,7 +9,7 @@ use crate::fault::Hand;
 use crate::flow::{Watched, watch};
 use crate::model::{Key, json};
 use crate::plan::Service;
-use crate::state::{LetterHead, ShardRecord, SplitRecord, Tombstones};
+use crate::state::{LetterHead, RepairScope, ShardRecord, SplitRecord, Tombstones};
 use crate::worker::{Budgets, Doing, RunError, Split, noted, unless_stopped};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -64,6 +64,46 @@ pub async fn reconcile_letters(
     result
 }
 
+/// Removes the dead letters of a service that has switched: dynasplit does not write its table any more, so nothing can
+/// settle them.
+///
+/// # Errors
+/// If the service has not switched, or the state can't be reached.
+pub async fn discard_letters(
+    split: &Split,
+    service: &str,
+    letters: &[LetterHead],
+) -> Result<Vec<SettledLetter>, RunError> {
+    let record = crate::worker::check_split(split).await?;
+    if !record.switched.contains_key(service) {
+        return Err(RunError::NotYet {
+            what: format!(
+                "{service} has not switched, so its dead letters are of items that its table still lacks"
+            ),
+            next: "correct each item in the source, then run `dynasplit dead-letters reconcile`".into(),
+        });
+    }
+    let mut discarded = Vec::new();
+    for head in letters {
+        let removed = if head.damage.is_some() {
+            split.letters.discard(head).await?;
+            true
+        } else {
+            split.letters.settle(head).await?
+        };
+        discarded.push(SettledLetter {
+            id: head.id.clone(),
+            service: head.service.clone(),
+            settled: removed,
+            outcome: match removed {
+                true => "discarded: the service corrects the item in its own table".into(),
+                false => "it was written anew meanwhile".into(),
+            },
+        });
+    }
+    Ok(discarded)
+}
+
 async fn under_lease(
     split: &Split,
     letters: &[LetterHead],
@@ -98,9 +138,14 @@ async fn under_lease(
 /// is still invalid: that duty is on record before the letter goes.
 async fn removed(split: &Split, head: &LetterHead) -> Result<SettledLetter, RunError> {
     SplitRecord::change(&split.store, |record| {
-        record
-            .repair_required
-            .get_or_insert_with(|| "a dead letter was damaged".into());
+        let concerned = split
+            .plan
+            .service(&head.service)
+            .map(|service| service.name.as_str());
+        let all = split.plan.services.iter().map(|service| service.name.as_str());
+        // A letter of an item that no service took may belong to any of them since.
+        let services: Vec<&str> = concerned.map_or_else(|| all.collect(), |service| vec![service]);
+        record.require_repair("a dead letter was damaged", services, RepairScope::LostChanges);
     })
     .await?;
     split.letters.discard(head).await?;
@@ -141,9 +186,9 @@ async fn one(
         return Ok((
             false,
             format!(
-                "{} has switched to its own table, which dynasplit does not write any more: correct the item there, with \
-                 the service",
-                head.service
+                "{service} has switched to its own table, which dynasplit does not write any more: correct the item there, \
+                 with the service, then run `dynasplit dead-letters discard --service {service}`",
+                service = head.service
             ),
         ));
     }
@@ -173,6 +218,7 @@ async fn one(
             false,
             "the tail is writing it; run `dynasplit dead-letters reconcile` again".into(),
         ),
+        Reconciled::Newer => (false, "its table holds a newer item than the source".into()),
         Reconciled::Invalid(reason) => (false, reason),
     })
 }

@@ -5,7 +5,7 @@
 use super::tombstone_switch::Holder;
 use crate::dynamo::{Brake, Pace, until_answered_or_hot};
 use crate::fault::Hand;
-use crate::flow::{Desired, Outcome, Sink, SinkError, desired, is_tombstone, mend};
+use crate::flow::{Desired, Outcome, Sink, SinkError, desired, is_newer, is_tombstone, mend};
 use crate::model::{Item, Key, json};
 use crate::plan::{PutCost, Service, Versions};
 use crate::source::Scan;
@@ -25,6 +25,8 @@ pub enum Reconciled {
     Repaired,
     /// The tail writes it at this moment: to be looked at again.
     Busy,
+    /// The target holds a newer item than the source, and was told to keep it.
+    Newer,
     /// The source item still can't be what the service holds, for this reason.
     Invalid(String),
 }
@@ -38,6 +40,7 @@ pub(crate) struct Reconciler<'a> {
     writer: TargetWriter,
     /// A key range that is throttled for this long is given up.
     patience: Duration,
+    keeps_newer: bool,
 }
 
 const ATTEMPTS: u32 = 20;
@@ -84,7 +87,16 @@ impl<'a> Reconciler<'a> {
             ),
             writer,
             patience: split.timing.hot_range(),
+            keeps_newer: false,
         })
+    }
+
+    /// Leaves target items alone that are newer than the source: something else than dynasplit wrote them.
+    pub fn keeping_newer(self) -> Self {
+        Self {
+            keeps_newer: true,
+            ..self
+        }
     }
 
     /// Removes an extra whose source can't be asked, if what is read now is `still` what was judged: an item whose
@@ -149,12 +161,22 @@ impl<'a> Reconciler<'a> {
         Ok(mended)
     }
 
+    fn is_newer(&self, held: Option<&Item>, wanted: Option<&Desired>) -> bool {
+        match (held, wanted) {
+            (Some(held), Some(wanted)) => is_newer(self.versions, &self.writer.fields, held, &wanted.item),
+            _ => false,
+        }
+    }
+
     async fn mend(
         &self,
         target: &Key,
         held: Option<Item>,
         wanted: Option<Desired>,
     ) -> Result<Reconciled, RunError> {
+        if self.keeps_newer && self.is_newer(held.as_ref(), wanted.as_ref()) {
+            return Ok(Reconciled::Newer);
+        }
         let Some(write) = mend(self.versions, &self.writer.fields, target, held, wanted) else {
             return Ok(Reconciled::Agreed);
         };

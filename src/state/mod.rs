@@ -28,7 +28,7 @@ pub use records::{
     ActivityRecord, BackfillRecord, Estimate, GapRecord, HistoryRecord, LaneState, Order, Received,
     SegmentRecord, SegmentService, ShardRecord, StreamRecord, VerifyRecord, VerifyService, WorkerRecord,
 };
-pub use split::{ServiceRecord, SplitRecord, SwitchedService};
+pub use split::{RepairScope, ServiceRecord, SplitRecord, SwitchedService};
 pub use store::{Store, Stored};
 pub use tuning::{Bound, TuningChange, TuningRecord, Turn};
 

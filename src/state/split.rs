@@ -35,6 +35,10 @@ pub struct SplitRecord {
     pub switch: Switch,
     /// A repairing verify is mandatory before the split completes, for this reason.
     pub repair_required: Option<String>,
+    /// The services that this reason concerns, and what may be wrong in their tables. Empty with a reason: an earlier
+    /// version wrote the record, and the reason concerns every service.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub repair_scopes: BTreeMap<String, RepairScope>,
     /// When `apply` first ran, in milliseconds since 1970.
     pub created_ms: u64,
     /// `complete` has begun to stop the lanes: there is no way back into the split.
@@ -73,6 +77,16 @@ pub struct SwitchedService {
     pub epoch: u64,
     /// When the last clean verify before the switch began, in milliseconds since 1970; `None` if there was none.
     pub verified_ms: Option<u64>,
+}
+
+/// What may be wrong in a service's table, so that a repair may change it without asking.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RepairScope {
+    /// Changes of the source never arrived: the table is older than the source, never newer.
+    LostChanges,
+    /// The table may hold anything, for example items from before the split.
+    AnyItem,
 }
 
 /// One service of the split.
@@ -193,6 +207,44 @@ impl SplitRecord {
         true
     }
 
+    /// Makes a repairing verify mandatory. A reason that is on record already stays.
+    pub fn require_repair<'a>(
+        &mut self,
+        reason: &str,
+        services: impl IntoIterator<Item = &'a str>,
+        scope: RepairScope,
+    ) {
+        let is_of_all = self.repair_required.is_some() && self.repair_scopes.is_empty();
+        self.repair_required = Some(match self.repair_required.take() {
+            Some(before) if before.split("; ").any(|known| known == reason) => before,
+            Some(before) => format!("{before}; {reason}"),
+            None => reason.to_owned(),
+        });
+        if is_of_all {
+            return;
+        }
+        for service in services {
+            let known = self.repair_scopes.entry(service.to_owned()).or_insert(scope);
+            *known = scope.max(*known);
+        }
+    }
+
+    /// The mandatory repair was made.
+    pub fn end_repair_duty(&mut self) {
+        self.repair_required = None;
+        self.repair_scopes.clear();
+    }
+
+    /// What the mandatory repair may find wrong in a service's table; `None`: nothing is known to be wrong there.
+    #[must_use]
+    pub fn repair_scope(&self, service: &str) -> Option<RepairScope> {
+        self.repair_required.as_ref()?;
+        if self.repair_scopes.is_empty() {
+            return Some(RepairScope::AnyItem);
+        }
+        self.repair_scopes.get(service).copied()
+    }
+
     /// The stream that is read now, and its generation (from 1).
     #[must_use]
     pub fn stream(&self) -> Option<(u32, &StreamRecord)> {
@@ -269,6 +321,7 @@ mod tests {
             streams: streams.collect(),
             switch: Switch::default(),
             repair_required: None,
+            repair_scopes: BTreeMap::new(),
             created_ms: 1,
             completing_ms: None,
             resting: None,
@@ -295,6 +348,34 @@ mod tests {
         service.capture(1, 11);
         assert_eq!((service.captured_in, service.captured_ms), (Some(2), Some(10)));
         assert!(restarted.has_captured(&service));
+    }
+
+    #[test]
+    fn a_repair_is_explained_only_for_the_services_that_its_reason_concerns() {
+        let mut record = split(&[None]);
+        assert_eq!(record.repair_scope("a"), None);
+        record.require_repair("the tail was restarted", ["a", "b"], RepairScope::LostChanges);
+        record.require_repair("b may hold items", ["b"], RepairScope::AnyItem);
+        record.require_repair("the tail was restarted", ["b"], RepairScope::LostChanges);
+        let reason = record.repair_required.clone();
+        assert_eq!(
+            reason.as_deref(),
+            Some("the tail was restarted; b may hold items")
+        );
+        assert_eq!(record.repair_scope("a"), Some(RepairScope::LostChanges));
+        assert_eq!(record.repair_scope("b"), Some(RepairScope::AnyItem));
+        assert_eq!(record.repair_scope("c"), None, "nothing happened to it");
+        record.end_repair_duty();
+        assert_eq!(record.repair_scope("a"), None);
+    }
+
+    #[test]
+    fn a_duty_of_an_earlier_version_concerns_every_service() {
+        let mut record = split(&[None]);
+        record.repair_required = Some("the tail was restarted".into());
+        assert_eq!(record.repair_scope("a"), Some(RepairScope::AnyItem));
+        record.require_repair("a dead letter was damaged", ["a"], RepairScope::LostChanges);
+        assert_eq!(record.repair_scope("b"), Some(RepairScope::AnyItem));
     }
 
     #[test]

@@ -330,13 +330,20 @@ fn not_clean(verify: &VerifyRecord, known: &Known<'_>, found: &mut Found) {
     };
     let is_planned = |name: &str| known.planned.iter().any(|(service, _)| service == name);
     let services = verify.services.iter().filter(|(name, _)| is_planned(name));
-    let mut classes = services.flat_map(|(_, service)| &service.mismatches);
-    let is_foreign = classes.any(|(class, count)| *count > 0 && class != "expired" && class != "collision");
+    let is_repairable =
+        |(class, count): (&String, &u64)| *count > 0 && class != "expired" && class != "collision";
+    let mut wrong = services
+        .filter(|(_, service)| service.mismatches.iter().any(is_repairable))
+        .map(|(name, _)| name)
+        .peekable();
+    let is_foreign = wrong.peek().is_some();
+    // Each service needs a reason of its own.
+    let is_explained = wrong.all(|name| known.record.repair_scope(name).is_some());
     let next = if verify.only_collisions() {
         COLLISION_ADVICE
     } else if verify.repaired > 0 || !is_foreign {
         VERIFY
-    } else if known.record.repair_required.is_some() {
+    } else if is_explained {
         REPAIR
     } else {
         "see the keys (`dynasplit verify --list FILE`); if a service writes its own table already, `dynasplit switched \

@@ -2,6 +2,7 @@ use crate::plan::Service;
 use crate::state::{SplitRecord, TombstonePhase, WorkerRecord};
 use crate::status::{LaneStatus, counted, lane_status};
 use crate::worker::{RunError, Split, now_ms, recorded_shards};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What is known of the lanes when a verification begins. It decides nothing but how long a difference may be lag.
@@ -11,8 +12,8 @@ pub(super) struct Lanes {
     pub notes: Vec<String>,
     /// A write of the source arrives in the targets within this time.
     pub allowed_lag: Duration,
-    /// A lane lost records, so mismatches are to be expected.
-    pub lost_records: bool,
+    /// Lanes that lost records, so mismatches of their services are to be expected.
+    pub with_gap: BTreeSet<String>,
 }
 
 /// How long a difference may be mere lag if the lanes are known not to be ready: their lag says nothing then, and each
@@ -40,7 +41,7 @@ impl Lanes {
         let mut lanes = Self {
             notes: Vec::new(),
             allowed_lag: margin,
-            lost_records: false,
+            with_gap: BTreeSet::new(),
         };
         let moves = tail_lives(split).await?;
         let mut behind = Duration::ZERO;
@@ -80,7 +81,7 @@ impl Lanes {
     fn note_lane(&mut self, status: &LaneStatus, margin: Duration) {
         let lane = &status.lane;
         if let Some(gap) = &status.gap {
-            self.lost_records = true;
+            self.with_gap.insert(lane.clone());
             self.note(&format!(
                 "the lane '{lane}' lost records ({gap}): run `dynasplit replicate --restart-tail`, then `dynasplit \
                  verify --repair`"

@@ -1,10 +1,17 @@
 use super::reads::TableReads;
-use crate::flow::desired;
+use crate::flow::{desired, is_newer};
 use crate::model::{Item, Key};
 use crate::plan::Service;
 use crate::verify::compare::{Candidate, Desired, Digest, Expired, Held, Observation, classify, is_expired};
 use crate::worker::{RunError, Split, now_ms};
 use std::time::{Duration, Instant};
+
+/// What a look at both sides saw.
+pub(super) struct Look {
+    pub observation: Observation,
+    /// The target holds a higher timestamp than the source, which no lost change explains.
+    pub target_is_newer: bool,
+}
 
 /// Looks at both sides of one service's keys.
 #[derive(Clone)]
@@ -41,11 +48,12 @@ impl Eyes {
     }
 
     /// One look: the target first, then the source, both consistently.
-    pub async fn look(&self, candidate: &Candidate) -> Result<Observation, RunError> {
+    pub async fn look(&self, candidate: &Candidate) -> Result<Look, RunError> {
         let began = self.now();
         let held = self.target.get(candidate.target_key()).await?;
         let mut takers = Vec::new();
         let mut source = None;
+        let mut target_is_newer = false;
         let mut expired = Expired {
             source: false,
             target: held.as_ref().is_some_and(|item| self.has_expired(item)),
@@ -60,9 +68,10 @@ impl Eyes {
                 source = Some(Digest::of(&item));
                 expired.source |= self.has_expired(&wanted);
                 takers.push(Digest::of(&wanted));
+                target_is_newer |= held.as_ref().is_some_and(|held| self.is_newer(held, &wanted));
             }
         }
-        Ok(Observation {
+        let observation = Observation {
             began,
             ended: self.now(),
             held: held.as_ref().map(classify).and_then(Held::digest),
@@ -73,7 +82,16 @@ impl Eyes {
             },
             source,
             expired,
+        };
+        Ok(Look {
+            observation,
+            target_is_newer,
         })
+    }
+
+    fn is_newer(&self, held: &Item, wanted: &Item) -> bool {
+        let versions = &self.split.plan.versions;
+        is_newer(versions, &self.service().version_fields(versions), held, wanted)
     }
 
     /// What the target holds under a key; nothing, if its key range is throttled all the time.

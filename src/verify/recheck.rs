@@ -1,7 +1,7 @@
 use super::chunks::{Chunks, push_all};
 use super::hunt::{HUNTED_AT_ONCE, hunt};
 use super::list::MismatchList;
-use super::look::Eyes;
+use super::look::{Eyes, Look};
 use super::reads::interrupted;
 use super::scan::Scanning;
 use super::sorting::blocking;
@@ -44,6 +44,8 @@ pub(super) struct Settled {
     pub repairable: CandidateFile,
     /// Confirmed mismatches in which several source keys are involved.
     pub collisions: u64,
+    /// Confirmed mismatches in which the target is newer than the source: no lost change explains them.
+    pub newer: u64,
     /// Keys that could not be read.
     pub hot: HotKeys,
 }
@@ -104,6 +106,7 @@ impl Recheck {
             report,
             repairable: CandidateFile::new(self.dir.clone()),
             collisions: 0,
+            newer: 0,
             hot: HotKeys::default(),
         };
         let unknown = self.settle(candidates, None, &mut settled).await?;
@@ -202,7 +205,7 @@ impl Recheck {
             .iter()
             .map(|pending| self.eyes.look(&pending.candidate))
             .collect();
-        let seen: Vec<Result<Observation, RunError>> = futures::stream::iter(looks)
+        let seen: Vec<Result<Look, RunError>> = futures::stream::iter(looks)
             .buffered(LOOKS_AT_ONCE)
             .map(|seen| match seen {
                 Err(hot @ RunError::HotRange { .. }) => Ok(Err(hot)),
@@ -220,8 +223,12 @@ impl Recheck {
                     continue;
                 }
             };
-            let outcome = pending.observe(&self.rules, &seen);
-            match self.judge(&pending.candidate, outcome, &seen, before) {
+            let Look {
+                observation,
+                target_is_newer,
+            } = seen;
+            let outcome = pending.observe(&self.rules, &observation);
+            match self.judge(&pending.candidate, outcome, &observation, before) {
                 Judged::Search => {
                     settled.report.rechecked += 1;
                     verdicts.unknown.push(Pending::new(pending.candidate));
@@ -231,7 +238,10 @@ impl Recheck {
                     match outcome {
                         Outcome::Wait { .. } => later.push(pending),
                         Outcome::Agreed | Outcome::Unsettled => {}
-                        Outcome::Mismatch(class) => self.confirm(pending, class, &mut verdicts, settled),
+                        Outcome::Mismatch(class) => {
+                            settled.newer += u64::from(target_is_newer);
+                            self.confirm(pending, class, &mut verdicts, settled);
+                        }
                     }
                 }
             }

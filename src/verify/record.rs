@@ -115,7 +115,7 @@ impl Standing {
         }
         SplitRecord::change(&split.store, |record| {
             if requirement(record) == self.requirement {
-                record.repair_required = None;
+                record.end_repair_duty();
             }
         })
         .await?;

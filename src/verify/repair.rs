@@ -33,6 +33,8 @@ pub(super) struct Repair {
     pub scanning: Scanning,
     pub dir: SpillDir,
     pub tombstones: Tombstones,
+    /// Target items that are newer than the source are overwritten too.
+    pub overwrites_newer: bool,
     pub lease: Validity,
     pub progress: Arc<ServiceProgress>,
     pub budgets: Arc<Budgets>,
@@ -61,6 +63,11 @@ impl Repair {
             &self.stop,
         ) else {
             return Ok(Mended::default());
+        };
+        let reconciler = if self.overwrites_newer {
+            reconciler
+        } else {
+            reconciler.keeping_newer()
         };
         let mut mended = Mended::default();
         let mut orphans = CandidateFile::new(self.dir.clone());
@@ -114,6 +121,7 @@ impl Repair {
                     add(&self.progress.repaired, 1);
                 }
                 Reconciled::Busy => mended.unrepaired.busy += 1,
+                Reconciled::Newer => mended.unrepaired.foreign += 1,
                 Reconciled::Invalid(reason) => {
                     tracing::debug!(reason, "a mismatch is a dead letter");
                     mended.unrepaired.invalid += 1;

@@ -69,19 +69,22 @@ pub struct Unrepaired {
     pub invalid: u64,
     /// Somebody else wrote the key each time, or a tombstone stands there until the sweep: the next run goes on.
     pub busy: u64,
+    /// Nothing that dynasplit did explains them: something else wrote the target.
+    pub foreign: u64,
 }
 
 impl Unrepaired {
     /// All of them.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.collisions + self.invalid + self.busy
+        self.collisions + self.invalid + self.busy + self.foreign
     }
 
     pub(super) fn add(&mut self, other: Self) {
         self.collisions += other.collisions;
         self.invalid += other.invalid;
         self.busy += other.busy;
+        self.foreign += other.foreign;
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) fn split_record(plan: &Plan, arn: &str) -> SplitRecord {
         }],
         switch: Switch::default(),
         repair_required: None,
+        repair_scopes: BTreeMap::new(),
         created_ms: now_ms(),
         completing_ms: None,
         resting: None,

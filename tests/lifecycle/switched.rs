@@ -171,6 +171,97 @@ async fn a_repair_refuses_to_overwrite_what_a_service_wrote_without_a_record() {
     assert_own_writes_stand(&stage).await;
 }
 
+/// A repair that is mandatory for one service is no reason to overwrite another one's table.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mandatory_repair_explains_only_the_service_that_it_is_for() {
+    let (stage, tail) = verified(Mode::Sequence).await;
+    let cli = &stage.cli;
+    cli.succeed(&["switched", "--service", "invoices"]).await;
+    cli.succeed(&["switched", "--undo", "--service", "invoices"])
+        .await;
+    let back =
+        |status: &Value| lanes(status).any(|lane| lane["lane"] == "invoices" && lane["lag_ms"].is_u64());
+    cli.until("the lane", back).await;
+    cli.until_caught_up().await;
+    // The service that switched back wrote its table meanwhile, and so did one that never switched.
+    let own = [("account", text("switch")), ("document", text("own"))];
+    let own = own.map(|(name, value)| (name.to_owned(), value)).into();
+    table::put(&stage.client, &stage.trial.invoices, own).await;
+    writes_its_own_table(&stage).await;
+    let words = ["verify", "--repair"];
+    let refused = cli.run(&words).await.with_code(&words, 3);
+    assert!(
+        refused.stdout.contains("wrote the target of orders:"),
+        "{}",
+        refused.stdout
+    );
+    assert!(refused.stdout.contains("repaired 1 key"), "{}", refused.stdout);
+    assert_own_writes_stand(&stage).await;
+    let status = cli.status().await;
+    assert!(
+        obstacles(&status).contains("was taken back"),
+        "the duty stays: {status:#}"
+    );
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+}
+
+/// A restart of the tail loses changes, so a table may be older than the source. A table that is newer was written by
+/// its service.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_of_the_tail_does_not_explain_items_that_are_newer_than_the_source() {
+    let (stage, tail) = verified(Mode::Timestamp).await;
+    let cli = &stage.cli;
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+    let tail = cli.start(&["replicate", "--restart-tail"]);
+    cli.until_captured().await;
+    // It reads the stream from its beginning again.
+    cli.until_caught_up().await;
+    writes_its_own_table(&stage).await;
+    let words = ["verify", "--repair"];
+    let refused = cli.run(&words).await.with_code(&words, 3);
+    assert!(
+        refused.stdout.contains("newer timestamps than the source"),
+        "{}",
+        refused.stdout
+    );
+    assert_own_writes_stand(&stage).await;
+    let status = cli.status().await;
+    assert!(obstacles(&status).contains("restarted"), "{status:#}");
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+}
+
+/// Nothing can settle a dead letter of a table that dynasplit does not write any more, so there is a way to remove it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_of_a_service_that_has_switched_can_be_discarded() {
+    let (stage, tail) = verified(Mode::Timestamp).await;
+    let (client, cli) = (&stage.client, &stage.cli);
+    let bad = item("BAD#1", "DOC#1", [("kind", text("invoice")), ("at", number(5))]);
+    table::put(client, &stage.trial.source, bad).await;
+    let found = |status: &Value| status["dead_letters"]["invoices"] == 1;
+    cli.until("the dead letter", found).await;
+    let discard = ["dead-letters", "discard", "--service", "invoices"];
+    let early = cli.run(&discard).await.with_code(&discard, 1);
+    assert!(early.stderr.contains("has not switched"), "{}", early.stderr);
+    let reconcile = ["dead-letters", "reconcile"];
+    cli.run(&reconcile).await.with_code(&reconcile, 3);
+    cli.succeed(&["switched", "--unproven", "--service", "invoices"])
+        .await;
+    for words in [&["dead-letters", "list"], &reconcile] {
+        let told = cli.run(words).await.with_code(words, 3);
+        let hint = "dead-letters discard --service invoices";
+        assert!(told.stdout.contains(hint), "{}", told.stdout);
+        assert!(!told.stdout.contains("in the source"), "{}", told.stdout);
+    }
+    cli.succeed(&discard).await;
+    cli.succeed(&reconcile).await;
+    cli.succeed(&["dead-letters", "list"]).await;
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_flag_that_names_the_loss_overwrites_what_others_wrote() {
     let (stage, tail) = verified(Mode::Sequence).await;

@@ -137,6 +137,7 @@ pub async fn begin(split: &Split, stream: &str) {
         switch: Switch::default(),
         completing_ms: None,
         repair_required: None,
+        repair_scopes: std::collections::BTreeMap::new(),
         created_ms: 1,
         resting: None,
         completed_ms: None,

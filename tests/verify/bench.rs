@@ -148,6 +148,7 @@ impl Bench {
             switch: Switch::default(),
             completing_ms: None,
             repair_required: None,
+            repair_scopes: std::collections::BTreeMap::new(),
             created_ms: 1,
             resting: None,
             completed_ms: None,

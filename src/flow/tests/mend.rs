@@ -1,7 +1,7 @@
 //! What brings a key in order, by what was read on both sides.
 
 use super::{item, key, plan};
-use crate::flow::{Desired, Guard, VersionFields, Write, WriteKind, mend, tombstone};
+use crate::flow::{Desired, Guard, VersionFields, Write, WriteKind, is_newer, mend, tombstone};
 use crate::model::{Item, VERSION_ATTRIBUTE, Value, Version};
 use crate::plan::{Plan, Versions};
 
@@ -133,4 +133,23 @@ fn a_hidden_timestamp_that_is_too_high_is_mended() {
         write(WriteKind::Put(hidden(3)), unchanged(hidden(4)))
     );
     assert_eq!(of(&stamped, 4), None, "stamps are the tail's");
+}
+
+#[test]
+fn only_a_higher_timestamp_shows_that_something_else_wrote_the_target() {
+    let [timestamps, sequence] = plans();
+    let newer = |plan: &Plan, held: &Item, wanted: &Item| {
+        let fields = plan.services[0].version_fields(&plan.versions);
+        is_newer(&plan.versions, &fields, held, wanted)
+    };
+    let at = |at: i64| item([("id", Value::s("x")), ("at", Value::N(at.into()))]);
+    assert!(newer(&timestamps, &at(8), &at(7)));
+    assert!(!newer(&timestamps, &at(7), &at(7)));
+    assert!(!newer(&timestamps, &at(6), &at(7)));
+    let without = item([("id", Value::s("x"))]);
+    assert!(!newer(&timestamps, &without, &at(7)) && !newer(&timestamps, &at(7), &without));
+    assert!(
+        !newer(&sequence, &at(8), &at(7)),
+        "the source shows no sequence number"
+    );
 }

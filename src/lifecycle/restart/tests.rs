@@ -27,6 +27,7 @@ fn record(streams: Vec<StreamRecord>) -> SplitRecord {
         streams,
         switch: Switch::default(),
         repair_required: None,
+        repair_scopes: std::collections::BTreeMap::new(),
         created_ms: 1,
         completing_ms: None,
         resting: None,

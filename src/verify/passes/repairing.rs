@@ -2,7 +2,7 @@
 
 use super::Run;
 use crate::repair::{Holder, RepairLease, backfill_runs, lower, raise, refuse_unready};
-use crate::state::{SplitRecord, TombstonePhase, Tombstones};
+use crate::state::{RepairScope, SplitRecord, TombstonePhase, Tombstones};
 use crate::verify::compare::CandidateFile;
 use crate::verify::recheck::{HotKeys, Settled};
 use crate::verify::record::Standing;
@@ -11,10 +11,22 @@ use crate::verify::result::VerifyResult;
 use crate::worker::RunError;
 use std::sync::Arc;
 
+/// What is repaired in one service's table.
+struct Work {
+    file: CandidateFile,
+    overwrites_newer: bool,
+}
+
 /// Why a repair is refused.
-const FOREIGN: &str = "no gap, restart of the tail or table from before the split explains these mismatches, so something \
-     else than dynasplit wrote to the targets. If a service writes its own table already, record it: `dynasplit switched \
-     --unproven --service NAME`. To overwrite and lose what was written: `dynasplit verify --repair --discard-target-writes`";
+fn foreign_reason(services: &[&str]) -> String {
+    format!(
+        "something else than dynasplit wrote the target of {}: no gap, restart of the tail or table from before the split \
+         explains these mismatches, or the target holds newer timestamps than the source. If the service writes its own table \
+         already, record it: `dynasplit switched --unproven --service NAME`. To overwrite and lose what was written: `dynasplit \
+         verify --repair --discard-target-writes`",
+        services.join(", ")
+    )
+}
 
 impl Run {
     /// Repairs what was confirmed, between switching tombstones on and sweeping them. Those that an interrupted repair
@@ -28,24 +40,17 @@ impl Run {
         result: &mut VerifyResult,
     ) -> Result<(), RunError> {
         result.unrepaired.collisions = settled.iter().map(|settled| settled.collisions).sum();
-        let mut files: Vec<_> = settled.into_iter().map(|settled| settled.repairable).collect();
         let rechecks = !self.split.letters.rechecks().await?.is_empty();
-        if files.iter().any(|file| !file.is_empty()) && !self.is_explained().await? {
-            // Nothing that dynasplit does leads to these mismatches: somebody else wrote the targets.
-            result.not_repairable = Some(FOREIGN.into());
-            files = files
-                .iter()
-                .map(|_| CandidateFile::new(self.dir.clone()))
-                .collect();
-        }
-        if sweeps || rechecks || files.iter().any(|file| !file.is_empty()) {
+        let works = self.judge(settled, result).await?;
+        let has_work = works.iter().any(|work| !work.file.is_empty());
+        if sweeps || rechecks || has_work {
             // A backfill may have begun since the start: its own switching would get into the way.
             refuse_unready(&self.split).await?;
             standing.repairing(&self.split).await?;
             self.progress.say("switching tombstones on");
             let tombstones = raise(&self.split, &Holder::REPAIR, &self.stop).await?;
             self.progress.say("repairing");
-            self.mend(lease, tombstones, files, result).await?;
+            self.mend(lease, tombstones, works, result).await?;
         }
         self.sweep(lease, result).await?;
         if result.repaired > 0 {
@@ -63,39 +68,72 @@ impl Run {
         Ok(())
     }
 
-    /// Whether mismatches are to be expected, or the operator takes the loss of other writers' writes into account.
-    async fn is_explained(&self) -> Result<bool, RunError> {
-        if self.discard_target_writes {
-            return Ok(true);
-        }
+    /// Leaves out every service whose mismatches nothing explains: something else than dynasplit wrote its table.
+    async fn judge(&self, settled: Vec<Settled>, result: &mut VerifyResult) -> Result<Vec<Work>, RunError> {
         let record = SplitRecord::read(&self.split.store).await?.value;
-        Ok(record.repair_required.is_some() || self.lanes.lost_records)
+        let mut works = Vec::new();
+        let mut foreign: Vec<&str> = Vec::new();
+        for (eyes, found) in self.eyes.iter().zip(settled) {
+            let service = eyes.service().name.as_str();
+            let scope = self.scope(&record, service);
+            let is_explained = match scope {
+                None => found.repairable.is_empty(),
+                Some(RepairScope::LostChanges) => found.newer == 0,
+                Some(RepairScope::AnyItem) => true,
+            };
+            let mut work = Work {
+                file: found.repairable,
+                overwrites_newer: scope == Some(RepairScope::AnyItem),
+            };
+            if !is_explained {
+                result.unrepaired.foreign += work.file.len();
+                foreign.push(service);
+                work.file = CandidateFile::new(self.dir.clone());
+            }
+            works.push(work);
+        }
+        if !foreign.is_empty() {
+            result.not_repairable = Some(foreign_reason(&foreign));
+        }
+        Ok(works)
+    }
+
+    /// What a repair may find wrong in a service's table without asking; `None`: nothing.
+    fn scope(&self, record: &SplitRecord, service: &str) -> Option<RepairScope> {
+        if self.discard_target_writes {
+            return Some(RepairScope::AnyItem);
+        }
+        let lost = self.lanes.with_gap.contains(service);
+        record
+            .repair_scope(service)
+            .max(lost.then_some(RepairScope::LostChanges))
     }
 
     async fn mend(
         &self,
         lease: &RepairLease,
         tombstones: Tombstones,
-        files: Vec<CandidateFile>,
+        works: Vec<Work>,
         result: &mut VerifyResult,
     ) -> Result<(), RunError> {
         let repairs: Vec<_> = self
             .eyes
             .iter()
             .zip(&self.progress.services)
-            .zip(files)
-            .map(|((eyes, progress), file)| {
+            .zip(works)
+            .map(|((eyes, progress), work)| {
                 let repair = Repair {
                     eyes: eyes.clone(),
                     scanning: self.scanning.clone(),
                     dir: self.dir.clone(),
                     tombstones,
+                    overwrites_newer: work.overwrites_newer,
                     lease: lease.validity(),
                     progress: Arc::clone(progress),
                     budgets: Arc::clone(&self.budgets),
                     stop: self.stop.clone(),
                 };
-                Box::pin(repair.run(file))
+                Box::pin(repair.run(work.file))
             })
             .collect();
         let mut hot = HotKeys::default();
