@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use dynasplit::state::{ShardRecord, Store};
 use serde_json::Value;
 
 use crate::support::Engine;
@@ -232,4 +233,39 @@ async fn apply_does_not_switch_a_drained_stream_on_again() {
     assert!(late.stderr.contains("was completed"), "{}", late.stderr);
     let is_on = table::has_stream(&stage.client, &stage.trial.source).await;
     assert!(!is_on, "it stays off");
+}
+
+/// What a worker receives while it stops shows that the source was not at rest after all. Then the split goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_workers_receive_while_they_stop_takes_the_beginning_back() {
+    let (stage, tail) = verified().await;
+    let cli = &stage.cli;
+    cli.armed("complete.begun=kill").run(COMPLETE).await;
+    assert_eq!(cli.status().await["phase"], "completing");
+    tail.end().await.with_code(&["replicate"], 0);
+    // As if its last checkpoint had covered one more change.
+    let store = Store::new(stage.client.clone(), &stage.trial.state_table());
+    let shards = store.list::<ShardRecord>(ShardRecord::PREFIX).await.unwrap();
+    let (name, shard) = shards
+        .iter()
+        .find(|(_, shard)| shard.value.lanes.contains_key("orders"))
+        .expect("a shard with a lane of orders");
+    let mut changed = shard.value.clone();
+    changed.lanes.get_mut("orders").unwrap().counters.put += 1;
+    store.put(name, changed, shard.revision).await.unwrap();
+
+    let refused = cli.run(COMPLETE).await.with_code(COMPLETE, 3);
+    assert!(
+        refused.stderr.contains("1 change of orders arrived"),
+        "{}",
+        refused.stderr
+    );
+    let status = cli.status().await;
+    assert_ne!(status["phase"], "completing", "{status:#}");
+    let tail = cli.start(&["replicate"]);
+    cli.until_caught_up().await;
+    cli.succeed(&["verify"]).await;
+    cli.succeed(COMPLETE).await;
+    tail.end().await.with_code(&["replicate"], 0);
+    stage.trial.assert_equal(&stage.client, Stamps::Gone).await;
 }
