@@ -1,5 +1,9 @@
+mod commands;
+mod examples;
 mod values;
 
+pub use self::commands::Command;
+use self::examples as example;
 use self::values::{MOST_WORKERS, bound, moment, service_bound, units, url, workers};
 use super::session::Session;
 use crate::backfill::OrderChoice;
@@ -7,10 +11,23 @@ use crate::state::{self, Bound, Turn};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+/// Options that say what a command does.
+const TASK: &str = "Task";
+/// Options that limit how fast it does it, and how long it waits.
+const LIMITS: &str = "Limits";
+/// Options of what it prints.
+const OUTPUT: &str = "Output";
+/// Options of where AWS, or another engine, is.
+const AWS: &str = "AWS";
+
 /// Splits a live DynamoDB table into one table per service, and proves that the copies are exact.
 #[derive(Parser, Debug)]
 #[command(name = "dynasplit", version, about, long_about = None, after_help = EXITS)]
+#[command(disable_help_flag = true, disable_version_flag = true, max_term_width = 80)]
 pub struct Args {
+    /// Print the version.
+    #[arg(short = 'V', long, action = ArgAction::Version, help_heading = OUTPUT)]
+    pub version: Option<bool>,
     /// What holds for every command.
     #[command(flatten)]
     pub global: Global,
@@ -26,25 +43,28 @@ const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 the command line or the pla
 /// Options of every command.
 #[derive(clap::Args, Debug, Clone)]
 pub struct Global {
-    /// Named profile of the AWS configuration.
-    #[arg(long, global = true, value_name = "NAME", help_heading = "AWS")]
-    pub profile: Option<String>,
-    /// AWS region.
-    #[arg(long, global = true, value_name = "REGION", help_heading = "AWS")]
-    pub region: Option<String>,
-    /// Another engine than AWS, by its URL (DynamoDB Local, say).
-    #[arg(long, global = true, value_name = "URL", help_heading = "AWS", value_parser = url)]
-    pub endpoint_url: Option<String>,
     /// Form of the results on stdout.
-    #[arg(long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORM")]
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORM", help_heading = OUTPUT)]
     pub output: Output,
-    /// Log more on stderr (twice: more yet). Item values are never logged.
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    /// Log more on stderr; give it twice for debug logs. Item values are never logged.
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = OUTPUT)]
     pub verbose: u8,
-    /// Seconds until a worker that gives no sign of life is replaced (default 20, and 4 for a rehearsal).
-    #[arg(long, global = true, value_name = "SECONDS", hide_short_help = true,
+    /// Print this help; `-h` prints less of it.
+    #[arg(short, long, global = true, action = ArgAction::Help, help_heading = OUTPUT)]
+    pub help: Option<bool>,
+    /// Seconds without a sign of life after which another process replaces a worker (default: 20, and 4 for `rehearse`).
+    #[arg(long, global = true, value_name = "SECONDS", hide_short_help = true, help_heading = LIMITS,
           value_parser = clap::value_parser!(u64).range(1..=600))]
     pub lease_seconds: Option<u64>,
+    /// Named profile of the AWS configuration.
+    #[arg(long, global = true, value_name = "NAME", help_heading = AWS)]
+    pub profile: Option<String>,
+    /// AWS region.
+    #[arg(long, global = true, value_name = "REGION", help_heading = AWS)]
+    pub region: Option<String>,
+    /// URL of another engine than AWS, for example DynamoDB Local.
+    #[arg(long, global = true, value_name = "URL", help_heading = AWS, value_parser = url)]
+    pub endpoint_url: Option<String>,
     /// What the parts of the command share.
     #[arg(skip)]
     pub session: Session,
@@ -59,166 +79,95 @@ pub enum Output {
     Json,
 }
 
-/// The commands, in the order in which they are used.
-#[derive(Subcommand, Debug)]
-pub enum Command {
-    /// Check the plan, and look at the live source without writing anything
-    ///
-    /// Routes a sample of the items (or all), shows what goes where and what would go wrong, compares the tables with the
-    /// plan, and estimates units, money and hours. Ends with exit code 3 if something would go wrong.
-    Plan(Survey),
-    /// Create what is missing: the services' tables, the state table, the source's stream
-    ///
-    /// Everything is looked at before anything is created. A table that exists and differs is an error that shows
-    /// the difference. Can be run again at any time.
-    Apply(Apply),
-    /// Follow the source's stream and apply every new write to the services' tables
-    ///
-    /// Leave it running until the split is complete. Several may run, and share the shards. Ctrl-C or SIGTERM drains
-    /// and saves; the same command goes on.
-    Replicate(Replicate),
-    /// Copy what exists, beside the tail or while it is held, and never lose what is newer
-    ///
-    /// Resumes at its page after any crash. Several may run, and share the segments.
-    Backfill(Backfill),
-    /// Compare source and targets item by item, while writes go on
-    ///
-    /// Names every mismatch by class and key. Ends with exit code 3 if there is one.
-    Verify(Verify),
-    /// Show where the split stands, what limits it, and the next command
-    ///
-    /// With --check, ends with exit code 3 if a person should look at the split.
-    Status(Status),
-    /// Wait until a condition holds
-    ///
-    /// Ends with exit code 0 when it holds, 3 when the time is over, and 1 if waiting does not help (a lane lost records).
-    Wait(Wait),
-    /// Change the budgets of commands while they run
-    ///
-    /// What is tuned wins over the commands' own options, for those that run and for those that start later, until it is
-    /// set to `default`. Shows what is tuned, and changes nothing, without options.
-    Tune(Tune),
-    /// List, show and reconcile changes that could not land
-    DeadLetters(DeadLetters),
-    /// Record that a service has switched, so that nothing is written to its table any more
-    ///
-    /// Stop the writers of the service first. Waits until its lane has delivered everything, refuses if the copy is not
-    /// proven, and closes the lane. Then let the service write its own table.
-    Switched(Switched),
-    /// End the split: stop the lanes, strip stamps, switch TTL on
-    ///
-    /// Refuses while anything is not clean, and unless the source is shown to be at rest.
-    Complete(Complete),
-    /// Give up one service, or the whole split
-    ///
-    /// Without --yes, only lists what belongs to the split and what would become of it. Nothing is deleted without a flag of
-    /// its own, and an adopted table never is.
-    Abandon(Abandon),
-    /// Rehearse the whole split on an embedded engine, with live writers
-    ///
-    /// Starts an engine in this process (or uses the one at --endpoint-url), loads sample items, lets writers write,
-    /// splits, and verifies. Ends with exit code 3 if the tables differ.
-    Rehearse(Rehearse),
-    /// Print the JSON Schema of plan files
-    Schema,
-}
-
 /// `plan`.
 #[derive(clap::Args, Debug)]
 pub struct Survey {
-    /// The split plan.
+    /// The plan file.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
     /// Read and route every item of the source.
-    #[arg(long, conflicts_with = "sample")]
+    #[arg(long, conflicts_with = "sample", help_heading = TASK)]
     pub all: bool,
-    /// Items to read and route.
-    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Number of items to read and route.
+    #[arg(long, value_name = "N", default_value_t = 2000, help_heading = TASK,
+          value_parser = clap::value_parser!(u64).range(1..))]
     pub sample: u64,
-    /// Read units a second, at most, on the source; also what the forecast of a backfill reckons with.
-    #[arg(long, value_name = "UNITS", value_parser = units)]
-    pub read_units: Option<f64>,
-    /// Write units a second on each service's table that the forecast reckons with.
-    #[arg(long, value_name = "UNITS", value_parser = units)]
-    pub write_units: Option<f64>,
-    /// Prices of another region or day than the built-in ones (docs/commands.md shows the file).
-    #[arg(long, value_name = "FILE")]
-    pub prices: Option<PathBuf>,
-    /// Check the plan file only, without a look at any table.
-    #[arg(long, conflicts_with_all = ["all", "read_units", "write_units", "prices"])]
+    /// Check the plan file only, and read no table.
+    #[arg(long, conflicts_with_all = ["all", "read_units", "write_units", "prices"], help_heading = TASK)]
     pub offline: bool,
-}
-
-/// A command that takes a plan and no more.
-#[derive(clap::Args, Debug)]
-pub struct Plan {
-    /// The split plan.
-    #[arg(value_name = "PLAN")]
-    pub plan: PathBuf,
+    /// File with the prices of another region or day than the built-in ones (docs/commands.md shows the format).
+    #[arg(long, value_name = "FILE", help_heading = TASK)]
+    pub prices: Option<PathBuf>,
+    /// Most read units per second on the source. The estimate of the backfill uses this budget, too.
+    #[arg(long, value_name = "UNITS", value_parser = units, help_heading = LIMITS)]
+    pub read_units: Option<f64>,
+    /// Write units per second on each service's table that the estimate of the backfill uses.
+    #[arg(long, value_name = "UNITS", value_parser = units, help_heading = LIMITS)]
+    pub write_units: Option<f64>,
 }
 
 /// `apply`.
 #[derive(clap::Args, Debug)]
 pub struct Apply {
-    /// The split plan.
+    /// The plan file.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
-    /// Switch the source's stream on again although the split has read one before. `replicate --restart-tail` and `verify
-    /// --repair` are mandatory afterwards.
-    #[arg(long)]
+    /// Enable the source's stream again, although the split has read an earlier one. Afterwards you must run
+    /// `replicate --restart-tail` and `verify --repair`.
+    #[arg(long, help_heading = TASK)]
     pub enable_stream: bool,
 }
 
 /// `replicate`.
 #[derive(clap::Args, Debug)]
 pub struct Replicate {
-    /// The split plan.
+    /// The plan file.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
-    /// Begin anew at the stream as it is now, after a gap. `verify --repair` is mandatory afterwards.
-    #[arg(long)]
+    /// Start again at the current position of the stream, after a gap. Afterwards you must run `verify --repair`.
+    #[arg(long, help_heading = TASK)]
     pub restart_tail: bool,
-    /// Write units a second, at most, on each service's table.
-    #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true)]
+    /// Most write units per second on each service's table.
+    #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true, help_heading = LIMITS)]
     pub write_units: Option<f64>,
 }
 
 /// `backfill`.
 #[derive(clap::Args, Debug)]
 pub struct Backfill {
-    /// The split plan.
+    /// The plan file.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
-    /// Read units a second, at most, on the source.
-    #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true)]
-    pub read_units: Option<f64>,
-    /// Write units a second, at most, on each service's table.
-    #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true)]
-    pub write_units: Option<f64>,
-    /// Segments of the parallel scan. Fixed when the backfill first starts; by the table's size when left out.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub segments: Option<u32>,
-    /// Segments that this process works on at once.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MOST_WORKERS)))]
-    pub workers: Option<u16>,
-    /// Read consistently (twice the read units), instead of waiting a minute once tombstones are on. Small tables
-    /// always are.
-    #[arg(long)]
-    pub consistent_read: bool,
-    /// Whether the lanes apply changes meanwhile (concurrent), or are held and go on after the copy (bulk), which is faster
-    /// and cheaper. By default (auto), bulk where a forecast says that it ends early enough.
-    #[arg(long, value_enum, value_name = "ORDER", default_value_t = Order::Auto)]
+    /// Whether the lanes apply changes during the copy. By default, `backfill` chooses by a forecast of the duration.
+    #[arg(long, value_enum, value_name = "ORDER", default_value_t = Order::Auto, help_heading = TASK)]
     pub order: Order,
+    /// Read consistently, which uses twice the read units and saves a wait of one minute. Small tables are always read
+    /// consistently.
+    #[arg(long, help_heading = TASK)]
+    pub consistent_read: bool,
+    /// Most read units per second on the source.
+    #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true, help_heading = LIMITS)]
+    pub read_units: Option<f64>,
+    /// Most write units per second on each service's table.
+    #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true, help_heading = LIMITS)]
+    pub write_units: Option<f64>,
+    /// Segments of the parallel scan (default: by the size of the table). The first start of a backfill fixes the number.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = LIMITS)]
+    pub segments: Option<u32>,
+    /// Segments that this process copies at the same time.
+    #[arg(long, value_name = "N", help_heading = LIMITS,
+          value_parser = clap::value_parser!(u16).range(1..=i64::from(MOST_WORKERS)))]
+    pub workers: Option<u16>,
 }
 
 /// The order of copying and applying.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Order {
-    /// By a forecast, which is shown.
+    /// Bulk if a forecast says that the copy ends early enough, concurrent otherwise. The reason is shown.
     Auto,
-    /// The lanes apply what changes while it copies. Asked for in the middle of a bulk copy, it gives bulk up.
+    /// The lanes apply changes during the copy. If a bulk copy has begun, it is given up and continues in this order.
     Concurrent,
-    /// The lanes are held while it copies.
+    /// The lanes are on hold during the copy, which is faster and cheaper.
     Bulk,
 }
 
@@ -235,41 +184,42 @@ impl From<Order> for OrderChoice {
 /// `status`.
 #[derive(clap::Args, Debug)]
 pub struct Status {
-    /// The split plan.
+    /// The plan file.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
     /// End with exit code 3 if a lane lost records or lags more than --max-lag, if there are dead letters, or if no worker
     /// runs.
-    #[arg(long)]
+    #[arg(long, help_heading = TASK)]
     pub check: bool,
-    /// Seconds that a lane may be behind before --check fails.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600, requires = "check")]
+    /// Seconds that a lane may lag before --check fails.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, requires = "check", help_heading = LIMITS)]
     pub max_lag: u64,
 }
 
 /// `wait`.
 #[derive(clap::Args, Debug)]
 pub struct Wait {
-    /// The split plan.
+    /// The plan file.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
-    /// The condition.
-    #[arg(long = "for", value_enum, value_name = "CONDITION")]
+    /// The condition to wait for.
+    #[arg(long = "for", value_enum, value_name = "CONDITION", help_heading = TASK)]
     pub condition: WaitFor,
-    /// The time to catch up with, like 2026-11-28T14:00:00Z, or milliseconds since 1970 (default: when the command starts).
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    /// With `caught-up`: the time up to which every write must be applied, like 2026-11-28T14:00:00Z, or milliseconds since
+    /// 1970 (default: when the command starts).
+    #[arg(long, value_name = "TIME", value_parser = moment, help_heading = TASK)]
     pub past: Option<u64>,
-    /// Seconds to wait at most (default: without end).
-    #[arg(long, value_name = "SECONDS")]
+    /// Most seconds to wait (default: no limit).
+    #[arg(long, value_name = "SECONDS", help_heading = LIMITS)]
     pub timeout: Option<u64>,
 }
 
 /// What `wait` waits for.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WaitFor {
-    /// Every lane has applied what was written before --past.
+    /// Every lane has applied everything that was written before --past.
     CaughtUp,
-    /// The last verify was clean, and nothing is in the way of completing.
+    /// The last verify was clean, and the split can be completed.
     Verified,
     /// The stream is off, and every lane has read it to its end.
     Drained,
@@ -278,92 +228,94 @@ pub enum WaitFor {
 /// `abandon`.
 #[derive(clap::Args, Debug)]
 pub struct Abandon {
-    /// The split plan, as the split has it.
+    /// The plan file that the split uses.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
-    /// Only this service: the split goes on without it.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["delete_targets", "delete_state", "disable_stream"])]
+    /// Give up only this service; the split continues without it.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["delete_targets", "delete_state", "disable_stream"],
+          help_heading = TASK)]
     pub service: Option<String>,
     /// Delete the table of this service.
-    #[arg(long, requires = "service")]
+    #[arg(long, requires = "service", help_heading = TASK)]
     pub delete_table: bool,
-    /// Delete the tables of all services, but for adopted ones.
-    #[arg(long)]
+    /// Delete the tables of all services, except adopted ones.
+    #[arg(long, help_heading = TASK)]
     pub delete_targets: bool,
     /// Delete the state table.
-    #[arg(long)]
+    #[arg(long, help_heading = TASK)]
     pub delete_state: bool,
-    /// Switch the source's stream off. Others may be reading it.
-    #[arg(long)]
+    /// Disable the source's stream. Other applications may be reading it.
+    #[arg(long, help_heading = TASK)]
     pub disable_stream: bool,
-    /// Do it.
-    #[arg(long)]
+    /// Confirm: do what the command lists without this option.
+    #[arg(long, help_heading = TASK)]
     pub yes: bool,
 }
 
 /// `tune`.
 #[derive(clap::Args, Debug)]
 pub struct Tune {
-    /// The split plan.
+    /// The plan file.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
-    /// Read units a second on each table that is read; `none` for no bound, `default` for what the commands' options
-    /// say.
-    #[arg(long, value_name = "UNITS", value_parser = bound, allow_negative_numbers = true)]
+    /// Read units per second on each table that is read. `none` removes the limit; `default` goes back to the options of
+    /// the commands.
+    #[arg(long, value_name = "UNITS", value_parser = bound, allow_negative_numbers = true, help_heading = LIMITS)]
     pub read_units: Option<Turn<Bound>>,
-    /// Write units a second on each service's table, or on that of one service (may be given several times); `none`
-    /// and `default` as above.
-    #[arg(long, value_name = "[SERVICE=]UNITS", value_parser = service_bound, allow_negative_numbers = true)]
+    /// Write units per second on each service's table, or on the table of one service. `none` and `default` as above. Can be
+    /// given several times.
+    #[arg(long, value_name = "[SERVICE=]UNITS", value_parser = service_bound, allow_negative_numbers = true,
+          help_heading = LIMITS)]
     pub write_units: Vec<(Option<String>, Turn<Bound>)>,
-    /// Segments that each process of a backfill works on at once, or `default`.
-    #[arg(long, value_name = "N", value_parser = workers, allow_negative_numbers = true)]
+    /// Segments that each backfill process copies at the same time, or `default`.
+    #[arg(long, value_name = "N", value_parser = workers, allow_negative_numbers = true, help_heading = LIMITS)]
     pub workers: Option<Turn<u16>>,
-    /// Everything else is as the commands' options say again.
-    #[arg(long)]
+    /// Set every budget that this command line does not name to `default`.
+    #[arg(long, help_heading = LIMITS)]
     pub reset: bool,
 }
 
 /// `verify`.
 #[derive(clap::Args, Debug)]
 pub struct Verify {
-    /// The split plan.
+    /// The plan file.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
-    /// Repair what is found: nothing that changes meanwhile is overwritten or resurrected.
-    #[arg(long)]
+    /// Repair the mismatches. A repair never overwrites a newer item and never brings a deleted one back.
+    #[arg(long, help_heading = TASK)]
     pub repair: bool,
-    /// With --repair: overwrite and remove also what dynasplit did not write, such as the writes of a service that has
+    /// With --repair: also overwrite and remove items that dynasplit did not write, for example those of a service that has
     /// switched without a record. These writes are lost.
-    #[arg(long, requires = "repair")]
+    #[arg(long, requires = "repair", help_heading = TASK)]
     pub discard_target_writes: bool,
-    /// Compare even if no worker reads the stream or a copy is not finished. Changes that have not arrived yet count as
+    /// Compare even if no worker reads the stream or the copy is not finished. Changes that have not arrived yet count as
     /// mismatches.
-    #[arg(long, conflicts_with = "repair")]
+    #[arg(long, conflicts_with = "repair", help_heading = TASK)]
     pub anyway: bool,
-    /// Only this service (may be given several times). Such a run proves nothing of the split as a whole.
-    #[arg(long, value_name = "NAME")]
+    /// Compare only this service. Can be given several times. Such a verify does not count for the split as a whole.
+    #[arg(long, value_name = "NAME", help_heading = TASK)]
     pub service: Vec<String>,
-    /// Read units a second, at most, on each table.
-    #[arg(long, value_name = "UNITS", value_parser = units)]
+    /// Read consistently, which uses twice the read units.
+    #[arg(long, help_heading = TASK)]
+    pub consistent_read: bool,
+    /// Most read units per second on each table.
+    #[arg(long, value_name = "UNITS", value_parser = units, help_heading = LIMITS)]
     pub read_units: Option<f64>,
     /// Segments of each parallel scan.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = LIMITS)]
     pub segments: Option<u32>,
-    /// Memory for sorting, in MiB, for all services together. What does not fit goes to temporary files (TMPDIR).
-    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    /// MiB of memory for sorting, for all services together. The rest goes to temporary files (TMPDIR).
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=1_048_576), help_heading = LIMITS)]
     pub memory: Option<u32>,
-    /// For so many seconds a write of the source counts as late, not lost; by the lanes' lag when left out.
-    #[arg(long, value_name = "SECONDS")]
+    /// Seconds for which a write that has not arrived counts as late, not as missing (default: by the lag of the lanes).
+    #[arg(long, value_name = "SECONDS", help_heading = LIMITS)]
     pub patience: Option<u64>,
-    /// Mismatches to name; all are counted.
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    /// Number of mismatches to print. All of them are counted.
+    #[arg(long, value_name = "N", default_value_t = 100, help_heading = OUTPUT)]
     pub limit: usize,
     /// Write every mismatch to this file, as JSON lines.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub list: Option<PathBuf>,
-    /// Scan consistently, at twice the read units.
-    #[arg(long)]
-    pub consistent_read: bool,
 }
 
 /// `dead-letters`.
@@ -376,50 +328,55 @@ pub struct DeadLetters {
 /// What to do with dead letters.
 #[derive(Subcommand, Debug)]
 pub enum LettersAction {
-    /// List them: id, key, reason
+    /// List the dead letters with id, key and reason
+    #[command(after_help = example::LETTERS_LIST)]
     List {
-        /// The split plan.
+        /// The plan file.
         #[arg(value_name = "PLAN")]
         plan: PathBuf,
-        /// Of one service.
-        #[arg(long, value_name = "NAME")]
+        /// List only the dead letters of this service.
+        #[arg(long, value_name = "NAME", help_heading = TASK)]
         service: Option<String>,
     },
-    /// Show one with its images (this prints item values)
+    /// Show one dead letter with its images (this prints item values)
+    #[command(after_help = example::LETTERS_SHOW)]
     Show {
-        /// The split plan.
+        /// The plan file.
         #[arg(value_name = "PLAN")]
         plan: PathBuf,
-        /// Its id, as `list` shows it.
+        /// The id, as `list` shows it.
         #[arg(value_name = "ID")]
         id: String,
     },
-    /// Read their keys again from the source, and bring the targets in order
+    /// Read the keys of the dead letters again, and write what the source holds now
     ///
-    /// Fix the item in the source first. A letter is never replayed as an image, since its item may have changed since.
+    /// Correct the item in the source first. `reconcile` does not write the image of a dead letter, because the item may have
+    /// changed since then.
+    #[command(after_help = example::LETTERS_RECONCILE)]
     Reconcile {
-        /// The split plan.
+        /// The plan file.
         #[arg(value_name = "PLAN")]
         plan: PathBuf,
-        /// Of one service.
-        #[arg(long, value_name = "NAME")]
+        /// Reconcile only the dead letters of this service.
+        #[arg(long, value_name = "NAME", help_heading = TASK)]
         service: Option<String>,
-        /// These letters only.
+        /// Reconcile only these dead letters.
         #[arg(value_name = "ID")]
         ids: Vec<String>,
     },
     /// Remove dead letters of a service that has switched to its own table
     ///
-    /// dynasplit no longer writes that table, so the items must be corrected there, with the service. Dead letters of other
-    /// services are refused: correct the item in the source and run `dead-letters reconcile`.
+    /// dynasplit no longer writes that table, so correct the items there, with the service. `discard` refuses the dead letters
+    /// of other services: correct the item in the source and run `dead-letters reconcile`.
+    #[command(after_help = example::LETTERS_DISCARD)]
     Discard {
-        /// The split plan.
+        /// The plan file.
         #[arg(value_name = "PLAN")]
         plan: PathBuf,
         /// The service. It must have switched.
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", help_heading = TASK)]
         service: String,
-        /// These dead letters only.
+        /// Remove only these dead letters.
         #[arg(value_name = "ID")]
         ids: Vec<String>,
     },
@@ -428,63 +385,63 @@ pub enum LettersAction {
 /// `complete`.
 #[derive(clap::Args, Debug)]
 pub struct Complete {
-    /// The split plan.
+    /// The plan file.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
-    /// Yes, every reader and writer has moved: replication ends for good.
-    #[arg(long)]
+    /// Confirm: every reader and writer has moved, and replication ends for good.
+    #[arg(long, help_heading = TASK)]
     pub yes: bool,
-    /// Seconds for which the source must have been quiet, before it counts as at rest.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    pub quiet_for: u64,
-    /// Skip the check that the source is at rest. Writes that no lane has delivered are lost.
-    #[arg(long)]
+    /// Skip the check that nothing writes to the source. Writes that no lane has applied are lost.
+    #[arg(long, help_heading = TASK)]
     pub lose_late_writes: bool,
+    /// Seconds without a write to the source after which it counts as being at rest.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = LIMITS)]
+    pub quiet_for: u64,
 }
 
 /// `switched`.
 #[derive(clap::Args, Debug)]
 pub struct Switched {
-    /// The split plan.
+    /// The plan file.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
     /// The service that switches to its own table.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = TASK)]
     pub service: String,
-    /// Record it although the copy is not proven, or its lane is behind. What the lane has not delivered never arrives.
-    #[arg(long)]
+    /// Record the switch although the copy is not verified or the lane lags. Changes that the lane has not applied are lost.
+    #[arg(long, help_heading = TASK)]
     pub unproven: bool,
-    /// Take the record back. The lane continues where it stopped. `verify --repair` is mandatory afterwards, and overwrites
-    /// what the service wrote to its table.
-    #[arg(long, conflicts_with = "unproven")]
+    /// Take the record back. The lane continues where it stopped. Afterwards you must run `verify --repair`, which
+    /// overwrites what the service wrote to its table.
+    #[arg(long, conflicts_with = "unproven", help_heading = TASK)]
     pub undo: bool,
 }
 
 /// `rehearse`.
 #[derive(clap::Args, Debug)]
 pub struct Rehearse {
-    /// The split plan.
+    /// The plan file.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
-    /// Items to load before the split begins.
-    #[arg(long, value_name = "N", default_value_t = 5000, allow_negative_numbers = true)]
+    /// Number of items to load before the split begins.
+    #[arg(long, value_name = "N", default_value_t = 5000, allow_negative_numbers = true, help_heading = TASK)]
     pub items: u64,
-    /// Writes a second of the live writers.
-    #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true)]
-    pub writes_per_second: u32,
-    /// Decides on the items and the writes; from the clock when left out, and printed.
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// The live writers write for at least this long.
-    #[arg(long, value_name = "N", default_value_t = 10, allow_negative_numbers = true)]
-    pub seconds: u64,
-    /// Your own items: DynamoDB JSON lines of an S3 export, or what `aws dynamodb scan` prints.
-    #[arg(long, value_name = "FILE")]
+    /// Load your own items: DynamoDB JSON lines of an S3 export, or the output of `aws dynamodb scan`.
+    #[arg(long, value_name = "FILE", help_heading = TASK)]
     pub sample: Option<PathBuf>,
-    /// Whether the lanes apply what changes while it copies, or are held
-    #[arg(long, value_enum, value_name = "ORDER", default_value_t = Order::Concurrent)]
+    /// Seed of the items and the writes (default: random, and printed).
+    #[arg(long, value_name = "N", help_heading = TASK)]
+    pub seed: Option<u64>,
+    /// Whether the lanes apply changes during the copy.
+    #[arg(long, value_enum, value_name = "ORDER", default_value_t = Order::Concurrent, help_heading = TASK)]
     pub order: Order,
-    /// Leave the rehearsal's tables on the engine at --endpoint-url, to look at them.
-    #[arg(long, requires = "endpoint_url")]
+    /// Keep the rehearsal's tables on the engine at --endpoint-url, so that you can look at them.
+    #[arg(long, requires = "endpoint_url", help_heading = TASK)]
     pub keep_tables: bool,
+    /// Writes per second of the live writers.
+    #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true, help_heading = LIMITS)]
+    pub writes_per_second: u32,
+    /// Seconds for which the live writers write at least.
+    #[arg(long, value_name = "N", default_value_t = 10, allow_negative_numbers = true, help_heading = LIMITS)]
+    pub seconds: u64,
 }

@@ -26,7 +26,7 @@ pub async fn run(global: &Global, args: &Complete, stop: CancellationToken) -> R
     Ok(Exit::Done)
 }
 
-fn render(report: &CompleteReport) -> String {
+pub(super) fn render(report: &CompleteReport) -> String {
     if report.already_completed {
         return "the split was completed before; nothing was done".into();
     }

@@ -1,5 +1,6 @@
 use super::args::{Global, Output};
 use super::error_document::{ErrorDocument, ErrorView, Kind, ProblemView, RequestView};
+use super::layout::To;
 use super::session::At;
 use super::{next, output, text};
 use crate::dynamo::{ConfigError, Failure, FailureKind, NO_CREDENTIALS};
@@ -148,15 +149,16 @@ impl Failed {
     #[must_use]
     pub fn tell(self, form: Output) -> ExitCode {
         let label = console::style("error:").red().bold().for_stderr();
-        eprintln!("{label} {}", next::copyable(&self.message));
+        let say = |text: String| eprintln!("{}", To::Stderr.fit(&text));
+        say(format!("{label} {}", next::copyable(&self.message)));
         if let Some(hint) = &self.hint {
             let label = console::style("help:").cyan().bold().for_stderr();
-            eprintln!("{label} {}", next::copyable(hint));
+            say(format!("{label} {}", next::copyable(hint)));
         }
         if form == Output::Json
             && let Err(failed) = output::document(&self.document())
         {
-            eprintln!("{label} {}", failed.message);
+            say(format!("{label} {}", failed.message));
         }
         self.exit.into()
     }

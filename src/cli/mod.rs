@@ -10,7 +10,10 @@ mod complete;
 mod connect;
 mod error_document;
 mod failure;
+mod layout;
 mod letters;
+#[cfg(test)]
+mod narrow;
 mod next;
 mod output;
 mod plan;
@@ -23,6 +26,7 @@ mod signals;
 mod status;
 pub mod survey;
 mod switched;
+mod table;
 mod text;
 mod tune;
 mod verify;
@@ -73,7 +77,7 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<Exit, Failed> {
-    let Args { global, command } = args;
+    let Args { global, command, .. } = args;
     signals::stop_on_signal(&global.session);
     let stop = global.session.stop.clone();
     match command {
