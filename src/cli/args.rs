@@ -44,16 +44,16 @@ const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 the command line or the pla
 #[derive(clap::Args, Debug, Clone)]
 pub struct Global {
     /// Form of the results on stdout.
-    #[arg(long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORM", help_heading = OUTPUT)]
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORM", display_order = 900, help_heading = OUTPUT)]
     pub output: Output,
     /// Log more on stderr; give it twice for debug logs. Item values are never logged.
-    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = OUTPUT)]
+    #[arg(short, long, global = true, action = ArgAction::Count, display_order = 900, help_heading = OUTPUT)]
     pub verbose: u8,
     /// Print this help; `-h` prints less of it.
-    #[arg(short, long, global = true, action = ArgAction::Help, help_heading = OUTPUT)]
+    #[arg(short, long, global = true, action = ArgAction::Help, display_order = 900, help_heading = OUTPUT)]
     pub help: Option<bool>,
     /// Seconds without a sign of life after which another process replaces a worker (default: 20, and 4 for `rehearse`).
-    #[arg(long, global = true, value_name = "SECONDS", hide_short_help = true, help_heading = LIMITS,
+    #[arg(long, global = true, value_name = "SECONDS", hide_short_help = true, display_order = 900, help_heading = LIMITS,
           value_parser = clap::value_parser!(u64).range(1..=600))]
     pub lease_seconds: Option<u64>,
     /// Named profile of the AWS configuration.

@@ -1,6 +1,6 @@
 //! Small pieces of text that every command shows alike.
 
-use super::table::{Row, table};
+use super::table::table;
 use crate::model::Counters;
 use crate::state::ShardRecord;
 use crate::status::LaneStatus;
@@ -87,7 +87,7 @@ pub fn elapsed(duration_: Duration) -> String {
     duration(u64::try_from(duration_.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// The lanes, as a table. What is to be known of a lane stands below it.
+/// The lanes, as a table. What a person should know stands below it, once for all lanes that it concerns.
 pub fn lanes(lanes: &[LaneStatus]) -> String {
     let row = |lane: &LaneStatus| {
         let counters = &lane.counters;
@@ -95,7 +95,7 @@ pub fn lanes(lanes: &[LaneStatus]) -> String {
             Some(lag) if lane.open_shards > 0 => duration(lag),
             _ => "-".into(),
         };
-        let row = Row::from(vec![
+        vec![
             lane.lane.clone(),
             lag,
             count(counters.seen),
@@ -104,28 +104,40 @@ pub fn lanes(lanes: &[LaneStatus]) -> String {
             count(counters.superseded),
             count(counters.saved),
             count(lane.dead_letters),
-        ]);
-        match note(lane) {
-            Some(note) => row.note(note),
-            None => row,
-        }
+        ]
     };
-    table(
-        &[
-            "lane",
-            "lag",
-            "records",
-            "put",
-            "removed",
-            "superseded",
-            "unchanged",
-            "dead",
-        ],
-        lanes.iter().map(row),
-    )
+    let heads = [
+        "lane",
+        "lag",
+        "records",
+        "put",
+        "removed",
+        "superseded",
+        "unchanged",
+        "dead",
+    ];
+    let mut lines = vec![table(&heads, lanes.iter().map(row))];
+    lines.extend(notes(lanes));
+    lines.join("\n")
 }
 
-/// What a person should know of a lane; nothing if it follows the stream.
+/// What a person should know of the lanes.
+fn notes(lanes: &[LaneStatus]) -> Vec<String> {
+    let mut found: Vec<(String, Vec<&str>)> = Vec::new();
+    for lane in lanes {
+        let Some(note) = note(lane) else { continue };
+        match found.iter_mut().find(|(known, _)| *known == note) {
+            Some((_, names)) => names.push(&lane.lane),
+            None => found.push((note, vec![&lane.lane])),
+        }
+    }
+    let told = found.into_iter().map(|(note, names)| match names.len() {
+        all if all > 1 && all == lanes.len() => format!("all lanes: {note}"),
+        _ => format!("{}: {note}", names.join(", ")),
+    });
+    told.collect()
+}
+
 fn note(lane: &LaneStatus) -> Option<String> {
     if let Some(gap) = &lane.gap {
         return Some(format!("GAP: {gap}"));
@@ -134,11 +146,11 @@ fn note(lane: &LaneStatus) -> Option<String> {
         return Some(format!("limited by {reason}"));
     }
     if lane.lags_dangerously() {
-        return Some("lags dangerously: the stream keeps records for 24 hours only".into());
+        return Some("the lag is dangerous, because the stream keeps a record for 24 hours only".into());
     }
     match lane.lag_ms {
         None => Some("does not follow the stream yet".into()),
-        Some(_) if lane.open_shards == 0 => Some("drained: it has read the stream to its end".into()),
+        Some(_) if lane.open_shards == 0 => Some("drained".into()),
         Some(_) => None,
     }
 }
