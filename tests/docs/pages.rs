@@ -111,13 +111,15 @@ pub fn links(prose: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The part of a page from a heading to the next of the same rank.
+/// The part of a page from a heading to the next of the same or a higher rank. Comments in fenced blocks begin like headings
+/// of the first rank, which only the title of a page has.
 pub fn section<'a>(page: &'a str, heading: &str) -> &'a str {
     let start = format!("\n{heading}\n");
     let at = page
         .find(&start)
         .unwrap_or_else(|| panic!("there is no heading `{heading}`"));
     let rest = &page[at + start.len()..];
-    let rank = heading.split(' ').next().unwrap_or_default();
-    rest.find(&format!("\n{rank} ")).map_or(rest, |end| &rest[..end])
+    let rank = heading.split(' ').next().unwrap_or_default().len();
+    let ends = (2..=rank).filter_map(|rank| rest.find(&format!("\n{} ", "#".repeat(rank))));
+    ends.min().map_or(rest, |end| &rest[..end])
 }
