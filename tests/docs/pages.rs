@@ -15,16 +15,11 @@ pub fn read(path: &str) -> String {
 
 /// All pages, by their paths from the root.
 pub fn pages() -> BTreeMap<String, String> {
-    let mut names = vec!["README.md".to_owned(), "CHANGELOG.md".to_owned()];
-    for entry in std::fs::read_dir(root().join("docs")).expect("the folder can be read") {
-        let name = entry
-            .expect("an entry")
-            .file_name()
-            .into_string()
-            .expect("a plain name");
-        if Path::new(&name).extension().is_some_and(|kind| kind == "md") {
-            names.push(format!("docs/{name}"));
-        }
+    let mut names = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
+        .map(str::to_owned)
+        .to_vec();
+    for folder in ["docs", "docs/decisions"] {
+        names.extend(pages_in(folder));
     }
     names
         .into_iter()
@@ -32,6 +27,21 @@ pub fn pages() -> BTreeMap<String, String> {
             let text = read(&name);
             (name, text)
         })
+        .collect()
+}
+
+fn pages_in(folder: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(root().join(folder)).expect("the folder can be read");
+    let names = entries.map(|entry| {
+        entry
+            .expect("an entry")
+            .file_name()
+            .into_string()
+            .expect("a plain name")
+    });
+    names
+        .filter(|name| Path::new(name).extension().is_some_and(|kind| kind == "md"))
+        .map(|name| format!("{folder}/{name}"))
         .collect()
 }
 
