@@ -101,7 +101,14 @@ pub fn table(lanes: &[FillStatus], report: &BackfillReport) -> String {
             ]
         });
     table::table(
-        &["service", "copied", "superseded", "dead", "write units", "swept"],
+        &[
+            "service",
+            "copied",
+            "superseded",
+            "dead",
+            "write units",
+            "tombstones swept",
+        ],
         rows,
     )
 }

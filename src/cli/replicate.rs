@@ -57,7 +57,7 @@ fn render(report: &Report, ended: Ended) -> String {
         Ended::Completed => "the split is completed, or is being completed: this worker is no longer needed",
         Ended::Drained => "drained: the stream is off, and every record in it was applied",
     };
-    format!("{}\n{last}", text::lanes(&report.lanes))
+    format!("{}\n{last}", text::lanes(&report.lanes, false))
 }
 
 impl Shown for Vec<LaneStatus> {

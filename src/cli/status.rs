@@ -4,7 +4,7 @@ use super::table::table;
 use super::tune::bound;
 use super::{output, text};
 use crate::state::{Limit, ShardRecord, TuningRecord};
-use crate::status::{Alarm, Standing, alarms, standing};
+use crate::status::{Alarm, Standing, alarms, standing, told};
 use crate::worker::now_ms;
 use serde::Serialize;
 
@@ -64,7 +64,7 @@ pub(super) fn render(standing: &Standing) -> String {
         (alive, dead) => format!("workers: {alive}, and {dead} whose lease has expired"),
     });
     lines.push(String::new());
-    lines.push(text::lanes(&standing.lanes));
+    lines.push(text::lanes(&standing.lanes, !standing.obstacles.is_empty()));
     lines.push(String::new());
     lines.push(backfill(standing));
     if standing.tombstones.holds() {
@@ -97,10 +97,9 @@ pub(super) fn render(standing: &Standing) -> String {
     }
     if !standing.obstacles.is_empty() {
         lines.push(String::new());
-        lines.push("before the split can be completed:".into());
+        lines.push("in the way of completing:".into());
         lines.extend(
-            standing
-                .obstacles
+            told(&standing.obstacles)
                 .iter()
                 .map(|obstacle| format!("  - {obstacle}")),
         );

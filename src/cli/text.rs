@@ -87,8 +87,9 @@ pub fn elapsed(duration_: Duration) -> String {
     duration(u64::try_from(duration_.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// The lanes, as a table. What a person should know stands below it, once for all lanes that it concerns.
-pub fn lanes(lanes: &[LaneStatus]) -> String {
+/// The lanes, as a table. What a person should know stands below it, once for all lanes that it concerns; without the gaps and
+/// the lanes that do not follow the stream, if the obstacles that are listed elsewhere name them.
+pub fn lanes(lanes: &[LaneStatus], are_obstacles_listed: bool) -> String {
     let row = |lane: &LaneStatus| {
         let counters = &lane.counters;
         let lag = match lane.shown_lag_ms {
@@ -117,15 +118,18 @@ pub fn lanes(lanes: &[LaneStatus]) -> String {
         "dead",
     ];
     let mut lines = vec![table(&heads, lanes.iter().map(row))];
-    lines.extend(notes(lanes));
+    lines.extend(notes(lanes, are_obstacles_listed));
     lines.join("\n")
 }
 
 /// What a person should know of the lanes.
-fn notes(lanes: &[LaneStatus]) -> Vec<String> {
+fn notes(lanes: &[LaneStatus], are_obstacles_listed: bool) -> Vec<String> {
     let mut found: Vec<(String, Vec<&str>)> = Vec::new();
     for lane in lanes {
-        let Some(note) = note(lane) else { continue };
+        let is_listed = are_obstacles_listed && (lane.gap.is_some() || lane.lag_ms.is_none());
+        let Some(note) = note(lane).filter(|_| !is_listed) else {
+            continue;
+        };
         match found.iter_mut().find(|(known, _)| *known == note) {
             Some((_, names)) => names.push(&lane.lane),
             None => found.push((note, vec![&lane.lane])),
@@ -149,7 +153,7 @@ fn note(lane: &LaneStatus) -> Option<String> {
         return Some("the lag is dangerous, because the stream keeps a record for 24 hours only".into());
     }
     match lane.lag_ms {
-        None => Some("does not follow the stream yet".into()),
+        None => Some("not following the stream yet".into()),
         Some(_) if lane.open_shards == 0 => Some("drained".into()),
         Some(_) => None,
     }

@@ -109,7 +109,7 @@ pub(super) fn render(result: &VerifyResult) -> String {
         format!("{service} has switched to its own table. It is not compared, and its earlier verify counts")
     }));
     lines.push(if result.clean && result.recorded {
-        "clean: every table that was compared holds exactly what it should".into()
+        "clean: every target that is compared holds exactly what it should".into()
     } else if result.clean {
         "clean, but only a part was compared: this verify does not count for the split as a whole".into()
     } else {
