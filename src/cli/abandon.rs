@@ -1,5 +1,6 @@
 use super::args::{Abandon, Global};
-use super::failure::{Exit, Failed};
+use super::exit::Exit;
+use super::failure::Failed;
 use super::{output, text};
 use crate::lifecycle::{AbandonOptions, AbandonedThing, abandon, abandon_preview, abandon_service};
 use tokio_util::sync::CancellationToken;

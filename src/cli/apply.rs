@@ -1,5 +1,6 @@
 use super::args::{Apply, Global};
-use super::failure::{Exit, Failed};
+use super::exit::Exit;
+use super::failure::Failed;
 use super::{output, screen, text};
 use crate::lifecycle::{ApplyOptions, ApplyReport, apply};
 use crate::status::standing;

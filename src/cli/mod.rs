@@ -9,6 +9,7 @@ mod backfill;
 mod complete;
 mod connect;
 mod error_document;
+mod exit;
 mod failure;
 mod letters;
 mod next;
@@ -21,8 +22,10 @@ mod screen;
 mod session;
 mod signals;
 mod status;
+mod stoppable;
 pub mod survey;
 mod switched;
+mod tell;
 mod text;
 mod tune;
 mod verify;
@@ -30,7 +33,8 @@ mod wait;
 mod waiting;
 
 pub use args::Args;
-pub use failure::{Exit, Failed};
+pub use exit::Exit;
+pub use failure::Failed;
 
 use crate::fault;
 use args::{Command, Global, Output};

@@ -10,7 +10,7 @@ use crate::survey::{
     TableView, VersionView,
 };
 use console::Style;
-use layout::{Align, Page, bytes, counted, hours, key, number, percent, visible};
+use layout::{Align, Page, bytes, counted, hours, key, more, number, percent, visible};
 
 /// Shapes of keys that are shown.
 const SHAPES: usize = 10;
@@ -169,12 +169,6 @@ fn group_row(group: &crate::survey::Group) -> Vec<String> {
         .map(|each| key(&each.text))
         .collect();
     vec![visible(&group.what), number(group.items), keys.join("; ")]
-}
-
-fn more(page: &mut Page, there: usize, shown: usize) {
-    if there > shown {
-        page.line(&format!("  and {} more (--output json shows all)", there - shown));
-    }
 }
 
 fn faults(page: &mut Page, routing: &Routing) {
