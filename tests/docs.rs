@@ -263,7 +263,7 @@ fn every_command_and_option_is_documented() {
         .filter(|command| command.get_name() != "help")
     {
         let name = command.get_name();
-        let section = section(&page, &format!("## {name}"));
+        let section = section(&page, &format!("### {name}"));
         let (there, documented) = (options(command), documented_options(section));
         for option in &there {
             assert!(

@@ -19,4 +19,6 @@ mod stopped;
 mod tables;
 mod trust;
 mod tuned;
+mod tutorial;
+
 mod waits;

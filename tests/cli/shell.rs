@@ -119,7 +119,7 @@ impl Shell {
 
 /// A command that runs. It is killed when the test fails meanwhile.
 pub struct Running {
-    command: String,
+    pub command: String,
     child: Child,
     stderr: NamedTempFile,
     began: Instant,

@@ -15,16 +15,11 @@ pub fn read(path: &str) -> String {
 
 /// All pages, by their paths from the root.
 pub fn pages() -> BTreeMap<String, String> {
-    let mut names = vec!["README.md".to_owned(), "CHANGELOG.md".to_owned()];
-    for entry in std::fs::read_dir(root().join("docs")).expect("the folder can be read") {
-        let name = entry
-            .expect("an entry")
-            .file_name()
-            .into_string()
-            .expect("a plain name");
-        if Path::new(&name).extension().is_some_and(|kind| kind == "md") {
-            names.push(format!("docs/{name}"));
-        }
+    let mut names = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
+        .map(str::to_owned)
+        .to_vec();
+    for folder in ["docs", "docs/decisions"] {
+        names.extend(pages_in(folder));
     }
     names
         .into_iter()
@@ -32,6 +27,21 @@ pub fn pages() -> BTreeMap<String, String> {
             let text = read(&name);
             (name, text)
         })
+        .collect()
+}
+
+fn pages_in(folder: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(root().join(folder)).expect("the folder can be read");
+    let names = entries.map(|entry| {
+        entry
+            .expect("an entry")
+            .file_name()
+            .into_string()
+            .expect("a plain name")
+    });
+    names
+        .filter(|name| Path::new(name).extension().is_some_and(|kind| kind == "md"))
+        .map(|name| format!("{folder}/{name}"))
         .collect()
 }
 
@@ -111,13 +121,15 @@ pub fn links(prose: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The part of a page from a heading to the next of the same rank.
+/// The part of a page from a heading to the next of the same or a higher rank. Comments in fenced blocks begin like headings
+/// of the first rank, which only the title of a page has.
 pub fn section<'a>(page: &'a str, heading: &str) -> &'a str {
     let start = format!("\n{heading}\n");
     let at = page
         .find(&start)
         .unwrap_or_else(|| panic!("there is no heading `{heading}`"));
     let rest = &page[at + start.len()..];
-    let rank = heading.split(' ').next().unwrap_or_default();
-    rest.find(&format!("\n{rank} ")).map_or(rest, |end| &rest[..end])
+    let rank = heading.split(' ').next().unwrap_or_default().len();
+    let ends = (2..=rank).filter_map(|rank| rest.find(&format!("\n{} ", "#".repeat(rank))));
+    ends.min().map_or(rest, |end| &rest[..end])
 }

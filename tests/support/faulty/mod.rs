@@ -43,6 +43,7 @@ mod server;
 pub mod stream;
 mod tally;
 
+pub use backend::{Backend, tables};
 pub use call::Call;
 pub use fault::{Fault, Gate, Landing, Loss};
 pub use holder::Holder;
