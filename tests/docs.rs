@@ -13,6 +13,8 @@
 //! | `json` | JSON |
 //! | `text` | anything: output |
 
+#[path = "docs/obstacles.rs"]
+mod obstacles;
 #[path = "docs/pages.rs"]
 mod pages;
 #[path = "docs/permissions.rs"]

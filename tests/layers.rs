@@ -1,6 +1,8 @@
 //! Imports point one way: what a layer may know of, and who may touch an SDK. And no request that changes something goes
 //! without failpoints ([`requests`]). It reads the sources, so that a shortcut is found before it is a habit.
 
+#[path = "layers/circles.rs"]
+mod circles;
 #[path = "layers/pages.rs"]
 mod pages;
 #[path = "layers/requests.rs"]

@@ -2,6 +2,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// A table that takes nothing for so many lease times is not waited for with the lanes of all services held.
+pub(super) const STUCK_LEASES: u32 = 8;
+
 /// Services whose tables take nothing at the moment: the segments of this process leave them out, so that nobody waits
 /// for them, and try one now and then.
 #[derive(Debug)]

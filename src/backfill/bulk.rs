@@ -1,3 +1,4 @@
+use super::bench::STUCK_LEASES;
 use super::order::{BULK_MS, Chosen, Forecast, GIVEN_UP_MS, OrderChoice, Outlook, choose, lasting};
 use super::worker::{Backfill, BackfillReport};
 use crate::fault;
@@ -14,8 +15,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Between two looks at how old the lanes' places have become, in lease times.
 const LOOK_LEASES: u32 = 3;
-/// A table that takes nothing for so many lease times is not waited for with the lanes of all services held.
-pub(super) const STUCK_LEASES: u32 = 8;
 
 /// What the targets that exist are set to serve.
 #[derive(Default)]

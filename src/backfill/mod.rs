@@ -15,6 +15,7 @@ mod kept;
 mod open;
 mod order;
 mod page;
+mod round;
 mod segment;
 mod worker;
 

@@ -1,3 +1,4 @@
+use super::round::{LATER_ROUND, is_of_round};
 use super::worker::Backfill;
 use crate::repair::Holder;
 use crate::source::SourceFacts;
@@ -136,18 +137,6 @@ impl Backfill {
             .list::<SegmentRecord>(SegmentRecord::PREFIX)
             .await?)
     }
-}
-
-/// Why a process of an earlier round stops.
-pub(super) const LATER_ROUND: &str = "another process began to fill services that were added: `dynasplit backfill` with the newest plan helps it";
-
-/// Whether a segment is one of this round of a backfill.
-pub(super) fn is_of_round(segment: &SegmentRecord, record: &BackfillRecord) -> bool {
-    segment.services.len() == record.round.len()
-        && record
-            .round
-            .iter()
-            .all(|lane| segment.services.contains_key(lane))
 }
 
 /// Somebody else was faster: that is as good.

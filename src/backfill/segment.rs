@@ -1,5 +1,4 @@
-use super::bench::Bench;
-use super::bulk::STUCK_LEASES;
+use super::bench::{Bench, STUCK_LEASES};
 use super::hot::HotSegments;
 use super::kept::{KeptPages, Page};
 use super::page::{Filling, PageEnd, groups, patience};

@@ -1,5 +1,6 @@
 use super::args::{Abandon, Global};
-use super::failure::{Exit, Failed};
+use super::exit::Exit;
+use super::failure::Failed;
 use super::table::table;
 use super::{output, screen};
 use crate::lifecycle::{AbandonOptions, AbandonedThing, abandon, abandon_preview, abandon_service};

@@ -1,5 +1,6 @@
 use super::args::{Apply, Global};
-use super::failure::{Exit, Failed};
+use super::exit::Exit;
+use super::failure::Failed;
 use super::table::table;
 use super::{output, screen};
 use crate::lifecycle::{ApplyOptions, ApplyReport, apply};

@@ -1,7 +1,9 @@
 use super::args::{Backfill as Args, Global};
-use super::failure::{Exit, Failed};
+use super::exit::Exit;
+use super::failure::Failed;
 use super::progress::{Bar, Progress, Shown};
-use super::session::{GRACE, stoppable};
+use super::session::GRACE;
+use super::stoppable::stoppable;
 use super::table;
 use super::waiting::Waiting;
 use super::{output, screen, text};

@@ -1,6 +1,8 @@
 use super::args::{Complete, Global};
-use super::failure::{Exit, Failed};
-use super::session::{GRACE, stoppable};
+use super::exit::Exit;
+use super::failure::Failed;
+use super::session::GRACE;
+use super::stoppable::stoppable;
 use super::waiting::Waiting;
 use super::{output, screen, text};
 use crate::lifecycle::{CompleteOptions, CompleteReport, complete};

@@ -1,6 +1,6 @@
 //! A failure as JSON. `--output json` promises one document on stdout, whether or not the command succeeds.
 
-use super::failure::Exit;
+use super::exit::Exit;
 use crate::plan::PlanError;
 use serde::Serialize;
 

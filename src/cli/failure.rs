@@ -1,8 +1,8 @@
-use super::args::{Global, Output};
+use super::args::Global;
 use super::error_document::{ErrorDocument, ErrorView, Kind, ProblemView, RequestView};
-use super::layout::To;
+use super::exit::Exit;
 use super::session::At;
-use super::{next, output, text};
+use super::text;
 use crate::dynamo::{ConfigError, Failure, FailureKind, NO_CREDENTIALS};
 use crate::plan::PlanError;
 use crate::rehearse::RehearseError;
@@ -10,37 +10,15 @@ use crate::source::SourceError;
 use crate::state::StateError;
 use crate::target::TargetError;
 use crate::worker::RunError;
-use std::process::ExitCode;
 use std::time::Duration;
-
-/// Exit codes. They are documented in docs/commands.md, and are part of the interface.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Exit {
-    /// Done.
-    Done = 0,
-    /// Failed.
-    Failed = 1,
-    /// The command line or the plan is wrong.
-    Usage = 2,
-    /// Done, and what was looked at is not as it should be.
-    NotClean = 3,
-    /// Interrupted, and saved.
-    Interrupted = 4,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
 
 /// A failure as it is told: what, perhaps a hint, and the exit code.
 #[derive(Debug)]
 pub struct Failed {
-    exit: Exit,
+    pub(super) exit: Exit,
     kind: Kind,
-    message: String,
-    hint: Option<String>,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
     problems: Vec<ProblemView>,
     request: Option<Box<Failure>>,
 }
@@ -145,25 +123,7 @@ impl Failed {
         self
     }
 
-    /// Tells it on stderr, with `--output json` as a document on stdout too, and answers the exit code.
-    #[must_use]
-    pub fn tell(self, form: Output) -> ExitCode {
-        let label = console::style("error:").red().bold().for_stderr();
-        let say = |text: String| eprintln!("{}", To::Stderr.fit(&text));
-        say(format!("{label} {}", next::copyable(&self.message)));
-        if let Some(hint) = &self.hint {
-            let label = console::style("help:").cyan().bold().for_stderr();
-            say(format!("{label} {}", next::copyable(hint)));
-        }
-        if form == Output::Json
-            && let Err(failed) = output::document(&self.document())
-        {
-            say(format!("{label} {}", failed.message));
-        }
-        self.exit.into()
-    }
-
-    fn document(&self) -> ErrorDocument {
+    pub(super) fn document(&self) -> ErrorDocument {
         let message = match self.problems.first() {
             // The text holds them all, with the lines that they point at.
             Some(ProblemView { file: Some(file), .. }) => {

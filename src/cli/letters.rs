@@ -1,6 +1,8 @@
 use super::args::{DeadLetters, Global, LettersAction};
-use super::failure::{Exit, Failed};
-use super::session::{GRACE, stoppable};
+use super::exit::Exit;
+use super::failure::Failed;
+use super::session::GRACE;
+use super::stoppable::stoppable;
 use super::table::table;
 use super::waiting::Waiting;
 use super::{output, text};

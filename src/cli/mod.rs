@@ -9,11 +9,10 @@ mod backfill;
 mod complete;
 mod connect;
 mod error_document;
+mod exit;
 mod failure;
 mod layout;
 mod letters;
-#[cfg(test)]
-mod narrow;
 mod next;
 mod output;
 mod plan;
@@ -24,9 +23,13 @@ mod screen;
 mod session;
 mod signals;
 mod status;
+mod stoppable;
 pub mod survey;
 mod switched;
 mod table;
+mod tell;
+#[cfg(test)]
+mod tests;
 mod text;
 mod tune;
 mod verify;
@@ -34,7 +37,8 @@ mod wait;
 mod waiting;
 
 pub use args::Args;
-pub use failure::{Exit, Failed};
+pub use exit::Exit;
+pub use failure::Failed;
 
 use crate::fault;
 use args::{Command, Global, Output};

@@ -1,5 +1,6 @@
 use super::args::{Global, Output};
-use super::failure::{Exit, Failed};
+use super::exit::Exit;
+use super::failure::Failed;
 use super::layout::To;
 use super::next::{copyable, copyable_json};
 use crate::plan::{Plan, json_schema};

@@ -1,7 +1,8 @@
 use super::args::{Global, Survey as Args};
-use super::failure::{Exit, Failed};
+use super::exit::Exit;
+use super::failure::Failed;
 use super::progress::{Bar, Progress, Shown};
-use super::session::stoppable;
+use super::stoppable::stoppable;
 use super::{layout, output, survey};
 use crate::plan::{Plan, Problem};
 use crate::survey::{SurveyOptions, survey as look};

@@ -1,7 +1,9 @@
 use super::args::{Global, Replicate};
-use super::failure::{Exit, Failed};
+use super::exit::Exit;
+use super::failure::Failed;
 use super::progress::{Bar, Progress, Shown};
-use super::session::{GRACE, stoppable};
+use super::session::GRACE;
+use super::stoppable::stoppable;
 use super::{output, screen, text};
 use crate::state::{Limit, ShardRecord};
 use crate::status::LaneStatus;

@@ -1,5 +1,6 @@
 use super::args::{Global, Status};
-use super::failure::{Exit, Failed};
+use super::exit::Exit;
+use super::failure::Failed;
 use super::table::table;
 use super::tune::bound;
 use super::{output, text};

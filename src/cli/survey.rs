@@ -11,7 +11,7 @@ use crate::survey::{
     TableView, VersionView,
 };
 use console::Style;
-use layout::{Align, Page, bytes, hours, key, percent, visible};
+use layout::{Align, Page, bytes, hours, key, more, percent, visible};
 
 /// Shapes of keys that are shown.
 const SHAPES: usize = 10;
@@ -176,12 +176,6 @@ fn group_row(group: &crate::survey::Group) -> Vec<String> {
         .map(|each| key(&each.text))
         .collect();
     vec![visible(&group.what), number(group.items), keys.join("; ")]
-}
-
-fn more(page: &mut Page, there: usize, shown: usize) {
-    if there > shown {
-        page.say(&format!("  and {} more (--output json shows all)", there - shown));
-    }
 }
 
 fn faults(page: &mut Page, routing: &Routing) {

@@ -1,6 +1,8 @@
 use super::args::{Global, Switched};
-use super::failure::{Exit, Failed};
-use super::session::{GRACE, stoppable};
+use super::exit::Exit;
+use super::failure::Failed;
+use super::session::GRACE;
+use super::stoppable::stoppable;
 use super::{output, screen, text};
 use crate::lifecycle::{SwitchOptions, SwitchReport, switch, switch_back};
 use crate::worker::now_ms;

@@ -1,5 +1,6 @@
 use super::args::{Global, Tune as Args};
-use super::failure::{Exit, Failed};
+use super::exit::Exit;
+use super::failure::Failed;
 use super::table::table;
 use super::{output, text};
 use crate::plan::Plan;

@@ -1,7 +1,9 @@
 use super::args::{Global, Verify as Args};
-use super::failure::{Exit, Failed};
+use super::exit::Exit;
+use super::failure::Failed;
 use super::progress::{Bar, Progress, Shown};
-use super::session::{GRACE, stoppable};
+use super::session::GRACE;
+use super::stoppable::stoppable;
 use super::table::{Row, table};
 use super::waiting::Waiting;
 use super::{output, text};

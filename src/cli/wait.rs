@@ -1,5 +1,6 @@
 use super::args::{Global, Wait, WaitFor};
-use super::failure::{Exit, Failed};
+use super::exit::Exit;
+use super::failure::Failed;
 use super::{output, screen, text};
 use crate::status::{Condition, Verdict, standing};
 use crate::worker::{Split, now_ms};

@@ -1,4 +1,4 @@
-use super::endpoints::Endpoints;
+use super::endpoints::{Endpoint, Endpoints};
 use super::trust::Bundle;
 use super::{ConfigError, Timing, profiles, region};
 use aws_config::provider_config::ProviderConfig;
@@ -10,19 +10,6 @@ use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-/// Where the engine is: the AWS conventions, each of which the SDK's environment variables can give too.
-#[derive(Clone, Debug, Default)]
-pub struct Endpoint {
-    /// Named profile.
-    pub profile: Option<String>,
-    /// Region.
-    pub region: Option<String>,
-    /// URL of an engine other than AWS.
-    pub url: Option<String>,
-    /// Fixed dummy credentials: for the embedded engine, which asks for none.
-    pub anonymous: bool,
-}
 
 /// The clients of one place (a region and a role).
 #[derive(Clone, Debug)]

@@ -107,6 +107,19 @@ fn is_aws(url: &str) -> bool {
         .any(|domain| host.ends_with(domain))
 }
 
+/// Where the engine is: the AWS conventions, each of which the SDK's environment variables can give too.
+#[derive(Clone, Debug, Default)]
+pub struct Endpoint {
+    /// Named profile.
+    pub profile: Option<String>,
+    /// Region.
+    pub region: Option<String>,
+    /// URL of an engine other than AWS.
+    pub url: Option<String>,
+    /// Fixed dummy credentials: for the embedded engine, which asks for none.
+    pub anonymous: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,3 @@
-use super::Felt;
 use super::causes::{Broken, broken, causes, chain};
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -221,13 +220,6 @@ impl Failure {
     #[must_use]
     pub fn passes(&self) -> bool {
         matches!(self.kind, FailureKind::Throttled(_) | FailureKind::Transient)
-    }
-
-    /// Whether it was throttled because its key range is at its limit, and for no other reason: requests for other keys are
-    /// not concerned.
-    #[must_use]
-    pub fn is_of_key_range(&self) -> bool {
-        Felt::of(self) == Felt::Range
     }
 
     /// Whether no answer came in time.

@@ -1,4 +1,4 @@
-use super::{Failure, FailureKind};
+use super::{Failure, Felt};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,21 +24,6 @@ pub struct Pace {
 /// What all paces of an account obey: one that is told of a limit of the account slows all of them down.
 #[derive(Clone, Debug, Default)]
 pub struct Brake(Arc<AtomicU64>);
-
-/// What a request tells about the table that it was for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Felt {
-    /// It was answered at once.
-    Room,
-    /// It says nothing.
-    Nothing,
-    /// A range of keys can't take so much: others may go on as before, and more of them at once are better.
-    Range,
-    /// The table, or an index of it, can't take so much; or the answer was late, or never came.
-    Crowded,
-    /// The account can't.
-    Account,
-}
 
 /// The number of places, and who is in them. Pure.
 #[derive(Clone, PartialEq, Debug)]
@@ -195,33 +180,6 @@ impl Drop for Paced<'_> {
         window.leave(self.era, self.felt);
         drop(window);
         self.pace.freed.notify_one();
-    }
-}
-
-impl Felt {
-    /// What a failure says.
-    #[must_use]
-    pub fn of(failure: &Failure) -> Self {
-        match &failure.kind {
-            FailureKind::Throttled(reasons) => Self::of_reasons(reasons),
-            FailureKind::Transient => Self::Crowded,
-            _ => Self::Nothing,
-        }
-    }
-
-    /// What the reasons of a throttled request say ([the 16
-    /// reasons](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/throttling-diagnosing.html)). Of several
-    /// the widest counts; one that is not known is the table's.
-    #[must_use]
-    pub fn of_reasons(reasons: &[String]) -> Self {
-        let any = |word: &str| reasons.iter().any(|reason| reason.contains(word));
-        if any("AccountLimitExceeded") {
-            Self::Account
-        } else if !reasons.is_empty() && reasons.iter().all(|reason| reason.contains("KeyRange")) {
-            Self::Range
-        } else {
-            Self::Crowded
-        }
     }
 }
 

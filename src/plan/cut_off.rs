@@ -1,8 +1,9 @@
 //! Key templates that a comment cuts off: what is left of `ORDER #{order}` is a template too, and another one.
 
 use super::decode::Decoded;
+use super::mark::cut_off_hint;
 use super::path::Path;
-use super::problem::{Finding, cut_off_hint};
+use super::problem::Finding;
 use super::source_map::Node;
 
 /// Refuses templates without quotes where a comment with a capture stands right behind.

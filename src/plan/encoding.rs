@@ -8,7 +8,7 @@ pub(super) fn problems(file: &str, error: &FromUtf8Error) -> Problems {
     let bytes = error.as_bytes();
     let before = error.utf8_error().valid_up_to();
     let text = String::from_utf8_lossy(bytes);
-    let read = super::plain_line_breaks(text.get(..before).unwrap_or_default());
+    let read = plain_line_breaks(text.get(..before).unwrap_or_default());
     let line = read.rsplit('\n').next().unwrap_or_default();
     let problem = Problem {
         line: read.matches('\n').count() + 1,
@@ -20,7 +20,7 @@ pub(super) fn problems(file: &str, error: &FromUtf8Error) -> Problems {
         },
         hint: Some(hint(bytes).to_owned()),
     };
-    Problems::new(file, &super::plain_line_breaks(&text), vec![problem])
+    Problems::new(file, &plain_line_breaks(&text), vec![problem])
 }
 
 fn hint(bytes: &[u8]) -> &'static str {
@@ -28,6 +28,16 @@ fn hint(bytes: &[u8]) -> &'static str {
         "the file looks like UTF-16: save it as UTF-8"
     } else {
         "save the file as UTF-8; editors show this place with the encoding that the file has now"
+    }
+}
+
+/// To YAML a lone carriage return ends a line too; nothing else here would count it as one, and every problem behind
+/// it would point at a wrong line.
+pub(super) fn plain_line_breaks(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains('\r') {
+        text.replace("\r\n", "\n").replace('\r', "\n").into()
+    } else {
+        text.into()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which values a key attribute may have, as far as a plan tells: enough to prove that two sets of keys have none in
 //! common.
 
-use super::key_mapping::Piece;
+use super::key_pieces::Piece;
 use crate::model::{Key, Value};
 
 /// The values of one key attribute. Where it is not known better, it holds more values than there are.

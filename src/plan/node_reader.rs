@@ -113,7 +113,7 @@ pub(super) struct NodeReader<'n>(pub &'n Node);
 
 /// Stands for what is missing.
 static HOLE: Node = Node {
-    at: super::source_map::Mark { line: 1, column: 1 },
+    at: super::mark::Mark { line: 1, column: 1 },
     data: Data::Hole,
 };
 

@@ -1,7 +1,8 @@
 //! What is wrong with a plan file: every problem at its line, with a hint.
 
+use super::mark::{Flaw, Mark, cut_off_hint};
 use super::path::Path;
-use super::source_map::{Flaw, Mark, Node};
+use super::source_map::Node;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -179,19 +180,6 @@ impl Finding {
             },
         }
     }
-}
-
-/// What to do about a text that a comment cuts off.
-pub(super) fn cut_off_hint(comment: &str) -> String {
-    const SHOWN: usize = 40;
-    let mut shown: String = comment.trim_end().chars().take(SHOWN).collect();
-    if comment.trim_end().chars().count() > SHOWN {
-        shown.push_str("...");
-    }
-    format!(
-        "YAML takes `{shown}` for a comment, because `#` stands behind a space: put the whole text in quotes, or write it \
-         as a block behind `>-`"
-    )
 }
 
 /// What is probably not meant in a plan that is right otherwise.

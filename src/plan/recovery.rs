@@ -21,7 +21,7 @@
 //!
 //! Where a template cannot be read to its end, what was read before still counts.
 
-use super::key_mapping::{Content, Maker, Piece, Slot, as_text, from_text};
+use super::key_pieces::{Content, Maker, Piece, Slot, as_text, from_text};
 use crate::model::{AttributeKind, KeySchema, Value};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -57,7 +57,7 @@ pub fn to_json(text: &str, file: &str) -> Result<Value, PlanError> {
         (_, flaws) => {
             let mut problems: Vec<Problem> = flaws.into_iter().map(Problem::from).collect();
             if problems.is_empty() {
-                problems.push(super::empty_file());
+                problems.push(super::load::empty_file());
             }
             Err(PlanError::Invalid(Problems::new(file, text, problems)))
         }

@@ -1,7 +1,7 @@
 //! A service: which items are its own, the table that holds them, and their shapes there.
 
 use super::spec::TableSpec;
-use super::{IndexKeys, Place, Shape};
+use super::{Place, Shape};
 use crate::model::{Item, Key, KeySchema};
 use serde_json::json;
 
@@ -116,6 +116,22 @@ impl Service {
                 "keys": keys,
             }),
         };
-        super::fingerprint(&canonical)
+        fingerprint(&canonical)
     }
+}
+
+/// Keys of an index.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IndexKeys {
+    /// Index name.
+    pub name: String,
+    /// Its key attributes; a local index has the table's partition key.
+    pub keys: KeySchema,
+    /// A local secondary index.
+    pub local: bool,
+}
+
+/// 16 hexadecimal digits: plans are compared with their own earlier forms, not with an attacker's.
+pub(super) fn fingerprint(canonical: &serde_json::Value) -> String {
+    blake3::hash(canonical.to_string().as_bytes()).to_hex()[..16].to_owned()
 }

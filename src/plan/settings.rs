@@ -2,7 +2,6 @@
 //! and the lines on which they stand in the file.
 
 use super::path::{Path, Step};
-use super::source_map::{Data, Node};
 use super::{Plan, Service, TimestampFormat, Versions};
 use crate::model::{KeyAttribute, KeySchema};
 use serde_json::Value;
@@ -14,61 +13,6 @@ pub type Settings = BTreeMap<String, String>;
 
 /// What may be widened while a split runs.
 pub const LEFT_BEHIND: &str = "unrouted.left-behind";
-
-/// Where the settings of a plan stand in its file.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Lines {
-    file: String,
-    /// By path. Sample data is left out: it may be long, and is compared with nothing.
-    lines: BTreeMap<String, usize>,
-}
-
-impl Lines {
-    /// Of a file that was read.
-    pub fn of(file: &str, root: &Node) -> Self {
-        let mut lines = Self {
-            file: file.to_owned(),
-            lines: BTreeMap::new(),
-        };
-        lines.note(&Path::root(), root);
-        lines
-    }
-
-    fn note(&mut self, path: &Path, node: &Node) {
-        let mut add = |path: Path, line: usize, node: &Node| {
-            self.lines.insert(path.to_string(), line);
-            self.note(&path, node);
-        };
-        match &node.data {
-            Data::Map(entries) => {
-                let samples = path.0.is_empty();
-                for entry in entries
-                    .iter()
-                    .filter(|entry| !samples || entry.name != "rehearse")
-                {
-                    add(path.field(&entry.name), entry.at.line, &entry.value);
-                }
-            }
-            Data::List(list) => {
-                for (n, node) in list.iter().enumerate() {
-                    add(path.index(n), node.at.line, node);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// The line of a setting, or of what it would stand in.
-    fn line(&self, path: &Path) -> Option<usize> {
-        let mut path = path.clone();
-        loop {
-            if let Some(line) = self.lines.get(&path.to_string()) {
-                return Some(*line);
-            }
-            path.0.pop()?;
-        }
-    }
-}
 
 impl Plan {
     /// The settings that all services share and that are fixed while a split runs: what [`Plan::fingerprint`] is of.

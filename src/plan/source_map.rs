@@ -6,9 +6,10 @@
 
 mod syntax;
 
+use super::mark::{Flaw, Mark, flaw};
 use super::path::{Path, Step};
 use super::text_place::align;
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,22 +20,6 @@ const MAX_DEPTH: usize = 64;
 
 /// Most tabs behind a `:` that are read as spaces: each costs a reading of what stands before it.
 const MAX_TABS: usize = 1_000;
-
-/// A place in the file: line and column, from 1, in characters.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Mark {
-    pub line: usize,
-    pub column: usize,
-}
-
-impl From<Marker> for Mark {
-    fn from(marker: Marker) -> Self {
-        Self {
-            line: marker.line().max(1),
-            column: marker.col() + 1,
-        }
-    }
-}
 
 /// A node and where it begins.
 #[derive(Clone, Debug)]
@@ -63,14 +48,6 @@ pub(super) struct Entry {
     pub name: String,
     pub at: Mark,
     pub value: Node,
-}
-
-/// Something wrong with the YAML itself.
-#[derive(Clone, Debug)]
-pub(super) struct Flaw {
-    pub at: Mark,
-    pub message: String,
-    pub hint: Option<String>,
 }
 
 impl Node {
@@ -439,14 +416,6 @@ fn looks_like_a_number(text: &str) -> bool {
     text.bytes().any(|b| b.is_ascii_digit())
         && text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
         && text.parse::<f64>().is_ok()
-}
-
-fn flaw(at: Mark, message: impl Into<String>, hint: impl Into<String>) -> Flaw {
-    Flaw {
-        at,
-        message: message.into(),
-        hint: Some(hint.into()),
-    }
 }
 
 fn size(node: &Node) -> usize {

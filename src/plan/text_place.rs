@@ -1,6 +1,6 @@
 //! Where a character of a text stands in the file, whatever way YAML lets the text be written there.
 
-use super::source_map::Mark;
+use super::mark::Mark;
 use saphyr_parser::ScalarStyle;
 
 /// Follows a text through the file, character by character: quotes, escapes, line breaks and

@@ -11,8 +11,9 @@ pub(crate) mod patience;
 pub(crate) mod refusal;
 mod scan;
 mod stream;
+mod stream_state;
 
-pub use enable::{EnsuredStream, StreamState, disable_stream, ensure_stream, stream_state};
+pub use enable::{EnsuredStream, disable_stream, ensure_stream, stream_state};
 pub use error::SourceError;
 pub(crate) use error::said;
 pub use facts::{Billing, SourceFacts, check_keys, describe_source};
@@ -20,3 +21,4 @@ pub use page_size::PageSize;
 pub(crate) use scan::milliunits;
 pub use scan::{Scan, ScanPage};
 pub use stream::{Listing, Page, Record, StreamSource};
+pub use stream_state::StreamState;

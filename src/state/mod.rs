@@ -12,6 +12,7 @@ mod letters;
 mod limit;
 pub mod phases;
 mod probe;
+mod readable;
 mod records;
 mod split;
 mod store;

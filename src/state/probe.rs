@@ -21,7 +21,7 @@ impl Store {
             let put = client
                 .put_item()
                 .table_name(table)
-                .item("pk", text(super::store::PARTITION))
+                .item("pk", text(super::damage::PARTITION))
                 .item("sk", text(ITEM));
             put.send()
                 .await
@@ -32,7 +32,7 @@ impl Store {
         .map_err(told)?;
         let statement = BatchStatementRequest::builder()
             .statement(format!("INSERT INTO \"{table}\" VALUE {{'pk':?,'sk':?}}"))
-            .parameters(text(super::store::PARTITION))
+            .parameters(text(super::damage::PARTITION))
             .parameters(text(ITEM))
             .build()
             .map_err(|error| error.to_string())?;

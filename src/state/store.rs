@@ -1,4 +1,4 @@
-use super::damage::{Damaged, cure};
+use super::damage::{Damaged, PARTITION, cure};
 use super::error::StateError;
 use crate::dynamo::{Failure, FailureKind, PATIENCE, answered, backoff};
 use crate::fault;
@@ -52,8 +52,6 @@ const FIRST_ATTEMPTS: u32 = 1;
 const FIRST_ATTEMPT: Duration = Duration::from_secs(5);
 const FIRST_WAIT: Duration = Duration::from_millis(25);
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
-/// The partition that all records are in.
-pub(super) const PARTITION: &str = "split";
 
 /// The same client, whose attempts may take as long as the first ones.
 fn patient(client: &Client) -> Client {

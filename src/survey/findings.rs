@@ -2,36 +2,12 @@
 
 mod expiry;
 
+use super::finding::{Finding, Findings, items, short, with_example};
 use super::view::{CollisionView, Routing, ServiceView, Survey, VersionView};
-use super::{Group, StateStanding, TableStanding, TableView};
+use super::{StateStanding, TableStanding, TableView};
 use crate::plan::Plan;
 use crate::source::StreamState;
 use crate::source::lineage::RETENTION_MS;
-use serde::Serialize;
-
-/// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Severity {
-    /// Something would go wrong.
-    Error,
-    /// Something may go wrong.
-    Warning,
-    /// Worth knowing.
-    Note,
-}
-
-/// Something that a survey found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// How bad it is.
-    pub severity: Severity,
-    /// What was found.
-    pub what: String,
-    /// What to do, or what follows.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
-}
 
 /// Hours that a stream keeps its records.
 #[allow(clippy::cast_precision_loss)] // 24
@@ -40,33 +16,6 @@ const RETENTION_HOURS: f64 = RETENTION_MS as f64 / 3_600_000.0;
 const COMFORTABLE_PART: f64 = 1.0 / 3.0;
 /// Where more than this part of a service's items has no version, the attribute is no timestamp.
 const MOST_UNVERSIONED: f64 = 0.5;
-
-/// Most characters of a key in a finding.
-const LONGEST_KEY: usize = 60;
-
-struct Findings(Vec<Finding>);
-
-impl Findings {
-    fn add(&mut self, severity: Severity, what: impl Into<String>, hint: &str) {
-        self.0.push(Finding {
-            severity,
-            what: what.into(),
-            hint: (!hint.is_empty()).then(|| hint.to_owned()),
-        });
-    }
-
-    fn error(&mut self, what: impl Into<String>, hint: &str) {
-        self.add(Severity::Error, what, hint);
-    }
-
-    fn warning(&mut self, what: impl Into<String>, hint: &str) {
-        self.add(Severity::Warning, what, hint);
-    }
-
-    fn note(&mut self, what: impl Into<String>, hint: &str) {
-        self.add(Severity::Note, what, hint);
-    }
-}
 
 /// All findings, errors first.
 pub(super) fn judge(plan: &Plan, survey: &Survey) -> Vec<Finding> {
@@ -453,30 +402,6 @@ fn forecast(found: &mut Findings, survey: &Survey) {
             "its writes are throttled, and no throughput of the table helps; other services are not held back",
         );
     }
-}
-
-/// `1 item matches`, `2 items match`.
-fn items(count: u64, one: &str, many: &str) -> String {
-    if count == 1 {
-        format!("1 item {one}")
-    } else {
-        format!("{count} items {many}")
-    }
-}
-
-fn with_example(group: &Group) -> String {
-    match group.examples.first() {
-        Some(key) => format!("{} ({}, as {})", group.what, group.items, short(&key.text)),
-        None => format!("{} ({})", group.what, group.items),
-    }
-}
-
-/// A key, cut where it is long: a finding is a sentence.
-fn short(key: &str) -> String {
-    if key.chars().count() <= LONGEST_KEY {
-        return key.to_owned();
-    }
-    key.chars().take(LONGEST_KEY).chain(['…']).collect()
 }
 
 #[cfg(test)]

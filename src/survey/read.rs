@@ -3,12 +3,13 @@
 //! A table's first pages are one corner of it. A parallel scan cuts the key space into segments, so the
 //! beginnings of many segments are a sample of everywhere.
 
+use super::options::SurveyOptions;
 use super::tally::Tally;
 use super::view::Reading;
-use super::{RunError, Split, SurveyOptions};
 use crate::dynamo::{Budget, Courtesy, Failure, again};
 use crate::model::Item;
 use crate::source::{Billing, Scan, ScanPage, SourceFacts};
+use crate::worker::{RunError, Split};
 use futures::StreamExt;
 use futures::stream::FuturesOrdered;
 use std::collections::VecDeque;

@@ -1,31 +1,16 @@
 //! Throughput that was set for a table, or for an index, and that holds the split back.
 
-use super::SurveyOptions;
+use super::costs::SlowTable;
+use super::options::SurveyOptions;
 use super::view::Survey;
 use crate::plan::cost::{Capability, NEW_TABLE_WRITES, WriteCapability, WriteUnits};
 use crate::plan::{Plan, Service};
-use serde::Serialize;
 
 /// Fewer write units a second than one full batch uses are told of, however few items there are: the tail writes each
 /// change with them.
 const FEW_WRITES: f64 = 25.0;
 /// A table is told of when its part of the backfill takes longer than this, in hours.
 const SLOW_HOURS: f64 = 0.5;
-
-/// A table, or an index, that serves fewer writes than one does of which nothing was set.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SlowTable {
-    /// The service.
-    pub service: String,
-    /// Its table.
-    pub table: String,
-    /// The index; `None` for the table itself.
-    pub index: Option<String>,
-    /// Write units a second.
-    pub write_units: f64,
-    /// Hours that it needs for its part of the backfill.
-    pub hours: f64,
-}
 
 /// The tables and indexes of a service that are slow.
 pub(super) fn slow_tables(service: &Service, served: &WriteCapability, units: &WriteUnits) -> Vec<SlowTable> {

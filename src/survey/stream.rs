@@ -1,9 +1,9 @@
 //! The source's stream, and what can be known of who reads it.
 
-use super::{RunError, Split};
 use crate::dynamo::again;
 use crate::source::lineage::capture;
 use crate::source::{SourceFacts, StreamSource, StreamState};
+use crate::worker::{RunError, Split};
 use serde::Serialize;
 
 /// The stream.

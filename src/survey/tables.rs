@@ -1,10 +1,9 @@
 //! The targets and the state, as they are.
 
-use super::{RunError, Split};
 use crate::plan::TableThroughput;
 use crate::state::{SplitRecord, StateError};
 use crate::target::{Difference, TableFinding, inspect, is_empty, throughput};
-use crate::worker::check_split;
+use crate::worker::{RunError, Split, check_split};
 use serde::Serialize;
 
 /// A service's table.

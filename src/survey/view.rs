@@ -1,15 +1,14 @@
 //! What a survey shows: plain data, the JSON output of the command.
 
-use super::estimate::Estimate;
-use super::findings::{Finding, Severity};
+use super::costs::Estimate;
+use super::finding::{Finding, Severity};
 use super::groups::Group;
 use super::patterns::Pattern;
 use super::stream::StreamView;
 use super::tables::{StateStanding, StateView, TableView};
-use super::tally::{ServiceTally, Tally};
 use super::ttl::TtlView;
 use crate::plan::cost::scaled;
-use crate::plan::{Plan, Service, TableThroughput, Versions};
+use crate::plan::{TableThroughput, Versions};
 use crate::source::SourceFacts;
 use crate::worker::Split;
 use serde::Serialize;
@@ -251,93 +250,9 @@ impl Survey {
         let table = self.tables.iter().find(|table| table.service == service);
         table.and_then(|table| table.throughput.as_ref())
     }
-
-    /// Adds what the items tell.
-    pub(super) fn fill(&mut self, plan: &Plan, reading: Reading, tally: &Tally<'_>) {
-        let size = TableSize::of(&self.source, &reading);
-        let name = |n: usize| plan.services[n].name.clone();
-        self.routing = Some(Routing {
-            services: plan
-                .services
-                .iter()
-                .zip(&tally.services)
-                .map(|(service, counted)| ServiceView::of(service, counted, &size))
-                .collect(),
-            overlaps: tally
-                .overlaps
-                .iter()
-                .map(|((first, second), items)| Overlap {
-                    services: [name(*first), name(*second)],
-                    items: *items,
-                })
-                .collect(),
-            left_behind: tally.left_behind,
-            unrouted: tally.unrouted,
-            unrouted_shapes: tally.unrouted_shapes.list(),
-            unversioned: tally.versions.list(),
-            replicated: tally.replicated,
-            expiry: self.source.ttl_attribute.clone().map(|attribute| Expiry {
-                attribute,
-                expired: tally.expired,
-            }),
-        });
-        self.size = Some(size);
-        self.reading = Some(reading);
-    }
-}
-
-impl TableSize {
-    #[allow(clippy::cast_precision_loss)] // an estimate
-    fn of(source: &SourceFacts, reading: &Reading) -> Self {
-        let read = Count {
-            items: reading.items,
-            bytes: reading.bytes,
-        };
-        // A description can be older than the items: what was seen is there.
-        if reading.whole || source.item_count <= read.items {
-            return Self {
-                count: read,
-                counted: reading.whole,
-                factor: 1.0,
-            };
-        }
-        let factor = source.item_count as f64 / read.items.max(1) as f64;
-        Self {
-            count: Count {
-                items: source.item_count,
-                bytes: source.bytes.max(read.bytes),
-            },
-            counted: false,
-            factor,
-        }
-    }
 }
 
 impl ServiceView {
-    fn of(service: &Service, counted: &ServiceTally, size: &TableSize) -> Self {
-        let vouch = service.vouched();
-        Self {
-            service: service.name.clone(),
-            routed: counted.routed,
-            written: counted.written,
-            whole: counted.written.times(size.factor),
-            faults: counted.faults.list(),
-            collisions: match &counted.keys {
-                None => CollisionView::Proven,
-                Some(keys) => CollisionView::Compared {
-                    vouch,
-                    keys: keys.compared,
-                    share: keys.share(),
-                    found: keys.found,
-                    shown: keys.shown.clone(),
-                },
-            },
-            expiring: counted.expiring,
-            patterns: counted.patterns.list(),
-            ttl: service.table.ttl.as_deref().map(|ttl| counted.ttl.view(ttl)),
-        }
-    }
-
     /// Items that its table can't hold.
     #[must_use]
     pub fn faulty(&self) -> u64 {

@@ -1,6 +1,6 @@
+use super::continued::Continued;
 use super::feed::{Batch, Feed, Next};
 use super::reader::{ShardReader, is_trimmed};
-use super::shard::Continued;
 use crate::dynamo::{Health, Load};
 use crate::fault;
 use crate::flow::{Group, Ledger, Stop, Watched, apply, coalesce, watch};

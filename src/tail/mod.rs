@@ -5,6 +5,7 @@
 //! falls behind reads for itself, from its own checkpoint. Several workers share the shards.
 
 mod capture;
+mod continued;
 mod feed;
 mod lane;
 mod letters;

@@ -1,3 +1,4 @@
+use super::continued::Continued;
 use super::feed::Feed;
 use super::lane::{Lane, WRITES_AT_ONCE};
 use super::reader::{ShardReader, is_trimmed};
@@ -323,23 +324,6 @@ async fn recover(
         tracing::warn!(%failure, "reading the shard again");
     }
     LONGEST_WAIT.min(AFTER_FAILURE * failures.min(40))
-}
-
-/// Knows whether other shards continue a shard.
-#[derive(Clone)]
-pub(super) struct Continued {
-    shard: String,
-    recorded: watch::Receiver<Recorded>,
-}
-
-impl Continued {
-    /// Whether a shard that names it as its parent was found.
-    pub fn known(&self) -> bool {
-        let recorded = self.recorded.borrow();
-        recorded
-            .values()
-            .any(|record| record.parent.as_deref() == Some(self.shard.as_str()))
-    }
 }
 
 /// Watches for a shard that stays empty.

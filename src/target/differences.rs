@@ -4,50 +4,15 @@
 //! every index must be in the plan (its key types reject items), and TTL and stream must be off.
 
 use super::creation::{global_spec, projection_spec, provisioned};
-use super::settings::{Settings, Sight, unknown};
+use super::difference::{Difference, Pending, unknown};
+use super::settings::{Settings, Sight};
 use super::state::{Held, IndexState, KeyPart, TableState, Units, Warm};
 use super::ttl::TtlState;
 use crate::model::KeySchema;
 use crate::plan::IndexKeys;
 use crate::plan::either::WordOr;
 use crate::plan::spec::{EncryptionWord, ProjectionWord, TableClassSpec, TableSpec, ThroughputSpec};
-use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt;
-
-/// One thing in which a table is not what the plan says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Difference {
-    /// What differs: `keys`, `billing`, `global index by-teacher: keys` ...
-    pub what: String,
-    /// What the plan says.
-    pub planned: String,
-    /// What the table is.
-    pub actual: String,
-}
-
-/// A setting that `apply` adds to a table that exists: it takes nothing away, and a run that was
-/// interrupted right after creating the table has left it out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pending {
-    /// Switch on point-in-time recovery.
-    PointInTimeRecovery,
-    /// Add these tags.
-    Tags(BTreeMap<String, String>),
-}
-
-impl fmt::Display for Pending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::PointInTimeRecovery => f.write_str("point-in-time recovery"),
-            Self::Tags(tags) => {
-                let names: Vec<&str> = tags.keys().map(String::as_str).collect();
-                write!(f, "tags {}", names.join(", "))
-            }
-        }
-    }
-}
 
 /// Everything that a comparison found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

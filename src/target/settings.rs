@@ -1,6 +1,7 @@
 //! The settings that live outside `DescribeTable`: TTL, point-in-time recovery, tags. Read here, and
 //! (TTL aside) set here once the table exists.
 
+use super::difference::unknown;
 use super::ttl::{TtlState, ttl_state};
 use super::{Pending, TargetError};
 use crate::fault;
@@ -119,11 +120,6 @@ pub(super) async fn set(
         Err(Refusal::UnknownOperation) => Ok(Some(unknown(operation, &pending.to_string()))),
         Err(other) => Err(TargetError::from_refusal(other, operation, table)),
     }
-}
-
-/// The note for an operation that an engine does not have.
-pub(super) fn unknown(operation: &str, setting: &str) -> String {
-    format!("{setting}: this engine does not have {operation}, so it is left out (AWS has it)")
 }
 
 async fn enable_recovery(client: &Client, table: &str) -> Result<Result<(), Refusal>, TargetError> {

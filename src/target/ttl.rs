@@ -1,7 +1,7 @@
 //! TTL of a target: seen at any time, switched on at the end of a split and never before.
 
 use super::TargetError;
-use super::settings::unknown;
+use super::difference::unknown;
 use crate::fault;
 use crate::plan::spec::TableSpec;
 use crate::source::refusal::{Refusal, asked};

@@ -32,10 +32,11 @@ mod repair;
 mod result;
 mod scan;
 mod sorting;
+mod verification;
 mod view;
 mod worker;
 
 pub use invalid::InvalidItem;
 pub use result::{ReadUnits, Unrepaired, VerifyOptions, VerifyResult};
+pub use verification::Verify;
 pub use view::{VerifyServiceView, VerifyView};
-pub use worker::Verify;

@@ -1,44 +1,15 @@
 use super::passes::Run;
 use super::record::{Scope, Standing};
-use super::result::{VerifyOptions, VerifyResult};
-use super::view::VerifyView;
+use super::result::VerifyResult;
+use super::verification::Verify;
 use crate::repair::{RepairLease, refuse_unready};
 use crate::state::SplitRecord;
 use crate::status::{ObstacleKind, standing, standing_with_worker};
-use crate::worker::{Budgets, Doing, RunError, Split, check_plan, completed, noted, unless_stopped};
+use crate::worker::{Doing, RunError, Split, check_plan, completed, noted, unless_stopped};
 use std::sync::Arc;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// A verification.
-pub struct Verify {
-    pub(super) split: Split,
-    pub(super) options: VerifyOptions,
-    pub(super) budgets: Arc<Budgets>,
-    pub(super) stop: CancellationToken,
-    pub(super) view: watch::Sender<VerifyView>,
-}
-
 impl Verify {
-    /// A verification, and a view of it that is refreshed a few times a second.
-    #[must_use]
-    pub fn new(
-        split: Split,
-        options: VerifyOptions,
-        stop: CancellationToken,
-    ) -> (Self, watch::Receiver<VerifyView>) {
-        let (view, seen) = watch::channel(VerifyView::default());
-        let budgets = Budgets::new(&split, options.read_units, None);
-        let verify = Self {
-            split,
-            options,
-            budgets,
-            stop,
-            view,
-        };
-        (verify, seen)
-    }
-
     /// Compares every target with what the source says it should hold, and repairs where it is told to.
     ///
     /// Mismatches are a result, not an error.

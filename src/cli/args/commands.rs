@@ -1,7 +1,7 @@
 //! The commands and what their help says about them.
 
 use super::examples as example;
-use super::{
+use super::options::{
     Abandon, Apply, Backfill, Complete, DeadLetters, Rehearse, Replicate, Status, Survey, Switched, Tune,
     Verify, Wait,
 };

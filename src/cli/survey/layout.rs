@@ -172,6 +172,12 @@ pub(super) fn visible(text: &str) -> String {
         .collect()
 }
 
+pub(super) fn more(page: &mut Page, there: usize, shown: usize) {
+    if there > shown {
+        page.say(&format!("  and {} more (--output json shows all)", there - shown));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! Warnings: what is right in the grammar of expressions, and probably not meant.
 
-use super::{Report, characters};
+use super::condition::characters;
+use super::report::Report;
 use crate::plan::Condition;
 use crate::plan::either::WordOr;
 use crate::plan::expr::{Compared, Doubt, Doubts};

@@ -1,6 +1,7 @@
 //! Key schemas, and the templates that make target keys.
 
-use super::{Report, names};
+use super::names;
+use super::report::Report;
 use crate::model::{AttributeKind, KeyAttribute, KeySchema, Value};
 use crate::plan::Condition;
 use crate::plan::either::WordOr;

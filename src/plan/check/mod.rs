@@ -1,122 +1,26 @@
 //! From the file's shape to the checked plan: all that can be known to be wrong without asking AWS.
 
+mod condition;
 mod doubts;
 mod keys;
 mod names;
+mod report;
 mod sample;
 mod service;
 mod shape;
 mod shapes;
 mod table;
 
-use super::path::{Path, Step};
-use super::problem::Finding;
+use super::lines::Lines;
+use super::path::Path;
 use super::spec::{LeftBehindSpec, PlanSpec, SourceSpec, TimestampSpec};
 use super::timestamp::{Timestamp, TimestampFormat};
-use super::{Condition, Place, Plan, Source, Versions, Warnings};
-use crate::model::RESERVED_PREFIX;
+use super::{Place, Plan, Source, Versions, Warnings};
+use condition::condition;
+use names::place;
 use std::collections::HashMap;
 
-/// Findings while they are gathered.
-pub(super) struct Report {
-    pub findings: Vec<Finding>,
-    /// What is probably not meant, and does not stand in the way of a plan.
-    pub warnings: Vec<Finding>,
-    /// Settings that are not what the file says; nothing is said of them a second time.
-    faulty: Vec<Path>,
-}
-
-impl Report {
-    pub fn new(findings: Vec<Finding>, faulty: Vec<Path>) -> Self {
-        Self {
-            findings,
-            warnings: vec![],
-            faulty,
-        }
-    }
-
-    /// Something wrong with a setting's value.
-    fn at(&mut self, path: &Path, message: impl Into<String>, hint: impl Into<String>) {
-        self.push(path, None, false, message.into(), Some(hint.into()));
-    }
-
-    /// Something wrong with a setting's name, or with its being there.
-    fn at_name(&mut self, path: &Path, message: impl Into<String>, hint: impl Into<String>) {
-        self.push(path, None, true, message.into(), Some(hint.into()));
-    }
-
-    /// Something wrong with one character of a text.
-    fn within(&mut self, path: &Path, offset: usize, message: String, hint: Option<String>) {
-        self.push(path, Some(offset), false, message, hint);
-    }
-
-    /// Something that is probably not meant, at one character of a text.
-    fn doubt(&mut self, path: &Path, offset: usize, message: String, hint: String) {
-        self.warnings.push(Finding {
-            path: path.clone(),
-            shown: path.clone(),
-            place: None,
-            offset: Some(offset),
-            at_name: false,
-            incomplete: false,
-            message,
-            hint: Some(hint),
-        });
-    }
-
-    /// Something about a setting, or about its name, that is probably not meant.
-    fn doubt_setting(&mut self, path: &Path, at_name: bool, message: String, hint: &str) {
-        self.warnings.push(Finding {
-            path: path.clone(),
-            shown: path.clone(),
-            place: None,
-            offset: None,
-            at_name,
-            incomplete: false,
-            message,
-            hint: Some(hint.to_owned()),
-        });
-    }
-
-    fn push(
-        &mut self,
-        path: &Path,
-        offset: Option<usize>,
-        at_name: bool,
-        message: String,
-        hint: Option<String>,
-    ) {
-        if !self.faulty.iter().any(|faulty| path.is_within(faulty)) {
-            let (path, shown) = (path.clone(), path.clone());
-            self.findings.push(Finding {
-                path,
-                shown,
-                place: None,
-                offset,
-                at_name,
-                incomplete: false,
-                message,
-                hint,
-            });
-        }
-    }
-
-    /// Whether the setting or a part of it could not be read.
-    fn is_faulty(&self, path: &Path) -> bool {
-        self.faulty
-            .iter()
-            .any(|faulty| faulty.is_within(path) || path.is_within(faulty))
-    }
-
-    /// Whether a setting directly under the path, with none of these names, was taken out: its name was not known, and
-    /// it may have been meant to be any other.
-    fn lost_beside(&self, path: &Path, names: &[&str]) -> bool {
-        self.faulty.iter().any(|faulty| match faulty.0.split_last() {
-            Some((Step::Field(name), above)) => above == path.0 && !names.contains(&name.as_str()),
-            _ => false,
-        })
-    }
-}
+pub(super) use report::Report;
 
 /// Checks the plan. `None` only where a problem was reported.
 pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
@@ -176,7 +80,7 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
         services: services.into_iter().collect::<Option<Vec<_>>>()?,
         state_table,
         rehearse: spec.rehearse,
-        lines: super::settings::Lines::default(),
+        lines: Lines::default(),
         warnings: Warnings::default(),
     })
 }
@@ -187,19 +91,6 @@ fn source(spec: &SourceSpec, path: &Path, report: &mut Report) -> Source {
         table: spec.table.clone(),
         keys: keys::schema(&spec.keys, &path.field("keys"), report),
         place: place(spec.region.as_deref(), spec.role.as_deref(), path, report),
-    }
-}
-
-fn place(region: Option<&str>, role: Option<&str>, path: &Path, report: &mut Report) -> Place {
-    if let Some(region) = region {
-        names::region(region, &path.field("region"), report);
-    }
-    if let Some(role) = role {
-        names::role(role, &path.field("role"), report);
-    }
-    Place {
-        region: region.map(str::to_owned),
-        role: role.map(str::to_owned),
     }
 }
 
@@ -229,41 +120,6 @@ fn versions(spec: Option<&TimestampSpec>, source: &Source, path: &Path, report: 
             Versions::Sequence
         }
     }
-}
-
-fn condition(text: &str, path: &Path, report: &mut Report) -> Option<Condition> {
-    match Condition::parse(text) {
-        Ok(condition) => {
-            for name in condition
-                .attributes()
-                .iter()
-                .filter(|name| name.starts_with(RESERVED_PREFIX))
-            {
-                let hint = "no item that is copied has such an attribute";
-                report.at(
-                    path,
-                    format!("`{name}` is a name that dynasplit keeps for itself"),
-                    hint,
-                );
-            }
-            Some(condition)
-        }
-        Err(error) => {
-            let offset = characters(text, error.offset);
-            report.within(path, offset, error.message, error.hint);
-            if error.incomplete
-                && let Some(last) = report.findings.last_mut().filter(|last| last.path == *path)
-            {
-                last.incomplete = true;
-            }
-            None
-        }
-    }
-}
-
-/// The character at a byte of a text.
-fn characters(text: &str, byte: usize) -> usize {
-    text.get(..byte).unwrap_or(text).chars().count()
 }
 
 /// No two tables of a plan may be one, and no two services may have one name.

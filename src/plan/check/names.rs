@@ -2,8 +2,9 @@
 //!
 //! See [the naming rules](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html).
 
-use super::Report;
+use super::report::Report;
 use crate::model::RESERVED_PREFIX;
+use crate::plan::Place;
 use crate::plan::path::Path;
 
 /// Longest name of a split or a service: it is part of keys and of the state table's name.
@@ -89,5 +90,19 @@ pub(super) fn role(arn: &str, path: &Path, report: &mut Report) {
             format!("`{arn}` is no ARN of a role"),
             "it looks like arn:aws:iam::123456789012:role/dynasplit",
         );
+    }
+}
+
+/// Checks where a table is, and as whom it is reached.
+pub(super) fn place(region: Option<&str>, role: Option<&str>, path: &Path, report: &mut Report) -> Place {
+    if let Some(region) = region {
+        self::region(region, &path.field("region"), report);
+    }
+    if let Some(role) = role {
+        self::role(role, &path.field("role"), report);
+    }
+    Place {
+        region: region.map(str::to_owned),
+        role: role.map(str::to_owned),
     }
 }

@@ -1,6 +1,7 @@
 //! Sample data of a rehearsal: what would make no item of the source's table.
 
-use super::{Report, names};
+use super::names;
+use super::report::Report;
 use crate::model::AttributeKind;
 use crate::plan::Source;
 use crate::plan::path::Path;

@@ -1,6 +1,9 @@
 //! One service: its name, its table and its shapes.
 
-use super::{Report, condition, keys, names, place, shape, shapes, table};
+use super::condition::condition;
+use super::names::place;
+use super::report::Report;
+use super::{keys, names, shape, shapes, table};
 use crate::model::KeySchema;
 use crate::plan::path::Path;
 use crate::plan::spec::{ServiceSpec, TransformSpec};

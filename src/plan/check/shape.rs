@@ -1,6 +1,7 @@
 //! Which attributes are kept, dropped and renamed.
 
-use super::{Report, names};
+use super::names;
+use super::report::Report;
 use crate::model::KeySchema;
 use crate::plan::path::Path;
 use crate::plan::shape::Attributes;

@@ -4,7 +4,7 @@
 //! With the proof of each shape's own mapping, every target key has one source key that it can come from, and every
 //! source key leads to one target key for as long as the split runs.
 
-use super::Report;
+use super::report::Report;
 use crate::plan::Shape;
 use crate::plan::extent::are_disjoint;
 use crate::plan::path::Path;

@@ -2,7 +2,8 @@
 //!
 //! See [the quotas](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html).
 
-use super::{Report, keys, names};
+use super::report::Report;
+use super::{keys, names};
 use crate::model::{AttributeKind, KeySchema};
 use crate::plan::IndexKeys;
 use crate::plan::either::WordOr;

@@ -3,8 +3,8 @@
 use super::ast::{Comparator, Operand, Path};
 use super::error::ExprError;
 use super::eval::order;
-use super::parser::Placed;
-use super::{Condition, MAX_BYTES, MAX_DOCUMENT_DEPTH, MAX_OPERATORS};
+use super::limits::MAX_DOCUMENT_DEPTH;
+use super::placed::Placed;
 use crate::model::Value;
 use std::cmp::Ordering;
 
@@ -91,32 +91,6 @@ pub(super) fn path(path: &Path, start: usize) -> Result<(), ExprError> {
             start,
             format!("a document path has {MAX_DOCUMENT_DEPTH} elements at most"),
         ));
-    }
-    Ok(())
-}
-
-/// Checks the condition as a whole against DynamoDB's limits. The canonical text is held to the same
-/// length, so that it parses again.
-pub(super) fn limits(condition: &Condition) -> Result<(), ExprError> {
-    let operators = condition.expr.operators();
-    if operators > MAX_OPERATORS {
-        return Err(ExprError::new(
-            0,
-            format!("the expression has {operators} operators and functions; DynamoDB takes {MAX_OPERATORS}"),
-        )
-        .hint("IN with many values counts as one"));
-    }
-    let forms = [
-        ("in its canonical form", condition.to_string().len()),
-        ("in DynamoDB's form", condition.to_filter().expression.len()),
-    ];
-    for (form, bytes) in forms {
-        if bytes > MAX_BYTES {
-            return Err(ExprError::new(
-                0,
-                format!("the expression is {bytes} bytes long {form}; {MAX_BYTES} is the most"),
-            ));
-        }
     }
     Ok(())
 }

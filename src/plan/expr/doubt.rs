@@ -2,7 +2,7 @@
 //! easily confused.
 
 use super::ast::{Operand, Path};
-use super::parser::Placed;
+use super::placed::Placed;
 use super::render::{is_bare_name, quoted};
 use crate::model::Value;
 use std::collections::BTreeSet;

@@ -4,10 +4,12 @@
 //! gives a [`Node`], and whoever needs one kind asks for it, with the place for the error at hand.
 
 use super::ast::{Comparator, Expr, Operand, TYPE_NAMES};
+use super::check;
 use super::doubt::Doubts;
 use super::error::ExprError;
 use super::lexer::{self, Kind, Token};
-use super::{MAX_BYTES, MAX_DEPTH, MAX_IN_OPERANDS, check};
+use super::limits::{MAX_BYTES, MAX_DEPTH, MAX_IN_OPERANDS};
+use super::placed::Placed;
 use crate::model::Value;
 
 /// Parses a whole condition, and gives what in it is probably not meant.
@@ -42,24 +44,6 @@ pub(super) fn parse(text: &str) -> Result<(Expr, Doubts), ExprError> {
             "this `)` closes no parenthesis",
         )),
         _ => Err(parser.expected("AND, OR or the end")),
-    }
-}
-
-/// What an operand is, and where it begins.
-#[derive(Clone, Debug)]
-pub(super) struct Placed {
-    pub(super) operand: Operand,
-    pub(super) start: usize,
-}
-
-impl Placed {
-    fn no_condition(&self) -> ExprError {
-        let (what, hint) = match self.operand {
-            Operand::Path(_) => ("an attribute", "compare it, or write attribute_exists(...)"),
-            Operand::Literal(_) => ("a value", "compare it with an attribute: name = 'value'"),
-            Operand::Size(_) => ("a number", "compare it: size(...) > 0"),
-        };
-        ExprError::new(self.start, format!("this is {what}, not a condition")).hint(hint)
     }
 }
 

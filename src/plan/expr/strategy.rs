@@ -2,7 +2,7 @@
 
 use super::ast::{Comparator, Expr, Operand, Path, Step, TYPE_NAMES};
 use super::check;
-use super::parser::Placed;
+use super::placed::Placed;
 use crate::model::{Number, Value};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;

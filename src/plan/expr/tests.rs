@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::Number;
+use crate::model::{Item, Value};
 use proptest::prelude::*;
 
 fn parse(text: &str) -> Condition {
@@ -433,7 +434,7 @@ proptest! {
     fn canonical_text_parses_back(expr in strategy::expr()) {
         let condition = Condition { expr };
         let text = condition.to_string();
-        if check::limits(&condition).is_ok() {
+        if condition::limits(&condition).is_ok() {
             let parsed = Condition::parse(&text).map_err(|error| TestCaseError::fail(format!("{text}: {error}")))?;
             prop_assert_eq!(&parsed, &condition);
             prop_assert_eq!(parsed.to_string(), text);

@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::cases::cases;
+use crate::plan::key_pieces::from_text;
 use proptest::prelude::*;
 use std::collections::HashMap;
 

@@ -1,6 +1,6 @@
 //! Errors of YAML's syntax: where they are, and what is probably the cause.
 
-use super::{Flaw, Mark};
+use crate::plan::mark::{Flaw, Mark, cut_off_hint};
 use saphyr_parser::ScanError;
 
 /// What the parser says of a tab behind the `:` of a setting.
@@ -34,7 +34,7 @@ pub(super) fn flaw(error: &ScanError, text: &str) -> Flaw {
     let (at, hint) = if let Some(tab) = tab_that_indents(text, at, said) {
         (tab, "indent with spaces: YAML takes no tab there".to_owned())
     } else if let Some((place, comment)) = comment_that_ends_a_text(text, at, said) {
-        (place, super::super::problem::cut_off_hint(comment))
+        (place, cut_off_hint(comment))
     } else if line.contains('{') {
         let hint =
             "text with braces needs quotes: 'COURSE#{course}'; else look for brackets that do not close";
@@ -43,7 +43,7 @@ pub(super) fn flaw(error: &ScanError, text: &str) -> Flaw {
         let hint = "look at the indentation, and for quotes and brackets that do not close";
         (at, hint.to_owned())
     };
-    super::flaw(at, format!("this is not YAML: {said}"), hint)
+    crate::plan::mark::flaw(at, format!("this is not YAML: {said}"), hint)
 }
 
 /// The parser finds some errors only behind the last line; there is nothing to see there.

@@ -1,7 +1,7 @@
 //! What expires: in the source now, and in the services' tables after the split.
 
-use super::{Findings, items, short, with_example};
 use crate::plan::{Plan, Service};
+use crate::survey::finding::{Findings, items, short, with_example};
 use crate::survey::view::{Routing, ServiceView};
 
 /// How the source expires its items, and tables that would not.

@@ -1,6 +1,8 @@
 use super::*;
 use crate::model::{AttributeKind, KeyAttribute, KeySchema};
 use crate::source::{Billing, SourceFacts};
+use crate::survey::Group;
+use crate::survey::finding::Severity;
 use crate::survey::stream::StreamView;
 use crate::survey::tables::StateView;
 use crate::survey::view::{Count, Overlap, Reading};

@@ -8,6 +8,10 @@ use crate::model::Key;
 use crate::verify::compare::{KeyCodeError, VerifyError};
 use std::time::Duration;
 
+/// Colliding source keys that a candidate names; how many there are is counted beyond it. A key template
+/// that drops its only varying part maps a whole table to one key.
+pub const MAX_COLLISION_KEYS: usize = 16;
+
 /// A key that differed when both sides were scanned. No mismatch yet: neither scan is a snapshot.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Candidate {

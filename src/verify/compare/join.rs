@@ -1,13 +1,10 @@
 //! The join of both sides: one pass over two sorted streams, which names every key that differs.
 
+use super::candidate::MAX_COLLISION_KEYS;
 use super::entry::Entry;
 use super::key_code::decode_key;
 use super::merge::Sorted;
 use crate::verify::compare::{Candidate, Digest, SourceSide, TargetSide, VerifyError};
-
-/// Colliding source keys that a candidate names; how many there are is counted beyond it. A key template
-/// that drops its only varying part maps a whole table to one key.
-pub const MAX_COLLISION_KEYS: usize = 16;
 
 /// What the join saw.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

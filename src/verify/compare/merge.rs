@@ -2,7 +2,7 @@
 
 use super::block::BlockFile;
 use super::entry::Entry;
-use super::runs::{Arena, Run};
+use super::run::{Arena, Run};
 use crate::verify::compare::VerifyError;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -167,7 +167,7 @@ impl Eq for RunReader {}
 
 #[cfg(test)]
 mod tests {
-    use super::super::runs::RunWriter;
+    use super::super::run::RunWriter;
     use super::*;
     use crate::verify::compare::{Digest, SpillDir};
 

@@ -1,55 +1,9 @@
 use crate::model::{Key, Value};
-use crate::verify::compare::Candidate;
+use crate::verify::compare::{Candidate, MismatchClass};
 use base64::Engine as _;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use std::fmt;
-
-/// What is wrong with a key of a target.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MismatchClass {
-    /// The target lacks an item that the source says it should hold.
-    Missing,
-    /// The target holds an item without a source item.
-    Extra,
-    /// Both are there, and are not equal.
-    Different,
-    /// The target holds an item whose source item exists and does not belong to the service.
-    Misrouted,
-    /// Several source items lead to one target key.
-    Collision,
-    /// One side lacks an item that has expired by TTL on the other. DynamoDB deletes such items when it
-    /// likes, on each side for itself: information, not a fault.
-    Expired,
-}
-
-impl MismatchClass {
-    /// Whether it is a fault. All are, save [`MismatchClass::Expired`].
-    #[must_use]
-    pub fn is_fault(self) -> bool {
-        self != Self::Expired
-    }
-
-    /// The word for it, in texts and in JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Extra => "extra",
-            Self::Different => "different",
-            Self::Misrouted => "misrouted",
-            Self::Collision => "collision",
-            Self::Expired => "expired",
-        }
-    }
-}
-
-impl fmt::Display for MismatchClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
 
 /// How many there are of each class.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]

@@ -5,12 +5,10 @@ use super::entry::Entry;
 use super::key_code::encode_key;
 use super::limits::SortLimits;
 use super::merge::{Merge, Sorted};
+use super::run::{Arena, Run, RunWriter, SLOT_BYTES};
 use crate::model::Key;
 use crate::verify::compare::{Digest, VerifyError};
 use std::sync::Arc;
-
-/// A slot takes four bytes, twice that in a vector that has just grown, and once more while it grows.
-const SLOT_BYTES: usize = 12;
 
 /// What the source says that a target should hold. Filled by the scan of the source, in any order; an
 /// item may be added more than once, as a scan that was restarted does.
@@ -98,92 +96,6 @@ impl TargetSide {
 
     pub(super) fn finish(self) -> Result<Sorted, VerifyError> {
         self.sorter.finish()
-    }
-}
-
-/// A sorted stretch of a file.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Run {
-    pub(super) start: u64,
-    pub(super) end: u64,
-    pub(super) entries: u64,
-}
-
-/// Writes one run, block by block.
-pub(super) struct RunWriter<'a> {
-    file: &'a mut BlockFile,
-    block: Vec<u8>,
-    block_bytes: usize,
-    start: u64,
-    entries: u64,
-}
-
-impl<'a> RunWriter<'a> {
-    pub(super) fn new(file: &'a mut BlockFile, block_bytes: usize) -> Self {
-        Self {
-            start: file.end(),
-            file,
-            block: Vec::with_capacity(block_bytes),
-            block_bytes,
-            entries: 0,
-        }
-    }
-
-    /// Adds an entry, none lower than the one before.
-    pub(super) fn push(&mut self, entry: Entry<'_>) -> Result<(), VerifyError> {
-        // Entries never span blocks, so each block can be checked before it is believed.
-        if !self.block.is_empty() && self.block.len() + entry.size() > self.block_bytes {
-            self.flush()?;
-        }
-        entry.append(&mut self.block);
-        self.entries += 1;
-        Ok(())
-    }
-
-    pub(super) fn finish(mut self) -> Result<Run, VerifyError> {
-        if !self.block.is_empty() {
-            self.flush()?;
-        }
-        Ok(Run {
-            start: self.start,
-            end: self.file.end(),
-            entries: self.entries,
-        })
-    }
-
-    fn flush(&mut self) -> Result<(), VerifyError> {
-        self.file.append(&self.block)?;
-        self.block.clear();
-        Ok(())
-    }
-}
-
-/// Entries that are sorted without ever being expanded: the arena holds their bytes as they go to disk,
-/// the slots say where each begins.
-#[derive(Debug)]
-pub(super) struct Arena {
-    bytes: Vec<u8>,
-    slots: Vec<u32>,
-}
-
-impl Arena {
-    fn memory(&self) -> usize {
-        self.bytes.len() + self.slots.len() * SLOT_BYTES
-    }
-
-    fn sort(&mut self) {
-        let bytes = &self.bytes;
-        let entry = |slot: &u32| Entry::read(&bytes[*slot as usize..]);
-        self.slots.sort_unstable_by(|a, b| entry(a).cmp(&entry(b)));
-    }
-
-    pub(super) fn get(&self, index: usize) -> Option<Entry<'_>> {
-        Entry::read(&self.bytes[*self.slots.get(index)? as usize..])
-    }
-
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.slots.clear();
     }
 }
 

@@ -1,0 +1,15 @@
+//! Rounds of a backfill: which segments belong to one, and why a process of an earlier one stops.
+
+use crate::state::{BackfillRecord, SegmentRecord};
+
+/// Why a process of an earlier round stops.
+pub(super) const LATER_ROUND: &str = "another process began to fill services that were added: `dynasplit backfill` with the newest plan helps it";
+
+/// Whether a segment is one of this round of a backfill.
+pub(super) fn is_of_round(segment: &SegmentRecord, record: &BackfillRecord) -> bool {
+    segment.services.len() == record.round.len()
+        && record
+            .round
+            .iter()
+            .all(|lane| segment.services.contains_key(lane))
+}

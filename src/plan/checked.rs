@@ -1,0 +1,69 @@
+//! The checked plan, which everything runs on.
+
+use super::lines::Lines;
+use super::service::fingerprint;
+use super::{Condition, Place, RehearseSpec, Service, Source, Versions, Warnings};
+
+/// A plan that was checked: what the split does, and nothing that could be wrong without asking AWS.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Name of the split.
+    pub split: String,
+    /// The live table.
+    pub source: Source,
+    /// Where an item's version comes from.
+    pub versions: Versions,
+    /// Items that stay behind on purpose. `None`: every item has to belong to a service.
+    pub left_behind: Option<Condition>,
+    /// The services. At least one; names and tables differ.
+    pub services: Vec<Service>,
+    /// Name of the state table, which lives where the source does.
+    pub state_table: String,
+    /// Sample data for a rehearsal.
+    pub rehearse: Option<RehearseSpec>,
+    /// What is probably not meant, and does not stand in the way.
+    pub warnings: Warnings,
+    pub(super) lines: Lines,
+}
+
+impl Plan {
+    /// The same plan with all tables in one place, as the command runs: a rehearsal's engine has no regions and roles.
+    #[must_use]
+    pub fn in_one_place(mut self) -> Self {
+        self.source.place = Place::default();
+        self.services
+            .iter_mut()
+            .for_each(|service| service.place = Place::default());
+        self
+    }
+
+    /// The same plan with other table names: a rehearsal on an engine that others use must not meet their tables.
+    #[must_use]
+    pub fn prefixed(mut self, prefix: &str) -> Self {
+        let add = |name: &mut String| name.insert_str(0, prefix);
+        add(&mut self.source.table);
+        add(&mut self.state_table);
+        self.services
+            .iter_mut()
+            .for_each(|service| add(&mut service.table.name));
+        self
+    }
+
+    /// The service of this name.
+    #[must_use]
+    pub fn service(&self, name: &str) -> Option<&Service> {
+        self.services.iter().find(|service| service.name == name)
+    }
+
+    /// Changes with what all services share: the source, its keys, versions, and what stays behind.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&serde_json::json!({
+            "table": self.source.table,
+            "region": self.source.place.region,
+            "keys": self.source.keys,
+            "versions": self.versions,
+            "left-behind": self.left_behind.as_ref().map(ToString::to_string),
+        }))
+    }
+}

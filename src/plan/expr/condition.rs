@@ -1,0 +1,117 @@
+//! A parsed condition over items, and what can be asked of it.
+
+use super::doubt::Doubts;
+use super::error::ExprError;
+use super::filter::FilterExpression;
+use super::limits::{MAX_BYTES, MAX_OPERATORS};
+use super::{ast, cover, eval, parser, render};
+use crate::model::{Item, Value};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// A parsed condition over items.
+///
+/// `Display` gives its canonical text, which parses back to an equal condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    pub(super) expr: ast::Expr,
+}
+
+impl Condition {
+    /// Parses the text of a condition.
+    ///
+    /// # Errors
+    /// What is wrong, where, and often how to write it: anything outside the grammar, and what
+    /// DynamoDB itself would refuse before it looks at an item (see [`ExprError`]).
+    pub fn parse(text: &str) -> Result<Self, ExprError> {
+        Ok(Self::parse_with_doubts(text)?.0)
+    }
+
+    /// Parses the text of a condition, and gives what in it is probably not meant.
+    pub(in crate::plan) fn parse_with_doubts(text: &str) -> Result<(Self, Doubts), ExprError> {
+        let (expr, doubts) = parser::parse(text)?;
+        let condition = Self { expr };
+        limits(&condition)?;
+        Ok((condition, doubts))
+    }
+
+    /// Whether the condition holds for an item, as DynamoDB would say.
+    #[must_use]
+    pub fn matches(&self, item: &Item) -> bool {
+        eval::holds(&self.expr, item)
+    }
+
+    /// The literal that a top-level conjunct `attribute = literal` (either way round) pins a top-level
+    /// attribute to: no item with another value, or without the attribute, can match.
+    #[must_use]
+    pub fn pinned(&self, attribute: &str) -> Option<&Value> {
+        self.expr
+            .conjuncts()
+            .find_map(|conjunct| conjunct.pins(attribute))
+    }
+
+    /// The text that a top-level conjunct `begins_with(attribute, 'text')` requires a top-level
+    /// attribute to begin with.
+    #[must_use]
+    pub fn prefix(&self, attribute: &str) -> Option<&str> {
+        self.expr
+            .conjuncts()
+            .find_map(|conjunct| conjunct.prefixes(attribute))
+    }
+
+    /// Names of the top-level attributes that the condition reads.
+    #[must_use]
+    pub fn attributes(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        self.expr.visit_paths(&mut |path| {
+            if !names.contains(&path.name) {
+                names.insert(path.name.clone());
+            }
+        });
+        names
+    }
+
+    /// Whether this condition is proven to hold for each item for which `narrow` holds. `false` proves nothing.
+    #[must_use]
+    pub fn covers(&self, narrow: &Self) -> bool {
+        cover::covers(&self.expr, &narrow.expr)
+    }
+
+    /// The condition as DynamoDB takes it, for a FilterExpression or a ConditionExpression.
+    #[must_use]
+    pub fn to_filter(&self) -> FilterExpression {
+        FilterExpression::of(&self.expr)
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&render::text(&self.expr))
+    }
+}
+
+/// Checks the condition as a whole against DynamoDB's limits. The canonical text is held to the same
+/// length, so that it parses again.
+pub(super) fn limits(condition: &Condition) -> Result<(), ExprError> {
+    let operators = condition.expr.operators();
+    if operators > MAX_OPERATORS {
+        return Err(ExprError::new(
+            0,
+            format!("the expression has {operators} operators and functions; DynamoDB takes {MAX_OPERATORS}"),
+        )
+        .hint("IN with many values counts as one"));
+    }
+    let forms = [
+        ("in its canonical form", condition.to_string().len()),
+        ("in DynamoDB's form", condition.to_filter().expression.len()),
+    ];
+    for (form, bytes) in forms {
+        if bytes > MAX_BYTES {
+            return Err(ExprError::new(
+                0,
+                format!("the expression is {bytes} bytes long {form}; {MAX_BYTES} is the most"),
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! What key mappings are made of: parts of patterns and templates, captures, and the makers of key attributes.
+
+use super::template::Template;
+use crate::model::{AttributeKind, KeyAttribute, Number, Value};
+
+/// Makes one target key attribute.
+#[derive(Clone, Debug)]
+pub(super) struct Maker {
+    pub attribute: KeyAttribute,
+    pub template: Vec<Piece>,
+    /// The template is one capture that becomes a number.
+    pub number: bool,
+    pub written: Template,
+}
+
+/// A part of a pattern or template: text, or the number of a capture's slot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Piece {
+    Text(String),
+    Slot(usize),
+}
+
+/// What is known of a capture before any item is seen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Slot {
+    pub name: String,
+    /// The source attribute that it is read from, and whether that is part of the primary key.
+    pub attribute: String,
+    pub of_key: bool,
+    pub content: Content,
+}
+
+/// What a capture holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Content {
+    /// A part of a text, up to the first occurrence of the delimiter; without one, up to the end.
+    Text { delimiter: Option<String> },
+    /// A whole value; of this type, where it is a key's.
+    Whole(Option<AttributeKind>),
+}
+
+/// Text of a capture inside other text: a string as it is, a number in its canonical form.
+pub(super) fn as_text(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::S(text) => Some(text.clone()),
+        Value::N(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A capture from its text inside other text.
+pub(super) fn from_text(text: &str, content: &Content) -> Option<Value> {
+    match content {
+        _ if text.is_empty() => None,
+        Content::Whole(Some(AttributeKind::N)) => {
+            // Only the canonical form was ever written.
+            let number = Number::parse(text).ok()?;
+            (number.to_string() == text).then_some(Value::N(number))
+        }
+        Content::Whole(Some(AttributeKind::B)) => None,
+        Content::Whole(_) | Content::Text { .. } => Some(Value::s(text)),
+    }
+}

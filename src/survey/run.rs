@@ -1,0 +1,59 @@
+//! The survey from its first request to its findings.
+
+use super::options::SurveyOptions;
+use super::view::Survey;
+use super::{estimate, findings, read, stream, tables, tally};
+use crate::plan::Prices;
+use crate::source::{check_keys, describe_source};
+use crate::worker::{RunError, Split};
+use std::path::Path;
+use tokio_util::sync::CancellationToken;
+
+/// Looks at the source, the targets, the stream and the state. `progress` is told how many items were read.
+///
+/// Needs `dynamodb:DescribeTable`, `dynamodb:DescribeTimeToLive` and `dynamodb:Scan` on the source and on
+/// targets that exist, `dynamodb:DescribeStream`, and `dynamodb:GetItem` and `dynamodb:Query` on the state.
+///
+/// # Errors
+/// Where the source is missing, something may not be looked at, the price file is wrong, or it was stopped.
+/// What is wrong with the plan's fit is no error but a [`Finding`].
+pub async fn survey(
+    split: &Split,
+    options: &SurveyOptions,
+    stop: &CancellationToken,
+    progress: impl Fn(u64),
+) -> Result<Survey, RunError> {
+    let prices = match &options.prices {
+        Some(path) => read_prices(path)?,
+        None => Prices::published(),
+    };
+    let plan = &split.plan;
+    let facts = describe_source(&split.source.control, &plan.source.table).await?;
+    let keys_differ = check_keys(&plan.source.keys, &facts)
+        .err()
+        .map(|error| error.to_string());
+    let readable = matches!(facts.status.as_str(), "ACTIVE" | "UPDATING");
+    let state = tables::state(split).await?;
+    let targets = tables::targets(split).await?;
+    let stream = stream::look(split, &facts).await?;
+    let mut survey = Survey::new(split, facts, keys_differ, state, targets, stream);
+    // With other keys than the plan's, every item would look wrong: that says nothing.
+    if readable && survey.keys_differ.is_none() {
+        let mut tally = tally::Tally::new(plan, survey.source.ttl_attribute.clone());
+        let reading = read::read(split, &survey.source, options, stop, &progress, &mut tally).await?;
+        survey.fill(plan, reading, &tally);
+        survey.estimate = Some(estimate::estimate(plan, &survey, &tally, options, prices));
+    }
+    survey.findings = findings::judge(plan, &survey);
+    Ok(survey)
+}
+
+fn read_prices(path: &Path) -> Result<Prices, RunError> {
+    let wrong = |cause: String| RunError::NotYet {
+        what: format!("the price file can't be used: {cause}"),
+        next: "correct it, or leave --prices out for the built-in list".to_owned(),
+    };
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(format!("{file}: {error}")))?;
+    Prices::parse(&text, &file).map_err(|error| wrong(error.to_string()))
+}

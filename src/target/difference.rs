@@ -1,0 +1,44 @@
+//! What differs between the plan and a table, what `apply` may still add, and what an engine leaves out.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// One thing in which a table is not what the plan says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// What differs: `keys`, `billing`, `global index by-teacher: keys` ...
+    pub what: String,
+    /// What the plan says.
+    pub planned: String,
+    /// What the table is.
+    pub actual: String,
+}
+
+/// A setting that `apply` adds to a table that exists: it takes nothing away, and a run that was
+/// interrupted right after creating the table has left it out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pending {
+    /// Switch on point-in-time recovery.
+    PointInTimeRecovery,
+    /// Add these tags.
+    Tags(BTreeMap<String, String>),
+}
+
+impl fmt::Display for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PointInTimeRecovery => f.write_str("point-in-time recovery"),
+            Self::Tags(tags) => {
+                let names: Vec<&str> = tags.keys().map(String::as_str).collect();
+                write!(f, "tags {}", names.join(", "))
+            }
+        }
+    }
+}
+
+/// The note for an operation that an engine does not have.
+pub(super) fn unknown(operation: &str, setting: &str) -> String {
+    format!("{setting}: this engine does not have {operation}, so it is left out (AWS has it)")
+}

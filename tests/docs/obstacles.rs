@@ -1,0 +1,47 @@
+//! The obstacles that `status` names, and those that the page about failed steps explains.
+
+use super::pages::{read, section};
+use dynasplit::status::ObstacleKind::{self, *};
+use std::collections::BTreeSet;
+
+const ALL: [ObstacleKind; 18] = [
+    Abandoned,
+    OtherPlan,
+    OtherStream,
+    OtherWorker,
+    Gap,
+    NotCaptured,
+    NoWorker,
+    LanesHeld,
+    NotBackfilled,
+    BackfillUnfinished,
+    Lag,
+    DeadLetters,
+    Tombstones,
+    Rechecks,
+    RepairRequired,
+    NotVerified,
+    NotClean,
+    Damaged,
+];
+
+#[test]
+fn every_obstacle_is_explained() {
+    // A new one does not compile here before it is in the list above.
+    for kind in ALL {
+        match kind {
+            Abandoned | OtherPlan | OtherStream | OtherWorker | Gap | NotCaptured | NoWorker | LanesHeld
+            | NotBackfilled | BackfillUnfinished | Lag | DeadLetters | Tombstones | Rechecks
+            | RepairRequired | NotVerified | NotClean | Damaged => {}
+        }
+    }
+    let names = ALL.map(|kind| serde_json::to_value(kind).unwrap());
+    let known: BTreeSet<&str> = names.iter().filter_map(|name| name.as_str()).collect();
+    let page = read("docs/troubleshooting.md");
+    let explained: BTreeSet<&str> = section(&page, "## Obstacles")
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0))
+        .filter(|name| *name != "kind")
+        .collect();
+    assert_eq!(explained, known);
+}
