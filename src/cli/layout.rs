@@ -49,7 +49,7 @@ pub fn columns() -> usize {
 }
 
 #[cfg(test)]
-pub use tests::columns;
+pub use tests::{at, columns};
 
 fn width_of(size: Option<(u16, u16)>) -> usize {
     match size {
@@ -181,7 +181,7 @@ fn broken(word: String, room: usize) -> Vec<String> {
 }
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
     use super::*;
     use std::cell::Cell;
 

@@ -81,7 +81,7 @@ fn source(page: &mut Page, survey: &Survey) {
         VersionView::Timestamp { attribute } => format!("the newest '{attribute}' wins"),
         VersionView::Sequence => "the stream's order (sequence mode)".to_owned(),
     };
-    page.wrapped("  versions  ", &format!("{versions}"));
+    page.wrapped("  versions  ", &versions);
 }
 
 fn routes(page: &mut Page, routing: &Routing, reading: &Reading, size: &TableSize) {

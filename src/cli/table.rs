@@ -5,7 +5,8 @@
 //! 1. each row on one line;
 //! 2. each row on one line, with its last text wrapped in the last column;
 //! 3. the last text below each row;
-//! 4. the first cell on a line of its own, and the others in columns below it (by the layouts above);
+//! 4. the first cell on a line of its own, and the others in columns below it (by the layouts above), unless they are texts
+//!    that do not fit beside each other;
 //! 5. a list: the first cell, and below it each other cell with its head.
 
 use super::layout::{columns, under, wrap};
@@ -176,7 +177,13 @@ fn label_above(room: usize, heads: &[Head<'_>], rows: &[Row]) -> Option<Laid> {
         .iter()
         .map(|row| Row::from(row.cells.iter().skip(1).cloned().collect::<Vec<_>>()))
         .collect();
-    let inner = laid(room - INSIDE.min(room), others, &inner)?;
+    let room_inside = room.saturating_sub(INSIDE);
+    // Texts beside each other that do not fit are easier to read as a list.
+    let are_texts = others.iter().all(|(_, align)| *align == Align::Left);
+    if are_texts && total(&widths(others, &inner)) > room_inside {
+        return None;
+    }
+    let inner = laid(room_inside, others, &inner)?;
     let pad = " ".repeat(INSIDE);
     let indented = |lines: Vec<String>| {
         lines

@@ -1,7 +1,7 @@
 //! The reports of the commands fit narrow terminals, with long names, large figures and many services: no line is wider
 //! than the terminal, and no figure, unit, name or reason is cut.
 
-use super::layout::tests::at;
+use super::layout::at;
 use super::{abandon, apply, backfill, letters, rehearse, status, tune, verify};
 use crate::backfill::BackfillReport;
 use crate::lifecycle::{AbandonedThing, AppliedTable, ApplyReport};
