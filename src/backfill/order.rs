@@ -142,7 +142,7 @@ pub struct Refused {
 pub fn choose(choice: OrderChoice, outlook: &Outlook) -> Result<Chosen, Refused> {
     let chosen = |order, reason: String| Ok(Chosen { order, reason });
     if choice == OrderChoice::Only(Order::Concurrent) {
-        return chosen(Order::Concurrent, "concurrent: as was asked for".into());
+        return chosen(Order::Concurrent, "concurrent, as --order asks".into());
     }
     let forecast = &outlook.forecast;
     let takes = format!(

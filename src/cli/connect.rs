@@ -2,7 +2,6 @@
 
 use super::args::Global;
 use super::failure::Failed;
-use super::next::remember;
 use super::screen;
 use super::session::At;
 use super::stoppable::stoppable;
@@ -24,7 +23,6 @@ pub async fn open_to_look(global: &Global, plan: &Path) -> Result<Split, Failed>
 }
 
 async fn opened(global: &Global, plan: &Path, tells: bool) -> Result<Split, Failed> {
-    remember(plan);
     let plan = Plan::load(plan)?;
     let work = Box::pin(async {
         let clients = Clients::load(&endpoint(global), timing(global, Timing::LIVE)).await?;

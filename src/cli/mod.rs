@@ -82,6 +82,9 @@ pub fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<Exit, Failed> {
     let Args { global, command, .. } = args;
+    if let Some(plan) = command.plan() {
+        next::remember(plan);
+    }
     signals::stop_on_signal(&global.session);
     let stop = global.session.stop.clone();
     match command {

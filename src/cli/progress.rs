@@ -137,7 +137,7 @@ fn bar_lines(bar: &Bar, words: &str, name: usize, room: usize) -> Vec<String> {
     let drawn = bar.total.filter(|_| !bar.done).map_or(String::new(), |total| {
         let full = BAR as u64 * bar.position.min(total) / total.max(1);
         let full = usize::try_from(full).unwrap_or(BAR);
-        format!("[{}{}] ", "=".repeat(full), " ".repeat(BAR - full))
+        format!("[{}{}] ", "=".repeat(full), "-".repeat(BAR - full))
     });
     let width = console::measure_text_width(&bar.name);
     let (mut lines, head) = if width > LONGEST_NAME {

@@ -36,12 +36,8 @@ fn check(global: &Global, standing: Standing, max_lag_s: u64) -> Result<Exit, Fa
         if checked.alarms.is_empty() {
             lines.push("check: ok".into());
         }
-        lines.extend(
-            checked
-                .alarms
-                .iter()
-                .map(|alarm| format!("check: {}", alarm.what)),
-        );
+        let alarms: Vec<String> = checked.alarms.iter().map(|alarm| alarm.what.clone()).collect();
+        lines.extend(text::once(&alarms).iter().map(|alarm| format!("check: {alarm}")));
         lines.join("\n")
     })?;
     Ok(if checked.alarms.is_empty() {

@@ -159,6 +159,28 @@ fn note(lane: &LaneStatus) -> Option<String> {
     }
 }
 
+/// Reasons that begin with a lane, each once with all of its lanes; other reasons are told first, since they are causes.
+pub fn once(reasons: &[String]) -> Vec<String> {
+    let mut others = Vec::new();
+    let mut found: Vec<(&str, Vec<&str>)> = Vec::new();
+    for reason in reasons {
+        let of_lane = reason.strip_prefix("the lane '");
+        match of_lane.and_then(|rest| rest.split_once("' ")) {
+            None => others.push(reason.clone()),
+            Some((lane, what)) => match found.iter_mut().find(|(known, _)| *known == what) {
+                Some((_, lanes)) => lanes.push(lane),
+                None => found.push((what, vec![lane])),
+            },
+        }
+    }
+    let told = found.iter().map(|(what, lanes)| match lanes.as_slice() {
+        [lane] => format!("the lane '{lane}' {what}"),
+        lanes => format!("each of these lanes {what}: {}", lanes.join(", ")),
+    });
+    others.extend(told);
+    others
+}
+
 /// The lanes that write a table.
 pub fn services(lanes: &[LaneStatus]) -> impl Iterator<Item = &LaneStatus> {
     lanes.iter().filter(|lane| lane.lane != ShardRecord::WATCH)
@@ -180,5 +202,23 @@ mod tests {
         assert_eq!(duration(250_000), "4m 10s");
         assert_eq!(duration(11_100_000), "3h 5m");
         assert_eq!(units(1500), "1.5");
+    }
+
+    #[test]
+    fn a_reason_is_told_once_for_all_lanes_and_after_its_cause() {
+        let reasons = [
+            "the lane 'a' has 15 s to catch up",
+            "the lane 'b' has 15 s to catch up",
+            "the lane 'c' has 2 open shards",
+            "no worker follows the stream",
+        ];
+        assert_eq!(
+            once(&reasons.map(str::to_owned)),
+            [
+                "no worker follows the stream",
+                "each of these lanes has 15 s to catch up: a, b",
+                "the lane 'c' has 2 open shards",
+            ]
+        );
     }
 }

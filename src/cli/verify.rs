@@ -77,13 +77,6 @@ pub(super) fn render(result: &VerifyResult) -> String {
             "  and {more} more: `--list FILE` writes all of them to a file"
         ));
     }
-    if result.unrouted > 0 {
-        lines.push(format!(
-            "{}: no service takes {them}, and the plan does not leave {them} behind",
-            text::counted(result.unrouted, "item"),
-            them = if result.unrouted == 1 { "it" } else { "them" }
-        ));
-    }
     lines.extend(result.invalid.iter().map(|item| {
         format!(
             "  invalid   {}  {}  ({})",

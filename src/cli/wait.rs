@@ -67,14 +67,14 @@ async fn wait(split: &Split, condition: Condition, limit: Option<Duration>) -> R
             Verdict::Never(reasons) => {
                 return Err(Failed::of(
                     Exit::Failed,
-                    format!("waiting does not help: {}", reasons.join("; ")),
+                    format!("waiting does not help: {}", text::once(&reasons).join("; ")),
                 ));
             }
             Verdict::NotYet(missing) => missing,
         };
         // Once for each new state of things, told by the number of reasons: their figures change all the time.
         if told.len() != missing.len() {
-            screen::say(&format!("waiting: {}", missing.join("; ")));
+            screen::say(&format!("waiting: {}", text::once(&missing).join("; ")));
             told.clone_from(&missing);
         }
         let left = limit.map(|limit| limit.saturating_sub(began.elapsed()));
@@ -90,7 +90,8 @@ fn render(report: &Report) -> String {
     if report.holds {
         return format!("the condition holds (waited {waited})");
     }
-    let missing = report.missing.iter().map(|reason| format!("\n  - {reason}"));
+    let missing = text::once(&report.missing);
+    let missing = missing.iter().map(|reason| format!("\n  - {reason}"));
     format!(
         "the condition does not hold after {waited}:{}",
         missing.collect::<String>()

@@ -63,7 +63,7 @@ pub fn alarms(standing: &Standing, max_lag_ms: u64) -> Vec<Alarm> {
         let letters = super::obstacle::counted(*count, "dead letter");
         add(
             AlarmKind::DeadLetters,
-            format!("there are {letters} of {service}"),
+            format!("{letters} of {service} must be corrected"),
         );
     }
     let is_given_up = standing

@@ -6,6 +6,7 @@ use super::options::{
     Verify, Wait,
 };
 use clap::Subcommand;
+use std::path::Path;
 
 /// The commands, in the order in which they are used.
 #[derive(Subcommand, Debug)]
@@ -88,4 +89,28 @@ pub enum Command {
     /// Print the JSON Schema of plan files
     #[command(after_help = example::SCHEMA)]
     Schema,
+}
+
+impl Command {
+    /// The plan file that the command line names.
+    #[must_use]
+    pub fn plan(&self) -> Option<&Path> {
+        let plan = match self {
+            Self::Plan(command) => &command.plan,
+            Self::Apply(command) => &command.plan,
+            Self::Replicate(command) => &command.plan,
+            Self::Backfill(command) => &command.plan,
+            Self::Verify(command) => &command.plan,
+            Self::Status(command) => &command.plan,
+            Self::Wait(command) => &command.plan,
+            Self::Tune(command) => &command.plan,
+            Self::DeadLetters(command) => command.action.plan(),
+            Self::Switched(command) => &command.plan,
+            Self::Complete(command) => &command.plan,
+            Self::Abandon(command) => &command.plan,
+            Self::Rehearse(command) => &command.plan,
+            Self::Schema => return None,
+        };
+        Some(plan)
+    }
 }

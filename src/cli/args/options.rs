@@ -319,6 +319,19 @@ pub enum LettersAction {
     },
 }
 
+impl LettersAction {
+    /// The plan file.
+    #[must_use]
+    pub fn plan(&self) -> &PathBuf {
+        match self {
+            Self::List { plan, .. }
+            | Self::Show { plan, .. }
+            | Self::Reconcile { plan, .. }
+            | Self::Discard { plan, .. } => plan,
+        }
+    }
+}
+
 /// `complete`.
 #[derive(clap::Args, Debug)]
 pub struct Complete {
