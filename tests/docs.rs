@@ -281,7 +281,10 @@ fn every_command_and_option_is_documented() {
     }
     let everywhere = section(&page, "## For every command");
     for argument in parser.get_arguments().filter(|argument| argument.is_global_set()) {
-        if let Some(long) = argument.get_long().filter(|long| *long != "verbose") {
+        if let Some(long) = argument
+            .get_long()
+            .filter(|long| !["verbose", "help"].contains(long))
+        {
             assert!(
                 everywhere.contains(&format!("--{long}")),
                 "nothing is said of --{long}"

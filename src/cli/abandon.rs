@@ -1,7 +1,8 @@
 use super::args::{Abandon, Global};
 use super::exit::Exit;
 use super::failure::Failed;
-use super::{output, text};
+use super::table::table;
+use super::{output, screen};
 use crate::lifecycle::{AbandonOptions, AbandonedThing, abandon, abandon_preview, abandon_service};
 use tokio_util::sync::CancellationToken;
 
@@ -27,33 +28,31 @@ pub async fn run(global: &Global, args: &Abandon, stop: CancellationToken) -> Re
             }
         }
         output::print(global, &things, |things| render(things))?;
-        eprintln!(
-            "nothing was changed: giving up can't be undone. Look at the list, then run the command again with --yes"
+        screen::say(
+            "nothing was changed, because `abandon` cannot be undone. Read the list, then run the command again with --yes",
         );
         return Ok(Exit::Usage);
     }
-    let tell = |message: &str| eprintln!("{message}");
     let things = match &args.service {
-        Some(name) => abandon_service(&split, name, args.delete_table, &stop, &tell).await?,
-        None => abandon(&split, options, &stop, &tell).await?,
+        Some(name) => abandon_service(&split, name, args.delete_table, &stop, &screen::say).await?,
+        None => abandon(&split, options, &stop, &screen::say).await?,
     };
     output::print(global, &things, |things| {
         let plan = args.plan.display();
         let next = match &args.service {
             Some(name) => format!(
-                "'{name}' is given up. Remove it from {plan}, and start `dynasplit replicate` with the new plan"
+                "the service '{name}' is given up. Remove it from {plan}, then start `dynasplit replicate` with the new plan"
             ),
-            None => "the split is given up: no command goes on with it".into(),
+            None => "the split is given up: no command continues it".into(),
         };
         format!("{}\n{next}", render(things))
     })?;
     Ok(Exit::Done)
 }
 
-fn render(things: &[AbandonedThing]) -> String {
-    let rows: Vec<Vec<String>> = things
+pub(super) fn render(things: &[AbandonedThing]) -> String {
+    let rows = things
         .iter()
-        .map(|thing| vec![thing.what.clone(), thing.table.clone(), thing.outcome.clone()])
-        .collect();
-    text::table(&["of", "table", "outcome"], &rows)
+        .map(|thing| vec![thing.what.clone(), thing.table.clone(), thing.outcome.clone()]);
+    table(&["of", "table", "outcome"], rows)
 }

@@ -1,7 +1,8 @@
 use super::args::{Apply, Global};
 use super::exit::Exit;
 use super::failure::Failed;
-use super::{output, screen, text};
+use super::table::table;
+use super::{output, screen};
 use crate::lifecycle::{ApplyOptions, ApplyReport, apply};
 use crate::status::standing;
 
@@ -14,14 +15,12 @@ pub async fn run(global: &Global, args: &Apply) -> Result<Exit, Failed> {
     };
     let report = apply(&split, options, &screen::say).await?;
     let next = standing(&split).await?.next;
-    output::print(global, &report, |report| {
-        render(report, &args.plan.display().to_string(), &next)
-    })?;
+    output::print(global, &report, |report| render(report, &next))?;
     Ok(Exit::Done)
 }
 
-fn render(report: &ApplyReport, plan: &str, next: &str) -> String {
-    let done = |now: bool| if now { "created" } else { "there" };
+pub(super) fn render(report: &ApplyReport, next: &str) -> String {
+    let done = |now: bool| if now { "created" } else { "exists" };
     let mut rows: Vec<Vec<String>> = report
         .tables
         .iter()
@@ -44,7 +43,7 @@ fn render(report: &ApplyReport, plan: &str, next: &str) -> String {
         "on"
     };
     let mut lines = vec![
-        text::table(&["for", "table", "state"], &rows),
+        table(&["for", "table", "state"], rows),
         format!("stream of the source: {stream}"),
     ];
     for table in &report.tables {
@@ -63,10 +62,11 @@ fn render(report: &ApplyReport, plan: &str, next: &str) -> String {
     }
     if let Some(change) = &report.widened {
         lines.push(format!("`left-behind` was widened: {change}"));
-        lines.push(format!(
-            "running workers go on with the older plan, and what it does not list becomes a dead letter: stop them and start \
-             them with this plan; `dynasplit dead-letters reconcile {plan}` then resolves such letters"
-        ));
+        lines.push(
+            "workers that run still use the older plan, and record items that only this plan leaves behind as dead letters. \
+             Stop each worker and start it with this plan; then `dynasplit dead-letters reconcile` settles these dead letters"
+                .into(),
+        );
     }
     lines.push(format!("next: {next}"));
     lines.join("\n")

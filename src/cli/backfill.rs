@@ -4,6 +4,7 @@ use super::failure::Failed;
 use super::progress::{Bar, Progress, Shown};
 use super::session::GRACE;
 use super::stoppable::stoppable;
+use super::table;
 use super::waiting::Waiting;
 use super::{output, screen, text};
 use crate::backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView};
@@ -33,21 +34,23 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     let progress = Progress::of(view);
     let result = stoppable(&global.session, GRACE, Box::pin(backfill.run())).await;
     telling.abort();
+    // Told once: it is part of the report only if the copy ended before it was told.
+    let is_told = telling.await.is_ok();
     progress.end().await;
     let report = result?;
     let next = standing(&split).await?.next;
-    output::print(global, &report, |report| render(report, &next))?;
+    output::print(global, &report, |report| render(report, is_told, &next))?;
     let dead = report.lanes.iter().any(|lane| lane.dead_letters > 0);
     Ok(if dead { Exit::NotClean } else { Exit::Done })
 }
 
-fn render(report: &BackfillReport, next: &str) -> String {
+pub(super) fn render(report: &BackfillReport, is_order_told: bool, next: &str) -> String {
     let mut lines = Vec::new();
     if report.already_finished {
-        lines.push("the backfill was finished before; nothing was done".to_owned());
+        lines.push("the backfill finished earlier, so nothing was done".to_owned());
     }
     lines.push(table(&report.lanes, report));
-    if !report.order_reason.is_empty() {
+    if !is_order_told && !report.order_reason.is_empty() {
         lines.push(report.order_reason.clone());
     }
     lines.push(format!(
@@ -70,7 +73,7 @@ fn render(report: &BackfillReport, next: &str) -> String {
     let unrouted = report.lanes.iter().find(|lane| lane.lane == ShardRecord::WATCH);
     if let Some(lane) = unrouted {
         lines.push(format!(
-            "left behind on purpose: {}; taken by no service: {}",
+            "left behind on purpose: {}; not taken by any service: {}",
             text::count(lane.counters.left_behind),
             text::count(lane.dead_letters)
         ));
@@ -81,7 +84,7 @@ fn render(report: &BackfillReport, next: &str) -> String {
 
 /// The lanes of a backfill, as a table.
 pub fn table(lanes: &[FillStatus], report: &BackfillReport) -> String {
-    let rows: Vec<Vec<String>> = lanes
+    let rows = lanes
         .iter()
         .filter(|lane| lane.lane != ShardRecord::WATCH)
         .map(|lane| {
@@ -98,9 +101,8 @@ pub fn table(lanes: &[FillStatus], report: &BackfillReport) -> String {
                     .copied()
                     .map_or("-".into(), text::count),
             ]
-        })
-        .collect();
-    text::table(
+        });
+    table::table(
         &[
             "service",
             "copied",
@@ -109,7 +111,7 @@ pub fn table(lanes: &[FillStatus], report: &BackfillReport) -> String {
             "write units",
             "tombstones swept",
         ],
-        &rows,
+        rows,
     )
 }
 
@@ -120,31 +122,94 @@ impl Shown for BackfillView {
         } else {
             &self.phase
         };
-        let whole = [NotedLimits::SOURCE, NotedLimits::SEGMENTS];
-        match whole.iter().find_map(|of| self.limits.get(*of)) {
-            Some(limit) => format!("backfill: {phase}; limited by {limit}"),
-            None => format!("backfill: {phase}"),
+        let mut title = format!("backfill: {phase}");
+        if let Some(limit) = self.limits.get(NotedLimits::SEGMENTS) {
+            title.push_str(&format!("; limited by {limit}"));
+        }
+        let unrouted = self.lanes.iter().find(|lane| lane.lane == ShardRecord::WATCH);
+        match unrouted.map_or(0, |lane| lane.dead_letters) {
+            0 => title,
+            dead => format!(
+                "{title}; {} of {}",
+                text::counted(dead, "dead letter"),
+                ShardRecord::WATCH
+            ),
         }
     }
 
+    /// The source is read once for all services, so what was read is its own. A service shows what was written for it.
     fn bars(&self) -> Vec<Bar> {
-        self.lanes
+        if self.lanes.is_empty() {
+            return Vec::new();
+        }
+        let source = Bar {
+            name: NotedLimits::SOURCE.into(),
+            position: self.scanned,
+            total: (self.estimated_items > 0).then_some(self.estimated_items),
+            unit: "item",
+            verb: "read",
+            estimate: self.estimate,
+            done: self.lanes.iter().all(|lane| lane.segments_done == lane.segments),
+            message: limited_by(self, NotedLimits::SOURCE).unwrap_or_default(),
+        };
+        let services = self.lanes.iter().filter(|lane| lane.lane != ShardRecord::WATCH);
+        let services = services.map(|lane| {
+            let mut message = vec![format!("{}/{} segments", lane.segments_done, lane.segments)];
+            if lane.dead_letters > 0 {
+                message.push(text::counted(lane.dead_letters, "dead letter"));
+            }
+            message.extend(limited_by(self, &lane.lane));
+            Bar {
+                name: lane.lane.clone(),
+                position: lane.counters.put,
+                unit: "item",
+                verb: "written",
+                done: lane.segments_done == lane.segments,
+                message: message.join(", "),
+                ..Bar::default()
+            }
+        });
+        std::iter::once(source).chain(services).collect()
+    }
+}
+
+fn limited_by(view: &BackfillView, of: &str) -> Option<String> {
+    let limit = view.limits.get(of)?;
+    Some(format!("limited by {limit}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Counters;
+
+    #[test]
+    fn what_was_read_is_shown_for_the_source_and_what_was_written_for_each_service() {
+        let lane = |lane: &str, put| FillStatus {
+            lane: lane.into(),
+            segments: 4,
+            segments_done: 1,
+            counters: Counters {
+                seen: 900,
+                put,
+                ..Counters::default()
+            },
+            ..FillStatus::default()
+        };
+        let view = BackfillView {
+            scanned: 900,
+            estimated_items: 1000,
+            lanes: vec![lane("a", 30), lane("b", 0), lane(ShardRecord::WATCH, 0)],
+            ..BackfillView::default()
+        };
+        let bars = view.bars();
+        let shown: Vec<_> = bars
             .iter()
-            .map(|lane| {
-                let segments = format!("{}/{} segments", lane.segments_done, lane.segments);
-                Bar {
-                    name: lane.lane.clone(),
-                    position: lane.counters.seen,
-                    total: (self.estimated_items > 0).then_some(self.estimated_items),
-                    unit: "item",
-                    estimate: self.estimate,
-                    done: lane.segments_done == lane.segments,
-                    message: match self.limits.get(&lane.lane) {
-                        Some(limit) => format!("{segments}, limited by {limit}"),
-                        None => segments,
-                    },
-                }
-            })
-            .collect()
+            .map(|bar| (bar.name.as_str(), bar.position, bar.verb))
+            .collect();
+        assert_eq!(
+            shown,
+            [("source", 900, "read"), ("a", 30, "written"), ("b", 0, "written")]
+        );
     }
 }

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 /// Runs `complete`.
 pub async fn run(global: &Global, args: &Complete, stop: CancellationToken) -> Result<Exit, Failed> {
     if !args.yes {
-        return Err(Failed::of(Exit::Usage, "completing ends replication for good, so it wants a --yes").hint(
-            "stop every writer of the source, then run it with --yes (docs/cutover.md has the steps, and the way back at each)",
+        return Err(Failed::of(Exit::Usage, "`dynasplit complete` ends replication for good, so you must confirm it with --yes").hint(
+            "stop every writer of the source, then run `dynasplit complete --yes` (docs/cutover.md describes the steps, and the way back from each)",
         ));
     }
     let split = output::open(global, &args.plan).await?;
@@ -28,9 +28,9 @@ pub async fn run(global: &Global, args: &Complete, stop: CancellationToken) -> R
     Ok(Exit::Done)
 }
 
-fn render(report: &CompleteReport) -> String {
+pub(super) fn render(report: &CompleteReport) -> String {
     if report.already_completed {
-        return "the split was completed before; nothing was done".into();
+        return "the split was completed before, so nothing was done".into();
     }
     let mut lines = Vec::new();
     lines.extend(
@@ -52,6 +52,6 @@ fn render(report: &CompleteReport) -> String {
             .map(|(table, attribute)| format!("{table}: TTL is on ({attribute})")),
     );
     lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
-    lines.push("the split is complete: dynasplit replicates nothing any more".into());
+    lines.push("the split is complete: dynasplit no longer replicates anything".into());
     lines.join("\n")
 }

@@ -3,6 +3,7 @@ use super::exit::Exit;
 use super::failure::Failed;
 use super::session::GRACE;
 use super::stoppable::stoppable;
+use super::table::table;
 use super::waiting::Waiting;
 use super::{output, text};
 use crate::plan::Plan;
@@ -74,7 +75,7 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
 
 /// A letter as it is listed.
 #[derive(Serialize)]
-struct Listed {
+pub(super) struct Listed {
     id: String,
     service: String,
     key: serde_json::Value,
@@ -89,7 +90,7 @@ struct Listed {
 }
 
 impl Listed {
-    fn of(head: &LetterHead) -> Self {
+    pub(super) fn of(head: &LetterHead) -> Self {
         Self {
             id: head.id.clone(),
             service: head.service.clone(),
@@ -133,21 +134,20 @@ fn no_letter(id: &str) -> Failed {
         .hint("`dynasplit dead-letters list` shows their ids")
 }
 
-fn render_list(letters: &[Listed], switched: &BTreeMap<String, SwitchedService>) -> String {
+pub(super) fn render_list(letters: &[Listed], switched: &BTreeMap<String, SwitchedService>) -> String {
     if letters.is_empty() {
         return "there are no dead letters".into();
     }
-    let rows: Vec<Vec<String>> = letters
+    let rows = letters
         .iter()
-        .map(|letter| vec![letter.id.clone(), letter.key.to_string(), letter.reason.clone()])
-        .collect();
+        .map(|letter| vec![letter.id.clone(), letter.key.to_string(), letter.reason.clone()]);
     let mut lines = vec![
-        text::table(&["id", "source key", "reason"], &rows),
+        table(&["id", "source key", "reason"], rows),
         text::counted(letters.len() as u64, "dead letter"),
     ];
     let is_switched = |letter: &&Listed| switched.contains_key(&letter.service);
     if !letters.iter().all(|letter| is_switched(&letter)) {
-        lines.push("Fix each item in the source, then run `dynasplit dead-letters reconcile`".into());
+        lines.push("Correct each item in the source, then run `dynasplit dead-letters reconcile`".into());
     }
     let done: BTreeSet<&String> = letters
         .iter()
@@ -185,19 +185,16 @@ fn render_one(shown: &ShownLetter) -> String {
     lines.join("\n")
 }
 
-fn render_settled(settled: &[SettledLetter]) -> String {
+pub(super) fn render_settled(settled: &[SettledLetter]) -> String {
     if settled.is_empty() {
         return "there are no dead letters".into();
     }
-    let rows: Vec<Vec<String>> = settled
-        .iter()
-        .map(|letter| {
-            vec![
-                letter.id.clone(),
-                if letter.settled { "settled" } else { "stays" }.into(),
-                letter.outcome.clone(),
-            ]
-        })
-        .collect();
-    text::table(&["id", "letter", "outcome"], &rows)
+    let rows = settled.iter().map(|letter| {
+        vec![
+            letter.id.clone(),
+            if letter.settled { "settled" } else { "open" }.into(),
+            letter.outcome.clone(),
+        ]
+    });
+    table(&["id", "state", "outcome"], rows)
 }

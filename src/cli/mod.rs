@@ -11,6 +11,7 @@ mod connect;
 mod error_document;
 mod exit;
 mod failure;
+mod layout;
 mod letters;
 mod next;
 mod output;
@@ -25,7 +26,10 @@ mod status;
 mod stoppable;
 pub mod survey;
 mod switched;
+mod table;
 mod tell;
+#[cfg(test)]
+mod tests;
 mod text;
 mod tune;
 mod verify;
@@ -77,7 +81,7 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<Exit, Failed> {
-    let Args { global, command } = args;
+    let Args { global, command, .. } = args;
     signals::stop_on_signal(&global.session);
     let stop = global.session.stop.clone();
     match command {

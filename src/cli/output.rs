@@ -1,6 +1,7 @@
 use super::args::{Global, Output};
 use super::exit::Exit;
 use super::failure::Failed;
+use super::layout::To;
 use super::next::{copyable, copyable_json};
 use crate::plan::{Plan, json_schema};
 use serde::Serialize;
@@ -15,7 +16,7 @@ pub fn print<T: Serialize>(
     text: impl FnOnce(&T) -> String,
 ) -> Result<(), Failed> {
     match global.output {
-        Output::Text => line(&copyable(&text(value))),
+        Output::Text => line(&To::Stdout.fit(&copyable(&text(value)))),
         Output::Json => document(value),
     }
 }
@@ -69,6 +70,7 @@ pub fn schema() -> Result<Exit, Failed> {
 pub fn warn(plan: &Plan) {
     if !plan.warnings.list().is_empty() {
         let label = console::style("warning:").yellow().bold().for_stderr();
-        eprintln!("{label} {}\n", plan.warnings);
+        let text = format!("{label} {}\n", plan.warnings);
+        eprintln!("{}", To::Stderr.fit(&text));
     }
 }

@@ -3,7 +3,7 @@ use super::exit::Exit;
 use super::failure::Failed;
 use super::progress::{Bar, Progress, Shown};
 use super::stoppable::stoppable;
-use super::{output, survey};
+use super::{layout, output, survey};
 use crate::plan::{Plan, Problem};
 use crate::survey::{SurveyOptions, survey as look};
 use serde::Serialize;
@@ -45,7 +45,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     progress.end().await;
     let found = result?;
     let color = console::colors_enabled();
-    let width = usize::from(console::Term::stdout().size().1).max(80);
+    let width = layout::columns();
     output::print(global, &found, |found| survey::render(found, width, color))?;
     Ok(if found.would_fail() {
         Exit::NotClean
@@ -80,9 +80,10 @@ impl Shown for Routed {
 
     fn bars(&self) -> Vec<Bar> {
         vec![Bar {
-            name: "routed".into(),
+            name: "source".into(),
             position: self.0,
             unit: "item",
+            verb: "routed",
             ..Bar::default()
         }]
     }

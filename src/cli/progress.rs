@@ -1,6 +1,8 @@
+use super::layout::{To, under};
 use super::{screen, text};
 use crate::state::Estimate;
 use crate::status::RateMeter;
+use console::Term;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -19,6 +21,8 @@ pub struct Bar {
     pub total: Option<u64>,
     /// What is counted, one of it.
     pub unit: &'static str,
+    /// What was done with it: `read`, `written`.
+    pub verb: &'static str,
     /// Nothing more will come.
     pub done: bool,
     /// How fast it goes and how much is left, if that is measured elsewhere.
@@ -44,6 +48,8 @@ pub struct Progress {
 /// Between two lines in a pipe.
 const LINES: Duration = Duration::from_secs(5);
 const REDRAW: Duration = Duration::from_millis(200);
+/// Columns of a terminal that does not tell its size.
+const ROOM: usize = 80;
 
 impl Progress {
     /// Shows what the channel says.
@@ -94,7 +100,7 @@ impl Meters {
 
 /// A bar in words: how far, how fast, how much longer (where that can be said), and what else there is.
 fn words(bar: &Bar, rate: Option<f64>) -> String {
-    let mut words = vec![match bar.total {
+    let mut far = match bar.total {
         Some(total) if !bar.done => {
             format!(
                 "{} of {}",
@@ -103,7 +109,11 @@ fn words(bar: &Bar, rate: Option<f64>) -> String {
             )
         }
         _ => text::counted(bar.position, bar.unit),
-    }];
+    };
+    if !bar.verb.is_empty() {
+        far = format!("{far} {}", bar.verb);
+    }
+    let mut words = vec![far];
     // What has not moved at all is about to: that is no rate yet.
     if let (Some(rate), false) = (rate, bar.done || bar.position == 0) {
         words.push(text::rate(rate));
@@ -115,6 +125,59 @@ fn words(bar: &Bar, rate: Option<f64>) -> String {
         words.push(bar.message.clone());
     }
     words.join(", ")
+}
+
+/// Names that are longer stand on a line of their own.
+const LONGEST_NAME: usize = 24;
+/// Columns of a bar.
+const BAR: usize = 20;
+
+/// The lines of a bar with its words. No word is cut: what does not fit on a line continues on the next.
+fn bar_lines(bar: &Bar, words: &str, name: usize, room: usize) -> Vec<String> {
+    let drawn = bar.total.filter(|_| !bar.done).map_or(String::new(), |total| {
+        let full = BAR as u64 * bar.position.min(total) / total.max(1);
+        let full = usize::try_from(full).unwrap_or(BAR);
+        format!("[{}{}] ", "=".repeat(full), " ".repeat(BAR - full))
+    });
+    let width = console::measure_text_width(&bar.name);
+    let (mut lines, head) = if width > LONGEST_NAME {
+        (under("  ", 4, &bar.name, room), "    ".to_owned())
+    } else {
+        let pad = " ".repeat(name.saturating_sub(width));
+        (Vec::new(), format!("  {}{pad}  ", bar.name))
+    };
+    let hang = console::measure_text_width(&head);
+    lines.extend(under(&head, hang, &format!("{drawn}{words}"), room));
+    lines
+}
+
+/// What is drawn: the title and the bars, in so many columns and rows. If there are more bars than rows, those that are
+/// done are left out first, and the last line tells how many are not shown.
+fn frame(title: &str, bars: &[(Bar, String)], room: usize, rows: usize) -> String {
+    let short = bars.iter().map(|(bar, _)| console::measure_text_width(&bar.name));
+    let name = short.filter(|width| *width <= LONGEST_NAME).max().unwrap_or(0);
+    let mut lines = under("", 2, title, room);
+    let all: Vec<(bool, Vec<String>)> = bars
+        .iter()
+        .map(|(bar, words)| (bar.done, bar_lines(bar, words, name, room)))
+        .collect();
+    let height = |shown: &[&(bool, Vec<String>)]| shown.iter().map(|(_, lines)| lines.len()).sum::<usize>();
+    let left = rows.saturating_sub(lines.len());
+    let mut shown: Vec<_> = all.iter().collect();
+    if height(&shown) > left {
+        shown.sort_by_key(|(is_done, _)| *is_done);
+        while !shown.is_empty() && height(&shown) + 1 > left {
+            shown.pop();
+        }
+    }
+    lines.extend(shown.iter().flat_map(|(_, lines)| lines.clone()));
+    if shown.len() < all.len() {
+        lines.push(format!(
+            "  and {} more that are not shown",
+            all.len() - shown.len()
+        ));
+    }
+    lines.join("\n")
 }
 
 /// Waits; `false` when it is over.
@@ -157,56 +220,44 @@ async fn write_lines<V: Shown + Clone>(view: watch::Receiver<V>, over: Cancellat
 async fn draw<V: Shown + Clone>(view: watch::Receiver<V>, over: CancellationToken) {
     let screen = screen::bars();
     let (mut meters, began) = (Meters::default(), Instant::now());
-    let title = screen.add(ProgressBar::no_length().with_style(style("{spinner} {wide_msg}")));
-    let mut drawn: BTreeMap<String, ProgressBar> = BTreeMap::new();
+    let drawn = screen.add(ProgressBar::no_length().with_style(style()));
     loop {
         let seen = view.borrow().clone();
-        let bars = seen.bars();
-        title.set_message(format!(
+        let title = format!(
             "{} ({})",
             seen.title(),
             text::duration(began.elapsed().as_secs() * 1000)
+        );
+        let bars: Vec<(Bar, String)> = seen
+            .bars()
+            .into_iter()
+            .map(|bar| {
+                let words = words(&bar, meters.rate(&bar, Instant::now()));
+                (bar, words)
+            })
+            .collect();
+        let rows = usize::from(Term::stderr().size().0);
+        let room = To::Stderr.terminal().unwrap_or(ROOM);
+        // Two columns for the spinner, and one that stays free; a row for the cursor.
+        drawn.set_message(frame(
+            &title,
+            &bars,
+            room.saturating_sub(3),
+            rows.saturating_sub(1),
         ));
-        title.tick();
-        // Names line up, whichever bars there are.
-        let width = bars.iter().map(|bar| bar.name.len()).max().unwrap_or(0);
-        drawn.retain(|name, shown| {
-            let keep = bars.iter().any(|bar| bar.name == *name);
-            if !keep {
-                shown.finish_and_clear();
-                screen.remove(shown);
-            }
-            keep
-        });
-        for bar in &bars {
-            let shown = drawn.entry(bar.name.clone()).or_insert_with(|| {
-                screen.add(ProgressBar::new(0).with_style(style("  {prefix} {bar:20} {wide_msg}")))
-            });
-            let end = if bar.done {
-                bar.position
-            } else {
-                bar.total.unwrap_or(0)
-            };
-            shown.set_length(end.max(bar.position).max(1));
-            shown.set_position(if bar.total.is_some() { bar.position } else { 0 });
-            shown.set_prefix(format!("{:<width$}", bar.name));
-            shown.set_message(words(bar, meters.rate(bar, Instant::now())));
-        }
+        drawn.tick();
         if !going(&over, REDRAW).await {
             break;
         }
     }
-    drawn.values().for_each(ProgressBar::finish_and_clear);
-    title.finish_and_clear();
+    drawn.finish_and_clear();
     if let Err(error) = screen.clear() {
         tracing::debug!(%error, "could not clear the progress bars");
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template)
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("=> ")
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
 #[cfg(test)]
@@ -272,5 +323,43 @@ mod tests {
             ..bar(990)
         };
         assert_eq!(words(&done, Some(3.0)), "990 items, 16/16 segments");
+    }
+
+    fn named(name: &str, done: bool) -> (Bar, String) {
+        let bar = Bar {
+            name: name.into(),
+            done,
+            message: "12/16 segments, limited by write budget (1,234.5 units/s)".into(),
+            ..bar(123_456_789)
+        };
+        let told = words(&bar, Some(12_345.0));
+        (bar, told)
+    }
+
+    #[test]
+    fn progress_fits_the_terminal_and_nothing_is_cut() {
+        let long = "a-service-with-a-name-of-sixty-characters-that-is-very-long-";
+        let bars = [named("orders", false), named(long, false), named("stock", true)];
+        for room in [57, 77, 117] {
+            let drawn = frame("backfill: copying; limited by the source", &bars, room, 24);
+            assert!(drawn.lines().all(|line| line.len() <= room), "{drawn}");
+            let words = drawn.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(words.contains(&long[..40]), "{drawn}");
+            for (bar, told) in &bars {
+                assert!(words.contains(told.as_str()), "{} in\n{drawn}", bar.name);
+            }
+        }
+    }
+
+    #[test]
+    fn more_services_than_rows_are_counted() {
+        let bars: Vec<_> = (0..20).map(|n| named(&format!("s{n}"), n < 15)).collect();
+        let drawn = frame("backfill: copying", &bars, 77, 12);
+        assert!(drawn.lines().count() <= 12, "{drawn}");
+        assert!(
+            drawn.contains("s15 ") && drawn.contains("more that are not shown"),
+            "{drawn}"
+        );
+        assert_eq!(frame("t", &bars[..1], 77, 24).lines().count(), 3);
     }
 }

@@ -4,7 +4,8 @@ use super::failure::Failed;
 use super::progress::{Bar, Progress, Shown};
 use super::session::GRACE;
 use super::stoppable::stoppable;
-use super::{output, text};
+use super::table::{Row, table};
+use super::{output, screen, text};
 use crate::dynamo::{Endpoint, Timing};
 use crate::plan::Plan;
 use crate::rehearse::{Rehearsal, RehearseOptions, RehearseReport, RehearseView};
@@ -25,7 +26,11 @@ pub async fn run(global: &Global, args: &Rehearse, stop: CancellationToken) -> R
         keep: args.keep_tables,
         order: args.order.into(),
     };
-    eprintln!("rehearsing {} (seed {})", args.plan.display(), options.seed);
+    screen::say(&format!(
+        "rehearsing {} (seed {})",
+        args.plan.display(),
+        options.seed
+    ));
     let (rehearsal, view) = Rehearsal::new(plan, options, stop);
     let progress = Progress::of(view);
     let result = stoppable(&global.session, GRACE, Box::pin(rehearsal.run())).await;
@@ -44,8 +49,8 @@ fn local_endpoint(global: &Global) -> Endpoint {
     }
 }
 
-fn render(report: &RehearseReport) -> String {
-    let services: Vec<Vec<String>> = text::services(&report.lanes)
+pub(super) fn render(report: &RehearseReport) -> String {
+    let services: Vec<Row> = text::services(&report.lanes)
         .map(|lane| {
             let fill = report.backfill.lanes.iter().find(|fill| fill.lane == lane.lane);
             let verified = report
@@ -55,7 +60,7 @@ fn render(report: &RehearseReport) -> String {
                 .iter()
                 .find(|service| service.service == lane.lane);
             let filled = fill.map(|fill| fill.counters).unwrap_or_default();
-            vec![
+            let row = Row::from(vec![
                 lane.lane.clone(),
                 verified.map_or("-".into(), |verified| text::count(verified.found)),
                 text::count(filled.put),
@@ -74,8 +79,12 @@ fn render(report: &RehearseReport) -> String {
                     .get(&lane.lane)
                     .copied()
                     .map_or("-".into(), text::duration),
-                verified.map_or("-".into(), |verified| text::count(verified.mismatches.faults())),
-            ]
+            ]);
+            match verified.map_or(0, |verified| verified.mismatches.faults()) {
+                0 => row,
+                1 => row.note("1 mismatch"),
+                found => row.note(format!("{} mismatches", text::count(found))),
+            }
         })
         .collect();
     let head = [
@@ -85,17 +94,16 @@ fn render(report: &RehearseReport) -> String {
         "put",
         "removed",
         "superseded",
-        "saved",
+        "unchanged",
         "swept",
         "most lag",
-        "mismatches",
     ];
     let writes = &report.writes;
     let mut lines = vec![
-        text::table(&head, &services),
+        table(&head, services),
         String::new(),
         format!(
-            "engine {}; {} loaded; live writers wrote {} ({} created, {} updated, {} replaced, {} deleted, {} created again)",
+            "engine {}; {} loaded; the live writers wrote {} ({} created, {} updated, {} replaced, {} deleted, {} created again)",
             report.engine,
             text::counted(report.loaded, "item"),
             text::count(writes.writes()),
@@ -106,7 +114,7 @@ fn render(report: &RehearseReport) -> String {
             text::count(writes.recreates),
         ),
         format!(
-            "caught up {} after the last write; {} in all; seed {}",
+            "the lanes caught up {} after the last write; {} in all; seed {}",
             text::duration(report.catch_up_ms),
             super::text::elapsed(std::time::Duration::from_secs_f64(report.seconds)),
             report.seed
@@ -129,7 +137,7 @@ fn render(report: &RehearseReport) -> String {
     lines.push(if report.clean {
         "every table holds exactly what it should".into()
     } else {
-        "the tables differ, or something could not land: NOT CLEAN".into()
+        "NOT CLEAN: a table differs, or a change could not be written".into()
     });
     lines.join("\n")
 }
@@ -149,6 +157,7 @@ impl Shown for RehearseView {
                 position: self.loaded.0,
                 total: Some(self.loaded.1),
                 unit: "item",
+                verb: "written",
                 ..Bar::default()
             }];
         }

@@ -49,20 +49,17 @@ pub async fn run(global: &Global, args: &Replicate, stop: CancellationToken) -> 
         },
         lanes,
     };
-    let plan = args.plan.display().to_string();
-    output::print(global, &report, |report| render(report, ended, &plan))?;
+    output::print(global, &report, |report| render(report, ended))?;
     Ok(if gaps { Exit::NotClean } else { Exit::Done })
 }
 
-fn render(report: &Report, ended: Ended, plan: &str) -> String {
+fn render(report: &Report, ended: Ended) -> String {
     let last = match ended {
-        Ended::Stopped => format!("stopped, and saved. To go on: dynasplit replicate {plan}"),
-        Ended::Completed => {
-            "the split is completed, or being completed; this worker is no longer needed".into()
-        }
-        Ended::Drained => "drained: the stream is off, and every record in it was applied".into(),
+        Ended::Stopped => "stopped, and saved. To continue, run `dynasplit replicate`",
+        Ended::Completed => "the split is completed, or is being completed: this worker is no longer needed",
+        Ended::Drained => "drained: the stream is off, and every record in it was applied",
     };
-    format!("{}\n{last}", text::lanes(&report.lanes))
+    format!("{}\n{last}", text::lanes(&report.lanes, false))
 }
 
 impl Shown for Vec<LaneStatus> {

@@ -1,6 +1,7 @@
 //! What shares stderr: progress bars, logs, and words to the operator. Whatever is printed while bars are drawn has to
 //! go through here, or bars and lines would be drawn over each other.
 
+use super::layout::To;
 use super::next::copyable;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use std::io::Write;
@@ -17,7 +18,8 @@ pub fn bars() -> &'static MultiProgress {
 
 /// Tells the operator something, above the bars.
 pub fn say(text: &str) {
-    BARS.suspend(|| eprintln!("{}", copyable(text)));
+    let text = To::Stderr.fit(&copyable(text));
+    BARS.suspend(|| eprintln!("{text}"));
 }
 
 /// Where logs go: stderr, a whole event at a time, above the bars.
@@ -53,6 +55,7 @@ impl Drop for Event {
     fn drop(&mut self) {
         let text = String::from_utf8_lossy(&self.text);
         // There is nowhere left to complain about a stderr that takes nothing.
-        BARS.suspend(|| std::io::stderr().write_all(copyable(&text).as_bytes()).ok());
+        let text = copyable(&text);
+        BARS.suspend(|| std::io::stderr().write_all(text.as_bytes()).ok());
     }
 }

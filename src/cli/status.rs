@@ -1,10 +1,11 @@
 use super::args::{Global, Status};
 use super::exit::Exit;
 use super::failure::Failed;
+use super::table::table;
 use super::tune::bound;
 use super::{output, text};
 use crate::state::{Limit, ShardRecord, TuningRecord};
-use crate::status::{Alarm, Standing, alarms, standing};
+use crate::status::{Alarm, Standing, alarms, standing, told};
 use crate::worker::now_ms;
 use serde::Serialize;
 
@@ -50,31 +51,31 @@ fn check(global: &Global, standing: Standing, max_lag_s: u64) -> Result<Exit, Fa
     })
 }
 
-fn render(standing: &Standing) -> String {
+pub(super) fn render(standing: &Standing) -> String {
     let mut lines = vec![format!("split {}: {}", standing.split, standing.phase)];
     let alive = standing.workers.iter().filter(|worker| !worker.overdue).count();
     let dead = standing.workers.len() - alive;
     lines.extend(standing.switched.iter().map(|(service, at_ms)| {
         let ago = text::duration(now_ms().saturating_sub(*at_ms));
-        format!("{service} switched {ago} ago: dynasplit does not write its table any more")
+        format!("{service} switched {ago} ago: dynasplit no longer writes its table")
     }));
     lines.push(match (alive, dead) {
         (0, 0) => "workers: none".into(),
         (alive, 0) => format!("workers: {alive}"),
-        (alive, dead) => format!("workers: {alive}, and {dead} that gave no sign of life for a lease time"),
+        (alive, dead) => format!("workers: {alive}, and {dead} whose lease has expired"),
     });
     lines.push(String::new());
-    lines.push(text::lanes(&standing.lanes));
+    lines.push(text::lanes(&standing.lanes, !standing.obstacles.is_empty()));
     lines.push(String::new());
     lines.push(backfill(standing));
     if standing.tombstones.holds() {
-        lines.push("a bulk copy holds the lanes: they apply nothing until it ends".into());
+        lines.push("a bulk copy holds the lanes: they apply no changes until it ends".into());
     }
     lines.extend(
         standing
             .backfill_blocked
             .iter()
-            .map(|reason| format!("held up: {reason}")),
+            .map(|reason| format!("the backfill is held up: {reason}")),
     );
     lines.extend(
         standing
@@ -99,8 +100,7 @@ fn render(standing: &Standing) -> String {
         lines.push(String::new());
         lines.push("in the way of completing:".into());
         lines.extend(
-            standing
-                .obstacles
+            told(&standing.obstacles)
                 .iter()
                 .map(|obstacle| format!("  - {obstacle}")),
         );
@@ -123,8 +123,8 @@ fn limits(standing: &Standing) -> Vec<String> {
             vec![
                 limit.command.clone(),
                 limit.of.clone(),
-                limit.text.clone(),
                 format!("{} ago", text::duration(limit.age_ms)),
+                limit.text.clone(),
             ]
         })
         .collect();
@@ -133,7 +133,7 @@ fn limits(standing: &Standing) -> Vec<String> {
         let idle = format!("limited by {}", Limit::Idle);
         return standing.running.is_empty().then_some(idle).into_iter().collect();
     }
-    vec![text::table(&["command", "part", "limited by", "seen"], &rows)]
+    vec![table(&["command", "part", "seen", "limited by"], rows)]
 }
 
 /// What is tuned, in one line.
@@ -169,7 +169,7 @@ fn backfill(standing: &Standing) -> String {
             ]
         })
         .collect();
-    let table = text::table(&["backfill", "segments", "copied", "superseded", "dead"], &rows);
+    let table = table(&["backfill", "segments", "copied", "superseded", "dead"], rows);
     let end = match record.finished_ms {
         Some(finished) => format!(
             "finished in {}",
@@ -183,7 +183,7 @@ fn backfill(standing: &Standing) -> String {
         text::counted(standing.scanned, "item"),
         text::units(standing.read_milliunits)
     );
-    if !record.order_reason.is_empty() {
+    if !record.order_reason.is_empty() && record.finished_ms.is_none() {
         told.push('\n');
         told.push_str(&record.order_reason);
     }
@@ -196,11 +196,11 @@ fn progress(standing: &Standing) -> String {
     let Some(running) = running else {
         return match standing.backfill_seen_ms {
             Some(seen_ms) => format!(
-                "not running since {} ago: `dynasplit backfill` continues it",
+                "no process has worked on it for {}: `dynasplit backfill` continues it",
                 text::duration(now_ms().saturating_sub(seen_ms))
             ),
             // It ended before it could give a sign of life.
-            None => "not running: `dynasplit backfill` continues it".into(),
+            None => "no process works on it: `dynasplit backfill` continues it".into(),
         };
     };
     let Some(estimate) = running.estimate else {

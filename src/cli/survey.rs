@@ -4,13 +4,14 @@ mod layout;
 mod patterns;
 
 use super::next::copyable;
+use super::text::{count as number, counted};
 use crate::source::{Billing, StreamState};
 use crate::survey::{
     CollisionView, Estimate, Reading, Routing, Severity, StateStanding, Survey, TableSize, TableStanding,
     TableView, VersionView,
 };
 use console::Style;
-use layout::{Align, Page, bytes, counted, hours, key, more, number, percent, visible};
+use layout::{Align, Page, bytes, hours, key, more, percent, visible};
 
 /// Shapes of keys that are shown.
 const SHAPES: usize = 10;
@@ -22,8 +23,8 @@ const DIFFERENCES: usize = 20;
 pub fn render(survey: &Survey, width: usize, color: bool) -> String {
     let mut page = Page::new(width, color);
     let title = page.bold(&format!("Plan {}", survey.split));
-    page.line(&format!(
-        "{title}: a look at the live source; nothing was written"
+    page.say(&format!(
+        "{title}: what was read of the live source. Nothing was written"
     ));
     source(&mut page, survey);
     if let (Some(routing), Some(reading), Some(size)) = (&survey.routing, &survey.reading, &survey.size) {
@@ -49,32 +50,38 @@ fn source(page: &mut Page, survey: &Survey) {
     };
     let region = source.arn.split(':').nth(3).unwrap_or_default();
     page.heading("Source", "");
-    page.line(&format!(
-        "  table     {} ({region}), {}, {billing}",
-        source.table, source.status
-    ));
-    page.line(&format!(
-        "  holds     {}, {} (DescribeTable: up to six hours old)",
-        counted(source.item_count, "item"),
-        bytes(source.bytes)
-    ));
+    page.wrapped(
+        "  table     ",
+        &format!("{} ({region}), {}, {billing}", source.table, source.status),
+    );
+    page.wrapped(
+        "  holds     ",
+        &format!(
+            "{}, {} (DescribeTable: up to six hours old)",
+            counted(source.item_count, "item"),
+            bytes(source.bytes)
+        ),
+    );
     if let Some(reading) = &survey.reading {
         let what = match (reading.whole, reading.places) {
             (true, _) => "every item".to_owned(),
             (false, places) => format!("a sample from {}", counted(places as u64, "place")),
         };
-        page.line(&format!(
-            "  read      {}, {}: {what}; it took {}",
-            counted(reading.items, "item"),
-            bytes(reading.bytes),
-            counted(reading.read_units, "read unit")
-        ));
+        page.wrapped(
+            "  read      ",
+            &format!(
+                "{}, {}: {what}; it took {}",
+                counted(reading.items, "item"),
+                bytes(reading.bytes),
+                counted(reading.read_units, "read unit")
+            ),
+        );
     }
     let versions = match &survey.versions {
         VersionView::Timestamp { attribute } => format!("the newest '{attribute}' wins"),
         VersionView::Sequence => "the stream's order (sequence mode)".to_owned(),
     };
-    page.line(&format!("  versions  {versions}"));
+    page.wrapped("  versions  ", &versions);
 }
 
 fn routes(page: &mut Page, routing: &Routing, reading: &Reading, size: &TableSize) {
@@ -127,8 +134,8 @@ fn routes(page: &mut Page, routing: &Routing, reading: &Reading, size: &TableSiz
     page.table(&heads, &rows);
     for overlap in &routing.overlaps {
         let [first, second] = &overlap.services;
-        page.line(&format!(
-            "  {} of them are in both {first} and {second}",
+        page.say(&format!(
+            "  {} of them go to both {first} and {second}",
             number(overlap.items)
         ));
     }
@@ -193,7 +200,7 @@ fn faults(page: &mut Page, routing: &Routing) {
         );
         for example in group.examples.iter().take(3) {
             let line = page.dim(&format!("      {}", key(&example.text)));
-            page.line(&line);
+            page.say(&line);
         }
     }
 }
@@ -216,7 +223,7 @@ fn tables(page: &mut Page, survey: &Survey) {
         StateStanding::Wider { .. } => "exists: the split has begun; `left-behind` would be widened",
         StateStanding::Refused { .. } => "exists, and does not go with this plan",
     };
-    page.line(&format!("  state table {}: {state}", survey.state.table));
+    page.say(&format!("  state table {}: {state}", survey.state.table));
 }
 
 fn table_row(table: &TableView) -> Vec<String> {
@@ -242,8 +249,8 @@ fn table_row(table: &TableView) -> Vec<String> {
 fn table_details(page: &mut Page, table: &TableView) {
     match &table.standing {
         TableStanding::Differs { differences } => {
-            page.line("");
-            page.line(&format!("  {} differs:", table.table));
+            page.blank();
+            page.say(&format!("  {} differs:", table.table));
             let rows: Vec<Vec<String>> = differences
                 .iter()
                 .take(DIFFERENCES)
@@ -262,7 +269,7 @@ fn table_details(page: &mut Page, table: &TableView) {
             ];
             page.table(&heads, &rows);
             more(page, differences.len(), DIFFERENCES);
-            page.line("");
+            page.blank();
         }
         TableStanding::Same { notes, .. } => {
             for note in notes {
@@ -282,15 +289,15 @@ fn stream(page: &mut Page, survey: &Survey) {
         StreamState::On { label, .. } => format!("on with both images, since {label}"),
         StreamState::WrongView { view, .. } => format!("on with the view {view}, which a split can't use"),
     };
-    page.line(&format!("  {state}"));
+    page.say(&format!("  {state}"));
     if let (Some(open), Some(all)) = (view.open_shards, view.shards) {
-        page.line(&format!(
+        page.say(&format!(
             "  {} open, {all} in the last 24 hours",
             counted(open as u64, "shard")
         ));
     }
     if !survey.source.replicas.is_empty() {
-        page.line(&format!(
+        page.say(&format!(
             "  a global table with {}",
             survey.source.replicas.join(", ")
         ));
@@ -337,16 +344,16 @@ fn costs(page: &mut Page, estimate: &Estimate) {
         ("at", Align::Left),
     ];
     page.table(&heads, &rows);
-    page.line(&format!(
+    page.say(&format!(
         "  together ${:.2}; the backfill takes {}, and a stream keeps 24 h",
         estimate.dollars,
         hours(estimate.backfill_hours),
     ));
-    page.line(&format!(
+    page.say(&format!(
         "  one core needs {} to send the backfill's writes",
         hours(estimate.core_hours)
     ));
-    page.line(&format!(
+    page.say(&format!(
         "  reading the stream while it is quiet: ${:.2} a day",
         estimate.stream_dollars_per_day
     ));
@@ -387,7 +394,7 @@ fn findings(page: &mut Page, survey: &Survey) {
             page.wrapped("          ", &format!("-> {}", copyable(hint)));
         }
     }
-    page.line("");
+    page.blank();
     let verdict = if survey.would_fail() {
         format!(
             "{errors} {}: correct the plan, the items or the tables, then run `dynasplit plan` again.",
@@ -411,5 +418,5 @@ fn findings(page: &mut Page, survey: &Survey) {
         };
         format!("Nothing would go wrong by what was seen{careful}. Next: {next}.")
     };
-    page.line(&page.bold(&copyable(&verdict)));
+    page.say(&page.bold(&copyable(&verdict)));
 }

@@ -32,12 +32,11 @@ pub async fn run(global: &Global, args: &Switched, stop: CancellationToken) -> R
         let switching = switch(&split, &args.service, options, &stop, &screen::say);
         stoppable(&global.session, GRACE, Box::pin(switching)).await?
     };
-    let plan = args.plan.display().to_string();
-    output::print(global, &report, |report| render(report, &plan))?;
+    output::print(global, &report, render)?;
     Ok(Exit::Done)
 }
 
-fn render(report: &SwitchReport, plan: &str) -> String {
+pub(super) fn render(report: &SwitchReport) -> String {
     let SwitchReport { service, table, .. } = report;
     let mut lines: Vec<String> = report
         .overridden
@@ -45,29 +44,29 @@ fn render(report: &SwitchReport, plan: &str) -> String {
         .map(|reason| format!("overridden: {reason}"))
         .collect();
     match (report.switched_ms, report.already) {
-        (None, true) => lines.push(format!("{service} had not switched; nothing was done")),
+        (None, true) => lines.push(format!("{service} has not switched, so nothing was done")),
         (None, false) => {
             lines.push(format!(
-                "{service} has not switched any more: its lane continues at its checkpoint"
+                "the switch of {service} was taken back: its lane continues at its checkpoint"
             ));
             lines.push(format!(
-                "next: dynasplit verify --repair {plan}, which overwrites what {service} wrote to {table} meanwhile"
+                "next: run `dynasplit verify --repair`. It overwrites what {service} has written to {table} since the switch"
             ));
         }
         (Some(at_ms), true) => lines.push(format!(
-            "{service} switched {} ago; nothing writes {table} but the service",
+            "{service} switched {} ago: dynasplit does not write {table}, and only the service may write it",
             text::duration(now_ms().saturating_sub(at_ms))
         )),
         (Some(_), false) => {
             lines.push(format!(
-                "{service} has switched: dynasplit does not write {table} any more"
+                "{service} has switched: dynasplit no longer writes {table}"
             ));
             if report.verified_ms.is_none() {
-                lines.push("note: no clean verify stands behind this switch".into());
+                lines.push("note: no clean verify was recorded before this switch".into());
             }
             lines.push(format!("next: let {service} write {table}"));
             lines.push(format!(
-                "undo, before it writes: dynasplit switched --undo --service {service} {plan}"
+                "to take the switch back before {service} writes, run `dynasplit switched --undo --service {service}`"
             ));
         }
     }

@@ -2,6 +2,7 @@
 
 use super::args::Output;
 use super::failure::Failed;
+use super::layout::To;
 use super::{next, output};
 use std::process::ExitCode;
 
@@ -10,15 +11,16 @@ impl Failed {
     #[must_use]
     pub fn tell(self, form: Output) -> ExitCode {
         let label = console::style("error:").red().bold().for_stderr();
-        eprintln!("{label} {}", next::copyable(&self.message));
+        let say = |text: String| eprintln!("{}", To::Stderr.fit(&text));
+        say(format!("{label} {}", next::copyable(&self.message)));
         if let Some(hint) = &self.hint {
             let label = console::style("help:").cyan().bold().for_stderr();
-            eprintln!("{label} {}", next::copyable(hint));
+            say(format!("{label} {}", next::copyable(hint)));
         }
         if form == Output::Json
             && let Err(failed) = output::document(&self.document())
         {
-            eprintln!("{label} {}", failed.message);
+            say(format!("{label} {}", failed.message));
         }
         self.exit.into()
     }

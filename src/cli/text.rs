@@ -1,49 +1,10 @@
 //! Small pieces of text that every command shows alike.
 
+use super::table::table;
 use crate::model::Counters;
 use crate::state::ShardRecord;
 use crate::status::LaneStatus;
 use std::time::Duration;
-
-/// Cells that are longer do not widen their column: one long key would move all other rows apart.
-const WIDEST: usize = 40;
-
-/// A table for people: columns as wide as they need, the first to the left and numbers to the right.
-pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        let cells = rows
-            .iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| console::measure_text_width(cell))
-            .filter(|width| *width <= WIDEST);
-        cells.chain([head[column].len()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let line = |cells: Vec<&str>| {
-        let padded = cells.iter().enumerate().map(|(column, cell)| {
-            let pad = " ".repeat(widths[column].saturating_sub(console::measure_text_width(cell)));
-            let number = column > 0 && cell.starts_with(|c: char| c.is_ascii_digit() || c == '~');
-            if number || (column > 0 && is_number_column(rows, column)) {
-                format!("{pad}{cell}")
-            } else {
-                format!("{cell}{pad}")
-            }
-        });
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let mut lines = vec![line(head.to_vec())];
-    lines.extend(
-        rows.iter()
-            .map(|row| line(row.iter().map(String::as_str).collect())),
-    );
-    lines.join("\n")
-}
-
-fn is_number_column(rows: &[Vec<String>], column: usize) -> bool {
-    rows.iter()
-        .filter_map(|row| row.get(column))
-        .all(|cell| cell == "-" || cell.starts_with(|c: char| c.is_ascii_digit()))
-}
 
 /// A count with thousands set apart: `12,345`.
 pub fn count(number: u64) -> String {
@@ -126,22 +87,14 @@ pub fn elapsed(duration_: Duration) -> String {
     duration(u64::try_from(duration_.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// The lanes, as a table.
-pub fn lanes(lanes: &[LaneStatus]) -> String {
+/// The lanes, as a table. What a person should know stands below it, once for all lanes that it concerns; without the gaps and
+/// the lanes that do not follow the stream, if the obstacles that are listed elsewhere name them.
+pub fn lanes(lanes: &[LaneStatus], are_obstacles_listed: bool) -> String {
     let row = |lane: &LaneStatus| {
         let counters = &lane.counters;
-        let state = match (&lane.gap, &lane.blocked) {
-            (Some(gap), _) => format!("GAP: {gap}"),
-            (None, Some(reason)) => reason.clone(),
-            (None, None) if lane.lags_dangerously() => "lags dangerously: the stream keeps 24 hours".into(),
-            (None, None) if lane.open_shards == 0 && lane.lag_ms.is_some() => "drained".into(),
-            (None, None) if lane.lag_ms.is_none() => "not captured yet".into(),
-            (None, None) => "ok".into(),
-        };
         let lag = match lane.shown_lag_ms {
-            Some(_) if lane.open_shards == 0 => "-".into(),
-            Some(lag) => duration(lag),
-            None => "-".into(),
+            Some(lag) if lane.open_shards > 0 => duration(lag),
+            _ => "-".into(),
         };
         vec![
             lane.lane.clone(),
@@ -152,24 +105,58 @@ pub fn lanes(lanes: &[LaneStatus]) -> String {
             count(counters.superseded),
             count(counters.saved),
             count(lane.dead_letters),
-            state,
         ]
     };
-    let rows: Vec<_> = lanes.iter().map(row).collect();
-    table(
-        &[
-            "lane",
-            "lag",
-            "records",
-            "put",
-            "removed",
-            "superseded",
-            "saved",
-            "dead",
-            "state",
-        ],
-        &rows,
-    )
+    let heads = [
+        "lane",
+        "lag",
+        "records",
+        "put",
+        "removed",
+        "superseded",
+        "unchanged",
+        "dead",
+    ];
+    let mut lines = vec![table(&heads, lanes.iter().map(row))];
+    lines.extend(notes(lanes, are_obstacles_listed));
+    lines.join("\n")
+}
+
+/// What a person should know of the lanes.
+fn notes(lanes: &[LaneStatus], are_obstacles_listed: bool) -> Vec<String> {
+    let mut found: Vec<(String, Vec<&str>)> = Vec::new();
+    for lane in lanes {
+        let is_listed = are_obstacles_listed && (lane.gap.is_some() || lane.lag_ms.is_none());
+        let Some(note) = note(lane).filter(|_| !is_listed) else {
+            continue;
+        };
+        match found.iter_mut().find(|(known, _)| *known == note) {
+            Some((_, names)) => names.push(&lane.lane),
+            None => found.push((note, vec![&lane.lane])),
+        }
+    }
+    let told = found.into_iter().map(|(note, names)| match names.len() {
+        all if all > 1 && all == lanes.len() => format!("all lanes: {note}"),
+        _ => format!("{}: {note}", names.join(", ")),
+    });
+    told.collect()
+}
+
+fn note(lane: &LaneStatus) -> Option<String> {
+    if let Some(gap) = &lane.gap {
+        return Some(format!("GAP: {gap}"));
+    }
+    if let Some(reason) = &lane.blocked {
+        return Some(format!("limited by {reason}"));
+    }
+    if lane.lags_dangerously() {
+        return Some("the lag is dangerous, because the stream keeps a record for 24 hours only".into());
+    }
+    match lane.lag_ms {
+        None => Some("not following the stream yet".into()),
+        Some(_) if lane.open_shards == 0 => Some("drained".into()),
+        Some(_) => None,
+    }
 }
 
 /// The lanes that write a table.
@@ -193,25 +180,5 @@ mod tests {
         assert_eq!(duration(250_000), "4m 10s");
         assert_eq!(duration(11_100_000), "3h 5m");
         assert_eq!(units(1500), "1.5");
-    }
-
-    #[test]
-    fn a_long_cell_does_not_pad_the_other_rows() {
-        let long = "k".repeat(500);
-        let rows = [
-            vec!["1".into(), "short".into(), "reason".into()],
-            vec!["2".into(), long.clone(), "reason".into()],
-        ];
-        let expected = format!("id  key    why\n1   short  reason\n2   {long}  reason");
-        assert_eq!(table(&["id", "key", "why"], &rows), expected);
-    }
-
-    #[test]
-    fn tables_line_up() {
-        let rows = [vec!["a".into(), "10".into()], vec!["long".into(), "-".into()]];
-        assert_eq!(
-            table(&["name", "count"], &rows),
-            "name  count\na        10\nlong      -"
-        );
     }
 }

@@ -1,6 +1,7 @@
 use super::args::{Global, Tune as Args};
 use super::exit::Exit;
 use super::failure::Failed;
+use super::table::table;
 use super::{output, text};
 use crate::plan::Plan;
 use crate::state::{Bound, TuningChange, TuningRecord};
@@ -63,7 +64,7 @@ fn known(plan: &Plan, service: &str) -> Result<(), Failed> {
     )
 }
 
-fn render(tuned: &Tuned, changed: bool) -> String {
+pub(super) fn render(tuned: &Tuned, changed: bool) -> String {
     let Tuned { was, now } = tuned;
     let services: BTreeSet<&String> = was.services.keys().chain(now.services.keys()).collect();
     let row = |what: String, of: &dyn Fn(&TuningRecord) -> String| {
@@ -93,11 +94,11 @@ fn render(tuned: &Tuned, changed: bool) -> String {
         &["", "tuned"]
     };
     let last = if changed {
-        "\ncommands that run obey within two seconds; `dynasplit status` says what limits them"
+        "\nCommands that run obey within two seconds. `dynasplit status` shows what limits them"
     } else {
         ""
     };
-    format!("{}{last}", text::table(head, &rows))
+    format!("{}{last}", table(head, rows))
 }
 
 /// A bound in words, exactly as it was given.

@@ -4,9 +4,11 @@ use super::failure::Failed;
 use super::progress::{Bar, Progress, Shown};
 use super::session::GRACE;
 use super::stoppable::stoppable;
+use super::table::{Row, table};
 use super::waiting::Waiting;
 use super::{output, text};
 use crate::status::COLLISION_ADVICE;
+use crate::verify::compare::ServiceReport;
 use crate::verify::{Verify, VerifyOptions, VerifyResult, VerifyView};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -57,7 +59,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     Ok(if result.clean { Exit::Done } else { Exit::NotClean })
 }
 
-fn render(result: &VerifyResult) -> String {
+pub(super) fn render(result: &VerifyResult) -> String {
     let mut lines = vec![services(result)];
     lines.extend(result.mismatches.iter().map(|mismatch| format!("  {mismatch}")));
     // Told once: it may be the next step as well.
@@ -105,16 +107,13 @@ fn render(result: &VerifyResult) -> String {
         text::elapsed(Duration::from_secs_f64(result.seconds)),
     ));
     lines.extend(result.notes.iter().map(|note| format!("note: {note}")));
-    lines.extend(
-        result
-            .switched
-            .iter()
-            .map(|service| format!("{service} has switched to its own table: it is not compared, and counts as it was verified before")),
-    );
+    lines.extend(result.switched.iter().map(|service| {
+        format!("{service} has switched to its own table. It is not compared, and its earlier verify counts")
+    }));
     lines.push(if result.clean && result.recorded {
         "clean: every target that is compared holds exactly what it should".into()
     } else if result.clean {
-        "clean, as far as was compared; it does not count for the split as a whole".into()
+        "clean, but only a part was compared: this verify does not count for the split as a whole".into()
     } else {
         "NOT CLEAN".into()
     });
@@ -165,48 +164,53 @@ fn repaired(result: &VerifyResult) -> String {
     }
 }
 
+/// The services, with what was found of each. Classes without a finding are not named.
 fn services(result: &VerifyResult) -> String {
-    let rows: Vec<Vec<String>> = result
-        .report
-        .services
-        .iter()
-        .map(|service| {
-            let found = &service.mismatches;
-            let counts = [
-                service.expected,
-                service.found,
-                service.changed,
-                found.missing,
-                found.extra,
-                found.different,
-                found.misrouted,
-                found.collision,
-                service.unsettled,
-                service.invalid,
-                found.expired,
-                service.tombstones,
-            ];
-            std::iter::once(service.service.clone())
-                .chain(counts.map(text::count))
-                .collect()
-        })
-        .collect();
-    let head = [
-        "service",
-        "expected",
-        "found",
-        "changed",
-        "missing",
-        "extra",
-        "different",
-        "misrouted",
-        "collision",
-        "unsettled",
-        "invalid",
-        "expired",
-        "tombstones",
+    let rows = result.report.services.iter().map(|service| {
+        let found = &service.mismatches;
+        let counts = [
+            service.expected,
+            service.found,
+            service.changed,
+            found.faults(),
+            service.tombstones,
+        ];
+        let cells = std::iter::once(service.service.clone()).chain(counts.map(text::count));
+        let row = Row::from(cells.collect::<Vec<_>>());
+        match findings(service) {
+            named if named.is_empty() => row,
+            named => row.note(named),
+        }
+    });
+    table(
+        &[
+            "service",
+            "expected",
+            "found",
+            "changed",
+            "mismatches",
+            "tombstones",
+        ],
+        rows,
+    )
+}
+
+/// What was found of a service, class by class.
+fn findings(service: &ServiceReport) -> String {
+    let found = &service.mismatches;
+    let classes = [
+        (found.missing, "missing"),
+        (found.extra, "extra"),
+        (found.different, "different"),
+        (found.misrouted, "misrouted"),
+        (found.collision, "collision"),
+        (service.unsettled, "unsettled"),
+        (service.invalid, "invalid"),
+        (found.expired, "expired"),
     ];
-    text::table(&head, &rows)
+    let named = classes.into_iter().filter(|(count, _)| *count > 0);
+    let named = named.map(|(count, class)| format!("{} {class}", text::count(count)));
+    named.collect::<Vec<_>>().join(", ")
 }
 
 impl Shown for VerifyView {
@@ -230,6 +234,7 @@ impl Shown for VerifyView {
         }
         let source = Bar {
             name: "source".into(),
+            verb: "read",
             position: self.scanned,
             total: (self.estimated_items > 0).then_some(self.estimated_items),
             unit: "item",
@@ -239,8 +244,9 @@ impl Shown for VerifyView {
             name: service.service.clone(),
             position: service.held,
             unit: "item",
+            verb: "read",
             message: format!(
-                "{} to look at again, {}",
+                "{} to read again, {}",
                 text::count(service.candidates),
                 match service.mismatches {
                     1 => "1 mismatch".into(),
@@ -257,7 +263,7 @@ impl Shown for VerifyView {
 mod tests {
     use super::*;
     use crate::verify::Unrepaired;
-    use crate::verify::compare::{ClassCounts, Report, ServiceReport};
+    use crate::verify::compare::{ClassCounts, Report};
 
     fn found(missing: u64, collision: u64) -> VerifyResult {
         let mismatches = ClassCounts {

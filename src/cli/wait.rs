@@ -31,8 +31,10 @@ pub async fn run(global: &Global, args: &Wait, stop: CancellationToken) -> Resul
         (WaitFor::Verified, None) => Condition::Verified,
         (WaitFor::Drained, None) => Condition::Drained,
         (WaitFor::Verified | WaitFor::Drained, Some(_)) => {
-            return Err(Failed::of(Exit::Usage, "--past is a time to catch up with")
-                .hint("give it with `--for caught-up`, or leave it out"));
+            return Err(
+                Failed::of(Exit::Usage, "--past applies only to `--for caught-up`")
+                    .hint("use `--for caught-up`, or leave out --past"),
+            );
         }
     };
     let split = output::open_to_look(global, &args.plan).await?;
@@ -86,7 +88,7 @@ async fn wait(split: &Split, condition: Condition, limit: Option<Duration>) -> R
 fn render(report: &Report) -> String {
     let waited = text::duration(report.waited_ms);
     if report.holds {
-        return format!("the condition holds, after {waited}");
+        return format!("the condition holds (waited {waited})");
     }
     let missing = report.missing.iter().map(|reason| format!("\n  - {reason}"));
     format!(

@@ -368,7 +368,7 @@ async fn created(split: &Split) -> Result<BTreeSet<String>, RunError> {
 fn busy() -> RunError {
     RunError::NotYet {
         what: "a backfill or a repair is under way".into(),
-        next: "let it end (`dynasplit status` says which command goes on), then run this again".into(),
+        next: "let it end (`dynasplit status` names the command), then run this command again".into(),
     }
 }
 

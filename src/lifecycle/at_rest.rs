@@ -49,7 +49,7 @@ pub(crate) async fn wait(
     else {
         return Err(RunError::NotYet {
             what: "the last verify does not say what the lanes had received when it began".into(),
-            next: "run `dynasplit verify` once more, then this again".into(),
+            next: "run `dynasplit verify`, then this command again".into(),
         });
     };
     let began = Instant::now();
@@ -64,8 +64,9 @@ pub(crate) async fn wait(
         refuse_unread(&now)?;
         if now.is_drained() {
             return Err(RunError::NotYet {
-                what: "the stream was switched off meanwhile, and a later write is in no stream".into(),
-                next: "run `dynasplit verify`, then this again".into(),
+                what: "the stream was switched off during this command, and a later write is in no stream"
+                    .into(),
+                next: "run `dynasplit verify`, then this command again".into(),
             });
         }
         if behind(&now, until_ms).is_none() {
@@ -80,11 +81,11 @@ pub(crate) async fn wait(
             let (lane, blocked) = behind(&now, until_ms).unwrap_or_default();
             return Err(RunError::NotYet {
                 what: format!(
-                    "the lane '{lane}' did not come to the tip of the stream within {} s{}",
+                    "the lane '{lane}' did not reach the end of the stream within {} s{}",
                     began.elapsed().as_secs(),
                     blocked.map(|reason| format!(" ({reason})")).unwrap_or_default()
                 ),
-                next: "see `dynasplit status`; run this again when the lane has caught up".into(),
+                next: "`dynasplit status` shows what limits it. Run this command again when the lane has caught up".into(),
             });
         }
         pause(LOOK, stop).await?;
@@ -111,8 +112,9 @@ pub(crate) async fn unchanged(
     }
     Err(RunError::Unclean {
         reasons: vec![format!(
-            "the source is not at rest: since the last verify began, {} arrived: find and stop what still writes to the \
-             source, see that `dynasplit replicate` runs, run `dynasplit verify`, then this again",
+            "the source is not at rest: since the last verify began, {} arrived. The most likely cause is a writer that still \
+             uses the source. Find and stop it, keep `dynasplit replicate` running, run `dynasplit verify`, then run this \
+             command again",
             arrived(before, &now)
         )],
     })
@@ -148,9 +150,9 @@ pub(crate) fn refuse_unread(standing: &Standing) -> Result<(), RunError> {
         return Ok(());
     }
     Err(RunError::NotYet {
-        what: "no live worker with this plan reads the stream, so what was written last may not be delivered"
+        what: "no live worker with this plan reads the stream, so the last writes to the source may be missing in the targets"
             .into(),
-        next: "run `dynasplit replicate`, leave it running, then run this again".into(),
+        next: "run `dynasplit replicate`, leave it running, then run this command again".into(),
     })
 }
 

@@ -4,7 +4,7 @@ use crate::fault;
 use crate::model::VERSION_ATTRIBUTE;
 use crate::repair::{refuse_switched_since, sweep_of, workers_gone};
 use crate::state::{ServiceRecord, SplitRecord};
-use crate::status::{Obstacle, ObstacleKind, Standing, standing, standing_with_worker};
+use crate::status::{Obstacle, ObstacleKind, Standing, standing, standing_with_worker, told};
 use crate::target::{TtlOutcome, enable_ttl};
 use crate::worker::{Budgets, Doing, RunError, Split, noted, now_ms, unless_stopped};
 use serde::Serialize;
@@ -240,7 +240,7 @@ async fn begin(
     if record.completing_ms.is_none() {
         return Err(RunError::Unclean {
             reasons: vec![
-                "another command changed the split just now (a repair, a restart of the tail or an `apply`): let it end, then run this again"
+                "another command (a repair, a restart of the tail or an `apply`) has just changed the split: wait until it ends, then run this command again"
                     .into(),
             ],
         });
@@ -277,12 +277,7 @@ fn refuse_unclean(standing: &Standing, lose_late_writes: bool) -> Result<(), Run
         );
         !(lose_late_writes && late)
     };
-    let reasons: Vec<String> = standing
-        .obstacles
-        .iter()
-        .filter(matters)
-        .map(ToString::to_string)
-        .collect();
+    let reasons = told(standing.obstacles.iter().filter(matters));
     if reasons.is_empty() {
         return Ok(());
     }

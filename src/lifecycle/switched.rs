@@ -5,7 +5,7 @@ use super::at_rest::refuse_unread;
 use crate::fault;
 use crate::repair::{RepairLease, acknowledged};
 use crate::state::{RepairScope, SplitRecord, SwitchedService};
-use crate::status::{Obstacle, ObstacleKind, Standing, standing, standing_with_worker};
+use crate::status::{Obstacle, ObstacleKind, Standing, standing, standing_with_worker, told};
 use crate::worker::{RunError, Split, check_split, now_ms, pause};
 use serde::Serialize;
 use std::time::Duration;
@@ -69,7 +69,7 @@ pub async fn switch(
             }
             Some(Err(error)) => Err(error),
             None => Err(RunError::Stopped(
-                "a repair took over; run this again when it has ended".into(),
+                "a repair has taken over; run this command again when it has ended".into(),
             )),
         };
         lease.release().await;
@@ -78,8 +78,8 @@ pub async fn switch(
     let record = SplitRecord::read(&split.store).await?.value;
     let Some(switched) = record.switched.get(service) else {
         return Err(RunError::NotYet {
-            what: format!("somebody took the switch of {service} back at the same moment"),
-            next: "run this again".into(),
+            what: format!("another command took the switch of {service} back at the same time"),
+            next: "run this command again".into(),
         });
     };
     tell("waiting until every worker has stopped writing the table");
@@ -144,7 +144,7 @@ async fn prove(
             .map(|obstacle| obstacle.what.clone())
             .collect());
     }
-    let reasons: Vec<String> = in_the_way(&now, service).map(ToString::to_string).collect();
+    let reasons = told(in_the_way(&now, service));
     if !reasons.is_empty() {
         return Err(RunError::Unclean { reasons });
     }
@@ -153,7 +153,7 @@ async fn prove(
     ));
     loop {
         let now = standing_with_worker(split).await?;
-        let reasons: Vec<String> = in_the_way(&now, service).map(ToString::to_string).collect();
+        let reasons = told(in_the_way(&now, service));
         if !reasons.is_empty() {
             return Err(RunError::Unclean { reasons });
         }
@@ -218,7 +218,7 @@ fn busy(service: &str) -> RunError {
         what: format!(
             "a backfill, repair or reconcile is under way, or was interrupted, and may write the table of {service}"
         ),
-        next: "let it end (`dynasplit status` names the command), then run this again".into(),
+        next: "let it end (`dynasplit status` names the command), then run this command again".into(),
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) async fn hold(split: &Split, stop: &CancellationToken) -> Result<u64,
         let holders: Vec<String> = record.switch.holders.into_keys().collect();
         return Err(RunError::NotYet {
             what: format!("tombstones are on, or not swept ({})", holders.join(", ")),
-            next: "let the command that needs them end (run it again where it was interrupted), then run this again"
+            next: "let the command that needs them end (if it was interrupted, run it again), then run this command again"
                 .into(),
         });
     };

@@ -178,7 +178,7 @@ pub(crate) async fn refuse_unready(split: &Split) -> Result<(), RunError> {
     if backfill.finished_ms.is_none() {
         return Err(RunError::NotYet {
             what: "the backfill is not finished".into(),
-            next: "run `dynasplit backfill` until it ends, then this again".into(),
+            next: "run `dynasplit backfill` until it ends, then run this command again".into(),
         });
     }
     Ok(())

@@ -88,7 +88,7 @@ pub(crate) fn refuse_switched_since(split: &Split, record: &SplitRecord) -> Resu
 pub(crate) fn lanes_held() -> RunError {
     RunError::NotYet {
         what: "a bulk copy holds the lanes".into(),
-        next: "run `dynasplit backfill` until it ends, then this again".into(),
+        next: "run `dynasplit backfill` until it ends, then run this command again".into(),
     }
 }
 

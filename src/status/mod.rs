@@ -10,6 +10,7 @@ mod open_dead_letters;
 mod rate;
 mod read;
 mod split_status;
+mod told;
 
 pub use condition::{Alarm, AlarmKind, Condition, Verdict, alarms};
 pub(crate) use lane_status::received;
@@ -22,3 +23,4 @@ pub use rate::RateMeter;
 pub use read::standing;
 pub(crate) use read::standing_with_worker;
 pub use split_status::{Phase, Standing, WorkerStanding};
+pub use told::told;

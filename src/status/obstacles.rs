@@ -5,17 +5,17 @@
 
 use super::lane_status::LaneStatus;
 use super::obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind, counted};
-use super::split_status::{Phase, Standing};
+use super::split_status::{Phase, Standing, WorkerStanding};
 use crate::state::{SplitRecord, TombstonePhase, VerifyRecord};
 use std::collections::BTreeMap;
 
 /// A lane that is behind by more is not caught up. Creation times are rounded down, on one engine to the minute.
 const MOST_LAG_MS: u64 = 2 * 60 * 1000;
 
-const REPLICATE: &str = "`dynasplit replicate`, and leave it running";
-const BACKFILL: &str = "`dynasplit backfill`";
-const VERIFY: &str = "`dynasplit verify`";
-const REPAIR: &str = "`dynasplit verify --repair`, then `dynasplit verify`";
+const REPLICATE: &str = "run `dynasplit replicate`, and leave it running";
+const BACKFILL: &str = "run `dynasplit backfill`";
+const VERIFY: &str = "run `dynasplit verify`";
+const REPAIR: &str = "run `dynasplit verify --repair`, then `dynasplit verify`";
 
 /// What is known beside the [`Standing`].
 pub(crate) struct Known<'a> {
@@ -66,7 +66,7 @@ pub(crate) fn obstacles(standing: &Standing, known: &Known<'_>) -> Vec<Obstacle>
             ObstacleKind::Abandoned,
             None,
             "the split was given up",
-            "to split again, `dynasplit abandon --delete-state --yes`, then `dynasplit apply`",
+            "to split the table again, run `dynasplit abandon --delete-state --yes`, then `dynasplit apply`",
         );
         return found.0;
     }
@@ -91,7 +91,7 @@ fn plan_and_stream(standing: &Standing, known: &Known<'_>, found: &mut Found) {
                 ObstacleKind::OtherWorker,
                 None,
                 what.clone(),
-                "stop that worker, then `dynasplit replicate` with this plan",
+                "stop that worker, then run `dynasplit replicate` with this plan",
             );
         }
     }
@@ -109,7 +109,7 @@ fn reading(standing: &Standing, found: &mut Found) {
             ObstacleKind::Gap,
             only(&lanes),
             format!("gap in {}: {reason}", lanes.join(", ")),
-            "`dynasplit replicate --restart-tail`, then `dynasplit verify --repair`",
+            "run `dynasplit replicate --restart-tail`, then `dynasplit verify --repair`",
         );
     }
     let uncaptured: Vec<&str> = standing
@@ -128,13 +128,24 @@ fn reading(standing: &Standing, found: &mut Found) {
             next,
         );
     } else if !standing.is_drained() && !standing.is_read() {
-        found.add(
-            ObstacleKind::NoWorker,
-            None,
-            "no live worker reads the stream",
-            REPLICATE,
-        );
+        found.add(ObstacleKind::NoWorker, None, no_worker(standing), REPLICATE);
     }
+}
+
+/// Names the likely cause: a worker that stopped, if there was one.
+fn no_worker(standing: &Standing) -> String {
+    let tails = standing.workers.iter().filter(|worker| worker.kind == "tail");
+    match tails.map(|worker| worker.seen_ms_ago).min() {
+        Some(ms) if !standing.workers.iter().any(WorkerStanding::reads_stream) => format!(
+            "no live worker reads the stream (the last sign of life of a worker is {} s old)",
+            ms / 1000
+        ),
+        _ => "no live worker reads the stream".into(),
+    }
+}
+
+fn is_copying(standing: &Standing) -> bool {
+    standing.running.iter().any(|doing| doing.command == "backfill")
 }
 
 fn copying(standing: &Standing, known: &Known<'_>, found: &mut Found) {
@@ -144,7 +155,11 @@ fn copying(standing: &Standing, known: &Known<'_>, found: &mut Found) {
             ObstacleKind::LanesHeld,
             None,
             "a bulk copy holds the lanes",
-            "`dynasplit backfill`, until it ends",
+            if is_copying(standing) {
+                "wait until `dynasplit backfill` ends"
+            } else {
+                "run `dynasplit backfill` until it ends, because no process continues it"
+            },
         );
         return;
     }
@@ -157,17 +172,15 @@ fn copying(standing: &Standing, known: &Known<'_>, found: &mut Found) {
             BACKFILL,
         ),
         Some(backfill) if backfill.finished_ms.is_none() => {
-            let is_running = standing.running.iter().any(|doing| doing.command == "backfill");
-            found.add(
-                ObstacleKind::BackfillUnfinished,
-                None,
-                "the backfill is not finished",
-                if is_running {
-                    "wait until it ends"
-                } else {
-                    BACKFILL
-                },
-            );
+            let (what, next) = if is_copying(standing) {
+                ("the backfill is not finished", "wait until it ends")
+            } else {
+                (
+                    "the backfill is not finished, and no process continues it",
+                    BACKFILL,
+                )
+            };
+            found.add(ObstacleKind::BackfillUnfinished, None, what, next);
         }
         Some(backfill) => {
             for (service, _) in &known.planned {
@@ -197,11 +210,17 @@ fn leftovers(standing: &Standing, known: &Known<'_>, found: &mut Found) {
             [name] => format!("{name} lags by {} seconds", most / 1000),
             names => format!("{} lag by up to {} seconds", names.join(", "), most / 1000),
         };
+        let mut reasons: Vec<&str> = behind.iter().filter_map(|lane| lane.blocked.as_deref()).collect();
+        reasons.dedup();
+        let what = match reasons.as_slice() {
+            [] => what,
+            reasons => format!("{what} ({})", reasons.join("; ")),
+        };
         found.add(
             ObstacleKind::Lag,
             only(&names),
             what,
-            "leave `dynasplit replicate` running until it has caught up",
+            "leave `dynasplit replicate` running until it has caught up. `dynasplit status` shows what limits it",
         );
     }
     for (service, count) in &standing.dead_letters {
@@ -212,7 +231,7 @@ fn leftovers(standing: &Standing, known: &Known<'_>, found: &mut Found) {
             ObstacleKind::DeadLetters,
             Some(service),
             format!("{} of {service}", counted(*count, "dead letter")),
-            "`dynasplit dead-letters list`; correct each item in the source, then `dynasplit dead-letters reconcile`",
+            "run `dynasplit dead-letters list`, correct each item in the source, then run `dynasplit dead-letters reconcile`",
         );
     }
     if standing.tombstones.phase != TombstonePhase::Off && !standing.tombstones.holds() {
@@ -223,10 +242,10 @@ fn leftovers(standing: &Standing, known: &Known<'_>, found: &mut Found) {
             ObstacleKind::Rechecks,
             None,
             format!(
-                "{} must be read again, because the timestamp went backwards",
+                "{} must be read again, because a timestamp went backwards",
                 counted(standing.rechecks, "key")
             ),
-            "`dynasplit verify --repair`",
+            "run `dynasplit verify --repair`",
         );
     }
     // If every service has switched, no repair may write any table.
@@ -256,7 +275,7 @@ fn tombstones(standing: &Standing, known: &Known<'_>, found: &mut Found) {
     } else if holders.is_empty() {
         (
             "tombstones are not swept".to_owned(),
-            "`dynasplit verify --repair`",
+            "run `dynasplit verify --repair`",
         )
     } else if holders.iter().any(|holder| holder.starts_with("backfill")) {
         (
@@ -266,12 +285,12 @@ fn tombstones(standing: &Standing, known: &Known<'_>, found: &mut Found) {
     } else if holders.contains(&"reconcile") {
         (
             "tombstones are on: `dead-letters reconcile` was interrupted".to_owned(),
-            "`dynasplit dead-letters reconcile`",
+            "run `dynasplit dead-letters reconcile`",
         )
     } else {
         (
             "tombstones are on: a repair was interrupted".to_owned(),
-            "`dynasplit verify --repair`",
+            "run `dynasplit verify --repair`",
         )
     };
     found.add(ObstacleKind::Tombstones, None, what, next);
@@ -302,8 +321,8 @@ fn verifying(standing: &Standing, known: &Known<'_>, found: &mut Found) {
         .is_some_and(|drained| verify.started_ms < drained)
     {
         outdated(
-            "the stream was switched off after the last verify began: later writes are in no stream",
-            "make sure that nothing writes to the source, then `dynasplit verify`",
+            "the stream was switched off after the last verify began, so later writes are in no stream",
+            "make sure that nothing writes to the source, then run `dynasplit verify`",
         );
     } else {
         for (service, fingerprint) in &known.planned {
@@ -346,9 +365,9 @@ fn not_clean(verify: &VerifyRecord, known: &Known<'_>, found: &mut Found) {
     } else if is_explained {
         REPAIR
     } else {
-        "see the keys (`dynasplit verify --list FILE`); if a service writes its own table already, `dynasplit switched \
-         --unproven --service NAME`; otherwise find out who writes the target, and then `dynasplit verify --repair \
-         --discard-target-writes`"
+        "something other than dynasplit probably writes to a target. `dynasplit verify --list FILE` lists the keys. If a \
+         service already writes its own table, run `dynasplit switched --unproven --service NAME`. Otherwise, find and stop \
+         the writer, then run `dynasplit verify --repair --discard-target-writes`"
     };
     found.add(ObstacleKind::NotClean, None, what, next);
 }
@@ -357,14 +376,14 @@ fn not_clean(verify: &VerifyRecord, known: &Known<'_>, found: &mut Found) {
 pub(crate) fn next(standing: &Standing) -> String {
     match (standing.phase, standing.obstacles.first()) {
         (Phase::Done, _) => "nothing: the split is complete".into(),
-        (Phase::Completing, _) => "`dynasplit complete --yes`, which continues".into(),
+        (Phase::Completing, _) => "run `dynasplit complete --yes`, which continues".into(),
         (_, Some(obstacle)) => obstacle.next.clone(),
         (_, None) if standing.lanes.len() > 1 => {
-            "switch the services over, one by one (docs/cutover.md): stop the writers of a service, then `dynasplit switched \
-             --service NAME`; when no writer writes to the source any more, `dynasplit complete --yes`"
+            "switch the services over, one by one (docs/cutover.md): stop the writers of a service, then run `dynasplit switched \
+             --service NAME`. When nothing writes to the source any more, run `dynasplit complete --yes`"
                 .into()
         }
-        (_, None) => "`dynasplit complete --yes`: every service has switched".into(),
+        (_, None) => "every service has switched: run `dynasplit complete --yes`".into(),
     }
 }
 

@@ -16,9 +16,9 @@ pub enum RunError {
     },
     /// The plan was edited in the middle.
     #[error(
-        "the plan of the split '{split}' was edited in settings that are fixed while it runs:{change}\nGo back to the plan as it \
-         was. To split by other settings, start over: give this split up (`dynasplit abandon`, which lists what it would delete; its state table is \
-         {state}), and apply the new plan"
+        "the plan of the split '{split}' was edited in settings that are fixed while it runs:{change}\nRestore these settings \
+         in the plan. To use other settings, start over: give the split up with `dynasplit abandon` (without --yes, it only lists \
+         what it would delete; the state table is {state}), then apply the new plan"
     )]
     PlanEdited {
         /// The split.
@@ -38,15 +38,15 @@ pub enum RunError {
     },
     /// `left-behind` was widened by a newer plan.
     #[error(
-        "the plan is older than the split's: `left-behind` was widened since ({change}), and is never narrowed: use the newest \
-         plan"
+        "the plan is older than the split: `left-behind` was widened since then ({change}), and it is never narrowed. Use the \
+         newest plan"
     )]
     Outdated {
         /// The setting.
         change: Box<SettingChange>,
     },
     /// A service that the plan does not have.
-    #[error("there is no service '{service}' in the plan; it has {known}")]
+    #[error("the plan has no service '{service}'; its services are {known}")]
     NoSuchService {
         /// What was asked for.
         service: String,
@@ -70,7 +70,7 @@ pub enum RunError {
         source: std::io::Error,
     },
     /// The split is over.
-    #[error("the split '{split}' was completed, as its state table {state} says: nothing is left to do")]
+    #[error("the split '{split}' was completed (state table {state}), so there is nothing left to do")]
     Completed {
         /// The split.
         split: String,
@@ -79,8 +79,8 @@ pub enum RunError {
     },
     /// A service of the plan was given up.
     #[error(
-        "the service '{service}' was given up (`dynasplit abandon`): remove it from the plan, and run the command again; \
-         to split it again, give it another name"
+        "the service '{service}' was given up with `dynasplit abandon`. Remove it from the plan, and run the command again; to \
+         split it again, give it another name"
     )]
     ServiceAbandoned {
         /// Its name.
@@ -88,8 +88,8 @@ pub enum RunError {
     },
     /// The whole split was given up.
     #[error(
-        "the split '{split}' was given up (`dynasplit abandon`): no command goes on with it. To split again, delete the \
-         state table {state} (`dynasplit abandon --delete-state --yes`) and run `dynasplit apply`"
+        "the split '{split}' was given up with `dynasplit abandon`, so no command continues it. To split the table again, delete \
+         the state table {state} (`dynasplit abandon --delete-state --yes`) and run `dynasplit apply`"
     )]
     SplitAbandoned {
         /// The split.
@@ -107,8 +107,8 @@ pub enum RunError {
     },
     /// The stream was disabled and enabled again.
     #[error(
-        "the stream of {table} is not the one that this split reads ({was}, now {is}): what was written between them is \
-         in neither. Run `dynasplit replicate --restart-tail`, then `dynasplit verify --repair`"
+        "the stream of {table} is not the one that this split reads ({was}, now {is}), and writes between the two streams are in \
+         neither. Probably somebody switched the stream off and on again. Run `dynasplit replicate --restart-tail`, then `dynasplit verify --repair`"
     )]
     StreamReplaced {
         /// The source table.
@@ -120,7 +120,7 @@ pub enum RunError {
     },
     /// The stream is off.
     #[error(
-        "the stream of {table} is off: run `dynasplit apply`, which switches it on (with --enable-stream, if the split has read it before)"
+        "the stream of {table} is off: run `dynasplit apply`, which switches it on (add --enable-stream if the split has read a stream before)"
     )]
     StreamOff {
         /// The source table.
@@ -140,8 +140,8 @@ pub enum RunError {
     },
     /// Too many timestamps went backwards.
     #[error(
-        "more than {limit} keys have a timestamp that went backwards: the attribute can't be trusted as a version. Start over \
-         with `timestamp: none` in the plan (sequence mode)"
+        "more than {limit} keys have a timestamp that went backwards, so the attribute cannot serve as a version. Start over with \
+         `timestamp: none` in the plan (sequence mode)"
     )]
     TimestampsGoBack {
         /// The limit.
@@ -167,8 +167,8 @@ pub enum RunError {
     Failed(String),
     /// It was told to stop, and the last save failed.
     #[error(
-        "stopped, but the last progress was not saved: {cause}. No change is lost: when the state can be reached, the same \
-         command goes on from the last checkpoint that was saved"
+        "stopped, but the last progress was not saved: {cause}. No change is lost: when the state table can be reached, run the \
+         same command again; it continues at the last checkpoint that was saved"
     )]
     Unsaved {
         /// Why the save failed.

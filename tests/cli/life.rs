@@ -152,7 +152,7 @@ async fn a_tail_that_is_interrupted_saves_and_says_how_to_go_on() {
     tail.interrupt();
     let said = tail.end().ended(0);
     assert!(
-        said.stdout.contains("To go on: dynasplit replicate plan.yaml"),
+        said.stdout.contains("run `dynasplit replicate plan.yaml`"),
         "{}",
         said.shown()
     );

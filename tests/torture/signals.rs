@@ -48,7 +48,7 @@ async fn a_backfill_that_is_told_to_stop_goes_on_later() {
     tail.signal("TERM");
     let done = tail.end().await.with_code(&["replicate"], 0);
     assert!(
-        done.stdout.contains("To go on: dynasplit replicate"),
+        done.stdout.contains("run `dynasplit replicate"),
         "{}",
         done.stdout
     );

@@ -1,9 +1,12 @@
-//! Plain text for a terminal: aligned columns, wrapped lines, numbers for people.
+//! The survey as sections of plain text: headings, wrapped lines, tables, numbers for people.
 
+use crate::cli::layout::under;
+pub(super) use crate::cli::table::Align;
+use crate::cli::table::{Head, Row, lines};
 use console::{Style, measure_text_width, truncate_str};
 
-/// Narrower terminals get lines of this width.
-const NARROWEST: usize = 60;
+/// How far tables are indented.
+const INDENT: usize = 2;
 /// Most of a key that is shown.
 const LONGEST_KEY: usize = 48;
 
@@ -14,18 +17,11 @@ pub(super) struct Page {
     color: bool,
 }
 
-/// Which way a column is aligned.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Align {
-    Left,
-    Right,
-}
-
 impl Page {
     pub fn new(width: usize, color: bool) -> Self {
         Self {
             text: String::new(),
-            width: width.max(NARROWEST),
+            width,
             color,
         }
     }
@@ -51,9 +47,21 @@ impl Page {
         self.paint(Style::new().dim(), text)
     }
 
-    pub fn line(&mut self, text: &str) {
+    /// A line that is short, or wrapped already.
+    fn line(&mut self, text: &str) {
         self.text.push_str(text.trim_end());
         self.text.push('\n');
+    }
+
+    /// A sentence, wrapped below its first word.
+    pub fn say(&mut self, text: &str) {
+        let indent = text.len() - text.trim_start().len();
+        self.wrapped(&" ".repeat(indent), text);
+    }
+
+    /// An empty line.
+    pub fn blank(&mut self) {
+        self.line("");
     }
 
     /// A section's title, after an empty line.
@@ -73,121 +81,32 @@ impl Page {
         }
     }
 
-    /// Wrapped text: the first line after `head`, the others under it.
+    /// Wrapped text: the first line after `head`, the others below it. Below a long head, they are indented less.
     pub fn wrapped(&mut self, head: &str, text: &str) {
-        let indent = measure_text_width(head);
-        let room = self.width.saturating_sub(indent).max(20);
-        for (n, line) in wrap(text, room).iter().enumerate() {
-            if n == 0 {
-                self.line(&format!("{head}{line}"));
-            } else {
-                self.line(&format!("{}{line}", " ".repeat(indent)));
-            }
-        }
-    }
-
-    /// Rows under heads, two spaces in. Where they are wider than the page, the last column comes under each row.
-    pub fn table(&mut self, heads: &[(&str, Align)], rows: &[Vec<String>]) {
-        let Some(((last, _), others)) = heads.split_last() else {
-            return;
+        let width = measure_text_width(head);
+        let hang = if width * 2 <= self.width {
+            width
+        } else {
+            2 * INDENT
         };
-        if self.fits(heads, rows) || others.is_empty() {
-            return self.columns(heads, rows);
-        }
-        let under = |row: &Vec<String>| {
-            let cell = row.get(others.len()).filter(|cell| !cell.is_empty());
-            cell.map(|cell| format!("{}: {cell}", last.trim()))
-        };
-        // The columns are as wide for all rows.
-        let mut text = std::mem::take(&mut self.text);
-        self.columns(others, rows);
-        let table = std::mem::replace(&mut self.text, std::mem::take(&mut text));
-        let mut lines = table.lines();
-        self.line(lines.next().unwrap_or_default());
-        for (line, row) in lines.zip(rows) {
-            self.line(line);
-            if let Some(under) = under(row) {
-                self.wrapped("      ", &under);
-            }
-        }
-    }
-
-    /// Whether the rows are no wider than the page.
-    fn fits(&self, heads: &[(&str, Align)], rows: &[Vec<String>]) -> bool {
-        let widths = widths(heads, rows);
-        widths.iter().sum::<usize>() + 2 * widths.len() <= self.width
-    }
-
-    /// Rows under heads. What is wider than the page is cut.
-    fn columns(&mut self, heads: &[(&str, Align)], rows: &[Vec<String>]) {
-        let widths = widths(heads, rows);
-        let line = |cells: &[String]| {
-            let mut line = String::from(" ");
-            for ((cell, width), (_, align)) in cells.iter().zip(&widths).zip(heads) {
-                let pad = " ".repeat(width.saturating_sub(measure_text_width(cell)));
-                line.push(' ');
-                match align {
-                    Align::Left => line.extend([cell.as_str(), &pad]),
-                    Align::Right => line.extend([&pad, cell.as_str()]),
-                }
-                line.push(' ');
-            }
-            truncate_str(line.trim_end(), self.width, "…").into_owned()
-        };
-        let heads: Vec<String> = heads.iter().map(|(head, _)| (*head).to_owned()).collect();
-        let lines: Vec<String> = rows.iter().map(|row| line(row)).collect();
-        let head = self.dim(&line(&heads));
-        self.line(&head);
-        for line in lines {
+        for line in under(head, hang, text, self.width) {
             self.line(&line);
         }
     }
-}
 
-/// How wide each column is.
-fn widths(heads: &[(&str, Align)], rows: &[Vec<String>]) -> Vec<usize> {
-    let width = |(column, (head, _)): (usize, &(&str, Align))| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        let cells = cells.map(|cell| measure_text_width(cell));
-        cells.chain([measure_text_width(head)]).max().unwrap_or(0)
-    };
-    heads.iter().enumerate().map(width).collect()
-}
-
-/// Lines of words, none wider than `room` unless a single word is.
-fn wrap(text: &str, room: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let last = lines.len() - 1;
-        let taken = measure_text_width(&lines[last]);
-        if taken > 0 && taken + 1 + measure_text_width(word) > room {
-            lines.push(word.to_owned());
-        } else {
-            if taken > 0 {
-                lines[last].push(' ');
-            }
-            lines[last].push_str(word);
+    /// Rows under heads, two spaces in.
+    pub fn table(&mut self, heads: &[Head<'_>], rows: &[Vec<String>]) {
+        let rows: Vec<Row> = rows.iter().cloned().map(Row::from).collect();
+        let pad = " ".repeat(INDENT);
+        for (n, line) in lines(self.width.saturating_sub(INDENT), heads, &rows)
+            .iter()
+            .enumerate()
+        {
+            let line = format!("{pad}{line}");
+            let line = if n == 0 { self.dim(&line) } else { line };
+            self.line(&line);
         }
     }
-    lines
-}
-
-/// `1,234,567`.
-pub(super) fn number(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `1 item`, `1,000 items`.
-pub(super) fn counted(count: u64, what: &str) -> String {
-    format!("{} {what}{}", number(count), if count == 1 { "" } else { "s" })
 }
 
 /// `12.3 MB`, in steps of 1024 as AWS counts.
@@ -255,7 +174,7 @@ pub(super) fn visible(text: &str) -> String {
 
 pub(super) fn more(page: &mut Page, there: usize, shown: usize) {
     if there > shown {
-        page.line(&format!("  and {} more (--output json shows all)", there - shown));
+        page.say(&format!("  and {} more (--output json shows all)", there - shown));
     }
 }
 
@@ -265,10 +184,6 @@ mod tests {
 
     #[test]
     fn figures_are_for_people() {
-        assert_eq!(
-            [number(0), number(999), number(1_234_567)],
-            ["0", "999", "1,234,567"]
-        );
         assert_eq!(
             [bytes(1023), bytes(1536), bytes(3 << 40)],
             ["1023 B", "1.5 KB", "3.0 TB"]
@@ -290,37 +205,14 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_is_too_wide_has_its_last_column_under_the_rows() {
-        let mut page = Page::new(60, false);
-        let heads = [
-            ("step", Align::Left),
-            ("units", Align::Right),
-            ("at", Align::Left),
-        ];
-        let row = |step: &str, at: &str| vec![step.to_owned(), "1".to_owned(), at.to_owned()];
-        page.table(&heads, &[row("a", "4,000 units/s"), row("b", "")]);
-        page.table(
-            &heads,
-            &[row(&"long ".repeat(9), "4,000 units/s at first"), row("b", "")],
-        );
-        let text = page.into_text();
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[1], "  a         1  4,000 units/s");
-        assert!(lines[3].ends_with("units") && lines[4].ends_with('1'), "{text}");
-        assert_eq!(lines[5], "      at: 4,000 units/s at first");
-        assert!(lines[6].starts_with("  b") && lines.len() == 7, "{text}");
-    }
-
-    #[test]
     fn text_is_wrapped_under_its_head() {
-        let mut page = Page::new(0, false);
+        let mut page = Page::new(60, false);
         page.wrapped("head ", &"word ".repeat(20));
+        page.wrapped(&format!("{} ", "h".repeat(50)), &"word ".repeat(20));
         let text = page.into_text();
-        assert!(text.lines().all(|line| line.len() <= NARROWEST), "{text}");
-        assert!(
-            text.lines()
-                .nth(1)
-                .is_some_and(|line| line.starts_with("     word"))
-        );
+        assert!(text.lines().all(|line| line.len() <= 60), "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[1].starts_with("     word"), "{text}");
+        assert!(lines[4].starts_with("    word"), "{text}");
     }
 }

@@ -1,7 +1,7 @@
 //! The key patterns of each service, and an item of each before and after.
 
-use super::layout::more;
-use super::layout::{Page, key, number, visible};
+use super::layout::{Page, key, more, visible};
+use crate::cli::text::count as number;
 use crate::survey::{Pattern, Routing, ServiceView, ShapedItem};
 
 /// Patterns of a service that are shown.

@@ -1,0 +1,91 @@
+//! The commands and what their help says about them.
+
+use super::examples as example;
+use super::options::{
+    Abandon, Apply, Backfill, Complete, DeadLetters, Rehearse, Replicate, Status, Survey, Switched, Tune,
+    Verify, Wait,
+};
+use clap::Subcommand;
+
+/// The commands, in the order in which they are used.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Check the plan against the live source, and write nothing
+    ///
+    /// `plan` reads a sample of the items (or all of them) and routes each one. It shows what goes to which service and
+    /// which items cannot be written, compares the tables with the plan, and estimates units, money and hours. It ends
+    /// with exit code 3 if something would go wrong.
+    #[command(after_help = example::PLAN)]
+    Plan(Survey),
+    /// Create what is missing: the services' tables, the state table and the source's stream
+    ///
+    /// `apply` checks everything before it creates anything. If a table exists and differs from the plan, it shows the
+    /// difference and creates nothing. You can run it again at any time.
+    #[command(after_help = example::APPLY)]
+    Apply(Apply),
+    /// Follow the source's stream and apply every new write to the services' tables
+    ///
+    /// Leave `replicate` running until the split is complete. You can start several workers, which share the shards.
+    /// After Ctrl-C or SIGTERM, a worker finishes the writes that are under way and saves its position. The same
+    /// command continues there.
+    #[command(after_help = example::REPLICATE)]
+    Replicate(Replicate),
+    /// Copy the items that exist, without overwriting newer ones
+    ///
+    /// After a crash or a stop, the same command continues at the page that it had reached. You can start several
+    /// processes, which share the segments of the source.
+    #[command(after_help = example::BACKFILL)]
+    Backfill(Backfill),
+    /// Compare the source with the targets item by item, while writes continue
+    ///
+    /// `verify` names every mismatch by its class and key. It ends with exit code 3 if it finds one.
+    #[command(after_help = example::VERIFY)]
+    Verify(Verify),
+    /// Show the state of the split, what limits it, and the next command
+    ///
+    /// With --check, `status` ends with exit code 3 if a person should look at the split.
+    #[command(after_help = example::STATUS)]
+    Status(Status),
+    /// Wait until a condition holds
+    ///
+    /// `wait` ends with exit code 0 when the condition holds, with 3 after --timeout, and with 1 if waiting does not
+    /// help, for example because a lane lost records.
+    #[command(after_help = example::WAIT)]
+    Wait(Wait),
+    /// Change the budgets of commands while they run
+    ///
+    /// A tuned budget overrides the command-line options of commands that run, and of commands that start later, until
+    /// you set it to `default`. Without options, `tune` shows the tuned budgets and changes nothing.
+    #[command(after_help = example::TUNE)]
+    Tune(Tune),
+    /// List, show and reconcile dead letters: changes that could not be written
+    #[command(after_help = example::LETTERS_LIST)]
+    DeadLetters(DeadLetters),
+    /// Record that a service has switched to its own table, so that dynasplit stops writing it
+    ///
+    /// Stop the writers of the service first. `switched` waits until the service's lane has applied everything that was
+    /// written, refuses if the copy is not verified, and then closes the lane. After that, let the service write its own
+    /// table.
+    #[command(after_help = example::SWITCHED)]
+    Switched(Switched),
+    /// End the split: stop the lanes, remove dynasplit's attributes, and enable TTL
+    ///
+    /// `complete` refuses while the split is not clean, or if it cannot show that nothing writes to the source any more.
+    #[command(after_help = example::COMPLETE)]
+    Complete(Complete),
+    /// Give up one service, or the whole split
+    ///
+    /// Without --yes, `abandon` only lists what belongs to the split and what it would do with it. It deletes something
+    /// only if you give the option for it, and it never deletes an adopted table.
+    #[command(after_help = example::ABANDON)]
+    Abandon(Abandon),
+    /// Rehearse the whole split on an embedded engine, with live writers
+    ///
+    /// `rehearse` starts an engine in this process (or uses the one at --endpoint-url), loads sample items, starts
+    /// writers, splits the table, and verifies the result. It ends with exit code 3 if the tables differ.
+    #[command(after_help = example::REHEARSE)]
+    Rehearse(Rehearse),
+    /// Print the JSON Schema of plan files
+    #[command(after_help = example::SCHEMA)]
+    Schema,
+}

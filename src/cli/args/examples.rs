@@ -1,0 +1,57 @@
+//! An example of each command, shown at the end of its help.
+
+pub(super) const PLAN: &str = "Example: read every item, and forecast a backfill with these budgets
+  dynasplit plan plan.yaml --all --read-units 2000 --write-units 1000";
+
+pub(super) const APPLY: &str = "Example:
+  dynasplit apply plan.yaml";
+
+pub(super) const REPLICATE: &str = "Example: use at most 500 write units per second on each table
+  dynasplit replicate plan.yaml --write-units 500";
+
+pub(super) const BACKFILL: &str = "Example: leave room for production
+  dynasplit backfill plan.yaml --read-units 2000 --write-units 1000";
+
+pub(super) const VERIFY: &str = "Examples: compare everything, then repair what differs
+  dynasplit verify plan.yaml --list mismatches.jsonl
+  dynasplit verify plan.yaml --repair";
+
+pub(super) const STATUS: &str = "Examples: look at the split, and check it from a script
+  dynasplit status plan.yaml
+  dynasplit status plan.yaml --check --max-lag 600";
+
+pub(super) const WAIT: &str = "Example: wait at most one hour for the lanes
+  dynasplit wait plan.yaml --for caught-up --timeout 3600";
+
+pub(super) const TUNE: &str = "Examples: slow one service down, then go back to the options
+  dynasplit tune plan.yaml --write-units orders=200
+  dynasplit tune plan.yaml --reset";
+
+pub(super) const LETTERS_LIST: &str = "Example:
+  dynasplit dead-letters list plan.yaml --service orders";
+
+pub(super) const LETTERS_SHOW: &str = "Example: take the id from `dynasplit dead-letters list`
+  dynasplit dead-letters show plan.yaml 4b1f0c2d";
+
+pub(super) const LETTERS_RECONCILE: &str = "Example: after you have corrected the items in the source
+  dynasplit dead-letters reconcile plan.yaml --service orders";
+
+pub(super) const LETTERS_DISCARD: &str = "Example: after the items were corrected in the service's own table
+  dynasplit dead-letters discard plan.yaml --service orders";
+
+pub(super) const SWITCHED: &str = "Examples: record a switch, and take it back
+  dynasplit switched plan.yaml --service orders
+  dynasplit switched plan.yaml --service orders --undo";
+
+pub(super) const COMPLETE: &str = "Example: after every service has switched
+  dynasplit complete plan.yaml --yes";
+
+pub(super) const ABANDON: &str = "Examples: list what belongs to the split, then give up one service
+  dynasplit abandon plan.yaml
+  dynasplit abandon plan.yaml --service orders --yes";
+
+pub(super) const REHEARSE: &str = "Example: load 20,000 items, and write 500 times per second for a minute
+  dynasplit rehearse plan.yaml --items 20000 --writes-per-second 500 --seconds 60";
+
+pub(super) const SCHEMA: &str = "Example: for an editor that checks YAML files
+  dynasplit schema > plan.schema.json";

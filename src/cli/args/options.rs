@@ -1,0 +1,384 @@
+//! The options of each command.
+
+use super::examples as example;
+use super::values::{MOST_WORKERS, bound, moment, service_bound, units, workers};
+use crate::backfill::OrderChoice;
+use crate::state::{self, Bound, Turn};
+use clap::{Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Options that say what a command does.
+pub(super) const TASK: &str = "Task";
+/// Options that limit how fast it does it, and how long it waits.
+pub(super) const LIMITS: &str = "Limits";
+/// Options of what it prints.
+pub(super) const OUTPUT: &str = "Output";
+/// Options of where AWS, or another engine, is.
+pub(super) const AWS: &str = "AWS";
+
+/// `plan`.
+#[derive(clap::Args, Debug)]
+pub struct Survey {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Read and route every item of the source.
+    #[arg(long, conflicts_with = "sample", help_heading = TASK)]
+    pub all: bool,
+    /// Number of items to read and route.
+    #[arg(long, value_name = "N", default_value_t = 2000, help_heading = TASK,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub sample: u64,
+    /// Check the plan file only, and read no table.
+    #[arg(long, conflicts_with_all = ["all", "read_units", "write_units", "prices"], help_heading = TASK)]
+    pub offline: bool,
+    /// File with the prices of another region or day than the built-in ones (docs/commands.md shows the format).
+    #[arg(long, value_name = "FILE", help_heading = TASK)]
+    pub prices: Option<PathBuf>,
+    /// Most read units per second on the source. The estimate of the backfill uses this budget, too.
+    #[arg(long, value_name = "UNITS", value_parser = units, help_heading = LIMITS)]
+    pub read_units: Option<f64>,
+    /// Write units per second on each service's table that the estimate of the backfill uses.
+    #[arg(long, value_name = "UNITS", value_parser = units, help_heading = LIMITS)]
+    pub write_units: Option<f64>,
+}
+
+/// `apply`.
+#[derive(clap::Args, Debug)]
+pub struct Apply {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Enable the source's stream again, although the split has read an earlier one. Afterwards you must run
+    /// `replicate --restart-tail` and `verify --repair`.
+    #[arg(long, help_heading = TASK)]
+    pub enable_stream: bool,
+}
+
+/// `replicate`.
+#[derive(clap::Args, Debug)]
+pub struct Replicate {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Start again at the current position of the stream, after a gap. Afterwards you must run `verify --repair`.
+    #[arg(long, help_heading = TASK)]
+    pub restart_tail: bool,
+    /// Most write units per second on each service's table.
+    #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true, help_heading = LIMITS)]
+    pub write_units: Option<f64>,
+}
+
+/// `backfill`.
+#[derive(clap::Args, Debug)]
+pub struct Backfill {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Whether the lanes apply changes during the copy. By default, `backfill` chooses by a forecast of the duration.
+    #[arg(long, value_enum, value_name = "ORDER", default_value_t = Order::Auto, help_heading = TASK)]
+    pub order: Order,
+    /// Read consistently, which uses twice the read units and saves a wait of one minute. Small tables are always read
+    /// consistently.
+    #[arg(long, help_heading = TASK)]
+    pub consistent_read: bool,
+    /// Most read units per second on the source.
+    #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true, help_heading = LIMITS)]
+    pub read_units: Option<f64>,
+    /// Most write units per second on each service's table.
+    #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true, help_heading = LIMITS)]
+    pub write_units: Option<f64>,
+    /// Segments of the parallel scan (default: by the size of the table). The first start of a backfill fixes the number.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = LIMITS)]
+    pub segments: Option<u32>,
+    /// Segments that this process copies at the same time.
+    #[arg(long, value_name = "N", help_heading = LIMITS,
+          value_parser = clap::value_parser!(u16).range(1..=i64::from(MOST_WORKERS)))]
+    pub workers: Option<u16>,
+}
+
+/// The order of copying and applying.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// Bulk if a forecast says that the copy ends early enough, concurrent otherwise. The reason is shown.
+    Auto,
+    /// The lanes apply changes during the copy. If a bulk copy has begun, it is given up and continues in this order.
+    Concurrent,
+    /// The lanes are on hold during the copy, which is faster and cheaper.
+    Bulk,
+}
+
+impl From<Order> for OrderChoice {
+    fn from(order: Order) -> Self {
+        match order {
+            Order::Auto => Self::Auto,
+            Order::Concurrent => Self::Only(state::Order::Concurrent),
+            Order::Bulk => Self::Only(state::Order::Bulk),
+        }
+    }
+}
+
+/// `status`.
+#[derive(clap::Args, Debug)]
+pub struct Status {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// End with exit code 3 if a lane lost records or lags more than --max-lag, if there are dead letters, or if no worker
+    /// runs.
+    #[arg(long, help_heading = TASK)]
+    pub check: bool,
+    /// Seconds that a lane may lag before --check fails.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, requires = "check", help_heading = LIMITS)]
+    pub max_lag: u64,
+}
+
+/// `wait`.
+#[derive(clap::Args, Debug)]
+pub struct Wait {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// The condition to wait for.
+    #[arg(long = "for", value_enum, value_name = "CONDITION", help_heading = TASK)]
+    pub condition: WaitFor,
+    /// With `caught-up`: the time up to which every write must be applied, like 2026-11-28T14:00:00Z, or milliseconds since
+    /// 1970 (default: when the command starts).
+    #[arg(long, value_name = "TIME", value_parser = moment, help_heading = TASK)]
+    pub past: Option<u64>,
+    /// Most seconds to wait (default: no limit).
+    #[arg(long, value_name = "SECONDS", help_heading = LIMITS)]
+    pub timeout: Option<u64>,
+}
+
+/// What `wait` waits for.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WaitFor {
+    /// Every lane has applied everything that was written before --past.
+    CaughtUp,
+    /// The last verify was clean, and the split can be completed.
+    Verified,
+    /// The stream is off, and every lane has read it to its end.
+    Drained,
+}
+
+/// `abandon`.
+#[derive(clap::Args, Debug)]
+pub struct Abandon {
+    /// The plan file that the split uses.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Give up only this service; the split continues without it.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["delete_targets", "delete_state", "disable_stream"],
+          help_heading = TASK)]
+    pub service: Option<String>,
+    /// Delete the table of this service.
+    #[arg(long, requires = "service", help_heading = TASK)]
+    pub delete_table: bool,
+    /// Delete the tables of all services, except adopted ones.
+    #[arg(long, help_heading = TASK)]
+    pub delete_targets: bool,
+    /// Delete the state table.
+    #[arg(long, help_heading = TASK)]
+    pub delete_state: bool,
+    /// Disable the source's stream. Other applications may be reading it.
+    #[arg(long, help_heading = TASK)]
+    pub disable_stream: bool,
+    /// Confirm: do what the command lists without this option.
+    #[arg(long, help_heading = TASK)]
+    pub yes: bool,
+}
+
+/// `tune`.
+#[derive(clap::Args, Debug)]
+pub struct Tune {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Read units per second on each table that is read. `none` removes the limit; `default` goes back to the options of
+    /// the commands.
+    #[arg(long, value_name = "UNITS", value_parser = bound, allow_negative_numbers = true, help_heading = LIMITS)]
+    pub read_units: Option<Turn<Bound>>,
+    /// Write units per second on each service's table, or on the table of one service. `none` and `default` as above. Can be
+    /// given several times.
+    #[arg(long, value_name = "[SERVICE=]UNITS", value_parser = service_bound, allow_negative_numbers = true,
+          help_heading = LIMITS)]
+    pub write_units: Vec<(Option<String>, Turn<Bound>)>,
+    /// Segments that each backfill process copies at the same time, or `default`.
+    #[arg(long, value_name = "N", value_parser = workers, allow_negative_numbers = true, help_heading = LIMITS)]
+    pub workers: Option<Turn<u16>>,
+    /// Set every budget that this command line does not name to `default`.
+    #[arg(long, help_heading = LIMITS)]
+    pub reset: bool,
+}
+
+/// `verify`.
+#[derive(clap::Args, Debug)]
+pub struct Verify {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Repair the mismatches. A repair never overwrites a newer item and never brings a deleted one back.
+    #[arg(long, help_heading = TASK)]
+    pub repair: bool,
+    /// With --repair: also overwrite and remove items that dynasplit did not write, for example those of a service that has
+    /// switched without a record. These writes are lost.
+    #[arg(long, requires = "repair", help_heading = TASK)]
+    pub discard_target_writes: bool,
+    /// Compare even if no worker reads the stream or the copy is not finished. Changes that have not arrived yet count as
+    /// mismatches.
+    #[arg(long, conflicts_with = "repair", help_heading = TASK)]
+    pub anyway: bool,
+    /// Compare only this service. Can be given several times. Such a verify does not count for the split as a whole.
+    #[arg(long, value_name = "NAME", help_heading = TASK)]
+    pub service: Vec<String>,
+    /// Read consistently, which uses twice the read units.
+    #[arg(long, help_heading = TASK)]
+    pub consistent_read: bool,
+    /// Most read units per second on each table.
+    #[arg(long, value_name = "UNITS", value_parser = units, help_heading = LIMITS)]
+    pub read_units: Option<f64>,
+    /// Segments of each parallel scan.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = LIMITS)]
+    pub segments: Option<u32>,
+    /// MiB of memory for sorting, for all services together. The rest goes to temporary files (TMPDIR).
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=1_048_576), help_heading = LIMITS)]
+    pub memory: Option<u32>,
+    /// Seconds for which a write that has not arrived counts as late, not as missing (default: by the lag of the lanes).
+    #[arg(long, value_name = "SECONDS", help_heading = LIMITS)]
+    pub patience: Option<u64>,
+    /// Number of mismatches to print. All of them are counted.
+    #[arg(long, value_name = "N", default_value_t = 100, help_heading = OUTPUT)]
+    pub limit: usize,
+    /// Write every mismatch to this file, as JSON lines.
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
+    pub list: Option<PathBuf>,
+}
+
+/// `dead-letters`.
+#[derive(clap::Args, Debug)]
+pub struct DeadLetters {
+    #[command(subcommand)]
+    pub action: LettersAction,
+}
+
+/// What to do with dead letters.
+#[derive(Subcommand, Debug)]
+pub enum LettersAction {
+    /// List the dead letters with id, key and reason
+    #[command(after_help = example::LETTERS_LIST)]
+    List {
+        /// The plan file.
+        #[arg(value_name = "PLAN")]
+        plan: PathBuf,
+        /// List only the dead letters of this service.
+        #[arg(long, value_name = "NAME", help_heading = TASK)]
+        service: Option<String>,
+    },
+    /// Show one dead letter with its images (this prints item values)
+    #[command(after_help = example::LETTERS_SHOW)]
+    Show {
+        /// The plan file.
+        #[arg(value_name = "PLAN")]
+        plan: PathBuf,
+        /// The id, as `list` shows it.
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Read the keys of the dead letters again, and write what the source holds now
+    ///
+    /// Correct the item in the source first. `reconcile` does not write the image of a dead letter, because the item may have
+    /// changed since then.
+    #[command(after_help = example::LETTERS_RECONCILE)]
+    Reconcile {
+        /// The plan file.
+        #[arg(value_name = "PLAN")]
+        plan: PathBuf,
+        /// Reconcile only the dead letters of this service.
+        #[arg(long, value_name = "NAME", help_heading = TASK)]
+        service: Option<String>,
+        /// Reconcile only these dead letters.
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Remove dead letters of a service that has switched to its own table
+    ///
+    /// dynasplit no longer writes that table, so correct the items there, with the service. `discard` refuses the dead letters
+    /// of other services: correct the item in the source and run `dead-letters reconcile`.
+    #[command(after_help = example::LETTERS_DISCARD)]
+    Discard {
+        /// The plan file.
+        #[arg(value_name = "PLAN")]
+        plan: PathBuf,
+        /// The service. It must have switched.
+        #[arg(long, value_name = "NAME", help_heading = TASK)]
+        service: String,
+        /// Remove only these dead letters.
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+    },
+}
+
+/// `complete`.
+#[derive(clap::Args, Debug)]
+pub struct Complete {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Confirm: every reader and writer has moved, and replication ends for good.
+    #[arg(long, help_heading = TASK)]
+    pub yes: bool,
+    /// Skip the check that nothing writes to the source. Writes that no lane has applied are lost.
+    #[arg(long, help_heading = TASK)]
+    pub lose_late_writes: bool,
+    /// Seconds without a write to the source after which it counts as being at rest.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = LIMITS)]
+    pub quiet_for: u64,
+}
+
+/// `switched`.
+#[derive(clap::Args, Debug)]
+pub struct Switched {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// The service that switches to its own table.
+    #[arg(long, value_name = "NAME", help_heading = TASK)]
+    pub service: String,
+    /// Record the switch although the copy is not verified or the lane lags. Changes that the lane has not applied are lost.
+    #[arg(long, help_heading = TASK)]
+    pub unproven: bool,
+    /// Take the record back. The lane continues where it stopped. Afterwards you must run `verify --repair`, which
+    /// overwrites what the service wrote to its table.
+    #[arg(long, conflicts_with = "unproven", help_heading = TASK)]
+    pub undo: bool,
+}
+
+/// `rehearse`.
+#[derive(clap::Args, Debug)]
+pub struct Rehearse {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Number of items to load before the split begins.
+    #[arg(long, value_name = "N", default_value_t = 5000, allow_negative_numbers = true, help_heading = TASK)]
+    pub items: u64,
+    /// Load your own items: DynamoDB JSON lines of an S3 export, or the output of `aws dynamodb scan`.
+    #[arg(long, value_name = "FILE", help_heading = TASK)]
+    pub sample: Option<PathBuf>,
+    /// Seed of the items and the writes (default: random, and printed).
+    #[arg(long, value_name = "N", help_heading = TASK)]
+    pub seed: Option<u64>,
+    /// Whether the lanes apply changes during the copy.
+    #[arg(long, value_enum, value_name = "ORDER", default_value_t = Order::Concurrent, help_heading = TASK)]
+    pub order: Order,
+    /// Keep the rehearsal's tables on the engine at --endpoint-url, so that you can look at them.
+    #[arg(long, requires = "endpoint_url", help_heading = TASK)]
+    pub keep_tables: bool,
+    /// Writes per second of the live writers.
+    #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true, help_heading = LIMITS)]
+    pub writes_per_second: u32,
+    /// Seconds for which the live writers write at least.
+    #[arg(long, value_name = "N", default_value_t = 10, allow_negative_numbers = true, help_heading = LIMITS)]
+    pub seconds: u64,
+}

@@ -1,0 +1,334 @@
+//! The reports of the commands fit narrow terminals, with long names, large figures and many services: no line is wider
+//! than the terminal, and no figure, unit, name or reason is cut.
+
+use super::layout::at;
+use super::{abandon, apply, backfill, letters, rehearse, status, tune, verify};
+use crate::backfill::BackfillReport;
+use crate::lifecycle::{AbandonedThing, AppliedTable, ApplyReport};
+use crate::model::Counters;
+use crate::rehearse::RehearseReport;
+use crate::rehearse::writers::WriterReport;
+use crate::repair::SettledLetter;
+use crate::state::{Bound, LetterHead, ShardRecord, Tombstones, TuningRecord};
+use crate::status::{FillStatus, LaneStatus, Obstacle, ObstacleKind, Phase, Standing};
+use crate::verify::compare::{ClassCounts, Report, ServiceReport};
+use crate::verify::{InvalidItem, VerifyResult};
+use crate::worker::Tuned;
+use std::collections::BTreeMap;
+
+const WIDTHS: [usize; 3] = [60, 80, 120];
+const HUGE: u64 = 123_456_789_012;
+const REASON: &str =
+    "throttled: TableWriteProvisionedThroughputExceeded of the table, 1,234.5 units/s for 12.5 s";
+
+/// Twenty names, one of them of 60 characters.
+fn names() -> Vec<String> {
+    let long = format!("service-{}", "with-a-long-name-".repeat(4));
+    let mut names: Vec<String> = (0..19).map(|n| format!("service-{n}")).collect();
+    names.push(long[..60].to_owned());
+    names
+}
+
+fn table() -> String {
+    format!("a-table-{}", "with-a-long-name-".repeat(20))[..255].to_owned()
+}
+
+fn counters() -> Counters {
+    Counters {
+        seen: HUGE,
+        put: HUGE - 1,
+        removed: HUGE - 2,
+        superseded: HUGE - 3,
+        saved: HUGE - 4,
+        write_milliunits: HUGE * 1000,
+        estimated_write_milliunits: 1,
+        ..Counters::default()
+    }
+}
+
+fn lanes() -> Vec<LaneStatus> {
+    let lane = |(n, lane): (usize, String)| LaneStatus {
+        lane,
+        lag_ms: Some(11_100_000),
+        shown_lag_ms: Some(11_100_000),
+        open_shards: 1,
+        dead_letters: HUGE,
+        gap: (n == 3).then(|| REASON.to_owned()),
+        blocked: (n == 19).then(|| REASON.to_owned()),
+        counters: counters(),
+        ..LaneStatus::default()
+    };
+    names().into_iter().enumerate().map(lane).collect()
+}
+
+fn fills() -> Vec<FillStatus> {
+    let fill = |lane| FillStatus {
+        lane,
+        segments: 1_000_000,
+        segments_done: 999_999,
+        dead_letters: HUGE,
+        counters: counters(),
+    };
+    names().into_iter().map(fill).collect()
+}
+
+/// Without spaces and line breaks: what is broken over lines is whole again.
+fn joined(text: &str) -> String {
+    text.split_whitespace().collect()
+}
+
+/// Renders at each width, and looks for everything that must be there.
+fn holds(what: &str, render: impl Fn() -> String, wanted: &[&str]) {
+    for width in WIDTHS {
+        let text = at(width, &render);
+        for line in text.lines() {
+            let wide = console::measure_text_width(line);
+            assert!(
+                wide <= width,
+                "{what} at {width}: {wide} columns in {line:?}\n{text}"
+            );
+        }
+        assert!(!text.contains('…'), "{what} at {width}: something is cut\n{text}");
+        let whole = joined(&text);
+        for each in wanted {
+            assert!(
+                whole.contains(&joined(each)),
+                "{what} at {width} lacks {each:?}\n{text}"
+            );
+        }
+    }
+}
+
+fn standing() -> Standing {
+    let obstacle = |kind, what: String| Obstacle {
+        kind,
+        service: None,
+        what,
+        next: "run `dynasplit verify --repair`, then `dynasplit verify`".into(),
+    };
+    Standing {
+        split: "s".repeat(100),
+        phase: Phase::Backfilling,
+        lanes: lanes(),
+        backfill: fills(),
+        backfill_record: None,
+        scanned: HUGE,
+        read_milliunits: HUGE,
+        backfill_blocked: [REASON.to_owned()].into(),
+        running: Vec::new(),
+        backfill_seen_ms: None,
+        limits: Vec::new(),
+        tuning: TuningRecord::default(),
+        tombstones: Tombstones::default(),
+        dead_letters: BTreeMap::new(),
+        rechecks: 0,
+        verify: None,
+        read_ms: 0,
+        workers: Vec::new(),
+        switched: names().into_iter().map(|name| (name, 1)).collect(),
+        obstacles: vec![
+            obstacle(
+                ObstacleKind::Gap,
+                format!("gap in {}: {REASON}", names().join(", ")),
+            ),
+            obstacle(ObstacleKind::NotVerified, format!("{} was not verified", table())),
+        ],
+        next: "run `dynasplit replicate --restart-tail`".into(),
+    }
+}
+
+#[test]
+fn the_status_fits() {
+    let long = names().pop().unwrap();
+    let wanted = [
+        &*long,
+        REASON,
+        "3h 5m",
+        "123,456,789,012",
+        "`dynasplit verify --repair`",
+    ];
+    holds("status", || status::render(&standing()), &wanted);
+}
+
+#[test]
+fn a_backfill_fits() {
+    let report = BackfillReport {
+        scanned: HUGE,
+        read_milliunits: HUGE,
+        lanes: fills(),
+        swept: names().into_iter().map(|name| (name, HUGE)).collect(),
+        written_singly: [(names()[0].clone(), REASON.to_owned())].into(),
+        order_reason: format!("bulk: about 12 min ({REASON})"),
+        ..BackfillReport::default()
+    };
+    let long = names().pop().unwrap();
+    let wanted = [
+        &*long,
+        REASON,
+        "~123,456,789,012",
+        "123,456,789,009",
+        "123,456,789 read units",
+    ];
+    holds("backfill", || backfill::render(&report, false, "wait"), &wanted);
+    let told = at(80, || backfill::render(&report, true, "wait"));
+    assert!(!told.contains("about 12 min"), "told twice: {told}");
+}
+
+#[test]
+fn a_verify_fits() {
+    let service = |name: String| ServiceReport {
+        expected: HUGE,
+        found: HUGE,
+        changed: HUGE,
+        tombstones: HUGE,
+        unsettled: HUGE,
+        invalid: HUGE,
+        mismatches: ClassCounts {
+            missing: HUGE,
+            extra: HUGE,
+            different: HUGE,
+            misrouted: HUGE,
+            collision: HUGE,
+            expired: HUGE,
+        },
+        ..ServiceReport::new(name)
+    };
+    let result = VerifyResult {
+        report: Report {
+            services: names().into_iter().map(service).collect(),
+        },
+        total_mismatches: HUGE,
+        invalid: vec![InvalidItem {
+            service: names()[19].clone(),
+            source_key: serde_json::json!({"PK": {"S": "USER#".repeat(30)}}),
+            reason: REASON.into(),
+        }],
+        notes: vec![REASON.into()],
+        ..VerifyResult::default()
+    };
+    let long = names().pop().unwrap();
+    let wanted = [
+        &*long,
+        REASON,
+        "123,456,789,012 misrouted",
+        "123,456,789,012 expired",
+        "617,283,945,060",
+    ];
+    holds("verify", || verify::render(&result), &wanted);
+}
+
+#[test]
+fn a_rehearsal_fits() {
+    let report = RehearseReport {
+        split: "s".into(),
+        engine: format!("http://{}", "host.".repeat(30)),
+        seed: u64::MAX,
+        loaded: HUGE,
+        writes: WriterReport::default(),
+        backfill: BackfillReport {
+            lanes: fills(),
+            ..BackfillReport::default()
+        },
+        lanes: lanes(),
+        most_lag_ms: names().into_iter().map(|name| (name, 11_100_000)).collect(),
+        catch_up_ms: 850,
+        verify: VerifyResult::default(),
+        dead_letters: [(names()[19].clone(), HUGE)].into(),
+        seconds: 1000.0,
+        clean: false,
+    };
+    let long = names().pop().unwrap();
+    holds(
+        "rehearse",
+        || rehearse::render(&report),
+        &[&*long, "3h 5m", "18446744073709551615", "850 ms"],
+    );
+}
+
+#[test]
+fn tables_of_names_fit() {
+    let (long, table) = (names().pop().unwrap(), table());
+    let things = [AbandonedThing {
+        what: long.clone(),
+        table: table.clone(),
+        outcome: "is kept (--delete-targets)".into(),
+    }];
+    holds(
+        "abandon",
+        || abandon::render(&things),
+        &[&long, &table, "is kept (--delete-targets)"],
+    );
+    let applied = ApplyReport {
+        state_table: table.clone(),
+        state_created: true,
+        stream: "arn".into(),
+        stream_enabled: true,
+        widened: None,
+        tables: vec![AppliedTable {
+            service: long.clone(),
+            table: table.clone(),
+            created: true,
+            added: vec!["an index".into()],
+            notes: vec![REASON.into()],
+        }],
+    };
+    holds(
+        "apply",
+        || apply::render(&applied, "wait"),
+        &[&long, &table, REASON, "created"],
+    );
+    let settled = [SettledLetter {
+        id: "0123456789abcdef".into(),
+        service: long.clone(),
+        settled: false,
+        outcome: REASON.into(),
+    }];
+    holds(
+        "reconcile",
+        || letters::render_settled(&settled),
+        &["0123456789abcdef", REASON],
+    );
+    let head = LetterHead {
+        id: "0123456789abcdef".into(),
+        service: long.clone(),
+        key: serde_json::json!({"PK": {"S": "USER#".repeat(30)}}),
+        reason: REASON.into(),
+        origin: "verify".into(),
+        at_ms: 1,
+        parts: 1,
+        writing: 1,
+        damage: None,
+    };
+    let key = "USER#".repeat(30);
+    let listed = [letters::Listed::of(&head)];
+    holds(
+        "dead-letters",
+        || letters::render_list(&listed, &BTreeMap::new()),
+        &[&key, REASON],
+    );
+    let mut now = TuningRecord::default();
+    now.services
+        .insert(long.clone(), Bound::MilliunitsPerSecond(HUGE));
+    let tuned = Tuned {
+        was: TuningRecord::default(),
+        now,
+    };
+    holds("tune", || tune::render(&tuned, true), &[&long, "123456789.012/s"]);
+}
+
+#[test]
+fn the_watch_lane_is_no_service() {
+    let watch = FillStatus {
+        lane: ShardRecord::WATCH.into(),
+        ..FillStatus::default()
+    };
+    let report = BackfillReport {
+        lanes: vec![watch],
+        ..BackfillReport::default()
+    };
+    let told = at(80, || backfill::render(&report, true, "wait"));
+    assert!(
+        !told.lines().any(|line| line.starts_with(ShardRecord::WATCH)),
+        "{told}"
+    );
+}
