@@ -44,6 +44,8 @@ pub(super) struct Lane {
     /// At most one lane of a shard reads alone at a time: a third reader of a shard is throttled.
     pub alone: Arc<Semaphore>,
     pub health: Arc<Health>,
+    /// Its last read of its own failed, and its health says so.
+    pub read_failed: bool,
     /// Lanes of the service that write a batch.
     pub busy: Arc<Load>,
     /// Tells whether a bulk copy holds the lanes.
@@ -80,7 +82,10 @@ impl Lane {
                     Some(batch) => Next::Batch(Arc::new(batch)),
                     None => Next::Behind,
                 },
-                other => other,
+                other => {
+                    self.has_read();
+                    other
+                }
             };
             // Asked after the read, not only before the first: a shard that could not be read for a day begins with
             // what is left of it, and says nothing of the rest.
@@ -216,12 +221,19 @@ impl Lane {
         });
     }
 
+    /// The shard was read. If the last read failed, the lane is no longer blocked by that: the next write may be far away.
+    fn has_read(&mut self) {
+        if std::mem::take(&mut self.read_failed) {
+            self.health.clear();
+        }
+    }
+
     /// Reads for itself, from its own checkpoint, since it fell behind the front.
     async fn read_alone(&mut self, position: &Position) -> Result<Option<Batch>, Stop> {
         let permit = tokio::select! {
             biased;
             () = self.stop.cancelled() => return Ok(None),
-            permit = self.alone.acquire() => permit,
+            permit = Arc::clone(&self.alone).acquire_owned() => permit,
         };
         let Ok(_permit) = permit else { return Ok(None) };
         let read = match self.reader.read(position).await {
@@ -231,10 +243,17 @@ impl Lane {
             other => other,
         };
         let wait = match read {
-            Ok(batch) if batch.to != *position => return Ok(Some(batch)),
-            Ok(_) => self.split.timing.poll,
+            Ok(batch) => {
+                self.has_read();
+                if batch.to != *position {
+                    return Ok(Some(batch));
+                }
+                self.split.timing.poll
+            }
             Err(failure) => {
-                self.health.block(failure.reason());
+                self.read_failed = true;
+                self.health
+                    .block(format!("reading the stream: {}", failure.reason()));
                 tracing::warn!(lane = self.name, %failure, "catching up: reading again");
                 AFTER_FAILURE
             }

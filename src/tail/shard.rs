@@ -230,6 +230,7 @@ impl ShardTask {
             continued: self.continued(),
             alone: Arc::clone(alone),
             health: Arc::clone(&share.health),
+            read_failed: false,
             busy: Arc::clone(&share.busy),
             gate: self.gate.clone(),
             stop: work.clone(),

@@ -1,9 +1,10 @@
 //! Shards that split and roll while records flow, and one that is forgotten before it was read.
 
-use crate::course::{self, HABITS, begin, copied, end, seen, set, stream, until_more};
+use crate::course::{self, HABITS, begin, copied, end, put, seen, set, stream, until_more};
 use crate::support::age::set_back;
-use crate::support::faulty::{Fault, FaultKind, Reason, Rule, Script, Throttle};
+use crate::support::faulty::{Fault, FaultKind, Landing, Loss, Reason, Rule, Script, Throttle};
 use crate::support::process::{lane, lanes, obstacles};
+use crate::support::table::{self, item, text};
 use crate::support::trial::{Mode, Stamps};
 
 const HOUR_MS: u64 = 3_600_000;
@@ -43,6 +44,44 @@ async fn a_shard_splits_twice_while_one_lane_is_held_up() {
         stage.engine.faults().count(FaultKind::NoChange) > 0,
         "writes that change nothing leave no record"
     );
+}
+
+/// A lane that reads alone, because its table took no writes, cannot read either for a while. After both have passed, it is
+/// not blocked, although nothing more is written to its table.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_that_can_read_again_is_not_blocked() {
+    let stage = set(Script::quiet(4).records_at_once(1), Mode::Timestamp).await;
+    let tail = begin(&stage).await;
+    let reason = Reason::of(true).next().expect("a reason");
+    let rule = Rule::new(Fault::Throttled(Throttle::Provisioned, reason)).table(&stage.trial.orders);
+    let unwritable = stage.engine.faults().rule(rule);
+    put(&stage, 1, 1, "an order").await;
+    unwritable.until(3).await;
+    // More than the front of the shard keeps for a lane that is behind.
+    for number in 0..15 {
+        let invoice = [
+            ("kind", text("invoice")),
+            ("at", table::number(number)),
+            ("name", text("n")),
+        ];
+        let invoice = item("ACC#2", &format!("DOC#{number}"), invoice);
+        table::put(&stage.client, &stage.trial.source, invoice).await;
+    }
+    until_more(&stage, "invoices", 15).await;
+    let lost = Fault::Lost(Loss::ServerError(500), Landing::Never);
+    let unreadable = stage.engine.faults().rule(Rule::new(lost).on(&["GetRecords"]));
+    unwritable.off();
+    let is_reading = |status: &serde_json::Value| {
+        let lane = lane(status, "orders");
+        lane["counters"]["put"] == 1 && lane["blocked"].to_string().contains("reading the stream")
+    };
+    stage.cli.until("a read that fails", is_reading).await;
+    // The front of the shard is blocked in the same words: some more reads belong to the lane.
+    unreadable.until(unreadable.hits() + 6).await;
+    unreadable.off();
+    let free = |status: &serde_json::Value| lanes(status).all(|lane| lane["blocked"].is_null());
+    stage.cli.until("lanes that are not blocked", free).await;
+    end(&stage, tail).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
