@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 /// Runs `complete`.
 pub async fn run(global: &Global, args: &Complete, stop: CancellationToken) -> Result<Exit, Failed> {
     if !args.yes {
-        return Err(Failed::of(Exit::Usage, "`dynasplit complete` ends replication for good, so you must confirm it with --yes").hint(
+        return Err(Failed::of(Exit::Usage, "`complete` ends replication for good, so you must confirm it with --yes").hint(
             "stop every writer of the source, then run `dynasplit complete --yes` (docs/cutover.md describes the steps, and the way back from each)",
         ));
     }
