@@ -245,6 +245,13 @@ impl SplitRecord {
         self.repair_scopes.get(service).copied()
     }
 
+    /// The mandatory repair, told apart from one for the same reason in another generation of the stream.
+    #[must_use]
+    pub fn repair_duty(&self) -> Option<String> {
+        let reason = self.repair_required.as_ref()?;
+        Some(format!("{}: {reason}", self.streams.len()))
+    }
+
     /// The stream that is read now, and its generation (from 1).
     #[must_use]
     pub fn stream(&self) -> Option<(u32, &StreamRecord)> {

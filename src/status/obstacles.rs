@@ -251,12 +251,21 @@ fn leftovers(standing: &Standing, known: &Known<'_>, found: &mut Found) {
     // If every service has switched, no repair may write any table.
     let repairable = !known.planned.is_empty();
     if let Some(reason) = known.record.repair_required.as_ref().filter(|_| repairable) {
-        found.add(
-            ObstacleKind::RepairRequired,
-            None,
-            format!("a repair is mandatory: {reason}"),
-            REPAIR,
-        );
+        let made = standing
+            .verify
+            .as_ref()
+            .and_then(|verify| verify.repaired_for.as_ref());
+        let (what, next) = if made.is_some() && made == known.record.repair_duty().as_ref() {
+            (
+                format!(
+                    "a repair was mandatory and was made, and no clean verify has confirmed it yet: {reason}"
+                ),
+                VERIFY,
+            )
+        } else {
+            (format!("a repair is mandatory: {reason}"), REPAIR)
+        };
+        found.add(ObstacleKind::RepairRequired, None, what, next);
     }
 }
 

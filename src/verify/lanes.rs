@@ -1,6 +1,7 @@
 use crate::plan::Service;
 use crate::state::{SplitRecord, TombstonePhase, WorkerRecord};
 use crate::status::{LaneStatus, counted, lane_status};
+use crate::target::HELD;
 use crate::worker::{RunError, Split, now_ms, recorded_shards};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -43,6 +44,7 @@ impl Lanes {
             allowed_lag: margin,
             with_gap: BTreeSet::new(),
         };
+        let is_held = record.switch.tombstones.holds();
         let moves = tail_lives(split).await?;
         let mut behind = Duration::ZERO;
         let mut drained = true;
@@ -55,7 +57,7 @@ impl Lanes {
                 if moves && status.drained_ms.is_none() {
                     behind = behind.max(Duration::from_millis(status.lag_ms.unwrap_or(0)));
                 }
-                lanes.note_lane(&status, margin);
+                lanes.note_lane(&status, margin, is_held);
             }
         } else {
             lanes.note(
@@ -78,7 +80,7 @@ impl Lanes {
         Ok(lanes)
     }
 
-    fn note_lane(&mut self, status: &LaneStatus, margin: Duration) {
+    fn note_lane(&mut self, status: &LaneStatus, margin: Duration, is_held: bool) {
         let lane = &status.lane;
         if let Some(gap) = &status.gap {
             self.with_gap.insert(lane.clone());
@@ -91,7 +93,9 @@ impl Lanes {
         if let Some(lag_ms) = lag_ms.filter(|lag| u128::from(*lag) > margin.as_millis()) {
             self.note(&format!("the lane '{lane}' is {} s behind", lag_ms / 1000));
         }
-        if let Some(blocked) = &status.blocked {
+        // A lane notes for a moment after a bulk copy what held it.
+        let is_over = |reason: &&String| is_held || *reason != HELD;
+        if let Some(blocked) = status.blocked.as_ref().filter(is_over) {
             self.note(&format!("the lane '{lane}' does not move: {blocked}"));
         }
     }

@@ -29,7 +29,7 @@ impl Standing {
         Ok(Self {
             started_ms: now_ms(),
             repairs: found.map_or(0, |stored| stored.value.repairs),
-            requirement: requirement(record),
+            requirement: record.repair_duty(),
             received: received(split, record).await?,
         })
     }
@@ -114,7 +114,7 @@ impl Standing {
             return Ok(());
         }
         SplitRecord::change(&split.store, |record| {
-            if requirement(record) == self.requirement {
+            if record.repair_duty() == self.requirement {
                 record.end_repair_duty();
             }
         })
@@ -170,10 +170,4 @@ impl Standing {
             last_clean_ms: None,
         }
     }
-}
-
-/// Why a repairing verify is mandatory, told apart from the same reason of another generation.
-fn requirement(record: &SplitRecord) -> Option<String> {
-    let reason = record.repair_required.as_ref()?;
-    Some(format!("{}: {reason}", record.streams.len()))
 }

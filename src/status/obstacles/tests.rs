@@ -1,6 +1,6 @@
 use super::*;
 use crate::state::{
-    BackfillRecord, Order, ShardRecord, SwitchedService, Tombstones, TuningRecord, VerifyService,
+    BackfillRecord, Order, RepairScope, ShardRecord, SwitchedService, Tombstones, TuningRecord, VerifyService,
 };
 use crate::status::lane_status::LaneStatus;
 use crate::status::split_status::WorkerStanding;
@@ -188,6 +188,14 @@ fn mismatches_that_nothing_explains_lead_to_no_repair() {
         all.iter().all(|obstacle| !obstacle.next.contains("--discard")),
         "{all:?}"
     );
+    // But not those of a service that the reason does not concern.
+    explained.end_repair_duty();
+    explained.require_repair("the switch of b was taken back", ["b"], RepairScope::AnyItem);
+    let all = found(&standing, &explained, &["a", "b"]);
+    assert!(
+        all.iter().any(|obstacle| obstacle.next.contains("--discard")),
+        "{all:?}"
+    );
     // Those of a service that has switched don't count.
     assert!(found(&standing, &record(), &[]).is_empty());
 }
@@ -205,4 +213,22 @@ fn dead_letters_of_a_service_that_has_switched_do_not_count() {
     };
     switched.switched.insert("a".into(), service);
     assert_eq!(found(&standing, &switched, &["b"]), []);
+}
+
+#[test]
+fn after_the_mandatory_repair_a_verify_is_next() {
+    let mut required = record();
+    required.require_repair("the tail was restarted", ["a", "b"], RepairScope::LostChanges);
+    let mut standing = verified();
+    standing.verify.as_mut().unwrap().clean = false;
+    let next = |standing: &Standing| {
+        let found = found(standing, &required, &["a", "b"]);
+        let duty = found
+            .into_iter()
+            .find(|found| found.kind == ObstacleKind::RepairRequired);
+        duty.expect("the duty stays until a verify is clean").next
+    };
+    assert!(next(&standing).contains("--repair"));
+    standing.verify.as_mut().unwrap().repaired_for = required.repair_duty();
+    assert!(!next(&standing).contains("--repair"));
 }
