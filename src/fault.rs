@@ -123,7 +123,7 @@ pub const MOMENTS: &[&str] = &[
 
 /// Who writes a target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Hand {
+pub enum Writer {
     /// A lane of the tail.
     Tail,
     /// A page of the backfill.
@@ -135,16 +135,16 @@ pub enum Hand {
     /// The recheck list.
     Recheck,
     /// `dead-letters reconcile`.
-    Letters,
+    DeadLetters,
 }
 
 /// What a write of a target is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stroke {
+pub enum WriteOp {
     /// An item is put.
     Put,
     /// A tombstone is left.
-    Bury,
+    Tombstone,
     /// The item is deleted.
     Delete,
 }

@@ -1,4 +1,4 @@
-use super::bench::STUCK_LEASES;
+use super::circuit_breaker::STUCK_LEASES;
 use super::order::{BULK_MS, Chosen, Forecast, GIVEN_UP_MS, OrderChoice, Outlook, choose, lasting};
 use super::worker::{Backfill, BackfillReport};
 use crate::fault;
@@ -26,7 +26,7 @@ struct Existing {
 }
 
 impl Backfill {
-    /// The bulk order: hold the lanes, copy without guards, wait until nothing of that can land, let the lanes go. They
+    /// The bulk order: hold the lanes, copy without guards, wait until nothing of that can land, release the lanes. They
     /// bring in order whatever the copy read too early or too late.
     pub(super) async fn bulk(
         &self,
@@ -219,7 +219,7 @@ impl Backfill {
     async fn watch_tables(&self, record: &BackfillRecord, halt: &CancellationToken) -> Infallible {
         loop {
             tokio::time::sleep(self.split.timing.lease / 4).await;
-            let Some((lane, time)) = self.bench.longest_out() else {
+            let Some((lane, time)) = self.breaker.longest_open() else {
                 continue;
             };
             if time < self.split.timing.lease * STUCK_LEASES || halt.is_cancelled() {

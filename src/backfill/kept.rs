@@ -72,8 +72,8 @@ mod tests {
         let kept = KeptPages::default();
         assert!(kept.take(1, None).is_none());
         kept.keep(1, None, page("a"));
-        let again = kept.take(1, None).unwrap();
-        assert_eq!((again.next.as_deref(), again.counted), (Some("a"), true));
+        let taken = kept.take(1, None).unwrap();
+        assert_eq!((taken.next.as_deref(), taken.counted), (Some("a"), true));
         assert!(kept.take(1, None).is_none(), "it was taken");
         kept.keep(1, None, page("a"));
         assert!(kept.take(1, Some("a")).is_none(), "other services are further");

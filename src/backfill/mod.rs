@@ -7,9 +7,8 @@
 //! In the other order, bulk, the lanes are held instead ([`order`] says when): pages are put without guards, and the lanes
 //! go on where they stood.
 
-mod bench;
-mod board;
 mod bulk;
+mod circuit_breaker;
 mod hot;
 mod kept;
 mod open;
@@ -17,6 +16,7 @@ mod order;
 mod page;
 mod round;
 mod segment;
+mod segment_queue;
 mod worker;
 
 pub(crate) use order::foreseen;

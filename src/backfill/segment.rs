@@ -1,9 +1,11 @@
-use super::bench::{Bench, STUCK_LEASES};
+use super::circuit_breaker::{CircuitBreaker, STUCK_LEASES};
 use super::hot::HotSegments;
 use super::kept::{KeptPages, Page};
 use super::page::{Filling, PageEnd, groups, patience};
-use crate::dynamo::{Budget, Courtesy, Failure, FailureKind, Health, HotSince, Load, Pace, backoff};
-use crate::fault::{self, Hand};
+use crate::dynamo::{
+    AdaptiveReadRate, Budget, ConcurrencyLimit, Failure, FailureKind, Health, HotSince, Load, backoff,
+};
+use crate::fault::{self, Writer};
 use crate::flow::Stop;
 use crate::model::{Item, json};
 use crate::plan::PutCost;
@@ -11,7 +13,7 @@ use crate::source::{Scan, ScanPage};
 use crate::state::{Limit, NotedLimits, Order, SegmentRecord};
 use crate::status::limits;
 use crate::target::{Batching, Fence, Gate, TargetWriter};
-use crate::worker::{Keeper, Split, StateLedger, now_ms};
+use crate::worker::{LeasedRecord, Split, StateLedger, now_ms};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,16 +27,16 @@ pub(super) struct FillShare {
     pub segments: u32,
     pub order: Order,
     pub reads: Arc<Budget>,
-    pub courtesy: Arc<Courtesy>,
+    pub read_rate: Arc<AdaptiveReadRate>,
     pub writes: BTreeMap<String, Arc<Budget>>,
     pub batching: BTreeMap<String, Arc<Batching>>,
-    pub paces: BTreeMap<String, Arc<Pace>>,
+    pub concurrency_limits: BTreeMap<String, Arc<ConcurrencyLimit>>,
     pub health: BTreeMap<String, Arc<Health>>,
     pub source_health: Arc<Health>,
     /// Segments that wait for a page, and those that write one.
     pub reading: Arc<Load>,
     pub writing: Arc<Load>,
-    pub bench: Arc<Bench>,
+    pub breaker: Arc<CircuitBreaker>,
     pub hot: Arc<HotSegments>,
     pub kept: Arc<KeptPages>,
     pub stop: CancellationToken,
@@ -43,7 +45,9 @@ pub(super) struct FillShare {
 impl FillShare {
     /// Whether some target can't take more in some ranges of its keys.
     pub fn is_hot(&self) -> bool {
-        self.paces.values().any(|pace| pace.is_hot())
+        self.concurrency_limits
+            .values()
+            .any(|concurrency| concurrency.is_hot())
     }
 
     /// Why something is held up at the moment: the source, or a service by its name.
@@ -59,11 +63,11 @@ impl FillShare {
 
     /// What limits at the moment: the source, services by their names, or the segments at once.
     pub fn limits(&self) -> BTreeMap<String, Limit> {
-        let source = limits::of_reads(&self.source_health, &self.reads, &self.courtesy)
+        let source = limits::of_reads(&self.source_health, &self.reads, &self.read_rate)
             .or_else(|| self.hot.told().map(Limit::held_up));
         let services = self.health.iter().filter_map(|(name, health)| {
-            let (budget, pace) = (self.writes.get(name)?, self.paces.get(name)?);
-            Some((name.clone(), limits::of_writes(health, budget, pace)?))
+            let (budget, concurrency) = (self.writes.get(name)?, self.concurrency_limits.get(name)?);
+            Some((name.clone(), limits::of_writes(health, budget, concurrency)?))
         });
         limits::of_segments(source, services, &self.reading, &self.writing)
     }
@@ -72,7 +76,7 @@ impl FillShare {
 /// One segment that this worker owns.
 pub(super) struct SegmentTask {
     pub share: FillShare,
-    pub keeper: Arc<Keeper<SegmentRecord>>,
+    pub leased: Arc<LeasedRecord<SegmentRecord>>,
     /// It ends with its page, and leaves the rest to whoever comes next.
     pub enough: CancellationToken,
 }
@@ -86,8 +90,8 @@ impl SegmentTask {
     pub async fn run(self) -> Result<(), Stop> {
         self.leave_out_switched();
         let saved = CancellationToken::new();
-        let keeping = tokio::spawn(Arc::clone(&self.keeper).keep(saved.clone()));
-        let lost = self.keeper.lost();
+        let renewing = tokio::spawn(Arc::clone(&self.leased).renew_until(saved.clone()));
+        let lost = self.leased.lost();
         let work = self.share.stop.child_token();
         let result = tokio::select! {
             () = lost.cancelled() => Ok(()),
@@ -99,7 +103,7 @@ impl SegmentTask {
         let stop = |error: &dyn std::fmt::Display| Stop {
             reason: error.to_string(),
         };
-        keeping
+        renewing
             .await
             .map_err(|error| stop(&error))?
             .map_err(|error| stop(&error))?;
@@ -108,7 +112,7 @@ impl SegmentTask {
 
     /// A service may have switched since the round began: nothing more is written to its table.
     fn leave_out_switched(&self) {
-        self.keeper.update(|record| {
+        self.leased.update(|record| {
             for (lane, progress) in &mut record.services {
                 progress.done |= self.share.split.has_switched(lane);
             }
@@ -124,7 +128,7 @@ impl SegmentTask {
                 at_ms: now_ms(),
                 of: self.share.limits(),
             };
-            self.keeper.update_quietly(|record| {
+            self.leased.update_quietly(|record| {
                 record.blocked = blocked;
                 record.limits = Some(limits);
             });
@@ -135,8 +139,10 @@ impl SegmentTask {
     async fn passes(&self, work: &CancellationToken) -> Result<(), Stop> {
         let ledger = StateLedger::new(&self.share.split);
         let writers = self.writers(work);
-        let lanes = self.keeper.snapshot().services.into_keys();
-        let mut held: BTreeSet<String> = lanes.filter(|lane| !self.share.bench.may_try(lane)).collect();
+        let lanes = self.leased.snapshot().services.into_keys();
+        let mut held: BTreeSet<String> = lanes
+            .filter(|lane| !self.share.breaker.allows_attempt(lane))
+            .collect();
         while let Some((cursor, lanes)) = self.next_pass(&held)
             && !self.ends(work)
         {
@@ -148,7 +154,7 @@ impl SegmentTask {
 
     /// The largest set of lanes that can share a scan: unfinished, not held back, at one cursor.
     fn next_pass(&self, held: &BTreeSet<String>) -> Option<(Option<String>, Vec<String>)> {
-        let record = self.keeper.snapshot();
+        let record = self.leased.snapshot();
         let mut sets: BTreeMap<Option<String>, Vec<String>> = BTreeMap::new();
         for (lane, progress) in &record.services {
             if !progress.done && !held.contains(lane) {
@@ -170,13 +176,13 @@ impl SegmentTask {
         work: &CancellationToken,
     ) -> Result<(), Stop> {
         let share = &self.share;
-        let segment = self.keeper.snapshot().segment;
+        let segment = self.leased.snapshot().segment;
         while !lanes.is_empty() && !self.ends(work) {
             let page = match self.next_page(cursor.as_deref(), work).await? {
                 PageRead::Page(page) => page,
                 PageRead::Left => {
                     // Nothing of this segment can be read, by any lane.
-                    held.extend(self.keeper.snapshot().services.into_keys());
+                    held.extend(self.leased.snapshot().services.into_keys());
                     return Ok(());
                 }
                 PageRead::Stopped => return Ok(()),
@@ -200,7 +206,7 @@ impl SegmentTask {
             fault::moment("backfill.checkpoint.before").await;
             let next = page.next.clone();
             if !page.counted {
-                self.keeper.update(|record| {
+                self.leased.update(|record| {
                     record.scanned += count;
                     record.read_milliunits += page.read_milliunits;
                 });
@@ -239,7 +245,7 @@ impl SegmentTask {
 
     /// The page after a cursor: kept from an attempt before, or read.
     async fn next_page(&self, cursor: Option<&str>, work: &CancellationToken) -> Result<PageRead, Stop> {
-        let segment = self.keeper.snapshot().segment;
+        let segment = self.leased.snapshot().segment;
         match self.share.kept.take(segment, cursor) {
             Some(page) => Ok(PageRead::Page(page)),
             None => self.read(cursor, work).await,
@@ -249,16 +255,16 @@ impl SegmentTask {
     /// Leaves a lane at its page, since its table accepts no writes.
     fn hold_back(&self, lane: &str) {
         let share = &self.share;
-        if share.bench.put_out(lane) {
+        if share.breaker.open(lane) {
             self.tell_stuck(lane);
         }
         // It stays with the segment while nobody works on it, for `status`.
-        self.keeper.update(|record| record.blocked = share.blocked());
+        self.leased.update(|record| record.blocked = share.blocked());
     }
 
     /// Moves a lane's cursor: every write of the page is durable.
     fn advance(&self, lane: &str, next: Option<String>, counters: &crate::model::Counters, items: u64) {
-        self.keeper.update(|record| {
+        self.leased.update(|record| {
             if let Some(progress) = record.services.get_mut(lane) {
                 progress.done = next.is_none();
                 progress.cursor = next;
@@ -268,7 +274,7 @@ impl SegmentTask {
         });
         // A page with nothing for it proves nothing.
         if counters.put + counters.superseded > 0 {
-            self.share.bench.take_back(lane);
+            self.share.breaker.close(lane);
         }
     }
 
@@ -287,7 +293,7 @@ impl SegmentTask {
             Order::Concurrent => tracing::warn!(
                 "the table {table} of {lane} accepts no writes ({reason}); the other services are copied meanwhile, and \
                  {lane} is tried again every {} s",
-                share.bench.retry().as_secs()
+                share.breaker.retry().as_secs()
             ),
             Order::Bulk => tracing::warn!(
                 "the table {table} of {lane} accepts no writes ({reason}); the other services are copied meanwhile, but the \
@@ -301,7 +307,7 @@ impl SegmentTask {
     /// come first.
     async fn read(&self, cursor: Option<&str>, work: &CancellationToken) -> Result<PageRead, Stop> {
         let share = &self.share;
-        let segment = self.keeper.snapshot().segment;
+        let segment = self.leased.snapshot().segment;
         let after = cursor.map(cursor_item).transpose()?;
         let (mut attempt, mut hot) = (0u32, HotSince::default());
         let _reading = share.reading.enter();
@@ -309,7 +315,7 @@ impl SegmentTask {
             let turn = tokio::select! {
                 biased;
                 () = work.cancelled() => return Ok(PageRead::Stopped),
-                turn = async { share.reads.ready().await; share.courtesy.ready(Some(segment)).await } => turn,
+                turn = async { share.reads.ready().await; share.read_rate.ready(Some(segment)).await } => turn,
             };
             match share.scan.page(segment, share.segments, after.as_ref()).await {
                 Ok(page) => {
@@ -362,7 +368,7 @@ impl SegmentTask {
             patience(share.split.timing).as_secs()
         );
         // It stays with the segment while nobody works on it, for `status`.
-        self.keeper.update(|record| record.blocked = share.blocked());
+        self.leased.update(|record| record.blocked = share.blocked());
     }
 
     /// The items of a page, as changes.
@@ -389,18 +395,18 @@ impl SegmentTask {
             .active()
             .map(|(service, tables)| {
                 let writer = TargetWriter {
-                    hand: match self.share.order {
-                        Order::Concurrent => Hand::Backfill,
-                        Order::Bulk => Hand::Bulk,
+                    written_by: match self.share.order {
+                        Order::Concurrent => Writer::Backfill,
+                        Order::Bulk => Writer::Bulk,
                     },
                     client: tables.items.clone(),
                     table: service.table.name.clone(),
                     keys: service.keys.clone(),
                     fields: service.version_fields(&split.plan.versions),
                     gate: Gate::default(),
-                    always_bury: true,
-                    fence: Fence::new([self.keeper.validity()]),
-                    pace: Arc::clone(&self.share.paces[&service.name]),
+                    always_leaves_tombstones: true,
+                    fence: Fence::new([self.leased.validity()]),
+                    concurrency: Arc::clone(&self.share.concurrency_limits[&service.name]),
                     budget: self
                         .share
                         .writes

@@ -2,21 +2,24 @@ mod view;
 
 pub use view::BackfillView;
 
-use super::bench::Bench;
-use super::board::Board;
+use super::circuit_breaker::CircuitBreaker;
 use super::hot::HotSegments;
 use super::order::OrderChoice;
 use super::page::patience;
 use super::round::{LATER_ROUND, is_of_round};
 use super::segment::{FillShare, SegmentTask};
-use crate::dynamo::{Brake, Health, Pace};
+use super::segment_queue::SegmentQueue;
+use crate::dynamo::{AccountLimit, ConcurrencyLimit, Health};
 use crate::fault;
 use crate::repair::{Holder, RepairLease, lower, raise};
 use crate::source::describe_source;
 use crate::state::{BackfillRecord, Order, Owner, SegmentRecord, SplitRecord, Stored};
-use crate::status::{FillStatus, OpenLetters, RateMeter, fill_status};
+use crate::status::{FillStatus, OpenDeadLetters, RateMeter, fill_status};
 use crate::target::{Batching, Swept};
-use crate::worker::{Budgets, Doing, Keeper, RunError, Split, check_split, noted, now_ms, unless_stopped};
+use crate::worker::{
+    ActivityNote, Budgets, LeasedRecord, RunError, Split, check_split, now_ms, unless_stopped,
+    with_activity_notes,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -92,12 +95,12 @@ pub struct Backfill {
     view: watch::Sender<BackfillView>,
     meter: Mutex<RateMeter>,
     batching: BTreeMap<String, Arc<Batching>>,
-    pub(super) bench: Arc<Bench>,
+    pub(super) breaker: Arc<CircuitBreaker>,
 }
 
 /// A segment that this process works on.
 struct Running {
-    keeper: Arc<Keeper<SegmentRecord>>,
+    leased: Arc<LeasedRecord<SegmentRecord>>,
     /// Cancelled when fewer are to be worked on at once: it ends with its page.
     enough: CancellationToken,
 }
@@ -116,7 +119,7 @@ impl Backfill {
             .map(|service| (service.name.clone(), Arc::default()))
             .collect();
         let budgets = Budgets::new(&split, options.read_units, options.write_units);
-        let bench = Arc::new(Bench::new(patience(split.timing) * 3 / 2));
+        let breaker = Arc::new(CircuitBreaker::new(patience(split.timing) * 3 / 2));
         (
             Self {
                 split,
@@ -126,7 +129,7 @@ impl Backfill {
                 view,
                 meter: Mutex::default(),
                 batching,
-                bench,
+                breaker,
             },
             seen,
         )
@@ -138,19 +141,19 @@ impl Backfill {
     /// When it must not start, or was stopped; the same command goes on where it was.
     pub async fn run(mut self) -> Result<BackfillReport, RunError> {
         let record = unless_stopped(&self.stop, Box::pin(check_split(&self.split))).await?;
-        self.split = self.split.seeing(&record);
+        self.split = self.split.without_switched(&record);
         unless_stopped(&self.stop, self.budgets.read(&self.split.store)).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
         let (view, waits) = (self.view.clone(), self.split.waits.clone());
         let doing = || {
             let view = view.borrow();
-            Doing {
+            ActivityNote {
                 estimate: view.estimate,
-                ..Doing::new(waits.beside(&view.phase), view.limits.clone())
+                ..ActivityNote::new(waits.beside(&view.phase), view.limits.clone())
             }
         };
         let work = budgets.during(&store, Box::pin(self.run_tuned()));
-        noted(&store, "backfill", doing, work).await
+        with_activity_notes(&store, "backfill", doing, work).await
     }
 
     async fn run_tuned(self) -> Result<BackfillReport, RunError> {
@@ -209,7 +212,7 @@ impl Backfill {
         })
     }
 
-    /// Lets go of the tombstones. Where another process takes over meanwhile, it does, and this one looks again when that
+    /// Releases the tombstones. Where another process takes over meanwhile, it does, and this one looks again when that
     /// has ended.
     async fn lower(&self, holder: &Holder) -> Result<Vec<(String, Swept)>, RunError> {
         loop {
@@ -241,9 +244,9 @@ impl Backfill {
         stop: &CancellationToken,
     ) -> Result<(), RunError> {
         let share = self.share(record, consistent, stop);
-        let mut board = Board::new(&self.split);
+        let mut queue = SegmentQueue::new(&self.split);
         let mut tasks = JoinSet::new();
-        let result = self.work(record, &share, &mut board, &mut tasks).await;
+        let result = self.work(record, &share, &mut queue, &mut tasks).await;
         share.stop.cancel();
         let mut unsaved = None;
         while let Some(ended) = tasks.join_next().await {
@@ -259,7 +262,7 @@ impl Backfill {
         &self,
         record: &BackfillRecord,
         share: &FillShare,
-        board: &mut Board,
+        queue: &mut SegmentQueue,
         tasks: &mut JoinSet<(u32, Result<(), crate::flow::Stop>)>,
     ) -> Result<(), RunError> {
         let owner = Owner::unique("backfill");
@@ -270,21 +273,21 @@ impl Backfill {
                     "the backfill was interrupted; the same command goes on".into(),
                 ));
             }
-            board.refresh().await?;
-            self.budgets.shared_by(board.processes(&owner));
+            queue.refresh().await?;
+            self.budgets.shared_by(queue.processes(&owner));
             let wanted = at_once(self.workers(), share.is_hot());
             for surplus in running.values().skip(wanted) {
                 surplus.enough.cancel();
             }
-            self.show(record, board, &running, share);
-            if board.records().any(|segment| !is_of_round(segment, record)) {
+            self.show(record, queue, &running, share);
+            if queue.records().any(|segment| !is_of_round(segment, record)) {
                 return Err(RunError::Stopped(LATER_ROUND.into()));
             }
-            if board.all_done(record.segments) {
+            if queue.all_done(record.segments) {
                 return Ok(());
             }
             let more = wanted.saturating_sub(running.len());
-            for (name, segment) in board.free(&running, (&share.bench, &share.hot), more) {
+            for (name, segment) in queue.free(&running, (&share.breaker, &share.hot), more) {
                 let number = segment.value.segment;
                 if segment.value.order != record.order {
                     return Err(RunError::Stopped(
@@ -292,18 +295,19 @@ impl Backfill {
                             .into(),
                     ));
                 }
-                match Keeper::take(&self.split.store, &name, segment, &owner, self.split.timing).await? {
-                    Some(keeper) => {
+                match LeasedRecord::take(&self.split.store, &name, segment, &owner, self.split.timing).await?
+                {
+                    Some(leased) => {
                         let enough = CancellationToken::new();
                         let task = SegmentTask {
                             share: share.clone(),
-                            keeper: Arc::clone(&keeper),
+                            leased: Arc::clone(&leased),
                             enough: enough.clone(),
                         };
-                        running.insert(number, Running { keeper, enough });
+                        running.insert(number, Running { leased, enough });
                         tasks.spawn(async move { (number, task.run().await) });
                     }
-                    None => board.outdate(),
+                    None => queue.outdate(),
                 }
             }
             tokio::select! {
@@ -313,7 +317,7 @@ impl Backfill {
                     let (number, end) = ended.map_err(|error| RunError::Failed(error.to_string()))?;
                     running.remove(&number);
                     end?;
-                    board.reread(number).await?;
+                    queue.reread(number).await?;
                 }
                 () = tokio::time::sleep(LOOK) => {}
             }
@@ -321,7 +325,7 @@ impl Backfill {
     }
 
     fn share(&self, record: &BackfillRecord, consistent: bool, stop: &CancellationToken) -> FillShare {
-        let brake = Brake::default();
+        let account_limit = AccountLimit::default();
         let attempt = self.split.timing.attempt;
         FillShare {
             split: self.split.clone(),
@@ -330,14 +334,14 @@ impl Backfill {
             order: record.order,
             reads: self.budgets.source(),
             writes: self.each(|service| self.budgets.writes(service)),
-            courtesy: Arc::default(),
-            paces: self.each(|_| Arc::new(Pace::new(attempt, &brake))),
+            read_rate: Arc::default(),
+            concurrency_limits: self.each(|_| Arc::new(ConcurrencyLimit::new(attempt, &account_limit))),
             batching: self.batching.clone(),
             health: self.each(|_| Arc::new(Health::default())),
             source_health: Arc::default(),
             reading: Arc::default(),
             writing: Arc::default(),
-            bench: Arc::clone(&self.bench),
+            breaker: Arc::clone(&self.breaker),
             hot: Arc::new(HotSegments::new(patience(self.split.timing))),
             kept: Arc::default(),
             stop: stop.child_token(),
@@ -364,8 +368,8 @@ impl Backfill {
     /// The round is finished, unless another process of it still has tombstones on. Of a round that began since, this says
     /// nothing.
     pub(super) async fn finish(&self, round: &BackfillRecord) -> Result<(), RunError> {
-        let standing = SplitRecord::read(&self.split.store).await?.value;
-        let switch = &standing.switch;
+        let split_record = SplitRecord::read(&self.split.store).await?.value;
+        let switch = &split_record.switch;
         if switch.holders.contains_key(Holder::backfill(round).name()) || switch.tombstones.holds() {
             return Ok(());
         }
@@ -399,7 +403,7 @@ impl Backfill {
         });
         let mut lanes = fill_status(&segments);
         if lanes.iter().any(|lane| lane.counters.dead_letters > 0) {
-            OpenLetters::of(&self.split.letters.list(None).await?).note_backfill(&mut lanes);
+            OpenDeadLetters::of(&self.split.dead_letters.list(None).await?).note_backfill(&mut lanes);
         }
         Ok(BackfillReport {
             scanned: segments.iter().map(|segment| segment.scanned).sum(),

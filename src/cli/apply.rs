@@ -4,7 +4,7 @@ use super::failure::Failed;
 use super::table::table;
 use super::{output, screen};
 use crate::lifecycle::{ApplyOptions, ApplyReport, apply};
-use crate::status::standing;
+use crate::status::split_status;
 
 /// Runs `apply`.
 pub async fn run(global: &Global, args: &Apply) -> Result<Exit, Failed> {
@@ -14,7 +14,7 @@ pub async fn run(global: &Global, args: &Apply) -> Result<Exit, Failed> {
         enable_stream: args.enable_stream,
     };
     let report = apply(&split, options, &screen::say).await?;
-    let next = standing(&split).await?.next;
+    let next = split_status(&split).await?.next;
     output::print(global, &report, |report| render(report, &next))?;
     Ok(Exit::Done)
 }

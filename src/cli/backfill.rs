@@ -9,7 +9,7 @@ use super::waiting::Waiting;
 use super::{output, screen, text};
 use crate::backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView};
 use crate::state::{NotedLimits, ShardRecord};
-use crate::status::{FillStatus, standing};
+use crate::status::{FillStatus, split_status};
 use tokio_util::sync::CancellationToken;
 
 /// Runs `backfill`.
@@ -38,7 +38,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     let is_told = telling.await.is_ok();
     progress.end().await;
     let report = result?;
-    let next = standing(&split).await?.next;
+    let next = split_status(&split).await?.next;
     output::print(global, &report, |report| render(report, is_told, &next))?;
     let dead = report.lanes.iter().any(|lane| lane.dead_letters > 0);
     Ok(if dead { Exit::NotClean } else { Exit::Done })

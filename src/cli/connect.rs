@@ -51,7 +51,7 @@ async fn opened(global: &Global, plan: &Path, tells: bool) -> Result<Split, Fail
         Ok::<_, Failed>(
             Split::open(plan, &clients)
                 .await
-                .hurried_by(&global.session.hurry),
+                .without_retries_after(&global.session.stop_retrying),
         )
     });
     stoppable(&global.session, Duration::ZERO, work).await

@@ -67,7 +67,7 @@ pub(super) fn render(report: &RehearseReport) -> String {
                 text::count(lane.counters.put),
                 text::count(lane.counters.removed),
                 text::count(lane.counters.superseded + filled.superseded),
-                text::count(lane.counters.saved),
+                text::count(lane.counters.unchanged),
                 report
                     .backfill
                     .swept

@@ -15,7 +15,7 @@ pub struct Session {
     /// Cancelled by the first signal: no new work begins.
     pub stop: CancellationToken,
     /// Cancelled a little later: a request that failed is not sent again.
-    pub hurry: CancellationToken,
+    pub stop_retrying: CancellationToken,
     at: Arc<OnceLock<At>>,
 }
 

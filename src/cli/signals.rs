@@ -8,14 +8,16 @@ const HURRY: Duration = Duration::from_secs(3);
 /// The first Ctrl-C or SIGTERM cancels the session's token: work drains and is saved. The second one ends the process at
 /// once; that is safe too, only what was under way is done again.
 pub fn stop_on_signal(session: &Session) {
-    let Session { stop, hurry, .. } = session.clone();
+    let Session {
+        stop, stop_retrying, ..
+    } = session.clone();
     tokio::spawn(async move {
         next_signal().await;
         screen::say("stopping: letting writes under way land, and saving (once more to end at once)");
         stop.cancel();
         tokio::select! {
             () = next_signal() => std::process::exit(130),
-            () = tokio::time::sleep(HURRY) => hurry.cancel(),
+            () = tokio::time::sleep(HURRY) => stop_retrying.cancel(),
         }
         next_signal().await;
         std::process::exit(130);

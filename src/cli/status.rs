@@ -5,18 +5,18 @@ use super::table::table;
 use super::tune::bound;
 use super::{output, text};
 use crate::state::{Limit, ShardRecord, TuningRecord};
-use crate::status::{Alarm, Standing, alarms, standing, told};
+use crate::status::{Alarm, SplitStatus, alarms, split_status, told};
 use crate::worker::now_ms;
 use serde::Serialize;
 
 /// Runs `status`.
 pub async fn run(global: &Global, args: &Status) -> Result<Exit, Failed> {
     let split = output::open_to_look(global, &args.plan).await?;
-    let standing = standing(&split).await?;
+    let status = split_status(&split).await?;
     if args.check {
-        return check(global, standing, args.max_lag);
+        return check(global, status, args.max_lag);
     }
-    output::print(global, &standing, render)?;
+    output::print(global, &status, render)?;
     Ok(Exit::Done)
 }
 
@@ -24,15 +24,15 @@ pub async fn run(global: &Global, args: &Status) -> Result<Exit, Failed> {
 #[derive(Serialize)]
 struct Checked {
     #[serde(flatten)]
-    standing: Standing,
+    status: SplitStatus,
     alarms: Vec<Alarm>,
 }
 
-fn check(global: &Global, standing: Standing, max_lag_s: u64) -> Result<Exit, Failed> {
-    let alarms = alarms(&standing, max_lag_s.saturating_mul(1000));
-    let checked = Checked { standing, alarms };
+fn check(global: &Global, status: SplitStatus, max_lag_s: u64) -> Result<Exit, Failed> {
+    let alarms = alarms(&status, max_lag_s.saturating_mul(1000));
+    let checked = Checked { status, alarms };
     output::print(global, &checked, |checked| {
-        let mut lines = vec![render(&checked.standing), String::new()];
+        let mut lines = vec![render(&checked.status), String::new()];
         if checked.alarms.is_empty() {
             lines.push("check: ok".into());
         }
@@ -47,11 +47,11 @@ fn check(global: &Global, standing: Standing, max_lag_s: u64) -> Result<Exit, Fa
     })
 }
 
-pub(super) fn render(standing: &Standing) -> String {
-    let mut lines = vec![format!("split {}: {}", standing.split, standing.phase)];
-    let alive = standing.workers.iter().filter(|worker| !worker.overdue).count();
-    let dead = standing.workers.len() - alive;
-    lines.extend(standing.switched.iter().map(|(service, at_ms)| {
+pub(super) fn render(status: &SplitStatus) -> String {
+    let mut lines = vec![format!("split {}: {}", status.split, status.phase)];
+    let alive = status.workers.iter().filter(|worker| !worker.overdue).count();
+    let dead = status.workers.len() - alive;
+    lines.extend(status.switched.iter().map(|(service, at_ms)| {
         let ago = text::duration(now_ms().saturating_sub(*at_ms));
         format!("{service} switched {ago} ago: dynasplit no longer writes its table")
     }));
@@ -61,29 +61,29 @@ pub(super) fn render(standing: &Standing) -> String {
         (alive, dead) => format!("workers: {alive}, and {dead} whose lease has expired"),
     });
     lines.push(String::new());
-    lines.push(text::lanes(&standing.lanes, !standing.obstacles.is_empty()));
+    lines.push(text::lanes(&status.lanes, !status.obstacles.is_empty()));
     lines.push(String::new());
-    lines.push(backfill(standing));
-    if standing.tombstones.holds() {
+    lines.push(backfill(status));
+    if status.tombstones.holds() {
         lines.push("a bulk copy holds the lanes: they apply no changes until it ends".into());
     }
     lines.extend(
-        standing
+        status
             .backfill_blocked
             .iter()
             .map(|reason| format!("the backfill is held up: {reason}")),
     );
     lines.extend(
-        standing
+        status
             .running
             .iter()
             .map(|doing| format!("running: {}, {}", doing.command, doing.phase)),
     );
-    lines.extend(limits(standing));
-    if standing.tuning.is_tuned() {
-        lines.push(format!("tuned: {}", tuned(&standing.tuning)));
+    lines.extend(limits(status));
+    if status.tuning.is_tuned() {
+        lines.push(format!("tuned: {}", tuned(&status.tuning)));
     }
-    if let Some(verify) = &standing.verify {
+    if let Some(verify) = &status.verify {
         let ago = text::duration(now_ms().saturating_sub(verify.ended_ms));
         let what = if verify.clean { "clean" } else { "not clean" };
         let found = match verify.findings() {
@@ -92,26 +92,26 @@ pub(super) fn render(standing: &Standing) -> String {
         };
         lines.push(format!("last verify: {what}, {ago} ago{found}"));
     }
-    if !standing.obstacles.is_empty() {
+    if !status.obstacles.is_empty() {
         lines.push(String::new());
         lines.push("in the way of completing:".into());
         lines.extend(
-            told(&standing.obstacles)
+            told(&status.obstacles)
                 .iter()
                 .map(|obstacle| format!("  - {obstacle}")),
         );
     }
     lines.push(String::new());
-    lines.push(format!("next: {}", standing.next));
+    lines.push(format!("next: {}", status.next));
     lines.join("\n")
 }
 
 /// What limits the commands that run, with the age of the news.
-fn limits(standing: &Standing) -> Vec<String> {
-    if standing.limits.is_empty() {
+fn limits(status: &SplitStatus) -> Vec<String> {
+    if status.limits.is_empty() {
         return Vec::new();
     }
-    let rows: Vec<Vec<String>> = standing
+    let rows: Vec<Vec<String>> = status
         .limits
         .iter()
         .filter(|limit| limit.limit != Limit::Idle)
@@ -127,7 +127,7 @@ fn limits(standing: &Standing) -> Vec<String> {
     if rows.is_empty() {
         // Of another command that runs, nothing is known that limits it.
         let idle = format!("limited by {}", Limit::Idle);
-        return standing.running.is_empty().then_some(idle).into_iter().collect();
+        return status.running.is_empty().then_some(idle).into_iter().collect();
     }
     vec![table(&["command", "part", "seen", "limited by"], rows)]
 }
@@ -147,11 +147,11 @@ fn tuned(tuning: &TuningRecord) -> String {
     said.join(", ")
 }
 
-fn backfill(standing: &Standing) -> String {
-    let Some(record) = &standing.backfill_record else {
+fn backfill(status: &SplitStatus) -> String {
+    let Some(record) = &status.backfill_record else {
         return "backfill: not started".into();
     };
-    let rows: Vec<Vec<String>> = standing
+    let rows: Vec<Vec<String>> = status
         .backfill
         .iter()
         .filter(|lane| lane.lane != ShardRecord::WATCH)
@@ -171,13 +171,13 @@ fn backfill(standing: &Standing) -> String {
             "finished in {}",
             text::duration(finished.saturating_sub(record.started_ms))
         ),
-        None => progress(standing),
+        None => progress(status),
     };
     let mut told = format!(
         "{table}\nbackfill ({}): {} read, {} read units; {end}",
         record.order,
-        text::counted(standing.scanned, "item"),
-        text::units(standing.read_milliunits)
+        text::counted(status.scanned, "item"),
+        text::units(status.read_milliunits)
     );
     if !record.order_reason.is_empty() && record.finished_ms.is_none() {
         told.push('\n');
@@ -187,10 +187,10 @@ fn backfill(standing: &Standing) -> String {
 }
 
 /// How fast it goes, as the running process says; or since when none runs.
-fn progress(standing: &Standing) -> String {
-    let running = standing.running.iter().find(|doing| doing.command == "backfill");
+fn progress(status: &SplitStatus) -> String {
+    let running = status.running.iter().find(|doing| doing.command == "backfill");
     let Some(running) = running else {
-        return match standing.backfill_seen_ms {
+        return match status.backfill_seen_ms {
             Some(seen_ms) => format!(
                 "no process has worked on it for {}: `dynasplit backfill` continues it",
                 text::duration(now_ms().saturating_sub(seen_ms))

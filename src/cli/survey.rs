@@ -7,8 +7,8 @@ use super::next::copyable;
 use super::text::{count as number, counted};
 use crate::source::{Billing, StreamState};
 use crate::survey::{
-    CollisionView, Estimate, Reading, Routing, Severity, StateStanding, Survey, TableSize, TableStanding,
-    TableView, VersionView,
+    CollisionView, Estimate, Reading, Routing, Severity, StateStatus, Survey, TableSize, TableView,
+    TargetStatus, VersionView,
 };
 use console::Style;
 use layout::{Align, Page, bytes, hours, key, more, percent, visible};
@@ -217,22 +217,22 @@ fn tables(page: &mut Page, survey: &Survey) {
     for table in &survey.tables {
         table_details(page, table);
     }
-    let state = match &survey.state.standing {
-        StateStanding::Unknown => "would be created",
-        StateStanding::Begun => "exists: the split has begun",
-        StateStanding::Wider { .. } => "exists: the split has begun; `left-behind` would be widened",
-        StateStanding::Refused { .. } => "exists, and does not go with this plan",
+    let state = match &survey.state.status {
+        StateStatus::Unknown => "would be created",
+        StateStatus::Begun => "exists: the split has begun",
+        StateStatus::Wider { .. } => "exists: the split has begun; `left-behind` would be widened",
+        StateStatus::Refused { .. } => "exists, and does not go with this plan",
     };
     page.say(&format!("  state table {}: {state}", survey.state.table));
 }
 
 fn table_row(table: &TableView) -> Vec<String> {
-    let standing = match &table.standing {
-        TableStanding::Missing if table.adopted => "missing, and adopted".to_owned(),
-        TableStanding::Missing => "nothing: would be created".to_owned(),
-        TableStanding::Same { pending, .. } if pending.is_empty() => "as planned".to_owned(),
-        TableStanding::Same { pending, .. } => format!("as planned; would be added: {}", pending.join(", ")),
-        TableStanding::Differs { .. } => "differs from the plan".to_owned(),
+    let status = match &table.status {
+        TargetStatus::Missing if table.adopted => "missing, and adopted".to_owned(),
+        TargetStatus::Missing => "nothing: would be created".to_owned(),
+        TargetStatus::Same { pending, .. } if pending.is_empty() => "as planned".to_owned(),
+        TargetStatus::Same { pending, .. } => format!("as planned; would be added: {}", pending.join(", ")),
+        TargetStatus::Differs { .. } => "differs from the plan".to_owned(),
     };
     let holds = if table.empty == Some(false) {
         "; holds items"
@@ -243,12 +243,12 @@ fn table_row(table: &TableView) -> Vec<String> {
         Some(region) => format!("{} ({region})", table.table),
         None => table.table.clone(),
     };
-    vec![table.service.clone(), name, format!("{standing}{holds}")]
+    vec![table.service.clone(), name, format!("{status}{holds}")]
 }
 
 fn table_details(page: &mut Page, table: &TableView) {
-    match &table.standing {
-        TableStanding::Differs { differences } => {
+    match &table.status {
+        TargetStatus::Differs { differences } => {
             page.blank();
             page.say(&format!("  {} differs:", table.table));
             let rows: Vec<Vec<String>> = differences
@@ -271,12 +271,12 @@ fn table_details(page: &mut Page, table: &TableView) {
             more(page, differences.len(), DIFFERENCES);
             page.blank();
         }
-        TableStanding::Same { notes, .. } => {
+        TargetStatus::Same { notes, .. } => {
             for note in notes {
                 page.wrapped("  ", &format!("{}: {note}", table.table));
             }
         }
-        TableStanding::Missing => {}
+        TargetStatus::Missing => {}
     }
 }
 
@@ -410,9 +410,9 @@ fn findings(page: &mut Page, survey: &Survey) {
             1 => " (read the warning first)".to_owned(),
             n => format!(" (read the {n} warnings first)"),
         };
-        let next = match survey.state.standing {
-            StateStanding::Begun => "`dynasplit status`, or `dynasplit apply` if the plan has a new service",
-            StateStanding::Unknown | StateStanding::Wider { .. } | StateStanding::Refused { .. } => {
+        let next = match survey.state.status {
+            StateStatus::Begun => "`dynasplit status`, or `dynasplit apply` if the plan has a new service",
+            StateStatus::Unknown | StateStatus::Wider { .. } | StateStatus::Refused { .. } => {
                 "`dynasplit apply`"
             }
         };

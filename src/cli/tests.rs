@@ -2,15 +2,15 @@
 //! than the terminal, and no figure, unit, name or reason is cut.
 
 use super::layout::at;
-use super::{abandon, apply, backfill, letters, rehearse, status, tune, verify};
+use super::{abandon, apply, backfill, dead_letters, rehearse, status, tune, verify};
 use crate::backfill::BackfillReport;
 use crate::lifecycle::{AbandonedThing, AppliedTable, ApplyReport};
 use crate::model::Counters;
 use crate::rehearse::RehearseReport;
 use crate::rehearse::writers::WriterReport;
-use crate::repair::SettledLetter;
-use crate::state::{Bound, LetterHead, ShardRecord, Tombstones, TuningRecord};
-use crate::status::{FillStatus, LaneStatus, Obstacle, ObstacleKind, Phase, Standing};
+use crate::repair::SettledDeadLetter;
+use crate::state::{Bound, DeadLetterHead, ShardRecord, Tombstones, TuningRecord};
+use crate::status::{FillStatus, LaneStatus, Obstacle, ObstacleKind, Phase, SplitStatus};
 use crate::verify::compare::{ClassCounts, Report, ServiceReport};
 use crate::verify::{InvalidItem, VerifyResult};
 use crate::worker::Tuned;
@@ -39,7 +39,7 @@ fn counters() -> Counters {
         put: HUGE - 1,
         removed: HUGE - 2,
         superseded: HUGE - 3,
-        saved: HUGE - 4,
+        unchanged: HUGE - 4,
         write_milliunits: HUGE * 1000,
         estimated_write_milliunits: 1,
         ..Counters::default()
@@ -106,14 +106,14 @@ fn holds(what: &str, render: impl Fn() -> String, wanted: &[&str]) {
     }
 }
 
-fn standing() -> Standing {
+fn split_status() -> SplitStatus {
     let obstacle = |kind, what: String| Obstacle {
         kind,
         service: None,
         what,
         next: "run `dynasplit verify --repair`, then `dynasplit verify`".into(),
     };
-    Standing {
+    SplitStatus {
         split: "s".repeat(100),
         phase: Phase::Backfilling,
         lanes: lanes(),
@@ -154,7 +154,7 @@ fn the_status_fits() {
         "123,456,789,012",
         "`dynasplit verify --repair`",
     ];
-    holds("status", || status::render(&standing()), &wanted);
+    holds("status", || status::render(&split_status()), &wanted);
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn tables_of_names_fit() {
         || apply::render(&applied, "wait"),
         &[&long, &table, REASON, "created"],
     );
-    let settled = [SettledLetter {
+    let settled = [SettledDeadLetter {
         id: "0123456789abcdef".into(),
         service: long.clone(),
         settled: false,
@@ -292,10 +292,10 @@ fn tables_of_names_fit() {
     }];
     holds(
         "reconcile",
-        || letters::render_settled(&settled),
+        || dead_letters::render_settled(&settled),
         &["0123456789abcdef", REASON],
     );
-    let head = LetterHead {
+    let head = DeadLetterHead {
         id: "0123456789abcdef".into(),
         service: long.clone(),
         key: serde_json::json!({"PK": {"S": "USER#".repeat(30)}}),
@@ -307,10 +307,10 @@ fn tables_of_names_fit() {
         damage: None,
     };
     let key = "USER#".repeat(30);
-    let listed = [letters::Listed::of(&head)];
+    let listed = [dead_letters::Listed::of(&head)];
     holds(
         "dead-letters",
-        || letters::render_list(&listed, &BTreeMap::new()),
+        || dead_letters::render_list(&listed, &BTreeMap::new()),
         &[&key, REASON],
     );
     let mut now = TuningRecord::default();

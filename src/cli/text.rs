@@ -103,7 +103,7 @@ pub fn lanes(lanes: &[LaneStatus], are_obstacles_listed: bool) -> String {
             count(counters.put),
             count(counters.removed),
             count(counters.superseded),
-            count(counters.saved),
+            count(counters.unchanged),
             count(lane.dead_letters),
         ]
     };

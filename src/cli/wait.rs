@@ -2,7 +2,7 @@ use super::args::{Global, Wait, WaitFor};
 use super::exit::Exit;
 use super::failure::Failed;
 use super::{output, screen, text};
-use crate::status::{Condition, Verdict, standing};
+use crate::status::{Condition, Verdict, split_status};
 use crate::worker::{Split, now_ms};
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -55,7 +55,7 @@ async fn wait(split: &Split, condition: Condition, limit: Option<Duration>) -> R
     let mut told = Vec::new();
     loop {
         let read_ms = now_ms();
-        let verdict = condition.verdict(&standing(split).await?, read_ms);
+        let verdict = condition.verdict(&split_status(split).await?, read_ms);
         let report = |holds, missing| Report {
             condition,
             holds,

@@ -23,7 +23,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3);
 /// Whether an engine has answered this process. A process works with one engine, so one flag is enough.
 static REACHED: AtomicBool = AtomicBool::new(false);
 
-/// An engine has answered this process, elsewhere than in [`again`].
+/// An engine has answered this process, elsewhere than in [`retry_transient`].
 pub fn answered() {
     REACHED.store(true, Ordering::Relaxed);
 }
@@ -33,7 +33,7 @@ pub fn answered() {
 ///
 /// # Errors
 /// The last failure.
-pub async fn again<T, F, A>(send: F) -> Result<T, Failure>
+pub async fn retry_transient<T, F, A>(send: F) -> Result<T, Failure>
 where
     F: Fn() -> A,
     A: Future<Output = Result<T, Failure>>,

@@ -4,27 +4,27 @@ use super::{Failure, FailureKind};
 
 /// What a request tells about the table that it was for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Felt {
+pub enum RequestOutcome {
     /// It was answered at once.
-    Room,
+    Fast,
     /// It says nothing.
-    Nothing,
+    Neutral,
     /// A range of keys can't take so much: others may go on as before, and more of them at once are better.
-    Range,
+    KeyRange,
     /// The table, or an index of it, can't take so much; or the answer was late, or never came.
-    Crowded,
+    Overloaded,
     /// The account can't.
     Account,
 }
 
-impl Felt {
+impl RequestOutcome {
     /// What a failure says.
     #[must_use]
     pub fn of(failure: &Failure) -> Self {
         match &failure.kind {
             FailureKind::Throttled(reasons) => Self::of_reasons(reasons),
-            FailureKind::Transient => Self::Crowded,
-            _ => Self::Nothing,
+            FailureKind::Transient => Self::Overloaded,
+            _ => Self::Neutral,
         }
     }
 
@@ -37,9 +37,9 @@ impl Felt {
         if any("AccountLimitExceeded") {
             Self::Account
         } else if !reasons.is_empty() && reasons.iter().all(|reason| reason.contains("KeyRange")) {
-            Self::Range
+            Self::KeyRange
         } else {
-            Self::Crowded
+            Self::Overloaded
         }
     }
 }
@@ -49,6 +49,6 @@ impl Failure {
     /// not concerned.
     #[must_use]
     pub fn is_of_key_range(&self) -> bool {
-        Felt::of(self) == Felt::Range
+        RequestOutcome::of(self) == RequestOutcome::KeyRange
     }
 }

@@ -1,6 +1,6 @@
 //! Failpoints as they are in an ordinary build: nothing.
 
-use super::{FaultError, Hand, Stroke, VARIABLE};
+use super::{FaultError, VARIABLE, WriteOp, Writer};
 
 /// A request that was lost on purpose: never, in this build.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,7 +37,7 @@ pub async fn moment(_name: &'static str) {}
 /// No name.
 #[inline(always)]
 #[must_use]
-pub fn writing(_hand: Hand, _stroke: impl FnOnce() -> Stroke) -> &'static str {
+pub fn writing(_writer: Writer, _stroke: impl FnOnce() -> WriteOp) -> &'static str {
     ""
 }
 

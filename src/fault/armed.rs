@@ -1,6 +1,6 @@
 //! Failpoints as the tests' binary has them.
 
-use super::{FaultError, Hand, MOMENTS, REQUESTS, Stroke, VARIABLE};
+use super::{FaultError, MOMENTS, REQUESTS, VARIABLE, WriteOp, Writer};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -41,19 +41,19 @@ pub async fn moment(name: &'static str) {
 
 /// Name of a write of a target.
 #[must_use]
-pub fn writing(hand: Hand, stroke: impl FnOnce() -> Stroke) -> &'static str {
-    match (hand, stroke()) {
-        (Hand::Tail, Stroke::Put) => "tail.put",
-        (Hand::Tail, Stroke::Bury) => "tail.bury",
-        (Hand::Tail, Stroke::Delete) => "tail.delete",
-        (Hand::Backfill, _) => "backfill.put",
-        (Hand::Bulk, _) => "bulk.put",
-        (Hand::Repair, Stroke::Put) => "repair.put",
-        (Hand::Repair, _) => "repair.bury",
-        (Hand::Recheck, Stroke::Put) => "recheck.put",
-        (Hand::Recheck, _) => "recheck.bury",
-        (Hand::Letters, Stroke::Put) => "letters.put",
-        (Hand::Letters, _) => "letters.bury",
+pub fn writing(writer: Writer, stroke: impl FnOnce() -> WriteOp) -> &'static str {
+    match (writer, stroke()) {
+        (Writer::Tail, WriteOp::Put) => "tail.put",
+        (Writer::Tail, WriteOp::Tombstone) => "tail.bury",
+        (Writer::Tail, WriteOp::Delete) => "tail.delete",
+        (Writer::Backfill, _) => "backfill.put",
+        (Writer::Bulk, _) => "bulk.put",
+        (Writer::Repair, WriteOp::Put) => "repair.put",
+        (Writer::Repair, _) => "repair.bury",
+        (Writer::Recheck, WriteOp::Put) => "recheck.put",
+        (Writer::Recheck, _) => "recheck.bury",
+        (Writer::DeadLetters, WriteOp::Put) => "letters.put",
+        (Writer::DeadLetters, _) => "letters.bury",
     }
 }
 

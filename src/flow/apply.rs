@@ -12,11 +12,11 @@ pub trait Sink: Send + Sync {
     /// Makes one write, under its guard. When this answers `Ok`, the write is durable.
     ///
     /// The write is given away, so that its item is moved into the request that carries it. For another request, it is
-    /// made `again`.
+    /// made `rebuild`.
     fn write(
         &self,
         write: Write,
-        again: &Again<'_>,
+        rebuild: &Again<'_>,
     ) -> impl Future<Output = Result<Landed, SinkError>> + Send;
 
     /// As [`Sink::write`], of a write that was not made from a change.
@@ -97,7 +97,7 @@ pub enum Outcome {
     /// It landed.
     Written,
     /// It landed as a tombstone.
-    Buried,
+    TombstoneWritten,
     /// The guard refused it: what the target holds is newer.
     Superseded,
     /// The guard refused it, and what stands there is a tombstone.
@@ -151,11 +151,11 @@ pub async fn apply<S: Sink, L: Ledger>(
         writes,
         complaint,
         backwards,
-        saved,
+        unchanged,
     } = effects(service, versions, group);
     let mut applied = Applied {
         seen: group.changes.len() as u64,
-        saved: u64::from(saved),
+        unchanged: u64::from(unchanged),
         ..Applied::default()
     };
     let mut complaint = complaint.map(|complaint| complaint.reason);
@@ -166,13 +166,13 @@ pub async fn apply<S: Sink, L: Ledger>(
     }
     for (place, write) in writes.into_iter().enumerate() {
         let puts = matches!(write.kind, WriteKind::Put(_));
-        let again = || {
+        let rebuild = || {
             let made = effects(service, versions, group).writes.into_iter().nth(place);
             made.ok_or_else(|| Stop {
                 reason: "a change makes other writes than before".into(),
             })
         };
-        let mut landed = sink.write(write, &again).await;
+        let mut landed = sink.write(write, &rebuild).await;
         if is_backwards(versions, group, puts, &landed) {
             if applied.backwards == 0 {
                 applied.backwards = 1;
@@ -181,7 +181,7 @@ pub async fn apply<S: Sink, L: Ledger>(
             // Stream order wins over a tombstone of the item's own: it was created again with an older timestamp.
             let unguarded = || {
                 let guard = Guard::Any;
-                again().map(|write| Write { guard, ..write })
+                rebuild().map(|write| Write { guard, ..write })
             };
             landed = sink.write(unguarded()?, &unguarded).await;
         }
@@ -222,7 +222,7 @@ fn count(applied: &mut Applied, puts: bool, landed: Landed) {
     match (landed.outcome, puts) {
         (Outcome::Written, true) => applied.put += 1,
         (Outcome::Written, false) => applied.removed += 1,
-        (Outcome::Buried, _) => {
+        (Outcome::TombstoneWritten, _) => {
             applied.removed += 1;
             applied.tombstones += 1;
         }

@@ -44,7 +44,7 @@ pub struct Effects {
     /// The timestamp went backwards: stream order was kept, and the key must be read again after the backfill.
     pub backwards: bool,
     /// The service's shape did not change, so that no write is needed.
-    pub saved: bool,
+    pub unchanged: bool,
 }
 
 /// Computes the effects of a group on a service.
@@ -148,7 +148,7 @@ fn tail(service: &Service, versions: &Versions, group: &Group) -> Effects {
     let mut last: Option<Desired> = None;
     let mut complaint = None;
     for change in &group.changes {
-        // If only the old image can't be shaped, it counts as none: the write that mends it must arrive.
+        // If only the old image can't be shaped, it counts as none: the write that repairs it must arrive.
         let old = change
             .images
             .old
@@ -172,10 +172,10 @@ fn tail(service: &Service, versions: &Versions, group: &Group) -> Effects {
         last = new;
     }
     if unchanged && !version.backwards {
-        let saved = last.is_some();
+        let unchanged = last.is_some();
         return Effects {
             complaint,
-            saved,
+            unchanged,
             ..Effects::default()
         };
     }
@@ -190,7 +190,7 @@ fn tail(service: &Service, versions: &Versions, group: &Group) -> Effects {
         backwards: version.backwards && !writes.is_empty(),
         writes,
         complaint,
-        saved: false,
+        unchanged: false,
     }
 }
 

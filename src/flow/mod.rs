@@ -9,7 +9,7 @@ mod apply;
 mod coalesce;
 mod effects;
 mod guard;
-mod mend;
+mod repair;
 mod route;
 mod touched;
 mod transform;
@@ -21,7 +21,7 @@ pub use effects::{Complaint, Effects, Write, WriteKind, effects};
 pub use guard::{
     Guard, GuardExpression, VersionFields, is_tombstone, stamp, tombstone, tombstone_epoch, tombstone_of,
 };
-pub use mend::{is_newer, mend};
+pub use repair::{is_newer, repair};
 pub use route::{Desired, desired};
 pub use touched::touched;
 pub use transform::{Fault, REPLICATION_PREFIX, shaped};

@@ -408,12 +408,12 @@ async fn forget(split: &Split, name: &str) -> Result<(), RunError> {
             .put(VerifyRecord::NAME, stored.value, stored.revision)
             .await?;
     }
-    for head in split.letters.list(Some(name)).await? {
-        split.letters.settle(&head).await?;
+    for head in split.dead_letters.list(Some(name)).await? {
+        split.dead_letters.settle(&head).await?;
     }
-    for (record, revision, recheck) in split.letters.rechecks().await? {
+    for (record, revision, recheck) in split.dead_letters.rechecks().await? {
         if recheck.service == name {
-            split.letters.rechecked(&record, revision).await?;
+            split.dead_letters.rechecked(&record, revision).await?;
         }
     }
     // Last: until then, a plan without the service is refused.

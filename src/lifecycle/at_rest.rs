@@ -2,7 +2,7 @@
 //! verify began. `complete` asks for it, because what is written to the source afterwards is in no target.
 
 use crate::state::{Received, SplitRecord, VerifyRecord};
-use crate::status::{Standing, counted, received, standing, standing_with_worker};
+use crate::status::{SplitStatus, counted, received, split_status, split_status_with_worker};
 use crate::worker::{RunError, Split, now_ms, pause};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -39,7 +39,7 @@ pub(crate) async fn wait(
     stop: &CancellationToken,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Rest, RunError> {
-    let now = standing(split).await?;
+    let now = split_status(split).await?;
     if now.is_drained() {
         return Ok(Rest::StreamClosed);
     }
@@ -60,7 +60,7 @@ pub(crate) async fn wait(
     ));
     loop {
         let received = unchanged(split, record, &before).await?;
-        let now = standing_with_worker(split).await?;
+        let now = split_status_with_worker(split).await?;
         refuse_unread(&now)?;
         if now.is_drained() {
             return Err(RunError::NotYet {
@@ -132,9 +132,9 @@ fn arrived(before: &Received, now: &Received) -> String {
 }
 
 /// A lane that is not complete up to a moment, and why it does not move.
-fn behind(standing: &Standing, until_ms: u64) -> Option<(String, Option<String>)> {
-    let now = standing.read_ms;
-    let lane = standing
+fn behind(status: &SplitStatus, until_ms: u64) -> Option<(String, Option<String>)> {
+    let now = status.read_ms;
+    let lane = status
         .lanes
         .iter()
         .find(|lane| lane.lag_ms.is_none_or(|lag| now.saturating_sub(lag) < until_ms))?;
@@ -145,8 +145,8 @@ fn behind(standing: &Standing, until_ms: u64) -> Option<(String, Option<String>)
 ///
 /// # Errors
 /// [`RunError::NotYet`].
-pub(crate) fn refuse_unread(standing: &Standing) -> Result<(), RunError> {
-    if standing.is_read() || standing.is_drained() {
+pub(crate) fn refuse_unread(status: &SplitStatus) -> Result<(), RunError> {
+    if status.is_read() || status.is_drained() {
         return Ok(());
     }
     Err(RunError::NotYet {

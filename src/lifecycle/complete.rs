@@ -1,12 +1,12 @@
 use super::at_rest::{self, Rest};
-use crate::dynamo::Brake;
+use crate::dynamo::AccountLimit;
 use crate::fault;
 use crate::model::VERSION_ATTRIBUTE;
 use crate::repair::{refuse_switched_since, sweep_of, workers_gone};
 use crate::state::{ServiceRecord, SplitRecord};
-use crate::status::{Obstacle, ObstacleKind, Standing, standing, standing_with_worker, told};
+use crate::status::{Obstacle, ObstacleKind, SplitStatus, split_status, split_status_with_worker, told};
 use crate::target::{TtlOutcome, enable_ttl};
-use crate::worker::{Budgets, Doing, RunError, Split, noted, now_ms, unless_stopped};
+use crate::worker::{ActivityNote, Budgets, RunError, Split, now_ms, unless_stopped, with_activity_notes};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -75,7 +75,7 @@ pub async fn complete(
         }
         checked => checked?,
     };
-    let split = &split.seeing(&record);
+    let split = &split.without_switched(&record);
     let mut source_at_rest = None;
     if record.completing_ms.is_none() {
         match unless_stopped(stop, Box::pin(begin(split, &record, options, stop, tell))).await {
@@ -98,8 +98,8 @@ pub async fn complete(
     workers_gone(split, stop).await?;
     still_at_rest(split).await?;
     fault::moment("complete.workers-gone").await;
-    // Nobody keeps letters any more, and all of them are settled.
-    split.letters.forget_orphans().await?;
+    // Nobody keeps dead letters any more, and all of them are settled.
+    split.dead_letters.forget_orphans().await?;
     let budgets = Budgets::new(split, None, None);
     budgets.read(&split.store).await?;
     let phase = Mutex::new("ending the services".to_owned());
@@ -109,7 +109,7 @@ pub async fn complete(
     };
     let doing = || {
         let phase = phase.lock().unwrap_or_else(PoisonError::into_inner);
-        Doing::new(phase.clone(), budgets.limits())
+        ActivityNote::new(phase.clone(), budgets.limits())
     };
     let ending = budgets.during(&split.store, Box::pin(end_services(split, &budgets, &say)));
     // Each of its steps can be repeated, and a strip is on the condition of what was read.
@@ -123,7 +123,7 @@ pub async fn complete(
             never = tell_limits(&budgets, tell) => match never {},
         }
     };
-    let mut report = Box::pin(noted(&split.store, "complete", doing, work)).await?;
+    let mut report = Box::pin(with_activity_notes(&split.store, "complete", doing, work)).await?;
     report.source_at_rest = source_at_rest;
     SplitRecord::change(&split.store, |record| record.completed_ms = Some(now_ms())).await?;
     Ok(report)
@@ -154,7 +154,7 @@ async fn end_services(
     for (service, tables) in split.services() {
         if service.version_fields(&split.plan.versions).live == VERSION_ATTRIBUTE {
             tell(&format!("stripping stamps from {}", service.table.name));
-            let sweep = sweep_of(split, service, tables, budgets, &Brake::default());
+            let sweep = sweep_of(split, service, tables, budgets, &AccountLimit::default());
             report
                 .stripped
                 .insert(service.name.clone(), sweep.versions().await?.removed);
@@ -202,9 +202,9 @@ async fn begin(
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Option<String>, RunError> {
     let now = if options.lose_late_writes {
-        standing(split).await?
+        split_status(split).await?
     } else {
-        standing_with_worker(split).await?
+        split_status_with_worker(split).await?
     };
     refuse_unclean(&now, options.lose_late_writes)?;
     let (resting, seen) = if options.lose_late_writes {
@@ -220,16 +220,18 @@ async fn begin(
     };
     // Much may have happened while the source was waited for.
     let now = if options.lose_late_writes {
-        standing(split).await?
+        split_status(split).await?
     } else {
-        standing_with_worker(split).await?
+        split_status_with_worker(split).await?
     };
     refuse_unclean(&now, options.lose_late_writes)?;
     // In one step: who switches tombstones on is refused from here on, and nobody who did so before is overlooked.
     let seen_streams = record.streams.len();
     let record = SplitRecord::change(&split.store, |record| {
         let owes_repair = record.repair_required.is_some() && split.active().next().is_some();
-        let is_same = split.sees(record) && split.knows(record) && record.streams.len() == seen_streams;
+        let is_same = split.has_same_switches(record)
+            && split.has_same_services(record)
+            && record.streams.len() == seen_streams;
         if record.switch.is_off() && is_same && !owes_repair && record.completing_ms.is_none() {
             record.completing_ms = Some(now_ms());
             record.resting.clone_from(&resting);
@@ -269,7 +271,7 @@ async fn still_at_rest(split: &Split) -> Result<(), RunError> {
 }
 
 /// Refuses while something is in the way. If writes may be lost, it is not in the way that nobody reads the stream.
-fn refuse_unclean(standing: &Standing, lose_late_writes: bool) -> Result<(), RunError> {
+fn refuse_unclean(status: &SplitStatus, lose_late_writes: bool) -> Result<(), RunError> {
     let matters = |obstacle: &&Obstacle| {
         let late = matches!(
             obstacle.kind,
@@ -277,7 +279,7 @@ fn refuse_unclean(standing: &Standing, lose_late_writes: bool) -> Result<(), Run
         );
         !(lose_late_writes && late)
     };
-    let reasons = told(standing.obstacles.iter().filter(matters));
+    let reasons = told(status.obstacles.iter().filter(matters));
     if reasons.is_empty() {
         return Ok(());
     }

@@ -5,7 +5,7 @@ use super::at_rest::refuse_unread;
 use crate::fault;
 use crate::repair::{RepairLease, acknowledged};
 use crate::state::{RepairScope, SplitRecord, SwitchedService};
-use crate::status::{Obstacle, ObstacleKind, Standing, standing, standing_with_worker, told};
+use crate::status::{Obstacle, ObstacleKind, SplitStatus, split_status, split_status_with_worker, told};
 use crate::worker::{RunError, Split, check_split, now_ms, pause};
 use serde::Serialize;
 use std::time::Duration;
@@ -56,8 +56,8 @@ pub async fn switch(
     let known = record.switched.get(service).cloned();
     let mut overridden = Vec::new();
     if known.is_none() {
-        let split = split.seeing(&record);
-        // Nobody repairs, reconciles or lets go of tombstones meanwhile.
+        let split = split.without_switched(&record);
+        // Nobody repairs, reconciles or releases tombstones meanwhile.
         let lease = RepairLease::take(&split, stop).await?;
         let proven = lease
             .during(Box::pin(prove(&split, service, options, stop, tell)))
@@ -137,7 +137,7 @@ async fn prove(
     stop: &CancellationToken,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<String>, RunError> {
-    let now = standing_with_worker(split).await?;
+    let now = split_status_with_worker(split).await?;
     let asked_ms = now.moment_ms(split.timing.renew());
     if options.unproven {
         return Ok(in_the_way(&now, service)
@@ -152,7 +152,7 @@ async fn prove(
         "waiting until the lane of {service} has delivered what was written so far"
     ));
     loop {
-        let now = standing_with_worker(split).await?;
+        let now = split_status_with_worker(split).await?;
         let reasons = told(in_the_way(&now, service));
         if !reasons.is_empty() {
             return Err(RunError::Unclean { reasons });
@@ -166,20 +166,20 @@ async fn prove(
 }
 
 /// Whether the lane has delivered everything that was written before a moment.
-fn is_past(standing: &Standing, service: &str, asked_ms: u64) -> bool {
-    let lane = standing.lanes.iter().find(|lane| lane.lane == service);
+fn is_past(status: &SplitStatus, service: &str, asked_ms: u64) -> bool {
+    let lane = status.lanes.iter().find(|lane| lane.lane == service);
     lane.is_some_and(|lane| {
         lane.drained_ms.is_some()
             || lane
                 .lag_ms
-                .is_some_and(|lag| standing.read_ms.saturating_sub(lag) >= asked_ms)
+                .is_some_and(|lag| status.read_ms.saturating_sub(lag) >= asked_ms)
     })
 }
 
 /// The obstacles that concern a service: its own, and those of the split as a whole. Another service's are not in its way.
-fn in_the_way<'a>(standing: &'a Standing, service: &'a str) -> impl Iterator<Item = &'a Obstacle> {
-    let lane = standing.lanes.iter().find(|lane| lane.lane == service);
-    standing
+fn in_the_way<'a>(status: &'a SplitStatus, service: &'a str) -> impl Iterator<Item = &'a Obstacle> {
+    let lane = status.lanes.iter().find(|lane| lane.lane == service);
+    status
         .obstacles
         .iter()
         .filter(move |obstacle| match obstacle.kind {
@@ -196,7 +196,7 @@ fn in_the_way<'a>(standing: &'a Standing, service: &'a str) -> impl Iterator<Ite
 }
 
 async fn record_switch(split: &Split, service: &str) -> Result<SwitchedService, RunError> {
-    let verified_ms = standing(split)
+    let verified_ms = split_status(split)
         .await?
         .verify
         .and_then(|verify| verify.last_clean_ms);

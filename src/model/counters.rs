@@ -15,7 +15,8 @@ pub struct Counters {
     /// Writes whose guard was refused: something newer is there.
     pub superseded: u64,
     /// Writes that were not needed, since nothing in the service's shape changed.
-    pub saved: u64,
+    #[serde(rename = "saved")]
+    pub unchanged: u64,
     /// Changes that can't land and became dead letters.
     pub dead_letters: u64,
     /// Writes with a timestamp that went backwards.
@@ -36,7 +37,7 @@ impl Counters {
         self.removed += other.removed;
         self.tombstones += other.tombstones;
         self.superseded += other.superseded;
-        self.saved += other.saved;
+        self.unchanged += other.unchanged;
         self.dead_letters += other.dead_letters;
         self.backwards += other.backwards;
         self.left_behind += other.left_behind;

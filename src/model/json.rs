@@ -139,16 +139,16 @@ fn typed(name: &str, contents: Json) -> Result<Value, JsonError> {
         "B" => binary("B", contents).map(Value::B),
         "BOOL" => match contents {
             Json::Bool(value) => Ok(Value::Bool(value)),
-            other => Err(unfit("BOOL", "true or false", &other)),
+            other => Err(invalid("BOOL", "true or false", &other)),
         },
         "NULL" => match contents {
             Json::Bool(true) => Ok(Value::Null),
-            other => Err(unfit("NULL", "true", &other)),
+            other => Err(invalid("NULL", "true", &other)),
         },
         "L" => list(contents),
         "M" => match contents {
             Json::Object(entries) => attributes(entries).map(Value::M),
-            other => Err(unfit("M", "an object of values", &other)),
+            other => Err(invalid("M", "an object of values", &other)),
         },
         "SS" => members("SS", contents, text).map(Value::Ss),
         "NS" => members("NS", contents, number).map(Value::Ns),
@@ -169,7 +169,7 @@ fn attributes(entries: serde_json::Map<String, Json>) -> Result<BTreeMap<String,
 
 fn list(contents: Json) -> Result<Value, JsonError> {
     let Json::Array(values) = contents else {
-        return Err(unfit("L", "an array of values", &contents));
+        return Err(invalid("L", "an array of values", &contents));
     };
     let values = values
         .into_iter()
@@ -185,7 +185,7 @@ fn members<T: Ord>(
     read: fn(&'static str, Json) -> Result<T, JsonError>,
 ) -> Result<Vec<T>, JsonError> {
     let Json::Array(texts) = contents else {
-        return Err(unfit(type_name, "an array of texts", &contents));
+        return Err(invalid(type_name, "an array of texts", &contents));
     };
     if texts.is_empty() {
         return Err(JsonError::here(JsonProblem::EmptySet));
@@ -204,7 +204,7 @@ fn members<T: Ord>(
 fn text(type_name: &'static str, contents: Json) -> Result<String, JsonError> {
     match contents {
         Json::String(text) => Ok(text),
-        other => Err(unfit(type_name, "a text in quotes", &other)),
+        other => Err(invalid(type_name, "a text in quotes", &other)),
     }
 }
 
@@ -219,7 +219,7 @@ fn binary(type_name: &'static str, contents: Json) -> Result<Vec<u8>, JsonError>
         .map_err(|_| JsonError::here(JsonProblem::Base64))
 }
 
-fn unfit(type_name: &'static str, expected: &'static str, found: &Json) -> JsonError {
+fn invalid(type_name: &'static str, expected: &'static str, found: &Json) -> JsonError {
     let found = json_kind(found);
     JsonError::here(JsonProblem::Contents {
         type_name,

@@ -1,8 +1,8 @@
 //! From the file's nodes to [`PlanSpec`], gathering every problem of structure on the way.
 //!
-//! Serde stops at its first error. So what it stumbles over is noted and mended in the tree (a misspelt
+//! Serde stops at its first error. So what it stumbles over is noted and repaired in the tree (a misspelt
 //! name is put right, anything else becomes a hole that reads as whatever is asked for), and the tree is
-//! read again. What was mended is remembered: nothing that follows from it is reported.
+//! read again. What was repaired is remembered: nothing that follows from it is reported.
 
 use super::node_reader::{Fault, FaultKind, NodeReader};
 use super::path::{Path, Step};
@@ -15,7 +15,7 @@ use serde::Deserialize;
 /// Most problems of structure that are gathered: each costs a reading of the whole plan.
 const MAX_FAULTS: usize = 100;
 
-/// What could be read, and what was mended for it.
+/// What could be read, and what was repaired for it.
 pub(super) struct Decoded {
     pub spec: Option<PlanSpec>,
     /// Settings that became holes, or were taken out.
@@ -23,7 +23,7 @@ pub(super) struct Decoded {
     pub findings: Vec<Finding>,
 }
 
-/// Reads the plan. The tree is mended in place, so that later findings point at the right lines.
+/// Reads the plan. The tree is repaired in place, so that later findings point at the right lines.
 pub(super) fn decode(root: &mut Node) -> Decoded {
     let mut decoded = Decoded {
         spec: None,
@@ -37,7 +37,7 @@ pub(super) fn decode(root: &mut Node) -> Decoded {
                 break;
             }
             Err(fault) => {
-                if !decoded.mend(root, &fault) {
+                if !decoded.repair(root, &fault) {
                     break;
                 }
             }
@@ -47,8 +47,8 @@ pub(super) fn decode(root: &mut Node) -> Decoded {
 }
 
 impl Decoded {
-    /// Notes the fault and mends the tree; false where that is impossible.
-    fn mend(&mut self, root: &mut Node, fault: &Fault) -> bool {
+    /// Notes the fault and repairs the tree; false where that is impossible.
+    fn repair(&mut self, root: &mut Node, fault: &Fault) -> bool {
         let path = fault.path();
         // What is wrong with a hole was said when it became one.
         let silent = self.faulty.iter().any(|known| path.is_within(known));
@@ -78,9 +78,9 @@ impl Decoded {
             self.findings.push(Finding { place, ..finding });
         }
         // A hole that does not help a second time never will.
-        let mended = make_hole(root, &hole_at) && !self.faulty.contains(&hole_at);
+        let repaired = make_hole(root, &hole_at) && !self.faulty.contains(&hole_at);
         self.faulty.push(hole_at);
-        mended
+        repaired
     }
 
     fn unknown_field(&mut self, root: &mut Node, path: &Path, field: &str, expected: &[&str]) -> bool {

@@ -47,7 +47,7 @@ pub struct Problems {
     pub file: String,
     /// The problems; no more of them than anybody reads at once.
     pub list: Vec<Problem>,
-    /// There are more, which are told when these are mended.
+    /// There are more, which are told when these are fixed.
     #[serde(skip)]
     more: bool,
     /// The lines that the problems point at.
@@ -135,7 +135,7 @@ impl fmt::Display for Problems {
         }
         self.count("problem", f)?;
         if self.more {
-            f.write_str("; there are more, told when these are mended")?;
+            f.write_str("; there are more, told when these are fixed")?;
         }
         Ok(())
     }
@@ -144,7 +144,7 @@ impl fmt::Display for Problems {
 /// Problems while they are gathered, before they have a line.
 #[derive(Clone, Debug)]
 pub(super) struct Finding {
-    /// The setting, in the mended tree.
+    /// The setting, in the repaired tree.
     pub path: Path,
     /// The setting, as the file has it.
     pub shown: Path,

@@ -99,7 +99,7 @@ pub(super) fn prove(
         .flat_map(|maker| maker.template.iter())
         .filter_map(slot_of)
         .collect();
-    // What stands behind a capture without an end is lost with it, and mended with it.
+    // What stands behind a capture without an end is lost with it, and repaired with it.
     let endless: BTreeSet<usize> = makers
         .iter()
         .filter_map(|maker| walk(maker, &known, slots).endless)

@@ -23,7 +23,7 @@ pub(super) struct Refusal {
     pub reason: String,
 }
 
-/// Sends a request until it succeeds, or fails in a way that sending again does not mend. Each repetition
+/// Sends a request until it succeeds, or fails in a way that sending again does not fix. Each repetition
 /// is counted.
 pub(super) async fn until_landed<T, E, F>(retries: &AtomicU64, send: impl FnMut() -> F) -> Result<T, Refusal>
 where

@@ -292,7 +292,7 @@ impl Rehearsal {
         tail.await??;
         watching.abort();
         let mut dead_letters = std::collections::BTreeMap::new();
-        for head in split.letters.list(None).await.map_err(RunError::from)? {
+        for head in split.dead_letters.list(None).await.map_err(RunError::from)? {
             *dead_letters.entry(head.service).or_insert(0) += 1;
         }
         let lanes = lanes.borrow().clone();

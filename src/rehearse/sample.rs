@@ -257,7 +257,7 @@ fn is_wrapped(json: &Json) -> bool {
 
 /// The key of an item, or the key attribute that is missing, empty or of another type.
 pub(super) fn usable_key<'a>(keys: &'a KeySchema, item: &Item) -> Result<Key, &'a KeyAttribute> {
-    let unfit = keys
+    let invalid = keys
         .attributes()
         .find(|attribute| match item.get(&attribute.name) {
             Some(Value::S(text)) if text.is_empty() => true,
@@ -265,9 +265,9 @@ pub(super) fn usable_key<'a>(keys: &'a KeySchema, item: &Item) -> Result<Key, &'
             Some(value) => !attribute.kind.holds(value),
             None => true,
         });
-    match (unfit, keys.key_of(item)) {
+    match (invalid, keys.key_of(item)) {
         (None, Some(key)) => Ok(key),
-        (unfit, _) => Err(unfit.unwrap_or(&keys.partition)),
+        (invalid, _) => Err(invalid.unwrap_or(&keys.partition)),
     }
 }
 

@@ -55,9 +55,9 @@ pub enum TemplateProblem {
 }
 
 /// A problem and the place of it, within the attribute.
-pub(super) type Misfit = (Place, TemplateProblem);
+pub(super) type InvalidPart = (Place, TemplateProblem);
 
-fn here(problem: TemplateProblem) -> Misfit {
+fn here(problem: TemplateProblem) -> InvalidPart {
     (Place::root(), problem)
 }
 
@@ -181,7 +181,7 @@ impl Part {
 
 impl Template {
     /// Reads a value of the plan: plain, or DynamoDB JSON.
-    pub(super) fn parse(json: &Json) -> Result<Self, Misfit> {
+    pub(super) fn parse(json: &Json) -> Result<Self, InvalidPart> {
         match json {
             Json::Null => Ok(Self::Fixed(Value::Null)),
             Json::Bool(value) => Ok(Self::Fixed(Value::Bool(*value))),
@@ -209,7 +209,7 @@ impl Template {
     }
 
     /// A map whose only key is the name of a type. `None` where it is not: then it is a map.
-    fn typed(name: &str, contents: &Json) -> Option<Result<Self, Misfit>> {
+    fn typed(name: &str, contents: &Json) -> Option<Result<Self, InvalidPart>> {
         Some(match name {
             "S" => Text::of("S", contents).map(Self::Text).map_err(here),
             "N" => Self::scalar("N", contents),
@@ -219,29 +219,30 @@ impl Template {
             "BS" => Self::set("BS", contents),
             "BOOL" | "NULL" => {
                 let typed = Json::Object(std::iter::once((name.to_owned(), contents.clone())).collect());
-                let unfit = |error: crate::model::json::JsonError| {
+                let invalid = |error: crate::model::json::JsonError| {
                     here(TemplateProblem::Unfit {
                         rendered: contents.to_string(),
                         reason: error.problem.to_string(),
                     })
                 };
-                value_from_json(typed).map(Self::Fixed).map_err(unfit)
+                value_from_json(typed).map(Self::Fixed).map_err(invalid)
             }
             "L" => match contents {
                 Json::Array(values) => Self::list(values),
-                other => Err(unfit("L", "an array", other)),
+                other => Err(invalid("L", "an array", other)),
             },
             "M" => match contents {
                 Json::Object(entries) => Self::map(entries),
-                other => Err(unfit("M", "an object", other)),
+                other => Err(invalid("M", "an object", other)),
             },
             _ => return None,
         })
     }
 
-    fn list(values: &[Json]) -> Result<Self, Misfit> {
-        let parse =
-            |(index, json)| Self::parse(json).map_err(|(place, problem): Misfit| (place.at(index), problem));
+    fn list(values: &[Json]) -> Result<Self, InvalidPart> {
+        let parse = |(index, json)| {
+            Self::parse(json).map_err(|(place, problem): InvalidPart| (place.at(index), problem))
+        };
         values
             .iter()
             .enumerate()
@@ -250,7 +251,7 @@ impl Template {
             .map(Self::List)
     }
 
-    fn map(entries: &serde_json::Map<String, Json>) -> Result<Self, Misfit> {
+    fn map(entries: &serde_json::Map<String, Json>) -> Result<Self, InvalidPart> {
         let parse = |(name, json): (&String, &Json)| match Self::parse(json) {
             Ok(template) => Ok((name.clone(), template)),
             Err((place, problem)) => Err((place.under(name), problem)),
@@ -258,16 +259,16 @@ impl Template {
         entries.iter().map(parse).collect::<Result<_, _>>().map(Self::Map)
     }
 
-    fn scalar(type_name: &'static str, contents: &Json) -> Result<Self, Misfit> {
+    fn scalar(type_name: &'static str, contents: &Json) -> Result<Self, InvalidPart> {
         Ok(Self::Scalar(
             type_name,
             Text::of(type_name, contents).map_err(here)?,
         ))
     }
 
-    fn set(type_name: &'static str, contents: &Json) -> Result<Self, Misfit> {
+    fn set(type_name: &'static str, contents: &Json) -> Result<Self, InvalidPart> {
         let Json::Array(texts) = contents else {
-            return Err(unfit(type_name, "an array", contents));
+            return Err(invalid(type_name, "an array", contents));
         };
         if texts.is_empty() {
             return Err(here(TemplateProblem::EmptySet));
@@ -279,7 +280,7 @@ impl Template {
     }
 
     /// The value for one item.
-    pub(super) fn render(&self, filling: &mut Filling<'_>) -> Result<Value, Misfit> {
+    pub(super) fn render(&self, filling: &mut Filling<'_>) -> Result<Value, InvalidPart> {
         match self {
             Self::Fixed(value) => Ok(value.clone()),
             // Alone, the time keeps its own type.
@@ -356,7 +357,7 @@ fn first_member(set: &Value) -> Option<Json> {
     json.get(set.type_name())?.get(0).cloned()
 }
 
-fn read_as(type_name: &str, contents: Json, rendered: String) -> Result<Value, Misfit> {
+fn read_as(type_name: &str, contents: Json, rendered: String) -> Result<Value, InvalidPart> {
     let typed = Json::Object(std::iter::once((type_name.to_owned(), contents)).collect());
     value_from_json(typed).map_err(|error| {
         here(TemplateProblem::Unfit {
@@ -366,7 +367,7 @@ fn read_as(type_name: &str, contents: Json, rendered: String) -> Result<Value, M
     })
 }
 
-fn unfit(type_name: &'static str, expected: &'static str, found: &Json) -> Misfit {
+fn invalid(type_name: &'static str, expected: &'static str, found: &Json) -> InvalidPart {
     here(TemplateProblem::Contents {
         type_name,
         expected,
@@ -380,7 +381,7 @@ mod tests {
     use serde_json::json;
 
     fn render(json: &Json, n: u64) -> Result<Value, String> {
-        let tell = |(place, problem): Misfit| format!("{place}: {problem}");
+        let tell = |(place, problem): InvalidPart| format!("{place}: {problem}");
         let template = Template::parse(json).map_err(tell)?;
         let mut digits = 0;
         let mut random = || {

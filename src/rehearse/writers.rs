@@ -144,7 +144,7 @@ impl LiveWriters {
         let stop = CancellationToken::new();
         let counts = Arc::new(Counts::default());
         let mut tasks = JoinSet::new();
-        if let Some(pace) = Pace::of(options.writes_per_second) {
+        if let Some(pace) = WriteRate::of(options.writes_per_second) {
             let pace = Arc::new(pace);
             for (number, share) in population.split(options.tasks).into_iter().enumerate() {
                 let seed = options.seed.wrapping_add(number as u64);
@@ -194,7 +194,7 @@ struct Writer {
     client: Client,
     table: String,
     keys: KeySchema,
-    pace: Arc<Pace>,
+    pace: Arc<WriteRate>,
     stop: CancellationToken,
     counts: Arc<Counts>,
 }
@@ -285,12 +285,12 @@ impl Writer {
 }
 
 /// Gives all tasks together so many turns a second.
-struct Pace {
+struct WriteRate {
     gap: Duration,
     next: Mutex<Instant>,
 }
 
-impl Pace {
+impl WriteRate {
     /// How far turns that were missed may be made up for, by going faster for a moment.
     const CATCH_UP: Duration = Duration::from_millis(250);
 

@@ -4,19 +4,19 @@ use super::reconcile::{Reconciled, Reconciler, settled_with};
 use super::repair_lease::RepairLease;
 use super::tombstone_switch::Holder;
 use super::tombstones::{lower, raise};
-use crate::dynamo::again;
-use crate::fault::Hand;
+use crate::dynamo::retry_transient;
+use crate::fault::Writer;
 use crate::flow::{Watched, watch};
 use crate::model::{Key, json};
 use crate::plan::Service;
-use crate::state::{LetterHead, RepairScope, ShardRecord, SplitRecord, Tombstones};
-use crate::worker::{Budgets, Doing, RunError, Split, noted, unless_stopped};
+use crate::state::{DeadLetterHead, RepairScope, ShardRecord, SplitRecord, Tombstones};
+use crate::worker::{ActivityNote, Budgets, RunError, Split, unless_stopped, with_activity_notes};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 /// What became of a letter.
 #[derive(Clone, Debug, Serialize)]
-pub struct SettledLetter {
+pub struct SettledDeadLetter {
     /// Its id.
     pub id: String,
     /// The service.
@@ -32,26 +32,26 @@ pub struct SettledLetter {
 ///
 /// # Errors
 /// When the state, the source or a target can't be reached; the letters that are left stay.
-pub async fn reconcile_letters(
+pub async fn reconcile_dead_letters(
     split: &Split,
-    letters: &[LetterHead],
+    letters: &[DeadLetterHead],
     stop: &CancellationToken,
-) -> Result<Vec<SettledLetter>, RunError> {
+) -> Result<Vec<SettledDeadLetter>, RunError> {
     let record = unless_stopped(stop, Box::pin(crate::worker::check_split(split))).await?;
-    let split = &split.seeing(&record);
+    let split = &split.without_switched(&record);
     if letters.is_empty() && !record.switch.holders.contains_key(Holder::RECONCILE.name()) {
         return Ok(Vec::new());
     }
-    // One at a time, repairs included: the one that ends lets go of the tombstones.
+    // One at a time, repairs included: the one that ends releases the tombstones.
     let lease = RepairLease::take(split, stop).await?;
     let budgets = Budgets::new(split, None, None);
     let result = match budgets.read(&split.store).await {
         Ok(()) => {
             let work = under_lease(split, letters, &lease, &budgets, stop);
             let work = budgets.during(&split.store, Box::pin(work));
-            let doing = || Doing::new(split.waits.beside("reading keys again"), budgets.limits());
+            let doing = || ActivityNote::new(split.waits.beside("reading keys again"), budgets.limits());
             let work = lease.during(Box::pin(work));
-            let result = noted(&split.store, "dead-letters reconcile", doing, work).await;
+            let result = with_activity_notes(&split.store, "dead-letters reconcile", doing, work).await;
             result.unwrap_or_else(|| {
                 Err(RunError::Stopped(
                     "another repair took over: wait until it has ended, then run `dynasplit dead-letters reconcile` again".into(),
@@ -69,11 +69,11 @@ pub async fn reconcile_letters(
 ///
 /// # Errors
 /// If the service has not switched, or the state can't be reached.
-pub async fn discard_letters(
+pub async fn discard_dead_letters(
     split: &Split,
     service: &str,
-    letters: &[LetterHead],
-) -> Result<Vec<SettledLetter>, RunError> {
+    letters: &[DeadLetterHead],
+) -> Result<Vec<SettledDeadLetter>, RunError> {
     let record = crate::worker::check_split(split).await?;
     if !record.switched.contains_key(service) {
         return Err(RunError::NotYet {
@@ -86,12 +86,12 @@ pub async fn discard_letters(
     let mut discarded = Vec::new();
     for head in letters {
         let removed = if head.damage.is_some() {
-            split.letters.discard(head).await?;
+            split.dead_letters.discard(head).await?;
             true
         } else {
-            split.letters.settle(head).await?
+            split.dead_letters.settle(head).await?
         };
-        discarded.push(SettledLetter {
+        discarded.push(SettledDeadLetter {
             id: head.id.clone(),
             service: head.service.clone(),
             settled: removed,
@@ -106,11 +106,11 @@ pub async fn discard_letters(
 
 async fn under_lease(
     split: &Split,
-    letters: &[LetterHead],
+    letters: &[DeadLetterHead],
     lease: &RepairLease,
     budgets: &Budgets,
     stop: &CancellationToken,
-) -> Result<Vec<SettledLetter>, RunError> {
+) -> Result<Vec<SettledDeadLetter>, RunError> {
     let tombstones = raise(split, &Holder::RECONCILE, stop).await?;
     let mut results = Vec::new();
     for head in letters {
@@ -122,8 +122,8 @@ async fn under_lease(
             continue;
         }
         let (settled, outcome) = one(split, head, (tombstones, lease), budgets, stop).await?;
-        let settled = settled && split.letters.settle(head).await?;
-        results.push(SettledLetter {
+        let settled = settled && split.dead_letters.settle(head).await?;
+        results.push(SettledDeadLetter {
             id: head.id.clone(),
             service: head.service.clone(),
             settled,
@@ -136,7 +136,7 @@ async fn under_lease(
 
 /// A damaged letter does not tell its key. A mandatory repair looks at every key, and records a letter anew for an item that
 /// is still invalid: that duty is on record before the letter goes.
-async fn removed(split: &Split, head: &LetterHead) -> Result<SettledLetter, RunError> {
+async fn removed(split: &Split, head: &DeadLetterHead) -> Result<SettledDeadLetter, RunError> {
     SplitRecord::change(&split.store, |record| {
         let concerned = split
             .plan
@@ -148,8 +148,8 @@ async fn removed(split: &Split, head: &LetterHead) -> Result<SettledLetter, RunE
         record.require_repair("a dead letter was damaged", services, RepairScope::LostChanges);
     })
     .await?;
-    split.letters.discard(head).await?;
-    Ok(SettledLetter {
+    split.dead_letters.discard(head).await?;
+    Ok(SettledDeadLetter {
         id: head.id.clone(),
         service: head.service.clone(),
         settled: true,
@@ -161,7 +161,7 @@ async fn removed(split: &Split, head: &LetterHead) -> Result<SettledLetter, RunE
 
 async fn one(
     split: &Split,
-    head: &LetterHead,
+    head: &DeadLetterHead,
     (tombstones, lease): (Tombstones, &RepairLease),
     budgets: &Budgets,
     stop: &CancellationToken,
@@ -171,7 +171,7 @@ async fn one(
     };
     if head.service == ShardRecord::WATCH {
         let scan = split.scan_source(true);
-        let item = match again(|| scan.get(&key)).await {
+        let item = match retry_transient(|| scan.get(&key)).await {
             Err(failure) if failure.is_of_key_range() => return Ok((false, failure.to_string())),
             read => read?,
         };
@@ -198,7 +198,7 @@ async fn one(
     let Some(reconciler) = Reconciler::new(
         split,
         service,
-        Hand::Letters,
+        Writer::DeadLetters,
         tombstones,
         lease.validity(),
         budgets,
@@ -224,8 +224,8 @@ async fn one(
 }
 
 /// Target keys that the item may have had, by the letter's images.
-async fn suspects(split: &Split, head: &LetterHead, service: &Service) -> Result<Vec<Key>, RunError> {
-    let Some(shown) = split.letters.show(&head.id).await? else {
+async fn suspects(split: &Split, head: &DeadLetterHead, service: &Service) -> Result<Vec<Key>, RunError> {
+    let Some(shown) = split.dead_letters.show(&head.id).await? else {
         return Ok(Vec::new());
     };
     if let Some(damage) = &shown.damage {

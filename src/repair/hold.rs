@@ -19,7 +19,7 @@ pub(crate) async fn hold(split: &Split, stop: &CancellationToken) -> Result<u64,
     let record = SplitRecord::change(&split.store, |record| {
         let services = split.plan.services.iter().map(|service| service.name.as_str());
         let is_over = record.completing_ms.is_some() || record.has_abandoned(services);
-        held = if !is_over && split.sees(record) {
+        held = if !is_over && split.has_same_switches(record) {
             record.switch.hold()
         } else {
             None
@@ -48,7 +48,7 @@ pub(crate) async fn hold(split: &Split, stop: &CancellationToken) -> Result<u64,
     Ok(epoch)
 }
 
-/// Lets the lanes go, when nothing of the copy can land any more. The caller has found every segment durable; a process
+/// Releases the lanes, when nothing of the copy can land any more. The caller has found every segment durable; a process
 /// that lost its lease starts no write that ends after it, and one that began just before may land as late as any request
 /// that was given up.
 ///

@@ -8,7 +8,7 @@ mod repair_lease;
 mod tombstone_switch;
 mod tombstones;
 
-pub use dead_letters::{SettledLetter, discard_letters, reconcile_letters};
+pub use dead_letters::{SettledDeadLetter, discard_dead_letters, reconcile_dead_letters};
 pub(crate) use hold::{free, give_up, hold};
 pub(crate) use reconcile::{Reconciled, Reconciler};
 pub(crate) use repair_lease::{RepairLease, backfill_runs, refuse_unready};

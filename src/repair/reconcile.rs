@@ -3,9 +3,9 @@
 //! it was read.
 
 use super::tombstone_switch::Holder;
-use crate::dynamo::{Brake, Pace, until_answered_or_hot};
-use crate::fault::Hand;
-use crate::flow::{Desired, Outcome, Sink, SinkError, desired, is_newer, is_tombstone, mend};
+use crate::dynamo::{AccountLimit, ConcurrencyLimit, until_answered_or_hot};
+use crate::fault::Writer;
+use crate::flow::{Desired, Outcome, Sink, SinkError, desired, is_newer, is_tombstone, repair};
 use crate::model::{Item, Key, json};
 use crate::plan::{PutCost, Service, Versions};
 use crate::source::Scan;
@@ -47,11 +47,11 @@ const ATTEMPTS: u32 = 20;
 
 impl<'a> Reconciler<'a> {
     /// For a service of a split, under this switch-on of the tombstones. Writes only while `stop` is not cancelled, and
-    /// under this lease: whoever lets go of the tombstones holds it. Its writes are within these budgets.
+    /// under this lease: the process that releases the tombstones holds it. Its writes are within these budgets.
     pub fn new(
         split: &'a Split,
         service: &'a Service,
-        hand: Hand,
+        written_by: Writer,
         tombstones: Tombstones,
         lease: Validity,
         budgets: &Budgets,
@@ -59,15 +59,18 @@ impl<'a> Reconciler<'a> {
     ) -> Option<Self> {
         let (_, tables) = split.active().find(|(active, _)| active.name == service.name)?;
         let writer = TargetWriter {
-            hand,
+            written_by,
             client: tables.items.clone(),
             table: service.table.name.clone(),
             keys: service.keys.clone(),
             fields: service.version_fields(&split.plan.versions),
             gate: Gate::new(tombstones),
-            always_bury: true,
+            always_leaves_tombstones: true,
             fence: Fence::new([lease]),
-            pace: Arc::new(Pace::new(split.timing.attempt, &Brake::default())),
+            concurrency: Arc::new(ConcurrencyLimit::new(
+                split.timing.attempt,
+                &AccountLimit::default(),
+            )),
             budget: budgets.writes(&service.name),
             cost: PutCost::of(service),
             health: budgets.health(&service.name),
@@ -105,7 +108,7 @@ impl<'a> Reconciler<'a> {
         let held = self.read(&self.service.name, target, &self.target).await?;
         match held.filter(|item| !is_tombstone(item)) {
             None => Ok(Reconciled::Agreed),
-            Some(held) if still(&held) => self.mend(target, Some(held), None).await,
+            Some(held) if still(&held) => self.repair(target, Some(held), None).await,
             Some(_) => Ok(Reconciled::Busy),
         }
     }
@@ -152,13 +155,13 @@ impl<'a> Reconciler<'a> {
             },
             None => None,
         };
-        let mended = self.mend(target, held, wanted.clone()).await?;
-        if let (Reconciled::Repaired, Some(source)) = (&mended, source)
+        let repaired = self.repair(target, held, wanted.clone()).await?;
+        if let (Reconciled::Repaired, Some(source)) = (&repaired, source)
             && self.wanted(source).await? != Ok(wanted)
         {
             return Ok(Reconciled::Busy);
         }
-        Ok(mended)
+        Ok(repaired)
     }
 
     fn is_newer(&self, held: Option<&Item>, wanted: Option<&Desired>) -> bool {
@@ -168,7 +171,7 @@ impl<'a> Reconciler<'a> {
         }
     }
 
-    async fn mend(
+    async fn repair(
         &self,
         target: &Key,
         held: Option<Item>,
@@ -177,12 +180,12 @@ impl<'a> Reconciler<'a> {
         if self.keeps_newer && self.is_newer(held.as_ref(), wanted.as_ref()) {
             return Ok(Reconciled::Newer);
         }
-        let Some(write) = mend(self.versions, &self.writer.fields, target, held, wanted) else {
+        let Some(write) = repair(self.versions, &self.writer.fields, target, held, wanted) else {
             return Ok(Reconciled::Agreed);
         };
         match self.writer.write_copied(&write).await {
             Ok(landed) => Ok(match landed.outcome {
-                Outcome::Written | Outcome::Buried => Reconciled::Repaired,
+                Outcome::Written | Outcome::TombstoneWritten => Reconciled::Repaired,
                 Outcome::Superseded | Outcome::SupersededByTombstone => Reconciled::Busy,
             }),
             Err(SinkError::Rejected(reason)) => Ok(Reconciled::Invalid(reason)),
@@ -256,7 +259,7 @@ pub(crate) async fn recheck_all(
     budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<Rechecked, RunError> {
-    let list = split.letters.rechecks().await?;
+    let list = split.dead_letters.rechecks().await?;
     // In this order: what is listed again for somebody who comes after this has another revision, and stays.
     let switch = SplitRecord::read(&split.store).await?.value.switch;
     if !switch.is_alone(holder.name(), since) {
@@ -273,7 +276,7 @@ pub(crate) async fn recheck_all(
     for (name, revision, recheck) in list {
         if split.has_switched(&recheck.service) {
             // The service writes its own table now: nothing may be written there, so there is nothing to read again.
-            split.letters.rechecked(&name, revision).await?;
+            split.dead_letters.rechecked(&name, revision).await?;
             continue;
         }
         match recheck_one(split, (tombstones, lease), &recheck, budgets, stop).await? {
@@ -286,9 +289,9 @@ pub(crate) async fn recheck_all(
                 while !lease.may_write() {
                     crate::worker::pause(LOOK, stop).await?;
                 }
-                split.letters.rechecked(&name, revision).await?;
+                split.dead_letters.rechecked(&name, revision).await?;
             }
-            None => split.letters.recheck(&recheck.kept()).await?,
+            None => split.dead_letters.recheck(&recheck.kept()).await?,
         }
     }
     Ok(done)
@@ -309,7 +312,7 @@ async fn recheck_one(
     let Some(reconciler) = Reconciler::new(
         split,
         service,
-        Hand::Recheck,
+        Writer::Recheck,
         tombstones,
         lease.clone(),
         budgets,
@@ -342,9 +345,9 @@ async fn recheck_one(
 /// Takes off the list what came to it before this epoch, but after it was worked off: no page could land any more
 /// when the tail wrote these keys, so none can have beaten it. What could not be settled is kept.
 pub(crate) async fn forget_rechecks(split: &Split, epoch: u64) -> Result<(), RunError> {
-    for (name, revision, recheck) in split.letters.rechecks().await? {
+    for (name, revision, recheck) in split.dead_letters.rechecks().await? {
         if recheck.epoch < epoch {
-            split.letters.rechecked(&name, revision).await?;
+            split.dead_letters.rechecked(&name, revision).await?;
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
 use crate::state::{BackfillRecord, Lease, LeaseWatch, Owner, StateError, Store, Stored, Validity};
-use crate::worker::{Keeper, Leased, RunError, Split, now_ms, pause};
+use crate::worker::{Leasable, LeasedRecord, RunError, Split, now_ms, pause};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ impl RepairRecord {
     pub const NAME: &'static str = "REPAIR";
 }
 
-impl Leased for RepairRecord {
+impl Leasable for RepairRecord {
     fn lease(&mut self) -> &mut Lease {
         &mut self.lease
     }
@@ -44,11 +44,11 @@ pub async fn repair_runs(store: &Store) -> Result<bool, StateError> {
     Ok(found.is_some_and(|stored| stored.value.lease.owner.is_some()))
 }
 
-/// The exclusive right to repair, and to let go of the tombstones: whoever writes what it read of the source holds it
+/// The exclusive right to repair, and to release the tombstones: whoever writes what it read of the source holds it
 /// until nothing of that can land any more.
 pub(crate) struct RepairLease {
-    keeper: Arc<Keeper<RepairRecord>>,
-    keeping: JoinHandle<Result<(), StateError>>,
+    leased: Arc<LeasedRecord<RepairRecord>>,
+    renewing: JoinHandle<Result<(), StateError>>,
     done: CancellationToken,
 }
 
@@ -84,8 +84,10 @@ impl RepairLease {
             if watch.is_free(RepairRecord::NAME, &stored.value.lease, revision, Instant::now()) {
                 stored.value.started_ms = now_ms();
                 let name = RepairRecord::NAME;
-                if let Some(keeper) = Keeper::take(&split.store, name, stored, &owner, split.timing).await? {
-                    return Ok(Self::keep(keeper));
+                if let Some(leased) =
+                    LeasedRecord::take(&split.store, name, stored, &owner, split.timing).await?
+                {
+                    return Ok(Self::keep(leased));
                 }
             }
             pause(LOOK.min(split.timing.renew()), stop).await?;
@@ -105,24 +107,24 @@ impl RepairLease {
         }
     }
 
-    fn keep(keeper: Arc<Keeper<RepairRecord>>) -> Self {
+    fn keep(leased: Arc<LeasedRecord<RepairRecord>>) -> Self {
         let done = CancellationToken::new();
         Self {
-            keeping: tokio::spawn(Arc::clone(&keeper).keep(done.clone())),
-            keeper,
+            renewing: tokio::spawn(Arc::clone(&leased).renew_until(done.clone())),
+            leased,
             done,
         }
     }
 
     /// Until when writes may start.
     pub fn validity(&self) -> Validity {
-        self.keeper.validity()
+        self.leased.validity()
     }
 
     /// What comes of work that needs it; none where somebody else took it meanwhile. Then nothing of the work may be written
     /// any more: it is dropped, and what was under way lands or does not, as if this process had died.
     pub async fn during<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let lost = self.keeper.lost();
+        let lost = self.leased.lost();
         tokio::select! {
             biased;
             () = lost.cancelled() => None,
@@ -133,7 +135,7 @@ impl RepairLease {
     /// Gives it back.
     pub async fn release(self) {
         self.done.cancel();
-        match self.keeping.await {
+        match self.renewing.await {
             Ok(Ok(())) => {}
             // The command tells it.
             Ok(Err(error)) if error.is_gone() => {}

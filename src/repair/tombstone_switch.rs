@@ -1,6 +1,6 @@
 //! The tombstone switch as its holders and the tail workers share it: who needs it on, and when every worker obeys it.
 
-use crate::state::phases::{Heed, heed};
+use crate::state::phases::{Obedience, obedience};
 use crate::state::{BackfillRecord, LeaseWatch, SplitRecord, StateError, WorkerRecord};
 use crate::worker::{RunError, Split, pause};
 use std::borrow::Cow;
@@ -30,7 +30,7 @@ impl Holder {
     /// All processes together that fill the services that were there at first.
     pub const BACKFILL: Self = Self::named(FIRST_ROUND);
 
-    /// All processes of a backfill's round together. One of an earlier round that was held up lets go of nothing that is a
+    /// All processes of a backfill's round together. One of an earlier round that was held up releases nothing that is a
     /// later one's.
     pub fn backfill(record: &BackfillRecord) -> Self {
         if record.round == record.services {
@@ -75,7 +75,7 @@ impl Holder {
 /// # Errors
 /// [`RunError::NotYet`]; the same command leaves the service out when it is run again.
 pub(crate) fn refuse_switched_since(split: &Split, record: &SplitRecord) -> Result<(), RunError> {
-    if split.sees(record) {
+    if split.has_same_switches(record) {
         return Ok(());
     }
     Err(RunError::NotYet {
@@ -109,10 +109,10 @@ pub(crate) async fn acknowledged(
         let mut waiting = false;
         for (name, worker) in &workers {
             let free = watch.is_free(name, &worker.value.lease, worker.revision, Instant::now());
-            match heed(&worker.value, epoch, free) {
-                Heed::Obeys => {}
-                Heed::Awaited => waiting = true,
-                Heed::Gone => {
+            match obedience(&worker.value, epoch, free) {
+                Obedience::Obeys => {}
+                Obedience::Awaited => waiting = true,
+                Obedience::Gone => {
                     gone = true;
                     match split.store.delete(name, worker.revision).await {
                         // It lives after all, and is waited for at the next look.

@@ -4,7 +4,7 @@
 use super::reconcile::{Rechecked, forget_rechecks, recheck_all};
 use super::repair_lease::RepairLease;
 use super::tombstone_switch::{Holder, acknowledged, lanes_held, refuse_switched_since};
-use crate::dynamo::{Brake, Failure, Pace, Tables};
+use crate::dynamo::{AccountLimit, ConcurrencyLimit, Failure, Tables};
 use crate::fault;
 use crate::plan::Service;
 use crate::state::{SplitRecord, TombstonePhase, Tombstones};
@@ -24,7 +24,7 @@ pub async fn raise(split: &Split, holder: &Holder, stop: &CancellationToken) -> 
     let record = SplitRecord::change(&split.store, |record| {
         let services = split.plan.services.iter().map(|service| service.name.as_str());
         let is_over = record.completing_ms.is_some() || record.has_abandoned(services);
-        raised = !is_over && split.sees(record) && record.switch.raise(holder.name());
+        raised = !is_over && split.has_same_switches(record) && record.switch.raise(holder.name());
     })
     .await?;
     refuse_switched_since(split, &record)?;
@@ -46,8 +46,8 @@ pub async fn raise(split: &Split, holder: &Holder, stop: &CancellationToken) -> 
     Ok(tombstones)
 }
 
-/// Brings the recheck list in order, when nothing that this run or a dead one had under way can still land, and lets
-/// go of the tombstones. The last who lets go switches them off, and sweeps, within these budgets. Idempotent: run again after a crash, it
+/// Brings the recheck list in order, when nothing that this run or a dead one had under way can still land, and
+/// releases the tombstones. The last who releases them switches them off, and sweeps, within these budgets. Idempotent: run again after a crash, it
 /// goes on.
 ///
 /// Whoever calls this holds the lease of repairs: of two processes of one backfill, the second would otherwise still
@@ -73,9 +73,9 @@ pub async fn lower(
         Some(since) => {
             // Whose table this plan does not know would keep its tombstones.
             check_left_out(&split.plan, &services(split).await?)?;
-            let_go(split, holder, since, lease, budgets, stop).await?
+            release(split, holder, since, lease, budgets, stop).await?
         }
-        // Others of its kind let go: a dead one, or one beside it. Its sweep goes on.
+        // Others of its kind released them: a dead one, or one beside it. Its sweep goes on.
         None => record.switch.tombstones,
     };
     if tombstones.phase != TombstonePhase::Sweeping {
@@ -98,7 +98,7 @@ pub async fn lower(
 /// late may have beaten them; what that wrote lands; only then the holder is taken out.
 ///
 /// The list is for the last one: while another one has tombstones on, a page of its own may beat what was read again.
-async fn let_go(
+async fn release(
     split: &Split,
     holder: &Holder,
     mut since: u64,
@@ -140,10 +140,10 @@ async fn sweep(
     stop: &CancellationToken,
 ) -> Result<Vec<(String, Swept)>, RunError> {
     check_left_out(&split.plan, &services(split).await?)?;
-    let brake = Brake::default();
+    let account_limit = AccountLimit::default();
     // Nothing of ours is left in the table of a service that has switched: its tombstones were swept before.
     let sweeps = split.active().map(|(service, tables)| {
-        let sweep = sweep_of(split, service, tables, budgets, &brake);
+        let sweep = sweep_of(split, service, tables, budgets, &account_limit);
         async move { Ok((service.name.clone(), sweep.tombstones(epoch).await?)) }
     });
     // What is under way when it stops may still land: each is on the condition of what was read.
@@ -163,7 +163,7 @@ pub(crate) fn sweep_of(
     service: &Service,
     tables: &Tables,
     budgets: &Budgets,
-    brake: &Brake,
+    account_limit: &AccountLimit,
 ) -> Sweep {
     Sweep {
         client: tables.items.clone(),
@@ -171,7 +171,7 @@ pub(crate) fn sweep_of(
         keys: service.keys.clone(),
         reads: budgets.reads(&service.name),
         writes: budgets.writes(&service.name),
-        pace: Arc::new(Pace::new(split.timing.attempt, brake)),
+        concurrency: Arc::new(ConcurrencyLimit::new(split.timing.attempt, account_limit)),
         health: budgets.health(&service.name),
     }
 }

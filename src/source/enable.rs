@@ -4,7 +4,7 @@
 //! is enabled with both images, because a record is routed by both.
 
 use super::facts::{describe, status};
-use super::patience::Patience;
+use super::poll::Poll;
 use super::refusal::{Refusal, asked, refusal};
 use super::{SourceError, StreamState};
 use crate::fault;
@@ -40,7 +40,7 @@ pub async fn stream_state(dynamodb: &Client, table: &str) -> Result<StreamState,
 /// # Errors
 /// [`SourceError::WrongView`] where it is on with another view: that one is never changed.
 pub async fn ensure_stream(dynamodb: &Client, table: &str) -> Result<EnsuredStream, SourceError> {
-    let mut patience = Patience::new(STREAM_LIMIT);
+    let mut poll = Poll::new(STREAM_LIMIT);
     let mut enabled_now = false;
     // While a stream comes up, the ARN of a former one may still be shown.
     let mut former_arn = None;
@@ -70,8 +70,8 @@ pub async fn ensure_stream(dynamodb: &Client, table: &str) -> Result<EnsuredStre
                 });
             }
         }
-        if !patience.again().await {
-            let waited_s = patience.waited().as_secs();
+        if !poll.pause().await {
+            let waited_s = poll.waited().as_secs();
             return Err(SourceError::TimedOut {
                 table: table.to_owned(),
                 status,

@@ -7,7 +7,7 @@ mod error;
 mod facts;
 pub mod lineage;
 mod page_size;
-pub(crate) mod patience;
+pub(crate) mod poll;
 pub(crate) mod refusal;
 mod scan;
 mod stream;

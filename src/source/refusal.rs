@@ -1,6 +1,6 @@
 //! Control-plane calls: how they are sent, and what an engine's refusal of one means.
 
-use crate::dynamo::{Failure, again, word_after};
+use crate::dynamo::{Failure, retry_transient, word_after};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error;
 
@@ -28,7 +28,7 @@ pub(crate) enum Refusal {
     Other(Failure),
 }
 
-/// Sends a control-plane call until it is answered, as long as [`again`] does; `operation` and `resource` are what is
+/// Sends a control-plane call until it is answered, as long as [`retry_transient`] does; `operation` and `resource` are what is
 /// asked, for refusals that don't say. Of too many tables at once, the caller knows how long to wait.
 pub(crate) async fn asked<T, E, R, A>(
     operation: &'static str,
@@ -40,7 +40,7 @@ where
     E: ProvideErrorMetadata + Error + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
 {
-    let sent = again(|| async {
+    let sent = retry_transient(|| async {
         match Box::pin(send()).await {
             Ok(answer) => Ok(Ok(answer)),
             Err(error) => match refusal(&error, operation, resource) {

@@ -26,7 +26,8 @@ pub enum Limit {
         milliunits_per_second: u64,
     },
     /// The table takes no more requests at once: it throttled, or answered late.
-    Pace {
+    #[serde(rename = "pace")]
+    Concurrency {
         /// Requests at once.
         at_once: u32,
     },
@@ -131,7 +132,7 @@ impl Limit {
             Self::Failing { .. } => 9,
             Self::Throttled { .. } => 8,
             Self::GivesWay { .. } => 7,
-            Self::Pace { .. } => 6,
+            Self::Concurrency { .. } => 6,
             Self::ReadBudget { .. } | Self::WriteBudget { .. } => 5,
             Self::Unknown => 4,
             Self::Writes { .. } => 3,
@@ -161,7 +162,7 @@ impl fmt::Display for Limit {
                 "reads give way to the table's users ({} units/s)",
                 units(milliunits_per_second)
             ),
-            Self::Pace { at_once } => {
+            Self::Concurrency { at_once } => {
                 let requests = if *at_once == 1 { "request" } else { "requests" };
                 write!(f, "what the table takes ({at_once} {requests} at once)")
             }
@@ -210,7 +211,7 @@ mod tests {
             "reads give way to the table's users (64.5 units/s)"
         );
         assert_eq!(
-            Limit::Pace { at_once: 3 }.to_string(),
+            Limit::Concurrency { at_once: 3 }.to_string(),
             "what the table takes (3 requests at once)"
         );
         assert_eq!(

@@ -5,10 +5,10 @@
 //! dead letters (which hold the record that could not land) and cursors (which are keys).
 
 mod damage;
+mod dead_letters;
 mod error;
 mod findings;
 mod lease;
-mod letters;
 mod limit;
 pub mod phases;
 mod probe;
@@ -20,9 +20,9 @@ mod table;
 mod tuning;
 
 pub use damage::{Damaged, cure};
+pub use dead_letters::{DeadLetter, DeadLetterHead, DeadLetters, MAX_RECHECKS, RecheckKey, ShownDeadLetter};
 pub use error::StateError;
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
-pub use letters::{Letter, LetterHead, Letters, MAX_RECHECKS, RecheckKey, ShownLetter};
 pub use limit::{Limit, Noted, NotedLimits};
 pub use phases::{Switch, TombstonePhase, Tombstones};
 pub use records::{

@@ -33,7 +33,7 @@ pub struct Tombstones {
 impl Tombstones {
     /// Whether removals leave tombstones.
     #[must_use]
-    pub fn bury(self) -> bool {
+    pub fn leaves_tombstones(self) -> bool {
         self.phase == TombstonePhase::On
     }
 
@@ -57,16 +57,16 @@ pub struct Switch {
     /// The tombstone switch.
     pub tombstones: Tombstones,
     /// Who needs tombstones on (`backfill`, `repair`, `reconcile`), and since which epoch. They go off when the last has
-    /// let go. A command that was killed is still named, until it is run again.
+    /// released them. A command that was killed is still named, until it is run again.
     #[serde(default, rename = "tombstone_holders")]
     pub holders: BTreeMap<String, u64>,
 }
 
 impl Switch {
-    /// Somebody needs tombstones on. Always a new epoch: one of its kind that was about to let go, and was held up until
-    /// this one began, must not let go for this one. Others of its kind that work beside it are not disturbed.
+    /// Somebody needs tombstones on. Always a new epoch: one of its kind that was about to release them, and was held up until
+    /// this one began, must not release them for this one. Others of its kind that work beside it are not disturbed.
     ///
-    /// Answers whether they are on: not while a bulk copy holds the lanes, whose writes heed no tombstone.
+    /// Answers whether they are on: not while a bulk copy holds the lanes, whose writes obey no tombstone.
     pub fn raise(&mut self, holder: &str) -> bool {
         if self.tombstones.holds() {
             return false;
@@ -87,7 +87,7 @@ impl Switch {
         Some(self.tombstones.epoch)
     }
 
-    /// Nothing of the bulk copy can land any more: the lanes go on. Nothing, if they were let go, or held anew, meanwhile.
+    /// Nothing of the bulk copy can land any more: the lanes go on. Nothing, if they were released, or held anew, meanwhile.
     pub fn free(&mut self, since: u64) {
         if self.tombstones.holds() && self.tombstones.epoch == since {
             self.turn(TombstonePhase::Off);
@@ -109,8 +109,8 @@ impl Switch {
         self.holders.insert(holder.to_owned(), self.tombstones.epoch);
     }
 
-    /// A holder is about to let go, and says so under a new epoch: whoever of its kind was about to before, and was held
-    /// up until this one took over, lets go of nothing any more. Answers the epoch to let go with.
+    /// A holder is about to release them, and says so under a new epoch: whoever of its kind was about to before, and was held
+    /// up until this one took over, releases nothing any more. Answers the epoch to release them with.
     pub fn claim(&mut self, holder: &str) -> Option<u64> {
         if self.tombstones.phase != TombstonePhase::On || !self.holders.contains_key(holder) {
             return None;
@@ -134,10 +134,10 @@ impl Switch {
     }
 
     /// A holder needs them no longer, who has had them on since an epoch: a process that was held up for long must not
-    /// let go for others of its kind who began anew. The last one who lets go switches them off: from then on the sweep
+    /// release them for others of its kind who began anew. The last one who releases them switches them off: from then on the sweep
     /// is due.
     ///
-    /// Answers `false`, and lets go of nothing, where it is the last one and did not work the recheck list off
+    /// Answers `false`, and releases nothing, where it is the last one and did not work the recheck list off
     /// [alone](Switch::is_alone): it claims anew first.
     #[must_use]
     pub fn release(&mut self, holder: &str, since: u64, worked_off: bool) -> bool {
@@ -180,7 +180,7 @@ impl Switch {
 
 /// What a worker's record says to somebody who turned the switch.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Heed {
+pub enum Obedience {
     /// All that it writes from now on obeys.
     Obeys,
     /// It was not seen to live for a whole lease time: it starts no write any more, but what it had under way may
@@ -192,13 +192,13 @@ pub enum Heed {
 
 /// Whether a worker obeys an epoch; `free`: its lease was seen to end.
 #[must_use]
-pub fn heed(worker: &WorkerRecord, epoch: u64, free: bool) -> Heed {
+pub fn obedience(worker: &WorkerRecord, epoch: u64, free: bool) -> Obedience {
     if worker.acknowledged_epoch >= epoch || worker.lease.owner.is_none() {
-        Heed::Obeys
+        Obedience::Obeys
     } else if free {
-        Heed::Gone
+        Obedience::Gone
     } else {
-        Heed::Awaited
+        Obedience::Awaited
     }
 }
 
@@ -213,7 +213,7 @@ mod tests {
     fn tombstones_go_off_when_the_last_holder_lets_go() {
         let mut switch = Switch::default();
         switch.raise("backfill");
-        assert!(switch.tombstones.bury());
+        assert!(switch.tombstones.leaves_tombstones());
         let epoch = switch.tombstones.epoch;
         switch.raise("repair");
         let repair = switch.tombstones.epoch;
@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(switch.tombstones.phase, TombstonePhase::On);
         assert!(switch.release("repair", repair, true));
         assert_eq!(switch.tombstones.phase, TombstonePhase::Sweeping);
-        assert!(!switch.tombstones.bury());
+        assert!(!switch.tombstones.leaves_tombstones());
         assert!(switch.tombstones.epoch > epoch);
         switch.swept(switch.tombstones.epoch);
         assert_eq!(switch.tombstones.phase, TombstonePhase::Off);
@@ -236,7 +236,10 @@ mod tests {
         let (first, second) = (switch.claim("repair").unwrap(), switch.claim("repair").unwrap());
         assert_eq!(switch.claim("backfill"), None);
         assert!(switch.release("repair", first, true));
-        assert!(switch.tombstones.bury(), "somebody took over from this one");
+        assert!(
+            switch.tombstones.leaves_tombstones(),
+            "somebody took over from this one"
+        );
         assert!(switch.release("repair", second, true));
         assert_eq!(switch.tombstones.phase, TombstonePhase::Sweeping);
         assert_eq!(switch.claim("repair"), None);
@@ -249,7 +252,10 @@ mod tests {
         let first = switch.claim("repair").unwrap();
         switch.raise("repair");
         assert!(switch.release("repair", first, true));
-        assert!(switch.tombstones.bury(), "the second one still reads and writes");
+        assert!(
+            switch.tombstones.leaves_tombstones(),
+            "the second one still reads and writes"
+        );
         let second = switch.claim("repair").unwrap();
         assert!(switch.release("repair", second, true));
         assert_eq!(switch.tombstones.phase, TombstonePhase::Sweeping);
@@ -296,9 +302,9 @@ mod tests {
         assert!(!switch.is_alone("backfill", backfill));
         assert!(switch.release("repair", repair, false));
         assert!(!switch.is_alone("backfill", backfill), "nor is it now");
-        assert!(!switch.release("backfill", backfill, true) && switch.tombstones.bury());
+        assert!(!switch.release("backfill", backfill, true) && switch.tombstones.leaves_tombstones());
         let anew = switch.claim("backfill").unwrap();
-        assert!(!switch.release("backfill", anew, false) && switch.tombstones.bury());
+        assert!(!switch.release("backfill", anew, false) && switch.tombstones.leaves_tombstones());
         assert!(switch.release("backfill", anew, true));
         assert_eq!(switch.tombstones.phase, TombstonePhase::Sweeping);
     }
@@ -307,7 +313,7 @@ mod tests {
     fn the_lanes_are_held_until_the_copy_that_holds_them_lets_go() {
         let mut switch = Switch::default();
         let since = switch.hold().unwrap();
-        assert!(switch.tombstones.holds() && !switch.tombstones.bury());
+        assert!(switch.tombstones.holds() && !switch.tombstones.leaves_tombstones());
         assert_eq!(
             switch.hold(),
             Some(since),
@@ -325,17 +331,17 @@ mod tests {
         switch.free(since);
         assert_eq!(switch.tombstones.phase, TombstonePhase::Off);
         assert!(switch.tombstones.epoch > since);
-        let again = switch.hold().unwrap();
+        let retry_transient = switch.hold().unwrap();
         switch.free(since);
         assert!(
             switch.tombstones.holds(),
             "one that was held up lets go of nothing"
         );
-        assert!(switch.give_up("backfill") && switch.tombstones.bury());
-        assert!(switch.tombstones.epoch > again);
+        assert!(switch.give_up("backfill") && switch.tombstones.leaves_tombstones());
+        assert!(switch.tombstones.epoch > retry_transient);
         assert_eq!(switch.hold(), None, "tombstones are on");
         switch.free(switch.tombstones.epoch);
-        assert!(!switch.give_up("backfill") && switch.tombstones.bury());
+        assert!(!switch.give_up("backfill") && switch.tombstones.leaves_tombstones());
         assert!(switch.release("backfill", switch.tombstones.epoch, true));
         assert_eq!(switch.hold(), None, "they are not swept");
     }
@@ -367,11 +373,15 @@ mod tests {
             seen_ms: 0,
             services: BTreeSet::new(),
         };
-        assert_eq!(heed(&worker, 3, false), Heed::Obeys);
-        assert_eq!(heed(&worker, 4, false), Heed::Awaited);
-        assert_eq!(heed(&worker, 4, true), Heed::Gone);
+        assert_eq!(obedience(&worker, 3, false), Obedience::Obeys);
+        assert_eq!(obedience(&worker, 4, false), Obedience::Awaited);
+        assert_eq!(obedience(&worker, 4, true), Obedience::Gone);
         worker.lease = Lease::default();
-        assert_eq!(heed(&worker, 4, false), Heed::Obeys, "it gave its lease back");
+        assert_eq!(
+            obedience(&worker, 4, false),
+            Obedience::Obeys,
+            "it gave its lease back"
+        );
     }
 
     #[test]

@@ -1,5 +1,5 @@
 use super::store::Store;
-use crate::dynamo::{Failure, again};
+use crate::dynamo::{Failure, retry_transient};
 use crate::fault;
 use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest};
 
@@ -16,7 +16,7 @@ impl Store {
         let told = |failure: Failure| failure.to_string();
         let (client, table) = (self.client(), self.table());
         let text = |value: &str| AttributeValue::S(value.to_owned());
-        again(|| async {
+        retry_transient(|| async {
             fault::before("probe.put").await?;
             let put = client
                 .put_item()
@@ -37,7 +37,7 @@ impl Store {
             .build()
             .map_err(|error| error.to_string())?;
         // An engine's first statement may take it long.
-        let answer = again(|| async {
+        let answer = retry_transient(|| async {
             fault::before("probe.insert").await?;
             let tried = client.batch_execute_statement().statements(statement.clone());
             let answer = tried

@@ -39,7 +39,7 @@ pub struct Store {
     /// The worker runs: see [`Store::runs`].
     runs: Arc<AtomicBool>,
     /// Cancelled when the command ends soon: what failed is not sent again.
-    hurry: CancellationToken,
+    stop_retrying: CancellationToken,
 }
 
 /// A worker that runs asks again by itself, and does other things meanwhile: it is told of a failure after so many
@@ -80,7 +80,7 @@ impl Store {
             reached: Arc::default(),
             found: Arc::default(),
             runs: Arc::default(),
-            hurry: CancellationToken::new(),
+            stop_retrying: CancellationToken::new(),
         }
     }
 
@@ -92,9 +92,9 @@ impl Store {
 
     /// The same, which sends nothing again once this is cancelled.
     #[must_use]
-    pub fn hurried_by(self, hurry: &CancellationToken) -> Self {
+    pub fn without_retries_after(self, stop_retrying: &CancellationToken) -> Self {
         Self {
-            hurry: hurry.clone(),
+            stop_retrying: stop_retrying.clone(),
             ..self
         }
     }
@@ -422,7 +422,7 @@ impl Store {
                     tracing::debug!(action, attempt, reason = failure.reason(), "state request again");
                     tokio::select! {
                         biased;
-                        () = self.hurry.cancelled() => return Err(failure),
+                        () = self.stop_retrying.cancelled() => return Err(failure),
                         () = tokio::time::sleep(backoff(attempt, FIRST_WAIT, LONGEST_WAIT)) => {}
                     }
                 }

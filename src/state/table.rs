@@ -1,6 +1,6 @@
 use super::error::StateError;
 use super::store::Store;
-use crate::dynamo::{Failure, FailureKind, again};
+use crate::dynamo::{Failure, FailureKind, retry_transient};
 use crate::fault;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
@@ -60,7 +60,7 @@ impl Store {
         fault::moment("apply.state-table.before").await;
         let definitions = vec![attribute("pk")?, attribute("sk")?];
         let keys = vec![key("pk", KeyType::Hash)?, key("sk", KeyType::Range)?];
-        let created = again(|| async {
+        let created = retry_transient(|| async {
             let request = control
                 .create_table()
                 .table_name(self.table())
@@ -112,7 +112,7 @@ impl Store {
     }
 
     async fn status(&self, control: &Client) -> Result<Option<TableStatus>, Failure> {
-        let described = again(|| async {
+        let described = retry_transient(|| async {
             let sent = control.describe_table().table_name(self.table()).send().await;
             sent.map_err(|error| Failure::of("dynamodb:DescribeTable", self.table(), &error))
         });

@@ -3,7 +3,7 @@
 
 use super::lane_status::LaneStatus;
 use super::obstacle::ObstacleKind;
-use super::split_status::{Phase, Standing};
+use super::split_status::{Phase, SplitStatus};
 use serde::Serialize;
 
 /// What `status --check` looks for.
@@ -31,13 +31,13 @@ pub struct Alarm {
 
 /// What is wrong with a split that runs. A split that is complete has no alarms.
 #[must_use]
-pub fn alarms(standing: &Standing, max_lag_ms: u64) -> Vec<Alarm> {
-    if standing.phase == Phase::Done {
+pub fn alarms(status: &SplitStatus, max_lag_ms: u64) -> Vec<Alarm> {
+    if status.phase == Phase::Done {
         return Vec::new();
     }
     let mut found = Vec::new();
     let mut add = |kind, what| found.push(Alarm { kind, what });
-    for lane in &standing.lanes {
+    for lane in &status.lanes {
         if let Some(reason) = &lane.gap {
             add(
                 AlarmKind::Gap,
@@ -55,10 +55,10 @@ pub fn alarms(standing: &Standing, max_lag_ms: u64) -> Vec<Alarm> {
             );
         }
     }
-    let counted = standing
+    let counted = status
         .dead_letters
         .iter()
-        .filter(|(service, _)| !standing.switched.contains_key(*service));
+        .filter(|(service, _)| !status.switched.contains_key(*service));
     for (service, count) in counted {
         let letters = super::obstacle::counted(*count, "dead letter");
         add(
@@ -66,12 +66,12 @@ pub fn alarms(standing: &Standing, max_lag_ms: u64) -> Vec<Alarm> {
             format!("{letters} of {service} must be corrected"),
         );
     }
-    let is_given_up = standing
+    let is_given_up = status
         .obstacles
         .iter()
         .any(|obstacle| obstacle.kind == ObstacleKind::Abandoned);
-    let is_followed = standing.phase < Phase::Completing && !is_given_up;
-    if is_followed && standing.lanes.iter().any(|lane| !is_drained(lane)) && !has_worker(standing) {
+    let is_followed = status.phase < Phase::Completing && !is_given_up;
+    if is_followed && status.lanes.iter().any(|lane| !is_drained(lane)) && !has_worker(status) {
         add(
             AlarmKind::NoWorker,
             "no worker follows the stream: `dynasplit replicate` does not run".into(),
@@ -108,33 +108,33 @@ pub enum Verdict {
 }
 
 impl Condition {
-    /// Whether the condition holds, by a standing that was read at this time or later.
+    /// Whether the condition holds, by a status that was read at this time or later.
     #[must_use]
-    pub fn verdict(self, standing: &Standing, read_ms: u64) -> Verdict {
-        if let Some(given_up) = standing
+    pub fn verdict(self, status: &SplitStatus, read_ms: u64) -> Verdict {
+        if let Some(given_up) = status
             .obstacles
             .iter()
             .find(|obstacle| obstacle.kind == ObstacleKind::Abandoned)
         {
             return Verdict::Never(vec![given_up.to_string()]);
         }
-        if standing.phase >= Phase::Completing {
-            return self.verdict_at_the_end(standing);
+        if status.phase >= Phase::Completing {
+            return self.verdict_at_the_end(status);
         }
         if self == Self::Verified {
-            let reasons = standing.obstacles.iter().map(ToString::to_string).collect();
-            let has_gap = standing
+            let reasons = status.obstacles.iter().map(ToString::to_string).collect();
+            let has_gap = status
                 .obstacles
                 .iter()
                 .any(|obstacle| obstacle.kind == ObstacleKind::Gap);
-            return match standing.phase {
+            return match status.phase {
                 Phase::Verified => Verdict::Holds,
                 _ if has_gap => Verdict::Never(reasons),
                 _ => Verdict::NotYet(reasons),
             };
         }
         let (mut missing, mut never) = (Vec::new(), Vec::new());
-        for lane in &standing.lanes {
+        for lane in &status.lanes {
             match self.lane(lane, read_ms) {
                 Verdict::Holds => {}
                 Verdict::NotYet(reasons) => missing.extend(reasons),
@@ -144,18 +144,18 @@ impl Condition {
         if !never.is_empty() {
             return Verdict::Never(never);
         }
-        if missing.is_empty() && !standing.lanes.is_empty() {
+        if missing.is_empty() && !status.lanes.is_empty() {
             return Verdict::Holds;
         }
-        if !has_worker(standing) {
+        if !has_worker(status) {
             missing.push("no worker follows the stream: run `dynasplit replicate`".into());
         }
         Verdict::NotYet(missing)
     }
 
     /// The lanes are stopped for good, and were drained or caught up, and verified, before that.
-    fn verdict_at_the_end(self, standing: &Standing) -> Verdict {
-        match (self, standing.phase) {
+    fn verdict_at_the_end(self, status: &SplitStatus) -> Verdict {
+        match (self, status.phase) {
             // It was shown to be in order, and no lane reads any more; until it ends, it may go back.
             (Self::Verified | Self::Drained, Phase::Completing) => {
                 Verdict::NotYet(vec!["`dynasplit complete` has begun and not ended".into()])
@@ -205,8 +205,8 @@ fn is_drained(lane: &LaneStatus) -> bool {
     lane.lag_ms.is_some() && lane.open_shards == 0 && lane.gap.is_none()
 }
 
-fn has_worker(standing: &Standing) -> bool {
-    let mut workers = standing.workers.iter();
+fn has_worker(status: &SplitStatus) -> bool {
+    let mut workers = status.workers.iter();
     workers.any(|worker| worker.kind == "tail" && !worker.overdue)
 }
 

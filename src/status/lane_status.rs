@@ -113,7 +113,7 @@ fn relevant(lane: &str, counters: &Counters) -> u64 {
     if lane == ShardRecord::WATCH {
         return counters.dead_letters;
     }
-    counters.put + counters.removed + counters.superseded + counters.saved + counters.dead_letters
+    counters.put + counters.removed + counters.superseded + counters.unchanged + counters.dead_letters
 }
 
 /// The backfill of one lane.

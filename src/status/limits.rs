@@ -2,9 +2,9 @@
 //! what the rest of the time is spent with.
 
 use super::lane_status::LaneStatus;
-use crate::dynamo::{Budget, Courtesy, Health, Load, Pace};
+use crate::dynamo::{AdaptiveReadRate, Budget, ConcurrencyLimit, Health, Load};
 use crate::state::{ActivityRecord, Estimate, Limit, NotedLimits, SegmentRecord};
-use crate::worker::NEWS_MS;
+use crate::worker::ACTIVITY_FRESH_MS;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -12,37 +12,41 @@ use std::collections::BTreeMap;
 const BUSY: f64 = 0.5;
 
 /// What limits the writes to a table: what holds them up, their budget, or what the table showed that it can take.
-pub(crate) fn of_writes(health: &Health, budget: &Budget, pace: &Pace) -> Option<Limit> {
+pub(crate) fn of_writes(health: &Health, budget: &Budget, concurrency: &ConcurrencyLimit) -> Option<Limit> {
     health
         .blocked()
         .map(Limit::held_up)
         .or_else(|| budget.limits().map(Limit::write_budget))
-        .or_else(|| pace.squeezed().map(|at_once| Limit::Pace { at_once }))
+        .or_else(|| {
+            concurrency
+                .reduced()
+                .map(|at_once| Limit::Concurrency { at_once })
+        })
 }
 
 /// What limits the reads of a table.
-pub(crate) fn of_reads(health: &Health, budget: &Budget, courtesy: &Courtesy) -> Option<Limit> {
+pub(crate) fn of_reads(health: &Health, budget: &Budget, read_rate: &AdaptiveReadRate) -> Option<Limit> {
     health
         .blocked()
         .map(Limit::held_up)
-        .or_else(|| courtesy.bound().map(Limit::gives_way))
+        .or_else(|| read_rate.bound().map(Limit::gives_way))
         .or_else(|| budget.limits().map(Limit::read_budget))
 }
 
 /// What limits a lane of the tail: the bulk copy that holds it, whether or not it has something to do; the stream that
-/// can't be read, its table, its own writes, or the stream's pace.
+/// can't be read, its table, its own writes, or how fast the stream can be read.
 pub(crate) fn of_lane(
     is_held: bool,
     reading: (&Health, &Load),
-    writing: (&Health, &Budget, &Pace, &Load),
+    writing: (&Health, &Budget, &ConcurrencyLimit, &Load),
     at_once: u32,
 ) -> Limit {
     let (stream, full) = reading;
-    let (table, budget, pace, busy) = writing;
+    let (table, budget, concurrency, busy) = writing;
     let held = is_held.then_some(Limit::Held);
     let unread = || stream.blocked().map(Limit::held_up);
     held.or_else(unread)
-        .or_else(|| of_writes(table, budget, pace))
+        .or_else(|| of_writes(table, budget, concurrency))
         .unwrap_or_else(|| {
             if busy.mean() >= BUSY {
                 Limit::Writes { at_once }
@@ -79,7 +83,7 @@ pub(crate) fn of_segments(
 
 /// What limits a part of a command that runs.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct LimitStanding {
+pub struct LimitStatus {
     /// `replicate`, `backfill`, `verify`, ...
     pub command: String,
     /// A service's name, `source`, or `segments`.
@@ -95,7 +99,7 @@ pub struct LimitStanding {
 
 /// What a command that runs is doing.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct ActivityStanding {
+pub struct ActivityStatus {
     /// `backfill`, `verify`, ...
     pub command: String,
     /// In a few words.
@@ -107,8 +111,8 @@ pub struct ActivityStanding {
 }
 
 /// What the commands that run are doing, as they noted it last.
-pub(crate) fn activities(noted: &[ActivityRecord], now: u64) -> Vec<ActivityStanding> {
-    let doing = news(noted, now).map(|activity| ActivityStanding {
+pub(crate) fn activities(noted: &[ActivityRecord], now: u64) -> Vec<ActivityStatus> {
+    let doing = news(noted, now).map(|activity| ActivityStatus {
         command: activity.command.clone(),
         phase: activity.phase.clone(),
         estimate: activity.estimate,
@@ -120,18 +124,18 @@ pub(crate) fn activities(noted: &[ActivityRecord], now: u64) -> Vec<ActivityStan
 /// Of commands that run still.
 fn news(noted: &[ActivityRecord], now: u64) -> impl Iterator<Item = &ActivityRecord> {
     noted.iter().filter(move |activity| {
-        !activity.phase.is_empty() && now.saturating_sub(activity.limits.at_ms) <= NEWS_MS
+        !activity.phase.is_empty() && now.saturating_sub(activity.limits.at_ms) <= ACTIVITY_FRESH_MS
     })
 }
 
 /// What limits the commands that run, from what they saved. Each limit of a part is told once, as it was seen last.
-pub(crate) fn standing(
+pub(crate) fn split_status(
     lanes: &[LaneStatus],
     segments: &[SegmentRecord],
     activities: &[ActivityRecord],
     now: u64,
-) -> Vec<LimitStanding> {
-    let told = |command: &str, of: &str, limit: &Limit, at_ms| LimitStanding {
+) -> Vec<LimitStatus> {
+    let told = |command: &str, of: &str, limit: &Limit, at_ms| LimitStatus {
         command: command.to_owned(),
         of: of.to_owned(),
         limit: limit.clone(),
@@ -143,7 +147,7 @@ pub(crate) fn standing(
         Some(told("replicate", &lane.lane, &noted.limit, noted.at_ms))
     });
     // Several segments of one process say the same, several processes perhaps not.
-    let mut copying: BTreeMap<(&str, String), LimitStanding> = BTreeMap::new();
+    let mut copying: BTreeMap<(&str, String), LimitStatus> = BTreeMap::new();
     let worked_on = segments.iter().filter(|segment| {
         segment.lease.owner.is_some() && segment.services.values().any(|progress| !progress.done)
     });
@@ -184,12 +188,12 @@ fn percent(share: f64) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dynamo::{Brake, Failure, FailureKind};
+    use crate::dynamo::{AccountLimit, Failure, FailureKind};
     use crate::state::{Lease, Order, Owner, SegmentService};
     use std::time::Duration;
 
-    fn pace() -> Pace {
-        Pace::new(Duration::from_secs(5), &Brake::default())
+    fn concurrency() -> ConcurrencyLimit {
+        ConcurrencyLimit::new(Duration::from_secs(5), &AccountLimit::default())
     }
 
     fn busy() -> Load {
@@ -203,7 +207,7 @@ mod tests {
     #[tokio::test]
     async fn what_fails_is_named_before_a_budget_and_that_before_the_workers() {
         let (busy, calm, health) = (busy(), Load::default(), Health::default());
-        let pace = pace();
+        let concurrency = concurrency();
         let none = || std::iter::empty();
         let workers = of_segments(None, none(), &busy, &calm);
         let named = workers.get(NotedLimits::SEGMENTS);
@@ -216,12 +220,12 @@ mod tests {
         assert!(of_segments(None, none(), &calm, &calm).is_empty());
         health.block("throttled: X".into());
         assert!(matches!(
-            of_writes(&health, &Budget::default(), &pace),
+            of_writes(&health, &Budget::default(), &concurrency),
             Some(Limit::Throttled { .. })
         ));
         health.clear();
-        assert_eq!(of_writes(&health, &Budget::default(), &pace), None);
-        let courtesy = Courtesy::default();
+        assert_eq!(of_writes(&health, &Budget::default(), &concurrency), None);
+        let read_rate = AdaptiveReadRate::default();
         let refused = Failure {
             kind: FailureKind::Throttled(vec!["TableReadProvisionedThroughputExceeded".into()]),
             action: "dynamodb:Scan".into(),
@@ -229,9 +233,9 @@ mod tests {
             code: "ThrottlingException".into(),
             message: String::new(),
         };
-        let reads = || of_reads(&health, &Budget::default(), &courtesy);
+        let reads = || of_reads(&health, &Budget::default(), &read_rate);
         assert_eq!(reads(), None);
-        courtesy.ready(None).await.failed(&refused);
+        read_rate.ready(None).await.failed(&refused);
         assert!(matches!(reads(), Some(Limit::GivesWay { .. })), "{:?}", reads());
     }
 
@@ -268,7 +272,7 @@ mod tests {
             segment(3, None, 90, Limit::read_budget(1.0)),
             done,
         ];
-        let told = standing(&[], &segments, &[], 100);
+        let told = split_status(&[], &segments, &[], 100);
         let mut told: Vec<_> = told
             .iter()
             .map(|told| (told.text.as_str(), told.age_ms))
@@ -288,7 +292,7 @@ mod tests {
                 of: [("Content".to_owned(), Limit::read_budget(5.0))].into(),
             },
         };
-        let now = NEWS_MS + 100;
+        let now = ACTIVITY_FRESH_MS + 100;
         let noted = [
             activity("backfill", "copying", 100),
             activity("verify", "reading", 200),
@@ -296,12 +300,12 @@ mod tests {
             activity("dead-letters reconcile", "", now),
         ];
         let commands = |segments: &[SegmentRecord]| -> Vec<(String, u64)> {
-            let told = standing(&[], segments, &noted, now);
+            let told = split_status(&[], segments, &noted, now);
             told.into_iter().map(|told| (told.command, told.age_ms)).collect()
         };
         let (backfill, verify) = (
-            ("backfill".to_owned(), NEWS_MS),
-            ("verify".to_owned(), NEWS_MS - 100),
+            ("backfill".to_owned(), ACTIVITY_FRESH_MS),
+            ("verify".to_owned(), ACTIVITY_FRESH_MS - 100),
         );
         assert_eq!(commands(&[]), [backfill, verify.clone()]);
         let copied = segment(0, Some("a"), now - 7, Limit::write_budget(5.0));
@@ -314,9 +318,9 @@ mod tests {
     #[test]
     fn a_lane_that_writes_all_the_time_is_limited_by_its_writes() {
         let (busy, calm, health, free) = (busy(), Load::default(), Health::default(), Budget::default());
-        let pace = pace();
+        let concurrency = concurrency();
         let lane = |held, full: &Load, writing: &Load| {
-            of_lane(held, (&health, full), (&health, &free, &pace, writing), 32)
+            of_lane(held, (&health, full), (&health, &free, &concurrency, writing), 32)
         };
         assert_eq!(lane(false, &busy, &busy), Limit::Writes { at_once: 32 });
         assert_eq!(lane(false, &busy, &calm), Limit::StreamReads);

@@ -5,7 +5,7 @@
 
 use super::lane_status::LaneStatus;
 use super::obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind, counted};
-use super::split_status::{Phase, Standing, WorkerStanding};
+use super::split_status::{Phase, SplitStatus, WorkerStatus};
 use crate::state::{SplitRecord, TombstonePhase, VerifyRecord};
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ const BACKFILL: &str = "run `dynasplit backfill`";
 const VERIFY: &str = "run `dynasplit verify`";
 const REPAIR: &str = "run `dynasplit verify --repair`, then `dynasplit verify`";
 
-/// What is known beside the [`Standing`].
+/// What is known beside the [`SplitStatus`].
 pub(crate) struct Known<'a> {
     /// The split's record.
     pub record: &'a SplitRecord,
@@ -59,7 +59,7 @@ impl Found {
 }
 
 /// What is in the way, in the order in which it can be dealt with.
-pub(crate) fn obstacles(standing: &Standing, known: &Known<'_>) -> Vec<Obstacle> {
+pub(crate) fn obstacles(status: &SplitStatus, known: &Known<'_>) -> Vec<Obstacle> {
     let mut found = Found::default();
     if known.record.abandoned_ms.is_some() {
         found.add(
@@ -70,22 +70,22 @@ pub(crate) fn obstacles(standing: &Standing, known: &Known<'_>) -> Vec<Obstacle>
         );
         return found.0;
     }
-    plan_and_stream(standing, known, &mut found);
-    reading(standing, &mut found);
-    copying(standing, known, &mut found);
-    leftovers(standing, known, &mut found);
-    verifying(standing, known, &mut found);
+    plan_and_stream(status, known, &mut found);
+    reading(status, &mut found);
+    copying(status, known, &mut found);
+    leftovers(status, known, &mut found);
+    verifying(status, known, &mut found);
     found.0
 }
 
-fn plan_and_stream(standing: &Standing, known: &Known<'_>, found: &mut Found) {
+fn plan_and_stream(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
     if let Some((what, next)) = &known.other_plan {
         found.add(ObstacleKind::OtherPlan, None, what.clone(), next.clone());
     }
     if let Some((what, next)) = &known.other_stream {
         found.add(ObstacleKind::OtherStream, None, what.clone(), next.clone());
     }
-    for worker in standing.workers.iter().filter(|worker| worker.reads_stream()) {
+    for worker in status.workers.iter().filter(|worker| worker.reads_stream()) {
         if let Some(what) = &worker.other_plan {
             found.add(
                 ObstacleKind::OtherWorker,
@@ -97,9 +97,9 @@ fn plan_and_stream(standing: &Standing, known: &Known<'_>, found: &mut Found) {
     }
 }
 
-fn reading(standing: &Standing, found: &mut Found) {
+fn reading(status: &SplitStatus, found: &mut Found) {
     let mut gaps: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for lane in &standing.lanes {
+    for lane in &status.lanes {
         if let Some(reason) = &lane.gap {
             gaps.entry(reason).or_default().push(&lane.lane);
         }
@@ -112,7 +112,7 @@ fn reading(standing: &Standing, found: &mut Found) {
             "run `dynasplit replicate --restart-tail`, then `dynasplit verify --repair`",
         );
     }
-    let uncaptured: Vec<&str> = standing
+    let uncaptured: Vec<&str> = status
         .lanes
         .iter()
         .filter(|lane| lane.gap.is_none() && lane.lag_ms.is_none())
@@ -127,16 +127,16 @@ fn reading(standing: &Standing, found: &mut Found) {
             format!("{what} {verb} not follow the stream yet"),
             next,
         );
-    } else if !standing.is_drained() && !standing.is_read() {
-        found.add(ObstacleKind::NoWorker, None, no_worker(standing), REPLICATE);
+    } else if !status.is_drained() && !status.is_read() {
+        found.add(ObstacleKind::NoWorker, None, no_worker(status), REPLICATE);
     }
 }
 
 /// Names the likely cause: a worker that stopped, if there was one.
-fn no_worker(standing: &Standing) -> String {
-    let tails = standing.workers.iter().filter(|worker| worker.kind == "tail");
+fn no_worker(status: &SplitStatus) -> String {
+    let tails = status.workers.iter().filter(|worker| worker.kind == "tail");
     match tails.map(|worker| worker.seen_ms_ago).min() {
-        Some(ms) if !standing.workers.iter().any(WorkerStanding::reads_stream) => format!(
+        Some(ms) if !status.workers.iter().any(WorkerStatus::reads_stream) => format!(
             "no live worker reads the stream (the last sign of life of a worker is {} s old)",
             ms / 1000
         ),
@@ -144,18 +144,18 @@ fn no_worker(standing: &Standing) -> String {
     }
 }
 
-fn is_copying(standing: &Standing) -> bool {
-    standing.running.iter().any(|doing| doing.command == "backfill")
+fn is_copying(status: &SplitStatus) -> bool {
+    status.running.iter().any(|doing| doing.command == "backfill")
 }
 
-fn copying(standing: &Standing, known: &Known<'_>, found: &mut Found) {
-    let record = standing.backfill_record.as_ref();
-    if standing.tombstones.holds() {
+fn copying(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
+    let record = status.backfill_record.as_ref();
+    if status.tombstones.holds() {
         found.add(
             ObstacleKind::LanesHeld,
             None,
             "a bulk copy holds the lanes",
-            if is_copying(standing) {
+            if is_copying(status) {
                 "wait until `dynasplit backfill` ends"
             } else {
                 "run `dynasplit backfill` until it ends, because no process continues it"
@@ -172,7 +172,7 @@ fn copying(standing: &Standing, known: &Known<'_>, found: &mut Found) {
             BACKFILL,
         ),
         Some(backfill) if backfill.finished_ms.is_none() => {
-            let (what, next) = if is_copying(standing) {
+            let (what, next) = if is_copying(status) {
                 ("the backfill is not finished", "wait until it ends")
             } else {
                 (
@@ -197,13 +197,13 @@ fn copying(standing: &Standing, known: &Known<'_>, found: &mut Found) {
     }
 }
 
-fn leftovers(standing: &Standing, known: &Known<'_>, found: &mut Found) {
+fn leftovers(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
     // Lanes that a bulk copy holds lag because of it.
     let is_behind = |lane: &&LaneStatus| {
         let lags = lane.lag_ms.is_some_and(|lag| lag > MOST_LAG_MS);
-        lags && lane.gap.is_none() && lane.open_shards > 0 && !standing.tombstones.holds()
+        lags && lane.gap.is_none() && lane.open_shards > 0 && !status.tombstones.holds()
     };
-    let behind: Vec<&LaneStatus> = standing.lanes.iter().filter(is_behind).collect();
+    let behind: Vec<&LaneStatus> = status.lanes.iter().filter(is_behind).collect();
     if let Some(most) = behind.iter().filter_map(|lane| lane.lag_ms).max() {
         let names: Vec<&str> = behind.iter().map(|lane| lane.lane.as_str()).collect();
         let what = match names.as_slice() {
@@ -223,7 +223,7 @@ fn leftovers(standing: &Standing, known: &Known<'_>, found: &mut Found) {
             "leave `dynasplit replicate` running until it has caught up. `dynasplit status` shows what limits it",
         );
     }
-    for (service, count) in &standing.dead_letters {
+    for (service, count) in &status.dead_letters {
         if known.record.switched.contains_key(service) {
             continue;
         }
@@ -234,16 +234,16 @@ fn leftovers(standing: &Standing, known: &Known<'_>, found: &mut Found) {
             "run `dynasplit dead-letters list`, correct each item in the source, then run `dynasplit dead-letters reconcile`",
         );
     }
-    if standing.tombstones.phase != TombstonePhase::Off && !standing.tombstones.holds() {
-        tombstones(standing, known, found);
+    if status.tombstones.phase != TombstonePhase::Off && !status.tombstones.holds() {
+        tombstones(status, known, found);
     }
-    if standing.rechecks > 0 {
+    if status.rechecks > 0 {
         found.add(
             ObstacleKind::Rechecks,
             None,
             format!(
                 "{} must be read again, because a timestamp went backwards",
-                counted(standing.rechecks, "key")
+                counted(status.rechecks, "key")
             ),
             "run `dynasplit verify --repair`",
         );
@@ -251,7 +251,7 @@ fn leftovers(standing: &Standing, known: &Known<'_>, found: &mut Found) {
     // If every service has switched, no repair may write any table.
     let repairable = !known.planned.is_empty();
     if let Some(reason) = known.record.repair_required.as_ref().filter(|_| repairable) {
-        let made = standing
+        let made = status
             .verify
             .as_ref()
             .and_then(|verify| verify.repaired_for.as_ref());
@@ -269,9 +269,9 @@ fn leftovers(standing: &Standing, known: &Known<'_>, found: &mut Found) {
     }
 }
 
-fn tombstones(standing: &Standing, known: &Known<'_>, found: &mut Found) {
+fn tombstones(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
     let holders: Vec<&str> = known.record.switch.holders.keys().map(String::as_str).collect();
-    let running: Vec<&str> = standing
+    let running: Vec<&str> = status
         .running
         .iter()
         .map(|doing| doing.command.as_str())
@@ -305,13 +305,13 @@ fn tombstones(standing: &Standing, known: &Known<'_>, found: &mut Found) {
     found.add(ObstacleKind::Tombstones, None, what, next);
 }
 
-fn verifying(standing: &Standing, known: &Known<'_>, found: &mut Found) {
+fn verifying(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
     if known.planned.is_empty() {
         // Every service has switched: each was verified before, and nothing can be judged now.
         return;
     }
     let mut outdated = |what: &str, next: &str| found.add(ObstacleKind::NotVerified, None, what, next);
-    let Some(verify) = &standing.verify else {
+    let Some(verify) = &status.verify else {
         outdated("nothing was verified", VERIFY);
         return;
     };
@@ -319,13 +319,13 @@ fn verifying(standing: &Standing, known: &Known<'_>, found: &mut Found) {
         not_clean(verify, known, found);
         return;
     }
-    let finished = standing
+    let finished = status
         .backfill_record
         .as_ref()
         .and_then(|backfill| backfill.finished_ms);
     if finished.is_some_and(|finished| verify.started_ms < finished) {
         outdated("the last verify is older than the end of the backfill", VERIFY);
-    } else if standing
+    } else if status
         .drained_ms()
         .is_some_and(|drained| verify.started_ms < drained)
     {
@@ -382,12 +382,12 @@ fn not_clean(verify: &VerifyRecord, known: &Known<'_>, found: &mut Found) {
 }
 
 /// The next command.
-pub(crate) fn next(standing: &Standing) -> String {
-    match (standing.phase, standing.obstacles.first()) {
+pub(crate) fn next(status: &SplitStatus) -> String {
+    match (status.phase, status.obstacles.first()) {
         (Phase::Done, _) => "nothing: the split is complete".into(),
         (Phase::Completing, _) => "run `dynasplit complete --yes`, which continues".into(),
         (_, Some(obstacle)) => obstacle.next.clone(),
-        (_, None) if standing.lanes.len() > 1 => {
+        (_, None) if status.lanes.len() > 1 => {
             "switch the services over, one by one (docs/cutover.md): stop the writers of a service, then run `dynasplit switched \
              --service NAME`. When nothing writes to the source any more, run `dynasplit complete --yes`"
                 .into()

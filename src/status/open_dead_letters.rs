@@ -1,12 +1,12 @@
 //! The dead letters that are open: what the counters of a lane, which only grow, do not tell.
 
 use super::lane_status::{FillStatus, LaneStatus};
-use crate::state::{Letter, LetterHead};
+use crate::state::{DeadLetter, DeadLetterHead};
 use std::collections::BTreeMap;
 
 /// How many dead letters are open, by service and by who left them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct OpenLetters {
+pub struct OpenDeadLetters {
     counts: BTreeMap<String, Count>,
 }
 
@@ -16,14 +16,14 @@ struct Count {
     others: u64,
 }
 
-impl OpenLetters {
+impl OpenDeadLetters {
     /// Counts them.
     #[must_use]
-    pub fn of(letters: &[LetterHead]) -> Self {
+    pub fn of(letters: &[DeadLetterHead]) -> Self {
         let mut counts: BTreeMap<String, Count> = BTreeMap::new();
         for letter in letters {
             let count = counts.entry(letter.service.clone()).or_default();
-            if letter.origin == Letter::BACKFILL {
+            if letter.origin == DeadLetter::BACKFILL {
                 count.backfill += 1;
             } else {
                 count.others += 1;
@@ -61,8 +61,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn letter(service: &str, origin: &str) -> LetterHead {
-        LetterHead {
+    fn letter(service: &str, origin: &str) -> DeadLetterHead {
+        DeadLetterHead {
             id: String::new(),
             service: service.to_owned(),
             key: json!({}),
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn each_letter_counts_once_with_who_left_it() {
         let letters = ["backfill", "100", "backfill", "200", "300"].map(|origin| letter("a", origin));
-        let open = OpenLetters::of(&letters);
+        let open = OpenDeadLetters::of(&letters);
         let (mut lanes, mut fill) = (
             [LaneStatus {
                 lane: "a".into(),
@@ -93,7 +93,7 @@ mod tests {
         open.note_backfill(&mut fill);
         assert_eq!((lanes[0].dead_letters, fill[0].dead_letters), (3, 2));
         assert_eq!(open.by_service(), [("a".to_owned(), 5)].into());
-        OpenLetters::default().note(&mut lanes);
+        OpenDeadLetters::default().note(&mut lanes);
         assert_eq!(lanes[0].dead_letters, 0, "they were resolved");
     }
 }

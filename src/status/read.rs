@@ -4,8 +4,8 @@ use super::lane_status::{LaneStatus, fill_status, lane_status};
 use super::limits;
 use super::obstacle::{Obstacle, ObstacleKind};
 use super::obstacles::{Known, next, obstacles};
-use super::open_dead_letters::OpenLetters;
-use super::split_status::{Phase, Standing, WorkerStanding};
+use super::open_dead_letters::OpenDeadLetters;
+use super::split_status::{Phase, SplitStatus, WorkerStatus};
 use crate::source::{SourceError, StreamState, stream_state};
 use crate::state::{
     ActivityRecord, BackfillRecord, Limit, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, Stored,
@@ -20,10 +20,10 @@ use std::time::{Duration, Instant};
 ///
 /// # Errors
 /// When the state can't be read.
-pub async fn standing(split: &Split) -> Result<Standing, RunError> {
+pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
     let now = now_ms();
     let record = SplitRecord::read(&split.store).await?.value;
-    let split = &split.seeing(&record);
+    let split = &split.without_switched(&record);
     let known_services = services(split).await?;
     let generation = record.stream().map_or(1, |(generation, _)| generation);
     let recorded = recorded_shards(split, generation).await?;
@@ -34,7 +34,7 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
         .into_iter()
         .map(|(_, s)| s.value)
         .collect();
-    let open = OpenLetters::of(&split.letters.list(None).await?);
+    let open = OpenDeadLetters::of(&split.dead_letters.list(None).await?);
     // Nothing of these is needed to tell where the split stands.
     let (mut damaged, store) = (Vec::new(), &split.store);
     let workers = store.list_readable(WorkerRecord::PREFIX, &mut damaged).await?;
@@ -48,7 +48,7 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
         .get_readable::<TuningRecord>(TuningRecord::NAME, &mut damaged)
         .await?;
     let activities: Vec<_> = activities.into_iter().map(|(_, noted)| noted.value).collect();
-    let mut standing = Standing {
+    let mut status = SplitStatus {
         split: record.split.clone(),
         phase: Phase::Created,
         lanes: lanes(split, &record, &known_services, &recorded, now),
@@ -70,7 +70,7 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
         tuning: tuning.map_or_else(TuningRecord::default, |stored| stored.value),
         tombstones: record.switch.tombstones,
         dead_letters: open.by_service(),
-        rechecks: split.letters.rechecks().await?.len() as u64,
+        rechecks: split.dead_letters.rechecks().await?.len() as u64,
         verify: verify.map(|stored| stored.value),
         workers: workers
             .into_iter()
@@ -85,19 +85,19 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
         obstacles: Vec::new(),
         next: String::new(),
     };
-    open.note(&mut standing.lanes);
-    open.note_backfill(&mut standing.backfill);
-    standing.limits = limits::standing(&standing.lanes, &segments, &activities, now);
+    open.note(&mut status.lanes);
+    open.note_backfill(&mut status.backfill);
+    status.limits = limits::split_status(&status.lanes, &segments, &activities, now);
     if record.completed_ms.is_none() {
         let known = Known {
             planned: planned(split),
             other_plan: differs(split, &record, &known_services).err().map(other_plan),
-            other_stream: unread_stream(split, &standing, &record).await,
+            other_stream: unread_stream(split, &status, &record).await,
             record: &record,
         };
-        standing.obstacles = obstacles(&standing, &known);
+        status.obstacles = obstacles(&status, &known);
     }
-    standing
+    status
         .obstacles
         .extend(damaged.into_iter().map(|damaged| Obstacle {
             kind: ObstacleKind::Damaged,
@@ -108,25 +108,25 @@ pub async fn standing(split: &Split) -> Result<Standing, RunError> {
             ),
             next: damaged.cure,
         }));
-    standing.phase = phase(&standing, &record);
-    standing.next = next(&standing);
-    Ok(standing)
+    status.phase = phase(&status, &record);
+    status.next = next(&status);
+    Ok(status)
 }
 
 /// A worker that begins anew (a service was added or has switched) is away for a moment.
 const AWAY: Duration = Duration::from_secs(5);
 
-/// As [`standing`], for a command that refuses if nobody reads the stream: a worker that is away for a moment is waited for.
-pub(crate) async fn standing_with_worker(split: &Split) -> Result<Standing, RunError> {
+/// As [`split_status`], for a command that refuses if nobody reads the stream: a worker that is away for a moment is waited for.
+pub(crate) async fn split_status_with_worker(split: &Split) -> Result<SplitStatus, RunError> {
     let began = Instant::now();
     loop {
-        let standing = standing(split).await?;
-        let is_away = standing
+        let status = split_status(split).await?;
+        let is_away = status
             .obstacles
             .iter()
             .any(|obstacle| matches!(obstacle.kind, ObstacleKind::NoWorker | ObstacleKind::OtherWorker));
         if !is_away || began.elapsed() >= AWAY.min(split.timing.lease) {
-            return Ok(standing);
+            return Ok(status);
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -179,9 +179,9 @@ fn blocked(segments: &[SegmentRecord]) -> BTreeSet<String> {
         .collect()
 }
 
-fn worker_standing(worker: &WorkerRecord, services: &[ServiceRecord], now: u64) -> WorkerStanding {
+fn worker_standing(worker: &WorkerRecord, services: &[ServiceRecord], now: u64) -> WorkerStatus {
     let seen_ms_ago = now.saturating_sub(worker.seen_ms);
-    WorkerStanding {
+    WorkerStatus {
         kind: worker.kind.clone(),
         seen_ms_ago,
         ahead_ms: worker.seen_ms.saturating_sub(now),
@@ -254,10 +254,14 @@ async fn other_stream(split: &Split, record: &SplitRecord) -> Result<Option<Stri
 }
 
 /// A stream that was switched off and on again has another ARN, and no lane reads it: their lag says nothing then.
-async fn unread_stream(split: &Split, standing: &Standing, record: &SplitRecord) -> Option<(String, String)> {
+async fn unread_stream(
+    split: &Split,
+    status: &SplitStatus,
+    record: &SplitRecord,
+) -> Option<(String, String)> {
     match other_stream(split, record).await {
         Ok(None) => None,
-        Ok(Some(arn)) if standing.is_drained() => Some((
+        Ok(Some(arn)) if status.is_drained() => Some((
             format!("the stream was drained, and the source has a new stream now ({arn}), which nobody reads"),
             "if nothing writes to the source, switch the new stream off again: `aws dynamodb update-table \
              --stream-specification StreamEnabled=false`; if something does, `dynasplit replicate --restart-tail`, then \
@@ -279,7 +283,7 @@ async fn unread_stream(split: &Split, standing: &Standing, record: &SplitRecord)
     }
 }
 
-fn phase(standing: &Standing, record: &SplitRecord) -> Phase {
+fn phase(status: &SplitStatus, record: &SplitRecord) -> Phase {
     if record.completed_ms.is_some() {
         return Phase::Done;
     }
@@ -287,15 +291,15 @@ fn phase(standing: &Standing, record: &SplitRecord) -> Phase {
         return Phase::Completing;
     }
     // A worker that is restarted at the moment changes nothing of what was verified.
-    let verified = standing
+    let verified = status
         .obstacles
         .iter()
         .all(|obstacle| obstacle.kind == ObstacleKind::NoWorker);
-    match &standing.backfill_record {
+    match &status.backfill_record {
         Some(backfill) if backfill.finished_ms.is_some() && verified => Phase::Verified,
         Some(backfill) if backfill.finished_ms.is_some() => Phase::CatchingUp,
         Some(_) => Phase::Backfilling,
-        None if standing.lanes.iter().any(|lane| lane.lag_ms.is_some()) => Phase::Tailing,
+        None if status.lanes.iter().any(|lane| lane.lag_ms.is_some()) => Phase::Tailing,
         None => Phase::Created,
     }
 }

@@ -1,7 +1,7 @@
 //! Where the whole split stands, as data: its phase, what is in the way of completing it, and the next command.
 
 use super::lane_status::{FillStatus, LaneStatus};
-use super::limits::{ActivityStanding, LimitStanding};
+use super::limits::{ActivityStatus, LimitStatus};
 use super::obstacle::Obstacle;
 use crate::state::{BackfillRecord, Tombstones, TuningRecord, VerifyRecord};
 use crate::worker::now_ms;
@@ -46,7 +46,7 @@ impl fmt::Display for Phase {
 
 /// A worker that gives signs of life.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct WorkerStanding {
+pub struct WorkerStatus {
     /// `tail`.
     pub kind: String,
     /// Milliseconds since its last sign of life, by the clocks of both machines.
@@ -59,7 +59,7 @@ pub struct WorkerStanding {
     pub other_plan: Option<String>,
 }
 
-impl WorkerStanding {
+impl WorkerStatus {
     /// Whether it is alive, and reads the stream.
     #[must_use]
     pub fn reads_stream(&self) -> bool {
@@ -69,7 +69,7 @@ impl WorkerStanding {
 
 /// Where the split stands.
 #[derive(Clone, Debug, Serialize)]
-pub struct Standing {
+pub struct SplitStatus {
     /// The split.
     pub split: String,
     /// Its phase.
@@ -87,11 +87,11 @@ pub struct Standing {
     /// What holds the backfill up at the moment.
     pub backfill_blocked: BTreeSet<String>,
     /// What the commands that run are doing, `replicate` apart.
-    pub running: Vec<ActivityStanding>,
+    pub running: Vec<ActivityStatus>,
     /// When a process of the backfill gave its last sign of life, in milliseconds since 1970.
     pub backfill_seen_ms: Option<u64>,
     /// What limits the commands that run, as they said last.
-    pub limits: Vec<LimitStanding>,
+    pub limits: Vec<LimitStatus>,
     /// Budgets that were tuned.
     pub tuning: TuningRecord,
     /// The tombstone switch.
@@ -105,7 +105,7 @@ pub struct Standing {
     /// When the state began to be read, in milliseconds since 1970: the lags are as of then.
     pub read_ms: u64,
     /// The workers.
-    pub workers: Vec<WorkerStanding>,
+    pub workers: Vec<WorkerStatus>,
     /// Services that have switched to their own table, and when, in milliseconds since 1970.
     pub switched: BTreeMap<String, u64>,
     /// What is in the way of completing.
@@ -114,7 +114,7 @@ pub struct Standing {
     pub next: String,
 }
 
-impl Standing {
+impl SplitStatus {
     /// Whether the stream is off, and every lane has read it to its end.
     #[must_use]
     pub fn is_drained(&self) -> bool {

@@ -4,7 +4,7 @@ mod expiry;
 
 use super::finding::{Finding, Findings, items, short, with_example};
 use super::view::{CollisionView, Routing, ServiceView, Survey, VersionView};
-use super::{StateStanding, TableStanding, TableView};
+use super::{StateStatus, TableView, TargetStatus};
 use crate::plan::Plan;
 use crate::source::StreamState;
 use crate::source::lineage::RETENTION_MS;
@@ -63,17 +63,17 @@ fn source(found: &mut Findings, survey: &Survey) {
 }
 
 fn state(found: &mut Findings, survey: &Survey) {
-    match &survey.state.standing {
-        StateStanding::Refused { reason } => found.error(reason, ""),
-        StateStanding::Begun => found.note(
+    match &survey.state.status {
+        StateStatus::Refused { reason } => found.error(reason, ""),
+        StateStatus::Begun => found.note(
             "this split has begun (its state table is there)",
             "`dynasplit status` shows where it stands",
         ),
-        StateStanding::Wider { change } => found.note(
+        StateStatus::Wider { change } => found.note(
             format!("this split has begun, and the plan leaves more behind: {change}"),
             "`dynasplit apply` records it; then start `dynasplit replicate` again with this plan",
         ),
-        StateStanding::Unknown => {}
+        StateStatus::Unknown => {}
     }
 }
 
@@ -128,16 +128,16 @@ fn others(found: &mut Findings, survey: &Survey, arn: &str, label: &str) {
 
 fn target(found: &mut Findings, survey: &Survey, table: &TableView) {
     let name = &table.table;
-    match &table.standing {
-        TableStanding::Missing if table.adopted => found.error(
+    match &table.status {
+        TargetStatus::Missing if table.adopted => found.error(
             format!(
                 "the table {name} of {} is adopted and does not exist",
                 table.service
             ),
             "its owner must create it; or take `adopted` out of the plan, and `dynasplit apply` creates it",
         ),
-        TableStanding::Missing => {}
-        TableStanding::Differs { differences } => {
+        TargetStatus::Missing => {}
+        TargetStatus::Differs { differences } => {
             let what: Vec<&str> = differences.iter().map(|each| each.what.as_str()).collect();
             found.error(
                 format!(
@@ -152,9 +152,9 @@ fn target(found: &mut Findings, survey: &Survey, table: &TableView) {
                 ),
             );
         }
-        TableStanding::Same { .. } => {}
+        TargetStatus::Same { .. } => {}
     }
-    if table.empty == Some(false) && survey.state.standing == StateStanding::Unknown {
+    if table.empty == Some(false) && survey.state.status == StateStatus::Unknown {
         if table.may_hold_items {
             found.note(
                 format!(

@@ -32,7 +32,7 @@ pub use options::SurveyOptions;
 pub use patterns::{Pattern, ShapedItem};
 pub use run::survey;
 pub use stream::StreamView;
-pub use tables::{StateStanding, StateView, TableStanding, TableView};
+pub use tables::{StateStatus, StateView, TableView, TargetStatus};
 pub use ttl::TtlView;
 pub use view::{
     CollisionView, Count, Expiry, Overlap, Reading, Routing, ServiceView, Survey, TableSize, VersionView,

@@ -6,7 +6,7 @@
 use super::options::SurveyOptions;
 use super::tally::Tally;
 use super::view::Reading;
-use crate::dynamo::{Budget, Courtesy, Failure, again};
+use crate::dynamo::{AdaptiveReadRate, Budget, Failure, retry_transient};
 use crate::model::Item;
 use crate::source::{Billing, Scan, ScanPage, SourceFacts};
 use crate::worker::{RunError, Split};
@@ -63,7 +63,7 @@ pub(super) async fn read(
     };
     let segments = u32::try_from(segments).unwrap_or(u32::MAX);
     let budget = Budget::new(options.read_units.or(own_units(facts)));
-    let courtesy = Courtesy::default();
+    let read_rate = AdaptiveReadRate::default();
     let mut waiting: VecDeque<Place> = (0..segments)
         .map(|segment| Place { segment, after: None })
         .collect();
@@ -76,7 +76,7 @@ pub(super) async fn read(
         if under_way.len() < AT_ONCE && expected < wanted {
             // Round robin: each segment is begun before any is gone on with.
             if let Some(place) = waiting.pop_front() {
-                under_way.push_back(page(&scan, segments, place, &budget, &courtesy));
+                under_way.push_back(page(&scan, segments, place, &budget, &read_rate));
                 continue;
             }
         }
@@ -111,11 +111,11 @@ async fn page(
     segments: u32,
     place: Place,
     budget: &Budget,
-    courtesy: &Courtesy,
+    read_rate: &AdaptiveReadRate,
 ) -> Result<(u32, ScanPage), Failure> {
     budget.ready().await;
-    let page = again(|| async {
-        let turn = courtesy.ready(Some(place.segment)).await;
+    let page = retry_transient(|| async {
+        let turn = read_rate.ready(Some(place.segment)).await;
         let page = scan.page(place.segment, segments, place.after.as_ref()).await;
         match &page {
             Ok(page) => turn.answered(page.read_milliunits),

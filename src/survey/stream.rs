@@ -1,6 +1,6 @@
 //! The source's stream, and what can be known of who reads it.
 
-use crate::dynamo::again;
+use crate::dynamo::retry_transient;
 use crate::source::lineage::capture;
 use crate::source::{SourceFacts, StreamSource, StreamState};
 use crate::worker::{RunError, Split};
@@ -30,7 +30,7 @@ pub(super) async fn look(split: &Split, facts: &SourceFacts) -> Result<StreamVie
         Some(arn) => {
             let keys = split.plan.source.keys.clone();
             let stream = StreamSource::new(split.source.streams.clone(), arn, 1, keys);
-            Some(again(|| stream.shards()).await?.shards)
+            Some(retry_transient(|| stream.shards()).await?.shards)
         }
         None => None,
     };

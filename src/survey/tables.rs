@@ -20,7 +20,8 @@ pub struct TableView {
     /// The plan says that it may hold items.
     pub may_hold_items: bool,
     /// What is there.
-    pub standing: TableStanding,
+    #[serde(rename = "standing")]
+    pub status: TargetStatus,
     /// Whether it holds anything; `None` where it is not there.
     pub empty: Option<bool>,
     /// What it is set to serve; `None` where it is not there.
@@ -30,7 +31,7 @@ pub struct TableView {
 /// What is there of a table.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "is")]
-pub enum TableStanding {
+pub enum TargetStatus {
     /// Nothing: it would be created.
     Missing,
     /// The planned table.
@@ -54,7 +55,7 @@ pub struct StateView {
     pub table: String,
     /// What it knows.
     #[serde(flatten)]
-    pub standing: StateStanding,
+    pub status: StateStatus,
     /// ARN of the stream that the split reads.
     pub stream: Option<String>,
 }
@@ -62,7 +63,7 @@ pub struct StateView {
 /// What the state knows of the split.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "split")]
-pub enum StateStanding {
+pub enum StateStatus {
     /// Nothing: it was never applied.
     Unknown,
     /// It was begun with this plan.
@@ -95,13 +96,13 @@ pub(super) async fn targets(split: &Split) -> Result<Vec<TableView>, RunError> {
             region: service.place.region.clone(),
             adopted: spec.adopted,
             may_hold_items: spec.may_hold_items,
-            standing: match found {
-                TableFinding::Missing => TableStanding::Missing,
-                TableFinding::Same { notes, pending } => TableStanding::Same {
+            status: match found {
+                TableFinding::Missing => TargetStatus::Missing,
+                TableFinding::Same { notes, pending } => TargetStatus::Same {
                     pending: pending.iter().map(ToString::to_string).collect(),
                     notes,
                 },
-                TableFinding::Differs(differences) => TableStanding::Differs { differences },
+                TableFinding::Differs(differences) => TargetStatus::Differs { differences },
             },
             empty,
             throughput: throughput(&clients.control, &spec.name).await?,
@@ -118,31 +119,31 @@ fn on_one_line(text: &str) -> String {
 
 /// Looks at the state.
 pub(super) async fn state(split: &Split) -> Result<StateView, RunError> {
-    let view = |standing, stream| StateView {
+    let view = |status, stream| StateView {
         table: split.plan.state_table.clone(),
-        standing,
+        status,
         stream,
     };
     let record = match SplitRecord::read(&split.store).await {
         Ok(stored) => stored.value,
-        Err(StateError::NotApplied { .. }) => return Ok(view(StateStanding::Unknown, None)),
+        Err(StateError::NotApplied { .. }) => return Ok(view(StateStatus::Unknown, None)),
         Err(error @ (StateError::Unreadable { .. } | StateError::Damaged { .. })) => {
             let reason = error.to_string();
-            return Ok(view(StateStanding::Refused { reason }, None));
+            return Ok(view(StateStatus::Refused { reason }, None));
         }
         Err(other) => return Err(other.into()),
     };
     let stream = record.stream().map(|(_, stream)| stream.arn.clone());
-    let standing = match check_split(split).await {
+    let status = match check_split(split).await {
         // A service that is new in the plan is added by `apply`.
-        Ok(_) | Err(RunError::UnknownService { .. }) => StateStanding::Begun,
-        Err(RunError::Widened { change }) => StateStanding::Wider {
+        Ok(_) | Err(RunError::UnknownService { .. }) => StateStatus::Begun,
+        Err(RunError::Widened { change }) => StateStatus::Wider {
             change: change.to_string(),
         },
-        Err(error @ (RunError::PlanEdited { .. } | RunError::NotYet { .. })) => StateStanding::Refused {
+        Err(error @ (RunError::PlanEdited { .. } | RunError::NotYet { .. })) => StateStatus::Refused {
             reason: on_one_line(&error.to_string()),
         },
         Err(other) => return Err(other),
     };
-    Ok(view(standing, stream))
+    Ok(view(status, stream))
 }

@@ -5,7 +5,7 @@ use super::finding::{Finding, Severity};
 use super::groups::Group;
 use super::patterns::Pattern;
 use super::stream::StreamView;
-use super::tables::{StateStanding, StateView, TableView};
+use super::tables::{StateStatus, StateView, TableView};
 use super::ttl::TtlView;
 use crate::plan::cost::scaled;
 use crate::plan::{TableThroughput, Versions};
@@ -201,9 +201,9 @@ impl Survey {
     /// What to do: before the split has begun, or after. Once it has, routes, shapes and versions can't change any more.
     #[must_use]
     pub(super) fn advice<'a>(&self, before: &'a str, after: &'a str) -> &'a str {
-        match self.state.standing {
-            StateStanding::Begun | StateStanding::Wider { .. } => after,
-            StateStanding::Unknown | StateStanding::Refused { .. } => before,
+        match self.state.status {
+            StateStatus::Begun | StateStatus::Wider { .. } => after,
+            StateStatus::Unknown | StateStatus::Refused { .. } => before,
         }
     }
 

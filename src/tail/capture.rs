@@ -1,4 +1,4 @@
-use crate::dynamo::again;
+use crate::dynamo::retry_transient;
 use crate::fault;
 use crate::model::Position;
 use crate::source::lineage::{Shard, capture, discovered, first_state, heirs, vanished};
@@ -26,7 +26,7 @@ pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Resul
         return Ok(0);
     }
     // The command begins here, so what passes by itself must not end it.
-    let listing = again(|| source.shards()).await?;
+    let listing = retry_transient(|| source.shards()).await?;
     let recorded = recorded_shards(split, source.generation()).await?;
     record_discovered(split, source, &listing, &recorded).await?;
     let found = capture(&listing.shards);

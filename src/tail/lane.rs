@@ -8,7 +8,7 @@ use crate::model::{Counters, Position};
 use crate::source::lineage::{age_gap, complete_to};
 use crate::state::{GapRecord, ShardRecord};
 use crate::target::{Gate, HELD, TargetWriter};
-use crate::worker::{Keeper, Split, StateLedger, now_ms};
+use crate::worker::{LeasedRecord, Split, StateLedger, now_ms};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ pub(super) struct Lane {
     pub split: Split,
     pub ledger: StateLedger,
     pub feed: Arc<Feed>,
-    pub keeper: Arc<Keeper<ShardRecord>>,
+    pub leased: Arc<LeasedRecord<ShardRecord>>,
     /// All shards, as last read: for how far a parent is complete.
     pub recorded: channel::Receiver<Arc<BTreeMap<String, ShardRecord>>>,
     /// For reading alone when it fell behind.
@@ -67,7 +67,7 @@ impl Lane {
             if position == Position::End {
                 return Ok(());
             }
-            self.let_go().await;
+            self.wait_until_released().await;
             let next = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(()),
@@ -102,7 +102,7 @@ impl Lane {
     }
 
     /// Waits while a bulk copy holds the lanes. (A batch that was begun waits at its next write.)
-    async fn let_go(&self) {
+    async fn wait_until_released(&self) {
         if self.gate.is_held() {
             self.feed.detach(&self.name);
             self.health.block(HELD.to_owned());
@@ -116,7 +116,7 @@ impl Lane {
 
     /// The lane's position and the time up to which it is complete.
     fn place(&self) -> (Position, u64) {
-        let record = self.keeper.snapshot();
+        let record = self.leased.snapshot();
         let position = record
             .lanes
             .get(&self.name)
@@ -142,7 +142,7 @@ impl Lane {
             None => self.watch_all(groups).await?,
         };
         fault::moment("tail.checkpoint.before").await;
-        self.keeper.update(|record| {
+        self.leased.update(|record| {
             if let Some(state) = record.lanes.get_mut(&self.name) {
                 state.position = state.position.clone().max(batch.to.clone());
                 state.complete_to_ms = state.complete_to_ms.max(newest_ms.unwrap_or(0));
@@ -195,7 +195,7 @@ impl Lane {
     }
 
     fn complete(&self, complete_to_ms: u64) {
-        self.keeper.update_quietly(|record| {
+        self.leased.update_quietly(|record| {
             if let Some(state) = record.lanes.get_mut(&self.name) {
                 state.complete_to_ms = state.complete_to_ms.max(complete_to_ms);
                 state.saved_ms = now_ms();
@@ -207,11 +207,11 @@ impl Lane {
     fn gap(&self, reason: String) {
         tracing::error!(
             lane = self.name,
-            shard = self.keeper.name(),
+            shard = self.leased.name(),
             reason,
             "gap: records were lost"
         );
-        self.keeper.update(|record| {
+        self.leased.update(|record| {
             if let Some(state) = record.lanes.get_mut(&self.name) {
                 state.gap = Some(GapRecord {
                     reason,

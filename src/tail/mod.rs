@@ -6,9 +6,9 @@
 
 mod capture;
 mod continued;
+mod dead_letters;
 mod feed;
 mod lane;
-mod letters;
 mod reader;
 mod shard;
 mod worker;

@@ -2,8 +2,8 @@ use super::continued::Continued;
 use super::feed::Feed;
 use super::lane::{Lane, WRITES_AT_ONCE};
 use super::reader::{ShardReader, is_trimmed};
-use crate::dynamo::{Budget, Failure, Health, Load, Pace};
-use crate::fault::Hand;
+use crate::dynamo::{Budget, ConcurrencyLimit, Failure, Health, Load};
+use crate::fault::Writer;
 use crate::model::Position;
 use crate::plan::PutCost;
 use crate::source::StreamSource;
@@ -11,7 +11,7 @@ use crate::source::lineage::{Readiness, readiness};
 use crate::state::{GapRecord, Noted, ShardRecord, StateError, Validity};
 use crate::status::limits;
 use crate::target::{Fence, Gate, HELD, TargetWriter};
-use crate::worker::{Keeper, Recorded, Split, StateLedger, now_ms};
+use crate::worker::{LeasedRecord, Recorded, Split, StateLedger, now_ms};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct LaneShare {
     pub budget: Arc<Budget>,
     pub health: Arc<Health>,
-    pub pace: Arc<Pace>,
+    pub concurrency: Arc<ConcurrencyLimit>,
     /// Lanes that write a batch.
     pub busy: Arc<Load>,
 }
@@ -42,7 +42,7 @@ struct Reading {
 pub(super) struct ShardTask {
     pub split: Split,
     pub source: StreamSource,
-    pub keeper: Arc<Keeper<ShardRecord>>,
+    pub leased: Arc<LeasedRecord<ShardRecord>>,
     pub gate: Gate,
     /// The worker's own lease.
     pub alive: Validity,
@@ -66,21 +66,21 @@ impl ShardTask {
     pub async fn run(mut self) -> Result<(), StateError> {
         let work = self.stop.child_token();
         let saved = CancellationToken::new();
-        let keeping = tokio::spawn(Arc::clone(&self.keeper).keep(saved.clone()));
+        let renewing = tokio::spawn(Arc::clone(&self.leased).renew_until(saved.clone()));
         let feed = Arc::new(Feed::default());
         let alone = Arc::new(Semaphore::new(1));
         let mut lanes = JoinSet::new();
         let mut started = BTreeSet::new();
         let reading = Arc::new(Reading::default());
         let front = tokio::spawn(front(
-            ShardReader::new(&self.source, &self.keeper.snapshot().shard),
+            ShardReader::new(&self.source, &self.leased.snapshot().shard),
             Arc::clone(&feed),
             Arc::clone(&reading),
             self.split.timing,
             self.continued(),
             work.clone(),
         ));
-        let lost = self.keeper.lost();
+        let lost = self.leased.lost();
         loop {
             let waiting = self.start_ready(&mut started, &mut lanes, &feed, &alone, &work);
             if lanes.is_empty() && !waiting {
@@ -121,7 +121,7 @@ impl ShardTask {
             tracing::error!(%error, "the front reader ended badly");
         }
         saved.cancel();
-        keeping.await.unwrap_or_else(|error| {
+        renewing.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the keeper of the shard's checkpoints ended badly");
             Ok(())
         })
@@ -130,7 +130,7 @@ impl ShardTask {
     /// Whether other shards continue this one, as far as they are known: it gets no record any more.
     fn continued(&self) -> Continued {
         Continued {
-            shard: self.keeper.snapshot().shard,
+            shard: self.leased.snapshot().shard,
             recorded: self.recorded.clone(),
         }
     }
@@ -141,7 +141,7 @@ impl ShardTask {
         let is_held = self.gate.is_held();
         let held = is_held.then(|| HELD.to_owned());
         let blocked = held.or_else(|| reading.health.blocked());
-        self.keeper.update_quietly(|record| {
+        self.leased.update_quietly(|record| {
             let unfinished = record.lanes.iter_mut().filter(|(_, state)| !state.finished());
             for (lane, state) in unfinished {
                 // The lane of a service that has switched, or that this worker's plan lacks, stays as it is.
@@ -155,7 +155,7 @@ impl ShardTask {
                     limit: limits::of_lane(
                         is_held,
                         (&reading.health, &reading.full),
-                        (&share.health, &share.budget, &share.pace, &share.busy),
+                        (&share.health, &share.budget, &share.concurrency, &share.busy),
                         WRITES_AT_ONCE,
                     ),
                 });
@@ -173,7 +173,7 @@ impl ShardTask {
         work: &CancellationToken,
     ) -> bool {
         let recorded = self.recorded.borrow().clone();
-        let record = self.keeper.snapshot();
+        let record = self.leased.snapshot();
         let mut waiting = false;
         for lane in record.lanes.keys().filter(|lane| self.shares.contains_key(*lane)) {
             match readiness(&record, lane, &recorded, now_ms()) {
@@ -184,7 +184,7 @@ impl ShardTask {
                 Readiness::Waits => waiting = true,
                 Readiness::Gap(reason) if record.lanes[lane].gap.is_none() => {
                     tracing::error!(lane, shard = record.shard, reason, "gap: records were lost");
-                    self.keeper.update(|record| {
+                    self.leased.update(|record| {
                         if let Some(state) = record.lanes.get_mut(lane) {
                             state.gap = Some(GapRecord {
                                 reason,
@@ -202,15 +202,15 @@ impl ShardTask {
     fn lane(&self, name: &str, feed: &Arc<Feed>, alone: &Arc<Semaphore>, work: &CancellationToken) -> Lane {
         let share = &self.shares[name];
         let writer = self.split.target(name).map(|(service, tables)| TargetWriter {
-            hand: Hand::Tail,
+            written_by: Writer::Tail,
             client: tables.items.clone(),
             table: service.table.name.clone(),
             keys: service.keys.clone(),
             fields: service.version_fields(&self.split.plan.versions),
             gate: self.gate.of(name),
-            always_bury: false,
-            fence: Fence::new([self.keeper.validity(), self.alive.clone()]),
-            pace: Arc::clone(&share.pace),
+            always_leaves_tombstones: false,
+            fence: Fence::new([self.leased.validity(), self.alive.clone()]),
+            concurrency: Arc::clone(&share.concurrency),
             budget: Arc::clone(&share.budget),
             cost: PutCost::of(service),
             health: Arc::clone(&share.health),
@@ -224,9 +224,9 @@ impl ShardTask {
             split: self.split.clone(),
             ledger: StateLedger::behind(&self.split, &self.gate),
             feed: Arc::clone(feed),
-            keeper: Arc::clone(&self.keeper),
+            leased: Arc::clone(&self.leased),
             recorded: self.recorded.clone(),
-            reader: ShardReader::new(&self.source, &self.keeper.snapshot().shard),
+            reader: ShardReader::new(&self.source, &self.leased.snapshot().shard),
             continued: self.continued(),
             alone: Arc::clone(alone),
             health: Arc::clone(&share.health),
@@ -247,7 +247,7 @@ async fn front(
     continued: Continued,
     stop: CancellationToken,
 ) {
-    let mut quiet = Quiet::default();
+    let mut empty_reads = EmptyReads::default();
     let mut failures = 0u32;
     loop {
         let wanted = tokio::select! {
@@ -266,12 +266,12 @@ async fn front(
                 reading.full.set(u32::from(full));
                 failures = 0;
                 if batch.to == from {
-                    if let Some(complete_to_ms) = quiet.empty(asked_ms, timing.idle) {
+                    if let Some(complete_to_ms) = empty_reads.empty(asked_ms, timing.idle) {
                         feed.idle(complete_to_ms);
                     }
                     timing.poll
                 } else {
-                    quiet = Quiet::default();
+                    empty_reads = EmptyReads::default();
                     let ended = batch.to == Position::End;
                     // A shard serves five reads a second; a full page says that there is more to fetch at once.
                     let wait = if full || ended {
@@ -329,12 +329,12 @@ async fn recover(
 
 /// Watches for a shard that stays empty.
 #[derive(Default)]
-struct Quiet {
+struct EmptyReads {
     reads: u32,
     since: Option<Instant>,
 }
 
-impl Quiet {
+impl EmptyReads {
     /// One more empty read, sent at `asked_ms`. When the shard was empty for long enough, answers the time up to
     /// which it is known to be complete: the time of the read, less what a record may need to appear.
     fn empty(&mut self, asked_ms: u64, idle: Duration) -> Option<u64> {

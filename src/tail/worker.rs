@@ -1,16 +1,16 @@
 mod claim;
 
 use super::capture::{all_finished, capture_lanes, record_discovered};
-use super::letters::ShownLetters;
+use super::dead_letters::ShownDeadLetters;
 use super::shard::{LaneShare, ShardTask};
-use crate::dynamo::{Brake, FailureKind, Health, Pace};
+use crate::dynamo::{AccountLimit, ConcurrencyLimit, FailureKind, Health};
 use crate::lifecycle::{current_stream, restart_tail};
 use crate::source::{Listing, SourceError, StreamSource, stream_state};
 use crate::state::{LeaseWatch, Owner, ShardRecord, SplitRecord, StateError, Validity};
 use crate::status::{LaneStatus, lane_status};
 use crate::target::Gate;
 use crate::worker::{
-    Budgets, Heartbeat, Keeper, Recorded, RunError, Split, check_split, now_ms, recorded_shards,
+    Budgets, Heartbeat, LeasedRecord, Recorded, RunError, Split, check_split, now_ms, recorded_shards,
     unless_stopped, without_switched,
 };
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ pub struct Tail {
     budgets: Arc<Budgets>,
     stop: CancellationToken,
     view: watch::Sender<Vec<LaneStatus>>,
-    letters: ShownLetters,
+    dead_letters: ShownDeadLetters,
 }
 
 /// Between two looks at the stream for new shards.
@@ -56,7 +56,7 @@ const DISCOVERY: Duration = Duration::from_secs(10);
 /// Between two lives of a worker: the lanes stand still meanwhile.
 const BEGIN_ANEW: Duration = Duration::from_millis(300);
 /// What a worker writes by: the tombstone switch, its name, its own lease.
-struct Hand {
+struct WorkerContext {
     gate: Gate,
     owner: Owner,
     alive: Validity,
@@ -72,7 +72,7 @@ struct Hand {
 type ShardEnd = (String, Result<(), StateError>);
 
 struct Running {
-    keeper: Arc<Keeper<ShardRecord>>,
+    leased: Arc<LeasedRecord<ShardRecord>>,
     stop: CancellationToken,
 }
 
@@ -86,10 +86,10 @@ impl Tail {
     ) -> (Self, watch::Receiver<Vec<LaneStatus>>) {
         let (view, seen) = watch::channel(Vec::new());
         let budgets = Budgets::new(&split, None, options.write_units);
-        let letters = ShownLetters::new(&split);
+        let dead_letters = ShownDeadLetters::new(&split);
         (
             Self {
-                letters,
+                dead_letters,
                 split,
                 options,
                 budgets,
@@ -109,7 +109,7 @@ impl Tail {
         let seen = unless_stopped(&self.stop, Box::pin(check_split(split))).await?;
         unless_stopped(&self.stop, budgets.read(&split.store)).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
-        let (letters, view) = (self.letters.clone(), self.view.clone());
+        let (letters, view) = (self.dead_letters.clone(), self.view.clone());
         let work = budgets.beside(&store, Box::pin(self.run_tuned(seen)));
         letters.during(&view, Box::pin(work)).await
     }
@@ -147,7 +147,7 @@ impl Tail {
     /// another one now, and it begins anew with what the state says then.
     async fn live(&mut self) -> Result<Option<Ended>, RunError> {
         let record = unless_stopped(&self.stop, check_split(&self.split)).await?;
-        self.split = self.split.seeing(&record);
+        self.split = self.split.without_switched(&record);
         let (generation, stream) = unless_stopped(&self.stop, current_stream(&self.split)).await?;
         let source = StreamSource::new(
             self.split.source.streams.clone(),
@@ -158,7 +158,7 @@ impl Tail {
         let gate = Gate::new(record.switch.tombstones);
         let owner = Owner::unique("tail");
         let heartbeat = Heartbeat::start(&self.split, &owner, "tail", gate.clone(), generation).await?;
-        let hand = Hand {
+        let context = WorkerContext {
             gate,
             owner,
             alive: heartbeat.validity(),
@@ -166,7 +166,7 @@ impl Tail {
             outdated: heartbeat.outdated(),
             work: self.stop.child_token(),
         };
-        let result = self.capture_and_follow(&source, &hand).await;
+        let result = self.capture_and_follow(&source, &context).await;
         heartbeat.end().await;
         if matches!(result, Ok(Some(Ended::Drained))) {
             // Its stream is off and read to the end; but the table may have another one by now.
@@ -178,10 +178,10 @@ impl Tail {
     async fn capture_and_follow(
         &self,
         source: &StreamSource,
-        hand: &Hand,
+        context: &WorkerContext,
     ) -> Result<Option<Ended>, RunError> {
         // `complete` waits for the workers that it sees, so one that comes later must not write at all.
-        if hand.over.is_cancelled() {
+        if context.over.is_cancelled() {
             return Ok(Some(Ended::Completed));
         }
         let capturing = Box::pin(capture_lanes(&self.split, source));
@@ -190,10 +190,14 @@ impl Tail {
         if captured > 0 {
             tracing::info!(lanes = captured, "pinned the stream's open shards");
         }
-        self.follow(source, hand).await
+        self.follow(source, context).await
     }
 
-    async fn follow(&self, source: &StreamSource, hand: &Hand) -> Result<Option<Ended>, RunError> {
+    async fn follow(
+        &self,
+        source: &StreamSource,
+        context: &WorkerContext,
+    ) -> Result<Option<Ended>, RunError> {
         let shares = self.shares();
         let (seen, recorded) = watch::channel(recorded_shards(&self.split, source.generation()).await?);
         let mut shards: JoinSet<ShardEnd> = JoinSet::new();
@@ -219,8 +223,8 @@ impl Tail {
             let fresh = stored.is_ok();
             match stored {
                 Ok(stored) => {
-                    let claimed = self.claim(&stored, &mut leases, hand, &mut running, |keeper, stop| {
-                        shards.spawn(self.task(source, hand, &shares, keeper, &recorded, stop));
+                    let claimed = self.claim(&stored, &mut leases, context, &mut running, |leased, stop| {
+                        shards.spawn(self.task(source, context, &shares, leased, &recorded, stop));
                     });
                     // The shards that run save before this worker ends.
                     match claimed.await {
@@ -251,8 +255,8 @@ impl Tail {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break Ok(Some(Ended::Stopped)),
-                () = hand.over.cancelled() => break Ok(Some(Ended::Completed)),
-                () = hand.outdated.cancelled() => {
+                () = context.over.cancelled() => break Ok(Some(Ended::Completed)),
+                () = context.outdated.cancelled() => {
                     tracing::warn!(
                         "this worker begins anew: it counted as dead, the tail was restarted, or the services of the split \
                          changed"
@@ -267,7 +271,7 @@ impl Tail {
                 () = tokio::time::sleep(self.split.timing.renew()) => {}
             }
         };
-        hand.work.cancel();
+        context.work.cancel();
         while let Some(ended) = shards.join_next().await {
             unsaved = note_end(Some(ended), &mut running).or(unsaved);
         }
@@ -333,19 +337,19 @@ impl Tail {
     fn task(
         &self,
         source: &StreamSource,
-        hand: &Hand,
+        context: &WorkerContext,
         shares: &BTreeMap<String, LaneShare>,
-        keeper: Arc<Keeper<ShardRecord>>,
+        leased: Arc<LeasedRecord<ShardRecord>>,
         recorded: &watch::Receiver<Recorded>,
         stop: CancellationToken,
     ) -> impl Future<Output = ShardEnd> + use<> {
-        let shard = keeper.snapshot().shard;
+        let shard = leased.snapshot().shard;
         let task = ShardTask {
             split: self.split.clone(),
             source: source.clone(),
-            keeper,
-            gate: hand.gate.clone(),
-            alive: hand.alive.clone(),
+            leased,
+            gate: context.gate.clone(),
+            alive: context.alive.clone(),
             shares: shares.clone(),
             recorded: recorded.clone(),
             stop,
@@ -357,11 +361,11 @@ impl Tail {
     }
 
     fn shares(&self) -> BTreeMap<String, LaneShare> {
-        let brake = Brake::default();
+        let account_limit = AccountLimit::default();
         let share = |lane: &str| LaneShare {
             budget: self.budgets.writes(lane),
             health: Arc::new(Health::default()),
-            pace: Arc::new(Pace::new(self.split.timing.attempt, &brake)),
+            concurrency: Arc::new(ConcurrencyLimit::new(self.split.timing.attempt, &account_limit)),
             busy: Arc::default(),
         };
         self.split
@@ -382,16 +386,16 @@ impl Tail {
             status
         });
         let mut lanes: Vec<LaneStatus> = lanes.collect();
-        self.letters.note(&mut lanes);
+        self.dead_letters.note(&mut lanes);
         self.view.send_replace(lanes);
     }
 }
 
-/// What is in memory here is newer than what was last saved: for the eye.
+/// What is in memory here is newer than what was last saved: for people who look at it.
 fn overlaid(stored: &BTreeMap<String, ShardRecord>, running: &BTreeMap<String, Running>) -> Recorded {
     let mut latest = stored.clone();
     for (shard, owned) in running {
-        latest.insert(shard.clone(), owned.keeper.snapshot());
+        latest.insert(shard.clone(), owned.leased.snapshot());
     }
     Arc::new(latest)
 }

@@ -2,7 +2,7 @@ use super::batching::{Batching, Retry, ask_alone};
 use super::gather::{Batched, Gather, Operation, Waiting};
 use super::insert::Insert;
 use super::write::{LEAST_MILLIUNITS, TargetWriter, units};
-use crate::dynamo::{Failure, Felt, Paced};
+use crate::dynamo::{ConcurrencyPermit, Failure, RequestOutcome};
 use crate::flow::{Again, Guard, Landed, Outcome, Sink, SinkError, Write, WriteUse};
 use crate::model::Key;
 use aws_sdk_dynamodb::operation::batch_execute_statement::BatchExecuteStatementOutput;
@@ -66,9 +66,9 @@ impl From<Retry> for Inserted {
 }
 
 impl Sink for Batches<'_> {
-    async fn write(&self, write: Write, again: &Again<'_>) -> Result<Landed, SinkError> {
+    async fn write(&self, write: Write, rebuild: &Again<'_>) -> Result<Landed, SinkError> {
         if !self.batching.pays() {
-            let landed = Box::pin(self.writer.write(write, again)).await?;
+            let landed = Box::pin(self.writer.write(write, rebuild)).await?;
             self.batching.count(landed.outcome != Outcome::Written);
             return Ok(landed);
         }
@@ -77,7 +77,7 @@ impl Sink for Batches<'_> {
         loop {
             let insert = match Insert::of(&self.writer.table, &self.writer.cost, made) {
                 Ok(insert) => insert,
-                Err(other) => return Box::pin(self.writer.write(*other, again)).await,
+                Err(other) => return Box::pin(self.writer.write(*other, rebuild)).await,
             };
             match self.waiting.answered(insert).await.unwrap_or(Inserted::Alone) {
                 Inserted::Landed(used) => {
@@ -96,12 +96,14 @@ impl Sink for Batches<'_> {
                 }
                 Inserted::Exists(refused) => {
                     self.batching.count(true);
-                    let mut landed = Box::pin(self.writer.write(again()?, again)).await?;
+                    let mut landed = Box::pin(self.writer.write(rebuild()?, rebuild)).await?;
                     landed.used += refused;
                     return Ok(landed);
                 }
-                Inserted::Alone => return Box::pin(self.writer.write(again()?, again)).await,
-                Inserted::Again => made = again()?,
+                Inserted::Alone => {
+                    return Box::pin(self.writer.write(rebuild()?, rebuild)).await;
+                }
+                Inserted::Again => made = rebuild()?,
             }
         }
     }
@@ -176,7 +178,7 @@ impl<'a> Batches<'a> {
         &self,
         answer: &BatchExecuteStatementOutput,
         estimates: &[u64],
-        place: &mut Paced<'_>,
+        place: &mut ConcurrencyPermit<'_>,
     ) -> Vec<Inserted> {
         let count = estimates.len();
         place.answered(count);
@@ -217,11 +219,11 @@ impl<'a> Batches<'a> {
     }
 }
 
-/// Why statements were left undone, in a few words; what that says of the table is felt.
-fn held_up_by(undone: &[&Code], table: &str, place: &mut Paced<'_>) -> String {
+/// Why statements were left undone, in a few words; the concurrency limit takes them into account.
+fn held_up_by(undone: &[&Code], table: &str, place: &mut ConcurrencyPermit<'_>) -> String {
     let limit = undone.iter().find(|code| **code == &Code::RequestLimitExceeded);
     if let Some(code) = limit {
-        place.feels(Felt::Account);
+        place.set_outcome(RequestOutcome::Account);
         return format!("throttled: {code}");
     }
     let throttled = [&Code::ProvisionedThroughputExceeded, &Code::ThrottlingError];
@@ -229,7 +231,7 @@ fn held_up_by(undone: &[&Code], table: &str, place: &mut Paced<'_>) -> String {
         place.throttled_in_part();
         return format!("throttled: {code} of {table}");
     }
-    place.feels(Felt::Nothing);
+    place.set_outcome(RequestOutcome::Neutral);
     let code = undone.first().map_or("Unknown", |code| code.as_str());
     format!("{code}: dynamodb:BatchExecuteStatement on {table}")
 }
@@ -257,7 +259,7 @@ fn one<'a>(response: &'a BatchStatementResponse, used: WriteUse, undone: &mut Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dynamo::{Brake, Pace};
+    use crate::dynamo::{AccountLimit, ConcurrencyLimit};
     use std::time::Duration;
 
     #[tokio::test]
@@ -294,9 +296,9 @@ mod tests {
                 "throttled: RequestLimit",
             ),
         ] {
-            let brake = Brake::default();
-            let pace = || Pace::within(10.0, 10.0, Duration::from_secs(5), &brake);
-            let (mine, other) = (pace(), pace());
+            let account_limit = AccountLimit::default();
+            let concurrency = || ConcurrencyLimit::within(10.0, 10.0, Duration::from_secs(5), &account_limit);
+            let (mine, other) = (concurrency(), concurrency());
             let mut place = mine.enter().await;
             let reason = held_up_by(&codes.iter().collect::<Vec<_>>(), "mine", &mut place);
             drop(place);

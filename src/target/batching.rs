@@ -104,14 +104,14 @@ impl Batching {
     /// Waits before what is left of a batch is tried again: all at once, so that it makes a batch again. Where the worker
     /// stops meanwhile, its writes go alone, which finds that out.
     pub(super) async fn wait<A: From<Retry> + PartialEq>(&self, writer: &TargetWriter, answers: &mut [A]) {
-        let again = A::from(Retry::Again);
-        if !answers.contains(&again) {
+        let rebuild = A::from(Retry::Again);
+        if !answers.contains(&rebuild) {
             self.failed.store(0, Ordering::Relaxed);
             return;
         }
         let failed = self.failed.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if writer.pause(failed).await.is_err() {
-            let left = answers.iter_mut().filter(|answer| **answer == again);
+            let left = answers.iter_mut().filter(|answer| **answer == rebuild);
             left.for_each(|answer| *answer = Retry::Alone.into());
         }
     }
@@ -125,8 +125,8 @@ impl Batching {
 
 /// A batch does not tell why it left a part undone: the first of that part goes alone, whose error names the reason.
 pub(super) fn ask_alone<A: From<Retry> + PartialEq>(answers: &mut [A]) {
-    let again = A::from(Retry::Again);
-    if let Some(first) = answers.iter_mut().find(|answer| **answer == again) {
+    let rebuild = A::from(Retry::Again);
+    if let Some(first) = answers.iter_mut().find(|answer| **answer == rebuild) {
         *first = Retry::Alone.into();
     }
 }

@@ -2,7 +2,7 @@ use super::batching::{Batching, Retry, ask_alone};
 use super::gather::{Batched, Gather, Operation, Waiting};
 use super::write::{TargetWriter, units};
 use crate::dynamo::convert::{item_from_sdk, item_to_sdk};
-use crate::dynamo::{Failure, Paced};
+use crate::dynamo::{ConcurrencyPermit, Failure};
 use crate::flow::{Again, Guard, Landed, Outcome, Sink, SinkError, Write, WriteKind, WriteUse};
 use crate::model::{Item, ItemExt, Key, KeySchema};
 use crate::plan::PutCost;
@@ -101,12 +101,12 @@ impl Put {
 }
 
 impl Sink for Bulk<'_> {
-    async fn write(&self, write: Write, again: &Again<'_>) -> Result<Landed, SinkError> {
+    async fn write(&self, write: Write, rebuild: &Again<'_>) -> Result<Landed, SinkError> {
         let mut made = write;
         while self.batching.stopped().is_none() {
             let put = match Put::of(&self.writer.cost, made) {
                 Ok(put) => put,
-                Err(other) => return Box::pin(self.writer.write(*other, again)).await,
+                Err(other) => return Box::pin(self.writer.write(*other, rebuild)).await,
             };
             match self.waiting.answered(put).await.unwrap_or(Answer::Alone) {
                 Answer::Landed(used) => {
@@ -115,11 +115,13 @@ impl Sink for Bulk<'_> {
                         used,
                     });
                 }
-                Answer::Alone => return Box::pin(self.writer.write(again()?, again)).await,
-                Answer::Again => made = again()?,
+                Answer::Alone => {
+                    return Box::pin(self.writer.write(rebuild()?, rebuild)).await;
+                }
+                Answer::Again => made = rebuild()?,
             }
         }
-        Box::pin(self.writer.write(made, again)).await
+        Box::pin(self.writer.write(made, rebuild)).await
     }
 }
 
@@ -185,7 +187,12 @@ impl<'a> Bulk<'a> {
         sent.map_err(|error| Failure::of("dynamodb:BatchWriteItem", &*self.writer.table, &error))
     }
 
-    fn read(&self, answer: BatchWriteItemOutput, keys: &[Sent], place: &mut Paced<'_>) -> Vec<Answer> {
+    fn read(
+        &self,
+        answer: BatchWriteItemOutput,
+        keys: &[Sent],
+        place: &mut ConcurrencyPermit<'_>,
+    ) -> Vec<Answer> {
         place.answered(keys.len());
         self.batching.answered(keys.len());
         let consumed = answer.consumed_capacity().iter();

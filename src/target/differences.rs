@@ -5,7 +5,7 @@
 
 use super::creation::{global_spec, projection_spec, provisioned};
 use super::difference::{Difference, Pending, unknown};
-use super::settings::{Settings, Sight};
+use super::settings::{Observed, Settings};
 use super::state::{Held, IndexState, KeyPart, TableState, Units, Warm};
 use super::ttl::TtlState;
 use crate::model::KeySchema;
@@ -298,23 +298,23 @@ impl Comparing<'_> {
         }
     }
 
-    fn recovery(&mut self, recovery: &Sight<bool>) {
+    fn recovery(&mut self, recovery: &Observed<bool>) {
         const WHAT: &str = "point-in-time recovery";
         match (self.spec.point_in_time_recovery, recovery) {
-            (Some(true), Sight::Seen(false)) if !self.spec.adopted => {
+            (Some(true), Observed::Seen(false)) if !self.spec.adopted => {
                 self.found.pending.push(Pending::PointInTimeRecovery);
             }
-            (Some(planned), Sight::Seen(actual)) => self.differs(WHAT, on_off(planned), on_off(*actual)),
-            (Some(true), Sight::Unknown) => self.note(unknown("DescribeContinuousBackups", WHAT)),
+            (Some(planned), Observed::Seen(actual)) => self.differs(WHAT, on_off(planned), on_off(*actual)),
+            (Some(true), Observed::Unknown) => self.note(unknown("DescribeContinuousBackups", WHAT)),
             _ => {}
         }
     }
 
-    fn tags(&mut self, tags: &Sight<BTreeMap<String, String>>) {
+    fn tags(&mut self, tags: &Observed<BTreeMap<String, String>>) {
         let there = match tags {
-            Sight::Unasked => return,
-            Sight::Unknown => return self.note(unknown("ListTagsOfResource", "tags")),
-            Sight::Seen(there) => there,
+            Observed::Unasked => return,
+            Observed::Unknown => return self.note(unknown("ListTagsOfResource", "tags")),
+            Observed::Seen(there) => there,
         };
         let mut absent = BTreeMap::new();
         for (name, value) in &self.spec.tags {

@@ -81,12 +81,12 @@ impl Attempts {
 
 /// One attempt, inside the gate. Leaves when dropped.
 #[derive(Debug)]
-pub struct Entered {
+pub struct Admission {
     gate: Gate,
     /// The switch that it obeys.
     pub epoch: u64,
     /// Removals of this attempt leave tombstones.
-    pub bury: bool,
+    pub leaves_tombstones: bool,
 }
 
 impl Gate {
@@ -114,14 +114,14 @@ impl Gate {
 
     /// Enters for one attempt that writes no target.
     #[must_use]
-    pub fn enter(&self) -> Entered {
+    pub fn enter(&self) -> Admission {
         let now = self.lock().attempts.enter();
-        self.entered(now)
+        self.admission(now)
     }
 
     /// Enters for one attempt to write; `None` while the lanes are held, or if the service has switched.
     #[must_use]
-    pub fn admit(&self) -> Option<Entered> {
+    pub fn admit(&self) -> Option<Admission> {
         let now = {
             let mut inside = self.lock();
             let closed = |service: &Arc<str>| inside.closed.contains(&**service);
@@ -130,14 +130,14 @@ impl Gate {
             }
             inside.attempts.admit()?
         };
-        Some(self.entered(now))
+        Some(self.admission(now))
     }
 
-    fn entered(&self, now: Tombstones) -> Entered {
-        Entered {
+    fn admission(&self, now: Tombstones) -> Admission {
+        Admission {
             gate: self.clone(),
             epoch: now.epoch,
-            bury: now.bury(),
+            leaves_tombstones: now.leaves_tombstones(),
         }
     }
 
@@ -161,8 +161,8 @@ impl Gate {
     }
 
     /// Whether a removal that came now would leave a tombstone. Nobody may rely on it: a write enters.
-    pub(super) fn buries(&self) -> bool {
-        self.lock().attempts.now.bury()
+    pub(super) fn leaves_tombstones(&self) -> bool {
+        self.lock().attempts.now.leaves_tombstones()
     }
 
     /// Takes over what the split's record says. Never goes back to an older epoch.
@@ -192,7 +192,7 @@ impl Gate {
     }
 }
 
-impl Entered {
+impl Admission {
     /// The epoch of the switch that this attempt obeys.
     #[must_use]
     pub fn epoch(&self) -> u64 {
@@ -200,7 +200,7 @@ impl Entered {
     }
 }
 
-impl Drop for Entered {
+impl Drop for Admission {
     fn drop(&mut self) {
         self.gate.lock().attempts.leave(self.epoch);
     }
@@ -218,13 +218,16 @@ mod tests {
             epoch: 1,
         });
         let old = gate.enter();
-        assert!(!old.bury && !gate.buries());
+        assert!(!old.leaves_tombstones && !gate.leaves_tombstones());
         gate.switch(Tombstones {
             phase: TombstonePhase::On,
             epoch: 2,
         });
         let new = gate.enter();
-        assert!(new.bury && gate.buries(), "a later attempt obeys at once");
+        assert!(
+            new.leaves_tombstones && gate.leaves_tombstones(),
+            "a later attempt obeys at once"
+        );
         assert_eq!(gate.acknowledged(), 1);
         drop(old);
         assert_eq!(gate.acknowledged(), 2);
@@ -232,7 +235,7 @@ mod tests {
             phase: TombstonePhase::Off,
             epoch: 1,
         });
-        assert!(gate.enter().bury, "an older word does not count");
+        assert!(gate.enter().leaves_tombstones, "an older word does not count");
     }
 
     #[tokio::test]
@@ -286,7 +289,7 @@ mod tests {
             epoch: 4,
         });
         let (first, second) = (gate.enter(), gate.enter());
-        assert!(first.bury, "of one epoch the first word counts");
+        assert!(first.leaves_tombstones, "of one epoch the first word counts");
         assert_eq!((first.epoch(), second.epoch()), (4, 4));
         gate.switch(on(9));
         drop(first);

@@ -35,7 +35,7 @@ pub use bulk::Bulk;
 pub use difference::{Difference, Pending};
 pub use error::TargetError;
 pub use fence::Fence;
-pub use gate::{Attempts, Entered, Gate, HELD};
+pub use gate::{Admission, Attempts, Gate, HELD};
 pub use gather::Batched;
 pub use removal::delete_table;
 pub use sweep::{Sweep, Swept};

@@ -6,7 +6,7 @@ use super::ttl::{TtlState, ttl_state};
 use super::{Pending, TargetError};
 use crate::fault;
 use crate::plan::spec::TableSpec;
-use crate::source::patience::Patience;
+use crate::source::poll::Poll;
 use crate::source::refusal::{Refusal, asked};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, Tag};
@@ -20,7 +20,7 @@ const MAX_TAG_PAGES: usize = 20;
 
 /// Something that was looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Sight<T> {
+pub(super) enum Observed<T> {
     /// The plan does not speak of it, so it was not looked at.
     Unasked,
     /// The engine does not have the operation that would show it.
@@ -33,8 +33,8 @@ pub(super) enum Sight<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Settings {
     pub ttl: TtlState,
-    pub recovery: Sight<bool>,
-    pub tags: Sight<BTreeMap<String, String>>,
+    pub recovery: Observed<bool>,
+    pub tags: Observed<BTreeMap<String, String>>,
 }
 
 /// Reads what the plan speaks of, and TTL in any case: it must be off while the split runs.
@@ -43,17 +43,17 @@ pub(super) async fn read(client: &Client, spec: &TableSpec, arn: &str) -> Result
         ttl: ttl_state(client, &spec.name).await?,
         recovery: match spec.point_in_time_recovery {
             Some(_) => recovery(client, &spec.name).await?,
-            None => Sight::Unasked,
+            None => Observed::Unasked,
         },
         tags: if spec.tags.is_empty() {
-            Sight::Unasked
+            Observed::Unasked
         } else {
             tags(client, &spec.name, arn).await?
         },
     })
 }
 
-async fn recovery(client: &Client, table: &str) -> Result<Sight<bool>, TargetError> {
+async fn recovery(client: &Client, table: &str) -> Result<Observed<bool>, TargetError> {
     let operation = "DescribeContinuousBackups";
     let described = asked(operation, table, || {
         client.describe_continuous_backups().table_name(table).send()
@@ -64,9 +64,11 @@ async fn recovery(client: &Client, table: &str) -> Result<Sight<bool>, TargetErr
                 .continuous_backups_description()
                 .and_then(|backups| backups.point_in_time_recovery_description())
                 .and_then(|recovery| recovery.point_in_time_recovery_status());
-            Ok(Sight::Seen(status == Some(&PointInTimeRecoveryStatus::Enabled)))
+            Ok(Observed::Seen(
+                status == Some(&PointInTimeRecoveryStatus::Enabled),
+            ))
         }
-        Err(Refusal::UnknownOperation) => Ok(Sight::Unknown),
+        Err(Refusal::UnknownOperation) => Ok(Observed::Unknown),
         Err(other) => Err(TargetError::from_refusal(other, operation, table)),
     }
 }
@@ -75,7 +77,7 @@ async fn tags(
     client: &Client,
     table: &str,
     arn: &str,
-) -> Result<Sight<BTreeMap<String, String>>, TargetError> {
+) -> Result<Observed<BTreeMap<String, String>>, TargetError> {
     let operation = "ListTagsOfResource";
     let mut found = BTreeMap::new();
     let mut next = None;
@@ -94,14 +96,14 @@ async fn tags(
                 );
                 next = output.next_token;
             }
-            Err(Refusal::UnknownOperation) => return Ok(Sight::Unknown),
+            Err(Refusal::UnknownOperation) => return Ok(Observed::Unknown),
             Err(other) => return Err(TargetError::from_refusal(other, operation, table)),
         }
         if next.is_none() {
             break;
         }
     }
-    Ok(Sight::Seen(found))
+    Ok(Observed::Seen(found))
 }
 
 /// Sets what is pending; says so in a note where the engine does not have the operation.
@@ -128,7 +130,7 @@ async fn enable_recovery(client: &Client, table: &str) -> Result<Result<(), Refu
         .point_in_time_recovery_enabled(true)
         .build()
         .map_err(|error| TargetError::unbuilt(operation, table, error))?;
-    let mut patience = Patience::new(RECOVERY_LIMIT);
+    let mut poll = Poll::new(RECOVERY_LIMIT);
     loop {
         fault::moment("apply.recovery.before").await;
         let updated = asked(operation, table, || {
@@ -145,7 +147,7 @@ async fn enable_recovery(client: &Client, table: &str) -> Result<Result<(), Refu
             Refusal::Other(failure) => failure.code == "ContinuousBackupsUnavailableException",
             _ => false,
         };
-        if !passes || !patience.again().await {
+        if !passes || !poll.pause().await {
             return Ok(Err(refused));
         }
     }

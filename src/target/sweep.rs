@@ -1,6 +1,6 @@
 use super::write::Condition;
 use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
-use crate::dynamo::{Budget, Failure, FailureKind, Health, Pace, until_answered};
+use crate::dynamo::{Budget, ConcurrencyLimit, Failure, FailureKind, Health, until_answered};
 use crate::fault;
 use crate::flow::tombstone_epoch;
 use crate::model::{Item, KeySchema, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE};
@@ -30,7 +30,7 @@ pub struct Sweep {
     /// Write units a second.
     pub writes: Arc<Budget>,
     /// Writes at once: as many as the table shows that it can take.
-    pub pace: Arc<Pace>,
+    pub concurrency: Arc<ConcurrencyLimit>,
     /// What holds it up.
     pub health: Arc<Health>,
 }
@@ -172,14 +172,14 @@ impl Sweep {
     }
 
     /// Writes, when the budget and the table allow it, until that is answered.
-    async fn paced<A: Future<Output = Result<Done, Failure>>>(
+    async fn permit<A: Future<Output = Result<Done, Failure>>>(
         &self,
         write: impl Fn() -> A,
     ) -> Result<Done, Failure> {
         let write = &write;
         until_answered(&self.health, || async move {
             self.writes.ready().await;
-            let mut place = self.pace.enter().await;
+            let mut place = self.concurrency.enter().await;
             let done = write().await;
             match &done {
                 Ok(_) => place.answered(1),
@@ -212,7 +212,7 @@ impl Sweep {
         }
         let Condition { text, names, values } = Condition::of(guard);
         let key = item_to_sdk(self.keys.item_of(&key));
-        self.paced(|| async {
+        self.permit(|| async {
             fault::before("sweep.delete").await?;
             let sent = self
                 .client
@@ -243,7 +243,7 @@ impl Sweep {
         };
         let key = item_to_sdk(self.keys.item_of(&key));
         let version: aws_sdk_dynamodb::types::AttributeValue = value_to_sdk(version.clone());
-        self.paced(|| async {
+        self.permit(|| async {
             fault::before("complete.strip").await?;
             let sent = self
                 .client

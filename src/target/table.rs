@@ -7,7 +7,7 @@ use crate::fault;
 use crate::model::KeySchema;
 use crate::plan::spec::TableSpec;
 use crate::plan::{IndexKeys, TableThroughput};
-use crate::source::patience::Patience;
+use crate::source::poll::Poll;
 use crate::source::refusal::{Refusal, asked};
 use aws_sdk_dynamodb::Client;
 use std::time::Duration;
@@ -171,7 +171,7 @@ pub async fn ensure(
 pub async fn is_empty(client: &Client, table: &str) -> Result<bool, TargetError> {
     let operation = "Scan";
     let mut start = None;
-    let mut patience = Patience::new(APPEARS_LIMIT);
+    let mut poll = Poll::new(APPEARS_LIMIT);
     loop {
         let scanned = asked(operation, table, || {
             let request = client.scan().table_name(table).consistent_read(true).limit(1);
@@ -182,7 +182,7 @@ pub async fn is_empty(client: &Client, table: &str) -> Result<bool, TargetError>
             // One that is still being made answers as one that is not there, and may be ready a moment later.
             Err(Refusal::Missing) => match describe(client, table).await?.map(|state| state.status) {
                 Some(status) if status == "CREATING" => return Ok(true),
-                Some(status) if is_scanned(&status) && patience.again().await => continue,
+                Some(status) if is_scanned(&status) && poll.pause().await => continue,
                 _ => return Err(TargetError::from_refusal(Refusal::Missing, operation, table)),
             },
             Err(other) => return Err(TargetError::from_refusal(other, operation, table)),
@@ -230,7 +230,7 @@ async fn create(
     indexes: &[IndexKeys],
 ) -> Result<bool, TargetError> {
     let operation = "CreateTable";
-    let mut patience = Patience::new(LIMIT_PATIENCE);
+    let mut poll = Poll::new(LIMIT_PATIENCE);
     loop {
         fault::moment("apply.target-table.before").await;
         let request = creation::request(client, spec, keys, indexes)?;
@@ -239,7 +239,7 @@ async fn create(
         let Err(refused) = created else { return Ok(true) };
         match refused {
             Refusal::InUse => return Ok(false),
-            Refusal::Limit if patience.again().await => {}
+            Refusal::Limit if poll.pause().await => {}
             other => return Err(TargetError::from_refusal(other, operation, &spec.name)),
         }
     }
@@ -247,7 +247,7 @@ async fn create(
 
 /// Waits until the table and its indexes are active.
 async fn wait_ready(client: &Client, table: &str, observer: &Observer<'_>) -> Result<(), TargetError> {
-    let mut patience = Patience::new(READY_LIMIT);
+    let mut poll = Poll::new(READY_LIMIT);
     let mut appeared = false;
     loop {
         let status = match describe(client, table).await? {
@@ -262,7 +262,7 @@ async fn wait_ready(client: &Client, table: &str, observer: &Observer<'_>) -> Re
                 appeared = true;
                 state.waiting_for()
             }
-            None if appeared || patience.waited() > APPEARS_LIMIT => {
+            None if appeared || poll.waited() > APPEARS_LIMIT => {
                 return Err(TargetError::Missing {
                     table: table.to_owned(),
                 });
@@ -273,8 +273,8 @@ async fn wait_ready(client: &Client, table: &str, observer: &Observer<'_>) -> Re
             table,
             status: status.clone(),
         });
-        if !patience.again().await {
-            let waited_s = patience.waited().as_secs();
+        if !poll.pause().await {
+            let waited_s = poll.waited().as_secs();
             return Err(TargetError::TimedOut {
                 table: table.to_owned(),
                 status,

@@ -1,8 +1,8 @@
 use super::fence::Fence;
-use super::gate::{Entered, Gate, HELD};
+use super::gate::{Admission, Gate, HELD};
 use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
-use crate::dynamo::{Budget, Failure, FailureKind, Health, Pace, Paced, backoff};
-use crate::fault::{self, Hand, Stroke};
+use crate::dynamo::{Budget, ConcurrencyLimit, ConcurrencyPermit, Failure, FailureKind, Health, backoff};
+use crate::fault::{self, WriteOp, Writer};
 use crate::flow::{
     Again, GuardExpression, Landed, Outcome, Sink, SinkError, Stop, VersionFields, Write, WriteKind,
     WriteUse, tombstone_of,
@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone, Debug)]
 pub struct TargetWriter {
     /// Whose writes they are: for failpoints.
-    pub hand: Hand,
+    pub written_by: Writer,
     /// For items, without retries of its own.
     pub client: Client,
     /// Name of the table.
@@ -37,11 +37,11 @@ pub struct TargetWriter {
     /// Whether removals leave tombstones.
     pub gate: Gate,
     /// Removals leave tombstones whatever the gate says: a repair.
-    pub always_bury: bool,
+    pub always_leaves_tombstones: bool,
     /// No write goes out that could end after the leases.
     pub fence: Fence,
     /// How many requests may be under way.
-    pub pace: Arc<Pace>,
+    pub concurrency: Arc<ConcurrencyLimit>,
     /// Write units a second.
     pub budget: Arc<Budget>,
     /// What a put uses where the engine does not tell it.
@@ -49,7 +49,7 @@ pub struct TargetWriter {
     /// Why it is held up.
     pub health: Arc<Health>,
     /// Also what does not pass by itself (no permission, no table) is waited for: a worker that runs unattended shows
-    /// it, and goes on when it is mended. Otherwise it ends the work.
+    /// it, and goes on when it is fixed. Otherwise it ends the work.
     pub endless: bool,
     /// Ends retries.
     pub stop: CancellationToken,
@@ -68,9 +68,11 @@ pub(super) const LEAST_MILLIUNITS: u64 = 1000;
 impl Sink for TargetWriter {
     /// A request without an answer may land later than its repetition, and then later than the *next* write of its
     /// key: a put that comes after a delete would bring the item back. So nothing is answered before that is over.
-    async fn write(&self, write: Write, again: &Again<'_>) -> Result<Landed, SinkError> {
+    async fn write(&self, write: Write, rebuild: &Again<'_>) -> Result<Landed, SinkError> {
         let mut unanswered = Unanswered::default();
-        let result = self.write_until_answered(Ok(write), again, &mut unanswered).await;
+        let result = self
+            .write_until_answered(Ok(write), rebuild, &mut unanswered)
+            .await;
         unanswered.land().await;
         result
     }
@@ -78,12 +80,12 @@ impl Sink for TargetWriter {
 
 /// Requests that were given up without an answer, and until when they may land. They stay inside the gate.
 #[derive(Default)]
-struct Unanswered(Vec<(Instant, Entered)>);
+struct Unanswered(Vec<(Instant, Admission)>);
 
 impl Unanswered {
-    fn add(&mut self, until: Instant, entered: Entered) {
+    fn add(&mut self, until: Instant, admission: Admission) {
         self.0.retain(|(until, _)| *until > Instant::now());
-        self.0.push((until, entered));
+        self.0.push((until, admission));
     }
 
     /// Lets those leave whose time is over. Ends when the first of them has.
@@ -105,9 +107,9 @@ impl Unanswered {
 #[derive(Debug)]
 pub(super) struct Admitted<'a> {
     /// Inside the gate.
-    pub entered: Entered,
+    pub admission: Admission,
     /// Among those that are under way.
-    pub place: Paced<'a>,
+    pub place: ConcurrencyPermit<'a>,
 }
 
 /// Whether the request may take effect after all. Without an answer, that is not decided; nor by a server error, which
@@ -127,7 +129,7 @@ impl TargetWriter {
     async fn write_until_answered(
         &self,
         mut made: Result<Write, Stop>,
-        again: &Again<'_>,
+        rebuild: &Again<'_>,
         unanswered: &mut Unanswered,
     ) -> Result<Landed, SinkError> {
         let mut attempt = 0u32;
@@ -135,9 +137,10 @@ impl TargetWriter {
             let write = made?;
             let sendable = fault::before(self.site(&write)).await;
             // The gate is asked anew for each attempt, so that a switch of the tombstones holds for retries too.
-            let Admitted { entered, mut place } = self.admitted_beside(unanswered).await?;
-            let bury = (entered.bury || self.always_bury).then_some(entered.epoch);
-            let failure = match self.attempt(write, bury, sendable).await {
+            let Admitted { admission, mut place } = self.admitted_beside(unanswered).await?;
+            let tombstone_epoch =
+                (admission.leaves_tombstones || self.always_leaves_tombstones).then_some(admission.epoch);
+            let failure = match self.attempt(write, tombstone_epoch, sendable).await {
                 Ok(landed) => {
                     place.answered(1);
                     if attempt > 0 {
@@ -163,7 +166,7 @@ impl TargetWriter {
             place.failed(&failure);
             drop(place);
             if is_unanswered(&failure) {
-                unanswered.add(Instant::now() + self.margin, entered);
+                unanswered.add(Instant::now() + self.margin, admission);
             }
             attempt = attempt.saturating_add(1);
             self.health.block(failure.reason());
@@ -174,7 +177,7 @@ impl TargetWriter {
                 "write again"
             );
             self.pause(attempt).await?;
-            made = again();
+            made = rebuild();
         }
     }
 
@@ -200,11 +203,11 @@ impl TargetWriter {
             self.budget.ready().await;
             loop {
                 self.opened().await;
-                let place = self.pace.enter().await;
+                let place = self.concurrency.enter().await;
                 if self.fence.is_open()
-                    && let Some(entered) = self.gate.admit()
+                    && let Some(admission) = self.gate.admit()
                 {
-                    return Admitted { entered, place };
+                    return Admitted { admission, place };
                 }
                 drop(place);
                 tokio::time::sleep(FENCED).await;
@@ -222,13 +225,13 @@ impl TargetWriter {
         &self,
         request: impl Future<Output = Result<T, Failure>>,
     ) -> Result<(Admitted<'_>, Result<T, Failure>), Stop> {
-        let sendable = fault::before(putting(self.hand)).await;
+        let sendable = fault::before(putting(self.written_by)).await;
         let mut admitted = self.admitted().await?;
         let sent = match sendable {
             Ok(()) => request.await,
             Err(lost) => Err(lost.into()),
         };
-        let sent = match fault::after(putting(self.hand)).await {
+        let sent = match fault::after(putting(self.written_by)).await {
             Ok(()) => sent,
             Err(lost) => Err(lost.into()),
         };
@@ -266,7 +269,7 @@ impl TargetWriter {
     async fn attempt(
         &self,
         write: Write,
-        bury: Option<u64>,
+        tombstone_epoch: Option<u64>,
         sendable: Result<(), fault::Lost>,
     ) -> Result<Landed, Failure> {
         sendable?;
@@ -276,11 +279,11 @@ impl TargetWriter {
             WriteKind::Put(item) => self.put(item, condition, Outcome::Written).await,
             WriteKind::Remove(version) => {
                 let key = self.keys.item_of(&write.key);
-                match bury {
+                match tombstone_epoch {
                     None => self.delete(key, condition).await,
                     Some(epoch) => {
                         let item = tombstone_of(epoch, key, version.as_ref());
-                        self.put(item, condition, Outcome::Buried).await
+                        self.put(item, condition, Outcome::TombstoneWritten).await
                     }
                 }
             }
@@ -291,10 +294,12 @@ impl TargetWriter {
 
     /// The failpoint of a write.
     fn site(&self, write: &Write) -> &'static str {
-        fault::writing(self.hand, || match write.kind {
-            WriteKind::Put(_) => Stroke::Put,
-            WriteKind::Remove(_) if self.always_bury || self.gate.buries() => Stroke::Bury,
-            WriteKind::Remove(_) => Stroke::Delete,
+        fault::writing(self.written_by, || match write.kind {
+            WriteKind::Put(_) => WriteOp::Put,
+            WriteKind::Remove(_) if self.always_leaves_tombstones || self.gate.leaves_tombstones() => {
+                WriteOp::Tombstone
+            }
+            WriteKind::Remove(_) => WriteOp::Delete,
         })
     }
 
@@ -387,8 +392,8 @@ impl Condition {
 }
 
 /// The failpoint of puts.
-pub(super) fn putting(hand: Hand) -> &'static str {
-    fault::writing(hand, || Stroke::Put)
+pub(super) fn putting(written_by: Writer) -> &'static str {
+    fault::writing(written_by, || WriteOp::Put)
 }
 
 fn superseded(held: Option<&HashMap<String, AttributeValue>>) -> Landed {

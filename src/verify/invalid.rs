@@ -3,7 +3,7 @@
 use super::reads::TableReads;
 use crate::flow::{Watched, desired, watch};
 use crate::model::{Item, Key, json};
-use crate::state::{Letter, Letters, ShardRecord};
+use crate::state::{DeadLetter, DeadLetters, ShardRecord};
 use crate::tail::UNROUTED;
 use crate::worker::{RunError, Split, now_ms};
 use futures::{StreamExt, TryStreamExt};
@@ -74,7 +74,7 @@ impl InvalidItems {
 
     fn note(&self, service: &str, key: &Key, reason: impl FnOnce() -> String) {
         let source_key = self.split.key_json(key);
-        if self.lettered.contains(&Letters::id(service, &source_key)) {
+        if self.lettered.contains(&DeadLetters::id(service, &source_key)) {
             return;
         }
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,7 +98,8 @@ impl InvalidItems {
             return Ok(Uncovered::default());
         }
         let lettered = lettered(&self.split).await?;
-        let is_left = |item: &InvalidItem| !lettered.contains(&Letters::id(&item.service, &item.source_key));
+        let is_left =
+            |item: &InvalidItem| !lettered.contains(&DeadLetters::id(&item.service, &item.source_key));
         Ok(Uncovered {
             items: items.into_iter().filter(|(_, item)| is_left(item)).collect(),
             more,
@@ -132,7 +133,7 @@ impl InvalidItems {
         let Some(reason) = self.still(&item.service, &image) else {
             return Ok(false);
         };
-        let letter = Letter {
+        let letter = DeadLetter {
             service: item.service.clone(),
             key: item.source_key.clone(),
             reason,
@@ -141,7 +142,7 @@ impl InvalidItems {
             image: Some(json::item_to_json(&image)),
             old_image: None,
         };
-        self.split.letters.keep(&letter).await?;
+        self.split.dead_letters.keep(&letter).await?;
         Ok(true)
     }
 
@@ -179,6 +180,6 @@ impl Uncovered {
 }
 
 async fn lettered(split: &Split) -> Result<BTreeSet<String>, RunError> {
-    let letters = split.letters.list(None).await?;
+    let letters = split.dead_letters.list(None).await?;
     Ok(letters.into_iter().map(|letter| letter.id).collect())
 }

@@ -101,7 +101,7 @@ impl Lanes {
     }
 
     async fn note_split(&mut self, split: &Split, record: &SplitRecord) -> Result<(), RunError> {
-        let letters = split.letters.list(None).await?.len();
+        let letters = split.dead_letters.list(None).await?.len();
         if letters > 0 {
             self.note(&format!(
                 "{}: `dynasplit dead-letters list` shows {}",

@@ -1,6 +1,6 @@
-use super::look::Eyes;
+use super::point_reader::PointReader;
 use super::reads::interrupted;
-use crate::dynamo::again;
+use crate::dynamo::retry_transient;
 use crate::model::TOMBSTONE_ATTRIBUTE;
 use crate::source::Scan;
 use crate::worker::{Budgets, RunError};
@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 /// Counts the tombstones of a service's table by a consistent scan; answers what that used, too, in thousandths of read
 /// units.
 pub(super) async fn tombstones(
-    eyes: &Eyes,
+    reader: &PointReader,
     budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<(u64, u64), RunError> {
-    let (service, tables) = (eyes.service(), &eyes.split.targets[eyes.place]);
+    let (service, tables) = (reader.service(), &reader.split.targets[reader.place]);
     let scan = Scan::new(
         tables.items.clone(),
         &service.table.name,
@@ -24,7 +24,7 @@ pub(super) async fn tombstones(
     let (mut count, mut used, mut after) = (0, 0, None);
     loop {
         budget.ready().await;
-        let read = again(|| scan.page_where(0, 1, after.as_ref(), Some(TOMBSTONE_ATTRIBUTE)));
+        let read = retry_transient(|| scan.page_where(0, 1, after.as_ref(), Some(TOMBSTONE_ATTRIBUTE)));
         let page = tokio::select! {
             biased;
             () = stop.cancelled() => return Err(interrupted()),

@@ -17,14 +17,14 @@
 
 mod chunks;
 pub mod compare;
-mod hunt;
 mod invalid;
+mod key_search;
 mod lanes;
 mod leftovers;
 mod list;
-mod look;
 mod pages;
 mod passes;
+mod point_reader;
 mod reads;
 mod recheck;
 mod record;

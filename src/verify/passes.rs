@@ -6,17 +6,17 @@ use super::invalid::InvalidItems;
 use super::lanes::Lanes;
 use super::leftovers::tombstones;
 use super::list::MismatchList;
-use super::look::Eyes;
 use super::pages::{SourceEntry, SourcePages, TargetEntry, TargetPages};
+use super::point_reader::PointReader;
 use super::reads::{TableReads, interrupted};
 use super::recheck::{HotKeys, Recheck, Settled};
-use super::record::Standing;
+use super::record::Baseline;
 use super::result::{ReadUnits, VerifyResult};
 use super::scan::Scanning;
 use super::sorting::{Sorting, blocking};
 use super::verification::Verify;
 use super::view::{Progress, get};
-use crate::dynamo::Brake;
+use crate::dynamo::AccountLimit;
 use crate::repair::RepairLease;
 use crate::source::{Scan, describe_source};
 use crate::state::{SplitRecord, TombstonePhase, Tombstones};
@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 /// One run, with all that its steps share.
 pub(super) struct Run {
     split: Split,
-    eyes: Vec<Eyes>,
+    reader: Vec<PointReader>,
     scanning: Scanning,
     limits: SortLimits,
     dir: SpillDir,
@@ -69,16 +69,16 @@ impl Run {
         let (limit, path) = (options.limit, options.list.clone());
         let list = blocking(move || MismatchList::open(limit, path.as_deref())).await?;
         let began = Instant::now();
-        let (brake, patience) = (Brake::default(), split.timing.hot_range());
+        let (account_limit, patience) = (AccountLimit::default(), split.timing.hot_range());
         let source = TableReads::new(
             "source",
             split.scan_source(options.consistent),
             budgets.source(),
-            &brake,
+            &account_limit,
             patience,
             stop,
         );
-        let mut eyes = Vec::with_capacity(places.len());
+        let mut reader = Vec::with_capacity(places.len());
         for place in places {
             let (service, tables) = (&split.plan.services[place], &split.targets[place]);
             let scan = Scan::new(
@@ -87,14 +87,14 @@ impl Run {
                 service.keys.clone(),
                 options.consistent,
             );
-            eyes.push(Eyes {
+            reader.push(PointReader {
                 split: split.clone(),
                 place,
                 target: TableReads::new(
                     &service.name,
                     scan,
                     budgets.reads(&service.name),
-                    &brake,
+                    &account_limit,
                     patience,
                     stop,
                 ),
@@ -102,11 +102,11 @@ impl Run {
                 clock: began,
             });
         }
-        let services: Vec<_> = eyes.iter().map(Eyes::service).collect();
+        let services: Vec<_> = reader.iter().map(PointReader::service).collect();
         let early = options.anyway || record.completed_ms.is_some();
         let lanes = Lanes::look(split, record, &services, (options.patience, early)).await?;
         let names = services.iter().map(|service| service.name.clone()).collect();
-        let tables = std::iter::once(source).chain(eyes.iter().map(|eyes| eyes.target.clone()));
+        let tables = std::iter::once(source).chain(reader.iter().map(|reader| reader.target.clone()));
         let progress = Progress::new(names, tables.collect(), view.clone());
         let limits = SortLimits {
             memory_bytes: options.memory_bytes.unwrap_or(DEFAULT_MEMORY_BYTES),
@@ -114,7 +114,7 @@ impl Run {
         };
         Ok(Self {
             split: split.clone(),
-            limits: limits.shared_by(2 * eyes.len()),
+            limits: limits.shared_by(2 * reader.len()),
             scanning: Scanning::new(options.segments),
             dir: SpillDir::default(),
             invalid: Arc::new(InvalidItems::begin(split).await?),
@@ -127,14 +127,14 @@ impl Run {
             discard_target_writes: options.discard_target_writes,
             stop: stop.clone(),
             began,
-            eyes,
+            reader,
         })
     }
 
     pub async fn all(
         mut self,
         lease: Option<&RepairLease>,
-        standing: &mut Standing,
+        baseline: &mut Baseline,
     ) -> Result<VerifyResult, RunError> {
         self.estimate().await;
         self.progress.say("reading the targets");
@@ -142,7 +142,7 @@ impl Run {
         self.progress.say("reading the source");
         let sources = self.read_source().await?;
         self.progress.say("comparing");
-        let mut compared = Vec::with_capacity(self.eyes.len());
+        let mut compared = Vec::with_capacity(self.reader.len());
         for (index, (target, source)) in targets.into_iter().zip(sources).enumerate() {
             compared.push(self.join(index, Sides { target, source }).await?);
         }
@@ -166,13 +166,17 @@ impl Run {
         }
         self.invalid_items(lease.is_some(), &mut result).await?;
         if let Some(lease) = lease {
-            self.repair(lease, standing, settled, left > 0, &mut result)
+            self.repair(lease, baseline, settled, left > 0, &mut result)
                 .await?;
         }
         let list = self.list.clone();
         result.mismatches = blocking(move || list.close()).await?;
-        result.read_milliunits.source = self.eyes.first().map_or(0, |eyes| eyes.source.milliunits());
-        result.read_milliunits.targets += self.eyes.iter().map(|eyes| eyes.target.milliunits()).sum::<u64>();
+        result.read_milliunits.source = self.reader.first().map_or(0, |reader| reader.source.milliunits());
+        result.read_milliunits.targets += self
+            .reader
+            .iter()
+            .map(|reader| reader.target.milliunits())
+            .sum::<u64>();
         result.notes = std::mem::take(&mut self.lanes.notes)
             .into_iter()
             .chain(result.notes)
@@ -193,9 +197,9 @@ impl Run {
             return Ok(0);
         }
         let mut left = 0;
-        for (eyes, progress) in self.eyes.iter().zip(&self.progress.services) {
+        for (reader, progress) in self.reader.iter().zip(&self.progress.services) {
             if get(&progress.tombstones) > 0 {
-                let (count, milliunits) = tombstones(eyes, &self.budgets, &self.stop).await?;
+                let (count, milliunits) = tombstones(reader, &self.budgets, &self.stop).await?;
                 left += count;
                 result.read_milliunits.targets += milliunits;
             }
@@ -221,9 +225,9 @@ impl Run {
             ));
             return Ok(());
         }
-        if let Some(eyes) = self.eyes.first() {
+        if let Some(reader) = self.reader.first() {
             self.progress.say("recording dead letters");
-            result.recorded_letters = self.invalid.record(&uncovered, &eyes.source).await?;
+            result.recorded_letters = self.invalid.record(&uncovered, &reader.source).await?;
         }
         result.notes.push(format!(
             "the repair recorded {}: `dynasplit dead-letters list` shows them. Correct the items in the source, then run `dynasplit \
@@ -253,21 +257,21 @@ impl Run {
 
     async fn read_targets(&self) -> Result<Vec<TargetSide>, RunError> {
         let reads = self
-            .eyes
+            .reader
             .iter()
             .zip(&self.progress.services)
-            .map(|(eyes, progress)| {
+            .map(|(reader, progress)| {
                 let side = TargetSide::new(self.dir.clone(), self.limits);
                 let sorting: Sorting<TargetEntry, _> =
                     Sorting::start(side, |side, (key, held)| side.push(key, *held));
                 let pages = TargetPages {
-                    table: eyes.service().table.name.clone(),
-                    keys: eyes.service().keys.clone(),
+                    table: reader.service().table.name.clone(),
+                    keys: reader.service().keys.clone(),
                     entries: sorting.entries(),
                     progress: Arc::clone(progress),
                 };
                 async move {
-                    let read = self.scanning.read(&eyes.target, Arc::new(pages)).await;
+                    let read = self.scanning.read(&reader.target, Arc::new(pages)).await;
                     sorting.finish(read).await
                 }
             });
@@ -277,12 +281,12 @@ impl Run {
 
     /// One scan, for all services together.
     async fn read_source(&self) -> Result<Vec<SourceSide>, RunError> {
-        let Some(first) = self.eyes.first() else {
+        let Some(first) = self.reader.first() else {
             return Ok(Vec::new());
         };
-        let mut sortings: Vec<Sorting<SourceEntry, SourceSide>> = Vec::with_capacity(self.eyes.len());
-        let mut services = Vec::with_capacity(self.eyes.len());
-        for (eyes, progress) in self.eyes.iter().zip(&self.progress.services) {
+        let mut sortings: Vec<Sorting<SourceEntry, SourceSide>> = Vec::with_capacity(self.reader.len());
+        let mut services = Vec::with_capacity(self.reader.len());
+        for (reader, progress) in self.reader.iter().zip(&self.progress.services) {
             let side = SourceSide::new(self.dir.clone(), self.limits);
             let sorting = Sorting::start(
                 side,
@@ -290,7 +294,7 @@ impl Run {
                     side.push(target, source, *digest)
                 },
             );
-            services.push((eyes.place, sorting.entries(), Arc::clone(progress)));
+            services.push((reader.place, sorting.entries(), Arc::clone(progress)));
             sortings.push(sorting);
         }
         let pages = SourcePages {
@@ -349,13 +353,13 @@ impl Run {
         let what = format!("what differs agrees, or has stood still for {rests} s");
         let _waiting = self.split.waits.until(what, most);
         let settle: Vec<_> = self
-            .eyes
+            .reader
             .iter()
             .zip(&self.progress.services)
             .zip(compared)
-            .map(|((eyes, progress), (candidates, report))| {
+            .map(|((reader, progress), (candidates, report))| {
                 let recheck = Recheck {
-                    eyes: eyes.clone(),
+                    reader: reader.clone(),
                     rules,
                     dir: self.dir.clone(),
                     scanning: self.scanning.clone(),
@@ -399,7 +403,7 @@ impl Run {
         VerifyResult {
             notes,
             // If every service has switched, there is nothing to compare.
-            clean: (report.is_clean() || self.eyes.is_empty()) && unrouted == 0,
+            clean: (report.is_clean() || self.reader.is_empty()) && unrouted == 0,
             total_mismatches: report
                 .services
                 .iter()

@@ -1,4 +1,4 @@
-use crate::dynamo::{Brake, Budget, Courtesy, Failure, Health, HotSince, backoff};
+use crate::dynamo::{AccountLimit, AdaptiveReadRate, Budget, Failure, Health, HotSince, backoff};
 use crate::model::{Item, ItemExt, Key};
 use crate::source::{Scan, ScanPage};
 use crate::state::Limit;
@@ -20,7 +20,7 @@ pub(super) struct TableReads {
 struct Shared {
     label: String,
     budget: Arc<Budget>,
-    courtesy: Courtesy,
+    read_rate: AdaptiveReadRate,
     health: Health,
     milliunits: AtomicU64,
     /// A key range that is throttled for this long is given up.
@@ -35,13 +35,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 const UNIT_BYTES: usize = 4096;
 
 impl TableReads {
-    /// Of a table; `label` is what people call it. Tables that share a brake slow down together at a limit of the account. A
+    /// Of a table; `label` is what people call it. Tables that share an account limit slow down together at a limit of the account. A
     /// key range that is throttled for as long as `patience` is given up.
     pub fn new(
         label: &str,
         scan: Scan,
         budget: Arc<Budget>,
-        brake: &Brake,
+        account_limit: &AccountLimit,
         patience: Duration,
         stop: &CancellationToken,
     ) -> Self {
@@ -50,7 +50,7 @@ impl TableReads {
             shared: Arc::new(Shared {
                 label: label.to_owned(),
                 budget,
-                courtesy: Courtesy::under(brake),
+                read_rate: AdaptiveReadRate::under(account_limit),
                 health: Health::default(),
                 milliunits: AtomicU64::new(0),
                 patience,
@@ -73,7 +73,7 @@ impl TableReads {
 
     /// What limits the reads at the moment, if anything does.
     pub fn limit(&self) -> Option<Limit> {
-        limits::of_reads(&self.shared.health, &self.shared.budget, &self.shared.courtesy)
+        limits::of_reads(&self.shared.health, &self.shared.budget, &self.shared.read_rate)
     }
 
     /// Read units used so far, in thousandths.
@@ -126,7 +126,7 @@ impl TableReads {
     {
         let Shared {
             budget,
-            courtesy,
+            read_rate,
             health,
             stop,
             patience,
@@ -137,7 +137,7 @@ impl TableReads {
             let turn = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Err(interrupted()),
-                turn = async { budget.ready().await; courtesy.ready(part).await } => turn,
+                turn = async { budget.ready().await; read_rate.ready(part).await } => turn,
             };
             let sent = tokio::select! {
                 biased;

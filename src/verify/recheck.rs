@@ -1,7 +1,7 @@
 use super::chunks::{Chunks, push_all};
-use super::hunt::{HUNTED_AT_ONCE, hunt};
+use super::key_search::{KEYS_PER_SEARCH, search_keys};
 use super::list::MismatchList;
-use super::look::{Eyes, Look};
+use super::point_reader::{PointRead, PointReader};
 use super::reads::interrupted;
 use super::scan::Scanning;
 use super::sorting::blocking;
@@ -28,7 +28,7 @@ const SLACK_PART: u32 = 32;
 
 /// Settles the candidates of one service.
 pub(super) struct Recheck {
-    pub eyes: Eyes,
+    pub reader: PointReader,
     pub rules: SettleRules,
     pub dir: SpillDir,
     pub scanning: Scanning,
@@ -40,7 +40,7 @@ pub(super) struct Recheck {
 /// What the rechecks of one service came to.
 pub(super) struct Settled {
     pub report: ServiceReport,
-    /// Confirmed mismatches that a repair can mend.
+    /// Confirmed mismatches that a repair can write.
     pub repairable: CandidateFile,
     /// Confirmed mismatches in which several source keys are involved.
     pub collisions: u64,
@@ -110,7 +110,7 @@ impl Recheck {
             hot: HotKeys::default(),
         };
         let unknown = self.settle(candidates, None, &mut settled).await?;
-        let mut chunks = Chunks::of(unknown, HUNTED_AT_ONCE);
+        let mut chunks = Chunks::of(unknown, KEYS_PER_SEARCH);
         loop {
             let chunk = chunks.next().await?;
             if chunk.is_empty() {
@@ -128,13 +128,13 @@ impl Recheck {
             .iter()
             .map(|pending| pending.candidate.target_key().clone())
             .collect();
-        let reads: Vec<_> = keys.iter().map(|key| self.eyes.held(key)).collect();
+        let reads: Vec<_> = keys.iter().map(|key| self.reader.held(key)).collect();
         let held: Vec<_> = futures::stream::iter(reads)
             .buffered(LOOKS_AT_ONCE)
             .try_collect()
             .await?;
         let before: Before = keys.iter().cloned().zip(held).collect();
-        let found = hunt(&self.eyes, &self.scanning, keys).await?;
+        let found = search_keys(&self.reader, &self.scanning, keys).await?;
         let known = found
             .into_iter()
             .map(|(target_key, mut source_keys)| {
@@ -198,14 +198,14 @@ impl Recheck {
         before: Option<&Before>,
         settled: &mut Settled,
     ) -> Result<(Vec<Pending>, Verdicts), RunError> {
-        let horizon = self.eyes.now() + self.rules.allowed_lag / SLACK_PART;
+        let horizon = self.reader.now() + self.rules.allowed_lag / SLACK_PART;
         let (due, mut later): (Vec<_>, Vec<_>) =
             chunk.into_iter().partition(|pending| pending.due <= horizon);
         let looks: Vec<_> = due
             .iter()
-            .map(|pending| self.eyes.look(&pending.candidate))
+            .map(|pending| self.reader.look(&pending.candidate))
             .collect();
-        let seen: Vec<Result<Look, RunError>> = futures::stream::iter(looks)
+        let seen: Vec<Result<PointRead, RunError>> = futures::stream::iter(looks)
             .buffered(LOOKS_AT_ONCE)
             .map(|seen| match seen {
                 Err(hot @ RunError::HotRange { .. }) => Ok(Err(hot)),
@@ -223,7 +223,7 @@ impl Recheck {
                     continue;
                 }
             };
-            let Look {
+            let PointRead {
                 observation,
                 target_is_newer,
             } = seen;
@@ -260,7 +260,7 @@ impl Recheck {
             return Judged::Settled(outcome);
         };
         match before {
-            _ if self.eyes.can_invert() => Judged::Settled(outcome),
+            _ if self.reader.can_invert() => Judged::Settled(outcome),
             None => Judged::Search,
             // The search found no source of what stood there then. If something else stands there now, an item may
             // have come up behind the scan.
@@ -282,9 +282,9 @@ impl Recheck {
         settled: &mut Settled,
     ) {
         let candidate = pending.candidate;
-        let mut mismatch = Mismatch::of(&self.eyes.service().name, class, &candidate);
+        let mut mismatch = Mismatch::of(&self.reader.service().name, class, &candidate);
         if class == MismatchClass::Misrouted {
-            mismatch.source_keys = self.eyes.source_keys(&candidate);
+            mismatch.source_keys = self.reader.source_keys(&candidate);
         }
         verdicts.mismatches.push(mismatch);
         if !class.is_fault() {
@@ -311,7 +311,7 @@ impl Recheck {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(interrupted()),
-            () = tokio::time::sleep(due.saturating_sub(self.eyes.now())) => Ok(()),
+            () = tokio::time::sleep(due.saturating_sub(self.reader.now())) => Ok(()),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// What the state said when a verification began. Its verdict is kept only if that still holds at the end.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct Baseline {
     started_ms: u64,
     repairs: u64,
     requirement: Option<String>,
@@ -22,7 +22,7 @@ pub(super) struct Scope {
     pub repair: bool,
 }
 
-impl Standing {
+impl Baseline {
     /// Reads it.
     pub async fn read(split: &Split, record: &SplitRecord) -> Result<Self, StateError> {
         let found = split.store.get::<VerifyRecord>(VerifyRecord::NAME).await?;
@@ -57,7 +57,7 @@ impl Standing {
         result: &mut VerifyResult,
     ) -> Result<(), RunError> {
         // A switch that was recorded or taken back meanwhile: other services were compared than count now.
-        scope.whole &= split.sees(&SplitRecord::read(&split.store).await?.value);
+        scope.whole &= split.has_same_switches(&SplitRecord::read(&split.store).await?.value);
         if !scope.whole && result.clean {
             // It proves nothing of the whole, and disproves nothing.
             return Ok(());
@@ -66,7 +66,7 @@ impl Standing {
         let found = found.map(|stored| stored.value);
         let undisturbed = found.as_ref().map_or(0, |record| record.repairs) == self.repairs;
         let clean = scope.whole && result.clean && undisturbed;
-        let mended = scope.repair && scope.whole && result.unrepaired.total() == 0;
+        let repaired = scope.repair && scope.whole && result.unrepaired.total() == 0;
         let done = scope.repair || found.is_some_and(|record| record.repaired_for == self.requirement);
         if clean && done {
             self.end_duty(split).await?;
@@ -84,7 +84,7 @@ impl Standing {
                     services: self.services(split, before.services, result),
                     unrouted: result.unrouted,
                     repairs: before.repairs,
-                    repaired_for: match (clean && done, mended) {
+                    repaired_for: match (clean && done, repaired) {
                         (true, _) => None,
                         (false, true) => self.requirement.clone(),
                         (false, false) => before.repaired_for,

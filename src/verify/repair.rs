@@ -1,11 +1,11 @@
 use super::chunks::Chunks;
-use super::hunt::{HUNTED_AT_ONCE, hunt};
-use super::look::Eyes;
+use super::key_search::{KEYS_PER_SEARCH, search_keys};
+use super::point_reader::PointReader;
 use super::recheck::HotKeys;
 use super::result::Unrepaired;
 use super::scan::Scanning;
 use super::view::{ServiceProgress, add};
-use crate::fault::Hand;
+use crate::fault::Writer;
 use crate::model::Key;
 use crate::repair::{Reconciled, Reconciler};
 use crate::state::{Tombstones, Validity};
@@ -24,12 +24,12 @@ const CHUNK: usize = 256;
 const ATTEMPTS: u32 = 10;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 
-/// Mends the confirmed mismatches of one service. Tombstones are on, and every tail worker has acknowledged it.
+/// Repairs the confirmed mismatches of one service. Tombstones are on, and every tail worker has acknowledged it.
 ///
 /// Each key is read again, the target first, then the source, and written on the condition that the target is
 /// still what was read: what was found during the comparison says only where to look.
 pub(super) struct Repair {
-    pub eyes: Eyes,
+    pub reader: PointReader,
     pub scanning: Scanning,
     pub dir: SpillDir,
     pub tombstones: Tombstones,
@@ -43,7 +43,7 @@ pub(super) struct Repair {
 
 /// What the repair of one service came to.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Mended {
+pub(super) struct Repaired {
     pub repaired: u64,
     pub unrepaired: Unrepaired,
     pub hot: HotKeys,
@@ -51,25 +51,25 @@ pub(super) struct Mended {
 
 impl Repair {
     /// Goes through the list.
-    pub async fn run(self, confirmed: CandidateFile) -> Result<Mended, RunError> {
-        let service = self.eyes.service();
+    pub async fn run(self, confirmed: CandidateFile) -> Result<Repaired, RunError> {
+        let service = self.reader.service();
         let Some(reconciler) = Reconciler::new(
-            &self.eyes.split,
+            &self.reader.split,
             service,
-            Hand::Repair,
+            Writer::Repair,
             self.tombstones,
             self.lease.clone(),
             &self.budgets,
             &self.stop,
         ) else {
-            return Ok(Mended::default());
+            return Ok(Repaired::default());
         };
         let reconciler = if self.overwrites_newer {
             reconciler
         } else {
             reconciler.keeping_newer()
         };
-        let mut mended = Mended::default();
+        let mut repaired = Repaired::default();
         let mut orphans = CandidateFile::new(self.dir.clone());
         let mut chunks = Chunks::of(confirmed, CHUNK);
         loop {
@@ -78,30 +78,30 @@ impl Repair {
                 break;
             }
             let (sourceless, chunk): (Vec<_>, Vec<_>) = chunk.into_iter().partition(|pending| {
-                !self.eyes.can_invert() && matches!(pending.candidate, Candidate::Extra { .. })
+                !self.reader.can_invert() && matches!(pending.candidate, Candidate::Extra { .. })
             });
             let work: Vec<_> = chunk
                 .iter()
                 .map(|pending| self.by_source(&reconciler, &pending.candidate))
                 .collect();
-            self.count(work, &mut mended).await?;
+            self.count(work, &mut repaired).await?;
             orphans = super::chunks::push_all(orphans, sourceless).await?;
         }
-        let mut chunks = Chunks::of(orphans, HUNTED_AT_ONCE);
+        let mut chunks = Chunks::of(orphans, KEYS_PER_SEARCH);
         loop {
             let chunk = chunks.next().await?;
             if chunk.is_empty() {
-                return Ok(mended);
+                return Ok(repaired);
             }
             let keys = chunk
                 .iter()
                 .map(|pending| pending.candidate.target_key().clone())
                 .collect();
-            self.orphans(&reconciler, keys, &mut mended).await?;
+            self.orphans(&reconciler, keys, &mut repaired).await?;
         }
     }
 
-    async fn count<A>(&self, work: Vec<A>, mended: &mut Mended) -> Result<(), RunError>
+    async fn count<A>(&self, work: Vec<A>, repaired: &mut Repaired) -> Result<(), RunError>
     where
         A: Future<Output = Result<Reconciled, RunError>>,
     {
@@ -109,7 +109,7 @@ impl Repair {
         while let Some(reconciled) = ended.next().await {
             let reconciled = match reconciled {
                 Err(error @ RunError::HotRange { .. }) => {
-                    mended.hot.add(&error);
+                    repaired.hot.add(&error);
                     Reconciled::Busy
                 }
                 reconciled => reconciled?,
@@ -117,28 +117,28 @@ impl Repair {
             match reconciled {
                 Reconciled::Agreed => {}
                 Reconciled::Repaired => {
-                    mended.repaired += 1;
+                    repaired.repaired += 1;
                     add(&self.progress.repaired, 1);
                 }
-                Reconciled::Busy => mended.unrepaired.busy += 1,
-                Reconciled::Newer => mended.unrepaired.foreign += 1,
+                Reconciled::Busy => repaired.unrepaired.busy += 1,
+                Reconciled::Newer => repaired.unrepaired.foreign += 1,
                 Reconciled::Invalid(reason) => {
                     tracing::debug!(reason, "a mismatch is a dead letter");
-                    mended.unrepaired.invalid += 1;
+                    repaired.unrepaired.invalid += 1;
                 }
             }
         }
         Ok(())
     }
 
-    /// Mends a key whose source key is known, or that no source key can lead to.
+    /// Repairs a key whose source key is known, or that no source key can lead to.
     async fn by_source(
         &self,
         reconciler: &Reconciler<'_>,
         candidate: &Candidate,
     ) -> Result<Reconciled, RunError> {
-        let source = self.eyes.source_keys(candidate).into_iter().next();
-        self.again(|| reconciler.target_key(candidate.target_key(), source.as_ref()))
+        let source = self.reader.source_keys(candidate).into_iter().next();
+        self.retry_while_busy(|| reconciler.target_key(candidate.target_key(), source.as_ref()))
             .await
     }
 
@@ -149,14 +149,14 @@ impl Repair {
         &self,
         reconciler: &Reconciler<'_>,
         keys: Vec<Key>,
-        mended: &mut Mended,
+        repaired: &mut Repaired,
     ) -> Result<(), RunError> {
-        let reads: Vec<_> = keys.iter().map(|key| self.eyes.held(key)).collect();
+        let reads: Vec<_> = keys.iter().map(|key| self.reader.held(key)).collect();
         let held: Vec<Option<Digest>> = futures::stream::iter(reads)
             .buffered(REPAIRS_AT_ONCE)
             .try_collect()
             .await?;
-        let found = hunt(&self.eyes, &self.scanning, keys.clone()).await?;
+        let found = search_keys(&self.reader, &self.scanning, keys.clone()).await?;
         let work: Vec<_> = keys
             .iter()
             .zip(held)
@@ -165,12 +165,12 @@ impl Repair {
                 Some([]) | None => Some(self.orphan(reconciler, key, held)),
                 // It has a source after all: the next run compares the two.
                 Some(_) => {
-                    mended.unrepaired.busy += 1;
+                    repaired.unrepaired.busy += 1;
                     None
                 }
             })
             .collect();
-        self.count(work, mended).await
+        self.count(work, repaired).await
     }
 
     async fn orphan(
@@ -179,11 +179,11 @@ impl Repair {
         key: &Key,
         held: Digest,
     ) -> Result<Reconciled, RunError> {
-        self.again(|| reconciler.orphan(key, |item| classify(item).digest() == Some(held)))
+        self.retry_while_busy(|| reconciler.orphan(key, |item| classify(item).digest() == Some(held)))
             .await
     }
 
-    async fn again<A>(&self, attempt: impl Fn() -> A) -> Result<Reconciled, RunError>
+    async fn retry_while_busy<A>(&self, attempt: impl Fn() -> A) -> Result<Reconciled, RunError>
     where
         A: Future<Output = Result<Reconciled, RunError>>,
     {

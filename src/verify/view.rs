@@ -36,7 +36,7 @@ pub struct VerifyServiceView {
     pub candidates: u64,
     /// Confirmed mismatches.
     pub mismatches: u64,
-    /// Keys that were mended.
+    /// Keys that were repaired.
     pub repaired: u64,
 }
 

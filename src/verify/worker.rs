@@ -1,11 +1,13 @@
 use super::passes::Run;
-use super::record::{Scope, Standing};
+use super::record::{Baseline, Scope};
 use super::result::VerifyResult;
 use super::verification::Verify;
 use crate::repair::{RepairLease, refuse_unready};
 use crate::state::SplitRecord;
-use crate::status::{ObstacleKind, standing, standing_with_worker};
-use crate::worker::{Doing, RunError, Split, check_plan, completed, noted, unless_stopped};
+use crate::status::{ObstacleKind, split_status, split_status_with_worker};
+use crate::worker::{
+    ActivityNote, RunError, Split, check_plan, completed, unless_stopped, with_activity_notes,
+};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +24,7 @@ impl Verify {
         if record.completed_ms.is_some() && self.options.repair {
             return Err(completed(&self.split));
         }
-        self.split = self.split.seeing(&record);
+        self.split = self.split.without_switched(&record);
         if !self.options.anyway && record.completed_ms.is_none() {
             let places = self.places()?;
             unless_stopped(&self.stop, Box::pin(refuse_early(&self.split, &places))).await?;
@@ -35,12 +37,12 @@ impl Verify {
             // Of repairs, the budgets know.
             let mut limits = budgets.limits();
             limits.extend(view.limits.clone());
-            Doing::new(waits.beside(&view.phase), limits)
+            ActivityNote::new(waits.beside(&view.phase), limits)
         };
         let split = self.split.clone();
         let work = budgets.during(&store, Box::pin(self.run_tuned(record)));
-        let mut result = noted(&store, "verify", doing, work).await?;
-        result.next = standing(&split).await?.next;
+        let mut result = with_activity_notes(&store, "verify", doing, work).await?;
+        result.next = split_status(&split).await?.next;
         Ok(result)
     }
 
@@ -101,13 +103,13 @@ impl Verify {
             && !self.options.anyway
             && record.completed_ms.is_none();
         // Read once the lease is ours: another repair may have ended just before.
-        let mut standing = Standing::read(&self.split, record).await?;
+        let mut baseline = Baseline::read(&self.split, record).await?;
         let run = Run::begin(self, record, places).await?;
         let done = CancellationToken::new();
         // Ends the display too where this future is dropped: when the repair's lease was lost.
         let shown_until = done.clone().drop_guard();
         let shown = tokio::spawn(Arc::clone(&run.progress).show(done));
-        let result = run.all(lease, &mut standing).await;
+        let result = run.all(lease, &mut baseline).await;
         drop(shown_until);
         if let Err(error) = shown.await {
             tracing::error!(%error, "the progress display ended badly");
@@ -126,7 +128,7 @@ impl Verify {
             };
             result.notes.push(format!("{why}. This result does not count"));
         } else {
-            standing.keep(&self.split, scope, &mut result).await?;
+            baseline.keep(&self.split, scope, &mut result).await?;
         }
         Ok(result)
     }
@@ -140,7 +142,7 @@ async fn refuse_early(split: &Split, places: &[usize]) -> Result<(), RunError> {
             .iter()
             .any(|place| split.plan.services[*place].name == service)
     };
-    let obstacles = standing_with_worker(split).await?.obstacles.into_iter();
+    let obstacles = split_status_with_worker(split).await?.obstacles.into_iter();
     let mut early = obstacles.filter(|obstacle| {
         let kind = matches!(
             obstacle.kind,

@@ -9,11 +9,11 @@ use std::time::Duration;
 /// Between two notes.
 const NOTES: Duration = Duration::from_secs(4);
 /// What was noted longer ago is no news: its process is gone, or can't reach the state.
-pub(crate) const NEWS_MS: u64 = 15_000;
+pub(crate) const ACTIVITY_FRESH_MS: u64 = 15_000;
 
 /// What goes on.
 #[derive(Debug, Default)]
-pub(crate) struct Doing {
+pub(crate) struct ActivityNote {
     /// In a few words.
     pub phase: String,
     /// What limits it.
@@ -22,7 +22,7 @@ pub(crate) struct Doing {
     pub estimate: Option<Estimate>,
 }
 
-impl Doing {
+impl ActivityNote {
     /// Something whose speed is not known.
     pub fn new(phase: String, limits: BTreeMap<String, Limit>) -> Self {
         Self {
@@ -34,10 +34,10 @@ impl Doing {
 }
 
 /// Works, and notes meanwhile what it is doing. Where that can't be noted, the work goes on.
-pub(crate) async fn noted<T>(
+pub(crate) async fn with_activity_notes<T>(
     store: &Store,
     command: &str,
-    doing: impl Fn() -> Doing,
+    doing: impl Fn() -> ActivityNote,
     work: impl Future<Output = T>,
 ) -> T {
     let done = tokio::select! {
@@ -46,14 +46,14 @@ pub(crate) async fn noted<T>(
         never = Box::pin(keep_noting(store, command, doing)) => match never {},
     };
     // One that can't reach the state ends all the same.
-    let ending = Box::pin(note(store, command, Doing::default()));
+    let ending = Box::pin(note(store, command, ActivityNote::default()));
     if tokio::time::timeout(NOTES, ending).await.is_err() {
         tracing::debug!(command, "could not note that it ended");
     }
     done
 }
 
-async fn keep_noting(store: &Store, command: &str, doing: impl Fn() -> Doing) -> Infallible {
+async fn keep_noting(store: &Store, command: &str, doing: impl Fn() -> ActivityNote) -> Infallible {
     loop {
         tokio::time::sleep(NOTES / 4).await;
         note(store, command, doing()).await;
@@ -61,7 +61,7 @@ async fn keep_noting(store: &Store, command: &str, doing: impl Fn() -> Doing) ->
     }
 }
 
-async fn note(store: &Store, command: &str, doing: Doing) {
+async fn note(store: &Store, command: &str, doing: ActivityNote) {
     let record = ActivityRecord {
         command: command.to_owned(),
         phase: doing.phase,

@@ -1,4 +1,4 @@
-use super::leased_record::Keeper;
+use super::leased_record::LeasedRecord;
 use super::split::{Split, now_ms};
 use crate::fault;
 use crate::state::{Lease, Owner, SplitRecord, StateError, Stored, Validity, WorkerRecord};
@@ -30,7 +30,7 @@ impl Signs {
         if record.completing_ms.is_some() {
             self.over.cancel();
         }
-        let is_older = !split.knows(record) || !split.sees(record);
+        let is_older = !split.has_same_services(record) || !split.has_same_switches(record);
         // A state that was deleted and created anew has no lease of this worker.
         let is_other = is_older || record.created_ms != created_ms;
         // It begins anew, and then is told what was given up.
@@ -71,10 +71,10 @@ impl Heartbeat {
             value: record,
             revision: 0,
         };
-        let taken = Keeper::take(&split.store, &name, stored, owner, split.timing).await?;
-        let keeper = taken.ok_or(StateError::Conflict { record: name })?;
+        let taken = LeasedRecord::take(&split.store, &name, stored, owner, split.timing).await?;
+        let leased = taken.ok_or(StateError::Conflict { record: name })?;
         let signs = Signs {
-            outdated: keeper.lost().child_token(),
+            outdated: leased.lost().child_token(),
             ..Signs::default()
         };
         // Much may have happened between our reading of the split and our record's appearance; whoever looks at the
@@ -84,10 +84,10 @@ impl Heartbeat {
         let began_in = (generation, record.created_ms);
         signs.read(split, &record, began_in);
         let done = CancellationToken::new();
-        let validity = keeper.validity();
+        let validity = leased.validity();
         let beating = Beating {
             split: split.clone(),
-            keeper,
+            leased,
             gate,
             began_in,
             signs: signs.clone(),
@@ -131,7 +131,7 @@ impl Heartbeat {
 
 struct Beating {
     split: Split,
-    keeper: Arc<Keeper<WorkerRecord>>,
+    leased: Arc<LeasedRecord<WorkerRecord>>,
     gate: Gate,
     /// The generation of the tail, and when the state was created.
     began_in: (u32, u64),
@@ -142,7 +142,7 @@ struct Beating {
 impl Beating {
     async fn run(self) {
         let saved = CancellationToken::new();
-        let keeping = tokio::spawn(Arc::clone(&self.keeper).keep(saved.clone()));
+        let renewing = tokio::spawn(Arc::clone(&self.leased).renew_until(saved.clone()));
         while !self.done.is_cancelled() {
             match SplitRecord::read(&self.split.store).await {
                 Ok(record) => {
@@ -158,9 +158,9 @@ impl Beating {
                 Err(error) => tracing::warn!(%error, "could not read the tombstone switch; trying again"),
             }
             let acknowledged = self.gate.acknowledged();
-            if self.keeper.snapshot().acknowledged_epoch != acknowledged {
+            if self.leased.snapshot().acknowledged_epoch != acknowledged {
                 fault::moment("tombstones.acknowledging").await;
-                self.keeper
+                self.leased
                     .update(|record| record.acknowledged_epoch = acknowledged);
             }
             tokio::select! {
@@ -169,7 +169,7 @@ impl Beating {
             }
         }
         saved.cancel();
-        match keeping.await {
+        match renewing.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) if error.is_gone() => return,
             Ok(Err(error)) => {
@@ -177,7 +177,7 @@ impl Beating {
             }
             Err(error) => tracing::error!(%error, "the heartbeat's keeper ended badly"),
         }
-        remove(&self.split, self.keeper.name()).await;
+        remove(&self.split, self.leased.name()).await;
     }
 }
 

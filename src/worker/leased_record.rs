@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// A record that one worker owns at a time.
-pub trait Leased: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+pub trait Leasable: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// Its lease.
     fn lease(&mut self) -> &mut Lease;
     /// Its heartbeat.
@@ -25,7 +25,7 @@ pub trait Leased: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     fn absorb(&mut self, stored: Self);
 }
 
-impl Leased for ShardRecord {
+impl Leasable for ShardRecord {
     fn lease(&mut self) -> &mut Lease {
         &mut self.lease
     }
@@ -41,7 +41,7 @@ impl Leased for ShardRecord {
     }
 }
 
-impl Leased for SegmentRecord {
+impl Leasable for SegmentRecord {
     fn lease(&mut self) -> &mut Lease {
         &mut self.lease
     }
@@ -51,7 +51,7 @@ impl Leased for SegmentRecord {
     fn absorb(&mut self, _stored: Self) {}
 }
 
-impl Leased for WorkerRecord {
+impl Leasable for WorkerRecord {
     fn touch(&mut self) {
         self.beat += 1;
         self.seen_ms = now_ms();
@@ -66,9 +66,9 @@ impl Leased for WorkerRecord {
 }
 
 /// Keeps a leased record: holds it in memory, saves what changed soon after, renews the lease, and notices when it
-/// was lost. Progress is put in with [`Keeper::update`] *after* the writes that it covers are durable.
+/// was lost. Progress is put in with [`LeasedRecord::update`] *after* the writes that it covers are durable.
 #[derive(Debug)]
-pub struct Keeper<T> {
+pub struct LeasedRecord<T> {
     store: Store,
     name: String,
     owner: Owner,
@@ -83,7 +83,7 @@ pub struct Keeper<T> {
 /// Wait after a save that failed.
 const AFTER_FAILURE: Duration = Duration::from_millis(200);
 
-impl<T: Leased> Keeper<T> {
+impl<T: Leasable> LeasedRecord<T> {
     /// Takes the lease of a record as it was read. `None`: somebody else was faster.
     ///
     /// # Errors
@@ -203,7 +203,7 @@ impl<T: Leased> Keeper<T> {
     ///
     /// # Errors
     /// When the last save failed, or the state was deleted: then the last updates are not durable.
-    pub async fn keep(self: Arc<Self>, done: CancellationToken) -> Result<(), StateError> {
+    pub async fn renew_until(self: Arc<Self>, done: CancellationToken) -> Result<(), StateError> {
         while !done.is_cancelled() && !self.lost.is_cancelled() {
             tokio::select! {
                 () = done.cancelled() => break,

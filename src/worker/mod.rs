@@ -14,7 +14,7 @@ mod split;
 mod stopping;
 mod waits;
 
-pub(crate) use activity::{Doing, NEWS_MS, noted};
+pub(crate) use activity::{ACTIVITY_FRESH_MS, ActivityNote, with_activity_notes};
 pub(crate) use budgets::Budgets;
 pub use budgets::{Tuned, tune};
 pub(crate) use checks::{check_left_out, check_plan, completed, differs, refuse_abandoned};
@@ -22,7 +22,7 @@ pub use checks::{check_split, services, uncaptured};
 pub use error::RunError;
 pub(crate) use first_records::{service_record, split_record};
 pub(crate) use heartbeat::Heartbeat;
-pub(crate) use leased_record::{Keeper, Leased};
+pub(crate) use leased_record::{Leasable, LeasedRecord};
 pub use plan_change::{PlanChange, SettingChange, plan_change};
 pub(crate) use recorded_shards::{Recorded, recorded_shards, without_switched};
 pub use split::{Split, StateLedger, key_json, now_ms};

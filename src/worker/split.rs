@@ -4,7 +4,7 @@ use crate::flow::{Group, Ledger, Stop, touched};
 use crate::model::{Item, Key, KeySchema, Origin, json};
 use crate::plan::{Place, Plan, Service};
 use crate::source::Scan;
-use crate::state::{Letter, Letters, MAX_RECHECKS, RecheckKey, SplitRecord, StateError, Store};
+use crate::state::{DeadLetter, DeadLetters, MAX_RECHECKS, RecheckKey, SplitRecord, StateError, Store};
 use crate::target::Gate;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub struct Split {
     /// The state table.
     pub store: Store,
     /// Dead letters and the recheck list.
-    pub letters: Letters,
+    pub dead_letters: DeadLetters,
     /// How long things may take.
     pub timing: Timing,
     /// What the process waits for right now.
@@ -50,7 +50,7 @@ impl Split {
         }
         let store = Store::new(source.items.clone(), &plan.state_table);
         Self {
-            letters: Letters::new(store.clone()),
+            dead_letters: DeadLetters::new(store.clone()),
             store,
             source,
             targets,
@@ -63,10 +63,10 @@ impl Split {
 
     /// The same, whose state requests are not sent again once this is cancelled: the command ends soon.
     #[must_use]
-    pub fn hurried_by(self, hurry: &CancellationToken) -> Self {
-        let store = self.store.hurried_by(hurry);
+    pub fn without_retries_after(self, stop_retrying: &CancellationToken) -> Self {
+        let store = self.store.without_retries_after(stop_retrying);
         Self {
-            letters: Letters::new(store.clone()),
+            dead_letters: DeadLetters::new(store.clone()),
             store,
             ..self
         }
@@ -74,7 +74,7 @@ impl Split {
 
     /// The same split for a command that begins now: it leaves out the services that have switched.
     #[must_use]
-    pub fn seeing(&self, record: &SplitRecord) -> Self {
+    pub fn without_switched(&self, record: &SplitRecord) -> Self {
         Self {
             switched: Arc::new(record.switched.keys().cloned().collect()),
             ..self.clone()
@@ -88,12 +88,12 @@ impl Split {
     }
 
     /// Whether the split's record says the same of the services that have switched as when this command began.
-    pub(crate) fn sees(&self, record: &SplitRecord) -> bool {
+    pub(crate) fn has_same_switches(&self, record: &SplitRecord) -> bool {
         record.switched.keys().eq(self.switched.iter())
     }
 
     /// Whether the plan has exactly the services that the split's record names. A record of an earlier version names none.
-    pub(crate) fn knows(&self, record: &SplitRecord) -> bool {
+    pub(crate) fn has_same_services(&self, record: &SplitRecord) -> bool {
         let planned: BTreeSet<&String> = self.plan.services.iter().map(|service| &service.name).collect();
         record.services.is_empty() || record.services.iter().eq(planned)
     }
@@ -198,33 +198,38 @@ impl Ledger for StateLedger {
         let Some(change) = group.changes.last() else {
             return Ok(());
         };
-        let letter = Letter {
+        let letter = DeadLetter {
             service: service.to_owned(),
             key: self.split.key_json(&group.key),
             reason: reason.to_owned(),
             origin: match &change.origin {
-                Origin::Backfill | Origin::Bulk => Letter::BACKFILL.to_owned(),
+                Origin::Backfill | Origin::Bulk => DeadLetter::BACKFILL.to_owned(),
                 Origin::Tail { sequence, .. } => sequence.to_string(),
             },
             at_ms: now_ms(),
             image: change.images.new.as_ref().map(json::item_to_json),
             old_image: change.images.old.as_ref().map(json::item_to_json),
         };
-        self.split.letters.keep(&letter).await.map_err(stop)
+        self.split.dead_letters.keep(&letter).await.map_err(stop)
     }
 
     async fn recheck(&self, service: &str, group: &Group) -> Result<(), Stop> {
         // Held until the entry is durable, so that whoever switches the tombstones off waits for it.
-        let Some(entered) = self.gate.as_ref().map(Gate::enter).filter(|entered| entered.bury) else {
+        let Some(admission) = self
+            .gate
+            .as_ref()
+            .map(Gate::enter)
+            .filter(|admission| admission.leaves_tombstones)
+        else {
             return Ok(());
         };
         let key = RecheckKey {
             service: service.to_owned(),
             key: self.split.key_json(&group.key),
-            epoch: entered.epoch(),
+            epoch: admission.epoch(),
             targets: self.split.targets_of(service, group),
         };
-        self.split.letters.recheck(&key).await.map_err(stop)?;
+        self.split.dead_letters.recheck(&key).await.map_err(stop)?;
         tracing::debug!(service, limit = MAX_RECHECKS, "a timestamp went backwards");
         Ok(())
     }

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use dynasplit::dynamo::{Brake, Pace};
+use dynasplit::dynamo::{AccountLimit, ConcurrencyLimit};
 use dynasplit::model::{AttributeKind, KeyAttribute, KeySchema, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE};
 use dynasplit::target::Sweep;
 use std::collections::BTreeMap;
@@ -160,7 +160,10 @@ async fn sweep(engine: &Engine, pairs: &[(String, SdkItem, Option<SdkItem>)]) ->
         },
         reads: Arc::default(),
         writes: Arc::default(),
-        pace: Arc::new(Pace::new(Duration::from_secs(5), &Brake::default())),
+        concurrency: Arc::new(ConcurrencyLimit::new(
+            Duration::from_secs(5),
+            &AccountLimit::default(),
+        )),
         health: Arc::default(),
     }
 }

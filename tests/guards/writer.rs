@@ -3,8 +3,8 @@
 use crate::support::table::{SdkItem, create_with, number, put, text};
 use crate::support::{Engine, Kind, contents, unique};
 use aws_sdk_dynamodb::Client;
-use dynasplit::dynamo::{Brake, Budget, Health, Pace};
-use dynasplit::fault::Hand;
+use dynasplit::dynamo::{AccountLimit, Budget, ConcurrencyLimit, Health};
+use dynasplit::fault::Writer;
 use dynasplit::flow::{Guard, Outcome, Sink, SinkError, VersionFields, Write, WriteKind};
 use dynasplit::model::{
     AttributeKind, Item, Key, KeyAttribute, KeySchema, Number, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE, Value,
@@ -31,7 +31,7 @@ fn keys() -> KeySchema {
 
 fn writer(client: &Client, table: &str) -> TargetWriter {
     TargetWriter {
-        hand: Hand::Tail,
+        written_by: Writer::Tail,
         endless: true,
         client: client.clone(),
         table: table.into(),
@@ -41,9 +41,12 @@ fn writer(client: &Client, table: &str) -> TargetWriter {
             live: "at".into(),
         },
         gate: Gate::default(),
-        always_bury: false,
+        always_leaves_tombstones: false,
         fence: Fence::new([]),
-        pace: Arc::new(Pace::new(Duration::from_secs(5), &Brake::default())),
+        concurrency: Arc::new(ConcurrencyLimit::new(
+            Duration::from_secs(5),
+            &AccountLimit::default(),
+        )),
         budget: Arc::new(Budget::new(None)),
         cost: PutCost::default(),
         health: Arc::new(Health::default()),
@@ -148,7 +151,7 @@ async fn outcomes(engine: &Engine) {
 
     writer.gate.switch(tombstones(true, 1));
     assert_eq!(outcome(&writer, removes(4)).await, Outcome::Superseded);
-    assert_eq!(outcome(&writer, removes(7)).await, Outcome::Buried);
+    assert_eq!(outcome(&writer, removes(7)).await, Outcome::TombstoneWritten);
     let dead = plain([
         ("id", text("x")),
         // Under which switch-on it was left.
@@ -178,10 +181,10 @@ async fn outcomes(engine: &Engine) {
     assert_eq!(only_item(&client, &table).await, None);
     assert_eq!(outcome(&writer, removes(8)).await, Outcome::Written, "again");
     let repair = TargetWriter {
-        always_bury: true,
+        always_leaves_tombstones: true,
         ..writer.clone()
     };
-    assert_eq!(outcome(&repair, removes(8)).await, Outcome::Buried);
+    assert_eq!(outcome(&repair, removes(8)).await, Outcome::TombstoneWritten);
     assert_eq!(writer.health.blocked(), None);
 }
 
@@ -252,7 +255,10 @@ async fn a_writer_that_waits_can_be_stopped() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_switch_of_the_tombstones_holds_for_what_is_tried_again() {
-    for (from, to, expected) in [(false, true, Outcome::Buried), (true, false, Outcome::Written)] {
+    for (from, to, expected) in [
+        (false, true, Outcome::TombstoneWritten),
+        (true, false, Outcome::Written),
+    ] {
         let engine = Engine::embedded().await;
         let (client, table) = (engine.dynamodb(), unique("later"));
         let writer = TargetWriter {
@@ -340,7 +346,10 @@ async fn sweeps_take_what_is_reserved_and_nothing_else() {
             keys: keys(),
             reads: Arc::default(),
             writes: Arc::default(),
-            pace: Arc::new(Pace::new(Duration::from_secs(5), &Brake::default())),
+            concurrency: Arc::new(ConcurrencyLimit::new(
+                Duration::from_secs(5),
+                &AccountLimit::default(),
+            )),
             health: Arc::default(),
         };
         let swept = sweep.tombstones(5).await.expect("a sweep");

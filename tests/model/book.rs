@@ -7,7 +7,7 @@ use crate::plans::{Layout, Mapping, plan};
 use crate::rule::{Rule, Rules};
 use crate::script::{Answer, Asked, ask};
 use dynasplit::flow::{
-    Group, Guard, Outcome, VersionFields, Write, WriteKind, coalesce, desired, is_tombstone, mend,
+    Group, Guard, Outcome, VersionFields, Write, WriteKind, coalesce, desired, is_tombstone, repair,
     tombstone_epoch, tombstone_of, touched,
 };
 use dynasplit::model::{Change, Images, Item, Key, Origin, RESERVED_PREFIX, SequenceNumber, Value};
@@ -45,7 +45,7 @@ pub enum Next {
     /// It puts the item on the recheck list, with these target keys as suspects.
     List,
     /// It leaves a dead letter.
-    Letter,
+    DeadLetter,
     /// All is durable.
     Done,
 }
@@ -185,7 +185,7 @@ impl Book {
                 match ask(service, &self.plan.versions, &group, answers) {
                     Asked::Write(write) => Next::Write(WriteId::of(&self.bent(write, records))),
                     Asked::List => Next::List,
-                    Asked::Letter => Next::Letter,
+                    Asked::DeadLetter => Next::DeadLetter,
                     Asked::Done => Next::Done,
                 }
             },
@@ -301,7 +301,7 @@ impl Book {
                     (WriteKind::Remove(version), Some(epoch)) => {
                         let key = self.service(service).keys.item_of(&write.key);
                         let tombstone = tombstone_of(epoch.into(), key, version.as_ref());
-                        (Held::of(Some(tombstone)), Answer::of(Outcome::Buried))
+                        (Held::of(Some(tombstone)), Answer::of(Outcome::TombstoneWritten))
                     }
                 }
             },
@@ -385,7 +385,7 @@ impl Book {
     }
 
     /// The write that mends a cell, given what was read in it, and then in the source.
-    pub fn mend(&self, cell: u8, held: Held, item: u8, image: Image) -> Option<WriteId> {
+    pub fn repair(&self, cell: u8, held: Held, item: u8, image: Image) -> Option<WriteId> {
         memoized(
             self,
             |memo| &mut memo.mended,
@@ -396,7 +396,7 @@ impl Book {
                     .item(item)
                     .and_then(|item| desired(self.service(*service), &self.plan.versions, &item).unwrap());
                 let read = held.item().map(|item| Item::clone(&item));
-                let mut write = mend(&self.plan.versions, &self.fields(*service), target, read, wanted)?;
+                let mut write = repair(&self.plan.versions, &self.fields(*service), target, read, wanted)?;
                 let over = self.tombstone(held).is_some() && !self.rules.hold(Rule::RepairHeedsTombstones);
                 if !self.rules.hold(Rule::RepairGuard) || over {
                     write.guard = Guard::Any;

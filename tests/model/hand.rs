@@ -71,7 +71,7 @@ impl Split {
                     cell,
                     write: attempt.write,
                     held,
-                    lands: matches!(answer, Answer::Written | Answer::Buried),
+                    lands: matches!(answer, Answer::Written | Answer::TombstoneWritten),
                 });
                 if hand.holder == DEAD {
                     actions.push(Action::HandVanishes);
@@ -141,7 +141,7 @@ impl Split {
             }
         };
         let (item, _) = self.lane(hand.lane);
-        hand.grip = match self.book.mend(cell, held, item, image) {
+        hand.grip = match self.book.repair(cell, held, item, image) {
             Some(write) => {
                 let attempt = Attempt {
                     write,
@@ -175,7 +175,7 @@ impl Split {
             return;
         }
         hand.grip = Grip::Open;
-        if !matches!(answer, Answer::Written | Answer::Buried) {
+        if !matches!(answer, Answer::Written | Answer::TombstoneWritten) {
             hand.busy = hand.whole;
         } else if self.rules.hold(Rule::LooksAgain) {
             hand.grip = Grip::Wrote(read);

@@ -8,7 +8,7 @@ use crate::rule::Rule;
 use crate::split::{BULK, BULK_DONE, BULK_GIVEN_UP, Split};
 use crate::state::{Grip, Holder, Page, Stage, State, UNCAPTURED};
 use crate::tail::small;
-use dynasplit::state::phases::{Heed, heed};
+use dynasplit::state::phases::{Obedience, obedience};
 use dynasplit::state::{Lease, Owner, TombstonePhase, WorkerRecord};
 use std::time::Duration;
 
@@ -228,10 +228,10 @@ impl Split {
             acknowledged_epoch: state.worker.acknowledged.into(),
             seen_ms: 0,
         };
-        match heed(&worker, epoch.into(), !state.worker.alive) {
-            Heed::Obeys => true,
-            Heed::Awaited => false,
-            Heed::Gone => {
+        match obedience(&worker, epoch.into(), !state.worker.alive) {
+            Obedience::Obeys => true,
+            Obedience::Awaited => false,
+            Obedience::Gone => {
                 let quiet = state
                     .lanes
                     .iter()
@@ -252,7 +252,8 @@ impl Split {
                 return;
             }
         }
-        let on = state.switch.tombstones.bury() && state.switch.holders.contains_key(kind.name());
+        let on =
+            state.switch.tombstones.leaves_tombstones() && state.switch.holders.contains_key(kind.name());
         if !on || self.rules.hold(Rule::RaisesAnew) {
             assert!(state.switch.raise(kind.name()), "only bulk holds the lanes");
         }

@@ -12,7 +12,7 @@ pub enum Answer {
     /// The write landed.
     Written,
     /// It left a tombstone.
-    Buried,
+    TombstoneWritten,
     /// It was refused.
     Superseded,
     /// It was refused by a tombstone.
@@ -25,7 +25,7 @@ pub enum Answer {
 
 const ALL: [Answer; 6] = [
     Answer::Written,
-    Answer::Buried,
+    Answer::TombstoneWritten,
     Answer::Superseded,
     Answer::SupersededByTombstone,
     Answer::Rejected,
@@ -37,7 +37,7 @@ impl Answer {
     pub fn of(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Written => Self::Written,
-            Outcome::Buried => Self::Buried,
+            Outcome::TombstoneWritten => Self::TombstoneWritten,
             Outcome::Superseded => Self::Superseded,
             Outcome::SupersededByTombstone => Self::SupersededByTombstone,
         }
@@ -58,7 +58,7 @@ pub enum Asked {
     /// An entry of the recheck list.
     List,
     /// A dead letter.
-    Letter,
+    DeadLetter,
     /// Nothing: all is durable.
     Done,
 }
@@ -88,7 +88,7 @@ impl Sink for Script {
     async fn write(&self, write: Write, _: &Again<'_>) -> Result<Landed, SinkError> {
         let outcome = match self.answer(Asked::Write(write))? {
             Answer::Written => Outcome::Written,
-            Answer::Buried => Outcome::Buried,
+            Answer::TombstoneWritten => Outcome::TombstoneWritten,
             Answer::Superseded => Outcome::Superseded,
             Answer::SupersededByTombstone => Outcome::SupersededByTombstone,
             Answer::Rejected => return Err(SinkError::Rejected("the table refuses it".into())),
@@ -103,7 +103,7 @@ impl Sink for Script {
 
 impl Ledger for Script {
     async fn dead_letter(&self, _: &str, _: &Group, _: &str) -> Result<(), Stop> {
-        self.kept(Asked::Letter)
+        self.kept(Asked::DeadLetter)
     }
 
     async fn recheck(&self, _: &str, _: &Group) -> Result<(), Stop> {

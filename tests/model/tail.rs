@@ -79,7 +79,7 @@ impl Split {
                 lane,
                 write: attempt.write,
                 held,
-                lands: matches!(answer, Answer::Written | Answer::Buried),
+                lands: matches!(answer, Answer::Written | Answer::TombstoneWritten),
             });
             if found.late.is_none() && state.spent.unanswered < self.bounds.unanswered {
                 actions.push(Action::GivesUp { lane });
@@ -91,7 +91,7 @@ impl Split {
                 lane,
                 write: attempt.write,
                 held,
-                lands: matches!(answer, Answer::Written | Answer::Buried),
+                lands: matches!(answer, Answer::Written | Answer::TombstoneWritten),
             });
             actions.push(Action::DeadVanishes { lane });
         }
@@ -101,7 +101,7 @@ impl Split {
                 lane,
                 write: attempt.write,
                 held,
-                lands: matches!(answer, Answer::Written | Answer::Buried),
+                lands: matches!(answer, Answer::Written | Answer::TombstoneWritten),
             });
             actions.push(Action::Vanishes { lane });
         }
@@ -148,7 +148,7 @@ impl Split {
         };
         Some(Attempt {
             write,
-            bury: now.bury() && self.rules.hold(Rule::Tombstones),
+            bury: now.leaves_tombstones() && self.rules.hold(Rule::Tombstones),
             epoch: small(now.epoch),
         })
     }
@@ -181,7 +181,7 @@ impl Split {
                         return;
                     }
                 }
-                Next::Letter => {
+                Next::DeadLetter => {
                     let last = records.images[usize::from(records.count)];
                     state.letters[usize::from(lane)] = Entry {
                         there: true,
@@ -207,7 +207,7 @@ impl Split {
     /// An entry of the recheck list enters the gate, where one is needed.
     fn begins_listing(&self, state: &mut State, lane: u8) -> bool {
         let now = state.worker.attempts.enter();
-        if now.bury() && self.rules.hold(Rule::Listed) {
+        if now.leaves_tombstones() && self.rules.hold(Rule::Listed) {
             state.lanes[usize::from(lane)].listing = Some(small(now.epoch));
             return true;
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use dynasplit::state::{Letters, MAX_RECHECKS, RecheckKey, Store};
+use dynasplit::state::{DeadLetters, MAX_RECHECKS, RecheckKey, Store};
 use serde_json::{Value, json};
 
 use crate::orders;
@@ -112,7 +112,7 @@ async fn a_full_recheck_list_stops_the_backfill_and_says_what_to_do() {
     cli.succeed(&["apply"]).await;
     let tail = cli.start(&["replicate"]);
     cli.until_captured().await;
-    let letters = Letters::new(Store::new(stage.client.clone(), &stage.trial.state_table()));
+    let letters = DeadLetters::new(Store::new(stage.client.clone(), &stage.trial.state_table()));
     let entries = (0..=MAX_RECHECKS).map(|n| RecheckKey {
         service: "orders".into(),
         key: json!({ "PK": { "S": format!("ACC#{n}") }, "SK": { "S": "DOC#1" } }),

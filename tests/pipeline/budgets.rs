@@ -4,7 +4,7 @@ use crate::running::Running;
 use crate::support::Engine;
 use crate::support::table::{SdkItem, create, item, number, put_all, text};
 use dynasplit::backfill::BackfillOptions;
-use dynasplit::dynamo::{Brake, Budget, Pace};
+use dynasplit::dynamo::{AccountLimit, Budget, ConcurrencyLimit};
 use dynasplit::tail::TailOptions;
 use dynasplit::target::Sweep;
 use std::sync::Arc;
@@ -182,7 +182,10 @@ async fn a_sweep_keeps_its_units_and_counts_them() {
         keys: running.split.plan.service("copy").unwrap().keys.clone(),
         reads: Arc::new(Budget::new(reads)),
         writes: Arc::new(Budget::new(writes)),
-        pace: Arc::new(Pace::new(Duration::from_secs(5), &Brake::default())),
+        concurrency: Arc::new(ConcurrencyLimit::new(
+            Duration::from_secs(5),
+            &AccountLimit::default(),
+        )),
         health: Arc::default(),
     };
     let began = Instant::now();

@@ -3,9 +3,9 @@
 use crate::running::Running;
 use crate::support::{Engine, table};
 use aws_sdk_dynamodb::types::AttributeValue;
-use dynasplit::repair::reconcile_letters;
-use dynasplit::state::{Letter, SplitRecord};
-use dynasplit::status::standing;
+use dynasplit::repair::reconcile_dead_letters;
+use dynasplit::state::{DeadLetter, SplitRecord};
+use dynasplit::status::split_status;
 use dynasplit::worker::RunError;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -60,8 +60,8 @@ async fn remove(running: &Running, record: &str) {
         .unwrap();
 }
 
-fn letter() -> Letter {
-    Letter {
+fn letter() -> DeadLetter {
+    DeadLetter {
         service: "all".into(),
         key: json!({ "PK": { "S": "x" }, "SK": { "S": "y" } }),
         reason: "it does not fit".into(),
@@ -86,16 +86,16 @@ async fn what_is_not_needed_disables_no_status() {
     for record in records {
         damage(&running, record).await;
     }
-    let standing = standing(&running.split).await.unwrap();
+    let status = split_status(&running.split).await.unwrap();
     for record in &records[..4] {
-        let told = standing
+        let told = status
             .obstacles
             .iter()
             .find(|obstacle| obstacle.what.contains(record));
-        let told = told.unwrap_or_else(|| panic!("{record} is not named: {:#?}", standing.obstacles));
+        let told = told.unwrap_or_else(|| panic!("{record} is not named: {:#?}", status.obstacles));
         assert!(told.next.contains("aws dynamodb delete-item"), "{told:?}");
     }
-    assert_eq!(standing.dead_letters["all"], 1, "a damaged letter counts");
+    assert_eq!(status.dead_letters["all"], 1, "a damaged letter counts");
 }
 
 #[tokio::test]
@@ -103,13 +103,13 @@ async fn a_record_that_is_needed_is_named_with_the_way_out() {
     let engine = Engine::embedded().await;
     let running = applied(&engine).await;
     damage(&running, "SHARD#000001#shardId-1").await;
-    let error = standing(&running.split).await.unwrap_err().to_string();
+    let error = split_status(&running.split).await.unwrap_err().to_string();
     assert!(
         error.contains("'SHARD#000001#shardId-1'") && error.contains("--restart-tail"),
         "{error}"
     );
     damage(&running, SplitRecord::NAME).await;
-    let error = standing(&running.split).await.unwrap_err();
+    let error = split_status(&running.split).await.unwrap_err();
     assert!(matches!(error, RunError::State(_)), "{error:?}");
     assert!(error.to_string().contains("restore the table"), "{error}");
 }
@@ -119,20 +119,20 @@ async fn a_damaged_letter_is_listed_and_its_removal_makes_a_repair_mandatory() {
     let engine = Engine::embedded().await;
     let running = applied(&engine).await;
     damage(&running, "LETTER#all#0").await;
-    let letters = running.split.letters.list(None).await.unwrap();
+    let letters = running.split.dead_letters.list(None).await.unwrap();
     assert_eq!(letters.len(), 1);
     assert!(
         letters[0].damage.is_some() && letters[0].service == "all",
         "{letters:?}"
     );
-    let settled = reconcile_letters(&running.split, &letters, &CancellationToken::new())
+    let settled = reconcile_dead_letters(&running.split, &letters, &CancellationToken::new())
         .await
         .unwrap();
     assert!(
         settled[0].settled && settled[0].outcome.contains("verify --repair"),
         "{settled:?}"
     );
-    assert!(running.split.letters.list(None).await.unwrap().is_empty());
+    assert!(running.split.dead_letters.list(None).await.unwrap().is_empty());
     let record = SplitRecord::read(&running.split.store).await.unwrap().value;
     assert_eq!(
         record.repair_required.as_deref(),
@@ -144,8 +144,8 @@ async fn a_damaged_letter_is_listed_and_its_removal_makes_a_repair_mandatory() {
 async fn a_letter_whose_part_is_missing_is_shown_and_settled() {
     let engine = Engine::embedded().await;
     let running = applied(&engine).await;
-    running.split.letters.keep(&letter()).await.unwrap();
-    let head = running.split.letters.list(None).await.unwrap().remove(0);
+    running.split.dead_letters.keep(&letter()).await.unwrap();
+    let head = running.split.dead_letters.list(None).await.unwrap().remove(0);
     let part = format!("LETTERPART#{}#{:016x}#0000", head.id, head.writing);
     for missing in [false, true] {
         if missing {
@@ -155,7 +155,7 @@ async fn a_letter_whose_part_is_missing_is_shown_and_settled() {
         }
         let shown = running
             .split
-            .letters
+            .dead_letters
             .show(&head.id)
             .await
             .unwrap()
@@ -167,23 +167,23 @@ async fn a_letter_whose_part_is_missing_is_shown_and_settled() {
         );
     }
     // The item is gone from the source, so nothing is left to bring in order.
-    let settled = reconcile_letters(&running.split, &[head], &CancellationToken::new())
+    let settled = reconcile_dead_letters(&running.split, &[head], &CancellationToken::new())
         .await
         .unwrap();
     assert!(settled[0].settled, "{settled:?}");
-    assert!(running.split.letters.list(None).await.unwrap().is_empty());
+    assert!(running.split.dead_letters.list(None).await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn a_letter_that_is_written_over_a_damaged_one_is_kept() {
     let engine = Engine::embedded().await;
     let running = applied(&engine).await;
-    let id = dynasplit::state::Letters::id("all", &letter().key);
+    let id = dynasplit::state::DeadLetters::id("all", &letter().key);
     damage(&running, &format!("LETTER#{id}")).await;
-    running.split.letters.keep(&letter()).await.unwrap();
+    running.split.dead_letters.keep(&letter()).await.unwrap();
     let shown = running
         .split
-        .letters
+        .dead_letters
         .show(&id)
         .await
         .unwrap()

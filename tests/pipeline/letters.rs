@@ -2,7 +2,7 @@
 
 use crate::running::Running;
 use crate::support::Engine;
-use dynasplit::state::Letter;
+use dynasplit::state::DeadLetter;
 use serde_json::{Value, json};
 
 const PLAN: &str = "
@@ -19,8 +19,8 @@ services:
     table: { name: All, keys: { partition: PK } }
 ";
 
-fn letter(body: &str) -> Letter {
-    Letter {
+fn letter(body: &str) -> DeadLetter {
+    DeadLetter {
         service: "all".into(),
         key: json!({ "PK": { "S": "x" } }),
         reason: "it does not fit".into(),
@@ -43,7 +43,7 @@ async fn a_letter_that_is_written_anew_is_whole_and_leaves_nothing() {
     let running = Running::open(&engine, PLAN).await;
     let split = &running.split;
     split.store.ensure_table(&split.source.control).await.unwrap();
-    let letters = &split.letters;
+    let letters = &split.dead_letters;
     // More than one part, then fewer.
     letters.keep(&letter(&"long".repeat(200_000))).await.unwrap();
     let first = letters.list(None).await.unwrap().remove(0);
@@ -70,12 +70,12 @@ async fn images_that_nothing_leads_to_are_removed_in_the_end() {
     let running = Running::open(&engine, PLAN).await;
     let split = &running.split;
     split.store.ensure_table(&split.source.control).await.unwrap();
-    split.letters.keep(&letter("secret")).await.unwrap();
-    let head = split.letters.list(None).await.unwrap().remove(0);
+    split.dead_letters.keep(&letter("secret")).await.unwrap();
+    let head = split.dead_letters.list(None).await.unwrap().remove(0);
     let name = format!("LETTER#{}", head.id);
     let stored = split.store.get::<Value>(&name).await.unwrap().unwrap();
     split.store.delete(&name, stored.revision).await.unwrap();
     assert_eq!(parts(&running).await, 1);
-    split.letters.forget_orphans().await.unwrap();
+    split.dead_letters.forget_orphans().await.unwrap();
     assert_eq!(parts(&running).await, 0);
 }

@@ -6,7 +6,7 @@ use crate::support::contents::PlainItem;
 use crate::support::table::{SdkItem, create, item, key, number, put, text as string};
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynasplit::backfill::BackfillOptions;
-use dynasplit::repair::reconcile_letters;
+use dynasplit::repair::reconcile_dead_letters;
 use tokio_util::sync::CancellationToken;
 
 /// One service as it is, one where `body` gets a longer name, one with indexes.
@@ -175,8 +175,8 @@ async fn what_a_target_can_not_take_is_a_dead_letter_and_the_rest_goes_on() {
     put(&running.client, &source, sized("page#a", 200)).await;
     crate::support::table::delete(&running.client, &source, key("page#c", "x")).await;
     running.drained().await;
-    let heads = running.split.letters.list(Some("longer")).await.unwrap();
-    let settled = reconcile_letters(&running.split, &heads, &CancellationToken::new())
+    let heads = running.split.dead_letters.list(Some("longer")).await.unwrap();
+    let settled = reconcile_dead_letters(&running.split, &heads, &CancellationToken::new())
         .await
         .unwrap();
     assert_eq!(

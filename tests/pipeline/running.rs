@@ -139,7 +139,7 @@ impl Running {
 
     /// Source keys and reasons of the dead letters of a service.
     pub async fn letters(&self, service: &str) -> Vec<(serde_json::Value, String)> {
-        let letters = self.split.letters.list(Some(service)).await.unwrap();
+        let letters = self.split.dead_letters.list(Some(service)).await.unwrap();
         letters
             .into_iter()
             .map(|letter| (letter.key, letter.reason))

@@ -166,7 +166,7 @@ async fn items_that_are_created_again_with_an_older_time_during_a_backfill_end_r
     running.stop_tail().await;
     assert_split(&running).await;
     assert_eq!(
-        running.split.letters.rechecks().await.unwrap().len(),
+        running.split.dead_letters.rechecks().await.unwrap().len(),
         0,
         "the list was worked off"
     );

@@ -239,7 +239,7 @@ async fn every_value_arrives(engine: &Engine) {
         report.lanes.iter().all(|lane| lane.counters.dead_letters == 0),
         "{report:?}"
     );
-    assert_eq!(running.split.letters.list(None).await.unwrap().len(), 0);
+    assert_eq!(running.split.dead_letters.list(None).await.unwrap().len(), 0);
     running.assert_holds("whole", |item| Some(item.clone())).await;
     running.assert_holds("turned", |item| Some(turned(item))).await;
     running

@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::types::{
 };
 use dynasplit::cli::survey::render;
 use dynasplit::source::{SourceError, StreamState};
-use dynasplit::survey::{CollisionView, Severity, Survey, SurveyOptions, TableStanding, survey};
+use dynasplit::survey::{CollisionView, Severity, Survey, SurveyOptions, TargetStatus, survey};
 use dynasplit::worker::RunError;
 use shop::{SHOP, all, at, begin, look, misfits, order, split, user};
 use std::cell::Cell;
@@ -91,7 +91,7 @@ async fn a_plan_that_fits_is_told_so_and_nothing_is_written() {
         survey
             .tables
             .iter()
-            .all(|table| matches!(table.standing, TableStanding::Missing))
+            .all(|table| matches!(table.status, TargetStatus::Missing))
     );
     let pattern = &routing.services[0].patterns[0];
     assert_eq!((pattern.what.as_str(), pattern.items), ("ORDER#… / LINE#…", 60));

@@ -8,7 +8,7 @@ use crate::proxy::Action;
 use crate::support::contents::{Contents, assert_same};
 use crate::support::table::{SdkItem, item, key, number, text};
 use aws_sdk_dynamodb::types::AttributeValue;
-use dynasplit::repair::{RepairRecord, reconcile_letters};
+use dynasplit::repair::{RepairRecord, reconcile_dead_letters};
 use dynasplit::state::{Lease, Owner, SplitRecord, TombstonePhase};
 use dynasplit::verify::{InvalidItem, VerifyResult};
 use std::collections::BTreeSet;
@@ -146,7 +146,7 @@ async fn collisions_and_dead_letters_are_told_and_left() {
         .await;
     assert!(!bench.verify(options()).await.clean);
     assert!(bench.record().await.only_collisions());
-    let standing = dynasplit::status::standing(&bench.split).await.unwrap();
+    let standing = dynasplit::status::split_status(&bench.split).await.unwrap();
     let of_verify = standing
         .obstacles
         .iter()
@@ -369,7 +369,7 @@ async fn invalid_items_that_no_stream_record_covers_are_named_and_become_dead_le
         r#"(unrouted) "LOST#1""#.to_owned(),
         r#"users "USER#99""#.to_owned(),
     ]);
-    let letters = || bench.split.letters.list(None);
+    let letters = || bench.split.dead_letters.list(None);
     let seen = bench.verify(options()).await;
     assert!(!seen.clean && seen.total_invalid == 2, "{seen:?}");
     assert_eq!(keys(&seen), both);
@@ -403,9 +403,13 @@ async fn invalid_items_that_no_stream_record_covers_are_named_and_become_dead_le
     // The items are corrected, which ends the loop.
     bench.delete(SOURCE, key("LOST#1", "x")).await;
     bench.put(SOURCE, user(99, "u99@x")).await;
-    let settled = Box::pin(reconcile_letters(&bench.split, &found, &CancellationToken::new()))
-        .await
-        .unwrap();
+    let settled = Box::pin(reconcile_dead_letters(
+        &bench.split,
+        &found,
+        &CancellationToken::new(),
+    ))
+    .await
+    .unwrap();
     assert!(settled.iter().all(|letter| letter.settled), "{settled:?}");
     let clean = bench.verify(options()).await;
     assert!(clean.clean && clean.total_invalid == 0, "{clean:?}");

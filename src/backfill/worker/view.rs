@@ -1,8 +1,8 @@
 //! Where a backfill stands, as this process sees it.
 
 use super::{Backfill, LOOK, Running};
-use crate::backfill::board::Board;
 use crate::backfill::segment::FillShare;
+use crate::backfill::segment_queue::SegmentQueue;
 use crate::state::{BackfillRecord, Estimate, Limit, Order, SegmentRecord, ShardRecord};
 use crate::status::{FillStatus, fill_status};
 use serde::Serialize;
@@ -55,16 +55,16 @@ impl Backfill {
     pub(super) fn show(
         &self,
         record: &BackfillRecord,
-        board: &Board,
+        queue: &SegmentQueue,
         running: &BTreeMap<u32, Running>,
         share: &FillShare,
     ) {
-        let segments: Vec<SegmentRecord> = board
+        let segments: Vec<SegmentRecord> = queue
             .records()
             .map(|known| {
                 running
                     .get(&known.segment)
-                    .map_or_else(|| known.clone(), |running| running.keeper.snapshot())
+                    .map_or_else(|| known.clone(), |running| running.leased.snapshot())
             })
             .collect();
         let scanned = segments.iter().map(|segment| segment.scanned).sum();

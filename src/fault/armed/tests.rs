@@ -2,15 +2,15 @@ use super::*;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-const HANDS: [Hand; 6] = [
-    Hand::Tail,
-    Hand::Backfill,
-    Hand::Bulk,
-    Hand::Repair,
-    Hand::Recheck,
-    Hand::Letters,
+const WRITERS: [Writer; 6] = [
+    Writer::Tail,
+    Writer::Backfill,
+    Writer::Bulk,
+    Writer::Repair,
+    Writer::Recheck,
+    Writer::DeadLetters,
 ];
-const STROKES: [Stroke; 3] = [Stroke::Put, Stroke::Bury, Stroke::Delete];
+const WRITE_OPS: [WriteOp; 3] = [WriteOp::Put, WriteOp::Tombstone, WriteOp::Delete];
 
 /// The product's code: all of it but this module.
 fn code() -> String {
@@ -44,9 +44,9 @@ fn named(code: &str, calls: &[&str]) -> BTreeSet<String> {
 
 /// The names of requests whose names are computed.
 fn computed() -> BTreeSet<String> {
-    let writes = HANDS
+    let writes = WRITERS
         .into_iter()
-        .flat_map(|hand| STROKES.map(|stroke| writing(hand, || stroke)));
+        .flat_map(|writer| WRITE_OPS.map(|stroke| writing(writer, || stroke)));
     let kinds = "SPLIT SERVICE SHARD HISTORY WORKER BACKFILL SEGMENT REPAIR VERIFY LETTER LETTERPART RECHECK TUNING ACTIVITY";
     let saves = kinds
         .split(' ')

@@ -122,7 +122,11 @@ fn every_outcome_is_counted() {
         record(1, Some(image("x", 1)), Some(image("y", 2))),
         record(2, Some(image("y", 2)), Some(image("z", 3))),
     ];
-    let script = Script::of(&[Ok(Outcome::Buried), Ok(Outcome::Written), Ok(Outcome::Written)]);
+    let script = Script::of(&[
+        Ok(Outcome::TombstoneWritten),
+        Ok(Outcome::Written),
+        Ok(Outcome::Written),
+    ]);
     let expected = Counters {
         seen: 2,
         put: 1,
@@ -158,7 +162,7 @@ fn what_changes_nothing_is_saved_and_counted() {
     let script = Script::default();
     let expected = Counters {
         seen: 1,
-        saved: 1,
+        unchanged: 1,
         ..Counters::default()
     };
     assert_eq!(run(&plan, &script, &same), Ok(expected));
@@ -280,26 +284,26 @@ fn what_can_not_land_is_a_letter_and_the_rest_is_written() {
         ]
     );
     // An image that can't be shaped: the same, without an attempt.
-    let mut unfit = image("x", 2);
-    unfit.remove("slot");
+    let mut invalid = image("x", 2);
+    invalid.remove("slot");
     let script = Script::of(&[]);
     let expected = Counters {
         seen: 1,
         dead_letters: 1,
         ..Counters::default()
     };
-    assert_eq!(run(&plan, &script, &[page(unfit.clone())]), Ok(expected));
+    assert_eq!(run(&plan, &script, &[page(invalid.clone())]), Ok(expected));
     let asked = script.asked();
     assert!(
         asked.len() == 1 && asked[0].starts_with("letter mine") && asked[0].contains("slot"),
         "{asked:?}"
     );
-    // What can't be kept as a letter is not done.
+    // What can't be kept as a dead letter is not done.
     let script = Script {
         ledger_stops: true,
         ..Script::of(&[])
     };
-    assert_eq!(run(&plan, &script, &[page(unfit)]), Err(stop()));
+    assert_eq!(run(&plan, &script, &[page(invalid)]), Err(stop()));
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn elsewhere(at: &str) -> Item {
     image
 }
 
-fn unfit(at: &str) -> Item {
+fn invalid(at: &str) -> Item {
     let mut image = image("x", "a", at);
     image.remove("slot");
     image
@@ -134,7 +134,7 @@ fn what_changes_nothing_that_is_kept_is_saved() {
     for plan in [timestamps(), sequences()] {
         let same = [Some(image("x", "a", "0001")), Some(image("x", "a", "0002"))];
         let found = history(&plan, &same);
-        assert!(found.saved && found.writes.is_empty());
+        assert!(found.unchanged && found.writes.is_empty());
         // Back to what it was is not the same: a page may hold what was between.
         let back = [
             Some(image("x", "a", "0001")),
@@ -142,8 +142,8 @@ fn what_changes_nothing_that_is_kept_is_saved() {
             Some(image("x", "a", "0003")),
         ];
         let found = history(&plan, &back);
-        assert_eq!((found.saved, found.writes.len()), (false, 1));
-        // What never belonged to the service is not counted as saved.
+        assert_eq!((found.unchanged, found.writes.len()), (false, 1));
+        // What never belonged to the service is not counted as unchanged.
         let other = [Some(elsewhere("0001")), Some(elsewhere("0002"))];
         assert_eq!(history(&plan, &other), Effects::default());
     }
@@ -152,25 +152,25 @@ fn what_changes_nothing_that_is_kept_is_saved() {
 #[test]
 fn what_can_not_be_shaped_is_removed_and_told_and_mended() {
     let plan = timestamps();
-    let broken = history(&plan, &[Some(image("x", "a", "0001")), Some(unfit("0002"))]);
+    let broken = history(&plan, &[Some(image("x", "a", "0001")), Some(invalid("0002"))]);
     is(&broken, &[("x", "remove 0002", Guard::NotNewer(v("0002")))]);
     assert!(broken.complaint.unwrap().reason.contains("slot"));
-    // Still broken: nothing to remove any more, and a letter still.
-    let still = history(&plan, &[Some(unfit("0002")), Some(unfit("0003"))]);
-    assert!(still.complaint.is_some() && still.writes.is_empty() && !still.saved);
-    // Mended: only the last image counts.
-    let mended = history(
+    // Still broken: nothing to remove any more, and still a dead letter.
+    let still = history(&plan, &[Some(invalid("0002")), Some(invalid("0003"))]);
+    assert!(still.complaint.is_some() && still.writes.is_empty() && !still.unchanged);
+    // Repaired: only the last image counts.
+    let repaired = history(
         &plan,
         &[
             Some(image("x", "a", "0001")),
-            Some(unfit("0002")),
+            Some(invalid("0002")),
             Some(image("x", "a", "0003")),
         ],
     );
-    is(&mended, &[("x", "put a", Guard::NotNewer(v("0003")))]);
-    assert_eq!(mended.complaint, None);
+    is(&repaired, &[("x", "put a", Guard::NotNewer(v("0003")))]);
+    assert_eq!(repaired.complaint, None);
     // An old image that can't be shaped holds back nothing.
-    let late = history(&plan, &[Some(unfit("0002")), Some(image("x", "a", "0002"))]);
+    let late = history(&plan, &[Some(invalid("0002")), Some(image("x", "a", "0002"))]);
     is(&late, &[("x", "put a", Guard::NotNewer(v("0002")))]);
 }
 
@@ -186,18 +186,18 @@ fn a_timestamp_that_goes_backwards_keeps_stream_order_and_is_told() {
         &found,
         &[("x", "remove 0005", Guard::Any), ("y", "put a", Guard::Any)],
     );
-    // Not saved either, though nothing that is kept changed: a page with the higher timestamp may hold more.
+    // Not unchanged either, though nothing that is kept changed: a page with the higher timestamp may hold more.
     let hidden = history(
         &plan,
         &[Some(image("x", "a", "0005")), Some(image("x", "a", "0003"))],
     );
     assert!(hidden.backwards && hidden.writes.len() == 1);
     // Across a delete, within one batch.
-    let again = history(
+    let resend = history(
         &plan,
         &[Some(image("x", "a", "0005")), None, Some(image("x", "a", "0003"))],
     );
-    assert!(again.backwards);
+    assert!(resend.backwards);
     // A tie is a later write, and an image of others is nobody's business.
     assert!(
         !history(
@@ -277,8 +277,8 @@ fn a_page_is_guarded_by_its_own_timestamp() {
     let found = of(&plan, &[page(image("x", "a", "0004"))]);
     is(&found, &[("x", "put a", Guard::Older(v("0004")))]);
     assert_eq!(of(&plan, &[page(elsewhere("0004"))]), Effects::default());
-    let unfit = of(&plan, &[page(unfit("0004"))]);
-    assert!(unfit.complaint.is_some() && unfit.writes.is_empty());
+    let invalid = of(&plan, &[page(invalid("0004"))]);
+    assert!(invalid.complaint.is_some() && invalid.writes.is_empty());
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn a_stale_page_may_land_at_every_key_that_an_image_has() {
         Some(image("x", "a", "0001")),
         Some(elsewhere("0002")),
         Some(image("y", "a", "0003")),
-        Some(unfit("0004")),
+        Some(invalid("0004")),
         Some(image("x", "b", "0005")),
         None,
     ];

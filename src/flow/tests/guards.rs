@@ -64,7 +64,7 @@ fn shown() -> Vec<Option<Value>> {
     shown
 }
 
-/// What a target may hold: every live version beside every reserved one, alive and buried.
+/// What a target may hold: every live version beside every reserved one, as an item and as a tombstone.
 fn targets(fields: &VersionFields) -> Vec<Option<Item>> {
     let mut targets = vec![None];
     let bare = item([("id", Value::s("x"))]);
@@ -138,10 +138,10 @@ fn each_expression_says_what_its_predicate_says() {
         assert_eq!(agree(&fields, &Guard::Any, &targets), targets.len());
         for read in targets.iter().flatten() {
             let allowed = agree(&fields, &Guard::Unchanged(Box::new(read.clone())), &targets);
-            let buried = read.contains_key(TOMBSTONE_ATTRIBUTE);
+            let tombstone = read.contains_key(TOMBSTONE_ATTRIBUTE);
             assert_eq!(
                 allowed,
-                usize::from(!buried),
+                usize::from(!tombstone),
                 "only what was read, and no tombstone: {read:?}"
             );
         }
@@ -199,7 +199,7 @@ fn a_repair_compares_the_versions_first_and_as_much_of_the_rest_as_fits() {
         };
         let mut newer = read.clone();
         newer.remove(live);
-        let buried = tombstone(read.clone(), None);
+        let tombstone = tombstone(read.clone(), None);
         for (held, expected) in [
             (Some(read.clone()), true),
             (with("a000", Value::s("y")), false),
@@ -209,7 +209,7 @@ fn a_repair_compares_the_versions_first_and_as_much_of_the_rest_as_fits() {
             (with(live, n(2)), false),
             (with(VERSION_ATTRIBUTE, n(2)), false),
             (Some(newer), false),
-            (Some(buried), false),
+            (Some(tombstone), false),
             (None, false),
         ] {
             assert_eq!(guard.allows(&fields, held.as_ref()), expected);

@@ -4,7 +4,7 @@ mod apply;
 mod effects;
 mod guards;
 mod histories;
-mod mend;
+mod repair;
 mod shapes;
 mod transform;
 mod world;

@@ -122,7 +122,7 @@ pub enum Step {
 #[derive(Default)]
 struct Inner {
     table: HashMap<Key, Item>,
-    bury: bool,
+    leaves_tombstones: bool,
     pages: Vec<Option<Item>>,
     sent: Vec<Write>,
     answers: usize,
@@ -170,7 +170,7 @@ impl World {
     pub fn raise(&mut self, pages: &[usize]) {
         let (floor, last) = (self.reach, self.images.len() - 1);
         let mut inner = self.inner.lock().unwrap();
-        inner.bury = true;
+        inner.leaves_tombstones = true;
         inner.pages = pages
             .iter()
             .map(|at| floor + at % (last - floor + 1))
@@ -181,7 +181,7 @@ impl World {
     /// The last pages land; removals are real deletes again.
     pub fn lower(&mut self) {
         while self.land() {}
-        self.lock().bury = false;
+        self.lock().leaves_tombstones = false;
     }
 
     /// Makes one step.
@@ -190,10 +190,10 @@ impl World {
             Step::Tail { take, dies, page } => self.take(*take, *dies, *page),
             Step::Back(by) => self.tail = self.tail.saturating_sub(*by),
             Step::Page => drop(self.land()),
-            Step::Again(which) => self.again(*which),
+            Step::Again(which) => self.resend(*which),
             Step::Sweep => {
                 let mut inner = self.lock();
-                if !inner.bury && inner.pages.is_empty() {
+                if !inner.leaves_tombstones && inner.pages.is_empty() {
                     inner.table.retain(|_, item| !is_tombstone(item));
                 }
             }
@@ -227,9 +227,9 @@ impl World {
         self.tail = to;
     }
 
-    fn again(&self, which: usize) {
+    fn resend(&self, which: usize) {
         let inner = self.lock();
-        if self.layout == Layout::Sequence && inner.bury && !inner.sent.is_empty() {
+        if self.layout == Layout::Sequence && inner.leaves_tombstones && !inner.sent.is_empty() {
             let write = inner.sent[which % inner.sent.len()].clone();
             drop(inner);
             self.write_now(&write);
@@ -273,10 +273,10 @@ impl World {
                 assert_eq!(self.service.keys.key_of(item).as_ref(), Some(&write.key));
                 inner.table.insert(write.key.clone(), item.clone());
             }
-            WriteKind::Remove(version) if inner.bury => {
+            WriteKind::Remove(version) if inner.leaves_tombstones => {
                 let dead = tombstone(self.service.keys.item_of(&write.key), version.as_ref());
                 inner.table.insert(write.key.clone(), dead);
-                return Outcome::Buried;
+                return Outcome::TombstoneWritten;
             }
             WriteKind::Remove(_) => {
                 inner.table.remove(&write.key);
@@ -346,11 +346,11 @@ impl World {
 }
 
 impl Sink for World {
-    async fn write(&self, write: Write, again: &Again<'_>) -> Result<Landed, SinkError> {
+    async fn write(&self, write: Write, resend: &Again<'_>) -> Result<Landed, SinkError> {
         self.lives()?;
-        assert_eq!(again()?, write, "what is sent again is what was sent");
+        assert_eq!(resend()?, write, "what is sent again is what was sent");
         let mut inner = self.lock();
-        if inner.bury {
+        if inner.leaves_tombstones {
             inner.sent.push(write.clone());
         }
         drop(inner);
@@ -372,7 +372,7 @@ impl Ledger for World {
         self.lives()?;
         let mut inner = self.lock();
         // As the real one does: without pages under way there is nothing that could beat stream order.
-        inner.rechecks += usize::from(inner.bury);
+        inner.rechecks += usize::from(inner.leaves_tombstones);
         Ok(())
     }
 }

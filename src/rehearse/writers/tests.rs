@@ -312,8 +312,8 @@ async fn a_write_that_cannot_land_fails_the_rehearsal() {
 
 #[test]
 fn turns_come_at_the_pace() {
-    assert!(Pace::of(0).is_none());
-    let pace = Pace::of(100).unwrap();
+    assert!(WriteRate::of(0).is_none());
+    let pace = WriteRate::of(100).unwrap();
     let now = Instant::now();
     let first = pace.next_turn(now);
     let turns: Vec<Instant> = (0..50).map(|_| pace.next_turn(now)).collect();

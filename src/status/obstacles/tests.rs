@@ -3,10 +3,10 @@ use crate::state::{
     BackfillRecord, Order, RepairScope, ShardRecord, SwitchedService, Tombstones, TuningRecord, VerifyService,
 };
 use crate::status::lane_status::LaneStatus;
-use crate::status::split_status::WorkerStanding;
+use crate::status::split_status::WorkerStatus;
 
 /// A split that is verified, and whose lanes a worker reads.
-fn verified() -> Standing {
+fn verified() -> SplitStatus {
     let lane = |name: &str| LaneStatus {
         lane: name.into(),
         lag_ms: Some(900),
@@ -17,7 +17,7 @@ fn verified() -> Standing {
         fingerprint: "f".into(),
         ..VerifyService::default()
     };
-    Standing {
+    SplitStatus {
         split: "s".into(),
         phase: Phase::Verified,
         lanes: ["a", "b", ShardRecord::WATCH].map(lane).into(),
@@ -62,8 +62,8 @@ fn verified() -> Standing {
     }
 }
 
-fn worker(other_plan: Option<&str>) -> WorkerStanding {
-    WorkerStanding {
+fn worker(other_plan: Option<&str>) -> WorkerStatus {
+    WorkerStatus {
         kind: "tail".into(),
         seen_ms_ago: 1,
         ahead_ms: 0,
@@ -72,8 +72,8 @@ fn worker(other_plan: Option<&str>) -> WorkerStanding {
     }
 }
 
-/// The obstacles of a standing, with these services still to be switched.
-fn found(standing: &Standing, record: &SplitRecord, planned: &[&str]) -> Vec<Obstacle> {
+/// The obstacles of a status, with these services still to be switched.
+fn found(status: &SplitStatus, record: &SplitRecord, planned: &[&str]) -> Vec<Obstacle> {
     let known = Known {
         record,
         planned: planned
@@ -83,11 +83,11 @@ fn found(standing: &Standing, record: &SplitRecord, planned: &[&str]) -> Vec<Obs
         other_plan: None,
         other_stream: None,
     };
-    obstacles(standing, &known)
+    obstacles(status, &known)
 }
 
-fn kinds(standing: &Standing) -> Vec<ObstacleKind> {
-    let found = found(standing, &record(), &["a", "b"]);
+fn kinds(status: &SplitStatus) -> Vec<ObstacleKind> {
+    let found = found(status, &record(), &["a", "b"]);
     found.iter().map(|obstacle| obstacle.kind).collect()
 }
 
@@ -99,45 +99,41 @@ fn record() -> SplitRecord {
 
 #[test]
 fn a_verified_split_has_none_and_is_switched_over() {
-    let standing = verified();
-    assert_eq!(kinds(&standing), []);
-    assert!(next(&standing).contains("docs/cutover.md"));
+    let status = verified();
+    assert_eq!(kinds(&status), []);
+    assert!(next(&status).contains("docs/cutover.md"));
 }
 
 #[test]
 fn a_cause_comes_before_its_consequences() {
-    let mut standing = verified();
-    standing.verify = None;
-    assert_eq!(kinds(&standing), [ObstacleKind::NotVerified]);
-    standing.backfill_record.as_mut().unwrap().services.pop();
+    let mut status = verified();
+    status.verify = None;
+    assert_eq!(kinds(&status), [ObstacleKind::NotVerified]);
+    status.backfill_record.as_mut().unwrap().services.pop();
     assert_eq!(
-        kinds(&standing),
+        kinds(&status),
         [ObstacleKind::NotBackfilled, ObstacleKind::NotVerified]
     );
-    standing.workers.clear();
-    assert_eq!(kinds(&standing)[0], ObstacleKind::NoWorker);
-    standing
+    status.workers.clear();
+    assert_eq!(kinds(&status)[0], ObstacleKind::NoWorker);
+    status
         .workers
         .push(worker(Some("a worker runs with an older plan, which lacks b")));
     assert_eq!(
-        kinds(&standing)[..2],
+        kinds(&status)[..2],
         [ObstacleKind::OtherWorker, ObstacleKind::NoWorker]
     );
-    standing.obstacles = found(&standing, &record(), &["a", "b"]);
-    assert!(
-        next(&standing).starts_with("stop that worker"),
-        "{}",
-        next(&standing)
-    );
+    status.obstacles = found(&status, &record(), &["a", "b"]);
+    assert!(next(&status).starts_with("stop that worker"), "{}", next(&status));
 }
 
 #[test]
 fn one_reason_for_several_lanes_is_told_once() {
-    let mut standing = verified();
-    for lane in &mut standing.lanes {
+    let mut status = verified();
+    for lane in &mut status.lanes {
         lane.gap = Some("trimmed".into());
     }
-    let found = found(&standing, &record(), &["a", "b"]);
+    let found = found(&status, &record(), &["a", "b"]);
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(
         found[0].what,
@@ -148,17 +144,17 @@ fn one_reason_for_several_lanes_is_told_once() {
 
 #[test]
 fn lanes_that_are_drained_need_no_worker_and_do_not_lag() {
-    let mut standing = verified();
-    standing.workers.clear();
-    for lane in &mut standing.lanes {
+    let mut status = verified();
+    status.workers.clear();
+    for lane in &mut status.lanes {
         (lane.open_shards, lane.drained_ms, lane.lag_ms) = (0, Some(7), Some(3_600_000));
     }
-    assert_eq!(kinds(&standing), []);
-    for lane in &mut standing.lanes {
+    assert_eq!(kinds(&status), []);
+    for lane in &mut status.lanes {
         lane.drained_ms = Some(20);
     }
     assert_eq!(
-        kinds(&standing),
+        kinds(&status),
         [ObstacleKind::NotVerified],
         "written after the stream's end"
     );
@@ -166,8 +162,8 @@ fn lanes_that_are_drained_need_no_worker_and_do_not_lag() {
 
 #[test]
 fn mismatches_that_nothing_explains_lead_to_no_repair() {
-    let mut standing = verified();
-    let verify = standing.verify.as_mut().unwrap();
+    let mut status = verified();
+    let verify = status.verify.as_mut().unwrap();
     verify.clean = false;
     verify
         .services
@@ -175,7 +171,7 @@ fn mismatches_that_nothing_explains_lead_to_no_repair() {
         .unwrap()
         .mismatches
         .insert("extra".into(), 3);
-    let obstacle = found(&standing, &record(), &["a", "b"]).remove(0);
+    let obstacle = found(&status, &record(), &["a", "b"]).remove(0);
     assert!(obstacle.what.contains("a: 3 extra"), "{obstacle}");
     assert!(
         obstacle.next.contains("switched --unproven") && obstacle.next.contains("--discard-target-writes")
@@ -183,7 +179,7 @@ fn mismatches_that_nothing_explains_lead_to_no_repair() {
     // A gap explains them.
     let mut explained = record();
     explained.repair_required = Some("the tail was restarted".into());
-    let all = found(&standing, &explained, &["a", "b"]);
+    let all = found(&status, &explained, &["a", "b"]);
     assert!(
         all.iter().all(|obstacle| !obstacle.next.contains("--discard")),
         "{all:?}"
@@ -191,20 +187,20 @@ fn mismatches_that_nothing_explains_lead_to_no_repair() {
     // But not those of a service that the reason does not concern.
     explained.end_repair_duty();
     explained.require_repair("the switch of b was taken back", ["b"], RepairScope::AnyItem);
-    let all = found(&standing, &explained, &["a", "b"]);
+    let all = found(&status, &explained, &["a", "b"]);
     assert!(
         all.iter().any(|obstacle| obstacle.next.contains("--discard")),
         "{all:?}"
     );
     // Those of a service that has switched don't count.
-    assert!(found(&standing, &record(), &[]).is_empty());
+    assert!(found(&status, &record(), &[]).is_empty());
 }
 
 #[test]
 fn dead_letters_of_a_service_that_has_switched_do_not_count() {
-    let mut standing = verified();
-    standing.dead_letters.insert("a".into(), 2);
-    assert_eq!(kinds(&standing), [ObstacleKind::DeadLetters]);
+    let mut status = verified();
+    status.dead_letters.insert("a".into(), 2);
+    assert_eq!(kinds(&status), [ObstacleKind::DeadLetters]);
     let mut switched = record();
     let service = SwitchedService {
         at_ms: 20,
@@ -212,23 +208,23 @@ fn dead_letters_of_a_service_that_has_switched_do_not_count() {
         verified_ms: Some(10),
     };
     switched.switched.insert("a".into(), service);
-    assert_eq!(found(&standing, &switched, &["b"]), []);
+    assert_eq!(found(&status, &switched, &["b"]), []);
 }
 
 #[test]
 fn after_the_mandatory_repair_a_verify_is_next() {
     let mut required = record();
     required.require_repair("the tail was restarted", ["a", "b"], RepairScope::LostChanges);
-    let mut standing = verified();
-    standing.verify.as_mut().unwrap().clean = false;
-    let next = |standing: &Standing| {
-        let found = found(standing, &required, &["a", "b"]);
+    let mut status = verified();
+    status.verify.as_mut().unwrap().clean = false;
+    let next = |status: &SplitStatus| {
+        let found = found(status, &required, &["a", "b"]);
         let duty = found
             .into_iter()
             .find(|found| found.kind == ObstacleKind::RepairRequired);
         duty.expect("the duty stays until a verify is clean").next
     };
-    assert!(next(&standing).contains("--repair"));
-    standing.verify.as_mut().unwrap().repaired_for = required.repair_duty();
-    assert!(!next(&standing).contains("--repair"));
+    assert!(next(&status).contains("--repair"));
+    status.verify.as_mut().unwrap().repaired_for = required.repair_duty();
+    assert!(!next(&status).contains("--repair"));
 }

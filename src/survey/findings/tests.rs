@@ -47,7 +47,7 @@ fn quiet() -> Survey {
         tables: Vec::new(),
         state: StateView {
             table: "state".into(),
-            standing: StateStanding::Unknown,
+            status: StateStatus::Unknown,
             stream: None,
         },
         stream: StreamView {
@@ -105,7 +105,7 @@ fn what_is_not_as_it_should_be_is_an_error() {
             region: None,
             adopted: true,
             may_hold_items: false,
-            standing: TableStanding::Missing,
+            status: TargetStatus::Missing,
             empty: None,
             throughput: None,
         });
@@ -120,7 +120,7 @@ fn what_is_not_as_it_should_be_is_an_error() {
 }
 
 /// A survey in which everything is wrong that a plan decides.
-fn wrong(standing: StateStanding) -> Survey {
+fn wrong(status: StateStatus) -> Survey {
     let group = |what: &str| Group {
         what: what.into(),
         items: 2,
@@ -148,7 +148,7 @@ fn wrong(standing: StateStanding) -> Survey {
     survey.versions = VersionView::Timestamp {
         attribute: "at".into(),
     };
-    survey.state.standing = standing;
+    survey.state.status = status;
     survey.reading = Some(Reading {
         items: 9,
         bytes: 9,
@@ -175,7 +175,7 @@ fn wrong(standing: StateStanding) -> Survey {
         region: None,
         adopted: false,
         may_hold_items: false,
-        standing: TableStanding::Differs {
+        status: TargetStatus::Differs {
             differences: Vec::new(),
         },
         empty: None,
@@ -187,8 +187,8 @@ fn wrong(standing: StateStanding) -> Survey {
 #[test]
 fn after_the_split_has_begun_nobody_is_told_to_change_what_is_fixed() {
     let plan = Plan::parse(PLAN, "plan.yaml").unwrap();
-    let hints = |standing| -> Vec<String> {
-        let found = judge(&plan, &wrong(standing));
+    let hints = |status| -> Vec<String> {
+        let found = judge(&plan, &wrong(status));
         found.into_iter().filter_map(|each| each.hint).collect()
     };
     let fixed = [
@@ -202,12 +202,12 @@ fn after_the_split_has_begun_nobody_is_told_to_change_what_is_fixed() {
         "or `timestamp: none`",
         "or name another one",
     ];
-    let before = hints(StateStanding::Unknown);
+    let before = hints(StateStatus::Unknown);
     for words in fixed {
         let recommended = |hints: &[String]| hints.iter().any(|hint| hint.contains(words));
         let after = [
-            hints(StateStanding::Begun),
-            hints(StateStanding::Wider {
+            hints(StateStatus::Begun),
+            hints(StateStatus::Wider {
                 change: String::new(),
             }),
         ];

@@ -1,9 +1,9 @@
 //! Which shards a worker reads: its share of those that are free and have something to read.
 
-use super::{Hand, Running, Tail};
+use super::{Running, Tail, WorkerContext};
 use crate::source::lineage::{Readiness, readiness};
 use crate::state::{LeaseWatch, Owner, ShardRecord, WorkerRecord};
-use crate::worker::{Keeper, RunError, now_ms};
+use crate::worker::{LeasedRecord, RunError, now_ms};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,9 +15,9 @@ impl Tail {
         &self,
         stored: &[(String, crate::state::Stored<ShardRecord>)],
         leases: &mut LeaseWatch,
-        hand: &Hand,
+        context: &WorkerContext,
         running: &mut BTreeMap<String, Running>,
-        mut start: impl FnMut(Arc<Keeper<ShardRecord>>, CancellationToken),
+        mut start: impl FnMut(Arc<LeasedRecord<ShardRecord>>, CancellationToken),
     ) -> Result<(), RunError> {
         let all: BTreeMap<String, ShardRecord> = stored
             .iter()
@@ -38,7 +38,7 @@ impl Tail {
         let wanted = stored.iter().filter(|(_, record)| open(&record.value)).count();
         let workers = self.live_tails().await?.max(1);
         // A process that reads no shard uses no budget; one that died may still stand in a shard's record.
-        let readers = readers(&all, &hand.owner);
+        let readers = readers(&all, &context.owner);
         self.budgets.shared_by(readers.min(workers));
         let share = wanted.div_ceil(workers);
         if workers > 1 {
@@ -58,24 +58,24 @@ impl Tail {
             if running.contains_key(&record.value.shard) || !open(&record.value) || !free {
                 continue;
             }
-            match Keeper::take(
+            match LeasedRecord::take(
                 &self.split.store,
                 name,
                 record.clone(),
-                &hand.owner,
+                &context.owner,
                 self.split.timing,
             )
             .await
             {
-                Ok(Some(keeper)) => {
+                Ok(Some(leased)) => {
                     tracing::info!(shard = record.value.shard, "reading shard");
-                    let stop = hand.work.child_token();
+                    let stop = context.work.child_token();
                     let owned = Running {
-                        keeper: Arc::clone(&keeper),
+                        leased: Arc::clone(&leased),
                         stop: stop.clone(),
                     };
                     running.insert(record.value.shard.clone(), owned);
-                    start(keeper, stop);
+                    start(leased, stop);
                 }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%error, "could not take a shard's lease; trying again"),

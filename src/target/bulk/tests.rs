@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::dynamo::scripted::{Asked, scripted};
-use crate::dynamo::{Brake, Budget, Health, Pace};
-use crate::fault::Hand;
+use crate::dynamo::{AccountLimit, Budget, ConcurrencyLimit, Health};
+use crate::fault::Writer;
 use crate::flow::VersionFields;
 use crate::model::{AttributeKind, KeyAttribute, Number, Value, Version};
 use crate::state::{Moment, Validity};
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 fn writer(client: aws_sdk_dynamodb::Client) -> TargetWriter {
     TargetWriter {
-        hand: Hand::Bulk,
+        written_by: Writer::Bulk,
         endless: true,
         client,
         table: "mine".into(),
@@ -33,10 +33,15 @@ fn writer(client: aws_sdk_dynamodb::Client) -> TargetWriter {
             live: "at".into(),
         },
         gate: Gate::default(),
-        always_bury: true,
+        always_leaves_tombstones: true,
         fence: Fence::new([]),
         // One after the other, so that the answers go where they are meant to.
-        pace: Arc::new(Pace::within(1.0, 1.0, Duration::from_secs(5), &Brake::default())),
+        concurrency: Arc::new(ConcurrencyLimit::within(
+            1.0,
+            1.0,
+            Duration::from_secs(5),
+            &AccountLimit::default(),
+        )),
         budget: Arc::new(Budget::new(None)),
         cost: PutCost::default(),
         health: Arc::new(Health::default()),
@@ -233,7 +238,7 @@ async fn no_kind_of_write_goes_out_after_its_lease() {
         let config = config.retry_config(RetryConfig::disabled()).build();
         let writer = TargetWriter {
             fence: Fence::new([lease]),
-            always_bury: false,
+            always_leaves_tombstones: false,
             ..writer(aws_sdk_dynamodb::Client::from_conf(config))
         };
         let batching = Batching::default();
@@ -290,9 +295,9 @@ async fn an_insert_is_sent_again_as_it_was_and_what_exists_is_put_under_its_own_
         let condition = asked[place]["ConditionExpression"].as_str().unwrap();
         assert!(condition.contains('<'), "{condition}");
     }
-    let again = asked[2]["Statements"].as_array().unwrap();
-    assert_eq!(again, &asked[0]["Statements"].as_array().unwrap()[1..]);
-    assert_eq!(again[0]["Parameters"].as_array().map(Vec::len), Some(2));
+    let rebuild = asked[2]["Statements"].as_array().unwrap();
+    assert_eq!(rebuild, &asked[0]["Statements"].as_array().unwrap()[1..]);
+    assert_eq!(rebuild[0]["Parameters"].as_array().map(Vec::len), Some(2));
 }
 
 /// 2,500 bytes: three units.

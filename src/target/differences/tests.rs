@@ -137,8 +137,8 @@ fn state() -> TableState {
 fn settings() -> Settings {
     Settings {
         ttl: TtlState::Off,
-        recovery: Sight::Seen(true),
-        tags: Sight::Seen(BTreeMap::from([
+        recovery: Observed::Seen(true),
+        tags: Observed::Seen(BTreeMap::from([
             ("team".to_owned(), "courses".to_owned()),
             (
                 "aws:cloudformation:stack-name".to_owned(),
@@ -259,7 +259,7 @@ const MUTATIONS: &[Mutation] = &[
         }
     }),
     ("tag team", |_, settings| {
-        settings.tags = Sight::Seen([("team".into(), "people".into())].into())
+        settings.tags = Observed::Seen([("team".into(), "people".into())].into())
     }),
 ];
 
@@ -294,8 +294,8 @@ fn each_mutation_of_the_table_is_one_difference() {
 #[test]
 fn what_can_be_added_is_pending_unless_the_table_is_adopted() {
     let settings = Settings {
-        recovery: Sight::Seen(false),
-        tags: Sight::Seen(BTreeMap::new()),
+        recovery: Observed::Seen(false),
+        tags: Observed::Seen(BTreeMap::new()),
         ..settings()
     };
     let ours = compared(&spec(), &state(), &settings);
@@ -379,8 +379,8 @@ fn what_an_emulator_shows_is_compared() {
 fn operations_that_an_engine_does_not_have_are_notes() {
     let none = Settings {
         ttl: TtlState::Unknown,
-        recovery: Sight::Unknown,
-        tags: Sight::Unknown,
+        recovery: Observed::Unknown,
+        tags: Observed::Unknown,
     };
     let found = compared(&spec(), &state(), &none);
     assert_eq!(

@@ -1,7 +1,7 @@
 //! A request without an answer, against an endpoint of our own: real engines always answer.
 
 use super::*;
-use crate::dynamo::Brake;
+use crate::dynamo::AccountLimit;
 use crate::dynamo::scripted::scripted;
 use crate::flow::Guard;
 use crate::model::{AttributeKind, Key, KeyAttribute, Value, Version};
@@ -51,7 +51,7 @@ async fn endpoint(answers: Vec<Answer>) -> Client {
 
 fn writer(client: Client, gate: Gate) -> TargetWriter {
     TargetWriter {
-        hand: Hand::Tail,
+        written_by: Writer::Tail,
         endless: true,
         client,
         table: "mine".into(),
@@ -67,9 +67,12 @@ fn writer(client: Client, gate: Gate) -> TargetWriter {
             live: "at".into(),
         },
         gate,
-        always_bury: false,
+        always_leaves_tombstones: false,
         fence: Fence::new([]),
-        pace: Arc::new(Pace::new(Duration::from_secs(5), &Brake::default())),
+        concurrency: Arc::new(ConcurrencyLimit::new(
+            Duration::from_secs(5),
+            &AccountLimit::default(),
+        )),
         budget: Arc::new(Budget::new(None)),
         cost: PutCost::default(),
         health: Arc::default(),
@@ -184,7 +187,7 @@ async fn what_was_answered_is_decided_and_needs_no_wait() {
     };
     let write = removal();
     let writing = tokio::time::timeout(Duration::from_secs(20), writer.write_copied(&write));
-    assert_eq!(writing.await.unwrap().unwrap().outcome, Outcome::Buried);
+    assert_eq!(writing.await.unwrap().unwrap().outcome, Outcome::TombstoneWritten);
 }
 
 #[tokio::test]

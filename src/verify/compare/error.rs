@@ -59,7 +59,7 @@ pub enum VerifyError {
 }
 
 impl VerifyError {
-    /// Tells a full disk, which the operator can mend, from other failures to write.
+    /// Tells a full disk, which the operator can fix, from other failures to write.
     pub(super) fn writing(dir: &Path, source: io::Error) -> Self {
         let dir = dir.to_owned();
         match source.kind() {

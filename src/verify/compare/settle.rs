@@ -110,7 +110,7 @@ pub enum Outcome {
     Unsettled,
     /// Too early to say.
     Wait {
-        /// Look again after this time, counted from the observation's end. Sooner is harmless.
+        /// PointRead again after this time, counted from the observation's end. Sooner is harmless.
         again_after: Duration,
     },
 }

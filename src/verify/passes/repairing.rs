@@ -5,7 +5,7 @@ use crate::repair::{Holder, RepairLease, backfill_runs, lower, raise, refuse_unr
 use crate::state::{RepairScope, SplitRecord, TombstonePhase, Tombstones};
 use crate::verify::compare::CandidateFile;
 use crate::verify::recheck::{HotKeys, Settled};
-use crate::verify::record::Standing;
+use crate::verify::record::Baseline;
 use crate::verify::repair::Repair;
 use crate::verify::result::VerifyResult;
 use crate::worker::RunError;
@@ -34,23 +34,23 @@ impl Run {
     pub(super) async fn repair(
         &self,
         lease: &RepairLease,
-        standing: &mut Standing,
+        baseline: &mut Baseline,
         settled: Vec<Settled>,
         sweeps: bool,
         result: &mut VerifyResult,
     ) -> Result<(), RunError> {
         result.unrepaired.collisions = settled.iter().map(|settled| settled.collisions).sum();
-        let rechecks = !self.split.letters.rechecks().await?.is_empty();
+        let rechecks = !self.split.dead_letters.rechecks().await?.is_empty();
         let works = self.judge(settled, result).await?;
         let has_work = works.iter().any(|work| !work.file.is_empty());
         if sweeps || rechecks || has_work {
             // A backfill may have begun since the start: its own switching would get into the way.
             refuse_unready(&self.split).await?;
-            standing.repairing(&self.split).await?;
+            baseline.repairing(&self.split).await?;
             self.progress.say("switching tombstones on");
             let tombstones = raise(&self.split, &Holder::REPAIR, &self.stop).await?;
             self.progress.say("repairing");
-            self.mend(lease, tombstones, works, result).await?;
+            self.repair_all(lease, tombstones, works, result).await?;
         }
         self.sweep(lease, result).await?;
         if result.repaired > 0 {
@@ -73,8 +73,8 @@ impl Run {
         let record = SplitRecord::read(&self.split.store).await?.value;
         let mut works = Vec::new();
         let mut foreign: Vec<&str> = Vec::new();
-        for (eyes, found) in self.eyes.iter().zip(settled) {
-            let service = eyes.service().name.as_str();
+        for (reader, found) in self.reader.iter().zip(settled) {
+            let service = reader.service().name.as_str();
             let scope = self.scope(&record, service);
             let is_explained = match scope {
                 None => found.repairable.is_empty(),
@@ -109,7 +109,7 @@ impl Run {
             .max(lost.then_some(RepairScope::LostChanges))
     }
 
-    async fn mend(
+    async fn repair_all(
         &self,
         lease: &RepairLease,
         tombstones: Tombstones,
@@ -117,13 +117,13 @@ impl Run {
         result: &mut VerifyResult,
     ) -> Result<(), RunError> {
         let repairs: Vec<_> = self
-            .eyes
+            .reader
             .iter()
             .zip(&self.progress.services)
             .zip(works)
-            .map(|((eyes, progress), work)| {
+            .map(|((reader, progress), work)| {
                 let repair = Repair {
-                    eyes: eyes.clone(),
+                    reader: reader.clone(),
                     scanning: self.scanning.clone(),
                     dir: self.dir.clone(),
                     tombstones,
@@ -137,22 +137,22 @@ impl Run {
             })
             .collect();
         let mut hot = HotKeys::default();
-        for mended in futures::future::try_join_all(repairs).await? {
-            result.repaired += mended.repaired;
-            result.unrepaired.add(mended.unrepaired);
-            hot.extend(mended.hot);
+        for repaired in futures::future::try_join_all(repairs).await? {
+            result.repaired += repaired.repaired;
+            result.unrepaired.add(repaired.unrepaired);
+            hot.extend(repaired.hot);
         }
         result.notes.extend(hot.notes());
         Ok(())
     }
 
     async fn sweep(&self, lease: &RepairLease, result: &mut VerifyResult) -> Result<(), RunError> {
-        let standing = SplitRecord::read(&self.split.store)
+        let status = SplitRecord::read(&self.split.store)
             .await?
             .value
             .switch
             .tombstones;
-        if standing.phase == TombstonePhase::Off {
+        if status.phase == TombstonePhase::Off {
             return Ok(());
         }
         if backfill_runs(&self.split).await? {

@@ -1,7 +1,7 @@
 //! The sources of target keys that do not tell them: one scan of the source that looks for many keys at once.
 
-use super::look::Eyes;
 use super::pages::key_of;
+use super::point_reader::PointReader;
 use super::scan::{Pages, Scanning};
 use crate::flow::desired;
 use crate::model::{Item, Key};
@@ -12,18 +12,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Target keys that one scan looks for: some tens of megabytes at most.
-pub(super) const HUNTED_AT_ONCE: usize = 20_000;
+pub(super) const KEYS_PER_SEARCH: usize = 20_000;
 
 /// Source keys by the target key that they lead to.
 pub(super) type Sources = HashMap<Key, Vec<Key>>;
 
-struct HuntPages {
+struct SearchPages {
     plan: Arc<Plan>,
     place: usize,
     found: Mutex<Sources>,
 }
 
-impl Pages for HuntPages {
+impl Pages for SearchPages {
     async fn take(&self, items: Vec<Item>) -> Result<(), RunError> {
         let plan = &*self.plan;
         for item in &items {
@@ -43,13 +43,17 @@ impl Pages for HuntPages {
 
 /// Finds the source items that lead to these target keys, by a consistent scan: whatever led to one of them
 /// before this call and still does is found.
-pub(super) async fn hunt(eyes: &Eyes, scanning: &Scanning, keys: Vec<Key>) -> Result<Sources, RunError> {
-    let pages = Arc::new(HuntPages {
-        plan: Arc::clone(&eyes.split.plan),
-        place: eyes.place,
+pub(super) async fn search_keys(
+    reader: &PointReader,
+    scanning: &Scanning,
+    keys: Vec<Key>,
+) -> Result<Sources, RunError> {
+    let pages = Arc::new(SearchPages {
+        plan: Arc::clone(&reader.split.plan),
+        place: reader.place,
         found: Mutex::new(keys.into_iter().map(|key| (key, Vec::new())).collect()),
     });
-    let source = eyes.source.by(eyes.split.scan_source(true));
+    let source = reader.source.by(reader.split.scan_source(true));
     scanning.read(&source, Arc::clone(&pages)).await?;
     let mut found = pages.found.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(std::mem::take(&mut found))

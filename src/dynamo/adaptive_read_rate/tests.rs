@@ -44,7 +44,11 @@ impl World {
     }
 
     /// Reads for some seconds. The table says what a read uses, or why it is throttled.
-    fn run(&mut self, seconds: u64, mut table: impl FnMut(Duration, Option<u32>) -> Result<f64, Felt>) {
+    fn run(
+        &mut self,
+        seconds: u64,
+        mut table: impl FnMut(Duration, Option<u32>) -> Result<f64, RequestOutcome>,
+    ) {
         let until = self.now + Duration::from_secs(seconds);
         loop {
             let next = self.readers.iter_mut().min_by_key(|reader| reader.next);
@@ -69,9 +73,9 @@ impl World {
                     self.answered.push((at, part, units));
                     (reader.next, reader.attempt) = (now + ANSWER, 0);
                 }
-                Err(felt) => {
+                Err(outcome) => {
                     self.state.give_back(part, reserved);
-                    self.state.throttled(part, felt, 0, now + ANSWER);
+                    self.state.throttled(part, outcome, 0, now + ANSWER);
                     self.refused += 1;
                     let wait = 0.05 * 2f64.powi(reader.attempt);
                     reader.next = now + Duration::from_secs_f64(wait.min(5.0));
@@ -109,7 +113,7 @@ fn a_throttled_read_lowers_the_rate_and_it_comes_back_slowly() {
     world.run(200, |at, _| match throttled_at.last() {
         Some(second) if at.as_secs() >= *second => {
             throttled_at.pop();
-            Err(Felt::Crowded)
+            Err(RequestOutcome::Overloaded)
         }
         _ => Ok(128.0),
     });
@@ -131,7 +135,7 @@ fn a_table_that_throttles_the_first_read_is_read_slowly_at_first() {
     let mut world = World::new([None]);
     let mut first = true;
     world.run(50, |_, _| match std::mem::take(&mut first) {
-        true => Err(Felt::Crowded),
+        true => Err(RequestOutcome::Overloaded),
         false => Ok(128.0),
     });
     let slow = world.rate(0, 50, None);
@@ -148,11 +152,13 @@ fn all_throttles_of_one_decision_interval_lead_to_one_decrease() {
     for n in 0..100 {
         world
             .state
-            .throttled(None, Felt::Crowded, 0, now + DECISION / 101 * n);
+            .throttled(None, RequestOutcome::Overloaded, 0, now + DECISION / 101 * n);
     }
     let bound = world.state.table.bound().unwrap();
     assert!((0.4..0.9).contains(&(bound / free)), "{bound} of {free}");
-    world.state.throttled(None, Felt::Crowded, 0, now + DECISION);
+    world
+        .state
+        .throttled(None, RequestOutcome::Overloaded, 0, now + DECISION);
     let second = world.state.table.bound().unwrap();
     // Most reads of that interval were refused: now it is half.
     assert!((0.45..0.55).contains(&(second / bound)), "{second} of {bound}");
@@ -161,7 +167,13 @@ fn all_throttles_of_one_decision_interval_lead_to_one_decrease() {
 #[test]
 fn a_key_range_that_is_always_throttled_slows_nothing_else() {
     let table = |hot: Option<u32>| {
-        move |_: Duration, part: Option<u32>| if part == hot { Err(Felt::Range) } else { Ok(128.0) }
+        move |_: Duration, part: Option<u32>| {
+            if part == hot {
+                Err(RequestOutcome::KeyRange)
+            } else {
+                Ok(128.0)
+            }
+        }
     };
     let mut free = World::new((1..4).map(Some));
     free.run(60, table(Some(0)));
@@ -175,7 +187,11 @@ fn a_key_range_that_is_always_throttled_slows_nothing_else() {
     let mut nth = 0;
     keys.run(60, |_, _| {
         nth += 1;
-        if nth % 4 == 0 { Err(Felt::Range) } else { Ok(1.0) }
+        if nth % 4 == 0 {
+            Err(RequestOutcome::KeyRange)
+        } else {
+            Ok(1.0)
+        }
     });
     assert_eq!((keys.state.table.bound(), keys.state.parts.len()), (None, 0));
 }
@@ -188,7 +204,7 @@ fn a_hot_part_is_read_more_slowly_and_not_slower_than_its_floor() {
         nth += 1;
         // Every third read of the hot part is refused.
         if part == Some(0) && nth % 3 == 0 {
-            Err(Felt::Range)
+            Err(RequestOutcome::KeyRange)
         } else {
             Ok(128.0)
         }
@@ -211,7 +227,7 @@ fn occasional_throttles_of_the_table_leave_a_fair_share() {
     world.run(300, |at, _| {
         nth += 1;
         if at.as_secs() >= 5 && nth % 33 == 0 {
-            Err(Felt::Crowded)
+            Err(RequestOutcome::Overloaded)
         } else {
             Ok(1.0)
         }
@@ -229,7 +245,7 @@ fn a_table_whose_users_need_it_all_is_read_at_a_small_rate_that_never_ends() {
         units = f64::min(units + (at - last).as_secs_f64() * 50.0, 1000.0);
         last = at;
         if units <= 0.0 {
-            return Err(Felt::Crowded);
+            return Err(RequestOutcome::Overloaded);
         }
         units -= 128.0;
         Ok(128.0)
@@ -242,8 +258,11 @@ fn a_table_whose_users_need_it_all_is_read_at_a_small_rate_that_never_ends() {
 
 #[tokio::test]
 async fn a_limit_of_the_account_slows_the_reads_of_all_tables_and_a_hot_key_those_of_none() {
-    let brake = Brake::default();
-    let (one, other) = (Courtesy::under(&brake), Courtesy::under(&brake));
+    let account_limit = AccountLimit::default();
+    let (one, other) = (
+        AdaptiveReadRate::under(&account_limit),
+        AdaptiveReadRate::under(&account_limit),
+    );
     one.ready(None).await.failed(&failure(RANGE));
     one.ready(Some(3)).await.failed(&failure(RANGE));
     drop(other.ready(None).await);
@@ -251,7 +270,7 @@ async fn a_limit_of_the_account_slows_the_reads_of_all_tables_and_a_hot_key_thos
     one.ready(None).await.failed(&failure(TABLE));
     drop(other.ready(None).await);
     assert!(one.bound().is_some() && other.bound().is_none());
-    let one = Courtesy::under(&brake);
+    let one = AdaptiveReadRate::under(&account_limit);
     one.ready(None).await.failed(&failure(ACCOUNT));
     drop(other.ready(None).await);
     assert!(one.bound().is_some() && other.bound().is_some());
@@ -259,10 +278,10 @@ async fn a_limit_of_the_account_slows_the_reads_of_all_tables_and_a_hot_key_thos
 
 #[tokio::test]
 async fn reads_that_wait_do_not_start_together_and_one_that_is_dropped_gives_its_units_back() {
-    let courtesy = Courtesy::default();
-    courtesy.ready(None).await.failed(&failure(TABLE));
-    let first = courtesy.ready(None).await;
-    let second = courtesy.ready(None);
+    let read_rate = AdaptiveReadRate::default();
+    read_rate.ready(None).await.failed(&failure(TABLE));
+    let first = read_rate.ready(None).await;
+    let second = read_rate.ready(None);
     tokio::pin!(second);
     assert!(
         futures::poll!(&mut second).is_pending(),
@@ -283,7 +302,7 @@ proptest! {
         units in prop_oneof![Just(0.5), Just(1.0), Just(128.0), Just(4096.0)],
         readers in 1u32..16,
         seed in any::<u64>(),
-        reasons in prop::collection::vec(prop_oneof![Just(Felt::Crowded), Just(Felt::Range)], 1..4),
+        reasons in prop::collection::vec(prop_oneof![Just(RequestOutcome::Overloaded), Just(RequestOutcome::KeyRange)], 1..4),
     ) {
         use rand::{Rng as _, SeedableRng as _};
         let mut chance = rand::rngs::StdRng::seed_from_u64(seed);

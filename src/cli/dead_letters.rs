@@ -7,8 +7,8 @@ use super::table::table;
 use super::waiting::Waiting;
 use super::{output, text};
 use crate::plan::Plan;
-use crate::repair::{SettledLetter, discard_letters, reconcile_letters};
-use crate::state::{LetterHead, ShardRecord, ShownLetter, SplitRecord, SwitchedService};
+use crate::repair::{SettledDeadLetter, discard_dead_letters, reconcile_dead_letters};
+use crate::state::{DeadLetterHead, ShardRecord, ShownDeadLetter, SplitRecord, SwitchedService};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
     match &args.action {
         LettersAction::List { plan, service } => {
             let split = output::open_to_look(global, plan).await?;
-            let listing = split.letters.list(service.as_deref());
+            let listing = split.dead_letters.list(service.as_deref());
             let letters = stoppable(&global.session, Duration::ZERO, listing).await?;
             known(&split.plan, service.as_deref(), &letters)?;
             let listed: Vec<Listed> = letters.iter().map(Listed::of).collect();
@@ -35,7 +35,7 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
         }
         LettersAction::Show { plan, id } => {
             let split = output::open_to_look(global, plan).await?;
-            let showing = split.letters.show(id);
+            let showing = split.dead_letters.show(id);
             let letter = stoppable(&global.session, Duration::ZERO, showing)
                 .await?
                 .ok_or_else(|| no_letter(id))?;
@@ -44,13 +44,13 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
         }
         LettersAction::Reconcile { plan, service, ids } => {
             let split = output::open(global, plan).await?;
-            let listing = split.letters.list(service.as_deref());
+            let listing = split.dead_letters.list(service.as_deref());
             let mut letters = stoppable(&global.session, Duration::ZERO, listing).await?;
             known(&split.plan, service.as_deref(), &letters)?;
             refuse_unknown(ids, &letters)?;
             letters.retain(|letter| ids.is_empty() || ids.contains(&letter.id));
             let waiting = Waiting::tell(&split.waits);
-            let settling = reconcile_letters(&split, &letters, &stop);
+            let settling = reconcile_dead_letters(&split, &letters, &stop);
             let settled = stoppable(&global.session, GRACE, Box::pin(settling)).await?;
             drop(waiting);
             output::print(global, &settled, |settled| render_settled(settled))?;
@@ -59,12 +59,12 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
         }
         LettersAction::Discard { plan, service, ids } => {
             let split = output::open(global, plan).await?;
-            let listing = split.letters.list(Some(service));
+            let listing = split.dead_letters.list(Some(service));
             let mut letters = stoppable(&global.session, Duration::ZERO, listing).await?;
             known(&split.plan, Some(service), &letters)?;
             refuse_unknown(ids, &letters)?;
             letters.retain(|letter| ids.is_empty() || ids.contains(&letter.id));
-            let discarding = discard_letters(&split, service, &letters);
+            let discarding = discard_dead_letters(&split, service, &letters);
             let discarded = stoppable(&global.session, GRACE, Box::pin(discarding)).await?;
             output::print(global, &discarded, |discarded| render_settled(discarded))?;
             let all = discarded.iter().all(|letter| letter.settled);
@@ -90,7 +90,7 @@ pub(super) struct Listed {
 }
 
 impl Listed {
-    pub(super) fn of(head: &LetterHead) -> Self {
+    pub(super) fn of(head: &DeadLetterHead) -> Self {
         Self {
             id: head.id.clone(),
             service: head.service.clone(),
@@ -106,7 +106,7 @@ impl Listed {
 }
 
 /// Refuses a service that neither the plan nor a letter names: a typing error must not look like a clean split.
-fn known(plan: &Plan, service: Option<&str>, letters: &[LetterHead]) -> Result<(), Failed> {
+fn known(plan: &Plan, service: Option<&str>, letters: &[DeadLetterHead]) -> Result<(), Failed> {
     let Some(service) = service else { return Ok(()) };
     if plan.service(service).is_some() || service == ShardRecord::WATCH || !letters.is_empty() {
         return Ok(());
@@ -122,7 +122,7 @@ fn known(plan: &Plan, service: Option<&str>, letters: &[LetterHead]) -> Result<(
     )
 }
 
-fn refuse_unknown(ids: &[String], letters: &[LetterHead]) -> Result<(), Failed> {
+fn refuse_unknown(ids: &[String], letters: &[DeadLetterHead]) -> Result<(), Failed> {
     let unknown = ids
         .iter()
         .find(|id| !letters.iter().any(|letter| letter.id == **id));
@@ -163,7 +163,7 @@ pub(super) fn render_list(letters: &[Listed], switched: &BTreeMap<String, Switch
     lines.join("\n")
 }
 
-fn render_one(shown: &ShownLetter) -> String {
+fn render_one(shown: &ShownDeadLetter) -> String {
     let letter = &shown.letter;
     let image = |name: &str, image: &Option<serde_json::Value>| {
         let shown = image.as_ref().map_or("none".into(), |image| format!("{image:#}"));
@@ -185,7 +185,7 @@ fn render_one(shown: &ShownLetter) -> String {
     lines.join("\n")
 }
 
-pub(super) fn render_settled(settled: &[SettledLetter]) -> String {
+pub(super) fn render_settled(settled: &[SettledDeadLetter]) -> String {
     if settled.is_empty() {
         return "there are no dead letters".into();
     }

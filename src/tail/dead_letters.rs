@@ -1,4 +1,4 @@
-use crate::status::{LaneStatus, OpenLetters};
+use crate::status::{LaneStatus, OpenDeadLetters};
 use crate::worker::Split;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,12 +15,12 @@ const LAST: Duration = Duration::from_secs(2);
 /// The open dead letters that a worker shows with its lanes. Read only if its lanes ever left one, so that a split
 /// without any pays nothing.
 #[derive(Clone, Debug)]
-pub(super) struct ShownLetters {
+pub(super) struct ShownDeadLetters {
     split: Split,
-    open: Arc<Mutex<OpenLetters>>,
+    open: Arc<Mutex<OpenDeadLetters>>,
 }
 
-impl ShownLetters {
+impl ShownDeadLetters {
     pub fn new(split: &Split) -> Self {
         Self {
             split: split.clone(),
@@ -64,9 +64,9 @@ impl ShownLetters {
 
     /// A failure holds nothing back: the last count is shown.
     async fn read(&self) {
-        match self.split.letters.list(None).await {
+        match self.split.dead_letters.list(None).await {
             Ok(letters) => {
-                *self.open.lock().unwrap_or_else(PoisonError::into_inner) = OpenLetters::of(&letters);
+                *self.open.lock().unwrap_or_else(PoisonError::into_inner) = OpenDeadLetters::of(&letters);
             }
             Err(error) => tracing::debug!(%error, "could not count the dead letters"),
         }

@@ -11,7 +11,7 @@ use crate::plan::Versions;
 /// A tombstone counts as nothing, but nothing is written over one: the tail removed the item after the read, or will
 /// tell of it.
 #[must_use]
-pub fn mend(
+pub fn repair(
     versions: &Versions,
     fields: &VersionFields,
     target: &Key,

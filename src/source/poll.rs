@@ -9,14 +9,14 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Pauses that grow, until a limit has passed.
-pub(crate) struct Patience {
+pub(crate) struct Poll {
     started: Instant,
     limit: Duration,
     pause: Duration,
 }
 
-impl Patience {
-    /// Patience that ends after `limit`.
+impl Poll {
+    /// Poll that ends after `limit`.
     pub(crate) fn new(limit: Duration) -> Self {
         Self {
             started: Instant::now(),
@@ -31,7 +31,7 @@ impl Patience {
     }
 
     /// Pauses, and says whether to look again.
-    pub(crate) async fn again(&mut self) -> bool {
+    pub(crate) async fn pause(&mut self) -> bool {
         if self.waited() >= self.limit {
             return false;
         }

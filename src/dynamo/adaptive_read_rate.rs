@@ -5,11 +5,11 @@
 //! - A key range is at its limit. Only the part of the table (a segment of the scan) that holds the range is read more
 //!   slowly. A read of a single key is just repeated after a wait.
 //! - The table, an index, or the account is at its limit. All reads of the table slow down; a limit of the account also
-//!   slows the reads of the other tables that share the [`Brake`].
+//!   slows the reads of the other tables that share the [`AccountLimit`].
 
 mod rate;
 
-use super::{Brake, Failure, FailureKind, Felt};
+use super::{AccountLimit, Failure, FailureKind, RequestOutcome};
 use rate::Rate;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,16 +18,16 @@ use std::time::{Duration, Instant};
 /// Reads of one table that yield to the table's other users. Units are read units, as for a budget, which applies beside
 /// this.
 #[derive(Debug)]
-pub struct Courtesy {
+pub struct AdaptiveReadRate {
     state: Mutex<State>,
-    brake: Brake,
+    account_limit: AccountLimit,
 }
 
 /// One read that may start. Report its result by [`ReadTurn::answered`] or [`ReadTurn::failed`]; a read that is dropped
 /// before gives back the units that were reserved for it.
 #[derive(Debug)]
 pub struct ReadTurn<'a> {
-    courtesy: &'a Courtesy,
+    read_rate: &'a AdaptiveReadRate,
     part: Option<u32>,
     reserved: Option<Reserved>,
 }
@@ -46,7 +46,7 @@ struct State {
     /// Parts of the table whose key range was throttled.
     parts: BTreeMap<u32, Rate>,
     /// Throttles by the account that were taken in.
-    braked: u64,
+    account_hits: u64,
 }
 
 /// The read units a second that one partition gives.
@@ -54,30 +54,30 @@ const PARTITION_UNITS: f64 = 3000.0;
 /// A throttled part keeps this rate: a twentieth of what one partition gives.
 const PART_FLOOR: f64 = PARTITION_UNITS / 20.0;
 
-impl Default for Courtesy {
+impl Default for AdaptiveReadRate {
     fn default() -> Self {
-        Self::under(&Brake::default())
+        Self::under(&AccountLimit::default())
     }
 }
 
-impl Courtesy {
-    /// Reads that slow down when any table that shares the brake is throttled by a limit of the account.
+impl AdaptiveReadRate {
+    /// Reads that slow down when any table that shares the account limit is throttled by a limit of the account.
     #[must_use]
-    pub fn under(brake: &Brake) -> Self {
+    pub fn under(account_limit: &AccountLimit) -> Self {
         Self {
-            state: Mutex::new(State::new(Instant::now(), brake.pulls())),
-            brake: brake.clone(),
+            state: Mutex::new(State::new(Instant::now(), account_limit.hits())),
+            account_limit: account_limit.clone(),
         }
     }
 
     /// Waits until a read may start. `part` is the part of the table that it is for, if it is a page of a scan.
     pub async fn ready(&self, part: Option<u32>) -> ReadTurn<'_> {
         loop {
-            let started = self.lock().start(part, self.brake.pulls(), Instant::now());
+            let started = self.lock().start(part, self.account_limit.hits(), Instant::now());
             match started {
                 Ok(reserved) => {
                     return ReadTurn {
-                        courtesy: self,
+                        read_rate: self,
                         part,
                         reserved: Some(reserved),
                     };
@@ -104,7 +104,7 @@ impl ReadTurn<'_> {
     pub fn answered(mut self, milliunits: u64) {
         if let Some(reserved) = self.reserved.take() {
             let units = milliunits as f64 / 1000.0;
-            let mut state = self.courtesy.lock();
+            let mut state = self.read_rate.lock();
             state.answered(self.part, reserved, units, Instant::now());
         }
     }
@@ -114,14 +114,19 @@ impl ReadTurn<'_> {
         let Some(reserved) = self.reserved.take() else {
             return;
         };
-        let mut state = self.courtesy.lock();
+        let mut state = self.read_rate.lock();
         state.give_back(self.part, reserved);
         if matches!(failure.kind, FailureKind::Throttled(_)) {
-            let felt = Felt::of(failure);
-            if felt == Felt::Account {
-                self.courtesy.brake.pull();
+            let outcome = RequestOutcome::of(failure);
+            if outcome == RequestOutcome::Account {
+                self.read_rate.account_limit.hit();
             }
-            state.throttled(self.part, felt, self.courtesy.brake.pulls(), Instant::now());
+            state.throttled(
+                self.part,
+                outcome,
+                self.read_rate.account_limit.hits(),
+                Instant::now(),
+            );
         }
     }
 }
@@ -129,23 +134,23 @@ impl ReadTurn<'_> {
 impl Drop for ReadTurn<'_> {
     fn drop(&mut self) {
         if let Some(reserved) = self.reserved.take() {
-            self.courtesy.lock().give_back(self.part, reserved);
+            self.read_rate.lock().give_back(self.part, reserved);
         }
     }
 }
 
 impl State {
-    fn new(now: Instant, braked: u64) -> Self {
+    fn new(now: Instant, account_hits: u64) -> Self {
         Self {
             table: Rate::new(now),
             parts: BTreeMap::new(),
-            braked,
+            account_hits,
         }
     }
 
     /// Reserves units for a read, or says how long to wait.
-    fn start(&mut self, part: Option<u32>, brake: u64, now: Instant) -> Result<Reserved, Duration> {
-        self.obey(brake, now);
+    fn start(&mut self, part: Option<u32>, account_hits: u64, now: Instant) -> Result<Reserved, Duration> {
+        self.obey(account_hits, now);
         let mut of_part = part.and_then(|part| self.parts.get_mut(&part));
         let waits = [
             self.table.wait(now),
@@ -176,24 +181,26 @@ impl State {
         }
     }
 
-    fn throttled(&mut self, part: Option<u32>, felt: Felt, brake: u64, now: Instant) {
-        match (felt, part) {
-            (Felt::Account, _) => self.obey(brake, now),
+    fn throttled(&mut self, part: Option<u32>, outcome: RequestOutcome, account_hits: u64, now: Instant) {
+        match (outcome, part) {
+            (RequestOutcome::Account, _) => self.obey(account_hits, now),
             // The read is repeated after a wait, and no other read is concerned.
-            (Felt::Range, None) => {}
-            (Felt::Range, Some(part)) => {
+            (RequestOutcome::KeyRange, None) => {}
+            (RequestOutcome::KeyRange, Some(part)) => {
                 let rate = self.parts.entry(part);
                 let rate = rate.or_insert_with(|| Rate::bounded(PARTITION_UNITS, PART_FLOOR, now));
                 rate.throttle(now);
             }
-            (Felt::Crowded | Felt::Nothing | Felt::Room, _) => self.table.throttle(now),
+            (RequestOutcome::Overloaded | RequestOutcome::Neutral | RequestOutcome::Fast, _) => {
+                self.table.throttle(now)
+            }
         }
     }
 
     /// Takes in throttles by the account, which were seen here or at another table.
-    fn obey(&mut self, brake: u64, now: Instant) {
-        if brake > self.braked {
-            self.braked = brake;
+    fn obey(&mut self, account_hits: u64, now: Instant) {
+        if account_hits > self.account_hits {
+            self.account_hits = account_hits;
             self.table.throttle(now);
         }
     }

@@ -8,7 +8,7 @@ pub(super) const STUCK_LEASES: u32 = 8;
 /// Services whose tables take nothing at the moment: the segments of this process leave them out, so that nobody waits
 /// for them, and try one now and then.
 #[derive(Debug)]
-pub(super) struct Bench {
+pub(super) struct CircuitBreaker {
     out: Mutex<BTreeMap<String, Out>>,
     retry: Duration,
 }
@@ -21,7 +21,7 @@ struct Out {
     until: Instant,
 }
 
-impl Bench {
+impl CircuitBreaker {
     /// Nobody is out. One that is put out is tried again after this time.
     pub fn new(retry: Duration) -> Self {
         Self {
@@ -31,7 +31,7 @@ impl Bench {
     }
 
     /// Its table took nothing for as long as anybody is waited for. Says whether this is new.
-    pub fn put_out(&self, lane: &str) -> bool {
+    pub fn open(&self, lane: &str) -> bool {
         let now = Instant::now();
         let until = now + self.retry;
         let mut out = self.lock();
@@ -49,26 +49,26 @@ impl Bench {
     }
 
     /// The service that has been out for the longest, and for how long.
-    pub fn longest_out(&self) -> Option<(String, Duration)> {
+    pub fn longest_open(&self) -> Option<(String, Duration)> {
         let out = self.lock();
         let (lane, first) = out.iter().min_by_key(|(_, out)| out.since)?;
         Some((lane.clone(), first.since.elapsed()))
     }
 
     /// Its table takes writes.
-    pub fn take_back(&self, lane: &str) {
+    pub fn close(&self, lane: &str) {
         self.lock().remove(lane);
     }
 
     /// Whether it is left out for now.
-    pub fn is_out(&self, lane: &str) -> bool {
+    pub fn is_open(&self, lane: &str) -> bool {
         self.lock()
             .get(lane)
             .is_some_and(|out| Instant::now() < out.until)
     }
 
     /// Whether the asker may try it: where its time has come, one asker of several is told so.
-    pub fn may_try(&self, lane: &str) -> bool {
+    pub fn allows_attempt(&self, lane: &str) -> bool {
         let mut out = self.lock();
         match out.get_mut(lane) {
             None => true,
@@ -91,30 +91,30 @@ mod tests {
 
     #[test]
     fn one_asker_tries_when_the_time_has_come() {
-        let bench = Bench::new(Duration::from_millis(1));
-        assert!(bench.may_try("a"));
-        assert!(bench.put_out("a"));
+        let breaker = CircuitBreaker::new(Duration::from_millis(1));
+        assert!(breaker.allows_attempt("a"));
+        assert!(breaker.open("a"));
         std::thread::sleep(Duration::from_millis(5));
-        assert!(!bench.is_out("a"));
-        let patient = Bench {
+        assert!(!breaker.is_open("a"));
+        let patient = CircuitBreaker {
             retry: Duration::from_secs(60),
-            ..bench
+            ..breaker
         };
-        assert!(patient.may_try("a"), "its time has come");
-        assert!(!patient.may_try("a"), "and one tries it already");
-        assert!(patient.is_out("a"));
+        assert!(patient.allows_attempt("a"), "its time has come");
+        assert!(!patient.allows_attempt("a"), "and one tries it already");
+        assert!(patient.is_open("a"));
         // It was out all the time, though it was tried.
-        assert!(!patient.put_out("a"), "this is told once");
-        assert!(patient.put_out("c"));
-        let (longest, time) = patient.longest_out().unwrap();
+        assert!(!patient.open("a"), "this is told once");
+        assert!(patient.open("c"));
+        let (longest, time) = patient.longest_open().unwrap();
         assert!(
             longest == "a" && time >= Duration::from_millis(5),
             "{longest} {time:?}"
         );
-        patient.take_back("c");
-        patient.take_back("a");
-        assert!(patient.may_try("a"));
-        assert!(patient.may_try("b"));
-        assert_eq!(patient.longest_out(), None);
+        patient.close("c");
+        patient.close("a");
+        assert!(patient.allows_attempt("a"));
+        assert!(patient.allows_attempt("b"));
+        assert_eq!(patient.longest_open(), None);
     }
 }

@@ -1,4 +1,4 @@
-use super::bench::Bench;
+use super::circuit_breaker::CircuitBreaker;
 use super::hot::HotSegments;
 use crate::state::{LeaseWatch, Owner, SegmentRecord, Stored};
 use crate::worker::{RunError, Split};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// All segments of the backfill, as last read: who works on which, and what is left. Read again only now and then,
 /// since there may be thousands.
-pub(super) struct Board {
+pub(super) struct SegmentQueue {
     split: Split,
     segments: BTreeMap<u32, (String, Stored<SegmentRecord>)>,
     read_at: Option<Instant>,
@@ -17,11 +17,11 @@ pub(super) struct Board {
     salt: u32,
 }
 
-/// Between two readings of a small board; a larger one is read less often.
+/// Between two readings of a small queue; a larger one is read less often.
 const SHORTEST: Duration = Duration::from_millis(500);
 const FOR_EACH_SEGMENT: Duration = Duration::from_millis(2);
 
-impl Board {
+impl SegmentQueue {
     /// Not read yet.
     pub fn new(split: &Split) -> Self {
         Self {
@@ -33,7 +33,7 @@ impl Board {
         }
     }
 
-    /// Reads the board where that is due.
+    /// Reads the queue where that is due.
     pub async fn refresh(&mut self) -> Result<(), RunError> {
         let pause = SHORTEST + FOR_EACH_SEGMENT * u32::try_from(self.segments.len()).unwrap_or(u32::MAX);
         if self.read_at.is_some_and(|at| at.elapsed() < pause) {
@@ -95,7 +95,7 @@ impl Board {
     pub fn free<T>(
         &mut self,
         mine: &BTreeMap<u32, T>,
-        (bench, hot): (&Bench, &HotSegments),
+        (breaker, hot): (&CircuitBreaker, &HotSegments),
         at_most: usize,
     ) -> Vec<(String, Stored<SegmentRecord>)> {
         let now = Instant::now();
@@ -110,7 +110,7 @@ impl Board {
                 .services
                 .iter()
                 .filter(|(_, progress)| !progress.done);
-            let useful = left.map(|(lane, _)| lane).any(|lane| !bench.is_out(lane));
+            let useful = left.map(|(lane, _)| lane).any(|lane| !breaker.is_open(lane));
             let taken = mine.contains_key(number) || !useful || hot.is_left(*number);
             if !taken
                 && self

@@ -154,7 +154,7 @@ impl Rate {
         let cut = refused.clamp(LEAST_CUT, MOST_CUT);
         let lower = match self.bound {
             None => used * (1.0 - cut),
-            // A bound that is not used up would not be felt: what is used is lowered.
+            // A bound that is not used up would have no effect: what is used is lowered.
             Some(bound) => (used.min(bound) * (1.0 - cut)).max(bound * (1.0 - MOST_CUT)),
         };
         self.bound = Some(lower.max(least));

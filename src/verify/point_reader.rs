@@ -7,7 +7,7 @@ use crate::worker::{RunError, Split, now_ms};
 use std::time::{Duration, Instant};
 
 /// What a look at both sides saw.
-pub(super) struct Look {
+pub(super) struct PointRead {
     pub observation: Observation,
     /// The target holds a higher timestamp than the source, which no lost change explains.
     pub target_is_newer: bool,
@@ -15,7 +15,7 @@ pub(super) struct Look {
 
 /// Looks at both sides of one service's keys.
 #[derive(Clone)]
-pub(super) struct Eyes {
+pub(super) struct PointReader {
     pub split: Split,
     /// The service's place in the plan.
     pub place: usize,
@@ -25,7 +25,7 @@ pub(super) struct Eyes {
     pub clock: Instant,
 }
 
-impl Eyes {
+impl PointReader {
     pub fn service(&self) -> &Service {
         &self.split.plan.services[self.place]
     }
@@ -48,7 +48,7 @@ impl Eyes {
     }
 
     /// One look: the target first, then the source, both consistently.
-    pub async fn look(&self, candidate: &Candidate) -> Result<Look, RunError> {
+    pub async fn look(&self, candidate: &Candidate) -> Result<PointRead, RunError> {
         let began = self.now();
         let held = self.target.get(candidate.target_key()).await?;
         let mut takers = Vec::new();
@@ -83,7 +83,7 @@ impl Eyes {
             source,
             expired,
         };
-        Ok(Look {
+        Ok(PointRead {
             observation,
             target_is_newer,
         })

@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 /// One letter for each service and source key: a later one replaces an earlier one, since a letter is
 /// never replayed as an image anyhow; its key is read again from the source.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Letter {
+pub struct DeadLetter {
     /// The service, or the watch lane for an item that no service takes.
     pub service: String,
     /// Source key, as DynamoDB JSON.
     pub key: serde_json::Value,
     /// Why it can't land.
     pub reason: String,
-    /// Where it was read: [`Letter::BACKFILL`], or the sequence number of the record.
+    /// Where it was read: [`DeadLetter::BACKFILL`], or the sequence number of the record.
     pub origin: String,
     /// When it was written, in milliseconds since 1970.
     pub at_ms: u64,
@@ -27,7 +27,7 @@ pub struct Letter {
 
 /// A letter without its images.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct LetterHead {
+pub struct DeadLetterHead {
     /// Identifies it: service and a hash of the key.
     pub id: String,
     /// The service.
@@ -51,10 +51,10 @@ pub struct LetterHead {
 
 /// A letter as it is shown.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct ShownLetter {
+pub struct ShownDeadLetter {
     /// The letter; without images, if they are damaged.
     #[serde(flatten)]
-    pub letter: Letter,
+    pub letter: DeadLetter,
     /// Why its images can't be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
@@ -113,7 +113,7 @@ const RECHECK: &str = "RECHECK#";
 
 /// The dead letters and the recheck list, as kept in the state table.
 #[derive(Clone, Debug)]
-pub struct Letters {
+pub struct DeadLetters {
     store: Store,
 }
 
@@ -123,12 +123,12 @@ struct Images {
     old_image: Option<serde_json::Value>,
 }
 
-impl Letter {
+impl DeadLetter {
     /// The origin of what a backfill left.
     pub const BACKFILL: &'static str = "backfill";
 }
 
-impl Letters {
+impl DeadLetters {
     /// In a state table.
     #[must_use]
     pub fn new(store: Store) -> Self {
@@ -146,7 +146,7 @@ impl Letters {
     ///
     /// # Errors
     /// When the state table can't be written.
-    pub async fn keep(&self, letter: &Letter) -> Result<(), StateError> {
+    pub async fn keep(&self, letter: &DeadLetter) -> Result<(), StateError> {
         let id = Self::id(&letter.service, &letter.key);
         let images = Images {
             image: letter.image.clone(),
@@ -163,7 +163,7 @@ impl Letters {
         for (number, part) in parts.iter().enumerate() {
             self.store.set(&part_name(&id, writing, number), part).await?;
         }
-        let head = LetterHead {
+        let head = DeadLetterHead {
             id: id.clone(),
             service: letter.service.clone(),
             key: letter.key.clone(),
@@ -178,7 +178,7 @@ impl Letters {
         // A damaged one is replaced; its parts are nobody's, and are removed when the split is completed.
         let earlier = self
             .store
-            .get_readable::<LetterHead>(&name, &mut Vec::new())
+            .get_readable::<DeadLetterHead>(&name, &mut Vec::new())
             .await?;
         self.store.set(&name, &head).await?;
         match earlier {
@@ -191,12 +191,12 @@ impl Letters {
     ///
     /// # Errors
     /// When the state table can't be read.
-    pub async fn list(&self, service: Option<&str>) -> Result<Vec<LetterHead>, StateError> {
+    pub async fn list(&self, service: Option<&str>) -> Result<Vec<DeadLetterHead>, StateError> {
         let prefix = service.map_or(LETTER.to_owned(), |name| format!("{LETTER}{name}#"));
         let mut damaged = Vec::new();
         let found = self
             .store
-            .list_readable::<LetterHead>(&prefix, &mut damaged)
+            .list_readable::<DeadLetterHead>(&prefix, &mut damaged)
             .await?;
         let damaged = damaged.into_iter().map(damaged_head);
         Ok(found
@@ -211,10 +211,12 @@ impl Letters {
     ///
     /// # Errors
     /// When the state table can't be reached.
-    pub async fn discard(&self, head: &LetterHead) -> Result<(), StateError> {
+    pub async fn discard(&self, head: &DeadLetterHead) -> Result<(), StateError> {
         let mut damaged = Vec::new();
         let name = format!("{LETTER}{}", head.id);
-        self.store.get_readable::<LetterHead>(&name, &mut damaged).await?;
+        self.store
+            .get_readable::<DeadLetterHead>(&name, &mut damaged)
+            .await?;
         for broken in &damaged {
             self.store.discard(broken).await?;
         }
@@ -228,13 +230,16 @@ impl Letters {
     ///
     /// # Errors
     /// When the state table can't be read.
-    pub async fn show(&self, id: &str) -> Result<Option<ShownLetter>, StateError> {
+    pub async fn show(&self, id: &str) -> Result<Option<ShownDeadLetter>, StateError> {
         let name = format!("{LETTER}{id}");
         let mut shown = None;
         // Twice, since a letter that is written anew or settled meanwhile seems to lack its parts.
         for _ in 0..2 {
             let mut damaged = Vec::new();
-            let found = self.store.get_readable::<LetterHead>(&name, &mut damaged).await?;
+            let found = self
+                .store
+                .get_readable::<DeadLetterHead>(&name, &mut damaged)
+                .await?;
             let head = match (found, damaged.pop()) {
                 (Some(stored), _) => stored.value,
                 (None, Some(damaged)) => damaged_head(damaged),
@@ -245,7 +250,7 @@ impl Letters {
                 Some(damage) => Err(damage.clone()),
             };
             let is_whole = images.is_ok();
-            shown = Some(ShownLetter::of(head, images));
+            shown = Some(ShownDeadLetter::of(head, images));
             if is_whole {
                 break;
             }
@@ -254,7 +259,7 @@ impl Letters {
     }
 
     /// The images of a letter, or what is wrong with them.
-    async fn images(&self, head: &LetterHead) -> Result<Result<Images, String>, StateError> {
+    async fn images(&self, head: &DeadLetterHead) -> Result<Result<Images, String>, StateError> {
         let mut text = String::new();
         for number in 0..head.parts as usize {
             let name = part_name(&head.id, head.writing, number);
@@ -279,9 +284,9 @@ impl Letters {
     ///
     /// # Errors
     /// When the state table can't be written.
-    pub async fn settle(&self, head: &LetterHead) -> Result<bool, StateError> {
+    pub async fn settle(&self, head: &DeadLetterHead) -> Result<bool, StateError> {
         let name = format!("{LETTER}{}", head.id);
-        match self.store.get::<LetterHead>(&name).await? {
+        match self.store.get::<DeadLetterHead>(&name).await? {
             Some(stored) if stored.value.writing == head.writing => {
                 match self.store.delete(&name, stored.revision).await {
                     Ok(()) => {}
@@ -358,14 +363,14 @@ impl Letters {
     }
 }
 
-impl ShownLetter {
-    fn of(head: LetterHead, images: Result<Images, String>) -> Self {
+impl ShownDeadLetter {
+    fn of(head: DeadLetterHead, images: Result<Images, String>) -> Self {
         let (images, damage) = match images {
             Ok(images) => (images, None),
             Err(damage) => (Images::default(), Some(damage)),
         };
         Self {
-            letter: Letter {
+            letter: DeadLetter {
                 service: head.service,
                 key: head.key,
                 reason: head.reason,
@@ -380,9 +385,9 @@ impl ShownLetter {
 }
 
 /// A letter whose head can't be read, by its name.
-fn damaged_head(damaged: Damaged) -> LetterHead {
+fn damaged_head(damaged: Damaged) -> DeadLetterHead {
     let id = damaged.record.strip_prefix(LETTER).unwrap_or(&damaged.record);
-    LetterHead {
+    DeadLetterHead {
         service: id.rsplit_once('#').map_or(id, |(service, _)| service).to_owned(),
         id: id.to_owned(),
         key: serde_json::Value::Null,

@@ -1,7 +1,7 @@
 //! What brings a key in order, by what was read on both sides.
 
 use super::{item, key, plan};
-use crate::flow::{Desired, Guard, VersionFields, Write, WriteKind, is_newer, mend, tombstone};
+use crate::flow::{Desired, Guard, VersionFields, Write, WriteKind, is_newer, repair, tombstone};
 use crate::model::{Item, VERSION_ATTRIBUTE, Value, Version};
 use crate::plan::{Plan, Versions};
 
@@ -27,9 +27,9 @@ fn wanted(body: &str) -> Desired {
     }
 }
 
-fn mended(plan: &Plan, held: Option<Item>, wanted: Option<Desired>) -> Option<Write> {
+fn repaired(plan: &Plan, held: Option<Item>, wanted: Option<Desired>) -> Option<Write> {
     let fields: VersionFields = plan.services[0].version_fields(&plan.versions);
-    mend(&plan.versions, &fields, &key("x"), held, wanted)
+    repair(&plan.versions, &fields, &key("x"), held, wanted)
 }
 
 fn write(kind: WriteKind, guard: Guard) -> Option<Write> {
@@ -47,13 +47,17 @@ fn unchanged(item: Item) -> Guard {
 #[test]
 fn sides_that_agree_are_left_alone() {
     for plan in plans() {
-        assert_eq!(mended(&plan, None, None), None);
-        assert_eq!(mended(&plan, Some(held("a", None)), Some(wanted("a"))), None);
+        assert_eq!(repaired(&plan, None, None), None);
+        assert_eq!(repaired(&plan, Some(held("a", None)), Some(wanted("a"))), None);
         // A stamp is the tail's, and right; a hidden timestamp that the source does not show is wrong.
-        let stamped = mended(&plan, Some(held("a", Some("5"))), Some(wanted("a")));
+        let stamped = repaired(&plan, Some(held("a", Some("5"))), Some(wanted("a")));
         assert_eq!(stamped.is_none(), matches!(plan.versions, Versions::Sequence));
-        let buried = tombstone(item([("id", Value::s("x"))]), None);
-        assert_eq!(mended(&plan, Some(buried), None), None, "a tombstone is nothing");
+        let tombstone = tombstone(item([("id", Value::s("x"))]), None);
+        assert_eq!(
+            repaired(&plan, Some(tombstone), None),
+            None,
+            "a tombstone is nothing"
+        );
     }
 }
 
@@ -61,10 +65,10 @@ fn sides_that_agree_are_left_alone() {
 fn what_is_missing_is_put_where_nothing_stands() {
     for plan in plans() {
         let put = write(WriteKind::Put(held("a", None)), Guard::Absent);
-        assert_eq!(mended(&plan, None, Some(wanted("a"))), put);
-        // Nothing is written over a tombstone, whatever it was buried with.
-        let buried = tombstone(held("a", None), Some(&Version::Number(1.into())));
-        assert_eq!(mended(&plan, Some(buried), Some(wanted("a"))), put);
+        assert_eq!(repaired(&plan, None, Some(wanted("a"))), put);
+        // Nothing is written over a tombstone, whatever version it has.
+        let tombstone = tombstone(held("a", None), Some(&Version::Number(1.into())));
+        assert_eq!(repaired(&plan, Some(tombstone), Some(wanted("a"))), put);
     }
 }
 
@@ -80,7 +84,7 @@ fn what_is_too_much_is_removed_with_the_version_that_it_shows() {
         (&sequences, held("a", None), None),
     ] {
         let removed = write(WriteKind::Remove(version), unchanged(held.clone()));
-        assert_eq!(mended(plan, Some(held), None), removed);
+        assert_eq!(repaired(plan, Some(held), None), removed);
     }
     // What is wanted elsewhere is not wanted here.
     let elsewhere = Desired {
@@ -89,7 +93,7 @@ fn what_is_too_much_is_removed_with_the_version_that_it_shows() {
     };
     let removed = write(WriteKind::Remove(number()), unchanged(held("a", None)));
     assert_eq!(
-        mended(&timestamps, Some(held("a", None)), Some(elsewhere)),
+        repaired(&timestamps, Some(held("a", None)), Some(elsewhere)),
         removed
     );
 }
@@ -105,13 +109,13 @@ fn what_differs_is_put_over_what_was_read() {
         (&sequences, held("b", Some("5")), held("a", Some("5"))),
     ] {
         let expected = write(WriteKind::Put(put), unchanged(stood.clone()));
-        assert_eq!(mended(plan, Some(stood), Some(wanted("a"))), expected);
+        assert_eq!(repaired(plan, Some(stood), Some(wanted("a"))), expected);
     }
 }
 
 /// A stale page with a later timestamp landed, and what readers see happens to be right.
 #[test]
-fn a_hidden_timestamp_that_is_too_high_is_mended() {
+fn a_hidden_timestamp_that_is_too_high_is_repaired() {
     let shape = "    table: { name: Mine, keys: { partition: id } }\n    transform: { drop: [at] }\n";
     let [timed, stamped] = ["{ attribute: at, type: N }", "none"].map(|timestamp| plan(timestamp, shape));
     let hidden = |version: i64| {
@@ -125,7 +129,7 @@ fn a_hidden_timestamp_that_is_too_high_is_mended() {
             key: key("x"),
             item: hidden(3),
         };
-        mended(plan, Some(hidden(version)), Some(wanted))
+        repaired(plan, Some(hidden(version)), Some(wanted))
     };
     assert_eq!(of(&timed, 3), None);
     assert_eq!(

@@ -1,4 +1,4 @@
-use super::{Failure, Felt};
+use super::{Failure, RequestOutcome};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,19 +11,19 @@ use tokio::sync::Notify;
 /// nothing, and what waits there for longer than an attempt may is repeated while it is still being worked off.
 /// (Additive increase, multiplicative decrease: Chiu and Jain 1989.)
 #[derive(Debug)]
-pub struct Pace {
+pub struct ConcurrencyLimit {
     window: Mutex<Window>,
     freed: Notify,
-    brake: Brake,
+    account_limit: AccountLimit,
     /// When a range of keys was last throttled.
     hot: Mutex<Option<Instant>>,
     /// An answer that takes longer is a sign of a queue.
     slow: Duration,
 }
 
-/// What all paces of an account obey: one that is told of a limit of the account slows all of them down.
+/// What all concurrency limits of an account obey: one that is told of a limit of the account slows all of them down.
 #[derive(Clone, Debug, Default)]
-pub struct Brake(Arc<AtomicU64>);
+pub struct AccountLimit(Arc<AtomicU64>);
 
 /// The number of places, and who is in them. Pure.
 #[derive(Clone, PartialEq, Debug)]
@@ -35,7 +35,7 @@ struct Window {
     era: u64,
     /// It never shrank: it may still grow fast.
     fresh: bool,
-    braked: u64,
+    account_hits: u64,
 }
 
 /// Places at the beginning.
@@ -50,49 +50,49 @@ const PROMPT: u32 = 9;
 /// A range of keys counts as hot for so long after it was throttled.
 const HOT: Duration = Duration::from_secs(5);
 
-impl Brake {
+impl AccountLimit {
     /// The account is at its limit. Answers how often it was.
-    pub(super) fn pull(&self) -> u64 {
+    pub(super) fn hit(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// How often the account was at its limit.
-    pub(super) fn pulls(&self) -> u64 {
+    pub(super) fn hits(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-impl Pace {
+impl ConcurrencyLimit {
     /// For requests that are given up after `attempt`.
     #[must_use]
-    pub fn new(attempt: Duration, brake: &Brake) -> Self {
-        Self::within(FIRST, MOST, attempt, brake)
+    pub fn new(attempt: Duration, account_limit: &AccountLimit) -> Self {
+        Self::within(FIRST, MOST, attempt, account_limit)
     }
 
     /// With these numbers of places.
     #[must_use]
-    pub fn within(first: f64, most: f64, attempt: Duration, brake: &Brake) -> Self {
+    pub fn within(first: f64, most: f64, attempt: Duration, account_limit: &AccountLimit) -> Self {
         Self {
             window: Mutex::new(Window::new(first, most)),
             freed: Notify::new(),
-            brake: brake.clone(),
+            account_limit: account_limit.clone(),
             hot: Mutex::default(),
             slow: attempt / (PROMPT / 3),
         }
     }
 
     /// Waits for a place.
-    pub async fn enter(&self) -> Paced<'_> {
+    pub async fn enter(&self) -> ConcurrencyPermit<'_> {
         loop {
             let freed = self.freed.notified();
-            if let Some(era) = self.lock().enter(self.brake.pulls()) {
+            if let Some(era) = self.lock().enter(self.account_limit.hits()) {
                 // Several places may be free, of whom one was told.
                 self.freed.notify_one();
-                return Paced {
-                    pace: self,
+                return ConcurrencyPermit {
+                    concurrency: self,
                     era,
                     since: Instant::now(),
-                    felt: Felt::Nothing,
+                    outcome: RequestOutcome::Neutral,
                 };
             }
             freed.await;
@@ -114,7 +114,7 @@ impl Pace {
 
     /// The places, if that is what limits: there were more, and all that are left are taken.
     #[must_use]
-    pub fn squeezed(&self) -> Option<u32> {
+    pub fn reduced(&self) -> Option<u32> {
         let window = self.lock();
         let places = window.places();
         (!window.fresh && window.inside >= places && places < MOST_PLACES).then_some(places)
@@ -127,59 +127,63 @@ impl Pace {
 
 /// A place of a request that is under way. Left when dropped.
 #[derive(Debug)]
-pub struct Paced<'a> {
-    pace: &'a Pace,
+pub struct ConcurrencyPermit<'a> {
+    concurrency: &'a ConcurrencyLimit,
     era: u64,
     since: Instant,
-    felt: Felt,
+    outcome: RequestOutcome,
 }
 
-impl Paced<'_> {
+impl ConcurrencyPermit<'_> {
     /// It was answered: for how many writes it was, so that a batch may take longer than a single write.
     pub fn answered(&mut self, work: usize) {
         let more = u32::try_from(work.saturating_sub(1)).unwrap_or(u32::MAX).min(25);
-        let slow = self.pace.slow + self.pace.slow / 25 * more;
-        self.felt = match self.since.elapsed() {
-            took if took > slow => Felt::Crowded,
-            took if took * 3 > slow => Felt::Nothing,
-            _ => Felt::Room,
+        let slow = self.concurrency.slow + self.concurrency.slow / 25 * more;
+        self.outcome = match self.since.elapsed() {
+            took if took > slow => RequestOutcome::Overloaded,
+            took if took * 3 > slow => RequestOutcome::Neutral,
+            _ => RequestOutcome::Fast,
         };
     }
 
     /// It failed.
     pub fn failed(&mut self, failure: &Failure) {
-        self.felt = Felt::of(failure);
+        self.outcome = RequestOutcome::of(failure);
     }
 
     /// A part of what it asked for was throttled, which does not say why: that counts as the table's, unless ranges of
     /// its keys are known to be hot.
     pub fn throttled_in_part(&mut self) {
-        self.felt = if self.pace.is_hot() {
-            Felt::Nothing
+        self.outcome = if self.concurrency.is_hot() {
+            RequestOutcome::Neutral
         } else {
-            Felt::Crowded
+            RequestOutcome::Overloaded
         };
     }
 
     /// A part of an answer says this.
-    pub fn feels(&mut self, felt: Felt) {
-        self.felt = felt;
+    pub fn set_outcome(&mut self, outcome: RequestOutcome) {
+        self.outcome = outcome;
     }
 }
 
-impl Drop for Paced<'_> {
+impl Drop for ConcurrencyPermit<'_> {
     fn drop(&mut self) {
-        if self.felt == Felt::Range {
-            *self.pace.hot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        if self.outcome == RequestOutcome::KeyRange {
+            *self
+                .concurrency
+                .hot
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
-        let mut window = self.pace.lock();
+        let mut window = self.concurrency.lock();
         // The first throttled request of a wave slows all tables down; the others began before, and say nothing new.
-        if self.felt == Felt::Account && self.era == window.era {
-            window.braked = self.pace.brake.pull();
+        if self.outcome == RequestOutcome::Account && self.era == window.era {
+            window.account_hits = self.concurrency.account_limit.hit();
         }
-        window.leave(self.era, self.felt);
+        window.leave(self.era, self.outcome);
         drop(window);
-        self.pace.freed.notify_one();
+        self.concurrency.freed.notify_one();
     }
 }
 
@@ -191,7 +195,7 @@ impl Window {
             inside: 0,
             era: 0,
             fresh: true,
-            braked: 0,
+            account_hits: 0,
         }
     }
 
@@ -201,9 +205,9 @@ impl Window {
     }
 
     /// Takes a place, if there is one; answers in which era.
-    fn enter(&mut self, brake: u64) -> Option<u64> {
-        if brake > self.braked {
-            self.braked = brake;
+    fn enter(&mut self, account_hits: u64) -> Option<u64> {
+        if account_hits > self.account_hits {
+            self.account_hits = account_hits;
             self.shrink();
         }
         (self.inside < self.places()).then(|| {
@@ -212,17 +216,21 @@ impl Window {
         })
     }
 
-    fn leave(&mut self, era: u64, felt: Felt) {
+    fn leave(&mut self, era: u64, outcome: RequestOutcome) {
         let full = self.inside >= self.places();
         self.inside = self.inside.saturating_sub(1);
-        match felt {
+        match outcome {
             // Where places are free, nobody asks for more.
-            Felt::Room if full => {
+            RequestOutcome::Fast if full => {
                 let more = if self.fresh { 1.0 } else { 1.0 / self.limit };
                 self.limit = (self.limit + more).min(self.most);
             }
-            Felt::Crowded | Felt::Account if era == self.era => self.shrink(),
-            Felt::Room | Felt::Crowded | Felt::Range | Felt::Nothing | Felt::Account => {}
+            RequestOutcome::Overloaded | RequestOutcome::Account if era == self.era => self.shrink(),
+            RequestOutcome::Fast
+            | RequestOutcome::Overloaded
+            | RequestOutcome::KeyRange
+            | RequestOutcome::Neutral
+            | RequestOutcome::Account => {}
         }
     }
 
@@ -250,13 +258,13 @@ mod tests {
         let mut window = Window::new(2.0, 4.0);
         let era = entered(&mut window, 2);
         assert_eq!(window.enter(0), None, "there are two");
-        window.leave(era, Felt::Room);
+        window.leave(era, RequestOutcome::Fast);
         assert_eq!(window.places(), 3);
-        window.leave(era, Felt::Room);
+        window.leave(era, RequestOutcome::Fast);
         assert_eq!(window.places(), 3, "a place was free: nobody asked for more");
         for _ in 0..10 {
             while window.enter(0).is_some() {}
-            window.leave(era, Felt::Room);
+            window.leave(era, RequestOutcome::Fast);
         }
         assert_eq!(window.places(), 4, "as many as there may be");
     }
@@ -266,16 +274,16 @@ mod tests {
         let mut window = Window::new(10.0, 20.0);
         let era = entered(&mut window, 10);
         for _ in 0..10 {
-            window.leave(era, Felt::Crowded);
+            window.leave(era, RequestOutcome::Overloaded);
         }
         assert_eq!(window.places(), 6);
         let era = entered(&mut window, 6);
-        window.leave(era, Felt::Crowded);
+        window.leave(era, RequestOutcome::Overloaded);
         assert_eq!(window.places(), 3);
         let before = window.limit;
         let era = window.enter(0);
         assert_eq!(era, None, "five are inside");
-        window.leave(2, Felt::Room);
+        window.leave(2, RequestOutcome::Fast);
         assert!(window.limit > before && window.limit < before + 1.0, "slowly now");
     }
 
@@ -284,38 +292,47 @@ mod tests {
         let mut window = Window::new(1.0, 4.0);
         for _ in 0..5 {
             let era = entered(&mut window, 1);
-            window.leave(era, Felt::Crowded);
+            window.leave(era, RequestOutcome::Overloaded);
         }
         assert_eq!(window.places(), 1);
         let mut window = Window::new(4.0, 4.0);
         let era = entered(&mut window, 1);
-        window.leave(era, Felt::Range);
+        window.leave(era, RequestOutcome::KeyRange);
         assert_eq!(window.places(), 4);
     }
 
     #[test]
     fn reasons_say_who_is_to_slow_down() {
-        let felt = |reasons: &[&str]| {
+        let outcome = |reasons: &[&str]| {
             let reasons: Vec<String> = reasons.iter().map(|&reason| reason.to_owned()).collect();
-            Felt::of_reasons(&reasons)
+            RequestOutcome::of_reasons(&reasons)
         };
-        assert_eq!(felt(&["TableWriteKeyRangeThroughputExceeded"]), Felt::Range);
-        assert_eq!(felt(&["IndexWriteProvisionedThroughputExceeded"]), Felt::Crowded);
-        assert_eq!(felt(&["TableWriteAccountLimitExceeded"]), Felt::Account);
+        assert_eq!(
+            outcome(&["TableWriteKeyRangeThroughputExceeded"]),
+            RequestOutcome::KeyRange
+        );
+        assert_eq!(
+            outcome(&["IndexWriteProvisionedThroughputExceeded"]),
+            RequestOutcome::Overloaded
+        );
+        assert_eq!(
+            outcome(&["TableWriteAccountLimitExceeded"]),
+            RequestOutcome::Account
+        );
         let both = [
             "TableWriteKeyRangeThroughputExceeded",
             "IndexWriteMaxOnDemandThroughputExceeded",
         ];
-        assert_eq!(felt(&both), Felt::Crowded);
-        assert_eq!(felt(&[]), Felt::Crowded);
+        assert_eq!(outcome(&both), RequestOutcome::Overloaded);
+        assert_eq!(outcome(&[]), RequestOutcome::Overloaded);
     }
 
     #[tokio::test]
     async fn a_limit_of_the_account_slows_all_down() {
-        let brake = Brake::default();
-        let pace = || Pace::within(10.0, 10.0, Duration::from_secs(1), &brake);
-        let (one, other) = (pace(), pace());
-        one.enter().await.feels(Felt::Account);
+        let account_limit = AccountLimit::default();
+        let concurrency = || ConcurrencyLimit::within(10.0, 10.0, Duration::from_secs(1), &account_limit);
+        let (one, other) = (concurrency(), concurrency());
+        one.enter().await.set_outcome(RequestOutcome::Account);
         drop(other.enter().await);
         drop(one.enter().await);
         assert_eq!((one.limit(), other.limit()), (6, 6));
@@ -325,16 +342,16 @@ mod tests {
 
     #[tokio::test]
     async fn one_wave_of_limits_of_the_account_slows_each_table_once() {
-        let brake = Brake::default();
-        let pace = || Pace::within(10.0, 10.0, Duration::from_secs(1), &brake);
-        let (one, other) = (pace(), pace());
+        let account_limit = AccountLimit::default();
+        let concurrency = || ConcurrencyLimit::within(10.0, 10.0, Duration::from_secs(1), &account_limit);
+        let (one, other) = (concurrency(), concurrency());
         let mut wave = Vec::new();
         for _ in 0..5 {
             wave.push(one.enter().await);
             wave.push(other.enter().await);
         }
         for mut place in wave {
-            place.feels(Felt::Account);
+            place.set_outcome(RequestOutcome::Account);
             drop(place);
             drop((one.enter().await, other.enter().await));
         }
@@ -343,53 +360,56 @@ mod tests {
 
     #[tokio::test]
     async fn a_hot_range_is_told() {
-        let pace = Pace::new(Duration::from_secs(1), &Brake::default());
-        pace.enter().await.feels(Felt::Crowded);
-        assert!(!pace.is_hot());
-        pace.enter().await.feels(Felt::Range);
-        assert!(pace.is_hot());
+        let concurrency = ConcurrencyLimit::new(Duration::from_secs(1), &AccountLimit::default());
+        concurrency.enter().await.set_outcome(RequestOutcome::Overloaded);
+        assert!(!concurrency.is_hot());
+        concurrency.enter().await.set_outcome(RequestOutcome::KeyRange);
+        assert!(concurrency.is_hot());
     }
 
     #[tokio::test]
     async fn a_part_that_was_throttled_is_the_tables_unless_a_range_is_known_to_be_hot() {
-        let pace = Pace::within(10.0, 10.0, Duration::from_secs(1), &Brake::default());
-        pace.enter().await.throttled_in_part();
-        assert_eq!((pace.limit(), pace.is_hot()), (6, false));
-        pace.enter().await.feels(Felt::Range);
-        pace.enter().await.throttled_in_part();
-        assert_eq!((pace.limit(), pace.is_hot()), (6, true));
-        pace.enter().await.feels(Felt::Crowded);
-        assert_eq!(pace.limit(), 3, "the table's own reason counts beside it");
+        let concurrency =
+            ConcurrencyLimit::within(10.0, 10.0, Duration::from_secs(1), &AccountLimit::default());
+        concurrency.enter().await.throttled_in_part();
+        assert_eq!((concurrency.limit(), concurrency.is_hot()), (6, false));
+        concurrency.enter().await.set_outcome(RequestOutcome::KeyRange);
+        concurrency.enter().await.throttled_in_part();
+        assert_eq!((concurrency.limit(), concurrency.is_hot()), (6, true));
+        concurrency.enter().await.set_outcome(RequestOutcome::Overloaded);
+        assert_eq!(concurrency.limit(), 3, "the table's own reason counts beside it");
     }
 
     #[tokio::test]
     async fn slow_answers_shrink_it_and_whoever_waits_is_let_in() {
-        let pace = Pace::within(2.0, 8.0, Duration::from_millis(60), &Brake::default());
-        let mut first = pace.enter().await;
-        let second = pace.enter().await;
-        let third = pace.enter();
+        let concurrency =
+            ConcurrencyLimit::within(2.0, 8.0, Duration::from_millis(60), &AccountLimit::default());
+        let mut first = concurrency.enter().await;
+        let second = concurrency.enter().await;
+        let third = concurrency.enter();
         tokio::pin!(third);
         assert!(futures::poll!(&mut third).is_pending());
-        assert_eq!(pace.squeezed(), None, "it never shrank");
+        assert_eq!(concurrency.reduced(), None, "it never shrank");
         tokio::time::sleep(Duration::from_millis(30)).await;
         first.answered(1);
         drop(first);
-        assert_eq!(pace.limit(), 1, "half of an attempt is slow");
+        assert_eq!(concurrency.limit(), 1, "half of an attempt is slow");
         assert!(futures::poll!(&mut third).is_pending());
-        assert_eq!(pace.squeezed(), Some(1));
+        assert_eq!(concurrency.reduced(), Some(1));
         drop(second);
         third.await;
     }
 
     #[tokio::test]
     async fn a_batch_may_take_longer_than_a_write() {
-        let pace = Pace::within(2.0, 8.0, Duration::from_secs(9), &Brake::default());
-        let mut batch = pace.enter().await;
+        let concurrency =
+            ConcurrencyLimit::within(2.0, 8.0, Duration::from_secs(9), &AccountLimit::default());
+        let mut batch = concurrency.enter().await;
         // Slow for a write from three seconds on, for a batch from nearly six.
         batch.since -= Duration::from_millis(3500);
         batch.answered(25);
-        assert_ne!(batch.felt, Felt::Crowded);
+        assert_ne!(batch.outcome, RequestOutcome::Overloaded);
         batch.answered(1);
-        assert_eq!(batch.felt, Felt::Crowded);
+        assert_eq!(batch.outcome, RequestOutcome::Overloaded);
     }
 }
