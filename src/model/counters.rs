@@ -51,6 +51,16 @@ mod tests {
     use super::*;
     use serde_json::{Map, Value, json};
 
+    /// JSON output and the state have this word, whatever the field is called here.
+    #[test]
+    fn the_word_of_unchanged_stays() {
+        let counters = Counters {
+            unchanged: 7,
+            ..Counters::default()
+        };
+        assert_eq!(serde_json::to_value(counters).unwrap()["saved"], json!(7));
+    }
+
     /// Field by field, so that none can be forgotten.
     #[test]
     fn every_count_is_added() {

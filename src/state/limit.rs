@@ -194,6 +194,15 @@ impl fmt::Display for Limit {
 mod tests {
     use super::*;
 
+    /// JSON output and the state have this word, whatever the variant is called here.
+    #[test]
+    fn the_word_of_a_concurrency_limit_stays() {
+        assert_eq!(
+            serde_json::to_value(Limit::Concurrency { at_once: 3 }).unwrap(),
+            serde_json::json!({ "by": "pace", "at_once": 3 })
+        );
+    }
+
     #[test]
     fn a_limit_is_told_in_one_word_and_its_figures() {
         let throttled = Limit::held_up("throttled: TableWriteKeyRangeThroughputExceeded (arn)".into());
