@@ -9,11 +9,11 @@
 
 mod bulk;
 mod circuit_breaker;
-mod hot;
-mod kept;
-mod open;
+mod fill_page;
+mod hot_segments;
+mod kept_pages;
+mod open_backfill;
 mod order;
-mod page;
 mod round;
 mod segment;
 mod segment_queue;

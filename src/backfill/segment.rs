@@ -1,7 +1,7 @@
 use super::circuit_breaker::{CircuitBreaker, STUCK_LEASES};
-use super::hot::HotSegments;
-use super::kept::{KeptPages, Page};
-use super::page::{Filling, PageEnd, groups, patience};
+use super::fill_page::{Filling, PageEnd, groups, patience};
+use super::hot_segments::HotSegments;
+use super::kept_pages::{KeptPages, Page};
 use crate::dynamo::{
     AdaptiveReadRate, Budget, ConcurrencyLimit, Failure, FailureKind, Health, HotSince, Load, backoff,
 };

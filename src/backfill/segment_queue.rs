@@ -1,5 +1,5 @@
 use super::circuit_breaker::CircuitBreaker;
-use super::hot::HotSegments;
+use super::hot_segments::HotSegments;
 use crate::dynamo::chance;
 use crate::state::{LeaseWatch, Owner, SegmentRecord, Stored};
 use crate::worker::{RunError, Split};

@@ -3,9 +3,9 @@ mod view;
 pub use view::BackfillView;
 
 use super::circuit_breaker::CircuitBreaker;
-use super::hot::HotSegments;
+use super::fill_page::patience;
+use super::hot_segments::HotSegments;
 use super::order::OrderChoice;
-use super::page::patience;
 use super::round::{LATER_ROUND, is_of_round};
 use super::segment::{FillShare, SegmentTask};
 use super::segment_queue::SegmentQueue;

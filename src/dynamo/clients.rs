@@ -1,5 +1,5 @@
+use super::certificates::Bundle;
 use super::endpoints::{Endpoint, Endpoints};
-use super::trust::Bundle;
 use super::{ConfigError, Timing, profiles, region};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;

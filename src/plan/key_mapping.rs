@@ -12,7 +12,7 @@ mod extents;
 
 use super::key_fault::KeyFault;
 use super::key_pieces::{Content, Maker, Piece, Slot, as_text};
-use super::recovery::{self, Loss, Reading};
+use super::key_proof::{self, Loss, Reading};
 use super::template::{Part, Template};
 use crate::model::{AttributeKind, Item, Key, KeyAttribute, KeySchema, Number, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,7 +88,7 @@ impl KeyMapping {
                 })
             })
             .collect();
-        let proof = recovery::prove(source, &pinned, &slots, &makers, |attribute| {
+        let proof = key_proof::prove(source, &pinned, &slots, &makers, |attribute| {
             from.contains_key(attribute)
         });
         Self {
@@ -146,7 +146,7 @@ impl KeyMapping {
         if parts.len() != self.makers.len() {
             return None;
         }
-        let captured = recovery::recover(readings, &parts, &self.slots)?;
+        let captured = key_proof::recover(readings, &parts, &self.slots)?;
         let mut item: Item = self.pinned.clone();
         for rule in &self.rules {
             item.insert(rule.attribute.clone(), rule.write(&captured)?);

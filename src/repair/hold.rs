@@ -1,7 +1,7 @@
 //! The hold of a bulk copy: while it is on record, no lane writes anything, whichever workers live, die or come. A death of
 //! the copy leaves it on record; the same command goes on under it, or gives bulk up.
 
-use super::tombstone_switch::{Holder, acknowledged, refuse_switched_since};
+use super::acknowledgement::{Holder, acknowledged, refuse_switched_since};
 use crate::fault;
 use crate::state::{Order, SegmentRecord, SplitRecord, StateError};
 use crate::worker::{RunError, Split, pause};

@@ -2,7 +2,7 @@
 //! and acknowledged, the source is read consistently, nothing is written over a tombstone or over what changed since
 //! it was read.
 
-use super::tombstone_switch::Holder;
+use super::acknowledgement::Holder;
 use crate::dynamo::{AccountLimit, ConcurrencyLimit, until_answered_or_hot};
 use crate::fault::Writer;
 use crate::flow::{Desired, Outcome, Sink, SinkError, desired, is_newer, is_tombstone, repair};

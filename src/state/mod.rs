@@ -10,13 +10,13 @@ mod error;
 mod findings;
 mod lease;
 mod limit;
-pub mod phases;
 mod probe;
 mod readable;
 mod records;
 mod split;
 mod store;
 mod table;
+pub mod tombstone_phases;
 mod tuning;
 
 pub use damage::{Damaged, cure};
@@ -24,13 +24,13 @@ pub use dead_letters::{DeadLetter, DeadLetterHead, DeadLetters, MAX_RECHECKS, Re
 pub use error::StateError;
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use limit::{Limit, Noted, NotedLimits};
-pub use phases::{Switch, TombstonePhase, Tombstones};
 pub use records::{
     ActivityRecord, BackfillRecord, Estimate, GapRecord, HistoryRecord, LaneState, Order, Received,
     SegmentRecord, SegmentService, ShardRecord, StreamRecord, VerifyRecord, VerifyService, WorkerRecord,
 };
 pub use split::{RepairScope, ServiceRecord, SplitRecord, SwitchedService};
 pub use store::{Store, Stored};
+pub use tombstone_phases::{Switch, TombstonePhase, Tombstones};
 pub use tuning::{Bound, TuningChange, TuningRecord, Turn};
 
 /// Version of everything that is kept in the state table. A table of another version is refused.

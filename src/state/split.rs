@@ -1,7 +1,7 @@
 use super::error::StateError;
-use super::phases::Switch;
 use super::records::{Received, StreamRecord};
 use super::store::{Store, Stored};
+use super::tombstone_phases::Switch;
 use super::{STATE_FORMAT, STATE_FORMAT_SWITCHED};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,7 +6,7 @@
 
 mod capture;
 mod continued;
-mod dead_letters;
+mod dead_letter_counts;
 mod feed;
 mod lane;
 mod reader;

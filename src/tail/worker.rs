@@ -1,7 +1,7 @@
 mod claim;
 
 use super::capture::{all_finished, capture_lanes, record_discovered};
-use super::dead_letters::ShownDeadLetters;
+use super::dead_letter_counts::ShownDeadLetters;
 use super::shard::{LaneShare, ShardTask};
 use crate::dynamo::{AccountLimit, ConcurrencyLimit, FailureKind, Health};
 use crate::lifecycle::{current_stream, restart_tail};

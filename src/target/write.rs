@@ -1,5 +1,5 @@
-use super::fence::Fence;
-use super::gate::{Admission, Gate, HELD};
+use super::lease_fence::Fence;
+use super::switch_gate::{Admission, Gate, HELD};
 use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
 use crate::dynamo::{Budget, ConcurrencyLimit, ConcurrencyPermit, Failure, FailureKind, Health, backoff};
 use crate::fault::{self, WriteOp, Writer};

@@ -21,7 +21,7 @@ mod invalid;
 mod key_search;
 mod lanes;
 mod leftovers;
-mod list;
+mod mismatch_list;
 mod pages;
 mod passes;
 mod point_reader;

@@ -5,7 +5,7 @@ mod repairing;
 use super::invalid::InvalidItems;
 use super::lanes::Lanes;
 use super::leftovers::tombstones;
-use super::list::MismatchList;
+use super::mismatch_list::MismatchList;
 use super::pages::{SourceEntry, SourcePages, TargetEntry, TargetPages};
 use super::point_reader::PointReader;
 use super::reads::{TableReads, interrupted};

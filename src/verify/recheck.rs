@@ -1,6 +1,6 @@
 use super::chunks::{Chunks, push_all};
 use super::key_search::{KEYS_PER_SEARCH, search_keys};
-use super::list::MismatchList;
+use super::mismatch_list::MismatchList;
 use super::point_reader::{PointRead, PointReader};
 use super::reads::interrupted;
 use super::scan::Scanning;

@@ -8,7 +8,7 @@ use crate::rule::Rule;
 use crate::split::{BULK, BULK_DONE, BULK_GIVEN_UP, Split};
 use crate::state::{Grip, Holder, Page, Stage, State, UNCAPTURED};
 use crate::tail::small;
-use dynasplit::state::phases::{Obedience, obedience};
+use dynasplit::state::tombstone_phases::{Obedience, obedience};
 use dynasplit::state::{Lease, Owner, TombstonePhase, WorkerRecord};
 use std::time::Duration;
 

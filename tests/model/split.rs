@@ -10,7 +10,7 @@ use crate::proof::{DRAINED, EXACT, breaks, holds};
 use crate::rule::{Rule, Rules};
 use crate::state::{Entry, Holder, Lane, Page, Source, Spent, Stage, State, UNCAPTURED, Worker};
 use dynasplit::state::TombstonePhase;
-use dynasplit::state::phases::Switch;
+use dynasplit::state::tombstone_phases::Switch;
 use stateright::{Model, Property};
 
 /// All that may happen around a split, within bounds.

@@ -4,7 +4,7 @@
 use crate::book::{CELLS, Records, WRITES};
 use crate::held::{Held, WriteId};
 use crate::image::Image;
-use dynasplit::state::phases::Switch;
+use dynasplit::state::tombstone_phases::Switch;
 use dynasplit::target::Attempts;
 use std::fmt;
 

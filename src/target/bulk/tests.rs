@@ -7,7 +7,7 @@ use crate::fault::Writer;
 use crate::flow::VersionFields;
 use crate::model::{AttributeKind, KeyAttribute, Number, Value, Version};
 use crate::state::{Moment, Validity};
-use crate::target::fence::tests::HeldUp;
+use crate::target::lease_fence::tests::HeldUp;
 use crate::target::{Batches, Fence, Gate};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use serde_json::{Value as Json, json};

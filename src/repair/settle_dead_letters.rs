@@ -1,9 +1,9 @@
 //! Dead letters: brought in order by their source keys, never by their images.
 
+use super::acknowledgement::Holder;
 use super::reconcile::{Reconciled, Reconciler, settled_with};
 use super::repair_lease::RepairLease;
-use super::tombstone_switch::Holder;
-use super::tombstones::{lower, raise};
+use super::tombstone_switch::{lower, raise};
 use crate::dynamo::retry_transient;
 use crate::fault::Writer;
 use crate::flow::{Watched, watch};

@@ -1,0 +1,181 @@
+//! Who needs the tombstone switch on, and the wait until every tail worker has acknowledged it.
+
+use crate::state::tombstone_phases::{Obedience, obedience};
+use crate::state::{BackfillRecord, LeaseWatch, SplitRecord, StateError, WorkerRecord};
+use crate::worker::{RunError, Split, pause};
+use std::borrow::Cow;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Between two looks at the workers' acknowledgements.
+const LOOK: Duration = Duration::from_millis(200);
+
+const FIRST_ROUND: &str = "backfill";
+const LATER_ROUND: &str = "backfill of ";
+const BETWEEN: &str = ", ";
+
+/// Who may need tombstones on, by the name in the split's record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Holder {
+    name: Cow<'static, str>,
+    /// Services that rounds of the backfill before this one filled.
+    before: Vec<String>,
+}
+
+impl Holder {
+    /// `verify --repair`.
+    pub const REPAIR: Self = Self::named("repair");
+    /// `dead-letters reconcile`.
+    pub const RECONCILE: Self = Self::named("reconcile");
+    /// All processes together that fill the services that were there at first.
+    pub const BACKFILL: Self = Self::named(FIRST_ROUND);
+
+    /// All processes of a backfill's round together. One of an earlier round that was held up releases nothing that is a
+    /// later one's.
+    pub fn backfill(record: &BackfillRecord) -> Self {
+        if record.round == record.services {
+            return Self::BACKFILL;
+        }
+        let services = record.services.iter();
+        Self {
+            name: format!("{LATER_ROUND}{}", record.round.join(BETWEEN)).into(),
+            before: services
+                .filter(|name| !record.round.contains(name))
+                .cloned()
+                .collect(),
+        }
+    }
+
+    const fn named(name: &'static str) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            before: Vec::new(),
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether a name is that of an earlier round. This one began when that one had ended: whoever still holds tombstones
+    /// under it came too late for it, and has nothing to write.
+    pub(crate) fn comes_after(&self, name: &str) -> bool {
+        let is_before = |service: &str| self.before.iter().any(|before| before == service);
+        match name.strip_prefix(LATER_ROUND) {
+            Some(services) => services.split(BETWEEN).all(is_before),
+            None => name == FIRST_ROUND && !self.before.is_empty(),
+        }
+    }
+}
+
+/// Refuses to go on if a service has switched since this command began: it would write the table of that service.
+///
+/// # Errors
+/// [`RunError::NotYet`]; the same command leaves the service out when it is run again.
+pub(crate) fn refuse_switched_since(split: &Split, record: &SplitRecord) -> Result<(), RunError> {
+    if split.has_same_switches(record) {
+        return Ok(());
+    }
+    Err(RunError::NotYet {
+        what: "a service switched to its own table while this command was running".into(),
+        next: "run the same command again; it then leaves this service out".into(),
+    })
+}
+
+/// Why something can't be done while the lanes are held.
+pub(crate) fn lanes_held() -> RunError {
+    RunError::NotYet {
+        what: "a bulk copy holds the lanes".into(),
+        next: "run `dynasplit backfill` until it ends, then run this command again".into(),
+    }
+}
+
+/// Waits until every live worker obeys an epoch. One that is not seen to live for a whole lease time starts no
+/// writes any more, and what it had under way has landed after a margin.
+pub(crate) async fn acknowledged(
+    split: &Split,
+    epoch: u64,
+    stop: &CancellationToken,
+) -> Result<(), RunError> {
+    let most = split.timing.lease + split.timing.landed();
+    let what = "every tail worker obeys the switch, or a worker that died can write nothing any more";
+    let _waiting = split.waits.until(what, most);
+    let mut watch = LeaseWatch::default();
+    let mut gone = false;
+    loop {
+        let workers = split.store.list::<WorkerRecord>(WorkerRecord::PREFIX).await?;
+        let mut waiting = false;
+        for (name, worker) in &workers {
+            let free = watch.is_free(name, &worker.value.lease, worker.revision, Instant::now());
+            match obedience(&worker.value, epoch, free) {
+                Obedience::Obeys => {}
+                Obedience::Awaited => waiting = true,
+                Obedience::Gone => {
+                    gone = true;
+                    match split.store.delete(name, worker.revision).await {
+                        // It lives after all, and is waited for at the next look.
+                        Err(StateError::Conflict { .. }) => waiting = true,
+                        other => other?,
+                    }
+                }
+            }
+        }
+        if !waiting {
+            break;
+        }
+        pause(LOOK, stop).await?;
+    }
+    if gone {
+        pause(split.timing.landed(), stop).await?;
+    }
+    Ok(())
+}
+
+/// Waits until no tail worker gives a sign of life: they stop by themselves when the split is being completed. One that
+/// died is waited for as long as its lease, and what it had under way.
+pub(crate) async fn workers_gone(split: &Split, stop: &CancellationToken) -> Result<(), RunError> {
+    acknowledged(split, u64::MAX, stop).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Order;
+
+    fn round(services: &[&str], round: &[&str]) -> Holder {
+        let names = |of: &[&str]| of.iter().map(|&name| name.to_owned()).collect();
+        Holder::backfill(&BackfillRecord {
+            segments: 1,
+            services: names(services),
+            round: names(round),
+            started_ms: 0,
+            finished_ms: None,
+            estimated_items: 0,
+            order: Order::Concurrent,
+            order_reason: String::new(),
+        })
+    }
+
+    #[test]
+    fn a_round_comes_after_those_that_it_does_not_fill_and_after_nobody_else() {
+        let first = round(&["a", "b"], &["a", "b"]);
+        let second = round(&["a", "b", "c", "d"], &["c", "d"]);
+        let third = round(&["a", "b", "c", "d", "e"], &["e"]);
+        assert_eq!(first, Holder::BACKFILL);
+        assert_eq!(second.name(), "backfill of c, d");
+        let all = [first, second, third, Holder::REPAIR, Holder::RECONCILE];
+        for (place, holder) in all.iter().enumerate() {
+            for (other, earlier) in all.iter().enumerate() {
+                let after = place < 3 && other < place;
+                assert_eq!(
+                    holder.comes_after(earlier.name()),
+                    after,
+                    "{holder:?} {earlier:?}"
+                );
+            }
+        }
+    }
+}
