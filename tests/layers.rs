@@ -1,5 +1,5 @@
 //! Imports point one way: what a layer may know of, and who may touch an SDK. And no request that changes something goes
-//! without failpoints ([`requests`]). It reads the sources, so that a shortcut is found before it is a habit.
+//! without failpoints ([`requests`]), and no time or chance that a simulation could not decide ([`simulated`]). It reads the sources, so that a shortcut is found before it is a habit.
 
 #[path = "layers/circles.rs"]
 mod circles;
@@ -7,6 +7,8 @@ mod circles;
 mod pages;
 #[path = "layers/requests.rs"]
 mod requests;
+#[path = "layers/simulated.rs"]
+mod simulated;
 
 use std::collections::BTreeSet;
 use std::fs;

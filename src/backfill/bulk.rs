@@ -8,7 +8,7 @@ use crate::source::SourceFacts;
 use crate::state::{BackfillRecord, Order, SplitRecord, StateError, TombstonePhase};
 use crate::status::lane_status;
 use crate::target::{TargetError, throughput};
-use crate::worker::{RunError, now_ms, pause, recorded_shards};
+use crate::worker::{RunError, pause, recorded_shards};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +39,7 @@ impl Backfill {
         self.settle(record, consistent).await?;
         let halt = self.stop.child_token();
         let copied = tokio::select! {
+            biased;
             copied = self.copy(record, consistent, &halt) => copied,
             never = self.watch_age(record, &halt) => match never {},
             never = self.watch_tables(record, &halt) => match never {},
@@ -181,7 +182,7 @@ impl Backfill {
         let lanes = self.split.lanes();
         let lanes: Vec<_> = lanes
             .iter()
-            .map(|lane| lane_status(&recorded, lane, now_ms()))
+            .map(|lane| lane_status(&recorded, lane, self.split.now_ms()))
             .collect();
         let lag_ms = lanes.iter().filter_map(|lane| lane.lag_ms).max();
         let gap = lanes.into_iter().find_map(|lane| lane.gap);

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A table that takes nothing for so many lease times is not waited for with the lanes of all services held.
 pub(super) const STUCK_LEASES: u32 = 8;

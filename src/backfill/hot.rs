@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Segments of the source whose key range is throttled all the time. This process leaves them out, so that they hold none
 /// of its places while other segments can be read, and tries each again now and then.

@@ -3,7 +3,7 @@ use super::worker::Backfill;
 use crate::repair::Holder;
 use crate::source::SourceFacts;
 use crate::state::{BackfillRecord, Lease, SegmentRecord, SegmentService, SplitRecord, StateError, Stored};
-use crate::worker::{RunError, now_ms, uncaptured};
+use crate::worker::{RunError, uncaptured};
 use std::collections::HashMap;
 
 /// Bytes of the source for each segment: small enough that no slow segment leaves a long tail at the end.
@@ -70,7 +70,7 @@ impl Backfill {
                 .max(1),
             services,
             round,
-            started_ms: now_ms(),
+            started_ms: self.split.now_ms(),
             finished_ms: None,
             estimated_items: facts.item_count,
             order: chosen.order,

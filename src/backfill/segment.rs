@@ -13,11 +13,12 @@ use crate::source::{Scan, ScanPage};
 use crate::state::{Limit, NotedLimits, Order, SegmentRecord};
 use crate::status::limits;
 use crate::target::{Batching, Fence, Gate, TargetWriter};
-use crate::worker::{LeasedRecord, Split, StateLedger, now_ms};
+use crate::worker::{LeasedRecord, Split, StateLedger};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// What all segments of a process share.
 #[derive(Clone)]
@@ -90,10 +91,12 @@ impl SegmentTask {
     pub async fn run(self) -> Result<(), Stop> {
         self.leave_out_switched();
         let saved = CancellationToken::new();
-        let renewing = tokio::spawn(Arc::clone(&self.leased).renew_until(saved.clone()));
+        let renewing =
+            AbortOnDropHandle::new(tokio::spawn(Arc::clone(&self.leased).renew_until(saved.clone())));
         let lost = self.leased.lost();
         let work = self.share.stop.child_token();
         let result = tokio::select! {
+            biased;
             () = lost.cancelled() => Ok(()),
             () = self.tell_blocked() => Ok(()),
             result = self.passes(&work) => result,
@@ -125,7 +128,7 @@ impl SegmentTask {
             tokio::time::sleep(self.share.split.timing.renew()).await;
             let blocked = self.share.blocked();
             let limits = NotedLimits {
-                at_ms: now_ms(),
+                at_ms: self.share.split.now_ms(),
                 of: self.share.limits(),
             };
             self.leased.update_quietly(|record| {
@@ -437,6 +440,7 @@ enum PageRead {
 
 async fn pause(work: &CancellationToken, wait: Duration) {
     tokio::select! {
+        biased;
         () = work.cancelled() => {}
         () = tokio::time::sleep(wait) => {}
     }

@@ -1,10 +1,11 @@
 use super::circuit_breaker::CircuitBreaker;
 use super::hot::HotSegments;
+use crate::dynamo::chance;
 use crate::state::{LeaseWatch, Owner, SegmentRecord, Stored};
 use crate::worker::{RunError, Split};
-use rand::Rng as _;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// All segments of the backfill, as last read: who works on which, and what is left. Read again only now and then,
 /// since there may be thousands.
@@ -29,7 +30,7 @@ impl SegmentQueue {
             segments: BTreeMap::new(),
             read_at: None,
             leases: LeaseWatch::default(),
-            salt: rand::rng().random(),
+            salt: chance::any(),
         }
     }
 

@@ -17,8 +17,7 @@ use crate::state::{BackfillRecord, Order, Owner, SegmentRecord, SplitRecord, Sto
 use crate::status::{FillStatus, OpenDeadLetters, RateMeter, fill_status};
 use crate::target::{Batching, Swept};
 use crate::worker::{
-    ActivityNote, Budgets, LeasedRecord, RunError, Split, check_split, now_ms, unless_stopped,
-    with_activity_notes,
+    ActivityNote, Budgets, LeasedRecord, RunError, Split, check_split, unless_stopped, with_activity_notes,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -144,16 +143,16 @@ impl Backfill {
         self.split = self.split.without_switched(&record);
         unless_stopped(&self.stop, self.budgets.read(&self.split.store)).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
-        let (view, waits) = (self.view.clone(), self.split.waits.clone());
+        let (view, split) = (self.view.clone(), self.split.clone());
         let doing = || {
             let view = view.borrow();
             ActivityNote {
                 estimate: view.estimate,
-                ..ActivityNote::new(waits.beside(&view.phase), view.limits.clone())
+                ..ActivityNote::new(split.waits.beside(&view.phase), view.limits.clone())
             }
         };
         let work = budgets.during(&store, Box::pin(self.run_tuned()));
-        with_activity_notes(&store, "backfill", doing, work).await
+        with_activity_notes(&split, "backfill", doing, work).await
     }
 
     async fn run_tuned(self) -> Result<BackfillReport, RunError> {
@@ -196,6 +195,7 @@ impl Backfill {
             record,
         );
         let swept = tokio::select! {
+            biased;
             swept = self.lower(&holder) => swept?,
             never = self.show_limits() => match never {},
         };
@@ -311,6 +311,7 @@ impl Backfill {
                 }
             }
             tokio::select! {
+                biased;
                 () = share.stop.cancelled() => {}
                 ended = tasks.join_next(), if !tasks.is_empty() => {
                     let Some(ended) = ended else { continue };
@@ -382,7 +383,7 @@ impl Backfill {
             return Ok(());
         };
         if value.finished_ms.is_none() && value.services == round.services {
-            value.finished_ms = Some(now_ms());
+            value.finished_ms = Some(self.split.now_ms());
             match self.split.store.put(BackfillRecord::NAME, value, revision).await {
                 Ok(_) | Err(crate::state::StateError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),

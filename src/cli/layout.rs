@@ -194,12 +194,13 @@ mod tests {
         ROOM.get()
     }
 
-    /// Renders for a terminal with so many columns.
-    pub fn at(room: usize, render: impl FnOnce() -> String) -> String {
+    /// Renders for a terminal with so many columns; before sentences are wrapped, and after.
+    pub fn at(room: usize, render: impl FnOnce() -> String) -> (String, String) {
         ROOM.set(room);
-        let text = fit(&render(), room);
+        let rendered = render();
         ROOM.set(USUAL);
-        text
+        let wrapped = fit(&rendered, room);
+        (rendered, wrapped)
     }
 
     #[test]

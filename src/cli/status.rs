@@ -4,9 +4,9 @@ use super::failure::Failed;
 use super::table::table;
 use super::tune::bound;
 use super::{output, text};
+use crate::dynamo::Clock;
 use crate::state::{Limit, ShardRecord, TuningRecord};
 use crate::status::{Alarm, SplitStatus, alarms, split_status, told};
-use crate::worker::now_ms;
 use serde::Serialize;
 
 /// Runs `status`.
@@ -52,7 +52,7 @@ pub(super) fn render(status: &SplitStatus) -> String {
     let alive = status.workers.iter().filter(|worker| !worker.overdue).count();
     let dead = status.workers.len() - alive;
     lines.extend(status.switched.iter().map(|(service, at_ms)| {
-        let ago = text::duration(now_ms().saturating_sub(*at_ms));
+        let ago = text::duration(Clock::SYSTEM.now_ms().saturating_sub(*at_ms));
         format!("{service} switched {ago} ago: dynasplit no longer writes its table")
     }));
     lines.push(match (alive, dead) {
@@ -84,7 +84,7 @@ pub(super) fn render(status: &SplitStatus) -> String {
         lines.push(format!("tuned: {}", tuned(&status.tuning)));
     }
     if let Some(verify) = &status.verify {
-        let ago = text::duration(now_ms().saturating_sub(verify.ended_ms));
+        let ago = text::duration(Clock::SYSTEM.now_ms().saturating_sub(verify.ended_ms));
         let what = if verify.clean { "clean" } else { "not clean" };
         let found = match verify.findings() {
             found if verify.clean || found.is_empty() => String::new(),
@@ -193,7 +193,7 @@ fn progress(status: &SplitStatus) -> String {
         return match status.backfill_seen_ms {
             Some(seen_ms) => format!(
                 "no process has worked on it for {}: `dynasplit backfill` continues it",
-                text::duration(now_ms().saturating_sub(seen_ms))
+                text::duration(Clock::SYSTEM.now_ms().saturating_sub(seen_ms))
             ),
             // It ended before it could give a sign of life.
             None => "no process works on it: `dynasplit backfill` continues it".into(),

@@ -4,8 +4,8 @@ use super::failure::Failed;
 use super::session::GRACE;
 use super::stoppable::stoppable;
 use super::{output, screen, text};
+use crate::dynamo::Clock;
 use crate::lifecycle::{SwitchOptions, SwitchReport, switch, switch_back};
-use crate::worker::now_ms;
 use tokio_util::sync::CancellationToken;
 
 /// Runs `switched`.
@@ -55,7 +55,7 @@ pub(super) fn render(report: &SwitchReport) -> String {
         }
         (Some(at_ms), true) => lines.push(format!(
             "{service} switched {} ago: dynasplit does not write {table}, and only the service may write it",
-            text::duration(now_ms().saturating_sub(at_ms))
+            text::duration(Clock::SYSTEM.now_ms().saturating_sub(at_ms))
         )),
         (Some(_), false) => {
             lines.push(format!(

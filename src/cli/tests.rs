@@ -80,7 +80,14 @@ fn joined(text: &str) -> String {
 /// Renders at each width, and looks for everything that must be there.
 fn holds(what: &str, render: impl Fn() -> String, wanted: &[&str]) {
     for width in WIDTHS {
-        let text = at(width, &render);
+        let (rendered, text) = at(width, &render);
+        for line in rendered.lines().filter(|line| !line.starts_with("  invalid")) {
+            let is_row = line.trim().contains("  ");
+            assert!(
+                !is_row || console::measure_text_width(line) <= width,
+                "{what} at {width}: a row of a table does not fit: {line:?}"
+            );
+        }
         for line in text.lines() {
             let wide = console::measure_text_width(line);
             assert!(
@@ -170,7 +177,7 @@ fn a_backfill_fits() {
         "123,456,789 read units",
     ];
     holds("backfill", || backfill::render(&report, false, "wait"), &wanted);
-    let told = at(80, || backfill::render(&report, true, "wait"));
+    let (told, _) = at(80, || backfill::render(&report, true, "wait"));
     assert!(!told.contains("about 12 min"), "told twice: {told}");
 }
 
@@ -326,7 +333,7 @@ fn the_watch_lane_is_no_service() {
         lanes: vec![watch],
         ..BackfillReport::default()
     };
-    let told = at(80, || backfill::render(&report, true, "wait"));
+    let (told, _) = at(80, || backfill::render(&report, true, "wait"));
     assert!(
         !told.lines().any(|line| line.starts_with(ShardRecord::WATCH)),
         "{told}"

@@ -2,8 +2,9 @@ use super::args::{Global, Wait, WaitFor};
 use super::exit::Exit;
 use super::failure::Failed;
 use super::{output, screen, text};
+use crate::dynamo::Clock;
 use crate::status::{Condition, Verdict, split_status};
-use crate::worker::{Split, now_ms};
+use crate::worker::Split;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -26,7 +27,7 @@ struct Report {
 pub async fn run(global: &Global, args: &Wait, stop: CancellationToken) -> Result<Exit, Failed> {
     let condition = match (args.condition, args.past) {
         (WaitFor::CaughtUp, past) => Condition::CaughtUp {
-            past_ms: past.unwrap_or_else(now_ms),
+            past_ms: past.unwrap_or_else(|| Clock::SYSTEM.now_ms()),
         },
         (WaitFor::Verified, None) => Condition::Verified,
         (WaitFor::Drained, None) => Condition::Drained,
@@ -54,7 +55,7 @@ async fn wait(split: &Split, condition: Condition, limit: Option<Duration>) -> R
     let began = Instant::now();
     let mut told = Vec::new();
     loop {
-        let read_ms = now_ms();
+        let read_ms = split.now_ms();
         let verdict = condition.verdict(&split_status(split).await?, read_ms);
         let report = |holds, missing| Report {
             condition,

@@ -13,7 +13,8 @@ use super::{AccountLimit, Failure, FailureKind, RequestOutcome};
 use rate::Rate;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Reads of one table that yield to the table's other users. Units are read units, as for a budget, which applies beside
 /// this.

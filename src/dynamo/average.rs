@@ -1,4 +1,5 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// The mean of a figure over about the last seconds, the newer ones counting more: an exponential one, so that it needs
 /// no memory of what was.

@@ -1,14 +1,15 @@
+use super::chance;
 use super::{Failure, Health};
-use rand::Rng;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long to wait before the next attempt: twice as long each time, up to `longest`, with jitter, so that many
 /// workers that failed together do not come back together.
 #[must_use]
 pub fn backoff(attempt: u32, first: Duration, longest: Duration) -> Duration {
     let cap = longest.min(first.saturating_mul(2u32.saturating_pow(attempt.min(16))));
-    cap.mul_f64(rand::rng().random_range(0.5..1.0))
+    cap.mul_f64(chance::within(0.5..1.0))
 }
 
 /// A request whose failure ends a command is sent again for so long.

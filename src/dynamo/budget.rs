@@ -1,7 +1,8 @@
 use super::Average;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// A budget of capacity units a second. What a request used is known only afterwards, so a request may start
 /// while the account is not in debt, and pays after: over time, the rate is kept. Until it pays, what requests use usually
@@ -99,6 +100,7 @@ impl Budget {
         let _waiting = Waiting::at(self);
         loop {
             tokio::select! {
+                biased;
                 () = self.changed.notified() => {}
                 () = tokio::time::sleep(wait) => {}
             }

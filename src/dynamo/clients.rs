@@ -87,13 +87,24 @@ impl Clients {
         if let Some(name) = base.region() {
             region::check(name.as_ref(), region_origin(endpoint), endpoints.is_aws())?;
         }
-        Ok(Arc::new(Self {
+        Ok(Self::new(base, endpoints, bundle, timing))
+    }
+
+    /// With a configuration that is complete, also in what sends the requests.
+    #[must_use]
+    pub fn of(base: SdkConfig, timing: Timing) -> Arc<Self> {
+        let endpoints = Endpoints::of(&base, None);
+        Self::new(base, endpoints, None, timing)
+    }
+
+    fn new(base: SdkConfig, endpoints: Endpoints, bundle: Option<Bundle>, timing: Timing) -> Arc<Self> {
+        Arc::new(Self {
             base,
             endpoints,
             bundle,
             timing,
             made: Mutex::default(),
-        }))
+        })
     }
 
     /// The region in use, where one is known.

@@ -1,8 +1,9 @@
 use super::{Failure, RequestOutcome};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// Requests to one table that may be under way at once: as many as the table shows that it can take.
 ///

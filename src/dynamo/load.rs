@@ -1,6 +1,6 @@
 use super::Average;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// How many are at something, and how many were in the mean over the last seconds.
 #[derive(Debug)]

@@ -5,7 +5,9 @@ mod average;
 mod backoff;
 mod budget;
 mod causes;
+pub mod chance;
 mod clients;
+mod clock;
 mod concurrency_limit;
 mod config_error;
 pub mod convert;
@@ -30,6 +32,7 @@ pub use backoff::{
 };
 pub use budget::Budget;
 pub use clients::{Clients, Tables};
+pub use clock::Clock;
 pub use concurrency_limit::{AccountLimit, ConcurrencyLimit, ConcurrencyPermit};
 pub use config_error::ConfigError;
 pub use endpoints::{Endpoint, Endpoints};

@@ -1,3 +1,4 @@
+use super::Clock;
 use std::time::Duration;
 
 /// How long things may take. The rules of leases and of late writes rest on these together, so they are
@@ -17,6 +18,8 @@ pub struct Timing {
     pub idle: Duration,
     /// An eventually consistent read may show what was removed this long ago.
     pub settle: Duration,
+    /// The time of day. It measures nothing of the above.
+    pub clock: Clock,
 }
 
 impl Timing {
@@ -28,6 +31,7 @@ impl Timing {
         poll: Duration::from_millis(500),
         idle: Duration::from_secs(10),
         settle: Duration::from_secs(60),
+        clock: Clock::SYSTEM,
     };
 
     /// For an engine on this machine, where nothing travels and reads are consistent.
@@ -38,6 +42,7 @@ impl Timing {
         poll: Duration::from_millis(50),
         idle: Duration::from_millis(500),
         settle: Duration::from_secs(0),
+        clock: Clock::SYSTEM,
     };
 
     /// With another lease. A shorter one says that the engine is near, so what is waited for in other places shrinks

@@ -8,10 +8,11 @@ use crate::state::{
     VerifyRecord, WorkerRecord,
 };
 use crate::target::delete_table;
-use crate::worker::{RunError, Split, now_ms, pause};
+use crate::worker::{RunError, Split, pause};
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// What is deleted or switched off when a split is given up. Everything else is kept.
@@ -115,7 +116,7 @@ pub async fn abandon(
     let work = async {
         let record = SplitRecord::change(&split.store, |record| {
             if !(options.delete_targets && begun(record)) {
-                record.abandoned_ms.get_or_insert_with(now_ms);
+                record.abandoned_ms.get_or_insert_with(|| split.now_ms());
             }
         })
         .await?;

@@ -270,7 +270,7 @@ async fn known_services(
 }
 
 async fn record_split(split: &Split, arn: &str) -> Result<(), RunError> {
-    let record = split_record(&split.plan, arn);
+    let record = split_record(&split.plan, arn, split.now_ms());
     match split.store.put(SplitRecord::NAME, record, 0).await {
         Ok(_) | Err(StateError::Conflict { .. }) => {}
         Err(error) => return Err(error.into()),

@@ -3,8 +3,9 @@
 
 use crate::state::{Received, SplitRecord, VerifyRecord};
 use crate::status::{SplitStatus, counted, received, split_status, split_status_with_worker};
-use crate::worker::{RunError, Split, now_ms, pause};
-use std::time::{Duration, Instant};
+use crate::worker::{RunError, Split, pause};
+use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Between two looks at the lanes.
@@ -53,7 +54,9 @@ pub(crate) async fn wait(
         });
     };
     let began = Instant::now();
-    let until_ms = now.moment_ms(split.timing.renew()).saturating_add(millis(quiet));
+    let until_ms = now
+        .moment_ms(split.now_ms(), split.timing.renew())
+        .saturating_add(millis(quiet));
     tell(&format!(
         "waiting until every lane has delivered what was written so far, and the source was quiet for {} s",
         quiet.as_secs()
@@ -73,7 +76,7 @@ pub(crate) async fn wait(
             let seen = format!(
                 "no write that matters to the split since the last verify began ({} s ago), and every lane is complete up to \
                  now",
-                now_ms().saturating_sub(verify) / 1000
+                split.now_ms().saturating_sub(verify) / 1000
             );
             return Ok(Rest::Quiet { received, seen });
         }

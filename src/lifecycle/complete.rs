@@ -6,7 +6,7 @@ use crate::repair::{refuse_switched_since, sweep_of, workers_gone};
 use crate::state::{ServiceRecord, SplitRecord};
 use crate::status::{Obstacle, ObstacleKind, SplitStatus, split_status, split_status_with_worker, told};
 use crate::target::{TtlOutcome, enable_ttl};
-use crate::worker::{ActivityNote, Budgets, RunError, Split, now_ms, unless_stopped, with_activity_notes};
+use crate::worker::{ActivityNote, Budgets, RunError, Split, unless_stopped, with_activity_notes};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -123,9 +123,9 @@ pub async fn complete(
             never = tell_limits(&budgets, tell) => match never {},
         }
     };
-    let mut report = Box::pin(with_activity_notes(&split.store, "complete", doing, work)).await?;
+    let mut report = Box::pin(with_activity_notes(split, "complete", doing, work)).await?;
     report.source_at_rest = source_at_rest;
-    SplitRecord::change(&split.store, |record| record.completed_ms = Some(now_ms())).await?;
+    SplitRecord::change(&split.store, |record| record.completed_ms = Some(split.now_ms())).await?;
     Ok(report)
 }
 
@@ -233,7 +233,7 @@ async fn begin(
             && split.has_same_services(record)
             && record.streams.len() == seen_streams;
         if record.switch.is_off() && is_same && !owes_repair && record.completing_ms.is_none() {
-            record.completing_ms = Some(now_ms());
+            record.completing_ms = Some(split.now_ms());
             record.resting.clone_from(&resting);
         }
     })

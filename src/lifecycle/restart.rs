@@ -1,7 +1,7 @@
 use crate::fault;
 use crate::source::{StreamState, stream_state};
 use crate::state::{RepairScope, ShardRecord, SplitRecord, StreamRecord};
-use crate::worker::{RunError, Split, now_ms};
+use crate::worker::{RunError, Split};
 
 /// The stream that the split reads, with its generation. Refuses when the table's stream is another one.
 pub(crate) async fn current_stream(split: &Split) -> Result<(u32, StreamRecord), RunError> {
@@ -54,7 +54,7 @@ pub(crate) async fn restart_tail(split: &Split, seen: u32) -> Result<Restarted, 
     let lease_ms = u64::try_from(split.timing.lease.as_millis()).unwrap_or(u64::MAX);
     let (mut begun, mut is_ending) = (false, false);
     SplitRecord::change(&split.store, |record| {
-        let now = now_ms();
+        let now = split.now_ms();
         is_ending = record.completing_ms.is_some();
         begun = !is_ending && found.is_reason(record, now, lease_ms);
         if begun {

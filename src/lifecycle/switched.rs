@@ -6,7 +6,7 @@ use crate::fault;
 use crate::repair::{RepairLease, acknowledged};
 use crate::state::{RepairScope, SplitRecord, SwitchedService};
 use crate::status::{Obstacle, ObstacleKind, SplitStatus, split_status, split_status_with_worker, told};
-use crate::worker::{RunError, Split, check_split, now_ms, pause};
+use crate::worker::{RunError, Split, check_split, pause};
 use serde::Serialize;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -138,7 +138,7 @@ async fn prove(
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<String>, RunError> {
     let now = split_status_with_worker(split).await?;
-    let asked_ms = now.moment_ms(split.timing.renew());
+    let asked_ms = now.moment_ms(split.now_ms(), split.timing.renew());
     if options.unproven {
         return Ok(in_the_way(&now, service)
             .map(|obstacle| obstacle.what.clone())
@@ -204,7 +204,7 @@ async fn record_switch(split: &Split, service: &str) -> Result<SwitchedService, 
     let mut switched = None;
     let record = SplitRecord::change(&split.store, |record| {
         switched = match record.completing_ms {
-            None => record.switch_service(service, now_ms(), verified_ms),
+            None => record.switch_service(service, split.now_ms(), verified_ms),
             Some(_) => None,
         };
     })

@@ -7,13 +7,14 @@ use super::sample::{self, SampleError};
 use super::tables::{create_source, drop_tables};
 use super::writers::{LiveWriters, WriterError, WriterOptions, WriterReport};
 use crate::backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView, OrderChoice};
+use crate::dynamo::Clock;
 use crate::dynamo::{Clients, ConfigError, Endpoint, Failure, Timing};
 use crate::lifecycle::{ApplyOptions, apply};
 use crate::plan::{Plan, Versions};
 use crate::status::LaneStatus;
 use crate::tail::{Tail, TailOptions};
 use crate::verify::{Verify, VerifyOptions, VerifyResult};
-use crate::worker::{RunError, Split, now_ms, uncaptured};
+use crate::worker::{RunError, Split, uncaptured};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -365,14 +366,14 @@ impl Rehearsal {
     /// Waits until every lane is complete up to now. Answers how long that took, in milliseconds.
     async fn catch_up(&self, mut lanes: watch::Receiver<Vec<LaneStatus>>) -> Result<u64, RehearseError> {
         self.say("the writers have stopped; catching up");
-        let (ended_ms, since) = (now_ms(), Instant::now());
+        let (ended_ms, since) = (Clock::SYSTEM.now_ms(), Instant::now());
         loop {
             let caught_up = {
                 let lanes = lanes.borrow_and_update();
                 !lanes.is_empty()
                     && lanes.iter().all(|lane| {
                         lane.lag_ms
-                            .is_some_and(|lag| now_ms().saturating_sub(lag) >= ended_ms)
+                            .is_some_and(|lag| Clock::SYSTEM.now_ms().saturating_sub(lag) >= ended_ms)
                     })
             };
             if caught_up {

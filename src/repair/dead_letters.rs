@@ -51,7 +51,7 @@ pub async fn reconcile_dead_letters(
             let work = budgets.during(&split.store, Box::pin(work));
             let doing = || ActivityNote::new(split.waits.beside("reading keys again"), budgets.limits());
             let work = lease.during(Box::pin(work));
-            let result = with_activity_notes(&split.store, "dead-letters reconcile", doing, work).await;
+            let result = with_activity_notes(split, "dead-letters reconcile", doing, work).await;
             result.unwrap_or_else(|| {
                 Err(RunError::Stopped(
                     "another repair took over: wait until it has ended, then run `dynasplit dead-letters reconcile` again".into(),

@@ -1,10 +1,11 @@
 use crate::state::{BackfillRecord, Lease, LeaseWatch, Owner, StateError, Store, Stored, Validity};
-use crate::worker::{Leasable, LeasedRecord, RunError, Split, now_ms, pause};
+use crate::worker::{Leasable, LeasedRecord, RunError, Split, pause};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::task::JoinHandle;
+use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// The repair that runs, if one does: only one at a time may, since the one that ends switches tombstones off.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -48,7 +49,7 @@ pub async fn repair_runs(store: &Store) -> Result<bool, StateError> {
 /// until nothing of that can land any more.
 pub(crate) struct RepairLease {
     leased: Arc<LeasedRecord<RepairRecord>>,
-    renewing: JoinHandle<Result<(), StateError>>,
+    renewing: AbortOnDropHandle<Result<(), StateError>>,
     done: CancellationToken,
 }
 
@@ -82,7 +83,7 @@ impl RepairLease {
             }
             seen = Some(revision);
             if watch.is_free(RepairRecord::NAME, &stored.value.lease, revision, Instant::now()) {
-                stored.value.started_ms = now_ms();
+                stored.value.started_ms = split.now_ms();
                 let name = RepairRecord::NAME;
                 if let Some(leased) =
                     LeasedRecord::take(&split.store, name, stored, &owner, split.timing).await?
@@ -110,7 +111,7 @@ impl RepairLease {
     fn keep(leased: Arc<LeasedRecord<RepairRecord>>) -> Self {
         let done = CancellationToken::new();
         Self {
-            renewing: tokio::spawn(Arc::clone(&leased).renew_until(done.clone())),
+            renewing: AbortOnDropHandle::new(tokio::spawn(Arc::clone(&leased).renew_until(done.clone()))),
             leased,
             done,
         }

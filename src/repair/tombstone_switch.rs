@@ -4,7 +4,8 @@ use crate::state::phases::{Obedience, obedience};
 use crate::state::{BackfillRecord, LeaseWatch, SplitRecord, StateError, WorkerRecord};
 use crate::worker::{RunError, Split, pause};
 use std::borrow::Cow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Between two looks at the workers' acknowledgements.

@@ -1,6 +1,7 @@
 use super::damage::Damaged;
 use super::error::StateError;
 use super::store::Store;
+use crate::dynamo::chance;
 use serde::{Deserialize, Serialize};
 
 /// A change that can't land: what it was, and why. It is kept until its source key is reconciled.
@@ -159,7 +160,7 @@ impl DeadLetters {
         })?;
         let parts = pieces(&text, PART_BYTES);
         // Parts of another writing of the letter are never touched: its head may be the one that stays.
-        let writing = rand::random();
+        let writing = chance::any();
         for (number, part) in parts.iter().enumerate() {
             self.store.set(&part_name(&id, writing, number), part).await?;
         }

@@ -1,8 +1,10 @@
+use crate::dynamo::{Clock, chance};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
 
 /// Who holds a lease: one run of one process.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -13,7 +15,7 @@ impl Owner {
     /// A name that no other run has.
     #[must_use]
     pub fn unique(kind: &str) -> Self {
-        let tail: u64 = rand::random();
+        let tail: u64 = chance::any();
         Self(format!(
             "{kind}-{}-{tail:012x}",
             std::process::id(),
@@ -92,10 +94,10 @@ pub struct Moment {
 impl Moment {
     /// Now.
     #[must_use]
-    pub fn now() -> Self {
+    pub fn now(clock: Clock) -> Self {
         Self {
             steady: Instant::now(),
-            wall: SystemTime::now(),
+            wall: clock.now(),
         }
     }
 
@@ -128,6 +130,7 @@ impl Moment {
 /// was sent, so it ends before anybody else may take the lease.
 #[derive(Clone, Debug)]
 pub struct Validity {
+    clock: Clock,
     until: Arc<Mutex<Moment>>,
     attempt: Duration,
 }
@@ -135,8 +138,9 @@ pub struct Validity {
 impl Validity {
     /// Valid for a lease time that began at `renewed`; one write takes at most `attempt`.
     #[must_use]
-    pub fn new(renewed: Moment, lease: Duration, attempt: Duration) -> Self {
+    pub fn new(clock: Clock, renewed: Moment, lease: Duration, attempt: Duration) -> Self {
         Self {
+            clock,
             until: Arc::new(Mutex::new(renewed.after(lease))),
             attempt,
         }
@@ -150,13 +154,13 @@ impl Validity {
 
     /// Ends it now.
     pub fn end(&self) {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Moment::now();
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Moment::now(self.clock);
     }
 
     /// Whether a write that starts now ends, at its latest, before the lease does.
     #[must_use]
     pub fn may_write(&self) -> bool {
-        self.may_write_at(Moment::now())
+        self.may_write_at(Moment::now(self.clock))
     }
 
     /// As [`Validity::may_write`], for a write that starts at this moment.
@@ -199,20 +203,25 @@ mod tests {
 
     #[test]
     fn no_write_starts_that_could_end_after_the_lease() {
-        let now = Moment::now();
+        let now = Moment::now(Clock::SYSTEM);
         let attempt = Duration::from_secs(5);
-        assert!(Validity::new(now, Duration::from_secs(20), attempt).may_write());
-        assert!(!Validity::new(now, Duration::from_secs(4), attempt).may_write());
-        let validity = Validity::new(now, Duration::from_secs(20), attempt);
+        assert!(Validity::new(Clock::SYSTEM, now, Duration::from_secs(20), attempt).may_write());
+        assert!(!Validity::new(Clock::SYSTEM, now, Duration::from_secs(4), attempt).may_write());
+        let validity = Validity::new(Clock::SYSTEM, now, Duration::from_secs(20), attempt);
         validity.end();
         assert!(!validity.may_write());
     }
 
     #[test]
     fn a_machine_that_slept_does_not_write_though_its_steady_clock_stood_still() {
-        let now = Moment::now();
+        let now = Moment::now(Clock::SYSTEM);
         let slept = Duration::from_secs(3600);
-        let validity = Validity::new(now, Duration::from_secs(20), Duration::from_secs(5));
+        let validity = Validity::new(
+            Clock::SYSTEM,
+            now,
+            Duration::from_secs(20),
+            Duration::from_secs(5),
+        );
         assert!(validity.may_write_at(now));
         assert!(!validity.may_write_at(now.slept(slept)));
         let now = now.slept(slept);

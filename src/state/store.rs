@@ -1,5 +1,6 @@
 use super::damage::{Damaged, PARTITION, cure};
 use super::error::StateError;
+use crate::dynamo::chance;
 use crate::dynamo::{Failure, FailureKind, PATIENCE, answered, backoff};
 use crate::fault;
 use aws_sdk_dynamodb::Client;
@@ -206,7 +207,7 @@ impl Store {
     ) -> Result<Stored<T>, StateError> {
         let text = serde_json::to_string(&value).map_err(|error| self.broken(name, error))?;
         // The token tells a write of ours that landed without an answer from somebody else's.
-        let token = format!("{:032x}", rand::random::<u128>());
+        let token = format!("{:032x}", chance::any::<u128>());
         let sent = self
             .patiently("dynamodb:PutItem", || async {
                 fault::before(fault::saving(name, false)).await?;

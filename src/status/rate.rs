@@ -2,7 +2,8 @@
 
 use crate::state::Estimate;
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A rate is that of this last while.
 const RATE_OVER: Duration = Duration::from_secs(15);

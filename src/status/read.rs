@@ -12,16 +12,17 @@ use crate::state::{
     TuningRecord, VerifyRecord, WorkerRecord,
 };
 use crate::target::HELD;
-use crate::worker::{RunError, Split, differs, now_ms, recorded_shards, services};
+use crate::worker::{RunError, Split, differs, recorded_shards, services};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Reads where the split stands.
 ///
 /// # Errors
 /// When the state can't be read.
 pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
-    let now = now_ms();
+    let now = split.now_ms();
     let record = SplitRecord::read(&split.store).await?.value;
     let split = &split.without_switched(&record);
     let known_services = services(split).await?;

@@ -4,7 +4,6 @@ use super::lane_status::{FillStatus, LaneStatus};
 use super::limits::{ActivityStatus, LimitStatus};
 use super::obstacle::Obstacle;
 use crate::state::{BackfillRecord, Tombstones, TuningRecord, VerifyRecord};
-use crate::worker::now_ms;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -131,7 +130,7 @@ impl SplitStatus {
     /// This moment, by whichever clock of this machine and of the workers is ahead: what a lane is complete up to by a
     /// worker's clock must not be taken for later than it is. A worker writes its time down with each renewal of its lease.
     #[must_use]
-    pub fn moment_ms(&self, renew: Duration) -> u64 {
+    pub fn moment_ms(&self, now_ms: u64, renew: Duration) -> u64 {
         let ahead = self
             .workers
             .iter()
@@ -143,7 +142,7 @@ impl SplitStatus {
         } else {
             0
         };
-        now_ms().saturating_add(ahead).saturating_add(unseen)
+        now_ms.saturating_add(ahead).saturating_add(unseen)
     }
 
     /// Whether a live worker with this plan reads the stream.

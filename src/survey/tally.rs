@@ -7,11 +7,11 @@ use super::key_shape::key_shape;
 use super::patterns::Patterns;
 use super::ttl::TtlTally;
 use super::view::Count;
+use crate::dynamo::Clock;
 use crate::flow::{Desired, Fault, REPLICATION_PREFIX, desired};
 use crate::model::{Item, ItemExt, Key, Value};
 use crate::plan::cost::WriteUnits;
 use crate::plan::{KeyFault, Plan, Service, Timestamp, TimestampFormat, Versions};
-use crate::worker::now_ms;
 use std::collections::BTreeMap;
 
 /// Everything that is counted.
@@ -101,7 +101,7 @@ impl<'a> Tally<'a> {
     pub fn new(plan: &'a Plan, ttl_attribute: Option<String>) -> Self {
         Self {
             plan,
-            now_s: now_ms() / 1000,
+            now_s: Clock::SYSTEM.now_ms() / 1000,
             ttl_attribute,
             items: 0,
             bytes: 0,

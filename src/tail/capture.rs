@@ -6,7 +6,7 @@ use crate::source::{Listing, StreamSource};
 use crate::state::{
     GapRecord, HistoryRecord, LaneState, Lease, ServiceRecord, ShardRecord, SplitRecord, StateError,
 };
-use crate::worker::{Recorded, RunError, Split, now_ms, recorded_shards};
+use crate::worker::{Recorded, RunError, Split, recorded_shards};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Prefix of the records that list history: shards that nobody reads.
@@ -30,7 +30,7 @@ pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Resul
     let recorded = recorded_shards(split, source.generation()).await?;
     record_discovered(split, source, &listing, &recorded).await?;
     let found = capture(&listing.shards);
-    let at_ms = now_ms();
+    let at_ms = split.now_ms();
     // History of another worker's capture: its lanes may be reading the children by now.
     let history = read_history(split, source.generation()).await?;
     save_history(split, source.generation(), &found.history).await?;
@@ -117,7 +117,7 @@ pub(super) async fn record_discovered(
     let history = read_history(split, source.generation()).await?;
     let new = discovered(&listing.shards, recorded, &history);
     let heirs = heirs(recorded);
-    let meets = |shard: &Shard, lane: &str| first_state(shard, lane, recorded, now_ms());
+    let meets = |shard: &Shard, lane: &str| first_state(shard, lane, recorded, split.now_ms());
     // These first: their children among the new ones must find somebody to wait for.
     for (shard, missing) in &heirs {
         let state = |lane: &str| missing.contains(lane).then(|| meets(shard, lane));
@@ -144,7 +144,7 @@ async fn note_vanished(
     if stream.is_none_or(|(_, stream)| stream.ended_ms.is_some()) {
         return Ok(false);
     }
-    let gone = vanished(&listing.shards, recorded, now_ms());
+    let gone = vanished(&listing.shards, recorded, split.now_ms());
     for (shard, lane, reason) in &gone {
         tracing::error!(
             lane,
@@ -160,7 +160,7 @@ async fn note_vanished(
                 if let Some(state) = record.lanes.get_mut(lane) {
                     state.gap.get_or_insert_with(|| GapRecord {
                         reason: reason.clone(),
-                        noticed_ms: now_ms(),
+                        noticed_ms: split.now_ms(),
                     });
                 }
                 Ok(record)
@@ -172,7 +172,7 @@ async fn note_vanished(
             if record.stream().is_some_and(|(now, _)| now == generation)
                 && let Some(stream) = record.streams.last_mut()
             {
-                stream.ended_ms.get_or_insert(now_ms());
+                stream.ended_ms.get_or_insert(split.now_ms());
             }
         })
         .await?;

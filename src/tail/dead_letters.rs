@@ -2,8 +2,9 @@ use crate::status::{LaneStatus, OpenDeadLetters};
 use crate::worker::Split;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Between two reads of the open dead letters, where a lane has left more of them: each read lists them all.
 const SOON: Duration = Duration::from_secs(1);
@@ -39,6 +40,7 @@ impl ShownDeadLetters {
     /// Keeps them up to date while something goes on, and once more at its end.
     pub async fn during<T>(&self, view: &watch::Sender<Vec<LaneStatus>>, work: impl Future<Output = T>) -> T {
         let result = tokio::select! {
+            biased;
             result = work => result,
             never = self.follow(view.subscribe()) => match never {},
         };

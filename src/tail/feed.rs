@@ -3,8 +3,9 @@ use crate::source::Record;
 use crate::source::lineage::age_gap;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// What one read of a shard gave, as lanes take it.
 #[derive(Debug)]
@@ -135,6 +136,7 @@ impl Feed {
                 Wanted::Wait => {}
             }
             tokio::select! {
+                biased;
                 () = self.moved.notified() => {}
                 () = tokio::time::sleep(Self::GRACE / 10) => {}
             }

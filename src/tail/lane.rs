@@ -8,7 +8,7 @@ use crate::model::{Counters, Position};
 use crate::source::lineage::{age_gap, complete_to};
 use crate::state::{GapRecord, ShardRecord};
 use crate::target::{Gate, HELD, TargetWriter};
-use crate::worker::{LeasedRecord, Split, StateLedger, now_ms};
+use crate::worker::{LeasedRecord, Split, StateLedger};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use std::collections::BTreeMap;
@@ -89,7 +89,7 @@ impl Lane {
             };
             // Asked after the read, not only before the first: a shard that could not be read for a day begins with
             // what is left of it, and says nothing of the rest.
-            if let Some(reason) = age_gap(complete_to_ms, now_ms()) {
+            if let Some(reason) = age_gap(complete_to_ms, self.split.now_ms()) {
                 self.gap(reason);
                 return Ok(());
             }
@@ -107,6 +107,7 @@ impl Lane {
             self.feed.detach(&self.name);
             self.health.block(HELD.to_owned());
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => {}
                 () = self.gate.opened() => {}
             }
@@ -148,7 +149,7 @@ impl Lane {
                 state.complete_to_ms = state.complete_to_ms.max(newest_ms.unwrap_or(0));
                 state.last_record_ms = state.last_record_ms.max(newest_ms);
                 state.fine_times |= newest_ms.is_some_and(|at| at % MINUTE_MS != 0);
-                state.saved_ms = now_ms();
+                state.saved_ms = self.split.now_ms();
                 state.blocked = self.health.blocked();
                 state.counters.add(&counters);
             }
@@ -198,7 +199,7 @@ impl Lane {
         self.leased.update_quietly(|record| {
             if let Some(state) = record.lanes.get_mut(&self.name) {
                 state.complete_to_ms = state.complete_to_ms.max(complete_to_ms);
-                state.saved_ms = now_ms();
+                state.saved_ms = self.split.now_ms();
                 state.blocked = self.health.blocked();
             }
         });
@@ -215,7 +216,7 @@ impl Lane {
             if let Some(state) = record.lanes.get_mut(&self.name) {
                 state.gap = Some(GapRecord {
                     reason,
-                    noticed_ms: now_ms(),
+                    noticed_ms: self.split.now_ms(),
                 });
             }
         });
@@ -259,6 +260,7 @@ impl Lane {
             }
         };
         tokio::select! {
+            biased;
             () = self.stop.cancelled() => {}
             () = tokio::time::sleep(wait) => {}
         }

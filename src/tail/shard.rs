@@ -2,7 +2,7 @@ use super::continued::Continued;
 use super::feed::Feed;
 use super::lane::{Lane, WRITES_AT_ONCE};
 use super::reader::{ShardReader, is_trimmed};
-use crate::dynamo::{Budget, ConcurrencyLimit, Failure, Health, Load};
+use crate::dynamo::{Budget, Clock, ConcurrencyLimit, Failure, Health, Load};
 use crate::fault::Writer;
 use crate::model::Position;
 use crate::plan::PutCost;
@@ -11,13 +11,15 @@ use crate::source::lineage::{Readiness, readiness};
 use crate::state::{GapRecord, Noted, ShardRecord, StateError, Validity};
 use crate::status::limits;
 use crate::target::{Fence, Gate, HELD, TargetWriter};
-use crate::worker::{LeasedRecord, Recorded, Split, StateLedger, now_ms};
+use crate::worker::{LeasedRecord, Recorded, Split, StateLedger};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// What the lanes of all shards in this process share: one service's budget and health.
 #[derive(Clone, Debug)]
@@ -66,20 +68,21 @@ impl ShardTask {
     pub async fn run(mut self) -> Result<(), StateError> {
         let work = self.stop.child_token();
         let saved = CancellationToken::new();
-        let renewing = tokio::spawn(Arc::clone(&self.leased).renew_until(saved.clone()));
+        let renewing =
+            AbortOnDropHandle::new(tokio::spawn(Arc::clone(&self.leased).renew_until(saved.clone())));
         let feed = Arc::new(Feed::default());
         let alone = Arc::new(Semaphore::new(1));
         let mut lanes = JoinSet::new();
         let mut started = BTreeSet::new();
         let reading = Arc::new(Reading::default());
-        let front = tokio::spawn(front(
+        let front = AbortOnDropHandle::new(tokio::spawn(front(
             ShardReader::new(&self.source, &self.leased.snapshot().shard),
             Arc::clone(&feed),
             Arc::clone(&reading),
             self.split.timing,
             self.continued(),
             work.clone(),
-        ));
+        )));
         let lost = self.leased.lost();
         loop {
             let waiting = self.start_ready(&mut started, &mut lanes, &feed, &alone, &work);
@@ -88,6 +91,7 @@ impl ShardTask {
             }
             self.tell_blocked(&reading);
             tokio::select! {
+                biased;
                 () = lost.cancelled() => break,
                 () = self.stop.cancelled() => break,
                 () = tokio::time::sleep(self.split.timing.renew()) => {}
@@ -151,7 +155,7 @@ impl ShardTask {
                 let writing = || share.health.blocked();
                 state.blocked = blocked.clone().or_else(writing);
                 state.limit = Some(Noted {
-                    at_ms: now_ms(),
+                    at_ms: self.split.now_ms(),
                     limit: limits::of_lane(
                         is_held,
                         (&reading.health, &reading.full),
@@ -176,7 +180,7 @@ impl ShardTask {
         let record = self.leased.snapshot();
         let mut waiting = false;
         for lane in record.lanes.keys().filter(|lane| self.shares.contains_key(*lane)) {
-            match readiness(&record, lane, &recorded, now_ms()) {
+            match readiness(&record, lane, &recorded, self.split.now_ms()) {
                 Readiness::Ready if started.insert(lane.clone()) => {
                     let (name, task) = (lane.clone(), self.lane(lane, feed, alone, work));
                     lanes.spawn(async move { (name, task.run().await) });
@@ -188,7 +192,7 @@ impl ShardTask {
                         if let Some(state) = record.lanes.get_mut(lane) {
                             state.gap = Some(GapRecord {
                                 reason,
-                                noticed_ms: now_ms(),
+                                noticed_ms: self.split.now_ms(),
                             });
                         }
                     });
@@ -256,7 +260,7 @@ async fn front(
             wanted = feed.wanted() => wanted,
         };
         let Some(from) = wanted else { return };
-        let asked_ms = now_ms();
+        let asked_ms = timing.clock.now_ms();
         let wait = match reader.read(&from).await {
             Ok(batch) => {
                 if failures > 0 {
@@ -288,10 +292,19 @@ async fn front(
                 reading
                     .health
                     .block(format!("reading the stream: {}", failure.reason()));
-                recover(&mut reader, &feed, &from, failure, failures, &continued).await
+                recover(
+                    &mut reader,
+                    &feed,
+                    (&from, timing.clock),
+                    failure,
+                    failures,
+                    &continued,
+                )
+                .await
             }
         };
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
         }
@@ -302,14 +315,14 @@ async fn front(
 async fn recover(
     reader: &mut ShardReader,
     feed: &Feed,
-    from: &Position,
+    (from, clock): (&Position, Clock),
     failure: Failure,
     failures: u32,
     continued: &Continued,
 ) -> Duration {
     if is_trimmed(&failure) {
         tracing::warn!(%failure, "the position is no longer kept");
-        if !feed.trimmed(now_ms()) {
+        if !feed.trimmed(clock.now_ms()) {
             return AFTER_FAILURE;
         }
         match reader.read_horizon(from, continued.known()).await {

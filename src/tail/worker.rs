@@ -10,14 +10,15 @@ use crate::state::{LeaseWatch, Owner, ShardRecord, SplitRecord, StateError, Vali
 use crate::status::{LaneStatus, lane_status};
 use crate::target::Gate;
 use crate::worker::{
-    Budgets, Heartbeat, LeasedRecord, Recorded, RunError, Split, check_split, now_ms, recorded_shards,
+    Budgets, Heartbeat, LeasedRecord, Recorded, RunError, Split, check_split, recorded_shards,
     unless_stopped, without_switched,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Options of a tail worker.
@@ -73,6 +74,8 @@ type ShardEnd = (String, Result<(), StateError>);
 
 struct Running {
     leased: Arc<LeasedRecord<ShardRecord>>,
+    /// Tells it of all shards as they are stored. Each has a channel of its own: who wakes first is not left to chance.
+    recorded: watch::Sender<Recorded>,
     stop: CancellationToken,
 }
 
@@ -137,6 +140,7 @@ impl Tail {
                 Err(error) => return Err(error),
             }
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return Ok(Ended::Stopped),
                 () = tokio::time::sleep(wait) => {}
             }
@@ -199,7 +203,7 @@ impl Tail {
         context: &WorkerContext,
     ) -> Result<Option<Ended>, RunError> {
         let shares = self.shares();
-        let (seen, recorded) = watch::channel(recorded_shards(&self.split, source.generation()).await?);
+        let mut seen = recorded_shards(&self.split, source.generation()).await?;
         let mut shards: JoinSet<ShardEnd> = JoinSet::new();
         let mut running: BTreeMap<String, Running> = BTreeMap::new();
         let mut leases = LeaseWatch::until_landed(self.split.timing.landed());
@@ -208,11 +212,10 @@ impl Tail {
         let mut unsaved = None;
         let ended = loop {
             if listing.as_ref().is_none_or(|(_, at)| at.elapsed() >= discovery) {
-                let known = seen.borrow().clone();
                 let discovered = tokio::select! {
                     biased;
                     () = self.stop.cancelled() => Ok(None),
-                    found = self.discover(source, &known) => found,
+                    found = self.discover(source, &seen) => found,
                 };
                 match discovered {
                     Ok(found) => listing = found.map(|found| (found, Instant::now())),
@@ -223,9 +226,27 @@ impl Tail {
             let fresh = stored.is_ok();
             match stored {
                 Ok(stored) => {
-                    let claimed = self.claim(&stored, &mut leases, context, &mut running, |leased, stop| {
-                        shards.spawn(self.task(source, context, &shares, leased, &recorded, stop));
+                    // As stored: a child starts when its parent's end is durable, or a crash could let the parent's
+                    // last records be read again after the child's. And before shards are claimed: one whose parent is
+                    // not among those that its reader knows would look like a gap.
+                    let known = stored.iter().map(|(_, s)| {
+                        let record = without_switched(&self.split, s.value.clone());
+                        (record.shard.clone(), record)
                     });
+                    seen = Arc::new(known.collect());
+                    for shard in running.values() {
+                        shard.recorded.send_replace(Arc::clone(&seen));
+                    }
+                    let claimed = self.claim(
+                        &stored,
+                        &mut leases,
+                        context,
+                        &mut running,
+                        &seen,
+                        |leased, recorded, stop| {
+                            shards.spawn(self.task(source, context, &shares, leased, recorded, stop));
+                        },
+                    );
                     // The shards that run save before this worker ends.
                     match claimed.await {
                         Err(error) if self.stop.is_cancelled() => {
@@ -234,22 +255,14 @@ impl Tail {
                         Err(error) => break Err(error),
                         Ok(()) => {}
                     }
-                    // As stored: a child starts when its parent's end is durable, or a crash could let the parent's
-                    // last records be read again after the child's.
-                    let stored = stored.into_iter().map(|(_, s)| {
-                        let record = without_switched(&self.split, s.value);
-                        (record.shard.clone(), record)
-                    });
-                    seen.send_replace(Arc::new(stored.collect()));
                 }
                 // What was applied since the last save is applied again, by whatever state there is then.
                 Err(error) if error.is_gone() => break Err(error.into()),
                 Err(error) => tracing::warn!(%error, "could not read the state; trying again"),
             }
-            let recorded = seen.borrow().clone();
-            self.show(&overlaid(&recorded, &running), &shares);
+            self.show(&overlaid(&seen, &running), &shares);
             let off = listing.as_ref().is_some_and(|(listing, _)| !listing.enabled);
-            if off && fresh && all_finished(&seen.borrow()) {
+            if off && fresh && all_finished(&seen) {
                 break Ok(Some(Ended::Drained));
             }
             tokio::select! {
@@ -340,7 +353,7 @@ impl Tail {
         context: &WorkerContext,
         shares: &BTreeMap<String, LaneShare>,
         leased: Arc<LeasedRecord<ShardRecord>>,
-        recorded: &watch::Receiver<Recorded>,
+        recorded: watch::Receiver<Recorded>,
         stop: CancellationToken,
     ) -> impl Future<Output = ShardEnd> + use<> {
         let shard = leased.snapshot().shard;
@@ -351,7 +364,7 @@ impl Tail {
             gate: context.gate.clone(),
             alive: context.alive.clone(),
             shares: shares.clone(),
-            recorded: recorded.clone(),
+            recorded,
             stop,
         };
         async move {
@@ -380,7 +393,7 @@ impl Tail {
 
     fn show(&self, recorded: &Recorded, shares: &BTreeMap<String, LaneShare>) {
         let lanes = self.split.lanes().into_iter().map(|lane| {
-            let mut status = lane_status(recorded, &lane, now_ms());
+            let mut status = lane_status(recorded, &lane, self.split.now_ms());
             let blocked = shares.get(&lane).and_then(|share| share.health.blocked());
             status.blocked = blocked.or(status.blocked);
             status

@@ -17,7 +17,8 @@ use aws_sdk_dynamodb::types::{
 };
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Writes one service's table, under guards. What passes by itself is tried again without end, with a growing,
@@ -91,14 +92,14 @@ impl Unanswered {
     /// Lets those leave whose time is over. Ends when the first of them has.
     async fn expire(&mut self) {
         if let Some(first) = self.0.iter().map(|(until, _)| *until).min() {
-            tokio::time::sleep_until(first.into()).await;
+            tokio::time::sleep_until(first).await;
             self.0.retain(|(until, _)| *until > first);
         }
     }
 
     async fn land(self) {
         if let Some((last, _)) = self.0.last() {
-            tokio::time::sleep_until((*last).into()).await;
+            tokio::time::sleep_until(*last).await;
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::flow::{Watched, desired, watch};
 use crate::model::{Item, Key, json};
 use crate::state::{DeadLetter, DeadLetters, ShardRecord};
 use crate::tail::UNROUTED;
-use crate::worker::{RunError, Split, now_ms};
+use crate::worker::{RunError, Split};
 use futures::{StreamExt, TryStreamExt};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -138,7 +138,7 @@ impl InvalidItems {
             key: item.source_key.clone(),
             reason,
             origin: ORIGIN.to_owned(),
-            at_ms: now_ms(),
+            at_ms: self.split.now_ms(),
             image: Some(json::item_to_json(&image)),
             old_image: None,
         };

@@ -2,7 +2,7 @@ use crate::plan::Service;
 use crate::state::{SplitRecord, TombstonePhase, WorkerRecord};
 use crate::status::{LaneStatus, counted, lane_status};
 use crate::target::HELD;
-use crate::worker::{RunError, Split, now_ms, recorded_shards};
+use crate::worker::{RunError, Split, recorded_shards};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ impl Lanes {
         if let Some((generation, _)) = stream {
             let recorded = recorded_shards(split, generation).await?;
             for service in services {
-                let status = lane_status(&recorded, &service.name, now_ms());
+                let status = lane_status(&recorded, &service.name, split.now_ms());
                 drained &= status.drained_ms.is_some();
                 if moves && status.drained_ms.is_none() {
                     behind = behind.max(Duration::from_millis(status.lag_ms.unwrap_or(0)));
@@ -130,7 +130,7 @@ impl Lanes {
 async fn tail_lives(split: &Split) -> Result<bool, RunError> {
     let workers = split.store.list::<WorkerRecord>(WorkerRecord::PREFIX).await?;
     let lease_ms = u64::try_from(split.timing.lease.as_millis()).unwrap_or(u64::MAX);
-    let now = now_ms();
+    let now = split.now_ms();
     Ok(workers.iter().any(|(_, worker)| {
         let worker = &worker.value;
         worker.kind == "tail"

@@ -28,7 +28,7 @@ use crate::verify::compare::{
 use crate::worker::{Budgets, RunError, Split};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// One run, with all that its steps share.

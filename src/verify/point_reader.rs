@@ -3,8 +3,9 @@ use crate::flow::{desired, is_newer};
 use crate::model::{Item, Key};
 use crate::plan::Service;
 use crate::verify::compare::{Candidate, Desired, Digest, Expired, Held, Observation, classify, is_expired};
-use crate::worker::{RunError, Split, now_ms};
-use std::time::{Duration, Instant};
+use crate::worker::{RunError, Split};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// What a look at both sides saw.
 pub(super) struct PointRead {
@@ -113,7 +114,7 @@ impl PointReader {
 
     /// Of an item as the target shows it: there the attribute has the name that the plan gives.
     fn has_expired(&self, item: &Item) -> bool {
-        let seconds = i64::try_from(now_ms() / 1000).unwrap_or(i64::MAX);
+        let seconds = i64::try_from(self.split.now_ms() / 1000).unwrap_or(i64::MAX);
         let attribute = self.service().table.ttl.as_deref();
         attribute.is_some_and(|attribute| is_expired(item, attribute, seconds))
     }

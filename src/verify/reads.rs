@@ -170,6 +170,7 @@ impl TableReads {
                     health.block(failure.reason());
                     tracing::debug!(table = self.label(), attempt, %failure, "reading again");
                     tokio::select! {
+                        biased;
                         () = stop.cancelled() => {}
                         () = tokio::time::sleep(backoff(attempt, FIRST_WAIT, LONGEST_WAIT)) => {}
                     }

@@ -1,7 +1,7 @@
 use super::result::VerifyResult;
 use crate::state::{Received, SplitRecord, StateError, VerifyRecord, VerifyService};
 use crate::status::received;
-use crate::worker::{RunError, Split, now_ms};
+use crate::worker::{RunError, Split};
 use std::collections::BTreeMap;
 
 /// What the state said when a verification began. Its verdict is kept only if that still holds at the end.
@@ -27,7 +27,7 @@ impl Baseline {
     pub async fn read(split: &Split, record: &SplitRecord) -> Result<Self, StateError> {
         let found = split.store.get::<VerifyRecord>(VerifyRecord::NAME).await?;
         Ok(Self {
-            started_ms: now_ms(),
+            started_ms: split.now_ms(),
             repairs: found.map_or(0, |stored| stored.value.repairs),
             requirement: record.repair_duty(),
             received: received(split, record).await?,
@@ -78,7 +78,7 @@ impl Baseline {
                 let undisturbed = before.repairs == self.repairs;
                 Ok(VerifyRecord {
                     started_ms: self.started_ms,
-                    ended_ms: now_ms(),
+                    ended_ms: split.now_ms(),
                     clean: clean && undisturbed,
                     repaired: result.repaired,
                     services: self.services(split, before.services, result),

@@ -112,6 +112,7 @@ impl Progress {
         while !done.is_cancelled() {
             self.publish();
             tokio::select! {
+                biased;
                 () = done.cancelled() => {}
                 () = tokio::time::sleep(REFRESH) => {}
             }

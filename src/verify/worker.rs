@@ -41,7 +41,7 @@ impl Verify {
         };
         let split = self.split.clone();
         let work = budgets.during(&store, Box::pin(self.run_tuned(record)));
-        let mut result = with_activity_notes(&store, "verify", doing, work).await?;
+        let mut result = with_activity_notes(&split, "verify", doing, work).await?;
         result.next = split_status(&split).await?.next;
         Ok(result)
     }

@@ -1,7 +1,7 @@
 //! What a command is doing, noted in the state while it runs, so that `status` can say it.
 
-use super::split::now_ms;
-use crate::state::{ActivityRecord, Estimate, Limit, NotedLimits, Store};
+use super::split::Split;
+use crate::state::{ActivityRecord, Estimate, Limit, NotedLimits};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -35,7 +35,7 @@ impl ActivityNote {
 
 /// Works, and notes meanwhile what it is doing. Where that can't be noted, the work goes on.
 pub(crate) async fn with_activity_notes<T>(
-    store: &Store,
+    split: &Split,
     command: &str,
     doing: impl Fn() -> ActivityNote,
     work: impl Future<Output = T>,
@@ -43,35 +43,39 @@ pub(crate) async fn with_activity_notes<T>(
     let done = tokio::select! {
         biased;
         done = work => done,
-        never = Box::pin(keep_noting(store, command, doing)) => match never {},
+        never = Box::pin(keep_noting(split, command, doing)) => match never {},
     };
     // One that can't reach the state ends all the same.
-    let ending = Box::pin(note(store, command, ActivityNote::default()));
+    let ending = Box::pin(note(split, command, ActivityNote::default()));
     if tokio::time::timeout(NOTES, ending).await.is_err() {
         tracing::debug!(command, "could not note that it ended");
     }
     done
 }
 
-async fn keep_noting(store: &Store, command: &str, doing: impl Fn() -> ActivityNote) -> Infallible {
+async fn keep_noting(split: &Split, command: &str, doing: impl Fn() -> ActivityNote) -> Infallible {
     loop {
         tokio::time::sleep(NOTES / 4).await;
-        note(store, command, doing()).await;
+        note(split, command, doing()).await;
         tokio::time::sleep(NOTES * 3 / 4).await;
     }
 }
 
-async fn note(store: &Store, command: &str, doing: ActivityNote) {
+async fn note(split: &Split, command: &str, doing: ActivityNote) {
     let record = ActivityRecord {
         command: command.to_owned(),
         phase: doing.phase,
         limits: NotedLimits {
-            at_ms: now_ms(),
+            at_ms: split.now_ms(),
             of: doing.limits,
         },
         estimate: doing.estimate,
     };
-    if let Err(error) = store.set(&ActivityRecord::record_name(command), &record).await {
+    if let Err(error) = split
+        .store
+        .set(&ActivityRecord::record_name(command), &record)
+        .await
+    {
         tracing::debug!(%error, command, "could not note what goes on; trying again");
     }
 }

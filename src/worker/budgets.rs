@@ -1,7 +1,7 @@
 //! The budgets of a command that runs, how they follow what is tuned meanwhile, and what holds its requests up.
 
 use super::error::RunError;
-use super::split::{Split, now_ms};
+use super::split::Split;
 use crate::dynamo::{Budget, Health};
 use crate::state::{Limit, StateError, Store, TuningChange, TuningRecord};
 use serde::Serialize;
@@ -211,7 +211,7 @@ pub async fn tune(split: &Split, change: &TuningChange) -> Result<Tuned, RunErro
         .store
         .change::<TuningRecord, StateError>(TuningRecord::NAME, |found| {
             was = found.unwrap_or_default();
-            Ok(was.changed(change, now_ms()))
+            Ok(was.changed(change, split.now_ms()))
         })
         .await?;
     Ok(Tuned {

@@ -1,12 +1,11 @@
 //! The records of a split and of a service that begin.
 
-use super::split::now_ms;
 use crate::plan::{Plan, Service};
 use crate::state::{STATE_FORMAT, ServiceRecord, SplitRecord, StreamRecord, Switch};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The record of a split that begins.
-pub(crate) fn split_record(plan: &Plan, arn: &str) -> SplitRecord {
+pub(crate) fn split_record(plan: &Plan, arn: &str, now_ms: u64) -> SplitRecord {
     SplitRecord {
         services: BTreeSet::new(),
         switched: BTreeMap::new(),
@@ -25,7 +24,7 @@ pub(crate) fn split_record(plan: &Plan, arn: &str) -> SplitRecord {
         switch: Switch::default(),
         repair_required: None,
         repair_scopes: BTreeMap::new(),
-        created_ms: now_ms(),
+        created_ms: now_ms,
         completing_ms: None,
         resting: None,
         completed_ms: None,

@@ -1,18 +1,18 @@
 use super::leased_record::LeasedRecord;
-use super::split::{Split, now_ms};
+use super::split::Split;
 use crate::fault;
 use crate::state::{Lease, Owner, SplitRecord, StateError, Stored, Validity, WorkerRecord};
 use crate::target::Gate;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// A worker's sign of life: it renews its record, takes over the tombstone switch from the split's record, and
 /// acknowledges it once every attempt to write obeys.
 pub(crate) struct Heartbeat {
     done: CancellationToken,
-    task: JoinHandle<()>,
+    task: AbortOnDropHandle<()>,
     validity: Validity,
     signs: Signs,
 }
@@ -59,7 +59,7 @@ impl Heartbeat {
             lease: Lease::default(),
             beat: 0,
             acknowledged_epoch: gate.acknowledged(),
-            seen_ms: now_ms(),
+            seen_ms: split.now_ms(),
             services: split
                 .plan
                 .services
@@ -93,7 +93,7 @@ impl Heartbeat {
             signs: signs.clone(),
             done: done.clone(),
         };
-        let task = tokio::spawn(beating.run());
+        let task = AbortOnDropHandle::new(tokio::spawn(beating.run()));
         Ok(Self {
             done,
             task,
@@ -142,7 +142,8 @@ struct Beating {
 impl Beating {
     async fn run(self) {
         let saved = CancellationToken::new();
-        let renewing = tokio::spawn(Arc::clone(&self.leased).renew_until(saved.clone()));
+        let renewing =
+            AbortOnDropHandle::new(tokio::spawn(Arc::clone(&self.leased).renew_until(saved.clone())));
         while !self.done.is_cancelled() {
             match SplitRecord::read(&self.split.store).await {
                 Ok(record) => {
@@ -164,6 +165,7 @@ impl Beating {
                     .update(|record| record.acknowledged_epoch = acknowledged);
             }
             tokio::select! {
+                biased;
                 () = self.done.cancelled() => {}
                 () = tokio::time::sleep(LOOK.min(self.split.timing.renew())) => {}
             }

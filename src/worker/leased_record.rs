@@ -1,4 +1,3 @@
-use super::split::now_ms;
 use crate::dynamo::Timing;
 use crate::fault;
 use crate::state::{
@@ -18,7 +17,7 @@ pub trait Leasable: Serialize + DeserializeOwned + Clone + Send + Sync + 'static
     /// Its heartbeat.
     fn beat(&mut self) -> &mut u64;
     /// It is about to be saved.
-    fn touch(&mut self) {
+    fn touch(&mut self, _now_ms: u64) {
         *self.beat() += 1;
     }
     /// Takes in what somebody else added to the stored record while we own it.
@@ -52,9 +51,9 @@ impl Leasable for SegmentRecord {
 }
 
 impl Leasable for WorkerRecord {
-    fn touch(&mut self) {
+    fn touch(&mut self, now_ms: u64) {
         self.beat += 1;
-        self.seen_ms = now_ms();
+        self.seen_ms = now_ms;
     }
     fn lease(&mut self) -> &mut Lease {
         &mut self.lease
@@ -97,8 +96,8 @@ impl<T: Leasable> LeasedRecord<T> {
     ) -> Result<Option<Arc<Self>>, StateError> {
         let mut value = stored.value;
         *value.lease() = Lease::held_by(owner, timing.lease);
-        value.touch();
-        let sent = Moment::now();
+        value.touch(timing.clock.now_ms());
+        let sent = Moment::now(timing.clock);
         let stored = match store.put(name, value, stored.revision).await {
             Ok(stored) => stored,
             Err(StateError::Conflict { .. }) => return Ok(None),
@@ -110,7 +109,7 @@ impl<T: Leasable> LeasedRecord<T> {
             name: name.to_owned(),
             owner: owner.clone(),
             timing,
-            validity: Validity::new(sent, timing.lease, timing.attempt),
+            validity: Validity::new(timing.clock, sent, timing.lease, timing.attempt),
             lost: CancellationToken::new(),
             value: Mutex::new(stored.value),
             revision: tokio::sync::Mutex::new(stored.revision),
@@ -162,10 +161,10 @@ impl<T: Leasable> LeasedRecord<T> {
         loop {
             let value = {
                 let mut value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
-                value.touch();
+                value.touch(self.timing.clock.now_ms());
                 value.clone()
             };
-            let sent = Moment::now();
+            let sent = Moment::now(self.timing.clock);
             match self.store.put(&self.name, value, *revision).await {
                 Ok(stored) => {
                     *revision = stored.revision;
@@ -206,11 +205,13 @@ impl<T: Leasable> LeasedRecord<T> {
     pub async fn renew_until(self: Arc<Self>, done: CancellationToken) -> Result<(), StateError> {
         while !done.is_cancelled() && !self.lost.is_cancelled() {
             tokio::select! {
+                biased;
                 () = done.cancelled() => break,
                 () = self.lost.cancelled() => return Ok(()),
                 () = tokio::time::sleep(self.timing.renew()) => {}
                 () = self.changed.notified() => {
                     tokio::select! {
+                        biased;
                         () = done.cancelled() => {}
                         // Changes are collected, so that saves cost little beside what they cover.
                         () = tokio::time::sleep(self.timing.renew() / 2) => {}

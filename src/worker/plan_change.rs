@@ -189,7 +189,7 @@ services:
     fn recorded(text: &str) -> (SplitRecord, Vec<ServiceRecord>) {
         let plan = parse(text);
         let services = plan.services.iter().map(service_record).collect();
-        (split_record(&plan, "arn"), services)
+        (split_record(&plan, "arn", 0), services)
     }
 
     fn edit(edits: &[(&str, &str)]) -> Plan {

@@ -8,7 +8,6 @@ use crate::state::{DeadLetter, DeadLetters, MAX_RECHECKS, RecheckKey, SplitRecor
 use crate::target::Gate;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
 
 /// A plan with the clients of its places: what every part of a run works with.
@@ -32,13 +31,6 @@ pub struct Split {
     switched: Arc<BTreeSet<String>>,
 }
 
-/// The time now, in milliseconds since 1970.
-#[must_use]
-pub fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
 impl Split {
     /// Makes the clients that the plan needs. Sends no request.
     pub async fn open(plan: Plan, clients: &Clients) -> Self {
@@ -59,6 +51,12 @@ impl Split {
             waits: Waits::default(),
             switched: Arc::default(),
         }
+    }
+
+    /// The time of day by this process's clock, in milliseconds since 1970.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.timing.clock.now_ms()
     }
 
     /// The same, whose state requests are not sent again once this is cancelled: the command ends soon.
@@ -206,7 +204,7 @@ impl Ledger for StateLedger {
                 Origin::Backfill | Origin::Bulk => DeadLetter::BACKFILL.to_owned(),
                 Origin::Tail { sequence, .. } => sequence.to_string(),
             },
-            at_ms: now_ms(),
+            at_ms: self.split.now_ms(),
             image: change.images.new.as_ref().map(json::item_to_json),
             old_image: change.images.old.as_ref().map(json::item_to_json),
         };

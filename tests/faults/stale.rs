@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dynasplit::backfill::{Backfill, BackfillOptions, OrderChoice};
-use dynasplit::dynamo::{Clients, Endpoint, Timing};
+use dynasplit::dynamo::{Clients, Clock, Endpoint, Timing};
 use dynasplit::lifecycle::apply;
 use dynasplit::plan::Plan;
 use dynasplit::state::Order;
@@ -27,6 +27,7 @@ const TIMING: Timing = Timing {
     poll: Duration::from_millis(50),
     idle: Duration::from_millis(300),
     settle: Duration::from_secs(9),
+    clock: Clock::SYSTEM,
 };
 /// How old an eventually consistent page may be: less than what it takes to settle, and more than what it takes to
 /// switch tombstones on.
@@ -84,12 +85,12 @@ async fn a_page_that_is_delivered_after_the_removal_of_its_items_brings_none_bac
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_that_show_what_was_before_bring_nothing_back() {
-    stale_pages(Order::Concurrent).await;
+    Box::pin(stale_pages(Order::Concurrent)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nor_do_they_in_bulk_though_the_lanes_have_removed_what_they_show() {
-    stale_pages(Order::Bulk).await;
+    Box::pin(stale_pages(Order::Bulk)).await;
 }
 
 async fn stale_pages(order: Order) {

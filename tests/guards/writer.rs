@@ -3,7 +3,7 @@
 use crate::support::table::{SdkItem, create_with, number, put, text};
 use crate::support::{Engine, Kind, contents, unique};
 use aws_sdk_dynamodb::Client;
-use dynasplit::dynamo::{AccountLimit, Budget, ConcurrencyLimit, Health};
+use dynasplit::dynamo::{AccountLimit, Budget, Clock, ConcurrencyLimit, Health};
 use dynasplit::fault::Writer;
 use dynasplit::flow::{Guard, Outcome, Sink, SinkError, VersionFields, Write, WriteKind};
 use dynasplit::model::{
@@ -14,7 +14,8 @@ use dynasplit::plan::PutCost;
 use dynasplit::state::{Moment, TombstonePhase, Tombstones, Validity};
 use dynasplit::target::{Fence, Gate, Sweep, TargetWriter};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -288,9 +289,12 @@ async fn no_write_starts_under_a_lease_that_ends_before_it() {
     let (client, table) = (engine.dynamodb(), unique("leased"));
     create_with(&client, &table, &["id"], false).await;
     let second = Duration::from_secs(1);
-    let lease = Validity::new(Moment::now(), second, 2 * second);
+    let lease = Validity::new(Clock::SYSTEM, Moment::now(Clock::SYSTEM), second, 2 * second);
     let writer = TargetWriter {
-        fence: Fence::new([Validity::new(Moment::now(), 600 * second, second), lease.clone()]),
+        fence: Fence::new([
+            Validity::new(Clock::SYSTEM, Moment::now(Clock::SYSTEM), 600 * second, second),
+            lease.clone(),
+        ]),
         ..writer(&client, &table)
     };
     let write = puts(1, Guard::Any);
@@ -298,7 +302,7 @@ async fn no_write_starts_under_a_lease_that_ends_before_it() {
     tokio::pin!(writing);
     assert!(tokio::time::timeout(second / 4, &mut writing).await.is_err());
     assert_eq!(only_item(&client, &table).await, None);
-    lease.renew(Moment::now(), 600 * second);
+    lease.renew(Moment::now(Clock::SYSTEM), 600 * second);
     let landed = tokio::time::timeout(SOON, writing)
         .await
         .expect("soon")

@@ -51,7 +51,7 @@ async fn complete_refuses_while_nobody_reads_the_stream() {
     );
     let status = cli.status().await;
     let next = status["next"].as_str().unwrap_or_default();
-    assert!(next.starts_with("`dynasplit replicate"), "{status:#}");
+    assert!(next.starts_with("run `dynasplit replicate"), "{status:#}");
     // Delivered by then, but nobody verified since.
     let tail = cli.start(&["replicate"]);
     cli.until_caught_up().await;

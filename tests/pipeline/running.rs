@@ -3,12 +3,13 @@
 use crate::support::contents::{self, Contents, Plain, PlainItem};
 use crate::support::{Engine, unique};
 use dynasplit::backfill::{Backfill, BackfillOptions, BackfillReport};
+use dynasplit::dynamo::Clock;
 use dynasplit::dynamo::{Clients, Endpoint, Timing};
 use dynasplit::lifecycle::apply;
 use dynasplit::plan::Plan;
 use dynasplit::status::LaneStatus;
 use dynasplit::tail::{Ended, Tail, TailOptions};
-use dynasplit::worker::{RunError, Split, now_ms};
+use dynasplit::worker::{RunError, Split};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -115,12 +116,12 @@ impl Running {
     /// Waits until every write that was made before is in the targets. Answers how long that took.
     pub async fn drained(&mut self) -> Duration {
         let began = Instant::now();
-        let asked_ms = now_ms();
+        let asked_ms = Clock::SYSTEM.now_ms();
         let tail = self.tail.as_mut().unwrap();
         let drained = |lanes: &Vec<LaneStatus>| {
             lanes.iter().all(|lane| {
                 lane.lag_ms
-                    .is_some_and(|lag| now_ms().saturating_sub(lag) >= asked_ms)
+                    .is_some_and(|lag| Clock::SYSTEM.now_ms().saturating_sub(lag) >= asked_ms)
             })
         };
         let seen = tokio::time::timeout(PATIENCE, tail.lanes.wait_for(drained)).await;

@@ -35,7 +35,7 @@ pub struct Trial {
 }
 
 /// The attribute that holds the version in `sequence` mode, or of shapes that do not show the timestamp.
-const STAMP: &str = "dynasplit:version";
+pub const STAMP: &str = "dynasplit:version";
 
 impl Trial {
     /// Names that no other trial has.
@@ -124,7 +124,11 @@ services:
 
     /// What each target should hold, by its table, for what the source holds now.
     pub async fn expected(&self, client: &Client) -> [(&str, Contents); 3] {
-        let source = contents::read(client, &self.source).await;
+        self.expected_of(contents::read(client, &self.source).await)
+    }
+
+    /// What each target should hold, by its table, for these contents of the source.
+    pub fn expected_of(&self, source: Contents) -> [(&str, Contents); 3] {
         let mut expected = [
             (self.orders.as_str(), Contents::new()),
             (self.invoices.as_str(), Contents::new()),

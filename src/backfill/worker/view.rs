@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::PoisonError;
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// Where a backfill stands, as this process sees it.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -1,4 +1,5 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A rate that falls when reads are throttled and rises again afterwards (additive increase and multiplicative decrease,
 /// as of a congestion window). Pure: it is told the time.

@@ -94,7 +94,7 @@ fn kinds(status: &SplitStatus) -> Vec<ObstacleKind> {
 fn record() -> SplitRecord {
     let plan = include_str!("../../../plans/online-learning.yaml");
     let plan = crate::plan::Plan::parse(plan, "plan.yaml").unwrap();
-    crate::worker::split_record(&plan, "arn")
+    crate::worker::split_record(&plan, "arn", 0)
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use super::{Running, Tail, WorkerContext};
 use crate::source::lineage::{Readiness, readiness};
 use crate::state::{LeaseWatch, Owner, ShardRecord, WorkerRecord};
-use crate::worker::{LeasedRecord, RunError, now_ms};
+use crate::worker::{LeasedRecord, Recorded, RunError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 impl Tail {
@@ -17,7 +18,8 @@ impl Tail {
         leases: &mut LeaseWatch,
         context: &WorkerContext,
         running: &mut BTreeMap<String, Running>,
-        mut start: impl FnMut(Arc<LeasedRecord<ShardRecord>>, CancellationToken),
+        seen: &Recorded,
+        mut start: impl FnMut(Arc<LeasedRecord<ShardRecord>>, watch::Receiver<Recorded>, CancellationToken),
     ) -> Result<(), RunError> {
         let all: BTreeMap<String, ShardRecord> = stored
             .iter()
@@ -28,12 +30,14 @@ impl Tail {
                 .lanes
                 .iter()
                 .filter(|(lane, _)| !self.split.has_switched(lane))
-                .any(|(lane, state)| match readiness(record, lane, &all, now_ms()) {
-                    Readiness::Ready => true,
-                    // Noticed now: somebody must own the shard to write it down.
-                    Readiness::Gap(_) => state.gap.is_none(),
-                    Readiness::Waits | Readiness::Finished => false,
-                })
+                .any(
+                    |(lane, state)| match readiness(record, lane, &all, self.split.now_ms()) {
+                        Readiness::Ready => true,
+                        // Noticed now: somebody must own the shard to write it down.
+                        Readiness::Gap(_) => state.gap.is_none(),
+                        Readiness::Waits | Readiness::Finished => false,
+                    },
+                )
         };
         let wanted = stored.iter().filter(|(_, record)| open(&record.value)).count();
         let workers = self.live_tails().await?.max(1);
@@ -70,12 +74,14 @@ impl Tail {
                 Ok(Some(leased)) => {
                     tracing::info!(shard = record.value.shard, "reading shard");
                     let stop = context.work.child_token();
+                    let (recorded, told) = watch::channel(Arc::clone(seen));
                     let owned = Running {
                         leased: Arc::clone(&leased),
+                        recorded,
                         stop: stop.clone(),
                     };
                     running.insert(record.value.shard.clone(), owned);
-                    start(leased, stop);
+                    start(leased, told, stop);
                 }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%error, "could not take a shard's lease; trying again"),
@@ -91,7 +97,8 @@ impl Tail {
                 .iter()
                 .filter(|(_, worker)| worker.value.kind == "tail" && worker.value.lease.owner.is_some())
                 .filter(|(_, worker)| {
-                    now_ms().saturating_sub(worker.value.seen_ms) < 3 * worker.value.lease.duration_ms
+                    self.split.now_ms().saturating_sub(worker.value.seen_ms)
+                        < 3 * worker.value.lease.duration_ms
                 })
                 .count()),
             Err(error) => {

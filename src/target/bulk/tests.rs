@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::dynamo::scripted::{Asked, scripted};
-use crate::dynamo::{AccountLimit, Budget, ConcurrencyLimit, Health};
+use crate::dynamo::{AccountLimit, Budget, Clock, ConcurrencyLimit, Health};
 use crate::fault::Writer;
 use crate::flow::VersionFields;
 use crate::model::{AttributeKind, KeyAttribute, Number, Value, Version};
@@ -12,7 +12,8 @@ use crate::target::{Batches, Fence, Gate};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 fn writer(client: aws_sdk_dynamodb::Client) -> TargetWriter {
@@ -230,7 +231,12 @@ async fn no_kind_of_write_goes_out_after_its_lease() {
         (put(1, "a", Guard::Any), true),
         (put(1, "a", Guard::Absent), true),
     ] {
-        let lease = Validity::new(Moment::now(), LEASE, Duration::from_secs(1));
+        let lease = Validity::new(
+            Clock::SYSTEM,
+            Moment::now(Clock::SYSTEM),
+            LEASE,
+            Duration::from_secs(1),
+        );
         let config = client
             .config()
             .to_builder()

@@ -1,4 +1,5 @@
 use super::*;
+use crate::dynamo::Clock;
 use crate::dynamo::scripted::scripted;
 use crate::state::Moment;
 use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextMut;
@@ -40,8 +41,11 @@ impl Intercept for HeldUp {
 async fn a_request_whose_lease_ran_out_while_it_was_built_is_not_sent() {
     let answer = (200, serde_json::json!({}));
     let (client, asked) = scripted(vec![answer.clone(), answer]).await;
-    let lease = Validity::new(Moment::now(), LEASE, ATTEMPT);
-    let fence = Fence::new([Validity::new(Moment::now(), LEASE, ATTEMPT), lease.clone()]);
+    let lease = Validity::new(Clock::SYSTEM, Moment::now(Clock::SYSTEM), LEASE, ATTEMPT);
+    let fence = Fence::new([
+        Validity::new(Clock::SYSTEM, Moment::now(Clock::SYSTEM), LEASE, ATTEMPT),
+        lease.clone(),
+    ]);
     let config = client
         .config()
         .to_builder()
@@ -58,7 +62,7 @@ async fn a_request_whose_lease_ran_out_while_it_was_built_is_not_sent() {
     let told = crate::dynamo::Failure::of("dynamodb:ListTables", "x", &refused).message;
     assert!(told.contains("the lease ran out"), "{told}");
     assert!(asked.lock().unwrap().is_empty());
-    lease.renew(Moment::now(), LEASE);
+    lease.renew(Moment::now(Clock::SYSTEM), LEASE);
     send().await.unwrap();
     assert_eq!(asked.lock().unwrap().len(), 1);
 }

@@ -1,8 +1,10 @@
 //! The product's answers to "may I take it" and "may I write", at given ages. A step of time is five seconds.
 
 use super::Rules;
+use dynasplit::dynamo::Clock;
 use dynasplit::state::{Lease, LeaseWatch, Moment, Owner, Validity};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Steps that a lease lasts, that a request takes at most, and that it may land later.
 pub const LEASE: u8 = 4;
@@ -32,7 +34,7 @@ pub fn is_free(seen_for: u8, rules: Rules) -> bool {
 
 /// Whether a write may start under a lease that was renewed so long ago, on the steady clock and on the wall's.
 pub fn may_write(steady: u8, wall: u8, rules: Rules) -> bool {
-    let renewed = Moment::now();
+    let renewed = Moment::now(Clock::SYSTEM);
     let attempt = if rules.attempt {
         steps(ATTEMPT)
     } else {
@@ -40,5 +42,5 @@ pub fn may_write(steady: u8, wall: u8, rules: Rules) -> bool {
     };
     let slept = if rules.both_clocks { wall - steady } else { 0 };
     let now = renewed.after(steps(steady)).slept(steps(slept));
-    Validity::new(renewed, steps(LEASE), attempt).may_write_at(now)
+    Validity::new(Clock::SYSTEM, renewed, steps(LEASE), attempt).may_write_at(now)
 }

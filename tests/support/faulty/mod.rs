@@ -29,7 +29,7 @@
 //! capacity: it throttles where a rule says so, not by rate.
 
 mod answer;
-mod backend;
+pub mod backend;
 mod batch;
 mod call;
 mod chance;

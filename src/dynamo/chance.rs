@@ -1,0 +1,55 @@
+//! The only source of randomness: waits that are jittered, names that nobody else has, the order in which segments are
+//! tried. A thread that simulates seeds it, and draws the same in each run.
+
+use rand::distr::uniform::{SampleRange, SampleUniform};
+use rand::distr::{Distribution, StandardUniform};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::cell::RefCell;
+
+thread_local! {
+    static SEEDED: RefCell<Option<StdRng>> = const { RefCell::new(None) };
+}
+
+/// From now on, this thread draws what follows from a seed.
+pub fn seed(seed: u64) {
+    SEEDED.with_borrow_mut(|seeded| *seeded = Some(StdRng::seed_from_u64(seed)));
+}
+
+/// Any value.
+#[must_use]
+pub fn any<T>() -> T
+where
+    StandardUniform: Distribution<T>,
+{
+    SEEDED.with_borrow_mut(|seeded| match seeded {
+        Some(rng) => rng.random(),
+        None => rand::rng().random(),
+    })
+}
+
+/// A value within a range.
+pub fn within<T: SampleUniform>(range: impl SampleRange<T>) -> T {
+    SEEDED.with_borrow_mut(|seeded| match seeded {
+        Some(rng) => rng.random_range(range),
+        None => rand::rng().random_range(range),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_seed_decides_what_is_drawn() {
+        let draw = |seed| {
+            std::thread::spawn(move || {
+                super::seed(seed);
+                (super::any::<u64>(), super::within(0.5..1.0))
+            })
+            .join()
+            .unwrap()
+        };
+        assert_eq!(draw(7), draw(7));
+        assert_ne!(draw(7), draw(8));
+        assert_ne!(super::any::<u128>(), super::any::<u128>());
+    }
+}

@@ -1,0 +1,70 @@
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
+
+/// The wall clock of a process: the only place where the time of day is read. What measures how long something takes
+/// uses [`tokio::time::Instant`] instead, which no one sets.
+///
+/// A simulation gives each process a clock of its own, which follows the runtime's time and may be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock(Option<Simulated>);
+
+/// A clock that follows the runtime's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Simulated {
+    began: Instant,
+    began_ms: u64,
+    fast_ppm: i32,
+}
+
+impl Clock {
+    /// The machine's.
+    pub const SYSTEM: Self = Self(None);
+
+    /// A clock that shows `began_ms` (in milliseconds since 1970) at the moment `began`, and is fast by so many
+    /// millionths since.
+    #[must_use]
+    pub fn simulated(began: Instant, began_ms: u64, fast_ppm: i32) -> Self {
+        Self(Some(Simulated {
+            began,
+            began_ms,
+            fast_ppm,
+        }))
+    }
+
+    /// The time of day.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        match &self.0 {
+            None => SystemTime::now(),
+            Some(simulated) => UNIX_EPOCH + simulated.since_1970(),
+        }
+    }
+
+    /// The time of day, in milliseconds since 1970.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        let since = self.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Simulated {
+    fn since_1970(&self) -> Duration {
+        let elapsed = self.began.elapsed();
+        let shown = elapsed.mul_f64(1.0 + f64::from(self.fast_ppm) / 1e6);
+        Duration::from_millis(self.began_ms) + shown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_simulated_clock_follows_the_runtimes_time_at_its_own_speed() {
+        let clock = Clock::simulated(Instant::now(), 5000, 1000);
+        assert_eq!(clock.now_ms(), 5000);
+        tokio::time::advance(Duration::from_secs(100)).await;
+        assert_eq!(clock.now_ms(), 105_100);
+    }
+}

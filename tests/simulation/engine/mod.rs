@@ -1,0 +1,132 @@
+//! DynamoDB in memory, for the simulation: no clock, no threads, no randomness. The same requests at the same times
+//! get the same answers. It is written from AWS's documentation and shares no code with the product.
+//!
+//! It knows the operations and the forms of expressions that the product sends. It refuses others and notes them in
+//! [`Engine::unsupported`], which no run may have.
+
+mod expression;
+mod items;
+mod reads;
+mod refusal;
+mod request;
+mod statements;
+mod stream;
+mod streams;
+mod table;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod update;
+mod value;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+pub use refusal::Answer;
+use refusal::Refusal;
+use stream::Stream;
+use table::Table;
+pub use value::{Item, Value};
+
+/// How the engine behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Habits {
+    /// Items in a page of a scan: fewer than 1 MB holds, so that little data makes many pages.
+    pub page_items: usize,
+    /// Records in a page of a stream.
+    pub page_records: usize,
+    /// Shards of a new stream.
+    pub shards: u64,
+    /// A new table can be used after so long.
+    pub creation_ms: u64,
+}
+
+/// All tables.
+#[derive(Debug)]
+pub struct Engine {
+    habits: Habits,
+    tables: BTreeMap<String, Table>,
+    /// What was asked for and is not known.
+    pub unsupported: Vec<String>,
+}
+
+/// A request as it arrives: when, and how old a table an eventually consistent read shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    pub now_ms: u64,
+    pub stale_ms: u64,
+}
+
+impl Engine {
+    /// Without tables.
+    pub fn new(habits: Habits) -> Self {
+        Self {
+            habits,
+            tables: BTreeMap::new(),
+            unsupported: Vec::new(),
+        }
+    }
+
+    /// Carries a request out: `target` as in `x-amz-target`.
+    pub fn answer(&mut self, at: Arrival, target: &str, body: &Json) -> Answer {
+        match self.carried_out(at, target, body) {
+            Ok(body) => Answer::ok(body),
+            Err(refusal) => {
+                if let Refusal::Unsupported(what) = &refusal {
+                    self.unsupported.push(format!("{target}: {what}"));
+                }
+                refusal.answer()
+            }
+        }
+    }
+
+    fn carried_out(&mut self, at: Arrival, target: &str, body: &Json) -> Result<Json, Refusal> {
+        match target.rsplit('.').next().unwrap_or_default() {
+            "CreateTable" => self.create_table(at, body),
+            "DescribeTable" => self.describe_table(at, body),
+            "UpdateTable" => self.update_table(at, body),
+            "DeleteTable" => self.delete_table(at, body),
+            "DescribeTimeToLive" => self.describe_ttl(body),
+            "UpdateTimeToLive" => self.update_ttl(body),
+            "GetItem" => self.get_item(at, body),
+            "PutItem" => self.put_item(at, body),
+            "DeleteItem" => self.delete_item(at, body),
+            "UpdateItem" => self.update_item(at, body),
+            "BatchWriteItem" => self.batch_write(at, body),
+            "ExecuteStatement" => self.execute(at, body),
+            "BatchExecuteStatement" => self.batch_execute(at, body),
+            "Query" => self.query(at, body),
+            "Scan" => self.scan(at, body),
+            "DescribeStream" => self.describe_stream(body),
+            "GetShardIterator" => self.shard_iterator(at, body),
+            "GetRecords" => self.get_records(at, body),
+            other => Err(Refusal::unsupported(format!("the operation {other}"))),
+        }
+    }
+
+    /// A table that can be used.
+    fn usable(&mut self, at: Arrival, name: &str) -> Result<&mut Table, Refusal> {
+        let found = self
+            .tables
+            .get_mut(name)
+            .filter(|table| at.now_ms >= table.ready_ms);
+        found.ok_or_else(|| Refusal::missing("Requested resource not found"))
+    }
+
+    /// The items of a table, by the values of their keys.
+    pub fn contents(&self, table: &str) -> Vec<(Vec<Value>, &Item)> {
+        let items = self.tables.get(table).into_iter().flat_map(|table| &table.items);
+        items
+            .map(|(place, item)| {
+                let partition = std::iter::once(&place.partition);
+                (partition.chain(&place.sort).cloned().collect(), item)
+            })
+            .collect()
+    }
+
+    /// The newest stream of a table, for what happens to it by itself.
+    pub fn stream(&mut self, table: &str) -> Option<&mut Stream> {
+        self.tables.get_mut(table)?.streams.last_mut()
+    }
+}

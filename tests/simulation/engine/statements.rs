@@ -1,0 +1,111 @@
+//! PartiQL: `INSERT INTO "table" VALUE {'name':?,...}`, alone and in batches.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value as Json, json};
+
+use super::items::{consumed, write_units};
+use super::refusal::Refusal;
+use super::request::Request;
+use super::table::Place;
+use super::value::{Item, Value, size_of_item};
+use super::{Arrival, Engine};
+
+/// Statements in a batch.
+const BATCH: usize = 25;
+
+struct Insert {
+    table: String,
+    place: Place,
+    item: Item,
+}
+
+impl Engine {
+    pub(super) fn execute(&mut self, at: Arrival, body: &Json) -> Result<Json, Refusal> {
+        let insert = self.insert(at, body)?;
+        self.land(at, insert)?;
+        Ok(json!({ "Items": [] }))
+    }
+
+    pub(super) fn batch_execute(&mut self, at: Arrival, body: &Json) -> Result<Json, Refusal> {
+        let request = Request::of(body, &["Statements", "ReturnConsumedCapacity"])?;
+        let told = request.says("ReturnConsumedCapacity", "TOTAL")?;
+        let statements = request.member("Statements")?.as_array();
+        let statements = statements.ok_or_else(|| Refusal::invalid("Statements is no list"))?;
+        if statements.is_empty() || statements.len() > BATCH {
+            return Err(Refusal::invalid("a batch has too many statements, or none"));
+        }
+        let mut seen = BTreeSet::new();
+        let (mut responses, mut used) = (Vec::new(), Vec::new());
+        for statement in statements {
+            let insert = self.insert(at, statement)?;
+            let table = insert.table.clone();
+            if !seen.insert((table.clone(), insert.place.clone())) {
+                return Err(Refusal::invalid("two statements of a batch are for one key"));
+            }
+            let bytes = size_of_item(&insert.item);
+            let units = match self.land(at, insert) {
+                Ok(()) => {
+                    responses.push(json!({ "TableName": table }));
+                    write_units(bytes)
+                }
+                Err(Refusal::Service { code, message, .. }) => {
+                    let code = code.trim_end_matches("Exception");
+                    let error = json!({ "Code": code, "Message": message });
+                    responses.push(json!({ "TableName": table, "Error": error }));
+                    1.0
+                }
+                Err(unsupported) => return Err(unsupported),
+            };
+            used.push(consumed(&table, units));
+        }
+        let mut answer = json!({ "Responses": responses });
+        if told {
+            answer["ConsumedCapacity"] = Json::Array(used);
+        }
+        Ok(answer)
+    }
+
+    fn insert(&mut self, at: Arrival, body: &Json) -> Result<Insert, Refusal> {
+        let request = Request::of(body, &["Statement", "Parameters"])?;
+        let text = request.text("Statement")?;
+        let unknown = || Refusal::unsupported(format!("the statement {text}"));
+        let rest = text.strip_prefix("INSERT INTO \"").ok_or_else(unknown)?;
+        let (table, rest) = rest.split_once('"').ok_or_else(unknown)?;
+        let members = rest
+            .strip_prefix(" VALUE {")
+            .and_then(|rest| rest.strip_suffix('}'));
+        let names: Option<Vec<&str>> = members
+            .ok_or_else(unknown)?
+            .split(",'")
+            .map(|member| member.trim_start_matches('\'').strip_suffix("':?"))
+            .collect();
+        let names = names.ok_or_else(unknown)?;
+        let parameters = request.member("Parameters")?.as_array();
+        let parameters = parameters.filter(|parameters| parameters.len() == names.len());
+        let parameters =
+            parameters.ok_or_else(|| Refusal::invalid("the parameters do not fit the statement"))?;
+        let members = names.into_iter().zip(parameters);
+        let item = members
+            .map(|(name, value)| Ok((name.to_owned(), Value::of(value)?)))
+            .collect::<Result<Item, Refusal>>()?;
+        Ok(Insert {
+            place: self.usable(at, table)?.place_of(&item)?,
+            table: table.to_owned(),
+            item,
+        })
+    }
+
+    fn land(&mut self, at: Arrival, insert: Insert) -> Result<(), Refusal> {
+        let Insert { table, place, item } = insert;
+        let table = self.usable(at, &table)?;
+        if table.items.contains_key(&place) {
+            return Err(Refusal::service(
+                "DuplicateItemException",
+                "Duplicate primary key exists in table",
+            ));
+        }
+        table.write(at.now_ms, place, Some(item));
+        Ok(())
+    }
+}

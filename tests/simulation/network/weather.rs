@@ -1,0 +1,131 @@
+//! How often requests go wrong, and what goes wrong with one.
+
+use rand::Rng;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fate {
+    /// It is carried out and answered.
+    Answered,
+    /// It never arrives, and nothing is answered.
+    LostBefore,
+    /// It is carried out, and the answer is lost.
+    LostAfter,
+    /// Nothing is answered, and it is carried out long after the caller gave up.
+    Late,
+    /// It is carried out twice before it is answered.
+    Twice,
+    /// The connection breaks before it arrives.
+    BrokenBefore,
+    /// The connection breaks after it was carried out.
+    BrokenAfter,
+    /// A server error before anything was carried out.
+    ErrorBefore,
+    /// A server error, although it was carried out.
+    ErrorAfter,
+    /// It is throttled.
+    Throttled,
+    /// Of a batch, only a part is carried out. Other requests are throttled.
+    Half,
+    /// A page of a stream holds nothing, or its iterator is expired. Other requests are throttled.
+    OddPage,
+}
+
+/// How often, in thousandths, something goes wrong with a request, and how slow the network is.
+#[derive(Clone, Copy, Debug)]
+pub struct Weather {
+    pub trouble: u32,
+    pub slow: u32,
+    /// An eventually consistent page may be so old.
+    pub stale_ms: u64,
+}
+
+impl Weather {
+    /// Nothing goes wrong.
+    pub const CALM: Self = Self {
+        trouble: 0,
+        slow: 0,
+        stale_ms: 0,
+    };
+
+    /// As a seed has it: some runs have little trouble, some have much.
+    pub fn drawn(rng: &mut StdRng) -> Self {
+        Self {
+            trouble: *[5, 20, 60, 120].choose(rng).expect("some"),
+            slow: *[0, 20, 100].choose(rng).expect("some"),
+            stale_ms: *[0, 500, 1500].choose(rng).expect("some"),
+        }
+    }
+
+    /// What becomes of a request.
+    pub fn fate(&self, rng: &mut StdRng, what: Sort) -> Fate {
+        if rng.random_range(0..1000) >= self.trouble {
+            return Fate::Answered;
+        }
+        let all = [
+            Fate::LostBefore,
+            Fate::LostAfter,
+            Fate::Late,
+            Fate::Late,
+            Fate::Twice,
+            Fate::BrokenBefore,
+            Fate::BrokenAfter,
+            Fate::ErrorBefore,
+            Fate::ErrorAfter,
+            Fate::Throttled,
+            Fate::Half,
+            Fate::OddPage,
+        ];
+        match (*all.choose(rng).expect("some"), what) {
+            (Fate::Late, Sort::Read | Sort::Control) => Fate::LostBefore,
+            (Fate::Half, sort) if sort != Sort::Batch => Fate::Throttled,
+            (Fate::OddPage, sort) if sort != Sort::Records => Fate::Throttled,
+            // A repeated order to make a table is answered as one that came too late.
+            (Fate::Twice, Sort::Control | Sort::Read | Sort::Records) => Fate::Answered,
+            (fate, _) => fate,
+        }
+    }
+
+    /// How long a message is on its way, in milliseconds.
+    pub fn latency(&self, rng: &mut StdRng) -> u64 {
+        if rng.random_range(0..1000) < self.slow {
+            rng.random_range(30..700)
+        } else {
+            rng.random_range(1..12)
+        }
+    }
+
+    /// How old an eventually consistent page is.
+    pub fn staleness(&self, rng: &mut StdRng) -> u64 {
+        match self.stale_ms {
+            0 => 0,
+            most => rng.random_range(0..most),
+        }
+    }
+}
+
+/// What a request does, as far as trouble depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    Read,
+    Write,
+    Batch,
+    Records,
+    Control,
+}
+
+impl Sort {
+    /// Of an operation.
+    pub fn of(operation: &str) -> Self {
+        match operation {
+            "PutItem" | "DeleteItem" | "UpdateItem" => Self::Write,
+            "BatchWriteItem" | "BatchExecuteStatement" => Self::Batch,
+            "GetRecords" => Self::Records,
+            "GetItem" | "Query" | "Scan" | "DescribeStream" | "GetShardIterator" | "DescribeTable"
+            | "DescribeTimeToLive" => Self::Read,
+            _ => Self::Control,
+        }
+    }
+}
