@@ -27,7 +27,7 @@ pub const BULK_MS: u64 = RETENTION_MS / 3;
 pub const GIVEN_UP_MS: u64 = RETENTION_MS / 2;
 /// Read units a second that a forecast reckons with where no budget is given and the source is on-demand: what one
 /// partition serves.
-const READS: f64 = 3000.0;
+const READ_UNITS_PER_SECOND: f64 = 3000.0;
 
 /// How long a copy takes, at rates that its tables serve from the first moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -57,7 +57,7 @@ impl Forecast {
     ) -> Self {
         let served = Capability::reads(&facts.throughput).at_first;
         let rate = served.min(reads.unwrap_or(match facts.billing {
-            Billing::OnDemand => READS,
+            Billing::OnDemand => READ_UNITS_PER_SECOND,
             Billing::Provisioned { .. } => served / 2.0,
         }));
         // Consistent reads, which small sources have, cost twice as much.

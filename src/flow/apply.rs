@@ -53,7 +53,7 @@ pub struct WriteUse {
     /// All of them.
     pub milliunits: u64,
     /// The part that was estimated from item sizes, since the engine did not tell it.
-    pub estimated: u64,
+    pub estimated_milliunits: u64,
 }
 
 impl WriteUse {
@@ -62,7 +62,7 @@ impl WriteUse {
     pub fn told(milliunits: u64) -> Self {
         Self {
             milliunits,
-            estimated: 0,
+            estimated_milliunits: 0,
         }
     }
 
@@ -71,7 +71,7 @@ impl WriteUse {
     pub fn estimated(milliunits: u64) -> Self {
         Self {
             milliunits,
-            estimated: milliunits,
+            estimated_milliunits: milliunits,
         }
     }
 }
@@ -79,7 +79,7 @@ impl WriteUse {
 impl std::ops::AddAssign for WriteUse {
     fn add_assign(&mut self, other: Self) {
         self.milliunits += other.milliunits;
-        self.estimated += other.estimated;
+        self.estimated_milliunits += other.estimated_milliunits;
     }
 }
 
@@ -218,7 +218,7 @@ fn is_backwards(versions: &Versions, group: &Group, puts: bool, landed: &Result<
 
 fn count(applied: &mut Applied, puts: bool, landed: Landed) {
     applied.write_milliunits += landed.used.milliunits;
-    applied.estimated_write_milliunits += landed.used.estimated;
+    applied.estimated_write_milliunits += landed.used.estimated_milliunits;
     match (landed.outcome, puts) {
         (Outcome::Written, true) => applied.put += 1,
         (Outcome::Written, false) => applied.removed += 1,

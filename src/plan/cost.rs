@@ -20,7 +20,7 @@ pub const NEW_TABLE_WRITES: f64 = 4000.0;
 pub const NEW_TABLE_READS: f64 = 12_000.0;
 /// What an account lets one on-demand table serve a second, unless it was raised.
 /// See [the quotas](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html).
-pub const TABLE_QUOTA: f64 = 40_000.0;
+pub const TABLE_QUOTA_UNITS: f64 = 40_000.0;
 /// An on-demand table serves twice its last peak after this long.
 pub const DOUBLING_SECONDS: f64 = 1800.0;
 /// A budget of nothing would take for ever; this one does, nearly.
@@ -165,7 +165,7 @@ impl Capability {
     /// An on-demand table that serves this much at first, and up to a maximum that was set for it.
     #[must_use]
     pub fn on_demand(at_first: f64, set_maximum: Option<f64>) -> Self {
-        let at_most = set_maximum.map_or(TABLE_QUOTA.max(at_first), |most| most.max(1.0));
+        let at_most = set_maximum.map_or(TABLE_QUOTA_UNITS.max(at_first), |most| most.max(1.0));
         Self {
             at_first: at_first.min(at_most),
             at_most,

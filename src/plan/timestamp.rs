@@ -53,7 +53,7 @@ const LOOSE: [&str; 10] = [
 /// The last second of the year 9999: text with four digits for the year holds no later one.
 const LAST_SECOND: u64 = 253_402_300_799;
 /// Longest pattern: a timestamp is short, and each item is matched against it.
-const MAX_PATTERN: usize = 64;
+const MAX_PATTERN_CHARS: usize = 64;
 
 /// What is wrong with a timestamp's type or format.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,9 +124,9 @@ impl TimestampFormat {
                  as in '0000000000000'",
             );
         }
-        if format.len() > MAX_PATTERN {
+        if format.len() > MAX_PATTERN_CHARS {
             return flaw(
-                &format!("the pattern is longer than {MAX_PATTERN} characters"),
+                &format!("the pattern is longer than {MAX_PATTERN_CHARS} characters"),
                 choose,
             );
         }

@@ -12,7 +12,7 @@ pub struct Scan {
     table: String,
     keys: KeySchema,
     consistent: bool,
-    limit: Option<u32>,
+    page_items: Option<u32>,
 }
 
 /// One page of a segment, of up to 1 MB.
@@ -35,7 +35,7 @@ impl Scan {
             table: table.to_owned(),
             keys,
             consistent,
-            limit: None,
+            page_items: None,
         }
     }
 
@@ -43,7 +43,7 @@ impl Scan {
     #[must_use]
     pub fn limited(self, items: u32) -> Self {
         Self {
-            limit: Some(items.max(1)),
+            page_items: Some(items.max(1)),
             ..self
         }
     }
@@ -72,7 +72,10 @@ impl Scan {
             .scan()
             .table_name(&self.table)
             .consistent_read(self.consistent)
-            .set_limit(self.limit.map(|items| i32::try_from(items).unwrap_or(i32::MAX)))
+            .set_limit(
+                self.page_items
+                    .map(|items| i32::try_from(items).unwrap_or(i32::MAX)),
+            )
             .set_exclusive_start_key(after.cloned().map(item_to_sdk))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         if segments > 1 {

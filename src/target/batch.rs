@@ -50,7 +50,7 @@ impl Inserted {
     /// Of what it used: the part that was estimated.
     fn estimated(&self) -> u64 {
         match self {
-            Self::Landed(used) | Self::Exists(used) => used.estimated,
+            Self::Landed(used) | Self::Exists(used) => used.estimated_milliunits,
             Self::Again | Self::Alone => 0,
         }
     }
@@ -120,7 +120,7 @@ impl Batched for Batches<'_> {
         let (mut statements, mut waiting, mut estimates) = (Vec::new(), Vec::new(), Vec::new());
         for Waiting { operation, answer } in batch {
             // One that makes no statement loses its answer with it, and goes alone.
-            let estimate = operation.estimate;
+            let estimate = operation.estimated_milliunits;
             if let Some(statement) = operation.into_request() {
                 statements.push(statement);
                 estimates.push(estimate);

@@ -28,7 +28,7 @@ pub struct Bulk<'a> {
 pub struct Put {
     key: Key,
     bytes: usize,
-    estimate: u64,
+    estimated_milliunits: u64,
     item: Item,
 }
 
@@ -37,7 +37,7 @@ pub struct Put {
 struct Sent {
     key: Key,
     /// Thousandths of write units that it uses, if the engine does not tell.
-    estimate: u64,
+    estimated_milliunits: u64,
 }
 
 /// What became of a put.
@@ -81,7 +81,7 @@ impl Put {
             } => Ok(Self {
                 key,
                 bytes: item.size(),
-                estimate: cost.milliunits(&item),
+                estimated_milliunits: cost.milliunits(&item),
                 item,
             }),
             other => Err(Box::new(other)),
@@ -94,7 +94,7 @@ impl Put {
         let request = WriteRequest::builder().put_request(put.build().ok()?).build();
         let sent = Sent {
             key: self.key,
-            estimate: self.estimate,
+            estimated_milliunits: self.estimated_milliunits,
         };
         Some((sent, request))
     }
@@ -216,7 +216,7 @@ impl<'a> Bulk<'a> {
             0 => WriteUse::estimated(
                 keys.iter()
                     .filter(|sent| landed(sent))
-                    .map(|sent| sent.estimate)
+                    .map(|sent| sent.estimated_milliunits)
                     .sum(),
             ),
             told => WriteUse::told(told),

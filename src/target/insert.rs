@@ -15,12 +15,12 @@ pub struct Insert {
     /// Bytes of the item, about.
     pub bytes: usize,
     /// Thousandths of write units that it uses, if the engine does not tell.
-    pub estimate: u64,
+    pub estimated_milliunits: u64,
 }
 
 /// Characters that a statement may have
 /// ([limits](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementRequest.html)).
-const LONGEST_STATEMENT: usize = 8192;
+const LONGEST_STATEMENT_CHARS: usize = 8192;
 
 impl Insert {
     /// The insert that begins a write.
@@ -38,7 +38,7 @@ impl Insert {
                     key,
                     statement,
                     bytes: item.size(),
-                    estimate: cost.milliunits(&item),
+                    estimated_milliunits: cost.milliunits(&item),
                     parameters: item.into_values().map(value_to_sdk).collect(),
                 })
             }
@@ -73,7 +73,7 @@ fn statement(table: &str, item: &Item) -> Option<String> {
         text.push_str("':?");
     }
     text.push('}');
-    (text.chars().count() <= LONGEST_STATEMENT).then_some(text)
+    (text.chars().count() <= LONGEST_STATEMENT_CHARS).then_some(text)
 }
 
 #[cfg(test)]

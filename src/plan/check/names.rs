@@ -8,9 +8,9 @@ use crate::plan::Place;
 use crate::plan::path::Path;
 
 /// Longest name of a split or a service: it is part of keys and of the state table's name.
-const MAX_PLAN_NAME: usize = 100;
+const MAX_PLAN_NAME_CHARS: usize = 100;
 /// Longest name of an attribute that is part of a key or an index, in bytes.
-const MAX_ATTRIBUTE_NAME: usize = 255;
+const MAX_ATTRIBUTE_NAME_BYTES: usize = 255;
 
 fn plain(name: &str) -> bool {
     name.chars()
@@ -19,11 +19,11 @@ fn plain(name: &str) -> bool {
 
 /// Name of a split or a service.
 pub(super) fn plan_name(name: &str, what: &str, path: &Path, report: &mut Report) {
-    if name.is_empty() || name.len() > MAX_PLAN_NAME || !plain(name) {
+    if name.is_empty() || name.len() > MAX_PLAN_NAME_CHARS || !plain(name) {
         report.at(
             path,
             format!("`{name}` cannot name a {what}"),
-            format!("use 1 to {MAX_PLAN_NAME} letters, digits, `-`, `_` and `.`"),
+            format!("use 1 to {MAX_PLAN_NAME_CHARS} letters, digits, `-`, `_` and `.`"),
         );
     }
 }
@@ -47,11 +47,11 @@ pub(super) fn attribute(name: &str, path: &Path, report: &mut Report) {
             "an attribute name is never empty",
             "write the attribute's name",
         );
-    } else if name.len() > MAX_ATTRIBUTE_NAME {
+    } else if name.len() > MAX_ATTRIBUTE_NAME_BYTES {
         report.at(
             path,
             format!("an attribute name of {} bytes", name.len()),
-            format!("DynamoDB takes {MAX_ATTRIBUTE_NAME} in keys and indexes"),
+            format!("DynamoDB takes {MAX_ATTRIBUTE_NAME_BYTES} in keys and indexes"),
         );
     } else if name.starts_with(RESERVED_PREFIX) {
         report.at(
