@@ -94,7 +94,7 @@ impl<'a> Reconciler<'a> {
         })
     }
 
-    /// Leaves target items alone that are newer than the source: something else than dynasplit wrote them.
+    /// Leaves target items alone that are newer than the source: something other than dynasplit wrote them.
     pub fn keeping_newer(self) -> Self {
         Self {
             keeps_newer: true,

@@ -350,7 +350,7 @@ impl Run {
         // Extras whose source must be searched for begin anew after that.
         let most = (rules.max_time + rules.allowed_lag) * 2;
         let rests = rules.allowed_lag.as_secs_f64().ceil();
-        let what = format!("what differs agrees, or has stood still for {rests} s");
+        let what = format!("each difference has gone, or has stayed the same for {rests} s");
         let _waiting = self.split.waits.until(what, most);
         let settle: Vec<_> = self
             .reader

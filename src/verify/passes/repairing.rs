@@ -20,7 +20,7 @@ struct Work {
 /// Why a repair is refused.
 fn foreign_reason(services: &[&str]) -> String {
     format!(
-        "something else than dynasplit wrote the target of {}: no gap, restart of the tail or table from before the split \
+        "something other than dynasplit wrote the target of {}: no gap, restart of the tail or table from before the split \
          explains these mismatches, or the target holds newer timestamps than the source. If the service writes its own table \
          already, record it: `dynasplit switched --unproven --service NAME`. To overwrite and lose what was written: `dynasplit \
          verify --repair --discard-target-writes`",
@@ -68,7 +68,7 @@ impl Run {
         Ok(())
     }
 
-    /// Leaves out every service whose mismatches nothing explains: something else than dynasplit wrote its table.
+    /// Leaves out every service whose mismatches nothing explains: something other than dynasplit wrote its table.
     async fn judge(&self, settled: Vec<Settled>, result: &mut VerifyResult) -> Result<Vec<Work>, RunError> {
         let record = SplitRecord::read(&self.split.store).await?.value;
         let mut works = Vec::new();
