@@ -3,7 +3,7 @@
 //! The first layout that fits is taken, for all rows of a table alike:
 //!
 //! 1. each row on one line;
-//! 2. each row on one line, with its last text wrapped in the last column;
+//! 2. each row on one line, with its last text wrapped in the last column, unless that breaks a command in backticks;
 //! 3. the last text below each row;
 //! 4. the first cell on a line of its own, and the others in columns below it (by the layouts above), unless they are texts
 //!    that do not fit beside each other;
@@ -133,7 +133,7 @@ fn laid(room: usize, heads: &[Head<'_>], rows: &[Row]) -> Option<Laid> {
     }
     let taken = total(&widths[..others.len()]);
     let left = room.saturating_sub(taken + 2);
-    if left >= LEAST_TEXT {
+    if left >= LEAST_TEXT && commands_fit(rows, others.len(), left) {
         return Some(last_wrapped(heads, rows, &widths, left));
     }
     (taken <= room).then(|| {
@@ -146,6 +146,13 @@ fn laid(room: usize, heads: &[Head<'_>], rows: &[Row]) -> Option<Laid> {
         }
         laid
     })
+}
+
+/// Whether each command in backticks has room in a column: a command is copied, so it stays on one line if it can.
+fn commands_fit(rows: &[Row], column: usize, room: usize) -> bool {
+    let cells = rows.iter().filter_map(|row| row.cells.get(column));
+    let mut commands = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    commands.all(|command| measure_text_width(command) + 2 <= room)
 }
 
 /// Layout 2.
@@ -310,6 +317,17 @@ mod tests {
             within(40, &["id", "n", "reason"], rows),
             "id  n  reason\na   1  the quick brown fox jumps over\n       the dog"
         );
+    }
+
+    #[test]
+    fn a_command_is_not_broken_in_a_narrow_column() {
+        let rows = [row(&[
+            "a",
+            "1",
+            "correct it, then run `dynasplit dead-letters discard`",
+        ])];
+        let lines = within(44, &["id", "n", "outcome"], rows);
+        assert!(lines.contains("`dynasplit dead-letters discard`"), "{lines}");
     }
 
     #[test]

@@ -52,7 +52,7 @@ async fn a_plan_that_was_edited_in_the_middle() {
             for said in [
                 what,
                 "was edited in settings that are fixed while it runs",
-                "Go back to the plan as it was",
+                "Restore these settings in the plan",
             ] {
                 assert!(refused.stderr.contains(said), "{words:?}: {}", refused.stderr);
             }
