@@ -275,7 +275,10 @@ fn refuse_unclean(status: &SplitStatus, lose_late_writes: bool) -> Result<(), Ru
     let matters = |obstacle: &&Obstacle| {
         let late = matches!(
             obstacle.kind,
-            ObstacleKind::NoWorker | ObstacleKind::OtherWorker | ObstacleKind::Lag
+            ObstacleKind::NoWorker
+                | ObstacleKind::OtherWorker
+                | ObstacleKind::Lag
+                | ObstacleKind::WrittenAfterSwitch
         );
         !(lose_late_writes && late)
     };

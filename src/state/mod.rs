@@ -25,8 +25,9 @@ pub use error::StateError;
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use limit::{Limit, Noted, NotedLimits};
 pub use records::{
-    ActivityRecord, BackfillRecord, Estimate, GapRecord, HistoryRecord, LaneState, Order, Received,
-    SegmentRecord, SegmentService, ShardRecord, StreamRecord, VerifyRecord, VerifyService, WorkerRecord,
+    ActivityRecord, BackfillRecord, Estimate, GapRecord, HistoryRecord, LaneState, LateChanges, Order,
+    Received, SegmentRecord, SegmentService, ShardRecord, StreamRecord, VerifyRecord, VerifyService,
+    WorkerRecord,
 };
 pub use split::{RepairScope, ServiceRecord, SplitRecord, SwitchedService};
 pub use store::{Store, Stored};

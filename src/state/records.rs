@@ -55,6 +55,33 @@ pub struct LaneState {
     pub limit: Option<Noted>,
     /// Counts of this lane in this shard.
     pub counters: Counters,
+    /// Changes of services that have switched, by service: they came to the source after the switch, so they are in no
+    /// table. Only the watch lane counts them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub late: BTreeMap<String, LateChanges>,
+}
+
+/// Changes of a service's items that came to the source after the service had switched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct LateChanges {
+    /// When the switch was recorded that they came after, in milliseconds since 1970.
+    pub switched_ms: u64,
+    /// How many came.
+    pub count: u64,
+    /// When the last one came, in milliseconds since 1970, as DynamoDB rounds it.
+    pub last_ms: u64,
+}
+
+impl LateChanges {
+    /// Adds others. Those after an earlier switch do not count: it was taken back, and its changes were delivered.
+    pub fn add(&mut self, other: &Self) {
+        if other.switched_ms > self.switched_ms {
+            *self = *other;
+        } else if other.switched_ms == self.switched_ms {
+            self.count += other.count;
+            self.last_ms = self.last_ms.max(other.last_ms);
+        }
+    }
 }
 
 impl LaneState {
@@ -71,6 +98,7 @@ impl LaneState {
             blocked: None,
             limit: None,
             counters: Counters::default(),
+            late: BTreeMap::new(),
         }
     }
 

@@ -16,6 +16,8 @@ pub enum AlarmKind {
     Lag,
     /// There are dead letters.
     DeadLetters,
+    /// The source received changes of a service that had switched.
+    WrittenAfterSwitch,
     /// No worker follows the stream, although a lane has something to read.
     NoWorker,
 }
@@ -65,6 +67,11 @@ pub fn alarms(status: &SplitStatus, max_lag_ms: u64) -> Vec<Alarm> {
             AlarmKind::DeadLetters,
             format!("{letters} of {service} must be corrected"),
         );
+    }
+    for obstacle in &status.obstacles {
+        if obstacle.kind == ObstacleKind::WrittenAfterSwitch {
+            add(AlarmKind::WrittenAfterSwitch, obstacle.what.clone());
+        }
     }
     let is_given_up = status
         .obstacles

@@ -3,7 +3,9 @@
 
 use crate::model::Counters;
 use crate::source::lineage::{RETENTION_MS, watermark};
-use crate::state::{LaneState, Noted, Received, SegmentRecord, ShardRecord, SplitRecord, StateError};
+use crate::state::{
+    LaneState, LateChanges, Noted, Received, SegmentRecord, ShardRecord, SplitRecord, StateError,
+};
 use crate::worker::{Split, recorded_shards};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -34,6 +36,9 @@ pub struct LaneStatus {
     pub dead_letters: u64,
     /// What happened to its changes.
     pub counters: Counters,
+    /// Changes of services that have switched, which came to the source after the switch. Only the watch lane has them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub late: BTreeMap<String, LateChanges>,
 }
 
 impl LaneStatus {
@@ -74,6 +79,9 @@ pub fn lane_status(recorded: &BTreeMap<String, ShardRecord>, lane: &str, now_ms:
     }
     for state in states() {
         status.counters.add(&state.counters);
+        for (service, late) in &state.late {
+            status.late.entry(service.clone()).or_default().add(late);
+        }
         if let Some(gap) = &state.gap {
             status.gap = Some(gap.reason.clone());
         }

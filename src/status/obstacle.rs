@@ -27,6 +27,8 @@ pub enum ObstacleKind {
     BackfillUnfinished,
     /// A lane is behind.
     Lag,
+    /// The source received changes of a service after the service had switched.
+    WrittenAfterSwitch,
     /// Changes that could not land.
     DeadLetters,
     /// Tombstones are not swept.

@@ -223,6 +223,7 @@ fn leftovers(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
             "leave `dynasplit replicate` running until it has caught up. `dynasplit status` shows what limits it",
         );
     }
+    written_after_switch(status, known, found);
     for (service, count) in &status.dead_letters {
         if known.record.switched.contains_key(service) {
             continue;
@@ -266,6 +267,31 @@ fn leftovers(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
             (format!("a repair is mandatory: {reason}"), REPAIR)
         };
         found.add(ObstacleKind::RepairRequired, None, what, next);
+    }
+}
+
+/// Changes of a service that came to the source after its switch: no lane delivers them, and no verify compares them.
+fn written_after_switch(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
+    for (service, late) in status.lanes.iter().flat_map(|lane| &lane.late) {
+        let switched = known.record.switched.get(service);
+        if switched.is_none_or(|switched| switched.at_ms != late.switched_ms) {
+            continue;
+        }
+        let ago_s = status.read_ms.saturating_sub(late.last_ms) / 1000;
+        found.add(
+            ObstacleKind::WrittenAfterSwitch,
+            Some(service),
+            format!(
+                "{} of {service} came to the source after {service} had switched (the last one about {ago_s} s ago). They are in \
+                 no new table",
+                counted(late.count, "change")
+            ),
+            &format!(
+                "find and stop what still writes items of {service} to the source. Then apply these changes to the table of \
+                 {service} by other means, and end the split with `dynasplit complete --yes --lose-late-writes`; or, if {service} \
+                 has not written its table yet, run `dynasplit switched --undo --service {service}`"
+            ),
+        );
     }
 }
 

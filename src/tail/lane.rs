@@ -3,10 +3,12 @@ use super::feed::{Batch, Feed, Next};
 use super::reader::{ShardReader, is_trimmed};
 use crate::dynamo::{Health, Load};
 use crate::fault;
-use crate::flow::{Group, Ledger, Stop, Watched, apply, coalesce, watch};
-use crate::model::{Counters, Position};
+use crate::flow::{Group, Ledger, Stop, Watched, apply, coalesce, desired, watch};
+use crate::model::{Counters, Images, Item, Position};
+use crate::plan::{Service, Versions};
+use crate::source::Record;
 use crate::source::lineage::{age_gap, complete_to};
-use crate::state::{GapRecord, ShardRecord};
+use crate::state::{GapRecord, LateChanges, ShardRecord};
 use crate::target::{Gate, HELD, TargetWriter};
 use crate::worker::{LeasedRecord, Split, StateLedger};
 use futures::StreamExt;
@@ -132,9 +134,14 @@ impl Lane {
             .records
             .iter()
             .filter(|record| Position::After(record.sequence.clone()) > *position);
-        let changes: Vec<_> = fresh.clone().map(|record| Arc::clone(&record.change)).collect();
-        let newest_ms = fresh.filter_map(|record| record.created_ms).max();
+        let fresh: Vec<&Record> = fresh.collect();
+        let changes: Vec<_> = fresh.iter().map(|record| Arc::clone(&record.change)).collect();
+        let newest_ms = fresh.iter().filter_map(|record| record.created_ms).max();
         let groups = coalesce(&changes);
+        let late = match &self.writer {
+            Some(_) => BTreeMap::new(),
+            None => late_changes(&self.split, &fresh),
+        };
         let counters = match &self.writer {
             Some(writer) => {
                 let _busy = self.busy.enter();
@@ -152,6 +159,9 @@ impl Lane {
                 state.saved_ms = self.split.now_ms();
                 state.blocked = self.health.blocked();
                 state.counters.add(&counters);
+                for (service, late) in &late {
+                    state.late.entry(service.clone()).or_default().add(late);
+                }
             }
         });
         fault::moment("tail.checkpoint.after").await;
@@ -265,6 +275,42 @@ impl Lane {
             () = tokio::time::sleep(wait) => {}
         }
         Ok(None)
+    }
+}
+
+/// Changes of services that came to the source after the service had switched: a writer was forgotten. They are in no table.
+fn late_changes(split: &Split, records: &[&Record]) -> BTreeMap<String, LateChanges> {
+    let mut late = BTreeMap::new();
+    for (service, switched_ms) in split.switched() {
+        let mut found = LateChanges {
+            switched_ms,
+            ..LateChanges::default()
+        };
+        for record in records {
+            let created_ms = record.created_ms.unwrap_or(0);
+            if created_ms > switched_ms && concerns(service, &split.plan.versions, &record.change.images) {
+                found.count += 1;
+                found.last_ms = found.last_ms.max(created_ms);
+            }
+        }
+        if found.count > 0 {
+            late.insert(service.name.clone(), found);
+        }
+    }
+    late
+}
+
+/// Whether a change shows in what a service should hold.
+fn concerns(service: &Service, versions: &Versions, images: &Images) -> bool {
+    let of = |item: &Option<Item>| match item.as_ref().map(|item| desired(service, versions, item)) {
+        None | Some(Ok(None)) => None,
+        // One that is invalid would be a dead letter.
+        Some(shown) => Some(shown.ok().flatten()),
+    };
+    match (of(&images.old), of(&images.new)) {
+        (None, None) => false,
+        (Some(Some(old)), Some(Some(new))) => !old.looks_like(&new),
+        _ => true,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::plan::{Place, Plan, Service};
 use crate::source::Scan;
 use crate::state::{DeadLetter, DeadLetters, MAX_RECHECKS, RecheckKey, SplitRecord, StateError, Store};
 use crate::target::Gate;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +28,8 @@ pub struct Split {
     /// What the process waits for right now.
     pub waits: Waits,
     /// Services that had switched when this command began: it reads and writes nothing for them.
-    switched: Arc<BTreeSet<String>>,
+    /// When each switch was recorded, in milliseconds since 1970.
+    switched: Arc<BTreeMap<String, u64>>,
 }
 
 impl Split {
@@ -74,7 +75,11 @@ impl Split {
     #[must_use]
     pub fn without_switched(&self, record: &SplitRecord) -> Self {
         Self {
-            switched: Arc::new(record.switched.keys().cloned().collect()),
+            switched: Arc::new(
+                switches(record)
+                    .map(|(name, at_ms)| (name.clone(), at_ms))
+                    .collect(),
+            ),
             ..self.clone()
         }
     }
@@ -82,12 +87,12 @@ impl Split {
     /// Whether a service had switched when this command began.
     #[must_use]
     pub fn has_switched(&self, service: &str) -> bool {
-        self.switched.contains(service)
+        self.switched.contains_key(service)
     }
 
     /// Whether the split's record says the same of the services that have switched as when this command began.
     pub(crate) fn has_same_switches(&self, record: &SplitRecord) -> bool {
-        record.switched.keys().eq(self.switched.iter())
+        switches(record).eq(self.switched.iter().map(|(name, at_ms)| (name, *at_ms)))
     }
 
     /// Whether the plan has exactly the services that the split's record names. A record of an earlier version names none.
@@ -100,6 +105,14 @@ impl Split {
     pub fn active(&self) -> impl Iterator<Item = (&Service, &Tables)> {
         self.services()
             .filter(|(service, _)| !self.has_switched(&service.name))
+    }
+
+    /// The services that have switched, each with the time of its switch, in milliseconds since 1970.
+    pub(crate) fn switched(&self) -> impl Iterator<Item = (&Service, u64)> {
+        self.plan
+            .services
+            .iter()
+            .filter_map(|service| Some((service, *self.switched.get(&service.name)?)))
     }
 
     /// The services with their clients.
@@ -237,4 +250,12 @@ fn stop(error: StateError) -> Stop {
     Stop {
         reason: error.to_string(),
     }
+}
+
+/// The switches that a split's record names.
+fn switches(record: &SplitRecord) -> impl Iterator<Item = (&String, u64)> {
+    record
+        .switched
+        .iter()
+        .map(|(name, switched)| (name, switched.at_ms))
 }

@@ -117,7 +117,8 @@ async fn nothing_writes_its_table(mode: Mode) {
     table::put(client, source, order("DOC#1", 30, "monolith")).await;
     cli.until_caught_up().await;
     assert_own_writes_stand(&stage).await;
-    cli.succeed(COMPLETE).await;
+    // The forgotten writer is known, and its writes are lost.
+    cli.succeed(&["complete", "--yes", "--lose-late-writes"]).await;
     tail.end().await.with_code(&["replicate"], 0);
     assert_own_writes_stand(&stage).await;
     // What is compared afterwards changes nothing, and does not count.
@@ -308,6 +309,42 @@ async fn a_switch_is_refused_until_it_is_proven_and_can_be_taken_back() {
     let status = cli.status().await;
     assert!(obstacles(&status).contains("was taken back"), "{status:#}");
     tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+}
+
+/// A writer that was forgotten at the switch writes into a table that nobody reads any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forgotten_writer_of_a_service_that_has_switched_is_told() {
+    let (stage, tail) = verified(Mode::Sequence).await;
+    let (client, cli, source) = (&stage.client, &stage.cli, &stage.trial.source);
+    // Changes from before the switch are delivered, and items of others are not of the service.
+    cli.succeed(&["switched", "--service", "orders"]).await;
+    let others = [("kind", text("invoice")), ("at", number(7)), ("name", text("n"))];
+    table::put(client, source, item("ACC#switch", "DOC#name", others)).await;
+    cli.until_caught_up().await;
+    cli.succeed(&["verify"]).await;
+    assert_eq!(obstacles(&cli.status().await), "[]");
+    let (mut at, mut told) = (100, String::new());
+    while !told.contains("written-after-switch") {
+        at += 1;
+        assert!(at < 1000, "it is never told: {told}");
+        table::put(client, source, order("DOC#1", at, "monolith")).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        told = obstacles(&cli.status().await);
+    }
+    assert!(
+        told.contains("of orders came to the source after orders had switched"),
+        "{told}"
+    );
+    let check = ["status", "--check"];
+    let alarm = cli.run(&check).await.with_code(&check, 3);
+    assert!(alarm.stdout.contains("came to the source"), "{}", alarm.stdout);
+    // It concerns no other service.
+    cli.until_caught_up().await;
+    cli.succeed(&["switched", "--service", "invoices"]).await;
+    let refused = cli.run(COMPLETE).await.with_code(COMPLETE, 3);
+    assert!(refused.stderr.contains("of orders came"), "{}", refused.stderr);
+    cli.succeed(&["complete", "--yes", "--lose-late-writes"]).await;
     tail.end().await.with_code(&["replicate"], 0);
 }
 
