@@ -86,6 +86,8 @@ pub async fn switch(
     // The epoch of the switch itself: also for a run that goes on after one that was killed here.
     acknowledged(split, switched.epoch, stop).await?;
     fault::moment("switched.acknowledged").await;
+    // The workers begin anew without the service. A `status` that follows at once does not call that an absence.
+    split_status_with_worker(&split.without_switched(&record)).await?;
     Ok(SwitchReport {
         service: service.to_owned(),
         table,

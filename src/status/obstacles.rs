@@ -286,7 +286,7 @@ fn written_after_switch(status: &SplitStatus, known: &Known<'_>, found: &mut Fou
                  no new table",
                 counted(late.count, "change")
             ),
-            &format!(
+            format!(
                 "find and stop what still writes items of {service} to the source. Then apply these changes to the table of \
                  {service} by other means, and end the split with `dynasplit complete --yes --lose-late-writes`; or, if {service} \
                  has not written its table yet, run `dynasplit switched --undo --service {service}`"

@@ -4,7 +4,7 @@ use super::pages::{read, section};
 use dynasplit::status::ObstacleKind::{self, *};
 use std::collections::BTreeSet;
 
-const ALL: [ObstacleKind; 18] = [
+const ALL: [ObstacleKind; 19] = [
     Abandoned,
     OtherPlan,
     OtherStream,
@@ -16,6 +16,7 @@ const ALL: [ObstacleKind; 18] = [
     NotBackfilled,
     BackfillUnfinished,
     Lag,
+    WrittenAfterSwitch,
     DeadLetters,
     Tombstones,
     Rechecks,
@@ -31,8 +32,8 @@ fn every_obstacle_is_explained() {
     for kind in ALL {
         match kind {
             Abandoned | OtherPlan | OtherStream | OtherWorker | Gap | NotCaptured | NoWorker | LanesHeld
-            | NotBackfilled | BackfillUnfinished | Lag | DeadLetters | Tombstones | Rechecks
-            | RepairRequired | NotVerified | NotClean | Damaged => {}
+            | NotBackfilled | BackfillUnfinished | Lag | WrittenAfterSwitch | DeadLetters | Tombstones
+            | Rechecks | RepairRequired | NotVerified | NotClean | Damaged => {}
         }
     }
     let names = ALL.map(|kind| serde_json::to_value(kind).unwrap());
