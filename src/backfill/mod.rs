@@ -4,7 +4,7 @@
 //! segment has a durable cursor for each service, moved only after every write of a page is durable; so it
 //! resumes at its page after any crash, and a service whose table is broken holds no other back.
 //!
-//! In the other order, bulk, the lanes are held instead ([`order`] says when): pages are put without guards, and the lanes
+//! In the other order, bulk, the lanes are held instead (`order.rs` says when): pages are put without guards, and the lanes
 //! go on where they stood.
 
 mod bulk;

@@ -14,7 +14,7 @@ pub struct SurveyOptions {
     pub read_units: Option<f64>,
     /// Write units a second on each service's table, in the forecast.
     pub write_units: Option<f64>,
-    /// A price file in the place of the built-in prices: see [`Prices::parse`].
+    /// A price file in the place of the built-in prices: see `Prices::parse`.
     pub prices: Option<PathBuf>,
 }
 

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 ///
 /// # Errors
 /// Where the source is missing, something may not be looked at, the price file is wrong, or it was stopped.
-/// What is wrong with the plan's fit is no error but a [`Finding`].
+/// What is wrong with the plan's fit is no error but a `Finding`.
 pub async fn survey(
     split: &Split,
     options: &SurveyOptions,
