@@ -19,6 +19,7 @@
 //! - [`cli`]: arguments, one command per file, progress, tables, JSON, exit codes. Only it talks to the user.
 //! - [`rehearse`]: an embedded engine, sample data and live writers, for a split without AWS.
 //! - [`survey`]: what `plan` learns from the live source.
+//! - [`infrastructure`]: the plan as documents for CloudFormation, Terraform and IAM. Pure.
 //! - [`verify`]: the comparison of both sides while writes go on, and its repairs; [`verify::compare`] is its pure part.
 //! - [`backfill`]: copies what exists into all services' tables at once.
 //! - [`tail`]: follows the stream and applies it, lane by lane.
@@ -40,6 +41,7 @@ pub mod cli;
 pub mod dynamo;
 pub mod fault;
 pub mod flow;
+pub mod infrastructure;
 pub mod lifecycle;
 pub mod model;
 pub mod plan;

@@ -1,9 +1,11 @@
 mod commands;
+mod documents;
 mod examples;
 mod options;
 mod values;
 
 pub use self::commands::Command;
+pub use self::documents::{Completions, Iam, IamFormat, Man, TableFormat, Tables};
 use self::options::{AWS, LIMITS, OUTPUT};
 pub use self::options::{
     Abandon, Apply, Backfill, Complete, DeadLetters, LettersAction, Rehearse, Replicate, Status, Survey,

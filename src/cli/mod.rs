@@ -7,11 +7,13 @@ mod apply;
 mod args;
 mod backfill;
 mod complete;
+mod completions;
 mod connect;
 mod dead_letters;
 mod error_document;
 mod exit;
 mod failure;
+mod iam;
 mod layout;
 mod next;
 mod output;
@@ -27,6 +29,7 @@ mod stoppable;
 pub mod survey;
 mod switched;
 mod table;
+mod tables;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -101,7 +104,11 @@ async fn run(args: Args) -> Result<Exit, Failed> {
         Command::Abandon(command) => Box::pin(abandon::run(&global, &command, stop)).await,
         Command::Complete(command) => complete::run(&global, &command, stop).await,
         Command::Rehearse(command) => Box::pin(rehearse::run(&global, &command, stop)).await,
+        Command::Tables(command) => tables::run(&command),
+        Command::Iam(command) => iam::run(&global, &command),
         Command::Schema => output::schema(),
+        Command::Completions(command) => completions::completions(&command),
+        Command::Man(command) => completions::man(&command),
     }
 }
 

@@ -47,6 +47,11 @@ fn json<T: Serialize>(value: &T) -> Result<String, Failed> {
     })
 }
 
+/// Prints a document in another language than JSON: not a letter of it is changed.
+pub fn verbatim(text: &str) -> Result<(), Failed> {
+    line(text)
+}
+
 /// Prints to stdout. A reader that went away (`| head`) is no failure.
 pub fn line(text: &str) -> Result<(), Failed> {
     match writeln!(std::io::stdout(), "{}", text.trim_end()) {

@@ -1,6 +1,8 @@
 //! The actions that the code asks for, and those that the page lists and allows.
 
 use super::pages::{read, root, section, split};
+use dynasplit::infrastructure::{Account, Task, tool_policy};
+use dynasplit::plan::Plan;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -63,6 +65,25 @@ fn without_tests(text: &str) -> &str {
     text
 }
 
+/// The actions of the page's table, with the commands that need each one on the source, the state and the targets.
+fn rows(page: &str) -> Vec<(String, Vec<String>)> {
+    let lines = section(page, "## What each command needs").lines();
+    lines
+        .filter_map(|line| line.strip_prefix("| `dynamodb:")?.split_once('`'))
+        .map(|(action, rest)| {
+            let columns = rest.split('|').skip(1).take(3);
+            (
+                format!("dynamodb:{action}"),
+                columns.map(|column| column.trim().to_owned()).collect(),
+            )
+        })
+        .collect()
+}
+
+fn listed(page: &str) -> BTreeSet<String> {
+    rows(page).into_iter().map(|(action, _)| action).collect()
+}
+
 #[test]
 fn permissions_are_what_the_code_asks_for() {
     let mut files = Vec::new();
@@ -79,12 +100,7 @@ fn permissions_are_what_the_code_asks_for() {
     }
     assert!(asked.contains("dynamodb:GetRecords"), "{asked:?}");
     let page = read("docs/permissions.md");
-    let documented: BTreeSet<String> = section(&page, "## What each command needs")
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `dynamodb:")?.split_once('`'))
-        .map(|(action, _)| format!("dynamodb:{action}"))
-        .collect();
-    assert_eq!(documented, asked);
+    assert_eq!(listed(&page), asked);
     // The policies together allow just that.
     let (blocks, _) = split("docs/permissions.md", &page);
     let mut allowed = BTreeSet::new();
@@ -98,4 +114,53 @@ fn permissions_are_what_the_code_asks_for() {
         }
     }
     assert_eq!(allowed, asked);
+}
+
+/// A plan that uses everything for which there is an action.
+const EVERYTHING: &str = "\
+version: 1
+split: learning
+source:
+  table: Learning
+  keys: { partition: PK, sort: SK }
+timestamp: none
+unrouted: fail
+services:
+  - name: Courses
+    where: begins_with(PK, 'COURSE#')
+    table:
+      name: Courses
+      keys: { partition: PK, sort: SK }
+      point-in-time-recovery: true
+      ttl: expires
+      tags: { team: courses }
+";
+
+#[test]
+fn generated_policies_allow_what_the_page_lists() {
+    let plan = Plan::parse(EVERYTHING, "plan.yaml").unwrap();
+    let account = Account::new("123456789012", "eu-central-1").unwrap();
+    let tasks = BTreeSet::from([Task::Look, Task::SetUp, Task::Run, Task::GiveUp]);
+    let policy = tool_policy(&plan, &account, &tasks).unwrap();
+    let allowed: BTreeSet<String> = policy
+        .statement
+        .iter()
+        .flat_map(|each| each.action.clone())
+        .collect();
+    assert_eq!(allowed, listed(&read("docs/permissions.md")));
+    // By table, too: the columns of the page are the source, the state and the targets.
+    for (action, columns) in rows(&read("docs/permissions.md")) {
+        let places = ["table/Learning", "table/dynasplit-learning", "table/Courses"];
+        for (column, place) in columns.iter().zip(places) {
+            let is_allowed = policy.statement.iter().any(|each| {
+                each.action.contains(&action)
+                    && each.resource.iter().any(|arn| {
+                        arn.split("/stream")
+                            .next()
+                            .is_some_and(|arn| arn.ends_with(place))
+                    })
+            });
+            assert_eq!(is_allowed, !column.is_empty(), "{action} on {place}");
+        }
+    }
 }

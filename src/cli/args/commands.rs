@@ -1,5 +1,6 @@
 //! The commands and what their help says about them.
 
+use super::documents::{Completions, Iam, Man, Tables};
 use super::examples as example;
 use super::options::{
     Abandon, Apply, Backfill, Complete, DeadLetters, Rehearse, Replicate, Status, Survey, Switched, Tune,
@@ -86,9 +87,26 @@ pub enum Command {
     /// writers, splits the table, and verifies the result. It ends with exit code 3 if the tables differ.
     #[command(after_help = example::REHEARSE)]
     Rehearse(Rehearse),
+    /// Print the services' tables for CloudFormation or Terraform
+    ///
+    /// Use `tables` if your infrastructure code owns the tables: deploy the document, and set `adopted: true` in the plan.
+    /// `tables` needs no credentials and reads nothing but the plan.
+    #[command(after_help = example::TABLES)]
+    Tables(Tables),
+    /// Print the IAM policy that the plan needs
+    ///
+    /// The policy allows exactly what the plan uses. `iam` needs no credentials and reads nothing but the plan.
+    #[command(after_help = example::IAM)]
+    Iam(Iam),
     /// Print the JSON Schema of plan files
     #[command(after_help = example::SCHEMA)]
     Schema,
+    /// Print the completions of a shell
+    #[command(after_help = example::COMPLETIONS)]
+    Completions(Completions),
+    /// Write manual pages, one per command
+    #[command(after_help = example::MAN)]
+    Man(Man),
 }
 
 impl Command {
@@ -109,7 +127,9 @@ impl Command {
             Self::Complete(command) => &command.plan,
             Self::Abandon(command) => &command.plan,
             Self::Rehearse(command) => &command.plan,
-            Self::Schema => return None,
+            Self::Tables(command) => &command.plan,
+            Self::Iam(command) => &command.plan,
+            Self::Schema | Self::Completions(_) | Self::Man(_) => return None,
         };
         Some(plan)
     }

@@ -55,3 +55,16 @@ pub(super) const REHEARSE: &str = "Example: load 20,000 items, and write 500 tim
 
 pub(super) const SCHEMA: &str = "Example: for an editor that checks YAML files
   dynasplit schema > plan.schema.json";
+
+pub(super) const TABLES: &str = "Example: tables that Terraform will own
+  dynasplit tables plan.yaml --format terraform > tables.tf";
+
+pub(super) const IAM: &str = "Examples: for the role that runs dynasplit, and for a service's own role
+  dynasplit iam plan.yaml --for tool --account 123456789012 --region eu-central-1
+  dynasplit iam plan.yaml --for orders --account 123456789012 --region eu-central-1";
+
+pub(super) const COMPLETIONS: &str = "Example: for bash, in the current session
+  source <(dynasplit completions bash)";
+
+pub(super) const MAN: &str = "Example:
+  dynasplit man ~/.local/share/man/man1";

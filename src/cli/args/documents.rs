@@ -1,0 +1,100 @@
+//! Options of the commands that print documents: for infrastructure code, for shells and for `man`.
+
+use super::options::TASK;
+use crate::infrastructure::Task;
+use clap::ValueEnum;
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// `tables`.
+#[derive(clap::Args, Debug)]
+pub struct Tables {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Language of the document.
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = TASK)]
+    pub format: TableFormat,
+    /// Print only the table of this service; you can give it several times (default: all services).
+    #[arg(long, value_name = "NAME", help_heading = TASK)]
+    pub service: Vec<String>,
+}
+
+/// Language of a document with tables.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TableFormat {
+    /// A CloudFormation template, as JSON.
+    Cloudformation,
+    /// Resources of Terraform's AWS provider.
+    Terraform,
+}
+
+/// `iam`.
+#[derive(clap::Args, Debug)]
+pub struct Iam {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Whose policy: `tool` for the role that runs dynasplit, the name of a service for the service's own role, or the ARN of
+    /// a role that the plan names.
+    #[arg(long = "for", value_name = "WHO", help_heading = TASK)]
+    pub principal: String,
+    /// AWS account of the tables for which the plan names no role.
+    #[arg(long, value_name = "ID", help_heading = TASK)]
+    pub account: String,
+    /// Allow only the commands of this task; you can give it several times (default: look, set-up and run).
+    #[arg(long, value_enum, value_name = "TASK", help_heading = TASK)]
+    pub task: Vec<IamTask>,
+    /// Language of the document.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = IamFormat::Json, help_heading = TASK)]
+    pub format: IamFormat,
+}
+
+/// Commands that a policy allows.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IamTask {
+    /// `plan`, `status` and `verify`.
+    Look,
+    /// `apply` and `complete`.
+    SetUp,
+    /// `replicate`, `backfill` and repairs.
+    Run,
+    /// `abandon`, with everything that it may delete.
+    GiveUp,
+}
+
+impl From<IamTask> for Task {
+    fn from(task: IamTask) -> Self {
+        match task {
+            IamTask::Look => Self::Look,
+            IamTask::SetUp => Self::SetUp,
+            IamTask::Run => Self::Run,
+            IamTask::GiveUp => Self::GiveUp,
+        }
+    }
+}
+
+/// Language of a policy.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IamFormat {
+    /// An IAM policy document.
+    Json,
+    /// A data source of Terraform's AWS provider.
+    Terraform,
+}
+
+/// `completions`.
+#[derive(clap::Args, Debug)]
+pub struct Completions {
+    /// The shell.
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+/// `man`.
+#[derive(clap::Args, Debug)]
+pub struct Man {
+    /// Folder for the pages. It is created if it is missing.
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+}

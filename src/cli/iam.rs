@@ -1,0 +1,109 @@
+//! `iam`: the policies that the plan needs.
+
+use super::args::{Global, Iam as Args, IamFormat};
+use super::exit::Exit;
+use super::failure::Failed;
+use super::tables::unwritable;
+use super::{output, screen};
+use crate::infrastructure::{
+    Account, ArnError, MANAGED_POLICY_CHARACTERS, Policy, Task, aliases, role_policy, service_policy,
+    terraform_policy, tool_policy,
+};
+use crate::plan::Plan;
+use std::collections::BTreeSet;
+
+/// For the role that runs dynasplit.
+const TOOL: &str = "tool";
+
+/// Runs `iam`. It needs no credentials and reads nothing but the plan.
+pub fn run(global: &Global, args: &Args) -> Result<Exit, Failed> {
+    let plan = Plan::load(&args.plan)?;
+    output::warn(&plan);
+    let account = account(global, args, &plan)?;
+    let tasks: BTreeSet<Task> = match args.task.is_empty() {
+        true => [Task::Look, Task::SetUp, Task::Run].into(),
+        false => args.task.iter().map(|&task| task.into()).collect(),
+    };
+    let policy = policy(args, &plan, &account, &tasks)?;
+    for note in aliases(&plan) {
+        screen::say(&format!(
+            "the policy does not name the key {} of {}, because IAM knows keys only by their id. Name the key by its ARN in the \
+             plan, or add it",
+            note.alias, note.service
+        ));
+    }
+    let characters = policy.characters();
+    if characters > MANAGED_POLICY_CHARACTERS {
+        screen::say(&format!(
+            "the policy has {characters} characters, and a managed policy may have {MANAGED_POLICY_CHARACTERS}. Make one policy \
+             per task: run the command with --task look, --task set-up and --task run"
+        ));
+    }
+    match args.format {
+        IamFormat::Json => output::document(&policy)?,
+        IamFormat::Terraform => {
+            let name = format!(
+                "dynasplit-{}",
+                args.principal.rsplit(['/', ':']).next().unwrap_or(TOOL)
+            );
+            output::verbatim(&terraform_policy(&name, &policy).map_err(|error| unwritable(&error))?)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn policy(args: &Args, plan: &Plan, account: &Account, tasks: &BTreeSet<Task>) -> Result<Policy, Failed> {
+    let wrong = |error: ArnError| Failed::of(Exit::Usage, error.to_string());
+    if args.principal == TOOL {
+        return tool_policy(plan, account, tasks).map_err(wrong);
+    }
+    if let Some(service) = plan.service(&args.principal) {
+        if !args.task.is_empty() {
+            return Err(Failed::of(
+                Exit::Usage,
+                format!(
+                    "--task does not apply to the policy of the service {}: it runs no dynasplit command",
+                    service.name
+                ),
+            ));
+        }
+        return service_policy(service, account).map_err(wrong);
+    }
+    let found = role_policy(plan, account, tasks, &args.principal).map_err(wrong)?;
+    found.ok_or_else(|| {
+        let known: Vec<&str> = plan.services.iter().map(|known| known.name.as_str()).collect();
+        Failed::of(
+            Exit::Usage,
+            format!(
+                "--for {}: the plan has no service and no role of this name",
+                args.principal
+            ),
+        )
+        .hint(format!(
+            "give `{TOOL}`, one of its services ({}), or the ARN of a role that it names",
+            known.join(", ")
+        ))
+    })
+}
+
+/// The account and region of the tables for which the plan names neither.
+fn account(global: &Global, args: &Args, plan: &Plan) -> Result<Account, Failed> {
+    let from_environment = || {
+        ["AWS_REGION", "AWS_DEFAULT_REGION"]
+            .iter()
+            .find_map(|name| std::env::var(name).ok().filter(|region| !region.is_empty()))
+    };
+    let region = plan
+        .source
+        .place
+        .region
+        .clone()
+        .or_else(|| global.region.clone())
+        .or_else(from_environment)
+        .ok_or_else(|| {
+            Failed::of(Exit::Usage, "no region: a policy names each table by its ARN")
+                .hint("give --region, or set `region` under `source` in the plan")
+        })?;
+    Account::new(&args.account, &region)
+        .map_err(|error| Failed::of(Exit::Usage, format!("--account: {error}")))
+}

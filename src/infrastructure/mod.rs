@@ -1,0 +1,18 @@
+//! The plan as documents for infrastructure code: the services' tables for CloudFormation and Terraform, and the IAM
+//! policies that the split needs. Pure: nothing here reads AWS, and no other room depends on it.
+
+mod arn;
+mod cloudformation;
+mod name;
+mod permissions;
+mod policy;
+mod terraform;
+
+pub use arn::{Account, ArnError};
+pub use cloudformation::cloudformation;
+pub use permissions::{KeyNote, Task, aliases, role_policy, service_policy, tool_policy};
+pub use policy::{MANAGED_POLICY_CHARACTERS, Policy, Statement};
+pub use terraform::{terraform_policy, terraform_tables};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,364 @@
+//! The permissions that a split needs: which actions on which resources, for exactly what the plan uses.
+//! `docs/permissions.md` lists the commands that need each action.
+
+use super::arn::{Account, ArnError};
+use super::policy::{Policy, Statement};
+use crate::plan::either::WordOr;
+use crate::plan::{Place, Plan, Service};
+use std::collections::BTreeSet;
+
+/// Commands that are run together, and often by the same role.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Task {
+    /// `plan`, `status`, `verify`.
+    Look,
+    /// `apply` and `complete`.
+    SetUp,
+    /// `replicate`, `backfill`, and repairs.
+    Run,
+    /// `abandon`, with everything that it may delete.
+    GiveUp,
+}
+
+/// A KMS key that a policy cannot name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyNote {
+    /// The service.
+    pub service: String,
+    /// The alias of the key, as the plan names it.
+    pub alias: String,
+}
+
+const LOOK_AT_ITEMS: [&str; 4] = [
+    "dynamodb:DescribeTable",
+    "dynamodb:DescribeTimeToLive",
+    "dynamodb:Scan",
+    "dynamodb:GetItem",
+];
+/// What DynamoDB does with a key on behalf of its caller
+/// ([usage notes](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html)).
+const CREATE_WITH_KEY: [&str; 6] = [
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey*",
+    "kms:ReEncrypt*",
+];
+
+/// The policy of the role, or user, that runs dynasplit. It reaches tables of other accounts through the roles that the plan
+/// names; [`role_policy`] is theirs.
+///
+/// # Errors
+/// If a role of the plan is no ARN.
+pub fn tool_policy(plan: &Plan, account: &Account, tasks: &BTreeSet<Task>) -> Result<Policy, ArnError> {
+    let mut statements = statements(plan, account, tasks, None)?;
+    let roles: BTreeSet<String> = roles(plan).into_iter().map(str::to_owned).collect();
+    statements.push(Statement::new(
+        "AssumeTheRolesOfThePlan",
+        &["sts:AssumeRole"],
+        roles.into_iter().collect(),
+    ));
+    Ok(Policy::of(statements))
+}
+
+/// The policy of a role that the plan names: `None` if it names no such role.
+///
+/// # Errors
+/// If a role of the plan is no ARN.
+pub fn role_policy(
+    plan: &Plan,
+    account: &Account,
+    tasks: &BTreeSet<Task>,
+    role: &str,
+) -> Result<Option<Policy>, ArnError> {
+    if !roles(plan).contains(role) {
+        return Ok(None);
+    }
+    Ok(Some(Policy::of(statements(plan, account, tasks, Some(role))?)))
+}
+
+/// The policy of a service's own role, after the switch: items of its own table and its indexes. It contains neither `Scan`
+/// nor PartiQL: add them if the service uses them.
+///
+/// # Errors
+/// If a role of the plan is no ARN.
+pub fn service_policy(service: &Service, account: &Account) -> Result<Policy, ArnError> {
+    let table = account.table(&service.place, &service.table.name)?;
+    let indexes = match service.indexes.is_empty() {
+        true => Vec::new(),
+        false => vec![format!("{table}/index/*")],
+    };
+    let mut statements = vec![
+        Statement::new(
+            "UseTheTable",
+            &[
+                "dynamodb:GetItem",
+                "dynamodb:BatchGetItem",
+                "dynamodb:Query",
+                "dynamodb:ConditionCheckItem",
+                "dynamodb:PutItem",
+                "dynamodb:UpdateItem",
+                "dynamodb:DeleteItem",
+                "dynamodb:BatchWriteItem",
+            ],
+            vec![table],
+        ),
+        Statement::new("QueryTheIndexes", &["dynamodb:Query"], indexes),
+    ];
+    statements.extend(key_statement(
+        "UseTheKey",
+        &["kms:Decrypt"],
+        account,
+        std::iter::once(service),
+    )?);
+    Ok(Policy::of(statements))
+}
+
+/// Keys that no policy can name, because the plan names them by an alias.
+#[must_use]
+pub fn aliases(plan: &Plan) -> Vec<KeyNote> {
+    let named = plan.services.iter().filter_map(|service| {
+        let alias = key_of(service).filter(|key| key.contains("alias/"))?;
+        Some(KeyNote {
+            service: service.name.clone(),
+            alias: alias.to_owned(),
+        })
+    });
+    named.collect()
+}
+
+fn roles(plan: &Plan) -> BTreeSet<&str> {
+    let places = plan.services.iter().map(|service| &service.place);
+    places
+        .chain([&plan.source.place])
+        .filter_map(|place| place.role.as_deref())
+        .collect()
+}
+
+/// The statements for the tables that are reached as a role of the plan, or without one.
+fn statements(
+    plan: &Plan,
+    account: &Account,
+    tasks: &BTreeSet<Task>,
+    role: Option<&str>,
+) -> Result<Vec<Statement>, ArnError> {
+    let reached = |place: &Place| place.role.as_deref() == role;
+    let mut source = Vec::new();
+    let mut state = Vec::new();
+    if reached(&plan.source.place) {
+        source.push(account.table(&plan.source.place, &plan.source.table)?);
+        state.push(account.table(&plan.source.place, &plan.state_table)?);
+    }
+    let services: Vec<&Service> = plan
+        .services
+        .iter()
+        .filter(|service| reached(&service.place))
+        .collect();
+    let resources = Resources {
+        stream: source.iter().map(|table| format!("{table}/stream/*")).collect(),
+        source,
+        state,
+        services,
+        account,
+    };
+    let mut statements = Vec::new();
+    for task in tasks {
+        statements.extend(match task {
+            Task::Look => resources.look()?,
+            Task::SetUp => resources.set_up()?,
+            Task::Run => resources.run()?,
+            Task::GiveUp => resources.give_up()?,
+        });
+    }
+    Ok(statements)
+}
+
+struct Resources<'a> {
+    source: Vec<String>,
+    stream: Vec<String>,
+    state: Vec<String>,
+    services: Vec<&'a Service>,
+    account: &'a Account,
+}
+
+impl Resources<'_> {
+    /// The tables of the services that a condition holds for.
+    fn targets(&self, is_meant: impl Fn(&Service) -> bool) -> Result<Vec<String>, ArnError> {
+        let meant = self.services.iter().filter(|service| is_meant(service));
+        meant
+            .map(|service| self.account.table(&service.place, &service.table.name))
+            .collect()
+    }
+
+    fn look(&self) -> Result<Vec<Statement>, ArnError> {
+        let mut statements = vec![
+            Statement::new("ReadTheSource", &LOOK_AT_ITEMS, self.source.clone()),
+            Statement::new(
+                "DescribeTheStream",
+                &["dynamodb:DescribeStream"],
+                self.stream.clone(),
+            ),
+            Statement::new(
+                "KeepTheResults",
+                &[
+                    "dynamodb:DescribeTable",
+                    "dynamodb:GetItem",
+                    "dynamodb:Query",
+                    "dynamodb:PutItem",
+                ],
+                self.state.clone(),
+            ),
+            Statement::new("ReadTheTargets", &LOOK_AT_ITEMS, self.targets(|_| true)?),
+            Statement::new(
+                "ReadTheBackupSettings",
+                &["dynamodb:DescribeContinuousBackups"],
+                self.targets(|service| service.table.point_in_time_recovery.is_some())?,
+            ),
+            Statement::new(
+                "ReadTheTags",
+                &["dynamodb:ListTagsOfResource"],
+                self.targets(|service| !service.table.tags.is_empty())?,
+            ),
+        ];
+        statements.extend(key_statement(
+            "ReadEncryptedTargets",
+            &["kms:Decrypt"],
+            self.account,
+            self.services.iter().copied(),
+        )?);
+        Ok(statements)
+    }
+
+    fn set_up(&self) -> Result<Vec<Statement>, ArnError> {
+        let created = |service: &Service| !service.table.adopted;
+        let mut statements = vec![
+            Statement::new(
+                "SwitchTheStreamOn",
+                &["dynamodb:UpdateTable"],
+                self.source.clone(),
+            ),
+            Statement::new(
+                "CreateTheState",
+                &["dynamodb:CreateTable", "dynamodb:DeleteItem"],
+                self.state.clone(),
+            ),
+            Statement::new(
+                "CreateTheTargets",
+                &["dynamodb:CreateTable"],
+                self.targets(created)?,
+            ),
+            Statement::new(
+                "SwitchBackupsOn",
+                &["dynamodb:UpdateContinuousBackups"],
+                self.targets(|service| created(service) && service.table.point_in_time_recovery.is_some())?,
+            ),
+            Statement::new(
+                "TagTheTargets",
+                &["dynamodb:TagResource"],
+                self.targets(|service| created(service) && !service.table.tags.is_empty())?,
+            ),
+            Statement::new(
+                "RemoveTheStamps",
+                &["dynamodb:UpdateItem"],
+                self.targets(|_| true)?,
+            ),
+            Statement::new(
+                "SwitchTimeToLiveOn",
+                &["dynamodb:UpdateTimeToLive"],
+                self.targets(|service| created(service) && service.table.ttl.is_some())?,
+            ),
+        ];
+        let created = self.services.iter().copied().filter(|service| created(service));
+        statements.extend(key_statement(
+            "CreateEncryptedTargets",
+            &CREATE_WITH_KEY,
+            self.account,
+            created,
+        )?);
+        Ok(statements)
+    }
+
+    fn run(&self) -> Result<Vec<Statement>, ArnError> {
+        let mut statements = vec![
+            Statement::new(
+                "ReadTheStream",
+                &["dynamodb:GetShardIterator", "dynamodb:GetRecords"],
+                self.stream.clone(),
+            ),
+            Statement::new(
+                "KeepTheProgress",
+                &[
+                    "dynamodb:UpdateItem",
+                    "dynamodb:DeleteItem",
+                    "dynamodb:PartiQLInsert",
+                ],
+                self.state.clone(),
+            ),
+            Statement::new(
+                "WriteTheTargets",
+                &[
+                    "dynamodb:PutItem",
+                    "dynamodb:DeleteItem",
+                    "dynamodb:BatchWriteItem",
+                    "dynamodb:PartiQLInsert",
+                ],
+                self.targets(|_| true)?,
+            ),
+        ];
+        statements.extend(key_statement(
+            "WriteEncryptedTargets",
+            &["kms:Decrypt"],
+            self.account,
+            self.services.iter().copied(),
+        )?);
+        Ok(statements)
+    }
+
+    fn give_up(&self) -> Result<Vec<Statement>, ArnError> {
+        let mut deleted = self.state.clone();
+        deleted.extend(self.targets(|service| !service.table.adopted)?);
+        Ok(vec![
+            Statement::new("DeleteWhatTheSplitCreated", &["dynamodb:DeleteTable"], deleted),
+            Statement::new(
+                "SwitchTheStreamOff",
+                &["dynamodb:UpdateTable"],
+                self.source.clone(),
+            ),
+        ])
+    }
+}
+
+/// A statement for the customer managed keys of services, if there are any: only for calls through DynamoDB.
+fn key_statement<'a>(
+    sid: &str,
+    actions: &[&str],
+    account: &Account,
+    services: impl Iterator<Item = &'a Service>,
+) -> Result<Option<Statement>, ArnError> {
+    let (mut keys, mut callers) = (BTreeSet::new(), BTreeSet::new());
+    for service in services {
+        let Some(key) = key_of(service) else { continue };
+        if let Some(key) = account.kms_key(&service.place, key)? {
+            keys.insert(key);
+            callers.insert(format!(
+                "dynamodb.{}.amazonaws.com",
+                account.region(&service.place)
+            ));
+        }
+    }
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    let statement = Statement::new(sid, actions, keys.into_iter().collect());
+    Ok(Some(
+        statement.only_if("kms:ViaService", callers.into_iter().collect()),
+    ))
+}
+
+fn key_of(service: &Service) -> Option<&str> {
+    match &service.table.encryption {
+        Some(WordOr::Map(key)) => Some(&key.kms_key),
+        _ => None,
+    }
+}

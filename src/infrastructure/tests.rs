@@ -1,0 +1,77 @@
+//! Names, ARNs and escaping; `tests/cli/documents.rs` tests whole documents against an engine.
+
+use super::arn::Account;
+use super::name::{distinct, identifier, logical_id};
+use super::policy::{Policy, Statement};
+use super::terraform_policy;
+use crate::plan::Place;
+
+#[test]
+fn names_that_become_the_same_get_a_number() {
+    let services = ["course-catalog", "course catalog", "CourseCatalog", "1", "数"];
+    let ids = distinct(services.into_iter(), logical_id);
+    assert_eq!(
+        ids,
+        [
+            "CourseCatalogTable",
+            "CourseCatalogTable2",
+            "CourseCatalogTable3",
+            "1Table",
+            "Table"
+        ]
+    );
+    let names = distinct(services.into_iter(), identifier);
+    assert_eq!(
+        names,
+        ["course_catalog", "course_catalog2", "course_catalog3", "_1", "_"]
+    );
+}
+
+#[test]
+fn an_arn_has_the_partition_of_its_region_and_the_account_of_its_role() {
+    let account = Account::new("123456789012", "eu-central-1").unwrap();
+    let place = |region: Option<&str>, role: Option<&str>| Place {
+        region: region.map(str::to_owned),
+        role: role.map(str::to_owned),
+    };
+    let arn = |region, role| account.table(&place(region, role), "T");
+    assert_eq!(
+        arn(None, None).unwrap(),
+        "arn:aws:dynamodb:eu-central-1:123456789012:table/T"
+    );
+    assert_eq!(
+        arn(Some("cn-north-1"), None).unwrap(),
+        "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/T"
+    );
+    assert_eq!(
+        arn(
+            Some("us-gov-west-1"),
+            Some("arn:aws-us-gov:iam::210987654321:role/a/b")
+        )
+        .unwrap(),
+        "arn:aws-us-gov:dynamodb:us-gov-west-1:210987654321:table/T"
+    );
+    assert!(arn(None, Some("role/b")).is_err());
+    assert!(Account::new("12345678901", "x").is_err());
+    let here = place(None, None);
+    assert_eq!(account.kms_key(&here, "alias/a"), Ok(None));
+    assert_eq!(
+        account.kms_key(&here, "arn:aws:kms:eu-central-1:1:alias/a"),
+        Ok(None)
+    );
+    assert_eq!(
+        account.kms_key(&here, "1234").unwrap().as_deref(),
+        Some("arn:aws:kms:eu-central-1:123456789012:key/1234")
+    );
+}
+
+#[test]
+fn terraform_interpolates_nothing_of_the_plan() {
+    let policy = Policy::of([Statement::new(
+        "${a}",
+        &["dynamodb:GetItem"],
+        vec!["%{b}\"".to_owned()],
+    )]);
+    let text = terraform_policy("x", &policy).unwrap();
+    assert!(text.contains("$${a}") && text.contains("%%{b}\\\""), "{text}");
+}
