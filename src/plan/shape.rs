@@ -3,7 +3,7 @@
 use super::expr::Condition;
 use super::extent::{self, Extent};
 use super::key_mapping::KeyMapping;
-use crate::model::Key;
+use crate::model::{Item, Key};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One kind of items of a service: which they are, how their keys are made, and which other attributes are copied under
@@ -16,6 +16,9 @@ pub struct Shape {
     pub keys: KeyMapping,
     /// The other attributes.
     pub attributes: Attributes,
+    /// Attributes that are not copied, and their values in new items of the source: those of `reverse.set`, and those
+    /// that the condition pins to one value.
+    pub given: Item,
     /// The source keys that its items have.
     pub(super) domain: Vec<Extent>,
 }

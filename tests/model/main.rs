@@ -16,6 +16,7 @@ mod book;
 mod bounds;
 mod bulk;
 mod core;
+mod cutover;
 mod hand;
 mod held;
 mod holder;

@@ -1,6 +1,8 @@
 //! Tests of the write path: random histories against a naive model, and the rules one by one.
 
 mod apply;
+mod back;
+mod back_property;
 mod effects;
 mod guards;
 mod histories;
