@@ -1,7 +1,7 @@
 //! A process that lost the lease of repairs while a write of it stood still: it ends, or looks again, and waits for nothing
 //! that never comes.
 
-use crate::own::Own;
+use crate::reserved_items::ReservedItems;
 use crate::scene::Scene;
 use crate::support::Engine;
 use crate::support::process::Running;
@@ -11,17 +11,17 @@ use crate::support::trial::{Mode, Stamps};
 const RECONCILE: &[&str] = &["dead-letters", "reconcile"];
 const BACKFILL: &[&str] = &["backfill"];
 
-/// A split whose tail left a letter that can be mended by now, and whose target lost the item meanwhile.
+/// A split whose tail left a dead letter that can be repaired by now, and whose target lost the item meanwhile.
 async fn with_a_letter() -> (Scene, Running) {
     let scene = Scene::open(Engine::embedded().await, Mode::Sequence, true).await;
     scene.cli().succeed(&["apply"]).await;
     let tail = scene.tail().await;
     scene.cli().succeed(BACKFILL).await;
-    scene.own().put_unfit(0, 5).await;
+    scene.reserved_items().put_invalid(0, 5).await;
     scene.cli().until_caught_up().await;
-    scene.own().put(0, 10).await;
+    scene.reserved_items().put(0, 10).await;
     scene.cli().until_caught_up().await;
-    scene.own().lose(0).await;
+    scene.reserved_items().lose(0).await;
     (scene, tail)
 }
 
@@ -39,11 +39,11 @@ async fn a_reconciliation_that_was_overtaken_ends() {
 }
 
 /// What a page of it beat is on the recheck list, and its write of that stands still while another process of the backfill
-/// works the list off and lets go of the tombstones.
+/// works the list off and switches tombstones off.
 async fn overtaken_at(point: &str) {
     let engine = Engine::embedded().await;
     let stage = Stage::seeded(engine, Mode::Timestamp, seed(), false).await;
-    let (cli, own) = (&stage.cli, Own::of(&stage));
+    let (cli, own) = (&stage.cli, ReservedItems::of(&stage));
     own.put(0, 1000).await;
     cli.succeed(&["apply"]).await;
     let tail = cli.start(&["replicate"]);
