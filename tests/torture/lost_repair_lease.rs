@@ -12,7 +12,7 @@ const RECONCILE: &[&str] = &["dead-letters", "reconcile"];
 const BACKFILL: &[&str] = &["backfill"];
 
 /// A split whose tail left a dead letter that can be repaired by now, and whose target lost the item meanwhile.
-async fn with_a_letter() -> (Scene, Running) {
+async fn with_a_dead_letter() -> (Scene, Running) {
     let scene = Scene::open(Engine::embedded().await, Mode::Sequence, true).await;
     scene.cli().succeed(&["apply"]).await;
     let tail = scene.tail().await;
@@ -26,8 +26,8 @@ async fn with_a_letter() -> (Scene, Running) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reconciliation_that_was_overtaken_ends() {
-    let (scene, tail) = with_a_letter().await;
+async fn a_reconcile_that_lost_the_repair_lease_ends() {
+    let (scene, tail) = with_a_dead_letter().await;
     let cli = scene.cli();
     let mut held = cli.armed("letters.put.before=stop").start(RECONCILE);
     held.until_stopped().await;
@@ -40,7 +40,7 @@ async fn a_reconciliation_that_was_overtaken_ends() {
 
 /// What a page of it beat is on the recheck list, and its write of that stands still while another process of the backfill
 /// works the list off and switches tombstones off.
-async fn overtaken_at(point: &str) {
+async fn lost_at(point: &str) {
     let engine = Engine::embedded().await;
     let stage = Stage::seeded(engine, Mode::Timestamp, seed(), false).await;
     let (cli, own) = (&stage.cli, ReservedItems::of(&stage));
@@ -71,11 +71,11 @@ async fn overtaken_at(point: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backfill_that_was_overtaken_before_a_write_looks_again() {
-    overtaken_at("recheck.put.before").await;
+async fn a_backfill_that_lost_the_repair_lease_before_a_write_reads_again() {
+    lost_at("recheck.put.before").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backfill_that_was_overtaken_after_a_write_looks_again() {
-    overtaken_at("recheck.put.after").await;
+async fn a_backfill_that_lost_the_repair_lease_after_a_write_reads_again() {
+    lost_at("recheck.put.after").await;
 }
