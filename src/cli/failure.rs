@@ -3,8 +3,8 @@ use super::error_document::{ErrorDocument, ErrorView, Kind, ProblemView, Request
 use super::exit::Exit;
 use super::session::At;
 use super::text;
-use crate::dynamo::{ConfigError, Failure, FailureKind, NO_CREDENTIALS};
-use crate::plan::PlanError;
+use crate::dynamo::{ConfigError, Failure, FailureKind, NO_CREDENTIALS, TableCallError};
+use crate::plan::{Plan, PlanError};
 use crate::rehearse::RehearseError;
 use crate::source::SourceError;
 use crate::state::StateError;
@@ -168,6 +168,15 @@ fn unanswered(failure: &Failure, global: &Global, at: &At) -> String {
     }
 }
 
+/// Refuses a name that no service of the plan has.
+pub(super) fn refuse_unknown(plan: &Plan, service: &str) -> Result<(), Failed> {
+    if plan.service(service).is_some() {
+        return Ok(());
+    }
+    let failed = Failed::of(Exit::Usage, format!("the plan has no service '{service}'"));
+    Err(failed.hint(format!("its services are {}", plan.service_names().join(", "))))
+}
+
 impl From<PlanError> for Failed {
     fn from(error: PlanError) -> Self {
         Self {
@@ -199,15 +208,17 @@ impl From<RunError> for Failed {
             }
             RunError::Request(failure)
             | RunError::State(StateError::Request(failure))
-            | RunError::Source(SourceError::Request(failure))
-            | RunError::Target(TargetError::Request(failure)) => Self::request(message, failure),
+            | RunError::Source(SourceError::Call(TableCallError::Request(failure)))
+            | RunError::Target(TargetError::Call(TableCallError::Request(failure))) => {
+                Self::request(message, failure)
+            }
             RunError::Targets { problems } => {
                 let each: Vec<_> = problems
                     .iter()
                     .map(|problem| ProblemView::message(problem.to_string()))
                     .collect();
                 let request = problems.into_iter().find_map(|problem| match problem {
-                    TargetError::Request(failure) => Some(failure),
+                    TargetError::Call(TableCallError::Request(failure)) => Some(failure),
                     _ => None,
                 });
                 let failed = match request {

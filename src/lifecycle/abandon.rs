@@ -38,7 +38,7 @@ pub struct AbandonedThing {
 }
 
 /// Between two looks at workers.
-const LOOK: Duration = Duration::from_millis(300);
+const POLL: Duration = Duration::from_millis(300);
 
 /// What would become of everything that belongs to the split. Changes nothing.
 #[must_use]
@@ -201,16 +201,10 @@ pub async fn abandon_service(
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<AbandonedThing>, RunError> {
     let record = SplitRecord::read(&split.store).await?.value;
-    let known: Vec<&str> = split
-        .plan
-        .services
-        .iter()
-        .map(|service| service.name.as_str())
-        .collect();
     let Some((service, tables)) = split.target(name) else {
         return Err(RunError::NoSuchService {
             service: name.to_owned(),
-            known: known.join(", "),
+            known: split.plan.service_names().join(", "),
         });
     };
     let table = &service.table.name;
@@ -444,7 +438,7 @@ async fn released(split: &Split, name: Option<&str>, stop: &CancellationToken) -
         if !waiting {
             break;
         }
-        pause(LOOK, stop).await?;
+        pause(POLL, stop).await?;
     }
     if died {
         pause(split.timing.landed(), stop).await?;
@@ -473,6 +467,6 @@ async fn segments_released(
             tell("waiting until every `dynasplit backfill` has ended: stop those that run");
             told = true;
         }
-        pause(LOOK, stop).await?;
+        pause(POLL, stop).await?;
     }
 }

@@ -1,8 +1,8 @@
 //! Tables of a split that is given up.
 
 use super::TargetError;
+use crate::dynamo::{Failure, FailureKind};
 use crate::fault;
-use crate::source::refusal::{Refusal, refusal};
 use aws_sdk_dynamodb::Client;
 
 /// Deletes a service's table, whatever it holds. Answers whether it was there. DynamoDB refuses if the table is protected
@@ -11,13 +11,13 @@ use aws_sdk_dynamodb::Client;
 /// # Errors
 /// When the request is refused or fails.
 pub async fn delete_table(client: &Client, table: &str) -> Result<bool, TargetError> {
-    let operation = "DeleteTable";
+    let operation = "dynamodb:DeleteTable";
     fault::moment("abandon.target-table.before").await;
     let deleted = client.delete_table().table_name(table).send().await;
     fault::moment("abandon.target-table.after").await;
-    match deleted.map_err(|error| refusal(&error, operation, table)) {
+    match deleted.map_err(|error| Failure::of(operation, table, &error)) {
         Ok(_) => Ok(true),
-        Err(Refusal::Missing) => Ok(false),
-        Err(other) => Err(TargetError::from_refusal(other, operation, table)),
+        Err(failure) if failure.kind == FailureKind::Missing => Ok(false),
+        Err(other) => Err(TargetError::of(other, table)),
     }
 }
