@@ -12,7 +12,7 @@ use super::guard::is_tombstone;
 use super::route::{Desired, desired};
 use crate::model::{Item, ItemExt, Key, KeySchema, MAX_ITEM_BYTES, RESERVED_PREFIX, Value};
 use crate::plan::{Owns, Service, Shape, Versions};
-use image::{differences, is_own, source_image};
+use image::{Copied, differences, meant};
 pub use reason::NoWayBack;
 use std::collections::BTreeSet;
 
@@ -145,6 +145,14 @@ impl WayBack<'_> {
         Ok((!write.is_empty()).then_some(write))
     }
 
+    fn copied<'s>(&'s self, shape: &'s Shape) -> Copied<'s> {
+        Copied {
+            service: self.service,
+            shape,
+            source: self.source,
+        }
+    }
+
     /// A tombstone is the split's own sign for a deleted item.
     fn settled<'c>(&self, change: TargetChange<'c>) -> Result<Settled<'c>, NoWayBack> {
         if *self.service.owns() == Owns::Nothing {
@@ -212,16 +220,17 @@ impl WayBack<'_> {
             }
             let mut new = self.source.item_of(&origin.key);
             new.extend(origin.shape.given.clone());
-            new.extend(source_image(self, origin.shape, item, &Item::new())?);
+            new.extend(self.copied(origin.shape).source_image(item, &Item::new())?);
             return Ok(SourceWriteKind::Create(new));
         };
         if owns_items && !self.service.takes(&visible(current)) {
             return Err(NoWayBack::Occupied);
         }
-        let image = source_image(self, origin.shape, item, current)?;
+        let copied = self.copied(origin.shape);
+        let image = copied.source_image(item, current)?;
         let remove: BTreeSet<String> = current
             .keys()
-            .filter(|name| is_own(self, origin.shape, name) && !image.contains_key(*name))
+            .filter(|name| copied.is_own(name) && !image.contains_key(*name))
             .cloned()
             .collect();
         let set: Item = image
@@ -237,9 +246,10 @@ impl WayBack<'_> {
         if *self.service.owns() == Owns::Items {
             return Some(SourceWriteKind::Delete);
         }
+        let copied = self.copied(origin.shape);
         let remove: BTreeSet<String> = current
             .keys()
-            .filter(|name| is_own(self, origin.shape, name))
+            .filter(|name| copied.is_own(name))
             .cloned()
             .collect();
         Some(SourceWriteKind::Update {
@@ -266,7 +276,7 @@ impl WayBack<'_> {
             Settled::Put { key, item, .. } => {
                 let wanted = Desired {
                     key: key.clone(),
-                    item: image::meant(item),
+                    item: meant(item),
                 };
                 let said = desired(self.service, self.versions, &merged)?.ok_or(NoWayBack::NotRouted)?;
                 self.compare(&said, &wanted)?;

@@ -6,6 +6,7 @@
 //! behind that lands late. What a change of the target does to the source is asked of [`dynasplit::flow::WayBack`]; the
 //! rest is a design, and this model is its proof.
 
+mod operator;
 mod run;
 mod state;
 mod step;

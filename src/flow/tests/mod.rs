@@ -3,6 +3,7 @@
 mod apply;
 mod back;
 mod back_property;
+mod back_reasons;
 mod effects;
 mod guards;
 mod histories;

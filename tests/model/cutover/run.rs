@@ -11,8 +11,8 @@ use stateright::{Model, Property};
 
 #[derive(Debug)]
 pub struct Cutover {
-    rules: Rules,
-    bounds: Bounds,
+    pub rules: Rules,
+    pub bounds: Bounds,
     world: World,
 }
 
@@ -164,9 +164,11 @@ impl Cutover {
             }
             return true;
         }
-        if held.is_some_and(|held| held.mark == Some(request.mark)) {
+        if let Some(held) = held.filter(|held| held.mark == Some(request.mark)) {
             // It landed before, and the answer was lost with its worker.
-            return request.kind != ReverseKind::MarkDeleting;
+            let is_delete = request.kind == ReverseKind::MarkDeleting;
+            state.found |= is_delete && !held.deleting;
+            return !is_delete || !held.deleting;
         }
         if held.map(|held| held.own) != request.old && self.rules.hold(Rule::OldImage) {
             state.found = true;
@@ -201,7 +203,7 @@ impl Cutover {
         true
     }
 
-    fn watches(state: &mut State) {
+    fn watches(&self, state: &mut State) {
         let record = state.source_stream[usize::from(state.watcher)];
         state.watcher += 1;
         let is_ours = match (record.old, record.new) {
@@ -209,145 +211,7 @@ impl Cutover {
             (Some(old), None) => old.deleting,
             (None, None) => true,
         };
-        state.found |= !is_ours;
-    }
-
-    /// Steps of the operator, in the order of the phases.
-    fn operator(&self, state: &State, steps: &mut Vec<Step>) {
-        let hold = |rule| self.rules.hold(rule);
-        let proven = state.source_fence == Fence::On || !hold(Rule::FenceProven);
-        let proven_back = state.target_fence == Fence::On || !hold(Rule::FenceBackProven);
-        let landed = state.forward.is_idle() && state.page.is_none();
-        let is_settled = !state.found || !hold(Rule::StraysBlock);
-        let mut add = |step, may: bool| steps.extend(may.then_some(step));
-        match state.phase {
-            Phase::Replicating => add(
-                Step::Fence,
-                state.epoch < self.bounds.cutovers && !state.forward_unpinned,
-            ),
-            Phase::Fenced => add(
-                Step::Drained,
-                proven && (state.forward_is_drained() || !hold(Rule::Drain)),
-            ),
-            Phase::Drained => add(Step::Close, true),
-            Phase::Closing => add(Step::CloseAcknowledged, landed || !hold(Rule::CloseLanded)),
-            Phase::Closed => add(
-                if hold(Rule::PinEarly) {
-                    Step::Pin
-                } else {
-                    Step::Switch
-                },
-                true,
-            ),
-            Phase::Pinned => add(Step::Switch, true),
-            Phase::Switched => {
-                add(Step::Pin, !state.pinned);
-                add(
-                    Step::FenceBack,
-                    state.pinned && state.rollbacks < self.bounds.rollbacks && is_settled,
-                );
-            }
-            Phase::FencedBack => {
-                let drained = state.reverse_is_drained() || !hold(Rule::DrainBack);
-                let next = if hold(Rule::PinAgainEarly) {
-                    Step::PinBack
-                } else {
-                    Step::Unfence
-                };
-                add(next, proven_back && drained);
-                add(Step::CancelsRollback, state.found);
-            }
-            Phase::PinnedBack => {
-                let watched = state.watcher >= state.forward.place || !hold(Rule::WatchedPastPin);
-                add(Step::Unfence, watched && is_settled);
-                add(Step::CancelsRollback, state.found);
-            }
-        }
-        add(Step::PinsLate, state.forward_unpinned);
-        let before_switch = matches!(
-            state.phase,
-            Phase::Fenced | Phase::Drained | Phase::Closing | Phase::Closed | Phase::Pinned
-        );
-        let may_cancel = before_switch || (state.phase == Phase::Switched && !hold(Rule::RollbackOnly));
-        add(Step::Cancel, may_cancel && state.cancels < self.bounds.cancels);
-    }
-
-    fn pin(state: &mut State, at: u8) {
-        state.reverse.place = at;
-        state.pinned = true;
-    }
-
-    fn operate(&self, state: &mut State, step: Step) {
-        match step {
-            Step::Fence => {
-                state.phase = Phase::Fenced;
-                state.epoch += 1;
-                state.pinned = false;
-                state.source_fence = Fence::Set;
-                if !self.rules.hold(Rule::PinLate) {
-                    Self::pin(state, state.target_end());
-                }
-            }
-            Step::Drained => state.phase = Phase::Drained,
-            Step::Close => {
-                state.phase = Phase::Closing;
-                state.closed = self.rules.hold(Rule::Close);
-                state.watcher = state.forward.place;
-            }
-            Step::CloseAcknowledged => state.phase = Phase::Closed,
-            Step::Pin => {
-                if !state.pinned {
-                    let at = if self.rules.hold(Rule::Pin) {
-                        state.target_end()
-                    } else {
-                        0
-                    };
-                    Self::pin(state, at);
-                }
-                if state.phase == Phase::Closed {
-                    state.phase = Phase::Pinned;
-                }
-            }
-            Step::Switch => {
-                state.phase = Phase::Switched;
-                state.app_at_target = true;
-                state.target_fence = Fence::Off;
-            }
-            Step::Cancel => {
-                state.phase = Phase::Replicating;
-                state.cancels += 1;
-                state.app_at_target = false;
-                state.source_fence = Fence::Off;
-                state.target_fence = Fence::On;
-                state.closed = false;
-            }
-            Step::FenceBack => {
-                state.phase = Phase::FencedBack;
-                state.rollbacks += 1;
-                state.target_fence = Fence::Set;
-            }
-            Step::PinBack => {
-                state.phase = Phase::PinnedBack;
-                state.forward.place = state.source_end();
-            }
-            Step::Unfence => {
-                state.forward_unpinned = state.phase == Phase::FencedBack;
-                state.phase = Phase::Replicating;
-                state.source_fence = Fence::Off;
-                state.app_at_target = false;
-                state.target_fence = Fence::On;
-                state.closed = false;
-            }
-            Step::PinsLate => {
-                state.forward_unpinned = false;
-                state.forward.place = state.source_end();
-            }
-            Step::CancelsRollback => {
-                state.phase = Phase::Switched;
-                state.target_fence = Fence::Off;
-            }
-            _ => {}
-        }
+        state.found |= !is_ours && self.rules.hold(Rule::Watched);
     }
 }
 
@@ -400,10 +264,7 @@ impl Cutover {
         } else {
             state.source_end()
         };
-        add(
-            Step::Watches,
-            is_back && self.rules.hold(Rule::Watched) && state.watcher < until,
-        );
+        add(Step::Watches, is_back && state.watcher < until);
     }
 }
 
@@ -495,7 +356,7 @@ impl Model for Cutover {
                 let request = state.reverse.ghost.take()?;
                 self.reverse_lands(state, request);
             }
-            Step::Watches => Self::watches(state),
+            Step::Watches => self.watches(state),
             operator => self.operate(state, operator),
         }
         Some(next)
