@@ -26,7 +26,7 @@ pub use invert::{NoWayBack, SourceWrite, SourceWriteKind, TargetChange, WayBack}
 pub use repair::{is_newer, repair};
 pub use route::{Desired, desired};
 pub use touched::touched;
-pub use transform::{Fault, REPLICATION_PREFIX, shaped};
+pub use transform::{Fault, shaped};
 pub use watch::{Watched, watch};
 
 #[cfg(test)]

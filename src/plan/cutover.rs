@@ -5,6 +5,7 @@ use super::path::Path;
 use super::remark::{Remark, Remarks};
 use super::reversal;
 use super::{Owns, Plan, Service, Versions};
+use crate::model::REPLICATION_PREFIX;
 use serde::Serialize;
 
 /// What the plan says of the cutover of a service.
@@ -127,10 +128,15 @@ impl Plan {
             } else {
                 "drop"
             };
+            let hint = if name.starts_with(REPLICATION_PREFIX) {
+                "order the writes by an attribute of the application, or write `timestamp: none`"
+            } else {
+                "copy it; it may be renamed"
+            };
             found.add(
                 &self.shape_path(path, n).field("transform").field(list),
                 format!("the timestamp `{name}` is not copied, so a write of the service could not move it in the source"),
-                Some("copy it; it may be renamed"),
+                Some(hint),
             );
         }
     }

@@ -1,8 +1,7 @@
 //! The attributes of a source item that a target item stands for.
 
 use super::reason::NoWayBack;
-use crate::flow::REPLICATION_PREFIX;
-use crate::model::{Item, KeySchema, RESERVED_PREFIX, VERSION_ATTRIBUTE, Value};
+use crate::model::{Item, KeySchema, REPLICATION_PREFIX, RESERVED_PREFIX, VERSION_ATTRIBUTE, Value};
 use crate::plan::{Service, Shape};
 
 /// What a shape of a service copies of the source's items.
@@ -30,7 +29,6 @@ impl Copied<'_> {
     /// Whether the transform copies an attribute that an item can have or not.
     fn is_copied(&self, name: &str) -> bool {
         !name.starts_with(RESERVED_PREFIX)
-            && !name.starts_with(REPLICATION_PREFIX)
             && !self.is_source_key(name)
             && self.shape.attributes.target_name(name).is_some()
     }

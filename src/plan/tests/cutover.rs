@@ -334,6 +334,10 @@ fn a_service_that_loses_the_timestamp_is_never_cut_over() {
     let text = plan(&COURSES.replace("drop: [PK, SK, type]", "keep: [title]"), "");
     let (can, _, lines) = said(&text, "mine");
     assert_eq!((can, lines[0].as_str()), (false, why));
+    // What global tables keep in items is never copied.
+    let global = plan(COURSES, "").replace("attribute: at", "attribute: 'aws:rep:updatetime'");
+    let why = "14 the timestamp `aws:rep:updatetime` is not copied, so a write of the service could not move it in the source";
+    refused(&global, "mine", Reversible::WithConditions, &[why, pinned]);
     // In the order of the stream, nothing is lost.
     let sequence = text.replace("{ attribute: at, type: N }", "none");
     assert!(said(&sequence, "mine").0);
