@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::{AttributeKind, KeyAttribute, KeySchema};
-use crate::source::{Billing, SourceFacts};
+use crate::source::SourceFacts;
 use crate::survey::Group;
 use crate::survey::finding::Severity;
 use crate::survey::stream::StreamView;
