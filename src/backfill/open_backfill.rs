@@ -102,14 +102,18 @@ impl Backfill {
         }
         for segment in 0..record.segments {
             let name = SegmentRecord::record_name(segment);
-            let revision = match found.remove(&name) {
+            let (revision, lease) = match found.remove(&name) {
                 Some(stored) if is_of_round(&stored.value, record) => continue,
-                Some(earlier) => earlier.revision,
-                None => 0,
+                // What nobody knows of the requests of an earlier round stays unknown.
+                Some(earlier) => (
+                    earlier.revision,
+                    Lease::given_back(earlier.value.lease.is_settled()),
+                ),
+                None => (0, Lease::unheld()),
             };
             let value = SegmentRecord {
                 segment,
-                lease: Lease::default(),
+                lease,
                 beat: 0,
                 order: record.order,
                 services: record

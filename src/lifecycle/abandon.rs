@@ -433,7 +433,8 @@ async fn released(split: &Split, name: Option<&str>, stop: &CancellationToken) -
             let is_meant = name.is_none_or(|name| services.is_empty() || services.contains(name));
             let is_free = watch.is_free(record, &worker.value.lease, worker.revision, Instant::now());
             waiting |= is_meant && !is_free;
-            died |= is_meant && is_free;
+            // One that gave its lease back and knew every answer has nothing under way.
+            died |= is_meant && is_free && !worker.value.lease.is_settled();
         }
         if !waiting {
             break;
