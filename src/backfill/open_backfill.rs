@@ -2,7 +2,9 @@ use super::round::{LATER_ROUND, is_of_round};
 use super::worker::Backfill;
 use crate::repair::Holder;
 use crate::source::SourceFacts;
-use crate::state::{BackfillRecord, Lease, SegmentRecord, SegmentService, SplitRecord, StateError, Stored};
+use crate::state::{
+    BackfillRecord, Lease, SegmentRecord, SegmentService, SplitRecord, StateError, Stored, TombstonePhase,
+};
 use crate::worker::{RunError, uncaptured};
 use std::collections::HashMap;
 
@@ -41,8 +43,10 @@ impl Backfill {
                 let added: Vec<String> = planned.filter(|name| !record.services.contains(name)).collect();
                 let switch = SplitRecord::read(&self.split.store).await?.value.switch;
                 let is_held = switch.holders.contains_key(Holder::backfill(&record).name());
-                if switch.tombstones.holds() || (is_held && added.is_empty()) {
-                    // A process that came when the others had just ended was killed: nobody else takes back what it holds.
+                let is_unswept = switch.tombstones.phase == TombstonePhase::Sweeping;
+                if switch.tombstones.holds() || ((is_held || is_unswept) && added.is_empty()) {
+                    // A process that came when the others had just ended was killed: nobody else takes back what it holds, or
+                    // sweeps.
                     return Ok(Some(record));
                 }
                 if added.is_empty() {
