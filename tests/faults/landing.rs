@@ -125,7 +125,9 @@ async fn what_a_dead_bulk_copy_had_under_way_is_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tail_worker_that_died_is_waited_for_and_status_names_it() {
     let stage = concurrent(77).await;
-    begin(&stage).await.end().await;
+    let first = begin(&stage).await;
+    first.signal("TERM");
+    first.end().await.with_code(&["replicate"], 0);
     let cli = stage.cli.with_lease(LONG);
     let tail = cli.start(&["replicate"]);
     let status = cli

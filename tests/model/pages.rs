@@ -90,6 +90,13 @@ impl Split {
         }
     }
 
+    /// A request without an answer has landed, or never will. That it was one makes no difference any more: it is forgotten,
+    /// so that there are fewer states.
+    pub fn ghost_is_over(&self, state: &mut State) {
+        state.ghost = None;
+        state.settled = true;
+    }
+
     /// Whether nothing of the backfill's pages can land any more, as far as it is known; if it is not known, it is waited for.
     pub fn pages_have_landed(&self, state: &State) -> bool {
         state.settled || state.ghost.is_none()

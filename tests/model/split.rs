@@ -294,11 +294,14 @@ impl Model for Split {
             Action::GivesPageUp { item, image } => self.gives_page_up(state, item, image),
             Action::GhostLands { item, image, .. } => {
                 self.page_lands(state, item, image);
-                state.ghost = None;
+                self.ghost_is_over(state);
             }
-            Action::GhostVanishes => state.ghost = None,
+            Action::GhostVanishes => self.ghost_is_over(state),
             Action::HolderDies { holder, .. } => self.holder_dies(state, holder),
-            Action::RepairWriteVanishes => state.key_repair = None,
+            Action::RepairWriteVanishes => {
+                state.key_repair = None;
+                state.repairs_settled = true;
+            }
             Action::StartsKeyRepair {
                 lane,
                 holder,

@@ -72,7 +72,10 @@ async fn a_backfill_of_five_thousand_items_is_done_once() {
     let unswept = unswept.await.unwrap();
     assert_eq!(unswept.switch.tombstones.phase, TombstonePhase::Sweeping);
     let third = running.backfill(BackfillOptions::default()).await;
-    assert!(!third.already_finished && third.scanned == first.scanned, "{third:?}");
+    assert!(
+        !third.already_finished && third.scanned == first.scanned,
+        "{third:?}"
+    );
     assert!(SplitRecord::read(&store).await.unwrap().value.switch.is_off());
     running.stop_tail().await;
 }
