@@ -8,7 +8,7 @@ pub use self::commands::Command;
 pub use self::documents::{Completions, Iam, IamFormat, Man, TableFormat, Tables};
 use self::options::{AWS, LIMITS, OUTPUT};
 pub use self::options::{
-    Abandon, Apply, Backfill, Complete, DeadLetters, LettersAction, Rehearse, Replicate, Status, Survey,
+    Abandon, Apply, Backfill, Complete, DeadLetters, DeadLettersAction, Rehearse, Replicate, Status, Survey,
     Switched, Tune, Verify, Wait, WaitFor,
 };
 use self::values::url;

@@ -4,7 +4,7 @@ use super::exit::Exit;
 use super::session::At;
 use super::text;
 use crate::dynamo::{ConfigError, Failure, FailureKind, NO_CREDENTIALS, TableCallError};
-use crate::plan::PlanError;
+use crate::plan::{Plan, PlanError};
 use crate::rehearse::RehearseError;
 use crate::source::SourceError;
 use crate::state::StateError;
@@ -166,6 +166,15 @@ fn unanswered(failure: &Failure, global: &Global, at: &At) -> String {
             "check the network and the region: {place} was asked, and --endpoint-url names another engine"
         ),
     }
+}
+
+/// Refuses a name that no service of the plan has.
+pub(super) fn refuse_unknown(plan: &Plan, service: &str) -> Result<(), Failed> {
+    if plan.service(service).is_some() {
+        return Ok(());
+    }
+    let failed = Failed::of(Exit::Usage, format!("the plan has no service '{service}'"));
+    Err(failed.hint(format!("its services are {}", plan.service_names().join(", "))))
 }
 
 impl From<PlanError> for Failed {

@@ -8,9 +8,9 @@ use crate::state::{
     VerifyRecord, WorkerRecord,
 };
 use crate::target::delete_table;
-use crate::worker::{RunError, Split, pause};
+use crate::worker::{ActivityNote, RunError, Split, pause, with_activity_notes};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -38,7 +38,7 @@ pub struct AbandonedThing {
 }
 
 /// Between two looks at workers.
-const LOOK: Duration = Duration::from_millis(300);
+const POLL: Duration = Duration::from_millis(300);
 
 /// What would become of everything that belongs to the split. Changes nothing.
 #[must_use]
@@ -125,20 +125,38 @@ pub async fn abandon(
         }
         fault::moment("abandon.marked").await;
         tell("waiting until the workers of the split have ended");
-        released(split, None, stop).await?;
-        segments_released(split, stop, tell).await?;
-        if backfill_runs(split).await? {
-            // A process may have been about to take its first segment. It finds the split given up when it takes one, or
-            // loses what it sends within this time.
-            let settled = split.timing.settle + split.timing.lease + split.timing.landed();
-            pause(settled, stop).await?;
-            segments_released(split, stop, tell).await?;
-        }
+        let doing = || ActivityNote::new(split.waits.beside("giving the split up"), BTreeMap::new());
+        let ended = Box::pin(everyone_ended(split, stop, tell));
+        with_activity_notes(split, "abandon", doing, ended).await?;
         clear(split, options, &record, tell).await
     };
     let done = lease.during(Box::pin(work)).await;
     lease.release().await;
     done.unwrap_or_else(|| Err(overtaken()))
+}
+
+/// Waits until no process of the split writes anything any more.
+async fn everyone_ended(
+    split: &Split,
+    stop: &CancellationToken,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<(), RunError> {
+    let most = split.timing.lease + split.timing.landed();
+    let _running = split
+        .waits
+        .until("every worker and every backfill of the split has ended", most);
+    released(split, None, stop).await?;
+    segments_released(split, stop, tell).await?;
+    if backfill_runs(split).await? {
+        // A process may have been about to take its first segment. It finds the split given up when it takes one, or
+        // loses what it sends within this time.
+        let settled = split.timing.settle + split.timing.lease + split.timing.landed();
+        let what = "no backfill that was about to begin can write any more";
+        let _waiting = split.waits.until(what, settled);
+        pause(settled, stop).await?;
+        segments_released(split, stop, tell).await?;
+    }
+    Ok(())
 }
 
 /// Deletes and switches off what the options name.
@@ -201,16 +219,10 @@ pub async fn abandon_service(
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<AbandonedThing>, RunError> {
     let record = SplitRecord::read(&split.store).await?.value;
-    let known: Vec<&str> = split
-        .plan
-        .services
-        .iter()
-        .map(|service| service.name.as_str())
-        .collect();
     let Some((service, tables)) = split.target(name) else {
         return Err(RunError::NoSuchService {
             service: name.to_owned(),
-            known: known.join(", "),
+            known: split.plan.service_names().join(", "),
         });
     };
     let table = &service.table.name;
@@ -439,12 +451,13 @@ async fn released(split: &Split, name: Option<&str>, stop: &CancellationToken) -
             let is_meant = name.is_none_or(|name| services.is_empty() || services.contains(name));
             let is_free = watch.is_free(record, &worker.value.lease, worker.revision, Instant::now());
             waiting |= is_meant && !is_free;
-            died |= is_meant && is_free;
+            // One that gave its lease back and knew every answer has nothing under way.
+            died |= is_meant && is_free && !worker.value.lease.is_settled();
         }
         if !waiting {
             break;
         }
-        pause(LOOK, stop).await?;
+        pause(POLL, stop).await?;
     }
     if died {
         pause(split.timing.landed(), stop).await?;
@@ -473,6 +486,6 @@ async fn segments_released(
             tell("waiting until every `dynasplit backfill` has ended: stop those that run");
             told = true;
         }
-        pause(LOOK, stop).await?;
+        pause(POLL, stop).await?;
     }
 }

@@ -4,7 +4,7 @@ use crate::fault;
 use crate::model::VERSION_ATTRIBUTE;
 use crate::repair::{refuse_switched_since, sweep_of, workers_gone};
 use crate::state::{ServiceRecord, SplitRecord};
-use crate::status::{Obstacle, ObstacleKind, SplitStatus, split_status, split_status_with_worker, told};
+use crate::status::{Obstacle, ObstacleKind, split_status, split_status_with_worker, told};
 use crate::target::{TtlOutcome, enable_ttl};
 use crate::worker::{ActivityNote, Budgets, RunError, Split, unless_stopped, with_activity_notes};
 use serde::Serialize;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Between two looks at what limits the strips.
-const LOOK: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_secs(5);
 
 /// Options of `complete`.
 #[derive(Clone, Copy, Debug)]
@@ -76,28 +76,9 @@ pub async fn complete(
         checked => checked?,
     };
     let split = &split.without_switched(&record);
-    let mut source_at_rest = None;
-    if record.completing_ms.is_none() {
-        match unless_stopped(stop, Box::pin(begin(split, &record, options, stop, tell))).await {
-            Ok(seen) => source_at_rest = seen,
-            // Another process may have begun to complete meanwhile: this one helps it.
-            Err(error) => {
-                if SplitRecord::read(&split.store)
-                    .await?
-                    .value
-                    .completing_ms
-                    .is_none()
-                {
-                    return Err(error);
-                }
-            }
-        }
-    }
-    fault::moment("complete.begun").await;
-    tell("stopping the lanes");
-    workers_gone(split, stop).await?;
-    still_at_rest(split).await?;
-    fault::moment("complete.workers-gone").await;
+    let doing = || ActivityNote::new(split.waits.beside("preparing the end"), BTreeMap::new());
+    let stopping = Box::pin(stop_lanes(split, &record, options, stop, tell));
+    let source_at_rest = with_activity_notes(split, "complete", doing, stopping).await?;
     // Nobody keeps dead letters any more, and all of them are settled.
     split.dead_letters.forget_orphans().await?;
     let budgets = Budgets::new(split, None, None);
@@ -129,11 +110,45 @@ pub async fn complete(
     Ok(report)
 }
 
+/// Begins to complete, unless that was done before, and waits until every worker has stopped. Answers what shows that the source
+/// is at rest.
+async fn stop_lanes(
+    split: &Split,
+    record: &SplitRecord,
+    options: CompleteOptions,
+    stop: &CancellationToken,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<Option<String>, RunError> {
+    let mut source_at_rest = None;
+    if record.completing_ms.is_none() {
+        match unless_stopped(stop, Box::pin(begin(split, record, options, stop, tell))).await {
+            Ok(seen) => source_at_rest = seen,
+            // Another process may have begun to complete meanwhile: this one helps it.
+            Err(error) => {
+                if SplitRecord::read(&split.store)
+                    .await?
+                    .value
+                    .completing_ms
+                    .is_none()
+                {
+                    return Err(error);
+                }
+            }
+        }
+    }
+    fault::moment("complete.begun").await;
+    tell("stopping the lanes");
+    workers_gone(split, stop).await?;
+    still_at_rest(split).await?;
+    fault::moment("complete.workers-gone").await;
+    Ok(source_at_rest)
+}
+
 /// Tells what limits the strips, when that changes. Never ends.
 async fn tell_limits(budgets: &Budgets, tell: &(dyn Fn(&str) + Sync)) -> Infallible {
     let mut told = BTreeMap::new();
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL).await;
         let limits = budgets.limits();
         if limits != told {
             for (service, limit) in &limits {
@@ -201,12 +216,7 @@ async fn begin(
     stop: &CancellationToken,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Option<String>, RunError> {
-    let now = if options.lose_late_writes {
-        split_status(split).await?
-    } else {
-        split_status_with_worker(split).await?
-    };
-    refuse_unclean(&now, options.lose_late_writes)?;
+    refuse_unclean(split, options.lose_late_writes).await?;
     let (resting, seen) = if options.lose_late_writes {
         (None, None)
     } else {
@@ -219,12 +229,7 @@ async fn begin(
         }
     };
     // Much may have happened while the source was waited for.
-    let now = if options.lose_late_writes {
-        split_status(split).await?
-    } else {
-        split_status_with_worker(split).await?
-    };
-    refuse_unclean(&now, options.lose_late_writes)?;
+    refuse_unclean(split, options.lose_late_writes).await?;
     // In one step: who switches tombstones on is refused from here on, and nobody who did so before is overlooked.
     let seen_streams = record.streams.len();
     let record = SplitRecord::change(&split.store, |record| {
@@ -271,7 +276,12 @@ async fn still_at_rest(split: &Split) -> Result<(), RunError> {
 }
 
 /// Refuses while something is in the way. If writes may be lost, it is not in the way that nobody reads the stream.
-fn refuse_unclean(status: &SplitStatus, lose_late_writes: bool) -> Result<(), RunError> {
+async fn refuse_unclean(split: &Split, lose_late_writes: bool) -> Result<(), RunError> {
+    let status = if lose_late_writes {
+        split_status(split).await?
+    } else {
+        split_status_with_worker(split).await?
+    };
     let matters = |obstacle: &&Obstacle| {
         let late = matches!(
             obstacle.kind,

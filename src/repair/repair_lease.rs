@@ -34,7 +34,7 @@ impl Leasable for RepairRecord {
 }
 
 /// Between two looks at a lease that somebody holds.
-const LOOK: Duration = Duration::from_millis(300);
+const POLL: Duration = Duration::from_millis(300);
 
 /// Whether a repair runs, or ended without giving its lease back.
 ///
@@ -70,7 +70,10 @@ impl RepairLease {
         loop {
             let stored = split.store.get::<RepairRecord>(RepairRecord::NAME).await?;
             let mut stored = stored.unwrap_or(Stored {
-                value: RepairRecord::default(),
+                value: RepairRecord {
+                    lease: Lease::unheld(),
+                    ..RepairRecord::default()
+                },
                 revision: 0,
             });
             let revision = stored.revision;
@@ -91,7 +94,7 @@ impl RepairLease {
                     return Ok(Self::keep(leased));
                 }
             }
-            pause(LOOK.min(split.timing.renew()), stop).await?;
+            pause(POLL.min(split.timing.renew()), stop).await?;
         }
     }
 
@@ -102,7 +105,7 @@ impl RepairLease {
     pub async fn wait(split: &Split, stop: &CancellationToken) -> Result<Self, RunError> {
         loop {
             match Self::take(split, stop).await {
-                Err(RunError::NotYet { .. }) => pause(LOOK, stop).await?,
+                Err(RunError::NotYet { .. }) => pause(POLL, stop).await?,
                 other => return other,
             }
         }
@@ -120,6 +123,16 @@ impl RepairLease {
     /// Until when writes may start.
     pub fn validity(&self) -> Validity {
         self.leased.validity()
+    }
+
+    /// Whether nothing that was written under this lease, by this process or one before it, can still land.
+    pub fn is_settled(&self) -> bool {
+        self.leased.is_settled()
+    }
+
+    /// So long was waited since this lease was taken that nothing of its earlier owners can land any more.
+    pub fn earlier_owners_have_landed(&self) {
+        self.leased.earlier_owners_have_landed();
     }
 
     /// What comes of work that needs it; none where somebody else took it meanwhile. Then nothing of the work may be written

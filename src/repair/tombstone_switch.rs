@@ -2,6 +2,7 @@
 //! landed, and then the sweep.
 
 use super::acknowledgement::{Holder, acknowledged, lanes_held, refuse_switched_since};
+use super::landing::{Writes, landed};
 use super::reconcile::{Rechecked, forget_rechecks, recheck_all};
 use super::repair_lease::RepairLease;
 use crate::dynamo::{AccountLimit, ConcurrencyLimit, Failure, Tables};
@@ -9,7 +10,7 @@ use crate::fault;
 use crate::plan::Service;
 use crate::state::{SplitRecord, TombstonePhase, Tombstones};
 use crate::target::{Sweep, Swept};
-use crate::worker::{Budgets, RunError, Split, check_left_out, pause, services};
+use crate::worker::{Budgets, RunError, Split, check_left_out, services};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -19,12 +20,16 @@ use tokio_util::sync::CancellationToken;
 ///
 /// # Errors
 /// When a bulk copy holds the lanes, the state can't be reached, or the command is stopped.
-pub async fn raise(split: &Split, holder: &Holder, stop: &CancellationToken) -> Result<Tombstones, RunError> {
-    let mut raised = false;
+pub async fn switch_on(
+    split: &Split,
+    holder: &Holder,
+    stop: &CancellationToken,
+) -> Result<Tombstones, RunError> {
+    let mut switched = false;
     let record = SplitRecord::change(&split.store, |record| {
         let services = split.plan.services.iter().map(|service| service.name.as_str());
         let is_over = record.completing_ms.is_some() || record.has_abandoned(services);
-        raised = !is_over && split.has_same_switches(record) && record.switch.raise(holder.name());
+        switched = !is_over && split.has_same_switches(record) && record.switch.turn_on(holder.name());
     })
     .await?;
     refuse_switched_since(split, &record)?;
@@ -36,7 +41,7 @@ pub async fn raise(split: &Split, holder: &Holder, stop: &CancellationToken) -> 
         });
     }
     crate::worker::refuse_abandoned(&split.plan, &record)?;
-    if !raised {
+    if !switched {
         return Err(lanes_held());
     }
     let tombstones = record.switch.tombstones;
@@ -56,7 +61,7 @@ pub async fn raise(split: &Split, holder: &Holder, stop: &CancellationToken) -> 
 /// # Errors
 /// When the state or a target can't be reached, or the command is stopped. The tombstones that are left stay
 /// visible in `status`, and the next run goes on.
-pub async fn lower(
+pub async fn switch_off(
     split: &Split,
     holder: &Holder,
     lease: &RepairLease,
@@ -106,12 +111,17 @@ async fn release(
     budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<Tombstones, RunError> {
+    let writes = if holder.is_backfill() {
+        Writes::Backfill(lease)
+    } else {
+        Writes::Repairs(lease)
+    };
     loop {
-        pause_landed(split, stop).await?;
+        landed(split, writes, split.timing.landed(), stop).await?;
         fault::moment("tombstones.landed").await;
         let rechecked = recheck_all(split, (holder, since), &lease.validity(), budgets, stop).await?;
         if rechecked == Rechecked::Wrote {
-            pause_landed(split, stop).await?;
+            landed(split, writes, split.timing.landed(), stop).await?;
         }
         fault::moment("tombstones.rechecked").await;
         let (mut settled, mut anew) = (false, None);
@@ -174,13 +184,4 @@ pub(crate) fn sweep_of(
         concurrency: Arc::new(ConcurrencyLimit::new(split.timing.attempt, account_limit)),
         health: budgets.health(&service.name),
     }
-}
-
-/// Waits until no request that was given up can take effect.
-async fn pause_landed(split: &Split, stop: &CancellationToken) -> Result<(), RunError> {
-    let landed = split.timing.landed();
-    let _waiting = split
-        .waits
-        .until("no write that was given up can take effect any more", landed);
-    pause(landed, stop).await
 }

@@ -8,27 +8,30 @@ mod damage;
 mod dead_letters;
 mod error;
 mod findings;
+mod first_records;
 mod lease;
 mod limit;
 mod probe;
 mod readable;
 mod records;
+mod requests;
 mod split;
 mod store;
 mod table;
 pub mod tombstone_phases;
 mod tuning;
 
-pub use damage::{Damaged, cure};
+pub use damage::Damaged;
 pub use dead_letters::{DeadLetter, DeadLetterHead, DeadLetters, MAX_RECHECKS, RecheckKey, ShownDeadLetter};
 pub use error::StateError;
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use limit::{Limit, Noted, NotedLimits};
 pub use records::{
-    ActivityRecord, BackfillRecord, Estimate, GapRecord, HistoryRecord, LaneState, LateChanges, Order,
-    Received, SegmentRecord, SegmentService, ShardRecord, StreamRecord, VerifyRecord, VerifyService,
+    ActivityRecord, BackfillRecord, Estimate, GapRecord, HistoryRecord, LaneState, LateChanges, NotedWait,
+    Order, Received, SegmentRecord, SegmentService, ShardRecord, StreamRecord, VerifyRecord, VerifyService,
     WorkerRecord,
 };
+pub use requests::{Request, Requests};
 pub use split::{RepairScope, ServiceRecord, SplitRecord, SwitchedService};
 pub use store::{Store, Stored};
 pub use tombstone_phases::{Switch, TombstonePhase, Tombstones};

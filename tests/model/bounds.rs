@@ -1,9 +1,9 @@
 //! What a model is limited to.
 
-use crate::book::Book;
 use crate::held::Held;
 use crate::image::Shape;
 use crate::plans::{Layout, Mapping};
+use crate::product::Product;
 use crate::rule::{Rule, Rules};
 use std::sync::OnceLock;
 
@@ -58,6 +58,10 @@ pub struct Bounds {
     pub holder_deaths: u8,
     /// Writes of the tail that are given up without an answer.
     pub unanswered: u8,
+    /// Requests of the backfill with a page that are given up without an answer.
+    pub pages_unanswered: u8,
+    /// A repair that is run again may find nothing to do.
+    pub finds_nothing: bool,
     /// Who needs tombstones on.
     pub holders: Vec<Kind>,
     /// The backfill runs twice: the second time for a service that was added.
@@ -107,6 +111,8 @@ impl Bounds {
             tail_deaths: 0,
             holder_deaths: 0,
             unanswered: 0,
+            pages_unanswered: 0,
+            finds_nothing: false,
             holders: vec![Kind::Backfill],
             added: false,
             stale: false,
@@ -130,8 +136,8 @@ impl Bounds {
     }
 
     /// The product's answers under these limits.
-    pub fn book(&self) -> Book {
-        Book::new(self.layout, self.mapping, self.services, self.rules)
+    pub fn product(&self) -> Product {
+        Product::new(self.layout, self.mapping, self.services, self.rules)
     }
 
     /// In words.
@@ -168,6 +174,7 @@ impl Bounds {
             (self.tail_deaths, "death of the tail"),
             (self.holder_deaths, "death of a holder"),
             (self.unanswered, "write without an answer"),
+            (self.pages_unanswered, "page without an answer"),
         ] {
             if number > 0 {
                 words.push(format!("{number} {what}"));
@@ -193,9 +200,9 @@ pub fn bits(cells: impl IntoIterator<Item = u8>) -> u8 {
 }
 
 /// What a cell holds, for an image that the tail wrote before the model begins.
-pub fn tail_wrote(book: &Book, item: u8, service: u8, shape: Shape, at: u8) -> Option<(u8, Held)> {
-    use crate::book::{Next, Records, WRITES};
+pub fn tail_wrote(product: &Product, item: u8, service: u8, shape: Shape, at: u8) -> Option<(u8, Held)> {
     use crate::image::Image;
+    use crate::product::{Next, Records, WRITES};
     let image = Image::new(shape, at);
     let mut images = [Image::NONE; WRITES + 1];
     images[1] = image;
@@ -206,9 +213,9 @@ pub fn tail_wrote(book: &Book, item: u8, service: u8, shape: Shape, at: u8) -> O
         count: 1,
         images,
     };
-    let (cell, _) = book.wanted(service, item, image)?;
-    let Next::Write(write) = book.next(&records, 0) else {
+    let (cell, _) = product.wanted(service, item, image)?;
+    let Next::Write(write) = product.next(&records, 0) else {
         return None;
     };
-    Some((cell, book.land(service, write, None, Held::NOTHING, true).0))
+    Some((cell, product.land(service, write, None, Held::NOTHING, true).0))
 }

@@ -1,6 +1,6 @@
 //! Where a backfill stands, as this process sees it.
 
-use super::{Backfill, LOOK, Running};
+use super::{Backfill, POLL, Running};
 use crate::backfill::segment::FillShare;
 use crate::backfill::segment_queue::SegmentQueue;
 use crate::state::{BackfillRecord, Estimate, Limit, Order, SegmentRecord, ShardRecord};
@@ -47,7 +47,7 @@ impl Backfill {
     /// Shows what limits the sweep. Never ends.
     pub(super) async fn show_limits(&self) -> Infallible {
         loop {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL).await;
             self.view.send_modify(|view| view.limits = self.budgets.limits());
         }
     }

@@ -232,9 +232,6 @@ pub struct Verify {
     /// Compare only this service. Can be given several times. Such a verify does not count for the split as a whole.
     #[arg(long, value_name = "NAME", help_heading = TASK)]
     pub service: Vec<String>,
-    /// Read consistently, which uses twice the read units.
-    #[arg(long, help_heading = TASK)]
-    pub consistent_read: bool,
     /// Most read units per second on each table.
     #[arg(long, value_name = "UNITS", value_parser = units, help_heading = LIMITS)]
     pub read_units: Option<f64>,
@@ -259,12 +256,12 @@ pub struct Verify {
 #[derive(clap::Args, Debug)]
 pub struct DeadLetters {
     #[command(subcommand)]
-    pub action: LettersAction,
+    pub action: DeadLettersAction,
 }
 
 /// What to do with dead letters.
 #[derive(Subcommand, Debug)]
-pub enum LettersAction {
+pub enum DeadLettersAction {
     /// List the dead letters with id, key and reason
     #[command(after_help = example::LETTERS_LIST)]
     List {
@@ -319,7 +316,7 @@ pub enum LettersAction {
     },
 }
 
-impl LettersAction {
+impl DeadLettersAction {
     /// The plan file.
     #[must_use]
     pub fn plan(&self) -> &PathBuf {
@@ -392,6 +389,6 @@ pub struct Rehearse {
     #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true, help_heading = LIMITS)]
     pub writes_per_second: u32,
     /// Seconds for which the live writers write at least.
-    #[arg(long, value_name = "N", default_value_t = 10, allow_negative_numbers = true, help_heading = LIMITS)]
+    #[arg(long, value_name = "N", default_value_t = 5, allow_negative_numbers = true, help_heading = LIMITS)]
     pub seconds: u64,
 }

@@ -2,14 +2,14 @@
 
 use super::{item, page, record};
 use crate::flow::{Fault, Group, VersionFields, WriteKind, desired, effects};
-use crate::model::cases::cases;
+use crate::model::cases::{cases, texts};
 use crate::model::{Item, Key, VERSION_ATTRIBUTE, Value};
 use crate::plan::{KeyFault, Plan};
 use proptest::prelude::*;
 use std::collections::{BTreeSet, HashMap};
 
 /// Each shape as `where | from | to | more of the transform`.
-fn plan(shapes: &[String], vouch: &str) -> Result<Plan, String> {
+pub(super) fn plan(shapes: &[String], vouch: &str) -> Result<Plan, String> {
     let mut text = "version: 1\nsplit: s\nsource: { table: Old, keys: { partition: PK, sort: SK } }\n\
         timestamp: { attribute: at, type: N }\nunrouted: fail\nservices:\n  - name: a\n    table: { name: New, keys: { partition: \
         id, sort: n } }\n    shapes:\n"
@@ -206,22 +206,8 @@ fn a_text_that_is_no_number_is_a_dead_letter() {
     }
 }
 
-/// All texts over `ab#` with up to so many characters.
-fn texts(length: usize) -> Vec<String> {
-    let mut all = vec![String::new()];
-    let mut from = 0;
-    for _ in 0..length {
-        let to = all.len();
-        for n in from..to {
-            all.extend(["a", "b", "#"].map(|c| format!("{}{c}", all[n])));
-        }
-        from = to;
-    }
-    all
-}
-
 /// A shape over a small alphabet: what it asks of the keys, how it reads them and what it makes of them.
-fn shape() -> impl Strategy<Value = String> {
+pub(super) fn shape() -> impl Strategy<Value = String> {
     let asked = prop_oneof![
         3 => "begins_with\\(PK, '[ab]#?'\\)",
         1 => "SK = '[ab]'",
