@@ -1,3 +1,5 @@
+//! The circuit breaker of one service's table: a table that accepts no writes no longer delays the other services.
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Applies one page of the source to one service.
+
 use crate::dynamo::Timing;
 use crate::flow::{Group, Stop, apply};
 use crate::model::{Change, Counters, Images, Item, KeySchema, Origin};

@@ -1,3 +1,5 @@
+//! Segments of the source whose key range is throttled all the time, and their next attempt.
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

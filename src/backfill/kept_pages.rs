@@ -1,3 +1,6 @@
+//! Pages that are kept for a service whose table accepts no writes, so that the source is not read again for each
+//! attempt.
+
 use crate::flow::Group;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,3 +1,5 @@
+//! Opens the backfill of a split: creates its record and its segments, or finds those of an earlier run.
+
 use super::round::{LATER_ROUND, is_of_round};
 use super::worker::Backfill;
 use crate::repair::Holder;
@@ -17,7 +19,7 @@ impl Backfill {
         if let Some(service) = uncaptured(&self.split).await?.first() {
             return Err(RunError::NotYet {
                 what: format!("the stream is not captured for '{service}'"),
-                next: "start `dynasplit replicate` first, and leave it running beside the backfill".into(),
+                next: "start `dynasplit replicate` first, and leave it running during the backfill".into(),
             });
         }
         let (stored, revision) = match self

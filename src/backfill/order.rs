@@ -66,7 +66,11 @@ impl Forecast {
             items: facts.item_count,
             bytes: facts.bytes,
             seconds: reading,
-            slowest: format!("reading {} at {} read units a second", facts.table, figure(rate)),
+            slowest: format!(
+                "reading {} at {} read units per second",
+                facts.table,
+                figure(rate)
+            ),
         };
         for service in &plan.services {
             let budget = writes(&service.name).unwrap_or(PARTITION_WRITES);
@@ -79,7 +83,7 @@ impl Forecast {
                 let index = found.index.as_ref().and_then(|name| Some((name, at(name)?)));
                 let slowest = index.map_or(capability.table, |(_, n)| capability.indexes[n]);
                 forecast.slowest = format!(
-                    "writing {}{} at {} write units a second, if it took every item",
+                    "writing {}{} at {} write units per second, if it received every item",
                     service.name,
                     index.map_or(String::new(), |(name, _)| format!(" (index {name})")),
                     figure(budget.min(slowest.at_first))
@@ -142,7 +146,7 @@ pub struct Refused {
 pub fn choose(choice: OrderChoice, outlook: &Outlook) -> Result<Chosen, Refused> {
     let chosen = |order, reason: String| Ok(Chosen { order, reason });
     if choice == OrderChoice::Only(Order::Concurrent) {
-        return chosen(Order::Concurrent, "concurrent, as --order asks".into());
+        return chosen(Order::Concurrent, "concurrent, as --order says".into());
     }
     let forecast = &outlook.forecast;
     let takes = format!(
@@ -158,11 +162,11 @@ pub fn choose(choice: OrderChoice, outlook: &Outlook) -> Result<Chosen, Refused>
     } else if ends_ms > BULK_MS {
         Some((
             format!(
-                "{takes}; with the {} that the lanes are behind, that is more than a third of the 24 hours that the stream \
-                 keeps",
+                "{takes}; with the lag of the lanes ({}), this is more than a third of the 24 hours for \
+                 which the stream keeps its records",
                 lasting(outlook.lag_ms)
             ),
-            "give it larger budgets (--write-units, --read-units) if the tables serve them".into(),
+            "use larger budgets (--write-units, --read-units) if the tables serve them".into(),
         ))
     } else {
         None
@@ -170,22 +174,25 @@ pub fn choose(choice: OrderChoice, outlook: &Outlook) -> Result<Chosen, Refused>
     match (refusal, choice) {
         (None, OrderChoice::Auto) if forecast.items == 0 => chosen(
             Order::Concurrent,
-            "concurrent: the source counts no items yet (its count is hours old), so there is no forecast"
+            "concurrent, because the source reports no items yet (its count is hours old), so there is no \
+             forecast"
                 .into(),
         ),
         (None, _) => chosen(
             Order::Bulk,
             format!(
-                "bulk: {takes}; with the {} that the lanes are behind, that is far within the 24 hours that the stream keeps",
+                "bulk: {takes}; with the lag of the lanes ({}), this is well within the 24 hours for which \
+                 the stream keeps its records",
                 lasting(outlook.lag_ms)
             ),
         ),
-        (Some((what, _)), OrderChoice::Auto) => {
-            chosen(Order::Concurrent, format!("concurrent, not bulk: {what}"))
-        }
+        (Some((what, _)), OrderChoice::Auto) => chosen(
+            Order::Concurrent,
+            format!("concurrent, because the bulk order is not possible: {what}"),
+        ),
         (Some((what, next)), OrderChoice::Only(_)) => Err(Refused {
-            what: format!("the bulk order must not be: {what}"),
-            next: format!("{next}; or leave --order out, or `--order concurrent`"),
+            what: format!("the bulk order is not possible: {what}"),
+            next: format!("{next}; or leave out --order, or use `--order concurrent`"),
         }),
     }
 }

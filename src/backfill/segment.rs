@@ -1,3 +1,5 @@
+//! The task that copies one segment of the source, page by page, with a cursor for each service.
+
 use super::circuit_breaker::{CircuitBreaker, STUCK_LEASES};
 use super::fill_page::{Filling, PageEnd, groups, patience};
 use super::hot_segments::HotSegments;
@@ -294,13 +296,14 @@ impl SegmentTask {
         let timing = share.split.timing;
         match share.order {
             Order::Concurrent => tracing::warn!(
-                "the table {table} of {lane} accepts no writes ({reason}); the other services are copied meanwhile, and \
-                 {lane} is tried again every {} s",
+                "the table {table} of {lane} accepts no writes ({reason}). The other services are copied \
+                 meanwhile, and {lane} is tried again every {} s",
                 share.breaker.retry().as_secs()
             ),
             Order::Bulk => tracing::warn!(
-                "the table {table} of {lane} accepts no writes ({reason}); the other services are copied meanwhile, but the \
-                 lanes of all services stay on hold; the backfill gives the bulk order up if this lasts {} s",
+                "the table {table} of {lane} accepts no writes ({reason}). The other services are copied \
+                 meanwhile, but the lanes of all services stay on hold. The backfill gives up the bulk \
+                 order if this lasts {} s",
                 (timing.lease * STUCK_LEASES).as_secs()
             ),
         }
@@ -332,7 +335,7 @@ impl SegmentTask {
                 }
                 Err(failure) if failure.kind == FailureKind::Missing => {
                     let reason = format!(
-                        "the source table {} was deleted, so the rest of it can't be copied",
+                        "the source table {} was deleted, so its other items can't be copied",
                         share.split.plan.source.table
                     );
                     return Err(Stop { reason });
@@ -367,7 +370,8 @@ impl SegmentTask {
         );
         share.hot.leave(segment, reason.clone());
         tracing::warn!(
-            "the source is {reason}; other segments are copied first, and this one is tried again every {} s",
+            "the source is {reason}. Other segments are copied first, and this one is tried again every {} \
+             s",
             patience(share.split.timing).as_secs()
         );
         // It stays with the segment while nobody works on it, for `status`.
@@ -381,7 +385,8 @@ impl SegmentTask {
         let items = groups(page.items, share.scan.keys(), share.order);
         if items.len() != count {
             return Err(Stop {
-                reason: "the source has items without the plan's key: check source.keys".into(),
+                reason: "the source has items without the key attributes of the plan: check source.keys"
+                    .into(),
             });
         }
         Ok(Page {

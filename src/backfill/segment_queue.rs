@@ -1,3 +1,5 @@
+//! The queue of segments: which segments are free, and what is left.
+
 use super::circuit_breaker::CircuitBreaker;
 use super::hot_segments::HotSegments;
 use crate::dynamo::chance;

@@ -1,3 +1,5 @@
+//! The backfill worker: it switches tombstones on, copies segments, waits for late writes and sweeps.
+
 mod view;
 
 pub use view::BackfillView;
@@ -270,7 +272,7 @@ impl Backfill {
         loop {
             if share.stop.is_cancelled() {
                 return Err(RunError::Stopped(
-                    "the backfill was interrupted; the same command goes on".into(),
+                    "the backfill was interrupted: run the same command to continue".into(),
                 ));
             }
             queue.refresh().await?;
@@ -291,7 +293,8 @@ impl Backfill {
                 let number = segment.value.segment;
                 if segment.value.order != record.order {
                     return Err(RunError::Stopped(
-                        "another process gave the bulk order up: `dynasplit backfill` goes on in the other"
+                        "another process gave up the bulk order: run `dynasplit backfill`, which continues \
+                         in the concurrent order"
                             .into(),
                     ));
                 }

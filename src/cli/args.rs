@@ -1,3 +1,5 @@
+//! The arguments that all commands share, and the help of the binary.
+
 mod commands;
 mod examples;
 mod options;

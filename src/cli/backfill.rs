@@ -1,3 +1,5 @@
+//! The command `backfill`.
+
 use super::args::{Backfill as Args, Global};
 use super::exit::Exit;
 use super::failure::Failed;
@@ -67,7 +69,7 @@ pub(super) fn render(report: &BackfillReport, is_order_told: bool, next: &str) -
     }
     for (service, reason) in &report.written_singly {
         lines.push(format!(
-            "{service} was written item by item, not in batches: {reason}"
+            "{service} was written item by item and not in batches: {reason}"
         ));
     }
     let unrouted = report.lanes.iter().find(|lane| lane.lane == ShardRecord::WATCH);

@@ -1,3 +1,5 @@
+//! Failures of commands: their message, their hint and their exit code.
+
 use super::args::Global;
 use super::error_document::{ErrorDocument, ErrorView, Kind, ProblemView, RequestView};
 use super::exit::Exit;
@@ -40,10 +42,10 @@ impl Failed {
     /// The command was stopped, and what was under way did not end in time.
     pub(super) fn dropped(grace: Duration) -> Self {
         let message = if grace.is_zero() {
-            "interrupted; the same command goes on".to_owned()
+            "interrupted: run the same command to continue".to_owned()
         } else {
             format!(
-                "interrupted; what was under way did not end within {} s, and the same command does it again",
+                "interrupted: some work did not end within {} s. Run the same command, which does it again",
                 grace.as_secs()
             )
         };
@@ -56,7 +58,7 @@ impl Failed {
             Some(failure) if failure.passes() => Self::of(
                 Exit::Interrupted,
                 format!(
-                    "interrupted; {}. The same command does again what was not saved",
+                    "interrupted: {}. Run the same command, which repeats what was not saved",
                     self.message
                 ),
             ),
@@ -94,13 +96,14 @@ impl Failed {
             }
             (Some(_), None) if failure.code == NO_CREDENTIALS => {
                 self.hint = Some(
-                    "a local engine takes any: AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local, the same each time"
+                    "a local engine accepts any credentials: set AWS_ACCESS_KEY_ID=local and \
+                     AWS_SECRET_ACCESS_KEY=local, the same each time"
                         .into(),
                 );
             }
             (_, Some(profile)) if failure.kind == FailureKind::Credentials => {
                 self.hint = Some(format!(
-                    "check that the profile '{profile}' is in ~/.aws/config, and what it gives: aws sts \
+                    "check that the profile '{profile}' is in ~/.aws/config, and test it: aws sts \
                      get-caller-identity --profile {profile}"
                 ));
             }
@@ -163,7 +166,8 @@ fn unanswered(failure: &Failure, global: &Global, at: &At) -> String {
         Some(hint) if failure.is_about_certificate() => format!("{hint} ({place} was asked)"),
         _ if place.contains("://") => format!("check that the engine runs at {place} ({by})"),
         _ => format!(
-            "check the network and the region: {place} was asked, and --endpoint-url names another engine"
+            "check the network and the region ({place} was asked), or name another engine with \
+             --endpoint-url"
         ),
     }
 }

@@ -112,7 +112,8 @@ async fn unless(
 ) -> Result<Exit, Failed> {
     tokio::select! {
         biased;
-        () = stop.cancelled() => Err(Failed::of(Exit::Interrupted, "interrupted; the same command goes on")),
+        () = stop.cancelled() => Err(Failed::of(Exit::Interrupted, "interrupted: run the same command to \
+             continue")),
         done = command => done,
     }
 }

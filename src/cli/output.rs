@@ -1,3 +1,5 @@
+//! Results on stdout, as text or as one JSON document.
+
 use super::args::{Global, Output};
 use super::exit::Exit;
 use super::failure::Failed;

@@ -1,3 +1,5 @@
+//! Progress bars on a terminal, and progress lines elsewhere.
+
 use super::layout::{To, under};
 use super::{screen, text};
 use crate::state::Estimate;
@@ -68,7 +70,7 @@ impl Progress {
     pub async fn end(self) {
         self.over.cancel();
         if let Err(error) = self.task.await {
-            tracing::debug!(%error, "the progress ended badly");
+            tracing::debug!(%error, "the progress display failed");
         }
     }
 }

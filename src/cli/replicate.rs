@@ -1,3 +1,5 @@
+//! The command `replicate`.
+
 use super::args::{Global, Replicate};
 use super::exit::Exit;
 use super::failure::Failed;

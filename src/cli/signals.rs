@@ -1,3 +1,5 @@
+//! Signals: the first one stops a command cleanly, the second one ends the process.
+
 use super::screen;
 use super::session::Session;
 use std::time::Duration;
@@ -13,7 +15,7 @@ pub fn stop_on_signal(session: &Session) {
     } = session.clone();
     tokio::spawn(async move {
         next_signal().await;
-        screen::say("stopping: letting writes under way land, and saving (once more to end at once)");
+        screen::say("stopping: waiting for writes under way, and saving (press again to end at once)");
         stop.cancel();
         tokio::select! {
             () = next_signal() => std::process::exit(130),

@@ -1,3 +1,5 @@
+//! The command `status`.
+
 use super::args::{Global, Status};
 use super::exit::Exit;
 use super::failure::Failed;
@@ -70,7 +72,7 @@ pub(super) fn render(status: &SplitStatus) -> String {
     lines.push(String::new());
     lines.push(backfill(status));
     if status.tombstones.holds() {
-        lines.push("a bulk copy holds the lanes: they apply no changes until it ends".into());
+        lines.push("a bulk copy holds the lanes, so they apply no changes until it ends".into());
     }
     lines.extend(
         status
@@ -197,11 +199,11 @@ fn progress(status: &SplitStatus) -> String {
     let Some(running) = running else {
         return match status.backfill_seen_ms {
             Some(seen_ms) => format!(
-                "no process has worked on it for {}: `dynasplit backfill` continues it",
+                "no process has worked on it for {}: run `dynasplit backfill` to continue it",
                 text::duration(Clock::SYSTEM.now_ms().saturating_sub(seen_ms))
             ),
             // It ended before it could give a sign of life.
-            None => "no process works on it: `dynasplit backfill` continues it".into(),
+            None => "no process works on it: run `dynasplit backfill` to continue it".into(),
         };
     };
     let Some(estimate) = running.estimate else {

@@ -1,3 +1,5 @@
+//! The command `tune`.
+
 use super::args::{Global, Tune as Args};
 use super::exit::Exit;
 use super::failure::Failed;

@@ -1,3 +1,5 @@
+//! The command `verify`.
+
 use super::args::{Global, Verify as Args};
 use super::exit::Exit;
 use super::failure::Failed;
@@ -104,7 +106,7 @@ pub(super) fn render(result: &VerifyResult) -> String {
         format!("{service} has switched to its own table. It is not compared, and its earlier verify counts")
     }));
     lines.push(if result.clean && result.recorded {
-        "clean: every target that is compared holds exactly what it should".into()
+        "clean: every compared target holds exactly the items that it should".into()
     } else if result.clean {
         "clean, but only a part was compared: this verify does not count for the split as a whole".into()
     } else {

@@ -1,3 +1,5 @@
+//! The command `wait`.
+
 use super::args::{Global, Wait, WaitFor};
 use super::exit::Exit;
 use super::failure::Failed;
@@ -43,7 +45,8 @@ pub async fn run(global: &Global, args: &Wait, stop: CancellationToken) -> Resul
     let report = tokio::select! {
         biased;
         () = stop.cancelled() => {
-            return Err(Failed::of(Exit::Interrupted, "the wait was interrupted; the same command goes on"));
+            return Err(Failed::of(Exit::Interrupted, "the wait was interrupted: run the same command to \
+                 continue"));
         }
         report = Box::pin(wait(&split, condition, limit)) => report?,
     };

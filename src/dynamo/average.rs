@@ -1,3 +1,5 @@
+//! An exponential moving average over the last seconds.
+
 use std::time::Duration;
 use tokio::time::Instant;
 

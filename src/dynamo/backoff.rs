@@ -1,3 +1,5 @@
+//! Backoff with jitter between two attempts of a request.
+
 use super::chance;
 use super::{Failure, Health};
 use std::sync::atomic::{AtomicBool, Ordering};

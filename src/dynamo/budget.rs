@@ -1,3 +1,5 @@
+//! A budget of capacity units per second.
+
 use super::Average;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -98,7 +98,7 @@ pub(super) fn broken(error: &(dyn Error + 'static)) -> Broken {
         .find_map(|cause| cause.downcast_ref::<rustls::Error>());
     match tls {
         Some(rustls::Error::InvalidCertificate(why)) => Broken::Certificate(format!(
-            "the server's certificate is not accepted: {}",
+            "the certificate of the server is not accepted: {}",
             certificate(why)
         )),
         Some(rustls::Error::InvalidMessage(_)) => Broken::Other("the server does not speak TLS".into()),
@@ -201,7 +201,7 @@ mod tests {
                 panic!("{why:?} is about a certificate")
             };
             assert!(
-                told.starts_with("the server's certificate is not accepted: it"),
+                told.starts_with("the certificate of the server is not accepted: it"),
                 "{told}"
             );
             assert!(!told.contains("Other"), "{told}");

@@ -1,3 +1,5 @@
+//! The SDK clients of each region and role of a plan.
+
 use super::certificates::Bundle;
 use super::endpoints::{Endpoint, Endpoints};
 use super::{ConfigError, Timing, profiles, region};

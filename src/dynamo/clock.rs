@@ -1,3 +1,5 @@
+//! The wall clock of a process: the only place where the time of day is read.
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 

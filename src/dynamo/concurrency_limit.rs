@@ -1,3 +1,5 @@
+//! The number of requests to one table that may be under way at once, adapted to the table's throughput.
+
 use super::{Failure, RequestOutcome};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

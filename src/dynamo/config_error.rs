@@ -1,3 +1,5 @@
+//! Errors in the configuration of the AWS clients.
+
 use std::path::PathBuf;
 
 /// Why the configuration of the AWS clients cannot be used. Nothing was sent.

@@ -22,7 +22,10 @@ pub struct ConvertError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConvertProblem {
     /// A type that came after this build.
-    #[error("the service sent a type of value that this dynasplit does not know; use a newer dynasplit")]
+    #[error(
+        "DynamoDB sent a type of value that this version of dynasplit does not know; use a newer \
+         version"
+    )]
     UnknownType,
     /// A number outside the rules that the service itself has published.
     #[error("the number {0}")]
@@ -226,7 +229,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .starts_with("attribute doc.odd: the service sent a type"),
+                .starts_with("attribute doc.odd: DynamoDB sent a type"),
             "{error}"
         );
     }

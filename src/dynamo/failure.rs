@@ -1,3 +1,5 @@
+//! The one reading of AWS's errors: it decides whether a request is repeated, and what the user is told.
+
 use super::causes::{Broken, broken, causes, chain};
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -259,10 +261,10 @@ impl Failure {
                 )
             }
             FailureKind::Throttled(_) => {
-                "it was tried again and again: wait until the throttling is over, or raise the limit".into()
+                "all attempts were throttled: wait until the throttling is over, or raise the limit".into()
             }
             FailureKind::Transient if self.code.starts_with("HTTP ") => {
-                "try again in a while; if it stays, see what answers there (--endpoint-url)".into()
+                "try again later; if it remains, check what answers there (--endpoint-url)".into()
             }
             _ if self.code == BAD_CERTIFICATE => {
                 "name a PEM file with the certificate of the authority that signed it in AWS_CA_BUNDLE (a proxy has its \
@@ -311,7 +313,7 @@ const TIMED_OUT: &str = "TimedOut";
 const NOT_CONNECTED: &str = "ConnectionFailed";
 /// The server's certificate is not accepted.
 const BAD_CERTIFICATE: &str = "CertificateNotAccepted";
-const NOT_DYNAMODB: &str = "what answers there is not DynamoDB";
+const NOT_DYNAMODB: &str = "the server there is not DynamoDB";
 
 /// The word that follows a mark in a message of IAM.
 fn word_after<'a>(message: &'a str, mark: &str) -> Option<&'a str> {

@@ -1,3 +1,5 @@
+//! The check of a region's name.
+
 use super::ConfigError;
 
 /// Refuses what cannot be the name of a region. Which regions exist is AWS's business, but at AWS they all look like

@@ -1,3 +1,5 @@
+//! The throughput that a described table is set to serve.
+
 use crate::plan::{TableThroughput, Throughput, Units};
 use aws_sdk_dynamodb::types::{
     BillingMode, OnDemandThroughput, ProvisionedThroughputDescription, TableDescription,

@@ -1,3 +1,5 @@
+//! Lease times, request times and the waits that follow from them.
+
 use super::Clock;
 use std::time::Duration;
 

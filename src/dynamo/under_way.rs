@@ -1,3 +1,5 @@
+//! Counts tasks that are under way, now and on average.
+
 use super::Average;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;

@@ -1,3 +1,5 @@
+//! A change of a source item: its images and its origin.
+
 use super::{Item, Key, SequenceNumber};
 
 /// What is known of one source item before and after a write.

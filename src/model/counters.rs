@@ -1,3 +1,5 @@
+//! Counters of the outcomes of changes.
+
 use serde::{Deserialize, Serialize};
 
 /// What happened to changes, counted.

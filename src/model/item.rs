@@ -1,3 +1,5 @@
+//! Items, and their size as DynamoDB counts it.
+
 use super::Value;
 use std::collections::BTreeMap;
 

@@ -1,3 +1,5 @@
+//! Keys and key schemas.
+
 use super::{Item, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

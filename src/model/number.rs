@@ -1,3 +1,5 @@
+//! DynamoDB numbers, compared by value.
+
 use std::cmp::Ordering;
 use std::fmt;
 

@@ -1,3 +1,5 @@
+//! Sequence numbers, and positions in a shard.
+
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::fmt;

@@ -1,3 +1,5 @@
+//! Versions, which order the writes of one source item.
+
 use super::{Number, Value};
 
 /// What orders the writes of one source item: the newest wins.

@@ -61,7 +61,7 @@ impl Decoded {
                 (path.field(field), message, missing_hint(field))
             }
             FaultKind::UnknownWord { word, expected } => {
-                let message = format!("`{word}` is not known here");
+                let message = format!("`{word}` is not a known value here");
                 (path.clone(), message, Some(one_of(word, expected, path.0.last())))
             }
             FaultKind::WrongType { found, expected } => {
@@ -106,7 +106,7 @@ impl Decoded {
         // Noted before the name is put right, so that its line is found either way.
         let finding = Self::finding(
             path.clone(),
-            "there is no such setting".to_owned(),
+            "dynasplit has no such setting".to_owned(),
             Some(hint),
             true,
         );
@@ -236,7 +236,9 @@ fn type_hint(found: &str, expected: &str) -> Option<String> {
         ("a mapping", "text") => Some("text with braces needs quotes: '{course}'".to_owned()),
         (_, "text") => Some("put it in quotes".to_owned()),
         ("a number in quotes" | "a word in quotes", _) => Some("remove the quotes".to_owned()),
-        ("text", "a list") => Some("write it as [one, two], or one a line behind `- `".to_owned()),
+        ("text", "a list") => {
+            Some("write it as [one, two], or write one entry per line after `- `".to_owned())
+        }
         _ => None,
     }
 }
@@ -244,16 +246,17 @@ fn type_hint(found: &str, expected: &str) -> Option<String> {
 fn missing_hint(field: &str) -> Option<String> {
     let hint = match field {
         "version" => "begin the plan with `version: 1`",
-        "timestamp" => "name the attribute that grows with each write, or write `timestamp: none`",
+        "timestamp" => "name the attribute that increases with each write, or write `timestamp: none`",
         "unrouted" => {
-            "write `unrouted: fail`, or list what stays behind: `unrouted: { left-behind: \"...\" }`"
+            "write `unrouted: fail`, or select the items that stay in the source: `unrouted: { left-behind: \
+             \"...\" }`"
         }
-        "where" => "say which items belong to the service: where: begins_with(PK, 'COURSE#')",
-        "keys" => "give its primary key: keys: { partition: id }, and `sort` where it has one",
-        "from" => "say how the source's keys are read: from: { PK: 'COURSE#{course}' }",
-        "to" => "say how the target's keys are made: to: { courseId: '{course}' }",
+        "where" => "write which items belong to the service: where: begins_with(PK, 'COURSE#')",
+        "keys" => "give its primary key: keys: { partition: id }, and `sort` if it has one",
+        "from" => "write how the source's keys are read: from: { PK: 'COURSE#{course}' }",
+        "to" => "write how the target's keys are made: to: { courseId: '{course}' }",
         "name" => "give it a name",
-        "type" => "say which: `S` (text), `N` (number) or `B` (binary)",
+        "type" => "write the type: `S` (text), `N` (number) or `B` (binary)",
         "split" => "name the split, as in `split: online-learning`",
         _ => return None,
     };
@@ -313,10 +316,11 @@ services:
         let lines = said(&decoded);
         let expect = [
             "version: expected a whole number, found text (-)",
-            "timestamp: `nope` is not known here (did you mean `none`?)",
-            "services[0].nmae: there is no such setting (did you mean `name`?)",
-            "services[0].whatever: there is no such setting (known here: `name`, `where`, `table`, `transform`, `shapes`)",
-            "services[1].table.keys.sort.type: `X` is not known here (known here: `S`, `N`, `B`)",
+            "timestamp: `nope` is not a known value here (did you mean `none`?)",
+            "services[0].nmae: dynasplit has no such setting (did you mean `name`?)",
+            "services[0].whatever: dynasplit has no such setting (known here: `name`, `where`, `table`, \
+             `transform`, `shapes`)",
+            "services[1].table.keys.sort.type: `X` is not a known value here (known here: `S`, `N`, `B`)",
         ];
         for line in expect {
             assert!(lines.iter().any(|l| l == line), "{line}\nin {lines:#?}");

@@ -10,7 +10,7 @@ pub enum KeyFault {
         attribute: String,
     },
     /// The attribute has a type that the key cannot be made from.
-    #[error("the target key needs `{attribute}` of type {expected}; in the item it has type {found}")]
+    #[error("the target key needs `{attribute}` of type {expected}, but the item has type {found}")]
     WrongType {
         /// The source attribute.
         attribute: String,
@@ -31,7 +31,8 @@ pub enum KeyFault {
     },
     /// The text of a capture is to be a number, and is none, or is not written as DynamoDB writes that number.
     #[error(
-        "the target key makes a number of `{{{capture}}}` from `{attribute}`, which is not a number in plain digits{}",
+        "the target key makes a number from `{{{capture}}}` of `{attribute}`, which is not a number in \
+         plain digits{}",
         value.as_ref().map(|v| format!(": '{v}'")).unwrap_or_default()
     )]
     NoNumber {
@@ -49,7 +50,10 @@ pub enum KeyFault {
         attribute: String,
     },
     /// The target key would be longer than DynamoDB takes.
-    #[error("the target key attribute `{attribute}` would have {bytes} bytes; DynamoDB takes {limit}")]
+    #[error(
+        "the target key attribute `{attribute}` would have {bytes} bytes, but DynamoDB accepts at most \
+         {limit}"
+    )]
     TooLong {
         /// The target attribute.
         attribute: String,

@@ -63,7 +63,7 @@ pub(super) fn empty_file() -> Problem {
         line: 1,
         column: 1,
         path: String::new(),
-        message: "the file holds no plan".to_owned(),
-        hint: Some("begin it with `version: 1`; the example plans show the rest".to_owned()),
+        message: "the file contains no plan".to_owned(),
+        hint: Some("begin it with `version: 1`; the example plans show the other settings".to_owned()),
     }
 }

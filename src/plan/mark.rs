@@ -42,7 +42,7 @@ pub(super) fn cut_off_hint(comment: &str) -> String {
         shown.push_str("...");
     }
     format!(
-        "YAML takes `{shown}` for a comment, because `#` stands behind a space: put the whole text in quotes, or write it \
-         as a block behind `>-`"
+        "YAML reads `{shown}` as a comment, because a space is before `#`: put the whole text in quotes, or \
+         write it as a block after `>-`"
     )
 }

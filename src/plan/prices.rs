@@ -98,7 +98,7 @@ impl Prices {
             }
         }
         if problems.is_empty() {
-            problems.push(at_start("the file holds no prices".to_owned()));
+            problems.push(at_start("the file contains no prices".to_owned()));
         }
         Err(PlanError::Invalid(Problems::new(file, text, problems)))
     }
@@ -130,7 +130,7 @@ impl Prices {
         let (name, price) = each
             .into_iter()
             .find(|(_, price)| !price.is_finite() || *price < 0.0)?;
-        Some(at_start(format!("{name}: {price} is no price")))
+        Some(at_start(format!("{name}: {price} is not a price")))
     }
 }
 
@@ -149,9 +149,9 @@ fn at_start(message: String) -> Problem {
 
 fn say(kind: &FaultKind) -> String {
     match kind {
-        FaultKind::UnknownField { field, .. } => format!("there is no `{field}` in a price file"),
+        FaultKind::UnknownField { field, .. } => format!("a price file has no setting `{field}`"),
         FaultKind::MissingField(field) => format!("`{field}` is missing"),
-        FaultKind::UnknownWord { word, .. } => format!("`{word}` is not known here"),
+        FaultKind::UnknownWord { word, .. } => format!("`{word}` is not a known value here"),
         FaultKind::WrongType { found, expected } => format!("expected {expected}, found {found}"),
         FaultKind::Other(message) => message.clone(),
     }
@@ -179,16 +179,19 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_at_its_line() {
         for (text, expected) in [
-            ("", "prices.yaml:1:1: the file holds no prices"),
+            ("", "prices.yaml:1:1: the file contains no prices"),
             ("region: x\n", "`as-of` is missing"),
-            ("as-of: a\nregion: x\nstandart: 5\n", "there is no `standart`"),
+            (
+                "as-of: a\nregion: x\nstandart: 5\n",
+                "a price file has no setting `standart`",
+            ),
             (
                 "as-of: a\nregion: x\nstandard: { read-per-million: cheap, write-per-million: 1 }\n",
                 "prices.yaml:3:",
             ),
             (
                 "as-of: a\nregion: x\nstandard: { read-per-million: -1, write-per-million: 1 }\n",
-                "is no price",
+                "is not a price",
             ),
         ] {
             let error = Prices::parse(text, "prices.yaml").unwrap_err().to_string();

@@ -135,7 +135,7 @@ impl fmt::Display for Problems {
         }
         self.count("problem", f)?;
         if self.more {
-            f.write_str("; there are more, told when these are fixed")?;
+            f.write_str("; correct these to see the others")?;
         }
         Ok(())
     }

@@ -262,7 +262,12 @@ impl Builder {
             }
             Event::Alias(anchor) => {
                 let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
-                    return Err(flaw(at, "this alias stands inside what it names", "write it out"));
+                    return Err(flaw(
+                        at,
+                        "this alias is inside the value that it names",
+                        "write the value instead \
+                         of the alias",
+                    ));
                 };
                 self.count(size, at)?;
                 self.finish(Node { at, ..node }, 0)?;
@@ -289,7 +294,7 @@ impl Builder {
             return Err(flaw(
                 at,
                 format!("nested deeper than {MAX_DEPTH} levels"),
-                "flatten it",
+                "use fewer levels",
             ));
         }
         if let Some(frame) = self.stack.last()
@@ -298,7 +303,7 @@ impl Builder {
         {
             return Err(flaw(
                 at,
-                "a list or mapping stands where a name should",
+                "a name is expected here, not a list or a mapping",
                 "text with braces needs quotes: '{course}'",
             ));
         }
@@ -335,15 +340,15 @@ impl Builder {
                 else {
                     return Err(flaw(
                         at,
-                        "an alias stands where a name should",
-                        "write the name out",
+                        "a name is expected here, not an alias",
+                        "write the name instead of the alias",
                     ));
                 };
                 if merges {
                     self.flaws.push(flaw(
                         at,
-                        "merge keys (`<<`) are not supported: YAML 1.2 has none",
-                        "write the settings out; an alias can stand for a whole value: `transform: *name`",
+                        "merge keys (`<<`) are not supported, because YAML 1.2 does not have them",
+                        "write the settings; an alias can replace a whole value: `transform: *name`",
                     ));
                     return Ok(());
                 }
@@ -372,7 +377,7 @@ impl Builder {
             self.flaws.push(flaw(
                 at,
                 format!("the tag `{}{}` has no meaning in a plan", tag.handle, tag.suffix),
-                "remove it; text that looks like a number needs quotes only",
+                "remove it; text that looks like a number only needs quotes",
             ));
         }
     }
@@ -403,7 +408,7 @@ impl Builder {
                 Ok(number) if number.is_finite() && digits.count() <= 15 => return Data::Float(number),
                 _ => self.flaws.push(flaw(
                     at,
-                    "this number has more digits than a plain one can hold",
+                    "this number has too many digits for a plain number",
                     format!("write it as DynamoDB JSON: {{ N: '{text}' }}"),
                 )),
             }

@@ -52,27 +52,23 @@ fn capture(at: usize, chars: &mut impl Iterator<Item = (usize, char)>) -> Result
             Some((at, c)) => {
                 return flaw(
                     at,
-                    &format!("`{c}` in the name of a capture"),
-                    "names have letters, digits, `-` and `_`; a brace itself is written twice: `{{`",
+                    &format!("the name of a capture contains `{c}`"),
+                    "use letters, digits, `-` and `_`; write a literal brace twice: `{{`",
                 );
             }
             None => {
-                return flaw(
-                    at,
-                    "a `{` without its `}`",
-                    "a brace itself is written twice: `{{`",
-                );
+                return flaw(at, "a `{` has no `}`", "write a literal brace twice: `{{`");
             }
         }
     }
     match kind.as_deref() {
-        _ if name.is_empty() => flaw(at, "a capture without a name", "name it: `{id}`"),
+        _ if name.is_empty() => flaw(at, "the capture has no name", "name it: `{id}`"),
         None => Ok(Part::Capture(name)),
         Some("N") => Ok(Part::Number(name)),
         Some(other) => flaw(
             at,
-            &format!("`{{{name}:{other}}}` asks for something else than a number"),
-            &format!("`{{{name}:N}}` makes a number of a text, `{{{name}}}` takes the text as it is"),
+            &format!("`{{{name}:{other}}}` has an unknown type"),
+            &format!("write `{{{name}:N}}` to make a number from text, or `{{{name}}}` for the text itself"),
         ),
     }
 }
@@ -91,11 +87,7 @@ impl Template {
             match c {
                 '{' | '}' if chars.next_if(|(_, next)| *next == c).is_some() => literal.push(c),
                 '}' => {
-                    return flaw(
-                        at,
-                        "a `}` without its `{`",
-                        "a brace itself is written twice: `}}`",
-                    );
+                    return flaw(at, "a `}` has no `{`", "write a literal brace twice: `}}`");
                 }
                 '{' => {
                     let capture = capture(at, &mut chars)?;
@@ -111,7 +103,7 @@ impl Template {
             parts.push(Part::Text(literal));
         }
         if parts.is_empty() {
-            return flaw(0, "it is empty", "a key attribute is never empty");
+            return flaw(0, "it is empty", "a key attribute must not be empty");
         }
         Ok(Self { parts })
     }
@@ -123,9 +115,10 @@ impl Template {
                 return Err(TemplateFlaw {
                     offset: self.offset_of(n + 1),
                     message: format!(
-                        "nothing stands between `{{{first}}}` and `{{{second}}}`, so nobody can tell where one ends"
+                        "no text separates `{{{first}}}` from `{{{second}}}`, so the end of the first one \
+                         is unknown"
                     ),
-                    hint: Some("put the text between them that the keys have there".to_owned()),
+                    hint: Some("write the text that separates them in the keys".to_owned()),
                 });
             }
         }
@@ -219,12 +212,12 @@ mod tests {
     fn says_where_it_goes_wrong() {
         for (text, offset, message) in [
             ("", 0, "empty"),
-            ("a{b", 1, "without its `}`"),
-            ("a}b", 1, "without its `{`"),
-            ("é{}", 1, "without a name"),
+            ("a{b", 1, "has no `}`"),
+            ("a}b", 1, "has no `{`"),
+            ("é{}", 1, "has no name"),
             ("a{b c}", 3, "` `"),
-            ("a{b:S}", 1, "something else than a number"),
-            ("a{b:}", 1, "something else than a number"),
+            ("a{b:S}", 1, "has an unknown type"),
+            ("a{b:}", 1, "has an unknown type"),
             ("a{:N}", 2, "`:`"),
             ("a{b:N:N}", 5, "`:`"),
         ] {

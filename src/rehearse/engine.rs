@@ -51,7 +51,8 @@ pub enum EngineError {
     Server(String),
     /// The engine's thread panicked: a bug in the engine. What it held is lost.
     #[error(
-        "the embedded engine crashed and its tables are lost; start again, or use another engine by its endpoint"
+        "the embedded engine crashed, and its tables are lost; start again, or name another engine with \
+         --endpoint-url"
     )]
     Crashed,
 }

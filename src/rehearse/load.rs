@@ -34,8 +34,8 @@ pub enum LoadError {
     Item(#[from] GenerateError),
     /// A batch did not land.
     #[error(
-        "cannot load sample items into the table '{table}' (sends: {sends}): {reason}; see whether the \
-         engine is up and the table is there, then rehearse again"
+        "cannot load sample items into the table '{table}' (attempt {sends}): {reason}; check that the \
+         engine runs and that the table exists, then rehearse again"
     )]
     Write {
         /// The table.
@@ -218,7 +218,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            failed.contains("'source' (sends: 1): ValidationException: too big"),
+            failed.contains("'source' (attempt 1): ValidationException: too big"),
             "{failed}"
         );
     }

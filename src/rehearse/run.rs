@@ -1,3 +1,5 @@
+//! Runs a rehearsal: an embedded engine, sample items, live writers, and a whole split.
+
 use super::engine::{EmbeddedEngine, EngineError};
 use super::generate::{GenerateError, Generator};
 use super::load::{LoadError, load};
@@ -50,7 +52,8 @@ pub struct RehearseOptions {
 pub enum RehearseError {
     /// Neither sample items in the plan, nor a file of them.
     #[error(
-        "the plan has no `rehearse:` section: add one (docs/plan.md), or give your own items with --sample FILE"
+        "the plan has no `rehearse:` section: add one (docs/plan.md), or name a file of your own items with \
+         --sample FILE"
     )]
     NoSample,
     /// The embedded engine.
@@ -78,7 +81,7 @@ pub enum RehearseError {
     #[error(transparent)]
     Request(#[from] Failure),
     /// A part of the rehearsal broke off.
-    #[error("a part of the rehearsal broke off: {0}")]
+    #[error("a part of the rehearsal ended unexpectedly: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
 
@@ -251,7 +254,7 @@ impl Rehearsal {
             },
         )
         .await?;
-        self.say("live writers write; applying the plan");
+        self.say("the live writers have started; applying the plan");
         let writers = LiveWriters::start(
             &split.source.control,
             table,

@@ -41,8 +41,8 @@ pub enum SampleError {
     },
     /// There is nothing in it.
     #[error(
-        "the sample file '{}' holds no items; give what `aws dynamodb scan --table-name TABLE` prints, or \
-         a data file of an S3 export",
+        "the sample file '{}' contains no items; use the output of `aws dynamodb scan --table-name TABLE`, \
+         or a data file of an S3 export",
         path.display()
     )]
     Empty {
@@ -75,8 +75,8 @@ pub enum LineProblem {
     NotAnItem(&'static str),
     /// A line of an incremental export.
     #[error(
-        "this is a line of an incremental export, which holds changes rather than items; give a full \
-         export, or what `aws dynamodb scan` prints"
+        "this is a line of an incremental export, which contains changes and not items; use a full export, \
+         or the output of `aws dynamodb scan`"
     )]
     Incremental,
     /// A value that DynamoDB JSON does not know.
@@ -101,7 +101,7 @@ pub enum LineProblem {
         kind: AttributeKind,
     },
     /// The key of an earlier item.
-    #[error("{}this item has the key of the one at line {first}: {key}; leave one of them out", nth(*.item))]
+    #[error("{}this item has the same key as the item at line {first}: {key}; remove one of them", nth(*.item))]
     Repeated {
         /// Which item of the document, from 1, where it holds several.
         item: Option<usize>,
@@ -357,7 +357,7 @@ mod tests {
             ),
             (
                 format!("{good}\n{}\n{good}", item(2)),
-                ":3: this item has the key of the one at line 1: p / 1",
+                ":3: this item has the same key as the item at line 1: p / 1",
             ),
             (
                 r#"{"Metadata":{},"Keys":{},"NewImage":{}}"#.into(),

@@ -13,11 +13,11 @@ pub enum TemplateProblem {
     /// A placeholder that does not exist.
     #[error(
         "'{{{0}}}' is not a placeholder; use {{n}}, {{n/10}}, {{n%10}}, {{now}} or {{random}}, and write \
-         braces that mean themselves twice: {{{{ and }}}}"
+         literal braces twice: {{{{ and }}}}"
     )]
     UnknownPlaceholder(String),
     /// `{` without `}` or the reverse.
-    #[error("a brace has no partner; write braces that mean themselves twice: {{{{ and }}}}")]
+    #[error("a brace has no counterpart; write literal braces twice: {{{{ and }}}}")]
     LoneBrace,
     /// `{n/0}`.
     #[error("'{{{0}}}' divides by zero")]
@@ -461,7 +461,7 @@ mod tests {
             (json!("{}"), "'{}' is not a placeholder"),
             (json!("{n/0}"), "'{n/0}' divides by zero"),
             (json!("a } b"), "twice: {{ and }}"),
-            (json!("a {n"), "a brace has no partner"),
+            (json!("a {n"), "a brace has no counterpart"),
             (json!({"N": "{random}"}), "does not make a number"),
             (
                 json!({"N": "x{n}"}),

@@ -68,8 +68,8 @@ pub enum WriterError {
     Item(#[from] GenerateError),
     /// A write did not land.
     #[error(
-        "a live writer cannot {operation} '{key}' in the table '{table}' (sends: {sends}): {reason}; the \
-         rehearsal proves nothing without it, so see to the cause and rehearse again"
+        "a live writer cannot {operation} '{key}' in the table '{table}' (attempt {sends}): {reason}; the \
+         rehearsal proves nothing without this write, so fix the cause and rehearse again"
     )]
     Write {
         /// The API's operation.
@@ -84,7 +84,7 @@ pub enum WriterError {
         reason: String,
     },
     /// A task came to grief.
-    #[error("a live writer broke off: {0}; this is a bug in dynasplit, please report it")]
+    #[error("a live writer ended unexpectedly: {0}; this is a bug in dynasplit, please report it")]
     Task(#[from] tokio::task::JoinError),
 }
 

@@ -31,8 +31,8 @@ impl Holder {
     /// All processes together that fill the services that were there at first.
     pub const BACKFILL: Self = Self::named(FIRST_ROUND);
 
-    /// All processes of a backfill's round together. One of an earlier round that was held up releases nothing that is a
-    /// later one's.
+    /// The holder of all processes of one round of a backfill. A delayed process of an earlier round therefore
+    /// releases nothing of a later round.
     pub fn backfill(record: &BackfillRecord) -> Self {
         if record.round == record.services {
             return Self::BACKFILL;
@@ -60,8 +60,8 @@ impl Holder {
         &self.name
     }
 
-    /// Whether a name is that of an earlier round. This one began when that one had ended: whoever still holds tombstones
-    /// under it came too late for it, and has nothing to write.
+    /// Whether a name belongs to an earlier round. This round began after that round had ended, so a process that
+    /// still holds tombstones under the earlier name came too late, and has nothing to write.
     pub(crate) fn comes_after(&self, name: &str) -> bool {
         let is_before = |service: &str| self.before.iter().any(|before| before == service);
         match name.strip_prefix(LATER_ROUND) {
@@ -71,10 +71,11 @@ impl Holder {
     }
 }
 
-/// Refuses to go on if a service has switched since this command began: it would write the table of that service.
+/// Refuses to continue if a service has switched since this command began, because the command would write the table
+/// of that service.
 ///
 /// # Errors
-/// [`RunError::NotYet`]; the same command leaves the service out when it is run again.
+/// [`RunError::NotYet`]; if the command is run again, it leaves the service out.
 pub(crate) fn refuse_switched_since(split: &Split, record: &SplitRecord) -> Result<(), RunError> {
     if split.has_same_switches(record) {
         return Ok(());
@@ -93,15 +94,15 @@ pub(crate) fn lanes_held() -> RunError {
     }
 }
 
-/// Waits until every live worker obeys an epoch. One that is not seen to live for a whole lease time starts no
-/// writes any more, and what it had under way has landed after a margin.
+/// Waits until every live worker obeys an epoch. A worker without a sign of life for a whole lease time starts no
+/// write any more, and its last requests have landed after a margin.
 pub(crate) async fn acknowledged(
     split: &Split,
     epoch: u64,
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
     let most = split.timing.lease + split.timing.landed();
-    let what = "every tail worker obeys the switch, or a worker that died can write nothing any more";
+    let what = "every tail worker has acknowledged the switch, or is dead and can no longer write";
     let _waiting = split.waits.until(what, most);
     let mut watch = LeaseWatch::default();
     let mut gone = false;
@@ -134,8 +135,8 @@ pub(crate) async fn acknowledged(
     Ok(())
 }
 
-/// Waits until no tail worker gives a sign of life: they stop by themselves when the split is being completed. One that
-/// died is waited for as long as its lease, and what it had under way.
+/// Waits until no tail worker gives a sign of life. Workers stop by themselves when the split is being completed. A
+/// dead worker is waited for as long as its lease and its last requests last.
 pub(crate) async fn workers_gone(split: &Split, stop: &CancellationToken) -> Result<(), RunError> {
     acknowledged(split, u64::MAX, stop).await
 }

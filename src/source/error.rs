@@ -1,3 +1,5 @@
+//! Reasons why the source table cannot be used.
+
 use crate::dynamo::{Failure, FailureKind, TableCallError};
 use thiserror::Error;
 

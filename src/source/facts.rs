@@ -1,3 +1,5 @@
+//! Facts about the source table: its keys, its size, its stream and its throughput.
+
 use super::{SourceError, StreamState};
 use crate::dynamo::{Failure, FailureKind, call_table, table_throughput};
 use crate::model::{AttributeKind, KeyAttribute, KeySchema};

@@ -1,3 +1,5 @@
+//! Reads of a table: parallel scans by page, and consistent reads of one key.
+
 use crate::dynamo::convert::{item_from_sdk, item_to_sdk};
 use crate::dynamo::{Failure, FailureKind};
 use crate::model::{Item, Key, KeySchema};

@@ -1,3 +1,5 @@
+//! Reads of the source's stream.
+
 use super::lineage::Shard;
 use crate::dynamo::{Failure, FailureKind, convert};
 use crate::model::{Change, Images, KeySchema, Origin, Position, SequenceNumber};

@@ -18,10 +18,10 @@ pub struct Damaged {
 /// What can be done about a damaged record, by the first part of its name: either it may be deleted, with what follows
 /// from that, or the table must be restored.
 const DELETABLE: [(&str, &str); 7] = [
-    ("ACTIVITY", "it only says what a command was doing"),
+    ("ACTIVITY", "it only records what a command was doing"),
     (
         "TUNING",
-        "budgets are then as the commands' options say, until `dynasplit tune` changes them",
+        "the options of the commands then set the budgets, until `dynasplit tune` changes them",
     ),
     ("VERIFY", "then run `dynasplit verify`"),
     ("REPAIR", "when no repair and no `dead-letters reconcile` runs"),
@@ -40,7 +40,7 @@ const DELETABLE: [(&str, &str); 7] = [
 #[must_use]
 pub fn cure(table: &str, record: &str) -> String {
     let kind = record.split_once('#').map_or(record, |(kind, _)| kind);
-    let newer = "use the version of dynasplit that wrote it, if that is a newer one; otherwise";
+    let newer = "if a newer version of dynasplit wrote it, use that version; otherwise";
     if let Some((_, follows)) = DELETABLE.iter().find(|(name, _)| *name == kind) {
         let key = format!(r#"{{"pk":{{"S":"{PARTITION}"}},"sk":{{"S":"{record}"}}}}"#);
         return format!(
@@ -49,7 +49,10 @@ pub fn cure(table: &str, record: &str) -> String {
     }
     match kind {
         "LETTER" | "LETTERPART" => {
-            format!("{newer} run `dynasplit dead-letters reconcile`, which deals with it")
+            format!(
+                "{newer} run `dynasplit dead-letters reconcile`, which removes it and makes a repair \
+                 mandatory"
+            )
         }
         "SHARD" => {
             format!("{newer} run `dynasplit replicate --restart-tail`, then `dynasplit verify --repair`")

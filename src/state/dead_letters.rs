@@ -1,3 +1,5 @@
+//! Dead letters and the recheck list in the state table.
+
 use super::damage::Damaged;
 use super::error::StateError;
 use super::store::Store;

@@ -1,3 +1,5 @@
+//! Leases: who owns a record, until when, and when another process may take it over.
+
 use crate::dynamo::{Clock, chance};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;

@@ -154,17 +154,17 @@ impl fmt::Display for Limit {
         let units = |milliunits: &u64| *milliunits as f64 / 1000.0;
         match self {
             Self::Throttled { reason } | Self::Failing { reason } => f.write_str(reason),
-            Self::Held => f.write_str("the bulk copy, which holds the lane until it has landed"),
+            Self::Held => f.write_str("a bulk copy, which holds the lane until its last write has landed"),
             Self::GivesWay {
                 milliunits_per_second,
             } => write!(
                 f,
-                "reads give way to the table's users ({} units/s)",
+                "the adaptive read rate, which leaves units to other users of the table ({} units/s)",
                 units(milliunits_per_second)
             ),
             Self::Concurrency { at_once } => {
                 let requests = if *at_once == 1 { "request" } else { "requests" };
-                write!(f, "what the table takes ({at_once} {requests} at once)")
+                write!(f, "the throughput of the table ({at_once} {requests} at once)")
             }
             Self::ReadBudget {
                 milliunits_per_second,
@@ -184,8 +184,8 @@ impl fmt::Display for Limit {
                     "workers ({at_once} {segments} at once, {reading_percent}% of the time reading)"
                 )
             }
-            Self::Idle => f.write_str("nothing: idle"),
-            Self::Unknown => f.write_str("something that this version does not know"),
+            Self::Idle => f.write_str("nothing, because it is idle"),
+            Self::Unknown => f.write_str("a limit that this version of dynasplit does not know"),
         }
     }
 }
@@ -217,11 +217,11 @@ mod tests {
         ));
         assert_eq!(
             Limit::gives_way(64.5).to_string(),
-            "reads give way to the table's users (64.5 units/s)"
+            "the adaptive read rate, which leaves units to other users of the table (64.5 units/s)"
         );
         assert_eq!(
             Limit::Concurrency { at_once: 3 }.to_string(),
-            "what the table takes (3 requests at once)"
+            "the throughput of the table (3 requests at once)"
         );
         assert_eq!(
             Limit::write_budget(500.0).to_string(),

@@ -1,3 +1,5 @@
+//! A test write that shows whether the engine supports batches of PartiQL inserts.
+
 use super::store::Store;
 use crate::dynamo::{Failure, retry_transient};
 use crate::fault;
@@ -53,11 +55,11 @@ impl Store {
         match error.map(|error| (error.code(), error.message().unwrap_or_default())) {
             Some((Some(BatchStatementErrorCodeEnum::DuplicateItem), _)) => Ok(()),
             Some((code, message)) => Err(format!(
-                "a trial of BatchExecuteStatement on {table} was answered by {}: {message}",
+                "a test of BatchExecuteStatement on {table} failed with {}: {message}",
                 code.map_or("an error", BatchStatementErrorCodeEnum::as_str)
             )),
             None => Err(format!(
-                "this engine's PartiQL INSERT overwrites what exists (tried on {table})"
+                "the PartiQL INSERT of this engine overwrites existing items (tested on {table})"
             )),
         }
     }

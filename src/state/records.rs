@@ -1,3 +1,5 @@
+//! The records of shards, lanes, the backfill, its segments and the workers.
+
 use super::lease::Lease;
 use super::limit::{Noted, NotedLimits};
 use crate::model::{Counters, Position};

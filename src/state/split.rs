@@ -1,3 +1,5 @@
+//! The record of the split and the records of its services.
+
 use super::error::StateError;
 use super::records::{Received, StreamRecord};
 use super::store::{Store, Stored};
@@ -139,7 +141,7 @@ impl SplitRecord {
             table: store.table().to_owned(),
             record: Self::NAME.to_owned(),
             cause: format!(
-                "it has format {}, this version reads {STATE_FORMAT} to {STATE_FORMAT_SWITCHED}",
+                "it has format {}, and this version reads {STATE_FORMAT} to {STATE_FORMAT_SWITCHED}",
                 value.format
             ),
         })

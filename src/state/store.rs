@@ -1,3 +1,5 @@
+//! Reads and writes of records, each under a revision.
+
 use super::damage::{Damaged, PARTITION, cure};
 use super::error::StateError;
 use crate::dynamo::chance;
@@ -385,7 +387,7 @@ impl Store {
                 self.found.store(true, Ordering::Relaxed);
                 Ok(Stored { value, revision })
             }
-            _ => Err(damaged("it has no record or no revision".into())),
+            _ => Err(damaged("it lacks the record or the revision".into())),
         }
     }
 

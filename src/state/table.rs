@@ -1,3 +1,5 @@
+//! Creates the state table and waits until it is usable.
+
 use super::error::StateError;
 use super::store::Store;
 use crate::dynamo::{Failure, FailureKind, retry_transient};

@@ -43,7 +43,7 @@ pub fn alarms(status: &SplitStatus, max_lag_ms: u64) -> Vec<Alarm> {
         if let Some(reason) = &lane.gap {
             add(
                 AlarmKind::Gap,
-                format!("the lane '{}' lost records: {reason}", lane.lane),
+                format!("the lane '{}' lost records ({reason})", lane.lane),
             );
         }
         if let Some(lag_ms) = lane
@@ -188,7 +188,8 @@ impl Condition {
             Self::CaughtUp { past_ms } => match lane.drained_ms {
                 // A lane that is drained knows nothing of what was written after the stream was switched off.
                 Some(drained_ms) if drained_ms < past_ms => Verdict::Never(vec![format!(
-                    "the lane '{name}' is drained, and what was written since is in no stream: wait for `drained` instead"
+                    "the lane '{name}' is drained, and later writes are in no stream: wait for `drained` \
+                     instead"
                 )]),
                 Some(_) => Verdict::Holds,
                 None if read_ms.saturating_sub(lag_ms) >= past_ms => Verdict::Holds,

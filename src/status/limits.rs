@@ -328,7 +328,7 @@ mod tests {
         for load in [&busy, &calm] {
             assert_eq!(lane(true, load, load), Limit::Held, "whatever it has to do");
         }
-        health.block("held until the bulk copy has landed".into());
+        health.block("the hold until the bulk copy has landed".into());
         assert_eq!(lane(true, &calm, &calm), Limit::Held, "that is no failure");
     }
 }

@@ -225,16 +225,16 @@ fn other_plan(error: RunError) -> (String, String) {
     match error {
         RunError::UnknownService { service } => (
             format!("the service '{service}' is in the plan and not in the split"),
-            "`dynasplit apply`, which adds it".into(),
+            "run `dynasplit apply`, which adds it".into(),
         ),
         RunError::Widened { change } => (
-            format!("the plan leaves more behind than the split ({change})"),
-            "`dynasplit apply`, which takes it over".into(),
+            format!("`left-behind` of the plan covers more than the split recorded ({change})"),
+            "run `dynasplit apply`, which records it".into(),
         ),
         RunError::NotYet { what, next } => (what, next),
         error => (
             error.to_string(),
-            "run this command with the plan that the split runs by".into(),
+            "run this command with the newest plan of the split".into(),
         ),
     }
 }
@@ -263,23 +263,24 @@ async fn unread_stream(
     match other_stream(split, record).await {
         Ok(None) => None,
         Ok(Some(arn)) if status.is_drained() => Some((
-            format!("the stream was drained, and the source has a new stream now ({arn}), which nobody reads"),
-            "if nothing writes to the source, switch the new stream off again: `aws dynamodb update-table \
-             --stream-specification StreamEnabled=false`; if something does, `dynasplit replicate --restart-tail`, then \
-             `dynasplit verify --repair`"
+            format!("the stream was drained, but the source has a new stream now ({arn}), which no worker \
+                 reads"),
+            "if nothing writes to the source, switch the new stream off: `aws dynamodb update-table \
+             --stream-specification StreamEnabled=false`. Otherwise, run `dynasplit replicate \
+             --restart-tail`, then `dynasplit verify --repair`"
                 .into(),
         )),
         Ok(Some(arn)) => Some((
-            format!("the source has another stream than the one that is read ({arn})"),
-            "`dynasplit replicate --restart-tail`, then `dynasplit verify --repair`".into(),
+            format!("the source has another stream than the one that dynasplit reads ({arn})"),
+            "run `dynasplit replicate --restart-tail`, then `dynasplit verify --repair`".into(),
         )),
         Err(SourceError::Missing { table }) => Some((
             format!("the source table {table} was not found"),
             "check the region and the account; if the table was deleted by mistake, restore it under the same name".into(),
         )),
         Err(error) => Some((
-            format!("it is not known whether the source still has the stream that is read ({error})"),
-            "correct what keeps the source from being described, then look again".into(),
+            format!("dynasplit cannot tell whether the source still has the stream that it reads ({error})"),
+            "fix the cause, then run `dynasplit status` again".into(),
         )),
     }
 }

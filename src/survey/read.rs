@@ -140,6 +140,6 @@ fn own_units(facts: &SourceFacts) -> Option<f64> {
 
 fn stopped() -> RunError {
     RunError::Stopped(
-        "the look at the source was interrupted; nothing was written, so just run it again".to_owned(),
+        "reading the source was interrupted. Nothing was written: run the command again".to_owned(),
     )
 }

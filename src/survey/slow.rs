@@ -40,7 +40,8 @@ pub(super) fn surplus_budgets(plan: &Plan, survey: &Survey, options: &SurveyOpti
     let note = |option: &str, budget: f64, kind: &str, table: &str, served: Capability| {
         (budget > served.at_most).then(|| {
             format!(
-                "{option} {budget} is more than {table} serves ({} {kind} units a second): the forecast takes what it serves",
+                "{option} {budget} is more than {table} serves ({} {kind} units per second), so the \
+                 forecast uses the throughput of the table",
                 served.at_most
             )
         })

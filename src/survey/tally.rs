@@ -200,7 +200,7 @@ fn without_version(timestamp: &Timestamp, item: &Item) -> Option<String> {
     Some(match (item.get(name), &timestamp.format) {
         (None, _) => format!("no '{name}'"),
         (Some(Value::S(_)), TimestampFormat::Pattern(pattern)) => {
-            format!("'{name}' is text of another form than {pattern}")
+            format!("'{name}' is text that does not match {pattern}")
         }
         (Some(other), _) => format!("'{name}' has the type {}, not {wanted}", other.type_name()),
     })

@@ -1,3 +1,5 @@
+//! Captures lanes: pins their positions in all open shards, and records new shards.
+
 use crate::dynamo::retry_transient;
 use crate::fault;
 use crate::model::Position;

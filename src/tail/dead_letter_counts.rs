@@ -1,3 +1,5 @@
+//! Counts of open dead letters, for the progress of the tail.
+
 use crate::status::{LaneStatus, OpenDeadLetters};
 use crate::worker::Split;
 use std::convert::Infallible;

@@ -1,3 +1,5 @@
+//! The feed of a shard: batches that the front reader passes to the lanes that keep up.
+
 use crate::model::Position;
 use crate::source::Record;
 use crate::source::lineage::age_gap;

@@ -1,3 +1,5 @@
+//! A lane of one shard: it applies batches and moves its checkpoint.
+
 use super::continued::Continued;
 use super::feed::{Batch, Feed, Next};
 use super::reader::{ShardReader, is_trimmed};

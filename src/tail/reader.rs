@@ -1,3 +1,5 @@
+//! Reads one shard page by page, with iterators that are renewed.
+
 use super::feed::Batch;
 use crate::dynamo::{Failure, FailureKind};
 use crate::model::Position;

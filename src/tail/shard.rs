@@ -1,3 +1,5 @@
+//! The task of one shard: a front reader and a lane for each service.
+
 use super::continued::Continued;
 use super::feed::Feed;
 use super::lane::{Lane, WRITES_AT_ONCE};
@@ -99,12 +101,13 @@ impl ShardTask {
                 ended = lanes.join_next(), if !lanes.is_empty() => match ended {
                     // What a lane could not make durable, it does again: nothing is left behind by an error.
                     Some(Ok((lane, Err(failed)))) => {
-                        tracing::warn!(lane, reason = failed.reason, "the lane begins again at its checkpoint");
+                        tracing::warn!(lane, reason = failed.reason, "the lane starts again at its \
+                             checkpoint");
                         tokio::time::sleep(AFTER_FAILURE).await;
                         started.remove(&lane);
                     }
                     Some(Err(error)) => {
-                        tracing::error!(%error, "a lane ended badly; the shard begins again");
+                        tracing::error!(%error, "a lane failed; the shard starts again");
                         break;
                     }
                     Some(Ok((_, Ok(())))) | None => {}
@@ -117,16 +120,16 @@ impl ShardTask {
                 tracing::debug!(
                     lane,
                     reason = stopped.reason,
-                    "stopped before its batch was durable"
+                    "it stopped before its batch was saved"
                 );
             }
         }
         if let Err(error) = front.await {
-            tracing::error!(%error, "the front reader ended badly");
+            tracing::error!(%error, "the front reader failed");
         }
         saved.cancel();
         renewing.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "the keeper of the shard's checkpoints ended badly");
+            tracing::error!(%error, "the task that saves the checkpoints of the shard failed");
             Ok(())
         })
     }
@@ -321,7 +324,7 @@ async fn recover(
     continued: &Continued,
 ) -> Duration {
     if is_trimmed(&failure) {
-        tracing::warn!(%failure, "the position is no longer kept");
+        tracing::warn!(%failure, "the stream no longer keeps the position");
         if !feed.trimmed(clock.now_ms()) {
             return AFTER_FAILURE;
         }

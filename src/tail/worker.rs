@@ -1,3 +1,5 @@
+//! The tail worker: it discovers and claims shards, and runs a task for each shard that it owns.
+
 mod claim;
 
 use super::capture::{all_finished, capture_lanes, record_discovered};
@@ -135,7 +137,7 @@ impl Tail {
                 // What was read before is saved, and nothing was read since.
                 Err(RunError::Stopped(_)) if lived => return Ok(Ended::Stopped),
                 Err(error) if lived && passes(&error) => {
-                    tracing::warn!(%error, "could not begin anew; trying again");
+                    tracing::warn!(%error, "could not start again; trying again");
                 }
                 Err(error) => return Err(error),
             }
@@ -271,8 +273,8 @@ impl Tail {
                 () = context.over.cancelled() => break Ok(Some(Ended::Completed)),
                 () = context.outdated.cancelled() => {
                     tracing::warn!(
-                        "this worker begins anew: it counted as dead, the tail was restarted, or the services of the split \
-                         changed"
+                        "this worker starts again: its lease had expired, the tail was restarted, or the \
+                         services of the split changed"
                     );
                     break Ok(None);
                 }
@@ -451,7 +453,7 @@ fn note_end(
             saved.err()
         }
         Some(Err(error)) => {
-            tracing::error!(%error, "a shard's reader ended badly");
+            tracing::error!(%error, "the reader of a shard failed");
             None
         }
         None => None,

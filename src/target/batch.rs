@@ -1,3 +1,5 @@
+//! Gathers the writes of a page to one service into batches of inserts.
+
 use super::batching::{Batching, Retry, ask_alone};
 use super::gather::{Batched, Gather, Operation, Waiting};
 use super::insert::Insert;

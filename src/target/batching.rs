@@ -1,3 +1,5 @@
+//! Whether an engine accepts batches, and how a refused batch is retried.
+
 use super::write::TargetWriter;
 use crate::dynamo::{Failure, FailureKind};
 use std::sync::OnceLock;

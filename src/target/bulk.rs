@@ -1,3 +1,5 @@
+//! Gathers the writes of a bulk copy into batches of puts without guards.
+
 use super::batching::{Batching, Retry, ask_alone};
 use super::gather::{Batched, Gather, Operation, Waiting};
 use super::write::{TargetWriter, units};

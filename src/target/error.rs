@@ -1,3 +1,5 @@
+//! Reasons why a target table cannot be used as the plan says.
+
 use super::Difference;
 use crate::dynamo::{Failure, FailureKind, TableCallError};
 use thiserror::Error;

@@ -1,3 +1,5 @@
+//! A put as a PartiQL `INSERT`, which lands only if the target has no item.
+
 use crate::dynamo::convert::value_to_sdk;
 use crate::flow::{Guard, Write, WriteKind};
 use crate::model::{Item, ItemExt, Key};

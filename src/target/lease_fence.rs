@@ -1,3 +1,5 @@
+//! The lease fence: no request is sent that could land after the leases of its worker.
+
 use crate::state::Validity;
 use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
@@ -40,7 +42,7 @@ impl Intercept for Fence {
         if self.is_open() {
             Ok(())
         } else {
-            Err("the lease ran out before the request was sent: it was not sent".into())
+            Err("the lease expired before the request was sent, so it was not sent".into())
         }
     }
 }

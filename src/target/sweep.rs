@@ -1,3 +1,5 @@
+//! The sweep of tombstones, and the strip of versions.
+
 use super::write::Condition;
 use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
 use crate::dynamo::{Budget, ConcurrencyLimit, Failure, FailureKind, Health, until_answered};

@@ -1,10 +1,12 @@
+//! The gate of writes: each attempt asks it which phase of the tombstone switch it obeys.
+
 use crate::state::Tombstones;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// Why a lane does not move while it is held, for people.
-pub const HELD: &str = "held until the bulk copy has landed";
+pub const HELD: &str = "the hold until the bulk copy has landed";
 
 /// The tombstone switch inside a process: every attempt to write enters it, and leaves when it was answered.
 ///

@@ -1,3 +1,5 @@
+//! Writes single items of one service's table under guards.
+
 use super::lease_fence::Fence;
 use super::switch_gate::{Admission, Gate, HELD};
 use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
@@ -261,7 +263,7 @@ impl TargetWriter {
 
     fn stopped(&self) -> Stop {
         Stop {
-            reason: format!("writing {} was stopped", self.table),
+            reason: format!("writing {} was interrupted", self.table),
         }
     }
 

@@ -1,3 +1,5 @@
+//! Reads a list of candidates in chunks.
+
 use super::sorting::blocking;
 use crate::verify::compare::{CandidateFile, CandidateReader, Pending};
 use crate::worker::RunError;

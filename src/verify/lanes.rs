@@ -1,3 +1,5 @@
+//! The state of the lanes when a verification begins.
+
 use crate::plan::Service;
 use crate::state::{SplitRecord, TombstonePhase, WorkerRecord};
 use crate::status::{LaneStatus, counted, lane_status};
@@ -61,20 +63,23 @@ impl Lanes {
             }
         } else {
             lanes.note(
-                "the stream is not captured yet: what was written is not replicated (`dynasplit replicate`)",
+                "the stream is not captured yet, so recent writes may be missing in the targets: run \
+                 `dynasplit replicate`",
             );
         }
         if stream.is_some() && !moves && !drained {
             lanes.note(
-                "no tail worker runs: what it would still deliver counts as a mismatch (`dynasplit replicate`)",
+                "no tail worker runs, so each change that was not delivered counts as a mismatch: run \
+                 `dynasplit replicate`",
             );
         }
         lanes.note_split(split, record).await?;
         lanes.allowed_lag = patience.unwrap_or_else(|| (margin + behind).min(LONGEST_LAG));
         if patience.is_none() && margin + behind > LONGEST_LAG {
             lanes.note(
-                "a lane is further behind than a verification waits: mismatches may be mere lag; run it again when \
-                 `dynasplit status` says that the lanes have caught up",
+                "a lane is further behind than verify waits, so a mismatch may only be a change that was \
+                 not delivered: run `dynasplit verify` again when `dynasplit status` shows that the lanes \
+                 have caught up",
             );
         }
         Ok(lanes)
@@ -96,7 +101,7 @@ impl Lanes {
         // A lane notes for a moment after a bulk copy what held it.
         let is_over = |reason: &&String| is_held || *reason != HELD;
         if let Some(blocked) = status.blocked.as_ref().filter(is_over) {
-            self.note(&format!("the lane '{lane}' does not move: {blocked}"));
+            self.note(&format!("the lane '{lane}' makes no progress: {blocked}"));
         }
     }
 
@@ -111,12 +116,12 @@ impl Lanes {
         }
         if record.switch.tombstones.phase != TombstonePhase::Off {
             self.note(
-                "tombstones are on, which count as absent: a backfill or a repair runs, or was interrupted (the same \
-                 command goes on and sweeps them)",
+                "tombstones are on, because a backfill or a repair runs or was interrupted. They count as \
+                 absent. If it was interrupted, run the same command again: it continues and sweeps them",
             );
         }
         if crate::repair::backfill_runs(split).await? {
-            self.note("the backfill is not finished: what it has not copied yet is missing");
+            self.note("the backfill is not finished, so items that it has not copied yet count as missing");
         }
         Ok(())
     }

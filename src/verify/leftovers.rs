@@ -1,3 +1,5 @@
+//! Counts tombstones that no command needs.
+
 use super::point_reader::PointReader;
 use super::reads::interrupted;
 use crate::dynamo::retry_transient;

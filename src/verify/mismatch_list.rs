@@ -1,3 +1,5 @@
+//! The list of mismatches, in memory and in a file.
+
 use crate::verify::compare::Mismatch;
 use crate::worker::RunError;
 use std::collections::BTreeMap;

@@ -146,7 +146,7 @@ impl Run {
         for (index, (target, source)) in targets.into_iter().zip(sources).enumerate() {
             compared.push(self.join(index, Sides { target, source }).await?);
         }
-        self.progress.say("looking again at what differs");
+        self.progress.say("reading different keys again");
         let settled = self.recheck(compared).await?;
         let mut result = self.result(&settled);
         let left = self.tombstones_left(&mut result).await?;
@@ -236,7 +236,8 @@ impl Run {
         ));
         if uncovered.more() > 0 {
             result.notes.push(format!(
-                "{} left for the next `dynasplit verify --repair`: one run records so many dead letters at most",
+                "{} are left for the next `dynasplit verify --repair`, because one run records a limited \
+                 number of dead letters",
                 counted(uncovered.more(), "such item")
             ));
         }
@@ -350,7 +351,7 @@ impl Run {
         // Extras whose source must be searched for begin anew after that.
         let most = (rules.max_time + rules.allowed_lag) * 2;
         let rests = rules.allowed_lag.as_secs_f64().ceil();
-        let what = format!("each difference has gone, or has stayed the same for {rests} s");
+        let what = format!("each difference has disappeared, or has stayed the same for {rests} s");
         let _waiting = self.split.waits.until(what, most);
         let settle: Vec<_> = self
             .reader
@@ -381,8 +382,8 @@ impl Run {
         let mut notes = Vec::new();
         if unrouted > 0 {
             notes.push(format!(
-                "no service takes {} of the source, and the plan does not leave {them} behind: `dynasplit dead-letters list` \
-                 shows those that have a dead letter",
+                "no service takes {} of the source, and `left-behind` does not cover {them}: `dynasplit \
+                 dead-letters list` shows those that have a dead letter",
                 counted(unrouted, "item"),
                 them = if unrouted == 1 { "it" } else { "them" }
             ));

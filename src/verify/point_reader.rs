@@ -1,3 +1,5 @@
+//! Consistent reads of one key on both sides.
+
 use super::reads::TableReads;
 use crate::flow::{desired, is_newer};
 use crate::model::{Item, Key};

@@ -1,3 +1,5 @@
+//! Reads of one table for a verification, within its budget.
+
 use crate::dynamo::{AccountLimit, AdaptiveReadRate, Budget, Failure, Health, HotSince, backoff};
 use crate::model::{Item, ItemExt, Key};
 use crate::source::{Scan, ScanPage};
@@ -183,5 +185,7 @@ impl TableReads {
 
 /// The run was told to stop.
 pub(super) fn interrupted() -> RunError {
-    RunError::Stopped("verify was interrupted and says nothing; run it again, it starts anew".into())
+    RunError::Stopped(
+        "verify was interrupted and has no result: run it again; it starts from the beginning".into(),
+    )
 }

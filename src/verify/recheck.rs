@@ -1,3 +1,5 @@
+//! Reads candidates again until each has a verdict.
+
 use super::chunks::{Chunks, push_all};
 use super::key_search::{KEYS_PER_SEARCH, search_keys};
 use super::mismatch_list::MismatchList;

@@ -1,3 +1,5 @@
+//! Records the result of a verification, if the state has not changed since it began.
+
 use super::result::VerifyResult;
 use crate::state::{Received, SplitRecord, StateError, VerifyRecord, VerifyService};
 use crate::status::received;

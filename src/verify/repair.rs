@@ -1,3 +1,5 @@
+//! Repairs the mismatches of one service.
+
 use super::chunks::Chunks;
 use super::key_search::{KEYS_PER_SEARCH, search_keys};
 use super::point_reader::PointReader;

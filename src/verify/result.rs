@@ -1,3 +1,5 @@
+//! Options and results of a verification.
+
 use super::invalid::InvalidItem;
 use crate::verify::compare::{Mismatch, Report};
 use serde::Serialize;

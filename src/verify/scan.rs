@@ -1,3 +1,5 @@
+//! Scans a table in several segments at once.
+
 use super::reads::TableReads;
 use super::sorting::join;
 use crate::model::Item;

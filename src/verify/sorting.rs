@@ -1,3 +1,5 @@
+//! Sorts the entries of a scan on a thread of its own.
+
 use crate::verify::compare::VerifyError;
 use crate::worker::RunError;
 use tokio::sync::mpsc;
@@ -73,5 +75,5 @@ pub(super) async fn blocking<T: Send + 'static>(
 
 /// What a task answered; one that panicked ends the run.
 pub(super) fn join<T>(ended: Result<T, tokio::task::JoinError>) -> Result<T, RunError> {
-    ended.map_err(|error| RunError::Stopped(format!("a part of verify ended badly: {error}")))
+    ended.map_err(|error| RunError::Stopped(format!("a part of verify failed: {error}")))
 }

@@ -1,3 +1,5 @@
+//! The progress of a verification.
+
 use super::reads::TableReads;
 use crate::state::Limit;
 use serde::Serialize;

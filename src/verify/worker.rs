@@ -1,3 +1,5 @@
+//! The worker of `verify`.
+
 use super::passes::Run;
 use super::record::{Baseline, Scope};
 use super::result::VerifyResult;
@@ -58,7 +60,8 @@ impl Verify {
         lease.release().await;
         result.unwrap_or_else(|| {
             Err(RunError::Stopped(
-                "another process took over the repair; look at `dynasplit status`".into(),
+                "another process took over the repair: run `dynasplit status` to see whether it still runs"
+                    .into(),
             ))
         })
     }
@@ -74,7 +77,8 @@ impl Verify {
         if let Some(switched) = chosen.iter().find(|name| self.split.has_switched(name)) {
             return Err(RunError::NotYet {
                 what: format!(
-                    "{switched} has switched to its own table, so the source does not say any more what it should hold"
+                    "{switched} has switched to its own table, so the table cannot be compared with the \
+                     source any more"
                 ),
                 next: "leave it out".into(),
             });
@@ -112,7 +116,7 @@ impl Verify {
         let result = run.all(lease, &mut baseline).await;
         drop(shown_until);
         if let Err(error) = shown.await {
-            tracing::error!(%error, "the progress display ended badly");
+            tracing::error!(%error, "the progress display failed");
         }
         let mut result = result?;
         let scope = Scope {
@@ -122,9 +126,11 @@ impl Verify {
         result.switched = record.switched.keys().cloned().collect();
         if self.options.anyway || record.completed_ms.is_some() {
             let why = if record.completed_ms.is_some() {
-                "the split is complete, and the services write their own tables: a difference may be theirs"
+                "the split is complete, and the services write their own tables, so a difference may be a \
+                 write of a service"
             } else {
-                "it was compared before everything was ready: a difference may be what is still to come"
+                "the comparison began before everything was ready, so a difference may be a change that was \
+                 not delivered yet"
             };
             result.notes.push(format!("{why}. This result does not count"));
         } else {
@@ -160,7 +166,7 @@ async fn refuse_early(split: &Split, places: &[usize]) -> Result<(), RunError> {
         Some(obstacle) => Err(RunError::NotYet {
             what: format!("too early to verify: {}", obstacle.what),
             next: format!(
-                "{} (or verify with --anyway: what is still to come then counts as a mismatch)",
+                "{} (or use --anyway: changes that were not delivered yet then count as mismatches)",
                 obstacle.next
             ),
         }),

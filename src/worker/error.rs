@@ -1,3 +1,5 @@
+//! Errors of running commands. Each one names the cause and the next step.
+
 use super::plan_change::{PlanChange, SettingChange};
 use super::split::Split;
 use crate::dynamo::Failure;
@@ -107,8 +109,9 @@ pub enum RunError {
     },
     /// The stream was disabled and enabled again.
     #[error(
-        "the stream of {table} is not the one that this split reads ({was}, now {is}), and writes between the two streams are in \
-         neither. Probably somebody switched the stream off and on again. Run `dynasplit replicate --restart-tail`, then `dynasplit verify --repair`"
+        "the stream of {table} is not the one that this split reads ({was}, now {is}), and writes between \
+         the two streams are in neither. Probably somebody switched the stream off and on again. Run run \
+         `dynasplit replicate --restart-tail`, then `dynasplit verify --repair`"
     )]
     StreamReplaced {
         /// The source table.

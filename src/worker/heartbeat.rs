@@ -1,3 +1,5 @@
+//! The heartbeat of a worker: it renews the worker's record and acknowledges the tombstone switch.
+
 use super::leased_record::LeasedRecord;
 use super::split::Split;
 use crate::fault;
@@ -124,7 +126,7 @@ impl Heartbeat {
     pub async fn end(self) {
         self.done.cancel();
         if let Err(error) = self.task.await {
-            tracing::error!(%error, "the heartbeat ended badly");
+            tracing::error!(%error, "the heartbeat failed");
         }
     }
 }
@@ -175,9 +177,9 @@ impl Beating {
             Ok(Ok(())) => {}
             Ok(Err(error)) if error.is_gone() => return,
             Ok(Err(error)) => {
-                tracing::warn!(%error, "could not give this worker's lease back; it ends by itself");
+                tracing::warn!(%error, "could not release the lease of this worker; it expires by itself");
             }
-            Err(error) => tracing::error!(%error, "the heartbeat's keeper ended badly"),
+            Err(error) => tracing::error!(%error, "the task that saves the heartbeat failed"),
         }
         remove(&self.split, self.leased.name()).await;
     }
@@ -196,6 +198,6 @@ async fn remove(split: &Split, name: &str) {
         }
     };
     if let Err(error) = removed.await {
-        tracing::warn!(%error, "could not remove this worker's record; it ends by itself");
+        tracing::warn!(%error, "could not remove the record of this worker; it expires by itself");
     }
 }

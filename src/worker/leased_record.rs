@@ -1,3 +1,5 @@
+//! Leased records: kept in memory, saved soon after each change, and renewed while they are owned.
+
 use crate::dynamo::Timing;
 use crate::fault;
 use crate::state::{

@@ -1,3 +1,5 @@
+//! A split as a command works with it: the checked plan and the clients of its tables.
+
 use super::waits::Waits;
 use crate::dynamo::{Clients, Tables, Timing};
 use crate::flow::{Group, Ledger, Stop, touched};

@@ -1,3 +1,5 @@
+//! Work that ends when the command is told to stop.
+
 use super::error::RunError;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -10,7 +12,8 @@ pub(crate) async fn unless_stopped<T, E: Into<RunError>>(
 ) -> Result<T, RunError> {
     tokio::select! {
         biased;
-        () = stop.cancelled() => Err(RunError::Stopped("it was interrupted; the same command goes on".into())),
+        () = stop.cancelled() => Err(RunError::Stopped("it was interrupted: run the same command to \
+             continue".into())),
         done = work => done.map_err(Into::into),
     }
 }
@@ -19,7 +22,8 @@ pub(crate) async fn unless_stopped<T, E: Into<RunError>>(
 pub(crate) async fn pause(wait: Duration, stop: &CancellationToken) -> Result<(), RunError> {
     tokio::select! {
         biased;
-        () = stop.cancelled() => Err(RunError::Stopped("it was interrupted; the same command goes on".into())),
+        () = stop.cancelled() => Err(RunError::Stopped("it was interrupted: run the same command to \
+             continue".into())),
         () = tokio::time::sleep(wait) => Ok(()),
     }
 }

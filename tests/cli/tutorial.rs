@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Commands of the shell, and not of dynasplit or of the AWS CLI: the test does what they are for by itself.
 const FOREIGN: [&str; 3] = ["docker ", "java ", "export "];
 /// What the backfill waits for when the page deletes an item.
-const WAITS: &str = "until no write that was given up can take effect any more";
+const WAITS: &str = "until no write without an answer can land any more";
 /// A line that stands for lines that are left out.
 const LEFT_OUT: &str = "[...]";
 /// Tables of the page.

@@ -190,7 +190,7 @@ async fn the_hold_outlives_the_copy_and_the_workers() {
         let held = cli
             .until("the reason", |status| {
                 let blocked = lane(status, "orders")["blocked"].to_string();
-                blocked.contains("held until the bulk copy")
+                blocked.contains("the hold until the bulk copy")
             })
             .await;
         assert!(
@@ -242,11 +242,15 @@ async fn a_lane_that_is_held_says_so_also_when_it_has_nothing_to_do() {
         |by: &'static str| move |status: &Value| lanes(status).all(|lane| lane["limit"]["by"] == by);
     cli.until("nothing to do", limited("idle")).await;
     assert!(cli.armed("bulk.held=kill").run(BULK).await.killed_at().is_some());
-    let blocked = |lane: &Value| lane["blocked"].to_string().contains("held until the bulk copy");
+    let blocked = |lane: &Value| {
+        lane["blocked"]
+            .to_string()
+            .contains("the hold until the bulk copy")
+    };
     let held = |status: &Value| limited("held")(status) && lanes(status).all(blocked);
     cli.until("the hold", held).await;
     let told = cli.succeed(&["status"]).await.stdout;
-    assert!(told.contains("the bulk copy, which holds the lane"), "{told}");
+    assert!(told.contains("a bulk copy, which holds the lane"), "{told}");
     assert!(!told.contains("idle"), "{told}");
     cli.succeed(BULK).await;
     cli.until("the end of the hold", limited("idle")).await;

@@ -94,7 +94,7 @@ async fn a_table_that_accepts_no_writes_is_told_once_and_its_pages_are_not_read_
     assert!(scanned <= 280, "{report:#}");
     assert!(scans.count() <= 2 * 16, "{} reads", scans.count());
     // Each wait is told, with its reason and its longest time.
-    let wait = "waiting until no write that was given up can take effect any more (at most 2 s)";
+    let wait = "waiting until no write without an answer can land any more (at most 2 s)";
     assert!(done.stderr.contains(wait), "{}", done.stderr);
     let warnings = done
         .stderr
@@ -105,7 +105,7 @@ async fn a_table_that_accepts_no_writes_is_told_once_and_its_pages_are_not_read_
     for named in [
         &stage.trial.orders,
         &no_capacity.name(),
-        "the other services are copied meanwhile",
+        "The other services are copied meanwhile",
     ] {
         assert!(warnings[0].contains(named), "{named}: {warnings:?}");
     }

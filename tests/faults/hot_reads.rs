@@ -142,6 +142,6 @@ async fn a_backfill_copies_all_other_segments_and_names_the_hot_ones() {
     assert!(began.elapsed() < BOUND, "{:?}", began.elapsed());
     throttled.off();
     let told = fill.end().await.with_code(&["backfill"], 0).stderr;
-    assert!(told.contains("other segments are copied first"), "{told}");
+    assert!(told.contains("Other segments are copied first"), "{told}");
     end(&stage, tail).await;
 }

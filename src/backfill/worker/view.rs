@@ -76,7 +76,7 @@ impl Backfill {
         self.view.send_replace(BackfillView {
             phase: match record.order {
                 Order::Concurrent => "copying".into(),
-                Order::Bulk => "copying in bulk, the lanes are held".into(),
+                Order::Bulk => "copying in bulk, with the lanes on hold".into(),
             },
             order_reason: record.order_reason.clone(),
             lanes: fill_status(&segments)

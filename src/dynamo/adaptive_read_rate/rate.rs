@@ -1,3 +1,5 @@
+//! The rate of the adaptive read rate: additive increase and multiplicative decrease.
+
 use std::time::Duration;
 use tokio::time::Instant;
 

@@ -1,3 +1,5 @@
+//! Tests of which of several restarts adds a generation.
+
 use super::*;
 use crate::state::{STATE_FORMAT, Switch};
 use std::collections::BTreeMap;

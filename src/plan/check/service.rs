@@ -95,7 +95,7 @@ fn one_of_both(spec: &ServiceSpec, path: &Path, report: &mut Report) {
             report.at(
                 path,
                 "`where` is missing",
-                "say which items belong to the service: where: begins_with(PK, 'COURSE#')",
+                "write which items belong to the service: where: begins_with(PK, 'COURSE#')",
             );
         }
         return;
@@ -108,7 +108,7 @@ fn one_of_both(spec: &ServiceSpec, path: &Path, report: &mut Report) {
         if is_there {
             report.at_name(
                 &path.field(name),
-                format!("a service with `shapes` has no `{name}` of its own"),
+                format!("a service with `shapes` must not have `{name}` beside them"),
                 format!("move `{name}` into a shape of the list, or remove `shapes`"),
             );
         }
@@ -116,8 +116,8 @@ fn one_of_both(spec: &ServiceSpec, path: &Path, report: &mut Report) {
     if shapes.is_empty() {
         report.at(
             &list,
-            "there is no shape",
-            "a shape has `where`, and `transform` if it needs one",
+            "the list of shapes is empty",
+            "add a shape with `where`, and with `transform` if it needs one",
         );
     } else if shapes.len() > MAX_SHAPES {
         report.at(

@@ -97,7 +97,10 @@ pub(super) fn limits(condition: &Condition) -> Result<(), ExprError> {
     if operators > MAX_OPERATORS {
         return Err(ExprError::new(
             0,
-            format!("the expression has {operators} operators and functions; DynamoDB takes {MAX_OPERATORS}"),
+            format!(
+                "the expression has {operators} operators and functions, but DynamoDB accepts at most \
+                 {MAX_OPERATORS}"
+            ),
         )
         .hint("IN with many values counts as one"));
     }
@@ -109,7 +112,7 @@ pub(super) fn limits(condition: &Condition) -> Result<(), ExprError> {
         if bytes > MAX_BYTES {
             return Err(ExprError::new(
                 0,
-                format!("the expression is {bytes} bytes long {form}; {MAX_BYTES} is the most"),
+                format!("the expression is {bytes} bytes long {form}, but at most {MAX_BYTES} are allowed"),
             ));
         }
     }

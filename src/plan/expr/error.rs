@@ -1,3 +1,5 @@
+//! Errors of route expressions.
+
 /// Why a text is no route expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message} (at byte {offset}){}", .hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default())]

@@ -1,3 +1,5 @@
+//! A condition as a DynamoDB filter expression.
+
 use super::ast::Expr;
 use super::render::{Leaves, render};
 use crate::model::Value;

@@ -32,18 +32,21 @@ pub(super) fn flaw(error: &ScanError, text: &str) -> Flaw {
     let line = text.lines().nth(at.line - 1).unwrap_or_default();
     let said = error.info();
     let (at, hint) = if let Some(tab) = tab_that_indents(text, at, said) {
-        (tab, "indent with spaces: YAML takes no tab there".to_owned())
+        (
+            tab,
+            "indent with spaces, because YAML does not allow a tab there".to_owned(),
+        )
     } else if let Some((place, comment)) = comment_that_ends_a_text(text, at, said) {
         (place, cut_off_hint(comment))
     } else if line.contains('{') {
-        let hint =
-            "text with braces needs quotes: 'COURSE#{course}'; else look for brackets that do not close";
+        let hint = "put text with braces in quotes: 'COURSE#{course}'. If there is none, look for brackets without \
+             a closing bracket";
         (at, hint.to_owned())
     } else {
-        let hint = "look at the indentation, and for quotes and brackets that do not close";
+        let hint = "check the indentation, and look for quotes and brackets without a closing one";
         (at, hint.to_owned())
     };
-    crate::plan::mark::flaw(at, format!("this is not YAML: {said}"), hint)
+    crate::plan::mark::flaw(at, format!("this is not valid YAML: {said}"), hint)
 }
 
 /// The parser finds some errors only behind the last line; there is nothing to see there.

@@ -1,3 +1,5 @@
+//! Tests of the writes that a rehearsal makes.
+
 use super::super::generate::Generator;
 use super::super::generate::tests::spec;
 use super::super::population::tests::keys;

@@ -1,3 +1,5 @@
+//! Tests of the live writers, on an embedded engine.
+
 use super::super::generate::Generator;
 use super::super::generate::tests::spec;
 use super::super::load::{LoadError, Loaded, load};
@@ -307,7 +309,7 @@ async fn a_write_that_cannot_land_fails_the_rehearsal() {
     writers.failed().await;
     let failed = writers.stop().await.unwrap_err().to_string();
     assert!(failed.contains("ResourceNotFoundException"), "{failed}");
-    assert!(failed.contains("in the table 'source' (sends: 1)"), "{failed}");
+    assert!(failed.contains("in the table 'source' (attempt 1)"), "{failed}");
 }
 
 #[test]

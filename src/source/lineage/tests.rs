@@ -1,3 +1,5 @@
+//! Tests of the lineage of shards.
+
 use super::*;
 use crate::state::Lease;
 

@@ -1,3 +1,5 @@
+//! Tests of the obstacles of a split.
+
 use super::*;
 use crate::state::{
     BackfillRecord, Order, RepairScope, ShardRecord, SwitchedService, Tombstones, TuningRecord, VerifyService,

@@ -1,3 +1,5 @@
+//! Tests of the comparison of a table with the plan.
+
 use super::*;
 use crate::model::{AttributeKind, KeyAttribute};
 use crate::plan::TableThroughput;

@@ -1,3 +1,5 @@
+//! Digests of items.
+
 use crate::model::{Item, ItemExt, RESERVED_PREFIX, TOMBSTONE_ATTRIBUTE};
 use std::fmt;
 

@@ -1,3 +1,5 @@
+//! Reasons why a comparison could not be made.
+
 use crate::verify::compare::KeyCodeError;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,8 +20,8 @@ pub enum VerifyError {
     },
     /// The disk or the quota is full.
     #[error(
-        "no space is left for verify's temporary files in {}: {source}; \
-         free some, or set TMPDIR to a directory on a larger disk, and run verify again", dir.display()
+        "no space is left for the temporary files of verify in {}: {source}; free some space, or set TMPDIR \
+         to a directory on a larger disk, and run verify again", dir.display()
     )]
     Full {
         /// Where the files are.

@@ -8,10 +8,13 @@ use crate::model::{Key, Number, Value};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyCodeError {
     /// A part is neither a string, a number nor binary.
-    #[error("a key part has the type {0}; DynamoDB keys are S, N or B")]
+    #[error("a part of the key has the type {0}, but keys of DynamoDB have the type S, N or B")]
     NotAKeyType(&'static str),
     /// Far above what DynamoDB takes (2,048 and 1,024 bytes).
-    #[error("a key takes {0} bytes; DynamoDB takes 2048 for the partition key and 1024 for the sort key")]
+    #[error(
+        "a part of the key has {0} bytes, but DynamoDB accepts 2048 for the partition key and 1024 for \
+         the sort key"
+    )]
     TooLong(usize),
     /// Bytes that no key encodes to.
     #[error("bytes that encode no key")]

@@ -1,3 +1,5 @@
+//! Limits of the memory and the files of a sort.
+
 /// Memory for sorting, for all services together, unless the operator says otherwise: small beside what
 /// the clients take, and enough that 100 million entries are written twice and read twice, no more.
 pub const DEFAULT_MEMORY_BYTES: usize = 64 * 1024 * 1024;

@@ -1,3 +1,5 @@
+//! Mismatches and their counts by class.
+
 use crate::model::{Key, Value};
 use crate::verify::compare::{Candidate, MismatchClass};
 use base64::Engine as _;

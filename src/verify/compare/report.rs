@@ -1,3 +1,5 @@
+//! The report of a verification, service by service.
+
 use crate::verify::compare::{ClassCounts, JoinCounts, Outcome};
 use serde::Serialize;
 

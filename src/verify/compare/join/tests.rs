@@ -1,3 +1,5 @@
+//! Tests of the join of two sorted sides.
+
 use super::*;
 use crate::model::cases::cases;
 use crate::model::{Key, Value};

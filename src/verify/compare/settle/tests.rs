@@ -1,3 +1,5 @@
+//! Tests of the verdict on a candidate.
+
 use super::*;
 use crate::model::cases::cases;
 use proptest::prelude::*;
