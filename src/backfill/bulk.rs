@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 /// Between two looks at how old the lanes' places have become, in lease times.
 const LOOK_LEASES: u32 = 3;
 
-/// What the targets that exist are set to serve.
+/// The throughput that the existing targets are set to serve.
 #[derive(Default)]
 struct Existing {
     /// By service.
@@ -39,7 +39,7 @@ impl Backfill {
     ) -> Result<BackfillReport, RunError> {
         self.say("holding the lanes", record);
         let since = hold(&self.split, &self.stop).await?;
-        // What is read may not be older than the place of any lane: nothing would write it again.
+        // A page may not be older than the position of any lane: no lane would write its items again.
         self.settle(record, consistent).await?;
         let halt = self.stop.child_token();
         let copied = tokio::select! {
@@ -107,7 +107,8 @@ impl Backfill {
         })
     }
 
-    /// What the targets are set to serve: a provisioned one, or one with a bound, may be far slower than a new one.
+    /// The throughput that the targets are set to serve. A provisioned table, or one with a maximum, may be far
+    /// slower than a new one.
     async fn existing(&self) -> Result<Existing, RunError> {
         let mut found = Existing::default();
         for (service, clients) in self.split.services() {
@@ -115,7 +116,7 @@ impl Backfill {
                 Ok(Some(served)) => {
                     found.served.insert(service.name.clone(), served);
                 }
-                // The copy itself tells of a table that is missing.
+                // The copy itself reports a missing table.
                 Ok(None) => {}
                 Err(TargetError::Call(TableCallError::Denied { .. })) => {
                     found.hidden = Some(service.table.name.clone())
@@ -223,8 +224,8 @@ impl Backfill {
         Ok(given_up.await?.value)
     }
 
-    /// A table that takes no writes would hold the lanes of all services: after a while, bulk is given up, and the others go
-    /// on. Never ends.
+    /// A table that accepts no writes would hold the lanes of all services: after a while, the bulk order is given
+    /// up, and the other services continue. Never ends.
     async fn watch_tables(&self, record: &BackfillRecord, halt: &CancellationToken) -> Infallible {
         loop {
             tokio::time::sleep(self.split.timing.lease / 4).await;
@@ -267,8 +268,8 @@ impl Backfill {
         give_up(&self.split, &self.stop).await
     }
 
-    /// Tells when the lanes have been held for so long that the stream may forget what they have not read, and gives bulk up
-    /// while they have time enough to catch up. Never ends.
+    /// Reports when the lanes have been on hold for so long that the stream may trim unread records, and gives up the
+    /// bulk order while they have time enough to catch up. Never ends.
     async fn watch_age(&self, record: &BackfillRecord, halt: &CancellationToken) -> Infallible {
         loop {
             let behind = async {

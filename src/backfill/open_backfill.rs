@@ -14,7 +14,7 @@ const FEWEST_SEGMENTS: u64 = 16;
 const MOST_SEGMENTS: u64 = 10_000;
 
 impl Backfill {
-    /// Opens the backfill's record: a new one, or the one to go on with. `None`: it is finished.
+    /// Opens the backfill's record: a new one, or an existing one to continue. `None`: it is finished.
     pub(super) async fn open(&self, facts: &SourceFacts) -> Result<Option<BackfillRecord>, RunError> {
         if let Some(service) = uncaptured(&self.split).await?.first() {
             return Err(RunError::NotYet {
@@ -44,7 +44,8 @@ impl Backfill {
                 let switch = SplitRecord::read(&self.split.store).await?.value.switch;
                 let is_held = switch.holders.contains_key(Holder::backfill(&record).name());
                 if switch.tombstones.holds() || (is_held && added.is_empty()) {
-                    // A process that came when the others had just ended was killed: nobody else takes back what it holds.
+                    // A process that started when the others had just ended was killed: only this process can release
+                    // its hold.
                     return Ok(Some(record));
                 }
                 if added.is_empty() {
@@ -83,17 +84,17 @@ impl Backfill {
                 self.ensure_segments(&stored.value).await?;
                 Ok(Some(stored.value))
             }
-            // Another process opened it at the same moment: go on with that one.
+            // Another process opened it at the same moment: continue with its record.
             Err(StateError::Conflict { .. }) => Box::pin(self.open(facts)).await,
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The segments of this round: those of an earlier one are written anew, or removed. Each may be done by several
-    /// processes at once, and again after a crash.
+    /// The segments of this round: segments of an earlier round are written again, or removed. Several processes may
+    /// do this at once, and again after a crash.
     async fn ensure_segments(&self, record: &BackfillRecord) -> Result<(), RunError> {
         let mut found: HashMap<String, Stored<SegmentRecord>> = self.segments().await?.into_iter().collect();
-        // In this order: what a later round has written by now is none of this one's.
+        // The order matters: a record that a later round has written meanwhile does not belong to this round.
         let now = self
             .split
             .store
@@ -141,7 +142,7 @@ impl Backfill {
     }
 }
 
-/// Somebody else was faster: that is as good.
+/// Another process was faster: the result is the same.
 fn unless_changed(written: Result<(), StateError>) -> Result<(), StateError> {
     match written {
         Err(StateError::Conflict { .. }) => Ok(()),

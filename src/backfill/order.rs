@@ -1,4 +1,4 @@
-//! Which order a backfill takes, pure: a forecast of the copy, and what is in the way of holding the lanes for so long.
+//! The order of a backfill, pure: a forecast of the copy, and the obstacles to holding the lanes for this long.
 
 use crate::plan::cost::{
     Capability, PARTITION_WRITES, WRITE_UNIT_BYTES, WriteCapability, WriteUnits, scan_units,
@@ -14,19 +14,18 @@ use std::collections::BTreeMap;
 /// Which order is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OrderChoice {
-    /// Bulk where the forecast and the split allow it, else concurrent.
+    /// Bulk if the forecast and the split allow it, otherwise concurrent.
     Auto,
     /// This one, or an error that says why not.
     Only(Order),
 }
 
-/// A copy under bulk ends before the oldest place of a lane is older than this part of what the stream keeps.
+/// A copy in bulk must end before the oldest position of a lane is older than this part of the stream's retention.
 pub const BULK_MS: u64 = RETENTION_MS / 3;
-/// A copy that takes longer than was forecast is given up when a place is older than this part: what the stream still
-/// keeps is time for the lanes to catch up in.
+/// A copy that takes longer than forecast is given up when a position is older than this part: the rest of the
+/// retention is for the lanes to catch up.
 pub const GIVEN_UP_MS: u64 = RETENTION_MS / 2;
-/// Read units a second that a forecast reckons with where no budget is given and the source is on-demand: what one
-/// partition serves.
+/// Read units per second of a forecast if no budget is given and the source is on-demand: the units of one partition.
 const READ_UNITS_PER_SECOND: f64 = 3000.0;
 
 /// How long a copy takes, at rates that its tables serve from the first moment.
@@ -43,10 +42,10 @@ pub struct Forecast {
 }
 
 impl Forecast {
-    /// Of a copy with these budgets. Where none is given: half of the reads that a provisioned source has, and the writes
-    /// that a single partition takes. A table that exists serves no more than it is set to: `existing` has these, by
-    /// service. Each service is reckoned with as if it took every item: what it takes is not known before the items are
-    /// read.
+    /// The forecast of a copy with these budgets. Without a budget: half of the reads of a provisioned source, and
+    /// the writes of a single partition. An existing table serves only what it is set to: `existing` has these units,
+    /// by service. Each service counts as if it received every item, because its share is unknown before the items
+    /// are read.
     #[must_use]
     pub fn of(
         plan: &Plan,
@@ -100,7 +99,7 @@ impl Forecast {
     }
 }
 
-/// What a service's writes use at most: as if each item were its own, and appeared in every index.
+/// The most write units of a service: as if each item were its own, and appeared in every index.
 fn most_units(service: &Service, facts: &SourceFacts) -> WriteUnits {
     let once = facts.bytes / WRITE_UNIT_BYTES + facts.item_count;
     let local = service.indexes.iter().filter(|index| index.local).count() as u64;
@@ -110,14 +109,14 @@ fn most_units(service: &Service, facts: &SourceFacts) -> WriteUnits {
     }
 }
 
-/// What a split looks like when its backfill is about to begin.
+/// The state of a split when its backfill is about to begin.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outlook {
     /// How long the copy takes.
     pub forecast: Forecast,
     /// How far behind the oldest place of any lane is, in milliseconds.
     pub lag_ms: u64,
-    /// What is in the way of the bulk order, with the way out, if anything is.
+    /// The obstacle to the bulk order with the next step, if there is one.
     pub obstacle: Option<(String, &'static str)>,
 }
 
@@ -130,12 +129,12 @@ pub struct Chosen {
     pub reason: String,
 }
 
-/// The order that was asked for must not be: why, and what to do.
+/// The requested order is not possible: the reason, and the next step.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refused {
     /// Why.
     pub what: String,
-    /// What to do.
+    /// The next step.
     pub next: String,
 }
 
@@ -197,7 +196,7 @@ pub fn choose(choice: OrderChoice, outlook: &Outlook) -> Result<Chosen, Refused>
     }
 }
 
-/// What a backfill would choose by itself if it began now, with lanes that are not behind: for `plan`.
+/// The order that a backfill would choose by itself if it began now, with lanes that are not behind: for `plan`.
 #[must_use]
 pub fn foreseen(forecast: Forecast) -> Chosen {
     let outlook = Outlook {
@@ -344,7 +343,7 @@ mod tests {
         assert!((read.seconds - 25_000.0).abs() < 1.0, "{read:?}");
         assert!(read.slowest.contains("reading Live at 10"));
 
-        // A table that exists serves what it is set to, whatever the budgets say.
+        // An existing table serves what it is set to, whatever the budgets are.
         let provisioned = |read, write| Throughput {
             provisioned: Some(Units { read, write }),
             ..Throughput::default()

@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-/// What all segments of a process share.
+/// The data that all segments of a process share.
 #[derive(Clone)]
 pub(super) struct FillShare {
     pub split: Split,
@@ -64,7 +64,7 @@ impl FillShare {
         source.into_iter().chain(targets).collect()
     }
 
-    /// What limits at the moment: the source, services by their names, or the segments at once.
+    /// The limits at the moment: of the source, of services by their names, or of the segments at once.
     pub fn limits(&self) -> BTreeMap<String, Limit> {
         let source = limits::of_reads(&self.source_health, &self.reads, &self.read_rate)
             .or_else(|| self.hot.told().map(Limit::held_up));
@@ -80,7 +80,7 @@ impl FillShare {
 pub(super) struct SegmentTask {
     pub share: FillShare,
     pub leased: Arc<LeasedRecord<SegmentRecord>>,
-    /// It ends with its page, and leaves the rest to whoever comes next.
+    /// It ends with its page, and leaves the rest to a later process.
     pub enough: CancellationToken,
 }
 
@@ -124,7 +124,7 @@ impl SegmentTask {
         });
     }
 
-    /// Writes down what holds the segment up, and what limits it, for `status`. Never ends.
+    /// Records the reason for a delay of the segment, and its limit, for `status`. Never ends.
     async fn tell_blocked(&self) {
         loop {
             tokio::time::sleep(self.share.split.timing.renew()).await;
@@ -140,7 +140,7 @@ impl SegmentTask {
         }
     }
 
-    /// One pass for all lanes that stand at the same cursor; more where some were held back before.
+    /// One pass for all lanes at the same cursor; more passes if some were left behind before.
     async fn passes(&self, work: &CancellationToken) -> Result<(), Stop> {
         let ledger = StateLedger::new(&self.share.split);
         let writers = self.writers(work);
@@ -263,7 +263,7 @@ impl SegmentTask {
         if share.breaker.open(lane) {
             self.tell_stuck(lane);
         }
-        // It stays with the segment while nobody works on it, for `status`.
+        // It stays with the segment while no process works on it, for `status`.
         self.leased.update(|record| record.blocked = share.blocked());
     }
 
@@ -283,7 +283,7 @@ impl SegmentTask {
         }
     }
 
-    /// Tells that the table of a service accepts no writes, once.
+    /// Reports once that the table of a service accepts no writes.
     fn tell_stuck(&self, lane: &str) {
         let share = &self.share;
         let table = share
@@ -356,7 +356,7 @@ impl SegmentTask {
         }
     }
 
-    /// Leaves the segment, whose key range is throttled all the time. What is told names the place.
+    /// Leaves the segment, because its key range is throttled all the time. The report names the place.
     fn leave(&self, segment: u32, after: Option<&Item>, failure: &Failure) {
         let share = &self.share;
         let place = match after.and_then(|after| share.scan.keys().key_of(after)) {
@@ -374,7 +374,7 @@ impl SegmentTask {
              s",
             patience(share.split.timing).as_secs()
         );
-        // It stays with the segment while nobody works on it, for `status`.
+        // It stays with the segment while no process works on it, for `status`.
         self.leased.update(|record| record.blocked = share.blocked());
     }
 
@@ -425,7 +425,8 @@ impl SegmentTask {
                     health: self.share.health.get(&service.name).cloned().unwrap_or_default(),
                     endless: true,
                     stop: work.clone(),
-                    // A page may land late: that is what its guards and the tombstones are for, or the hold of the lanes.
+                    // A page may land late: the guards and the tombstones, or the hold of the lanes, make this
+                    // harmless.
                     margin: Duration::ZERO,
                 };
                 (service.name.clone(), writer)
@@ -434,7 +435,7 @@ impl SegmentTask {
     }
 }
 
-/// What became of the read of a page.
+/// The result of the read of a page.
 enum PageRead {
     Page(Page),
     /// The segment is left for now.

@@ -1,4 +1,4 @@
-//! Records that can't be read: which one it is, and what a person can do about it.
+//! Damaged records: which record cannot be read, and how a person can fix it.
 
 use super::error::StateError;
 
@@ -9,14 +9,14 @@ pub struct Damaged {
     pub record: String,
     /// Why it can't be read.
     pub cause: String,
-    /// What a person can do.
+    /// How a person can fix it.
     pub cure: String,
     /// Its text, if it has one.
     pub(super) text: Option<String>,
 }
 
-/// What can be done about a damaged record, by the first part of its name: either it may be deleted, with what follows
-/// from that, or the table must be restored.
+/// Records that may be deleted, by the first part of their names, each with the consequence. For other records, the
+/// table must be restored.
 const DELETABLE: [(&str, &str); 7] = [
     ("ACTIVITY", "it only records what a command was doing"),
     (
@@ -36,7 +36,7 @@ const DELETABLE: [(&str, &str); 7] = [
     ),
 ];
 
-/// What a person can do about a damaged record.
+/// How a person can fix a damaged record.
 #[must_use]
 pub fn cure(table: &str, record: &str) -> String {
     let kind = record.split_once('#').map_or(record, |(kind, _)| kind);
@@ -62,7 +62,7 @@ pub fn cure(table: &str, record: &str) -> String {
 }
 
 impl Damaged {
-    /// As an error of whoever needs the record.
+    /// The error of a command that needs the record.
     #[must_use]
     pub fn into_error(self, table: &str) -> StateError {
         StateError::Damaged {

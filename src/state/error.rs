@@ -2,10 +2,10 @@
 
 use crate::dynamo::Failure;
 
-/// What can go wrong with the state.
+/// Errors of the state.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// Somebody else wrote the record first.
+    /// Another process wrote the record first.
     #[error("another process changed the state record '{record}': run the command again")]
     Conflict {
         /// Name of the record.
@@ -31,9 +31,9 @@ pub enum StateError {
         table: String,
         /// Name of the record.
         record: String,
-        /// What is wrong with it.
+        /// The damage.
         cause: String,
-        /// What can be done.
+        /// How a person can fix it.
         cure: String,
     },
     /// The split was never applied.
@@ -53,7 +53,7 @@ pub enum StateError {
         /// The state table.
         table: String,
     },
-    /// The table is there, and stays as it is.
+    /// The table exists, and stays unusable.
     #[error("the state table {table} is {status}: wait until it is ACTIVE, then run the command again")]
     Unusable {
         /// The state table.
@@ -67,7 +67,7 @@ pub enum StateError {
 }
 
 impl StateError {
-    /// Whether the split has no state any more: no command can go on, and none can save anything.
+    /// Whether the state of the split is gone: no command can continue, and none can save anything.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         matches!(self, Self::Gone { .. } | Self::NotApplied { .. })

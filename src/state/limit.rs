@@ -1,16 +1,16 @@
-//! What limits a command right now, in one word with its figures. Pure.
+//! The limit of a command at present, as one word with figures. Pure.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What limits something: a lane, the reads of the source, the segments of a backfill.
+/// The limit of a lane, of the reads of the source, or of the segments of a backfill.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "kebab-case")]
 pub enum Limit {
-    /// DynamoDB throttles, for this reason. Set where requests are sent; persisted, as all of them.
+    /// DynamoDB throttles, for this reason. Set by the code that sends requests; persisted, like all of them.
     Throttled {
-        /// As DynamoDB tells it.
+        /// The reason as DynamoDB reports it.
         reason: String,
     },
     /// Requests fail otherwise, and are sent again.
@@ -65,19 +65,19 @@ pub enum Limit {
 /// A limit, and when it was so.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Noted {
-    /// In milliseconds since 1970, by the clock of whoever noted it.
+    /// In milliseconds since 1970, by the clock of the process that recorded it.
     pub at_ms: u64,
     /// The limit.
     #[serde(flatten)]
     pub limit: Limit,
 }
 
-/// What limits a process that copies, and when it was so.
+/// The limits of a process that copies, with their time.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct NotedLimits {
     /// In milliseconds since 1970.
     pub at_ms: u64,
-    /// By what it limits: [`NotedLimits::SOURCE`], [`NotedLimits::SEGMENTS`], or a service's name.
+    /// The limits, by [`NotedLimits::SOURCE`], [`NotedLimits::SEGMENTS`], or the name of a service.
     pub of: BTreeMap<String, Limit>,
 }
 
@@ -123,8 +123,8 @@ impl Limit {
         }
     }
 
-    /// Of several, the one to name: what stands still comes before what is slowed down on purpose, and that before what
-    /// is as fast as it goes.
+    /// The limit to name if there are several: no progress comes before an intentional limit, and this comes before
+    /// full speed.
     #[must_use]
     pub fn weight(&self) -> u8 {
         match self {

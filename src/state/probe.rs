@@ -9,8 +9,9 @@ use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementErrorCodeEnum, Batch
 const ITEM: &str = "probe";
 
 impl Store {
-    /// Whether a PartiQL `INSERT` in a batch leaves alone what exists, as DynamoDB documents it: what a backfill builds
-    /// on where it writes in batches. Tried on a record of the state table that nobody reads.
+    /// Tests whether a PartiQL `INSERT` in a batch leaves existing items unchanged, as DynamoDB documents it. A
+    /// backfill that writes in batches depends on it. The test uses an item of the state table that nothing else
+    /// reads.
     ///
     /// # Errors
     /// Why batches can't be used, for a person.

@@ -13,12 +13,12 @@ use aws_sdk_dynamodb::types::{
     ReturnConsumedCapacity,
 };
 
-/// The writes of a page to one service, gathered into batches of inserts.
+/// Gathers the writes of a page to one service into batches of inserts.
 ///
-/// A write waits here until its batch was answered; whoever drives the page asks for the [next](Batched::next) batch
-/// when no write can be gathered any more, and [sends](Batched::send) it. What an insert can't settle is written alone,
-/// under its own guard: an item that exists and may be older, a statement that was refused. So each write has the outcome
-/// that it would have had alone.
+/// A write waits here until its batch was answered. The task that runs the page asks for the [next](Batched::next)
+/// batch when no write can be gathered any more, and [sends](Batched::send) it. A write that an insert can't settle
+/// is written alone, under its own guard: an item that exists and may be older, or a statement that was refused. So
+/// each write has the outcome that it would have had alone.
 #[derive(Debug)]
 pub struct Batches<'a> {
     writer: &'a TargetWriter,
@@ -35,21 +35,21 @@ impl Operation for Insert {
     }
 }
 
-/// What became of an insert.
+/// The answer to an insert.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Inserted {
-    /// It landed, and used so much.
+    /// It landed, with this use.
     Landed(WriteUse),
-    /// There is an item, or a tombstone; the refusal used so much.
+    /// An item or a tombstone exists; the refusal had this use.
     Exists(WriteUse),
     /// It is to be tried again; the wait is over.
     Again,
-    /// It is to be written alone, which tells what is wrong.
+    /// It must be written alone, which shows the reason.
     Alone,
 }
 
 impl Inserted {
-    /// Of what it used: the part that was estimated.
+    /// The estimated part of its use.
     fn estimated(&self) -> u64 {
         match self {
             Self::Landed(used) | Self::Exists(used) => used.estimated_milliunits,
@@ -132,7 +132,7 @@ impl Batched for Batches<'_> {
         let mut answers = self.attempt(statements, &estimates).await;
         self.batching.wait(self.writer, &mut answers).await;
         for (waiting, answer) in waiting.into_iter().zip(answers) {
-            // A write that nobody waits for any more belongs to a worker that stops.
+            // No task waits for this write any more: its worker stops.
             let _ = waiting.send(answer);
         }
     }
@@ -187,8 +187,9 @@ impl<'a> Batches<'a> {
         self.batching.answered(count);
         let consumed = answer.consumed_capacity();
         let total: u64 = consumed.iter().map(|one| units(Some(one))).sum();
-        // Each statement's own, where the engine tells it; else the first has it all, so that the sum is right. No statement
-        // is free: an engine that tells nothing does not know, and the sizes of the items say what it would be.
+        // The use of each statement if the engine reports it; otherwise the first statement has the whole use, so
+        // that the sum is right. No statement is free: if an engine reports nothing, the use is estimated from the
+        // sizes of the items.
         let used = |place: usize| match consumed.get(place) {
             _ if total == 0 => WriteUse::estimated(estimates.get(place).copied().unwrap_or(LEAST_MILLIUNITS)),
             Some(one) if consumed.len() == count => WriteUse::told(units(Some(one))),

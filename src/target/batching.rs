@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 /// ([BatchWriteItem](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html),
 /// [BatchExecuteStatement](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html)).
 const MOST_OPERATIONS: usize = 25;
-/// Where so many more items exist than are new, a batch of inserts costs more than it saves: each that exists is billed
-/// twice.
+/// If this many more items exist than are new, batches of inserts cost more than they save: each existing item is
+/// billed twice.
 const MANY_EXIST: i32 = 50;
 
 /// Whether the writes to a service go in batches, and how large, in one process.
@@ -19,18 +19,18 @@ pub struct Batching {
     off: OnceLock<String>,
     /// Operations in one batch at most, now.
     most: AtomicUsize,
-    /// Raised by each item that exists already and must be written again alone, lowered by each that is new.
+    /// Increased by each item that exists and must be written again alone, decreased by each new item.
     existing: AtomicI32,
     /// Batches in a row of which something has to be tried again.
     failed: AtomicU32,
 }
 
-/// What is to be done about a batch that failed as a whole.
+/// The next step after a batch failed as a whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Retry {
-    /// What failed passes by itself.
+    /// The failure is temporary.
     Again,
-    /// Its writes go alone: that tells what is wrong.
+    /// Its writes go alone, which shows the reason.
     Alone,
 }
 
@@ -78,7 +78,7 @@ impl Batching {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
     }
 
-    /// A batch of so many was answered.
+    /// A batch of this size was answered.
     pub(super) fn answered(&self, count: usize) {
         if count >= self.most() {
             self.resize(|most| (most + 1).min(MOST_OPERATIONS));
@@ -103,8 +103,8 @@ impl Batching {
         }
     }
 
-    /// Waits before what is left of a batch is tried again: all at once, so that it makes a batch again. Where the worker
-    /// stops meanwhile, its writes go alone, which finds that out.
+    /// Waits before the rest of a batch is retried, all at once, so that it makes a batch again. If the worker stops
+    /// meanwhile, the writes go alone and find out.
     pub(super) async fn wait<A: From<Retry> + PartialEq>(&self, writer: &TargetWriter, answers: &mut [A]) {
         let rebuild = A::from(Retry::Again);
         if !answers.contains(&rebuild) {
@@ -125,7 +125,8 @@ impl Batching {
     }
 }
 
-/// A batch does not tell why it left a part undone: the first of that part goes alone, whose error names the reason.
+/// A batch does not report why it left a part undone. The first write of this part goes alone, and its error names
+/// the reason.
 pub(super) fn ask_alone<A: From<Retry> + PartialEq>(answers: &mut [A]) {
     let rebuild = A::from(Retry::Again);
     if let Some(first) = answers.iter_mut().find(|answer| **answer == rebuild) {

@@ -12,12 +12,12 @@ use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
 use aws_sdk_dynamodb::types::{PutRequest, ReturnConsumedCapacity, WriteRequest};
 use std::collections::HashSet;
 
-/// The writes of a page to one service, gathered into batches of puts without a guard
-/// ([BatchWriteItem](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html)). For a bulk
-/// copy, beside which no lane writes.
+/// Gathers the writes of a page to one service into batches of puts without a guard
+/// ([BatchWriteItem](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html)). Only
+/// for a bulk copy, during which no lane writes.
 ///
-/// A write that has a guard, a removal, and whatever a batch can't settle are written alone: a batch that is refused as a
-/// whole holds an item that can never land, and only the single write tells which.
+/// A write with a guard, a removal, and a write that a batch can't settle are written alone: if a batch is refused as
+/// a whole, one of its items can never land, and only single writes show which.
 #[derive(Debug)]
 pub struct Bulk<'a> {
     writer: &'a TargetWriter,
@@ -38,18 +38,18 @@ pub struct Put {
 #[derive(Debug)]
 struct Sent {
     key: Key,
-    /// Thousandths of write units that it uses, if the engine does not tell.
+    /// Thousandths of write units that it uses, if the engine does not report the use.
     estimated_milliunits: u64,
 }
 
-/// What became of a put.
+/// The answer to a put.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {
-    /// It landed, and used so much.
+    /// It landed, with this use.
     Landed(WriteUse),
-    /// It was left undone, or nobody knows: it is to be tried again; the wait is over.
+    /// It was left undone, or its result is unknown: it must be retried; the wait is over.
     Again,
-    /// It is to be written alone, which tells what is wrong.
+    /// It must be written alone, which shows the reason.
     Alone,
 }
 
@@ -73,7 +73,7 @@ impl Operation for Put {
 
 impl Put {
     /// # Errors
-    /// The write, where it is no put, or has a guard.
+    /// The write, if it is no put or has a guard.
     fn of(cost: &PutCost, write: Write) -> Result<Self, Box<Write>> {
         match write {
             Write {
@@ -147,7 +147,7 @@ impl Batched for Bulk<'_> {
         let mut found = self.attempt(&keys, requests).await;
         self.batching.wait(self.writer, &mut found).await;
         for (waiting, answer) in answers.into_iter().zip(found) {
-            // A write that nobody waits for any more belongs to a worker that stops.
+            // No task waits for this write any more: its worker stops.
             let _ = waiting.send(answer);
         }
     }
@@ -164,7 +164,8 @@ impl<'a> Bulk<'a> {
         }
     }
 
-    /// One request for all. One without an answer may land late: the lanes are held until that is over.
+    /// One request for all puts. A request without an answer may land late: the lanes stay on hold until this is
+    /// over.
     async fn attempt(&self, keys: &[Sent], requests: Vec<WriteRequest>) -> Vec<Answer> {
         match self.writer.send_batch(self.request(requests)).await {
             Ok((mut admitted, Ok(answer))) => self.read(answer, keys, &mut admitted.place),
@@ -212,8 +213,8 @@ impl<'a> Bulk<'a> {
         }
         let undone = undone(&self.writer.keys, left, keys);
         let landed = |sent: &Sent| undone.as_ref().is_some_and(|undone| !undone.contains(&sent.key));
-        // What they used is told of all together: the first that landed has it. No put is free: an engine that tells
-        // nothing does not know, and the sizes of the items say what it would be.
+        // The use is reported for all puts together, and counts for the first one that landed. No put is free: if an
+        // engine reports nothing, the use is estimated from the sizes of the items.
         let mut used = match told {
             0 => WriteUse::estimated(
                 keys.iter()
@@ -237,7 +238,8 @@ impl<'a> Bulk<'a> {
     }
 }
 
-/// The keys that a batch left undone. `None` where one of them is none of the batch's: then nobody knows what landed.
+/// The keys that a batch left undone. `None` if one of them is not in the batch: then it is unknown which puts
+/// landed.
 fn undone(schema: &KeySchema, left: Vec<WriteRequest>, keys: &[Sent]) -> Option<HashSet<Key>> {
     let key_of = |request: WriteRequest| {
         let mut item = request.put_request?.item;

@@ -1,4 +1,4 @@
-//! Writes that wait for their batch: what the sinks that write in batches have in common.
+//! Writes that wait for their batch: the common part of the sinks that write in batches.
 
 use super::batching::Batching;
 use crate::flow::Sink;
@@ -9,24 +9,25 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use tokio::sync::oneshot;
 
-/// Bytes of items in one batch, about: far below what a request may have, so that one that fails costs little.
+/// Approximate most bytes of items in one batch: far below the limit of a request, so that a failed batch costs
+/// little.
 const MOST_BYTES: usize = 2 * 1024 * 1024;
 
-/// A sink whose writes wait for their batch. Whoever drives the writes asks for the next batch when no write can be
-/// gathered any more, and sends it.
+/// A sink whose writes wait for their batch. The task that runs the writes asks for the next batch when no write can
+/// be gathered any more, and sends it.
 pub trait Batched: Sink {
     /// A batch that can be sent.
     type Batch: Send;
 
-    /// The next batch, as large as what waits allows. Never ends while nothing waits: it is asked in the task that polls
-    /// the writes, after they were polled.
+    /// The next batch, as large as possible. Never returns while nothing waits: it is polled in the task that polls
+    /// the writes, after them.
     fn next(&self) -> impl Future<Output = Self::Batch> + Send;
 
-    /// Sends a batch, and tells each of its writes what became of it.
+    /// Sends a batch, and passes the answers to its writes.
     fn send(&self, batch: Self::Batch) -> impl Future<Output = ()> + Send;
 }
 
-/// What can be one of a batch.
+/// An operation that can be part of a batch.
 pub(super) trait Operation {
     /// Key in the target. One batch never holds a key twice.
     fn key(&self) -> &Key;
@@ -34,7 +35,7 @@ pub(super) trait Operation {
     fn bytes(&self) -> usize;
 }
 
-/// An operation that waits for its batch, and where its answer goes.
+/// An operation that waits for its batch, with the channel for its answer.
 #[derive(Debug)]
 pub struct Waiting<O, A> {
     pub(super) operation: O,
@@ -76,8 +77,8 @@ impl<O: Operation, A> Gather<O, A> {
         .await
     }
 
-    /// Takes the first of what waits, without a key twice: of two operations on one key in a batch, nobody says which
-    /// lands, if the batch is taken at all.
+    /// Takes the first waiting operations, without a key twice: if a batch has two operations on one key, it is
+    /// undefined which one lands, if the batch is accepted at all.
     fn take(&self, most: usize) -> Vec<Waiting<O, A>> {
         let mut waiting = self.lock();
         let (mut batch, mut left) = (Vec::new(), VecDeque::new());

@@ -6,8 +6,9 @@ use crate::model::{Item, ItemExt, Key};
 use crate::plan::PutCost;
 use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest};
 
-/// A put that lands only where nothing is, as a PartiQL `INSERT`: the one conditional write that DynamoDB takes in
-/// batches ([BatchExecuteStatement](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html)).
+/// A put that lands only if the target has no item, as a PartiQL `INSERT`. It is the only conditional write that
+/// DynamoDB accepts in batches
+/// ([BatchExecuteStatement](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html)).
 #[derive(Debug)]
 pub struct Insert {
     /// Key in the target. One batch never holds a key twice.
@@ -16,7 +17,7 @@ pub struct Insert {
     parameters: Vec<AttributeValue>,
     /// Bytes of the item, about.
     pub bytes: usize,
-    /// Thousandths of write units that it uses, if the engine does not tell.
+    /// Thousandths of write units that it uses, if the engine does not report the use.
     pub estimated_milliunits: u64,
 }
 
@@ -25,10 +26,10 @@ pub struct Insert {
 const LONGEST_STATEMENT_CHARS: usize = 8192;
 
 impl Insert {
-    /// The insert that begins a write.
+    /// The insert with which a write begins.
     ///
     /// # Errors
-    /// The write, where its guard does not allow a write on nothing, or where it can't be said in a statement.
+    /// The write, if its guard does not allow a write to an empty key, or if a statement can't express it.
     pub fn of(table: &str, cost: &PutCost, write: Write) -> Result<Self, Box<Write>> {
         let Write { key, kind, guard } = write;
         match kind {

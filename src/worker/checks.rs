@@ -77,10 +77,10 @@ pub async fn services(split: &Split) -> Result<Vec<ServiceRecord>, RunError> {
     Ok(found.into_iter().map(|(_, stored)| stored.value).collect())
 }
 
-/// Services that have not switched, and whose places in the stream that is read now are not pinned.
+/// Services that have not switched, and that have no pinned positions in the stream that is read now.
 ///
 /// # Errors
-/// When the state can't be read.
+/// If the state can't be read.
 pub async fn uncaptured(split: &Split) -> Result<Vec<String>, RunError> {
     let record = SplitRecord::read(&split.store).await?.value;
     let known = services(split).await?.into_iter();
@@ -90,7 +90,7 @@ pub async fn uncaptured(split: &Split) -> Result<Vec<String>, RunError> {
         .collect())
 }
 
-/// What was given up is not gone on with.
+/// Refuses to continue a service or a split that was given up.
 pub(crate) fn refuse_abandoned(plan: &Plan, record: &SplitRecord) -> Result<(), RunError> {
     if record.abandoned_ms.is_some() {
         return Err(RunError::SplitAbandoned {

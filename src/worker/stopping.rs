@@ -4,8 +4,8 @@ use super::error::RunError;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Works, and drops the work where it stands when the command is told to stop: for what may end at any request, as if the
-/// process had died there, since nothing that it began has to be brought to an end.
+/// Does the work, and drops it at once when the command is told to stop. Use it only for work that may end at any
+/// request, as if the process had died there.
 pub(crate) async fn unless_stopped<T, E: Into<RunError>>(
     stop: &CancellationToken,
     work: impl Future<Output = Result<T, E>>,

@@ -1,4 +1,4 @@
-//! What a process waits for right now, and for how long at most: told by its progress, and by `status`.
+//! What a process waits for at present, and for how long at most. Its progress and `status` show it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl Waits {
         Waiting { waits: self, id }
     }
 
-    /// The wait that began last, in words: `waiting until ... (at most 15 s)`.
+    /// The wait that began last, as text: `waiting until ... (at most 15 s)`.
     #[must_use]
     pub fn told(&self) -> Option<String> {
         let state = self.lock();
@@ -52,7 +52,7 @@ impl Waits {
         Some(format!("waiting until {} (at most {seconds} s)", wait.until))
     }
 
-    /// A phase, and what it waits for.
+    /// A phase together with its wait.
     pub(crate) fn beside(&self, phase: &str) -> String {
         match self.told() {
             Some(wait) if !phase.is_empty() => format!("{phase}; {wait}"),

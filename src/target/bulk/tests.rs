@@ -1,4 +1,5 @@
-//! What a batch leaves undone, against an endpoint that answers as AWS does: engines here leave nothing undone.
+//! Tests of parts of a batch that are left undone, against an endpoint that answers as AWS does: the engines of the
+//! tests leave nothing undone.
 
 use super::*;
 use crate::dynamo::scripted::{Asked, scripted};
@@ -36,7 +37,7 @@ fn writer(client: aws_sdk_dynamodb::Client) -> TargetWriter {
         gate: Gate::default(),
         always_leaves_tombstones: true,
         fence: Fence::new([]),
-        // One after the other, so that the answers go where they are meant to.
+        // One after the other, so that each answer goes to the right request.
         concurrency: Arc::new(ConcurrencyLimit::within(
             1.0,
             1.0,
@@ -75,7 +76,7 @@ async fn write_all(batched: &impl Batched, writes: &[Write]) -> Vec<Result<Lande
     };
     let written = futures::future::join_all(writes.iter().map(|write| batched.write_copied(write)));
     tokio::select! {
-        // What can be sent is asked after the writes.
+        // Asks for the next batch after the writes.
         biased;
         landed = written => landed,
         () = sends => unreachable!("it never ends"),
@@ -293,7 +294,7 @@ async fn an_insert_is_sent_again_as_it_was_and_what_exists_is_put_under_its_own_
     let landed = write_all(&batches, &writes).await;
     let written = |one: &Result<Landed, SinkError>| one.as_ref().unwrap().outcome == Outcome::Written;
     assert!(landed.iter().all(written), "{landed:?}");
-    // The first of those that were throttled goes alone: it would be told why.
+    // The first of the throttled ones goes alone, because its error names the reason.
     assert_eq!((alone(&asked, 1), alone(&asked, 3)), ("1".into(), "2".into()));
     let asked = asked.lock().unwrap();
     assert_eq!(asked.len(), 4, "{asked:?}");

@@ -11,7 +11,7 @@ use std::time::Duration;
 const LEASE: Duration = Duration::from_secs(60);
 const ATTEMPT: Duration = Duration::from_secs(5);
 
-/// The process stands still, once, while a request is being built: by now its lease has run out.
+/// The process is suspended once while a request is being built, until its lease has expired.
 #[derive(Debug)]
 pub(in crate::target) struct HeldUp(Validity, AtomicBool);
 
