@@ -1,8 +1,8 @@
-//! Items between the SDK's types and the model's. Payloads are moved.
+//! Converts items between the SDK's types and the model's. Payloads are moved.
 //!
-//! The SDK has two types for one thing: `aws_sdk_dynamodb::types::AttributeValue` in tables, and
-//! `aws_sdk_dynamodbstreams::types::AttributeValue` in streams. [`SdkValue`] is what they have in common.
-//! A type that this SDK does not know is an error: an attribute that is skipped would be data lost.
+//! The SDK has two types for the same values: `aws_sdk_dynamodb::types::AttributeValue` in tables, and
+//! `aws_sdk_dynamodbstreams::types::AttributeValue` in streams. [`SdkValue`] is their common part. A type that this
+//! SDK does not know is an error, because a skipped attribute would be lost data.
 
 use crate::model::json::number_reason;
 use crate::model::{Item, Number, Place, Value};
@@ -18,7 +18,7 @@ pub struct ConvertError {
     pub problem: ConvertProblem,
 }
 
-/// What is wrong with a value.
+/// The problem of a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConvertProblem {
     /// A type that came after this build.
@@ -53,7 +53,7 @@ pub trait SdkValue: Sized {
     fn from_value(value: Value) -> Self;
 }
 
-/// The model's item for what the service sent, from a table or from a stream.
+/// Converts an item that DynamoDB sent, from a table or from a stream.
 ///
 /// # Errors
 /// See [`ConvertProblem`].
@@ -78,7 +78,7 @@ pub fn item_to_sdk<A: SdkValue>(item: Item) -> HashMap<String, A> {
         .collect()
 }
 
-/// The model's value for what the service sent.
+/// Converts a value that DynamoDB sent.
 ///
 /// # Errors
 /// See [`ConvertProblem`].
@@ -121,7 +121,7 @@ fn map<A: SdkValue>(entries: HashMap<String, A>) -> Result<BTreeMap<String, Valu
     item_from_sdk(entries)
 }
 
-/// The same code for both SDK crates, whose types only differ in where they come from.
+/// The same code for both SDK crates, whose types differ only in their paths.
 macro_rules! sdk_value {
     ($sdk:ident) => {
         impl SdkValue for $sdk::types::AttributeValue {

@@ -8,10 +8,10 @@ use crate::worker::{RunError, Split, recorded_shards};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// What is known of the lanes when a verification begins. It decides nothing but how long a difference may be lag.
+/// The state of the lanes when a verification begins. It only decides for how long a difference may be lag.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    /// What a person should know, each with its next command.
+    /// Notes for a person, each with its next command.
     pub notes: Vec<String>,
     /// A write of the source arrives in the targets within this time.
     pub allowed_lag: Duration,
@@ -23,7 +23,8 @@ pub(super) struct Lanes {
 /// candidate is read only a few times.
 const EARLY_LAG: Duration = Duration::from_secs(1);
 
-/// A verification never waits longer than this for a lane that is behind; it says so, and may call lag a mismatch.
+/// A verification never waits longer than this for a lane that is behind. It says so, and may report lag as a
+/// mismatch.
 const LONGEST_LAG: Duration = Duration::from_secs(15 * 60);
 
 impl Lanes {
@@ -98,7 +99,7 @@ impl Lanes {
         if let Some(lag_ms) = lag_ms.filter(|lag| u128::from(*lag) > margin.as_millis()) {
             self.note(&format!("the lane '{lane}' is {} s behind", lag_ms / 1000));
         }
-        // A lane notes for a moment after a bulk copy what held it.
+        // For a moment after a bulk copy, a lane still records the hold.
         let is_over = |reason: &&String| is_held || *reason != HELD;
         if let Some(blocked) = status.blocked.as_ref().filter(is_over) {
             self.note(&format!("the lane '{lane}' makes no progress: {blocked}"));

@@ -8,8 +8,8 @@ use crate::source::Scan;
 use crate::worker::{Budgets, RunError};
 use tokio_util::sync::CancellationToken;
 
-/// Counts the tombstones of a service's table by a consistent scan; answers what that used, too, in thousandths of read
-/// units.
+/// Counts the tombstones of a service's table by a consistent scan. Also returns the read units of the scan, in
+/// thousandths.
 pub(super) async fn tombstones(
     reader: &PointReader,
     budgets: &Budgets,

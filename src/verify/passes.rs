@@ -185,8 +185,9 @@ impl Run {
         Ok(result)
     }
 
-    /// Tombstones that were read although they were off, and swept, all the time: nobody would remove them, and a service
-    /// would take them for items. An eventually consistent read may show what was swept just before.
+    /// Tombstones that were read although tombstones were off and swept all the time. No command would remove them,
+    /// and a service would take them for items. An eventually consistent read may show a tombstone that was swept
+    /// just before.
     async fn tombstones_left(&self, result: &mut VerifyResult) -> Result<u64, RunError> {
         let now = SplitRecord::read(&self.split.store)
             .await?
@@ -320,7 +321,7 @@ impl Run {
         }
     }
 
-    /// Joins the two sides of a service; what differs is a candidate.
+    /// Joins the two sides of a service; each difference is a candidate.
     async fn join(&self, index: usize, sides: Sides) -> Result<(CandidateFile, ServiceReport), RunError> {
         let progress = Arc::clone(&self.progress.services[index]);
         let (dir, stop) = (self.dir.clone(), self.stop.clone());
@@ -345,10 +346,10 @@ impl Run {
         .await
     }
 
-    /// All services at once: they wait for the same lag.
+    /// All services at once, because they wait for the same lag.
     async fn recheck(&self, compared: Vec<(CandidateFile, ServiceReport)>) -> Result<Vec<Settled>, RunError> {
         let rules = SettleRules::new(self.lanes.allowed_lag);
-        // Extras whose source must be searched for begin anew after that.
+        // Extra items whose source must be searched for start again after the search.
         let most = (rules.max_time + rules.allowed_lag) * 2;
         let rests = rules.allowed_lag.as_secs_f64().ceil();
         let what = format!("each difference has disappeared, or has stayed the same for {rests} s");

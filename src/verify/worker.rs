@@ -14,13 +14,13 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 impl Verify {
-    /// Compares every target with what the source says it should hold, and repairs where it is told to.
+    /// Compares every target with the source, and repairs if it is told to.
     ///
     /// Mismatches are a result, not an error.
     ///
     /// # Errors
-    /// Where it must not start, or could not compare everything to the end; it then says nothing of the tables, and
-    /// a repair that was under way goes on when the same command is run again.
+    /// If it must not start, or could not complete the comparison. It then has no result, and an interrupted repair
+    /// continues when the same command is run again.
     pub async fn run(mut self) -> Result<VerifyResult, RunError> {
         let record = unless_stopped(&self.stop, Box::pin(check_plan(&self.split))).await?;
         if record.completed_ms.is_some() && self.options.repair {
@@ -110,7 +110,7 @@ impl Verify {
         let mut baseline = Baseline::read(&self.split, record).await?;
         let run = Run::begin(self, record, places).await?;
         let done = CancellationToken::new();
-        // Ends the display too where this future is dropped: when the repair's lease was lost.
+        // Ends the display, too, if this future is dropped because the repair's lease was lost.
         let shown_until = done.clone().drop_guard();
         let shown = tokio::spawn(Arc::clone(&run.progress).show(done));
         let result = run.all(lease, &mut baseline).await;
@@ -140,8 +140,8 @@ impl Verify {
     }
 }
 
-/// Refuses a verification that could only find what is still to come: nobody reads the stream, the lanes are on hold, or a
-/// copy of these services is not finished.
+/// Refuses a verification that could only find changes that were not delivered yet: no worker reads the stream, the
+/// lanes are on hold, or a copy of these services is not finished.
 async fn refuse_early(split: &Split, places: &[usize]) -> Result<(), RunError> {
     let chosen = |service: &str| {
         places
