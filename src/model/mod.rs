@@ -25,11 +25,11 @@ pub use position::{Position, SequenceNumber};
 pub use value::Value;
 pub use version::Version;
 
-/// Attributes whose name begins with this belong to the split and to nobody else. A source item
-/// that carries one cannot be copied, and becomes a dead letter.
+/// Attributes whose name begins with this are reserved for dynasplit. A source item with such an attribute cannot be
+/// copied, and becomes a dead letter.
 pub const RESERVED_PREFIX: &str = "dynasplit:";
-/// Holds the version of a target item while a split runs: a stamp in `sequence` mode, or the
-/// timestamp in `timestamp` mode where the shape itself does not show it (and in tombstones).
+/// Holds the version of a target item while a split runs: a stamp in `sequence` mode, or the timestamp in `timestamp`
+/// mode if the shape itself does not show it (and in tombstones).
 pub const VERSION_ATTRIBUTE: &str = "dynasplit:version";
 /// Marks a tombstone.
 pub const TOMBSTONE_ATTRIBUTE: &str = "dynasplit:tombstone";

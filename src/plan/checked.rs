@@ -4,7 +4,7 @@ use super::lines::Lines;
 use super::service::fingerprint;
 use super::{Condition, Place, RehearseSpec, Service, Source, Versions, Warnings};
 
-/// A plan that was checked: what the split does, and nothing that could be wrong without asking AWS.
+/// A checked plan: the definition of the split, without any problem that can be found without asking AWS.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Name of the split.
@@ -17,11 +17,11 @@ pub struct Plan {
     pub left_behind: Option<Condition>,
     /// The services. At least one; names and tables differ.
     pub services: Vec<Service>,
-    /// Name of the state table, which lives where the source does.
+    /// Name of the state table, which is in the region of the source.
     pub state_table: String,
     /// Sample data for a rehearsal.
     pub rehearse: Option<RehearseSpec>,
-    /// What is probably not meant, and does not stand in the way.
+    /// Settings that are probably not intended, but do not stop the plan.
     pub warnings: Warnings,
     pub(super) lines: Lines,
 }
@@ -55,7 +55,7 @@ impl Plan {
         self.services.iter().find(|service| service.name == name)
     }
 
-    /// Changes with what all services share: the source, its keys, versions, and what stays behind.
+    /// A fingerprint of everything that all services share: the source, its keys, versions, and `left-behind`.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         fingerprint(&serde_json::json!({

@@ -1,8 +1,8 @@
-//! From the file's nodes to [`PlanSpec`], gathering every problem of structure on the way.
+//! Decodes the nodes of the file to a [`PlanSpec`], and collects every problem of structure.
 //!
-//! Serde stops at its first error. So what it stumbles over is noted and repaired in the tree (a misspelt
-//! name is put right, anything else becomes a hole that reads as whatever is asked for), and the tree is
-//! read again. What was repaired is remembered: nothing that follows from it is reported.
+//! Serde stops at its first error. So the node of the error is recorded and repaired in the tree (a misspelt name is
+//! corrected, anything else becomes a hole that reads as any value), and the tree is read again. Consequences of a
+//! repair are not reported.
 
 use super::node_reader::{Fault, FaultKind, NodeReader};
 use super::path::{Path, Step};
@@ -15,7 +15,7 @@ use serde::Deserialize;
 /// Most problems of structure that are gathered: each costs a reading of the whole plan.
 const MAX_FAULTS: usize = 100;
 
-/// What could be read, and what was repaired for it.
+/// The part that could be read, and the repairs that it needed.
 pub(super) struct Decoded {
     pub spec: Option<PlanSpec>,
     /// Settings that became holes, or were taken out.
@@ -47,10 +47,10 @@ pub(super) fn decode(root: &mut Node) -> Decoded {
 }
 
 impl Decoded {
-    /// Notes the fault and repairs the tree; false where that is impossible.
+    /// Records the fault and repairs the tree; false if that is impossible.
     fn repair(&mut self, root: &mut Node, fault: &Fault) -> bool {
         let path = fault.path();
-        // What is wrong with a hole was said when it became one.
+        // The problem of a hole was reported when it became one.
         let silent = self.faulty.iter().any(|known| path.is_within(known));
         if let FaultKind::UnknownField { field, expected } = &fault.kind {
             return self.unknown_field(root, &path, field, expected);
@@ -72,7 +72,7 @@ impl Decoded {
             FaultKind::UnknownField { .. } => return false,
         };
         if !silent {
-            // The mark is taken now: a hole shows less of what was there.
+            // The mark is taken now, because a hole shows less of the original text.
             let place = Some(root.mark(&path, false));
             let finding = Self::finding(path, message, hint, false);
             self.findings.push(Finding { place, ..finding });
@@ -144,7 +144,7 @@ impl Decoded {
     }
 }
 
-/// Puts a hole at the path, or the default word where only one of a few words can be read.
+/// Puts a hole at the path, or the default word if only certain words can be read.
 fn make_hole(root: &mut Node, path: &Path) -> bool {
     let data = match path.to_string().as_str() {
         "timestamp" => Data::Text("none".to_owned(), ScalarStyle::Plain),

@@ -1,4 +1,4 @@
-//! Plan files that are not UTF-8: where the text ends, and what to do.
+//! Plan files that are not UTF-8: the position of the first wrong byte, and how to fix the file.
 
 use super::problem::{Problem, Problems};
 use std::string::FromUtf8Error;

@@ -1,6 +1,6 @@
 //! Why an item has no target key.
 
-/// Why an item has no target key. The value is told only where it is part of the source's key.
+/// Why an item has no target key. It contains a value only if the value is part of the source's key.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum KeyFault {
     /// The item lacks an attribute that the target key is made from.
@@ -14,9 +14,9 @@ pub enum KeyFault {
     WrongType {
         /// The source attribute.
         attribute: String,
-        /// DynamoDB's name of the type that is needed.
+        /// DynamoDB's name of the necessary type.
         expected: String,
-        /// DynamoDB's name of the type that is there.
+        /// DynamoDB's name of the type that was found.
         found: &'static str,
     },
     /// The attribute's text is not of the pattern's form.
@@ -57,9 +57,9 @@ pub enum KeyFault {
     TooLong {
         /// The target attribute.
         attribute: String,
-        /// What it would have.
+        /// The bytes that it would have.
         bytes: usize,
-        /// What it may have.
+        /// The most bytes that are allowed.
         limit: usize,
     },
 }

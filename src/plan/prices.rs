@@ -1,12 +1,12 @@
-//! What requests cost: a dated table, and a file that takes its place.
+//! Prices of requests: a dated table, and a file that replaces it.
 
 use super::node_reader::{FaultKind, NodeReader};
 use super::problem::{PlanError, Problem, Problems};
 use super::source_map;
 use serde::{Deserialize, Serialize};
 
-/// Prices of requests, in US dollars. They move, and differ by region and contract: so the table says of
-/// when and where it is, and a file can replace it.
+/// Prices of requests, in US dollars. They change, and differ by region and contract. So the table has a date and a
+/// region, and a file can replace it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Prices {
@@ -70,11 +70,11 @@ impl Prices {
         }
     }
 
-    /// Reads a price file, YAML or JSON. `as-of`, `region` and `standard` must be there; what else is left
-    /// out is as published.
+    /// Reads a price file, YAML or JSON. `as-of`, `region` and `standard` are mandatory; other missing prices are as
+    /// published.
     ///
     /// # Errors
-    /// With what is wrong in it, and where.
+    /// With the problem and its place.
     pub fn parse(text: &str, file: &str) -> Result<Self, PlanError> {
         let (root, flaws) = source_map::read(text);
         let mut problems: Vec<Problem> = flaws.into_iter().map(Problem::from).collect();

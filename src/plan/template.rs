@@ -23,7 +23,7 @@ const MAX_BYTES: usize = 4096;
 /// Why a text is no template.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct TemplateFlaw {
-    /// Character where it goes wrong.
+    /// The character at which the problem is.
     pub offset: usize,
     pub message: String,
     pub hint: Option<String>,
@@ -108,7 +108,7 @@ impl Template {
         Ok(Self { parts })
     }
 
-    /// What a *pattern* must keep to beyond that: the captures' ends must show.
+    /// The additional rule of a *pattern*: the ends of its captures must be visible.
     pub fn check_pattern(&self) -> Result<(), TemplateFlaw> {
         for (n, pair) in self.parts.windows(2).enumerate() {
             if let [Part::Capture(first), Part::Capture(second)] = pair {
@@ -137,7 +137,7 @@ impl Template {
         Ok(())
     }
 
-    /// The capture's name, where the template is one capture and nothing else.
+    /// The capture's name, if the template consists of one capture.
     pub fn lone(&self) -> Option<&str> {
         match &self.parts[..] {
             [Part::Capture(name) | Part::Number(name)] => Some(name),
@@ -145,7 +145,7 @@ impl Template {
         }
     }
 
-    /// The first part that makes a number of a capture: its name, and the character where it begins.
+    /// The first part that makes a number from a capture: its name, and its first character.
     pub fn number(&self) -> Option<(&str, usize)> {
         self.parts.iter().enumerate().find_map(|(n, part)| match part {
             Part::Number(name) => Some((name.as_str(), self.offset_of(n))),
@@ -161,7 +161,7 @@ impl Template {
         })
     }
 
-    /// Character in the written form where a part begins.
+    /// First character of a part, in the written form.
     fn offset_of(&self, part: usize) -> usize {
         let before = Self {
             parts: self.parts[..part].to_vec(),

@@ -55,10 +55,10 @@ const LAST_SECOND: u64 = 253_402_300_799;
 /// Longest pattern: a timestamp is short, and each item is matched against it.
 const MAX_PATTERN_CHARS: usize = 64;
 
-/// What is wrong with a timestamp's type or format.
+/// The problem of a timestamp's type or format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FormatFlaw {
-    /// The setting that is wrong: `type` or `format`.
+    /// The wrong setting: `type` or `format`.
     pub field: &'static str,
     pub message: String,
     pub hint: String,
@@ -168,15 +168,15 @@ impl TimestampFormat {
 }
 
 impl Timestamp {
-    /// Whether an item has a value of the right type here that is no version: text of another format. A guard would
-    /// compare it as if it were one.
+    /// Whether an item has a value of the right type here that is not a version: text in another format. A guard
+    /// would compare it as if it were one.
     #[must_use]
     pub fn is_unreadable(&self, item: &Item) -> bool {
         let kind = self.format.kind();
         item.get(&self.attribute).is_some_and(|value| kind.holds(value)) && self.version_of(item).is_none()
     }
 
-    /// The item's version. `None` where the attribute is missing, or of another type or format.
+    /// The item's version. `None` if the attribute is missing, or has another type or format.
     #[must_use]
     pub fn version_of(&self, item: &Item) -> Option<Version> {
         match (&self.format, item.get(&self.attribute)?) {
@@ -189,8 +189,8 @@ impl Timestamp {
         }
     }
 
-    /// A time in this format, for sample data and live writers. It never goes backwards as time goes on;
-    /// times before 1970 or after the year 9999 are shown as those.
+    /// A time in this format, for sample data and live writers. It never decreases as time increases; times before
+    /// 1970 or after the year 9999 are shown as these limits.
     #[must_use]
     pub fn render(&self, at: SystemTime) -> Value {
         let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -12,11 +12,11 @@ use crate::plan::spec::{KeyAttributeSpec, KeyTemplatesSpec, KeysSpec};
 use crate::plan::template::{Template, TemplateFlaw};
 use std::collections::BTreeMap;
 
-/// What a service's key mapping is about.
+/// The context of a service's key mapping.
 pub(super) struct Subject<'a> {
     pub source: &'a KeySchema,
     pub target: &'a KeySchema,
-    /// The service's condition, where it could be read.
+    /// The service's condition, if it could be read.
     pub condition: Option<&'a Condition>,
     /// The service, or its shape.
     pub path: &'a Path,
@@ -59,7 +59,7 @@ pub(super) fn schema(spec: &KeysSpec, path: &Path, report: &mut Report) -> KeySc
     KeySchema { partition, sort }
 }
 
-/// The service's key mapping. `None` where a problem was reported.
+/// The service's key mapping. `None` if a problem was reported.
 pub(super) fn mapping(
     spec: Option<&KeyTemplatesSpec>,
     subject: &Subject<'_>,
@@ -177,7 +177,7 @@ fn compile(
     let before_from = report.findings.len();
     let from = parse(&spec.from, &path.field("from"), report);
     check_from(&from, all_of_to, subject.source, &path.field("from"), report);
-    // A pattern that is wrong may well be meant to hold the capture that a template uses.
+    // A wrong pattern may be intended to contain the capture that a template uses.
     let captured = (from.len() == spec.from.len() && findings_since(before_from, report) == 0)
         .then(|| from.values().flat_map(Template::captures).collect::<Vec<_>>());
     check_to(
@@ -393,7 +393,7 @@ fn contradictions(mapping: &KeyMapping, condition: &Condition, subject: &Subject
     }
 }
 
-/// Says why two items could share a target key, and what helps.
+/// Explains why two items could share a target key, and what helps.
 fn explain(loss: &Loss, spec: Option<&KeyTemplatesSpec>, subject: &Subject<'_>, report: &mut Report) {
     let keys = subject.path.field("transform").field("keys");
     let user = |capture: &str| {

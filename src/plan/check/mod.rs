@@ -22,7 +22,7 @@ use std::collections::HashMap;
 
 pub(super) use report::Report;
 
-/// Checks the plan. `None` only where a problem was reported.
+/// Checks the plan. `None` only if a problem was reported.
 pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
     let root = Path::root();
     if spec.version != 1 {
@@ -39,7 +39,7 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
     let left_behind = spec.unrouted.map().map(|LeftBehindSpec { left_behind }| {
         condition(left_behind, &root.field("unrouted").field("left-behind"), report)
     });
-    // What follows from a source key that is wrong, or could not be read, would only confuse.
+    // Problems that follow from a source key that is wrong or could not be read would only confuse.
     let source_keys = root.field("source").field("keys");
     let source_is_known = !report.is_faulty(&root.field("source"))
         && report
@@ -133,7 +133,7 @@ fn tables_differ(spec: &PlanSpec, state_table: &str, report: &mut Report) {
         Some(_) => root.field("state").field("table"),
         None => root.field("split"),
     };
-    // The name that is made from the split's is right wherever that is.
+    // The default name is correct if the name of the split is.
     if spec.state.is_some() {
         names::table(state_table, &state_path, report);
     }

@@ -62,7 +62,7 @@ pub(super) fn attribute(name: &str, path: &Path, report: &mut Report) {
     }
 }
 
-/// An AWS region. Which ones there are is AWS's business; this is about what cannot be one.
+/// An AWS region. This check does not know which regions exist; it refuses names that cannot be one.
 pub(super) fn region(name: &str, path: &Path, report: &mut Report) {
     let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if name.is_empty() || !name.chars().all(fine) {
@@ -93,7 +93,7 @@ pub(super) fn role(arn: &str, path: &Path, report: &mut Report) {
     }
 }
 
-/// Checks where a table is, and as whom it is reached.
+/// Checks the region of a table, and the role that accesses it.
 pub(super) fn place(region: Option<&str>, role: Option<&str>, path: &Path, report: &mut Report) -> Place {
     if let Some(region) = region {
         self::region(region, &path.field("region"), report);

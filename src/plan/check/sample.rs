@@ -1,4 +1,4 @@
-//! Sample data of a rehearsal: what would make no item of the source's table.
+//! Checks the sample items of a rehearsal: each must be a valid item of the source's table.
 
 use super::names;
 use super::report::Report;

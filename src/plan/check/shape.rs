@@ -117,7 +117,7 @@ fn check_rename(shape: &Attributes, target: &KeySchema, path: &Path, report: &mu
                 "choose another name",
             );
         }
-        // Without a `keep` list nobody knows here whether items have it; the copying of them finds out.
+        // Without a `keep` list it is unknown here whether items have the attribute; the copy finds out.
         let kept = shape.keep.as_ref().is_some_and(|keep| keep.contains(to));
         if from != to && kept && !shape.rename.contains_key(to) {
             report.at(

@@ -9,7 +9,8 @@ use crate::plan::Shape;
 use crate::plan::extent::are_disjoint;
 use crate::plan::path::Path;
 
-/// Compares each shape with those before it. True where it is proven of all; where it is not, somebody has to vouch.
+/// Compares each shape with those before it. Returns true if the proof succeeds for all; otherwise the plan needs a
+/// vouch.
 pub(super) fn check(shapes: &[(Path, Shape)], report: &mut Report) -> bool {
     let made: Vec<_> = shapes
         .iter()

@@ -276,7 +276,7 @@ fn throughput(spec: &TableSpec, path: &Path, report: &mut Report) {
     }
 }
 
-/// What is warm is at least what is provisioned.
+/// The warm units are at least the provisioned units.
 fn warm(
     warm: Option<ThroughputSpec>,
     provisioned: Option<&ThroughputSpec>,

@@ -1,4 +1,4 @@
-//! What DynamoDB refuses before it looks at an item, refused here with the place at hand.
+//! Static checks: DynamoDB refuses these expressions before it reads an item; this check reports their place.
 
 use super::ast::{Comparator, Operand, Path};
 use super::error::ExprError;
@@ -60,7 +60,7 @@ pub(super) fn prefix(operand: &Placed) -> Result<(), ExprError> {
     ))
 }
 
-/// DynamoDB refuses a path that is held against itself.
+/// DynamoDB refuses to compare a path with itself.
 pub(super) fn distinct(first: &Placed, other: &Placed, operator: &str) -> Result<(), ExprError> {
     match (&first.operand, &other.operand) {
         (Operand::Path(first), Operand::Path(second)) if first == second => Err(ExprError::new(

@@ -1,5 +1,5 @@
-//! Text to tokens. Most of what people write wrong by habit (`==`, `&&`, `:value`, `follower#`) is
-//! caught here, where the right spelling can be named.
+//! Splits a text into tokens. Common mistakes (`==`, `&&`, `:value`, `follower#`) are found here, with the correct
+//! spelling.
 
 use super::error::ExprError;
 use super::render::quoted;
@@ -16,13 +16,13 @@ pub(super) struct Token {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A name without quotes, or a keyword, or a function: the parser knows by what stands around it.
+    /// A name without quotes, a keyword, or a function: the parser decides by the context.
     Word(String),
     /// A name in double quotes.
     Quoted(String),
     /// A string in single quotes.
     Text(String),
-    /// A number as it is written.
+    /// A number in its written form.
     Number(String),
     /// `b64'...'`, decoded.
     Binary(Vec<u8>),
@@ -173,7 +173,7 @@ impl Lexer<'_> {
         self.text[from..].bytes().take_while(u8::is_ascii_digit).count()
     }
 
-    /// A sign, digits, a fraction, an exponent; the value is checked where it is used.
+    /// A sign, digits, a fraction, an exponent; the value is checked when it is used.
     fn number(&mut self) -> Result<Kind, ExprError> {
         let start = self.at;
         let bytes = self.text.as_bytes();
@@ -229,7 +229,7 @@ impl Lexer<'_> {
     }
 }
 
-/// What people put into attribute names; only some of it may stand without quotes.
+/// Characters of attribute names; only some of them are allowed without quotes.
 fn in_name(c: char) -> bool {
     c.is_alphanumeric() || "_-#$@/%~^\\+:".contains(c)
 }

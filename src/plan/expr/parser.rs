@@ -1,7 +1,7 @@
-//! Tokens to a tree, by recursive descent: OR, AND, NOT, then comparisons, in DynamoDB's precedence.
+//! Parses tokens to a tree, by recursive descent: OR, AND, NOT, then comparisons, in DynamoDB's precedence.
 //!
-//! Parentheses may hold a condition or an operand, which only their content tells; so every level
-//! gives a [`Node`], and whoever needs one kind asks for it, with the place for the error at hand.
+//! Parentheses may contain a condition or an operand, which only their content shows. So every level returns a
+//! [`Node`], and a caller that needs one kind asks for it, with the place for the error.
 
 use super::ast::{Comparator, Expr, Operand, TYPE_NAMES};
 use super::check;
@@ -12,7 +12,7 @@ use super::limits::{MAX_BYTES, MAX_DEPTH, MAX_IN_OPERANDS};
 use super::placed::Placed;
 use crate::model::Value;
 
-/// Parses a whole condition, and gives what in it is probably not meant.
+/// Parses a whole condition, and returns its doubts.
 pub(super) fn parse(text: &str) -> Result<(Expr, Doubts), ExprError> {
     if text.len() > MAX_BYTES {
         return Err(ExprError::new(
@@ -93,7 +93,7 @@ impl Parser<'_> {
         self.at += 1;
     }
 
-    /// Steps over a symbol where it stands here.
+    /// Skips a symbol if it is next.
     pub(super) fn take(&mut self, symbol: &str) -> bool {
         let found = matches!(self.token().kind, Kind::Symbol(s) if s == symbol);
         if found {
@@ -217,7 +217,7 @@ impl Parser<'_> {
                 .hint("write NOT first: NOT a IN (1, 2)"));
         } else {
             return match left {
-                // `(a) = 5` is fine, so what a parenthesis holds is judged when it is closed.
+                // `(a) = 5` is correct, so the content of a parenthesis is judged when it is closed.
                 Node::Operand(placed) if self.depth == 0 || !self.at_close() => Err(self.lone(&placed)),
                 other => Ok(other),
             };
@@ -422,7 +422,7 @@ fn type_name(operand: &Placed) -> Result<&'static str, ExprError> {
     })
 }
 
-/// What to write for the operators of SQL.
+/// The replacement for operators of SQL.
 fn advice(word: &str) -> Option<&'static str> {
     match word.to_ascii_lowercase().as_str() {
         "like" | "startswith" | "starts_with" => Some("write begins_with(name, 'x') or contains(name, 'x')"),

@@ -1,4 +1,4 @@
-//! Document paths: names, steps into maps and lists, and what people write in their place.
+//! Document paths: names, steps into maps and lists, and common mistakes.
 
 use super::ast::{Path, Step};
 use super::check;

@@ -135,7 +135,7 @@ fn a_capture_needs_the_end_it_was_matched_by() {
         "{:?}",
         m.losses()
     );
-    // ... is known where it stands alone elsewhere.
+    // ... is known if it is the only part elsewhere.
     let m = mapping(
         COURSE,
         &[("a", "{content}#{module}#CONTENT#{course}"), ("b", "{content}")],
@@ -340,7 +340,7 @@ fn faults_say_what_is_wrong_with_which_attribute() {
         ),
         "{long}"
     );
-    // The value of an attribute that is no key is never told.
+    // The value of an attribute that is no key is never shown.
     let m = mapping(
         &[("PK", "{a}"), ("SK", "{b}"), ("mail", "M#{m}")],
         &[("id", "{a}{b}{m}")],
@@ -416,7 +416,7 @@ fn conditions_and_patterns_can_contradict() {
     }
 }
 
-/// All texts over `ab#` with up to so many characters.
+/// All texts over `ab#` with up to this many characters.
 fn texts(length: usize) -> Vec<String> {
     let mut all = vec![String::new()];
     let mut from = 0;
@@ -433,8 +433,8 @@ fn texts(length: usize) -> Vec<String> {
 proptest! {
     #![proptest_config(ProptestConfig { max_global_rejects: 100_000, ..cases(150) })]
 
-    /// The proof against brute force: where it accepts, no two source keys over a small alphabet share a
-    /// target key, and every target key leads back to its source key.
+    /// Compares the proof with brute force: if it accepts, no two source keys over a small alphabet share a target
+    /// key, and every target key leads back to its source key.
     #[test]
     fn what_is_proven_holds_for_every_small_key(
         pk in "([ab#]{0,2}\\{p\\}([ab#]{1,2}(\\{q\\}[ab#]{0,1})?)?)",
