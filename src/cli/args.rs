@@ -23,7 +23,7 @@ pub struct Args {
     /// Print the version.
     #[arg(short = 'V', long, action = ArgAction::Version, help_heading = OUTPUT)]
     pub version: Option<bool>,
-    /// What holds for every command.
+    /// The options of every command.
     #[command(flatten)]
     pub global: Global,
     /// The command.
@@ -60,7 +60,7 @@ pub struct Global {
     /// URL of another engine than AWS, for example DynamoDB Local.
     #[arg(long, global = true, value_name = "URL", help_heading = AWS, value_parser = url)]
     pub endpoint_url: Option<String>,
-    /// What the parts of the command share.
+    /// The data that the parts of the command share.
     #[arg(skip)]
     pub session: Session,
 }

@@ -36,7 +36,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     let progress = Progress::of(view);
     let result = stoppable(&global.session, GRACE, Box::pin(backfill.run())).await;
     telling.abort();
-    // Told once: it is part of the report only if the copy ended before it was told.
+    // Reported once: it is part of the report only if the copy ended before it was reported.
     let is_told = telling.await.is_ok();
     progress.end().await;
     let report = result?;
@@ -139,7 +139,8 @@ impl Shown for BackfillView {
         }
     }
 
-    /// The source is read once for all services, so what was read is its own. A service shows what was written for it.
+    /// The source is read once for all services, so it has its own bar for reads. The bar of a service shows its
+    /// writes.
     fn bars(&self) -> Vec<Bar> {
         if self.lanes.is_empty() {
             return Vec::new();

@@ -75,7 +75,7 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
     }
 }
 
-/// A letter as it is listed.
+/// A dead letter in the list.
 #[derive(Serialize)]
 pub(super) struct Listed {
     id: String,

@@ -14,7 +14,7 @@ use crate::target::TargetError;
 use crate::worker::RunError;
 use std::time::Duration;
 
-/// A failure as it is told: what, perhaps a hint, and the exit code.
+/// A failure as it is reported: its message, perhaps a hint, and the exit code.
 #[derive(Debug)]
 pub struct Failed {
     pub(super) exit: Exit,
@@ -39,7 +39,7 @@ impl Failed {
         }
     }
 
-    /// The command was stopped, and what was under way did not end in time.
+    /// The command was stopped, and some work did not end in time.
     pub(super) fn dropped(grace: Duration) -> Self {
         let message = if grace.is_zero() {
             "interrupted: run the same command to continue".to_owned()
@@ -72,7 +72,7 @@ impl Failed {
         self.exit
     }
 
-    /// Of a request: what to do next is known by its kind.
+    /// The failure of a request: its kind decides the next step.
     fn request(message: String, failure: Failure) -> Self {
         Self {
             kind: Kind::Request,
@@ -82,7 +82,7 @@ impl Failed {
         }
     }
 
-    /// With what the command line says about where the engine is.
+    /// With the options that say where the engine is.
     #[must_use]
     pub fn at(mut self, global: &Global) -> Self {
         let Some(failure) = &self.request else { return self };
@@ -154,7 +154,7 @@ impl Failed {
     }
 }
 
-/// Nothing that can be used answered: which endpoint, and what gave it.
+/// No usable answer came: names the endpoint, and the option or variable that gave it.
 fn unanswered(failure: &Failure, global: &Global, at: &At) -> String {
     let place = at.endpoints.asked_for(&failure.action, &at.region);
     let by = if global.endpoint_url.is_some() {

@@ -68,7 +68,7 @@ pub fn schema() -> Result<Exit, Failed> {
     Ok(Exit::Done)
 }
 
-/// Tells what in a plan is probably not meant.
+/// Reports the warnings of a plan.
 pub fn warn(plan: &Plan) {
     if !plan.warnings.list().is_empty() {
         let label = console::style("warning:").yellow().bold().for_stderr();

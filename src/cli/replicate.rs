@@ -114,7 +114,7 @@ fn state(lane: &LaneStatus) -> String {
     }
 }
 
-/// What limits a lane that has something to do.
+/// The limit of a lane that has something to do.
 fn limited(lane: &LaneStatus) -> String {
     match &lane.limit {
         Some(noted) if noted.limit != Limit::Idle && lane.open_shards > 0 => {

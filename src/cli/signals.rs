@@ -4,11 +4,11 @@ use super::screen;
 use super::session::Session;
 use std::time::Duration;
 
-/// After a signal, a request that fails is sent again for so long.
+/// The time after a signal in which a failed request is repeated.
 const HURRY: Duration = Duration::from_secs(3);
 
-/// The first Ctrl-C or SIGTERM cancels the session's token: work drains and is saved. The second one ends the process at
-/// once; that is safe too, only what was under way is done again.
+/// The first Ctrl-C or SIGTERM cancels the session's token: work drains and is saved. The second one ends the process
+/// at once. This is safe, too: only unfinished work is repeated.
 pub fn stop_on_signal(session: &Session) {
     let Session {
         stop, stop_retrying, ..

@@ -15,7 +15,7 @@ use serde::Serialize;
 pub async fn run(global: &Global, args: &Status) -> Result<Exit, Failed> {
     let split = output::open_to_look(global, &args.plan).await?;
     let status = if args.check {
-        // A worker that begins anew for a moment is no alarm.
+        // A worker that starts again is away for a moment, which is no alarm.
         split_status_with_worker(&split).await?
     } else {
         split_status(&split).await?
@@ -27,7 +27,7 @@ pub async fn run(global: &Global, args: &Status) -> Result<Exit, Failed> {
     Ok(Exit::Done)
 }
 
-/// The status with what a person should look at.
+/// The status with its alarms.
 #[derive(Serialize)]
 struct Checked {
     #[serde(flatten)]
@@ -113,7 +113,7 @@ pub(super) fn render(status: &SplitStatus) -> String {
     lines.join("\n")
 }
 
-/// What limits the commands that run, with the age of the news.
+/// The limits of the running commands, with the age of each.
 fn limits(status: &SplitStatus) -> Vec<String> {
     if status.limits.is_empty() {
         return Vec::new();
@@ -139,7 +139,7 @@ fn limits(status: &SplitStatus) -> Vec<String> {
     vec![table(&["command", "part", "seen", "limited by"], rows)]
 }
 
-/// What is tuned, in one line.
+/// The tuned budgets, in one line.
 fn tuned(tuning: &TuningRecord) -> String {
     let mut said = Vec::new();
     said.extend(tuning.reads.map(|reads| format!("reads {}", bound(Some(reads)))));

@@ -386,7 +386,7 @@ fn findings(page: &mut Page, survey: &Survey) {
         };
         let head = format!("  {}", page.paint(style, word));
         page.wrapped(&head, &copyable(&visible(&finding.what)));
-        // What several have in common is said once, after the last of them.
+        // A hint that several findings share is shown once, after the last of them.
         let next = following.next().and_then(|next| next.hint.as_ref());
         if let Some(hint) = finding.hint.as_ref().filter(|hint| next != Some(*hint)) {
             page.wrapped("          ", &format!("-> {}", copyable(hint)));

@@ -64,7 +64,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
 pub(super) fn render(result: &VerifyResult) -> String {
     let mut lines = vec![services(result)];
     lines.extend(result.mismatches.iter().map(|mismatch| format!("  {mismatch}")));
-    // Told once: it may be the next step as well.
+    // Shown once: it may be the next step as well.
     if collisions(result) > 0 && result.next != COLLISION_ADVICE {
         lines.push(format!("  {COLLISION_ADVICE}"));
     }
@@ -129,7 +129,7 @@ fn collisions(result: &VerifyResult) -> u64 {
     services.map(|service| service.mismatches.collision).sum()
 }
 
-/// What was repaired, and why the rest was not.
+/// The repairs, and why the rest was not repaired.
 fn repaired(result: &VerifyResult) -> String {
     let left = &result.unrepaired;
     let reasons = [
@@ -159,7 +159,7 @@ fn repaired(result: &VerifyResult) -> String {
     }
 }
 
-/// The services, with what was found of each. Classes without a finding are not named.
+/// The services, with their findings. Classes without a finding are not named.
 fn services(result: &VerifyResult) -> String {
     let rows = result.report.services.iter().map(|service| {
         let found = &service.mismatches;
@@ -190,7 +190,7 @@ fn services(result: &VerifyResult) -> String {
     )
 }
 
-/// What was found of a service, class by class.
+/// The findings of a service, class by class.
 fn findings(service: &ServiceReport) -> String {
     let found = &service.mismatches;
     let classes = [

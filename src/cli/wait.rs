@@ -76,7 +76,7 @@ async fn wait(split: &Split, condition: Condition, limit: Option<Duration>) -> R
             }
             Verdict::NotYet(missing) => missing,
         };
-        // Once for each new state of things, told by the number of reasons: their figures change all the time.
+        // Reported when the number of reasons changes, because their figures change all the time.
         if told.len() != missing.len() {
             screen::say(&format!("waiting: {}", text::once(&missing).join("; ")));
             told.clone_from(&missing);

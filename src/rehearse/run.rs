@@ -39,18 +39,18 @@ pub struct RehearseOptions {
     pub seconds: u64,
     /// The user's own items.
     pub sample: Option<PathBuf>,
-    /// How long things may take; [`Timing::LOCAL`] unless told.
+    /// How long things may take; [`Timing::LOCAL`] by default.
     pub timing: Timing,
-    /// Leave the tables where they are.
+    /// Keep the tables.
     pub keep: bool,
-    /// Whether the lanes go on while it copies.
+    /// Whether the lanes continue during the copy.
     pub order: OrderChoice,
 }
 
 /// Why a rehearsal could not be held.
 #[derive(Debug, thiserror::Error)]
 pub enum RehearseError {
-    /// Neither sample items in the plan, nor a file of them.
+    /// The plan has no sample items, and no file of them was given.
     #[error(
         "the plan has no `rehearse:` section: add one (docs/plan.md), or name a file of your own items with \
          --sample FILE"
@@ -91,7 +91,7 @@ impl From<RunError> for RehearseError {
     }
 }
 
-/// What goes on, for progress.
+/// The present phase, for progress.
 #[derive(Clone, Debug, Default)]
 pub struct RehearseView {
     /// In a few words.
@@ -111,7 +111,7 @@ fn as_text<S: serde::Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S
     serializer.collect_str(number)
 }
 
-/// What a rehearsal came to.
+/// The result of a rehearsal.
 #[derive(Clone, Debug, Serialize)]
 pub struct RehearseReport {
     /// The split.
@@ -123,7 +123,7 @@ pub struct RehearseReport {
     pub seed: u64,
     /// Items that were loaded at first.
     pub loaded: u64,
-    /// What the live writers wrote meanwhile.
+    /// The writes of the live writers.
     pub writes: WriterReport,
     /// The backfill.
     pub backfill: BackfillReport,
@@ -176,10 +176,10 @@ impl Rehearsal {
         )
     }
 
-    /// Holds it: starts the engine, loads the sample, lets live writers write, splits, verifies.
+    /// Runs it: starts the engine, loads the sample, starts live writers, splits, verifies.
     ///
     /// # Errors
-    /// When it could not be held to its end. Tables that differ are no error here, but a report that is not clean.
+    /// If it could not be completed. Tables that differ are not an error here, but a report that is not clean.
     pub async fn run(mut self) -> Result<RehearseReport, RehearseError> {
         let began = Instant::now();
         self.plan = self.plan.clone().in_one_place();
@@ -322,7 +322,7 @@ impl Rehearsal {
         })
     }
 
-    /// Backfills beside the tail, and goes on until the writers have written for as long as they should.
+    /// Backfills beside the tail, until the writers have written for long enough.
     async fn split_while_writing(
         &self,
         split: &Split,

@@ -1,4 +1,4 @@
-//! What the split would use: units, money and hours.
+//! Estimates the units, the money and the hours of the split.
 
 use super::costs::{Estimate, EstimateLine, HotKey};
 use super::options::SurveyOptions;
@@ -18,7 +18,7 @@ const CORE_WRITES: f64 = 7000.0;
 /// Reads of an open shard a second while it is quiet.
 const SHARD_READS: f64 = 2.0;
 const DAY_SECONDS: f64 = 86_400.0;
-/// A hot key is told of when it alone takes longer than this, in hours.
+/// A hot key is reported if it alone takes longer than this, in hours.
 const HOT_HOURS: f64 = 0.5;
 
 /// Makes the estimate.
@@ -110,7 +110,7 @@ fn read_line(survey: &Survey, bytes: u64, options: &SurveyOptions, prices: &Pric
     }
 }
 
-/// A service's table: as it is, or as planned.
+/// A service's table: the existing one, or the planned one.
 struct Target<'a> {
     service: &'a Service,
     capability: WriteCapability,
@@ -185,7 +185,7 @@ fn sweep_line(what: &str, targets: &[(Target<'_>, u64)], prices: &Prices) -> Est
     }
 }
 
-/// One scan of each side; what differs is read again.
+/// One scan of each side; differing keys are read again.
 fn verify_line(
     survey: &Survey,
     source_bytes: u64,
@@ -229,7 +229,7 @@ fn source_dollars(survey: &Survey, units: u64, prices: &Prices) -> Option<f64> {
         .then(|| dollars(units, prices.of_class(infrequent).read_per_million))
 }
 
-/// Keys that alone take longer than a while, at what one partition takes.
+/// Keys that alone take long, at the throughput of one partition.
 fn hot_keys(
     service: &Service,
     counted: &super::tally::ServiceTally,
@@ -347,7 +347,7 @@ fn thousands(units: f64) -> String {
     }
 }
 
-/// Up to the next cent: nothing that is paid looks free.
+/// Rounds up to the next cent, so that no cost is shown as free.
 fn cents(dollars: f64) -> f64 {
     if dollars <= 0.0 {
         return 0.0;

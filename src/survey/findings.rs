@@ -1,4 +1,4 @@
-//! What a survey says of all that: what would go wrong, what may, and what is worth knowing.
+//! The findings of a survey: errors, warnings and remarks.
 
 mod expiry;
 
@@ -109,7 +109,7 @@ fn stream(found: &mut Findings, survey: &Survey) {
     }
 }
 
-/// No API tells who reads a stream.
+/// No API shows the readers of a stream.
 fn others(found: &mut Findings, survey: &Survey, arn: &str, label: &str) {
     let global = if survey.stream.global {
         " AWS recommends only one reader for the stream of a global table."

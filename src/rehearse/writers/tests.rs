@@ -320,7 +320,7 @@ fn turns_come_at_the_pace() {
     let first = pace.next_turn(now);
     let turns: Vec<Instant> = (0..50).map(|_| pace.next_turn(now)).collect();
     assert_eq!(turns[49] - first, Duration::from_millis(500));
-    // What was missed while nobody asked is made up for, but only a little of it.
+    // Missed turns are made up for, but only a few of them.
     let later = now + Duration::from_secs(60);
     assert_eq!((0..1000).filter(|_| pace.next_turn(later) <= later).count(), 26);
 }

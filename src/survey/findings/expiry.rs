@@ -1,4 +1,4 @@
-//! What expires: in the source now, and in the services' tables after the split.
+//! Findings about expiry: in the source now, and in the services' tables after the split.
 
 use crate::plan::{Plan, Service};
 use crate::survey::finding::{Findings, items, short, with_example};
@@ -33,7 +33,7 @@ pub(super) fn of_source(found: &mut Findings, plan: &Plan, routing: &Routing) {
     }
 }
 
-/// What the TTL of a service's table makes of its items.
+/// The effect of the TTL of a service's table on its items.
 pub(super) fn of_target(found: &mut Findings, service: &Service, view: &ServiceView, routing: &Routing) {
     let Some(ttl) = &view.ttl else { return };
     let name = &view.service;
@@ -49,7 +49,7 @@ pub(super) fn of_target(found: &mut Findings, service: &Service, view: &ServiceV
         );
     }
     let Some(over) = &ttl.over else { return };
-    // By the same attribute, the source is about to delete them too.
+    // By the same attribute, the source is about to delete them as well.
     let by_source = routing.expiry.as_ref();
     let same = by_source.is_some_and(|source| {
         let shapes = service.shapes.iter();
