@@ -113,8 +113,8 @@ fn known(plan: &Plan, service: Option<&str>, letters: &[DeadLetterHead]) -> Resu
     if plan.service(service).is_some() || service == ShardRecord::WATCH || !letters.is_empty() {
         return Ok(());
     }
-    let services = plan.services.iter().map(|known| known.name.as_str());
-    let all: Vec<&str> = services.chain([ShardRecord::WATCH]).collect();
+    let mut all = plan.service_names();
+    all.push(ShardRecord::WATCH);
     Err(
         Failed::of(Exit::Usage, format!("the plan has no service '{service}'")).hint(format!(
             "its services are {}; '{}' lists the items that no service takes",

@@ -9,7 +9,7 @@ use crate::model::Counters;
 use crate::rehearse::RehearseReport;
 use crate::rehearse::writers::WriterReport;
 use crate::repair::SettledDeadLetter;
-use crate::state::{Bound, DeadLetterHead, ShardRecord, Tombstones, TuningRecord};
+use crate::state::{Bound, DeadLetterHead, ShardRecord, TuningRecord};
 use crate::status::{FillStatus, LaneStatus, Obstacle, ObstacleKind, Phase, SplitStatus};
 use crate::verify::compare::{ClassCounts, Report, ServiceReport};
 use crate::verify::{InvalidItem, VerifyResult};
@@ -115,23 +115,10 @@ fn split_status() -> SplitStatus {
     };
     SplitStatus {
         split: "s".repeat(100),
-        phase: Phase::Backfilling,
-        lanes: lanes(),
         backfill: fills(),
-        backfill_record: None,
         scanned: HUGE,
         read_milliunits: HUGE,
         backfill_blocked: [REASON.to_owned()].into(),
-        running: Vec::new(),
-        backfill_seen_ms: None,
-        limits: Vec::new(),
-        tuning: TuningRecord::default(),
-        tombstones: Tombstones::default(),
-        dead_letters: BTreeMap::new(),
-        rechecks: 0,
-        verify: None,
-        read_ms: 0,
-        workers: Vec::new(),
         switched: names().into_iter().map(|name| (name, 1)).collect(),
         obstacles: vec![
             obstacle(
@@ -141,6 +128,7 @@ fn split_status() -> SplitStatus {
             obstacle(ObstacleKind::NotVerified, format!("{} was not verified", table())),
         ],
         next: "run `dynasplit replicate --restart-tail`".into(),
+        ..SplitStatus::sample(Phase::Backfilling, lanes())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::args::{Global, Tune as Args};
 use super::exit::Exit;
-use super::failure::Failed;
+use super::failure::{Failed, refuse_unknown};
 use super::table::table;
 use super::{output, text};
 use crate::plan::Plan;
@@ -47,23 +47,12 @@ fn change(args: &Args, plan: &Plan) -> Result<TuningChange, Failed> {
         match service {
             None => change.writes = *turn,
             Some(name) => {
-                known(plan, name)?;
+                refuse_unknown(plan, name)?;
                 change.services.insert(name.clone(), *turn);
             }
         }
     }
     Ok(change)
-}
-
-fn known(plan: &Plan, service: &str) -> Result<(), Failed> {
-    if plan.service(service).is_some() {
-        return Ok(());
-    }
-    let known: Vec<&str> = plan.services.iter().map(|known| known.name.as_str()).collect();
-    Err(
-        Failed::of(Exit::Usage, format!("the plan has no service '{service}'"))
-            .hint(format!("its services are {}", known.join(", "))),
-    )
 }
 
 pub(super) fn render(tuned: &Tuned, changed: bool) -> String {

@@ -4,7 +4,7 @@ use super::lines::Lines;
 use super::service::fingerprint;
 use super::{Condition, Place, RehearseSpec, Service, Source, Versions, Warnings};
 
-/// A checked plan: the definition of the split, without any problem that can be found without asking AWS.
+/// A plan that was checked: what the split does, and nothing that could be wrong without asking AWS.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Name of the split.
@@ -17,11 +17,11 @@ pub struct Plan {
     pub left_behind: Option<Condition>,
     /// The services. At least one; names and tables differ.
     pub services: Vec<Service>,
-    /// Name of the state table, which is in the region of the source.
+    /// Name of the state table, which lives where the source does.
     pub state_table: String,
     /// Sample data for a rehearsal.
     pub rehearse: Option<RehearseSpec>,
-    /// Settings that are probably not intended, but do not stop the plan.
+    /// What is probably not meant, and does not stand in the way.
     pub warnings: Warnings,
     pub(super) lines: Lines,
 }
@@ -55,7 +55,16 @@ impl Plan {
         self.services.iter().find(|service| service.name == name)
     }
 
-    /// A fingerprint of everything that all services share: the source, its keys, versions, and `left-behind`.
+    /// The names of its services, in their order.
+    #[must_use]
+    pub fn service_names(&self) -> Vec<&str> {
+        self.services
+            .iter()
+            .map(|service| service.name.as_str())
+            .collect()
+    }
+
+    /// Changes with what all services share: the source, its keys, versions, and what stays behind.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         fingerprint(&serde_json::json!({

@@ -1,7 +1,6 @@
-//! Whether an engine accepts batches, and how a refused batch is retried.
-
 use super::write::TargetWriter;
 use crate::dynamo::{Failure, FailureKind};
+use crate::flow::WriteUse;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
@@ -9,8 +8,8 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 /// ([BatchWriteItem](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html),
 /// [BatchExecuteStatement](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html)).
 const MOST_OPERATIONS: usize = 25;
-/// If this many more items exist than are new, batches of inserts cost more than they save: each existing item is
-/// billed twice.
+/// Where so many more items exist than are new, a batch of inserts costs more than it saves: each that exists is billed
+/// twice.
 const MANY_EXIST: i32 = 50;
 
 /// Whether the writes to a service go in batches, and how large, in one process.
@@ -19,18 +18,22 @@ pub struct Batching {
     off: OnceLock<String>,
     /// Operations in one batch at most, now.
     most: AtomicUsize,
-    /// Increased by each item that exists and must be written again alone, decreased by each new item.
+    /// Raised by each item that exists already and must be written again alone, lowered by each that is new.
     existing: AtomicI32,
     /// Batches in a row of which something has to be tried again.
     failed: AtomicU32,
 }
 
-/// The next step after a batch failed as a whole.
+/// What became of one write of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Retry {
-    /// The failure is temporary.
+pub enum Answer {
+    /// It landed, and used so much.
+    Landed(WriteUse),
+    /// Of an insert: there is an item, or a tombstone; the refusal used so much.
+    Exists(WriteUse),
+    /// It was left undone, or nobody knows: it is to be tried again; the wait is over.
     Again,
-    /// Its writes go alone, which shows the reason.
+    /// It is to be written alone, which tells what is wrong.
     Alone,
 }
 
@@ -78,43 +81,42 @@ impl Batching {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
     }
 
-    /// A batch of this size was answered.
+    /// A batch of so many was answered.
     pub(super) fn answered(&self, count: usize) {
         if count >= self.most() {
             self.resize(|most| (most + 1).min(MOST_OPERATIONS));
         }
     }
 
-    /// A batch failed as a whole. An engine that does not answer in time is asked for less at once.
-    pub(super) fn failed(&self, writer: &TargetWriter, failure: &Failure) -> Retry {
+    /// What is to be done about a batch that failed as a whole. An engine that does not answer in time is asked for less at once.
+    pub(super) fn failed(&self, writer: &TargetWriter, failure: &Failure) -> Answer {
         match &failure.kind {
             FailureKind::Throttled(_) | FailureKind::Transient => {
                 writer.health.block(failure.reason());
                 if failure.kind == FailureKind::Transient {
                     self.resize(|most| (most / 2).max(1));
                 }
-                Retry::Again
+                Answer::Again
             }
             FailureKind::Denied | FailureKind::Unsupported => {
                 self.stop(failure.to_string());
-                Retry::Alone
+                Answer::Alone
             }
-            _ => Retry::Alone,
+            _ => Answer::Alone,
         }
     }
 
-    /// Waits before the rest of a batch is retried, all at once, so that it makes a batch again. If the worker stops
-    /// meanwhile, the writes go alone and find out.
-    pub(super) async fn wait<A: From<Retry> + PartialEq>(&self, writer: &TargetWriter, answers: &mut [A]) {
-        let rebuild = A::from(Retry::Again);
-        if !answers.contains(&rebuild) {
+    /// Waits before what is left of a batch is tried again: all at once, so that it makes a batch again. Where the worker
+    /// stops meanwhile, its writes go alone, which finds that out.
+    pub(super) async fn wait(&self, writer: &TargetWriter, answers: &mut [Answer]) {
+        if !answers.contains(&Answer::Again) {
             self.failed.store(0, Ordering::Relaxed);
             return;
         }
         let failed = self.failed.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if writer.pause(failed).await.is_err() {
-            let left = answers.iter_mut().filter(|answer| **answer == rebuild);
-            left.for_each(|answer| *answer = Retry::Alone.into());
+            let left = answers.iter_mut().filter(|answer| **answer == Answer::Again);
+            left.for_each(|answer| *answer = Answer::Alone);
         }
     }
 
@@ -125,12 +127,10 @@ impl Batching {
     }
 }
 
-/// A batch does not report why it left a part undone. The first write of this part goes alone, and its error names
-/// the reason.
-pub(super) fn ask_alone<A: From<Retry> + PartialEq>(answers: &mut [A]) {
-    let rebuild = A::from(Retry::Again);
-    if let Some(first) = answers.iter_mut().find(|answer| **answer == rebuild) {
-        *first = Retry::Alone.into();
+/// A batch does not tell why it left a part undone: the first of that part goes alone, whose error names the reason.
+pub(super) fn ask_alone(answers: &mut [Answer]) {
+    if let Some(first) = answers.iter_mut().find(|answer| **answer == Answer::Again) {
+        *first = Answer::Alone;
     }
 }
 

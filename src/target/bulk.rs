@@ -1,7 +1,5 @@
-//! Gathers the writes of a bulk copy into batches of puts without guards.
-
-use super::batching::{Batching, Retry, ask_alone};
-use super::gather::{Batched, Gather, Operation, Waiting};
+use super::batching::{Answer, ask_alone};
+use super::gather::{Gather, Operation, Sent};
 use super::write::{TargetWriter, units};
 use crate::dynamo::convert::{item_from_sdk, item_to_sdk};
 use crate::dynamo::{ConcurrencyPermit, Failure};
@@ -12,18 +10,13 @@ use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
 use aws_sdk_dynamodb::types::{PutRequest, ReturnConsumedCapacity, WriteRequest};
 use std::collections::HashSet;
 
-/// Gathers the writes of a page to one service into batches of puts without a guard
-/// ([BatchWriteItem](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html)). Only
-/// for a bulk copy, during which no lane writes.
+/// The writes of a page to one service, gathered into batches of puts without a guard
+/// ([BatchWriteItem](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html)). For a bulk
+/// copy, beside which no lane writes.
 ///
-/// A write with a guard, a removal, and a write that a batch can't settle are written alone: if a batch is refused as
-/// a whole, one of its items can never land, and only single writes show which.
-#[derive(Debug)]
-pub struct Bulk<'a> {
-    writer: &'a TargetWriter,
-    batching: &'a Batching,
-    waiting: Gather<Put, Answer>,
-}
+/// A write that has a guard, a removal, and whatever a batch can't settle are written alone: a batch that is refused as a
+/// whole holds an item that can never land, and only the single write tells which.
+pub type Bulk<'a> = Gather<'a, Put>;
 
 /// A put that waits for its batch.
 #[derive(Debug)]
@@ -34,46 +27,9 @@ pub struct Put {
     item: Item,
 }
 
-/// A put that was sent.
-#[derive(Debug)]
-struct Sent {
-    key: Key,
-    /// Thousandths of write units that it uses, if the engine does not report the use.
-    estimated_milliunits: u64,
-}
-
-/// The answer to a put.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Answer {
-    /// It landed, with this use.
-    Landed(WriteUse),
-    /// It was left undone, or its result is unknown: it must be retried; the wait is over.
-    Again,
-    /// It must be written alone, which shows the reason.
-    Alone,
-}
-
-impl From<Retry> for Answer {
-    fn from(retry: Retry) -> Self {
-        match retry {
-            Retry::Again => Self::Again,
-            Retry::Alone => Self::Alone,
-        }
-    }
-}
-
-impl Operation for Put {
-    fn key(&self) -> &Key {
-        &self.key
-    }
-    fn bytes(&self) -> usize {
-        self.bytes
-    }
-}
-
 impl Put {
     /// # Errors
-    /// The write, if it is no put or has a guard.
+    /// The write, where it is no put, or has a guard.
     fn of(cost: &PutCost, write: Write) -> Result<Self, Box<Write>> {
         match write {
             Write {
@@ -89,17 +45,6 @@ impl Put {
             other => Err(Box::new(other)),
         }
     }
-
-    /// As the SDK's requests take it, and its key.
-    fn into_request(self) -> Option<(Sent, WriteRequest)> {
-        let put = PutRequest::builder().set_item(Some(item_to_sdk(self.item)));
-        let request = WriteRequest::builder().put_request(put.build().ok()?).build();
-        let sent = Sent {
-            key: self.key,
-            estimated_milliunits: self.estimated_milliunits,
-        };
-        Some((sent, request))
-    }
 }
 
 impl Sink for Bulk<'_> {
@@ -110,14 +55,15 @@ impl Sink for Bulk<'_> {
                 Ok(put) => put,
                 Err(other) => return Box::pin(self.writer.write(*other, rebuild)).await,
             };
-            match self.waiting.answered(put).await.unwrap_or(Answer::Alone) {
+            match self.answered(put).await {
                 Answer::Landed(used) => {
                     return Ok(Landed {
                         outcome: Outcome::Written,
                         used,
                     });
                 }
-                Answer::Alone => {
+                // A put without a guard lands whatever exists.
+                Answer::Alone | Answer::Exists(_) => {
                     return Box::pin(self.writer.write(rebuild()?, rebuild)).await;
                 }
                 Answer::Again => made = rebuild()?,
@@ -127,94 +73,66 @@ impl Sink for Bulk<'_> {
     }
 }
 
-impl Batched for Bulk<'_> {
-    type Batch = Vec<Waiting<Put, Answer>>;
+impl Operation for Put {
+    type Request = WriteRequest;
+    type Output = BatchWriteItemOutput;
 
-    async fn next(&self) -> Self::Batch {
-        self.waiting.next(self.batching).await
+    fn key(&self) -> &Key {
+        &self.key
     }
 
-    async fn send(&self, batch: Self::Batch) {
-        let (mut keys, mut requests, mut answers) = (Vec::new(), Vec::new(), Vec::new());
-        for Waiting { operation, answer } in batch {
-            // One that makes no request loses its answer with it, and goes alone.
-            if let Some((key, request)) = operation.into_request() {
-                keys.push(key);
-                requests.push(request);
-                answers.push(answer);
-            }
-        }
-        let mut found = self.attempt(&keys, requests).await;
-        self.batching.wait(self.writer, &mut found).await;
-        for (waiting, answer) in answers.into_iter().zip(found) {
-            // No task waits for this write any more: its worker stops.
-            let _ = waiting.send(answer);
-        }
-    }
-}
-
-impl<'a> Bulk<'a> {
-    /// For the writes of a writer.
-    #[must_use]
-    pub fn new(writer: &'a TargetWriter, batching: &'a Batching) -> Self {
-        Self {
-            writer,
-            batching,
-            waiting: Gather::default(),
-        }
+    fn bytes(&self) -> usize {
+        self.bytes
     }
 
-    /// One request for all puts. A request without an answer may land late: the lanes stay on hold until this is
-    /// over.
-    async fn attempt(&self, keys: &[Sent], requests: Vec<WriteRequest>) -> Vec<Answer> {
-        match self.writer.send_batch(self.request(requests)).await {
-            Ok((mut admitted, Ok(answer))) => self.read(answer, keys, &mut admitted.place),
-            Ok((_, Err(failure))) => {
-                vec![self.batching.failed(self.writer, &failure).into(); keys.len()]
-            }
-            Err(_) => vec![Answer::Alone; keys.len()],
-        }
+    fn into_request(self) -> Option<(Sent, WriteRequest)> {
+        let put = PutRequest::builder().set_item(Some(item_to_sdk(self.item)));
+        let request = WriteRequest::builder().put_request(put.build().ok()?).build();
+        let sent = Sent {
+            key: self.key,
+            estimated_milliunits: self.estimated_milliunits,
+        };
+        Some((sent, request))
     }
 
-    async fn request(&self, requests: Vec<WriteRequest>) -> Result<BatchWriteItemOutput, Failure> {
-        let sent = self
-            .writer
+    async fn request(
+        writer: &TargetWriter,
+        requests: Vec<WriteRequest>,
+    ) -> Result<BatchWriteItemOutput, Failure> {
+        let sent = writer
             .client
             .batch_write_item()
-            .request_items(&self.writer.table, requests)
+            .request_items(&writer.table, requests)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .customize()
-            .interceptor(self.writer.fence.clone())
+            .interceptor(writer.fence.clone())
             .send()
             .await;
-        sent.map_err(|error| Failure::of("dynamodb:BatchWriteItem", &*self.writer.table, &error))
+        sent.map_err(|error| Failure::of("dynamodb:BatchWriteItem", &*writer.table, &error))
     }
 
     fn read(
-        &self,
+        bulk: &Bulk<'_>,
         answer: BatchWriteItemOutput,
         keys: &[Sent],
         place: &mut ConcurrencyPermit<'_>,
     ) -> Vec<Answer> {
-        place.answered(keys.len());
-        self.batching.answered(keys.len());
+        let writer = bulk.writer;
         let consumed = answer.consumed_capacity().iter();
         let told: u64 = consumed.map(|one| units(Some(one))).sum();
         let left = answer.unprocessed_items.unwrap_or_default();
         let left: Vec<WriteRequest> = left.into_values().flatten().collect();
         if left.is_empty() {
-            if self.writer.health.blocked().is_some() {
-                self.writer.health.clear();
-            }
+            bulk.unblock();
         } else {
             place.throttled_in_part();
-            let reason = format!("throttled: UnprocessedItems of {}", self.writer.table);
-            self.writer.health.block(reason);
+            let reason = format!("throttled: UnprocessedItems of {}", writer.table);
+            writer.health.block(reason);
         }
-        let undone = undone(&self.writer.keys, left, keys);
+        let undone = undone(&writer.keys, left, keys);
         let landed = |sent: &Sent| undone.as_ref().is_some_and(|undone| !undone.contains(&sent.key));
-        // The use is reported for all puts together, and counts for the first one that landed. No put is free: if an
-        // engine reports nothing, the use is estimated from the sizes of the items.
+        // What they used is told of all together: the first that landed has it. No put is free: an engine that tells
+        // nothing does not know, and the sizes of the items say what it would be.
         let mut used = match told {
             0 => WriteUse::estimated(
                 keys.iter()
@@ -224,7 +142,7 @@ impl<'a> Bulk<'a> {
             ),
             told => WriteUse::told(told),
         };
-        self.writer.budget.pay(used.milliunits);
+        writer.budget.pay(used.milliunits);
         let each = keys.iter().map(|sent| {
             if landed(sent) {
                 Answer::Landed(std::mem::take(&mut used))
@@ -238,8 +156,7 @@ impl<'a> Bulk<'a> {
     }
 }
 
-/// The keys that a batch left undone. `None` if one of them is not in the batch: then it is unknown which puts
-/// landed.
+/// The keys that a batch left undone. `None` where one of them is none of the batch's: then nobody knows what landed.
 fn undone(schema: &KeySchema, left: Vec<WriteRequest>, keys: &[Sent]) -> Option<HashSet<Key>> {
     let key_of = |request: WriteRequest| {
         let mut item = request.put_request?.item;

@@ -1,14 +1,12 @@
-//! A put as a PartiQL `INSERT`, which lands only if the target has no item.
-
+use super::gather::Sent;
 use crate::dynamo::convert::value_to_sdk;
 use crate::flow::{Guard, Write, WriteKind};
 use crate::model::{Item, ItemExt, Key};
 use crate::plan::PutCost;
 use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest};
 
-/// A put that lands only if the target has no item, as a PartiQL `INSERT`. It is the only conditional write that
-/// DynamoDB accepts in batches
-/// ([BatchExecuteStatement](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html)).
+/// A put that lands only where nothing is, as a PartiQL `INSERT`: the one conditional write that DynamoDB takes in
+/// batches ([BatchExecuteStatement](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html)).
 #[derive(Debug)]
 pub struct Insert {
     /// Key in the target. One batch never holds a key twice.
@@ -17,8 +15,8 @@ pub struct Insert {
     parameters: Vec<AttributeValue>,
     /// Bytes of the item, about.
     pub bytes: usize,
-    /// Thousandths of write units that it uses, if the engine does not report the use.
-    pub estimated_milliunits: u64,
+    /// Thousandths of write units that it uses, if the engine does not tell.
+    estimated_milliunits: u64,
 }
 
 /// Characters that a statement may have
@@ -26,10 +24,10 @@ pub struct Insert {
 const LONGEST_STATEMENT_CHARS: usize = 8192;
 
 impl Insert {
-    /// The insert with which a write begins.
+    /// The insert that begins a write.
     ///
     /// # Errors
-    /// The write, if its guard does not allow a write to an empty key, or if a statement can't express it.
+    /// The write, where its guard does not allow a write on nothing, or where it can't be said in a statement.
     pub fn of(table: &str, cost: &PutCost, write: Write) -> Result<Self, Box<Write>> {
         let Write { key, kind, guard } = write;
         match kind {
@@ -51,12 +49,16 @@ impl Insert {
 
     /// As the SDK's requests take it.
     #[must_use]
-    pub fn into_request(self) -> Option<BatchStatementRequest> {
-        BatchStatementRequest::builder()
+    pub fn into_request(self) -> Option<(Sent, BatchStatementRequest)> {
+        let request = BatchStatementRequest::builder()
             .statement(self.statement)
             .set_parameters(Some(self.parameters))
-            .build()
-            .ok()
+            .build();
+        let sent = Sent {
+            key: self.key,
+            estimated_milliunits: self.estimated_milliunits,
+        };
+        Some((sent, request.ok()?))
     }
 }
 

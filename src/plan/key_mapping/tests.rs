@@ -1,7 +1,5 @@
-//! Tests of key mappings, with all short keys.
-
 use super::*;
-use crate::model::cases::cases;
+use crate::model::cases::{cases, texts};
 use crate::plan::key_pieces::from_text;
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -135,7 +133,7 @@ fn a_capture_needs_the_end_it_was_matched_by() {
         "{:?}",
         m.losses()
     );
-    // ... is known if it is the only part elsewhere.
+    // ... is known where it stands alone elsewhere.
     let m = mapping(
         COURSE,
         &[("a", "{content}#{module}#CONTENT#{course}"), ("b", "{content}")],
@@ -340,7 +338,7 @@ fn faults_say_what_is_wrong_with_which_attribute() {
         ),
         "{long}"
     );
-    // The value of an attribute that is no key is never shown.
+    // The value of an attribute that is no key is never told.
     let m = mapping(
         &[("PK", "{a}"), ("SK", "{b}"), ("mail", "M#{m}")],
         &[("id", "{a}{b}{m}")],
@@ -416,25 +414,11 @@ fn conditions_and_patterns_can_contradict() {
     }
 }
 
-/// All texts over `ab#` with up to this many characters.
-fn texts(length: usize) -> Vec<String> {
-    let mut all = vec![String::new()];
-    let mut from = 0;
-    for _ in 0..length {
-        let to = all.len();
-        for n in from..to {
-            all.extend(["a", "b", "#"].map(|c| format!("{}{c}", all[n])));
-        }
-        from = to;
-    }
-    all
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { max_global_rejects: 100_000, ..cases(150) })]
 
-    /// Compares the proof with brute force: if it accepts, no two source keys over a small alphabet share a target
-    /// key, and every target key leads back to its source key.
+    /// The proof against brute force: where it accepts, no two source keys over a small alphabet share a
+    /// target key, and every target key leads back to its source key.
     #[test]
     fn what_is_proven_holds_for_every_small_key(
         pk in "([ab#]{0,2}\\{p\\}([ab#]{1,2}(\\{q\\}[ab#]{0,1})?)?)",

@@ -1,54 +1,32 @@
-//! Tests of parts of a batch that are left undone, against an endpoint that answers as AWS does: the engines of the
-//! tests leave nothing undone.
+//! What a batch leaves undone, against an endpoint that answers as AWS does: engines here leave nothing undone.
 
 use super::*;
 use crate::dynamo::scripted::{Asked, scripted};
-use crate::dynamo::{AccountLimit, Budget, Clock, ConcurrencyLimit, Health};
+use crate::dynamo::{AccountLimit, Budget, Clock, ConcurrencyLimit};
 use crate::fault::Writer;
-use crate::flow::VersionFields;
-use crate::model::{AttributeKind, KeyAttribute, Number, Value, Version};
+use crate::model::{AttributeKind, Number, Value, Version};
 use crate::state::{Moment, Validity};
 use crate::target::lease_fence::tests::HeldUp;
-use crate::target::{Batches, Fence, Gate};
+use crate::target::{Batched, Batches, Batching, Fence};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 fn writer(client: aws_sdk_dynamodb::Client) -> TargetWriter {
     TargetWriter {
         written_by: Writer::Bulk,
-        endless: true,
-        client,
-        table: "mine".into(),
-        keys: KeySchema {
-            partition: KeyAttribute {
-                name: "id".into(),
-                kind: AttributeKind::N,
-            },
-            sort: None,
-        },
-        fields: VersionFields {
-            partition: "id".into(),
-            live: "at".into(),
-        },
-        gate: Gate::default(),
         always_leaves_tombstones: true,
-        fence: Fence::new([]),
-        // One after the other, so that each answer goes to the right request.
+        // One after the other, so that the answers go where they are meant to.
         concurrency: Arc::new(ConcurrencyLimit::within(
             1.0,
             1.0,
             Duration::from_secs(5),
             &AccountLimit::default(),
         )),
-        budget: Arc::new(Budget::new(None)),
-        cost: PutCost::default(),
-        health: Arc::new(Health::default()),
-        stop: CancellationToken::new(),
         margin: Duration::ZERO,
+        ..TargetWriter::sample(client, AttributeKind::N)
     }
 }
 
@@ -68,7 +46,7 @@ fn put(id: i64, body: &str, guard: Guard) -> Write {
 }
 
 /// Makes all writes at once, and sends the batches that they gather.
-async fn write_all(batched: &impl Batched, writes: &[Write]) -> Vec<Result<Landed, SinkError>> {
+async fn write_all(batched: &(impl Batched + Sink), writes: &[Write]) -> Vec<Result<Landed, SinkError>> {
     let sends = async {
         loop {
             batched.send(batched.next().await).await;
@@ -76,7 +54,7 @@ async fn write_all(batched: &impl Batched, writes: &[Write]) -> Vec<Result<Lande
     };
     let written = futures::future::join_all(writes.iter().map(|write| batched.write_copied(write)));
     tokio::select! {
-        // Asks for the next batch after the writes.
+        // What can be sent is asked after the writes.
         biased;
         landed = written => landed,
         () = sends => unreachable!("it never ends"),
@@ -294,7 +272,7 @@ async fn an_insert_is_sent_again_as_it_was_and_what_exists_is_put_under_its_own_
     let landed = write_all(&batches, &writes).await;
     let written = |one: &Result<Landed, SinkError>| one.as_ref().unwrap().outcome == Outcome::Written;
     assert!(landed.iter().all(written), "{landed:?}");
-    // The first of the throttled ones goes alone, because its error names the reason.
+    // The first of those that were throttled goes alone: it would be told why.
     assert_eq!((alone(&asked, 1), alone(&asked, 3)), ("1".into(), "2".into()));
     let asked = asked.lock().unwrap();
     assert_eq!(asked.len(), 4, "{asked:?}");
