@@ -273,7 +273,7 @@ impl Backfill {
         loop {
             if share.stop.is_cancelled() {
                 return Err(RunError::Stopped(
-                    "the backfill was interrupted: run the same command to continue".into(),
+                    "the backfill was interrupted; run the same command to continue".into(),
                 ));
             }
             queue.refresh().await?;

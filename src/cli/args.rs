@@ -32,8 +32,8 @@ pub struct Args {
 }
 
 const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 the command line or the plan is wrong; \
-3 done, and what was looked at is not as it should be (mismatches, findings, not clean); \
-4 interrupted and saved: the same command goes on.";
+3 done, and the result is not as it should be (mismatches, findings, not clean); \
+4 interrupted and saved: run the same command to continue.";
 
 /// Options of every command.
 #[derive(clap::Args, Debug, Clone)]

@@ -42,7 +42,7 @@ impl Failed {
     /// The command was stopped, and some work did not end in time.
     pub(super) fn dropped(grace: Duration) -> Self {
         let message = if grace.is_zero() {
-            "interrupted: run the same command to continue".to_owned()
+            "interrupted; run the same command to continue".to_owned()
         } else {
             format!(
                 "interrupted: some work did not end within {} s. Run the same command, which does it again",

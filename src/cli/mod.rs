@@ -112,7 +112,7 @@ async fn unless(
 ) -> Result<Exit, Failed> {
     tokio::select! {
         biased;
-        () = stop.cancelled() => Err(Failed::of(Exit::Interrupted, "interrupted: run the same command to \
+        () = stop.cancelled() => Err(Failed::of(Exit::Interrupted, "interrupted; run the same command to \
              continue")),
         done = command => done,
     }

@@ -45,7 +45,7 @@ pub async fn run(global: &Global, args: &Wait, stop: CancellationToken) -> Resul
     let report = tokio::select! {
         biased;
         () = stop.cancelled() => {
-            return Err(Failed::of(Exit::Interrupted, "the wait was interrupted: run the same command to \
+            return Err(Failed::of(Exit::Interrupted, "the wait was interrupted; run the same command to \
                  continue"));
         }
         report = Box::pin(wait(&split, condition, limit)) => report?,

@@ -369,7 +369,7 @@ fn busy() -> RunError {
 }
 
 fn overtaken() -> RunError {
-    RunError::Stopped("another process took over: run the same command to continue".into())
+    RunError::Stopped("another process took over; run the same command to continue".into())
 }
 
 /// Removes a service from the records, when no process works for it any more.

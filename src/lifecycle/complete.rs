@@ -119,7 +119,7 @@ pub async fn complete(
         tokio::select! {
             biased;
             () = stop.cancelled() => Err(RunError::Stopped(
-                "completing was interrupted: run the same command to continue".into(),
+                "completing was interrupted; run the same command to continue".into(),
             )),
             report = ending => report,
             never = tell_limits(&budgets, tell) => match never {},

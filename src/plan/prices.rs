@@ -134,7 +134,7 @@ impl Prices {
     }
 }
 
-const HINT: &str = "as in: { as-of: 2026-10, region: eu-west-1, standard: { read-per-million: 0.14, \
+const HINT: &str = "write it like { as-of: 2026-10, region: eu-west-1, standard: { read-per-million: 0.14, \
                     write-per-million: 0.71 } }, in US dollars";
 
 fn at_start(message: String) -> Problem {

@@ -157,7 +157,7 @@ async fn sweep(
     let swept: Vec<Result<_, Failure>> = tokio::select! {
         biased;
         () = stop.cancelled() => return Err(RunError::Stopped(
-            "the sweep was interrupted: run the same command to continue".into(),
+            "the sweep was interrupted; run the same command to continue".into(),
         )),
         swept = futures::future::join_all(sweeps) => swept,
     };

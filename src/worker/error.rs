@@ -110,7 +110,7 @@ pub enum RunError {
     /// The stream was disabled and enabled again.
     #[error(
         "the stream of {table} is not the one that this split reads ({was}, now {is}), and writes between \
-         the two streams are in neither. Probably somebody switched the stream off and on again. Run run \
+         the two streams are in neither. Probably somebody switched the stream off and on again. Run \
          `dynasplit replicate --restart-tail`, then `dynasplit verify --repair`"
     )]
     StreamReplaced {

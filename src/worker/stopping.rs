@@ -12,7 +12,7 @@ pub(crate) async fn unless_stopped<T, E: Into<RunError>>(
 ) -> Result<T, RunError> {
     tokio::select! {
         biased;
-        () = stop.cancelled() => Err(RunError::Stopped("it was interrupted: run the same command to \
+        () = stop.cancelled() => Err(RunError::Stopped("it was interrupted; run the same command to \
              continue".into())),
         done = work => done.map_err(Into::into),
     }
@@ -22,7 +22,7 @@ pub(crate) async fn unless_stopped<T, E: Into<RunError>>(
 pub(crate) async fn pause(wait: Duration, stop: &CancellationToken) -> Result<(), RunError> {
     tokio::select! {
         biased;
-        () = stop.cancelled() => Err(RunError::Stopped("it was interrupted: run the same command to \
+        () = stop.cancelled() => Err(RunError::Stopped("it was interrupted; run the same command to \
              continue".into())),
         () = tokio::time::sleep(wait) => Ok(()),
     }

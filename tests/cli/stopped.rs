@@ -36,7 +36,7 @@ fn interrupted(engine: &Scripted) {
         assert!(since.elapsed() < SOON, "{:?}: {}", since.elapsed(), said.shown());
         assert!(
             said.stderr
-                .contains("interrupted: run the same command to continue"),
+                .contains("interrupted; run the same command to continue"),
             "{}",
             said.shown()
         );

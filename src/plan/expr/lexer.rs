@@ -57,7 +57,7 @@ const FOREIGN: [(&str, &str, &str); 8] = [
     (
         "`",
         "backquotes have no meaning here",
-        "attribute names are quoted with \"\"",
+        "write attribute names in double quotes: \"name\"",
     ),
 ];
 

@@ -60,7 +60,7 @@ impl Parser<'_> {
         let hint = if sign == ":" {
             "write values directly: type = 'Course'"
         } else {
-            "names are written in place, in double quotes where they need it: \"GSI1-PK\""
+            "write names directly, in double quotes if necessary: \"GSI1-PK\""
         };
         ExprError::new(start, format!("a plan has no placeholders like `{sign}{name}`")).hint(hint)
     }

@@ -110,7 +110,7 @@ fn what_people_write_by_habit_gets_a_hint() {
     refused("a = 1|| b = 2", 5, "`||`", "write `OR`");
     refused("!a = 1", 0, "`!`", "write `NOT`");
     refused("type = :t", 7, "`:t`", "write values directly");
-    refused("#type = 'x'", 0, "`#type`", "names are written in place");
+    refused("#type = 'x'", 0, "`#type`", "write names directly");
     refused("begins_with(#p, 'x')", 12, "`#p`", "\"GSI1-PK\"");
     refused("a = \u{2018}x\u{2019}", 4, "typographic quote", "'text'");
     refused("a = TRUE", 4, "`TRUE`", "write `true`, or \"TRUE\"");
