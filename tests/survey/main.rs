@@ -487,7 +487,7 @@ async fn what_can_not_be_looked_at_is_an_error() {
     let stopped = survey(&split(&engine, SHOP).await, &all(), &stop, |_| ())
         .await
         .unwrap_err();
-    assert!(stopped.to_string().contains("nothing was written"), "{stopped}");
+    assert!(stopped.to_string().contains("Nothing was written"), "{stopped}");
 
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("prices.yaml");
