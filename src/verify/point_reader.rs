@@ -97,8 +97,8 @@ impl PointReader {
         is_newer(versions, &self.service().version_fields(versions), held, wanted)
     }
 
-    /// The digest of the item under a key of the target; `None` inside if there is no item, or if its key range is
-    /// throttled all the time.
+    /// The digest of the item under a key of the target; `None` if there is no item, or if its key range is throttled all
+    /// the time.
     pub async fn held(&self, key: &Key) -> Result<Option<Digest>, RunError> {
         let item = match self.target.get(key).await {
             Err(RunError::HotRange { .. }) => return Ok(None),
