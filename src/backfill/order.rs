@@ -278,7 +278,7 @@ mod tests {
         let chosen = choose(OrderChoice::Auto, &outlook).unwrap();
         assert_eq!(
             (chosen.order, &*chosen.reason),
-            (Order::Concurrent, "concurrent, not bulk: a lane lost records")
+            (Order::Concurrent, "concurrent, because the bulk order is not possible: a lane lost records")
         );
         let refused = choose(BULK, &outlook).unwrap_err();
         assert!(refused.what.contains("a lane lost records") && refused.next.starts_with("repair; or"));

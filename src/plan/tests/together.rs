@@ -101,7 +101,7 @@ fn a_mistake_of_structure_hides_nothing_in_the_same_service() {
                 "{to}: {part} in {found:#?}"
             );
         }
-        let keys = "services[0].transform.keys.from.SK: a `{` without";
+        let keys = "services[0].transform.keys.from.SK: a `{` has no";
         if !to.contains("srt") && !to.contains("rename") {
             assert!(found.iter().any(|line| line.contains(keys)), "{to}: {found:#?}");
         }
