@@ -21,7 +21,7 @@ pub enum OrderChoice {
 }
 
 /// A copy in bulk must end before the oldest position of a lane is older than this part of the stream's retention.
-pub const BULK_MS: u64 = RETENTION_MS / 3;
+pub(super) const BULK_MS: u64 = RETENTION_MS / 3;
 /// A copy that takes longer than forecast is given up when a position is older than this part: the rest of the
 /// retention is for the lanes to catch up.
 pub const GIVEN_UP_MS: u64 = RETENTION_MS / 2;
@@ -278,7 +278,10 @@ mod tests {
         let chosen = choose(OrderChoice::Auto, &outlook).unwrap();
         assert_eq!(
             (chosen.order, &*chosen.reason),
-            (Order::Concurrent, "concurrent, because the bulk order is not possible: a lane lost records")
+            (
+                Order::Concurrent,
+                "concurrent, because the bulk order is not possible: a lane lost records"
+            )
         );
         let refused = choose(BULK, &outlook).unwrap_err();
         assert!(refused.what.contains("a lane lost records") && refused.next.starts_with("repair; or"));
@@ -313,21 +316,9 @@ mod tests {
             global-indexes: [{ name: by-kind, keys: { partition: kind } }]\n";
         let plan = Plan::parse(text, "plan.yaml").unwrap();
         let facts = SourceFacts {
-            table: "Live".into(),
-            arn: String::new(),
-            status: "ACTIVE".into(),
-            keys: plan.source.keys.clone(),
             item_count: 1_000_000,
             bytes: 1024 * 1_000_000,
-            billing: Billing::OnDemand,
-            throughput: Throughput::default(),
-            stream: crate::source::StreamState::Off,
-            replicas: Vec::new(),
-            global_table_version: None,
-            ttl_attribute: None,
-            class: "STANDARD".into(),
-            global_indexes: 0,
-            local_indexes: 0,
+            ..SourceFacts::sample(plan.source.keys.clone())
         };
         let new = BTreeMap::new();
         // Two units an item at most, as many in the index, a thousand a second.

@@ -38,7 +38,7 @@ const DELETABLE: [(&str, &str); 7] = [
 
 /// How a person can fix a damaged record.
 #[must_use]
-pub fn cure(table: &str, record: &str) -> String {
+pub(super) fn cure(table: &str, record: &str) -> String {
     let kind = record.split_once('#').map_or(record, |(kind, _)| kind);
     let newer = "if a newer version of dynasplit wrote it, use that version; otherwise";
     if let Some((_, follows)) = DELETABLE.iter().find(|(name, _)| *name == kind) {

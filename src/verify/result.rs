@@ -32,8 +32,6 @@ pub struct VerifyOptions {
     pub limit: usize,
     /// Every mismatch goes to this file too, as JSON lines.
     pub list: Option<PathBuf>,
-    /// Scan consistently, at twice the read units. It saves point reads if there are many writes, and proves no more.
-    pub consistent: bool,
 }
 
 impl Default for VerifyOptions {
@@ -49,7 +47,6 @@ impl Default for VerifyOptions {
             patience: None,
             limit: 100,
             list: None,
-            consistent: false,
         }
     }
 }
