@@ -299,7 +299,7 @@ async fn by_itself_it_takes_bulk_where_the_forecast_allows_it_and_says_why() {
     assert!(
         refused
             .stderr
-            .contains("writing orders at 0.001 write units a second"),
+            .contains("writing orders at 0.001 write units per second"),
         "{}",
         refused.stderr
     );
@@ -321,7 +321,7 @@ async fn by_itself_it_takes_bulk_where_the_forecast_allows_it_and_says_why() {
     let reason = report["order_reason"].as_str().expect("a reason");
     assert!(reason.starts_with("bulk: 200 items"), "{reason}");
     assert!(
-        reason.contains("(writing names at 2 write units a second"),
+        reason.contains("(writing names at 2 write units per second"),
         "{reason}"
     );
     assert!(done.stderr.contains(reason), "{}", done.stderr);
@@ -350,12 +350,12 @@ async fn bulk_is_refused_where_it_must_not_be() {
         assert!(record.switch.turn_on("reconcile"));
     })
     .await;
-    refused("tombstones are on, or not swept (reconcile)").await;
+    refused("tombstones are on, or are not swept yet (reconcile)").await;
     let rule = Rule::new(Fault::Denied)
         .on(&["DescribeTable"])
         .table(&stage.trial.orders);
     let denied = stage.engine.faults().rule(rule);
-    refused("since it may not be described: allow dynamodb:DescribeTable").await;
+    refused("because DescribeTable is not allowed: allow dynamodb:DescribeTable").await;
     denied.off();
     change(&mut |record| {
         let since = record.switch.claim("reconcile").unwrap_or_default();
