@@ -206,6 +206,7 @@ fn one_of(word: &str, known: &[&str], setting: Option<&Step>) -> String {
             "billing" => ", or units: { read: 10, write: 10 }",
             "encryption" => ", or a key: { kms-key: alias/orders }",
             "projection" => ", or a list: { include: [name] }",
+            "owns" => ", or a list: { attributes: [name] }",
             _ => "",
         },
         _ => "",
@@ -255,6 +256,8 @@ fn missing_hint(field: &str) -> Option<String> {
         "keys" => "give its primary key: keys: { partition: id }, and `sort` if it has one",
         "from" => "write how the source's keys are read: from: { PK: 'COURSE#{course}' }",
         "to" => "write how the target's keys are made: to: { courseId: '{course}' }",
+        "set" => "give the attributes that new items get: set: { type: Course }",
+        "attributes" => "list their names in the source: attributes: [name]",
         "name" => "give it a name",
         "type" => "write the type: `S` (text), `N` (number) or `B` (binary)",
         "split" => "name the split, as in `split: online-learning`",
@@ -319,7 +322,7 @@ services:
             "timestamp: `nope` is not a known value here (did you mean `none`?)",
             "services[0].nmae: dynasplit has no such setting (did you mean `name`?)",
             "services[0].whatever: dynasplit has no such setting (known here: `name`, `where`, `table`, \
-             `transform`, `shapes`)",
+             `transform`, `shapes`, `owns`, `reverse`)",
             "services[1].table.keys.sort.type: `X` is not a known value here (known here: `S`, `N`, `B`)",
         ];
         for line in expect {

@@ -1,7 +1,9 @@
 //! Tests of whole plans.
 
+mod cutover;
 mod examples;
 mod mistakes;
+mod reverse;
 mod robust;
 mod shapes;
 mod together;

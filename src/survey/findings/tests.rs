@@ -43,6 +43,7 @@ fn quiet() -> Survey {
             global: false,
         },
         estimate: None,
+        cutover: Vec::new(),
         findings: Vec::new(),
         source,
     }
