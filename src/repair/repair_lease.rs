@@ -71,7 +71,10 @@ impl RepairLease {
         loop {
             let stored = split.store.get::<RepairRecord>(RepairRecord::NAME).await?;
             let mut stored = stored.unwrap_or(Stored {
-                value: RepairRecord::default(),
+                value: RepairRecord {
+                    lease: Lease::unheld(),
+                    ..RepairRecord::default()
+                },
                 revision: 0,
             });
             let revision = stored.revision;
@@ -123,8 +126,18 @@ impl RepairLease {
         self.leased.validity()
     }
 
-    /// The result of work that needs the lease, or `None` if another process took the lease meanwhile. The work may
-    /// then write nothing any more: it is dropped, and its last requests land or not, as if this process had died.
+    /// Whether nothing that was written under this lease, by this process or one before it, can still land.
+    pub fn is_settled(&self) -> bool {
+        self.leased.is_settled()
+    }
+
+    /// So long was waited since this lease was taken that nothing of its earlier owners can land any more.
+    pub fn earlier_owners_have_landed(&self) {
+        self.leased.earlier_owners_have_landed();
+    }
+
+    /// What comes of work that needs it; none where somebody else took it meanwhile. Then nothing of the work may be written
+    /// any more: it is dropped, and what was under way lands or does not, as if this process had died.
     pub async fn during<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let lost = self.leased.lost();
         tokio::select! {

@@ -58,7 +58,9 @@ pub struct Tail {
 const DISCOVERY: Duration = Duration::from_secs(10);
 /// Wait between two lives of a worker: the lanes make no progress meanwhile.
 const BEGIN_ANEW: Duration = Duration::from_millis(300);
-/// The rights of a worker to write: the tombstone switch, its name, its own lease.
+/// How often the view is refreshed between two reads of the state.
+const SHOWN_PER_RENEWAL: u32 = 4;
+/// What a worker writes by: the tombstone switch, its name, its own lease.
 struct WorkerContext {
     gate: Gate,
     owner: Owner,
@@ -284,7 +286,7 @@ impl Tail {
                     listing = None;
                     unsaved = note_end(ended, &mut running).or(unsaved);
                 }
-                () = tokio::time::sleep(self.split.timing.renew()) => {}
+                () = self.keep_showing(self.split.timing.renew(), &seen, &running, &shares) => {}
             }
         };
         context.work.cancel();
@@ -393,6 +395,21 @@ impl Tail {
                 (lane, share)
             })
             .collect()
+    }
+
+    /// Waits for so long. Meanwhile shows what is in memory, which costs no request.
+    async fn keep_showing(
+        &self,
+        time: Duration,
+        seen: &Recorded,
+        running: &BTreeMap<String, Running>,
+        shares: &BTreeMap<String, LaneShare>,
+    ) {
+        for _ in 1..SHOWN_PER_RENEWAL {
+            tokio::time::sleep(time / SHOWN_PER_RENEWAL).await;
+            self.show(&overlaid(seen, running), shares);
+        }
+        tokio::time::sleep(time / SHOWN_PER_RENEWAL).await;
     }
 
     fn show(&self, recorded: &Recorded, shares: &BTreeMap<String, LaneShare>) {

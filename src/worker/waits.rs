@@ -1,5 +1,6 @@
 //! What a process waits for at present, and for how long at most. Its progress and `status` show it.
 
+use crate::state::NotedWait;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,7 +53,17 @@ impl Waits {
         Some(format!("waiting until {} (at most {seconds} s)", wait.until))
     }
 
-    /// A phase together with its wait.
+    /// The wait that began last, as `status` shows it.
+    pub(crate) fn noted(&self) -> Option<NotedWait> {
+        let state = self.lock();
+        let wait = state.now.last()?;
+        Some(NotedWait {
+            until: wait.until.clone(),
+            at_most_ms: u64::try_from(wait.most.as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// A phase, and what it waits for.
     pub(crate) fn beside(&self, phase: &str) -> String {
         match self.told() {
             Some(wait) if !phase.is_empty() => format!("{phase}; {wait}"),
@@ -87,12 +98,14 @@ mod tests {
             waits.clone().told().unwrap(),
             "waiting until no write can land (at most 15 s)"
         );
+        let noted = waits.noted().unwrap();
+        assert_eq!((&*noted.until, noted.at_most_ms), ("no write can land", 14_200));
         drop(inner);
         assert_eq!(
             waits.beside("copying"),
             "copying; waiting until the table is ready (at most 35 s)"
         );
         drop(outer);
-        assert_eq!(waits.told(), None);
+        assert_eq!((waits.told(), waits.noted()), (None, None));
     }
 }
