@@ -17,7 +17,7 @@ const COMMANDS: [&str; 9] = [
     "verify plan.yaml",
 ];
 /// Far below what the requests would go on for.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(25);
 
 /// Interrupts all commands once each has asked, which is when all have.
 fn interrupted(engine: &Scripted) {
@@ -35,7 +35,8 @@ fn interrupted(engine: &Scripted) {
         let said = running.end().ended(4);
         assert!(since.elapsed() < SOON, "{:?}: {}", since.elapsed(), said.shown());
         assert!(
-            said.stderr.contains("interrupted; the same command goes on"),
+            said.stderr
+                .contains("interrupted; run the same command to continue"),
             "{}",
             said.shown()
         );
