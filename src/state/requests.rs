@@ -1,3 +1,4 @@
+use crate::fault::{Rule, broken};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -64,6 +65,7 @@ impl Requests {
         let inside = self.lock();
         inside.under_way == 0
             && match inside.unanswered {
+                _ if broken(Rule::UnansweredUnsettled) => true,
                 Unanswered::None => true,
                 Unanswered::Until(until) => until < Instant::now(),
                 Unanswered::Forever => false,

@@ -2,6 +2,7 @@
 //! turns it too: it holds the lanes, which then write nothing at all. The models check these very functions.
 
 use super::records::WorkerRecord;
+use crate::fault::{Rule, broken};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -71,7 +72,10 @@ impl Switch {
         if self.tombstones.holds() {
             return false;
         }
-        self.bury_for(holder);
+        let is_on = self.tombstones.leaves_tombstones() && self.holders.contains_key(holder);
+        if !(is_on && broken(Rule::SwitchesOnAnew)) {
+            self.bury_for(holder);
+        }
         true
     }
 
@@ -115,6 +119,9 @@ impl Switch {
         if self.tombstones.phase != TombstonePhase::On || !self.holders.contains_key(holder) {
             return None;
         }
+        if broken(Rule::Since) {
+            return self.holders.get(holder).copied();
+        }
         self.turn(TombstonePhase::On);
         self.holders.insert(holder.to_owned(), self.tombstones.epoch);
         Some(self.tombstones.epoch)
@@ -130,7 +137,8 @@ impl Switch {
     /// list holds is for this holder to work off: no page of anybody else can beat it.
     #[must_use]
     pub fn is_alone(&self, holder: &str, since: u64) -> bool {
-        self.tombstones.epoch == since && self.holders.len() == 1 && self.holders.get(holder) == Some(&since)
+        let is_alone = self.tombstones.epoch == since && self.holders.len() == 1;
+        broken(Rule::RecheckedByLast) || is_alone && self.holders.get(holder) == Some(&since)
     }
 
     /// A holder needs them no longer, who has had them on since an epoch: a process that was held up for long must not
@@ -141,6 +149,8 @@ impl Switch {
     /// [alone](Switch::is_alone): it claims anew first.
     #[must_use]
     pub fn release(&mut self, holder: &str, since: u64, worked_off: bool) -> bool {
+        let named = self.holders.get(holder).copied().filter(|_| broken(Rule::Since));
+        let since = named.unwrap_or(since);
         if self.holders.get(holder) == Some(&since) {
             if self.holders.len() == 1 && !(worked_off && self.is_alone(holder, since)) {
                 return false;

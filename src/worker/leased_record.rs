@@ -1,5 +1,5 @@
 use crate::dynamo::Timing;
-use crate::fault;
+use crate::fault::{self, Rule, broken};
 use crate::state::{
     Lease, Moment, Owner, SegmentRecord, ShardRecord, StateError, Store, Stored, Validity, WorkerRecord,
 };
@@ -184,6 +184,11 @@ impl<T: Leasable> LeasedRecord<T> {
             match self.store.put(&self.name, value, *revision).await {
                 Ok(stored) => {
                     *revision = stored.revision;
+                    let sent = if broken(Rule::FromSent) {
+                        Moment::now(self.timing.clock)
+                    } else {
+                        sent
+                    };
                     self.validity.renew(sent, self.timing.lease);
                     return Ok(true);
                 }
