@@ -7,7 +7,8 @@
 //! - [`rules`]: a rule of the protocol that is left out is noticed.
 //!
 //! `cargo test --test simulation` runs some seeds in each mode. `DYNASPLIT_SEED=7` runs one seed only,
-//! `DYNASPLIT_SIMULATION_RUNS=1000` runs more of them, and `DYNASPLIT_WITHOUT=TailTies` leaves a rule out.
+//! `DYNASPLIT_SIMULATION_RUNS=1000` runs more of them, as does `DYNASPLIT_EFFORT`, and `DYNASPLIT_WITHOUT=TailTies`
+//! leaves a rule out.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -30,10 +31,11 @@ use dynasplit::fault::Rule;
 use network::Trace;
 use script::{CUTS, Cuts, SEED, Script, WITHOUT};
 use shrink::MOST_RUNS;
+use support::effort::effort;
 use support::trial::Mode;
 use world::run;
 
-/// Runs in each mode, unless told.
+/// Runs in each mode, unless told, times the effort.
 const RUNS: u64 = 25;
 
 fn seeds() -> Range<u64> {
@@ -43,7 +45,7 @@ fn seeds() -> Range<u64> {
     };
     match number(SEED) {
         Some(seed) => seed..seed + number("DYNASPLIT_SIMULATION_RUNS").unwrap_or(1),
-        None => 1..1 + number("DYNASPLIT_SIMULATION_RUNS").unwrap_or(RUNS),
+        None => 1..1 + number("DYNASPLIT_SIMULATION_RUNS").unwrap_or(RUNS * effort()),
     }
 }
 
