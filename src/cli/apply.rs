@@ -1,3 +1,5 @@
+//! The command `apply`.
+
 use super::args::{Apply, Global};
 use super::exit::Exit;
 use super::failure::Failed;
@@ -63,8 +65,9 @@ pub(super) fn render(report: &ApplyReport, next: &str) -> String {
     if let Some(change) = &report.widened {
         lines.push(format!("`left-behind` was widened: {change}"));
         lines.push(
-            "workers that run still use the older plan, and record items that only this plan leaves behind as dead letters. \
-             Stop each worker and start it with this plan; then `dynasplit dead-letters reconcile` settles these dead letters"
+            "running workers still use the older plan, and record items that only this plan leaves behind \
+             as dead letters. Stop each worker and start it with this plan. Then run `dynasplit \
+             dead-letters reconcile`, which settles these dead letters"
                 .into(),
         );
     }

@@ -1,3 +1,5 @@
+//! The command `dead-letters`.
+
 use super::args::{DeadLetters, DeadLettersAction, Global};
 use super::exit::Exit;
 use super::failure::Failed;
@@ -73,7 +75,7 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
     }
 }
 
-/// A letter as it is listed.
+/// A dead letter in the list.
 #[derive(Serialize)]
 pub(super) struct Listed {
     id: String,
@@ -115,7 +117,7 @@ fn known(plan: &Plan, service: Option<&str>, letters: &[DeadLetterHead]) -> Resu
     all.push(ShardRecord::WATCH);
     Err(
         Failed::of(Exit::Usage, format!("the plan has no service '{service}'")).hint(format!(
-            "its services are {}; '{}' has the items that no service takes",
+            "its services are {}; '{}' lists the items that no service takes",
             all.join(", "),
             ShardRecord::WATCH
         )),

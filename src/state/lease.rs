@@ -1,3 +1,5 @@
+//! Leases: who owns a record, until when, and when another process may take it over.
+
 use super::requests::Requests;
 use crate::dynamo::{Clock, chance};
 use crate::fault::{Rule, broken};
@@ -32,10 +34,10 @@ impl fmt::Display for Owner {
     }
 }
 
-/// The lease of a record: who may write what it covers.
+/// The lease of a record: the right to write the data that the record covers.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Lease {
-    /// The holder; nobody when it was given back.
+    /// The owner; `None` after the lease was released.
     pub owner: Option<Owner>,
     /// Milliseconds that the holder renews it within.
     pub duration_ms: u64,
@@ -90,8 +92,8 @@ pub struct LeaseWatch {
 }
 
 impl LeaseWatch {
-    /// Waits this much longer for a lease that was not given back: what its owner had under way may still land, and
-    /// must not do so after the next owner's writes.
+    /// Waits this much longer for a lease that was not released: requests of its owner may still land, and must not
+    /// land after the writes of the next owner.
     #[must_use]
     pub fn until_landed(landed: Duration) -> Self {
         Self {
@@ -118,9 +120,9 @@ impl LeaseWatch {
     }
 }
 
-/// A moment, on both of this machine's clocks. The steady one may stand still while the machine sleeps (a closed
-/// laptop, a paused virtual machine), and others take the lease meanwhile; the wall clock does not, but it is
-/// corrected now and then. A lease counts only as long as it does on both.
+/// A moment, on both of this machine's clocks. The steady clock may stop while the machine sleeps (a closed laptop, a
+/// paused virtual machine), and another process may take the lease meanwhile. The wall clock does not stop, but it is
+/// corrected now and then. A lease is valid only as long as it is valid on both.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Moment {
     steady: Instant,

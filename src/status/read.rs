@@ -1,4 +1,4 @@
-//! Reads where the whole split stands from its records, and from the source's stream.
+//! Reads the state of the whole split from its records, and from the source's stream.
 
 use super::lane_status::{LaneStatus, fill_status, lane_status};
 use super::limits;
@@ -17,10 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Reads where the split stands.
+/// Reads the state of the split.
 ///
 /// # Errors
-/// When the state can't be read.
+/// If the state can't be read.
 pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
     let now = split.now_ms();
     let record = SplitRecord::read(&split.store).await?.value;
@@ -36,7 +36,7 @@ pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
         .map(|(_, s)| s.value)
         .collect();
     let open = OpenDeadLetters::of(&split.dead_letters.list(None).await?);
-    // Nothing of these is needed to tell where the split stands.
+    // The state of the split can be shown without these records.
     let (mut damaged, store) = (Vec::new(), &split.store);
     let workers = store.list_readable(WorkerRecord::PREFIX, &mut damaged).await?;
     let workers: Vec<(String, Stored<WorkerRecord>)> = workers;
@@ -114,10 +114,11 @@ pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
     Ok(status)
 }
 
-/// A worker that begins anew (a service was added or has switched) is away for a moment.
+/// A worker that starts again (a service was added or has switched) is away for a moment.
 const AWAY: Duration = Duration::from_secs(5);
 
-/// As [`split_status`], for a command that refuses if nobody reads the stream: a worker that is away for a moment is waited for.
+/// As [`split_status`], for a command that refuses if no worker reads the stream: it waits for a worker that is away
+/// for a moment.
 pub(crate) async fn split_status_with_worker(split: &Split) -> Result<SplitStatus, RunError> {
     let began = Instant::now();
     loop {
@@ -161,7 +162,7 @@ fn lanes(
         if !captured(lane) {
             (status.lag_ms, status.shown_lag_ms) = (None, None);
         }
-        // What a lane noted while it was held stays in its checkpoint until it saves the next one.
+        // The reason that a lane recorded during the hold stays in its checkpoint until its next save.
         if !held && status.blocked.as_deref() == Some(HELD) {
             status.blocked = None;
         }
@@ -171,7 +172,7 @@ fn lanes(
     split.lanes().iter().map(status).collect()
 }
 
-/// What holds up the segments that are not finished, as whoever worked on them last says.
+/// The reasons for delays of unfinished segments, as their last workers recorded them.
 fn blocked(segments: &[SegmentRecord]) -> BTreeSet<String> {
     segments
         .iter()
@@ -220,21 +221,21 @@ fn other_services(worker: &BTreeSet<String>, services: &[ServiceRecord]) -> Opti
     }
 }
 
-/// What is wrong with the plan, and what to do.
+/// The problem of the plan, with the next step.
 fn other_plan(error: RunError) -> (String, String) {
     match error {
         RunError::UnknownService { service } => (
             format!("the service '{service}' is in the plan and not in the split"),
-            "`dynasplit apply`, which adds it".into(),
+            "run `dynasplit apply`, which adds it".into(),
         ),
         RunError::Widened { change } => (
-            format!("the plan leaves more behind than the split ({change})"),
-            "`dynasplit apply`, which takes it over".into(),
+            format!("`left-behind` of the plan covers more than the split recorded ({change})"),
+            "run `dynasplit apply`, which records it".into(),
         ),
         RunError::NotYet { what, next } => (what, next),
         error => (
             error.to_string(),
-            "run this command with the plan that the split runs by".into(),
+            "run this command with the newest plan of the split".into(),
         ),
     }
 }
@@ -263,23 +264,24 @@ async fn unread_stream(
     match other_stream(split, record).await {
         Ok(None) => None,
         Ok(Some(arn)) if status.is_drained() => Some((
-            format!("the stream was drained, and the source has a new stream now ({arn}), which nobody reads"),
-            "if nothing writes to the source, switch the new stream off again: `aws dynamodb update-table \
-             --stream-specification StreamEnabled=false`; if something does, `dynasplit replicate --restart-tail`, then \
-             `dynasplit verify --repair`"
+            format!("the stream was drained, but the source has a new stream now ({arn}), which no worker \
+                 reads"),
+            "if nothing writes to the source, switch the new stream off: `aws dynamodb update-table \
+             --stream-specification StreamEnabled=false`. Otherwise, run `dynasplit replicate \
+             --restart-tail`, then `dynasplit verify --repair`"
                 .into(),
         )),
         Ok(Some(arn)) => Some((
-            format!("the source has another stream than the one that is read ({arn})"),
-            "`dynasplit replicate --restart-tail`, then `dynasplit verify --repair`".into(),
+            format!("the source has another stream than the one that dynasplit reads ({arn})"),
+            "run `dynasplit replicate --restart-tail`, then `dynasplit verify --repair`".into(),
         )),
         Err(SourceError::Missing { table }) => Some((
             format!("the source table {table} was not found"),
             "check the region and the account; if the table was deleted by mistake, restore it under the same name".into(),
         )),
         Err(error) => Some((
-            format!("it is not known whether the source still has the stream that is read ({error})"),
-            "correct what keeps the source from being described, then look again".into(),
+            format!("dynasplit cannot tell whether the source still has the stream that it reads ({error})"),
+            "fix the cause, then run `dynasplit status` again".into(),
         )),
     }
 }
@@ -291,7 +293,7 @@ fn phase(status: &SplitStatus, record: &SplitRecord) -> Phase {
     if record.completing_ms.is_some() {
         return Phase::Completing;
     }
-    // A worker that is restarted at the moment changes nothing of what was verified.
+    // A worker that is being restarted does not change the verified state.
     let verified = status
         .obstacles
         .iter()
