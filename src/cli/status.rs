@@ -103,7 +103,7 @@ pub(super) fn render(status: &SplitStatus) -> String {
         lines.extend(
             told(&status.obstacles)
                 .iter()
-                .map(|obstacle| format!("  - {obstacle}")),
+                .map(|obstacle| format!("  - {}", obstacle.replace('\n', "\n  "))),
         );
     }
     lines.push(String::new());
@@ -185,8 +185,8 @@ fn backfill(status: &SplitStatus) -> String {
         text::units(status.read_milliunits)
     );
     if !record.order_reason.is_empty() && record.finished_ms.is_none() {
-        told.push('\n');
-        told.push_str(&record.order_reason);
+        let ago = text::duration(Clock::SYSTEM.now_ms().saturating_sub(record.started_ms));
+        told.push_str(&format!("\nit began {ago} ago; its order: {}", record.order_reason));
     }
     told
 }

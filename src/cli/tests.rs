@@ -10,7 +10,7 @@ use crate::rehearse::RehearseReport;
 use crate::rehearse::writers::WriterReport;
 use crate::repair::SettledDeadLetter;
 use crate::state::{Bound, DeadLetterHead, ShardRecord, Tombstones, TuningRecord};
-use crate::status::{FillStatus, LaneStatus, Obstacle, ObstacleKind, Phase, SplitStatus};
+use crate::status::{DeadLetterCauses, FillStatus, LaneStatus, Obstacle, ObstacleKind, Phase, SplitStatus};
 use crate::verify::compare::{ClassCounts, Report, ServiceReport};
 use crate::verify::{InvalidItem, VerifyResult};
 use crate::worker::Tuned;
@@ -310,7 +310,7 @@ fn tables_of_names_fit() {
     let listed = [dead_letters::Listed::of(&head)];
     holds(
         "dead-letters",
-        || dead_letters::render_list(&listed, &BTreeMap::new()),
+        || dead_letters::render_list(&listed, &BTreeMap::new(), DeadLetterCauses::default()),
         &[&key, REASON],
     );
     let mut now = TuningRecord::default();

@@ -3,16 +3,19 @@
 //! The obstacles are in the order in which they can be dealt with: a cause comes before its consequences. So the next
 //! command is that of the first one.
 
+use super::dead_letter_advice::DeadLetterCauses;
 use super::lane_status::LaneStatus;
-use super::obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind, counted};
+use super::obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind};
 use super::split_status::{Phase, SplitStatus, WorkerStatus};
-use crate::state::{SplitRecord, TombstonePhase, VerifyRecord};
+use super::words::{counted, duration};
+use crate::state::{ShardRecord, SplitRecord, TombstonePhase, VerifyRecord};
 use std::collections::BTreeMap;
 
 /// A lane that is behind by more is not caught up. Creation times are rounded down, on one engine to the minute.
 const MOST_LAG_MS: u64 = 2 * 60 * 1000;
 
 const REPLICATE: &str = "run `dynasplit replicate`, and leave it running";
+const RESTART: &str = "restart each worker with this plan: stop it, then run `dynasplit replicate`";
 const BACKFILL: &str = "run `dynasplit backfill`";
 const VERIFY: &str = "run `dynasplit verify`";
 const REPAIR: &str = "run `dynasplit verify --repair`, then `dynasplit verify`";
@@ -89,9 +92,10 @@ fn plan_and_stream(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
         if let Some(what) = &worker.other_plan {
             found.add(
                 ObstacleKind::OtherWorker,
-                None,
+                // It reads every lane, and only what belongs to no service comes out differently.
+                (!worker.lacks_lanes).then_some(ShardRecord::WATCH),
                 what.clone(),
-                "stop that worker, then run `dynasplit replicate` with this plan",
+                RESTART,
             );
         }
     }
@@ -200,15 +204,15 @@ fn copying(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
 fn leftovers(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
     // Lanes that a bulk copy holds lag because of it.
     let is_behind = |lane: &&LaneStatus| {
-        let lags = lane.lag_ms.is_some_and(|lag| lag > MOST_LAG_MS);
+        let lags = lane.shown_lag_ms.is_some_and(|lag| lag > MOST_LAG_MS);
         lags && lane.gap.is_none() && lane.open_shards > 0 && !status.tombstones.holds()
     };
     let behind: Vec<&LaneStatus> = status.lanes.iter().filter(is_behind).collect();
-    if let Some(most) = behind.iter().filter_map(|lane| lane.lag_ms).max() {
+    if let Some(most) = behind.iter().filter_map(|lane| lane.shown_lag_ms).max() {
         let names: Vec<&str> = behind.iter().map(|lane| lane.lane.as_str()).collect();
         let what = match names.as_slice() {
-            [name] => format!("{name} lags by {} seconds", most / 1000),
-            names => format!("{} lag by up to {} seconds", names.join(", "), most / 1000),
+            [name] => format!("{name} lags by {}", duration(most)),
+            names => format!("{} lag by up to {}", names.join(", "), duration(most)),
         };
         let mut reasons: Vec<&str> = behind.iter().filter_map(|lane| lane.blocked.as_deref()).collect();
         reasons.dedup();
@@ -224,6 +228,7 @@ fn leftovers(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
         );
     }
     written_after_switch(status, known, found);
+    let causes = DeadLetterCauses::of(known.record, &status.workers);
     for (service, count) in &status.dead_letters {
         if known.record.switched.contains_key(service) {
             continue;
@@ -232,7 +237,7 @@ fn leftovers(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
             ObstacleKind::DeadLetters,
             Some(service),
             format!("{} of {service}", counted(*count, "dead letter")),
-            "run `dynasplit dead-letters list`, correct each item in the source, then run `dynasplit dead-letters reconcile`",
+            format!("run `dynasplit dead-letters list`, then {}", causes.advice(service)),
         );
     }
     if status.tombstones.phase != TombstonePhase::Off && !status.tombstones.holds() {

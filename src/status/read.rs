@@ -1,6 +1,7 @@
 //! Reads where the whole split stands from its records, and from the source's stream.
 
 use super::lane_status::{LaneStatus, fill_status, lane_status};
+use super::late_changes::late_changes;
 use super::limits;
 use super::obstacle::{Obstacle, ObstacleKind};
 use super::obstacles::{Known, next, obstacles};
@@ -12,7 +13,7 @@ use crate::state::{
     TuningRecord, VerifyRecord, WorkerRecord,
 };
 use crate::target::HELD;
-use crate::worker::{RunError, Split, differs, recorded_shards, services};
+use crate::worker::{RunError, Split, differs, recorded_shards, restore, services};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -53,7 +54,7 @@ pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
         split: record.split.clone(),
         phase: Phase::Created,
         lanes: lanes(split, &record, &known_services, &recorded, now),
-        backfill: fill_status(&segments),
+        backfill: fill_status(&segments, &split.plan),
         backfill_record: split
             .store
             .get::<BackfillRecord>(BackfillRecord::NAME)
@@ -75,7 +76,7 @@ pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
         verify: verify.map(|stored| stored.value),
         workers: workers
             .into_iter()
-            .map(|(_, worker)| worker_standing(&worker.value, &known_services, now))
+            .map(|(_, worker)| WorkerStatus::of(&worker.value, &record, &known_services, now))
             .collect(),
         switched: record
             .switched
@@ -86,6 +87,7 @@ pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
         obstacles: Vec::new(),
         next: String::new(),
     };
+    note_late(&mut status.lanes, split, generation).await?;
     open.note(&mut status.lanes);
     open.note_backfill(&mut status.backfill);
     status.limits = limits::split_status(&status.lanes, &segments, &activities, now);
@@ -171,6 +173,21 @@ fn lanes(
     split.lanes().iter().map(status).collect()
 }
 
+/// Notes the late changes of every generation with the watch lane: a restart of the tail begins to count anew.
+async fn note_late(lanes: &mut [LaneStatus], split: &Split, generation: u32) -> Result<(), RunError> {
+    let watch = lanes.iter_mut().find(|lane| lane.lane == ShardRecord::WATCH);
+    let Some(watch) = watch.filter(|_| generation > 1) else {
+        return Ok(());
+    };
+    // A damaged record of an earlier generation is what a restart leaves behind.
+    let shards: Vec<(String, Stored<ShardRecord>)> = split
+        .store
+        .list_readable(ShardRecord::PREFIX, &mut Vec::new())
+        .await?;
+    watch.late = late_changes(shards.iter().map(|(_, shard)| &shard.value));
+    Ok(())
+}
+
 /// What holds up the segments that are not finished, as whoever worked on them last says.
 fn blocked(segments: &[SegmentRecord]) -> BTreeSet<String> {
     segments
@@ -180,58 +197,22 @@ fn blocked(segments: &[SegmentRecord]) -> BTreeSet<String> {
         .collect()
 }
 
-fn worker_standing(worker: &WorkerRecord, services: &[ServiceRecord], now: u64) -> WorkerStatus {
-    let seen_ms_ago = now.saturating_sub(worker.seen_ms);
-    WorkerStatus {
-        kind: worker.kind.clone(),
-        seen_ms_ago,
-        ahead_ms: worker.seen_ms.saturating_sub(now),
-        overdue: seen_ms_ago > worker.lease.duration_ms,
-        other_plan: other_services(&worker.services, services),
-    }
-}
-
-/// How the services of a worker's plan differ from those of the split.
-fn other_services(worker: &BTreeSet<String>, services: &[ServiceRecord]) -> Option<String> {
-    if worker.is_empty() {
-        return Some("a worker of an earlier version of dynasplit runs".into());
-    }
-    let split: BTreeSet<&String> = services.iter().map(|service| &service.name).collect();
-    let lacks: Vec<&str> = split
-        .iter()
-        .filter(|name| !worker.contains(**name))
-        .map(|name| name.as_str())
-        .collect();
-    let surplus: Vec<&str> = worker
-        .iter()
-        .filter(|name| !split.contains(name))
-        .map(String::as_str)
-        .collect();
-    match (lacks.is_empty(), surplus.is_empty()) {
-        (true, true) => None,
-        (false, _) => Some(format!(
-            "a worker runs with an older plan, which lacks {}",
-            lacks.join(", ")
-        )),
-        (true, false) => Some(format!(
-            "a worker runs with a plan that has {}, which the split does not have",
-            surplus.join(", ")
-        )),
-    }
-}
-
 /// What is wrong with the plan, and what to do.
 fn other_plan(error: RunError) -> (String, String) {
     match error {
         RunError::UnknownService { service } => (
             format!("the service '{service}' is in the plan and not in the split"),
-            "`dynasplit apply`, which adds it".into(),
+            "run `dynasplit apply`, which adds it".into(),
         ),
         RunError::Widened { change } => (
             format!("the plan leaves more behind than the split ({change})"),
-            "`dynasplit apply`, which takes it over".into(),
+            "run `dynasplit apply`, which takes it over".into(),
         ),
         RunError::NotYet { what, next } => (what, next),
+        RunError::PlanEdited { change, state, .. } => (
+            format!("the plan was edited in settings that are fixed while the split runs:{change}"),
+            restore(&state),
+        ),
         error => (
             error.to_string(),
             "run this command with the plan that the split runs by".into(),

@@ -1,6 +1,6 @@
 //! Obstacles in words: those of one kind with one next step are told once, with the services that they concern.
 
-use super::obstacle::{Obstacle, ObstacleKind};
+use super::obstacle::{Obstacle, ObstacleKind, with_advice};
 
 /// A sentence for each thing to do, in the order of the obstacles.
 #[must_use]
@@ -42,7 +42,7 @@ fn one(group: &[&Obstacle]) -> String {
             whats.join(", ")
         }
     };
-    format!("{what}: {}", first.next)
+    with_advice(&what, &first.next)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub use budgets::{Tuned, tune};
 pub(crate) use checks::{check_left_out, check_plan, completed, differs, refuse_abandoned};
 pub use checks::{check_split, services, uncaptured};
 pub use error::RunError;
+pub(crate) use error::{restore, sentence};
 pub(crate) use first_records::{service_record, split_record};
 pub(crate) use heartbeat::Heartbeat;
 pub(crate) use leased_record::{Leasable, LeasedRecord};

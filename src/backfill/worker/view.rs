@@ -4,7 +4,7 @@ use super::{Backfill, LOOK, Running};
 use crate::backfill::segment::FillShare;
 use crate::backfill::segment_queue::SegmentQueue;
 use crate::state::{BackfillRecord, Estimate, Limit, Order, SegmentRecord, ShardRecord};
-use crate::status::{FillStatus, fill_status};
+use crate::status::{FillStatus, duration, fill_status};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -32,6 +32,19 @@ pub struct BackfillView {
     pub estimate: Option<Estimate>,
 }
 
+/// Why the order was chosen. A reason of earlier may name a forecast and a lag that are not true any more.
+fn told_order(record: &BackfillRecord, began_ms: u64) -> String {
+    match began_ms.saturating_sub(record.started_ms) {
+        0 => record.order_reason.clone(),
+        ms if record.order_reason.is_empty() => format!("this continues the backfill that began {} ago", duration(ms)),
+        ms => format!(
+            "this continues the backfill that began {} ago, in the order that was chosen for it ({})",
+            duration(ms),
+            record.order_reason
+        ),
+    }
+}
+
 impl Backfill {
     pub(in crate::backfill) fn say(&self, phase: &str, record: &BackfillRecord) {
         tracing::info!(phase, "backfill");
@@ -40,7 +53,7 @@ impl Backfill {
             view.limits.clear();
             view.estimate = None;
             view.estimated_items = record.estimated_items;
-            view.order_reason.clone_from(&record.order_reason);
+            view.order_reason = told_order(record, self.began_ms);
         });
     }
 
@@ -78,8 +91,8 @@ impl Backfill {
                 Order::Concurrent => "copying".into(),
                 Order::Bulk => "copying in bulk, the lanes are held".into(),
             },
-            order_reason: record.order_reason.clone(),
-            lanes: fill_status(&segments)
+            order_reason: told_order(record, self.began_ms),
+            lanes: fill_status(&segments, &self.split.plan)
                 .into_iter()
                 .filter(|fill| fill.lane != ShardRecord::WATCH)
                 .collect(),

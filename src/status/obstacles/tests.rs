@@ -10,6 +10,7 @@ fn verified() -> SplitStatus {
     let lane = |name: &str| LaneStatus {
         lane: name.into(),
         lag_ms: Some(900),
+        shown_lag_ms: Some(900),
         open_shards: 1,
         ..LaneStatus::default()
     };
@@ -69,6 +70,7 @@ fn worker(other_plan: Option<&str>) -> WorkerStatus {
         ahead_ms: 0,
         overdue: false,
         other_plan: other_plan.map(str::to_owned),
+        lacks_lanes: other_plan.is_some(),
     }
 }
 
@@ -124,7 +126,7 @@ fn a_cause_comes_before_its_consequences() {
         [ObstacleKind::OtherWorker, ObstacleKind::NoWorker]
     );
     status.obstacles = found(&status, &record(), &["a", "b"]);
-    assert!(next(&status).starts_with("stop that worker"), "{}", next(&status));
+    assert!(next(&status).starts_with("restart each worker"), "{}", next(&status));
 }
 
 #[test]
