@@ -251,7 +251,7 @@ mod tests {
         assert!(
             chosen
                 .reason
-                .contains("1000 items, 5 MB: about 7.9 h (writing A)"),
+                .contains("1,000 items, 5 MB: about 7.9 h (writing A)"),
             "{}",
             chosen.reason
         );

@@ -1,6 +1,7 @@
 use super::args::{DeadLetters, Global, LettersAction};
 use super::exit::Exit;
 use super::failure::Failed;
+use super::service_names::known_or_unrouted;
 use super::session::GRACE;
 use super::stoppable::stoppable;
 use super::table::table;
@@ -8,10 +9,10 @@ use super::waiting::Waiting;
 use super::{output, text};
 use crate::plan::Plan;
 use crate::repair::{SettledDeadLetter, discard_dead_letters, reconcile_dead_letters};
-use crate::state::{DeadLetterHead, ShardRecord, ShownDeadLetter, SplitRecord, SwitchedService};
-use serde::Serialize;
+use crate::state::{DeadLetterHead, ShownDeadLetter, SplitRecord, SwitchedService};
 use crate::status::{DeadLetterCauses, dead_letter_causes};
 use crate::worker::sentence;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +30,9 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
             let record = stoppable(&global.session, Duration::ZERO, record).await?.value;
             let causes = dead_letter_causes(&split, &record);
             let causes = stoppable(&global.session, Duration::ZERO, causes).await?;
-            output::print(global, &listed, |listed| render_list(listed, &record.switched, causes))?;
+            output::print(global, &listed, |listed| {
+                render_list(listed, &record.switched, causes)
+            })?;
             Ok(if letters.is_empty() {
                 Exit::Done
             } else {
@@ -111,18 +114,10 @@ impl Listed {
 /// Refuses a service that neither the plan nor a letter names: a typing error must not look like a clean split.
 fn known(plan: &Plan, service: Option<&str>, letters: &[DeadLetterHead]) -> Result<(), Failed> {
     let Some(service) = service else { return Ok(()) };
-    if plan.service(service).is_some() || service == ShardRecord::WATCH || !letters.is_empty() {
+    if !letters.is_empty() {
         return Ok(());
     }
-    let services = plan.services.iter().map(|known| known.name.as_str());
-    let all: Vec<&str> = services.chain([ShardRecord::WATCH]).collect();
-    Err(
-        Failed::of(Exit::Usage, format!("the plan has no service '{service}'")).hint(format!(
-            "its services are {}; '{}' has the items that no service takes",
-            all.join(", "),
-            ShardRecord::WATCH
-        )),
-    )
+    known_or_unrouted(plan, service)
 }
 
 fn refuse_unknown(ids: &[String], letters: &[DeadLetterHead]) -> Result<(), Failed> {

@@ -1,6 +1,7 @@
 use super::args::{Global, Switched};
 use super::exit::Exit;
 use super::failure::Failed;
+use super::service_names::known;
 use super::session::GRACE;
 use super::stoppable::stoppable;
 use super::{output, screen, text};
@@ -11,18 +12,7 @@ use tokio_util::sync::CancellationToken;
 /// Runs `switched`.
 pub async fn run(global: &Global, args: &Switched, stop: CancellationToken) -> Result<Exit, Failed> {
     let split = output::open(global, &args.plan).await?;
-    if split.plan.service(&args.service).is_none() {
-        let known: Vec<&str> = split
-            .plan
-            .services
-            .iter()
-            .map(|service| service.name.as_str())
-            .collect();
-        return Err(
-            Failed::of(Exit::Usage, format!("the plan has no service '{}'", args.service))
-                .hint(format!("its services are {}", known.join(", "))),
-        );
-    }
+    known(&split.plan, &args.service)?;
     let report = if args.undo {
         switch_back(&split, &args.service).await?
     } else {

@@ -5,6 +5,7 @@ use crate::model::Counters;
 use crate::state::ShardRecord;
 use crate::status::LaneStatus;
 pub use crate::status::{count, counted, duration};
+use crate::target::HELD;
 use std::time::Duration;
 
 /// Thousandths of capacity units, as units.
@@ -57,8 +58,8 @@ pub fn elapsed(duration_: Duration) -> String {
     duration(u64::try_from(duration_.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// The lanes, as a table. What a person should know stands below it, once for all lanes that it concerns; without the gaps and
-/// the lanes that do not follow the stream, if the obstacles that are listed elsewhere name them.
+/// The lanes, as a table. What a person should know stands below it, once for all lanes that it concerns; without the gaps, the
+/// lanes that do not follow the stream and the hold of a bulk copy, if the obstacles that are listed elsewhere name them.
 pub fn lanes(lanes: &[LaneStatus], are_obstacles_listed: bool) -> String {
     let row = |lane: &LaneStatus| {
         let counters = &lane.counters;
@@ -96,7 +97,8 @@ pub fn lanes(lanes: &[LaneStatus], are_obstacles_listed: bool) -> String {
 fn notes(lanes: &[LaneStatus], are_obstacles_listed: bool) -> Vec<String> {
     let mut found: Vec<(String, Vec<&str>)> = Vec::new();
     for lane in lanes {
-        let is_listed = are_obstacles_listed && (lane.gap.is_some() || lane.lag_ms.is_none());
+        let is_held = lane.blocked.as_deref() == Some(HELD);
+        let is_listed = are_obstacles_listed && (lane.gap.is_some() || lane.lag_ms.is_none() || is_held);
         let Some(note) = note(lane).filter(|_| !is_listed) else {
             continue;
         };

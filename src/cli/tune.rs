@@ -1,6 +1,7 @@
 use super::args::{Global, Tune as Args};
 use super::exit::Exit;
 use super::failure::Failed;
+use super::service_names::known;
 use super::table::table;
 use super::{output, text};
 use crate::plan::Plan;
@@ -51,17 +52,6 @@ fn change(args: &Args, plan: &Plan) -> Result<TuningChange, Failed> {
         }
     }
     Ok(change)
-}
-
-fn known(plan: &Plan, service: &str) -> Result<(), Failed> {
-    if plan.service(service).is_some() {
-        return Ok(());
-    }
-    let known: Vec<&str> = plan.services.iter().map(|known| known.name.as_str()).collect();
-    Err(
-        Failed::of(Exit::Usage, format!("the plan has no service '{service}'"))
-            .hint(format!("its services are {}", known.join(", "))),
-    )
 }
 
 pub(super) fn render(tuned: &Tuned, changed: bool) -> String {

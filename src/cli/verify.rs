@@ -2,6 +2,7 @@ use super::args::{Global, Verify as Args};
 use super::exit::Exit;
 use super::failure::Failed;
 use super::progress::{Bar, Progress, Shown};
+use super::service_names::known;
 use super::session::GRACE;
 use super::stoppable::stoppable;
 use super::table::{Row, table};
@@ -16,21 +17,8 @@ use tokio_util::sync::CancellationToken;
 /// Runs `verify`.
 pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Result<Exit, Failed> {
     let split = output::open(global, &args.plan).await?;
-    if let Some(unknown) = args
-        .service
-        .iter()
-        .find(|name| split.plan.service(name).is_none())
-    {
-        let known: Vec<&str> = split
-            .plan
-            .services
-            .iter()
-            .map(|service| service.name.as_str())
-            .collect();
-        return Err(
-            Failed::of(Exit::Usage, format!("the plan has no service '{unknown}'"))
-                .hint(format!("its services are {}", known.join(", "))),
-        );
+    for service in &args.service {
+        known(&split.plan, service)?;
     }
     let options = VerifyOptions {
         repair: args.repair,

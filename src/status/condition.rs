@@ -4,7 +4,7 @@
 use super::lane_status::LaneStatus;
 use super::obstacle::ObstacleKind;
 use super::split_status::{Phase, SplitStatus};
-use super::words::{counted, duration};
+use crate::model::{counted, duration};
 use serde::Serialize;
 
 /// What `status --check` looks for.
@@ -64,10 +64,7 @@ pub fn alarms(status: &SplitStatus, max_lag_ms: u64) -> Vec<Alarm> {
         .filter(|(service, _)| !status.switched.contains_key(*service));
     for (service, count) in open {
         let letters = counted(*count, "dead letter");
-        add(
-            AlarmKind::DeadLetters,
-            format!("{letters} of {service} are open"),
-        );
+        add(AlarmKind::DeadLetters, format!("{letters} of {service} are open"));
     }
     for obstacle in &status.obstacles {
         if obstacle.kind == ObstacleKind::WrittenAfterSwitch {

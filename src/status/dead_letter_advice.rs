@@ -87,7 +87,11 @@ mod tests {
             },
         );
         begins(outdated, ShardRecord::WATCH, "restart each worker");
-        begins(widened, ShardRecord::WATCH, "run `dynasplit dead-letters reconcile`");
+        begins(
+            widened,
+            ShardRecord::WATCH,
+            "run `dynasplit dead-letters reconcile`",
+        );
         let forgotten = "if the plan forgot this kind of items, widen `left-behind`";
         begins(DeadLetterCauses::default(), ShardRecord::WATCH, forgotten);
         // What an outdated worker does not know is in no service.

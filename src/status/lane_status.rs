@@ -2,8 +2,8 @@
 //! what decides whether a split may complete.
 
 use super::late_changes::late_changes;
-use super::words::duration;
 use crate::model::Counters;
+use crate::model::duration;
 use crate::plan::Plan;
 use crate::source::lineage::{RETENTION_MS, watermark};
 use crate::state::{

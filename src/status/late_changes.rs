@@ -77,7 +77,11 @@ mod tests {
 
     #[test]
     fn changes_after_a_switch_that_was_taken_back_do_not_count() {
-        let shards = [shard(1, "x", 100, 3), shard(2, "x", 200, 1), shard(2, "y", 100, 7)];
+        let shards = [
+            shard(1, "x", 100, 3),
+            shard(2, "x", 200, 1),
+            shard(2, "y", 100, 7),
+        ];
         assert_eq!(found(&shards), (1, 202));
     }
 }

@@ -2,7 +2,9 @@
 //! the next command.
 
 mod condition;
+mod dead_letter_advice;
 mod lane_status;
+mod late_changes;
 pub(crate) mod limits;
 mod obstacle;
 mod obstacles;
@@ -11,15 +13,13 @@ mod rate;
 mod read;
 mod split_status;
 mod told;
-mod words;
 mod worker_plan;
-mod dead_letter_advice;
-mod late_changes;
 
+pub use crate::model::{count, counted, duration};
 pub use condition::{Alarm, AlarmKind, Condition, Verdict, alarms};
+pub use dead_letter_advice::{DeadLetterCauses, dead_letter_causes};
 pub(crate) use lane_status::received;
 pub use lane_status::{FillStatus, LaneStatus, fill_status, lane_status};
-pub use dead_letter_advice::{DeadLetterCauses, dead_letter_causes};
 pub use limits::{ActivityStatus, LimitStatus};
 pub use obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind};
 pub(crate) use open_dead_letters::OpenDeadLetters;
@@ -28,4 +28,3 @@ pub use read::split_status;
 pub(crate) use read::split_status_with_worker;
 pub use split_status::{Phase, SplitStatus, WorkerStatus};
 pub use told::told;
-pub use words::{count, counted, duration};

@@ -61,6 +61,25 @@ pub struct Obstacle {
     pub next: String,
 }
 
+/// What a person can do if something other than dynasplit wrote the targets of these services.
+pub(crate) fn foreign_advice(services: &[&str]) -> String {
+    let switches: Vec<String> = services
+        .iter()
+        .map(|service| format!("`dynasplit switched --unproven --service {service}`"))
+        .collect();
+    let (its, owner) = match services {
+        [service] => ("its", (*service).to_owned()),
+        _ => ("their", services.join(", ")),
+    };
+    format!(
+        "find out who writes the target of {owner}; `dynasplit verify --list FILE` lists the keys. If {owner} already {} {its} own \
+         table, run {}. Otherwise, stop the writer, then run `dynasplit verify --repair --discard-target-writes`, which overwrites \
+         what it wrote",
+        if services.len() == 1 { "writes" } else { "write" },
+        switches.join(", ")
+    )
+}
+
 /// What is wrong, and what to do: a sentence. After a list, the advice has a line of its own.
 pub(super) fn with_advice(what: &str, next: &str) -> String {
     if what.contains('\n') {

@@ -5,9 +5,9 @@
 
 use super::dead_letter_advice::DeadLetterCauses;
 use super::lane_status::LaneStatus;
-use super::obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind};
+use super::obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind, foreign_advice};
 use super::split_status::{Phase, SplitStatus, WorkerStatus};
-use super::words::{counted, duration};
+use crate::model::{counted, duration};
 use crate::state::{ShardRecord, SplitRecord, TombstonePhase, VerifyRecord};
 use std::collections::BTreeMap;
 
@@ -158,7 +158,7 @@ fn copying(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
         found.add(
             ObstacleKind::LanesHeld,
             None,
-            "a bulk copy holds the lanes",
+            "a bulk copy holds the lanes, so they apply no changes until it ends",
             if is_copying(status) {
                 "wait until `dynasplit backfill` ends"
             } else {
@@ -237,7 +237,10 @@ fn leftovers(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
             ObstacleKind::DeadLetters,
             Some(service),
             format!("{} of {service}", counted(*count, "dead letter")),
-            format!("run `dynasplit dead-letters list`, then {}", causes.advice(service)),
+            format!(
+                "run `dynasplit dead-letters list`, then {}",
+                causes.advice(service)
+            ),
         );
     }
     if status.tombstones.phase != TombstonePhase::Off && !status.tombstones.holds() {
@@ -391,23 +394,21 @@ fn not_clean(verify: &VerifyRecord, known: &Known<'_>, found: &mut Found) {
     let services = verify.services.iter().filter(|(name, _)| is_planned(name));
     let is_repairable =
         |(class, count): (&String, &u64)| *count > 0 && class != "expired" && class != "collision";
-    let mut wrong = services
+    let wrong: Vec<&str> = services
         .filter(|(_, service)| service.mismatches.iter().any(is_repairable))
-        .map(|(name, _)| name)
-        .peekable();
-    let is_foreign = wrong.peek().is_some();
+        .map(|(name, _)| name.as_str())
+        .collect();
     // Each service needs a reason of its own.
-    let is_explained = wrong.all(|name| known.record.repair_scope(name).is_some());
+    let is_unexplained = |name: &&str| known.record.repair_scope(name).is_none();
+    let foreign: Vec<&str> = wrong.iter().copied().filter(is_unexplained).collect();
     let next = if verify.only_collisions() {
-        COLLISION_ADVICE
-    } else if verify.repaired > 0 || !is_foreign {
-        VERIFY
-    } else if is_explained {
-        REPAIR
+        COLLISION_ADVICE.to_owned()
+    } else if verify.repaired > 0 || wrong.is_empty() {
+        VERIFY.to_owned()
+    } else if foreign.is_empty() {
+        REPAIR.to_owned()
     } else {
-        "something other than dynasplit probably writes to a target. `dynasplit verify --list FILE` lists the keys. If a \
-         service already writes its own table, run `dynasplit switched --unproven --service NAME`. Otherwise, find and stop \
-         the writer, then run `dynasplit verify --repair --discard-target-writes`"
+        foreign_advice(&foreign)
     };
     found.add(ObstacleKind::NotClean, None, what, next);
 }
@@ -418,6 +419,13 @@ pub(crate) fn next(status: &SplitStatus) -> String {
         (Phase::Done, _) => "nothing: the split is complete".into(),
         (Phase::Completing, _) => "run `dynasplit complete --yes`, which continues".into(),
         (_, Some(obstacle)) => obstacle.next.clone(),
+        (_, None) if status.lanes.len() == 2 => {
+            let last = &status.lanes[0].lane;
+            format!(
+                "stop the writers of {last}, then run `dynasplit switched --service {last}` (docs/cutover.md describes the steps). \
+                 When nothing writes to the source any more, run `dynasplit complete --yes`"
+            )
+        }
         (_, None) if status.lanes.len() > 1 => {
             "switch the services over, one by one (docs/cutover.md): stop the writers of a service, then run `dynasplit switched \
              --service NAME`. When nothing writes to the source any more, run `dynasplit complete --yes`"

@@ -7,14 +7,16 @@ use super::obstacle::{Obstacle, ObstacleKind};
 use super::obstacles::{Known, next, obstacles};
 use super::open_dead_letters::OpenDeadLetters;
 use super::split_status::{Phase, SplitStatus, WorkerStatus};
+use crate::model::duration;
 use crate::source::{SourceError, StreamState, stream_state};
 use crate::state::{
     ActivityRecord, BackfillRecord, Limit, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, Stored,
     TuningRecord, VerifyRecord, WorkerRecord,
 };
 use crate::target::HELD;
-use crate::worker::{RunError, Split, differs, recorded_shards, restore, services};
+use crate::worker::{Recorded, RunError, Split, differs, recorded_shards, restore, services};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -28,7 +30,11 @@ pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
     let split = &split.without_switched(&record);
     let known_services = services(split).await?;
     let generation = record.stream().map_or(1, |(generation, _)| generation);
-    let recorded = recorded_shards(split, generation).await?;
+    // Nothing of these is needed to tell where the split stands.
+    let (mut damaged, store) = (Vec::new(), &split.store);
+    let workers = store.list_readable(WorkerRecord::PREFIX, &mut damaged).await?;
+    let workers: Vec<(String, Stored<WorkerRecord>)> = workers;
+    let (recorded, silent) = without_dead_owners(recorded_shards(split, generation).await?, &workers, now);
     let segments: Vec<SegmentRecord> = split
         .store
         .list::<SegmentRecord>(SegmentRecord::PREFIX)
@@ -37,10 +43,6 @@ pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
         .map(|(_, s)| s.value)
         .collect();
     let open = OpenDeadLetters::of(&split.dead_letters.list(None).await?);
-    // Nothing of these is needed to tell where the split stands.
-    let (mut damaged, store) = (Vec::new(), &split.store);
-    let workers = store.list_readable(WorkerRecord::PREFIX, &mut damaged).await?;
-    let workers: Vec<(String, Stored<WorkerRecord>)> = workers;
     let activities = store.list_readable(ActivityRecord::PREFIX, &mut damaged).await?;
     let activities: Vec<(String, Stored<ActivityRecord>)> = activities;
     let verify = store
@@ -88,6 +90,11 @@ pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
         next: String::new(),
     };
     note_late(&mut status.lanes, split, generation).await?;
+    if status.is_read() {
+        for lane in &mut status.lanes {
+            lane.blocked = silent.get(&lane.lane).cloned().or(lane.blocked.take());
+        }
+    }
     open.note(&mut status.lanes);
     open.note_backfill(&mut status.backfill);
     status.limits = limits::split_status(&status.lanes, &segments, &activities, now);
@@ -186,6 +193,35 @@ async fn note_late(lanes: &mut [LaneStatus], split: &Split, generation: u32) -> 
         .await?;
     watch.late = late_changes(shards.iter().map(|(_, shard)| &shard.value));
     Ok(())
+}
+
+/// The shards without the owners that seem to be dead, whose last words about a lane say nothing any more; and by lane, the
+/// lease that another worker must wait for.
+fn without_dead_owners(
+    recorded: Recorded,
+    workers: &[(String, Stored<WorkerRecord>)],
+    now: u64,
+) -> (Recorded, BTreeMap<String, String>) {
+    let (mut shards, mut waits) = ((*recorded).clone(), BTreeMap::new());
+    for (name, shard) in &mut shards {
+        let Some(owner) = &shard.lease.owner else { continue };
+        let record = format!("{}{owner}", WorkerRecord::PREFIX);
+        let worker = workers.iter().find(|(name, _)| *name == record);
+        let Some((_, worker)) = worker else { continue };
+        let silent_ms = now.saturating_sub(worker.value.seen_ms);
+        if silent_ms <= worker.value.lease.duration_ms {
+            continue;
+        }
+        let reason = format!(
+            "the lease of shard {name} (owner {owner}, last sign of life {} ago)",
+            duration(silent_ms)
+        );
+        for (lane, _) in shard.lanes.iter().filter(|(_, state)| !state.finished()) {
+            waits.insert(lane.clone(), reason.clone());
+        }
+        shard.lease.owner = None;
+    }
+    (Arc::new(shards), waits)
 }
 
 /// What holds up the segments that are not finished, as whoever worked on them last says.

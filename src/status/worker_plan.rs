@@ -44,7 +44,8 @@ impl OtherPlan {
              plan leaves behind as dead letters"
                 .into()
         } else {
-            "a worker runs with other settings of the source, the timestamp or `left-behind` than the split".into()
+            "a worker runs with other settings of the source, the timestamp or `left-behind` than the split"
+                .into()
         })
     }
 }
@@ -112,7 +113,10 @@ mod tests {
 
         record.widen("wider", record.settings.clone());
         let outdated = OtherPlan::of(&with_plan, &record, &services).unwrap();
-        assert!(outdated.what.contains("`left-behind` was widened"), "{outdated:?}");
+        assert!(
+            outdated.what.contains("`left-behind` was widened"),
+            "{outdated:?}"
+        );
         assert!(!outdated.lacks_lanes, "it reads every lane");
         record.earlier.clear();
         let other = OtherPlan::of(&with_plan, &record, &services).unwrap();
@@ -131,12 +135,18 @@ mod tests {
     #[test]
     fn a_worker_of_an_earlier_version_is_judged_by_its_services() {
         let plan = plan();
-        let (record, services) = (split_record(&plan, "arn", 0), plan.services.iter().map(service_record));
+        let (record, services) = (
+            split_record(&plan, "arn", 0),
+            plan.services.iter().map(service_record),
+        );
         let services: Vec<ServiceRecord> = services.collect();
         let text = r#"{"kind":"tail","lease":{"owner":null,"duration_ms":1},"beat":0,"acknowledged_epoch":0,"seen_ms":0}"#;
         let mut older: WorkerRecord = serde_json::from_str(text).unwrap();
         let other = OtherPlan::of(&older, &record, &services).unwrap();
-        assert!(other.what.contains("earlier version") && other.lacks_lanes, "{other:?}");
+        assert!(
+            other.what.contains("earlier version") && other.lacks_lanes,
+            "{other:?}"
+        );
         older.services = worker(&plan).services;
         assert_eq!(OtherPlan::of(&older, &record, &services), None);
     }

@@ -13,6 +13,7 @@ use crate::worker::{
     Budgets, Heartbeat, LeasedRecord, Recorded, RunError, Split, check_split, recorded_shards,
     unless_stopped, without_switched,
 };
+use claim::Awaited;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,7 +110,11 @@ impl Tail {
     /// When it can't begin: see [`RunError`]. Once it runs, what passes by itself is waited for.
     pub async fn run(self) -> Result<Ended, RunError> {
         let (split, budgets) = (&self.split, &self.budgets);
-        let seen = unless_stopped(&self.stop, Box::pin(check_split(split))).await?;
+        let seen = match unless_stopped(&self.stop, Box::pin(check_split(split))).await {
+            // Not an error: a supervisor would start it again without end.
+            Err(RunError::Completed { .. }) => return Ok(Ended::Completed),
+            seen => seen?,
+        };
         unless_stopped(&self.stop, budgets.read(&split.store)).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
         let (letters, view) = (self.dead_letters.clone(), self.view.clone());
@@ -131,7 +136,7 @@ impl Tail {
                     lived = true;
                     wait = wait.min(BEGIN_ANEW);
                 }
-                Err(RunError::Completed { .. }) if lived => return Ok(Ended::Completed),
+                Err(RunError::Completed { .. }) => return Ok(Ended::Completed),
                 // What was read before is saved, and nothing was read since.
                 Err(RunError::Stopped(_)) if lived => return Ok(Ended::Stopped),
                 Err(error) if lived && passes(&error) => {
@@ -210,6 +215,7 @@ impl Tail {
         let mut listing: Option<(Listing, Instant)> = None;
         let discovery = DISCOVERY.min(self.split.timing.lease / 2);
         let mut unsaved = None;
+        let mut awaited = Awaited::new();
         let ended = loop {
             if listing.as_ref().is_none_or(|(_, at)| at.elapsed() >= discovery) {
                 let discovered = tokio::select! {
@@ -253,14 +259,14 @@ impl Tail {
                             tracing::warn!(%error, "could not claim shards");
                         }
                         Err(error) => break Err(error),
-                        Ok(()) => {}
+                        Ok(leases) => awaited = leases,
                     }
                 }
                 // What was applied since the last save is applied again, by whatever state there is then.
                 Err(error) if error.is_gone() => break Err(error.into()),
                 Err(error) => tracing::warn!(%error, "could not read the state; trying again"),
             }
-            self.show(&overlaid(&seen, &running), &shares);
+            self.show(&overlaid(&seen, &running), &shares, &awaited);
             let off = listing.as_ref().is_some_and(|(listing, _)| !listing.enabled);
             if off && fresh && all_finished(&seen) {
                 break Ok(Some(Ended::Drained));
@@ -291,7 +297,7 @@ impl Tail {
         // What landed while it stopped belongs to its last word.
         if let Ok(stored) = self.stored(source).await {
             let stored = stored.into_iter().map(|(_, s)| (s.value.shard.clone(), s.value));
-            self.show(&Arc::new(stored.collect()), &shares);
+            self.show(&Arc::new(stored.collect()), &shares, &Awaited::new());
         }
         match (ended?, unsaved) {
             (Some(_), Some(error)) => Err(RunError::Unsaved {
@@ -391,17 +397,34 @@ impl Tail {
             .collect()
     }
 
-    fn show(&self, recorded: &Recorded, shares: &BTreeMap<String, LaneShare>) {
+    fn show(&self, recorded: &Recorded, shares: &BTreeMap<String, LaneShare>, awaited: &Awaited) {
+        let awaited = awaited_by_lane(recorded, awaited);
         let lanes = self.split.lanes().into_iter().map(|lane| {
             let mut status = lane_status(recorded, &lane, self.split.now_ms());
             let blocked = shares.get(&lane).and_then(|share| share.health.blocked());
-            status.blocked = blocked.or(status.blocked);
+            status.blocked = awaited.get(&lane).cloned().or(blocked).or(status.blocked);
             status
         });
         let mut lanes: Vec<LaneStatus> = lanes.collect();
         self.dead_letters.note(&mut lanes);
         self.view.send_replace(lanes);
     }
+}
+
+/// The first lease that each lane waits for.
+fn awaited_by_lane(recorded: &Recorded, awaited: &Awaited) -> BTreeMap<String, String> {
+    let mut lanes = BTreeMap::new();
+    for (shard, reason) in awaited {
+        let states = recorded.get(shard).map(|record| &record.lanes);
+        for (lane, _) in states
+            .into_iter()
+            .flatten()
+            .filter(|(_, state)| !state.finished())
+        {
+            lanes.entry(lane.clone()).or_insert_with(|| reason.clone());
+        }
+    }
+    lanes
 }
 
 /// What is in memory here is newer than what was last saved: for people who look at it.

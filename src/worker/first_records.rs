@@ -44,5 +44,6 @@ pub(crate) fn service_record(service: &Service) -> ServiceRecord {
         captured_in: None,
         completed: false,
         created: false,
+        created_arn: None,
     }
 }

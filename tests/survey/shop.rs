@@ -155,6 +155,7 @@ pub async fn begin(split: &Split, stream: &str) {
             captured_in: None,
             completed: false,
             created: false,
+            created_arn: None,
         };
         let name = ServiceRecord::record_name(&service.name);
         split.store.put(&name, record, 0).await.unwrap();

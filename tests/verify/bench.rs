@@ -166,6 +166,7 @@ impl Bench {
                 captured_in: None,
                 completed: false,
                 created: false,
+                created_arn: None,
             };
             let name = ServiceRecord::record_name(&service.name);
             split.store.put(&name, record, 0).await.unwrap();

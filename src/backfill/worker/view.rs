@@ -36,7 +36,9 @@ pub struct BackfillView {
 fn told_order(record: &BackfillRecord, began_ms: u64) -> String {
     match began_ms.saturating_sub(record.started_ms) {
         0 => record.order_reason.clone(),
-        ms if record.order_reason.is_empty() => format!("this continues the backfill that began {} ago", duration(ms)),
+        ms if record.order_reason.is_empty() => {
+            format!("this continues the backfill that began {} ago", duration(ms))
+        }
         ms => format!(
             "this continues the backfill that began {} ago, in the order that was chosen for it ({})",
             duration(ms),
@@ -89,7 +91,7 @@ impl Backfill {
         self.view.send_replace(BackfillView {
             phase: match record.order {
                 Order::Concurrent => "copying".into(),
-                Order::Bulk => "copying in bulk, the lanes are held".into(),
+                Order::Bulk => "copying in bulk".into(),
             },
             order_reason: told_order(record, self.began_ms),
             lanes: fill_status(&segments, &self.split.plan)

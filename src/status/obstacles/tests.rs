@@ -126,7 +126,11 @@ fn a_cause_comes_before_its_consequences() {
         [ObstacleKind::OtherWorker, ObstacleKind::NoWorker]
     );
     status.obstacles = found(&status, &record(), &["a", "b"]);
-    assert!(next(&status).starts_with("restart each worker"), "{}", next(&status));
+    assert!(
+        next(&status).starts_with("restart each worker"),
+        "{}",
+        next(&status)
+    );
 }
 
 #[test]

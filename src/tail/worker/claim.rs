@@ -1,11 +1,13 @@
 //! Which shards a worker reads: its share of those that are free and have something to read.
 
 use super::{Running, Tail, WorkerContext};
+use crate::dynamo::Timing;
 use crate::source::lineage::{Readiness, readiness};
 use crate::state::{LeaseWatch, Owner, ShardRecord, WorkerRecord};
 use crate::worker::{LeasedRecord, Recorded, RunError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +22,7 @@ impl Tail {
         running: &mut BTreeMap<String, Running>,
         seen: &Recorded,
         mut start: impl FnMut(Arc<LeasedRecord<ShardRecord>>, watch::Receiver<Recorded>, CancellationToken),
-    ) -> Result<(), RunError> {
+    ) -> Result<Awaited, RunError> {
         let all: BTreeMap<String, ShardRecord> = stored
             .iter()
             .map(|(_, s)| (s.value.shard.clone(), s.value.clone()))
@@ -40,7 +42,9 @@ impl Tail {
                 )
         };
         let wanted = stored.iter().filter(|(_, record)| open(&record.value)).count();
-        let workers = self.live_tails().await?.max(1);
+        let tails = self.live_tails().await?;
+        let workers = tails.len().max(1);
+        let mut awaited = Awaited::new();
         // A process that reads no shard uses no budget; one that died may still stand in a shard's record.
         let readers = readers(&all, &context.owner);
         self.budgets.shared_by(readers.min(workers));
@@ -59,7 +63,15 @@ impl Tail {
                 continue;
             }
             let free = leases.is_free(name, &record.value.lease, record.revision, Instant::now());
-            if running.contains_key(&record.value.shard) || !open(&record.value) || !free {
+            if running.contains_key(&record.value.shard) || !open(&record.value) {
+                continue;
+            }
+            if !free {
+                let lease = &record.value.lease;
+                let silence = leases.silence(name, lease, Instant::now());
+                let reason = silence
+                    .and_then(|silence| awaited_lease(&record.value, silence, &tails, self.split.timing));
+                awaited.extend(reason.map(|reason| (record.value.shard.clone(), reason)));
                 continue;
             }
             match LeasedRecord::take(
@@ -87,24 +99,88 @@ impl Tail {
                 Err(error) => tracing::warn!(%error, "could not take a shard's lease; trying again"),
             }
         }
-        Ok(())
+        Ok(awaited)
     }
 
-    /// Tail workers that are seen to live.
-    async fn live_tails(&self) -> Result<usize, RunError> {
+    /// Tail workers that are seen to live, by their records' names, and for how long each gave no sign of life, in
+    /// milliseconds.
+    async fn live_tails(&self) -> Result<BTreeMap<String, u64>, RunError> {
         match self.split.store.list::<WorkerRecord>(WorkerRecord::PREFIX).await {
             Ok(workers) => Ok(workers
-                .iter()
+                .into_iter()
                 .filter(|(_, worker)| worker.value.kind == "tail" && worker.value.lease.owner.is_some())
-                .filter(|(_, worker)| {
-                    self.split.now_ms().saturating_sub(worker.value.seen_ms)
-                        < 3 * worker.value.lease.duration_ms
+                .map(|(name, worker)| {
+                    let silent_ms = self.split.now_ms().saturating_sub(worker.value.seen_ms);
+                    (name, silent_ms, worker.value.lease.duration_ms)
                 })
-                .count()),
+                .filter(|(_, silent_ms, lease_ms)| *silent_ms < 3 * lease_ms)
+                .map(|(name, silent_ms, _)| (name, silent_ms))
+                .collect()),
             Err(error) => {
                 tracing::warn!(%error, "could not list workers; trying again");
-                Ok(1)
+                Ok(BTreeMap::new())
             }
+        }
+    }
+}
+
+/// Shards whose leases are waited for, and in words which.
+pub(super) type Awaited = BTreeMap<String, String>;
+
+/// The lease of a shard whose owner seems to be dead. One who renews its lease is not waited for: it reads the shard.
+fn awaited_lease(
+    shard: &ShardRecord,
+    (silent, left): (Duration, Duration),
+    tails: &BTreeMap<String, u64>,
+    timing: Timing,
+) -> Option<String> {
+    let owner = shard.lease.owner.as_ref()?;
+    let renews = 2 * timing.renew();
+    let told = tails.get(&format!("{}{owner}", WorkerRecord::PREFIX));
+    // The clocks of two machines are compared here, which a hint may do.
+    let is_silent = |ms: &u64| u128::from(*ms) > renews.as_millis();
+    if silent <= renews && !told.is_none_or(is_silent) {
+        return None;
+    }
+    Some(format!(
+        "the lease of shard {} (owner {owner}, free in at most {} s)",
+        shard.shard,
+        left.as_secs_f64().ceil()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Lease;
+
+    #[test]
+    fn the_lease_of_a_silent_owner_is_awaited_and_that_of_a_live_one_is_not() {
+        let timing = Timing::LIVE;
+        let owner = Owner("tail-1".into());
+        let shard = ShardRecord {
+            generation: 1,
+            shard: "s".into(),
+            parent: None,
+            lease: Lease::held_by(&owner, timing.lease),
+            beat: 0,
+            lanes: BTreeMap::new(),
+        };
+        let (renew, left) = (timing.renew(), Duration::from_millis(26_500));
+        let tails = |silent: Duration| {
+            let silent_ms = u64::try_from(silent.as_millis()).unwrap();
+            BTreeMap::from([("WORKER#tail-1".to_owned(), silent_ms)])
+        };
+        let awaited =
+            |seen, tails: &BTreeMap<String, u64>| awaited_lease(&shard, (seen, left), tails, timing);
+        assert_eq!(awaited(Duration::ZERO, &tails(renew)), None, "it lives");
+        let told = "the lease of shard s (owner tail-1, free in at most 27 s)";
+        for (seen, tails) in [
+            (Duration::ZERO, tails(3 * renew)),
+            (3 * renew, tails(renew)),
+            (Duration::ZERO, BTreeMap::new()),
+        ] {
+            assert_eq!(awaited(seen, &tails).as_deref(), Some(told));
         }
     }
 }
