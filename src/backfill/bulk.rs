@@ -1,6 +1,7 @@
 use super::circuit_breaker::STUCK_LEASES;
 use super::order::{BULK_MS, Chosen, Forecast, GIVEN_UP_MS, OrderChoice, Outlook, choose, lasting};
 use super::worker::{Backfill, BackfillReport};
+use crate::dynamo::TableCallError;
 use crate::fault;
 use crate::plan::TableThroughput;
 use crate::repair::{free, give_up, hold};
@@ -113,7 +114,9 @@ impl Backfill {
                 }
                 // The copy itself tells of a table that is missing.
                 Ok(None) => {}
-                Err(TargetError::Denied { .. }) => found.hidden = Some(service.table.name.clone()),
+                Err(TargetError::Call(TableCallError::Denied { .. })) => {
+                    found.hidden = Some(service.table.name.clone())
+                }
                 Err(other) => return Err(other.into()),
             }
         }

@@ -11,7 +11,7 @@ use super::segment::{FillShare, SegmentTask};
 use super::segment_queue::SegmentQueue;
 use crate::dynamo::{AccountLimit, ConcurrencyLimit, Health};
 use crate::fault;
-use crate::repair::{Holder, RepairLease, lower, raise};
+use crate::repair::{Holder, RepairLease, switch_off, switch_on};
 use crate::source::describe_source;
 use crate::state::{BackfillRecord, Order, Owner, SegmentRecord, SplitRecord, Stored};
 use crate::status::{FillStatus, OpenDeadLetters, RateMeter, fill_status};
@@ -53,7 +53,7 @@ const SMALL_BYTES: u64 = 256 * 1024 * 1024;
 const SPREAD: usize = 4;
 /// Segments that a spread leads to at most: each holds a page in memory.
 const MOST_SPREAD: usize = 64;
-const LOOK: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(500);
 
 /// Segments that are worked on at once, of so many that were asked for.
 fn at_once(workers: usize, is_hot: bool) -> usize {
@@ -184,7 +184,7 @@ impl Backfill {
         self.after_bulk(record).await?;
         self.say("switching tombstones on", record);
         let holder = Holder::backfill(record);
-        raise(&self.split, &holder, &self.stop).await?;
+        switch_on(&self.split, &holder, &self.stop).await?;
         self.settle(record, consistent).await?;
         unless_stopped(&self.stop, async {
             self.probe().await;
@@ -199,7 +199,7 @@ impl Backfill {
         );
         let swept = tokio::select! {
             biased;
-            swept = self.lower(&holder) => swept?,
+            swept = self.switch_off(&holder) => swept?,
             never = self.show_limits() => match never {},
         };
         fault::moment("backfill.swept").await;
@@ -217,14 +217,14 @@ impl Backfill {
 
     /// Releases the tombstones. Where another process takes over meanwhile, it does, and this one looks again when that
     /// has ended.
-    async fn lower(&self, holder: &Holder) -> Result<Vec<(String, Swept)>, RunError> {
+    async fn switch_off(&self, holder: &Holder) -> Result<Vec<(String, Swept)>, RunError> {
         loop {
             let lease = RepairLease::wait(&self.split, &self.stop).await?;
-            let lowered = lower(&self.split, holder, &lease, &self.budgets, &self.stop);
-            let lowered = lease.during(Box::pin(lowered)).await;
+            let switched_off = switch_off(&self.split, holder, &lease, &self.budgets, &self.stop);
+            let switched_off = lease.during(Box::pin(switched_off)).await;
             lease.release().await;
-            if let Some(lowered) = lowered {
-                return lowered;
+            if let Some(switched_off) = switched_off {
+                return switched_off;
             }
         }
     }
@@ -323,7 +323,7 @@ impl Backfill {
                     end?;
                     queue.reread(number).await?;
                 }
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(POLL) => {}
             }
         }
     }

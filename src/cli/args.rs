@@ -6,7 +6,7 @@ mod values;
 pub use self::commands::Command;
 use self::options::{AWS, LIMITS, OUTPUT};
 pub use self::options::{
-    Abandon, Apply, Backfill, Complete, DeadLetters, LettersAction, Rehearse, Replicate, Status, Survey,
+    Abandon, Apply, Backfill, Complete, DeadLetters, DeadLettersAction, Rehearse, Replicate, Status, Survey,
     Switched, Tune, Verify, Wait, WaitFor,
 };
 use self::values::url;

@@ -1,4 +1,4 @@
-use super::args::{DeadLetters, Global, LettersAction};
+use super::args::{DeadLetters, DeadLettersAction, Global};
 use super::exit::Exit;
 use super::failure::Failed;
 use super::service_names::known_or_unrouted;
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 /// Runs `dead-letters`.
 pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -> Result<Exit, Failed> {
     match &args.action {
-        LettersAction::List { plan, service } => {
+        DeadLettersAction::List { plan, service } => {
             let split = output::open_to_look(global, plan).await?;
             let listing = split.dead_letters.list(service.as_deref());
             let letters = stoppable(&global.session, Duration::ZERO, listing).await?;
@@ -39,7 +39,7 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
                 Exit::NotClean
             })
         }
-        LettersAction::Show { plan, id } => {
+        DeadLettersAction::Show { plan, id } => {
             let split = output::open_to_look(global, plan).await?;
             let showing = split.dead_letters.show(id);
             let letter = stoppable(&global.session, Duration::ZERO, showing)
@@ -48,7 +48,7 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
             output::print_values(global, &letter, render_one)?;
             Ok(Exit::Done)
         }
-        LettersAction::Reconcile { plan, service, ids } => {
+        DeadLettersAction::Reconcile { plan, service, ids } => {
             let split = output::open(global, plan).await?;
             let listing = split.dead_letters.list(service.as_deref());
             let mut letters = stoppable(&global.session, Duration::ZERO, listing).await?;
@@ -63,7 +63,7 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
             let all = settled.len() == letters.len() && settled.iter().all(|letter| letter.settled);
             Ok(if all { Exit::Done } else { Exit::NotClean })
         }
-        LettersAction::Discard { plan, service, ids } => {
+        DeadLettersAction::Discard { plan, service, ids } => {
             let split = output::open(global, plan).await?;
             let listing = split.dead_letters.list(Some(service));
             let mut letters = stoppable(&global.session, Duration::ZERO, listing).await?;

@@ -3,7 +3,7 @@ use super::error_document::{ErrorDocument, ErrorView, Kind, ProblemView, Request
 use super::exit::Exit;
 use super::session::At;
 use super::text;
-use crate::dynamo::{ConfigError, Failure, FailureKind, NO_CREDENTIALS};
+use crate::dynamo::{ConfigError, Failure, FailureKind, NO_CREDENTIALS, TableCallError};
 use crate::plan::PlanError;
 use crate::rehearse::RehearseError;
 use crate::source::SourceError;
@@ -199,15 +199,17 @@ impl From<RunError> for Failed {
             }
             RunError::Request(failure)
             | RunError::State(StateError::Request(failure))
-            | RunError::Source(SourceError::Request(failure))
-            | RunError::Target(TargetError::Request(failure)) => Self::request(message, failure),
+            | RunError::Source(SourceError::Call(TableCallError::Request(failure)))
+            | RunError::Target(TargetError::Call(TableCallError::Request(failure))) => {
+                Self::request(message, failure)
+            }
             RunError::Targets { problems } => {
                 let each: Vec<_> = problems
                     .iter()
                     .map(|problem| ProblemView::message(problem.to_string()))
                     .collect();
                 let request = problems.into_iter().find_map(|problem| match problem {
-                    TargetError::Request(failure) => Some(failure),
+                    TargetError::Call(TableCallError::Request(failure)) => Some(failure),
                     _ => None,
                 });
                 let failed = match request {

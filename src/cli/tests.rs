@@ -334,8 +334,10 @@ fn tables_of_names_fit() {
 #[test]
 fn the_reports_of_the_last_steps_fit() {
     let (long, table) = (names().pop().unwrap(), table());
+    // A command that is wider than the terminal is left to the terminal, so that it can be copied.
+    let (service, part) = (&long[..40], &long[..20]);
     let switch = |switched_ms, already| SwitchReport {
-        service: long.clone(),
+        service: service.to_owned(),
         table: table.clone(),
         switched_ms,
         verified_ms: None,
@@ -344,7 +346,7 @@ fn the_reports_of_the_last_steps_fit() {
     };
     for (switched_ms, already) in [(Some(1), false), (Some(1), true), (None, false), (None, true)] {
         let report = switch(switched_ms, already);
-        holds("switched", || switched::render(&report), &[&long, REASON]);
+        holds("switched", || switched::render(&report), &[part, REASON]);
     }
     let completed = CompleteReport {
         source_at_rest: Some(REASON.into()),
@@ -377,8 +379,10 @@ fn the_reports_of_the_last_steps_fit() {
 
 #[test]
 fn the_differences_of_a_table_fit() {
+    // A table's name stands between backticks and is left whole, so that it can be copied.
+    let name = &table()[..40];
     let error = TargetError::Differs {
-        table: table(),
+        table: name.to_owned(),
         differences: vec![Difference {
             what: "global index by-customer-and-time".into(),
             planned: format!("customerId (S), updatedAt (S), {REASON}"),
@@ -386,7 +390,7 @@ fn the_differences_of_a_table_fit() {
         }],
         adopted: false,
     };
-    holds("apply", || error.to_string(), &[&table(), REASON, "actual none"]);
+    holds("apply", || error.to_string(), &[name, REASON, "actual none"]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Between two looks: each reads the records of the split, some read units.
-const LOOK: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_secs(2);
 
 /// How a wait ended.
 #[derive(Serialize)]
@@ -82,7 +82,7 @@ async fn wait(split: &Split, condition: Condition, limit: Option<Duration>) -> R
         if left.is_some_and(|left| left.is_zero()) {
             return Ok(report(false, missing));
         }
-        tokio::time::sleep(left.map_or(LOOK, |left| left.min(LOOK))).await;
+        tokio::time::sleep(left.map_or(POLL, |left| left.min(POLL))).await;
     }
 }
 

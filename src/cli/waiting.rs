@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 pub struct Waiting(JoinHandle<()>);
 
 /// A wait that is over within this time is not told.
-const LOOK: Duration = Duration::from_millis(700);
+const POLL: Duration = Duration::from_millis(700);
 
 impl Waiting {
     /// Begins.
@@ -19,7 +19,7 @@ impl Waiting {
         Self(tokio::spawn(async move {
             let mut told = None;
             loop {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(POLL).await;
                 let now = waits.told();
                 if let Some(wait) = now.as_ref().filter(|wait| told.as_ref() != Some(*wait)) {
                     screen::say(wait);

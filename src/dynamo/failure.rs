@@ -153,7 +153,7 @@ impl Failure {
         if lower.contains("is not authorized to perform") {
             // A role that may not be assumed.
             let message = causes(error, "the role may not be assumed");
-            return (FailureKind::Denied, "AccessDenied".into(), message);
+            return (FailureKind::Denied, ROLE_DENIED.into(), message);
         }
         match broken(error) {
             Broken::Certificate(message) => (FailureKind::Unknown, BAD_CERTIFICATE.into(), message),
@@ -197,7 +197,7 @@ impl Failure {
             "ResourceInUseException" | "TableAlreadyExistsException" | "TableInUseException" => {
                 FailureKind::InUse
             }
-            "AccessDeniedException" | "AccessDenied" => FailureKind::Denied,
+            code if code.contains("AccessDenied") => FailureKind::Denied,
             "ExpiredTokenException"
             | "ExpiredToken"
             | "UnrecognizedClientException"
@@ -245,9 +245,7 @@ impl Failure {
     pub fn hint(&self) -> Option<String> {
         Some(match self.kind {
             FailureKind::Denied => {
-                // IAM names what is missing, which may be another action than the one that was called.
-                let action = word_after(&self.message, "to perform: ").unwrap_or(&self.action);
-                let resource = word_after(&self.message, "on resource: ").unwrap_or(&self.resource);
+                let (action, resource) = self.denied();
                 format!("allow {action} on {resource} to the role or user that runs dynasplit")
             }
             FailureKind::Credentials => {
@@ -276,6 +274,15 @@ impl Failure {
         })
     }
 
+    /// The action and the resource that a permission is missing for. IAM's message names them, which may be others than those of
+    /// the request: creating a table with tags needs `dynamodb:TagResource`, too.
+    pub(super) fn denied(&self) -> (&str, &str) {
+        (
+            word_after(&self.message, "to perform: ").unwrap_or(&self.action),
+            word_after(&self.message, "on resource: ").unwrap_or(&self.resource),
+        )
+    }
+
     /// Whether the server's certificate was not accepted.
     #[must_use]
     pub fn is_about_certificate(&self) -> bool {
@@ -296,6 +303,8 @@ impl Failure {
 
 /// Nothing was sent, for lack of credentials.
 pub(crate) const NO_CREDENTIALS: &str = "NoCredentials";
+/// A role may not be assumed, so nothing was sent. (DynamoDB itself says `AccessDeniedException`.)
+pub(super) const ROLE_DENIED: &str = "AccessDenied";
 /// No answer came in time.
 const TIMED_OUT: &str = "TimedOut";
 /// No connection.
@@ -305,7 +314,7 @@ const BAD_CERTIFICATE: &str = "CertificateNotAccepted";
 const NOT_DYNAMODB: &str = "what answers there is not DynamoDB";
 
 /// The word that follows a mark in a message of IAM.
-pub(crate) fn word_after<'a>(message: &'a str, mark: &str) -> Option<&'a str> {
+fn word_after<'a>(message: &'a str, mark: &str) -> Option<&'a str> {
     let rest = &message[message.find(mark)? + mark.len()..];
     let word = rest.split_whitespace().next()?;
     Some(word.trim_end_matches([',', '.', '"', '}']))

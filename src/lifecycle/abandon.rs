@@ -37,7 +37,7 @@ pub struct AbandonedThing {
 }
 
 /// Between two looks at workers.
-const LOOK: Duration = Duration::from_millis(300);
+const POLL: Duration = Duration::from_millis(300);
 
 /// What would become of everything that belongs to the split. Changes nothing.
 #[must_use]
@@ -405,7 +405,7 @@ async fn released(split: &Split, name: Option<&str>, stop: &CancellationToken) -
         if !waiting {
             break;
         }
-        pause(LOOK, stop).await?;
+        pause(POLL, stop).await?;
     }
     if died {
         pause(split.timing.landed(), stop).await?;
@@ -434,6 +434,6 @@ async fn segments_released(
             tell("waiting until every `dynasplit backfill` has ended: stop those that run");
             told = true;
         }
-        pause(LOOK, stop).await?;
+        pause(POLL, stop).await?;
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Between two looks at the lanes.
-const LOOK: Duration = Duration::from_millis(300);
+const POLL: Duration = Duration::from_millis(300);
 /// A lane that does not come to the tip of the stream within this time, beside the quiet time, is told as an obstacle.
 const LONGEST_DRAIN: Duration = Duration::from_secs(5 * 60);
 
@@ -91,7 +91,7 @@ pub(crate) async fn wait(
                 next: "`dynasplit status` shows what limits it. Run this command again when the lane has caught up".into(),
             });
         }
-        pause(LOOK, stop).await?;
+        pause(POLL, stop).await?;
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Between two looks at what limits the strips.
-const LOOK: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_secs(5);
 
 /// Options of `complete`.
 #[derive(Clone, Copy, Debug)]
@@ -133,7 +133,7 @@ pub async fn complete(
 async fn tell_limits(budgets: &Budgets, tell: &(dyn Fn(&str) + Sync)) -> Infallible {
     let mut told = BTreeMap::new();
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL).await;
         let limits = budgets.limits();
         if limits != told {
             for (service, limit) in &limits {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Between two looks at the lane.
-const LOOK: Duration = Duration::from_millis(300);
+const POLL: Duration = Duration::from_millis(300);
 
 /// Options of `switched`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -163,7 +163,7 @@ async fn prove(
             return Ok(Vec::new());
         }
         refuse_unread(&now)?;
-        pause(LOOK, stop).await?;
+        pause(POLL, stop).await?;
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Between two looks at the workers' acknowledgements.
-const LOOK: Duration = Duration::from_millis(200);
+const POLL: Duration = Duration::from_millis(200);
 
 const FIRST_ROUND: &str = "backfill";
 const LATER_ROUND: &str = "backfill of ";
@@ -126,7 +126,7 @@ pub(crate) async fn acknowledged(
         if !waiting {
             break;
         }
-        pause(LOOK, stop).await?;
+        pause(POLL, stop).await?;
     }
     if gone {
         pause(split.timing.landed(), stop).await?;

@@ -14,4 +14,4 @@ pub(crate) use reconcile::{Reconciled, Reconciler};
 pub(crate) use repair_lease::{RepairLease, backfill_runs, refuse_unready};
 pub use repair_lease::{RepairRecord, repair_runs};
 pub use settle_dead_letters::{SettledDeadLetter, discard_dead_letters, reconcile_dead_letters};
-pub(crate) use tombstone_switch::{lower, raise, sweep_of};
+pub(crate) use tombstone_switch::{sweep_of, switch_off, switch_on};

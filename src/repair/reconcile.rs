@@ -244,7 +244,7 @@ pub(crate) enum Rechecked {
 }
 
 /// Between two looks at a lease that is being renewed.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(50);
 
 /// Reads again every key whose timestamp went backwards, and brings it in order, if the holder, who claimed the tombstones
 /// with this epoch, is alone. They stay on while the lease is held; where it is lost, this is to be dropped
@@ -287,7 +287,7 @@ pub(crate) async fn recheck_all(
                 // Somebody else may have worked it off, and others may have listed it anew: then this is dropped here, with
                 // the lease. A renewal tells that nobody has.
                 while !lease.may_write() {
-                    crate::worker::pause(LOOK, stop).await?;
+                    crate::worker::pause(POLL, stop).await?;
                 }
                 split.dead_letters.rechecked(&name, revision).await?;
             }

@@ -34,7 +34,7 @@ impl Leasable for RepairRecord {
 }
 
 /// Between two looks at a lease that somebody holds.
-const LOOK: Duration = Duration::from_millis(300);
+const POLL: Duration = Duration::from_millis(300);
 
 /// Whether a repair runs, or ended without giving its lease back.
 ///
@@ -91,7 +91,7 @@ impl RepairLease {
                     return Ok(Self::keep(leased));
                 }
             }
-            pause(LOOK.min(split.timing.renew()), stop).await?;
+            pause(POLL.min(split.timing.renew()), stop).await?;
         }
     }
 
@@ -102,7 +102,7 @@ impl RepairLease {
     pub async fn wait(split: &Split, stop: &CancellationToken) -> Result<Self, RunError> {
         loop {
             match Self::take(split, stop).await {
-                Err(RunError::NotYet { .. }) => pause(LOOK, stop).await?,
+                Err(RunError::NotYet { .. }) => pause(POLL, stop).await?,
                 other => return other,
             }
         }

@@ -3,7 +3,7 @@
 use super::acknowledgement::Holder;
 use super::reconcile::{Reconciled, Reconciler, settled_with};
 use super::repair_lease::RepairLease;
-use super::tombstone_switch::{lower, raise};
+use super::tombstone_switch::{switch_off, switch_on};
 use crate::dynamo::retry_transient;
 use crate::fault::Writer;
 use crate::flow::{Watched, watch};
@@ -111,7 +111,7 @@ async fn under_lease(
     budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<Vec<SettledDeadLetter>, RunError> {
-    let tombstones = raise(split, &Holder::RECONCILE, stop).await?;
+    let tombstones = switch_on(split, &Holder::RECONCILE, stop).await?;
     let mut results = Vec::new();
     for head in letters {
         if stop.is_cancelled() {
@@ -130,7 +130,7 @@ async fn under_lease(
             outcome,
         });
     }
-    lower(split, &Holder::RECONCILE, lease, budgets, stop).await?;
+    switch_off(split, &Holder::RECONCILE, lease, budgets, stop).await?;
     Ok(results)
 }
 

@@ -19,12 +19,16 @@ use tokio_util::sync::CancellationToken;
 ///
 /// # Errors
 /// When a bulk copy holds the lanes, the state can't be reached, or the command is stopped.
-pub async fn raise(split: &Split, holder: &Holder, stop: &CancellationToken) -> Result<Tombstones, RunError> {
-    let mut raised = false;
+pub async fn switch_on(
+    split: &Split,
+    holder: &Holder,
+    stop: &CancellationToken,
+) -> Result<Tombstones, RunError> {
+    let mut switched = false;
     let record = SplitRecord::change(&split.store, |record| {
         let services = split.plan.services.iter().map(|service| service.name.as_str());
         let is_over = record.completing_ms.is_some() || record.has_abandoned(services);
-        raised = !is_over && split.has_same_switches(record) && record.switch.raise(holder.name());
+        switched = !is_over && split.has_same_switches(record) && record.switch.turn_on(holder.name());
     })
     .await?;
     refuse_switched_since(split, &record)?;
@@ -36,7 +40,7 @@ pub async fn raise(split: &Split, holder: &Holder, stop: &CancellationToken) -> 
         });
     }
     crate::worker::refuse_abandoned(&split.plan, &record)?;
-    if !raised {
+    if !switched {
         return Err(lanes_held());
     }
     let tombstones = record.switch.tombstones;
@@ -56,7 +60,7 @@ pub async fn raise(split: &Split, holder: &Holder, stop: &CancellationToken) -> 
 /// # Errors
 /// When the state or a target can't be reached, or the command is stopped. The tombstones that are left stay
 /// visible in `status`, and the next run goes on.
-pub async fn lower(
+pub async fn switch_off(
     split: &Split,
     holder: &Holder,
     lease: &RepairLease,

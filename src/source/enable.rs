@@ -4,9 +4,8 @@
 //! is enabled with both images, because a record is routed by both.
 
 use super::facts::{describe, status};
-use super::poll::Poll;
-use super::refusal::{Refusal, asked, refusal};
 use super::{SourceError, StreamState};
+use crate::dynamo::{Failure, FailureKind, Poll, call_table};
 use crate::fault;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{StreamSpecification, StreamViewType};
@@ -86,14 +85,9 @@ pub async fn ensure_stream(dynamodb: &Client, table: &str) -> Result<EnsuredStre
 /// # Errors
 /// When the request is refused or fails.
 pub async fn disable_stream(dynamodb: &Client, table: &str) -> Result<(), SourceError> {
-    let operation = "UpdateTable";
+    let operation = "dynamodb:UpdateTable";
     let specification = StreamSpecification::builder().stream_enabled(false).build();
-    let specification = specification.map_err(|error| SourceError::Engine {
-        operation: operation.to_owned(),
-        table: table.to_owned(),
-        code: String::new(),
-        message: error.to_string(),
-    })?;
+    let specification = specification.map_err(|error| Failure::unusable(operation, table, error))?;
     fault::moment("abandon.stream.before").await;
     let answer = dynamodb
         .update_table()
@@ -102,32 +96,26 @@ pub async fn disable_stream(dynamodb: &Client, table: &str) -> Result<(), Source
         .send()
         .await;
     fault::moment("abandon.stream.after").await;
-    match answer.map_err(|error| refusal(&error, operation, table)) {
+    match answer.map_err(|error| Failure::of(operation, table, &error)) {
         Ok(_) => Ok(()),
         // "Table is already without a stream": look again, and believe the table.
         Err(other) => match stream_state(dynamodb, table).await? {
             StreamState::Off => Ok(()),
-            _ => Err(SourceError::from_refusal(other, operation, table)),
+            _ => Err(SourceError::of(other, table)),
         },
     }
 }
 
 /// Whether this call enabled it. Where somebody else was quicker, it did not.
 async fn enable(dynamodb: &Client, table: &str) -> Result<bool, SourceError> {
-    let operation = "UpdateTable";
-    let engine = |message: String| SourceError::Engine {
-        operation: operation.to_owned(),
-        table: table.to_owned(),
-        code: String::new(),
-        message,
-    };
+    let operation = "dynamodb:UpdateTable";
     let specification = StreamSpecification::builder()
         .stream_enabled(true)
         .stream_view_type(StreamViewType::NewAndOldImages)
         .build()
-        .map_err(|error| engine(error.to_string()))?;
+        .map_err(|error| Failure::unusable(operation, table, error))?;
     fault::moment("apply.stream.before").await;
-    let updated = asked(operation, table, || {
+    let updated = call_table(operation, table, || {
         let request = dynamodb.update_table().table_name(table);
         request.stream_specification(specification.clone()).send()
     })
@@ -135,10 +123,10 @@ async fn enable(dynamodb: &Client, table: &str) -> Result<bool, SourceError> {
     fault::moment("apply.stream.after").await;
     match updated {
         Ok(_) => Ok(true),
-        Err(Refusal::InUse | Refusal::Limit) => Ok(false),
+        Err(failure) if failure.kind == FailureKind::InUse || failure.is_limit_of_changes() => Ok(false),
         // "Table already has an enabled stream": look again, and believe the table.
         Err(other) => match stream_state(dynamodb, table).await? {
-            StreamState::Off => Err(SourceError::from_refusal(other, operation, table)),
+            StreamState::Off => Err(SourceError::of(other, table)),
             _ => Ok(false),
         },
     }

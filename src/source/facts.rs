@@ -1,6 +1,5 @@
-use super::refusal::{Refusal, asked};
 use super::{SourceError, StreamState};
-use crate::dynamo::table_throughput;
+use crate::dynamo::{Failure, FailureKind, call_table, table_throughput};
 use crate::model::{AttributeKind, KeyAttribute, KeySchema};
 use crate::plan::Throughput;
 use aws_sdk_dynamodb::Client;
@@ -134,15 +133,15 @@ pub fn check_keys(planned: &KeySchema, facts: &SourceFacts) -> Result<(), Source
 }
 
 pub(super) async fn describe(dynamodb: &Client, table: &str) -> Result<TableDescription, SourceError> {
-    let operation = "DescribeTable";
-    let described = asked(operation, table, || {
+    let operation = "dynamodb:DescribeTable";
+    let described = call_table(operation, table, || {
         dynamodb.describe_table().table_name(table).send()
     });
     match described.await {
         Ok(output) => output.table.ok_or_else(|| SourceError::Missing {
             table: table.to_owned(),
         }),
-        Err(refused) => Err(SourceError::from_refusal(refused, operation, table)),
+        Err(refused) => Err(SourceError::of(refused, table)),
     }
 }
 
@@ -169,14 +168,14 @@ fn billing(description: &TableDescription) -> Billing {
 
 /// An engine without TTL expires nothing, which is all that is asked here.
 async fn ttl_attribute(dynamodb: &Client, table: &str) -> Result<Option<String>, SourceError> {
-    let operation = "DescribeTimeToLive";
-    let described = asked(operation, table, || {
+    let operation = "dynamodb:DescribeTimeToLive";
+    let described = call_table(operation, table, || {
         dynamodb.describe_time_to_live().table_name(table).send()
     });
     let output = match described.await {
         Ok(output) => output,
-        Err(Refusal::UnknownOperation) => return Ok(None),
-        Err(other) => return Err(SourceError::from_refusal(other, operation, table)),
+        Err(failure) if failure.kind == FailureKind::Unsupported => return Ok(None),
+        Err(other) => return Err(SourceError::of(other, table)),
     };
     Ok(output.time_to_live_description.and_then(|ttl| {
         let off = matches!(ttl.time_to_live_status(), None | Some(TimeToLiveStatus::Disabled));
@@ -207,11 +206,12 @@ fn key_schema(table: &str, description: &TableDescription) -> Result<KeySchema, 
         })
     };
     Ok(KeySchema {
-        partition: attribute(KeyType::Hash).ok_or_else(|| SourceError::Engine {
-            operation: "DescribeTable".to_owned(),
-            table: table.to_owned(),
-            code: String::new(),
-            message: "the answer names no partition key".to_owned(),
+        partition: attribute(KeyType::Hash).ok_or_else(|| {
+            Failure::unusable(
+                "dynamodb:DescribeTable",
+                table,
+                "the answer names no partition key",
+            )
         })?,
         sort: attribute(KeyType::Range),
     })

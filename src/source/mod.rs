@@ -7,15 +7,12 @@ mod error;
 mod facts;
 pub mod lineage;
 mod page_size;
-pub(crate) mod poll;
-pub(crate) mod refusal;
 mod scan;
 mod stream;
 mod stream_state;
 
 pub use enable::{EnsuredStream, disable_stream, ensure_stream, stream_state};
 pub use error::SourceError;
-pub(crate) use error::said;
 pub use facts::{Billing, SourceFacts, check_keys, describe_source};
 pub use page_size::PageSize;
 pub(crate) use scan::milliunits;

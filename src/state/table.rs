@@ -14,7 +14,7 @@ const APPEARS: Duration = Duration::from_secs(60);
 /// A new table takes seconds.
 const READY: Duration = Duration::from_secs(600);
 /// Between two looks at a table that is coming up.
-const LOOK: Duration = Duration::from_millis(300);
+const POLL: Duration = Duration::from_millis(300);
 
 impl Store {
     /// Creates the table where it is missing, and waits until it can be used, also where another process, or a dead one,
@@ -108,7 +108,7 @@ impl Store {
                 Err(failure) if failure.kind == FailureKind::Missing && began.elapsed() < APPEARS => {}
                 Err(failure) => return Err(failure.into()),
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL).await;
         }
     }
 

@@ -67,7 +67,7 @@ impl Switch {
     /// this one began, must not release them for this one. Others of its kind that work beside it are not disturbed.
     ///
     /// Answers whether they are on: not while a bulk copy holds the lanes, whose writes obey no tombstone.
-    pub fn raise(&mut self, holder: &str) -> bool {
+    pub fn turn_on(&mut self, holder: &str) -> bool {
         if self.tombstones.holds() {
             return false;
         }
@@ -212,10 +212,10 @@ mod tests {
     #[test]
     fn tombstones_go_off_when_the_last_holder_lets_go() {
         let mut switch = Switch::default();
-        switch.raise("backfill");
+        switch.turn_on("backfill");
         assert!(switch.tombstones.leaves_tombstones());
         let epoch = switch.tombstones.epoch;
-        switch.raise("repair");
+        switch.turn_on("repair");
         let repair = switch.tombstones.epoch;
         assert!(repair > epoch);
         assert!(switch.release("backfill", epoch, true));
@@ -229,7 +229,7 @@ mod tests {
         let before = switch.clone();
         assert!(switch.release("repair", repair, true));
         assert_eq!(switch, before, "who lets go twice changes nothing");
-        switch.raise("repair");
+        switch.turn_on("repair");
         let before = switch.clone();
         assert!(switch.release("repair", repair, true));
         assert_eq!(switch, before, "nor does one who lets go for others");
@@ -248,9 +248,9 @@ mod tests {
     #[test]
     fn one_that_was_held_up_does_not_let_go_for_one_that_began_since() {
         let mut switch = Switch::default();
-        switch.raise("repair");
+        switch.turn_on("repair");
         let first = switch.claim("repair").unwrap();
-        switch.raise("repair");
+        switch.turn_on("repair");
         assert!(switch.release("repair", first, true));
         assert!(
             switch.tombstones.leaves_tombstones(),
@@ -269,7 +269,7 @@ mod tests {
         assert!(!switch.is_off());
         switch.free(since);
         assert!(switch.is_off());
-        switch.raise("repair");
+        switch.turn_on("repair");
         assert!(!switch.is_off());
         let since = switch.claim("repair").unwrap();
         assert!(switch.release("repair", since, true));
@@ -283,8 +283,8 @@ mod tests {
     #[test]
     fn only_who_worked_the_list_off_alone_is_the_last_to_let_go() {
         let mut switch = Switch::default();
-        switch.raise("backfill");
-        switch.raise("reconcile");
+        switch.turn_on("backfill");
+        switch.turn_on("reconcile");
         let reconcile = switch.claim("reconcile").unwrap();
         assert!(
             !switch.is_alone("reconcile", reconcile),
@@ -297,7 +297,7 @@ mod tests {
         let backfill = switch.claim("backfill").unwrap();
         assert!(switch.is_alone("backfill", backfill));
         // Another one comes and goes meanwhile: what it met is on the list.
-        switch.raise("repair");
+        switch.turn_on("repair");
         let repair = switch.claim("repair").unwrap();
         assert!(!switch.is_alone("backfill", backfill));
         assert!(switch.release("repair", repair, false));
@@ -320,7 +320,7 @@ mod tests {
             "another process of the copy, or the next"
         );
         assert!(
-            !switch.raise("repair") && switch.tombstones.holds(),
+            !switch.turn_on("repair") && switch.tombstones.holds(),
             "nobody else"
         );
         assert_eq!(switch.claim("repair"), None);
@@ -349,10 +349,10 @@ mod tests {
     #[test]
     fn a_sweep_that_ends_late_does_not_speak_for_a_later_switch_on() {
         let mut switch = Switch::default();
-        switch.raise("backfill");
+        switch.turn_on("backfill");
         assert!(switch.release("backfill", 1, true));
         let sweeping = switch.tombstones.epoch;
-        switch.raise("reconcile");
+        switch.turn_on("reconcile");
         switch.swept(sweeping);
         assert_eq!(switch.tombstones.phase, TombstonePhase::On);
         // Nor does one end a phase that is none of its own.

@@ -1,8 +1,8 @@
 //! The plan's table as a `CreateTable` request. Everything that can be given at creation is, so that no
 //! moment shows the table without it.
 
-use super::TargetError;
 use super::settings::sdk_tags;
+use crate::dynamo::Failure;
 use crate::model::{AttributeKind, KeySchema};
 use crate::plan::IndexKeys;
 use crate::plan::either::WordOr;
@@ -25,8 +25,9 @@ pub(super) fn request(
     spec: &TableSpec,
     keys: &KeySchema,
     indexes: &[IndexKeys],
-) -> Result<CreateTableFluentBuilder, TargetError> {
-    build(client, spec, keys, indexes).map_err(|error| TargetError::unbuilt("CreateTable", &spec.name, error))
+) -> Result<CreateTableFluentBuilder, Failure> {
+    build(client, spec, keys, indexes)
+        .map_err(|error| Failure::unusable("dynamodb:CreateTable", &spec.name, error))
 }
 
 fn build(

@@ -2,8 +2,8 @@
 
 use super::TargetError;
 use super::state::describe;
+use crate::dynamo::{Failure, FailureKind};
 use crate::fault;
-use crate::source::refusal::{Refusal, refusal};
 use aws_sdk_dynamodb::Client;
 
 /// The ARN of a table; `None` if it does not exist.
@@ -20,13 +20,13 @@ pub async fn table_arn(client: &Client, table: &str) -> Result<Option<String>, T
 /// # Errors
 /// When the request is refused or fails.
 pub async fn delete_table(client: &Client, table: &str) -> Result<bool, TargetError> {
-    let operation = "DeleteTable";
+    let operation = "dynamodb:DeleteTable";
     fault::moment("abandon.target-table.before").await;
     let deleted = client.delete_table().table_name(table).send().await;
     fault::moment("abandon.target-table.after").await;
-    match deleted.map_err(|error| refusal(&error, operation, table)) {
+    match deleted.map_err(|error| Failure::of(operation, table, &error)) {
         Ok(_) => Ok(true),
-        Err(Refusal::Missing) => Ok(false),
-        Err(other) => Err(TargetError::from_refusal(other, operation, table)),
+        Err(failure) if failure.kind == FailureKind::Missing => Ok(false),
+        Err(other) => Err(TargetError::of(other, table)),
     }
 }

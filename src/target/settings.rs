@@ -4,10 +4,9 @@
 use super::difference::unknown;
 use super::ttl::{TtlState, ttl_state};
 use super::{Pending, TargetError};
+use crate::dynamo::{Failure, FailureKind, Poll, call_table};
 use crate::fault;
 use crate::plan::spec::TableSpec;
-use crate::source::poll::Poll;
-use crate::source::refusal::{Refusal, asked};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, Tag};
 use std::collections::BTreeMap;
@@ -54,8 +53,8 @@ pub(super) async fn read(client: &Client, spec: &TableSpec, arn: &str) -> Result
 }
 
 async fn recovery(client: &Client, table: &str) -> Result<Observed<bool>, TargetError> {
-    let operation = "DescribeContinuousBackups";
-    let described = asked(operation, table, || {
+    let operation = "dynamodb:DescribeContinuousBackups";
+    let described = call_table(operation, table, || {
         client.describe_continuous_backups().table_name(table).send()
     });
     match described.await {
@@ -68,8 +67,8 @@ async fn recovery(client: &Client, table: &str) -> Result<Observed<bool>, Target
                 status == Some(&PointInTimeRecoveryStatus::Enabled),
             ))
         }
-        Err(Refusal::UnknownOperation) => Ok(Observed::Unknown),
-        Err(other) => Err(TargetError::from_refusal(other, operation, table)),
+        Err(failure) if failure.kind == FailureKind::Unsupported => Ok(Observed::Unknown),
+        Err(other) => Err(TargetError::of(other, table)),
     }
 }
 
@@ -78,11 +77,11 @@ async fn tags(
     table: &str,
     arn: &str,
 ) -> Result<Observed<BTreeMap<String, String>>, TargetError> {
-    let operation = "ListTagsOfResource";
+    let operation = "dynamodb:ListTagsOfResource";
     let mut found = BTreeMap::new();
     let mut next = None;
     for _ in 0..MAX_TAG_PAGES {
-        let listed = asked(operation, arn, || {
+        let listed = call_table(operation, arn, || {
             let request = client.list_tags_of_resource().resource_arn(arn);
             request.set_next_token(next.clone()).send()
         });
@@ -96,8 +95,8 @@ async fn tags(
                 );
                 next = output.next_token;
             }
-            Err(Refusal::UnknownOperation) => return Ok(Observed::Unknown),
-            Err(other) => return Err(TargetError::from_refusal(other, operation, table)),
+            Err(failure) if failure.kind == FailureKind::Unsupported => return Ok(Observed::Unknown),
+            Err(other) => return Err(TargetError::of(other, table)),
         }
         if next.is_none() {
             break;
@@ -119,21 +118,23 @@ pub(super) async fn set(
     };
     match outcome {
         Ok(()) => Ok(None),
-        Err(Refusal::UnknownOperation) => Ok(Some(unknown(operation, &pending.to_string()))),
-        Err(other) => Err(TargetError::from_refusal(other, operation, table)),
+        Err(failure) if failure.kind == FailureKind::Unsupported => {
+            Ok(Some(unknown(operation, &pending.to_string())))
+        }
+        Err(other) => Err(TargetError::of(other, table)),
     }
 }
 
-async fn enable_recovery(client: &Client, table: &str) -> Result<Result<(), Refusal>, TargetError> {
-    let operation = "UpdateContinuousBackups";
+async fn enable_recovery(client: &Client, table: &str) -> Result<Result<(), Failure>, TargetError> {
+    let operation = "dynamodb:UpdateContinuousBackups";
     let specification = PointInTimeRecoverySpecification::builder()
         .point_in_time_recovery_enabled(true)
         .build()
-        .map_err(|error| TargetError::unbuilt(operation, table, error))?;
+        .map_err(|error| Failure::unusable(operation, table, error))?;
     let mut poll = Poll::new(RECOVERY_LIMIT);
     loop {
         fault::moment("apply.recovery.before").await;
-        let updated = asked(operation, table, || {
+        let updated = call_table(operation, table, || {
             let request = client.update_continuous_backups().table_name(table);
             request
                 .point_in_time_recovery_specification(specification.clone())
@@ -142,11 +143,9 @@ async fn enable_recovery(client: &Client, table: &str) -> Result<Result<(), Refu
         .await;
         fault::moment("apply.recovery.after").await;
         let Err(refused) = updated else { return Ok(Ok(())) };
-        let passes = match &refused {
-            Refusal::InUse | Refusal::Limit => true,
-            Refusal::Other(failure) => failure.code == "ContinuousBackupsUnavailableException",
-            _ => false,
-        };
+        let passes = refused.kind == FailureKind::InUse
+            || refused.is_limit_of_changes()
+            || refused.code == "ContinuousBackupsUnavailableException";
         if !passes || !poll.pause().await {
             return Ok(Err(refused));
         }
@@ -158,11 +157,11 @@ async fn tag(
     table: &str,
     arn: &str,
     tags: &BTreeMap<String, String>,
-) -> Result<Result<(), Refusal>, TargetError> {
-    let operation = "TagResource";
-    let tags = sdk_tags(tags).map_err(|error| TargetError::unbuilt(operation, table, error))?;
+) -> Result<Result<(), Failure>, TargetError> {
+    let operation = "dynamodb:TagResource";
+    let tags = sdk_tags(tags).map_err(|error| Failure::unusable(operation, table, error))?;
     fault::moment("apply.tags.before").await;
-    let tagged = asked(operation, arn, || {
+    let tagged = call_table(operation, arn, || {
         let request = client.tag_resource().resource_arn(arn);
         request.set_tags(Some(tags.clone())).send()
     })

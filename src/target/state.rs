@@ -1,9 +1,8 @@
 //! A table as an engine shows it, read once and kept in a form that can be compared.
 
 use super::TargetError;
-use crate::dynamo::table_throughput;
+use crate::dynamo::{FailureKind, call_table, table_throughput};
 use crate::plan::TableThroughput;
-use crate::source::refusal::asked;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, Projection, ProjectionType,
@@ -164,14 +163,14 @@ impl TableState {
 
 /// Reads a table; none where it is missing.
 pub(super) async fn describe(client: &Client, table: &str) -> Result<Option<TableState>, TargetError> {
-    let operation = "DescribeTable";
-    let described = asked(operation, table, || {
+    let operation = "dynamodb:DescribeTable";
+    let described = call_table(operation, table, || {
         client.describe_table().table_name(table).send()
     });
     match described.await {
         Ok(output) => Ok(output.table().map(TableState::of)),
-        Err(crate::source::refusal::Refusal::Missing) => Ok(None),
-        Err(other) => Err(TargetError::from_refusal(other, operation, table)),
+        Err(failure) if failure.kind == FailureKind::Missing => Ok(None),
+        Err(other) => Err(TargetError::of(other, table)),
     }
 }
 

@@ -3,12 +3,11 @@
 use super::differences::{Comparison, compare};
 use super::state::{TableState, describe};
 use super::{Difference, Pending, TargetError, creation, settings};
+use crate::dynamo::{FailureKind, Poll, call_table};
 use crate::fault;
 use crate::model::KeySchema;
 use crate::plan::spec::TableSpec;
 use crate::plan::{IndexKeys, TableThroughput};
-use crate::source::poll::Poll;
-use crate::source::refusal::{Refusal, asked};
 use aws_sdk_dynamodb::Client;
 use std::time::Duration;
 
@@ -169,23 +168,25 @@ pub async fn ensure(
 /// # Errors
 /// The table is missing, or may not be scanned.
 pub async fn is_empty(client: &Client, table: &str) -> Result<bool, TargetError> {
-    let operation = "Scan";
+    let operation = "dynamodb:Scan";
     let mut start = None;
     let mut poll = Poll::new(APPEARS_LIMIT);
     loop {
-        let scanned = asked(operation, table, || {
+        let scanned = call_table(operation, table, || {
             let request = client.scan().table_name(table).consistent_read(true).limit(1);
             request.set_exclusive_start_key(start.clone()).send()
         });
         let page = match scanned.await {
             Ok(page) => page,
             // One that is still being made answers as one that is not there, and may be ready a moment later.
-            Err(Refusal::Missing) => match describe(client, table).await?.map(|state| state.status) {
-                Some(status) if status == "CREATING" => return Ok(true),
-                Some(status) if is_scanned(&status) && poll.pause().await => continue,
-                _ => return Err(TargetError::from_refusal(Refusal::Missing, operation, table)),
-            },
-            Err(other) => return Err(TargetError::from_refusal(other, operation, table)),
+            Err(failure) if failure.kind == FailureKind::Missing => {
+                match describe(client, table).await?.map(|state| state.status) {
+                    Some(status) if status == "CREATING" => return Ok(true),
+                    Some(status) if is_scanned(&status) && poll.pause().await => continue,
+                    _ => return Err(TargetError::of(failure, table)),
+                }
+            }
+            Err(other) => return Err(TargetError::of(other, table)),
         };
         if !page.items().is_empty() {
             return Ok(false);
@@ -229,18 +230,18 @@ async fn create(
     keys: &KeySchema,
     indexes: &[IndexKeys],
 ) -> Result<bool, TargetError> {
-    let operation = "CreateTable";
+    let operation = "dynamodb:CreateTable";
     let mut poll = Poll::new(LIMIT_PATIENCE);
     loop {
         fault::moment("apply.target-table.before").await;
         let request = creation::request(client, spec, keys, indexes)?;
-        let created = asked(operation, &spec.name, || request.clone().send()).await;
+        let created = call_table(operation, &spec.name, || request.clone().send()).await;
         fault::moment("apply.target-table.after").await;
         let Err(refused) = created else { return Ok(true) };
-        match refused {
-            Refusal::InUse => return Ok(false),
-            Refusal::Limit if poll.pause().await => {}
-            other => return Err(TargetError::from_refusal(other, operation, &spec.name)),
+        match refused.kind {
+            FailureKind::InUse => return Ok(false),
+            _ if refused.is_limit_of_changes() && poll.pause().await => {}
+            _ => return Err(TargetError::of(refused, &spec.name)),
         }
     }
 }

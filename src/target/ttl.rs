@@ -2,9 +2,9 @@
 
 use super::TargetError;
 use super::difference::unknown;
+use crate::dynamo::{Failure, FailureKind, call_table};
 use crate::fault;
 use crate::plan::spec::TableSpec;
-use crate::source::refusal::{Refusal, asked};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{TimeToLiveSpecification, TimeToLiveStatus};
 
@@ -56,14 +56,14 @@ pub enum TtlOutcome {
 /// # Errors
 /// The table is missing, or may not be described.
 pub async fn ttl_state(client: &Client, table: &str) -> Result<TtlState, TargetError> {
-    let operation = "DescribeTimeToLive";
-    let described = asked(operation, table, || {
+    let operation = "dynamodb:DescribeTimeToLive";
+    let described = call_table(operation, table, || {
         client.describe_time_to_live().table_name(table).send()
     });
     let output = match described.await {
         Ok(output) => output,
-        Err(Refusal::UnknownOperation) => return Ok(TtlState::Unknown),
-        Err(other) => return Err(TargetError::from_refusal(other, operation, table)),
+        Err(failure) if failure.kind == FailureKind::Unsupported => return Ok(TtlState::Unknown),
+        Err(other) => return Err(TargetError::of(other, table)),
     };
     let Some(ttl) = output.time_to_live_description() else {
         return Ok(TtlState::Off);
@@ -92,14 +92,14 @@ pub async fn enable_ttl(client: &Client, spec: &TableSpec) -> Result<TtlOutcome,
     if let Some(outcome) = found(spec, attribute, ttl_state(client, &spec.name).await?)? {
         return Ok(outcome);
     }
-    let operation = "UpdateTimeToLive";
+    let operation = "dynamodb:UpdateTimeToLive";
     let specification = TimeToLiveSpecification::builder()
         .enabled(true)
         .attribute_name(attribute)
         .build()
-        .map_err(|error| TargetError::unbuilt(operation, &spec.name, error))?;
+        .map_err(|error| Failure::unusable(operation, &spec.name, error))?;
     fault::moment("complete.ttl.before").await;
-    let updated = asked(operation, &spec.name, || {
+    let updated = call_table(operation, &spec.name, || {
         let request = client.update_time_to_live().table_name(&spec.name);
         request.time_to_live_specification(specification.clone()).send()
     })
@@ -110,13 +110,13 @@ pub async fn enable_ttl(client: &Client, spec: &TableSpec) -> Result<TtlOutcome,
             attribute: attribute.clone(),
             enabled_now: true,
         }),
-        Err(Refusal::UnknownOperation) => Ok(TtlOutcome::Unknown {
-            note: unknown(operation, "TTL"),
+        Err(failure) if failure.kind == FailureKind::Unsupported => Ok(TtlOutcome::Unknown {
+            note: unknown("UpdateTimeToLive", "TTL"),
         }),
         // "TimeToLive is already enabled": somebody else was quicker.
         Err(other) => match found(spec, attribute, ttl_state(client, &spec.name).await?)? {
             Some(outcome @ TtlOutcome::On { .. }) => Ok(outcome),
-            _ => Err(TargetError::from_refusal(other, operation, &spec.name)),
+            _ => Err(TargetError::of(other, &spec.name)),
         },
     }
 }

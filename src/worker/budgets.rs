@@ -33,7 +33,7 @@ struct TargetBudgets {
 }
 
 /// Between two looks at what is tuned: whoever tunes sees it obeyed within a second or two.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_secs(1);
 
 impl Budgets {
     /// As a command's options say.
@@ -131,7 +131,7 @@ impl Budgets {
     /// state can't be read, what was last read holds.
     async fn follow(&self, store: &Store) -> StateError {
         loop {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL).await;
             match self.read(store).await {
                 Ok(()) => {}
                 Err(error) if error.is_gone() => return error,

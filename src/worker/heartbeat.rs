@@ -42,7 +42,7 @@ impl Signs {
 }
 
 /// Between two looks at the tombstone switch.
-const LOOK: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(500);
 
 impl Heartbeat {
     /// Starts it. The record is there when this returns, so whoever switches tombstones waits for this worker.
@@ -169,7 +169,7 @@ impl Beating {
             tokio::select! {
                 biased;
                 () = self.done.cancelled() => {}
-                () = tokio::time::sleep(LOOK.min(self.split.timing.renew())) => {}
+                () = tokio::time::sleep(POLL.min(self.split.timing.renew())) => {}
             }
         }
         saved.cancel();

@@ -2,6 +2,7 @@
 
 use crate::planned::Planned;
 use crate::script::{Script, described};
+use dynasplit::dynamo::TableCallError;
 use dynasplit::source::{SourceError, ensure_stream};
 use dynasplit::state::Store;
 use dynasplit::target::{Pending, TableEvent, TargetError, ensure, is_empty};
@@ -159,7 +160,7 @@ async fn a_denial_names_the_action_and_the_resource() {
         .await
         .unwrap_err();
     assert!(
-        matches!(&error, TargetError::Denied { action, resource, .. }
+        matches!(&error, TargetError::Call(TableCallError::Denied { action, resource, .. })
             if action == "dynamodb:TagResource" && resource == arn),
         "{error}"
     );
@@ -183,7 +184,7 @@ async fn a_denied_setting_is_an_error_and_an_unknown_one_a_note() {
         let error = planned.ensure(&client).await.unwrap_err();
         let expected = format!("dynamodb:{operation}");
         assert!(
-            matches!(&error, TargetError::Denied { action, .. } if *action == expected),
+            matches!(&error, TargetError::Call(TableCallError::Denied { action, .. }) if *action == expected),
             "{error}"
         );
     }

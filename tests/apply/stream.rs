@@ -4,6 +4,7 @@ use crate::planned::{Planned, key};
 use crate::script::{Script, described};
 use crate::{enable_view, engine};
 use aws_sdk_dynamodb::types::StreamViewType;
+use dynasplit::dynamo::TableCallError;
 use dynasplit::source::{
     Billing, SourceError, StreamState, check_keys, describe_source, ensure_stream, stream_state,
 };
@@ -135,7 +136,7 @@ async fn a_stream_that_may_not_be_enabled_is_an_error() {
         .await;
     let error = ensure_stream(&client, "Courses").await.unwrap_err();
     assert!(
-        matches!(&error, SourceError::Denied { action, .. } if action == "dynamodb:UpdateTable"),
+        matches!(&error, SourceError::Call(TableCallError::Denied { action, .. }) if action == "dynamodb:UpdateTable"),
         "{error}"
     );
 }

@@ -214,7 +214,7 @@ async fn a_roll_closes_the_parent_and_gives_one_child_that_names_it() {
     assert_eq!(stream::shards(&bench.streams, &bench.arn).await.len(), 104);
     assert!(
         bench.engine.abandon().await,
-        "a JVM ends when the process that started it has gone"
+        "a JVM ends when the process that started it has gone, and leaves no file"
     );
 }
 

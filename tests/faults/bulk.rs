@@ -254,7 +254,7 @@ async fn a_lane_that_is_held_says_so_also_when_it_has_nothing_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_mends_a_key_while_the_lanes_are_held() {
+async fn no_key_is_repaired_while_the_lanes_are_held() {
     let stage = loaded(58, Mode::Sequence).await;
     let cli = &stage.cli;
     let tail = begin(&stage).await;
@@ -270,7 +270,7 @@ async fn nobody_mends_a_key_while_the_lanes_are_held() {
     // The copy meets the same item, and keeps its letter in the place of the other.
     cli.run(BULK).await.with_code(BULK, 3);
     assert!(letters(&cli.status().await));
-    put(&stage, 300, 2, "mended").await;
+    put(&stage, 300, 2, "repaired").await;
     cli.until_caught_up().await;
     cli.succeed(&words).await;
     end(&stage, tail).await;
@@ -343,7 +343,7 @@ async fn bulk_is_refused_where_it_must_not_be() {
     refused("a table may hold items").await;
     change(&mut |record| {
         record.repair_required = None;
-        assert!(record.switch.raise("reconcile"));
+        assert!(record.switch.turn_on("reconcile"));
     })
     .await;
     refused("tombstones are on, or not swept (reconcile)").await;

@@ -147,7 +147,7 @@ async fn is_held(store: &Store) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lanes_that_are_held_too_long_are_let_go_while_they_can_catch_up() {
+async fn lanes_that_are_held_too_long_are_released_while_they_can_catch_up() {
     const HELD_MS: u64 = 13 * 3_600_000;
     let stage = loaded(61, Mode::Sequence).await;
     let cli = &stage.cli;

@@ -6,24 +6,24 @@
 mod support;
 
 mod abandon;
+mod adaptive_read_rate;
 mod batches;
 mod bulk;
 mod copies;
 mod course;
-mod courtesy;
 mod deleted;
 mod denied;
 mod engine;
+mod final_counts;
 mod given_up;
 mod held;
 mod hot;
 mod hot_reads;
-mod last_word;
 mod lost;
+mod random_faults;
 mod reading;
 mod reasons;
 mod restarts;
-mod rough;
 mod shards;
 mod slow;
 mod stale;

@@ -1,4 +1,4 @@
-//! One service's table breaks: no other is held back, and the service catches up when it is mended.
+//! One service's table breaks: no other is held back, and the service catches up when it is fixed.
 
 use std::time::Duration;
 

@@ -66,7 +66,14 @@ async fn from_apply_to_the_end(mode: Mode) {
     assert!(again.stdout.contains("was completed before"), "{}", again.stdout);
     let status = cli.status().await;
     assert_eq!(status["phase"], "done", "{status:#}");
-    for words in [&["replicate"] as &[&str], &["backfill"], &["verify", "--repair"]] {
+    // A supervisor that starts it again does not do so without end.
+    let late = cli.succeed(&["replicate"]).await;
+    assert!(
+        late.stdout.contains("no worker is needed any more"),
+        "{}",
+        late.stdout
+    );
+    for words in [&["backfill"] as &[&str], &["verify", "--repair"]] {
         let late = cli.run(words).await.with_code(words, 1);
         assert!(late.stderr.contains("was completed"), "{}", late.stderr);
     }

@@ -49,7 +49,7 @@ pub enum Action {
     /// A service is added, and its lane captured.
     Captures { lane: u8 },
     /// A holder switches tombstones on.
-    Raises {
+    SwitchesOn {
         holder: u8,
         name: &'static str,
         epoch: u8,
@@ -83,9 +83,9 @@ pub enum Action {
     /// A holder dies.
     HolderDies { holder: u8, name: &'static str },
     /// What it had under way never lands.
-    HandVanishes,
-    /// Somebody begins to bring keys in order.
-    Grips {
+    RepairWriteVanishes,
+    /// A holder begins to repair keys.
+    StartsKeyRepair {
         lane: u8,
         holder: u8,
         cells: u8,
@@ -93,29 +93,29 @@ pub enum Action {
     },
     /// The target is read.
     ReadsTarget { cell: u8, held: Held },
-    /// The source is read, and the write that mends begins.
+    /// The source is read, and the repairing write begins.
     ReadsSource { image: Image },
     /// It lands.
-    Mends {
+    RepairLands {
         cell: u8,
         write: WriteId,
         held: Held,
         lands: bool,
     },
     /// The source is read once more, after a write.
-    LooksAgain { image: Image },
+    ReadsAgain { image: Image },
     /// All its keys were looked at.
     Settles { again: bool },
     /// A dead letter is replayed as an image.
     Replays { cell: u8, write: WriteId },
-    /// A holder says that it is about to let go.
+    /// A holder announces that it is about to switch tombstones off.
     Claims { holder: u8, name: &'static str },
     /// Nothing of it can land any more: it reads the recheck list.
     ReadsList { holder: u8, todo: u8 },
-    /// A holder lets go.
-    LetsGo { holder: u8, name: &'static str },
-    /// One that was held up, and whose place was taken, lets go.
-    ZombieLetsGo { name: &'static str },
+    /// A holder switches tombstones off.
+    SwitchesOff { holder: u8, name: &'static str },
+    /// One that was held up, and whose place was taken, switches tombstones off.
+    ZombieSwitchesOff { name: &'static str },
     /// Every worker has acknowledged that removals are real; the sweep begins.
     BeginsSweep { holder: u8 },
     /// The sweep reads a cell.
@@ -141,7 +141,7 @@ impl fmt::Display for Action {
         let told = self
             .of_the_tail()
             .or_else(|| self.of_a_holder())
-            .or_else(|| self.of_the_hand());
+            .or_else(|| self.of_a_key_repair());
         f.write_str(&told.unwrap_or_default())
     }
 }
@@ -204,7 +204,7 @@ impl Action {
     /// The steps of those who hold the tombstones, and of the backfill's pages.
     fn of_a_holder(self) -> Option<String> {
         Some(match self {
-            Self::Raises { name, epoch, .. } => {
+            Self::SwitchesOn { name, epoch, .. } => {
                 format!("the {name} switches tombstones on (epoch {epoch})")
             }
             Self::Holds { epoch, .. } => format!("the bulk copy holds the lanes (epoch {epoch})"),
@@ -235,14 +235,14 @@ impl Action {
             Self::HolderDies { name, .. } => {
                 format!("the {name} dies, or is held up for so long that it counts as dead")
             }
-            Self::Claims { name, .. } => format!("the {name} is about to let go of the tombstones"),
+            Self::Claims { name, .. } => format!("the {name} is about to switch tombstones off"),
             Self::ReadsList { todo, .. } => format!(
                 "nothing of it can land any more; {} keys are on the recheck list",
                 todo.count_ones()
             ),
-            Self::LetsGo { name, .. } => format!("the {name} lets go of the tombstones"),
-            Self::ZombieLetsGo { name } => {
-                format!("the {name} that was held up wakes, and lets go of the tombstones")
+            Self::SwitchesOff { name, .. } => format!("the {name} switches tombstones off"),
+            Self::ZombieSwitchesOff { name } => {
+                format!("the {name} that was held up wakes, and switches tombstones off")
             }
             Self::BeginsSweep { .. } => "the sweep begins".to_owned(),
             Self::Sees { cell, held, .. } => format!("the sweep comes to target key {cell}: {held:?}"),
@@ -255,25 +255,25 @@ impl Action {
         })
     }
 
-    /// The steps of the hand that mends.
-    fn of_the_hand(self) -> Option<String> {
+    /// The steps of the repair of a key.
+    fn of_a_key_repair(self) -> Option<String> {
         Some(match self {
-            Self::HandVanishes => "what it had under way never lands".to_owned(),
-            Self::Grips { cells, .. } => {
+            Self::RepairWriteVanishes => "what it had under way never lands".to_owned(),
+            Self::StartsKeyRepair { cells, .. } => {
                 format!("{} target keys are to be looked at again", cells.count_ones())
             }
             Self::ReadsTarget { cell, held } => format!("target key {cell} is read: {held:?}"),
             Self::ReadsSource { image } => format!("the source is read: {image:?}"),
-            Self::Mends {
+            Self::RepairLands {
                 cell,
                 write,
                 held,
                 lands,
             } => format!(
-                "the mending {write:?}, at target key {cell}, {}",
+                "the repairing {write:?}, at target key {cell}, {}",
                 landed(lands, held)
             ),
-            Self::LooksAgain { image } => format!("the source is read once more: {image:?}"),
+            Self::ReadsAgain { image } => format!("the source is read once more: {image:?}"),
             Self::Settles { again: false } => "the keys that were looked at are in order".to_owned(),
             Self::Settles { again: true } => {
                 "it was moved, or written meanwhile: it is looked at again".to_owned()

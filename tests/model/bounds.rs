@@ -1,9 +1,9 @@
 //! What a model is limited to.
 
-use crate::book::Book;
 use crate::held::Held;
 use crate::image::Shape;
 use crate::plans::{Layout, Mapping};
+use crate::product::Product;
 use crate::rule::{Rule, Rules};
 use std::sync::OnceLock;
 
@@ -130,8 +130,8 @@ impl Bounds {
     }
 
     /// The product's answers under these limits.
-    pub fn book(&self) -> Book {
-        Book::new(self.layout, self.mapping, self.services, self.rules)
+    pub fn product(&self) -> Product {
+        Product::new(self.layout, self.mapping, self.services, self.rules)
     }
 
     /// In words.
@@ -193,9 +193,9 @@ pub fn bits(cells: impl IntoIterator<Item = u8>) -> u8 {
 }
 
 /// What a cell holds, for an image that the tail wrote before the model begins.
-pub fn tail_wrote(book: &Book, item: u8, service: u8, shape: Shape, at: u8) -> Option<(u8, Held)> {
-    use crate::book::{Next, Records, WRITES};
+pub fn tail_wrote(product: &Product, item: u8, service: u8, shape: Shape, at: u8) -> Option<(u8, Held)> {
     use crate::image::Image;
+    use crate::product::{Next, Records, WRITES};
     let image = Image::new(shape, at);
     let mut images = [Image::NONE; WRITES + 1];
     images[1] = image;
@@ -206,9 +206,9 @@ pub fn tail_wrote(book: &Book, item: u8, service: u8, shape: Shape, at: u8) -> O
         count: 1,
         images,
     };
-    let (cell, _) = book.wanted(service, item, image)?;
-    let Next::Write(write) = book.next(&records, 0) else {
+    let (cell, _) = product.wanted(service, item, image)?;
+    let Next::Write(write) = product.next(&records, 0) else {
         return None;
     };
-    Some((cell, book.land(service, write, None, Held::NOTHING, true).0))
+    Some((cell, product.land(service, write, None, Held::NOTHING, true).0))
 }

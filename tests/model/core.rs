@@ -167,8 +167,8 @@ fn a_recheck_looks_at_every_key_that_the_item_had() {
 }
 
 #[test]
-fn a_recheck_looks_again_after_its_write() {
-    needs("core, backwards", &backwards(Layout::Shown), &[Rule::LooksAgain]);
+fn a_recheck_reads_again_after_its_write() {
+    needs("core, backwards", &backwards(Layout::Shown), &[Rule::ReadsAgain]);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Whoever reads the source and writes targets: tombstones on, acknowledged, its work, tombstones off, acknowledged, swept.
 
 use crate::action::Action;
-use crate::book::CELLS;
 use crate::bounds::{Kind, bits, large};
 use crate::held::Held;
+use crate::product::CELLS;
 use crate::rule::Rule;
 use crate::split::{BULK, BULK_DONE, BULK_GIVEN_UP, Split};
-use crate::state::{Grip, Holder, Page, Stage, State, UNCAPTURED};
+use crate::state::{Holder, Page, RepairStep, Stage, State, UNCAPTURED};
 use crate::tail::small;
 use dynasplit::state::tombstone_phases::{Obedience, obedience};
 use dynasplit::state::{Lease, Owner, TombstonePhase, WorkerRecord};
@@ -33,7 +33,7 @@ impl Split {
         }
         if let Some((holder, _)) = state.zombie {
             let name = self.kind(holder).name();
-            actions.push(Action::ZombieLetsGo { name });
+            actions.push(Action::ZombieSwitchesOff { name });
         }
         if let Some((item, image)) = state.ghost {
             let (held, lands) = self
@@ -74,18 +74,18 @@ impl Split {
                     };
                     if todo != 0 {
                         actions.push(Action::ReadsList { holder, todo });
-                    } else if state.hand.is_none() {
-                        actions.push(Action::LetsGo { holder, name });
+                    } else if state.key_repair.is_none() {
+                        actions.push(Action::SwitchesOff { holder, name });
                     }
                 }
             }
             Stage::Rechecking { todo: 0, .. } => {
-                if state.hand.is_none() {
-                    actions.push(Action::LetsGo { holder, name });
+                if state.key_repair.is_none() {
+                    actions.push(Action::SwitchesOff { holder, name });
                 }
             }
             Stage::Rechecking { todo, .. } => {
-                self.grip_actions(state, holder, todo, &state.rechecks, actions)
+                self.key_repair_starts(state, holder, todo, &state.rechecks, actions)
             }
             Stage::Released(epoch) => {
                 if !self.rules.hold(Rule::AcknowledgedOff) || self.acknowledged(state, epoch) {
@@ -111,9 +111,9 @@ impl Split {
 
     fn idle_actions(&self, state: &State, holder: u8, name: &'static str, actions: &mut Vec<Action>) {
         let mut after = state.switch.clone();
-        after.raise(name);
+        after.turn_on(name);
         let epoch = small(after.tombstones.epoch);
-        let free = state.lease.is_none() && state.hand.is_none();
+        let free = state.lease.is_none() && state.key_repair.is_none();
         let begins = match self.kind(holder) {
             Kind::Backfill => {
                 let round = state.holders[0].round;
@@ -125,10 +125,10 @@ impl Split {
             }
             Kind::Repair => free && self.filled(state, holder),
             // A letter, or one who died at them, is what calls for it.
-            Kind::Reconcile => free && (self.letters(state) || state.switch.holders.contains_key(name)),
+            Kind::Reconcile => free && (self.dead_letters(state) || state.switch.holders.contains_key(name)),
         };
         if begins {
-            actions.push(Action::Raises { holder, name, epoch });
+            actions.push(Action::SwitchesOn { holder, name, epoch });
         }
     }
 
@@ -171,8 +171,8 @@ impl Split {
         (found.stage, found.round) = (Stage::Done, BULK_DONE);
     }
 
-    fn letters(&self, state: &State) -> bool {
-        state.letters.iter().any(|letter| letter.there)
+    fn dead_letters(&self, state: &State) -> bool {
+        state.dead_letters.iter().any(|letter| letter.there)
     }
 
     /// No backfill that comes before it is under way.
@@ -191,13 +191,13 @@ impl Split {
                     if !self.rules.hold(Rule::BulkLands) || state.ghost.is_none() {
                         actions.push(Action::Opens { holder });
                     }
-                } else if all && state.lease.is_none() && state.hand.is_none() {
+                } else if all && state.lease.is_none() && state.key_repair.is_none() {
                     actions.push(Action::Claims { holder, name });
                 }
             }
             Kind::Repair if found.tasks != 0 => {
-                if state.hand.is_none() {
-                    actions.push(Action::Grips {
+                if state.key_repair.is_none() {
+                    actions.push(Action::StartsKeyRepair {
                         lane: 0,
                         holder,
                         cells: found.tasks,
@@ -205,11 +205,11 @@ impl Split {
                     });
                 }
             }
-            Kind::Reconcile if self.letters(state) => {
+            Kind::Reconcile if self.dead_letters(state) => {
                 let all = 0..self.lane_count();
-                let there = bits(all.filter(|lane| state.letters[usize::from(*lane)].there));
+                let there = bits(all.filter(|lane| state.dead_letters[usize::from(*lane)].there));
                 if self.rules.hold(Rule::Reconciled) {
-                    self.grip_actions(state, holder, there, &state.letters, actions);
+                    self.key_repair_starts(state, holder, there, &state.dead_letters, actions);
                 } else {
                     self.replay_actions(state, there, actions);
                 }
@@ -244,20 +244,20 @@ impl Split {
     }
 
     /// A holder switches tombstones on.
-    pub fn raises(&self, state: &mut State, holder: u8) {
+    pub fn switches_on(&self, state: &mut State, holder: u8) {
         let kind = self.kind(holder);
         let found = &mut state.holders[usize::from(holder)];
         if kind != Kind::Backfill {
             state.lease = Some(holder);
-            if !self.rules.hold(Rule::RepairRaises) {
+            if !self.rules.hold(Rule::RepairSwitchesOn) {
                 found.stage = Stage::Working;
                 return;
             }
         }
         let on =
             state.switch.tombstones.leaves_tombstones() && state.switch.holders.contains_key(kind.name());
-        if !on || self.rules.hold(Rule::RaisesAnew) {
-            assert!(state.switch.raise(kind.name()), "only bulk holds the lanes");
+        if !on || self.rules.hold(Rule::SwitchesOnAnew) {
+            assert!(state.switch.turn_on(kind.name()), "only bulk holds the lanes");
         }
         found.epoch = small(state.switch.tombstones.epoch);
         found.stage = Stage::Raised(found.epoch);
@@ -268,11 +268,11 @@ impl Split {
         state.holders[usize::from(holder)].stage = Stage::Working;
         state.floors = state.sources.map(|source| source.writes);
         if self.kind(holder) == Kind::Reconcile {
-            state.mended = true;
+            state.table_fixed = true;
         }
     }
 
-    /// A holder says that it is about to let go.
+    /// A holder announces that it is about to switch tombstones off.
     pub fn claims(&self, state: &mut State, holder: u8) {
         let name = self.kind(holder).name();
         let found = &mut state.holders[usize::from(holder)];
@@ -307,8 +307,8 @@ impl Split {
         }
     }
 
-    /// A holder lets go.
-    pub fn lets_go(&self, state: &mut State, holder: u8) {
+    /// A holder switches tombstones off.
+    pub fn switches_off(&self, state: &mut State, holder: u8) {
         let stage = state.holders[usize::from(holder)].stage;
         let (Stage::Claimed(since) | Stage::Rechecking { since, .. }) = stage else {
             return;
@@ -330,8 +330,8 @@ impl Split {
         !self.rules.hold(Rule::RecheckedByLast) || state.switch.is_alone(name, since.into())
     }
 
-    /// One whose place was taken lets go.
-    pub fn zombie_lets_go(&self, state: &mut State) {
+    /// A process whose place was taken switches tombstones off.
+    pub fn zombie_switches_off(&self, state: &mut State) {
         if let Some((holder, since)) = state.zombie.take() {
             // What it found of the list is not told: at best, it had worked it off. Where that is not enough, it would have
             // to claim anew, and finds that its lease is lost.
@@ -339,7 +339,7 @@ impl Split {
         }
     }
 
-    /// Whether it is let go of.
+    /// Whether it is removed from the holders.
     fn release(&self, state: &mut State, holder: u8, since: u8, worked_off: bool) -> bool {
         let name = self.kind(holder).name();
         let since = if self.rules.hold(Rule::Since) {
@@ -388,7 +388,7 @@ impl Split {
         let cells = (0..).zip(state.cells).skip(from.into());
         cells
             .take(CELLS)
-            .find(|(_, held)| self.book.sweeps(epoch.into(), *held))
+            .find(|(_, held)| self.product.sweeps(epoch.into(), *held))
     }
 
     /// The sweep reads a tombstone.
@@ -455,11 +455,11 @@ impl Split {
                 }
             }
         }
-        state.hand = state
-            .hand
-            .filter(|hand| hand.holder != holder || matches!(hand.grip, Grip::Flying(..)));
-        if let Some(hand) = state.hand.as_mut().filter(|hand| hand.holder == holder) {
-            hand.holder = DEAD;
+        state.key_repair = state
+            .key_repair
+            .filter(|repair| repair.holder != holder || matches!(repair.step, RepairStep::Flying(..)));
+        if let Some(repair) = state.key_repair.as_mut().filter(|repair| repair.holder == holder) {
+            repair.holder = DEAD;
         }
     }
 

@@ -20,7 +20,7 @@ pub struct Shape {
 
 /// Nobody takes items of this service.
 pub const NOBODY: u8 = 2;
-/// The target refuses items with this body, until its table is mended.
+/// The target refuses items with this body, until its table is fixed.
 pub const REFUSED: u8 = 3;
 
 /// An item of service `a`, or `b`, that is told by its slot and body.

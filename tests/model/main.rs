@@ -12,19 +12,19 @@
 #![allow(clippy::unwrap_used)] // Clippy excuses test functions, but not what they share.
 
 mod action;
-mod book;
 mod bounds;
 mod bulk;
 mod core;
-mod hand;
 mod held;
 mod holder;
 mod image;
+mod key_repair;
 mod keys;
 mod lease;
 mod lineage;
 mod pages;
 mod plans;
+mod product;
 mod proof;
 mod repair;
 mod restart;

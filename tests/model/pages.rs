@@ -70,16 +70,16 @@ impl Split {
         if service >= self.bounds.services || added.is_some_and(|round| round != service) {
             return None;
         }
-        let write = self.book.page(service, item, image, self.in_bulk(state))?;
+        let write = self.product.page(service, item, image, self.in_bulk(state))?;
         Some((service, write))
     }
 
     /// What the target would make of a page.
     pub fn page_would_land(&self, state: &State, item: u8, image: Image) -> Option<(Held, bool)> {
         let (service, write) = self.page_write(state, item, image)?;
-        let cell = self.book.cell_of(service, write);
+        let cell = self.product.cell_of(service, write);
         let held = state.cells[usize::from(cell)];
-        let (held, answer) = self.book.land(service, write, None, held, state.mended);
+        let (held, answer) = self.product.land(service, write, None, held, state.table_fixed);
         Some((held, answer == Answer::Written))
     }
 
@@ -88,14 +88,14 @@ impl Split {
         let Some((service, write)) = self.page_write(state, item, image) else {
             return;
         };
-        let cell = usize::from(self.book.cell_of(service, write));
+        let cell = usize::from(self.product.cell_of(service, write));
         let (held, answer) = self
-            .book
-            .land(service, write, None, state.cells[cell], state.mended);
+            .product
+            .land(service, write, None, state.cells[cell], state.table_fixed);
         state.cells[cell] = held;
         if answer == Answer::Rejected {
             let lane = self.lane_of(item, service);
-            state.letters[usize::from(lane)] = crate::state::Entry {
+            state.dead_letters[usize::from(lane)] = crate::state::Entry {
                 there: true,
                 fresh: true,
                 epoch: 0,

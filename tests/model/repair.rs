@@ -37,7 +37,7 @@ fn not_newer(layout: Layout) -> Bounds {
         steps: vec![1],
         ..repair(layout)
     }
-    .without(Rule::LooksAgain)
+    .without(Rule::ReadsAgain)
 }
 
 /// A repair dies, and another begins; the dead one may only have been held up.
@@ -81,7 +81,7 @@ fn two_holders(layout: Layout) -> Bounds {
 }
 
 /// The target refuses an item at first.
-fn letters(layout: Layout) -> Bounds {
+fn with_dead_letters(layout: Layout) -> Bounds {
     Bounds {
         first: vec![[Some(of(0, 0, 0)), None]],
         shapes: [vec![of(0, 0, 0), of(0, 0, REFUSED)], vec![]],
@@ -92,10 +92,10 @@ fn letters(layout: Layout) -> Bounds {
 }
 
 /// The same, with clocks that go back: what a page beats is on the recheck list, which both might work off.
-fn letters_backwards(layout: Layout) -> Bounds {
+fn dead_letters_backwards(layout: Layout) -> Bounds {
     Bounds {
         steps: vec![-1, 1],
-        ..letters(layout)
+        ..with_dead_letters(layout)
     }
 }
 
@@ -126,14 +126,14 @@ fn a_repair_beside_a_backfill() {
 }
 
 #[test]
-fn dead_letters() {
-    all("dead letters", letters);
+fn dead_letters_alone() {
+    all("dead letters", with_dead_letters);
 }
 
 /// `sequence` mode has no clocks that could go back.
 #[test]
 fn dead_letters_beside_clocks_that_go_back() {
-    let bounds = letters_backwards(Layout::Shown);
+    let bounds = dead_letters_backwards(Layout::Shown);
     exact("repair, dead letters, clocks that go back", &bounds);
     needs(
         "repair, dead letters, clocks that go back",
@@ -155,13 +155,13 @@ fn what_a_repair_needs() {
     needs(
         "repair, two target keys",
         &repair(Layout::Shown),
-        &[Rule::LooksAgain],
+        &[Rule::ReadsAgain],
     );
     let rules = [
         Rule::RepairGuard,
         Rule::TargetFirst,
-        Rule::RepairRaises,
-        Rule::RepairHeedsTombstones,
+        Rule::RepairSwitchesOn,
+        Rule::RepairObeysTombstones,
     ];
     for layout in layouts() {
         needs("repair, nothing newer in the target", &not_newer(layout), &rules);
@@ -169,7 +169,7 @@ fn what_a_repair_needs() {
 }
 
 #[test]
-fn who_lets_go() {
+fn who_switches_off() {
     for layout in layouts() {
         let bounds = Bounds {
             holder_deaths: 1,
@@ -177,7 +177,7 @@ fn who_lets_go() {
             ..not_newer(layout)
         };
         exact("repair, held up", &bounds);
-        needs("repair, held up", &bounds, &[Rule::RaisesAnew, Rule::Since]);
+        needs("repair, held up", &bounds, &[Rule::SwitchesOnAnew, Rule::Since]);
     }
 }
 
@@ -201,6 +201,10 @@ fn whose_tombstones_are_swept() {
 #[test]
 fn a_dead_letter_is_no_image() {
     for layout in layouts() {
-        needs("repair, dead letters", &letters(layout), &[Rule::Reconciled]);
+        needs(
+            "repair, dead letters",
+            &with_dead_letters(layout),
+            &[Rule::Reconciled],
+        );
     }
 }

@@ -1,11 +1,11 @@
 //! The model: a source, a tail, and those who hold the tombstones, around a few target keys.
 
 use crate::action::Action;
-use crate::book::{Book, CELLS, WRITES};
 use crate::bounds::{Bounds, Damage, EPOCH, Kind, large, tail_wrote};
 use crate::held::Held;
 use crate::image::{Image, Shape};
 use crate::plans::{Layout, Mapping};
+use crate::product::{CELLS, Product, WRITES};
 use crate::proof::{DRAINED, EXACT, breaks, holds};
 use crate::rule::{Rule, Rules};
 use crate::state::{Entry, Holder, Lane, Page, Source, Spent, Stage, State, UNCAPTURED, Worker};
@@ -18,7 +18,7 @@ pub struct Split {
     /// The limits.
     pub bounds: Bounds,
     /// What the product says.
-    pub book: Book,
+    pub product: Product,
     /// The rules that hold.
     pub rules: Rules,
     lanes: Vec<(u8, u8)>,
@@ -36,7 +36,7 @@ impl Split {
     /// A model within bounds.
     pub fn new(bounds: &Bounds) -> Self {
         Self {
-            book: bounds.book(),
+            product: bounds.product(),
             rules: bounds.rules,
             lanes: bounds.lanes(),
             bounds: bounds.clone(),
@@ -76,12 +76,12 @@ impl Split {
             _ => false,
         });
         let off = state.switch.tombstones.phase == TombstonePhase::Off;
-        let lists = state.letters.iter().chain(&state.rechecks);
+        let lists = state.dead_letters.iter().chain(&state.rechecks);
         state.worker.alive
             && off
             && lanes.all(|idle| idle)
             && holders.all(|done| done)
-            && state.hand.is_none()
+            && state.key_repair.is_none()
             && state.ghost.is_none()
             && lists.into_iter().all(|entry| !entry.there)
             && (self.bounds.collisions || !self.collides(state))
@@ -96,7 +96,7 @@ impl Split {
         let mut expected = [Held::NOTHING; CELLS];
         for (item, service) in &self.lanes {
             let image = state.sources[usize::from(*item)].now();
-            if let Some((cell, held)) = self.book.wanted(*service, *item, image) {
+            if let Some((cell, held)) = self.product.wanted(*service, *item, image) {
                 let place = &mut expected[usize::from(cell)];
                 if *place != Held::NOTHING {
                     return None;
@@ -113,7 +113,7 @@ impl Split {
             return false;
         };
         let mut cells = state.cells.iter().zip(expected);
-        cells.all(|(held, expected)| self.book.is(*held, expected))
+        cells.all(|(held, expected)| self.product.is(*held, expected))
     }
 
     fn through(&self, state: &State) -> bool {
@@ -209,10 +209,10 @@ impl Split {
             pages: [Page::Unread; 2],
             ghost: None,
             floors: [0; 2],
-            hand: None,
+            key_repair: None,
             rechecks: [Entry::default(); 2],
-            letters: [Entry::default(); 2],
-            mended: false,
+            dead_letters: [Entry::default(); 2],
+            table_fixed: false,
             cells: [Held::NOTHING; CELLS],
             spent: Spent::default(),
         }
@@ -222,7 +222,7 @@ impl Split {
     fn damaged(&self, mut state: State, damage: Damage) -> State {
         let image = state.sources[0].images[0];
         let mut set = |shape, at| {
-            if let Some((cell, held)) = tail_wrote(&self.book, 0, 0, shape, at) {
+            if let Some((cell, held)) = tail_wrote(&self.product, 0, 0, shape, at) {
                 state.cells[usize::from(cell)] = held;
             }
         };
@@ -258,7 +258,7 @@ impl Model for Split {
         self.write_actions(state, actions);
         self.tail_actions(state, actions);
         self.holder_actions(state, actions);
-        self.hand_actions(state, actions);
+        self.key_repair_actions(state, actions);
     }
 
     fn next_state(&self, before: &State, action: Action) -> Option<State> {
@@ -278,7 +278,7 @@ impl Model for Split {
             Action::TailStarts => self.tail_starts(state),
             Action::Beats { .. } => self.beats(state),
             Action::Captures { lane } => self.captures(state, lane),
-            Action::Raises { holder, .. } => self.raises(state, holder),
+            Action::SwitchesOn { holder, .. } => self.switches_on(state, holder),
             Action::Holds { holder, .. } => self.holds_lanes(state, holder),
             Action::Resumes { lane } => self.proceeds(state, lane),
             Action::GivesBulkUp { holder, .. } => self.gives_bulk_up(state, holder),
@@ -294,23 +294,23 @@ impl Model for Split {
             }
             Action::GhostVanishes => state.ghost = None,
             Action::HolderDies { holder, .. } => self.holder_dies(state, holder),
-            Action::HandVanishes => state.hand = None,
-            Action::Grips {
+            Action::RepairWriteVanishes => state.key_repair = None,
+            Action::StartsKeyRepair {
                 lane,
                 holder,
                 cells,
                 whole,
-            } => self.grips(state, lane, holder, cells, whole),
-            Action::ReadsTarget { .. } => self.hand_reads(state, None),
-            Action::ReadsSource { image } => self.hand_reads(state, Some(image)),
-            Action::Mends { .. } => self.mends(state),
-            Action::LooksAgain { image } => self.looks_again(state, image),
+            } => self.starts_key_repair(state, lane, holder, cells, whole),
+            Action::ReadsTarget { .. } => self.key_repair_reads(state, None),
+            Action::ReadsSource { image } => self.key_repair_reads(state, Some(image)),
+            Action::RepairLands { .. } => self.repair_lands(state),
+            Action::ReadsAgain { image } => self.reads_again(state, image),
             Action::Settles { again } => self.settles(state, again),
             Action::Replays { cell, write } => self.replays(state, cell, write),
             Action::Claims { holder, .. } => self.claims(state, holder),
             Action::ReadsList { holder, todo } => self.reads_list(state, holder, todo),
-            Action::LetsGo { holder, .. } => self.lets_go(state, holder),
-            Action::ZombieLetsGo { .. } => self.zombie_lets_go(state),
+            Action::SwitchesOff { holder, .. } => self.switches_off(state, holder),
+            Action::ZombieSwitchesOff { .. } => self.zombie_switches_off(state),
             Action::BeginsSweep { holder } => self.begins_sweep(state, holder),
             Action::Sees { holder, cell, held } => self.sees(state, holder, cell, held),
             Action::Sweeps { holder, .. } => self.sweeps(state, holder),

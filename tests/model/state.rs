@@ -1,9 +1,9 @@
 //! A state of the models: the source, the lanes of one tail worker, the switch and who holds it, what is under way, and
 //! the target keys.
 
-use crate::book::{CELLS, Records, WRITES};
 use crate::held::{Held, WriteId};
 use crate::image::Image;
+use crate::product::{CELLS, Records, WRITES};
 use dynasplit::state::tombstone_phases::Switch;
 use dynasplit::target::Attempts;
 use std::fmt;
@@ -112,16 +112,16 @@ pub enum Stage {
     Raised(u8),
     /// Every worker leaves tombstones: it reads and writes.
     Working,
-    /// It is about to let go, under this epoch.
+    /// It is about to switch tombstones off, under this epoch.
     Claimed(u8),
     /// Nothing of it can land any more; it works off the recheck list.
     Rechecking {
-        /// The epoch under which it lets go.
+        /// The epoch under which it switches tombstones off.
         since: u8,
         /// The lanes whose keys are left, as bits.
         todo: u8,
     },
-    /// It let go, under this epoch.
+    /// It switched tombstones off, under this epoch.
     Released(u8),
     /// It sweeps.
     Sweeping {
@@ -160,9 +160,9 @@ pub enum Page {
     Landed,
 }
 
-/// How far the hand that mends is with one cell.
+/// How far the repair of one cell is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Grip {
+pub enum RepairStep {
     /// It has read nothing.
     Open,
     /// It read the target.
@@ -178,7 +178,7 @@ pub enum Grip {
 /// One source key, or target key, being brought in order: a repair, a recheck, a dead letter. One at a time, by whoever
 /// has the lease of repairs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Hand {
+pub struct KeyRepair {
     /// Whose it is; it is a dead one's when that one is no longer at work.
     pub holder: u8,
     /// The lane whose key it is.
@@ -192,7 +192,7 @@ pub struct Hand {
     /// A write of it was refused: it begins anew.
     pub busy: bool,
     /// How far it is with the first cell that is left.
-    pub grip: Grip,
+    pub step: RepairStep,
 }
 
 /// What has gone wrong so far.
@@ -221,7 +221,7 @@ pub struct State {
     pub holders: [Holder; 2],
     /// Whose the lease of repairs is.
     pub lease: Option<u8>,
-    /// A holder that is believed dead, but was only held up: it may let go yet, with this epoch.
+    /// A holder that is believed dead, but was only held up: it may still switch tombstones off, with this epoch.
     pub zombie: Option<(u8, u8)>,
     /// The pages, by source item.
     pub pages: [Page; 2],
@@ -229,14 +229,14 @@ pub struct State {
     pub ghost: Option<(u8, Image)>,
     /// Where each item stood in the stream when the switch-on was acknowledged.
     pub floors: [u8; 2],
-    /// What is being mended.
-    pub hand: Option<Hand>,
+    /// What is being repaired.
+    pub key_repair: Option<KeyRepair>,
     /// The recheck list, by lane.
     pub rechecks: [Entry; 2],
     /// The dead letters, by lane.
-    pub letters: [Entry; 2],
+    pub dead_letters: [Entry; 2],
     /// The target takes what it refused before.
-    pub mended: bool,
+    pub table_fixed: bool,
     /// What the target keys hold.
     pub cells: [Held; CELLS],
     /// What has gone wrong.

@@ -1,10 +1,10 @@
 //! The tail: one worker, whose lanes take records, write through its gate, and move their checkpoints.
 
 use crate::action::Action;
-use crate::book::Next;
 use crate::bounds::large;
 use crate::held::Held;
 use crate::image::Image;
+use crate::product::Next;
 use crate::rule::Rule;
 use crate::script::Answer;
 use crate::split::Split;
@@ -128,10 +128,10 @@ impl Split {
     /// What the target would make of an attempt.
     pub fn would_land(&self, state: &State, lane: u8, attempt: Attempt) -> (Held, Answer) {
         let (_, service) = self.lane(lane);
-        let cell = self.book.cell_of(service, attempt.write);
+        let cell = self.product.cell_of(service, attempt.write);
         let held = state.cells[usize::from(cell)];
-        self.book
-            .land(service, attempt.write, attempt.buries(), held, state.mended)
+        self.product
+            .land(service, attempt.write, attempt.buries(), held, state.table_fixed)
     }
 
     /// Whether an attempt may begin.
@@ -167,7 +167,7 @@ impl Split {
         loop {
             let found = state.lanes[usize::from(lane)];
             let records = state.records(item, service, found.at, found.to - found.at);
-            match self.book.next(&records, found.answers) {
+            match self.product.next(&records, found.answers) {
                 Next::Write(write) => {
                     let attempt = self.enter(state, write);
                     state.lanes[usize::from(lane)].flying = attempt;
@@ -183,11 +183,11 @@ impl Split {
                 }
                 Next::DeadLetter => {
                     let last = records.images[usize::from(records.count)];
-                    state.letters[usize::from(lane)] = Entry {
+                    state.dead_letters[usize::from(lane)] = Entry {
                         there: true,
                         fresh: true,
                         epoch: 0,
-                        suspects: self.book.touched(&records),
+                        suspects: self.product.touched(&records),
                         image: last,
                     };
                 }
@@ -222,7 +222,7 @@ impl Split {
             return;
         };
         let (held, answer) = self.would_land(state, lane, attempt);
-        let cell = self.book.cell_of(service, attempt.write);
+        let cell = self.product.cell_of(service, attempt.write);
         state.cells[usize::from(cell)] = held;
         state.worker.attempts.leave(attempt.epoch.into());
         let found = &mut state.lanes[usize::from(lane)];
@@ -253,7 +253,7 @@ impl Split {
         };
         if lands {
             let (held, _) = self.would_land(state, lane, attempt);
-            let cell = self.book.cell_of(service, attempt.write);
+            let cell = self.product.cell_of(service, attempt.write);
             state.cells[usize::from(cell)] = held;
         }
         if state.worker.alive && self.rules.hold(Rule::Unanswered) {
@@ -273,7 +273,7 @@ impl Split {
         };
         if lands {
             let (held, _) = self.would_land(state, lane, attempt);
-            let cell = self.book.cell_of(service, attempt.write);
+            let cell = self.product.cell_of(service, attempt.write);
             state.cells[usize::from(cell)] = held;
         }
     }
@@ -291,7 +291,7 @@ impl Split {
         let (at, to) = (found.at, found.to);
         let records = state.records(item, service, at, to - at);
         let suspects = if self.rules.hold(Rule::Suspects) {
-            self.book.touched(&records)
+            self.product.touched(&records)
         } else {
             0
         };

@@ -133,7 +133,7 @@ async fn a_full_recheck_list_stops_the_backfill_and_says_what_to_do() {
     let status = cli.status().await;
     assert_eq!(
         status["tombstones"]["phase"], "on",
-        "nothing was let go of: {status:#}"
+        "the backfill released a page: {status:#}"
     );
     assert!(obstacles(&status).contains("10001 keys"), "{status:#}");
     cli.run(&["complete", "--yes"]).await.with_code(&["complete"], 3);

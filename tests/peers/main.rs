@@ -7,7 +7,7 @@
 mod support;
 
 mod backfill;
-mod looking;
+mod read_only;
 mod stream;
 
 use support::table::{SdkItem, item, number, text};

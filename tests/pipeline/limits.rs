@@ -192,7 +192,7 @@ async fn what_a_target_can_not_take_is_a_dead_letter_and_the_rest_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_good_item_that_turns_bad_is_removed_and_comes_back_when_it_is_mended() {
+async fn a_good_item_that_turns_bad_is_removed_and_comes_back_when_it_is_fixed() {
     let engine = Engine::embedded().await;
     let mut running = Running::open(&engine, PLAN).await;
     let source = running.source().to_owned();

@@ -10,7 +10,7 @@ mod added;
 mod again;
 mod budgets;
 mod damaged;
-mod letters;
+mod dead_letters;
 mod limits;
 mod overlap;
 mod running;

@@ -19,6 +19,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::Range;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use network::Trace;
@@ -71,7 +72,7 @@ fn runs(mode: Mode, name: &str) {
 /// What went wrong, with the complete trace of a second run in a file.
 fn story(seed: u64, mode: Mode, name: &str, wrong: &str) -> String {
     let again: Outcome = run(seed, mode, Trace::kept());
-    let path = std::env::temp_dir().join(format!("dynasplit-simulation-{mode:?}-{seed}.txt"));
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("simulation-{mode:?}-{seed}.txt"));
     let mut text = String::new();
     for line in again.trace.into_lines() {
         writeln!(text, "{line}").expect("a string takes text");

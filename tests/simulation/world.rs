@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::check;
 use crate::engine::{Engine, Habits as EngineHabits};
-use crate::network::{Doom, EPOCH_MS, Fate, Network, Trace, Weather};
+use crate::network::{Doom, EPOCH_MS, Fate, FaultRates, Network, Trace};
 use crate::support::mutator::{Habits, Mutator, Writes};
 use crate::support::trial::{Mode, Trial};
 use crate::worker::{Job, configuration};
@@ -129,22 +129,22 @@ impl World {
         let client = aws_sdk_dynamodb::Client::new(&configuration(wire));
         self.trial.create_source(&client).await;
         let writers = Mutator::start(&client, &self.trial.source, HABITS, rng.random()).await;
-        let weather = Weather::drawn(&mut rng);
-        self.network.note(|| format!("{weather:?}"));
-        self.network.set_weather(weather);
-        let mut crew = JoinSet::new();
-        crew.spawn(Arc::clone(&self).shards());
+        let fault_rates = FaultRates::drawn(&mut rng);
+        self.network.note(|| format!("{fault_rates:?}"));
+        self.network.set_fault_rates(fault_rates);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(&self).shards());
         Arc::clone(&self).slot(Job::Apply, 0).await;
         let consistent = self.consistent;
         for place in 0..rng.random_range(1..3) {
             self.unfilled.fetch_add(1, Ordering::Relaxed);
-            crew.spawn(Arc::clone(&self).slot(Job::Replicate, place));
-            crew.spawn(Arc::clone(&self).slot(Job::Backfill { consistent }, place));
+            tasks.spawn(Arc::clone(&self).slot(Job::Replicate, place));
+            tasks.spawn(Arc::clone(&self).slot(Job::Backfill { consistent }, place));
         }
         self.storm().await;
         self.network.note(|| "calm".into());
         self.calm.store(true, Ordering::Relaxed);
-        self.network.set_weather(Weather::CALM);
+        self.network.set_fault_rates(FaultRates::NONE);
         self.network.spare_all();
         let deadline = Instant::now() + LIVENESS;
         while !self.is_filled() && Instant::now() < deadline {
@@ -154,9 +154,9 @@ impl World {
         self.network.note(|| "the writers stop".into());
         let wrong = self.becomes_exact(deadline).await;
         // A task of the product that panicked would be told by the join.
-        crew.abort_all();
+        tasks.abort_all();
         let panicked = async {
-            while let Some(ended) = crew.join_next().await {
+            while let Some(ended) = tasks.join_next().await {
                 if let Err(error) = ended
                     && error.is_panic()
                 {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
+use tempfile::TempDir;
 
 use super::fetch;
 
@@ -22,6 +23,9 @@ pub struct Launched {
     child: Child,
     /// One conversation at a time: a command, then its answer.
     talk: tokio::sync::Mutex<Talk>,
+    /// The JVM's temporary directory. DynamoDB Local leaves copies of its native libraries there. If this is never dropped, the
+    /// launcher deletes it.
+    files: TempDir,
 }
 
 struct Talk {
@@ -36,7 +40,8 @@ impl Launched {
         let home = fetch::dynamodb_local()?;
         let said = tempfile::tempfile().map_err(|e| format!("no temporary file: {e}"))?;
         let errors = said.try_clone().map_err(|e| format!("no temporary file: {e}"))?;
-        let mut child = java(&home, errors)
+        let files = tempfile::tempdir().map_err(|e| format!("no temporary directory: {e}"))?;
+        let mut child = java(&home, files.path(), errors)
             .spawn()
             .map_err(|e| format!("java did not run: {e}"))?;
         let (Some(commands), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
@@ -63,6 +68,7 @@ impl Launched {
                 commands: Some(commands),
                 answers,
             }),
+            files,
         };
         if port.is_some() {
             return Ok(launched);
@@ -97,12 +103,12 @@ impl Launched {
         assert_eq!(answer, "ok", "the launcher's answer to {command:?}");
     }
 
-    /// Lets go of the JVM's input, as the end of this process would, and says whether the JVM ended by itself.
+    /// Closes the JVM's input, as the end of this process would. Says whether the JVM ended by itself and left no file.
     pub async fn abandon(mut self) -> bool {
         self.talk.get_mut().commands = None;
         for _ in 0..200 {
             if self.child.try_wait().is_ok_and(|status| status.is_some()) {
-                return true;
+                return !self.files.path().exists();
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -122,7 +128,7 @@ impl Drop for Launched {
     }
 }
 
-fn java(home: &Path, errors: File) -> Command {
+fn java(home: &Path, files: &Path, errors: File) -> Command {
     let mut command = Command::new("java");
     command
         .current_dir(home)
@@ -132,8 +138,12 @@ fn java(home: &Path, errors: File) -> Command {
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
             "-Djava.library.path=./DynamoDBLocal_lib",
+            // It would otherwise leave a file in the directory of all users, whatever the temporary directory is.
+            "-XX:-UsePerfData",
         ])
+        .arg(format!("-Djava.io.tmpdir={}", files.display()))
         .args(["-cp", fetch::JAR, LAUNCHER])
+        .arg(files)
         // It would otherwise tell its maker that it was started.
         .env("DDB_LOCAL_TELEMETRY", "0")
         .stdin(Stdio::piped())

@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 /// A command that has not ended by then hangs. Far above what any takes on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(240);
 /// Between two looks at something that is waited for.
-const LOOK: Duration = Duration::from_millis(200);
+const POLL: Duration = Duration::from_millis(200);
 
 /// How `dynasplit` is called: for one plan, on one engine.
 #[derive(Clone, Debug)]
@@ -156,7 +156,7 @@ impl Cli {
                 return status;
             }
             assert!(began.elapsed() < LIMIT, "{what} does not come: {status:#}");
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL).await;
         }
     }
 
@@ -256,12 +256,12 @@ impl Running {
                 "{} does not stop\nstderr: {told}",
                 self.name
             );
-            tokio::time::sleep(LOOK / 4).await;
+            tokio::time::sleep(POLL / 4).await;
         }
         // It says so just before it does. Who lets it go on before that would wait for ever.
         while !self.is_stopped() {
             assert!(began.elapsed() < LIMIT, "{} does not stop", self.name);
-            tokio::time::sleep(LOOK / 4).await;
+            tokio::time::sleep(POLL / 4).await;
         }
     }
 

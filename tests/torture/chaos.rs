@@ -13,21 +13,23 @@ use futures::FutureExt;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::crew::{APPLY, BACKFILL, BULK, COMPLETE, Crew, Kind, RECONCILE, REPAIR, REPLICATE};
-use crate::own::Own;
+use crate::process_group::{
+    APPLY, BACKFILL, BULK, COMPLETE, Kind, ProcessGroup, RECONCILE, REPAIR, REPLICATE,
+};
 use crate::report::Report;
+use crate::reserved_items::ReservedItems;
 use crate::scene::{HABITS, assert_nothing_left, end_soon, succeed_soon};
 use crate::support::mutator::{Mutator, Writes};
 use crate::support::process::{Cli, LIMIT, Running};
 use crate::support::stage::{Stage, seed};
 use crate::support::trial::{Mode, Stamps};
-use crate::support::{Engine, rough};
+use crate::support::{Engine, random_faults};
 
 /// How many runs are made: 1, unless it is said.
 const RUNS: &str = "DYNASPLIT_TORTURE_RUNS";
 /// What is wanted of a part of a run: so many deaths and stops, in so much time at most (a machine may be busy).
 const COPY: (u64, Duration) = (10, Duration::from_secs(14));
-const MEND: (u64, Duration) = (4, Duration::from_secs(8));
+const REPAIRING: (u64, Duration) = (4, Duration::from_secs(8));
 /// What every run must have seen is waited for so long, however much time that takes besides.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// So many rounds of a part are left to chance. Then what it has not done is done to a tail.
@@ -142,7 +144,7 @@ async fn engine(place: Where, seed: u64) -> Engine {
     match place {
         Where::Embedded => Engine::embedded().await,
         Where::Genuine => Engine::genuine().await,
-        Where::Scripted => Engine::scripted(rough::script(seed, LATE)).await,
+        Where::Scripted => Engine::scripted(random_faults::script(seed, LATE)).await,
     }
 }
 
@@ -152,14 +154,14 @@ async fn one(place: Where, mode: Mode, fill: &'static Kind, seed: u64) -> Report
     let stage = Stage::seeded(engine(place, seed).await, mode, seed, true).await;
     let mut report = Report::new();
     report.runs = 1;
-    let mut tails = Crew::of(&REPLICATE);
+    let mut tails = ProcessGroup::of(&REPLICATE);
 
     let mutator = stage.write(HABITS).await;
     capture(&stage, &mut tails, &mut rng, &mut report).await;
     copy(&stage, fill, &mut tails, &mut rng, &mut report).await;
     tails.ensure_sound(&stage.cli, &mut report).await;
     for place in 0..OWN {
-        Own::of(&stage).put(place, 20).await;
+        ReservedItems::of(&stage).put(place, 20).await;
     }
     // Dead letters that are settled since still count in what it says.
     let order = if is_bulk(fill) { "bulk" } else { "concurrent" };
@@ -171,14 +173,14 @@ async fn one(place: Where, mode: Mode, fill: &'static Kind, seed: u64) -> Report
     compare(&stage, &mut report, "copied").await;
 
     let mutator = Mutator::start(&stage.client, &stage.trial.source, HABITS, seed ^ 0xda3a6e).await;
-    mend(&stage, &mut tails, &mut rng, &mut report).await;
+    repair(&stage, &mut tails, &mut rng, &mut report).await;
     tails.ensure_sound(&stage.cli, &mut report).await;
     for words in [REPAIR.words, RECONCILE.words] {
         succeed_soon(&stage.cli, words).await;
     }
     let written = stop(place, &stage, mutator).await;
     report.writes.add(&written);
-    compare(&stage, &mut report, "mended").await;
+    compare(&stage, &mut report, "repaired").await;
     succeed_soon(&stage.cli, &["verify"]).await;
     report.reached("verified");
     end(&stage.cli, &mut rng, &mut report).await;
@@ -189,8 +191,8 @@ async fn one(place: Where, mode: Mode, fill: &'static Kind, seed: u64) -> Report
     assert_nothing_left(&stage).await;
     report.assert_under_fire();
     if matches!(place, Where::Scripted) {
-        rough::assert_struck(stage.engine.faults());
-        report.faults = rough::counts(stage.engine.faults());
+        random_faults::assert_struck(stage.engine.faults());
+        report.faults = random_faults::counts(stage.engine.faults());
     }
     report
 }
@@ -199,7 +201,7 @@ async fn one(place: Where, mode: Mode, fill: &'static Kind, seed: u64) -> Report
 async fn stop(place: Where, stage: &Stage, mutator: Mutator) -> Writes {
     mutator.until_every_way(PATIENCE).await;
     if matches!(place, Where::Scripted) {
-        rough::until_struck(stage.engine.faults(), PATIENCE).await;
+        random_faults::until_struck(stage.engine.faults(), PATIENCE).await;
     }
     mutator.tally().await
 }
@@ -212,8 +214,8 @@ async fn compare(stage: &Stage, report: &mut Report, part: &'static str) {
 }
 
 /// The beginning: `apply`, and the first capture, under fire as well.
-async fn capture(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut Report) {
-    let (cli, own) = (&stage.cli, Own::of(stage));
+async fn capture(stage: &Stage, tails: &mut ProcessGroup, rng: &mut StdRng, report: &mut Report) {
+    let (cli, own) = (&stage.cli, ReservedItems::of(stage));
     begin(cli, rng, report).await;
     for _ in 0..2 {
         tails.ensure(cli, 2, rng, report).await;
@@ -226,7 +228,7 @@ async fn capture(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut
         if rng.random() {
             own.put(place, 10).await;
         } else {
-            own.put_unfit(place, 10).await;
+            own.put_invalid(place, 10).await;
         }
     }
     report.reached("captured");
@@ -234,7 +236,7 @@ async fn capture(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut
 
 /// `apply`, one or two of them, which may die, until it has succeeded.
 async fn begin(cli: &Cli, rng: &mut StdRng, report: &mut Report) {
-    let mut applies = Crew::of(&APPLY);
+    let mut applies = ProcessGroup::of(&APPLY);
     for _ in 0..2 {
         applies.ensure(cli, one_or_two(rng), rng, report).await;
         pause(rng, 50..600).await;
@@ -245,12 +247,18 @@ async fn begin(cli: &Cli, rng: &mut StdRng, report: &mut Report) {
 }
 
 /// The copy, with one or two of each, and now and then somebody else, or two of them.
-async fn copy(stage: &Stage, fill: &'static Kind, tails: &mut Crew, rng: &mut StdRng, report: &mut Report) {
+async fn copy(
+    stage: &Stage,
+    fill: &'static Kind,
+    tails: &mut ProcessGroup,
+    rng: &mut StdRng,
+    report: &mut Report,
+) {
     let cli = &stage.cli;
-    let mut fills = Crew::of(fill).with_habit(late_pages(fill, rng));
+    let mut fills = ProcessGroup::of(fill).with_habit(late_pages(fill, rng));
     // In bulk, nobody else may write what was read of the source: a reconcile is refused, or refuses bulk.
     let first = if is_bulk(fill) { &APPLY } else { &RECONCILE };
-    let mut others = [Crew::of(first), Crew::of(&APPLY)];
+    let mut others = [ProcessGroup::of(first), ProcessGroup::of(&APPLY)];
     let mut part = Part::new(COPY, report);
     while part.goes_on(report) {
         tails.ensure(cli, one_or_two(rng), rng, report).await;
@@ -279,9 +287,9 @@ async fn copy(stage: &Stage, fill: &'static Kind, tails: &mut Crew, rng: &mut St
 }
 
 /// After the copy: damage, and repairs of it, one or two of each.
-async fn mend(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut Report) {
-    let (cli, own) = (&stage.cli, Own::of(stage));
-    let mut others = [Crew::of(&REPAIR), Crew::of(&RECONCILE)];
+async fn repair(stage: &Stage, tails: &mut ProcessGroup, rng: &mut StdRng, report: &mut Report) {
+    let (cli, own) = (&stage.cli, ReservedItems::of(stage));
+    let mut others = [ProcessGroup::of(&REPAIR), ProcessGroup::of(&RECONCILE)];
     for place in 0..OWN {
         if rng.random() {
             own.lose(place).await;
@@ -289,7 +297,7 @@ async fn mend(stage: &Stage, tails: &mut Crew, rng: &mut StdRng, report: &mut Re
             own.invent(OWN + place).await;
         }
     }
-    let mut part = Part::new(MEND, report);
+    let mut part = Part::new(REPAIRING, report);
     while part.goes_on(report) {
         tails.ensure(cli, one_or_two(rng), rng, report).await;
         let other = &mut others[usize::from(rng.random_ratio(1, 4))];
@@ -347,7 +355,7 @@ impl Part {
     }
 
     /// A round is over. What chance has not done by now is done to a tail.
-    async fn help(&mut self, cli: &Cli, tails: &mut Crew, rng: &mut StdRng, report: &mut Report) {
+    async fn help(&mut self, cli: &Cli, tails: &mut ProcessGroup, rng: &mut StdRng, report: &mut Report) {
         self.rounds += 1;
         if self.rounds < BY_CHANCE {
             return;
@@ -381,7 +389,7 @@ fn one_or_two(rng: &mut StdRng) -> usize {
 
 /// `complete`, one or two of them, which may die, until it has succeeded.
 async fn end(cli: &Cli, rng: &mut StdRng, report: &mut Report) {
-    let mut completes = Crew::of(&COMPLETE);
+    let mut completes = ProcessGroup::of(&COMPLETE);
     for _ in 0..3 {
         completes.ensure(cli, one_or_two(rng), rng, report).await;
         pause(rng, 100..1500).await;

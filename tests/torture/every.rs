@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::Client;
 
 use crate::backups::Backups;
 use crate::deaths::{Deaths, points};
-use crate::own::document;
+use crate::reserved_items::document;
 use crate::scene::{Scene, succeed_soon};
 use crate::support::process::{Cli, LIMIT, Running};
 use crate::support::stage::Stage;
@@ -37,7 +37,7 @@ async fn a_process_dies_at_every_failpoint_and_nothing_is_lost() {
     let (beginning, copying, mending, ending) = tokio::join!(
         Box::pin(beginning()),
         Box::pin(copying()),
-        Box::pin(mending()),
+        Box::pin(repair_scene()),
         Box::pin(ending())
     );
     let (bulk, given_up, adding, abandoning) = tokio::join!(
@@ -102,7 +102,7 @@ async fn beginning() -> Deaths {
     ];
     deaths.die_at(cli, REPLICATE, &follow).await;
     for number_of in 0..4 {
-        scene.own().put_unfit(number_of, 5).await;
+        scene.reserved_items().put_invalid(number_of, 5).await;
     }
     let letters = [
         "state.letter-part.put.before",
@@ -131,23 +131,23 @@ async fn beginning() -> Deaths {
     deaths
 }
 
-/// The letters of [`beginning`], while a tail runs. Only what is mended is settled; the others wait.
+/// The letters of [`beginning`], while a tail runs. Only repaired items are settled; the others wait.
 async fn settle_letters(scene: &Scene, deaths: &mut Deaths) {
     let cli = scene.cli();
-    scene.own().put(0, 10).await;
+    scene.reserved_items().put(0, 10).await;
     cli.until_caught_up().await;
     for point in ["letters.put.before", "letters.put.after"] {
-        scene.own().lose(0).await;
+        scene.reserved_items().lose(0).await;
         deaths.die(cli, RECONCILE, point).await;
     }
-    scene.own().delete(3).await;
+    scene.reserved_items().delete(3).await;
     cli.until_caught_up().await;
     for point in ["letters.bury.before", "letters.bury.after"] {
-        scene.own().invent(3).await;
+        scene.reserved_items().invent(3).await;
         deaths.die(cli, RECONCILE, point).await;
     }
     for number_of in 1..3 {
-        scene.own().put(number_of, 10).await;
+        scene.reserved_items().put(number_of, 10).await;
     }
     cli.until_caught_up().await;
     let settled = [
@@ -298,7 +298,7 @@ async fn giving_bulk_up() -> Deaths {
 }
 
 /// Timestamps that go backwards, repairs, and a tail that is begun anew.
-async fn mending() -> Deaths {
+async fn repair_scene() -> Deaths {
     let mut deaths = Deaths::default();
     let scene = Scene::open(Engine::embedded().await, Mode::Timestamp, true).await;
     let cli = scene.cli();
@@ -307,8 +307,8 @@ async fn mending() -> Deaths {
     deaths.die(cli, BACKFILL, "tombstones.on-acknowledged").await;
     // Tombstones are on: what goes backwards now is looked at again at the end.
     for number_of in 0..2 {
-        scene.own().put(number_of, 100).await;
-        scene.own().put(number_of, 50).await;
+        scene.reserved_items().put(number_of, 100).await;
+        scene.reserved_items().put(number_of, 50).await;
     }
     deaths
         .die_at(
@@ -318,7 +318,7 @@ async fn mending() -> Deaths {
         )
         .await;
     let tail = scene.tail().await;
-    scene.own().delete(1).await;
+    scene.reserved_items().delete(1).await;
     cli.until_caught_up().await;
     assert_rechecks(&scene).await;
     // Every page is copied: what is missing from now on is no page's.
@@ -375,9 +375,9 @@ async fn repairs(scene: &Scene, deaths: &mut Deaths) {
 /// The own order 0 is missing, or the own order 1 is too much.
 async fn damage(scene: &Scene, missing: bool) {
     if missing {
-        scene.own().lose(0).await;
+        scene.reserved_items().lose(0).await;
     } else {
-        scene.own().invent(1).await;
+        scene.reserved_items().invent(1).await;
     }
 }
 

@@ -5,10 +5,10 @@
 //! - [`every`] kills at each failpoint of the product at least once, in order.
 //! - [`chaos`] does what a seed says: by the clock in an ordinary run. `docs/testing.md` says how to repeat one, and how
 //!   to run it for hours.
-//! - [`late`] and [`lineage`]: workers that come, or wake up, when they must not write any more; a child shard that must
+//! - [`late_workers`] and [`lineage`]: workers that come, or wake up, when they must not write any more; a child shard that must
 //!   not begin before its parent's end is durable; writes under way when a lane stops.
-//! - [`overtaken`]: one whose lease another took while a write of it stood still.
-//! - [`beside`]: several who need tombstones, and what each of them lets go of.
+//! - [`lost_repair_lease`]: one whose lease another took while a write of it stood still.
+//! - [`concurrent`]: several commands need tombstones, and each one releases only its own hold.
 //! - [`signals`]: told to stop, and held up.
 #![cfg(unix)]
 
@@ -16,15 +16,15 @@
 mod support;
 
 mod backups;
-mod beside;
 mod chaos;
-mod crew;
+mod concurrent;
 mod deaths;
 mod every;
-mod late;
+mod late_workers;
 mod lineage;
-mod overtaken;
-mod own;
+mod lost_repair_lease;
+mod process_group;
 mod report;
+mod reserved_items;
 mod scene;
 mod signals;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::own::Own;
+use crate::reserved_items::ReservedItems;
 use crate::support::mutator::{Habits, Mutator};
 use crate::support::process::{Cli, Done, Running};
 use crate::support::stage::{Stage, seed};
@@ -44,8 +44,8 @@ impl Scene {
     }
 
     /// Its own items.
-    pub fn own(&self) -> Own<'_> {
-        Own::of(&self.stage)
+    pub fn reserved_items(&self) -> ReservedItems<'_> {
+        ReservedItems::of(&self.stage)
     }
 
     /// A tail that runs, with its places pinned.

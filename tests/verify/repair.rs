@@ -1,4 +1,4 @@
-//! What a repair mends, and what it must never do.
+//! What a repair fixes, and what it must never do.
 
 use crate::bench::{
     Bench, CARTS, ORDERS, SOURCE, USERS, cart, named, options, order, phase, repairing, target_key,
@@ -28,7 +28,7 @@ async fn require_repair(bench: &Bench) {
     .unwrap();
 }
 
-/// Breaks every target in ways that a repair mends. Answers how many keys.
+/// Breaks every target in ways that a repair fixes. Returns the number of keys.
 async fn break_targets(bench: &Bench) -> u64 {
     for n in 0..5 {
         bench.delete(ORDERS, key(&format!("ORDER#{n}"), "x")).await;
@@ -61,7 +61,7 @@ fn assert_all_same(found: &[Contents; 3], expected: &[Contents; 3]) {
 }
 
 #[tokio::test]
-async fn a_repair_mends_and_only_a_clean_run_after_it_proves_it() {
+async fn a_repair_fixes_and_only_a_clean_run_after_it_proves_it() {
     let bench = Bench::patient().await;
     bench.fill().await;
     let expected = all(&bench).await;

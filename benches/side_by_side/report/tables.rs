@@ -15,7 +15,6 @@ pub fn all(args: &Args, results: &Results) -> Vec<String> {
             let cases = results.side_by_side(engine, items);
             if cases.len() > 1 {
                 parts.push(copies(engine, items, &cases));
-                parts.push(ratios(&cases));
             }
         }
     }
@@ -64,43 +63,6 @@ fn copies(engine: Engine, items: u64, cases: &[&Case]) -> String {
         "### {} items of 1 KB to one table, {}\n\n{}",
         figure(items as f64),
         engine.name(),
-        table(&head, &rows)
-    )
-}
-
-/// The product against each of the others: how many times their figure is its.
-fn ratios(cases: &[&Case]) -> String {
-    let tools: Vec<&&Case> = cases.iter().filter(|case| case.contender.is_product()).collect();
-    let others: Vec<&&Case> = cases.iter().filter(|case| !case.contender.is_product()).collect();
-    let head = [
-        "",
-        "against",
-        "items/s",
-        "CPU",
-        "peak memory",
-        "requests",
-        "RCU",
-        "WCU",
-    ];
-    let mut rows = Vec::new();
-    for tool in &tools {
-        for other in &others {
-            let times =
-                |figure_of: &dyn Fn(&Case) -> f64| format!("{:.2}", figure_of(tool) / figure_of(other));
-            rows.push(vec![
-                tool.contender.to_string(),
-                other.contender.to_string(),
-                times(&Case::items_per_second),
-                times(&Case::cpu_per_million),
-                times(&Case::peak_mib),
-                times(&Case::requests_per_thousand),
-                times(&Case::source_reads),
-                times(&Case::target_writes),
-            ]);
-        }
-    }
-    format!(
-        "As ratios (the first one's figure by the other's):\n\n{}",
         table(&head, &rows)
     )
 }

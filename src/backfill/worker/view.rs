@@ -1,9 +1,9 @@
 //! Where a backfill stands, as this process sees it.
 
-use super::{Backfill, LOOK, Running};
+use super::{Backfill, POLL, Running};
 use crate::backfill::segment::FillShare;
 use crate::backfill::segment_queue::SegmentQueue;
-use crate::state::{BackfillRecord, Estimate, Limit, Order, SegmentRecord, ShardRecord};
+use crate::state::{BackfillRecord, Estimate, Limit, Order, SegmentRecord};
 use crate::status::{FillStatus, duration, fill_status};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -62,7 +62,7 @@ impl Backfill {
     /// Shows what limits the sweep. Never ends.
     pub(super) async fn show_limits(&self) -> Infallible {
         loop {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL).await;
             self.view.send_modify(|view| view.limits = self.budgets.limits());
         }
     }
@@ -96,7 +96,11 @@ impl Backfill {
             order_reason: told_order(record, self.began_ms),
             lanes: fill_status(&segments, &self.split.plan)
                 .into_iter()
-                .filter(|fill| fill.lane != ShardRecord::WATCH)
+                // Nobody settles any while it runs.
+                .map(|fill| FillStatus {
+                    dead_letters: fill.counters.dead_letters,
+                    ..fill
+                })
                 .collect(),
             scanned,
             estimate,
@@ -104,5 +108,33 @@ impl Backfill {
             read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
             limits: share.limits(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backfill_that_is_continued_does_not_show_its_first_forecast_as_the_current_one() {
+        let record = BackfillRecord {
+            segments: 1,
+            services: Vec::new(),
+            round: Vec::new(),
+            started_ms: 1000,
+            finished_ms: None,
+            estimated_items: 0,
+            order: Order::Bulk,
+            order_reason: "bulk: about 12 min".into(),
+        };
+        assert_eq!(
+            told_order(&record, 900),
+            "bulk: about 12 min",
+            "this process began it"
+        );
+        assert_eq!(
+            told_order(&record, 251_000),
+            "this continues the backfill that began 4m 10s ago, in the order that was chosen for it (bulk: about 12 min)"
+        );
     }
 }

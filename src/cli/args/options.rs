@@ -259,12 +259,12 @@ pub struct Verify {
 #[derive(clap::Args, Debug)]
 pub struct DeadLetters {
     #[command(subcommand)]
-    pub action: LettersAction,
+    pub action: DeadLettersAction,
 }
 
 /// What to do with dead letters.
 #[derive(Subcommand, Debug)]
-pub enum LettersAction {
+pub enum DeadLettersAction {
     /// List the dead letters with id, key and reason
     #[command(after_help = example::LETTERS_LIST)]
     List {
@@ -319,7 +319,7 @@ pub enum LettersAction {
     },
 }
 
-impl LettersAction {
+impl DeadLettersAction {
     /// The plan file.
     #[must_use]
     pub fn plan(&self) -> &PathBuf {

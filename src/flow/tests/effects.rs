@@ -150,7 +150,7 @@ fn what_changes_nothing_that_is_kept_is_saved() {
 }
 
 #[test]
-fn what_can_not_be_shaped_is_removed_and_told_and_mended() {
+fn an_invalid_new_image_removes_the_former_key_and_is_reported() {
     let plan = timestamps();
     let broken = history(&plan, &[Some(image("x", "a", "0001")), Some(invalid("0002"))]);
     is(&broken, &[("x", "remove 0002", Guard::NotNewer(v("0002")))]);

@@ -1,7 +1,7 @@
 //! The repair at the end of a run: what was confirmed, between switching tombstones on and sweeping them.
 
 use super::Run;
-use crate::repair::{Holder, RepairLease, backfill_runs, lower, raise, refuse_unready};
+use crate::repair::{Holder, RepairLease, backfill_runs, refuse_unready, switch_off, switch_on};
 use crate::state::{RepairScope, SplitRecord, TombstonePhase, Tombstones};
 use crate::verify::compare::CandidateFile;
 use crate::verify::recheck::{HotKeys, Settled};
@@ -28,7 +28,7 @@ fn foreign_reason(services: &[&str]) -> String {
 
 impl Run {
     /// Repairs what was confirmed, between switching tombstones on and sweeping them. Those that an interrupted repair
-    /// left on are lowered in any case.
+    /// left on are switched_off in any case.
     pub(super) async fn repair(
         &self,
         lease: &RepairLease,
@@ -46,7 +46,7 @@ impl Run {
             refuse_unready(&self.split).await?;
             baseline.repairing(&self.split).await?;
             self.progress.say("switching tombstones on");
-            let tombstones = raise(&self.split, &Holder::REPAIR, &self.stop).await?;
+            let tombstones = switch_on(&self.split, &Holder::REPAIR, &self.stop).await?;
             self.progress.say("repairing");
             self.repair_all(lease, tombstones, works, result).await?;
         }
@@ -160,7 +160,9 @@ impl Run {
             return Ok(());
         }
         self.progress.say("sweeping tombstones");
-        for (service, swept) in lower(&self.split, &Holder::REPAIR, lease, &self.budgets, &self.stop).await? {
+        for (service, swept) in
+            switch_off(&self.split, &Holder::REPAIR, lease, &self.budgets, &self.stop).await?
+        {
             result.read_milliunits.targets += swept.read_milliunits;
             result.swept.insert(service, swept.removed);
         }

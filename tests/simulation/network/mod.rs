@@ -3,9 +3,9 @@
 //!
 //! A request that was sent takes effect whatever becomes of its sender: it lives in a task of its own.
 
+mod failed_answers;
+mod fault_rates;
 mod trace;
-mod trouble;
-mod weather;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,9 +27,9 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::engine::{Answer, Arrival, Engine};
+use fault_rates::Sort;
+pub use fault_rates::{Fate, FaultRates};
 pub use trace::Trace;
-use weather::Sort;
-pub use weather::{Fate, Weather};
 
 /// When simulated time begins, in milliseconds since 1970.
 pub const EPOCH_MS: u64 = 1_800_000_000_000;
@@ -44,7 +44,7 @@ struct Inner {
     engine: Engine,
     rng: StdRng,
     began: Instant,
-    weather: Weather,
+    fault_rates: FaultRates,
     /// A request that was given up lands within so long after it was sent.
     landed: Duration,
     trace: Trace,
@@ -83,7 +83,7 @@ impl Network {
             engine,
             rng: StdRng::seed_from_u64(seed),
             began: Instant::now(),
-            weather: Weather::CALM,
+            fault_rates: FaultRates::NONE,
             landed,
             trace,
             fates: BTreeMap::new(),
@@ -98,9 +98,9 @@ impl Network {
         self.inner.lock().expect("no thread panicked")
     }
 
-    /// Sets the weather.
-    pub fn set_weather(&self, weather: Weather) {
-        self.lock().weather = weather;
+    /// Sets the fault_rates.
+    pub fn set_fault_rates(&self, fault_rates: FaultRates) {
+        self.lock().fault_rates = fault_rates;
     }
 
     /// An HTTP client for somebody new. Answers a signal that tells of their death as well.
@@ -185,14 +185,18 @@ impl Network {
                 return end;
             }
         }
-        let weather = if troubled { inner.weather } else { Weather::CALM };
-        let fate = weather.fate(&mut inner.rng, Sort::of(&operation));
+        let fault_rates = if troubled {
+            inner.fault_rates
+        } else {
+            FaultRates::NONE
+        };
+        let fate = fault_rates.fate(&mut inner.rng, Sort::of(&operation));
         *inner.fates.entry(fate).or_default() += 1;
         inner
             .trace
             .add(at_ms, || format!("{name} > {number} {operation} {body} {fate:?}"));
-        let there = Duration::from_millis(weather.latency(&mut inner.rng));
-        let back = Duration::from_millis(weather.latency(&mut inner.rng));
+        let there = Duration::from_millis(fault_rates.latency(&mut inner.rng));
+        let back = Duration::from_millis(fault_rates.latency(&mut inner.rng));
         let landed = u64::try_from(inner.landed.as_millis()).expect("a short time");
         let late = Duration::from_millis(inner.rng.random_range(landed / 4..landed));
         drop(inner);
@@ -201,7 +205,7 @@ impl Network {
             tag: format!("{name} < {number} {operation}"),
             target,
             body,
-            weather,
+            fault_rates,
         };
         tokio::spawn(travelling.go(fate, [there, back, late], give));
         end
@@ -214,7 +218,7 @@ struct Travelling {
     tag: String,
     target: String,
     body: Json,
-    weather: Weather,
+    fault_rates: FaultRates,
 }
 
 impl Travelling {
@@ -237,24 +241,24 @@ impl Travelling {
                 self.land();
                 End::Broken
             }
-            Fate::ErrorBefore => End::Answer(self.chance(trouble::server_error)),
+            Fate::ErrorBefore => End::Answer(self.chance(failed_answers::server_error)),
             Fate::ErrorAfter => {
                 self.land();
-                End::Answer(self.chance(trouble::server_error))
+                End::Answer(self.chance(failed_answers::server_error))
             }
             Fate::Throttled => {
                 let operation = self.target.rsplit('.').next().unwrap_or_default();
                 let table = self.body["TableName"].as_str().unwrap_or("t");
-                End::Answer(self.chance(|rng| trouble::throttled(rng, operation, table)))
+                End::Answer(self.chance(|rng| failed_answers::throttled(rng, operation, table)))
             }
             Fate::Half => {
-                let halved = self.chance(|rng| trouble::halve(rng, &self.body));
+                let halved = self.chance(|rng| failed_answers::halve(rng, &self.body));
                 let done = halved.done.as_ref().map(|body| self.land_body(body));
                 End::Answer(self.chance(|rng| halved.merged(rng, done)))
             }
             Fate::OddPage => End::Answer(match self.chance(|rng| rng.random()) {
-                true => trouble::expired(),
-                false => trouble::empty_page(&self.body),
+                true => failed_answers::expired(),
+                false => failed_answers::empty_page(&self.body),
             }),
         };
         tokio::time::sleep(back).await;
@@ -284,7 +288,7 @@ impl Travelling {
 
     fn land_body(&self, body: &Json) -> Answer {
         let mut inner = self.network.lock();
-        let stale_ms = self.weather.staleness(&mut inner.rng);
+        let stale_ms = self.fault_rates.staleness(&mut inner.rng);
         let now_ms = inner.now_ms();
         let answer = inner
             .engine

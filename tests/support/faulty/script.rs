@@ -58,7 +58,7 @@ impl Script {
     /// Everything goes wrong now and then, and nothing for ever: for runs that last. `late` is the longest time after
     /// which a request lands that its caller gave up; what the product assumes of it must hold, on a machine that stands
     /// still for a moment as well, and so it may be less.
-    pub fn rough(seed: u64, late: Duration) -> Self {
+    pub fn random_faults(seed: u64, late: Duration) -> Self {
         let lost = |loss, landing, probability| Rule::new(Fault::Lost(loss, landing)).sometimes(probability);
         let soon = Gate::Between(Duration::from_millis(5), Duration::from_millis(250));
         let later = |most| Landing::Late(Gate::Between(Duration::from_millis(50), late.min(most)));

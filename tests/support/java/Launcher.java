@@ -6,6 +6,10 @@ import java.lang.reflect.Method;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.stream.Stream;
 import software.amazon.dynamodb.services.local.server.DynamoDBProxyServer;
 import software.amazon.dynamodb.services.local.server.LocalDynamoDBRequestHandler;
 import software.amazon.dynamodb.services.local.server.LocalDynamoDBServerHandler;
@@ -19,7 +23,8 @@ import software.amazon.dynamodb.services.local.shared.access.AmazonDynamoDBLocal
  * <p>It ends when its input ends. Whoever started it holds the other end of that pipe, so it cannot outlive them,
  * however they die.
  *
- * <p>Run from source: java -cp DynamoDBLocal.jar Launcher.java
+ * <p>Run from source: java -cp DynamoDBLocal.jar Launcher.java [DIRECTORY]. The directory is the JVM's own temporary
+ * directory; it is deleted in the end. (DynamoDB Local copies its native libraries there.)
  */
 public final class Launcher {
     /** Another process may take the port between our finding it and the server's opening it. */
@@ -53,6 +58,9 @@ public final class Launcher {
                 break;
             }
         }
+        if (arguments.length > 0) {
+            delete(Path.of(arguments[0]));
+        }
         // The server's threads are not daemons, and nothing here is worth an orderly end.
         Runtime.getRuntime().halt(0);
     }
@@ -64,6 +72,15 @@ public final class Launcher {
             database.dilateEventTimes(Long.parseLong(command.substring("dilate ".length())));
         } else if (!command.equals("quit")) {
             throw new IllegalArgumentException("unknown command: " + command);
+        }
+    }
+
+    /** The other process does this, too, unless it dies, or holds the engine until its end. */
+    private static void delete(Path directory) {
+        try (Stream<Path> files = Files.walk(directory)) {
+            files.sorted(Comparator.reverseOrder()).forEach(file -> file.toFile().delete());
+        } catch (IOException gone) {
+            System.err.println("not deleted: " + gone);
         }
     }
 

@@ -1,7 +1,7 @@
 //! A process that lost the lease of repairs while a write of it stood still: it ends, or looks again, and waits for nothing
 //! that never comes.
 
-use crate::own::Own;
+use crate::reserved_items::ReservedItems;
 use crate::scene::Scene;
 use crate::support::Engine;
 use crate::support::process::Running;
@@ -11,23 +11,23 @@ use crate::support::trial::{Mode, Stamps};
 const RECONCILE: &[&str] = &["dead-letters", "reconcile"];
 const BACKFILL: &[&str] = &["backfill"];
 
-/// A split whose tail left a letter that can be mended by now, and whose target lost the item meanwhile.
-async fn with_a_letter() -> (Scene, Running) {
+/// A split whose tail left a dead letter that can be repaired by now, and whose target lost the item meanwhile.
+async fn with_a_dead_letter() -> (Scene, Running) {
     let scene = Scene::open(Engine::embedded().await, Mode::Sequence, true).await;
     scene.cli().succeed(&["apply"]).await;
     let tail = scene.tail().await;
     scene.cli().succeed(BACKFILL).await;
-    scene.own().put_unfit(0, 5).await;
+    scene.reserved_items().put_invalid(0, 5).await;
     scene.cli().until_caught_up().await;
-    scene.own().put(0, 10).await;
+    scene.reserved_items().put(0, 10).await;
     scene.cli().until_caught_up().await;
-    scene.own().lose(0).await;
+    scene.reserved_items().lose(0).await;
     (scene, tail)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reconciliation_that_was_overtaken_ends() {
-    let (scene, tail) = with_a_letter().await;
+async fn a_reconcile_that_lost_the_repair_lease_ends() {
+    let (scene, tail) = with_a_dead_letter().await;
     let cli = scene.cli();
     let mut held = cli.armed("letters.put.before=stop").start(RECONCILE);
     held.until_stopped().await;
@@ -39,11 +39,11 @@ async fn a_reconciliation_that_was_overtaken_ends() {
 }
 
 /// What a page of it beat is on the recheck list, and its write of that stands still while another process of the backfill
-/// works the list off and lets go of the tombstones.
-async fn overtaken_at(point: &str) {
+/// works the list off and switches tombstones off.
+async fn lost_at(point: &str) {
     let engine = Engine::embedded().await;
     let stage = Stage::seeded(engine, Mode::Timestamp, seed(), false).await;
-    let (cli, own) = (&stage.cli, Own::of(&stage));
+    let (cli, own) = (&stage.cli, ReservedItems::of(&stage));
     own.put(0, 1000).await;
     cli.succeed(&["apply"]).await;
     let tail = cli.start(&["replicate"]);
@@ -71,11 +71,11 @@ async fn overtaken_at(point: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backfill_that_was_overtaken_before_a_write_looks_again() {
-    overtaken_at("recheck.put.before").await;
+async fn a_backfill_that_lost_the_repair_lease_before_a_write_reads_again() {
+    lost_at("recheck.put.before").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backfill_that_was_overtaken_after_a_write_looks_again() {
-    overtaken_at("recheck.put.after").await;
+async fn a_backfill_that_lost_the_repair_lease_after_a_write_reads_again() {
+    lost_at("recheck.put.after").await;
 }

@@ -50,7 +50,7 @@ pub enum Next {
     Done,
 }
 
-/// A write, the epoch of the tombstone that it may leave, what stands there, and whether the table was mended.
+/// A write, the epoch of the tombstone that it may leave, what stands there, and whether the table was fixed.
 type Landing = (WriteId, Option<u8>, Held, bool);
 
 #[derive(Default)]
@@ -62,12 +62,12 @@ struct Memo {
     wanted: HashMap<(u8, u8, Image), Option<(u8, Held)>>,
     alike: HashMap<(u8, u8, Image, Image), bool>,
     same: HashMap<(Held, Held), bool>,
-    mended: HashMap<(u8, Held, u8, Image), Option<WriteId>>,
+    repairs: HashMap<(u8, Held, u8, Image), Option<WriteId>>,
     tombs: HashMap<Held, Option<u64>>,
 }
 
 /// The product's answers under one plan and one set of rules.
-pub struct Book {
+pub struct Product {
     plan: Plan,
     rules: Rules,
     keys: Vec<(u8, Key)>,
@@ -75,20 +75,20 @@ pub struct Book {
 }
 
 fn memoized<K: Hash + Eq + Copy, V: Copy>(
-    book: &Book,
+    product: &Product,
     map: impl Fn(&mut Memo) -> &mut HashMap<K, V>,
     key: K,
     compute: impl FnOnce() -> V,
 ) -> V {
-    if let Some(known) = map(&mut book.memo.lock().unwrap()).get(&key) {
+    if let Some(known) = map(&mut product.memo.lock().unwrap()).get(&key) {
         return *known;
     }
     let value = compute();
-    map(&mut book.memo.lock().unwrap()).insert(key, value);
+    map(&mut product.memo.lock().unwrap()).insert(key, value);
     value
 }
 
-impl Book {
+impl Product {
     /// `services`: how many take part; their target keys are the cells, so many for each.
     pub fn new(layout: Layout, mapping: Mapping, services: u8, rules: Rules) -> Self {
         let cells = u8::try_from(CELLS).unwrap() / services;
@@ -263,16 +263,16 @@ impl Book {
     }
 
     /// What a write makes of what stands at its key, as DynamoDB decides it: a removal that is told an epoch leaves a
-    /// tombstone of it. The table refuses some items until it is mended.
+    /// tombstone of it. The table refuses some items until it is fixed.
     pub fn land(
         &self,
         service: u8,
         write: WriteId,
         bury: Option<u8>,
         held: Held,
-        mended: bool,
+        table_fixed: bool,
     ) -> (Held, Answer) {
-        let key = (write, bury, held, mended);
+        let key = (write, bury, held, table_fixed);
         memoized(
             self,
             |memo| &mut memo.landed,
@@ -281,7 +281,7 @@ impl Book {
                 let write = write.write();
                 let before = held.item();
                 if let WriteKind::Put(item) = &write.kind
-                    && !mended
+                    && !table_fixed
                     && item.get("body") == Some(&Value::s(REFUSED.to_string()))
                 {
                     return (held, Answer::Rejected);
@@ -384,11 +384,11 @@ impl Book {
             .is_some_and(|left| all || Tombstones::sweeps(epoch, left))
     }
 
-    /// The write that mends a cell, given what was read in it, and then in the source.
+    /// The write that repairs a cell, given the contents that were read there and then in the source.
     pub fn repair(&self, cell: u8, held: Held, item: u8, image: Image) -> Option<WriteId> {
         memoized(
             self,
-            |memo| &mut memo.mended,
+            |memo| &mut memo.repairs,
             (cell, held, item, image),
             || {
                 let (service, target) = &self.keys[usize::from(cell)];
@@ -397,7 +397,7 @@ impl Book {
                     .and_then(|item| desired(self.service(*service), &self.plan.versions, &item).unwrap());
                 let read = held.item().map(|item| Item::clone(&item));
                 let mut write = repair(&self.plan.versions, &self.fields(*service), target, read, wanted)?;
-                let over = self.tombstone(held).is_some() && !self.rules.hold(Rule::RepairHeedsTombstones);
+                let over = self.tombstone(held).is_some() && !self.rules.hold(Rule::RepairObeysTombstones);
                 if !self.rules.hold(Rule::RepairGuard) || over {
                     write.guard = Guard::Any;
                 }

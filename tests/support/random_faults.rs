@@ -38,7 +38,7 @@ const APART: u64 = 10;
 /// A small table is few batches.
 const BATCHES_BEFORE: u64 = 2;
 
-/// [`Script::rough`], with one of each fault in any case. `late` is as there.
+/// [`Script::random_faults`], with one of each fault in any case. `late` is as there.
 pub fn script(seed: u64, late: Duration) -> Script {
     let later = Gate::Between(Duration::from_millis(50), late.min(SILENT));
     let soon = Gate::Between(Duration::from_millis(5), Duration::from_millis(250));
@@ -53,7 +53,7 @@ pub fn script(seed: u64, late: Duration) -> Script {
     ];
     let of_reads = [Fault::ExpiredIterator, Fault::StreamLimit];
     let mut script =
-        Script::rough(seed, late).rule(once(Fault::Unprocessed).on(&BATCHES).skip(BATCHES_BEFORE));
+        Script::random_faults(seed, late).rule(once(Fault::Unprocessed).on(&BATCHES).skip(BATCHES_BEFORE));
     for (place, fault) in (1u64..).zip(of_writes) {
         script = script.rule(once(fault).on(&WRITES).skip(place * APART));
     }

@@ -1,6 +1,6 @@
-//! Commands that need tombstones beside one another, and processes that are held up: each lets go of what is its own.
+//! Several commands need tombstones at the same time, and some are suspended: each one releases only its own hold.
 
-use crate::own::Own;
+use crate::reserved_items::ReservedItems;
 use crate::scene::{Scene, end_soon, succeed_soon};
 use crate::support::Engine;
 use crate::support::process::Running;
@@ -11,20 +11,20 @@ const BACKFILL: &[&str] = &["backfill"];
 const RECONCILE: &[&str] = &["dead-letters", "reconcile"];
 const ITEMS: usize = 20;
 
-/// A page is in the backfill's hands while the clocks of its items go back; somebody else comes and lets go meanwhile. The
+/// A page is in the backfill's hands while the clocks of its items go back; another command comes and switches tombstones off meanwhile. The
 /// page beats what the tail wrote, and only the backfill, when all its pages have landed, can bring that in order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_goes_back_under_a_page_is_left_to_the_backfill_whoever_lets_go_before() {
+async fn the_backfill_rechecks_items_that_go_back_under_a_page_whoever_switches_off_first() {
     let engine = Engine::embedded().await;
     let stage = Stage::seeded(engine, Mode::Timestamp, seed(), false).await;
-    let (cli, own) = (&stage.cli, Own::of(&stage));
+    let (cli, own) = (&stage.cli, ReservedItems::of(&stage));
     for place in 0..ITEMS {
         own.put(place, 1000).await;
     }
     cli.succeed(&["apply"]).await;
     let tail = cli.start(&["replicate"]);
     cli.until_captured().await;
-    own.put_unfit(ITEMS, 5).await;
+    own.put_invalid(ITEMS, 5).await;
     cli.until("the letter", |status| status["dead_letters"]["orders"] == 1)
         .await;
     let slow = cli.armed("backfill.page-read=stop");
@@ -72,7 +72,7 @@ async fn stands_still_at(point: &str) -> (Scene, Running, Running) {
 async fn a_process_of_an_earlier_round_ends_nothing_of_a_later_one() {
     let (scene, tail, held_up) = stands_still_at("backfill.copied").await;
     let cli = scene.cli();
-    // It copies until the other one has let go.
+    // It copies until the other one has switched tombstones off.
     let slow = cli.armed("backfill.page-read=stop");
     let mut fill = slow.start(&["backfill", "--segments", "2", "--workers", "2"]);
     fill.until_stopped().await;
@@ -90,7 +90,7 @@ async fn a_process_of_an_earlier_round_ends_nothing_of_a_later_one() {
 
 /// It opened the backfill's record, and stood still; others ended the backfill; it switched tombstones on, and died.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_process_holds_that_came_too_late_is_let_go_of_by_the_next() {
+async fn a_late_holder_is_released_by_the_next_process() {
     let scene = Scene::open(Engine::embedded().await, Mode::Sequence, true).await;
     let cli = scene.cli();
     cli.succeed(&["apply"]).await;
@@ -110,9 +110,9 @@ async fn what_a_process_holds_that_came_too_late_is_let_go_of_by_the_next() {
     scene.end(tail).await;
 }
 
-/// The same, and nobody ran it again before a service was added: its round lets go of that, too.
+/// The same, and nobody ran it again before a service was added: its round releases that, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_held_for_an_earlier_round_is_let_go_of_by_a_later_one() {
+async fn a_holder_of_an_earlier_round_is_released_by_a_later_round() {
     let (scene, tail, late) = stands_still_at("bulk.given-up").await;
     let cli = scene.cli();
     let dying = cli.armed("backfill.page-read=kill");

@@ -3,22 +3,26 @@
 use std::time::Duration;
 
 use crate::course::{HABITS, begin, end, set};
-use crate::support::rough;
+use crate::support::random_faults;
 use crate::support::trial::Mode;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_goes_wrong_now_and_then() {
-    let stage = set(rough::script(20, Duration::from_millis(1300)), Mode::Timestamp).await;
+    let stage = set(
+        random_faults::script(20, Duration::from_millis(1300)),
+        Mode::Timestamp,
+    )
+    .await;
     let mutator = stage.write(HABITS).await;
     let tail = begin(&stage).await;
     let second = stage.cli.start(&["replicate"]);
     stage.cli.succeed(&["backfill"]).await;
-    rough::until_struck(stage.engine.faults(), Duration::from_secs(60)).await;
+    random_faults::until_struck(stage.engine.faults(), Duration::from_secs(60)).await;
     mutator.stop().await;
     stage.cli.until_caught_up().await;
     stage.cli.succeed(&["verify"]).await;
     second.signal("TERM");
     second.end().await.with_code(&["replicate"], 0);
     end(&stage, tail).await;
-    rough::assert_struck(stage.engine.faults());
+    random_faults::assert_struck(stage.engine.faults());
 }

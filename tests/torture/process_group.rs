@@ -1,4 +1,4 @@
-//! The processes of one kind: at least one is wanted, sometimes there are two, each with failpoints that a seed armed.
+//! A group of processes of one kind. The group has one or two members, and a seed arms failpoints in each of them.
 
 use std::time::{Duration, Instant};
 
@@ -132,7 +132,7 @@ pub const COMPLETE: Kind = Kind {
 };
 
 /// The processes of a kind.
-pub struct Crew {
+pub struct ProcessGroup {
     kind: &'static Kind,
     /// Failpoints that all of them have.
     habit: String,
@@ -230,7 +230,7 @@ fn is_request(point: &str) -> bool {
     })
 }
 
-impl Crew {
+impl ProcessGroup {
     /// Nobody yet.
     pub fn of(kind: &'static Kind) -> Self {
         Self {
@@ -280,7 +280,7 @@ impl Crew {
         self.running.push(Member { running, standing });
     }
 
-    /// Takes out who ended, and lets go on who has stood still for long enough.
+    /// Removes processes that have ended, and continues those that were suspended for long enough.
     pub async fn tend(&mut self, rng: &mut StdRng, report: &mut Report) {
         for mut member in std::mem::take(&mut self.running) {
             if member.running.has_ended() {

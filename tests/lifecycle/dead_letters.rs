@@ -1,4 +1,4 @@
-//! Changes that can't land: kept, shown, in the way of completing, and settled when the source is mended.
+//! Changes that can't land: kept, shown, in the way of completing, and settled when the source is fixed.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
@@ -14,7 +14,7 @@ use crate::support::table::{self, SdkItem, item, key, number, text};
 use crate::support::trial::{Mode, Stamps};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_land_is_kept_until_the_source_is_mended() {
+async fn what_cannot_land_is_kept_until_the_source_is_fixed() {
     let stage = Stage::set(Engine::genuine().await, Mode::Sequence).await;
     let (client, source, cli) = (&stage.client, &stage.trial.source, &stage.cli);
     cli.succeed(&["apply"]).await;
@@ -63,7 +63,7 @@ async fn what_cannot_land_is_kept_until_the_source_is_mended() {
         "{}",
         refused.stderr
     );
-    // Nothing is mended, so nothing is settled.
+    // Nothing is fixed, so nothing is settled.
     cli.run(&["dead-letters", "reconcile"])
         .await
         .with_code(&["dead-letters", "reconcile"], 3);
@@ -71,8 +71,8 @@ async fn what_cannot_land_is_kept_until_the_source_is_mended() {
 
     for group in ["1", "2"] {
         table::delete(client, source, key(&format!("BAD#{group}"), "DOC#1")).await;
-        mend(client, source, &format!("ACC#{group}"), "DOC#2", "REMOVE amount").await;
-        mend(
+        fix(client, source, &format!("ACC#{group}"), "DOC#2", "REMOVE amount").await;
+        fix(
             client,
             source,
             &format!("ACC#{group}"),
@@ -106,7 +106,7 @@ fn bad_items(group: &str) -> [SdkItem; 3] {
     ]
 }
 
-async fn mend(client: &Client, source: &str, pk: &str, sk: &str, update: &str) {
+async fn fix(client: &Client, source: &str, pk: &str, sk: &str, update: &str) {
     let mut request = client
         .update_item()
         .table_name(source)
@@ -115,7 +115,7 @@ async fn mend(client: &Client, source: &str, pk: &str, sk: &str, update: &str) {
     if update.contains(":archive") {
         request = request.expression_attribute_values(":archive", text("archive"));
     }
-    request.send().await.expect("the item is mended");
+    request.send().await.expect("the item is fixed");
 }
 
 async fn list(cli: &Cli) -> Vec<Value> {

@@ -35,16 +35,16 @@ pub enum Fate {
 
 /// How often, in thousandths, something goes wrong with a request, and how slow the network is.
 #[derive(Clone, Copy, Debug)]
-pub struct Weather {
+pub struct FaultRates {
     pub trouble: u32,
     pub slow: u32,
     /// An eventually consistent page may be so old.
     pub stale_ms: u64,
 }
 
-impl Weather {
+impl FaultRates {
     /// Nothing goes wrong.
-    pub const CALM: Self = Self {
+    pub const NONE: Self = Self {
         trouble: 0,
         slow: 0,
         stale_ms: 0,

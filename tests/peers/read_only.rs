@@ -10,7 +10,7 @@ use crate::support::{Engine, contents, table};
 
 /// A dry run of gh-ost that resumed dropped the progress of the real one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn looking_at_a_split_in_the_middle_changes_nothing_of_it() {
+async fn commands_that_only_read_change_nothing_of_a_running_split() {
     let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
     let (client, trial, cli) = (&stage.client, &stage.trial, &stage.cli);
     table::put_all(client, &trial.source, orders(400)).await;

@@ -11,12 +11,12 @@ const FIRST: usize = 9000;
 
 /// The own items of a stage.
 #[derive(Clone, Copy)]
-pub struct Own<'a> {
+pub struct ReservedItems<'a> {
     client: &'a Client,
     trial: &'a Trial,
 }
 
-impl<'a> Own<'a> {
+impl<'a> ReservedItems<'a> {
     /// Of a stage.
     pub fn of(stage: &'a Stage) -> Self {
         Self {
@@ -31,7 +31,7 @@ impl<'a> Own<'a> {
     }
 
     /// The same, with an attribute whose name is reserved: a dead letter.
-    pub async fn put_unfit(self, place: usize, at: i64) {
+    pub async fn put_invalid(self, place: usize, at: i64) {
         let mut unfit = order(place, at);
         unfit.insert("dynasplit:mine".to_owned(), text("a reserved name"));
         table::put(self.client, &self.trial.source, unfit).await;
