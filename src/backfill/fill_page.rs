@@ -1,5 +1,5 @@
 use crate::dynamo::Timing;
-use crate::flow::{Group, Stop, apply};
+use crate::flow::{Group, Sink, Stop, apply};
 use crate::model::{Change, Counters, Images, Item, KeySchema, Origin};
 use crate::state::{Order, ShardRecord};
 use crate::tail::watch_group;
@@ -115,7 +115,7 @@ impl Filling<'_> {
     }
 
     /// Applies all groups, and sends the batches that they gather.
-    async fn drive<S: Batched>(
+    async fn drive<S: Batched + Sink>(
         &self,
         batches: &S,
         groups: &[Group],

@@ -1,7 +1,7 @@
 use super::args::{Abandon, Global};
 use super::exit::Exit;
 use super::failure::Failed;
-use super::service_names::known;
+use super::service_names::refuse_unknown;
 use super::table::table;
 use super::{output, screen};
 use crate::lifecycle::{AbandonOptions, AbandonedThing, abandon, abandon_preview, abandon_service};
@@ -16,7 +16,7 @@ pub async fn run(global: &Global, args: &Abandon, stop: CancellationToken) -> Re
         disable_stream: args.disable_stream,
     };
     if let Some(name) = &args.service {
-        known(&split.plan, name)?;
+        refuse_unknown(&split.plan, name)?;
     }
     if !args.yes {
         let mut things = abandon_preview(&split, options);

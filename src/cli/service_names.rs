@@ -7,21 +7,21 @@ use crate::state::ShardRecord;
 use crate::worker::sentence;
 
 /// Refuses a service that the plan does not have.
-pub fn known(plan: &Plan, service: &str) -> Result<(), Failed> {
+pub fn refuse_unknown(plan: &Plan, service: &str) -> Result<(), Failed> {
     if plan.service(service).is_some() {
         return Ok(());
     }
-    let names: Vec<&str> = plan.services.iter().map(|known| known.name.as_str()).collect();
+    let names = plan.service_names();
     Err(unknown(service, &names, ""))
 }
 
-/// As [`known`], for a command that also takes the items of no service.
+/// As [`refuse_unknown`], for a command that also takes the items of no service.
 pub fn known_or_unrouted(plan: &Plan, service: &str) -> Result<(), Failed> {
     if plan.service(service).is_some() || service == ShardRecord::WATCH {
         return Ok(());
     }
-    let services = plan.services.iter().map(|known| known.name.as_str());
-    let names: Vec<&str> = services.chain([ShardRecord::WATCH]).collect();
+    let mut names = plan.service_names();
+    names.push(ShardRecord::WATCH);
     let note = format!("; '{}' has the items that no service takes", ShardRecord::WATCH);
     Err(unknown(service, &names, &note))
 }
@@ -52,12 +52,14 @@ mod tests {
     fn the_name_that_was_probably_meant_is_named() {
         let plan = Plan::parse(include_str!("../../plans/online-learning.yaml"), "plan.yaml").unwrap();
         let hint = |failed: Result<(), Failed>| failed.unwrap_err().hint.unwrap();
-        assert!(hint(known(&plan, "content")).starts_with("did you mean 'Content'? Its services are "));
-        assert!(hint(known(&plan, "Cntent")).starts_with("did you mean 'Content'?"));
-        assert!(hint(known(&plan, "billing")).starts_with("its services are "));
+        assert!(
+            hint(refuse_unknown(&plan, "content")).starts_with("did you mean 'Content'? Its services are ")
+        );
+        assert!(hint(refuse_unknown(&plan, "Cntent")).starts_with("did you mean 'Content'?"));
+        assert!(hint(refuse_unknown(&plan, "billing")).starts_with("its services are "));
         let unrouted = hint(known_or_unrouted(&plan, "unrouted"));
         assert!(unrouted.starts_with("did you mean '(unrouted)'?"), "{unrouted}");
-        assert!(known(&plan, ShardRecord::WATCH).is_err());
+        assert!(refuse_unknown(&plan, ShardRecord::WATCH).is_err());
         assert!(known_or_unrouted(&plan, ShardRecord::WATCH).is_ok());
     }
 }

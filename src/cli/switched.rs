@@ -1,7 +1,7 @@
 use super::args::{Global, Switched};
 use super::exit::Exit;
 use super::failure::Failed;
-use super::service_names::known;
+use super::service_names::refuse_unknown;
 use super::session::GRACE;
 use super::stoppable::stoppable;
 use super::{output, screen, text};
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 /// Runs `switched`.
 pub async fn run(global: &Global, args: &Switched, stop: CancellationToken) -> Result<Exit, Failed> {
     let split = output::open(global, &args.plan).await?;
-    known(&split.plan, &args.service)?;
+    refuse_unknown(&split.plan, &args.service)?;
     let report = if args.undo {
         switch_back(&split, &args.service).await?
     } else {

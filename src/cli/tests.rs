@@ -123,23 +123,10 @@ fn split_status() -> SplitStatus {
     };
     SplitStatus {
         split: "s".repeat(100),
-        phase: Phase::Backfilling,
-        lanes: lanes(),
         backfill: fills(),
-        backfill_record: None,
         scanned: HUGE,
         read_milliunits: HUGE,
         backfill_blocked: [REASON.to_owned()].into(),
-        running: Vec::new(),
-        backfill_seen_ms: None,
-        limits: Vec::new(),
-        tuning: TuningRecord::default(),
-        tombstones: Tombstones::default(),
-        dead_letters: BTreeMap::new(),
-        rechecks: 0,
-        verify: None,
-        read_ms: 0,
-        workers: Vec::new(),
         switched: names().into_iter().map(|name| (name, 1)).collect(),
         obstacles: vec![
             obstacle(
@@ -149,6 +136,7 @@ fn split_status() -> SplitStatus {
             obstacle(ObstacleKind::NotVerified, format!("{} was not verified", table())),
         ],
         next: "run `dynasplit replicate --restart-tail`".into(),
+        ..SplitStatus::sample(Phase::Backfilling, lanes())
     }
 }
 

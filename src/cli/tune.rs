@@ -1,7 +1,7 @@
 use super::args::{Global, Tune as Args};
 use super::exit::Exit;
 use super::failure::Failed;
-use super::service_names::known;
+use super::service_names::refuse_unknown;
 use super::table::table;
 use super::{output, text};
 use crate::plan::Plan;
@@ -46,7 +46,7 @@ fn change(args: &Args, plan: &Plan) -> Result<TuningChange, Failed> {
         match service {
             None => change.writes = *turn,
             Some(name) => {
-                known(plan, name)?;
+                refuse_unknown(plan, name)?;
                 change.services.insert(name.clone(), *turn);
             }
         }

@@ -2,7 +2,7 @@ use super::args::{Global, Verify as Args};
 use super::exit::Exit;
 use super::failure::Failed;
 use super::progress::{Bar, Progress, Shown};
-use super::service_names::known;
+use super::service_names::refuse_unknown;
 use super::session::GRACE;
 use super::stoppable::stoppable;
 use super::table::{Row, table};
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Result<Exit, Failed> {
     let split = output::open(global, &args.plan).await?;
     for service in &args.service {
-        known(&split.plan, service)?;
+        refuse_unknown(&split.plan, service)?;
     }
     let options = VerifyOptions {
         repair: args.repair,

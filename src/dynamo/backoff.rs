@@ -83,22 +83,7 @@ where
     F: Fn() -> A,
     A: Future<Output = Result<T, Failure>>,
 {
-    let mut attempt = 0u32;
-    loop {
-        match send().await {
-            Err(failure) if failure.passes() => {
-                health.block(failure.reason());
-                attempt = attempt.saturating_add(1);
-                tokio::time::sleep(backoff(attempt, FIRST_WAIT, LONGEST_WAIT)).await;
-            }
-            answered => {
-                if attempt > 0 {
-                    health.clear();
-                }
-                return answered;
-            }
-        }
-    }
+    until_answered_or_hot(health, Duration::MAX, send).await
 }
 
 /// How long a request was throttled for nothing but its key range.

@@ -195,16 +195,10 @@ pub async fn abandon_service(
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<AbandonedThing>, RunError> {
     let record = SplitRecord::read(&split.store).await?.value;
-    let known: Vec<&str> = split
-        .plan
-        .services
-        .iter()
-        .map(|service| service.name.as_str())
-        .collect();
     let Some((service, _)) = split.target(name) else {
         return Err(RunError::NoSuchService {
             service: name.to_owned(),
-            known: known.join(", "),
+            known: split.plan.service_names().join(", "),
         });
     };
     let table = &service.table.name;

@@ -4,7 +4,7 @@ use crate::state::{RepairScope, ServiceRecord, SplitRecord, StateError};
 use crate::target::{TableEvent, TableFinding, TargetError, ensure, inspect, is_empty};
 use crate::worker::{
     PlanChange, RunError, SettingChange, Split, check_left_out, completed, plan_change, refuse_abandoned,
-    service_record, services, split_record,
+    services,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -270,7 +270,7 @@ async fn known_services(
 }
 
 async fn record_split(split: &Split, arn: &str) -> Result<(), RunError> {
-    let record = split_record(&split.plan, arn, split.now_ms());
+    let record = SplitRecord::beginning(&split.plan, arn, split.now_ms());
     match split.store.put(SplitRecord::NAME, record, 0).await {
         Ok(_) | Err(StateError::Conflict { .. }) => {}
         Err(error) => return Err(error.into()),
@@ -337,7 +337,7 @@ async fn record_created(split: &Split, service: &Service, arn: &str) -> Result<(
     split
         .store
         .change::<ServiceRecord, RunError>(&name, |found| {
-            let mut record = found.unwrap_or_else(|| service_record(service));
+            let mut record = found.unwrap_or_else(|| ServiceRecord::beginning(service));
             record.created = true;
             record.created_arn = Some(arn.to_owned());
             Ok(record)
@@ -354,7 +354,7 @@ async fn record_service(split: &Split, service: &Service) -> Result<(), RunError
         })
         .await?;
     }
-    let record = service_record(service);
+    let record = ServiceRecord::beginning(service);
     match split
         .store
         .put(&ServiceRecord::record_name(&service.name), record, 0)

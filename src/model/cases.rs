@@ -1,4 +1,4 @@
-//! How many cases a property test tries.
+//! How many cases a property test tries, and texts to try.
 
 use proptest::test_runner::Config;
 
@@ -14,4 +14,18 @@ pub(crate) fn cases(ordinary: u32) -> Config {
             ..config
         }
     }
+}
+
+/// All texts over `ab#` with up to so many characters.
+pub(crate) fn texts(length: usize) -> Vec<String> {
+    let mut all = vec![String::new()];
+    let mut from = 0;
+    for _ in 0..length {
+        let to = all.len();
+        for n in from..to {
+            all.extend(["a", "b", "#"].map(|c| format!("{}{c}", all[n])));
+        }
+        from = to;
+    }
+    all
 }

@@ -56,6 +56,15 @@ impl Plan {
         self.services.iter().find(|service| service.name == name)
     }
 
+    /// The names of its services, in their order.
+    #[must_use]
+    pub fn service_names(&self) -> Vec<&str> {
+        self.services
+            .iter()
+            .map(|service| service.name.as_str())
+            .collect()
+    }
+
     /// Changes with what all services share: the source, its keys, versions, and what stays behind.
     #[must_use]
     pub fn fingerprint(&self) -> String {

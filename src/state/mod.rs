@@ -8,6 +8,7 @@ mod damage;
 mod dead_letters;
 mod error;
 mod findings;
+mod first_records;
 mod lease;
 mod limit;
 mod probe;

@@ -320,24 +320,8 @@ mod tests {
             restarted_ms: *restarted_ms,
         });
         SplitRecord {
-            services: BTreeSet::new(),
-            switched: BTreeMap::new(),
-            format: STATE_FORMAT,
-            split: "split".into(),
-            source: "source".into(),
-            fingerprint: String::new(),
-            settings: BTreeMap::new(),
-            earlier: Vec::new(),
             streams: streams.collect(),
-            switch: Switch::default(),
-            repair_required: None,
-            repair_scopes: BTreeMap::new(),
-            created_ms: 1,
-            completing_ms: None,
-            resting: None,
-            completed_ms: None,
-            abandoned: BTreeMap::new(),
-            abandoned_ms: None,
+            ..SplitRecord::sample()
         }
     }
 

@@ -138,6 +138,51 @@ pub struct SplitStatus {
     pub next: String,
 }
 
+#[cfg(test)]
+impl WorkerStatus {
+    /// A live worker of the tail, for tests.
+    pub(crate) fn sample(other_plan: Option<&str>) -> Self {
+        Self {
+            kind: "tail".into(),
+            seen_ms_ago: 1,
+            ahead_ms: 0,
+            overdue: false,
+            other_plan: other_plan.map(str::to_owned),
+            lacks_lanes: other_plan.is_some(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl SplitStatus {
+    /// With these lanes, which a live worker reads, and nothing else, for tests.
+    pub(crate) fn sample(phase: Phase, lanes: Vec<LaneStatus>) -> Self {
+        Self {
+            split: "split".into(),
+            phase,
+            lanes,
+            backfill: Vec::new(),
+            backfill_record: None,
+            scanned: 0,
+            read_milliunits: 0,
+            backfill_blocked: BTreeSet::new(),
+            running: Vec::new(),
+            backfill_seen_ms: None,
+            limits: Vec::new(),
+            tuning: TuningRecord::default(),
+            tombstones: Tombstones::default(),
+            dead_letters: BTreeMap::new(),
+            rechecks: 0,
+            verify: None,
+            read_ms: 0,
+            workers: vec![WorkerStatus::sample(None)],
+            switched: BTreeMap::new(),
+            obstacles: Vec::new(),
+            next: String::new(),
+        }
+    }
+}
+
 impl SplitStatus {
     /// Whether the stream is off, and every lane has read it to its end.
     #[must_use]

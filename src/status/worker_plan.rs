@@ -84,7 +84,6 @@ mod tests {
     use super::*;
     use crate::plan::Plan;
     use crate::state::Lease;
-    use crate::worker::{service_record, split_record};
 
     fn plan() -> Plan {
         Plan::parse(include_str!("../../plans/online-learning.yaml"), "plan.yaml").unwrap()
@@ -106,8 +105,8 @@ mod tests {
     #[test]
     fn everything_that_decides_where_an_item_goes_is_compared() {
         let plan = plan();
-        let mut record = split_record(&plan, "arn", 0);
-        let mut services: Vec<ServiceRecord> = plan.services.iter().map(service_record).collect();
+        let mut record = SplitRecord::beginning(&plan, "arn", 0);
+        let mut services: Vec<ServiceRecord> = plan.services.iter().map(ServiceRecord::beginning).collect();
         let with_plan = worker(&plan);
         assert_eq!(OtherPlan::of(&with_plan, &record, &services), None);
 
@@ -136,8 +135,8 @@ mod tests {
     fn a_worker_of_an_earlier_version_is_judged_by_its_services() {
         let plan = plan();
         let (record, services) = (
-            split_record(&plan, "arn", 0),
-            plan.services.iter().map(service_record),
+            SplitRecord::beginning(&plan, "arn", 0),
+            plan.services.iter().map(ServiceRecord::beginning),
         );
         let services: Vec<ServiceRecord> = services.collect();
         let text = r#"{"kind":"tail","lease":{"owner":null,"duration_ms":1},"beat":0,"acknowledged_epoch":0,"seen_ms":0}"#;

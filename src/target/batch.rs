@@ -1,5 +1,5 @@
-use super::batching::{Batching, Retry, ask_alone};
-use super::gather::{Batched, Gather, Operation, Waiting};
+use super::batching::{Answer, ask_alone};
+use super::gather::{Gather, Operation, Sent};
 use super::insert::Insert;
 use super::write::{LEAST_MILLIUNITS, TargetWriter, units};
 use crate::dynamo::{ConcurrencyPermit, Failure, RequestOutcome};
@@ -13,57 +13,11 @@ use aws_sdk_dynamodb::types::{
 
 /// The writes of a page to one service, gathered into batches of inserts.
 ///
-/// A write waits here until its batch was answered; whoever drives the page asks for the [next](Batched::next) batch
-/// when no write can be gathered any more, and [sends](Batched::send) it. What an insert can't settle is written alone,
+/// A write waits here until its batch was answered; whoever drives the page asks for the [next](super::Batched::next) batch
+/// when no write can be gathered any more, and [sends](super::Batched::send) it. What an insert can't settle is written alone,
 /// under its own guard: an item that exists and may be older, a statement that was refused. So each write has the outcome
 /// that it would have had alone.
-#[derive(Debug)]
-pub struct Batches<'a> {
-    writer: &'a TargetWriter,
-    batching: &'a Batching,
-    waiting: Gather<Insert, Inserted>,
-}
-
-impl Operation for Insert {
-    fn key(&self) -> &Key {
-        &self.key
-    }
-    fn bytes(&self) -> usize {
-        self.bytes
-    }
-}
-
-/// What became of an insert.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Inserted {
-    /// It landed, and used so much.
-    Landed(WriteUse),
-    /// There is an item, or a tombstone; the refusal used so much.
-    Exists(WriteUse),
-    /// It is to be tried again; the wait is over.
-    Again,
-    /// It is to be written alone, which tells what is wrong.
-    Alone,
-}
-
-impl Inserted {
-    /// Of what it used: the part that was estimated.
-    fn estimated(&self) -> u64 {
-        match self {
-            Self::Landed(used) | Self::Exists(used) => used.estimated_milliunits,
-            Self::Again | Self::Alone => 0,
-        }
-    }
-}
-
-impl From<Retry> for Inserted {
-    fn from(retry: Retry) -> Self {
-        match retry {
-            Retry::Again => Self::Again,
-            Retry::Alone => Self::Alone,
-        }
-    }
-}
+pub type Batches<'a> = Gather<'a, Insert>;
 
 impl Sink for Batches<'_> {
     async fn write(&self, write: Write, rebuild: &Again<'_>) -> Result<Landed, SinkError> {
@@ -79,8 +33,8 @@ impl Sink for Batches<'_> {
                 Ok(insert) => insert,
                 Err(other) => return Box::pin(self.writer.write(*other, rebuild)).await,
             };
-            match self.waiting.answered(insert).await.unwrap_or(Inserted::Alone) {
-                Inserted::Landed(used) => {
+            match self.answered(insert).await {
+                Answer::Landed(used) => {
                     self.batching.count(false);
                     return Ok(Landed {
                         outcome: Outcome::Written,
@@ -88,107 +42,75 @@ impl Sink for Batches<'_> {
                     });
                 }
                 // It lands on nothing only, and something is there: the answer is in.
-                Inserted::Exists(used) if !replaces => {
+                Answer::Exists(used) if !replaces => {
                     return Ok(Landed {
                         outcome: Outcome::Superseded,
                         used,
                     });
                 }
-                Inserted::Exists(refused) => {
+                Answer::Exists(refused) => {
                     self.batching.count(true);
                     let mut landed = Box::pin(self.writer.write(rebuild()?, rebuild)).await?;
                     landed.used += refused;
                     return Ok(landed);
                 }
-                Inserted::Alone => {
+                Answer::Alone => {
                     return Box::pin(self.writer.write(rebuild()?, rebuild)).await;
                 }
-                Inserted::Again => made = rebuild()?,
+                Answer::Again => made = rebuild()?,
             }
         }
     }
 }
 
-impl Batched for Batches<'_> {
-    type Batch = Vec<Waiting<Insert, Inserted>>;
+impl Operation for Insert {
+    type Request = BatchStatementRequest;
+    type Output = BatchExecuteStatementOutput;
 
-    async fn next(&self) -> Self::Batch {
-        self.waiting.next(self.batching).await
+    fn key(&self) -> &Key {
+        &self.key
     }
 
-    async fn send(&self, batch: Self::Batch) {
-        let (mut statements, mut waiting, mut estimates) = (Vec::new(), Vec::new(), Vec::new());
-        for Waiting { operation, answer } in batch {
-            // One that makes no statement loses its answer with it, and goes alone.
-            let estimate = operation.estimated_milliunits;
-            if let Some(statement) = operation.into_request() {
-                statements.push(statement);
-                estimates.push(estimate);
-                waiting.push(answer);
-            }
-        }
-        let mut answers = self.attempt(statements, &estimates).await;
-        self.batching.wait(self.writer, &mut answers).await;
-        for (waiting, answer) in waiting.into_iter().zip(answers) {
-            // A write that nobody waits for any more belongs to a worker that stops.
-            let _ = waiting.send(answer);
-        }
-    }
-}
-
-impl<'a> Batches<'a> {
-    /// For the writes of a writer.
-    #[must_use]
-    pub fn new(writer: &'a TargetWriter, batching: &'a Batching) -> Self {
-        Self {
-            writer,
-            batching,
-            waiting: Gather::default(),
-        }
+    fn bytes(&self) -> usize {
+        self.bytes
     }
 
-    /// One request for all.
-    async fn attempt(&self, statements: Vec<BatchStatementRequest>, estimates: &[u64]) -> Vec<Inserted> {
-        let count = statements.len();
-        match self.writer.send_batch(self.request(statements)).await {
-            Ok((mut admitted, Ok(answer))) => self.read(&answer, estimates, &mut admitted.place),
-            Ok((_, Err(failure))) => vec![self.batching.failed(self.writer, &failure).into(); count],
-            Err(_) => vec![Inserted::Alone; count],
-        }
+    fn into_request(self) -> Option<(Sent, BatchStatementRequest)> {
+        self.into_request()
     }
 
     async fn request(
-        &self,
+        writer: &TargetWriter,
         statements: Vec<BatchStatementRequest>,
     ) -> Result<BatchExecuteStatementOutput, Failure> {
-        let sent = self
-            .writer
+        let sent = writer
             .client
             .batch_execute_statement()
             .set_statements(Some(statements))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .customize()
-            .interceptor(self.writer.fence.clone())
+            .interceptor(writer.fence.clone())
             .send()
             .await;
-        sent.map_err(|error| Failure::of("dynamodb:BatchExecuteStatement", &*self.writer.table, &error))
+        sent.map_err(|error| Failure::of("dynamodb:BatchExecuteStatement", &*writer.table, &error))
     }
 
     fn read(
-        &self,
-        answer: &BatchExecuteStatementOutput,
-        estimates: &[u64],
+        batches: &Batches<'_>,
+        answer: BatchExecuteStatementOutput,
+        sent: &[Sent],
         place: &mut ConcurrencyPermit<'_>,
-    ) -> Vec<Inserted> {
-        let count = estimates.len();
-        place.answered(count);
-        self.batching.answered(count);
+    ) -> Vec<Answer> {
+        let (writer, count) = (batches.writer, sent.len());
         let consumed = answer.consumed_capacity();
         let total: u64 = consumed.iter().map(|one| units(Some(one))).sum();
         // Each statement's own, where the engine tells it; else the first has it all, so that the sum is right. No statement
         // is free: an engine that tells nothing does not know, and the sizes of the items say what it would be.
         let used = |place: usize| match consumed.get(place) {
-            _ if total == 0 => WriteUse::estimated(estimates.get(place).copied().unwrap_or(LEAST_MILLIUNITS)),
+            _ if total == 0 => WriteUse::estimated(
+                sent.get(place)
+                    .map_or(LEAST_MILLIUNITS, |one| one.estimated_milliunits),
+            ),
             Some(one) if consumed.len() == count => WriteUse::told(units(Some(one))),
             _ if place == 0 => WriteUse::told(total),
             _ => WriteUse::default(),
@@ -201,21 +123,25 @@ impl<'a> Batches<'a> {
             .enumerate()
             .map(|(place, response)| one(response, used(place), &mut undone))
             .collect();
-        let estimated: u64 = inserted.iter().map(Inserted::estimated).sum();
-        self.writer.budget.pay(total + estimated);
+        let estimated: u64 = inserted.iter().map(estimated_milliunits).sum();
+        writer.budget.pay(total + estimated);
         // An answer that says nothing of a statement leaves it open.
-        inserted.resize(count, Inserted::Alone);
+        inserted.resize(count, Answer::Alone);
         if undone.is_empty() {
-            if self.writer.health.blocked().is_some() {
-                self.writer.health.clear();
-            }
+            batches.unblock();
         } else {
-            self.writer
-                .health
-                .block(held_up_by(&undone, &self.writer.table, place));
+            writer.health.block(held_up_by(&undone, &writer.table, place));
             ask_alone(&mut inserted);
         }
         inserted
+    }
+}
+
+/// Of what an insert used: the part that was estimated.
+fn estimated_milliunits(answer: &Answer) -> u64 {
+    match answer {
+        Answer::Landed(used) | Answer::Exists(used) => used.estimated_milliunits,
+        Answer::Again | Answer::Alone => 0,
     }
 }
 
@@ -236,12 +162,12 @@ fn held_up_by(undone: &[&Code], table: &str, place: &mut ConcurrencyPermit<'_>) 
     format!("{code}: dynamodb:BatchExecuteStatement on {table}")
 }
 
-fn one<'a>(response: &'a BatchStatementResponse, used: WriteUse, undone: &mut Vec<&'a Code>) -> Inserted {
+fn one<'a>(response: &'a BatchStatementResponse, used: WriteUse, undone: &mut Vec<&'a Code>) -> Answer {
     let Some(error) = response.error() else {
-        return Inserted::Landed(used);
+        return Answer::Landed(used);
     };
     match error.code() {
-        Some(Code::DuplicateItem) => Inserted::Exists(used),
+        Some(Code::DuplicateItem) => Answer::Exists(used),
         Some(
             code @ (Code::ProvisionedThroughputExceeded
             | Code::RequestLimitExceeded
@@ -250,9 +176,9 @@ fn one<'a>(response: &'a BatchStatementResponse, used: WriteUse, undone: &mut Ve
             | Code::TransactionConflict),
         ) => {
             undone.push(code);
-            Inserted::Again
+            Answer::Again
         }
-        _ => Inserted::Alone,
+        _ => Answer::Alone,
     }
 }
 

@@ -1,5 +1,6 @@
 use super::write::TargetWriter;
 use crate::dynamo::{Failure, FailureKind};
+use crate::flow::WriteUse;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
@@ -23,12 +24,16 @@ pub struct Batching {
     failed: AtomicU32,
 }
 
-/// What is to be done about a batch that failed as a whole.
+/// What became of one write of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Retry {
-    /// What failed passes by itself.
+pub enum Answer {
+    /// It landed, and used so much.
+    Landed(WriteUse),
+    /// Of an insert: there is an item, or a tombstone; the refusal used so much.
+    Exists(WriteUse),
+    /// It was left undone, or nobody knows: it is to be tried again; the wait is over.
     Again,
-    /// Its writes go alone: that tells what is wrong.
+    /// It is to be written alone, which tells what is wrong.
     Alone,
 }
 
@@ -83,36 +88,35 @@ impl Batching {
         }
     }
 
-    /// A batch failed as a whole. An engine that does not answer in time is asked for less at once.
-    pub(super) fn failed(&self, writer: &TargetWriter, failure: &Failure) -> Retry {
+    /// What is to be done about a batch that failed as a whole. An engine that does not answer in time is asked for less at once.
+    pub(super) fn failed(&self, writer: &TargetWriter, failure: &Failure) -> Answer {
         match &failure.kind {
             FailureKind::Throttled(_) | FailureKind::Transient => {
                 writer.health.block(failure.reason());
                 if failure.kind == FailureKind::Transient {
                     self.resize(|most| (most / 2).max(1));
                 }
-                Retry::Again
+                Answer::Again
             }
             FailureKind::Denied | FailureKind::Unsupported => {
                 self.stop(failure.to_string());
-                Retry::Alone
+                Answer::Alone
             }
-            _ => Retry::Alone,
+            _ => Answer::Alone,
         }
     }
 
     /// Waits before what is left of a batch is tried again: all at once, so that it makes a batch again. Where the worker
     /// stops meanwhile, its writes go alone, which finds that out.
-    pub(super) async fn wait<A: From<Retry> + PartialEq>(&self, writer: &TargetWriter, answers: &mut [A]) {
-        let rebuild = A::from(Retry::Again);
-        if !answers.contains(&rebuild) {
+    pub(super) async fn wait(&self, writer: &TargetWriter, answers: &mut [Answer]) {
+        if !answers.contains(&Answer::Again) {
             self.failed.store(0, Ordering::Relaxed);
             return;
         }
         let failed = self.failed.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if writer.pause(failed).await.is_err() {
-            let left = answers.iter_mut().filter(|answer| **answer == rebuild);
-            left.for_each(|answer| *answer = Retry::Alone.into());
+            let left = answers.iter_mut().filter(|answer| **answer == Answer::Again);
+            left.for_each(|answer| *answer = Answer::Alone);
         }
     }
 
@@ -124,10 +128,9 @@ impl Batching {
 }
 
 /// A batch does not tell why it left a part undone: the first of that part goes alone, whose error names the reason.
-pub(super) fn ask_alone<A: From<Retry> + PartialEq>(answers: &mut [A]) {
-    let rebuild = A::from(Retry::Again);
-    if let Some(first) = answers.iter_mut().find(|answer| **answer == rebuild) {
-        *first = Retry::Alone.into();
+pub(super) fn ask_alone(answers: &mut [Answer]) {
+    if let Some(first) = answers.iter_mut().find(|answer| **answer == Answer::Again) {
+        *first = Answer::Alone;
     }
 }
 

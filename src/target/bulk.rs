@@ -1,5 +1,5 @@
-use super::batching::{Batching, Retry, ask_alone};
-use super::gather::{Batched, Gather, Operation, Waiting};
+use super::batching::{Answer, ask_alone};
+use super::gather::{Gather, Operation, Sent};
 use super::write::{TargetWriter, units};
 use crate::dynamo::convert::{item_from_sdk, item_to_sdk};
 use crate::dynamo::{ConcurrencyPermit, Failure};
@@ -16,12 +16,7 @@ use std::collections::HashSet;
 ///
 /// A write that has a guard, a removal, and whatever a batch can't settle are written alone: a batch that is refused as a
 /// whole holds an item that can never land, and only the single write tells which.
-#[derive(Debug)]
-pub struct Bulk<'a> {
-    writer: &'a TargetWriter,
-    batching: &'a Batching,
-    waiting: Gather<Put, Answer>,
-}
+pub type Bulk<'a> = Gather<'a, Put>;
 
 /// A put that waits for its batch.
 #[derive(Debug)]
@@ -30,43 +25,6 @@ pub struct Put {
     bytes: usize,
     estimated_milliunits: u64,
     item: Item,
-}
-
-/// A put that was sent.
-#[derive(Debug)]
-struct Sent {
-    key: Key,
-    /// Thousandths of write units that it uses, if the engine does not tell.
-    estimated_milliunits: u64,
-}
-
-/// What became of a put.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Answer {
-    /// It landed, and used so much.
-    Landed(WriteUse),
-    /// It was left undone, or nobody knows: it is to be tried again; the wait is over.
-    Again,
-    /// It is to be written alone, which tells what is wrong.
-    Alone,
-}
-
-impl From<Retry> for Answer {
-    fn from(retry: Retry) -> Self {
-        match retry {
-            Retry::Again => Self::Again,
-            Retry::Alone => Self::Alone,
-        }
-    }
-}
-
-impl Operation for Put {
-    fn key(&self) -> &Key {
-        &self.key
-    }
-    fn bytes(&self) -> usize {
-        self.bytes
-    }
 }
 
 impl Put {
@@ -87,17 +45,6 @@ impl Put {
             other => Err(Box::new(other)),
         }
     }
-
-    /// As the SDK's requests take it, and its key.
-    fn into_request(self) -> Option<(Sent, WriteRequest)> {
-        let put = PutRequest::builder().set_item(Some(item_to_sdk(self.item)));
-        let request = WriteRequest::builder().put_request(put.build().ok()?).build();
-        let sent = Sent {
-            key: self.key,
-            estimated_milliunits: self.estimated_milliunits,
-        };
-        Some((sent, request))
-    }
 }
 
 impl Sink for Bulk<'_> {
@@ -108,14 +55,15 @@ impl Sink for Bulk<'_> {
                 Ok(put) => put,
                 Err(other) => return Box::pin(self.writer.write(*other, rebuild)).await,
             };
-            match self.waiting.answered(put).await.unwrap_or(Answer::Alone) {
+            match self.answered(put).await {
                 Answer::Landed(used) => {
                     return Ok(Landed {
                         outcome: Outcome::Written,
                         used,
                     });
                 }
-                Answer::Alone => {
+                // A put without a guard lands whatever exists.
+                Answer::Alone | Answer::Exists(_) => {
                     return Box::pin(self.writer.write(rebuild()?, rebuild)).await;
                 }
                 Answer::Again => made = rebuild()?,
@@ -125,90 +73,63 @@ impl Sink for Bulk<'_> {
     }
 }
 
-impl Batched for Bulk<'_> {
-    type Batch = Vec<Waiting<Put, Answer>>;
+impl Operation for Put {
+    type Request = WriteRequest;
+    type Output = BatchWriteItemOutput;
 
-    async fn next(&self) -> Self::Batch {
-        self.waiting.next(self.batching).await
+    fn key(&self) -> &Key {
+        &self.key
     }
 
-    async fn send(&self, batch: Self::Batch) {
-        let (mut keys, mut requests, mut answers) = (Vec::new(), Vec::new(), Vec::new());
-        for Waiting { operation, answer } in batch {
-            // One that makes no request loses its answer with it, and goes alone.
-            if let Some((key, request)) = operation.into_request() {
-                keys.push(key);
-                requests.push(request);
-                answers.push(answer);
-            }
-        }
-        let mut found = self.attempt(&keys, requests).await;
-        self.batching.wait(self.writer, &mut found).await;
-        for (waiting, answer) in answers.into_iter().zip(found) {
-            // A write that nobody waits for any more belongs to a worker that stops.
-            let _ = waiting.send(answer);
-        }
-    }
-}
-
-impl<'a> Bulk<'a> {
-    /// For the writes of a writer.
-    #[must_use]
-    pub fn new(writer: &'a TargetWriter, batching: &'a Batching) -> Self {
-        Self {
-            writer,
-            batching,
-            waiting: Gather::default(),
-        }
+    fn bytes(&self) -> usize {
+        self.bytes
     }
 
-    /// One request for all. One without an answer may land late: the lanes are held until that is over.
-    async fn attempt(&self, keys: &[Sent], requests: Vec<WriteRequest>) -> Vec<Answer> {
-        match self.writer.send_batch(self.request(requests)).await {
-            Ok((mut admitted, Ok(answer))) => self.read(answer, keys, &mut admitted.place),
-            Ok((_, Err(failure))) => {
-                vec![self.batching.failed(self.writer, &failure).into(); keys.len()]
-            }
-            Err(_) => vec![Answer::Alone; keys.len()],
-        }
+    fn into_request(self) -> Option<(Sent, WriteRequest)> {
+        let put = PutRequest::builder().set_item(Some(item_to_sdk(self.item)));
+        let request = WriteRequest::builder().put_request(put.build().ok()?).build();
+        let sent = Sent {
+            key: self.key,
+            estimated_milliunits: self.estimated_milliunits,
+        };
+        Some((sent, request))
     }
 
-    async fn request(&self, requests: Vec<WriteRequest>) -> Result<BatchWriteItemOutput, Failure> {
-        let sent = self
-            .writer
+    async fn request(
+        writer: &TargetWriter,
+        requests: Vec<WriteRequest>,
+    ) -> Result<BatchWriteItemOutput, Failure> {
+        let sent = writer
             .client
             .batch_write_item()
-            .request_items(&self.writer.table, requests)
+            .request_items(&writer.table, requests)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .customize()
-            .interceptor(self.writer.fence.clone())
+            .interceptor(writer.fence.clone())
             .send()
             .await;
-        sent.map_err(|error| Failure::of("dynamodb:BatchWriteItem", &*self.writer.table, &error))
+        sent.map_err(|error| Failure::of("dynamodb:BatchWriteItem", &*writer.table, &error))
     }
 
     fn read(
-        &self,
+        bulk: &Bulk<'_>,
         answer: BatchWriteItemOutput,
         keys: &[Sent],
         place: &mut ConcurrencyPermit<'_>,
     ) -> Vec<Answer> {
-        place.answered(keys.len());
-        self.batching.answered(keys.len());
+        let writer = bulk.writer;
         let consumed = answer.consumed_capacity().iter();
         let told: u64 = consumed.map(|one| units(Some(one))).sum();
         let left = answer.unprocessed_items.unwrap_or_default();
         let left: Vec<WriteRequest> = left.into_values().flatten().collect();
         if left.is_empty() {
-            if self.writer.health.blocked().is_some() {
-                self.writer.health.clear();
-            }
+            bulk.unblock();
         } else {
             place.throttled_in_part();
-            let reason = format!("throttled: UnprocessedItems of {}", self.writer.table);
-            self.writer.health.block(reason);
+            let reason = format!("throttled: UnprocessedItems of {}", writer.table);
+            writer.health.block(reason);
         }
-        let undone = undone(&self.writer.keys, left, keys);
+        let undone = undone(&writer.keys, left, keys);
         let landed = |sent: &Sent| undone.as_ref().is_some_and(|undone| !undone.contains(&sent.key));
         // What they used is told of all together: the first that landed has it. No put is free: an engine that tells
         // nothing does not know, and the sizes of the items say what it would be.
@@ -221,7 +142,7 @@ impl<'a> Bulk<'a> {
             ),
             told => WriteUse::told(told),
         };
-        self.writer.budget.pay(used.milliunits);
+        writer.budget.pay(used.milliunits);
         let each = keys.iter().map(|sent| {
             if landed(sent) {
                 Answer::Landed(std::mem::take(&mut used))

@@ -1,7 +1,8 @@
-//! Writes that wait for their batch: what the sinks that write in batches have in common.
+//! Writes that wait for their batch: what batches of inserts and batches of puts have in common.
 
-use super::batching::Batching;
-use crate::flow::Sink;
+use super::batching::{Answer, Batching};
+use super::write::TargetWriter;
+use crate::dynamo::{ConcurrencyPermit, Failure};
 use crate::model::Key;
 use std::collections::{HashSet, VecDeque};
 use std::future::poll_fn;
@@ -14,7 +15,7 @@ const MOST_BYTES: usize = 2 * 1024 * 1024;
 
 /// A sink whose writes wait for their batch. Whoever drives the writes asks for the next batch when no write can be
 /// gathered any more, and sends it.
-pub trait Batched: Sink {
+pub trait Batched {
     /// A batch that can be sent.
     type Batch: Send;
 
@@ -26,47 +27,66 @@ pub trait Batched: Sink {
     fn send(&self, batch: Self::Batch) -> impl Future<Output = ()> + Send;
 }
 
-/// What can be one of a batch.
-pub(super) trait Operation {
+/// One write of a batch.
+pub trait Operation: Sized + Send {
+    /// Its part of the request.
+    type Request: Send;
+    /// The answer to the request.
+    type Output: Send;
+
     /// Key in the target. One batch never holds a key twice.
     fn key(&self) -> &Key;
+
     /// Bytes of the item, about.
     fn bytes(&self) -> usize;
+
+    /// As the SDK's requests take it. `None`: it can't be said in a request.
+    fn into_request(self) -> Option<(Sent, Self::Request)>;
+
+    /// One request for all.
+    fn request(
+        writer: &TargetWriter,
+        requests: Vec<Self::Request>,
+    ) -> impl Future<Output = Result<Self::Output, Failure>> + Send;
+
+    /// What became of each, by the answer.
+    fn read(
+        gather: &Gather<'_, Self>,
+        answer: Self::Output,
+        sent: &[Sent],
+        place: &mut ConcurrencyPermit<'_>,
+    ) -> Vec<Answer>;
+}
+
+/// A write that was sent.
+#[derive(Debug)]
+pub struct Sent {
+    pub(super) key: Key,
+    /// Thousandths of write units that it uses, if the engine does not tell.
+    pub(super) estimated_milliunits: u64,
 }
 
 /// An operation that waits for its batch, and where its answer goes.
 #[derive(Debug)]
-pub struct Waiting<O, A> {
-    pub(super) operation: O,
-    pub(super) answer: oneshot::Sender<A>,
+pub struct Waiting<O> {
+    operation: O,
+    answer: oneshot::Sender<Answer>,
 }
 
-/// The operations that wait, in the order in which they came.
+/// The writes of a page to one service, gathered into batches, in the order in which they came.
 #[derive(Debug)]
-pub(super) struct Gather<O, A> {
-    waiting: Mutex<VecDeque<Waiting<O, A>>>,
+pub struct Gather<'a, O> {
+    pub(super) writer: &'a TargetWriter,
+    pub(super) batching: &'a Batching,
+    waiting: Mutex<VecDeque<Waiting<O>>>,
 }
 
-impl<O, A> Default for Gather<O, A> {
-    fn default() -> Self {
-        Self {
-            waiting: Mutex::default(),
-        }
-    }
-}
+impl<O: Operation> Batched for Gather<'_, O> {
+    type Batch = Vec<Waiting<O>>;
 
-impl<O: Operation, A> Gather<O, A> {
-    /// Waits for the answer to an operation. `None`: its batch was given up.
-    pub async fn answered(&self, operation: O) -> Option<A> {
-        let (answer, answered) = oneshot::channel();
-        self.lock().push_back(Waiting { operation, answer });
-        answered.await.ok()
-    }
-
-    /// See [`Batched::next`].
-    pub async fn next(&self, batching: &Batching) -> Vec<Waiting<O, A>> {
+    async fn next(&self) -> Self::Batch {
         poll_fn(|_| {
-            let batch = self.take(batching.most());
+            let batch = take(&mut self.lock(), self.batching.most());
             if batch.is_empty() {
                 Poll::Pending
             } else {
@@ -76,34 +96,90 @@ impl<O: Operation, A> Gather<O, A> {
         .await
     }
 
-    /// Takes the first of what waits, without a key twice: of two operations on one key in a batch, nobody says which
-    /// lands, if the batch is taken at all.
-    fn take(&self, most: usize) -> Vec<Waiting<O, A>> {
-        let mut waiting = self.lock();
-        let (mut batch, mut left) = (Vec::new(), VecDeque::new());
-        let (mut keys, mut bytes) = (HashSet::new(), 0);
-        while let Some(next) = waiting.pop_front() {
-            let more = next.operation.bytes();
-            let fits = batch.is_empty() || bytes + more <= MOST_BYTES;
-            if batch.len() >= most || !fits {
-                left.push_back(next);
-                break;
-            }
-            if keys.insert(next.operation.key().clone()) {
-                bytes += more;
-                batch.push(next);
-            } else {
-                left.push_back(next);
+    async fn send(&self, batch: Self::Batch) {
+        let (mut sent, mut requests, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+        for Waiting { operation, answer } in batch {
+            // One that makes no request loses its answer with it, and goes alone.
+            if let Some((one, request)) = operation.into_request() {
+                sent.push(one);
+                requests.push(request);
+                waiting.push(answer);
             }
         }
-        left.extend(waiting.drain(..));
-        *waiting = left;
-        batch
+        let mut answers = self.attempt(&sent, requests).await;
+        self.batching.wait(self.writer, &mut answers).await;
+        for (waiting, answer) in waiting.into_iter().zip(answers) {
+            // A write that nobody waits for any more belongs to a worker that stops.
+            let _ = waiting.send(answer);
+        }
+    }
+}
+
+impl<'a, O: Operation> Gather<'a, O> {
+    /// For the writes of a writer.
+    #[must_use]
+    pub fn new(writer: &'a TargetWriter, batching: &'a Batching) -> Self {
+        Self {
+            writer,
+            batching,
+            waiting: Mutex::default(),
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Waiting<O, A>>> {
+    /// Waits for the answer to an operation. One whose batch was given up goes alone.
+    pub(super) async fn answered(&self, operation: O) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        self.lock().push_back(Waiting { operation, answer });
+        answered.await.unwrap_or(Answer::Alone)
+    }
+
+    /// One request for all. In a bulk copy, one without an answer may land late: the lanes are held until that is over.
+    async fn attempt(&self, sent: &[Sent], requests: Vec<O::Request>) -> Vec<Answer> {
+        match self.writer.send_batch(O::request(self.writer, requests)).await {
+            Ok((mut admitted, Ok(answer))) => {
+                admitted.place.answered(sent.len());
+                self.batching.answered(sent.len());
+                O::read(self, answer, sent, &mut admitted.place)
+            }
+            Ok((_, Err(failure))) => vec![self.batching.failed(self.writer, &failure); sent.len()],
+            Err(_) => vec![Answer::Alone; sent.len()],
+        }
+    }
+
+    /// Of a batch of which nothing was left undone.
+    pub(super) fn unblock(&self) {
+        if self.writer.health.blocked().is_some() {
+            self.writer.health.clear();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Waiting<O>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Takes the first of what waits, without a key twice: of two operations on one key in a batch, nobody says which
+/// lands, if the batch is taken at all.
+fn take<O: Operation>(waiting: &mut VecDeque<Waiting<O>>, most: usize) -> Vec<Waiting<O>> {
+    let (mut batch, mut left) = (Vec::new(), VecDeque::new());
+    let (mut keys, mut bytes) = (HashSet::new(), 0);
+    while let Some(next) = waiting.pop_front() {
+        let more = next.operation.bytes();
+        let fits = batch.is_empty() || bytes + more <= MOST_BYTES;
+        if batch.len() >= most || !fits {
+            left.push_back(next);
+            break;
+        }
+        if keys.insert(next.operation.key().clone()) {
+            bytes += more;
+            batch.push(next);
+        } else {
+            left.push_back(next);
+        }
+    }
+    left.append(waiting);
+    *waiting = left;
+    batch
 }
 
 #[cfg(test)]
@@ -114,54 +190,68 @@ mod tests {
     struct Weighed(Key, usize);
 
     impl Operation for Weighed {
+        type Request = ();
+        type Output = ();
+
         fn key(&self) -> &Key {
             &self.0
         }
         fn bytes(&self) -> usize {
             self.1
         }
+
+        fn into_request(self) -> Option<(Sent, ())> {
+            None
+        }
+
+        async fn request(_: &TargetWriter, _: Vec<()>) -> Result<(), Failure> {
+            Ok(())
+        }
+
+        fn read(_: &Gather<'_, Self>, (): (), _: &[Sent], _: &mut ConcurrencyPermit<'_>) -> Vec<Answer> {
+            Vec::new()
+        }
     }
 
-    fn gathered(operations: &[(&str, usize)]) -> Gather<Weighed, ()> {
-        let gather = Gather::default();
-        for (key, bytes) in operations {
+    fn gathered(operations: &[(&str, usize)]) -> VecDeque<Waiting<Weighed>> {
+        let waiting = |(key, bytes): &(&str, usize)| {
             let key = Key {
                 partition: Value::s(*key),
                 sort: None,
             };
-            gather.lock().push_back(Waiting {
+            Waiting {
                 operation: Weighed(key, *bytes),
                 answer: oneshot::channel().0,
-            });
-        }
-        gather
+            }
+        };
+        operations.iter().map(waiting).collect()
     }
 
-    fn batches(gather: &Gather<Weighed, ()>) -> Vec<Vec<String>> {
-        let names = |batch: Vec<Waiting<Weighed, ()>>| {
+    fn batches(mut waiting: VecDeque<Waiting<Weighed>>) -> Vec<Vec<String>> {
+        let names = |batch: Vec<Waiting<Weighed>>| {
             let each = batch.iter().map(|one| one.operation.0.to_string());
             each.collect::<Vec<_>>()
         };
-        std::iter::repeat_with(|| names(gather.take(25)))
+        std::iter::repeat_with(|| names(take(&mut waiting, 25)))
             .take_while(|batch| !batch.is_empty())
             .collect()
     }
 
     #[test]
     fn a_batch_holds_no_key_twice_and_leaves_none_behind() {
-        let gather = gathered(&[("a", 1), ("b", 1), ("a", 1), ("c", 1), ("a", 1)]);
-        assert_eq!(batches(&gather), [vec!["a", "b", "c"], vec!["a"], vec!["a"]]);
+        let waiting = gathered(&[("a", 1), ("b", 1), ("a", 1), ("c", 1), ("a", 1)]);
+        assert_eq!(batches(waiting), [vec!["a", "b", "c"], vec!["a"], vec!["a"]]);
     }
 
     #[test]
     fn a_batch_is_bounded_in_number_and_in_bytes() {
         let names: Vec<String> = (0..60).map(|n| n.to_string()).collect();
         let many: Vec<(&str, usize)> = names.iter().map(|name| (name.as_str(), 1)).collect();
-        let sizes: Vec<usize> = batches(&gathered(&many)).iter().map(Vec::len).collect();
+        let sizes: Vec<usize> = batches(gathered(&many)).iter().map(Vec::len).collect();
         assert_eq!(sizes, [25, 25, 10]);
         let heavy = gathered(&[("a", MOST_BYTES - 1), ("b", 2), ("c", 3 * MOST_BYTES), ("d", 1)]);
         assert_eq!(
-            batches(&heavy),
+            batches(heavy),
             [["a"], ["b"], ["c"], ["d"]],
             "one that is too large goes by itself"
         );

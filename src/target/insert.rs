@@ -1,3 +1,4 @@
+use super::gather::Sent;
 use crate::dynamo::convert::value_to_sdk;
 use crate::flow::{Guard, Write, WriteKind};
 use crate::model::{Item, ItemExt, Key};
@@ -15,7 +16,7 @@ pub struct Insert {
     /// Bytes of the item, about.
     pub bytes: usize,
     /// Thousandths of write units that it uses, if the engine does not tell.
-    pub estimated_milliunits: u64,
+    estimated_milliunits: u64,
 }
 
 /// Characters that a statement may have
@@ -48,12 +49,16 @@ impl Insert {
 
     /// As the SDK's requests take it.
     #[must_use]
-    pub fn into_request(self) -> Option<BatchStatementRequest> {
-        BatchStatementRequest::builder()
+    pub fn into_request(self) -> Option<(Sent, BatchStatementRequest)> {
+        let request = BatchStatementRequest::builder()
             .statement(self.statement)
             .set_parameters(Some(self.parameters))
-            .build()
-            .ok()
+            .build();
+        let sent = Sent {
+            key: self.key,
+            estimated_milliunits: self.estimated_milliunits,
+        };
+        Some((sent, request.ok()?))
     }
 }
 

@@ -10,12 +10,14 @@ use crate::flow::{
 use crate::model::{Item, KeySchema, TOMBSTONE_ATTRIBUTE};
 use crate::plan::PutCost;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConsumedCapacity, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
 };
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -125,6 +127,25 @@ const DECIDED: [&str; 3] = [
     "TransactionInProgressException",
     "ReplicatedWriteConflictException",
 ];
+
+/// Sends a put or a delete under a guard. The builders of the SDK have the same methods, and no trait.
+macro_rules! guarded {
+    ($writer:expr, $request:expr, $condition:expr) => {{
+        let Condition { text, names, values } = Condition::of($condition);
+        let sent = $request
+            .table_name(&$writer.table)
+            .set_condition_expression(text)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .customize()
+            .interceptor($writer.fence.clone())
+            .send()
+            .await;
+        sent.map(|answer| answer.consumed_capacity)
+    }};
+}
 
 impl TargetWriter {
     async fn write_until_answered(
@@ -306,65 +327,37 @@ impl TargetWriter {
 
     async fn put(&self, item: Item, condition: GuardExpression, outcome: Outcome) -> Result<Landed, Failure> {
         let estimate = self.cost.milliunits(&item);
-        let Condition { text, names, values } = Condition::of(condition);
-        let sent = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item_to_sdk(item)))
-            .set_condition_expression(text)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .customize()
-            .interceptor(self.fence.clone())
-            .send()
-            .await;
-        match sent {
-            Ok(answer) => Ok(Landed {
-                outcome,
-                used: used(answer.consumed_capacity(), estimate),
-            }),
-            Err(error) => {
-                if let Some(PutItemError::ConditionalCheckFailedException(refused)) = error.as_service_error()
-                {
-                    return Ok(superseded(refused.item()));
-                }
-                Err(Failure::of("dynamodb:PutItem", &*self.table, &error))
-            }
-        }
+        let request = self.client.put_item().set_item(Some(item_to_sdk(item)));
+        let sent = guarded!(self, request, condition);
+        self.landed("dynamodb:PutItem", sent, outcome, estimate)
     }
 
     async fn delete(&self, key: Item, condition: GuardExpression) -> Result<Landed, Failure> {
-        let Condition { text, names, values } = Condition::of(condition);
-        let sent = self
-            .client
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(item_to_sdk(key)))
-            .set_condition_expression(text)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .customize()
-            .interceptor(self.fence.clone())
-            .send()
-            .await;
-        match sent {
-            Ok(answer) => Ok(Landed {
-                outcome: Outcome::Written,
-                used: used(answer.consumed_capacity(), LEAST_MILLIUNITS),
-            }),
-            Err(error) => {
-                if let Some(DeleteItemError::ConditionalCheckFailedException(refused)) =
-                    error.as_service_error()
-                {
-                    return Ok(superseded(refused.item()));
-                }
-                Err(Failure::of("dynamodb:DeleteItem", &*self.table, &error))
+        let request = self.client.delete_item().set_key(Some(item_to_sdk(key)));
+        let sent = guarded!(self, request, condition);
+        self.landed("dynamodb:DeleteItem", sent, Outcome::Written, LEAST_MILLIUNITS)
+    }
+
+    /// What became of a request that was sent.
+    fn landed<E: ProvideErrorMetadata + Error + 'static>(
+        &self,
+        action: &'static str,
+        sent: Result<Option<ConsumedCapacity>, SdkError<E, HttpResponse>>,
+        outcome: Outcome,
+        estimate: u64,
+    ) -> Result<Landed, Failure> {
+        let error = match sent {
+            Ok(consumed) => {
+                let used = used(consumed.as_ref(), estimate);
+                return Ok(Landed { outcome, used });
             }
+            Err(error) => error,
+        };
+        // The same exception, inside of the errors of both operations.
+        let refused = error.as_service_error().and_then(Error::source);
+        match refused.and_then(<dyn Error>::downcast_ref::<ConditionalCheckFailedException>) {
+            Some(refused) => Ok(superseded(refused.item())),
+            None => Err(Failure::of(action, &*self.table, &error)),
         }
     }
 }

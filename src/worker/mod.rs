@@ -5,7 +5,6 @@ mod activity;
 mod budgets;
 mod checks;
 mod error;
-mod first_records;
 mod heartbeat;
 mod leased_record;
 mod plan_change;
@@ -21,7 +20,6 @@ pub(crate) use checks::{check_left_out, check_plan, completed, differs, refuse_a
 pub use checks::{check_split, services, uncaptured};
 pub use error::RunError;
 pub(crate) use error::{restore, sentence};
-pub(crate) use first_records::{service_record, split_record};
 pub(crate) use heartbeat::Heartbeat;
 pub(crate) use leased_record::{Leasable, LeasedRecord};
 pub use plan_change::{PlanChange, SettingChange, plan_change};

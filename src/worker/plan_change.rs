@@ -164,7 +164,6 @@ impl fmt::Display for PlanChange {
 
 #[cfg(test)]
 mod tests {
-    use super::super::first_records::{service_record, split_record};
     use super::*;
 
     const PLAN: &str = "\
@@ -188,8 +187,8 @@ services:
 
     fn recorded(text: &str) -> (SplitRecord, Vec<ServiceRecord>) {
         let plan = parse(text);
-        let services = plan.services.iter().map(service_record).collect();
-        (split_record(&plan, "arn", 0), services)
+        let services = plan.services.iter().map(ServiceRecord::beginning).collect();
+        (SplitRecord::beginning(&plan, "arn", 0), services)
     }
 
     fn edit(edits: &[(&str, &str)]) -> Plan {

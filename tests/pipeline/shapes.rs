@@ -3,36 +3,19 @@
 use crate::running::{Running, text, with, without};
 use crate::support::Engine;
 use crate::support::contents::{Plain, PlainItem};
-use crate::support::table::{create, item, number, put_all};
+use crate::support::table::{create, item, number, put_all, text as value};
 use dynasplit::backfill::BackfillOptions;
 
-const PLAN: &str = "
-version: 1
+const PLAN: &str = concat!(
+    "version: 1
 split: shapes
-source:
-  table: Source
-  keys: { partition: PK, sort: SK }
+source: { table: Source, keys: { partition: PK, sort: SK } }
 timestamp: none
 unrouted: fail
 services:
-  - name: documents
-    table:
-      name: Documents
-      keys: { partition: id, sort: { name: version, type: N } }
-    shapes:
-      - where: begins_with(PK, 'POLICY#')
-        transform:
-          keys:
-            from: { PK: 'POLICY#{policy}', SK: 'V#{version}' }
-            to: { id: 'policy#{policy}', version: '{version:N}' }
-          drop: [PK, SK]
-      - where: begins_with(PK, 'DOC#')
-        transform:
-          keys:
-            from: { PK: 'DOC#{doc}', SK: '{version}' }
-            to: { id: 'doc#{doc}', version: '{version:N}' }
-          keep: [n]
-";
+",
+    include_str!("../support/documents.yaml")
+);
 
 /// What an item means, by hand.
 fn meaning(item: &PlainItem) -> Option<PlainItem> {
@@ -59,7 +42,7 @@ fn meaning(item: &PlainItem) -> Option<PlainItem> {
 
 async fn write(running: &Running, values: std::ops::Range<u32>) {
     let items = values.flat_map(|n| {
-        let more = [("n", number(n)), ("more", number(7))];
+        let more = [("n", number(n)), ("more", number(7)), ("kind", value("Policy"))];
         [
             item(&format!("POLICY#{}", n % 5), &format!("V#{n}"), more.clone()),
             item(&format!("DOC#{}", n % 5), &n.to_string(), more),

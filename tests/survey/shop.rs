@@ -5,7 +5,7 @@ use crate::support::table::{SdkItem, item, number, text};
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynasplit::dynamo::{Clients, Endpoint, Timing};
 use dynasplit::plan::Plan;
-use dynasplit::state::{STATE_FORMAT, ServiceRecord, SplitRecord, StreamRecord, Switch};
+use dynasplit::state::{ServiceRecord, SplitRecord};
 use dynasplit::survey::{Survey, SurveyOptions, survey};
 use dynasplit::worker::{RunError, Split};
 use tokio_util::sync::CancellationToken;
@@ -119,44 +119,10 @@ pub fn misfits() -> Vec<SdkItem> {
 pub async fn begin(split: &Split, stream: &str) {
     split.store.ensure_table(&split.source.control).await.unwrap();
     let plan = &split.plan;
-    let record = SplitRecord {
-        services: Default::default(),
-        switched: Default::default(),
-        format: STATE_FORMAT,
-        split: plan.split.clone(),
-        source: plan.source.table.clone(),
-        fingerprint: plan.fingerprint(),
-        settings: plan.settings(),
-        earlier: Vec::new(),
-        streams: vec![StreamRecord {
-            arn: stream.to_owned(),
-            captured_ms: None,
-            ended_ms: None,
-            restarted_ms: None,
-        }],
-        switch: Switch::default(),
-        completing_ms: None,
-        repair_required: None,
-        repair_scopes: std::collections::BTreeMap::new(),
-        created_ms: 1,
-        resting: None,
-        completed_ms: None,
-        abandoned: std::collections::BTreeMap::new(),
-        abandoned_ms: None,
-    };
+    let record = SplitRecord::beginning(plan, stream, 1);
     split.store.put(SplitRecord::NAME, record, 0).await.unwrap();
     for service in &plan.services {
-        let record = ServiceRecord {
-            name: service.name.clone(),
-            table: service.table.name.clone(),
-            fingerprint: service.fingerprint.clone(),
-            settings: service.settings(),
-            captured_ms: None,
-            captured_in: None,
-            completed: false,
-            created: false,
-            created_arn: None,
-        };
+        let record = ServiceRecord::beginning(service);
         let name = ServiceRecord::record_name(&service.name);
         split.store.put(&name, record, 0).await.unwrap();
     }

@@ -10,8 +10,7 @@ use dynasplit::dynamo::{Clients, Endpoint, Timing};
 use dynasplit::model::{Key, Position, Value};
 use dynasplit::plan::Plan;
 use dynasplit::state::{
-    BackfillRecord, LaneState, Lease, STATE_FORMAT, ServiceRecord, ShardRecord, SplitRecord, StreamRecord,
-    Switch, VerifyRecord,
+    BackfillRecord, LaneState, Lease, ServiceRecord, ShardRecord, SplitRecord, VerifyRecord,
 };
 use dynasplit::target::ensure;
 use dynasplit::verify::{Verify, VerifyOptions, VerifyResult, VerifyView};
@@ -130,43 +129,13 @@ impl Bench {
     async fn state(&self) {
         let split = &self.split;
         split.store.ensure_table(&split.source.control).await.unwrap();
-        let record = SplitRecord {
-            services: Default::default(),
-            switched: Default::default(),
-            format: STATE_FORMAT,
-            split: split.plan.split.clone(),
-            source: SOURCE.into(),
-            fingerprint: split.plan.fingerprint(),
-            settings: split.plan.settings(),
-            earlier: Vec::new(),
-            streams: vec![StreamRecord {
-                arn: "arn:by-hand".into(),
-                captured_ms: Some(1),
-                ended_ms: None,
-                restarted_ms: None,
-            }],
-            switch: Switch::default(),
-            completing_ms: None,
-            repair_required: None,
-            repair_scopes: std::collections::BTreeMap::new(),
-            created_ms: 1,
-            resting: None,
-            completed_ms: None,
-            abandoned: std::collections::BTreeMap::new(),
-            abandoned_ms: None,
-        };
+        let mut record = SplitRecord::beginning(&split.plan, "arn:by-hand", 1);
+        record.streams[0].captured_ms = Some(1);
         split.store.put(SplitRecord::NAME, record, 0).await.unwrap();
         for service in &split.plan.services {
             let record = ServiceRecord {
-                name: service.name.clone(),
-                table: service.table.name.clone(),
-                fingerprint: service.fingerprint.clone(),
-                settings: service.settings(),
                 captured_ms: Some(1),
-                captured_in: None,
-                completed: false,
-                created: false,
-                created_arn: None,
+                ..ServiceRecord::beginning(service)
             };
             let name = ServiceRecord::record_name(&service.name);
             split.store.put(&name, record, 0).await.unwrap();

@@ -2,7 +2,7 @@
 
 use super::{item, page, record};
 use crate::flow::{Fault, Group, VersionFields, WriteKind, desired, effects};
-use crate::model::cases::cases;
+use crate::model::cases::{cases, texts};
 use crate::model::{Item, Key, VERSION_ATTRIBUTE, Value};
 use crate::plan::{KeyFault, Plan};
 use proptest::prelude::*;
@@ -204,20 +204,6 @@ fn a_text_that_is_no_number_is_a_dead_letter() {
             "{fault}"
         );
     }
-}
-
-/// All texts over `ab#` with up to so many characters.
-fn texts(length: usize) -> Vec<String> {
-    let mut all = vec![String::new()];
-    let mut from = 0;
-    for _ in 0..length {
-        let to = all.len();
-        for n in from..to {
-            all.extend(["a", "b", "#"].map(|c| format!("{}{c}", all[n])));
-        }
-        from = to;
-    }
-    all
 }
 
 /// A shape over a small alphabet: what it asks of the keys, how it reads them and what it makes of them.

@@ -1,6 +1,4 @@
 use super::*;
-use crate::state::{STATE_FORMAT, Switch};
-use std::collections::BTreeMap;
 
 const LEASE_MS: u64 = 20_000;
 const NOW_MS: u64 = 1_000_000;
@@ -16,24 +14,8 @@ fn stream(arn: &str, captured_ms: Option<u64>, restarted_ms: Option<u64>) -> Str
 
 fn record(streams: Vec<StreamRecord>) -> SplitRecord {
     SplitRecord {
-        services: Default::default(),
-        switched: Default::default(),
-        format: STATE_FORMAT,
-        split: "split".into(),
-        source: "source".into(),
-        fingerprint: String::new(),
-        settings: BTreeMap::new(),
-        earlier: Vec::new(),
         streams,
-        switch: Switch::default(),
-        repair_required: None,
-        repair_scopes: std::collections::BTreeMap::new(),
-        created_ms: 1,
-        completing_ms: None,
-        resting: None,
-        completed_ms: None,
-        abandoned: std::collections::BTreeMap::new(),
-        abandoned_ms: None,
+        ..SplitRecord::sample()
     }
 }
 

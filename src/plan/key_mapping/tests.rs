@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::cases::cases;
+use crate::model::cases::{cases, texts};
 use crate::plan::key_pieces::from_text;
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -412,20 +412,6 @@ fn conditions_and_patterns_can_contradict() {
             "{attribute} {head} {alone}"
         );
     }
-}
-
-/// All texts over `ab#` with up to so many characters.
-fn texts(length: usize) -> Vec<String> {
-    let mut all = vec![String::new()];
-    let mut from = 0;
-    for _ in 0..length {
-        let to = all.len();
-        for n in from..to {
-            all.extend(["a", "b", "#"].map(|c| format!("{}{c}", all[n])));
-        }
-        from = to;
-    }
-    all
 }
 
 proptest! {

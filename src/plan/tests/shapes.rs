@@ -2,34 +2,20 @@
 
 use super::*;
 
-const IAM: &str = "\
-version: 1
+const IAM: &str = concat!(
+    "version: 1
 split: iam
 source: { table: Iam, keys: { partition: PK, sort: SK } }
 timestamp: { attribute: at, type: N }
 unrouted: fail
 services:
-  - name: documents
-    table:
-      name: Documents
-      keys: { partition: id, sort: { name: version, type: N } }
-    shapes:
-      - where: begins_with(PK, 'POLICY#') AND kind = 'Policy'
-        transform:
-          keys:
-            from: { PK: 'POLICY#{policy}', SK: 'V#{version}' }
-            to: { id: 'policy#{policy}', version: '{version:N}' }
-          drop: [PK, SK]
-      - where: begins_with(PK, 'DOC#')
-        transform:
-          keys:
-            from: { PK: 'DOC#{doc}', SK: '{version}' }
-            to: { id: 'doc#{doc}', version: '{version:N}' }
-          keep: [body, at]
-  - name: users
+",
+    include_str!("../../../tests/support/documents.yaml"),
+    "  - name: users
     where: begins_with(PK, 'USER#')
     table: { name: Users, keys: { partition: PK, sort: SK } }
-";
+"
+);
 
 /// A plan of one service with two shapes, each as `where | from | to`, into a table with the key `id` and `n`.
 fn two(first: &str, second: &str) -> String {
@@ -146,7 +132,7 @@ fn fingerprints_of_plans_with_one_shape_are_as_they_were() {
             "{ id: 'doc#{doc}#x', version: '{version:N}' }",
             false,
         ),
-        ("keep: [body, at]", "keep: [body]", false),
+        ("keep: [kind, at, n]", "keep: [kind, at]", false),
         (
             "      - where: begins_with(PK, 'DOC#')",
             "      # more\n      - where: begins_with(PK, 'DOC#')",
@@ -349,9 +335,9 @@ fn mistakes_in_shapes_are_found_at_their_lines() {
             "22 services[0].shapes[1].transform.keys.to.version: `{version:S}` asks for something else",
         ),
         (
-            "keep: [body, at]",
-            "keep: [body, body]",
-            "23 services[0].shapes[1].transform.keep[1]: `body` is listed twice",
+            "keep: [kind, at, n]",
+            "keep: [kind, kind]",
+            "23 services[0].shapes[1].transform.keep[1]: `kind` is listed twice",
         ),
     ] {
         assert!(IAM.contains(from), "{from}");
@@ -379,10 +365,10 @@ fn shapes_are_warned_about_and_may_show_what_others_hide() {
     let text = IAM.replace("kind = 'Policy'", "kind = Policy");
     let plan = Plan::parse(&text, "p").unwrap();
     assert_eq!(plan.warnings.list()[0].path, "services[0].shapes[0].where");
-    // `body` is there for documents only, `state` for policies only.
+    // `n` is there for both, `state` for policies only.
     let indexed = IAM.replace(
         "    shapes:\n",
-        "      global-indexes: [{ name: by-body, keys: { partition: body } }, { name: by-state, keys: { partition: state } }]\n    \
+        "      global-indexes: [{ name: by-n, keys: { partition: n } }, { name: by-state, keys: { partition: state } }]\n    \
          shapes:\n",
     );
     assert_eq!(problems(&indexed), []);

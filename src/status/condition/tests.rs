@@ -1,8 +1,5 @@
 use super::*;
-use crate::state::{Tombstones, TuningRecord};
 use crate::status::obstacle::Obstacle;
-use crate::status::split_status::WorkerStatus;
-use std::collections::{BTreeMap, BTreeSet};
 
 const NOW_MS: u64 = 1_000_000;
 const HOUR_MS: u64 = 3_600_000;
@@ -17,40 +14,6 @@ fn lane(name: &str, lag_ms: Option<u64>, open_shards: usize) -> LaneStatus {
     }
 }
 
-fn split_status(phase: Phase, lanes: Vec<LaneStatus>) -> SplitStatus {
-    let worker = WorkerStatus {
-        ahead_ms: 0,
-        kind: "tail".into(),
-        seen_ms_ago: 1,
-        overdue: false,
-        other_plan: None,
-        lacks_lanes: false,
-    };
-    SplitStatus {
-        split: "split".into(),
-        phase,
-        lanes,
-        backfill: Vec::new(),
-        backfill_record: None,
-        backfill_seen_ms: None,
-        switched: Default::default(),
-        scanned: 0,
-        read_milliunits: 0,
-        backfill_blocked: BTreeSet::new(),
-        running: Vec::new(),
-        limits: Vec::new(),
-        tuning: TuningRecord::default(),
-        tombstones: Tombstones::default(),
-        dead_letters: BTreeMap::new(),
-        rechecks: 0,
-        verify: None,
-        read_ms: 0,
-        workers: vec![worker],
-        obstacles: Vec::new(),
-        next: String::new(),
-    }
-}
-
 fn kinds(status: &SplitStatus) -> Vec<AlarmKind> {
     alarms(status, HOUR_MS)
         .into_iter()
@@ -60,22 +23,22 @@ fn kinds(status: &SplitStatus) -> Vec<AlarmKind> {
 
 #[test]
 fn a_split_that_follows_has_no_alarm() {
-    let fine = split_status(Phase::Tailing, vec![lane("a", Some(HOUR_MS), 1)]);
+    let fine = SplitStatus::sample(Phase::Tailing, vec![lane("a", Some(HOUR_MS), 1)]);
     assert_eq!(kinds(&fine), []);
 }
 
 #[test]
 fn each_threshold_has_an_alarm() {
-    let late = split_status(Phase::Tailing, vec![lane("a", Some(HOUR_MS + 1), 1)]);
+    let late = SplitStatus::sample(Phase::Tailing, vec![lane("a", Some(HOUR_MS + 1), 1)]);
     assert_eq!(kinds(&late), [AlarmKind::Lag]);
-    let mut lost = split_status(Phase::Tailing, vec![lane("a", Some(1), 1)]);
+    let mut lost = SplitStatus::sample(Phase::Tailing, vec![lane("a", Some(1), 1)]);
     lost.lanes[0].gap = Some("trimmed".into());
     assert_eq!(kinds(&lost), [AlarmKind::Gap]);
-    let mut dead = split_status(Phase::CatchingUp, vec![lane("a", Some(1), 1)]);
+    let mut dead = SplitStatus::sample(Phase::CatchingUp, vec![lane("a", Some(1), 1)]);
     dead.dead_letters.insert("a".into(), 1);
     assert_eq!(kinds(&dead), [AlarmKind::DeadLetters]);
     assert!(alarms(&dead, 0)[1].what.contains("1 dead letter of a"));
-    let mut alone = split_status(Phase::Created, vec![lane("a", None, 0)]);
+    let mut alone = SplitStatus::sample(Phase::Created, vec![lane("a", None, 0)]);
     alone.workers[0].overdue = true;
     assert_eq!(kinds(&alone), [AlarmKind::NoWorker]);
     alone.workers.clear();
@@ -84,10 +47,10 @@ fn each_threshold_has_an_alarm() {
 
 #[test]
 fn what_is_drained_or_over_needs_no_worker() {
-    let mut drained = split_status(Phase::Verified, vec![lane("a", Some(50 * HOUR_MS), 0)]);
+    let mut drained = SplitStatus::sample(Phase::Verified, vec![lane("a", Some(50 * HOUR_MS), 0)]);
     drained.workers.clear();
     assert_eq!(kinds(&drained), [], "its lag says nothing");
-    let mut done = split_status(Phase::Done, vec![lane("a", Some(2 * HOUR_MS), 1)]);
+    let mut done = SplitStatus::sample(Phase::Done, vec![lane("a", Some(2 * HOUR_MS), 1)]);
     done.workers.clear();
     assert_eq!(kinds(&done), []);
 }
@@ -95,7 +58,7 @@ fn what_is_drained_or_over_needs_no_worker() {
 #[test]
 fn a_lane_is_caught_up_past_a_time() {
     let at = |lag_ms, past_ms| {
-        let status = split_status(Phase::Tailing, vec![lane("a", Some(1), 1), lane("b", lag_ms, 1)]);
+        let status = SplitStatus::sample(Phase::Tailing, vec![lane("a", Some(1), 1), lane("b", lag_ms, 1)]);
         Condition::CaughtUp { past_ms }.verdict(&status, NOW_MS)
     };
     assert_eq!(at(Some(5000), NOW_MS - 5000), Verdict::Holds);
@@ -110,7 +73,7 @@ fn a_lane_is_caught_up_past_a_time() {
 
 #[test]
 fn what_never_comes_is_told_at_once() {
-    let mut lost = split_status(Phase::Tailing, vec![lane("a", Some(1), 1)]);
+    let mut lost = SplitStatus::sample(Phase::Tailing, vec![lane("a", Some(1), 1)]);
     lost.lanes[0].gap = Some("trimmed".into());
     for condition in [Condition::CaughtUp { past_ms: 1 }, Condition::Drained] {
         let verdict = condition.verdict(&lost, NOW_MS);
@@ -119,12 +82,12 @@ fn what_never_comes_is_told_at_once() {
             "{verdict:?}"
         );
     }
-    let mut drained = split_status(Phase::CatchingUp, vec![lane("a", Some(900), 0)]);
+    let mut drained = SplitStatus::sample(Phase::CatchingUp, vec![lane("a", Some(900), 0)]);
     drained.lanes[0].drained_ms = Some(NOW_MS - 10);
     let past = |past_ms| Condition::CaughtUp { past_ms }.verdict(&drained, NOW_MS);
     assert_eq!(past(NOW_MS - 10), Verdict::Holds);
     assert!(matches!(past(NOW_MS), Verdict::Never(_)));
-    let done = split_status(Phase::Done, Vec::new());
+    let done = SplitStatus::sample(Phase::Done, Vec::new());
     assert!(matches!(
         Condition::CaughtUp { past_ms: 1 }.verdict(&done, NOW_MS),
         Verdict::Never(_)
@@ -133,15 +96,15 @@ fn what_never_comes_is_told_at_once() {
 
 #[test]
 fn drained_and_verified_are_read_off_the_status() {
-    let open = split_status(Phase::CatchingUp, vec![lane("a", Some(1), 2)]);
+    let open = SplitStatus::sample(Phase::CatchingUp, vec![lane("a", Some(1), 2)]);
     let verdict = Condition::Drained.verdict(&open, NOW_MS);
     assert!(
         matches!(&verdict, Verdict::NotYet(reasons) if reasons[0].contains("2 open shards")),
         "{verdict:?}"
     );
-    let drained = split_status(Phase::CatchingUp, vec![lane("a", Some(1), 0)]);
+    let drained = SplitStatus::sample(Phase::CatchingUp, vec![lane("a", Some(1), 0)]);
     assert_eq!(Condition::Drained.verdict(&drained, NOW_MS), Verdict::Holds);
-    let mut unclean = split_status(Phase::CatchingUp, vec![lane("a", Some(1), 1)]);
+    let mut unclean = SplitStatus::sample(Phase::CatchingUp, vec![lane("a", Some(1), 1)]);
     unclean.obstacles.push(Obstacle {
         kind: crate::status::obstacle::ObstacleKind::NotVerified,
         service: None,
@@ -153,7 +116,7 @@ fn drained_and_verified_are_read_off_the_status() {
         verdict,
         Verdict::NotYet(vec!["nothing was verified: `dynasplit verify`".into()])
     );
-    let completing = split_status(Phase::Completing, vec![lane("a", Some(1), 1)]);
+    let completing = SplitStatus::sample(Phase::Completing, vec![lane("a", Some(1), 1)]);
     for condition in [Condition::Verified, Condition::Drained] {
         assert!(matches!(
             condition.verdict(&completing, NOW_MS),
@@ -161,14 +124,14 @@ fn drained_and_verified_are_read_off_the_status() {
         ));
     }
     for phase in [Phase::Verified, Phase::Done] {
-        let verified = split_status(phase, vec![lane("a", Some(1), 1)]);
+        let verified = SplitStatus::sample(phase, vec![lane("a", Some(1), 1)]);
         assert_eq!(Condition::Verified.verdict(&verified, NOW_MS), Verdict::Holds);
     }
 }
 
 #[test]
 fn a_wait_without_a_worker_says_so() {
-    let mut alone = split_status(Phase::Tailing, vec![lane("a", Some(9000), 1)]);
+    let mut alone = SplitStatus::sample(Phase::Tailing, vec![lane("a", Some(9000), 1)]);
     alone.workers.clear();
     let verdict = Condition::CaughtUp { past_ms: NOW_MS }.verdict(&alone, NOW_MS);
     assert!(

@@ -1,7 +1,5 @@
 use super::*;
-use crate::state::{
-    BackfillRecord, Order, RepairScope, ShardRecord, SwitchedService, Tombstones, TuningRecord, VerifyService,
-};
+use crate::state::{BackfillRecord, Order, RepairScope, ShardRecord, SwitchedService, VerifyService};
 use crate::status::lane_status::LaneStatus;
 use crate::status::split_status::WorkerStatus;
 
@@ -19,10 +17,6 @@ fn verified() -> SplitStatus {
         ..VerifyService::default()
     };
     SplitStatus {
-        split: "s".into(),
-        phase: Phase::Verified,
-        lanes: ["a", "b", ShardRecord::WATCH].map(lane).into(),
-        backfill: Vec::new(),
         backfill_record: Some(BackfillRecord {
             segments: 1,
             services: vec!["a".into(), "b".into()],
@@ -33,16 +27,6 @@ fn verified() -> SplitStatus {
             order: Order::Concurrent,
             order_reason: String::new(),
         }),
-        scanned: 0,
-        read_milliunits: 0,
-        backfill_blocked: Default::default(),
-        running: Vec::new(),
-        backfill_seen_ms: None,
-        limits: Vec::new(),
-        tuning: TuningRecord::default(),
-        tombstones: Tombstones::default(),
-        dead_letters: BTreeMap::new(),
-        rechecks: 0,
         verify: Some(VerifyRecord {
             started_ms: 10,
             ended_ms: 11,
@@ -56,21 +40,7 @@ fn verified() -> SplitStatus {
             received: None,
         }),
         read_ms: 1000,
-        workers: vec![worker(None)],
-        switched: BTreeMap::new(),
-        obstacles: Vec::new(),
-        next: String::new(),
-    }
-}
-
-fn worker(other_plan: Option<&str>) -> WorkerStatus {
-    WorkerStatus {
-        kind: "tail".into(),
-        seen_ms_ago: 1,
-        ahead_ms: 0,
-        overdue: false,
-        other_plan: other_plan.map(str::to_owned),
-        lacks_lanes: other_plan.is_some(),
+        ..SplitStatus::sample(Phase::Verified, ["a", "b", ShardRecord::WATCH].map(lane).into())
     }
 }
 
@@ -89,14 +59,8 @@ fn found(status: &SplitStatus, record: &SplitRecord, planned: &[&str]) -> Vec<Ob
 }
 
 fn kinds(status: &SplitStatus) -> Vec<ObstacleKind> {
-    let found = found(status, &record(), &["a", "b"]);
+    let found = found(status, &SplitRecord::sample(), &["a", "b"]);
     found.iter().map(|obstacle| obstacle.kind).collect()
-}
-
-fn record() -> SplitRecord {
-    let plan = include_str!("../../../plans/online-learning.yaml");
-    let plan = crate::plan::Plan::parse(plan, "plan.yaml").unwrap();
-    crate::worker::split_record(&plan, "arn", 0)
 }
 
 #[test]
@@ -118,14 +82,14 @@ fn a_cause_comes_before_its_consequences() {
     );
     status.workers.clear();
     assert_eq!(kinds(&status)[0], ObstacleKind::NoWorker);
-    status
-        .workers
-        .push(worker(Some("a worker runs with an older plan, which lacks b")));
+    status.workers.push(WorkerStatus::sample(Some(
+        "a worker runs with an older plan, which lacks b",
+    )));
     assert_eq!(
         kinds(&status)[..2],
         [ObstacleKind::OtherWorker, ObstacleKind::NoWorker]
     );
-    status.obstacles = found(&status, &record(), &["a", "b"]);
+    status.obstacles = found(&status, &SplitRecord::sample(), &["a", "b"]);
     assert!(
         next(&status).starts_with("restart each worker"),
         "{}",
@@ -139,7 +103,7 @@ fn one_reason_for_several_lanes_is_told_once() {
     for lane in &mut status.lanes {
         lane.gap = Some("trimmed".into());
     }
-    let found = found(&status, &record(), &["a", "b"]);
+    let found = found(&status, &SplitRecord::sample(), &["a", "b"]);
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(
         found[0].what,
@@ -171,7 +135,7 @@ fn a_lag_is_told_as_the_tables_show_it() {
     let mut status = verified();
     // An engine that rounds times down to the minute.
     (status.lanes[0].lag_ms, status.lanes[0].shown_lag_ms) = (Some(190_999), Some(131_000));
-    let lag = found(&status, &record(), &["a", "b"]).remove(0);
+    let lag = found(&status, &SplitRecord::sample(), &["a", "b"]).remove(0);
     assert_eq!(
         lag.what,
         format!("a lags by {}", status.lanes[0].told_lag().unwrap())
@@ -187,13 +151,13 @@ fn an_outdated_worker_is_named_before_the_dead_letters_that_it_leaves() {
     status.dead_letters.insert(ShardRecord::WATCH.into(), 2);
     status.workers = vec![WorkerStatus {
         lacks_lanes: false,
-        ..worker(Some("a worker runs with an older plan"))
+        ..WorkerStatus::sample(Some("a worker runs with an older plan"))
     }];
     assert_eq!(
         kinds(&status),
         [ObstacleKind::OtherWorker, ObstacleKind::DeadLetters]
     );
-    let all = found(&status, &record(), &["a", "b"]);
+    let all = found(&status, &SplitRecord::sample(), &["a", "b"]);
     assert!(
         all.iter()
             .all(|obstacle| obstacle.next.contains("restart each worker")),
@@ -214,7 +178,7 @@ fn mismatches_that_nothing_explains_lead_to_no_repair() {
         .unwrap()
         .mismatches
         .insert("extra".into(), 3);
-    let obstacle = found(&status, &record(), &["a", "b"]).remove(0);
+    let obstacle = found(&status, &SplitRecord::sample(), &["a", "b"]).remove(0);
     assert!(obstacle.what.contains("a: 3 extra"), "{obstacle}");
     assert!(
         obstacle
@@ -224,7 +188,7 @@ fn mismatches_that_nothing_explains_lead_to_no_repair() {
     );
     assert!(obstacle.next.contains("--discard-target-writes"), "{obstacle}");
     // A gap explains them.
-    let mut explained = record();
+    let mut explained = SplitRecord::sample();
     explained.repair_required = Some("the tail was restarted".into());
     let all = found(&status, &explained, &["a", "b"]);
     assert!(
@@ -240,7 +204,7 @@ fn mismatches_that_nothing_explains_lead_to_no_repair() {
         "{all:?}"
     );
     // Those of a service that has switched don't count.
-    assert!(found(&status, &record(), &[]).is_empty());
+    assert!(found(&status, &SplitRecord::sample(), &[]).is_empty());
 }
 
 #[test]
@@ -248,7 +212,7 @@ fn dead_letters_of_a_service_that_has_switched_do_not_count() {
     let mut status = verified();
     status.dead_letters.insert("a".into(), 2);
     assert_eq!(kinds(&status), [ObstacleKind::DeadLetters]);
-    let mut switched = record();
+    let mut switched = SplitRecord::sample();
     let service = SwitchedService {
         at_ms: 20,
         epoch: 1,
@@ -260,7 +224,7 @@ fn dead_letters_of_a_service_that_has_switched_do_not_count() {
 
 #[test]
 fn after_the_mandatory_repair_a_verify_is_next() {
-    let mut required = record();
+    let mut required = SplitRecord::sample();
     required.require_repair("the tail was restarted", ["a", "b"], RepairScope::LostChanges);
     let mut status = verified();
     status.verify.as_mut().unwrap().clean = false;

@@ -2,40 +2,22 @@
 
 use super::*;
 use crate::dynamo::scripted::{Asked, scripted};
-use crate::dynamo::{AccountLimit, Budget, Clock, ConcurrencyLimit, Health};
+use crate::dynamo::{AccountLimit, Budget, Clock, ConcurrencyLimit};
 use crate::fault::Writer;
-use crate::flow::VersionFields;
-use crate::model::{AttributeKind, KeyAttribute, Number, Value, Version};
+use crate::model::{AttributeKind, Number, Value, Version};
 use crate::state::{Moment, Validity};
 use crate::target::lease_fence::tests::HeldUp;
-use crate::target::{Batches, Fence, Gate};
+use crate::target::{Batched, Batches, Batching, Fence};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 fn writer(client: aws_sdk_dynamodb::Client) -> TargetWriter {
     TargetWriter {
         written_by: Writer::Bulk,
-        endless: true,
-        client,
-        table: "mine".into(),
-        keys: KeySchema {
-            partition: KeyAttribute {
-                name: "id".into(),
-                kind: AttributeKind::N,
-            },
-            sort: None,
-        },
-        fields: VersionFields {
-            partition: "id".into(),
-            live: "at".into(),
-        },
-        gate: Gate::default(),
         always_leaves_tombstones: true,
-        fence: Fence::new([]),
         // One after the other, so that the answers go where they are meant to.
         concurrency: Arc::new(ConcurrencyLimit::within(
             1.0,
@@ -43,11 +25,8 @@ fn writer(client: aws_sdk_dynamodb::Client) -> TargetWriter {
             Duration::from_secs(5),
             &AccountLimit::default(),
         )),
-        budget: Arc::new(Budget::new(None)),
-        cost: PutCost::default(),
-        health: Arc::new(Health::default()),
-        stop: CancellationToken::new(),
         margin: Duration::ZERO,
+        ..TargetWriter::sample(client, AttributeKind::N)
     }
 }
 
@@ -67,7 +46,7 @@ fn put(id: i64, body: &str, guard: Guard) -> Write {
 }
 
 /// Makes all writes at once, and sends the batches that they gather.
-async fn write_all(batched: &impl Batched, writes: &[Write]) -> Vec<Result<Landed, SinkError>> {
+async fn write_all(batched: &(impl Batched + Sink), writes: &[Write]) -> Vec<Result<Landed, SinkError>> {
     let sends = async {
         loop {
             batched.send(batched.next().await).await;

@@ -49,35 +49,45 @@ async fn endpoint(answers: Vec<Answer>) -> Client {
     Client::from_conf(config)
 }
 
+impl TargetWriter {
+    /// A writer of the table `mine`, with the key `id`.
+    pub(in crate::target) fn sample(client: Client, kind: AttributeKind) -> Self {
+        Self {
+            written_by: Writer::Tail,
+            endless: true,
+            client,
+            table: "mine".into(),
+            keys: KeySchema {
+                partition: KeyAttribute {
+                    name: "id".into(),
+                    kind,
+                },
+                sort: None,
+            },
+            fields: VersionFields {
+                partition: "id".into(),
+                live: "at".into(),
+            },
+            gate: Gate::default(),
+            always_leaves_tombstones: false,
+            fence: Fence::new([]),
+            concurrency: Arc::new(ConcurrencyLimit::new(
+                Duration::from_secs(5),
+                &AccountLimit::default(),
+            )),
+            budget: Arc::new(Budget::new(None)),
+            cost: PutCost::default(),
+            health: Arc::default(),
+            stop: CancellationToken::new(),
+            margin: MARGIN,
+        }
+    }
+}
+
 fn writer(client: Client, gate: Gate) -> TargetWriter {
     TargetWriter {
-        written_by: Writer::Tail,
-        endless: true,
-        client,
-        table: "mine".into(),
-        keys: KeySchema {
-            partition: KeyAttribute {
-                name: "id".into(),
-                kind: AttributeKind::S,
-            },
-            sort: None,
-        },
-        fields: VersionFields {
-            partition: "id".into(),
-            live: "at".into(),
-        },
         gate,
-        always_leaves_tombstones: false,
-        fence: Fence::new([]),
-        concurrency: Arc::new(ConcurrencyLimit::new(
-            Duration::from_secs(5),
-            &AccountLimit::default(),
-        )),
-        budget: Arc::new(Budget::new(None)),
-        cost: PutCost::default(),
-        health: Arc::default(),
-        stop: CancellationToken::new(),
-        margin: MARGIN,
+        ..TargetWriter::sample(client, AttributeKind::S)
     }
 }
 

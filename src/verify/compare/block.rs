@@ -143,6 +143,17 @@ mod tests {
         file
     }
 
+    fn assert_damaged(file: &BlockFile, how: &str) {
+        let mut payload = Vec::new();
+        let read = file
+            .read(0, file.end(), &mut payload)
+            .and_then(|next| file.read(next, file.end(), &mut payload));
+        assert!(
+            matches!(read, Err(VerifyError::Damaged { .. })),
+            "{how}: {read:?}"
+        );
+    }
+
     #[test]
     fn blocks_come_back() {
         let file = two_blocks();
@@ -164,14 +175,7 @@ mod tests {
                 file.seek(SeekFrom::Start(byte)).unwrap();
                 file.write_all(&[old[0] ^ 1]).unwrap();
             });
-            let mut payload = Vec::new();
-            let read = file
-                .read(0, file.end(), &mut payload)
-                .and_then(|next| file.read(next, file.end(), &mut payload));
-            assert!(
-                matches!(read, Err(VerifyError::Damaged { .. })),
-                "byte {byte}: {read:?}"
-            );
+            assert_damaged(&file, &format!("byte {byte}"));
         }
     }
 
@@ -180,14 +184,7 @@ mod tests {
         for len in 0..two_blocks().end() {
             let file = two_blocks();
             file.spoil(|file| file.set_len(len).unwrap());
-            let mut payload = Vec::new();
-            let read = file
-                .read(0, file.end(), &mut payload)
-                .and_then(|next| file.read(next, file.end(), &mut payload));
-            assert!(
-                matches!(read, Err(VerifyError::Damaged { .. })),
-                "length {len}: {read:?}"
-            );
+            assert_damaged(&file, &format!("length {len}"));
         }
     }
 
