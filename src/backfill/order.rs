@@ -1,5 +1,6 @@
 //! Which order a backfill takes, pure: a forecast of the copy, and what is in the way of holding the lanes for so long.
 
+use crate::model::{count, counted};
 use crate::plan::cost::{
     Capability, PARTITION_WRITES, WRITE_UNIT_BYTES, WriteCapability, WriteUnits, scan_units,
 };
@@ -7,7 +8,6 @@ use crate::plan::{Plan, Service, TableThroughput};
 use crate::source::lineage::RETENTION_MS;
 use crate::source::{Billing, SourceFacts};
 use crate::state::Order;
-use crate::status::counted;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -148,7 +148,7 @@ pub fn choose(choice: OrderChoice, outlook: &Outlook) -> Result<Chosen, Refused>
     let takes = format!(
         "{}, {} MB: about {} ({})",
         counted(forecast.items, "item"),
-        forecast.bytes.div_ceil(1_000_000),
+        count(forecast.bytes.div_ceil(1_000_000)),
         lasting(forecast.ms()),
         forecast.slowest
     );
@@ -209,7 +209,9 @@ fn figure(rate: f64) -> String {
     if rate < 10.0 {
         format!("{rate}")
     } else {
-        format!("{rate:.0}")
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        // a rate: not negative, and saturates
+        count(rate.round() as u64)
     }
 }
 

@@ -82,7 +82,7 @@ impl Shown for Vec<LaneStatus> {
                 ShardRecord::WATCH
             )),
         };
-        let blocked = all_blocked(self).map(|reason| format!("all lanes are limited by {reason}"));
+        let blocked = all_blocked(self).map(|reason| format!("no lane moves: {reason}"));
         let told: Vec<String> = dead.into_iter().chain(blocked).collect();
         if told.is_empty() {
             "tailing".into()

@@ -12,7 +12,7 @@ use crate::model::Counters;
 use crate::rehearse::RehearseReport;
 use crate::rehearse::writers::WriterReport;
 use crate::repair::SettledDeadLetter;
-use crate::state::{Bound, DeadLetterHead, Limit, ShardRecord, TombstonePhase, Tombstones, TuningRecord};
+use crate::state::{Bound, DeadLetterHead, Limit, ShardRecord, TombstonePhase, TuningRecord};
 use crate::status::{
     Condition, DeadLetterCauses, FillStatus, LaneStatus, LimitStatus, Obstacle, ObstacleKind, Phase,
     SplitStatus,

@@ -23,6 +23,16 @@ impl DeadLetterCauses {
         }
     }
 
+    /// As [`DeadLetterCauses::advice`], for somebody who has not listed them.
+    pub(super) fn next(self, service: &str) -> String {
+        let advice = self.advice(service);
+        if service == ShardRecord::WATCH {
+            format!("{advice}. `dynasplit dead-letters list` shows the items")
+        } else {
+            format!("run `dynasplit dead-letters list`, then {advice}")
+        }
+    }
+
     /// What to do about the dead letters of a service, as a sentence that begins in lower case.
     #[must_use]
     pub fn advice(self, service: &str) -> String {
@@ -30,7 +40,7 @@ impl DeadLetterCauses {
             return "correct each item in the source, then run `dynasplit dead-letters reconcile`".into();
         }
         if self.outdated_worker {
-            return "restart each worker with this plan, because an outdated worker records items that this plan takes or leaves \
+            return "restart each worker with the newest plan, because an outdated worker records items that this plan takes or leaves \
                     behind. Then run `dynasplit dead-letters reconcile`"
                 .into();
         }
@@ -38,10 +48,10 @@ impl DeadLetterCauses {
                          restart each worker with the new plan. If an item is a mistake, correct or delete it in the source. Then \
                          run `dynasplit dead-letters reconcile`";
         if self.widened {
-            format!(
-                "run `dynasplit dead-letters reconcile`, because `left-behind` was widened: it settles what the plan leaves behind \
-                 by now. If dead letters stay open: {forgotten}"
-            )
+            "run `dynasplit dead-letters reconcile`: it settles what the plan leaves behind since `left-behind` was widened. If dead \
+             letters stay open, the plan forgot another kind of items (widen `left-behind` further, or add a service), or an item \
+             is a mistake (correct or delete it in the source)"
+                .into()
         } else {
             forgotten.into()
         }

@@ -83,7 +83,7 @@ pub(crate) fn foreign_advice(services: &[&str]) -> String {
 /// What is wrong, and what to do: a sentence. After a list, the advice has a line of its own.
 pub(super) fn with_advice(what: &str, next: &str) -> String {
     if what.contains('\n') {
-        format!("{what}\n{}", sentence(next))
+        format!("{what}\n  {}", sentence(next))
     } else {
         format!("{what}: {next}")
     }

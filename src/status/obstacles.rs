@@ -16,6 +16,7 @@ const MOST_LAG_MS: u64 = 2 * 60 * 1000;
 
 const REPLICATE: &str = "run `dynasplit replicate`, and leave it running";
 const RESTART: &str = "restart each worker with this plan: stop it, then run `dynasplit replicate`";
+const RESTART_NEWEST: &str = "restart each worker with the newest plan that `dynasplit apply` recorded";
 const BACKFILL: &str = "run `dynasplit backfill`";
 const VERIFY: &str = "run `dynasplit verify`";
 const REPAIR: &str = "run `dynasplit verify --repair`, then `dynasplit verify`";
@@ -88,6 +89,12 @@ fn plan_and_stream(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
     if let Some((what, next)) = &known.other_stream {
         found.add(ObstacleKind::OtherStream, None, what.clone(), next.clone());
     }
+    // With an edited plan, no worker may run.
+    let restart = if known.other_plan.is_some() {
+        RESTART_NEWEST
+    } else {
+        RESTART
+    };
     for worker in status.workers.iter().filter(|worker| worker.reads_stream()) {
         if let Some(what) = &worker.other_plan {
             found.add(
@@ -95,7 +102,7 @@ fn plan_and_stream(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
                 // It reads every lane, and only what belongs to no service comes out differently.
                 (!worker.lacks_lanes).then_some(ShardRecord::WATCH),
                 what.clone(),
-                RESTART,
+                restart,
             );
         }
     }
@@ -237,10 +244,7 @@ fn leftovers(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
             ObstacleKind::DeadLetters,
             Some(service),
             format!("{} of {service}", counted(*count, "dead letter")),
-            format!(
-                "run `dynasplit dead-letters list`, then {}",
-                causes.advice(service)
-            ),
+            causes.next(service),
         );
     }
     if status.tombstones.phase != TombstonePhase::Off && !status.tombstones.holds() {

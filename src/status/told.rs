@@ -62,7 +62,7 @@ mod tests {
     fn the_advice_for_a_list_has_a_line_of_its_own() {
         let list = "the plan was edited:\n  plan.yaml:4: where\n  plan.yaml:8: where";
         let edited = obstacle(ObstacleKind::OtherPlan, None, list, "restore these settings");
-        assert_eq!(told([&edited]), [format!("{list}\nRestore these settings")]);
+        assert_eq!(told([&edited]), [format!("{list}\n  Restore these settings")]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 mod claim;
 
+use super::awaited::{Awaited, awaited_by_lane};
 use super::capture::{all_finished, capture_lanes, record_discovered};
 use super::dead_letter_counts::ShownDeadLetters;
 use super::shard::{LaneShare, ShardTask};
@@ -13,7 +14,6 @@ use crate::worker::{
     Budgets, Heartbeat, LeasedRecord, Recorded, RunError, Split, check_split, recorded_shards,
     unless_stopped, without_switched,
 };
-use claim::Awaited;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -409,22 +409,6 @@ impl Tail {
         self.dead_letters.note(&mut lanes);
         self.view.send_replace(lanes);
     }
-}
-
-/// The first lease that each lane waits for.
-fn awaited_by_lane(recorded: &Recorded, awaited: &Awaited) -> BTreeMap<String, String> {
-    let mut lanes = BTreeMap::new();
-    for (shard, reason) in awaited {
-        let states = recorded.get(shard).map(|record| &record.lanes);
-        for (lane, _) in states
-            .into_iter()
-            .flatten()
-            .filter(|(_, state)| !state.finished())
-        {
-            lanes.entry(lane.clone()).or_insert_with(|| reason.clone());
-        }
-    }
-    lanes
 }
 
 /// What is in memory here is newer than what was last saved: for people who look at it.

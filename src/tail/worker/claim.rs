@@ -1,13 +1,12 @@
 //! Which shards a worker reads: its share of those that are free and have something to read.
 
 use super::{Running, Tail, WorkerContext};
-use crate::dynamo::Timing;
 use crate::source::lineage::{Readiness, readiness};
 use crate::state::{LeaseWatch, Owner, ShardRecord, WorkerRecord};
+use crate::tail::awaited::{Awaited, awaited_lease};
 use crate::worker::{LeasedRecord, Recorded, RunError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -122,75 +121,4 @@ impl Tail {
             }
         }
     }
-}
-
-/// Shards whose leases are waited for, and in words which.
-pub(super) type Awaited = BTreeMap<String, String>;
-
-/// The lease of a shard whose owner seems to be dead. One who renews its lease is not waited for: it reads the shard.
-fn awaited_lease(
-    shard: &ShardRecord,
-    (silent, left): (Duration, Duration),
-    tails: &BTreeMap<String, u64>,
-    timing: Timing,
-) -> Option<String> {
-    let owner = shard.lease.owner.as_ref()?;
-    let renews = 2 * timing.renew();
-    let told = tails.get(&format!("{}{owner}", WorkerRecord::PREFIX));
-    // The clocks of two machines are compared here, which a hint may do.
-    let is_silent = |ms: &u64| u128::from(*ms) > renews.as_millis();
-    if silent <= renews && !told.is_none_or(is_silent) {
-        return None;
-    }
-    Some(format!(
-        "the lease of shard {} (owner {owner}, free in at most {} s)",
-        shard.shard,
-        left.as_secs_f64().ceil()
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::state::Lease;
-
-    #[test]
-    fn the_lease_of_a_silent_owner_is_awaited_and_that_of_a_live_one_is_not() {
-        let timing = Timing::LIVE;
-        let owner = Owner("tail-1".into());
-        let shard = ShardRecord {
-            generation: 1,
-            shard: "s".into(),
-            parent: None,
-            lease: Lease::held_by(&owner, timing.lease),
-            beat: 0,
-            lanes: BTreeMap::new(),
-        };
-        let (renew, left) = (timing.renew(), Duration::from_millis(26_500));
-        let tails = |silent: Duration| {
-            let silent_ms = u64::try_from(silent.as_millis()).unwrap();
-            BTreeMap::from([("WORKER#tail-1".to_owned(), silent_ms)])
-        };
-        let awaited =
-            |seen, tails: &BTreeMap<String, u64>| awaited_lease(&shard, (seen, left), tails, timing);
-        assert_eq!(awaited(Duration::ZERO, &tails(renew)), None, "it lives");
-        let told = "the lease of shard s (owner tail-1, free in at most 27 s)";
-        for (seen, tails) in [
-            (Duration::ZERO, tails(3 * renew)),
-            (3 * renew, tails(renew)),
-            (Duration::ZERO, BTreeMap::new()),
-        ] {
-            assert_eq!(awaited(seen, &tails).as_deref(), Some(told));
-        }
-    }
-}
-
-/// Workers that read an open shard, `me` among them.
-fn readers(shards: &BTreeMap<String, ShardRecord>, me: &Owner) -> usize {
-    let open = |record: &&ShardRecord| record.lanes.values().any(|state| !state.finished());
-    let owners = shards
-        .values()
-        .filter(open)
-        .filter_map(|record| record.lease.owner.as_ref());
-    owners.chain([me]).collect::<BTreeSet<_>>().len()
 }
