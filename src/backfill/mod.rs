@@ -20,5 +20,5 @@ mod segment_queue;
 mod worker;
 
 pub(crate) use order::foreseen;
-pub use order::{BULK_MS, Forecast, OrderChoice};
+pub use order::{Forecast, OrderChoice};
 pub use worker::{Backfill, BackfillOptions, BackfillReport, BackfillView};

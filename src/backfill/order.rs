@@ -21,7 +21,7 @@ pub enum OrderChoice {
 }
 
 /// A copy under bulk ends before the oldest place of a lane is older than this part of what the stream keeps.
-pub const BULK_MS: u64 = RETENTION_MS / 3;
+pub(super) const BULK_MS: u64 = RETENTION_MS / 3;
 /// A copy that takes longer than was forecast is given up when a place is older than this part: what the stream still
 /// keeps is time for the lanes to catch up in.
 pub const GIVEN_UP_MS: u64 = RETENTION_MS / 2;
@@ -309,21 +309,9 @@ mod tests {
             global-indexes: [{ name: by-kind, keys: { partition: kind } }]\n";
         let plan = Plan::parse(text, "plan.yaml").unwrap();
         let facts = SourceFacts {
-            table: "Live".into(),
-            arn: String::new(),
-            status: "ACTIVE".into(),
-            keys: plan.source.keys.clone(),
             item_count: 1_000_000,
             bytes: 1024 * 1_000_000,
-            billing: Billing::OnDemand,
-            throughput: Throughput::default(),
-            stream: crate::source::StreamState::Off,
-            replicas: Vec::new(),
-            global_table_version: None,
-            ttl_attribute: None,
-            class: "STANDARD".into(),
-            global_indexes: 0,
-            local_indexes: 0,
+            ..SourceFacts::sample(plan.source.keys.clone())
         };
         let new = BTreeMap::new();
         // Two units an item at most, as many in the index, a thousand a second.

@@ -33,7 +33,6 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
         patience: args.patience.map(Duration::from_secs),
         limit: args.limit,
         list: args.list.clone(),
-        consistent: args.consistent_read,
     };
     let _waiting = Waiting::tell(&split.waits);
     let (verify, view) = Verify::new(split, options, stop);

@@ -75,14 +75,6 @@ pub fn item_to_sdk<A: SdkValue>(item: Item) -> HashMap<String, A> {
         .collect()
 }
 
-/// The model's value for what the service sent.
-///
-/// # Errors
-/// See [`ConvertProblem`].
-pub fn value_from_sdk<A: SdkValue>(value: A) -> Result<Value, ConvertError> {
-    value.into_value()
-}
-
 /// The value to send.
 #[must_use]
 pub fn value_to_sdk<A: SdkValue>(value: Value) -> A {
@@ -193,7 +185,7 @@ mod tests {
         assert_eq!(value_to_sdk::<InTable>(Value::Null), InTable::Null(true));
         assert_eq!(value_to_sdk::<InStream>(Value::s("5")), InStream::S("5".into()));
         let set = InStream::Ns(vec!["10".into(), "9".into(), "9.0".into()]);
-        assert_eq!(value_from_sdk(set).unwrap(), Value::Ns(vec![9.into(), 10.into()]));
+        assert_eq!(set.into_value().unwrap(), Value::Ns(vec![9.into(), 10.into()]));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::fault;
 use crate::model::VERSION_ATTRIBUTE;
 use crate::repair::{refuse_switched_since, sweep_of, workers_gone};
 use crate::state::{ServiceRecord, SplitRecord};
-use crate::status::{Obstacle, ObstacleKind, SplitStatus, split_status, split_status_with_worker, told};
+use crate::status::{Obstacle, ObstacleKind, split_status, split_status_with_worker, told};
 use crate::target::{TtlOutcome, enable_ttl};
 use crate::worker::{ActivityNote, Budgets, RunError, Split, unless_stopped, with_activity_notes};
 use serde::Serialize;
@@ -201,12 +201,7 @@ async fn begin(
     stop: &CancellationToken,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Option<String>, RunError> {
-    let now = if options.lose_late_writes {
-        split_status(split).await?
-    } else {
-        split_status_with_worker(split).await?
-    };
-    refuse_unclean(&now, options.lose_late_writes)?;
+    refuse_unclean(split, options.lose_late_writes).await?;
     let (resting, seen) = if options.lose_late_writes {
         (None, None)
     } else {
@@ -219,12 +214,7 @@ async fn begin(
         }
     };
     // Much may have happened while the source was waited for.
-    let now = if options.lose_late_writes {
-        split_status(split).await?
-    } else {
-        split_status_with_worker(split).await?
-    };
-    refuse_unclean(&now, options.lose_late_writes)?;
+    refuse_unclean(split, options.lose_late_writes).await?;
     // In one step: who switches tombstones on is refused from here on, and nobody who did so before is overlooked.
     let seen_streams = record.streams.len();
     let record = SplitRecord::change(&split.store, |record| {
@@ -271,7 +261,12 @@ async fn still_at_rest(split: &Split) -> Result<(), RunError> {
 }
 
 /// Refuses while something is in the way. If writes may be lost, it is not in the way that nobody reads the stream.
-fn refuse_unclean(status: &SplitStatus, lose_late_writes: bool) -> Result<(), RunError> {
+async fn refuse_unclean(split: &Split, lose_late_writes: bool) -> Result<(), RunError> {
+    let status = if lose_late_writes {
+        split_status(split).await?
+    } else {
+        split_status_with_worker(split).await?
+    };
     let matters = |obstacle: &&Obstacle| {
         let late = matches!(
             obstacle.kind,

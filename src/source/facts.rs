@@ -59,6 +59,30 @@ pub struct SourceFacts {
     pub local_indexes: usize,
 }
 
+#[cfg(test)]
+impl SourceFacts {
+    /// Of an empty table without any setting, for tests.
+    pub(crate) fn sample(keys: KeySchema) -> Self {
+        Self {
+            table: "Live".into(),
+            arn: String::new(),
+            status: "ACTIVE".into(),
+            keys,
+            item_count: 0,
+            bytes: 0,
+            billing: Billing::OnDemand,
+            throughput: Throughput::default(),
+            stream: StreamState::Off,
+            replicas: Vec::new(),
+            global_table_version: None,
+            ttl_attribute: None,
+            class: "STANDARD".into(),
+            global_indexes: 0,
+            local_indexes: 0,
+        }
+    }
+}
+
 impl SourceFacts {
     /// Whether writes of other regions come in beside those of its own.
     #[must_use]

@@ -38,7 +38,7 @@ const DELETABLE: [(&str, &str); 7] = [
 
 /// What a person can do about a damaged record.
 #[must_use]
-pub fn cure(table: &str, record: &str) -> String {
+pub(super) fn cure(table: &str, record: &str) -> String {
     let kind = record.split_once('#').map_or(record, |(kind, _)| kind);
     let newer = "use the version of dynasplit that wrote it, if that is a newer one; otherwise";
     if let Some((_, follows)) = DELETABLE.iter().find(|(name, _)| *name == kind) {

@@ -20,7 +20,7 @@ mod table;
 pub mod tombstone_phases;
 mod tuning;
 
-pub use damage::{Damaged, cure};
+pub use damage::Damaged;
 pub use dead_letters::{DeadLetter, DeadLetterHead, DeadLetters, MAX_RECHECKS, RecheckKey, ShownDeadLetter};
 pub use error::StateError;
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};

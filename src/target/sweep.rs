@@ -7,7 +7,6 @@ use crate::model::{Item, KeySchema, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE};
 use crate::source::Scan;
 use crate::state::Tombstones;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 use std::sync::Arc;
 
@@ -78,17 +77,23 @@ impl Done {
         removed: false,
         write_milliunits: 0,
     };
-    const REFUSED: Self = Self {
-        removed: false,
-        write_milliunits: LEAST_MILLIUNITS,
-    };
-
     fn removed(consumed: Option<&ConsumedCapacity>) -> Self {
         let units = consumed.and_then(ConsumedCapacity::capacity_units);
         Self {
             removed: true,
             write_milliunits: crate::source::milliunits(units).max(LEAST_MILLIUNITS),
         }
+    }
+
+    /// Its condition refused it: it is not what was read any more. Another failure stays one.
+    fn refused(failure: Failure) -> Result<Self, Failure> {
+        if failure.kind != FailureKind::Condition {
+            return Err(failure);
+        }
+        Ok(Self {
+            removed: false,
+            write_milliunits: LEAST_MILLIUNITS,
+        })
     }
 }
 
@@ -226,13 +231,8 @@ impl Sweep {
                 .send()
                 .await;
             fault::after("sweep.delete").await?;
-            match sent {
-                Ok(answer) => Ok(Done::removed(answer.consumed_capacity())),
-                Err(error) => match error.as_service_error() {
-                    Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(Done::REFUSED),
-                    _ => Err(Failure::of("dynamodb:DeleteItem", &*self.table, &error)),
-                },
-            }
+            let sent = sent.map(|answer| Done::removed(answer.consumed_capacity()));
+            sent.or_else(|error| Done::refused(Failure::of("dynamodb:DeleteItem", &*self.table, &error)))
         })
         .await
     }
@@ -258,17 +258,8 @@ impl Sweep {
                 .send()
                 .await;
             fault::after("complete.strip").await?;
-            match sent {
-                Ok(answer) => Ok(Done::removed(answer.consumed_capacity())),
-                Err(error) => {
-                    let failure = Failure::of("dynamodb:UpdateItem", &*self.table, &error);
-                    if failure.kind == FailureKind::Condition {
-                        Ok(Done::REFUSED)
-                    } else {
-                        Err(failure)
-                    }
-                }
-            }
+            let sent = sent.map(|answer| Done::removed(answer.consumed_capacity()));
+            sent.or_else(|error| Done::refused(Failure::of("dynamodb:UpdateItem", &*self.table, &error)))
         })
         .await
     }

@@ -72,7 +72,7 @@ impl Run {
         let (account_limit, patience) = (AccountLimit::default(), split.timing.hot_range());
         let source = TableReads::new(
             "source",
-            split.scan_source(options.consistent),
+            split.scan_source(false),
             budgets.source(),
             &account_limit,
             patience,
@@ -85,7 +85,7 @@ impl Run {
                 tables.items.clone(),
                 &service.table.name,
                 service.keys.clone(),
-                options.consistent,
+                false,
             );
             reader.push(PointReader {
                 split: split.clone(),

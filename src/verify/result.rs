@@ -29,8 +29,6 @@ pub struct VerifyOptions {
     pub limit: usize,
     /// Every mismatch goes to this file too, as JSON lines.
     pub list: Option<PathBuf>,
-    /// Scan consistently, at twice the read units. It saves looks where much is written, and proves no more.
-    pub consistent: bool,
 }
 
 impl Default for VerifyOptions {
@@ -46,7 +44,6 @@ impl Default for VerifyOptions {
             patience: None,
             limit: 100,
             list: None,
-            consistent: false,
         }
     }
 }

@@ -120,9 +120,7 @@ async fn a_whole_split_is_given_up_and_an_adopted_table_is_kept() {
     table::create_with(client, &trial.orders, &["PK", "SK"], false).await;
     let keys = "      keys: { partition: PK, sort: SK }\n  - name: invoices";
     let cli = stage.edited(keys, &format!("      adopted: true\n{keys}"));
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
 
     let words = ["abandon", "--delete-targets"];
     let listed = cli.run(&words).await.with_code(&words, 2);

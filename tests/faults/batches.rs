@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     BatchStatementRequest, DeleteRequest, KeysAndAttributes, PutRequest, WriteRequest,
 };
@@ -22,6 +23,14 @@ async fn engine() -> (Engine, String) {
     (engine, table)
 }
 
+/// Writes a batch, and answers what was left undone.
+async fn written(client: &Client, table: &str, batch: Vec<WriteRequest>) -> Vec<WriteRequest> {
+    let request = client.batch_write_item().request_items(table, batch);
+    let answer = request.send().await.expect("an answer");
+    let mut left = answer.unprocessed_items.unwrap_or_default();
+    left.remove(table).unwrap_or_default()
+}
+
 #[tokio::test]
 async fn what_is_left_of_a_batch_of_writes_is_told_and_the_rest_is_done() {
     let (engine, table) = engine().await;
@@ -38,17 +47,7 @@ async fn what_is_left_of_a_batch_of_writes_is_told_and_the_rest_is_done() {
     while !left.is_empty() {
         let before = contents::read(&engine.dynamodb(), &table).await.len();
         let sent = left.len();
-        let answer = client
-            .batch_write_item()
-            .request_items(&table, left)
-            .send()
-            .await
-            .expect("an answer");
-        left = answer
-            .unprocessed_items
-            .unwrap_or_default()
-            .remove(&table)
-            .unwrap_or_default();
+        left = written(&client, &table, left).await;
         let after = contents::read(&engine.dynamodb(), &table).await.len();
         assert_eq!(after - before, sent - left.len(), "exactly the rest is done");
         rounds += 1;
@@ -61,17 +60,7 @@ async fn what_is_left_of_a_batch_of_writes_is_told_and_the_rest_is_done() {
         .expect("a whole removal");
     let mut left = vec![WriteRequest::builder().delete_request(delete).build()];
     while !left.is_empty() {
-        let answer = client
-            .batch_write_item()
-            .request_items(&table, left)
-            .send()
-            .await
-            .expect("an answer");
-        left = answer
-            .unprocessed_items
-            .unwrap_or_default()
-            .remove(&table)
-            .unwrap_or_default();
+        left = written(&client, &table, left).await;
     }
     assert_eq!(contents::read(&engine.dynamodb(), &table).await.len(), 24);
     assert!(engine.faults().count(FaultKind::Unprocessed) > 0);

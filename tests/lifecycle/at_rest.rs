@@ -204,9 +204,7 @@ async fn apply_does_not_switch_a_drained_stream_on_again() {
     let stage = Stage::set(Engine::genuine().await, Mode::Sequence).await;
     let cli = &stage.cli;
     put(&stage, 1).await;
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     cli.succeed(&["backfill"]).await;
     table::disable_stream(&stage.client, &stage.trial.source).await;
     let ended = tail.end().await.with_code(&["replicate"], 0);

@@ -21,9 +21,7 @@ const HABITS: Habits = Habits {
 async fn a_missing_table_holds_back_no_other_service_and_loses_nothing() {
     let stage = Stage::set(Engine::genuine().await, Mode::Sequence).await;
     let (client, cli) = (&stage.client, &stage.cli);
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     // It holds nothing yet: all that it should ever hold comes later.
     client
         .delete_table()

@@ -12,9 +12,7 @@ async fn a_shorter_stop() {
     let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
     let (client, cli, trial) = (&stage.client, &stage.cli, &stage.trial);
     let mutator = stage.write(HABITS).await;
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     cli.succeed(&["backfill"]).await;
     // While writes go on.
     cli.succeed(&["verify"]).await;
@@ -49,9 +47,7 @@ async fn turning_back_after_the_stream_was_disabled() {
     let stage = Stage::set(Engine::genuine().await, Mode::Timestamp).await;
     let (client, cli, trial) = (&stage.client, &stage.cli, &stage.trial);
     let mutator = stage.write(HABITS).await;
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     cli.succeed(&["backfill"]).await;
     mutator.stop().await;
     table::disable_stream(client, &trial.source).await;

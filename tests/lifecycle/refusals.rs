@@ -68,9 +68,7 @@ async fn a_plan_that_was_edited_in_the_middle() {
 async fn left_behind_is_widened_while_a_worker_runs() {
     let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
     let (client, source, cli) = (&stage.client, &stage.trial.source, &stage.cli);
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     let new_kind = item("ACC#1", "DOC#1", [("kind", text("strange"))]);
     table::put(client, source, new_kind).await;
     let letters = |count: u64| {

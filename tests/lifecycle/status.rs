@@ -21,9 +21,7 @@ async fn status_says_since_when_no_backfill_runs() {
         )
         .await;
     }
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     let words = ["backfill", "--order", "bulk"];
     // Slow, so that it gives a sign of life before it dies.
     let faults = "bulk.put.before@*=delay:700,backfill.checkpoint.after@5=kill";

@@ -389,9 +389,7 @@ async fn a_backfill_leaves_out_a_service_that_has_switched() {
     table::put(client, &stage.trial.source, order("DOC#1", 5, "monolith")).await;
     let invoice = [("kind", text("invoice")), ("at", number(1)), ("name", text("n"))];
     table::put(client, &stage.trial.source, item("ACC#switch", "DOC#9", invoice)).await;
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     cli.succeed(&["switched", "--unproven", "--service", "orders"])
         .await;
     for order in ["concurrent", "bulk", "concurrent"] {
@@ -412,9 +410,7 @@ async fn a_backfill_that_wakes_up_after_a_switch_writes_nothing_there() {
     let stage = Stage::seeded(Engine::embedded().await, Mode::Sequence, seed(), false).await;
     let (client, cli) = (&stage.client, &stage.cli);
     table::put(client, &stage.trial.source, order("DOC#1", 5, "monolith")).await;
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     // It has opened its round, with the service in it, and holds nothing yet.
     let mut fill = cli.armed("state.segment.put.before=stop").start(&["backfill"]);
     fill.until_stopped().await;

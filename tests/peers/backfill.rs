@@ -27,9 +27,7 @@ async fn a_hot_segment_gets_the_whole_rate() {
     });
     table::put_all(&stage.client, &stage.trial.source, orders).await;
     let cli = &stage.cli;
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     // The tail has taken what the stream tells of them; without it, the backfill has to.
     cli.until_caught_up().await;
     for n in 0..600 {
@@ -68,9 +66,7 @@ async fn several_segments_are_read_at_the_same_time() {
     let stage = Stage::seeded(engine, Mode::Sequence, SEED, false).await;
     let (client, trial, cli) = (&stage.client, &stage.trial, &stage.cli);
     table::put_all(client, &trial.source, orders(200)).await;
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     cli.until_caught_up().await;
 
     let (holder, faults) = (Holder::new(), stage.engine.faults());
@@ -109,9 +105,7 @@ async fn a_full_recheck_list_stops_the_backfill_and_says_what_to_do() {
     let cli = &stage.cli;
     let order = [("kind", text("order")), ("at", number(1))];
     table::put(&stage.client, &stage.trial.source, item("ACC#1", "DOC#1", order)).await;
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     let letters = DeadLetters::new(Store::new(stage.client.clone(), &stage.trial.state_table()));
     let entries = (0..=MAX_RECHECKS).map(|n| RecheckKey {
         service: "orders".into(),

@@ -14,9 +14,7 @@ async fn commands_that_only_read_change_nothing_of_a_running_split() {
     let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
     let (client, trial, cli) = (&stage.client, &stage.trial, &stage.cli);
     table::put_all(client, &trial.source, orders(400)).await;
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     let words = ["backfill", "--workers", "1"];
     let mut fill = cli.armed("backfill.checkpoint.after@4=stop").start(&words);
     fill.until_stopped().await;

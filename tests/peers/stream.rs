@@ -46,9 +46,7 @@ async fn until_seen(cli: &Cli, name: &str, count: u64) {
 async fn a_restart_reads_nothing_twice_and_finished_shards_stay_finished() {
     let stage = Stage::set(Engine::genuine_dedicated().await, Mode::Sequence).await;
     let (cli, orders) = (&stage.cli, "orders");
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     put_orders(&stage, 0..60).await;
     until_seen(cli, orders, 60).await;
     stage.engine.roll_shards().await;
@@ -81,9 +79,7 @@ async fn a_restart_reads_nothing_twice_and_finished_shards_stay_finished() {
 async fn a_tail_that_is_twenty_three_hours_behind_goes_on() {
     let stage = Stage::set(Engine::genuine_dedicated().await, Mode::Sequence).await;
     let cli = &stage.cli;
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     cli.succeed(&["backfill"]).await;
     tail.kill().await;
     put_orders(&stage, 0..40).await;
@@ -113,9 +109,7 @@ async fn a_backfill_may_take_longer_than_the_stream_keeps_its_records() {
     let stage = Stage::set(Engine::genuine_dedicated().await, Mode::Sequence).await;
     let cli = &stage.cli;
     put_orders(&stage, 0..300).await;
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     // A part of the segments is copied.
     let words = ["backfill", "--workers", "2"];
     let mut fill = cli.armed("backfill.checkpoint.after@6=stop").start(&words);
@@ -146,9 +140,7 @@ async fn a_stream_that_is_off_is_never_taken_for_one_that_is_quiet() {
     let stage = Stage::set(Engine::genuine_dedicated().await, Mode::Sequence).await;
     let cli = &stage.cli;
     put_orders(&stage, 0..10).await;
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     cli.succeed(&["backfill"]).await;
     cli.until_caught_up().await;
     cli.succeed(&["verify"]).await;

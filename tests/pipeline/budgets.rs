@@ -5,6 +5,7 @@ use crate::support::Engine;
 use crate::support::table::{SdkItem, create, item, number, put_all, text};
 use dynasplit::backfill::BackfillOptions;
 use dynasplit::dynamo::{AccountLimit, Budget, ConcurrencyLimit};
+use dynasplit::model::Counters;
 use dynasplit::tail::TailOptions;
 use dynasplit::target::Sweep;
 use std::sync::Arc;
@@ -54,6 +55,34 @@ fn assert_used(seconds: f64, least: f64) {
     assert!(seconds < least * 4.0 + 30.0, "{seconds}, and {least} are enough");
 }
 
+/// A split whose source holds 600 items, about 1.5 MB. The stream's history is not what is measured here.
+async fn filled(engine: &Engine) -> Running {
+    let mut running = Running::open(engine, PLAN).await;
+    create(&running.client, running.source()).await;
+    running.begin().await;
+    running.stop_tail().await;
+    put_all(&running.client, running.source(), items("a", 600)).await;
+    running
+}
+
+/// Seconds that 600 items take at 400 write units a second, of which a second's worth may be saved up.
+const LEAST: f64 = (600.0 * UNITS - 400.0) / 400.0;
+
+/// Copies the 600 items within 400 write units a second, and answers how long that took.
+async fn copied_within_its_write_units(running: &Running) -> (f64, Counters) {
+    let began = Instant::now();
+    let options = BackfillOptions {
+        write_units: Some(400.0),
+        ..BackfillOptions::default()
+    };
+    let report = running.backfill(options).await;
+    let seconds = began.elapsed().as_secs_f64();
+    let copy = report.lanes.into_iter().find(|lane| lane.lane == "copy").unwrap();
+    assert_paid(copy.counters.write_milliunits, 600);
+    assert!(seconds > LEAST * 0.95, "{seconds} < {LEAST}");
+    (seconds, copy.counters)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backfill_keeps_its_write_units_and_a_tail_its_own() {
     let engine = Engine::embedded().await;
@@ -86,27 +115,9 @@ async fn a_backfill_keeps_its_write_units_and_a_tail_its_own() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backfill_keeps_both_its_budgets() {
     let engine = Engine::embedded().await;
-    let mut running = Running::open(&engine, PLAN).await;
-    let (client, source) = (running.client.clone(), running.source().to_owned());
-    create(&client, &source).await;
-    // The stream's history is not what is measured here.
-    running.begin().await;
-    running.stop_tail().await;
-    put_all(&client, &source, items("a", 600)).await;
-
-    let began = Instant::now();
-    let report = running
-        .backfill(BackfillOptions {
-            write_units: Some(400.0),
-            ..BackfillOptions::default()
-        })
-        .await;
-    let seconds = began.elapsed().as_secs_f64();
-    let copy = report.lanes.iter().find(|lane| lane.lane == "copy").unwrap();
-    assert_paid(copy.counters.write_milliunits, 600);
-    let least = (600.0 * UNITS - 400.0) / 400.0;
-    assert!(seconds > least * 0.95, "{seconds} < {least}");
-    assert_used(seconds, least);
+    let running = filled(&engine).await;
+    let (seconds, _) = copied_within_its_write_units(&running).await;
+    assert_used(seconds, LEAST);
     running.assert_holds("copy", |item| Some(item.clone())).await;
 }
 
@@ -114,38 +125,16 @@ async fn a_backfill_keeps_both_its_budgets() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backfill_keeps_its_write_units_on_an_engine_that_does_not_tell_them_and_says_so() {
     let engine = Engine::genuine().await;
-    let mut running = Running::open(&engine, PLAN).await;
-    let (client, source) = (running.client.clone(), running.source().to_owned());
-    create(&client, &source).await;
-    running.begin().await;
-    running.stop_tail().await;
-    put_all(&client, &source, items("a", 600)).await;
-    let began = Instant::now();
-    let report = running
-        .backfill(BackfillOptions {
-            write_units: Some(400.0),
-            ..BackfillOptions::default()
-        })
-        .await;
-    let seconds = began.elapsed().as_secs_f64();
-    let copy = report.lanes.iter().find(|lane| lane.lane == "copy").unwrap();
-    assert_paid(copy.counters.write_milliunits, 600);
-    let estimated = copy.counters.estimated_write_milliunits;
-    assert!(estimated > 0, "{:?}", copy.counters);
-    let least = (600.0 * UNITS - 400.0) / 400.0;
-    assert!(seconds > least * 0.95, "{seconds} < {least}");
+    let running = filled(&engine).await;
+    let (_, counters) = copied_within_its_write_units(&running).await;
+    assert!(counters.estimated_write_milliunits > 0, "{counters:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backfill_keeps_its_read_units() {
     let engine = Engine::embedded().await;
-    let mut running = Running::open(&engine, PLAN).await;
-    let (client, source) = (running.client.clone(), running.source().to_owned());
-    create(&client, &source).await;
-    running.begin().await;
-    running.stop_tail().await;
-    // About 1.5 MB, read consistently: some 370 units.
-    put_all(&client, &source, items("a", 600)).await;
+    // Read consistently: some 370 units.
+    let running = filled(&engine).await;
     let began = Instant::now();
     let report = running
         .backfill(BackfillOptions {

@@ -160,6 +160,14 @@ impl Cli {
         }
     }
 
+    /// Applies the plan, starts a worker of the tail, and waits until it has captured the stream.
+    pub async fn begin(&self) -> Running {
+        self.succeed(&["apply"]).await;
+        let tail = self.start(&["replicate"]);
+        self.until_captured().await;
+        tail
+    }
+
     /// Waits until every lane has pinned its places in the stream.
     pub async fn until_captured(&self) {
         self.until("the capture", |status| {

@@ -25,9 +25,7 @@ async fn a_day_without_a_worker_is_a_gap_and_the_tail_is_restarted() {
     let stage = Stage::set(Engine::genuine_dedicated().await, Mode::Sequence).await;
     let (client, cli) = (&stage.client, &stage.cli);
     let mutator = stage.write(HABITS).await;
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     cli.succeed(&["backfill"]).await;
     mutator.stop().await;
     cli.until_caught_up().await;

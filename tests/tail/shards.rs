@@ -24,9 +24,7 @@ async fn the_tail_follows_across_rolls_and_expired_iterators() {
     let stage = Stage::set(Engine::genuine_dedicated().await, Mode::Sequence).await;
     let mutator = stage.write(HABITS).await;
     let cli = &stage.cli;
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     cli.succeed(&["backfill"]).await;
 
     // Two at once: what lies between them is empty, or nearly so.

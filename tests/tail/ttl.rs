@@ -14,9 +14,7 @@ use crate::support::{Engine, contents};
 async fn an_event_name_that_is_not_known_is_never_ignored() {
     let stage = Stage::set(Engine::genuine().await, Mode::Timestamp).await;
     let (client, source, cli) = (&stage.client, &stage.trial.source, &stage.cli);
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     cli.succeed(&["backfill"]).await;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -21,9 +21,7 @@ async fn the_backfill_rechecks_items_that_go_back_under_a_page_whoever_switches_
     for place in 0..ITEMS {
         own.put(place, 1000).await;
     }
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     own.put_invalid(ITEMS, 5).await;
     cli.until("the letter", |status| status["dead_letters"]["orders"] == 1)
         .await;

@@ -103,9 +103,7 @@ async fn a_worker_that_wakes_after_complete_writes_nothing() {
 async fn a_lane_that_stood_still_before_its_writes_lets_its_successor_win() {
     let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
     let cli = &stage.cli;
-    cli.succeed(&["apply"]).await;
-    let first = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let first = cli.begin().await;
     first.kill().await;
     // A put that is about to be written when its worker is held up.
     let order = |at: u32| item("ACC#1", "DOC#1", [("kind", text("order")), ("at", number(at))]);
@@ -130,9 +128,7 @@ async fn a_lane_that_stood_still_before_its_writes_lets_its_successor_win() {
 async fn a_lane_that_is_told_to_stop_waits_for_the_writes_it_has_sent() {
     let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
     let cli = &stage.cli;
-    cli.succeed(&["apply"]).await;
-    let first = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let first = cli.begin().await;
     first.signal("TERM");
     first.end().await.with_code(&["replicate"], 0);
     for number_of in 0..40 {

@@ -21,9 +21,7 @@ const SLOW: &str = "state.shard.put.before@/2=delay:700";
 async fn a_child_waits_for_its_parents_durable_end() {
     let stage = Stage::set(Engine::scripted(Script::quiet(1)).await, Mode::Sequence).await;
     let (client, cli) = (&stage.client, &stage.cli);
-    cli.succeed(&["apply"]).await;
-    let first = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let first = cli.begin().await;
     first.signal("TERM");
     first.end().await.with_code(&["replicate"], 0);
 

@@ -45,9 +45,7 @@ async fn lost_at(point: &str) {
     let stage = Stage::seeded(engine, Mode::Timestamp, seed(), false).await;
     let (cli, own) = (&stage.cli, ReservedItems::of(&stage));
     own.put(0, 1000).await;
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     // Whose page lands late is not to read it again.
     let held = cli
         .with_lease(6)

@@ -64,9 +64,7 @@ async fn a_tail_that_was_held_up_until_it_counted_as_dead_goes_on() {
     let stage = Stage::set(Engine::embedded().await, Mode::Timestamp).await;
     let mutator = stage.write(HABITS).await;
     let cli = &stage.cli;
-    cli.succeed(&["apply"]).await;
-    let tail = cli.start(&["replicate"]);
-    cli.until_captured().await;
+    let tail = cli.begin().await;
     tail.signal("STOP");
     // The backfill waits for the tail's word on tombstones, finds it dead, and goes on without it.
     let fill = cli.start(&["backfill"]);

@@ -232,9 +232,6 @@ pub struct Verify {
     /// Compare only this service. Can be given several times. Such a verify does not count for the split as a whole.
     #[arg(long, value_name = "NAME", help_heading = TASK)]
     pub service: Vec<String>,
-    /// Read consistently, which uses twice the read units.
-    #[arg(long, help_heading = TASK)]
-    pub consistent_read: bool,
     /// Most read units per second on each table.
     #[arg(long, value_name = "UNITS", value_parser = units, help_heading = LIMITS)]
     pub read_units: Option<f64>,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::{AttributeKind, KeyAttribute, KeySchema};
-use crate::source::{Billing, SourceFacts};
+use crate::source::SourceFacts;
 use crate::survey::Group;
 use crate::survey::finding::Severity;
 use crate::survey::stream::StreamView;
@@ -17,26 +17,10 @@ fn quiet() -> Survey {
         name: "PK".into(),
         kind: AttributeKind::S,
     };
-    let source = SourceFacts {
-        table: "Live".into(),
-        arn: String::new(),
-        status: "ACTIVE".into(),
-        keys: KeySchema {
-            partition,
-            sort: None,
-        },
-        item_count: 0,
-        bytes: 0,
-        billing: Billing::OnDemand,
-        throughput: crate::plan::Throughput::default(),
-        stream: StreamState::Off,
-        replicas: Vec::new(),
-        global_table_version: None,
-        ttl_attribute: None,
-        class: "STANDARD".into(),
-        global_indexes: 0,
-        local_indexes: 0,
-    };
+    let source = SourceFacts::sample(KeySchema {
+        partition,
+        sort: None,
+    });
     Survey {
         split: "s".into(),
         keys_differ: None,

@@ -2,7 +2,7 @@
 /// the clients take, and enough that 100 million entries are written twice and read twice, no more.
 pub const DEFAULT_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 /// Runs that one merge reads: beyond this, each run's buffer gets too small for the disk.
-pub const DEFAULT_FAN_IN: usize = 64;
+const DEFAULT_FAN_IN: usize = 64;
 
 /// A block shorter than this costs more calls than it saves memory.
 const MIN_BLOCK_BYTES: usize = 4 * 1024;

@@ -43,7 +43,7 @@ pub use error::VerifyError;
 pub use expiry::is_expired;
 pub use join::{Join, JoinCounts, join};
 pub use key_code::KeyCodeError;
-pub use limits::{DEFAULT_FAN_IN, DEFAULT_MEMORY_BYTES, SortLimits};
+pub use limits::{DEFAULT_MEMORY_BYTES, SortLimits};
 pub use mismatch::{ClassCounts, Mismatch};
 pub use mismatch_class::MismatchClass;
 pub use report::{Report, ServiceReport};
