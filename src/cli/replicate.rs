@@ -57,7 +57,7 @@ pub(super) fn render(report: &Report, ended: Ended) -> String {
     let last = match ended {
         Ended::Stopped => "stopped, and saved. To continue, run `dynasplit replicate`",
         Ended::Completed => {
-            "the split is complete, or `dynasplit complete` ends it at the moment: no worker is needed any more, so do not start \
+            "the split is complete, or `dynasplit complete` ends it at the moment: this worker is no longer needed, so do not start \
              `dynasplit replicate` again"
         }
         Ended::Drained => "drained: the stream is off, and every record in it was applied",
