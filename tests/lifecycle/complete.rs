@@ -49,7 +49,7 @@ async fn from_apply_to_the_end(mode: Mode) {
     assert!(done.stdout.contains("the split is complete"), "{}", done.stdout);
     for tail in tails {
         let ended = tail.end().await.with_code(&["replicate"], 0);
-        assert!(ended.stdout.contains("completed"), "{}", ended.stdout);
+        assert!(ended.stdout.contains("no longer needed"), "{}", ended.stdout);
     }
     trial.assert_equal(client, Stamps::Gone).await;
     let described = client
