@@ -2,7 +2,9 @@ use super::round::{LATER_ROUND, is_of_round};
 use super::worker::Backfill;
 use crate::repair::Holder;
 use crate::source::SourceFacts;
-use crate::state::{BackfillRecord, Lease, SegmentRecord, SegmentService, SplitRecord, StateError, Stored};
+use crate::state::{
+    BackfillRecord, Lease, SegmentRecord, SegmentService, SplitRecord, StateError, Stored, TombstonePhase,
+};
 use crate::worker::{RunError, uncaptured};
 use std::collections::HashMap;
 
@@ -41,8 +43,10 @@ impl Backfill {
                 let added: Vec<String> = planned.filter(|name| !record.services.contains(name)).collect();
                 let switch = SplitRecord::read(&self.split.store).await?.value.switch;
                 let is_held = switch.holders.contains_key(Holder::backfill(&record).name());
-                if switch.tombstones.holds() || (is_held && added.is_empty()) {
-                    // A process that came when the others had just ended was killed: nobody else takes back what it holds.
+                let is_unswept = switch.tombstones.phase == TombstonePhase::Sweeping;
+                if switch.tombstones.holds() || ((is_held || is_unswept) && added.is_empty()) {
+                    // A process that came when the others had just ended was killed: nobody else takes back what it holds, or
+                    // sweeps.
                     return Ok(Some(record));
                 }
                 if added.is_empty() {
@@ -102,14 +106,18 @@ impl Backfill {
         }
         for segment in 0..record.segments {
             let name = SegmentRecord::record_name(segment);
-            let revision = match found.remove(&name) {
+            let (revision, lease) = match found.remove(&name) {
                 Some(stored) if is_of_round(&stored.value, record) => continue,
-                Some(earlier) => earlier.revision,
-                None => 0,
+                // What nobody knows of the requests of an earlier round stays unknown.
+                Some(earlier) => (
+                    earlier.revision,
+                    Lease::given_back(earlier.value.lease.is_settled()),
+                ),
+                None => (0, Lease::unheld()),
             };
             let value = SegmentRecord {
                 segment,
-                lease: Lease::default(),
+                lease,
                 beat: 0,
                 order: record.order,
                 services: record

@@ -4,7 +4,7 @@ use super::failure::Failed;
 use super::progress::{Bar, Progress, Shown};
 use super::stoppable::stoppable;
 use super::{layout, output, survey};
-use crate::plan::{Plan, Problem};
+use crate::plan::{Cutover, Plan, Problem};
 use crate::survey::{SurveyOptions, survey as look};
 use serde::Serialize;
 use std::time::Duration;
@@ -20,6 +20,7 @@ struct Checked {
     split: String,
     services: Vec<String>,
     warnings: Vec<Problem>,
+    cutover: Vec<Cutover>,
 }
 
 /// Runs `plan`.
@@ -59,15 +60,17 @@ fn offline(global: &Global, args: &Args) -> Result<Exit, Failed> {
     output::warn(&plan);
     let services = plan.services.iter().map(|service| service.name.clone()).collect();
     let checked = Checked {
+        cutover: plan.cutover(),
         split: plan.split,
         services,
         warnings: plan.warnings.list().to_vec(),
     };
     output::print(global, &checked, |checked| {
         format!(
-            "the plan of {} is well-formed: {}",
+            "the plan of {} is well-formed: {}\n{}",
             checked.split,
-            checked.services.join(", ")
+            checked.services.join(", "),
+            survey::render_cutover(&checked.cutover, layout::columns(), console::colors_enabled())
         )
     })?;
     Ok(Exit::Done)

@@ -1,10 +1,12 @@
 //! What `dynasplit plan` prints for people: the survey as sections of plain text.
 
+mod cutover;
 mod layout;
 mod patterns;
 
 use super::next::copyable;
 use super::text::{count as number, counted};
+use crate::plan::Cutover;
 use crate::source::{Billing, StreamState};
 use crate::survey::{
     CollisionView, Estimate, Reading, Routing, Severity, StateStatus, Survey, TableSize, TableView,
@@ -38,7 +40,15 @@ pub fn render(survey: &Survey, width: usize, color: bool) -> String {
     if let Some(estimate) = &survey.estimate {
         costs(&mut page, estimate);
     }
+    cutover::cutover(&mut page, &survey.cutover);
     findings(&mut page, survey);
+    page.into_text()
+}
+
+/// What the plan says of the cutover of each service, as text for a terminal of this width.
+pub(super) fn render_cutover(services: &[Cutover], width: usize, color: bool) -> String {
+    let mut page = Page::new(width, color);
+    cutover::cutover(&mut page, services);
     page.into_text()
 }
 

@@ -9,6 +9,7 @@ mod apply;
 mod coalesce;
 mod effects;
 mod guard;
+mod invert;
 mod repair;
 mod route;
 mod touched;
@@ -21,10 +22,11 @@ pub use effects::{Complaint, Effects, Write, WriteKind, effects};
 pub use guard::{
     Guard, GuardExpression, VersionFields, is_tombstone, stamp, tombstone, tombstone_epoch, tombstone_of,
 };
+pub use invert::{NoWayBack, SourceWrite, SourceWriteKind, TargetChange, WayBack};
 pub use repair::{is_newer, repair};
 pub use route::{Desired, desired};
 pub use touched::touched;
-pub use transform::{Fault, REPLICATION_PREFIX, shaped};
+pub use transform::{Fault, shaped};
 pub use watch::{Watched, watch};
 
 #[cfg(test)]

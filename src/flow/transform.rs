@@ -1,4 +1,6 @@
-use crate::model::{Item, ItemExt, Key, MAX_ITEM_BYTES, RESERVED_PREFIX, VERSION_ATTRIBUTE, Value};
+use crate::model::{
+    Item, ItemExt, Key, MAX_ITEM_BYTES, REPLICATION_PREFIX, RESERVED_PREFIX, VERSION_ATTRIBUTE, Value,
+};
 use crate::plan::{KeyFault, Service, Shape, Versions};
 
 /// Why an item cannot be what a service's table holds. No item values, only names (and key values).
@@ -75,9 +77,6 @@ pub enum Fault {
 /// ([limits](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-partition-sort-keys)).
 const MAX_PARTITION_BYTES: usize = 2048;
 const MAX_SORT_BYTES: usize = 1024;
-/// Attributes that the first version of global tables keeps in items for its own replication. They say
-/// nothing about the item, and mean nothing in another table, so they are never copied.
-pub const REPLICATION_PREFIX: &str = "aws:rep:";
 /// Weight of the stamp that the tail adds in `sequence` mode: name and text.
 const STAMP_BYTES: usize = VERSION_ATTRIBUTE.len() + 10 + 1 + crate::model::SequenceNumber::PADDED_DIGITS;
 

@@ -8,8 +8,9 @@ use crate::state::{
     BackfillRecord, LeaseWatch, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, StateError,
     VerifyRecord, WorkerRecord,
 };
-use crate::worker::{RunError, Split, pause};
+use crate::worker::{ActivityNote, RunError, Split, pause, with_activity_notes};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -124,20 +125,38 @@ pub async fn abandon(
         }
         fault::moment("abandon.marked").await;
         tell("waiting until the workers of the split have ended");
-        released(split, None, stop).await?;
-        segments_released(split, stop, tell).await?;
-        if backfill_runs(split).await? {
-            // A process may have been about to take its first segment. It finds the split given up when it takes one, or
-            // loses what it sends within this time.
-            let settled = split.timing.settle + split.timing.lease + split.timing.landed();
-            pause(settled, stop).await?;
-            segments_released(split, stop, tell).await?;
-        }
+        let doing = || ActivityNote::new(split.waits.beside("giving the split up"), BTreeMap::new());
+        let ended = Box::pin(everyone_ended(split, stop, tell));
+        with_activity_notes(split, "abandon", doing, ended).await?;
         clear(split, options, &record, tell).await
     };
     let done = lease.during(Box::pin(work)).await;
     lease.release().await;
     done.unwrap_or_else(|| Err(overtaken()))
+}
+
+/// Waits until no process of the split writes anything any more.
+async fn everyone_ended(
+    split: &Split,
+    stop: &CancellationToken,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<(), RunError> {
+    let most = split.timing.lease + split.timing.landed();
+    let _running = split
+        .waits
+        .until("every worker and every backfill of the split has ended", most);
+    released(split, None, stop).await?;
+    segments_released(split, stop, tell).await?;
+    if backfill_runs(split).await? {
+        // A process may have been about to take its first segment. It finds the split given up when it takes one, or
+        // loses what it sends within this time.
+        let settled = split.timing.settle + split.timing.lease + split.timing.landed();
+        let what = "no backfill that was about to begin can write any more";
+        let _waiting = split.waits.until(what, settled);
+        pause(settled, stop).await?;
+        segments_released(split, stop, tell).await?;
+    }
+    Ok(())
 }
 
 /// Deletes and switches off what the options name.
@@ -394,7 +413,8 @@ async fn released(split: &Split, name: Option<&str>, stop: &CancellationToken) -
             let is_meant = name.is_none_or(|name| services.is_empty() || services.contains(name));
             let is_free = watch.is_free(record, &worker.value.lease, worker.revision, Instant::now());
             waiting |= is_meant && !is_free;
-            died |= is_meant && is_free;
+            // One that gave its lease back and knew every answer has nothing under way.
+            died |= is_meant && is_free && !worker.value.lease.is_settled();
         }
         if !waiting {
             break;

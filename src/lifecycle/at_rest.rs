@@ -61,6 +61,11 @@ pub(crate) async fn wait(
         "waiting until every lane has delivered what was written so far, and the source was quiet for {} s",
         quiet.as_secs()
     ));
+    let what = format!(
+        "every lane is complete up to {} s after the start of this command",
+        quiet.as_secs()
+    );
+    let _waiting = split.waits.until(what, quiet + LONGEST_DRAIN);
     loop {
         let received = unchanged(split, record, &before).await?;
         let now = split_status_with_worker(split).await?;

@@ -76,28 +76,9 @@ pub async fn complete(
         checked => checked?,
     };
     let split = &split.without_switched(&record);
-    let mut source_at_rest = None;
-    if record.completing_ms.is_none() {
-        match unless_stopped(stop, Box::pin(begin(split, &record, options, stop, tell))).await {
-            Ok(seen) => source_at_rest = seen,
-            // Another process may have begun to complete meanwhile: this one helps it.
-            Err(error) => {
-                if SplitRecord::read(&split.store)
-                    .await?
-                    .value
-                    .completing_ms
-                    .is_none()
-                {
-                    return Err(error);
-                }
-            }
-        }
-    }
-    fault::moment("complete.begun").await;
-    tell("stopping the lanes");
-    workers_gone(split, stop).await?;
-    still_at_rest(split).await?;
-    fault::moment("complete.workers-gone").await;
+    let doing = || ActivityNote::new(split.waits.beside("preparing the end"), BTreeMap::new());
+    let stopping = Box::pin(stop_lanes(split, &record, options, stop, tell));
+    let source_at_rest = with_activity_notes(split, "complete", doing, stopping).await?;
     // Nobody keeps dead letters any more, and all of them are settled.
     split.dead_letters.forget_orphans().await?;
     let budgets = Budgets::new(split, None, None);
@@ -127,6 +108,40 @@ pub async fn complete(
     report.source_at_rest = source_at_rest;
     SplitRecord::change(&split.store, |record| record.completed_ms = Some(split.now_ms())).await?;
     Ok(report)
+}
+
+/// Begins to complete, unless that was done before, and waits until every worker has stopped. Answers what shows that the source
+/// is at rest.
+async fn stop_lanes(
+    split: &Split,
+    record: &SplitRecord,
+    options: CompleteOptions,
+    stop: &CancellationToken,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<Option<String>, RunError> {
+    let mut source_at_rest = None;
+    if record.completing_ms.is_none() {
+        match unless_stopped(stop, Box::pin(begin(split, record, options, stop, tell))).await {
+            Ok(seen) => source_at_rest = seen,
+            // Another process may have begun to complete meanwhile: this one helps it.
+            Err(error) => {
+                if SplitRecord::read(&split.store)
+                    .await?
+                    .value
+                    .completing_ms
+                    .is_none()
+                {
+                    return Err(error);
+                }
+            }
+        }
+    }
+    fault::moment("complete.begun").await;
+    tell("stopping the lanes");
+    workers_gone(split, stop).await?;
+    still_at_rest(split).await?;
+    fault::moment("complete.workers-gone").await;
+    Ok(source_at_rest)
 }
 
 /// Tells what limits the strips, when that changes. Never ends.

@@ -6,8 +6,9 @@ use crate::fault;
 use crate::repair::{RepairLease, acknowledged};
 use crate::state::{RepairScope, SplitRecord, SwitchedService};
 use crate::status::{Obstacle, ObstacleKind, SplitStatus, split_status, split_status_with_worker, told};
-use crate::worker::{RunError, Split, check_split, pause};
+use crate::worker::{ActivityNote, RunError, Split, check_split, pause, with_activity_notes};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -84,7 +85,9 @@ pub async fn switch(
     };
     tell("waiting until every worker has stopped writing the table");
     // The epoch of the switch itself: also for a run that goes on after one that was killed here.
-    acknowledged(split, switched.epoch, stop).await?;
+    let doing = || ActivityNote::new(split.waits.beside("recorded"), BTreeMap::new());
+    let obeyed = acknowledged(split, switched.epoch, stop);
+    with_activity_notes(split, "switched", doing, obeyed).await?;
     fault::moment("switched.acknowledged").await;
     // The workers begin anew without the service. A `status` that follows at once does not call that an absence.
     split_status_with_worker(&split.without_switched(&record)).await?;

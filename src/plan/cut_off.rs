@@ -11,9 +11,9 @@ pub(super) fn templates(decoded: &mut Decoded, root: &Node, text: &str) {
     let Some(spec) = &decoded.spec else { return };
     let mut cut = vec![];
     for (n, service) in spec.services.iter().enumerate() {
-        for (path, _, transform) in service.shapes(&Path::root().field("services").index(n)) {
-            let path = path.field("transform").field("keys");
-            let Some(keys) = transform.and_then(|transform| transform.keys.as_ref()) else {
+        for shape in service.shapes(&Path::root().field("services").index(n)) {
+            let path = shape.path.field("transform").field("keys");
+            let Some(keys) = shape.transform.and_then(|transform| transform.keys.as_ref()) else {
                 continue;
             };
             let from = keys.from.keys().map(|name| path.field("from").field(name));

@@ -206,6 +206,7 @@ fn one_of(word: &str, known: &[&str], setting: Option<&Step>) -> String {
             "billing" => ", or units: { read: 10, write: 10 }",
             "encryption" => ", or a key: { kms-key: alias/orders }",
             "projection" => ", or a list: { include: [name] }",
+            "owns" => ", or a list: { attributes: [name] }",
             _ => "",
         },
         _ => "",
@@ -252,6 +253,8 @@ fn missing_hint(field: &str) -> Option<String> {
         "keys" => "give its primary key: keys: { partition: id }, and `sort` where it has one",
         "from" => "say how the source's keys are read: from: { PK: 'COURSE#{course}' }",
         "to" => "say how the target's keys are made: to: { courseId: '{course}' }",
+        "set" => "give the attributes that new items get: set: { type: Course }",
+        "attributes" => "list their names in the source: attributes: [name]",
         "name" => "give it a name",
         "type" => "say which: `S` (text), `N` (number) or `B` (binary)",
         "split" => "name the split, as in `split: online-learning`",
@@ -315,7 +318,7 @@ services:
             "version: expected a whole number, found text (-)",
             "timestamp: `nope` is not known here (did you mean `none`?)",
             "services[0].nmae: there is no such setting (did you mean `name`?)",
-            "services[0].whatever: there is no such setting (known here: `name`, `where`, `table`, `transform`, `shapes`)",
+            "services[0].whatever: there is no such setting (known here: `name`, `where`, `table`, `transform`, `shapes`, `owns`, `reverse`)",
             "services[1].table.keys.sort.type: `X` is not known here (known here: `S`, `N`, `B`)",
         ];
         for line in expect {

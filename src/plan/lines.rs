@@ -47,6 +47,11 @@ impl Lines {
         }
     }
 
+    /// Whether the file has the setting.
+    pub(super) fn has(&self, path: &Path) -> bool {
+        self.lines.contains_key(&path.to_string())
+    }
+
     /// The line of a setting, or of what it would stand in.
     pub(super) fn line(&self, path: &Path) -> Option<usize> {
         let mut path = path.clone();

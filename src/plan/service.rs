@@ -1,7 +1,7 @@
 //! A service: which items are its own, the table that holds them, and their shapes there.
 
 use super::spec::TableSpec;
-use super::{Place, Shape};
+use super::{Owns, Place, Shape};
 use crate::model::{Item, Key, KeySchema};
 use serde_json::json;
 
@@ -14,6 +14,8 @@ pub struct Service {
     pub shapes: Vec<Shape>,
     /// It is proven that no source key fits two of the shapes, and that no two of them make one target key.
     pub(super) shapes_are_disjoint: bool,
+    /// What it owns of its source items, where the plan says so.
+    pub owns: Option<Owns>,
     /// Its table's name and settings.
     pub table: TableSpec,
     /// Where its table is.
@@ -23,7 +25,7 @@ pub struct Service {
     /// Keys of its table's indexes.
     pub indexes: Vec<IndexKeys>,
     /// Changes with all that decides which items are written where and how: conditions, shapes, keys, the
-    /// table's name and region. Not with settings like tags, billing or a role.
+    /// table's name and region. Not with settings like tags, billing or a role, nor with what is written back.
     pub fingerprint: String,
 }
 
@@ -38,6 +40,12 @@ impl Service {
     #[must_use]
     pub fn is_injective(&self) -> bool {
         self.shapes_are_disjoint && self.shapes.iter().all(|shape| shape.keys.is_injective())
+    }
+
+    /// What it owns of its source items: the items themselves, unless the plan says otherwise.
+    #[must_use]
+    pub fn owns(&self) -> &Owns {
+        self.owns.as_ref().unwrap_or(&Owns::Items)
     }
 
     /// Who guarantees it, where it is not proven.

@@ -3,7 +3,7 @@
 use super::expr::Condition;
 use super::extent::{self, Extent};
 use super::key_mapping::KeyMapping;
-use crate::model::Key;
+use crate::model::{Item, Key, REPLICATION_PREFIX};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One kind of items of a service: which they are, how their keys are made, and which other attributes are copied under
@@ -16,6 +16,9 @@ pub struct Shape {
     pub keys: KeyMapping,
     /// The other attributes.
     pub attributes: Attributes,
+    /// Attributes that are not copied, and their values in new items of the source: those of `reverse.set`, and those
+    /// that the condition pins to one value.
+    pub given: Item,
     /// The source keys that its items have.
     pub(super) domain: Vec<Extent>,
 }
@@ -36,6 +39,13 @@ impl Attributes {
     /// attribute of that name is made by [`Shape::keys`], and wins.)
     #[must_use]
     pub fn target_name<'a>(&'a self, attribute: &'a str) -> Option<&'a str> {
+        (!attribute.starts_with(REPLICATION_PREFIX))
+            .then(|| self.listed_name(attribute))
+            .flatten()
+    }
+
+    /// The same by the lists alone.
+    fn listed_name<'a>(&'a self, attribute: &'a str) -> Option<&'a str> {
         let kept = self.keep.as_ref().is_none_or(|keep| keep.contains(attribute));
         if !kept || self.drop.contains(attribute) {
             return None;
@@ -46,11 +56,11 @@ impl Attributes {
     /// Whether any source item can have an attribute of this name in the target, beside the target's key.
     #[must_use]
     pub fn can_show(&self, name: &str) -> bool {
-        self.target_name(name) == Some(name)
+        self.listed_name(name) == Some(name)
             || self
                 .rename
                 .iter()
-                .any(|(from, to)| to == name && self.target_name(from).is_some())
+                .any(|(from, to)| to == name && self.listed_name(from).is_some())
     }
 }
 

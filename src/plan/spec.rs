@@ -120,7 +120,9 @@ pub struct LeftBehindSpec {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(extend("oneOf" = [
     { "required": ["where"], "not": { "required": ["shapes"] } },
-    { "required": ["shapes"], "not": { "anyOf": [{ "required": ["where"] }, { "required": ["transform"] }] } },
+    { "required": ["shapes"], "not": { "anyOf": [
+        { "required": ["where"] }, { "required": ["transform"] }, { "required": ["reverse"] }
+    ] } },
 ]))]
 pub struct ServiceSpec {
     /// Name of the service: letters, digits, `-`, `_` and `.`.
@@ -137,6 +139,12 @@ pub struct ServiceSpec {
     /// transform of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shapes: Option<Vec<ShapeSpec>>,
+    /// What the service owns of its source items: `items`, `nothing`, or some of their attributes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owns: Option<WordOr<OwnsWord, OwnedAttributesSpec>>,
+    /// What a new item of the target is given when it is written to the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverse: Option<ReverseSpec>,
 }
 
 /// One of several kinds of items of a service.
@@ -149,20 +157,65 @@ pub struct ShapeSpec {
     /// How they are shaped. Left out: items are copied as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transform: Option<TransformSpec>,
+    /// What a new item of this kind is given when it is written to the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverse: Option<ReverseSpec>,
+}
+
+/// What a service owns of its source items, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OwnsWord {
+    /// The items themselves: only this service creates, changes and deletes them.
+    Items,
+    /// Nothing: another service owns the items, and this one only receives data.
+    Nothing,
+}
+
+/// Attributes that a service owns of items that it does not own.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct OwnedAttributesSpec {
+    /// Their names in the source.
+    pub attributes: Vec<String>,
+}
+
+/// How items of the target are written to the source.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ReverseSpec {
+    /// Attributes that the transform does not copy, and their values in new items of the source. Text, numbers,
+    /// booleans, null, lists and maps are themselves; a map whose only key is a type name (`N`, `B`, `SS`, `NS`,
+    /// `BS`) is DynamoDB JSON.
+    pub set: BTreeMap<String, serde_json::Value>,
+}
+
+/// A shape as it is written: in the list, or as the only one in the service itself.
+pub(super) struct WrittenShape<'s> {
+    pub path: Path,
+    pub condition: Option<&'s str>,
+    pub transform: Option<&'s TransformSpec>,
+    pub reverse: Option<&'s ReverseSpec>,
 }
 
 impl ServiceSpec {
-    /// Where the shapes stand, their conditions and their transforms. Without a list there is one, which stands in the
-    /// service itself.
-    pub(super) fn shapes(&self, path: &Path) -> Vec<(Path, Option<&str>, Option<&TransformSpec>)> {
+    /// The shapes as they are written. Without a list there is one, which stands in the service itself.
+    pub(super) fn shapes(&self, path: &Path) -> Vec<WrittenShape<'_>> {
         match &self.shapes {
-            None => vec![(path.clone(), self.condition.as_deref(), self.transform.as_ref())],
+            None => vec![WrittenShape {
+                path: path.clone(),
+                condition: self.condition.as_deref(),
+                transform: self.transform.as_ref(),
+                reverse: self.reverse.as_ref(),
+            }],
             Some(list) => list
                 .iter()
                 .enumerate()
-                .map(|(n, shape)| {
-                    let path = path.field("shapes").index(n);
-                    (path, Some(shape.condition.as_str()), shape.transform.as_ref())
+                .map(|(n, shape)| WrittenShape {
+                    path: path.field("shapes").index(n),
+                    condition: Some(shape.condition.as_str()),
+                    transform: shape.transform.as_ref(),
+                    reverse: shape.reverse.as_ref(),
                 })
                 .collect(),
         }

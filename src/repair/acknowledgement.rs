@@ -60,6 +60,11 @@ impl Holder {
         &self.name
     }
 
+    /// Whether the processes of a backfill's round hold tombstones under this name.
+    pub(super) fn is_backfill(&self) -> bool {
+        *self != Self::REPAIR && *self != Self::RECONCILE
+    }
+
     /// Whether a name is that of an earlier round. This one began when that one had ended: whoever still holds tombstones
     /// under it came too late for it, and has nothing to write.
     pub(crate) fn comes_after(&self, name: &str) -> bool {
@@ -101,37 +106,54 @@ pub(crate) async fn acknowledged(
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
     let most = split.timing.lease + split.timing.landed();
-    let what = "every tail worker obeys the switch, or a worker that died can write nothing any more";
-    let _waiting = split.waits.until(what, most);
+    let (mut told, mut waiting_for) = (Vec::new(), None);
     let mut watch = LeaseWatch::default();
     let mut gone = false;
     loop {
         let workers = split.store.list::<WorkerRecord>(WorkerRecord::PREFIX).await?;
-        let mut waiting = false;
+        let mut awaited = Vec::new();
         for (name, worker) in &workers {
             let free = watch.is_free(name, &worker.value.lease, worker.revision, Instant::now());
             match obedience(&worker.value, epoch, free) {
                 Obedience::Obeys => {}
-                Obedience::Awaited => waiting = true,
+                Obedience::Awaited => awaited.push(name.clone()),
                 Obedience::Gone => {
                     gone = true;
                     match split.store.delete(name, worker.revision).await {
                         // It lives after all, and is waited for at the next look.
-                        Err(StateError::Conflict { .. }) => waiting = true,
+                        Err(StateError::Conflict { .. }) => awaited.push(name.clone()),
                         other => other?,
                     }
                 }
             }
         }
-        if !waiting {
+        if awaited.is_empty() {
             break;
+        }
+        if awaited != told {
+            waiting_for = Some(split.waits.until(obeys(&awaited), most));
+            told = awaited;
         }
         pause(POLL, stop).await?;
     }
+    drop(waiting_for);
     if gone {
+        let what = "no write of a tail worker that died can land any more";
+        let _waiting = split.waits.until(what, split.timing.landed());
         pause(split.timing.landed(), stop).await?;
     }
     Ok(())
+}
+
+/// What is waited for, with the names of the workers.
+fn obeys(awaited: &[String]) -> String {
+    let names = awaited
+        .iter()
+        .map(|name| name.trim_start_matches(WorkerRecord::PREFIX));
+    format!(
+        "every tail worker obeys the switch, or has given no sign of life for a whole lease time: {}",
+        names.collect::<Vec<_>>().join(", ")
+    )
 }
 
 /// Waits until no tail worker gives a sign of life: they stop by themselves when the split is being completed. One that

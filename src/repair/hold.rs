@@ -2,6 +2,7 @@
 //! the copy leaves it on record; the same command goes on under it, or gives bulk up.
 
 use super::acknowledgement::{Holder, acknowledged, refuse_switched_since};
+use super::landing::{Writes, landed};
 use crate::fault;
 use crate::state::{Order, SegmentRecord, SplitRecord, StateError};
 use crate::worker::{RunError, Split, pause};
@@ -48,14 +49,16 @@ pub(crate) async fn hold(split: &Split, stop: &CancellationToken) -> Result<u64,
     Ok(epoch)
 }
 
-/// Releases the lanes, when nothing of the copy can land any more. The caller has found every segment durable; a process
-/// that lost its lease starts no write that ends after it, and one that began just before may land as late as any request
-/// that was given up.
+/// Releases the lanes, when nothing of the copy can land any more. The caller has found every segment durable. If every
+/// process that copied gave its segments back, and each of its requests was answered, nothing is under way. Otherwise a lease,
+/// an attempt and a margin are waited for: a process that lost its lease starts no write that ends after it, and one that began
+/// just before may land as late as any request that was given up.
 ///
 /// # Errors
 /// When the state can't be reached, or the command is stopped: the lanes then stay held.
 pub(crate) async fn free(split: &Split, since: u64, stop: &CancellationToken) -> Result<(), RunError> {
-    landed(split, stop).await?;
+    let most = split.timing.lease + split.timing.landed();
+    landed(split, Writes::Bulk, most, stop).await?;
     fault::moment("bulk.landed").await;
     SplitRecord::change(&split.store, |record| record.switch.free(since)).await?;
     fault::moment("bulk.freed").await;
@@ -65,13 +68,14 @@ pub(crate) async fn free(split: &Split, since: u64, stop: &CancellationToken) ->
 /// Gives bulk up: from then on the lanes go on, and leave tombstones for the concurrent order, which copies what is left.
 ///
 /// First every segment's record is changed, whoever holds it: nobody takes one for bulk any more, and who has one loses
-/// it. After a lease, an attempt and a margin, nothing of bulk can land. Where the lanes are not held, nothing was copied in
-/// bulk: it is over with that. Idempotent: run again after a crash, it goes on.
+/// it. After a lease, an attempt and a margin, nothing of bulk can land. If nobody held one and every request was answered,
+/// nothing can land at once. Where the lanes are not held, nothing was copied in bulk: it is over with that. Idempotent: run again
+/// after a crash, it goes on.
 ///
 /// # Errors
 /// When the state can't be reached, or the command is stopped: the lanes then stay held.
 pub(crate) async fn give_up(split: &Split, stop: &CancellationToken) -> Result<(), RunError> {
-    let longest = take_segments(split).await?;
+    let taken = take_segments(split).await?;
     fault::moment("bulk.given-up").await;
     if !SplitRecord::read(&split.store)
         .await?
@@ -82,7 +86,13 @@ pub(crate) async fn give_up(split: &Split, stop: &CancellationToken) -> Result<(
     {
         return Ok(());
     }
-    pause_landed(split, longest.max(split.timing.lease), stop).await?;
+    let most = taken.longest_lease.max(split.timing.lease) + split.timing.landed();
+    if !taken.are_settled {
+        let what = "no write of the bulk copy can land any more (a process held a segment of it, died with it, or left a \
+            request of it without an answer)";
+        let _waiting = split.waits.until(what, most);
+        pause(most, stop).await?;
+    }
     SplitRecord::change(&split.store, |record| {
         record.switch.give_up(Holder::BACKFILL.name());
     })
@@ -90,40 +100,39 @@ pub(crate) async fn give_up(split: &Split, stop: &CancellationToken) -> Result<(
     Ok(())
 }
 
-/// Takes every segment from whoever copies it in bulk. Answers the longest lease that one of them had: whoever loses it
-/// writes for so long at most.
-async fn take_segments(split: &Split) -> Result<Duration, RunError> {
-    let mut longest = Duration::ZERO;
+/// What was known about the segments of a bulk copy when they were taken from it.
+struct Taken {
+    /// The longest lease that one of them had: whoever loses it writes for so long at most.
+    longest_lease: Duration,
+    /// Nobody held one, and every request for them had been answered.
+    are_settled: bool,
+}
+
+/// Takes every segment from whoever copies it in bulk.
+async fn take_segments(split: &Split) -> Result<Taken, RunError> {
+    let mut taken = Taken {
+        longest_lease: Duration::ZERO,
+        are_settled: true,
+    };
     for (name, listed) in split.store.list::<SegmentRecord>(SegmentRecord::PREFIX).await? {
         let mut left = Some(listed);
         while let Some(mut stored) = left.take() {
-            longest = longest.max(Duration::from_millis(stored.value.lease.duration_ms));
+            let lease = &stored.value.lease;
+            taken.longest_lease = taken.longest_lease.max(Duration::from_millis(lease.duration_ms));
+            let was_settled = lease.is_settled();
             if stored.value.order == Order::Concurrent {
+                taken.are_settled &= was_settled;
                 break;
             }
             stored.value.order = Order::Concurrent;
             // How long it was stays on record, for who goes on with this after a crash.
             stored.value.lease.owner = None;
             match split.store.put(&name, stored.value, stored.revision).await {
-                Ok(_) => {}
+                Ok(_) => taken.are_settled &= was_settled,
                 Err(StateError::Conflict { .. }) => left = split.store.get::<SegmentRecord>(&name).await?,
                 Err(error) => return Err(error.into()),
             }
         }
     }
-    Ok(longest)
-}
-
-/// A lease, an attempt and a margin: whoever lost a segment's lease has noticed, and what it sent has landed.
-async fn landed(split: &Split, stop: &CancellationToken) -> Result<(), RunError> {
-    pause_landed(split, split.timing.lease, stop).await
-}
-
-/// Waits until whoever lost a segment with such a lease has noticed, and nothing that it sent can land.
-async fn pause_landed(split: &Split, lease: Duration, stop: &CancellationToken) -> Result<(), RunError> {
-    let most = lease + split.timing.landed();
-    let _waiting = split
-        .waits
-        .until("no write of the bulk copy can land any more", most);
-    pause(most, stop).await
+    Ok(taken)
 }

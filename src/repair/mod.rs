@@ -3,6 +3,7 @@
 
 mod acknowledgement;
 mod hold;
+mod landing;
 mod reconcile;
 mod repair_lease;
 mod settle_dead_letters;

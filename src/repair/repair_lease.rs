@@ -70,7 +70,10 @@ impl RepairLease {
         loop {
             let stored = split.store.get::<RepairRecord>(RepairRecord::NAME).await?;
             let mut stored = stored.unwrap_or(Stored {
-                value: RepairRecord::default(),
+                value: RepairRecord {
+                    lease: Lease::unheld(),
+                    ..RepairRecord::default()
+                },
                 revision: 0,
             });
             let revision = stored.revision;
@@ -120,6 +123,16 @@ impl RepairLease {
     /// Until when writes may start.
     pub fn validity(&self) -> Validity {
         self.leased.validity()
+    }
+
+    /// Whether nothing that was written under this lease, by this process or one before it, can still land.
+    pub fn is_settled(&self) -> bool {
+        self.leased.is_settled()
+    }
+
+    /// So long was waited since this lease was taken that nothing of its earlier owners can land any more.
+    pub fn earlier_owners_have_landed(&self) {
+        self.leased.earlier_owners_have_landed();
     }
 
     /// What comes of work that needs it; none where somebody else took it meanwhile. Then nothing of the work may be written

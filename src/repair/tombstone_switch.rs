@@ -2,6 +2,7 @@
 //! landed, and then the sweep.
 
 use super::acknowledgement::{Holder, acknowledged, lanes_held, refuse_switched_since};
+use super::landing::{Writes, landed};
 use super::reconcile::{Rechecked, forget_rechecks, recheck_all};
 use super::repair_lease::RepairLease;
 use crate::dynamo::{AccountLimit, ConcurrencyLimit, Failure, Tables};
@@ -9,7 +10,7 @@ use crate::fault;
 use crate::plan::Service;
 use crate::state::{SplitRecord, TombstonePhase, Tombstones};
 use crate::target::{Sweep, Swept};
-use crate::worker::{Budgets, RunError, Split, check_left_out, pause, services};
+use crate::worker::{Budgets, RunError, Split, check_left_out, services};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -110,12 +111,17 @@ async fn release(
     budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<Tombstones, RunError> {
+    let writes = if holder.is_backfill() {
+        Writes::Backfill(lease)
+    } else {
+        Writes::Repairs(lease)
+    };
     loop {
-        pause_landed(split, stop).await?;
+        landed(split, writes, split.timing.landed(), stop).await?;
         fault::moment("tombstones.landed").await;
         let rechecked = recheck_all(split, (holder, since), &lease.validity(), budgets, stop).await?;
         if rechecked == Rechecked::Wrote {
-            pause_landed(split, stop).await?;
+            landed(split, writes, split.timing.landed(), stop).await?;
         }
         fault::moment("tombstones.rechecked").await;
         let (mut settled, mut anew) = (false, None);
@@ -178,13 +184,4 @@ pub(crate) fn sweep_of(
         concurrency: Arc::new(ConcurrencyLimit::new(split.timing.attempt, account_limit)),
         health: budgets.health(&service.name),
     }
-}
-
-/// Waits until no request that was given up can take effect.
-async fn pause_landed(split: &Split, stop: &CancellationToken) -> Result<(), RunError> {
-    let landed = split.timing.landed();
-    let _waiting = split
-        .waits
-        .until("no write that was given up can take effect any more", landed);
-    pause(landed, stop).await
 }

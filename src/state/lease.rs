@@ -1,3 +1,4 @@
+use super::requests::Requests;
 use crate::dynamo::{Clock, chance};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -37,6 +38,10 @@ pub struct Lease {
     pub owner: Option<Owner>,
     /// Milliseconds that the holder renews it within.
     pub duration_ms: u64,
+    /// Every request that was ever sent under this lease was answered, or can't land any more. False while somebody holds
+    /// it, and from then on if a holder ended without saying so. An earlier version does not say it, either.
+    #[serde(default)]
+    pub settled: bool,
 }
 
 impl Lease {
@@ -46,7 +51,31 @@ impl Lease {
         Self {
             owner: Some(owner.clone()),
             duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+            settled: false,
         }
+    }
+
+    /// A lease that nobody has held yet.
+    #[must_use]
+    pub fn unheld() -> Self {
+        Self::given_back(true)
+    }
+
+    /// A lease that its holder gives back. `settled`: nothing that any holder sent is unanswered.
+    #[must_use]
+    pub fn given_back(settled: bool) -> Self {
+        Self {
+            owner: None,
+            duration_ms: 0,
+            settled,
+        }
+    }
+
+    /// Whether nothing that was sent under this lease can still land: its last holder gave it back, and each holder knew
+    /// that all its requests had been answered. If a holder died, or was replaced, nobody knows it.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.owner.is_none() && self.settled
     }
 }
 
@@ -142,8 +171,10 @@ impl Moment {
 #[derive(Clone, Debug)]
 pub struct Validity {
     clock: Clock,
-    until: Arc<Mutex<Moment>>,
+    /// `None`: it was ended, and is never renewed.
+    until: Arc<Mutex<Option<Moment>>>,
     attempt: Duration,
+    requests: Requests,
 }
 
 impl Validity {
@@ -152,20 +183,39 @@ impl Validity {
     pub fn new(clock: Clock, renewed: Moment, lease: Duration, attempt: Duration) -> Self {
         Self {
             clock,
-            until: Arc::new(Mutex::new(renewed.after(lease))),
+            until: Arc::new(Mutex::new(Some(renewed.after(lease)))),
             attempt,
+            requests: Requests::default(),
         }
+    }
+
+    /// The same. A write that is given up can't land after this time.
+    #[must_use]
+    pub fn landing_within(self, time: Duration) -> Self {
+        Self {
+            requests: Requests::that_land_within(time),
+            ..self
+        }
+    }
+
+    /// The writes that are sent under this lease.
+    #[must_use]
+    pub fn requests(&self) -> &Requests {
+        &self.requests
     }
 
     /// The lease was renewed by a request that was sent at `renewed`.
     pub fn renew(&self, renewed: Moment, lease: Duration) {
         // Renewals come one after the other, so the last one is the latest; the wall clock may have been set back.
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = renewed.after(lease);
+        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        if until.is_some() {
+            *until = Some(renewed.after(lease));
+        }
     }
 
-    /// Ends it now.
+    /// Ends it now, for good.
     pub fn end(&self) {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Moment::now(self.clock);
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Whether a write that starts now ends, at its latest, before the lease does.
@@ -178,7 +228,7 @@ impl Validity {
     #[must_use]
     pub fn may_write_at(&self, now: Moment) -> bool {
         let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        now.after(self.attempt).is_before(&until)
+        until.is_some_and(|until| now.after(self.attempt).is_before(&until))
     }
 }
 
@@ -221,6 +271,33 @@ mod tests {
         let validity = Validity::new(Clock::SYSTEM, now, Duration::from_secs(20), attempt);
         validity.end();
         assert!(!validity.may_write());
+        validity.renew(Moment::now(Clock::SYSTEM), Duration::from_secs(20));
+        assert!(!validity.may_write(), "a lease that is given back is not renewed");
+    }
+
+    #[test]
+    fn a_lease_is_settled_only_if_its_holder_gave_it_back_and_knew_every_answer() {
+        let held = Lease::held_by(&Owner("a".into()), Duration::from_secs(10));
+        assert!(Lease::unheld().is_settled());
+        assert!(Lease::given_back(true).is_settled());
+        assert!(!Lease::given_back(false).is_settled());
+        assert!(!held.is_settled());
+        // Somebody takes the record away from a holder.
+        assert!(
+            !Lease {
+                owner: None,
+                ..held.clone()
+            }
+            .is_settled()
+        );
+        // A version that does not know this has written it.
+        let old: Lease = serde_json::from_str(r#"{"owner":null,"duration_ms":0}"#).unwrap();
+        assert!(!old.is_settled());
+        let settled = Lease {
+            settled: true,
+            ..held
+        };
+        assert!(!settled.is_settled(), "somebody holds it");
     }
 
     #[test]

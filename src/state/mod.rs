@@ -14,6 +14,7 @@ mod limit;
 mod probe;
 mod readable;
 mod records;
+mod requests;
 mod split;
 mod store;
 mod table;
@@ -26,10 +27,11 @@ pub use error::StateError;
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use limit::{Limit, Noted, NotedLimits};
 pub use records::{
-    ActivityRecord, BackfillRecord, Estimate, GapRecord, HistoryRecord, LaneState, LateChanges, Order,
-    Received, SegmentRecord, SegmentService, ShardRecord, StreamRecord, VerifyRecord, VerifyService,
+    ActivityRecord, BackfillRecord, Estimate, GapRecord, HistoryRecord, LaneState, LateChanges, NotedWait,
+    Order, Received, SegmentRecord, SegmentService, ShardRecord, StreamRecord, VerifyRecord, VerifyService,
     WorkerRecord,
 };
+pub use requests::{Request, Requests};
 pub use split::{RepairScope, ServiceRecord, SplitRecord, SwitchedService};
 pub use store::{Store, Stored};
 pub use tombstone_phases::{Switch, TombstonePhase, Tombstones};

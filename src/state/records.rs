@@ -360,6 +360,18 @@ pub struct ActivityRecord {
     /// How fast it goes, and how much is left, as far as that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Estimate>,
+    /// What it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<NotedWait>,
+}
+
+/// What a command waits for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NotedWait {
+    /// In words: what must be so until it goes on.
+    pub until: String,
+    /// It takes no longer than so many milliseconds, if all goes well.
+    pub at_most_ms: u64,
 }
 
 /// How fast something goes, and how much is left of it.

@@ -3,7 +3,7 @@
 
 use super::lane_status::LaneStatus;
 use crate::dynamo::{AdaptiveReadRate, Budget, ConcurrencyLimit, Health, Load};
-use crate::state::{ActivityRecord, Estimate, Limit, NotedLimits, SegmentRecord};
+use crate::state::{ActivityRecord, Estimate, Limit, NotedLimits, NotedWait, SegmentRecord};
 use crate::worker::ACTIVITY_FRESH_MS;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -106,6 +106,8 @@ pub struct ActivityStatus {
     pub phase: String,
     /// How fast it goes, and how much is left.
     pub estimate: Option<Estimate>,
+    /// What it waits for; `None` if it works.
+    pub waits_for: Option<NotedWait>,
     /// Milliseconds since it was noted, by the clocks of both machines.
     pub age_ms: u64,
 }
@@ -116,6 +118,7 @@ pub(crate) fn activities(noted: &[ActivityRecord], now: u64) -> Vec<ActivityStat
         command: activity.command.clone(),
         phase: activity.phase.clone(),
         estimate: activity.estimate,
+        waits_for: activity.waits_for.clone(),
         age_ms: now.saturating_sub(activity.limits.at_ms),
     });
     doing.collect()
@@ -245,6 +248,7 @@ mod tests {
             lease: Lease {
                 owner: owner.map(|owner| Owner(owner.into())),
                 duration_ms: 1000,
+                settled: false,
             },
             beat: 0,
             order: Order::Concurrent,
@@ -287,6 +291,10 @@ mod tests {
             command: command.to_owned(),
             phase: phase.to_owned(),
             estimate: None,
+            waits_for: (command == "verify").then(|| NotedWait {
+                until: "every tail worker obeys".into(),
+                at_most_ms: 35_000,
+            }),
             limits: NotedLimits {
                 at_ms,
                 of: [("Content".to_owned(), Limit::read_budget(5.0))].into(),
@@ -313,6 +321,8 @@ mod tests {
         let doing = activities(&noted, now);
         let phases: Vec<_> = doing.iter().map(|doing| doing.phase.as_str()).collect();
         assert_eq!(phases, ["copying", "reading"]);
+        let waits: Vec<_> = doing.iter().map(|doing| doing.waits_for.is_some()).collect();
+        assert_eq!(waits, [false, true]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::stream::StreamView;
 use super::tables::{StateStatus, StateView, TableView};
 use super::ttl::TtlView;
 use crate::plan::cost::scaled;
-use crate::plan::{TableThroughput, Versions};
+use crate::plan::{Cutover, TableThroughput, Versions};
 use crate::source::SourceFacts;
 use crate::worker::Split;
 use serde::Serialize;
@@ -38,6 +38,8 @@ pub struct Survey {
     pub stream: StreamView,
     /// Units, money and hours.
     pub estimate: Option<Estimate>,
+    /// What the plan says of the cutover of each service.
+    pub cutover: Vec<Cutover>,
     /// What is wrong or worth knowing, errors first.
     pub findings: Vec<Finding>,
 }
@@ -241,6 +243,7 @@ impl Survey {
             state,
             stream,
             estimate: None,
+            cutover: split.plan.cutover(),
             findings: Vec::new(),
         }
     }

@@ -82,13 +82,3 @@ mod tests {
         }
     }
 }
-
-/// Workers that read an open shard, `me` among them.
-fn readers(shards: &BTreeMap<String, ShardRecord>, me: &Owner) -> usize {
-    let open = |record: &&ShardRecord| record.lanes.values().any(|state| !state.finished());
-    let owners = shards
-        .values()
-        .filter(open)
-        .filter_map(|record| record.lease.owner.as_ref());
-    owners.chain([me]).collect::<BTreeSet<_>>().len()
-}

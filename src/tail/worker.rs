@@ -57,6 +57,8 @@ pub struct Tail {
 const DISCOVERY: Duration = Duration::from_secs(10);
 /// Between two lives of a worker: the lanes stand still meanwhile.
 const BEGIN_ANEW: Duration = Duration::from_millis(300);
+/// How often the view is refreshed between two reads of the state.
+const SHOWN_PER_RENEWAL: u32 = 4;
 /// What a worker writes by: the tombstone switch, its name, its own lease.
 struct WorkerContext {
     gate: Gate,
@@ -287,7 +289,7 @@ impl Tail {
                     listing = None;
                     unsaved = note_end(ended, &mut running).or(unsaved);
                 }
-                () = tokio::time::sleep(self.split.timing.renew()) => {}
+                () = self.keep_showing(self.split.timing.renew(), &seen, &running, &shares, &awaited) => {}
             }
         };
         context.work.cancel();
@@ -395,6 +397,22 @@ impl Tail {
                 (lane, share)
             })
             .collect()
+    }
+
+    /// Waits for so long. Meanwhile shows what is in memory, which costs no request.
+    async fn keep_showing(
+        &self,
+        time: Duration,
+        seen: &Recorded,
+        running: &BTreeMap<String, Running>,
+        shares: &BTreeMap<String, LaneShare>,
+        awaited: &Awaited,
+    ) {
+        for _ in 1..SHOWN_PER_RENEWAL {
+            tokio::time::sleep(time / SHOWN_PER_RENEWAL).await;
+            self.show(&overlaid(seen, running), shares, awaited);
+        }
+        tokio::time::sleep(time / SHOWN_PER_RENEWAL).await;
     }
 
     fn show(&self, recorded: &Recorded, shares: &BTreeMap<String, LaneShare>, awaited: &Awaited) {

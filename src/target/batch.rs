@@ -127,6 +127,10 @@ impl Operation for Insert {
         writer.budget.pay(total + estimated);
         // An answer that says nothing of a statement leaves it open.
         inserted.resize(count, Answer::Alone);
+        // An answer that leaves a statement out decides nothing about it.
+        if responses.len() < count || !responses.iter().all(is_decided) {
+            drop(writer.fence.begin());
+        }
         if undone.is_empty() {
             batches.unblock();
         } else {
@@ -160,6 +164,28 @@ fn held_up_by(undone: &[&Code], table: &str, place: &mut ConcurrencyPermit<'_>) 
     place.set_outcome(RequestOutcome::Neutral);
     let code = undone.first().map_or("Unknown", |code| code.as_str());
     format!("{code}: dynamodb:BatchExecuteStatement on {table}")
+}
+
+/// Whether the service certainly decided about a statement. A server error decides nothing, nor does one that nobody knows.
+fn is_decided(response: &BatchStatementResponse) -> bool {
+    let Some(error) = response.error() else {
+        return true;
+    };
+    matches!(
+        error.code(),
+        Some(
+            Code::DuplicateItem
+                | Code::ConditionalCheckFailed
+                | Code::ProvisionedThroughputExceeded
+                | Code::RequestLimitExceeded
+                | Code::ThrottlingError
+                | Code::TransactionConflict
+                | Code::ValidationError
+                | Code::AccessDenied
+                | Code::ResourceNotFound
+                | Code::ItemCollectionSizeLimitExceeded
+        )
+    )
 }
 
 fn one<'a>(response: &'a BatchStatementResponse, used: WriteUse, undone: &mut Vec<&'a Code>) -> Answer {

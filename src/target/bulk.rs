@@ -125,6 +125,8 @@ impl Operation for Put {
         if left.is_empty() {
             bulk.unblock();
         } else {
+            // An operation is left undone because it was throttled, or because of a server error, which decides nothing.
+            drop(writer.fence.begin());
             place.throttled_in_part();
             let reason = format!("throttled: UnprocessedItems of {}", writer.table);
             writer.health.block(reason);

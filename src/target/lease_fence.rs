@@ -1,4 +1,4 @@
-use crate::state::Validity;
+use crate::state::{Request, Validity};
 use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
@@ -23,6 +23,22 @@ impl Fence {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.0.iter().all(Validity::may_write)
+    }
+
+    /// A write is about to be sent under these leases. Until [`UnderWay::answered`], it counts as one that may land.
+    pub(super) fn begin(&self) -> UnderWay {
+        UnderWay(self.0.iter().map(|lease| lease.requests().begin()).collect())
+    }
+}
+
+/// A write that is under way, for each of its leases.
+#[must_use]
+pub(super) struct UnderWay(Vec<Request>);
+
+impl UnderWay {
+    /// The service decided about it.
+    pub fn answered(self) {
+        self.0.into_iter().for_each(Request::answered);
     }
 }
 

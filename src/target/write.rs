@@ -121,6 +121,23 @@ fn is_unanswered(failure: &Failure) -> bool {
     failure.kind == FailureKind::Transient && !DECIDED.contains(&&*failure.code)
 }
 
+/// Whether the service certainly decided that the request does not take effect. Stricter than the opposite of
+/// [`is_unanswered`]: an error that nobody knows decides nothing.
+fn is_decided(failure: &Failure) -> bool {
+    match failure.kind {
+        FailureKind::Throttled(_)
+        | FailureKind::Condition
+        | FailureKind::Missing
+        | FailureKind::InUse
+        | FailureKind::Denied
+        | FailureKind::Credentials
+        | FailureKind::Invalid
+        | FailureKind::Unsupported => true,
+        FailureKind::Transient => DECIDED.contains(&&*failure.code),
+        FailureKind::Trimmed | FailureKind::ExpiredIterator | FailureKind::Unknown => false,
+    }
+}
+
 /// Of what passes by itself: the service decided that it did not take effect.
 const DECIDED: [&str; 3] = [
     "TransactionConflictException",
@@ -162,8 +179,10 @@ impl TargetWriter {
             let Admitted { admission, mut place } = self.admitted_beside(unanswered).await?;
             let tombstone_epoch =
                 (admission.leaves_tombstones || self.always_leaves_tombstones).then_some(admission.epoch);
+            let under_way = self.fence.begin();
             let failure = match self.attempt(write, tombstone_epoch, sendable).await {
                 Ok(landed) => {
+                    under_way.answered();
                     place.answered(1);
                     if attempt > 0 {
                         self.health.clear();
@@ -172,6 +191,7 @@ impl TargetWriter {
                     return Ok(landed);
                 }
                 Err(failure) if failure.kind == FailureKind::Invalid => {
+                    under_way.answered();
                     return Err(SinkError::Rejected(format!(
                         "DynamoDB refuses it: {}",
                         failure.message
@@ -185,6 +205,11 @@ impl TargetWriter {
                 }
                 Err(failure) => failure,
             };
+            if is_decided(&failure) {
+                under_way.answered();
+            } else {
+                drop(under_way);
+            }
             place.failed(&failure);
             drop(place);
             if is_unanswered(&failure) {
@@ -249,6 +274,7 @@ impl TargetWriter {
     ) -> Result<(Admitted<'_>, Result<T, Failure>), Stop> {
         let sendable = fault::before(putting(self.written_by)).await;
         let mut admitted = self.admitted().await?;
+        let under_way = self.fence.begin();
         let sent = match sendable {
             Ok(()) => request.await,
             Err(lost) => Err(lost.into()),
@@ -257,8 +283,14 @@ impl TargetWriter {
             Ok(()) => sent,
             Err(lost) => Err(lost.into()),
         };
-        if let Err(failure) = &sent {
-            admitted.place.failed(failure);
+        match &sent {
+            Ok(_) => under_way.answered(),
+            Err(failure) => {
+                if is_decided(failure) {
+                    under_way.answered();
+                }
+                admitted.place.failed(failure);
+            }
         }
         Ok((admitted, sent))
     }

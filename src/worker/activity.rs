@@ -70,6 +70,7 @@ async fn note(split: &Split, command: &str, doing: ActivityNote) {
             of: doing.limits,
         },
         estimate: doing.estimate,
+        waits_for: split.waits.noted(),
     };
     if let Err(error) = split
         .store

@@ -41,8 +41,10 @@ impl Signs {
     }
 }
 
-/// Between two looks at the tombstone switch.
+/// Between two looks at the tombstone switch, at most.
 const POLL: Duration = Duration::from_millis(500);
+/// As a part of the time between two renewals: a short lease says that the engine is near.
+const POLLS_PER_RENEWAL: u32 = 4;
 
 impl Heartbeat {
     /// Starts it. The record is there when this returns, so whoever switches tombstones waits for this worker.
@@ -164,12 +166,16 @@ impl Beating {
             if self.leased.snapshot().acknowledged_epoch != acknowledged {
                 fault::moment("tombstones.acknowledging").await;
                 self.leased
-                    .update(|record| record.acknowledged_epoch = acknowledged);
+                    .update_quietly(|record| record.acknowledged_epoch = acknowledged);
+                // At once: somebody waits for it. If this fails, the next renewal saves it.
+                if let Err(error) = self.leased.save().await {
+                    tracing::warn!(%error, "could not save the acknowledgement; trying again");
+                }
             }
             tokio::select! {
                 biased;
                 () = self.done.cancelled() => {}
-                () = tokio::time::sleep(POLL.min(self.split.timing.renew())) => {}
+                () = tokio::time::sleep(POLL.min(self.split.timing.renew() / POLLS_PER_RENEWAL)) => {}
             }
         }
         saved.cancel();

@@ -5,6 +5,7 @@ use crate::state::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -73,6 +74,8 @@ pub struct LeasedRecord<T> {
     owner: Owner,
     timing: Timing,
     validity: Validity,
+    /// Nothing that was sent under this lease before this process took it can land any more.
+    settled_before: AtomicBool,
     lost: CancellationToken,
     value: Mutex<T>,
     revision: tokio::sync::Mutex<u64>,
@@ -95,6 +98,7 @@ impl<T: Leasable> LeasedRecord<T> {
         timing: Timing,
     ) -> Result<Option<Arc<Self>>, StateError> {
         let mut value = stored.value;
+        let settled_before = AtomicBool::new(value.lease().is_settled());
         *value.lease() = Lease::held_by(owner, timing.lease);
         value.touch(timing.clock.now_ms());
         let sent = Moment::now(timing.clock);
@@ -109,7 +113,9 @@ impl<T: Leasable> LeasedRecord<T> {
             name: name.to_owned(),
             owner: owner.clone(),
             timing,
-            validity: Validity::new(timing.clock, sent, timing.lease, timing.attempt),
+            validity: Validity::new(timing.clock, sent, timing.lease, timing.attempt)
+                .landing_within(timing.landed()),
+            settled_before,
             lost: CancellationToken::new(),
             value: Mutex::new(stored.value),
             revision: tokio::sync::Mutex::new(stored.revision),
@@ -125,6 +131,16 @@ impl<T: Leasable> LeasedRecord<T> {
     /// Until when writes may start.
     pub fn validity(&self) -> Validity {
         self.validity.clone()
+    }
+
+    /// Whether nothing that was sent under this lease, by this process or an earlier owner, can still land.
+    pub fn is_settled(&self) -> bool {
+        self.settled_before.load(Ordering::Relaxed) && self.validity.requests().are_settled()
+    }
+
+    /// So long was waited since this process took the lease that nothing of its earlier owners can land any more.
+    pub fn earlier_owners_have_landed(&self) {
+        self.settled_before.store(true, Ordering::Relaxed);
     }
 
     /// Cancelled when somebody else took the lease: all work under it must stop.
@@ -232,11 +248,13 @@ impl<T: Leasable> LeasedRecord<T> {
             }
         }
         fault::moment("lease.given-back.before").await;
-        self.update(|value| *value.lease() = Lease::default());
+        // In this order: no write starts from here on, so what is said of those before stays true.
+        self.validity.end();
+        let settled = self.is_settled();
+        self.update(|value| *value.lease() = Lease::given_back(settled));
         // The last save carries the release, so nobody can tell that we own it any more: no retry on conflict.
         let saved = self.save().await;
         fault::moment("lease.given-back.after").await;
-        self.validity.end();
         saved.map(drop)
     }
 }

@@ -1,5 +1,6 @@
 //! What a process waits for right now, and for how long at most: told by its progress, and by `status`.
 
+use crate::state::NotedWait;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,6 +53,16 @@ impl Waits {
         Some(format!("waiting until {} (at most {seconds} s)", wait.until))
     }
 
+    /// The wait that began last, as `status` shows it.
+    pub(crate) fn noted(&self) -> Option<NotedWait> {
+        let state = self.lock();
+        let wait = state.now.last()?;
+        Some(NotedWait {
+            until: wait.until.clone(),
+            at_most_ms: u64::try_from(wait.most.as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
     /// A phase, and what it waits for.
     pub(crate) fn beside(&self, phase: &str) -> String {
         match self.told() {
@@ -87,12 +98,14 @@ mod tests {
             waits.clone().told().unwrap(),
             "waiting until no write can land (at most 15 s)"
         );
+        let noted = waits.noted().unwrap();
+        assert_eq!((&*noted.until, noted.at_most_ms), ("no write can land", 14_200));
         drop(inner);
         assert_eq!(
             waits.beside("copying"),
             "copying; waiting until the table is ready (at most 35 s)"
         );
         drop(outer);
-        assert_eq!(waits.told(), None);
+        assert_eq!((waits.told(), waits.noted()), (None, None));
     }
 }

@@ -128,3 +128,36 @@ fn a_rehearsal_without_sample_items_says_where_they_come_from() {
         .collect();
     assert_said!("no_sample", shown(&said));
 }
+
+#[test]
+fn a_plan_says_which_services_can_be_cut_over_with_a_way_back() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let shell = Shell::new(&read("plans/clients-and-people.yaml"));
+    let said = shell.run("plan plan.yaml --offline").ended(0);
+    let page = read("docs/cutover.md");
+    assert!(
+        page.contains(&format!("```text\n{}```", said.stdout)),
+        "{}",
+        said.stdout
+    );
+    let said = shell.run("plan plan.yaml --offline --output json").ended(0);
+    let cutover = &said.json()["cutover"];
+    assert_eq!(cutover[0]["can_be_cut_over"], true);
+    assert_eq!(cutover[2]["reversible"], "no");
+    assert_eq!(cutover[2]["not_reversible"][0]["path"], "services[2].owns");
+    // Long sentences are wrapped.
+    let shell = Shell::new(&read("plans/online-learning.yaml"));
+    let said = shell.run("plan plan.yaml --offline").ended(0);
+    assert!(
+        said.stdout
+            .contains("  CourseCatalog: possible, reversible with conditions\n"),
+        "{}",
+        said.stdout
+    );
+    assert!(
+        said.stdout.lines().all(|line| line.chars().count() <= 80),
+        "{}",
+        said.stdout
+    );
+}

@@ -13,8 +13,6 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Commands of the shell, and not of dynasplit or of the AWS CLI: the test does what they are for by itself.
 const FOREIGN: [&str; 3] = ["docker ", "java ", "export "];
-/// What the backfill waits for when the page deletes an item.
-const WAITS: &str = "until no write that was given up can take effect any more";
 /// A line that stands for lines that are left out.
 const LEFT_OUT: &str = "[...]";
 /// Tables of the page.
@@ -122,15 +120,10 @@ impl Reader {
             match words[0].as_str() {
                 "dynasplit" => self.dynasplit(&words[1..].join(" ")),
                 "aws" => {
-                    if let Last::Running(running) = &self.last {
-                        // The page does this while the command says that it waits.
-                        running.until_told(WAITS);
-                    }
+                    self.finish();
                     let printed = self.aws.run(&words[1..], |name| self.file(name)).await;
                     assert!(printed.is_ok(), "line {}: {line}: {printed:?}", block.line);
-                    if !matches!(self.last, Last::Running(_)) {
-                        self.last = Last::Aws(vec![words]);
-                    }
+                    self.last = Last::Aws(vec![words]);
                 }
                 _ => panic!("line {}: the test cannot follow '{line}'", block.line),
             }

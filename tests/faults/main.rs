@@ -19,6 +19,7 @@ mod given_up;
 mod held;
 mod hot;
 mod hot_reads;
+mod landing;
 mod lost;
 mod random_faults;
 mod reading;

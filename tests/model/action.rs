@@ -71,14 +71,16 @@ pub enum Action {
         held: Held,
         lands: bool,
     },
-    /// A dead backfill's page lands.
+    /// The request with a page is given up without an answer, and made again.
+    GivesPageUp { item: u8, image: Image },
+    /// A page that a dead backfill had under way, or that was given up, lands.
     GhostLands {
         item: u8,
         image: Image,
         held: Held,
         lands: bool,
     },
-    /// A dead backfill's page never lands.
+    /// Such a page never lands.
     GhostVanishes,
     /// A holder dies.
     HolderDies { holder: u8, name: &'static str },
@@ -226,12 +228,18 @@ impl Action {
             Self::PageLands {
                 image, held, lands, ..
             } => format!("the page with {image:?} {}", landed(lands, held)),
+            Self::GivesPageUp { image, .. } => {
+                format!("the request with {image:?} is not answered, and made again")
+            }
             Self::GhostLands {
                 image, held, lands, ..
             } => {
-                format!("the dead backfill's page with {image:?} {}", landed(lands, held))
+                format!(
+                    "the request without an answer, with {image:?}, {}",
+                    landed(lands, held)
+                )
             }
-            Self::GhostVanishes => "the dead backfill's page never lands".to_owned(),
+            Self::GhostVanishes => "the request without an answer never lands".to_owned(),
             Self::HolderDies { name, .. } => {
                 format!("the {name} dies, or is held up for so long that it counts as dead")
             }

@@ -58,6 +58,10 @@ pub struct Bounds {
     pub holder_deaths: u8,
     /// Writes of the tail that are given up without an answer.
     pub unanswered: u8,
+    /// Requests of the backfill with a page that are given up without an answer.
+    pub pages_unanswered: u8,
+    /// A repair that is run again may find nothing to do.
+    pub finds_nothing: bool,
     /// Who needs tombstones on.
     pub holders: Vec<Kind>,
     /// The backfill runs twice: the second time for a service that was added.
@@ -107,6 +111,8 @@ impl Bounds {
             tail_deaths: 0,
             holder_deaths: 0,
             unanswered: 0,
+            pages_unanswered: 0,
+            finds_nothing: false,
             holders: vec![Kind::Backfill],
             added: false,
             stale: false,
@@ -168,6 +174,7 @@ impl Bounds {
             (self.tail_deaths, "death of the tail"),
             (self.holder_deaths, "death of a holder"),
             (self.unanswered, "write without an answer"),
+            (self.pages_unanswered, "page without an answer"),
         ] {
             if number > 0 {
                 words.push(format!("{number} {what}"));

@@ -49,6 +49,25 @@ fn copied_while_a_late_write_of_the_tail_is_waited_for() {
     }
 }
 
+fn page_unanswered(layout: Layout) -> Bounds {
+    Bounds {
+        tail_deaths: 0,
+        holder_deaths: 0,
+        pages_unanswered: 1,
+        ..bulk(layout)
+    }
+}
+
+/// A page of the copy is given up without an answer, and made again.
+#[test]
+fn copied_with_a_page_without_an_answer() {
+    for layout in layouts() {
+        exact("bulk, a page without an answer", &page_unanswered(layout));
+        let name = "bulk, a page without an answer";
+        needs(name, &page_unanswered(layout), &[Rule::UnansweredUnsettled]);
+    }
+}
+
 /// Clocks that go back are the stream's to order: the copy has no guard that they could beat.
 #[test]
 fn copied_beside_clocks_that_go_back() {
@@ -72,6 +91,7 @@ fn what_the_bulk_order_needs() {
                 Rule::BulkSettled,
                 Rule::BulkKept,
                 Rule::BulkLands,
+                Rule::DeadUnsettled,
                 Rule::Inside,
                 Rule::Gone,
             ],

@@ -70,6 +70,16 @@ fn unanswered(layout: Layout) -> Bounds {
     }
 }
 
+/// One target key, and a page of which nobody knows whether it lands.
+fn page_unanswered(layout: Layout) -> Bounds {
+    Bounds {
+        tail_deaths: 0,
+        holder_deaths: 0,
+        pages_unanswered: 1,
+        ..trouble(layout)
+    }
+}
+
 /// With and without a timestamp.
 fn untimed(layout: Layout) -> Bounds {
     Bounds {
@@ -141,6 +151,20 @@ fn a_write_without_an_answer() {
         ..unanswered(Layout::Shown)
     };
     exact("core, unanswered, clocks that move", &bounds);
+}
+
+#[test]
+fn a_page_without_an_answer() {
+    all("a page without an answer", page_unanswered);
+}
+
+#[test]
+fn what_is_known_to_be_answered_is_not_waited_for() {
+    for layout in layouts() {
+        needs("core, trouble", &trouble(layout), &[Rule::DeadUnsettled]);
+        let name = "core, a page without an answer";
+        needs(name, &page_unanswered(layout), &[Rule::UnansweredUnsettled]);
+    }
 }
 
 #[test]

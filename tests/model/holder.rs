@@ -64,7 +64,7 @@ impl Split {
             }
             Stage::Working => self.work_actions(state, holder, name, actions),
             Stage::Claimed(_) => {
-                if !self.rules.hold(Rule::PagesLand) || state.ghost.is_none() {
+                if !self.rules.hold(Rule::PagesLand) || self.pages_have_landed(state) {
                     let all = 0..self.lane_count();
                     let there = all.filter(|lane| state.rechecks[usize::from(*lane)].there);
                     let todo = if self.rules.hold(Rule::Rechecked) && self.works_list_off(state, holder) {
@@ -74,13 +74,13 @@ impl Split {
                     };
                     if todo != 0 {
                         actions.push(Action::ReadsList { holder, todo });
-                    } else if state.key_repair.is_none() {
+                    } else if self.repairs_have_landed(state) {
                         actions.push(Action::SwitchesOff { holder, name });
                     }
                 }
             }
             Stage::Rechecking { todo: 0, .. } => {
-                if state.key_repair.is_none() {
+                if self.repairs_have_landed(state) {
                     actions.push(Action::SwitchesOff { holder, name });
                 }
             }
@@ -113,7 +113,7 @@ impl Split {
         let mut after = state.switch.clone();
         after.turn_on(name);
         let epoch = small(after.tombstones.epoch);
-        let free = state.lease.is_none() && state.key_repair.is_none();
+        let free = state.lease.is_none() && !lives(state);
         let begins = match self.kind(holder) {
             Kind::Backfill => {
                 let round = state.holders[0].round;
@@ -140,7 +140,7 @@ impl Split {
             actions.push(Action::Holds { holder, epoch });
         }
         let mut after = state.switch.clone();
-        let landed = !self.rules.hold(Rule::BulkLands) || state.ghost.is_none();
+        let landed = !self.rules.hold(Rule::BulkLands) || self.pages_have_landed(state);
         if landed && after.give_up(self.kind(holder).name()) {
             let epoch = small(after.tombstones.epoch);
             actions.push(Action::GivesBulkUp { holder, epoch });
@@ -188,14 +188,17 @@ impl Split {
             Kind::Backfill => {
                 let all = self.page_actions(state, actions);
                 if all && self.in_bulk(state) {
-                    if !self.rules.hold(Rule::BulkLands) || state.ghost.is_none() {
+                    if !self.rules.hold(Rule::BulkLands) || self.pages_have_landed(state) {
                         actions.push(Action::Opens { holder });
                     }
-                } else if all && state.lease.is_none() && state.key_repair.is_none() {
+                } else if all && state.lease.is_none() && !lives(state) {
                     actions.push(Action::Claims { holder, name });
                 }
             }
             Kind::Repair if found.tasks != 0 => {
+                if self.bounds.finds_nothing && state.spent.holders > 0 {
+                    actions.push(Action::Claims { holder, name });
+                }
                 if state.key_repair.is_none() {
                     actions.push(Action::StartsKeyRepair {
                         lane: 0,
@@ -452,6 +455,7 @@ impl Split {
                 if let Page::Flying(image) = *page {
                     state.ghost = Some((item, image));
                     *page = Page::Unread;
+                    state.settled &= self.after_a_death();
                 }
             }
         }
@@ -460,7 +464,19 @@ impl Split {
             .filter(|repair| repair.holder != holder || matches!(repair.step, RepairStep::Flying(..)));
         if let Some(repair) = state.key_repair.as_mut().filter(|repair| repair.holder == holder) {
             repair.holder = DEAD;
+            state.repairs_settled &= self.after_a_death();
         }
+    }
+
+    /// Whether the lease of a process that died says that nothing of it can land.
+    fn after_a_death(&self) -> bool {
+        let held = Lease::held_by(&Owner("dead".into()), Duration::from_secs(20));
+        held.is_settled() || !self.rules.hold(Rule::DeadUnsettled)
+    }
+
+    /// Whether nothing of a repair can land any more, as far as it is known; if it is not known, it is waited for.
+    fn repairs_have_landed(&self, state: &State) -> bool {
+        state.key_repair.is_none() || (!lives(state) && state.repairs_settled)
     }
 
     /// A service is added, and the backfill begins anew for it.
@@ -473,4 +489,9 @@ impl Split {
         (holder.stage, holder.round) = (Stage::Idle, 1);
         state.pages = [Page::Unread; 2];
     }
+}
+
+/// Whether a live process brings a key in order.
+fn lives(state: &State) -> bool {
+    state.key_repair.is_some_and(|repair| repair.holder != DEAD)
 }

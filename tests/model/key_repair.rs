@@ -178,6 +178,7 @@ impl Split {
                 .land(service, attempt.write, attempt.buries(), *held, state.table_fixed);
         *held = after;
         if repair.holder == DEAD {
+            state.repairs_settled = true;
             return;
         }
         repair.step = RepairStep::Open;

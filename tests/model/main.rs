@@ -15,6 +15,7 @@ mod action;
 mod bounds;
 mod bulk;
 mod core;
+mod cutover;
 mod held;
 mod holder;
 mod image;

@@ -7,6 +7,7 @@ use crate::rule::Rule;
 use crate::script::Answer;
 use crate::split::Split;
 use crate::state::{Page, State};
+use dynasplit::state::{Lease, Requests};
 
 impl Split {
     /// What the backfill can do with pages; whether all have landed.
@@ -20,6 +21,9 @@ impl Split {
                 }
                 Page::Flying(image) => {
                     all = false;
+                    if state.ghost.is_none() && state.spent.pages < self.bounds.pages_unanswered {
+                        actions.push(Action::GivesPageUp { item, image });
+                    }
                     let (held, lands) = self
                         .page_would_land(state, item, image)
                         .unwrap_or((Held::NOTHING, false));
@@ -72,6 +76,30 @@ impl Split {
         }
         let write = self.product.page(service, item, image, self.in_bulk(state))?;
         Some((service, write))
+    }
+
+    /// The request with a page is given up without an answer, and made again.
+    pub fn gives_page_up(&self, state: &mut State, item: u8, image: Image) {
+        state.spent.pages += 1;
+        state.ghost = Some((item, image));
+        // What the product's own count of such a request says when the segment is given back.
+        let requests = Requests::default();
+        drop(requests.begin());
+        if self.rules.hold(Rule::UnansweredUnsettled) {
+            state.settled &= Lease::given_back(requests.are_settled()).is_settled();
+        }
+    }
+
+    /// A request without an answer has landed, or never will. That it was one makes no difference any more: it is forgotten,
+    /// so that there are fewer states.
+    pub fn ghost_is_over(&self, state: &mut State) {
+        state.ghost = None;
+        state.settled = true;
+    }
+
+    /// Whether nothing of the backfill's pages can land any more, as far as it is known; if it is not known, it is waited for.
+    pub fn pages_have_landed(&self, state: &State) -> bool {
+        state.settled || state.ghost.is_none()
     }
 
     /// What the target would make of a page.

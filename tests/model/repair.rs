@@ -59,6 +59,19 @@ fn deaths(layout: Layout) -> Bounds {
     }
 }
 
+/// A repair dies while a write of it is under way, and the next one finds nothing to do. No two writes are alike: a repair
+/// that took one for another would leave something to do.
+fn finds_nothing(layout: Layout) -> Bounds {
+    Bounds {
+        holder_deaths: 1,
+        finds_nothing: true,
+        writes: if large() { 3 } else { 2 },
+        steps: vec![1],
+        damage: Some(vec![Damage::None]),
+        ..repair(layout)
+    }
+}
+
 /// A repair removes what is newer than the source's, while a page of it is on its way.
 fn removes() -> Bounds {
     Bounds {
@@ -178,6 +191,15 @@ fn who_switches_off() {
         };
         exact("repair, held up", &bounds);
         needs("repair, held up", &bounds, &[Rule::SwitchesOnAnew, Rule::Since]);
+    }
+}
+
+#[test]
+fn what_a_dead_repair_had_under_way() {
+    for layout in layouts() {
+        let name = "repair, the next one finds nothing to do";
+        exact(name, &finds_nothing(layout));
+        needs(name, &finds_nothing(layout), &[Rule::DeadUnsettled]);
     }
 }
 

@@ -38,6 +38,8 @@ rules! {
     BackfillTies => "in a tie, the backfill does not win",
     BackfillGuard => "a page lands only over nothing, or over what is older",
     PagesLand => "tombstones stay on while a page may land",
+    DeadUnsettled => "requests that a dead process had under way count as requests without an answer",
+    UnansweredUnsettled => "a process says that all its requests were answered only if they were",
     SweepConditional => "a tombstone is swept on the condition that it still is that tombstone",
     SweepLeavesLater => "a sweep leaves tombstones of later switch-ons",
     Unanswered => "a write without an answer is waited out before the next write of its key",

@@ -9,8 +9,8 @@ use crate::product::{CELLS, Product, WRITES};
 use crate::proof::{DRAINED, EXACT, breaks, holds};
 use crate::rule::{Rule, Rules};
 use crate::state::{Entry, Holder, Lane, Page, Source, Spent, Stage, State, UNCAPTURED, Worker};
-use dynasplit::state::TombstonePhase;
 use dynasplit::state::tombstone_phases::Switch;
+use dynasplit::state::{Lease, TombstonePhase};
 use stateright::{Model, Property};
 
 /// All that may happen around a split, within bounds.
@@ -121,6 +121,7 @@ impl Split {
             tail: self.bounds.tail_deaths,
             holders: self.bounds.holder_deaths,
             unanswered: self.bounds.unanswered,
+            pages: self.bounds.pages_unanswered,
         };
         let writes = state.sources.iter().map(|source| source.writes).sum::<u8>();
         state.spent == spent && writes == self.bounds.writes && self.drained(state)
@@ -207,6 +208,8 @@ impl Split {
             lease: None,
             zombie: None,
             pages: [Page::Unread; 2],
+            settled: Lease::unheld().is_settled(),
+            repairs_settled: Lease::unheld().is_settled(),
             ghost: None,
             floors: [0; 2],
             key_repair: None,
@@ -288,13 +291,17 @@ impl Model for Split {
                 self.page_lands(state, item, image);
                 state.pages[usize::from(item)] = Page::Landed;
             }
+            Action::GivesPageUp { item, image } => self.gives_page_up(state, item, image),
             Action::GhostLands { item, image, .. } => {
                 self.page_lands(state, item, image);
-                state.ghost = None;
+                self.ghost_is_over(state);
             }
-            Action::GhostVanishes => state.ghost = None,
+            Action::GhostVanishes => self.ghost_is_over(state),
             Action::HolderDies { holder, .. } => self.holder_dies(state, holder),
-            Action::RepairWriteVanishes => state.key_repair = None,
+            Action::RepairWriteVanishes => {
+                state.key_repair = None;
+                state.repairs_settled = true;
+            }
             Action::StartsKeyRepair {
                 lane,
                 holder,

@@ -204,6 +204,8 @@ pub struct Spent {
     pub holders: u8,
     /// Writes that were given up without an answer.
     pub unanswered: u8,
+    /// Pages that were.
+    pub pages: u8,
 }
 
 /// A state.
@@ -225,7 +227,11 @@ pub struct State {
     pub zombie: Option<(u8, u8)>,
     /// The pages, by source item.
     pub pages: [Page; 2],
-    /// A page of a dead backfill that may land yet.
+    /// Every process that copied said that all its requests were answered.
+    pub settled: bool,
+    /// The same, of those who had the lease of repairs.
+    pub repairs_settled: bool,
+    /// A page of a dead backfill, or one that was given up without an answer, that may land yet.
     pub ghost: Option<(u8, Image)>,
     /// Where each item stood in the stream when the switch-on was acknowledged.
     pub floors: [u8; 2],

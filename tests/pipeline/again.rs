@@ -5,6 +5,7 @@ use crate::support::Engine;
 use crate::support::contents::Plain;
 use crate::support::table::{create, item, number, put, put_all, text};
 use dynasplit::backfill::BackfillOptions;
+use dynasplit::state::{SplitRecord, TombstonePhase};
 
 const PLAN: &str = "
 version: 1
@@ -60,5 +61,21 @@ async fn a_backfill_of_five_thousand_items_is_done_once() {
     let held = running.held("copy").await;
     let key = ["I#1", "1"].map(|part| Plain::Text(part.into())).to_vec();
     assert!(held[&key].contains_key("mark"));
+
+    // One that came when the copy had ended was killed before its sweep.
+    let store = running.split.store.clone();
+    let unswept = SplitRecord::change(&store, |record| {
+        assert!(record.switch.turn_on("backfill"));
+        let since = record.switch.claim("backfill").unwrap();
+        assert!(record.switch.release("backfill", since, true));
+    });
+    let unswept = unswept.await.unwrap();
+    assert_eq!(unswept.switch.tombstones.phase, TombstonePhase::Sweeping);
+    let third = running.backfill(BackfillOptions::default()).await;
+    assert!(
+        !third.already_finished && third.scanned == first.scanned,
+        "{third:?}"
+    );
+    assert!(SplitRecord::read(&store).await.unwrap().value.switch.is_off());
     running.stop_tail().await;
 }

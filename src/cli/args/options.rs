@@ -389,6 +389,6 @@ pub struct Rehearse {
     #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true, help_heading = LIMITS)]
     pub writes_per_second: u32,
     /// Seconds for which the live writers write at least.
-    #[arg(long, value_name = "N", default_value_t = 10, allow_negative_numbers = true, help_heading = LIMITS)]
+    #[arg(long, value_name = "N", default_value_t = 5, allow_negative_numbers = true, help_heading = LIMITS)]
     pub seconds: u64,
 }

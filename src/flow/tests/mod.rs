@@ -1,6 +1,9 @@
 //! Tests of the write path: random histories against a naive model, and the rules one by one.
 
 mod apply;
+mod back;
+mod back_property;
+mod back_reasons;
 mod effects;
 mod guards;
 mod histories;

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use std::collections::{BTreeSet, HashMap};
 
 /// Each shape as `where | from | to | more of the transform`.
-fn plan(shapes: &[String], vouch: &str) -> Result<Plan, String> {
+pub(super) fn plan(shapes: &[String], vouch: &str) -> Result<Plan, String> {
     let mut text = "version: 1\nsplit: s\nsource: { table: Old, keys: { partition: PK, sort: SK } }\n\
         timestamp: { attribute: at, type: N }\nunrouted: fail\nservices:\n  - name: a\n    table: { name: New, keys: { partition: \
         id, sort: n } }\n    shapes:\n"
@@ -207,7 +207,7 @@ fn a_text_that_is_no_number_is_a_dead_letter() {
 }
 
 /// A shape over a small alphabet: what it asks of the keys, how it reads them and what it makes of them.
-fn shape() -> impl Strategy<Value = String> {
+pub(super) fn shape() -> impl Strategy<Value = String> {
     let asked = prop_oneof![
         3 => "begins_with\\(PK, '[ab]#?'\\)",
         1 => "SK = '[ab]'",

@@ -71,7 +71,7 @@ fn conditions(spec: &PlanSpec) -> Vec<(&str, Path)> {
     });
     let services = spec.services.iter().enumerate().flat_map(|(n, service)| {
         let shapes = service.shapes(&root.field("services").index(n)).into_iter();
-        shapes.filter_map(|(path, condition, _)| Some((condition?, path.field("where"))))
+        shapes.filter_map(|shape| Some((shape.condition?, shape.path.field("where"))))
     });
     left_behind.into_iter().chain(services).collect()
 }
@@ -110,11 +110,20 @@ fn of_service<'s>(service: &'s ServiceSpec, named: &mut BTreeSet<&'s str>) {
             named.extend(include.iter().map(String::as_str));
         }
     }
-    for transform in service
-        .shapes(&Path::root())
-        .into_iter()
-        .filter_map(|shape| shape.2)
-    {
+    if let Some(WordOr::Map(owned)) = &service.owns {
+        named.extend(owned.attributes.iter().map(String::as_str));
+    }
+    for shape in service.shapes(&Path::root()) {
+        named.extend(
+            shape
+                .reverse
+                .iter()
+                .flat_map(|reverse| reverse.set.keys())
+                .map(String::as_str),
+        );
+        let Some(transform) = shape.transform else {
+            continue;
+        };
         let lists = [&transform.keep, &transform.drop].into_iter().flatten().flatten();
         named.extend(lists.map(String::as_str));
         named.extend(transform.rename.iter().flatten().map(|(from, _)| from.as_str()));

@@ -5,6 +5,7 @@ mod doubts;
 mod keys;
 mod names;
 mod report;
+mod reverse;
 mod sample;
 mod service;
 mod shape;

@@ -3,10 +3,10 @@
 use super::condition::condition;
 use super::names::place;
 use super::report::Report;
-use super::{keys, names, shape, shapes, table};
-use crate::model::KeySchema;
+use super::{keys, names, reverse, shape, shapes, table};
+use crate::model::{Item, KeySchema};
 use crate::plan::path::Path;
-use crate::plan::spec::{ServiceSpec, TransformSpec};
+use crate::plan::spec::{ServiceSpec, WrittenShape};
 use crate::plan::{Attributes, Condition, KeyMapping, Service, Shape, Source, Versions};
 
 /// Most shapes of a service: each is compared with each other one, and each may match an item.
@@ -29,6 +29,7 @@ struct Read {
     /// Its transform is what the file says.
     is_known: bool,
     mapping: Option<KeyMapping>,
+    given: Item,
 }
 
 /// Checks a service. Each part is checked whatever is wrong with the others; only what follows from something that is
@@ -59,16 +60,20 @@ pub(super) fn check(
         keys_are_known: !report.is_faulty(&table_path.field("keys")),
     };
     let known = if spec.shapes.is_some() {
-        &["where", "transform"][..]
+        &["where", "transform", "reverse"][..]
     } else {
-        &["where", "transform", "name", "table"]
+        &["where", "transform", "reverse", "name", "table", "owns"]
     };
     let read: Vec<Read> = spec
         .shapes(path)
         .into_iter()
         .take(MAX_SHAPES)
-        .map(|(path, condition, transform)| one(condition, transform, known, path, &around, report))
+        .map(|written| one(&written, known, &around, report))
         .collect();
+    let copied = read.iter().all(|shape| shape.is_known);
+    let copied: Option<Vec<&Attributes>> =
+        copied.then(|| read.iter().map(|shape| &shape.attributes).collect());
+    let owns = reverse::owns(spec, source, copied.as_deref(), path, report);
     if around.keys_are_known && read.iter().all(|shape| shape.is_known) {
         let attributes: Vec<&Attributes> = read.iter().map(|shape| &shape.attributes).collect();
         table::check_visible(&spec.table, &keys, &indexes, &attributes, &table_path, report);
@@ -81,6 +86,7 @@ pub(super) fn check(
         fingerprint: Service::fingerprint_of(&shapes, &keys, &spec.table),
         shapes,
         shapes_are_disjoint,
+        owns,
         table: spec.table.clone(),
         place,
         keys,
@@ -104,6 +110,7 @@ fn one_of_both(spec: &ServiceSpec, path: &Path, report: &mut Report) {
     for (name, is_there) in [
         ("where", spec.condition.is_some()),
         ("transform", spec.transform.is_some()),
+        ("reverse", spec.reverse.is_some()),
     ] {
         if is_there {
             report.at_name(
@@ -128,20 +135,16 @@ fn one_of_both(spec: &ServiceSpec, path: &Path, report: &mut Report) {
     }
 }
 
-fn one(
-    text: Option<&str>,
-    spec: Option<&TransformSpec>,
-    settings: &[&str],
-    path: Path,
-    around: &Around<'_>,
-    report: &mut Report,
-) -> Read {
-    let condition = text.and_then(|text| condition(text, &path.field("where"), report));
+fn one(written: &WrittenShape<'_>, settings: &[&str], around: &Around<'_>, report: &mut Report) -> Read {
+    let path = written.path.clone();
+    let condition = written
+        .condition
+        .and_then(|text| condition(text, &path.field("where"), report));
     let transform_path = path.field("transform");
-    let transform = spec.cloned().unwrap_or_default();
+    let transform = written.transform.cloned().unwrap_or_default();
     let attributes = shape::check(&transform, around.keys, around.versions, &transform_path, report);
-    let is_known =
-        !report.is_faulty(&transform_path) && (spec.is_some() || !report.lost_beside(&path, settings));
+    let is_known = !report.is_faulty(&transform_path)
+        && (written.transform.is_some() || !report.lost_beside(&path, settings));
     let source = around.source.filter(|_| is_known && around.keys_are_known);
     let mapping = source.and_then(|source| {
         let subject = keys::Subject {
@@ -156,12 +159,20 @@ fn one(
         // What is wrong with it would show again where the shapes are compared.
         mapping.filter(|_| report.findings.len() == before)
     });
+    let around = reverse::Around {
+        source: around.source,
+        attributes: is_known.then_some(&attributes),
+        condition: condition.as_ref(),
+        path: &path,
+    };
+    let given = reverse::given(written.reverse, &around, report);
     Read {
         path,
         condition,
         attributes,
         is_known,
         mapping,
+        given,
     }
 }
 
@@ -172,6 +183,7 @@ fn finished(read: Read) -> Option<(Path, Shape)> {
         condition,
         keys,
         attributes: read.attributes,
+        given: read.given,
     };
     Some((read.path, shape))
 }

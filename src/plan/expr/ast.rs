@@ -128,8 +128,8 @@ impl Expr {
         .iter()
     }
 
-    /// The literal of `attribute = literal`, either way round.
-    pub(super) fn pins(&self, attribute: &str) -> Option<&Value> {
+    /// The top-level attribute and the literal of `attribute = literal`, either way round.
+    pub(super) fn pin(&self) -> Option<(&str, &Value)> {
         match self {
             Self::Compare {
                 left: Operand::Path(path),
@@ -140,7 +140,7 @@ impl Expr {
                 left: Operand::Literal(value),
                 comparator: Comparator::Eq,
                 right: Operand::Path(path),
-            } if path.is_attribute(attribute) => Some(value),
+            } if path.steps.is_empty() => Some((&path.name, value)),
             _ => None,
         }
     }

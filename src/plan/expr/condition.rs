@@ -3,10 +3,11 @@
 use super::doubt::Doubts;
 use super::error::ExprError;
 use super::filter::FilterExpression;
+use super::known::Known;
 use super::limits::{MAX_BYTES, MAX_OPERATORS};
-use super::{ast, cover, eval, parser, render};
+use super::{ast, cover, eval, known, parser, render};
 use crate::model::{Item, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// A parsed condition over items.
@@ -47,7 +48,19 @@ impl Condition {
     pub fn pinned(&self, attribute: &str) -> Option<&Value> {
         self.expr
             .conjuncts()
-            .find_map(|conjunct| conjunct.pins(attribute))
+            .filter_map(ast::Expr::pin)
+            .find_map(|(name, value)| (name == attribute).then_some(value))
+    }
+
+    /// All top-level attributes that are pinned so, with their literals.
+    #[must_use]
+    pub fn pins(&self) -> BTreeMap<&str, &Value> {
+        self.expr.conjuncts().filter_map(ast::Expr::pin).collect()
+    }
+
+    /// Whether the condition holds for every item of which this is known, or for none. `None` proves nothing.
+    pub(in crate::plan) fn verdict<'v>(&self, known: &dyn Fn(&str) -> Known<'v>) -> Option<bool> {
+        known::verdict(&self.expr, known)
     }
 
     /// The text that a top-level conjunct `begins_with(attribute, 'text')` requires a top-level

@@ -35,6 +35,7 @@ mod doubt;
 mod error;
 mod eval;
 mod filter;
+mod known;
 mod lexer;
 mod limits;
 mod literal;
@@ -49,6 +50,7 @@ pub use condition::Condition;
 pub(super) use doubt::{Compared, Doubt, Doubts};
 pub use error::ExprError;
 pub use filter::FilterExpression;
+pub(super) use known::Known;
 pub use limits::{MAX_BYTES, MAX_DEPTH, MAX_DOCUMENT_DEPTH, MAX_IN_OPERANDS, MAX_OPERATORS};
 
 #[cfg(test)]

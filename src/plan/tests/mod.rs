@@ -1,5 +1,7 @@
+mod cutover;
 mod examples;
 mod mistakes;
+mod reverse;
 mod robust;
 mod shapes;
 mod together;

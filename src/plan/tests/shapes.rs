@@ -90,9 +90,13 @@ fn fingerprints_of_plans_with_one_shape_are_as_they_were() {
         (plan.fingerprint(), services)
     };
     // Recorded by the version before shapes and numbers in keys: a split that runs goes on with the new one.
+    // What is dropped beside counts; what is written back does not.
+    let learning = LEARNING
+        .replace("drop: [PK, SK, type, editor]", "drop: [PK, SK, type]")
+        .replace("{ editor: course-catalog }", "{ type: Course }");
     for (text, plan, services) in [
         (
-            LEARNING,
+            learning.as_str(),
             "2142cc7dde80fbba",
             &["0ef5d08251a1e3d6", "4e6ae18e287487f2", "041e5bba53bd76e9"][..],
         ),

@@ -41,6 +41,7 @@ fn quiet() -> Survey {
             global: false,
         },
         estimate: None,
+        cutover: Vec::new(),
         findings: Vec::new(),
         source,
     }

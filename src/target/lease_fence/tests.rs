@@ -31,7 +31,7 @@ impl Intercept for HeldUp {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if !self.1.swap(true, Ordering::Relaxed) {
-            self.0.end();
+            self.0.renew(Moment::now(Clock::SYSTEM), Duration::ZERO);
         }
         Ok(())
     }
