@@ -317,7 +317,7 @@ mod tests {
         // Two units an item at most, as many in the index, a thousand a second.
         let forecast = Forecast::of(&plan, &facts, None, |_| None, &new);
         assert!((forecast.seconds - 4000.0).abs() < 1.0, "{forecast:?}");
-        assert!(forecast.slowest.contains("writing all at 1000"), "{forecast:?}");
+        assert!(forecast.slowest.contains("writing all at 1,000"), "{forecast:?}");
         let faster = Forecast::of(&plan, &facts, None, |_| Some(1e6), &new);
         assert!(
             (faster.seconds - 500.0).abs() < 1.0,
