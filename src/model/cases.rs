@@ -2,17 +2,18 @@
 
 use proptest::test_runner::Config;
 
-/// So many, unless the environment says otherwise (`PROPTEST_CASES`, which a plain `with_cases` overrules).
+/// So many, times `DYNASPLIT_EFFORT`, unless the environment says otherwise (`PROPTEST_CASES`, which a plain `with_cases`
+/// overrules).
 pub(crate) fn cases(ordinary: u32) -> Config {
-    let set = std::env::var_os("PROPTEST_CASES").is_some();
     let config = Config::default();
-    if set {
-        config
-    } else {
-        Config {
-            cases: ordinary,
-            ..config
-        }
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        return config;
+    }
+    let effort = std::env::var("DYNASPLIT_EFFORT")
+        .map_or(1, |text| text.parse().expect("DYNASPLIT_EFFORT is a number"));
+    Config {
+        cases: ordinary.saturating_mul(effort),
+        ..config
     }
 }
 

@@ -17,7 +17,7 @@ const COMMANDS: [&str; 9] = [
     "verify plan.yaml",
 ];
 /// Far below what the requests would go on for.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(25);
 
 /// Interrupts all commands once each has asked, which is when all have.
 fn interrupted(engine: &Scripted) {

@@ -17,6 +17,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::collections::BTreeMap;
 use support::Engine;
+use support::effort::effort;
 
 const ITEMS: usize = 150;
 const CONDITIONS: usize = 500;
@@ -133,13 +134,14 @@ struct Case {
 
 async fn agree(client: &Client, name: &str) {
     let seed = std::env::var("DYNASPLIT_SEED").map_or(20_261_122, |seed| seed.parse().expect("a number"));
+    let effort = usize::try_from(effort()).expect("a small number");
     let mut rng = StdRng::seed_from_u64(seed);
     let items = generator::items(ITEMS, &mut rng);
     let table = create_table(client, name).await;
     load(client, &table, &items, &mut rng).await;
 
     let mut conditions = generator::boundaries();
-    conditions.extend(generator::random_conditions(CONDITIONS, &mut rng));
+    conditions.extend(generator::random_conditions(CONDITIONS * effort, &mut rng));
     let rendered = conditions.into_iter().map(|(text, condition)| {
         let filter = condition.to_filter();
         (text, condition, filter)

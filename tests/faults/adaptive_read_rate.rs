@@ -178,7 +178,7 @@ async fn until_recorded(stage: &Stage) -> u64 {
 async fn until_left(stage: &Stage, more_than: u64) -> u64 {
     let asking = async {
         loop {
-            if let Some(left) = left(&stage.cli.status().await).filter(|left| *left > more_than) {
+            if let Some(left) = left(&stage.cli.look().await).filter(|left| *left > more_than) {
                 return left;
             }
         }

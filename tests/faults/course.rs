@@ -85,7 +85,11 @@ pub async fn end(stage: &Stage, tail: Running) {
 
 /// Asks where the split stands, again and again, until it is as it should be; the question may have a memory.
 pub async fn until(stage: &Stage, what: &str, mut is: impl FnMut(&serde_json::Value) -> bool) {
-    let asking = async { while !is(&stage.cli.status().await) {} };
+    let asking = async {
+        while !is(&stage.cli.look().await) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
     in_time(what, asking).await;
 }
 

@@ -10,7 +10,7 @@ use crate::support::stage::Stage;
 use crate::support::trial::Mode;
 
 /// After a signal, nothing goes on for longer: what may still land is saved, or given up.
-const SOON: Duration = Duration::from_secs(14);
+const SOON: Duration = Duration::from_secs(45);
 
 fn throttled() -> Fault {
     let reason = Reason::of(false).next().expect("a reason");

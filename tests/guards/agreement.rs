@@ -2,6 +2,7 @@
 
 use crate::cases::{Case, PARTITION, cases};
 use crate::every::every;
+use crate::support::effort::effort;
 use crate::support::table::{create_with, put_all};
 use crate::support::{Engine, unique};
 use aws_sdk_dynamodb::Client;
@@ -52,7 +53,8 @@ enum Verdict {
     Refused(Option<Item>),
 }
 
-async fn agree(held: &Held, count: usize) {
+async fn agree(held: &Held, usual: usize) {
+    let count = usual * usize::try_from(effort()).expect("a small number");
     let client = &held.client;
     let seed = std::env::var("DYNASPLIT_SEED").map_or(20_261_122, |seed| seed.parse().expect("a number"));
     let table = unique("guards");

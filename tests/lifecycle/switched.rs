@@ -343,7 +343,7 @@ async fn a_forgotten_writer_of_a_service_that_has_switched_is_told() {
         assert!(at < 1000, "it is never told: {told}");
         table::put(client, source, order("DOC#1", at, "monolith")).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
-        told = obstacles(&cli.status().await);
+        told = obstacles(&cli.look().await);
     }
     assert!(
         told.contains("of orders came to the source after orders had switched"),

@@ -1,11 +1,14 @@
 //! What a model is limited to.
 
+use crate::effort::effort;
 use crate::held::Held;
 use crate::image::Shape;
 use crate::plans::{Layout, Mapping};
 use crate::product::Product;
 use crate::rule::{Rule, Rules};
-use std::sync::OnceLock;
+
+/// Larger bounds take hours.
+const LARGE: u64 = 100;
 
 /// Who needs tombstones on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -188,10 +191,9 @@ fn count(number: u8, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Whether the larger bounds are asked for: `DYNASPLIT_MODEL_BOUNDS=large`.
+/// Whether the larger bounds are asked for: by an effort of at least [`LARGE`].
 pub fn large() -> bool {
-    static LARGE: OnceLock<bool> = OnceLock::new();
-    *LARGE.get_or_init(|| std::env::var("DYNASPLIT_MODEL_BOUNDS").is_ok_and(|bounds| bounds == "large"))
+    effort() >= LARGE
 }
 
 /// Cells as bits.

@@ -9,6 +9,7 @@ mod clock;
 mod run;
 mod target;
 
+use crate::bounds::large;
 use crate::proof::{breaks, holds};
 use run::Leases;
 use target::Mode;
@@ -146,7 +147,7 @@ fn nor_does_a_machine_that_slept() {
 
 #[test]
 fn larger_bounds() {
-    if std::env::var("DYNASPLIT_MODEL_BOUNDS").is_ok_and(|bounds| bounds == "large") {
+    if large() {
         for mode in [Mode::Sequence, Mode::Timestamp] {
             for bury in [false, true] {
                 let bounds = Bounds {

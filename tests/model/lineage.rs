@@ -11,6 +11,7 @@ use run::Lineage;
 use stream::{Hours, Stream};
 use tail::Tail;
 
+use crate::bounds::large;
 use crate::proof::{breaks, holds};
 
 /// The rules of the tail, each of which can be left out.
@@ -161,11 +162,6 @@ fn words(bounds: Bounds) -> String {
     format!(
         "{lanes} lanes, 2 keys, {writes} records after the capture, {shards} shards, {time} x {hours} hours, {crashes} crashes"
     )
-}
-
-/// Larger bounds, on demand.
-fn large() -> bool {
-    std::env::var("DYNASPLIT_MODEL_BOUNDS").is_ok_and(|bounds| bounds == "large")
 }
 
 fn run(name: &str, bounds: Bounds) {

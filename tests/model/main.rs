@@ -6,10 +6,13 @@
 //! rule of the protocol is a switch: with it off, the checker must find what goes wrong, and tells it as a story
 //! (`cargo test --test model -- --nocapture`).
 //!
-//! With `DYNASPLIT_MODEL_BOUNDS=large` the same models are explored within larger bounds: more records at once, more
-//! deaths, more kinds of writes, all three ways to keep a version. That takes hours, so build with `--release`.
+//! With `DYNASPLIT_EFFORT=100` the same models are explored within larger bounds: more records at once, more deaths, more
+//! kinds of writes, all three ways to keep a version. That takes hours, so build with `--release`.
 
 #![allow(clippy::unwrap_used)] // Clippy excuses test functions, but not what they share.
+
+#[path = "../support/effort.rs"]
+mod effort;
 
 mod action;
 mod bounds;

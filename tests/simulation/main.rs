@@ -5,7 +5,7 @@
 //! - [`worker`]: the product's commands as library calls. [`world`]: a run of them all. [`check`]: what must hold.
 //!
 //! `cargo test --test simulation` runs some seeds in each mode. `DYNASPLIT_SEED=7` runs one seed only, and
-//! `DYNASPLIT_SIMULATION_RUNS=1000` runs more of them.
+//! `DYNASPLIT_SIMULATION_RUNS=1000` runs more of them, as does `DYNASPLIT_EFFORT`.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -23,10 +23,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use network::Trace;
+use support::effort::effort;
 use support::trial::Mode;
 use world::{Outcome, run};
 
-/// Runs in each mode, unless told.
+/// Runs in each mode, unless told, times the effort.
 const RUNS: u64 = 25;
 
 fn seeds() -> Range<u64> {
@@ -36,7 +37,7 @@ fn seeds() -> Range<u64> {
     };
     match number("DYNASPLIT_SEED") {
         Some(seed) => seed..seed + number("DYNASPLIT_SIMULATION_RUNS").unwrap_or(1),
-        None => 1..1 + number("DYNASPLIT_SIMULATION_RUNS").unwrap_or(RUNS),
+        None => 1..1 + number("DYNASPLIT_SIMULATION_RUNS").unwrap_or(RUNS * effort()),
     }
 }
 

@@ -22,6 +22,7 @@
 
 pub mod age;
 pub mod contents;
+pub mod effort;
 mod engine;
 pub mod faulty;
 mod fetch;

@@ -4,24 +4,34 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dynasplit::dynamo::{Clients, Endpoint, Timing};
 use dynasplit::fault::VARIABLE;
+use dynasplit::plan::Plan;
+use dynasplit::status::split_status;
+use dynasplit::worker::Split;
 use serde_json::Value;
 use tokio::process::{Child, Command};
+use tokio::sync::OnceCell;
 
 /// A command that has not ended by then hangs. Far above what any takes on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(240);
 /// Between two looks at something that is waited for.
-const POLL: Duration = Duration::from_millis(200);
+const POLL: Duration = Duration::from_millis(100);
+/// So many times in a row the engine may not answer a look.
+const UNANSWERED: u32 = 5;
 
 /// How `dynasplit` is called: for one plan, on one engine.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Cli {
     plan: PathBuf,
     endpoint: String,
     lease_seconds: u64,
     faults: String,
+    /// Looks at the split in this process: a command would spend most of its time on its start.
+    split: Arc<OnceCell<Split>>,
 }
 
 /// A command that ended.
@@ -54,6 +64,7 @@ impl Cli {
             endpoint: endpoint.to_owned(),
             lease_seconds,
             faults: String::new(),
+            split: Arc::default(),
         }
     }
 
@@ -69,6 +80,7 @@ impl Cli {
     pub fn with_lease(&self, seconds: u64) -> Self {
         Self {
             lease_seconds: seconds,
+            split: Arc::default(),
             ..self.clone()
         }
     }
@@ -77,13 +89,18 @@ impl Cli {
     pub fn at(&self, endpoint: &str) -> Self {
         Self {
             endpoint: endpoint.to_owned(),
+            split: Arc::default(),
             ..self.clone()
         }
     }
 
     /// The same, on another plan's file.
     pub fn with_plan(&self, plan: PathBuf) -> Self {
-        Self { plan, ..self.clone() }
+        Self {
+            plan,
+            split: Arc::default(),
+            ..self.clone()
+        }
     }
 
     /// Starts a command. `words` are the command's own, without the plan, which follows them.
@@ -97,7 +114,15 @@ impl Cli {
             command.args(["--order", "concurrent"]);
         }
         command.args(["--endpoint-url", &self.endpoint, "--lease-seconds", &lease, "-v"]);
-        for name in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "RUST_LOG"] {
+        // One certificate instead of the system's: no engine here speaks TLS, and a process spends more time on reading
+        // some hundred certificates than on most commands.
+        for name in [
+            "AWS_PROFILE",
+            "AWS_SESSION_TOKEN",
+            "AWS_CA_BUNDLE",
+            "SSL_CERT_DIR",
+            "RUST_LOG",
+        ] {
             command.env_remove(name);
         }
         command
@@ -105,6 +130,7 @@ impl Cli {
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_REGION", "us-east-1")
             .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("SSL_CERT_FILE", super::tls::authority())
             .env(VARIABLE, &self.faults)
             .stdin(Stdio::null())
             .stdout(copy(&stdout))
@@ -134,7 +160,7 @@ impl Cli {
         let words = ["status", "--output", "json"];
         let mut done = self.run(&words).await;
         // An engine whose first answers are lost is told soon: that is no answer yet.
-        for _ in 0..5 {
+        for _ in 0..UNANSWERED {
             if !done.is_unreached() {
                 break;
             }
@@ -144,14 +170,43 @@ impl Cli {
         serde_json::from_str(&done.stdout).expect("status prints one JSON document")
     }
 
-    /// Asks again and again until the standing is as it should be.
+    /// The same, asked in this process, with the function that `status` prints. For everything that looks repeatedly.
+    ///
+    /// # Panics
+    /// Where the engine does not answer, or the state cannot be read.
+    pub async fn look(&self) -> Value {
+        let split = self.split.get_or_init(|| Box::pin(self.open())).await;
+        let mut asked = Box::pin(split_status(split)).await;
+        for _ in 0..UNANSWERED {
+            if asked.is_ok() {
+                break;
+            }
+            tokio::time::sleep(POLL).await;
+            asked = Box::pin(split_status(split)).await;
+        }
+        let status = asked.expect("the status of the split is read");
+        serde_json::to_value(&status).expect("a status is JSON")
+    }
+
+    async fn open(&self) -> Split {
+        let endpoint = Endpoint {
+            url: Some(self.endpoint.clone()),
+            anonymous: true,
+            ..Endpoint::default()
+        };
+        let timing = Timing::LIVE.with_lease(Duration::from_secs(self.lease_seconds));
+        let clients = Clients::load(&endpoint, timing).await.expect("clients are made");
+        Split::open(Plan::load(&self.plan).expect("the plan is valid"), &clients).await
+    }
+
+    /// Looks again and again until the standing is as it should be.
     ///
     /// # Panics
     /// With the last standing, where that does not come in time.
     pub async fn until(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
         let began = Instant::now();
         loop {
-            let status = self.status().await;
+            let status = self.look().await;
             if is(&status) {
                 return status;
             }

@@ -2,7 +2,7 @@
 //! failpoints, and are killed and held up from outside as well.
 //!
 //! A run prints its seed, with the command that repeats it, when it begins. `DYNASPLIT_SEED=n` repeats what was decided
-//! (not the timing, which no seed decides), and `DYNASPLIT_TORTURE_RUNS=n` makes as many runs, with the seeds that follow.
+//! (not the timing, which no seed decides), and `DYNASPLIT_EFFORT=n` makes as many runs, with the seeds that follow.
 //! See `docs/testing.md`.
 
 use std::io::Write as _;
@@ -19,14 +19,13 @@ use crate::process_group::{
 use crate::report::Report;
 use crate::reserved_items::ReservedItems;
 use crate::scene::{HABITS, assert_nothing_left, end_soon, succeed_soon};
+use crate::support::effort::effort;
 use crate::support::mutator::{Mutator, Writes};
 use crate::support::process::{Cli, LIMIT, Running};
 use crate::support::stage::{Stage, seed};
 use crate::support::trial::{Mode, Stamps};
 use crate::support::{Engine, random_faults};
 
-/// How many runs are made: 1, unless it is said.
-const RUNS: &str = "DYNASPLIT_TORTURE_RUNS";
 /// What is wanted of a part of a run: so many deaths and stops, in so much time at most (a machine may be busy).
 const COPY: (u64, Duration) = (10, Duration::from_secs(14));
 const REPAIRING: (u64, Duration) = (4, Duration::from_secs(8));
@@ -50,66 +49,38 @@ enum Where {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_fire_in_timestamp_mode() {
-    let test = "under_fire_in_timestamp_mode";
-    many(test, Where::Embedded, Mode::Timestamp).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_fire_in_sequence_mode() {
-    let test = "under_fire_in_sequence_mode";
-    many(test, Where::Embedded, Mode::Sequence).await;
+async fn under_fire_on_the_embedded_engine() {
+    many("under_fire_on_the_embedded_engine", Where::Embedded).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_fire_on_dynamodb_local() {
-    let test = "under_fire_on_dynamodb_local";
-    // It is slow: one kind of run or the other, as the seed says.
-    many_of(test, Where::Genuine, |seed| match seed % 2 {
-        0 => (Mode::Sequence, &BACKFILL),
-        _ => (Mode::Timestamp, &BULK),
-    })
-    .await;
+    many("under_fire_on_dynamodb_local", Where::Genuine).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_fire_on_an_engine_with_faults() {
-    let test = "under_fire_on_an_engine_with_faults";
-    many(test, Where::Scripted, Mode::Sequence).await;
+    many("under_fire_on_an_engine_with_faults", Where::Scripted).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_fire_on_an_engine_with_faults_in_timestamp_mode() {
-    let test = "under_fire_on_an_engine_with_faults_in_timestamp_mode";
-    many(test, Where::Scripted, Mode::Timestamp).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_fire_in_bulk() {
-    let test = "under_fire_in_bulk";
-    many_of(test, Where::Embedded, |_| (Mode::Timestamp, &BULK)).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_fire_in_bulk_on_an_engine_with_faults() {
-    let test = "under_fire_in_bulk_on_an_engine_with_faults";
-    many_of(test, Where::Scripted, |_| (Mode::Sequence, &BULK)).await;
-}
-
-async fn many(test: &str, place: Where, mode: Mode) {
-    many_of(test, place, |_| (mode, &BACKFILL)).await;
+/// The version mode and the order of the copy of a run. Four seeds in a row make each combination once.
+fn kind_of_run(seed: u64) -> (Mode, &'static Kind) {
+    match seed % 4 {
+        0 => (Mode::Sequence, &BACKFILL),
+        1 => (Mode::Timestamp, &BULK),
+        2 => (Mode::Timestamp, &BACKFILL),
+        _ => (Mode::Sequence, &BULK),
+    }
 }
 
 /// As many runs as are asked for, and what they came to. A run that fails ends only itself.
-async fn many_of(test: &str, place: Where, of: impl Fn(u64) -> (Mode, &'static Kind)) {
-    let runs = std::env::var(RUNS).map_or(1, |text| {
-        text.parse().expect("DYNASPLIT_TORTURE_RUNS is a number")
-    });
+async fn many(test: &str, place: Where) {
+    let runs = effort();
     let first = seed();
     let mut sum = Report::new();
     let mut failed = Vec::new();
     for seed in (0..runs).map(|run| first.wrapping_add(run)) {
-        let (mode, fill) = of(seed);
+        let (mode, fill) = kind_of_run(seed);
         let words = fill.words.join(" ");
         announce(test, seed);
         match AssertUnwindSafe(Box::pin(one(place, mode, fill, seed)))

@@ -112,7 +112,14 @@ async fn a_lane_that_stood_still_before_its_writes_lets_its_successor_win() {
     held.until_stopped().await;
     // Its successor writes it, and deletes it for good: without tombstones, nothing is left to refuse the late put.
     let successor = cli.start(&["replicate"]);
-    tokio::time::sleep(Duration::from_secs(LEASE_SECONDS * 2)).await;
+    let began = Instant::now();
+    while contents::read(&stage.client, &stage.trial.orders)
+        .await
+        .is_empty()
+    {
+        assert!(began.elapsed() < LIMIT, "the successor writes nothing");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     table::delete(&stage.client, &stage.trial.source, table::key("ACC#1", "DOC#1")).await;
     cli.until_caught_up().await;
     held.signal("CONT");
