@@ -1,8 +1,8 @@
-//! Named failpoints: places where a test lets the process die, stand still, wait, or lose a request.
+//! Named failpoints: places where a test kills or suspends the process, makes it wait, or makes it lose a request.
 //!
-//! They stand on both sides of every write and every save, as `tests/layers/requests.rs` sees to. Each is one line:
+//! They are on both sides of every write and every save; `tests/layers/requests.rs` checks this. Each is one line:
 //! [`before`] and [`after`] a request, or a [`moment`] between two steps. In a binary without the Cargo feature
-//! `failpoints`, which is what `cargo build` makes, these lines are nothing; the tests build it with the feature.
+//! `failpoints`, as `cargo build` makes it, these lines do nothing. The tests build it with the feature.
 //!
 //! The environment variable [`VARIABLE`] of a process arms them: `POINT[@WHEN]=ACTION`, several with commas in between.
 //!
@@ -16,13 +16,13 @@
 //!
 //! | `ACTION` | does |
 //! |---|---|
-//! | `kill` | the process says where it is on stderr, and is gone, as by `kill -9` |
-//! | `stop` | it says so, and stands still, as by `kill -STOP`, until somebody continues it |
+//! | `kill` | the process reports the point on stderr, and ends as by `kill -9` |
+//! | `stop` | it reports the point, and is suspended as by `kill -STOP`, until `kill -CONT` |
 //! | `error` | the request counts as one without an answer: before it is sent, or after it took effect |
-//! | `delay:MS` | it waits for so many milliseconds |
+//! | `delay:MS` | it waits for this many milliseconds |
 //!
-//! Invariants: this module knows no other; a point that is armed has a name in [`REQUESTS`] or [`MOMENTS`]; every name
-//! stands in the code.
+//! Invariants: this module imports no other; an armed point has a name in [`REQUESTS`] or [`MOMENTS`]; every name is
+//! used in the code.
 
 /// The environment variable that arms failpoints.
 pub const VARIABLE: &str = "DYNASPLIT_FAULT";
@@ -138,7 +138,7 @@ pub enum Writer {
     DeadLetters,
 }
 
-/// What a write of a target is.
+/// The kind of a write of a target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WriteOp {
     /// An item is put.
@@ -149,7 +149,7 @@ pub enum WriteOp {
     Delete,
 }
 
-/// What can be wrong with [`VARIABLE`].
+/// Problems of [`VARIABLE`].
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum FaultError {
     /// This binary has no failpoints.
@@ -158,9 +158,9 @@ pub enum FaultError {
     /// The value can't be read.
     #[error("{VARIABLE} has '{rule}': {cause}")]
     Malformed {
-        /// The part of the value that is meant.
+        /// The wrong part of the value.
         rule: String,
-        /// What is wrong with it.
+        /// The problem.
         cause: String,
     },
 }

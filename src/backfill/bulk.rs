@@ -1,3 +1,6 @@
+//! The bulk order of a backfill: it holds the lanes, copies without guards, and releases the lanes when no late write
+//! can land.
+
 use super::circuit_breaker::STUCK_LEASES;
 use super::order::{BULK_MS, Chosen, Forecast, GIVEN_UP_MS, OrderChoice, Outlook, choose, lasting};
 use super::worker::{Backfill, BackfillReport};
@@ -17,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 /// Between two looks at how old the lanes' places have become, in lease times.
 const LOOK_LEASES: u32 = 3;
 
-/// What the targets that exist are set to serve.
+/// The throughput that the existing targets are set to serve.
 #[derive(Default)]
 struct Existing {
     /// By service.
@@ -36,7 +39,7 @@ impl Backfill {
     ) -> Result<BackfillReport, RunError> {
         self.say("holding the lanes", record);
         let since = hold(&self.split, &self.stop).await?;
-        // What is read may not be older than the place of any lane: nothing would write it again.
+        // A page may not be older than the position of any lane: no lane would write its items again.
         self.settle(record, consistent).await?;
         let halt = self.stop.child_token();
         let copied = tokio::select! {
@@ -65,7 +68,7 @@ impl Backfill {
         }
         fault::moment("backfill.copied").await;
         self.say(
-            "waiting until no late write can land, then letting the lanes go",
+            "waiting until no late write can land, then releasing the lanes",
             record,
         );
         free(&self.split, since, &self.stop).await?;
@@ -78,7 +81,7 @@ impl Backfill {
         if !consistent {
             self.say("waiting for eventually consistent reads to settle", record);
             let settle = self.split.timing.settle;
-            let what = "eventually consistent reads no longer show what was deleted before";
+            let what = "eventually consistent reads no longer show items that were deleted before";
             let _waiting = self.split.waits.until(what, settle);
             pause(settle, &self.stop).await?;
         }
@@ -104,7 +107,8 @@ impl Backfill {
         })
     }
 
-    /// What the targets are set to serve: a provisioned one, or one with a bound, may be far slower than a new one.
+    /// The throughput that the targets are set to serve. A provisioned table, or one with a maximum, may be far
+    /// slower than a new one.
     async fn existing(&self) -> Result<Existing, RunError> {
         let mut found = Existing::default();
         for (service, clients) in self.split.services() {
@@ -112,7 +116,7 @@ impl Backfill {
                 Ok(Some(served)) => {
                     found.served.insert(service.name.clone(), served);
                 }
-                // The copy itself tells of a table that is missing.
+                // The copy itself reports a missing table.
                 Ok(None) => {}
                 Err(TargetError::Call(TableCallError::Denied { .. })) => {
                     found.hidden = Some(service.table.name.clone())
@@ -134,13 +138,14 @@ impl Backfill {
         let holders: Vec<&str> = record.switch.holders.keys().map(String::as_str).collect();
         let obstacle = if added {
             Some((
-                "it copies a service that was added, while the lanes of the others go on".to_owned(),
-                "copy it in the concurrent order",
+                "it copies a service that was added, while the lanes of the other services continue"
+                    .to_owned(),
+                "use the concurrent order",
             ))
         } else if let Some(reason) = &record.repair_required {
             Some((
-                format!("the targets may hold what no copy overwrites ({reason})"),
-                "copy in the concurrent order, then `dynasplit verify --repair`",
+                format!("the targets may hold items that a copy does not overwrite ({reason})"),
+                "use the concurrent order, then run `dynasplit verify --repair`",
             ))
         } else if let Some(gap) = gap {
             Some((
@@ -150,7 +155,7 @@ impl Backfill {
         } else if let Some(table) = existing.hidden {
             Some((
                 format!(
-                    "it is not known how many writes the table {table} serves, since it may not be described"
+                    "the throughput of the table {table} is unknown, because DescribeTable is not allowed"
                 ),
                 "allow dynamodb:DescribeTable on the targets (docs/permissions.md)",
             ))
@@ -159,8 +164,8 @@ impl Backfill {
             TombstonePhase::On | TombstonePhase::Sweeping
         ) {
             Some((
-                format!("tombstones are on, or not swept ({})", holders.join(", ")),
-                "let the command that needs them end",
+                format!("tombstones are on, or are not swept yet ({})", holders.join(", ")),
+                "let the command that needs them end (if it was interrupted, run it again)",
             ))
         } else {
             None
@@ -197,10 +202,11 @@ impl Backfill {
         match (self.options.order, record.order) {
             (Some(OrderChoice::Only(Order::Bulk)), Order::Concurrent) => Err(RunError::NotYet {
                 what: "this backfill began in the concurrent order".into(),
-                next: "run `dynasplit backfill`, which goes on with it".into(),
+                next: "run `dynasplit backfill`, which continues it".into(),
             }),
             (Some(OrderChoice::Only(Order::Concurrent)), Order::Bulk) => {
-                self.give_bulk_up(&record, "concurrent: bulk was given up").await
+                self.give_bulk_up(&record, "concurrent, because the bulk order was given up")
+                    .await
             }
             _ => Ok(record),
         }
@@ -218,8 +224,8 @@ impl Backfill {
         Ok(given_up.await?.value)
     }
 
-    /// A table that takes no writes would hold the lanes of all services: after a while, bulk is given up, and the others go
-    /// on. Never ends.
+    /// A table that accepts no writes would hold the lanes of all services: after a while, the bulk order is given
+    /// up, and the other services continue. Never ends.
     async fn watch_tables(&self, record: &BackfillRecord, halt: &CancellationToken) -> Infallible {
         loop {
             tokio::time::sleep(self.split.timing.lease / 4).await;
@@ -230,7 +236,8 @@ impl Backfill {
                 continue;
             }
             let reason = format!(
-                "the table of {lane} took no writes for {} s, and the lanes of all services were held",
+                "the table of {lane} accepted no writes for {} s while the lanes of all services were on \
+                 hold",
                 time.as_secs()
             );
             self.let_the_lanes_go(record, halt, &reason).await;
@@ -239,13 +246,13 @@ impl Backfill {
 
     /// Gives bulk up, while it copies; the copy ends, and begins in the other order.
     async fn let_the_lanes_go(&self, record: &BackfillRecord, halt: &CancellationToken, reason: &str) {
-        let reason = format!("concurrent: bulk was given up, since {reason}");
+        let reason = format!("concurrent, because the bulk order was given up: {reason}");
         match self.give_bulk_up(record, &reason).await {
             Ok(_) => {
                 tracing::warn!("{reason}");
                 halt.cancel();
             }
-            Err(error) => tracing::warn!(%error, reason, "could not give the bulk order up; trying again"),
+            Err(error) => tracing::warn!(%error, reason, "could not give up the bulk order; trying again"),
         }
     }
 
@@ -254,15 +261,15 @@ impl Backfill {
         let switch = SplitRecord::read(&self.split.store).await?.value.switch;
         if switch.tombstones.holds() {
             self.say(
-                "giving the bulk order up: waiting until none of its writes can land",
+                "giving up the bulk order: waiting until none of its writes can land",
                 record,
             );
         }
         give_up(&self.split, &self.stop).await
     }
 
-    /// Tells when the lanes have been held for so long that the stream may forget what they have not read, and gives bulk up
-    /// while they have time enough to catch up. Never ends.
+    /// Reports when the lanes have been on hold for so long that the stream may trim unread records, and gives up the
+    /// bulk order while they have time enough to catch up. Never ends.
     async fn watch_age(&self, record: &BackfillRecord, halt: &CancellationToken) -> Infallible {
         loop {
             let behind = async {
@@ -272,19 +279,20 @@ impl Backfill {
             match behind.await {
                 Ok(lag_ms) if lag_ms > GIVEN_UP_MS && !halt.is_cancelled() => {
                     let reason = format!(
-                        "the lanes, which were held, are {} behind, and the stream keeps 24 hours",
+                        "the lanes on hold are {} behind, and the stream keeps its records for 24 hours",
                         lasting(lag_ms)
                     );
                     self.let_the_lanes_go(record, halt, &reason).await;
                 }
                 Ok(lag_ms) if lag_ms > BULK_MS && !halt.is_cancelled() => tracing::warn!(
                     behind = lasting(lag_ms),
-                    "the lanes are held for long, and the stream keeps 24 hours: at {} bulk is given up and they go on; \
-                     `dynasplit backfill --order concurrent` does so now",
+                    "the lanes have been on hold for long, and the stream keeps its records for 24 hours. \
+                     At {}, the backfill gives up the bulk order, and the lanes continue; `dynasplit \
+                     backfill --order concurrent` does so now",
                     lasting(GIVEN_UP_MS)
                 ),
                 Ok(_) => {}
-                Err(error) => tracing::debug!(%error, "could not look at the lanes' age; trying again"),
+                Err(error) => tracing::debug!(%error, "could not read the age of the lanes; trying again"),
             }
             tokio::time::sleep(self.split.timing.lease * LOOK_LEASES).await;
         }

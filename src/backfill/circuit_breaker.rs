@@ -1,13 +1,16 @@
+//! The circuit breaker of one service's table: a table that accepts no writes no longer delays the other services.
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A table that takes nothing for so many lease times is not waited for with the lanes of all services held.
+/// The copy does not wait longer than this many lease times for a table that accepts no writes, while the lanes of
+/// all services are on hold.
 pub(super) const STUCK_LEASES: u32 = 8;
 
-/// Services whose tables take nothing at the moment: the segments of this process leave them out, so that nobody waits
-/// for them, and try one now and then.
+/// Services whose tables accept no writes at the moment. The segments of this process leave them out, so that no
+/// other service waits for them, and try one from time to time.
 #[derive(Debug)]
 pub(super) struct CircuitBreaker {
     out: Mutex<BTreeMap<String, Out>>,
@@ -23,7 +26,7 @@ struct Out {
 }
 
 impl CircuitBreaker {
-    /// Nobody is out. One that is put out is tried again after this time.
+    /// No service is out. A service that is put out is tried again after this time.
     pub fn new(retry: Duration) -> Self {
         Self {
             out: Mutex::default(),
@@ -68,7 +71,7 @@ impl CircuitBreaker {
             .is_some_and(|out| Instant::now() < out.until)
     }
 
-    /// Whether the asker may try it: where its time has come, one asker of several is told so.
+    /// Whether the caller may try it: when its time has come, only one of several callers may.
     pub fn allows_attempt(&self, lane: &str) -> bool {
         let mut out = self.lock();
         match out.get_mut(lane) {

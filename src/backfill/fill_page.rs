@@ -1,3 +1,5 @@
+//! Applies one page of the source to one service.
+
 use crate::dynamo::Timing;
 use crate::flow::{Group, Sink, Stop, apply};
 use crate::model::{Change, Counters, Images, Item, KeySchema, Origin};
@@ -16,12 +18,12 @@ use std::time::Duration;
 const WRITES_AT_ONCE: usize = 128;
 /// Batches that one segment has under way for one service at most.
 const BATCHES_AT_ONCE: usize = 4;
-/// A service none of whose writes lands for this long is left behind by the pass, and served by a later one.
+/// If no write of a service lands for this long, the pass leaves the service behind, and a later pass serves it.
 pub(super) fn patience(timing: Timing) -> Duration {
     timing.lease
 }
 
-/// What became of a page for one lane.
+/// The result of a page for one lane.
 #[derive(Debug)]
 pub(super) enum PageEnd {
     /// Everything is durable.
@@ -58,7 +60,7 @@ pub(super) fn groups(items: Vec<Item>, keys: &KeySchema, order: Order) -> Vec<Gr
         .collect()
 }
 
-/// One lane of a page: what it writes to, unless it is the watch lane.
+/// One lane of a page, with its sink, unless it is the watch lane.
 pub(super) struct Filling<'a> {
     pub split: &'a Split,
     pub lane: &'a str,
@@ -89,8 +91,8 @@ impl Filling<'_> {
         }
     }
 
-    /// Whether nothing lands because the user's budget does not allow more. That is no reason to leave the page: it would
-    /// be read again, and what has landed of it be paid for again.
+    /// Whether nothing lands because the user's budget does not allow more. This is no reason to leave the page: it
+    /// would be read again, and its landed writes be paid for again.
     fn waits_for_its_budget(&self) -> bool {
         self.writer
             .is_some_and(|(writer, _)| writer.budget.limits().is_some() && writer.health.blocked().is_none())

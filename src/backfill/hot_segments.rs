@@ -1,10 +1,12 @@
+//! Segments of the source whose key range is throttled all the time, and their next attempt.
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Segments of the source whose key range is throttled all the time. This process leaves them out, so that they hold none
-/// of its places while other segments can be read, and tries each again now and then.
+/// Segments of the source whose key range is throttled all the time. This process leaves them out, so that they
+/// occupy none of its workers while other segments can be read, and tries each again from time to time.
 #[derive(Debug)]
 pub(super) struct HotSegments {
     left: Mutex<BTreeMap<u32, Left>>,
@@ -18,7 +20,7 @@ struct Left {
 }
 
 impl HotSegments {
-    /// None. A segment that is left is tried again after this time.
+    /// No segment. A segment that was left is tried again after this time.
     pub fn new(retry: Duration) -> Self {
         Self {
             left: Mutex::default(),

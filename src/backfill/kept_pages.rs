@@ -1,12 +1,15 @@
+//! Pages that are kept for a service whose table accepts no writes, so that the source is not read again for each
+//! attempt.
+
 use crate::flow::Group;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Pages that were read for a service whose table accepts no writes. The next attempt on the same page uses them: the source
-/// must not pay for a table that is not ready.
+/// Pages that were read for a service whose table accepts no writes. The next attempt on the same page uses them,
+/// because the source must not pay for a table that is not ready.
 ///
-/// A page stays right for as long as one copy lasts: the tombstones are on, or the lanes on hold, since before it was read.
-/// So the pages belong to one copy of one process.
+/// A page stays valid during one copy, because the tombstones have been on, or the lanes on hold, since before it was
+/// read. So the pages belong to one copy of one process.
 #[derive(Debug, Default)]
 pub(super) struct KeptPages(Mutex<BTreeMap<Place, Page>>);
 

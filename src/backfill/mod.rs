@@ -1,11 +1,11 @@
-//! The backfill: copies what exists, once for all services together, while the tail applies what changes.
+//! The backfill: copies existing items, once for all services together, while the tail applies changes.
 //!
-//! Tombstones are on before the first page is read, and off only after the last write can have landed. Each
-//! segment has a durable cursor for each service, moved only after every write of a page is durable; so it
-//! resumes at its page after any crash, and a service whose table is broken holds no other back.
+//! Tombstones are on before the first page is read, and off only after the last write can have landed. Each segment
+//! has a durable cursor for each service, which moves only after every write of a page is durable. So it resumes at
+//! its page after any crash, and a service whose table is broken delays no other one.
 //!
-//! In the other order, bulk, the lanes are held instead (`order.rs` says when): pages are put without guards, and the lanes
-//! go on where they stood.
+//! In the bulk order, the lanes are on hold instead (`order.rs` decides when): pages are put without guards, and then
+//! the lanes continue at their positions.
 
 mod bulk;
 mod circuit_breaker;

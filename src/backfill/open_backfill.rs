@@ -1,3 +1,5 @@
+//! Opens the backfill of a split: creates its record and its segments, or finds those of an earlier run.
+
 use super::round::{LATER_ROUND, is_of_round};
 use super::worker::Backfill;
 use crate::repair::Holder;
@@ -14,12 +16,12 @@ const FEWEST_SEGMENTS: u64 = 16;
 const MOST_SEGMENTS: u64 = 10_000;
 
 impl Backfill {
-    /// Opens the backfill's record: a new one, or the one to go on with. `None`: it is finished.
+    /// Opens the backfill's record: a new one, or an existing one to continue. `None`: it is finished.
     pub(super) async fn open(&self, facts: &SourceFacts) -> Result<Option<BackfillRecord>, RunError> {
         if let Some(service) = uncaptured(&self.split).await?.first() {
             return Err(RunError::NotYet {
                 what: format!("the stream is not captured for '{service}'"),
-                next: "start `dynasplit replicate` first, and leave it running beside the backfill".into(),
+                next: "start `dynasplit replicate` first, and leave it running during the backfill".into(),
             });
         }
         let (stored, revision) = match self
@@ -85,17 +87,17 @@ impl Backfill {
                 self.ensure_segments(&stored.value).await?;
                 Ok(Some(stored.value))
             }
-            // Another process opened it at the same moment: go on with that one.
+            // Another process opened it at the same moment: continue with its record.
             Err(StateError::Conflict { .. }) => Box::pin(self.open(facts)).await,
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The segments of this round: those of an earlier one are written anew, or removed. Each may be done by several
-    /// processes at once, and again after a crash.
+    /// The segments of this round: segments of an earlier round are written again, or removed. Several processes may
+    /// do this at once, and again after a crash.
     async fn ensure_segments(&self, record: &BackfillRecord) -> Result<(), RunError> {
         let mut found: HashMap<String, Stored<SegmentRecord>> = self.segments().await?.into_iter().collect();
-        // In this order: what a later round has written by now is none of this one's.
+        // The order matters: a record that a later round has written meanwhile does not belong to this round.
         let now = self
             .split
             .store
@@ -147,7 +149,7 @@ impl Backfill {
     }
 }
 
-/// Somebody else was faster: that is as good.
+/// Another process was faster: the result is the same.
 fn unless_changed(written: Result<(), StateError>) -> Result<(), StateError> {
     match written {
         Err(StateError::Conflict { .. }) => Ok(()),

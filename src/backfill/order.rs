@@ -1,4 +1,4 @@
-//! Which order a backfill takes, pure: a forecast of the copy, and what is in the way of holding the lanes for so long.
+//! The order of a backfill, pure: a forecast of the copy, and the obstacles to holding the lanes for this long.
 
 use crate::model::{count, counted};
 use crate::plan::cost::{
@@ -14,19 +14,18 @@ use std::collections::BTreeMap;
 /// Which order is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OrderChoice {
-    /// Bulk where the forecast and the split allow it, else concurrent.
+    /// Bulk if the forecast and the split allow it, otherwise concurrent.
     Auto,
     /// This one, or an error that says why not.
     Only(Order),
 }
 
-/// A copy under bulk ends before the oldest place of a lane is older than this part of what the stream keeps.
+/// A copy in bulk must end before the oldest position of a lane is older than this part of the stream's retention.
 pub(super) const BULK_MS: u64 = RETENTION_MS / 3;
-/// A copy that takes longer than was forecast is given up when a place is older than this part: what the stream still
-/// keeps is time for the lanes to catch up in.
+/// A copy that takes longer than forecast is given up when a position is older than this part: the rest of the
+/// retention is for the lanes to catch up.
 pub const GIVEN_UP_MS: u64 = RETENTION_MS / 2;
-/// Read units a second that a forecast reckons with where no budget is given and the source is on-demand: what one
-/// partition serves.
+/// Read units per second of a forecast if no budget is given and the source is on-demand: the units of one partition.
 const READ_UNITS_PER_SECOND: f64 = 3000.0;
 
 /// How long a copy takes, at rates that its tables serve from the first moment.
@@ -43,10 +42,10 @@ pub struct Forecast {
 }
 
 impl Forecast {
-    /// Of a copy with these budgets. Where none is given: half of the reads that a provisioned source has, and the writes
-    /// that a single partition takes. A table that exists serves no more than it is set to: `existing` has these, by
-    /// service. Each service is reckoned with as if it took every item: what it takes is not known before the items are
-    /// read.
+    /// The forecast of a copy with these budgets. Without a budget: half of the reads of a provisioned source, and
+    /// the writes of a single partition. An existing table serves only what it is set to: `existing` has these units,
+    /// by service. Each service counts as if it received every item, because its share is unknown before the items
+    /// are read.
     #[must_use]
     pub fn of(
         plan: &Plan,
@@ -66,7 +65,11 @@ impl Forecast {
             items: facts.item_count,
             bytes: facts.bytes,
             seconds: reading,
-            slowest: format!("reading {} at {} read units a second", facts.table, figure(rate)),
+            slowest: format!(
+                "reading {} at {} read units per second",
+                facts.table,
+                figure(rate)
+            ),
         };
         for service in &plan.services {
             let budget = writes(&service.name).unwrap_or(PARTITION_WRITES);
@@ -79,7 +82,7 @@ impl Forecast {
                 let index = found.index.as_ref().and_then(|name| Some((name, at(name)?)));
                 let slowest = index.map_or(capability.table, |(_, n)| capability.indexes[n]);
                 forecast.slowest = format!(
-                    "writing {}{} at {} write units a second, if it took every item",
+                    "writing {}{} at {} write units per second, if it received every item",
                     service.name,
                     index.map_or(String::new(), |(name, _)| format!(" (index {name})")),
                     figure(budget.min(slowest.at_first))
@@ -96,7 +99,7 @@ impl Forecast {
     }
 }
 
-/// What a service's writes use at most: as if each item were its own, and appeared in every index.
+/// The most write units of a service: as if each item were its own, and appeared in every index.
 fn most_units(service: &Service, facts: &SourceFacts) -> WriteUnits {
     let once = facts.bytes / WRITE_UNIT_BYTES + facts.item_count;
     let local = service.indexes.iter().filter(|index| index.local).count() as u64;
@@ -106,14 +109,14 @@ fn most_units(service: &Service, facts: &SourceFacts) -> WriteUnits {
     }
 }
 
-/// What a split looks like when its backfill is about to begin.
+/// The state of a split when its backfill is about to begin.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outlook {
     /// How long the copy takes.
     pub forecast: Forecast,
     /// How far behind the oldest place of any lane is, in milliseconds.
     pub lag_ms: u64,
-    /// What is in the way of the bulk order, with the way out, if anything is.
+    /// The obstacle to the bulk order with the next step, if there is one.
     pub obstacle: Option<(String, &'static str)>,
 }
 
@@ -126,12 +129,12 @@ pub struct Chosen {
     pub reason: String,
 }
 
-/// The order that was asked for must not be: why, and what to do.
+/// The requested order is not possible: the reason, and the next step.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refused {
     /// Why.
     pub what: String,
-    /// What to do.
+    /// The next step.
     pub next: String,
 }
 
@@ -142,7 +145,7 @@ pub struct Refused {
 pub fn choose(choice: OrderChoice, outlook: &Outlook) -> Result<Chosen, Refused> {
     let chosen = |order, reason: String| Ok(Chosen { order, reason });
     if choice == OrderChoice::Only(Order::Concurrent) {
-        return chosen(Order::Concurrent, "concurrent, as --order asks".into());
+        return chosen(Order::Concurrent, "concurrent, as --order says".into());
     }
     let forecast = &outlook.forecast;
     let takes = format!(
@@ -158,11 +161,11 @@ pub fn choose(choice: OrderChoice, outlook: &Outlook) -> Result<Chosen, Refused>
     } else if ends_ms > BULK_MS {
         Some((
             format!(
-                "{takes}; with the {} that the lanes are behind, that is more than a third of the 24 hours that the stream \
-                 keeps",
+                "{takes}; with the lag of the lanes ({}), this is more than a third of the 24 hours for \
+                 which the stream keeps its records",
                 lasting(outlook.lag_ms)
             ),
-            "give it larger budgets (--write-units, --read-units) if the tables serve them".into(),
+            "use larger budgets (--write-units, --read-units) if the tables serve them".into(),
         ))
     } else {
         None
@@ -170,27 +173,30 @@ pub fn choose(choice: OrderChoice, outlook: &Outlook) -> Result<Chosen, Refused>
     match (refusal, choice) {
         (None, OrderChoice::Auto) if forecast.items == 0 => chosen(
             Order::Concurrent,
-            "concurrent: the source counts no items yet (its count is hours old), so there is no forecast"
+            "concurrent, because the source reports no items yet (its count is hours old), so there is no \
+             forecast"
                 .into(),
         ),
         (None, _) => chosen(
             Order::Bulk,
             format!(
-                "bulk: {takes}; with the {} that the lanes are behind, that is far within the 24 hours that the stream keeps",
+                "bulk: {takes}; with the lag of the lanes ({}), this is well within the 24 hours for which \
+                 the stream keeps its records",
                 lasting(outlook.lag_ms)
             ),
         ),
-        (Some((what, _)), OrderChoice::Auto) => {
-            chosen(Order::Concurrent, format!("concurrent, not bulk: {what}"))
-        }
+        (Some((what, _)), OrderChoice::Auto) => chosen(
+            Order::Concurrent,
+            format!("concurrent, because the bulk order is not possible: {what}"),
+        ),
         (Some((what, next)), OrderChoice::Only(_)) => Err(Refused {
-            what: format!("the bulk order must not be: {what}"),
-            next: format!("{next}; or leave --order out, or `--order concurrent`"),
+            what: format!("the bulk order is not possible: {what}"),
+            next: format!("{next}; or leave out --order, or use `--order concurrent`"),
         }),
     }
 }
 
-/// What a backfill would choose by itself if it began now, with lanes that are not behind: for `plan`.
+/// The order that a backfill would choose by itself if it began now, with lanes that are not behind: for `plan`.
 #[must_use]
 pub fn foreseen(forecast: Forecast) -> Chosen {
     let outlook = Outlook {
@@ -274,7 +280,10 @@ mod tests {
         let chosen = choose(OrderChoice::Auto, &outlook).unwrap();
         assert_eq!(
             (chosen.order, &*chosen.reason),
-            (Order::Concurrent, "concurrent, not bulk: a lane lost records")
+            (
+                Order::Concurrent,
+                "concurrent, because the bulk order is not possible: a lane lost records"
+            )
         );
         let refused = choose(BULK, &outlook).unwrap_err();
         assert!(refused.what.contains("a lane lost records") && refused.next.starts_with("repair; or"));
@@ -327,7 +336,7 @@ mod tests {
         assert!((read.seconds - 25_000.0).abs() < 1.0, "{read:?}");
         assert!(read.slowest.contains("reading Live at 10"));
 
-        // A table that exists serves what it is set to, whatever the budgets say.
+        // An existing table serves what it is set to, whatever the budgets are.
         let provisioned = |read, write| Throughput {
             provisioned: Some(Units { read, write }),
             ..Throughput::default()

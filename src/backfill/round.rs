@@ -3,7 +3,8 @@
 use crate::state::{BackfillRecord, SegmentRecord};
 
 /// Why a process of an earlier round stops.
-pub(super) const LATER_ROUND: &str = "another process began to fill services that were added: `dynasplit backfill` with the newest plan helps it";
+pub(super) const LATER_ROUND: &str = "another process has begun to copy services that were added: run \
+     `dynasplit backfill` with the newest plan to help it";
 
 /// Whether a segment is one of this round of a backfill.
 pub(super) fn is_of_round(segment: &SegmentRecord, record: &BackfillRecord) -> bool {

@@ -1,3 +1,5 @@
+//! The task that copies one segment of the source, page by page, with a cursor for each service.
+
 use super::circuit_breaker::{CircuitBreaker, STUCK_LEASES};
 use super::fill_page::{Filling, PageEnd, groups, patience};
 use super::hot_segments::HotSegments;
@@ -20,7 +22,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-/// What all segments of a process share.
+/// The data that all segments of a process share.
 #[derive(Clone)]
 pub(super) struct FillShare {
     pub split: Split,
@@ -62,7 +64,7 @@ impl FillShare {
         source.into_iter().chain(targets).collect()
     }
 
-    /// What limits at the moment: the source, services by their names, or the segments at once.
+    /// The limits at the moment: of the source, of services by their names, or of the segments at once.
     pub fn limits(&self) -> BTreeMap<String, Limit> {
         let source = limits::of_reads(&self.source_health, &self.reads, &self.read_rate)
             .or_else(|| self.hot.told().map(Limit::held_up));
@@ -78,7 +80,7 @@ impl FillShare {
 pub(super) struct SegmentTask {
     pub share: FillShare,
     pub leased: Arc<LeasedRecord<SegmentRecord>>,
-    /// It ends with its page, and leaves the rest to whoever comes next.
+    /// It ends with its page, and leaves the rest to a later process.
     pub enough: CancellationToken,
 }
 
@@ -122,7 +124,7 @@ impl SegmentTask {
         });
     }
 
-    /// Writes down what holds the segment up, and what limits it, for `status`. Never ends.
+    /// Records the reason for a delay of the segment, and its limit, for `status`. Never ends.
     async fn tell_blocked(&self) {
         loop {
             tokio::time::sleep(self.share.split.timing.renew()).await;
@@ -138,7 +140,7 @@ impl SegmentTask {
         }
     }
 
-    /// One pass for all lanes that stand at the same cursor; more where some were held back before.
+    /// One pass for all lanes at the same cursor; more passes if some were left behind before.
     async fn passes(&self, work: &CancellationToken) -> Result<(), Stop> {
         let ledger = StateLedger::new(&self.share.split);
         let writers = self.writers(work);
@@ -261,7 +263,7 @@ impl SegmentTask {
         if share.breaker.open(lane) {
             self.tell_stuck(lane);
         }
-        // It stays with the segment while nobody works on it, for `status`.
+        // It stays with the segment while no process works on it, for `status`.
         self.leased.update(|record| record.blocked = share.blocked());
     }
 
@@ -281,7 +283,7 @@ impl SegmentTask {
         }
     }
 
-    /// Tells that the table of a service accepts no writes, once.
+    /// Reports once that the table of a service accepts no writes.
     fn tell_stuck(&self, lane: &str) {
         let share = &self.share;
         let table = share
@@ -294,13 +296,14 @@ impl SegmentTask {
         let timing = share.split.timing;
         match share.order {
             Order::Concurrent => tracing::warn!(
-                "the table {table} of {lane} accepts no writes ({reason}); the other services are copied meanwhile, and \
-                 {lane} is tried again every {} s",
+                "the table {table} of {lane} accepts no writes ({reason}). The other services are copied \
+                 meanwhile, and {lane} is tried again every {} s",
                 share.breaker.retry().as_secs()
             ),
             Order::Bulk => tracing::warn!(
-                "the table {table} of {lane} accepts no writes ({reason}); the other services are copied meanwhile, but the \
-                 lanes of all services stay on hold; the backfill gives the bulk order up if this lasts {} s",
+                "the table {table} of {lane} accepts no writes ({reason}). The other services are copied \
+                 meanwhile, but the lanes of all services stay on hold. The backfill gives up the bulk \
+                 order if this lasts {} s",
                 (timing.lease * STUCK_LEASES).as_secs()
             ),
         }
@@ -332,7 +335,7 @@ impl SegmentTask {
                 }
                 Err(failure) if failure.kind == FailureKind::Missing => {
                     let reason = format!(
-                        "the source table {} was deleted, so the rest of it can't be copied",
+                        "the source table {} was deleted, so its other items can't be copied",
                         share.split.plan.source.table
                     );
                     return Err(Stop { reason });
@@ -353,7 +356,7 @@ impl SegmentTask {
         }
     }
 
-    /// Leaves the segment, whose key range is throttled all the time. What is told names the place.
+    /// Leaves the segment, because its key range is throttled all the time. The report names the place.
     fn leave(&self, segment: u32, after: Option<&Item>, failure: &Failure) {
         let share = &self.share;
         let place = match after.and_then(|after| share.scan.keys().key_of(after)) {
@@ -367,10 +370,11 @@ impl SegmentTask {
         );
         share.hot.leave(segment, reason.clone());
         tracing::warn!(
-            "the source is {reason}; other segments are copied first, and this one is tried again every {} s",
+            "the source is {reason}. Other segments are copied first, and this one is tried again every {} \
+             s",
             patience(share.split.timing).as_secs()
         );
-        // It stays with the segment while nobody works on it, for `status`.
+        // It stays with the segment while no process works on it, for `status`.
         self.leased.update(|record| record.blocked = share.blocked());
     }
 
@@ -381,7 +385,8 @@ impl SegmentTask {
         let items = groups(page.items, share.scan.keys(), share.order);
         if items.len() != count {
             return Err(Stop {
-                reason: "the source has items without the plan's key: check source.keys".into(),
+                reason: "the source has items without the key attributes of the plan: check source.keys"
+                    .into(),
             });
         }
         Ok(Page {
@@ -420,7 +425,8 @@ impl SegmentTask {
                     health: self.share.health.get(&service.name).cloned().unwrap_or_default(),
                     endless: true,
                     stop: work.clone(),
-                    // A page may land late: that is what its guards and the tombstones are for, or the hold of the lanes.
+                    // A page may land late: the guards and the tombstones, or the hold of the lanes, make this
+                    // harmless.
                     margin: Duration::ZERO,
                 };
                 (service.name.clone(), writer)
@@ -429,7 +435,7 @@ impl SegmentTask {
     }
 }
 
-/// What became of the read of a page.
+/// The result of the read of a page.
 enum PageRead {
     Page(Page),
     /// The segment is left for now.

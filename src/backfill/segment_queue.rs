@@ -1,3 +1,5 @@
+//! The queue of segments: which segments are free, and what is left.
+
 use super::circuit_breaker::CircuitBreaker;
 use super::hot_segments::HotSegments;
 use crate::dynamo::chance;
@@ -7,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// All segments of the backfill, as last read: who works on which, and what is left. Read again only now and then,
-/// since there may be thousands.
+/// All segments of the backfill, as they were read last: their owners, and the remaining work. They are read again
+/// only from time to time, because there may be thousands.
 pub(super) struct SegmentQueue {
     split: Split,
     segments: BTreeMap<u32, (String, Stored<SegmentRecord>)>,
@@ -34,7 +36,7 @@ impl SegmentQueue {
         }
     }
 
-    /// Reads the queue where that is due.
+    /// Reads the queue if it is due.
     pub async fn refresh(&mut self) -> Result<(), RunError> {
         let pause = SHORTEST + FOR_EACH_SEGMENT * u32::try_from(self.segments.len()).unwrap_or(u32::MAX);
         if self.read_at.is_some_and(|at| at.elapsed() < pause) {
@@ -59,8 +61,8 @@ impl SegmentQueue {
         Ok(())
     }
 
-    /// Reads a segment again that was worked on here. What is in memory does not count: it is done when that is
-    /// durable, and only then may tombstones be switched off.
+    /// Reads a segment again after this process worked on it. The state in memory does not count: the segment is done
+    /// when this is durable, and only then may tombstones be switched off.
     pub async fn reread(&mut self, segment: u32) -> Result<(), RunError> {
         let name = SegmentRecord::record_name(segment);
         if let Some(stored) = self.split.store.get::<SegmentRecord>(&name).await? {
@@ -82,7 +84,7 @@ impl SegmentQueue {
         owners.len()
     }
 
-    /// Whether every lane is done with every segment, of which there are so many.
+    /// Whether every lane is done with every one of this many segments.
     pub fn all_done(&self, segments: u32) -> bool {
         let done = |number| {
             let found = self.segments.get(&number);
@@ -91,8 +93,8 @@ impl SegmentQueue {
         (0..segments).all(done)
     }
 
-    /// Segments with something left to do now that nobody holds, and that are not worked on here. Not in their order:
-    /// neighbours hold neighbouring keys, and would write to one range of a target's keys together.
+    /// Segments with remaining work that no process owns, and that this process does not work on. They are not in
+    /// their order: neighbours hold neighbouring keys, and would write to one range of a target's keys together.
     pub fn free<T>(
         &mut self,
         mine: &BTreeMap<u32, T>,
@@ -105,7 +107,7 @@ impl SegmentQueue {
             if found.len() >= at_most {
                 break;
             }
-            // What is left in it may all be for services that take nothing at the moment: others come first.
+            // All of the remaining work may be for services whose tables accept no writes: other segments come first.
             let left = stored
                 .value
                 .services
@@ -129,7 +131,7 @@ impl SegmentQueue {
         self.segments.values().map(|(_, stored)| &stored.value)
     }
 
-    /// To be read again at once: what is known is outdated.
+    /// Marks the queue as outdated: it is read again at once.
     pub fn outdate(&mut self) {
         self.read_at = None;
     }

@@ -1,3 +1,5 @@
+//! The backfill worker: it switches tombstones on, copies segments, waits for late writes and sweeps.
+
 mod view;
 
 pub use view::BackfillView;
@@ -40,22 +42,22 @@ pub struct BackfillOptions {
     pub write_units: Option<f64>,
     /// Read consistently, at twice the read units, instead of waiting a minute after tombstones are on.
     pub consistent: Option<bool>,
-    /// The order that is asked for. `None`: the one in which it began, or concurrent.
+    /// The requested order. `None`: the order in which it began, or concurrent.
     pub order: Option<OrderChoice>,
 }
 
-/// Segments at once, unless told.
+/// Segments at once, unless an option says otherwise.
 const WORKERS: usize = 4;
 /// Up to this size, the source is read consistently, which costs little and saves the wait.
 const SMALL_BYTES: u64 = 256 * 1024 * 1024;
-/// Where ranges of a target's keys are throttled, so many times as many segments share what the table can take: they
+/// If key ranges of a target are throttled, this many times as many segments share the throughput of the table: they
 /// write to more of its ranges.
 const SPREAD: usize = 4;
 /// Segments that a spread leads to at most: each holds a page in memory.
 const MOST_SPREAD: usize = 64;
 const POLL: Duration = Duration::from_millis(500);
 
-/// Segments that are worked on at once, of so many that were asked for.
+/// The number of segments to work on at once, given the requested number.
 fn at_once(workers: usize, is_hot: bool) -> usize {
     if is_hot {
         (workers * SPREAD).min(MOST_SPREAD).max(workers)
@@ -64,7 +66,7 @@ fn at_once(workers: usize, is_hot: bool) -> usize {
     }
 }
 
-/// What a finished backfill came to.
+/// The result of a finished backfill.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct BackfillReport {
     /// Items that were read.
@@ -81,7 +83,7 @@ pub struct BackfillReport {
     pub written_singly: BTreeMap<String, String>,
     /// The order of copying and applying.
     pub order: Order,
-    /// Why it was chosen; empty where nobody asked.
+    /// Why it was chosen; empty if no order was asked for.
     pub order_reason: String,
 }
 
@@ -137,10 +139,10 @@ impl Backfill {
         )
     }
 
-    /// Runs until the backfill is finished, by this process and others together: copied, rechecked and swept.
+    /// Runs until this process and others together have finished the backfill: copied, rechecked and swept.
     ///
     /// # Errors
-    /// When it must not start, or was stopped; the same command goes on where it was.
+    /// If it must not start, or was stopped; the same command then continues.
     pub async fn run(mut self) -> Result<BackfillReport, RunError> {
         let record = unless_stopped(&self.stop, Box::pin(check_split(&self.split))).await?;
         self.split = self.split.without_switched(&record);
@@ -175,7 +177,8 @@ impl Backfill {
         self.concurrent(&record, consistent).await
     }
 
-    /// The concurrent order: tombstones on, copy under guards beside the lanes, tombstones off.
+    /// The concurrent order: switches tombstones on, copies under guards while the lanes write, and switches
+    /// tombstones off.
     pub(super) async fn concurrent(
         &self,
         record: &BackfillRecord,
@@ -273,7 +276,7 @@ impl Backfill {
         loop {
             if share.stop.is_cancelled() {
                 return Err(RunError::Stopped(
-                    "the backfill was interrupted; the same command goes on".into(),
+                    "the backfill was interrupted; run the same command to continue".into(),
                 ));
             }
             queue.refresh().await?;
@@ -294,7 +297,8 @@ impl Backfill {
                 let number = segment.value.segment;
                 if segment.value.order != record.order {
                     return Err(RunError::Stopped(
-                        "another process gave the bulk order up: `dynasplit backfill` goes on in the other"
+                        "another process gave up the bulk order: run `dynasplit backfill`, which continues \
+                         in the concurrent order"
                             .into(),
                     ));
                 }

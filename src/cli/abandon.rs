@@ -1,3 +1,5 @@
+//! The command `abandon`.
+
 use super::args::{Abandon, Global};
 use super::exit::Exit;
 use super::failure::Failed;
@@ -47,7 +49,7 @@ pub async fn run(global: &Global, args: &Abandon, stop: CancellationToken) -> Re
             Some(name) => format!(
                 "the service '{name}' is given up. Remove it from {plan}, then start `dynasplit replicate` with the new plan"
             ),
-            None => "the split is given up: no command continues it".into(),
+            None => "the split is given up, and no command continues it".into(),
         };
         format!("{}\n{next}", render(things))
     })?;

@@ -1,3 +1,5 @@
+//! The command `apply`.
+
 use super::args::{Apply, Global};
 use super::exit::Exit;
 use super::failure::Failed;

@@ -1,3 +1,5 @@
+//! The arguments that all commands share, and the help of the binary.
+
 mod commands;
 mod examples;
 mod options;
@@ -21,7 +23,7 @@ pub struct Args {
     /// Print the version.
     #[arg(short = 'V', long, action = ArgAction::Version, help_heading = OUTPUT)]
     pub version: Option<bool>,
-    /// What holds for every command.
+    /// The options of every command.
     #[command(flatten)]
     pub global: Global,
     /// The command.
@@ -30,8 +32,8 @@ pub struct Args {
 }
 
 const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 the command line or the plan is wrong; \
-3 done, and what was looked at is not as it should be (mismatches, findings, not clean); \
-4 interrupted and saved: the same command goes on.";
+3 done, and the result is not as it should be (mismatches, findings, not clean); \
+4 interrupted and saved: run the same command to continue.";
 
 /// Options of every command.
 #[derive(clap::Args, Debug, Clone)]
@@ -58,7 +60,7 @@ pub struct Global {
     /// URL of another engine than AWS, for example DynamoDB Local.
     #[arg(long, global = true, value_name = "URL", help_heading = AWS, value_parser = url)]
     pub endpoint_url: Option<String>,
-    /// What the parts of the command share.
+    /// The data that the parts of the command share.
     #[arg(skip)]
     pub session: Session,
 }

@@ -1,3 +1,5 @@
+//! The command `backfill`.
+
 use super::args::{Backfill as Args, Global};
 use super::exit::Exit;
 use super::failure::Failed;
@@ -34,7 +36,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     let progress = Progress::of(view);
     let result = stoppable(&global.session, GRACE, Box::pin(backfill.run())).await;
     telling.abort();
-    // Told once: it is part of the report only if the copy ended before it was told.
+    // Reported once: it is part of the report only if the copy ended before it was reported.
     let is_told = telling.await.is_ok();
     progress.end().await;
     let report = result?;
@@ -67,7 +69,7 @@ pub(super) fn render(report: &BackfillReport, is_order_told: bool, next: &str) -
     }
     for (service, reason) in &report.written_singly {
         lines.push(format!(
-            "{service} was written item by item, not in batches: {reason}"
+            "{service} was written item by item and not in batches: {reason}"
         ));
     }
     let unrouted = report.lanes.iter().find(|lane| lane.lane == ShardRecord::WATCH);
@@ -154,7 +156,8 @@ impl Shown for BackfillView {
         }
     }
 
-    /// The source is read once for all services, so what was read is its own. A service shows what was written for it.
+    /// The source is read once for all services, so it has its own bar for reads. The bar of a service shows its
+    /// writes.
     fn bars(&self) -> Vec<Bar> {
         if self.lanes.is_empty() {
             return Vec::new();

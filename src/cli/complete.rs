@@ -1,3 +1,5 @@
+//! The command `complete`.
+
 use super::args::{Complete, Global};
 use super::exit::Exit;
 use super::failure::Failed;
@@ -30,7 +32,7 @@ pub async fn run(global: &Global, args: &Complete, stop: CancellationToken) -> R
 
 pub(super) fn render(report: &CompleteReport) -> String {
     if report.already_completed {
-        return "the split was completed before, so nothing was done".into();
+        return "the split was completed earlier, so nothing was done".into();
     }
     let mut lines = Vec::new();
     lines.extend(

@@ -1,4 +1,4 @@
-//! The way to the engine: what the options, the environment and the profile say, told before anything else is done.
+//! Connects to the engine by the options, the environment and the profile, and shows first which engine it is.
 
 use super::args::Global;
 use super::failure::Failed;
@@ -11,8 +11,8 @@ use crate::worker::Split;
 use std::path::Path;
 use std::time::Duration;
 
-/// Loads a plan and makes its clients, for a command that writes something, or says what would be written. Tells first
-/// which account, region and caller it works with.
+/// Loads a plan and makes its clients, for a command that writes something, or shows what would be written. First it
+/// shows which account, region and caller it works with.
 pub async fn open(global: &Global, plan: &Path) -> Result<Split, Failed> {
     opened(global, plan, true).await
 }
@@ -88,7 +88,7 @@ fn told(
     lines
 }
 
-/// A place that is not where the command works by itself.
+/// A place with another region or role than the command's own.
 fn elsewhere(of: &str, place: &Place, region: &str) -> Option<String> {
     let other = place.region.as_deref().filter(|other| *other != region);
     let account = |role: &str| role.split(':').nth(4).unwrap_or_default().to_owned();

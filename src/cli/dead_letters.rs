@@ -1,3 +1,5 @@
+//! The command `dead-letters`.
+
 use super::args::{DeadLetters, DeadLettersAction, Global};
 use super::exit::Exit;
 use super::failure::Failed;
@@ -79,7 +81,7 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
     }
 }
 
-/// A letter as it is listed.
+/// A dead letter in the list.
 #[derive(Serialize)]
 pub(super) struct Listed {
     id: String,

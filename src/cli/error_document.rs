@@ -4,7 +4,7 @@ use super::exit::Exit;
 use crate::plan::PlanError;
 use serde::Serialize;
 
-/// What kind of failure it is. Part of the interface: docs/commands.md lists them.
+/// The kind of failure. Part of the interface: docs/commands.md lists them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -49,9 +49,9 @@ pub struct ProblemView {
     /// The setting, as in `services[2].transform.keys`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// What to do about it.
+    /// How to fix it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
@@ -93,18 +93,18 @@ pub struct RequestView {
     pub code: String,
 }
 
-/// What went wrong.
+/// The failure.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct ErrorView {
     /// The kind.
     pub kind: Kind,
     /// The exit code of the command.
     pub exit_code: u8,
-    /// What happened, and to what.
+    /// What happened, and to which resource.
     pub message: String,
-    /// What to do next.
+    /// The next steps.
     pub hints: Vec<String>,
-    /// Each thing that is wrong, if there is a list of them.
+    /// The single problems, if there is a list of them.
     pub problems: Vec<ProblemView>,
     /// The request that failed, if one did.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,12 +114,12 @@ pub struct ErrorView {
 /// The document.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct ErrorDocument {
-    /// What went wrong.
+    /// The failure.
     pub error: ErrorView,
 }
 
 impl ErrorDocument {
-    /// What the parser of the command line says, less what it repeats of the usage.
+    /// The message of the command line's parser, without the usage that it repeats.
     pub fn of_usage(said: &str) -> Self {
         let first = said.split("\n\nUsage:").next().unwrap_or(said);
         let first = first.split("\n\nFor more information").next().unwrap_or(first);

@@ -11,7 +11,7 @@ pub enum Exit {
     Failed = 1,
     /// The command line or the plan is wrong.
     Usage = 2,
-    /// Done, and what was looked at is not as it should be.
+    /// Done, and the result is not as it should be.
     NotClean = 3,
     /// Interrupted, and saved.
     Interrupted = 4,

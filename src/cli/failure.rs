@@ -1,3 +1,5 @@
+//! Failures of commands: their message, their hint and their exit code.
+
 use super::args::Global;
 use super::error_document::{ErrorDocument, ErrorView, Kind, ProblemView, RequestView};
 use super::exit::Exit;
@@ -12,7 +14,7 @@ use crate::target::TargetError;
 use crate::worker::RunError;
 use std::time::Duration;
 
-/// A failure as it is told: what, perhaps a hint, and the exit code.
+/// A failure as it is reported: its message, perhaps a hint, and the exit code.
 #[derive(Debug)]
 pub struct Failed {
     pub(super) exit: Exit,
@@ -37,13 +39,13 @@ impl Failed {
         }
     }
 
-    /// The command was stopped, and what was under way did not end in time.
+    /// The command was stopped, and some work did not end in time.
     pub(super) fn dropped(grace: Duration) -> Self {
         let message = if grace.is_zero() {
-            "interrupted; the same command goes on".to_owned()
+            "interrupted; run the same command to continue".to_owned()
         } else {
             format!(
-                "interrupted; what was under way did not end within {} s, and the same command does it again",
+                "interrupted: some work did not end within {} s. Run the same command, which does it again",
                 grace.as_secs()
             )
         };
@@ -56,7 +58,7 @@ impl Failed {
             Some(failure) if failure.passes() => Self::of(
                 Exit::Interrupted,
                 format!(
-                    "interrupted; {}. The same command does again what was not saved",
+                    "interrupted: {}. Run the same command, which repeats what was not saved",
                     self.message
                 ),
             ),
@@ -70,7 +72,7 @@ impl Failed {
         self.exit
     }
 
-    /// Of a request: what to do next is known by its kind.
+    /// The failure of a request: its kind decides the next step.
     fn request(message: String, failure: Failure) -> Self {
         Self {
             kind: Kind::Request,
@@ -80,7 +82,7 @@ impl Failed {
         }
     }
 
-    /// With what the command line says about where the engine is.
+    /// With the options that say where the engine is.
     #[must_use]
     pub fn at(mut self, global: &Global) -> Self {
         let Some(failure) = &self.request else { return self };
@@ -94,13 +96,14 @@ impl Failed {
             }
             (Some(_), None) if failure.code == NO_CREDENTIALS => {
                 self.hint = Some(
-                    "a local engine takes any: AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local, the same each time"
+                    "a local engine accepts any credentials: set AWS_ACCESS_KEY_ID=local and \
+                     AWS_SECRET_ACCESS_KEY=local, the same each time"
                         .into(),
                 );
             }
             (_, Some(profile)) if failure.kind == FailureKind::Credentials => {
                 self.hint = Some(format!(
-                    "check that the profile '{profile}' is in ~/.aws/config, and what it gives: aws sts \
+                    "check that the profile '{profile}' is in ~/.aws/config, and test it: aws sts \
                      get-caller-identity --profile {profile}"
                 ));
             }
@@ -151,7 +154,7 @@ impl Failed {
     }
 }
 
-/// Nothing that can be used answered: which endpoint, and what gave it.
+/// No usable answer came: names the endpoint, and the option or variable that gave it.
 fn unanswered(failure: &Failure, global: &Global, at: &At) -> String {
     let place = at.endpoints.asked_for(&failure.action, &at.region);
     let by = if global.endpoint_url.is_some() {
@@ -163,7 +166,8 @@ fn unanswered(failure: &Failure, global: &Global, at: &At) -> String {
         Some(hint) if failure.is_about_certificate() => format!("{hint} ({place} was asked)"),
         _ if place.contains("://") => format!("check that the engine runs at {place} ({by})"),
         _ => format!(
-            "check the network and the region: {place} was asked, and --endpoint-url names another engine"
+            "check the network and the region ({place} was asked), or name another engine with \
+             --endpoint-url"
         ),
     }
 }

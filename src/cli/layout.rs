@@ -1,11 +1,11 @@
-//! Lines that fit: how wide stdout and stderr are, and text that is wrapped to that width.
+//! Widths and wrapping: how wide stdout and stderr are, and text that is wrapped to this width.
 //!
-//! A terminal gets lines of its own width. A pipe or a file gets tables of 80 columns and sentences of one line each, so
-//! that `grep` finds a whole sentence. Nothing is ever cut: what is too long continues on the next line.
+//! A terminal gets lines of its own width. A pipe or a file gets tables of 80 columns and sentences of one line each,
+//! so that `grep` finds a whole sentence. Nothing is ever cut: a long text continues on the next line.
 
 use console::{Term, measure_text_width};
 
-/// Columns of a pipe, a file, and a terminal that does not tell its size.
+/// Columns of a pipe, a file, and a terminal that does not report its size.
 const USUAL: usize = 80;
 /// A narrower terminal gets lines of this width: it wraps them itself.
 const NARROWEST: usize = 40;
@@ -35,7 +35,7 @@ impl To {
         term.is_term().then(|| width_of(term.size_checked()))
     }
 
-    /// The text for this stream: wrapped on a terminal, as it is in a pipe.
+    /// The text for this stream: wrapped on a terminal, unchanged in a pipe.
     pub fn fit(self, text: &str) -> String {
         self.terminal()
             .map_or_else(|| text.to_owned(), |room| fit(text, room))
@@ -120,7 +120,7 @@ pub fn wrap(text: &str, first: usize, room: usize) -> Vec<String> {
     lines
 }
 
-/// What stays together on a line: words, figures with their units, and commands that fit on a line.
+/// The pieces that stay together on a line: words, figures with their units, and commands that fit on a line.
 fn pieces(text: &str, room: usize) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     let mut words = text.split_whitespace().peekable();
@@ -194,7 +194,7 @@ mod tests {
         ROOM.get()
     }
 
-    /// Renders for a terminal with so many columns; before sentences are wrapped, and after.
+    /// Renders for a terminal with this many columns: the text before its sentences are wrapped, and after.
     pub fn at(room: usize, render: impl FnOnce() -> String) -> (String, String) {
         ROOM.set(room);
         let rendered = render();

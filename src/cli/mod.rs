@@ -1,6 +1,6 @@
-//! The command line: arguments, one command a file, progress, tables and JSON, and how a failure is told.
+//! The command line: arguments, one command per file, progress, tables and JSON, and the report of a failure.
 //!
-//! Results go to stdout; progress and logs go to stderr. With `--output json`, stdout holds one JSON document.
+//! Results go to stdout; progress and logs go to stderr. With `--output json`, stdout contains one JSON document.
 
 mod abandon;
 mod apply;
@@ -113,7 +113,8 @@ async fn unless(
 ) -> Result<Exit, Failed> {
     tokio::select! {
         biased;
-        () = stop.cancelled() => Err(Failed::of(Exit::Interrupted, "interrupted; the same command goes on")),
+        () = stop.cancelled() => Err(Failed::of(Exit::Interrupted, "interrupted; run the same command to \
+             continue")),
         done = command => done,
     }
 }

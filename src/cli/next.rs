@@ -69,7 +69,7 @@ fn with_plan(text: &str, plan: &str) -> String {
     out
 }
 
-/// One command with its plan. What names no command of ours, or has its plan, stays as it is.
+/// One command with its plan. A text that is not a dynasplit command, or has its plan, stays unchanged.
 fn one(command: &str, plan: &str) -> String {
     let mut words = command.split_whitespace().skip(1);
     let takes_plan = words.next().is_some_and(|name| COMMANDS.contains(name));

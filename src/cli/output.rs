@@ -1,3 +1,5 @@
+//! Results on stdout, as text or as one JSON document.
+
 use super::args::{Global, Output};
 use super::exit::Exit;
 use super::failure::Failed;
@@ -66,7 +68,7 @@ pub fn schema() -> Result<Exit, Failed> {
     Ok(Exit::Done)
 }
 
-/// Tells what in a plan is probably not meant.
+/// Reports the warnings of a plan.
 pub fn warn(plan: &Plan) {
     if !plan.warnings.list().is_empty() {
         let label = console::style("warning:").yellow().bold().for_stderr();

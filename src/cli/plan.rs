@@ -1,3 +1,5 @@
+//! The command `plan`.
+
 use super::args::{Global, Survey as Args};
 use super::exit::Exit;
 use super::failure::Failed;
@@ -78,7 +80,7 @@ fn offline(global: &Global, args: &Args) -> Result<Exit, Failed> {
 
 impl Shown for Routed {
     fn title(&self) -> String {
-        "plan: looking at the source and the targets".into()
+        "plan: reading the source and the targets".into()
     }
 
     fn bars(&self) -> Vec<Bar> {

@@ -1,3 +1,5 @@
+//! Progress bars on a terminal, and progress lines elsewhere.
+
 use super::layout::{To, under};
 use super::{screen, text};
 use crate::state::Estimate;
@@ -14,27 +16,27 @@ use tokio_util::sync::CancellationToken;
 /// One bar.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bar {
-    /// What it is for.
+    /// Its name.
     pub name: String,
     /// How far.
     pub position: u64,
-    /// Of how much, where that is known.
+    /// The total, if it is known.
     pub total: Option<u64>,
-    /// What is counted, one of it.
+    /// The counted unit, in the singular.
     pub unit: &'static str,
-    /// What was done with it: `read`, `written`.
+    /// The verb for the count: `read`, `written`.
     pub verb: &'static str,
     /// Nothing more will come.
     pub done: bool,
-    /// How fast it goes and how much is left, if that is measured elsewhere.
+    /// The rate and the remaining time, if they are measured elsewhere.
     pub estimate: Option<Estimate>,
-    /// The rest: what limits, lag.
+    /// The rest: limits, lag.
     pub message: String,
 }
 
 /// Something whose progress can be shown: as bars on a terminal, as one plain line in a pipe.
 pub trait Shown {
-    /// What goes on as a whole, in a few words.
+    /// The present phase in a few words.
     fn title(&self) -> String;
     /// A bar for each service and phase.
     fn bars(&self) -> Vec<Bar>;
@@ -49,11 +51,11 @@ pub struct Progress {
 /// Between two lines in a pipe.
 const LINES: Duration = Duration::from_secs(5);
 const REDRAW: Duration = Duration::from_millis(200);
-/// Columns of a terminal that does not tell its size.
+/// Columns of a terminal that does not report its size.
 const ROOM: usize = 80;
 
 impl Progress {
-    /// Shows what the channel says.
+    /// Shows the values of the channel.
     pub fn of<V: Shown + Clone + Send + Sync + 'static>(view: watch::Receiver<V>) -> Self {
         let over = CancellationToken::new();
         let task = if draws(console::user_attended_stderr(), console::is_dumb()) {
@@ -68,7 +70,7 @@ impl Progress {
     pub async fn end(self) {
         self.over.cancel();
         if let Err(error) = self.task.await {
-            tracing::debug!(%error, "the progress ended badly");
+            tracing::debug!(%error, "the progress display failed");
         }
     }
 }
@@ -86,8 +88,8 @@ struct Meters {
 }
 
 impl Meters {
-    /// Takes in where a bar stands, and answers units a second, once that can be said. A bar that says its own rate is
-    /// taken at its word.
+    /// Adds the present count of a bar, and returns units per second, as soon as they can be computed. A bar with its
+    /// own rate is not measured.
     fn rate(&mut self, bar: &Bar, now: Instant) -> Option<f64> {
         if let Some(estimate) = bar.estimate {
             return Some(estimate.per_second());
@@ -99,7 +101,7 @@ impl Meters {
     }
 }
 
-/// A bar in words: how far, how fast, how much longer (where that can be said), and what else there is.
+/// The text of a bar: the count, the rate, the remaining time (if it is known), and its message.
 fn words(bar: &Bar, rate: Option<f64>) -> String {
     let mut far = match bar.total {
         Some(total) if !bar.done => {
@@ -115,7 +117,7 @@ fn words(bar: &Bar, rate: Option<f64>) -> String {
         far = format!("{far} {}", bar.verb);
     }
     let mut words = vec![far];
-    // What has not moved at all is about to: that is no rate yet.
+    // A bar that has not moved yet has no rate.
     if let (Some(rate), false) = (rate, bar.done || bar.position == 0) {
         words.push(text::rate(rate));
         let left = bar.estimate.map(|estimate| estimate.left);
@@ -133,7 +135,7 @@ const LONGEST_NAME: usize = 24;
 /// Columns of a bar.
 const BAR: usize = 20;
 
-/// The lines of a bar with its words. No word is cut: what does not fit on a line continues on the next.
+/// The lines of a bar with its text. No word is cut: a long text continues on the next line.
 fn bar_lines(bar: &Bar, words: &str, name: usize, room: usize) -> Vec<String> {
     let drawn = bar.total.filter(|_| !bar.done).map_or(String::new(), |total| {
         let full = BAR as u64 * bar.position.min(total) / total.max(1);
@@ -152,8 +154,8 @@ fn bar_lines(bar: &Bar, words: &str, name: usize, room: usize) -> Vec<String> {
     lines
 }
 
-/// What is drawn: the title and the bars, in so many columns and rows. If there are more bars than rows, those that are
-/// done are left out first, and the last line tells how many are not shown.
+/// The drawn frame: the title and the bars, in this many columns and rows. If there are more bars than rows, finished
+/// bars are left out first, and the last line shows how many are missing.
 fn frame(title: &str, bars: &[(Bar, String)], room: usize, rows: usize) -> String {
     let short = bars.iter().map(|(bar, _)| console::measure_text_width(&bar.name));
     let name = short.filter(|width| *width <= LONGEST_NAME).max().unwrap_or(0);
@@ -210,7 +212,7 @@ async fn write_lines<V: Shown + Clone>(view: watch::Receiver<V>, over: Cancellat
             .map(|bar| format!("{} {}", bar.name, words(bar, meters.rate(bar, Instant::now()))))
             .collect();
         let line = [vec![seen.title()], bars].concat().join("; ");
-        // What does not change is said again only now and then.
+        // An unchanged line is repeated only from time to time.
         if line != last || said_at.elapsed() > LINES * 6 {
             screen::say(&line);
             (last, said_at) = (line, Instant::now());

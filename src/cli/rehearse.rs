@@ -1,3 +1,5 @@
+//! The command `rehearse`.
+
 use super::args::{Global, Rehearse};
 use super::exit::Exit;
 use super::failure::Failed;
@@ -135,7 +137,7 @@ pub(super) fn render(report: &RehearseReport) -> String {
             .map(|mismatch| format!("  {mismatch}")),
     );
     lines.push(if report.clean {
-        "every table holds exactly what it should".into()
+        "every table holds exactly the items that it should".into()
     } else {
         "NOT CLEAN: a table differs, or a change could not be written".into()
     });

@@ -1,3 +1,5 @@
+//! The command `replicate`.
+
 use super::args::{Global, Replicate};
 use super::exit::Exit;
 use super::failure::Failed;
@@ -135,7 +137,7 @@ fn state(lane: &LaneStatus, is_told: bool) -> String {
     }
 }
 
-/// What limits a lane that has something to do.
+/// The limit of a lane that has something to do.
 fn limited(lane: &LaneStatus) -> String {
     match &lane.limit {
         Some(noted) if noted.limit != Limit::Idle && lane.open_shards > 0 => {

@@ -1,5 +1,5 @@
-//! What shares stderr: progress bars, logs, and words to the operator. Whatever is printed while bars are drawn has to
-//! go through here, or bars and lines would be drawn over each other.
+//! The shared use of stderr: progress bars, logs, and messages to the operator. Everything that is printed while bars
+//! are drawn goes through here, because otherwise bars and lines would overwrite each other.
 
 use super::layout::To;
 use super::next::copyable;
@@ -16,7 +16,7 @@ pub fn bars() -> &'static MultiProgress {
     &BARS
 }
 
-/// Tells the operator something, above the bars.
+/// Prints a message to the operator, above the bars.
 pub fn say(text: &str) {
     let text = To::Stderr.fit(&copyable(text));
     BARS.suspend(|| eprintln!("{text}"));

@@ -1,12 +1,12 @@
-//! What all parts of one command share: whether it was told to stop, and where its engine is.
+//! The data that all parts of one command share: whether it was told to stop, and where its engine is.
 
 use crate::dynamo::Endpoints;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// After a signal, what is under way may land and be saved for so long; then it is left as it is. Supervisors kill after
-/// thirty seconds, some after ten.
+/// The time after a signal in which work may end and be saved; then it is dropped. Supervisors kill after thirty
+/// seconds, some after ten.
 pub const GRACE: Duration = Duration::from_secs(9);
 
 /// One command's session.
@@ -31,11 +31,11 @@ pub struct At {
 impl Session {
     /// The engine is known from here on.
     pub fn arrived(&self, at: At) {
-        // The plan is opened once in a command; what was known first stays.
+        // A command opens the plan only once; the first value stays.
         self.at.get_or_init(|| at);
     }
 
-    /// Where the engine is, once that is known.
+    /// The place of the engine, when it is known.
     pub fn at(&self) -> Option<&At> {
         self.at.get()
     }

@@ -1,19 +1,21 @@
+//! Signals: the first one stops a command cleanly, the second one ends the process.
+
 use super::screen;
 use super::session::Session;
 use std::time::Duration;
 
-/// After a signal, a request that fails is sent again for so long.
+/// The time after a signal in which a failed request is repeated.
 const HURRY: Duration = Duration::from_secs(3);
 
-/// The first Ctrl-C or SIGTERM cancels the session's token: work drains and is saved. The second one ends the process at
-/// once; that is safe too, only what was under way is done again.
+/// The first Ctrl-C or SIGTERM cancels the session's token: work drains and is saved. The second one ends the process
+/// at once. This is safe, too: only unfinished work is repeated.
 pub fn stop_on_signal(session: &Session) {
     let Session {
         stop, stop_retrying, ..
     } = session.clone();
     tokio::spawn(async move {
         next_signal().await;
-        screen::say("stopping: letting writes under way land, and saving (once more to end at once)");
+        screen::say("stopping: waiting for writes under way, and saving (press again to end at once)");
         stop.cancel();
         tokio::select! {
             () = next_signal() => std::process::exit(130),

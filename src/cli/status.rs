@@ -1,3 +1,5 @@
+//! The command `status`.
+
 use super::args::{Global, Status};
 use super::exit::Exit;
 use super::failure::Failed;
@@ -13,7 +15,7 @@ use serde::Serialize;
 pub async fn run(global: &Global, args: &Status) -> Result<Exit, Failed> {
     let split = output::open_to_look(global, &args.plan).await?;
     let status = if args.check {
-        // A worker that begins anew for a moment is no alarm.
+        // A worker that starts again is away for a moment, which is no alarm.
         split_status_with_worker(&split).await?
     } else {
         split_status(&split).await?
@@ -25,7 +27,7 @@ pub async fn run(global: &Global, args: &Status) -> Result<Exit, Failed> {
     Ok(Exit::Done)
 }
 
-/// The status with what a person should look at.
+/// The status with its alarms.
 #[derive(Serialize)]
 struct Checked {
     #[serde(flatten)]
@@ -108,7 +110,7 @@ pub(super) fn render(status: &SplitStatus) -> String {
     lines.join("\n")
 }
 
-/// What limits the commands that run, with the age of the news.
+/// The limits of the running commands, with the age of each.
 fn limits(status: &SplitStatus) -> Vec<String> {
     if status.limits.is_empty() {
         return Vec::new();
@@ -138,7 +140,7 @@ fn limits(status: &SplitStatus) -> Vec<String> {
     vec![table(&["command", "part", "seen", "limited by"], rows)]
 }
 
-/// What is tuned, in one line.
+/// The tuned budgets, in one line.
 fn tuned(tuning: &TuningRecord) -> String {
     let mut said = Vec::new();
     said.extend(tuning.reads.map(|reads| format!("reads {}", bound(Some(reads)))));
@@ -208,11 +210,11 @@ fn progress(status: &SplitStatus) -> String {
     let Some(running) = running else {
         return match status.backfill_seen_ms {
             Some(seen_ms) => format!(
-                "no process has worked on it for {}: `dynasplit backfill` continues it",
+                "no process has worked on it for {}: run `dynasplit backfill` to continue it",
                 text::duration(Clock::SYSTEM.now_ms().saturating_sub(seen_ms))
             ),
             // It ended before it could give a sign of life.
-            None => "no process works on it: `dynasplit backfill` continues it".into(),
+            None => "no process works on it: run `dynasplit backfill` to continue it".into(),
         };
     };
     let Some(estimate) = running.estimate else {

@@ -4,8 +4,8 @@ use super::failure::Failed;
 use super::session::Session;
 use std::time::Duration;
 
-/// Works until it is done, or until a signal came and the grace is over: then the work is dropped where it stands, which
-/// is as safe as the death of the process. What fails after the signal was interrupted, and did not fail by itself.
+/// Works until it is done, or until the grace time after a signal is over. The work is then dropped, which is as safe
+/// as the death of the process. A failure after the signal counts as an interruption.
 pub async fn stoppable<T, E: Into<Failed>>(
     session: &Session,
     grace: Duration,

@@ -25,9 +25,7 @@ const DIFFERENCES: usize = 20;
 pub fn render(survey: &Survey, width: usize, color: bool) -> String {
     let mut page = Page::new(width, color);
     let title = page.bold(&format!("Plan {}", survey.split));
-    page.say(&format!(
-        "{title}: what was read of the live source. Nothing was written"
-    ));
+    page.say(&format!("{title}: based on the live source. Nothing was written"));
     source(&mut page, survey);
     if let (Some(routing), Some(reading), Some(size)) = (&survey.routing, &survey.reading, &survey.size) {
         routes(&mut page, routing, reading, size);
@@ -96,9 +94,9 @@ fn source(page: &mut Page, survey: &Survey) {
 
 fn routes(page: &mut Page, routing: &Routing, reading: &Reading, size: &TableSize) {
     let scope = if reading.whole {
-        "of all items; bytes as the targets would hold them"
+        "of all items; bytes as stored in the targets"
     } else {
-        "of the sample; bytes as the targets would hold them; ~ estimated for the whole table"
+        "of the sample; bytes as stored in the targets; ~ estimated for the whole table"
     };
     page.heading("Where the items go", scope);
     let mut heads = vec![
@@ -231,7 +229,7 @@ fn tables(page: &mut Page, survey: &Survey) {
         StateStatus::Unknown => "would be created",
         StateStatus::Begun => "exists: the split has begun",
         StateStatus::Wider { .. } => "exists: the split has begun; `left-behind` would be widened",
-        StateStatus::Refused { .. } => "exists, and does not go with this plan",
+        StateStatus::Refused { .. } => "exists, and does not match this plan",
     };
     page.say(&format!("  state table {}: {state}", survey.state.table));
 }
@@ -373,7 +371,7 @@ fn costs(page: &mut Page, estimate: &Estimate) {
     page.wrapped(
         "  - ",
         &format!(
-            "prices move: these are from {}; --prices FILE takes others",
+            "prices change: these are from {}; use --prices FILE for others",
             prices.source
         ),
     );
@@ -414,9 +412,9 @@ fn findings(page: &mut Page, survey: &Survey) {
         format!(
             "{errors} {}: correct the plan, the items or the tables, then run `dynasplit plan` again.",
             if errors == 1 {
-                "thing would go wrong"
+                "problem was found"
             } else {
-                "things would go wrong"
+                "problems were found"
             }
         )
     } else {
@@ -431,7 +429,7 @@ fn findings(page: &mut Page, survey: &Survey) {
                 "`dynasplit apply`"
             }
         };
-        format!("Nothing would go wrong by what was seen{careful}. Next: {next}.")
+        format!("No problem was found{careful}. Next: {next}.")
     };
     page.say(&page.bold(&copyable(&verdict)));
 }

@@ -1,3 +1,5 @@
+//! The command `switched`.
+
 use super::args::{Global, Switched};
 use super::exit::Exit;
 use super::failure::Failed;

@@ -1,4 +1,4 @@
-//! Tables for people that fit: aligned columns, or a layout of several lines a row. No cell is cut.
+//! Tables for people: aligned columns, or a layout with several lines per row. No cell is cut.
 //!
 //! The first layout that fits is taken, for all rows of a table alike:
 //!
@@ -185,7 +185,7 @@ fn label_above(room: usize, heads: &[Head<'_>], rows: &[Row]) -> Option<Laid> {
         .map(|row| Row::from(row.cells.iter().skip(1).cloned().collect::<Vec<_>>()))
         .collect();
     let room_inside = room.saturating_sub(INSIDE);
-    // Texts beside each other that do not fit are easier to read as a list.
+    // If texts do not fit beside each other, a list is easier to read.
     let are_texts = others.iter().all(|(_, align)| *align == Align::Left);
     if are_texts && total(&widths(others, &inner)) > room_inside {
         return None;

@@ -1,4 +1,4 @@
-//! How a failure is told: on stderr, and as a JSON document where one is asked for.
+//! Reports a failure: on stderr, and as a JSON document if one is asked for.
 
 use super::args::Output;
 use super::failure::Failed;
@@ -7,7 +7,7 @@ use super::{next, output};
 use std::process::ExitCode;
 
 impl Failed {
-    /// Tells it on stderr, with `--output json` as a document on stdout too, and answers the exit code.
+    /// Reports it on stderr, with `--output json` as a document on stdout, too, and returns the exit code.
     #[must_use]
     pub fn tell(self, form: Output) -> ExitCode {
         let label = console::style("error:").red().bold().for_stderr();

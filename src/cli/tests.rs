@@ -80,7 +80,7 @@ fn fills() -> Vec<FillStatus> {
     names().into_iter().map(fill).collect()
 }
 
-/// Without spaces and line breaks: what is broken over lines is whole again.
+/// Without spaces and line breaks, so that wrapped text is whole again.
 fn joined(text: &str) -> String {
     text.split_whitespace().collect()
 }

@@ -42,7 +42,7 @@ pub fn rate(per_second: f64) -> String {
     }
 }
 
-/// How long what is left takes, where a rate tells it.
+/// The remaining time, if a rate shows it.
 #[allow(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -93,7 +93,7 @@ pub fn lanes(lanes: &[LaneStatus], are_obstacles_listed: bool) -> String {
     lines.join("\n")
 }
 
-/// What a person should know of the lanes.
+/// The notes about the lanes for a person.
 fn notes(lanes: &[LaneStatus], are_obstacles_listed: bool) -> Vec<String> {
     let mut found: Vec<(String, Vec<&str>)> = Vec::new();
     for lane in lanes {
@@ -131,7 +131,8 @@ fn note(lane: &LaneStatus) -> Option<String> {
     }
 }
 
-/// Reasons that begin with a lane, each once with all of its lanes; other reasons are told first, since they are causes.
+/// Reasons that begin with a lane, each once with all of its lanes; other reasons come first, because they are
+/// causes.
 pub fn once(reasons: &[String]) -> Vec<String> {
     let mut others = Vec::new();
     let mut found: Vec<(&str, Vec<&str>)> = Vec::new();

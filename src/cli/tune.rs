@@ -1,3 +1,5 @@
+//! The command `tune`.
+
 use super::args::{Global, Tune as Args};
 use super::exit::Exit;
 use super::failure::Failed;
@@ -24,7 +26,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failed> {
     Ok(Exit::Done)
 }
 
-/// What the options ask for. Each thing can be asked for once only, and a service must be one of the plan's.
+/// The requested changes. Each setting can be given only once, and a service must be one of the plan's.
 fn change(args: &Args, plan: &Plan) -> Result<TuningChange, Failed> {
     let mut change = TuningChange {
         reset: args.reset,
@@ -91,7 +93,7 @@ pub(super) fn render(tuned: &Tuned, changed: bool) -> String {
     format!("{}{last}", table(head, rows))
 }
 
-/// A bound in words, exactly as it was given.
+/// A bound as text, exactly as it was given.
 pub fn bound(bound: Option<Bound>) -> String {
     match bound {
         None => "default".into(),

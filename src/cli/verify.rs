@@ -1,3 +1,5 @@
+//! The command `verify`.
+
 use super::args::{Global, Verify as Args};
 use super::exit::Exit;
 use super::failure::Failed;
@@ -49,7 +51,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
 pub(super) fn render(result: &VerifyResult) -> String {
     let mut lines = vec![services(result)];
     lines.extend(result.mismatches.iter().map(|mismatch| format!("  {mismatch}")));
-    // Told once: it may be the next step as well.
+    // Shown once: it may be the next step as well.
     if collisions(result) > 0 && result.next != COLLISION_ADVICE {
         lines.push(format!("  {COLLISION_ADVICE}"));
     }
@@ -91,7 +93,7 @@ pub(super) fn render(result: &VerifyResult) -> String {
         format!("{service} has switched to its own table. It is not compared, and its earlier verify counts")
     }));
     lines.push(if result.clean && result.recorded {
-        "clean: every target that is compared holds exactly what it should".into()
+        "clean: every compared target holds exactly the items that it should".into()
     } else if result.clean {
         "clean, but only a part was compared: this verify does not count for the split as a whole".into()
     } else {
@@ -114,7 +116,7 @@ fn collisions(result: &VerifyResult) -> u64 {
     services.map(|service| service.mismatches.collision).sum()
 }
 
-/// What was repaired, and why the rest was not.
+/// The repairs, and why the rest was not repaired.
 fn repaired(result: &VerifyResult) -> String {
     let left = &result.unrepaired;
     let reasons = [
@@ -144,7 +146,7 @@ fn repaired(result: &VerifyResult) -> String {
     }
 }
 
-/// The services, with what was found of each. Classes without a finding are not named.
+/// The services, with their findings. Classes without a finding are not named.
 fn services(result: &VerifyResult) -> String {
     let rows = result.report.services.iter().map(|service| {
         let found = &service.mismatches;
@@ -175,7 +177,7 @@ fn services(result: &VerifyResult) -> String {
     )
 }
 
-/// What was found of a service, class by class.
+/// The findings of a service, class by class.
 fn findings(service: &ServiceReport) -> String {
     let found = &service.mismatches;
     let classes = [

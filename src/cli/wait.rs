@@ -1,3 +1,5 @@
+//! The command `wait`.
+
 use super::args::{Global, Wait, WaitFor};
 use super::exit::Exit;
 use super::failure::Failed;
@@ -43,7 +45,8 @@ pub async fn run(global: &Global, args: &Wait, stop: CancellationToken) -> Resul
     let report = tokio::select! {
         biased;
         () = stop.cancelled() => {
-            return Err(Failed::of(Exit::Interrupted, "the wait was interrupted; the same command goes on"));
+            return Err(Failed::of(Exit::Interrupted, "the wait was interrupted; run the same command to \
+                 continue"));
         }
         report = Box::pin(wait(&split, condition, limit)) => report?,
     };
@@ -73,7 +76,7 @@ async fn wait(split: &Split, condition: Condition, limit: Option<Duration>) -> R
             }
             Verdict::NotYet(missing) => missing,
         };
-        // Once for each new state of things, told by the number of reasons: their figures change all the time.
+        // Reported when the number of reasons changes, because their figures change all the time.
         if told.len() != missing.len() {
             screen::say(&format!("waiting: {}", text::once(&missing).join("; ")));
             told.clone_from(&missing);

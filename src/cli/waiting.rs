@@ -1,15 +1,15 @@
-//! Tells on stderr what a command waits for, and for how long at most.
+//! Reports on stderr what a command waits for, and for how long at most.
 
 use super::screen;
 use crate::worker::Waits;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// Tells each wait, until it is dropped.
+/// Reports each wait, until it is dropped.
 #[derive(Debug)]
 pub struct Waiting(JoinHandle<()>);
 
-/// A wait that is over within this time is not told.
+/// A wait that is over within this time is not reported.
 const POLL: Duration = Duration::from_millis(700);
 
 impl Waiting {

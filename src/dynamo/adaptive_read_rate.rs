@@ -40,7 +40,7 @@ struct Reserved {
     part: f64,
 }
 
-/// Pure: it is told the time.
+/// Pure: its caller passes the time.
 #[derive(Debug)]
 struct State {
     table: Rate,

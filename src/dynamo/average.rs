@@ -1,8 +1,9 @@
+//! An exponential moving average over the last seconds.
+
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The mean of a figure over about the last seconds, the newer ones counting more: an exponential one, so that it needs
-/// no memory of what was.
+/// An exponential moving average: newer figures count more, and no memory of earlier ones is needed.
 #[derive(Clone, Copy, Debug)]
 pub struct Average {
     mean: f64,
@@ -10,7 +11,7 @@ pub struct Average {
     at: Instant,
 }
 
-/// What was so long ago counts about a third of what is now.
+/// A figure of this age counts about a third of the present one.
 const FADES: Duration = Duration::from_secs(3);
 
 impl Average {

@@ -1,3 +1,5 @@
+//! Backoff with jitter between two attempts of a request.
+
 use super::chance;
 use super::{Failure, Health};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,11 +14,12 @@ pub fn backoff(attempt: u32, first: Duration, longest: Duration) -> Duration {
     cap.mul_f64(chance::within(0.5..1.0))
 }
 
-/// A request whose failure ends a command is sent again for so long.
+/// A request whose failure ends a command is repeated for this long.
 pub const PATIENCE: Duration = Duration::from_secs(120);
-/// Before any engine has answered this process, nothing is sent more often than this: a wrong address is told soon.
+/// Before any engine has answered this process, a request is sent at most this often, so that a wrong address is
+/// reported soon.
 const FIRST_ATTEMPTS: u32 = 2;
-/// After this, the user is told what is waited for.
+/// After this time, the user is told what the command waits for.
 const TELL_AFTER: Duration = Duration::from_secs(5);
 const FIRST_WAIT: Duration = Duration::from_millis(25);
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
@@ -29,8 +32,8 @@ pub fn answered() {
     REACHED.store(true, Ordering::Relaxed);
 }
 
-/// Sends a request again while it fails for what passes by itself, for two minutes at most: every request that a command
-/// cannot do without, of items and of tables alike.
+/// Repeats a request after temporary failures, for two minutes at most. For every request that a command needs, of
+/// items and of tables alike.
 ///
 /// # Errors
 /// The last failure.
@@ -73,11 +76,10 @@ where
     }
 }
 
-/// Sends a request again for as long as it fails for what passes by itself; meanwhile `health` says why. Whoever stops
-/// drops it.
+/// Repeats a request after temporary failures without end; meanwhile `health` shows the reason. To stop it, drop it.
 ///
 /// # Errors
-/// A failure that does not pass by itself.
+/// A permanent failure.
 pub async fn until_answered<T, F, A>(health: &Health, send: F) -> Result<T, Failure>
 where
     F: Fn() -> A,
@@ -101,11 +103,11 @@ impl HotSince {
     }
 }
 
-/// As [`until_answered`], but a request that is throttled for its key range, and nothing else, is given up after `patience`:
-/// other keys must not wait for it.
+/// As [`until_answered`], but it gives up a request that is throttled only for its key range after `patience`,
+/// because other keys must not wait for it.
 ///
 /// # Errors
-/// A failure that does not pass by itself, or one [of the key range](Failure::is_of_key_range).
+/// A permanent failure, or one [of the key range](Failure::is_of_key_range).
 pub async fn until_answered_or_hot<T, F, A>(
     health: &Health,
     patience: Duration,

@@ -1,13 +1,16 @@
+//! A budget of capacity units per second.
+
 use super::Average;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// A budget of capacity units a second. What a request used is known only afterwards, so a request may start
-/// while the account is not in debt, and pays after: over time, the rate is kept. Until it pays, what requests use usually
-/// is put aside for it, or all that wait would start together once the account is out of debt; one that fails loses that.
-/// The rate may be changed at any time; whoever waits notices at once.
+/// A budget of capacity units per second. The use of a request is known only afterwards, so a request may start while
+/// the account is not in debt, and pays afterwards: over time, the rate is kept. Until it pays, the usual use of a
+/// request is reserved for it; otherwise all waiting requests would start together as soon as the account is out of
+/// debt. A failed request loses its reservation. The rate may be changed at any time; waiting tasks notice it at
+/// once.
 #[derive(Debug)]
 pub struct Budget {
     account: Mutex<Account>,
@@ -16,18 +19,18 @@ pub struct Budget {
 
 #[derive(Debug)]
 struct Account {
-    /// No bound where there is none.
+    /// Unlimited if `None`.
     per_second: Option<f64>,
     units: f64,
     at: Instant,
-    /// What a request usually uses.
+    /// The usual use of a request.
     usual: f64,
     /// Put aside for requests that have not paid yet, and how many they are.
     aside: f64,
     unpaid: u32,
     /// Requests that wait for the account to be out of debt.
     waiting: u32,
-    /// For how much of the last seconds somebody waited.
+    /// The share of the last seconds in which a task waited.
     held: Average,
 }
 
@@ -35,9 +38,9 @@ struct Account {
 const BURST_SECONDS: f64 = 1.0;
 /// A wait is looked at again after this at the latest.
 const LONGEST_WAIT: f64 = 1.0;
-/// How much one request says about what requests use usually.
+/// The weight of one request in the usual use.
 const LEARNS: f64 = 0.1;
-/// Whoever waits for this share of the time is limited by the budget.
+/// If a task waits for this share of the time, the budget is its limit.
 const LIMITS: f64 = 0.3;
 
 impl Default for Budget {
@@ -48,7 +51,7 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Of this many units a second; without a bound where none is given.
+    /// A budget of this many units per second; unlimited if `None`.
     #[must_use]
     pub fn new(per_second: Option<f64>) -> Self {
         let now = Instant::now();
@@ -67,8 +70,7 @@ impl Budget {
         }
     }
 
-    /// From now on, of this many units a second. A debt stays a debt; what was saved is kept as far as the new rate
-    /// would have saved it.
+    /// Changes the rate. A debt stays; savings are kept as far as the new rate would have saved them.
     pub fn set_rate(&self, per_second: Option<f64>) {
         let mut account = self.account();
         if account.per_second == per_second {
@@ -85,7 +87,7 @@ impl Budget {
         self.account().per_second
     }
 
-    /// The rate, if it is what limited those who use it over the last seconds.
+    /// The rate, if it limited its users over the last seconds.
     #[must_use]
     pub fn limits(&self) -> Option<f64> {
         let account = self.account();
@@ -182,7 +184,7 @@ impl Account {
     }
 }
 
-/// Somebody who waits, also if that ends before its time.
+/// A waiting task, also if it ends early.
 struct Waiting<'a>(&'a Budget);
 
 impl<'a> Waiting<'a> {

@@ -1,5 +1,5 @@
-//! What an SDK error says, in words for people. Much of its text names the SDK's own parts, or quotes the request, whose
-//! item values are nobody's business: only what is known to be fit to show is shown.
+//! The text of an SDK error for people. Much of it names internal parts of the SDK, or quotes the request with item
+//! values. Only parts that are known to be safe are shown.
 
 use rustls::CertificateError;
 use std::error::Error;
@@ -24,7 +24,7 @@ const NOISE: [&str; 7] = [
     "the credential provider was not enabled",
     "an error occurred while loading credentials",
 ];
-/// Marks of parts that name what is inside the SDK and its HTTP client.
+/// Marks of parts that name internals of the SDK and its HTTP client.
 const INTERNAL: [&str; 11] = [
     "nterceptor",
     "unhandled error",
@@ -74,8 +74,8 @@ fn quoted_message(said: &str) -> Option<&str> {
     Some(message)
 }
 
-/// An error and its causes in one line, without what says nothing and without what is inside the SDK; `otherwise` if
-/// nothing is left.
+/// An error and its causes in one line, without empty phrases and internals of the SDK; `otherwise` if nothing
+/// remains.
 pub(super) fn causes(error: &(dyn Error + 'static), otherwise: &str) -> String {
     let mut words: Vec<String> = Vec::new();
     for said in chain(error) {
@@ -98,7 +98,7 @@ pub(super) fn broken(error: &(dyn Error + 'static)) -> Broken {
         .find_map(|cause| cause.downcast_ref::<rustls::Error>());
     match tls {
         Some(rustls::Error::InvalidCertificate(why)) => Broken::Certificate(format!(
-            "the server's certificate is not accepted: {}",
+            "the certificate of the server is not accepted: {}",
             certificate(why)
         )),
         Some(rustls::Error::InvalidMessage(_)) => Broken::Other("the server does not speak TLS".into()),
@@ -201,7 +201,7 @@ mod tests {
                 panic!("{why:?} is about a certificate")
             };
             assert!(
-                told.starts_with("the server's certificate is not accepted: it"),
+                told.starts_with("the certificate of the server is not accepted: it"),
                 "{told}"
             );
             assert!(!told.contains("Other"), "{told}");

@@ -1,5 +1,5 @@
-//! The only source of randomness: waits that are jittered, names that nobody else has, the order in which segments are
-//! tried. A thread that simulates seeds it, and draws the same in each run.
+//! The only source of randomness: jitter, unique names, and the order in which segments are tried. A thread of a
+//! simulation seeds it, and gets the same numbers in each run.
 
 use rand::distr::uniform::{SampleRange, SampleUniform};
 use rand::distr::{Distribution, StandardUniform};
@@ -11,7 +11,7 @@ thread_local! {
     static SEEDED: RefCell<Option<StdRng>> = const { RefCell::new(None) };
 }
 
-/// From now on, this thread draws what follows from a seed.
+/// From now on, this thread gets its random numbers from a seed.
 pub fn seed(seed: u64) {
     SEEDED.with_borrow_mut(|seeded| *seeded = Some(StdRng::seed_from_u64(seed)));
 }

@@ -1,3 +1,5 @@
+//! The SDK clients of each region and role of a plan.
+
 use super::certificates::Bundle;
 use super::endpoints::{Endpoint, Endpoints};
 use super::{ConfigError, Timing, profiles, region};
@@ -16,8 +18,8 @@ use std::time::Duration;
 pub struct Tables {
     /// For items: every attempt is ours to see, so the SDK does not retry, and each is bounded in time.
     pub items: aws_sdk_dynamodb::Client,
-    /// As for items, for pages of up to 1 MB. It has connections of its own: each keeps a buffer as large as what it
-    /// read, and those that write are many.
+    /// A client for pages of up to 1 MB. It has its own connections: each connection keeps a buffer as large as its
+    /// largest answer, and there are many connections that write.
     pub pages: aws_sdk_dynamodb::Client,
     /// For tables and their settings, which may take longer to answer; no retries inside, as with items.
     pub control: aws_sdk_dynamodb::Client,
@@ -25,7 +27,7 @@ pub struct Tables {
     pub streams: aws_sdk_dynamodbstreams::Client,
 }
 
-/// What tells one place from another.
+/// The identity of a place.
 type RegionAndRole = (Option<String>, Option<String>);
 
 /// Makes clients, one set for each place that a plan names.
@@ -90,7 +92,7 @@ impl Clients {
         Ok(Self::new(base, endpoints, bundle, timing))
     }
 
-    /// With a configuration that is complete, also in what sends the requests.
+    /// With a complete configuration, including the HTTP client.
     #[must_use]
     pub fn of(base: SdkConfig, timing: Timing) -> Arc<Self> {
         let endpoints = Endpoints::of(&base, None);
@@ -107,7 +109,7 @@ impl Clients {
         })
     }
 
-    /// The region in use, where one is known.
+    /// The region in use, if it is known.
     #[must_use]
     pub fn region(&self) -> Option<String> {
         self.base.region().map(ToString::to_string)
@@ -133,7 +135,7 @@ impl Clients {
         self.timing
     }
 
-    /// The clients for a place: the command's own where region and role are `None`.
+    /// The clients for a place: those of the command itself if region and role are `None`.
     pub async fn at(&self, region: Option<&str>, role: Option<&str>) -> Tables {
         let place = (region.map(str::to_owned), role.map(str::to_owned));
         if let Some(tables) = self
@@ -212,13 +214,13 @@ impl Clients {
         let mut config = aws_sdk_sts::config::Builder::from(&self.base)
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts);
-        // The other endpoints are for DynamoDB, also where one was given for all services.
+        // The other endpoints are for DynamoDB, even if one was given for all services.
         config.set_endpoint_url(self.endpoints.sts.clone());
         aws_sdk_sts::Client::from_conf(config.build())
     }
 }
 
-/// What credentials are asked for with.
+/// The configuration of requests for credentials.
 fn provider_config(base: &SdkConfig) -> ProviderConfig {
     let config = ProviderConfig::default().with_region(base.region().cloned());
     match base.http_client() {

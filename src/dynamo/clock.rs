@@ -1,10 +1,12 @@
+//! The wall clock of a process: the only place where the time of day is read.
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
-/// The wall clock of a process: the only place where the time of day is read. What measures how long something takes
-/// uses [`tokio::time::Instant`] instead, which no one sets.
+/// The wall clock of a process: the only place where the time of day is read. Durations are measured with
+/// [`tokio::time::Instant`] instead, which is never corrected.
 ///
-/// A simulation gives each process a clock of its own, which follows the runtime's time and may be wrong.
+/// A simulation gives each process its own clock, which follows the runtime's time and may be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock(Option<Simulated>);
 
@@ -20,7 +22,7 @@ impl Clock {
     /// The machine's.
     pub const SYSTEM: Self = Self(None);
 
-    /// A clock that shows `began_ms` (in milliseconds since 1970) at the moment `began`, and is fast by so many
+    /// A clock that shows `began_ms` (in milliseconds since 1970) at the moment `began`, and gains this many
     /// millionths since.
     #[must_use]
     pub fn simulated(began: Instant, began_ms: u64, fast_ppm: i32) -> Self {

@@ -1,3 +1,5 @@
+//! The number of requests to one table that may be under way at once, adapted to the table's throughput.
+
 use super::{Failure, RequestOutcome};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -5,12 +7,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// Requests to one table that may be under way at once: as many as the table shows that it can take.
+/// The number of requests to one table that may be under way at once, adapted to the throughput of the table.
 ///
-/// The number grows while requests are answered fast and all places are taken; it shrinks when the service throttles,
-/// when a request is not answered in time, and already when answers become slow: what waits in an engine's queue gains
-/// nothing, and what waits there for longer than an attempt may is repeated while it is still being worked off.
-/// (Additive increase, multiplicative decrease: Chiu and Jain 1989.)
+/// The number grows while requests are answered fast and all places are taken. It shrinks if the service throttles,
+/// if a request is not answered in time, and as soon as answers become slow: a request in the engine's queue gains
+/// nothing, and if it waits there for longer than an attempt may take, it is repeated while the engine still works on
+/// it. (Additive increase, multiplicative decrease: Chiu and Jain 1989.)
 #[derive(Debug)]
 pub struct ConcurrencyLimit {
     window: Mutex<Window>,
@@ -22,7 +24,8 @@ pub struct ConcurrencyLimit {
     slow: Duration,
 }
 
-/// What all concurrency limits of an account obey: one that is told of a limit of the account slows all of them down.
+/// A limit that all concurrency limits of an account share: one that sees a limit of the account slows all of them
+/// down.
 #[derive(Clone, Debug, Default)]
 pub struct AccountLimit(Arc<AtomicU64>);
 
@@ -32,7 +35,7 @@ struct Window {
     limit: f64,
     most: f64,
     inside: u32,
-    /// Counts the times that it shrank: requests that began before say nothing of what is now.
+    /// Counts how often it shrank. Requests that began before that do not change it.
     era: u64,
     /// It never shrank: it may still grow fast.
     fresh: bool,
@@ -41,14 +44,14 @@ struct Window {
 
 /// Places at the beginning.
 const FIRST: f64 = 16.0;
-/// Places at most: what a table of 40,000 write units a second takes at usual latencies.
+/// The most places: enough for a table of 40,000 write units per second at usual latencies.
 const MOST: f64 = MOST_PLACES as f64;
 const MOST_PLACES: u32 = 128;
-/// What is left when it shrinks.
+/// The part that remains after a decrease.
 const LEFT: f64 = 0.6;
 /// Answers within this part of an attempt leave room; those that take three times as long are slow.
 const PROMPT: u32 = 9;
-/// A range of keys counts as hot for so long after it was throttled.
+/// A range of keys counts as hot for this long after it was throttled.
 const HOT: Duration = Duration::from_secs(5);
 
 impl AccountLimit {
@@ -87,7 +90,7 @@ impl ConcurrencyLimit {
         loop {
             let freed = self.freed.notified();
             if let Some(era) = self.lock().enter(self.account_limit.hits()) {
-                // Several places may be free, of whom one was told.
+                // Several places may be free, but only one task was woken.
                 self.freed.notify_one();
                 return ConcurrencyPermit {
                     concurrency: self,
@@ -106,14 +109,14 @@ impl ConcurrencyLimit {
         self.lock().places()
     }
 
-    /// Whether ranges of keys are throttled: work that is spread over more of them fares better.
+    /// Whether ranges of keys are throttled: work that is spread over more ranges is then faster.
     #[must_use]
     pub fn is_hot(&self) -> bool {
         let hot = *self.hot.lock().unwrap_or_else(PoisonError::into_inner);
         hot.is_some_and(|since| since.elapsed() < HOT)
     }
 
-    /// The places, if that is what limits: there were more, and all that are left are taken.
+    /// The number of places, if it is the limit: it was higher, and all places are taken.
     #[must_use]
     pub fn reduced(&self) -> Option<u32> {
         let window = self.lock();
@@ -126,7 +129,7 @@ impl ConcurrencyLimit {
     }
 }
 
-/// A place of a request that is under way. Left when dropped.
+/// The place of a request under way. Released when it is dropped.
 #[derive(Debug)]
 pub struct ConcurrencyPermit<'a> {
     concurrency: &'a ConcurrencyLimit,
@@ -152,7 +155,7 @@ impl ConcurrencyPermit<'_> {
         self.outcome = RequestOutcome::of(failure);
     }
 
-    /// A part of what it asked for was throttled, which does not say why: that counts as the table's, unless ranges of
+    /// A part of the request was throttled, without a reason. This counts as a limit of the table, unless ranges of
     /// its keys are known to be hot.
     pub fn throttled_in_part(&mut self) {
         self.outcome = if self.concurrency.is_hot() {
@@ -221,7 +224,7 @@ impl Window {
         let full = self.inside >= self.places();
         self.inside = self.inside.saturating_sub(1);
         match outcome {
-            // Where places are free, nobody asks for more.
+            // If places are free, no task needs more.
             RequestOutcome::Fast if full => {
                 let more = if self.fresh { 1.0 } else { 1.0 / self.limit };
                 self.limit = (self.limit + more).min(self.most);

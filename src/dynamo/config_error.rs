@@ -1,3 +1,5 @@
+//! Errors in the configuration of the AWS clients.
+
 use std::path::PathBuf;
 
 /// Why the configuration of the AWS clients cannot be used. Nothing was sent.
@@ -29,7 +31,7 @@ pub enum ConfigError {
     /// This is not the name of a region.
     #[error("'{name}' ({origin}) is not the name of an AWS region")]
     Region {
-        /// What was given.
+        /// The value that was given.
         name: String,
         /// The option or the variable that gave it.
         origin: &'static str,
@@ -37,7 +39,7 @@ pub enum ConfigError {
     /// This is not the URL of an endpoint.
     #[error("the endpoint '{url}' of {service} is not a URL")]
     Endpoint {
-        /// What was given.
+        /// The value that was given.
         url: String,
         /// The service that it was given for.
         service: &'static str,
@@ -55,7 +57,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// What to do next.
+    /// The next step.
     #[must_use]
     pub fn hint(&self) -> String {
         match self {

@@ -1,8 +1,8 @@
-//! Items between the SDK's types and the model's. Payloads are moved.
+//! Converts items between the SDK's types and the model's. Payloads are moved.
 //!
-//! The SDK has two types for one thing: `aws_sdk_dynamodb::types::AttributeValue` in tables, and
-//! `aws_sdk_dynamodbstreams::types::AttributeValue` in streams. [`SdkValue`] is what they have in common.
-//! A type that this SDK does not know is an error: an attribute that is skipped would be data lost.
+//! The SDK has two types for the same values: `aws_sdk_dynamodb::types::AttributeValue` in tables, and
+//! `aws_sdk_dynamodbstreams::types::AttributeValue` in streams. [`SdkValue`] is their common part. A type that this
+//! SDK does not know is an error, because a skipped attribute would be lost data.
 
 use crate::model::json::number_reason;
 use crate::model::{Item, Number, Place, Value};
@@ -18,11 +18,14 @@ pub struct ConvertError {
     pub problem: ConvertProblem,
 }
 
-/// What is wrong with a value.
+/// The problem of a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConvertProblem {
     /// A type that came after this build.
-    #[error("the service sent a type of value that this dynasplit does not know; use a newer dynasplit")]
+    #[error(
+        "DynamoDB sent a type of value that this version of dynasplit does not know; use a newer \
+         version"
+    )]
     UnknownType,
     /// A number outside the rules that the service itself has published.
     #[error("the number {0}")]
@@ -50,7 +53,7 @@ pub trait SdkValue: Sized {
     fn from_value(value: Value) -> Self;
 }
 
-/// The model's item for what the service sent, from a table or from a stream.
+/// Converts an item that DynamoDB sent, from a table or from a stream.
 ///
 /// # Errors
 /// See [`ConvertProblem`].
@@ -110,7 +113,7 @@ fn map<A: SdkValue>(entries: HashMap<String, A>) -> Result<BTreeMap<String, Valu
     item_from_sdk(entries)
 }
 
-/// The same code for both SDK crates, whose types only differ in where they come from.
+/// The same code for both SDK crates, whose types differ only in their paths.
 macro_rules! sdk_value {
     ($sdk:ident) => {
         impl SdkValue for $sdk::types::AttributeValue {
@@ -218,7 +221,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .starts_with("attribute doc.odd: the service sent a type"),
+                .starts_with("attribute doc.odd: DynamoDB sent a type"),
             "{error}"
         );
     }

@@ -4,7 +4,7 @@ use super::ConfigError;
 use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
 
-/// The endpoints that replace those of AWS; none where AWS is asked.
+/// The endpoints that replace those of AWS; none for AWS itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Endpoints {
     /// Of DynamoDB.
@@ -16,7 +16,7 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// Reads what the clients will use: the option, the variables, the profile.
+    /// Reads the endpoints that the clients will use: from the option, the variables, the profile.
     pub(super) fn of(config: &SdkConfig, option: Option<&String>) -> Self {
         if let Some(url) = option {
             return Self {
@@ -41,7 +41,7 @@ impl Endpoints {
         }
     }
 
-    /// Refuses what is not a URL: the SDK would say so with each request.
+    /// Refuses a value that is not a URL, because otherwise every request would fail.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let services = [("DynamoDB", &self.dynamodb), ("DynamoDB Streams", &self.streams)];
         for (service, url) in services {
@@ -61,8 +61,8 @@ impl Endpoints {
         self.dynamodb.as_deref().is_none_or(is_aws)
     }
 
-    /// What is wrong if only one of the two services has an endpoint that is not AWS's: a table of one engine and a
-    /// stream of another do not belong together.
+    /// The problem if only one of the two services has an endpoint outside AWS: a table of one engine and a stream of
+    /// another do not belong together.
     #[must_use]
     pub fn mixed(&self, region: &str) -> Option<String> {
         let aws = |service: &str| format!("{service} at AWS ({region})");

@@ -1,3 +1,5 @@
+//! The one reading of AWS's errors: it decides whether a request is repeated, and what the user is told.
+
 use super::causes::{Broken, broken, causes, chain};
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -9,14 +11,14 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
-/// What went wrong with a request, in the terms that decide what happens next.
+/// The kind of failure of a request, which decides the next step.
 ///
-/// This is the one place where errors of the service are read. Its default is to stop and tell:
-/// what is not known to pass by itself is never retried in silence.
+/// This is the one place where errors of the service are read. Its default is to stop and report: a failure that is
+/// not known to be temporary is never retried silently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FailureKind {
-    /// Throttled; the reasons as the service names them, with the resource, where it does
-    /// ([diagnosing throttling](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/throttling-diagnosing.html)).
+    /// Throttled; the reasons as the service names them, with the resource if there is one ([diagnosing
+    /// throttling](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/throttling-diagnosing.html)).
     Throttled(Vec<String>),
     /// Passes by itself: server errors, time-outs, connections. The request may have taken effect.
     Transient,
@@ -32,7 +34,7 @@ pub enum FailureKind {
     Credentials,
     /// The request can never be right: the service refused its contents.
     Invalid,
-    /// The stream position is older than what the stream keeps.
+    /// The stream no longer keeps the position.
     Trimmed,
     /// The shard iterator is older than 15 minutes.
     ExpiredIterator,
@@ -43,7 +45,7 @@ pub enum FailureKind {
 }
 
 impl From<crate::fault::Lost> for Failure {
-    /// As a request that was sent and never answered: nobody knows whether it took effect.
+    /// Treats it as a request that was sent and never answered: it is unknown whether it took effect.
     fn from(lost: crate::fault::Lost) -> Self {
         Self {
             kind: FailureKind::Transient,
@@ -55,10 +57,10 @@ impl From<crate::fault::Lost> for Failure {
     }
 }
 
-/// A failed request: its kind, and what to tell a person.
+/// A failed request: its kind, and its description for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What decides.
+    /// The kind, which decides the next step.
     pub kind: FailureKind,
     /// The operation, as IAM names it: `dynamodb:PutItem`.
     pub action: Cow<'static, str>,
@@ -216,7 +218,7 @@ impl Failure {
         }
     }
 
-    /// Whether the same request may be sent again, since the cause passes by itself.
+    /// Whether the same request may be repeated, because the cause is temporary.
     #[must_use]
     pub fn passes(&self) -> bool {
         matches!(self.kind, FailureKind::Throttled(_) | FailureKind::Transient)
@@ -228,7 +230,7 @@ impl Failure {
         self.code == TIMED_OUT
     }
 
-    /// In a few words, for a status line: the throttling reason where there is one.
+    /// A few words for a status line: the throttling reason if there is one.
     #[must_use]
     pub fn reason(&self) -> String {
         match &self.kind {
@@ -240,7 +242,7 @@ impl Failure {
         }
     }
 
-    /// What to do next, where that is known.
+    /// The next step, if it is known.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self.kind {
@@ -259,10 +261,10 @@ impl Failure {
                 )
             }
             FailureKind::Throttled(_) => {
-                "it was tried again and again: wait until the throttling is over, or raise the limit".into()
+                "all attempts were throttled: wait until the throttling is over, or raise the limit".into()
             }
             FailureKind::Transient if self.code.starts_with("HTTP ") => {
-                "try again in a while; if it stays, see what answers there (--endpoint-url)".into()
+                "try again later; if it remains, check what answers there (--endpoint-url)".into()
             }
             _ if self.code == BAD_CERTIFICATE => {
                 "name a PEM file with the certificate of the authority that signed it in AWS_CA_BUNDLE (a proxy has its \
@@ -294,7 +296,7 @@ impl Failure {
         self.is_unreachable() || self.is_about_certificate() || self.code.starts_with("HTTP ")
     }
 
-    /// Whether nothing that speaks DynamoDB answered.
+    /// Whether the answer came from something that is not DynamoDB.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         matches!(self.code.as_str(), NOT_CONNECTED | TIMED_OUT) || self.message == NOT_DYNAMODB
@@ -311,7 +313,7 @@ const TIMED_OUT: &str = "TimedOut";
 const NOT_CONNECTED: &str = "ConnectionFailed";
 /// The server's certificate is not accepted.
 const BAD_CERTIFICATE: &str = "CertificateNotAccepted";
-const NOT_DYNAMODB: &str = "what answers there is not DynamoDB";
+const NOT_DYNAMODB: &str = "the server there is not DynamoDB";
 
 /// The word that follows a mark in a message of IAM.
 fn word_after<'a>(message: &'a str, mark: &str) -> Option<&'a str> {

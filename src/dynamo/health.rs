@@ -1,3 +1,5 @@
+//! The reason why something makes no progress at the moment.
+
 use std::sync::{Mutex, PoisonError};
 
 /// Why something does not move at the moment: shown in status lines, saved with checkpoints.

@@ -1,4 +1,4 @@
-//! Who asks: the account and the caller, as STS tells them.
+//! The account and the caller, as STS reports them.
 
 use super::{Clients, Failure};
 use std::time::Duration;
@@ -16,10 +16,11 @@ pub struct Caller {
 }
 
 impl Clients {
-    /// Asks STS who the credentials belong to; none if an engine other than AWS is used, which has no accounts.
+    /// Asks STS for the owner of the credentials; `None` if the engine is not AWS, because other engines have no
+    /// accounts.
     ///
     /// # Errors
-    /// Why it is not known. The command can go on all the same.
+    /// Why it is unknown. The command can continue anyway.
     pub async fn caller(&self) -> Option<Result<Caller, Failure>> {
         if !self.endpoints().is_aws() && self.endpoints().sts.is_none() {
             return None;

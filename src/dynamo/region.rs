@@ -1,7 +1,9 @@
+//! The check of a region's name.
+
 use super::ConfigError;
 
-/// Refuses what cannot be the name of a region. Which regions exist is AWS's business, but at AWS they all look like
-/// `eu-central-1`; an engine of one's own takes any word.
+/// Refuses a name that cannot be a region. All regions of AWS have names like `eu-central-1`; other engines accept
+/// any word.
 pub(super) fn check(name: &str, origin: &'static str, is_aws: bool) -> Result<(), ConfigError> {
     let parts: Vec<&str> = name.split('-').collect();
     let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());

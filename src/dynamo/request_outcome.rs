@@ -1,24 +1,25 @@
-//! What a request tells about the table that it was for.
+//! The outcome of a request, as far as it shows the load of its table.
 
 use super::{Failure, FailureKind};
 
-/// What a request tells about the table that it was for.
+/// The outcome of a request, as far as it shows the load of its table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RequestOutcome {
     /// It was answered at once.
     Fast,
     /// It says nothing.
     Neutral,
-    /// A range of keys can't take so much: others may go on as before, and more of them at once are better.
+    /// A range of keys is at its limit: requests to others may continue as before, and more of them at once are
+    /// better.
     KeyRange,
-    /// The table, or an index of it, can't take so much; or the answer was late, or never came.
+    /// The table or one of its indexes is at its limit; or the answer was late, or never came.
     Overloaded,
     /// The account can't.
     Account,
 }
 
 impl RequestOutcome {
-    /// What a failure says.
+    /// The outcome that a failure shows.
     #[must_use]
     pub fn of(failure: &Failure) -> Self {
         match &failure.kind {
@@ -28,9 +29,9 @@ impl RequestOutcome {
         }
     }
 
-    /// What the reasons of a throttled request say ([the 16
-    /// reasons](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/throttling-diagnosing.html)). Of several
-    /// the widest counts; one that is not known is the table's.
+    /// The outcome that the reasons of a throttled request show ([the 16
+    /// reasons](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/throttling-diagnosing.html)). Of
+    /// several reasons, the widest counts; an unknown one counts as the table's.
     #[must_use]
     pub fn of_reasons(reasons: &[String]) -> Self {
         let any = |word: &str| reasons.iter().any(|reason| reason.contains(word));

@@ -1,4 +1,4 @@
-//! For tests: an endpoint that gives one prepared answer per request, and keeps what it was asked.
+//! For tests: an endpoint that gives one prepared answer per request, and records the requests.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};

@@ -1,5 +1,5 @@
-//! Calls about tables and streams: how they are sent, and what a person reads if one is refused. [`Failure`] classifies their
-//! errors, as it does for items.
+//! Calls about tables and streams: how they are sent, and what a person reads if one is refused. [`Failure`]
+//! classifies their errors, as it does for items.
 
 use super::failure::ROLE_DENIED;
 use super::{Failure, FailureKind, retry_transient};
@@ -26,7 +26,7 @@ pub enum TableCallError {
     Refused {
         /// The call and the answer.
         failure: Box<Failure>,
-        /// What to do.
+        /// The next step.
         next: &'static str,
     },
     /// The request failed.

@@ -1,9 +1,11 @@
+//! The throughput that a described table is set to serve.
+
 use crate::plan::{TableThroughput, Throughput, Units};
 use aws_sdk_dynamodb::types::{
     BillingMode, OnDemandThroughput, ProvisionedThroughputDescription, TableDescription,
 };
 
-/// What a table that was described is set to serve.
+/// The throughput that a described table is set to serve.
 #[must_use]
 pub fn table_throughput(table: &TableDescription) -> TableThroughput {
     let mode = table

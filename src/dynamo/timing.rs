@@ -1,3 +1,5 @@
+//! Lease times, request times and the waits that follow from them.
+
 use super::Clock;
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ pub struct Timing {
     pub poll: Duration,
     /// A shard that showed nothing for this long, over many reads, was read to its tip.
     pub idle: Duration,
-    /// An eventually consistent read may show what was removed this long ago.
+    /// An eventually consistent read may show an item that was removed up to this long ago.
     pub settle: Duration,
     /// The time of day. It measures nothing of the above.
     pub clock: Clock,
@@ -34,7 +36,7 @@ impl Timing {
         clock: Clock::SYSTEM,
     };
 
-    /// For an engine on this machine, where nothing travels and reads are consistent.
+    /// For an engine on this machine, where requests take no time and reads are consistent.
     pub const LOCAL: Self = Self {
         lease: Duration::from_secs(4),
         attempt: Duration::from_millis(1500),
@@ -45,8 +47,8 @@ impl Timing {
         clock: Clock::SYSTEM,
     };
 
-    /// With another lease. A shorter one says that the engine is near, so what is waited for in other places shrinks
-    /// with it, in the proportions of [`Timing::LIVE`]; a longer one leaves them as they are. `settle` is the engine's,
+    /// The timing with another lease. A shorter lease means that the engine is near, so the waits in other places
+    /// shrink in proportion to [`Timing::LIVE`]; a longer one leaves them unchanged. `settle` belongs to the engine,
     /// and stays.
     #[must_use]
     pub fn with_lease(self, lease: Duration) -> Self {
@@ -67,7 +69,7 @@ impl Timing {
         self.lease / 5
     }
 
-    /// A read that is throttled for its key range, and nothing else, is given up after this time where a command has to end.
+    /// If a command has to end, a read that is throttled only for its key range is given up after this time.
     #[must_use]
     pub fn hot_range(&self) -> Duration {
         self.lease * 6

@@ -1,3 +1,5 @@
+//! Counts tasks that are under way, now and on average.
+
 use super::Average;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
@@ -13,7 +15,7 @@ impl Default for Load {
 }
 
 impl Load {
-    /// One more, until what this answers is dropped.
+    /// Adds a task, until the returned entry is dropped.
     #[must_use]
     pub fn enter(&self) -> Entry<'_> {
         self.change(|count| count.saturating_add(1));
@@ -43,7 +45,7 @@ impl Load {
     }
 }
 
-/// One that is at it.
+/// A task under way.
 #[derive(Debug)]
 pub struct Entry<'a>(&'a Load);
 

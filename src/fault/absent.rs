@@ -1,4 +1,4 @@
-//! Failpoints as they are in an ordinary build: nothing.
+//! Failpoints in an ordinary build: they do nothing.
 
 use super::{FaultError, VARIABLE, WriteOp, Writer};
 

@@ -57,7 +57,7 @@ pub fn writing(writer: Writer, stroke: impl FnOnce() -> WriteOp) -> &'static str
     }
 }
 
-/// Name of a save of a state record, or of its removal. Of a record that is not known: none.
+/// Name of a save or of a removal of a state record; `None` for an unknown record.
 #[must_use]
 pub fn saving(record: &str, removed: bool) -> &'static str {
     let kind = record.split_once('#').map_or(record, |(kind, _)| kind);
@@ -89,7 +89,7 @@ pub fn saving(record: &str, removed: bool) -> &'static str {
 /// Reads the variable, once.
 ///
 /// # Errors
-/// With what is wrong with it.
+/// With the problem in it.
 pub fn check() -> Result<(), FaultError> {
     rules().as_ref().map(|_| ()).map_err(Clone::clone)
 }
@@ -121,7 +121,7 @@ enum Signal {
     Stop,
 }
 
-/// Says where the process is, and sends itself a signal, which has taken effect when this returns.
+/// Reports the place, and sends the process a signal, which has taken effect when this returns.
 #[cfg(unix)]
 fn signal(rule: &Rule, signal: Signal) {
     use rustix::process::{Signal as Unix, getpid, kill_process};

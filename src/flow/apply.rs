@@ -1,13 +1,15 @@
+//! The write path: every change from the source to a service's table takes the steps of [`apply`].
+
 use super::coalesce::Group;
 use super::effects::{Effects, Write, WriteKind, effects};
 use super::guard::Guard;
 use crate::model::{Counters, Origin};
 use crate::plan::{Service, Versions};
 
-/// Makes a write again, as it was: its item is a new copy of the change's.
+/// Makes a write a second time. Its item is a new copy of the item of the change.
 pub type Again<'a> = dyn Fn() -> Result<Write, Stop> + Send + Sync + 'a;
 
-/// Where writes land: one service's table. Implementations retry without end what passes by itself.
+/// The destination of writes: one service's table. An implementation retries temporary failures without end.
 pub trait Sink: Send + Sync {
     /// Makes one write, under its guard. When this answers `Ok`, the write is durable.
     ///
@@ -38,10 +40,10 @@ pub trait Ledger: Send + Sync {
     fn recheck(&self, service: &str, group: &Group) -> impl Future<Output = Result<(), Stop>> + Send;
 }
 
-/// What became of a write that was answered.
+/// The result of a write that was answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Landed {
-    /// What happened.
+    /// The outcome.
     pub outcome: Outcome,
     /// Write units used.
     pub used: WriteUse,
@@ -52,12 +54,12 @@ pub struct Landed {
 pub struct WriteUse {
     /// All of them.
     pub milliunits: u64,
-    /// The part that was estimated from item sizes, since the engine did not tell it.
+    /// The part that was estimated from item sizes, because the engine did not report it.
     pub estimated_milliunits: u64,
 }
 
 impl WriteUse {
-    /// As the engine tells it.
+    /// Units as the engine reports them.
     #[must_use]
     pub fn told(milliunits: u64) -> Self {
         Self {
@@ -91,16 +93,16 @@ impl std::iter::Sum for WriteUse {
     }
 }
 
-/// What a guard made of a write.
+/// The outcome of a write under its guard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// It landed.
     Written,
     /// It landed as a tombstone.
     TombstoneWritten,
-    /// The guard refused it: what the target holds is newer.
+    /// The guard refused it, because the target holds something newer.
     Superseded,
-    /// The guard refused it, and what stands there is a tombstone.
+    /// The guard refused it, because the target holds a tombstone.
     SupersededByTombstone,
 }
 
@@ -126,20 +128,20 @@ impl From<Stop> for SinkError {
     }
 }
 
-/// What one group of changes came to, for the counters.
+/// The counters of one group of changes.
 pub type Applied = Counters;
 
 /// **The write path.** Takes the changes of one source item to one service, in these steps:
 ///
 /// 1. *route* and *transform* both images of each change, and *guard* the writes that follow ([`effects`]);
-/// 2. what went backwards in time goes on the *recheck list*;
-/// 3. *write*, each under its guard; a refused guard is an outcome, not an error;
-/// 4. what can't land becomes a *dead letter*.
+/// 2. if the timestamp went backwards, put the key on the *recheck list*;
+/// 3. *write*, each write under its guard; a refused guard is an outcome, not an error;
+/// 4. keep a *dead letter* for a write that can never land.
 ///
-/// The caller saves its checkpoint only after this has answered `Ok` for everything that the checkpoint covers.
+/// The caller saves its checkpoint only after this has returned `Ok` for everything that the checkpoint covers.
 ///
 /// # Errors
-/// [`Stop`] when the worker must stop; the change is then not durable.
+/// [`Stop`] if the worker must stop; the change is then not durable.
 pub async fn apply<S: Sink, L: Ledger>(
     service: &Service,
     versions: &Versions,
@@ -169,7 +171,7 @@ pub async fn apply<S: Sink, L: Ledger>(
         let rebuild = || {
             let made = effects(service, versions, group).writes.into_iter().nth(place);
             made.ok_or_else(|| Stop {
-                reason: "a change makes other writes than before".into(),
+                reason: "the change of an item makes other writes than before".into(),
             })
         };
         let mut landed = sink.write(write, &rebuild).await;

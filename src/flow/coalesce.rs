@@ -1,3 +1,5 @@
+//! Groups the changes of one batch by source item.
+
 use crate::model::{Change, Key};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +9,7 @@ use std::sync::Arc;
 pub struct Group {
     /// Primary key in the source.
     pub key: Key,
-    /// At least one change, oldest first. Shared between lanes, hence the `Arc`s.
+    /// At least one change, oldest first. The lanes share them, so they are in `Arc`s.
     pub changes: Vec<Arc<Change>>,
 }
 

@@ -12,13 +12,13 @@ use crate::plan::{Service, Versions};
 pub struct Write {
     /// Key in the target.
     pub key: Key,
-    /// What to do.
+    /// The kind of write.
     pub kind: WriteKind,
     /// When it may land.
     pub guard: Guard,
 }
 
-/// What a write does to its key.
+/// The kinds of writes of one key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum WriteKind {
     /// The whole item.
@@ -30,7 +30,7 @@ pub enum WriteKind {
 /// Something that a person must look at.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Complaint {
-    /// Why the last image can't be what the service holds.
+    /// Why the last image is invalid for the service.
     pub reason: String,
 }
 
@@ -58,8 +58,9 @@ pub fn effects(service: &Service, versions: &Versions, group: &Group) -> Effects
     }
 }
 
-/// In bulk, no lane writes, and each of them goes on at a place that is not newer than what was read: so a page needs no
-/// guard, and what it puts is written again where it was not the last.
+/// The effects of a page. In the bulk order no lane writes, and each lane continues at a position that is not newer
+/// than the page. So a page needs no guard: if it did not show the last state of an item, the lane writes the item
+/// again.
 fn backfill(service: &Service, versions: &Versions, group: &Group, bulk: bool) -> Effects {
     let Some(item) = group.changes.last().and_then(|change| change.images.new.as_ref()) else {
         return Effects::default();
@@ -93,8 +94,8 @@ fn backfill(service: &Service, versions: &Versions, group: &Group, bulk: bool) -
     }
 }
 
-/// The versions of a group: the highest of all images, the last image's own, and whether one went backwards (or
-/// can't be read, which is as bad: neither can be compared with what a stale page holds).
+/// The versions of a group: the highest of all images, that of the last image, and whether one went backwards. An
+/// unreadable version counts as going backwards, because neither can be compared with the contents of a stale page.
 struct GroupVersion {
     highest: Option<Version>,
     last: Option<Version>,
@@ -117,7 +118,8 @@ fn group_version(versions: &Versions, changes: &[std::sync::Arc<Change>]) -> Gro
             (Versions::Timestamp(timestamp), _) => {
                 let of = |item: &Option<Item>| item.as_ref().and_then(|item| timestamp.version_of(item));
                 let (old, new) = (of(&change.images.old), of(&change.images.new));
-                // Text of another format stands where the guard looks, and compares as if it were a version.
+                // Text in another format is in the attribute that the guard reads, and compares as if it were a
+                // version.
                 found.backwards |= [&change.images.old, &change.images.new]
                     .into_iter()
                     .flatten()

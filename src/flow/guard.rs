@@ -7,26 +7,27 @@ use std::collections::BTreeMap;
 /// Where a target item shows its version.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VersionFields {
-    /// Partition key of the target: present in every item, so it tells whether there is one.
+    /// Partition key of the target. Every item has it, so it shows whether an item exists.
     pub partition: String,
-    /// The attribute in which live items show it: the plan's timestamp where the shape keeps it under its own
-    /// name, else the reserved one. Tombstones always use the reserved one.
+    /// The attribute in which live items show the version: the plan's timestamp if the shape keeps it under its own
+    /// name, otherwise the reserved attribute. Tombstones always use the reserved one.
     pub live: String,
 }
 
 /// The condition under which a write lands.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Guard {
-    /// Tail, in stream order: the target is absent, has no version, or one that is not newer.
+    /// Tail, in stream order: the target has no item, or an item without a version, or with a version that is not
+    /// newer.
     NotNewer(Version),
     /// Backfill with a version: the target is absent, or has an older version.
     Older(Version),
     /// Backfill without a version: the target is absent.
     Absent,
-    /// Tail without a version, or with one that went backwards: stream order decides. Or a bulk copy, beside which no lane
-    /// writes.
+    /// Tail without a version, or with a version that went backwards: stream order decides. Also a bulk copy, because
+    /// no lane writes meanwhile.
     Any,
-    /// Repair: the target still is what was read (or still has the same version), and no tombstone.
+    /// Repair: the target still is what was read (or still has the same version), and is no tombstone.
     Unchanged(Box<Item>),
 }
 
@@ -56,13 +57,13 @@ impl VersionFields {
     }
 }
 
-/// Whether two versions are of one kind: DynamoDB orders only values of the same type.
+/// Whether two versions have the same type. DynamoDB orders only values of the same type.
 pub(super) fn alike(a: &Version, b: &Version) -> bool {
     std::mem::discriminant(a) == std::mem::discriminant(b)
 }
 
 impl Guard {
-    /// The predicate: whether the write lands on what the target holds.
+    /// The predicate: whether the write lands on the given contents of the target.
     #[must_use]
     pub fn allows(&self, fields: &VersionFields, held: Option<&Item>) -> bool {
         let Some(held) = held else {
@@ -89,7 +90,7 @@ impl Guard {
         }
     }
 
-    /// The expression that makes DynamoDB decide the same.
+    /// The expression with which DynamoDB makes the same decision.
     #[must_use]
     pub fn expression(&self, fields: &VersionFields) -> GuardExpression {
         match self {
@@ -138,7 +139,7 @@ fn compared<'a>(fields: &'a VersionFields, read: &'a Item) -> impl Iterator<Item
     versions.chain(rest).take(MAX_COMPARED)
 }
 
-/// Version attributes that the read item did not have: whoever writes after us may set one.
+/// Version attributes that the read item did not have. A later writer may set one of them.
 fn absent_versions<'a>(fields: &'a VersionFields, read: &'a Item) -> impl Iterator<Item = &'a str> {
     let reserved = (fields.live != VERSION_ATTRIBUTE).then_some(VERSION_ATTRIBUTE);
     [Some(fields.live.as_str()), reserved]
@@ -185,8 +186,9 @@ pub fn tombstone(key: Item, version: Option<&Version>) -> Item {
     item
 }
 
-/// A tombstone that tells under which switch-on of the tombstones it was left. A sweep removes those of earlier ones
-/// only: while it is under way, somebody else may switch them on again, and needs what is left from then on.
+/// A tombstone that records the epoch of the tombstone switch in which it was left. A sweep removes only tombstones
+/// of earlier epochs: while the sweep runs, another command may switch tombstones on again, and needs those of its
+/// own epoch.
 #[must_use]
 pub fn tombstone_of(epoch: u64, key: Item, version: Option<&Version>) -> Item {
     let mut item = tombstone(key, version);
@@ -197,7 +199,7 @@ pub fn tombstone_of(epoch: u64, key: Item, version: Option<&Version>) -> Item {
     item
 }
 
-/// The switch-on under which a tombstone was left; 0 where it does not tell.
+/// The epoch of the switch in which a tombstone was left; 0 if it has no record of it.
 #[must_use]
 pub fn tombstone_epoch(item: &Item) -> u64 {
     match item.get(TOMBSTONE_ATTRIBUTE) {

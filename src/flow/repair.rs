@@ -1,15 +1,17 @@
+//! The write that repairs one target key, as a pure function.
+
 use super::effects::{Write, WriteKind};
 use super::guard::{Guard, VersionFields, alike, is_tombstone};
 use super::route::Desired;
 use crate::model::{Item, Key, VERSION_ATTRIBUTE, Version};
 use crate::plan::Versions;
 
-/// The write that brings a target key in order for a repair, a recheck or a dead letter; `None` where nothing is to
-/// do. `held` is what was read in the target, `wanted` what the source held *after* that, both consistently: the
-/// source is then at least as new, and the guard finds out whether the target changed since.
+/// The write that corrects a target key for a repair, a recheck or a dead letter; `None` if the key is correct.
+/// `held` was read in the target, and `wanted` follows from what was read in the source *after* that, both
+/// consistently. The source is then at least as new, and the guard finds out whether the target changed since.
 ///
-/// A tombstone counts as nothing, but nothing is written over one: the tail removed the item after the read, or will
-/// tell of it.
+/// A tombstone counts as an absent item, but a repair never writes over one: the tail removed the item after the
+/// read, or will apply a record of it.
 #[must_use]
 pub fn repair(
     versions: &Versions,
@@ -32,7 +34,8 @@ pub fn repair(
                 key: target.clone(),
                 item: held,
             };
-            // A hidden timestamp counts too: one that is too high refuses what the tail writes later, and nobody sees it.
+            // A hidden timestamp counts too: if it is too high, it refuses later writes of the tail, and no reader
+            // sees it.
             let agrees = match versions {
                 Versions::Timestamp(_) => held.item == wanted.item,
                 Versions::Sequence => held.looks_like(&wanted),
@@ -51,9 +54,9 @@ pub fn repair(
     })
 }
 
-/// Whether a target item is newer than what it should hold. Changes that were lost do not lead to that: the target is then
-/// older. Something else wrote the target, or the timestamp of the source went backwards. Only timestamps tell: a sequence
-/// number is not in the source item.
+/// Whether a target item is newer than the source says. Lost changes do not cause this, because they make the target
+/// older. Another writer wrote the target, or the timestamp of the source went backwards. Only timestamps show it: a
+/// sequence number is not in the source item.
 #[must_use]
 pub fn is_newer(versions: &Versions, fields: &VersionFields, held: &Item, wanted: &Item) -> bool {
     matches!(versions, Versions::Timestamp(_))

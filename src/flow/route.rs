@@ -1,8 +1,10 @@
+//! The target item that a service should hold for a source item.
+
 use super::transform::{Fault, shaped};
 use crate::model::{Item, Key, RESERVED_PREFIX, Value};
 use crate::plan::{Service, Versions};
 
-/// What a service should hold for a source item.
+/// The target item that a service should hold for a source item.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Desired {
     /// Key in the target.
@@ -22,11 +24,11 @@ impl Desired {
     }
 }
 
-/// What a service should hold for a source item: nothing, or one target item. The meaning of the plan; the
-/// write path and verify share this, and nothing else.
+/// The target item that a service should hold for a source item, or nothing. This is the meaning of the plan. The
+/// write path and verify share this function, and nothing else.
 ///
 /// # Errors
-/// A [`Fault`] where the item belongs to the service but can't be shaped for it.
+/// A [`Fault`] if the item belongs to the service but is invalid for it.
 pub fn desired(service: &Service, versions: &Versions, item: &Item) -> Result<Option<Desired>, Fault> {
     let mut takers = service
         .shapes

@@ -1,10 +1,12 @@
+//! The target keys that a group of changes touches.
+
 use super::coalesce::Group;
 use super::route::desired;
 use crate::model::Key;
 use crate::plan::{Service, Versions};
 
-/// Every target key that an image of the group has: where a stale page of the same item may land. An image that can't
-/// be shaped has none, and no page of it lands either.
+/// Every target key of an image of the group, where a stale page of the same item may land. An invalid image has no
+/// target key, and no page of it lands.
 #[must_use]
 pub fn touched(service: &Service, versions: &Versions, group: &Group) -> Vec<Key> {
     let mut keys: Vec<Key> = Vec::new();

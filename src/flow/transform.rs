@@ -1,9 +1,11 @@
+//! The transform: it makes the target item from a source item, or reports why the item is invalid.
+
 use crate::model::{
     Item, ItemExt, Key, MAX_ITEM_BYTES, REPLICATION_PREFIX, RESERVED_PREFIX, VERSION_ATTRIBUTE, Value,
 };
 use crate::plan::{KeyFault, Service, Shape, Versions};
 
-/// Why an item cannot be what a service's table holds. No item values, only names (and key values).
+/// Why an item is invalid for a service's table. It contains no item values, only names (and key values).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// The target key can't be made.
@@ -11,7 +13,8 @@ pub enum Fault {
     Key(#[from] KeyFault),
     /// A target key attribute exists in the item with another value.
     #[error(
-        "the target key '{attribute}' would overwrite an attribute of the item that has the same name and another value"
+        "the target key '{attribute}' would overwrite an attribute of the item with the same name and \
+         another value"
     )]
     KeyOverwrites {
         /// Its name.
@@ -30,11 +33,11 @@ pub enum Fault {
     KeyValue {
         /// Its name.
         attribute: String,
-        /// What is wrong.
+        /// The problem.
         problem: &'static str,
     },
     /// An attribute that an index of the target would refuse.
-    #[error("index '{index}' of the target needs '{attribute}' as a non-empty {expected}, and it is {found}")]
+    #[error("index '{index}' of the target needs '{attribute}' as a non-empty {expected}, but it is {found}")]
     IndexKey {
         /// Name of the index.
         index: String,
@@ -47,17 +50,19 @@ pub enum Fault {
     },
     /// Over 400 KB.
     #[error(
-        "the target item would have {bytes} bytes (with {own} of dynasplit's own), and DynamoDB takes 409600"
+        "the target item would have {bytes} bytes (with {own} bytes of dynasplit), but DynamoDB accepts at \
+         most 409600"
     )]
     TooLarge {
         /// Its size.
         bytes: usize,
-        /// How many of them are the version that is stripped when the split completes.
+        /// How many of them belong to the version, which `complete` strips.
         own: usize,
     },
     /// Several shapes of the service take the item, so that it has no one target item.
     #[error(
-        "the item fits two shapes of the service, shapes[{first}] and shapes[{second}]: let only one `where` match"
+        "the item matches two shapes of the service, shapes[{first}] and shapes[{second}]: only one `where` \
+         may match"
     )]
     SeveralShapes {
         /// The first of them.
@@ -80,10 +85,10 @@ const MAX_SORT_BYTES: usize = 1024;
 /// Weight of the stamp that the tail adds in `sequence` mode: name and text.
 const STAMP_BYTES: usize = VERSION_ATTRIBUTE.len() + 10 + 1 + crate::model::SequenceNumber::PADDED_DIGITS;
 
-/// Shapes a source item for a service that it belongs to, by the service's shape that takes it.
+/// Shapes a source item for a service that it belongs to, with the shape of the service that takes it.
 ///
 /// # Errors
-/// A [`Fault`] where the target could never take the result.
+/// A [`Fault`] if the target could never accept the result.
 pub fn shaped(
     service: &Service,
     shape: &Shape,
@@ -164,7 +169,7 @@ fn check_keys(service: &Service, key: &Key) -> Result<(), Fault> {
         let problem = match value.map(Value::size) {
             _ if !value.is_some_and(|value| attribute.kind.holds(value)) => "missing or of another type",
             Some(0) => "empty",
-            Some(bytes) if bytes > limit => "longer than DynamoDB takes (2048 bytes, a sort key 1024)",
+            Some(bytes) if bytes > limit => "longer than DynamoDB accepts (2048 bytes; a sort key 1024)",
             _ => continue,
         };
         return Err(Fault::KeyValue {
@@ -188,7 +193,7 @@ fn check_indexes(service: &Service, shaped: &Item) -> Result<(), Fault> {
             } else if value.size() == 0 {
                 "empty"
             } else if value.size() > limit {
-                "longer than DynamoDB takes (2048 bytes, a sort key 1024)"
+                "longer than DynamoDB accepts (2048 bytes; a sort key 1024)"
             } else {
                 continue;
             };

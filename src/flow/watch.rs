@@ -1,14 +1,16 @@
+//! The watch lane: it finds items that belong to no service.
+
 use crate::model::Item;
 use crate::plan::Plan;
 
-/// What the watch lane makes of an item.
+/// The watch lane's verdict on an item.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Watched {
     /// At least one service takes it.
     Routed,
     /// The plan lists it as left behind.
     LeftBehind,
-    /// Nobody takes it: a dead letter.
+    /// No service takes it: a dead letter.
     Unrouted,
 }
 

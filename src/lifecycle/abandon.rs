@@ -1,4 +1,5 @@
-//! Giving a service up, or the whole split. Each step can be repeated, so a command that was interrupted goes on.
+//! Gives up a service, or the whole split. Each step can be repeated, so an interrupted command continues if it is
+//! run again.
 
 use super::created_tables::{delete_created, refuse_other_tables};
 use crate::fault;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// What is deleted or switched off when a split is given up. Everything else is kept.
+/// What is deleted or switched off if a split is given up. Everything else is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct AbandonOptions {
     /// The tables of the services, but for adopted ones.
@@ -26,7 +27,7 @@ pub struct AbandonOptions {
     pub disable_stream: bool,
 }
 
-/// What belongs to a split, and what becomes of it.
+/// A part of a split, and what happens to it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct AbandonedThing {
     /// `state table`, `stream`, or the service whose table it is.
@@ -40,7 +41,7 @@ pub struct AbandonedThing {
 /// Between two looks at workers.
 const POLL: Duration = Duration::from_millis(300);
 
-/// What would become of everything that belongs to the split. Changes nothing.
+/// What would happen to every part of the split. Changes nothing.
 #[must_use]
 pub fn abandon_preview(split: &Split, options: AbandonOptions) -> Vec<AbandonedThing> {
     let mut things = Vec::new();
@@ -78,11 +79,11 @@ fn either(yes: bool, so: &'static str, otherwise: &'static str) -> &'static str 
     if yes { so } else { otherwise }
 }
 
-/// Gives the whole split up: its workers end, no command goes on with it, and what the options name is deleted or switched
-/// off. The state table goes last, so that an interrupted command can be repeated.
+/// Gives up the whole split: its workers end, no command continues it, and everything that the options name is
+/// deleted or switched off. The state table is deleted last, so that an interrupted command can be repeated.
 ///
 /// # Errors
-/// When the split is completed and its tables were to be deleted, a repair runs, or something can't be reached.
+/// If the split is completed and its tables were to be deleted, a repair runs, or something can't be reached.
 pub async fn abandon(
     split: &Split,
     options: AbandonOptions,
@@ -201,10 +202,10 @@ async fn clear(
     Ok(things)
 }
 
-/// Gives one service up: its lane ends, and the split goes on without it, by a plan that does not have it.
+/// Gives up one service: its lane ends, and the split continues without it, with a plan that does not have it.
 ///
 /// # Errors
-/// When the service is not part of the split, or is the only one; while a backfill or a repair runs; or when something
+/// If the service is not part of the split, or is the only one; while a backfill or a repair runs; or if something
 /// can't be reached.
 pub async fn abandon_service(
     split: &Split,
@@ -303,7 +304,7 @@ async fn refuse_service(
     }
     let services = crate::worker::services(split).await?;
     let was = match record.abandoned.get(name) {
-        // An interrupted command goes on.
+        // An interrupted command continues.
         Some(table) => Some(table.clone()),
         None => services
             .iter()
@@ -348,10 +349,10 @@ fn busy() -> RunError {
 }
 
 fn overtaken() -> RunError {
-    RunError::Stopped("another process took over; the same command goes on".into())
+    RunError::Stopped("another process took over; run the same command to continue".into())
 }
 
-/// Removes a service from the records, when nobody works for it any more.
+/// Removes a service from the records, when no process works for it any more.
 async fn forget(split: &Split, name: &str) -> Result<(), RunError> {
     let store = &split.store;
     for (record, _) in store.list::<ShardRecord>(ShardRecord::PREFIX).await? {
@@ -399,8 +400,8 @@ async fn forget(split: &Split, name: &str) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Waits until no live worker has the service in its plan; without a name, until there is no worker. One that gives no sign
-/// of life for a lease time is dead, and what it had under way has landed after a margin.
+/// Waits until no live worker has the service in its plan; without a name, until there is no worker. A worker without
+/// a sign of life for a lease time is dead, and its last requests have landed after a margin.
 async fn released(split: &Split, name: Option<&str>, stop: &CancellationToken) -> Result<(), RunError> {
     let mut watch = LeaseWatch::default();
     let mut died = false;

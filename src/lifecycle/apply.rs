@@ -1,3 +1,5 @@
+//! The lifecycle step `apply`: creates the state table, the stream, the targets and the records of a split.
+
 use crate::plan::Service;
 use crate::source::{StreamState, check_keys, describe_source, ensure_stream, stream_state};
 use crate::state::{RepairScope, ServiceRecord, SplitRecord, StateError};
@@ -37,23 +39,23 @@ pub struct AppliedTable {
     pub created: bool,
     /// Settings that were added now.
     pub added: Vec<String>,
-    /// What the engine does not know, and other remarks.
+    /// Operations that the engine does not know, and other remarks.
     pub notes: Vec<String>,
 }
 
 /// Options of `apply`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ApplyOptions {
-    /// Switch the source's stream on again although the split has read one before. What was written while it was off is
-    /// in no stream: the tail must be restarted, and the targets repaired.
+    /// Switch the source's stream on again although the split has read one before. Writes while it was off are in no
+    /// stream, so the tail must be restarted and the targets repaired.
     pub enable_stream: bool,
 }
 
-/// Creates what is missing. Everything is looked at before anything is created, so that nothing is half done for
-/// a reason that could have been known.
+/// Creates what is missing. It checks everything before it creates anything, so that no known problem leaves half of
+/// the tables.
 ///
 /// # Errors
-/// With everything that is in the way.
+/// With every problem that was found.
 pub async fn apply(
     split: &Split,
     options: ApplyOptions,
@@ -108,7 +110,7 @@ pub async fn apply(
         }
         // Also for one that was known: an earlier version did not write the names down.
         SplitRecord::change(&split.store, |record| {
-            // What was given up at the same moment stays given up.
+            // A service that was given up at the same moment stays given up.
             let names = known.services.iter().chain([&service.name]);
             let kept: Vec<String> = names
                 .filter(|name| !record.abandoned.contains_key(*name))
@@ -135,10 +137,10 @@ pub async fn apply(
     })
 }
 
-/// What the split knows already.
+/// The facts that the split has already recorded.
 struct Known {
     services: BTreeSet<String>,
-    /// Tables that held what was split, and are missing.
+    /// Tables that held items of the split, and are missing.
     lost: Vec<(String, String)>,
     /// `left-behind` of the plan covers more than the split recorded.
     widened: Option<SettingChange>,
@@ -168,12 +170,13 @@ async fn look(split: &Split, options: ApplyOptions) -> Result<Known, RunError> {
     if stream == StreamState::Off && captured && !options.enable_stream {
         return Err(RunError::NotYet {
             what: format!(
-                "the stream of {} is off, and the split has read it before: what was written since it is off is in no stream",
+                "the stream of {} is off, and the split has read it before, so later writes are in no \
+                 stream",
                 source.table
             ),
-            next: "if the source is at rest, leave it off and go on (`dynasplit status` names the next command); to \
-                   replicate again, `dynasplit apply --enable-stream`, then `dynasplit replicate --restart-tail`, then \
-                   `dynasplit verify --repair`"
+            next: "if the source is at rest, leave it off and go on (`dynasplit status` names the next \
+                 command); to replicate again, `dynasplit apply --enable-stream`, then run `dynasplit \
+                 replicate --restart-tail`, then `dynasplit verify --repair`"
                 .into(),
         });
     }
@@ -228,8 +231,8 @@ async fn look(split: &Split, options: ApplyOptions) -> Result<Known, RunError> {
     }
 }
 
-/// The split's record, the services that are part of the split, and what the plan changes; refuses a plan that was edited
-/// in the middle, and a split that is over.
+/// The split's record, the services that are part of the split, and the changes of the plan. Refuses a plan that was
+/// edited while the split runs, and a split that is over.
 async fn known_services(
     split: &Split,
 ) -> Result<(Option<SplitRecord>, BTreeMap<String, ServiceRecord>, PlanChange), RunError> {
@@ -306,10 +309,10 @@ async fn record_settings(split: &Split, widened: bool) -> Result<(), RunError> {
         if !is_recorded(&record) {
             return Err(RunError::NotYet {
                 what: format!(
-                    "another `apply` recorded another plan of the split '{}' at the same moment",
+                    "another `dynasplit apply` recorded another plan of the split '{}' at the same time",
                     plan.split
                 ),
-                next: "see that all use the newest plan, then run `dynasplit apply` again".into(),
+                next: "make sure that all use the newest plan, then run `dynasplit apply` again".into(),
             });
         }
     }
@@ -322,7 +325,7 @@ async fn record_settings(split: &Split, widened: bool) -> Result<(), RunError> {
         if record.settings.is_empty() && record.fingerprint == service.fingerprint {
             record.settings = service.settings();
             match split.store.put(&name, record, stored.revision).await {
-                // Whoever changed it goes on with it; the next `apply` adds the settings.
+                // The process that changed it continues with it; the next `apply` adds the settings.
                 Ok(_) | Err(StateError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -1,5 +1,5 @@
-//! Whether the source is at rest: no write that matters to the split is left undelivered, and none has come since the last
-//! verify began. `complete` asks for it, because what is written to the source afterwards is in no target.
+//! Whether the source is at rest: every write that matters to the split is delivered, and none has come since the
+//! last verify began. `complete` asks for it, because later writes to the source reach no target.
 
 use crate::state::{Received, SplitRecord, VerifyRecord};
 use crate::status::{SplitStatus, counted, received, split_status, split_status_with_worker};
@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 /// Between two looks at the lanes.
 const POLL: Duration = Duration::from_millis(300);
-/// A lane that does not come to the tip of the stream within this time, beside the quiet time, is told as an obstacle.
+/// A lane that does not reach the tip of the stream within this time plus the quiet time is reported as an obstacle.
 const LONGEST_DRAIN: Duration = Duration::from_secs(5 * 60);
 
-/// What shows that the source is at rest.
+/// The evidence that the source is at rest.
 #[derive(Debug)]
 pub(crate) enum Rest {
     /// The stream is off, every lane has read it to its end, and the last verify began after that.
@@ -27,12 +27,12 @@ pub(crate) enum Rest {
     },
 }
 
-/// Waits until the lanes have delivered everything that was written before this call, and the source has been quiet for
-/// this long after it.
+/// Waits until the lanes have delivered all writes from before this call, and the source has then been quiet for this
+/// long.
 ///
 /// # Errors
-/// [`RunError::Unclean`] if something came since the last verify began, [`RunError::NotYet`] if nobody reads the stream, or if a lane does not
-/// come to the tip.
+/// [`RunError::Unclean`] if something came since the last verify began, [`RunError::NotYet`] if no worker reads the
+/// stream, or if a lane does not reach the tip.
 pub(crate) async fn wait(
     split: &Split,
     record: &SplitRecord,
@@ -58,7 +58,7 @@ pub(crate) async fn wait(
         .moment_ms(split.now_ms(), split.timing.renew())
         .saturating_add(millis(quiet));
     tell(&format!(
-        "waiting until every lane has delivered what was written so far, and the source was quiet for {} s",
+        "waiting until every lane has delivered all writes so far, and the source was quiet for {} s",
         quiet.as_secs()
     ));
     let what = format!(
@@ -100,7 +100,7 @@ pub(crate) async fn wait(
     }
 }
 
-/// Refuses if something that matters came since the last verify began. Answers what the lanes have received.
+/// Refuses if a change that matters came since the last verify began. Returns what the lanes have received.
 ///
 /// # Errors
 /// [`RunError::Unclean`], with the lanes.
@@ -139,7 +139,7 @@ fn arrived(before: &Received, now: &Received) -> String {
     lanes.collect::<Vec<_>>().join(", ")
 }
 
-/// A lane that is not complete up to a moment, and why it does not move.
+/// A lane that is not complete up to a moment, and why it makes no progress.
 fn behind(status: &SplitStatus, until_ms: u64) -> Option<(String, Option<String>)> {
     let now = status.read_ms;
     let lane = status
@@ -149,7 +149,7 @@ fn behind(status: &SplitStatus, until_ms: u64) -> Option<(String, Option<String>
     Some((lane.lane.clone(), lane.blocked.clone()))
 }
 
-/// Refuses if nobody reads the stream, so that no lane moves.
+/// Refuses if no worker reads the stream, because then no lane makes progress.
 ///
 /// # Errors
 /// [`RunError::NotYet`].

@@ -1,3 +1,5 @@
+//! The lifecycle step `complete`: ends the lanes, strips versions, and switches TTL and streams on.
+
 use super::at_rest::{self, Rest};
 use crate::dynamo::AccountLimit;
 use crate::fault;
@@ -14,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Between two looks at what limits the strips.
+/// Wait between two reports of what limits the strips.
 const POLL: Duration = Duration::from_secs(5);
 
 /// Options of `complete`.
@@ -43,7 +45,7 @@ impl Default for CompleteOptions {
 /// What `complete` did.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct CompleteReport {
-    /// What showed that the source was at rest; `None` if that was shown by an earlier run, or overridden.
+    /// The evidence that the source was at rest; `None` if an earlier run found it, or if it was overridden.
     pub source_at_rest: Option<String>,
     /// Items whose stamps were stripped, by service.
     pub stripped: BTreeMap<String, u64>,
@@ -55,8 +57,8 @@ pub struct CompleteReport {
     pub already_completed: bool,
 }
 
-/// Ends the split: refuses while anything is not clean; stops the lanes, strips stamps, switches on what had to wait,
-/// closes the state. Each step can be repeated, so a run that was interrupted goes on.
+/// Ends the split: refuses while anything is not clean; stops the lanes, strips stamps, switches on TTL and streams,
+/// closes the state. Each step can be repeated, so an interrupted run continues if it is run again.
 ///
 /// # Errors
 /// With everything that is not clean, and the next command for each.
@@ -93,12 +95,12 @@ pub async fn complete(
         ActivityNote::new(phase.clone(), budgets.limits())
     };
     let ending = budgets.during(&split.store, Box::pin(end_services(split, &budgets, &say)));
-    // Each of its steps can be repeated, and a strip is on the condition of what was read.
+    // Each step can be repeated, and a strip has the condition that the target is still what was read.
     let work = async {
         tokio::select! {
             biased;
             () = stop.cancelled() => Err(RunError::Stopped(
-                "completing was interrupted; the same command goes on".into(),
+                "completing was interrupted; run the same command to continue".into(),
             )),
             report = ending => report,
             never = tell_limits(&budgets, tell) => match never {},
@@ -159,7 +161,7 @@ async fn tell_limits(budgets: &Budgets, tell: &(dyn Fn(&str) + Sync)) -> Infalli
     }
 }
 
-/// Strips the stamps of every service, within the tuned budgets, and switches on what had to wait.
+/// Strips the stamps of every service, within the tuned budgets, and switches on TTL and streams that had to wait.
 async fn end_services(
     split: &Split,
     budgets: &Budgets,
@@ -175,7 +177,7 @@ async fn end_services(
                 .insert(service.name.clone(), sweep.versions().await?.removed);
         }
         let ttl = match enable_ttl(&tables.control, &service.table).await {
-            // Its owner decides what its TTL is.
+            // The service owns its table and decides about its TTL.
             Err(error) if split.has_switched(&service.name) => {
                 report.notes.push(error.to_string());
                 TtlOutcome::NotPlanned
@@ -207,8 +209,8 @@ async fn end_services(
     Ok(report)
 }
 
-/// Begins to complete, if nothing is in the way: from here on, nobody may switch tombstones on, and the workers stop.
-/// Answers what shows that the source is at rest.
+/// Begins to complete, if nothing is in the way: from here on, no command may switch tombstones on, and the workers
+/// stop. Returns the evidence that the source is at rest.
 async fn begin(
     split: &Split,
     record: &SplitRecord,
@@ -230,7 +232,7 @@ async fn begin(
     };
     // Much may have happened while the source was waited for.
     refuse_unclean(split, options.lose_late_writes).await?;
-    // In one step: who switches tombstones on is refused from here on, and nobody who did so before is overlooked.
+    // In one step: from here on, commands that switch tombstones on are refused, and no earlier one is overlooked.
     let seen_streams = record.streams.len();
     let record = SplitRecord::change(&split.store, |record| {
         let owes_repair = record.repair_required.is_some() && split.active().next().is_some();
@@ -255,8 +257,8 @@ async fn begin(
     Ok(seen)
 }
 
-/// Looks once more, now that the workers have stopped: what they received while they stopped shows that the source was not
-/// at rest. Then the split goes on as before.
+/// Checks once more after the workers have stopped: changes that they received while they stopped show that the
+/// source was not at rest. The split then continues as before.
 async fn still_at_rest(split: &Split) -> Result<(), RunError> {
     let record = SplitRecord::read(&split.store).await?.value;
     let Some(before) = &record.resting else {
@@ -275,7 +277,7 @@ async fn still_at_rest(split: &Split) -> Result<(), RunError> {
     }
 }
 
-/// Refuses while something is in the way. If writes may be lost, it is not in the way that nobody reads the stream.
+/// Refuses while something is in the way. If writes may be lost, a stream without a reader is not in the way.
 async fn refuse_unclean(split: &Split, lose_late_writes: bool) -> Result<(), RunError> {
     let status = if lose_late_writes {
         split_status(split).await?

@@ -1,3 +1,5 @@
+//! Restarts the tail: a new generation of its positions.
+
 use crate::fault;
 use crate::source::{StreamState, stream_state};
 use crate::state::{RepairScope, ShardRecord, SplitRecord, StreamRecord};
@@ -11,7 +13,7 @@ pub(crate) async fn current_stream(split: &Split) -> Result<(u32, StreamRecord),
         return Err(RunError::StreamOff { table });
     };
     match stream_state(&split.source.control, &table).await? {
-        // A stream that was switched off can be read for 24 hours: that is how a fenced source is drained.
+        // A stream that was switched off can be read for 24 hours. A fenced source is drained in this way.
         StreamState::On { arn, .. } if arn != known.arn => Err(RunError::StreamReplaced {
             table,
             was: known.arn.clone(),
@@ -30,12 +32,12 @@ pub(crate) enum Restarted {
     Before,
 }
 
-/// Begins a new generation at the stream as it is now. The repairing verify that is mandatory from now on finds what was
-/// lost in between. `seen` is the generation that the command found when it started.
+/// Begins a new generation at the present stream. The mandatory repairing verify finds what was lost in between.
+/// `seen` is the generation that the command found when it started.
 ///
-/// The whole restart is one change of the split's record. Services are captured in a generation ([`SplitRecord::has_captured`]),
-/// so that no lane has pinned places in the new one. Of several restarts at once, the first begins the generation, and the
-/// others follow it.
+/// The whole restart is one change of the split's record. Services are captured in a generation
+/// ([`SplitRecord::has_captured`]), so no lane has pinned positions in the new one. Of several restarts at once, the
+/// first begins the generation, and the others follow it.
 pub(crate) async fn restart_tail(split: &Split, seen: u32) -> Result<Restarted, RunError> {
     let table = split.plan.source.table.clone();
     let arn = match stream_state(&split.source.control, &table).await? {
@@ -48,7 +50,7 @@ pub(crate) async fn restart_tail(split: &Split, seen: u32) -> Result<Restarted, 
         .list_readable::<ShardRecord>(&shards, &mut damaged)
         .await?;
     let mut lanes = shards.iter().flat_map(|(_, shard)| shard.value.lanes.values());
-    // Nobody can go on with a shard whose record is damaged: that is a gap too.
+    // No worker can continue a shard whose record is damaged, so this is a gap, too.
     let has_gap = !damaged.is_empty() || lanes.any(|lane| lane.gap.is_some());
     let found = Found { seen, arn, has_gap };
     let lease_ms = u64::try_from(split.timing.lease.as_millis()).unwrap_or(u64::MAX);
@@ -94,7 +96,7 @@ pub(crate) async fn restart_tail(split: &Split, seen: u32) -> Result<Restarted, 
     }
 }
 
-/// What a restart found before it changes anything.
+/// The facts that a restart finds before it changes anything.
 struct Found {
     /// The generation in which the command started.
     seen: u32,
@@ -105,7 +107,7 @@ struct Found {
 }
 
 impl Found {
-    /// Whether a new generation is needed, by the record as it is now.
+    /// Whether a new generation is needed, by the present record.
     fn is_reason(&self, record: &SplitRecord, now_ms: u64, lease_ms: u64) -> bool {
         let Some((generation, stream)) = record.stream() else {
             return true;

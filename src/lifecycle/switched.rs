@@ -1,5 +1,5 @@
-//! The record that a service has switched to its own table. From then on, nothing that is read from the source is written
-//! there: not by the tail, a repair, a reconcile, a recheck, a sweep or a backfill.
+//! The record that a service has switched to its own table. From then on, nothing that is read from the source is
+//! written there: not by the tail, a repair, a reconcile, a recheck, a sweep or a backfill.
 
 use super::at_rest::refuse_unread;
 use crate::fault;
@@ -18,7 +18,8 @@ const POLL: Duration = Duration::from_millis(300);
 /// Options of `switched`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SwitchOptions {
-    /// Record it although the copy is not proven, or the lane is behind: what the lane has not delivered never arrives.
+    /// Record it although the copy is not proven, or the lane is behind. Changes that the lane has not delivered
+    /// never arrive.
     pub unproven: bool,
 }
 
@@ -35,15 +36,15 @@ pub struct SwitchReport {
     pub verified_ms: Option<u64>,
     /// It had been recorded, or taken back, before.
     pub already: bool,
-    /// What was not as it should be, and was overridden.
+    /// Problems that were overridden.
     pub overridden: Vec<String>,
 }
 
-/// Records that a service has switched, when its lane has delivered everything that was written before this call. When this
+/// Records that a service has switched, when its lane has delivered all writes from before this call. When this
 /// returns, every worker has stopped writing the service's table. Can be repeated.
 ///
 /// # Errors
-/// With what is in the way of the switch, and the next command for each.
+/// With every obstacle to the switch, and the next command for each.
 pub async fn switch(
     split: &Split,
     service: &str,
@@ -58,7 +59,7 @@ pub async fn switch(
     let mut overridden = Vec::new();
     if known.is_none() {
         let split = split.without_switched(&record);
-        // Nobody repairs, reconciles or releases tombstones meanwhile.
+        // No command repairs, reconciles or releases tombstones meanwhile.
         let lease = RepairLease::take(&split, stop).await?;
         let proven = lease
             .during(Box::pin(prove(&split, service, options, stop, tell)))
@@ -89,7 +90,7 @@ pub async fn switch(
     let obeyed = acknowledged(split, switched.epoch, stop);
     with_activity_notes(split, "switched", doing, obeyed).await?;
     fault::moment("switched.acknowledged").await;
-    // The workers begin anew without the service. A `status` that follows at once does not call that an absence.
+    // The workers start again without the service. A `status` that follows at once does not report them as missing.
     split_status_with_worker(&split.without_switched(&record)).await?;
     Ok(SwitchReport {
         service: service.to_owned(),
@@ -101,10 +102,10 @@ pub async fn switch(
     })
 }
 
-/// Takes the record back: the lane continues at its checkpoint, and overwrites what the service wrote to its table.
+/// Removes the record: the lane continues at its checkpoint, and overwrites what the service wrote to its table.
 ///
 /// # Errors
-/// When a command that writes targets is under way, or the state can't be reached.
+/// If a command that writes targets is under way, or the state can't be reached.
 pub async fn switch_back(split: &Split, service: &str) -> Result<SwitchReport, RunError> {
     let record = check_split(split).await?;
     refuse_completing(&record)?;
@@ -114,7 +115,7 @@ pub async fn switch_back(split: &Split, service: &str) -> Result<SwitchReport, R
     SplitRecord::change(&split.store, |record| {
         back = record.switch_back(service);
         if back && !already {
-            // What the service wrote meanwhile is in no stream that a lane reads.
+            // The service's own writes are in no stream that a lane reads.
             let reason = format!("the switch of {service} was taken back");
             record.require_repair(&reason, [service], RepairScope::AnyItem);
         }
@@ -133,8 +134,8 @@ pub async fn switch_back(split: &Split, service: &str) -> Result<SwitchReport, R
     })
 }
 
-/// Waits until the lane has delivered everything that was written before this call, and refuses what is not proven.
-/// Answers what is in the way and was overridden.
+/// Waits until the lane has delivered all writes from before this call, and refuses an unproven copy. Returns the
+/// obstacles that were overridden.
 async fn prove(
     split: &Split,
     service: &str,
@@ -154,7 +155,7 @@ async fn prove(
         return Err(RunError::Unclean { reasons });
     }
     tell(&format!(
-        "waiting until the lane of {service} has delivered what was written so far"
+        "waiting until the lane of {service} has delivered all writes so far"
     ));
     loop {
         let now = split_status_with_worker(split).await?;

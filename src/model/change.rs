@@ -1,11 +1,13 @@
+//! A change of a source item: its images and its origin.
+
 use super::{Item, Key, SequenceNumber};
 
-/// What is known of one source item before and after a write.
+/// The images of one source item before and after a write.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Images {
-    /// Before; `None` where there was no item, or nothing is known (a backfill).
+    /// Before; `None` if there was no item, or it is unknown (a backfill).
     pub old: Option<Item>,
-    /// After; `None` where there is no item.
+    /// After; `None` if there is no item.
     pub new: Option<Item>,
 }
 
@@ -25,13 +27,13 @@ pub enum Origin {
     Bulk,
 }
 
-/// One thing that happened to one source item, from the tail or from a read of the source.
-/// Every change takes the same path: route, transform, guard, write, checkpoint.
+/// A change of one source item, from the tail or from a read of the source. Every change takes the same path: route,
+/// transform, guard, write, checkpoint.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Change {
     /// Primary key in the source.
     pub key: Key,
-    /// What is known of the item.
+    /// The images of the item.
     pub images: Images,
     /// Where the change was read.
     pub origin: Origin,

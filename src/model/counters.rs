@@ -1,6 +1,8 @@
+//! Counters of the outcomes of changes.
+
 use serde::{Deserialize, Serialize};
 
-/// What happened to changes, counted.
+/// Counters of the outcomes of changes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counters {
@@ -25,7 +27,7 @@ pub struct Counters {
     pub left_behind: u64,
     /// Write units used, in thousandths.
     pub write_milliunits: u64,
-    /// The part of them that was estimated from item sizes, since the engine did not tell it.
+    /// The part that was estimated from item sizes, because the engine did not report it.
     pub estimated_write_milliunits: u64,
 }
 

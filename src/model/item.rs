@@ -1,3 +1,5 @@
+//! Items, and their size as DynamoDB counts it.
+
 use super::Value;
 use std::collections::BTreeMap;
 
@@ -8,7 +10,7 @@ pub type Item = BTreeMap<String, Value>;
 /// See [the service quotas](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html#limits-items).
 pub const MAX_ITEM_BYTES: usize = 400 * 1024;
 
-/// What an [`Item`] can tell about itself.
+/// Properties of an [`Item`].
 pub trait ItemExt {
     /// Bytes that DynamoDB charges for the item: attribute names and values.
     fn size(&self) -> usize;

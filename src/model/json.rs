@@ -1,8 +1,9 @@
-//! DynamoDB JSON (`{"S": "text"}`), both ways.
+//! Reads and writes DynamoDB JSON (`{"S": "text"}`).
 //!
-//! Strict: what DynamoDB itself would refuse (an empty set, a repeated member, a number of 39 digits) is
-//! refused here, and an error says where and what. It never shows contents: those are the user's.
-//! See [the format](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.LowLevelAPI.html#Programming.LowLevelAPI.DataTypeDescriptors).
+//! Strict: everything that DynamoDB itself would refuse (an empty set, a repeated member, a number of 39 digits) is
+//! refused here, and an error names the problem and its place. It never shows contents, because they belong to the
+//! user. See [the
+//! format](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.LowLevelAPI.html#Programming.LowLevelAPI.DataTypeDescriptors).
 
 use super::{Item, Number, NumberError, Place, Value};
 use base64::Engine as _;
@@ -20,7 +21,7 @@ pub struct JsonError {
     pub problem: JsonProblem,
 }
 
-/// What is wrong.
+/// The problem.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonProblem {
     /// An item must be an object.
@@ -40,12 +41,12 @@ pub enum JsonProblem {
     Contents {
         /// The type.
         type_name: &'static str,
-        /// What it takes.
+        /// The expected value.
         expected: &'static str,
-        /// What stands there.
+        /// The value that was found.
         found: &'static str,
     },
-    /// A text that is no DynamoDB number.
+    /// A text that is not a DynamoDB number.
     #[error("the number {0}")]
     Number(&'static str),
     /// A text that is not base64.
@@ -215,7 +216,7 @@ fn invalid(type_name: &'static str, expected: &'static str, found: &Json) -> Jso
     })
 }
 
-/// JSON's own word for what a value is.
+/// JSON's word for the kind of a value.
 #[must_use]
 pub fn json_kind(json: &Json) -> &'static str {
     match json {

@@ -1,3 +1,5 @@
+//! Keys and key schemas.
+
 use super::{Item, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -55,7 +57,7 @@ impl KeySchema {
         std::iter::once(&self.partition).chain(self.sort.as_ref())
     }
 
-    /// The key of an item, where it has every part with the right type.
+    /// The key of an item, if it has every part with the right type.
     #[must_use]
     pub fn key_of(&self, item: &Item) -> Option<Key> {
         let part = |attribute: &KeyAttribute| {
@@ -88,7 +90,7 @@ impl KeySchema {
 pub struct Key {
     /// Value of the partition key.
     pub partition: Value,
-    /// Value of the sort key, where the table has one.
+    /// Value of the sort key, if the table has one.
     pub sort: Option<Value>,
 }
 

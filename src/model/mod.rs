@@ -27,14 +27,14 @@ pub use value::Value;
 pub use version::Version;
 pub use words::{count, counted, duration};
 
-/// Attributes whose name begins with this belong to the split and to nobody else. A source item
-/// that carries one cannot be copied, and becomes a dead letter.
+/// Attributes whose name begins with this are reserved for dynasplit. A source item with such an attribute cannot be
+/// copied, and becomes a dead letter.
 pub const RESERVED_PREFIX: &str = "dynasplit:";
 /// Attributes that the first version of global tables keeps in items for its own replication. They say
 /// nothing about the item, and mean nothing in another table, so they are never copied.
 pub const REPLICATION_PREFIX: &str = "aws:rep:";
-/// Holds the version of a target item while a split runs: a stamp in `sequence` mode, or the
-/// timestamp in `timestamp` mode where the shape itself does not show it (and in tombstones).
+/// Holds the version of a target item while a split runs: a stamp in `sequence` mode, or the timestamp in `timestamp`
+/// mode if the shape itself does not show it (and in tombstones).
 pub const VERSION_ATTRIBUTE: &str = "dynasplit:version";
 /// Marks a tombstone.
 pub const TOMBSTONE_ATTRIBUTE: &str = "dynasplit:tombstone";

@@ -1,3 +1,5 @@
+//! DynamoDB numbers, compared by value.
+
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -33,7 +35,7 @@ impl Number {
     /// Reads decimal notation with an optional exponent.
     ///
     /// # Errors
-    /// What DynamoDB itself would refuse: see [`NumberError`].
+    /// Everything that DynamoDB itself would refuse: see [`NumberError`].
     pub fn parse(text: &str) -> Result<Self, NumberError> {
         let malformed = || NumberError::Malformed(text.to_owned());
         let (mantissa, power) = match text.find(['e', 'E']) {
@@ -128,8 +130,8 @@ impl PartialOrd for Number {
 }
 
 impl Number {
-    /// The shortest canonical text: plain digits where they are few, else with an exponent. Equal numbers, and only
-    /// those, have one such text. It is what encodings and fingerprints are made from, so it never changes.
+    /// The shortest canonical text: plain digits if they are few, otherwise with an exponent. Only equal numbers have
+    /// the same text. Encodings and fingerprints are made from it, so it never changes.
     #[must_use]
     pub fn compact(&self) -> Compact<'_> {
         Compact(self)
@@ -141,7 +143,8 @@ impl Number {
 }
 
 impl fmt::Display for Number {
-    /// All digits without an exponent, as DynamoDB returns a number: what an application reads, and makes keys from.
+    /// All digits without an exponent, as DynamoDB returns a number. Applications read this form, and make keys from
+    /// it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.digits.is_empty() {
             return f.write_str("0");

@@ -1,3 +1,5 @@
+//! The path of a value inside an item, for messages.
+
 use std::fmt;
 
 /// Where in an item, or in any nested document, something is: `address.lines[2]`.

@@ -1,3 +1,5 @@
+//! Sequence numbers, and positions in a shard.
+
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::fmt;
@@ -18,14 +20,13 @@ impl SequenceNumber {
         Self(if trimmed.is_empty() { "0" } else { trimmed }.to_owned())
     }
 
-    /// The text to hand back to the service: at least 21 digits, which is what streams show and what engines ask
-    /// for.
+    /// The text for the service: at least 21 digits, which streams show and engines expect.
     #[must_use]
     pub fn to_text(&self) -> String {
         format!("{:0>21}", self.0)
     }
 
-    /// Fixed width, so that it sorts as text: what a stamp holds.
+    /// Fixed width, so that it sorts as text. Stamps contain this form.
     #[must_use]
     pub fn padded(&self) -> String {
         format!("{:0>width$}", self.0, width = Self::PADDED_DIGITS)
@@ -53,7 +54,8 @@ impl fmt::Display for SequenceNumber {
     }
 }
 
-/// A place in a shard, from which reading can go on. Never an iterator: those die after 15 minutes.
+/// A position in a shard at which reading can continue. Never an iterator, because an iterator expires after 15
+/// minutes.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "at", content = "sequence")]
 pub enum Position {

@@ -1,3 +1,5 @@
+//! Attribute values, as in DynamoDB's data model.
+
 use super::Number;
 use std::collections::BTreeMap;
 

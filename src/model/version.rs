@@ -1,9 +1,11 @@
+//! Versions, which order the writes of one source item.
+
 use super::{Number, Value};
 
-/// What orders the writes of one source item: the newest wins.
+/// A version orders the writes of one source item: the newest wins.
 ///
-/// All versions of one split are of one kind, so the order across kinds never matters; DynamoDB's own
-/// comparison of a number with a string is false either way.
+/// All versions of one split have the same kind, so the order across kinds never matters; DynamoDB's own comparison
+/// of a number with a string is false either way.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Version {
     /// A numeric timestamp.

@@ -1,4 +1,4 @@
-//! What a split uses of tables, and how long that takes: pure arithmetic on sizes and throughput.
+//! The units and the time that a split needs: pure arithmetic on sizes and throughput.
 
 use super::Service;
 use super::either::WordOr;
@@ -13,13 +13,13 @@ use std::sync::Arc;
 pub const READ_UNIT_BYTES: u64 = 4096;
 /// See [`READ_UNIT_BYTES`].
 pub const WRITE_UNIT_BYTES: u64 = 1024;
-/// What an on-demand table that is new serves a second.
-/// See [scaling](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html).
+/// The write units per second of a new on-demand table. See
+/// [scaling](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html).
 pub const NEW_TABLE_WRITES: f64 = 4000.0;
 /// See [`NEW_TABLE_WRITES`].
 pub const NEW_TABLE_READS: f64 = 12_000.0;
-/// What an account lets one on-demand table serve a second, unless it was raised.
-/// See [the quotas](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html).
+/// The units per second that an account allows one on-demand table by default. See [the
+/// quotas](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html).
 pub const TABLE_QUOTA_UNITS: f64 = 40_000.0;
 /// An on-demand table serves twice its last peak after this long.
 pub const DOUBLING_SECONDS: f64 = 1800.0;
@@ -28,8 +28,8 @@ const SLOWEST: f64 = 1e-6;
 /// Most write units a second that one partition takes, whatever its table's capacity.
 pub const PARTITION_WRITES: f64 = 1000.0;
 
-/// Read units of a scan over so many bytes: half as many where it may be eventually consistent. A scan sums
-/// the items of a page before it rounds, so small items cost no more than their bytes.
+/// Read units of a scan over this many bytes: half as many if it is eventually consistent. A scan sums the items of a
+/// page before it rounds, so small items cost only their bytes.
 #[must_use]
 pub fn scan_units(bytes: u64, consistent: bool) -> u64 {
     bytes.div_ceil(READ_UNIT_BYTES * if consistent { 1 } else { 2 })
@@ -40,7 +40,7 @@ pub fn scan_units(bytes: u64, consistent: bool) -> u64 {
 pub struct WriteUnits {
     /// Of the table, its local indexes among them: they share its throughput.
     pub table: u64,
-    /// Of each index of the service, in their order. What local ones use is in `table` as well.
+    /// Units of each index of the service, in their order. The units of local indexes are also in `table`.
     pub indexes: Vec<u64>,
 }
 
@@ -81,7 +81,7 @@ impl WriteUnits {
     }
 }
 
-/// What a put of an item uses, for engines that do not tell it.
+/// The use of a put, for engines that do not report it.
 #[derive(Clone, Debug, Default)]
 pub struct PutCost(Option<Arc<Service>>);
 
@@ -121,7 +121,7 @@ fn units(bytes: usize) -> u64 {
     (bytes as u64).div_ceil(WRITE_UNIT_BYTES).max(1)
 }
 
-/// What an item weighs in an index; nothing where the index leaves it out.
+/// The bytes of an item in an index; `None` if the index leaves it out.
 fn entry_bytes(service: &Service, index: &IndexKeys, item: &Item) -> Option<usize> {
     if !index.keys.attributes().all(|key| item.contains_key(&key.name)) {
         return None;
@@ -135,7 +135,7 @@ fn entry_bytes(service: &Service, index: &IndexKeys, item: &Item) -> Option<usiz
     Some(held.map(|(name, value)| name.len() + value.size()).sum())
 }
 
-/// What an index holds beside the keys; `None` for everything.
+/// The attributes of an index beside the keys; `None` for all.
 fn projected<'a>(service: &'a Service, index: &IndexKeys) -> Option<Vec<&'a str>> {
     let table = &service.table;
     let projection = if index.local {
@@ -188,7 +188,7 @@ impl Capability {
         Self::existing(provisioned, warm, NEW_TABLE_WRITES, throughput.most_writes)
     }
 
-    /// An on-demand table serves what a new one does, or more if it was warmed up by use or by a setting.
+    /// An on-demand table serves as much as a new one, or more if its use or a setting has warmed it up.
     #[allow(clippy::cast_precision_loss)] // units a second
     fn existing(provisioned: Option<u64>, warm: u64, new: f64, most: Option<u64>) -> Self {
         match provisioned {
@@ -217,7 +217,7 @@ impl Capability {
         }
     }
 
-    /// Seconds for so many units, at full use from the first moment, with the doubling of on-demand tables.
+    /// Seconds for this many units, at full use from the start, with the doubling of on-demand tables.
     #[must_use]
     pub fn seconds(self, units: u64) -> f64 {
         #[allow(clippy::cast_precision_loss)] // an estimate
@@ -232,7 +232,7 @@ impl Capability {
     }
 }
 
-/// What a service's table serves of writes, and each of its indexes (a local one: what its table does).
+/// The write throughput of a service's table, and of each of its indexes (a local one: that of its table).
 #[derive(Clone, Debug, PartialEq)]
 pub struct WriteCapability {
     /// The table.
@@ -241,7 +241,7 @@ pub struct WriteCapability {
     pub indexes: Vec<Capability>,
 }
 
-/// What holds the writes of a service back, and for how long.
+/// The limit of a service's writes, and the time that they take.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WriteForecast {
     /// Seconds for all of its writes.
@@ -251,7 +251,7 @@ pub struct WriteForecast {
 }
 
 impl WriteCapability {
-    /// Of the service's table: as it is, or as planned where it does not exist yet.
+    /// The throughput of the service's table: the present one, or the planned one if it does not exist yet.
     #[must_use]
     pub fn of(service: &Service, existing: Option<&TableThroughput>) -> Self {
         match existing {
@@ -313,7 +313,7 @@ impl WriteCapability {
                 };
             }
         }
-        // A budget is kept by what the service reports as used: the table's units and its indexes'.
+        // A budget counts the units that the service reports: those of the table and of its indexes.
         let bounded = budget.map_or(0.0, |_| {
             Capability::fixed(f64::INFINITY)
                 .within(budget)
@@ -424,7 +424,7 @@ mod tests {
         assert_eq!(per_second(Capability::reads(&new)), (12_000.0, 40_000.0));
         let small = Throughput {
             provisioned: Some(Units { read: 3, write: 1 }),
-            // What is warm is no promise of a provisioned table.
+            // Warm units are no promise of a provisioned table.
             warm: Some(Units {
                 read: 12_000,
                 write: 4000,
@@ -472,7 +472,7 @@ mod tests {
         let budget = planned.forecast(&service, &units, Some(10.0));
         assert!(budget.index.is_none() && (budget.seconds - 151.0).abs() < 1e-9);
 
-        // A table that exists serves what it is set to, whatever the plan says.
+        // An existing table serves what it is set to, whatever the plan says.
         let provisioned = |write| Throughput {
             provisioned: Some(Units { read: 1, write }),
             ..Throughput::default()

@@ -1,4 +1,4 @@
-//! Key templates that a comment cuts off: what is left of `ORDER #{order}` is a template too, and another one.
+//! Key templates that a comment cuts off: the remaining part of `ORDER #{order}` is also a template, but another one.
 
 use super::decode::Decoded;
 use super::mark::cut_off_hint;
@@ -6,7 +6,7 @@ use super::path::Path;
 use super::problem::Finding;
 use super::source_map::Node;
 
-/// Refuses templates without quotes where a comment with a capture stands right behind.
+/// Refuses templates without quotes if a comment with a capture follows immediately.
 pub(super) fn templates(decoded: &mut Decoded, root: &Node, text: &str) {
     let Some(spec) = &decoded.spec else { return };
     let mut cut = vec![];

@@ -1,8 +1,8 @@
-//! From the file's nodes to [`PlanSpec`], gathering every problem of structure on the way.
+//! Decodes the nodes of the file to a [`PlanSpec`], and collects every problem of structure.
 //!
-//! Serde stops at its first error. So what it stumbles over is noted and repaired in the tree (a misspelt
-//! name is put right, anything else becomes a hole that reads as whatever is asked for), and the tree is
-//! read again. What was repaired is remembered: nothing that follows from it is reported.
+//! Serde stops at its first error. So the node of the error is recorded and repaired in the tree (a misspelt name is
+//! corrected, anything else becomes a hole that reads as any value), and the tree is read again. Consequences of a
+//! repair are not reported.
 
 use super::node_reader::{Fault, FaultKind, NodeReader};
 use super::path::{Path, Step};
@@ -15,7 +15,7 @@ use serde::Deserialize;
 /// Most problems of structure that are gathered: each costs a reading of the whole plan.
 const MAX_FAULTS: usize = 100;
 
-/// What could be read, and what was repaired for it.
+/// The part that could be read, and the repairs that it needed.
 pub(super) struct Decoded {
     pub spec: Option<PlanSpec>,
     /// Settings that became holes, or were taken out.
@@ -47,10 +47,10 @@ pub(super) fn decode(root: &mut Node) -> Decoded {
 }
 
 impl Decoded {
-    /// Notes the fault and repairs the tree; false where that is impossible.
+    /// Records the fault and repairs the tree; false if that is impossible.
     fn repair(&mut self, root: &mut Node, fault: &Fault) -> bool {
         let path = fault.path();
-        // What is wrong with a hole was said when it became one.
+        // The problem of a hole was reported when it became one.
         let silent = self.faulty.iter().any(|known| path.is_within(known));
         if let FaultKind::UnknownField { field, expected } = &fault.kind {
             return self.unknown_field(root, &path, field, expected);
@@ -61,7 +61,7 @@ impl Decoded {
                 (path.field(field), message, missing_hint(field))
             }
             FaultKind::UnknownWord { word, expected } => {
-                let message = format!("`{word}` is not known here");
+                let message = format!("`{word}` is not a known value here");
                 (path.clone(), message, Some(one_of(word, expected, path.0.last())))
             }
             FaultKind::WrongType { found, expected } => {
@@ -72,7 +72,7 @@ impl Decoded {
             FaultKind::UnknownField { .. } => return false,
         };
         if !silent {
-            // The mark is taken now: a hole shows less of what was there.
+            // The mark is taken now, because a hole shows less of the original text.
             let place = Some(root.mark(&path, false));
             let finding = Self::finding(path, message, hint, false);
             self.findings.push(Finding { place, ..finding });
@@ -106,7 +106,7 @@ impl Decoded {
         // Noted before the name is put right, so that its line is found either way.
         let finding = Self::finding(
             path.clone(),
-            "there is no such setting".to_owned(),
+            "dynasplit has no such setting".to_owned(),
             Some(hint),
             true,
         );
@@ -144,7 +144,7 @@ impl Decoded {
     }
 }
 
-/// Puts a hole at the path, or the default word where only one of a few words can be read.
+/// Puts a hole at the path, or the default word if only certain words can be read.
 fn make_hole(root: &mut Node, path: &Path) -> bool {
     let data = match path.to_string().as_str() {
         "timestamp" => Data::Text("none".to_owned(), ScalarStyle::Plain),
@@ -237,7 +237,9 @@ fn type_hint(found: &str, expected: &str) -> Option<String> {
         ("a mapping", "text") => Some("text with braces needs quotes: '{course}'".to_owned()),
         (_, "text") => Some("put it in quotes".to_owned()),
         ("a number in quotes" | "a word in quotes", _) => Some("remove the quotes".to_owned()),
-        ("text", "a list") => Some("write it as [one, two], or one a line behind `- `".to_owned()),
+        ("text", "a list") => {
+            Some("write it as [one, two], or write one entry per line after `- `".to_owned())
+        }
         _ => None,
     }
 }
@@ -245,18 +247,19 @@ fn type_hint(found: &str, expected: &str) -> Option<String> {
 fn missing_hint(field: &str) -> Option<String> {
     let hint = match field {
         "version" => "begin the plan with `version: 1`",
-        "timestamp" => "name the attribute that grows with each write, or write `timestamp: none`",
+        "timestamp" => "name the attribute that increases with each write, or write `timestamp: none`",
         "unrouted" => {
-            "write `unrouted: fail`, or list what stays behind: `unrouted: { left-behind: \"...\" }`"
+            "write `unrouted: fail`, or select the items that stay in the source: `unrouted: { left-behind: \
+             \"...\" }`"
         }
-        "where" => "say which items belong to the service: where: begins_with(PK, 'COURSE#')",
-        "keys" => "give its primary key: keys: { partition: id }, and `sort` where it has one",
-        "from" => "say how the source's keys are read: from: { PK: 'COURSE#{course}' }",
-        "to" => "say how the target's keys are made: to: { courseId: '{course}' }",
+        "where" => "write which items belong to the service: where: begins_with(PK, 'COURSE#')",
+        "keys" => "give its primary key: keys: { partition: id }, and `sort` if it has one",
+        "from" => "write how the source's keys are read: from: { PK: 'COURSE#{course}' }",
+        "to" => "write how the target's keys are made: to: { courseId: '{course}' }",
         "set" => "give the attributes that new items get: set: { type: Course }",
         "attributes" => "list their names in the source: attributes: [name]",
         "name" => "give it a name",
-        "type" => "say which: `S` (text), `N` (number) or `B` (binary)",
+        "type" => "write the type: `S` (text), `N` (number) or `B` (binary)",
         "split" => "name the split, as in `split: online-learning`",
         _ => return None,
     };
@@ -316,10 +319,11 @@ services:
         let lines = said(&decoded);
         let expect = [
             "version: expected a whole number, found text (-)",
-            "timestamp: `nope` is not known here (did you mean `none`?)",
-            "services[0].nmae: there is no such setting (did you mean `name`?)",
-            "services[0].whatever: there is no such setting (known here: `name`, `where`, `table`, `transform`, `shapes`, `owns`, `reverse`)",
-            "services[1].table.keys.sort.type: `X` is not known here (known here: `S`, `N`, `B`)",
+            "timestamp: `nope` is not a known value here (did you mean `none`?)",
+            "services[0].nmae: dynasplit has no such setting (did you mean `name`?)",
+            "services[0].whatever: dynasplit has no such setting (known here: `name`, `where`, `table`, \
+             `transform`, `shapes`, `owns`, `reverse`)",
+            "services[1].table.keys.sort.type: `X` is not a known value here (known here: `S`, `N`, `B`)",
         ];
         for line in expect {
             assert!(lines.iter().any(|l| l == line), "{line}\nin {lines:#?}");

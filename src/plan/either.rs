@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-/// A short form (one word) or the long form (a mapping), told apart by what stands in the file, so that
-/// an error speaks of the form that was meant. (Serde's `untagged` would say that nothing matched.)
+/// A short form (one word) or the long form (a mapping). The text in the file decides which, so that an error is
+/// about the intended form. (Serde's `untagged` would only say that nothing matched.)
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum WordOr<W, M> {
@@ -20,7 +20,7 @@ pub enum WordOr<W, M> {
 }
 
 impl<W, M> WordOr<W, M> {
-    /// The mapping, where it is one.
+    /// The mapping, if it is one.
     pub fn map(&self) -> Option<&M> {
         match self {
             Self::Word(_) => None,

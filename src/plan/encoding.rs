@@ -1,4 +1,4 @@
-//! Plan files that are not UTF-8: where the text ends, and what to do.
+//! Plan files that are not UTF-8: the position of the first wrong byte, and how to fix the file.
 
 use super::problem::{Problem, Problems};
 use std::string::FromUtf8Error;
@@ -25,9 +25,9 @@ pub(super) fn problems(file: &str, error: &FromUtf8Error) -> Problems {
 
 fn hint(bytes: &[u8]) -> &'static str {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        "the file looks like UTF-16: save it as UTF-8"
+        "the file looks like UTF-16; save it as UTF-8"
     } else {
-        "save the file as UTF-8; editors show this place with the encoding that the file has now"
+        "save the file as UTF-8; to find this place, open the file with its present encoding"
     }
 }
 

@@ -1,5 +1,5 @@
-//! Which values a key attribute may have, as far as a plan tells: enough to prove that two sets of keys have none in
-//! common.
+//! The values that a key attribute may have, as far as a plan shows: enough to prove that two sets of keys are
+//! disjoint.
 
 use super::key_pieces::Piece;
 use crate::model::{Key, Value};
@@ -9,7 +9,7 @@ use crate::model::{Key, Value};
 pub(super) enum Extent {
     /// This value.
     Exact(Value),
-    /// Texts of at least so many bytes that begin and end with these.
+    /// Texts of at least this many bytes that begin and end with these.
     Text {
         head: String,
         tail: String,

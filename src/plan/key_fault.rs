@@ -1,6 +1,6 @@
 //! Why an item has no target key.
 
-/// Why an item has no target key. The value is told only where it is part of the source's key.
+/// Why an item has no target key. It contains a value only if the value is part of the source's key.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum KeyFault {
     /// The item lacks an attribute that the target key is made from.
@@ -10,13 +10,13 @@ pub enum KeyFault {
         attribute: String,
     },
     /// The attribute has a type that the key cannot be made from.
-    #[error("the target key needs `{attribute}` of type {expected}; in the item it has type {found}")]
+    #[error("the target key needs `{attribute}` of type {expected}, but the item has type {found}")]
     WrongType {
         /// The source attribute.
         attribute: String,
-        /// DynamoDB's name of the type that is needed.
+        /// DynamoDB's name of the necessary type.
         expected: String,
-        /// DynamoDB's name of the type that is there.
+        /// DynamoDB's name of the type that was found.
         found: &'static str,
     },
     /// The attribute's text is not of the pattern's form.
@@ -31,7 +31,8 @@ pub enum KeyFault {
     },
     /// The text of a capture is to be a number, and is none, or is not written as DynamoDB writes that number.
     #[error(
-        "the target key makes a number of `{{{capture}}}` from `{attribute}`, which is not a number in plain digits{}",
+        "the target key makes a number from `{{{capture}}}` of `{attribute}`, which is not a number in \
+         plain digits{}",
         value.as_ref().map(|v| format!(": '{v}'")).unwrap_or_default()
     )]
     NoNumber {
@@ -49,13 +50,16 @@ pub enum KeyFault {
         attribute: String,
     },
     /// The target key would be longer than DynamoDB takes.
-    #[error("the target key attribute `{attribute}` would have {bytes} bytes; DynamoDB takes {limit}")]
+    #[error(
+        "the target key attribute `{attribute}` would have {bytes} bytes, but DynamoDB accepts at most \
+         {limit}"
+    )]
     TooLong {
         /// The target attribute.
         attribute: String,
-        /// What it would have.
+        /// The bytes that it would have.
         bytes: usize,
-        /// What it may have.
+        /// The most bytes that are allowed.
         limit: usize,
     },
 }

@@ -1,12 +1,12 @@
-//! How a target key is made from a source item, and back.
+//! Key mappings: they make a target key from a source item, and find the source key again.
 //!
-//! Patterns read source attributes into captures, templates write captures into target keys. A capture
-//! takes the shortest text up to the first occurrence of the literal behind it, the last one takes the
-//! rest, and none is empty. A pattern that is one capture alone takes the value whole, with its type. A template
-//! that is one capture with `:N` makes a number of its text, which has to be in the form that DynamoDB returns.
+//! Patterns read source attributes into captures, and templates write captures into target keys. A capture takes the
+//! shortest text up to the first occurrence of the literal after it, the last one takes the rest, and none is empty.
+//! A pattern that consists of one capture takes the whole value, with its type. A template that consists of one
+//! capture with `:N` makes a number from its text, which must be in the form that DynamoDB returns.
 //!
-//! [`super::recovery`] proves which captures can be read back from a target key; where all of the
-//! source's primary key can be, no two source items ever share a target key.
+//! [`super::recovery`] proves which captures can be read back from a target key. If the whole primary key of the
+//! source can be read back, no two source items ever share a target key.
 
 mod extents;
 
@@ -38,7 +38,7 @@ pub struct KeyMapping {
 #[derive(Clone, Debug)]
 struct Rule {
     attribute: String,
-    /// Its type, where it is part of the source's primary key.
+    /// Its type, if it is part of the source's primary key.
     kind: Option<AttributeKind>,
     pattern: Vec<Piece>,
     written: Template,
@@ -60,8 +60,8 @@ pub(super) enum TypeFlaw {
 }
 
 impl KeyMapping {
-    /// Compiles checked templates: every capture that `to` uses is captured once in `from`, and `to` has a
-    /// template for every attribute of the target's key (one that is missing makes no key).
+    /// Compiles checked templates: every capture that `to` uses is captured once in `from`, and `to` has a template
+    /// for every attribute of the target's key (if one is missing, there is no key).
     pub(super) fn new(
         source: &KeySchema,
         target: &KeySchema,
@@ -102,7 +102,7 @@ impl KeyMapping {
         }
     }
 
-    /// The mapping of a service without templates: attributes of the same names, as they are.
+    /// The mapping of a service without templates: attributes of the same names, unchanged.
     pub(super) fn identity(source: &KeySchema, target: &KeySchema, pinned: BTreeMap<String, Value>) -> Self {
         let whole = |attribute: &KeyAttribute| {
             let parts = vec![Part::Capture(attribute.name.clone())];
@@ -137,8 +137,8 @@ impl KeyMapping {
         }
     }
 
-    /// The source's primary key that makes this target key. `None` where the plan's templates prove none,
-    /// or where no source key does.
+    /// The source's primary key that makes this target key. `None` if the plan's templates prove none, or if no
+    /// source key makes it.
     #[must_use]
     pub fn invert(&self, target: &Key) -> Option<Key> {
         let readings = self.proof.as_ref().ok()?;
@@ -162,7 +162,7 @@ impl KeyMapping {
         self.proof.is_ok()
     }
 
-    /// Who guarantees it, where it is not proven.
+    /// The vouch, if the mapping is not proven.
     #[must_use]
     pub fn vouched(&self) -> Option<&str> {
         self.vouch.as_deref()
@@ -213,8 +213,7 @@ impl KeyMapping {
         flaws
     }
 
-    /// Whether the pattern of a source attribute could match a text that begins with `head`, or that is
-    /// `head` alone.
+    /// Whether the pattern of a source attribute could match a text that begins with `head`, or that is `head` alone.
     pub(super) fn could_match(&self, attribute: &str, head: &str, alone: bool) -> bool {
         let Some(rule) = self.rules.iter().find(|rule| rule.attribute == attribute) else {
             return true;
@@ -279,7 +278,7 @@ impl Rule {
         }
     }
 
-    /// Matches the item's attribute and notes what is captured.
+    /// Matches the item's attribute and records the captures.
     fn read(&self, item: &Item, captured: &mut [Option<Value>]) -> Result<(), KeyFault> {
         let attribute = || self.attribute.clone();
         let value = item.get(&self.attribute).ok_or_else(|| KeyFault::Missing {

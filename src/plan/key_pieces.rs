@@ -1,4 +1,4 @@
-//! What key mappings are made of: parts of patterns and templates, captures, and the makers of key attributes.
+//! The parts of key mappings: parts of patterns and templates, captures, and the makers of key attributes.
 
 use super::template::Template;
 use crate::model::{AttributeKind, KeyAttribute, Number, Value};
@@ -20,26 +20,26 @@ pub(super) enum Piece {
     Slot(usize),
 }
 
-/// What is known of a capture before any item is seen.
+/// The facts about a capture that do not depend on an item.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Slot {
     pub name: String,
-    /// The source attribute that it is read from, and whether that is part of the primary key.
+    /// The source attribute that it is read from, and whether it is part of the primary key.
     pub attribute: String,
     pub of_key: bool,
     pub content: Content,
 }
 
-/// What a capture holds.
+/// The content of a capture.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Content {
     /// A part of a text, up to the first occurrence of the delimiter; without one, up to the end.
     Text { delimiter: Option<String> },
-    /// A whole value; of this type, where it is a key's.
+    /// A whole value; of this type, if it is part of a key.
     Whole(Option<AttributeKind>),
 }
 
-/// Text of a capture inside other text: a string as it is, a number in its canonical form.
+/// Text of a capture inside other text: a string unchanged, a number in its canonical form.
 pub(super) fn as_text(value: Option<&Value>) -> Option<String> {
     match value? {
         Value::S(text) => Some(text.clone()),

@@ -1,7 +1,7 @@
 //! The proof that no two source items share a target key: the source's primary key can be read back
 //! from the target's.
 //!
-//! A target key is a function of the source's primary key, and has an inverse, when
+//! A target key is a function of the source's primary key, and has an inverse, if
 //!
 //! 1. every attribute of the source's key is matched by a pattern (its text is then its captures and the
 //!    pattern's literals), or pinned to one value by the service's condition;
@@ -9,23 +9,23 @@
 //! 3. no capture from any other attribute is in the target key: with one, two images of one item could
 //!    have two target keys.
 //!
-//! Reading back goes from left to right through a template. A literal is stripped. A capture known from
-//! another template is stripped. The last capture is the rest, less the literal behind it. Any other
-//! capture needs an end that shows: where the literal behind it in the *template* begins with the literal
-//! `d` that stood behind it in its *pattern*, its end is the first `d`. For the capture `c` was matched as
-//! the shortest text before a `d`, so the first `d` in `c·d` stands right behind `c`; whether that is so
-//! depends on `c` and `d` alone, and `c·d` is what the target key holds there. A number's end shows before
-//! any character that no number is written with.
+//! Reading back goes from left to right through a template. A literal is stripped. A capture that is known from
+//! another template is stripped. The last capture is the rest, without the literal after it. Any other capture
+//! needs a visible end: if the literal after it in the *template* begins with the literal `d` that follows it in
+//! its *pattern*, its end is the first `d`. The capture `c` was matched as the shortest text before a `d`, so the
+//! first `d` in `c·d` follows `c` immediately. This depends only on `c` and `d`, and the target key holds `c·d` there.
+//! The end of a number is visible before any character that a number does not contain.
 //!
-//! A capture that becomes a number is read back as the number's plain digits: only from those was the number made.
+//! A capture that becomes a number is read back as the number's plain digits, because the number was made only from
+//! plain digits.
 //!
-//! Where a template cannot be read to its end, what was read before still counts.
+//! If a template cannot be read to its end, the earlier part still counts.
 
 use super::key_pieces::{Content, Maker, Piece, Slot, as_text, from_text};
 use crate::model::{AttributeKind, KeySchema, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What keeps the mapping from being proven.
+/// Why the mapping is not proven.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Loss {
     /// A source key attribute is neither matched nor pinned.
@@ -59,7 +59,7 @@ enum Action {
     Strip(String),
     /// A capture comes next that another reading gave.
     StripKnown(usize),
-    /// The capture is what comes before this.
+    /// The capture is the text before this.
     Until(usize, String),
     /// The capture is all that comes next that a number is written with.
     UntilNoNumber(usize),
@@ -99,7 +99,7 @@ pub(super) fn prove(
         .flat_map(|maker| maker.template.iter())
         .filter_map(slot_of)
         .collect();
-    // What stands behind a capture without an end is lost with it, and repaired with it.
+    // Everything after a capture without an end is lost with it, and repaired with it.
     let endless: BTreeSet<usize> = makers
         .iter()
         .filter_map(|maker| walk(maker, &known, slots).endless)

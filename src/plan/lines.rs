@@ -52,7 +52,7 @@ impl Lines {
         self.lines.contains_key(&path.to_string())
     }
 
-    /// The line of a setting, or of what it would stand in.
+    /// The line of a setting, or of its place.
     pub(super) fn line(&self, path: &Path) -> Option<usize> {
         let mut path = path.clone();
         loop {

@@ -11,7 +11,7 @@ impl Plan {
     /// Reads and checks a plan file.
     ///
     /// # Errors
-    /// Where the file cannot be read, or with all that is wrong in it.
+    /// If the file cannot be read, or with all problems in it.
     pub fn load(path: &Path) -> Result<Self, PlanError> {
         let file = path.display().to_string();
         let bytes = std::fs::read(path).map_err(|source| PlanError::Unreadable {
@@ -24,14 +24,14 @@ impl Plan {
         }
     }
 
-    /// Checks a plan's text; `file` is what the problems call it.
+    /// Checks a plan's text; `file` is its name in the problems.
     ///
     /// # Errors
-    /// With all that is wrong in it. What is only doubtful is in [`Plan::warnings`].
+    /// With all problems in it. Doubts are in [`Plan::warnings`].
     pub fn parse(text: &str, file: &str) -> Result<Self, PlanError> {
         let text = &*plain_line_breaks(text);
         let (root, flaws) = source_map::read(text);
-        // To find the line of each takes time; beyond those that are told, none is looked for.
+        // Finding the line of each problem takes time, so only those that are shown get one.
         let most = MAX_PROBLEMS + 1;
         let mut problems: Vec<Problem> = flaws.into_iter().take(most).map(Problem::from).collect();
         let Some(mut root) = root else {
@@ -63,7 +63,7 @@ pub(super) fn empty_file() -> Problem {
         line: 1,
         column: 1,
         path: String::new(),
-        message: "the file holds no plan".to_owned(),
-        hint: Some("begin it with `version: 1`; the example plans show the rest".to_owned()),
+        message: "the file contains no plan".to_owned(),
+        hint: Some("begin it with `version: 1`; the example plans show the other settings".to_owned()),
     }
 }

@@ -1,4 +1,4 @@
-//! Places in the plan file, and what is wrong at one of them in the YAML itself.
+//! Places in the plan file, and flaws of the YAML itself.
 
 use saphyr_parser::Marker;
 
@@ -34,7 +34,7 @@ pub(super) fn flaw(at: Mark, message: impl Into<String>, hint: impl Into<String>
     }
 }
 
-/// What to do about a text that a comment cuts off.
+/// How to fix a text that a comment cuts off.
 pub(super) fn cut_off_hint(comment: &str) -> String {
     const SHOWN: usize = 40;
     let mut shown: String = comment.trim_end().chars().take(SHOWN).collect();
@@ -42,7 +42,7 @@ pub(super) fn cut_off_hint(comment: &str) -> String {
         shown.push_str("...");
     }
     format!(
-        "YAML takes `{shown}` for a comment, because `#` stands behind a space: put the whole text in quotes, or write it \
-         as a block behind `>-`"
+        "YAML reads `{shown}` as a comment, because a space is before `#`: put the whole text in quotes, or \
+         write it as a block after `>-`"
     )
 }

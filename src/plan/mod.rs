@@ -2,7 +2,7 @@
 //!
 //! *file -> `source_map` (YAML that knows its lines) -> `decode` ([`spec`], the file's shape) ->
 //! `check` -> [`Plan`]*. Each step gathers all the problems it finds, with lines and hints; a [`Plan`]
-//! exists only where there was none. All of it is pure but for [`Plan::load`], which reads the file.
+//! exists only if there was none. All of it is pure except [`Plan::load`], which reads the file.
 
 mod check;
 mod checked;

@@ -1,4 +1,4 @@
-//! Lets serde read a [`Node`], with errors that keep what was wrong and where as data.
+//! Lets serde read a [`Node`], with errors that keep the problem and its place as data.
 
 use super::path::{Path, Step};
 use super::source_map::{Data, Entry, Node};
@@ -8,7 +8,7 @@ use serde::de::{
 };
 use std::fmt;
 
-/// Why a node is not what was asked for.
+/// Why a node cannot be read as requested.
 #[derive(Clone, Debug)]
 pub(super) struct Fault {
     /// The steps to the node, innermost first, while the error travels up.
@@ -16,7 +16,7 @@ pub(super) struct Fault {
     pub kind: FaultKind,
 }
 
-/// What is wrong with the node.
+/// The problem of the node.
 #[derive(Clone, Debug)]
 pub(super) enum FaultKind {
     UnknownField {
@@ -111,7 +111,7 @@ impl de::Error for Fault {
 #[derive(Clone, Copy)]
 pub(super) struct NodeReader<'n>(pub &'n Node);
 
-/// Stands for what is missing.
+/// The replacement for a missing node.
 static HOLE: Node = Node {
     at: super::mark::Mark { line: 1, column: 1 },
     data: Data::Hole,
@@ -237,7 +237,7 @@ impl<'de> Deserializer<'de> for NodeReader<'de> {
     }
 }
 
-/// Says in plain words what was wanted, where serde would name a Rust type.
+/// Describes the expected value in plain words instead of a Rust type.
 struct Expecting<V>(V, &'static str);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Expecting<V> {

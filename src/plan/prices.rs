@@ -1,12 +1,12 @@
-//! What requests cost: a dated table, and a file that takes its place.
+//! Prices of requests: a dated table, and a file that replaces it.
 
 use super::node_reader::{FaultKind, NodeReader};
 use super::problem::{PlanError, Problem, Problems};
 use super::source_map;
 use serde::{Deserialize, Serialize};
 
-/// Prices of requests, in US dollars. They move, and differ by region and contract: so the table says of
-/// when and where it is, and a file can replace it.
+/// Prices of requests, in US dollars. They change, and differ by region and contract. So the table has a date and a
+/// region, and a file can replace it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Prices {
@@ -70,11 +70,11 @@ impl Prices {
         }
     }
 
-    /// Reads a price file, YAML or JSON. `as-of`, `region` and `standard` must be there; what else is left
-    /// out is as published.
+    /// Reads a price file, YAML or JSON. `as-of`, `region` and `standard` are mandatory; other missing prices are as
+    /// published.
     ///
     /// # Errors
-    /// With what is wrong in it, and where.
+    /// With the problem and its place.
     pub fn parse(text: &str, file: &str) -> Result<Self, PlanError> {
         let (root, flaws) = source_map::read(text);
         let mut problems: Vec<Problem> = flaws.into_iter().map(Problem::from).collect();
@@ -98,7 +98,7 @@ impl Prices {
             }
         }
         if problems.is_empty() {
-            problems.push(at_start("the file holds no prices".to_owned()));
+            problems.push(at_start("the file contains no prices".to_owned()));
         }
         Err(PlanError::Invalid(Problems::new(file, text, problems)))
     }
@@ -130,11 +130,11 @@ impl Prices {
         let (name, price) = each
             .into_iter()
             .find(|(_, price)| !price.is_finite() || *price < 0.0)?;
-        Some(at_start(format!("{name}: {price} is no price")))
+        Some(at_start(format!("{name}: {price} is not a price")))
     }
 }
 
-const HINT: &str = "as in: { as-of: 2026-10, region: eu-west-1, standard: { read-per-million: 0.14, \
+const HINT: &str = "write it like { as-of: 2026-10, region: eu-west-1, standard: { read-per-million: 0.14, \
                     write-per-million: 0.71 } }, in US dollars";
 
 fn at_start(message: String) -> Problem {
@@ -149,9 +149,9 @@ fn at_start(message: String) -> Problem {
 
 fn say(kind: &FaultKind) -> String {
     match kind {
-        FaultKind::UnknownField { field, .. } => format!("there is no `{field}` in a price file"),
+        FaultKind::UnknownField { field, .. } => format!("a price file has no setting `{field}`"),
         FaultKind::MissingField(field) => format!("`{field}` is missing"),
-        FaultKind::UnknownWord { word, .. } => format!("`{word}` is not known here"),
+        FaultKind::UnknownWord { word, .. } => format!("`{word}` is not a known value here"),
         FaultKind::WrongType { found, expected } => format!("expected {expected}, found {found}"),
         FaultKind::Other(message) => message.clone(),
     }
@@ -179,16 +179,19 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_at_its_line() {
         for (text, expected) in [
-            ("", "prices.yaml:1:1: the file holds no prices"),
+            ("", "prices.yaml:1:1: the file contains no prices"),
             ("region: x\n", "`as-of` is missing"),
-            ("as-of: a\nregion: x\nstandart: 5\n", "there is no `standart`"),
+            (
+                "as-of: a\nregion: x\nstandart: 5\n",
+                "a price file has no setting `standart`",
+            ),
             (
                 "as-of: a\nregion: x\nstandard: { read-per-million: cheap, write-per-million: 1 }\n",
                 "prices.yaml:3:",
             ),
             (
                 "as-of: a\nregion: x\nstandard: { read-per-million: -1, write-per-million: 1 }\n",
-                "is no price",
+                "is not a price",
             ),
         ] {
             let error = Prices::parse(text, "prices.yaml").unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! What is wrong with a plan file: every problem at its line, with a hint.
+//! Problems of a plan file: each with its line and a hint.
 
 use super::mark::{Flaw, Mark, cut_off_hint};
 use super::path::Path;
@@ -16,7 +16,7 @@ pub enum PlanError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// The file was read and is no valid plan.
@@ -24,7 +24,7 @@ pub enum PlanError {
     Invalid(Problems),
 }
 
-/// One thing that is wrong, and where.
+/// One problem, with its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// Line in the file, from 1.
@@ -33,21 +33,21 @@ pub struct Problem {
     pub column: usize,
     /// The setting, as in `services[2].transform.keys`.
     pub path: String,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// What to do about it.
+    /// How to fix it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 
-/// All that is wrong with one file, in the order of its lines. Never empty.
+/// All problems of one file, in the order of its lines. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problems {
-    /// The file, as it was named.
+    /// The name of the file.
     pub file: String,
     /// The problems; no more of them than anybody reads at once.
     pub list: Vec<Problem>,
-    /// There are more, which are told when these are fixed.
+    /// There are more, which are reported when these are fixed.
     #[serde(skip)]
     more: bool,
     /// The lines that the problems point at.
@@ -55,9 +55,9 @@ pub struct Problems {
     excerpts: BTreeMap<usize, String>,
 }
 
-/// Most problems that are told at once: behind so many stands one mistake, or a file that is no plan.
+/// Most problems that are reported at once: more of them come from one mistake, or from a file that is no plan.
 pub(super) const MAX_PROBLEMS: usize = 200;
-/// Longest line that is shown beside a problem, in characters; a longer one says little.
+/// Longest line that is shown with a problem, in characters; a longer one shows little.
 const EXCERPT_CHARS: usize = 160;
 
 /// Control characters of a file must not reach a terminal.
@@ -135,7 +135,7 @@ impl fmt::Display for Problems {
         }
         self.count("problem", f)?;
         if self.more {
-            f.write_str("; there are more, told when these are fixed")?;
+            f.write_str("; correct these to see the others")?;
         }
         Ok(())
     }
@@ -148,9 +148,9 @@ pub(super) struct Finding {
     pub path: Path,
     /// The setting, as the file has it.
     pub shown: Path,
-    /// Where it stands, for what is in the tree no more.
+    /// Its place, if it is not in the tree any more.
     pub place: Option<Mark>,
-    /// Character of the value at the path that is meant, for a value that has a language of its own.
+    /// Character of the value at the path, for a value with its own language.
     pub offset: Option<usize>,
     /// The finding is about the setting's name rather than its value.
     pub at_name: bool,
@@ -182,7 +182,7 @@ impl Finding {
     }
 }
 
-/// What is probably not meant in a plan that is right otherwise.
+/// The warnings of a plan without problems.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Warnings(Option<Problems>);
 

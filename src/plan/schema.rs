@@ -10,7 +10,7 @@ pub fn json_schema() -> Value {
     let mut schema = schemars::schema_for!(PlanSpec).to_value();
     forbid_null(&mut schema);
     if let Some(rules) = schema.as_object_mut() {
-        // What a reader looks for first stands first.
+        // The most important keys come first.
         for (at, name) in ["$schema", "title", "description"].into_iter().enumerate() {
             let value = rules.shift_remove(name).unwrap_or_default();
             rules.shift_insert(at, name.to_owned(), value);

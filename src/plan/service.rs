@@ -24,8 +24,9 @@ pub struct Service {
     pub keys: KeySchema,
     /// Keys of its table's indexes.
     pub indexes: Vec<IndexKeys>,
-    /// Changes with all that decides which items are written where and how: conditions, shapes, keys, the
-    /// table's name and region. Not with settings like tags, billing or a role, nor with what is written back.
+    /// Changes with everything that decides which items are written, to which table and in which form: conditions,
+    /// shapes, keys, the table's name and region. Not with settings like tags, billing or a role, nor with settings of
+    /// the way back.
     pub fingerprint: String,
 }
 
@@ -48,7 +49,7 @@ impl Service {
         self.owns.as_ref().unwrap_or(&Owns::Items)
     }
 
-    /// Who guarantees it, where it is not proven.
+    /// The vouch, if the mapping is not proven.
     #[must_use]
     pub fn vouched(&self) -> Option<String> {
         let mut vouched: Vec<&str> = self
@@ -60,8 +61,8 @@ impl Service {
         (!vouched.is_empty()).then(|| vouched.join("; "))
     }
 
-    /// The source keys that lead to a target key, as far as the plan's templates prove them: one, where the mapping is
-    /// proven and a source key leads there at all.
+    /// The source keys that make a target key, as far as the plan's templates prove them: one, if the mapping is
+    /// proven and a source key makes it at all.
     #[must_use]
     pub fn source_keys(&self, target: &Key) -> Vec<Key> {
         let mut found: Vec<Key> = Vec::new();
@@ -102,10 +103,10 @@ impl Service {
         made
     }
 
-    /// All that decides which items are written where and how. A service with one shape has the form that it had before
-    /// there were several, so that a split that runs goes on.
+    /// Everything that decides which items are written, to which table and in which form. A service with one shape
+    /// has the same form as before there were several shapes, so that a running split continues.
     pub(super) fn fingerprint_of(shapes: &[Shape], keys: &KeySchema, table: &TableSpec) -> String {
-        // The order of the fields is part of what is hashed.
+        // The order of the fields is part of the hash.
         let canonical = match shapes {
             [only] => json!({
                 "where": only.condition.to_string(),

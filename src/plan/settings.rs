@@ -1,5 +1,5 @@
-//! The settings that are fixed while a split runs, one by one, so that an edited plan can be told from the one before it;
-//! and the lines on which they stand in the file.
+//! The settings that are fixed while a split runs, one by one, with their lines in the file, so that an edit of the
+//! plan can be named.
 
 use super::path::{Path, Step};
 use super::{Plan, Service, TimestampFormat, Versions};
@@ -7,11 +7,11 @@ use crate::model::{KeyAttribute, KeySchema};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Settings by where they stand, like `transform.drop`, and their values as canonical text. A setting that is left out is
+/// Settings by their paths, like `transform.drop`, and their values as canonical text. A setting that is left out is
 /// missing here. Part of the state's format.
 pub type Settings = BTreeMap<String, String>;
 
-/// What may be widened while a split runs.
+/// The setting that may be widened while a split runs.
 pub const LEFT_BEHIND: &str = "unrouted.left-behind";
 
 impl Plan {
@@ -55,7 +55,7 @@ impl Plan {
 }
 
 impl Service {
-    /// The settings of the service that are fixed while a split runs: what its fingerprint is of.
+    /// The settings of the service that are fixed while a split runs: those that its fingerprint covers.
     #[must_use]
     pub fn settings(&self) -> Settings {
         let mut settings = Settings::from([("table.name".to_owned(), self.table.name.clone())]);
@@ -67,7 +67,7 @@ impl Service {
         );
         keys("table.keys", &self.keys, &mut settings);
         for (n, shape) in self.shapes.iter().enumerate() {
-            // A list of one is the same as none, for the fingerprint too.
+            // A list of one is the same as none, for the fingerprint, too.
             let prefix = match self.shapes.len() {
                 1 => String::new(),
                 _ => format!("shapes[{n}]."),
@@ -83,7 +83,7 @@ impl Service {
     }
 }
 
-/// A setting's name, and its place in a list where it has one: `shapes[1]`.
+/// A setting's name, and its place in a list if it has one: `shapes[1]`.
 fn steps(written: &str) -> Vec<Step> {
     let place = written
         .strip_suffix(']')
@@ -114,7 +114,7 @@ fn keys(name: &str, keys: &KeySchema, settings: &mut Settings) {
     settings.extend(sort);
 }
 
-/// Everything in a canonical value, however it is nested: what is new in it is compared too.
+/// All parts of a canonical value, also nested ones, so that new parts are compared, too.
 fn flatten(name: &str, value: &Value, settings: &mut Settings) {
     match value {
         Value::Null => {}

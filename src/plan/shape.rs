@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Shape {
     /// Which source items are of this kind.
     pub condition: Condition,
-    /// Makes the target key. Its attributes win over copied ones of the same name.
+    /// Makes the target key. Its attributes override copied ones with the same name.
     pub keys: KeyMapping,
     /// The other attributes.
     pub attributes: Attributes,
@@ -26,7 +26,7 @@ pub struct Shape {
 /// Which attributes are copied, and under which names.
 #[derive(Clone, Debug)]
 pub struct Attributes {
-    /// Only these source attributes are copied, where it is given.
+    /// If it is given, only these source attributes are copied.
     pub keep: Option<BTreeSet<String>>,
     /// These source attributes are not copied.
     pub drop: BTreeSet<String>,
@@ -35,8 +35,8 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    /// What a source attribute is called in the target; `None` where it is not copied. (A target key
-    /// attribute of that name is made by [`Shape::keys`], and wins.)
+    /// The name of a source attribute in the target; `None` if it is not copied. (A target key attribute with that
+    /// name is made by [`Shape::keys`], which overrides it.)
     #[must_use]
     pub fn target_name<'a>(&'a self, attribute: &'a str) -> Option<&'a str> {
         (!attribute.starts_with(REPLICATION_PREFIX))
@@ -53,7 +53,7 @@ impl Attributes {
         Some(self.rename.get(attribute).map_or(attribute, String::as_str))
     }
 
-    /// Whether any source item can have an attribute of this name in the target, beside the target's key.
+    /// Whether any source item can have an attribute with this name in the target, beside the target's key.
     #[must_use]
     pub fn can_show(&self, name: &str) -> bool {
         self.listed_name(name) == Some(name)
@@ -71,7 +71,7 @@ impl Shape {
         extent::may_be(&self.domain, source)
     }
 
-    /// All that decides what a target item looks like, for the service's fingerprint.
+    /// Everything that decides the form of a target item, for the service's fingerprint.
     pub(super) fn canonical(&self) -> serde_json::Value {
         serde_json::json!({
             "keys": self.keys.canonical(),

@@ -1,4 +1,4 @@
-//! The live table as the plan names it, and where the versions of its items come from.
+//! The live table in the plan, and the origin of the versions of its items.
 
 use super::Timestamp;
 use crate::model::KeySchema;
@@ -15,7 +15,7 @@ pub struct Source {
     pub place: Place,
 }
 
-/// Where a table is, and as whom it is reached; `None` is what the command runs with.
+/// The region of a table, and the role that accesses it; `None` is the default of the command.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize)]
 pub struct Place {
     /// AWS region.

@@ -1,8 +1,7 @@
-//! The plan file as a tree of YAML nodes that know where they stand.
+//! The plan file as a tree of YAML nodes with their places.
 //!
-//! YAML 1.2, one document. What would let a file say something else than it seems to is refused: a
-//! setting given twice, tags, numbers that no double holds. Aliases are followed within a limit, so
-//! that a small file cannot grow without end.
+//! YAML 1.2, one document. Everything that makes a file misleading is refused: a setting given twice, tags, numbers
+//! that no double can hold. Aliases are followed within a limit, so that a small file cannot grow without end.
 
 mod syntax;
 
@@ -18,17 +17,17 @@ const MAX_NODES: usize = 100_000;
 /// Deepest nesting: the plan's own is 8, and sample items nest at most 32 levels in DynamoDB.
 const MAX_DEPTH: usize = 64;
 
-/// Most tabs behind a `:` that are read as spaces: each costs a reading of what stands before it.
+/// Most tabs after a `:` that are read as spaces: each costs another reading of the text before it.
 const MAX_TABS: usize = 1_000;
 
-/// A node and where it begins.
+/// A node with its first position.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub at: Mark,
     pub data: Data,
 }
 
-/// What a node holds.
+/// The content of a node.
 #[derive(Clone, Debug)]
 pub(super) enum Data {
     Null,
@@ -84,8 +83,8 @@ impl Node {
         }
     }
 
-    /// Where to point at for a setting: its value where that is short, else its name; or the nearest
-    /// thing above that is in the file.
+    /// The place to show for a setting: its value if it is short, otherwise its name; or the nearest parent in the
+    /// file.
     pub fn mark(&self, path: &Path, at_name: bool) -> Mark {
         let (node, entry) = self.find(path);
         match (entry, &node.data) {
@@ -104,8 +103,8 @@ impl Node {
         }
     }
 
-    /// The comment that ends a text without quotes, where the file has one behind it. Without quotes, `#` behind a space
-    /// begins a comment wherever it stands.
+    /// The comment that ends a text without quotes, if there is one. Without quotes, a `#` after a space always
+    /// begins a comment.
     pub fn comment_behind<'f>(&self, path: &Path, file: &'f str) -> Option<&'f str> {
         let (node, _) = self.find(path);
         let Data::Text(text, ScalarStyle::Plain) = &node.data else {
@@ -136,7 +135,7 @@ impl Node {
     }
 }
 
-/// Reads the file. Flaws beside a node do not hinder reading it on; without a node they do.
+/// Reads the file. If there are flaws and a node, reading can continue; without a node it cannot.
 pub(super) fn read(text: &str) -> (Option<Node>, Vec<Flaw>) {
     // A byte order mark is no part of the text; editors on some systems write one.
     let mut text = Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text));
@@ -162,7 +161,7 @@ fn with_syntax_error(mut flaws: Vec<Flaw>, error: &ScanError, text: &str) -> Vec
 
 type Read = (Option<Node>, Vec<Flaw>);
 
-/// Reads a text; where it is not YAML, what was found before comes with the error.
+/// Reads a text; if it is not YAML, earlier flaws come with the error.
 fn build(text: &str) -> Result<Read, (Vec<Flaw>, ScanError)> {
     let mut builder = Builder::default();
     let mut parser = Parser::new_from_str(text);
@@ -180,14 +179,13 @@ fn build(text: &str) -> Result<Read, (Vec<Flaw>, ScanError)> {
     Ok((builder.root, builder.flaws))
 }
 
-/// A node that is not finished.
+/// An unfinished node.
 struct Frame {
     at: Mark,
     anchor: usize,
     name: Option<Name>,
     content: Content,
-    /// The line on which each name of a mapping was given: looking through the entries would take long where they
-    /// are many.
+    /// The line of each name of a mapping: searching a large mapping would take long.
     lines: HashMap<String, usize>,
 }
 
@@ -262,7 +260,12 @@ impl Builder {
             }
             Event::Alias(anchor) => {
                 let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
-                    return Err(flaw(at, "this alias stands inside what it names", "write it out"));
+                    return Err(flaw(
+                        at,
+                        "this alias is inside the value that it names",
+                        "write the value instead \
+                         of the alias",
+                    ));
                 };
                 self.count(size, at)?;
                 self.finish(Node { at, ..node }, 0)?;
@@ -289,7 +292,7 @@ impl Builder {
             return Err(flaw(
                 at,
                 format!("nested deeper than {MAX_DEPTH} levels"),
-                "flatten it",
+                "use fewer levels",
             ));
         }
         if let Some(frame) = self.stack.last()
@@ -298,7 +301,7 @@ impl Builder {
         {
             return Err(flaw(
                 at,
-                "a list or mapping stands where a name should",
+                "a name is expected here, not a list or a mapping",
                 "text with braces needs quotes: '{course}'",
             ));
         }
@@ -335,15 +338,15 @@ impl Builder {
                 else {
                     return Err(flaw(
                         at,
-                        "an alias stands where a name should",
-                        "write the name out",
+                        "a name is expected here, not an alias",
+                        "write the name instead of the alias",
                     ));
                 };
                 if merges {
                     self.flaws.push(flaw(
                         at,
-                        "merge keys (`<<`) are not supported: YAML 1.2 has none",
-                        "write the settings out; an alias can stand for a whole value: `transform: *name`",
+                        "merge keys (`<<`) are not supported, because YAML 1.2 does not have them",
+                        "write the settings; an alias can replace a whole value: `transform: *name`",
                     ));
                     return Ok(());
                 }
@@ -372,7 +375,7 @@ impl Builder {
             self.flaws.push(flaw(
                 at,
                 format!("the tag `{}{}` has no meaning in a plan", tag.handle, tag.suffix),
-                "remove it; text that looks like a number needs quotes only",
+                "remove it; text that looks like a number only needs quotes",
             ));
         }
     }
@@ -403,7 +406,7 @@ impl Builder {
                 Ok(number) if number.is_finite() && digits.count() <= 15 => return Data::Float(number),
                 _ => self.flaws.push(flaw(
                     at,
-                    "this number has more digits than a plain one can hold",
+                    "this number has too many digits for a plain number",
                     format!("write it as DynamoDB JSON: {{ N: '{text}' }}"),
                 )),
             }

@@ -20,13 +20,13 @@ pub struct PlanSpec {
     pub split: String,
     /// The live table.
     pub source: SourceSpec,
-    /// Where an item's version comes from: an attribute that grows with each write, or `none`.
+    /// The origin of an item's version: an attribute that increases with each write, or `none`.
     pub timestamp: WordOr<NoneWord, TimestampSpec>,
-    /// What to do with items that no service takes: `fail`, or list those left behind on purpose.
+    /// What to do with items that no service takes: `fail`, or select those that stay in the source on purpose.
     pub unrouted: WordOr<FailWord, LeftBehindSpec>,
     /// The services, each with a table of its own.
     pub services: Vec<ServiceSpec>,
-    /// Where the state of the split is kept.
+    /// The state table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateSpec>,
     /// Sample data for `dynasplit rehearse`.
@@ -40,12 +40,12 @@ pub struct PlanSpec {
 pub struct SourceSpec {
     /// Table name.
     pub table: String,
-    /// Its primary key, as it is.
+    /// Its primary key.
     pub keys: KeysSpec,
-    /// Region, where it is not the one of the command.
+    /// Region, if it is not the region of the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// ARN of a role to assume for the source, where it is not the caller's own.
+    /// ARN of a role to assume for the source, if it is not the caller's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
 }
@@ -56,7 +56,7 @@ pub struct SourceSpec {
 pub struct KeysSpec {
     /// The partition key: a name (then a string), or name and type.
     pub partition: WordOr<String, KeyAttributeSpec>,
-    /// The sort key, where there is one.
+    /// The sort key, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sort: Option<WordOr<String, KeyAttributeSpec>>,
 }
@@ -80,19 +80,19 @@ pub enum NoneWord {
     None,
 }
 
-/// An attribute whose value grows with each write of an item.
+/// An attribute whose value increases with each write of an item.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TimestampSpec {
     /// Attribute name, at the top level of the item.
     pub attribute: String,
-    /// `N` (any number that grows) or `S` (text of a fixed width).
+    /// `N` (any number that increases) or `S` (text of a fixed width).
     #[serde(rename = "type")]
     pub kind: AttributeKind,
-    /// For `S`: `iso-8601-seconds`, `iso-8601-millis`, `iso-8601-micros`, `iso-8601-nanos`, or a
-    /// pattern of fixed width in which `0` stands for any digit, `*` for any letter or digit, and
-    /// everything else for itself. For `N`: `epoch-seconds`, `epoch-millis` or `number` (default); it says
-    /// what live writers of a rehearsal write, and any number is a version.
+    /// For `S`: `iso-8601-seconds`, `iso-8601-millis`, `iso-8601-micros`, `iso-8601-nanos`, or a pattern of fixed
+    /// width in which `0` is any digit, `*` any letter or digit, and every other character itself. For `N`:
+    /// `epoch-seconds`, `epoch-millis` or `number` (default). It decides what live writers of a rehearsal write; any
+    /// number is a version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
 }
@@ -109,8 +109,8 @@ pub enum FailWord {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LeftBehindSpec {
-    /// A condition, like a service's `where`. What no service takes and this does not match is an
-    /// error, as with `fail`.
+    /// A condition, like a service's `where`. An item that no service takes and that it does not match is an error,
+    /// as with `fail`.
     pub left_behind: String,
 }
 
@@ -127,16 +127,16 @@ pub struct LeftBehindSpec {
 pub struct ServiceSpec {
     /// Name of the service: letters, digits, `-`, `_` and `.`.
     pub name: String,
-    /// Which items belong to it: a DynamoDB condition expression with literal values in place.
+    /// Which items belong to it: a DynamoDB condition expression with literal values.
     #[serde(rename = "where", default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
     /// Its table.
     pub table: TableSpec,
-    /// How a source item is shaped for it. Left out: items are copied as they are.
+    /// How a source item is shaped for it. Default: items are copied unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transform: Option<TransformSpec>,
-    /// In the place of `where` and `transform`: several kinds of items in one table, each with a condition and a
-    /// transform of its own.
+    /// Instead of `where` and `transform`: several kinds of items in one table, each with its own condition and
+    /// transform.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shapes: Option<Vec<ShapeSpec>>,
     /// What the service owns of its source items: `items`, `nothing`, or some of their attributes.
@@ -154,7 +154,7 @@ pub struct ShapeSpec {
     /// Which items are of this kind: a condition, like a service's `where`.
     #[serde(rename = "where")]
     pub condition: String,
-    /// How they are shaped. Left out: items are copied as they are.
+    /// How they are shaped. Default: items are copied unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transform: Option<TransformSpec>,
     /// What a new item of this kind is given when it is written to the source.
@@ -226,7 +226,7 @@ impl ServiceSpec {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TransformSpec {
-    /// Target keys made from the source's. Left out: attributes of the same names, as they are.
+    /// Target keys made from the source's keys. Default: attributes of the same names, unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<KeyTemplatesSpec>,
     /// Only these source attributes are copied (target keys always are). Their names are the source's.
@@ -235,7 +235,7 @@ pub struct TransformSpec {
     /// These source attributes are not copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drop: Option<Vec<String>>,
-    /// Source attribute names and what they are called in the target.
+    /// Source attribute names and their names in the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rename: Option<BTreeMap<String, String>>,
 }
@@ -245,16 +245,16 @@ pub struct TransformSpec {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct KeyTemplatesSpec {
-    /// Source attribute names and patterns: text with captures, like `COURSE#{course}`. A pattern that
-    /// is one capture alone takes the value whole, with its type. A capture takes the shortest text up to
-    /// what stands behind it; `{{` and `}}` are braces. An item that does not match is a dead letter.
+    /// Source attribute names and patterns: text with captures, like `COURSE#{course}`. A pattern that consists of
+    /// one capture takes the whole value, with its type. A capture takes the shortest text up to the text after it;
+    /// `{{` and `}}` are braces. An item that does not match is a dead letter.
     pub from: BTreeMap<String, String>,
-    /// Target key attribute names and templates: text with the captures, like `{course}#{module}`. A
-    /// capture that is alone keeps its type, and a number inside text is written with all its digits.
-    /// `{name:N}` alone makes a number of a text.
+    /// Target key attribute names and templates: text with the captures, like `{course}#{module}`. A capture that is
+    /// the only part keeps its type, and a number inside text is written with all its digits. `{name:N}` as the only
+    /// part makes a number from text.
     pub to: BTreeMap<String, String>,
-    /// Where two source keys can't be proven to make two target keys: who guarantees that no two items
-    /// ever share a target key during the split, in a sentence.
+    /// If it can't be proven that two source keys make two target keys: a sentence that names who guarantees that no
+    /// two items share a target key during the split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vouch: Option<String>,
 }
@@ -267,16 +267,16 @@ pub struct TableSpec {
     pub name: String,
     /// Its primary key.
     pub keys: KeysSpec,
-    /// Someone else's infrastructure code owns the table: it is checked, never created or changed.
+    /// Someone else's infrastructure code owns the table: it is checked, but never created or changed.
     #[serde(default)]
     pub adopted: bool,
-    /// The target may hold items before the split begins. A repairing verify is then mandatory.
+    /// The target may hold items before the split begins. `verify --repair` is then mandatory.
     #[serde(default)]
     pub may_hold_items: bool,
-    /// Region, where it is not the one of the command.
+    /// Region, if it is not the region of the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// ARN of a role to assume for this table: services often live in accounts of their own.
+    /// ARN of a role to assume for this table, for example in the account of the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
     /// Global secondary indexes.
@@ -294,7 +294,7 @@ pub struct TableSpec {
     /// Throughput that the table can serve from the first moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warm_throughput: Option<ThroughputSpec>,
-    /// Attribute that holds an item's expiry (epoch seconds). Switched on when the split completes.
+    /// Attribute that holds an item's expiry (epoch seconds). TTL is switched on when the split completes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<String>,
     /// Point-in-time recovery.
@@ -325,7 +325,7 @@ pub struct GlobalIndexSpec {
     /// Which attributes it holds: `all` (the default), `keys-only`, or a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub projection: Option<WordOr<ProjectionWord, IncludeSpec>>,
-    /// Provisioned units, where the table is provisioned; the table's own when left out.
+    /// Provisioned units, if the table is provisioned. Default: the units of the table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throughput: Option<ThroughputSpec>,
     /// Throughput that the index can serve from the first moment.
@@ -346,7 +346,7 @@ pub struct LocalIndexSpec {
     pub projection: Option<WordOr<ProjectionWord, IncludeSpec>>,
 }
 
-/// What an index holds.
+/// The attributes of an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProjectionWord {
@@ -356,7 +356,7 @@ pub enum ProjectionWord {
     KeysOnly,
 }
 
-/// Attributes that an index holds beside the keys.
+/// Attributes that an index holds in addition to the keys.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct IncludeSpec {
@@ -376,9 +376,9 @@ pub enum OnDemandWord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ThroughputSpec {
-    /// Read units a second.
+    /// Read units per second.
     pub read: u32,
-    /// Write units a second.
+    /// Write units per second.
     pub write: u32,
 }
 
@@ -410,11 +410,11 @@ pub struct KmsKeySpec {
     pub kms_key: String,
 }
 
-/// The state table: checkpoints, leases, dead letters. It lives beside the source.
+/// The state table: checkpoints, leases, dead letters. It is in the region and account of the source.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct StateSpec {
-    /// Table name; `dynasplit-` and the name of the split when left out.
+    /// Table name. Default: `dynasplit-` and the name of the split.
     pub table: String,
 }
 
@@ -430,15 +430,15 @@ pub struct RehearseSpec {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SampleSpec {
-    /// How many of all items are of this kind, against the other kinds' weights. 1 when left out.
+    /// The weight of this kind among all items. Default: 1.
     #[serde(default = "one")]
     pub weight: u32,
     /// The item. Text may hold `{n}` (1, 2, 3 ... among its kind), `{n/10}`, `{n%10}`, `{now}` (the
     /// plan's timestamp) and `{random}`; numbers, booleans, null, lists and maps are themselves; a map
     /// whose only key is a type name (`N`, `B`, `SS`, `NS`, `BS`) is DynamoDB JSON.
     pub item: BTreeMap<String, serde_json::Value>,
-    /// What a live writer sets when it updates such an item, written like `item`. The timestamp is always
-    /// set as well where the plan has one; without either, an update changes nothing.
+    /// The attributes that a live writer sets when it updates such an item, written like `item`. The timestamp is
+    /// always set as well, if the plan has one; without either, an update changes nothing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub updates: BTreeMap<String, serde_json::Value>,
 }

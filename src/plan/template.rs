@@ -23,7 +23,7 @@ const MAX_BYTES: usize = 4096;
 /// Why a text is no template.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct TemplateFlaw {
-    /// Character where it goes wrong.
+    /// The character at which the problem is.
     pub offset: usize,
     pub message: String,
     pub hint: Option<String>,
@@ -52,27 +52,23 @@ fn capture(at: usize, chars: &mut impl Iterator<Item = (usize, char)>) -> Result
             Some((at, c)) => {
                 return flaw(
                     at,
-                    &format!("`{c}` in the name of a capture"),
-                    "names have letters, digits, `-` and `_`; a brace itself is written twice: `{{`",
+                    &format!("the name of a capture contains `{c}`"),
+                    "use letters, digits, `-` and `_`; write a literal brace twice: `{{`",
                 );
             }
             None => {
-                return flaw(
-                    at,
-                    "a `{` without its `}`",
-                    "a brace itself is written twice: `{{`",
-                );
+                return flaw(at, "a `{` has no `}`", "write a literal brace twice: `{{`");
             }
         }
     }
     match kind.as_deref() {
-        _ if name.is_empty() => flaw(at, "a capture without a name", "name it: `{id}`"),
+        _ if name.is_empty() => flaw(at, "the capture has no name", "name it: `{id}`"),
         None => Ok(Part::Capture(name)),
         Some("N") => Ok(Part::Number(name)),
         Some(other) => flaw(
             at,
-            &format!("`{{{name}:{other}}}` asks for something else than a number"),
-            &format!("`{{{name}:N}}` makes a number of a text, `{{{name}}}` takes the text as it is"),
+            &format!("`{{{name}:{other}}}` has an unknown type"),
+            &format!("write `{{{name}:N}}` to make a number from text, or `{{{name}}}` for the text itself"),
         ),
     }
 }
@@ -91,11 +87,7 @@ impl Template {
             match c {
                 '{' | '}' if chars.next_if(|(_, next)| *next == c).is_some() => literal.push(c),
                 '}' => {
-                    return flaw(
-                        at,
-                        "a `}` without its `{`",
-                        "a brace itself is written twice: `}}`",
-                    );
+                    return flaw(at, "a `}` has no `{`", "write a literal brace twice: `}}`");
                 }
                 '{' => {
                     let capture = capture(at, &mut chars)?;
@@ -111,21 +103,22 @@ impl Template {
             parts.push(Part::Text(literal));
         }
         if parts.is_empty() {
-            return flaw(0, "it is empty", "a key attribute is never empty");
+            return flaw(0, "it is empty", "a key attribute must not be empty");
         }
         Ok(Self { parts })
     }
 
-    /// What a *pattern* must keep to beyond that: the captures' ends must show.
+    /// The additional rule of a *pattern*: the ends of its captures must be visible.
     pub fn check_pattern(&self) -> Result<(), TemplateFlaw> {
         for (n, pair) in self.parts.windows(2).enumerate() {
             if let [Part::Capture(first), Part::Capture(second)] = pair {
                 return Err(TemplateFlaw {
                     offset: self.offset_of(n + 1),
                     message: format!(
-                        "nothing stands between `{{{first}}}` and `{{{second}}}`, so nobody can tell where one ends"
+                        "no text separates `{{{first}}}` from `{{{second}}}`, so the end of the first one \
+                         is unknown"
                     ),
-                    hint: Some("put the text between them that the keys have there".to_owned()),
+                    hint: Some("write the text that separates them in the keys".to_owned()),
                 });
             }
         }
@@ -144,7 +137,7 @@ impl Template {
         Ok(())
     }
 
-    /// The capture's name, where the template is one capture and nothing else.
+    /// The capture's name, if the template consists of one capture.
     pub fn lone(&self) -> Option<&str> {
         match &self.parts[..] {
             [Part::Capture(name) | Part::Number(name)] => Some(name),
@@ -152,7 +145,7 @@ impl Template {
         }
     }
 
-    /// The first part that makes a number of a capture: its name, and the character where it begins.
+    /// The first part that makes a number from a capture: its name, and its first character.
     pub fn number(&self) -> Option<(&str, usize)> {
         self.parts.iter().enumerate().find_map(|(n, part)| match part {
             Part::Number(name) => Some((name.as_str(), self.offset_of(n))),
@@ -168,7 +161,7 @@ impl Template {
         })
     }
 
-    /// Character in the written form where a part begins.
+    /// First character of a part, in the written form.
     fn offset_of(&self, part: usize) -> usize {
         let before = Self {
             parts: self.parts[..part].to_vec(),
@@ -219,12 +212,12 @@ mod tests {
     fn says_where_it_goes_wrong() {
         for (text, offset, message) in [
             ("", 0, "empty"),
-            ("a{b", 1, "without its `}`"),
-            ("a}b", 1, "without its `{`"),
-            ("é{}", 1, "without a name"),
+            ("a{b", 1, "has no `}`"),
+            ("a}b", 1, "has no `{`"),
+            ("é{}", 1, "has no name"),
             ("a{b c}", 3, "` `"),
-            ("a{b:S}", 1, "something else than a number"),
-            ("a{b:}", 1, "something else than a number"),
+            ("a{b:S}", 1, "has an unknown type"),
+            ("a{b:}", 1, "has an unknown type"),
             ("a{:N}", 2, "`:`"),
             ("a{b:N:N}", 5, "`:`"),
         ] {

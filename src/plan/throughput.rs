@@ -1,4 +1,4 @@
-//! What a table that exists is set to serve, as `DescribeTable` shows it: plain data.
+//! The throughput that an existing table is set to serve, as `DescribeTable` shows it: plain data.
 
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -12,20 +12,20 @@ pub struct Units {
     pub write: u64,
 }
 
-/// What a table, or a global index, is set to serve.
+/// The throughput that a table, or a global index, is set to serve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Throughput {
-    /// Provisioned units; `None` where it is on demand. Auto scaling may change them at any time, and does not show.
+    /// Provisioned units; `None` if it is on demand. Auto scaling may change them at any time, and is not visible.
     pub provisioned: Option<Units>,
     /// On demand: most read units that were set for it.
     pub most_reads: Option<u64>,
     /// On demand: most write units that were set for it.
     pub most_writes: Option<u64>,
-    /// What it can serve at once; `None` where the engine does not tell.
+    /// The units that it can serve at once; `None` if the engine does not report them.
     pub warm: Option<Units>,
 }
 
-/// What a table and its global indexes are set to serve.
+/// The throughput that a table and its global indexes are set to serve.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TableThroughput {
     /// The table, and its local indexes.

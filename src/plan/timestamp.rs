@@ -55,10 +55,10 @@ const LAST_SECOND: u64 = 253_402_300_799;
 /// Longest pattern: a timestamp is short, and each item is matched against it.
 const MAX_PATTERN_CHARS: usize = 64;
 
-/// What is wrong with a timestamp's type or format.
+/// The problem of a timestamp's type or format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FormatFlaw {
-    /// The setting that is wrong: `type` or `format`.
+    /// The wrong setting: `type` or `format`.
     pub field: &'static str,
     pub message: String,
     pub hint: String,
@@ -77,7 +77,7 @@ impl TimestampFormat {
         match (spec.kind, spec.format.as_deref()) {
             (AttributeKind::B, _) => flaw(
                 "type",
-                "a timestamp of type B cannot order writes",
+                "a timestamp cannot have type B",
                 "use an attribute of type N or S, or `timestamp: none`",
             ),
             (AttributeKind::N, None | Some("number")) => Ok(Self::Number),
@@ -85,13 +85,13 @@ impl TimestampFormat {
             (AttributeKind::N, Some("epoch-millis")) => Ok(Self::EpochMillis),
             (AttributeKind::N, Some(_)) => flaw(
                 "format",
-                "this is no format of a number",
-                "a timestamp of type N has one of: `epoch-seconds`, `epoch-millis`, `number`; for text write `type: S`",
+                "this is not a format of a number",
+                "use `epoch-seconds`, `epoch-millis` or `number`, or write `type: S` for text",
             ),
             (AttributeKind::S, None) => flaw(
                 "format",
                 "a timestamp of type S needs its `format`",
-                "as in `format: iso-8601-millis`, or a pattern like '0000-00-00 00:00:00'",
+                "write for example `format: iso-8601-millis`, or a pattern like '0000-00-00 00:00:00'",
             ),
             (AttributeKind::S, Some(format)) => Self::text(format),
         }
@@ -105,8 +105,8 @@ impl TimestampFormat {
                 hint: hint.to_owned(),
             })
         };
-        let choose = "choose `iso-8601-seconds`, `-millis`, `-micros` or `-nanos`, if every writer keeps to it; \
-                      else `timestamp: none`";
+        let choose = "use `iso-8601-seconds`, `-millis`, `-micros` or `-nanos` if every writer uses the \
+             same one; otherwise write `timestamp: none`";
         if let Some((_, pattern)) = ISO_8601.iter().find(|(name, _)| *name == format) {
             return Ok(Self::Pattern((*pattern).to_owned()));
         }
@@ -119,9 +119,9 @@ impl TimestampFormat {
         }
         if ["epoch-seconds", "epoch-millis", "number"].contains(&format) {
             return flaw(
-                "text that holds a number has no fixed width, and 9 sorts behind 10",
-                "if the attribute is a number write `type: N`; if it is text of a fixed width, give its pattern, \
-                 as in '0000000000000'",
+                "text with a number has no fixed width, and 9 sorts after 10",
+                "if the attribute is a number, write `type: N`; if it is text of a fixed width, give its \
+                 pattern, for example '0000000000000'",
             );
         }
         if format.len() > MAX_PATTERN_CHARS {
@@ -133,15 +133,16 @@ impl TimestampFormat {
         if !format.contains(['0', '*']) {
             return flaw(
                 "this is neither a known format nor a pattern",
-                "a pattern is text of a fixed width in which `0` stands for any digit and `*` for any letter or \
-                 digit, as in '0000-00-00 00:00:00'; or choose `iso-8601-millis`",
+                "write text of a fixed width in which `0` is any digit and `*` any letter or digit, for \
+                 example '0000-00-00 00:00:00'; or write `iso-8601-millis`",
             );
         }
         let zone = format.len().checked_sub(6).and_then(|at| format.get(at..));
         if zone.is_some_and(|zone| ["+00:00", "-00:00"].contains(&zone)) {
             return flaw(
                 "times with an offset from UTC do not sort as text",
-                "only times that are all in one zone do; write them with `Z`, or use `timestamp: none`",
+                "all times must be in the same zone: let the writers write them with `Z`, or use \
+                 `timestamp: none`",
             );
         }
         if ["00/00/0000", "00-00-0000", "00.00.0000", "00/00/00"]
@@ -150,7 +151,7 @@ impl TimestampFormat {
         {
             return flaw(
                 "a date that begins with its day or month does not sort as text",
-                "the year has to come first; else use `timestamp: none`",
+                "use a format in which the year comes first, or `timestamp: none`",
             );
         }
         Ok(Self::Pattern(format.to_owned()))
@@ -167,15 +168,15 @@ impl TimestampFormat {
 }
 
 impl Timestamp {
-    /// Whether an item has a value of the right type here that is no version: text of another format. A guard would
-    /// compare it as if it were one.
+    /// Whether an item has a value of the right type here that is not a version: text in another format. A guard
+    /// would compare it as if it were one.
     #[must_use]
     pub fn is_unreadable(&self, item: &Item) -> bool {
         let kind = self.format.kind();
         item.get(&self.attribute).is_some_and(|value| kind.holds(value)) && self.version_of(item).is_none()
     }
 
-    /// The item's version. `None` where the attribute is missing, or of another type or format.
+    /// The item's version. `None` if the attribute is missing, or has another type or format.
     #[must_use]
     pub fn version_of(&self, item: &Item) -> Option<Version> {
         match (&self.format, item.get(&self.attribute)?) {
@@ -188,8 +189,8 @@ impl Timestamp {
         }
     }
 
-    /// A time in this format, for sample data and live writers. It never goes backwards as time goes on;
-    /// times before 1970 or after the year 9999 are shown as those.
+    /// A time in this format, for sample data and live writers. It never decreases as time increases; times before
+    /// 1970 or after the year 9999 are shown as these limits.
     #[must_use]
     pub fn render(&self, at: SystemTime) -> Value {
         let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -260,7 +261,7 @@ mod tests {
         for (wanted, reason) in [
             ("rfc3339", "drop zeros"),
             ("ISO-8601", "drop zeros"),
-            ("epoch-millis", "9 sorts behind 10"),
+            ("epoch-millis", "9 sorts after 10"),
             ("0000-00-00T00:00:00+00:00", "offset"),
             ("00/00/0000 00:00", "day or month"),
             ("yyyy-mm-dd", "neither"),

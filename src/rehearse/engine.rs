@@ -1,16 +1,15 @@
 //! The embedded engine: DynamoDB's API served by this process, in memory, on a port of its own.
 //!
-//! Purpose: `rehearse` needs nothing installed, and fast tests need no other process. The engine is real in what
-//! it stores and streams, but it is not AWS: it never throttles, has one shard for ever, and answers every read
-//! consistently.
+//! Purpose: `rehearse` needs nothing installed, and fast tests need no other process. The engine really stores and
+//! streams, but it is not AWS: it never throttles, has one shard forever, and answers every read consistently.
 //!
 //! Invariants:
-//! - It listens on the loopback interface only, on a port that the system chose, so that any number of them run
-//!   side by side.
-//! - It runs on a thread and a runtime of its own. A request holds its thread until the database has answered; on
-//!   the caller's runtime it would hold the very threads that the split runs on. Measured with 64 conditional puts in
+//! - It listens only on the loopback interface, on a port that the system chose, so that any number of engines can
+//!   run at the same time.
+//! - It runs on its own thread and runtime. A request blocks its thread until the database has answered; on the
+//!   caller's runtime it would block the threads of the split. Measured with 64 conditional puts in
 //!   flight on two cores: the same rate, but the caller's timers late by up to 39 ms on a shared runtime, by up to
-//!   13 ms beside this one. One thread, since the database is one lock: a second one brought nothing.
+//!   13 ms beside this one. One thread, because the database has one lock: a second thread brought nothing.
 //! - Its thread is joined: by [`EmbeddedEngine::stop`], which lets running requests end, or else by the drop, which
 //!   does not wait for them.
 
@@ -49,9 +48,10 @@ pub enum EngineError {
     /// The server ended with an error of its own.
     #[error("the embedded engine's server failed: {0}")]
     Server(String),
-    /// The engine's thread panicked: a bug in the engine. What it held is lost.
+    /// The engine's thread panicked: a bug in the engine. Its tables are lost.
     #[error(
-        "the embedded engine crashed and its tables are lost; start again, or use another engine by its endpoint"
+        "the embedded engine crashed, and its tables are lost; start again, or name another engine with \
+         --endpoint-url"
     )]
     Crashed,
 }
@@ -77,7 +77,7 @@ struct Server {
     thread: JoinHandle<Result<(), EngineError>>,
 }
 
-/// The database prints as its name: what it holds is the user's.
+/// The database prints only its name, because its contents belong to the user.
 #[derive(Clone)]
 struct DatabaseHandle(Database);
 
@@ -88,11 +88,11 @@ impl std::fmt::Debug for DatabaseHandle {
 }
 
 impl EmbeddedEngine {
-    /// Starts an empty engine, which answers once this returns.
+    /// Starts an empty engine, which answers when this returns.
     ///
     /// # Errors
-    /// [`EngineError::Listen`], [`EngineError::Thread`] or [`EngineError::Database`], where the system refuses a
-    /// socket, a thread or memory.
+    /// [`EngineError::Listen`], [`EngineError::Thread`] or [`EngineError::Database`], if the system refuses a socket,
+    /// a thread or memory.
     pub async fn start() -> Result<Self, EngineError> {
         // Opening SQLite blocks for a few milliseconds.
         spawn_blocking(Self::start_blocking)
@@ -130,8 +130,8 @@ impl EmbeddedEngine {
         &self.endpoint
     }
 
-    /// Deletes what TTL says has expired, in every table with TTL on, and returns how many items that were. The
-    /// engine never does so by itself: whoever wants TTL deletes calls this, as often as wanted.
+    /// Deletes expired items in every table with TTL on, and returns their number. The engine never does so by
+    /// itself, so tests that need TTL deletes call this.
     ///
     /// # Errors
     /// [`EngineError::Database`].
@@ -186,7 +186,7 @@ fn serve(
     // Connections that outlived the grace end with the runtime, which is dropped by the thread that called.
 }
 
-/// Runs the server until it is told to stop: gently when a message came, at once when the engine was dropped.
+/// Runs the server until it is told to stop: gently after a message, at once if the engine was dropped.
 async fn run(
     server: impl Future<Output = Result<(), String>>,
     drain: oneshot::Sender<()>,

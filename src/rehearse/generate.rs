@@ -1,7 +1,7 @@
 //! Sample items made from a plan's templates: the same seed makes the same items.
 //!
-//! A [`Recipe`] names an item; the item is rendered when it is needed, so a rehearsal holds no item twice.
-//! Only `{now}` differs between two renderings of one recipe.
+//! A [`Recipe`] names an item, and the item is rendered when it is needed, so a rehearsal holds no item twice. Only
+//! `{now}` differs between two renderings of one recipe.
 
 use super::template::{Filling, Template, TemplateProblem};
 use crate::model::{AttributeKind, Item, Key, Place, Value};
@@ -21,7 +21,7 @@ pub enum GenerateError {
     Template {
         /// Where in the plan.
         place: Place,
-        /// What is wrong, and what to do.
+        /// The problem, and how to fix it.
         problem: TemplateProblem,
     },
     /// Items of a kind have no usable key.
@@ -81,7 +81,7 @@ impl Generator {
     /// Parses all templates. `render_now` gives the plan's timestamp for this moment: a text or a number.
     ///
     /// # Errors
-    /// A template that is wrong, with its place in the plan; or no kind of items at all.
+    /// A wrong template, with its place in the plan; or no kind of items at all.
     pub fn new(
         spec: &RehearseSpec,
         seed: u64,
@@ -122,7 +122,7 @@ impl Generator {
         let mut credit = vec![0_i64; self.kinds.len()];
         let total: i64 = self.kinds.iter().map(|kind| i64::from(kind.weight)).sum();
         (0..count).map(move |_| {
-            // Each kind earns its weight; the richest is served and pays what all have earned.
+            // Each kind earns its weight; the richest one is next, and pays the sum of all weights.
             let mut richest = 0;
             for (index, kind) in self.kinds.iter().enumerate() {
                 credit[index] += i64::from(kind.weight);
@@ -155,16 +155,17 @@ impl Generator {
     /// The item of a recipe.
     ///
     /// # Errors
-    /// A template that renders what DynamoDB would not take.
+    /// A template that renders a value that DynamoDB refuses.
     pub fn item(&self, recipe: Recipe) -> Result<Item, GenerateError> {
         let templates = self.kinds.get(recipe.kind).map(|kind| &kind.item);
         self.render(templates, recipe, "item", 0)
     }
 
-    /// What a live writer sets when it updates that item; `turn` makes its random digits differ each time.
+    /// The attributes that a live writer sets when it updates that item; `turn` makes its random digits differ each
+    /// time.
     ///
     /// # Errors
-    /// A template that renders what DynamoDB would not take.
+    /// A template that renders a value that DynamoDB refuses.
     pub fn updates(&self, recipe: Recipe, turn: u64) -> Result<Item, GenerateError> {
         let templates = self.kinds.get(recipe.kind).map(|kind| &kind.updates);
         self.render(templates, recipe, "updates", turn)

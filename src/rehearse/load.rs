@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// See [BatchWriteItem](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html).
 const BATCH_ITEMS: usize = 25;
 
-/// What was loaded.
+/// The result of loading.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Loaded {
     /// Items.
@@ -34,26 +34,26 @@ pub enum LoadError {
     Item(#[from] GenerateError),
     /// A batch did not land.
     #[error(
-        "cannot load sample items into the table '{table}' (sends: {sends}): {reason}; see whether the \
-         engine is up and the table is there, then rehearse again"
+        "cannot load sample items into the table '{table}' (attempt {sends}): {reason}; check that the \
+         engine runs and that the table exists, then rehearse again"
     )]
     Write {
         /// The table.
         table: String,
         /// How often the batch was sent.
         sends: u32,
-        /// What the last answer said.
+        /// The last answer.
         reason: String,
     },
 }
 
-/// Loads items in batches, so many at a time, and tells after each batch how many items there are so far.
+/// Loads items in concurrent batches, and reports the number of items after each batch.
 ///
-/// No two items may have one key, as a [`Population`](super::population::Population) and a
-/// [sample file](super::sample::read) make sure: the service refuses a batch that writes one key twice.
+/// No two items may have the same key, as a [`Population`](super::population::Population) and a [sample
+/// file](super::sample::read) ensure: the service refuses a batch that writes one key twice.
 ///
 /// # Errors
-/// See [`LoadError`]. Some items may be there then.
+/// See [`LoadError`]. Some items may exist then.
 pub async fn load<I>(
     client: &Client,
     table: &str,
@@ -93,8 +93,7 @@ where
     Ok(loaded)
 }
 
-/// Writes one batch. What the service leaves unprocessed is sent again, until all is done or it takes
-/// nothing at all any more.
+/// Writes one batch. Unprocessed items are sent again, until all are written or none of them is accepted any more.
 async fn write_batch(
     client: &Client,
     table: &str,
@@ -218,7 +217,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            failed.contains("'source' (sends: 1): ValidationException: too big"),
+            failed.contains("'source' (attempt 1): ValidationException: too big"),
             "{failed}"
         );
     }

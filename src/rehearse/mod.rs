@@ -1,8 +1,8 @@
-//! `dynasplit rehearse`: sample data, the live writers that keep changing it, and the run that splits it.
+//! `dynasplit rehearse`: sample data, live writers that change it, and a run that splits it.
 //!
-//! Where items come from: the plan's own templates ([`generate`]) or a file of the user's ([`sample`]).
-//! Either way they become a [`population`], which is loaded ([`load`]) and then written to ([`writers`])
-//! as [`mutate`] decides. The same seed gives the same items and the same mutations.
+//! Items come from the plan's own templates ([`generate`]) or from a file of the user ([`sample`]). They become a
+//! [`population`], which is loaded ([`load`]) and then written to ([`writers`]) as [`mutate`] decides. The same seed
+//! gives the same items and the same mutations.
 
 pub mod engine;
 pub mod generate;

@@ -1,7 +1,7 @@
-//! What a live writer does next. Pure: the same seed, items and clock give the same mutations.
+//! Decides the next write of a live writer. Pure: the same seed, items and clock give the same mutations.
 //!
-//! A mutator owns its items: what it has decided counts as done. So its caller lets every mutation land
-//! before it asks for the next one, or ends the rehearsal.
+//! A mutator owns its items, and a decided mutation counts as done. So its caller lets every mutation land before it
+//! asks for the next one, or ends the rehearsal.
 
 use super::generate::{GenerateError, Recipe};
 use super::population::{Member, Original, Share, Upcoming, note};
@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use std::sync::Arc;
 
-/// The attribute that grows with each write, and what it is at this moment: a text or a number.
+/// The attribute that increases with each write, and its value at this moment: a text or a number.
 #[derive(Clone)]
 pub struct Timestamp {
     /// Attribute name.
@@ -20,14 +20,14 @@ pub struct Timestamp {
     pub now: Arc<dyn Fn() -> Value + Send + Sync>,
 }
 
-/// What a mutation does to its item.
+/// The effect of a mutation on its item.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Action {
     /// Puts an item that was never there.
     Create,
     /// Sets some attributes.
     Update,
-    /// Puts the whole item over what is there.
+    /// Replaces the whole item.
     Replace,
     /// Deletes the item.
     Delete,
@@ -49,7 +49,7 @@ pub enum Request {
 /// One write to the source.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Mutation {
-    /// What it does to the item.
+    /// The effect on the item.
     pub action: Action,
     /// Key of the item.
     pub key: Key,
@@ -57,7 +57,7 @@ pub struct Mutation {
     pub request: Request,
 }
 
-/// Out of 100 choices, how many begin each kind; what is left begins a burst.
+/// Out of 100 choices, the number that begins each kind; the rest begin a burst.
 const CHOICES: [(Action, u32); 5] = [
     (Action::Update, 52),
     (Action::Replace, 8),
@@ -67,7 +67,7 @@ const CHOICES: [(Action, u32); 5] = [
 ];
 /// Writes of a burst on one item.
 const BURST: std::ops::RangeInclusive<u32> = 3..=8;
-/// One write in so many keeps the timestamp of the one before, as writes in one tick of a clock do.
+/// One write in this many keeps the previous timestamp, like writes in one tick of a clock.
 const TIES: u32 = 10;
 /// How many recipes are tried for a new item before it is given up for this time: their templates may
 /// repeat keys (`{n%10}`).
@@ -92,7 +92,7 @@ pub struct Mutator {
     states: Vec<State>,
     alive: Vec<usize>,
     dead: Vec<usize>,
-    /// The item of the burst that is going on, and its writes that are left.
+    /// The item of the present burst, and its remaining writes.
     burst: Option<(usize, u32)>,
     turn: u64,
     bursts: u64,
@@ -128,10 +128,10 @@ impl Mutator {
         self.bursts
     }
 
-    /// Decides on the next write; `None` where there is nothing to write to.
+    /// Decides the next write; `None` if there is no item to write to.
     ///
     /// # Errors
-    /// A template that renders what DynamoDB would not take.
+    /// A template that renders a value that DynamoDB refuses.
     pub fn next_mutation(&mut self) -> Result<Option<Mutation>, GenerateError> {
         self.turn += 1;
         if let Some((index, left)) = self.burst.take() {
@@ -255,8 +255,8 @@ impl Mutator {
         Ok(None)
     }
 
-    /// Learns the timestamp that the item was loaded with. A `{now}` in it is rendered anew: later than when
-    /// it was loaded, which does no harm.
+    /// Learns the timestamp with which the item was loaded. A `{now}` in it is rendered again, later than at the
+    /// load, which does no harm.
     fn settle(&mut self, index: usize) -> Result<(), GenerateError> {
         if let (Some(timestamp), false) = (&self.timestamp, self.states[index].settled) {
             let item = self.share.stock.item(self.states[index].member.original)?;
@@ -266,8 +266,8 @@ impl Mutator {
         Ok(())
     }
 
-    /// Gives a write its timestamp: the present one, or the last one of the item where that is newer (a
-    /// clock set back, a sample from the future), so that it never goes back.
+    /// Gives a write its timestamp: the present one, or the last one of the item if that is newer (a clock set back,
+    /// a sample from the future), so that it never goes back.
     fn stamp(&mut self, index: usize, attributes: &mut Item, may_tie: bool) {
         let Some(timestamp) = &self.timestamp else { return };
         let tie = self.rng.random_ratio(1, TIES) && may_tie;

@@ -1,7 +1,7 @@
 //! All items of a rehearsal: those to load first, and those that the live writers will create.
 //!
-//! Invariant: no two items have one key, whoever makes them. It is split among the writers' tasks so that
-//! each item belongs to one task, since only then the timestamps of one item can be kept from going back.
+//! Invariant: no two items have the same key, whichever part makes them. The items are split among the writers' tasks
+//! so that each item belongs to one task, because only then the timestamps of one item can be kept from going back.
 
 use super::generate::{GenerateError, Generator, Recipe, place_in_plan};
 use super::sample::{SampleItem, usable_key};
@@ -12,12 +12,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// One in so many of the user's items is not loaded, but left for the live writers to create: their keys are
-/// real ones, which made-up keys might not be in the eyes of the plan.
+/// One in this many of the user's items is not loaded, but left for the live writers to create. Their keys are real
+/// ones, and the plan might not accept made-up keys.
 const HELD_BACK: usize = 10;
-/// What an update may add to an item (a note and a timestamp), with room to spare.
+/// The most bytes that an update may add to an item (a note and a timestamp), with a reserve.
 const UPDATE_BYTES: usize = 1024;
-/// The attribute that an update sets where the plan names none.
+/// The attribute that an update sets if the plan names none.
 pub const NOTE_ATTRIBUTE: &str = "rehearsalNote";
 
 /// Names the item that something was made from.
@@ -54,7 +54,7 @@ fn digest(key: &Key) -> [u8; 16] {
 }
 
 impl Stock {
-    /// A fresh copy of the item, whose key may differ from the member's where a template puts `{now}` in it.
+    /// A new copy of the item. Its key may differ from the member's if a template puts `{now}` into it.
     pub(super) fn item(&self, original: Original) -> Result<Item, GenerateError> {
         match (self, original) {
             (Self::Generated { generator, .. }, Original::Recipe(recipe)) => generator.item(recipe),
@@ -66,7 +66,7 @@ impl Stock {
         }
     }
 
-    /// What an update sets, timestamps aside: empty where the plan leaves it to the timestamp.
+    /// The attributes that an update sets, without timestamps: empty if the plan leaves it to the timestamp.
     pub(super) fn updates(&self, original: Original, turn: u64) -> Result<Item, GenerateError> {
         match (self, original) {
             (Self::Generated { generator, .. }, Original::Recipe(recipe)) => generator.updates(recipe, turn),
@@ -74,7 +74,7 @@ impl Stock {
         }
     }
 
-    /// Takes a new item's key; false where an item has it already.
+    /// Takes a new item's key; false if an item has it already.
     pub(super) fn claim(&self, recipe: Recipe, key: &Key) -> bool {
         match self {
             // A panic while the lock was held cannot have left half an entry.
@@ -117,7 +117,7 @@ impl Stock {
     }
 }
 
-/// What an update sets where the plan says nothing.
+/// The attribute that an update sets if the plan names none.
 pub(super) fn note(turn: u64) -> Item {
     Item::from([(
         NOTE_ATTRIBUTE.to_owned(),
@@ -125,7 +125,7 @@ pub(super) fn note(turn: u64) -> Item {
     )])
 }
 
-/// What the live writers may still create.
+/// The items that the live writers may still create.
 pub(super) enum Upcoming {
     /// The next number of each kind, and how far the numbers of one task are apart.
     Recipes { next: Vec<u64>, step: u64 },
@@ -241,7 +241,7 @@ impl Population {
         })
     }
 
-    /// Parts for so many tasks, each with its own items and its own ones to come.
+    /// Parts for this many tasks, each with its own items and its own future ones.
     pub(super) fn split(self, tasks: usize) -> Vec<Share> {
         let tasks = tasks.max(1);
         let mut shares: Vec<Share> = (0..tasks)

@@ -19,7 +19,7 @@ const LONGEST_WAIT_MS: u64 = 5_000;
 pub(super) struct Refusal {
     /// How often it was sent.
     pub sends: u32,
-    /// What the last answer said.
+    /// The last answer.
     pub reason: String,
 }
 
@@ -62,7 +62,7 @@ where
     }
 }
 
-/// How long to wait after so many sends: it doubles, with jitter, up to a cap.
+/// The wait after this many attempts: it doubles, with jitter, up to a limit.
 pub(super) fn wait_before(sends: u32) -> Duration {
     let most = FIRST_WAIT_MS
         .saturating_mul(1 << sends.min(16))

@@ -1,3 +1,5 @@
+//! Runs a rehearsal: an embedded engine, sample items, live writers, and a whole split.
+
 use super::engine::{EmbeddedEngine, EngineError};
 use super::generate::{GenerateError, Generator};
 use super::load::{LoadError, load};
@@ -37,20 +39,21 @@ pub struct RehearseOptions {
     pub seconds: u64,
     /// The user's own items.
     pub sample: Option<PathBuf>,
-    /// How long things may take; [`Timing::LOCAL`] unless told.
+    /// How long things may take; [`Timing::LOCAL`] by default.
     pub timing: Timing,
-    /// Leave the tables where they are.
+    /// Keep the tables.
     pub keep: bool,
-    /// Whether the lanes go on while it copies.
+    /// Whether the lanes continue during the copy.
     pub order: OrderChoice,
 }
 
 /// Why a rehearsal could not be held.
 #[derive(Debug, thiserror::Error)]
 pub enum RehearseError {
-    /// Neither sample items in the plan, nor a file of them.
+    /// The plan has no sample items, and no file of them was given.
     #[error(
-        "the plan has no `rehearse:` section: add one (docs/plan.md), or give your own items with --sample FILE"
+        "the plan has no `rehearse:` section: add one (docs/plan.md), or name a file of your own items with \
+         --sample FILE"
     )]
     NoSample,
     /// The embedded engine.
@@ -78,7 +81,7 @@ pub enum RehearseError {
     #[error(transparent)]
     Request(#[from] Failure),
     /// A part of the rehearsal broke off.
-    #[error("a part of the rehearsal broke off: {0}")]
+    #[error("a part of the rehearsal ended unexpectedly: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
 
@@ -88,7 +91,7 @@ impl From<RunError> for RehearseError {
     }
 }
 
-/// What goes on, for progress.
+/// The present phase, for progress.
 #[derive(Clone, Debug, Default)]
 pub struct RehearseView {
     /// In a few words.
@@ -108,7 +111,7 @@ fn as_text<S: serde::Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S
     serializer.collect_str(number)
 }
 
-/// What a rehearsal came to.
+/// The result of a rehearsal.
 #[derive(Clone, Debug, Serialize)]
 pub struct RehearseReport {
     /// The split.
@@ -120,7 +123,7 @@ pub struct RehearseReport {
     pub seed: u64,
     /// Items that were loaded at first.
     pub loaded: u64,
-    /// What the live writers wrote meanwhile.
+    /// The writes of the live writers.
     pub writes: WriterReport,
     /// The backfill.
     pub backfill: BackfillReport,
@@ -173,10 +176,10 @@ impl Rehearsal {
         )
     }
 
-    /// Holds it: starts the engine, loads the sample, lets live writers write, splits, verifies.
+    /// Runs it: starts the engine, loads the sample, starts live writers, splits, verifies.
     ///
     /// # Errors
-    /// When it could not be held to its end. Tables that differ are no error here, but a report that is not clean.
+    /// If it could not be completed. Tables that differ are not an error here, but a report that is not clean.
     pub async fn run(mut self) -> Result<RehearseReport, RehearseError> {
         let began = Instant::now();
         self.plan = self.plan.clone().in_one_place();
@@ -251,7 +254,7 @@ impl Rehearsal {
             },
         )
         .await?;
-        self.say("live writers write; applying the plan");
+        self.say("the live writers have started; applying the plan");
         let writers = LiveWriters::start(
             &split.source.control,
             table,
@@ -319,7 +322,7 @@ impl Rehearsal {
         })
     }
 
-    /// Backfills beside the tail, and goes on until the writers have written for as long as they should.
+    /// Backfills beside the tail, until the writers have written for long enough.
     async fn split_while_writing(
         &self,
         split: &Split,

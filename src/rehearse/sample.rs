@@ -1,8 +1,8 @@
 //! The user's own sample items, read from a file of DynamoDB JSON.
 //!
-//! It may be what an S3 export holds (`{"Item": {...}}` a line), what `aws dynamodb scan` prints
-//! (`{"Items": [...], "Count": ...}`, one page or several), bare items, or an array of items. What the
-//! reader returns is fit to be loaded: every item has the source's key, and no two have the same.
+//! The file may be an S3 export (`{"Item": {...}}` per line), the output of `aws dynamodb scan` (`{"Items": [...],
+//! "Count": ...}`, one page or several), bare items, or an array of items. The returned items can be loaded: every
+//! item has the source's key, and no two have the same.
 
 use crate::model::json::{JsonError, item_from_json, json_kind};
 use crate::model::{AttributeKind, Item, Key, KeyAttribute, KeySchema, Value};
@@ -27,7 +27,7 @@ pub enum SampleError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// It is compressed, as the data files of an export are.
@@ -41,8 +41,8 @@ pub enum SampleError {
     },
     /// There is nothing in it.
     #[error(
-        "the sample file '{}' holds no items; give what `aws dynamodb scan --table-name TABLE` prints, or \
-         a data file of an S3 export",
+        "the sample file '{}' contains no items; use the output of `aws dynamodb scan --table-name TABLE`, \
+         or a data file of an S3 export",
         path.display()
     )]
     Empty {
@@ -54,14 +54,14 @@ pub enum SampleError {
     Line {
         /// The file.
         path: PathBuf,
-        /// The line, from 1: where the JSON document begins that holds the item, or where it breaks off.
+        /// The line, from 1: where the JSON document of the item begins, or where it breaks off.
         line: usize,
-        /// What is wrong, and what to do.
+        /// The problem, and how to fix it.
         problem: Box<LineProblem>,
     },
 }
 
-/// What is wrong at a line.
+/// The problem of a line.
 #[derive(Debug, thiserror::Error)]
 pub enum LineProblem {
     /// Not JSON.
@@ -75,14 +75,14 @@ pub enum LineProblem {
     NotAnItem(&'static str),
     /// A line of an incremental export.
     #[error(
-        "this is a line of an incremental export, which holds changes rather than items; give a full \
-         export, or what `aws dynamodb scan` prints"
+        "this is a line of an incremental export, which contains changes and not items; use a full export, \
+         or the output of `aws dynamodb scan`"
     )]
     Incremental,
     /// A value that DynamoDB JSON does not know.
     #[error("{}{source}", nth(*.item))]
     Value {
-        /// Which item of the document, from 1, where it holds several.
+        /// The number of the item in the document, from 1, if there are several.
         item: Option<usize>,
         /// Where and what.
         source: JsonError,
@@ -93,7 +93,7 @@ pub enum LineProblem {
          under source.keys", nth(*.item)
     )]
     Key {
-        /// Which item of the document, from 1, where it holds several.
+        /// The number of the item in the document, from 1, if there are several.
         item: Option<usize>,
         /// The attribute.
         attribute: String,
@@ -101,9 +101,9 @@ pub enum LineProblem {
         kind: AttributeKind,
     },
     /// The key of an earlier item.
-    #[error("{}this item has the key of the one at line {first}: {key}; leave one of them out", nth(*.item))]
+    #[error("{}this item has the same key as the item at line {first}: {key}; remove one of them", nth(*.item))]
     Repeated {
-        /// Which item of the document, from 1, where it holds several.
+        /// The number of the item in the document, from 1, if there are several.
         item: Option<usize>,
         /// Line of the earlier item.
         first: usize,
@@ -202,8 +202,8 @@ impl Reader<'_> {
             Json::Array(items) => return self.many(items, line),
             other => return Err(LineProblem::NotAnItem(json_kind(&other))),
         };
-        // An item may have attributes of these names; the values tell, since an attribute's value is an
-        // object with a type, which is no array and has no entries that are objects themselves.
+        // An item may have attributes with these names. The values decide: an attribute's value is an object with a
+        // type, which is no array and has no entries that are objects themselves.
         if matches!(entries.get("Items"), Some(Json::Array(_)))
             && let Some(Json::Array(items)) = entries.remove("Items")
         {
@@ -248,8 +248,8 @@ impl Reader<'_> {
     }
 }
 
-/// Whether what stands under `Item` is an item: all its entries are objects. (A typed value's entry is a
-/// text, a boolean or an array; only of a map it is an object, and no key attribute is a map.)
+/// Whether the value of `Item` is an item: all its entries are objects. (The entry of a typed value is a text, a
+/// boolean or an array; only the entry of a map is an object, and no key attribute is a map.)
 fn is_wrapped(json: &Json) -> bool {
     json.as_object()
         .is_none_or(|entries| entries.values().all(Json::is_object))
@@ -357,7 +357,7 @@ mod tests {
             ),
             (
                 format!("{good}\n{}\n{good}", item(2)),
-                ":3: this item has the key of the one at line 1: p / 1",
+                ":3: this item has the same key as the item at line 1: p / 1",
             ),
             (
                 r#"{"Metadata":{},"Keys":{},"NewImage":{}}"#.into(),

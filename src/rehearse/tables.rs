@@ -61,7 +61,8 @@ pub(super) async fn create_source(
     }
 }
 
-/// Removes what the rehearsal created on an engine that is not its own. Their names have a prefix of the rehearsal's.
+/// Removes the tables that the rehearsal created on an engine that is not its own. Their names have a prefix of the
+/// rehearsal.
 pub(super) async fn drop_tables(split: &Split) {
     let mut tables = vec![
         (split.source.control.clone(), split.plan.source.table.clone()),

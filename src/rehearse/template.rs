@@ -1,23 +1,23 @@
 //! The templates of a plan's sample items: parsed once, rendered for each item.
 //!
-//! Pure: what an item is made of (its number, the time, the random digits) is handed in as a [`Filling`].
+//! Pure: the variable parts of an item (its number, the time, the random digits) are passed as a [`Filling`].
 
 use crate::model::json::{json_kind, number_reason, value_from_json, value_to_json};
 use crate::model::{Number, Place, Value};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
-/// What is wrong with a template.
+/// The problem of a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateProblem {
     /// A placeholder that does not exist.
     #[error(
         "'{{{0}}}' is not a placeholder; use {{n}}, {{n/10}}, {{n%10}}, {{now}} or {{random}}, and write \
-         braces that mean themselves twice: {{{{ and }}}}"
+         literal braces twice: {{{{ and }}}}"
     )]
     UnknownPlaceholder(String),
     /// `{` without `}` or the reverse.
-    #[error("a brace has no partner; write braces that mean themselves twice: {{{{ and }}}}")]
+    #[error("a brace has no counterpart; write literal braces twice: {{{{ and }}}}")]
     LoneBrace,
     /// `{n/0}`.
     #[error("'{{{0}}}' divides by zero")]
@@ -41,9 +41,9 @@ pub enum TemplateProblem {
     Contents {
         /// The type.
         type_name: &'static str,
-        /// What it takes.
+        /// The expected value.
         expected: &'static str,
-        /// What stands there.
+        /// The value that was found.
         found: &'static str,
     },
     /// DynamoDB has no empty sets.
@@ -61,11 +61,11 @@ fn here(problem: TemplateProblem) -> InvalidPart {
     (Place::root(), problem)
 }
 
-/// What the placeholders of one item stand for.
+/// The values of the placeholders of one item.
 pub(super) struct Filling<'a> {
     /// Number of the item among its kind, from 1.
     pub n: u64,
-    /// The plan's timestamp, at the moment when it is first asked for; then the same all through the item.
+    /// The plan's timestamp, at the moment of its first use; then the same in the whole item.
     pub now: &'a dyn Fn() -> Value,
     /// The next 16 random hexadecimal digits.
     pub random: &'a mut dyn FnMut() -> String,
@@ -87,7 +87,7 @@ pub(super) struct Text(Vec<Part>);
 pub(super) enum Template {
     Fixed(Value),
     Text(Text),
-    /// `N`, `B`: one text that is read as that type.
+    /// `N`, `B`: one text that is read as this type.
     Scalar(&'static str, Text),
     /// `SS`, `NS`, `BS`: texts that are read as that type.
     Set(&'static str, Vec<Text>),
@@ -208,7 +208,7 @@ impl Template {
         }
     }
 
-    /// A map whose only key is the name of a type. `None` where it is not: then it is a map.
+    /// A map whose only key is the name of a type; `None` if it is an ordinary map.
     fn typed(name: &str, contents: &Json) -> Option<Result<Self, InvalidPart>> {
         Some(match name {
             "S" => Text::of("S", contents).map(Self::Text).map_err(here),
@@ -461,7 +461,7 @@ mod tests {
             (json!("{}"), "'{}' is not a placeholder"),
             (json!("{n/0}"), "'{n/0}' divides by zero"),
             (json!("a } b"), "twice: {{ and }}"),
-            (json!("a {n"), "a brace has no partner"),
+            (json!("a {n"), "a brace has no counterpart"),
             (json!({"N": "{random}"}), "does not make a number"),
             (
                 json!({"N": "x{n}"}),

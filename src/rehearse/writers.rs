@@ -1,8 +1,8 @@
-//! The live writers: what an application does to the source while it is split.
+//! The live writers: they write to the source as an application does during a split.
 //!
-//! Several tasks, each with its own items, so that the writes of one item come one after the other. A write
-//! lands before the next one is decided on; one that cannot land ends the rehearsal, since from then on
-//! nobody could say what the tables should hold.
+//! There are several tasks, each with its own items, so that the writes of one item come one after the other. A write
+//! lands before the next one is decided. A write that cannot land ends the rehearsal, because the correct contents of
+//! the tables are unknown from then on.
 
 use super::generate::GenerateError;
 use super::mutate::{Action, Mutation, Mutator, Request, Timestamp};
@@ -24,10 +24,10 @@ use tokio_util::sync::CancellationToken;
 pub struct WriterOptions {
     /// Writes a second, of all tasks together. 0: none at all.
     pub writes_per_second: u32,
-    /// Decides on the writes. The same seed gives each task the same writes; how those of different tasks
-    /// interleave is up to the machine.
+    /// Decides the writes. The same seed gives each task the same writes; the machine decides how the tasks
+    /// interleave.
     pub seed: u64,
-    /// The timestamp that each write sets, where the plan has one.
+    /// The timestamp that each write sets, if the plan has one.
     pub timestamp: Option<Timestamp>,
     /// Tasks that write at the same time.
     pub tasks: usize,
@@ -40,7 +40,7 @@ pub struct WriterReport {
     pub creates: u64,
     /// Items changed in part.
     pub updates: u64,
-    /// Items written anew as a whole.
+    /// Items that were replaced as a whole.
     pub replaces: u64,
     /// Items deleted.
     pub deletes: u64,
@@ -68,8 +68,8 @@ pub enum WriterError {
     Item(#[from] GenerateError),
     /// A write did not land.
     #[error(
-        "a live writer cannot {operation} '{key}' in the table '{table}' (sends: {sends}): {reason}; the \
-         rehearsal proves nothing without it, so see to the cause and rehearse again"
+        "a live writer cannot {operation} '{key}' in the table '{table}' (attempt {sends}): {reason}; the \
+         rehearsal proves nothing without this write, so fix the cause and rehearse again"
     )]
     Write {
         /// The API's operation.
@@ -80,11 +80,11 @@ pub enum WriterError {
         table: String,
         /// How often it was sent.
         sends: u32,
-        /// What the last answer said.
+        /// The last answer.
         reason: String,
     },
     /// A task came to grief.
-    #[error("a live writer broke off: {0}; this is a bug in dynasplit, please report it")]
+    #[error("a live writer ended unexpectedly: {0}; this is a bug in dynasplit, please report it")]
     Task(#[from] tokio::task::JoinError),
 }
 
@@ -163,7 +163,7 @@ impl LiveWriters {
         Self { tasks, stop, counts }
     }
 
-    /// What has landed so far.
+    /// The writes that have landed so far.
     #[must_use]
     pub fn report(&self) -> WriterReport {
         self.counts.report()
@@ -201,7 +201,7 @@ struct Writer {
 
 impl Writer {
     async fn run(self, mut mutator: Mutator) -> Result<(), WriterError> {
-        // One that fails, be it by a panic, stops the others: they need not go on.
+        // A task that fails, even by a panic, stops the others.
         let alarm = self.stop.clone().drop_guard();
         let outcome = self.write(&mut mutator).await;
         self.counts.bursts.fetch_add(mutator.bursts(), Ordering::Relaxed);
@@ -284,7 +284,7 @@ impl Writer {
     }
 }
 
-/// Gives all tasks together so many turns a second.
+/// Gives all tasks together this many turns per second.
 struct WriteRate {
     gap: Duration,
     next: Mutex<Instant>,

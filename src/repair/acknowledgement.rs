@@ -31,8 +31,8 @@ impl Holder {
     /// All processes together that fill the services that were there at first.
     pub const BACKFILL: Self = Self::named(FIRST_ROUND);
 
-    /// All processes of a backfill's round together. One of an earlier round that was held up releases nothing that is a
-    /// later one's.
+    /// The holder of all processes of one round of a backfill. A delayed process of an earlier round therefore
+    /// releases nothing of a later round.
     pub fn backfill(record: &BackfillRecord) -> Self {
         if record.round == record.services {
             return Self::BACKFILL;
@@ -76,10 +76,11 @@ impl Holder {
     }
 }
 
-/// Refuses to go on if a service has switched since this command began: it would write the table of that service.
+/// Refuses to continue if a service has switched since this command began, because the command would write the table
+/// of that service.
 ///
 /// # Errors
-/// [`RunError::NotYet`]; the same command leaves the service out when it is run again.
+/// [`RunError::NotYet`]; if the command is run again, it leaves the service out.
 pub(crate) fn refuse_switched_since(split: &Split, record: &SplitRecord) -> Result<(), RunError> {
     if split.has_same_switches(record) {
         return Ok(());
@@ -98,8 +99,8 @@ pub(crate) fn lanes_held() -> RunError {
     }
 }
 
-/// Waits until every live worker obeys an epoch. One that is not seen to live for a whole lease time starts no
-/// writes any more, and what it had under way has landed after a margin.
+/// Waits until every live worker obeys an epoch. A worker without a sign of life for a whole lease time starts no
+/// write any more, and its last requests have landed after a margin.
 pub(crate) async fn acknowledged(
     split: &Split,
     epoch: u64,

@@ -1,5 +1,5 @@
-//! The hold of a bulk copy: while it is on record, no lane writes anything, whichever workers live, die or come. A death of
-//! the copy leaves it on record; the same command goes on under it, or gives bulk up.
+//! The hold of a bulk copy: while it is on record, no lane writes anything, even if workers die or start. If the copy
+//! dies, the hold stays on record, and the same command continues under it or gives up the bulk order.
 
 use super::acknowledgement::{Holder, acknowledged, refuse_switched_since};
 use super::landing::{Writes, landed};
@@ -9,12 +9,12 @@ use crate::worker::{RunError, Split, pause};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Holds the lanes, and waits until every live tail worker writes nothing any more. Answers the epoch of the hold. What
-/// is read of the source *after* this returns, consistently or after a wait of [`crate::dynamo::Timing::settle`], is at
-/// least as new as the place of any lane.
+/// Holds the lanes, and waits until no live tail worker writes any more. Returns the epoch of the hold. Reads of the
+/// source *after* this returns, consistent or after a wait of [`crate::dynamo::Timing::settle`], are at least as new
+/// as the position of any lane.
 ///
 /// # Errors
-/// When somebody else needs tombstones, the state can't be reached, or the command is stopped.
+/// If another command needs tombstones, the state can't be reached, or the command is stopped.
 pub(crate) async fn hold(split: &Split, stop: &CancellationToken) -> Result<u64, RunError> {
     let mut held = None;
     let record = SplitRecord::change(&split.store, |record| {
@@ -38,7 +38,7 @@ pub(crate) async fn hold(split: &Split, stop: &CancellationToken) -> Result<u64,
     let Some(epoch) = held else {
         let holders: Vec<String> = record.switch.holders.into_keys().collect();
         return Err(RunError::NotYet {
-            what: format!("tombstones are on, or not swept ({})", holders.join(", ")),
+            what: format!("tombstones are on, or are not swept yet ({})", holders.join(", ")),
             next: "let the command that needs them end (if it was interrupted, run it again), then run this command again"
                 .into(),
         });
@@ -65,7 +65,7 @@ pub(crate) async fn free(split: &Split, since: u64, stop: &CancellationToken) ->
     Ok(())
 }
 
-/// Gives bulk up: from then on the lanes go on, and leave tombstones for the concurrent order, which copies what is left.
+/// Gives up the bulk order: the lanes continue, and leave tombstones for the concurrent order, which copies the rest.
 ///
 /// First every segment's record is changed, whoever holds it: nobody takes one for bulk any more, and who has one loses
 /// it. After a lease, an attempt and a margin, nothing of bulk can land. If nobody held one and every request was answered,
@@ -73,7 +73,7 @@ pub(crate) async fn free(split: &Split, since: u64, stop: &CancellationToken) ->
 /// after a crash, it goes on.
 ///
 /// # Errors
-/// When the state can't be reached, or the command is stopped: the lanes then stay held.
+/// If the state can't be reached, or the command is stopped; the lanes then stay on hold.
 pub(crate) async fn give_up(split: &Split, stop: &CancellationToken) -> Result<(), RunError> {
     let taken = take_segments(split).await?;
     fault::moment("bulk.given-up").await;
@@ -125,7 +125,7 @@ async fn take_segments(split: &Split) -> Result<Taken, RunError> {
                 break;
             }
             stored.value.order = Order::Concurrent;
-            // How long it was stays on record, for who goes on with this after a crash.
+            // The length of the lease stays on record, for a process that continues this after a crash.
             stored.value.lease.owner = None;
             match split.store.put(&name, stored.value, stored.revision).await {
                 Ok(_) => taken.are_settled &= was_settled,

@@ -1,6 +1,6 @@
-//! Bringing one source key in order, for repairs, rechecks and dead letters. All three are backfills: tombstones are on
-//! and acknowledged, the source is read consistently, nothing is written over a tombstone or over what changed since
-//! it was read.
+//! Repairs one source key, for repairs, rechecks and dead letters. All three follow the rules of the backfill:
+//! tombstones are on and acknowledged, the source is read consistently, and nothing is written over a tombstone or
+//! over an item that changed since it was read.
 
 use super::acknowledgement::Holder;
 use crate::dynamo::{AccountLimit, ConcurrencyLimit, until_answered_or_hot};
@@ -16,18 +16,18 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// What became of a key.
+/// The result for one key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Reconciled {
-    /// The target holds what it should.
+    /// The target was correct.
     Agreed,
     /// It was written or removed.
     Repaired,
     /// The tail writes it at this moment: to be looked at again.
     Busy,
-    /// The target holds a newer item than the source, and was told to keep it.
+    /// The target holds a newer item than the source, and the options say to keep it.
     Newer,
-    /// The source item still can't be what the service holds, for this reason.
+    /// The source item is still invalid for the service, for this reason.
     Invalid(String),
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Reconciler<'a> {
     source: Scan,
     target: Scan,
     writer: TargetWriter,
-    /// A key range that is throttled for this long is given up.
+    /// A key range that is throttled for this long is skipped.
     patience: Duration,
     keeps_newer: bool,
 }
@@ -102,8 +102,8 @@ impl<'a> Reconciler<'a> {
         }
     }
 
-    /// Removes an extra whose source can't be asked, if what is read now is `still` what was judged: an item whose
-    /// tail write came since must not be taken for it.
+    /// Removes an extra item whose source can't be read, if the item is `still` the one that was judged. A later
+    /// write of the tail must not be removed in its place.
     pub async fn orphan(&self, target: &Key, still: impl Fn(&Item) -> bool) -> Result<Reconciled, RunError> {
         let held = self.read(&self.service.name, target, &self.target).await?;
         match held.filter(|item| !is_tombstone(item)) {
@@ -138,14 +138,14 @@ impl<'a> Reconciler<'a> {
         }
     }
 
-    /// Brings one target key in order, given the source key that it belongs to (`None`: none, it is an extra).
+    /// Repairs one target key, given the source key that it belongs to (`None`: it is an extra item).
     ///
-    /// The target is read first, then the source: what the source holds is then at least as new as what was read
-    /// in the target, and the condition of the write finds out whether the target changed since.
+    /// It reads the target first and then the source. The source is then at least as new as the target was, and the
+    /// condition of the write finds out whether the target changed since.
     ///
-    /// But a target that holds a newer version than the source has (a clock went back, or it was not empty at first)
-    /// refuses what the tail writes, which leaves no trace. So after a write, the source is read once more: if it
-    /// changed, the tail may have been refused in between, and the key is looked at again.
+    /// However, a target with a newer version than the source (a clock went back, or the target was not empty at
+    /// first) refuses later writes of the tail, which leaves no trace. So after a write, it reads the source once
+    /// more. If the source changed, the tail may have been refused in between, and the key is read again.
     pub async fn target_key(&self, target: &Key, source: Option<&Key>) -> Result<Reconciled, RunError> {
         let held = self.read(&self.service.name, target, &self.target).await?;
         let wanted = match source {
@@ -196,17 +196,16 @@ impl<'a> Reconciler<'a> {
         }
     }
 
-    /// Reads a key, however long what passes by itself may take; but a key range that is throttled all the time is given
-    /// up.
+    /// Reads a key, and retries temporary failures without end. It skips a key range that is throttled all the time.
     ///
     /// # Errors
-    /// [`RunError::HotRange`] then.
+    /// [`RunError::HotRange`] in this case.
     async fn read(&self, table: &str, key: &Key, scan: &Scan) -> Result<Option<Item>, RunError> {
         let read = until_answered_or_hot(&self.writer.health, self.patience, || scan.get(key));
         let read = tokio::select! {
             biased;
             () = self.writer.stop.cancelled() => return Err(RunError::Stopped(
-                format!("reading {} again was stopped", self.service.name),
+                format!("reading {} again was interrupted", self.service.name),
             )),
             read = read => read,
         };
@@ -223,7 +222,8 @@ impl<'a> Reconciler<'a> {
         })
     }
 
-    /// What the service should hold for a source key, by a consistent read; `Err`: it can't be shaped.
+    /// The item that the service should hold for a source key, by a consistent read; `Err` if the source item is
+    /// invalid.
     async fn wanted(&self, key: &Key) -> Result<Result<Option<Desired>, String>, RunError> {
         let item = self.read("source", key, &self.source).await?;
         Ok(item.map_or(Ok(None), |item| {
@@ -232,26 +232,26 @@ impl<'a> Reconciler<'a> {
     }
 }
 
-/// What became of the recheck list.
+/// The result for the recheck list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Rechecked {
-    /// Somebody else needs tombstones, or needed them since: the list is theirs.
+    /// Another command needs tombstones, or needed them since, so it works on the list.
     LeftToOthers,
-    /// It was worked off.
+    /// Every key was correct.
     Agreed,
-    /// It was worked off, and something was written.
+    /// Every key was read again, and something was written.
     Wrote,
 }
 
-/// Between two looks at a lease that is being renewed.
+/// Wait between two checks of a lease that is being renewed.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Reads again every key whose timestamp went backwards, and brings it in order, if the holder, who claimed the tombstones
-/// with this epoch, is alone. They stay on while the lease is held; where it is lost, this is to be dropped
-/// ([`RepairLease::during`](super::repair_lease::RepairLease::during)).
+/// Reads every key again whose timestamp went backwards, and repairs it, if the holder that claimed the tombstones
+/// with this epoch is the only one. The tombstones stay on while the lease is held. If the lease is lost, the caller
+/// drops this future ([`RepairLease::during`](super::repair_lease::RepairLease::during)).
 ///
 /// # Errors
-/// When the list is too long, or something can't be reached.
+/// If the list is too long, or something can't be reached.
 pub(crate) async fn recheck_all(
     split: &Split,
     (holder, since): (&Holder, u64),
@@ -260,7 +260,7 @@ pub(crate) async fn recheck_all(
     stop: &CancellationToken,
 ) -> Result<Rechecked, RunError> {
     let list = split.dead_letters.rechecks().await?;
-    // In this order: what is listed again for somebody who comes after this has another revision, and stays.
+    // The order matters: a key that is listed again for a later holder has another revision, and stays on the list.
     let switch = SplitRecord::read(&split.store).await?.value.switch;
     if !switch.is_alone(holder.name(), since) {
         return Ok(Rechecked::LeftToOthers);
@@ -284,8 +284,8 @@ pub(crate) async fn recheck_all(
                 if reconciled == Reconciled::Repaired {
                     done = Rechecked::Wrote;
                 }
-                // Somebody else may have worked it off, and others may have listed it anew: then this is dropped here, with
-                // the lease. A renewal tells that nobody has.
+                // Another process may have worked on the list, and keys may have been listed again: the lease is then
+                // lost, and this is dropped here. A renewed lease shows that this did not happen.
                 while !lease.may_write() {
                     crate::worker::pause(POLL, stop).await?;
                 }
@@ -342,8 +342,8 @@ async fn recheck_one(
     })
 }
 
-/// Takes off the list what came to it before this epoch, but after it was worked off: no page could land any more
-/// when the tail wrote these keys, so none can have beaten it. What could not be settled is kept.
+/// Removes keys from the list that came to it before this epoch, but after the list was done. No page could land any
+/// more when the tail wrote these keys, so no page can have overwritten them. Keys that could not be settled stay.
 pub(crate) async fn forget_rechecks(split: &Split, epoch: u64) -> Result<(), RunError> {
     for (name, revision, recheck) in split.dead_letters.rechecks().await? {
         if recheck.epoch < epoch {

@@ -1,3 +1,5 @@
+//! The lease of repairs: only one process at a time repairs and switches tombstones off.
+
 use crate::state::{BackfillRecord, Lease, LeaseWatch, Owner, StateError, Store, Stored, Validity};
 use crate::worker::{Leasable, LeasedRecord, RunError, Split, pause};
 use serde::{Deserialize, Serialize};
@@ -33,7 +35,7 @@ impl Leasable for RepairRecord {
     fn absorb(&mut self, _stored: Self) {}
 }
 
-/// Between two looks at a lease that somebody holds.
+/// Wait between two checks of a lease that another process holds.
 const POLL: Duration = Duration::from_millis(300);
 
 /// Whether a repair runs, or ended without giving its lease back.
@@ -45,8 +47,8 @@ pub async fn repair_runs(store: &Store) -> Result<bool, StateError> {
     Ok(found.is_some_and(|stored| stored.value.lease.owner.is_some()))
 }
 
-/// The exclusive right to repair, and to release the tombstones: whoever writes what it read of the source holds it
-/// until nothing of that can land any more.
+/// The exclusive right to repair, and to release the tombstones. A process that writes what it read of the source
+/// holds it until none of its writes can land any more.
 pub(crate) struct RepairLease {
     leased: Arc<LeasedRecord<RepairRecord>>,
     renewing: AbortOnDropHandle<Result<(), StateError>>,
@@ -54,15 +56,14 @@ pub(crate) struct RepairLease {
 }
 
 impl RepairLease {
-    /// Takes it: at once where nobody holds it, and after a whole lease time without a sign of life where somebody
-    /// died with it.
+    /// Takes it: at once if it is free, and after a whole lease time without a sign of life if its owner died.
     ///
     /// # Errors
-    /// [`RunError::NotYet`] where another repair lives.
+    /// [`RunError::NotYet`] if another repair is alive.
     pub async fn take(split: &Split, stop: &CancellationToken) -> Result<Self, RunError> {
         let owner = Owner::unique("repair");
         let _waiting = split.waits.until(
-            "the lease of a repair that ended without a word has run out",
+            "the lease of a repair that was interrupted has expired",
             split.timing.lease,
         );
         let mut watch = LeaseWatch::default();
@@ -98,10 +99,10 @@ impl RepairLease {
         }
     }
 
-    /// Takes it as soon as nobody else has it.
+    /// Takes it as soon as it is free.
     ///
     /// # Errors
-    /// When the state can't be reached, or the command is stopped.
+    /// If the state can't be reached, or the command is stopped.
     pub async fn wait(split: &Split, stop: &CancellationToken) -> Result<Self, RunError> {
         loop {
             match Self::take(split, stop).await {
@@ -151,18 +152,19 @@ impl RepairLease {
         self.done.cancel();
         match self.renewing.await {
             Ok(Ok(())) => {}
-            // The command tells it.
+            // The command reports it.
             Ok(Err(error)) if error.is_gone() => {}
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the repair's lease was not given back; it ends by itself");
+                tracing::warn!(%error, "the lease of the repair was not released; it expires by itself");
             }
-            Err(error) => tracing::error!(%error, "the repair's lease was not given back; it ends by itself"),
+            Err(error) => tracing::error!(%error, "the lease of the repair was not released; it expires by \
+                 itself"),
         }
     }
 }
 
-/// Refuses a repair before the backfill is finished, or while lanes have no pinned places: what is repaired before
-/// could be spoiled by a late page, or by a change that nobody reads.
+/// Refuses a repair before the backfill is finished, or while lanes have no pinned positions. A late page, or a
+/// change that no lane reads, could spoil an earlier repair.
 ///
 /// # Errors
 /// [`RunError::NotYet`], with the next step.
@@ -170,7 +172,7 @@ pub(crate) async fn refuse_unready(split: &Split) -> Result<(), RunError> {
     if let Some(service) = crate::worker::uncaptured(split).await?.first() {
         return Err(RunError::NotYet {
             what: format!("the stream is not captured for '{service}'"),
-            next: "start `dynasplit replicate` first, and leave it running beside the repair".into(),
+            next: "start `dynasplit replicate` first, and leave it running during the repair".into(),
         });
     }
     let backfilled = backfill(split).await?;
@@ -181,14 +183,15 @@ pub(crate) async fn refuse_unready(split: &Split) -> Result<(), RunError> {
         {
             return Err(RunError::NotYet {
                 what: format!("'{}' was not backfilled", service.name),
-                next: "run `dynasplit backfill`; a repair is for what is wrong after it".into(),
+                next: "run `dynasplit backfill` first; a repair corrects differences that remain after it"
+                    .into(),
             });
         }
     }
     let Some(backfill) = backfilled else {
         return Err(RunError::NotYet {
             what: "there was no backfill yet".into(),
-            next: "run `dynasplit backfill`; a repair is for what is wrong after it".into(),
+            next: "run `dynasplit backfill` first; a repair corrects differences that remain after it".into(),
         });
     };
     if backfill.finished_ms.is_none() {

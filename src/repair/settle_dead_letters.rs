@@ -14,14 +14,14 @@ use crate::worker::{ActivityNote, Budgets, RunError, Split, unless_stopped, with
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-/// What became of a letter.
+/// The result for a dead letter.
 #[derive(Clone, Debug, Serialize)]
 pub struct SettledDeadLetter {
     /// Its id.
     pub id: String,
     /// The service.
     pub service: String,
-    /// It is settled: the target holds what the source says.
+    /// It is settled: the target holds the item that follows from the source.
     pub settled: bool,
     /// In words.
     pub outcome: String,
@@ -97,7 +97,7 @@ pub async fn discard_dead_letters(
             settled: removed,
             outcome: match removed {
                 true => "discarded: the service corrects the item in its own table".into(),
-                false => "it was written anew meanwhile".into(),
+                false => "the dead letter was recorded again meanwhile".into(),
             },
         });
     }
@@ -134,8 +134,8 @@ async fn under_lease(
     Ok(results)
 }
 
-/// A damaged letter does not tell its key. A mandatory repair looks at every key, and records a letter anew for an item that
-/// is still invalid: that duty is on record before the letter goes.
+/// A damaged dead letter does not show its key. A mandatory repair reads every key, and records a new dead letter for
+/// an item that is still invalid. This duty is on record before the dead letter is removed.
 async fn removed(split: &Split, head: &DeadLetterHead) -> Result<SettledDeadLetter, RunError> {
     SplitRecord::change(&split.store, |record| {
         let concerned = split
@@ -153,9 +153,8 @@ async fn removed(split: &Split, head: &DeadLetterHead) -> Result<SettledDeadLett
         id: head.id.clone(),
         service: head.service.clone(),
         settled: true,
-        outcome:
-            "it was damaged and is removed: run `dynasplit verify --repair`, which finds what it was for"
-                .into(),
+        outcome: "it was damaged and is removed: run `dynasplit verify --repair`, which repairs its item"
+            .into(),
     })
 }
 
@@ -167,7 +166,7 @@ async fn one(
     stop: &CancellationToken,
 ) -> Result<(bool, String), RunError> {
     let Some(key) = split.key_from_json(&head.key) else {
-        return Ok((false, "its key does not fit the plan's source keys".into()));
+        return Ok((false, "its key does not match the source keys of the plan".into()));
     };
     if head.service == ShardRecord::WATCH {
         let scan = split.scan_source(true);
@@ -177,9 +176,9 @@ async fn one(
         };
         return Ok(match item.map(|item| watch(&split.plan, &item)) {
             None => (true, "the item is gone".into()),
-            Some(Watched::Routed) => (true, "a service takes it now".into()),
-            Some(Watched::LeftBehind) => (true, "it is left behind on purpose now".into()),
-            Some(Watched::Unrouted) => (false, "still no service takes it".into()),
+            Some(Watched::Routed) => (true, "a service takes the item now".into()),
+            Some(Watched::LeftBehind) => (true, "`left-behind` covers the item now".into()),
+            Some(Watched::Unrouted) => (false, "no service takes the item".into()),
         });
     }
     if split.has_switched(&head.service) {
@@ -212,7 +211,7 @@ async fn one(
         settled => settled?,
     };
     Ok(match settled {
-        Reconciled::Agreed => (true, "the target holds what it should".into()),
+        Reconciled::Agreed => (true, "the target is correct".into()),
         Reconciled::Repaired => (true, "repaired".into()),
         Reconciled::Busy => (
             false,
@@ -232,7 +231,8 @@ async fn suspects(split: &Split, head: &DeadLetterHead, service: &Service) -> Re
         tracing::warn!(
             letter = head.id,
             damage,
-            "the images are lost, so a former key in the service's table is not known: `dynasplit verify` finds what is left there"
+            "the images are lost, so former keys in the service's table are unknown: run `dynasplit \
+             verify`, which finds items that are left there"
         );
     }
     let images = [shown.letter.image, shown.letter.old_image];

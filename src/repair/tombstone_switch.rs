@@ -14,12 +14,13 @@ use crate::worker::{Budgets, RunError, Split, check_left_out, services};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// Switches tombstones on, and waits until every live tail worker leaves them; answers how they stand then. When this returns, a removal by the
-/// tail leaves a tombstone. A consistent read, or a wait of [`crate::dynamo::Timing::settle`], must follow before
-/// anything that is read may be written: an eventually consistent page may show what was really deleted just before.
+/// Switches tombstones on, and waits until every live tail worker leaves them. Returns their state then. When this
+/// returns, a removal by the tail leaves a tombstone. A consistent read, or a wait of
+/// [`crate::dynamo::Timing::settle`], must follow before anything that is read may be written: an eventually
+/// consistent page may show an item that was really deleted just before.
 ///
 /// # Errors
-/// When a bulk copy holds the lanes, the state can't be reached, or the command is stopped.
+/// If a bulk copy holds the lanes, the state can't be reached, or the command is stopped.
 pub async fn switch_on(
     split: &Split,
     holder: &Holder,
@@ -35,8 +36,7 @@ pub async fn switch_on(
     refuse_switched_since(split, &record)?;
     if record.completing_ms.is_some() {
         return Err(RunError::NotYet {
-            what: "the split is being completed: nobody may write its tables any more but their services"
-                .into(),
+            what: "the split is being completed, so only the services may write its tables".into(),
             next: "run `dynasplit complete --yes` until it ends".into(),
         });
     }
@@ -51,16 +51,16 @@ pub async fn switch_on(
     Ok(tombstones)
 }
 
-/// Brings the recheck list in order, when nothing that this run or a dead one had under way can still land, and
-/// releases the tombstones. The last who releases them switches them off, and sweeps, within these budgets. Idempotent: run again after a crash, it
-/// goes on.
+/// Works on the recheck list when no write of this run or of a dead one can land any more, and releases the
+/// tombstones. The last holder that releases them switches them off, and sweeps within these budgets. Idempotent: it
+/// continues if it is run again after a crash.
 ///
-/// Whoever calls this holds the lease of repairs: of two processes of one backfill, the second would otherwise still
-/// write what it rechecks when the first has switched them off.
+/// The caller holds the lease of repairs. Otherwise, of two processes of one backfill, the second could still write
+/// what it rechecks after the first has switched tombstones off.
 ///
 /// # Errors
-/// When the state or a target can't be reached, or the command is stopped. The tombstones that are left stay
-/// visible in `status`, and the next run goes on.
+/// If the state or a target can't be reached, or the command is stopped. The remaining tombstones stay visible in
+/// `status`, and the next run continues.
 pub async fn switch_off(
     split: &Split,
     holder: &Holder,
@@ -80,7 +80,7 @@ pub async fn switch_off(
             check_left_out(&split.plan, &services(split).await?)?;
             release(split, holder, since, lease, budgets, stop).await?
         }
-        // Others of its kind released them: a dead one, or one beside it. Its sweep goes on.
+        // A process of the same kind released them: a dead one, or a concurrent one. Its sweep continues here.
         None => record.switch.tombstones,
     };
     if tombstones.phase != TombstonePhase::Sweeping {
@@ -93,16 +93,18 @@ pub async fn switch_off(
     forget_rechecks(split, epoch).await?;
     let swept = sweep(split, epoch, budgets, stop).await?;
     fault::moment("tombstones.swept").await;
-    // Somebody may have switched them on again meanwhile (a new epoch): then they are not off.
+    // Another command may have switched them on again meanwhile (a new epoch): then they are not off.
     SplitRecord::change(&split.store, |record| record.switch.swept(epoch)).await?;
     fault::moment("tombstones.done").await;
     Ok(swept)
 }
 
-/// In this order: what is under way lands; keys whose timestamp went backwards are read again, since a page that landed
-/// late may have beaten them; what that wrote lands; only then the holder is taken out.
+/// The order matters. First, requests under way land. Then keys whose timestamp went backwards are read again,
+/// because a page that landed late may have overwritten them. Then the writes of this recheck land. Only then the
+/// holder is removed.
 ///
-/// The list is for the last one: while another one has tombstones on, a page of its own may beat what was read again.
+/// The last holder works on the list: while another holder has tombstones on, one of its pages may overwrite what was
+/// read again.
 async fn release(
     split: &Split,
     holder: &Holder,
@@ -156,11 +158,12 @@ async fn sweep(
         let sweep = sweep_of(split, service, tables, budgets, &account_limit);
         async move { Ok((service.name.clone(), sweep.tombstones(epoch).await?)) }
     });
-    // What is under way when it stops may still land: each is on the condition of what was read.
+    // Requests that are under way when it stops may still land: each has the condition that the target is still what
+    // was read.
     let swept: Vec<Result<_, Failure>> = tokio::select! {
         biased;
         () = stop.cancelled() => return Err(RunError::Stopped(
-            "the sweep was interrupted; the same command goes on".into(),
+            "the sweep was interrupted; run the same command to continue".into(),
         )),
         swept = futures::future::join_all(sweeps) => swept,
     };

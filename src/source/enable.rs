@@ -1,7 +1,7 @@
-//! The source's stream: seen, and switched on where it is off.
+//! The source's stream: read, and switched on if it is off.
 //!
-//! Invariants: a stream that is on is never touched, whatever its view: somebody may be reading it. It
-//! is enabled with both images, because a record is routed by both.
+//! Invariants: a stream that is on is never changed, whatever its view, because others may read it. It is enabled
+//! with both images, because a record is routed by both.
 
 use super::facts::{describe, status};
 use super::{SourceError, StreamState};
@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{StreamSpecification, StreamViewType};
 use std::time::Duration;
 
-/// Enabling takes seconds on AWS; a table that is being changed otherwise may take minutes first.
+/// Enabling takes seconds on AWS; if the table is being changed otherwise, it may take minutes first.
 const STREAM_LIMIT: Duration = Duration::from_secs(600);
 
 /// The stream that a split reads.
@@ -23,21 +23,21 @@ pub struct EnsuredStream {
     pub enabled_now: bool,
 }
 
-/// What the stream of a table is. Writes nothing.
+/// The state of a table's stream. Writes nothing.
 ///
 /// # Errors
-/// The table is missing, or may not be described.
+/// If the table is missing, or may not be described.
 pub async fn stream_state(dynamodb: &Client, table: &str) -> Result<StreamState, SourceError> {
     Ok(StreamState::of(&describe(dynamodb, table).await?))
 }
 
-/// Switches the stream on with `NEW_AND_OLD_IMAGES` where it is off, and waits until it is there.
+/// Switches the stream on with `NEW_AND_OLD_IMAGES` if it is off, and waits until it exists.
 ///
-/// Idempotent, also when several processes do it at once: whoever is late finds it on.
-/// See <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html>.
+/// Idempotent, also if several processes do it at once: a later one finds it on. See
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html>.
 ///
 /// # Errors
-/// [`SourceError::WrongView`] where it is on with another view: that one is never changed.
+/// [`SourceError::WrongView`] if it is on with another view, which is never changed.
 pub async fn ensure_stream(dynamodb: &Client, table: &str) -> Result<EnsuredStream, SourceError> {
     let mut poll = Poll::new(STREAM_LIMIT);
     let mut enabled_now = false;
@@ -80,10 +80,10 @@ pub async fn ensure_stream(dynamodb: &Client, table: &str) -> Result<EnsuredStre
     }
 }
 
-/// Switches the stream off. What it holds can be read for 24 hours more.
+/// Switches the stream off. Its records can be read for 24 hours more.
 ///
 /// # Errors
-/// When the request is refused or fails.
+/// If the request is refused or fails.
 pub async fn disable_stream(dynamodb: &Client, table: &str) -> Result<(), SourceError> {
     let operation = "dynamodb:UpdateTable";
     let specification = StreamSpecification::builder().stream_enabled(false).build();
@@ -106,7 +106,7 @@ pub async fn disable_stream(dynamodb: &Client, table: &str) -> Result<(), Source
     }
 }
 
-/// Whether this call enabled it. Where somebody else was quicker, it did not.
+/// Whether this call enabled it: not if another process was faster.
 async fn enable(dynamodb: &Client, table: &str) -> Result<bool, SourceError> {
     let operation = "dynamodb:UpdateTable";
     let specification = StreamSpecification::builder()

@@ -1,10 +1,12 @@
+//! Reasons why the source table cannot be used.
+
 use crate::dynamo::{Failure, FailureKind, TableCallError};
 use thiserror::Error;
 
 /// Why the source table cannot be used.
 #[derive(Debug, Error)]
 pub enum SourceError {
-    /// No such table where the client looks.
+    /// The table does not exist in the region and account of the client.
     #[error(
         "the source table `{table}` was not found: check its name in the plan (source.table), the region and the account"
     )]

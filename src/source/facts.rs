@@ -1,3 +1,5 @@
+//! Facts about the source table: its keys, its size, its stream and its throughput.
+
 use super::{SourceError, StreamState};
 use crate::dynamo::{Failure, FailureKind, call_table, table_throughput};
 use crate::model::{AttributeKind, KeyAttribute, KeySchema};
@@ -23,14 +25,14 @@ pub enum Billing {
     },
 }
 
-/// What the source table is, as `plan` tells it.
+/// The facts of the source table that `plan` shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SourceFacts {
     /// Table name.
     pub table: String,
     /// Table ARN.
     pub arn: String,
-    /// `ACTIVE`, or what is happening to it.
+    /// `ACTIVE`, or another status.
     pub status: String,
     /// Its primary key.
     #[serde(serialize_with = "as_text")]
@@ -41,15 +43,15 @@ pub struct SourceFacts {
     pub bytes: u64,
     /// How it is paid for.
     pub billing: Billing,
-    /// What it is set to serve.
+    /// The throughput that it is set to serve.
     pub throughput: Throughput,
     /// Its stream.
     pub stream: StreamState,
     /// The other regions of a global table; empty for a plain one.
     pub replicas: Vec<String>,
-    /// The version of global tables, where it is one.
+    /// The version of global tables, if it is one.
     pub global_table_version: Option<String>,
-    /// The attribute by which it expires items, while that is on.
+    /// The attribute by which it expires items, if TTL is on.
     pub ttl_attribute: Option<String>,
     /// Table class: `STANDARD` or `STANDARD_INFREQUENT_ACCESS`.
     pub class: String,
@@ -84,7 +86,7 @@ impl SourceFacts {
 }
 
 impl SourceFacts {
-    /// Whether writes of other regions come in beside those of its own.
+    /// Whether it receives writes of other regions.
     #[must_use]
     pub fn is_global(&self) -> bool {
         !self.replicas.is_empty() || self.global_table_version.is_some()
@@ -105,12 +107,12 @@ pub(crate) fn keys_text(keys: &KeySchema) -> String {
     }
 }
 
-/// Reads what the source table is. Writes nothing.
+/// Reads the facts of the source table. Writes nothing.
 ///
 /// Needs `dynamodb:DescribeTable` and `dynamodb:DescribeTimeToLive`.
 ///
 /// # Errors
-/// The table is missing, or may not be described.
+/// If the table is missing, or may not be described.
 pub async fn describe_source(dynamodb: &Client, table: &str) -> Result<SourceFacts, SourceError> {
     let description = describe(dynamodb, table).await?;
     let ttl_attribute = ttl_attribute(dynamodb, table).await?;
@@ -141,10 +143,10 @@ pub async fn describe_source(dynamodb: &Client, table: &str) -> Result<SourceFac
     })
 }
 
-/// Whether the plan names the primary key that the table has.
+/// Checks that the plan names the primary key of the table.
 ///
 /// # Errors
-/// [`SourceError::OtherKeys`] where it does not.
+/// [`SourceError::OtherKeys`] if it does not.
 pub fn check_keys(planned: &KeySchema, facts: &SourceFacts) -> Result<(), SourceError> {
     if *planned == facts.keys {
         return Ok(());
@@ -190,7 +192,7 @@ fn billing(description: &TableDescription) -> Billing {
     }
 }
 
-/// An engine without TTL expires nothing, which is all that is asked here.
+/// An engine without TTL expires nothing, which is a sufficient answer.
 async fn ttl_attribute(dynamodb: &Client, table: &str) -> Result<Option<String>, SourceError> {
     let operation = "dynamodb:DescribeTimeToLive";
     let described = call_table(operation, table, || {

@@ -1,5 +1,5 @@
-//! The lineage of shards, pure: what to pin when the capture begins, which shards are new, and when a lane
-//! may read which. A child starts only after its parent is finished *by that lane*.
+//! The lineage of shards, pure: the positions to pin when the capture begins, which shards are new, and when a lane
+//! may read a shard. A child starts only after its parent is finished *by that lane*.
 
 use crate::model::{Position, SequenceNumber};
 use crate::state::{LaneState, ShardRecord};
@@ -16,7 +16,7 @@ pub struct Shard {
     pub id: String,
     /// The shard that it continues; it may be trimmed and absent from the listing.
     pub parent: Option<String>,
-    /// Its first sequence number, where the engine shows one.
+    /// Its first sequence number, if the engine shows one.
     pub starting: Option<SequenceNumber>,
 }
 
@@ -25,7 +25,7 @@ pub struct Shard {
 pub struct Capture {
     /// Open shards and the place that each is read from.
     pub pinned: Vec<(Shard, Position)>,
-    /// Shards that were continued by others already: nobody reads them.
+    /// Shards that others already continue: no lane reads them.
     pub history: Vec<String>,
 }
 
@@ -62,8 +62,9 @@ pub fn discovered<'a>(
         .collect()
 }
 
-/// Lanes that read a shard's parent but are missing in the shard: whoever recorded it did not know them, like a
-/// worker that runs since before a service was added. What reads a parent reads its children.
+/// Lanes that read a shard's parent but are missing in the shard. The process that recorded the shard did not know
+/// them, for example a worker that has been running since before a service was added. A lane that reads a parent also
+/// reads its children.
 #[must_use]
 pub fn heirs(recorded: &BTreeMap<String, ShardRecord>) -> Vec<(Shard, BTreeSet<String>)> {
     let missing = |shard: &ShardRecord| -> Option<BTreeSet<String>> {
@@ -87,9 +88,9 @@ pub fn heirs(recorded: &BTreeMap<String, ShardRecord>) -> Vec<(Shard, BTreeSet<S
         .collect()
 }
 
-/// Shards whose children are gone unread, by shard and lane, with the reason: a listing shows no child, and a lane was
-/// last complete there so long ago that one may have come and gone. (Whether the lane has finished the shard is not
-/// asked: what is stored may be behind what is in memory.)
+/// Shards whose children are gone unread, by shard and lane, with the reason: a listing shows no child, and a lane
+/// was last complete there so long ago that one may have come and gone. (It does not matter whether the lane has
+/// finished the shard: the stored state may be behind the state in memory.)
 #[must_use]
 pub fn vanished(
     listed: &[Shard],
@@ -114,11 +115,11 @@ pub fn vanished(
     found
 }
 
-/// The state in which a lane meets a shard that appeared since the capture.
+/// The first state of a lane in a shard that appeared since the capture.
 ///
-/// A child of a shard that the lane reads starts at its beginning, as far complete as its parent is (asked when it
-/// is read). One whose parent the lane never saw is as far complete as the lane is anywhere: when that is longer
-/// ago than the stream keeps records, something between was lost, and [`readiness`] says so.
+/// In a child of a shard that the lane reads, the lane starts at the beginning, as far complete as in the parent
+/// (computed when it is read). If the lane never saw the parent, it is as far complete as it is anywhere. If this is
+/// longer ago than the stream keeps records, records were lost in between, and [`readiness`] reports it.
 #[must_use]
 pub fn first_state(
     shard: &Shard,
@@ -196,8 +197,8 @@ pub fn complete_to(shard: &ShardRecord, lane: &str, recorded: &BTreeMap<String, 
     Some(inherited.fold(own, |complete, state| complete.max(state.complete_to_ms)))
 }
 
-/// A lane that is complete only up to a time before the retention has lost records, whether or not an exception
-/// says so. One that is younger has lost none, even if its old position is trimmed.
+/// A lane that is complete only up to a time before the retention has lost records, whether or not a call fails. A
+/// lane that is complete up to a later time has lost none, even if its old position is trimmed.
 #[must_use]
 pub fn age_gap(complete_to_ms: u64, now_ms: u64) -> Option<String> {
     let age = now_ms.saturating_sub(complete_to_ms);
@@ -211,7 +212,8 @@ pub fn age_gap(complete_to_ms: u64, now_ms: u64) -> Option<String> {
 
 /// The time up to which a lane is complete in all of its shards; `None` before the capture.
 ///
-/// A finished shard counts as long as none of its children is recorded: they may hold records that nobody has seen.
+/// A finished shard counts as long as none of its children is recorded, because they may hold records that the lane
+/// has not read.
 #[must_use]
 pub fn watermark(recorded: &BTreeMap<String, ShardRecord>, lane: &str) -> Option<u64> {
     let mine = || recorded.values().filter(|shard| shard.lanes.contains_key(lane));

@@ -1,6 +1,6 @@
-//! The live table: what it is, and the stream that carries its writes.
+//! The live table: its facts, its scans, and the stream of its writes.
 //!
-//! Everything here reads the source, save [`ensure_stream`], which may switch its stream on.
+//! Everything here reads the source, except [`ensure_stream`], which may switch its stream on.
 
 mod enable;
 mod error;

@@ -1,14 +1,14 @@
 //! How many records one read of a shard asks for. Pure.
 
-/// The most records that a page may hold: what is read where nothing limits it.
+/// The most records of a page, if nothing limits it.
 const MOST: u32 = 1000;
 /// Full pages in a row that must come in time before more is asked for again.
 const FIRST_TRUST: u32 = 4;
-/// The most of them: a line that carries so much and no more is not tried in vain too often.
+/// The longest trust: a connection that can carry only this much is not tested with more too often.
 const LONGEST_TRUST: u32 = 64;
 
-/// Halves what is asked for after a read that took too long, and doubles it again after some that did not: a page that
-/// can't come in time would be asked for in vain for ever.
+/// Halves the page size after a read that took too long, and doubles it again after several that did not. Otherwise a
+/// page that can't come in time would be requested forever.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PageSize {
     records: u32,
@@ -30,7 +30,7 @@ impl Default for PageSize {
 }
 
 impl PageSize {
-    /// What to ask for; `None`: no limit.
+    /// The number of records to request; `None`: no limit.
     #[must_use]
     pub fn limit(&self) -> Option<u32> {
         (self.records < MOST).then_some(self.records)
@@ -46,14 +46,14 @@ impl PageSize {
         self.trying = false;
     }
 
-    /// A page of so many records came in time. One that is not full says nothing about larger ones.
+    /// A page with this many records came in time. A page that is not full says nothing about larger ones.
     pub fn came(&mut self, records: usize) {
         if self.limit().is_none() || !self.is_full(records) {
             return;
         }
         self.full += 1;
         if self.trying && self.full >= 2 {
-            // What was tried goes well.
+            // The last attempt succeeds.
             self.trust = FIRST_TRUST;
             self.trying = false;
         }
@@ -64,7 +64,7 @@ impl PageSize {
         }
     }
 
-    /// Whether a page of so many records is as large as was asked for.
+    /// Whether a page with this many records is as large as requested.
     #[must_use]
     pub fn is_full(&self, records: usize) -> bool {
         u32::try_from(records).is_ok_and(|records| records >= self.records)

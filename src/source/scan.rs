@@ -1,3 +1,5 @@
+//! Reads of a table: parallel scans by page, and consistent reads of one key.
+
 use crate::dynamo::convert::{item_from_sdk, item_to_sdk};
 use crate::dynamo::{Failure, FailureKind};
 use crate::model::{Item, Key, KeySchema};
@@ -20,7 +22,7 @@ pub struct Scan {
 pub struct ScanPage {
     /// Its items.
     pub items: Vec<Item>,
-    /// The key to go on after; `None` at the segment's end.
+    /// The key after which to continue; `None` at the end of the segment.
     pub next: Option<Item>,
     /// Read units used, in thousandths.
     pub read_milliunits: u64,
@@ -39,7 +41,7 @@ impl Scan {
         }
     }
 
-    /// With pages of at most so many items: for a look that must not cost a whole page.
+    /// With pages of at most this many items, for a read that must not cost a whole page.
     #[must_use]
     pub fn limited(self, items: u32) -> Self {
         Self {

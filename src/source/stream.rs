@@ -1,3 +1,5 @@
+//! Reads of the source's stream.
+
 use super::lineage::Shard;
 use crate::dynamo::{Failure, FailureKind, convert};
 use crate::model::{Change, Images, KeySchema, Origin, Position, SequenceNumber};
@@ -26,7 +28,7 @@ pub struct Record {
     pub change: Arc<Change>,
 }
 
-/// What one read of a shard gave. Empty pages are normal, also before the tip.
+/// The result of one read of a shard. Empty pages are normal, also before the tip.
 #[derive(Debug)]
 pub struct Page {
     /// Records, in the order of the shard.
@@ -72,7 +74,7 @@ impl StreamSource {
             let Some(description) = answer.stream_description else {
                 return Err(self.odd("dynamodb:DescribeStream", "an answer without a description"));
             };
-            // One that is being disabled may still grow.
+            // A stream that is being disabled may still grow.
             let enabled = description.stream_status != Some(sdk::StreamStatus::Disabled);
             shards.extend(
                 description
@@ -97,10 +99,10 @@ impl StreamSource {
         }
     }
 
-    /// Gets an iterator for a position. It lives 15 minutes, so it is never kept.
+    /// Gets an iterator for a position. It lives 15 minutes, so it is never stored.
     ///
     /// # Errors
-    /// [`FailureKind::Trimmed`] or [`FailureKind::Missing`] where the position is no longer kept.
+    /// [`FailureKind::Trimmed`] or [`FailureKind::Missing`] if the stream no longer keeps the position.
     pub async fn open(&self, shard: &str, position: &Position) -> Result<Option<String>, Failure> {
         let request = self
             .client
@@ -127,11 +129,11 @@ impl StreamSource {
         Ok(answer.shard_iterator)
     }
 
-    /// Reads a page, of at most so many records where a limit is given.
+    /// Reads a page, with at most `limit` records if a limit is given.
     ///
     /// # Errors
-    /// [`FailureKind::ExpiredIterator`], [`FailureKind::Trimmed`], throttling, and the rest. A record that
-    /// can't be read is an error too: it is never left out.
+    /// [`FailureKind::ExpiredIterator`], [`FailureKind::Trimmed`], throttling, and others. A record that can't be
+    /// read is also an error: it is never left out.
     pub async fn read(&self, iterator: &str, limit: Option<u32>) -> Result<Page, Failure> {
         let answer = self
             .client
@@ -151,7 +153,7 @@ impl StreamSource {
         })
     }
 
-    /// Event names are not asked (an engine may give one that is not known): the images say what happened.
+    /// Ignores the event name, because an engine may give an unknown one: the images show what happened.
     fn record(&self, record: sdk::Record) -> Result<Record, Failure> {
         let odd = |what: &str| self.odd("dynamodb:GetRecords", what);
         let data = record.dynamodb.ok_or_else(|| odd("a record without content"))?;

@@ -1,4 +1,4 @@
-//! The stream of a table, as the description of the table tells it.
+//! The stream of a table, according to the description of the table.
 
 use aws_sdk_dynamodb::types::{StreamViewType, TableDescription};
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! Records that can't be read: which one it is, and what a person can do about it.
+//! Damaged records: which record cannot be read, and how a person can fix it.
 
 use super::error::StateError;
 
@@ -9,19 +9,19 @@ pub struct Damaged {
     pub record: String,
     /// Why it can't be read.
     pub cause: String,
-    /// What a person can do.
+    /// How a person can fix it.
     pub cure: String,
     /// Its text, if it has one.
     pub(super) text: Option<String>,
 }
 
-/// What can be done about a damaged record, by the first part of its name: either it may be deleted, with what follows
-/// from that, or the table must be restored.
+/// Records that may be deleted, by the first part of their names, each with the consequence. For other records, the
+/// table must be restored.
 const DELETABLE: [(&str, &str); 7] = [
-    ("ACTIVITY", "it only says what a command was doing"),
+    ("ACTIVITY", "it only records what a command was doing"),
     (
         "TUNING",
-        "budgets are then as the commands' options say, until `dynasplit tune` changes them",
+        "the options of the commands then set the budgets, until `dynasplit tune` changes them",
     ),
     ("VERIFY", "then run `dynasplit verify`"),
     ("REPAIR", "when no repair and no `dead-letters reconcile` runs"),
@@ -36,11 +36,11 @@ const DELETABLE: [(&str, &str); 7] = [
     ),
 ];
 
-/// What a person can do about a damaged record.
+/// How a person can fix a damaged record.
 #[must_use]
 pub(super) fn cure(table: &str, record: &str) -> String {
     let kind = record.split_once('#').map_or(record, |(kind, _)| kind);
-    let newer = "use the version of dynasplit that wrote it, if that is a newer one; otherwise";
+    let newer = "if a newer version of dynasplit wrote it, use that version; otherwise";
     if let Some((_, follows)) = DELETABLE.iter().find(|(name, _)| *name == kind) {
         let key = format!(r#"{{"pk":{{"S":"{PARTITION}"}},"sk":{{"S":"{record}"}}}}"#);
         return format!(
@@ -49,7 +49,10 @@ pub(super) fn cure(table: &str, record: &str) -> String {
     }
     match kind {
         "LETTER" | "LETTERPART" => {
-            format!("{newer} run `dynasplit dead-letters reconcile`, which deals with it")
+            format!(
+                "{newer} run `dynasplit dead-letters reconcile`, which removes it and makes a repair \
+                 mandatory"
+            )
         }
         "SHARD" => {
             format!("{newer} run `dynasplit replicate --restart-tail`, then `dynasplit verify --repair`")
@@ -59,7 +62,7 @@ pub(super) fn cure(table: &str, record: &str) -> String {
 }
 
 impl Damaged {
-    /// As an error of whoever needs the record.
+    /// The error of a command that needs the record.
     #[must_use]
     pub fn into_error(self, table: &str) -> StateError {
         StateError::Damaged {

@@ -1,13 +1,15 @@
+//! Dead letters and the recheck list in the state table.
+
 use super::damage::Damaged;
 use super::error::StateError;
 use super::store::Store;
 use crate::dynamo::chance;
 use serde::{Deserialize, Serialize};
 
-/// A change that can't land: what it was, and why. It is kept until its source key is reconciled.
+/// A change that can never land, with the reason. It is kept until its source key is reconciled.
 ///
-/// One letter for each service and source key: a later one replaces an earlier one, since a letter is
-/// never replayed as an image anyhow; its key is read again from the source.
+/// There is one dead letter for each service and source key. A later one replaces an earlier one, because a dead
+/// letter is never replayed as an image: its key is read again from the source.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// The service, or the watch lane for an item that no service takes.
@@ -20,7 +22,7 @@ pub struct DeadLetter {
     pub origin: String,
     /// When it was written, in milliseconds since 1970.
     pub at_ms: u64,
-    /// The image that could not be written, as DynamoDB JSON. This is the only place where item values are kept.
+    /// The image that could not be written, as DynamoDB JSON. No other record keeps item values.
     pub image: Option<serde_json::Value>,
     /// The image before, as DynamoDB JSON.
     pub old_image: Option<serde_json::Value>,
@@ -45,12 +47,12 @@ pub struct DeadLetterHead {
     pub parts: u32,
     /// Marks one writing of the letter, so that parts of two writings are never mixed.
     pub writing: u64,
-    /// Why it can't be read, if it is damaged: then it tells neither its key nor its reason.
+    /// Why it can't be read, if it is damaged. A damaged dead letter has neither its key nor its reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
 }
 
-/// A letter as it is shown.
+/// A dead letter as it is shown.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct ShownDeadLetter {
     /// The letter; without images, if they are damaged.
@@ -71,8 +73,8 @@ pub struct RecheckKey {
     /// The epoch of the tombstone switch in which it was put here; the highest number for one that could not be settled.
     #[serde(default)]
     pub epoch: u64,
-    /// Target keys that the item had when its timestamp went backwards, as DynamoDB JSON. A stale page may have landed at
-    /// each, and where the item moved away or is gone, the source no longer tells them.
+    /// Target keys that the item had when its timestamp went backwards, as DynamoDB JSON. A stale page may have
+    /// landed at each of them, and if the item moved or is gone, the source no longer shows them.
     #[serde(default)]
     pub targets: Vec<serde_json::Value>,
 }
@@ -87,7 +89,7 @@ impl RecheckKey {
         }
     }
 
-    /// The entry, with what an earlier one of the same key says: it was not looked at yet.
+    /// Merges the entry with an earlier one of the same key that nobody has read again yet.
     #[must_use]
     fn after(mut self, earlier: Option<Self>) -> Self {
         if let Some(earlier) = earlier {
@@ -125,7 +127,7 @@ struct Images {
 }
 
 impl DeadLetter {
-    /// The origin of what a backfill left.
+    /// The origin of dead letters of a backfill.
     pub const BACKFILL: &'static str = "backfill";
 }
 
@@ -176,7 +178,8 @@ impl DeadLetters {
             damage: None,
         };
         let name = format!("{LETTER}{id}");
-        // A damaged one is replaced; its parts are nobody's, and are removed when the split is completed.
+        // A damaged dead letter is replaced. Its parts belong to no dead letter then, and are removed when the split
+        // is completed.
         let earlier = self
             .store
             .get_readable::<DeadLetterHead>(&name, &mut Vec::new())
@@ -188,10 +191,10 @@ impl DeadLetters {
         }
     }
 
-    /// All letters, without images; of one service where one is named.
+    /// All dead letters, without images, or those of the named service.
     ///
     /// # Errors
-    /// When the state table can't be read.
+    /// If the state table can't be read.
     pub async fn list(&self, service: Option<&str>) -> Result<Vec<DeadLetterHead>, StateError> {
         let prefix = service.map_or(LETTER.to_owned(), |name| format!("{LETTER}{name}#"));
         let mut damaged = Vec::new();
@@ -207,11 +210,11 @@ impl DeadLetters {
             .collect())
     }
 
-    /// Removes a letter that is damaged, unless it was written anew since it was listed. The caller has made a repair
-    /// mandatory, which finds what the letter was for.
+    /// Removes a damaged dead letter, unless it was recorded again since it was listed. The caller has made a repair
+    /// mandatory, which finds the item of the dead letter.
     ///
     /// # Errors
-    /// When the state table can't be reached.
+    /// If the state table can't be reached.
     pub async fn discard(&self, head: &DeadLetterHead) -> Result<(), StateError> {
         let mut damaged = Vec::new();
         let name = format!("{LETTER}{}", head.id);
@@ -234,7 +237,7 @@ impl DeadLetters {
     pub async fn show(&self, id: &str) -> Result<Option<ShownDeadLetter>, StateError> {
         let name = format!("{LETTER}{id}");
         let mut shown = None;
-        // Twice, since a letter that is written anew or settled meanwhile seems to lack its parts.
+        // Twice, because a dead letter that is recorded again or settled meanwhile seems to lack its parts.
         for _ in 0..2 {
             let mut damaged = Vec::new();
             let found = self
@@ -259,7 +262,7 @@ impl DeadLetters {
         Ok(shown)
     }
 
-    /// The images of a letter, or what is wrong with them.
+    /// The images of a dead letter, or the reason why they can't be read.
     async fn images(&self, head: &DeadLetterHead) -> Result<Result<Images, String>, StateError> {
         let mut text = String::new();
         for number in 0..head.parts as usize {
@@ -302,11 +305,12 @@ impl DeadLetters {
         Ok(true)
     }
 
-    /// Removes what is left of letters that were settled or written anew by a process that died over it: images are items
-    /// of the source, and nothing leads to these any more. Only when nobody keeps letters.
+    /// Removes parts of dead letters that were settled or recorded again by a process that died in between. The parts
+    /// are images of source items, and no record refers to them any more. Call it only when no process keeps dead
+    /// letters.
     ///
     /// # Errors
-    /// When the state table can't be reached.
+    /// If the state table can't be reached.
     pub async fn forget_orphans(&self) -> Result<(), StateError> {
         self.forget(PART).await
     }
@@ -329,10 +333,10 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// Puts a key on the recheck list. What is known of it there is kept.
+    /// Puts a key on the recheck list. An existing entry is merged.
     ///
     /// # Errors
-    /// When the state table can't be written.
+    /// If the state table can't be written.
     pub async fn recheck(&self, key: &RecheckKey) -> Result<(), StateError> {
         let id = Self::id(&key.service, &key.key);
         let add = |earlier| Ok::<_, StateError>(key.clone().after(earlier));

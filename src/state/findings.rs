@@ -1,4 +1,4 @@
-//! What the last verify found, in words: for `status`, `complete`, and whoever has to decide what to do next.
+//! The findings of the last verify as text, for `status` and `complete`.
 
 use super::records::VerifyRecord;
 use crate::model::{count, counted};
@@ -10,8 +10,8 @@ const COLLISION: &str = "collision";
 const EXPIRED: &str = "expired";
 
 impl VerifyRecord {
-    /// What was wrong, by service and class, as in `orders: 2 missing, 1 collision; carts: 1 invalid`. Empty if it found
-    /// nothing, or was made by a version that did not note it.
+    /// The mismatches by service and class, for example `orders: 2 missing, 1 collision; carts: 1 invalid`. Empty if
+    /// there were none, or if an earlier version, which did not record them, made the verify.
     #[must_use]
     pub fn findings(&self) -> String {
         let mut parts: Vec<String> = self

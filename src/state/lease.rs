@@ -1,3 +1,5 @@
+//! Leases: who owns a record, until when, and when another process may take it over.
+
 use super::requests::Requests;
 use crate::dynamo::{Clock, chance};
 use serde::{Deserialize, Serialize};
@@ -31,10 +33,10 @@ impl fmt::Display for Owner {
     }
 }
 
-/// The lease of a record: who may write what it covers.
+/// The lease of a record: the right to write the data that the record covers.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Lease {
-    /// The holder; nobody when it was given back.
+    /// The owner; `None` after the lease was released.
     pub owner: Option<Owner>,
     /// Milliseconds that the holder renews it within.
     pub duration_ms: u64,
@@ -88,8 +90,8 @@ pub struct LeaseWatch {
 }
 
 impl LeaseWatch {
-    /// Waits this much longer for a lease that was not given back: what its owner had under way may still land, and
-    /// must not do so after the next owner's writes.
+    /// Waits this much longer for a lease that was not released: requests of its owner may still land, and must not
+    /// land after the writes of the next owner.
     #[must_use]
     pub fn until_landed(landed: Duration) -> Self {
         Self {

@@ -1,16 +1,16 @@
-//! What limits a command right now, in one word with its figures. Pure.
+//! The limit of a command at present, as one word with figures. Pure.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What limits something: a lane, the reads of the source, the segments of a backfill.
+/// The limit of a lane, of the reads of the source, or of the segments of a backfill.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "kebab-case")]
 pub enum Limit {
-    /// DynamoDB throttles, for this reason. Set where requests are sent; persisted, as all of them.
+    /// DynamoDB throttles, for this reason. Set by the code that sends requests; persisted, like all of them.
     Throttled {
-        /// As DynamoDB tells it.
+        /// The reason as DynamoDB reports it.
         reason: String,
     },
     /// Requests fail otherwise, and are sent again.
@@ -65,19 +65,19 @@ pub enum Limit {
 /// A limit, and when it was so.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Noted {
-    /// In milliseconds since 1970, by the clock of whoever noted it.
+    /// In milliseconds since 1970, by the clock of the process that recorded it.
     pub at_ms: u64,
     /// The limit.
     #[serde(flatten)]
     pub limit: Limit,
 }
 
-/// What limits a process that copies, and when it was so.
+/// The limits of a process that copies, with their time.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct NotedLimits {
     /// In milliseconds since 1970.
     pub at_ms: u64,
-    /// By what it limits: [`NotedLimits::SOURCE`], [`NotedLimits::SEGMENTS`], or a service's name.
+    /// The limits, by [`NotedLimits::SOURCE`], [`NotedLimits::SEGMENTS`], or the name of a service.
     pub of: BTreeMap<String, Limit>,
 }
 
@@ -123,8 +123,8 @@ impl Limit {
         }
     }
 
-    /// Of several, the one to name: what stands still comes before what is slowed down on purpose, and that before what
-    /// is as fast as it goes.
+    /// The limit to name if there are several: no progress comes before an intentional limit, and this comes before
+    /// full speed.
     #[must_use]
     pub fn weight(&self) -> u8 {
         match self {
@@ -154,17 +154,17 @@ impl fmt::Display for Limit {
         let units = |milliunits: &u64| *milliunits as f64 / 1000.0;
         match self {
             Self::Throttled { reason } | Self::Failing { reason } => f.write_str(reason),
-            Self::Held => f.write_str("the bulk copy, which holds the lane until it has landed"),
+            Self::Held => f.write_str("a bulk copy, which holds the lane until its last write has landed"),
             Self::GivesWay {
                 milliunits_per_second,
             } => write!(
                 f,
-                "reads give way to the table's users ({} units/s)",
+                "the adaptive read rate, which leaves units to other users of the table ({} units/s)",
                 units(milliunits_per_second)
             ),
             Self::Concurrency { at_once } => {
                 let requests = if *at_once == 1 { "request" } else { "requests" };
-                write!(f, "what the table takes ({at_once} {requests} at once)")
+                write!(f, "the throughput of the table ({at_once} {requests} at once)")
             }
             Self::ReadBudget {
                 milliunits_per_second,
@@ -184,8 +184,8 @@ impl fmt::Display for Limit {
                     "workers ({at_once} {segments} at once, {reading_percent}% of the time reading)"
                 )
             }
-            Self::Idle => f.write_str("nothing: idle"),
-            Self::Unknown => f.write_str("something that this version does not know"),
+            Self::Idle => f.write_str("nothing, because it is idle"),
+            Self::Unknown => f.write_str("a limit that this version of dynasplit does not know"),
         }
     }
 }
@@ -217,11 +217,11 @@ mod tests {
         ));
         assert_eq!(
             Limit::gives_way(64.5).to_string(),
-            "reads give way to the table's users (64.5 units/s)"
+            "the adaptive read rate, which leaves units to other users of the table (64.5 units/s)"
         );
         assert_eq!(
             Limit::Concurrency { at_once: 3 }.to_string(),
-            "what the table takes (3 requests at once)"
+            "the throughput of the table (3 requests at once)"
         );
         assert_eq!(
             Limit::write_budget(500.0).to_string(),

@@ -1,8 +1,9 @@
-//! What must outlive a process: phases, checkpoints, leases, dead letters. One table beside the source.
+//! The state that must outlive a process: phases, checkpoints, leases, dead letters. It is one table in the region of
+//! the source.
 //!
-//! Every record is read and written whole, under a revision that each write raises by one: a worker that was
-//! replaced finds that the revision moved on, and stops. No secret and no item value is kept here, but for
-//! dead letters (which hold the record that could not land) and cursors (which are keys).
+//! Every record is read and written whole, under a revision that each write increases by one. A worker that was
+//! replaced finds that the revision has changed, and stops. The state contains no secrets and no item values, except
+//! for dead letters (which hold the change that could not land) and cursors (which are keys).
 
 mod damage;
 mod dead_letters;
@@ -37,7 +38,7 @@ pub use store::{Store, Stored};
 pub use tombstone_phases::{Switch, TombstonePhase, Tombstones};
 pub use tuning::{Bound, TuningChange, TuningRecord, Turn};
 
-/// Version of everything that is kept in the state table. A table of another version is refused.
+/// Format version of the state table. A table of another version is refused.
 pub const STATE_FORMAT: u32 = 2;
 /// The format of a state in which a service has switched. Versions that read only [`STATE_FORMAT`] refuse it, and so can't
 /// write the table of that service.

@@ -1,3 +1,5 @@
+//! A test write that shows whether the engine supports batches of PartiQL inserts.
+
 use super::store::Store;
 use crate::dynamo::{Failure, retry_transient};
 use crate::fault;
@@ -7,8 +9,9 @@ use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementErrorCodeEnum, Batch
 const ITEM: &str = "probe";
 
 impl Store {
-    /// Whether a PartiQL `INSERT` in a batch leaves alone what exists, as DynamoDB documents it: what a backfill builds
-    /// on where it writes in batches. Tried on a record of the state table that nobody reads.
+    /// Tests whether a PartiQL `INSERT` in a batch leaves existing items unchanged, as DynamoDB documents it. A
+    /// backfill that writes in batches depends on it. The test uses an item of the state table that nothing else
+    /// reads.
     ///
     /// # Errors
     /// Why batches can't be used, for a person.
@@ -53,11 +56,11 @@ impl Store {
         match error.map(|error| (error.code(), error.message().unwrap_or_default())) {
             Some((Some(BatchStatementErrorCodeEnum::DuplicateItem), _)) => Ok(()),
             Some((code, message)) => Err(format!(
-                "a trial of BatchExecuteStatement on {table} was answered by {}: {message}",
+                "a test of BatchExecuteStatement on {table} failed with {}: {message}",
                 code.map_or("an error", BatchStatementErrorCodeEnum::as_str)
             )),
             None => Err(format!(
-                "this engine's PartiQL INSERT overwrites what exists (tried on {table})"
+                "the PartiQL INSERT of this engine overwrites existing items (tested on {table})"
             )),
         }
     }

@@ -10,10 +10,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::de::DeserializeOwned;
 
 impl Store {
-    /// As [`Store::list`], for what can do without some of the records: those that can't be read are put aside.
+    /// As [`Store::list`], for callers that can do without some of the records: damaged records are listed
+    /// separately.
     ///
     /// # Errors
-    /// When a request fails.
+    /// If a request fails.
     pub async fn list_readable<T: DeserializeOwned>(
         &self,
         prefix: &str,
@@ -29,10 +30,10 @@ impl Store {
         Ok(found)
     }
 
-    /// As [`Store::get`], for what can do without the record: one that can't be read is put aside.
+    /// As [`Store::get`], for callers that can do without the record: a damaged record is returned separately.
     ///
     /// # Errors
-    /// When the request fails.
+    /// If the request fails.
     pub async fn get_readable<T: DeserializeOwned>(
         &self,
         name: &str,
@@ -50,10 +51,10 @@ impl Store {
         }
     }
 
-    /// Removes a damaged record, unless somebody wrote it anew since it was read.
+    /// Removes a damaged record, unless another process wrote it again since it was read.
     ///
     /// # Errors
-    /// When the request fails.
+    /// If the request fails.
     pub async fn discard(&self, damaged: &Damaged) -> Result<(), StateError> {
         let name = &damaged.record;
         let sent = self

@@ -1,3 +1,5 @@
+//! The records of shards, lanes, the backfill, its segments and the workers.
+
 use super::lease::Lease;
 use super::limit::{Noted, NotedLimits};
 use crate::model::{Counters, Position};
@@ -40,8 +42,8 @@ pub struct LaneState {
     pub complete_to_ms: u64,
     /// Creation time of the last record that was applied (rounded down by the engine).
     pub last_record_ms: Option<u64>,
-    /// A creation time was seen that is no whole minute. Before, the engine may round down to the minute (DynamoDB
-    /// Local does), and a lag that is shown by these times would look longer than it is.
+    /// A creation time was seen that is no whole minute. Until then, the engine may round down to the minute (as
+    /// DynamoDB Local does), and a lag that is computed from these times would look longer than it is.
     #[serde(default)]
     pub fine_times: bool,
     /// When the checkpoint was last saved with progress, in milliseconds since 1970.
@@ -50,7 +52,7 @@ pub struct LaneState {
     pub gap: Option<GapRecord>,
     /// Why the lane does not move at the moment.
     pub blocked: Option<String>,
-    /// What limits the lane at the moment.
+    /// The limit of the lane at the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Noted>,
     /// Counts of this lane in this shard.
@@ -116,7 +118,7 @@ pub struct ShardRecord {
     pub generation: u32,
     /// The service's id of the shard.
     pub shard: String,
-    /// Its parent's id, where the stream names one.
+    /// The id of its parent, if the stream names one.
     pub parent: Option<String>,
     /// Who reads it.
     pub lease: Lease,
@@ -139,7 +141,7 @@ impl ShardRecord {
     }
 }
 
-/// Shards that were closed or finished when the capture began: history, which nobody reads.
+/// Shards that were closed or finished when the capture began. They are history, and no worker reads them.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct HistoryRecord {
     /// Their ids.
@@ -178,7 +180,7 @@ impl WorkerRecord {
 /// How far one service is in one segment of the backfill.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct SegmentService {
-    /// Where the scan goes on, as DynamoDB JSON of the last evaluated key; `None` at the beginning.
+    /// The cursor of the scan, as DynamoDB JSON of the last evaluated key; `None` at the beginning.
     pub cursor: Option<String>,
     /// The whole segment is durable in the service's table.
     pub done: bool,
@@ -190,10 +192,10 @@ pub struct SegmentService {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
-    /// The lanes apply what changes while it copies, with guards and tombstones.
+    /// The lanes apply changes during the copy, with guards and tombstones.
     #[default]
     Concurrent,
-    /// The lanes are held while it copies without guards; then they go on.
+    /// The lanes are on hold during the copy, which has no guards; then they continue.
     Bulk,
 }
 
@@ -215,7 +217,8 @@ pub struct SegmentRecord {
     pub lease: Lease,
     /// Raised with each renewal.
     pub beat: u64,
-    /// The order in which it is copied. Whoever began to copy it in another finds its record changed, and stops.
+    /// The order of the copy. A process that began to copy in the other order finds that its record changed, and
+    /// stops.
     #[serde(default)]
     pub order: Order,
     /// Progress by lane: a service's name, or [`ShardRecord::WATCH`].
@@ -223,7 +226,7 @@ pub struct SegmentRecord {
     /// Why it does not move at the moment: the source, or a service by its name.
     #[serde(default)]
     pub blocked: Vec<String>,
-    /// What limits the process that works on it at the moment.
+    /// The limit of the process that works on it, at the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<NotedLimits>,
     /// Items that were read, whatever became of them.
@@ -261,7 +264,7 @@ pub struct BackfillRecord {
     /// The order of copying and applying.
     #[serde(default)]
     pub order: Order,
-    /// Why this order was chosen, for a person; empty where nobody asked.
+    /// Why this order was chosen, for a person; empty if no order was asked for.
     #[serde(default)]
     pub order_reason: String,
 }
@@ -290,13 +293,13 @@ pub struct VerifyRecord {
     /// Repairs that began to write so far: a verification that saw fewer when it began proves nothing.
     #[serde(default)]
     pub repairs: u64,
-    /// The reason for a mandatory repair whose repair was made: a clean verify is all that is left to end it.
+    /// The reason for a mandatory repair that was made. Only a clean verify is still necessary.
     #[serde(default)]
     pub repaired_for: Option<String>,
     /// When the last verify of the whole split that was clean began, in milliseconds since 1970.
     #[serde(default)]
     pub last_clean_ms: Option<u64>,
-    /// What the lanes had received when it began. `complete` compares it with what they have received by then.
+    /// What the lanes had received when it began. `complete` compares it with the present figures.
     #[serde(default)]
     pub received: Option<Received>,
 }
@@ -306,8 +309,8 @@ pub struct VerifyRecord {
 pub struct Received {
     /// Generation of the stream.
     pub generation: u32,
-    /// By lane: changes of items that the service takes; in the watch lane, of items that nobody takes. Changes of items
-    /// that are left behind do not count.
+    /// By lane: changes of items that the service takes; in the watch lane, of items that no service takes. Changes
+    /// of items that are left behind do not count.
     pub changes: BTreeMap<String, u64>,
 }
 
@@ -323,7 +326,7 @@ impl Received {
     }
 }
 
-/// What verify found for one service.
+/// The findings of verify for one service.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct VerifyService {
     /// Items that the source says the target should hold.
@@ -335,7 +338,7 @@ pub struct VerifyService {
     /// Keys that changed too often for a verdict.
     #[serde(default)]
     pub unsettled: u64,
-    /// Source items that can't be what the service holds: dead letters.
+    /// Source items that are invalid for the service: dead letters.
     #[serde(default)]
     pub invalid: u64,
     /// The fingerprint of the service that was verified.
@@ -347,17 +350,17 @@ impl VerifyRecord {
     pub const NAME: &'static str = "VERIFY";
 }
 
-/// What a command is doing, as it noted last: for people. One record for each command; of several processes the last
-/// one is seen.
+/// The activity of a command, as it saved it last, for people. There is one record for each command; of several
+/// processes, it shows the last one.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ActivityRecord {
     /// As it is called: `verify`.
     pub command: String,
-    /// In a few words: what goes on. Empty: it ended.
+    /// The activity in a few words. Empty: it ended.
     pub phase: String,
-    /// What limits it.
+    /// The limits of its work.
     pub limits: NotedLimits,
-    /// How fast it goes, and how much is left, as far as that is known.
+    /// Its rate and the remaining work, if they are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Estimate>,
     /// What it waits for.

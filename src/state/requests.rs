@@ -1,3 +1,5 @@
+//! Requests under one lease: how many are under way, and until when a request without an answer may still land.
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;

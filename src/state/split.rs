@@ -1,3 +1,5 @@
+//! The record of the split and the records of its services.
+
 use super::error::StateError;
 use super::records::{Received, StreamRecord};
 use super::store::{Store, Stored};
@@ -6,7 +8,7 @@ use super::{STATE_FORMAT, STATE_FORMAT_SWITCHED};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Plans of before that are known: nobody runs with an older one.
+/// The most fingerprints of earlier plans that are kept. Older plans are not in use.
 const MOST_EARLIER: usize = 100;
 
 /// The split as a whole. One record, changed by compare-and-set.
@@ -18,10 +20,10 @@ pub struct SplitRecord {
     pub split: String,
     /// The source table.
     pub source: String,
-    /// Fingerprint of what all services share: source, keys, versions, what is left behind.
+    /// Fingerprint of the settings that all services share: source, keys, versions, left-behind.
     pub fingerprint: String,
-    /// The settings that the fingerprint is of, by name, so that an edit can be named. Empty where an older version wrote
-    /// the record.
+    /// The settings that the fingerprint covers, by name, so that an edit can be named. Empty if an older version
+    /// wrote the record.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, String>,
     /// Fingerprints of before, oldest first: `left-behind` was widened since each. A worker that still runs with such a
@@ -44,8 +46,8 @@ pub struct SplitRecord {
     /// `complete` has begun to stop the lanes: there is no way back into the split.
     #[serde(default)]
     pub completing_ms: Option<u64>,
-    /// What the lanes had received when `complete` began. If they have received more by the time that the workers have
-    /// stopped, the source was not at rest, and the split goes on.
+    /// What the lanes had received when `complete` began. If they have received more by the time that the workers
+    /// have stopped, the source was not at rest, and the split continues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resting: Option<Received>,
     /// When the split was completed.
@@ -55,8 +57,8 @@ pub struct SplitRecord {
     /// that an earlier version wrote.
     #[serde(default)]
     pub services: BTreeSet<String>,
-    /// Services that write their own table. Nothing that is read from the source may be written to these tables.
-    /// Set by `switched`; persisted.
+    /// Services that write their own table. Nothing that is read from the source may be written to these tables. Set
+    /// by `switched`; persisted.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub switched: BTreeMap<String, SwitchedService>,
     /// Services that were given up, with their tables. Their names are not used again.
@@ -79,7 +81,7 @@ pub struct SwitchedService {
     pub verified_ms: Option<u64>,
 }
 
-/// What may be wrong in a service's table, so that a repair may change it without asking.
+/// What may be wrong in a service's table, so that a repair may change it without a flag.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RepairScope {
@@ -98,7 +100,7 @@ pub struct ServiceRecord {
     pub table: String,
     /// Fingerprint of its route, transform and keys.
     pub fingerprint: String,
-    /// The settings that the fingerprint is of, by name. Empty where an older version wrote the record.
+    /// The settings that the fingerprint covers, by name. Empty if an older version wrote the record.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, String>,
     /// Its records are read from pinned places since this time; `None` before `replicate` first ran.
@@ -109,7 +111,7 @@ pub struct ServiceRecord {
     pub captured_in: Option<u32>,
     /// Ended by `complete`.
     pub completed: bool,
-    /// `apply` created its table. `false` in a record of an earlier version, where that is not known.
+    /// `apply` created its table. `false` in a record of an earlier version, which did not record it.
     #[serde(default)]
     pub created: bool,
     /// ARN of the table that `apply` created. `None` in a record of an earlier version.
@@ -121,10 +123,10 @@ impl SplitRecord {
     /// Name of the record.
     pub const NAME: &'static str = "SPLIT";
 
-    /// Reads the record, and refuses what this version does not know.
+    /// Reads the record, and refuses a format that this version does not know.
     ///
     /// # Errors
-    /// [`StateError::NotApplied`] where there is none.
+    /// [`StateError::NotApplied`] if there is none.
     pub async fn read(store: &Store) -> Result<Stored<Self>, StateError> {
         let stored = store
             .get::<Self>(Self::NAME)
@@ -142,16 +144,16 @@ impl SplitRecord {
             table: store.table().to_owned(),
             record: Self::NAME.to_owned(),
             cause: format!(
-                "it has format {}, this version reads {STATE_FORMAT} to {STATE_FORMAT_SWITCHED}",
+                "it has format {}, and this version reads {STATE_FORMAT} to {STATE_FORMAT_SWITCHED}",
                 value.format
             ),
         })
     }
 
-    /// Changes the record, whoever else changes it at the same time.
+    /// Changes the record, and repeats the change if another process wrote the record at the same time.
     ///
     /// # Errors
-    /// When there is none, or a request fails.
+    /// If there is no record, or a request fails.
     pub async fn change(store: &Store, mut change: impl FnMut(&mut Self)) -> Result<Self, StateError> {
         let stored = store
             .change::<Self, StateError>(Self::NAME, |found| {
@@ -173,10 +175,10 @@ impl SplitRecord {
         self.earlier.drain(..surplus);
     }
 
-    /// Records that a service has switched, if nobody holds tombstones or lanes. Answers the record, old or new; `None` if a
-    /// command that writes targets is under way.
+    /// Records that a service has switched, if no command holds tombstones or lanes. Returns the record, old or new;
+    /// `None` if a command that writes targets is under way.
     ///
-    /// The record begins a new epoch of the tombstone switch, so that the workers acknowledge it; and it raises the
+    /// The record begins a new epoch of the tombstone switch, so that the workers acknowledge it. It also raises the
     /// format, so that a worker of a version that does not know the record cannot acknowledge it by accident.
     pub fn switch_service(
         &mut self,
@@ -198,7 +200,7 @@ impl SplitRecord {
         Some(switched)
     }
 
-    /// Takes the record back, under the same conditions. Answers whether there is none any more.
+    /// Removes the record, under the same conditions. Returns whether there is none any more.
     pub fn switch_back(&mut self, name: &str) -> bool {
         if !self.switched.contains_key(name) {
             return true;
@@ -210,7 +212,7 @@ impl SplitRecord {
         true
     }
 
-    /// Makes a repairing verify mandatory. A reason that is on record already stays.
+    /// Makes a repairing verify mandatory. An earlier reason stays.
     pub fn require_repair<'a>(
         &mut self,
         reason: &str,
@@ -238,7 +240,7 @@ impl SplitRecord {
         self.repair_scopes.clear();
     }
 
-    /// What the mandatory repair may find wrong in a service's table; `None`: nothing is known to be wrong there.
+    /// What the mandatory repair may find wrong in a service's table; `None` if nothing is known to be wrong there.
     #[must_use]
     pub fn repair_scope(&self, service: &str) -> Option<RepairScope> {
         self.repair_required.as_ref()?;
@@ -248,21 +250,21 @@ impl SplitRecord {
         self.repair_scopes.get(service).copied()
     }
 
-    /// The mandatory repair, told apart from one for the same reason in another generation of the stream.
+    /// The mandatory repair, distinct from one for the same reason in another generation of the stream.
     #[must_use]
     pub fn repair_duty(&self) -> Option<String> {
         let reason = self.repair_required.as_ref()?;
         Some(format!("{}: {reason}", self.streams.len()))
     }
 
-    /// The stream that is read now, and its generation (from 1).
+    /// The stream that is read at present, and its generation (from 1).
     #[must_use]
     pub fn stream(&self) -> Option<(u32, &StreamRecord)> {
         let generation = u32::try_from(self.streams.len()).unwrap_or(u32::MAX);
         self.streams.last().map(|stream| (generation, stream))
     }
 
-    /// Whether a plan with these services can't go on: one of them, or the whole split, was given up.
+    /// Whether a plan with these services can't continue, because one of them or the whole split was given up.
     pub fn has_abandoned<'a>(&self, mut services: impl Iterator<Item = &'a str>) -> bool {
         self.abandoned_ms.is_some() || services.any(|name| self.abandoned.contains_key(name))
     }
@@ -273,8 +275,8 @@ impl SplitRecord {
         self.streams.get_mut(index)
     }
 
-    /// Whether the places of a service are pinned in the stream that is read now. A restart of the tail adds a
-    /// generation, so in the same step no service has pinned places any more.
+    /// Whether the positions of a service are pinned in the stream that is read at present. A restart of the tail
+    /// adds a generation, so in the same step no service has pinned positions any more.
     #[must_use]
     pub fn has_captured(&self, service: &ServiceRecord) -> bool {
         let Some((generation, stream)) = self.stream() else {

@@ -1,3 +1,5 @@
+//! Reads and writes of records, each under a revision.
+
 use super::damage::{Damaged, PARTITION, cure};
 use super::error::StateError;
 use crate::dynamo::chance;
@@ -17,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 /// Attributes of an item of the table.
 pub(super) type Attributes = std::collections::HashMap<String, AttributeValue>;
 
-/// A record as it is stored, with the revision that the next write of it must name.
+/// A stored record, with the revision that its next write must name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored<T> {
     /// The record.
@@ -35,21 +37,21 @@ pub struct Store {
     table: Arc<str>,
     /// The engine has answered once.
     reached: Arc<AtomicBool>,
-    /// A record was read or written: from then on, a table that is missing was deleted.
+    /// A record was read or written. From then on, a missing table was deleted.
     found: Arc<AtomicBool>,
     /// The worker runs: see [`Store::runs`].
     runs: Arc<AtomicBool>,
-    /// Cancelled when the command ends soon: what failed is not sent again.
+    /// Cancelled when the command ends soon: failed requests are not repeated.
     stop_retrying: CancellationToken,
 }
 
-/// A worker that runs asks again by itself, and does other things meanwhile: it is told of a failure after so many
+/// A running worker repeats its requests and does other work meanwhile, so it is told of a failure after this many
 /// attempts.
 const ATTEMPTS: u32 = 12;
-/// Before the engine has answered for the first time: a wrong address is told soon.
+/// Attempts before the engine has answered for the first time, so that a wrong address is reported soon.
 const FIRST_ATTEMPTS: u32 = 1;
-/// Until then an attempt may take at least so long, however short the lease is: who has no answer has no lease to lose,
-/// and an engine that has just started is slow.
+/// The least time of an attempt until then, even if the lease is short: a process without an answer has no lease to
+/// lose, and an engine that has just started is slow.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(5);
 const FIRST_WAIT: Duration = Duration::from_millis(25);
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
@@ -124,7 +126,7 @@ impl Store {
         stored.map_err(|damaged| damaged.into_error(&self.table))
     }
 
-    /// Reads a record as it is stored.
+    /// Reads the item of a record.
     pub(super) async fn item(&self, name: &str) -> Result<Option<Attributes>, StateError> {
         let answer = self
             .patiently("dynamodb:GetItem", || async {
@@ -159,7 +161,7 @@ impl Store {
         Ok(found)
     }
 
-    /// Reads records as they are stored.
+    /// Reads the items of records.
     pub(super) async fn items(&self, prefix: &str) -> Result<Vec<(String, Attributes)>, StateError> {
         let mut found = Vec::new();
         let mut from = None;
@@ -195,10 +197,10 @@ impl Store {
         }
     }
 
-    /// Writes a record, if it still has the revision that is named (0: if it does not exist).
+    /// Writes a record, if it still has the named revision (0: if it does not exist).
     ///
     /// # Errors
-    /// [`StateError::Conflict`] when somebody else wrote it first.
+    /// [`StateError::Conflict`] if another process wrote it first.
     pub async fn put<T: Serialize>(
         &self,
         name: &str,
@@ -206,7 +208,7 @@ impl Store {
         revision: u64,
     ) -> Result<Stored<T>, StateError> {
         let text = serde_json::to_string(&value).map_err(|error| self.broken(name, error))?;
-        // The token tells a write of ours that landed without an answer from somebody else's.
+        // The token distinguishes our own write that landed without an answer from a write of another process.
         let token = format!("{:032x}", chance::any::<u128>());
         let sent = self
             .patiently("dynamodb:PutItem", || async {
@@ -311,10 +313,10 @@ impl Store {
         }
     }
 
-    /// Removes a record, if it still has the revision that is named.
+    /// Removes a record, if it still has the named revision.
     ///
     /// # Errors
-    /// [`StateError::Conflict`] when it was changed since.
+    /// [`StateError::Conflict`] if it was changed since.
     pub async fn delete(&self, name: &str, revision: u64) -> Result<(), StateError> {
         let sent = self
             .patiently("dynamodb:DeleteItem", || async {
@@ -344,7 +346,7 @@ impl Store {
         }
     }
 
-    /// A request that failed. A table that is missing is told as what that means for the split.
+    /// The error of a failed request. A missing table becomes its consequence for the split.
     pub(super) fn failed(&self, failure: Failure) -> StateError {
         match failure.kind {
             FailureKind::Missing => self.missing(),
@@ -385,7 +387,7 @@ impl Store {
                 self.found.store(true, Ordering::Relaxed);
                 Ok(Stored { value, revision })
             }
-            _ => Err(damaged("it has no record or no revision".into())),
+            _ => Err(damaged("it lacks the record or the revision".into())),
         }
     }
 
@@ -397,7 +399,7 @@ impl Store {
         }
     }
 
-    /// Sends again what passes by itself, with a growing, jittered wait, a bounded number of times.
+    /// Repeats a request after a temporary failure, with growing waits and jitter, a bounded number of times.
     pub(super) async fn patiently<T, F, A>(&self, action: &'static str, send: F) -> Result<T, Failure>
     where
         F: Fn() -> A,

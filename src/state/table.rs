@@ -1,3 +1,5 @@
+//! Creates the state table and waits until it is usable.
+
 use super::error::StateError;
 use super::store::Store;
 use crate::dynamo::{Failure, FailureKind, retry_transient};
@@ -13,15 +15,15 @@ use tokio::time::Instant;
 const APPEARS: Duration = Duration::from_secs(60);
 /// A new table takes seconds.
 const READY: Duration = Duration::from_secs(600);
-/// Between two looks at a table that is coming up.
+/// Wait between two checks of a table that is being created.
 const POLL: Duration = Duration::from_millis(300);
 
 impl Store {
-    /// Creates the table where it is missing, and waits until it can be used, also where another process, or a dead one,
-    /// ordered it. Says whether it was missing.
+    /// Creates the table if it is missing, and waits until it can be used, also if another process or a dead one
+    /// ordered it. Returns whether it was missing.
     ///
     /// # Errors
-    /// When the table can't be created or described, or stays as it is.
+    /// If the table can't be created or described, or stays unusable.
     pub async fn ensure_table(&self, control: &Client) -> Result<bool, StateError> {
         let missing = !self.exists(control).await?;
         if missing {
@@ -79,10 +81,10 @@ impl Store {
         }
     }
 
-    /// Deletes the table, with everything that is known of the split. One that is missing is deleted.
+    /// Deletes the table, with the whole state of the split. A missing table counts as deleted.
     ///
     /// # Errors
-    /// When the request is refused or fails.
+    /// If the request is refused or fails.
     pub async fn delete_table(&self, control: &Client) -> Result<(), StateError> {
         fault::moment("abandon.state-table.before").await;
         let deleted = control.delete_table().table_name(self.table()).send().await;

@@ -1,11 +1,12 @@
-//! The phases of the tombstone switch, pure: who may turn it, what each turn is called, and whom it waits for. A bulk copy
-//! turns it too: it holds the lanes, which then write nothing at all. The models check these very functions.
+//! The phases of the tombstone switch, pure: who may turn it, the epoch of each turn, and which workers it waits for.
+//! A bulk copy turns it, too: it holds the lanes, which then write nothing at all. The models check these very
+//! functions.
 
 use super::records::WorkerRecord;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Where the tombstones of a split stand. Set by whoever writes targets from a read of the source.
+/// The phase of the tombstones of a split. Set by every command that writes targets from a read of the source.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TombstonePhase {
@@ -16,7 +17,7 @@ pub enum TombstonePhase {
     On,
     /// Removals are real deletes again; the tombstones that are left are being removed. Persisted.
     Sweeping,
-    /// No lane writes anything: a bulk copy puts what it reads, whatever stands there. Persisted, so that it outlives the
+    /// No lane writes anything: a bulk copy overwrites whatever the targets hold. Persisted, so that it outlives the
     /// copy's process.
     Held,
 }
@@ -43,8 +44,8 @@ impl Tombstones {
         self.phase == TombstonePhase::Held
     }
 
-    /// Whether the sweep of this epoch removes a tombstone that was left under another. Later ones belong to somebody
-    /// who switched them on again meanwhile, and who may hold a read of the source that is older than they are.
+    /// Whether the sweep of this epoch removes a tombstone that was left in another. Tombstones of later epochs
+    /// belong to a command that switched them on again meanwhile, and that may hold an older read of the source.
     #[must_use]
     pub fn sweeps(epoch: u64, left_under: u64) -> bool {
         left_under < epoch
@@ -63,10 +64,11 @@ pub struct Switch {
 }
 
 impl Switch {
-    /// Somebody needs tombstones on. Always a new epoch: one of its kind that was about to release them, and was held up until
-    /// this one began, must not release them for this one. Others of its kind that work beside it are not disturbed.
+    /// A holder needs tombstones on. This always begins a new epoch: a process of the same kind that was about to
+    /// release them, and was delayed until now, must not release them for this one. Concurrent processes of the same
+    /// kind are not disturbed.
     ///
-    /// Answers whether they are on: not while a bulk copy holds the lanes, whose writes obey no tombstone.
+    /// Returns whether they are on: not while a bulk copy holds the lanes, because its writes ignore tombstones.
     pub fn turn_on(&mut self, holder: &str) -> bool {
         if self.tombstones.holds() {
             return false;
@@ -75,8 +77,8 @@ impl Switch {
         true
     }
 
-    /// A bulk copy needs the lanes held. Answers the epoch since which they are; one that is held already stays as it is,
-    /// for another process of the same copy, or one that died. `None` where somebody else needs tombstones, or they are
+    /// A bulk copy needs the lanes on hold. Returns the epoch of the hold. An existing hold stays unchanged, for
+    /// another process of the same copy, or after one died. `None` if another command needs tombstones, or they are
     /// not swept: the copy would overwrite them.
     pub fn hold(&mut self) -> Option<u64> {
         match self.tombstones.phase {
@@ -87,15 +89,16 @@ impl Switch {
         Some(self.tombstones.epoch)
     }
 
-    /// Nothing of the bulk copy can land any more: the lanes go on. Nothing, if they were released, or held anew, meanwhile.
+    /// No write of the bulk copy can land any more: the lanes continue. Does nothing if they were released, or put on
+    /// hold again, meanwhile.
     pub fn free(&mut self, since: u64) {
         if self.tombstones.holds() && self.tombstones.epoch == since {
             self.turn(TombstonePhase::Off);
         }
     }
 
-    /// A bulk copy is given up, and nothing of it can land any more: the lanes go on, and leave tombstones for the holder,
-    /// who copies what is left with guards. Answers whether the lanes were held.
+    /// A bulk copy is given up, and none of its writes can land any more: the lanes continue, and leave tombstones
+    /// for the holder, which copies the rest with guards. Returns whether the lanes were on hold.
     pub fn give_up(&mut self, holder: &str) -> bool {
         let held = self.tombstones.holds();
         if held {
@@ -109,8 +112,8 @@ impl Switch {
         self.holders.insert(holder.to_owned(), self.tombstones.epoch);
     }
 
-    /// A holder is about to release them, and says so under a new epoch: whoever of its kind was about to before, and was held
-    /// up until this one took over, releases nothing any more. Answers the epoch to release them with.
+    /// A holder is about to release them, and claims them under a new epoch. A process of the same kind that had
+    /// claimed them before, and was delayed until now, then releases nothing. Returns the epoch to release them with.
     pub fn claim(&mut self, holder: &str) -> Option<u64> {
         if self.tombstones.phase != TombstonePhase::On || !self.holders.contains_key(holder) {
             return None;
@@ -120,25 +123,25 @@ impl Switch {
         Some(self.tombstones.epoch)
     }
 
-    /// Whether nobody needs tombstones, all are swept, and no lane is held.
+    /// Whether no command needs tombstones, all are swept, and no lane is on hold.
     #[must_use]
     pub fn is_off(&self) -> bool {
         self.tombstones.phase == TombstonePhase::Off && self.holders.is_empty()
     }
 
-    /// Whether nobody else needs them, nor needed them since a holder claimed them with this epoch. Then what the recheck
-    /// list holds is for this holder to work off: no page of anybody else can beat it.
+    /// Whether no other holder needs them, or has needed them since a holder claimed them with this epoch. The
+    /// recheck list then belongs to this holder: no page of another one can overwrite an item of it.
     #[must_use]
     pub fn is_alone(&self, holder: &str, since: u64) -> bool {
         self.tombstones.epoch == since && self.holders.len() == 1 && self.holders.get(holder) == Some(&since)
     }
 
-    /// A holder needs them no longer, who has had them on since an epoch: a process that was held up for long must not
-    /// release them for others of its kind who began anew. The last one who releases them switches them off: from then on the sweep
-    /// is due.
+    /// Releases the tombstones of a holder that has had them on since an epoch. A process that was suspended for long
+    /// must not release them for later ones of its kind. The last holder that releases them switches them off, and
+    /// the sweep is due from then on.
     ///
-    /// Answers `false`, and releases nothing, where it is the last one and did not work the recheck list off
-    /// [alone](Switch::is_alone): it claims anew first.
+    /// Returns `false`, and releases nothing, if it is the last holder and did not work on the recheck list
+    /// [alone](Switch::is_alone): it claims again first.
     #[must_use]
     pub fn release(&mut self, holder: &str, since: u64, worked_off: bool) -> bool {
         if self.holders.get(holder) == Some(&since) {
@@ -153,15 +156,15 @@ impl Switch {
         true
     }
 
-    /// The sweep of an epoch has removed all that it is to remove. Nothing, if somebody switched them on meanwhile.
+    /// The sweep of an epoch has ended. Does nothing if another command switched tombstones on meanwhile.
     pub fn swept(&mut self, epoch: u64) {
         if self.tombstones.epoch == epoch && self.tombstones.phase == TombstonePhase::Sweeping {
             self.tombstones.phase = TombstonePhase::Off;
         }
     }
 
-    /// Begins a new epoch without another change, so that every worker acknowledges what else the split's record says.
-    /// Only while the switch is off: answers `None` otherwise.
+    /// Begins a new epoch without another change, so that every worker acknowledges the split's record. Returns
+    /// `None` unless the switch is off.
     pub fn renew(&mut self) -> Option<u64> {
         if !self.is_off() {
             return None;
@@ -178,13 +181,13 @@ impl Switch {
     }
 }
 
-/// What a worker's record says to somebody who turned the switch.
+/// The meaning of a worker's record for a command that turned the switch.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Obedience {
     /// All that it writes from now on obeys.
     Obeys,
-    /// It was not seen to live for a whole lease time: it starts no write any more, but what it had under way may
-    /// still land.
+    /// It gave no sign of life for a whole lease time: it starts no write any more, but its last requests may still
+    /// land.
     Gone,
     /// It is waited for.
     Awaited,
@@ -296,7 +299,7 @@ mod tests {
         );
         let backfill = switch.claim("backfill").unwrap();
         assert!(switch.is_alone("backfill", backfill));
-        // Another one comes and goes meanwhile: what it met is on the list.
+        // Another one comes and ends meanwhile: the keys that it met are on the list.
         switch.turn_on("repair");
         let repair = switch.claim("repair").unwrap();
         assert!(!switch.is_alone("backfill", backfill));
@@ -355,7 +358,7 @@ mod tests {
         switch.turn_on("reconcile");
         switch.swept(sweeping);
         assert_eq!(switch.tombstones.phase, TombstonePhase::On);
-        // Nor does one end a phase that is none of its own.
+        // A holder does not end a phase of another one.
         switch.swept(switch.tombstones.epoch);
         assert_eq!(switch.tombstones.phase, TombstonePhase::On);
         assert!(Tombstones::sweeps(sweeping, sweeping - 1));

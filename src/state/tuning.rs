@@ -1,11 +1,11 @@
-//! What was tuned while the split runs: budgets, and how much is done at once. Pure.
+//! Budgets and numbers of workers that are tuned while the split runs. Pure.
 
 use super::error::StateError;
 use super::store::Store;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A bound that was set, in the place of what a command's options say.
+/// A bound that replaces the bound of the command-line option.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
@@ -23,7 +23,7 @@ impl Bound {
         Self::MilliunitsPerSecond(((per_second * 1000.0).round() as u64).max(1))
     }
 
-    /// Units a second, of each of so many processes that share it evenly.
+    /// Units per second, for each of this many processes that share them equally.
     #[must_use]
     #[allow(clippy::cast_precision_loss)] // a rate
     pub fn share_of(self, processes: u32) -> Option<f64> {
@@ -36,8 +36,8 @@ impl Bound {
     }
 }
 
-/// What was tuned. There is none in the state of a split that never was, nor in one of an older version; what a field
-/// does not say is as the commands' options say it. Set by `dynasplit tune`; persisted.
+/// The tuned bounds. A split that was never tuned, or that an older version began, has no such record. If a field is
+/// missing, the command-line option applies. Set by `dynasplit tune`; persisted.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TuningRecord {
@@ -53,10 +53,10 @@ pub struct TuningRecord {
     pub changed_ms: Option<u64>,
 }
 
-/// What becomes of a setting.
+/// The change of a setting.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Turn<T> {
-    /// It stays as it is.
+    /// It does not change.
     #[default]
     Stay,
     /// It is as the commands' options say again.
@@ -75,7 +75,7 @@ impl<T: Copy> Turn<T> {
     }
 }
 
-/// A change of what was tuned.
+/// A change of the tuned bounds.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TuningChange {
     /// First, everything is as the commands' options say again.
@@ -102,10 +102,10 @@ impl TuningRecord {
     /// Name of the record.
     pub const NAME: &'static str = "TUNING";
 
-    /// What is tuned now.
+    /// The present tuned bounds.
     ///
     /// # Errors
-    /// When the state can't be read.
+    /// If the state can't be read.
     pub async fn read(store: &Store) -> Result<Self, StateError> {
         let found = store.get::<Self>(Self::NAME).await?;
         Ok(found.map_or_else(Self::default, |stored| stored.value))
@@ -141,7 +141,7 @@ impl TuningRecord {
         }
     }
 
-    /// Read units a second on a table, for one of so many processes whose option says `option`.
+    /// Read units per second on a table, for one of this many processes whose option says `option`.
     #[must_use]
     pub fn read_units(&self, option: Option<f64>, processes: u32) -> Option<f64> {
         self.reads.map_or(option, |bound| bound.share_of(processes))

@@ -1,4 +1,4 @@
-//! What a script asks of a split: whether something is wrong with it now, and whether a condition holds yet. Both are
+//! The questions of scripts: whether something is wrong with a split now, and whether a condition holds yet. Both are
 //! computed from the split's status, and decide nothing.
 
 use super::lane_status::LaneStatus;
@@ -26,13 +26,13 @@ pub enum AlarmKind {
 /// Something that a person should look at.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Alarm {
-    /// What kind of thing.
+    /// The kind of alarm.
     pub kind: AlarmKind,
     /// In a sentence.
     pub what: String,
 }
 
-/// What is wrong with a split that runs. A split that is complete has no alarms.
+/// The alarms of a running split. A split that is complete has no alarms.
 #[must_use]
 pub fn alarms(status: &SplitStatus, max_lag_ms: u64) -> Vec<Alarm> {
     if status.phase == Phase::Done {
@@ -44,7 +44,7 @@ pub fn alarms(status: &SplitStatus, max_lag_ms: u64) -> Vec<Alarm> {
         if let Some(reason) = &lane.gap {
             add(
                 AlarmKind::Gap,
-                format!("the lane '{}' lost records: {reason}", lane.lane),
+                format!("the lane '{}' lost records ({reason})", lane.lane),
             );
         }
         if let Some(lag_ms) = lane
@@ -89,7 +89,7 @@ pub fn alarms(status: &SplitStatus, max_lag_ms: u64) -> Vec<Alarm> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "for")]
 pub enum Condition {
-    /// Every lane has applied what was written before this time, in milliseconds since 1970.
+    /// Every lane has applied all writes from before this time, in milliseconds since 1970.
     CaughtUp {
         /// The time.
         past_ms: u64,
@@ -108,7 +108,7 @@ pub enum Verdict {
     Holds,
     /// Not yet, for these reasons.
     NotYet(Vec<String>),
-    /// It can't come to hold by waiting, for these reasons.
+    /// Waiting can't make it true, for these reasons.
     Never(Vec<String>),
 }
 
@@ -184,9 +184,10 @@ impl Condition {
         };
         match self {
             Self::CaughtUp { past_ms } => match lane.drained_ms {
-                // A lane that is drained knows nothing of what was written after the stream was switched off.
+                // A drained lane does not show writes after the stream was switched off.
                 Some(drained_ms) if drained_ms < past_ms => Verdict::Never(vec![format!(
-                    "the lane '{name}' is drained, and what was written since is in no stream: wait for `drained` instead"
+                    "the lane '{name}' is drained, and later writes are in no stream: wait for `drained` \
+                     instead"
                 )]),
                 Some(_) => Verdict::Holds,
                 None if read_ms.saturating_sub(lag_ms) >= past_ms => Verdict::Holds,

@@ -1,5 +1,5 @@
-//! Where a split stands, computed from its records: the same for `status`, for the workers' own progress, and for
-//! what decides whether a split may complete.
+//! The state of a lane, computed from the records: the same for `status`, for the workers' own progress, and for the
+//! decision whether a split may complete.
 
 use super::late_changes::late_changes;
 use crate::model::Counters;
@@ -20,12 +20,12 @@ pub struct LaneStatus {
     pub lane: String,
     /// How far it is behind now, in milliseconds; `None` before its places are pinned.
     pub lag_ms: Option<u64>,
-    /// The lag to show: less the minute, where the engine rounds its creation times down to the minute.
+    /// The lag to show: without the minute, if the engine rounds its creation times down to the minute.
     pub shown_lag_ms: Option<u64>,
     /// Shards that it still reads, or waits to read.
     pub open_shards: usize,
-    /// When it had read the last shard to its end, in milliseconds since 1970: the stream is off. `None` while a shard is
-    /// open. What is written to the source from then on is in no stream.
+    /// When it had read the last shard to its end, in milliseconds since 1970: the stream is off. `None` while a
+    /// shard is open. Later writes to the source are in no stream.
     pub drained_ms: Option<u64>,
     /// Age of the oldest checkpoint of these shards, in milliseconds.
     pub checkpoint_age_ms: Option<u64>,
@@ -33,11 +33,11 @@ pub struct LaneStatus {
     pub gap: Option<String>,
     /// Why it does not move at the moment.
     pub blocked: Option<String>,
-    /// What limits it at the moment, while somebody reads its shards.
+    /// The present limit, while a worker reads its shards.
     pub limit: Option<Noted>,
-    /// Dead letters of the service that are open, those of the backfill apart. The counters tell how many it ever left.
+    /// Open dead letters of the service, without those of the backfill. The counters contain how many it ever left.
     pub dead_letters: u64,
-    /// What happened to its changes.
+    /// The counters of its changes.
     pub counters: Counters,
     /// Changes of services that have switched, which came to the source after the switch. Only the watch lane has them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -76,7 +76,7 @@ pub fn lane_status(recorded: &BTreeMap<String, ShardRecord>, lane: &str, now_ms:
         .lag_ms
         .map(|lag| if rounded { lag.saturating_sub(59_999) } else { lag });
     let states = || recorded.values().filter_map(|record| record.lanes.get(lane));
-    // Where nobody reads a shard, what limited whoever did says nothing any more.
+    // If no worker reads a shard, the limit of its last reader means nothing any more.
     let read = recorded.values().filter(|record| record.lease.owner.is_some());
     status.limit = read
         .filter_map(|record| record.lanes.get(lane))
@@ -105,10 +105,11 @@ pub fn lane_status(recorded: &BTreeMap<String, ShardRecord>, lane: &str, now_ms:
     status
 }
 
-/// What the lanes have received so far that matters to the split; `None` before the stream is captured.
+/// The changes that the lanes have received so far and that matter to the split; `None` before the stream is
+/// captured.
 ///
 /// # Errors
-/// When the state can't be read.
+/// If the state can't be read.
 pub(crate) async fn received(split: &Split, record: &SplitRecord) -> Result<Option<Received>, StateError> {
     let Some((generation, _)) = record.stream().filter(|(_, stream)| stream.captured_ms.is_some()) else {
         return Ok(None);
@@ -142,9 +143,9 @@ pub struct FillStatus {
     pub segments_done: u32,
     /// All segments.
     pub segments: u32,
-    /// Dead letters that the backfill left and that are open. The counters tell how many it ever left.
+    /// Open dead letters of the backfill. The counters contain how many it ever left.
     pub dead_letters: u64,
-    /// What happened to its items.
+    /// The counters of its items.
     pub counters: Counters,
 }
 

@@ -1,5 +1,5 @@
-//! What limits this process right now, from what its parts measure: why requests fail, who waits for which budget, and
-//! what the rest of the time is spent with.
+//! The present limit of this process, from what its parts measure: why requests fail, which tasks wait for which
+//! budget, and how the rest of the time is spent.
 
 use super::lane_status::LaneStatus;
 use crate::dynamo::{AdaptiveReadRate, Budget, ConcurrencyLimit, Health, Load};
@@ -8,10 +8,10 @@ use crate::worker::ACTIVITY_FRESH_MS;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What is busy for this share of the time is what limits, where nothing else does.
+/// If nothing else is a limit, the limit is what is busy for this share of the time.
 const BUSY: f64 = 0.5;
 
-/// What limits the writes to a table: what holds them up, their budget, or what the table showed that it can take.
+/// The limit of the writes to a table: a failure, their budget, or the throughput that the table showed.
 pub(crate) fn of_writes(health: &Health, budget: &Budget, concurrency: &ConcurrencyLimit) -> Option<Limit> {
     health
         .blocked()
@@ -24,7 +24,7 @@ pub(crate) fn of_writes(health: &Health, budget: &Budget, concurrency: &Concurre
         })
 }
 
-/// What limits the reads of a table.
+/// The limit of the reads of a table.
 pub(crate) fn of_reads(health: &Health, budget: &Budget, read_rate: &AdaptiveReadRate) -> Option<Limit> {
     health
         .blocked()
@@ -33,8 +33,8 @@ pub(crate) fn of_reads(health: &Health, budget: &Budget, read_rate: &AdaptiveRea
         .or_else(|| budget.limits().map(Limit::read_budget))
 }
 
-/// What limits a lane of the tail: the bulk copy that holds it, whether or not it has something to do; the stream that
-/// can't be read, its table, its own writes, or how fast the stream can be read.
+/// The limit of a lane of the tail: the bulk copy that holds it, even if it has nothing to do; the stream that can't
+/// be read, its table, its own writes, or the speed of the stream.
 pub(crate) fn of_lane(
     is_held: bool,
     reading: (&Health, &Load),
@@ -58,8 +58,8 @@ pub(crate) fn of_lane(
         })
 }
 
-/// What limits a backfill: what holds the source or a table up, or their budgets; where there is none of these, the
-/// number of segments at once, with what they spend their time on.
+/// The limit of a backfill: a failure of the source or of a table, or their budgets; if there is none of these, the
+/// number of segments at once, with how they spend their time.
 pub(crate) fn of_segments(
     source: Option<Limit>,
     services: impl Iterator<Item = (String, Limit)>,
@@ -81,7 +81,7 @@ pub(crate) fn of_segments(
     limits
 }
 
-/// What limits a part of a command that runs.
+/// The limit of a part of a running command.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct LimitStatus {
     /// `replicate`, `backfill`, `verify`, ...
@@ -97,7 +97,7 @@ pub struct LimitStatus {
     pub age_ms: u64,
 }
 
-/// What a command that runs is doing.
+/// The activity of a running command.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct ActivityStatus {
     /// `backfill`, `verify`, ...
@@ -112,7 +112,7 @@ pub struct ActivityStatus {
     pub age_ms: u64,
 }
 
-/// What the commands that run are doing, as they noted it last.
+/// The activities of the running commands, as they recorded them last.
 pub(crate) fn activities(noted: &[ActivityRecord], now: u64) -> Vec<ActivityStatus> {
     let doing = news(noted, now).map(|activity| ActivityStatus {
         command: activity.command.clone(),
@@ -131,7 +131,8 @@ fn news(noted: &[ActivityRecord], now: u64) -> impl Iterator<Item = &ActivityRec
     })
 }
 
-/// What limits the commands that run, from what they saved. Each limit of a part is told once, as it was seen last.
+/// The limits of the running commands, as they recorded them. Each limit of a part is reported once, with its last
+/// state.
 pub(crate) fn split_status(
     lanes: &[LaneStatus],
     segments: &[SegmentRecord],
@@ -149,7 +150,7 @@ pub(crate) fn split_status(
         let noted = lane.limit.as_ref()?;
         Some(told("replicate", &lane.lane, &noted.limit, noted.at_ms))
     });
-    // Several segments of one process say the same, several processes perhaps not.
+    // Several segments of one process have the same limit; several processes may have different ones.
     let mut copying: BTreeMap<(&str, String), LimitStatus> = BTreeMap::new();
     let worked_on = segments.iter().filter(|segment| {
         segment.lease.owner.is_some() && segment.services.values().any(|progress| !progress.done)
@@ -338,7 +339,7 @@ mod tests {
         for load in [&busy, &calm] {
             assert_eq!(lane(true, load, load), Limit::Held, "whatever it has to do");
         }
-        health.block("held until the bulk copy has landed".into());
+        health.block("the hold until the bulk copy has landed".into());
         assert_eq!(lane(true, &calm, &calm), Limit::Held, "that is no failure");
     }
 }

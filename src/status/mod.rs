@@ -1,5 +1,5 @@
-//! The state of the split, computed from its records: the lanes, what limits them, what is in the way of completing, and
-//! the next command.
+//! The state of the split, computed from its records: the lanes, their limits, the obstacles to completing, and the
+//! next command.
 
 mod condition;
 mod dead_letter_advice;

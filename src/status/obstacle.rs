@@ -1,4 +1,4 @@
-//! Something that is in the way of completing a split.
+//! An obstacle to completing a split.
 
 use crate::worker::sentence;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use std::fmt;
 pub enum ObstacleKind {
     /// The plan is not the one that the split runs by.
     OtherPlan,
-    /// The source has another stream than the one that is read.
+    /// The source has another stream than the one that dynasplit reads.
     OtherStream,
     /// A worker runs with a plan that lacks a service, or has one too many.
     OtherWorker,
@@ -48,14 +48,14 @@ pub enum ObstacleKind {
     Abandoned,
 }
 
-/// Something that is in the way of completing, with the command that deals with it.
+/// An obstacle to completing, with the command that removes it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Obstacle {
     /// Its kind.
     pub kind: ObstacleKind,
     /// The service or lane that it concerns; `None`: the split as a whole.
     pub service: Option<String>,
-    /// What is wrong.
+    /// The problem.
     pub what: String,
     /// The next command, or what a person must do.
     pub next: String,
@@ -95,8 +95,8 @@ impl fmt::Display for Obstacle {
     }
 }
 
-/// What a person can do about collisions. The key templates of a service are fixed once its stream is captured, so only
-/// the data can change.
+/// How a person can resolve collisions. The key templates of a service are fixed after its stream is captured, so
+/// only the data can change.
 pub const COLLISION_ADVICE: &str = "a collision means that several source items lead to one target key, and dynasplit never \
      chooses between them: change or delete all but one of these items in the source, then run `dynasplit verify`. To keep \
      them all, add a service with another name, another table and key templates that tell them apart";

@@ -1,6 +1,6 @@
-//! What is in the way of completing a split, and the next command: one pure decision that every command shows.
+//! The obstacles to completing a split, and the next command: one pure decision that every command shows.
 //!
-//! The obstacles are in the order in which they can be dealt with: a cause comes before its consequences. So the next
+//! The obstacles are in the order in which they can be removed: a cause comes before its consequences. So the next
 //! command is that of the first one.
 
 use super::dead_letter_advice::DeadLetterCauses;
@@ -11,7 +11,7 @@ use crate::model::{counted, duration};
 use crate::state::{ShardRecord, SplitRecord, TombstonePhase, VerifyRecord};
 use std::collections::BTreeMap;
 
-/// A lane that is behind by more is not caught up. Creation times are rounded down, on one engine to the minute.
+/// A lane with a longer lag is not caught up. Creation times are rounded down, on one engine to the minute.
 const MOST_LAG_MS: u64 = 2 * 60 * 1000;
 
 const REPLICATE: &str = "run `dynasplit replicate`, and leave it running";
@@ -21,15 +21,15 @@ const BACKFILL: &str = "run `dynasplit backfill`";
 const VERIFY: &str = "run `dynasplit verify`";
 const REPAIR: &str = "run `dynasplit verify --repair`, then `dynasplit verify`";
 
-/// What is known beside the [`SplitStatus`].
+/// Facts in addition to the [`SplitStatus`].
 pub(crate) struct Known<'a> {
     /// The split's record.
     pub record: &'a SplitRecord,
     /// Names and fingerprints of the plan's services that have not switched.
     pub planned: Vec<(String, String)>,
-    /// How the plan differs from the one that the split runs by, and what to do.
+    /// How the plan differs from the plan of the split, with the next step.
     pub other_plan: Option<(String, String)>,
-    /// What is wrong with the source's stream.
+    /// The problem with the source's stream, with the next step.
     pub other_stream: Option<(String, String)>,
 }
 
@@ -62,7 +62,7 @@ impl Found {
     }
 }
 
-/// What is in the way, in the order in which it can be dealt with.
+/// The obstacles, in the order in which they can be removed.
 pub(crate) fn obstacles(status: &SplitStatus, known: &Known<'_>) -> Vec<Obstacle> {
     let mut found = Found::default();
     if known.record.abandoned_ms.is_some() {

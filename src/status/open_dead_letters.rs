@@ -1,4 +1,4 @@
-//! The dead letters that are open: what the counters of a lane, which only grow, do not tell.
+//! Counts the open dead letters. The counters of a lane only grow, so they do not show them.
 
 use super::lane_status::{FillStatus, LaneStatus};
 use crate::state::{DeadLetter, DeadLetterHead};

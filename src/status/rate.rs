@@ -17,11 +17,11 @@ pub struct RateMeter {
 }
 
 impl RateMeter {
-    /// Takes in where the count stands. Answers units a second, once that can be said.
+    /// Adds the present count. Returns units per second, as soon as they can be computed.
     #[allow(clippy::cast_precision_loss)] // shown with few digits
     pub fn rate(&mut self, position: u64, now: Instant) -> Option<f64> {
         if self.samples.back().is_some_and(|(_, last)| *last > position) {
-            // It began again: another phase under the same name.
+            // It started again: another phase with the same name.
             self.samples.clear();
         }
         self.samples.push_back((now, position));
@@ -33,7 +33,7 @@ impl RateMeter {
         (over >= RATE_AFTER).then(|| (position - from) as f64 / over.as_secs_f64())
     }
 
-    /// As [`RateMeter::rate`], with what is left of a total.
+    /// As [`RateMeter::rate`], with the remaining part of a total.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a rate is small and not negative
     pub(crate) fn estimate(&mut self, position: u64, total: u64, now: Instant) -> Option<Estimate> {
         let rate = self.rate(position, now)?;

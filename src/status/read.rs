@@ -1,4 +1,4 @@
-//! Reads where the whole split stands from its records, and from the source's stream.
+//! Reads the state of the whole split from its records, and from the source's stream.
 
 use super::lane_status::{LaneStatus, fill_status, lane_status};
 use super::late_changes::late_changes;
@@ -20,10 +20,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Reads where the split stands.
+/// Reads the state of the split.
 ///
 /// # Errors
-/// When the state can't be read.
+/// If the state can't be read.
 pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
     let now = split.now_ms();
     let record = SplitRecord::read(&split.store).await?.value;
@@ -123,10 +123,11 @@ pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
     Ok(status)
 }
 
-/// A worker that begins anew (a service was added or has switched) is away for a moment.
+/// A worker that starts again (a service was added or has switched) is away for a moment.
 const AWAY: Duration = Duration::from_secs(5);
 
-/// As [`split_status`], for a command that refuses if nobody reads the stream: a worker that is away for a moment is waited for.
+/// As [`split_status`], for a command that refuses if no worker reads the stream: it waits for a worker that is away
+/// for a moment.
 pub(crate) async fn split_status_with_worker(split: &Split) -> Result<SplitStatus, RunError> {
     let began = Instant::now();
     loop {
@@ -170,7 +171,7 @@ fn lanes(
         if !captured(lane) {
             (status.lag_ms, status.shown_lag_ms) = (None, None);
         }
-        // What a lane noted while it was held stays in its checkpoint until it saves the next one.
+        // The reason that a lane recorded during the hold stays in its checkpoint until its next save.
         if !held && status.blocked.as_deref() == Some(HELD) {
             status.blocked = None;
         }
@@ -251,7 +252,7 @@ fn other_plan(error: RunError) -> (String, String) {
         ),
         error => (
             error.to_string(),
-            "run this command with the plan that the split runs by".into(),
+            "run this command with the newest plan of the split".into(),
         ),
     }
 }
@@ -280,23 +281,24 @@ async fn unread_stream(
     match other_stream(split, record).await {
         Ok(None) => None,
         Ok(Some(arn)) if status.is_drained() => Some((
-            format!("the stream was drained, and the source has a new stream now ({arn}), which nobody reads"),
-            "if nothing writes to the source, switch the new stream off again: `aws dynamodb update-table \
-             --stream-specification StreamEnabled=false`; if something does, `dynasplit replicate --restart-tail`, then \
-             `dynasplit verify --repair`"
+            format!("the stream was drained, but the source has a new stream now ({arn}), which no worker \
+                 reads"),
+            "if nothing writes to the source, switch the new stream off: `aws dynamodb update-table \
+             --stream-specification StreamEnabled=false`. Otherwise, run `dynasplit replicate \
+             --restart-tail`, then `dynasplit verify --repair`"
                 .into(),
         )),
         Ok(Some(arn)) => Some((
-            format!("the source has another stream than the one that is read ({arn})"),
-            "`dynasplit replicate --restart-tail`, then `dynasplit verify --repair`".into(),
+            format!("the source has another stream than the one that dynasplit reads ({arn})"),
+            "run `dynasplit replicate --restart-tail`, then `dynasplit verify --repair`".into(),
         )),
         Err(SourceError::Missing { table }) => Some((
             format!("the source table {table} was not found"),
             "check the region and the account; if the table was deleted by mistake, restore it under the same name".into(),
         )),
         Err(error) => Some((
-            format!("it is not known whether the source still has the stream that is read ({error})"),
-            "correct what keeps the source from being described, then look again".into(),
+            format!("dynasplit cannot tell whether the source still has the stream that it reads ({error})"),
+            "fix the cause, then run `dynasplit status` again".into(),
         )),
     }
 }
@@ -308,7 +310,7 @@ fn phase(status: &SplitStatus, record: &SplitRecord) -> Phase {
     if record.completing_ms.is_some() {
         return Phase::Completing;
     }
-    // A worker that is restarted at the moment changes nothing of what was verified.
+    // A worker that is being restarted does not change the verified state.
     let verified = status
         .obstacles
         .iter()

@@ -1,4 +1,4 @@
-//! Where the whole split stands, as data: its phase, what is in the way of completing it, and the next command.
+//! The state of the whole split as data: its phase, the obstacles to completing it, and the next command.
 
 use super::lane_status::{FillStatus, LaneStatus};
 use super::limits::{ActivityStatus, LimitStatus};
@@ -108,13 +108,13 @@ pub struct SplitStatus {
     pub scanned: u64,
     /// Read units that it used, in thousandths.
     pub read_milliunits: u64,
-    /// What holds the backfill up at the moment.
+    /// The present reasons for a delay of the backfill.
     pub backfill_blocked: BTreeSet<String>,
-    /// What the commands that run are doing, `replicate` apart.
+    /// The activities of the running commands, except `replicate`.
     pub running: Vec<ActivityStatus>,
     /// When a process of the backfill gave its last sign of life, in milliseconds since 1970.
     pub backfill_seen_ms: Option<u64>,
-    /// What limits the commands that run, as they said last.
+    /// The limits of the running commands, as they recorded them last.
     pub limits: Vec<LimitStatus>,
     /// Budgets that were tuned.
     pub tuning: TuningRecord,
@@ -132,7 +132,7 @@ pub struct SplitStatus {
     pub workers: Vec<WorkerStatus>,
     /// Services that have switched to their own table, and when, in milliseconds since 1970.
     pub switched: BTreeMap<String, u64>,
-    /// What is in the way of completing.
+    /// The obstacles to completing.
     pub obstacles: Vec<Obstacle>,
     /// The next command.
     pub next: String,
@@ -197,8 +197,9 @@ impl SplitStatus {
         drained.and_then(|lanes| lanes.into_iter().max())
     }
 
-    /// This moment, by whichever clock of this machine and of the workers is ahead: what a lane is complete up to by a
-    /// worker's clock must not be taken for later than it is. A worker writes its time down with each renewal of its lease.
+    /// The present time, by the clock that is ahead, of this machine or of the workers. A lane that is complete by a
+    /// worker's clock must not be taken for complete up to a later time. A worker records its time with each renewal
+    /// of its lease.
     #[must_use]
     pub fn moment_ms(&self, now_ms: u64, renew: Duration) -> u64 {
         let ahead = self

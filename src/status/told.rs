@@ -1,4 +1,5 @@
-//! Obstacles in words: those of one kind with one next step are told once, with the services that they concern.
+//! Obstacles as text: obstacles of one kind with the same next step are reported once, with the services that they
+//! concern.
 
 use super::obstacle::{Obstacle, ObstacleKind, with_advice};
 

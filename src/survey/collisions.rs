@@ -18,7 +18,7 @@ pub(super) struct KeyWatch {
     capacity: usize,
     /// Hash of the target key, and the source key that made it.
     seen: HashMap<u128, Key>,
-    /// Only hashes whose first so many bits are zero are kept.
+    /// Only hashes whose first bits, this many, are zero are kept.
     given_up_bits: u32,
     pub compared: u64,
     pub found: u64,
@@ -42,7 +42,7 @@ impl KeyWatch {
         }
     }
 
-    /// The part of all keys that is compared: 1 is all of them.
+    /// The share of the keys that is compared: 1 is all of them.
     pub fn share(&self) -> f64 {
         0.5f64.powi(i32::try_from(self.given_up_bits).unwrap_or(i32::MAX))
     }

@@ -3,7 +3,7 @@
 use crate::plan::Prices;
 use serde::Serialize;
 
-/// Units, money and hours, if everything runs at what the tables serve.
+/// Units, money and hours, if every table works at its full throughput.
 #[derive(Clone, Debug, Serialize)]
 pub struct Estimate {
     /// The prices that were taken.
@@ -14,7 +14,7 @@ pub struct Estimate {
     pub dollars: f64,
     /// Hours of the backfill: its slowest read or write.
     pub backfill_hours: f64,
-    /// What decides that: a line's `what`.
+    /// The slowest step: the `what` of a line.
     pub slowest: String,
     /// Hours that one core needs to send all the writes of the backfill.
     pub core_hours: f64,
@@ -24,7 +24,7 @@ pub struct Estimate {
     pub hot: Vec<HotKey>,
     /// Tables and indexes whose set throughput holds a service's writes back.
     pub slow: Vec<SlowTable>,
-    /// What the figures rest on, and leave out.
+    /// The assumptions of the figures, and what they leave out.
     pub notes: Vec<String>,
 }
 
@@ -37,11 +37,11 @@ pub struct EstimateLine {
     pub read_units: u64,
     /// Write units, those of indexes among them.
     pub write_units: u64,
-    /// US dollars; `None` where the table is provisioned, and paid by the hour.
+    /// US dollars; `None` if the table is provisioned, and billed by the hour.
     pub dollars: Option<f64>,
-    /// Hours; `None` where it was not forecast.
+    /// Hours; `None` if there is no forecast.
     pub hours: Option<f64>,
-    /// What holds it back.
+    /// The limit.
     pub bound: String,
 }
 

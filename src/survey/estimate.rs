@@ -1,4 +1,4 @@
-//! What the split would use: units, money and hours.
+//! Estimates the units, the money and the hours of the split.
 
 use super::costs::{Estimate, EstimateLine, HotKey};
 use super::options::SurveyOptions;
@@ -18,7 +18,7 @@ const CORE_WRITES: f64 = 7000.0;
 /// Reads of an open shard a second while it is quiet.
 const SHARD_READS: f64 = 2.0;
 const DAY_SECONDS: f64 = 86_400.0;
-/// A hot key is told of when it alone takes longer than this, in hours.
+/// A hot key is reported if it alone takes longer than this, in hours.
 const HOT_HOURS: f64 = 0.5;
 
 /// Makes the estimate.
@@ -96,7 +96,7 @@ fn read_line(survey: &Survey, bytes: u64, options: &SurveyOptions, prices: &Pric
     let bound = match (options.read_units, source.billing) {
         (Some(budget), _) if budget < served.at_first => format!("{budget} units/s, the budget"),
         (_, Billing::OnDemand) => rate(served),
-        (_, Billing::Provisioned { .. }) => format!("{}, all it has", rate(served)),
+        (_, Billing::Provisioned { .. }) => format!("{}, all of its throughput", rate(served)),
     };
     let capability = served.within(options.read_units);
     let units = scan_units(bytes, false);
@@ -110,7 +110,7 @@ fn read_line(survey: &Survey, bytes: u64, options: &SurveyOptions, prices: &Pric
     }
 }
 
-/// A service's table: as it is, or as planned.
+/// A service's table: the existing one, or the planned one.
 struct Target<'a> {
     service: &'a Service,
     capability: WriteCapability,
@@ -185,7 +185,7 @@ fn sweep_line(what: &str, targets: &[(Target<'_>, u64)], prices: &Prices) -> Est
     }
 }
 
-/// One scan of each side; what differs is read again.
+/// One scan of each side; differing keys are read again.
 fn verify_line(
     survey: &Survey,
     source_bytes: u64,
@@ -229,7 +229,7 @@ fn source_dollars(survey: &Survey, units: u64, prices: &Prices) -> Option<f64> {
         .then(|| dollars(units, prices.of_class(infrequent).read_per_million))
 }
 
-/// Keys that alone take longer than a while, at what one partition takes.
+/// Keys that alone take long, at the throughput of one partition.
 fn hot_keys(
     service: &Service,
     counted: &super::tally::ServiceTally,
@@ -266,24 +266,24 @@ fn notes(plan: &Plan, survey: &Survey, options: &SurveyOptions, strips: bool) ->
         &existing.collect(),
     );
     notes.push(format!(
-        "`backfill` would choose its order by another forecast, of what is served for certain: {}",
+        "`backfill` chooses its order by a more cautious forecast, from the guaranteed throughput: {}",
         foreseen(forecast).reason
     ));
     if survey.size.is_some_and(|size| !size.counted) {
         notes.push(
-            "figures for the whole table are estimates: what was read, multiplied by the counts of DescribeTable, \
-             which are about six hours old"
+            "figures for the whole table are estimates: the sample, scaled to the counts of DescribeTable, \
+             which are up to six hours old"
                 .to_owned(),
         );
     }
     notes.push(format!(
-        "an on-demand table that is new serves 4,000 writes a second and twice its peak after each {} minutes, up \
-         to 40,000 (an account's usual quota); `warm-throughput` in the plan begins higher",
+        "a new on-demand table serves 4,000 writes per second, and twice its peak after each {} minutes, up \
+         to 40,000 (the usual quota of an account); with `warm-throughput` in the plan it starts higher",
         DOUBLING_SECONDS / 60.0
     ));
     if matches!(survey.source.billing, Billing::Provisioned { .. }) {
         notes.push(
-            "the source's read units are shared with its users: give --read-units what they can spare"
+            "the users of the source share its read units: set --read-units to what they can spare"
                 .to_owned(),
         );
     }
@@ -294,16 +294,17 @@ fn notes(plan: &Plan, survey: &Survey, options: &SurveyOptions, strips: bool) ->
         .any(|service| !Target::of(service, survey).on_demand)
         || matches!(survey.source.billing, Billing::Provisioned { .. })
     {
-        notes.push("provisioned tables are paid by the hour, which is not in the money shown".to_owned());
+        notes.push("provisioned tables are billed by the hour, which is not in the amounts shown".to_owned());
     }
     notes.push(
-        "on top come: a write for each change that the tail applies (and one for each write that its guard refuses), \
-         a write and a delete for each item removed while the backfill runs, storage, and the state table"
+        "not included: a write for each change that the tail applies (and for each write that its guard \
+         refuses), a write and a delete for each item that is removed while the backfill runs, storage, \
+         and the state table"
             .to_owned(),
     );
     if strips {
         notes.push(
-            "`complete` strips the versions: one more write for each item that still carries one".to_owned(),
+            "`complete` strips the versions: one more write for each item that still has one".to_owned(),
         );
     }
     notes
@@ -346,7 +347,7 @@ fn thousands(units: f64) -> String {
     }
 }
 
-/// Up to the next cent: nothing that is paid looks free.
+/// Rounds up to the next cent, so that no cost is shown as free.
 fn cents(dollars: f64) -> f64 {
     if dollars <= 0.0 {
         return 0.0;

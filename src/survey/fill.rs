@@ -1,4 +1,4 @@
-//! What the items tell becomes part of the survey.
+//! Adds the results of reading the items to the survey.
 
 use super::tally::{ServiceTally, Tally};
 use super::view::{CollisionView, Count, Expiry, Overlap, Reading, Routing, ServiceView, Survey, TableSize};
@@ -6,7 +6,7 @@ use crate::plan::{Plan, Service};
 use crate::source::SourceFacts;
 
 impl Survey {
-    /// Adds what the items tell.
+    /// Adds the results of reading the items.
     pub(super) fn fill(&mut self, plan: &Plan, reading: Reading, tally: &Tally<'_>) {
         let size = TableSize::of(&self.source, &reading);
         let name = |n: usize| plan.services[n].name.clone();
@@ -47,7 +47,7 @@ impl TableSize {
             items: reading.items,
             bytes: reading.bytes,
         };
-        // A description can be older than the items: what was seen is there.
+        // A description can be older than the items that were read.
         if reading.whole || source.item_count <= read.items {
             return Self {
                 count: read,

@@ -21,9 +21,9 @@ pub enum Severity {
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
-    /// What was found.
+    /// The finding.
     pub what: String,
-    /// What to do, or what follows.
+    /// The next step, or the consequence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
@@ -77,7 +77,7 @@ pub(super) fn with_example(group: &Group) -> String {
     }
 }
 
-/// A key, cut where it is long: a finding is a sentence.
+/// A key, shortened if it is long, because a finding is a sentence.
 pub(super) fn short(key: &str) -> String {
     if key.chars().count() <= LONGEST_KEY {
         return key.to_owned();

@@ -1,4 +1,4 @@
-//! What a survey says of all that: what would go wrong, what may, and what is worth knowing.
+//! The findings of a survey: errors, warnings and remarks.
 
 mod expiry;
 
@@ -48,16 +48,16 @@ fn source(found: &mut Findings, survey: &Survey) {
     if !matches!(source.status.as_str(), "ACTIVE" | "UPDATING") {
         found.error(
             format!(
-                "the source table {} is {}: no item was read",
+                "the source table {} is {}, so no item was read",
                 source.table, source.status
             ),
-            "see what is happening to it, then run this again",
+            "wait until it is ACTIVE, then run `dynasplit plan` again",
         );
     }
     if let Some(differ) = &survey.keys_differ {
         found.error(
             differ,
-            "no item was read, for with other keys every item would look wrong",
+            "no item was read, because with other keys every item would look wrong",
         );
     }
 }
@@ -66,12 +66,12 @@ fn state(found: &mut Findings, survey: &Survey) {
     match &survey.state.status {
         StateStatus::Refused { reason } => found.error(reason, ""),
         StateStatus::Begun => found.note(
-            "this split has begun (its state table is there)",
-            "`dynasplit status` shows where it stands",
+            "this split has begun (its state table exists)",
+            "`dynasplit status` shows its state",
         ),
         StateStatus::Wider { change } => found.note(
-            format!("this split has begun, and the plan leaves more behind: {change}"),
-            "`dynasplit apply` records it; then start `dynasplit replicate` again with this plan",
+            format!("this split has begun, and the plan has a wider `left-behind`: {change}"),
+            "run `dynasplit apply`, which records it; then start `dynasplit replicate` again with this plan",
         ),
         StateStatus::Unknown => {}
     }
@@ -82,22 +82,26 @@ fn stream(found: &mut Findings, survey: &Survey) {
     let ours = survey.state.stream.as_deref();
     match &survey.stream.state {
         StreamState::WrongView { view, .. } => found.error(
-            format!("the stream of {table} is on with the view {view}, and a split needs NEW_AND_OLD_IMAGES"),
-            "it is never changed, since others may be reading it: ask their owners; when they agree, disable it, let \
-             them finish what it holds (24 hours), and `dynasplit apply` enables it anew, under another ARN",
+            format!("the stream of {table} is on with the view {view}, but a split needs NEW_AND_OLD_IMAGES"),
+            "dynasplit does not change it, because others may read it. Ask the owners of its readers. If \
+             they agree, disable the stream, let its readers finish (it keeps its records for 24 hours), \
+             and run `dynasplit apply`: it enables the stream with another ARN",
         ),
         StreamState::Off | StreamState::Starting if ours.is_some() => found.error(
-            format!("the stream of {table} is off, and this split was reading it"),
-            "`dynasplit apply` switches it on; what was written in between needs `dynasplit replicate --restart-tail`, \
-             then `dynasplit verify --repair`",
+            format!("the stream of {table} is off, but this split was reading it"),
+            "`dynasplit apply` switches it on; what was written in between needs run `dynasplit replicate \
+             --restart-tail`, then `dynasplit verify --repair`",
         ),
         StreamState::Off => found.note(
             format!("the stream of {table} is off: `dynasplit apply` switches it on, with both images"),
-            "nobody else reads it then; a DynamoDB trigger that is added later is a second reader",
+            "dynasplit is then its only reader; a trigger that is added later is a second reader",
         ),
         StreamState::Starting => found.note(format!("the stream of {table} is being switched on"), ""),
         StreamState::On { arn, .. } if ours.is_some_and(|ours| ours != arn) => found.error(
-            format!("the stream of {table} is not the one that this split reads: it was switched off and on again"),
+            format!(
+                "the stream of {table} is not the one that this split reads; probably somebody switched \
+                 it off and on again"
+            ),
             "run `dynasplit replicate --restart-tail`, then `dynasplit verify --repair`",
         ),
         StreamState::On { .. } if ours.is_some() => {}
@@ -105,23 +109,29 @@ fn stream(found: &mut Findings, survey: &Survey) {
     }
 }
 
-/// No API tells who reads a stream.
+/// No API shows the readers of a stream.
 fn others(found: &mut Findings, survey: &Survey, arn: &str, label: &str) {
     let global = if survey.stream.global {
-        " A global table's stream should have one reader only, says AWS."
+        " AWS recommends only one reader for the stream of a global table."
     } else {
         ""
     };
     found.warning(
         format!(
-            "the stream of {} was on before this split, since {}: others may be reading it, and no API tells who",
+            "the stream of {} was on before this split, since {}, so others may read it, and no API shows \
+             them",
             survey.source.table,
-            if label.is_empty() { "an unknown time" } else { label }
+            if label.is_empty() {
+                "an unknown time"
+            } else {
+                label
+            }
         ),
         &format!(
-            "Lambda triggers show with `aws lambda list-event-source-mappings --event-source-arn {arn}`; ask for Kinesis \
-             adapters too. Each shard serves two readers, more are throttled; dynasplit is one, and a second one while a \
-             service catches up: with two others, both sides slow down, and the tail may fall behind.{global}"
+            "list Lambda triggers with `aws lambda list-event-source-mappings --event-source-arn {arn}`, \
+             and ask for Kinesis adapters. A shard serves two readers without throttling. dynasplit is one \
+             reader, and two while a service catches up. With two others, both sides slow down, and the \
+             tail may fall behind.{global}"
         ),
     );
 }
@@ -134,7 +144,8 @@ fn target(found: &mut Findings, survey: &Survey, table: &TableView) {
                 "the table {name} of {} is adopted and does not exist",
                 table.service
             ),
-            "its owner must create it; or take `adopted` out of the plan, and `dynasplit apply` creates it",
+            "ask its owner to create it, or remove `adopted` from the plan, so that `dynasplit apply` \
+             creates it",
         ),
         TargetStatus::Missing => {}
         TargetStatus::Differs { differences } => {
@@ -146,9 +157,10 @@ fn target(found: &mut Findings, survey: &Survey, table: &TableView) {
                     what.join(", ")
                 ),
                 survey.advice(
-                    "a table that exists is never changed: correct the plan or the table, or name another one",
-                    "a table that exists is never changed: correct the plan or the table; only a service that is new in \
-                     the plan can name another one",
+                    "dynasplit does not change a table that exists: correct the plan or the table, or name \
+                     another table",
+                    "dynasplit does not change a table that exists: correct the plan or the table. Only a \
+                     service that is new in the plan can name another table",
                 ),
             );
         }
@@ -158,19 +170,19 @@ fn target(found: &mut Findings, survey: &Survey, table: &TableView) {
         if table.may_hold_items {
             found.note(
                 format!(
-                    "the table {name} of {} holds items already, as the plan allows",
+                    "the table {name} of {} already holds items, as the plan allows",
                     table.service
                 ),
-                "a repairing verify is mandatory: it removes what the source does not have",
+                "`dynasplit verify --repair` is mandatory: it removes items that the source does not have",
             );
         } else {
             found.error(
                 format!(
-                    "the table {name} of {} holds items already, and the split has not begun",
+                    "the table {name} of {} already holds items, and the split has not begun",
                     table.service
                 ),
-                "empty it or name another table; if those items may be replaced and removed, write \
-                 `may-hold-items: true`, and a repairing verify becomes mandatory",
+                "empty it, or name another table. If these items may be replaced and removed, write \
+                 `may-hold-items: true`; `dynasplit verify --repair` is then mandatory",
             );
         }
     }
@@ -180,7 +192,7 @@ fn routes(found: &mut Findings, plan: &Plan, survey: &Survey, routing: &Routing)
     let whole = survey.reading.as_ref().is_some_and(|reading| reading.whole);
     if survey.reading.as_ref().is_none_or(|reading| reading.items == 0) {
         found.warning(
-            "the source is empty: nothing could be tried",
+            "the source is empty, so the plan could not be tried on any item",
             "check the table, the region and the account",
         );
         return;
@@ -191,13 +203,19 @@ fn routes(found: &mut Findings, plan: &Plan, survey: &Survey, routing: &Routing)
             format!(
                 "{} no service{}: {}",
                 items(routing.unrouted.items, "matches", "match"),
-                if plan.left_behind.is_some() { " nor what is left behind" } else { "" },
+                if plan.left_behind.is_some() {
+                    " nor what is left behind"
+                } else {
+                    ""
+                },
                 shapes.join("; ")
             ),
             survey.advice(
-                "each would be a dead letter: widen a service's `where`, or list them under `unrouted: left-behind`",
-                "each is a dead letter: list them under `unrouted: left-behind`, which can be widened at any time, or add \
-                 a service that takes them; the `where` of a service can't change after the split has begun",
+                "each would be a dead letter: widen the `where` of a service, or select them under \
+                 `unrouted: left-behind`",
+                "each is a dead letter: select them under `unrouted: left-behind`, which can be widened at \
+                 any time, or add a service that takes them. The `where` of a service can't change after \
+                 the split has begun",
             ),
         );
     }
@@ -209,26 +227,27 @@ fn routes(found: &mut Findings, plan: &Plan, survey: &Survey, routing: &Routing)
                 items(overlap.items, "matches", "match")
             ),
             survey.advice(
-                "each service gets its own copy; if that is not on purpose, narrow one `where`",
-                "each service gets its own copy; the `where` of a service can't change after the split has begun",
+                "each service gets its own copy. If you do not want this, narrow one `where`",
+                "each service gets its own copy. The `where` of a service can't change after the split has \
+                 begun",
             ),
         );
     }
     for service in routing.services.iter().filter(|service| service.routed == 0) {
-        let what = format!("no item that was read belongs to {}", service.service);
+        let what = format!("none of the items that were read belongs to {}", service.service);
         if whole {
             found.warning(
                 what,
                 survey.advice(
-                    "check its `where`: its table would stay empty",
-                    "its table stays empty, and its `where` can't change after the split has begun: to take other items, \
-                     add a service with another name and another table",
+                    "check its `where`, because its table would stay empty",
+                    "its table stays empty, and its `where` can't change after the split has begun. To \
+                     select other items, add a service with another name and another table",
                 ),
             );
         } else {
             found.note(
                 what,
-                "it may be rare, or its `where` may be wrong: --all reads every item",
+                "its items may be rare, or its `where` may be wrong. Use --all to read every item",
             );
         }
     }
@@ -241,8 +260,8 @@ fn keys(found: &mut Findings, survey: &Survey, service: &ServiceView) {
             format!("{}: {}", items(fault.items, &format!("of {name} can't be written"), &format!("of {name} can't be written")), with_example(fault)),
             survey.advice(
                 "each would be a dead letter, which blocks the cutover: correct the items, the `where` or the transform",
-                "each is a dead letter, which blocks the cutover: correct the items in the source; the `where` and the \
-                 transform of a service can't change after the split has begun",
+                "each is a dead letter, which blocks the cutover: correct the items in the source. The \
+                 `where` and the transform of a service can't change after the split has begun",
             ),
         );
     }
@@ -261,18 +280,23 @@ fn keys(found: &mut Findings, survey: &Survey, service: &ServiceView) {
             format!(" ({} from {})", short(&group.what), keys.join(" and from "))
         });
         found.error(
-            format!("in {name}, {} a target key that another item has{example}", items(*collisions, "takes", "take")),
+            format!(
+                "in {name}, {} the target key of another item{example}",
+                items(*collisions, "takes", "take")
+            ),
             survey.advice(
-                "two items of one key overwrite each other, whatever the plan vouches for: make the key from the whole \
-                 source key, or narrow the `where`",
-                "two items of one key overwrite each other, whatever the plan vouches for: change or delete all but one of \
-                 them in the source; the key templates of a service can't change after the split has begun",
+                "items with the same target key overwrite each other, even with a vouch: make the key from \
+                 the whole source key, or narrow the `where`",
+                "items with the same target key overwrite each other, even with a vouch: change or delete \
+                 all but one of them in the source. The key templates of a service can't change after the \
+                 split has begun",
             ),
         );
     } else if *share < 1.0 {
         found.note(
             format!(
-                "collisions in {name} were looked for in {:.1} % of the keys, picked by hash: the memory is bounded",
+                "only {:.1} % of the keys in {name} were checked for collisions, because the memory is \
+                 bounded",
                 share * 100.0
             ),
             "",
@@ -301,17 +325,19 @@ fn versions(found: &mut Findings, survey: &Survey, routing: &Routing) {
     let share = count as f64 / takers.max(1) as f64;
     let hint = if share > MOST_UNVERSIONED {
         survey.advice(
-            "that is most of them: another attribute or format may be meant, or `timestamp: none`, where the stream's \
-             order decides",
-            "that is most of them: another attribute or format may be meant, and `timestamp` can't change after the split \
-             has begun. To change it, start over with another split and other tables",
+            "these are most of the items, so the attribute or the format is probably wrong. Correct it, or \
+             write `timestamp: none`, so that the order of the stream decides",
+            "these are most of the items, so the attribute or the format is probably wrong. `timestamp` \
+             can't change after the split has begun: to change it, start over with another split and other \
+             tables",
         )
     } else {
         survey.advice(
-            "they are copied all the same: the tail writes them as they come, the backfill only where the target has \
-             nothing. Where an item has a timestamp at one time and none at another, prefer `timestamp: none`",
-            "they are copied all the same: the tail writes them as they come, the backfill only where the target has \
-             nothing",
+            "they are copied anyway: the tail writes them as they come, and the backfill writes them only \
+             if the target has none. If an item sometimes has a timestamp and sometimes not, prefer \
+             `timestamp: none`",
+            "they are copied anyway: the tail writes them as they come, and the backfill writes them only \
+             if the target has none",
         )
     };
     found.warning(what, hint);
@@ -336,16 +362,17 @@ fn global(found: &mut Findings, survey: &Survey) {
             items(replicated, "carries", "carry")
         )
     };
-    let general = "aws:rep:* attributes are never copied; writes of other regions come as stream records of their own, \
-                   so split in one region only; the targets are plain tables";
+    let general = "attributes aws:rep:* are never copied. Writes of other regions come as their own stream \
+         records, so run the split in only one region. The targets are plain tables";
     match survey.versions {
         VersionView::Timestamp { .. } if source.is_global() => found.warning(
             what,
             &format!(
-                "{general}. The last writer wins between regions, by AWS's clock, so your timestamp can go backwards: {}",
+                "{general}. Between regions, AWS keeps the last write by its own clock, so your timestamp \
+                 can go backwards: {}",
                 survey.advice(
-                    "prefer `timestamp: none` unless one region takes all the writes",
-                    "let one region take all the writes until the split is complete",
+                    "prefer `timestamp: none`, unless all writes go to one region",
+                    "send all writes to one region until the split is complete",
                 )
             ),
         ),
@@ -357,17 +384,17 @@ fn forecast(found: &mut Findings, survey: &Survey) {
     let Some(estimate) = &survey.estimate else { return };
     let hours = estimate.backfill_hours;
     let what = format!(
-        "the backfill would take {hours:.1} hours ({}), and a stream keeps 24",
+        "the backfill would take {hours:.1} hours ({}), and a stream keeps its records for 24 hours",
         estimate.slowest
     );
-    let faster = "raise what holds it back: `warm-throughput` or provisioned units in the plan, the source's read units, \
-                  or a higher budget";
+    let faster = "raise the limit that it names: `warm-throughput` or provisioned units in the plan, the \
+         read units of the source, or the budget";
     if hours > RETENTION_HOURS {
         found.error(what, faster);
     } else if hours > RETENTION_HOURS * COMFORTABLE_PART {
         found.warning(
             what,
-            &format!("a mishap would leave little time to go on; {faster}"),
+            &format!("an interruption would leave little time to catch up; {faster}"),
         );
     }
     for slow in &estimate.slow {
@@ -377,14 +404,19 @@ fn forecast(found: &mut Findings, survey: &Survey) {
         };
         found.warning(
             format!(
-                "{what} of {} serves {} write unit{} a second: its part of the backfill takes {}",
+                "{what} of {} serves {} write unit{} per second, so its part of the backfill takes {}",
                 slow.service,
                 slow.write_units,
                 if slow.write_units > 1.0 { "s" } else { "" },
-                if slow.hours < 0.1 { "less than 6 minutes".to_owned() } else { format!("{:.1} hours", slow.hours) }
+                if slow.hours < 0.1 {
+                    "less than 6 minutes".to_owned()
+                } else {
+                    format!("{:.1} hours", slow.hours)
+                }
             ),
-            "raise its units, or the on-demand maximum that was set for it, while the split runs: the tail writes each \
-             change with them too, and falls behind if there are more (auto scaling does not show here, and takes minutes)",
+            "raise its units, or its on-demand maximum, while the split runs. The tail needs them as well, \
+             and falls behind if they are too few (this forecast does not include auto scaling, which \
+             takes minutes)",
         );
     }
     for hot in &estimate.hot {
@@ -394,12 +426,13 @@ fn forecast(found: &mut Findings, survey: &Survey) {
         };
         found.warning(
             format!(
-                "one partition key of {whose} takes {:.0} % of its writes: {:.1} hours at the 1,000 units a second of a \
-                 partition",
+                "one partition key of {whose} gets {:.0} % of its writes, which takes {:.1} hours at the \
+                 1,000 units per second of a partition",
                 hot.share * 100.0,
                 hot.hours
             ),
-            "its writes are throttled, and no throughput of the table helps; other services are not held back",
+            "its writes will be throttled, and more throughput of the table does not help. Other services \
+             are not delayed. To avoid it, choose a key with more values",
         );
     }
 }

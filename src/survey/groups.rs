@@ -1,4 +1,4 @@
-//! Items counted by what is the matter with them, with a few of their keys.
+//! Items counted by their fault, with a few of their keys.
 
 use crate::model::{Key, KeySchema};
 use crate::worker::key_json;
@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 /// Keys that are kept for a group.
 const EXAMPLES: usize = 5;
-/// Groups that are kept; what comes after is counted in one.
+/// Groups that are kept; further groups are counted together.
 const GROUPS: usize = 40;
-/// The group of what is beyond [`GROUPS`].
+/// The group of everything beyond [`GROUPS`].
 const OTHERS: &str = "others";
 
 /// A source key.
@@ -41,7 +41,7 @@ impl Example {
 /// Items that have one thing in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Group {
-    /// What it is.
+    /// The fault.
     pub what: String,
     /// How many there are among the items read.
     pub items: u64,

@@ -5,7 +5,7 @@
 use crate::model::Value;
 use std::collections::HashMap;
 
-/// Keys that are counted at once. What takes less than one part in so many is not found, and does no harm.
+/// Keys that are counted at once. A key with less than this part of the items is not found, and does no harm.
 const KEYS: usize = 1000;
 
 /// Write units by partition key.

@@ -1,8 +1,8 @@
-//! The shape of a key: what is left when ids are taken out, so that items can be counted by kind.
+//! The shape of a key: its text without ids, so that items can be counted by kind.
 
 use crate::model::{Key, Value};
 
-/// What ids are commonly set off with in single-table designs.
+/// Common delimiters of ids in single-table designs.
 const DELIMITERS: [char; 4] = ['#', '|', ':', '/'];
 /// Longer text without a delimiter is an id, not a word.
 const LONGEST_WORD: usize = 24;

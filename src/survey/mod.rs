@@ -1,5 +1,5 @@
-//! The look at the live source that `dynasplit plan` takes: what the plan would do to the items that are
-//! there, and what would go wrong. Writes nothing, anywhere.
+//! The survey of the live source for `dynasplit plan`: it shows the effect of the plan on the existing items, and
+//! problems. It writes nothing.
 //!
 //! *facts of the source -> pages of it (`read`) -> `tally`, by the plan's own `desired` -> tables, stream
 //! and state -> `estimate` -> findings*. Invariants: of an item's values only those of its source key are

@@ -9,8 +9,8 @@ pub struct SurveyOptions {
     pub all: bool,
     /// Items to read, spread over the table.
     pub sample: u64,
-    /// Read units a second on the source, for the survey itself and in the forecast. Without it, the survey
-    /// takes no more than half of what a provisioned source has.
+    /// Read units per second on the source, for the survey itself and in the forecast. Without it, the survey takes
+    /// no more than half of the units of a provisioned source.
     pub read_units: Option<f64>,
     /// Write units a second on each service's table, in the forecast.
     pub write_units: Option<f64>,
@@ -18,7 +18,7 @@ pub struct SurveyOptions {
     pub prices: Option<PathBuf>,
 }
 
-/// Enough that a kind of item that is one in a hundred shows; some hundred read units where items are small.
+/// Enough to show a kind of item that is one in a hundred; some hundred read units if items are small.
 const SAMPLE: u64 = 2000;
 
 impl Default for SurveyOptions {

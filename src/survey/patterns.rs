@@ -7,9 +7,9 @@ use crate::model::{Item, Key, KeyAttribute, KeySchema, Value};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Patterns that are kept for a service; what comes after is counted in one.
+/// Patterns that are kept for a service; further patterns are counted together.
 const PATTERNS: usize = 40;
-/// The pattern of what is beyond [`PATTERNS`].
+/// The pattern of everything beyond [`PATTERNS`].
 const OTHERS: &str = "others";
 
 /// An item: its key, and the names of its other attributes.
@@ -54,7 +54,7 @@ pub struct Pattern {
     pub items: u64,
     /// One of them, in the source.
     pub before: ShapedItem,
-    /// The same in the service's table; `None`: none of the pattern can be written there.
+    /// The same item in the service's table; `None` if no item of the pattern can be written there.
     pub after: Option<ShapedItem>,
 }
 

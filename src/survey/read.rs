@@ -26,7 +26,7 @@ const MOST_SEGMENTS: u64 = 10_000;
 /// The part of the read units that were set for the source that a survey without a budget takes at most.
 const OWN_SHARE: f64 = 0.5;
 
-/// A place to go on reading at.
+/// The place at which to continue reading.
 struct Place {
     segment: u32,
     after: Option<Item>,
@@ -67,7 +67,7 @@ pub(super) async fn read(
     let mut waiting: VecDeque<Place> = (0..segments)
         .map(|segment| Place { segment, after: None })
         .collect();
-    // Taken in the order of their places, so that two looks at a quiet table say the same.
+    // Taken in the order of their places, so that two surveys of a quiet table have the same result.
     let mut under_way = FuturesOrdered::new();
     loop {
         let expected = tally
@@ -128,7 +128,7 @@ async fn page(
     Ok((place.segment, page))
 }
 
-/// What a survey without a budget keeps to: the table's own users come first.
+/// The rate of a survey without a budget: the table's own users come first.
 #[allow(clippy::cast_precision_loss)] // units a second
 fn own_units(facts: &SourceFacts) -> Option<f64> {
     let set = match facts.billing {
@@ -140,6 +140,6 @@ fn own_units(facts: &SourceFacts) -> Option<f64> {
 
 fn stopped() -> RunError {
     RunError::Stopped(
-        "the look at the source was interrupted; nothing was written, so just run it again".to_owned(),
+        "reading the source was interrupted. Nothing was written: run the command again".to_owned(),
     )
 }

@@ -9,14 +9,14 @@ use crate::worker::{RunError, Split};
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
-/// Looks at the source, the targets, the stream and the state. `progress` is told how many items were read.
+/// Reads the source, the targets, the stream and the state. `progress` gets the number of items that were read.
 ///
-/// Needs `dynamodb:DescribeTable`, `dynamodb:DescribeTimeToLive` and `dynamodb:Scan` on the source and on
-/// targets that exist, `dynamodb:DescribeStream`, and `dynamodb:GetItem` and `dynamodb:Query` on the state.
+/// Needs `dynamodb:DescribeTable`, `dynamodb:DescribeTimeToLive` and `dynamodb:Scan` on the source and on targets
+/// that exist, `dynamodb:DescribeStream`, and `dynamodb:GetItem` and `dynamodb:Query` on the state.
 ///
 /// # Errors
-/// Where the source is missing, something may not be looked at, the price file is wrong, or it was stopped.
-/// What is wrong with the plan's fit is no error but a `Finding`.
+/// If the source is missing, something may not be read, the price file is wrong, or the survey was stopped. A plan
+/// that does not fit is not an error but a `Finding`.
 pub async fn survey(
     split: &Split,
     options: &SurveyOptions,

@@ -6,10 +6,10 @@ use super::view::Survey;
 use crate::plan::cost::{Capability, NEW_TABLE_WRITES, WriteCapability, WriteUnits};
 use crate::plan::{Plan, Service};
 
-/// Fewer write units a second than one full batch uses are told of, however few items there are: the tail writes each
-/// change with them.
+/// A table with fewer write units per second than one full batch uses is reported, however few items there are: the
+/// tail writes each change with them.
 const FEW_WRITES: f64 = 25.0;
-/// A table is told of when its part of the backfill takes longer than this, in hours.
+/// A table is reported if its part of the backfill takes longer than this, in hours.
 const SLOW_HOURS: f64 = 0.5;
 
 /// The tables and indexes of a service that are slow.
@@ -35,12 +35,13 @@ pub(super) fn slow_tables(service: &Service, served: &WriteCapability, units: &W
         .collect()
 }
 
-/// Budgets that are larger than what the tables serve: they are no bound.
+/// Budgets that exceed the throughput of the tables, so that they limit nothing.
 pub(super) fn surplus_budgets(plan: &Plan, survey: &Survey, options: &SurveyOptions) -> Vec<String> {
     let note = |option: &str, budget: f64, kind: &str, table: &str, served: Capability| {
         (budget > served.at_most).then(|| {
             format!(
-                "{option} {budget} is more than {table} serves ({} {kind} units a second): the forecast takes what it serves",
+                "{option} {budget} is more than {table} serves ({} {kind} units per second), so the \
+                 forecast uses the throughput of the table",
                 served.at_most
             )
         })

@@ -1,4 +1,4 @@
-//! The source's stream, and what can be known of who reads it.
+//! The source's stream, and its possible readers.
 
 use crate::dynamo::retry_transient;
 use crate::source::lineage::capture;
@@ -9,10 +9,10 @@ use serde::Serialize;
 /// The stream.
 #[derive(Clone, Debug, Serialize)]
 pub struct StreamView {
-    /// What it is.
+    /// The state of the stream.
     #[serde(flatten)]
     pub state: StreamState,
-    /// Shards that it still shows; `None` where it is not on.
+    /// Shards that it still shows; `None` if it is off.
     pub shards: Option<usize>,
     /// Those of them that no other one continues: open, or closed just now.
     pub open_shards: Option<usize>,

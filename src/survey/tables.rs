@@ -1,4 +1,4 @@
-//! The targets and the state, as they are.
+//! The present state of the targets and of the state table.
 
 use crate::plan::TableThroughput;
 use crate::state::{SplitRecord, StateError};
@@ -13,22 +13,22 @@ pub struct TableView {
     pub service: String,
     /// Its table.
     pub table: String,
-    /// Its region, where the plan names one.
+    /// Its region, if the plan names one.
     pub region: Option<String>,
     /// Someone else owns it.
     pub adopted: bool,
     /// The plan says that it may hold items.
     pub may_hold_items: bool,
-    /// What is there.
+    /// The existing table.
     #[serde(rename = "standing")]
     pub status: TargetStatus,
-    /// Whether it holds anything; `None` where it is not there.
+    /// Whether it is empty; `None` if it does not exist.
     pub empty: Option<bool>,
-    /// What it is set to serve; `None` where it is not there.
+    /// The throughput that it is set to serve; `None` if it does not exist.
     pub throughput: Option<TableThroughput>,
 }
 
-/// What is there of a table.
+/// The existing part of a table.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "is")]
 pub enum TargetStatus {
@@ -38,7 +38,7 @@ pub enum TargetStatus {
     Same {
         /// What `apply` would add to it.
         pending: Vec<String>,
-        /// What could not be told.
+        /// Settings that could not be read.
         notes: Vec<String>,
     },
     /// Another table.
@@ -53,14 +53,14 @@ pub enum TargetStatus {
 pub struct StateView {
     /// The state table.
     pub table: String,
-    /// What it knows.
+    /// The state of the split.
     #[serde(flatten)]
     pub status: StateStatus,
     /// ARN of the stream that the split reads.
     pub stream: Option<String>,
 }
 
-/// What the state knows of the split.
+/// The state of the split, according to the state table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "split")]
 pub enum StateStatus {
@@ -73,7 +73,7 @@ pub enum StateStatus {
         /// The setting: before and now.
         change: String,
     },
-    /// It was begun, and can't go on like this.
+    /// It has begun, and can't continue with this plan.
     Refused {
         /// Why, and the way out.
         reason: String,
@@ -129,7 +129,7 @@ pub(super) async fn state(split: &Split) -> Result<StateView, RunError> {
     };
     let stream = record.stream().map(|(_, stream)| stream.arn.clone());
     let status = match check_split(split).await {
-        // A service that is new in the plan is added by `apply`.
+        // `apply` adds a service that is new in the plan.
         Ok(_) | Err(RunError::UnknownService { .. }) => StateStatus::Begun,
         Err(RunError::Widened { change }) => StateStatus::Wider {
             change: change.to_string(),

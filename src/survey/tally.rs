@@ -1,4 +1,4 @@
-//! What the items that were read come to, counted as they come by. Keeps no value but those of keys.
+//! Counts items while they are read. It keeps no values except those of keys.
 
 use super::collisions::KeyWatch;
 use super::groups::Groups;
@@ -14,7 +14,7 @@ use crate::plan::cost::WriteUnits;
 use crate::plan::{KeyFault, Plan, Service, Timestamp, TimestampFormat, Versions};
 use std::collections::BTreeMap;
 
-/// Everything that is counted.
+/// All counts.
 pub(super) struct Tally<'a> {
     plan: &'a Plan,
     now_s: u64,
@@ -35,15 +35,15 @@ pub(super) struct Tally<'a> {
     pub expired: u64,
 }
 
-/// What is counted for a service.
+/// The counts of a service.
 pub(super) struct ServiceTally {
     /// Items that belong to it, as the source has them.
     pub routed: u64,
-    /// What its table would hold.
+    /// The contents of its table.
     pub written: Count,
     pub units: WriteUnits,
     pub faults: Groups,
-    /// `None` where the plan proves that no two items share a key.
+    /// `None` if the plan proves that no two items share a key.
     pub keys: Option<KeyWatch>,
     /// Of the table, then of each index.
     pub hot: Vec<HotKeys>,
@@ -182,7 +182,7 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// A time in seconds that is over. (DynamoDB expires nothing by other types.)
+/// A time in seconds that is in the past. (DynamoDB expires nothing by other types.)
 fn is_past(at: &Value, now_s: u64) -> bool {
     match at {
         Value::N(number) => *number < crate::model::Number::from(i64::try_from(now_s).unwrap_or(i64::MAX)),
@@ -190,7 +190,7 @@ fn is_past(at: &Value, now_s: u64) -> bool {
     }
 }
 
-/// Why an item has no version, for people; `None` where it has one.
+/// Why an item has no version, for people; `None` if it has one.
 fn without_version(timestamp: &Timestamp, item: &Item) -> Option<String> {
     if timestamp.version_of(item).is_some() {
         return None;
@@ -200,13 +200,13 @@ fn without_version(timestamp: &Timestamp, item: &Item) -> Option<String> {
     Some(match (item.get(name), &timestamp.format) {
         (None, _) => format!("no '{name}'"),
         (Some(Value::S(_)), TimestampFormat::Pattern(pattern)) => {
-            format!("'{name}' is text of another form than {pattern}")
+            format!("'{name}' is text that does not match {pattern}")
         }
         (Some(other), _) => format!("'{name}' has the type {}, not {wanted}", other.type_name()),
     })
 }
 
-/// What is wrong with an item, in words that are the same for all items with that fault.
+/// The fault of an item, with the same text for all items with that fault.
 fn kind_of(fault: &Fault) -> String {
     match fault {
         Fault::Key(KeyFault::NoMatch {

@@ -1,5 +1,5 @@
-//! The expiry of items as a service's table would hold them: what its TTL would never delete, and what it would delete as soon
-//! as `complete` switches it on.
+//! The expiry of items in a service's table: items that its TTL would never delete, and items that it would delete as
+//! soon as `complete` switches it on.
 
 use super::groups::{Group, Groups};
 use crate::model::{Item, Key, KeySchema, Number, Value};
@@ -7,8 +7,8 @@ use serde::Serialize;
 
 /// A time beyond this is no time in seconds (it is in the year 5138), but one in milliseconds or finer.
 const LATEST_SECOND: i64 = 100_000_000_000;
-/// DynamoDB deletes nothing that expired longer ago.
-/// See [how TTL works](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html).
+/// DynamoDB deletes no item that expired longer ago. See [how TTL
+/// works](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html).
 const OLDEST_SECONDS: u64 = 5 * 365 * 24 * 3600;
 
 /// The expiry of a service's items.
@@ -51,7 +51,7 @@ impl TtlTally {
         }
     }
 
-    /// What was counted.
+    /// The counts.
     pub fn view(&self, attribute: &str) -> TtlView {
         TtlView {
             attribute: attribute.to_owned(),

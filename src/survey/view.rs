@@ -1,4 +1,4 @@
-//! What a survey shows: plain data, the JSON output of the command.
+//! The result of a survey: plain data, and the JSON output of the command.
 
 use super::costs::Estimate;
 use super::finding::{Finding, Severity};
@@ -13,18 +13,18 @@ use crate::source::SourceFacts;
 use crate::worker::Split;
 use serde::Serialize;
 
-/// What was seen.
+/// The result.
 #[derive(Clone, Debug, Serialize)]
 pub struct Survey {
     /// Name of the split.
     pub split: String,
-    /// What the source is.
+    /// The facts of the source.
     pub source: SourceFacts,
     /// The plan names another primary key: how they differ. No item was read then.
     pub keys_differ: Option<String>,
     /// Where versions come from.
     pub versions: VersionView,
-    /// What was read; `None` where nothing could be.
+    /// The items that were read; `None` if none could be read.
     pub reading: Option<Reading>,
     /// How large the source is taken to be.
     pub size: Option<TableSize>,
@@ -40,7 +40,7 @@ pub struct Survey {
     pub estimate: Option<Estimate>,
     /// What the plan says of the cutover of each service.
     pub cutover: Vec<Cutover>,
-    /// What is wrong or worth knowing, errors first.
+    /// The findings, errors first.
     pub findings: Vec<Finding>,
 }
 
@@ -57,7 +57,7 @@ pub enum VersionView {
     Sequence,
 }
 
-/// What was read.
+/// The items that were read.
 #[derive(Clone, Debug, Serialize)]
 pub struct Reading {
     /// Items.
@@ -106,7 +106,7 @@ pub struct TableSize {
     pub count: Count,
     /// It was counted. Otherwise it rests on what `DescribeTable` says, which is about six hours old.
     pub counted: bool,
-    /// What to multiply figures of the reading by.
+    /// The factor from the reading to the whole table.
     pub factor: f64,
 }
 
@@ -119,7 +119,7 @@ pub struct Routing {
     pub overlaps: Vec<Overlap>,
     /// Items that stay behind on purpose.
     pub left_behind: Count,
-    /// Items that nobody takes.
+    /// Items that no service takes.
     pub unrouted: Count,
     /// The same by the shape of their keys.
     pub unrouted_shapes: Vec<Group>,
@@ -127,7 +127,7 @@ pub struct Routing {
     pub unversioned: Vec<Group>,
     /// Items with `aws:rep:*` attributes.
     pub replicated: u64,
-    /// How the source expires items, where it does.
+    /// How the source expires items, if it does.
     pub expiry: Option<Expiry>,
 }
 
@@ -149,16 +149,16 @@ pub struct Overlap {
     pub items: u64,
 }
 
-/// What a service gets of the items that were read.
+/// The part of the items that a service gets.
 #[derive(Clone, Debug, Serialize)]
 pub struct ServiceView {
     /// Its name.
     pub service: String,
     /// Items that belong to it.
     pub routed: u64,
-    /// What its table would hold of them.
+    /// The contents of its table, from the items that were read.
     pub written: Count,
-    /// What its table would hold of the whole source.
+    /// The contents of its table, for the whole source.
     pub whole: Count,
     /// Items that belong to it and that its table can't hold, by why.
     pub faults: Vec<Group>,
@@ -168,7 +168,7 @@ pub struct ServiceView {
     pub expiring: u64,
     /// Patterns of their source keys, each with an item before and after.
     pub patterns: Vec<Pattern>,
-    /// Their expiry, where the service's table has a TTL.
+    /// Their expiry, if the service's table has a TTL.
     pub ttl: Option<TtlView>,
 }
 
@@ -194,13 +194,14 @@ pub enum CollisionView {
 }
 
 impl Survey {
-    /// What is wrong or worth knowing, errors first.
+    /// The findings, errors first.
     #[must_use]
     pub fn problems(&self) -> Vec<Finding> {
         self.findings.clone()
     }
 
-    /// What to do: before the split has begun, or after. Once it has, routes, shapes and versions can't change any more.
+    /// The next step: before the split has begun, or after. After that, routes, shapes and versions can't change any
+    /// more.
     #[must_use]
     pub(super) fn advice<'a>(&self, before: &'a str, after: &'a str) -> &'a str {
         match self.state.status {
@@ -217,7 +218,7 @@ impl Survey {
             .any(|finding| finding.severity == Severity::Error)
     }
 
-    /// With all but what the items tell.
+    /// Everything except the results of reading the items.
     pub(super) fn new(
         split: &Split,
         source: SourceFacts,
@@ -248,7 +249,7 @@ impl Survey {
         }
     }
 
-    /// What a service's table is set to serve; `None` where it does not exist.
+    /// The throughput that a service's table is set to serve; `None` if it does not exist.
     pub(super) fn throughput(&self, service: &str) -> Option<&TableThroughput> {
         let table = self.tables.iter().find(|table| table.service == service);
         table.and_then(|table| table.throughput.as_ref())

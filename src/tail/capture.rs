@@ -1,3 +1,5 @@
+//! Captures lanes: pins their positions in all open shards, and records new shards.
+
 use crate::dynamo::retry_transient;
 use crate::fault;
 use crate::model::Position;
@@ -9,23 +11,23 @@ use crate::state::{
 use crate::worker::{Recorded, RunError, Split, recorded_shards};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Prefix of the records that list history: shards that nobody reads.
+/// Prefix of the records that list history: shards that no worker reads.
 const HISTORY: &str = "HISTORY#";
 /// Shard ids in one such record: it stays far below 400 KB.
 const HISTORY_CHUNK: usize = 2000;
 
-/// Pins the open shards for every lane that is not captured yet, before anything is read. Answers how many lanes
-/// were captured now.
+/// Pins the open shards for every lane that is not captured yet, before anything is read. Returns how many lanes were
+/// captured.
 ///
-/// The places are durable before the service counts as captured, so a crash in between only pins again. First, lanes
-/// that have places already (of other services, or of a capture that was interrupted) are given the shards that
-/// appeared meanwhile: what is pinned or history from now on is not found as new any more.
+/// The positions are durable before the service counts as captured, so after a crash in between they are only pinned
+/// again. First, lanes that already have positions (of other services, or of an interrupted capture) get the shards
+/// that appeared meanwhile: a shard that is pinned or history is not discovered as new any more.
 pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Result<usize, RunError> {
     let uncaptured = uncaptured_lanes(split, source.generation()).await?;
     if uncaptured.is_empty() {
         return Ok(0);
     }
-    // The command begins here, so what passes by itself must not end it.
+    // The command starts here, so a temporary failure must not end it.
     let listing = retry_transient(|| source.shards()).await?;
     let recorded = recorded_shards(split, source.generation()).await?;
     record_discovered(split, source, &listing, &recorded).await?;
@@ -69,11 +71,11 @@ pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Resul
     Ok(uncaptured.len())
 }
 
-/// Lanes whose places are not pinned in a generation; none if that is not the one which is read now. The watch lane is
-/// pinned with the generation's first capture.
+/// Lanes whose positions are not pinned in a generation; none if this is not the present generation. The watch lane
+/// is pinned with the first capture of the generation.
 ///
-/// An older version could mark lanes as captured in another generation than the one in which it pinned their places. So a
-/// lane that no version marked in this very generation must have a place in one of its shards.
+/// An older version could mark lanes as captured in another generation than the one in which it pinned their
+/// positions. So a lane that was not marked in this very generation must have a position in one of its shards.
 async fn uncaptured_lanes(split: &Split, generation: u32) -> Result<BTreeSet<String>, RunError> {
     let record = SplitRecord::read(&split.store).await?.value;
     let mut lanes = BTreeSet::new();
@@ -118,7 +120,7 @@ pub(super) async fn record_discovered(
     let new = discovered(&listing.shards, recorded, &history);
     let heirs = heirs(recorded);
     let meets = |shard: &Shard, lane: &str| first_state(shard, lane, recorded, split.now_ms());
-    // These first: their children among the new ones must find somebody to wait for.
+    // These first: their children among the new shards must find a parent to wait for.
     for (shard, missing) in &heirs {
         let state = |lane: &str| missing.contains(lane).then(|| meets(shard, lane));
         add_lanes(split, source.generation(), shard, state).await?;
@@ -180,7 +182,7 @@ async fn note_vanished(
     Ok(!gone.is_empty())
 }
 
-/// Adds lanes to a shard's record, which it creates where it is missing. What is there stays.
+/// Adds lanes to the record of a shard, and creates the record if it is missing. Existing lanes stay unchanged.
 async fn add_lanes(
     split: &Split,
     generation: u32,

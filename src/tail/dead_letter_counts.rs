@@ -1,3 +1,5 @@
+//! Counts of open dead letters, for the progress of the tail.
+
 use crate::status::{LaneStatus, OpenDeadLetters};
 use crate::worker::Split;
 use std::convert::Infallible;
@@ -6,9 +8,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Between two reads of the open dead letters, where a lane has left more of them: each read lists them all.
+/// Wait between two reads of the open dead letters after a lane has left more of them: each read lists them all.
 const SOON: Duration = Duration::from_secs(1);
-/// Between two reads where none was left since: somebody may have resolved some.
+/// Wait between two reads otherwise: a dead letter may have been resolved.
 const LATER: Duration = Duration::from_secs(5);
 /// A worker that ends does not wait longer than this for the last count.
 const LAST: Duration = Duration::from_secs(2);
@@ -37,7 +39,7 @@ impl ShownDeadLetters {
             .note(lanes);
     }
 
-    /// Keeps them up to date while something goes on, and once more at its end.
+    /// Keeps them up to date during the work, and once more at its end.
     pub async fn during<T>(&self, view: &watch::Sender<Vec<LaneStatus>>, work: impl Future<Output = T>) -> T {
         let result = tokio::select! {
             biased;

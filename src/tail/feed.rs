@@ -1,3 +1,5 @@
+//! The feed of a shard: batches that the front reader passes to the lanes that keep up.
+
 use crate::model::Position;
 use crate::source::Record;
 use crate::source::lineage::age_gap;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// What one read of a shard gave, as lanes take it.
+/// The result of one read of a shard, for the lanes.
 #[derive(Debug)]
 pub struct Batch {
     /// The place before its first record.
@@ -18,14 +20,14 @@ pub struct Batch {
     pub records: Vec<Record>,
 }
 
-/// What a lane gets when it asks for what comes after its position.
+/// The answer to a lane that asks for the records after its position.
 #[derive(Debug)]
 pub enum Next {
     /// The batch that holds it. It may begin before the lane's position.
     Batch(Arc<Batch>),
     /// Nothing new, and the shard was read to its tip: the lane is complete up to this time.
     Idle(u64),
-    /// The lane fell behind what is kept: it must read for itself.
+    /// The lane fell behind the buffered batches: it must read for itself.
     Behind,
     /// Records were trimmed before the lane read them, for this reason.
     Lost(String),
@@ -47,14 +49,14 @@ pub struct Feed {
 #[derive(Debug, Default)]
 struct Inner {
     batches: VecDeque<Arc<Batch>>,
-    /// Where the front goes on reading.
+    /// The position at which the front reader continues.
     tip: Option<Position>,
     idle_to_ms: u64,
     /// The front is held up, and was last looked at then.
     held: Option<Instant>,
     /// Lanes that keep up, and how far each is.
     attached: BTreeMap<String, Attached>,
-    /// Lanes whose place was trimmed, and why that is a gap.
+    /// Lanes whose position was trimmed, each with the reason why this is a gap.
     lost: BTreeMap<String, String>,
 }
 
@@ -78,7 +80,7 @@ impl Feed {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until there is something for a lane that is at `position`.
+    /// Waits until there is something for a lane at `position`.
     pub async fn next(&self, lane: &str, position: &Position, complete_to_ms: u64) -> Next {
         loop {
             let news = self.news.notified();
@@ -160,8 +162,9 @@ impl Feed {
         self.news.notify_waiters();
     }
 
-    /// For the front: its place was trimmed. Lanes that were complete to a time that the stream still keeps have
-    /// lost nothing, whatever their old position says; the others have a gap. Answers whether any lane goes on.
+    /// For the front reader: its position was trimmed. Lanes that were complete up to a time that the stream still
+    /// keeps have lost nothing, even if their position is old; the others have a gap. Returns whether any lane
+    /// continues.
     pub fn trimmed(&self, now_ms: u64) -> bool {
         let mut inner = self.lock();
         let Inner { attached, lost, .. } = &mut *inner;

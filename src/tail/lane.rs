@@ -1,3 +1,5 @@
+//! A lane of one shard: it applies batches and moves its checkpoint.
+
 use super::continued::Continued;
 use super::feed::{Batch, Feed, Next};
 use super::reader::{ShardReader, is_trimmed};
@@ -50,7 +52,7 @@ pub(super) struct Lane {
     pub read_failed: bool,
     /// Lanes of the service that write a batch.
     pub busy: Arc<Load>,
-    /// Tells whether a bulk copy holds the lanes.
+    /// Shows whether a bulk copy holds the lanes.
     pub gate: Gate,
     pub stop: CancellationToken,
 }
@@ -89,8 +91,8 @@ impl Lane {
                     other
                 }
             };
-            // Asked after the read, not only before the first: a shard that could not be read for a day begins with
-            // what is left of it, and says nothing of the rest.
+            // Checked after the read, and not only before the first one: a shard that could not be read for a day
+            // begins with its remaining records, and does not show the missing ones.
             if let Some(reason) = age_gap(complete_to_ms, self.split.now_ms()) {
                 self.gap(reason);
                 return Ok(());
@@ -187,7 +189,8 @@ impl Lane {
             };
             match counters {
                 Ok(counters) => sum.add(&counters),
-                // The others are let finish: what is dropped unanswered could land after the next owner's writes.
+                // The others are awaited: a request that is dropped without an answer could land after the writes of
+                // the next owner.
                 Err(stop) => {
                     stopped.get_or_insert(stop);
                 }
@@ -300,11 +303,11 @@ fn late_changes(split: &Split, records: &[&Record]) -> BTreeMap<String, LateChan
     late
 }
 
-/// Whether a change shows in what a service should hold.
+/// Whether a change affects the item that a service should hold.
 fn concerns(service: &Service, versions: &Versions, images: &Images) -> bool {
     let of = |item: &Option<Item>| match item.as_ref().map(|item| desired(service, versions, item)) {
         None | Some(Ok(None)) => None,
-        // One that is invalid would be a dead letter.
+        // An invalid item would be a dead letter.
         Some(shown) => Some(shown.ok().flatten()),
     };
     match (of(&images.old), of(&images.new)) {
@@ -314,7 +317,7 @@ fn concerns(service: &Service, versions: &Versions, images: &Images) -> bool {
     }
 }
 
-/// What the watch lane does with one source item: one that nobody takes becomes a dead letter.
+/// The work of the watch lane for one source item: an item that no service takes becomes a dead letter.
 pub(crate) async fn watch_group(
     split: &Split,
     ledger: &StateLedger,

@@ -1,9 +1,11 @@
+//! Reads one shard page by page, with iterators that are renewed.
+
 use super::feed::Batch;
 use crate::dynamo::{Failure, FailureKind};
 use crate::model::Position;
 use crate::source::{Page, PageSize, StreamSource};
 
-/// A page of so many records says that there is more to fetch: it may have been cut at 1 MB.
+/// A page with this many records shows that there is more to fetch: it may have been cut at 1 MB.
 const FULL_PAGE: usize = 500;
 
 /// Reads one shard from any position, keeping the iterator only while it serves.
@@ -13,7 +15,7 @@ pub struct ShardReader {
     shard: String,
     /// The iterator, and the position that it stands for.
     iterator: Option<(Position, String)>,
-    /// What is asked for at once.
+    /// The number of records per request.
     size: PageSize,
 }
 
@@ -28,10 +30,10 @@ impl ShardReader {
         }
     }
 
-    /// Reads what follows a position. Without records and at the same place: nothing new yet.
+    /// Reads the records after a position. No records and the same position: nothing is new yet.
     ///
     /// # Errors
-    /// As [`StreamSource::read`]; an expired iterator is replaced without a word.
+    /// As [`StreamSource::read`]; an expired iterator is replaced silently.
     pub async fn read(&mut self, from: &Position) -> Result<Batch, Failure> {
         if let Some((position, iterator)) = self.iterator.take()
             && position == *from
@@ -60,7 +62,7 @@ impl ShardReader {
         read
     }
 
-    /// Whether a page of so many records is as large as was asked for: there is more to read at once.
+    /// Whether a page with this many records is as large as requested: there is more to read at once.
     pub fn is_full(&self, records: usize) -> bool {
         records >= FULL_PAGE || self.size.is_full(records)
     }
@@ -84,11 +86,11 @@ impl ShardReader {
         }
     }
 
-    /// Reads from the oldest record that the shard still holds, in place of a position that was trimmed; only for a lane
-    /// that is complete to a time that the stream still keeps, so that what is gone was applied.
+    /// Reads from the oldest record that the shard still holds, in place of a position that was trimmed. Only for a
+    /// lane that is complete up to a time that the stream still keeps, so that all trimmed records were applied.
     ///
-    /// Where not even that place is kept, the shard holds nothing. It has ended if other shards continue it (`continued`);
-    /// otherwise that is a failure like any other, for its next record may still come.
+    /// If not even this position is kept, the shard is empty. It has ended if other shards continue it (`continued`).
+    /// Otherwise this is a failure like any other, because its next record may still come.
     ///
     /// # Errors
     /// As [`StreamSource::open`] and [`StreamSource::read`].

@@ -1,3 +1,5 @@
+//! The task of one shard: a front reader and a lane for each service.
+
 use super::continued::Continued;
 use super::feed::Feed;
 use super::lane::{Lane, WRITES_AT_ONCE};
@@ -21,7 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-/// What the lanes of all shards in this process share: one service's budget and health.
+/// The budget and the health of one service, which its lanes in all shards of this process share.
 #[derive(Clone, Debug)]
 pub(super) struct LaneShare {
     pub budget: Arc<Budget>,
@@ -60,11 +62,11 @@ const AFTER_FAILURE: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 impl ShardTask {
-    /// Runs until every lane that can go on has finished the shard, the lease was lost, or the worker stops.
+    /// Runs until every lane that can continue has finished the shard, the lease was lost, or the worker stops.
     /// Everything is joined and saved when this returns.
     ///
     /// # Errors
-    /// When the last save failed: what the lanes did since the one before is done again.
+    /// If the last save failed: the lanes then repeat their work since the save before.
     pub async fn run(mut self) -> Result<(), StateError> {
         let work = self.stop.child_token();
         let saved = CancellationToken::new();
@@ -97,14 +99,15 @@ impl ShardTask {
                 () = tokio::time::sleep(self.split.timing.renew()) => {}
                 changed = self.recorded.changed() => if changed.is_err() { break },
                 ended = lanes.join_next(), if !lanes.is_empty() => match ended {
-                    // What a lane could not make durable, it does again: nothing is left behind by an error.
+                    // A lane repeats what it could not make durable, so an error loses nothing.
                     Some(Ok((lane, Err(failed)))) => {
-                        tracing::warn!(lane, reason = failed.reason, "the lane begins again at its checkpoint");
+                        tracing::warn!(lane, reason = failed.reason, "the lane starts again at its \
+                             checkpoint");
                         tokio::time::sleep(AFTER_FAILURE).await;
                         started.remove(&lane);
                     }
                     Some(Err(error)) => {
-                        tracing::error!(%error, "a lane ended badly; the shard begins again");
+                        tracing::error!(%error, "a lane failed; the shard starts again");
                         break;
                     }
                     Some(Ok((_, Ok(())))) | None => {}
@@ -117,21 +120,21 @@ impl ShardTask {
                 tracing::debug!(
                     lane,
                     reason = stopped.reason,
-                    "stopped before its batch was durable"
+                    "it stopped before its batch was saved"
                 );
             }
         }
         if let Err(error) = front.await {
-            tracing::error!(%error, "the front reader ended badly");
+            tracing::error!(%error, "the front reader failed");
         }
         saved.cancel();
         renewing.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "the keeper of the shard's checkpoints ended badly");
+            tracing::error!(%error, "the task that saves the checkpoints of the shard failed");
             Ok(())
         })
     }
 
-    /// Whether other shards continue this one, as far as they are known: it gets no record any more.
+    /// Whether other known shards continue this one: it gets no record any more.
     fn continued(&self) -> Continued {
         Continued {
             shard: self.leased.snapshot().shard,
@@ -139,8 +142,8 @@ impl ShardTask {
         }
     }
 
-    /// Writes down with every lane what limits it, and why it does not move at the moment: a bulk copy holds the lanes, the
-    /// shard can't be read, or its table takes nothing. A shard that stops advancing is an alarm.
+    /// Records the limit of every lane, and why it makes no progress at the moment: a bulk copy holds the lanes, the
+    /// shard can't be read, or its table accepts no writes. A shard that makes no progress is an alarm.
     fn tell_blocked(&self, reading: &Reading) {
         let is_held = self.gate.is_held();
         let held = is_held.then(|| HELD.to_owned());
@@ -148,7 +151,7 @@ impl ShardTask {
         self.leased.update_quietly(|record| {
             let unfinished = record.lanes.iter_mut().filter(|(_, state)| !state.finished());
             for (lane, state) in unfinished {
-                // The lane of a service that has switched, or that this worker's plan lacks, stays as it is.
+                // The lane of a service that has switched, or that this worker's plan lacks, stays unchanged.
                 let Some(share) = self.shares.get(lane) else {
                     continue;
                 };
@@ -311,7 +314,7 @@ async fn front(
     }
 }
 
-/// After a failed read: what to wait for. A trimmed place is a gap for lanes that are old, and none for the rest.
+/// Recovers from a failed read. A trimmed position is a gap for lanes that are old, and none for the others.
 async fn recover(
     reader: &mut ShardReader,
     feed: &Feed,
@@ -321,7 +324,7 @@ async fn recover(
     continued: &Continued,
 ) -> Duration {
     if is_trimmed(&failure) {
-        tracing::warn!(%failure, "the position is no longer kept");
+        tracing::warn!(%failure, "the stream no longer keeps the position");
         if !feed.trimmed(clock.now_ms()) {
             return AFTER_FAILURE;
         }
@@ -348,8 +351,8 @@ struct EmptyReads {
 }
 
 impl EmptyReads {
-    /// One more empty read, sent at `asked_ms`. When the shard was empty for long enough, answers the time up to
-    /// which it is known to be complete: the time of the read, less what a record may need to appear.
+    /// One more empty read, sent at `asked_ms`. If the shard was empty for long enough, returns the time up to which
+    /// it is known to be complete: the time of the read, minus the time that a record may need to appear.
     fn empty(&mut self, asked_ms: u64, idle: Duration) -> Option<u64> {
         let since = *self.since.get_or_insert_with(Instant::now);
         self.reads = self.reads.saturating_add(1);

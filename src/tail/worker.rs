@@ -1,3 +1,5 @@
+//! The tail worker: it discovers and claims shards, and runs a task for each shard that it owns.
+
 mod claim;
 
 use super::awaited::{Awaited, awaited_by_lane};
@@ -25,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 /// Options of a tail worker.
 #[derive(Clone, Debug, Default)]
 pub struct TailOptions {
-    /// Begin anew at the stream as it is now, after a gap or a replaced stream. A repairing verify is mandatory
+    /// Start again at the present stream, after a gap or a replaced stream. A repairing verify is mandatory
     /// afterwards.
     pub restart: bool,
     /// Write units a second for each service's table.
@@ -35,7 +37,7 @@ pub struct TailOptions {
 /// Why a tail worker ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ended {
-    /// It was told to stop. Everything that was read is saved; the same command goes on.
+    /// It was told to stop. Everything that was read is saved, and the same command continues.
     Stopped,
     /// The split is being completed.
     Completed,
@@ -55,7 +57,7 @@ pub struct Tail {
 
 /// Between two looks at the stream for new shards.
 const DISCOVERY: Duration = Duration::from_secs(10);
-/// Between two lives of a worker: the lanes stand still meanwhile.
+/// Wait between two lives of a worker: the lanes make no progress meanwhile.
 const BEGIN_ANEW: Duration = Duration::from_millis(300);
 /// How often the view is refreshed between two reads of the state.
 const SHOWN_PER_RENEWAL: u32 = 4;
@@ -66,7 +68,7 @@ struct WorkerContext {
     alive: Validity,
     /// The split is being completed.
     over: CancellationToken,
-    /// The worker must begin anew.
+    /// The worker must start again.
     outdated: CancellationToken,
     /// Everything that this worker does.
     work: CancellationToken,
@@ -77,7 +79,8 @@ type ShardEnd = (String, Result<(), StateError>);
 
 struct Running {
     leased: Arc<LeasedRecord<ShardRecord>>,
-    /// Tells it of all shards as they are stored. Each has a channel of its own: who wakes first is not left to chance.
+    /// Sends it all shards as they are stored. Each task has its own channel, so that the order in which they wake up
+    /// is not random.
     recorded: watch::Sender<Recorded>,
     stop: CancellationToken,
 }
@@ -109,7 +112,7 @@ impl Tail {
     /// Runs until it is stopped, or nothing is left to read.
     ///
     /// # Errors
-    /// When it can't begin: see [`RunError`]. Once it runs, what passes by itself is waited for.
+    /// If it can't begin: see [`RunError`]. A running worker waits while a failure is temporary.
     pub async fn run(self) -> Result<Ended, RunError> {
         let (split, budgets) = (&self.split, &self.budgets);
         let seen = match unless_stopped(&self.stop, Box::pin(check_split(split))).await {
@@ -142,7 +145,7 @@ impl Tail {
                 // What was read before is saved, and nothing was read since.
                 Err(RunError::Stopped(_)) if lived => return Ok(Ended::Stopped),
                 Err(error) if lived && passes(&error) => {
-                    tracing::warn!(%error, "could not begin anew; trying again");
+                    tracing::warn!(%error, "could not start again; trying again");
                 }
                 Err(error) => return Err(error),
             }
@@ -155,7 +158,7 @@ impl Tail {
     }
 
     /// One life of the worker: under one lease of its own, at one stream. `None`: it lost the lease, or the stream is
-    /// another one now, and it begins anew with what the state says then.
+    /// another one, so it starts again with the new state.
     async fn live(&mut self) -> Result<Option<Ended>, RunError> {
         let record = unless_stopped(&self.stop, check_split(&self.split)).await?;
         self.split = self.split.without_switched(&record);
@@ -264,7 +267,7 @@ impl Tail {
                         Ok(leases) => awaited = leases,
                     }
                 }
-                // What was applied since the last save is applied again, by whatever state there is then.
+                // Changes that were applied since the last save are applied again, by the state that exists then.
                 Err(error) if error.is_gone() => break Err(error.into()),
                 Err(error) => tracing::warn!(%error, "could not read the state; trying again"),
             }
@@ -279,8 +282,8 @@ impl Tail {
                 () = context.over.cancelled() => break Ok(Some(Ended::Completed)),
                 () = context.outdated.cancelled() => {
                     tracing::warn!(
-                        "this worker begins anew: it counted as dead, the tail was restarted, or the services of the split \
-                         changed"
+                        "this worker starts again: its lease had expired, the tail was restarted, or the \
+                         services of the split changed"
                     );
                     break Ok(None);
                 }
@@ -296,7 +299,7 @@ impl Tail {
         while let Some(ended) = shards.join_next().await {
             unsaved = note_end(Some(ended), &mut running).or(unsaved);
         }
-        // What landed while it stopped belongs to its last word.
+        // The final result includes what landed while it stopped.
         if let Ok(stored) = self.stored(source).await {
             let stored = stored.into_iter().map(|(_, s)| (s.value.shard.clone(), s.value));
             self.show(&Arc::new(stored.collect()), &shares, &Awaited::new());
@@ -309,10 +312,11 @@ impl Tail {
         }
     }
 
-    /// Looks for shards that appeared. A failure holds nothing back: it is told, and tried again.
+    /// Discovers new shards. A failure delays nothing: it is logged, and the listing is repeated.
     ///
     /// # Errors
-    /// When the source table was deleted, and its stream with it: a lane that has not read everything waits for nothing.
+    /// If the source table was deleted, and its stream with it: a lane that has not read everything waits for
+    /// nothing.
     async fn discover(
         &self,
         source: &StreamSource,
@@ -429,7 +433,7 @@ impl Tail {
     }
 }
 
-/// What is in memory here is newer than what was last saved: for people who look at it.
+/// Adds the newer figures in memory to those that were saved last, for people.
 fn overlaid(stored: &BTreeMap<String, ShardRecord>, running: &BTreeMap<String, Running>) -> Recorded {
     let mut latest = stored.clone();
     for (shard, owned) in running {
@@ -438,8 +442,8 @@ fn overlaid(stored: &BTreeMap<String, ShardRecord>, running: &BTreeMap<String, R
     Arc::new(latest)
 }
 
-/// Makes sure that the stream is off because somebody switched it off: no other stream follows the one that was drained,
-/// and its table still exists.
+/// Makes sure that the stream is off because somebody switched it off: no other stream follows the drained one, and
+/// its table still exists.
 async fn nothing_follows(split: &Split) -> Result<(), RunError> {
     match current_stream(split).await {
         Ok(_) => Ok(()),
@@ -476,7 +480,7 @@ fn note_end(
             saved.err()
         }
         Some(Err(error)) => {
-            tracing::error!(%error, "a shard's reader ended badly");
+            tracing::error!(%error, "the reader of a shard failed");
             None
         }
         None => None,

@@ -1,3 +1,5 @@
+//! Gathers the writes of a page to one service into batches of inserts.
+
 use super::batching::{Answer, ask_alone};
 use super::gather::{Gather, Operation, Sent};
 use super::insert::Insert;
@@ -11,12 +13,12 @@ use aws_sdk_dynamodb::types::{
     ReturnConsumedCapacity,
 };
 
-/// The writes of a page to one service, gathered into batches of inserts.
+/// Gathers the writes of a page to one service into batches of inserts.
 ///
-/// A write waits here until its batch was answered; whoever drives the page asks for the [next](super::Batched::next) batch
-/// when no write can be gathered any more, and [sends](super::Batched::send) it. What an insert can't settle is written alone,
-/// under its own guard: an item that exists and may be older, a statement that was refused. So each write has the outcome
-/// that it would have had alone.
+/// A write waits here until its batch was answered. The task that runs the page asks for the
+/// [next](super::Batched::next) batch when no write can be gathered any more, and [sends](super::Batched::send) it. A
+/// write that an insert can't settle is written alone, under its own guard: an item that exists and may be older, or
+/// a statement that was refused. So each write has the outcome that it would have had alone.
 pub type Batches<'a> = Gather<'a, Insert>;
 
 impl Sink for Batches<'_> {
@@ -104,8 +106,9 @@ impl Operation for Insert {
         let (writer, count) = (batches.writer, sent.len());
         let consumed = answer.consumed_capacity();
         let total: u64 = consumed.iter().map(|one| units(Some(one))).sum();
-        // Each statement's own, where the engine tells it; else the first has it all, so that the sum is right. No statement
-        // is free: an engine that tells nothing does not know, and the sizes of the items say what it would be.
+        // The use of each statement if the engine reports it; otherwise the first statement has the whole use, so
+        // that the sum is right. No statement is free: if an engine reports nothing, the use is estimated from the
+        // sizes of the items.
         let used = |place: usize| match consumed.get(place) {
             _ if total == 0 => WriteUse::estimated(
                 sent.get(place)
@@ -141,7 +144,7 @@ impl Operation for Insert {
     }
 }
 
-/// Of what an insert used: the part that was estimated.
+/// The estimated part of the use of an insert.
 fn estimated_milliunits(answer: &Answer) -> u64 {
     match answer {
         Answer::Landed(used) | Answer::Exists(used) => used.estimated_milliunits,

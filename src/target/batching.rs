@@ -1,3 +1,5 @@
+//! Whether an engine accepts batches, and how a refused batch is retried.
+
 use super::write::TargetWriter;
 use crate::dynamo::{Failure, FailureKind};
 use crate::flow::WriteUse;
@@ -8,8 +10,8 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 /// ([BatchWriteItem](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html),
 /// [BatchExecuteStatement](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html)).
 const MOST_OPERATIONS: usize = 25;
-/// Where so many more items exist than are new, a batch of inserts costs more than it saves: each that exists is billed
-/// twice.
+/// If this many more items exist than are new, batches of inserts cost more than they save: each existing item is
+/// billed twice.
 const MANY_EXIST: i32 = 50;
 
 /// Whether the writes to a service go in batches, and how large, in one process.
@@ -18,22 +20,22 @@ pub struct Batching {
     off: OnceLock<String>,
     /// Operations in one batch at most, now.
     most: AtomicUsize,
-    /// Raised by each item that exists already and must be written again alone, lowered by each that is new.
+    /// Increased by each item that exists and must be written again alone, decreased by each new item.
     existing: AtomicI32,
     /// Batches in a row of which something has to be tried again.
     failed: AtomicU32,
 }
 
-/// What became of one write of a batch.
+/// The answer to one write of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {
-    /// It landed, and used so much.
+    /// It landed, with this use.
     Landed(WriteUse),
-    /// Of an insert: there is an item, or a tombstone; the refusal used so much.
+    /// Of an insert: an item or a tombstone exists; the refusal had this use.
     Exists(WriteUse),
-    /// It was left undone, or nobody knows: it is to be tried again; the wait is over.
+    /// It was left undone, or its result is unknown: it must be retried; the wait is over.
     Again,
-    /// It is to be written alone, which tells what is wrong.
+    /// It must be written alone, which shows the reason.
     Alone,
 }
 
@@ -81,14 +83,15 @@ impl Batching {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
     }
 
-    /// A batch of so many was answered.
+    /// A batch of this size was answered.
     pub(super) fn answered(&self, count: usize) {
         if count >= self.most() {
             self.resize(|most| (most + 1).min(MOST_OPERATIONS));
         }
     }
 
-    /// What is to be done about a batch that failed as a whole. An engine that does not answer in time is asked for less at once.
+    /// Decides the next step after a batch failed as a whole. If an engine does not answer in time, the concurrency
+    /// is reduced at once.
     pub(super) fn failed(&self, writer: &TargetWriter, failure: &Failure) -> Answer {
         match &failure.kind {
             FailureKind::Throttled(_) | FailureKind::Transient => {
@@ -106,8 +109,8 @@ impl Batching {
         }
     }
 
-    /// Waits before what is left of a batch is tried again: all at once, so that it makes a batch again. Where the worker
-    /// stops meanwhile, its writes go alone, which finds that out.
+    /// Waits before the rest of a batch is retried, all at once, so that it makes a batch again. If the worker stops
+    /// meanwhile, the writes go alone and find out.
     pub(super) async fn wait(&self, writer: &TargetWriter, answers: &mut [Answer]) {
         if !answers.contains(&Answer::Again) {
             self.failed.store(0, Ordering::Relaxed);
@@ -127,7 +130,8 @@ impl Batching {
     }
 }
 
-/// A batch does not tell why it left a part undone: the first of that part goes alone, whose error names the reason.
+/// A batch does not report why it left a part undone. The first write of this part goes alone, and its error names
+/// the reason.
 pub(super) fn ask_alone(answers: &mut [Answer]) {
     if let Some(first) = answers.iter_mut().find(|answer| **answer == Answer::Again) {
         *first = Answer::Alone;

@@ -1,3 +1,5 @@
+//! Gathers the writes of a bulk copy into batches of puts without guards.
+
 use super::batching::{Answer, ask_alone};
 use super::gather::{Gather, Operation, Sent};
 use super::write::{TargetWriter, units};
@@ -10,12 +12,12 @@ use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
 use aws_sdk_dynamodb::types::{PutRequest, ReturnConsumedCapacity, WriteRequest};
 use std::collections::HashSet;
 
-/// The writes of a page to one service, gathered into batches of puts without a guard
-/// ([BatchWriteItem](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html)). For a bulk
-/// copy, beside which no lane writes.
+/// Gathers the writes of a page to one service into batches of puts without a guard
+/// ([BatchWriteItem](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html)). Only
+/// for a bulk copy, during which no lane writes.
 ///
-/// A write that has a guard, a removal, and whatever a batch can't settle are written alone: a batch that is refused as a
-/// whole holds an item that can never land, and only the single write tells which.
+/// A write with a guard, a removal, and a write that a batch can't settle are written alone: if a batch is refused as
+/// a whole, one of its items can never land, and only single writes show which.
 pub type Bulk<'a> = Gather<'a, Put>;
 
 /// A put that waits for its batch.
@@ -29,7 +31,7 @@ pub struct Put {
 
 impl Put {
     /// # Errors
-    /// The write, where it is no put, or has a guard.
+    /// The write, if it is no put or has a guard.
     fn of(cost: &PutCost, write: Write) -> Result<Self, Box<Write>> {
         match write {
             Write {
@@ -133,8 +135,8 @@ impl Operation for Put {
         }
         let undone = undone(&writer.keys, left, keys);
         let landed = |sent: &Sent| undone.as_ref().is_some_and(|undone| !undone.contains(&sent.key));
-        // What they used is told of all together: the first that landed has it. No put is free: an engine that tells
-        // nothing does not know, and the sizes of the items say what it would be.
+        // The use is reported for all puts together, and counts for the first one that landed. No put is free: if an
+        // engine reports nothing, the use is estimated from the sizes of the items.
         let mut used = match told {
             0 => WriteUse::estimated(
                 keys.iter()
@@ -158,7 +160,8 @@ impl Operation for Put {
     }
 }
 
-/// The keys that a batch left undone. `None` where one of them is none of the batch's: then nobody knows what landed.
+/// The keys that a batch left undone. `None` if one of them is not in the batch: then it is unknown which puts
+/// landed.
 fn undone(schema: &KeySchema, left: Vec<WriteRequest>, keys: &[Sent]) -> Option<HashSet<Key>> {
     let key_of = |request: WriteRequest| {
         let mut item = request.put_request?.item;

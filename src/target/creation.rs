@@ -76,7 +76,7 @@ fn build(
         .set_sse_specification(encryption(spec)))
 }
 
-/// Provisioned units of the table; none where it is on demand, as it is when the plan says nothing.
+/// Provisioned units of the table; `None` if it is on demand, which is the default of the plan.
 pub(super) fn provisioned(spec: &TableSpec) -> Option<ThroughputSpec> {
     match &spec.billing {
         Some(WordOr::Map(units)) => Some(*units),
@@ -89,7 +89,7 @@ pub(super) fn global_spec<'a>(spec: &'a TableSpec, name: &str) -> Option<&'a Glo
     spec.global_indexes.iter().find(|index| index.name == name)
 }
 
-/// The plan's words on what an index holds.
+/// The plan's projection of an index.
 pub(super) fn projection_spec<'a>(
     spec: &'a TableSpec,
     index: &IndexKeys,
@@ -189,7 +189,7 @@ fn warm(units: ThroughputSpec) -> WarmThroughput {
         .build()
 }
 
-/// A key that DynamoDB owns is what a table has when nothing is said.
+/// A table has a key that DynamoDB owns unless the plan says otherwise.
 fn encryption(spec: &TableSpec) -> Option<SseSpecification> {
     let kms = || SseSpecification::builder().enabled(true).sse_type(SseType::Kms);
     match &spec.encryption {

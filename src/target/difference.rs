@@ -1,17 +1,18 @@
-//! What differs between the plan and a table, what `apply` may still add, and what an engine leaves out.
+//! Differences between the plan and a table, settings that `apply` may still add, and settings that an engine leaves
+//! out.
 
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// One thing in which a table is not what the plan says.
+/// One difference between a table and the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// What differs: `keys`, `billing`, `global index by-teacher: keys` ...
+    /// The setting: `keys`, `billing`, `global index by-teacher: keys` ...
     pub what: String,
-    /// What the plan says.
+    /// Its value in the plan.
     pub planned: String,
-    /// What the table is.
+    /// Its value in the table.
     pub actual: String,
 }
 

@@ -1,7 +1,7 @@
-//! The plan's table against the one that is there. Pure: what was read goes in, findings come out.
+//! Compares the plan's table with the existing one. Pure: facts go in, findings come out.
 //!
-//! Settings that the plan does not name are not compared, with three exceptions that a split depends on:
-//! every index must be in the plan (its key types reject items), and TTL and stream must be off.
+//! Settings that the plan does not name are not compared, with three exceptions that a split depends on: every index
+//! must be in the plan (its key types reject items), and TTL and stream must be off.
 
 use super::creation::{global_spec, projection_spec, provisioned};
 use super::difference::{Difference, Pending, unknown};
@@ -22,7 +22,7 @@ pub(super) struct Comparison {
     pub notes: Vec<String>,
 }
 
-/// The plan, its table, and what was found so far.
+/// The plan, its table, and the findings so far.
 struct Comparing<'a> {
     spec: &'a TableSpec,
     state: &'a TableState,
@@ -68,7 +68,7 @@ impl Comparing<'_> {
         self.found.notes.push(note);
     }
 
-    /// Adds a difference, where there is one.
+    /// Adds a difference, if there is one.
     fn differs(&mut self, what: &str, planned: impl Into<String>, actual: impl Into<String>) {
         let (planned, actual) = (planned.into(), actual.into());
         if planned != actual {
@@ -142,7 +142,7 @@ impl Comparing<'_> {
         let words = global_spec(self.spec, &index.name).filter(|_| !index.local);
         let (table, own) = (provisioned(self.spec), words.and_then(|words| words.throughput));
         if let (false, Some(units)) = (index.local, table.map(|table| own.unwrap_or(table))) {
-            // Where the table is on demand, that is the difference, told once.
+            // If the table is on demand, this is the difference, and it is reported once.
             if self.state.provisioned.is_some() {
                 self.differs(
                     &format!("{what}: throughput"),
@@ -268,7 +268,7 @@ impl Comparing<'_> {
         }
     }
 
-    /// A target's stream shows tombstones, and an item's history in no order, to whoever reads it.
+    /// A target's stream shows tombstones, and the history of items without an order, to its readers.
     fn stream(&mut self) {
         let Some(view) = &self.state.stream else { return };
         if self.spec.adopted {
@@ -349,8 +349,7 @@ fn planned_held(spec: &TableSpec, index: &IndexKeys) -> Held {
     }
 }
 
-/// `partition PK (S), sort SK (S)`. The name is quoted where it could be taken for something else, so
-/// that equal texts are equal keys.
+/// `partition PK (S), sort SK (S)`. The name is in quotes if it is ambiguous, so that equal texts are equal keys.
 fn key_text(parts: &[KeyPart]) -> String {
     let plain = |name: &str| {
         name.chars()

@@ -1,3 +1,5 @@
+//! Reasons why a target table cannot be used as the plan says.
+
 use super::Difference;
 use crate::dynamo::{Failure, FailureKind, TableCallError};
 use thiserror::Error;
@@ -31,14 +33,14 @@ pub enum TargetError {
         /// Its table.
         table: String,
     },
-    /// The table exists, and is not what the plan says.
+    /// The table exists and differs from the plan.
     #[error("the table `{table}` exists and differs from the plan:\n{}\n{}", rows(.differences), way_out(*.adopted))]
     Differs {
         /// Table name.
         table: String,
         /// Every difference that was found.
         differences: Vec<Difference>,
-        /// Whether somebody else owns it.
+        /// Whether the table has another owner.
         adopted: bool,
     },
     /// The status of the table allows no work with it.

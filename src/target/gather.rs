@@ -1,4 +1,4 @@
-//! Writes that wait for their batch: what batches of inserts and batches of puts have in common.
+//! Writes that wait for their batch: the common part of batches of inserts and batches of puts.
 
 use super::batching::{Answer, Batching};
 use super::write::TargetWriter;
@@ -10,20 +10,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use tokio::sync::oneshot;
 
-/// Bytes of items in one batch, about: far below what a request may have, so that one that fails costs little.
+/// Approximate most bytes of items in one batch: far below the limit of a request, so that a failed batch costs
+/// little.
 const MOST_BYTES: usize = 2 * 1024 * 1024;
 
-/// A sink whose writes wait for their batch. Whoever drives the writes asks for the next batch when no write can be
-/// gathered any more, and sends it.
+/// A sink whose writes wait for their batch. The task that runs the writes asks for the next batch when no write can
+/// be gathered any more, and sends it.
 pub trait Batched {
     /// A batch that can be sent.
     type Batch: Send;
 
-    /// The next batch, as large as what waits allows. Never ends while nothing waits: it is asked in the task that polls
-    /// the writes, after they were polled.
+    /// The next batch, as large as possible. Never returns while nothing waits: it is polled in the task that polls
+    /// the writes, after them.
     fn next(&self) -> impl Future<Output = Self::Batch> + Send;
 
-    /// Sends a batch, and tells each of its writes what became of it.
+    /// Sends a batch, and passes the answers to its writes.
     fn send(&self, batch: Self::Batch) -> impl Future<Output = ()> + Send;
 }
 
@@ -49,7 +50,7 @@ pub trait Operation: Sized + Send {
         requests: Vec<Self::Request>,
     ) -> impl Future<Output = Result<Self::Output, Failure>> + Send;
 
-    /// What became of each, by the answer.
+    /// The answer for each operation.
     fn read(
         gather: &Gather<'_, Self>,
         answer: Self::Output,
@@ -62,11 +63,11 @@ pub trait Operation: Sized + Send {
 #[derive(Debug)]
 pub struct Sent {
     pub(super) key: Key,
-    /// Thousandths of write units that it uses, if the engine does not tell.
+    /// Thousandths of write units that it uses, if the engine does not report the use.
     pub(super) estimated_milliunits: u64,
 }
 
-/// An operation that waits for its batch, and where its answer goes.
+/// An operation that waits for its batch, with the channel for its answer.
 #[derive(Debug)]
 pub struct Waiting<O> {
     operation: O,
@@ -109,7 +110,7 @@ impl<O: Operation> Batched for Gather<'_, O> {
         let mut answers = self.attempt(&sent, requests).await;
         self.batching.wait(self.writer, &mut answers).await;
         for (waiting, answer) in waiting.into_iter().zip(answers) {
-            // A write that nobody waits for any more belongs to a worker that stops.
+            // No task waits for this write any more: its worker stops.
             let _ = waiting.send(answer);
         }
     }
@@ -133,7 +134,8 @@ impl<'a, O: Operation> Gather<'a, O> {
         answered.await.unwrap_or(Answer::Alone)
     }
 
-    /// One request for all. In a bulk copy, one without an answer may land late: the lanes are held until that is over.
+    /// One request for all. In a bulk copy, a request without an answer may land late: the lanes stay on hold until
+    /// this is over.
     async fn attempt(&self, sent: &[Sent], requests: Vec<O::Request>) -> Vec<Answer> {
         match self.writer.send_batch(O::request(self.writer, requests)).await {
             Ok((mut admitted, Ok(answer))) => {
@@ -158,8 +160,8 @@ impl<'a, O: Operation> Gather<'a, O> {
     }
 }
 
-/// Takes the first of what waits, without a key twice: of two operations on one key in a batch, nobody says which
-/// lands, if the batch is taken at all.
+/// Takes the first waiting operations, without a key twice: if a batch has two operations on one key, it is undefined
+/// which one lands, if the batch is accepted at all.
 fn take<O: Operation>(waiting: &mut VecDeque<Waiting<O>>, most: usize) -> Vec<Waiting<O>> {
     let (mut batch, mut left) = (Vec::new(), VecDeque::new());
     let (mut keys, mut bytes) = (HashSet::new(), 0);

@@ -1,3 +1,5 @@
+//! A put as a PartiQL `INSERT`, which lands only if the target has no item.
+
 use super::gather::Sent;
 use crate::dynamo::convert::value_to_sdk;
 use crate::flow::{Guard, Write, WriteKind};
@@ -5,8 +7,9 @@ use crate::model::{Item, ItemExt, Key};
 use crate::plan::PutCost;
 use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest};
 
-/// A put that lands only where nothing is, as a PartiQL `INSERT`: the one conditional write that DynamoDB takes in
-/// batches ([BatchExecuteStatement](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html)).
+/// A put that lands only if the target has no item, as a PartiQL `INSERT`. It is the only conditional write that
+/// DynamoDB accepts in batches
+/// ([BatchExecuteStatement](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html)).
 #[derive(Debug)]
 pub struct Insert {
     /// Key in the target. One batch never holds a key twice.
@@ -15,7 +18,7 @@ pub struct Insert {
     parameters: Vec<AttributeValue>,
     /// Bytes of the item, about.
     pub bytes: usize,
-    /// Thousandths of write units that it uses, if the engine does not tell.
+    /// Thousandths of write units that it uses, if the engine does not report the use.
     estimated_milliunits: u64,
 }
 
@@ -24,10 +27,10 @@ pub struct Insert {
 const LONGEST_STATEMENT_CHARS: usize = 8192;
 
 impl Insert {
-    /// The insert that begins a write.
+    /// The insert with which a write begins.
     ///
     /// # Errors
-    /// The write, where its guard does not allow a write on nothing, or where it can't be said in a statement.
+    /// The write, if its guard does not allow a write to an empty key, or if a statement can't express it.
     pub fn of(table: &str, cost: &PutCost, write: Write) -> Result<Self, Box<Write>> {
         let Write { key, kind, guard } = write;
         match kind {

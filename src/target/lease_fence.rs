@@ -1,14 +1,16 @@
+//! The lease fence: no request is sent that could land after the leases of its worker.
+
 use crate::state::{Request, Validity};
 use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use std::sync::Arc;
 
-/// No write goes out that could end after one of these leases: of what is worked on, and of the worker.
+/// No write is sent that could end after one of these leases: the lease of the work, and the lease of the worker.
 ///
-/// A write asks before it begins, and once more, through the SDK, when nothing is left to do but to send it: a process
-/// can be held up in between (stopped, swapped out, on a machine with too little CPU) for longer than its lease, and
-/// others go on meanwhile.
+/// A write asks before it begins, and once more, through the SDK, immediately before it is sent. In between, a
+/// process can be suspended (stopped, swapped out, or on a machine with too little CPU) for longer than its lease,
+/// while other workers continue.
 #[derive(Clone, Debug)]
 pub struct Fence(Arc<[Validity]>);
 
@@ -56,7 +58,7 @@ impl Intercept for Fence {
         if self.is_open() {
             Ok(())
         } else {
-            Err("the lease ran out before the request was sent: it was not sent".into())
+            Err("the lease expired before the request was sent, so it was not sent".into())
         }
     }
 }

@@ -1,14 +1,13 @@
-//! The services' tables: created where they are missing, compared with the plan where they are not.
+//! The services' tables: created if they are missing, and otherwise compared with the plan.
 //!
-//! Place in the flow: before everything else. `plan` and `status` call [`inspect`], which writes
-//! nothing; `apply` calls [`ensure`]; the end of a split calls [`enable_ttl`].
+//! Place in the flow: before everything else. `plan` and `status` call [`inspect`], which writes nothing; `apply`
+//! calls [`ensure`]; the end of a split calls [`enable_ttl`].
 //!
 //! Invariants
-//! - A table that exists and differs is never altered: the difference is the answer.
-//! - An adopted table is looked at, and no more.
-//! - A target's TTL and stream stay off while the split runs: it may hold tombstones, and pages that
-//!   arrive late.
-//! - On AWS, no setting of the plan is dropped silently. An emulator may not know one: that is a note.
+//! - A table that exists and differs is never altered: the difference is reported.
+//! - An adopted table is only read.
+//! - A target's TTL and stream stay off while the split runs: it may hold tombstones, and pages that arrive late.
+//! - On AWS, no setting of the plan is dropped silently. An emulator may not know one: this is a note.
 
 mod batch;
 mod batching;

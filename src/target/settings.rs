@@ -24,7 +24,7 @@ pub(super) enum Observed<T> {
     Unasked,
     /// The engine does not have the operation that would show it.
     Unknown,
-    /// What it is.
+    /// Its value.
     Seen(T),
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Settings {
     pub tags: Observed<BTreeMap<String, String>>,
 }
 
-/// Reads what the plan speaks of, and TTL in any case: it must be off while the split runs.
+/// Reads the settings that the plan names, and TTL in any case: it must be off while the split runs.
 pub(super) async fn read(client: &Client, spec: &TableSpec, arn: &str) -> Result<Settings, TargetError> {
     Ok(Settings {
         ttl: ttl_state(client, &spec.name).await?,
@@ -105,7 +105,7 @@ async fn tags(
     Ok(Observed::Seen(found))
 }
 
-/// Sets what is pending; says so in a note where the engine does not have the operation.
+/// Sets the missing settings. If the engine does not have the operation, it returns a note.
 pub(super) async fn set(
     client: &Client,
     table: &str,

@@ -18,7 +18,7 @@ pub(super) struct KeyPart {
     pub sort: bool,
 }
 
-/// What an index holds beside the keys.
+/// The projection of an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Held {
     All,
@@ -33,7 +33,7 @@ pub(super) struct Units {
     pub write: i64,
 }
 
-/// Warm throughput: what the table can serve now, and whether that is still being raised.
+/// Warm throughput: the units that the table can serve now, and whether they are still being raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Warm {
     pub units: Units,
@@ -64,11 +64,11 @@ pub(super) struct TableState {
     pub keys: Vec<KeyPart>,
     pub global_indexes: BTreeMap<String, IndexState>,
     pub local_indexes: BTreeMap<String, IndexState>,
-    /// Provisioned units; none where it is on demand.
+    /// Provisioned units; `None` if it is on demand.
     pub provisioned: Option<Units>,
     pub max_on_demand: Option<Units>,
     pub warm: Option<Warm>,
-    /// View type of its stream, while that is on.
+    /// View type of its stream, if it is on.
     pub stream: Option<String>,
     pub class: Option<String>,
     pub kms: Option<Kms>,
@@ -94,7 +94,7 @@ impl TableState {
         !matches!(self.status.as_str(), "ACTIVE" | "CREATING" | "UPDATING")
     }
 
-    /// What is not ready, for people.
+    /// The parts that are not ready, for people.
     pub fn waiting_for(&self) -> String {
         let unready = self
             .global_indexes
@@ -161,7 +161,7 @@ impl TableState {
     }
 }
 
-/// Reads a table; none where it is missing.
+/// Reads a table; `None` if it is missing.
 pub(super) async fn describe(client: &Client, table: &str) -> Result<Option<TableState>, TargetError> {
     let operation = "dynamodb:DescribeTable";
     let described = call_table(operation, table, || {

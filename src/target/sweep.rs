@@ -1,3 +1,5 @@
+//! The sweep of tombstones, and the strip of versions.
+
 use super::write::Condition;
 use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
 use crate::dynamo::{Budget, ConcurrencyLimit, Failure, FailureKind, Health, until_answered};
@@ -13,9 +15,10 @@ use std::sync::Arc;
 /// Removes reserved attributes from a target when they are no longer needed: whole tombstones after a backfill
 /// ([`Sweep::tombstones`]), and the versions of live items when the split completes ([`Sweep::versions`]).
 ///
-/// Both find their items by one consistent scan of the table, some segments at once, which costs one read unit for each
-/// 4 KB; that is counted and reported, and kept within a budget, as the writes are. Both are conditional on what was read,
-/// so they can be repeated and interrupted. What passes by itself is waited for, however long it takes.
+/// Both find their items by one consistent scan of the table, several segments at once, which costs one read unit for
+/// each 4 KB. The units are counted, reported and kept within a budget, like the writes. Both write on the condition
+/// that the item is still what was read, so they can be repeated and interrupted. Temporary failures are retried
+/// without end.
 #[derive(Clone, Debug)]
 pub struct Sweep {
     /// For items.
@@ -30,16 +33,16 @@ pub struct Sweep {
     pub writes: Arc<Budget>,
     /// Writes at once: as many as the table shows that it can take.
     pub concurrency: Arc<ConcurrencyLimit>,
-    /// What holds it up.
+    /// The reason for a delay.
     pub health: Arc<Health>,
 }
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Items that were removed or stripped.
     pub removed: u64,
-    /// Items that were not to be swept: changed since they were read, or tombstones of somebody else's.
+    /// Items that were not swept: changed since they were read, or tombstones of a later epoch.
     pub changed: u64,
     /// Read units used, in thousandths.
     pub read_milliunits: u64,
@@ -61,11 +64,11 @@ impl Swept {
 const SEGMENTS: u32 = 8;
 /// Writes of each segment that are under way at once.
 const AT_ONCE: usize = 8;
-/// What a write is billed at least, in thousandths of a unit: one that was refused, too. An engine that does not say what
-/// it bills (the embedded one, for updates) is taken to bill this.
+/// The least that a write is billed, in thousandths of a unit, also if it was refused. An engine that does not report
+/// its use (the embedded one, for updates) is taken to bill this.
 const LEAST_MILLIUNITS: u64 = 1000;
 
-/// What became of an item, and what that cost.
+/// The result for an item, with its cost.
 struct Done {
     removed: bool,
     write_milliunits: u64,
@@ -99,11 +102,11 @@ impl Done {
 
 impl Sweep {
     /// Removes every tombstone that was left before the switch-off of this epoch, each on the condition that it is
-    /// still that tombstone. Later ones belong to somebody who switched them on again meanwhile, and who may hold a
-    /// read of the source that is older than they are.
+    /// still that tombstone. Later tombstones belong to a command that switched them on again meanwhile, and that may
+    /// hold an older read of the source.
     ///
     /// # Errors
-    /// When a request fails for what does not pass by itself; running it again goes on.
+    /// If a request fails permanently; if it is run again, it continues.
     pub async fn tombstones(&self, epoch: u64) -> Result<Swept, Failure> {
         self.each(TOMBSTONE_ATTRIBUTE, |item| async move {
             if Tombstones::sweeps(epoch, tombstone_epoch(&item)) {
@@ -115,10 +118,10 @@ impl Sweep {
         .await
     }
 
-    /// Strips the version from live items, on the condition that it is still that version.
+    /// Strips the version from live items, each on the condition that it is still that version.
     ///
     /// # Errors
-    /// When a request fails for what does not pass by itself; running it again goes on.
+    /// If a request fails permanently; if it is run again, it continues.
     pub async fn versions(&self) -> Result<Swept, Failure> {
         self.each(VERSION_ATTRIBUTE, |item| self.strip_version(item))
             .await
@@ -176,7 +179,7 @@ impl Sweep {
         }
     }
 
-    /// Writes, when the budget and the table allow it, until that is answered.
+    /// Writes when the budget and the table allow it, until the write is answered.
     async fn permit<A: Future<Output = Result<Done, Failure>>>(
         &self,
         write: impl Fn() -> A,

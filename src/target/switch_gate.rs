@@ -1,10 +1,12 @@
+//! The gate of writes: each attempt asks it which phase of the tombstone switch it obeys.
+
 use crate::state::Tombstones;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// Why a lane does not move while it is held, for people.
-pub const HELD: &str = "held until the bulk copy has landed";
+pub const HELD: &str = "the hold until the bulk copy has landed";
 
 /// The tombstone switch inside a process: every attempt to write enters it, and leaves when it was answered.
 ///
@@ -18,7 +20,7 @@ pub struct Gate {
     service: Option<Arc<str>>,
 }
 
-/// What all handles of a gate share.
+/// The shared state of all handles of a gate.
 #[derive(Debug, Default)]
 struct Inside {
     attempts: Attempts,
@@ -65,7 +67,7 @@ impl Attempts {
         }
     }
 
-    /// Takes over what the split's record says. Never goes back to an older epoch.
+    /// Takes over the phase of the split's record. Never goes back to an older epoch.
     pub fn switch(&mut self, now: Tombstones) {
         if now.epoch > self.now.epoch {
             self.now = now;
@@ -103,7 +105,8 @@ impl Gate {
         }
     }
 
-    /// A handle of the same gate for the attempts of one service. It admits none after the service has switched.
+    /// A handle of the same gate for the attempts of one service. It admits no attempt after the service has
+    /// switched.
     #[must_use]
     pub fn of(&self, service: &str) -> Self {
         Self {
@@ -160,18 +163,18 @@ impl Gate {
         }
     }
 
-    /// Whether a removal that came now would leave a tombstone. Nobody may rely on it: a write enters.
+    /// Whether a removal at this moment would leave a tombstone. No caller may rely on it: a write enters the gate.
     pub(super) fn leaves_tombstones(&self) -> bool {
         self.lock().attempts.now.leaves_tombstones()
     }
 
-    /// Takes over what the split's record says. Never goes back to an older epoch.
+    /// Takes over the phase of the split's record. Never goes back to an older epoch.
     pub fn switch(&self, now: Tombstones) {
         self.obey(now, []);
     }
 
-    /// Takes over what the split's record says of the tombstones and of services that have switched, in one step: an epoch
-    /// is acknowledged only if every attempt under way obeys both.
+    /// Takes over the tombstone phase and the switched services of the split's record in one step: an epoch is
+    /// acknowledged only if every attempt under way obeys both.
     pub fn obey<'a>(&self, now: Tombstones, switched: impl IntoIterator<Item = &'a String>) {
         {
             let mut inside = self.lock();

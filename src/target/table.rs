@@ -11,23 +11,23 @@ use crate::plan::{IndexKeys, TableThroughput};
 use aws_sdk_dynamodb::Client;
 use std::time::Duration;
 
-/// A new table takes seconds; one with much warm throughput, or an index that is filled, takes longer.
+/// A new table takes seconds; one with much warm throughput, or with an index that is being filled, takes longer.
 const READY_LIMIT: Duration = Duration::from_secs(1800);
 /// AWS may answer "not found" for a moment after it took the order to create a table.
 const APPEARS_LIMIT: Duration = Duration::from_secs(60);
 /// How long a place is waited for while the account creates too many tables at once.
 const LIMIT_PATIENCE: Duration = Duration::from_secs(300);
-/// Seen, created, waited for, seen again. More rounds mean that somebody keeps deleting it.
+/// Read, created, waited for, read again. More rounds mean that somebody keeps deleting it.
 const MAX_ROUNDS: usize = 4;
 
-/// What exists, against what the plan says.
+/// The existing table, compared with the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TableFinding {
     /// There is no such table.
     Missing,
     /// The table is as planned.
     Same {
-        /// What could not be told, or what an emulator leaves out.
+        /// Settings that could not be read, or that an emulator leaves out.
         notes: Vec<String>,
         /// What [`ensure`] would still add to it.
         pending: Vec<Pending>,
@@ -48,7 +48,7 @@ pub enum TableEvent<'a> {
     Waiting {
         /// Table name.
         table: &'a str,
-        /// What it is: `CREATING`, `CREATING (index by-teacher)` ...
+        /// The status: `CREATING`, `CREATING (index by-teacher)` ...
         status: String,
     },
     /// A setting is being added.
@@ -60,29 +60,29 @@ pub enum TableEvent<'a> {
     },
 }
 
-/// Told of what [`ensure`] is doing, for progress.
+/// Receives the steps of [`ensure`], for progress.
 pub type Observer<'a> = dyn Fn(TableEvent<'_>) + Send + Sync + 'a;
 
-/// A table that is there, ready, and as planned.
+/// A table that exists, is ready, and matches the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ensured {
     /// Its ARN.
     pub arn: String,
     /// Whether this call created it.
     pub created: bool,
-    /// What this call added to it afterwards.
+    /// Settings that this call added to it afterwards.
     pub added: Vec<Pending>,
-    /// What could not be told, or what an emulator leaves out.
+    /// Settings that could not be read, or that an emulator leaves out.
     pub notes: Vec<String>,
 }
 
 /// Compares a table with the plan. Writes nothing.
 ///
-/// Needs `dynamodb:DescribeTable` and `dynamodb:DescribeTimeToLive`, and for what the plan speaks of
+/// Needs `dynamodb:DescribeTable` and `dynamodb:DescribeTimeToLive`, and for the settings of the plan
 /// `dynamodb:DescribeContinuousBackups` and `dynamodb:ListTagsOfResource`.
 ///
 /// # Errors
-/// The table may not be looked at.
+/// If the table may not be read.
 pub async fn inspect(
     client: &Client,
     spec: &TableSpec,
@@ -104,25 +104,25 @@ pub async fn inspect(
     })
 }
 
-/// What a table is set to serve; `None` where it does not exist. Writes nothing.
+/// The throughput that a table is set to serve; `None` if it does not exist. Writes nothing.
 ///
 /// Needs `dynamodb:DescribeTable`.
 ///
 /// # Errors
-/// The table may not be described.
+/// If the table may not be described.
 pub async fn throughput(client: &Client, table: &str) -> Result<Option<TableThroughput>, TargetError> {
     Ok(describe(client, table).await?.map(|state| state.throughput))
 }
 
-/// Sees to it that the table is there and as planned: creates it where it is missing, waits until it and
-/// its indexes are active, and adds point-in-time recovery and tags where they are missing. TTL stays
-/// off. An adopted table is checked and waited for, and nothing else.
+/// Makes sure that the table exists and matches the plan: creates it if it is missing, waits until it and its indexes
+/// are active, and adds point-in-time recovery and tags if they are missing. TTL stays off. An adopted table is only
+/// checked and waited for.
 ///
-/// Idempotent, also when several processes do it at once.
+/// Idempotent, also if several processes do it at once.
 ///
 /// # Errors
-/// [`TargetError::Differs`] where it exists and is another table, [`TargetError::AdoptedMissing`] where it
-/// is not ours to create.
+/// [`TargetError::Differs`] if it exists and differs, [`TargetError::AdoptedMissing`] if it has another owner and is
+/// missing.
 pub async fn ensure(
     client: &Client,
     spec: &TableSpec,
@@ -162,11 +162,11 @@ pub async fn ensure(
     })
 }
 
-/// Whether a table holds nothing: one consistent page of one item. A tombstone is something. One that is being made, by
-/// another process or a dead one, holds nothing yet.
+/// Whether a table is empty: one consistent page of one item. A tombstone counts as an item. A table that is being
+/// created, by another process or a dead one, is empty.
 ///
 /// # Errors
-/// The table is missing, or may not be scanned.
+/// If the table is missing, or may not be scanned.
 pub async fn is_empty(client: &Client, table: &str) -> Result<bool, TargetError> {
     let operation = "dynamodb:Scan";
     let mut start = None;
@@ -178,7 +178,7 @@ pub async fn is_empty(client: &Client, table: &str) -> Result<bool, TargetError>
         });
         let page = match scanned.await {
             Ok(page) => page,
-            // One that is still being made answers as one that is not there, and may be ready a moment later.
+            // A table that is still being created answers as if it were missing, and may be ready a moment later.
             Err(failure) if failure.kind == FailureKind::Missing => {
                 match describe(client, table).await?.map(|state| state.status) {
                     Some(status) if status == "CREATING" => return Ok(true),
@@ -203,7 +203,7 @@ fn is_scanned(status: &str) -> bool {
     matches!(status, "ACTIVE" | "UPDATING")
 }
 
-/// Reads a table and compares it; none where it is missing.
+/// Reads a table and compares it; `None` if it is missing.
 async fn examine(
     client: &Client,
     spec: &TableSpec,
@@ -213,7 +213,7 @@ async fn examine(
     let Some(state) = describe(client, &spec.name).await? else {
         return Ok(None);
     };
-    // A table that is just being made, or is on its way out, may answer anything to the rest.
+    // The other calls may answer anything about a table that is being created or deleted.
     let settings = if is_scanned(&state.status) {
         Some(settings::read(client, spec, &state.arn).await?)
     } else {
@@ -285,7 +285,7 @@ async fn wait_ready(client: &Client, table: &str, observer: &Observer<'_>) -> Re
     }
 }
 
-/// Adds what is pending. (Never to an adopted table: what it lacks was a difference.)
+/// Adds missing settings, but never to an adopted table: there they are differences.
 async fn settle(
     client: &Client,
     state: TableState,

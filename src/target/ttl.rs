@@ -27,7 +27,7 @@ pub enum TtlState {
     Unknown,
 }
 
-/// What switching TTL on came to.
+/// The result of switching TTL on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TtlOutcome {
     /// The plan has no TTL for this table.
@@ -51,10 +51,10 @@ pub enum TtlOutcome {
     },
 }
 
-/// What TTL of a table is. Writes nothing.
+/// The TTL of a table. Writes nothing.
 ///
 /// # Errors
-/// The table is missing, or may not be described.
+/// If the table is missing, or may not be described.
 pub async fn ttl_state(client: &Client, table: &str) -> Result<TtlState, TargetError> {
     let operation = "dynamodb:DescribeTimeToLive";
     let described = call_table(operation, table, || {
@@ -72,19 +72,19 @@ pub async fn ttl_state(client: &Client, table: &str) -> Result<TtlState, TargetE
     Ok(match ttl.time_to_live_status() {
         None | Some(TimeToLiveStatus::Disabled) => TtlState::Off,
         Some(TimeToLiveStatus::Disabling) => TtlState::TurningOff { attribute },
-        // A status that is not known yet counts as on: being wrong that way harms nothing.
+        // An unknown status counts as on, because this error is harmless.
         Some(_) => TtlState::On { attribute },
     })
 }
 
-/// Switches on the TTL of the plan. Only for the end of a split: an item that TTL removed while a page
-/// is still on its way would come back.
+/// Switches on the TTL of the plan. Only at the end of a split: if TTL removed an item while a page is still on its
+/// way, the item would come back.
 ///
-/// Idempotent, also when several processes do it at once. Does not wait: AWS takes up to an hour.
-/// See <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html>.
+/// Idempotent, also if several processes do it at once. Does not wait: AWS takes up to an hour. See
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html>.
 ///
 /// # Errors
-/// [`TargetError::OtherTtl`] where it is on by another attribute, or being switched off.
+/// [`TargetError::OtherTtl`] if it is on by another attribute, or being switched off.
 pub async fn enable_ttl(client: &Client, spec: &TableSpec) -> Result<TtlOutcome, TargetError> {
     let Some(attribute) = &spec.ttl else {
         return Ok(TtlOutcome::NotPlanned);
@@ -113,7 +113,7 @@ pub async fn enable_ttl(client: &Client, spec: &TableSpec) -> Result<TtlOutcome,
         Err(failure) if failure.kind == FailureKind::Unsupported => Ok(TtlOutcome::Unknown {
             note: unknown("UpdateTimeToLive", "TTL"),
         }),
-        // "TimeToLive is already enabled": somebody else was quicker.
+        // "TimeToLive is already enabled": another process was faster.
         Err(other) => match found(spec, attribute, ttl_state(client, &spec.name).await?)? {
             Some(outcome @ TtlOutcome::On { .. }) => Ok(outcome),
             _ => Err(TargetError::of(other, &spec.name)),
@@ -121,7 +121,7 @@ pub async fn enable_ttl(client: &Client, spec: &TableSpec) -> Result<TtlOutcome,
     }
 }
 
-/// What the state already says; none where TTL is ours to switch on.
+/// The result that follows from the present state; `None` if TTL must be switched on.
 fn found(spec: &TableSpec, planned: &str, state: TtlState) -> Result<Option<TtlOutcome>, TargetError> {
     let other = |actual: String| TargetError::OtherTtl {
         table: spec.name.clone(),

@@ -1,3 +1,5 @@
+//! Writes single items of one service's table under guards.
+
 use super::lease_fence::Fence;
 use super::switch_gate::{Admission, Gate, HELD};
 use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
@@ -23,8 +25,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Writes one service's table, under guards. What passes by itself is tried again without end, with a growing,
-/// jittered wait; the reason is shown through [`Health`] meanwhile.
+/// Writes one service's table, under guards. Temporary failures are retried without end, with growing waits and
+/// jitter; [`Health`] shows the reason meanwhile.
 #[derive(Clone, Debug)]
 pub struct TargetWriter {
     /// Whose writes they are: for failpoints.
@@ -47,12 +49,12 @@ pub struct TargetWriter {
     pub concurrency: Arc<ConcurrencyLimit>,
     /// Write units a second.
     pub budget: Arc<Budget>,
-    /// What a put uses where the engine does not tell it.
+    /// The use of a put if the engine does not report it.
     pub cost: PutCost,
     /// Why it is held up.
     pub health: Arc<Health>,
-    /// Also what does not pass by itself (no permission, no table) is waited for: a worker that runs unattended shows
-    /// it, and goes on when it is fixed. Otherwise it ends the work.
+    /// Permanent failures (no permission, no table) are retried as well: a worker that runs unattended shows them,
+    /// and continues when they are fixed. Otherwise they end the work.
     pub endless: bool,
     /// Ends retries.
     pub stop: CancellationToken,
@@ -65,12 +67,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 const FIRST_WAIT: Duration = Duration::from_millis(25);
 /// Between two looks at a lease that does not allow writes.
 const FENCED: Duration = Duration::from_millis(20);
-/// What a write is billed at least, in thousandths of a unit; one whose condition was refused, too.
+/// The least that a write is billed, in thousandths of a unit, also if its condition was refused.
 pub(super) const LEAST_MILLIUNITS: u64 = 1000;
 
 impl Sink for TargetWriter {
     /// A request without an answer may land later than its repetition, and then later than the *next* write of its
-    /// key: a put that comes after a delete would bring the item back. So nothing is answered before that is over.
+    /// key: a put that lands after a delete would bring the item back. So nothing is answered before this time is
+    /// over.
     async fn write(&self, write: Write, rebuild: &Again<'_>) -> Result<Landed, SinkError> {
         let mut unanswered = Unanswered::default();
         let result = self
@@ -115,8 +118,8 @@ pub(super) struct Admitted<'a> {
     pub place: ConcurrencyPermit<'a>,
 }
 
-/// Whether the request may take effect after all. Without an answer, that is not decided; nor by a server error, which
-/// may come from a part of the service that gave up waiting for another, or from something in between.
+/// Whether the request may still take effect. Without an answer, this is open. It is also open after a server error,
+/// which may come from a part of the service that stopped waiting for another, or from an intermediary.
 fn is_unanswered(failure: &Failure) -> bool {
     failure.kind == FailureKind::Transient && !DECIDED.contains(&&*failure.code)
 }
@@ -175,7 +178,7 @@ impl TargetWriter {
         loop {
             let write = made?;
             let sendable = fault::before(self.site(&write)).await;
-            // The gate is asked anew for each attempt, so that a switch of the tombstones holds for retries too.
+            // Each attempt asks the gate again, so that a turn of the tombstone switch applies to retries as well.
             let Admitted { admission, mut place } = self.admitted_beside(unanswered).await?;
             let tombstone_epoch =
                 (admission.leaves_tombstones || self.always_leaves_tombstones).then_some(admission.epoch);
@@ -314,12 +317,11 @@ impl TargetWriter {
 
     fn stopped(&self) -> Stop {
         Stop {
-            reason: format!("writing {} was stopped", self.table),
+            reason: format!("writing {} was interrupted", self.table),
         }
     }
 
-    /// One request, unless a failpoint took it. A removal leaves a tombstone where it is told the epoch of their
-    /// switch-on.
+    /// One request, unless a failpoint stopped it. If the gate gives an epoch, a removal leaves a tombstone.
     async fn attempt(
         &self,
         write: Write,
@@ -435,8 +437,8 @@ fn superseded(held: Option<&HashMap<String, AttributeValue>>) -> Landed {
     }
 }
 
-/// What a write that landed used: as the engine tells it, or as it is estimated. A write is never free, so an engine that
-/// tells nothing, or nought, does not know.
+/// The use of a write that landed: as the engine reports it, or estimated. A write is never free, so an engine that
+/// reports nothing, or zero, does not know it.
 fn used(consumed: Option<&ConsumedCapacity>, estimate: u64) -> WriteUse {
     match units(consumed) {
         0 => WriteUse::estimated(estimate),

@@ -1,8 +1,10 @@
+//! Reads a list of candidates in chunks.
+
 use super::sorting::blocking;
 use crate::verify::compare::{CandidateFile, CandidateReader, Pending};
 use crate::worker::RunError;
 
-/// Reads a list of candidates some at a time, on a thread for what blocks.
+/// Reads a list of candidates in chunks, on a thread for blocking work.
 pub(super) struct Chunks {
     reader: Option<CandidateReader>,
     size: usize,
@@ -32,7 +34,7 @@ impl Chunks {
     }
 }
 
-/// Adds to a list of candidates, on a thread for what blocks.
+/// Adds to a list of candidates, on a thread for blocking work.
 pub(super) async fn push_all(
     mut file: CandidateFile,
     pendings: Vec<Pending>,

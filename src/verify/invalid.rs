@@ -11,10 +11,10 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-/// Items that one run keeps in memory, and records at most. A run that found more says so, and the next one goes on with
-/// those that have no dead letter yet.
+/// The most items that one run keeps in memory and records. A run that found more says so, and the next one continues
+/// with those that have no dead letter yet.
 const MOST: usize = 10_000;
-/// Items that are looked at once more at the same time.
+/// Items that are read again at the same time.
 const LOOKS_AT_ONCE: usize = 16;
 /// Where such a dead letter was read.
 const ORIGIN: &str = "verify";
@@ -44,7 +44,7 @@ struct Found {
     more: u64,
 }
 
-/// What is left of them at the end of a run.
+/// The remaining items at the end of a run.
 #[derive(Default)]
 pub(super) struct Uncovered {
     items: Vec<(Key, InvalidItem)>,
@@ -106,7 +106,7 @@ impl InvalidItems {
         })
     }
 
-    /// Reads each once more, consistently, and records what is still invalid as a dead letter. Answers how many.
+    /// Reads each one again, consistently, and records a dead letter if it is still invalid. Returns how many.
     pub async fn record(&self, uncovered: &Uncovered, source: &TableReads) -> Result<u64, RunError> {
         let records: Vec<_> = uncovered
             .items
@@ -146,7 +146,7 @@ impl InvalidItems {
         Ok(true)
     }
 
-    /// Why an item is invalid as it is now, if it is.
+    /// Why the present item is invalid, if it is.
     fn still(&self, service: &str, item: &Item) -> Option<String> {
         let plan = &self.split.plan;
         match plan.service(service) {

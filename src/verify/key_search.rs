@@ -1,4 +1,4 @@
-//! The sources of target keys that do not tell them: one scan of the source that looks for many keys at once.
+//! Searches the source for items whose target keys do not show their source key: one scan for many keys.
 
 use super::pages::key_of;
 use super::point_reader::PointReader;

@@ -1,3 +1,5 @@
+//! The state of the lanes when a verification begins.
+
 use crate::plan::Service;
 use crate::state::{SplitRecord, TombstonePhase, WorkerRecord};
 use crate::status::{LaneStatus, counted, duration, lane_status};
@@ -6,10 +8,10 @@ use crate::worker::{RunError, Split, recorded_shards};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// What is known of the lanes when a verification begins. It decides nothing but how long a difference may be lag.
+/// The state of the lanes when a verification begins. It only decides for how long a difference may be lag.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    /// What a person should know, each with its next command.
+    /// Notes for a person, each with its next command.
     pub notes: Vec<String>,
     /// A write of the source arrives in the targets within this time.
     pub allowed_lag: Duration,
@@ -21,7 +23,8 @@ pub(super) struct Lanes {
 /// candidate is read only a few times.
 const EARLY_LAG: Duration = Duration::from_secs(1);
 
-/// A verification never waits longer than this for a lane that is behind; it says so, and may call lag a mismatch.
+/// A verification never waits longer than this for a lane that is behind. It says so, and may report lag as a
+/// mismatch.
 const LONGEST_LAG: Duration = Duration::from_secs(15 * 60);
 
 impl Lanes {
@@ -61,20 +64,23 @@ impl Lanes {
             }
         } else {
             lanes.note(
-                "the stream is not captured yet: what was written is not replicated (`dynasplit replicate`)",
+                "the stream is not captured yet, so recent writes may be missing in the targets: run \
+                 `dynasplit replicate`",
             );
         }
         if stream.is_some() && !moves && !drained {
             lanes.note(
-                "no tail worker runs: what it would still deliver counts as a mismatch (`dynasplit replicate`)",
+                "no tail worker runs, so each change that was not delivered counts as a mismatch: run \
+                 `dynasplit replicate`",
             );
         }
         lanes.note_split(split, record).await?;
         lanes.allowed_lag = patience.unwrap_or_else(|| (margin + behind).min(LONGEST_LAG));
         if patience.is_none() && margin + behind > LONGEST_LAG {
             lanes.note(
-                "a lane is further behind than a verification waits: mismatches may be mere lag; run it again when \
-                 `dynasplit status` says that the lanes have caught up",
+                "a lane is further behind than verify waits, so a mismatch may only be a change that was \
+                 not delivered: run `dynasplit verify` again when `dynasplit status` shows that the lanes \
+                 have caught up",
             );
         }
         Ok(lanes)
@@ -94,10 +100,10 @@ impl Lanes {
             let lag = status.told_lag().unwrap_or_else(|| duration(lag_ms));
             self.note(&format!("the lane '{lane}' is {lag} behind"));
         }
-        // A lane notes for a moment after a bulk copy what held it.
+        // For a moment after a bulk copy, a lane still records the hold.
         let is_over = |reason: &&String| is_held || *reason != HELD;
         if let Some(blocked) = status.blocked.as_ref().filter(is_over) {
-            self.note(&format!("the lane '{lane}' does not move: {blocked}"));
+            self.note(&format!("the lane '{lane}' makes no progress: {blocked}"));
         }
     }
 
@@ -112,12 +118,12 @@ impl Lanes {
         }
         if record.switch.tombstones.phase != TombstonePhase::Off {
             self.note(
-                "tombstones are on, which count as absent: a backfill or a repair runs, or was interrupted (the same \
-                 command goes on and sweeps them)",
+                "tombstones are on, because a backfill or a repair runs or was interrupted. They count as \
+                 absent. If it was interrupted, run the same command again: it continues and sweeps them",
             );
         }
         if crate::repair::backfill_runs(split).await? {
-            self.note("the backfill is not finished: what it has not copied yet is missing");
+            self.note("the backfill is not finished, so items that it has not copied yet count as missing");
         }
         Ok(())
     }

@@ -1,3 +1,5 @@
+//! Counts tombstones that no command needs.
+
 use super::point_reader::PointReader;
 use super::reads::interrupted;
 use crate::dynamo::retry_transient;
@@ -6,8 +8,8 @@ use crate::source::Scan;
 use crate::worker::{Budgets, RunError};
 use tokio_util::sync::CancellationToken;
 
-/// Counts the tombstones of a service's table by a consistent scan; answers what that used, too, in thousandths of read
-/// units.
+/// Counts the tombstones of a service's table by a consistent scan. Also returns the read units of the scan, in
+/// thousandths.
 pub(super) async fn tombstones(
     reader: &PointReader,
     budgets: &Budgets,

@@ -1,3 +1,5 @@
+//! The list of mismatches, in memory and in a file.
+
 use crate::verify::compare::Mismatch;
 use crate::worker::RunError;
 use std::collections::BTreeMap;
@@ -6,7 +8,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The mismatches: the first in memory, all of them in a file where one is named.
+/// The mismatches: the first ones in memory, all of them in a file if one is named.
 #[derive(Clone)]
 pub(super) struct MismatchList {
     inner: Arc<Mutex<Inner>>,
@@ -18,7 +20,7 @@ struct Inner {
     file: Option<(PathBuf, BufWriter<File>)>,
 }
 
-/// What is kept of one service: never more than the limit of each.
+/// The mismatches of one service in memory: never more than the limit of each.
 #[derive(Default)]
 struct Kept {
     faults: Vec<Mismatch>,
@@ -66,7 +68,7 @@ impl MismatchList {
         Ok(())
     }
 
-    /// Writes out what is left, and answers those that were kept, service by service. Blocks.
+    /// Writes the rest to the file, and returns the mismatches in memory, service by service. Blocks.
     pub fn close(&self) -> Result<Vec<Mismatch>, RunError> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((path, mut file)) = inner.file.take() {
@@ -92,7 +94,7 @@ fn shared(services: Vec<Kept>, limit: usize) -> Vec<Mismatch> {
     shown
 }
 
-/// How much of `room` each gets: as much as it wants if that is no more than what the others leave to it.
+/// The share of `room` of each: as much as it wants, if the others leave this much.
 fn shares(wanted: impl Iterator<Item = usize>, room: usize) -> Vec<usize> {
     let wanted: Vec<usize> = wanted.collect();
     let mut shares = vec![0; wanted.len()];

@@ -1,19 +1,19 @@
-//! Verification as it runs: reads both sides of every service, looks again at what differs while writes go on, and
-//! repairs where it is told to.
+//! The running verification: reads both sides of every service, reads differing keys again while writes continue, and
+//! repairs if it is told to.
 //!
 //! ```text
 //! targets' scans, then the source's scan -> sorted sides -> join -> candidates
-//!     -> looks at both sides, by consistent point reads, until each is settled -> mismatches
+//!     -> consistent point reads of both sides, until each is settled -> mismatches
 //!     -> (with repair) tombstones on -> reconcile each -> tombstones off, swept
 //! ```
 //!
-//! [`crate::verify::compare`] decides; this room only reads, waits and tells. The targets are read before the source, so that
-//! most of what looks like an extra is settled by reading the target again. Nothing here writes a target but
-//! [`crate::repair`], under the repair's lease.
+//! [`crate::verify::compare`] decides; this room only reads, waits and reports. The targets are read before the
+//! source, so that most seeming extras are settled by reading the target again. Only [`crate::repair`] writes a
+//! target, under the repair's lease.
 //!
-//! Invariants: a read that fails for what passes by itself is repeated without end and the reason shown, any other
-//! failure ends the run without a verdict; memory does not grow with the tables; a verdict is kept only if the whole
-//! split was compared and nobody repaired meanwhile.
+//! Invariants: a read is repeated without end after temporary failures, and the reason is shown; any other failure
+//! ends the run without a verdict. Memory does not grow with the tables. A verdict is kept only if the whole split
+//! was compared and no repair ran meanwhile.
 
 mod chunks;
 pub mod compare;

@@ -11,9 +11,9 @@ use crate::verify::compare::{Digest, Held, classify};
 use crate::worker::RunError;
 use std::sync::Arc;
 
-/// What a target holds under a key.
+/// A key of a target, with the digest of its item.
 pub(super) type TargetEntry = (Key, Digest);
-/// Target key, source key, and what the source says should be held.
+/// Target key, source key, and the digest of the item that the target should hold.
 pub(super) type SourceEntry = (Key, Key, Digest);
 
 /// Pages of a target.
@@ -43,7 +43,7 @@ impl Pages for TargetPages {
 /// Pages of the source, for several services at once.
 pub(super) struct SourcePages {
     pub plan: Arc<Plan>,
-    /// Places of the services in the plan, and where their entries go.
+    /// The index of each service in the plan, and the sorter of its entries.
     pub services: Vec<(usize, Entries<SourceEntry>, Arc<ServiceProgress>)>,
     pub progress: Arc<Progress>,
     pub invalid: Arc<InvalidItems>,

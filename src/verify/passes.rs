@@ -146,7 +146,7 @@ impl Run {
         for (index, (target, source)) in targets.into_iter().zip(sources).enumerate() {
             compared.push(self.join(index, Sides { target, source }).await?);
         }
-        self.progress.say("looking again at what differs");
+        self.progress.say("reading different keys again");
         let settled = self.recheck(compared).await?;
         let mut result = self.result(&settled);
         let left = self.tombstones_left(&mut result).await?;
@@ -185,8 +185,9 @@ impl Run {
         Ok(result)
     }
 
-    /// Tombstones that were read although they were off, and swept, all the time: nobody would remove them, and a service
-    /// would take them for items. An eventually consistent read may show what was swept just before.
+    /// Tombstones that were read although tombstones were off and swept all the time. No command would remove them,
+    /// and a service would take them for items. An eventually consistent read may show a tombstone that was swept
+    /// just before.
     async fn tombstones_left(&self, result: &mut VerifyResult) -> Result<u64, RunError> {
         let now = SplitRecord::read(&self.split.store)
             .await?
@@ -236,7 +237,8 @@ impl Run {
         ));
         if uncovered.more() > 0 {
             result.notes.push(format!(
-                "{} left for the next `dynasplit verify --repair`: one run records so many dead letters at most",
+                "{} are left for the next `dynasplit verify --repair`, because one run records a limited \
+                 number of dead letters",
                 counted(uncovered.more(), "such item")
             ));
         }
@@ -319,7 +321,7 @@ impl Run {
         }
     }
 
-    /// Joins the two sides of a service; what differs is a candidate.
+    /// Joins the two sides of a service; each difference is a candidate.
     async fn join(&self, index: usize, sides: Sides) -> Result<(CandidateFile, ServiceReport), RunError> {
         let progress = Arc::clone(&self.progress.services[index]);
         let (dir, stop) = (self.dir.clone(), self.stop.clone());
@@ -344,13 +346,13 @@ impl Run {
         .await
     }
 
-    /// All services at once: they wait for the same lag.
+    /// All services at once, because they wait for the same lag.
     async fn recheck(&self, compared: Vec<(CandidateFile, ServiceReport)>) -> Result<Vec<Settled>, RunError> {
         let rules = SettleRules::new(self.lanes.allowed_lag);
-        // Extras whose source must be searched for begin anew after that.
+        // Extra items whose source must be searched for start again after the search.
         let most = (rules.max_time + rules.allowed_lag) * 2;
         let rests = rules.allowed_lag.as_secs_f64().ceil();
-        let what = format!("each difference has gone, or has stayed the same for {rests} s");
+        let what = format!("each difference has disappeared, or has stayed the same for {rests} s");
         let _waiting = self.split.waits.until(what, most);
         let settle: Vec<_> = self
             .reader
@@ -381,8 +383,8 @@ impl Run {
         let mut notes = Vec::new();
         if unrouted > 0 {
             notes.push(format!(
-                "no service takes {} of the source, and the plan does not leave {them} behind: `dynasplit dead-letters list` \
-                 shows those that have a dead letter",
+                "no service takes {} of the source, and `left-behind` does not cover {them}: `dynasplit \
+                 dead-letters list` shows those that have a dead letter",
                 counted(unrouted, "item"),
                 them = if unrouted == 1 { "it" } else { "them" }
             ));

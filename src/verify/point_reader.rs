@@ -1,3 +1,5 @@
+//! Consistent reads of one key on both sides.
+
 use super::reads::TableReads;
 use crate::flow::{desired, is_newer};
 use crate::model::{Item, Key};
@@ -7,7 +9,7 @@ use crate::worker::{RunError, Split};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What a look at both sides saw.
+/// The result of reading both sides.
 pub(super) struct PointRead {
     pub observation: Observation,
     /// The target holds a higher timestamp than the source, which no lost change explains.
@@ -35,7 +37,7 @@ impl PointReader {
         self.clock.elapsed()
     }
 
-    /// Whether a target key tells its source key. Where it does not, only a scan of the source can.
+    /// Whether the source key follows from a target key. Otherwise only a scan of the source can find it.
     pub fn can_invert(&self) -> bool {
         self.service().is_injective()
     }
@@ -95,7 +97,8 @@ impl PointReader {
         is_newer(versions, &self.service().version_fields(versions), held, wanted)
     }
 
-    /// What the target holds under a key; nothing, if its key range is throttled all the time.
+    /// The digest of the item under a key of the target; `None` if there is no item, or if its key range is throttled all
+    /// the time.
     pub async fn held(&self, key: &Key) -> Result<Option<Digest>, RunError> {
         let item = match self.target.get(key).await {
             Err(RunError::HotRange { .. }) => return Ok(None),

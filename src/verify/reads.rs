@@ -1,3 +1,5 @@
+//! Reads of one table for a verification, within its budget.
+
 use crate::dynamo::{AccountLimit, AdaptiveReadRate, Budget, Failure, Health, HotSince, backoff};
 use crate::model::{Item, ItemExt, Key};
 use crate::source::{Scan, ScanPage};
@@ -23,20 +25,20 @@ struct Shared {
     read_rate: AdaptiveReadRate,
     health: Health,
     milliunits: AtomicU64,
-    /// A key range that is throttled for this long is given up.
+    /// A key range that is throttled for this long is skipped.
     patience: Duration,
     stop: CancellationToken,
 }
 
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// A consistent point read is billed one unit for each 4 KB begun, and one where there is no item
-/// ([read units](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html)).
+/// A consistent point read is billed one unit for each 4 KB or part of it, and one unit if there is no item ([read
+/// units](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html)).
 const UNIT_BYTES: usize = 4096;
 
 impl TableReads {
-    /// Of a table; `label` is what people call it. Tables that share an account limit slow down together at a limit of the account. A
-    /// key range that is throttled for as long as `patience` is given up.
+    /// Reads of a table; `label` is its name for people. Tables that share an account limit slow down together at a
+    /// limit of the account. A key range that is throttled for as long as `patience` is skipped.
     pub fn new(
         label: &str,
         scan: Scan,
@@ -71,7 +73,7 @@ impl TableReads {
         &self.shared.label
     }
 
-    /// What limits the reads at the moment, if anything does.
+    /// The present limit of the reads, if there is one.
     pub fn limit(&self) -> Option<Limit> {
         limits::of_reads(&self.shared.health, &self.shared.budget, &self.shared.read_rate)
     }
@@ -113,7 +115,7 @@ impl TableReads {
         self.patiently(None, place, || self.scan.get(key), used).await
     }
 
-    /// Sends a request again while it fails for what passes by itself; nothing else is ever retried.
+    /// Repeats a request after temporary failures, and after no others.
     async fn patiently<T, A>(
         &self,
         part: Option<u32>,
@@ -181,7 +183,9 @@ impl TableReads {
     }
 }
 
-/// The run was told to stop.
+/// The error of a run that was told to stop.
 pub(super) fn interrupted() -> RunError {
-    RunError::Stopped("verify was interrupted and says nothing; run it again, it starts anew".into())
+    RunError::Stopped(
+        "verify was interrupted and has no result: run it again; it starts from the beginning".into(),
+    )
 }

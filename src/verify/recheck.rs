@@ -1,3 +1,5 @@
+//! Reads candidates again until each has a verdict.
+
 use super::chunks::{Chunks, push_all};
 use super::key_search::{KEYS_PER_SEARCH, search_keys};
 use super::mismatch_list::MismatchList;
@@ -37,7 +39,7 @@ pub(super) struct Recheck {
     pub stop: CancellationToken,
 }
 
-/// What the rechecks of one service came to.
+/// The result of the rechecks of one service.
 pub(super) struct Settled {
     pub report: ServiceReport,
     /// Confirmed mismatches that a repair can write.
@@ -54,7 +56,7 @@ pub(super) struct Settled {
 #[derive(Clone, Debug, Default)]
 pub(super) struct HotKeys {
     count: u64,
-    /// What was told of the first ones.
+    /// The description of the first ones.
     first: Vec<String>,
 }
 
@@ -91,7 +93,7 @@ impl HotKeys {
     }
 }
 
-/// What extras whose source is not known held before the source was searched for them.
+/// The digests of extra items with an unknown source, from before the source was searched for them.
 type Before = HashMap<Key, Option<Digest>>;
 
 /// Where verdicts go.
@@ -124,8 +126,8 @@ impl Recheck {
         }
     }
 
-    /// Looks for the sources of extras whose target key does not tell them. They then begin anew, with the sources
-    /// that were found: what was taken for an extra may have had one all along.
+    /// Searches for the sources of extra items whose target key does not show them. These items then start again,
+    /// with the sources that were found, because a seeming extra may have had one all along.
     async fn search(&self, chunk: Vec<Pending>) -> Result<(CandidateFile, Before), RunError> {
         let keys: Vec<Key> = chunk
             .iter()
@@ -194,7 +196,7 @@ impl Recheck {
         Ok(unknown)
     }
 
-    /// Looks once at each candidate that is due. Answers those that have no verdict yet.
+    /// Reads each candidate that is due once. Returns those that have no verdict yet.
     async fn round(
         &self,
         chunk: Vec<Pending>,
@@ -265,8 +267,8 @@ impl Recheck {
         match before {
             _ if self.reader.can_invert() => Judged::Settled(outcome),
             None => Judged::Search,
-            // The search found no source of what stood there then. If something else stands there now, an item may
-            // have come up behind the scan.
+            // The search found no source of the item of that time. If another item is there now, a source item may
+            // have been written behind the scan.
             Some(before)
                 if matches!(candidate, Candidate::Extra { .. })
                     && before.get(candidate.target_key()) != Some(&seen.held) =>

@@ -1,10 +1,12 @@
+//! Records the result of a verification, if the state has not changed since it began.
+
 use super::result::VerifyResult;
 use crate::state::{Received, SplitRecord, StateError, VerifyRecord, VerifyService};
 use crate::status::received;
 use crate::worker::{RunError, Split};
 use std::collections::BTreeMap;
 
-/// What the state said when a verification began. Its verdict is kept only if that still holds at the end.
+/// The state when a verification began. Its verdict is kept only if this is still the state at the end.
 #[derive(Debug)]
 pub(super) struct Baseline {
     started_ms: u64,
@@ -13,7 +15,7 @@ pub(super) struct Baseline {
     received: Option<Received>,
 }
 
-/// What a verification is kept as.
+/// The kind of verification to record.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scope {
     /// All services were compared.
@@ -49,7 +51,7 @@ impl Baseline {
         Ok(())
     }
 
-    /// Keeps the result, and ends the duty to repair where it was done. Notes in the result what came of it.
+    /// Records the result, and ends the duty to repair if it was done. Adds notes to the result.
     pub async fn keep(
         &self,
         split: &Split,

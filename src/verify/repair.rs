@@ -1,3 +1,5 @@
+//! Repairs the mismatches of one service.
+
 use super::chunks::Chunks;
 use super::key_search::{KEYS_PER_SEARCH, search_keys};
 use super::point_reader::PointReader;
@@ -20,14 +22,14 @@ use tokio_util::sync::CancellationToken;
 const REPAIRS_AT_ONCE: usize = 16;
 /// Candidates that are in memory at once.
 const CHUNK: usize = 256;
-/// A key that somebody else writes at the same moment is tried so often.
+/// Attempts for a key that another process writes at the same moment.
 const ATTEMPTS: u32 = 10;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 
 /// Repairs the confirmed mismatches of one service. Tombstones are on, and every tail worker has acknowledged it.
 ///
-/// Each key is read again, the target first, then the source, and written on the condition that the target is
-/// still what was read: what was found during the comparison says only where to look.
+/// Each key is read again, the target first, then the source, and written on the condition that the target is still
+/// what was read. The comparison only shows which keys to read.
 pub(super) struct Repair {
     pub reader: PointReader,
     pub scanning: Scanning,
@@ -41,7 +43,7 @@ pub(super) struct Repair {
     pub stop: CancellationToken,
 }
 
-/// What the repair of one service came to.
+/// The result of the repair of one service.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Repaired {
     pub repaired: u64,
@@ -142,9 +144,9 @@ impl Repair {
             .await
     }
 
-    /// Removes extras whose target keys do not tell their source. What stands there is read, the source searched
-    /// once more, and then the key is removed only if it still holds what was read *before* the search: an item
-    /// that came up behind the scan put something else there.
+    /// Removes extra items whose target keys do not show their source. It reads the item, searches the source once
+    /// more, and removes the key only if it still holds the item that was read *before* the search: a source item
+    /// that was written behind the scan has put another item there.
     async fn orphans(
         &self,
         reconciler: &Reconciler<'_>,

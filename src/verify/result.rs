@@ -1,3 +1,5 @@
+//! Options and results of a verification.
+
 use super::invalid::InvalidItem;
 use crate::verify::compare::{Mismatch, Report};
 use serde::Serialize;
@@ -8,11 +10,12 @@ use std::time::Duration;
 /// Options of a verification.
 #[derive(Clone, Debug)]
 pub struct VerifyOptions {
-    /// Repair what is found, by the rules for repairs.
+    /// Repair mismatches, by the rules for repairs.
     pub repair: bool,
-    /// A repair also overwrites what dynasplit did not write: those writes are lost.
+    /// A repair also overwrites items that dynasplit did not write: these writes are lost.
     pub discard_target_writes: bool,
-    /// Compare although the lanes or a copy are not ready. What is still to come then counts as a mismatch.
+    /// Compare although the lanes or a copy are not ready. Changes that were not delivered yet then count as
+    /// mismatches.
     pub anyway: bool,
     /// Only these services. Such a run proves nothing of the split as a whole.
     pub services: Option<Vec<String>>,
@@ -57,14 +60,14 @@ pub struct ReadUnits {
     pub targets: u64,
 }
 
-/// Confirmed mismatches that a repair left as they are.
+/// Confirmed mismatches that a repair left unchanged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Unrepaired {
     /// Several source items lead to one target key: only a person can say which one is right.
     pub collisions: u64,
     /// The source item is invalid for the service: a dead letter.
     pub invalid: u64,
-    /// Somebody else wrote the key each time, or a tombstone stands there until the sweep: the next run goes on.
+    /// Another process wrote the key each time, or a tombstone is there until the sweep: the next run continues.
     pub busy: u64,
     /// Nothing that dynasplit did explains them: something else wrote the target.
     pub foreign: u64,
@@ -85,7 +88,7 @@ impl Unrepaired {
     }
 }
 
-/// What a verification came to.
+/// The result of a verification.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct VerifyResult {
     /// Service by service.
@@ -114,7 +117,7 @@ pub struct VerifyResult {
     pub read_milliunits: ReadUnits,
     /// How long it took.
     pub seconds: f64,
-    /// Every target that was compared held exactly what it should, and nothing had to be repaired.
+    /// Every compared target held exactly the items that it should, and nothing had to be repaired.
     pub clean: bool,
     /// It covers the whole split, and is kept in the state as such.
     pub recorded: bool,
@@ -124,6 +127,6 @@ pub struct VerifyResult {
     pub not_repairable: Option<String>,
     /// The next command.
     pub next: String,
-    /// What a person should know beside the figures.
+    /// Notes for a person.
     pub notes: Vec<String>,
 }

@@ -1,3 +1,5 @@
+//! Scans a table in several segments at once.
+
 use super::reads::TableReads;
 use super::sorting::join;
 use crate::model::Item;
@@ -19,7 +21,8 @@ pub(super) struct Scanning {
     permits: Arc<Semaphore>,
 }
 
-/// Segments of a table, unless told: it is read as fast as they answer, so more would only cost more at once.
+/// Segments of a table, unless an option says otherwise. The table is read as fast as they answer, so more segments
+/// would only cost more at once.
 const SEGMENTS: u32 = 8;
 /// More segments than this read no faster.
 const MOST_SEGMENTS: u32 = 1024;
@@ -49,7 +52,7 @@ impl Scanning {
         }
     }
 
-    /// Reads segments from these places to their ends. Answers those that are throttled, and where they stand.
+    /// Reads segments from these places to their ends. Returns the throttled ones, with their places.
     async fn read_places<P: Pages>(
         &self,
         table: &TableReads,
@@ -98,7 +101,7 @@ impl Scanning {
     }
 }
 
-/// Where to go on in a segment.
+/// The place in a segment at which to continue.
 struct Place {
     segment: u32,
     after: Option<Item>,

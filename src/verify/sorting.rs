@@ -1,3 +1,5 @@
+//! Sorts the entries of a scan on a thread of its own.
+
 use crate::verify::compare::VerifyError;
 use crate::worker::RunError;
 use tokio::sync::mpsc;
@@ -38,8 +40,8 @@ impl<E: Send + 'static, S: Send + 'static> Sorting<E, S> {
         Entries(self.batches.clone())
     }
 
-    /// Waits for the last entry, once every [`Entries`] is dropped. `read` is how the scan ended: when the thread
-    /// failed, its reason is the one to tell.
+    /// Waits for the last entry, after every [`Entries`] is dropped. `read` is the result of the scan: if the thread
+    /// failed, its reason is reported.
     pub async fn finish(self, read: Result<(), RunError>) -> Result<S, RunError> {
         drop(self.batches);
         let side = join(self.thread.await)??;
@@ -59,19 +61,19 @@ impl<E> Entries<E> {
             return Ok(());
         }
         let sent = self.0.send(batch).await;
-        // The thread's own error says why, and is told by `finish`.
+        // `finish` reports the error of the thread itself.
         sent.map_err(|_| RunError::Stopped("sorting ended early".into()))
     }
 }
 
-/// Runs what blocks on a thread for that.
+/// Runs blocking work on a thread for it.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RunError> + Send + 'static,
 ) -> Result<T, RunError> {
     join(tokio::task::spawn_blocking(work).await)?
 }
 
-/// What a task answered; one that panicked ends the run.
+/// The result of a task; a task that panicked ends the run.
 pub(super) fn join<T>(ended: Result<T, tokio::task::JoinError>) -> Result<T, RunError> {
-    ended.map_err(|error| RunError::Stopped(format!("a part of verify ended badly: {error}")))
+    ended.map_err(|error| RunError::Stopped(format!("a part of verify failed: {error}")))
 }

@@ -1,4 +1,4 @@
-//! A verification: what it compares, within which budgets, and what it shows.
+//! A verification: its scope, its budgets, and its progress.
 
 use super::result::VerifyOptions;
 use super::view::VerifyView;

@@ -1,3 +1,5 @@
+//! The progress of a verification.
+
 use super::reads::TableReads;
 use crate::state::Limit;
 use serde::Serialize;
@@ -11,15 +13,15 @@ use tokio_util::sync::CancellationToken;
 /// Where a verification stands.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct VerifyView {
-    /// In a few words: what goes on.
+    /// The present phase, in a few words.
     pub phase: String,
     /// Service by service.
     pub services: Vec<VerifyServiceView>,
     /// Source items that were read.
     pub scanned: u64,
-    /// Items that the source says to hold (about six hours old on AWS); 0 where it can't be told.
+    /// The number of source items according to DescribeTable (about six hours old on AWS); 0 if it is unknown.
     pub estimated_items: u64,
-    /// What limits the reads: of the source, or of a service's table by its name.
+    /// The limits of the reads: of the source, or of a service's table by its name.
     pub limits: BTreeMap<String, Limit>,
 }
 

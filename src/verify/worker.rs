@@ -1,3 +1,5 @@
+//! The worker of `verify`.
+
 use super::passes::Run;
 use super::record::{Baseline, Scope};
 use super::result::VerifyResult;
@@ -12,13 +14,13 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 impl Verify {
-    /// Compares every target with what the source says it should hold, and repairs where it is told to.
+    /// Compares every target with the source, and repairs if it is told to.
     ///
     /// Mismatches are a result, not an error.
     ///
     /// # Errors
-    /// Where it must not start, or could not compare everything to the end; it then says nothing of the tables, and
-    /// a repair that was under way goes on when the same command is run again.
+    /// If it must not start, or could not complete the comparison. It then has no result, and an interrupted repair
+    /// continues when the same command is run again.
     pub async fn run(mut self) -> Result<VerifyResult, RunError> {
         let record = unless_stopped(&self.stop, Box::pin(check_plan(&self.split))).await?;
         if record.completed_ms.is_some() && self.options.repair {
@@ -58,7 +60,8 @@ impl Verify {
         lease.release().await;
         result.unwrap_or_else(|| {
             Err(RunError::Stopped(
-                "another process took over the repair; look at `dynasplit status`".into(),
+                "another process took over the repair: run `dynasplit status` to see whether it still runs"
+                    .into(),
             ))
         })
     }
@@ -74,7 +77,8 @@ impl Verify {
         if let Some(switched) = chosen.iter().find(|name| self.split.has_switched(name)) {
             return Err(RunError::NotYet {
                 what: format!(
-                    "{switched} has switched to its own table, so the source does not say any more what it should hold"
+                    "{switched} has switched to its own table, so the table cannot be compared with the \
+                     source any more"
                 ),
                 next: "leave it out".into(),
             });
@@ -106,13 +110,13 @@ impl Verify {
         let mut baseline = Baseline::read(&self.split, record).await?;
         let run = Run::begin(self, record, places).await?;
         let done = CancellationToken::new();
-        // Ends the display too where this future is dropped: when the repair's lease was lost.
+        // Ends the display, too, if this future is dropped because the repair's lease was lost.
         let shown_until = done.clone().drop_guard();
         let shown = tokio::spawn(Arc::clone(&run.progress).show(done));
         let result = run.all(lease, &mut baseline).await;
         drop(shown_until);
         if let Err(error) = shown.await {
-            tracing::error!(%error, "the progress display ended badly");
+            tracing::error!(%error, "the progress display failed");
         }
         let mut result = result?;
         let scope = Scope {
@@ -122,9 +126,11 @@ impl Verify {
         result.switched = record.switched.keys().cloned().collect();
         if self.options.anyway || record.completed_ms.is_some() {
             let why = if record.completed_ms.is_some() {
-                "the split is complete, and the services write their own tables: a difference may be theirs"
+                "the split is complete, and the services write their own tables, so a difference may be a \
+                 write of a service"
             } else {
-                "it was compared before everything was ready: a difference may be what is still to come"
+                "the comparison began before everything was ready, so a difference may be a change that was \
+                 not delivered yet"
             };
             result.notes.push(format!("{why}. This result does not count"));
         } else {
@@ -134,8 +140,8 @@ impl Verify {
     }
 }
 
-/// Refuses a verification that could only find what is still to come: nobody reads the stream, the lanes are on hold, or a
-/// copy of these services is not finished.
+/// Refuses a verification that could only find changes that were not delivered yet: no worker reads the stream, the
+/// lanes are on hold, or a copy of these services is not finished.
 async fn refuse_early(split: &Split, places: &[usize]) -> Result<(), RunError> {
     let chosen = |service: &str| {
         places
@@ -160,7 +166,7 @@ async fn refuse_early(split: &Split, places: &[usize]) -> Result<(), RunError> {
         Some(obstacle) => Err(RunError::NotYet {
             what: format!("too early to verify: {}", obstacle.what),
             next: format!(
-                "{} (or verify with --anyway: what is still to come then counts as a mismatch)",
+                "{} (or use --anyway: changes that were not delivered yet then count as mismatches)",
                 obstacle.next
             ),
         }),

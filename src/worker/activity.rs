@@ -1,4 +1,4 @@
-//! What a command is doing, noted in the state while it runs, so that `status` can say it.
+//! The activity of a command, saved in the state while it runs, so that `status` can show it.
 
 use super::split::Split;
 use crate::state::{ActivityRecord, Estimate, Limit, NotedLimits};
@@ -8,15 +8,15 @@ use std::time::Duration;
 
 /// Between two notes.
 const NOTES: Duration = Duration::from_secs(4);
-/// What was noted longer ago is no news: its process is gone, or can't reach the state.
+/// An older note is outdated: its process is gone, or can't reach the state.
 pub(crate) const ACTIVITY_FRESH_MS: u64 = 15_000;
 
-/// What goes on.
+/// The present activity.
 #[derive(Debug, Default)]
 pub(crate) struct ActivityNote {
     /// In a few words.
     pub phase: String,
-    /// What limits it.
+    /// The limits of its work.
     pub limits: BTreeMap<String, Limit>,
     /// How fast it goes.
     pub estimate: Option<Estimate>,
@@ -33,7 +33,7 @@ impl ActivityNote {
     }
 }
 
-/// Works, and notes meanwhile what it is doing. Where that can't be noted, the work goes on.
+/// Does the work, and saves its activity meanwhile. If the activity can't be saved, the work continues.
 pub(crate) async fn with_activity_notes<T>(
     split: &Split,
     command: &str,
@@ -45,10 +45,10 @@ pub(crate) async fn with_activity_notes<T>(
         done = work => done,
         never = Box::pin(keep_noting(split, command, doing)) => match never {},
     };
-    // One that can't reach the state ends all the same.
+    // A task that can't reach the state ends anyway.
     let ending = Box::pin(note(split, command, ActivityNote::default()));
     if tokio::time::timeout(NOTES, ending).await.is_err() {
-        tracing::debug!(command, "could not note that it ended");
+        tracing::debug!(command, "could not record that the command ended");
     }
     done
 }
@@ -77,6 +77,6 @@ async fn note(split: &Split, command: &str, doing: ActivityNote) {
         .set(&ActivityRecord::record_name(command), &record)
         .await
     {
-        tracing::debug!(%error, command, "could not note what goes on; trying again");
+        tracing::debug!(%error, command, "could not record the progress of the command; trying again");
     }
 }

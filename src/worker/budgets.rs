@@ -1,4 +1,4 @@
-//! The budgets of a command that runs, how they follow what is tuned meanwhile, and what holds its requests up.
+//! The budgets of a running command: they follow what is tuned, and they record what delays its requests.
 
 use super::error::RunError;
 use super::split::Split;
@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The budgets of one process: of reads of each table, and of writes to each service's table.
+/// The budgets of one process: for reads of each table, and for writes to each service's table.
 ///
-/// A command's option is the word of one process. What is tuned wins over it, and is the word of all processes of that
-/// command together: each takes an even share ([`Budgets::shared_by`]).
+/// A command-line option applies to one process. A tuned budget overrides the option, and applies to all processes of
+/// the command together: each takes an equal share ([`Budgets::shared_by`]).
 #[derive(Debug)]
 pub(crate) struct Budgets {
     read_option: Option<f64>,
@@ -32,7 +32,7 @@ struct TargetBudgets {
     health: Arc<Health>,
 }
 
-/// Between two looks at what is tuned: whoever tunes sees it obeyed within a second or two.
+/// Wait between two reads of the tuned budgets: a change takes effect within a second or two.
 const POLL: Duration = Duration::from_secs(1);
 
 impl Budgets {
@@ -61,28 +61,28 @@ impl Budgets {
         Arc::clone(&self.source)
     }
 
-    /// Of reads of a service's table; without a bound for what is none.
+    /// The budget for reads of a service's table; unlimited if there is none.
     pub fn reads(&self, service: &str) -> Arc<Budget> {
         self.targets
             .get(service)
             .map_or_else(Arc::default, |target| Arc::clone(&target.reads))
     }
 
-    /// Of writes to a service's table; without a bound for what is none.
+    /// The budget for writes to a service's table; unlimited if there is none.
     pub fn writes(&self, service: &str) -> Arc<Budget> {
         self.targets
             .get(service)
             .map_or_else(Arc::default, |target| Arc::clone(&target.writes))
     }
 
-    /// What holds up the requests to a service's table, whoever of the command sends them.
+    /// What delays the requests of the command to a service's table.
     pub fn health(&self, service: &str) -> Arc<Health> {
         self.targets
             .get(service)
             .map_or_else(Arc::default, |target| Arc::clone(&target.health))
     }
 
-    /// What limits the reads and writes of the services' tables: what holds them up, or a budget.
+    /// What limits the reads and writes of the services' tables: a failing request, or a budget.
     pub fn limits(&self) -> BTreeMap<String, Limit> {
         let limit = |target: &TargetBudgets| {
             let blocked = target.health.blocked().map(Limit::held_up);
@@ -96,7 +96,7 @@ impl Budgets {
             .collect()
     }
 
-    /// Segments at once, where that is tuned.
+    /// The tuned number of segments at once.
     pub fn workers(&self) -> Option<usize> {
         let tuning = self.tuning.lock().unwrap_or_else(PoisonError::into_inner);
         tuning.workers.map(|workers| usize::from(workers.max(1)))
@@ -110,10 +110,10 @@ impl Budgets {
         }
     }
 
-    /// Takes over what is tuned now: before the first request that it is for.
+    /// Reads the tuned budgets, before the first request that they apply to.
     ///
     /// # Errors
-    /// When the state can't be read.
+    /// If the state can't be read.
     pub async fn read(&self, store: &Store) -> Result<(), StateError> {
         let found = TuningRecord::read(store).await?;
         let changed = {
@@ -121,21 +121,21 @@ impl Budgets {
             std::mem::replace(&mut *tuning, found.clone()) != found
         };
         if changed {
-            tracing::info!(?found, "budgets are tuned");
+            tracing::info!(?found, "budgets were tuned");
             self.obey();
         }
         Ok(())
     }
 
-    /// Goes on taking over what is tuned, until the state is deleted; whoever works under these budgets drops it. Where the
-    /// state can't be read, what was last read holds.
+    /// Follows the tuned budgets until the state is deleted; the work under these budgets drops this future. If the
+    /// state can't be read, the last values stay.
     async fn follow(&self, store: &Store) -> StateError {
         loop {
             tokio::time::sleep(POLL).await;
             match self.read(store).await {
                 Ok(()) => {}
                 Err(error) if error.is_gone() => return error,
-                Err(error) => tracing::debug!(%error, "could not read what is tuned; trying again"),
+                Err(error) => tracing::debug!(%error, "could not read the tuned budgets; trying again"),
             }
         }
     }
@@ -143,8 +143,8 @@ impl Budgets {
     /// Works under these budgets, and follows what is tuned meanwhile.
     ///
     /// # Errors
-    /// As the work; and when the state is deleted meanwhile, since nothing that the work does can be saved then. The work
-    /// is dropped: what it had under way lands or does not, as if this process had died.
+    /// The errors of the work; also if the state is deleted meanwhile, because nothing of the work can be saved then.
+    /// The work is dropped: its last requests land or not, as if this process had died.
     pub async fn during<T>(
         &self,
         store: &Store,
@@ -171,7 +171,7 @@ impl Budgets {
     }
 
     fn obey(&self) {
-        // Under the lock, so that of two who do this at once, the later one sees what both know.
+        // Under the lock, so that of two simultaneous calls the later one sees the latest values.
         let tuning = self.tuning.lock().unwrap_or_else(PoisonError::into_inner);
         let processes = self.processes.load(Ordering::Relaxed);
         let reads = tuning.read_units(self.read_option, processes);
@@ -185,7 +185,7 @@ impl Budgets {
     }
 }
 
-/// What was tuned, and what is now.
+/// The budgets before and after a change.
 #[derive(Clone, Debug, Serialize)]
 pub struct Tuned {
     /// Before.
@@ -194,10 +194,10 @@ pub struct Tuned {
     pub now: TuningRecord,
 }
 
-/// Changes what is tuned, and tells it. Commands that run obey within a second or two.
+/// Changes the tuned budgets, and returns them. Running commands obey within a second or two.
 ///
 /// # Errors
-/// When the split is not applied or over, the plan was edited, or the state can't be reached.
+/// If the split is not applied or is over, the plan was edited, or the state can't be reached.
 pub async fn tune(split: &Split, change: &TuningChange) -> Result<Tuned, RunError> {
     super::checks::check_split(split).await?;
     let mut was = TuningRecord::read(&split.store).await?;

@@ -1,13 +1,15 @@
+//! Checks before any work: the split exists, and the plan is the one that it runs with.
+
 use super::error::RunError;
 use super::plan_change::plan_change;
 use super::split::Split;
 use crate::plan::Plan;
 use crate::state::{ServiceRecord, SplitRecord};
 
-/// Reads the split's record, and refuses a plan that was edited in the middle, or a split that is over.
+/// Reads the split's record, and refuses a plan that was edited while the split runs, or a split that is over.
 ///
 /// # Errors
-/// With the way out; see [`RunError`].
+/// With the next step; see [`RunError`].
 pub async fn check_split(split: &Split) -> Result<SplitRecord, RunError> {
     let record = check_plan(split).await?;
     if record.completed_ms.is_some() {
@@ -16,10 +18,11 @@ pub async fn check_split(split: &Split) -> Result<SplitRecord, RunError> {
     Ok(record)
 }
 
-/// Reads the split's record, and refuses a plan that was edited in the middle. A split that is over is not refused.
+/// Reads the split's record, and refuses a plan that was edited while the split runs. A split that is over is not
+/// refused.
 ///
 /// # Errors
-/// With the way out; see [`RunError`].
+/// With the next step; see [`RunError`].
 pub(crate) async fn check_plan(split: &Split) -> Result<SplitRecord, RunError> {
     let record = SplitRecord::read(&split.store).await?.value;
     refuse_abandoned(&split.plan, &record)?;
@@ -35,7 +38,7 @@ pub(crate) fn completed(split: &Split) -> RunError {
     }
 }
 
-/// Refuses a plan that is not the one that the split runs by.
+/// Refuses a plan that is not the one with which the split runs.
 ///
 /// # Errors
 /// With the first difference.
@@ -74,10 +77,10 @@ pub async fn services(split: &Split) -> Result<Vec<ServiceRecord>, RunError> {
     Ok(found.into_iter().map(|(_, stored)| stored.value).collect())
 }
 
-/// Services that have not switched, and whose places in the stream that is read now are not pinned.
+/// Services that have not switched, and that have no pinned positions in the stream that is read now.
 ///
 /// # Errors
-/// When the state can't be read.
+/// If the state can't be read.
 pub async fn uncaptured(split: &Split) -> Result<Vec<String>, RunError> {
     let record = SplitRecord::read(&split.store).await?.value;
     let known = services(split).await?.into_iter();
@@ -87,7 +90,7 @@ pub async fn uncaptured(split: &Split) -> Result<Vec<String>, RunError> {
         .collect())
 }
 
-/// What was given up is not gone on with.
+/// Refuses to continue a service or a split that was given up.
 pub(crate) fn refuse_abandoned(plan: &Plan, record: &SplitRecord) -> Result<(), RunError> {
     if record.abandoned_ms.is_some() {
         return Err(RunError::SplitAbandoned {

@@ -1,3 +1,5 @@
+//! Errors of running commands. Each one names the cause and the next step.
+
 use super::plan_change::{PlanChange, SettingChange};
 use super::split::Split;
 use crate::dynamo::Failure;
@@ -5,7 +7,7 @@ use crate::source::SourceError;
 use crate::state::StateError;
 use crate::target::TargetError;
 
-/// Why a run can't begin or go on. Each names what is wrong and the next step.
+/// Why a run can't begin or continue. Each error names the problem and the next step.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The plan has a service that the split does not know.
@@ -106,8 +108,9 @@ pub enum RunError {
     },
     /// The stream was disabled and enabled again.
     #[error(
-        "the stream of {table} is not the one that this split reads ({was}, now {is}), and writes between the two streams are in \
-         neither. Probably somebody switched the stream off and on again. Run `dynasplit replicate --restart-tail`, then `dynasplit verify --repair`"
+        "the stream of {table} is not the one that this split reads ({was}, now {is}), and writes between \
+         the two streams are in neither. Probably somebody switched the stream off and on again. Run \
+         `dynasplit replicate --restart-tail`, then `dynasplit verify --repair`"
     )]
     StreamReplaced {
         /// The source table.
@@ -161,7 +164,7 @@ pub enum RunError {
         /// For how long it was tried.
         seconds: u64,
     },
-    /// The work can't go on, for a reason that does not pass by itself.
+    /// The work can't continue, for a reason that does not pass by itself.
     #[error("{0}")]
     Failed(String),
     /// It was told to stop, and the last save failed.

@@ -1,3 +1,5 @@
+//! The heartbeat of a worker: it renews the worker's record and acknowledges the tombstone switch.
+
 use super::leased_record::LeasedRecord;
 use super::split::Split;
 use crate::fault;
@@ -17,7 +19,7 @@ pub(crate) struct Heartbeat {
     signs: Signs,
 }
 
-/// What a worker learns from the state beside its work.
+/// The facts that a worker reads from the state during its work.
 #[derive(Clone, Default)]
 struct Signs {
     over: CancellationToken,
@@ -25,15 +27,15 @@ struct Signs {
 }
 
 impl Signs {
-    /// Reads the split's record for what ends this worker, or this life of it.
+    /// Reads from the split's record whether this worker must end or start again.
     fn read(&self, split: &Split, record: &SplitRecord, (generation, created_ms): (u32, u64)) {
         if record.completing_ms.is_some() {
             self.over.cancel();
         }
         let is_older = !split.has_same_services(record) || !split.has_same_switches(record);
-        // A state that was deleted and created anew has no lease of this worker.
+        // A state that was deleted and created again has no lease of this worker.
         let is_other = is_older || record.created_ms != created_ms;
-        // It begins anew, and then is told what was given up.
+        // It starts again, and then reports what was given up.
         let is_abandoned = record.has_abandoned(names(split));
         if is_other || is_abandoned || record.stream().is_none_or(|(now, _)| now != generation) {
             self.outdated.cancel();
@@ -47,7 +49,7 @@ const POLL: Duration = Duration::from_millis(500);
 const POLLS_PER_RENEWAL: u32 = 4;
 
 impl Heartbeat {
-    /// Starts it. The record is there when this returns, so whoever switches tombstones waits for this worker.
+    /// Starts it. The record exists when this returns, so a command that switches tombstones waits for this worker.
     pub async fn start(
         split: &Split,
         owner: &Owner,
@@ -81,8 +83,8 @@ impl Heartbeat {
             outdated: leased.lost().child_token(),
             ..Signs::default()
         };
-        // Much may have happened between our reading of the split and our record's appearance; whoever looks at the
-        // workers after that sees this one.
+        // Much may have changed between our reading of the split and the creation of our record; commands that read
+        // the workers later see this one.
         let record = SplitRecord::read(&split.store).await?.value;
         gate.obey(record.switch.tombstones, record.switched.keys());
         let began_in = (generation, record.created_ms);
@@ -106,8 +108,8 @@ impl Heartbeat {
         })
     }
 
-    /// Until when this worker counts as alive, and so may write: whoever switches the tombstones waits for no
-    /// worker that is not.
+    /// Until when this worker counts as alive, and so may write. A command that switches tombstones does not wait for
+    /// a worker that is not alive.
     pub fn validity(&self) -> Validity {
         self.validity.clone()
     }
@@ -117,18 +119,18 @@ impl Heartbeat {
         self.signs.over.clone()
     }
 
-    /// Cancelled when this worker can't go on as it is: its own lease was lost (it was held up for so long that it
-    /// counted as dead), the tail was restarted at another stream, or the services of the split changed. It must begin anew
-    /// too, which fails if its plan lacks a service.
+    /// Cancelled when this worker can't continue: its lease was lost (it was suspended until it counted as dead), the
+    /// tail was restarted at another stream, or the services of the split changed. It must start again, which fails
+    /// if its plan lacks a service.
     pub fn outdated(&self) -> CancellationToken {
         self.signs.outdated.clone()
     }
 
-    /// Ends it: the record is removed, so nobody waits for this worker.
+    /// Ends it: the record is removed, so no command waits for this worker.
     pub async fn end(self) {
         self.done.cancel();
         if let Err(error) = self.task.await {
-            tracing::error!(%error, "the heartbeat ended badly");
+            tracing::error!(%error, "the heartbeat failed");
         }
     }
 }
@@ -155,7 +157,7 @@ impl Beating {
                     self.gate.obey(record.switch.tombstones, record.switched.keys());
                     self.signs.read(&self.split, &record, self.began_in);
                 }
-                // The worker begins anew, and then finds out why that is not possible.
+                // The worker starts again, and then finds out why this is not possible.
                 Err(error) if error.is_gone() => {
                     self.signs.outdated.cancel();
                     break;
@@ -183,9 +185,9 @@ impl Beating {
             Ok(Ok(())) => {}
             Ok(Err(error)) if error.is_gone() => return,
             Ok(Err(error)) => {
-                tracing::warn!(%error, "could not give this worker's lease back; it ends by itself");
+                tracing::warn!(%error, "could not release the lease of this worker; it expires by itself");
             }
-            Err(error) => tracing::error!(%error, "the heartbeat's keeper ended badly"),
+            Err(error) => tracing::error!(%error, "the task that saves the heartbeat failed"),
         }
         remove(&self.split, self.leased.name()).await;
     }
@@ -204,6 +206,6 @@ async fn remove(split: &Split, name: &str) {
         }
     };
     if let Err(error) = removed.await {
-        tracing::warn!(%error, "could not remove this worker's record; it ends by itself");
+        tracing::warn!(%error, "could not remove the record of this worker; it expires by itself");
     }
 }

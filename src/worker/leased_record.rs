@@ -1,3 +1,5 @@
+//! Leased records: kept in memory, saved soon after each change, and renewed while they are owned.
+
 use crate::dynamo::Timing;
 use crate::fault;
 use crate::state::{
@@ -21,7 +23,7 @@ pub trait Leasable: Serialize + DeserializeOwned + Clone + Send + Sync + 'static
     fn touch(&mut self, _now_ms: u64) {
         *self.beat() += 1;
     }
-    /// Takes in what somebody else added to the stored record while we own it.
+    /// Merges what another process added to the stored record while we own it.
     fn absorb(&mut self, stored: Self);
 }
 
@@ -35,7 +37,7 @@ impl Leasable for ShardRecord {
     fn absorb(&mut self, stored: Self) {
         for (lane, state) in stored.lanes {
             let known = self.lanes.entry(lane).or_insert_with(|| state.clone());
-            // Noticed by whoever lists the stream.
+            // The process that lists the stream found it.
             known.gap = known.gap.take().or(state.gap);
         }
     }
@@ -65,8 +67,8 @@ impl Leasable for WorkerRecord {
     fn absorb(&mut self, _stored: Self) {}
 }
 
-/// Keeps a leased record: holds it in memory, saves what changed soon after, renews the lease, and notices when it
-/// was lost. Progress is put in with [`LeasedRecord::update`] *after* the writes that it covers are durable.
+/// Keeps a leased record: holds it in memory, saves changes soon, renews the lease, and detects its loss. Progress is
+/// recorded with [`LeasedRecord::update`] *after* the writes that it covers are durable.
 #[derive(Debug)]
 pub struct LeasedRecord<T> {
     store: Store,
@@ -86,10 +88,10 @@ pub struct LeasedRecord<T> {
 const AFTER_FAILURE: Duration = Duration::from_millis(200);
 
 impl<T: Leasable> LeasedRecord<T> {
-    /// Takes the lease of a record as it was read. `None`: somebody else was faster.
+    /// Takes the lease of a record that was read. `None`: another process was faster.
     ///
     /// # Errors
-    /// When the state table can't be written.
+    /// If the state table can't be written.
     pub async fn take(
         store: &Store,
         name: &str,
@@ -155,12 +157,13 @@ impl<T: Leasable> LeasedRecord<T> {
         result
     }
 
-    /// Changes the record in memory; it is saved with the next renewal at the latest. For what loses nothing by that.
+    /// Changes the record in memory; it is saved with the next renewal at the latest. Use it for changes that may be
+    /// lost.
     pub fn update_quietly<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         change(&mut self.value.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The record as it is in memory.
+    /// The present record in memory.
     pub fn snapshot(&self) -> T {
         self.value.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -213,11 +216,11 @@ impl<T: Leasable> LeasedRecord<T> {
         self.lost.cancel();
     }
 
-    /// Saves and renews until `done`, then saves a last time and gives the lease back. Where another worker took the lease,
-    /// what was not saved is that worker's to do again.
+    /// Saves and renews until `done`, then saves a last time and releases the lease. If another worker took the
+    /// lease, that worker repeats what was not saved.
     ///
     /// # Errors
-    /// When the last save failed, or the state was deleted: then the last updates are not durable.
+    /// If the last save failed, or the state was deleted: then the last updates are not durable.
     pub async fn renew_until(self: Arc<Self>, done: CancellationToken) -> Result<(), StateError> {
         while !done.is_cancelled() && !self.lost.is_cancelled() {
             tokio::select! {
@@ -229,7 +232,8 @@ impl<T: Leasable> LeasedRecord<T> {
                     tokio::select! {
                         biased;
                         () = done.cancelled() => {}
-                        // Changes are collected, so that saves cost little beside what they cover.
+                        // Changes are collected, so that the cost of a save is small compared with the work that it
+                        // covers.
                         () = tokio::time::sleep(self.timing.renew() / 2) => {}
                     }
                 }
@@ -237,7 +241,7 @@ impl<T: Leasable> LeasedRecord<T> {
             match self.save().await {
                 Ok(_) => {}
                 Err(error) if error.is_gone() => {
-                    // Told once, by the command; no write starts from here on.
+                    // The command reports it once; no write starts from here on.
                     self.validity.end();
                     return Err(error);
                 }

@@ -1,5 +1,5 @@
-//! What every running process shares: the split with its clients, the errors, heartbeats, leased records, budgets, and the
-//! checks that come before any work.
+//! What every running process shares: the split with its clients, the errors, heartbeats, leased records, budgets,
+//! and the checks before any work.
 
 mod activity;
 mod budgets;

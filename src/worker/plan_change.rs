@@ -5,7 +5,7 @@ use crate::state::{ServiceRecord, SplitRecord};
 use serde::Serialize;
 use std::fmt;
 
-/// A setting that is not what the split recorded.
+/// A setting that differs from the one that the split recorded.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct SettingChange {
     /// The service; `None` for a setting of the whole plan.
@@ -41,7 +41,7 @@ impl fmt::Display for SettingChange {
     }
 }
 
-/// How a plan differs from what a split recorded. Services that only one of both has are not looked at.
+/// How a plan differs from the recorded one. Services that only one of both has are ignored.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct PlanChange {
     /// Settings that must be as they were while the split runs, and are not.
@@ -51,8 +51,8 @@ pub struct PlanChange {
     pub unnamed: Vec<String>,
     /// `left-behind` covers more than the split recorded, which `apply` records.
     pub widened: Option<SettingChange>,
-    /// The plan is an earlier one: `left-behind` was widened since. It may be used: what it does not list becomes a dead
-    /// letter, which the newer plan resolves.
+    /// The plan is an earlier one, because `left-behind` was widened since. It may be used: items that it does not
+    /// cover become dead letters, which the newer plan resolves.
     pub outdated: Option<SettingChange>,
 }
 
@@ -118,7 +118,7 @@ fn widens(change: &SettingChange) -> bool {
     }
 }
 
-/// The settings that differ; `None` where the recorded ones do not tell.
+/// The settings that differ; `None` if the record does not contain settings.
 fn changes(plan: &Plan, service: Option<&str>, was: &Settings, is: &Settings) -> Option<Vec<SettingChange>> {
     if was.is_empty() {
         return None;
@@ -249,7 +249,7 @@ services:
         let both = edit(&[("PK = 'x'", "PK = 'x' OR kind = 'log'"), ("'USER#'", "'USERS#'")]);
         assert!(plan_change(&both, &record, &services).is_edited());
 
-        // Once it is widened, the plan of before is an earlier one, and narrowing is refused all the same.
+        // After it was widened, the former plan is an earlier one, and narrowing is still refused.
         record.widen(&wider.fingerprint(), wider.settings());
         let change = plan_change(&parse(PLAN), &record, &services);
         assert!(change.outdated.is_some() && !change.is_edited(), "{change:?}");

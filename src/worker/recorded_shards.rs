@@ -20,7 +20,7 @@ pub(crate) async fn recorded_shards(split: &Split, generation: u32) -> Result<Re
     ))
 }
 
-/// A shard as this command sees it: without the lanes of services that have switched, which nobody reads any more.
+/// A shard as this command sees it: without the lanes of services that have switched, which no worker reads any more.
 pub(crate) fn without_switched(split: &Split, mut record: ShardRecord) -> ShardRecord {
     record.lanes.retain(|lane, _| !split.has_switched(lane));
     record

@@ -1,3 +1,5 @@
+//! A split as a command works with it: the checked plan and the clients of its tables.
+
 use super::waits::Waits;
 use crate::dynamo::{Clients, Tables, Timing};
 use crate::flow::{Group, Ledger, Stop, touched};
@@ -10,12 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// A plan with the clients of its places: what every part of a run works with.
+/// A plan with the clients of its tables. Every part of a run works with it.
 #[derive(Clone, Debug)]
 pub struct Split {
     /// The checked plan.
     pub plan: Arc<Plan>,
-    /// Clients of the source, and of the state beside it.
+    /// Clients of the source and of the state table.
     pub source: Tables,
     /// Clients of each service's table, in the order of the plan.
     pub targets: Vec<Tables>,
@@ -25,7 +27,7 @@ pub struct Split {
     pub dead_letters: DeadLetters,
     /// How long things may take.
     pub timing: Timing,
-    /// What the process waits for right now.
+    /// What the process waits for at present.
     pub waits: Waits,
     /// Services that had switched when this command began: it reads and writes nothing for them.
     /// When each switch was recorded, in milliseconds since 1970.
@@ -90,7 +92,7 @@ impl Split {
         self.switched.contains_key(service)
     }
 
-    /// Whether the split's record says the same of the services that have switched as when this command began.
+    /// Whether the split's record names the same switched services as when this command began.
     pub(crate) fn has_same_switches(&self, record: &SplitRecord) -> bool {
         switches(record).eq(self.switched.iter().map(|(name, at_ms)| (name, *at_ms)))
     }
@@ -180,7 +182,8 @@ pub fn key_json(keys: &KeySchema, key: &Key) -> serde_json::Value {
 #[derive(Clone, Debug)]
 pub struct StateLedger {
     split: Split,
-    /// Tells whether tombstones are on: only then can a stale page still beat a timestamp that went backwards.
+    /// Shows whether tombstones are on: only then can a stale page still overwrite an item whose timestamp went
+    /// backwards.
     gate: Option<Gate>,
 }
 
@@ -225,7 +228,7 @@ impl Ledger for StateLedger {
     }
 
     async fn recheck(&self, service: &str, group: &Group) -> Result<(), Stop> {
-        // Held until the entry is durable, so that whoever switches the tombstones off waits for it.
+        // Held until the entry is durable, so that a command that switches tombstones off waits for it.
         let Some(admission) = self
             .gate
             .as_ref()

@@ -1,4 +1,4 @@
-//! What a process waits for right now, and for how long at most: told by its progress, and by `status`.
+//! What a process waits for at present, and for how long at most. Its progress and `status` show it.
 
 use crate::state::NotedWait;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,7 +44,7 @@ impl Waits {
         Waiting { waits: self, id }
     }
 
-    /// The wait that began last, in words: `waiting until ... (at most 15 s)`.
+    /// The wait that began last, as text: `waiting until ... (at most 15 s)`.
     #[must_use]
     pub fn told(&self) -> Option<String> {
         let state = self.lock();

@@ -88,7 +88,7 @@ fn an_engine_that_takes_requests_and_never_answers() {
     for progress in [
         "tailing: connecting",
         "backfill: connecting",
-        "plan: looking at the source",
+        "plan: reading the source",
         "verify: connecting",
     ] {
         let told = said.iter().filter(|said| said.stderr.contains(progress));

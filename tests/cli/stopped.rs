@@ -35,7 +35,8 @@ fn interrupted(engine: &Scripted) {
         let said = running.end().ended(4);
         assert!(since.elapsed() < SOON, "{:?}: {}", since.elapsed(), said.shown());
         assert!(
-            said.stderr.contains("interrupted; the same command goes on"),
+            said.stderr
+                .contains("interrupted; run the same command to continue"),
             "{}",
             said.shown()
         );

@@ -23,7 +23,7 @@ fn a_bundle_of_certificates_is_trusted() {
         .with("AWS_CA_BUNDLE", &tls::authority());
     let said = trusting.run("status plan.yaml").ended(1);
     assert!(
-        said.stderr.contains("there is no state for this split"),
+        said.stderr.contains("the split has no state yet"),
         "{}",
         said.stderr
     );

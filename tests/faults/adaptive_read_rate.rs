@@ -135,7 +135,7 @@ fn left(status: &Value) -> Option<u64> {
     let limits = limits.filter(|limit| limit["command"] == "backfill" && limit["of"] == "source");
     let giving_way = limits.filter(|limit| {
         let told = limit["text"].as_str().unwrap_or_default();
-        limit["by"] == "gives-way" && told.contains("give way to the table's users")
+        limit["by"] == "gives-way" && told.contains("adaptive read rate")
     });
     giving_way
         .filter_map(|limit| limit["milliunits_per_second"].as_u64())
@@ -202,10 +202,7 @@ async fn a_backfill_reads_a_source_that_throttles_more_slowly_and_slowly_faster_
         let done = fill.end().await.with_code(BACKFILL, 0);
         let slow: Vec<Instant> = scans.since(since).iter().map(|asked| asked.at).collect();
         let told = &done.stderr;
-        assert!(
-            told.contains("limited by reads give way to the table's users"),
-            "{told}"
-        );
+        assert!(told.contains("limited by reads adaptive read rate"), "{told}");
         let report: Value = serde_json::from_str(&done.stdout).expect("one JSON document");
         assert_eq!(report["scanned"], 220 * ITEMS_A_PAGE, "{report:#}");
         assert_eq!(stage.engine.faults().count(FaultKind::Throttled), 8);
@@ -252,7 +249,7 @@ async fn so_does_verify() {
     stage.cli.until_caught_up().await;
     let told = gives_way(&stage, VERIFY).await.stderr;
     assert!(
-        told.contains("source limited by reads give way to the table's users"),
+        told.contains("source limited by reads adaptive read rate"),
         "{told}"
     );
     end(&stage, tail).await;

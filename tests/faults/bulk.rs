@@ -190,7 +190,7 @@ async fn the_hold_outlives_the_copy_and_the_workers() {
         let held = cli
             .until("the reason", |status| {
                 let blocked = lane(status, "orders")["blocked"].to_string();
-                blocked.contains("held until the bulk copy")
+                blocked.contains("the hold until the bulk copy")
             })
             .await;
         assert!(
@@ -242,11 +242,15 @@ async fn a_lane_that_is_held_says_so_also_when_it_has_nothing_to_do() {
         |by: &'static str| move |status: &Value| lanes(status).all(|lane| lane["limit"]["by"] == by);
     cli.until("nothing to do", limited("idle")).await;
     assert!(cli.armed("bulk.held=kill").run(BULK).await.killed_at().is_some());
-    let blocked = |lane: &Value| lane["blocked"].to_string().contains("held until the bulk copy");
+    let blocked = |lane: &Value| {
+        lane["blocked"]
+            .to_string()
+            .contains("the hold until the bulk copy")
+    };
     let held = |status: &Value| limited("held")(status) && lanes(status).all(blocked);
     cli.until("the hold", held).await;
     let told = cli.succeed(&["status"]).await.stdout;
-    assert!(told.contains("the bulk copy, which holds the lane"), "{told}");
+    assert!(told.contains("a bulk copy, which holds the lane"), "{told}");
     assert!(!told.contains("idle"), "{told}");
     cli.succeed(BULK).await;
     cli.until("the end of the hold", limited("idle")).await;
@@ -295,7 +299,7 @@ async fn by_itself_it_takes_bulk_where_the_forecast_allows_it_and_says_why() {
     assert!(
         refused
             .stderr
-            .contains("writing orders at 0.001 write units a second"),
+            .contains("writing orders at 0.001 write units per second"),
         "{}",
         refused.stderr
     );
@@ -317,7 +321,7 @@ async fn by_itself_it_takes_bulk_where_the_forecast_allows_it_and_says_why() {
     let reason = report["order_reason"].as_str().expect("a reason");
     assert!(reason.starts_with("bulk: 200 items"), "{reason}");
     assert!(
-        reason.contains("(writing names at 2 write units a second"),
+        reason.contains("(writing names at 2 write units per second"),
         "{reason}"
     );
     assert!(done.stderr.contains(reason), "{}", done.stderr);
@@ -346,12 +350,12 @@ async fn bulk_is_refused_where_it_must_not_be() {
         assert!(record.switch.turn_on("reconcile"));
     })
     .await;
-    refused("tombstones are on, or not swept (reconcile)").await;
+    refused("tombstones are on, or are not swept yet (reconcile)").await;
     let rule = Rule::new(Fault::Denied)
         .on(&["DescribeTable"])
         .table(&stage.trial.orders);
     let denied = stage.engine.faults().rule(rule);
-    refused("since it may not be described: allow dynamodb:DescribeTable").await;
+    refused("because DescribeTable is not allowed: allow dynamodb:DescribeTable").await;
     denied.off();
     change(&mut |record| {
         let since = record.switch.claim("reconcile").unwrap_or_default();

@@ -106,7 +106,7 @@ async fn a_table_that_accepts_no_writes_is_told_once_and_its_pages_are_not_read_
     for named in [
         &stage.trial.orders,
         &no_capacity.name(),
-        "the other services are copied meanwhile",
+        "The other services are copied meanwhile",
     ] {
         assert!(warnings[0].contains(named), "{named}: {warnings:?}");
     }

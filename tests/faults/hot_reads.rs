@@ -84,7 +84,7 @@ async fn verify_and_its_repair_settle_all_keys_but_a_hot_one_which_they_name() {
     assert!(notes.contains(&HOT.name()), "{notes}");
     assert!(
         done.stderr
-            .contains("waiting until each difference has gone, or has stayed the same for")
+            .contains("waiting until each difference has disappeared, or has stayed the same for")
     );
     // The test itself took the items out of the target.
     let repair = ["verify", "--repair", "--discard-target-writes"];
@@ -142,6 +142,6 @@ async fn a_backfill_copies_all_other_segments_and_names_the_hot_ones() {
     assert!(began.elapsed() < BOUND, "{:?}", began.elapsed());
     throttled.off();
     let told = fill.end().await.with_code(&["backfill"], 0).stderr;
-    assert!(told.contains("other segments are copied first"), "{told}");
+    assert!(told.contains("Other segments are copied first"), "{told}");
     end(&stage, tail).await;
 }

@@ -220,7 +220,7 @@ async fn apply_does_not_switch_a_drained_stream_on_again() {
     let status = cli.status().await;
     assert_eq!(status["obstacles"][0]["kind"], "other-stream", "{status:#}");
     assert!(
-        obstacles(&status).contains("switch the new stream off again"),
+        obstacles(&status).contains("switch the new stream off"),
         "{status:#}"
     );
     table::disable_stream(&stage.client, &stage.trial.source).await;

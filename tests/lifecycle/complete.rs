@@ -63,7 +63,7 @@ async fn from_apply_to_the_end(mode: Mode) {
     assert_eq!(ttl.attribute_name(), Some("expires"));
 
     let again = cli.succeed(&["complete", "--yes", "--quiet-for", "1"]).await;
-    assert!(again.stdout.contains("was completed before"), "{}", again.stdout);
+    assert!(again.stdout.contains("was completed earlier"), "{}", again.stdout);
     let status = cli.status().await;
     assert_eq!(status["phase"], "done", "{status:#}");
     // A supervisor that starts it again does not do so without end.

@@ -165,9 +165,7 @@ async fn a_state_of_a_version_that_is_not_known() {
             refused.stderr
         );
         assert!(
-            refused
-                .stderr
-                .contains("use the version of dynasplit that wrote it"),
+            refused.stderr.contains("Use the version that wrote it"),
             "{words:?}: {}",
             refused.stderr
         );

@@ -140,12 +140,12 @@ async fn what_would_go_wrong_is_named_with_counts_and_keys() {
     for part in [
         "3 items match no service nor what is left behind: VISIT#… / PAGE#… (2, as VISIT#",
         "'SK' does not match the key pattern 'LINE#{line}' (1, as ORDER#2 / NOTE)",
-        "index 'by-total' of the target needs 'total' as a non-empty N, and it is S",
+        "index 'by-total' of the target needs 'total' as a non-empty N, but it is S",
         "a name that is reserved for dynasplit (1, as ORDER#4 / LINE#1)",
         "of names can't be written: the target key needs `email`, which the item does not have (1, as USER#1",
-        "in names, 1 item takes a target key that another item has (same@example.com from USER#",
+        "in names, 1 item takes the target key of another item (same@example.com from USER#",
         "the table Orders of orders exists and differs from the plan: keys, global index by-total",
-        "the table Users of users holds items already, and the split has not begun",
+        "the table Users of users already holds items, and the split has not begun",
     ] {
         assert_finding(&survey, Severity::Error, part);
     }
@@ -167,7 +167,7 @@ async fn what_would_go_wrong_is_named_with_counts_and_keys() {
         unversioned,
         [
             "'at' has the type N, not S",
-            "'at' is text of another form than 0000-00-00T00:00:00Z",
+            "'at' is text that does not match 0000-00-00T00:00:00Z",
             "no 'at'"
         ]
     );
@@ -272,14 +272,14 @@ async fn the_stream_and_the_source_are_judged() {
     assert_finding(
         &survey,
         Severity::Note,
-        "by 'until' (TTL is on); 1 item is past the time",
+        "by 'until' (TTL is on); 1 item is expired but still there",
     );
     assert_finding(&survey, Severity::Warning, "the table of users has no `ttl`");
     assert_finding(&survey, Severity::Note, "attributes of a global table");
     assert_finding(
         &survey,
         Severity::Warning,
-        "no item that was read belongs to orders",
+        "none of the items that were read belongs to orders",
     );
 
     let other = SHOP.replace(
@@ -338,7 +338,7 @@ async fn what_ttl_would_make_of_a_services_items_is_told() {
     ] {
         assert_finding(&survey, Severity::Warning, part);
     }
-    let over = "1 item is past the time by 'until' of users (as USER#4 / PROFILE)";
+    let over = "1 item is expired by 'until' of users (as USER#4 / PROFILE)";
     assert_finding(&survey, Severity::Warning, over);
     assert!(!survey.would_fail());
 
@@ -449,7 +449,7 @@ async fn a_target_that_exists_is_forecast_with_what_it_is_set_to_serve() {
     assert_finding(
         &survey,
         Severity::Warning,
-        "the table Users of users serves 1 write unit a second: its part of the backfill takes less than 6 minutes",
+        "the table Users of users serves 1 write unit per second, so its part of the backfill takes less than 6 minutes",
     );
     let budget = SurveyOptions {
         write_units: Some(500.0),
@@ -463,11 +463,11 @@ async fn a_target_that_exists_is_forecast_with_what_it_is_set_to_serve() {
         .notes;
     let has = |part: &str| notes.iter().any(|note| note.contains(part));
     assert!(
-        has("(writing users at 1 write units a second"),
+        has("(writing users at 1 write units per second"),
         "the order rests on it: {notes:#?}"
     );
     assert!(
-        has("--write-units 500 is more than Users serves (1 write units a second)"),
+        has("--write-units 500 is more than Users serves (1 write units per second)"),
         "{notes:#?}"
     );
 }
@@ -487,7 +487,7 @@ async fn what_can_not_be_looked_at_is_an_error() {
     let stopped = survey(&split(&engine, SHOP).await, &all(), &stop, |_| ())
         .await
         .unwrap_err();
-    assert!(stopped.to_string().contains("nothing was written"), "{stopped}");
+    assert!(stopped.to_string().contains("Nothing was written"), "{stopped}");
 
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("prices.yaml");

@@ -103,7 +103,11 @@ async fn a_place_that_only_seems_trimmed_is_no_gap() {
         );
         stage.cli.until_caught_up().await;
     }
-    assert!(tail.told().contains("no longer kept"), "{}", tail.told());
+    assert!(
+        tail.told().contains("no longer keeps the position"),
+        "{}",
+        tail.told()
+    );
     let status = stage.cli.status().await;
     assert!(lanes(&status).all(|lane| lane["gap"].is_null()), "{status:#}");
     stage.cli.succeed(&["backfill"]).await;

@@ -118,7 +118,7 @@ async fn a_holder_of_an_earlier_round_is_released_by_a_later_round() {
     late.signal("CONT");
     let late = late.end().await;
     assert!(
-        late.stderr.contains("began to fill services that were added"),
+        late.stderr.contains("has begun to copy services that were added"),
         "{}",
         late.stderr
     );

@@ -1,4 +1,4 @@
-//! SIGTERM: what was under way is saved, the exit code says so, and the same command goes on. SIGSTOP: a process that
+//! SIGTERM: what was under way is saved, the exit code says so, and run the same command. SIGSTOP: a process that
 //! was held up for longer than its lease.
 
 use std::time::Duration;
@@ -31,11 +31,7 @@ async fn a_backfill_that_is_told_to_stop_goes_on_later() {
     let before = segments_done(&status);
     fill.signal("TERM");
     let done = fill.end().await.with_code(&["backfill"], 4);
-    assert!(
-        done.stderr.contains("the same command goes on"),
-        "{}",
-        done.stderr
-    );
+    assert!(done.stderr.contains("run the same command"), "{}", done.stderr);
     let status = cli.status().await;
     assert_eq!(status["phase"], "backfilling");
     assert_eq!(status["tombstones"]["phase"], "on", "{status:#}");

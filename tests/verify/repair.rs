@@ -345,7 +345,7 @@ async fn what_was_compared_before_a_repair_is_not_kept_after_it() {
         ..options()
     };
     let (plain, mut view) = bench.start(patient);
-    phase(&mut view, "looking again at what differs").await;
+    phase(&mut view, "reading different keys again").await;
     let repaired = bench.verify(repairing()).await;
     assert_eq!(repaired.repaired, 1);
     let plain = plain.await.unwrap().unwrap();

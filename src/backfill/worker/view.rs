@@ -14,7 +14,7 @@ use tokio::time::Instant;
 /// Where a backfill stands, as this process sees it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct BackfillView {
-    /// In a few words: what goes on.
+    /// The present phase, in a few words.
     pub phase: String,
     /// Which order was chosen, and why; empty before that.
     pub order_reason: String,
@@ -26,7 +26,7 @@ pub struct BackfillView {
     pub estimated_items: u64,
     /// Read units used, in thousandths.
     pub read_milliunits: u64,
-    /// What limits it: the source, services by name, or the segments at once.
+    /// The limits: of the source, of services by name, or of the segments at once.
     pub limits: BTreeMap<String, Limit>,
     /// How fast items are read, and how many are left.
     pub estimate: Option<Estimate>,
@@ -59,7 +59,7 @@ impl Backfill {
         });
     }
 
-    /// Shows what limits the sweep. Never ends.
+    /// Shows the limits of the sweep. Never ends.
     pub(super) async fn show_limits(&self) -> Infallible {
         loop {
             tokio::time::sleep(POLL).await;
@@ -84,7 +84,8 @@ impl Backfill {
             .collect();
         let scanned = segments.iter().map(|segment| segment.scanned).sum();
         let mut meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
-        // Items that were read and not written yet are left, too: when all are read, nobody knows how long the rest takes.
+        // Items that were read and are not written yet count as remaining, too: when all are read, the remaining time
+        // is unknown.
         let estimate = meter
             .estimate(scanned, record.estimated_items, Instant::now())
             .filter(|estimate| estimate.left > 0);

@@ -15,7 +15,7 @@ pub enum Command {
     ///
     /// `plan` reads a sample of the items (or all of them) and routes each one. It shows what goes to which service and
     /// which items cannot be written, compares the tables with the plan, and estimates units, money and hours. It ends
-    /// with exit code 3 if something would go wrong.
+    /// with exit code 3 if a problem was found.
     #[command(after_help = example::PLAN)]
     Plan(Survey),
     /// Create what is missing: the services' tables, the state table and the source's stream

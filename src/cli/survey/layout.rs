@@ -7,7 +7,7 @@ use console::{Style, measure_text_width, truncate_str};
 
 /// How far tables are indented.
 const INDENT: usize = 2;
-/// Most of a key that is shown.
+/// The most characters of a key that are shown.
 const LONGEST_KEY: usize = 48;
 
 /// Text that grows line by line.
@@ -30,7 +30,7 @@ impl Page {
         self.text
     }
 
-    /// A style, where colour is wanted.
+    /// A style, if colour is wanted.
     pub fn paint(&self, style: Style, text: &str) -> String {
         if self.color {
             style.force_styling(true).apply_to(text).to_string()
@@ -152,8 +152,7 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
     }
 }
 
-/// A key on one line, cut where it is long. Keys are the users' text: what would move the cursor is shown
-/// as a code.
+/// A key on one line, shortened if it is long. Keys are text of the user, so control characters are shown as codes.
 pub(super) fn key(text: &str) -> String {
     truncate_str(&visible(text), LONGEST_KEY, "…").into_owned()
 }

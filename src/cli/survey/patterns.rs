@@ -15,7 +15,7 @@ pub(super) fn patterns(page: &mut Page, routing: &Routing) {
         return;
     }
     page.heading(
-        "What each service gets",
+        "Items of each service",
         "source keys by their pattern; an item of each, with its key and the names of its attributes",
     );
     for service in &routing.services {

@@ -1,8 +1,10 @@
+//! The rate of the adaptive read rate: additive increase and multiplicative decrease.
+
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// A rate that falls when reads are throttled and rises again afterwards (additive increase and multiplicative decrease,
-/// as of a congestion window). Pure: it is told the time.
+/// as of a congestion window). Pure: its caller passes the time.
 ///
 /// - All throttled reads within one [`DECISION`] interval lead to one decrease.
 /// - The decrease depends on the share of the reads that were refused since the last one: from three tenths, if most reads
@@ -56,7 +58,7 @@ const SAVED: f64 = 0.1;
 const CALM: Duration = Duration::from_secs(60);
 /// A read may start at the latest after this time, however much the one before used.
 pub(super) const LONGEST_DEBT: Duration = Duration::from_secs(30);
-/// How much one read says about what reads usually use.
+/// The weight of one read in the usual use.
 const LEARNS: f64 = 0.3;
 const SHORTEST_WAIT: f64 = 0.005;
 const LONGEST_WAIT: f64 = 1.0;
@@ -112,7 +114,7 @@ impl Rate {
         self.usual
     }
 
-    /// Gives back what was reserved.
+    /// Returns the reserved units.
     pub fn give_back(&mut self, units: f64) {
         self.units += units;
     }

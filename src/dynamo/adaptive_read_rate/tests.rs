@@ -1,3 +1,5 @@
+//! Tests of the adaptive read rate, with simulated readers and simulated time.
+
 use super::rate::{DECISION, FAIR_SHARE, LONGEST_DEBT};
 use super::*;
 use proptest::prelude::*;

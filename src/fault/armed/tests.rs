@@ -1,3 +1,5 @@
+//! Every failpoint that the code names is listed, and every listed one exists.
+
 use super::*;
 use std::collections::BTreeSet;
 use std::path::Path;

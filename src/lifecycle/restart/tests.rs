@@ -1,3 +1,5 @@
+//! Tests of which of several restarts adds a generation.
+
 use super::*;
 
 const LEASE_MS: u64 = 20_000;

@@ -13,12 +13,8 @@ pub(super) fn condition(text: &str, path: &Path, report: &mut Report) -> Option<
                 .iter()
                 .filter(|name| name.starts_with(RESERVED_PREFIX))
             {
-                let hint = "no item that is copied has such an attribute";
-                report.at(
-                    path,
-                    format!("`{name}` is a name that dynasplit keeps for itself"),
-                    hint,
-                );
+                let hint = "items with such an attribute are not copied";
+                report.at(path, format!("the name `{name}` is reserved for dynasplit"), hint);
             }
             Some(condition)
         }

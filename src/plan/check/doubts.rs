@@ -1,4 +1,4 @@
-//! Warnings: what is right in the grammar of expressions, and probably not meant.
+//! Warnings: expressions that are correct, but probably not intended.
 
 use super::condition::characters;
 use super::report::Report;
@@ -38,7 +38,7 @@ pub(super) fn check(spec: &PlanSpec, report: &mut Report) {
                 ),
                 Doubt::Attributes { left, right } => {
                     let unknown = |one: &&Compared| !one.nested && !named.contains(one.name.as_str());
-                    // On the left stands what is asked about; a name without quotes is one there.
+                    // The left side is the value that is compared; a name without quotes belongs there.
                     let left_too = left.odd.then_some(left);
                     if let Some(meant) = std::iter::once(right).chain(left_too).find(unknown) {
                         let other = if meant == right { left } else { right };
@@ -62,7 +62,7 @@ pub(super) fn check(spec: &PlanSpec, report: &mut Report) {
     }
 }
 
-/// The conditions of a plan, and where they stand.
+/// The conditions of a plan, with their paths.
 fn conditions(spec: &PlanSpec) -> Vec<(&str, Path)> {
     let root = Path::root();
     let left_behind = spec.unrouted.map().map(|unrouted| {

@@ -12,11 +12,11 @@ use crate::plan::spec::{KeyAttributeSpec, KeyTemplatesSpec, KeysSpec};
 use crate::plan::template::{Template, TemplateFlaw};
 use std::collections::BTreeMap;
 
-/// What a service's key mapping is about.
+/// The context of a service's key mapping.
 pub(super) struct Subject<'a> {
     pub source: &'a KeySchema,
     pub target: &'a KeySchema,
-    /// The service's condition, where it could be read.
+    /// The service's condition, if it could be read.
     pub condition: Option<&'a Condition>,
     /// The service, or its shape.
     pub path: &'a Path,
@@ -59,7 +59,7 @@ pub(super) fn schema(spec: &KeysSpec, path: &Path, report: &mut Report) -> KeySc
     KeySchema { partition, sort }
 }
 
-/// The service's key mapping. `None` where a problem was reported.
+/// The service's key mapping. `None` if a problem was reported.
 pub(super) fn mapping(
     spec: Option<&KeyTemplatesSpec>,
     subject: &Subject<'_>,
@@ -100,12 +100,13 @@ fn pinned(subject: &Subject<'_>, report: &mut Report) -> BTreeMap<String, Value>
             report.at(
                 &subject.path.field("where"),
                 format!(
-                    "`{}` is of type {} in the source's key, so it never equals a value of type {}",
+                    "`{}` has type {} in the source's key, so it never equals a value of type {}",
                     attribute.name,
                     attribute.kind,
                     value.type_name()
                 ),
-                "text stands in quotes, numbers do not; or give the key its right type under `source.keys`",
+                "write text in quotes and numbers without quotes, or correct the type of the key under \
+                 `source.keys`",
             );
         }
     }
@@ -131,14 +132,14 @@ fn identity(
             Some(key) if key.kind == attribute.kind => continue,
             Some(key) => (
                 format!(
-                    "`{}` is of type {} in the source, and of type {} here",
+                    "`{}` has type {} in the source and type {} here",
                     key.name, key.kind, attribute.kind
                 ),
-                "give it the source's type, or another name and a template under `transform.keys`".to_owned(),
+                "use the source's type, or another name with a template under `transform.keys`".to_owned(),
             ),
             None => (
                 format!(
-                    "`{}` is no key of the source, and nothing says how it is made",
+                    "`{}` is not a key of the source, and the plan has no template for it",
                     attribute.name
                 ),
                 format!(
@@ -167,8 +168,8 @@ fn compile(
     {
         report.at(
             &path.field("vouch"),
-            "a vouch says in a sentence who guarantees that no two items share a target key",
-            "as in: vouch: the sign-up service gives each e-mail address to one user only",
+            "a vouch must be a sentence that names who guarantees that no two items share a target key",
+            "example: vouch: the sign-up service gives each e-mail address to one user only",
         );
     }
     let to = parse(&spec.to, &path.field("to"), report);
@@ -176,7 +177,7 @@ fn compile(
     let before_from = report.findings.len();
     let from = parse(&spec.from, &path.field("from"), report);
     check_from(&from, all_of_to, subject.source, &path.field("from"), report);
-    // A pattern that is wrong may well be meant to hold the capture that a template uses.
+    // A wrong pattern may be intended to contain the capture that a template uses.
     let captured = (from.len() == spec.from.len() && findings_since(before_from, report) == 0)
         .then(|| from.values().flat_map(Template::captures).collect::<Vec<_>>());
     check_to(
@@ -234,7 +235,7 @@ fn check_from(
             report.within(
                 &path,
                 offset,
-                format!("`{{{capture}:N}}` makes a number, and a pattern under `from` takes text apart"),
+                format!("`{{{capture}:N}}` makes a number, but a pattern under `from` only takes text apart"),
                 Some(format!(
                     "write `{{{capture}}}` here, and `{{{capture}:N}}` under `to`"
                 )),
@@ -242,16 +243,16 @@ fn check_from(
         }
         for capture in template.captures() {
             if let Some(first) = taken.insert(capture, name) {
-                let message = format!("`{{{capture}}}` is captured from `{first}` already");
+                let message = format!("`{{{capture}}}` is already captured from `{first}`");
                 report.at(&path, message, "give this one another name");
             }
         }
         match source.attributes().find(|key| key.name == *name) {
             Some(key) if key.kind != AttributeKind::S && template.lone().is_none() => report.at(
                 &path,
-                format!("`{name}` is of type {}, and patterns match text only", key.kind),
+                format!("`{name}` has type {}, but patterns match only text", key.kind),
                 format!(
-                    "take it whole: {name}: '{{{}}}'",
+                    "capture the whole value: {name}: '{{{}}}'",
                     template.captures().next().unwrap_or("value")
                 ),
             ),
@@ -264,7 +265,7 @@ fn check_from(
             }) => {}
             None => report.at(
                 &path,
-                format!("`{name}` is no key of the source, and no target key uses it"),
+                format!("`{name}` is not a key of the source, and no target key uses it"),
                 format!(
                     "remove it; the source's key is {}",
                     list(source.attributes().map(|key| key.name.as_str()))
@@ -285,7 +286,7 @@ fn check_to(
     for attribute in target.attributes().filter(|key| !spec.to.contains_key(&key.name)) {
         report.at_name(
             path,
-            format!("nothing says how the target's key `{}` is made", attribute.name),
+            format!("the target's key `{}` has no template", attribute.name),
             format!("add a template: {}: '...'", attribute.name),
         );
     }
@@ -296,9 +297,9 @@ fn check_to(
     {
         report.at_name(
             &path.field(name),
-            format!("`{name}` is no key of the target"),
+            format!("`{name}` is not a key of the target"),
             format!(
-                "its key is {}; other attributes are copied, or renamed under `rename`",
+                "the target's key is {}; other attributes are copied, or renamed under `rename`",
                 list(target.attributes().map(|key| key.name.as_str()))
             ),
         );
@@ -313,7 +314,7 @@ fn check_to(
                 offset,
                 format!("`{{{capture}:N}}` makes a number, which cannot be part of a text"),
                 Some(format!(
-                    "let it stand alone in its template, or write `{{{capture}}}`"
+                    "write it as the only part of its template, or write `{{{capture}}}`"
                 )),
             );
         }
@@ -324,7 +325,7 @@ fn check_to(
             };
             report.at(
                 &path.field(name),
-                format!("`{{{capture}}}` is captured nowhere"),
+                format!("no pattern under `from` captures `{{{capture}}}`"),
                 hint,
             );
         }
@@ -336,16 +337,25 @@ fn type_flaw(flaw: &TypeFlaw, subject: &Subject<'_>, report: &mut Report) {
     match flaw {
         TypeFlaw::Makes { attribute, made } => report.at(
             &to.field(&attribute.name),
-            format!("this makes a value of type {made}, and `{}` is of type {}", attribute.name, attribute.kind),
+            format!(
+                "this makes a value of type {made}, but `{}` has type {}",
+                attribute.name, attribute.kind
+            ),
             match (made, attribute.kind) {
-                (AttributeKind::S, AttributeKind::N) => "to make a number of a text that is one, let the capture stand alone and write `:N` behind its name: '{epoch:N}'",
-                _ => "a capture that is its pattern's and its template's only part keeps its type, everything else is text (S)",
+                (AttributeKind::S, AttributeKind::N) => {
+                    "to make a number from text with digits, use the \
+                     capture as the only part and write `:N` after its name: '{epoch:N}'"
+                }
+                _ => {
+                    "a capture keeps its type if it is the only part of its pattern and of its template; \
+                     otherwise the value is text (S)"
+                }
             },
         ),
         TypeFlaw::BinaryInText { attribute, capture } => report.at(
             &to.field(&attribute.name),
             format!("`{{{capture}}}` is binary, which cannot be part of a text or become a number"),
-            "let it stand alone in its template, as it is",
+            "write it as the only part of its template",
         ),
     }
 }
@@ -359,12 +369,12 @@ fn contradictions(mapping: &KeyMapping, condition: &Condition, subject: &Subject
             .field("keys")
             .field("from")
             .field(&key.name);
-        let hint = "every item of this service would fail; make the two agree";
+        let hint = "every item of this service would be invalid; make the two agree";
         if let Some(Value::S(text)) = condition.pinned(&key.name) {
             if !mapping.could_match(&key.name, text, true) {
                 report.at(
                     &path,
-                    format!("`where` takes only '{text}', which this does not match"),
+                    format!("`where` selects only '{text}', and this pattern does not match it"),
                     hint,
                 );
             }
@@ -373,14 +383,17 @@ fn contradictions(mapping: &KeyMapping, condition: &Condition, subject: &Subject
         {
             report.at(
                 &path,
-                format!("`where` takes only what begins with '{prefix}', which this does not match"),
+                format!(
+                    "`where` selects only keys that begin with '{prefix}', and this pattern does not \
+                     match them"
+                ),
                 hint,
             );
         }
     }
 }
 
-/// Says why two items could share a target key, and what helps.
+/// Explains why two items could share a target key, and what helps.
 fn explain(loss: &Loss, spec: Option<&KeyTemplatesSpec>, subject: &Subject<'_>, report: &mut Report) {
     let keys = subject.path.field("transform").field("keys");
     let user = |capture: &str| {
@@ -393,37 +406,58 @@ fn explain(loss: &Loss, spec: Option<&KeyTemplatesSpec>, subject: &Subject<'_>, 
         });
         user.map_or(keys.field("to"), |name| keys.field("to").field(name))
     };
-    let vouch = "or say under `vouch` who guarantees that no two items ever share a target key";
+    let vouch = "or write under `vouch` who guarantees that no two items ever share a target key";
     match loss {
         Loss::Unread { attribute } => report.at_name(
-            &if spec.is_some() { keys.field("from") } else { subject.table.field("keys") },
-            format!("two items could share a target key: `{attribute}` of the source's key has no part in it"),
+            &if spec.is_some() {
+                keys.field("from")
+            } else {
+                subject.table.field("keys")
+            },
             format!(
-                "capture it under `from` and use it under `to`; or pin it: where: ... AND {attribute} = '...'; {vouch}"
+                "two items could share a target key, because the target key does not use `{attribute}` \
+                 of the source's key"
+            ),
+            format!(
+                "capture it under `from` and use it under `to`, or fix its value: where: ... AND \
+                 {attribute} = '...'; {vouch}"
             ),
         ),
         Loss::Unused { capture, attribute } => report.at(
             &keys.field("from").field(attribute),
-            format!("two items could share a target key: `{{{capture}}}` of the source's key `{attribute}` has no part in it"),
+            format!(
+                "two items could share a target key, because the target key does not use \
+                 `{{{capture}}}` of the source's key `{attribute}`"
+            ),
             format!("use `{{{capture}}}` in a template under `to`; {vouch}"),
         ),
         Loss::Foreign { capture, attribute } => report.at(
             &user(capture),
             format!(
-                "an item's target key could change, and two items could share one: `{{{capture}}}` is taken from \
-                 `{attribute}`, which is not in the source's key"
+                "an item's target key could change, and two items could share one, because `{{{capture}}}` \
+                 comes from `{attribute}`, which is not in the source's key"
             ),
-            format!("make the key from {} alone, {vouch}",
-                list(subject.source.attributes().map(|key| key.name.as_str()))),
+            format!(
+                "make the key only from {}, {vouch}",
+                list(subject.source.attributes().map(|key| key.name.as_str()))
+            ),
         ),
-        Loss::Ambiguous { capture, attribute, delimiter } => report.at(
+        Loss::Ambiguous {
+            capture,
+            attribute,
+            delimiter,
+        } => report.at(
             &user(capture),
-            format!("two items could share a target key: nothing shows where `{{{capture}}}` ends in it"),
+            format!(
+                "two items could share a target key, because nothing in it marks the end of \
+                 `{{{capture}}}`"
+            ),
             match delimiter {
                 Some(end) => format!(
-                    "put the text behind it that stands behind it in `{attribute}`: {{{capture}}}{end}; or put it last; {vouch}"
+                    "write the same text after it as in `{attribute}`: {{{capture}}}{end}, or put it last; \
+                     {vouch}"
                 ),
-                None => format!("put it last, for in `{attribute}` nothing stands behind it either; {vouch}"),
+                None => format!("put it last, as in `{attribute}`; {vouch}"),
             },
         ),
     }

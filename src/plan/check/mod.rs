@@ -23,14 +23,14 @@ use std::collections::HashMap;
 
 pub(super) use report::Report;
 
-/// Checks the plan. `None` only where a problem was reported.
+/// Checks the plan. `None` only if a problem was reported.
 pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
     let root = Path::root();
     if spec.version != 1 {
-        let hint = "this dynasplit reads `version: 1`";
+        let hint = "this version of dynasplit reads `version: 1`";
         report.at(
             &root.field("version"),
-            format!("version {} of the plan format is not known", spec.version),
+            format!("version {} of the plan format is unknown", spec.version),
             hint,
         );
     }
@@ -40,7 +40,7 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
     let left_behind = spec.unrouted.map().map(|LeftBehindSpec { left_behind }| {
         condition(left_behind, &root.field("unrouted").field("left-behind"), report)
     });
-    // What follows from a source key that is wrong, or could not be read, would only confuse.
+    // Problems that follow from a source key that is wrong or could not be read would only confuse.
     let source_keys = root.field("source").field("keys");
     let source_is_known = !report.is_faulty(&root.field("source"))
         && report
@@ -54,10 +54,10 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
         services.push(service::check(service_spec, known, &versions, &path, report));
     }
     if spec.services.is_empty() {
-        let hint = "a service has a name, `where` and a table";
+        let hint = "add a service with a name, `where` and a table";
         report.at(
             &root.field("services"),
-            "there is no service, so there is nothing to split",
+            "the plan has no services, so there is nothing to split",
             hint,
         );
     }
@@ -104,10 +104,10 @@ fn versions(spec: Option<&TimestampSpec>, source: &Source, path: &Path, report: 
         report.at(
             &path.field("attribute"),
             format!(
-                "`{}` is a key of the source, so it never changes and cannot order an item's writes",
+                "`{}` is a key of the source: it never changes, so it cannot order the writes of an item",
                 spec.attribute
             ),
-            "name an attribute that every write moves on, or write `timestamp: none`",
+            "name an attribute that every write increases, or write `timestamp: none`",
         );
         return Versions::Sequence;
     }
@@ -134,7 +134,7 @@ fn tables_differ(spec: &PlanSpec, state_table: &str, report: &mut Report) {
         Some(_) => root.field("state").field("table"),
         None => root.field("split"),
     };
-    // The name that is made from the split's is right wherever that is.
+    // The default name is correct if the name of the split is.
     if spec.state.is_some() {
         names::table(state_table, &state_path, report);
     }
@@ -145,8 +145,8 @@ fn tables_differ(spec: &PlanSpec, state_table: &str, report: &mut Report) {
     if let Some(owner) = tables.insert((of_source, state_table), "the state".to_owned()) {
         report.at(
             &state_path,
-            format!("the state table would be {owner} itself"),
-            "give it a name of its own",
+            format!("the state table would have the name of {owner}"),
+            "give it another name",
         );
     }
     let mut names = HashMap::new();
@@ -156,13 +156,13 @@ fn tables_differ(spec: &PlanSpec, state_table: &str, report: &mut Report) {
             && let Some(first) = names.insert(service.name.as_str(), n)
         {
             let message = format!(
-                "two services are called `{}`: services[{first}] is the other",
+                "two services are called `{}`; the other one is services[{first}]",
                 service.name
             );
             report.at(
                 &path.field("name"),
                 message,
-                "give each a name of its own; it names their lanes and checkpoints",
+                "give each service its own name, because lanes and checkpoints are named after it",
             );
         }
         let table = &service.table;
@@ -182,7 +182,7 @@ fn tables_differ(spec: &PlanSpec, state_table: &str, report: &mut Report) {
             report.at(
                 &path.field("table").field("name"),
                 format!("`{}` is already the table of {other}", table.name),
-                "every service has a table of its own",
+                "give each service its own table",
             );
         }
     }

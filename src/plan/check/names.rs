@@ -22,7 +22,7 @@ pub(super) fn plan_name(name: &str, what: &str, path: &Path, report: &mut Report
     if name.is_empty() || name.len() > MAX_PLAN_NAME_CHARS || !plain(name) {
         report.at(
             path,
-            format!("`{name}` cannot name a {what}"),
+            format!("`{name}` is not a valid name of a {what}"),
             format!("use 1 to {MAX_PLAN_NAME_CHARS} letters, digits, `-`, `_` and `.`"),
         );
     }
@@ -33,8 +33,8 @@ pub(super) fn table(name: &str, path: &Path, report: &mut Report) {
     if !(3..=255).contains(&name.len()) || !plain(name) {
         report.at(
             path,
-            format!("DynamoDB takes no table or index called `{name}`"),
-            "such a name has 3 to 255 letters, digits, `-`, `_` and `.`",
+            format!("DynamoDB accepts no table or index with the name `{name}`"),
+            "use 3 to 255 letters, digits, `-`, `_` and `.`",
         );
     }
 }
@@ -44,31 +44,31 @@ pub(super) fn attribute(name: &str, path: &Path, report: &mut Report) {
     if name.is_empty() {
         report.at(
             path,
-            "an attribute name is never empty",
+            "an attribute name must not be empty",
             "write the attribute's name",
         );
     } else if name.len() > MAX_ATTRIBUTE_NAME_BYTES {
         report.at(
             path,
-            format!("an attribute name of {} bytes", name.len()),
-            format!("DynamoDB takes {MAX_ATTRIBUTE_NAME_BYTES} in keys and indexes"),
+            format!("the attribute name has {} bytes", name.len()),
+            format!("DynamoDB accepts at most {MAX_ATTRIBUTE_NAME_BYTES} bytes in keys and indexes"),
         );
     } else if name.starts_with(RESERVED_PREFIX) {
         report.at(
             path,
-            format!("names that begin with `{RESERVED_PREFIX}` belong to the split"),
-            "choose another; items that have such an attribute cannot be copied",
+            format!("names that begin with `{RESERVED_PREFIX}` are reserved for dynasplit"),
+            "choose another name; items with such an attribute cannot be copied",
         );
     }
 }
 
-/// An AWS region. Which ones there are is AWS's business; this is about what cannot be one.
+/// An AWS region. This check does not know which regions exist; it refuses names that cannot be one.
 pub(super) fn region(name: &str, path: &Path, report: &mut Report) {
     let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if name.is_empty() || !name.chars().all(fine) {
         report.at(
             path,
-            format!("`{name}` is no region"),
+            format!("`{name}` is not a region"),
             "write its code, like `eu-central-1`",
         );
     }
@@ -87,13 +87,13 @@ pub(super) fn role(arn: &str, path: &Path, report: &mut Report) {
     if !fine {
         report.at(
             path,
-            format!("`{arn}` is no ARN of a role"),
-            "it looks like arn:aws:iam::123456789012:role/dynasplit",
+            format!("`{arn}` is not the ARN of a role"),
+            "write an ARN like arn:aws:iam::123456789012:role/dynasplit",
         );
     }
 }
 
-/// Checks where a table is, and as whom it is reached.
+/// Checks the region of a table, and the role that accesses it.
 pub(super) fn place(region: Option<&str>, role: Option<&str>, path: &Path, report: &mut Report) -> Place {
     if let Some(region) = region {
         self::region(region, &path.field("region"), report);

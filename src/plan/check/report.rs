@@ -6,9 +6,9 @@ use crate::plan::problem::Finding;
 /// Findings while they are gathered.
 pub(in crate::plan) struct Report {
     pub findings: Vec<Finding>,
-    /// What is probably not meant, and does not stand in the way of a plan.
+    /// Settings that are probably not intended, but do not stop a plan.
     pub warnings: Vec<Finding>,
-    /// Settings that are not what the file says; nothing is said of them a second time.
+    /// Settings that differ from the file; they are not reported a second time.
     faulty: Vec<Path>,
 }
 
@@ -36,7 +36,7 @@ impl Report {
         self.push(path, Some(offset), false, message, hint);
     }
 
-    /// Something that is probably not meant, at one character of a text.
+    /// A warning at one character of a text.
     pub fn doubt(&mut self, path: &Path, offset: usize, message: String, hint: String) {
         self.warnings.push(Finding {
             path: path.clone(),
@@ -50,7 +50,7 @@ impl Report {
         });
     }
 
-    /// Something about a setting, or about its name, that is probably not meant.
+    /// A warning about a setting, or about its name.
     pub fn doubt_setting(&mut self, path: &Path, at_name: bool, message: String, hint: &str) {
         self.warnings.push(Finding {
             path: path.clone(),
@@ -94,8 +94,8 @@ impl Report {
             .any(|faulty| faulty.is_within(path) || path.is_within(faulty))
     }
 
-    /// Whether a setting directly under the path, with none of these names, was taken out: its name was not known, and
-    /// it may have been meant to be any other.
+    /// Whether a setting directly under the path, with none of these names, was removed: its name was unknown, and it
+    /// may have been intended to be any other.
     pub fn lost_beside(&self, path: &Path, names: &[&str]) -> bool {
         self.faulty.iter().any(|faulty| match faulty.0.split_last() {
             Some((Step::Field(name), above)) => above == path.0 && !names.contains(&name.as_str()),

@@ -1,4 +1,4 @@
-//! Sample data of a rehearsal: what would make no item of the source's table.
+//! Checks the sample items of a rehearsal: each must be a valid item of the source's table.
 
 use super::names;
 use super::report::Report;
@@ -14,8 +14,8 @@ pub(super) fn check(spec: &RehearseSpec, source: &Source, path: &Path, report: &
     if spec.items.is_empty() {
         report.at(
             &path,
-            "there is no sample item",
-            "add some, or remove `rehearse` and give a file of items with --sample",
+            "the list of sample items is empty",
+            "add an item, or remove `rehearse` and name a file of items with --sample",
         );
     } else if spec.items.iter().all(|sample| sample.weight == 0) {
         report.at(
@@ -41,13 +41,13 @@ fn check_one(sample: &SampleSpec, source: &Source, path: &Path, report: &mut Rep
         match sample.item.get(&key.name) {
             None => report.at_name(
                 &item,
-                format!("the item has no `{}`, which is a key of the source", key.name),
-                format!("add it, as in {}: 'X#{{n}}'", key.name),
+                format!("the item lacks `{}`, which is a key of the source", key.name),
+                format!("add it, for example {}: 'X#{{n}}'", key.name),
             ),
             Some(value) if kind_of(value) == Some(key.kind) => {}
             Some(_) => report.at(
                 &item.field(&key.name),
-                format!("`{}` is of type {} in the source's key", key.name, key.kind),
+                format!("`{}` has type {} in the source's key", key.name, key.kind),
                 match key.kind {
                     AttributeKind::S => "write text".to_owned(),
                     AttributeKind::N => "write a number, or { N: '{n}' }".to_owned(),
@@ -59,7 +59,7 @@ fn check_one(sample: &SampleSpec, source: &Source, path: &Path, report: &mut Rep
             report.at_name(
                 &path.field("updates").field(&key.name),
                 format!(
-                    "`{}` is a key of the source, which no update can change",
+                    "`{}` is a key of the source, and an update cannot change a key",
                     key.name
                 ),
                 "remove it",

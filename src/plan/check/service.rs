@@ -12,7 +12,7 @@ use crate::plan::{Attributes, Condition, KeyMapping, Service, Shape, Source, Ver
 /// Most shapes of a service: each is compared with each other one, and each may match an item.
 const MAX_SHAPES: usize = 100;
 
-/// What a shape's parts are checked against.
+/// The context of the parts of a shape.
 struct Around<'a> {
     source: Option<&'a Source>,
     versions: &'a Versions,
@@ -21,19 +21,19 @@ struct Around<'a> {
     keys_are_known: bool,
 }
 
-/// A shape as far as it is known.
+/// A shape, as far as it could be read.
 struct Read {
     path: Path,
     condition: Option<Condition>,
     attributes: Attributes,
-    /// Its transform is what the file says.
+    /// Whether its transform is the one in the file.
     is_known: bool,
     mapping: Option<KeyMapping>,
     given: Item,
 }
 
-/// Checks a service. Each part is checked whatever is wrong with the others; only what follows from something that is
-/// wrong, or could not be read, is left out.
+/// Checks a service. Each part is checked even if others are wrong; only consequences of a wrong or unreadable part
+/// are left out.
 pub(super) fn check(
     spec: &ServiceSpec,
     source: Option<&Source>,
@@ -101,7 +101,7 @@ fn one_of_both(spec: &ServiceSpec, path: &Path, report: &mut Report) {
             report.at(
                 path,
                 "`where` is missing",
-                "say which items belong to the service: where: begins_with(PK, 'COURSE#')",
+                "write which items belong to the service: where: begins_with(PK, 'COURSE#')",
             );
         }
         return;
@@ -115,7 +115,7 @@ fn one_of_both(spec: &ServiceSpec, path: &Path, report: &mut Report) {
         if is_there {
             report.at_name(
                 &path.field(name),
-                format!("a service with `shapes` has no `{name}` of its own"),
+                format!("a service with `shapes` must not have `{name}` beside them"),
                 format!("move `{name}` into a shape of the list, or remove `shapes`"),
             );
         }
@@ -123,8 +123,8 @@ fn one_of_both(spec: &ServiceSpec, path: &Path, report: &mut Report) {
     if shapes.is_empty() {
         report.at(
             &list,
-            "there is no shape",
-            "a shape has `where`, and `transform` if it needs one",
+            "the list of shapes is empty",
+            "add a shape with `where`, and with `transform` if it needs one",
         );
     } else if shapes.len() > MAX_SHAPES {
         report.at(
@@ -156,7 +156,7 @@ fn one(written: &WrittenShape<'_>, settings: &[&str], around: &Around<'_>, repor
         };
         let before = report.findings.len();
         let mapping = keys::mapping(transform.keys.as_ref(), &subject, report);
-        // What is wrong with it would show again where the shapes are compared.
+        // A problem of the mapping would be reported again when the shapes are compared.
         mapping.filter(|_| report.findings.len() == before)
     });
     let around = reverse::Around {

@@ -68,14 +68,14 @@ fn check_drop(shape: &Attributes, target: &KeySchema, list: &[String], path: &Pa
         } else if shape.keep.is_some() {
             report.at(
                 &path,
-                format!("`{name}` is not listed under `keep`, so it is not copied anyhow"),
+                format!("`{name}` is not listed under `keep`, so it is not copied anyway"),
                 "remove it",
             );
         }
         if target.attributes().any(|key| key.name == *name) {
             report.at(
                 &path,
-                format!("`{name}` is a key of the target, which every item has"),
+                format!("`{name}` is a key of the target, so every item must have it"),
                 "remove it",
             );
         }
@@ -100,14 +100,14 @@ fn check_rename(shape: &Attributes, target: &KeySchema, path: &Path, report: &mu
         } else if shape.drop.contains(from) {
             report.at(
                 &path,
-                format!("`{from}` is renamed, and dropped"),
+                format!("`{from}` is both renamed and dropped"),
                 "remove it from one of them",
             );
         } else if shape.keep.as_ref().is_some_and(|keep| !keep.contains(from)) {
             report.at(
                 &path,
-                format!("`{from}` is renamed, but `keep` does not list it"),
-                "add it to `keep`, which lists the source's names",
+                format!("`{from}` is renamed, but it is not listed under `keep`"),
+                "add `{from}` to `keep`, which lists names of the source",
             );
         }
         if target.attributes().any(|key| key.name == *to) {
@@ -117,7 +117,7 @@ fn check_rename(shape: &Attributes, target: &KeySchema, path: &Path, report: &mu
                 "choose another name",
             );
         }
-        // Without a `keep` list nobody knows here whether items have it; the copying of them finds out.
+        // Without a `keep` list it is unknown here whether items have the attribute; the copy finds out.
         let kept = shape.keep.as_ref().is_some_and(|keep| keep.contains(to));
         if from != to && kept && !shape.rename.contains_key(to) {
             report.at(
@@ -146,7 +146,7 @@ fn check_timestamp(
     {
         report.at(
             &path.field("rename").field(from),
-            format!("`{name}` is the timestamp's name, which orders the writes during the split"),
+            format!("`{name}` is the name of the timestamp, which orders the writes during the split"),
             "choose another name",
         );
     }
@@ -154,7 +154,8 @@ fn check_timestamp(
         report.at(
             path,
             format!(
-                "the target's key `{name}` has the timestamp's name, which orders the writes during the split"
+                "the target's key `{name}` has the name of the timestamp, which orders the writes during \
+                 the split"
             ),
             "give the key another name",
         );

@@ -9,7 +9,8 @@ use crate::plan::Shape;
 use crate::plan::extent::are_disjoint;
 use crate::plan::path::Path;
 
-/// Compares each shape with those before it. True where it is proven of all; where it is not, somebody has to vouch.
+/// Compares each shape with those before it. Returns true if the proof succeeds for all; otherwise the plan needs a
+/// vouch.
 pub(super) fn check(shapes: &[(Path, Shape)], report: &mut Report) -> bool {
     let made: Vec<_> = shapes
         .iter()
@@ -31,21 +32,23 @@ pub(super) fn check(shapes: &[(Path, Shape)], report: &mut Report) -> bool {
                 report.at(
                     &path.field("where"),
                     format!(
-                        "an item could go from one shape to another and change its target key: nothing shows that no \
-                         source key fits both shapes[{m}] and this one"
+                        "an item could move from one shape to another and change its target key, because a \
+                         source key may fit both shapes[{m}] and this shape"
                     ),
-                    "begin a source key with another text in each shape, in `where` or in a pattern under `from`: \
-                     begins_with(PK, 'POLICY#') and begins_with(PK, 'DOCUMENT#'); or say under `vouch` who guarantees \
-                     that no two items ever share a target key",
+                    "begin a source key with another text in each shape, in `where` or in a pattern under \
+                     `from`: begins_with(PK, 'POLICY#') and begins_with(PK, 'DOCUMENT#'); or write under \
+                     `vouch` who guarantees that no two items ever share a target key",
                 );
             } else {
                 report.at(
                     &path.field("where"),
                     format!(
-                        "two items could share a target key: nothing shows that shapes[{m}] and this one make different keys"
+                        "two items could share a target key, because shapes[{m}] and this shape may make \
+                         the same key"
                     ),
-                    "begin a template of the target's key with another text in each shape: 'policy#{policy}' and \
-                     'document#{document}'; or say under `vouch` who guarantees that no two items ever share a target key",
+                    "begin a template of the target's key with another text in each shape: \
+                     'policy#{policy}' and 'document#{document}'; or write under `vouch` who guarantees \
+                     that no two items ever share a target key",
                 );
             }
         }

@@ -41,7 +41,7 @@ pub(super) fn check(spec: &TableSpec, keys: &KeySchema, path: &Path, report: &mu
             let hint = "name an attribute that holds epoch seconds";
             report.at(
                 &path,
-                format!("`{ttl}` is a key of the table, which cannot be an item's expiry"),
+                format!("`{ttl}` is a key of the table, and a key cannot be the expiry of an item"),
                 hint,
             );
         } else if let Some(key) = declared.filter(|key| {
@@ -50,7 +50,7 @@ pub(super) fn check(spec: &TableSpec, keys: &KeySchema, path: &Path, report: &mu
                 && !report.is_faulty(&table.field("local-indexes"))
         }) {
             let message = format!(
-                "`{ttl}` is of type {} in an index, and an expiry is a number",
+                "`{ttl}` has type {} in an index, but an expiry is a number",
                 key.kind
             );
             report.at(&path, message, "give it `type: N` there");
@@ -62,7 +62,7 @@ pub(super) fn check(spec: &TableSpec, keys: &KeySchema, path: &Path, report: &mu
         let hint = "write its ARN, its id, or its alias: alias/orders";
         report.at(
             &path.field("encryption").field("kms-key"),
-            "this names no KMS key",
+            "this is not the name of a KMS key",
             hint,
         );
     }
@@ -92,11 +92,11 @@ fn indexes(spec: &TableSpec, keys: &KeySchema, path: &Path, report: &mut Report)
         let path = path.field("local-indexes").index(n);
         let sort = keys::attribute(&index.sort, &path.field("sort"), report);
         if sort.name == keys.partition.name {
-            let message = format!("`{}` is the table's partition key already", sort.name);
+            let message = format!("`{}` is already the table's partition key", sort.name);
             report.at(
                 &path.field("sort"),
                 message,
-                "a local index has the table's partition key and another sort key",
+                "name another sort key: a local index has the table's partition key and its own sort key",
             );
         }
         let keys = KeySchema {
@@ -128,8 +128,8 @@ fn indexes(spec: &TableSpec, keys: &KeySchema, path: &Path, report: &mut Report)
         if count > most {
             report.at(
                 &path.field(list),
-                format!("{count} of them"),
-                format!("DynamoDB takes {most} for a table"),
+                format!("the list has {count} entries"),
+                format!("DynamoDB accepts at most {most} per table"),
             );
         }
     }
@@ -168,10 +168,10 @@ fn one_type_each(
                 report.at(
                     &index_path(spec, n, path),
                     format!(
-                        "`{}` is of type {} here, and of type {kind} in {place}",
+                        "`{}` has type {} here and type {kind} in {place}",
                         key.name, key.kind
                     ),
-                    "an attribute has one type in all keys of a table; say which: { name: ..., type: ... }",
+                    "give the attribute the same type in all keys of the table: { name: ..., type: ... }",
                 );
             }
         }
@@ -206,8 +206,11 @@ fn projections(spec: &TableSpec, path: &Path, report: &mut Report) {
     if total > MAX_INCLUDED {
         report.at_name(
             path,
-            format!("the indexes include {total} attributes"),
-            format!("DynamoDB takes {MAX_INCLUDED} for all indexes of a table; write `projection: all`"),
+            format!("the indexes of the table include {total} attributes"),
+            format!(
+                "DynamoDB accepts at most {MAX_INCLUDED} for all indexes of a table; write `projection: \
+                 all`"
+            ),
         );
     }
 }
@@ -221,8 +224,8 @@ fn throughput(spec: &TableSpec, path: &Path, report: &mut Report) {
             if count == 0 {
                 report.at(
                     &path.field(name),
-                    "no units at all",
-                    "at least 1; for pay per request write `billing: on-demand`",
+                    "0 units are not allowed",
+                    "write 1 or more, or `billing: on-demand` to pay per request",
                 );
             }
         }
@@ -239,7 +242,7 @@ fn throughput(spec: &TableSpec, path: &Path, report: &mut Report) {
     if provisioned.is_some() && spec.max_on_demand.is_some() {
         report.at_name(
             &path.field("max-on-demand"),
-            "an upper bound for on-demand throughput, and `billing` gives provisioned units",
+            "this is an upper bound for on-demand throughput, but `billing` has provisioned units",
             "remove it, or write `billing: on-demand`",
         );
     }
@@ -260,7 +263,7 @@ fn throughput(spec: &TableSpec, path: &Path, report: &mut Report) {
         if index.throughput.is_some() && provisioned.is_none() && billing_is_known {
             report.at_name(
                 &path.field("throughput"),
-                "provisioned units for an index, and the table is on-demand",
+                "the index has provisioned units, but the table is on-demand",
                 "remove it, or give the table units: billing: { read: 10, write: 10 }",
             );
         }
@@ -273,7 +276,7 @@ fn throughput(spec: &TableSpec, path: &Path, report: &mut Report) {
     }
 }
 
-/// What is warm is at least what is provisioned.
+/// The warm units are at least the provisioned units.
 fn warm(
     warm: Option<ThroughputSpec>,
     provisioned: Option<&ThroughputSpec>,
@@ -285,8 +288,8 @@ fn warm(
     {
         report.at_name(
             path,
-            "less than the provisioned units",
-            "give at least as many, or leave it out",
+            "the warm throughput is less than the provisioned units",
+            "give at least as many units, or leave it out",
         );
     }
 }
@@ -297,7 +300,7 @@ fn tags(spec: &TableSpec, path: &Path, report: &mut Report) {
         report.at(
             &path,
             format!("{} tags", spec.tags.len()),
-            format!("AWS takes {MAX_TAGS} for a table"),
+            format!("AWS accepts at most {MAX_TAGS} tags per table"),
         );
     }
     for (name, value) in &spec.tags {
@@ -305,22 +308,26 @@ fn tags(spec: &TableSpec, path: &Path, report: &mut Report) {
         if name.is_empty() || name.chars().count() > 128 || name.to_lowercase().starts_with("aws:") {
             report.at_name(
                 &path,
-                "AWS takes no tag of this name",
-                "1 to 128 characters that do not begin with `aws:`",
+                "AWS accepts no tag with this name",
+                "use 1 to 128 characters that do not begin with `aws:`",
             );
         }
         if value.chars().count() > 256 {
-            report.at(&path, "the tag's value is too long", "AWS takes 256 characters");
+            report.at(
+                &path,
+                "the value of the tag is too long",
+                "AWS accepts at most 256 characters",
+            );
         }
         for (at_name, text) in [(true, name), (false, value)] {
             if let Some(odd) = text.chars().find(|c| !is_tag_character(*c)) {
                 let what = if at_name { "name" } else { "value" };
-                let message = format!("AWS refuses a tag with {odd:?} in its {what}");
+                let message = format!("AWS does not accept {odd:?} in the {what} of a tag");
                 report.doubt_setting(
                     &path,
                     at_name,
                     message,
-                    "a tag holds letters, digits, spaces and + - = . _ : / @ (an emulator may take more)",
+                    "use letters, digits, spaces and + - = . _ : / @ (an emulator may accept more)",
                 );
             }
         }
@@ -352,7 +359,7 @@ pub(super) fn check_visible(
     for (n, index) in indexes.iter().enumerate() {
         for key in index.keys.attributes().filter(|key| hidden(&key.name)) {
             let message = format!(
-                "no item can be in this index, for none has `{}` in this table",
+                "no item can be in this index, because no item has `{}` in this table",
                 key.name
             );
             report.at(&index_path(spec, n, path), message, hint(&key.name));
@@ -361,7 +368,7 @@ pub(super) fn check_visible(
     if let Some(ttl) = spec.ttl.as_deref().filter(|name| hidden(name)) {
         report.at(
             &path.field("ttl"),
-            format!("no item can expire, for none has `{ttl}` in this table"),
+            format!("no item can expire, because no item has `{ttl}` in this table"),
             hint(ttl),
         );
     }

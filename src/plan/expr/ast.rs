@@ -1,9 +1,9 @@
-//! The tree of a condition, and what can be read off it without an item.
+//! The tree of a condition, and facts that follow from it without an item.
 
 use crate::model::Value;
 
-/// A condition. `And` and `Or` hold two members or more, none of which is of the same kind itself
-/// ([`Expr::and`] and [`Expr::or`] see to it), so equal conditions have one tree.
+/// A condition. `And` and `Or` have two members or more, none of which is of the same kind itself ([`Expr::and`] and
+/// [`Expr::or`] ensure this), so equal conditions have one tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Expr {
     And(Vec<Expr>),
@@ -30,7 +30,7 @@ pub(super) enum Expr {
     Contains(Path, Operand),
 }
 
-/// What a condition compares.
+/// The operand of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Operand {
     Path(Path),

@@ -1,4 +1,4 @@
-//! What DynamoDB refuses before it looks at an item, refused here with the place at hand.
+//! Static checks: DynamoDB refuses these expressions before it reads an item; this check reports their place.
 
 use super::ast::{Comparator, Operand, Path};
 use super::error::ExprError;
@@ -42,7 +42,7 @@ pub(super) fn between(value: &Placed, low: &Placed, high: &Placed) -> Result<(),
             low.start,
             "the lower bound of BETWEEN is above the upper one",
         )
-        .hint("write the lower one first")),
+        .hint("write the lower bound first")),
         Some(_) => Ok(()),
     }
 }
@@ -56,18 +56,18 @@ pub(super) fn prefix(operand: &Placed) -> Result<(), ExprError> {
     };
     Err(ExprError::new(
         operand.start,
-        format!("begins_with takes a string or binary, not {type_name}"),
+        format!("begins_with accepts a string or binary, not {type_name}"),
     ))
 }
 
-/// DynamoDB refuses a path that is held against itself.
+/// DynamoDB refuses to compare a path with itself.
 pub(super) fn distinct(first: &Placed, other: &Placed, operator: &str) -> Result<(), ExprError> {
     match (&first.operand, &other.operand) {
         (Operand::Path(first), Operand::Path(second)) if first == second => Err(ExprError::new(
             other.start,
             format!("both sides of {operator} are the same attribute"),
         )
-        .hint("to ask whether it is there, write attribute_exists(...)")),
+        .hint("to test whether it exists, write attribute_exists(...)")),
         _ => Ok(()),
     }
 }
@@ -89,7 +89,7 @@ pub(super) fn path(path: &Path, start: usize) -> Result<(), ExprError> {
     if path.steps.len() >= MAX_DOCUMENT_DEPTH {
         return Err(ExprError::new(
             start,
-            format!("a document path has {MAX_DOCUMENT_DEPTH} elements at most"),
+            format!("a document path has at most {MAX_DOCUMENT_DEPTH} elements"),
         ));
     }
     Ok(())

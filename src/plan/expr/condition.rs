@@ -1,4 +1,4 @@
-//! A parsed condition over items, and what can be asked of it.
+//! A parsed condition over items, with its questions.
 
 use super::doubt::Doubts;
 use super::error::ExprError;
@@ -22,13 +22,13 @@ impl Condition {
     /// Parses the text of a condition.
     ///
     /// # Errors
-    /// What is wrong, where, and often how to write it: anything outside the grammar, and what
-    /// DynamoDB itself would refuse before it looks at an item (see [`ExprError`]).
+    /// The problem, its place, and often how to write it: anything outside the grammar, and everything that DynamoDB
+    /// itself would refuse before it reads an item (see [`ExprError`]).
     pub fn parse(text: &str) -> Result<Self, ExprError> {
         Ok(Self::parse_with_doubts(text)?.0)
     }
 
-    /// Parses the text of a condition, and gives what in it is probably not meant.
+    /// Parses the text of a condition, and returns its doubts.
     pub(in crate::plan) fn parse_with_doubts(text: &str) -> Result<(Self, Doubts), ExprError> {
         let (expr, doubts) = parser::parse(text)?;
         let condition = Self { expr };
@@ -103,14 +103,17 @@ impl fmt::Display for Condition {
     }
 }
 
-/// Checks the condition as a whole against DynamoDB's limits. The canonical text is held to the same
-/// length, so that it parses again.
+/// Checks the whole condition against DynamoDB's limits. The canonical text must obey the same length, so that it
+/// parses again.
 pub(super) fn limits(condition: &Condition) -> Result<(), ExprError> {
     let operators = condition.expr.operators();
     if operators > MAX_OPERATORS {
         return Err(ExprError::new(
             0,
-            format!("the expression has {operators} operators and functions; DynamoDB takes {MAX_OPERATORS}"),
+            format!(
+                "the expression has {operators} operators and functions, but DynamoDB accepts at most \
+                 {MAX_OPERATORS}"
+            ),
         )
         .hint("IN with many values counts as one"));
     }
@@ -122,7 +125,7 @@ pub(super) fn limits(condition: &Condition) -> Result<(), ExprError> {
         if bytes > MAX_BYTES {
             return Err(ExprError::new(
                 0,
-                format!("the expression is {bytes} bytes long {form}; {MAX_BYTES} is the most"),
+                format!("the expression is {bytes} bytes long {form}, but at most {MAX_BYTES} are allowed"),
             ));
         }
     }

@@ -1,5 +1,5 @@
-//! What is right in the grammar and probably not meant: the quotes of an attribute's name and those of a string are
-//! easily confused.
+//! Doubts: expressions that are correct but probably not intended, because the quotes of names and strings are easily
+//! confused.
 
 use super::ast::{Operand, Path};
 use super::placed::Placed;
@@ -7,7 +7,7 @@ use super::render::{is_bare_name, quoted};
 use crate::model::Value;
 use std::collections::BTreeSet;
 
-/// What the text of one condition leaves in doubt.
+/// The doubts in the text of one condition.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(in crate::plan) struct Doubts {
     pub list: Vec<Doubt>,
@@ -15,16 +15,16 @@ pub(in crate::plan) struct Doubts {
     pub certain: BTreeSet<String>,
 }
 
-/// Something that is probably not meant.
+/// One doubt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::plan) enum Doubt {
     /// Two attributes are compared with each other.
     Attributes { left: Compared, right: Compared },
     /// Values are compared with each other, so that the result does not depend on the item.
     Values {
-        /// Byte where the first one begins.
+        /// First byte of the first one.
         offset: usize,
-        /// How an attribute of the first one's name is written, where it is a text.
+        /// How to write an attribute with the name of the first one, if it is a text.
         name: Option<String>,
     },
 }
@@ -32,13 +32,13 @@ pub(in crate::plan) enum Doubt {
 /// An attribute that is compared with another one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::plan) struct Compared {
-    /// Byte where it begins.
+    /// Its first byte.
     pub offset: usize,
     /// Its name at the top level of the item.
     pub name: String,
     /// It has a name that stands in double quotes because it has to.
     pub odd: bool,
-    /// It is a path into a map or list, which nobody writes for a string.
+    /// It is a path into a map or list, so it is not a string by mistake.
     pub nested: bool,
 }
 

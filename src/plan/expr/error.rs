@@ -1,12 +1,14 @@
+//! Errors of route expressions.
+
 /// Why a text is no route expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message} (at byte {offset}){}", .hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default())]
 pub struct ExprError {
     /// Where it goes wrong: a byte offset into the text, at most its length.
     pub offset: usize,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// What to write instead, where that can be guessed.
+    /// What to write instead, if it can be guessed.
     pub hint: Option<String>,
     /// The text ends too early: a part of it may be missing.
     pub incomplete: bool,

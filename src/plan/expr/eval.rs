@@ -43,7 +43,7 @@ pub(super) fn holds(expr: &Expr, item: &Item) -> bool {
     }
 }
 
-/// The value at a path, where there is one.
+/// The value at a path, if there is one.
 fn find<'a>(path: &Path, item: &'a Item) -> Option<&'a Value> {
     let mut value = item.get(&path.name)?;
     for step in &path.steps {

@@ -1,3 +1,5 @@
+//! A condition as a DynamoDB filter expression.
+
 use super::ast::Expr;
 use super::render::{Leaves, render};
 use crate::model::Value;
@@ -9,9 +11,9 @@ use std::collections::{BTreeMap, HashMap};
 pub struct FilterExpression {
     /// The expression, with a `#name` for every attribute name and a `:value` for every literal.
     pub expression: String,
-    /// `#names` and what they stand for.
+    /// `#names` and the names that they replace.
     pub names: BTreeMap<String, String>,
-    /// `:values` and what they stand for.
+    /// `:values` and the values that they replace.
     pub values: BTreeMap<String, Value>,
 }
 

@@ -1,5 +1,5 @@
-//! Text to tokens. Most of what people write wrong by habit (`==`, `&&`, `:value`, `follower#`) is
-//! caught here, where the right spelling can be named.
+//! Splits a text into tokens. Common mistakes (`==`, `&&`, `:value`, `follower#`) are found here, with the correct
+//! spelling.
 
 use super::error::ExprError;
 use super::render::quoted;
@@ -16,13 +16,13 @@ pub(super) struct Token {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A name without quotes, or a keyword, or a function: the parser knows by what stands around it.
+    /// A name without quotes, a keyword, or a function: the parser decides by the context.
     Word(String),
     /// A name in double quotes.
     Quoted(String),
     /// A string in single quotes.
     Text(String),
-    /// A number as it is written.
+    /// A number in its written form.
     Number(String),
     /// `b64'...'`, decoded.
     Binary(Vec<u8>),
@@ -39,25 +39,25 @@ const SYMBOLS: [&str; 18] = [
 
 /// Spellings of other languages.
 const FOREIGN: [(&str, &str, &str); 8] = [
-    ("==", "`==` is no operator", "write `=`"),
-    ("!=", "`!=` is no operator", "write `<>`"),
-    ("&&", "`&&` is no operator", "write `AND`"),
-    ("||", "`||` is no operator", "write `OR`"),
-    ("!", "`!` is no operator", "write `NOT`"),
+    ("==", "`==` is not an operator", "write `=`"),
+    ("!=", "`!=` is not an operator", "write `<>`"),
+    ("&&", "`&&` is not an operator", "write `AND`"),
+    ("||", "`||` is not an operator", "write `OR`"),
+    ("!", "`!` is not an operator", "write `NOT`"),
     (
         "\u{2018}",
-        "this is no plain quote",
-        "strings stand in plain single quotes: 'text'",
+        "this is a typographic quote",
+        "write strings in plain single quotes: 'text'",
     ),
     (
         "\u{2019}",
-        "this is no plain quote",
-        "strings stand in plain single quotes: 'text'",
+        "this is a typographic quote",
+        "write strings in plain single quotes: 'text'",
     ),
     (
         "`",
         "backquotes have no meaning here",
-        "attribute names are quoted with \"\"",
+        "write attribute names in double quotes: \"name\"",
     ),
 ];
 
@@ -116,8 +116,12 @@ impl Lexer<'_> {
                     self.at += symbol.len();
                     return Ok(Kind::Symbol(symbol));
                 }
-                Err(ExprError::new(start, format!("`{}` has no meaning here", first.escape_debug()))
-                    .hint("attribute names with such characters stand in double quotes, strings in single quotes"))
+                Err(
+                    ExprError::new(start, format!("`{}` has no meaning here", first.escape_debug())).hint(
+                        "write attribute names with such characters in double quotes, and strings in \
+                         single quotes",
+                    ),
+                )
             }
         }
     }
@@ -131,7 +135,7 @@ impl Lexer<'_> {
             let Some(end) = self.rest().find(quote) else {
                 return Err(
                     ExprError::new(start, format!("this {what} has no closing {quote}"))
-                        .hint(format!("a {quote} inside is written twice: {quote}{quote}"))
+                        .hint(format!("write a {quote} inside twice: {quote}{quote}"))
                         .incomplete(),
                 );
             };
@@ -150,7 +154,7 @@ impl Lexer<'_> {
         let name = self.until_quote('"', "attribute name")?;
         if name.is_empty() {
             return Err(ExprError::new(start, "an attribute name cannot be empty")
-                .hint("the empty string is written ''"));
+                .hint("write the empty string as ''"));
         }
         Ok(Kind::Quoted(name))
     }
@@ -160,8 +164,8 @@ impl Lexer<'_> {
         self.at += "b64".len();
         let encoded = self.until_quote('\'', "binary literal")?;
         STANDARD.decode(&encoded).map(Kind::Binary).map_err(|error| {
-            ExprError::new(start, format!("this is no base64: {error}"))
-                .hint("binary literals are base64 with padding, like b64'AQI='")
+            ExprError::new(start, format!("this is not base64: {error}"))
+                .hint("write binary literals in base64 with padding, like b64'AQI='")
         })
     }
 
@@ -169,7 +173,7 @@ impl Lexer<'_> {
         self.text[from..].bytes().take_while(u8::is_ascii_digit).count()
     }
 
-    /// A sign, digits, a fraction, an exponent; the value is checked where it is used.
+    /// A sign, digits, a fraction, an exponent; the value is checked when it is used.
     fn number(&mut self) -> Result<Kind, ExprError> {
         let start = self.at;
         let bytes = self.text.as_bytes();
@@ -191,7 +195,7 @@ impl Lexer<'_> {
             return Err(
                 ExprError::new(start, format!("`{word}` is neither a number nor a plain name")).hint(
                     format!(
-                        "an attribute of that name is written {}, a string '{word}'",
+                        "write an attribute of that name as {}, and a string as '{word}'",
                         quoted(word)
                     ),
                 ),
@@ -215,8 +219,8 @@ impl Lexer<'_> {
         }
         if rest[end..].starts_with('\'') {
             return Err(
-                ExprError::new(start, format!("`{}'` begins no literal", &rest[..end]))
-                    .hint("strings are written 'text', binary b64'AQI='"),
+                ExprError::new(start, format!("`{}'` does not begin a literal", &rest[..end]))
+                    .hint("write strings as 'text', and binaries as b64'AQI='"),
             );
         }
         let word = rest[..end].to_owned();
@@ -225,7 +229,7 @@ impl Lexer<'_> {
     }
 }
 
-/// What people put into attribute names; only some of it may stand without quotes.
+/// Characters of attribute names; only some of them are allowed without quotes.
 fn in_name(c: char) -> bool {
     c.is_alphanumeric() || "_-#$@/%~^\\+:".contains(c)
 }

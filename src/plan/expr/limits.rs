@@ -1,7 +1,7 @@
 //! DynamoDB's limits for expressions, and this parser's own.
 
-/// The longest expression, in bytes: as it is written, in its canonical form, and in DynamoDB's form.
-/// It is DynamoDB's own limit for an expression string (4 KB).
+/// The longest expression, in bytes: in its written form, in its canonical form, and in DynamoDB's form. It is
+/// DynamoDB's own limit for an expression string (4 KB).
 pub const MAX_BYTES: usize = 4096;
 /// The deepest nesting of parentheses and `NOT`.
 pub const MAX_DEPTH: usize = 64;

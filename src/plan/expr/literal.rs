@@ -42,7 +42,7 @@ impl Parser<'_> {
                     self.advance();
                     Ok(value)
                 }
-                Some((spelling, _)) => Err(ExprError::new(start, format!("`{word}` is no literal")).hint(
+                Some((spelling, _)) => Err(ExprError::new(start, format!("`{word}` is not a literal")).hint(
                     format!(
                         "write `{spelling}`, or {} for an attribute of that name",
                         quoted(&word)
@@ -53,7 +53,7 @@ impl Parser<'_> {
             Kind::Symbol("<<") => self.set(),
             Kind::Symbol("[" | "{") if depth >= MAX_DOCUMENT_DEPTH => Err(ExprError::new(
                 start,
-                format!("DynamoDB nests lists and maps {MAX_DOCUMENT_DEPTH} levels deep, no more"),
+                format!("DynamoDB nests lists and maps at most {MAX_DOCUMENT_DEPTH} levels deep"),
             )),
             Kind::Symbol("[") => self.list(depth + 1),
             Kind::Symbol("{") => self.map(depth + 1),
@@ -65,7 +65,7 @@ impl Parser<'_> {
         let error = self.expected("a literal value");
         match &self.token().kind {
             Kind::Word(word) | Kind::Quoted(word) => {
-                error.hint(format!("a string is written '{}'", word.replace('\'', "''")))
+                error.hint(format!("write a string as '{}'", word.replace('\'', "''")))
             }
             _ => error,
         }
@@ -97,11 +97,11 @@ impl Parser<'_> {
             let Kind::Text(name) = self.token().kind.clone() else {
                 return Err(self
                     .expected("a name in single quotes")
-                    .hint("a map is written {'name': 1}"));
+                    .hint("write a map as {'name': 1}"));
             };
             self.advance();
             if name.is_empty() {
-                return Err(ExprError::new(start, "DynamoDB takes no empty name in a map"));
+                return Err(ExprError::new(start, "DynamoDB accepts no empty name in a map"));
             }
             self.demand(":", "`:`")?;
             let value = self.literal(depth)?;
@@ -132,11 +132,11 @@ impl Parser<'_> {
             {
                 return Err(ExprError::new(
                     at,
-                    "a set holds only strings, or only numbers, or only binaries",
+                    "a set contains only strings, only numbers or only binaries",
                 ));
             }
             if members.contains(&member) {
-                return Err(ExprError::new(at, "the set holds this member already"));
+                return Err(ExprError::new(at, "the set already contains this member"));
             }
             members.push(member);
             if self.take(">>") {

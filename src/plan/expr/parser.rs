@@ -1,7 +1,7 @@
-//! Tokens to a tree, by recursive descent: OR, AND, NOT, then comparisons, in DynamoDB's precedence.
+//! Parses tokens to a tree, by recursive descent: OR, AND, NOT, then comparisons, in DynamoDB's precedence.
 //!
-//! Parentheses may hold a condition or an operand, which only their content tells; so every level
-//! gives a [`Node`], and whoever needs one kind asks for it, with the place for the error at hand.
+//! Parentheses may contain a condition or an operand, which only their content shows. So every level returns a
+//! [`Node`], and a caller that needs one kind asks for it, with the place for the error.
 
 use super::ast::{Comparator, Expr, Operand, TYPE_NAMES};
 use super::check;
@@ -12,13 +12,13 @@ use super::limits::{MAX_BYTES, MAX_DEPTH, MAX_IN_OPERANDS};
 use super::placed::Placed;
 use crate::model::Value;
 
-/// Parses a whole condition, and gives what in it is probably not meant.
+/// Parses a whole condition, and returns its doubts.
 pub(super) fn parse(text: &str) -> Result<(Expr, Doubts), ExprError> {
     if text.len() > MAX_BYTES {
         return Err(ExprError::new(
             text.floor_char_boundary(MAX_BYTES),
             format!(
-                "the expression is {} bytes long; {MAX_BYTES} is the most",
+                "the expression is {} bytes long, but at most {MAX_BYTES} are allowed",
                 text.len()
             ),
         ));
@@ -41,7 +41,7 @@ pub(super) fn parse(text: &str) -> Result<(Expr, Doubts), ExprError> {
         Kind::End => Ok((expr, parser.doubts)),
         Kind::Symbol(")") => Err(ExprError::new(
             parser.token().start,
-            "this `)` closes no parenthesis",
+            "this `)` has no opening parenthesis",
         )),
         _ => Err(parser.expected("AND, OR or the end")),
     }
@@ -93,7 +93,7 @@ impl Parser<'_> {
         self.at += 1;
     }
 
-    /// Steps over a symbol where it stands here.
+    /// Skips a symbol if it is next.
     pub(super) fn take(&mut self, symbol: &str) -> bool {
         let found = matches!(self.token().kind, Kind::Symbol(s) if s == symbol);
         if found {
@@ -214,10 +214,10 @@ impl Parser<'_> {
         } else if self.at_keyword("NOT") {
             return Err(self
                 .expected("a comparator")
-                .hint("NOT stands in front: NOT a IN (1, 2)"));
+                .hint("write NOT first: NOT a IN (1, 2)"));
         } else {
             return match left {
-                // `(a) = 5` is fine, so what a parenthesis holds is judged when it is closed.
+                // `(a) = 5` is correct, so the content of a parenthesis is judged when it is closed.
                 Node::Operand(placed) if self.depth == 0 || !self.at_close() => Err(self.lone(&placed)),
                 other => Ok(other),
             };
@@ -237,7 +237,7 @@ impl Parser<'_> {
             Kind::Word(_) if self.at_keyword("AND") || self.at_keyword("OR") => placed.no_condition(),
             Kind::Word(word) if advice(word).is_none() => self
                 .expected("a comparator, BETWEEN or IN")
-                .hint("a name with spaces stands in double quotes, a string in single quotes"),
+                .hint("write a name with spaces in double quotes, and a string in single quotes"),
             _ => self.expected("a comparator, BETWEEN or IN"),
         }
     }
@@ -281,7 +281,7 @@ impl Parser<'_> {
             if list.len() == MAX_IN_OPERANDS {
                 return Err(ExprError::new(
                     self.token().start,
-                    format!("IN takes {MAX_IN_OPERANDS} values at most"),
+                    format!("IN accepts at most {MAX_IN_OPERANDS} values"),
                 )
                 .hint("join two INs with OR"));
             }
@@ -329,11 +329,10 @@ impl Parser<'_> {
         self.advance();
         let at = self.token().start;
         if self.at_literal() {
-            return Err(ExprError::new(
-                at,
-                format!("{function} looks at an attribute; a literal cannot stand here"),
-            )
-            .hint(format!("write {}", usage(function))));
+            return Err(
+                ExprError::new(at, format!("{function} needs an attribute, not a literal"))
+                    .hint(format!("write {}", usage(function))),
+            );
         }
         let path = self.path()?;
         self.doubts.looked_at(&path);
@@ -403,7 +402,7 @@ fn no_function(function: &str, start: usize) -> ExprError {
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .filter(|(similarity, _)| *similarity > 0.8);
     let hint = match near {
-        Some((_, known)) if *known == lower => format!("function names are lower-case: {known}"),
+        Some((_, known)) if *known == lower => format!("write function names in lower case: {known}"),
         Some((_, known)) => format!("did you mean {}?", usage(known)),
         None => format!("the functions are {}", FUNCTIONS.join(", ")),
     };
@@ -416,14 +415,14 @@ fn type_name(operand: &Placed) -> Result<&'static str, ExprError> {
         _ => None,
     };
     found.ok_or_else(|| {
-        ExprError::new(operand.start, "this names no type of DynamoDB").hint(format!(
-            "the types are '{}', like attribute_type(name, 'S')",
+        ExprError::new(operand.start, "this is not a type of DynamoDB").hint(format!(
+            "the types are '{}'; write for example attribute_type(name, 'S')",
             TYPE_NAMES.join("', '")
         ))
     })
 }
 
-/// What to write for the operators of SQL.
+/// The replacement for operators of SQL.
 fn advice(word: &str) -> Option<&'static str> {
     match word.to_ascii_lowercase().as_str() {
         "like" | "startswith" | "starts_with" => Some("write begins_with(name, 'x') or contains(name, 'x')"),

@@ -1,4 +1,4 @@
-//! Document paths: names, steps into maps and lists, and what people write in their place.
+//! Document paths: names, steps into maps and lists, and common mistakes.
 
 use super::ast::{Path, Step};
 use super::check;
@@ -37,13 +37,13 @@ impl Parser<'_> {
                     self.token().start,
                     format!("expected an attribute or a value, found `{word}`"),
                 )
-                .hint(format!("an attribute of that name is written {}", quoted(word))));
+                .hint(format!("write an attribute of that name as {}", quoted(word))));
             }
             Kind::Symbol(sign @ (":" | "#")) => return Err(self.placeholder(sign)),
             Kind::Number(number) => {
                 return Err(self
                     .expected("an attribute name")
-                    .hint(format!("an attribute of that name is written {}", quoted(number))));
+                    .hint(format!("write an attribute of that name as {}", quoted(number))));
             }
             _ => return Err(self.expected("an attribute or a value")),
         };
@@ -58,9 +58,9 @@ impl Parser<'_> {
             _ => "",
         };
         let hint = if sign == ":" {
-            "values are written in place: type = 'Course'"
+            "write values directly: type = 'Course'"
         } else {
-            "names are written in place, in double quotes where they need it: \"GSI1-PK\""
+            "write names directly, in double quotes if necessary: \"GSI1-PK\""
         };
         ExprError::new(start, format!("a plan has no placeholders like `{sign}{name}`")).hint(hint)
     }
@@ -70,7 +70,7 @@ impl Parser<'_> {
         let Kind::Number(text) = self.token().kind.clone() else {
             let error = self.expected("the index of a list element");
             return Err(match &self.token().kind {
-                Kind::Text(name) => error.hint(format!("an entry of a map is written .{}", quoted(name))),
+                Kind::Text(name) => error.hint(format!("write an entry of a map as .{}", quoted(name))),
                 _ => error,
             });
         };
@@ -82,7 +82,7 @@ impl Parser<'_> {
             }
             _ => Err(ExprError::new(
                 self.token().start,
-                format!("`{text}` is no index of a list element"),
+                format!("`{text}` is not the index of a list element"),
             )
             .hint("indexes are whole numbers from 0 to 2147483647, without leading zeros")),
         }

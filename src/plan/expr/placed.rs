@@ -3,7 +3,7 @@
 use super::ast::Operand;
 use super::error::ExprError;
 
-/// What an operand is, and where it begins.
+/// An operand with its place.
 #[derive(Clone, Debug)]
 pub(super) struct Placed {
     pub(super) operand: Operand,

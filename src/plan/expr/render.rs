@@ -146,7 +146,7 @@ impl Leaves for InPlace {
     }
 }
 
-/// Words that have a meaning of their own, in any case, and so are quoted where they are names.
+/// Words with a special meaning, in any case. As names, they need quotes.
 pub(super) const WORDS: [&str; 8] = ["and", "or", "not", "in", "between", "true", "false", "null"];
 
 /// Whether a name may stand without quotes.

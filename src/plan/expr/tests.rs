@@ -1,3 +1,5 @@
+//! Tests of the expression language.
+
 use super::*;
 use crate::model::Number;
 use crate::model::{Item, Value};
@@ -107,10 +109,10 @@ fn what_people_write_by_habit_gets_a_hint() {
     refused("a = 1 && b = 2", 6, "`&&`", "write `AND`");
     refused("a = 1|| b = 2", 5, "`||`", "write `OR`");
     refused("!a = 1", 0, "`!`", "write `NOT`");
-    refused("type = :t", 7, "`:t`", "values are written in place");
-    refused("#type = 'x'", 0, "`#type`", "names are written in place");
+    refused("type = :t", 7, "`:t`", "write values directly");
+    refused("#type = 'x'", 0, "`#type`", "write names directly");
     refused("begins_with(#p, 'x')", 12, "`#p`", "\"GSI1-PK\"");
-    refused("a = \u{2018}x\u{2019}", 4, "plain quote", "'text'");
+    refused("a = \u{2018}x\u{2019}", 4, "typographic quote", "'text'");
     refused("a = TRUE", 4, "`TRUE`", "write `true`, or \"TRUE\"");
     refused("not = 1", 4, "expected an attribute or a value", "");
     refused("a = in", 4, "found `in`", "\"in\"");
@@ -118,7 +120,7 @@ fn what_people_write_by_habit_gets_a_hint() {
         "Begins_With(a, 'x')",
         0,
         "no function `Begins_With`",
-        "lower-case: begins_with",
+        "lower case: begins_with",
     );
     refused("starts_with(a, 'x')", 0, "no function", "");
     refused(
@@ -157,7 +159,7 @@ fn what_people_write_by_habit_gets_a_hint() {
     refused(
         "begins_with('x', PK)",
         12,
-        "literal cannot stand here",
+        "not a literal",
         "begins_with(name, 'prefix')",
     );
 }
@@ -167,7 +169,7 @@ fn malformed_text_is_refused_in_its_place() {
     refused("", 0, "empty", "attribute_exists");
     refused("  ", 2, "empty", "");
     refused("a = 1 b = 2", 6, "expected AND, OR or the end, found `b`", "");
-    refused("a = 1)", 5, "closes no parenthesis", "");
+    refused("a = 1)", 5, "has no opening parenthesis", "");
     refused("(a = 1", 6, "expected `)`, found the end", "");
     refused("a = 'x", 4, "no closing '", "''");
     refused("\"a = 1", 0, "no closing \"", "\"\"");
@@ -182,11 +184,11 @@ fn malformed_text_is_refused_in_its_place() {
     refused("a IN 1", 5, "expected `(`", "");
     refused("a IN ()", 6, "expected an attribute or a value", "");
     refused("a BETWEEN 1, 2", 11, "expected AND", "BETWEEN 1 AND 5");
-    refused("a = b64'x'", 4, "no base64", "b64'AQI='");
-    refused("a = x'00'", 4, "no literal", "b64");
-    refused("a[01] = 1", 2, "no index", "leading zeros");
-    refused("a[2147483648] = 1", 2, "no index", "");
-    refused("a[-1] = 1", 2, "no index", "");
+    refused("a = b64'x'", 4, "not base64", "b64'AQI='");
+    refused("a = x'00'", 4, "not begin a literal", "b64");
+    refused("a[01] = 1", 2, "not the index", "leading zeros");
+    refused("a[2147483648] = 1", 2, "not the index", "");
+    refused("a[-1] = 1", 2, "not the index", "");
     refused("a = 1e126", 4, "outside the range", "");
     refused(&format!("a = {}", "1".repeat(39)), 4, "38 significant digits", "");
     refused("a = {b: 1}", 5, "name in single quotes", "{'name': 1}");
@@ -233,12 +235,12 @@ fn what_dynamodb_refuses_statically_is_refused() {
     refused("a BETWEEN <<1>> AND b", 10, "type NS", "");
     refused("true BETWEEN a AND b", 0, "type BOOL", "");
     refused("a BETWEEN 1 AND '2'", 16, "two types, N and S", "");
-    refused("a BETWEEN 2 AND 1", 10, "above", "lower one first");
+    refused("a BETWEEN 2 AND 1", 10, "above", "lower bound first");
     refused("a BETWEEN 'b' AND 'a'", 10, "above", "");
     refused("begins_with(a, 1)", 15, "not N", "");
     refused("begins_with(a, size(b))", 15, "not N", "");
-    refused("attribute_type(a, 'X')", 18, "no type", "'BOOL'");
-    refused("attribute_type(a, b)", 18, "no type", "");
+    refused("attribute_type(a, 'X')", 18, "not a type", "'BOOL'");
+    refused("attribute_type(a, b)", 18, "not a type", "");
     refused("a = << >>", 4, "no empty sets", "");
     refused("a = <<1, 'a'>>", 9, "only strings", "");
     refused("a = <<1, 1.0>>", 9, "already", "");
@@ -370,7 +372,10 @@ fn pins_and_prefixes_are_read_off_the_top() {
 #[test]
 fn an_error_tells_what_where_and_what_to_write() {
     let error = Condition::parse("a == 1").unwrap_err();
-    assert_eq!(error.to_string(), "`==` is no operator (at byte 2); write `=`");
+    assert_eq!(
+        error.to_string(),
+        "`==` is not an operator (at byte 2); write `=`"
+    );
 }
 
 /// Fragments that make texts which get past the first token.

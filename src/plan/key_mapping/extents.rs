@@ -1,5 +1,5 @@
-//! Which source keys a mapping takes, and which target keys it makes of them, as far as its templates and the service's
-//! condition tell.
+//! The source keys that a mapping accepts, and the target keys that it makes from them, as far as its templates and
+//! the service's condition show.
 
 use super::{Content, KeyMapping, Maker, Piece, as_text};
 use crate::model::{AttributeKind, KeyAttribute};
@@ -83,8 +83,8 @@ impl KeyMapping {
         self.makers.iter().map(extent).collect()
     }
 
-    /// Whether both make the same key of every item, whatever their conditions pin: then they are one function, and no
-    /// two items share a target key where it is proven for one of them.
+    /// Whether both make the same key of every item, whatever their conditions fix. They are then one function, and
+    /// no two items share a target key if this is proven for one of them.
     pub(in crate::plan) fn is_the_same(&self, other: &Self) -> bool {
         let reads_all = |one: &Self| {
             one.source

@@ -1,3 +1,5 @@
+//! Tests of key mappings, with all short keys.
+
 use super::*;
 use crate::model::cases::{cases, texts};
 use crate::plan::key_pieces::from_text;

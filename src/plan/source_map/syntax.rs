@@ -1,9 +1,9 @@
-//! Errors of YAML's syntax: where they are, and what is probably the cause.
+//! Syntax errors of YAML: their places, and their probable causes.
 
 use crate::plan::mark::{Flaw, Mark, cut_off_hint};
 use saphyr_parser::ScanError;
 
-/// What the parser says of a tab behind the `:` of a setting.
+/// The parser's message for a tab after the `:` of a setting.
 const NO_TAB_BEHIND_COLON: &str = "':' must be followed by a valid YAML whitespace";
 
 /// The text with spaces in the place of the tab that the parser stumbled over. YAML lets a tab stand between a name's `:`
@@ -26,24 +26,27 @@ pub(super) fn without_tab(text: &str, error: &ScanError) -> Option<String> {
     Some(spaced)
 }
 
-/// The error, where its cause is.
+/// The error, at the place of its cause.
 pub(super) fn flaw(error: &ScanError, text: &str) -> Flaw {
     let at = within(text, (*error.marker()).into());
     let line = text.lines().nth(at.line - 1).unwrap_or_default();
     let said = error.info();
     let (at, hint) = if let Some(tab) = tab_that_indents(text, at, said) {
-        (tab, "indent with spaces: YAML takes no tab there".to_owned())
+        (
+            tab,
+            "indent with spaces, because YAML does not allow a tab there".to_owned(),
+        )
     } else if let Some((place, comment)) = comment_that_ends_a_text(text, at, said) {
         (place, cut_off_hint(comment))
     } else if line.contains('{') {
-        let hint =
-            "text with braces needs quotes: 'COURSE#{course}'; else look for brackets that do not close";
+        let hint = "put text with braces in quotes: 'COURSE#{course}'. If there is none, look for brackets without \
+             a closing bracket";
         (at, hint.to_owned())
     } else {
-        let hint = "look at the indentation, and for quotes and brackets that do not close";
+        let hint = "check the indentation, and look for quotes and brackets without a closing one";
         (at, hint.to_owned())
     };
-    crate::plan::mark::flaw(at, format!("this is not YAML: {said}"), hint)
+    crate::plan::mark::flaw(at, format!("this is not valid YAML: {said}"), hint)
 }
 
 /// The parser finds some errors only behind the last line; there is nothing to see there.
@@ -57,8 +60,8 @@ fn within(text: &str, at: Mark) -> Mark {
     }
 }
 
-/// The tab in the indentation of a line. The parser names the line itself, or the one on which the text begins that the
-/// line would go on with.
+/// The tab in the indentation of a line. The parser names the line itself, or the first line of the text that the
+/// line would continue.
 fn tab_that_indents(text: &str, at: Mark, said: &str) -> Option<Mark> {
     let lines = text.lines().enumerate().skip(at.line - 1);
     let reach = if said.contains("tab") { usize::MAX } else { 1 };
@@ -72,8 +75,8 @@ fn tab_that_indents(text: &str, at: Mark, said: &str) -> Option<Mark> {
     })
 }
 
-/// A text without quotes ends at a comment: what stands on the next line does not belong to it, and is no YAML. The
-/// parser either names the text's first line, or the line behind the comment.
+/// A text without quotes ends at a comment: the next line does not belong to it, and is no YAML. The parser names
+/// either the first line of the text, or the line after the comment.
 fn comment_that_ends_a_text<'t>(text: &'t str, at: Mark, said: &str) -> Option<(Mark, &'t str)> {
     let lines: Vec<(usize, &str)> = text.lines().enumerate().collect();
     let (before, from) = lines.split_at_checked(at.line - 1)?;

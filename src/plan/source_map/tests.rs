@@ -1,3 +1,5 @@
+//! Tests of the YAML reader and of the positions that it records.
+
 use super::*;
 
 fn mark(line: usize, column: usize) -> Mark {
@@ -66,12 +68,12 @@ fn what_could_mislead_is_refused() {
         ("a: 1\nb: 2\na: 3", 3, "`a` is given twice, first on line 1"),
         ("a: 1\n---\nb: 2", 2, "a second document begins here"),
         ("a: !!set {x}", 1, "has no meaning in a plan"),
-        ("a: 1\nb: [1, 2", 2, "this is not YAML"),
-        ("a: 0.12345678901234567890", 1, "more digits"),
-        ("a: 123456789012345678901234567890", 1, "more digits"),
-        ("a: 1e999", 1, "more digits"),
-        ("? {a: 1}\n: 2", 1, "stands where a name should"),
-        ("a: &x [*x]", 1, "stands inside what it names"),
+        ("a: 1\nb: [1, 2", 2, "this is not valid YAML"),
+        ("a: 0.12345678901234567890", 1, "too many digits"),
+        ("a: 123456789012345678901234567890", 1, "too many digits"),
+        ("a: 1e999", 1, "too many digits"),
+        ("? {a: 1}\n: 2", 1, "a name is expected here"),
+        ("a: &x [*x]", 1, "is inside the value that it names"),
     ] {
         let (_, flaws) = read(file);
         let found = flaws.first().unwrap_or_else(|| panic!("nothing found in {file}"));
@@ -178,7 +180,7 @@ fn a_comment_that_ends_a_text_of_several_lines_is_named() {
             found
                 .hint
                 .as_deref()
-                .is_some_and(|hint| hint.contains("YAML takes `#type = 'z'` for a comment")),
+                .is_some_and(|hint| hint.contains("YAML reads `#type = 'z'` as a comment")),
             "{file:?}: {found:?}"
         );
     }

@@ -26,22 +26,22 @@ pub(super) const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "split: shop",
         "split: 'my shop'",
-        "2 split: `my shop` cannot name a split",
+        "2 split: `my shop` is not a valid name of a split",
     ),
     (
         "table: Shop",
         "table: S!",
-        "3 source.table: DynamoDB takes no table",
+        "3 source.table: DynamoDB accepts no table",
     ),
     (
         "{ table: Shop",
         "{ region: EU West, table: Shop",
-        "3 source.region: `EU West` is no region",
+        "3 source.region: `EU West` is not a region",
     ),
     (
         "{ table: Shop",
         "{ role: admin, table: Shop",
-        "3 source.role: `admin` is no ARN",
+        "3 source.role: `admin` is not the ARN",
     ),
     (
         "partition: PK, sort: SK } }\ntime",
@@ -56,7 +56,7 @@ pub(super) const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "attribute: at, type: N",
         "attribute: at, type: B",
-        "4 timestamp.type: a timestamp of type B",
+        "4 timestamp.type: a timestamp cannot have type B",
     ),
     (
         "type: N }",
@@ -92,27 +92,27 @@ pub(super) const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "begins_with(PK, 'USER#')",
         "PK = 5",
-        "21 services[1].where: `PK` is of type S in the source's key",
+        "21 services[1].where: `PK` has type S in the source's key",
     ),
     (
         "name: by-state",
         "name: b",
-        "13 services[0].table.global-indexes[0].name: DynamoDB takes no table or index",
+        "13 services[0].table.global-indexes[0].name: DynamoDB accepts no table or index",
     ),
     (
         "partition: state, sort: at",
         "partition: state, sort: st",
-        "13 services[0].table.global-indexes[0]: no item can be in this index, for none has `st`",
+        "13 services[0].table.global-indexes[0]: no item can be in this index, because no item has `st`",
     ),
     (
         "partition: state, sort: at",
         "partition: junk, sort: at",
-        "13 services[0].table.global-indexes[0]: no item can be in this index, for none has `junk`",
+        "13 services[0].table.global-indexes[0]: no item can be in this index, because no item has `junk`",
     ),
     (
         "sort: at } }",
         "sort: { name: line, type: N } } }",
-        "13 services[0].table.global-indexes[0]: `line` is of type N here, and of type S in the table's key",
+        "13 services[0].table.global-indexes[0]: `line` has type N here and type S in the table's key",
     ),
     (
         "    transform:\n",
@@ -127,62 +127,62 @@ pub(super) const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "    transform:\n",
         "      max-on-demand: { read: 0, write: 1 }\n    transform:\n",
-        "14 services[0].table.max-on-demand.read: no units",
+        "14 services[0].table.max-on-demand.read: 0 units",
     ),
     (
         "    transform:\n",
         "      encryption: { kms-key: '' }\n    transform:\n",
-        "14 services[0].table.encryption.kms-key: this names no",
+        "14 services[0].table.encryption.kms-key: this is not the name",
     ),
     (
         "    transform:\n",
         "      tags: { 'aws:x': y }\n    transform:\n",
-        "14 services[0].table.tags.aws:x: AWS takes no tag",
+        "14 services[0].table.tags.aws:x: AWS accepts no tag",
     ),
     (
         "'ORDER#{order}'",
         "'ORDERS#{order}'",
-        "16 services[0].transform.keys.from.PK: `where` takes only what begins with 'ORDER#'",
+        "16 services[0].transform.keys.from.PK: `where` selects only keys that begin with 'ORDER#'",
     ),
     (
         "'ORDER#{order}'",
         "'ORDER#{order'",
-        "16 services[0].transform.keys.from.PK: a `{` without",
+        "16 services[0].transform.keys.from.PK: a `{` has no",
     ),
     (
         "'ORDER#{order}'",
         "'ORDER#{order}{x}'",
-        "16 services[0].transform.keys.from.PK: nothing stands between",
+        "16 services[0].transform.keys.from.PK: no text separates",
     ),
     (
         "SK: 'LINE#{line}'",
         "SK: 'LINE#{order}'",
-        "16 services[0].transform.keys.from.SK: `{order}` is captured from `PK` already",
+        "16 services[0].transform.keys.from.SK: `{order}` is already captured from `PK`",
     ),
     (
         "SK: 'LINE#{line}'",
         "SK: 'LINE#{line}', x: a",
-        "16 services[0].transform.keys.from.x: `x` is no key of the source",
+        "16 services[0].transform.keys.from.x: `x` is not a key of the source",
     ),
     (
         "line: '{line}' }",
         "line: '{lime}' }",
-        "17 services[0].transform.keys.to.line: `{lime}` is captured nowhere",
+        "17 services[0].transform.keys.to.line: no pattern under `from` captures `{lime}`",
     ),
     (
         "orderId: '{order}', ",
         "",
-        "17 services[0].transform.keys.to: nothing says how the target's key `orderId` is made",
+        "17 services[0].transform.keys.to: the target's key `orderId` has no template",
     ),
     (
         "line: '{line}' }",
         "line: '{line}', x: a }",
-        "17 services[0].transform.keys.to.x: `x` is no key of the target",
+        "17 services[0].transform.keys.to.x: `x` is not a key of the target",
     ),
     (
         "line: '{line}' }",
         "line: 'all' }",
-        "16 services[0].transform.keys.from.SK: two items could share a target key: `{line}`",
+        "16 services[0].transform.keys.from.SK: two items could share a target key, because the target key does not use `{line}`",
     ),
     (
         "drop: [junk]",
@@ -212,32 +212,32 @@ pub(super) const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "{ st: state }",
         "{ st: state, x: at }",
-        "19 services[0].transform.rename.x: `at` is the timestamp's name",
+        "19 services[0].transform.rename.x: `at` is the name of the timestamp",
     ),
     (
         "{ st: state }",
         "{ st: state, junk: j }",
-        "19 services[0].transform.rename.junk: `junk` is renamed, and dropped",
+        "19 services[0].transform.rename.junk: `junk` is both renamed and dropped",
     ),
     (
         "{ partition: PK, sort: SK } }\nrehearse",
         "{ partition: id } }\nrehearse",
-        "22 services[1].table.keys.partition: `id` is no key of the source",
+        "22 services[1].table.keys.partition: `id` is not a key of the source",
     ),
     (
         "{ partition: PK, sort: SK } }\nrehearse",
         "{ partition: PK } }\nrehearse",
-        "22 services[1].table.keys: two items could share a target key: `SK`",
+        "22 services[1].table.keys: two items could share a target key, because the target key does not use `SK`",
     ),
     (
         ", SK: x }",
         " }",
-        "25 rehearse.items[0].item: the item has no `SK`",
+        "25 rehearse.items[0].item: the item lacks `SK`",
     ),
     (
         "SK: x }",
         "SK: 5 }",
-        "25 rehearse.items[0].item.SK: `SK` is of type S",
+        "25 rehearse.items[0].item.SK: `SK` has type S",
     ),
     (
         "- item: ",
@@ -252,7 +252,7 @@ pub(super) const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "name: users",
         "nmae: users",
-        "20 services[1].nmae: there is no such setting",
+        "20 services[1].nmae: dynasplit has no such setting",
     ),
     (
         "split: shop",
@@ -279,9 +279,12 @@ fn keep_lists_are_checked_too() {
         ("keep: [st, at, state]", "`state` is kept as well"),
         (
             "keep: [at, other]",
-            "`st` is renamed, but `keep` does not list it",
+            "`st` is renamed, but it is not listed under `keep`",
         ),
-        ("keep: [st]", "no item can be in this index, for none has `at`"),
+        (
+            "keep: [st]",
+            "no item can be in this index, because no item has `at`",
+        ),
     ] {
         let list = problems(&GOOD.replace("drop: [junk]", to));
         assert!(
@@ -294,7 +297,7 @@ fn keep_lists_are_checked_too() {
 #[test]
 fn a_table_has_limits() {
     let good = "{ name: by-state, keys: { partition: state, sort: at } }";
-    for (count, local, expected) in [(21, 0, "21 of them"), (0, 6, "6 of them"), (20, 5, "")] {
+    for (count, local, expected) in [(21, 0, "21 entries"), (0, 6, "6 entries"), (20, 5, "")] {
         let global: Vec<String> = (0..count)
             .map(|n| format!("{{ name: g-{n}, keys: {{ partition: a{n} }} }}"))
             .collect();
@@ -318,7 +321,7 @@ fn a_table_has_limits() {
     for (extra, expected) in [
         (
             "billing: { read: 5, write: 5 }\n      max-on-demand: { read: 5, write: 5 }",
-            "an upper bound for on-demand",
+            "upper bound for on-demand",
         ),
         (
             "billing: { read: 5, write: 5 }\n      warm-throughput: { read: 1, write: 5 }",
@@ -330,7 +333,7 @@ fn a_table_has_limits() {
         ),
         (
             "local-indexes: [{ name: own, sort: orderId }]",
-            "is the table's partition key already",
+            "is already the table's partition key",
         ),
         (
             "local-indexes: [{ name: own, sort: a, projection: { include: [] } }]",
@@ -351,6 +354,6 @@ fn a_table_has_limits() {
     assert!(
         problems(&text)[0]
             .message
-            .contains("provisioned units for an index")
+            .contains("the index has provisioned units")
     );
 }

@@ -1,3 +1,5 @@
+//! Tests of whole plans.
+
 mod cutover;
 mod examples;
 mod mistakes;
@@ -77,7 +79,11 @@ fn a_vouch_stands_in_for_a_proof() {
     let keys = &plan.services[0].shapes[0].keys;
     assert!(!keys.is_injective());
     assert_eq!(keys.vouched(), Some("the shop makes one line per order"));
-    assert!(problems(&vouched("'yes'"))[0].message.contains("in a sentence"));
+    assert!(
+        problems(&vouched("'yes'"))[0]
+            .message
+            .contains("must be a sentence")
+    );
 }
 
 #[test]
@@ -132,9 +138,9 @@ fn an_expression_is_pointed_into_whatever_its_style() {
 #[test]
 fn files_that_are_no_plan() {
     for (text, message) in [
-        ("", "the file holds no plan"),
-        ("# nothing\n", "the file holds no plan"),
-        ("[1, 2", "this is not YAML"),
+        ("", "the file contains no plan"),
+        ("# nothing\n", "the file contains no plan"),
+        ("[1, 2", "this is not valid YAML"),
         ("- a\n", "expected a mapping, found a list"),
         ("a: 1\n---\nb: 2\n", "a second document"),
     ] {

@@ -87,7 +87,7 @@ fn each_shape_has_its_own_constants() {
         (
             9,
             "services[0].reverse",
-            "a service with `shapes` has no `reverse` of its own"
+            "a service with `shapes` must not have `reverse` beside them"
         )
     );
 }
@@ -99,28 +99,28 @@ fn every_mistake_is_told_at_its_line() {
             "    owns: all\n",
             9,
             "services[0].owns",
-            "`all` is not known here",
+            "`all` is not a known value here",
             "known here: `items`, `nothing`, or a list: { attributes: [name] }",
         ),
         (
             "    owns: item\n",
             9,
             "services[0].owns",
-            "`item` is not known here",
+            "`item` is not a known value here",
             "did you mean `items`?",
         ),
         (
             "    own: items\n",
             9,
             "services[0].own",
-            "there is no such setting",
+            "dynasplit has no such setting",
             "did you mean `owns`?",
         ),
         (
             "    revers: { set: { origin: x } }\n",
             9,
             "services[0].revers",
-            "there is no such setting",
+            "dynasplit has no such setting",
             "did you mean `reverse`?",
         ),
         (
@@ -134,7 +134,7 @@ fn every_mistake_is_told_at_its_line() {
             "    owns: { attribute: [st] }\n",
             9,
             "services[0].owns.attribute",
-            "there is no such setting",
+            "dynasplit has no such setting",
             "did you mean `attributes`?",
         ),
         (
@@ -176,8 +176,8 @@ fn every_mistake_is_told_at_its_line() {
             "    owns: { attributes: ['dynasplit:x'] }\n",
             9,
             "services[0].owns.attributes[0]",
-            "names that begin with `dynasplit:` belong to the split",
-            "choose another; items that have such an attribute cannot be copied",
+            "names that begin with `dynasplit:` are reserved for dynasplit",
+            "choose another name; items with such an attribute cannot be copied",
         ),
         (
             "    owns: nothing\n    reverse: { set: { origin: x } }\n",
@@ -204,7 +204,7 @@ fn every_mistake_is_told_at_its_line() {
             "    reverse: { sets: { origin: x } }\n",
             9,
             "services[0].reverse.sets",
-            "there is no such setting",
+            "dynasplit has no such setting",
             "did you mean `set`?",
         ),
         (

@@ -202,7 +202,7 @@ fn many_settings_take_little_time_each() {
     let more = Plan::parse(&renamed(&|_| "b".into()), "plan.yaml")
         .unwrap_err()
         .to_string();
-    assert!(more.ends_with("200 problems in plan.yaml; there are more, told when these are fixed"));
+    assert!(more.ends_with("200 problems in plan.yaml; correct these to see the others"));
 }
 
 #[test]

@@ -245,12 +245,12 @@ fn shapes_that_may_meet_are_refused() {
         (
             "kind = 'a' | PK: '{p}', SK: '{s}' | id: 'a#{p}', n: '{s}'",
             "kind = 'b' | PK: '{p}', SK: '{s}' | id: 'b#{p}', n: '{s}'",
-            "an item could go from one shape to another",
+            "an item could move from one shape to another",
         ),
         (
             "begins_with(PK, 'A') | PK: 'A{a}', SK: '{n}' | id: 'a#{a}', n: '{n}'",
             "begins_with(PK, 'A#') | PK: 'A#{a}', SK: '{n}' | id: 'b#{a}', n: '{n}'",
-            "an item could go from one shape to another",
+            "an item could move from one shape to another",
         ),
     ] {
         let list = problems(&two(first, second));
@@ -281,12 +281,12 @@ fn mistakes_in_shapes_are_found_at_their_lines() {
         (
             "    shapes:\n",
             "    where: PK = 'x'\n    shapes:\n",
-            "11 services[0].where: a service with `shapes` has no `where`",
+            "11 services[0].where: a service with `shapes` must not have `where`",
         ),
         (
             "    shapes:\n",
             "    transform: { drop: [x] }\n    shapes:\n",
-            "11 services[0].transform: a service with `shapes` has no",
+            "11 services[0].transform: a service with `shapes` must not have",
         ),
         (
             "    where: begins_with(PK, 'USER#')\n",
@@ -296,7 +296,7 @@ fn mistakes_in_shapes_are_found_at_their_lines() {
         (
             "    where: begins_with(PK, 'USER#')\n",
             "    shapes: []\n",
-            "25 services[1].shapes: there is no shape",
+            "25 services[1].shapes: the list of shapes is empty",
         ),
         (
             "      - where: begins_with(PK, 'DOC#')\n        transform:",
@@ -311,12 +311,12 @@ fn mistakes_in_shapes_are_found_at_their_lines() {
         (
             "        transform:\n          keys:\n            from: { PK: 'DOC",
             "        transfrom:\n          keys:\n            from: { PK: 'DOC",
-            "19 services[0].shapes[1].transfrom: there is no such",
+            "19 services[0].shapes[1].transfrom: dynasplit has no such",
         ),
         (
             "SK: '{version}' }",
             "SK: '{version:N}' }",
-            "21 services[0].shapes[1].transform.keys.from.SK: `{version:N}` makes a number, and a pattern",
+            "21 services[0].shapes[1].transform.keys.from.SK: `{version:N}` makes a number, but a pattern",
         ),
         (
             "id: 'doc#{doc}', version: '{version:N}'",
@@ -336,7 +336,7 @@ fn mistakes_in_shapes_are_found_at_their_lines() {
         (
             "id: 'doc#{doc}', version: '{version:N}'",
             "id: 'doc#{doc}', version: '{version:S}'",
-            "22 services[0].shapes[1].transform.keys.to.version: `{version:S}` asks for something else",
+            "22 services[0].shapes[1].transform.keys.to.version: `{version:S}` has an unknown type",
         ),
         (
             "keep: [kind, at, n]",

@@ -15,7 +15,7 @@ fn may_hide(first: &str, second: &str) -> bool {
     let about_keys = ["transform.keys", "table.keys"]
         .iter()
         .any(|part| second.contains(part))
-        || second.contains("is of type S in the source's key")
+        || second.contains("has type S in the source's key")
         || second.starts_with("rehearse.items[0].item");
     let source = first.starts_with("source.keys");
     let same_setting = first.split(": ").next() == second.split(": ").next();
@@ -64,7 +64,7 @@ fn a_mistake_of_structure_hides_nothing_in_the_same_service() {
         (
             "name: Orders\n",
             "name: Orders\n      nothing-of-the-kind: 1\n",
-            "there is no such setting",
+            "dynasplit has no such setting",
         ),
         (
             "name: Orders\n",
@@ -74,7 +74,7 @@ fn a_mistake_of_structure_hides_nothing_in_the_same_service() {
         (
             "name: Orders\n",
             "name: Orders\n      billing: cheap\n",
-            "`cheap` is not known here",
+            "`cheap` is not a known value here",
         ),
         ("  - name: orders\n", "  - label: orders\n", "`name` is missing"),
         (
@@ -85,7 +85,7 @@ fn a_mistake_of_structure_hides_nothing_in_the_same_service() {
         (
             "split: shop",
             "split: shop\nservice: 1",
-            "there is no such setting",
+            "dynasplit has no such setting",
         ),
         (
             "sort: SK } }\ntime",
@@ -101,7 +101,7 @@ fn a_mistake_of_structure_hides_nothing_in_the_same_service() {
                 "{to}: {part} in {found:#?}"
             );
         }
-        let keys = "services[0].transform.keys.from.SK: a `{` without";
+        let keys = "services[0].transform.keys.from.SK: a `{` has no";
         if !to.contains("srt") && !to.contains("rename") {
             assert!(found.iter().any(|line| line.contains(keys)), "{to}: {found:#?}");
         }

@@ -61,9 +61,9 @@ fn a_tag_with_characters_that_are_refused_is_warned_about() {
     assert_eq!(with("'cost center': 'Ümläut 1 + - = . _ : / @'"), []);
     let list = with("team: 'a, b', 'who?': me");
     assert_eq!(list.len(), 2, "{list:#?}");
-    assert!(list[0].message.contains("',' in its value"), "{list:#?}");
+    assert!(list[0].message.contains("',' in the value of a tag"), "{list:#?}");
     assert_eq!(list[0].path, "services[1].table.tags.team");
-    assert!(list[1].message.contains("'?' in its name"), "{list:#?}");
+    assert!(list[1].message.contains("'?' in the name of a tag"), "{list:#?}");
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_condition_that_a_comment_cuts_off_is_explained() {
         }
         let hint = cut(condition);
         assert!(
-            hint.contains(&format!("YAML takes `{comment}` for a comment")),
+            hint.contains(&format!("YAML reads `{comment}` as a comment")),
             "{condition}: {hint}"
         );
     }
@@ -182,6 +182,6 @@ fn a_pattern_that_a_comment_cuts_off_is_refused() {
             .hint
             .as_deref()
             .unwrap()
-            .contains("YAML takes `#{order}` for a comment")
+            .contains("YAML reads `#{order}` as a comment")
     );
 }

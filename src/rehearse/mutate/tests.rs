@@ -1,3 +1,5 @@
+//! Tests of the writes that a rehearsal makes.
+
 use super::super::generate::Generator;
 use super::super::generate::tests::spec;
 use super::super::population::tests::keys;
@@ -10,7 +12,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 const CLOCK: [i64; 7] = [10, 11, 11, 5, 30, 29, 31];
 
-/// A clock that goes on, stands still and goes back.
+/// A clock that runs, stops and goes back.
 fn clock() -> Timestamp {
     let ticks = AtomicI64::new(0);
     let now = move || {
@@ -63,7 +65,7 @@ fn the_seed_decides_everything() {
     assert_ne!(one, run(generated(50), Some(clock()), 8, 500));
 }
 
-/// Follows the writes in a table of its own: each must fit what is there, and timestamps never go back.
+/// Follows the writes in a table of its own: each must fit the existing item, and timestamps never go back.
 fn follow(loaded: Vec<Item>, mutations: &[Mutation], timestamped: bool) -> HashMap<Action, usize> {
     let mut table: BTreeMap<Vec<u8>, Item> = BTreeMap::new();
     let mut newest: HashMap<Vec<u8>, Value> = HashMap::new();

@@ -1,3 +1,5 @@
+//! Tests of the live writers, on an embedded engine.
+
 use super::super::generate::Generator;
 use super::super::generate::tests::spec;
 use super::super::load::{LoadError, Loaded, load};
@@ -307,7 +309,7 @@ async fn a_write_that_cannot_land_fails_the_rehearsal() {
     writers.failed().await;
     let failed = writers.stop().await.unwrap_err().to_string();
     assert!(failed.contains("ResourceNotFoundException"), "{failed}");
-    assert!(failed.contains("in the table 'source' (sends: 1)"), "{failed}");
+    assert!(failed.contains("in the table 'source' (attempt 1)"), "{failed}");
 }
 
 #[test]
@@ -318,7 +320,7 @@ fn turns_come_at_the_pace() {
     let first = pace.next_turn(now);
     let turns: Vec<Instant> = (0..50).map(|_| pace.next_turn(now)).collect();
     assert_eq!(turns[49] - first, Duration::from_millis(500));
-    // What was missed while nobody asked is made up for, but only a little of it.
+    // Missed turns are made up for, but only a few of them.
     let later = now + Duration::from_secs(60);
     assert_eq!((0..1000).filter(|_| pace.next_turn(later) <= later).count(), 26);
 }

@@ -1,3 +1,5 @@
+//! Tests of the lineage of shards.
+
 use super::*;
 use crate::state::Lease;
 
@@ -156,7 +158,7 @@ fn what_reads_a_parent_reads_its_children() {
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].0.id, "2");
     assert_eq!(found[0].1, BTreeSet::from(["a".to_owned()]));
-    // Until then, a shard below it is no child of what the lane reads, and no gap because of that.
+    // Until then, a shard below it is not a child of a shard that the lane reads, and no gap for this reason.
     let state = first_state(&shard("4", Some("2")), "a", &recorded, 9);
     assert_eq!(state.complete_to_ms, 0, "as far as the lane is anywhere: in 3");
     recorded.remove("3");
@@ -185,7 +187,7 @@ fn children_that_came_and_went_are_a_gap() {
     assert_eq!(vanished(&[], &recorded, now), []);
 }
 
-/// One branch goes on while the children of the other are not found.
+/// One branch continues while the children of the other are not found.
 #[test]
 fn a_finished_shard_counts_until_a_child_is_found() {
     let now = 10 * RETENTION_MS;

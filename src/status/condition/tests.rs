@@ -1,3 +1,5 @@
+//! Tests of the conditions of `status --check` and `wait`.
+
 use super::*;
 use crate::status::obstacle::Obstacle;
 

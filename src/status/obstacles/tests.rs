@@ -1,3 +1,5 @@
+//! Tests of the obstacles of a split.
+
 use super::*;
 use crate::state::{BackfillRecord, Order, RepairScope, ShardRecord, SwitchedService, VerifyService};
 use crate::status::lane_status::LaneStatus;

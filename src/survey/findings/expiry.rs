@@ -1,4 +1,4 @@
-//! What expires: in the source now, and in the services' tables after the split.
+//! Findings about expiry: in the source now, and in the services' tables after the split.
 
 use crate::plan::{Plan, Service};
 use crate::survey::finding::{Findings, items, short, with_example};
@@ -13,10 +13,11 @@ pub(super) fn of_source(found: &mut Findings, plan: &Plan, routing: &Routing) {
             "the source expires items by '{attribute}' (TTL is on){}",
             match expiry.expired {
                 0 => String::new(),
-                n => format!("; {} past the time and still there", items(n, "is", "are")),
+                n => format!("; {} expired but still there", items(n, "is", "are")),
             }
         ),
-        "what it removes is removed from the targets too; their own TTL stays off until `dynasplit complete`",
+        "items that expire in the source are removed from the targets as well; the targets' own TTL stays \
+         off until `dynasplit complete`",
     );
     for (service, view) in plan.services.iter().zip(&routing.services) {
         if view.expiring > 0 && service.table.ttl.is_none() {
@@ -26,13 +27,13 @@ pub(super) fn of_source(found: &mut Findings, plan: &Plan, routing: &Routing) {
                     items(view.expiring, "expires", "expire"),
                     view.service
                 ),
-                "after the cutover they would stay for ever: name the attribute as the table's `ttl`",
+                "after the cutover they would never expire: name the attribute as `ttl` of the table",
             );
         }
     }
 }
 
-/// What the TTL of a service's table makes of its items.
+/// The effect of the TTL of a service's table on its items.
 pub(super) fn of_target(found: &mut Findings, service: &Service, view: &ServiceView, routing: &Routing) {
     let Some(ttl) = &view.ttl else { return };
     let name = &view.service;
@@ -42,12 +43,13 @@ pub(super) fn of_target(found: &mut Findings, service: &Service, view: &ServiceV
         let never = format!("of {name} would never expire");
         found.warning(
             format!("{}: {}", items(ignored, &never, &never), groups.join("; ")),
-            "TTL takes a number of seconds since 1970, no older than five years, and ignores everything else: correct these \
-             items in the source, or name another attribute as the table's `ttl`",
+            "TTL needs a number of seconds since 1970 that is at most five years old, and ignores \
+             everything else: correct these items in the source, or name another attribute as `ttl` of the \
+             table",
         );
     }
     let Some(over) = &ttl.over else { return };
-    // By the same attribute, the source is about to delete them too.
+    // By the same attribute, the source is about to delete them as well.
     let by_source = routing.expiry.as_ref();
     let same = by_source.is_some_and(|source| {
         let shapes = service.shapes.iter();
@@ -55,7 +57,7 @@ pub(super) fn of_target(found: &mut Findings, service: &Service, view: &ServiceV
         names.all(|name| name == Some(&ttl.attribute))
     });
     let what = format!(
-        "{} past the time by '{}' of {name} (as {})",
+        "{} expired by '{}' of {name} (as {})",
         items(over.items, "is", "are"),
         ttl.attribute,
         over.examples
@@ -65,13 +67,13 @@ pub(super) fn of_target(found: &mut Findings, service: &Service, view: &ServiceV
     if same {
         found.note(
             what,
-            "the source expires them too, and what is left of them goes when `complete` switches TTL on",
+            "the source expires them as well, and the rest is deleted after `complete` switches TTL on",
         );
     } else {
         found.warning(
             what,
-            "DynamoDB deletes them from the service's table as soon as `complete` switches TTL on: if they are still needed, \
-             move their time on in the source, or leave `ttl` out",
+            "DynamoDB deletes them from the service's table after `complete` switches TTL on. If they are \
+             still needed, set a later time in the source, or leave `ttl` out",
         );
     }
 }

@@ -1,3 +1,5 @@
+//! Tests of the findings of a survey.
+
 use super::*;
 use crate::model::{AttributeKind, KeyAttribute, KeySchema};
 use crate::source::SourceFacts;
@@ -82,7 +84,7 @@ fn what_is_not_as_it_should_be_is_an_error() {
         "is ARCHIVED",
     );
     let gone = |survey: &mut Survey| survey.state.stream = Some("arn".into());
-    judged(gone, Severity::Error, "is off, and this split was reading it");
+    judged(gone, Severity::Error, "is off, but this split was reading it");
     let adopted = |survey: &mut Survey| {
         survey.tables.push(TableView {
             service: "all".into(),
@@ -177,15 +179,15 @@ fn after_the_split_has_begun_nobody_is_told_to_change_what_is_fixed() {
         found.into_iter().filter_map(|each| each.hint).collect()
     };
     let fixed = [
-        "widen a service's `where`",
+        "widen the `where` of a service",
         "narrow one `where`",
         "narrow the `where`",
         "check its `where`",
         "or the transform",
         "make the key from",
         "prefer `timestamp: none`",
-        "or `timestamp: none`",
-        "or name another one",
+        "or write `timestamp: none`",
+        "or name another table",
     ];
     let before = hints(StateStatus::Unknown);
     for words in fixed {
@@ -196,7 +198,7 @@ fn after_the_split_has_begun_nobody_is_told_to_change_what_is_fixed() {
                 change: String::new(),
             }),
         ];
-        let common = ["prefer", "or `timestamp"]
+        let common = ["prefer", "or write `timestamp"]
             .iter()
             .any(|word| words.starts_with(word));
         assert!(common || recommended(&before), "{words}: {before:#?}");

@@ -34,7 +34,7 @@ impl Tail {
                 .any(
                     |(lane, state)| match readiness(record, lane, &all, self.split.now_ms()) {
                         Readiness::Ready => true,
-                        // Noticed now: somebody must own the shard to write it down.
+                        // The gap was found just now: a worker must own the shard to record it.
                         Readiness::Gap(_) => state.gap.is_none(),
                         Readiness::Waits | Readiness::Finished => false,
                     },
@@ -49,7 +49,7 @@ impl Tail {
         self.budgets.shared_by(readers.min(workers));
         let share = wanted.div_ceil(workers);
         if workers > 1 {
-            // Another worker came: it takes what is given back here.
+            // Another worker started: it takes the shards that are released here.
             running
                 .values()
                 .skip(share)

@@ -1,3 +1,5 @@
+//! Tests of the comparison of a table with the plan.
+
 use super::*;
 use crate::model::{AttributeKind, KeyAttribute};
 use crate::plan::TableThroughput;
@@ -168,7 +170,7 @@ fn settings_that_the_plan_does_not_name_are_not_compared() {
     assert_eq!(found, Comparison::default());
 }
 
-/// What was changed, and the one difference that it must make.
+/// The change, and the one difference that it must cause.
 type Mutation = (&'static str, fn(&mut TableState, &mut Settings));
 
 const MUTATIONS: &[Mutation] = &[

@@ -1,3 +1,5 @@
+//! Tests of the lease fence.
+
 use super::*;
 use crate::dynamo::Clock;
 use crate::dynamo::scripted::scripted;
@@ -9,7 +11,7 @@ use std::time::Duration;
 const LEASE: Duration = Duration::from_secs(60);
 const ATTEMPT: Duration = Duration::from_secs(5);
 
-/// The process stands still, once, while a request is being built: by now its lease has run out.
+/// The process is suspended once while a request is being built, until its lease has expired.
 #[derive(Debug)]
 pub(in crate::target) struct HeldUp(Validity, AtomicBool);
 
@@ -60,7 +62,7 @@ async fn a_request_whose_lease_ran_out_while_it_was_built_is_not_sent() {
     assert!(fence.is_open(), "as the write asked before it began");
     let refused = send().await.unwrap_err();
     let told = crate::dynamo::Failure::of("dynamodb:ListTables", "x", &refused).message;
-    assert!(told.contains("the lease ran out"), "{told}");
+    assert!(told.contains("the lease expired"), "{told}");
     assert!(asked.lock().unwrap().is_empty());
     lease.renew(Moment::now(Clock::SYSTEM), LEASE);
     send().await.unwrap();

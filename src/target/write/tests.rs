@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 const MARGIN: Duration = Duration::from_millis(400);
 
-/// What the endpoint does with a request.
+/// The reaction of the endpoint to a request.
 #[derive(Clone, Copy, Debug)]
 enum Answer {
     HangUp,
@@ -111,7 +111,7 @@ const ON: Tombstones = Tombstones {
 async fn a_write_is_answered_only_when_its_lost_request_can_land_no_more() {
     let client = endpoint(vec![Answer::HangUp, Answer::Status(200, "{}")]).await;
     let gate = Gate::default();
-    // So long that a machine that stands still for a moment looks before it is over.
+    // Long enough for a check on a machine that is busy for a moment.
     let margin = Duration::from_secs(3);
     let writer = TargetWriter {
         margin,
@@ -144,7 +144,7 @@ async fn stopping_waits_for_lost_requests_too() {
     });
     let stopped = writer.write_copied(&removal()).await.unwrap_err();
     assert!(matches!(stopped, SinkError::Stop(_)));
-    // Whoever takes over the lease now finds nothing of ours under way.
+    // The next owner of the lease finds none of our requests under way.
     assert!(begun.elapsed() >= MARGIN);
 }
 

@@ -28,7 +28,7 @@ impl SpillDir {
 }
 
 impl Default for SpillDir {
-    /// The system's: `TMPDIR` where it is set.
+    /// The default of the system: `TMPDIR` if it is set.
     fn default() -> Self {
         Self::at(std::env::temp_dir())
     }

@@ -115,12 +115,12 @@ impl Candidate {
     }
 }
 
-/// A candidate with what its rechecks have shown so far.
+/// A candidate with the result of its rechecks so far.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pending {
     /// The candidate.
     pub candidate: Candidate,
-    /// What the rechecks have shown.
+    /// The result of the rechecks.
     pub settling: Settling,
     /// It is not worth a look before then (on the clock of the observations).
     pub due: Duration,

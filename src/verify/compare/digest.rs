@@ -1,3 +1,5 @@
+//! Digests of items.
+
 use crate::model::{Item, ItemExt, RESERVED_PREFIX, TOMBSTONE_ATTRIBUTE};
 use std::fmt;
 
@@ -54,7 +56,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// What a target table holds under a key.
+/// The contents of a target table under a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Held {
     /// An item that readers may see.
@@ -74,7 +76,7 @@ impl Held {
     }
 }
 
-/// Tells a live target item from a tombstone.
+/// Distinguishes a live target item from a tombstone.
 #[must_use]
 pub fn classify(item: &Item) -> Held {
     if item.contains_key(TOMBSTONE_ATTRIBUTE) {
@@ -135,7 +137,7 @@ mod tests {
         );
         assert_eq!(Digest::from_bytes(*digest.as_bytes()), digest);
         assert_eq!(classify(&item).digest(), Some(digest));
-        // A reserved attribute alone leaves what an empty item leaves.
+        // An item with only a reserved attribute has the digest of an empty item.
         let stamp = Item::from([(VERSION_ATTRIBUTE.to_owned(), Value::s("1"))]);
         assert_eq!(Digest::of(&stamp), Digest::of(&Item::new()));
     }

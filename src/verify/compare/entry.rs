@@ -1,12 +1,12 @@
-//! One line of the comparison, as it is kept in memory and on disk:
-//! `[target key length u16][source key length u16][digest][target key][source key]`.
+//! One entry of the comparison, as it is stored in memory and on disk: `[target key length u16][source key length
+//! u16][digest][target key][source key]`.
 
 use crate::verify::compare::Digest;
 
 /// Both lengths and the digest.
 const HEADER_BYTES: usize = 4 + Digest::BYTES;
-/// The source key equals the target key and is not written again: true of every table whose keys
-/// are copied as they are, and halves its entries.
+/// The source key equals the target key and is not stored again. This is true for every table whose keys are copied
+/// unchanged, and halves its entries.
 const SAME: u16 = u16::MAX;
 
 /// An entry: ordered by target key, then source key, then digest.
@@ -44,7 +44,7 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// Reads the entry at the head of `bytes`; `None` where there is none.
+    /// Reads the entry at the head of `bytes`; `None` if there is none.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>()?;
         let (lengths, digest) = header.split_first_chunk::<4>()?;

@@ -1,3 +1,5 @@
+//! Reasons why a comparison could not be made.
+
 use crate::verify::compare::KeyCodeError;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,18 +15,18 @@ pub enum VerifyError {
     Create {
         /// Where it was to be.
         dir: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The disk or the quota is full.
     #[error(
-        "no space is left for verify's temporary files in {}: {source}; \
-         free some, or set TMPDIR to a directory on a larger disk, and run verify again", dir.display()
+        "no space is left for the temporary files of verify in {}: {source}; free some space, or set TMPDIR \
+         to a directory on a larger disk, and run verify again", dir.display()
     )]
     Full {
         /// Where the files are.
         dir: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// A temporary file could not be written or read.
@@ -37,10 +39,10 @@ pub enum VerifyError {
         doing: &'static str,
         /// Where the file is.
         dir: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A temporary file does not hold what was written to it.
+    /// A temporary file does not contain what was written to it.
     #[error(
         "a temporary file in {} is damaged ({what}), so the comparison is void; \
          check that disk, or set TMPDIR to a directory on another one, and run verify again", dir.display()
@@ -48,7 +50,7 @@ pub enum VerifyError {
     Damaged {
         /// Where the file is.
         dir: PathBuf,
-        /// What is wrong with it.
+        /// The damage.
         what: &'static str,
     },
     /// A key that no table can hold.
@@ -59,7 +61,7 @@ pub enum VerifyError {
 }
 
 impl VerifyError {
-    /// Tells a full disk, which the operator can fix, from other failures to write.
+    /// Distinguishes a full disk, which the operator can fix, from other failed writes.
     pub(super) fn writing(dir: &Path, source: io::Error) -> Self {
         let dir = dir.to_owned();
         match source.kind() {
@@ -74,7 +76,7 @@ impl VerifyError {
         }
     }
 
-    /// A file that ends before what was written to it is damaged; anything else is the system's word.
+    /// A file that ends too early is damaged; any other failure is an error of the system.
     pub(super) fn reading(dir: &Path, source: io::Error) -> Self {
         let dir = dir.to_owned();
         match source.kind() {

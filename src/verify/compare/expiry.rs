@@ -1,3 +1,5 @@
+//! Whether an item has expired by TTL.
+
 use crate::model::{Item, Number, Value};
 
 /// DynamoDB's TTL leaves items alone that expired longer ago than this (five years).

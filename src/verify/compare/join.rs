@@ -6,7 +6,7 @@ use super::key_code::decode_key;
 use super::merge::Sorted;
 use crate::verify::compare::{Candidate, Digest, SourceSide, TargetSide, VerifyError};
 
-/// What the join saw.
+/// The counts of the join.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct JoinCounts {
     /// Source items that the service should hold.
@@ -37,12 +37,12 @@ pub fn join(source: SourceSide, target: TargetSide) -> Result<Join, VerifyError>
 
 /// Every key that differs, in bounded memory. Blocks while it reads.
 ///
-/// After an error it ends, and [`Join::counts`] stays `None`: what came before is no result.
+/// After an error it ends, and [`Join::counts`] stays `None`: the earlier keys are not a result.
 #[derive(Debug)]
 pub struct Join {
     source: Sorted,
     target: Sorted,
-    /// The key that is compared.
+    /// The compared key.
     key: Vec<u8>,
     counts: JoinCounts,
     state: State,
@@ -55,7 +55,7 @@ enum State {
     Failed,
 }
 
-/// What the source's side says of one target key.
+/// The source's side of one target key.
 #[derive(Default)]
 struct Desired {
     /// Distinct source keys, the first of them.
@@ -68,7 +68,7 @@ struct Desired {
 }
 
 impl Join {
-    /// What was counted; `None` before the comparison is complete.
+    /// The counts; `None` before the comparison is complete.
     #[must_use]
     pub fn counts(&self) -> Option<JoinCounts> {
         (self.state == State::Complete).then_some(self.counts)

@@ -1,5 +1,5 @@
-//! A compact encoding of keys that can be read back. Equal keys, and only those, encode alike; the order
-//! of encodings is some total order, the same on both sides, and means nothing else.
+//! A compact, reversible encoding of keys. Only equal keys have equal encodings. The order of encodings is a total
+//! order, the same on both sides, and has no other meaning.
 
 use super::wire::{Reader, put_bytes};
 use crate::model::{Key, Number, Value};
@@ -8,10 +8,13 @@ use crate::model::{Key, Number, Value};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyCodeError {
     /// A part is neither a string, a number nor binary.
-    #[error("a key part has the type {0}; DynamoDB keys are S, N or B")]
+    #[error("a part of the key has the type {0}, but keys of DynamoDB have the type S, N or B")]
     NotAKeyType(&'static str),
-    /// Far above what DynamoDB takes (2,048 and 1,024 bytes).
-    #[error("a key takes {0} bytes; DynamoDB takes 2048 for the partition key and 1024 for the sort key")]
+    /// Far above the limits of DynamoDB (2,048 and 1,024 bytes).
+    #[error(
+        "a part of the key has {0} bytes, but DynamoDB accepts 2048 for the partition key and 1024 for \
+         the sort key"
+    )]
     TooLong(usize),
     /// Bytes that no key encodes to.
     #[error("bytes that encode no key")]
@@ -21,7 +24,7 @@ pub enum KeyCodeError {
 /// Longest encoding: entries keep lengths in 16 bits, whose highest value has another meaning.
 pub(super) const MAX_ENCODED_BYTES: usize = u16::MAX as usize - 1;
 
-/// Puts the encoding of a key into `out`, in place of what it held.
+/// Replaces the contents of `out` by the encoding of a key.
 pub(super) fn encode_key(key: &Key, out: &mut Vec<u8>) -> Result<(), KeyCodeError> {
     out.clear();
     with_bytes(&key.partition, |tag, bytes| {
@@ -29,7 +32,7 @@ pub(super) fn encode_key(key: &Key, out: &mut Vec<u8>) -> Result<(), KeyCodeErro
         put_bytes(bytes, out);
     })?;
     if let Some(sort) = &key.sort {
-        // Its length is what is left.
+        // Its length is the rest.
         with_bytes(sort, |tag, bytes| {
             out.push(tag);
             out.extend_from_slice(bytes);

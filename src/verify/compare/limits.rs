@@ -1,5 +1,7 @@
-/// Memory for sorting, for all services together, unless the operator says otherwise: small beside what
-/// the clients take, and enough that 100 million entries are written twice and read twice, no more.
+//! Limits of the memory and the files of a sort.
+
+/// Memory for sorting, for all services together, unless the operator sets it: small compared with the memory of the
+/// clients, and enough that 100 million entries are written twice and read twice, no more.
 pub const DEFAULT_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 /// Runs that one merge reads: beyond this, each run's buffer gets too small for the disk.
 const DEFAULT_FAN_IN: usize = 64;
@@ -9,7 +11,7 @@ const MIN_BLOCK_BYTES: usize = 4 * 1024;
 /// A block longer than this gains nothing.
 const MAX_BLOCK_BYTES: usize = 256 * 1024;
 
-/// What one sort may use.
+/// The limits of one sort.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SortLimits {
     /// Memory, in bytes. Never enforced below one entry, nor below a block of 4 KiB per merged run.
@@ -28,8 +30,7 @@ impl Default for SortLimits {
 }
 
 impl SortLimits {
-    /// The part of each, where this memory is shared by `sorters` that work at once: two per service, one
-    /// per side.
+    /// The part of each, if `sorters` that work at once share this memory: two per service, one per side.
     #[must_use]
     pub fn shared_by(self, sorters: usize) -> Self {
         Self {

@@ -120,7 +120,7 @@ impl RunReader {
         Entry::read(self.block.get(self.at..self.after)?)
     }
 
-    /// Goes to the next entry; false at the end, which must be where the writer left it.
+    /// Goes to the next entry; false at the end, which must be where the writer ended.
     fn advance(&mut self) -> Result<bool, VerifyError> {
         if self.left == 0 {
             return if self.after == self.block.len() && self.next == self.end {

@@ -1,3 +1,5 @@
+//! Mismatches and their counts by class.
+
 use crate::model::{Key, Value};
 use crate::verify::compare::{Candidate, MismatchClass};
 use base64::Engine as _;
@@ -48,12 +50,12 @@ impl ClassCounts {
 pub struct Mismatch {
     /// Name of the service.
     pub service: String,
-    /// What is wrong.
+    /// The class of the mismatch.
     pub class: MismatchClass,
     /// Key in the service's table.
     #[serde(serialize_with = "key_json")]
     pub target_key: Key,
-    /// Keys in the source that lead to it; empty where none is known.
+    /// Keys in the source that lead to it; empty if none is known.
     #[serde(serialize_with = "keys_json")]
     pub source_keys: Vec<Key>,
 }
@@ -72,7 +74,7 @@ impl Mismatch {
 }
 
 impl fmt::Display for Mismatch {
-    /// For people: class, service, target key, and the source keys where they are other ones.
+    /// For people: class, service, target key, and the source keys if they differ from it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use std::fmt;
 
-/// What is wrong with a key of a target.
+/// The classes of mismatches.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MismatchClass {

@@ -1,9 +1,9 @@
-//! Verification: is every target exactly what the source says it should be?
+//! The pure part of verification: it decides whether every target holds exactly the items that follow from the source.
 //!
-//! Two tables that fit no memory are compared as two streams of small entries, (target key, digest),
-//! sorted in bounded memory through temporary files and joined. What differs becomes a [`Candidate`],
-//! not yet a mismatch, since neither scan is a snapshot and the target lags; [`Settling`] decides each
-//! candidate from repeated consistent reads of both sides.
+//! Two tables of any size are compared as two streams of small entries, (target key, digest), which are sorted in
+//! bounded memory with temporary files, and joined. A difference becomes a [`Candidate`] and not yet a mismatch,
+//! because neither scan is a snapshot and the target lags. [`Settling`] decides each candidate from repeated
+//! consistent reads of both sides.
 //!
 //! ```text
 //! source scan -> desired -> SourceSide --+
@@ -12,11 +12,11 @@
 //!                                                                      +------------------+
 //! ```
 //!
-//! This room shares nothing with the write path, and has no clock, no network and no async: it is told
-//! what was read and when. Its only effect is temporary files, and calls that may touch them block.
+//! This room shares nothing with the write path, and has no clock, no network and no async: its callers pass what
+//! was read and when. Its only effect is temporary files, and calls that may touch them block.
 //!
-//! Invariants: memory never depends on the number of items or of differences; nothing that cannot be read
-//! back is ever taken for an end; a candidate leaves only with a verdict.
+//! Invariants: memory never depends on the number of items or of differences; unreadable bytes are never taken for
+//! the end of a file; a candidate leaves only with a verdict.
 
 mod block;
 mod candidate;

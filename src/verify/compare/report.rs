@@ -1,3 +1,5 @@
+//! The report of a verification, service by service.
+
 use crate::verify::compare::{ClassCounts, JoinCounts, Outcome};
 use serde::Serialize;
 
@@ -9,7 +11,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether every target holds what it should. Nothing verified is nothing proven: not clean.
+    /// Whether every target holds exactly the items that it should. If nothing was verified, the result is not clean.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         !self.services.is_empty() && self.services.iter().all(ServiceReport::is_clean)
@@ -31,8 +33,8 @@ pub struct ServiceReport {
     pub candidates: u64,
     /// Looks that this took: each a consistent read of both sides.
     pub rechecked: u64,
-    /// Items that changed while they were read, and agreed when they were looked at again: that is why `expected` and
-    /// `found` need not be equal.
+    /// Items that changed while they were read, and agreed when they were read again. So `expected` and `found` need
+    /// not be equal.
     pub changed: u64,
     /// Candidates that changed too often for a verdict.
     pub unsettled: u64,
@@ -56,7 +58,7 @@ impl ServiceReport {
         }
     }
 
-    /// Takes in what the join counted, which it tells only once it is complete.
+    /// Adds the counts of the join, which has them only after it is complete.
     pub fn compared(&mut self, counts: JoinCounts) {
         self.expected = counts.source_items;
         self.found = counts.target_items;
@@ -83,7 +85,7 @@ impl ServiceReport {
         self.candidates.saturating_sub(decided)
     }
 
-    /// Whether the target holds what it should, and nothing was left out in finding that.
+    /// Whether the target holds exactly the items that it should, and the comparison left nothing out.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.complete

@@ -64,8 +64,8 @@ impl<'a> RunWriter<'a> {
     }
 }
 
-/// Entries that are sorted without ever being expanded: the arena holds their bytes as they go to disk,
-/// the slots say where each begins.
+/// Entries that are sorted in their encoded form: the arena holds their bytes as they go to disk, and the slots hold
+/// their offsets.
 #[derive(Debug)]
 pub(super) struct Arena {
     pub bytes: Vec<u8>,

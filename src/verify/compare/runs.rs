@@ -10,8 +10,8 @@ use crate::model::Key;
 use crate::verify::compare::{Digest, VerifyError};
 use std::sync::Arc;
 
-/// What the source says that a target should hold. Filled by the scan of the source, in any order; an
-/// item may be added more than once, as a scan that was restarted does.
+/// The items that the target should hold, according to the source. The scan of the source adds them in any order; an
+/// item may be added more than once, because a restarted scan repeats items.
 #[derive(Debug)]
 pub struct SourceSide {
     sorter: Sorter,
@@ -55,7 +55,7 @@ impl SourceSide {
         self.sorter.file.as_ref().map_or(0, BlockFile::end)
     }
 
-    /// Spoils what is on disk.
+    /// Damages the files, for tests.
     #[cfg(test)]
     pub(super) fn spoil(&self, how: impl FnOnce(&std::fs::File)) {
         if let Some(file) = &self.sorter.file {
@@ -64,7 +64,7 @@ impl SourceSide {
     }
 }
 
-/// What a target holds, tombstones left out. Filled by the scan of the target, as [`SourceSide`] is.
+/// The items of a target, without tombstones. The scan of the target adds them, as for [`SourceSide`].
 #[derive(Debug)]
 pub struct TargetSide {
     sorter: Sorter,

@@ -1,19 +1,18 @@
-//! The verdict on one candidate, from reads repeated while writes go on. Pure: it is told what was read
+//! The verdict on one candidate, from repeated reads while writes continue. Pure: its caller passes what was read
 //! and when.
 //!
-//! **Each look reads the target first, then the source, both consistently.** A difference counts once it
-//! has stood, with nothing moving on either side, from before one look's end to another look's begin for
-//! longer than the lag allows: a target that is only late holds, at any moment, a value that the source had
-//! at most the allowed lag before, so it cannot show that. This takes for granted that two equal
-//! observations of the source mean that nothing happened between them. Whoever compares whole source
-//! items by a timestamp is safe; otherwise the several looks within a window make it very unlikely that a
-//! source that flips to and fro is seen the same in all of them.
+//! **Each observation reads the target first, then the source, both consistently.** A difference is a mismatch if
+//! neither side has changed from before the end of one observation to the begin of another one, for longer than the
+//! allowed lag. A target that is only late cannot show this, because at any moment it holds a value that the source
+//! had at most the allowed lag before. This assumes that nothing happened between two equal observations of the
+//! source. It is certain if source items have a timestamp. Otherwise the several observations within a window make
+//! it very unlikely that a source that changes to and fro looks the same in all of them.
 
 use super::wire::{Reader, put_digest, put_duration, put_len};
 use crate::verify::compare::{Digest, MismatchClass};
 use std::time::Duration;
 
-/// What the source says that the target should hold under the candidate's key.
+/// The item that the target should hold under the candidate's key, according to the source.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Desired {
     /// Nothing: there is no source item, or it does not belong to the service (or its desired item cannot
@@ -41,27 +40,27 @@ pub struct Observation {
     pub began: Duration,
     /// The clock after the source was read.
     pub ended: Duration,
-    /// What the target holds: the digest of a live item; none where there is no item, or a tombstone.
+    /// The digest of the live item in the target; `None` if there is no item, or a tombstone.
     pub held: Option<Digest>,
-    /// What it should hold.
+    /// The item that it should hold.
     pub desired: Desired,
-    /// The digest of the whole source item, where there is one: it changes with writes that the service's
-    /// shape does not show. (Of several source items: any one's.)
+    /// The digest of the whole source item, if there is one. It also changes with writes that the service's shape
+    /// does not show. (Of several source items: of any one.)
     pub source: Option<Digest>,
     /// Which side has expired.
     pub expired: Expired,
 }
 
 impl Observation {
-    /// How the sides differ now; `None` where they agree.
+    /// How the sides differ now; `None` if they agree.
     fn difference(&self) -> Option<MismatchClass> {
         match (self.desired, self.held) {
             (Desired::Several, _) => Some(MismatchClass::Collision),
             (Desired::Nothing, None) => None,
             (Desired::Item(desired), Some(held)) if desired == held => None,
             (Desired::Item(_), Some(_)) => Some(MismatchClass::Different),
-            // TTL deletes on one side before the other; it never explains two items that differ, nor an
-            // item that belongs elsewhere.
+            // TTL deletes on one side before the other. It never explains two items that differ, or an item that
+            // belongs elsewhere.
             (Desired::Item(_), None) if self.expired.source => Some(MismatchClass::Expired),
             (Desired::Item(_), None) => Some(MismatchClass::Missing),
             (Desired::Nothing, Some(_)) if self.source.is_some() => Some(MismatchClass::Misrouted),
@@ -71,24 +70,24 @@ impl Observation {
     }
 }
 
-/// What lag is allowed, and for how long a key that never rests is looked at.
+/// The allowed lag, and for how long a key that keeps changing is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SettleRules {
     /// A write of the source arrives in the target within this time, or is late beyond excuse.
     pub allowed_lag: Duration,
-    /// After so many looks, a key that still moves is given up.
+    /// After this many reads, a key that still changes is given up.
     pub max_rounds: u32,
-    /// After so much time, a key that still moves is given up.
+    /// After this much time, a key that still changes is given up.
     pub max_time: Duration,
 }
 
 impl SettleRules {
-    /// Looks at one candidate, unless it comes to rest: three windows of five looks each.
+    /// Reads of one candidate, unless it settles earlier: three windows of five reads each.
     pub const DEFAULT_MAX_ROUNDS: u32 = 16;
-    /// Time for one candidate, unless it comes to rest, in allowed lags.
+    /// Time for one candidate, unless it settles earlier, in allowed lags.
     pub const DEFAULT_MAX_LAGS: u32 = 10;
 
-    /// The usual rules for a lag that is allowed.
+    /// The default rules for an allowed lag.
     #[must_use]
     pub fn new(allowed_lag: Duration) -> Self {
         Self {
@@ -99,10 +98,10 @@ impl SettleRules {
     }
 }
 
-/// What an observation leads to.
+/// The consequence of an observation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// The target holds what it should, or what it should have held within the allowed lag.
+    /// The target holds the item that it should, or that it should have held within the allowed lag.
     Agreed,
     /// The difference stood for longer than the lag allows. [`MismatchClass::Expired`] is no fault.
     Mismatch(MismatchClass),
@@ -117,12 +116,12 @@ pub enum Outcome {
 
 /// The first wait after something moved, as a part of the allowed lag; each further one is twice as long.
 const FIRST_WAIT_PART: u32 = 8;
-/// Beyond this many, what the source said earlier is forgotten.
+/// Beyond this many, earlier states of the source are forgotten.
 const MAX_RECENT: usize = 8;
-/// The least time that is a wait.
+/// The shortest wait.
 const TICK: Duration = Duration::from_millis(1);
 
-/// What a look saw, as far as movement shows in it.
+/// The part of an observation that shows changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Seen {
     several: bool,
@@ -153,7 +152,7 @@ impl Seen {
     }
 }
 
-/// What the observations of one candidate have shown so far.
+/// The summary of the observations of one candidate.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Settling {
     /// Observations so far.
@@ -167,7 +166,7 @@ pub struct Settling {
     both_since: Duration,
     /// Observations since then.
     quiet_rounds: u32,
-    /// What the source said that the target should hold (none: nothing), and when it last did.
+    /// The items that the target should have held (`None`: no item), each with the time at which this was last true.
     recent: Vec<(Duration, Option<Digest>)>,
 }
 
@@ -188,8 +187,8 @@ impl Settling {
         let elapsed = observation.ended.saturating_sub(self.first);
         let at_cap = self.rounds >= rules.max_rounds || elapsed >= rules.max_time;
         if at_cap && moved {
-            // Only the target moves: somebody else writes it. An absent source is not proof enough,
-            // for an item may have come and gone between two looks.
+            // Only the target changes: another process writes it. An absent source is not sufficient evidence,
+            // because an item may have come and gone between two reads.
             let source_rests = observation.source.is_some() && stood_since(self.source_since);
             return if source_rests {
                 Outcome::Mismatch(class)
@@ -230,15 +229,15 @@ impl Settling {
         before.is_some() && !rests
     }
 
-    /// Whether the target holds what the source said within the allowed lag before the target was read.
-    /// It cannot have held it all along (that look would have agreed), so the write did arrive.
+    /// Whether the target holds an item that it should have held within the allowed lag before the target was read.
+    /// It can't have held it all along (that read would have agreed), so the write did arrive.
     fn held_is_late(&self, rules: &SettleRules, observation: &Observation) -> bool {
         self.recent.iter().any(|(at, desired)| {
             *desired == observation.held && at.saturating_add(rules.allowed_lag) >= observation.began
         })
     }
 
-    /// Early looks settle what is merely late; the last one is just beyond the lag.
+    /// Early reads settle late changes; the last one is just beyond the lag.
     fn wait(&self, rules: &SettleRules, observation: &Observation, at_cap: bool) -> Duration {
         let deadline = self.both_since.saturating_add(rules.allowed_lag);
         let left = deadline.saturating_sub(observation.ended).saturating_add(TICK);

@@ -1,5 +1,4 @@
-//! Bytes in and out for what is kept in temporary files. The files never outlive the process, so there
-//! is no version in them.
+//! The encoding of temporary files. The files never outlive the process, so they have no version.
 
 use crate::verify::compare::Digest;
 use std::time::Duration;
@@ -33,7 +32,7 @@ pub(super) fn put_digest(digest: Option<Digest>, out: &mut Vec<u8>) {
     }
 }
 
-/// Reads what the functions beside it wrote. `None` means that the bytes are not theirs.
+/// Reads what the functions of this file wrote. `None` means that other bytes were found.
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {

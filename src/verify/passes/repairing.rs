@@ -1,4 +1,4 @@
-//! The repair at the end of a run: what was confirmed, between switching tombstones on and sweeping them.
+//! The repair at the end of a run: the confirmed mismatches, between switching tombstones on and sweeping them.
 
 use super::Run;
 use crate::repair::{Holder, RepairLease, backfill_runs, refuse_unready, switch_off, switch_on};
@@ -11,7 +11,7 @@ use crate::verify::result::VerifyResult;
 use crate::worker::RunError;
 use std::sync::Arc;
 
-/// What is repaired in one service's table.
+/// The work of a repair in one service's table.
 struct Work {
     file: CandidateFile,
     overwrites_newer: bool,
@@ -27,8 +27,8 @@ fn foreign_reason(services: &[&str]) -> String {
 }
 
 impl Run {
-    /// Repairs what was confirmed, between switching tombstones on and sweeping them. Those that an interrupted repair
-    /// left on are switched_off in any case.
+    /// Repairs the confirmed mismatches, between switching tombstones on and sweeping them. Tombstones that an
+    /// interrupted repair left on are switched off in any case.
     pub(super) async fn repair(
         &self,
         lease: &RepairLease,
@@ -96,7 +96,7 @@ impl Run {
         Ok(works)
     }
 
-    /// What a repair may find wrong in a service's table without asking; `None`: nothing.
+    /// The mismatches that a repair may correct in a service's table without a flag; `None`: none of them.
     fn scope(&self, record: &SplitRecord, service: &str) -> Option<RepairScope> {
         if self.discard_target_writes {
             return Some(RepairScope::AnyItem);

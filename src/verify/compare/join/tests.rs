@@ -1,3 +1,5 @@
+//! Tests of the join of two sorted sides.
+
 use super::*;
 use crate::model::cases::cases;
 use crate::model::{Key, Value};
@@ -104,7 +106,7 @@ fn naive(source: &[SourceRow], target: &[TargetRow]) -> (Vec<Candidate>, JoinCou
     (candidates, counts)
 }
 
-/// Mostly a source that is copied rightly, so that equal keys are as common as others.
+/// Mostly a source with a correct copy, so that equal keys are as common as others.
 fn tables() -> impl Strategy<Value = (Vec<SourceRow>, Vec<TargetRow>)> {
     let source = prop::collection::vec((0u16..60, 0u8..8, 0u8..12, 0u8..40), 0..150);
     let target = prop::collection::vec((0u16..70, 0u16..2), 0..30);

@@ -1,3 +1,5 @@
+//! Tests of the verdict on a candidate.
+
 use super::*;
 use crate::model::cases::cases;
 use proptest::prelude::*;
@@ -129,7 +131,7 @@ fn what_the_source_said_within_the_lag_agrees() {
     };
     assert_eq!(last(&moved_on(1000)), Outcome::Agreed);
     assert!(matches!(last(&moved_on(1001)), Outcome::Wait { .. }));
-    // A removal that is late: the source had nothing, and has an item now.
+    // A late removal: the source had nothing, and has an item now.
     let removed = [look(0, Some(1), None, None), look(500, None, Some(2), Some(2))];
     assert_eq!(last(&removed), Outcome::Agreed);
 }
@@ -182,7 +184,7 @@ fn classes_say_what_is_wrong() {
         confirmed(a, None, b, both),
         Outcome::Mismatch(MismatchClass::Misrouted)
     );
-    // The side that is there has not expired.
+    // The existing side has not expired.
     let source = Expired {
         source: true,
         target: false,
@@ -201,7 +203,7 @@ fn a_collision_stands_however_hot_its_items_are() {
     };
     let looks = [several(0, 1), several(500, 2), several(1001, 3)];
     assert_eq!(last(&looks), Outcome::Mismatch(MismatchClass::Collision));
-    // Holding what one of them says is no excuse.
+    // Holding the item of one of them is no excuse.
     let looks = [look(0, None, Some(1), Some(1)), several(500, 1)];
     assert!(matches!(last(&looks), Outcome::Wait { .. }));
     // One of them is gone: an ordinary key again.
@@ -271,10 +273,10 @@ fn a_target_that_a_stranger_keeps_writing_is_a_mismatch_in_the_end() {
     assert_eq!(outcome(None), Some(Outcome::Unsettled));
 }
 
-/// A history of one key: at each time, which life of the item begins or ends, or what it now says.
+/// A history of one key: at each time, which life of the item begins or ends, or its new contents.
 #[derive(Clone, Debug)]
 struct History {
-    /// (time, what the target should hold, whether there is a source item), by time.
+    /// (time, the item that the target should hold, whether there is a source item), by time.
     writes: Vec<(u64, Option<u64>, bool)>,
     /// When each arrives in the target: in order, within the lag.
     arrivals: Vec<u64>,
@@ -294,7 +296,7 @@ impl History {
         version.and_then(|version| self.writes[version].1)
     }
 
-    /// What the target holds; `lost` never arrives.
+    /// The item in the target; `lost` never arrives.
     fn held(&self, at: u64, lost: Option<usize>) -> Option<u64> {
         let arrived = Self::last_before(self.arrivals.iter().copied(), at);
         match (arrived, lost) {
@@ -384,7 +386,7 @@ proptest! {
         let rests = history.writes[lost].0;
         let (verdict, at) = history.settle(start, &took, Some(lost));
         if start > rests + 1000 {
-            // The bound: one lag, and what the looks themselves take.
+            // The bound: one lag, and the time of the reads themselves.
             prop_assert!(matches!(verdict, Outcome::Mismatch(_)), "{verdict:?}");
             prop_assert!(at <= start + 1001 + 6 * 400, "{at}");
         } else {
