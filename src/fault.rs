@@ -165,6 +165,11 @@ pub enum FaultError {
     },
 }
 
+mod rule;
+#[cfg(feature = "broken-rules")]
+pub use rule::break_rule;
+pub use rule::{Rule, broken};
+
 #[cfg(feature = "failpoints")]
 mod armed;
 #[cfg(feature = "failpoints")]

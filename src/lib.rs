@@ -33,7 +33,7 @@
 //! - [`flow`]: route, transform, guard, apply. No AWS types, no clock; it reaches out through two traits.
 //! - [`plan`]: the plan file, its check, and the checked plan. Pure.
 //! - [`model`]: plain data, which all others share.
-//! - [`fault`]: named failpoints for the tests, which an ordinary build leaves out.
+//! - [`fault`]: named failpoints, and rules that a test can leave out. An ordinary build contains neither.
 
 pub mod backfill;
 pub mod cli;

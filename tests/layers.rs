@@ -41,11 +41,11 @@ const LAYERS: [&str; 19] = [
 const COMPARE: &str = "verify/compare";
 /// The rooms that may name an AWS SDK.
 const SDK: [&str; 5] = ["dynamo", "state", "source", "target", "rehearse"];
-/// Rooms that may import only these: `plan` and `flow` are pure beside their traits, and the comparison shares nothing with
+/// Rooms that may import only these: `plan` and `flow` are pure beside their traits (and the rules that a test leaves out), and the comparison shares nothing with
 /// the write path.
 const NARROW: [(&str, &[&str]); 3] = [
     ("plan", &["model"]),
-    ("flow", &["model", "plan"]),
+    ("flow", &["fault", "model", "plan"]),
     (COMPARE, &["model"]),
 ];
 /// Of the write path, verification may use only these parts of `flow`: what a service should hold, what nobody

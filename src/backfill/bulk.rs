@@ -5,7 +5,7 @@ use super::circuit_breaker::STUCK_LEASES;
 use super::order::{BULK_MS, Chosen, Forecast, GIVEN_UP_MS, OrderChoice, Outlook, choose, lasting};
 use super::worker::{Backfill, BackfillReport};
 use crate::dynamo::TableCallError;
-use crate::fault;
+use crate::fault::{self, Rule, broken};
 use crate::plan::TableThroughput;
 use crate::repair::{free, give_up, hold};
 use crate::source::SourceFacts;
@@ -63,7 +63,12 @@ impl Backfill {
                 {
                     Box::pin(self.concurrent(&now.value, consistent)).await
                 }
-                _ => Err(error),
+                _ => {
+                    if broken(Rule::BulkKept) {
+                        SplitRecord::change(&self.split.store, |record| record.switch.free(since)).await?;
+                    }
+                    Err(error)
+                }
             };
         }
         fault::moment("backfill.copied").await;
@@ -78,7 +83,11 @@ impl Backfill {
 
     /// Waits until an eventually consistent read shows nothing of before.
     pub(super) async fn settle(&self, record: &BackfillRecord, consistent: bool) -> Result<(), RunError> {
-        if !consistent {
+        let rule = match record.order {
+            Order::Concurrent => Rule::Settled,
+            Order::Bulk => Rule::BulkSettled,
+        };
+        if !consistent && !broken(rule) {
             self.say("waiting for eventually consistent reads to settle", record);
             let settle = self.split.timing.settle;
             let what = "eventually consistent reads no longer show items that were deleted before";

@@ -3,6 +3,7 @@
 use super::coalesce::Group;
 use super::effects::{Effects, Write, WriteKind, effects};
 use super::guard::Guard;
+use crate::fault::{Rule, broken};
 use crate::model::{Counters, Origin};
 use crate::plan::{Service, Versions};
 
@@ -162,7 +163,7 @@ pub async fn apply<S: Sink, L: Ledger>(
     };
     let mut complaint = complaint.map(|complaint| complaint.reason);
     // Before the write, not after: once it has landed, a repetition may find no sign that it went backwards.
-    if backwards {
+    if backwards && !broken(Rule::ListedFirst) {
         applied.backwards = 1;
         ledger.recheck(&service.name, group).await?;
     }
@@ -192,6 +193,9 @@ pub async fn apply<S: Sink, L: Ledger>(
             Err(SinkError::Rejected(reason)) => complaint = Some(reason),
             Err(SinkError::Stop(stop)) => return Err(stop),
         }
+    }
+    if backwards && broken(Rule::ListedFirst) {
+        ledger.recheck(&service.name, group).await?;
     }
     if let Some(reason) = complaint {
         applied.dead_letters += 1;

@@ -4,6 +4,7 @@
 use super::coalesce::Group;
 use super::guard::{Guard, VersionFields, stamp};
 use super::route::{Desired, desired};
+use crate::fault::{Rule, broken};
 use crate::model::{Change, Item, Key, Origin, VERSION_ATTRIBUTE, Version};
 use crate::plan::{Service, Versions};
 
@@ -54,6 +55,7 @@ pub fn effects(service: &Service, versions: &Versions, group: &Group) -> Effects
         None => Effects::default(),
         Some(Origin::Backfill) => backfill(service, versions, group, false),
         Some(Origin::Bulk) => backfill(service, versions, group, true),
+        Some(Origin::Tail { .. }) if broken(Rule::EveryTouchedKey) => tail(service, versions, &ends(group)),
         Some(Origin::Tail { .. }) => tail(service, versions, group),
     }
 }
@@ -75,7 +77,10 @@ fn backfill(service: &Service, versions: &Versions, group: &Group, bulk: bool) -
         },
         Ok(Some(wanted)) => {
             let guard = match versions {
-                _ if bulk => Guard::Any,
+                _ if bulk || broken(Rule::BackfillGuard) => Guard::Any,
+                Versions::Timestamp(timestamp) if broken(Rule::BackfillTies) => {
+                    timestamp.version_of(item).map_or(Guard::Absent, Guard::NotNewer)
+                }
                 Versions::Timestamp(timestamp) => {
                     timestamp.version_of(item).map_or(Guard::Absent, Guard::Older)
                 }
@@ -155,6 +160,7 @@ fn tail(service: &Service, versions: &Versions, group: &Group) -> Effects {
             .images
             .old
             .as_ref()
+            .filter(|_| change.images.new.is_none() || !broken(Rule::BothImages))
             .and_then(|item| desired(service, versions, item).ok().flatten());
         let new = change
             .images
@@ -185,6 +191,9 @@ fn tail(service: &Service, versions: &Versions, group: &Group) -> Effects {
         .into_iter()
         .map(|key| match last.take_if(|wanted| wanted.key == key) {
             Some(wanted) => put(&fields, versions, wanted, &version),
+            None if broken(Rule::HighestVersion) => {
+                remove(key, &group_version(versions, &group.changes[..1]))
+            }
             None => remove(key, &version),
         })
         .collect::<Vec<_>>();
@@ -196,16 +205,37 @@ fn tail(service: &Service, versions: &Versions, group: &Group) -> Effects {
     }
 }
 
+/// A write of the tail lands over what is not newer; where versions went backwards, stream order decides.
+fn in_stream_order(version: Option<&Version>, backwards: bool) -> Guard {
+    match version {
+        Some(_) if broken(Rule::TailGuard) => Guard::Any,
+        Some(version) if !backwards && broken(Rule::TailTies) => Guard::Older(version.clone()),
+        Some(version) if !backwards => Guard::NotNewer(version.clone()),
+        _ => Guard::Any,
+    }
+}
+
+/// A group as if its records were one: from the image before the first to the image after the last.
+fn ends(group: &Group) -> Group {
+    let mut changes = group.changes.clone();
+    if let (Some(first), Some(last)) = (changes.first().cloned(), changes.pop()) {
+        let mut merged = Change::clone(&last);
+        merged.images.old.clone_from(&first.images.old);
+        changes = vec![std::sync::Arc::new(merged)];
+    }
+    Group {
+        key: group.key.clone(),
+        changes,
+    }
+}
+
 fn put(fields: &VersionFields, versions: &Versions, wanted: Desired, version: &GroupVersion) -> Write {
     let mut item = wanted.item;
     if let (Versions::Sequence, Some(stamp)) = (versions, &version.highest) {
         debug_assert_eq!(fields.live, VERSION_ATTRIBUTE);
         item.insert(VERSION_ATTRIBUTE.to_owned(), stamp.to_value());
     }
-    let guard = match &version.last {
-        Some(last) if !version.backwards => Guard::NotNewer(last.clone()),
-        _ => Guard::Any,
-    };
+    let guard = in_stream_order(version.last.as_ref(), version.backwards);
     Write {
         key: wanted.key,
         kind: WriteKind::Put(item),
@@ -214,10 +244,7 @@ fn put(fields: &VersionFields, versions: &Versions, wanted: Desired, version: &G
 }
 
 fn remove(key: Key, version: &GroupVersion) -> Write {
-    let guard = match &version.highest {
-        Some(highest) if !version.backwards => Guard::NotNewer(highest.clone()),
-        _ => Guard::Any,
-    };
+    let guard = in_stream_order(version.highest.as_ref(), version.backwards);
     Write {
         key,
         kind: WriteKind::Remove(version.highest.clone()),

@@ -3,6 +3,7 @@
 use super::effects::{Write, WriteKind};
 use super::guard::{Guard, VersionFields, alike, is_tombstone};
 use super::route::Desired;
+use crate::fault::{Rule, broken};
 use crate::model::{Item, Key, VERSION_ATTRIBUTE, Version};
 use crate::plan::Versions;
 
@@ -20,6 +21,7 @@ pub fn repair(
     held: Option<Item>,
     wanted: Option<Desired>,
 ) -> Option<Write> {
+    let buried = held.as_ref().is_some_and(is_tombstone);
     let held = held.filter(|item| !is_tombstone(item));
     let wanted = wanted.filter(|wanted| wanted.key == *target);
     let (kind, guard) = match (held, wanted) {
@@ -47,10 +49,11 @@ pub fn repair(
             (WriteKind::Put(item), Guard::Unchanged(Box::new(held.item)))
         }
     };
+    let unguarded = broken(Rule::RepairGuard) || buried && broken(Rule::RepairObeysTombstones);
     Some(Write {
         key: target.clone(),
         kind,
-        guard,
+        guard: if unguarded { Guard::Any } else { guard },
     })
 }
 

@@ -3,7 +3,7 @@
 
 use super::acknowledgement::{Holder, acknowledged, refuse_switched_since};
 use super::landing::{Writes, landed};
-use crate::fault;
+use crate::fault::{self, Rule, broken};
 use crate::state::{Order, SegmentRecord, SplitRecord, StateError};
 use crate::worker::{RunError, Split, pause};
 use std::time::Duration;
@@ -44,7 +44,9 @@ pub(crate) async fn hold(split: &Split, stop: &CancellationToken) -> Result<u64,
         });
     };
     fault::moment("bulk.holding").await;
-    acknowledged(split, epoch, stop).await?;
+    if !broken(Rule::BulkAcknowledged) {
+        acknowledged(split, epoch, stop).await?;
+    }
     fault::moment("bulk.held").await;
     Ok(epoch)
 }
@@ -87,7 +89,7 @@ pub(crate) async fn give_up(split: &Split, stop: &CancellationToken) -> Result<(
         return Ok(());
     }
     let most = taken.longest_lease.max(split.timing.lease) + split.timing.landed();
-    if !taken.are_settled {
+    if !taken.are_settled && !broken(Rule::BulkLands) {
         let what = "no write of the bulk copy can land any more (a process held a segment of it, died with it, or left a \
             request of it without an answer)";
         let _waiting = split.waits.until(what, most);

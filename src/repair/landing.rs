@@ -2,6 +2,7 @@
 //! targets says in its lease whether each of its requests was answered. Then there is nothing to wait for.
 
 use super::repair_lease::RepairLease;
+use crate::fault::{Rule, broken};
 use crate::state::{SegmentRecord, StateError};
 use crate::status::counted;
 use crate::worker::{RunError, Split, pause};
@@ -101,6 +102,13 @@ pub(super) async fn landed(
     most: Duration,
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
+    let rule = match writes {
+        Writes::Bulk => Rule::BulkLands,
+        Writes::Repairs(_) | Writes::Backfill(_) => Rule::PagesLand,
+    };
+    if broken(rule) {
+        return Ok(());
+    }
     let began = Instant::now();
     let (mut told, mut waiting) = (None, None);
     loop {

@@ -4,7 +4,7 @@
 
 use super::acknowledgement::Holder;
 use crate::dynamo::{AccountLimit, ConcurrencyLimit, until_answered_or_hot};
-use crate::fault::Writer;
+use crate::fault::{Rule, Writer, broken};
 use crate::flow::{Desired, Outcome, Sink, SinkError, desired, is_newer, is_tombstone, repair};
 use crate::model::{Item, Key, json};
 use crate::plan::{PutCost, Service, Versions};
@@ -147,21 +147,36 @@ impl<'a> Reconciler<'a> {
     /// first) refuses later writes of the tail, which leaves no trace. So after a write, it reads the source once
     /// more. If the source changed, the tail may have been refused in between, and the key is read again.
     pub async fn target_key(&self, target: &Key, source: Option<&Key>) -> Result<Reconciled, RunError> {
+        let early = match source {
+            Some(source) if broken(Rule::TargetFirst) => Some(self.wanted(source).await?),
+            _ => None,
+        };
         let held = self.read(&self.service.name, target, &self.target).await?;
-        let wanted = match source {
-            Some(source) => match self.wanted(source).await? {
-                Ok(wanted) => wanted,
-                Err(reason) => return Ok(Reconciled::Invalid(reason)),
-            },
-            None => None,
+        let wanted = match (early, source) {
+            (Some(wanted), _) => wanted,
+            (None, Some(source)) => self.wanted(source).await?,
+            (None, None) => Ok(None),
+        };
+        let wanted = match wanted {
+            Ok(wanted) => wanted,
+            Err(reason) => return Ok(Reconciled::Invalid(reason)),
         };
         let repaired = self.repair(target, held, wanted.clone()).await?;
         if let (Reconciled::Repaired, Some(source)) = (&repaired, source)
+            && !broken(Rule::ReadsAgain)
             && self.wanted(source).await? != Ok(wanted)
         {
             return Ok(Reconciled::Busy);
         }
         Ok(repaired)
+    }
+
+    /// Puts what a service should hold for an old image, if the target has no item: what the rules of dead letters forbid.
+    pub async fn replay(&self, image: &Item) -> Result<Reconciled, RunError> {
+        match desired(self.service, self.versions, image) {
+            Ok(Some(wanted)) => self.repair(&wanted.key.clone(), None, Some(wanted)).await,
+            _ => Ok(Reconciled::Agreed),
+        }
     }
 
     fn is_newer(&self, held: Option<&Item>, wanted: Option<&Desired>) -> bool {

@@ -5,10 +5,9 @@ use super::reconcile::{Reconciled, Reconciler, settled_with};
 use super::repair_lease::RepairLease;
 use super::tombstone_switch::{switch_off, switch_on};
 use crate::dynamo::retry_transient;
-use crate::fault::Writer;
+use crate::fault::{Rule, Writer, broken};
 use crate::flow::{Watched, watch};
-use crate::model::{Key, json};
-use crate::plan::Service;
+use crate::model::{Item, Key, json};
 use crate::state::{DeadLetterHead, RepairScope, ShardRecord, SplitRecord, Tombstones};
 use crate::worker::{ActivityNote, Budgets, RunError, Split, unless_stopped, with_activity_notes};
 use serde::Serialize;
@@ -205,8 +204,17 @@ async fn one(
     ) else {
         return Ok((false, "its table has no client".into()));
     };
-    let suspects = suspects(split, head, service).await?;
-    let settled = match settled_with(&reconciler, &key, &suspects, stop).await {
+    let images = images(split, head).await?;
+    let suspects: Vec<Key> = images
+        .iter()
+        .flat_map(|image| service.target_keys_of(image, &split.plan.source.keys))
+        .collect();
+    let last = images.first().filter(|_| broken(Rule::Reconciled));
+    let settled = match last {
+        Some(image) => reconciler.replay(image).await,
+        None => settled_with(&reconciler, &key, &suspects, stop).await,
+    };
+    let settled = match settled {
         Err(error @ RunError::HotRange { .. }) => return Ok((false, error.to_string())),
         settled => settled?,
     };
@@ -222,8 +230,8 @@ async fn one(
     })
 }
 
-/// Target keys that the item may have had, by the letter's images.
-async fn suspects(split: &Split, head: &DeadLetterHead, service: &Service) -> Result<Vec<Key>, RunError> {
+/// The letter's images, the last one first. They tell target keys that the item may have had.
+async fn images(split: &Split, head: &DeadLetterHead) -> Result<Vec<Item>, RunError> {
     let Some(shown) = split.dead_letters.show(&head.id).await? else {
         return Ok(Vec::new());
     };
@@ -240,7 +248,5 @@ async fn suspects(split: &Split, head: &DeadLetterHead, service: &Service) -> Re
         .into_iter()
         .flatten()
         .filter_map(|image| json::item_from_json(image).ok());
-    Ok(items
-        .flat_map(|item| service.target_keys_of(&item, &split.plan.source.keys))
-        .collect())
+    Ok(items.collect())
 }

@@ -6,7 +6,7 @@ use super::landing::{Writes, landed};
 use super::reconcile::{Rechecked, forget_rechecks, recheck_all};
 use super::repair_lease::RepairLease;
 use crate::dynamo::{AccountLimit, ConcurrencyLimit, Failure, Tables};
-use crate::fault;
+use crate::fault::{self, Rule, broken};
 use crate::plan::Service;
 use crate::state::{SplitRecord, TombstonePhase, Tombstones};
 use crate::target::{Sweep, Swept};
@@ -30,7 +30,9 @@ pub async fn switch_on(
     let record = SplitRecord::change(&split.store, |record| {
         let services = split.plan.services.iter().map(|service| service.name.as_str());
         let is_over = record.completing_ms.is_some() || record.has_abandoned(services);
-        switched = !is_over && split.has_same_switches(record) && record.switch.turn_on(holder.name());
+        switched = !is_over
+            && split.has_same_switches(record)
+            && (needs_none(holder) || record.switch.turn_on(holder.name()));
     })
     .await?;
     refuse_switched_since(split, &record)?;
@@ -46,9 +48,16 @@ pub async fn switch_on(
     }
     let tombstones = record.switch.tombstones;
     fault::moment("tombstones.on").await;
-    acknowledged(split, tombstones.epoch, stop).await?;
+    if !broken(Rule::AcknowledgedOn) {
+        acknowledged(split, tombstones.epoch, stop).await?;
+    }
     fault::moment("tombstones.on-acknowledged").await;
     Ok(tombstones)
+}
+
+/// Whether a test leaves out the rule that this command switches tombstones on.
+fn needs_none(holder: &Holder) -> bool {
+    broken(Rule::RepairSwitchesOn) && [Holder::REPAIR, Holder::RECONCILE].contains(holder)
 }
 
 /// Works on the recheck list when no write of this run or of a dead one can land any more, and releases the
@@ -88,7 +97,9 @@ pub async fn switch_off(
     }
     let epoch = tombstones.epoch;
     fault::moment("tombstones.off").await;
-    acknowledged(split, epoch, stop).await?;
+    if !broken(Rule::AcknowledgedOff) {
+        acknowledged(split, epoch, stop).await?;
+    }
     fault::moment("tombstones.off-acknowledged").await;
     forget_rechecks(split, epoch).await?;
     let swept = sweep(split, epoch, budgets, stop).await?;
@@ -121,7 +132,11 @@ async fn release(
     loop {
         landed(split, writes, split.timing.landed(), stop).await?;
         fault::moment("tombstones.landed").await;
-        let rechecked = recheck_all(split, (holder, since), &lease.validity(), budgets, stop).await?;
+        let rechecked = if broken(Rule::Rechecked) {
+            Rechecked::Agreed
+        } else {
+            recheck_all(split, (holder, since), &lease.validity(), budgets, stop).await?
+        };
         if rechecked == Rechecked::Wrote {
             landed(split, writes, split.timing.landed(), stop).await?;
         }

@@ -1,6 +1,7 @@
 //! The lineage of shards, pure: the positions to pin when the capture begins, which shards are new, and when a lane
 //! may read a shard. A child starts only after its parent is finished *by that lane*.
 
+use crate::fault::{Rule, broken};
 use crate::model::{Position, SequenceNumber};
 use crate::state::{LaneState, ShardRecord};
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,6 +70,9 @@ pub fn discovered<'a>(
 pub fn heirs(recorded: &BTreeMap<String, ShardRecord>) -> Vec<(Shard, BTreeSet<String>)> {
     let missing = |shard: &ShardRecord| -> Option<BTreeSet<String>> {
         let parent = recorded.get(shard.parent.as_ref()?)?;
+        if broken(Rule::Heirs) {
+            return None;
+        }
         let lanes = parent
             .lanes
             .keys()
@@ -107,7 +111,9 @@ pub fn vanished(
         }
         for (lane, state) in &record.lanes {
             let complete = complete_to(record, lane, recorded).unwrap_or(0);
-            if let (None, Some(reason)) = (&state.gap, age_gap(complete, now_ms)) {
+            if let (None, Some(reason)) = (&state.gap, age_gap(complete, now_ms))
+                && !broken(Rule::Vanished)
+            {
                 found.push((id.clone(), lane.clone(), reason));
             }
         }
@@ -135,7 +141,8 @@ pub fn first_state(
     let complete = if known {
         0
     } else {
-        watermark(recorded, lane).unwrap_or(now_ms)
+        let lane = watermark(recorded, lane).filter(|_| !broken(Rule::UnknownParent));
+        lane.unwrap_or(now_ms)
     };
     LaneState {
         complete_to_ms: complete,
@@ -177,8 +184,11 @@ pub fn readiness(
         .parent
         .as_ref()
         .and_then(|id| recorded.get(id))
-        .and_then(|parent| parent.lanes.get(lane));
-    if parent.is_some_and(|parent| !parent.finished()) {
+        .and_then(|parent| {
+            let any = parent.lanes.values().find(|state| state.finished());
+            any.filter(|_| broken(Rule::OwnParent)).or(parent.lanes.get(lane))
+        });
+    if parent.is_some_and(|parent| !parent.finished() && !broken(Rule::ChildWaits)) {
         return Readiness::Waits;
     }
     let complete = complete_to(shard, lane, recorded).unwrap_or(0);
@@ -202,7 +212,7 @@ pub fn complete_to(shard: &ShardRecord, lane: &str, recorded: &BTreeMap<String, 
 #[must_use]
 pub fn age_gap(complete_to_ms: u64, now_ms: u64) -> Option<String> {
     let age = now_ms.saturating_sub(complete_to_ms);
-    (age > RETENTION_MS).then(|| {
+    (age > RETENTION_MS && !broken(Rule::AgeGap)).then(|| {
         format!(
             "complete only up to {} hours ago, and the stream keeps 24 hours",
             age / (60 * 60 * 1000)

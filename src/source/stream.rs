@@ -2,6 +2,7 @@
 
 use super::lineage::Shard;
 use crate::dynamo::{Failure, FailureKind, convert};
+use crate::fault::{Rule, broken};
 use crate::model::{Change, Images, KeySchema, Origin, Position, SequenceNumber};
 use aws_sdk_dynamodbstreams::Client;
 use aws_sdk_dynamodbstreams::types::{self as sdk, ShardIteratorType};
@@ -93,7 +94,7 @@ impl StreamSource {
                     }),
             );
             from = description.last_evaluated_shard_id;
-            if from.is_none() {
+            if from.is_none() || broken(Rule::AllPages) {
                 return Ok(Listing { shards, enabled });
             }
         }
@@ -111,6 +112,7 @@ impl StreamSource {
             .shard_id(shard);
         let request = match position {
             Position::Beginning => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
+            Position::At(_) if broken(Rule::Pinned) => request.shard_iterator_type(ShardIteratorType::Latest),
             Position::At(number) => request
                 .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
                 .sequence_number(number.to_text()),

@@ -2,6 +2,7 @@
 
 use super::requests::Requests;
 use crate::dynamo::{Clock, chance};
+use crate::fault::{Rule, broken};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt;
@@ -77,7 +78,8 @@ impl Lease {
     /// that all its requests had been answered. If a holder died, or was replaced, nobody knows it.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.owner.is_none() && self.settled
+        let is_given_back = self.owner.is_none() && self.settled;
+        is_given_back || self.owner.is_some() && broken(Rule::DeadUnsettled)
     }
 }
 
@@ -96,7 +98,11 @@ impl LeaseWatch {
     pub fn until_landed(landed: Duration) -> Self {
         Self {
             seen: HashMap::new(),
-            landed,
+            landed: if broken(Rule::Gone) {
+                Duration::ZERO
+            } else {
+                landed
+            },
         }
     }
 
@@ -109,7 +115,8 @@ impl LeaseWatch {
         if seen.0 != revision {
             *seen = (revision, now);
         }
-        now.duration_since(seen.1) > Duration::from_millis(lease.duration_ms) + self.landed
+        broken(Rule::SeenToPass)
+            || now.duration_since(seen.1) > Duration::from_millis(lease.duration_ms) + self.landed
     }
 }
 
@@ -164,7 +171,7 @@ impl Moment {
     /// Whether this comes before another moment, by both clocks.
     #[must_use]
     pub fn is_before(&self, other: &Self) -> bool {
-        self.steady < other.steady && self.wall < other.wall
+        self.steady < other.steady && (self.wall < other.wall || broken(Rule::BothClocks))
     }
 }
 
@@ -230,7 +237,9 @@ impl Validity {
     #[must_use]
     pub fn may_write_at(&self, now: Moment) -> bool {
         let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        until.is_some_and(|until| now.after(self.attempt).is_before(&until))
+        let attempt = Some(self.attempt).filter(|_| !broken(Rule::EndsBeforeLease));
+        let ends = now.after(attempt.unwrap_or_default());
+        until.is_some_and(|until| ends.is_before(&until))
     }
 }
 

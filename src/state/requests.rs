@@ -1,5 +1,6 @@
 //! Requests under one lease: how many are under way, and until when a request without an answer may still land.
 
+use crate::fault::{Rule, broken};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -66,6 +67,7 @@ impl Requests {
         let inside = self.lock();
         inside.under_way == 0
             && match inside.unanswered {
+                _ if broken(Rule::UnansweredUnsettled) => true,
                 Unanswered::None => true,
                 Unanswered::Until(until) => until < Instant::now(),
                 Unanswered::Forever => false,

@@ -4,7 +4,7 @@ use super::damage::{Damaged, PARTITION, cure};
 use super::error::StateError;
 use crate::dynamo::chance;
 use crate::dynamo::{Failure, FailureKind, PATIENCE, answered, backoff};
-use crate::fault;
+use crate::fault::{self, Rule, broken};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -223,6 +223,8 @@ impl Store {
                     .item("record", AttributeValue::S(text.clone()))
                     .condition_expression(if revision == 0 {
                         "attribute_not_exists(pk) OR #t = :t"
+                    } else if broken(Rule::CompareAndSet) {
+                        "revision = :r OR #t = :t OR attribute_exists(pk)"
                     } else {
                         "revision = :r OR #t = :t"
                     })

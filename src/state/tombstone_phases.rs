@@ -3,6 +3,7 @@
 //! functions.
 
 use super::records::WorkerRecord;
+use crate::fault::{Rule, broken};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -73,7 +74,10 @@ impl Switch {
         if self.tombstones.holds() {
             return false;
         }
-        self.bury_for(holder);
+        let is_on = self.tombstones.leaves_tombstones() && self.holders.contains_key(holder);
+        if !(is_on && broken(Rule::SwitchesOnAnew)) {
+            self.bury_for(holder);
+        }
         true
     }
 
@@ -118,6 +122,9 @@ impl Switch {
         if self.tombstones.phase != TombstonePhase::On || !self.holders.contains_key(holder) {
             return None;
         }
+        if broken(Rule::Since) {
+            return self.holders.get(holder).copied();
+        }
         self.turn(TombstonePhase::On);
         self.holders.insert(holder.to_owned(), self.tombstones.epoch);
         Some(self.tombstones.epoch)
@@ -133,7 +140,8 @@ impl Switch {
     /// recheck list then belongs to this holder: no page of another one can overwrite an item of it.
     #[must_use]
     pub fn is_alone(&self, holder: &str, since: u64) -> bool {
-        self.tombstones.epoch == since && self.holders.len() == 1 && self.holders.get(holder) == Some(&since)
+        let is_alone = self.tombstones.epoch == since && self.holders.len() == 1;
+        broken(Rule::RecheckedByLast) || is_alone && self.holders.get(holder) == Some(&since)
     }
 
     /// Releases the tombstones of a holder that has had them on since an epoch. A process that was suspended for long
@@ -144,6 +152,8 @@ impl Switch {
     /// [alone](Switch::is_alone): it claims again first.
     #[must_use]
     pub fn release(&mut self, holder: &str, since: u64, worked_off: bool) -> bool {
+        let named = self.holders.get(holder).copied().filter(|_| broken(Rule::Since));
+        let since = named.unwrap_or(since);
         if self.holders.get(holder) == Some(&since) {
             if self.holders.len() == 1 && !(worked_off && self.is_alone(holder, since)) {
                 return false;

@@ -1,7 +1,7 @@
 //! Captures lanes: pins their positions in all open shards, and records new shards.
 
 use crate::dynamo::retry_transient;
-use crate::fault;
+use crate::fault::{self, Rule, broken};
 use crate::model::Position;
 use crate::source::lineage::{Shard, capture, discovered, first_state, heirs, vanished};
 use crate::source::{Listing, StreamSource};
@@ -30,7 +30,9 @@ pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Resul
     // The command starts here, so a temporary failure must not end it.
     let listing = retry_transient(|| source.shards()).await?;
     let recorded = recorded_shards(split, source.generation()).await?;
-    record_discovered(split, source, &listing, &recorded).await?;
+    if !broken(Rule::FoundBeforeCapture) {
+        record_discovered(split, source, &listing, &recorded).await?;
+    }
     let found = capture(&listing.shards);
     let at_ms = split.now_ms();
     // History of another worker's capture: its lanes may be reading the children by now.

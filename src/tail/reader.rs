@@ -2,6 +2,7 @@
 
 use super::feed::Batch;
 use crate::dynamo::{Failure, FailureKind};
+use crate::fault::{Rule, broken};
 use crate::model::Position;
 use crate::source::{Page, PageSize, StreamSource};
 
@@ -73,7 +74,8 @@ impl ShardReader {
             .last()
             .map(|record| Position::After(record.sequence.clone()));
         let reached = last.unwrap_or_else(|| from.clone());
-        let to = if page.next.is_some() {
+        let seems_ended = page.records.is_empty() && broken(Rule::NullIterator);
+        let to = if page.next.is_some() && !seems_ended {
             reached.clone()
         } else {
             Position::End

@@ -7,6 +7,7 @@ use super::capture::{all_finished, capture_lanes, record_discovered};
 use super::dead_letter_counts::ShownDeadLetters;
 use super::shard::{LaneShare, ShardTask};
 use crate::dynamo::{AccountLimit, ConcurrencyLimit, FailureKind, Health};
+use crate::fault::{Rule, broken};
 use crate::lifecycle::{current_stream, restart_tail};
 use crate::source::{Listing, SourceError, StreamSource, stream_state};
 use crate::state::{LeaseWatch, Owner, ShardRecord, SplitRecord, StateError, Validity};
@@ -245,6 +246,9 @@ impl Tail {
                         (record.shard.clone(), record)
                     });
                     seen = Arc::new(known.collect());
+                    if broken(Rule::DurableParent) {
+                        seen = overlaid(&seen, &running);
+                    }
                     for shard in running.values() {
                         shard.recorded.send_replace(Arc::clone(&seen));
                     }

@@ -1,5 +1,6 @@
 //! The gate of writes: each attempt asks it which phase of the tombstone switch it obeys.
 
+use crate::fault::{Rule, broken};
 use crate::state::Tombstones;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -54,7 +55,7 @@ impl Attempts {
 
     /// An attempt to write asks to begin: as [`Attempts::enter`], unless the lanes are held.
     pub fn admit(&mut self) -> Option<Tombstones> {
-        (!self.now.holds()).then(|| self.enter())
+        (!self.now.holds() || broken(Rule::BulkHolds)).then(|| self.enter())
     }
 
     /// An attempt of an epoch was answered.
@@ -77,7 +78,8 @@ impl Attempts {
     /// The newest epoch that every attempt under way, and every later one, obeys.
     #[must_use]
     pub fn acknowledged(&self) -> u64 {
-        self.inside.keys().next().copied().unwrap_or(self.now.epoch)
+        let oldest = self.inside.keys().next().filter(|_| !broken(Rule::Inside));
+        oldest.copied().unwrap_or(self.now.epoch)
     }
 }
 
@@ -147,7 +149,7 @@ impl Gate {
     /// Whether the lanes are held.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        self.lock().attempts.now.holds()
+        self.lock().attempts.now.holds() && !broken(Rule::BulkHolds)
     }
 
     /// Waits until the lanes are not held.

@@ -4,7 +4,7 @@ use super::lease_fence::Fence;
 use super::switch_gate::{Admission, Gate, HELD};
 use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
 use crate::dynamo::{Budget, ConcurrencyLimit, ConcurrencyPermit, Failure, FailureKind, Health, backoff};
-use crate::fault::{self, WriteOp, Writer};
+use crate::fault::{self, Rule, WriteOp, Writer, broken};
 use crate::flow::{
     Again, GuardExpression, Landed, Outcome, Sink, SinkError, Stop, VersionFields, Write, WriteKind,
     WriteUse, tombstone_of,
@@ -180,8 +180,8 @@ impl TargetWriter {
             let sendable = fault::before(self.site(&write)).await;
             // Each attempt asks the gate again, so that a turn of the tombstone switch applies to retries as well.
             let Admitted { admission, mut place } = self.admitted_beside(unanswered).await?;
-            let tombstone_epoch =
-                (admission.leaves_tombstones || self.always_leaves_tombstones).then_some(admission.epoch);
+            let leaves_tombstones = admission.leaves_tombstones || self.always_leaves_tombstones;
+            let tombstone_epoch = (leaves_tombstones && !self.leaves_none()).then_some(admission.epoch);
             let under_way = self.fence.begin();
             let failure = match self.attempt(write, tombstone_epoch, sendable).await {
                 Ok(landed) => {
@@ -215,7 +215,7 @@ impl TargetWriter {
             }
             place.failed(&failure);
             drop(place);
-            if is_unanswered(&failure) {
+            if is_unanswered(&failure) && !broken(Rule::Unanswered) {
                 unanswered.add(Instant::now() + self.margin, admission);
             }
             attempt = attempt.saturating_add(1);
@@ -346,6 +346,14 @@ impl TargetWriter {
         };
         fault::after(site).await?;
         landed
+    }
+
+    /// Whether a test leaves out the rule that removals leave tombstones.
+    fn leaves_none(&self) -> bool {
+        match self.written_by {
+            Writer::Tail => broken(Rule::Tombstones),
+            _ => broken(Rule::RepairBuries),
+        }
     }
 
     /// The failpoint of a write.

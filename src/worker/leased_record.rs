@@ -1,7 +1,7 @@
 //! Leased records: kept in memory, saved soon after each change, and renewed while they are owned.
 
 use crate::dynamo::Timing;
-use crate::fault;
+use crate::fault::{self, Rule, broken};
 use crate::state::{
     Lease, Moment, Owner, SegmentRecord, ShardRecord, StateError, Store, Stored, Validity, WorkerRecord,
 };
@@ -187,6 +187,11 @@ impl<T: Leasable> LeasedRecord<T> {
             match self.store.put(&self.name, value, *revision).await {
                 Ok(stored) => {
                     *revision = stored.revision;
+                    let sent = if broken(Rule::FromSent) {
+                        Moment::now(self.timing.clock)
+                    } else {
+                        sent
+                    };
                     self.validity.renew(sent, self.timing.lease);
                     return Ok(true);
                 }

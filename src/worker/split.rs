@@ -2,6 +2,7 @@
 
 use super::waits::Waits;
 use crate::dynamo::{Clients, Tables, Timing};
+use crate::fault::{Rule, broken};
 use crate::flow::{Group, Ledger, Stop, touched};
 use crate::model::{Item, Key, KeySchema, Origin, json};
 use crate::plan::{Place, Plan, Service};
@@ -233,7 +234,7 @@ impl Ledger for StateLedger {
             .gate
             .as_ref()
             .map(Gate::enter)
-            .filter(|admission| admission.leaves_tombstones)
+            .filter(|admission| admission.leaves_tombstones && !broken(Rule::Listed))
         else {
             return Ok(());
         };
@@ -241,7 +242,11 @@ impl Ledger for StateLedger {
             service: service.to_owned(),
             key: self.split.key_json(&group.key),
             epoch: admission.epoch(),
-            targets: self.split.targets_of(service, group),
+            targets: if broken(Rule::Suspects) {
+                Vec::new()
+            } else {
+                self.split.targets_of(service, group)
+            },
         };
         self.split.dead_letters.recheck(&key).await.map_err(stop)?;
         tracing::debug!(service, limit = MAX_RECHECKS, "a timestamp went backwards");

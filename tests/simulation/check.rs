@@ -1,17 +1,61 @@
 //! Whether the targets hold what the plan says, read from the engine itself and judged without the product's code.
 
+use std::fmt;
+
 use crate::engine::{Engine, Value};
-use crate::support::contents::{Contents, Plain};
+use crate::support::contents::{Contents, Plain, PlainItem};
 use crate::support::trial::{Mode, STAMP, Trial};
 
 /// Differences that are shown.
 const SHOWN: usize = 5;
 
+/// What is wrong with a run.
+#[derive(Clone, Debug)]
+pub struct Wrong {
+    /// What happened, in a few words that are the same in runs that fail alike.
+    pub what: String,
+    /// The rest of it.
+    pub details: String,
+    /// The first item that differs: its table and its key.
+    pub item: Option<(String, Vec<Plain>)>,
+}
+
+impl Wrong {
+    /// Something else than an item.
+    pub fn because(what: impl Into<String>, details: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            details: details.into(),
+            item: None,
+        }
+    }
+
+    /// Whether two runs fail in the same way.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.what == other.what && self.item.is_some() == other.item.is_some()
+    }
+
+    /// The number of the source item that it is about: source keys and target keys end with it.
+    pub fn item_number(&self) -> Option<usize> {
+        let (_, key) = self.item.as_ref()?;
+        let Plain::Text(text) = key.last()? else {
+            return None;
+        };
+        text.rsplit('#').next()?.parse().ok()
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.details)
+    }
+}
+
 /// How the targets differ from what the source says, in a few lines. Versions in reserved attributes do not count;
 /// tombstones do.
-pub fn differences(engine: &Engine, trial: &Trial) -> Option<String> {
+pub fn differences(engine: &Engine, trial: &Trial, what: &str) -> Option<Wrong> {
     let source = contents(engine, &trial.source);
-    let mut told = Vec::new();
+    let (mut told, mut item) = (Vec::new(), None);
     for (table, expected) in trial.expected_of(source) {
         let mut found = contents(engine, table);
         if trial.mode == Mode::Sequence || table == trial.names {
@@ -25,8 +69,12 @@ pub fn differences(engine: &Engine, trial: &Trial) -> Option<String> {
         for key in keys {
             let (is, should) = (found.get(key), expected.get(key));
             if is != should {
+                item.get_or_insert_with(|| (table.to_owned(), key.clone()));
                 told.push(format!(
-                    "{table} {key:?}\n  found    {is:?}\n  expected {should:?}"
+                    "{table}, key {}\n  holds       {}\n  should hold {}",
+                    key.iter().map(word).collect::<Vec<_>>().join("/"),
+                    words(is),
+                    words(should)
                 ));
             }
         }
@@ -36,7 +84,42 @@ pub fn differences(engine: &Engine, trial: &Trial) -> Option<String> {
     }
     let count = told.len();
     told.truncate(SHOWN);
-    Some(format!("{count} items differ:\n{}", told.join("\n")))
+    Some(Wrong {
+        what: what.to_owned(),
+        details: format!(
+            "{count} {} wrong\n{}",
+            if count == 1 { "item is" } else { "items are" },
+            told.join("\n")
+        ),
+        item,
+    })
+}
+
+/// An item for people.
+fn words(item: Option<&PlainItem>) -> String {
+    let Some(item) = item else {
+        return "nothing".to_owned();
+    };
+    let words = item.iter().map(|(name, value)| format!("{name} {}", word(value)));
+    words.collect::<Vec<_>>().join(", ")
+}
+
+fn word(value: &Plain) -> String {
+    match value {
+        Plain::Text(text) => text.clone(),
+        Plain::Number(number) => number.to_string(),
+        Plain::NumberSet(numbers) => {
+            let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+            format!("{{{}}}", numbers.join(" "))
+        }
+        Plain::Bool(truth) => truth.to_string(),
+        Plain::Null => "null".to_owned(),
+        other => format!("{other:?}")
+            .split('(')
+            .next()
+            .unwrap_or_default()
+            .to_lowercase(),
+    }
 }
 
 /// A table's items, by the values of their keys.

@@ -3,12 +3,13 @@
 //!
 //! A seed decides everything: the same seed makes the same run, to the last byte of each request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dynasplit::dynamo::{Clock, Timing, chance};
+use dynasplit::fault::break_rule;
 use dynasplit::plan::Plan;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -16,11 +17,12 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::check;
+use crate::check::{Wrong, differences};
 use crate::engine::{Engine, Habits as EngineHabits};
 use crate::network::{Doom, EPOCH_MS, Fate, FaultRates, Network, Trace};
+use crate::script::{Cuts, Script};
 use crate::support::mutator::{Habits, Mutator, Writes};
-use crate::support::trial::{Mode, Trial};
+use crate::support::trial::Trial;
 use crate::worker::{Job, configuration};
 
 /// What the product's waits are built on. A late request lands within `attempt + margin`.
@@ -33,9 +35,10 @@ const TIMING: Timing = Timing {
     settle: Duration::from_millis(1600),
     clock: Clock::SYSTEM,
 };
-/// Few keys, so that histories grow long.
+/// Items of the source: few, so that histories grow long.
+pub const KEYS: usize = 42;
 const HABITS: Habits = Habits {
-    keys: 42,
+    keys: KEYS,
     writers: 3,
     pause: Duration::from_millis(250),
     backwards: 20,
@@ -45,6 +48,8 @@ const STORM: Duration = Duration::from_secs(60);
 const SHORTEST_STORM: Duration = Duration::from_secs(12);
 /// In calm, everything is exact after so long.
 const LIVENESS: Duration = Duration::from_secs(240);
+/// What stays wrong for so long, while no backfill is under way, stays so.
+const STAYS_WRONG: Duration = Duration::from_secs(45);
 /// And stays exact for so long.
 const STAYS: Duration = Duration::from_secs(10);
 /// Clocks are wrong by up to so much.
@@ -57,14 +62,19 @@ pub struct Outcome {
     pub fates: BTreeMap<Fate, u64>,
     /// How workers ended, and how often.
     pub ends: BTreeMap<String, u64>,
+    /// Requests that met trouble, by their numbers.
+    pub trouble: BTreeMap<u64, Fate>,
+    /// Workers that died or were stopped.
+    pub dead: BTreeSet<String>,
     pub writes: Writes,
     pub simulated: Duration,
     /// Why the run failed, if it did.
-    pub wrong: Option<String>,
+    pub wrong: Option<Wrong>,
 }
 
 struct World {
     seed: u64,
+    cuts: Cuts,
     trial: Trial,
     plan: Plan,
     network: Network,
@@ -75,24 +85,29 @@ struct World {
     /// ended: it is run again, as `status` says.
     unfilled: AtomicUsize,
     ends: Mutex<BTreeMap<String, u64>>,
+    dead: Mutex<BTreeSet<String>>,
 }
 
 /// Makes a run.
-pub fn run(seed: u64, mode: Mode, trace: Trace) -> Outcome {
-    chance::seed(seed);
+pub fn run(script: &Script, trace: Trace) -> Outcome {
+    chance::seed(script.seed);
+    break_rule(script.without);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let world = Arc::new(World::new(seed, mode, trace));
+        let world = Arc::new(World::new(script, trace));
         Box::pin(world.live()).await
     })
 }
 
 impl World {
-    fn new(seed: u64, mode: Mode, trace: Trace) -> Self {
+    fn new(script: &Script, trace: Trace) -> Self {
+        let Script {
+            seed, mode, ref cuts, ..
+        } = *script;
         let mut rng = StdRng::seed_from_u64(seed);
         let engine = Engine::new(EngineHabits {
             page_items: rng.random_range(2..8),
@@ -100,7 +115,7 @@ impl World {
             shards: rng.random_range(1..4),
             creation_ms: 250,
         });
-        let network = Network::new(engine, rng.random(), TIMING.landed(), trace);
+        let network = Network::new(engine, rng.random(), TIMING.landed(), cuts.clone(), trace);
         let trial = Trial {
             mode,
             source: "source".into(),
@@ -112,6 +127,7 @@ impl World {
         let plan = Plan::parse(&trial.plan(), "plan.yaml").expect("the plan is right");
         Self {
             seed,
+            cuts: cuts.clone(),
             trial,
             plan,
             network,
@@ -120,6 +136,7 @@ impl World {
             calm: AtomicBool::new(false),
             unfilled: AtomicUsize::new(0),
             ends: Mutex::default(),
+            dead: Mutex::default(),
         }
     }
 
@@ -133,10 +150,13 @@ impl World {
         self.network.note(|| format!("{fault_rates:?}"));
         self.network.set_fault_rates(fault_rates);
         let mut tasks = JoinSet::new();
-        tasks.spawn(Arc::clone(&self).shards());
+        if !self.cuts.steady_shards {
+            tasks.spawn(Arc::clone(&self).shards());
+        }
         Arc::clone(&self).slot(Job::Apply, 0).await;
         let consistent = self.consistent;
-        for place in 0..rng.random_range(1..3) {
+        let places = rng.random_range(1..3);
+        for place in 0..places.min(self.cuts.crew.unwrap_or(places)) {
             self.unfilled.fetch_add(1, Ordering::Relaxed);
             tasks.spawn(Arc::clone(&self).slot(Job::Replicate, place));
             tasks.spawn(Arc::clone(&self).slot(Job::Backfill { consistent }, place));
@@ -160,7 +180,7 @@ impl World {
                 if let Err(error) = ended
                     && error.is_panic()
                 {
-                    return Some(format!("a worker panicked: {error}"));
+                    return Some(Wrong::because("a worker panicked", error.to_string()));
                 }
             }
             None
@@ -169,6 +189,8 @@ impl World {
         Outcome {
             trace: self.network.take_trace(),
             fates: self.network.fates(),
+            trouble: self.network.trouble(),
+            dead: std::mem::take(&mut *self.dead.lock().expect("no thread panicked")),
             ends: std::mem::take(&mut *self.ends.lock().expect("no thread panicked")),
             writes,
             simulated: self.began.elapsed(),
@@ -183,42 +205,55 @@ impl World {
     /// Lasts until the backfill has ended, within bounds.
     async fn storm(&self) {
         let began = Instant::now();
-        while began.elapsed() < SHORTEST_STORM || (began.elapsed() < STORM && !self.is_filled()) {
+        let [shortest, longest] = [SHORTEST_STORM, STORM].map(|time| self.cuts.storm(time));
+        while began.elapsed() < shortest || (began.elapsed() < longest && !self.is_filled()) {
             sleep(Duration::from_millis(500)).await;
         }
     }
 
     /// Why the targets are not what they should be, when everything has had its time.
-    async fn becomes_exact(&self, deadline: Instant) -> Option<String> {
-        let differences = || {
+    async fn becomes_exact(&self, deadline: Instant) -> Option<Wrong> {
+        let differing = |what: &str| {
             self.network
-                .with_engine(|engine, _| check::differences(engine, &self.trial))
+                .with_engine(|engine, _| differences(engine, &self.trial, what))
         };
         let unsupported = || {
             self.network
                 .with_engine(|engine, _| engine.unsupported.first().cloned())
         };
+        let mut same = (None, Instant::now());
         loop {
             if let Some(what) = unsupported() {
-                return Some(format!("the simulated engine has to learn {what}"));
+                return Some(Wrong::because(
+                    "the simulated engine has to learn something",
+                    what,
+                ));
             }
             let filled = self.is_filled();
-            let found = differences();
+            let found = differing("not exact in time");
+            let details = found.as_ref().map(|wrong| wrong.details.clone());
+            if details != same.0 {
+                same = (details, Instant::now());
+            }
             if filled && found.is_none() {
                 break;
             }
-            if Instant::now() >= deadline {
+            let stays_wrong = filled && same.1.elapsed() >= STAYS_WRONG;
+            if stays_wrong || Instant::now() >= deadline {
                 let ends = self.ends.lock().expect("no thread panicked");
-                let filled = if filled { "ended" } else { "did not end" };
-                return Some(format!(
-                    "not exact in time; the backfill {filled}. Workers ended so: {ends:#?}\n{}",
-                    found.unwrap_or_default()
-                ));
+                let ends = format!("\nWorkers ended so: {ends:#?}");
+                return Some(match found {
+                    Some(wrong) => Wrong {
+                        details: wrong.details + &ends,
+                        ..wrong
+                    },
+                    None => Wrong::because("a backfill did not end", ends),
+                });
             }
             sleep(Duration::from_millis(500)).await;
         }
         sleep(STAYS).await;
-        differences().map(|found| format!("exact, and then no more: {found}"))
+        differing("exact, and then no more")
     }
 
     /// Workers of one kind, one life after another.
@@ -256,7 +291,7 @@ impl World {
 
     /// One life of a worker: it ends by itself, is stopped, or dies. Dropping it is its death: what it sent still lands.
     async fn life(&self, job: Job, name: &str, rng: &mut StdRng) -> String {
-        let is_calm = || self.calm.load(Ordering::Relaxed);
+        let is_calm = || self.calm.load(Ordering::Relaxed) || !self.cuts.may_die(name);
         let doom = rng.random_bool(0.6).then(|| Doom {
             at_request: rng.random_range(0.0..6.2_f64).exp() as u64 + 1,
             sends_it: rng.random(),
@@ -286,15 +321,25 @@ impl World {
             () = stopping => String::new(),
             end = Box::pin(job.work(self.plan.clone(), wire, timing, stop.clone())) => end.unwrap_or_else(|error| error),
         };
+        let stopped = stop.is_cancelled();
+        if stopped || ["died at a request", "was killed"].contains(&&*end) {
+            let mut dead = self.dead.lock().expect("no thread panicked");
+            dead.insert(name.to_owned());
+        }
         self.network.bury(name, &end);
         end
     }
 
     /// A clock that is wrong.
     fn clock(&self, rng: &mut StdRng) -> Clock {
-        let wrong_ms = rng.random_range(-WRONG_MS..WRONG_MS);
+        let (wrong_ms, ppm) = (
+            rng.random_range(-WRONG_MS..WRONG_MS),
+            rng.random_range(-WRONG_PPM..WRONG_PPM),
+        );
+        let right = self.cuts.right_clocks;
+        let (wrong_ms, ppm) = if right { (0, 0) } else { (wrong_ms, ppm) };
         let began_ms = EPOCH_MS.saturating_add_signed(wrong_ms);
-        Clock::simulated(self.began, began_ms, rng.random_range(-WRONG_PPM..WRONG_PPM))
+        Clock::simulated(self.began, began_ms, ppm)
     }
 
     /// Shards of the source's stream split and roll by themselves.

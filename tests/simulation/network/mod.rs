@@ -27,6 +27,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::engine::{Answer, Arrival, Engine};
+use crate::script::Cuts;
 use fault_rates::Sort;
 pub use fault_rates::{Fate, FaultRates};
 pub use trace::Trace;
@@ -50,6 +51,11 @@ struct Inner {
     trace: Trace,
     /// How often what became of requests.
     fates: BTreeMap<Fate, u64>,
+    /// Requests that met trouble, by their numbers.
+    trouble: BTreeMap<u64, Fate>,
+    /// Requests of senders that meet trouble.
+    sent: u64,
+    cuts: Cuts,
     senders: BTreeMap<String, Sender>,
 }
 
@@ -78,7 +84,7 @@ enum End {
 
 impl Network {
     /// A network in front of an engine.
-    pub fn new(engine: Engine, seed: u64, landed: Duration, trace: Trace) -> Self {
+    pub fn new(engine: Engine, seed: u64, landed: Duration, cuts: Cuts, trace: Trace) -> Self {
         let inner = Inner {
             engine,
             rng: StdRng::seed_from_u64(seed),
@@ -87,6 +93,9 @@ impl Network {
             landed,
             trace,
             fates: BTreeMap::new(),
+            trouble: BTreeMap::new(),
+            sent: 0,
+            cuts,
             senders: BTreeMap::new(),
         };
         Self {
@@ -156,6 +165,11 @@ impl Network {
         self.lock().fates.clone()
     }
 
+    /// Requests that met trouble, by their numbers.
+    pub fn trouble(&self) -> BTreeMap<u64, Fate> {
+        self.lock().trouble.clone()
+    }
+
     /// The trace so far, which begins anew.
     pub fn take_trace(&self) -> Trace {
         std::mem::take(&mut self.lock().trace)
@@ -190,7 +204,8 @@ impl Network {
         } else {
             FaultRates::NONE
         };
-        let fate = fault_rates.fate(&mut inner.rng, Sort::of(&operation));
+        let drawn = fault_rates.fate(&mut inner.rng, Sort::of(&operation));
+        let fate = inner.troubled(troubled, drawn);
         *inner.fates.entry(fate).or_default() += 1;
         inner
             .trace
@@ -206,6 +221,7 @@ impl Network {
             target,
             body,
             fault_rates,
+            is_troubled: troubled,
         };
         tokio::spawn(travelling.go(fate, [there, back, late], give));
         end
@@ -219,6 +235,7 @@ struct Travelling {
     target: String,
     body: Json,
     fault_rates: FaultRates,
+    is_troubled: bool,
 }
 
 impl Travelling {
@@ -288,18 +305,39 @@ impl Travelling {
 
     fn land_body(&self, body: &Json) -> Answer {
         let mut inner = self.network.lock();
+        let mut body = body.clone();
+        if !self.is_troubled && inner.cuts.drops(&mut body) {
+            return Answer::ok(Json::Object(serde_json::Map::new()));
+        }
+        let body = &body;
         let stale_ms = self.fault_rates.staleness(&mut inner.rng);
         let now_ms = inner.now_ms();
         let answer = inner
             .engine
             .answer(Arrival { now_ms, stale_ms }, &self.target, body);
         drop(inner);
-        self.note(|| "lands".into());
+        self.note(|| match answer.status {
+            200 => "lands".into(),
+            _ => format!("lands, refused {}", answer.body),
+        });
         answer
     }
 }
 
 impl Inner {
+    /// What becomes of a request, unless that is cut.
+    fn troubled(&mut self, troubled: bool, drawn: Fate) -> Fate {
+        if !troubled {
+            return drawn;
+        }
+        self.sent += 1;
+        let fate = self.cuts.fate(self.sent, drawn);
+        if fate != Fate::Answered {
+            self.trouble.insert(self.sent, fate);
+        }
+        fate
+    }
+
     fn elapsed_ms(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).expect("a short time")
     }

@@ -1,0 +1,116 @@
+//! Each rule of the protocol, left out of the product: the simulation finds that a target is wrong, within a stated number
+//! of seeds, or another test does.
+//!
+//! `cargo test` runs the rules that a few seeds find. `DYNASPLIT_RULES=all` runs all of them, and prints the seeds.
+
+mod coverage;
+mod table;
+
+use std::time::Instant;
+
+use dynasplit::fault::Rule;
+
+use crate::network::Trace;
+use crate::script::{CUTS, Script};
+use crate::story::told;
+use crate::support::trial::Mode;
+use crate::world::{Outcome, run};
+use table::TABLE;
+
+/// Rules that are found within so many seeds are tried in each `cargo test`.
+const QUICK: u64 = 5;
+
+/// The first seed that fails without a rule.
+fn first(rule: Rule, mode: Mode, most: u64) -> Option<(u64, Outcome)> {
+    (1..=most).find_map(|seed| {
+        let script = Script {
+            without: Some(rule),
+            ..Script::new(seed, mode)
+        };
+        let outcome = run(&script, Trace::default());
+        outcome.wrong.is_some().then_some((seed, outcome))
+    })
+}
+
+/// Leaves each rule out that is found by the simulation in a mode.
+fn are_found(mode: Mode) {
+    let asked = std::env::var("DYNASPLIT_RULES").unwrap_or_default();
+    let most = std::env::var("DYNASPLIT_RULES_SEEDS").ok();
+    let most: Option<u64> = most.map(|text| text.parse().expect("DYNASPLIT_RULES_SEEDS is a number"));
+    let mut missed = Vec::new();
+    for known in TABLE {
+        let name = format!("{:?}", known.rule);
+        let bound = known.bound(mode);
+        let is_asked = match &*asked {
+            "" => bound.is_some_and(|bound| bound <= QUICK),
+            "all" => bound.is_some(),
+            names => names.split(',').any(|one| one == name),
+        };
+        let Some(most) = most.or(bound).filter(|_| is_asked) else {
+            continue;
+        };
+        let began = Instant::now();
+        let found = first(known.rule, mode, most);
+        let told = match &found {
+            Some((seed, _)) => format!("found by seed {seed}"),
+            None => format!("not found by {most} seeds"),
+        };
+        let wrong = found.as_ref().and_then(|(_, outcome)| outcome.wrong.as_ref());
+        let what = wrong.map_or("", |wrong| &wrong.what);
+        println!(
+            "{mode:?}, without {name}: {told} in {:.0} s {what}",
+            began.elapsed().as_secs_f64()
+        );
+        if found.is_none() {
+            missed.push(name);
+        }
+    }
+    assert!(missed.is_empty(), "{mode:?}: {missed:?} are not found any more");
+}
+
+#[test]
+fn rules_that_are_left_out_are_found_by_timestamps() {
+    are_found(Mode::Timestamp);
+}
+
+#[test]
+fn rules_that_are_left_out_are_found_by_sequence_numbers() {
+    are_found(Mode::Sequence);
+}
+
+/// Runs of less, enough to leave out all items but one.
+const FEW: u32 = 6;
+
+#[test]
+fn a_failing_run_is_reduced_and_told_as_a_story() {
+    let (mode, rule) = (Mode::Timestamp, Rule::BothImages);
+    let (seed, outcome) = first(rule, mode, QUICK).expect("it is found");
+    let whole = outcome.wrong.clone().expect("it failed");
+    let script = Script {
+        without: Some(rule),
+        ..Script::new(seed, mode)
+    };
+    let story = told(&script, outcome, FEW);
+    let item = whole.item_number().expect("an item is wrong");
+    for part in [
+        format!("An application puts into source: ACC#{}/DOC#{item} ", item / 7),
+        "1 item is wrong".into(),
+    ] {
+        assert!(story.contains(&part), "{part}\n{story}");
+    }
+    assert!(story.lines().count() < 120, "{story}");
+    let command = story.lines().last().expect("a command");
+    let (_, cuts) = command
+        .split_once(&format!("{CUTS}='"))
+        .expect("something was cut");
+    let (cuts, _) = cuts.split_once('\'').expect("the end of the cuts");
+    let least = Script {
+        cuts: cuts.parse().expect("cuts"),
+        ..script
+    };
+    assert_eq!(least.command(), command.trim());
+    let again = run(&least, Trace::default())
+        .wrong
+        .expect("what is left of it fails");
+    assert!(story.contains(&again.to_string()), "{again}\n{story}");
+}

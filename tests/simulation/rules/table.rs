@@ -1,0 +1,115 @@
+//! Which seed finds first that a rule is left out, and which other test finds it.
+
+use dynasplit::fault::Rule;
+use dynasplit::fault::Rule::*;
+
+use crate::support::trial::Mode;
+
+/// A rule that is left out.
+pub struct Known {
+    pub rule: Rule,
+    /// The first seed that found it in each mode, when this was measured.
+    seeds: [Option<u64>; 2],
+    /// The test that finds it without the simulation, or why the simulation does not.
+    elsewhere: &'static str,
+}
+
+/// Each change of the product shifts what a seed does, so more seeds are allowed than were needed.
+const ALLOWANCE: u64 = 5;
+
+impl Known {
+    /// Seeds within which a mode must find it.
+    pub fn bound(&self, mode: Mode) -> Option<u64> {
+        let [timestamp, sequence] = self.seeds;
+        let seed = match mode {
+            Mode::Timestamp => timestamp,
+            Mode::Sequence => sequence,
+        };
+        seed.map(|seed| seed * ALLOWANCE)
+    }
+
+    /// Its row of the table in docs/testing.md.
+    pub fn row(&self) -> String {
+        let [timestamp, sequence] = self
+            .seeds
+            .map(|seed| seed.map_or("-".to_owned(), |seed| seed.to_string()));
+        format!(
+            "| `{:?}` | {timestamp} | {sequence} | {} |",
+            self.rule, self.elsewhere
+        )
+    }
+}
+
+const fn known(rule: Rule, seeds: [Option<u64>; 2], elsewhere: &'static str) -> Known {
+    Known {
+        rule,
+        seeds,
+        elsewhere,
+    }
+}
+
+const CORE: &str = "`model::core`";
+const REPAIR: &str = "`model::repair`";
+const BULK: &str = "`model::bulk`";
+const LINEAGE: &str = "`model::lineage`";
+const LEASE: &str = "`model::lease`";
+
+/// Every rule.
+pub const TABLE: &[Known] = &[
+    known(Tombstones, [Some(23), Some(14)], CORE),
+    known(AcknowledgedOn, [None, None], CORE),
+    known(AcknowledgedOff, [Some(3), None], CORE),
+    known(Inside, [None, None], CORE),
+    known(Settled, [None, None], CORE),
+    known(BothImages, [Some(1), Some(1)], CORE),
+    known(EveryTouchedKey, [Some(1), Some(1)], CORE),
+    known(HighestVersion, [Some(1), Some(1)], CORE),
+    known(TailGuard, [None, None], LEASE),
+    known(TailTies, [Some(1), Some(1)], CORE),
+    known(BackfillTies, [Some(4), None], CORE),
+    known(BackfillGuard, [Some(4), Some(4)], CORE),
+    known(PagesLand, [None, None], CORE),
+    known(DeadUnsettled, [None, None], CORE),
+    known(UnansweredUnsettled, [None, None], CORE),
+    known(SweepConditional, [None, None], CORE),
+    known(SweepLeavesLater, [None, None], REPAIR),
+    known(Unanswered, [Some(9), Some(41)], CORE),
+    known(CheckpointLast, [None, Some(2)], CORE),
+    known(Gone, [None, None], CORE),
+    known(RepairGuard, [None, None], REPAIR),
+    known(TargetFirst, [None, None], REPAIR),
+    known(ReadsAgain, [None, None], REPAIR),
+    known(RepairSwitchesOn, [None, None], REPAIR),
+    known(RepairBuries, [None, None], REPAIR),
+    known(RepairObeysTombstones, [None, None], REPAIR),
+    known(Reconciled, [None, None], REPAIR),
+    known(Listed, [None, None], CORE),
+    known(ListedFirst, [None, None], CORE),
+    known(Rechecked, [None, None], CORE),
+    known(RecheckedByLast, [None, None], REPAIR),
+    known(Suspects, [None, None], CORE),
+    known(SwitchesOnAnew, [None, None], REPAIR),
+    known(Since, [None, None], REPAIR),
+    known(BulkHolds, [None, None], BULK),
+    known(BulkLands, [None, None], BULK),
+    known(BulkAcknowledged, [None, None], BULK),
+    known(BulkSettled, [None, None], BULK),
+    known(BulkKept, [None, None], BULK),
+    known(ChildWaits, [Some(2), Some(2)], LINEAGE),
+    known(OwnParent, [None, None], LINEAGE),
+    known(DurableParent, [None, None], LINEAGE),
+    known(AgeGap, [None, None], LINEAGE),
+    known(AgeAfterRead, [None, None], LINEAGE),
+    known(Pinned, [None, None], LINEAGE),
+    known(NullIterator, [None, None], LINEAGE),
+    known(AllPages, [None, None], LINEAGE),
+    known(UnknownParent, [None, None], LINEAGE),
+    known(FoundBeforeCapture, [None, None], LINEAGE),
+    known(Heirs, [None, None], LINEAGE),
+    known(Vanished, [None, None], LINEAGE),
+    known(SeenToPass, [None, None], LEASE),
+    known(FromSent, [None, None], LEASE),
+    known(CompareAndSet, [None, None], LEASE),
+    known(EndsBeforeLease, [None, None], LEASE),
+    known(BothClocks, [None, None], LEASE),
+];
