@@ -1,5 +1,6 @@
 //! The order of a backfill, pure: a forecast of the copy, and the obstacles to holding the lanes for this long.
 
+use crate::model::{count, counted};
 use crate::plan::cost::{
     Capability, PARTITION_WRITES, WRITE_UNIT_BYTES, WriteCapability, WriteUnits, scan_units,
 };
@@ -7,7 +8,6 @@ use crate::plan::{Plan, Service, TableThroughput};
 use crate::source::lineage::RETENTION_MS;
 use crate::source::{Billing, SourceFacts};
 use crate::state::Order;
-use crate::status::counted;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -151,7 +151,7 @@ pub fn choose(choice: OrderChoice, outlook: &Outlook) -> Result<Chosen, Refused>
     let takes = format!(
         "{}, {} MB: about {} ({})",
         counted(forecast.items, "item"),
-        forecast.bytes.div_ceil(1_000_000),
+        count(forecast.bytes.div_ceil(1_000_000)),
         lasting(forecast.ms()),
         forecast.slowest
     );
@@ -215,7 +215,9 @@ fn figure(rate: f64) -> String {
     if rate < 10.0 {
         format!("{rate}")
     } else {
-        format!("{rate:.0}")
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        // a rate: not negative, and saturates
+        count(rate.round() as u64)
     }
 }
 
@@ -257,7 +259,7 @@ mod tests {
         assert!(
             chosen
                 .reason
-                .contains("1000 items, 5 MB: about 7.9 h (writing A)"),
+                .contains("1,000 items, 5 MB: about 7.9 h (writing A)"),
             "{}",
             chosen.reason
         );
@@ -324,7 +326,7 @@ mod tests {
         // Two units an item at most, as many in the index, a thousand a second.
         let forecast = Forecast::of(&plan, &facts, None, |_| None, &new);
         assert!((forecast.seconds - 4000.0).abs() < 1.0, "{forecast:?}");
-        assert!(forecast.slowest.contains("writing all at 1000"), "{forecast:?}");
+        assert!(forecast.slowest.contains("writing all at 1,000"), "{forecast:?}");
         let faster = Forecast::of(&plan, &facts, None, |_| Some(1e6), &new);
         assert!(
             (faster.seconds - 500.0).abs() < 1.0,

@@ -97,6 +97,8 @@ pub struct Backfill {
     meter: Mutex<RateMeter>,
     batching: BTreeMap<String, Arc<Batching>>,
     pub(super) breaker: Arc<CircuitBreaker>,
+    /// When this process began, in milliseconds since 1970: a backfill that began before is continued.
+    began_ms: u64,
 }
 
 /// A segment that this process works on.
@@ -123,6 +125,7 @@ impl Backfill {
         let breaker = Arc::new(CircuitBreaker::new(patience(split.timing) * 3 / 2));
         (
             Self {
+                began_ms: split.now_ms(),
                 split,
                 options,
                 budgets,
@@ -406,7 +409,7 @@ impl Backfill {
         let (order, order_reason) = record.map_or_else(Default::default, |stored| {
             (stored.value.order, stored.value.order_reason)
         });
-        let mut lanes = fill_status(&segments);
+        let mut lanes = fill_status(&segments, &self.split.plan);
         if lanes.iter().any(|lane| lane.counters.dead_letters > 0) {
             OpenDeadLetters::of(&self.split.dead_letters.list(None).await?).note_backfill(&mut lanes);
         }

@@ -3,6 +3,7 @@
 use super::args::{Abandon, Global};
 use super::exit::Exit;
 use super::failure::Failed;
+use super::service_names::refuse_unknown;
 use super::table::table;
 use super::{output, screen};
 use crate::lifecycle::{AbandonOptions, AbandonedThing, abandon, abandon_preview, abandon_service};
@@ -16,6 +17,9 @@ pub async fn run(global: &Global, args: &Abandon, stop: CancellationToken) -> Re
         delete_state: args.delete_state,
         disable_stream: args.disable_stream,
     };
+    if let Some(name) = &args.service {
+        refuse_unknown(&split.plan, name)?;
+    }
     if !args.yes {
         let mut things = abandon_preview(&split, options);
         if let Some(name) = &args.service {

@@ -64,12 +64,6 @@ pub(super) fn render(report: &ApplyReport, next: &str) -> String {
     }
     if let Some(change) = &report.widened {
         lines.push(format!("`left-behind` was widened: {change}"));
-        lines.push(
-            "running workers still use the older plan, and record items that only this plan leaves behind \
-             as dead letters. Stop each worker and start it with this plan. Then run `dynasplit \
-             dead-letters reconcile`, which settles these dead letters"
-                .into(),
-        );
     }
     lines.push(format!("next: {next}"));
     lines.join("\n")

@@ -75,9 +75,18 @@ pub(super) fn render(report: &BackfillReport, is_order_told: bool, next: &str) -
     let unrouted = report.lanes.iter().find(|lane| lane.lane == ShardRecord::WATCH);
     if let Some(lane) = unrouted {
         lines.push(format!(
-            "left behind on purpose: {}; not taken by any service: {}",
-            text::count(lane.counters.left_behind),
-            text::count(lane.dead_letters)
+            "left behind on purpose: {}",
+            text::count(lane.counters.left_behind)
+        ));
+    }
+    let dead = report.lanes.iter().map(|lane| lane.dead_letters).sum();
+    if dead > 0 {
+        let (letters, verb) = (
+            text::counted(dead, "dead letter"),
+            if dead == 1 { "is" } else { "are" },
+        );
+        lines.push(format!(
+            "{letters} of the backfill {verb} open, so the exit code is 3: `dynasplit dead-letters list` shows the reasons"
         ));
     }
     lines.push(format!("next: {next}"));
@@ -86,24 +95,32 @@ pub(super) fn render(report: &BackfillReport, is_order_told: bool, next: &str) -
 
 /// The lanes of a backfill, as a table.
 pub fn table(lanes: &[FillStatus], report: &BackfillReport) -> String {
-    let rows = lanes
-        .iter()
-        .filter(|lane| lane.lane != ShardRecord::WATCH)
-        .map(|lane| {
-            let counters = &lane.counters;
-            vec![
+    let rows = lanes.iter().map(|lane| {
+        let counters = &lane.counters;
+        if lane.lane == ShardRecord::WATCH {
+            let none = || "-".to_owned();
+            return vec![
                 lane.lane.clone(),
-                text::count(counters.put),
-                text::count(counters.superseded),
+                none(),
+                none(),
                 text::count(lane.dead_letters),
-                text::write_units(counters),
-                report
-                    .swept
-                    .get(&lane.lane)
-                    .copied()
-                    .map_or("-".into(), text::count),
-            ]
-        });
+                none(),
+                none(),
+            ];
+        }
+        vec![
+            lane.lane.clone(),
+            text::count(counters.put),
+            text::count(counters.superseded),
+            text::count(lane.dead_letters),
+            text::write_units(counters),
+            report
+                .swept
+                .get(&lane.lane)
+                .copied()
+                .map_or("-".into(), text::count),
+        ]
+    });
     table::table(
         &[
             "service",

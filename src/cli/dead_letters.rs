@@ -3,6 +3,7 @@
 use super::args::{DeadLetters, DeadLettersAction, Global};
 use super::exit::Exit;
 use super::failure::Failed;
+use super::service_names::known_or_unrouted;
 use super::session::GRACE;
 use super::stoppable::stoppable;
 use super::table::table;
@@ -10,7 +11,9 @@ use super::waiting::Waiting;
 use super::{output, text};
 use crate::plan::Plan;
 use crate::repair::{SettledDeadLetter, discard_dead_letters, reconcile_dead_letters};
-use crate::state::{DeadLetterHead, ShardRecord, ShownDeadLetter, SplitRecord, SwitchedService};
+use crate::state::{DeadLetterHead, ShownDeadLetter, SplitRecord, SwitchedService};
+use crate::status::{DeadLetterCauses, dead_letter_causes};
+use crate::worker::sentence;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -25,10 +28,13 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
             let letters = stoppable(&global.session, Duration::ZERO, listing).await?;
             known(&split.plan, service.as_deref(), &letters)?;
             let listed: Vec<Listed> = letters.iter().map(Listed::of).collect();
-            let switched = SplitRecord::read(&split.store);
-            let switched = stoppable(&global.session, Duration::ZERO, switched).await?;
-            let switched = switched.value.switched;
-            output::print(global, &listed, |listed| render_list(listed, &switched))?;
+            let record = SplitRecord::read(&split.store);
+            let record = stoppable(&global.session, Duration::ZERO, record).await?.value;
+            let causes = dead_letter_causes(&split, &record);
+            let causes = stoppable(&global.session, Duration::ZERO, causes).await?;
+            output::print(global, &listed, |listed| {
+                render_list(listed, &record.switched, causes)
+            })?;
             Ok(if letters.is_empty() {
                 Exit::Done
             } else {
@@ -110,18 +116,10 @@ impl Listed {
 /// Refuses a service that neither the plan nor a letter names: a typing error must not look like a clean split.
 fn known(plan: &Plan, service: Option<&str>, letters: &[DeadLetterHead]) -> Result<(), Failed> {
     let Some(service) = service else { return Ok(()) };
-    if plan.service(service).is_some() || service == ShardRecord::WATCH || !letters.is_empty() {
+    if !letters.is_empty() {
         return Ok(());
     }
-    let mut all = plan.service_names();
-    all.push(ShardRecord::WATCH);
-    Err(
-        Failed::of(Exit::Usage, format!("the plan has no service '{service}'")).hint(format!(
-            "its services are {}; '{}' lists the items that no service takes",
-            all.join(", "),
-            ShardRecord::WATCH
-        )),
-    )
+    known_or_unrouted(plan, service)
 }
 
 fn refuse_unknown(ids: &[String], letters: &[DeadLetterHead]) -> Result<(), Failed> {
@@ -136,7 +134,11 @@ fn no_letter(id: &str) -> Failed {
         .hint("`dynasplit dead-letters list` shows their ids")
 }
 
-pub(super) fn render_list(letters: &[Listed], switched: &BTreeMap<String, SwitchedService>) -> String {
+pub(super) fn render_list(
+    letters: &[Listed],
+    switched: &BTreeMap<String, SwitchedService>,
+    causes: DeadLetterCauses,
+) -> String {
     if letters.is_empty() {
         return "there are no dead letters".into();
     }
@@ -148,9 +150,25 @@ pub(super) fn render_list(letters: &[Listed], switched: &BTreeMap<String, Switch
         text::counted(letters.len() as u64, "dead letter"),
     ];
     let is_switched = |letter: &&Listed| switched.contains_key(&letter.service);
-    if !letters.iter().all(|letter| is_switched(&letter)) {
-        lines.push("Correct each item in the source, then run `dynasplit dead-letters reconcile`".into());
+    // What stands behind what no service takes is another cause than that of an invalid item.
+    let mut advice: Vec<(String, BTreeSet<&str>)> = Vec::new();
+    for letter in letters.iter().filter(|letter| !is_switched(letter)) {
+        let told = causes.advice(&letter.service);
+        match advice.iter_mut().find(|(known, _)| *known == told) {
+            Some((_, services)) => _ = services.insert(&letter.service),
+            None => advice.push((told, BTreeSet::from([letter.service.as_str()]))),
+        }
     }
+    lines.extend(match advice.as_slice() {
+        [(told, _)] => vec![sentence(told)],
+        several => several
+            .iter()
+            .map(|(told, services)| {
+                let services: Vec<&str> = services.iter().copied().collect();
+                format!("{}: {told}", services.join(", "))
+            })
+            .collect(),
+    });
     let done: BTreeSet<&String> = letters
         .iter()
         .filter(is_switched)

@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::session::At;
 use super::text;
 use crate::dynamo::{ConfigError, Failure, FailureKind, NO_CREDENTIALS, TableCallError};
-use crate::plan::{Plan, PlanError};
+use crate::plan::PlanError;
 use crate::rehearse::RehearseError;
 use crate::source::SourceError;
 use crate::state::StateError;
@@ -170,15 +170,6 @@ fn unanswered(failure: &Failure, global: &Global, at: &At) -> String {
              --endpoint-url"
         ),
     }
-}
-
-/// Refuses a name that no service of the plan has.
-pub(super) fn refuse_unknown(plan: &Plan, service: &str) -> Result<(), Failed> {
-    if plan.service(service).is_some() {
-        return Ok(());
-    }
-    let failed = Failed::of(Exit::Usage, format!("the plan has no service '{service}'"));
-    Err(failed.hint(format!("its services are {}", plan.service_names().join(", "))))
 }
 
 impl From<PlanError> for Failed {

@@ -22,6 +22,7 @@ mod progress;
 mod rehearse;
 mod replicate;
 mod screen;
+mod service_names;
 mod session;
 mod signals;
 mod status;

@@ -14,9 +14,9 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 #[derive(Serialize)]
-struct Report {
-    ended: &'static str,
-    lanes: Vec<LaneStatus>,
+pub(super) struct Report {
+    pub ended: &'static str,
+    pub lanes: Vec<LaneStatus>,
 }
 
 /// Runs `replicate`.
@@ -55,12 +55,18 @@ pub async fn run(global: &Global, args: &Replicate, stop: CancellationToken) -> 
     Ok(if gaps { Exit::NotClean } else { Exit::Done })
 }
 
-fn render(report: &Report, ended: Ended) -> String {
+pub(super) fn render(report: &Report, ended: Ended) -> String {
     let last = match ended {
         Ended::Stopped => "stopped, and saved. To continue, run `dynasplit replicate`",
-        Ended::Completed => "the split is completed, or is being completed: this worker is no longer needed",
+        Ended::Completed => {
+            "the split is complete, or `dynasplit complete` ends it at the moment: this worker is no longer needed, so do not start \
+             `dynasplit replicate` again"
+        }
         Ended::Drained => "drained: the stream is off, and every record in it was applied",
     };
+    if report.lanes.is_empty() {
+        return last.into();
+    }
     format!("{}\n{last}", text::lanes(&report.lanes, false))
 }
 
@@ -70,30 +76,46 @@ impl Shown for Vec<LaneStatus> {
             return "tailing: connecting".into();
         }
         let unrouted = self.iter().find(|lane| lane.lane == ShardRecord::WATCH);
-        match unrouted.map_or(0, |lane| lane.dead_letters) {
-            0 => "tailing".into(),
-            dead => format!(
-                "tailing: {} of {}",
+        let dead = match unrouted.map_or(0, |lane| lane.dead_letters) {
+            0 => None,
+            dead => Some(format!(
+                "{} of {}",
                 text::counted(dead, "dead letter"),
                 ShardRecord::WATCH
-            ),
+            )),
+        };
+        let blocked = all_blocked(self).map(|reason| format!("no lane moves: {reason}"));
+        let told: Vec<String> = dead.into_iter().chain(blocked).collect();
+        if told.is_empty() {
+            "tailing".into()
+        } else {
+            format!("tailing: {}", told.join("; "))
         }
     }
 
     fn bars(&self) -> Vec<Bar> {
+        let is_told = all_blocked(self).is_some();
         text::services(self)
             .map(|lane| Bar {
                 name: lane.lane.clone(),
                 position: lane.counters.seen,
                 unit: "record",
-                message: state(lane),
+                message: state(lane, is_told),
                 ..Bar::default()
             })
             .collect()
     }
 }
 
-fn state(lane: &LaneStatus) -> String {
+/// Why no lane moves, if that is one reason for all of them: it is told once.
+fn all_blocked(lanes: &[LaneStatus]) -> Option<&String> {
+    let (first, others) = lanes.split_first()?;
+    let reason = first.blocked.as_ref()?;
+    let is_same = |lane: &LaneStatus| lane.blocked.as_ref() == Some(reason) && lane.gap.is_none();
+    (first.gap.is_none() && others.iter().all(is_same)).then_some(reason)
+}
+
+fn state(lane: &LaneStatus, is_told: bool) -> String {
     let lag = match lane.shown_lag_ms {
         Some(lag) if lane.open_shards > 0 => format!("lag {}", text::duration(lag)),
         Some(_) => "drained".into(),
@@ -106,6 +128,7 @@ fn state(lane: &LaneStatus) -> String {
     let lag = format!("{dead}{lag}");
     match (&lane.gap, &lane.blocked) {
         (Some(gap), _) => format!("GAP: {gap}"),
+        (None, Some(_)) if is_told => lag,
         (None, Some(reason)) => format!("{lag}, limited by {reason}"),
         (None, None) if lane.lags_dangerously() => {
             format!("{lag} of the 24 hours that the stream keeps{}", limited(lane))

@@ -55,7 +55,7 @@ impl Drop for Event {
     fn drop(&mut self) {
         let text = String::from_utf8_lossy(&self.text);
         // There is nowhere left to complain about a stderr that takes nothing.
-        let text = copyable(&text);
+        let text = To::Stderr.fit(&copyable(&text));
         BARS.suspend(|| std::io::stderr().write_all(text.as_bytes()).ok());
     }
 }

@@ -71,9 +71,6 @@ pub(super) fn render(status: &SplitStatus) -> String {
     lines.push(text::lanes(&status.lanes, !status.obstacles.is_empty()));
     lines.push(String::new());
     lines.push(backfill(status));
-    if status.tombstones.holds() {
-        lines.push("a bulk copy holds the lanes, so they apply no changes until it ends".into());
-    }
     lines.extend(
         status
             .backfill_blocked
@@ -105,7 +102,7 @@ pub(super) fn render(status: &SplitStatus) -> String {
         lines.extend(
             told(&status.obstacles)
                 .iter()
-                .map(|obstacle| format!("  - {obstacle}")),
+                .map(|obstacle| format!("  - {}", obstacle.replace('\n', "\n  "))),
         );
     }
     lines.push(String::new());
@@ -121,7 +118,8 @@ fn limits(status: &SplitStatus) -> Vec<String> {
     let rows: Vec<Vec<String>> = status
         .limits
         .iter()
-        .filter(|limit| limit.limit != Limit::Idle)
+        // What holds the lanes is told once, with what is in the way.
+        .filter(|limit| !matches!(limit.limit, Limit::Idle | Limit::Held))
         .map(|limit| {
             vec![
                 limit.command.clone(),
@@ -131,6 +129,9 @@ fn limits(status: &SplitStatus) -> Vec<String> {
             ]
         })
         .collect();
+    if rows.is_empty() && status.tombstones.holds() {
+        return Vec::new();
+    }
     if rows.is_empty() {
         // Of another command that runs, nothing is known that limits it.
         let idle = format!("limited by {}", Limit::Idle);
@@ -161,13 +162,20 @@ fn backfill(status: &SplitStatus) -> String {
     let rows: Vec<Vec<String>> = status
         .backfill
         .iter()
-        .filter(|lane| lane.lane != ShardRecord::WATCH)
         .map(|lane| {
+            let written = |count| match lane.lane.as_str() {
+                ShardRecord::WATCH => "-".into(),
+                _ => text::count(count),
+            };
             vec![
                 lane.lane.clone(),
-                format!("{}/{}", lane.segments_done, lane.segments),
-                text::count(lane.counters.put),
-                text::count(lane.counters.superseded),
+                format!(
+                    "{}/{}",
+                    text::count(lane.segments_done.into()),
+                    text::count(lane.segments.into())
+                ),
+                written(lane.counters.put),
+                written(lane.counters.superseded),
                 text::count(lane.dead_letters),
             ]
         })
@@ -187,8 +195,11 @@ fn backfill(status: &SplitStatus) -> String {
         text::units(status.read_milliunits)
     );
     if !record.order_reason.is_empty() && record.finished_ms.is_none() {
-        told.push('\n');
-        told.push_str(&record.order_reason);
+        let ago = text::duration(Clock::SYSTEM.now_ms().saturating_sub(record.started_ms));
+        told.push_str(&format!(
+            "\nit began {ago} ago; its order: {}",
+            record.order_reason
+        ));
     }
     told
 }

@@ -395,8 +395,13 @@ fn findings(page: &mut Page, survey: &Survey) {
             Severity::Note => ("note    ", Style::new().cyan()),
         };
         let head = format!("  {}", page.paint(style, word));
-        page.wrapped(&head, &copyable(&visible(&finding.what)));
-        // A hint that several findings share is shown once, after the last of them.
+        let mut head = head.as_str();
+        // A list of settings has a line for each.
+        for line in finding.what.lines() {
+            page.wrapped(head, &copyable(&visible(line.trim_start())));
+            head = "          ";
+        }
+        // What several have in common is said once, after the last of them.
         let next = following.next().and_then(|next| next.hint.as_ref());
         if let Some(hint) = finding.hint.as_ref().filter(|hint| next != Some(*hint)) {
             page.wrapped("          ", &format!("-> {}", copyable(hint)));

@@ -2,7 +2,8 @@
 
 use super::args::{Global, Switched};
 use super::exit::Exit;
-use super::failure::{Failed, refuse_unknown};
+use super::failure::Failed;
+use super::service_names::refuse_unknown;
 use super::session::GRACE;
 use super::stoppable::stoppable;
 use super::{output, screen, text};

@@ -2,15 +2,23 @@
 //! than the terminal, and no figure, unit, name or reason is cut.
 
 use super::layout::at;
-use super::{abandon, apply, backfill, dead_letters, rehearse, status, tune, verify};
+use super::{
+    abandon, apply, backfill, complete, dead_letters, rehearse, replicate, status, switched, tune, verify,
+    wait,
+};
 use crate::backfill::BackfillReport;
-use crate::lifecycle::{AbandonedThing, AppliedTable, ApplyReport};
+use crate::lifecycle::{AbandonedThing, AppliedTable, ApplyReport, CompleteReport, SwitchReport};
 use crate::model::Counters;
 use crate::rehearse::RehearseReport;
 use crate::rehearse::writers::WriterReport;
 use crate::repair::SettledDeadLetter;
-use crate::state::{Bound, DeadLetterHead, ShardRecord, TuningRecord};
-use crate::status::{FillStatus, LaneStatus, Obstacle, ObstacleKind, Phase, SplitStatus};
+use crate::state::{Bound, DeadLetterHead, Limit, ShardRecord, TombstonePhase, TuningRecord};
+use crate::status::{
+    Condition, DeadLetterCauses, FillStatus, LaneStatus, LimitStatus, Obstacle, ObstacleKind, Phase,
+    SplitStatus,
+};
+use crate::tail::Ended;
+use crate::target::{Difference, HELD, TargetError};
 use crate::verify::compare::{ClassCounts, Report, ServiceReport};
 use crate::verify::{InvalidItem, VerifyResult};
 use crate::worker::Tuned;
@@ -298,7 +306,7 @@ fn tables_of_names_fit() {
     let listed = [dead_letters::Listed::of(&head)];
     holds(
         "dead-letters",
-        || dead_letters::render_list(&listed, &BTreeMap::new()),
+        || dead_letters::render_list(&listed, &BTreeMap::new(), DeadLetterCauses::default()),
         &[&key, REASON],
     );
     let mut now = TuningRecord::default();
@@ -312,9 +320,98 @@ fn tables_of_names_fit() {
 }
 
 #[test]
-fn the_watch_lane_is_no_service() {
+fn the_reports_of_the_last_steps_fit() {
+    let (long, table) = (names().pop().unwrap(), table());
+    // A command that is wider than the terminal is left to the terminal, so that it can be copied.
+    let (service, part) = (&long[..40], &long[..20]);
+    let switch = |switched_ms, already| SwitchReport {
+        service: service.to_owned(),
+        table: table.clone(),
+        switched_ms,
+        verified_ms: None,
+        already,
+        overridden: vec![REASON.into()],
+    };
+    for (switched_ms, already) in [(Some(1), false), (Some(1), true), (None, false), (None, true)] {
+        let report = switch(switched_ms, already);
+        holds("switched", || switched::render(&report), &[part, REASON]);
+    }
+    let completed = CompleteReport {
+        source_at_rest: Some(REASON.into()),
+        stripped: names().into_iter().map(|name| (name, HUGE)).collect(),
+        ttl: [(table.clone(), "expiresAt".to_owned())].into(),
+        notes: vec![REASON.into()],
+        already_completed: false,
+    };
+    let wanted = [&*long, &table, REASON, "stripped 123,456,789,012 items"];
+    holds("complete", || complete::render(&completed), &wanted);
+    let waited = wait::Report {
+        condition: Condition::Verified,
+        holds: false,
+        waited_ms: 11_100_000,
+        missing: names()
+            .iter()
+            .map(|name| format!("the lane '{name}' is 3h 5m behind ({REASON})"))
+            .collect(),
+    };
+    holds("wait", || wait::render(&waited), &[&*long, REASON, "after 3h 5m"]);
+    let followed = replicate::Report {
+        ended: "completed",
+        lanes: lanes(),
+    };
+    for ended in [Ended::Completed, Ended::Stopped, Ended::Drained] {
+        let wanted = [&*long, REASON, "123,456,789,012"];
+        holds("replicate", || replicate::render(&followed, ended), &wanted);
+    }
+}
+
+#[test]
+fn the_differences_of_a_table_fit() {
+    // A table's name stands between backticks and is left whole, so that it can be copied.
+    let name = &table()[..40];
+    let error = TargetError::Differs {
+        table: name.to_owned(),
+        differences: vec![Difference {
+            what: "global index by-customer-and-time".into(),
+            planned: format!("customerId (S), updatedAt (S), {REASON}"),
+            actual: "none".into(),
+        }],
+        adopted: false,
+    };
+    holds("apply", || error.to_string(), &[name, REASON, "actual none"]);
+}
+
+#[test]
+fn the_hold_of_a_bulk_copy_is_told_once() {
+    let mut status = split_status();
+    for lane in &mut status.lanes {
+        (lane.gap, lane.blocked) = (None, Some(HELD.to_owned()));
+    }
+    status.tombstones.phase = TombstonePhase::Held;
+    let limit = |lane: &LaneStatus| LimitStatus {
+        command: "replicate".into(),
+        of: lane.lane.clone(),
+        limit: Limit::Held,
+        text: Limit::Held.to_string(),
+        age_ms: 1,
+    };
+    status.limits = status.lanes.iter().map(limit).collect();
+    status.obstacles = vec![Obstacle {
+        kind: ObstacleKind::LanesHeld,
+        service: None,
+        what: "a bulk copy holds the lanes".into(),
+        next: "wait".into(),
+    }];
+    let (told, _) = at(80, || status::render(&status));
+    assert_eq!(told.matches("bulk copy").count(), 1, "{told}");
+    assert!(!told.contains("idle"), "{told}");
+}
+
+#[test]
+fn every_open_dead_letter_is_in_the_table_and_explains_the_exit_code() {
     let watch = FillStatus {
         lane: ShardRecord::WATCH.into(),
+        dead_letters: 1234,
         ..FillStatus::default()
     };
     let report = BackfillReport {
@@ -322,8 +419,11 @@ fn the_watch_lane_is_no_service() {
         ..BackfillReport::default()
     };
     let (told, _) = at(80, || backfill::render(&report, true, "wait"));
+    let row = told.lines().find(|line| line.starts_with(ShardRecord::WATCH));
+    let cells: Vec<&str> = row.expect("its row").split_whitespace().collect();
+    assert_eq!(cells, [ShardRecord::WATCH, "-", "-", "1,234", "-", "-"]);
     assert!(
-        !told.lines().any(|line| line.starts_with(ShardRecord::WATCH)),
+        told.contains("1,234 dead letters of the backfill are open, so the exit code is 3"),
         "{told}"
     );
 }

@@ -4,26 +4,9 @@ use super::table::table;
 use crate::model::Counters;
 use crate::state::ShardRecord;
 use crate::status::LaneStatus;
+pub use crate::status::{count, counted, duration};
+use crate::target::HELD;
 use std::time::Duration;
-
-/// A count with thousands set apart: `12,345`.
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// A count of things: `1 dead letter`, `2 dead letters`.
-pub fn counted(number: u64, one: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {one}{plural}", count(number))
-}
 
 /// Thousandths of capacity units, as units.
 #[allow(clippy::cast_precision_loss)] // shown with one decimal
@@ -47,18 +30,6 @@ pub fn write_units(counters: &Counters) -> String {
         ""
     };
     format!("{mark}{}", units(counters.write_milliunits))
-}
-
-/// A duration: `850 ms`, `12.3 s`, `4m 10s`, `3h 5m`.
-#[allow(clippy::cast_precision_loss)] // shown with one decimal
-pub fn duration(ms: u64) -> String {
-    let seconds = ms / 1000;
-    match ms {
-        0..1000 => format!("{ms} ms"),
-        1000..100_000 => format!("{:.1} s", ms as f64 / 1000.0),
-        100_000..6_000_000 => format!("{}m {}s", seconds / 60, seconds % 60),
-        _ => format!("{}h {}m", seconds / 3600, seconds / 60 % 60),
-    }
 }
 
 /// Units a second.
@@ -87,8 +58,8 @@ pub fn elapsed(duration_: Duration) -> String {
     duration(u64::try_from(duration_.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// The lanes, as a table. Notes for a person are below it, once for all lanes that they concern; without the gaps and
-/// the lanes that do not follow the stream, if the obstacles that are listed elsewhere name them.
+/// The lanes, as a table. What a person should know stands below it, once for all lanes that it concerns; without the gaps, the
+/// lanes that do not follow the stream and the hold of a bulk copy, if the obstacles that are listed elsewhere name them.
 pub fn lanes(lanes: &[LaneStatus], are_obstacles_listed: bool) -> String {
     let row = |lane: &LaneStatus| {
         let counters = &lane.counters;
@@ -126,7 +97,8 @@ pub fn lanes(lanes: &[LaneStatus], are_obstacles_listed: bool) -> String {
 fn notes(lanes: &[LaneStatus], are_obstacles_listed: bool) -> Vec<String> {
     let mut found: Vec<(String, Vec<&str>)> = Vec::new();
     for lane in lanes {
-        let is_listed = are_obstacles_listed && (lane.gap.is_some() || lane.lag_ms.is_none());
+        let is_held = lane.blocked.as_deref() == Some(HELD);
+        let is_listed = are_obstacles_listed && (lane.gap.is_some() || lane.lag_ms.is_none() || is_held);
         let Some(note) = note(lane).filter(|_| !is_listed) else {
             continue;
         };
@@ -192,24 +164,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_times_read_well() {
-        assert_eq!(count(0), "0");
-        assert_eq!(count(1_234_567), "1,234,567");
-        assert_eq!(counted(1, "item"), "1 item");
-        assert_eq!(counted(0, "item"), "0 items");
-        assert_eq!(counted(2000, "item"), "2,000 items");
-        assert_eq!(duration(850), "850 ms");
-        assert_eq!(duration(12_340), "12.3 s");
-        assert_eq!(duration(250_000), "4m 10s");
-        assert_eq!(duration(11_100_000), "3h 5m");
+    fn units_read_well() {
         assert_eq!(units(1500), "1.5");
     }
 
     #[test]
     fn a_reason_is_told_once_for_all_lanes_and_after_its_cause() {
         let reasons = [
-            "the lane 'a' has 15 s to catch up",
-            "the lane 'b' has 15 s to catch up",
+            "the lane 'a' is 15.0 s behind",
+            "the lane 'b' is 15.0 s behind",
             "the lane 'c' has 2 open shards",
             "no worker follows the stream",
         ];
@@ -217,7 +180,7 @@ mod tests {
             once(&reasons.map(str::to_owned)),
             [
                 "no worker follows the stream",
-                "each of these lanes has 15 s to catch up: a, b",
+                "each of these lanes is 15.0 s behind: a, b",
                 "the lane 'c' has 2 open shards",
             ]
         );

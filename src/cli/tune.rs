@@ -2,7 +2,8 @@
 
 use super::args::{Global, Tune as Args};
 use super::exit::Exit;
-use super::failure::{Failed, refuse_unknown};
+use super::failure::Failed;
+use super::service_names::refuse_unknown;
 use super::table::table;
 use super::{output, text};
 use crate::plan::Plan;

@@ -2,8 +2,9 @@
 
 use super::args::{Global, Verify as Args};
 use super::exit::Exit;
-use super::failure::{Failed, refuse_unknown};
+use super::failure::Failed;
 use super::progress::{Bar, Progress, Shown};
+use super::service_names::refuse_unknown;
 use super::session::GRACE;
 use super::stoppable::stoppable;
 use super::table::{Row, table};

@@ -16,13 +16,13 @@ const POLL: Duration = Duration::from_secs(2);
 
 /// How a wait ended.
 #[derive(Serialize)]
-struct Report {
-    condition: Condition,
+pub(super) struct Report {
+    pub condition: Condition,
     /// The condition holds.
-    holds: bool,
-    waited_ms: u64,
+    pub holds: bool,
+    pub waited_ms: u64,
     /// Why it does not hold.
-    missing: Vec<String>,
+    pub missing: Vec<String>,
 }
 
 /// Runs `wait`.
@@ -89,7 +89,7 @@ async fn wait(split: &Split, condition: Condition, limit: Option<Duration>) -> R
     }
 }
 
-fn render(report: &Report) -> String {
+pub(super) fn render(report: &Report) -> String {
     let waited = text::duration(report.waited_ms);
     if report.holds {
         return format!("the condition holds (waited {waited})");

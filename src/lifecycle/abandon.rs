@@ -1,6 +1,7 @@
 //! Gives up a service, or the whole split. Each step can be repeated, so an interrupted command continues if it is
 //! run again.
 
+use super::created_tables::{delete_created, refuse_other_tables};
 use crate::fault;
 use crate::repair::{RepairLease, backfill_runs};
 use crate::source::{StreamState, disable_stream, stream_state};
@@ -8,10 +9,9 @@ use crate::state::{
     BackfillRecord, LeaseWatch, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, StateError,
     VerifyRecord, WorkerRecord,
 };
-use crate::target::delete_table;
 use crate::worker::{ActivityNote, RunError, Split, pause, with_activity_notes};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -102,7 +102,7 @@ pub async fn abandon(
         return Err(refused());
     }
     if options.delete_targets {
-        refuse_other_tables(split).await?;
+        refuse_other_tables(split, None).await?;
     }
     if record.source != split.plan.source.table {
         return Err(RunError::NotYet {
@@ -183,20 +183,15 @@ async fn clear(
         things[0].outcome = outcome.to_owned();
     }
     if options.delete_targets {
-        let created = created(split).await?;
-        for (service, tables) in split.services().filter(|(service, _)| !service.table.adopted) {
-            if !created.contains(&service.name) {
-                let thing = things.iter_mut().find(|thing| thing.what == service.name);
-                if let Some(thing) = thing {
-                    thing.outcome = NOT_CREATED.into();
-                }
-                continue;
-            }
-            tell(&format!("deleting {}", service.table.name));
-            let was_there = delete_table(&tables.control, &service.table.name).await?;
-            let thing = things.iter_mut().find(|thing| thing.what == service.name);
-            if let Some(thing) = thing.filter(|_| !was_there) {
-                thing.outcome = "was not there".into();
+        for service in split
+            .plan
+            .services
+            .iter()
+            .filter(|service| !service.table.adopted)
+        {
+            let outcome = delete_created(split, &service.name, tell).await?;
+            if let Some(thing) = things.iter_mut().find(|thing| thing.what == service.name) {
+                thing.outcome = outcome.into();
             }
         }
     }
@@ -220,7 +215,7 @@ pub async fn abandon_service(
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<AbandonedThing>, RunError> {
     let record = SplitRecord::read(&split.store).await?.value;
-    let Some((service, tables)) = split.target(name) else {
+    let Some((service, _)) = split.target(name) else {
         return Err(RunError::NoSuchService {
             service: name.to_owned(),
             known: split.plan.service_names().join(", "),
@@ -255,12 +250,8 @@ pub async fn abandon_service(
             "is kept"
         } else if known.iter().all(|record| record.name != name) {
             "was dealt with by an earlier run"
-        } else if created(split).await?.contains(name) {
-            tell(&format!("deleting {table}"));
-            let was_there = delete_table(&tables.control, table).await?;
-            either(was_there, "is deleted", "was not there")
         } else {
-            NOT_CREATED
+            delete_created(split, name, tell).await?
         };
         forget(split, name).await?;
         fault::moment("abandon.forgotten").await;
@@ -344,39 +335,10 @@ async fn refuse_service(
     if backfill_runs(split).await? || !record.switch.is_off() {
         return Err(busy());
     }
-    Ok(())
-}
-
-/// Tables are deleted only if they are those of the split.
-async fn refuse_other_tables(split: &Split) -> Result<(), RunError> {
-    let known = crate::worker::services(split).await?;
-    let is_known = |service: &crate::plan::Service| {
-        known.iter().any(|record| {
-            record.name == service.name
-                && record.table == service.table.name
-                && record.fingerprint == service.fingerprint
-        })
-    };
-    match split.plan.services.iter().find(|service| !is_known(service)) {
-        None => Ok(()),
-        Some(service) => Err(RunError::NotYet {
-            what: format!(
-                "the table {} of '{}' is not part of the split",
-                service.table.name, service.name
-            ),
-            next: "give the plan that the split has, or leave out --delete-targets".into(),
-        }),
+    if deletes_table && services.iter().any(|known| known.name == name) {
+        refuse_other_tables(split, Some(name)).await?;
     }
-}
-
-/// The fate of a table that existed before the first `apply`.
-const NOT_CREATED: &str = "is kept: dynasplit did not create it";
-
-/// The services whose tables `apply` created. Other tables may hold items from before the split.
-async fn created(split: &Split) -> Result<BTreeSet<String>, RunError> {
-    let known = crate::worker::services(split).await?;
-    let created = known.into_iter().filter(|record| record.created);
-    Ok(created.map(|record| record.name).collect())
+    Ok(())
 }
 
 fn busy() -> RunError {

@@ -106,7 +106,7 @@ pub async fn apply(
             record_service(split, service).await?;
         }
         if ensured.created {
-            record_created(split, service).await?;
+            record_created(split, service, &ensured.arn).await?;
         }
         // Also for one that was known: an earlier version did not write the names down.
         SplitRecord::change(&split.store, |record| {
@@ -335,13 +335,14 @@ async fn record_settings(split: &Split, widened: bool) -> Result<(), RunError> {
 }
 
 /// Notes that the table did not exist before the split: only then may `abandon` delete it.
-async fn record_created(split: &Split, service: &Service) -> Result<(), RunError> {
+async fn record_created(split: &Split, service: &Service, arn: &str) -> Result<(), RunError> {
     let name = ServiceRecord::record_name(&service.name);
     split
         .store
         .change::<ServiceRecord, RunError>(&name, |found| {
             let mut record = found.unwrap_or_else(|| ServiceRecord::beginning(service));
             record.created = true;
+            record.created_arn = Some(arn.to_owned());
             Ok(record)
         })
         .await?;

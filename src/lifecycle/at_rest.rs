@@ -158,7 +158,7 @@ pub(crate) fn refuse_unread(status: &SplitStatus) -> Result<(), RunError> {
         return Ok(());
     }
     Err(RunError::NotYet {
-        what: "no live worker with this plan reads the stream, so the last writes to the source may be missing in the targets"
+        what: "no live worker reads every lane of the stream, so the last writes to the source may be missing in the targets"
             .into(),
         next: "run `dynasplit replicate`, leave it running, then run this command again".into(),
     })

@@ -4,6 +4,7 @@ mod abandon;
 mod apply;
 mod at_rest;
 mod complete;
+mod created_tables;
 mod restart;
 mod switched;
 

@@ -189,8 +189,8 @@ fn in_the_way<'a>(status: &'a SplitStatus, service: &'a str) -> impl Iterator<It
         .obstacles
         .iter()
         .filter(move |obstacle| match obstacle.kind {
-            // The lane is waited for.
-            ObstacleKind::NoWorker | ObstacleKind::Lag => false,
+            // The lane is waited for, as long as somebody reads the stream.
+            ObstacleKind::Lag => false,
             // These may name several lanes.
             ObstacleKind::Gap => lane.is_none_or(|lane| lane.gap.is_some()),
             ObstacleKind::NotCaptured => lane.is_none_or(|lane| lane.lag_ms.is_none()),

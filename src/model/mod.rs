@@ -14,6 +14,7 @@ mod place;
 mod position;
 mod value;
 mod version;
+mod words;
 
 pub use change::{Change, Images, Origin};
 pub use counters::Counters;
@@ -24,6 +25,7 @@ pub use place::Place;
 pub use position::{Position, SequenceNumber};
 pub use value::Value;
 pub use version::Version;
+pub use words::{count, counted, duration};
 
 /// Attributes whose name begins with this are reserved for dynasplit. A source item with such an attribute cannot be
 /// copied, and becomes a dead letter.

@@ -3,6 +3,7 @@
 use super::lines::Lines;
 use super::service::fingerprint;
 use super::{Condition, Place, RehearseSpec, Service, Source, Versions, Warnings};
+use std::collections::BTreeMap;
 
 /// A plan that was checked: what the split does, and nothing that could be wrong without asking AWS.
 #[derive(Clone, Debug)]
@@ -74,5 +75,14 @@ impl Plan {
             "versions": self.versions,
             "left-behind": self.left_behind.as_ref().map(ToString::to_string),
         }))
+    }
+
+    /// The fingerprints of the services, by name.
+    #[must_use]
+    pub fn routes(&self) -> BTreeMap<String, String> {
+        let services = self.services.iter();
+        services
+            .map(|service| (service.name.clone(), service.fingerprint.clone()))
+            .collect()
     }
 }

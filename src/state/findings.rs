@@ -1,6 +1,7 @@
 //! The findings of the last verify as text, for `status` and `complete`.
 
 use super::records::VerifyRecord;
+use crate::model::{count, counted};
 use std::collections::BTreeMap;
 
 /// Several source items lead to one target key: only a person can say which one is right.
@@ -22,8 +23,10 @@ impl VerifyRecord {
             })
             .collect();
         if self.unrouted > 0 {
-            let items = if self.unrouted == 1 { "item" } else { "items" };
-            parts.push(format!("{} {items} that no service takes", self.unrouted));
+            parts.push(format!(
+                "{} that no service takes",
+                counted(self.unrouted, "item")
+            ));
         }
         parts.join("; ")
     }
@@ -50,9 +53,13 @@ impl VerifyRecord {
     }
 }
 
-fn words(class: &str, count: u64) -> String {
-    let plural = if class == COLLISION && count != 1 { "s" } else { "" };
-    format!("{count} {class}{plural}")
+fn words(class: &str, number: u64) -> String {
+    let plural = if class == COLLISION && number != 1 {
+        "s"
+    } else {
+        ""
+    };
+    format!("{} {class}{plural}", count(number))
 }
 
 #[cfg(test)]

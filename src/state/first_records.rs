@@ -57,6 +57,7 @@ impl ServiceRecord {
             captured_in: None,
             completed: false,
             created: false,
+            created_arn: None,
         }
     }
 }

@@ -120,9 +120,20 @@ impl LeaseWatch {
     }
 }
 
-/// A moment, on both of this machine's clocks. The steady clock may stop while the machine sleeps (a closed laptop, a
-/// paused virtual machine), and another process may take the lease meanwhile. The wall clock does not stop, but it is
-/// corrected now and then. A lease is valid only as long as it is valid on both.
+impl LeaseWatch {
+    /// For how long a record's lease has been seen unchanged, and how much longer it is not free at most. For people.
+    #[must_use]
+    pub fn silence(&self, name: &str, lease: &Lease, now: Instant) -> Option<(Duration, Duration)> {
+        let (_, since) = self.seen.get(name)?;
+        let silent = now.duration_since(*since);
+        let whole = Duration::from_millis(lease.duration_ms) + self.landed;
+        Some((silent, whole.saturating_sub(silent)))
+    }
+}
+
+/// A moment, on both of this machine's clocks. The steady one may stand still while the machine sleeps (a closed
+/// laptop, a paused virtual machine), and others take the lease meanwhile; the wall clock does not, but it is
+/// corrected now and then. A lease counts only as long as it does on both.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Moment {
     steady: Instant,

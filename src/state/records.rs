@@ -164,6 +164,12 @@ pub struct WorkerRecord {
     /// Names of the services in its plan. Empty in a record that an earlier version wrote.
     #[serde(default)]
     pub services: BTreeSet<String>,
+    /// Fingerprint of what all services of its plan share. Empty in a record that an earlier version wrote.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fingerprint: String,
+    /// Fingerprints of the services in its plan, by name. Empty in a record that an earlier version wrote.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub routes: BTreeMap<String, String>,
 }
 
 impl WorkerRecord {

@@ -114,6 +114,9 @@ pub struct ServiceRecord {
     /// `apply` created its table. `false` in a record of an earlier version, which did not record it.
     #[serde(default)]
     pub created: bool,
+    /// ARN of the table that `apply` created. `None` in a record of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_arn: Option<String>,
 }
 
 impl SplitRecord {

@@ -385,6 +385,8 @@ mod tests {
             acknowledged_epoch: 3,
             seen_ms: 0,
             services: BTreeSet::new(),
+            fingerprint: String::new(),
+            routes: BTreeMap::new(),
         };
         assert_eq!(obedience(&worker, 3, false), Obedience::Obeys);
         assert_eq!(obedience(&worker, 4, false), Obedience::Awaited);

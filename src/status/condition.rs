@@ -4,6 +4,7 @@
 use super::lane_status::LaneStatus;
 use super::obstacle::ObstacleKind;
 use super::split_status::{Phase, SplitStatus};
+use crate::model::{counted, duration};
 use serde::Serialize;
 
 /// What `status --check` looks for.
@@ -47,26 +48,23 @@ pub fn alarms(status: &SplitStatus, max_lag_ms: u64) -> Vec<Alarm> {
             );
         }
         if let Some(lag_ms) = lane
-            .lag_ms
+            .shown_lag_ms
             .filter(|lag| *lag > max_lag_ms && lane.open_shards > 0)
         {
-            let (lane, lag, most) = (&lane.lane, lag_ms / 1000, max_lag_ms / 1000);
+            let (lane, lag, most) = (&lane.lane, duration(lag_ms), duration(max_lag_ms));
             add(
                 AlarmKind::Lag,
-                format!("the lane '{lane}' is {lag} s behind, and {most} s are allowed"),
+                format!("the lane '{lane}' is {lag} behind, and {most} are allowed"),
             );
         }
     }
-    let counted = status
+    let open = status
         .dead_letters
         .iter()
         .filter(|(service, _)| !status.switched.contains_key(*service));
-    for (service, count) in counted {
-        let letters = super::obstacle::counted(*count, "dead letter");
-        add(
-            AlarmKind::DeadLetters,
-            format!("{letters} of {service} must be corrected"),
-        );
+    for (service, count) in open {
+        let letters = counted(*count, "dead letter");
+        add(AlarmKind::DeadLetters, format!("{letters} of {service} are open"));
     }
     for obstacle in &status.obstacles {
         if obstacle.kind == ObstacleKind::WrittenAfterSwitch {
@@ -194,15 +192,13 @@ impl Condition {
                 Some(_) => Verdict::Holds,
                 None if read_ms.saturating_sub(lag_ms) >= past_ms => Verdict::Holds,
                 None => {
-                    let left = past_ms
-                        .saturating_sub(read_ms.saturating_sub(lag_ms))
-                        .div_ceil(1000);
-                    Verdict::NotYet(vec![format!("the lane '{name}' has {left} s to catch up")])
+                    let lag = lane.told_lag().unwrap_or_else(|| duration(lag_ms));
+                    Verdict::NotYet(vec![format!("the lane '{name}' is {lag} behind")])
                 }
             },
             _ if is_drained(lane) => Verdict::Holds,
             _ => {
-                let shards = super::obstacle::counted(lane.open_shards as u64, "open shard");
+                let shards = counted(lane.open_shards as u64, "open shard");
                 Verdict::NotYet(vec![format!("the lane '{name}' has {shards}")])
             }
         }

@@ -1,7 +1,10 @@
 //! The state of a lane, computed from the records: the same for `status`, for the workers' own progress, and for the
 //! decision whether a split may complete.
 
+use super::late_changes::late_changes;
 use crate::model::Counters;
+use crate::model::duration;
+use crate::plan::Plan;
 use crate::source::lineage::{RETENTION_MS, watermark};
 use crate::state::{
     LaneState, LateChanges, Noted, Received, SegmentRecord, ShardRecord, SplitRecord, StateError,
@@ -42,7 +45,13 @@ pub struct LaneStatus {
 }
 
 impl LaneStatus {
-    /// Whether the lag is so long (a third of 24 hours) that the stream may trim records before they are read.
+    /// The lag as every table and every sentence shows it.
+    #[must_use]
+    pub fn told_lag(&self) -> Option<String> {
+        self.shown_lag_ms.map(duration)
+    }
+
+    /// Whether the lag is so long that the stream may forget records before they are read (a third of 24 hours).
     #[must_use]
     pub fn lags_dangerously(&self) -> bool {
         self.lag_ms.is_some_and(|lag| lag > RETENTION_MS / 3)
@@ -77,11 +86,11 @@ pub fn lane_status(recorded: &BTreeMap<String, ShardRecord>, lane: &str, now_ms:
     if states().all(LaneState::finished) {
         status.drained_ms = states().map(|state| state.saved_ms).max();
     }
+    if lane == ShardRecord::WATCH {
+        status.late = late_changes(recorded.values());
+    }
     for state in states() {
         status.counters.add(&state.counters);
-        for (service, late) in &state.late {
-            status.late.entry(service.clone()).or_default().add(late);
-        }
         if let Some(gap) = &state.gap {
             status.gap = Some(gap.reason.clone());
         }
@@ -140,9 +149,9 @@ pub struct FillStatus {
     pub counters: Counters,
 }
 
-/// Where the backfill stands, lane by lane.
+/// Where the backfill stands, lane by lane: the services in the order of the plan, then the watch lane.
 #[must_use]
-pub fn fill_status(segments: &[SegmentRecord]) -> Vec<FillStatus> {
+pub fn fill_status(segments: &[SegmentRecord], plan: &Plan) -> Vec<FillStatus> {
     let mut lanes: BTreeMap<String, FillStatus> = BTreeMap::new();
     for segment in segments {
         for (lane, progress) in &segment.services {
@@ -155,7 +164,15 @@ pub fn fill_status(segments: &[SegmentRecord]) -> Vec<FillStatus> {
             status.counters.add(&progress.counters);
         }
     }
-    lanes.into_values().collect()
+    let place = |fill: &FillStatus| {
+        let mut services = plan.services.iter();
+        services
+            .position(|service| service.name == fill.lane)
+            .unwrap_or(usize::MAX)
+    };
+    let mut lanes: Vec<FillStatus> = lanes.into_values().collect();
+    lanes.sort_by_key(place);
+    lanes
 }
 
 #[cfg(test)]

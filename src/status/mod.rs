@@ -2,7 +2,9 @@
 //! next command.
 
 mod condition;
+mod dead_letter_advice;
 mod lane_status;
+mod late_changes;
 pub(crate) mod limits;
 mod obstacle;
 mod obstacles;
@@ -11,12 +13,14 @@ mod rate;
 mod read;
 mod split_status;
 mod told;
+mod worker_plan;
 
+pub use crate::model::{count, counted, duration};
 pub use condition::{Alarm, AlarmKind, Condition, Verdict, alarms};
+pub use dead_letter_advice::{DeadLetterCauses, dead_letter_causes};
 pub(crate) use lane_status::received;
 pub use lane_status::{FillStatus, LaneStatus, fill_status, lane_status};
 pub use limits::{ActivityStatus, LimitStatus};
-pub(crate) use obstacle::counted;
 pub use obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind};
 pub(crate) use open_dead_letters::OpenDeadLetters;
 pub use rate::RateMeter;

@@ -1,5 +1,6 @@
 //! An obstacle to completing a split.
 
+use crate::worker::sentence;
 use serde::Serialize;
 use std::fmt;
 
@@ -60,9 +61,37 @@ pub struct Obstacle {
     pub next: String,
 }
 
+/// What a person can do if something other than dynasplit wrote the targets of these services.
+pub(crate) fn foreign_advice(services: &[&str]) -> String {
+    let switches: Vec<String> = services
+        .iter()
+        .map(|service| format!("`dynasplit switched --unproven --service {service}`"))
+        .collect();
+    let (its, owner) = match services {
+        [service] => ("its", (*service).to_owned()),
+        _ => ("their", services.join(", ")),
+    };
+    format!(
+        "find out who writes the target of {owner}; `dynasplit verify --list FILE` lists the keys. If {owner} already {} {its} own \
+         table, run {}. Otherwise, stop the writer, then run `dynasplit verify --repair --discard-target-writes`, which overwrites \
+         what it wrote",
+        if services.len() == 1 { "writes" } else { "write" },
+        switches.join(", ")
+    )
+}
+
+/// What is wrong, and what to do: a sentence. After a list, the advice has a line of its own.
+pub(super) fn with_advice(what: &str, next: &str) -> String {
+    if what.contains('\n') {
+        format!("{what}\n  {}", sentence(next))
+    } else {
+        format!("{what}: {next}")
+    }
+}
+
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what, self.next)
+        f.write_str(&with_advice(&self.what, &self.next))
     }
 }
 
@@ -71,9 +100,3 @@ impl fmt::Display for Obstacle {
 pub const COLLISION_ADVICE: &str = "a collision means that several source items lead to one target key, and dynasplit never \
      chooses between them: change or delete all but one of these items in the source, then run `dynasplit verify`. To keep \
      them all, add a service with another name, another table and key templates that tell them apart";
-
-/// A count of things: `1 dead letter`, `2 dead letters`.
-pub(crate) fn counted(count: u64, one: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {one}{plural}")
-}

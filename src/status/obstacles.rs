@@ -3,16 +3,20 @@
 //! The obstacles are in the order in which they can be removed: a cause comes before its consequences. So the next
 //! command is that of the first one.
 
+use super::dead_letter_advice::DeadLetterCauses;
 use super::lane_status::LaneStatus;
-use super::obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind, counted};
+use super::obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind, foreign_advice};
 use super::split_status::{Phase, SplitStatus, WorkerStatus};
-use crate::state::{SplitRecord, TombstonePhase, VerifyRecord};
+use crate::model::{counted, duration};
+use crate::state::{ShardRecord, SplitRecord, TombstonePhase, VerifyRecord};
 use std::collections::BTreeMap;
 
 /// A lane with a longer lag is not caught up. Creation times are rounded down, on one engine to the minute.
 const MOST_LAG_MS: u64 = 2 * 60 * 1000;
 
 const REPLICATE: &str = "run `dynasplit replicate`, and leave it running";
+const RESTART: &str = "restart each worker with this plan: stop it, then run `dynasplit replicate`";
+const RESTART_NEWEST: &str = "restart each worker with the newest plan that `dynasplit apply` recorded";
 const BACKFILL: &str = "run `dynasplit backfill`";
 const VERIFY: &str = "run `dynasplit verify`";
 const REPAIR: &str = "run `dynasplit verify --repair`, then `dynasplit verify`";
@@ -85,13 +89,20 @@ fn plan_and_stream(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
     if let Some((what, next)) = &known.other_stream {
         found.add(ObstacleKind::OtherStream, None, what.clone(), next.clone());
     }
+    // With an edited plan, no worker may run.
+    let restart = if known.other_plan.is_some() {
+        RESTART_NEWEST
+    } else {
+        RESTART
+    };
     for worker in status.workers.iter().filter(|worker| worker.reads_stream()) {
         if let Some(what) = &worker.other_plan {
             found.add(
                 ObstacleKind::OtherWorker,
-                None,
+                // It reads every lane, and only what belongs to no service comes out differently.
+                (!worker.lacks_lanes).then_some(ShardRecord::WATCH),
                 what.clone(),
-                "stop that worker, then run `dynasplit replicate` with this plan",
+                restart,
             );
         }
     }
@@ -154,7 +165,7 @@ fn copying(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
         found.add(
             ObstacleKind::LanesHeld,
             None,
-            "a bulk copy holds the lanes",
+            "a bulk copy holds the lanes, so they apply no changes until it ends",
             if is_copying(status) {
                 "wait until `dynasplit backfill` ends"
             } else {
@@ -200,15 +211,15 @@ fn copying(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
 fn leftovers(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
     // Lanes that a bulk copy holds lag because of it.
     let is_behind = |lane: &&LaneStatus| {
-        let lags = lane.lag_ms.is_some_and(|lag| lag > MOST_LAG_MS);
+        let lags = lane.shown_lag_ms.is_some_and(|lag| lag > MOST_LAG_MS);
         lags && lane.gap.is_none() && lane.open_shards > 0 && !status.tombstones.holds()
     };
     let behind: Vec<&LaneStatus> = status.lanes.iter().filter(is_behind).collect();
-    if let Some(most) = behind.iter().filter_map(|lane| lane.lag_ms).max() {
+    if let Some(most) = behind.iter().filter_map(|lane| lane.shown_lag_ms).max() {
         let names: Vec<&str> = behind.iter().map(|lane| lane.lane.as_str()).collect();
         let what = match names.as_slice() {
-            [name] => format!("{name} lags by {} seconds", most / 1000),
-            names => format!("{} lag by up to {} seconds", names.join(", "), most / 1000),
+            [name] => format!("{name} lags by {}", duration(most)),
+            names => format!("{} lag by up to {}", names.join(", "), duration(most)),
         };
         let mut reasons: Vec<&str> = behind.iter().filter_map(|lane| lane.blocked.as_deref()).collect();
         reasons.dedup();
@@ -224,6 +235,7 @@ fn leftovers(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
         );
     }
     written_after_switch(status, known, found);
+    let causes = DeadLetterCauses::of(known.record, &status.workers);
     for (service, count) in &status.dead_letters {
         if known.record.switched.contains_key(service) {
             continue;
@@ -232,7 +244,7 @@ fn leftovers(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
             ObstacleKind::DeadLetters,
             Some(service),
             format!("{} of {service}", counted(*count, "dead letter")),
-            "run `dynasplit dead-letters list`, correct each item in the source, then run `dynasplit dead-letters reconcile`",
+            causes.next(service),
         );
     }
     if status.tombstones.phase != TombstonePhase::Off && !status.tombstones.holds() {
@@ -386,23 +398,21 @@ fn not_clean(verify: &VerifyRecord, known: &Known<'_>, found: &mut Found) {
     let services = verify.services.iter().filter(|(name, _)| is_planned(name));
     let is_repairable =
         |(class, count): (&String, &u64)| *count > 0 && class != "expired" && class != "collision";
-    let mut wrong = services
+    let wrong: Vec<&str> = services
         .filter(|(_, service)| service.mismatches.iter().any(is_repairable))
-        .map(|(name, _)| name)
-        .peekable();
-    let is_foreign = wrong.peek().is_some();
+        .map(|(name, _)| name.as_str())
+        .collect();
     // Each service needs a reason of its own.
-    let is_explained = wrong.all(|name| known.record.repair_scope(name).is_some());
+    let is_unexplained = |name: &&str| known.record.repair_scope(name).is_none();
+    let foreign: Vec<&str> = wrong.iter().copied().filter(is_unexplained).collect();
     let next = if verify.only_collisions() {
-        COLLISION_ADVICE
-    } else if verify.repaired > 0 || !is_foreign {
-        VERIFY
-    } else if is_explained {
-        REPAIR
+        COLLISION_ADVICE.to_owned()
+    } else if verify.repaired > 0 || wrong.is_empty() {
+        VERIFY.to_owned()
+    } else if foreign.is_empty() {
+        REPAIR.to_owned()
     } else {
-        "something other than dynasplit probably writes to a target. `dynasplit verify --list FILE` lists the keys. If a \
-         service already writes its own table, run `dynasplit switched --unproven --service NAME`. Otherwise, find and stop \
-         the writer, then run `dynasplit verify --repair --discard-target-writes`"
+        foreign_advice(&foreign)
     };
     found.add(ObstacleKind::NotClean, None, what, next);
 }
@@ -413,6 +423,13 @@ pub(crate) fn next(status: &SplitStatus) -> String {
         (Phase::Done, _) => "nothing: the split is complete".into(),
         (Phase::Completing, _) => "run `dynasplit complete --yes`, which continues".into(),
         (_, Some(obstacle)) => obstacle.next.clone(),
+        (_, None) if status.lanes.len() == 2 => {
+            let last = &status.lanes[0].lane;
+            format!(
+                "stop the writers of {last}, then run `dynasplit switched --service {last}` (docs/cutover.md describes the steps). \
+                 When nothing writes to the source any more, run `dynasplit complete --yes`"
+            )
+        }
         (_, None) if status.lanes.len() > 1 => {
             "switch the services over, one by one (docs/cutover.md): stop the writers of a service, then run `dynasplit switched \
              --service NAME`. When nothing writes to the source any more, run `dynasplit complete --yes`"

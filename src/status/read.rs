@@ -1,19 +1,22 @@
 //! Reads the state of the whole split from its records, and from the source's stream.
 
 use super::lane_status::{LaneStatus, fill_status, lane_status};
+use super::late_changes::late_changes;
 use super::limits;
 use super::obstacle::{Obstacle, ObstacleKind};
 use super::obstacles::{Known, next, obstacles};
 use super::open_dead_letters::OpenDeadLetters;
 use super::split_status::{Phase, SplitStatus, WorkerStatus};
+use crate::model::duration;
 use crate::source::{SourceError, StreamState, stream_state};
 use crate::state::{
     ActivityRecord, BackfillRecord, Limit, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, Stored,
     TuningRecord, VerifyRecord, WorkerRecord,
 };
 use crate::target::HELD;
-use crate::worker::{RunError, Split, differs, recorded_shards, services};
+use crate::worker::{Recorded, RunError, Split, differs, recorded_shards, restore, services};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -27,7 +30,11 @@ pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
     let split = &split.without_switched(&record);
     let known_services = services(split).await?;
     let generation = record.stream().map_or(1, |(generation, _)| generation);
-    let recorded = recorded_shards(split, generation).await?;
+    // Nothing of these is needed to tell where the split stands.
+    let (mut damaged, store) = (Vec::new(), &split.store);
+    let workers = store.list_readable(WorkerRecord::PREFIX, &mut damaged).await?;
+    let workers: Vec<(String, Stored<WorkerRecord>)> = workers;
+    let (recorded, silent) = without_dead_owners(recorded_shards(split, generation).await?, &workers, now);
     let segments: Vec<SegmentRecord> = split
         .store
         .list::<SegmentRecord>(SegmentRecord::PREFIX)
@@ -36,10 +43,6 @@ pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
         .map(|(_, s)| s.value)
         .collect();
     let open = OpenDeadLetters::of(&split.dead_letters.list(None).await?);
-    // The state of the split can be shown without these records.
-    let (mut damaged, store) = (Vec::new(), &split.store);
-    let workers = store.list_readable(WorkerRecord::PREFIX, &mut damaged).await?;
-    let workers: Vec<(String, Stored<WorkerRecord>)> = workers;
     let activities = store.list_readable(ActivityRecord::PREFIX, &mut damaged).await?;
     let activities: Vec<(String, Stored<ActivityRecord>)> = activities;
     let verify = store
@@ -53,7 +56,7 @@ pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
         split: record.split.clone(),
         phase: Phase::Created,
         lanes: lanes(split, &record, &known_services, &recorded, now),
-        backfill: fill_status(&segments),
+        backfill: fill_status(&segments, &split.plan),
         backfill_record: split
             .store
             .get::<BackfillRecord>(BackfillRecord::NAME)
@@ -75,7 +78,7 @@ pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
         verify: verify.map(|stored| stored.value),
         workers: workers
             .into_iter()
-            .map(|(_, worker)| worker_standing(&worker.value, &known_services, now))
+            .map(|(_, worker)| WorkerStatus::of(&worker.value, &record, &known_services, now))
             .collect(),
         switched: record
             .switched
@@ -86,6 +89,12 @@ pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
         obstacles: Vec::new(),
         next: String::new(),
     };
+    note_late(&mut status.lanes, split, generation).await?;
+    if status.is_read() {
+        for lane in &mut status.lanes {
+            lane.blocked = silent.get(&lane.lane).cloned().or(lane.blocked.take());
+        }
+    }
     open.note(&mut status.lanes);
     open.note_backfill(&mut status.backfill);
     status.limits = limits::split_status(&status.lanes, &segments, &activities, now);
@@ -172,7 +181,51 @@ fn lanes(
     split.lanes().iter().map(status).collect()
 }
 
-/// The reasons for delays of unfinished segments, as their last workers recorded them.
+/// Notes the late changes of every generation with the watch lane: a restart of the tail begins to count anew.
+async fn note_late(lanes: &mut [LaneStatus], split: &Split, generation: u32) -> Result<(), RunError> {
+    let watch = lanes.iter_mut().find(|lane| lane.lane == ShardRecord::WATCH);
+    let Some(watch) = watch.filter(|_| generation > 1) else {
+        return Ok(());
+    };
+    // A damaged record of an earlier generation is what a restart leaves behind.
+    let shards: Vec<(String, Stored<ShardRecord>)> = split
+        .store
+        .list_readable(ShardRecord::PREFIX, &mut Vec::new())
+        .await?;
+    watch.late = late_changes(shards.iter().map(|(_, shard)| &shard.value));
+    Ok(())
+}
+
+/// The shards without the owners that seem to be dead, whose last words about a lane say nothing any more; and by lane, the
+/// lease that another worker must wait for.
+fn without_dead_owners(
+    recorded: Recorded,
+    workers: &[(String, Stored<WorkerRecord>)],
+    now: u64,
+) -> (Recorded, BTreeMap<String, String>) {
+    let (mut shards, mut waits) = ((*recorded).clone(), BTreeMap::new());
+    for (name, shard) in &mut shards {
+        let Some(owner) = &shard.lease.owner else { continue };
+        let record = format!("{}{owner}", WorkerRecord::PREFIX);
+        let worker = workers.iter().find(|(name, _)| *name == record);
+        let Some((_, worker)) = worker else { continue };
+        let silent_ms = now.saturating_sub(worker.value.seen_ms);
+        if silent_ms <= worker.value.lease.duration_ms {
+            continue;
+        }
+        let reason = format!(
+            "the lease of shard {name} (owner {owner}, last sign of life {} ago)",
+            duration(silent_ms)
+        );
+        for (lane, _) in shard.lanes.iter().filter(|(_, state)| !state.finished()) {
+            waits.insert(lane.clone(), reason.clone());
+        }
+        shard.lease.owner = None;
+    }
+    (Arc::new(shards), waits)
+}
+
+/// What holds up the segments that are not finished, as whoever worked on them last says.
 fn blocked(segments: &[SegmentRecord]) -> BTreeSet<String> {
     segments
         .iter()
@@ -181,47 +234,7 @@ fn blocked(segments: &[SegmentRecord]) -> BTreeSet<String> {
         .collect()
 }
 
-fn worker_standing(worker: &WorkerRecord, services: &[ServiceRecord], now: u64) -> WorkerStatus {
-    let seen_ms_ago = now.saturating_sub(worker.seen_ms);
-    WorkerStatus {
-        kind: worker.kind.clone(),
-        seen_ms_ago,
-        ahead_ms: worker.seen_ms.saturating_sub(now),
-        overdue: seen_ms_ago > worker.lease.duration_ms,
-        other_plan: other_services(&worker.services, services),
-    }
-}
-
-/// How the services of a worker's plan differ from those of the split.
-fn other_services(worker: &BTreeSet<String>, services: &[ServiceRecord]) -> Option<String> {
-    if worker.is_empty() {
-        return Some("a worker of an earlier version of dynasplit runs".into());
-    }
-    let split: BTreeSet<&String> = services.iter().map(|service| &service.name).collect();
-    let lacks: Vec<&str> = split
-        .iter()
-        .filter(|name| !worker.contains(**name))
-        .map(|name| name.as_str())
-        .collect();
-    let surplus: Vec<&str> = worker
-        .iter()
-        .filter(|name| !split.contains(name))
-        .map(String::as_str)
-        .collect();
-    match (lacks.is_empty(), surplus.is_empty()) {
-        (true, true) => None,
-        (false, _) => Some(format!(
-            "a worker runs with an older plan, which lacks {}",
-            lacks.join(", ")
-        )),
-        (true, false) => Some(format!(
-            "a worker runs with a plan that has {}, which the split does not have",
-            surplus.join(", ")
-        )),
-    }
-}
-
-/// The problem of the plan, with the next step.
+/// What is wrong with the plan, and what to do.
 fn other_plan(error: RunError) -> (String, String) {
     match error {
         RunError::UnknownService { service } => (
@@ -229,10 +242,14 @@ fn other_plan(error: RunError) -> (String, String) {
             "run `dynasplit apply`, which adds it".into(),
         ),
         RunError::Widened { change } => (
-            format!("`left-behind` of the plan covers more than the split recorded ({change})"),
-            "run `dynasplit apply`, which records it".into(),
+            format!("the plan leaves more behind than the split ({change})"),
+            "run `dynasplit apply`, which takes it over".into(),
         ),
         RunError::NotYet { what, next } => (what, next),
+        RunError::PlanEdited { change, state, .. } => (
+            format!("the plan was edited in settings that are fixed while the split runs:{change}"),
+            restore(&state),
+        ),
         error => (
             error.to_string(),
             "run this command with the newest plan of the split".into(),

@@ -3,7 +3,10 @@
 use super::lane_status::{FillStatus, LaneStatus};
 use super::limits::{ActivityStatus, LimitStatus};
 use super::obstacle::Obstacle;
-use crate::state::{BackfillRecord, Tombstones, TuningRecord, VerifyRecord};
+use super::worker_plan::OtherPlan;
+use crate::state::{
+    BackfillRecord, ServiceRecord, SplitRecord, Tombstones, TuningRecord, VerifyRecord, WorkerRecord,
+};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -54,11 +57,33 @@ pub struct WorkerStatus {
     pub ahead_ms: u64,
     /// It is overdue: likely dead.
     pub overdue: bool,
-    /// How its plan differs from the split; `None` if it has the same services.
+    /// How its plan differs from the split; `None` if it routes each item as the split does.
     pub other_plan: Option<String>,
+    /// Its plan has other services, so it does not read every lane.
+    #[serde(skip)]
+    pub lacks_lanes: bool,
 }
 
 impl WorkerStatus {
+    /// By its record, and by the plan that the split runs by.
+    pub(super) fn of(
+        worker: &WorkerRecord,
+        record: &SplitRecord,
+        services: &[ServiceRecord],
+        now_ms: u64,
+    ) -> Self {
+        let seen_ms_ago = now_ms.saturating_sub(worker.seen_ms);
+        let other_plan = OtherPlan::of(worker, record, services);
+        Self {
+            kind: worker.kind.clone(),
+            seen_ms_ago,
+            ahead_ms: worker.seen_ms.saturating_sub(now_ms),
+            overdue: seen_ms_ago > worker.lease.duration_ms,
+            lacks_lanes: other_plan.as_ref().is_some_and(|other| other.lacks_lanes),
+            other_plan: other_plan.map(|other| other.what),
+        }
+    }
+
     /// Whether it is alive, and reads the stream.
     #[must_use]
     pub fn reads_stream(&self) -> bool {
@@ -123,6 +148,7 @@ impl WorkerStatus {
             ahead_ms: 0,
             overdue: false,
             other_plan: other_plan.map(str::to_owned),
+            lacks_lanes: other_plan.is_some(),
         }
     }
 }
@@ -190,11 +216,11 @@ impl SplitStatus {
         now_ms.saturating_add(ahead).saturating_add(unseen)
     }
 
-    /// Whether a live worker with this plan reads the stream.
+    /// Whether a live worker reads every lane of the stream.
     #[must_use]
     pub fn is_read(&self) -> bool {
         self.workers
             .iter()
-            .any(|worker| worker.reads_stream() && worker.other_plan.is_none())
+            .any(|worker| worker.reads_stream() && !worker.lacks_lanes)
     }
 }

@@ -1,7 +1,7 @@
 //! Obstacles as text: obstacles of one kind with the same next step are reported once, with the services that they
 //! concern.
 
-use super::obstacle::{Obstacle, ObstacleKind};
+use super::obstacle::{Obstacle, ObstacleKind, with_advice};
 
 /// A sentence for each thing to do, in the order of the obstacles.
 #[must_use]
@@ -43,7 +43,7 @@ fn one(group: &[&Obstacle]) -> String {
             whats.join(", ")
         }
     };
-    format!("{what}: {}", first.next)
+    with_advice(&what, &first.next)
 }
 
 #[cfg(test)]
@@ -57,6 +57,13 @@ mod tests {
             what: what.into(),
             next: next.into(),
         }
+    }
+
+    #[test]
+    fn the_advice_for_a_list_has_a_line_of_its_own() {
+        let list = "the plan was edited:\n  plan.yaml:4: where\n  plan.yaml:8: where";
+        let edited = obstacle(ObstacleKind::OtherPlan, None, list, "restore these settings");
+        assert_eq!(told([&edited]), [format!("{list}\n  Restore these settings")]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Something that a survey found, and how it is worded.
 
 use super::groups::Group;
+use crate::model;
 use serde::Serialize;
 
 /// How bad it is.
@@ -60,14 +61,19 @@ pub(super) fn items(count: u64, one: &str, many: &str) -> String {
     if count == 1 {
         format!("1 item {one}")
     } else {
-        format!("{count} items {many}")
+        format!("{} items {many}", model::count(count))
     }
 }
 
 pub(super) fn with_example(group: &Group) -> String {
     match group.examples.first() {
-        Some(key) => format!("{} ({}, as {})", group.what, group.items, short(&key.text)),
-        None => format!("{} ({})", group.what, group.items),
+        Some(key) => format!(
+            "{} ({}, as {})",
+            group.what,
+            model::count(group.items),
+            short(&key.text)
+        ),
+        None => format!("{} ({})", group.what, model::count(group.items)),
     }
 }
 

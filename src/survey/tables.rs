@@ -111,12 +111,6 @@ pub(super) async fn targets(split: &Split) -> Result<Vec<TableView>, RunError> {
     Ok(views)
 }
 
-/// A finding is a sentence: it is wrapped when it is shown.
-fn on_one_line(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    lines.join(" ")
-}
-
 /// Looks at the state.
 pub(super) async fn state(split: &Split) -> Result<StateView, RunError> {
     let view = |status, stream| StateView {
@@ -141,7 +135,7 @@ pub(super) async fn state(split: &Split) -> Result<StateView, RunError> {
             change: change.to_string(),
         },
         Err(error @ (RunError::PlanEdited { .. } | RunError::NotYet { .. })) => StateStatus::Refused {
-            reason: on_one_line(&error.to_string()),
+            reason: error.to_string(),
         },
         Err(other) => return Err(other),
     };

@@ -4,6 +4,7 @@
 //! readers than DynamoDB serves well. Inside a shard, one front reader serves the lanes that keep up; one that
 //! falls behind reads for itself, from its own checkpoint. Several workers share the shards.
 
+mod awaited;
 mod capture;
 mod continued;
 mod dead_letter_counts;

@@ -2,6 +2,7 @@
 
 mod claim;
 
+use super::awaited::{Awaited, awaited_by_lane};
 use super::capture::{all_finished, capture_lanes, record_discovered};
 use super::dead_letter_counts::ShownDeadLetters;
 use super::shard::{LaneShare, ShardTask};
@@ -115,7 +116,11 @@ impl Tail {
     /// If it can't begin: see [`RunError`]. A running worker waits while a failure is temporary.
     pub async fn run(self) -> Result<Ended, RunError> {
         let (split, budgets) = (&self.split, &self.budgets);
-        let seen = unless_stopped(&self.stop, Box::pin(check_split(split))).await?;
+        let seen = match unless_stopped(&self.stop, Box::pin(check_split(split))).await {
+            // Not an error: a supervisor would start it again without end.
+            Err(RunError::Completed { .. }) => return Ok(Ended::Completed),
+            seen => seen?,
+        };
         unless_stopped(&self.stop, budgets.read(&split.store)).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
         let (letters, view) = (self.dead_letters.clone(), self.view.clone());
@@ -137,8 +142,8 @@ impl Tail {
                     lived = true;
                     wait = wait.min(BEGIN_ANEW);
                 }
-                Err(RunError::Completed { .. }) if lived => return Ok(Ended::Completed),
-                // Earlier reads are saved, and nothing was read since.
+                Err(RunError::Completed { .. }) => return Ok(Ended::Completed),
+                // What was read before is saved, and nothing was read since.
                 Err(RunError::Stopped(_)) if lived => return Ok(Ended::Stopped),
                 Err(error) if lived && passes(&error) => {
                     tracing::warn!(%error, "could not start again; trying again");
@@ -216,6 +221,7 @@ impl Tail {
         let mut listing: Option<(Listing, Instant)> = None;
         let discovery = DISCOVERY.min(self.split.timing.lease / 2);
         let mut unsaved = None;
+        let mut awaited = Awaited::new();
         let ended = loop {
             if listing.as_ref().is_none_or(|(_, at)| at.elapsed() >= discovery) {
                 let discovered = tokio::select! {
@@ -262,14 +268,14 @@ impl Tail {
                             tracing::warn!(%error, "could not claim shards");
                         }
                         Err(error) => break Err(error),
-                        Ok(()) => {}
+                        Ok(leases) => awaited = leases,
                     }
                 }
                 // Changes that were applied since the last save are applied again, by the state that exists then.
                 Err(error) if error.is_gone() => break Err(error.into()),
                 Err(error) => tracing::warn!(%error, "could not read the state; trying again"),
             }
-            self.show(&overlaid(&seen, &running), &shares);
+            self.show(&overlaid(&seen, &running), &shares, &awaited);
             let off = listing.as_ref().is_some_and(|(listing, _)| !listing.enabled);
             if off && fresh && all_finished(&seen) {
                 break Ok(Some(Ended::Drained));
@@ -290,7 +296,7 @@ impl Tail {
                     listing = None;
                     unsaved = note_end(ended, &mut running).or(unsaved);
                 }
-                () = self.keep_showing(self.split.timing.renew(), &seen, &running, &shares) => {}
+                () = self.keep_showing(self.split.timing.renew(), &seen, &running, &shares, &awaited) => {}
             }
         };
         context.work.cancel();
@@ -300,7 +306,7 @@ impl Tail {
         // The final result includes what landed while it stopped.
         if let Ok(stored) = self.stored(source).await {
             let stored = stored.into_iter().map(|(_, s)| (s.value.shard.clone(), s.value));
-            self.show(&Arc::new(stored.collect()), &shares);
+            self.show(&Arc::new(stored.collect()), &shares, &Awaited::new());
         }
         match (ended?, unsaved) {
             (Some(_), Some(error)) => Err(RunError::Unsaved {
@@ -408,19 +414,21 @@ impl Tail {
         seen: &Recorded,
         running: &BTreeMap<String, Running>,
         shares: &BTreeMap<String, LaneShare>,
+        awaited: &Awaited,
     ) {
         for _ in 1..SHOWN_PER_RENEWAL {
             tokio::time::sleep(time / SHOWN_PER_RENEWAL).await;
-            self.show(&overlaid(seen, running), shares);
+            self.show(&overlaid(seen, running), shares, awaited);
         }
         tokio::time::sleep(time / SHOWN_PER_RENEWAL).await;
     }
 
-    fn show(&self, recorded: &Recorded, shares: &BTreeMap<String, LaneShare>) {
+    fn show(&self, recorded: &Recorded, shares: &BTreeMap<String, LaneShare>, awaited: &Awaited) {
+        let awaited = awaited_by_lane(recorded, awaited);
         let lanes = self.split.lanes().into_iter().map(|lane| {
             let mut status = lane_status(recorded, &lane, self.split.now_ms());
             let blocked = shares.get(&lane).and_then(|share| share.health.blocked());
-            status.blocked = blocked.or(status.blocked);
+            status.blocked = awaited.get(&lane).cloned().or(blocked).or(status.blocked);
             status
         });
         let mut lanes: Vec<LaneStatus> = lanes.collect();

@@ -99,27 +99,15 @@ impl From<Failure> for TargetError {
     }
 }
 
-/// The differences in aligned columns.
+/// A line for each difference. No columns: a long value would break them on a narrow terminal.
 fn rows(differences: &[Difference]) -> String {
-    let heads = ["what", "planned", "actual"];
-    let cells = || {
-        differences
-            .iter()
-            .map(|each| [&*each.what, &*each.planned, &*each.actual])
-    };
-    let width = |column: usize| {
-        cells()
-            .chain([heads])
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let (what, planned) = (width(0), width(1));
-    let lines = [heads].into_iter().chain(cells());
-    lines
-        .map(|row| format!("  {:<what$}  {:<planned$}  {}", row[0], row[1], row[2]))
-        .collect::<Vec<_>>()
-        .join("\n")
+    let lines = differences.iter().map(|each| {
+        format!(
+            "  {}: planned {}, actual {}",
+            each.what, each.planned, each.actual
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn way_out(adopted: bool) -> &'static str {

@@ -35,7 +35,7 @@ pub use difference::{Difference, Pending};
 pub use error::TargetError;
 pub use gather::Batched;
 pub use lease_fence::Fence;
-pub use removal::delete_table;
+pub use removal::{delete_table, table_arn};
 pub use sweep::{Sweep, Swept};
 pub use switch_gate::{Admission, Attempts, Gate, HELD};
 pub use table::{Ensured, Observer, TableEvent, TableFinding, ensure, inspect, is_empty, throughput};

@@ -2,7 +2,7 @@
 
 use crate::plan::Service;
 use crate::state::{SplitRecord, TombstonePhase, WorkerRecord};
-use crate::status::{LaneStatus, counted, lane_status};
+use crate::status::{LaneStatus, counted, duration, lane_status};
 use crate::target::HELD;
 use crate::worker::{RunError, Split, recorded_shards};
 use std::collections::BTreeSet;
@@ -97,7 +97,8 @@ impl Lanes {
         }
         let lag_ms = status.lag_ms.filter(|_| status.drained_ms.is_none());
         if let Some(lag_ms) = lag_ms.filter(|lag| u128::from(*lag) > margin.as_millis()) {
-            self.note(&format!("the lane '{lane}' is {} s behind", lag_ms / 1000));
+            let lag = status.told_lag().unwrap_or_else(|| duration(lag_ms));
+            self.note(&format!("the lane '{lane}' is {lag} behind"));
         }
         // For a moment after a bulk copy, a lane still records the hold.
         let is_over = |reason: &&String| is_held || *reason != HELD;

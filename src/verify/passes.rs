@@ -231,8 +231,8 @@ impl Run {
             result.recorded_letters = self.invalid.record(&uncovered, &reader.source).await?;
         }
         result.notes.push(format!(
-            "the repair recorded {}: `dynasplit dead-letters list` shows them. Correct the items in the source, then run `dynasplit \
-             dead-letters reconcile`",
+            "the repair recorded {}: `dynasplit dead-letters list` shows them, and what to do about each \
+             kind",
             counted(result.recorded_letters, "dead letter")
         ));
         if uncovered.more() > 0 {

@@ -8,7 +8,7 @@ use super::reads::interrupted;
 use super::scan::Scanning;
 use super::sorting::blocking;
 use super::view::{ServiceProgress, add};
-use crate::model::Key;
+use crate::model::{Key, count};
 use crate::verify::compare::{
     Candidate, CandidateFile, Digest, Mismatch, MismatchClass, Observation, Outcome, Pending, ServiceReport,
     SettleRules, SpillDir,
@@ -84,7 +84,10 @@ impl HotKeys {
         let more = self.count.saturating_sub(self.first.len() as u64);
         let mut notes = self.first;
         if more > 0 {
-            notes.push(format!("{more} more keys could not be read for the same reason"));
+            notes.push(format!(
+                "{} more keys could not be read for the same reason",
+                count(more)
+            ));
         }
         notes
     }

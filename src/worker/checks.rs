@@ -116,9 +116,11 @@ pub(crate) fn check_left_out(plan: &Plan, known: &[ServiceRecord]) -> Result<(),
                 "the service '{}' is part of the split and missing in the plan",
                 record.name
             ),
-            next: "put it back into the plan. To give the service up, run `dynasplit abandon --service NAME` with a plan that has it \
-                   (also if that command was interrupted)"
-                .into(),
+            next: format!(
+                "put it back into the plan. To give the service up, run `dynasplit abandon --service {}` with a plan that has it \
+                 (also if that command was interrupted)",
+                record.name
+            ),
         }),
     }
 }

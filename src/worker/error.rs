@@ -18,9 +18,8 @@ pub enum RunError {
     },
     /// The plan was edited in the middle.
     #[error(
-        "the plan of the split '{split}' was edited in settings that are fixed while it runs:{change}\nRestore these settings \
-         in the plan. To use other settings, start over: give the split up with `dynasplit abandon` (without --yes, it only lists \
-         what it would delete; the state table is {state}), then apply the new plan"
+        "the plan of the split '{split}' was edited in settings that are fixed while it runs:{change}\n{}",
+        sentence(&restore(state))
     )]
     PlanEdited {
         /// The split.
@@ -136,7 +135,7 @@ pub enum RunError {
         problems: Vec<TargetError>,
     },
     /// Something is in the way of a step that must be clean.
-    #[error("not clean:\n{}", reasons.iter().map(|r| format!("  - {r}")).collect::<Vec<_>>().join("\n"))]
+    #[error("not clean:\n{}", reasons.iter().map(|r| format!("  - {}", r.replace('\n', "\n  "))).collect::<Vec<_>>().join("\n"))]
     Unclean {
         /// Each with its next command.
         reasons: Vec<String>,
@@ -208,6 +207,21 @@ pub enum RunError {
     /// A comparison that could not be made.
     #[error(transparent)]
     Comparison(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What to do about a plan that was edited in the middle.
+pub(crate) fn restore(state: &str) -> String {
+    format!(
+        "restore these settings in the plan. To use other settings, start over: give the split up with `dynasplit abandon` \
+         (without --yes, it only lists what it would delete; the state table is {state}), then apply the new plan"
+    )
+}
+
+/// A text as a sentence of its own.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
 }
 
 impl RunError {

@@ -70,6 +70,8 @@ impl Heartbeat {
                 .iter()
                 .map(|service| service.name.clone())
                 .collect(),
+            fingerprint: split.plan.fingerprint(),
+            routes: split.plan.routes(),
         };
         let stored = Stored {
             value: record,

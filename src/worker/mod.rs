@@ -19,6 +19,7 @@ pub use budgets::{Tuned, tune};
 pub(crate) use checks::{check_left_out, check_plan, completed, differs, refuse_abandoned};
 pub use checks::{check_split, services, uncaptured};
 pub use error::RunError;
+pub(crate) use error::{restore, sentence};
 pub(crate) use heartbeat::Heartbeat;
 pub(crate) use leased_record::{Leasable, LeasedRecord};
 pub use plan_change::{PlanChange, SettingChange, plan_change};

@@ -1,6 +1,7 @@
 //! Giving up one service of a split that runs, and a whole split.
 
 use aws_sdk_dynamodb::Client;
+use dynasplit::state::{ServiceRecord, StateError, Store};
 
 use crate::course::{copied, put, seen, set};
 use crate::support::faulty::Script;
@@ -20,6 +21,20 @@ const ALL: &[&str] = &[
 async fn tables(client: &Client) -> Vec<String> {
     let listed = client.list_tables().send().await.expect("a list");
     listed.table_names.unwrap_or_default()
+}
+
+/// Changes which table `apply` created, as far as the state knows. Answers the one before.
+async fn set_arn(store: &Store, record: &str, arn: &str) -> String {
+    let mut before = None;
+    store
+        .change::<ServiceRecord, StateError>(record, |found| {
+            let mut service = found.expect("the service's record");
+            before = service.created_arn.replace(arn.to_owned());
+            Ok(service)
+        })
+        .await
+        .expect("the record is changed");
+    before.expect("apply recorded the table")
 }
 
 /// The plan without the service `names`, as a person edits it after giving the service up.
@@ -48,6 +63,23 @@ async fn a_split_goes_on_without_a_service_that_is_given_up() {
         tables(client).await.contains(&trial.names),
         "a list deletes nothing"
     );
+
+    // A plan with another role or region may find another table of this name.
+    let store = Store::new(client.clone(), &trial.state_table());
+    let record = ServiceRecord::record_name("names");
+    let ours = set_arn(&store, &record, "arn:aws:dynamodb:eu-west-1:1:table/Other").await;
+    let other = ["abandon", "--service", "names", "--delete-table", "--yes"];
+    let refused = cli.run(&other).await.with_code(&other, 1);
+    assert!(
+        refused.stderr.contains("table/Other") && refused.stderr.contains("the region or the role differs"),
+        "{}",
+        refused.stderr
+    );
+    let all = ["abandon", "--delete-targets", "--yes"];
+    let refused = cli.run(&all).await.with_code(&all, 1);
+    assert!(refused.stderr.contains("table/Other"), "{}", refused.stderr);
+    assert!(tables(client).await.contains(&trial.names));
+    set_arn(&store, &record, &ours).await;
 
     // It dies when the service is marked, and the same command goes on.
     let words = ["abandon", "--service", "names", "--delete-table", "--yes"];

@@ -49,7 +49,7 @@ async fn from_apply_to_the_end(mode: Mode) {
     assert!(done.stdout.contains("the split is complete"), "{}", done.stdout);
     for tail in tails {
         let ended = tail.end().await.with_code(&["replicate"], 0);
-        assert!(ended.stdout.contains("completed"), "{}", ended.stdout);
+        assert!(ended.stdout.contains("no longer needed"), "{}", ended.stdout);
     }
     trial.assert_equal(client, Stamps::Gone).await;
     let described = client
@@ -66,7 +66,10 @@ async fn from_apply_to_the_end(mode: Mode) {
     assert!(again.stdout.contains("was completed earlier"), "{}", again.stdout);
     let status = cli.status().await;
     assert_eq!(status["phase"], "done", "{status:#}");
-    for words in [&["replicate"] as &[&str], &["backfill"], &["verify", "--repair"]] {
+    // A supervisor that starts it again does not do so without end.
+    let late = cli.succeed(&["replicate"]).await;
+    assert!(late.stdout.contains("so do not start"), "{}", late.stdout);
+    for words in [&["backfill"] as &[&str], &["verify", "--repair"]] {
         let late = cli.run(words).await.with_code(words, 1);
         assert!(late.stderr.contains("was completed"), "{}", late.stderr);
     }

@@ -2,6 +2,7 @@
 
 use dynasplit::state::{SplitRecord, Store};
 
+use crate::support::process::obstacles;
 use crate::support::stage::Stage;
 use crate::support::table::{self, item, number, text};
 use crate::support::trial::{Mode, Stamps};
@@ -89,6 +90,11 @@ async fn left_behind_is_widened_while_a_worker_runs() {
         "{}",
         applied.stdout
     );
+    assert!(
+        applied.stdout.contains("next: restart each worker"),
+        "{}",
+        applied.stdout
+    );
     wider.succeed(&reconcile).await;
     cli.until("no dead letter", letters(0)).await;
 
@@ -102,6 +108,16 @@ async fn left_behind_is_widened_while_a_worker_runs() {
         "{}",
         told.stderr
     );
+    // The worker is named first, and nobody is asked to correct an item that is not wrong.
+    let status = wider.status().await;
+    assert_eq!(status["obstacles"][0]["kind"], "other-worker", "{status:#}");
+    let list = ["dead-letters", "list"];
+    let listed = wider.run(&list).await.with_code(&list, 3);
+    assert!(
+        listed.stdout.contains("Restart each worker") && !listed.stdout.contains("orrect"),
+        "{}",
+        listed.stdout
+    );
     let refused = cli.run(&["apply"]).await.with_code(&["apply"], 1);
     assert!(refused.stderr.contains("is never narrowed"), "{}", refused.stderr);
     let narrower = stage.edited("kind = 'archive'", "kind = 'strange'");
@@ -112,7 +128,18 @@ async fn left_behind_is_widened_while_a_worker_runs() {
         refused.stderr
     );
     let wider = stage.edited("kind = 'archive'", "kind = 'archive' OR kind = 'strange'");
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+    let tail = wider.start(&["replicate"]);
+    let settles =
+        |status: &serde_json::Value| obstacles(status).contains("run `dynasplit dead-letters reconcile");
+    wider.until("a worker with the newer plan", settles).await;
     wider.succeed(&reconcile).await;
+    wider
+        .until("no obstacle of a worker", |status| {
+            !obstacles(status).contains("other-worker")
+        })
+        .await;
     tail.signal("TERM");
     tail.end().await.with_code(&["replicate"], 0);
 }

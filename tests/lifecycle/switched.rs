@@ -292,6 +292,19 @@ async fn a_switch_is_refused_until_it_is_proven_and_can_be_taken_back() {
     let early = cli.run(&words).await.with_code(&words, 3);
     assert!(early.stderr.contains("nothing was verified"), "{}", early.stderr);
     cli.succeed(&["verify"]).await;
+    // Without a worker, that is the first thing to say.
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+    let alone = cli.run(&words).await.with_code(&words, 3);
+    let first = alone.stderr.lines().find(|line| line.starts_with("  - "));
+    let first = first.unwrap_or_default();
+    assert!(
+        first.contains("no live worker reads the stream"),
+        "{}",
+        alone.stderr
+    );
+    let tail = cli.start(&["replicate"]);
+    cli.until_caught_up().await;
     cli.succeed(&words).await;
     let again = cli.succeed(&words).await;
     assert!(again.stdout.contains("switched"), "{}", again.stdout);
@@ -342,6 +355,25 @@ async fn a_forgotten_writer_of_a_service_that_has_switched_is_told() {
     // It concerns no other service.
     cli.until_caught_up().await;
     cli.succeed(&["switched", "--service", "invoices"]).await;
+    let refused = cli.run(COMPLETE).await.with_code(COMPLETE, 3);
+    assert!(refused.stderr.contains("of orders came"), "{}", refused.stderr);
+    // A restart of the tail forgets nothing of it, and counts nothing twice.
+    let count = |status: &Value| {
+        let watch = lanes(status).find(|lane| lane["lane"] == "(unrouted)");
+        watch.and_then(|lane| lane["late"]["orders"]["count"].as_u64())
+    };
+    let before = count(&cli.status().await);
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+    let tail = cli.start(&["replicate", "--restart-tail"]);
+    cli.until_captured().await;
+    assert_eq!(count(&cli.status().await), before);
+    cli.until_caught_up().await;
+    let status = cli.status().await;
+    assert_eq!(count(&status), before, "{status:#}");
+    assert!(obstacles(&status).contains("of orders came"), "{status:#}");
+    cli.run(&["verify", "--repair"]).await;
+    cli.run(&["verify"]).await;
     let refused = cli.run(COMPLETE).await.with_code(COMPLETE, 3);
     assert!(refused.stderr.contains("of orders came"), "{}", refused.stderr);
     cli.succeed(&["complete", "--yes", "--lose-late-writes"]).await;

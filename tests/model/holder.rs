@@ -225,6 +225,8 @@ impl Split {
     fn acknowledged(&self, state: &State, epoch: u8) -> bool {
         let worker = WorkerRecord {
             services: Default::default(),
+            fingerprint: String::new(),
+            routes: Default::default(),
             kind: "tail".into(),
             lease: Lease::held_by(&Owner("worker".into()), Duration::from_secs(20)),
             beat: 0,

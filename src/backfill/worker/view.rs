@@ -3,8 +3,8 @@
 use super::{Backfill, POLL, Running};
 use crate::backfill::segment::FillShare;
 use crate::backfill::segment_queue::SegmentQueue;
-use crate::state::{BackfillRecord, Estimate, Limit, Order, SegmentRecord, ShardRecord};
-use crate::status::{FillStatus, fill_status};
+use crate::state::{BackfillRecord, Estimate, Limit, Order, SegmentRecord};
+use crate::status::{FillStatus, duration, fill_status};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -32,6 +32,21 @@ pub struct BackfillView {
     pub estimate: Option<Estimate>,
 }
 
+/// Why the order was chosen. A reason of earlier may name a forecast and a lag that are not true any more.
+fn told_order(record: &BackfillRecord, began_ms: u64) -> String {
+    match began_ms.saturating_sub(record.started_ms) {
+        0 => record.order_reason.clone(),
+        ms if record.order_reason.is_empty() => {
+            format!("this continues the backfill that began {} ago", duration(ms))
+        }
+        ms => format!(
+            "this continues the backfill that began {} ago, in the order that was chosen for it ({})",
+            duration(ms),
+            record.order_reason
+        ),
+    }
+}
+
 impl Backfill {
     pub(in crate::backfill) fn say(&self, phase: &str, record: &BackfillRecord) {
         tracing::info!(phase, "backfill");
@@ -40,7 +55,7 @@ impl Backfill {
             view.limits.clear();
             view.estimate = None;
             view.estimated_items = record.estimated_items;
-            view.order_reason.clone_from(&record.order_reason);
+            view.order_reason = told_order(record, self.began_ms);
         });
     }
 
@@ -77,12 +92,16 @@ impl Backfill {
         self.view.send_replace(BackfillView {
             phase: match record.order {
                 Order::Concurrent => "copying".into(),
-                Order::Bulk => "copying in bulk, with the lanes on hold".into(),
+                Order::Bulk => "copying in bulk".into(),
             },
-            order_reason: record.order_reason.clone(),
-            lanes: fill_status(&segments)
+            order_reason: told_order(record, self.began_ms),
+            lanes: fill_status(&segments, &self.split.plan)
                 .into_iter()
-                .filter(|fill| fill.lane != ShardRecord::WATCH)
+                // Nobody settles any while it runs.
+                .map(|fill| FillStatus {
+                    dead_letters: fill.counters.dead_letters,
+                    ..fill
+                })
                 .collect(),
             scanned,
             estimate,
@@ -90,5 +109,33 @@ impl Backfill {
             read_milliunits: segments.iter().map(|segment| segment.read_milliunits).sum(),
             limits: share.limits(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backfill_that_is_continued_does_not_show_its_first_forecast_as_the_current_one() {
+        let record = BackfillRecord {
+            segments: 1,
+            services: Vec::new(),
+            round: Vec::new(),
+            started_ms: 1000,
+            finished_ms: None,
+            estimated_items: 0,
+            order: Order::Bulk,
+            order_reason: "bulk: about 12 min".into(),
+        };
+        assert_eq!(
+            told_order(&record, 900),
+            "bulk: about 12 min",
+            "this process began it"
+        );
+        assert_eq!(
+            told_order(&record, 251_000),
+            "this continues the backfill that began 4m 10s ago, in the order that was chosen for it (bulk: about 12 min)"
+        );
     }
 }

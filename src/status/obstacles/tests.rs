@@ -10,6 +10,7 @@ fn verified() -> SplitStatus {
     let lane = |name: &str| LaneStatus {
         lane: name.into(),
         lag_ms: Some(900),
+        shown_lag_ms: Some(900),
         open_shards: 1,
         ..LaneStatus::default()
     };
@@ -91,7 +92,11 @@ fn a_cause_comes_before_its_consequences() {
         [ObstacleKind::OtherWorker, ObstacleKind::NoWorker]
     );
     status.obstacles = found(&status, &SplitRecord::sample(), &["a", "b"]);
-    assert!(next(&status).starts_with("stop that worker"), "{}", next(&status));
+    assert!(
+        next(&status).starts_with("restart each worker"),
+        "{}",
+        next(&status)
+    );
 }
 
 #[test]
@@ -128,6 +133,43 @@ fn lanes_that_are_drained_need_no_worker_and_do_not_lag() {
 }
 
 #[test]
+fn a_lag_is_told_as_the_tables_show_it() {
+    let mut status = verified();
+    // An engine that rounds times down to the minute.
+    (status.lanes[0].lag_ms, status.lanes[0].shown_lag_ms) = (Some(190_999), Some(131_000));
+    let lag = found(&status, &SplitRecord::sample(), &["a", "b"]).remove(0);
+    assert_eq!(
+        lag.what,
+        format!("a lags by {}", status.lanes[0].told_lag().unwrap())
+    );
+    assert_eq!(lag.what, "a lags by 2m 11s");
+    (status.lanes[0].lag_ms, status.lanes[0].shown_lag_ms) = (Some(150_000), Some(90_001));
+    assert_eq!(kinds(&status), [], "as far as anybody can see, it is not behind");
+}
+
+#[test]
+fn an_outdated_worker_is_named_before_the_dead_letters_that_it_leaves() {
+    let mut status = verified();
+    status.dead_letters.insert(ShardRecord::WATCH.into(), 2);
+    status.workers = vec![WorkerStatus {
+        lacks_lanes: false,
+        ..WorkerStatus::sample(Some("a worker runs with an older plan"))
+    }];
+    assert_eq!(
+        kinds(&status),
+        [ObstacleKind::OtherWorker, ObstacleKind::DeadLetters]
+    );
+    let all = found(&status, &SplitRecord::sample(), &["a", "b"]);
+    assert!(
+        all.iter()
+            .all(|obstacle| obstacle.next.contains("restart each worker")),
+        "{all:?}"
+    );
+    // It concerns no service, so it is not in the way of a switch.
+    assert_eq!(all[0].service.as_deref(), Some(ShardRecord::WATCH));
+}
+
+#[test]
 fn mismatches_that_nothing_explains_lead_to_no_repair() {
     let mut status = verified();
     let verify = status.verify.as_mut().unwrap();
@@ -141,8 +183,12 @@ fn mismatches_that_nothing_explains_lead_to_no_repair() {
     let obstacle = found(&status, &SplitRecord::sample(), &["a", "b"]).remove(0);
     assert!(obstacle.what.contains("a: 3 extra"), "{obstacle}");
     assert!(
-        obstacle.next.contains("switched --unproven") && obstacle.next.contains("--discard-target-writes")
+        obstacle
+            .next
+            .contains("`dynasplit switched --unproven --service a`"),
+        "the command can be copied: {obstacle}"
     );
+    assert!(obstacle.next.contains("--discard-target-writes"), "{obstacle}");
     // A gap explains them.
     let mut explained = SplitRecord::sample();
     explained.repair_required = Some("the tail was restarted".into());

@@ -3,6 +3,7 @@
 use super::{Running, Tail, WorkerContext};
 use crate::source::lineage::{Readiness, readiness};
 use crate::state::{LeaseWatch, Owner, ShardRecord, WorkerRecord};
+use crate::tail::awaited::{Awaited, awaited_lease};
 use crate::worker::{LeasedRecord, Recorded, RunError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ impl Tail {
         running: &mut BTreeMap<String, Running>,
         seen: &Recorded,
         mut start: impl FnMut(Arc<LeasedRecord<ShardRecord>>, watch::Receiver<Recorded>, CancellationToken),
-    ) -> Result<(), RunError> {
+    ) -> Result<Awaited, RunError> {
         let all: BTreeMap<String, ShardRecord> = stored
             .iter()
             .map(|(_, s)| (s.value.shard.clone(), s.value.clone()))
@@ -40,7 +41,9 @@ impl Tail {
                 )
         };
         let wanted = stored.iter().filter(|(_, record)| open(&record.value)).count();
-        let workers = self.live_tails().await?.max(1);
+        let tails = self.live_tails().await?;
+        let workers = tails.len().max(1);
+        let mut awaited = Awaited::new();
         // A process that reads no shard uses no budget; one that died may still stand in a shard's record.
         let readers = readers(&all, &context.owner);
         self.budgets.shared_by(readers.min(workers));
@@ -59,7 +62,15 @@ impl Tail {
                 continue;
             }
             let free = leases.is_free(name, &record.value.lease, record.revision, Instant::now());
-            if running.contains_key(&record.value.shard) || !open(&record.value) || !free {
+            if running.contains_key(&record.value.shard) || !open(&record.value) {
+                continue;
+            }
+            if !free {
+                let lease = &record.value.lease;
+                let silence = leases.silence(name, lease, Instant::now());
+                let reason = silence
+                    .and_then(|silence| awaited_lease(&record.value, silence, &tails, self.split.timing));
+                awaited.extend(reason.map(|reason| (record.value.shard.clone(), reason)));
                 continue;
             }
             match LeasedRecord::take(
@@ -87,23 +98,26 @@ impl Tail {
                 Err(error) => tracing::warn!(%error, "could not take a shard's lease; trying again"),
             }
         }
-        Ok(())
+        Ok(awaited)
     }
 
-    /// Tail workers that are seen to live.
-    async fn live_tails(&self) -> Result<usize, RunError> {
+    /// Tail workers that are seen to live, by their records' names, and for how long each gave no sign of life, in
+    /// milliseconds.
+    async fn live_tails(&self) -> Result<BTreeMap<String, u64>, RunError> {
         match self.split.store.list::<WorkerRecord>(WorkerRecord::PREFIX).await {
             Ok(workers) => Ok(workers
-                .iter()
+                .into_iter()
                 .filter(|(_, worker)| worker.value.kind == "tail" && worker.value.lease.owner.is_some())
-                .filter(|(_, worker)| {
-                    self.split.now_ms().saturating_sub(worker.value.seen_ms)
-                        < 3 * worker.value.lease.duration_ms
+                .map(|(name, worker)| {
+                    let silent_ms = self.split.now_ms().saturating_sub(worker.value.seen_ms);
+                    (name, silent_ms, worker.value.lease.duration_ms)
                 })
-                .count()),
+                .filter(|(_, silent_ms, lease_ms)| *silent_ms < 3 * lease_ms)
+                .map(|(name, silent_ms, _)| (name, silent_ms))
+                .collect()),
             Err(error) => {
                 tracing::warn!(%error, "could not list workers; trying again");
-                Ok(1)
+                Ok(BTreeMap::new())
             }
         }
     }

@@ -21,9 +21,7 @@ struct Work {
 fn foreign_reason(services: &[&str]) -> String {
     format!(
         "something other than dynasplit wrote the target of {}: no gap, restart of the tail or table from before the split \
-         explains these mismatches, or the target holds newer timestamps than the source. If the service writes its own table \
-         already, record it: `dynasplit switched --unproven --service NAME`. To overwrite and lose what was written: `dynasplit \
-         verify --repair --discard-target-writes`",
+         explains these mismatches, or the target holds newer timestamps than the source",
         services.join(", ")
     )
 }
