@@ -14,7 +14,6 @@ mod error_document;
 mod exit;
 mod failure;
 mod iam;
-mod layout;
 mod next;
 mod output;
 mod plan;
@@ -39,6 +38,7 @@ mod tune;
 mod verify;
 mod wait;
 mod waiting;
+mod wrapping;
 
 pub use args::Args;
 pub use exit::Exit;

@@ -3,8 +3,8 @@
 use super::args::{Global, Output};
 use super::exit::Exit;
 use super::failure::Failed;
-use super::layout::To;
 use super::next::{copyable, copyable_json};
+use super::wrapping::To;
 use crate::plan::{Plan, json_schema};
 use serde::Serialize;
 use std::io::Write;

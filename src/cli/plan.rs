@@ -5,7 +5,7 @@ use super::exit::Exit;
 use super::failure::Failed;
 use super::progress::{Bar, Progress, Shown};
 use super::stoppable::stoppable;
-use super::{layout, output, survey};
+use super::{output, survey, wrapping};
 use crate::plan::{Cutover, Plan, Problem};
 use crate::survey::{SurveyOptions, survey as look};
 use serde::Serialize;
@@ -48,7 +48,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     progress.end().await;
     let found = result?;
     let color = console::colors_enabled();
-    let width = layout::columns();
+    let width = wrapping::columns();
     output::print(global, &found, |found| survey::render(found, width, color))?;
     Ok(if found.would_fail() {
         Exit::NotClean
@@ -72,7 +72,7 @@ fn offline(global: &Global, args: &Args) -> Result<Exit, Failed> {
             "the plan of {} is well-formed: {}\n{}",
             checked.split,
             checked.services.join(", "),
-            survey::render_cutover(&checked.cutover, layout::columns(), console::colors_enabled())
+            survey::render_cutover(&checked.cutover, wrapping::columns(), console::colors_enabled())
         )
     })?;
     Ok(Exit::Done)

@@ -1,6 +1,6 @@
 //! Progress bars on a terminal, and progress lines elsewhere.
 
-use super::layout::{To, under};
+use super::wrapping::{To, under};
 use super::{screen, text};
 use crate::state::Estimate;
 use crate::status::RateMeter;

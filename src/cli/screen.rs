@@ -1,8 +1,8 @@
 //! The shared use of stderr: progress bars, logs, and messages to the operator. Everything that is printed while bars
 //! are drawn goes through here, because otherwise bars and lines would overwrite each other.
 
-use super::layout::To;
 use super::next::copyable;
+use super::wrapping::To;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use std::io::Write;
 use std::sync::LazyLock;

@@ -9,8 +9,8 @@
 //!    that do not fit beside each other;
 //! 5. a list: the first cell, and below it each other cell with its head.
 
-use super::layout::{columns, under, wrap};
 use super::next::copyable;
+use super::wrapping::{columns, under, wrap};
 use console::measure_text_width;
 
 /// The least room in which text is wrapped as a column: less is hard to read.

@@ -2,7 +2,7 @@
 
 use super::args::Output;
 use super::failure::Failed;
-use super::layout::To;
+use super::wrapping::To;
 use super::{next, output};
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
 //! The reports of the commands fit narrow terminals, with long names, large figures and many services: no line is wider
 //! than the terminal, and no figure, unit, name or reason is cut.
 
-use super::layout::at;
+use super::wrapping::at;
 use super::{
     abandon, apply, backfill, complete, dead_letters, rehearse, replicate, status, switched, tune, verify,
     wait,

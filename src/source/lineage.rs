@@ -10,6 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// See [reading a stream](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html).
 pub const RETENTION_MS: u64 = 24 * 60 * 60 * 1000;
 
+/// The stream certainly still keeps a record that is at most this old, although the clocks of two workers may differ: one
+/// worker records up to when a lane is complete, and another one judges how long ago that was. AWS refuses requests whose
+/// time is wrong by more than 15 minutes, so two clocks differ by at most 30 minutes.
+pub const SURELY_KEPT_MS: u64 = RETENTION_MS - 30 * 60 * 1000;
+
 /// A shard, as the stream lists it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Shard {
@@ -207,15 +212,18 @@ pub fn complete_to(shard: &ShardRecord, lane: &str, recorded: &BTreeMap<String, 
     Some(inherited.fold(own, |complete, state| complete.max(state.complete_to_ms)))
 }
 
-/// A lane that is complete only up to a time before the retention has lost records, whether or not a call fails. A
-/// lane that is complete up to a later time has lost none, even if its old position is trimmed.
+/// A lane that is complete only up to a time whose records the stream may have trimmed has a gap, whether or not a call
+/// fails. A lane that is complete up to a later time has lost none, even if its old position is trimmed.
 #[must_use]
 pub fn age_gap(complete_to_ms: u64, now_ms: u64) -> Option<String> {
     let age = now_ms.saturating_sub(complete_to_ms);
-    (age > RETENTION_MS && !broken(Rule::AgeGap)).then(|| {
+    (age > SURELY_KEPT_MS && !broken(Rule::AgeGap)).then(|| {
+        let minutes = age / (60 * 1000);
         format!(
-            "complete only up to {} hours ago, and the stream keeps 24 hours",
-            age / (60 * 60 * 1000)
+            "complete only up to {} hours and {} minutes ago, and the stream keeps records for 24 hours (30 minutes of them \
+             are left for clocks that differ)",
+            minutes / 60,
+            minutes % 60
         )
     })
 }

@@ -1,6 +1,6 @@
 //! Leases: who owns a record, until when, and when another process may take it over.
 
-use super::requests::Requests;
+use super::open_requests::Requests;
 use crate::dynamo::{Clock, chance};
 use crate::fault::{Rule, broken};
 use serde::{Deserialize, Serialize};

@@ -12,10 +12,10 @@ mod findings;
 mod first_records;
 mod lease;
 mod limit;
+mod open_requests;
 mod probe;
 mod readable;
 mod records;
-mod requests;
 mod split;
 mod store;
 mod table;
@@ -27,12 +27,12 @@ pub use dead_letters::{DeadLetter, DeadLetterHead, DeadLetters, MAX_RECHECKS, Re
 pub use error::StateError;
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use limit::{Limit, Noted, NotedLimits};
+pub use open_requests::{Request, Requests};
 pub use records::{
     ActivityRecord, BackfillRecord, Estimate, GapRecord, HistoryRecord, LaneState, LateChanges, NotedWait,
     Order, Received, SegmentRecord, SegmentService, ShardRecord, StreamRecord, VerifyRecord, VerifyService,
     WorkerRecord,
 };
-pub use requests::{Request, Requests};
 pub use split::{RepairScope, ServiceRecord, SplitRecord, SwitchedService};
 pub use store::{Store, Stored};
 pub use tombstone_phases::{Switch, TombstonePhase, Tombstones};

@@ -4,6 +4,7 @@ use super::split::Split;
 use crate::state::{ActivityRecord, Estimate, Limit, NotedLimits};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Between two notes.
@@ -33,29 +34,45 @@ impl ActivityNote {
     }
 }
 
-/// Does the work, and saves its activity meanwhile. If the activity can't be saved, the work continues.
+/// Does the work, and saves its activity meanwhile. If the activity can't be saved, the work continues. Work that ends at
+/// once, for example because the command refuses, leaves no record.
 pub(crate) async fn with_activity_notes<T>(
     split: &Split,
     command: &str,
     doing: impl Fn() -> ActivityNote,
     work: impl Future<Output = T>,
 ) -> T {
+    let is_noted = AtomicBool::new(false);
     let done = tokio::select! {
         biased;
         done = work => done,
-        never = Box::pin(keep_noting(split, command, doing)) => match never {},
+        never = Box::pin(keep_noting(split, command, doing, &is_noted)) => match never {},
     };
     // A task that can't reach the state ends anyway.
-    let ending = Box::pin(note(split, command, ActivityNote::default()));
+    let ending = Box::pin(async {
+        let name = ActivityRecord::record_name(command);
+        // An earlier process of the command may have died and left its record.
+        if is_noted.load(Ordering::Relaxed)
+            || !matches!(split.store.get::<ActivityRecord>(&name).await, Ok(None))
+        {
+            note(split, command, ActivityNote::default()).await;
+        }
+    });
     if tokio::time::timeout(NOTES, ending).await.is_err() {
         tracing::debug!(command, "could not record that the command ended");
     }
     done
 }
 
-async fn keep_noting(split: &Split, command: &str, doing: impl Fn() -> ActivityNote) -> Infallible {
+async fn keep_noting(
+    split: &Split,
+    command: &str,
+    doing: impl Fn() -> ActivityNote,
+    is_noted: &AtomicBool,
+) -> Infallible {
     loop {
         tokio::time::sleep(NOTES / 4).await;
+        is_noted.store(true, Ordering::Relaxed);
         note(split, command, doing()).await;
         tokio::time::sleep(NOTES * 3 / 4).await;
     }

@@ -202,7 +202,7 @@ async fn a_backfill_reads_a_source_that_throttles_more_slowly_and_slowly_faster_
         let done = fill.end().await.with_code(BACKFILL, 0);
         let slow: Vec<Instant> = scans.since(since).iter().map(|asked| asked.at).collect();
         let told = &done.stderr;
-        assert!(told.contains("limited by reads adaptive read rate"), "{told}");
+        assert!(told.contains("limited by the adaptive read rate"), "{told}");
         let report: Value = serde_json::from_str(&done.stdout).expect("one JSON document");
         assert_eq!(report["scanned"], 220 * ITEMS_A_PAGE, "{report:#}");
         assert_eq!(stage.engine.faults().count(FaultKind::Throttled), 8);
@@ -249,7 +249,7 @@ async fn so_does_verify() {
     stage.cli.until_caught_up().await;
     let told = gives_way(&stage, VERIFY).await.stderr;
     assert!(
-        told.contains("source limited by reads adaptive read rate"),
+        told.contains("source limited by the adaptive read rate"),
         "{told}"
     );
     end(&stage, tail).await;

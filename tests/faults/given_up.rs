@@ -181,7 +181,7 @@ async fn lanes_that_are_held_too_long_are_released_while_they_can_catch_up() {
     let status = cli.until("an end of bulk", given_up).await;
     let told = status["backfill_record"]["order_reason"].to_string();
     assert!(
-        told.contains("are 13.0 h behind, and the stream keeps 24 hours"),
+        told.contains("are 13.0 h behind, and the stream keeps its records for 24 hours"),
         "{told}"
     );
     throttled.off();

@@ -129,7 +129,7 @@ async fn a_full_recheck_list_stops_the_backfill_and_says_what_to_do() {
         status["tombstones"]["phase"], "on",
         "the backfill released a page: {status:#}"
     );
-    assert!(obstacles(&status).contains("10001 keys"), "{status:#}");
+    assert!(obstacles(&status).contains("10,001 keys"), "{status:#}");
     cli.run(&["complete", "--yes"]).await.with_code(&["complete"], 3);
     tail.signal("TERM");
     tail.end().await.with_code(&["replicate"], 0);

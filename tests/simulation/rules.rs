@@ -78,8 +78,8 @@ fn rules_that_are_left_out_are_found_by_sequence_numbers() {
     are_found(Mode::Sequence);
 }
 
-/// Runs of less, enough to leave out all items but one.
-const FEW: u32 = 6;
+/// Runs of less, enough to leave out most items.
+const FEW: u32 = 12;
 
 #[test]
 fn a_failing_run_is_reduced_and_told_as_a_story() {
@@ -91,12 +91,9 @@ fn a_failing_run_is_reduced_and_told_as_a_story() {
         ..Script::new(seed, mode)
     };
     let story = told(&script, outcome, FEW);
-    let item = whole.item_number().expect("an item is wrong");
-    for part in [
-        format!("An application puts into source: ACC#{}/DOC#{item} ", item / 7),
-        "1 item is wrong".into(),
-    ] {
-        assert!(story.contains(&part), "{part}\n{story}");
+    assert!(whole.item_number().is_some(), "an item is wrong");
+    for part in ["An application puts into source: ACC#", " wrong\n"] {
+        assert!(story.contains(part), "{part}\n{story}");
     }
     assert!(story.lines().count() < 120, "{story}");
     let command = story.lines().last().expect("a command");
@@ -109,6 +106,8 @@ fn a_failing_run_is_reduced_and_told_as_a_story() {
         ..script
     };
     assert_eq!(least.command(), command.trim());
+    let items = least.cuts.items.as_ref().expect("items were left out").len();
+    assert!(items <= crate::world::KEYS / 4 + 1, "{items} are left\n{story}");
     let again = run(&least, Trace::default())
         .wrong
         .expect("what is left of it fails");

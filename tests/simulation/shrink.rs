@@ -78,23 +78,23 @@ impl Search {
         fails
     }
 
-    /// Only the item that is wrong; or half of the items with it, and so on.
+    /// Only the item that is wrong; or half of the items with it, and half of those, as long as that fails.
     fn items(&mut self) {
-        let Some(wrong) = self.outcome.wrong.as_ref().and_then(Wrong::item_number) else {
-            return;
-        };
-        let only = BTreeSet::from([wrong]);
-        if self.fails_with(|cuts| cuts.items = Some(only)) {
-            return;
-        }
-        let all = BTreeSet::from_iter(0..crate::world::KEYS);
-        let half = |parity| -> BTreeSet<usize> {
-            let kept = all.iter().filter(|item| **item == wrong || **item % 2 == parity);
-            kept.copied().collect()
-        };
-        for parity in [0, 1] {
-            if self.fails_with(|cuts| cuts.items = Some(half(parity))) {
-                return;
+        let mut kept = BTreeSet::from_iter(0..crate::world::KEYS);
+        while let Some(wrong) = self.outcome.wrong.as_ref().and_then(Wrong::item_number) {
+            let half = |parity: usize| -> BTreeSet<usize> {
+                let places = kept.iter().enumerate();
+                let halved = places.filter(|(place, item)| **item == wrong || place % 2 == parity);
+                halved.map(|(_, item)| *item).collect()
+            };
+            let fewer = [BTreeSet::from([wrong]), half(0), half(1)];
+            let fewer = fewer.into_iter().filter(|fewer| fewer.len() < kept.len());
+            let found = fewer
+                .into_iter()
+                .find(|fewer| self.fails_with(|cuts| cuts.items = Some(fewer.clone())));
+            match found {
+                Some(fewer) => kept = fewer,
+                None => return,
             }
         }
     }

@@ -50,7 +50,11 @@ async fn comes_during_complete(point: &str) {
     tail.end().await.with_code(&["replicate"], 0);
     tempt(&stage).await;
     let late = stage.cli.succeed(&["replicate"]).await;
-    assert!(late.stdout.contains("being completed"), "{}", late.stdout);
+    assert!(
+        late.stdout.contains("this worker is no longer needed"),
+        "{}",
+        late.stdout
+    );
     assert!(orders(&stage).await == before, "it wrote");
     complete.signal("CONT");
     complete.end().await.with_code(COMPLETE, 0);

@@ -1,8 +1,8 @@
 //! The survey as sections of plain text: headings, wrapped lines, tables, numbers for people.
 
-use crate::cli::layout::under;
 pub(super) use crate::cli::table::Align;
 use crate::cli::table::{Head, Row, lines};
+use crate::cli::wrapping::under;
 use console::{Style, measure_text_width, truncate_str};
 
 /// How far tables are indented.

@@ -24,6 +24,7 @@ mod digest;
 mod entry;
 mod error;
 mod expiry;
+mod external_sort;
 mod join;
 mod key_code;
 mod limits;
@@ -32,7 +33,6 @@ mod mismatch;
 mod mismatch_class;
 mod report;
 mod run;
-mod runs;
 mod settle;
 mod wire;
 
@@ -41,11 +41,11 @@ pub use candidate::{Candidate, CandidateFile, CandidateReader, MAX_COLLISION_KEY
 pub use digest::{Digest, Held, classify};
 pub use error::VerifyError;
 pub use expiry::is_expired;
+pub use external_sort::{SourceSide, TargetSide};
 pub use join::{Join, JoinCounts, join};
 pub use key_code::KeyCodeError;
 pub use limits::{DEFAULT_MEMORY_BYTES, SortLimits};
 pub use mismatch::{ClassCounts, Mismatch};
 pub use mismatch_class::MismatchClass;
 pub use report::{Report, ServiceReport};
-pub use runs::{SourceSide, TargetSide};
 pub use settle::{Desired, Expired, Observation, Outcome, SettleRules, Settling};

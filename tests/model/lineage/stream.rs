@@ -2,13 +2,16 @@
 
 use super::tail::Place;
 use dynasplit::model::SequenceNumber;
-use dynasplit::source::lineage::{RETENTION_MS, Shard};
+use dynasplit::source::lineage::{SURELY_KEPT_MS, Shard};
 
 /// Both keys.
 pub const BOTH: u8 = 0b11;
 
-const HOUR_MS: u64 = RETENTION_MS / 24;
-const BEGAN_MS: u64 = 20 * RETENTION_MS;
+/// The model has one clock, so its stream keeps records for exactly as long as the product relies on. The rest of the 24
+/// hours is for clocks that differ.
+const KEPT_MS: u64 = SURELY_KEPT_MS;
+const HOUR_MS: u64 = KEPT_MS / 24;
+const BEGAN_MS: u64 = 20 * KEPT_MS;
 
 /// How much time a step is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -27,7 +30,7 @@ impl Hours {
 
     /// Whether the stream keeps what is so old no longer.
     fn old(self, steps: u8) -> bool {
-        u64::from(steps) * u64::from(self.0) * HOUR_MS > RETENTION_MS
+        u64::from(steps) * u64::from(self.0) * HOUR_MS > KEPT_MS
     }
 }
 
