@@ -100,7 +100,7 @@ async fn run(args: Args) -> Result<Exit, Failed> {
         Command::Status(command) => Box::pin(unless(&stop, status::run(&global, &command))).await,
         Command::Wait(command) => wait::run(&global, &command, stop).await,
         Command::Tune(command) => Box::pin(unless(&stop, tune::run(&global, &command))).await,
-        Command::DeadLetters(command) => dead_letters::run(&global, &command, stop).await,
+        Command::DeadLetters(command) => Box::pin(dead_letters::run(&global, &command, stop)).await,
         Command::Switched(command) => Box::pin(switched::run(&global, &command, stop)).await,
         Command::Abandon(command) => Box::pin(abandon::run(&global, &command, stop)).await,
         Command::Complete(command) => complete::run(&global, &command, stop).await,

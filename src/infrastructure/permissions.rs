@@ -206,6 +206,7 @@ impl Resources<'_> {
                     "dynamodb:GetItem",
                     "dynamodb:Query",
                     "dynamodb:PutItem",
+                    "dynamodb:UpdateItem",
                 ],
                 self.state.clone(),
             ),

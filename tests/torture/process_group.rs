@@ -260,8 +260,9 @@ impl ProcessGroup {
         loop {
             let mut sound = cli.start(self.kind.words);
             while !sound.has_ended() && !sound.told().contains("reading shard") {
-                // Another one may have all the shards.
-                if sound.told().contains("tailing;") {
+                // Another one may have all the shards, or a bulk copy holds the lanes.
+                let told = sound.told();
+                if told.contains("tailing;") || told.contains("no lane moves") {
                     break;
                 }
                 assert!(began.elapsed() < LIMIT, "it does not begin: {}", sound.told());
