@@ -78,9 +78,7 @@ pub async fn complete(
         checked => checked?,
     };
     let split = &split.without_switched(&record);
-    let doing = || ActivityNote::new(split.waits.beside("preparing the end"), BTreeMap::new());
-    let stopping = Box::pin(stop_lanes(split, &record, options, stop, tell));
-    let source_at_rest = with_activity_notes(split, "complete", doing, stopping).await?;
+    let source_at_rest = Box::pin(stop_lanes(split, &record, options, stop, tell)).await?;
     // Nobody keeps dead letters any more, and all of them are settled.
     split.dead_letters.forget_orphans().await?;
     let budgets = Budgets::new(split, None, None);
@@ -140,10 +138,16 @@ async fn stop_lanes(
     }
     fault::moment("complete.begun").await;
     tell("stopping the lanes");
-    workers_gone(split, stop).await?;
+    noted(split, workers_gone(split, stop)).await?;
     still_at_rest(split).await?;
     fault::moment("complete.workers-gone").await;
     Ok(source_at_rest)
+}
+
+/// Waits, and lets `status` show it. A command that refuses before it waits changes nothing in the state.
+async fn noted<T>(split: &Split, wait: impl Future<Output = T>) -> T {
+    let doing = || ActivityNote::new(split.waits.beside("preparing the end"), BTreeMap::new());
+    with_activity_notes(split, "complete", doing, Box::pin(wait)).await
 }
 
 /// Tells what limits the strips, when that changes. Never ends.
@@ -222,7 +226,7 @@ async fn begin(
     let (resting, seen) = if options.lose_late_writes {
         (None, None)
     } else {
-        match at_rest::wait(split, record, options.quiet, stop, tell).await? {
+        match noted(split, at_rest::wait(split, record, options.quiet, stop, tell)).await? {
             Rest::StreamClosed => (
                 None,
                 Some("the stream is off, every lane has read it to its end, and the last verify began after that".into()),
