@@ -19,6 +19,7 @@
 //! - [`cli`]: arguments, one command per file, progress, tables, JSON, exit codes. Only it talks to the user.
 //! - [`rehearse`]: an embedded engine, sample data and live writers, for a split without AWS.
 //! - [`survey`]: reads the live source for `plan`.
+//! - [`draft`]: a first plan from a sample of items, for `init`. Pure.
 //! - [`infrastructure`]: the plan as documents for CloudFormation, Terraform and IAM. Pure.
 //! - [`verify`]: the comparison of both sides while writes continue, and its repairs; [`verify::compare`] is its pure part.
 //! - [`backfill`]: copies existing items into all services' tables at once.
@@ -38,6 +39,7 @@
 
 pub mod backfill;
 pub mod cli;
+pub mod draft;
 pub mod dynamo;
 pub mod fault;
 pub mod flow;

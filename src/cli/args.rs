@@ -3,11 +3,13 @@
 mod commands;
 mod documents;
 mod examples;
+mod init;
 mod options;
 mod values;
 
 pub use self::commands::Command;
 pub use self::documents::{Completions, Iam, IamFormat, Man, TableFormat, Tables};
+pub use self::init::{Init, MOST_ITEMS};
 use self::options::{AWS, LIMITS, OUTPUT};
 pub use self::options::{
     Abandon, Apply, Backfill, Complete, DeadLetters, DeadLettersAction, Rehearse, Replicate, Status, Survey,

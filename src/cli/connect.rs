@@ -5,7 +5,7 @@ use super::failure::Failed;
 use super::screen;
 use super::session::At;
 use super::stoppable::stoppable;
-use crate::dynamo::{Caller, Clients, ConfigError, Endpoint, Failure, NO_CREDENTIALS, Timing};
+use crate::dynamo::{Caller, Clients, ConfigError, Endpoint, Failure, NO_CREDENTIALS, Tables, Timing};
 use crate::plan::{Place, Plan};
 use crate::worker::Split;
 use std::path::Path;
@@ -35,19 +35,15 @@ async fn opened(global: &Global, plan: &Path, tells: bool) -> Result<Split, Fail
         }
         let region = plan.source.place.region.clone().or_else(|| clients.region());
         let region = region.ok_or(ConfigError::NoRegion)?;
-        if let Some(mixed) = clients.endpoints().mixed(&region) {
-            screen::say(&format!("warning: {mixed}"));
-        }
+        warn_if_mixed(&clients, &region);
         if tells {
             let caller = clients.caller().await;
-            for line in told(global, &clients, &region, caller.as_ref(), &plan) {
+            screen::say(&own_place(global, &clients, &region, caller.as_ref()));
+            for line in other_places(&region, &plan) {
                 screen::say(&line);
             }
         }
-        global.session.arrived(At {
-            endpoints: clients.endpoints().clone(),
-            region,
-        });
+        arrive(global, &clients, region);
         Ok::<_, Failed>(
             Split::open(plan, &clients)
                 .await
@@ -57,35 +53,66 @@ async fn opened(global: &Global, plan: &Path, tells: bool) -> Result<Split, Fail
     stoppable(&global.session, Duration::ZERO, work).await
 }
 
-/// Who works where, a line for each account and role.
-fn told(
+/// Makes the clients of one table, for a command without a plan. First it shows where it works.
+pub async fn open_table(global: &Global) -> Result<Tables, Failed> {
+    let work = Box::pin(async {
+        let clients = Clients::load(&endpoint(global), timing(global, Timing::LIVE)).await?;
+        let region = clients.region().ok_or(ConfigError::NoRegion)?;
+        warn_if_mixed(&clients, &region);
+        let caller = clients.caller().await;
+        screen::say(&own_place(global, &clients, &region, caller.as_ref()));
+        arrive(global, &clients, region);
+        Ok::<_, Failed>(clients.at(None, None).await)
+    });
+    stoppable(&global.session, Duration::ZERO, work).await
+}
+
+fn warn_if_mixed(clients: &Clients, region: &str) {
+    if let Some(mixed) = clients.endpoints().mixed(region) {
+        screen::say(&format!("warning: {mixed}"));
+    }
+}
+
+fn arrive(global: &Global, clients: &Clients, region: String) {
+    global.session.arrived(At {
+        endpoints: clients.endpoints().clone(),
+        region,
+    });
+}
+
+/// Who works where.
+fn own_place(
     global: &Global,
     clients: &Clients,
     region: &str,
     caller: Option<&Result<Caller, Failure>>,
-    plan: &Plan,
-) -> Vec<String> {
-    let mut lines = Vec::new();
+) -> String {
     let endpoint = clients.endpoints().dynamodb.as_deref();
     let at = endpoint.map_or_else(
         || format!("region {region}"),
         |url| format!("{url}, region {region}"),
     );
-    lines.push(match caller {
+    let told = match caller {
         Some(Ok(caller)) => format!("using account {}, {at}, as {}", caller.account, caller.arn),
         None => format!("using {at}; no account is known, because this is not AWS"),
         // The command's own request is about to say so.
         Some(Err(failure)) if failure.code == NO_CREDENTIALS => format!("using {at}, without credentials"),
         Some(Err(failure)) => format!("using {at}; the account is not known, because {failure}"),
-    });
-    if let Some(profile) = &global.profile {
-        lines[0].push_str(&format!(", by the profile '{profile}'"));
+    };
+    match &global.profile {
+        Some(profile) => format!("{told}, by the profile '{profile}'"),
+        None => told,
     }
+}
+
+/// The other regions and roles of a plan, a line for each.
+fn other_places(region: &str, plan: &Plan) -> Vec<String> {
     let services = plan.services.iter();
     let places = std::iter::once(("the source".to_owned(), &plan.source.place))
         .chain(services.map(|service| (format!("'{}'", service.name), &service.place)));
-    lines.extend(places.filter_map(|(of, place)| elsewhere(&of, place, region)));
-    lines
+    places
+        .filter_map(|(of, place)| elsewhere(&of, place, region))
+        .collect()
 }
 
 /// A place with another region or role than the command's own.

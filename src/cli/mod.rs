@@ -14,6 +14,7 @@ mod error_document;
 mod exit;
 mod failure;
 mod iam;
+mod init;
 mod next;
 mod output;
 mod plan;
@@ -92,6 +93,7 @@ async fn run(args: Args) -> Result<Exit, Failed> {
     signals::stop_on_signal(&global.session);
     let stop = global.session.stop.clone();
     match command {
+        Command::Init(command) => Box::pin(init::run(&global, &command, stop)).await,
         Command::Plan(command) => Box::pin(plan::run(&global, &command, stop)).await,
         Command::Apply(command) => Box::pin(unless(&stop, apply::run(&global, &command))).await,
         Command::Replicate(command) => replicate::run(&global, &command, stop).await,

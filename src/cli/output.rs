@@ -9,7 +9,7 @@ use crate::plan::{Plan, json_schema};
 use serde::Serialize;
 use std::io::Write;
 
-pub use super::connect::{endpoint, open, open_to_look, timing};
+pub use super::connect::{endpoint, open, open_table, open_to_look, timing};
 
 /// Prints a result: as text, or as one JSON document.
 pub fn print<T: Serialize>(

@@ -6,6 +6,8 @@
 pub(crate) mod cases;
 mod change;
 mod counters;
+mod documents;
+mod index;
 mod item;
 pub mod json;
 mod key;
@@ -18,6 +20,8 @@ mod words;
 
 pub use change::{Change, Images, Origin};
 pub use counters::Counters;
+pub use documents::{DocumentProblem, ItemPlace, items_of};
+pub use index::{IndexFacts, Projected};
 pub use item::{Item, ItemExt, MAX_ITEM_BYTES};
 pub use key::{AttributeKind, Key, KeyAttribute, KeySchema};
 pub use number::{Compact, Number, NumberError};

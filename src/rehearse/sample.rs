@@ -4,9 +4,9 @@
 //! "Count": ...}`, one page or several), bare items, or an array of items. The returned items can be loaded: every
 //! item has the source's key, and no two have the same.
 
-use crate::model::json::{JsonError, item_from_json, json_kind};
-use crate::model::{AttributeKind, Item, Key, KeyAttribute, KeySchema, Value};
-use serde_json::Value as Json;
+use crate::model::{
+    AttributeKind, DocumentProblem, Item, ItemPlace, Key, KeyAttribute, KeySchema, Value, items_of,
+};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -64,28 +64,13 @@ pub enum SampleError {
 /// The problem of a line.
 #[derive(Debug, thiserror::Error)]
 pub enum LineProblem {
-    /// Not JSON.
-    #[error(
-        "this is not JSON ({0}); each line must be one item in DynamoDB JSON, or the whole file one \
-         answer of `aws dynamodb scan`"
-    )]
-    Syntax(String),
-    /// Neither an item nor something that holds items.
-    #[error("an item is expected here, not {0}; write it as {{\"Item\": {{\"name\": {{\"S\": \"text\"}}}}}}")]
-    NotAnItem(&'static str),
-    /// A line of an incremental export.
-    #[error(
-        "this is a line of an incremental export, which contains changes and not items; use a full export, \
-         or the output of `aws dynamodb scan`"
-    )]
-    Incremental,
-    /// A value that DynamoDB JSON does not know.
+    /// No item can be read there.
     #[error("{}{source}", nth(*.item))]
-    Value {
+    Document {
         /// The number of the item in the document, from 1, if there are several.
         item: Option<usize>,
         /// Where and what.
-        source: JsonError,
+        source: DocumentProblem,
     },
     /// No key, or a key of another type.
     #[error(
@@ -110,6 +95,21 @@ pub enum LineProblem {
         /// The key.
         key: Key,
     },
+}
+
+impl From<DocumentProblem> for LineProblem {
+    fn from(source: DocumentProblem) -> Self {
+        Self::Document { item: None, source }
+    }
+}
+
+impl LineProblem {
+    fn of_item(self, number: Option<usize>) -> Self {
+        match self {
+            Self::Document { source, .. } => Self::Document { item: number, source },
+            other => other,
+        }
+    }
 }
 
 fn nth(item: Option<usize>) -> String {
@@ -150,109 +150,31 @@ pub fn read(path: &Path, keys: &KeySchema) -> Result<Vec<SampleItem>, SampleErro
     Ok(items)
 }
 
-/// Reads all documents, however they are laid out in lines.
+/// Reads all items, and checks their keys.
 fn parse(bytes: &[u8], keys: &KeySchema) -> Result<Vec<SampleItem>, (usize, LineProblem)> {
-    let mut reader = Reader {
-        keys,
-        items: Vec::new(),
-        lines: HashMap::new(),
-    };
-    let mut documents = serde_json::Deserializer::from_slice(bytes).into_iter::<Json>();
-    let (mut line, mut counted) = (1, 0);
-    loop {
-        let start = documents.byte_offset();
-        let blank = bytes[start..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_whitespace())
-            .count();
-        let begin = start + blank;
-        line += newlines(&bytes[counted..begin]);
-        counted = begin;
-        match documents.next() {
-            None => return Ok(reader.items),
-            Some(Ok(document)) => reader
-                .document(document, line)
-                .map_err(|problem| (line, problem))?,
-            Some(Err(error)) => {
-                // serde_json counts lines from the file's beginning; its own text would repeat them.
-                let at = if error.line() == 0 { line } else { error.line() };
-                let text = error.to_string();
-                let what = text.split(" at line ").next().unwrap_or(&text).to_owned();
-                return Err((at, LineProblem::Syntax(what)));
-            }
-        }
-    }
-}
-
-fn newlines(bytes: &[u8]) -> usize {
-    bytes.iter().filter(|byte| **byte == b'\n').count()
-}
-
-struct Reader<'a> {
-    keys: &'a KeySchema,
-    items: Vec<SampleItem>,
-    /// The line at which each key was seen.
-    lines: HashMap<Key, usize>,
-}
-
-impl Reader<'_> {
-    fn document(&mut self, document: Json, line: usize) -> Result<(), LineProblem> {
-        let mut entries = match document {
-            Json::Object(entries) => entries,
-            Json::Array(items) => return self.many(items, line),
-            other => return Err(LineProblem::NotAnItem(json_kind(&other))),
-        };
-        // An item may have attributes with these names. The values decide: an attribute's value is an object with a
-        // type, which is no array and has no entries that are objects themselves.
-        if matches!(entries.get("Items"), Some(Json::Array(_)))
-            && let Some(Json::Array(items)) = entries.remove("Items")
-        {
-            return self.many(items, line);
-        }
-        if entries.len() == 1 && entries.get("Item").is_some_and(is_wrapped) {
-            let item = entries.remove("Item").unwrap_or_default();
-            return self.one(item, line, None);
-        }
-        if entries.contains_key("Metadata") && entries.contains_key("Keys") {
-            return Err(LineProblem::Incremental);
-        }
-        self.one(Json::Object(entries), line, None)
-    }
-
-    fn many(&mut self, items: Vec<Json>, line: usize) -> Result<(), LineProblem> {
-        for (index, item) in items.into_iter().enumerate() {
-            self.one(item, line, Some(index + 1))?;
-        }
-        Ok(())
-    }
-
-    fn one(&mut self, json: Json, line: usize, number: Option<usize>) -> Result<(), LineProblem> {
-        if !json.is_object() {
-            return Err(LineProblem::NotAnItem(json_kind(&json)));
-        }
-        let item = item_from_json(json).map_err(|source| LineProblem::Value { item: number, source })?;
-        let key = usable_key(self.keys, &item).map_err(|attribute| LineProblem::Key {
+    let mut items = Vec::new();
+    // The line at which each key was seen.
+    let mut lines: HashMap<Key, usize> = HashMap::new();
+    let read = items_of(bytes, |ItemPlace { line, item: number }, item| {
+        let key = usable_key(keys, &item).map_err(|attribute| LineProblem::Key {
             item: number,
             attribute: attribute.name.clone(),
             kind: attribute.kind,
         })?;
-        if let Some(first) = self.lines.insert(key.clone(), line) {
+        if let Some(first) = lines.insert(key.clone(), line) {
             return Err(LineProblem::Repeated {
                 item: number,
                 first,
                 key,
             });
         }
-        self.items.push(SampleItem { key, item });
+        items.push(SampleItem { key, item });
         Ok(())
+    });
+    match read {
+        Ok(()) => Ok(items),
+        Err((place, problem)) => Err((place.line, problem.of_item(place.item))),
     }
-}
-
-/// Whether the value of `Item` is an item: all its entries are objects. (The entry of a typed value is a text, a
-/// boolean or an array; only the entry of a map is an object, and no key attribute is a map.)
-fn is_wrapped(json: &Json) -> bool {
-    json.as_object()
-        .is_none_or(|entries| entries.values().all(Json::is_object))
 }
 
 /// The key of an item, or the key attribute that is missing, empty or of another type.

@@ -2,11 +2,12 @@
 
 use super::{SourceError, StreamState};
 use crate::dynamo::{Failure, FailureKind, call_table, table_throughput};
-use crate::model::{AttributeKind, KeyAttribute, KeySchema};
+use crate::model::{AttributeKind, IndexFacts, KeyAttribute, KeySchema, Projected};
 use crate::plan::Throughput;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
-    BillingMode, KeyType, ScalarAttributeType, TableDescription, TableStatus, TimeToLiveStatus,
+    BillingMode, KeySchemaElement, KeyType, Projection, ProjectionType, ScalarAttributeType,
+    TableDescription, TableStatus, TimeToLiveStatus,
 };
 use serde::Serialize;
 
@@ -59,6 +60,9 @@ pub struct SourceFacts {
     pub global_indexes: usize,
     /// Number of local secondary indexes.
     pub local_indexes: usize,
+    /// The indexes, local ones first.
+    #[serde(skip)]
+    pub indexes: Vec<IndexFacts>,
 }
 
 #[cfg(test)]
@@ -81,6 +85,7 @@ impl SourceFacts {
             class: "STANDARD".into(),
             global_indexes: 0,
             local_indexes: 0,
+            indexes: Vec::new(),
         }
     }
 }
@@ -140,6 +145,7 @@ pub async fn describe_source(dynamodb: &Client, table: &str) -> Result<SourceFac
             .to_owned(),
         global_indexes: description.global_secondary_indexes().len(),
         local_indexes: description.local_secondary_indexes().len(),
+        indexes: indexes(&description),
     })
 }
 
@@ -210,9 +216,19 @@ async fn ttl_attribute(dynamodb: &Client, table: &str) -> Result<Option<String>,
 }
 
 fn key_schema(table: &str, description: &TableDescription) -> Result<KeySchema, SourceError> {
+    Ok(keys_of(description, description.key_schema()).ok_or_else(|| {
+        Failure::unusable(
+            "dynamodb:DescribeTable",
+            table,
+            "the answer names no partition key",
+        )
+    })?)
+}
+
+/// The key of the table, or of one of its indexes.
+fn keys_of(description: &TableDescription, schema: &[KeySchemaElement]) -> Option<KeySchema> {
     let attribute = |role: KeyType| {
-        let name = description
-            .key_schema()
+        let name = schema
             .iter()
             .find(|part| *part.key_type() == role)?
             .attribute_name();
@@ -231,14 +247,34 @@ fn key_schema(table: &str, description: &TableDescription) -> Result<KeySchema, 
             kind,
         })
     };
-    Ok(KeySchema {
-        partition: attribute(KeyType::Hash).ok_or_else(|| {
-            Failure::unusable(
-                "dynamodb:DescribeTable",
-                table,
-                "the answer names no partition key",
-            )
-        })?,
+    Some(KeySchema {
+        partition: attribute(KeyType::Hash)?,
         sort: attribute(KeyType::Range),
     })
+}
+
+/// The indexes, in the order of their names, because DynamoDB answers in any order.
+fn indexes(description: &TableDescription) -> Vec<IndexFacts> {
+    let index = |name: Option<&str>, schema: &[KeySchemaElement], projection: Option<&Projection>, local| {
+        let projected = match projection.and_then(Projection::projection_type) {
+            Some(ProjectionType::KeysOnly) => Projected::Keys,
+            Some(ProjectionType::Include) => {
+                Projected::These(projection.map_or_else(Vec::new, |some| some.non_key_attributes().to_vec()))
+            }
+            _ => Projected::All,
+        };
+        Some(IndexFacts {
+            name: name?.to_owned(),
+            keys: keys_of(description, schema)?,
+            projected,
+            local,
+        })
+    };
+    let local = description.local_secondary_indexes().iter();
+    let local = local.filter_map(|one| index(one.index_name(), one.key_schema(), one.projection(), true));
+    let global = description.global_secondary_indexes().iter();
+    let global = global.filter_map(|one| index(one.index_name(), one.key_schema(), one.projection(), false));
+    let mut all: Vec<IndexFacts> = local.chain(global).collect();
+    all.sort_by(|a, b| (!a.local, &a.name).cmp(&(!b.local, &b.name)));
+    all
 }

@@ -1,5 +1,5 @@
 //! The survey of the live source for `dynasplit plan`: it shows the effect of the plan on the existing items, and
-//! problems. It writes nothing.
+//! problems. It writes nothing. For `dynasplit init`, it only reads a sample ([`sample_source`]).
 //!
 //! *facts of the source -> pages of it (`read`) -> `tally`, by the plan's own `desired` -> tables, stream
 //! and state -> `estimate` -> findings*. Invariants: of an item's values only those of its source key are
@@ -18,6 +18,7 @@ mod options;
 mod patterns;
 mod read;
 mod run;
+mod sample;
 mod slow;
 mod stream;
 mod tables;
@@ -31,6 +32,7 @@ pub use groups::{Example, Group};
 pub use options::SurveyOptions;
 pub use patterns::{Pattern, ShapedItem};
 pub use run::survey;
+pub use sample::{SourceSample, sample_source};
 pub use stream::StreamView;
 pub use tables::{StateStatus, StateView, TableView, TargetStatus};
 pub use ttl::TtlView;

@@ -32,6 +32,14 @@ struct Place {
     after: Option<Item>,
 }
 
+/// What was read.
+pub(super) struct Read {
+    pub items: u64,
+    pub read_milliunits: u64,
+    pub segments: u32,
+    pub whole: bool,
+}
+
 /// Reads pages into the tally.
 pub(super) async fn read(
     split: &Split,
@@ -41,6 +49,26 @@ pub(super) async fn read(
     progress: &impl Fn(u64),
     tally: &mut Tally<'_>,
 ) -> Result<Reading, RunError> {
+    let scan = split.scan_source(false);
+    let read = read_pages(scan, facts, options, stop, progress, |item| tally.add(&item)).await?;
+    Ok(Reading {
+        items: tally.items,
+        bytes: tally.bytes,
+        read_units: read.read_milliunits.div_ceil(1000),
+        places: read.segments,
+        whole: read.whole,
+    })
+}
+
+/// Reads pages, and gives each item to `each`, in an order that depends on the table only.
+pub(super) async fn read_pages(
+    scan: Scan,
+    facts: &SourceFacts,
+    options: &SurveyOptions,
+    stop: &CancellationToken,
+    progress: &impl Fn(u64),
+    mut each: impl FnMut(Item),
+) -> Result<Read, RunError> {
     let wanted = if options.all {
         u64::MAX
     } else {
@@ -56,7 +84,6 @@ pub(super) async fn read(
     } else {
         Some(wanted.div_ceil(segments))
     };
-    let scan = split.scan_source(false);
     let scan = match page_items {
         Some(items) => scan.limited(u32::try_from(items).unwrap_or(u32::MAX)),
         None => scan,
@@ -69,10 +96,9 @@ pub(super) async fn read(
         .collect();
     // Taken in the order of their places, so that two surveys of a quiet table have the same result.
     let mut under_way = FuturesOrdered::new();
+    let (mut items, mut read_milliunits) = (0, 0);
     loop {
-        let expected = tally
-            .items
-            .saturating_add(under_way.len() as u64 * page_items.unwrap_or(0));
+        let expected = (under_way.len() as u64 * page_items.unwrap_or(0)).saturating_add(items);
         if under_way.len() < AT_ONCE && expected < wanted {
             // Round robin: each segment is begun before any is gone on with.
             if let Some(place) = waiting.pop_front() {
@@ -87,9 +113,10 @@ pub(super) async fn read(
         };
         let Some(read) = read else { break };
         let (segment, page) = read?;
-        tally.read_milliunits += page.read_milliunits;
-        page.items.iter().for_each(|item| tally.add(item));
-        progress(tally.items);
+        read_milliunits += page.read_milliunits;
+        items += page.items.len() as u64;
+        page.items.into_iter().for_each(&mut each);
+        progress(items);
         if page.next.is_some() {
             waiting.push_back(Place {
                 segment,
@@ -97,11 +124,10 @@ pub(super) async fn read(
             });
         }
     }
-    Ok(Reading {
-        items: tally.items,
-        bytes: tally.bytes,
-        read_units: tally.read_milliunits.div_ceil(1000),
-        places: segments,
+    Ok(Read {
+        items,
+        read_milliunits,
+        segments,
         whole: waiting.is_empty(),
     })
 }

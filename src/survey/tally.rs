@@ -21,7 +21,6 @@ pub(super) struct Tally<'a> {
     ttl_attribute: Option<String>,
     pub items: u64,
     pub bytes: u64,
-    pub read_milliunits: u64,
     pub services: Vec<ServiceTally>,
     /// Items by the two services (places in the plan) that both take them.
     pub overlaps: BTreeMap<(usize, usize), u64>,
@@ -105,7 +104,6 @@ impl<'a> Tally<'a> {
             ttl_attribute,
             items: 0,
             bytes: 0,
-            read_milliunits: 0,
             services: plan.services.iter().map(ServiceTally::new).collect(),
             overlaps: BTreeMap::new(),
             left_behind: Count::default(),

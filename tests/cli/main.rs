@@ -8,6 +8,7 @@
 mod support;
 
 mod documents;
+mod drafts;
 mod help;
 mod identity;
 mod life;

@@ -25,7 +25,7 @@ const INTERNALS: [&str; 10] = [
     "endpoint params",
 ];
 /// How lines of progress begin.
-const PROGRESS: [&str; 4] = ["tailing: ", "backfill: ", "verify: ", "plan: "];
+const PROGRESS: [&str; 5] = ["tailing: ", "backfill: ", "verify: ", "plan: ", "init: "];
 
 /// A directory with a plan, and an environment.
 pub struct Shell {

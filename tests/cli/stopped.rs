@@ -5,7 +5,8 @@ use crate::support::scripted::{Answer, Scripted};
 use crate::tables::PLAN;
 use std::time::{Duration, Instant};
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 10] = [
+    "init Learning",
     "apply plan.yaml",
     "replicate plan.yaml",
     "backfill plan.yaml",

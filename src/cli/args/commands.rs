@@ -2,6 +2,7 @@
 
 use super::documents::{Completions, Iam, Man, Tables};
 use super::examples as example;
+use super::init::Init;
 use super::options::{
     Abandon, Apply, Backfill, Complete, DeadLetters, Rehearse, Replicate, Status, Survey, Switched, Tune,
     Verify, Wait,
@@ -12,6 +13,12 @@ use std::path::Path;
 /// The commands, in the order in which they are used.
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// Draft a plan from a table or from a file of items, and write nothing to any table
+    ///
+    /// `init` reads a sample, finds the kinds of items, and writes a plan that `plan` accepts, with one service for items that
+    /// belong together. The plan contains a question as a comment wherever a person must decide.
+    #[command(after_help = example::INIT)]
+    Init(Init),
     /// Check the plan against the live source, and write nothing
     ///
     /// `plan` reads a sample of the items (or all of them) and routes each one. It shows what goes to which service and
@@ -114,6 +121,7 @@ impl Command {
     #[must_use]
     pub fn plan(&self) -> Option<&Path> {
         let plan = match self {
+            Self::Init(command) => return command.write.as_deref(),
             Self::Plan(command) => &command.plan,
             Self::Apply(command) => &command.plan,
             Self::Replicate(command) => &command.plan,

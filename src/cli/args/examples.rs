@@ -1,5 +1,9 @@
 //! An example of each command, shown at the end of its help.
 
+pub(super) const INIT: &str = "Examples: from a live table, and from a file of items
+  dynasplit init Shop --write plan.yaml
+  dynasplit init Shop --from-file items.jsonl --keys PK,SK --write plan.yaml";
+
 pub(super) const PLAN: &str = "Example: read every item, and forecast a backfill with these budgets
   dynasplit plan plan.yaml --all --read-units 2000 --write-units 1000";
 

@@ -52,6 +52,7 @@ pub use error::ExprError;
 pub use filter::FilterExpression;
 pub(super) use known::Known;
 pub use limits::{MAX_BYTES, MAX_DEPTH, MAX_DOCUMENT_DEPTH, MAX_IN_OPERANDS, MAX_OPERATORS};
+pub use render::{written_name, written_text};
 
 #[cfg(test)]
 mod tests;

@@ -157,13 +157,29 @@ pub(super) fn is_bare_name(name: &str) -> bool {
         && !WORDS.iter().any(|word| word.eq_ignore_ascii_case(name))
 }
 
+/// The name of an attribute as an expression writes it: in quotes if it needs them.
+#[must_use]
+pub fn written_name(name: &str) -> String {
+    if is_bare_name(name) {
+        name.to_owned()
+    } else {
+        quoted(name)
+    }
+}
+
+/// A text as an expression writes it.
+#[must_use]
+pub fn written_text(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 /// A name in double quotes.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn literal(value: &Value, out: &mut String) {
-    let text = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    let text = written_text;
     let binary = |bytes: &[u8]| format!("b64'{}'", STANDARD.encode(bytes));
     let set = |members: Vec<String>| format!("<<{}>>", members.join(", "));
     match value {
