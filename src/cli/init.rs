@@ -128,6 +128,7 @@ async fn live(global: &Global, args: &Args, table: &str, stop: &CancellationToke
         keys: found.facts.keys,
         keys_guessed: false,
         indexes: found.facts.indexes,
+        settings_known: true,
         ttl_attribute: found.facts.ttl_attribute,
         items: found.items,
         origin: format!("{of_all} the table {table}"),

@@ -44,27 +44,25 @@ pub(super) fn of(keys: &KeySchema, items: &[&Item]) -> Attributes {
             groups.entry(bits).or_default().push((*name).to_owned());
         }
     }
+    // In the order of their names, which does not depend on the order of the items.
+    let mut groups: Vec<(Vec<String>, &[u64])> =
+        groups.into_iter().map(|(bits, names)| (names, bits)).collect();
+    groups.sort();
     let share = |bits: &[u64]| count(bits) * 100 >= items.len() * SHARE;
-    for (a, first) in &groups {
-        for (b, second) in
-            groups.range::<[u64], _>((std::ops::Bound::Excluded(*a), std::ops::Bound::Unbounded))
-        {
+    for (n, (first, a)) in groups.iter().enumerate() {
+        for (second, b) in &groups[n + 1..] {
             let disjoint = a.iter().zip(b.iter()).all(|(a, b)| a & b == 0);
-            if found.either.is_none()
-                && disjoint
-                && count(a) + count(b) == items.len()
-                && share(a)
-                && share(b)
-            {
-                let mut two = [first.clone(), second.clone()];
-                two.sort();
-                let [one, other] = two;
-                found.either = Some((one, other));
+            let all = count(a) + count(b) == items.len();
+            if found.either.is_none() && disjoint && all && share(a) && share(b) {
+                found.either = Some((first.clone(), second.clone()));
             }
         }
     }
-    found.together = groups.into_values().filter(|names| names.len() > 1).collect();
-    found.together.sort();
+    found.together = groups
+        .into_iter()
+        .map(|(names, _)| names)
+        .filter(|names| names.len() > 1)
+        .collect();
     found
 }
 

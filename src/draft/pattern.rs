@@ -76,7 +76,7 @@ enum Head<'t> {
     Word(&'t str),
     /// A word and a joint: `user_`.
     Joined(&'t str),
-    /// The whole text is a word in capitals: `METADATA`.
+    /// The whole text is a word in capitals, or one of ElectroDB: `METADATA`, `$task_1`.
     Capitals(&'t str),
     /// The whole text is a word: `profile`.
     Whole(&'t str),
@@ -163,7 +163,8 @@ fn head(text: &str) -> Option<Head<'_>> {
         Some(_) => {}
         None if is_word(text) => {
             let capital = |c: char| c.is_ascii_uppercase() || matches!(c, '_' | '-' | '$');
-            return Some(if text.chars().all(capital) {
+            // ElectroDB's names are no ids, whatever their letters are.
+            return Some(if text.chars().all(capital) || text.starts_with(ELECTRO) {
                 Head::Capitals(text)
             } else {
                 Head::Whole(text)

@@ -16,6 +16,8 @@ pub struct Sample {
     pub keys_guessed: bool,
     /// Its indexes.
     pub indexes: Vec<IndexFacts>,
+    /// Whether indexes and TTL are those of a table. Otherwise, a file told nothing about TTL.
+    pub settings_known: bool,
     /// The attribute by which it expires items.
     pub ttl_attribute: Option<String>,
     /// The items. Each has the key, and no two have the same.

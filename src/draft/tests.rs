@@ -12,6 +12,7 @@ fn sample(keys: KeySchema, items: Vec<Item>) -> Sample {
         keys,
         keys_guessed: true,
         indexes: Vec::new(),
+        settings_known: false,
         ttl_attribute: None,
         items,
         origin: "the file items.jsonl".into(),

@@ -169,8 +169,11 @@ fn of_attribute(
         (Some(flaw), _) => Some(flaw.to_owned()),
         (None, Role::Created) => Some("it does not change when an item is updated".to_owned()),
         (None, Role::Expiry) => Some("it is the end of the item, not the time of a write".to_owned()),
-        _ if missing > 0 => Some(format!("{missing} items of the sample lack it")),
-        _ if other > 0 => Some(format!("{other} items of the sample have it in another format")),
+        _ if missing > 0 => Some(format!("it is missing in {missing} of {} items", items.len())),
+        _ if other > 0 => Some(format!(
+            "it has another format in {other} of {} items",
+            items.len()
+        )),
         _ => None,
     };
     let format_name = format.format.clone();

@@ -12,7 +12,7 @@ use super::suspects;
 use super::time::{Role, TimeCandidate, candidates};
 use super::type_attribute::{self, TypeAttribute};
 use super::yaml::{clean, comment, condition, scalar, shown};
-use crate::model::{Item, ItemExt};
+use crate::model::{Item, ItemExt, counted};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -40,6 +40,7 @@ pub fn draft(sample: &Sample, file: &str) -> Draft {
     writer.top(&suspects);
     writer.timestamp(&times);
     writer.unrouted();
+    writer.expiry(&times);
     writer.services();
     let Writer {
         out,
@@ -108,11 +109,11 @@ impl Writer<'_> {
     fn top(&mut self, suspects: &[Suspect]) {
         let sample = self.sample;
         let file = clean(self.file);
-        let items = sample.items.len();
+        let items = counted(sample.items.len() as u64, "item");
         self.say(
             0,
             &format!(
-                "A draft of a plan, which `dynasplit init` made from {}: {items} items.",
+                "A draft of a plan, which `dynasplit init` made from {}: {items}.",
                 sample.origin
             ),
         );
@@ -200,12 +201,12 @@ impl Writer<'_> {
             self.line("unrouted: fail");
             return;
         };
-        let items = self.clusters.left_behind_items().len();
+        let items = counted(self.clusters.left_behind_items().len() as u64, "item");
         if self.clusters.leaves_everything_else() {
             self.ask(
                 0,
                 format!(
-                    "{items} items of the sample belong to no service. Where do they belong? Until you decide, this condition \
+                    "no service takes {items} of the sample. Where do they belong? Until you decide, this condition \
                      leaves everything in the old table that no service takes, also kinds of items that your application adds \
                      later. When you have decided, write `unrouted: fail`, or a condition for exactly what may stay."
                 ),
@@ -214,7 +215,7 @@ impl Writer<'_> {
             self.ask(
                 0,
                 format!(
-                    "{items} items of the sample are of kinds that are too rare for a service. May they stay in the old table? \
+                    "{items} of the sample belong to kinds that are too rare for a service. May they stay in the old table? \
                      If not, add them to the condition of a service. If none is left, write `unrouted: fail`."
                 ),
             );
@@ -223,8 +224,26 @@ impl Writer<'_> {
         self.out.push_str(&condition(2, "left-behind", &terms));
     }
 
-    fn services(&mut self) {
+    /// A file does not say whether its table expires items.
+    fn expiry(&mut self, times: &[TimeCandidate]) {
         self.line("");
+        let found = times
+            .iter()
+            .find(|time| time.role == Role::Expiry && time.format == "epoch-seconds");
+        if let Some(ttl) = found.filter(|_| !self.sample.settings_known) {
+            let name = shown(&ttl.attribute);
+            self.ask(
+                0,
+                format!(
+                    "does the table expire items by `{name}`? If it does, write `ttl: {}` under `table` of each service whose \
+                     items have it. Otherwise they never expire in the new table.",
+                    clean(&scalar(&ttl.attribute))
+                ),
+            );
+        }
+    }
+
+    fn services(&mut self) {
         let divided = match self.clusters.axis {
             Axis::Partition => format!(
                 "pattern of `{}`, so that items of one partition stay together",
@@ -296,7 +315,10 @@ impl Writer<'_> {
         let percent = count * 100 / all.max(1);
         self.say(
             2,
-            &format!("{count} items of the sample ({percent} %), {each} bytes each on average{of_kinds}:"),
+            &format!(
+                "{} of the sample ({percent} %), {each} bytes each on average{of_kinds}:",
+                counted(count, "item")
+            ),
         );
         for kind in kinds.iter().take(KINDS) {
             let name = kind

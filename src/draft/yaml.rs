@@ -41,7 +41,7 @@ fn quoted(text: &str) -> String {
 pub(super) fn condition(indent: usize, name: &str, terms: &[String]) -> String {
     let pad = " ".repeat(indent);
     let text = terms.join(" ");
-    let safe = text.starts_with(|c: char| c.is_ascii_alphabetic())
+    let safe = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(|c| (' '..='~').contains(&c))
         && !text.contains(": ")
         && !text.contains(" #")
