@@ -6,17 +6,18 @@ use super::failure::Failed;
 use super::service_names::known_or_unrouted;
 use super::session::GRACE;
 use super::stoppable::stoppable;
-use super::table::table;
+use super::table::{Row, table};
 use super::waiting::Waiting;
 use super::{output, text};
+use crate::dynamo::Clock;
 use crate::plan::Plan;
 use crate::repair::{SettledDeadLetter, discard_dead_letters, reconcile_dead_letters};
-use crate::state::{DeadLetterHead, ShownDeadLetter, SplitRecord, SwitchedService};
+use crate::state::{Attempts, DeadLetterHead, ShownDeadLetter, SplitRecord, SwitchedService};
 use crate::status::{DeadLetterCauses, dead_letter_causes};
 use crate::worker::sentence;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
 
 /// Runs `dead-letters`.
@@ -93,6 +94,8 @@ pub(super) struct Listed {
     parts: u32,
     /// A random number of 64 bits, which JSON readers would round.
     writing: String,
+    #[serde(flatten)]
+    attempts: Attempts,
     #[serde(skip_serializing_if = "Option::is_none")]
     damage: Option<String>,
 }
@@ -108,6 +111,7 @@ impl Listed {
             at_ms: head.at_ms,
             parts: head.parts,
             writing: head.writing.to_string(),
+            attempts: head.known_attempts(),
             damage: head.damage.clone(),
         }
     }
@@ -142,9 +146,17 @@ pub(super) fn render_list(
     if letters.is_empty() {
         return "there are no dead letters".into();
     }
-    let rows = letters
-        .iter()
-        .map(|letter| vec![letter.id.clone(), letter.key.to_string(), letter.reason.clone()]);
+    let rows = letters.iter().map(|letter| {
+        let row = Row::from(vec![
+            letter.id.clone(),
+            letter.key.to_string(),
+            letter.reason.clone(),
+        ]);
+        match letter.attempts.attempts {
+            0 | 1 => row,
+            _ => row.note(attempts(&letter.attempts)),
+        }
+    });
     let mut lines = vec![
         table(&["id", "source key", "reason"], rows),
         text::counted(letters.len() as u64, "dead letter"),
@@ -183,6 +195,34 @@ pub(super) fn render_list(
     lines.join("\n")
 }
 
+/// How often it failed, and when.
+fn attempts(attempts: &Attempts) -> String {
+    let ago = |at_ms: u64| text::duration(Clock::SYSTEM.now_ms().saturating_sub(at_ms));
+    match attempts.attempts {
+        1 => format!("1 attempt, {} ago", ago(attempts.first_at_ms)),
+        count => format!(
+            "{} attempts: the first one {} ago, the last one {} ago",
+            text::count(count),
+            ago(attempts.first_at_ms),
+            ago(attempts.last_at_ms())
+        ),
+    }
+}
+
+/// The attempts that are remembered, the last one first.
+fn history(attempts: &Attempts) -> Vec<String> {
+    let time = |at_ms| humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(at_ms));
+    let last = attempts.history.iter().rev();
+    let mut lines: Vec<String> = last
+        .map(|one| format!("  {}, read from {}: {}", time(one.at_ms), one.origin, one.reason))
+        .collect();
+    let older = attempts.attempts.saturating_sub(attempts.history.len() as u64);
+    if older > 0 {
+        lines.push(format!("  and {} before", text::count(older)));
+    }
+    lines
+}
+
 fn render_one(shown: &ShownDeadLetter) -> String {
     let letter = &shown.letter;
     let image = |name: &str, image: &Option<serde_json::Value>| {
@@ -194,9 +234,15 @@ fn render_one(shown: &ShownDeadLetter) -> String {
         format!("source key: {}", letter.key),
         format!("reason: {}", letter.reason),
         format!("read from: {}", letter.origin),
+    ];
+    if shown.attempts.attempts > 0 {
+        lines.push(attempts(&shown.attempts));
+        lines.extend(history(&shown.attempts));
+    }
+    lines.extend([
         image("item", &letter.image),
         image("item before", &letter.old_image),
-    ];
+    ]);
     if let Some(damage) = &shown.damage {
         lines.push(format!(
             "damaged: {damage}. `dynasplit dead-letters reconcile` settles it without its images"

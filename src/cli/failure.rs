@@ -39,6 +39,11 @@ impl Failed {
         }
     }
 
+    /// Whether it is of a request that may succeed later.
+    pub(super) fn passes(&self) -> bool {
+        self.request.as_ref().is_some_and(|failure| failure.passes())
+    }
+
     /// The command was stopped, and some work did not end in time.
     pub(super) fn dropped(grace: Duration) -> Self {
         let message = if grace.is_zero() {

@@ -99,6 +99,7 @@ async fn run(args: Args) -> Result<Exit, Failed> {
         Command::Replicate(command) => replicate::run(&global, &command, stop).await,
         Command::Backfill(command) => backfill::run(&global, &command, stop).await,
         Command::Verify(command) => verify::run(&global, &command, stop).await,
+        Command::Status(command) if command.watch => Box::pin(status::watch(&global, &command, stop)).await,
         Command::Status(command) => Box::pin(unless(&stop, status::run(&global, &command))).await,
         Command::Wait(command) => wait::run(&global, &command, stop).await,
         Command::Tune(command) => Box::pin(unless(&stop, tune::run(&global, &command))).await,

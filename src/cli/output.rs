@@ -56,12 +56,18 @@ pub fn verbatim(text: &str) -> Result<(), Failed> {
 
 /// Prints to stdout. A reader that went away (`| head`) is no failure.
 pub fn line(text: &str) -> Result<(), Failed> {
-    match writeln!(std::io::stdout(), "{}", text.trim_end()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failed::of(
+    line_if_read(text.trim_end()).map(drop)
+}
+
+/// Prints to stdout, and says whether there still is a reader.
+pub fn line_if_read(text: &str) -> Result<bool, Failed> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failed::of(
             Exit::Failed,
             format!("can't write to stdout: {error}"),
         )),
-        _ => Ok(()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The command `status`.
 
+mod watch;
+
 use super::args::{Global, Status};
 use super::exit::Exit;
 use super::failure::Failed;
@@ -10,6 +12,8 @@ use crate::dynamo::Clock;
 use crate::state::{Limit, ShardRecord, TuningRecord};
 use crate::status::{Alarm, SplitStatus, alarms, split_status, split_status_with_worker, told};
 use serde::Serialize;
+
+pub use watch::watch;
 
 /// Runs `status`.
 pub async fn run(global: &Global, args: &Status) -> Result<Exit, Failed> {

@@ -12,7 +12,9 @@ use crate::model::Counters;
 use crate::rehearse::RehearseReport;
 use crate::rehearse::writers::WriterReport;
 use crate::repair::SettledDeadLetter;
-use crate::state::{Bound, DeadLetterHead, Limit, ShardRecord, TombstonePhase, TuningRecord};
+use crate::state::{
+    Attempt, Attempts, Bound, DeadLetterHead, Limit, ShardRecord, TombstonePhase, TuningRecord,
+};
 use crate::status::{
     Condition, DeadLetterCauses, FillStatus, LaneStatus, LimitStatus, Obstacle, ObstacleKind, Phase,
     SplitStatus,
@@ -300,6 +302,13 @@ fn tables_of_names_fit() {
         at_ms: 1,
         parts: 1,
         writing: 1,
+        attempts: (0..3).fold(Attempts::default(), |all, at_ms| {
+            all.and(Attempt {
+                at_ms,
+                origin: "verify".into(),
+                reason: REASON.into(),
+            })
+        }),
         damage: None,
     };
     let key = "USER#".repeat(30);

@@ -8,7 +8,7 @@ use crate::dynamo::retry_transient;
 use crate::fault::{Rule, Writer, broken};
 use crate::flow::{Watched, watch};
 use crate::model::{Item, Key, json};
-use crate::state::{DeadLetterHead, RepairScope, ShardRecord, SplitRecord, Tombstones};
+use crate::state::{Attempt, DeadLetterHead, RepairScope, ShardRecord, SplitRecord, Tombstones};
 use crate::worker::{ActivityNote, Budgets, RunError, Split, unless_stopped, with_activity_notes};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -121,7 +121,17 @@ async fn under_lease(
             continue;
         }
         let (settled, outcome) = one(split, head, (tombstones, lease), budgets, stop).await?;
-        let settled = settled && split.dead_letters.settle(head).await?;
+        let settled = if settled {
+            split.dead_letters.settle(head).await?
+        } else {
+            let attempt = Attempt {
+                at_ms: split.now_ms(),
+                origin: Attempt::RECONCILE.to_owned(),
+                reason: outcome.clone(),
+            };
+            split.dead_letters.attempted(head, &attempt).await?;
+            false
+        };
         results.push(SettledDeadLetter {
             id: head.id.clone(),
             service: head.service.clone(),

@@ -1,5 +1,6 @@
-//! Dead letters and the recheck list in the state table.
+//! Dead letters in the state table.
 
+use super::attempts::{Attempt, Attempts};
 use super::damage::Damaged;
 use super::error::StateError;
 use super::store::Store;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// A change that can never land, with the reason. It is kept until its source key is reconciled.
 ///
 /// There is one dead letter for each service and source key. A later one replaces an earlier one, because a dead
-/// letter is never replayed as an image: its key is read again from the source.
+/// letter is never replayed as an image: its key is read again from the source. It keeps the [`Attempts`] of both.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// The service, or the watch lane for an item that no service takes.
@@ -47,6 +48,9 @@ pub struct DeadLetterHead {
     pub parts: u32,
     /// Marks one writing of the letter, so that parts of two writings are never mixed.
     pub writing: u64,
+    /// How often it was written, and why the last times.
+    #[serde(flatten)]
+    pub attempts: Attempts,
     /// Why it can't be read, if it is damaged. A damaged dead letter has neither its key nor its reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
@@ -58,66 +62,23 @@ pub struct ShownDeadLetter {
     /// The letter; without images, if they are damaged.
     #[serde(flatten)]
     pub letter: DeadLetter,
+    /// How often it was written, and why the last times.
+    #[serde(flatten)]
+    pub attempts: Attempts,
     /// Why its images can't be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
 }
 
-/// A key to be read again after the backfill: its timestamp went backwards.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct RecheckKey {
-    /// The service.
-    pub service: String,
-    /// Source key, as DynamoDB JSON.
-    pub key: serde_json::Value,
-    /// The epoch of the tombstone switch in which it was put here; the highest number for one that could not be settled.
-    #[serde(default)]
-    pub epoch: u64,
-    /// Target keys that the item had when its timestamp went backwards, as DynamoDB JSON. A stale page may have
-    /// landed at each of them, and if the item moved or is gone, the source no longer shows them.
-    #[serde(default)]
-    pub targets: Vec<serde_json::Value>,
-}
-
-impl RecheckKey {
-    /// The entry as it stays on the list until it is settled, whatever happens to the tombstones.
-    #[must_use]
-    pub fn kept(&self) -> Self {
-        Self {
-            epoch: u64::MAX,
-            ..self.clone()
-        }
-    }
-
-    /// Merges the entry with an earlier one of the same key that nobody has read again yet.
-    #[must_use]
-    fn after(mut self, earlier: Option<Self>) -> Self {
-        if let Some(earlier) = earlier {
-            self.epoch = self.epoch.max(earlier.epoch);
-            for target in earlier.targets {
-                if !self.targets.contains(&target) {
-                    self.targets.push(target);
-                }
-            }
-        }
-        self
-    }
-}
-
 /// Bytes of letter text in one state item: well below 400 KB.
 const PART_BYTES: usize = 256 * 1024;
-/// More keys than this on the recheck list mean that the timestamps can't be trusted: `sequence` mode is
-/// demanded.
-pub const MAX_RECHECKS: usize = 10_000;
-
 const LETTER: &str = "LETTER#";
 const PART: &str = "LETTERPART#";
-const RECHECK: &str = "RECHECK#";
 
 /// The dead letters and the recheck list, as kept in the state table.
 #[derive(Clone, Debug)]
 pub struct DeadLetters {
-    store: Store,
+    pub(super) store: Store,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -175,19 +136,68 @@ impl DeadLetters {
             at_ms: letter.at_ms,
             parts: u32::try_from(parts.len()).unwrap_or(u32::MAX),
             writing,
+            attempts: Attempts::default(),
             damage: None,
         };
-        let name = format!("{LETTER}{id}");
-        // A damaged dead letter is replaced. Its parts belong to no dead letter then, and are removed when the split
-        // is completed.
-        let earlier = self
-            .store
-            .get_readable::<DeadLetterHead>(&name, &mut Vec::new())
-            .await?;
-        self.store.set(&name, &head).await?;
-        match earlier {
-            Some(earlier) => self.forget_parts(&id, earlier.value.writing).await,
+        match self.replace(head).await? {
+            Some(earlier) => self.forget_parts(&id, earlier.writing).await,
             None => Ok(()),
+        }
+    }
+
+    /// Writes the head of a letter in the place of an earlier one, which it answers, and whose attempts it continues.
+    async fn replace(&self, head: DeadLetterHead) -> Result<Option<DeadLetterHead>, StateError> {
+        let name = format!("{LETTER}{}", head.id);
+        loop {
+            let mut damaged = Vec::new();
+            let earlier = self
+                .store
+                .get_readable::<DeadLetterHead>(&name, &mut damaged)
+                .await?;
+            let (earlier, revision) = match earlier {
+                Some(stored) => (Some(stored.value), stored.revision),
+                None => (None, 0),
+            };
+            let mut next = head.clone();
+            next.attempts = earlier
+                .as_ref()
+                .map_or_else(Attempts::default, DeadLetterHead::known_attempts);
+            next.attempts = next.attempts.and(head.attempt());
+            // A damaged dead letter is replaced. Its parts belong to no dead letter then, and are removed when the
+            // split is completed.
+            if !damaged.is_empty() {
+                self.store.set(&name, &next).await?;
+                return Ok(None);
+            }
+            match self.store.put(&name, &next, revision).await {
+                Err(StateError::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+                Ok(_) => return Ok(earlier),
+            }
+        }
+    }
+
+    /// Adds an attempt to reconcile a letter, which did not settle it. A letter that was written again, or settled,
+    /// meanwhile stays as it is.
+    ///
+    /// # Errors
+    /// When the state table can't be reached.
+    pub async fn attempted(&self, head: &DeadLetterHead, attempt: &Attempt) -> Result<(), StateError> {
+        let name = format!("{LETTER}{}", head.id);
+        let Some(stored) = self.store.get::<DeadLetterHead>(&name).await? else {
+            return Ok(());
+        };
+        if stored.value.writing != head.writing {
+            return Ok(());
+        }
+        let attempts = stored.value.known_attempts().and(attempt.clone());
+        let next = DeadLetterHead {
+            attempts,
+            ..stored.value
+        };
+        match self.store.put(&name, &next, stored.revision).await {
+            Ok(_) | Err(StateError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
@@ -332,44 +342,32 @@ impl DeadLetters {
         }
         Ok(())
     }
+}
 
-    /// Puts a key on the recheck list. An existing entry is merged.
-    ///
-    /// # Errors
-    /// If the state table can't be written.
-    pub async fn recheck(&self, key: &RecheckKey) -> Result<(), StateError> {
-        let id = Self::id(&key.service, &key.key);
-        let add = |earlier| Ok::<_, StateError>(key.clone().after(earlier));
-        self.store.change(&format!("{RECHECK}{id}"), add).await?;
-        Ok(())
+impl DeadLetterHead {
+    /// Its attempts, also if an earlier version wrote it.
+    #[must_use]
+    pub fn known_attempts(&self) -> Attempts {
+        let attempts = self.attempts.clone();
+        match self.damage {
+            None => attempts.or(|| self.attempt()),
+            Some(_) => attempts,
+        }
     }
 
-    /// The recheck list, with the revision that removes each.
-    ///
-    /// # Errors
-    /// When the state table can't be read.
-    pub async fn rechecks(&self) -> Result<Vec<(String, u64, RecheckKey)>, StateError> {
-        let found = self.store.list::<RecheckKey>(RECHECK).await?;
-        Ok(found
-            .into_iter()
-            .map(|(name, stored)| (name, stored.revision, stored.value))
-            .collect())
-    }
-
-    /// Takes a key off the recheck list, unless it was put there again since.
-    ///
-    /// # Errors
-    /// When the state table can't be written.
-    pub async fn rechecked(&self, name: &str, revision: u64) -> Result<(), StateError> {
-        match self.store.delete(name, revision).await {
-            Err(StateError::Conflict { .. }) => Ok(()),
-            other => other,
+    /// The attempt that wrote it.
+    fn attempt(&self) -> Attempt {
+        Attempt {
+            at_ms: self.at_ms,
+            origin: self.origin.clone(),
+            reason: self.reason.clone(),
         }
     }
 }
 
 impl ShownDeadLetter {
     fn of(head: DeadLetterHead, images: Result<Images, String>) -> Self {
+        let attempts = head.known_attempts();
         let (images, damage) = match images {
             Ok(images) => (images, None),
             Err(damage) => (Images::default(), Some(damage)),
@@ -384,6 +382,7 @@ impl ShownDeadLetter {
                 image: images.image,
                 old_image: images.old_image,
             },
+            attempts,
             damage,
         }
     }
@@ -402,6 +401,7 @@ fn damaged_head(damaged: Damaged) -> DeadLetterHead {
         at_ms: 0,
         parts: 0,
         writing: 0,
+        attempts: Attempts::default(),
         damage: Some(damaged.cause),
     }
 }
@@ -431,20 +431,6 @@ fn pieces(text: &str, bytes: usize) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_key_that_is_listed_again_keeps_what_was_known_of_it() {
-        let entry = |epoch, targets: &[&str]| RecheckKey {
-            service: "a".into(),
-            key: "k".into(),
-            epoch,
-            targets: targets.iter().map(|target| (*target).into()).collect(),
-        };
-        assert_eq!(entry(2, &["x"]).after(None), entry(2, &["x"]));
-        let both = entry(2, &["x"]).after(Some(entry(u64::MAX, &["y", "x"])));
-        assert_eq!(both, entry(u64::MAX, &["x", "y"]));
-        assert_eq!(both.kept().after(Some(both.clone())), both);
-    }
 
     #[test]
     fn pieces_are_cut_between_characters() {

@@ -5,6 +5,7 @@
 //! replaced finds that the revision has changed, and stops. The state contains no secrets and no item values, except
 //! for dead letters (which hold the change that could not land) and cursors (which are keys).
 
+mod attempts;
 mod damage;
 mod dead_letters;
 mod error;
@@ -15,6 +16,7 @@ mod limit;
 mod open_requests;
 mod probe;
 mod readable;
+mod rechecks;
 mod records;
 mod split;
 mod store;
@@ -22,12 +24,14 @@ mod table;
 pub mod tombstone_phases;
 mod tuning;
 
+pub use attempts::{Attempt, Attempts};
 pub use damage::Damaged;
-pub use dead_letters::{DeadLetter, DeadLetterHead, DeadLetters, MAX_RECHECKS, RecheckKey, ShownDeadLetter};
+pub use dead_letters::{DeadLetter, DeadLetterHead, DeadLetters, ShownDeadLetter};
 pub use error::StateError;
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use limit::{Limit, Noted, NotedLimits};
 pub use open_requests::{Request, Requests};
+pub use rechecks::{MAX_RECHECKS, RecheckKey};
 pub use records::{
     ActivityRecord, BackfillRecord, Estimate, GapRecord, HistoryRecord, LaneState, LateChanges, NotedWait,
     Order, Received, SegmentRecord, SegmentService, ShardRecord, StreamRecord, VerifyRecord, VerifyService,

@@ -71,6 +71,7 @@ mod tests {
             at_ms: 0,
             parts: 1,
             writing: 0,
+            attempts: crate::state::Attempts::default(),
             damage: None,
         }
     }

@@ -24,3 +24,4 @@ mod tuned;
 mod tutorial;
 
 mod waits;
+mod watch;

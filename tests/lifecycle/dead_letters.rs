@@ -67,7 +67,19 @@ async fn what_cannot_land_is_kept_until_the_source_is_fixed() {
     cli.run(&["dead-letters", "reconcile"])
         .await
         .with_code(&["dead-letters", "reconcile"], 3);
-    assert_eq!(list(cli).await.len(), 6);
+    let again = list(cli).await;
+    assert_eq!(again.len(), 6);
+    for (letter, before) in again.iter().zip(&letters) {
+        assert_tried_again(letter, before);
+    }
+    let id = again[0]["id"].as_str().expect("an id").to_owned();
+    let shown = cli.succeed(&["dead-letters", "show", &id]).await;
+    assert!(
+        shown.stdout.contains("attempts: the first one"),
+        "{}",
+        shown.stdout
+    );
+    assert!(shown.stdout.contains("read from reconcile: "), "{}", shown.stdout);
 
     for group in ["1", "2"] {
         table::delete(client, source, key(&format!("BAD#{group}"), "DOC#1")).await;
@@ -90,6 +102,21 @@ async fn what_cannot_land_is_kept_until_the_source_is_fixed() {
     assert_eq!(status["phase"], "verified", "{status:#}");
     tail.signal("TERM");
     tail.end().await.with_code(&["replicate"], 0);
+}
+
+/// The letter has one attempt more than before, that of `reconcile`, and is otherwise the same.
+fn assert_tried_again(letter: &Value, before: &Value) {
+    let attempts = |letter: &Value| letter["attempts"].as_u64().expect("a number of attempts");
+    assert!(attempts(before) >= 1, "{before:#}");
+    assert_eq!(attempts(letter), attempts(before) + 1, "{letter:#}");
+    for field in ["id", "reason", "origin", "at_ms", "writing", "first_at_ms"] {
+        assert_eq!(letter[field], before[field], "{field} of {letter:#}");
+    }
+    let history = letter["history"].as_array().expect("attempts");
+    let last = history.last().expect("an attempt");
+    assert_eq!(last["origin"], "reconcile");
+    assert!(last["at_ms"].as_u64() >= letter["at_ms"].as_u64(), "{letter:#}");
+    assert_ne!(last["reason"], "", "{letter:#}");
 }
 
 /// One whose key does not match its service's pattern, one that the target's index refuses, one that nobody takes.

@@ -20,8 +20,9 @@ pub(super) const VERIFY: &str = "Examples: compare everything, then repair what 
   dynasplit verify plan.yaml --list mismatches.jsonl
   dynasplit verify plan.yaml --repair";
 
-pub(super) const STATUS: &str = "Examples: look at the split, and check it from a script
+pub(super) const STATUS: &str = "Examples: look at the split once or all the time, and check it from a script
   dynasplit status plan.yaml
+  dynasplit status plan.yaml --watch
   dynasplit status plan.yaml --check --max-lag 600";
 
 pub(super) const WAIT: &str = "Example: wait at most one hour for the lanes

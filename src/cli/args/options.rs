@@ -131,6 +131,13 @@ pub struct Status {
     /// Seconds that a lane may lag before --check fails.
     #[arg(long, value_name = "SECONDS", default_value_t = 3600, requires = "check", help_heading = LIMITS)]
     pub max_lag: u64,
+    /// Show the state again and again, until Ctrl-C. With `--output json`: one document per line.
+    #[arg(long, conflicts_with = "check", help_heading = TASK)]
+    pub watch: bool,
+    /// Seconds between two looks of --watch.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, requires = "watch", help_heading = LIMITS,
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub interval: u64,
 }
 
 /// `wait`.
