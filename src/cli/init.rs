@@ -36,6 +36,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     }
     let sample = match (&args.from_file, &args.table) {
         (Some(path), table) => file::read(path, table.as_deref(), args)?,
+        (None, Some(table)) if is_file(table) => return Err(file_as_table(table)),
         (None, Some(table)) => live(global, args, table, &stop).await?,
         (None, None) => {
             return Err(Failed::of(
@@ -74,6 +75,24 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
         }
     }
     Ok(Exit::Done)
+}
+
+/// Whether the name of a table is rather that of a file with items.
+fn is_file(table: &str) -> bool {
+    let path = Path::new(table);
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| ["json", "jsonl", "ndjson", "gz"].contains(&extension))
+        && path.is_file()
+}
+
+fn file_as_table(table: &str) -> Failed {
+    Failed::of(
+        Exit::Usage,
+        format!("'{table}' is a file, and `init` takes the name of a table here"),
+    )
+    .hint(format!(
+        "to read the file, run `dynasplit init --from-file {table}`"
+    ))
 }
 
 /// A draft that its user cannot check would be worse than none.

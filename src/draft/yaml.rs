@@ -63,12 +63,15 @@ pub(super) fn condition(indent: usize, name: &str, terms: &[String]) -> String {
 pub(super) fn comment(indent: usize, text: &str) -> String {
     let text = &clean(text);
     let head = format!("{}#", " ".repeat(indent));
+    // The lines below the first one of an indented text are indented further.
+    let inside = text.chars().take_while(|c| *c == ' ').count();
+    let next = format!("{head}{}", " ".repeat(if inside > 0 { inside + 2 } else { 0 }));
     let mut out = String::new();
     let mut line = head.clone();
     for word in text.split(' ') {
         if line.len() > head.len() && line.len() + 1 + word.len() > WIDTH {
             writeln!(out, "{line}").unwrap_or_default();
-            line.clone_from(&head);
+            line.clone_from(&next);
         }
         line.push(' ');
         line.push_str(word);

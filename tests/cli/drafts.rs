@@ -233,6 +233,7 @@ fn files_that_cannot_be_read_are_refused_with_the_reason() {
         ("Shop --from-file other.jsonl --keys ,", "PK,SK"),
         ("S --from-file empty.jsonl", "not the name of a table"),
         ("", "required"),
+        ("plain.jsonl", "--from-file plain.jsonl"),
         ("Shop --keys PK", "--from-file"),
         ("Shop --force", "--write"),
         (

@@ -92,6 +92,21 @@ async fn every_result_of_a_whole_split_is_one_json_document() {
     assert_eq!(letter["image"]["email"]["N"], "1");
     let stays = json(&shell, "dead-letters reconcile plan.yaml").ended(3).json();
     assert_eq!(stays[0]["settled"], false);
+    let again = json(&shell, &format!("dead-letters show plan.yaml {id}"))
+        .ended(0)
+        .json();
+    assert_eq!(
+        again["attempts"].as_u64(),
+        letter["attempts"].as_u64().map(|before| before + 1)
+    );
+    let shown = shell
+        .run(&format!("dead-letters show plan.yaml {id}"))
+        .ended(0)
+        .stdout;
+    assert!(
+        shown.contains("attempts: the first one") && shown.contains("read from reconcile: "),
+        "{shown}"
+    );
     let mut gone = bob(table::number(2));
     gone.remove("email");
     table::delete(&client, "Learning", gone).await;

@@ -51,9 +51,8 @@ async fn a_watch_ends_when_nobody_reads_it() {
 
 #[test]
 fn a_watch_that_never_saw_the_split_fails() {
-    let engine = Scripted::start(|_| {
-        Answer::error("ResourceNotFoundException", "Requested resource not found")
-    });
+    let engine =
+        Scripted::start(|_| Answer::error("ResourceNotFoundException", "Requested resource not found"));
     let shell = Shell::new(PLAN).at(engine.endpoint());
     let said = shell.run("status plan.yaml --watch").ended(1);
     assert!(said.stderr.contains("dynasplit apply"), "{}", said.stderr);
