@@ -20,6 +20,7 @@
 //! - [`rehearse`]: an embedded engine, sample data and live writers, for a split without AWS.
 //! - [`survey`]: reads the live source for `plan`.
 //! - [`draft`]: a first plan from a sample of items, for `init`. Pure.
+//! - [`offline`]: splits exported items into files that DynamoDB imports, without AWS.
 //! - [`infrastructure`]: the plan as documents for CloudFormation, Terraform and IAM. Pure.
 //! - [`verify`]: the comparison of both sides while writes continue, and its repairs; [`verify::compare`] is its pure part.
 //! - [`backfill`]: copies existing items into all services' tables at once.
@@ -46,6 +47,7 @@ pub mod flow;
 pub mod infrastructure;
 pub mod lifecycle;
 pub mod model;
+pub mod offline;
 pub mod plan;
 pub mod rehearse;
 pub mod repair;

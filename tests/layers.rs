@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of the crate, from bottom to top: each may import itself and what stands before it. `verify/compare` is a room
 /// of its own inside of `verify`.
-const LAYERS: [&str; 21] = [
+const LAYERS: [&str; 22] = [
     "fault",
     "model",
     "plan",
@@ -34,6 +34,7 @@ const LAYERS: [&str; 21] = [
     COMPARE,
     "verify",
     "infrastructure",
+    "offline",
     "draft",
     "survey",
     "rehearse",
@@ -45,10 +46,11 @@ const COMPARE: &str = "verify/compare";
 const SDK: [&str; 5] = ["dynamo", "state", "source", "target", "rehearse"];
 /// Rooms that may import only these: `plan` and `flow` are pure beside their traits (and the rules that a test leaves
 /// out), and the comparison shares nothing with the write path.
-const NARROW: [(&str, &[&str]); 5] = [
+const NARROW: [(&str, &[&str]); 6] = [
     ("plan", &["model"]),
     ("flow", &["fault", "model", "plan"]),
     ("infrastructure", &["model", "plan"]),
+    ("offline", &["flow", "model", "plan"]),
     ("draft", &["model", "plan"]),
     (COMPARE, &["model"]),
 ];

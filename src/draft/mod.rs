@@ -13,6 +13,7 @@ mod indexes;
 mod kind;
 mod limits;
 mod name;
+mod own_keys;
 mod pattern;
 mod report;
 mod sample;

@@ -4,7 +4,7 @@
 //! "Count": ...}`, one page or several), bare items, or an array of items.
 
 use super::Item;
-use super::json::{JsonError, item_from_json, json_kind};
+use super::json::{JsonError, is_wrapped, item_from_json, json_kind};
 use serde_json::Value as Json;
 
 /// Where an item stands in its file.
@@ -130,11 +130,4 @@ fn one<E: From<DocumentProblem>>(
     }
     let item = item_from_json(json).map_err(|error| (place, DocumentProblem::Value(error).into()))?;
     each(place, item).map_err(|error| (place, error))
-}
-
-/// Whether the value of `Item` is an item: all its entries are objects. (The entry of a typed value is a text, a
-/// boolean or an array; only the entry of a map is an object, and no key attribute is a map.)
-fn is_wrapped(json: &Json) -> bool {
-    json.as_object()
-        .is_none_or(|entries| entries.values().all(Json::is_object))
 }
