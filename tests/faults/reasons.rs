@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::course::{begin, end, filled, in_time, order, with_lease};
+use super::course::{begin, end, filled, in_time, order, with_lease};
 use crate::support::faulty::{Fault, Gate, Reason, Record, Rule, Script, Throttle};
 
 const WRITES: &[&str] = &["PutItem", "BatchExecuteStatement"];

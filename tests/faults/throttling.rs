@@ -1,6 +1,6 @@
 //! Each of the sixteen reasons for throttling: waited for, shown with its reason and what it is about.
 
-use crate::course::{begin, end, order, put, set};
+use super::course::{begin, end, order, put, set};
 use crate::support::faulty::{Fault, FaultKind, Reason, Rule, Script, Throttle};
 use crate::support::process::lane;
 use crate::support::table;
