@@ -2,7 +2,7 @@
 
 use super::planned::{Planned, key};
 use super::script::{Script, described};
-use crate::{enable_view, engine};
+use super::{enable_view, engine};
 use aws_sdk_dynamodb::types::StreamViewType;
 use dynasplit::dynamo::TableCallError;
 use dynasplit::source::{

@@ -1,7 +1,10 @@
-//! The tests of this folder alone, as a binary that is built fast: `cargo test` runs them in `together`.
+//! What the engines do where they differ from AWS or from one another: the product and its other tests rely on it,
+//! and a new version of an engine may change it. Where both do the same, one test runs on both.
 
 #[path = "../support/mod.rs"]
 mod support;
 
-#[path = "mod.rs"]
-mod engines;
+mod bench;
+mod both;
+mod embedded;
+mod local;

@@ -1,7 +1,7 @@
 //! Each guard, as the engine evaluates its expression, against the predicate.
 
-use super::cases::{Case, PARTITION, cases};
-use super::every::every;
+use crate::cases::{Case, PARTITION, cases};
+use crate::every::every;
 use crate::support::effort::effort;
 use crate::support::table::{create_with, put_all};
 use crate::support::{Engine, unique};

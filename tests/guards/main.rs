@@ -1,7 +1,12 @@
-//! The tests of this folder alone, as a binary that is built fast: `cargo test` runs them in `together`.
+//! Guards on real engines: each expression against the pure predicate that the proofs use, and the writer that
+//! relies on both.
 
 #[path = "../support/mod.rs"]
 mod support;
 
-#[path = "mod.rs"]
-mod guards;
+mod agreement;
+mod cases;
+mod every;
+mod indexes;
+mod sweeps;
+mod writer;

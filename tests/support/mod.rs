@@ -20,6 +20,10 @@
     reason = "every test binary takes what it needs of this module"
 )]
 
+/// The product's own: half of what these processes do is the embedded engine, and it allocates all the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub mod age;
 pub mod contents;
 pub mod effort;

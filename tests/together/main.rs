@@ -1,19 +1,13 @@
-//! All tests that run the product on an engine, in one process: while those of one folder wait, those of another work.
-//! Binaries run one after the other, and each ends with its slowest test.
+//! The tests that wait most of the time, in one process: while those of one folder wait, those of another work. (Cargo runs
+//! one binary after the other, and each ends with its slowest test.)
 
 #[path = "../support/mod.rs"]
 mod support;
 
 #[path = "../apply/mod.rs"]
 mod apply;
-#[path = "../engines/mod.rs"]
-mod engines;
-#[path = "../expressions/mod.rs"]
-mod expressions;
 #[path = "../faults/mod.rs"]
 mod faults;
-#[path = "../guards/mod.rs"]
-mod guards;
 #[path = "../lifecycle/mod.rs"]
 mod lifecycle;
 #[path = "../peers/mod.rs"]

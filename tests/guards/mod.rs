@@ -1,9 +1,0 @@
-//! Guards on real engines: each expression against the pure predicate that the proofs use, and the writer that
-//! relies on both.
-
-mod agreement;
-mod cases;
-mod every;
-mod indexes;
-mod sweeps;
-mod writer;
