@@ -30,6 +30,7 @@ pub mod effort;
 mod engine;
 pub mod faulty;
 mod fetch;
+pub mod latch;
 mod launcher;
 pub mod mutator;
 pub mod process;
