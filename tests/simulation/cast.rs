@@ -33,6 +33,8 @@ pub struct Cast {
     pub shards_end: bool,
     /// An operator works beside the copy: follows the advice, and does other things.
     pub operator: bool,
+    /// This operator does little else than to repair.
+    pub repairs: bool,
     /// The first plan lacks a service, which is added later.
     pub grows: bool,
     /// One item in so many belongs to no service; 0: none.
@@ -77,6 +79,7 @@ impl Cast {
             throttles: rng.random_bool(0.4),
             shards_end: true,
             operator: rng.random_bool(0.6),
+            repairs: false,
             grows: rng.random_bool(0.3),
             odd: *[0, 0, 12].choose(rng).expect("some"),
             expires: rng.random_bool(0.3),
@@ -85,6 +88,72 @@ impl Cast {
             acts: if rng.random_bool(0.25) { 2 } else { 1 },
             switches: *[0, 0, 1, 3].choose(rng).expect("some"),
         }
+    }
+}
+
+/// What a run is mostly about. A rule of the protocol matters in some situations only, and a run without that rule is about
+/// these.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Focus {
+    Everything,
+    /// A copy beside the lanes, with nobody who repairs.
+    Copy,
+    /// The bulk order.
+    Bulk,
+    /// An operator who repairs all the time.
+    Repairs,
+    /// A service that is added.
+    Growth,
+    /// An absence of about as long as the stream keeps records.
+    Absence,
+    /// Processes that are suspended.
+    Suspension,
+}
+
+impl Cast {
+    /// With what a run is mostly about, and little else.
+    pub fn on(mut self, focus: Focus) -> Self {
+        if focus == Focus::Everything {
+            return self;
+        }
+        self.order = OrderChoice::Only(Order::Concurrent);
+        self.operator = false;
+        self.grows = false;
+        self.odd = 0;
+        self.expires = false;
+        self.turns_stream = false;
+        self.throttles = false;
+        self.suspends = false;
+        self.acts = 1;
+        self.switches = 0;
+        let away_minutes = self.away_minutes.take();
+        self.fault_rates.slow = 100;
+        self.fault_rates.trouble = self.fault_rates.trouble.max(60);
+        self.engine.page_items = self.engine.page_items.min(3);
+        match focus {
+            Focus::Everything | Focus::Copy => {}
+            Focus::Bulk => self.order = OrderChoice::Only(Order::Bulk),
+            Focus::Repairs => {
+                self.operator = true;
+                self.repairs = true;
+                self.odd = 12;
+                self.backfills = 1;
+            }
+            Focus::Growth => {
+                self.operator = true;
+                self.grows = true;
+                self.tails = 2;
+            }
+            Focus::Absence => {
+                self.away_minutes = Some(away_minutes.unwrap_or(25 * 60));
+                self.fault_rates.trouble = 5;
+            }
+            Focus::Suspension => {
+                self.suspends = true;
+                self.tails = 2;
+            }
+        }
+        self
     }
 }
 

@@ -13,6 +13,9 @@ use crate::life::End;
 use crate::worker::Job;
 use crate::world::World;
 
+/// A worker that fails again and again is started after a pause that is doubled so often at most.
+const MOST_DOUBLED: u32 = 3;
+
 /// The supervised workers of `replicate`.
 #[derive(Default)]
 pub struct Tails {
@@ -50,18 +53,20 @@ impl World {
 
     async fn replicate(&self, plan: &Plan, place: u64, mut restart: bool) {
         let mut rng = self.rng(1000 + place);
+        let mut failed = 0;
         for life in 0.. {
             self.everybody_is_back().await;
             let name = format!("replicate{place}.{life}");
             let job = Job::Replicate { restart };
             let end = Box::pin(self.life(&job, plan, &name, &mut rng)).await;
             restart = false;
-            if let End::Done(report) = end
-                && report.words == "Completed"
-            {
-                return;
+            match &end {
+                End::Done(report) if report.words == "Completed" => return,
+                // A supervisor waits longer from failure to failure.
+                End::Failed(_) => failed = (failed + 1).min(MOST_DOUBLED),
+                _ => failed = 0,
             }
-            sleep(Duration::from_millis(rng.random_range(20..2500))).await;
+            sleep(Duration::from_millis(rng.random_range(20..2500) << failed)).await;
         }
     }
 

@@ -41,7 +41,9 @@ impl World {
     async fn shards(self: Arc<Self>) {
         let mut rng = self.rng(2);
         loop {
-            sleep(Duration::from_millis(rng.random_range(500..9000))).await;
+            // Each new shard costs requests, and in calm it shows little.
+            let pause_ms = if self.is_calm() { 5000..40_000 } else { 500..9000 };
+            sleep(Duration::from_millis(rng.random_range(pause_ms))).await;
             self.everybody_is_back().await;
             let (splits, draw) = (rng.random::<bool>(), rng.random::<u32>() as usize);
             let table = &self.trial.source;

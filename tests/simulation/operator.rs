@@ -62,7 +62,8 @@ impl Operator {
             if self.world.is_calm() {
                 continue;
             }
-            if self.rng.random_bool(0.4) {
+            let own_will = if self.world.cast.repairs { 0.8 } else { 0.4 };
+            if self.rng.random_bool(own_will) {
                 self.something_else().await;
             } else if let End::Done(report) = self.run(Job::Status).await
                 && let Ok(steps) = steps(&report.next.unwrap_or_default())
@@ -75,7 +76,12 @@ impl Operator {
     /// What nobody advised.
     async fn something_else(&mut self) {
         let order = [OrderChoice::Auto, OrderChoice::Only(Order::Bulk)][self.rng.random_range(0..2)];
-        let job = match self.rng.random_range(0..12) {
+        let repairs = [0, 0, 0, 4, 11];
+        let drawn = match self.world.cast.repairs {
+            true => repairs[self.rng.random_range(0..repairs.len())],
+            false => self.rng.random_range(0..12),
+        };
+        let job = match drawn {
             0 | 1 => Job::Verify { repair: true },
             2 => Job::Verify { repair: false },
             3 => Job::Reconcile,

@@ -8,7 +8,8 @@ use std::time::Duration;
 use dynasplit::fault::Rule;
 use serde_json::Value as Json;
 
-use crate::cast::Part;
+use crate::cast::{Focus, Part};
+use crate::rules::focus;
 use crate::support::trial::Mode;
 
 /// A run, to the last byte.
@@ -30,6 +31,11 @@ impl Script {
             without: None,
             cuts: Cuts::default(),
         }
+    }
+
+    /// What the run is mostly about.
+    pub fn focus(&self) -> Focus {
+        self.without.map_or(Focus::Everything, focus)
     }
 
     /// The command that makes this run.

@@ -52,8 +52,8 @@ const HABITS: Habits = Habits {
     backwards: 20,
 };
 /// Trouble lasts at most so long, and at least the second.
-const STORM: Duration = Duration::from_secs(80);
-const SHORTEST_STORM: Duration = Duration::from_secs(15);
+const STORM: Duration = Duration::from_secs(60);
+const SHORTEST_STORM: Duration = Duration::from_secs(12);
 
 /// What a run came to.
 pub struct Outcome {
@@ -120,7 +120,7 @@ impl World {
             seed, mode, ref cuts, ..
         } = *script;
         let mut rng = StdRng::seed_from_u64(seed);
-        let cast = Cast::drawn(&mut rng).cut(cuts);
+        let cast = Cast::drawn(&mut rng).on(script.focus()).cut(cuts);
         let engine = Engine::new(cast.engine);
         let network = Network::new(engine, rng.random(), TIMING.landed(), cuts.clone(), trace);
         network.note(|| format!("{cast:?}"));
