@@ -88,7 +88,7 @@ pub const TABLE: &[Known] = &[
     known(Settled, [None, None], CORE),
     known(BothImages, [Some(1), Some(1)], CORE),
     known(EveryTouchedKey, [Some(1), Some(1)], CORE),
-    known(HighestVersion, [Some(1), None], CORE),
+    known(HighestVersion, [None, None], CORE),
     known(TailGuard, [None, None], LEASE),
     known(TailTies, [Some(1), Some(1)], CORE),
     known(BackfillTies, [Some(4), None], CORE),
