@@ -47,6 +47,21 @@ fn is_local(index: &IndexFacts, table: &KeySchema) -> bool {
     table.sort.is_some() && index.keys.partition == table.partition && index.keys.sort.is_some()
 }
 
+/// The attribute by which the table expires these items. An index whose key is text under the same name would refuse it, and a
+/// key is never one.
+pub(super) fn ttl_of<'s>(
+    attribute: Option<&'s String>,
+    table: &KeySchema,
+    indexes: &[&IndexFacts],
+    items: &[&Item],
+) -> Option<&'s String> {
+    let ttl = attribute?;
+    let mut of_indexes = indexes.iter().flat_map(|index| index.keys.attributes());
+    let usable = table.attributes().all(|key| key.name != *ttl)
+        && of_indexes.all(|key| key.name != *ttl || key.kind == AttributeKind::N);
+    (usable && items.iter().any(|item| item.contains_key(ttl))).then_some(ttl)
+}
+
 /// The settings of a table for its indexes.
 pub(super) fn settings(indexes: &[&IndexFacts]) -> String {
     let mut out = String::new();

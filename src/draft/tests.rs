@@ -193,7 +193,7 @@ fn table() -> impl Strategy<Value = Sample> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
     fn a_draft_of_any_table_is_valid_and_takes_each_item_once(sample in table()) {

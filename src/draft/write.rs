@@ -1,7 +1,7 @@
 //! The text of a draft, with its comments and questions.
 
 use super::cluster::{Axis, Cluster, Clusters, divide, patterns};
-use super::indexes::{keys as keys_text, settings, used};
+use super::indexes::{keys as keys_text, settings, ttl_of, used};
 use super::kind::{Kind, kinds};
 use super::limits::{KINDS, NAMES};
 use super::name::{Names, last_word, split};
@@ -457,9 +457,8 @@ impl Entry<'_> {
             "    table:\n      name: {}\n      keys: {keys}\n",
             scalar(self.table)
         ));
-        if let Some(ttl) = &self.sample.ttl_attribute
-            && self.items.iter().any(|item| item.contains_key(ttl))
-        {
+        let ttl = self.sample.ttl_attribute.as_ref();
+        if let Some(ttl) = ttl_of(ttl, &self.sample.keys, &self.indexes, self.items) {
             out.push_str(&format!("      ttl: {}\n", scalar(ttl)));
         }
         out.push_str(&settings(&self.indexes));
