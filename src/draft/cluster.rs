@@ -27,8 +27,6 @@ pub enum Axis {
 pub(super) struct Cluster {
     /// The condition that takes these items of the sample, and no others.
     pub condition: String,
-    /// The pattern of its partition keys, if that is what the condition is about.
-    pub pattern: Option<KeyPattern>,
     /// The text that it is about: a key pattern or a kind.
     pub word: String,
     /// Places of the items in the sample.
@@ -84,7 +82,6 @@ pub(super) fn divide(keys: &KeySchema, items: &[Item], kind: Option<&TypeAttribu
     }
     let whole = Cluster {
         condition: format!("attribute_exists({})", written_name(&keys.partition.name)),
-        pattern: None,
         word: String::new(),
         items: (0..items.len()).collect(),
     };
@@ -106,7 +103,6 @@ fn by_patterns(items: &[&Item], attribute: &str) -> Divided {
         .iter()
         .map(|pattern| Cluster {
             condition: pattern.condition(attribute),
-            pattern: Some(pattern.clone()),
             word: pattern.text().to_owned(),
             items: Vec::new(),
         })
@@ -138,7 +134,6 @@ fn by_kind(items: &[Item], kind: &TypeAttribute) -> Divided {
     let name = written_name(&kind.name);
     let clusters = found.into_iter().map(|(value, items)| Cluster {
         condition: format!("{name} = {}", written_text(value)),
-        pattern: None,
         word: value.to_owned(),
         items,
     });

@@ -13,7 +13,6 @@ mod indexes;
 mod kind;
 mod limits;
 mod name;
-mod own_keys;
 mod pattern;
 mod report;
 mod sample;

@@ -5,7 +5,6 @@ use super::indexes::{keys as keys_text, settings, used};
 use super::kind::{Kind, kinds};
 use super::limits::{KINDS, NAMES};
 use super::name::{Names, last_word, split};
-use super::own_keys::{OwnKeys, own_keys};
 use super::report::{Draft, Findings, LeftBehind, ServiceDraft};
 use super::sample::Sample;
 use super::suspect::Suspect;
@@ -13,7 +12,7 @@ use super::suspects;
 use super::time::{Role, TimeCandidate, candidates};
 use super::type_attribute::{self, TypeAttribute};
 use super::yaml::{clean, comment, condition, scalar, shown};
-use crate::model::{IndexFacts, Item, ItemExt, counted};
+use crate::model::{Item, ItemExt, counted};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -294,15 +293,7 @@ impl Writer<'_> {
             }
             self.about(&items, &kinds);
             self.doubts(cluster, &kinds, &homes);
-            let entry = Entry {
-                sample: self.sample,
-                name: &name,
-                table: &table,
-                cluster,
-                items: &items,
-                indexes: used(&self.sample.indexes, &self.sample.keys, &items),
-            };
-            self.service(&entry, &kinds);
+            self.service(&name, &table, cluster, &items);
             self.services.push(ServiceDraft {
                 name,
                 table,
@@ -406,65 +397,20 @@ impl Writer<'_> {
         }
     }
 
-    fn service(&mut self, entry: &Entry<'_>, kinds: &[Kind]) {
-        let text = entry.text(None);
-        self.out.push_str(&text);
-        let pattern = entry
-            .cluster
-            .pattern
-            .as_ref()
-            .filter(|_| self.clusters.axis == Axis::Partition);
-        let own = pattern.filter(|_| kinds.len() == 1).and_then(|pattern| {
-            own_keys(
-                &self.sample.keys,
-                pattern,
-                entry.items,
-                &entry.indexes,
-                entry.name,
-            )
-        });
-        if let Some(own) = own {
-            self.say(2, "Or with keys of its own, instead of the entry above:");
-            for line in entry.text(Some(&own)).lines() {
-                self.line(&format!("  # {}", line.strip_prefix("  ").unwrap_or(line)));
-            }
-        }
-    }
-}
-
-/// A service, as the plan has it.
-struct Entry<'a> {
-    sample: &'a Sample,
-    name: &'a str,
-    table: &'a str,
-    cluster: &'a Cluster,
-    items: &'a [&'a Item],
-    indexes: Vec<&'a IndexFacts>,
-}
-
-impl Entry<'_> {
-    /// Its text, with the keys of the source, or with its own.
-    fn text(&self, own: Option<&OwnKeys>) -> String {
-        let mut terms = vec![self.cluster.condition.clone()];
-        if let Some(more) = own.and_then(|own| own.condition.as_ref()) {
-            terms[0].push_str(" AND");
-            terms.push(more.clone());
-        }
-        let keys = own.map_or_else(|| keys_text(&self.sample.keys), |own| own.keys.clone());
-        let mut out = format!("  - name: {}\n", scalar(self.name));
-        out.push_str(&condition(4, "where", &terms));
-        out.push_str(&format!(
-            "    table:\n      name: {}\n      keys: {keys}\n",
-            scalar(self.table)
-        ));
+    fn service(&mut self, name: &str, table: &str, cluster: &Cluster, items: &[&Item]) {
+        self.line(&format!("  - name: {}", scalar(name)));
+        self.out
+            .push_str(&condition(4, "where", std::slice::from_ref(&cluster.condition)));
+        self.line("    table:");
+        self.line(&format!("      name: {}", scalar(table)));
+        self.line(&format!("      keys: {}", keys_text(&self.sample.keys)));
         if let Some(ttl) = &self.sample.ttl_attribute
-            && self.items.iter().any(|item| item.contains_key(ttl))
+            && items.iter().any(|item| item.contains_key(ttl))
         {
-            out.push_str(&format!("      ttl: {}\n", scalar(ttl)));
+            self.line(&format!("      ttl: {}", scalar(ttl)));
         }
-        out.push_str(&settings(&self.indexes));
-        out.push_str(own.map_or("", |own| own.transform.as_str()));
-        out
+        let indexes = settings(&used(&self.sample.indexes, &self.sample.keys, items));
+        self.out.push_str(&indexes);
     }
 }
 
