@@ -84,15 +84,17 @@ async fn throttled(seed: u64, reason: Reason, asked: usize) -> Most {
 
 /// A reason of the table.
 async fn of_table() -> Most {
-    for attempt in 1.. {
-        let most = throttled(82, OF_TABLE, PLACES).await;
-        if most.other > FEWER && !most.is_slowed {
-            return most;
+    let is_free = |most: &Most| most.other > FEWER && !most.is_slowed;
+    let mut most = throttled(82, OF_TABLE, PLACES).await;
+    for _ in 1..ATTEMPTS {
+        if is_free(&most) {
+            break;
         }
-        eprintln!("attempt {attempt}: the other table was slowed down: {most:?}");
-        assert!(attempt < ATTEMPTS, "{most:?}");
+        eprintln!("the other table was slowed down, which is tried again: {most:?}");
+        most = throttled(82, OF_TABLE, PLACES).await;
     }
-    unreachable!("the attempts are over")
+    assert!(is_free(&most), "{most:?}");
+    most
 }
 
 /// The most that were under way at once when one of so many came, behind the first ones.
