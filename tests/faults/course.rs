@@ -165,10 +165,16 @@ fn names(id: usize) -> (String, String) {
     (format!("ACC#{}", id / 7), format!("DOC#{id}"))
 }
 
-/// Waits until a lane has seen so many records more than before.
+/// Waits until a lane has seen so many records more than now, while somebody writes all the time. For what was written
+/// before: [`until_seen`].
 pub async fn until_more(stage: &Stage, name: &str, more: u64) {
-    let before = seen(&stage.cli.status().await, name);
-    let enough = |status: &serde_json::Value| seen(status, name) >= before + more;
+    let before = seen(&stage.cli.look().await, name);
+    until_seen(stage, name, before + more).await;
+}
+
+/// Waits until a lane has seen so many records in all.
+pub async fn until_seen(stage: &Stage, name: &str, count: u64) {
+    let enough = |status: &serde_json::Value| seen(status, name) >= count;
     stage.cli.until("progress", enough).await;
 }
 

@@ -21,9 +21,22 @@ const FIRST: usize = 2 * PLACES;
 const OF_TABLE: Reason = Reason::of_table("Write", "MaxOnDemandThroughputExceeded");
 const OF_ACCOUNT: Reason = Reason::of_table("Write", "AccountLimitExceeded");
 
-/// Throttles the writes to one table for this reason; the other one answers, and is asked so often meanwhile. Answers how
-/// many requests were under way at once at most: to the table that was throttled, once it was no more, and to the other.
-async fn throttled(seed: u64, reason: Reason, asked: usize) -> (usize, usize) {
+/// So often a table is tried: an engine that answers late, on a busy machine, slows the other table down as well.
+const ATTEMPTS: usize = 3;
+
+/// How many requests were under way at once at most.
+#[derive(Debug)]
+struct Most {
+    /// To the table that was throttled, once it was no more.
+    throttled: usize,
+    /// To the other one.
+    other: usize,
+    /// `status` said that the other one was slowed down, too.
+    is_slowed: bool,
+}
+
+/// Throttles the writes to one table for this reason; the other one answers, and is asked so often meanwhile.
+async fn throttled(seed: u64, reason: Reason, asked: usize) -> Most {
     let stage = filled(
         Script::quiet(seed),
         (0..2400).map(|id| order(id * 7, 1, "there before")),
@@ -42,21 +55,19 @@ async fn throttled(seed: u64, reason: Reason, asked: usize) -> (usize, usize) {
     let (patient, _plan) = with_lease(&stage, LEASE_SECONDS);
     let fill = patient.start(BACKFILL);
     throttled.until(8).await;
-    let slowed = reason == OF_ACCOUNT;
+    let of_account = reason == OF_ACCOUNT;
     let shown = |status: &Value| limited(status, "orders", "throttled");
     let status = stage.cli.until("the reason", shown).await;
-    if slowed {
-        let shown = |status: &Value| limited(status, "names", "pace");
+    let shown = |status: &Value| limited(status, "names", "pace");
+    let is_slowed = of_account || shown(&status);
+    if of_account {
         stage.cli.until("what the other table takes", shown).await;
         // A table that takes nothing for a lease is left for a later pass, and the other one is slow from now on.
         throttled.off();
-    } else {
-        assert!(!limited(&status, "names", "pace"), "{status:#}");
     }
     let before = orders.count();
     let other = most(&names, FIRST, asked).await;
-    assert_eq!(other <= FEWER, slowed, "{reason:?}: {other} at once");
-    let before = if slowed { before } else { orders.count() };
+    let before = if of_account { before } else { orders.count() };
     throttled.off();
     let throttled = most(&orders, before, 4).await;
     late.off();
@@ -64,7 +75,26 @@ async fn throttled(seed: u64, reason: Reason, asked: usize) -> (usize, usize) {
     fill.end().await;
     stage.cli.succeed(BACKFILL).await;
     end(&stage, tail).await;
-    (throttled, other)
+    Most {
+        throttled,
+        other,
+        is_slowed,
+    }
+}
+
+/// A reason of the table.
+async fn of_table() -> Most {
+    let is_free = |most: &Most| most.other > FEWER && !most.is_slowed;
+    let mut most = throttled(82, OF_TABLE, PLACES).await;
+    for _ in 1..ATTEMPTS {
+        if is_free(&most) {
+            break;
+        }
+        eprintln!("the other table was slowed down, which is tried again: {most:?}");
+        most = throttled(82, OF_TABLE, PLACES).await;
+    }
+    assert!(is_free(&most), "{most:?}");
+    most
 }
 
 /// The most that were under way at once when one of so many came, behind the first ones.
@@ -90,9 +120,10 @@ fn limited(status: &Value, service: &str, by: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_limit_of_the_account_slows_every_service_and_one_of_a_table_its_own() {
-    let (table, account) = tokio::join!(throttled(82, OF_TABLE, PLACES), throttled(83, OF_ACCOUNT, 4));
+    let (table, account) = tokio::join!(Box::pin(of_table()), throttled(83, OF_ACCOUNT, 4));
     eprintln!("of the table: {table:?}; of the account: {account:?}");
-    for (throttled, _) in [table, account] {
-        assert!(throttled <= FEWER, "its own service: {throttled} at once");
+    assert!(account.other <= FEWER, "{account:?}");
+    for most in [table, account] {
+        assert!(most.throttled <= FEWER, "its own service: {most:?}");
     }
 }

@@ -11,7 +11,7 @@ use dynasplit::tail::{Ended, Tail, TailOptions};
 use dynasplit::worker::Split;
 use tokio_util::sync::CancellationToken;
 
-use super::course::{begin, in_time, put, seen, set, until_more};
+use super::course::{begin, in_time, put, seen, set, until_seen};
 use crate::support::contents;
 use crate::support::faulty::Script;
 use crate::support::process::{Running, obstacles};
@@ -50,7 +50,7 @@ async fn overtaken(replaced: bool) -> SplitRecord {
     let stage = set(Script::quiet(41), Mode::Sequence).await;
     let first = begin(&stage).await;
     put(&stage, 1, 1, "seen by the first tail").await;
-    until_more(&stage, "orders", 1).await;
+    until_seen(&stage, "orders", 1).await;
     first.kill().await;
     let mut earlier = stage.cli.armed("capture.pinned=stop").start(RESTART);
     earlier.until_stopped().await;

@@ -1,6 +1,6 @@
 //! Shards that split and roll while records flow, and one that is forgotten before it was read.
 
-use super::course::{self, HABITS, begin, copied, end, put, seen, set, stream, until_more};
+use super::course::{self, HABITS, begin, copied, end, put, seen, set, stream, until_more, until_seen};
 use crate::support::age::set_back;
 use crate::support::faulty::{Fault, FaultKind, Landing, Loss, Reason, Rule, Script, Throttle};
 use crate::support::process::{lane, lanes, obstacles};
@@ -57,6 +57,7 @@ async fn a_lane_that_can_read_again_is_not_blocked() {
     let unwritable = stage.engine.faults().rule(rule);
     put(&stage, 1, 1, "an order").await;
     unwritable.until(3).await;
+    let before = seen(&stage.cli.look().await, "invoices");
     // More than the front of the shard keeps for a lane that is behind.
     for number in 0..15 {
         let invoice = [
@@ -67,7 +68,7 @@ async fn a_lane_that_can_read_again_is_not_blocked() {
         let invoice = item("ACC#2", &format!("DOC#{number}"), invoice);
         table::put(&stage.client, &stage.trial.source, invoice).await;
     }
-    until_more(&stage, "invoices", 15).await;
+    until_seen(&stage, "invoices", before + 15).await;
     let lost = Fault::Lost(Loss::ServerError(500), Landing::Never);
     let unreadable = stage.engine.faults().rule(Rule::new(lost).on(&["GetRecords"]));
     unwritable.off();
