@@ -1,7 +1,7 @@
 //! A first plan from a sample of a table, for `dynasplit init`: a person corrects it and answers its questions.
 //!
-//! *sample -> patterns of its keys ([`pattern`]) and the attribute that names the kind ([`type_attribute`]) ->
-//! clusters of related kinds ([`cluster`]) -> the text of a plan ([`write`](mod@write)), with what was found*. All of it is
+//! *sample -> patterns of its keys (`pattern`) and the attribute that names the kind (`type_attribute`) ->
+//! clusters of related kinds (`cluster`) -> the text of a plan (`write`), with what was found*. All of it is
 //! pure: no clock, no network. The same sample gives the same plan. A draft is always valid, and each item of the sample
 //! belongs to exactly one service, or stays behind.
 //!
