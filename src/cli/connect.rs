@@ -1,6 +1,7 @@
 //! Connects to the engine by the options, the environment and the profile, and shows first which engine it is.
 
 use super::args::Global;
+use super::chaos;
 use super::failure::Failed;
 use super::screen;
 use super::session::At;
@@ -25,7 +26,12 @@ pub async fn open_to_look(global: &Global, plan: &Path) -> Result<Split, Failed>
 async fn opened(global: &Global, plan: &Path, tells: bool) -> Result<Split, Failed> {
     let plan = Plan::load(plan)?;
     let work = Box::pin(async {
-        let clients = Clients::load(&endpoint(global), timing(global, Timing::LIVE)).await?;
+        let chaos = chaos::of_environment(&plan, timing(global, Timing::LIVE).lease)?;
+        let endpoint = Endpoint {
+            chaos,
+            ..endpoint(global)
+        };
+        let clients = Clients::load(&endpoint, timing(global, Timing::LIVE)).await?;
         let places = || {
             let services = plan.services.iter().map(|service| &service.place);
             std::iter::once(&plan.source.place).chain(services)
@@ -36,6 +42,13 @@ async fn opened(global: &Global, plan: &Path, tells: bool) -> Result<Split, Fail
         let region = plan.source.place.region.clone().or_else(|| clients.region());
         let region = region.ok_or(ConfigError::NoRegion)?;
         warn_if_mixed(&clients, &region);
+        if let Some(chaos) = chaos {
+            chaos::announce(chaos);
+            // A command that only looks has nothing to lose.
+            if tells {
+                chaos::die_later(chaos);
+            }
+        }
         if tells {
             let caller = clients.caller().await;
             screen::say(&own_place(global, &clients, &region, caller.as_ref()));
@@ -137,6 +150,7 @@ pub fn endpoint(global: &Global) -> Endpoint {
         region: global.region.clone(),
         url: global.endpoint_url.clone(),
         anonymous: false,
+        chaos: None,
     }
 }
 

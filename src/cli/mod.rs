@@ -6,6 +6,7 @@ mod abandon;
 mod apply;
 mod args;
 mod backfill;
+mod chaos;
 mod complete;
 mod completions;
 mod connect;

@@ -1,6 +1,7 @@
 //! The command `rehearse`.
 
 use super::args::{Global, Rehearse};
+use super::chaos;
 use super::exit::Exit;
 use super::failure::Failed;
 use super::progress::{Bar, Progress, Shown};
@@ -27,7 +28,13 @@ pub async fn run(global: &Global, args: &Rehearse, stop: CancellationToken) -> R
         timing: output::timing(global, Timing::LOCAL),
         keep: args.keep_tables,
         order: args.order.into(),
+        chaos: args.chaos,
     };
+    if let Some(chaos) = args.chaos {
+        let checked = chaos.check(options.timing.lease);
+        checked.map_err(|error| Failed::of(Exit::Usage, format!("--chaos: {error}")))?;
+        chaos::announce(chaos);
+    }
     screen::say(&format!(
         "rehearsing {} (seed {})",
         args.plan.display(),

@@ -12,6 +12,7 @@ use crate::dynamo::Clock;
 use crate::state::{Limit, ShardRecord, TuningRecord};
 use crate::status::{Alarm, SplitStatus, alarms, split_status_with_worker, told};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 pub use watch::watch;
 
@@ -67,6 +68,16 @@ pub(super) fn render(status: &SplitStatus) -> String {
         (alive, 0) => format!("workers: {alive}"),
         (alive, dead) => format!("workers: {alive}, and {dead} whose lease has expired"),
     });
+    let chaos: BTreeSet<&String> = status
+        .workers
+        .iter()
+        .filter_map(|worker| worker.chaos.as_ref())
+        .collect();
+    lines.extend(
+        chaos
+            .iter()
+            .map(|chaos| format!("chaos is on ({chaos}): requests of workers are slow or fail on purpose")),
+    );
     lines.push(String::new());
     lines.push(text::lanes(&status.lanes, !status.obstacles.is_empty()));
     lines.push(String::new());

@@ -239,6 +239,7 @@ fn a_rehearsal_fits() {
         catch_up_ms: 850,
         verify: VerifyResult::default(),
         dead_letters: [(names()[19].clone(), HUGE)].into(),
+        chaos: None,
         seconds: 1000.0,
         clean: false,
     };

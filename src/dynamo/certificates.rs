@@ -54,6 +54,13 @@ impl Bundle {
     }
 }
 
+/// An HTTP client with connections of its own that trusts the certificates of the system.
+pub(super) fn system_http_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .build_https()
+}
+
 /// The certificates of a file, without those that TLS cannot use: a bundle of a system has some, and the client
 /// would end the process over one of them.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -1,14 +1,14 @@
 //! The SDK clients of each region and role of a plan.
 
-use super::certificates::Bundle;
+use super::certificates::{Bundle, system_http_client};
 use super::endpoints::{Endpoint, Endpoints};
-use super::{ConfigError, Timing, profiles, region};
+use super::{Chaos, ConfigError, Timing, profiles, region};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -37,6 +37,7 @@ pub struct Clients {
     endpoints: Endpoints,
     /// The certificates that the user names, instead of the system's.
     bundle: Option<Bundle>,
+    chaos: Option<Chaos>,
     timing: Timing,
     made: Mutex<HashMap<RegionAndRole, Tables>>,
 }
@@ -89,21 +90,28 @@ impl Clients {
         if let Some(name) = base.region() {
             region::check(name.as_ref(), region_origin(endpoint), endpoints.is_aws())?;
         }
-        Ok(Self::new(base, endpoints, bundle, timing))
+        Ok(Self::new(base, endpoints, bundle, endpoint.chaos, timing))
     }
 
     /// With a complete configuration, including the HTTP client.
     #[must_use]
     pub fn of(base: SdkConfig, timing: Timing) -> Arc<Self> {
         let endpoints = Endpoints::of(&base, None);
-        Self::new(base, endpoints, None, timing)
+        Self::new(base, endpoints, None, None, timing)
     }
 
-    fn new(base: SdkConfig, endpoints: Endpoints, bundle: Option<Bundle>, timing: Timing) -> Arc<Self> {
+    fn new(
+        base: SdkConfig,
+        endpoints: Endpoints,
+        bundle: Option<Bundle>,
+        chaos: Option<Chaos>,
+        timing: Timing,
+    ) -> Arc<Self> {
         Arc::new(Self {
             base,
             endpoints,
             bundle,
+            chaos,
             timing,
             made: Mutex::default(),
         })
@@ -133,6 +141,22 @@ impl Clients {
     #[must_use]
     pub fn timing(&self) -> Timing {
         self.timing
+    }
+
+    /// What happens to requests, if the user switched chaos on.
+    #[must_use]
+    pub fn chaos(&self) -> Option<Chaos> {
+        self.chaos
+    }
+
+    /// An HTTP client with connections of its own, if it is not the usual one.
+    fn own_http_client(&self) -> Option<SharedHttpClient> {
+        match (&self.bundle, self.chaos) {
+            (None, None) => None,
+            (Some(bundle), None) => Some(bundle.http_client()),
+            (Some(bundle), Some(chaos)) => Some(chaos.around(bundle.http_client())),
+            (None, Some(chaos)) => Some(chaos.around(system_http_client())),
+        }
     }
 
     /// The clients for a place: those of the command itself if region and role are `None`.
@@ -188,20 +212,26 @@ impl Clients {
                 .retry_config(RetryConfig::disabled())
                 .timeout_config(timeouts.clone());
             // Clients that share one HTTP client share its connections.
-            if let Some(bundle) = &self.bundle {
-                builder = builder.http_client(bundle.http_client());
+            if let Some(client) = self.own_http_client() {
+                builder = builder.http_client(client);
             }
             aws_sdk_dynamodb::Client::from_conf(builder.build())
         };
-        let streams = aws_sdk_dynamodbstreams::config::Builder::from(config)
+        let mut streams = aws_sdk_dynamodbstreams::config::Builder::from(config)
             .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts.clone())
-            .build();
+            .timeout_config(timeouts.clone());
+        if let Some(chaos) = self.chaos {
+            let client = self
+                .bundle
+                .as_ref()
+                .map_or_else(system_http_client, Bundle::http_client);
+            streams = streams.http_client(chaos.around(client));
+        }
         Tables {
             pages: dynamodb(&timeouts),
             items: dynamodb(&timeouts),
             control: dynamodb(&control),
-            streams: aws_sdk_dynamodbstreams::Client::from_conf(streams),
+            streams: aws_sdk_dynamodbstreams::Client::from_conf(streams.build()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Where each service is asked: at AWS, or at an endpoint of the user's own.
 
-use super::ConfigError;
+use super::{Chaos, ConfigError};
 use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
 
@@ -118,6 +118,8 @@ pub struct Endpoint {
     pub url: Option<String>,
     /// Fixed dummy credentials: for the embedded engine, which asks for none.
     pub anonymous: bool,
+    /// What happens to requests, if the user switched chaos on.
+    pub chaos: Option<Chaos>,
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod budget;
 mod causes;
 mod certificates;
 pub mod chance;
+mod chaos;
 mod clients;
 mod clock;
 mod concurrency_limit;
@@ -33,6 +34,7 @@ pub use backoff::{
     HotSince, PATIENCE, answered, backoff, retry_transient, until_answered, until_answered_or_hot,
 };
 pub use budget::Budget;
+pub use chaos::{Chaos, ChaosError};
 pub use clients::{Clients, Tables};
 pub use clock::Clock;
 pub use concurrency_limit::{AccountLimit, ConcurrencyLimit, ConcurrencyPermit};

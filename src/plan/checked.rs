@@ -22,6 +22,8 @@ pub struct Plan {
     pub state_table: String,
     /// Sample data for a rehearsal.
     pub rehearse: Option<RehearseSpec>,
+    /// Whether chaos may be switched on.
+    pub allows_chaos: bool,
     /// What is probably not meant, and does not stand in the way.
     pub warnings: Warnings,
     pub(super) lines: Lines,

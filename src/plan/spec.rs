@@ -32,6 +32,17 @@ pub struct PlanSpec {
     /// Sample data for `dynasplit rehearse`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rehearse: Option<RehearseSpec>,
+    /// Whether `DYNASPLIT_CHAOS` may make requests slow and let them fail: for a staging environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chaos: Option<AllowedWord>,
+}
+
+/// The word `allowed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AllowedWord {
+    /// Chaos may be switched on.
+    Allowed,
 }
 
 /// The live table that is split.

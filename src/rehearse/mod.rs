@@ -7,7 +7,8 @@
 pub mod engine;
 pub mod generate;
 pub mod load;
-pub mod mutate;
+pub mod mortal;
+mod mutate;
 pub mod population;
 mod retry;
 mod run;
@@ -16,4 +17,4 @@ mod tables;
 mod template;
 pub mod writers;
 
-pub use run::{Rehearsal, RehearseError, RehearseOptions, RehearseReport, RehearseView};
+pub use run::{ChaosReport, Rehearsal, RehearseError, RehearseOptions, RehearseReport, RehearseView};

@@ -3,6 +3,7 @@
 use super::engine::{EmbeddedEngine, EngineError};
 use super::generate::{GenerateError, Generator};
 use super::load::{LoadError, load};
+use super::mortal::{Deaths, mortal};
 use super::mutate;
 use super::population::Population;
 use super::sample::{self, SampleError};
@@ -10,7 +11,7 @@ use super::tables::{create_source, drop_tables};
 use super::writers::{LiveWriters, WriterError, WriterOptions, WriterReport};
 use crate::backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView, OrderChoice};
 use crate::dynamo::Clock;
-use crate::dynamo::{Clients, ConfigError, Endpoint, Failure, Timing};
+use crate::dynamo::{Chaos, Clients, ConfigError, Endpoint, Failure, Tables, Timing};
 use crate::lifecycle::{ApplyOptions, apply};
 use crate::plan::{Plan, Versions};
 use crate::status::LaneStatus;
@@ -45,6 +46,8 @@ pub struct RehearseOptions {
     pub keep: bool,
     /// Whether the lanes continue during the copy.
     pub order: OrderChoice,
+    /// What happens to the requests of the split. The live writers are spared.
+    pub chaos: Option<Chaos>,
 }
 
 /// Why a rehearsal could not be held.
@@ -137,10 +140,22 @@ pub struct RehearseReport {
     pub verify: VerifyResult,
     /// Dead letters, by service.
     pub dead_letters: std::collections::BTreeMap<String, u64>,
+    /// The chaos, if there was any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chaos: Option<ChaosReport>,
     /// Seconds for everything.
     pub seconds: f64,
     /// Tables are equal, and there is no dead letter.
     pub clean: bool,
+}
+
+/// The chaos of a rehearsal.
+#[derive(Clone, Debug, Serialize)]
+pub struct ChaosReport {
+    /// What happened to requests.
+    pub settings: String,
+    /// How often a worker died and started again.
+    pub deaths: u64,
 }
 
 /// A rehearsal.
@@ -212,11 +227,17 @@ impl Rehearsal {
             }
             (None, None) => Endpoint::default(),
         };
+        let application = Clients::load(&endpoint, self.options.timing).await?;
+        let endpoint = Endpoint {
+            chaos: self.options.chaos,
+            ..endpoint
+        };
         let clients = Clients::load(&endpoint, self.options.timing).await?;
         let split = Split::open(self.plan.clone(), &clients).await;
-        let result = Box::pin(self.hold(&split, population, began)).await;
+        let tables = application.at(None, None).await;
+        let result = Box::pin(self.hold(&split, &tables, population, began)).await;
         if engine.is_none() && !self.options.keep {
-            drop_tables(&split).await;
+            drop_tables(&Split::open(self.plan.clone(), &application).await).await;
         }
         if let Some(engine) = engine {
             engine.stop().await?;
@@ -237,15 +258,16 @@ impl Rehearsal {
     async fn hold(
         &self,
         split: &Split,
+        application: &Tables,
         population: Population,
         began: Instant,
     ) -> Result<RehearseReport, RehearseError> {
         let table = &split.plan.source.table;
-        create_source(&split.source.control, table, &split.plan.source.keys).await?;
+        create_source(&application.control, table, &split.plan.source.keys).await?;
         self.say("loading the sample");
         let total = population.len() as u64;
         let loaded = load(
-            &split.source.control,
+            &application.control,
             table,
             population.items(),
             LOADS_AT_ONCE,
@@ -256,7 +278,7 @@ impl Rehearsal {
         .await?;
         self.say("the live writers have started; applying the plan");
         let writers = LiveWriters::start(
-            &split.source.control,
+            &application.control,
             table,
             &split.plan.source.keys,
             population,
@@ -273,11 +295,15 @@ impl Rehearsal {
         })
         .await?;
         let tail_stop = self.stop.child_token();
-        let (tail, lanes) = Tail::new(split.clone(), TailOptions::default(), tail_stop.clone());
-        let tail = tokio::spawn(tail.run());
+        let deaths = Deaths::default();
+        let (tail_split, stop) = (split.clone(), tail_stop.clone());
+        let (lanes, tail) = mortal(self.options.chaos, &deaths, move || {
+            let (tail, lanes) = Tail::new(tail_split.clone(), TailOptions::default(), stop.clone());
+            (tail.run(), lanes)
+        });
         let lags = Arc::new(std::sync::Mutex::new(std::collections::BTreeMap::new()));
         let watching = tokio::spawn(watch_lanes(lanes.clone(), self.view.clone(), Arc::clone(&lags)));
-        let split_report = Box::pin(self.split_while_writing(split, &writers, writing)).await;
+        let split_report = Box::pin(self.split_while_writing(split, &writers, writing, &deaths)).await;
         let writes = match split_report {
             Ok(_) => writers.stop().await,
             Err(_) => Ok(writers.report()),
@@ -318,6 +344,10 @@ impl Rehearsal {
             clean: verify.clean && dead_letters.is_empty(),
             verify,
             dead_letters,
+            chaos: self.options.chaos.map(|chaos| ChaosReport {
+                settings: chaos.to_string(),
+                deaths: deaths.count(),
+            }),
             seconds: began.elapsed().as_secs_f64(),
         })
     }
@@ -328,6 +358,7 @@ impl Rehearsal {
         split: &Split,
         writers: &LiveWriters,
         since: Instant,
+        deaths: &Deaths,
     ) -> Result<BackfillReport, RehearseError> {
         while !uncaptured(split).await?.is_empty() {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -337,12 +368,14 @@ impl Rehearsal {
             order: Some(self.options.order),
             ..BackfillOptions::default()
         };
-        let (backfill, mut seen) = Backfill::new(split.clone(), options, self.stop.clone());
-        let backfill = backfill.run();
-        tokio::pin!(backfill);
+        let (split, stop) = (split.clone(), self.stop.clone());
+        let (mut seen, mut backfill) = mortal(self.options.chaos, deaths, move || {
+            let (backfill, view) = Backfill::new(split.clone(), options.clone(), stop.clone());
+            (backfill.run(), view)
+        });
         let report = loop {
             tokio::select! {
-                report = &mut backfill => break report?,
+                report = &mut backfill => break report??,
                 () = writers.failed() => return Ok(BackfillReport::default()),
                 changed = seen.changed() => if changed.is_ok() {
                     let now = seen.borrow_and_update().clone();

@@ -170,6 +170,9 @@ pub struct WorkerRecord {
     /// Fingerprints of the services in its plan, by name. Empty in a record that an earlier version wrote.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub routes: BTreeMap<String, String>,
+    /// What happens to its requests, if chaos is switched on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chaos: Option<String>,
 }
 
 impl WorkerRecord {

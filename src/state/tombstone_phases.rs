@@ -387,6 +387,7 @@ mod tests {
             services: BTreeSet::new(),
             fingerprint: String::new(),
             routes: BTreeMap::new(),
+            chaos: None,
         };
         assert_eq!(obedience(&worker, 3, false), Obedience::Obeys);
         assert_eq!(obedience(&worker, 4, false), Obedience::Awaited);

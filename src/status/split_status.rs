@@ -59,6 +59,9 @@ pub struct WorkerStatus {
     pub overdue: bool,
     /// How its plan differs from the split; `None` if it routes each item as the split does.
     pub other_plan: Option<String>,
+    /// What happens to its requests, if chaos is switched on; otherwise the field is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chaos: Option<String>,
     /// Its plan has other services, so it does not read every lane.
     #[serde(skip)]
     pub lacks_lanes: bool,
@@ -81,6 +84,7 @@ impl WorkerStatus {
             overdue: seen_ms_ago > worker.lease.duration_ms,
             lacks_lanes: other_plan.as_ref().is_some_and(|other| other.lacks_lanes),
             other_plan: other_plan.map(|other| other.what),
+            chaos: worker.chaos.clone(),
         }
     }
 
@@ -148,6 +152,7 @@ impl WorkerStatus {
             ahead_ms: 0,
             overdue: false,
             other_plan: other_plan.map(str::to_owned),
+            chaos: None,
             lacks_lanes: other_plan.is_some(),
         }
     }

@@ -99,6 +99,7 @@ mod tests {
             services: plan.services.iter().map(|service| service.name.clone()).collect(),
             fingerprint: plan.fingerprint(),
             routes: plan.routes(),
+            chaos: None,
         }
     }
 

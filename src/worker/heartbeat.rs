@@ -72,6 +72,7 @@ impl Heartbeat {
                 .collect(),
             fingerprint: split.plan.fingerprint(),
             routes: split.plan.routes(),
+            chaos: split.chaos.map(|chaos| chaos.to_string()),
         };
         let stored = Stored {
             value: record,

@@ -1,7 +1,7 @@
 //! A split as a command works with it: the checked plan and the clients of its tables.
 
 use super::waits::Waits;
-use crate::dynamo::{Clients, Tables, Timing};
+use crate::dynamo::{Chaos, Clients, Tables, Timing};
 use crate::fault::{Rule, broken};
 use crate::flow::{Group, Ledger, Stop, touched};
 use crate::model::{Item, Key, KeySchema, Origin, json};
@@ -30,6 +30,8 @@ pub struct Split {
     pub timing: Timing,
     /// What the process waits for at present.
     pub waits: Waits,
+    /// What happens to its requests, if the user switched chaos on.
+    pub chaos: Option<Chaos>,
     /// Services that had switched when this command began: it reads and writes nothing for them.
     /// When each switch was recorded, in milliseconds since 1970.
     switched: Arc<BTreeMap<String, u64>>,
@@ -53,6 +55,7 @@ impl Split {
             plan: Arc::new(plan),
             timing: clients.timing(),
             waits: Waits::default(),
+            chaos: clients.chaos(),
             switched: Arc::default(),
         }
     }

@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod chaos;
 mod documents;
 mod drafts;
 mod help;

@@ -227,6 +227,7 @@ impl Split {
             services: Default::default(),
             fingerprint: String::new(),
             routes: Default::default(),
+            chaos: None,
             kind: "tail".into(),
             lease: Lease::held_by(&Owner("worker".into()), Duration::from_secs(20)),
             beat: 0,

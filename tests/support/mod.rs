@@ -20,7 +20,7 @@
     reason = "every test binary takes what it needs of this module"
 )]
 
-/// The product's own: half of what these processes do is the embedded engine, and it allocates all the time.
+/// The allocator of the product: much of what these processes do is an engine inside them, which allocates all the time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -3,6 +3,7 @@
 use super::examples as example;
 use super::values::{MOST_WORKERS, bound, moment, service_bound, units, workers};
 use crate::backfill::OrderChoice;
+use crate::dynamo::Chaos;
 use crate::state::{self, Bound, Turn};
 use clap::{Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -389,6 +390,9 @@ pub struct Rehearse {
     /// Whether the lanes apply changes during the copy.
     #[arg(long, value_enum, value_name = "ORDER", default_value_t = Order::Concurrent, help_heading = TASK)]
     pub order: Order,
+    /// Let requests be slow, fail or be throttled, and let workers die: `latency=200ms,errors=1%,throttle=5%,kill=40s`.
+    #[arg(long, value_name = "SETTINGS", help_heading = TASK)]
+    pub chaos: Option<Chaos>,
     /// Keep the rehearsal's tables on the engine at --endpoint-url, so that you can look at them.
     #[arg(long, requires = "endpoint_url", help_heading = TASK)]
     pub keep_tables: bool,

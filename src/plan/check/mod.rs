@@ -81,6 +81,7 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
         services: services.into_iter().collect::<Option<Vec<_>>>()?,
         state_table,
         rehearse: spec.rehearse,
+        allows_chaos: spec.chaos.is_some(),
         lines: Lines::default(),
         warnings: Warnings::default(),
     })
