@@ -9,6 +9,7 @@
 
 mod attributes;
 mod cluster;
+mod entry;
 mod indexes;
 mod kind;
 mod limits;

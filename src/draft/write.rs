@@ -1,11 +1,12 @@
 //! The text of a draft, with its comments and questions.
 
 use super::cluster::{Axis, Cluster, Clusters, divide, patterns};
-use super::indexes::{keys as keys_text, settings, ttl_of, used};
+use super::entry::Entry;
+use super::indexes::{keys as keys_text, used};
 use super::kind::{Kind, kinds};
 use super::limits::{KINDS, NAMES};
 use super::name::{Names, last_word, split};
-use super::own_keys::{OwnKeys, own_keys};
+use super::own_keys::own_keys;
 use super::report::{Draft, Findings, LeftBehind, ServiceDraft};
 use super::sample::Sample;
 use super::suspect::Suspect;
@@ -13,7 +14,7 @@ use super::suspects;
 use super::time::{Role, TimeCandidate, candidates};
 use super::type_attribute::{self, TypeAttribute};
 use super::yaml::{clean, comment, condition, scalar, shown};
-use crate::model::{IndexFacts, Item, ItemExt, counted};
+use crate::model::{Item, ItemExt, counted};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -429,41 +430,6 @@ impl Writer<'_> {
                 self.line(&format!("  # {}", line.strip_prefix("  ").unwrap_or(line)));
             }
         }
-    }
-}
-
-/// A service, as the plan has it.
-struct Entry<'a> {
-    sample: &'a Sample,
-    name: &'a str,
-    table: &'a str,
-    cluster: &'a Cluster,
-    items: &'a [&'a Item],
-    indexes: Vec<&'a IndexFacts>,
-}
-
-impl Entry<'_> {
-    /// Its text, with the keys of the source, or with its own.
-    fn text(&self, own: Option<&OwnKeys>) -> String {
-        let mut terms = vec![self.cluster.condition.clone()];
-        if let Some(more) = own.and_then(|own| own.condition.as_ref()) {
-            terms[0].push_str(" AND");
-            terms.push(more.clone());
-        }
-        let keys = own.map_or_else(|| keys_text(&self.sample.keys), |own| own.keys.clone());
-        let mut out = format!("  - name: {}\n", scalar(self.name));
-        out.push_str(&condition(4, "where", &terms));
-        out.push_str(&format!(
-            "    table:\n      name: {}\n      keys: {keys}\n",
-            scalar(self.table)
-        ));
-        let ttl = self.sample.ttl_attribute.as_ref();
-        if let Some(ttl) = ttl_of(ttl, &self.sample.keys, &self.indexes, self.items) {
-            out.push_str(&format!("      ttl: {}\n", scalar(ttl)));
-        }
-        out.push_str(&settings(&self.indexes));
-        out.push_str(own.map_or("", |own| own.transform.as_str()));
-        out
     }
 }
 
