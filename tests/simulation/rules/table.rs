@@ -30,6 +30,7 @@ pub fn focus(rule: Rule) -> Focus {
         | Since
         | SweepLeavesLater => Focus::Repairs,
         BulkHolds | BulkLands | BulkAcknowledged | BulkSettled | BulkKept => Focus::Bulk,
+        ChildWaits | OwnParent | DurableParent | Pinned | NullIterator | AllPages => Focus::Shards,
         FoundBeforeCapture | Heirs => Focus::Growth,
         AgeGap | AgeAfterRead | UnknownParent | Vanished => Focus::Absence,
         TailGuard | EndsBeforeLease | BothClocks | FromSent | SeenToPass | CompareAndSet | Gone => {
