@@ -84,7 +84,7 @@ const LEASE: &str = "`model::lease`";
 pub const TABLE: &[Known] = &[
     known(Tombstones, [None, None], CORE),
     known(AcknowledgedOn, [None, None], CORE),
-    known(AcknowledgedOff, [Some(3), None], CORE),
+    known(AcknowledgedOff, [Some(3), Some(4)], CORE),
     known(Inside, [None, None], CORE),
     known(Settled, [None, None], CORE),
     known(BothImages, [Some(1), Some(1)], CORE),
