@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use dynasplit::backfill::OrderChoice;
 use dynasplit::state::Order;
@@ -47,6 +48,14 @@ pub struct Cast {
     pub away_minutes: Option<u64>,
     /// How often trouble comes, each time until everything must be exact.
     pub acts: u32,
+    /// Each writer's pause between two writes.
+    pub pause: Duration,
+    /// One write in so many has a timestamp that goes backwards.
+    pub backwards: u32,
+    /// While trouble lasts, a shard ends after so many milliseconds, at least and at most.
+    pub shard_ends_ms: (u64, u64),
+    /// At last, an operator completes the split.
+    pub is_completed: bool,
     /// Services that switch before the split is completed.
     pub switches: usize,
 }
@@ -86,6 +95,10 @@ impl Cast {
             turns_stream: rng.random_bool(0.15),
             away_minutes: rng.random_bool(0.15).then(|| away_minutes(rng)),
             acts: if rng.random_bool(0.25) { 2 } else { 1 },
+            pause: Duration::from_millis(500),
+            backwards: 20,
+            shard_ends_ms: (500, 9000),
+            is_completed: true,
             switches: *[0, 0, 1, 3].choose(rng).expect("some"),
         }
     }
@@ -98,6 +111,8 @@ pub enum Focus {
     Everything,
     /// A copy beside the lanes, with nobody who repairs.
     Copy,
+    /// Shards that end all the time.
+    Shards,
     /// The bulk order.
     Bulk,
     /// An operator who repairs all the time.
@@ -129,9 +144,18 @@ impl Cast {
         let away_minutes = self.away_minutes.take();
         self.fault_rates.slow = 100;
         self.fault_rates.trouble = self.fault_rates.trouble.max(60);
+        self.fault_rates.stale_ms = 1500;
+        self.fault_rates.slow_pages = true;
         self.engine.page_items = self.engine.page_items.min(3);
+        self.pause = Duration::from_millis(150);
+        self.backwards = 6;
+        self.is_completed = matches!(focus, Focus::Repairs | Focus::Growth);
         match focus {
             Focus::Everything | Focus::Copy => {}
+            Focus::Shards => {
+                self.tails = 2;
+                self.shard_ends_ms = (300, 3000);
+            }
             Focus::Bulk => self.order = OrderChoice::Only(Order::Bulk),
             Focus::Repairs => {
                 self.operator = true;

@@ -42,7 +42,8 @@ impl World {
         let mut rng = self.rng(2);
         loop {
             // Each new shard costs requests, and in calm it shows little.
-            let pause_ms = if self.is_calm() { 5000..40_000 } else { 500..9000 };
+            let (least, most) = self.cast.shard_ends_ms;
+            let pause_ms = if self.is_calm() { 5000..40_000 } else { least..most };
             sleep(Duration::from_millis(rng.random_range(pause_ms))).await;
             self.everybody_is_back().await;
             let (splits, draw) = (rng.random::<bool>(), rng.random::<u32>() as usize);

@@ -45,12 +45,6 @@ pub const TIMING: Timing = Timing {
 };
 /// Items of the source: few, so that histories grow long.
 pub const KEYS: usize = 42;
-const HABITS: Habits = Habits {
-    keys: KEYS,
-    writers: 3,
-    pause: Duration::from_millis(500),
-    backwards: 20,
-};
 /// Trouble lasts at most so long, and at least the second.
 const STORM: Duration = Duration::from_secs(60);
 const SHORTEST_STORM: Duration = Duration::from_secs(12);
@@ -172,15 +166,22 @@ impl World {
             odd: self.cast.odd,
             expires: self.cast.expires.then_some((self.began, EPOCH_MS)),
         };
+        let habits = Habits {
+            keys: KEYS,
+            writers: 3,
+            pause: self.cast.pause,
+            backwards: self.cast.backwards,
+        };
         let writers =
-            Mutator::start_with(&self.writers, &self.trial.source, HABITS, spice, rng.random()).await;
+            Mutator::start_with(&self.writers, &self.trial.source, habits, spice, rng.random()).await;
         self.network.set_fault_rates(self.cast.fault_rates);
         self.begin_events();
         self.begin_crew(&mut rng).await;
         let wrong = Box::pin(self.acts(&writers, &mut rng)).await;
         self.network.note(|| "an operator follows the advice".into());
         let (wrong, writes) = match wrong {
-            Some(wrong) => (Some(wrong), writers.so_far().total()),
+            wrong @ Some(_) => (wrong, writers.so_far().total()),
+            None if !self.cast.is_completed => (None, writers.so_far().total()),
             None => Box::pin(Operator::of(&self).ends_split(writers)).await,
         };
         let wrong = self.panicked().await.or(wrong);

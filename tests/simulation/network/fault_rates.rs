@@ -60,6 +60,8 @@ pub struct FaultRates {
     pub slow: u32,
     /// An eventually consistent page may be so old.
     pub stale_ms: u64,
+    /// Writes of commands that read the source and write targets take long.
+    pub slow_pages: bool,
 }
 
 impl FaultRates {
@@ -68,6 +70,7 @@ impl FaultRates {
         trouble: 0,
         slow: 0,
         stale_ms: 0,
+        slow_pages: false,
     };
 
     /// As a seed has it: some runs have little trouble, some have much.
@@ -76,6 +79,7 @@ impl FaultRates {
             trouble: *[5, 20, 60, 120].choose(rng).expect("some"),
             slow: *[0, 20, 100].choose(rng).expect("some"),
             stale_ms: *[0, 500, 1500].choose(rng).expect("some"),
+            slow_pages: false,
         }
     }
 
@@ -115,6 +119,15 @@ impl FaultRates {
         } else {
             rng.random_range(1..12)
         }
+    }
+
+    /// What becomes of a write that a command makes from something that it read earlier, and how long it is on its way.
+    pub fn page(&self, rng: &mut StdRng, fate: Fate) -> (Fate, u64) {
+        let is_late = fate == Fate::Answered && rng.random_ratio(1, 8);
+        (
+            if is_late { Fate::Late } else { fate },
+            rng.random_range(100..1300),
+        )
     }
 
     /// How old an eventually consistent page is.

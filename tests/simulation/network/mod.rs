@@ -237,7 +237,11 @@ impl Network {
             FaultRates::NONE
         };
         let sort = Sort::of(&operation);
-        let drawn = fault_rates.fate(&mut inner.rng, sort);
+        let mut drawn = fault_rates.fate(&mut inner.rng, sort);
+        let mut slower_ms = 0;
+        if fault_rates.slow_pages && writes_pages(name, sort, &body) {
+            (drawn, slower_ms) = fault_rates.page(&mut inner.rng, drawn);
+        }
         let (fate, reason) = match troubled {
             true => inner.troubled(drawn, sort, &body),
             false => (drawn, None),
@@ -248,7 +252,7 @@ impl Network {
         inner
             .trace
             .add(at_ms, || format!("{name} > {number} {operation} {body} {fate:?}"));
-        let there = Duration::from_millis(fault_rates.latency(&mut inner.rng));
+        let there = Duration::from_millis(slower_ms + fault_rates.latency(&mut inner.rng));
         let back = Duration::from_millis(fault_rates.latency(&mut inner.rng));
         let landed = u64::try_from(inner.landed.as_millis()).expect("a short time");
         let late = Duration::from_millis(inner.rng.random_range(landed / 4..landed));
@@ -265,6 +269,16 @@ impl Network {
         tokio::spawn(travelling.go(fate, [there, back, late], give));
         end
     }
+}
+
+/// Whether somebody writes targets from what they read in the source.
+fn writes_pages(name: &str, sort: Sort, body: &Json) -> bool {
+    let is_target = ["orders", "invoices", "names"]
+        .iter()
+        .any(|table| body["TableName"] == *table);
+    let writes = sort == Sort::Batch || (sort == Sort::Write && is_target);
+    let mut commands = ["backfill", "repair", "reconcile"].iter();
+    writes && commands.any(|command| name.contains(command))
 }
 
 impl Inner {

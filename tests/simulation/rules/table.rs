@@ -30,6 +30,7 @@ pub fn focus(rule: Rule) -> Focus {
         | Since
         | SweepLeavesLater => Focus::Repairs,
         BulkHolds | BulkLands | BulkAcknowledged | BulkSettled | BulkKept => Focus::Bulk,
+        ChildWaits | OwnParent | DurableParent | Pinned | NullIterator | AllPages => Focus::Shards,
         FoundBeforeCapture | Heirs => Focus::Growth,
         AgeGap | AgeAfterRead | UnknownParent | Vanished => Focus::Absence,
         TailGuard | EndsBeforeLease | BothClocks | FromSent | SeenToPass | CompareAndSet | Gone => {
@@ -83,7 +84,7 @@ const LEASE: &str = "`model::lease`";
 pub const TABLE: &[Known] = &[
     known(Tombstones, [None, None], CORE),
     known(AcknowledgedOn, [None, None], CORE),
-    known(AcknowledgedOff, [Some(3), None], CORE),
+    known(AcknowledgedOff, [Some(3), Some(4)], CORE),
     known(Inside, [None, None], CORE),
     known(Settled, [None, None], CORE),
     known(BothImages, [Some(1), Some(1)], CORE),
