@@ -5,6 +5,7 @@
 //! replaced finds that the revision has changed, and stops. The state contains no secrets and no item values, except
 //! for dead letters (which hold the change that could not land) and cursors (which are keys).
 
+mod cutover;
 mod damage;
 mod dead_letters;
 mod error;
@@ -22,6 +23,7 @@ mod table;
 pub mod tombstone_phases;
 mod tuning;
 
+pub use cutover::{CutoverPhase, CutoverState, StreamPin};
 pub use damage::Damaged;
 pub use dead_letters::{DeadLetter, DeadLetterHead, DeadLetters, MAX_RECHECKS, RecheckKey, ShownDeadLetter};
 pub use error::StateError;
@@ -43,3 +45,6 @@ pub const STATE_FORMAT: u32 = 2;
 /// The format of a state in which a service has switched. Versions that read only [`STATE_FORMAT`] refuse it, and so can't
 /// write the table of that service.
 pub const STATE_FORMAT_SWITCHED: u32 = 3;
+/// The format of a state in which a service was cut over with a way back. Versions that do not know the marks in source items
+/// refuse it, because they would treat marked items as invalid.
+pub const STATE_FORMAT_CUTOVER: u32 = 4;
