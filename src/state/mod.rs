@@ -6,6 +6,7 @@
 //! for dead letters (which hold the change that could not land) and cursors (which are keys).
 
 mod cutover;
+mod cutover_journal;
 mod damage;
 mod dead_letters;
 mod error;
@@ -24,6 +25,7 @@ pub mod tombstone_phases;
 mod tuning;
 
 pub use cutover::{CutoverPhase, CutoverState, StreamPin};
+pub use cutover_journal::{CutoverEvent, CutoverRecord, CutoverStep, Pause};
 pub use damage::Damaged;
 pub use dead_letters::{DeadLetter, DeadLetterHead, DeadLetters, MAX_RECHECKS, RecheckKey, ShownDeadLetter};
 pub use error::StateError;
