@@ -1,0 +1,205 @@
+//! `fence`, `drain` and `hooks`: what is read, and what is refused.
+
+use super::*;
+use std::time::Duration;
+
+/// The good plan with more lines at its top.
+fn with(lines: &str) -> String {
+    GOOD.replacen("services:\n", &format!("{lines}services:\n"), 1)
+}
+
+#[track_caller]
+fn plan(lines: &str) -> Plan {
+    Plan::parse(&with(lines), "shop/plan.yaml").unwrap_or_else(|error| panic!("{error}"))
+}
+
+const POLICY: &str = "{ scope: table, probe-roles: ['arn:aws:iam::123456789012:role/shop'] }";
+
+#[test]
+fn a_fence_is_of_the_plan_or_of_a_service() {
+    let silent = plan("");
+    assert_eq!(silent.fence_of(&silent.services[0]), Fence::default());
+    let text = with(&format!(
+        "fence: {{ manual: the import, policy: {POLICY}, prove-for: 30 }}\n"
+    ))
+    .replacen(
+        "  - name: users\n",
+        "  - name: users\n    fence: { manual: the sign-up }\n",
+        1,
+    );
+    let plan = Plan::parse(&text, "p").unwrap_or_else(|error| panic!("{error}"));
+    let fence = plan.fence_of(&plan.services[0]);
+    assert_eq!(fence.manual.as_deref(), Some("the import"));
+    assert_eq!(fence.prove_for, Duration::from_secs(30));
+    let policy = fence.policy.unwrap();
+    assert_eq!(policy.scope, FenceScope::Table);
+    assert_eq!(policy.probe_roles, ["arn:aws:iam::123456789012:role/shop"]);
+    let own = plan.fence_of(&plan.services[1]);
+    assert_eq!((own.manual.as_deref(), own.policy), (Some("the sign-up"), None));
+    assert_eq!(own.prove_for, Fence::PROVE_FOR);
+}
+
+#[test]
+fn a_drain_is_quiet_unless_the_plan_asks_for_markers() {
+    assert_eq!(plan("").drain, Drain::default());
+    assert!(!plan("drain: quiet\n").drain.by_markers && plan("drain: canary\n").drain.by_markers);
+    let timed = plan("drain: { by: canary, quiet-for: 3, give-up-after: 20 }\n").drain;
+    let seconds = Duration::from_secs;
+    assert_eq!((timed.quiet_for, timed.give_up_after), (seconds(3), seconds(20)));
+}
+
+#[test]
+fn each_hook_has_its_name_and_its_command() {
+    let lines: String = HookName::ALL
+        .iter()
+        .map(|name| format!("  {name}: {{ run: [./hook.sh, '{name}'], timeout: 7 }}\n"))
+        .collect();
+    let all = plan(&format!("hooks:\n{lines}"));
+    assert_eq!(all.hooks.len(), HookName::ALL.len());
+    for (name, hook) in &all.hooks {
+        assert_eq!(serde_json::to_value(name).unwrap(), name.word());
+        assert_eq!(hook.arguments, [name.word()]);
+        assert_eq!(
+            (hook.program.as_str(), hook.timeout),
+            ("./hook.sh", Duration::from_secs(7))
+        );
+    }
+    assert_eq!(all.folder(), std::path::Path::new("shop"));
+    let short = plan("hooks: { switch: ./switch.sh }\n");
+    let hook = &short.hooks[&HookName::Switch];
+    assert!(hook.arguments.is_empty() && hook.timeout == Duration::from_secs(60));
+}
+
+#[test]
+fn they_may_change_while_a_split_runs() {
+    let (silent, told) = (
+        plan(""),
+        plan(&format!(
+            "fence: {{ policy: {POLICY} }}\ndrain: canary\nhooks: {{ switch: ./x }}\n"
+        )),
+    );
+    assert_eq!(
+        (silent.fingerprint(), silent.routes()),
+        (told.fingerprint(), told.routes())
+    );
+}
+
+#[test]
+fn each_mistake_is_found_at_its_line() {
+    let policy = |rest: &str| format!("fence: {{ policy: {{ scope: table, {rest} }} }}\n");
+    let (shop, tool) = (
+        "'arn:aws:iam::123456789012:role/shop'",
+        "'arn:aws:iam::123456789012:role/tool'",
+    );
+    for (lines, expected) in [
+        ("fence: {}\n".to_owned(), "fence: the fence has no part"),
+        (
+            "fence: { manual: '' }\n".to_owned(),
+            "fence.manual: the text is empty",
+        ),
+        (
+            "fence: { manual: \"a\\eb\" }\n".to_owned(),
+            "fence.manual: the text has a control",
+        ),
+        (
+            format!("fence: {{ manual: {} }}\n", "x".repeat(501)),
+            "fence.manual: the text has 501",
+        ),
+        (
+            "fence: { manual: x, prove-for: 0 }\n".to_owned(),
+            "fence.prove-for: 0 seconds are not",
+        ),
+        (
+            "fence: { manual: x, prove-for: soon }\n".to_owned(),
+            "fence.prove-for: expected a whole number",
+        ),
+        (
+            "fence: { hook: x }\n".to_owned(),
+            "fence.hook: dynasplit has no such setting",
+        ),
+        (
+            "fence: { policy: { probe-roles: ['arn:aws:iam::123456789012:role/shop'] } }\n".to_owned(),
+            "fence.policy: `scope` is missing",
+        ),
+        (
+            policy("probe-roles: []"),
+            "fence.policy.probe-roles: no role is listed",
+        ),
+        (
+            policy("probe-roles: [shop]"),
+            "fence.policy.probe-roles[0]: `shop` is not the ARN",
+        ),
+        (
+            policy(&format!("probe-roles: [{shop}, {shop}]")),
+            "fence.policy.probe-roles[1]: `arn:aws:iam::123456789012:role/shop` is listed twice",
+        ),
+        (
+            policy(&format!("probe-roles: [{shop}], target-probe-roles: ['']")),
+            "fence.policy.target-probe-roles[0]: `` is not the ARN",
+        ),
+        (
+            policy(&format!("probe-roles: [{shop}], exempt: [{tool}, {shop}]")),
+            "fence.policy.exempt[1]: `arn:aws:iam::123456789012:role/shop` is exempt and a probe",
+        ),
+        (
+            "drain: close\n".to_owned(),
+            "drain: `close` is not a known value here",
+        ),
+        (
+            "drain: { by: quiet, give-up-after: 9 }\n".to_owned(),
+            "drain.give-up-after: this is a setting of `canary`",
+        ),
+        (
+            "drain: { by: canary, quiet-for: 601 }\n".to_owned(),
+            "drain.quiet-for: 601 seconds are not",
+        ),
+        ("hooks: {}\n".to_owned(), "hooks: no hook is named"),
+        (
+            "hooks: { swich: ./x }\n".to_owned(),
+            "hooks.swich: dynasplit has no such setting",
+        ),
+        (
+            "hooks: { switch: '' }\n".to_owned(),
+            "hooks.switch: no program is named",
+        ),
+        (
+            "hooks: { switch: ./switch.sh 10 }\n".to_owned(),
+            "hooks.switch: this is one program, whose name contains white space",
+        ),
+        (
+            "hooks: { switch: { run: [] } }\n".to_owned(),
+            "hooks.switch.run: no program is named",
+        ),
+        (
+            "hooks: { switch: { run: [x], timeout: 3601 } }\n".to_owned(),
+            "hooks.switch.timeout: 3601 seconds are not",
+        ),
+        (
+            "hooks: { fence: ./x }\n".to_owned(),
+            "hooks.fence: there is no hook `unfence`",
+        ),
+        (
+            "hooks: { unfence-target: ./x }\n".to_owned(),
+            "hooks.unfence-target: there is no hook `fence-target`",
+        ),
+    ] {
+        let said: Vec<String> = problems(&with(&lines))
+            .into_iter()
+            .map(|p| format!("{} {}: {}", p.line, p.path, p.message))
+            .collect();
+        assert!(
+            said.len() == 1 && said[0].starts_with(&format!("6 {expected}")),
+            "{lines}{said:#?}"
+        );
+    }
+    let numbers = with("drain: canary\n").replace(
+        "partition: PK, sort: SK } }\ntime",
+        "partition: { name: PK, type: N }, sort: SK } }\ntime",
+    );
+    let said = problems(&numbers);
+    assert!(
+        said.iter()
+            .any(|p| p.path == "drain" && p.message.contains("need a text as partition key")),
+        "{said:#?}"
+    );
+}
