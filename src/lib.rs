@@ -20,6 +20,7 @@
 //! - [`rehearse`]: an embedded engine, sample data and live writers, for a split without AWS.
 //! - [`survey`]: reads the live source for `plan`.
 //! - [`infrastructure`]: the plan as documents for CloudFormation, Terraform and IAM. Pure.
+//! - [`cutover`]: moves the writers of a service to its own table, and back: fence, drain, close, pin, switch, rollback.
 //! - [`verify`]: the comparison of both sides while writes continue, and its repairs; [`verify::compare`] is its pure part.
 //! - [`backfill`]: copies existing items into all services' tables at once.
 //! - [`tail`]: follows the stream and applies it, lane by lane.
@@ -38,6 +39,7 @@
 
 pub mod backfill;
 pub mod cli;
+pub mod cutover;
 pub mod dynamo;
 pub mod fault;
 pub mod flow;

@@ -3,8 +3,8 @@
 use super::documents::{Completions, Iam, Man, Tables};
 use super::examples as example;
 use super::options::{
-    Abandon, Apply, Backfill, Complete, DeadLetters, Rehearse, Replicate, Status, Survey, Switched, Tune,
-    Verify, Wait,
+    Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, Rehearse, Replicate, Rollback, Status, Survey,
+    Switched, Tune, Verify, Wait,
 };
 use clap::Subcommand;
 use std::path::Path;
@@ -63,6 +63,19 @@ pub enum Command {
     /// List, show and reconcile dead letters: changes that could not be written
     #[command(after_help = example::LETTERS_LIST)]
     DeadLetters(DeadLetters),
+    /// Move the writes of a service to its own table, with a way back
+    ///
+    /// `cutover` stops the writers of the service, proves that every write has arrived, closes the lane, and lets the service
+    /// write its own table. From then on, `replicate` carries its writes back to the source, so `rollback` loses nothing.
+    /// Without --yes, it only shows the steps. A failure before the switch cancels the cutover, and the exit code is 3.
+    #[command(after_help = example::CUTOVER)]
+    Cutover(Cutover),
+    /// Move the writes of a service back to the source, after a cutover
+    ///
+    /// `rollback` stops the writers of the service's table, waits until the source holds everything that they wrote, and lets
+    /// the service write the source again. Without --yes, it only shows the steps.
+    #[command(after_help = example::ROLLBACK)]
+    Rollback(Rollback),
     /// Record that a service has switched to its own table, so that dynasplit stops writing it
     ///
     /// Stop the writers of the service first. `switched` waits until the service's lane has applied everything that was
@@ -124,6 +137,8 @@ impl Command {
             Self::Tune(command) => &command.plan,
             Self::DeadLetters(command) => command.action.plan(),
             Self::Switched(command) => &command.plan,
+            Self::Cutover(command) => &command.plan,
+            Self::Rollback(command) => &command.plan,
             Self::Complete(command) => &command.plan,
             Self::Abandon(command) => &command.plan,
             Self::Rehearse(command) => &command.plan,
