@@ -1,8 +1,7 @@
 //! Where the reverse lane of a service stands, by its records.
 
-use super::carried_back::open_letters;
 use crate::source::lineage::watermark;
-use crate::state::{DeadLetterHead, DeadLetters, StreamPin};
+use crate::state::{DeadLetterHead, DeadLetters, StateError, StreamPin};
 use crate::worker::{RunError, Split, recorded_shards};
 use serde::Serialize;
 
@@ -22,6 +21,8 @@ pub struct ReverseState {
     pub gap: Option<String>,
     /// Why the lane makes no progress at the moment.
     pub blocked: Option<String>,
+    /// Changes of the table that have arrived.
+    pub received: u64,
     /// Changes that were carried back.
     pub carried_back: u64,
 }
@@ -42,6 +43,7 @@ pub async fn reverse_state(split: &Split, service: &str, epoch: u64) -> Result<R
         for lane in recorded.values().filter_map(|record| record.lanes.get(service)) {
             state.gap = state.gap.or(lane.gap.as_ref().map(|gap| gap.reason.clone()));
             state.blocked = state.blocked.or(lane.blocked.clone());
+            state.received += lane.counters.seen;
             state.carried_back += lane.counters.put + lane.counters.removed;
         }
     }
@@ -55,4 +57,14 @@ pub async fn reverse_state(split: &Split, service: &str, epoch: u64) -> Result<R
     let strays = DeadLetters::strays(split.store.clone());
     state.strays = strays.list(Some(service)).await?;
     Ok(state)
+}
+
+/// The open reverse dead letters of a service in a cutover.
+async fn open_letters(split: &Split, service: &str, epoch: u64) -> Result<Vec<DeadLetterHead>, StateError> {
+    let letters = DeadLetters::back(split.store.clone());
+    let of_epoch = |head: &DeadLetterHead| {
+        head.damage.is_some() || head.origin.split('/').next() == Some(&*epoch.to_string())
+    };
+    let found = letters.list(Some(service)).await?;
+    Ok(found.into_iter().filter(of_epoch).collect())
 }
