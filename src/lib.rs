@@ -28,6 +28,7 @@
 //! - [`repair`]: the tombstone switch, the hold of a bulk copy, rechecks, dead letters, and the reconciling of one key.
 //! - [`status`]: the state of the split, computed from its records.
 //! - [`worker`]: the common part of all running processes: clients, checks, heartbeats, leased records, budgets, errors.
+//! - [`fence`]: stops the writers of a service for a cutover: runs the hooks of the plan.
 //! - [`target`]: the services' tables: created, compared, written under guards, swept.
 //! - [`source`]: the live table and its stream, read; the lineage of shards. It never writes an item.
 //! - [`state`]: the state that outlives a process: checkpoints, leases, the tombstone switch, dead letters.
@@ -42,6 +43,7 @@ pub mod cli;
 pub mod cutover;
 pub mod dynamo;
 pub mod fault;
+pub mod fence;
 pub mod flow;
 pub mod infrastructure;
 pub mod lifecycle;

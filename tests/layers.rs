@@ -25,6 +25,7 @@ const LAYERS: [&str; 21] = [
     "state",
     "source",
     "target",
+    "fence",
     "worker",
     "status",
     "repair",

@@ -1,0 +1,3 @@
+//! Tests of the fence.
+
+mod hooks;
