@@ -40,7 +40,10 @@ pub(super) async fn begin(
 pub(super) async fn ready(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     ready::refuse(work.split, work.name()).await?;
     ensure_stream(&work.tables.control, &work.service.table.name).await?;
-    follow_tip(work).await?;
+    // The pause does not pay for the records of 24 hours.
+    let mut reader = tip(work).await?;
+    reader.follow(work.stop).await?;
+    *work.tip.lock().await = Some(reader);
     fencing::hook(work, HookName::BeforeFence).await?;
     let now = work.split.now_ms();
     work.journal
@@ -141,33 +144,21 @@ pub(super) async fn close(work: &Work<'_>) -> Result<CutoverStep, RunError> {
 
 /// The way back begins at the tip of the target's stream.
 pub(super) async fn pin(work: &Work<'_>) -> Result<CutoverStep, RunError> {
-    follow_tip(work).await?;
     let epoch = work.epoch();
-    {
-        let mut tip = work.tip.lock().await;
-        let Some(tip) = tip.as_mut() else {
-            return Err(RunError::Failed("the target's stream is not followed".into()));
-        };
-        tip.pin(epoch, work.stop)
-            .await?
-            .write_once(&work.split.store, work.name())
-            .await?;
-    }
+    let mut reader = tip(work).await?;
+    let pin = reader.pin(epoch, work.stop).await?;
+    pin.write_once(&work.split.store, work.name()).await?;
     fault::moment("cutover.pinned").await;
     fencing::hook(work, HookName::BeforeSwitch).await?;
     Ok(CutoverStep::Reverse)
 }
 
-/// Reads the target's stream to its tip, so that the pause does not pay for the records of 24 hours.
-async fn follow_tip(work: &Work<'_>) -> Result<(), RunError> {
-    let mut tip = work.tip.lock().await;
-    let mut reader = match tip.take() {
-        Some(reader) => reader,
-        None => TipReader::open(work.split, work.name()).await?,
-    };
-    reader.follow(work.stop).await?;
-    *tip = Some(reader);
-    Ok(())
+/// The reader of the target's stream: the one that `ready` has opened, or a new one if another process did that step.
+async fn tip(work: &Work<'_>) -> Result<TipReader, RunError> {
+    match work.tip.lock().await.take() {
+        Some(reader) => Ok(reader),
+        None => TipReader::open(work.split, work.name()).await,
+    }
 }
 
 /// The reverse lane runs before a writer can write the target.

@@ -136,7 +136,6 @@ impl Journal {
         self.change(|record| {
             record.step = step;
             record.step_ms = now;
-            record.problem = None;
         })
         .await?;
         self.event(step.doing(), None).await

@@ -1,7 +1,7 @@
 //! What `cutover` and `rollback` would do, for an operator who has not confirmed it yet.
 
-use super::options::PreviewStep;
-use super::{ready, rollback};
+use super::options::{CutoverOptions, PreviewStep, RollbackOptions};
+use super::run::{Wish, begins};
 use crate::plan::{HookName, Plan};
 use crate::state::CutoverStep;
 use crate::worker::{RunError, Split, check_split};
@@ -14,7 +14,7 @@ pub async fn preview_cutover(
     split: &Split,
     service: &str,
 ) -> Result<(Vec<PreviewStep>, Vec<String>), RunError> {
-    check_split(split).await?;
+    let record = check_split(split).await?;
     let cancel = "`cutover --cancel`, without a loss";
     let rollback = "`rollback`, which carries the service's writes back";
     let steps = [
@@ -37,7 +37,7 @@ pub async fn preview_cutover(
         (CutoverStep::Switched, vec![HookName::Switched], rollback),
     ];
     let steps = steps.map(|(step, hooks, undo)| previewed(&split.plan, step, &hooks, undo));
-    let refused = reasons(ready::refuse(split, service).await)?;
+    let refused = reasons(begins(split, service, Wish::Cutover(CutoverOptions::default()), &record).await)?;
     Ok((steps.into(), refused))
 }
 
@@ -50,7 +50,7 @@ pub async fn preview_rollback(
     service: &str,
     force: bool,
 ) -> Result<(Vec<PreviewStep>, Vec<String>), RunError> {
-    check_split(split).await?;
+    let record = check_split(split).await?;
     let cancel = "`rollback --cancel`: the service continues with its own table";
     let cutover = "`cutover`, once more";
     let before = vec![HookName::BeforeRollback, HookName::FenceTarget];
@@ -67,7 +67,7 @@ pub async fn preview_rollback(
         (CutoverStep::RolledBack, vec![HookName::RolledBack], cutover),
     ];
     let steps = steps.map(|(step, hooks, undo)| previewed(&split.plan, step, &hooks, undo));
-    let refused = reasons(rollback::refuse(split, service, force).await)?;
+    let refused = reasons(begins(split, service, Wish::Rollback(RollbackOptions { force }), &record).await)?;
     Ok((steps.into(), refused))
 }
 

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What a command wants to do with a service's cutover.
 #[derive(Clone, Copy)]
-enum Wish {
+pub(super) enum Wish {
     Cutover(CutoverOptions),
     Cancel,
     Rollback(RollbackOptions),
@@ -137,7 +137,12 @@ async fn stand(split: &Split, service: &str, record: &SplitRecord) -> Result<Sta
 }
 
 /// Refuses a command that cannot begin or continue here.
-async fn begins(split: &Split, service: &str, wish: Wish, record: &SplitRecord) -> Result<(), RunError> {
+pub(super) async fn begins(
+    split: &Split,
+    service: &str,
+    wish: Wish,
+    record: &SplitRecord,
+) -> Result<(), RunError> {
     let Stand { phase, step } = stand(split, service, record).await?;
     let refused = |what: &str, next: String| {
         Err(RunError::NotYet {
@@ -215,7 +220,10 @@ async fn wished(work: &Work<'_>, wish: Wish) -> Result<CutoverReport, RunError> 
         Wish::Cutover(options) => {
             let most = options.max_pause.map(millis);
             work.journal
-                .change(|record| record.max_pause_ms = most.or(record.max_pause_ms))
+                .change(|record| {
+                    record.max_pause_ms = most.or(record.max_pause_ms);
+                    record.problem = None;
+                })
                 .await?;
         }
         Wish::Cancel if !step.is_of_cancel() => {
@@ -229,7 +237,8 @@ async fn wished(work: &Work<'_>, wish: Wish) -> Result<CutoverReport, RunError> 
             work.journal.change(|record| record.problem = None).await?;
             work.journal.enter(CutoverStep::RollbackCancelLift).await?;
         }
-        _ => {}
+        Wish::Rollback(_) => work.journal.change(|record| record.problem = None).await?,
+        Wish::Cancel | Wish::CancelRollback => {}
     }
     steps(work).await
 }

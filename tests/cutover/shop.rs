@@ -55,7 +55,6 @@ pub struct Shop {
     pub people: String,
     pub orders: String,
     folder: TempDir,
-    state: String,
 }
 
 impl Shop {
@@ -88,7 +87,6 @@ impl Shop {
             people,
             orders,
             folder,
-            state: format!("dynasplit-{split}"),
         };
         std::fs::write(path, shop.plan(&split)).expect("the plan is written");
         let line = item("ORD#1", "L", [("n", number(1))]);
@@ -272,11 +270,6 @@ hooks:
             }
         }
         wrong
-    }
-
-    /// The name of the state table.
-    pub fn state(&self) -> &str {
-        &self.state
     }
 }
 
