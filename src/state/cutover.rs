@@ -8,7 +8,7 @@ use super::split::SplitRecord;
 use super::{STATE_FORMAT_CUTOVER, StateError, Store, Stored};
 use crate::model::SequenceNumber;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a service is between its source and its own table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -149,6 +149,20 @@ impl SplitRecord {
         state.phase == to
     }
 
+    /// The services whose changes are carried back to the source, and the epoch of each one's cutover.
+    pub fn carried_back(&self) -> impl Iterator<Item = (&String, u64)> {
+        let cutovers = self.cutovers.iter();
+        cutovers
+            .filter(|(_, state)| state.phase.carries_back())
+            .map(|(name, state)| (name, state.epoch))
+    }
+
+    /// The services that have switched with a way back: their lanes apply nothing, and look for stray writes.
+    pub fn watched(&self) -> impl Iterator<Item = &String> {
+        let switched = self.switched.keys();
+        switched.filter(|name| self.cutover_phase(name) != CutoverPhase::Replicating)
+    }
+
     /// The phase of a service; `Replicating` if it was never cut over.
     #[must_use]
     pub fn cutover_phase(&self, service: &str) -> CutoverPhase {
@@ -170,9 +184,12 @@ pub struct StreamPin {
     /// When it was pinned, in milliseconds since 1970.
     pub pinned_ms: u64,
     /// The shards that were open, each with the sequence number of the last record before the pin. `None`: the shard held
-    /// no record, so all of its records come after the pin. A shard that is not listed here was closed, or descends from a
-    /// listed one.
+    /// no record, so all of its records come after the pin.
     pub shards: BTreeMap<String, Option<SequenceNumber>>,
+    /// The shards that were closed: all of their records come before the pin. A shard that is listed nowhere appeared
+    /// later.
+    #[serde(default)]
+    pub closed: BTreeSet<String>,
 }
 
 impl StreamPin {

@@ -2,6 +2,7 @@
 
 mod apply;
 mod back;
+mod back_decision;
 mod back_property;
 mod back_reasons;
 mod effects;
