@@ -2,8 +2,7 @@
 
 use super::checks::{busy, compare, refuse_unproven};
 use super::options::CutoverOptions;
-use super::run::millis;
-use super::work::Work;
+use super::work::{Work, millis};
 use super::{drain, fencing, ready};
 use crate::fault;
 use crate::plan::HookName;

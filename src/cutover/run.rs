@@ -3,7 +3,7 @@
 use super::checks::refuse_completing;
 use super::journal::Journal;
 use super::options::{CutoverOptions, CutoverReport, Operator, RollbackOptions};
-use super::work::Work;
+use super::work::{Work, millis};
 use super::{cancel, fencing, forward, ready, rollback as back};
 use crate::fault;
 use crate::plan::HookName;
@@ -339,8 +339,4 @@ async fn failed(work: &Work<'_>, step: CutoverStep, error: RunError) -> Result<C
         return Ok(CutoverStep::RollbackCancelLift);
     }
     Err(error)
-}
-
-pub(super) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -7,6 +7,7 @@ use crate::plan::Service;
 use crate::state::{CutoverPhase, CutoverStep, SplitRecord};
 use crate::tail::TipReader;
 use crate::worker::{RunError, Split};
+use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -90,4 +91,8 @@ impl Work<'_> {
             reason: record.problem,
         })
     }
+}
+
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,8 @@
 //! Processes that die at each step: the same command continues, and nothing is lost.
 
-use crate::shop::{CUTOVER, ROLLBACK, Shop, end, until_written};
+use dynasplit::fault::{MOMENTS, REQUESTS};
+
+use crate::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, end, until_written};
 use crate::support::process::Running;
 use crate::support::trial::Mode;
 
@@ -21,6 +23,20 @@ const THERE: &[&str] = &[
     "cutover.hook-done",
     "cutover.switched",
 ];
+/// The points of a cancel, and those of the cancel of a rollback.
+const CANCELS: &[&str] = &["cutover.reopened", "cutover.lifted"];
+const ROLLBACK_CANCELS: &[&str] = &["rollback.cancelled"];
+/// The points of a worker that carries back.
+const CARRIES: &[&str] = &[
+    "reverse.put.before",
+    "reverse.put.after",
+    "reverse.update.before",
+    "reverse.update.after",
+    "reverse.mark.before",
+    "reverse.mark.after",
+    "reverse.delete.before",
+    "reverse.delete.after",
+];
 const BACK: &[&str] = &[
     "rollback.fencing",
     "rollback.drained",
@@ -28,6 +44,53 @@ const BACK: &[&str] = &[
     "rollback.reopen-acknowledged",
     "rollback.unfenced",
 ];
+
+#[test]
+fn processes_die_at_every_failpoint_of_a_cutover() {
+    let known = [THERE, BACK, CANCELS, ROLLBACK_CANCELS, CARRIES].concat();
+    let requests = REQUESTS
+        .iter()
+        .flat_map(|name| ["before", "after"].map(|side| format!("{name}.{side}")));
+    let points = requests.chain(MOMENTS.iter().map(|name| (*name).to_owned()));
+    let of_cutovers = ["cutover.", "rollback.", "reverse.", "state.cutover"];
+    for point in points.filter(|point| of_cutovers.iter().any(|of| point.starts_with(of))) {
+        assert!(known.contains(&&*point), "nobody dies at {point}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_dies_and_the_same_command_continues() {
+    let (shop, tail, application) = Shop::open(Mode::Sequence).await;
+    die(&shop, CUTOVER, "cutover.pinned").await;
+    for point in CANCELS {
+        die(&shop, CANCEL, point).await;
+    }
+    shop.cli.succeed(CANCEL).await;
+    shop.cutover().await;
+    die(&shop, ROLLBACK, "rollback.drained").await;
+    for point in ROLLBACK_CANCELS {
+        die(&shop, CANCEL_ROLLBACK, point).await;
+    }
+    shop.cli.succeed(CANCEL_ROLLBACK).await;
+    let before = application.written().await.target;
+    until_written(&application, |written| written.target >= before + 20).await;
+    shop.assert_both_sides(&application.end().await).await;
+    end(tail).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_dies_at_each_reverse_write_and_nothing_is_lost() {
+    let (shop, tail, application) = Shop::open(Mode::Sequence).await;
+    shop.cutover().await;
+    tail.kill().await;
+    for point in CARRIES {
+        let died = shop.cli.armed(&format!("{point}=kill")).run(&["replicate"]).await;
+        assert_eq!(died.killed_at(), Some(*point), "{}", died.stderr);
+    }
+    let tail = shop.cli.start(&["replicate"]);
+    shop.assert_both_sides(&application.end().await).await;
+    end(tail).await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_dies_at_each_step_and_the_same_command_continues() {

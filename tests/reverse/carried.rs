@@ -4,10 +4,11 @@ use aws_sdk_dynamodb::Client;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::scene::{COURSES, SOURCE, Scene, copy, course, target_key};
 use crate::support::Engine;
+use crate::support::process::LIMIT;
 use crate::support::stage::seed;
 use crate::support::table::{self, SdkItem, text};
 
@@ -160,8 +161,15 @@ async fn workers_that_die_lose_nothing_and_repeat_nothing() {
         "reverse.put.after=error",
     ] {
         application.writes(30, 12).await;
-        let worker = scene.cli.armed(point).start(&["replicate"]);
+        let mut worker = scene.cli.armed(point).start(&["replicate"]);
         if point.ends_with("kill") {
+            // Until the worker comes to the point.
+            let began = Instant::now();
+            while !worker.has_ended() {
+                assert!(began.elapsed() < LIMIT, "nobody comes to {point}");
+                application.writes(5, 12).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
             let done = worker.end().await;
             assert!(done.killed_at().is_some(), "{point}: {}", done.stderr);
         } else {

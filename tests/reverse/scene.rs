@@ -6,7 +6,8 @@ use aws_sdk_dynamodb::Client;
 use dynasplit::dynamo::{Clients, Endpoint, Timing};
 use dynasplit::plan::Plan;
 use dynasplit::state::{CutoverPhase, SplitRecord, WorkerRecord};
-use dynasplit::tail::{ReverseState, TipReader, reverse_state};
+use dynasplit::status::{ReverseState, reverse_state};
+use dynasplit::tail::TipReader;
 use dynasplit::worker::Split;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -51,7 +52,7 @@ services:
 
 /// A service that has switched.
 pub struct Scene {
-    pub engine: Engine,
+    _engine: Engine,
     pub client: Client,
     pub cli: Cli,
     pub split: Split,
@@ -128,7 +129,7 @@ impl Scene {
         }
         cli.until_caught_up().await;
         let scene = Self {
-            engine,
+            _engine: engine,
             client,
             cli,
             split,
@@ -155,7 +156,10 @@ impl Scene {
         let now = self.split.now_ms();
         let (mut epoch, mut closed) = (0, 0);
         self.change(|record| {
-            epoch = record.begin_cutover(SERVICE, now).epoch;
+            epoch = record
+                .begin_cutover(SERVICE, now)
+                .expect("no other service is cut over")
+                .epoch;
             let switched = record.switch_service(SERVICE, now, None);
             closed = switched.expect("no command writes targets").epoch;
         })
