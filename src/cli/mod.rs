@@ -24,6 +24,7 @@ mod replicate;
 mod screen;
 mod service_names;
 mod session;
+mod shape;
 mod signals;
 mod status;
 mod stoppable;
@@ -108,6 +109,7 @@ async fn run(args: Args) -> Result<Exit, Failed> {
         Command::Abandon(command) => Box::pin(abandon::run(&global, &command, stop)).await,
         Command::Complete(command) => complete::run(&global, &command, stop).await,
         Command::Rehearse(command) => Box::pin(rehearse::run(&global, &command, stop)).await,
+        Command::Shape(command) => shape::run(&global, &command, stop).await,
         Command::Tables(command) => tables::run(&command),
         Command::Iam(command) => iam::run(&global, &command),
         Command::Schema => output::schema(),

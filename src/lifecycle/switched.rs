@@ -40,6 +40,21 @@ pub struct SwitchReport {
     pub overridden: Vec<String>,
 }
 
+impl SwitchReport {
+    /// What to do next; nothing if the command changed nothing.
+    #[must_use]
+    pub fn next(&self) -> String {
+        let Self { service, table, .. } = self;
+        match (self.switched_ms, self.already) {
+            (_, true) => String::new(),
+            (None, false) => format!(
+                "run `dynasplit verify --repair`. It overwrites what {service} has written to {table} since the switch"
+            ),
+            (Some(_), false) => format!("let {service} write {table}"),
+        }
+    }
+}
+
 /// Records that a service has switched, when its lane has delivered all writes from before this call. When this
 /// returns, every worker has stopped writing the service's table. Can be repeated.
 ///

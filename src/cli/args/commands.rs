@@ -3,8 +3,8 @@
 use super::documents::{Completions, Iam, Man, Tables};
 use super::examples as example;
 use super::options::{
-    Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, Rehearse, Replicate, Rollback, Status, Survey,
-    Switched, Tune, Verify, Wait,
+    Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, Rehearse, Replicate, Rollback, Shape, Status,
+    Survey, Switched, Tune, Verify, Wait,
 };
 use clap::Subcommand;
 use std::path::Path;
@@ -100,6 +100,13 @@ pub enum Command {
     /// writers, splits the table, and verifies the result. It ends with exit code 3 if the tables differ.
     #[command(after_help = example::REHEARSE)]
     Rehearse(Rehearse),
+    /// Split exported items into files that DynamoDB imports, without AWS
+    ///
+    /// Use `shape` if the application may stop while you split: export the table, shape the export, and import the files of
+    /// each service. It routes and transforms items exactly as the live split does. It ends with exit code 3 if an item
+    /// cannot be written or belongs to no service.
+    #[command(after_help = example::SHAPE)]
+    Shape(Shape),
     /// Print the services' tables for CloudFormation or Terraform
     ///
     /// Use `tables` if your infrastructure code owns the tables: deploy the document, and set `adopted: true` in the plan.
@@ -142,6 +149,7 @@ impl Command {
             Self::Complete(command) => &command.plan,
             Self::Abandon(command) => &command.plan,
             Self::Rehearse(command) => &command.plan,
+            Self::Shape(command) => &command.plan,
             Self::Tables(command) => &command.plan,
             Self::Iam(command) => &command.plan,
             Self::Schema | Self::Completions(_) | Self::Man(_) => return None,

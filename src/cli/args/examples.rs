@@ -64,6 +64,10 @@ pub(super) const REHEARSE: &str = "Example: load 20,000 items, and write 500 tim
 pub(super) const SCHEMA: &str = "Example: for an editor that checks YAML files
   dynasplit schema > plan.schema.json";
 
+pub(super) const SHAPE: &str = "Examples: all services into a directory, and one service in a pipe
+  dynasplit shape plan.yaml export/data --to shaped
+  gunzip -c export/data/*.json.gz | dynasplit shape plan.yaml --service orders | gzip > orders.json.gz";
+
 pub(super) const TABLES: &str = "Example: tables that Terraform will own
   dynasplit tables plan.yaml --format terraform > tables.tf";
 

@@ -452,3 +452,28 @@ pub struct Rehearse {
     #[arg(long, value_name = "N", default_value_t = 5, allow_negative_numbers = true, help_heading = LIMITS)]
     pub seconds: u64,
 }
+
+/// `shape`.
+#[derive(clap::Args, Debug)]
+#[command(group = clap::ArgGroup::new("destination").required(true).args(["to", "service"]))]
+pub struct Shape {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Data files of an export, or directories that contain them; `-` or none for the standard input. Compressed files
+    /// (gzip) are unpacked.
+    #[arg(value_name = "ITEMS")]
+    pub items: Vec<PathBuf>,
+    /// Directory for the files of all services. It must not exist.
+    #[arg(long, value_name = "DIRECTORY", help_heading = TASK)]
+    pub to: Option<PathBuf>,
+    /// Write the items of this service to the standard output instead, uncompressed.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["file_size", "threads"], help_heading = TASK)]
+    pub service: Option<String>,
+    /// Most MiB of a file before compression.
+    #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=4096), help_heading = LIMITS)]
+    pub file_size: u64,
+    /// How many inputs are read at the same time (default: one per core).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), help_heading = LIMITS)]
+    pub threads: Option<u16>,
+}
