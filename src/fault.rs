@@ -48,6 +48,8 @@ pub const REQUESTS: &[&str] = &[
     "reverse.update",
     "reverse.mark",
     "reverse.delete",
+    "fence.policy.put",
+    "fence.policy.delete",
     "state.split.put",
     "state.service.put",
     "state.service.delete",

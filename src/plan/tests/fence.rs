@@ -203,3 +203,136 @@ fn each_mistake_is_found_at_its_line() {
         "{said:#?}"
     );
 }
+
+/// A plan with these conditions, of which the first service is fenced by prefix.
+fn keys_of(services: &[(&str, &str)], unrouted: &str) -> Result<Vec<String>, String> {
+    let services: String = services
+        .iter()
+        .enumerate()
+        .map(|(n, (condition, more))| {
+            format!(
+                "  - name: s{n}\n    where: {condition}\n    table: {{ name: Table{n}, keys: {{ partition: PK, sort: SK }} }}\n{more}"
+            )
+        })
+        .collect();
+    let text = format!(
+        "version: 1\nsplit: s\nsource: {{ table: Old, keys: {{ partition: PK, sort: SK }} }}\ntimestamp: none\nunrouted: {unrouted}\n\
+         fence: {{ policy: {{ scope: prefix, probe-roles: ['arn:aws:iam::123456789012:role/shop'] }} }}\nservices:\n{services}"
+    );
+    let plan = Plan::parse(&text, "p").unwrap_or_else(|error| panic!("{text}{error}"));
+    let keys = plan.leading_keys(&plan.services[0]);
+    let refusals = &plan.cutover()[0].refusals;
+    match keys {
+        Ok(keys) => {
+            assert!(
+                refusals.iter().all(|refusal| !refusal.message.contains("policy")),
+                "{refusals:?}"
+            );
+            Ok(keys.unwrap())
+        }
+        Err(remark) => {
+            assert!(refusals.contains(&remark), "`plan` tells it");
+            Err(format!(
+                "{} {}: {}",
+                remark.line.unwrap(),
+                remark.path,
+                remark.message
+            ))
+        }
+    }
+}
+
+#[test]
+fn a_policy_by_prefix_stops_the_writers_of_one_service_only() {
+    let order = ("begins_with(PK, 'ORDER#')", "");
+    let keys = keys_of(&[order, ("begins_with(PK, 'USER#')", "")], "fail");
+    assert_eq!(keys.unwrap(), ["ORDER#*"]);
+    let exact = keys_of(&[("PK = 'A*$?'", ""), ("PK = 'A'", "")], "fail");
+    assert_eq!(
+        exact.unwrap(),
+        ["A${*}${$}${?}"],
+        "signs of the policy language are no wildcards"
+    );
+    // It receives the same items.
+    let copy = keys_of(
+        &[order, ("begins_with(PK, 'ORDER#')", "    owns: nothing\n")],
+        "fail",
+    );
+    assert_eq!(copy.unwrap(), ["ORDER#*"]);
+    let left = "{ left-behind: \"PK IN ('X', 'Y') OR (begins_with(PK, 'SESSION#') AND SK = 'a')\" }";
+    assert_eq!(keys_of(&[order], left).unwrap(), ["ORDER#*"]);
+}
+
+#[test]
+fn a_prefix_that_covers_keys_of_others_is_refused_with_its_line() {
+    let order = ("begins_with(PK, 'ORDER#')", "");
+    for (services, unrouted, expected) in [
+        (
+            vec![order, ("begins_with(PK, 'ORD')", "")],
+            "fail",
+            "12 services[1].where: a policy for the keys of `s0` would also stop writers of `s1`",
+        ),
+        (
+            vec![
+                order,
+                ("begins_with(PK, 'ORDER#') AND SK = 'x'", "    owns: nothing\n"),
+            ],
+            "fail",
+            "12 services[1].where: a policy",
+        ),
+        (
+            vec![order, ("PK = 'ORDER#7'", "")],
+            "fail",
+            "12 services[1].where: a policy",
+        ),
+        (
+            vec![order, ("SK = 'x'", "")],
+            "fail",
+            "12 services[1].where: a policy",
+        ),
+        (
+            vec![("SK = 'x'", "")],
+            "fail",
+            "9 services[0].where: a policy cannot tell the writers of the service apart, because `where` does not",
+        ),
+        (
+            vec![("begins_with(PK, 'A') OR begins_with(PK, 'B')", "")],
+            "fail",
+            "9 services[0].where: a policy cannot",
+        ),
+        (
+            vec![order],
+            "{ left-behind: \"begins_with(PK, 'ORDER#1')\" }",
+            "5 unrouted.left-behind: a policy for the keys of `s0` would also stop writers of items that are left behind",
+        ),
+        (
+            vec![order],
+            "{ left-behind: \"type = 'x'\" }",
+            "5 unrouted.left-behind: a policy",
+        ),
+        (
+            vec![order],
+            "{ left-behind: \"begins_with(PK, 'A') OR type = 'x'\" }",
+            "5 unrouted.left-behind: a policy",
+        ),
+        (
+            vec![order],
+            "{ left-behind: \"NOT begins_with(PK, 'A')\" }",
+            "5 unrouted.left-behind: a policy",
+        ),
+    ] {
+        let told = keys_of(&services, unrouted).unwrap_err();
+        assert!(told.starts_with(expected), "{services:?} {unrouted}: {told}");
+    }
+}
+
+#[test]
+fn the_policy_of_a_whole_table_needs_no_prefix() {
+    let plan = Plan::parse(CLIENTS, "p").unwrap();
+    let service = plan.service("client").unwrap();
+    assert_eq!(plan.leading_keys(service), Ok(None));
+    let prefix = CLIENTS.replace("scope: table", "scope: prefix");
+    let plan = Plan::parse(&prefix, "p").unwrap();
+    let told = plan.leading_keys(plan.service("client").unwrap()).unwrap_err();
+    assert!(told.message.contains("`person`"), "{told:?}");
+}
