@@ -43,7 +43,9 @@ async fn a_pause_that_would_be_too_long_cancels_the_cutover() {
     let words = ["cutover", "--service", "people", "--max-pause", "100ms", "--yes"];
     let cancelled = shop.cli.run(&words).await.with_code(&words, 3);
     assert!(cancelled.stdout.contains("--max-pause"), "{}", cancelled.stdout);
-    assert_eq!(shop.phase().await, "replicating");
+    // The pause may have been over before the fence was in the record of the split.
+    let phase = shop.phase().await;
+    assert!(["none", "replicating"].contains(&&*phase), "{phase}");
     let before = application.written().await.source;
     until_written(&application, |written| written.source >= before + 20).await;
     let written = application.end().await;
