@@ -130,7 +130,7 @@ mod tests {
         SourceFacts::sample(KeySchema {
             partition: KeyAttribute {
                 name: "pk".into(),
-                kind: AttributeKind::String,
+                kind: AttributeKind::S,
             },
             sort: None,
         })
