@@ -13,6 +13,8 @@
 //! | `json` | JSON |
 //! | `text` | anything: output |
 
+#[path = "docs/hooks.rs"]
+mod hooks;
 #[path = "docs/obstacles.rs"]
 mod obstacles;
 #[path = "docs/pages.rs"]
@@ -126,6 +128,7 @@ fn commands_in_the_prose_parse() {
 fn json_is_json_and_every_block_says_what_it_is() {
     const KNOWN: [&str; 9] = [
         "sh",
+        "sh hook",
         "yaml plan",
         "yaml service",
         "yaml top",
