@@ -19,7 +19,9 @@
 //! - [`cli`]: arguments, one command per file, progress, tables, JSON, exit codes. Only it talks to the user.
 //! - [`rehearse`]: an embedded engine, sample data and live writers, for a split without AWS.
 //! - [`survey`]: reads the live source for `plan`.
+//! - [`offline`]: splits exported items into files that DynamoDB imports, without AWS.
 //! - [`infrastructure`]: the plan as documents for CloudFormation, Terraform and IAM. Pure.
+//! - [`cutover`]: moves the writers of a service to its own table, and back: fence, drain, close, pin, switch, rollback.
 //! - [`verify`]: the comparison of both sides while writes continue, and its repairs; [`verify::compare`] is its pure part.
 //! - [`backfill`]: copies existing items into all services' tables at once.
 //! - [`tail`]: follows the stream and applies it, lane by lane.
@@ -39,6 +41,7 @@
 
 pub mod backfill;
 pub mod cli;
+pub mod cutover;
 pub mod dynamo;
 pub mod fault;
 pub mod fence;
@@ -46,6 +49,7 @@ pub mod flow;
 pub mod infrastructure;
 pub mod lifecycle;
 pub mod model;
+pub mod offline;
 pub mod plan;
 pub mod rehearse;
 pub mod repair;

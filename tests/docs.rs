@@ -7,12 +7,18 @@
 //! | `yaml plan` | a whole plan |
 //! | `yaml service` | one or more services, in an otherwise fixed plan |
 //! | `yaml top` | top-level keys, in the place of a fixed plan's |
+//! | `sh hook` | a script of a hook |
 //! | `yaml prices` | a price file |
 //! | `yaml workflow` | a CI workflow: its `run:` commands parse |
 //! | `text where` | a condition on each line |
 //! | `json` | JSON |
+//! | `dockerfile` | lines of a Dockerfile |
 //! | `text` | anything: output |
+//!
+//! The definitions of `deploy/` are checked in the same way.
 
+#[path = "docs/deploy.rs"]
+mod deploy;
 #[path = "docs/hooks.rs"]
 mod hooks;
 #[path = "docs/obstacles.rs"]
@@ -24,6 +30,7 @@ mod permissions;
 #[path = "docs/plans.rs"]
 mod plans;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use dynasplit::cli::{Args, Exit};
 use pages::{anchors, blocks, code_spans, links, pages, read, root, section, split};
@@ -70,9 +77,13 @@ fn dynasplit(line: &str) -> Option<Vec<String>> {
 
 fn parses(arguments: &[String]) -> Result<(), String> {
     let all = std::iter::once("dynasplit").chain(arguments.iter().map(String::as_str));
-    Args::try_parse_from(all)
-        .map(|_| ())
-        .map_err(|error| error.to_string())
+    match Args::try_parse_from(all) {
+        // clap reports these two as errors.
+        Err(error) if !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            Err(error.to_string())
+        }
+        _ => Ok(()),
+    }
 }
 
 #[test]
@@ -126,8 +137,9 @@ fn commands_in_the_prose_parse() {
 
 #[test]
 fn json_is_json_and_every_block_says_what_it_is() {
-    const KNOWN: [&str; 9] = [
+    const KNOWN: [&str; 11] = [
         "sh",
+        "dockerfile",
         "sh hook",
         "yaml plan",
         "yaml service",
@@ -189,7 +201,7 @@ fn links_lead_somewhere() {
 fn files_that_are_named_exist() {
     let mut count = 0;
     for (page, span) in code_spans() {
-        let path = ["src/", "tests/", "plans/", "docs/", ".ci/"]
+        let path = ["src/", "tests/", "plans/", "docs/", "deploy/", ".ci/"]
             .iter()
             .any(|folder| span.starts_with(folder));
         if path && !span.contains(' ') {

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of the crate, from bottom to top: each may import itself and what stands before it. `verify/compare` is a room
 /// of its own inside of `verify`.
-const LAYERS: [&str; 21] = [
+const LAYERS: [&str; 23] = [
     "fault",
     "model",
     "plan",
@@ -34,7 +34,9 @@ const LAYERS: [&str; 21] = [
     "backfill",
     COMPARE,
     "verify",
+    "cutover",
     "infrastructure",
+    "offline",
     "survey",
     "rehearse",
     "cli",
@@ -45,10 +47,11 @@ const COMPARE: &str = "verify/compare";
 const SDK: [&str; 5] = ["dynamo", "state", "source", "target", "rehearse"];
 /// Rooms that may import only these: `plan` and `flow` are pure beside their traits (and the rules that a test leaves
 /// out), and the comparison shares nothing with the write path.
-const NARROW: [(&str, &[&str]); 4] = [
+const NARROW: [(&str, &[&str]); 5] = [
     ("plan", &["model"]),
     ("flow", &["fault", "model", "plan"]),
     ("infrastructure", &["model", "plan"]),
+    ("offline", &["flow", "model", "plan"]),
     (COMPARE, &["model"]),
 ];
 /// Of the write path, verification may use only these parts of `flow`: what a service should hold, what nobody

@@ -6,7 +6,7 @@ use super::failure::Failed;
 use super::table::table;
 use super::{output, screen};
 use crate::lifecycle::{ApplyOptions, ApplyReport, apply};
-use crate::status::split_status;
+use crate::status::split_status_with_worker;
 
 /// Runs `apply`.
 pub async fn run(global: &Global, args: &Apply) -> Result<Exit, Failed> {
@@ -16,8 +16,8 @@ pub async fn run(global: &Global, args: &Apply) -> Result<Exit, Failed> {
         enable_stream: args.enable_stream,
     };
     let report = apply(&split, options, &screen::say).await?;
-    let next = split_status(&split).await?.next;
-    output::print(global, &report, |report| render(report, &next))?;
+    let next = split_status_with_worker(&split).await?.next;
+    output::print_with_next(global, &report, &next, render)?;
     Ok(Exit::Done)
 }
 

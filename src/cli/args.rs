@@ -10,8 +10,8 @@ pub use self::commands::Command;
 pub use self::documents::{Completions, Iam, IamFormat, Man, TableFormat, Tables};
 use self::options::{AWS, LIMITS, OUTPUT};
 pub use self::options::{
-    Abandon, Apply, Backfill, Complete, DeadLetters, DeadLettersAction, Rehearse, Replicate, Status, Survey,
-    Switched, Tune, Verify, Wait, WaitFor,
+    Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, DeadLettersAction, Rehearse, Replicate,
+    Rollback, Shape, Status, Survey, Switched, Tune, Verify, Wait, WaitFor,
 };
 use self::values::url;
 use super::session::Session;

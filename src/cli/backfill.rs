@@ -11,7 +11,7 @@ use super::waiting::Waiting;
 use super::{output, screen, text};
 use crate::backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView};
 use crate::state::{NotedLimits, ShardRecord};
-use crate::status::{FillStatus, split_status};
+use crate::status::{FillStatus, split_status_with_worker};
 use tokio_util::sync::CancellationToken;
 
 /// Runs `backfill`.
@@ -40,8 +40,10 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     let is_told = telling.await.is_ok();
     progress.end().await;
     let report = result?;
-    let next = split_status(&split).await?.next;
-    output::print(global, &report, |report| render(report, is_told, &next))?;
+    let next = split_status_with_worker(&split).await?.next;
+    output::print_with_next(global, &report, &next, |report, next| {
+        render(report, is_told, next)
+    })?;
     let dead = report.lanes.iter().any(|lane| lane.dead_letters > 0);
     Ok(if dead { Exit::NotClean } else { Exit::Done })
 }

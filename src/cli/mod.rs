@@ -9,6 +9,7 @@ mod backfill;
 mod complete;
 mod completions;
 mod connect;
+mod cutover;
 mod dead_letters;
 mod error_document;
 mod exit;
@@ -23,6 +24,7 @@ mod replicate;
 mod screen;
 mod service_names;
 mod session;
+mod shape;
 mod signals;
 mod status;
 mod stoppable;
@@ -102,9 +104,12 @@ async fn run(args: Args) -> Result<Exit, Failed> {
         Command::Tune(command) => Box::pin(unless(&stop, tune::run(&global, &command))).await,
         Command::DeadLetters(command) => Box::pin(dead_letters::run(&global, &command, stop)).await,
         Command::Switched(command) => Box::pin(switched::run(&global, &command, stop)).await,
+        Command::Cutover(command) => Box::pin(cutover::run(&global, &command, stop)).await,
+        Command::Rollback(command) => Box::pin(cutover::run_back(&global, &command, stop)).await,
         Command::Abandon(command) => Box::pin(abandon::run(&global, &command, stop)).await,
         Command::Complete(command) => complete::run(&global, &command, stop).await,
         Command::Rehearse(command) => Box::pin(rehearse::run(&global, &command, stop)).await,
+        Command::Shape(command) => shape::run(&global, &command, stop).await,
         Command::Tables(command) => tables::run(&command),
         Command::Iam(command) => iam::run(&global, &command),
         Command::Schema => output::schema(),

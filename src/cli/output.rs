@@ -23,6 +23,25 @@ pub fn print<T: Serialize>(
     }
 }
 
+/// A result, and what to do next.
+#[derive(Serialize)]
+struct WithNext<'a, T> {
+    #[serde(flatten)]
+    result: &'a T,
+    next: &'a str,
+}
+
+/// Prints a result and what to do next: the text and the JSON document give the same advice.
+pub fn print_with_next<T: Serialize>(
+    global: &Global,
+    result: &T,
+    next: &str,
+    text: impl FnOnce(&T, &str) -> String,
+) -> Result<(), Failed> {
+    let told = WithNext { result, next };
+    print(global, &told, |told| text(told.result, told.next))
+}
+
 /// Prints a result that holds item values: not a letter of them is changed.
 pub fn print_values<T: Serialize>(
     global: &Global,

@@ -8,11 +8,15 @@ use crate::worker::sentence;
 
 /// Refuses a service that the plan does not have.
 pub fn refuse_unknown(plan: &Plan, service: &str) -> Result<(), Failed> {
-    if plan.service(service).is_some() {
-        return Ok(());
+    match plan.service(service) {
+        Some(_) => Ok(()),
+        None => Err(unknown_service(plan, service)),
     }
-    let names = plan.service_names();
-    Err(unknown(service, &names, ""))
+}
+
+/// The failure for a service that the plan does not have.
+pub fn unknown_service(plan: &Plan, service: &str) -> Failed {
+    unknown(service, &plan.service_names(), "")
 }
 
 /// As [`refuse_unknown`], for a command that also takes the items of no service.

@@ -24,11 +24,11 @@ pub async fn run(global: &Global, args: &Switched, stop: CancellationToken) -> R
         let switching = switch(&split, &args.service, options, &stop, &screen::say);
         stoppable(&global.session, GRACE, Box::pin(switching)).await?
     };
-    output::print(global, &report, render)?;
+    output::print_with_next(global, &report, &report.next(), render)?;
     Ok(Exit::Done)
 }
 
-pub(super) fn render(report: &SwitchReport) -> String {
+pub(super) fn render(report: &SwitchReport, next: &str) -> String {
     let SwitchReport { service, table, .. } = report;
     let mut lines: Vec<String> = report
         .overridden
@@ -37,14 +37,9 @@ pub(super) fn render(report: &SwitchReport) -> String {
         .collect();
     match (report.switched_ms, report.already) {
         (None, true) => lines.push(format!("{service} has not switched, so nothing was done")),
-        (None, false) => {
-            lines.push(format!(
-                "the switch of {service} was taken back: its lane continues at its checkpoint"
-            ));
-            lines.push(format!(
-                "next: run `dynasplit verify --repair`. It overwrites what {service} has written to {table} since the switch"
-            ));
-        }
+        (None, false) => lines.push(format!(
+            "the switch of {service} was taken back: its lane continues at its checkpoint"
+        )),
         (Some(at_ms), true) => lines.push(format!(
             "{service} switched {} ago: dynasplit does not write {table}, and only the service may write it",
             text::duration(Clock::SYSTEM.now_ms().saturating_sub(at_ms))
@@ -56,11 +51,15 @@ pub(super) fn render(report: &SwitchReport) -> String {
             if report.verified_ms.is_none() {
                 lines.push("note: no clean verify was recorded before this switch".into());
             }
-            lines.push(format!("next: let {service} write {table}"));
-            lines.push(format!(
-                "to take the switch back before {service} writes, run `dynasplit switched --undo --service {service}`"
-            ));
         }
+    }
+    if !next.is_empty() {
+        lines.push(format!("next: {next}"));
+    }
+    if report.switched_ms.is_some() && !report.already {
+        lines.push(format!(
+            "to take the switch back before {service} writes, run `dynasplit switched --undo --service {service}`"
+        ));
     }
     lines.join("\n")
 }

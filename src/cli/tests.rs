@@ -334,7 +334,11 @@ fn the_reports_of_the_last_steps_fit() {
     };
     for (switched_ms, already) in [(Some(1), false), (Some(1), true), (None, false), (None, true)] {
         let report = switch(switched_ms, already);
-        holds("switched", || switched::render(&report), &[part, REASON]);
+        holds(
+            "switched",
+            || switched::render(&report, &report.next()),
+            &[part, REASON],
+        );
     }
     let completed = CompleteReport {
         source_at_rest: Some(REASON.into()),

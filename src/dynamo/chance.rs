@@ -16,6 +16,12 @@ pub fn seed(seed: u64) {
     SEEDED.with_borrow_mut(|seeded| *seeded = Some(StdRng::seed_from_u64(seed)));
 }
 
+/// Whether this thread simulates.
+#[must_use]
+pub fn is_seeded() -> bool {
+    SEEDED.with_borrow(Option::is_some)
+}
+
 /// Any value.
 #[must_use]
 pub fn any<T>() -> T

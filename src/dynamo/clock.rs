@@ -16,6 +16,8 @@ struct Simulated {
     began: Instant,
     began_ms: u64,
     fast_ppm: i32,
+    /// When somebody sets it, and by how many milliseconds.
+    set: Option<(Instant, i64)>,
 }
 
 impl Clock {
@@ -30,6 +32,16 @@ impl Clock {
             began,
             began_ms,
             fast_ppm,
+            set: None,
+        }))
+    }
+
+    /// The same, which somebody sets at a moment: by so many milliseconds, back if there are fewer than none.
+    #[must_use]
+    pub fn set_at(self, moment: Instant, by_ms: i64) -> Self {
+        Self(self.0.map(|simulated| Simulated {
+            set: Some((moment, by_ms)),
+            ..simulated
         }))
     }
 
@@ -54,7 +66,11 @@ impl Simulated {
     fn since_1970(&self) -> Duration {
         let elapsed = self.began.elapsed();
         let shown = elapsed.mul_f64(1.0 + f64::from(self.fast_ppm) / 1e6);
-        Duration::from_millis(self.began_ms) + shown
+        let set = self.set.filter(|(moment, _)| *moment <= Instant::now());
+        let began_ms = self
+            .began_ms
+            .saturating_add_signed(set.map_or(0, |(_, by_ms)| by_ms));
+        Duration::from_millis(began_ms) + shown
     }
 }
 
@@ -68,5 +84,9 @@ mod tests {
         assert_eq!(clock.now_ms(), 5000);
         tokio::time::advance(Duration::from_secs(100)).await;
         assert_eq!(clock.now_ms(), 105_100);
+        let set = clock.set_at(Instant::now() + Duration::from_secs(1), -5000);
+        assert_eq!(set.now_ms(), 105_100);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(set.now_ms(), 101_101);
     }
 }

@@ -82,6 +82,9 @@ pub fn saving(record: &str, removed: bool) -> &'static str {
         ("RECHECK", true) => "state.recheck.delete",
         ("TUNING", false) => "state.tuning.put",
         ("ACTIVITY", false) => "state.activity.put",
+        ("CUTOVER", false) => "state.cutover.put",
+        ("CUTOVEREVENT", false) => "state.cutover-event.put",
+        ("CUTOVERPIN", false) => "state.cutover-pin.put",
         _ => "",
     }
 }

@@ -1,6 +1,7 @@
 //! Restarts the tail: a new generation of its positions.
 
 use crate::fault;
+use crate::repair::refuse_fenced;
 use crate::source::{StreamState, stream_state};
 use crate::state::{RepairScope, ShardRecord, SplitRecord, StreamRecord};
 use crate::worker::{RunError, Split};
@@ -55,10 +56,10 @@ pub(crate) async fn restart_tail(split: &Split, seen: u32) -> Result<Restarted, 
     let found = Found { seen, arn, has_gap };
     let lease_ms = u64::try_from(split.timing.lease.as_millis()).unwrap_or(u64::MAX);
     let (mut begun, mut is_ending) = (false, false);
-    SplitRecord::change(&split.store, |record| {
+    let record = SplitRecord::change(&split.store, |record| {
         let now = split.now_ms();
         is_ending = record.completing_ms.is_some();
-        begun = !is_ending && found.is_reason(record, now, lease_ms);
+        begun = !is_ending && record.fenced_service().is_none() && found.is_reason(record, now, lease_ms);
         if begun {
             record.streams.push(StreamRecord {
                 arn: found.arn.clone(),
@@ -81,6 +82,7 @@ pub(crate) async fn restart_tail(split: &Split, seen: u32) -> Result<Restarted, 
             next: "run `dynasplit complete --yes` until it ends".into(),
         });
     }
+    refuse_fenced(&record)?;
     if begun {
         tracing::warn!(
             arn = found.arn,

@@ -104,6 +104,14 @@ pub fn item_from_json(json: Json) -> Result<Item, JsonError> {
     }
 }
 
+/// Whether the value of `Item` in an exported document is an item: all its entries are objects. The entry of a typed
+/// value, which a bare item may have under this name, is a text, a boolean or an array, or else a map.
+#[must_use]
+pub fn is_wrapped(json: &Json) -> bool {
+    json.as_object()
+        .is_none_or(|entries| entries.values().all(Json::is_object))
+}
+
 /// Reads one value; texts are moved, not copied.
 ///
 /// # Errors

@@ -70,6 +70,13 @@ impl Plan {
         fence.cloned().unwrap_or_default()
     }
 
+    /// Whether the plan says how to cut a service over: only then does dynasplit write the source.
+    #[must_use]
+    pub fn has_cutover(&self) -> bool {
+        let has_fence = self.fence.is_some() || self.services.iter().any(|service| service.fence.is_some());
+        has_fence || !self.hooks.is_empty()
+    }
+
     /// The folder of the plan file, from which the programs of hooks are found.
     #[must_use]
     pub fn folder(&self) -> PathBuf {

@@ -4,7 +4,7 @@
 //! "Count": ...}`, one page or several), bare items, or an array of items. The returned items can be loaded: every
 //! item has the source's key, and no two have the same.
 
-use crate::model::json::{JsonError, item_from_json, json_kind};
+use crate::model::json::{JsonError, is_wrapped, item_from_json, json_kind};
 use crate::model::{AttributeKind, Item, Key, KeyAttribute, KeySchema, Value};
 use serde_json::Value as Json;
 use std::collections::HashMap;
@@ -246,13 +246,6 @@ impl Reader<'_> {
         self.items.push(SampleItem { key, item });
         Ok(())
     }
-}
-
-/// Whether the value of `Item` is an item: all its entries are objects. (The entry of a typed value is a text, a
-/// boolean or an array; only the entry of a map is an object, and no key attribute is a map.)
-fn is_wrapped(json: &Json) -> bool {
-    json.as_object()
-        .is_none_or(|entries| entries.values().all(Json::is_object))
 }
 
 /// The key of an item, or the key attribute that is missing, empty or of another type.

@@ -19,6 +19,7 @@ mod probe;
 mod readable;
 mod records;
 mod split;
+mod split_cutover;
 mod store;
 mod table;
 pub mod tombstone_phases;

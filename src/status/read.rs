@@ -1,5 +1,6 @@
 //! Reads the state of the whole split from its records, and from the source's stream.
 
+use super::cutover_status::{cutovers, obstacles as cutover_obstacles};
 use super::lane_status::{LaneStatus, fill_status, lane_status};
 use super::late_changes::late_changes;
 use super::limits;
@@ -20,21 +21,31 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Reads the state of the split.
+/// How often each worker's record was renewed, by its name, when it was first seen.
+type Beats = BTreeMap<String, u64>;
+
+/// Reads the state of the split, at once. A worker whose clock is slow by more than its lease looks dead.
 ///
 /// # Errors
 /// If the state can't be read.
 pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
+    status_since(split, &mut Beats::new()).await
+}
+
+/// Reads the state of the split. `first` remembers the beats of the workers from one reading to the next.
+async fn status_since(split: &Split, first: &mut Beats) -> Result<SplitStatus, RunError> {
     let now = split.now_ms();
     let record = SplitRecord::read(&split.store).await?.value;
     let split = &split.without_switched(&record);
     let known_services = services(split).await?;
     let generation = record.stream().map_or(1, |(generation, _)| generation);
-    // Nothing of these is needed to tell where the split stands.
+    // The state of the split can be shown without these records.
     let (mut damaged, store) = (Vec::new(), &split.store);
     let workers = store.list_readable(WorkerRecord::PREFIX, &mut damaged).await?;
     let workers: Vec<(String, Stored<WorkerRecord>)> = workers;
-    let (recorded, silent) = without_dead_owners(recorded_shards(split, generation).await?, &workers, now);
+    let silent_workers = silent_workers(&workers, first, now);
+    let recorded = recorded_shards(split, generation).await?;
+    let (recorded, silent) = without_dead_owners(recorded, &workers, &silent_workers, now);
     let segments: Vec<SegmentRecord> = split
         .store
         .list::<SegmentRecord>(SegmentRecord::PREFIX)
@@ -78,13 +89,17 @@ pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
         verify: verify.map(|stored| stored.value),
         workers: workers
             .into_iter()
-            .map(|(_, worker)| WorkerStatus::of(&worker.value, &record, &known_services, now))
+            .map(|(name, worker)| WorkerStatus {
+                overdue: silent_workers.contains(&name),
+                ..WorkerStatus::of(&worker.value, &record, &known_services, now)
+            })
             .collect(),
         switched: record
             .switched
             .iter()
             .map(|(name, switched)| (name.clone(), switched.at_ms))
             .collect(),
+        cutovers: cutovers(split, &record, now).await?,
         read_ms: now,
         obstacles: Vec::new(),
         next: String::new(),
@@ -105,7 +120,8 @@ pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
             other_stream: unread_stream(split, &status, &record).await,
             record: &record,
         };
-        status.obstacles = obstacles(&status, &known);
+        status.obstacles = cutover_obstacles(&status.cutovers);
+        status.obstacles.extend(obstacles(&status, &known));
     }
     status
         .obstacles
@@ -126,12 +142,15 @@ pub async fn split_status(split: &Split) -> Result<SplitStatus, RunError> {
 /// A worker that starts again (a service was added or has switched) is away for a moment.
 const AWAY: Duration = Duration::from_secs(5);
 
-/// As [`split_status`], for a command that refuses if no worker reads the stream: it waits for a worker that is away
-/// for a moment.
-pub(crate) async fn split_status_with_worker(split: &Split) -> Result<SplitStatus, RunError> {
-    let began = Instant::now();
+/// As [`split_status`], for a command that advises or refuses something if no worker reads the stream: it waits for a worker
+/// that is away for a moment, and looks twice at a worker whose clock may be slow.
+///
+/// # Errors
+/// If the state can't be read.
+pub async fn split_status_with_worker(split: &Split) -> Result<SplitStatus, RunError> {
+    let (began, mut first) = (Instant::now(), Beats::new());
     loop {
-        let status = split_status(split).await?;
+        let status = status_since(split, &mut first).await?;
         let is_away = status
             .obstacles
             .iter()
@@ -196,11 +215,29 @@ async fn note_late(lanes: &mut [LaneStatus], split: &Split, generation: u32) -> 
     Ok(())
 }
 
+/// The workers that seem to be dead, by the names of their records. A worker that has renewed its record since it was first
+/// seen is alive, whatever its clock says.
+fn silent_workers(
+    workers: &[(String, Stored<WorkerRecord>)],
+    first: &mut Beats,
+    now: u64,
+) -> BTreeSet<String> {
+    let mut silent = BTreeSet::new();
+    for (name, Stored { value: worker, .. }) in workers {
+        let has_renewed = *first.entry(name.clone()).or_insert(worker.beat) != worker.beat;
+        if !has_renewed && now.saturating_sub(worker.seen_ms) > worker.lease.duration_ms {
+            silent.insert(name.clone());
+        }
+    }
+    silent
+}
+
 /// The shards without the owners that seem to be dead, whose last words about a lane say nothing any more; and by lane, the
 /// lease that another worker must wait for.
 fn without_dead_owners(
     recorded: Recorded,
     workers: &[(String, Stored<WorkerRecord>)],
+    silent_workers: &BTreeSet<String>,
     now: u64,
 ) -> (Recorded, BTreeMap<String, String>) {
     let (mut shards, mut waits) = ((*recorded).clone(), BTreeMap::new());
@@ -209,10 +246,10 @@ fn without_dead_owners(
         let record = format!("{}{owner}", WorkerRecord::PREFIX);
         let worker = workers.iter().find(|(name, _)| *name == record);
         let Some((_, worker)) = worker else { continue };
-        let silent_ms = now.saturating_sub(worker.value.seen_ms);
-        if silent_ms <= worker.value.lease.duration_ms {
+        if !silent_workers.contains(&record) {
             continue;
         }
+        let silent_ms = now.saturating_sub(worker.value.seen_ms);
         let reason = format!(
             "the lease of shard {name} (owner {owner}, last sign of life {} ago)",
             duration(silent_ms)

@@ -5,7 +5,7 @@ use super::lane::at_once;
 use crate::flow::{BackLane, BackLedger, Group, Stop, WayBack, carry_back, is_tombstone};
 use crate::model::{Change, Counters, Images, Item, Key, Origin, SequenceNumber, json};
 use crate::source::Scan;
-use crate::state::{DeadLetter, DeadLetterHead, DeadLetters, ShownDeadLetter, StateError};
+use crate::state::{DeadLetter, DeadLetters, ShownDeadLetter, StateError};
 use crate::target::{SourceWriter, TargetWriter};
 use crate::worker::{Split, key_json};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -213,18 +213,4 @@ fn stop(error: StateError) -> Stop {
     Stop {
         reason: error.to_string(),
     }
-}
-
-/// The open reverse dead letters of a service in a cutover.
-pub(super) async fn open_letters(
-    split: &Split,
-    service: &str,
-    epoch: u64,
-) -> Result<Vec<DeadLetterHead>, StateError> {
-    let letters = DeadLetters::back(split.store.clone());
-    let of_epoch = |head: &DeadLetterHead| {
-        head.damage.is_some() || head.origin.split('/').next() == Some(&*epoch.to_string())
-    };
-    let found = letters.list(Some(service)).await?;
-    Ok(found.into_iter().filter(of_epoch).collect())
 }

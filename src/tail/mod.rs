@@ -12,13 +12,11 @@ mod dead_letter_counts;
 mod feed;
 mod lane;
 mod reader;
-mod reverse_state;
 mod shard;
 mod strays;
 mod tip;
 mod worker;
 
 pub(crate) use lane::{UNROUTED, watch_group};
-pub use reverse_state::{ReverseState, reverse_state};
 pub use tip::TipReader;
 pub use worker::{Ended, Tail, TailOptions};

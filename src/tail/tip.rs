@@ -10,11 +10,14 @@ use crate::source::{StreamSource, StreamState, stream_state};
 use crate::state::StreamPin;
 use crate::worker::{RunError, Split, pause};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Empty reads in a row before a shard counts as read to its tip: empty pages before it are normal.
 const EMPTY_READS: u32 = 5;
+/// A record that is younger is new. Some engines round the times of records down to the minute.
+const NEW_MS: u64 = 60_000;
 /// A cutover reads one stream.
 const GENERATION: u32 = 1;
 
@@ -116,11 +119,18 @@ impl TipReader {
         Ok(())
     }
 
-    /// Reads every open shard to its tip. Call it before the fence, so that the pause does not pay for the records of hours.
+    /// Reads every open shard until its records are new. Call it before the fence, so that the pause does not pay for the records
+    /// of hours. The forward lane still writes the table, so there is no tip to wait for.
     ///
     /// # Errors
     /// If the stream can't be read, or the command is stopped.
     pub async fn follow(&mut self, stop: &CancellationToken) -> Result<(), RunError> {
+        let new_since_ms = self.split.now_ms().saturating_sub(NEW_MS);
+        self.read_to(Some(new_since_ms), stop).await
+    }
+
+    /// Reads every open shard to its tip, or until it shows a record that was written after a moment.
+    async fn read_to(&mut self, new_since_ms: Option<u64>, stop: &CancellationToken) -> Result<(), RunError> {
         let mut tip = BTreeSet::new();
         // What was read before says nothing about the tip of now.
         for shard in self.open.values_mut() {
@@ -133,7 +143,7 @@ impl TipReader {
                 if tip.contains(id) {
                     continue;
                 }
-                match shard.step(self.split.timing.idle).await? {
+                match shard.step(self.split.timing.idle, new_since_ms).await? {
                     Step::Moved => is_moving = true,
                     Step::Waits => {}
                     Step::AtTip => {
@@ -169,7 +179,7 @@ impl TipReader {
     pub async fn pin(&mut self, epoch: u64, stop: &CancellationToken) -> Result<StreamPin, RunError> {
         // Before the reads, so that all later writes come after this time.
         let pinned_ms = self.split.now_ms();
-        self.follow(stop).await?;
+        self.read_to(None, stop).await?;
         let last = |position: &Position| -> Option<SequenceNumber> {
             match position {
                 Position::At(number) | Position::After(number) => Some(number.clone()),
@@ -203,7 +213,7 @@ enum Step {
 }
 
 impl OpenShard {
-    async fn step(&mut self, idle: std::time::Duration) -> Result<Step, RunError> {
+    async fn step(&mut self, idle: Duration, new_since_ms: Option<u64>) -> Result<Step, RunError> {
         let read = match self.reader.read(&self.position).await {
             // The records that it had were trimmed: there are none before the tip.
             Err(failure) if is_trimmed(&failure) => self.reader.read_horizon(&self.position, false).await,
@@ -220,7 +230,9 @@ impl OpenShard {
         if batch.to != self.position {
             self.position = batch.to;
             (self.empty_reads, self.empty_since) = (0, None);
-            return Ok(Step::Moved);
+            let newest_ms = batch.records.iter().filter_map(|record| record.created_ms).max();
+            let is_new = new_since_ms.is_some_and(|since| newest_ms.is_some_and(|newest| newest >= since));
+            return Ok(if is_new { Step::AtTip } else { Step::Moved });
         }
         let since = *self.empty_since.get_or_insert_with(Instant::now);
         self.empty_reads += 1;

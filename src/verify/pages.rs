@@ -2,12 +2,12 @@
 
 use super::invalid::InvalidItems;
 use super::scan::Pages;
-use super::sorting::Entries;
+use super::sorting::Sorting;
 use super::view::{Progress, ServiceProgress, add};
 use crate::flow::{Watched, desired, watch};
 use crate::model::{Item, Key, KeySchema};
 use crate::plan::Plan;
-use crate::verify::compare::{Digest, Held, classify};
+use crate::verify::compare::{Digest, Held, SourceSide, TargetSide, classify};
 use crate::worker::RunError;
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub(super) type SourceEntry = (Key, Key, Digest);
 pub(super) struct TargetPages {
     pub table: String,
     pub keys: KeySchema,
-    pub entries: Entries<TargetEntry>,
+    pub entries: Sorting<TargetEntry, TargetSide>,
     pub progress: Arc<ServiceProgress>,
 }
 
@@ -43,8 +43,8 @@ impl Pages for TargetPages {
 /// Pages of the source, for several services at once.
 pub(super) struct SourcePages {
     pub plan: Arc<Plan>,
-    /// The index of each service in the plan, and the sorter of its entries.
-    pub services: Vec<(usize, Entries<SourceEntry>, Arc<ServiceProgress>)>,
+    /// Places of the services in the plan, and where their entries go.
+    pub services: Vec<(usize, Sorting<SourceEntry, SourceSide>, Arc<ServiceProgress>)>,
     pub progress: Arc<Progress>,
     pub invalid: Arc<InvalidItems>,
 }

@@ -265,16 +265,16 @@ impl Run {
             .map(|(reader, progress)| {
                 let side = TargetSide::new(self.dir.clone(), self.limits);
                 let sorting: Sorting<TargetEntry, _> =
-                    Sorting::start(side, |side, (key, held)| side.push(key, *held));
+                    Sorting::of(side, |side, (key, held)| side.push(key, *held));
                 let pages = TargetPages {
                     table: reader.service().table.name.clone(),
                     keys: reader.service().keys.clone(),
-                    entries: sorting.entries(),
+                    entries: sorting.clone(),
                     progress: Arc::clone(progress),
                 };
                 async move {
-                    let read = self.scanning.read(&reader.target, Arc::new(pages)).await;
-                    sorting.finish(read).await
+                    self.scanning.read(&reader.target, Arc::new(pages)).await?;
+                    sorting.finish()
                 }
             });
         let reads: Vec<_> = reads.collect();
@@ -290,13 +290,13 @@ impl Run {
         let mut services = Vec::with_capacity(self.reader.len());
         for (reader, progress) in self.reader.iter().zip(&self.progress.services) {
             let side = SourceSide::new(self.dir.clone(), self.limits);
-            let sorting = Sorting::start(
+            let sorting = Sorting::of(
                 side,
                 |side: &mut SourceSide, (target, source, digest): &SourceEntry| {
                     side.push(target, source, *digest)
                 },
             );
-            services.push((reader.place, sorting.entries(), Arc::clone(progress)));
+            services.push((reader.place, sorting.clone(), Arc::clone(progress)));
             sortings.push(sorting);
         }
         let pages = SourcePages {
@@ -305,20 +305,8 @@ impl Run {
             progress: Arc::clone(&self.progress),
             invalid: Arc::clone(&self.invalid),
         };
-        let read = self.scanning.read(&first.source, Arc::new(pages)).await;
-        let mut sides = Vec::with_capacity(sortings.len());
-        let mut failed = None;
-        for sorting in sortings {
-            match sorting.finish(Ok(())).await {
-                Ok(side) => sides.push(side),
-                Err(error) => failed = failed.or(Some(error)),
-            }
-        }
-        // A sorter that failed is why the scan failed.
-        match failed {
-            Some(error) => Err(error),
-            None => read.map(|()| sides),
-        }
+        self.scanning.read(&first.source, Arc::new(pages)).await?;
+        sortings.into_iter().map(Sorting::finish).collect()
     }
 
     /// Joins the two sides of a service; each difference is a candidate.

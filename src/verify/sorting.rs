@@ -1,12 +1,10 @@
-//! Sorts the entries of a scan on a thread of its own.
+//! Sorts the entries of a scan, on a thread for blocking work.
 
+use crate::dynamo::chance;
 use crate::verify::compare::VerifyError;
 use crate::worker::RunError;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-
-/// Batches (each of at most one page) that wait for a sorter: the scan waits when it can't follow.
-const BATCHES: usize = 4;
+use std::sync::Arc;
+use tokio::sync::Mutex;
 
 impl From<VerifyError> for RunError {
     fn from(error: VerifyError) -> Self {
@@ -14,62 +12,61 @@ impl From<VerifyError> for RunError {
     }
 }
 
-/// One side of a comparison while it is filled: a thread of its own sorts and spills, since both block.
+/// One side of a comparison while the pages of a scan fill it. Clones fill the same side.
 pub(super) struct Sorting<E, S> {
-    batches: mpsc::Sender<Vec<E>>,
-    thread: JoinHandle<Result<S, VerifyError>>,
+    side: Arc<Mutex<S>>,
+    push: fn(&mut S, &E) -> Result<(), VerifyError>,
+}
+
+impl<E, S> Clone for Sorting<E, S> {
+    fn clone(&self) -> Self {
+        Self {
+            side: Arc::clone(&self.side),
+            push: self.push,
+        }
+    }
 }
 
 impl<E: Send + 'static, S: Send + 'static> Sorting<E, S> {
-    /// Starts the thread; `push` adds one entry.
-    pub fn start(mut side: S, push: fn(&mut S, &E) -> Result<(), VerifyError>) -> Self {
-        let (batches, mut waiting) = mpsc::channel::<Vec<E>>(BATCHES);
-        let thread = tokio::task::spawn_blocking(move || {
-            while let Some(batch) = waiting.blocking_recv() {
-                for entry in &batch {
-                    push(&mut side, entry)?;
-                }
-            }
-            Ok(side)
-        });
-        Self { batches, thread }
+    /// Begins with an empty side; `push` adds one entry.
+    pub fn of(side: S, push: fn(&mut S, &E) -> Result<(), VerifyError>) -> Self {
+        Self {
+            side: Arc::new(Mutex::new(side)),
+            push,
+        }
     }
 
-    /// Where entries go in.
-    pub fn entries(&self) -> Entries<E> {
-        Entries(self.batches.clone())
-    }
-
-    /// Waits for the last entry, after every [`Entries`] is dropped. `read` is the result of the scan: if the thread
-    /// failed, its reason is reported.
-    pub async fn finish(self, read: Result<(), RunError>) -> Result<S, RunError> {
-        drop(self.batches);
-        let side = join(self.thread.await)??;
-        read?;
-        Ok(side)
-    }
-}
-
-/// The way into a [`Sorting`].
-#[derive(Clone)]
-pub(super) struct Entries<E>(mpsc::Sender<Vec<E>>);
-
-impl<E> Entries<E> {
-    /// Hands on a batch; waits while the sorter is busy.
+    /// Adds a batch (of at most one page). It sorts and spills on a thread for what blocks, so the scan waits if the side
+    /// cannot follow.
     pub async fn send(&self, batch: Vec<E>) -> Result<(), RunError> {
         if batch.is_empty() {
             return Ok(());
         }
-        let sent = self.0.send(batch).await;
-        // `finish` reports the error of the thread itself.
-        sent.map_err(|_| RunError::Stopped("sorting ended early".into()))
+        let (mut side, push) = (Arc::clone(&self.side).lock_owned().await, self.push);
+        blocking(move || {
+            for entry in &batch {
+                push(&mut side, entry)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The side, once every clone is dropped.
+    pub fn finish(self) -> Result<S, RunError> {
+        let side = Arc::into_inner(self.side);
+        side.map(Mutex::into_inner)
+            .ok_or_else(|| RunError::Stopped("sorting ended early".into()))
     }
 }
 
-/// Runs blocking work on a thread for it.
+/// Runs what blocks on a thread for that; a thread that simulates waits for no other one, and runs it at once.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RunError> + Send + 'static,
 ) -> Result<T, RunError> {
+    if chance::is_seeded() {
+        return work();
+    }
     join(tokio::task::spawn_blocking(work).await)?
 }
 

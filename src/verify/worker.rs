@@ -6,7 +6,7 @@ use super::result::VerifyResult;
 use super::verification::Verify;
 use crate::repair::{RepairLease, refuse_unready};
 use crate::state::SplitRecord;
-use crate::status::{ObstacleKind, split_status, split_status_with_worker};
+use crate::status::{ObstacleKind, split_status_with_worker};
 use crate::worker::{
     ActivityNote, RunError, Split, check_plan, completed, unless_stopped, with_activity_notes,
 };
@@ -44,7 +44,7 @@ impl Verify {
         let split = self.split.clone();
         let work = budgets.during(&store, Box::pin(self.run_tuned(record)));
         let mut result = with_activity_notes(&split, "verify", doing, work).await?;
-        result.next = split_status(&split).await?.next;
+        result.next = split_status_with_worker(&split).await?.next;
         Ok(result)
     }
 

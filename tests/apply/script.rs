@@ -1,6 +1,6 @@
 //! An engine that answers by script.
 
-use crate::client;
+use super::client;
 use aws_sdk_dynamodb::Client;
 use serde_json::{Value, json};
 use std::collections::{HashMap, VecDeque};

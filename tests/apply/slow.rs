@@ -1,7 +1,7 @@
 //! Target tables that take their time, and refusals.
 
-use crate::planned::Planned;
-use crate::script::{Script, described};
+use super::planned::Planned;
+use super::script::{Script, described};
 use dynasplit::dynamo::TableCallError;
 use dynasplit::source::{SourceError, ensure_stream};
 use dynasplit::state::Store;

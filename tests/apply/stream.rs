@@ -1,8 +1,8 @@
 //! The source and its stream.
 
-use crate::planned::{Planned, key};
-use crate::script::{Script, described};
-use crate::{enable_view, engine};
+use super::planned::{Planned, key};
+use super::script::{Script, described};
+use super::{enable_view, engine};
 use aws_sdk_dynamodb::types::StreamViewType;
 use dynasplit::dynamo::TableCallError;
 use dynasplit::source::{

@@ -1,7 +1,7 @@
 //! Target tables on the embedded engine.
 
-use crate::planned::{Planned, every_setting};
-use crate::{enable_view, engine};
+use super::planned::{Planned, every_setting};
+use super::{enable_view, engine};
 use aws_sdk_dynamodb::types::{AttributeValue, StreamViewType, TimeToLiveSpecification};
 use dynasplit::model::AttributeKind;
 use dynasplit::plan::spec::TableSpec;

@@ -15,6 +15,7 @@ mod order;
 mod plans;
 mod reach;
 mod refused;
+mod shape;
 mod shell;
 mod stopped;
 mod tables;

@@ -15,7 +15,7 @@ pub fn read(path: &str) -> String {
 
 /// All pages, by their paths from the root.
 pub fn pages() -> BTreeMap<String, String> {
-    let mut names = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
+    let mut names = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
         .map(str::to_owned)
         .to_vec();
     for folder in ["docs", "docs/decisions"] {

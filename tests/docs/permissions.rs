@@ -129,6 +129,7 @@ source:
   keys: { partition: PK, sort: SK }
 timestamp: none
 unrouted: fail
+fence: { manual: the jobs }
 services:
   - name: Courses
     where: begins_with(PK, 'COURSE#')

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::Client;
 use dynasplit::state::{ServiceRecord, StateError, Store};
 
-use crate::course::{copied, put, seen, set};
+use super::course::{copied, put, seen, set};
 use crate::support::faulty::Script;
 use crate::support::process::{Cli, lanes};
 use crate::support::stage::Stage;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dynasplit::state::{Limit, NotedLimits, SegmentRecord, Store};
 use serde_json::Value;
 
-use crate::course::{begin, end, filled, order};
+use super::course::{begin, end, filled, order};
 use crate::support::faulty::{Fault, FaultKind, Reason, Record, Rule, Script, Switch, Throttle};
 use crate::support::process::{Done, lane};
 use crate::support::stage::Stage;

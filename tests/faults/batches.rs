@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{
     BatchStatementRequest, DeleteRequest, KeysAndAttributes, PutRequest, WriteRequest,
 };
 
-use crate::course::order;
+use super::course::order;
 use crate::support::faulty::{Fault, FaultKind, Rule, Script};
 use crate::support::table::{self, PK, SK, key, text};
 use crate::support::{Engine, contents, unique};

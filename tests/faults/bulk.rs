@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{BillingMode, ProvisionedThroughput};
 use dynasplit::state::{SplitRecord, Store};
 use serde_json::Value;
 
-use crate::course::{HABITS, assert_few, begin, delete, end, mark, order, put, set};
+use super::course::{HABITS, assert_few, begin, delete, end, mark, order, put, set};
 use crate::support::faulty::{Fault, FaultKind, Gate, Landing, Loss, Rule, Script};
 use crate::support::process::{Cli, lane, lanes, obstacles};
 use crate::support::stage::{LEASE_SECONDS, Stage};

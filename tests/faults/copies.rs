@@ -1,6 +1,6 @@
 //! The backfill's batches: what is left undone of one, what is refused of one, and engines and roles that take none.
 
-use crate::course::{assert_few, begin, end, order, set};
+use super::course::{assert_few, begin, end, order, set};
 use crate::support::faulty::{Fault, FaultKind, Reason, Rule, Script, Throttle};
 use crate::support::process::{Done, lane};
 use crate::support::stage::Stage;

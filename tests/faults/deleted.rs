@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::Client;
 use serde_json::Value;
 
-use crate::course::{begin, copied, put, seen, set};
-use crate::restarts::switch;
+use super::course::{begin, copied, put, seen, set};
+use super::restarts::switch;
 use crate::support::faulty::{Fault, Gate, Rule, Script};
 use crate::support::process::{Done, Running, obstacles};
 use crate::support::stage::Stage;

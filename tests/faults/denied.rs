@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::course::{HABITS, begin, end, filled, order, put, set, until, until_more};
+use super::course::{HABITS, begin, end, filled, order, put, set, until, until_more};
 use crate::support::faulty::{Fault, FaultKind, Reason, Rule, Script, Throttle};
 use crate::support::process::lane;
 use crate::support::trial::Mode;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::course::{begin, in_time, put, set};
+use super::course::{begin, in_time, put, set};
 use crate::support::contents;
 use crate::support::faulty::Script;
 use crate::support::process::lane;

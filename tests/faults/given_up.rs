@@ -5,8 +5,8 @@ use std::time::Duration;
 use dynasplit::state::{ShardRecord, SplitRecord, StateError, Store};
 use serde_json::Value;
 
-use crate::bulk::{AUTO, BATCH, BULK, ITEMS, json, loaded};
-use crate::course::{HABITS, begin, end, in_time, order, put, set};
+use super::bulk::{AUTO, BATCH, BULK, ITEMS, json, loaded};
+use super::course::{HABITS, begin, end, in_time, order, put, set};
 use crate::support::contents::{self, Plain, PlainItem};
 use crate::support::faulty::{Fault, Reason, Rule, Script, Throttle};
 use crate::support::table;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::course::{HABITS, begin, delete, end, mark, put, set};
+use super::course::{HABITS, begin, delete, end, mark, put, set};
 use crate::support::faulty::{Fault, FaultKind, Gate, Holder, Rule, Script};
 use crate::support::trial::Mode;
 

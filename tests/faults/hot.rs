@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::course::{begin, end, filled, order, with_lease};
+use super::course::{begin, end, filled, order, with_lease};
 use crate::support::faulty::{Asked, Fault, Reason, Record, Rule, Script, Switch, Throttle};
 use crate::support::process::Running;
 use crate::support::stage::Stage;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::course::{begin, end, filled, mark, order};
+use super::course::{begin, end, filled, mark, order};
 use crate::support::faulty::{Call, Fault, Reason, Rule, Script, Switch, Throttle};
 use crate::support::process::Done;
 use crate::support::stage::Stage;

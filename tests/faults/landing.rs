@@ -1,8 +1,8 @@
 //! What a command waits for at its end: for nothing if every request was answered; for what may still land if a process died, or
 //! left a request without an answer. `status` names it.
 
-use crate::bulk::{BATCH, BULK, loaded};
-use crate::course::{begin, end, filled, order};
+use super::bulk::{BATCH, BULK, loaded};
+use super::course::{begin, end, filled, order};
 use crate::support::faulty::{Fault, Gate, Holder, Rule, Script};
 use crate::support::process::Cli;
 use crate::support::stage::Stage;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::course::{HABITS, begin, end, set};
+use super::course::{HABITS, begin, end, set};
 use crate::support::random_faults;
 use crate::support::trial::Mode;
 

@@ -1,6 +1,6 @@
 //! Iterators that expire, and pages that are empty before the tip.
 
-use crate::course::{HABITS, begin, end, put, set, stream, until_more};
+use super::course::{HABITS, begin, end, put, set, stream, until_more};
 use crate::support::faulty::{Fault, FaultKind, Rule, Script};
 use crate::support::trial::Mode;
 

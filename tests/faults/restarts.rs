@@ -11,7 +11,7 @@ use dynasplit::tail::{Ended, Tail, TailOptions};
 use dynasplit::worker::Split;
 use tokio_util::sync::CancellationToken;
 
-use crate::course::{begin, in_time, put, seen, set, until_more};
+use super::course::{begin, in_time, put, seen, set, until_more};
 use crate::support::contents;
 use crate::support::faulty::Script;
 use crate::support::process::{Running, obstacles};

@@ -1,6 +1,6 @@
 //! Shards that split and roll while records flow, and one that is forgotten before it was read.
 
-use crate::course::{self, HABITS, begin, copied, end, put, seen, set, stream, until_more};
+use super::course::{self, HABITS, begin, copied, end, put, seen, set, stream, until_more};
 use crate::support::age::set_back;
 use crate::support::faulty::{Fault, FaultKind, Landing, Loss, Reason, Rule, Script, Throttle};
 use crate::support::process::{lane, lanes, obstacles};

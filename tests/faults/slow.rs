@@ -1,6 +1,6 @@
 //! Pages of the stream that never come in time: smaller ones do.
 
-use crate::course::{begin, end, put, set};
+use super::course::{begin, end, put, set};
 use crate::support::faulty::{Call, Fault, Landing, Loss, Rule, Script};
 use crate::support::trial::Mode;
 

@@ -12,7 +12,7 @@ use dynasplit::worker::Split;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::course::{delete, in_time, order, put, set};
+use super::course::{delete, in_time, order, put, set};
 use crate::support::faulty::{Fault, FaultKind, Gate, Holder, Rule, Script};
 use crate::support::mutator::Habits;
 use crate::support::stage::Stage;

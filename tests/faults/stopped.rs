@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::course::{begin, copied, in_time, put, set};
+use super::course::{begin, copied, in_time, put, set};
 use crate::support::faulty::{Fault, Reason, Rule, Script, Switch, Throttle};
 use crate::support::process::{Done, Running};
 use crate::support::stage::Stage;

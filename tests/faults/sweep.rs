@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::Client;
 use dynasplit::model::TOMBSTONE_ATTRIBUTE;
 use serde_json::Value;
 
-use crate::course::{begin, delete, end, filled, order};
+use super::course::{begin, delete, end, filled, order};
 use crate::support::faulty::{Asked, Fault, Reason, Rule, Script, Throttle};
 
 const ITEMS: usize = 40;

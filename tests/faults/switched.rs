@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::StreamSpecification;
 
-use crate::course::{begin, copied, delete, end, put, set, stream};
+use super::course::{begin, copied, delete, end, put, set, stream};
 use crate::support::faulty::Script;
 use crate::support::process::{lanes, obstacles};
 use crate::support::stage::Stage;

@@ -7,12 +7,12 @@ use std::time::Duration;
 use dynasplit::state::{ShardRecord, Store};
 use serde_json::Value;
 
+use super::switched::COMPLETE;
 use crate::support::Engine;
 use crate::support::process::obstacles;
 use crate::support::stage::Stage;
 use crate::support::table::{self, item, number, text};
 use crate::support::trial::{Mode, Stamps};
-use crate::switched::COMPLETE;
 
 async fn put(stage: &Stage, number_: u32) {
     let fields = [("kind", text("order")), ("at", number(number_))];

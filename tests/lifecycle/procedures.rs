@@ -1,10 +1,10 @@
 //! The procedures of docs/cutover.md, as they stand there.
 
+use super::switched::{COMPLETE, HABITS};
 use crate::support::stage::Stage;
 use crate::support::table::{self, item, key, number, text};
 use crate::support::trial::{Mode, Stamps};
 use crate::support::{Engine, contents};
-use crate::switched::{COMPLETE, HABITS};
 
 /// "A shorter stop": verify before the fence, then only the drain.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dynasplit::state::{DeadLetters, MAX_RECHECKS, RecheckKey, Store};
 use serde_json::{Value, json};
 
-use crate::orders;
+use super::orders;
 use crate::support::Engine;
 use crate::support::faulty::{Fault, Gate, Holder, Record, Rule, Script};
 use crate::support::process::obstacles;

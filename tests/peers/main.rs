@@ -1,21 +1,7 @@
-//! What went wrong in tools that do a part of this job, as tests that it does not go wrong here. The table in
-//! [docs/protocol.md](../../docs/protocol.md) says which tool and what happened, and names a test for each row; what other
-//! test binaries show already is named there and not repeated here.
-#![cfg(unix)]
+//! The tests of this folder alone, as a binary that is built fast: `cargo test` runs them in `together`.
 
 #[path = "../support/mod.rs"]
 mod support;
 
-mod backfill;
-mod read_only;
-mod stream;
-
-use support::table::{SdkItem, item, number, text};
-
-/// So many orders, each of an account of its own, so that every segment has some.
-fn orders(count: usize) -> impl Iterator<Item = SdkItem> {
-    (0..count).map(|n| {
-        let order = [("kind", text("order")), ("at", number(n)), ("name", text("n"))];
-        item(&format!("ACC#{n}"), "DOC#1", order)
-    })
-}
+#[path = "mod.rs"]
+mod peers;

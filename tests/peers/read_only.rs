@@ -3,7 +3,7 @@
 use dynasplit::state::{SegmentRecord, Store};
 use serde_json::Value;
 
-use crate::orders;
+use super::orders;
 use crate::support::stage::Stage;
 use crate::support::trial::{Mode, Stamps};
 use crate::support::{Engine, contents, table};

@@ -1,6 +1,6 @@
 //! A service that is added later, and tables that somebody else owns.
 
-use crate::running::{Running, only};
+use super::running::{Running, only};
 use crate::support::Engine;
 use crate::support::contents::{Plain, PlainItem};
 use crate::support::table::{create, create_with, item, number, put, put_all};

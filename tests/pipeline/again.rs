@@ -1,6 +1,6 @@
 //! A finished backfill does nothing more.
 
-use crate::running::Running;
+use super::running::Running;
 use crate::support::Engine;
 use crate::support::contents::Plain;
 use crate::support::table::{create, item, number, put, put_all, text};

@@ -1,6 +1,6 @@
 //! Budgets are kept: the rate that a target or the source sees over time.
 
-use crate::running::Running;
+use super::running::Running;
 use crate::support::Engine;
 use crate::support::table::{SdkItem, create, item, number, put_all, text};
 use dynasplit::backfill::BackfillOptions;

@@ -1,6 +1,6 @@
 //! Records of the state that are damaged: each is named with what can be done, and what is not needed stops nothing.
 
-use crate::running::Running;
+use super::running::Running;
 use crate::support::{Engine, table};
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynasplit::repair::reconcile_dead_letters;

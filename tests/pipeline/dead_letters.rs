@@ -1,6 +1,6 @@
 //! Dead letters as they are kept: whole, and nothing of them left when they are settled.
 
-use crate::running::Running;
+use super::running::Running;
 use crate::support::Engine;
 use dynasplit::state::DeadLetter;
 use serde_json::{Value, json};

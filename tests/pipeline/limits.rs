@@ -1,6 +1,6 @@
 //! Items that a target can't take become dead letters, and hold nothing else up.
 
-use crate::running::{Running, text, with, without};
+use super::running::{Running, text, with, without};
 use crate::support::Engine;
 use crate::support::contents::PlainItem;
 use crate::support::table::{SdkItem, create, item, key, number, put, text as string};

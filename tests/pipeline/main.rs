@@ -1,19 +1,7 @@
-//! The whole split in one process, through the library: apply, a tail and a backfill while writes go on. What the
-//! targets hold in the end is read by a reader that shares nothing with the product, and compared with what each test
-//! says in its own words that the plan means.
-#![allow(clippy::unwrap_used)] // Clippy excuses test functions, but not what they share.
+//! The tests of this folder alone, as a binary that is built fast: `cargo test` runs them in `together`.
 
 #[path = "../support/mod.rs"]
 mod support;
 
-mod added;
-mod again;
-mod budgets;
-mod damaged;
-mod dead_letters;
-mod limits;
-mod overlap;
-mod running;
-mod shapes;
-mod times;
-mod values;
+#[path = "mod.rs"]
+mod pipeline;

@@ -1,7 +1,7 @@
 //! One item in several services with different shapes; items that move from one to another; what is left behind, and
 //! what nobody takes.
 
-use crate::running::{Running, only, text, with, without};
+use super::running::{Running, only, text, with, without};
 use crate::support::Engine;
 use crate::support::contents::{Plain, PlainItem};
 use crate::support::table::{SdkItem, create, delete, item, key, number, put, put_all, text as string};

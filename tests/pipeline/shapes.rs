@@ -1,6 +1,6 @@
 //! A service with several shapes and a number in its key: backfill, tail, and what fits no shape.
 
-use crate::running::{Running, text, with, without};
+use super::running::{Running, text, with, without};
 use crate::support::Engine;
 use crate::support::contents::{Plain, PlainItem};
 use crate::support::table::{create, item, number, put_all, text as value};

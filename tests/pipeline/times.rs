@@ -1,6 +1,6 @@
 //! Timestamps that are missing, of another kind, or go backwards.
 
-use crate::running::{Running, without};
+use super::running::{Running, without};
 use crate::support::Engine;
 use crate::support::contents::PlainItem;
 use crate::support::table::{SdkItem, create, delete, item, key, number, put, put_all, text as string};

@@ -1,6 +1,6 @@
 //! Every kind of value, key and attribute name arrives as it was: by the backfill, by the tail, and by both.
 
-use crate::running::{Running, only, with, without};
+use super::running::{Running, only, with, without};
 use crate::support::contents::PlainItem;
 use crate::support::table::{SdkItem, both_images, number, put, put_all, text, wait_active};
 use crate::support::{Engine, Kind};

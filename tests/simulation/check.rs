@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use bigdecimal::BigDecimal;
+
 use crate::engine::{Engine, Value};
 use crate::support::contents::{Contents, Plain, PlainItem};
-use crate::support::trial::{Mode, STAMP, Trial};
+use crate::support::trial::{Mode, STAMP, Stamps, Trial};
 
 /// Differences that are shown.
 const SHOWN: usize = 5;
@@ -30,6 +32,22 @@ impl Wrong {
         }
     }
 
+    /// The same, found at another occasion.
+    pub fn when(self, what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            ..self
+        }
+    }
+
+    /// The same, with more details.
+    pub fn and(self, more: &str) -> Self {
+        Self {
+            details: self.details + more,
+            ..self
+        }
+    }
+
     /// Whether two runs fail in the same way.
     pub fn is_like(&self, other: &Self) -> bool {
         self.what == other.what && self.item.is_some() == other.item.is_some()
@@ -51,17 +69,33 @@ impl fmt::Display for Wrong {
     }
 }
 
-/// How the targets differ from what the source says, in a few lines. Versions in reserved attributes do not count;
-/// tombstones do.
-pub fn differences(engine: &Engine, trial: &Trial, what: &str) -> Option<Wrong> {
+/// How these targets differ from what the source says, in a few lines. Tombstones count; versions in reserved attributes
+/// count after the split is complete. An expired item may be on one side only then, because each table removes its own.
+pub fn differences(
+    engine: &Engine,
+    trial: &Trial,
+    tables: &[&str],
+    stamps: Stamps,
+    now_ms: u64,
+) -> Option<Wrong> {
     let source = contents(engine, &trial.source);
     let (mut told, mut item) = (Vec::new(), None);
-    for (table, expected) in trial.expected_of(source) {
+    for (table, mut expected) in trial.expected_of(source) {
+        if !tables.contains(&table) {
+            continue;
+        }
         let mut found = contents(engine, table);
-        if trial.mode == Mode::Sequence || table == trial.names {
-            for item in found.values_mut() {
-                item.remove(STAMP);
+        match stamps {
+            Stamps::Gone => {
+                found.retain(|_, item| !is_expired(item, now_ms));
+                expected.retain(|_, item| !is_expired(item, now_ms));
             }
+            Stamps::Stripped if trial.mode == Mode::Sequence || table == trial.names => {
+                for item in found.values_mut() {
+                    item.remove(STAMP);
+                }
+            }
+            Stamps::Stripped => {}
         }
         let keys = found
             .keys()
@@ -85,7 +119,7 @@ pub fn differences(engine: &Engine, trial: &Trial, what: &str) -> Option<Wrong> 
     let count = told.len();
     told.truncate(SHOWN);
     Some(Wrong {
-        what: what.to_owned(),
+        what: String::new(),
         details: format!(
             "{count} {} wrong\n{}",
             if count == 1 { "item is" } else { "items are" },
@@ -93,6 +127,13 @@ pub fn differences(engine: &Engine, trial: &Trial, what: &str) -> Option<Wrong> 
         ),
         item,
     })
+}
+
+fn is_expired(item: &PlainItem, now_ms: u64) -> bool {
+    match item.get("expires") {
+        Some(Plain::Number(at_s)) => *at_s <= BigDecimal::from(now_ms / 1000),
+        _ => false,
+    }
 }
 
 /// An item for people.

@@ -1,9 +1,13 @@
-//! The product's own workers in one thread, in simulated time, over a simulated network: see [`world`].
+//! The product's own commands in one thread, in simulated time, over a simulated network: see [`world`].
 //!
 //! - [`engine`]: DynamoDB in memory, as deterministic as a function.
 //! - [`network`]: the SDK's HTTP client, on which requests are late, lost, repeated, throttled and refused.
-//! - [`worker`]: the product's commands as library calls. [`world`]: a run of them all. [`check`]: what must hold.
-//! - [`script`]: what a run is made of. [`shrink`]: the least of a failing run that fails. [`story`]: what happened in it.
+//! - [`script`]: which run is made. [`cast`]: what a seed decides before it begins. [`world`]: a run. [`events`]: what
+//!   happens by itself.
+//! - [`worker`]: the product's commands as library calls. [`life`]: one life of one. [`crew`]: those that a supervisor
+//!   starts again. [`operator`]: who follows the tool's [`advice`], and does other things.
+//! - [`check`] and [`quiet`]: what must hold. [`finds`]: what runs found. [`tally`]: how often what happened.
+//! - [`shrink`]: the least of a failing run that fails. [`story`]: what happened in it.
 //! - [`rules`]: a rule of the protocol that is left out is noticed.
 //!
 //! `cargo test --test simulation` runs some seeds in each mode. `DYNASPLIT_SEED=7` runs one seed only,
@@ -13,18 +17,28 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod advice;
+mod cast;
 mod check;
+mod crew;
 mod engine;
+mod events;
+mod finds;
+mod life;
 mod network;
+mod operator;
+mod quiet;
 mod rules;
 mod script;
 mod shrink;
 mod story;
+mod tally;
 mod worker;
 mod world;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use dynasplit::fault::Rule;
@@ -33,10 +47,11 @@ use script::{CUTS, Cuts, SEED, Script, WITHOUT};
 use shrink::MOST_RUNS;
 use support::effort::effort;
 use support::trial::Mode;
-use world::run;
+use tally::Tally;
+use world::{Outcome, run};
 
 /// Runs in each mode, unless told, times the effort.
-const RUNS: u64 = 25;
+const RUNS: u64 = 3;
 
 fn seeds() -> Range<u64> {
     let number = |name: &str| -> Option<u64> {
@@ -64,33 +79,85 @@ fn script(seed: u64, mode: Mode) -> Script {
     }
 }
 
+/// What runs came to.
+#[derive(Default)]
+struct Sum {
+    faults: Tally,
+    ends: Tally,
+    simulated: Duration,
+    writes: u64,
+    requests: u64,
+    /// The first run that failed.
+    failed: Option<(Script, Outcome)>,
+}
+
+impl Sum {
+    fn add(&mut self, script: Script, outcome: Outcome) {
+        self.simulated += outcome.simulated;
+        self.writes += outcome.writes;
+        self.requests += outcome.requests;
+        if outcome.wrong.is_some() {
+            let is_first = (self.failed.as_ref()).is_none_or(|(first, _)| script.seed < first.seed);
+            self.failed = self
+                .failed
+                .take()
+                .filter(|_| !is_first)
+                .or(Some((script, outcome)));
+            return;
+        }
+        self.faults.add(outcome.faults);
+        self.ends.add(outcome.ends);
+    }
+}
+
+/// Both modes run beside each other, so each takes half of the cores.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
+}
+
 /// Runs seeds, and tells of the first that fails, with the command that repeats it.
 fn runs(mode: Mode) {
     let began = Instant::now();
-    let (mut fates, mut ends) = (BTreeMap::new(), BTreeMap::new());
-    let (mut simulated, mut writes, mut requests) = (Duration::ZERO, 0, 0);
     let seeds = seeds();
-    for seed in seeds.clone() {
-        let script = script(seed, mode);
-        let outcome = run(&script, Trace::default());
-        if outcome.wrong.is_some() {
-            panic!("{}", story::told(&script, outcome, MOST_RUNS));
+    let (next, sum) = (AtomicU64::new(seeds.start), Mutex::new(Sum::default()));
+    let some = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            let has_failed = sum.lock().expect("no thread panicked").failed.is_some();
+            if seed >= seeds.end || has_failed {
+                return;
+            }
+            let (one, script) = (Instant::now(), script(seed, mode));
+            let outcome = run(&script, Trace::default());
+            eprintln!(
+                "{mode:?} mode, seed {seed}: {} simulated s and {} requests in {:.1} s",
+                outcome.simulated.as_secs(),
+                outcome.requests,
+                one.elapsed().as_secs_f64()
+            );
+            sum.lock().expect("no thread panicked").add(script, outcome);
         }
-        for (fate, count) in outcome.fates {
-            *fates.entry(fate).or_insert(0) += count;
-            requests += count;
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..threads() {
+            scope.spawn(some);
         }
-        for (end, count) in outcome.ends {
-            *ends.entry(end).or_insert(0) += count;
-        }
-        simulated += outcome.simulated;
-        writes += outcome.writes.total();
+    });
+    let sum = sum.into_inner().expect("no thread panicked");
+    if let Some((script, outcome)) = sum.failed {
+        panic!("{}", story::told(&script, outcome, MOST_RUNS));
     }
     eprintln!(
-        "{mode:?}, seeds {seeds:?}: {} s simulated in {:.1} s, {writes} writes of the source, {requests} requests\n\
-         {fates:?}\n{ends:#?}",
-        simulated.as_secs(),
-        began.elapsed().as_secs_f64()
+        "{mode:?} mode: {} seeds from {}, {:.1} simulated hours in {:.1} s, {} writes of the source, {} requests\n\
+         what went wrong, and what was seen:\n{}how commands ended:\n{}",
+        seeds.end - seeds.start,
+        seeds.start,
+        sum.simulated.as_secs_f64() / 3600.0,
+        began.elapsed().as_secs_f64(),
+        sum.writes,
+        sum.requests,
+        sum.faults,
+        sum.ends
     );
 }
 

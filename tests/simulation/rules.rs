@@ -16,6 +16,7 @@ use crate::story::told;
 use crate::support::trial::Mode;
 use crate::world::{Outcome, run};
 use table::TABLE;
+pub use table::focus;
 
 /// Rules that are found within so many seeds are tried in each `cargo test`.
 const QUICK: u64 = 5;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use dynasplit::fault::Rule;
 use serde_json::Value as Json;
 
-use crate::network::Fate;
+use crate::cast::{Focus, Part};
+use crate::rules::focus;
 use crate::support::trial::Mode;
 
 /// A run, to the last byte.
@@ -30,6 +31,11 @@ impl Script {
             without: None,
             cuts: Cuts::default(),
         }
+    }
+
+    /// What the run is mostly about.
+    pub fn focus(&self) -> Focus {
+        self.without.map_or(Focus::Everything, focus)
     }
 
     /// The command that makes this run.
@@ -66,12 +72,12 @@ pub struct Cuts {
     pub items: Option<BTreeSet<usize>>,
     /// Only these requests meet trouble, by their numbers.
     pub trouble: Option<BTreeSet<u64>>,
-    /// Only these workers die, or are stopped, by their names.
+    /// Only these workers die, are stopped or are suspended, by their names.
     pub deaths: Option<BTreeSet<String>>,
     /// Every clock is right.
     pub right_clocks: bool,
-    /// No shard splits or rolls.
-    pub steady_shards: bool,
+    /// Parts of a run that are left out.
+    pub parts: BTreeSet<Part>,
 }
 
 impl Cuts {
@@ -81,12 +87,14 @@ impl Cuts {
         drawn.min(most)
     }
 
-    /// What becomes of a request.
-    pub fn fate(&self, number: u64, drawn: Fate) -> Fate {
-        match &self.trouble {
-            Some(kept) if !kept.contains(&number) => Fate::Answered,
-            _ => drawn,
-        }
+    /// Whether a request may meet trouble.
+    pub fn has_trouble(&self, number: u64) -> bool {
+        self.trouble.as_ref().is_none_or(|kept| kept.contains(&number))
+    }
+
+    /// Whether some items do not exist.
+    pub fn has_fewer_items(&self) -> bool {
+        self.items.is_some()
     }
 
     /// Whether a worker may die.
@@ -96,9 +104,6 @@ impl Cuts {
 
     /// Takes out of an application's request what it does to items that do not exist. Answers whether nothing is left.
     pub fn drops(&self, body: &mut Json) -> bool {
-        if self.items.is_none() {
-            return false;
-        }
         let has = |request: &Json| {
             let keys = [&request["Item"], &request["Key"]];
             let sort = keys.iter().find_map(|key| key["SK"]["S"].as_str());
@@ -143,7 +148,7 @@ impl fmt::Display for Cuts {
                 .as_ref()
                 .map(|kept| format!("deaths={}", joined(kept))),
             self.right_clocks.then(|| "clocks=right".to_owned()),
-            self.steady_shards.then(|| "shards=steady".to_owned()),
+            (!self.parts.is_empty()).then(|| format!("without={}", joined(&self.parts))),
         ];
         let told: Vec<String> = told.into_iter().flatten().collect();
         f.write_str(&told.join(","))
@@ -165,7 +170,7 @@ impl FromStr for Cuts {
                 "trouble" => cuts.trouble = Some(kept(value)?),
                 "deaths" => cuts.deaths = Some(kept(value)?),
                 "clocks" => cuts.right_clocks = true,
-                "shards" => cuts.steady_shards = true,
+                "without" => cuts.parts = kept(value)?,
                 _ => return Err(format!("'{name}' is no cut")),
             }
         }
@@ -188,12 +193,13 @@ fn cuts_are_read_as_they_are_told() {
         trouble: Some([5].into()),
         deaths: Some(["replicate0.1".to_owned()].into()),
         right_clocks: true,
+        parts: [Part::Operator, Part::Throttling].into(),
         ..Cuts::default()
     };
     let text = cuts.to_string();
     assert_eq!(
         text,
-        "storm=12,items=3+17,trouble=5,deaths=replicate0.1,clocks=right"
+        "storm=12,items=3+17,trouble=5,deaths=replicate0.1,clocks=right,without=operator+throttling"
     );
     assert_eq!(text.parse(), Ok(cuts));
     assert!("storm".parse::<Cuts>().is_err());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::cast::Part;
 use crate::check::Wrong;
 use crate::network::Trace;
 use crate::script::{Cuts, Script};
@@ -41,14 +42,18 @@ pub fn shrink(script: Script, outcome: Outcome, most_runs: u32) -> Shrunk {
         }
     }
     search.fails_with(|cuts| cuts.right_clocks = true);
-    search.fails_with(|cuts| cuts.steady_shards = true);
+    for part in Part::ALL {
+        search.fails_with(|cuts| {
+            cuts.parts.insert(part);
+        });
+    }
     search.fails_with(|cuts| cuts.crew = Some(1));
     search.least(
         |outcome| outcome.dead.clone(),
         |cuts, kept| cuts.deaths = Some(kept),
     );
     search.least(
-        |outcome| outcome.trouble.keys().copied().collect(),
+        |outcome| outcome.trouble.clone(),
         |cuts, kept| cuts.trouble = Some(kept),
     );
     Shrunk {

@@ -1,13 +1,15 @@
-//! One run: a source that writers change all the time, workers that die and come back, a network on which everything
-//! goes wrong, shards that split; then calm, in which everything must become exact, and stay so.
+//! One run: a source that writers change all the time, workers that die and come back, an operator, a network on which
+//! everything goes wrong; then quiet moments, in which everything must become exact or the tool must say what is lost;
+//! and at last an operator who follows the tool's advice until the split is complete.
 //!
 //! A seed decides everything: the same seed makes the same run, to the last byte of each request.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::Client;
 use dynasplit::dynamo::{Clock, Timing, chance};
 use dynasplit::fault::break_rule;
 use dynasplit::plan::Plan;
@@ -15,23 +17,29 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
-use tokio_util::sync::CancellationToken;
 
-use crate::check::{Wrong, differences};
-use crate::engine::{Engine, Habits as EngineHabits};
-use crate::network::{Doom, EPOCH_MS, Fate, FaultRates, Network, Trace};
+use crate::cast::Cast;
+use crate::check::Wrong;
+use crate::crew::Tails;
+use crate::engine::Engine;
+use crate::life::doom;
+use crate::network::{EPOCH_MS, FaultRates, Network, Trace};
+use crate::operator::Operator;
 use crate::script::{Cuts, Script};
-use crate::support::mutator::{Habits, Mutator, Writes};
+use crate::support::latch::Latch;
+use crate::support::mutator::{Habits, Mutator, Spice};
 use crate::support::trial::Trial;
+use crate::tally::Tally;
 use crate::worker::{Job, configuration};
 
-/// What the product's waits are built on. A late request lands within `attempt + margin`.
-const TIMING: Timing = Timing {
-    lease: Duration::from_secs(4),
+/// What the product's waits are built on: as long as a run can afford, because each renewal and each poll is a request. A
+/// late request lands within `attempt + margin`.
+pub const TIMING: Timing = Timing {
+    lease: Duration::from_secs(12),
     attempt: Duration::from_millis(1500),
-    margin: Duration::from_secs(1),
-    poll: Duration::from_millis(300),
-    idle: Duration::from_millis(500),
+    margin: Duration::from_secs(2),
+    poll: Duration::from_millis(900),
+    idle: Duration::from_millis(1500),
     settle: Duration::from_millis(1600),
     clock: Clock::SYSTEM,
 };
@@ -40,52 +48,55 @@ pub const KEYS: usize = 42;
 const HABITS: Habits = Habits {
     keys: KEYS,
     writers: 3,
-    pause: Duration::from_millis(250),
+    pause: Duration::from_millis(500),
     backwards: 20,
 };
 /// Trouble lasts at most so long, and at least the second.
 const STORM: Duration = Duration::from_secs(60);
 const SHORTEST_STORM: Duration = Duration::from_secs(12);
-/// In calm, everything is exact after so long.
-const LIVENESS: Duration = Duration::from_secs(240);
-/// What stays wrong for so long, while no backfill is under way, stays so.
-const STAYS_WRONG: Duration = Duration::from_secs(45);
-/// And stays exact for so long.
-const STAYS: Duration = Duration::from_secs(10);
-/// Clocks are wrong by up to so much.
-const WRONG_MS: i64 = 5 * 60 * 1000;
-const WRONG_PPM: i32 = 2000;
 
 /// What a run came to.
 pub struct Outcome {
     pub trace: Trace,
-    pub fates: BTreeMap<Fate, u64>,
-    /// How workers ended, and how often.
-    pub ends: BTreeMap<String, u64>,
-    /// Requests that met trouble, by their numbers.
-    pub trouble: BTreeMap<u64, Fate>,
-    /// Workers that died or were stopped.
+    /// What went wrong, by kind.
+    pub faults: Tally,
+    /// How commands ended, and how often.
+    pub ends: Tally,
+    pub requests: u64,
+    /// The numbers of requests that met trouble.
+    pub trouble: BTreeSet<u64>,
+    /// Commands that died, were stopped or were suspended.
     pub dead: BTreeSet<String>,
-    pub writes: Writes,
+    pub writes: u64,
     pub simulated: Duration,
     /// Why the run failed, if it did.
     pub wrong: Option<Wrong>,
 }
 
-struct World {
-    seed: u64,
-    cuts: Cuts,
-    trial: Trial,
-    plan: Plan,
-    network: Network,
-    began: Instant,
-    consistent: bool,
+/// What everything in a run shares.
+pub struct World {
+    pub seed: u64,
+    pub cuts: Cuts,
+    pub cast: Cast,
+    pub trial: Trial,
+    /// The plans, oldest first.
+    plans: Vec<Plan>,
+    /// The place of the newest plan that was applied.
+    newest: AtomicUsize,
+    pub network: Network,
+    pub began: Instant,
     calm: AtomicBool,
-    /// Backfills that have not ended well. One that dies may hold the switch of the tombstones although another one
-    /// ended: it is run again, as `status` says.
-    unfilled: AtomicUsize,
-    ends: Mutex<BTreeMap<String, u64>>,
+    /// Everybody is away: no command runs.
+    away: Latch,
+    /// Supervised backfills that have not ended well. One that dies may hold the switch of the tombstones although
+    /// another one ended: it is run again, as `status` says.
+    pub unfilled: AtomicUsize,
+    pub tails: Mutex<Tails>,
+    /// Everything that runs beside.
+    pub crew: Mutex<JoinSet<()>>,
+    ends: Mutex<Tally>,
     dead: Mutex<BTreeSet<String>>,
+    writers: Client,
 }
 
 /// Makes a run.
@@ -109,13 +120,10 @@ impl World {
             seed, mode, ref cuts, ..
         } = *script;
         let mut rng = StdRng::seed_from_u64(seed);
-        let engine = Engine::new(EngineHabits {
-            page_items: rng.random_range(2..8),
-            page_records: rng.random_range(3..40),
-            shards: rng.random_range(1..4),
-            creation_ms: 250,
-        });
+        let cast = Cast::drawn(&mut rng).on(script.focus()).cut(cuts);
+        let engine = Engine::new(cast.engine);
         let network = Network::new(engine, rng.random(), TIMING.landed(), cuts.clone(), trace);
+        network.note(|| format!("{cast:?}"));
         let trial = Trial {
             mode,
             source: "source".into(),
@@ -124,82 +132,96 @@ impl World {
             invoices: "invoices".into(),
             names: "names".into(),
         };
-        let plan = Plan::parse(&trial.plan(), "plan.yaml").expect("the plan is right");
+        let text = trial.plan();
+        let (first, _) = text.split_once("  - name: names").expect("its last service");
+        let texts = if cast.grows {
+            vec![first, &text]
+        } else {
+            vec![text.as_str()]
+        };
+        let plans = texts
+            .iter()
+            .map(|text| Plan::parse(text, "plan.yaml").expect("the plan is right"));
+        let plans = plans.collect();
+        let (wire, _) = network.join("writers", false, None);
         Self {
             seed,
             cuts: cuts.clone(),
+            cast,
             trial,
-            plan,
+            plans,
+            newest: AtomicUsize::new(0),
+            writers: Client::new(&configuration(wire)),
             network,
             began: Instant::now(),
-            consistent: rng.random(),
             calm: AtomicBool::new(false),
+            away: Latch::default(),
             unfilled: AtomicUsize::new(0),
+            tails: Mutex::default(),
+            crew: Mutex::default(),
             ends: Mutex::default(),
             dead: Mutex::default(),
         }
     }
 
     async fn live(self: Arc<Self>) -> Outcome {
-        let mut rng = StdRng::seed_from_u64(self.seed.wrapping_add(1));
-        let (wire, _) = self.network.join("writers", false, None);
-        let client = aws_sdk_dynamodb::Client::new(&configuration(wire));
-        self.trial.create_source(&client).await;
-        let writers = Mutator::start(&client, &self.trial.source, HABITS, rng.random()).await;
-        let fault_rates = FaultRates::drawn(&mut rng);
-        self.network.note(|| format!("{fault_rates:?}"));
-        self.network.set_fault_rates(fault_rates);
-        let mut tasks = JoinSet::new();
-        if !self.cuts.steady_shards {
-            tasks.spawn(Arc::clone(&self).shards());
-        }
-        Arc::clone(&self).slot(Job::Apply, 0).await;
-        let consistent = self.consistent;
-        let places = rng.random_range(1..3);
-        for place in 0..places.min(self.cuts.crew.unwrap_or(places)) {
-            self.unfilled.fetch_add(1, Ordering::Relaxed);
-            tasks.spawn(Arc::clone(&self).slot(Job::Replicate, place));
-            tasks.spawn(Arc::clone(&self).slot(Job::Backfill { consistent }, place));
-        }
-        self.storm().await;
-        self.network.note(|| "calm".into());
-        self.calm.store(true, Ordering::Relaxed);
-        self.network.set_fault_rates(FaultRates::NONE);
-        self.network.spare_all();
-        let deadline = Instant::now() + LIVENESS;
-        while !self.is_filled() && Instant::now() < deadline {
-            sleep(Duration::from_secs(1)).await;
-        }
-        let writes = writers.tally().await;
-        self.network.note(|| "the writers stop".into());
-        let wrong = self.becomes_exact(deadline).await;
-        // A task of the product that panicked would be told by the join.
-        tasks.abort_all();
-        let panicked = async {
-            while let Some(ended) = tasks.join_next().await {
-                if let Err(error) = ended
-                    && error.is_panic()
-                {
-                    return Some(Wrong::because("a worker panicked", error.to_string()));
-                }
-            }
-            None
+        let mut rng = self.rng(1);
+        self.trial.create_source(&self.writers).await;
+        self.expire_items(true).await;
+        let spice = Spice {
+            odd: self.cast.odd,
+            expires: self.cast.expires.then_some((self.began, EPOCH_MS)),
         };
-        let wrong = panicked.await.or(wrong);
+        let writers =
+            Mutator::start_with(&self.writers, &self.trial.source, HABITS, spice, rng.random()).await;
+        self.network.set_fault_rates(self.cast.fault_rates);
+        self.begin_events();
+        self.begin_crew(&mut rng).await;
+        let wrong = Box::pin(self.acts(&writers, &mut rng)).await;
+        self.network.note(|| "an operator follows the advice".into());
+        let (wrong, writes) = match wrong {
+            Some(wrong) => (Some(wrong), writers.so_far().total()),
+            None => Box::pin(Operator::of(&self).ends_split(writers)).await,
+        };
+        let wrong = self.panicked().await.or(wrong);
         Outcome {
             trace: self.network.take_trace(),
-            fates: self.network.fates(),
+            faults: self.network.tally(),
+            ends: std::mem::take(&mut *self.ends.lock().expect("no thread panicked")),
+            requests: self.network.requests(),
             trouble: self.network.trouble(),
             dead: std::mem::take(&mut *self.dead.lock().expect("no thread panicked")),
-            ends: std::mem::take(&mut *self.ends.lock().expect("no thread panicked")),
             writes,
             simulated: self.began.elapsed(),
             wrong,
         }
     }
 
-    fn is_filled(&self) -> bool {
-        self.unfilled.load(Ordering::Relaxed) == 0
+    /// Trouble, and a quiet moment in which everything must become exact; once, or again and again.
+    async fn acts(self: &Arc<Self>, writers: &Mutator, rng: &mut StdRng) -> Option<Wrong> {
+        for act in 0..self.cast.acts {
+            if act > 0 {
+                self.network.note(|| "trouble begins again".into());
+                self.network.set_fault_rates(self.cast.fault_rates);
+                self.network.doom_all(|| doom(rng));
+                self.calm.store(false, Ordering::Relaxed);
+                writers.rest(false);
+            }
+            self.storm().await;
+            if let Some(minutes) = self.cast.away_minutes.filter(|_| act == 0) {
+                self.everybody_is_away(writers, minutes).await;
+            }
+            self.network.note(|| "calm".into());
+            self.calm.store(true, Ordering::Relaxed);
+            self.network.set_fault_rates(FaultRates::NONE);
+            self.network.spare_all();
+            let wrong = Box::pin(self.quiet_moment(writers)).await;
+            if wrong.is_some() {
+                return wrong;
+            }
+        }
+        writers.rest(false);
+        None
     }
 
     /// Lasts until the backfill has ended, within bounds.
@@ -211,157 +233,122 @@ impl World {
         }
     }
 
-    /// Why the targets are not what they should be, when everything has had its time.
-    async fn becomes_exact(&self, deadline: Instant) -> Option<Wrong> {
-        let differing = |what: &str| {
-            self.network
-                .with_engine(|engine, _| differences(engine, &self.trial, what))
-        };
-        let unsupported = || {
-            self.network
-                .with_engine(|engine, _| engine.unsupported.first().cloned())
-        };
-        let mut same = (None, Instant::now());
-        loop {
-            if let Some(what) = unsupported() {
-                return Some(Wrong::because(
-                    "the simulated engine has to learn something",
-                    what,
-                ));
-            }
-            let filled = self.is_filled();
-            let found = differing("not exact in time");
-            let details = found.as_ref().map(|wrong| wrong.details.clone());
-            if details != same.0 {
-                same = (details, Instant::now());
-            }
-            if filled && found.is_none() {
-                break;
-            }
-            let stays_wrong = filled && same.1.elapsed() >= STAYS_WRONG;
-            if stays_wrong || Instant::now() >= deadline {
-                let ends = self.ends.lock().expect("no thread panicked");
-                let ends = format!("\nWorkers ended so: {ends:#?}");
-                return Some(match found {
-                    Some(wrong) => Wrong {
-                        details: wrong.details + &ends,
-                        ..wrong
-                    },
-                    None => Wrong::because("a backfill did not end", ends),
-                });
-            }
-            sleep(Duration::from_millis(500)).await;
+    /// No command runs for so long, and hardly anything is written.
+    async fn everybody_is_away(&self, writers: &Mutator, minutes: u64) {
+        self.network
+            .note(|| format!("everybody is away for {minutes} minutes"));
+        self.network.count("everybody away for long");
+        self.away.set(true);
+        for part in 0..4 {
+            writers.rest(part > 0 && part < 3);
+            sleep(Duration::from_secs(2)).await;
+            writers.rest(true);
+            sleep(Duration::from_secs(minutes * 15)).await;
         }
-        sleep(STAYS).await;
-        differing("exact, and then no more")
+        writers.rest(false);
+        self.network.note(|| "everybody comes back".into());
+        self.away.set(false);
     }
 
-    /// Workers of one kind, one life after another.
-    async fn slot(self: Arc<Self>, job: Job, place: u64) {
-        let salt = job.name().bytes().fold(place, |salt, byte| {
-            salt.wrapping_mul(131).wrapping_add(u64::from(byte))
-        });
-        let mut rng = StdRng::seed_from_u64(self.seed.wrapping_mul(1_000_003).wrapping_add(salt));
-        for life in 0.. {
-            let name = format!("{}{place}.{life}", job.name());
-            let end = self.life(job, &name, &mut rng).await;
-            let done = match job {
-                Job::Apply | Job::Backfill { .. } => end == "done",
-                Job::Replicate => false,
-            };
-            self.note_end(format!("{}: {end}", job.name()));
-            if done {
-                if job != Job::Apply {
-                    self.unfilled.fetch_sub(1, Ordering::Relaxed);
-                }
-                return;
-            }
-            sleep(Duration::from_millis(rng.random_range(20..2500))).await;
+    /// Ends when everybody leaves.
+    pub async fn everybody_leaves(&self) {
+        self.away.until(true).await;
+    }
+
+    /// Ends when everybody is back.
+    pub async fn everybody_is_back(&self) {
+        self.away.until(false).await;
+    }
+
+    /// Nothing goes wrong any more, for a while at least.
+    pub fn is_calm(&self) -> bool {
+        self.calm.load(Ordering::Relaxed)
+    }
+
+    /// Every supervised backfill has ended well.
+    pub fn is_filled(&self) -> bool {
+        self.unfilled.load(Ordering::Relaxed) == 0
+    }
+
+    /// The newest plan that was applied.
+    pub fn plan(&self) -> &Plan {
+        &self.plans[self.newest.load(Ordering::Relaxed)]
+    }
+
+    /// The oldest plan.
+    pub fn oldest_plan(&self) -> &Plan {
+        &self.plans[0]
+    }
+
+    /// Takes the next plan, if there is one: nothing of the older plan is forgotten by those who run with it.
+    pub fn grow(&self) {
+        if self.newest.load(Ordering::Relaxed) + 1 < self.plans.len() {
+            self.newest.fetch_add(1, Ordering::Relaxed);
+            self.network.count("service added");
         }
     }
 
-    fn note_end(&self, end: String) {
-        *self
-            .ends
-            .lock()
-            .expect("no thread panicked")
-            .entry(end)
-            .or_default() += 1;
+    /// The engine's time of day.
+    pub fn now_ms(&self) -> u64 {
+        EPOCH_MS + u64::try_from(self.began.elapsed().as_millis()).expect("a short time")
     }
 
-    /// One life of a worker: it ends by itself, is stopped, or dies. Dropping it is its death: what it sent still lands.
-    async fn life(&self, job: Job, name: &str, rng: &mut StdRng) -> String {
-        let is_calm = || self.calm.load(Ordering::Relaxed) || !self.cuts.may_die(name);
-        let doom = rng.random_bool(0.6).then(|| Doom {
-            at_request: rng.random_range(0.0..6.2_f64).exp() as u64 + 1,
-            sends_it: rng.random(),
-        });
-        let (wire, died) = self.network.join(name, true, doom.filter(|_| !is_calm()));
-        let timing = Timing {
-            clock: self.clock(rng),
-            ..TIMING
-        };
-        let stop = CancellationToken::new();
-        let (stopped_after, killed_after) = (rng.random_range(2..90), rng.random_range(1..90));
-        let later = async |seconds: u64| {
-            sleep(Duration::from_secs(seconds)).await;
-            if is_calm() {
-                std::future::pending::<()>().await;
+    /// A client that meets no trouble.
+    pub fn hand(&self) -> &Client {
+        &self.writers
+    }
+
+    /// Chances of one part of the run.
+    pub fn rng(&self, salt: u64) -> StdRng {
+        StdRng::seed_from_u64(self.seed.wrapping_mul(1_000_003).wrapping_add(salt))
+    }
+
+    /// Notes that a command died, was stopped or was suspended.
+    pub fn note_dead(&self, name: &str) {
+        let mut dead = self.dead.lock().expect("no thread panicked");
+        dead.insert(name.to_owned());
+    }
+
+    /// Counts how a command ended.
+    pub fn note_end(&self, end: &str) {
+        self.ends.lock().expect("no thread panicked").count(end);
+    }
+
+    /// How commands ended so far.
+    pub fn ends(&self) -> String {
+        self.ends.lock().expect("no thread panicked").to_string()
+    }
+
+    /// Whether a task of the product panicked. Ends everything.
+    async fn panicked(&self) -> Option<Wrong> {
+        let mut crew = std::mem::take(&mut *self.crew.lock().expect("no thread panicked"));
+        crew.abort_all();
+        while let Some(ended) = crew.join_next().await {
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                return Some(Wrong::because("a worker panicked", error.to_string()));
             }
-        };
-        let stopping = async {
-            later(stopped_after).await;
-            stop.cancel();
-            std::future::pending::<()>().await;
-        };
-        let end = tokio::select! {
-            biased;
-            () = died.notified() => "died at a request".to_owned(),
-            () = later(killed_after) => "was killed".to_owned(),
-            () = stopping => String::new(),
-            end = Box::pin(job.work(self.plan.clone(), wire, timing, stop.clone())) => end.unwrap_or_else(|error| error),
-        };
-        let stopped = stop.is_cancelled();
-        if stopped || ["died at a request", "was killed"].contains(&&*end) {
-            let mut dead = self.dead.lock().expect("no thread panicked");
-            dead.insert(name.to_owned());
         }
-        self.network.bury(name, &end);
-        end
+        None
     }
+}
 
-    /// A clock that is wrong.
-    fn clock(&self, rng: &mut StdRng) -> Clock {
-        let (wrong_ms, ppm) = (
-            rng.random_range(-WRONG_MS..WRONG_MS),
-            rng.random_range(-WRONG_PPM..WRONG_PPM),
-        );
-        let right = self.cuts.right_clocks;
-        let (wrong_ms, ppm) = if right { (0, 0) } else { (wrong_ms, ppm) };
-        let began_ms = EPOCH_MS.saturating_add_signed(wrong_ms);
-        Clock::simulated(self.began, began_ms, ppm)
-    }
-
-    /// Shards of the source's stream split and roll by themselves.
-    async fn shards(self: Arc<Self>) {
-        let mut rng = StdRng::seed_from_u64(self.seed.wrapping_add(2));
-        loop {
-            sleep(Duration::from_millis(rng.random_range(500..9000))).await;
-            let (splits, draw) = (rng.random::<bool>(), rng.random::<u32>() as usize);
-            let table = &self.trial.source;
-            let done = self.network.with_engine(|engine, now_ms| {
-                let stream = engine.stream(table)?;
-                let open = stream.open_shards();
-                let id = open.get(draw % open.len())?.clone();
-                if splits && open.len() < 5 {
-                    stream.split_shard(now_ms, &id);
-                    Some(format!("{id} splits"))
-                } else {
-                    stream.roll_shard(now_ms, &id);
-                    Some(format!("{id} rolls"))
-                }
-            });
-            self.network.note(|| done.unwrap_or_default());
+/// What is done in its first seconds by everybody who belongs to the split.
+impl World {
+    async fn begin_crew(self: &Arc<Self>, rng: &mut StdRng) {
+        let apply = Job::Apply { enable_stream: false };
+        self.until_done(apply, 0).await;
+        for place in 0..self.cast.tails {
+            self.supervise_tail(place == 0 && rng.random(), false);
+        }
+        for place in 0..self.cast.backfills {
+            self.supervise_backfill(place);
+        }
+        if self.cast.operator {
+            let operator = Operator::of(self);
+            let mut crew = self.crew.lock().expect("no thread panicked");
+            crew.spawn(Box::pin(operator.works_beside()));
         }
     }
 }

@@ -20,12 +20,17 @@
     reason = "every test binary takes what it needs of this module"
 )]
 
+/// The product's own: half of what these processes do is the embedded engine, and it allocates all the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub mod age;
 pub mod contents;
 pub mod effort;
 mod engine;
 pub mod faulty;
 mod fetch;
+pub mod latch;
 mod launcher;
 pub mod mutator;
 pub mod process;

@@ -13,6 +13,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::task::JoinSet;
 
+use super::latch::Latch;
 use super::table::{self, SdkItem, key, number, text};
 
 /// How the writers write.
@@ -28,6 +29,15 @@ pub struct Habits {
     pub backwards: u32,
 }
 
+/// What only some writers do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spice {
+    /// One item in so many belongs to no service of the plan; 0: none.
+    pub odd: u32,
+    /// Some items expire within two minutes. The time of day at a moment, in milliseconds since 1970.
+    pub expires: Option<(tokio::time::Instant, u64)>,
+}
+
 /// One key in so many is deleted once, and not created again. (No divisor of the number of writers, or one would have
 /// them all.)
 const MORTAL: usize = 3;
@@ -37,6 +47,8 @@ pub struct Mutator {
     stop: Arc<AtomicBool>,
     /// What each has written so far.
     written: Vec<Arc<Mutex<Writes>>>,
+    /// They make a pause.
+    rest: Arc<Latch>,
     tasks: JoinSet<()>,
 }
 
@@ -125,19 +137,25 @@ impl Writes {
 impl Mutator {
     /// Fills the source with every key but one in ten, then starts writing.
     pub async fn start(client: &Client, source: &str, habits: Habits, seed: u64) -> Self {
+        Self::start_with(client, source, habits, Spice::default(), seed).await
+    }
+
+    /// The same, with writers who do more.
+    pub async fn start_with(client: &Client, source: &str, habits: Habits, spice: Spice, seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut known: Vec<Known> = (0..habits.keys)
             .map(|index| Known {
                 index,
                 alive: rng.random_ratio(9, 10),
                 at: rng.random_range(1..1000),
-                kind: kind(&mut rng),
+                kind: kind(&mut rng, spice),
             })
             .collect();
         let items = known.iter().filter(|known| known.alive);
-        table::put_all(client, source, items.map(|known| item(&mut rng, known))).await;
+        table::put_all(client, source, items.map(|known| item(&mut rng, known, spice))).await;
         let stop = Arc::new(AtomicBool::new(false));
         let (mut written, mut tasks) = (Vec::new(), JoinSet::new());
+        let rest = Arc::new(Latch::default());
         for writer in 0..habits.writers {
             let own: Vec<Known> = known
                 .iter_mut()
@@ -150,8 +168,10 @@ impl Mutator {
                 rng: StdRng::seed_from_u64(rng.random()),
                 known: own,
                 habits,
+                spice,
                 writes: Writes::default(),
             };
+            let resting = Arc::clone(&rest);
             let stop = Arc::clone(&stop);
             let told = Arc::new(Mutex::new(writer.writes));
             written.push(Arc::clone(&told));
@@ -160,10 +180,21 @@ impl Mutator {
                     writer.step().await;
                     *told.lock().expect("no thread panicked") = writer.writes;
                     tokio::time::sleep(writer.habits.pause).await;
+                    resting.until(false).await;
                 }
             });
         }
-        Self { stop, written, tasks }
+        Self {
+            stop,
+            written,
+            rest,
+            tasks,
+        }
+    }
+
+    /// Lets the writers make a pause, or go on. What is under way ends.
+    pub fn rest(&self, rest: bool) {
+        self.rest.set(rest);
     }
 
     /// What they have written so far.
@@ -197,6 +228,7 @@ impl Mutator {
     /// Where a write failed.
     pub async fn tally(mut self) -> Writes {
         self.stop.store(true, Ordering::Relaxed);
+        self.rest(false);
         while let Some(ended) = self.tasks.join_next().await {
             ended.expect("every write of the mutator lands");
         }
@@ -210,6 +242,7 @@ struct Writer {
     rng: StdRng,
     known: Vec<Known>,
     habits: Habits,
+    spice: Spice,
     writes: Writes,
 }
 
@@ -244,7 +277,7 @@ impl Writer {
             (true, 55..60) => {
                 // The same item once more: one engine makes a record of it.
                 self.writes.repeated += 1;
-                let again = item(&mut self.rng, &known);
+                let again = item(&mut self.rng, &known, self.spice);
                 table::put(&self.client, &self.source, again.clone()).await;
                 table::put(&self.client, &self.source, again).await;
             }
@@ -266,13 +299,13 @@ impl Writer {
         self.tick(known);
         known.alive = true;
         self.turn(known);
-        let item = item(&mut self.rng, known);
+        let item = item(&mut self.rng, known, self.spice);
         table::put(&self.client, &self.source, item).await;
     }
 
     /// Another kind, often: each belongs to other services.
     fn turn(&mut self, known: &mut Known) {
-        let kind = kind(&mut self.rng);
+        let kind = kind(&mut self.rng, self.spice);
         self.writes.rerouted += u64::from(kind != known.kind);
         known.kind = kind;
     }
@@ -334,7 +367,10 @@ fn names(index: usize) -> (String, String) {
     (format!("ACC#{}", index / 7), format!("DOC#{index}"))
 }
 
-fn kind(rng: &mut StdRng) -> &'static str {
+fn kind(rng: &mut StdRng, spice: Spice) -> &'static str {
+    if spice.odd > 0 && rng.random_ratio(1, spice.odd) {
+        return "oddity";
+    }
     ["order", "order", "invoice", "invoice", "archive"][rng.random_range(0..5)]
 }
 
@@ -347,7 +383,7 @@ fn amount(rng: &mut StdRng) -> String {
 }
 
 /// An item with values of every type.
-fn item(rng: &mut StdRng, known: &Known) -> SdkItem {
+fn item(rng: &mut StdRng, known: &Known, spice: Spice) -> SdkItem {
     let (pk, sk) = names(known.index);
     let mut item = table::item(
         &pk,
@@ -376,6 +412,10 @@ fn item(rng: &mut StdRng, known: &Known) -> SdkItem {
             ),
         ],
     );
+    if let Some((moment, at_ms)) = spice.expires.filter(|_| rng.random_ratio(1, 4)) {
+        let at_s = at_ms / 1000 + moment.elapsed().as_secs() + rng.random_range(1..120);
+        item.insert("expires".to_owned(), number(at_s));
+    }
     if rng.random_ratio(2, 3) {
         item.insert("name".to_owned(), text(word(rng)));
     }

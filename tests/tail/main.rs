@@ -1,10 +1,7 @@
-//! The tail on the genuine engine, whose shards roll, whose iterators expire and whose records are forgotten: it
-//! follows without a loss where nothing was lost, and says so where something was.
-#![cfg(unix)]
+//! The tests of this folder alone, as a binary that is built fast: `cargo test` runs them in `together`.
 
 #[path = "../support/mod.rs"]
 mod support;
 
-mod gap;
-mod shards;
-mod ttl;
+#[path = "mod.rs"]
+mod tail;

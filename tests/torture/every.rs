@@ -1,6 +1,7 @@
 //! A death at every failpoint. Each scene is a split of its own, whose processes die in the order in which a split comes
 //! to the points; the same command then goes on, and in the end everything is exact.
 use aws_sdk_dynamodb::Client;
+use futures::future::{LocalBoxFuture, join_all};
 
 use crate::backups::Backups;
 use crate::deaths::{Deaths, points};
@@ -34,22 +35,28 @@ const COMPLETE: &[&str] = &["complete", "--yes", "--quiet-for", "1"];
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_dies_at_every_failpoint_and_nothing_is_lost() {
     let began = std::time::Instant::now();
-    let (beginning, copying, mending, ending) = tokio::join!(
-        Box::pin(beginning()),
-        Box::pin(copying()),
-        Box::pin(repair_scene()),
-        Box::pin(ending())
-    );
-    let (bulk, given_up, adding, abandoning) = tokio::join!(
-        Box::pin(bulk()),
-        Box::pin(giving_bulk_up()),
-        Box::pin(adding()),
-        Box::pin(abandoning())
-    );
+    // All at once: most of the time, each waits until the lease of a dead process is over.
+    let scenes: [(&str, LocalBoxFuture<'_, Deaths>); 8] = [
+        ("beginning", Box::pin(beginning())),
+        ("copying", Box::pin(copying())),
+        ("repairs", Box::pin(repair_scene())),
+        ("ending", Box::pin(ending())),
+        ("bulk", Box::pin(bulk())),
+        ("giving bulk up", Box::pin(giving_bulk_up())),
+        ("adding", Box::pin(adding())),
+        ("abandoning", Box::pin(abandoning())),
+    ];
+    let timed = scenes.map(|(name, scene)| async move {
+        let deaths = scene.await;
+        eprintln!(
+            "{name}: {} deaths in {} s",
+            deaths.total(),
+            began.elapsed().as_secs()
+        );
+        deaths
+    });
     let mut deaths = Deaths::default();
-    for scene in [
-        beginning, copying, mending, ending, bulk, given_up, adding, abandoning,
-    ] {
+    for scene in join_all(timed).await {
         deaths.add(&scene);
     }
     eprintln!(

@@ -1,6 +1,6 @@
 //! A split by hand: a source, three services' tables, and the state as it is after a backfill.
 
-use crate::proxy::{Proxy, Rule};
+use super::proxy::{Proxy, Rule};
 use crate::support::Engine;
 use crate::support::contents::{Contents, read};
 use crate::support::table::{self, SdkItem, create, item, number, put, text};

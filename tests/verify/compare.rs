@@ -1,9 +1,9 @@
 //! What is compared, and what is told.
 
-use crate::bench::{
+use super::bench::{
     Bench, CARTS, ORDERS, SOURCE, USERS, cart, key, named, options, order, target_key, target_of, user, with,
 };
-use crate::proxy::Action;
+use super::proxy::Action;
 use crate::support::table::{SdkItem, delete, item, number, put, put_all, text};
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynasplit::state::{SplitRecord, TombstonePhase};

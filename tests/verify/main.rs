@@ -1,13 +1,7 @@
-//! Verification on the embedded engine: equal tables, each class of mismatch, writes that go on meanwhile, repairs.
-#![allow(
-    clippy::unwrap_used,
-    reason = "Clippy excuses test functions, but not what they share"
-)]
+//! The tests of this folder alone, as a binary that is built fast: `cargo test` runs them in `together`.
 
-mod bench;
-mod compare;
-mod proxy;
-mod repair;
-mod shapes;
 #[path = "../support/mod.rs"]
 mod support;
+
+#[path = "mod.rs"]
+mod verify;

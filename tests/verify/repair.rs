@@ -1,10 +1,10 @@
 //! What a repair fixes, and what it must never do.
 
-use crate::bench::{
+use super::bench::{
     Bench, CARTS, ORDERS, SOURCE, USERS, cart, named, options, order, phase, repairing, target_key,
     target_of, user, with,
 };
-use crate::proxy::Action;
+use super::proxy::Action;
 use crate::support::contents::{Contents, assert_same};
 use crate::support::table::{SdkItem, item, key, number, text};
 use aws_sdk_dynamodb::types::AttributeValue;

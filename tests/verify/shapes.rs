@@ -1,6 +1,6 @@
 //! A service with several shapes is compared and repaired like any other.
 
-use crate::bench::{Bench, SOURCE, named, options, repairing};
+use super::bench::{Bench, SOURCE, named, options, repairing};
 use crate::support::contents::assert_same;
 use crate::support::table::{SdkItem, item, number, text};
 

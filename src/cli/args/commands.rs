@@ -3,8 +3,8 @@
 use super::documents::{Completions, Iam, Man, Tables};
 use super::examples as example;
 use super::options::{
-    Abandon, Apply, Backfill, Complete, DeadLetters, Rehearse, Replicate, Status, Survey, Switched, Tune,
-    Verify, Wait,
+    Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, Rehearse, Replicate, Rollback, Shape, Status,
+    Survey, Switched, Tune, Verify, Wait,
 };
 use clap::Subcommand;
 use std::path::Path;
@@ -63,6 +63,19 @@ pub enum Command {
     /// List, show and reconcile dead letters: changes that could not be written
     #[command(after_help = example::LETTERS_LIST)]
     DeadLetters(DeadLetters),
+    /// Move the writes of a service to its own table, with a way back
+    ///
+    /// `cutover` stops the writers of the service, proves that every write has arrived, closes the lane, and lets the service
+    /// write its own table. From then on, `replicate` carries its writes back to the source, so `rollback` loses nothing.
+    /// Without --yes, it only shows the steps. A failure before the switch cancels the cutover, and the exit code is 3.
+    #[command(after_help = example::CUTOVER)]
+    Cutover(Cutover),
+    /// Move the writes of a service back to the source, after a cutover
+    ///
+    /// `rollback` stops the writers of the service's table, waits until the source holds everything that they wrote, and lets
+    /// the service write the source again. Without --yes, it only shows the steps.
+    #[command(after_help = example::ROLLBACK)]
+    Rollback(Rollback),
     /// Record that a service has switched to its own table, so that dynasplit stops writing it
     ///
     /// Stop the writers of the service first. `switched` waits until the service's lane has applied everything that was
@@ -87,6 +100,13 @@ pub enum Command {
     /// writers, splits the table, and verifies the result. It ends with exit code 3 if the tables differ.
     #[command(after_help = example::REHEARSE)]
     Rehearse(Rehearse),
+    /// Split exported items into files that DynamoDB imports, without AWS
+    ///
+    /// Use `shape` if the application may stop while you split: export the table, shape the export, and import the files of
+    /// each service. It routes and transforms items exactly as the live split does. It ends with exit code 3 if an item
+    /// cannot be written or belongs to no service.
+    #[command(after_help = example::SHAPE)]
+    Shape(Shape),
     /// Print the services' tables for CloudFormation or Terraform
     ///
     /// Use `tables` if your infrastructure code owns the tables: deploy the document, and set `adopted: true` in the plan.
@@ -124,9 +144,12 @@ impl Command {
             Self::Tune(command) => &command.plan,
             Self::DeadLetters(command) => command.action.plan(),
             Self::Switched(command) => &command.plan,
+            Self::Cutover(command) => &command.plan,
+            Self::Rollback(command) => &command.plan,
             Self::Complete(command) => &command.plan,
             Self::Abandon(command) => &command.plan,
             Self::Rehearse(command) => &command.plan,
+            Self::Shape(command) => &command.plan,
             Self::Tables(command) => &command.plan,
             Self::Iam(command) => &command.plan,
             Self::Schema | Self::Completions(_) | Self::Man(_) => return None,

@@ -39,6 +39,14 @@ pub(super) const LETTERS_RECONCILE: &str = "Example: after you have corrected th
 pub(super) const LETTERS_DISCARD: &str = "Example: after the items were corrected in the service's own table
   dynasplit dead-letters discard plan.yaml --service orders";
 
+pub(super) const CUTOVER: &str =
+    "Examples: show the steps, then cut a service over, with a pause of at most 30 seconds
+  dynasplit cutover plan.yaml --service orders --dry-run
+  dynasplit cutover plan.yaml --service orders --max-pause 30s --yes";
+
+pub(super) const ROLLBACK: &str = "Example:
+  dynasplit rollback plan.yaml --service orders --yes";
+
 pub(super) const SWITCHED: &str = "Examples: record a switch, and take it back
   dynasplit switched plan.yaml --service orders
   dynasplit switched plan.yaml --service orders --undo";
@@ -55,6 +63,10 @@ pub(super) const REHEARSE: &str = "Example: load 20,000 items, and write 500 tim
 
 pub(super) const SCHEMA: &str = "Example: for an editor that checks YAML files
   dynasplit schema > plan.schema.json";
+
+pub(super) const SHAPE: &str = "Examples: all services into a directory, and one service in a pipe
+  dynasplit shape plan.yaml export/data --to shaped
+  gunzip -c export/data/*.json.gz | dynasplit shape plan.yaml --service orders | gzip > orders.json.gz";
 
 pub(super) const TABLES: &str = "Example: tables that Terraform will own
   dynasplit tables plan.yaml --format terraform > tables.tf";

@@ -341,9 +341,69 @@ pub struct Complete {
     /// Skip the check that nothing writes to the source. Writes that no lane has applied are lost.
     #[arg(long, help_heading = TASK)]
     pub lose_late_writes: bool,
+    /// End the way back of services that were cut over with `cutover`: they can no longer be rolled back.
+    #[arg(long, help_heading = TASK)]
+    pub end_way_back: bool,
     /// Seconds without a write to the source after which it counts as being at rest.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = LIMITS)]
     pub quiet_for: u64,
+}
+
+/// `cutover`.
+#[derive(clap::Args, Debug)]
+pub struct Cutover {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// The service to cut over.
+    #[arg(long, value_name = "NAME", help_heading = TASK)]
+    pub service: String,
+    /// Show the steps, and what would refuse the cutover now. The exit code is 3 if something would.
+    #[arg(long, conflicts_with_all = ["yes", "cancel"], help_heading = TASK)]
+    pub dry_run: bool,
+    /// Cancel a cutover that has not switched yet: the writers write the source again, and nothing is lost.
+    #[arg(long, conflicts_with_all = ["max_pause", "full_check"], help_heading = TASK)]
+    pub cancel: bool,
+    /// Compare the whole table of the service while its writers are stopped. This takes as long as `verify`.
+    #[arg(long, help_heading = TASK)]
+    pub full_check: bool,
+    /// Confirm that the writers are stopped that `manual` in the plan names. Without it, the command asks on the terminal.
+    #[arg(long, help_heading = TASK)]
+    pub stopped: bool,
+    /// Confirm: do the steps that the command shows without this option.
+    #[arg(long, help_heading = TASK)]
+    pub yes: bool,
+    /// Cancel the cutover if the service could write nowhere for longer than this, for example 30s or 2min.
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    pub max_pause: Option<humantime::Duration>,
+}
+
+/// `rollback`.
+#[derive(clap::Args, Debug)]
+pub struct Rollback {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// The service to move back.
+    #[arg(long, value_name = "NAME", help_heading = TASK)]
+    pub service: String,
+    /// Show the steps, and what would refuse the rollback now. The exit code is 3 if something would.
+    #[arg(long, conflicts_with_all = ["yes", "cancel"], help_heading = TASK)]
+    pub dry_run: bool,
+    /// Cancel a rollback while the forward lane is still closed: the service continues to write its own table.
+    #[arg(long, conflicts_with = "force", help_heading = TASK)]
+    pub cancel: bool,
+    /// Go back although some writes could not be carried back, or others wrote the source. Afterwards you must run
+    /// `verify --repair`, which overwrites the service's table with what the source holds.
+    #[arg(long, help_heading = TASK)]
+    pub force: bool,
+    /// Confirm that the writers of the service's table are stopped that `manual` in the plan names. Without it, the command
+    /// asks on the terminal.
+    #[arg(long, help_heading = TASK)]
+    pub stopped: bool,
+    /// Confirm: do the steps that the command shows without this option.
+    #[arg(long, help_heading = TASK)]
+    pub yes: bool,
 }
 
 /// `switched`.
@@ -391,4 +451,29 @@ pub struct Rehearse {
     /// Seconds for which the live writers write at least.
     #[arg(long, value_name = "N", default_value_t = 5, allow_negative_numbers = true, help_heading = LIMITS)]
     pub seconds: u64,
+}
+
+/// `shape`.
+#[derive(clap::Args, Debug)]
+#[command(group = clap::ArgGroup::new("destination").required(true).args(["to", "service"]))]
+pub struct Shape {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Data files of an export, or directories that contain them; `-` or none for the standard input. Compressed files
+    /// (gzip) are unpacked.
+    #[arg(value_name = "ITEMS")]
+    pub items: Vec<PathBuf>,
+    /// Directory for the files of all services. It must not exist.
+    #[arg(long, value_name = "DIRECTORY", help_heading = TASK)]
+    pub to: Option<PathBuf>,
+    /// Write the items of this service to the standard output instead, uncompressed.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["file_size", "threads"], help_heading = TASK)]
+    pub service: Option<String>,
+    /// Most MiB of a file before compression.
+    #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=4096), help_heading = LIMITS)]
+    pub file_size: u64,
+    /// How many inputs are read at the same time (default: one per core).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), help_heading = LIMITS)]
+    pub threads: Option<u16>,
 }

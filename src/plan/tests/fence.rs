@@ -75,7 +75,7 @@ fn they_may_change_while_a_split_runs() {
     let (silent, told) = (
         plan(""),
         plan(&format!(
-            "fence: {{ policy: {POLICY} }}\ndrain: { quiet-for: 9 }\nhooks: {{ switch: ./x }}\n"
+            "fence: {{ policy: {POLICY} }}\ndrain: {{ quiet-for: 9 }}\nhooks: {{ switch: ./x }}\n"
         )),
     );
     assert_eq!(

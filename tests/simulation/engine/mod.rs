@@ -125,6 +125,11 @@ impl Engine {
             .collect()
     }
 
+    /// Removes the items of a table whose time has come. Says how many.
+    pub fn expire(&mut self, table: &str, now_ms: u64) -> usize {
+        self.tables.get_mut(table).map_or(0, |table| table.expire(now_ms))
+    }
+
     /// The newest stream of a table, for what happens to it by itself.
     pub fn stream(&mut self, table: &str) -> Option<&mut Stream> {
         self.tables.get_mut(table)?.streams.last_mut()

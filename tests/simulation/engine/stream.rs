@@ -59,6 +59,8 @@ pub struct Written<'a> {
     pub new: Option<Json>,
     pub bytes: usize,
     pub table: &'a str,
+    /// TTL removed it.
+    pub expired: bool,
 }
 
 impl Shard {
@@ -140,7 +142,7 @@ impl Stream {
                 change[name] = image;
             }
         }
-        let json = json!({
+        let mut json = json!({
             "eventID": format!("{}-{number}", written.table),
             "eventName": kind,
             "eventVersion": "1.1",
@@ -148,6 +150,9 @@ impl Stream {
             "awsRegion": "us-east-1",
             "dynamodb": change,
         });
+        if written.expired {
+            json["userIdentity"] = json!({ "type": "Service", "principalId": "dynamodb.amazonaws.com" });
+        }
         let hash = written.hash;
         let shard = self
             .shards
@@ -201,16 +206,19 @@ impl Stream {
         }
     }
 
-    /// Forgets the records from before a time. A closed shard without records is no longer listed.
-    pub fn trim(&mut self, before_ms: u64) {
+    /// Forgets the records from before a time, and says how many. A closed shard without records is no longer listed.
+    pub fn trim(&mut self, before_ms: u64) -> usize {
+        let mut trimmed = 0;
         for shard in &mut self.shards {
             while let Some(record) = shard.records.front().filter(|record| record.at_ms < before_ms) {
                 shard.trimmed_to = Some(record.number);
                 shard.records.pop_front();
+                trimmed += 1;
             }
             let is_old = shard.closed_ms.is_some_and(|closed_ms| closed_ms < before_ms);
             shard.kept &= !(is_old && shard.records.is_empty());
         }
+        trimmed
     }
 
     fn kept(&self, id: &str) -> Result<&Shard, Refusal> {

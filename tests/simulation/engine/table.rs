@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use bigdecimal::BigDecimal;
 use serde_json::{Value as Json, json};
 
 use super::refusal::Refusal;
@@ -128,6 +129,23 @@ impl Table {
 
     /// Puts or removes an item, and records it in the stream unless nothing changes. Answers what was there.
     pub fn write(&mut self, now_ms: u64, place: Place, new: Option<Item>) -> Option<Item> {
+        self.record(now_ms, place, new, false)
+    }
+
+    /// Removes the items whose time has come, as TTL does. Says how many.
+    pub fn expire(&mut self, now_ms: u64) -> usize {
+        let Some(attribute) = &self.ttl else { return 0 };
+        let now_s = BigDecimal::from(now_ms / 1000);
+        let is_expired = |item: &Item| matches!(item.get(attribute), Some(Value::N(at_s)) if *at_s <= now_s);
+        let items = self.items.iter().filter(|(_, item)| is_expired(item));
+        let places: Vec<Place> = items.map(|(place, _)| place.clone()).collect();
+        for place in &places {
+            self.record(now_ms, place.clone(), None, true);
+        }
+        places.len()
+    }
+
+    fn record(&mut self, now_ms: u64, place: Place, new: Option<Item>, expired: bool) -> Option<Item> {
         let old = match &new {
             Some(item) => self.items.insert(place.clone(), item.clone()),
             None => self.items.remove(&place),
@@ -147,6 +165,7 @@ impl Table {
                     old: old.as_ref().map(item_json),
                     new: new.as_ref().map(item_json),
                     table: &self.name,
+                    expired,
                 },
             );
         }

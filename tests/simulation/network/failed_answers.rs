@@ -15,8 +15,8 @@ pub fn server_error(rng: &mut StdRng) -> Answer {
     }
 }
 
-/// A request that is throttled, with one of the reasons that fit.
-pub fn throttled(rng: &mut StdRng, operation: &str, table: &str) -> Answer {
+/// A request that is throttled, for this reason or one of those that fit.
+pub fn throttled(rng: &mut StdRng, operation: &str, table: &str, reason: Option<&str>) -> Answer {
     let of_streams = matches!(operation, "GetRecords" | "GetShardIterator" | "DescribeStream");
     if of_streams {
         let body = json!({
@@ -32,11 +32,12 @@ pub fn throttled(rng: &mut StdRng, operation: &str, table: &str) -> Answer {
         "KeyRangeThroughputExceeded",
         "MaxOnDemandThroughputExceeded",
     ];
-    let reason = format!(
+    let drawn = format!(
         "Table{}{}",
         if is_read { "Read" } else { "Write" },
         limits[rng.random_range(0..limits.len())]
     );
+    let reason = reason.unwrap_or(&drawn);
     let code = [
         "ProvisionedThroughputExceededException",
         "ThrottlingException",

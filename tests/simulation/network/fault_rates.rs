@@ -33,6 +33,26 @@ pub enum Fate {
     OddPage,
 }
 
+impl Fate {
+    /// Its kind, for the count of faults.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::LostBefore => "request lost",
+            Self::LostAfter => "answer lost",
+            Self::Late => "landed late without an answer",
+            Self::Twice => "carried out twice",
+            Self::BrokenBefore => "connection broken before",
+            Self::BrokenAfter => "connection broken after",
+            Self::ErrorBefore => "server error before",
+            Self::ErrorAfter => "server error after",
+            Self::Throttled => "request throttled",
+            Self::Half => "part of a batch left undone",
+            Self::OddPage => "empty page or expired iterator",
+        }
+    }
+}
+
 /// How often, in thousandths, something goes wrong with a request, and how slow the network is.
 #[derive(Clone, Copy, Debug)]
 pub struct FaultRates {

@@ -5,32 +5,33 @@
 
 mod failed_answers;
 mod fault_rates;
+mod sender;
+mod throttling;
 mod trace;
+mod travelling;
+mod wire;
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_runtime_api::http::StatusCode;
-use aws_smithy_types::body::SdkBody;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value as Json;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use crate::engine::{Answer, Arrival, Engine};
+use crate::engine::{Answer, Engine};
 use crate::script::Cuts;
+use crate::tally::Tally;
 use fault_rates::Sort;
 pub use fault_rates::{Fate, FaultRates};
+pub use sender::Doom;
+use sender::Sender;
+pub use throttling::Throttling;
 pub use trace::Trace;
+use travelling::Travelling;
+pub use wire::Wire;
 
 /// When simulated time begins, in milliseconds since 1970.
 pub const EPOCH_MS: u64 = 1_800_000_000_000;
@@ -49,31 +50,16 @@ struct Inner {
     /// A request that was given up lands within so long after it was sent.
     landed: Duration,
     trace: Trace,
-    /// How often what became of requests.
-    fates: BTreeMap<Fate, u64>,
-    /// Requests that met trouble, by their numbers.
-    trouble: BTreeMap<u64, Fate>,
+    /// What went wrong, by kind.
+    tally: Tally,
+    requests: u64,
     /// Requests of senders that meet trouble.
-    sent: u64,
+    troubled: u64,
+    /// The numbers, among these, of requests that met trouble.
+    trouble: BTreeSet<u64>,
     cuts: Cuts,
+    throttlings: Vec<Throttling>,
     senders: BTreeMap<String, Sender>,
-}
-
-/// Somebody who sends requests.
-struct Sender {
-    sent: u64,
-    dead: bool,
-    /// It meets trouble.
-    troubled: bool,
-    doom: Option<Doom>,
-    died: Arc<Notify>,
-}
-
-/// When a sender dies: at its n-th request, before or after that was sent.
-#[derive(Clone, Copy, Debug)]
-pub struct Doom {
-    pub at_request: u64,
-    pub sends_it: bool,
 }
 
 /// How a request ends for its sender; nothing where no answer comes.
@@ -92,10 +78,12 @@ impl Network {
             fault_rates: FaultRates::NONE,
             landed,
             trace,
-            fates: BTreeMap::new(),
-            trouble: BTreeMap::new(),
-            sent: 0,
+            tally: Tally::default(),
+            requests: 0,
+            troubled: 0,
+            trouble: BTreeSet::new(),
             cuts,
+            throttlings: Vec::new(),
             senders: BTreeMap::new(),
         };
         Self {
@@ -112,23 +100,40 @@ impl Network {
         self.lock().fault_rates = fault_rates;
     }
 
+    /// Throttles some of the requests for a while.
+    pub fn throttle(&self, throttling: Throttling) {
+        self.note(|| throttling.to_string());
+        let mut inner = self.lock();
+        inner.tally.count(throttling.kind());
+        inner.throttlings.push(throttling);
+    }
+
     /// An HTTP client for somebody new. Answers a signal that tells of their death as well.
     pub fn join(&self, name: &str, troubled: bool, doom: Option<Doom>) -> (Wire, Arc<Notify>) {
-        let died = Arc::new(Notify::new());
-        let sender = Sender {
-            sent: 0,
-            dead: false,
-            troubled,
-            doom,
-            died: Arc::clone(&died),
-        };
+        let sender = Sender::new(troubled, doom);
+        let suspended = Arc::clone(&sender.suspended);
+        let died = Arc::clone(&sender.died);
         self.note(|| format!("{name} begins, {doom:?}"));
         self.lock().senders.insert(name.to_owned(), sender);
-        let wire = Wire {
-            network: self.clone(),
-            name: name.into(),
-        };
-        (wire, died)
+        (Wire::new(self.clone(), name, suspended), died)
+    }
+
+    /// Stops somebody: no answer reaches them and they send nothing, until they are woken. What they sent still lands.
+    pub fn suspend(&self, name: &str) {
+        self.note(|| format!("{name} is suspended"));
+        let mut inner = self.lock();
+        inner.tally.count("suspended");
+        if let Some(sender) = inner.senders.get(name) {
+            sender.suspended.set(true);
+        }
+    }
+
+    /// Lets somebody go on.
+    pub fn wake(&self, name: &str) {
+        self.note(|| format!("{name} goes on"));
+        if let Some(sender) = self.lock().senders.get(name) {
+            sender.suspended.set(false);
+        }
     }
 
     /// Somebody is dead: nothing is sent any more, also by tasks that are left of them.
@@ -139,10 +144,26 @@ impl Network {
         }
     }
 
-    /// Nobody dies at a request any more.
+    /// Nobody dies at a request any more, everybody goes on, and no request is throttled.
     pub fn spare_all(&self) {
-        for sender in self.lock().senders.values_mut() {
+        let mut inner = self.lock();
+        inner.throttlings.clear();
+        for sender in inner.senders.values_mut() {
             sender.doom = None;
+            sender.suspended.set(false);
+        }
+    }
+
+    /// Everybody who lives may die at a request again.
+    pub fn doom_all(&self, mut draw: impl FnMut() -> Option<Doom>) {
+        let mut inner = self.lock();
+        let living = inner.senders.values_mut();
+        for sender in living.filter(|sender| sender.troubled && !sender.dead) {
+            let sent = sender.sent;
+            sender.doom = draw().map(|doom| Doom {
+                at_request: sent + doom.at_request,
+                ..doom
+            });
         }
     }
 
@@ -160,14 +181,24 @@ impl Network {
         act(&mut inner.engine, now_ms)
     }
 
-    /// How often what became of requests.
-    pub fn fates(&self) -> BTreeMap<Fate, u64> {
-        self.lock().fates.clone()
+    /// Counts something that went wrong.
+    pub fn count(&self, kind: &str) {
+        self.lock().tally.count(kind);
     }
 
-    /// Requests that met trouble, by their numbers.
-    pub fn trouble(&self) -> BTreeMap<u64, Fate> {
+    /// What went wrong so far, by kind.
+    pub fn tally(&self) -> Tally {
+        self.lock().tally.clone()
+    }
+
+    /// The numbers of requests that met trouble.
+    pub fn trouble(&self) -> BTreeSet<u64> {
         self.lock().trouble.clone()
+    }
+
+    /// Requests that were sent so far.
+    pub fn requests(&self) -> u64 {
+        self.lock().requests
     }
 
     /// The trace so far, which begins anew.
@@ -199,14 +230,21 @@ impl Network {
                 return end;
             }
         }
+        inner.requests += 1;
         let fault_rates = if troubled {
             inner.fault_rates
         } else {
             FaultRates::NONE
         };
-        let drawn = fault_rates.fate(&mut inner.rng, Sort::of(&operation));
-        let fate = inner.troubled(troubled, drawn);
-        *inner.fates.entry(fate).or_default() += 1;
+        let sort = Sort::of(&operation);
+        let drawn = fault_rates.fate(&mut inner.rng, sort);
+        let (fate, reason) = match troubled {
+            true => inner.troubled(drawn, sort, &body),
+            false => (drawn, None),
+        };
+        if fate != Fate::Answered {
+            inner.tally.count(fate.kind());
+        }
         inner
             .trace
             .add(at_ms, || format!("{name} > {number} {operation} {body} {fate:?}"));
@@ -221,6 +259,7 @@ impl Network {
             target,
             body,
             fault_rates,
+            reason,
             is_troubled: troubled,
         };
         tokio::spawn(travelling.go(fate, [there, back, late], give));
@@ -228,114 +267,21 @@ impl Network {
     }
 }
 
-/// A request on its way.
-struct Travelling {
-    network: Network,
-    tag: String,
-    target: String,
-    body: Json,
-    fault_rates: FaultRates,
-    is_troubled: bool,
-}
-
-impl Travelling {
-    async fn go(self, fate: Fate, [there, back, late]: [Duration; 3], give: oneshot::Sender<End>) {
-        tokio::time::sleep(if fate == Fate::Late { late } else { there }).await;
-        let end = match fate {
-            Fate::LostBefore => return,
-            Fate::Answered => End::Answer(self.land()),
-            Fate::LostAfter | Fate::Late => {
-                self.land();
-                return;
-            }
-            Fate::Twice => {
-                self.land();
-                tokio::time::sleep(back).await;
-                End::Answer(self.land())
-            }
-            Fate::BrokenBefore => End::Broken,
-            Fate::BrokenAfter => {
-                self.land();
-                End::Broken
-            }
-            Fate::ErrorBefore => End::Answer(self.chance(failed_answers::server_error)),
-            Fate::ErrorAfter => {
-                self.land();
-                End::Answer(self.chance(failed_answers::server_error))
-            }
-            Fate::Throttled => {
-                let operation = self.target.rsplit('.').next().unwrap_or_default();
-                let table = self.body["TableName"].as_str().unwrap_or("t");
-                End::Answer(self.chance(|rng| failed_answers::throttled(rng, operation, table)))
-            }
-            Fate::Half => {
-                let halved = self.chance(|rng| failed_answers::halve(rng, &self.body));
-                let done = halved.done.as_ref().map(|body| self.land_body(body));
-                End::Answer(self.chance(|rng| halved.merged(rng, done)))
-            }
-            Fate::OddPage => End::Answer(match self.chance(|rng| rng.random()) {
-                true => failed_answers::expired(),
-                false => failed_answers::empty_page(&self.body),
-            }),
-        };
-        tokio::time::sleep(back).await;
-        self.told(&end);
-        // Whoever does not wait any more gave it up.
-        let _ = give.send(end);
-    }
-
-    fn told(&self, end: &End) {
-        match end {
-            End::Answer(answer) => self.note(|| format!("answered {} {}", answer.status, answer.body)),
-            End::Broken => self.note(|| "broken".into()),
-        }
-    }
-
-    fn note(&self, what: impl FnOnce() -> String) {
-        self.network.note(|| format!("{} {}", self.tag, what()));
-    }
-
-    fn chance<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
-        draw(&mut self.network.lock().rng)
-    }
-
-    fn land(&self) -> Answer {
-        self.land_body(&self.body)
-    }
-
-    fn land_body(&self, body: &Json) -> Answer {
-        let mut inner = self.network.lock();
-        let mut body = body.clone();
-        if !self.is_troubled && inner.cuts.drops(&mut body) {
-            return Answer::ok(Json::Object(serde_json::Map::new()));
-        }
-        let body = &body;
-        let stale_ms = self.fault_rates.staleness(&mut inner.rng);
-        let now_ms = inner.now_ms();
-        let answer = inner
-            .engine
-            .answer(Arrival { now_ms, stale_ms }, &self.target, body);
-        drop(inner);
-        self.note(|| match answer.status {
-            200 => "lands".into(),
-            _ => format!("lands, refused {}", answer.body),
-        });
-        answer
-    }
-}
-
 impl Inner {
-    /// What becomes of a request, unless that is cut.
-    fn troubled(&mut self, troubled: bool, drawn: Fate) -> Fate {
-        if !troubled {
-            return drawn;
+    /// What becomes of a request, and why it is throttled, unless that is cut.
+    fn troubled(&mut self, drawn: Fate, sort: Sort, body: &Json) -> (Fate, Option<String>) {
+        self.troubled += 1;
+        let number = self.troubled;
+        let reason = match drawn {
+            Fate::Answered => self.throttled_by(sort, body),
+            _ => None,
+        };
+        let fate = if reason.is_some() { Fate::Throttled } else { drawn };
+        if fate == Fate::Answered || !self.cuts.has_trouble(number) {
+            return (Fate::Answered, None);
         }
-        self.sent += 1;
-        let fate = self.cuts.fate(self.sent, drawn);
-        if fate != Fate::Answered {
-            self.trouble.insert(self.sent, fate);
-        }
-        fate
+        self.trouble.insert(number);
+        (fate, reason)
     }
 
     fn elapsed_ms(&self) -> u64 {
@@ -345,59 +291,13 @@ impl Inner {
     fn now_ms(&self) -> u64 {
         EPOCH_MS + self.elapsed_ms()
     }
-}
 
-/// An HTTP client of the SDK, of one sender.
-#[derive(Clone)]
-pub struct Wire {
-    network: Network,
-    name: Arc<str>,
-}
-
-impl fmt::Debug for Wire {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Wire({})", self.name)
+    /// The reason for which a throttling throttles a request.
+    fn throttled_by(&mut self, sort: Sort, body: &Json) -> Option<String> {
+        let now = Instant::now();
+        self.throttlings.retain(|throttling| throttling.until > now);
+        self.throttlings
+            .iter()
+            .find_map(|throttling| throttling.reason(sort, body))
     }
-}
-
-impl HttpClient for Wire {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
-impl HttpConnector for Wire {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request
-            .headers()
-            .get("x-amz-target")
-            .unwrap_or_default()
-            .to_owned();
-        let body = request.body().bytes().unwrap_or_default();
-        let mut body: Json = serde_json::from_slice(body).unwrap_or_default();
-        // The SDK writes members in a random order.
-        body.sort_all_objects();
-        let end = self.network.send(&self.name, target, body);
-        HttpConnectorFuture::new(async move {
-            match end.await {
-                Ok(End::Answer(answer)) => response(&answer),
-                Ok(End::Broken) => {
-                    let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-                    Err(ConnectorError::io(broken.into()))
-                }
-                // It is never answered: the caller gives up.
-                Err(_) => std::future::pending().await,
-            }
-        })
-    }
-}
-
-fn response(answer: &Answer) -> Result<HttpResponse, ConnectorError> {
-    let status =
-        StatusCode::try_from(answer.status).map_err(|error| ConnectorError::other(error.into(), None))?;
-    let mut response = HttpResponse::new(status, SdkBody::from(answer.body.to_string()));
-    response
-        .headers_mut()
-        .insert("content-type", "application/x-amz-json-1.0");
-    Ok(response)
 }

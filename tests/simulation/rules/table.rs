@@ -3,6 +3,7 @@
 use dynasplit::fault::Rule;
 use dynasplit::fault::Rule::*;
 
+use crate::cast::Focus;
 use crate::support::trial::Mode;
 
 /// A rule that is left out.
@@ -12,6 +13,30 @@ pub struct Known {
     seeds: [Option<u64>; 2],
     /// The test that finds it without the simulation, or why the simulation does not.
     elsewhere: &'static str,
+}
+
+/// What runs without a rule are mostly about.
+pub fn focus(rule: Rule) -> Focus {
+    match rule {
+        RepairGuard
+        | TargetFirst
+        | ReadsAgain
+        | RepairSwitchesOn
+        | RepairBuries
+        | RepairObeysTombstones
+        | Reconciled
+        | RecheckedByLast
+        | SwitchesOnAnew
+        | Since
+        | SweepLeavesLater => Focus::Repairs,
+        BulkHolds | BulkLands | BulkAcknowledged | BulkSettled | BulkKept => Focus::Bulk,
+        FoundBeforeCapture | Heirs => Focus::Growth,
+        AgeGap | AgeAfterRead | UnknownParent | Vanished => Focus::Absence,
+        TailGuard | EndsBeforeLease | BothClocks | FromSent | SeenToPass | CompareAndSet | Gone => {
+            Focus::Suspension
+        }
+        _ => Focus::Copy,
+    }
 }
 
 /// Each change of the product shifts what a seed does, so more seeds are allowed than were needed.
@@ -63,7 +88,7 @@ pub const TABLE: &[Known] = &[
     known(Settled, [None, None], CORE),
     known(BothImages, [Some(1), Some(1)], CORE),
     known(EveryTouchedKey, [Some(1), Some(1)], CORE),
-    known(HighestVersion, [Some(1), None], CORE),
+    known(HighestVersion, [None, None], CORE),
     known(TailGuard, [None, None], LEASE),
     known(TailTies, [Some(1), Some(1)], CORE),
     known(BackfillTies, [Some(4), None], CORE),

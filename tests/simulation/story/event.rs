@@ -53,10 +53,17 @@ impl Reader {
             [name, ">", number, operation, rest] => self.sends(name, number, operation, rest),
             [name, "<", number, operation, rest] => self.receives(name, number, operation, rest),
             ["calm"] => Some("From here on, nothing goes wrong any more.".to_owned()),
-            ["the", "writers", "stop"] => {
+            ["the", "writers", "stop" | "rest"] => {
                 self.is_quiet = true;
                 Some("The applications stop.".to_owned())
             }
+            ["trouble", "begins", "again"] => {
+                self.is_quiet = false;
+                Some("Trouble begins again, and the applications write.".to_owned())
+            }
+            ["everybody", ..] => Some(format!("Everybody {}.", rest.trim_start_matches("everybody "))),
+            [name, "is", "suspended"] => Some(format!("{name} is suspended.")),
+            [name, "goes", "on"] => Some(format!("{name} goes on.")),
             [name, "begins," | "ends:" | "dies", ..] if *name != "writers" => Some(life(name, rest)),
             [shard, "splits" | "rolls"] if !self.is_quiet => {
                 Some(format!("The shard {shard} ends: it {}.", words[1]))

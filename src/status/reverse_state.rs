@@ -1,8 +1,7 @@
 //! Where the reverse lane of a service stands, by its records.
 
-use super::carried_back::open_letters;
 use crate::source::lineage::watermark;
-use crate::state::{DeadLetterHead, DeadLetters, StreamPin};
+use crate::state::{DeadLetterHead, DeadLetters, StateError, StreamPin};
 use crate::worker::{RunError, Split, recorded_shards};
 use serde::Serialize;
 
@@ -22,6 +21,8 @@ pub struct ReverseState {
     pub gap: Option<String>,
     /// Why the lane makes no progress at the moment.
     pub blocked: Option<String>,
+    /// Changes of the table that have arrived.
+    pub received: u64,
     /// Changes that were carried back.
     pub carried_back: u64,
 }
@@ -42,6 +43,7 @@ pub async fn reverse_state(split: &Split, service: &str, epoch: u64) -> Result<R
         for lane in recorded.values().filter_map(|record| record.lanes.get(service)) {
             state.gap = state.gap.or(lane.gap.as_ref().map(|gap| gap.reason.clone()));
             state.blocked = state.blocked.or(lane.blocked.clone());
+            state.received += lane.counters.seen;
             state.carried_back += lane.counters.put + lane.counters.removed;
         }
     }
@@ -50,9 +52,26 @@ pub async fn reverse_state(split: &Split, service: &str, epoch: u64) -> Result<R
         let watching = split.without_switched(&record);
         let recorded = recorded_shards(&watching, generation).await?;
         state.watched_to_ms = watermark(&recorded, service);
+        // Without the records that the watcher lost, nobody knows whether others wrote the source.
+        for lane in recorded.values().filter_map(|record| record.lanes.get(service)) {
+            state.gap = state.gap.or(lane.gap.as_ref().map(|gap| gap.reason.clone()));
+        }
     }
     state.dead_letters = open_letters(split, service, epoch).await?;
     let strays = DeadLetters::strays(split.store.clone());
-    state.strays = strays.list(Some(service)).await?;
+    let found = strays.list(Some(service)).await?;
+    state.strays = found.into_iter().filter(|head| is_of(head, epoch)).collect();
     Ok(state)
+}
+
+/// The open reverse dead letters of a service in a cutover.
+async fn open_letters(split: &Split, service: &str, epoch: u64) -> Result<Vec<DeadLetterHead>, StateError> {
+    let letters = DeadLetters::back(split.store.clone());
+    let found = letters.list(Some(service)).await?;
+    Ok(found.into_iter().filter(|head| is_of(head, epoch)).collect())
+}
+
+/// Whether an entry is of a cutover. One that is damaged may be of any.
+fn is_of(head: &DeadLetterHead, epoch: u64) -> bool {
+    head.damage.is_some() || head.origin.split('/').next() == Some(&*epoch.to_string())
 }

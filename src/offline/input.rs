@@ -1,0 +1,139 @@
+//! The exported items: files, directories of files, or the standard input; unpacked if they are compressed.
+
+use super::error::ShapeError;
+use super::line::LineProblem;
+use flate2::bufread::MultiGzDecoder;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// Longest line: an item has at most 400 KB, and its JSON a few times as much.
+const LONGEST_LINE: u64 = 64 << 20;
+/// The first bytes of a gzip file.
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+const BUFFER: usize = 1 << 17;
+
+/// Where items come from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// The standard input.
+    Stdin,
+    /// A file.
+    File(PathBuf),
+}
+
+impl Input {
+    /// The inputs that these paths mean: `-` or no path is the standard input, and a directory is all its data files.
+    ///
+    /// # Errors
+    /// If a path cannot be read, or a directory has no data files.
+    pub fn all(paths: &[PathBuf]) -> Result<Vec<Self>, ShapeError> {
+        if paths.is_empty() {
+            return Ok(vec![Self::Stdin]);
+        }
+        let mut inputs = Vec::new();
+        for path in paths {
+            if path == Path::new("-") {
+                inputs.push(Self::Stdin);
+            } else if path.is_dir() {
+                inputs.extend(files_in(path)?);
+            } else {
+                // Now, so that a name that is wrong is known before hours of work. A pipe can be opened only once.
+                path.metadata().map_err(|source| unreadable(path, source))?;
+                inputs.push(Self::File(path.clone()));
+            }
+        }
+        Ok(inputs)
+    }
+
+    /// As it is called in errors.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Stdin => "standard input".to_owned(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// Calls `each` with the number and the text of each line that is not empty.
+    ///
+    /// # Errors
+    /// If it cannot be read or unpacked, a line is too long, or `each` fails.
+    pub fn lines(
+        &self,
+        mut each: impl FnMut(u64, &[u8]) -> Result<(), ShapeError>,
+    ) -> Result<(), ShapeError> {
+        let failed = |source| ShapeError::Read {
+            input: self.name(),
+            source,
+        };
+        let mut reader = self.open().map_err(failed)?;
+        let mut line = Vec::new();
+        for number in 1.. {
+            line.clear();
+            let read = reader
+                .by_ref()
+                .take(LONGEST_LINE)
+                .read_until(b'\n', &mut line)
+                .map_err(failed)?;
+            if read == 0 {
+                break;
+            }
+            if read as u64 == LONGEST_LINE {
+                return Err(ShapeError::Line {
+                    input: self.name(),
+                    line: number,
+                    problem: LineProblem::TooLong(LONGEST_LINE),
+                });
+            }
+            let text = line.trim_ascii();
+            if !text.is_empty() {
+                each(number, text)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&self) -> io::Result<Box<dyn BufRead>> {
+        let raw: Box<dyn Read> = match self {
+            Self::Stdin => Box::new(io::stdin().lock()),
+            Self::File(path) => Box::new(File::open(path)?),
+        };
+        let mut raw = BufReader::with_capacity(BUFFER, raw);
+        if raw.fill_buf()?.starts_with(&GZIP_MAGIC) {
+            let unpacked = MultiGzDecoder::new(raw);
+            return Ok(Box::new(BufReader::with_capacity(BUFFER, unpacked)));
+        }
+        Ok(Box::new(raw))
+    }
+}
+
+fn unreadable(path: &Path, source: io::Error) -> ShapeError {
+    ShapeError::Read {
+        input: path.display().to_string(),
+        source,
+    }
+}
+
+/// The data files of a directory, by name.
+fn files_in(path: &Path) -> Result<Vec<Input>, ShapeError> {
+    let entries = path
+        .read_dir()
+        .and_then(Iterator::collect::<io::Result<Vec<_>>>)
+        .map_err(|source| unreadable(path, source))?;
+    let mut files: Vec<PathBuf> = entries
+        .iter()
+        .map(std::fs::DirEntry::path)
+        .filter(|file| {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            let data = [".json", ".jsonl", ".json.gz", ".jsonl.gz"];
+            data.iter().any(|end| name.ends_with(end)) && file.is_file()
+        })
+        .collect();
+    if files.is_empty() {
+        return Err(ShapeError::NoFiles {
+            path: path.to_owned(),
+        });
+    }
+    files.sort();
+    Ok(files.into_iter().map(Input::File).collect())
+}

@@ -1,0 +1,93 @@
+//! One line of an export: one item.
+
+use crate::model::Item;
+use crate::model::json::{JsonError, is_wrapped, item_from_json, json_kind};
+use serde_json::Value as Json;
+
+/// Why a line is not an item. It contains no item values.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum LineProblem {
+    /// Not JSON.
+    #[error("this line is not JSON ({0}); each line must be one item in DynamoDB JSON, as in a full export")]
+    Syntax(String),
+    /// JSON of another kind.
+    #[error("an item is expected here, not {0}; write it as {{\"Item\": {{\"name\": {{\"S\": \"text\"}}}}}}")]
+    NotAnItem(&'static str),
+    /// A line of an incremental export.
+    #[error(
+        "this is a line of an incremental export, which contains changes and not items; use a full export"
+    )]
+    Incremental,
+    /// A line of Amazon Ion.
+    #[error("this export is in Amazon Ion; export the table with the format DYNAMODB_JSON")]
+    Ion,
+    /// A value that DynamoDB JSON does not know.
+    #[error("{0}")]
+    Value(#[from] JsonError),
+    /// Longer than any item can be.
+    #[error("this line is longer than {} MiB, and no item is; is the file one item per line?", .0 >> 20)]
+    TooLong(u64),
+}
+
+/// Reads the item of a line: `{"Item": {...}}` as in an export, or the bare item.
+///
+/// # Errors
+/// See [`LineProblem`].
+pub fn item_of(line: &[u8]) -> Result<Item, LineProblem> {
+    if line.starts_with(b"$ion_1_0") {
+        return Err(LineProblem::Ion);
+    }
+    let document: Json = serde_json::from_slice(line).map_err(|error| {
+        let text = error.to_string();
+        // Each line is a document of its own, so the line that serde_json counts says nothing.
+        let what = match text.split_once(" at line ") {
+            Some((what, _)) => format!("{what}, at column {}", error.column()),
+            None => text,
+        };
+        LineProblem::Syntax(what)
+    })?;
+    let Json::Object(mut entries) = document else {
+        return Err(LineProblem::NotAnItem(json_kind(&document)));
+    };
+    if entries.contains_key("Metadata") && entries.contains_key("Keys") {
+        return Err(LineProblem::Incremental);
+    }
+    // A bare item may have an attribute of this name, too.
+    let alone = entries.len() == 1;
+    let item = match entries.get_mut("Item") {
+        Some(item) if alone && is_wrapped(item) => item.take(),
+        _ => Json::Object(entries),
+    };
+    if !item.is_object() {
+        return Err(LineProblem::NotAnItem(json_kind(&item)));
+    }
+    Ok(item_from_json(item)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Value;
+
+    #[test]
+    fn a_wrapped_and_a_bare_item_are_the_same() {
+        let wrapped = item_of(br#"{"Item":{"a":{"S":"x"},"Item":{"N":"1"}}}"#).unwrap();
+        let bare = item_of(br#"{"a":{"S":"x"},"Item":{"N":"1"}}"#).unwrap();
+        assert_eq!(wrapped, bare);
+        assert_eq!(bare["Item"], Value::N(1.into()));
+        // An attribute with this name, alone.
+        assert_eq!(item_of(br#"{"Item":{"S":"x"}}"#).unwrap()["Item"], Value::s("x"));
+    }
+
+    #[test]
+    fn what_is_no_item_is_named_without_its_contents() {
+        let problem = |line: &str| item_of(line.as_bytes()).unwrap_err().to_string();
+        assert!(problem("[1]").starts_with("an item is expected here, not an array"));
+        assert!(problem(r#"{"Item":7}"#).contains("not a number"));
+        assert!(problem(r#"{"a":{"S":"secret""#).starts_with("this line is not JSON (EOF"));
+        assert!(problem(r#"{"Metadata":{},"Keys":{},"NewImage":{}}"#).contains("incremental"));
+        assert!(problem("$ion_1_0 {Item:{}}").contains("DYNAMODB_JSON"));
+        let value = problem(r#"{"Item":{"a":{"M":{"b":{"N":"secret"}}}}}"#);
+        assert_eq!(value, "a.M.b: the number is not decimal notation");
+    }
+}

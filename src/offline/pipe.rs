@@ -1,0 +1,66 @@
+//! One service's items to the standard output, as a filter for shells and cluster engines.
+
+use super::error::ShapeError;
+use super::input::Input;
+use super::line::item_of;
+use super::output::item_line;
+use super::report::{Counts, Report};
+use super::shaper::{Shaped, shape};
+use crate::model::ItemExt;
+use crate::plan::Plan;
+use std::io::Write;
+use tokio_util::sync::CancellationToken;
+
+const LINES: u64 = 256;
+
+/// Writes the items of one service (by its place in the plan) to `out`. What the service refuses, and what belongs to no
+/// service, is only counted: the report names it.
+///
+/// # Errors
+/// See [`ShapeError`]; what was written up to then is not complete.
+pub fn to_pipe(
+    plan: &Plan,
+    service: usize,
+    inputs: &[Input],
+    out: &mut dyn Write,
+    stop: &CancellationToken,
+) -> Result<Report, ShapeError> {
+    let mut counts = Counts::of(plan);
+    let mut line = Vec::new();
+    for input in inputs {
+        input.lines(|number, text| {
+            if number % LINES == 0 && stop.is_cancelled() {
+                return Err(ShapeError::Stopped);
+            }
+            let item = item_of(text).map_err(|problem| ShapeError::Line {
+                input: input.name(),
+                line: number,
+                problem,
+            })?;
+            counts.items += 1;
+            shape(plan, &item, |shaped| match shaped {
+                Shaped::For(place, item) => {
+                    counts.services[place].items += 1;
+                    counts.services[place].bytes += item.size() as u64;
+                    if place != service {
+                        return Ok(());
+                    }
+                    item_line(&item, &mut line).map_err(ShapeError::Stdout)?;
+                    out.write_all(&line).map_err(ShapeError::Stdout)
+                }
+                Shaped::LeftBehind => {
+                    counts.left_behind += 1;
+                    Ok(())
+                }
+                Shaped::Refused(place, reason) => {
+                    let name = place.map(|place| plan.services[place].name.as_str());
+                    let at = || format!("{}:{number}", input.name());
+                    counts.refused.add(name, &reason, at);
+                    Ok(())
+                }
+            })
+        })?;
+    }
+    out.flush().map_err(ShapeError::Stdout)?;
+    Ok(counts.report(plan))
+}

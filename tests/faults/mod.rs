@@ -1,0 +1,31 @@
+//! What AWS does and no emulator does, done to the product: see [`crate::support::faulty`]. Each test makes one thing go
+//! wrong, shows that it did, and compares the tables with what they should hold.
+#![cfg(unix)]
+
+mod abandon;
+mod adaptive_read_rate;
+mod batches;
+mod bulk;
+mod copies;
+mod course;
+mod deleted;
+mod denied;
+mod engine;
+mod final_counts;
+mod given_up;
+mod held;
+mod hot;
+mod hot_reads;
+mod landing;
+mod lost;
+mod random_faults;
+mod reading;
+mod reasons;
+mod restarts;
+mod shards;
+mod slow;
+mod stale;
+mod stopped;
+mod sweep;
+mod switched;
+mod throttling;

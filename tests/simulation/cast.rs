@@ -1,0 +1,244 @@
+//! What a seed decides about a run before it begins: who takes part, and what may go wrong.
+
+use std::fmt;
+use std::str::FromStr;
+
+use dynasplit::backfill::OrderChoice;
+use dynasplit::state::Order;
+use rand::Rng;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+
+use crate::engine::Habits;
+use crate::network::FaultRates;
+use crate::script::Cuts;
+
+/// Who takes part in a run, and what may go wrong.
+#[derive(Clone, Debug)]
+pub struct Cast {
+    pub engine: Habits,
+    pub fault_rates: FaultRates,
+    /// Supervised workers of `replicate`, and of `backfill`.
+    pub tails: u64,
+    pub backfills: u64,
+    pub consistent: bool,
+    pub order: OrderChoice,
+    /// Clocks are wrong by up to so many milliseconds.
+    pub wrong_ms: i64,
+    /// Somebody sets clocks.
+    pub sets_clocks: bool,
+    pub suspends: bool,
+    pub throttles: bool,
+    /// Shards split and roll.
+    pub shards_end: bool,
+    /// An operator works beside the copy: follows the advice, and does other things.
+    pub operator: bool,
+    /// This operator does little else than to repair.
+    pub repairs: bool,
+    /// The first plan lacks a service, which is added later.
+    pub grows: bool,
+    /// One item in so many belongs to no service; 0: none.
+    pub odd: u32,
+    /// Items expire.
+    pub expires: bool,
+    /// Somebody switches the stream off, and on again.
+    pub turns_stream: bool,
+    /// Everybody is away for so many minutes.
+    pub away_minutes: Option<u64>,
+    /// How often trouble comes, each time until everything must be exact.
+    pub acts: u32,
+    /// Services that switch before the split is completed.
+    pub switches: usize,
+}
+
+impl Cast {
+    /// As a seed has it.
+    pub fn drawn(rng: &mut StdRng) -> Self {
+        let engine = Habits {
+            page_items: rng.random_range(2..8),
+            page_records: rng.random_range(3..40),
+            shards: rng.random_range(1..4),
+            creation_ms: 250,
+        };
+        let orders = [
+            OrderChoice::Only(Order::Concurrent),
+            OrderChoice::Only(Order::Concurrent),
+            OrderChoice::Only(Order::Bulk),
+            OrderChoice::Auto,
+        ];
+        Self {
+            engine,
+            fault_rates: FaultRates::drawn(rng),
+            tails: rng.random_range(1..3),
+            backfills: rng.random_range(1..3),
+            consistent: rng.random(),
+            order: *orders.choose(rng).expect("some"),
+            wrong_ms: *[1, 2_000, 50_000].choose(rng).expect("some"),
+            sets_clocks: rng.random_bool(0.3),
+            suspends: rng.random_bool(0.5),
+            throttles: rng.random_bool(0.4),
+            shards_end: true,
+            operator: rng.random_bool(0.6),
+            repairs: false,
+            grows: rng.random_bool(0.3),
+            odd: *[0, 0, 12].choose(rng).expect("some"),
+            expires: rng.random_bool(0.3),
+            turns_stream: rng.random_bool(0.15),
+            away_minutes: rng.random_bool(0.15).then(|| away_minutes(rng)),
+            acts: if rng.random_bool(0.25) { 2 } else { 1 },
+            switches: *[0, 0, 1, 3].choose(rng).expect("some"),
+        }
+    }
+}
+
+/// What a run is mostly about. A rule of the protocol matters in some situations only, and a run without that rule is about
+/// these.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Focus {
+    Everything,
+    /// A copy beside the lanes, with nobody who repairs.
+    Copy,
+    /// The bulk order.
+    Bulk,
+    /// An operator who repairs all the time.
+    Repairs,
+    /// A service that is added.
+    Growth,
+    /// An absence of about as long as the stream keeps records.
+    Absence,
+    /// Processes that are suspended.
+    Suspension,
+}
+
+impl Cast {
+    /// With what a run is mostly about, and little else.
+    pub fn on(mut self, focus: Focus) -> Self {
+        if focus == Focus::Everything {
+            return self;
+        }
+        self.order = OrderChoice::Only(Order::Concurrent);
+        self.operator = false;
+        self.grows = false;
+        self.odd = 0;
+        self.expires = false;
+        self.turns_stream = false;
+        self.throttles = false;
+        self.suspends = false;
+        self.acts = 1;
+        self.switches = 0;
+        let away_minutes = self.away_minutes.take();
+        self.fault_rates.slow = 100;
+        self.fault_rates.trouble = self.fault_rates.trouble.max(60);
+        self.engine.page_items = self.engine.page_items.min(3);
+        match focus {
+            Focus::Everything | Focus::Copy => {}
+            Focus::Bulk => self.order = OrderChoice::Only(Order::Bulk),
+            Focus::Repairs => {
+                self.operator = true;
+                self.repairs = true;
+                self.odd = 12;
+                self.backfills = 1;
+            }
+            Focus::Growth => {
+                self.operator = true;
+                self.grows = true;
+                self.tails = 2;
+            }
+            Focus::Absence => {
+                self.away_minutes = Some(away_minutes.unwrap_or(25 * 60));
+                self.fault_rates.trouble = 5;
+            }
+            Focus::Suspension => {
+                self.suspends = true;
+                self.tails = 2;
+            }
+        }
+        self
+    }
+}
+
+/// Something that a run can be without.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Part {
+    Operator,
+    Suspension,
+    Throttling,
+    Shards,
+    Expiry,
+    StreamTurns,
+    Absence,
+    OddItems,
+    Growth,
+    SecondAct,
+    Switches,
+}
+
+impl Part {
+    pub const ALL: [Self; 11] = [
+        Self::Operator,
+        Self::Absence,
+        Self::SecondAct,
+        Self::StreamTurns,
+        Self::Growth,
+        Self::Suspension,
+        Self::Throttling,
+        Self::Shards,
+        Self::Expiry,
+        Self::OddItems,
+        Self::Switches,
+    ];
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format!("{self:?}").to_lowercase())
+    }
+}
+
+impl FromStr for Part {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL
+            .into_iter()
+            .find(|part| part.to_string() == text)
+            .ok_or(())
+    }
+}
+
+impl Cast {
+    /// What is left of it after cuts.
+    pub fn cut(mut self, cuts: &Cuts) -> Self {
+        let crew = cuts.crew.unwrap_or(u64::MAX);
+        self.tails = self.tails.min(crew);
+        self.backfills = self.backfills.min(crew);
+        if cuts.right_clocks {
+            self.wrong_ms = 0;
+        }
+        for part in &cuts.parts {
+            match part {
+                Part::Operator => self.operator = false,
+                Part::Suspension => self.suspends = false,
+                Part::Throttling => self.throttles = false,
+                Part::Shards => self.shards_end = false,
+                Part::Expiry => self.expires = false,
+                Part::StreamTurns => self.turns_stream = false,
+                Part::Absence => self.away_minutes = None,
+                Part::OddItems => self.odd = 0,
+                Part::Growth => self.grows = false,
+                Part::SecondAct => self.acts = 1,
+                Part::Switches => self.switches = 0,
+            }
+        }
+        self
+    }
+}
+
+/// Most of the time about as long as the stream keeps its records.
+fn away_minutes(rng: &mut StdRng) -> u64 {
+    match rng.random_range(0..3) {
+        0 => rng.random_range(1..23 * 60),
+        1 => rng.random_range(23 * 60 + 40..24 * 60 + 20),
+        _ => rng.random_range(25 * 60..40 * 60),
+    }
+}

@@ -1,0 +1,125 @@
+//! Supervised commands: each is started again when it died, as a supervisor of a machine does.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use dynasplit::plan::Plan;
+use rand::Rng;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::life::End;
+use crate::worker::Job;
+use crate::world::World;
+
+/// A worker that fails again and again is started after a pause that is doubled so often at most.
+const MOST_DOUBLED: u32 = 3;
+
+/// The supervised workers of `replicate`.
+#[derive(Default)]
+pub struct Tails {
+    began: u64,
+    /// Services of each one's plan, and how it is ended.
+    live: Vec<(usize, CancellationToken)>,
+}
+
+impl World {
+    /// A worker of `replicate`, one life after another. It keeps the plan that it began with: the oldest one, if asked.
+    pub fn supervise_tail(self: &Arc<Self>, is_old: bool, restart: bool) {
+        let plan = if is_old { self.oldest_plan() } else { self.plan() }.clone();
+        let quit = CancellationToken::new();
+        let mut tails = self.tails.lock().expect("no thread panicked");
+        tails.began += 1;
+        let place = tails.began;
+        tails.live.push((plan.services.len(), quit.clone()));
+        drop(tails);
+        let world = Arc::clone(self);
+        let work = async move {
+            let replicating = world.replicate(&plan, place, restart);
+            tokio::select! {
+                biased;
+                () = quit.cancelled() => {}
+                () = Box::pin(replicating) => {}
+            }
+            // Others may be started.
+            quit.cancel();
+        };
+        self.crew
+            .lock()
+            .expect("no thread panicked")
+            .spawn(Box::pin(work));
+    }
+
+    async fn replicate(&self, plan: &Plan, place: u64, mut restart: bool) {
+        let mut rng = self.rng(1000 + place);
+        let mut failed = 0;
+        for life in 0.. {
+            self.everybody_is_back().await;
+            let name = format!("replicate{place}.{life}");
+            let job = Job::Replicate { restart };
+            let end = Box::pin(self.life(&job, plan, &name, &mut rng)).await;
+            restart = false;
+            match &end {
+                End::Done(report) if report.words == "Completed" => return,
+                // A supervisor waits longer from failure to failure.
+                End::Failed(_) => failed = (failed + 1).min(MOST_DOUBLED),
+                _ => failed = 0,
+            }
+            sleep(Duration::from_millis(rng.random_range(20..2500) << failed)).await;
+        }
+    }
+
+    /// Whether a worker runs with the newest plan.
+    pub fn has_tail(&self) -> bool {
+        let services = self.plan().services.len();
+        let mut tails = self.tails.lock().expect("no thread panicked");
+        tails.live.retain(|(_, quit)| !quit.is_cancelled());
+        tails.live.iter().any(|(plan, _)| *plan == services)
+    }
+
+    /// Ends the workers of older plans.
+    pub fn end_old_tails(&self) {
+        let services = self.plan().services.len();
+        for (plan, quit) in &self.tails.lock().expect("no thread panicked").live {
+            if *plan != services {
+                quit.cancel();
+            }
+        }
+    }
+
+    /// A `backfill`, one life after another until it ends well.
+    pub fn supervise_backfill(self: &Arc<Self>, place: u64) {
+        self.unfilled.fetch_add(1, Ordering::Relaxed);
+        let world = Arc::clone(self);
+        let job = Job::Backfill {
+            consistent: self.cast.consistent,
+            order: self.cast.order,
+        };
+        let work = async move {
+            world.until_done(job, place).await;
+            world.unfilled.fetch_sub(1, Ordering::Relaxed);
+        };
+        self.crew
+            .lock()
+            .expect("no thread panicked")
+            .spawn(Box::pin(work));
+    }
+
+    /// A command, one life after another until it ends well. Each life takes the newest plan.
+    pub async fn until_done(self: &Arc<Self>, job: Job, place: u64) {
+        let salt = job.name().bytes().fold(place, |salt, byte| {
+            salt.wrapping_mul(131).wrapping_add(u64::from(byte))
+        });
+        let mut rng = self.rng(salt);
+        for life in 0.. {
+            self.everybody_is_back().await;
+            let name = format!("{}{place}.{life}", job.name());
+            let end = Box::pin(self.life(&job, self.plan(), &name, &mut rng)).await;
+            if matches!(end, End::Done(_)) {
+                return;
+            }
+            sleep(Duration::from_millis(rng.random_range(20..2500))).await;
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What runs of the simulation found in the product, each as a small story of its own.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use dynasplit::backfill::OrderChoice;
+use dynasplit::dynamo::{Clock, Timing, chance};
+use dynasplit::plan::Plan;
+use dynasplit::state::Order;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::{Engine, Habits};
+use crate::network::{EPOCH_MS, Network, Trace};
+use crate::script::Cuts;
+use crate::support::table;
+use crate::support::trial::{Mode, Trial};
+use crate::worker::{Job, Report, configuration};
+use crate::world::TIMING;
+
+/// A split on which nothing goes wrong by itself.
+struct Scene {
+    network: Network,
+    client: Client,
+    plan: Plan,
+    began: Instant,
+}
+
+impl Scene {
+    /// With one order in its source, whose tables are there.
+    async fn new() -> Self {
+        let engine = Engine::new(Habits {
+            page_items: 10,
+            page_records: 10,
+            shards: 1,
+            creation_ms: 0,
+        });
+        let network = Network::new(engine, 1, TIMING.landed(), Cuts::default(), Trace::default());
+        let trial = Trial {
+            mode: Mode::Timestamp,
+            source: "source".into(),
+            split: "trial".into(),
+            orders: "orders".into(),
+            invoices: "invoices".into(),
+            names: "names".into(),
+        };
+        let (wire, _) = network.join("writer", false, None);
+        let client = Client::new(&configuration(wire));
+        trial.create_source(&client).await;
+        let scene = Self {
+            network,
+            client,
+            plan: Plan::parse(&trial.plan(), "plan.yaml").expect("the plan is right"),
+            began: Instant::now(),
+        };
+        scene.order("DOC#1", 1).await;
+        let apply = Job::Apply { enable_stream: false };
+        scene.run("apply", apply, 0).await.expect("the tables are made");
+        scene
+    }
+
+    /// An application writes an order.
+    async fn order(&self, document: &str, at: i64) {
+        let kind = ("kind", table::text("order"));
+        let order = table::item("ACC#1", document, [kind, ("at", table::number(at))]);
+        table::put(&self.client, "source", order).await;
+    }
+
+    /// A command, with a clock that is wrong by so much.
+    fn run(
+        &self,
+        name: &str,
+        job: Job,
+        wrong_ms: i64,
+    ) -> impl Future<Output = Result<Report, String>> + Send + 'static {
+        let (wire, _) = self.network.join(name, false, None);
+        let clock = Clock::simulated(self.began, EPOCH_MS.saturating_add_signed(wrong_ms), 0);
+        let timing = Timing { clock, ..TIMING };
+        job.work(self.plan.clone(), wire, timing, CancellationToken::new())
+    }
+}
+
+fn simulated<T>(story: impl Future<Output = T>) -> T {
+    chance::seed(1);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    runtime.block_on(story)
+}
+
+/// The worker's last sign of life looks older than its lease all the time. It renews it all the time, too.
+#[test]
+fn a_worker_whose_clock_is_slow_is_seen_alive() {
+    let verified = simulated(async {
+        let scene = Scene::new().await;
+        let replicate = Job::Replicate { restart: false };
+        let tail = tokio::spawn(scene.run("replicate", replicate, -60_000));
+        sleep(Duration::from_secs(3)).await;
+        let backfill = Job::Backfill {
+            consistent: true,
+            order: OrderChoice::Only(Order::Concurrent),
+        };
+        scene.run("backfill", backfill, 0).await?;
+        let verified = scene.run("verify", Job::Verify { repair: false }, 0).await;
+        let told = scene.run("status", Job::Status, 0).await?;
+        tail.abort();
+        assert!(
+            told.next
+                .unwrap_or_default()
+                .starts_with("switch the services over")
+        );
+        verified
+    });
+    assert!(verified.expect("verify begins").is_clean);
+}
+
+/// A fast clock says that a lane is complete up to a moment that has not come. A day later, the record of that moment is
+/// trimmed, and by a clock that is right the lane is not a day old.
+#[test]
+fn what_is_lost_a_day_later_is_a_gap_although_clocks_differ() {
+    let found = simulated(async {
+        let scene = Scene::new().await;
+        let replicate = || Job::Replicate { restart: false };
+        let tail = tokio::spawn(scene.run("fast", replicate(), 50_000));
+        sleep(Duration::from_secs(3)).await;
+        let backfill = Job::Backfill {
+            consistent: true,
+            order: OrderChoice::Only(Order::Concurrent),
+        };
+        scene.run("backfill", backfill, 0).await?;
+        sleep(Duration::from_secs(20)).await;
+        tail.abort();
+        sleep(Duration::from_secs(5)).await;
+        scene.order("DOC#lost", 2).await;
+        sleep(Duration::from_secs(24 * 60 * 60 + 10)).await;
+        let kept_ms = 24 * 60 * 60 * 1000;
+        let trimmed = scene.network.with_engine(|engine, now_ms| {
+            let stream = engine.stream("source").expect("it is on");
+            stream.trim(now_ms - kept_ms)
+        });
+        assert_eq!(trimmed, 2, "what was written before and after the tail stopped");
+        let tail = tokio::spawn(scene.run("right", replicate(), 0));
+        sleep(Duration::from_secs(60)).await;
+        let told = scene.run("status", Job::Status, 0).await;
+        tail.abort();
+        told
+    });
+    let next = found.expect("the status is told").next.unwrap_or_default();
+    assert!(next.contains("--restart-tail"), "{next}");
+}

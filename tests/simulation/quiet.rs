@@ -1,0 +1,151 @@
+//! A quiet moment: nothing is written and nothing goes wrong. Then the targets become exact, or the tool names what is
+//! in the way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dynasplit::dynamo::{Clients, Clock, Timing};
+use dynasplit::status::{ObstacleKind, SplitStatus, split_status};
+use dynasplit::worker::Split;
+use tokio::time::{Instant, sleep};
+
+use crate::check::{self, Wrong};
+use crate::support::mutator::Mutator;
+use crate::support::trial::Stamps;
+use crate::worker::configuration;
+use crate::world::{TIMING, World};
+
+/// In a quiet moment, everything is exact after so long.
+const LIVENESS: Duration = Duration::from_secs(240);
+/// And stays exact for so long.
+const STAYS: Duration = Duration::from_secs(8);
+/// A tool that says nothing is in the way is believed after so long: then, every lane has read what there was.
+const DRAINED: Duration = Duration::from_secs(90);
+
+impl World {
+    /// Why the targets are not what they should be, when everything has had its time.
+    pub async fn quiet_moment(self: &Arc<Self>, writers: &Mutator) -> Option<Wrong> {
+        // Copies go on beside the writers until they end, unless something else is in their way.
+        let began = Instant::now();
+        while !self.is_filled() && began.elapsed() < LIVENESS && self.only_copies().await {
+            sleep(Duration::from_secs(2)).await;
+        }
+        self.network.note(|| "the writers rest".into());
+        writers.rest(true);
+        let began = Instant::now();
+        loop {
+            sleep(Duration::from_secs(1)).await;
+            if let Some(what) = self.unsupported() {
+                return Some(what);
+            }
+            let Some(found) = self.differences(Stamps::Stripped) else {
+                break;
+            };
+            if began.elapsed() < DRAINED {
+                continue;
+            }
+            match self.flag().await {
+                // What must be dealt with first has a name.
+                Some(flag) => {
+                    self.network
+                        .note(|| format!("not exact, and the tool says why: {flag}"));
+                    self.network.count("quiet moment with a flag");
+                    return None;
+                }
+                None => {
+                    let ends = format!("\nCommands ended so:\n{}", self.ends());
+                    return Some(
+                        found
+                            .when("not exact in time, and the tool names nothing")
+                            .and(&ends),
+                    );
+                }
+            }
+        }
+        self.network.count("quiet moment, exact");
+        sleep(STAYS).await;
+        let found = self.differences(Stamps::Stripped)?;
+        if self.flag().await.is_some() {
+            return None;
+        }
+        Some(found.when("exact, and then no more"))
+    }
+
+    /// How the targets differ from what the newest plan says.
+    pub fn differences(&self, stamps: Stamps) -> Option<Wrong> {
+        let services: Vec<&str> = self
+            .plan()
+            .services
+            .iter()
+            .map(|service| service.table.name.as_str())
+            .collect();
+        self.network
+            .with_engine(|engine, now_ms| check::differences(engine, &self.trial, &services, stamps, now_ms))
+    }
+
+    /// What the engine was asked for and does not know.
+    pub fn unsupported(&self) -> Option<Wrong> {
+        let what = self
+            .network
+            .with_engine(|engine, _| engine.unsupported.first().cloned())?;
+        Some(Wrong::because(
+            "the simulated engine has to learn something",
+            what,
+        ))
+    }
+
+    /// What the tool says is in the way of exact targets; `None` if they should be exact.
+    async fn flag(&self) -> Option<String> {
+        let status = match self.status().await {
+            Ok(status) => status,
+            Err(error) => return Some(error),
+        };
+        let flag = status.obstacles.iter().find(|obstacle| {
+            !matches!(
+                obstacle.kind,
+                // These are about lanes that have to go on by themselves, and about what was compared.
+                ObstacleKind::NoWorker
+                    | ObstacleKind::Lag
+                    | ObstacleKind::NotVerified
+                    | ObstacleKind::NotClean
+            )
+        });
+        flag.map(ToString::to_string)
+    }
+
+    /// Whether nothing is in the way but what a copy deals with by itself, and what lanes do.
+    async fn only_copies(&self) -> bool {
+        let status = self.status().await;
+        status.is_ok_and(|status| {
+            status.obstacles.iter().all(|obstacle| {
+                matches!(
+                    obstacle.kind,
+                    ObstacleKind::NotCaptured
+                        | ObstacleKind::NotBackfilled
+                        | ObstacleKind::BackfillUnfinished
+                        | ObstacleKind::LanesHeld
+                        | ObstacleKind::Tombstones
+                        | ObstacleKind::Rechecks
+                        | ObstacleKind::DeadLetters
+                        | ObstacleKind::NoWorker
+                        | ObstacleKind::Lag
+                        | ObstacleKind::NotVerified
+                        | ObstacleKind::NotClean
+                )
+            })
+        })
+    }
+
+    /// Where the split stands, asked over a network on which nothing goes wrong, with a clock that is right.
+    async fn status(&self) -> Result<SplitStatus, String> {
+        let (wire, _) = self.network.join("observer", false, None);
+        let timing = Timing {
+            clock: Clock::simulated(Instant::now(), self.now_ms(), 0),
+            ..TIMING
+        };
+        let clients = Clients::of(configuration(wire), timing);
+        let split = Split::open(self.plan().clone(), &clients).await;
+        let status = Box::pin(split_status(&split)).await;
+        status.map_err(|error| error.to_string())
+    }
+}
