@@ -11,7 +11,7 @@ pub use self::documents::{Completions, Iam, IamFormat, Man, TableFormat, Tables}
 use self::options::{AWS, LIMITS, OUTPUT};
 pub use self::options::{
     Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, DeadLettersAction, Rehearse, Replicate,
-    Rollback, Shape, Status, Survey, Switched, Tune, Verify, Wait, WaitFor,
+    Reverse, ReverseAction, Rollback, Shape, Status, Survey, Switched, Tune, Verify, Wait, WaitFor,
 };
 use self::values::url;
 use super::session::Session;

@@ -10,12 +10,10 @@ use super::table::table;
 use super::waiting::Waiting;
 use super::{output, text};
 use crate::plan::Plan;
-use crate::repair::{SettledDeadLetter, discard_dead_letters, discard_stray_writes, reconcile_dead_letters};
-use crate::state::{
-    DeadLetterHead, DeadLetters as StoredLetters, ShownDeadLetter, SplitRecord, StateError, SwitchedService,
-};
+use crate::repair::{SettledDeadLetter, discard_dead_letters, reconcile_dead_letters};
+use crate::state::{DeadLetterHead, ShownDeadLetter, SplitRecord, SwitchedService};
 use crate::status::{DeadLetterCauses, dead_letter_causes};
-use crate::worker::{Split, sentence};
+use crate::worker::sentence;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -29,9 +27,7 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
             let listing = split.dead_letters.list(service.as_deref());
             let letters = stoppable(&global.session, Duration::ZERO, listing).await?;
             known(&split.plan, service.as_deref(), &letters)?;
-            let mut listed: Vec<Listed> = letters.iter().map(Listed::of).collect();
-            let of_cutovers = of_cutovers(&split, service.as_deref());
-            listed.extend(stoppable(&global.session, Duration::ZERO, of_cutovers).await?);
+            let listed: Vec<Listed> = letters.iter().map(Listed::of).collect();
             let record = SplitRecord::read(&split.store);
             let record = stoppable(&global.session, Duration::ZERO, record).await?.value;
             let causes = dead_letter_causes(&split, &record);
@@ -39,7 +35,7 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
             output::print(global, &listed, |listed| {
                 render_list(listed, &record.switched, causes)
             })?;
-            Ok(if listed.is_empty() {
+            Ok(if letters.is_empty() {
                 Exit::Done
             } else {
                 Exit::NotClean
@@ -47,7 +43,7 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
         }
         DeadLettersAction::Show { plan, id } => {
             let split = output::open_to_look(global, plan).await?;
-            let showing = shown(&split, id);
+            let showing = split.dead_letters.show(id);
             let letter = stoppable(&global.session, Duration::ZERO, showing)
                 .await?
                 .ok_or_else(|| no_letter(id))?;
@@ -73,20 +69,11 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
             let split = output::open(global, plan).await?;
             let listing = split.dead_letters.list(Some(service));
             let mut letters = stoppable(&global.session, Duration::ZERO, listing).await?;
-            let strays = StoredLetters::strays(split.store.clone());
-            let listing = strays.list(Some(service));
-            let mut of_others = stoppable(&global.session, Duration::ZERO, listing).await?;
             known(&split.plan, Some(service), &letters)?;
-            let all: Vec<DeadLetterHead> = letters.iter().chain(&of_others).cloned().collect();
-            refuse_unknown(ids, &all)?;
+            refuse_unknown(ids, &letters)?;
             letters.retain(|letter| ids.is_empty() || ids.contains(&letter.id));
-            of_others.retain(|letter| ids.is_empty() || ids.contains(&letter.id));
-            let discarding = discard_stray_writes(&split, &of_others);
-            let mut discarded = stoppable(&global.session, GRACE, Box::pin(discarding)).await?;
-            if of_others.is_empty() || !letters.is_empty() {
-                let discarding = discard_dead_letters(&split, service, &letters);
-                discarded.extend(stoppable(&global.session, GRACE, Box::pin(discarding)).await?);
-            }
+            let discarding = discard_dead_letters(&split, service, &letters);
+            let discarded = stoppable(&global.session, GRACE, Box::pin(discarding)).await?;
             output::print(global, &discarded, |discarded| render_settled(discarded))?;
             let all = discarded.iter().all(|letter| letter.settled);
             Ok(if all { Exit::Done } else { Exit::NotClean })
@@ -94,48 +81,9 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
     }
 }
 
-/// What cutovers left behind: writes that could not be carried back to the source, and writes of others to the source.
-async fn of_cutovers(split: &Split, service: Option<&str>) -> Result<Vec<Listed>, StateError> {
-    let back = StoredLetters::back(split.store.clone()).list(service).await?;
-    let strays = StoredLetters::strays(split.store.clone()).list(service).await?;
-    let back = back.iter().map(|head| Listed {
-        kind: Kind::Reverse,
-        ..Listed::of(head)
-    });
-    let strays = strays.iter().map(|head| Listed {
-        kind: Kind::Stray,
-        ..Listed::of(head)
-    });
-    Ok(back.chain(strays).collect())
-}
-
-/// A dead letter, a reverse dead letter or a stray write.
-async fn shown(split: &Split, id: &str) -> Result<Option<ShownDeadLetter>, StateError> {
-    if let Some(found) = split.dead_letters.show(id).await? {
-        return Ok(Some(found));
-    }
-    if let Some(found) = StoredLetters::back(split.store.clone()).show(id).await? {
-        return Ok(Some(found));
-    }
-    StoredLetters::strays(split.store.clone()).show(id).await
-}
-
-/// What an entry of the list is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Kind {
-    /// A change of the source that could not be written to a service's table.
-    DeadLetter,
-    /// A write of a service that could not be carried back to the source.
-    Reverse,
-    /// A write of others to the source's items of a service that was cut over.
-    Stray,
-}
-
 /// A dead letter in the list.
 #[derive(Serialize)]
 pub(super) struct Listed {
-    kind: Kind,
     id: String,
     service: String,
     key: serde_json::Value,
@@ -152,7 +100,6 @@ pub(super) struct Listed {
 impl Listed {
     pub(super) fn of(head: &DeadLetterHead) -> Self {
         Self {
-            kind: Kind::DeadLetter,
             id: head.id.clone(),
             service: head.service.clone(),
             key: head.key.clone(),
@@ -163,6 +110,11 @@ impl Listed {
             writing: head.writing.to_string(),
             damage: head.damage.clone(),
         }
+    }
+
+    /// Its id, key and reason.
+    pub(super) fn row(&self) -> Vec<String> {
+        vec![self.id.clone(), self.key.to_string(), self.reason.clone()]
     }
 }
 
@@ -188,57 +140,19 @@ fn no_letter(id: &str) -> Failed {
 }
 
 pub(super) fn render_list(
-    all: &[Listed],
-    switched: &BTreeMap<String, SwitchedService>,
-    causes: DeadLetterCauses,
-) -> String {
-    let of = |kind: Kind| all.iter().filter(move |letter| letter.kind == kind);
-    let mut lines = Vec::new();
-    for (kind, name, advice) in [
-        (
-            Kind::Reverse,
-            "reverse dead letter",
-            "These writes of a service could not be carried back to the source. Correct or delete the items in the service's \
-             table; `replicate` then carries them back",
-        ),
-        (
-            Kind::Stray,
-            "stray write",
-            "Others wrote these items of the source after the service was cut over. Find and stop the writer, apply the writes \
-             with the service, then run `dynasplit dead-letters discard --service NAME`",
-        ),
-    ] {
-        let rows: Vec<_> = of(kind).map(row).collect();
-        if !rows.is_empty() {
-            let count = text::counted(rows.len() as u64, name);
-            lines.extend([table(&["id", "key", "reason"], rows), count, advice.to_owned()]);
-        }
-    }
-    let letters: Vec<&Listed> = of(Kind::DeadLetter).collect();
-    if !letters.is_empty() || lines.is_empty() {
-        lines.push(render_letters(&letters, switched, causes));
-    }
-    lines.join("\n")
-}
-
-fn row(letter: &Listed) -> Vec<String> {
-    vec![letter.id.clone(), letter.key.to_string(), letter.reason.clone()]
-}
-
-fn render_letters(
-    letters: &[&Listed],
+    letters: &[Listed],
     switched: &BTreeMap<String, SwitchedService>,
     causes: DeadLetterCauses,
 ) -> String {
     if letters.is_empty() {
         return "there are no dead letters".into();
     }
-    let rows = letters.iter().copied().map(row);
+    let rows = letters.iter().map(Listed::row);
     let mut lines = vec![
         table(&["id", "source key", "reason"], rows),
         text::counted(letters.len() as u64, "dead letter"),
     ];
-    let is_switched = |letter: &&&Listed| switched.contains_key(&letter.service);
+    let is_switched = |letter: &&Listed| switched.contains_key(&letter.service);
     // What stands behind what no service takes is another cause than that of an invalid item.
     let mut advice: Vec<(String, BTreeSet<&str>)> = Vec::new();
     for letter in letters.iter().filter(|letter| !is_switched(letter)) {
@@ -272,7 +186,7 @@ fn render_letters(
     lines.join("\n")
 }
 
-fn render_one(shown: &ShownDeadLetter) -> String {
+pub(super) fn render_one(shown: &ShownDeadLetter) -> String {
     let letter = &shown.letter;
     let image = |name: &str, image: &Option<serde_json::Value>| {
         let shown = image.as_ref().map_or("none".into(), |image| format!("{image:#}"));

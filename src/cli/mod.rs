@@ -21,6 +21,7 @@ mod plan;
 mod progress;
 mod rehearse;
 mod replicate;
+mod reverse;
 mod screen;
 mod service_names;
 mod session;
@@ -103,6 +104,7 @@ async fn run(args: Args) -> Result<Exit, Failed> {
         Command::Wait(command) => wait::run(&global, &command, stop).await,
         Command::Tune(command) => Box::pin(unless(&stop, tune::run(&global, &command))).await,
         Command::DeadLetters(command) => Box::pin(dead_letters::run(&global, &command, stop)).await,
+        Command::Reverse(command) => Box::pin(reverse::run(&global, &command, stop)).await,
         Command::Switched(command) => Box::pin(switched::run(&global, &command, stop)).await,
         Command::Cutover(command) => Box::pin(cutover::run(&global, &command, stop)).await,
         Command::Rollback(command) => Box::pin(cutover::run_back(&global, &command, stop)).await,

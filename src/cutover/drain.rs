@@ -2,10 +2,11 @@
 
 use super::checks::reverse;
 use super::work::Work;
-use crate::lifecycle::{is_past, refuse_unread};
+use crate::lifecycle::is_past;
 use crate::status::{SplitStatus, split_status_with_worker};
 use crate::worker::{RunError, pause};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Between two looks.
 const POLL: Duration = Duration::from_millis(200);
@@ -20,7 +21,7 @@ pub(super) async fn now_of_workers(work: &Work<'_>) -> Result<u64, RunError> {
 
 /// Waits until the forward lane has applied, and saved, every write from before a moment.
 pub(super) async fn forward(work: &Work<'_>, until_ms: u64) -> Result<(), RunError> {
-    let began = tokio::time::Instant::now();
+    let (began, mut absence) = (Instant::now(), Absence::default());
     let _waiting = work.split.waits.until(
         format!("the lane of {} has applied every write", work.name()),
         LONGEST,
@@ -30,7 +31,7 @@ pub(super) async fn forward(work: &Work<'_>, until_ms: u64) -> Result<(), RunErr
         if is_past(&status, work.name(), until_ms) {
             return Ok(());
         }
-        refuse_unread(&status)?;
+        absence.refuse(work, status.is_read() || status.is_drained())?;
         refuse_slow(began, work.name())?;
         pause(POLL, work.stop).await?;
     }
@@ -39,7 +40,7 @@ pub(super) async fn forward(work: &Work<'_>, until_ms: u64) -> Result<(), RunErr
 /// Waits until the reverse lane has carried back every write from before a moment, and until the watcher of the source has
 /// passed it.
 pub(super) async fn back(work: &Work<'_>, until_ms: u64) -> Result<(), RunError> {
-    let began = tokio::time::Instant::now();
+    let (began, mut absence) = (Instant::now(), Absence::default());
     let _waiting = work.split.waits.until(
         format!("the reverse lane of {} has carried back every write", work.name()),
         LONGEST,
@@ -52,7 +53,7 @@ pub(super) async fn back(work: &Work<'_>, until_ms: u64) -> Result<(), RunError>
         {
             return Ok(());
         }
-        refuse_without_worker(&status)?;
+        absence.refuse(work, is_worked(&status))?;
         if let Some(reason) = state.gap {
             return Err(RunError::Failed(format!(
                 "the reverse lane of {} has lost records: {reason}",
@@ -66,7 +67,7 @@ pub(super) async fn back(work: &Work<'_>, until_ms: u64) -> Result<(), RunError>
 
 /// Waits until a worker runs the reverse lane in every shard of the target's stream.
 pub(super) async fn reverse_runs(work: &Work<'_>) -> Result<(), RunError> {
-    let began = tokio::time::Instant::now();
+    let (began, mut absence) = (Instant::now(), Absence::default());
     let _waiting = work.split.waits.until(
         format!("a worker runs the reverse lane of {}", work.name()),
         work.split.timing.lease * 3,
@@ -75,23 +76,41 @@ pub(super) async fn reverse_runs(work: &Work<'_>) -> Result<(), RunError> {
         if reverse(work.split, work.name()).await?.complete_to_ms.is_some() {
             return Ok(());
         }
-        refuse_without_worker(&split_status_with_worker(work.split).await?)?;
+        let status = split_status_with_worker(work.split).await?;
+        absence.refuse(work, is_worked(&status))?;
         refuse_slow(began, work.name())?;
         pause(POLL, work.stop).await?;
     }
 }
 
-fn refuse_without_worker(status: &SplitStatus) -> Result<(), RunError> {
-    if status.workers.iter().any(|worker| worker.reads_stream()) {
-        return Ok(());
-    }
-    Err(RunError::NotYet {
-        what: "no live worker runs the reverse lane".into(),
-        next: "run `dynasplit replicate`, leave it running, then run this command again".into(),
-    })
+/// Whether a worker of the tail is alive.
+fn is_worked(status: &SplitStatus) -> bool {
+    status.workers.iter().any(|worker| worker.reads_stream())
 }
 
-fn refuse_slow(began: tokio::time::Instant, lane: &str) -> Result<(), RunError> {
+/// How long no worker has done what is waited for. A worker that starts again, or replaces one that died, needs the lease of
+/// the one before.
+#[derive(Default)]
+struct Absence(Option<Instant>);
+
+impl Absence {
+    /// Refuses to wait any longer without a worker.
+    fn refuse(&mut self, work: &Work<'_>, is_worked: bool) -> Result<(), RunError> {
+        if is_worked {
+            self.0 = None;
+            return Ok(());
+        }
+        if self.0.get_or_insert_with(Instant::now).elapsed() < work.split.timing.lease * 3 {
+            return Ok(());
+        }
+        Err(RunError::NotYet {
+            what: format!("no live worker reads what {} needs", work.name()),
+            next: "run `dynasplit replicate`, leave it running, then run this command again".into(),
+        })
+    }
+}
+
+fn refuse_slow(began: Instant, lane: &str) -> Result<(), RunError> {
     if began.elapsed() < LONGEST {
         return Ok(());
     }

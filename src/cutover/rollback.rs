@@ -22,7 +22,7 @@ pub(super) async fn refuse(split: &Split, service: &str, force: bool) -> Result<
         return Ok(());
     }
     reasons.push(format!(
-        "to list them, run `dynasplit dead-letters list --service {service}`. To go back without them, run `dynasplit rollback \
+        "to list them, run `dynasplit reverse list --service {service}`. To go back without them, run `dynasplit rollback \
          --service {service} --force --yes`: the source then counts, and a repair is mandatory"
     ));
     Err(RunError::Unclean { reasons })

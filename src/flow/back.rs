@@ -106,6 +106,14 @@ fn live(image: Option<&Item>) -> Option<&Item> {
     image.filter(|item| !is_tombstone(item))
 }
 
+/// A source item without its marks.
+fn stripped(current: Option<&Item>) -> Option<Item> {
+    current.cloned().map(|mut item| {
+        strip_marks(&mut item);
+        item
+    })
+}
+
 impl BackLane<'_> {
     /// What the records of a run change.
     #[must_use]
@@ -151,10 +159,7 @@ impl BackLane<'_> {
         let (Some(first), Some(last)) = (later.first(), later.last()) else {
             return self.repeated(run, held.as_ref(), current);
         };
-        let stripped = current.cloned().map(|mut item| {
-            strip_marks(&mut item);
-            item
-        });
+        let stripped = stripped(current);
         let stripped = stripped.as_ref();
         if !self.way.stands_for(first.images.old.as_ref(), stripped) {
             return if self.way.stands_for(last.images.new.as_ref(), stripped) {
@@ -180,14 +185,20 @@ impl BackLane<'_> {
         let is_begun = held.kind == MarkKind::Deleting
             && self.mark(last, MarkKind::Deleting).as_ref() == Some(held)
             && live(last.images.new.as_ref()).is_none();
-        match self.way.source.key_of(current) {
-            Some(key) if is_begun => Back::Write(BackWrite {
-                key,
-                kind: BackWriteKind::Delete,
-                condition: self.as_read(Some(current), []),
-            }),
-            _ => superseded,
+        let Some(key) = self.way.source.key_of(current).filter(|_| is_begun) else {
+            return superseded;
+        };
+        // An update of somebody else keeps the mark.
+        let stripped = stripped(Some(current));
+        let mut olds = run.changes.iter().map(|change| change.images.old.as_ref());
+        if !olds.any(|old| self.way.stands_for(old, stripped.as_ref())) {
+            return Back::Suspect;
         }
+        Back::Write(BackWrite {
+            key,
+            kind: BackWriteKind::Delete,
+            condition: self.as_read(Some(current), []),
+        })
     }
 
     /// A write with its mark and its condition.
@@ -218,6 +229,36 @@ impl BackLane<'_> {
             kind,
             condition,
         })
+    }
+
+    /// The write that makes the source say what the target says, whatever the source held before: a person decided so. It
+    /// leaves no mark. `None`: the source says so already.
+    ///
+    /// # Errors
+    /// Where no write of what the service owns makes the source say it.
+    pub fn overwrite(
+        &self,
+        key: &Key,
+        target: Option<&Item>,
+        current: Option<&Item>,
+    ) -> Result<Option<BackWrite>, NoWayBack> {
+        let change = match live(target) {
+            Some(item) => TargetChange::Put {
+                item,
+                is_new: current.is_none(),
+            },
+            None => TargetChange::Delete(key),
+        };
+        let write = self.way.write(change, stripped(current).as_ref())?;
+        Ok(write.map(|write| BackWrite {
+            key: write.key,
+            condition: self.as_read(current, []),
+            kind: match write.kind {
+                SourceWriteKind::Create(item) => BackWriteKind::Create(item),
+                SourceWriteKind::Update { set, remove } => BackWriteKind::Update { set, remove },
+                SourceWriteKind::Delete => BackWriteKind::Delete,
+            },
+        }))
     }
 
     /// The condition that the source item is still the one that was read: its mark and its other attributes, first those

@@ -311,7 +311,7 @@ fn refuse_way_back(record: &SplitRecord, options: CompleteOptions) -> Result<(),
     }
     Err(RunError::NotYet {
         what: format!(
-            "{} can be rolled back, and `complete` ends the way back: later writes are no longer carried back to the source",
+            "{} can still be rolled back, and `complete` ends the way back, because nothing is carried back to the source any more",
             services.join(", ")
         ),
         next: "when you are sure that nobody goes back, run `dynasplit complete --end-way-back --yes`".into(),

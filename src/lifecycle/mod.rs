@@ -10,7 +10,6 @@ mod switched;
 
 pub use abandon::{AbandonOptions, AbandonedThing, abandon, abandon_preview, abandon_service};
 pub use apply::{AppliedTable, ApplyOptions, ApplyReport, apply};
-pub(crate) use at_rest::refuse_unread;
 pub use complete::{CompleteOptions, CompleteReport, complete};
 pub(crate) use restart::{current_stream, restart_tail};
 pub use switched::{SwitchOptions, SwitchReport, switch, switch_back};

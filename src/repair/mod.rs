@@ -14,7 +14,5 @@ pub(crate) use hold::{free, give_up, hold};
 pub(crate) use reconcile::{Reconciled, Reconciler};
 pub(crate) use repair_lease::{RepairLease, backfill_runs, refuse_unready};
 pub use repair_lease::{RepairRecord, repair_runs};
-pub use settle_dead_letters::{
-    SettledDeadLetter, discard_dead_letters, discard_stray_writes, reconcile_dead_letters,
-};
+pub use settle_dead_letters::{SettledDeadLetter, discard_dead_letters, reconcile_dead_letters};
 pub(crate) use tombstone_switch::{sweep_of, switch_off, switch_on};

@@ -8,7 +8,7 @@ use crate::dynamo::retry_transient;
 use crate::fault::{Rule, Writer, broken};
 use crate::flow::{Watched, watch};
 use crate::model::{Item, Key, json};
-use crate::state::{DeadLetterHead, DeadLetters, RepairScope, ShardRecord, SplitRecord, Tombstones};
+use crate::state::{DeadLetterHead, RepairScope, ShardRecord, SplitRecord, Tombstones};
 use crate::worker::{ActivityNote, Budgets, RunError, Split, unless_stopped, with_activity_notes};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -61,36 +61,6 @@ pub async fn reconcile_dead_letters(
     };
     lease.release().await;
     result
-}
-
-/// Removes stray writes from the list, which a person has dealt with.
-///
-/// # Errors
-/// If the state can't be reached.
-pub async fn discard_stray_writes(
-    split: &Split,
-    strays: &[DeadLetterHead],
-) -> Result<Vec<SettledDeadLetter>, RunError> {
-    let stored = DeadLetters::strays(split.store.clone());
-    let mut discarded = Vec::new();
-    for head in strays {
-        let removed = if head.damage.is_some() {
-            stored.discard(head).await?;
-            true
-        } else {
-            stored.settle(head).await?
-        };
-        discarded.push(SettledDeadLetter {
-            id: head.id.clone(),
-            service: head.service.clone(),
-            settled: removed,
-            outcome: match removed {
-                true => "discarded: a person has dealt with the stray write".into(),
-                false => "the item was written by others again meanwhile".into(),
-            },
-        });
-    }
-    Ok(discarded)
 }
 
 /// Removes the dead letters of a service that has switched: dynasplit does not write its table any more, so nothing can

@@ -171,7 +171,7 @@ fn of_one(cutover: &CutoverStatus) -> Vec<Obstacle> {
             ),
             format!(
                 "find and stop the writer. The writes are not in the table of {service}: apply them there with the service, then \
-                 run `dynasplit dead-letters discard --service {service}`"
+                 run `dynasplit reverse settle --service {service}`"
             ),
         );
     }

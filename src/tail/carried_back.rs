@@ -1,7 +1,7 @@
 //! The work of a reverse lane: it carries changes of a service's own table back to the source, keeps those that it can't,
 //! and looks at them again when it is drained.
 
-use super::lane::at_once;
+use super::at_once::at_once;
 use crate::flow::{BackLane, BackLedger, Group, Stop, WayBack, carry_back, is_tombstone};
 use crate::model::{Change, Counters, Images, Item, Key, Origin, SequenceNumber, json};
 use crate::source::Scan;

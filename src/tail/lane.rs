@@ -1,5 +1,6 @@
 //! A lane of one shard: it applies batches and moves its checkpoint.
 
+use super::at_once::at_once;
 use super::carried_back::CarriedBack;
 use super::continued::Continued;
 use super::feed::{Batch, Feed, Next};
@@ -15,16 +16,12 @@ use crate::source::lineage::{age_gap, complete_to};
 use crate::state::{GapRecord, LateChanges, ShardRecord};
 use crate::target::{Gate, HELD, TargetWriter};
 use crate::worker::{LeasedRecord, Split, StateLedger};
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch as channel};
 use tokio_util::sync::CancellationToken;
 
-/// Writes that one lane has under way in one shard at most.
-pub(super) const WRITES_AT_ONCE: u32 = 32;
 /// Why an item that no service takes is a dead letter.
 pub(crate) const UNROUTED: &str = "no service takes the item, and the plan does not list it as left behind";
 const MINUTE_MS: u64 = 60_000;
@@ -305,34 +302,6 @@ impl Lane {
         }
         Ok(None)
     }
-}
-
-/// Carries out the work of several items, [`WRITES_AT_ONCE`] of them at once.
-pub(super) async fn at_once<F>(mut items: impl Iterator<Item = F>) -> Result<Counters, Stop>
-where
-    F: Future<Output = Result<Counters, Stop>>,
-{
-    let mut applied = FuturesUnordered::new();
-    let (mut sum, mut stopped) = (Counters::default(), None);
-    loop {
-        while applied.len() < WRITES_AT_ONCE as usize
-            && let Some(item) = items.next()
-        {
-            applied.push(item);
-        }
-        let Some(counters) = applied.next().await else {
-            break;
-        };
-        match counters {
-            Ok(counters) => sum.add(&counters),
-            // The others are awaited: a request that is dropped without an answer could land after the writes of the next
-            // owner.
-            Err(stop) => {
-                stopped.get_or_insert(stop);
-            }
-        }
-    }
-    stopped.map_or(Ok(sum), Err)
 }
 
 /// Changes of services that came to the source after the service had switched: a writer was forgotten. They are in no table.

@@ -1,9 +1,10 @@
 //! The task of one shard: a front reader and a lane for each service.
 
+use super::at_once::WRITES_AT_ONCE;
 use super::carried_back::CarriedBack;
 use super::continued::Continued;
 use super::feed::Feed;
-use super::lane::{Lane, WRITES_AT_ONCE, Work};
+use super::lane::{Lane, Work};
 use super::reader::{ShardReader, is_trimmed};
 use super::strays::Strays;
 use crate::dynamo::{Budget, Clock, ConcurrencyLimit, Failure, Health, Load};

@@ -5,14 +5,18 @@
 //! could move over changes that the application made after a rollback.
 
 use crate::flow::{Stop, is_stray};
-use crate::model::{Counters, json};
+use crate::model::{Change, Counters, json};
 use crate::source::Record;
-use crate::state::{DeadLetter, DeadLetters};
+use crate::state::{DeadLetter, DeadLetters, StateError};
 use crate::target::{Admission, Fence, Gate};
 use crate::worker::Split;
 
 /// Why a stray write is listed.
 const STRAY: &str = "another writer than dynasplit changed the source item after the service had switched";
+
+/// Why a stray write is still listed while a person settles it: the image is what the source holds afterwards. The watcher
+/// recognises that write by the image, and takes the stray write off the list.
+pub(super) const SETTLING: &str = "it is being overwritten with what the service's own table holds";
 
 /// Looks for stray writes to the items of one service.
 pub(super) struct Strays {
@@ -62,6 +66,9 @@ impl Strays {
             ) {
                 continue;
             }
+            if self.settles(change).await? {
+                continue;
+            }
             let letter = DeadLetter {
                 service: self.service.clone(),
                 key: self.split.key_json(&change.key),
@@ -71,11 +78,32 @@ impl Strays {
                 image: change.images.new.as_ref().map(json::item_to_json),
                 old_image: change.images.old.as_ref().map(json::item_to_json),
             };
-            self.strays.keep(&letter).await.map_err(|error| Stop {
-                reason: error.to_string(),
-            })?;
+            self.strays.keep(&letter).await.map_err(stop)?;
             tracing::error!(service = self.service, "a stray write to the source");
         }
         Ok(counters)
+    }
+    /// Whether a write is the one that settles a stray write. Then the stray write is taken off the list.
+    async fn settles(&self, change: &Change) -> Result<bool, Stop> {
+        let id = DeadLetters::id(&self.service, &self.split.key_json(&change.key));
+        let listed = self.strays.list(Some(&self.service)).await.map_err(stop)?;
+        let Some(head) = listed
+            .into_iter()
+            .find(|head| head.id == id && head.reason == SETTLING)
+        else {
+            return Ok(false);
+        };
+        let image = change.images.new.as_ref().map(json::item_to_json);
+        let shown = self.strays.show(&id).await.map_err(stop)?;
+        if shown.is_none_or(|shown| shown.damage.is_some() || shown.letter.image != image) {
+            return Ok(false);
+        }
+        self.strays.settle(&head).await.map_err(stop)
+    }
+}
+
+fn stop(error: StateError) -> Stop {
+    Stop {
+        reason: error.to_string(),
     }
 }

@@ -36,7 +36,7 @@ impl SourceSide for SourceWriter {
                     }
                     return Ok(item);
                 }
-                Err(failure) => failure,
+                Err(failure) => self.passing(failure)?,
             };
             attempt = attempt.saturating_add(1);
             self.way.health.block(failure.reason());
@@ -84,7 +84,7 @@ impl SourceWriter {
                         failure.message
                     )));
                 }
-                Err(failure) => failure,
+                Err(failure) => self.passing(failure)?,
             };
             if is_decided(&failure) {
                 under_way.answered();
@@ -104,6 +104,16 @@ impl SourceWriter {
             );
             way.pause(attempt).await?;
         }
+    }
+
+    /// A failure after which the request is repeated. A lane repeats all of them; a command ends.
+    fn passing(&self, failure: Failure) -> Result<Failure, Stop> {
+        if self.way.endless || failure.passes() {
+            return Ok(failure);
+        }
+        Err(Stop {
+            reason: failure.to_string(),
+        })
     }
 
     fn note_unanswered(&self, failure: &Failure, admission: Admission, unanswered: &mut Unanswered) {

@@ -73,7 +73,10 @@ async fn a_service_with_a_way_back_is_not_ended_by_other_commands() {
         (&["switched", "--service", "people"] as &[&str], "with a way back"),
         (&["switched", "--undo", "--service", "people"], "with a way back"),
         (&["abandon", "--service", "people", "--yes"], "with a way back"),
-        (&["complete", "--yes", "--quiet-for", "1"], "can be rolled back"),
+        (
+            &["complete", "--yes", "--quiet-for", "1"],
+            "can still be rolled back",
+        ),
         (CANCEL, "rollback"),
     ] {
         let refused = cli.run(words).await.with_code(words, 1);

@@ -24,7 +24,7 @@ const CHANGES: [&str; 15] = [
 ];
 const SEND: &str = ".send()";
 /// Requests that one function makes, and others send: who makes it, who stands before it, and who behind it.
-const MADE_APART: [[&str; 3]; 5] = [
+const MADE_APART: [[&str; 3]; 8] = [
     [
         "target/batch.rs request",
         "target/write.rs send_batch",
@@ -49,6 +49,21 @@ const MADE_APART: [[&str; 3]; 5] = [
         "target/write.rs put",
         "target/write.rs write_until_answered",
         "target/write.rs attempt",
+    ],
+    [
+        "target/write_back.rs create",
+        "target/write_back.rs write_until_answered",
+        "target/write_back.rs attempt",
+    ],
+    [
+        "target/write_back.rs delete",
+        "target/write_back.rs write_until_answered",
+        "target/write_back.rs attempt",
+    ],
+    [
+        "target/write_back.rs update",
+        "target/write_back.rs write_until_answered",
+        "target/write_back.rs attempt",
     ],
 ];
 /// A rehearsal plays the monolith, whose writes are none of the product's, and throws its tables away.

@@ -1,6 +1,7 @@
 //! What is carried back, also by workers that die.
 
 use aws_sdk_dynamodb::Client;
+use dynasplit::fault::REQUESTS;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
@@ -146,22 +147,9 @@ async fn workers_that_die_lose_nothing_and_repeat_nothing() {
     let (scene, tail) = Scene::switched(Engine::embedded().await, "none", 8).await;
     tail.kill().await;
     let mut application = Application::new(&scene, 8, seed());
-    for point in [
-        "reverse.put.before=kill",
-        "reverse.put.after=kill",
-        "reverse.update.before@3=kill",
-        "reverse.update.after=kill",
-        "reverse.mark.after=kill",
-        "reverse.delete.before=kill",
-        "reverse.delete.after@2=kill",
-        "tail.checkpoint.before@5=kill",
-        "reverse.update.after@2=error",
-        "reverse.mark.after@2=error",
-        "reverse.delete.after=error",
-        "reverse.put.after=error",
-    ] {
+    for point in points() {
         application.writes(30, 12).await;
-        let mut worker = scene.cli.armed(point).start(&["replicate"]);
+        let mut worker = scene.cli.armed(&point).start(&["replicate"]);
         if point.ends_with("kill") {
             // Until the worker comes to the point.
             let began = Instant::now();
@@ -184,6 +172,18 @@ async fn workers_that_die_lose_nothing_and_repeat_nothing() {
     settles(&scene).await;
     scene.assert_source(application.meant()).await;
     drop(worker);
+}
+
+/// A death on both sides of each reverse write, and between a write and its checkpoint; and answers that are lost.
+fn points() -> Vec<String> {
+    let mut points = vec!["tail.checkpoint.before@5=kill".to_owned()];
+    for request in REQUESTS.iter().filter(|name| name.starts_with("reverse.")) {
+        for (n, side) in ["before", "after"].into_iter().enumerate() {
+            points.push(format!("{request}.{side}@{}=kill", n + 1));
+        }
+        points.push(format!("{request}.after@2=error"));
+    }
+    points
 }
 
 /// Waits until no reverse dead letter is left.

@@ -1,12 +1,28 @@
 //! What cannot be carried back, and writes of others to the source.
 
-use crate::scene::{COURSES, SOURCE, Scene, copy, course, source_key, target_key};
+use std::time::Duration;
+
+use dynasplit::status::ReverseState;
+
+use crate::scene::{COURSES, SERVICE, SOURCE, Scene, copy, course, source_key, target_key};
 use crate::support::Engine;
 use crate::support::table::{self, SdkItem, text};
 
 fn with(mut item: SdkItem, name: &str, value: &str) -> SdkItem {
     item.insert(name.to_owned(), text(value));
     item
+}
+
+/// The state when nothing is listed any more, or after a while.
+async fn settled(scene: &Scene) -> ReverseState {
+    for _ in 0..200 {
+        let state = scene.state().await;
+        if state.dead_letters.is_empty() && state.strays.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    scene.drained().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -30,7 +46,7 @@ async fn an_item_that_cannot_be_carried_back_is_kept_until_it_can() {
         if scene.state().await.dead_letters.is_empty() {
             break;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let state = scene.drained().await;
     assert!(
@@ -100,6 +116,33 @@ async fn stray_writes_are_found_and_not_overwritten() {
     assert_eq!(title("2").await, None);
     assert_eq!(title("3").await, Some(text("stray")));
     assert_eq!(title("4").await, Some(text("later")));
+
+    // A person decides: what the service's own table holds is right.
+    let words = ["reverse", "settle", "--service", SERVICE];
+    let told = scene.cli.run(&words).await.with_code(&words, 3);
+    assert!(told.stdout.contains("add --overwrite"), "{}", told.stdout);
+    let list = ["reverse", "list", "--service", SERVICE];
+    scene.cli.run(&list).await.with_code(&list, 3);
+    scene
+        .cli
+        .succeed(&["reverse", "settle", "--service", SERVICE, "--overwrite"])
+        .await;
+    let state = settled(&scene).await;
+    assert!(
+        state.strays.is_empty() && state.dead_letters.is_empty(),
+        "{state:?}"
+    );
+    scene.cli.succeed(&list).await;
+    // What the transform drops is what the stray writes left of it.
+    scene
+        .assert_source([
+            course("0", "later", 40),
+            with(course("1", "own", 20), "editor", "eve"),
+            with(course("2", "later", 40), "editor", "nobody"),
+            course("3", "later", 40),
+            course("4", "later", 40),
+        ])
+        .await;
     drop(tail);
 }
 
@@ -125,7 +168,7 @@ async fn a_stream_that_is_switched_off_is_a_gap() {
         if scene.state().await.gap.is_some() {
             break;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let gap = scene.state().await.gap.expect("a gap");
     assert!(gap.contains("was switched off"), "{gap}");

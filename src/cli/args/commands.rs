@@ -3,8 +3,8 @@
 use super::documents::{Completions, Iam, Man, Tables};
 use super::examples as example;
 use super::options::{
-    Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, Rehearse, Replicate, Rollback, Shape, Status,
-    Survey, Switched, Tune, Verify, Wait,
+    Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, Rehearse, Replicate, Reverse, Rollback, Shape,
+    Status, Survey, Switched, Tune, Verify, Wait,
 };
 use clap::Subcommand;
 use std::path::Path;
@@ -83,6 +83,13 @@ pub enum Command {
     /// table.
     #[command(after_help = example::SWITCHED)]
     Switched(Switched),
+    /// List and settle what stands in the way of going back to the source
+    ///
+    /// After a cutover, `replicate` carries the writes of the service's own table back to the source. `reverse` lists the
+    /// changes that could not be carried back, and the writes of others to the source. A rollback waits until both lists are
+    /// empty.
+    #[command(after_help = example::REVERSE_LIST)]
+    Reverse(Reverse),
     /// End the split: stop the lanes, remove dynasplit's attributes, and enable TTL
     ///
     /// `complete` refuses while the split is not clean, or if it cannot show that nothing writes to the source any more.
@@ -146,6 +153,7 @@ impl Command {
             Self::Switched(command) => &command.plan,
             Self::Cutover(command) => &command.plan,
             Self::Rollback(command) => &command.plan,
+            Self::Reverse(command) => command.action.plan(),
             Self::Complete(command) => &command.plan,
             Self::Abandon(command) => &command.plan,
             Self::Rehearse(command) => &command.plan,

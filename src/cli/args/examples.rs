@@ -51,6 +51,15 @@ pub(super) const SWITCHED: &str = "Examples: record a switch, and take it back
   dynasplit switched plan.yaml --service orders
   dynasplit switched plan.yaml --service orders --undo";
 
+pub(super) const REVERSE_LIST: &str = "Example:
+  dynasplit reverse list plan.yaml --service orders";
+
+pub(super) const REVERSE_SHOW: &str = "Example: take the id from `dynasplit reverse list`
+  dynasplit reverse show plan.yaml orders#4b1f0c2d";
+
+pub(super) const REVERSE_SETTLE: &str = "Example: what the service's own table holds is right
+  dynasplit reverse settle plan.yaml --service orders --overwrite";
+
 pub(super) const COMPLETE: &str = "Example: after every service has switched
   dynasplit complete plan.yaml --yes";
 

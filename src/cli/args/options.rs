@@ -329,6 +329,67 @@ impl DeadLettersAction {
     }
 }
 
+/// `reverse`.
+#[derive(clap::Args, Debug)]
+pub struct Reverse {
+    #[command(subcommand)]
+    pub action: ReverseAction,
+}
+
+/// What to do with what stands in the way of going back.
+#[derive(Subcommand, Debug)]
+pub enum ReverseAction {
+    /// List changes that could not be carried back, and writes of others to the source
+    #[command(after_help = example::REVERSE_LIST)]
+    List {
+        /// The plan file.
+        #[arg(value_name = "PLAN")]
+        plan: PathBuf,
+        /// The service that has switched.
+        #[arg(long, value_name = "NAME", help_heading = TASK)]
+        service: String,
+    },
+    /// Show one of them with its images (this prints item values)
+    #[command(after_help = example::REVERSE_SHOW)]
+    Show {
+        /// The plan file.
+        #[arg(value_name = "PLAN")]
+        plan: PathBuf,
+        /// The id, as `list` shows it.
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Settle writes of others to the source
+    ///
+    /// `settle` takes a write off the list if the source and the service's own table agree on the item by now. With --overwrite,
+    /// it first writes what the service's own table holds to the source.
+    #[command(after_help = example::REVERSE_SETTLE)]
+    Settle {
+        /// The plan file.
+        #[arg(value_name = "PLAN")]
+        plan: PathBuf,
+        /// The service that has switched.
+        #[arg(long, value_name = "NAME", help_heading = TASK)]
+        service: String,
+        /// Overwrite the source items with what the service's own table holds. What the other writer wrote is lost.
+        #[arg(long, help_heading = TASK)]
+        overwrite: bool,
+        /// Settle only these.
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+    },
+}
+
+impl ReverseAction {
+    /// The plan file.
+    #[must_use]
+    pub fn plan(&self) -> &PathBuf {
+        match self {
+            Self::List { plan, .. } | Self::Show { plan, .. } | Self::Settle { plan, .. } => plan,
+        }
+    }
+}
+
 /// `complete`.
 #[derive(clap::Args, Debug)]
 pub struct Complete {

@@ -10,6 +10,7 @@ mod guards;
 mod histories;
 mod repair;
 mod shapes;
+mod strays;
 mod transform;
 mod world;
 

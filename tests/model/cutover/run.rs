@@ -10,6 +10,9 @@ use super::{Rule, Rules};
 use crate::proof::promise;
 use stateright::{Model, Property};
 
+/// What the item is at first, and may be again: a state that comes back must not be taken for the earlier one.
+const FIRST: u8 = 1;
+
 #[derive(Debug)]
 pub struct Cutover {
     pub rules: Rules,
@@ -283,7 +286,7 @@ impl Cutover {
             is_back
                 && state.reverse_is_drained()
                 && state.letter.is_some_and(|letter| !letter.looked)
-                && self.rules.hold(Rule::LooksAgain),
+                && state.looks_again,
         );
         add(Step::Watches, is_back && state.watcher < state.source_end());
     }
@@ -294,18 +297,22 @@ impl Model for Cutover {
     type Action = Step;
 
     fn init_states(&self) -> Vec<State> {
-        vec![State::new()]
+        vec![State {
+            looks_again: self.rules.hold(Rule::LooksAgain),
+            ..State::new()
+        }]
     }
 
     fn actions(&self, state: &State, steps: &mut Vec<Step>) {
         if state.writes < self.bounds.writes && Self::app_may_write(state) {
             steps.push(Step::Put);
             let held = if state.app_at_target {
-                state.target.is_some()
+                state.target.map(|target| target.own)
             } else {
-                state.source.is_some()
+                state.source.map(|source| source.own)
             };
-            steps.extend(held.then_some(Step::Delete));
+            steps.extend((held != Some(FIRST)).then_some(Step::PutFirst));
+            steps.extend(held.is_some().then_some(Step::Delete));
         }
         let may_stray = matches!(
             state.phase,
@@ -327,9 +334,13 @@ impl Model for Cutover {
         let mut next = state.clone();
         let state = &mut next;
         match step {
-            Step::Put | Step::Delete => {
+            Step::Put | Step::PutFirst | Step::Delete => {
                 state.writes += 1;
-                let own = (step == Step::Put).then_some(state.writes);
+                let own = match step {
+                    Step::Put => Some(state.writes),
+                    Step::PutFirst => Some(FIRST),
+                    _ => None,
+                };
                 Self::write(state, own);
             }
             Step::StrayPut | Step::StrayUpdate | Step::StrayDelete => {

@@ -158,6 +158,8 @@ pub struct State {
     pub stray: Option<Stray>,
     /// What could not be carried back.
     pub letter: Option<Letter>,
+    /// The reverse lane looks again at what it could not carry back. The same in all states.
+    pub looks_again: bool,
     /// Where the reverse lane was pinned.
     pub pin: u8,
     /// Up to where the watcher has to be for a rollback.
@@ -215,6 +217,7 @@ impl State {
             truth: Some((1, MADE_HERE)),
             stray: None,
             letter: None,
+            looks_again: true,
             pin: 0,
             watched_to: 0,
             found: false,
@@ -289,7 +292,7 @@ impl Judged for State {
         let idle = self.forward.is_idle() && self.reverse.is_idle();
         copied
             && idle
-            && self.letter.is_none_or(|letter| letter.looked)
+            && (!self.looks_again || self.letter.is_none_or(|letter| letter.looked))
             && match self.phase {
                 Phase::Replicating => !self.forward_unpinned && self.forward_is_drained(),
                 Phase::Switched => {

@@ -5,6 +5,7 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
     Put,
+    PutFirst,
     Delete,
     StrayPut,
     StrayUpdate,
@@ -43,6 +44,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Put => "the application puts the item",
+            Self::PutFirst => "the application puts the item as it was at first",
             Self::Delete => "the application deletes the item",
             Self::StrayPut => "a forgotten writer puts the item into the source",
             Self::StrayUpdate => "a forgotten writer updates the item in the source",
