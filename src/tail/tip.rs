@@ -30,6 +30,8 @@ pub struct TipReader {
     open: BTreeMap<String, OpenShard>,
     /// Shards that were read to their ends, or that others continued when they were found.
     closed: BTreeSet<String>,
+    /// Shards that others continue, by the last list.
+    continued: BTreeSet<String>,
 }
 
 struct OpenShard {
@@ -78,6 +80,7 @@ impl TipReader {
             arn,
             open: BTreeMap::new(),
             closed: BTreeSet::new(),
+            continued: BTreeSet::new(),
         };
         reader.list().await?;
         Ok(reader)
@@ -93,16 +96,13 @@ impl TipReader {
     /// read to its end, which is soon.
     async fn list(&mut self) -> Result<(), RunError> {
         let listing = self.source.shards().await?;
-        let parents: BTreeSet<&str> = listing
-            .shards
-            .iter()
-            .filter_map(|shard| shard.parent.as_deref())
-            .collect();
+        let parents = listing.shards.iter().filter_map(|shard| shard.parent.clone());
+        self.continued = parents.collect();
         for shard in &listing.shards {
             if self.open.contains_key(&shard.id) || self.closed.contains(&shard.id) {
                 continue;
             }
-            if parents.contains(shard.id.as_str()) {
+            if self.continued.contains(&shard.id) {
                 self.closed.insert(shard.id.clone());
                 continue;
             }
@@ -186,7 +186,10 @@ impl TipReader {
                 Position::Beginning | Position::End => None,
             }
         };
-        let open = self.open.iter();
+        // A shard that another one continues gets no record any more, and it was read to its tip.
+        let (ended, open): (Vec<_>, Vec<_>) =
+            self.open.iter().partition(|(id, _)| self.continued.contains(*id));
+        let ended = ended.into_iter().map(|(id, _)| id.clone());
         Ok(StreamPin {
             epoch,
             stream_arn: self.arn.clone(),
@@ -194,9 +197,10 @@ impl TipReader {
             generation: GENERATION,
             pinned_ms,
             shards: open
+                .into_iter()
                 .map(|(id, shard)| (id.clone(), last(&shard.position)))
                 .collect(),
-            closed: self.closed.clone(),
+            closed: self.closed.iter().cloned().chain(ended).collect(),
         })
     }
 }

@@ -108,9 +108,14 @@ async fn everything_is_carried_back_and_again_after_a_rollback_in_timestamp_mode
 }
 
 async fn there_and_back_and_there_again(timestamp: &str) {
-    let (mut scene, tail) = Scene::switched(Engine::embedded().await, timestamp, 12).await;
+    let (mut scene, first) = Scene::switched(Engine::embedded().await, timestamp, 12).await;
     let mut application = Application::new(&scene, 12, seed());
-    application.writes(150, 20).await;
+    application.writes(75, 20).await;
+    // A second worker takes over.
+    let tail = scene.cli.start(&["replicate"]);
+    application.writes(25, 20).await;
+    first.kill().await;
+    application.writes(50, 20).await;
     let state = scene.drained().await;
     assert!(
         state.dead_letters.is_empty() && state.strays.is_empty() && state.gap.is_none(),

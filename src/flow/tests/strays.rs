@@ -22,7 +22,7 @@ fn marked(item: &Item, mark: &ReverseMark) -> Item {
 fn stray(old: Option<Item>, new: Option<Item>) -> bool {
     let plan = courses("");
     let mut images = Images { old, new };
-    let mut strip = |image: &mut Option<Item>| image.as_mut().map(strip_marks).unwrap_or_default();
+    let strip = |image: &mut Option<Item>| image.as_mut().map(strip_marks).unwrap_or_default();
     let marks = MarkImages {
         old: strip(&mut images.old),
         new: strip(&mut images.new),
