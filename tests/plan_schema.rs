@@ -73,7 +73,7 @@ fn the_schema_refuses_what_the_code_refuses() {
         ("/services/1", "transform", json!(null)),
         ("/rehearse/items/0", "weight", json!(-1)),
         ("", "fence", json!("manual")),
-        ("", "drain", json!("close")),
+        ("", "drain", json!("quiet")),
         ("", "hooks", json!({ "swich": "./x" })),
         ("/hooks", "switch", json!({ "timeout": 3 })),
         ("/hooks", "switch", json!(null)),

@@ -1,6 +1,7 @@
 //! The cancel of a cutover: the forward lane is open again before the source's fence is lifted.
 
 use super::checks::{busy, reverse};
+use super::fence_parts::Side;
 use super::fencing;
 use super::work::Work;
 use crate::fault;
@@ -42,7 +43,7 @@ pub(super) async fn reopen(work: &Work<'_>) -> Result<CutoverStep, RunError> {
 
 /// Lifts the fence. The service writes the source again.
 pub(super) async fn lift(work: &Work<'_>) -> Result<CutoverStep, RunError> {
-    fencing::lift(work, fencing::Side::Source).await?;
+    fencing::lift(work, Side::Source).await?;
     work.end_pause().await?;
     let epoch = work.epoch();
     SplitRecord::change(&work.split.store, |record| {

@@ -3,37 +3,20 @@
 //! The parts of a fence are raised in this order: what a person stops, the hook, the policy. They are lifted in the reverse
 //! order. Each part is in the journal before it is raised, so that a later process lifts what an earlier one has begun.
 
-use super::drain;
+use super::fence_parts::{self, Part, Side};
 use super::work::Work;
+use super::{drain, policy};
 use crate::fence::run_hook;
 use crate::plan::{Fence, HookName, Plan, Service};
 use crate::state::SplitRecord;
 use crate::status::{duration, received, reverse_state};
 use crate::worker::RunError;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// For how long writes may still arrive after the fence was raised, before it counts as ignored. A feature flag needs time to
 /// reach every writer.
 const LONGEST_PROOF: Duration = Duration::from_secs(60);
-
-/// Which table is fenced.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Side {
-    Source,
-    Target,
-}
-
-/// A part of a fence, as the journal keeps it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "part")]
-enum Part {
-    /// A person stopped the writers.
-    Manual,
-    /// The hook of the plan.
-    Hook,
-}
 
 /// Runs a hook of the plan. Returns whether the plan has it.
 pub(super) async fn hook(work: &Work<'_>, hook: HookName) -> Result<bool, RunError> {
@@ -52,7 +35,7 @@ pub(super) async fn hook(work: &Work<'_>, hook: HookName) -> Result<bool, RunErr
     }
 }
 
-/// The parts that the plan names for a side.
+/// The parts that the plan names for a side, without the policy.
 fn parts(work: &Work<'_>, side: Side) -> Vec<Part> {
     let fence = work.split.plan.fence_of(work.service);
     let by_hook = work.split.plan.hooks.contains_key(&stops(side));
@@ -76,13 +59,14 @@ fn lifts(side: Side) -> HookName {
 
 /// Why the plan does not say how the writers of a service stop; `None` if it does.
 pub(super) fn missing(plan: &Plan, service: &Service) -> Vec<String> {
-    let has_manual = plan.fence_of(service).manual.is_some();
+    let fence = plan.fence_of(service);
+    let is_fenced = fence.manual.is_some() || fence.policy.is_some();
     let mut found = Vec::new();
     for side in [Side::Source, Side::Target] {
         let hook = stops(side);
-        if !(has_manual || plan.hooks.contains_key(&hook)) {
+        if !(is_fenced || plan.hooks.contains_key(&hook)) {
             found.push(format!(
-                "the plan does not say how the writers of {} stop: add the hook `{hook}`, or `manual` to `fence`",
+                "the plan does not say how the writers of {} stop: add the hook `{hook}`, or `policy` or `manual` to `fence`",
                 service.name
             ));
         }
@@ -93,33 +77,22 @@ pub(super) fn missing(plan: &Plan, service: &Service) -> Vec<String> {
 /// Stops the writers of one side, and proves that nothing arrives any more.
 pub(super) async fn raise(work: &Work<'_>, side: Side) -> Result<(), RunError> {
     let fence = work.split.plan.fence_of(work.service);
+    // What cannot be put or proven is told before anybody is stopped.
+    let policy = Box::pin(policy::prepare(work, side)).await?;
     for part in parts(work, side) {
-        remember(work, side, &part).await?;
+        fence_parts::remember(work, side, &part).await?;
         match part {
             Part::Manual => confirm(work, &fence)?,
             Part::Hook => {
                 hook(work, stops(side)).await?;
             }
+            Part::Policy(_) => {}
         }
     }
+    if let Some(prepared) = policy {
+        Box::pin(policy::raise(work, side, prepared, fence.prove_for)).await?;
+    }
     Box::pin(prove(work, side, &fence)).await
-}
-
-/// Notes a part before it is raised.
-async fn remember(work: &Work<'_>, side: Side, part: &Part) -> Result<(), RunError> {
-    let value = serde_json::to_value(part)
-        .map_err(|error| RunError::Failed(format!("the journal cannot hold a part of the fence: {error}")))?;
-    work.journal
-        .change(|record| {
-            let raised = match side {
-                Side::Source => &mut record.source_fence,
-                Side::Target => &mut record.target_fence,
-            };
-            if !raised.contains(&value) {
-                raised.push(value);
-            }
-        })
-        .await
 }
 
 /// Asks the operator whether the writers have stopped that only a person can stop.
@@ -189,16 +162,7 @@ async fn arrived(work: &Work<'_>, side: Side) -> Result<u64, RunError> {
 
 /// Lifts what is up on one side. A part that was only about to be raised is lifted, too.
 pub(super) async fn lift(work: &Work<'_>, side: Side) -> Result<(), RunError> {
-    loop {
-        let record = work.journal.record();
-        let raised = match side {
-            Side::Source => record.source_fence,
-            Side::Target => record.target_fence,
-        };
-        let Some(last) = raised.last() else { return Ok(()) };
-        let part: Part = serde_json::from_value(last.clone()).map_err(|error| {
-            RunError::Failed(format!("the journal holds an unknown part of a fence: {error}"))
-        })?;
+    while let Some(part) = fence_parts::raised(work, side)?.pop() {
         match part {
             Part::Manual => (work.operator.tell)(&format!(
                 "the writers of {} that a person stopped may write {} again",
@@ -211,14 +175,9 @@ pub(super) async fn lift(work: &Work<'_>, side: Side) -> Result<(), RunError> {
             Part::Hook => {
                 hook(work, lifts(side)).await?;
             }
+            Part::Policy(raised) => Box::pin(policy::lift(work, side, &raised)).await?,
         }
-        work.journal
-            .change(|record| {
-                match side {
-                    Side::Source => record.source_fence.pop(),
-                    Side::Target => record.target_fence.pop(),
-                };
-            })
-            .await?;
+        fence_parts::forget_last(work, side).await?;
     }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The steps of a cutover.
 
 use super::checks::{busy, compare, refuse_unproven};
+use super::fence_parts::Side;
 use super::options::CutoverOptions;
 use super::work::{Work, millis};
 use super::{drain, fencing, ready};
@@ -78,7 +79,7 @@ pub(super) async fn fence(work: &Work<'_>) -> Result<CutoverStep, RunError> {
         Some(_) => {}
     }
     fault::moment("cutover.fencing").await;
-    fencing::raise(work, fencing::Side::Source).await?;
+    fencing::raise(work, Side::Source).await?;
     let proven_ms = drain::now_of_workers(work).await?;
     work.journal
         .change(|record| {
@@ -98,7 +99,9 @@ pub(super) async fn drain(work: &Work<'_>) -> Result<CutoverStep, RunError> {
         Some(proven) => proven,
         None => drain::now_of_workers(work).await?,
     };
-    drain::forward(work, until_ms).await?;
+    // The stream may show a record late.
+    let late = u64::try_from(work.split.plan.drain.quiet_for.as_millis()).unwrap_or(u64::MAX);
+    drain::forward(work, until_ms.saturating_add(late)).await?;
     fencing::hook(work, HookName::Drained).await?;
     Ok(CutoverStep::Check)
 }
@@ -173,7 +176,7 @@ pub(super) async fn reverse(work: &Work<'_>) -> Result<CutoverStep, RunError> {
 pub(super) async fn switch(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     if work.phase().await? == CutoverPhase::Switching {
         // The fence of an earlier rollback.
-        fencing::lift(work, fencing::Side::Target).await?;
+        fencing::lift(work, Side::Target).await?;
         if !fencing::hook(work, HookName::Switch).await? {
             (work.operator.tell)(&format!(
                 "let {} write its own table now: {}",

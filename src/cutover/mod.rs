@@ -15,10 +15,12 @@
 mod cancel;
 mod checks;
 mod drain;
+mod fence_parts;
 mod fencing;
 mod forward;
 mod journal;
 mod options;
+mod policy;
 mod preview;
 mod ready;
 mod rollback;

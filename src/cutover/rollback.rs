@@ -1,6 +1,7 @@
 //! The steps of a rollback.
 
 use super::checks::{busy, losses, refuse_completing, reverse};
+use super::fence_parts::Side;
 use super::work::Work;
 use super::{drain, fencing};
 use crate::fault;
@@ -60,7 +61,7 @@ pub(super) async fn fence(work: &Work<'_>) -> Result<CutoverStep, RunError> {
         return Err(busy(work.name()));
     }
     fault::moment("rollback.fencing").await;
-    fencing::raise(work, fencing::Side::Target).await?;
+    fencing::raise(work, Side::Target).await?;
     let proven_ms = drain::now_of_workers(work).await?;
     work.journal
         .change(|record| {
@@ -79,7 +80,8 @@ pub(super) async fn drain(work: &Work<'_>) -> Result<CutoverStep, RunError> {
         Some(proven) => proven,
         None => drain::now_of_workers(work).await?,
     };
-    drain::back(work, until_ms).await?;
+    let late = u64::try_from(work.split.plan.drain.quiet_for.as_millis()).unwrap_or(u64::MAX);
+    drain::back(work, until_ms.saturating_add(late)).await?;
     fault::moment("rollback.drained").await;
     Ok(CutoverStep::CheckBack)
 }
@@ -120,7 +122,7 @@ pub(super) async fn reopen(work: &Work<'_>) -> Result<CutoverStep, RunError> {
 
 /// Lifts the source's fence, and moves the writers back. The target's fence stays: a forgotten writer gets an error.
 pub(super) async fn unfence(work: &Work<'_>) -> Result<CutoverStep, RunError> {
-    fencing::lift(work, fencing::Side::Source).await?;
+    fencing::lift(work, Side::Source).await?;
     if !fencing::hook(work, HookName::Rollback).await? {
         (work.operator.tell)(&format!(
             "let {} write the source again: {}",
@@ -136,7 +138,7 @@ pub(super) async fn unfence(work: &Work<'_>) -> Result<CutoverStep, RunError> {
 
 /// Lifts the target's fence: the service continues to write its own table.
 pub(super) async fn cancel_lift(work: &Work<'_>) -> Result<CutoverStep, RunError> {
-    fencing::lift(work, fencing::Side::Target).await?;
+    fencing::lift(work, Side::Target).await?;
     work.end_pause().await?;
     let epoch = work.epoch();
     SplitRecord::change(&work.split.store, |record| {

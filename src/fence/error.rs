@@ -14,6 +14,20 @@ pub enum FenceError {
         /// Its answer.
         failure: Box<Failure>,
     },
+    /// The plan does not tell the keys of the service apart.
+    #[error("{message}")]
+    Plan {
+        /// Why.
+        message: String,
+    },
+    /// The policy would stop this command, too.
+    #[error(
+        "it is not known which role or user runs this command ({caller}), so the policy of a fence would stop it, too: name a role          under `source` and under the `table` of the service in the plan"
+    )]
+    UnknownCaller {
+        /// What STS says of the caller.
+        caller: String,
+    },
     /// The policy of the table is none that can be added to.
     #[error(
         "the resource policy of {table} is not understood: {reason}. Nothing was changed. Correct the policy, or use the hook \

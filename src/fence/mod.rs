@@ -9,6 +9,7 @@ mod policy_fence;
 mod principals;
 mod probes;
 mod process_group;
+mod table_policy;
 
 pub use command::{CommandEnd, CommandRun};
 pub use error::FenceError;
@@ -17,6 +18,7 @@ pub use policy::Denied;
 pub use policy_fence::{Lifted, PolicyFence, PolicyTimes};
 pub use principals::principal;
 pub use probes::{ProbeRole, Probes, Proof, ProofTimes, prepare_probes, prove};
+pub use table_policy::{FencedTable, RaisedPolicy, TablePolicy};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Keys and key schemas.
 
-use super::{Item, MARKER_PREFIX, Value};
+use super::{Item, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -72,17 +72,6 @@ impl KeySchema {
                 None => None,
             },
         })
-    }
-
-    /// Whether an item is a marker of a cutover: its partition key begins with [`MARKER_PREFIX`], and it has no attribute
-    /// beside its key. An item of an application with such a key has other attributes as a rule, and is no marker then.
-    #[must_use]
-    pub fn is_marker(&self, item: &Item) -> bool {
-        let begins = |value: &Value| matches!(value, Value::S(text) if text.starts_with(MARKER_PREFIX));
-        item.get(&self.partition.name).is_some_and(begins)
-            && item
-                .keys()
-                .all(|name| self.attributes().any(|key| key.name == *name))
     }
 
     /// A key as the attributes that spell it.
@@ -202,17 +191,6 @@ mod tests {
         ] {
             assert_eq!(schema.key_of(&broken), None, "{broken:?}");
         }
-    }
-
-    #[test]
-    fn a_marker_has_the_reserved_text_and_nothing_beside_its_key() {
-        let schema = schema(Some(AttributeKind::N));
-        let mut marker = item(&[("p", Value::s("dynasplit:marker#1")), ("s", Value::N(7.into()))]);
-        assert!(schema.is_marker(&marker));
-        marker.insert("x".into(), Value::Null);
-        assert!(!schema.is_marker(&marker), "somebody put something else there");
-        let other = item(&[("p", Value::s("dynasplit:mark")), ("s", Value::N(7.into()))]);
-        assert!(!schema.is_marker(&other) && !schema.is_marker(&Item::new()));
     }
 
     #[test]

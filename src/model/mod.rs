@@ -43,6 +43,3 @@ pub const REPLICATION_PREFIX: &str = "aws:rep:";
 pub const VERSION_ATTRIBUTE: &str = "dynasplit:version";
 /// Marks a tombstone.
 pub const TOMBSTONE_ATTRIBUTE: &str = "dynasplit:tombstone";
-/// The partition key of a marker item begins with this. A cutover writes markers to see them in the stream, and nothing
-/// copies them: see [`KeySchema::is_marker`].
-pub const MARKER_PREFIX: &str = "dynasplit:marker#";

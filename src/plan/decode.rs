@@ -207,7 +207,6 @@ fn one_of(word: &str, known: &[&str], setting: Option<&Step>) -> String {
             "encryption" => ", or a key: { kms-key: alias/orders }",
             "projection" => ", or a list: { include: [name] }",
             "owns" => ", or a list: { attributes: [name] }",
-            "drain" => ", or one with its times: { by: canary, give-up-after: 30 }",
             _ => "",
         },
         _ => "",
@@ -265,7 +264,7 @@ fn missing_hint(field: &str) -> Option<String> {
         "probe-roles" => {
             "list the roles that write the source: probe-roles: ['arn:aws:iam::123456789012:role/shop']"
         }
-        "by" => "write `quiet` or `canary`",
+        "quiet-for" => "write a number of seconds: drain: { quiet-for: 5 }",
         "attributes" => "list their names in the source: attributes: [name]",
         "name" => "give it a name",
         "type" => "write the type: `S` (text), `N` (number) or `B` (binary)",

@@ -51,23 +51,18 @@ pub enum FenceScope {
     Table,
 }
 
-/// How a lane is shown to be drained.
+/// How a lane is shown to be drained: by a stream that shows nothing more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Drain {
-    /// By marker items; otherwise, by the time for which nothing came.
-    pub by_markers: bool,
-    /// How long a shard must show nothing.
+    /// How long after the proof of the fence the stream must show nothing more of the service. A stream may show a record
+    /// this late.
     pub quiet_for: Duration,
-    /// When shards that showed no marker are drained by the quiet time instead.
-    pub give_up_after: Duration,
 }
 
 impl Default for Drain {
     fn default() -> Self {
         Self {
-            by_markers: false,
-            quiet_for: Duration::from_secs(5),
-            give_up_after: Duration::from_secs(60),
+            quiet_for: Duration::from_secs(2),
         }
     }
 }

@@ -77,6 +77,11 @@ impl Plan {
         let mut heads = Vec::new();
         for (n, shape) in service.shapes.iter().enumerate() {
             match head(&shape.condition, &key.name) {
+                Some(head) if head.exact && self.source.keys.sort.is_none() => {
+                    let message =
+                        "a policy for this one key cannot be tried without touching its item".to_owned();
+                    return Err((self.shape_path(&path(service), n).field("where"), message));
+                }
                 Some(head) if !heads.contains(&head) => heads.push(head),
                 Some(_) => {}
                 None => {

@@ -4,7 +4,7 @@
 
 use super::either::WordOr;
 use super::path::Path;
-use super::spec_cutover::{DrainSpec, DrainWord, FenceSpec, HooksSpec};
+use super::spec_cutover::{DrainSpec, FenceSpec, HooksSpec};
 use crate::model::AttributeKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,10 +30,9 @@ pub struct PlanSpec {
     /// How a cutover stops the writers of a service. A service may have a fence of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fence: Option<FenceSpec>,
-    /// How a cutover shows that each write from before the fence was applied: `quiet` (the default), `canary`, or one
-    /// of them with its times.
+    /// How a cutover shows that each write from before the fence was applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub drain: Option<WordOr<DrainWord, DrainSpec>>,
+    pub drain: Option<DrainSpec>,
     /// Commands of the operator that a cutover or a rollback runs at its steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hooks: Option<HooksSpec>,

@@ -47,28 +47,12 @@ pub enum FenceScopeWord {
     Table,
 }
 
-/// How a lane is shown to be drained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum DrainWord {
-    /// Nothing came for a while.
-    Quiet,
-    /// Each open shard has shown a marker item that was written after the fence.
-    Canary,
-}
-
-/// How a lane is shown to be drained, with its times.
+/// How a cutover shows that the last write from before the fence was applied.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DrainSpec {
-    /// `quiet` or `canary`.
-    pub by: DrainWord,
-    /// Seconds for which a shard must show nothing. Default: 5.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quiet_for: Option<u32>,
-    /// For `canary`: seconds after which shards that showed no marker are drained by `quiet`. Default: 60.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub give_up_after: Option<u32>,
+    /// Seconds after the proof of the fence for which the stream must show nothing more of the service. Default: 2.
+    pub quiet_for: u32,
 }
 
 /// A command that is run at a step of a cutover.

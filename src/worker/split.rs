@@ -25,6 +25,8 @@ pub struct Split {
     pub source: Tables,
     /// Clients of each service's table, in the order of the plan.
     pub targets: Vec<Tables>,
+    /// Makes clients, also for other roles than those of the tables.
+    pub clients: Arc<Clients>,
     /// The state table.
     pub store: Store,
     /// Dead letters and the recheck list.
@@ -76,7 +78,7 @@ pub(crate) enum LaneKind {
 
 impl Split {
     /// Makes the clients that the plan needs. Sends no request.
-    pub async fn open(plan: Plan, clients: &Clients) -> Self {
+    pub async fn open(plan: Plan, clients: &Arc<Clients>) -> Self {
         let at = async |place: &Place| clients.at(place.region.as_deref(), place.role.as_deref()).await;
         let source = at(&plan.source.place).await;
         let mut targets = Vec::with_capacity(plan.services.len());
@@ -91,6 +93,7 @@ impl Split {
             targets,
             plan: Arc::new(plan),
             timing: clients.timing(),
+            clients: Arc::clone(clients),
             waits: Waits::default(),
             switched: Arc::default(),
             cutovers: Arc::default(),

@@ -90,6 +90,15 @@ const DEATHS: Bounds = Bounds {
     ..QUIET
 };
 
+/// A request of a dead reverse worker lands late, after the item was deleted.
+const LATE: Bounds = Bounds {
+    deaths: [0, 1],
+    pages: 0,
+    cutovers: 1,
+    rollbacks: 0,
+    ..QUIET
+};
+
 /// A forgotten writer.
 const STRAYS: Bounds = Bounds {
     strays: true,
@@ -118,6 +127,7 @@ fn there_and_back_and_there_again() {
 #[test]
 fn there_and_back_with_deaths() {
     exact("cutover, a death in each lane", DEATHS);
+    exact("cutover, a late reverse write", LATE);
 }
 
 #[test]
@@ -149,7 +159,7 @@ const NEEDED: [(Rule, Bounds); 22] = [
     (Rule::LooksAgain, DEATHS),
     (Rule::TwoSteps, QUIET),
     (Rule::Stripped, QUIET),
-    (Rule::ReverseLanded, DEATHS),
+    (Rule::ReverseLanded, LATE),
     (Rule::Watched, STRAYS),
     (Rule::WatchedPastPin, STRAYS),
     (Rule::StraysBlock, STRAYS),

@@ -2,11 +2,9 @@
 
 use super::names;
 use super::report::Report;
-use crate::model::{AttributeKind, KeySchema};
-use crate::plan::either::WordOr;
 use crate::plan::fence::{Drain, Fence, FencePolicy, FenceScope};
 use crate::plan::path::Path;
-use crate::plan::spec_cutover::{DrainSpec, DrainWord, FencePolicySpec, FenceScopeWord, FenceSpec};
+use crate::plan::spec_cutover::{DrainSpec, FencePolicySpec, FenceScopeWord, FenceSpec};
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -120,40 +118,18 @@ fn roles(list: &[String], path: &Path, report: &mut Report) {
     }
 }
 
-/// The drain. `keys` are those of the source, if they are known.
-pub(super) fn drain(
-    spec: Option<&WordOr<DrainWord, DrainSpec>>,
-    keys: Option<&KeySchema>,
-    path: &Path,
-    report: &mut Report,
-) -> Drain {
+/// The drain.
+pub(super) fn drain(spec: Option<&DrainSpec>, path: &Path, report: &mut Report) -> Drain {
     let standard = Drain::default();
-    let (by, quiet, give_up) = match spec {
-        None => return standard,
-        Some(WordOr::Word(word)) => (*word, None, None),
-        Some(WordOr::Map(map)) => (map.by, map.quiet_for, map.give_up_after),
-    };
-    let by_markers = by == DrainWord::Canary;
-    if by_markers && keys.is_some_and(|keys| keys.partition.kind != AttributeKind::S) {
-        report.at(
-            path,
-            "markers need a text as partition key of the source, because their keys begin with a reserved text",
-            "write `drain: quiet`",
-        );
-    }
-    if give_up.is_some() && !by_markers {
-        report.at_name(
-            &path.field("give-up-after"),
-            "this is a setting of `canary`",
-            "remove it, or write `by: canary`",
-        );
-    }
-    let mut time =
-        |name: &str, given, standard| seconds(given, standard, PROOF_SECONDS, &path.field(name), report);
+    let given = spec.map(|spec| spec.quiet_for);
     Drain {
-        by_markers,
-        quiet_for: time("quiet-for", quiet, standard.quiet_for),
-        give_up_after: time("give-up-after", give_up, standard.give_up_after),
+        quiet_for: seconds(
+            given,
+            standard.quiet_for,
+            PROOF_SECONDS,
+            &path.field("quiet-for"),
+            report,
+        ),
     }
 }
 

@@ -51,8 +51,7 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
             .all(|finding| !finding.path.is_within(&source_keys));
     let fence = spec.fence.as_ref();
     let fence = fence.map(|fence| fence::fence(fence, &root.field("fence"), report));
-    let keys = source_is_known.then_some(&source.keys);
-    let drain = fence::drain(spec.drain.as_ref(), keys, &root.field("drain"), report);
+    let drain = fence::drain(spec.drain.as_ref(), &root.field("drain"), report);
     let hooks = spec.hooks.as_ref();
     let hooks = hooks.map(|hooks| hooks::hooks(hooks, &root.field("hooks"), report));
     let mut services = vec![];

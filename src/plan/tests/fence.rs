@@ -40,12 +40,12 @@ fn a_fence_is_of_the_plan_or_of_a_service() {
 }
 
 #[test]
-fn a_drain_is_quiet_unless_the_plan_asks_for_markers() {
+fn a_drain_waits_for_a_stream_that_is_late() {
     assert_eq!(plan("").drain, Drain::default());
-    assert!(!plan("drain: quiet\n").drain.by_markers && plan("drain: canary\n").drain.by_markers);
-    let timed = plan("drain: { by: canary, quiet-for: 3, give-up-after: 20 }\n").drain;
-    let seconds = Duration::from_secs;
-    assert_eq!((timed.quiet_for, timed.give_up_after), (seconds(3), seconds(20)));
+    assert_eq!(
+        plan("drain: { quiet-for: 7 }\n").drain.quiet_for,
+        Duration::from_secs(7)
+    );
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn they_may_change_while_a_split_runs() {
     let (silent, told) = (
         plan(""),
         plan(&format!(
-            "fence: {{ policy: {POLICY} }}\ndrain: canary\nhooks: {{ switch: ./x }}\n"
+            "fence: {{ policy: {POLICY} }}\ndrain: {{ quiet-for: 9 }}\nhooks: {{ switch: ./x }}\n"
         )),
     );
     assert_eq!(
@@ -142,15 +142,12 @@ fn each_mistake_is_found_at_its_line() {
             "fence.policy.exempt[1]: `arn:aws:iam::123456789012:role/shop` is exempt and a probe",
         ),
         (
-            "drain: close\n".to_owned(),
-            "drain: `close` is not a known value here",
+            "drain: quiet\n".to_owned(),
+            "drain: expected a mapping, found text",
         ),
+        ("drain: {}\n".to_owned(), "drain: `quiet-for` is missing"),
         (
-            "drain: { by: quiet, give-up-after: 9 }\n".to_owned(),
-            "drain.give-up-after: this is a setting of `canary`",
-        ),
-        (
-            "drain: { by: canary, quiet-for: 601 }\n".to_owned(),
+            "drain: { quiet-for: 601 }\n".to_owned(),
             "drain.quiet-for: 601 seconds are not",
         ),
         ("hooks: {}\n".to_owned(), "hooks: no hook is named"),
@@ -192,16 +189,6 @@ fn each_mistake_is_found_at_its_line() {
             "{lines}{said:#?}"
         );
     }
-    let numbers = with("drain: canary\n").replace(
-        "partition: PK, sort: SK } }\ntime",
-        "partition: { name: PK, type: N }, sort: SK } }\ntime",
-    );
-    let said = problems(&numbers);
-    assert!(
-        said.iter()
-            .any(|p| p.path == "drain" && p.message.contains("need a text as partition key")),
-        "{said:#?}"
-    );
 }
 
 /// A plan with these conditions, of which the first service is fenced by prefix.
@@ -335,4 +322,14 @@ fn the_policy_of_a_whole_table_needs_no_prefix() {
     let plan = Plan::parse(&prefix, "p").unwrap();
     let told = plan.leading_keys(plan.service("client").unwrap()).unwrap_err();
     assert!(told.message.contains("`person`"), "{told:?}");
+}
+
+#[test]
+fn a_probe_never_has_the_key_of_an_item() {
+    let text = "version: 1\nsplit: s\nsource: { table: Old, keys: { partition: PK } }\ntimestamp: none\nunrouted: fail\n\
+         fence: { policy: { scope: prefix, probe-roles: ['arn:aws:iam::123456789012:role/shop'] } }\nservices:\n  \
+         - { name: a, where: PK = 'A', table: { name: New, keys: { partition: PK } } }\n";
+    let plan = Plan::parse(text, "p").unwrap_or_else(|error| panic!("{error}"));
+    let told = plan.leading_keys(&plan.services[0]).unwrap_err();
+    assert!(told.message.contains("without touching its item"), "{told:?}");
 }
