@@ -22,6 +22,7 @@
 //! - [`draft`]: a first plan from a sample of items, for `init`. Pure.
 //! - [`offline`]: splits exported items into files that DynamoDB imports, without AWS.
 //! - [`infrastructure`]: the plan as documents for CloudFormation, Terraform and IAM. Pure.
+//! - [`cutover`]: moves the writers of a service to its own table, and back: fence, drain, close, pin, switch, rollback.
 //! - [`verify`]: the comparison of both sides while writes continue, and its repairs; [`verify::compare`] is its pure part.
 //! - [`backfill`]: copies existing items into all services' tables at once.
 //! - [`tail`]: follows the stream and applies it, lane by lane.
@@ -29,6 +30,7 @@
 //! - [`repair`]: the tombstone switch, the hold of a bulk copy, rechecks, dead letters, and the reconciling of one key.
 //! - [`status`]: the state of the split, computed from its records.
 //! - [`worker`]: the common part of all running processes: clients, checks, heartbeats, leased records, budgets, errors.
+//! - [`fence`]: stops the writers of a service for a cutover: runs the hooks of the plan.
 //! - [`target`]: the services' tables: created, compared, written under guards, swept.
 //! - [`source`]: the live table and its stream, read; the lineage of shards. It never writes an item.
 //! - [`state`]: the state that outlives a process: checkpoints, leases, the tombstone switch, dead letters.
@@ -40,9 +42,11 @@
 
 pub mod backfill;
 pub mod cli;
+pub mod cutover;
 pub mod draft;
 pub mod dynamo;
 pub mod fault;
+pub mod fence;
 pub mod flow;
 pub mod infrastructure;
 pub mod lifecycle;

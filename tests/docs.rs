@@ -7,6 +7,7 @@
 //! | `yaml plan` | a whole plan |
 //! | `yaml service` | one or more services, in an otherwise fixed plan |
 //! | `yaml top` | top-level keys, in the place of a fixed plan's |
+//! | `sh hook` | a script of a hook |
 //! | `yaml prices` | a price file |
 //! | `yaml workflow` | a CI workflow: its `run:` commands parse |
 //! | `text where` | a condition on each line |
@@ -18,6 +19,8 @@
 
 #[path = "docs/deploy.rs"]
 mod deploy;
+#[path = "docs/hooks.rs"]
+mod hooks;
 #[path = "docs/obstacles.rs"]
 mod obstacles;
 #[path = "docs/pages.rs"]
@@ -134,9 +137,10 @@ fn commands_in_the_prose_parse() {
 
 #[test]
 fn json_is_json_and_every_block_says_what_it_is() {
-    const KNOWN: [&str; 10] = [
+    const KNOWN: [&str; 11] = [
         "sh",
         "dockerfile",
+        "sh hook",
         "yaml plan",
         "yaml service",
         "yaml top",

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of the crate, from bottom to top: each may import itself and what stands before it. `verify/compare` is a room
 /// of its own inside of `verify`.
-const LAYERS: [&str; 22] = [
+const LAYERS: [&str; 24] = [
     "fault",
     "model",
     "plan",
@@ -25,6 +25,7 @@ const LAYERS: [&str; 22] = [
     "state",
     "source",
     "target",
+    "fence",
     "worker",
     "status",
     "repair",
@@ -33,6 +34,7 @@ const LAYERS: [&str; 22] = [
     "backfill",
     COMPARE,
     "verify",
+    "cutover",
     "infrastructure",
     "offline",
     "draft",

@@ -23,6 +23,7 @@ pub async fn run(global: &Global, args: &Complete, stop: CancellationToken) -> R
     let options = CompleteOptions {
         quiet: Duration::from_secs(args.quiet_for),
         lose_late_writes: args.lose_late_writes,
+        end_way_back: args.end_way_back,
     };
     let completing = complete(&split, options, &stop, &screen::say);
     let report = stoppable(&global.session, GRACE, Box::pin(completing)).await?;

@@ -115,6 +115,20 @@ impl Listed {
             damage: head.damage.clone(),
         }
     }
+
+    /// Its id, key and reason.
+    pub(super) fn row(&self) -> Vec<String> {
+        vec![self.id.clone(), self.key.to_string(), self.reason.clone()]
+    }
+
+    /// The same, with its attempts if there were several.
+    fn noted_row(&self) -> Row {
+        let row = Row::from(self.row());
+        match self.attempts.attempts {
+            0 | 1 => row,
+            _ => row.note(attempts(&self.attempts)),
+        }
+    }
 }
 
 /// Refuses a service that neither the plan nor a letter names: a typing error must not look like a clean split.
@@ -146,17 +160,7 @@ pub(super) fn render_list(
     if letters.is_empty() {
         return "there are no dead letters".into();
     }
-    let rows = letters.iter().map(|letter| {
-        let row = Row::from(vec![
-            letter.id.clone(),
-            letter.key.to_string(),
-            letter.reason.clone(),
-        ]);
-        match letter.attempts.attempts {
-            0 | 1 => row,
-            _ => row.note(attempts(&letter.attempts)),
-        }
-    });
+    let rows = letters.iter().map(Listed::noted_row);
     let mut lines = vec![
         table(&["id", "source key", "reason"], rows),
         text::counted(letters.len() as u64, "dead letter"),
@@ -223,7 +227,7 @@ fn history(attempts: &Attempts) -> Vec<String> {
     lines
 }
 
-fn render_one(shown: &ShownDeadLetter) -> String {
+pub(super) fn render_one(shown: &ShownDeadLetter) -> String {
     let letter = &shown.letter;
     let image = |name: &str, image: &Option<serde_json::Value>| {
         let shown = image.as_ref().map_or("none".into(), |image| format!("{image:#}"));

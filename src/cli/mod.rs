@@ -10,6 +10,7 @@ mod chaos;
 mod complete;
 mod completions;
 mod connect;
+mod cutover;
 mod dead_letters;
 mod error_document;
 mod exit;
@@ -22,6 +23,7 @@ mod plan;
 mod progress;
 mod rehearse;
 mod replicate;
+mod reverse;
 mod screen;
 mod service_names;
 mod session;
@@ -106,7 +108,10 @@ async fn run(args: Args) -> Result<Exit, Failed> {
         Command::Wait(command) => wait::run(&global, &command, stop).await,
         Command::Tune(command) => Box::pin(unless(&stop, tune::run(&global, &command))).await,
         Command::DeadLetters(command) => Box::pin(dead_letters::run(&global, &command, stop)).await,
+        Command::Reverse(command) => Box::pin(reverse::run(&global, &command, stop)).await,
         Command::Switched(command) => Box::pin(switched::run(&global, &command, stop)).await,
+        Command::Cutover(command) => Box::pin(cutover::run(&global, &command, stop)).await,
+        Command::Rollback(command) => Box::pin(cutover::run_back(&global, &command, stop)).await,
         Command::Abandon(command) => Box::pin(abandon::run(&global, &command, stop)).await,
         Command::Complete(command) => complete::run(&global, &command, stop).await,
         Command::Rehearse(command) => Box::pin(rehearse::run(&global, &command, stop)).await,

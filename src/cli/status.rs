@@ -9,8 +9,10 @@ use super::table::table;
 use super::tune::bound;
 use super::{output, text};
 use crate::dynamo::Clock;
-use crate::state::{Limit, ShardRecord, TuningRecord};
-use crate::status::{Alarm, SplitStatus, alarms, split_status_with_worker, told};
+use crate::state::{CutoverPhase, Limit, ShardRecord, TuningRecord};
+use crate::status::{
+    Alarm, CutoverStatus, ReverseState, SplitStatus, alarms, split_status_with_worker, told,
+};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -27,6 +29,9 @@ pub async fn run(global: &Global, args: &Status) -> Result<Exit, Failed> {
     output::print(global, &status, render)?;
     Ok(Exit::Done)
 }
+
+/// The most events of a cutover that are shown.
+const SHOWN_EVENTS: usize = 5;
 
 /// The status with its alarms.
 #[derive(Serialize)]
@@ -59,7 +64,16 @@ pub(super) fn render(status: &SplitStatus) -> String {
     let mut lines = vec![format!("split {}: {}", status.split, status.phase)];
     let alive = status.workers.iter().filter(|worker| !worker.overdue).count();
     let dead = status.workers.len() - alive;
-    lines.extend(status.switched.iter().map(|(service, at_ms)| {
+    let is_cut_over = |service: &str| {
+        let mut cutovers = status.cutovers.iter();
+        cutovers.any(|cutover| cutover.service == service && cutover.phase != CutoverPhase::Replicating)
+    };
+    lines.extend(status.cutovers.iter().flat_map(cutover));
+    let switched = status
+        .switched
+        .iter()
+        .filter(|(service, _)| !is_cut_over(service));
+    lines.extend(switched.map(|(service, at_ms)| {
         let ago = text::duration(Clock::SYSTEM.now_ms().saturating_sub(*at_ms));
         format!("{service} switched {ago} ago: dynasplit no longer writes its table")
     }));
@@ -119,6 +133,43 @@ pub(super) fn render(status: &SplitStatus) -> String {
     lines.push(String::new());
     lines.push(format!("next: {}", status.next));
     lines.join("\n")
+}
+
+/// The cutover of a service. While it is under way, with its last events.
+fn cutover(cutover: &CutoverStatus) -> Vec<String> {
+    let CutoverStatus { service, phase, .. } = cutover;
+    let mut words = vec![format!("{service}: {phase} (cutover {})", cutover.epoch)];
+    words.extend(cutover.pause_ms.map(|pause| {
+        let so_far = if cutover.paused { " so far" } else { "" };
+        format!("pause{so_far} {}", text::duration(pause))
+    }));
+    words.extend(cutover.reverse.as_ref().map(reverse));
+    let mut lines = vec![words.join("; ")];
+    lines.extend(
+        cutover
+            .problem
+            .iter()
+            .map(|problem| format!("  problem: {problem}")),
+    );
+    if !cutover.step.is_over() {
+        let now = Clock::SYSTEM.now_ms();
+        lines.extend(cutover.events.iter().rev().take(SHOWN_EVENTS).rev().map(|event| {
+            let ago = text::duration(now.saturating_sub(event.at_ms));
+            format!("  {ago} ago, {}: {} ({})", event.step, event.what, event.operator)
+        }));
+    }
+    lines.push(format!("  next: {}", cutover.next));
+    lines
+}
+
+fn reverse(reverse: &ReverseState) -> String {
+    match reverse.complete_to_ms {
+        Some(complete_to_ms) => {
+            let behind = Clock::SYSTEM.now_ms().saturating_sub(complete_to_ms);
+            format!("the reverse lane is {} behind", text::duration(behind))
+        }
+        None => "the reverse lane has not begun".into(),
+    }
 }
 
 /// The limits of the running commands, with the age of each.

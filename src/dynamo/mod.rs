@@ -22,11 +22,13 @@ mod poll;
 mod profiles;
 mod region;
 mod request_outcome;
+mod resource_policy;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod table_call;
 mod throughput;
 mod timing;
+mod write_probe;
 
 pub use adaptive_read_rate::{AdaptiveReadRate, ReadTurn};
 pub use average::Average;
@@ -47,7 +49,9 @@ pub use identity::Caller;
 pub use load::{Entry, Load};
 pub(crate) use poll::Poll;
 pub use request_outcome::RequestOutcome;
+pub use resource_policy::{PolicyChange, ResourcePolicy};
 pub use table_call::TableCallError;
 pub(crate) use table_call::call_table;
 pub use throughput::table_throughput;
 pub use timing::Timing;
+pub use write_probe::{ProbeAnswer, ProbeCall, ProbePlace};

@@ -145,6 +145,26 @@ impl WayBack<'_> {
         Ok((!write.is_empty()).then_some(write))
     }
 
+    /// Whether a source item says what a target item says: `target` is what the transform makes of `current`, or both are
+    /// absent for the service. A source item that is invalid for the service says nothing.
+    #[must_use]
+    pub fn stands_for(&self, target: Option<&Item>, current: Option<&Item>) -> bool {
+        let said = current.map_or(Ok(None), |current| {
+            desired(self.service, self.versions, &visible(current))
+        });
+        let target = target.filter(|item| !is_tombstone(item));
+        match (said, target) {
+            (Ok(None), None) => true,
+            (Ok(Some(said)), Some(target)) => self.service.keys.key_of(target).is_some_and(|key| {
+                said.looks_like(&Desired {
+                    key,
+                    item: meant(target),
+                })
+            }),
+            _ => false,
+        }
+    }
+
     fn copied<'s>(&'s self, shape: &'s Shape) -> Copied<'s> {
         Copied {
             service: self.service,

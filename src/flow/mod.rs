@@ -6,17 +6,22 @@
 //! [`Ledger`].
 
 mod apply;
+mod back;
+mod carry_back;
 mod coalesce;
 mod effects;
 mod guard;
 mod invert;
 mod repair;
 mod route;
+mod stray;
 mod touched;
 mod transform;
 mod watch;
 
 pub use apply::{Again, Applied, Landed, Ledger, Outcome, Sink, SinkError, Stop, WriteUse, apply};
+pub use back::{Back, BackLane, BackWrite, BackWriteKind, Settled, runs};
+pub use carry_back::{BackLedger, BackOutcome, SourceSide, carry_back};
 pub use coalesce::{Group, coalesce};
 pub use effects::{Complaint, Effects, Write, WriteKind, effects};
 pub use guard::{
@@ -25,6 +30,7 @@ pub use guard::{
 pub use invert::{NoWayBack, SourceWrite, SourceWriteKind, TargetChange, WayBack};
 pub use repair::{is_newer, repair};
 pub use route::{Desired, desired};
+pub use stray::is_stray;
 pub use touched::touched;
 pub use transform::{Fault, shaped};
 pub use watch::{Watched, watch};

@@ -161,6 +161,7 @@ fn statements(
         state,
         services,
         account,
+        has_cutover: plan.has_cutover(),
     };
     let mut statements = Vec::new();
     for task in tasks {
@@ -180,6 +181,8 @@ struct Resources<'a> {
     state: Vec<String>,
     services: Vec<&'a Service>,
     account: &'a Account,
+    /// The plan says how to cut a service over.
+    has_cutover: bool,
 }
 
 impl Resources<'_> {
@@ -307,6 +310,9 @@ impl Resources<'_> {
                 self.targets(|_| true)?,
             ),
         ];
+        if self.has_cutover {
+            statements.extend(self.cut_over()?);
+        }
         statements.extend(key_statement(
             "WriteEncryptedTargets",
             &["kms:Decrypt"],
@@ -314,6 +320,32 @@ impl Resources<'_> {
             self.services.iter().copied(),
         )?);
         Ok(statements)
+    }
+
+    /// What the writes of a service need on their way back to the source.
+    fn cut_over(&self) -> Result<Vec<Statement>, ArnError> {
+        let streams = self.targets(|_| true)?.into_iter();
+        Ok(vec![
+            Statement::new(
+                "CarryBackToTheSource",
+                &["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
+                self.source.clone(),
+            ),
+            Statement::new(
+                "SwitchTheStreamsOfTheTargetsOn",
+                &["dynamodb:UpdateTable"],
+                self.targets(|service| !service.table.adopted)?,
+            ),
+            Statement::new(
+                "ReadTheStreamsOfTheTargets",
+                &[
+                    "dynamodb:DescribeStream",
+                    "dynamodb:GetShardIterator",
+                    "dynamodb:GetRecords",
+                ],
+                streams.map(|table| format!("{table}/stream/*")).collect(),
+            ),
+        ])
     }
 
     fn give_up(&self) -> Result<Vec<Statement>, ArnError> {

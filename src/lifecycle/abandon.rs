@@ -3,11 +3,11 @@
 
 use super::created_tables::{delete_created, refuse_other_tables};
 use crate::fault;
-use crate::repair::{RepairLease, backfill_runs};
+use crate::repair::{RepairLease, backfill_runs, refuse_fenced};
 use crate::source::{StreamState, disable_stream, stream_state};
 use crate::state::{
-    BackfillRecord, LeaseWatch, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, StateError,
-    VerifyRecord, WorkerRecord,
+    BackfillRecord, CutoverPhase, LeaseWatch, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord,
+    StateError, VerifyRecord, WorkerRecord,
 };
 use crate::worker::{ActivityNote, RunError, Split, pause, with_activity_notes};
 use serde::Serialize;
@@ -113,6 +113,7 @@ pub async fn abandon(
             next: "give the plan that the split has".into(),
         });
     }
+    refuse_fenced(&record)?;
     let lease = RepairLease::take(split, stop).await?;
     let work = async {
         let record = SplitRecord::change(&split.store, |record| {
@@ -282,6 +283,12 @@ async fn refuse_service(
             next: next.to_owned(),
         })
     };
+    if record.cutover_phase(name) != CutoverPhase::Replicating {
+        return refused(
+            format!("'{name}' is cut over with a way back, or its cutover is under way"),
+            "roll it back first (`dynasplit status` shows the next command)",
+        );
+    }
     if deletes_table && record.switched.contains_key(name) {
         let what = format!("'{name}' has switched to its table {}", service.table.name);
         return refused(

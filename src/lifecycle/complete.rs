@@ -26,6 +26,8 @@ pub struct CompleteOptions {
     pub quiet: Duration,
     /// Complete although nothing shows that the source is at rest: writes that no lane has delivered are lost.
     pub lose_late_writes: bool,
+    /// Services that were cut over with a way back lose it.
+    pub end_way_back: bool,
 }
 
 impl CompleteOptions {
@@ -38,6 +40,7 @@ impl Default for CompleteOptions {
         Self {
             quiet: Self::QUIET,
             lose_late_writes: false,
+            end_way_back: false,
         }
     }
 }
@@ -222,7 +225,8 @@ async fn begin(
     stop: &CancellationToken,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Option<String>, RunError> {
-    refuse_unclean(split, options.lose_late_writes).await?;
+    refuse_way_back(record, options)?;
+    refuse_unclean(split, options).await?;
     let (resting, seen) = if options.lose_late_writes {
         (None, None)
     } else {
@@ -235,7 +239,7 @@ async fn begin(
         }
     };
     // Much may have happened while the source was waited for.
-    refuse_unclean(split, options.lose_late_writes).await?;
+    refuse_unclean(split, options).await?;
     // In one step: from here on, commands that switch tombstones on are refused, and no earlier one is overlooked.
     let seen_streams = record.streams.len();
     let record = SplitRecord::change(&split.store, |record| {
@@ -243,7 +247,13 @@ async fn begin(
         let is_same = split.has_same_switches(record)
             && split.has_same_services(record)
             && record.streams.len() == seen_streams;
-        if record.switch.is_off() && is_same && !owes_repair && record.completing_ms.is_none() {
+        let has_no_way_back = refuse_way_back(record, options).is_ok();
+        if record.switch.is_off()
+            && has_no_way_back
+            && is_same
+            && !owes_repair
+            && record.completing_ms.is_none()
+        {
             record.completing_ms = Some(split.now_ms());
             record.resting.clone_from(&resting);
         }
@@ -281,8 +291,36 @@ async fn still_at_rest(split: &Split) -> Result<(), RunError> {
     }
 }
 
+/// Refuses while a service can be rolled back: completing would end that without a word. A cutover or a rollback that is under
+/// way is always refused.
+fn refuse_way_back(record: &SplitRecord, options: CompleteOptions) -> Result<(), RunError> {
+    if let Some(service) = record.fenced_service() {
+        return Err(RunError::NotYet {
+            what: format!("a cutover or a rollback of {service} is under way"),
+            next: "end it first: `dynasplit status` shows the next command".into(),
+        });
+    }
+    let services: Vec<&str> = record
+        .cutovers
+        .iter()
+        .filter(|(_, state)| state.phase.carries_back())
+        .map(|(service, _)| service.as_str())
+        .collect();
+    if options.end_way_back || services.is_empty() {
+        return Ok(());
+    }
+    Err(RunError::NotYet {
+        what: format!(
+            "{} can still be rolled back, and `complete` ends the way back, because nothing is carried back to the source any more",
+            services.join(", ")
+        ),
+        next: "when you are sure that nobody goes back, run `dynasplit complete --end-way-back --yes`".into(),
+    })
+}
+
 /// Refuses while something is in the way. If writes may be lost, a stream without a reader is not in the way.
-async fn refuse_unclean(split: &Split, lose_late_writes: bool) -> Result<(), RunError> {
+async fn refuse_unclean(split: &Split, options: CompleteOptions) -> Result<(), RunError> {
+    let lose_late_writes = options.lose_late_writes;
     let status = if lose_late_writes {
         split_status(split).await?
     } else {
@@ -296,7 +334,11 @@ async fn refuse_unclean(split: &Split, lose_late_writes: bool) -> Result<(), Run
                 | ObstacleKind::Lag
                 | ObstacleKind::WrittenAfterSwitch
         );
-        !(lose_late_writes && late)
+        let of_way_back = matches!(
+            obstacle.kind,
+            ObstacleKind::ReverseGap | ObstacleKind::ReverseDeadLetters
+        );
+        !(lose_late_writes && late || options.end_way_back && of_way_back)
     };
     let reasons = told(status.obstacles.iter().filter(matters));
     if reasons.is_empty() {

@@ -13,3 +13,4 @@ pub use apply::{AppliedTable, ApplyOptions, ApplyReport, apply};
 pub use complete::{CompleteOptions, CompleteReport, complete};
 pub(crate) use restart::{current_stream, restart_tail};
 pub use switched::{SwitchOptions, SwitchReport, switch, switch_back};
+pub(crate) use switched::{in_the_way, is_past};

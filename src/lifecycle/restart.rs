@@ -1,6 +1,7 @@
 //! Restarts the tail: a new generation of its positions.
 
 use crate::fault;
+use crate::repair::refuse_fenced;
 use crate::source::{StreamState, stream_state};
 use crate::state::{RepairScope, ShardRecord, SplitRecord, StreamRecord};
 use crate::worker::{RunError, Split};
@@ -55,10 +56,15 @@ pub(crate) async fn restart_tail(split: &Split, seen: u32) -> Result<Restarted, 
     let found = Found { seen, arn, has_gap };
     let lease_ms = u64::try_from(split.timing.lease.as_millis()).unwrap_or(u64::MAX);
     let (mut begun, mut is_ending) = (false, false);
-    SplitRecord::change(&split.store, |record| {
+    let mut watched = None;
+    let record = SplitRecord::change(&split.store, |record| {
         let now = split.now_ms();
         is_ending = record.completing_ms.is_some();
-        begun = !is_ending && found.is_reason(record, now, lease_ms);
+        watched = record.watched().next().cloned();
+        begun = !is_ending
+            && watched.is_none()
+            && record.fenced_service().is_none()
+            && found.is_reason(record, now, lease_ms);
         if begun {
             record.streams.push(StreamRecord {
                 arn: found.arn.clone(),
@@ -75,12 +81,22 @@ pub(crate) async fn restart_tail(split: &Split, seen: u32) -> Result<Restarted, 
     })
     .await?;
     fault::moment("restart.begun").await;
+    if let Some(service) = watched {
+        // Its lane continues at its checkpoint after a rollback. In a new generation, it would begin before the switch.
+        return Err(RunError::NotYet {
+            what: format!(
+                "{service} has switched with a way back, so its lane must keep its position in the stream"
+            ),
+            next: "roll the service back or end its way back, then run this command again".into(),
+        });
+    }
     if is_ending {
         return Err(RunError::NotYet {
             what: "the split is being completed, so its tail is not restarted".into(),
             next: "run `dynasplit complete --yes` until it ends".into(),
         });
     }
+    refuse_fenced(&record)?;
     if begun {
         tracing::warn!(
             arn = found.arn,

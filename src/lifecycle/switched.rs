@@ -4,7 +4,7 @@
 use super::at_rest::refuse_unread;
 use crate::fault;
 use crate::repair::{RepairLease, acknowledged};
-use crate::state::{RepairScope, SplitRecord, SwitchedService};
+use crate::state::{CutoverPhase, RepairScope, SplitRecord, SwitchedService};
 use crate::status::{Obstacle, ObstacleKind, SplitStatus, split_status, split_status_with_worker, told};
 use crate::worker::{ActivityNote, RunError, Split, check_split, pause, with_activity_notes};
 use serde::Serialize;
@@ -69,6 +69,7 @@ pub async fn switch(
 ) -> Result<SwitchReport, RunError> {
     let record = check_split(split).await?;
     refuse_completing(&record)?;
+    refuse_cut_over(&record, service)?;
     let table = table_of(split, service)?;
     let known = record.switched.get(service).cloned();
     let mut overridden = Vec::new();
@@ -124,6 +125,7 @@ pub async fn switch(
 pub async fn switch_back(split: &Split, service: &str) -> Result<SwitchReport, RunError> {
     let record = check_split(split).await?;
     refuse_completing(&record)?;
+    refuse_cut_over(&record, service)?;
     let table = table_of(split, service)?;
     let already = !record.switched.contains_key(service);
     let mut back = false;
@@ -187,7 +189,7 @@ async fn prove(
 }
 
 /// Whether the lane has delivered everything that was written before a moment.
-fn is_past(status: &SplitStatus, service: &str, asked_ms: u64) -> bool {
+pub(crate) fn is_past(status: &SplitStatus, service: &str, asked_ms: u64) -> bool {
     let lane = status.lanes.iter().find(|lane| lane.lane == service);
     lane.is_some_and(|lane| {
         lane.drained_ms.is_some()
@@ -198,7 +200,10 @@ fn is_past(status: &SplitStatus, service: &str, asked_ms: u64) -> bool {
 }
 
 /// The obstacles that concern a service: its own, and those of the split as a whole. Another service's are not in its way.
-fn in_the_way<'a>(status: &'a SplitStatus, service: &'a str) -> impl Iterator<Item = &'a Obstacle> {
+pub(crate) fn in_the_way<'a>(
+    status: &'a SplitStatus,
+    service: &'a str,
+) -> impl Iterator<Item = &'a Obstacle> {
     let lane = status.lanes.iter().find(|lane| lane.lane == service);
     status
         .obstacles
@@ -249,6 +254,21 @@ fn refuse_completing(record: &SplitRecord) -> Result<(), RunError> {
         Some(_) => Err(RunError::NotYet {
             what: "the split is being completed".into(),
             next: "run `dynasplit complete --yes` until it ends".into(),
+        }),
+    }
+}
+
+/// A service that is cut over with a way back is switched, and goes back, with the commands for that.
+fn refuse_cut_over(record: &SplitRecord, service: &str) -> Result<(), RunError> {
+    match record.cutover_phase(service) {
+        CutoverPhase::Replicating => Ok(()),
+        phase => Err(RunError::NotYet {
+            what: format!(
+                "{service} is cut over with a way back (it is {phase}), and `switched` would end the way back"
+            ),
+            next: format!(
+                "to go back, run `dynasplit rollback --service {service} --yes`; `dynasplit status` shows where the cutover is"
+            ),
         }),
     }
 }

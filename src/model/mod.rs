@@ -14,6 +14,7 @@ mod key;
 mod number;
 mod place;
 mod position;
+mod reverse_mark;
 mod value;
 mod version;
 mod words;
@@ -27,6 +28,7 @@ pub use key::{AttributeKind, Key, KeyAttribute, KeySchema};
 pub use number::{Compact, Number, NumberError};
 pub use place::Place;
 pub use position::{Position, SequenceNumber};
+pub use reverse_mark::{MarkImages, MarkKind, ReverseMark, strip_marks};
 pub use value::Value;
 pub use version::Version;
 pub use words::{count, counted, duration};
@@ -34,6 +36,9 @@ pub use words::{count, counted, duration};
 /// Attributes whose name begins with this are reserved for dynasplit. A source item with such an attribute cannot be
 /// copied, and becomes a dead letter.
 pub const RESERVED_PREFIX: &str = "dynasplit:";
+/// Attributes of source items whose name begins with this are the marks of reverse writes, one for each service. Every
+/// reader of the source removes them first.
+pub const MARK_PREFIX: &str = "dynasplit:mark:";
 /// Attributes that the first version of global tables keeps in items for its own replication. They say
 /// nothing about the item, and mean nothing in another table, so they are never copied.
 pub const REPLICATION_PREFIX: &str = "aws:rep:";

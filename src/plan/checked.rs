@@ -2,8 +2,9 @@
 
 use super::lines::Lines;
 use super::service::fingerprint;
-use super::{Condition, Place, RehearseSpec, Service, Source, Versions, Warnings};
+use super::{Condition, Drain, Fence, Hooks, Place, RehearseSpec, Service, Source, Versions, Warnings};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// A plan that was checked: what the split does, and nothing that could be wrong without asking AWS.
 #[derive(Clone, Debug)]
@@ -18,6 +19,12 @@ pub struct Plan {
     pub left_behind: Option<Condition>,
     /// The services. At least one; names and tables differ.
     pub services: Vec<Service>,
+    /// How the writers of the services are stopped, unless a service says otherwise.
+    pub(super) fence: Option<Fence>,
+    /// How a lane is shown to be drained.
+    pub drain: Drain,
+    /// Commands at the steps of a cutover.
+    pub hooks: Hooks,
     /// Name of the state table, which lives where the source does.
     pub state_table: String,
     /// Sample data for a rehearsal.
@@ -56,6 +63,30 @@ impl Plan {
     #[must_use]
     pub fn service(&self, name: &str) -> Option<&Service> {
         self.services.iter().find(|service| service.name == name)
+    }
+
+    /// How the writers of a service are stopped, beside the hooks: the fence of the service, or that of the plan.
+    #[must_use]
+    pub fn fence_of(&self, service: &Service) -> Fence {
+        let fence = service.fence.as_ref().or(self.fence.as_ref());
+        fence.cloned().unwrap_or_default()
+    }
+
+    /// Whether the plan says how to cut a service over: only then does dynasplit write the source.
+    #[must_use]
+    pub fn has_cutover(&self) -> bool {
+        let has_fence = self.fence.is_some() || self.services.iter().any(|service| service.fence.is_some());
+        has_fence || !self.hooks.is_empty()
+    }
+
+    /// The folder of the plan file, from which the programs of hooks are found.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        let folder = std::path::Path::new(&self.lines.file).parent();
+        match folder {
+            Some(folder) if folder != std::path::Path::new("") => folder.to_owned(),
+            _ => PathBuf::from("."),
+        }
     }
 
     /// The names of its services, in their order.

@@ -87,6 +87,7 @@ impl Plan {
             self.shared_with(m, service, &mut found);
         }
         self.timestamp_is_lost(service, path, &mut found);
+        found.list.extend(self.leading_keys(service).err());
         found.list
     }
 

@@ -257,6 +257,14 @@ fn missing_hint(field: &str) -> Option<String> {
         "from" => "write how the source's keys are read: from: { PK: 'COURSE#{course}' }",
         "to" => "write how the target's keys are made: to: { courseId: '{course}' }",
         "set" => "give the attributes that new items get: set: { type: Course }",
+        "run" => "write the program and its arguments: run: [./switch.sh, '10']",
+        "scope" => {
+            "write `prefix` to deny only keys of the service, or `table` to stop the writers of all services"
+        }
+        "probe-roles" => {
+            "list the roles that write the source: probe-roles: ['arn:aws:iam::123456789012:role/shop']"
+        }
+        "quiet-for" => "write a number of seconds: drain: { quiet-for: 5 }",
         "attributes" => "list their names in the source: attributes: [name]",
         "name" => "give it a name",
         "type" => "write the type: `S` (text), `N` (number) or `B` (binary)",
@@ -322,7 +330,7 @@ services:
             "timestamp: `nope` is not a known value here (did you mean `none`?)",
             "services[0].nmae: dynasplit has no such setting (did you mean `name`?)",
             "services[0].whatever: dynasplit has no such setting (known here: `name`, `where`, `table`, \
-             `transform`, `shapes`, `owns`, `reverse`)",
+             `transform`, `shapes`, `owns`, `reverse`, `fence`)",
             "services[1].table.keys.sort.type: `X` is not a known value here (known here: `S`, `N`, `B`)",
         ];
         for line in expect {

@@ -4,6 +4,7 @@
 
 use super::either::WordOr;
 use super::path::Path;
+use super::spec_cutover::{DrainSpec, FenceSpec, HooksSpec};
 use crate::model::AttributeKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,15 @@ pub struct PlanSpec {
     pub unrouted: WordOr<FailWord, LeftBehindSpec>,
     /// The services, each with a table of its own.
     pub services: Vec<ServiceSpec>,
+    /// How a cutover stops the writers of a service. A service may have a fence of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<FenceSpec>,
+    /// How a cutover shows that each write from before the fence was applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain: Option<DrainSpec>,
+    /// Commands of the operator that a cutover or a rollback runs at its steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<HooksSpec>,
     /// The state table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateSpec>,
@@ -156,6 +166,9 @@ pub struct ServiceSpec {
     /// What a new item of the target is given when it is written to the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reverse: Option<ReverseSpec>,
+    /// How a cutover stops the writers of this service, instead of the fence of the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<FenceSpec>,
 }
 
 /// One of several kinds of items of a service.

@@ -92,6 +92,25 @@ pub(crate) fn refuse_switched_since(split: &Split, record: &SplitRecord) -> Resu
     })
 }
 
+/// Refuses to continue while the writers of a service are stopped: the cutover would have to wait for this command, and the
+/// writers with it.
+///
+/// # Errors
+/// [`RunError::NotYet`], with the service.
+pub(crate) fn refuse_fenced(record: &SplitRecord) -> Result<(), RunError> {
+    match record.fenced_service() {
+        None => Ok(()),
+        Some(service) => Err(RunError::NotYet {
+            what: format!(
+                "a cutover or a rollback of {service} is under way, and its writers may be stopped"
+            ),
+            next: format!(
+                "end it first (`dynasplit status` shows the next command for {service}), then run this command again"
+            ),
+        }),
+    }
+}
+
 /// Why something can't be done while the lanes are held.
 pub(crate) fn lanes_held() -> RunError {
     RunError::NotYet {

@@ -1,7 +1,7 @@
 //! The hold of a bulk copy: while it is on record, no lane writes anything, even if workers die or start. If the copy
 //! dies, the hold stays on record, and the same command continues under it or gives up the bulk order.
 
-use super::acknowledgement::{Holder, acknowledged, refuse_switched_since};
+use super::acknowledgement::{Holder, acknowledged, refuse_fenced, refuse_switched_since};
 use super::landing::{Writes, landed};
 use crate::fault::{self, Rule, broken};
 use crate::state::{Order, SegmentRecord, SplitRecord, StateError};
@@ -20,7 +20,7 @@ pub(crate) async fn hold(split: &Split, stop: &CancellationToken) -> Result<u64,
     let record = SplitRecord::change(&split.store, |record| {
         let services = split.plan.services.iter().map(|service| service.name.as_str());
         let is_over = record.completing_ms.is_some() || record.has_abandoned(services);
-        held = if !is_over && split.has_same_switches(record) {
+        held = if !is_over && record.fenced_service().is_none() && split.has_same_switches(record) {
             record.switch.hold()
         } else {
             None
@@ -35,6 +35,7 @@ pub(crate) async fn hold(split: &Split, stop: &CancellationToken) -> Result<u64,
             next: "run `dynasplit complete --yes` until it ends".into(),
         });
     }
+    refuse_fenced(&record)?;
     let Some(epoch) = held else {
         let holders: Vec<String> = record.switch.holders.into_keys().collect();
         return Err(RunError::NotYet {

@@ -9,7 +9,7 @@ mod repair_lease;
 mod settle_dead_letters;
 mod tombstone_switch;
 
-pub(crate) use acknowledgement::{Holder, acknowledged, refuse_switched_since, workers_gone};
+pub(crate) use acknowledgement::{Holder, acknowledged, refuse_fenced, refuse_switched_since, workers_gone};
 pub(crate) use hold::{free, give_up, hold};
 pub(crate) use reconcile::{Reconciled, Reconciler};
 pub(crate) use repair_lease::{RepairLease, backfill_runs, refuse_unready};

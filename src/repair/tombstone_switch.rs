@@ -1,7 +1,7 @@
 //! Turns the tombstone switch: on before a command reads the source for the first time, off after its last write can have
 //! landed, and then the sweep.
 
-use super::acknowledgement::{Holder, acknowledged, lanes_held, refuse_switched_since};
+use super::acknowledgement::{Holder, acknowledged, lanes_held, refuse_fenced, refuse_switched_since};
 use super::landing::{Writes, landed};
 use super::reconcile::{Rechecked, forget_rechecks, recheck_all};
 use super::repair_lease::RepairLease;
@@ -31,6 +31,7 @@ pub async fn switch_on(
         let services = split.plan.services.iter().map(|service| service.name.as_str());
         let is_over = record.completing_ms.is_some() || record.has_abandoned(services);
         switched = !is_over
+            && record.fenced_service().is_none()
             && split.has_same_switches(record)
             && (needs_none(holder) || record.switch.turn_on(holder.name()));
     })
@@ -43,6 +44,7 @@ pub async fn switch_on(
         });
     }
     crate::worker::refuse_abandoned(&split.plan, &record)?;
+    refuse_fenced(&record)?;
     if !switched {
         return Err(lanes_held());
     }

@@ -2,7 +2,7 @@
 
 use crate::dynamo::convert::{item_from_sdk, item_to_sdk};
 use crate::dynamo::{Failure, FailureKind};
-use crate::model::{Item, Key, KeySchema};
+use crate::model::{Item, Key, KeySchema, strip_marks};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 
@@ -15,6 +15,7 @@ pub struct Scan {
     keys: KeySchema,
     consistent: bool,
     page_items: Option<u32>,
+    keeps_marks: bool,
 }
 
 /// One page of a segment, of up to 1 MB.
@@ -38,6 +39,17 @@ impl Scan {
             keys,
             consistent,
             page_items: None,
+            keeps_marks: false,
+        }
+    }
+
+    /// With the marks of reverse writes, for a reverse write. Otherwise they are removed from each item, because they say
+    /// nothing about it.
+    #[must_use]
+    pub fn keeping_marks(self) -> Self {
+        Self {
+            keeps_marks: true,
+            ..self
         }
     }
 
@@ -135,13 +147,17 @@ impl Scan {
         &self,
         item: std::collections::HashMap<String, aws_sdk_dynamodb::types::AttributeValue>,
     ) -> Result<Item, Failure> {
-        item_from_sdk(item).map_err(|error| Failure {
+        let mut item = item_from_sdk(item).map_err(|error| Failure {
             kind: FailureKind::Unknown,
             action: "dynamodb:Scan".into(),
             resource: self.table.clone(),
             code: "UnreadableItem".into(),
             message: error.to_string(),
-        })
+        })?;
+        if !self.keeps_marks {
+            strip_marks(&mut item);
+        }
+        Ok(item)
     }
 
     fn failed<E, R>(&self, action: &'static str, error: &aws_sdk_dynamodb::error::SdkError<E, R>) -> Failure

@@ -3,7 +3,9 @@
 use super::lineage::Shard;
 use crate::dynamo::{Failure, FailureKind, convert};
 use crate::fault::{Rule, broken};
-use crate::model::{Change, Images, KeySchema, Origin, Position, SequenceNumber};
+use crate::model::{
+    Change, Images, Item, KeySchema, MarkImages, Origin, Position, SequenceNumber, strip_marks,
+};
 use aws_sdk_dynamodbstreams::Client;
 use aws_sdk_dynamodbstreams::types::{self as sdk, ShardIteratorType};
 use std::sync::Arc;
@@ -25,8 +27,10 @@ pub struct Record {
     /// When the write happened, in milliseconds since 1970; rounded down to the second (DynamoDB Local: to the
     /// minute). Shows lag; never orders writes.
     pub created_ms: Option<u64>,
-    /// The change.
+    /// The change, without marks of reverse writes.
     pub change: Arc<Change>,
+    /// The marks of reverse writes.
+    pub marks: MarkImages,
 }
 
 /// The result of one read of a shard. Empty pages are normal, also before the tip.
@@ -176,9 +180,14 @@ impl StreamSource {
                 "record {sequence}: its key does not have the plan's attributes"
             ))
         })?;
-        let images = Images {
+        let mut images = Images {
             old: read(data.old_image)?,
             new: read(data.new_image)?,
+        };
+        let stripped = |image: &mut Option<Item>| image.as_mut().map(strip_marks).unwrap_or_default();
+        let marks = MarkImages {
+            old: stripped(&mut images.old),
+            new: stripped(&mut images.new),
         };
         if images.old.is_none() && images.new.is_none() {
             return Err(odd(&format!(
@@ -196,6 +205,7 @@ impl StreamSource {
             sequence,
             created_ms,
             change: Arc::new(Change { key, images, origin }),
+            marks,
         })
     }
 

@@ -79,6 +79,9 @@ const PART: &str = "LETTERPART#";
 #[derive(Clone, Debug)]
 pub struct DeadLetters {
     pub(super) store: Store,
+    /// Prefixes of the names of heads and of parts.
+    letter: &'static str,
+    part: &'static str,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -96,7 +99,32 @@ impl DeadLetters {
     /// In a state table.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store }
+        Self {
+            store,
+            letter: LETTER,
+            part: PART,
+        }
+    }
+
+    /// Changes of services' own tables that could not be carried back to the source: reverse dead letters. Their keys are
+    /// target keys.
+    #[must_use]
+    pub fn back(store: Store) -> Self {
+        Self {
+            store,
+            letter: "BACKLETTER#",
+            part: "BACKLETTERPART#",
+        }
+    }
+
+    /// Stray writes: writes of others to the source's items of services that have switched.
+    #[must_use]
+    pub fn strays(store: Store) -> Self {
+        Self {
+            store,
+            letter: "STRAY#",
+            part: "STRAYPART#",
+        }
     }
 
     /// Identifies the letter of a service and a source key.
@@ -125,7 +153,9 @@ impl DeadLetters {
         // Parts of another writing of the letter are never touched: its head may be the one that stays.
         let writing = chance::any();
         for (number, part) in parts.iter().enumerate() {
-            self.store.set(&part_name(&id, writing, number), part).await?;
+            self.store
+                .set(&self.part_name(&id, writing, number), part)
+                .await?;
         }
         let head = DeadLetterHead {
             id: id.clone(),
@@ -147,7 +177,7 @@ impl DeadLetters {
 
     /// Writes the head of a letter in the place of an earlier one, which it answers, and whose attempts it continues.
     async fn replace(&self, head: DeadLetterHead) -> Result<Option<DeadLetterHead>, StateError> {
-        let name = format!("{LETTER}{}", head.id);
+        let name = format!("{}{}", self.letter, head.id);
         loop {
             let mut damaged = Vec::new();
             let earlier = self
@@ -183,7 +213,7 @@ impl DeadLetters {
     /// # Errors
     /// When the state table can't be reached.
     pub async fn attempted(&self, head: &DeadLetterHead, attempt: &Attempt) -> Result<(), StateError> {
-        let name = format!("{LETTER}{}", head.id);
+        let name = format!("{}{}", self.letter, head.id);
         let Some(stored) = self.store.get::<DeadLetterHead>(&name).await? else {
             return Ok(());
         };
@@ -206,13 +236,13 @@ impl DeadLetters {
     /// # Errors
     /// If the state table can't be read.
     pub async fn list(&self, service: Option<&str>) -> Result<Vec<DeadLetterHead>, StateError> {
-        let prefix = service.map_or(LETTER.to_owned(), |name| format!("{LETTER}{name}#"));
+        let prefix = service.map_or(self.letter.to_owned(), |name| format!("{}{name}#", self.letter));
         let mut damaged = Vec::new();
         let found = self
             .store
             .list_readable::<DeadLetterHead>(&prefix, &mut damaged)
             .await?;
-        let damaged = damaged.into_iter().map(damaged_head);
+        let damaged = damaged.into_iter().map(|damaged| self.damaged_head(damaged));
         Ok(found
             .into_iter()
             .map(|(_, stored)| stored.value)
@@ -227,7 +257,7 @@ impl DeadLetters {
     /// If the state table can't be reached.
     pub async fn discard(&self, head: &DeadLetterHead) -> Result<(), StateError> {
         let mut damaged = Vec::new();
-        let name = format!("{LETTER}{}", head.id);
+        let name = format!("{}{}", self.letter, head.id);
         self.store
             .get_readable::<DeadLetterHead>(&name, &mut damaged)
             .await?;
@@ -235,7 +265,7 @@ impl DeadLetters {
             self.store.discard(broken).await?;
         }
         if !damaged.is_empty() {
-            self.forget(&format!("{PART}{}#", head.id)).await?;
+            self.forget(&format!("{}{}#", self.part, head.id)).await?;
         }
         Ok(())
     }
@@ -245,7 +275,7 @@ impl DeadLetters {
     /// # Errors
     /// When the state table can't be read.
     pub async fn show(&self, id: &str) -> Result<Option<ShownDeadLetter>, StateError> {
-        let name = format!("{LETTER}{id}");
+        let name = format!("{}{id}", self.letter);
         let mut shown = None;
         // Twice, because a dead letter that is recorded again or settled meanwhile seems to lack its parts.
         for _ in 0..2 {
@@ -256,7 +286,7 @@ impl DeadLetters {
                 .await?;
             let head = match (found, damaged.pop()) {
                 (Some(stored), _) => stored.value,
-                (None, Some(damaged)) => damaged_head(damaged),
+                (None, Some(damaged)) => self.damaged_head(damaged),
                 (None, None) => return Ok(None),
             };
             let images = match &head.damage {
@@ -276,7 +306,7 @@ impl DeadLetters {
     async fn images(&self, head: &DeadLetterHead) -> Result<Result<Images, String>, StateError> {
         let mut text = String::new();
         for number in 0..head.parts as usize {
-            let name = part_name(&head.id, head.writing, number);
+            let name = self.part_name(&head.id, head.writing, number);
             let mut damaged = Vec::new();
             let part = self.store.get_readable::<String>(&name, &mut damaged).await?;
             match (part, damaged.pop()) {
@@ -299,7 +329,7 @@ impl DeadLetters {
     /// # Errors
     /// When the state table can't be written.
     pub async fn settle(&self, head: &DeadLetterHead) -> Result<bool, StateError> {
-        let name = format!("{LETTER}{}", head.id);
+        let name = format!("{}{}", self.letter, head.id);
         match self.store.get::<DeadLetterHead>(&name).await? {
             Some(stored) if stored.value.writing == head.writing => {
                 match self.store.delete(&name, stored.revision).await {
@@ -322,11 +352,37 @@ impl DeadLetters {
     /// # Errors
     /// If the state table can't be reached.
     pub async fn forget_orphans(&self) -> Result<(), StateError> {
-        self.forget(PART).await
+        self.forget(self.part).await
+    }
+
+    /// Name of a part of a letter's images.
+    fn part_name(&self, id: &str, writing: u64, number: usize) -> String {
+        format!("{}{id}#{writing:016x}#{number:04}", self.part)
+    }
+
+    /// A letter whose head can't be read, by its name.
+    fn damaged_head(&self, damaged: Damaged) -> DeadLetterHead {
+        let id = damaged
+            .record
+            .strip_prefix(self.letter)
+            .unwrap_or(&damaged.record);
+        DeadLetterHead {
+            service: id.rsplit_once('#').map_or(id, |(service, _)| service).to_owned(),
+            id: id.to_owned(),
+            key: serde_json::Value::Null,
+            reason: "the dead letter is damaged; `dynasplit dead-letters reconcile` removes it and makes a repair mandatory"
+                .into(),
+            origin: String::new(),
+            at_ms: 0,
+            parts: 0,
+            writing: 0,
+            attempts: Attempts::default(),
+            damage: Some(damaged.cause),
+        }
     }
 
     async fn forget_parts(&self, id: &str, writing: u64) -> Result<(), StateError> {
-        self.forget(&format!("{PART}{id}#{writing:016x}#")).await
+        self.forget(&format!("{}{id}#{writing:016x}#", self.part)).await
     }
 
     async fn forget(&self, prefix: &str) -> Result<(), StateError> {
@@ -386,29 +442,6 @@ impl ShownDeadLetter {
             damage,
         }
     }
-}
-
-/// A letter whose head can't be read, by its name.
-fn damaged_head(damaged: Damaged) -> DeadLetterHead {
-    let id = damaged.record.strip_prefix(LETTER).unwrap_or(&damaged.record);
-    DeadLetterHead {
-        service: id.rsplit_once('#').map_or(id, |(service, _)| service).to_owned(),
-        id: id.to_owned(),
-        key: serde_json::Value::Null,
-        reason: "the dead letter is damaged; `dynasplit dead-letters reconcile` removes it and makes a repair mandatory"
-            .into(),
-        origin: String::new(),
-        at_ms: 0,
-        parts: 0,
-        writing: 0,
-        attempts: Attempts::default(),
-        damage: Some(damaged.cause),
-    }
-}
-
-/// Name of a part of a letter's images.
-fn part_name(id: &str, writing: u64, number: usize) -> String {
-    format!("{PART}{id}#{writing:016x}#{number:04}")
 }
 
 /// Cuts a text into pieces of at most `bytes`, between characters; at least one piece.

@@ -11,6 +11,7 @@ impl SplitRecord {
         Self {
             services: BTreeSet::new(),
             switched: BTreeMap::new(),
+            cutovers: BTreeMap::new(),
             format: STATE_FORMAT,
             split: plan.split.clone(),
             source: plan.source.table.clone(),

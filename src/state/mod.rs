@@ -6,6 +6,8 @@
 //! for dead letters (which hold the change that could not land) and cursors (which are keys).
 
 mod attempts;
+mod cutover;
+mod cutover_journal;
 mod damage;
 mod dead_letters;
 mod error;
@@ -19,12 +21,15 @@ mod readable;
 mod rechecks;
 mod records;
 mod split;
+mod split_cutover;
 mod store;
 mod table;
 pub mod tombstone_phases;
 mod tuning;
 
 pub use attempts::{Attempt, Attempts};
+pub use cutover::{CutoverPhase, CutoverState, StreamPin};
+pub use cutover_journal::{CutoverEvent, CutoverRecord, CutoverStep, Pause};
 pub use damage::Damaged;
 pub use dead_letters::{DeadLetter, DeadLetterHead, DeadLetters, ShownDeadLetter};
 pub use error::StateError;
@@ -47,3 +52,6 @@ pub const STATE_FORMAT: u32 = 2;
 /// The format of a state in which a service has switched. Versions that read only [`STATE_FORMAT`] refuse it, and so can't
 /// write the table of that service.
 pub const STATE_FORMAT_SWITCHED: u32 = 3;
+/// The format of a state in which a service was cut over with a way back. Versions that do not know the marks in source items
+/// refuse it, because they would treat marked items as invalid.
+pub const STATE_FORMAT_CUTOVER: u32 = 4;

@@ -139,6 +139,12 @@ impl ShardRecord {
     pub fn record_name(generation: u32, shard: &str) -> String {
         format!("{}{generation:06}#{shard}", Self::PREFIX)
     }
+
+    /// Name of the record of a shard of a service's own table, which is read in one cutover.
+    #[must_use]
+    pub fn back_name(service: &str, epoch: u64, shard: &str) -> String {
+        format!("BACKSHARD#{service}#{epoch:06}#{shard}")
+    }
 }
 
 /// Shards that were closed or finished when the capture began. They are history, and no worker reads them.

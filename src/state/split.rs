@@ -1,10 +1,11 @@
 //! The record of the split and the records of its services.
 
+use super::cutover::CutoverState;
 use super::error::StateError;
 use super::records::{Received, StreamRecord};
 use super::store::{Store, Stored};
 use super::tombstone_phases::Switch;
-use super::{STATE_FORMAT, STATE_FORMAT_SWITCHED};
+use super::{STATE_FORMAT, STATE_FORMAT_CUTOVER, STATE_FORMAT_SWITCHED};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,6 +62,9 @@ pub struct SplitRecord {
     /// by `switched`; persisted.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub switched: BTreeMap<String, SwitchedService>,
+    /// Cutovers with a way back, by service: the phase that every worker obeys. Set by `cutover` and `rollback`; persisted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cutovers: BTreeMap<String, CutoverState>,
     /// Services that were given up, with their tables. Their names are not used again.
     #[serde(default)]
     pub abandoned: BTreeMap<String, String>,
@@ -137,14 +141,14 @@ impl SplitRecord {
     }
 
     fn known(store: &Store, value: &Self) -> Result<(), StateError> {
-        if (STATE_FORMAT..=STATE_FORMAT_SWITCHED).contains(&value.format) {
+        if (STATE_FORMAT..=STATE_FORMAT_CUTOVER).contains(&value.format) {
             return Ok(());
         }
         Err(StateError::Unreadable {
             table: store.table().to_owned(),
             record: Self::NAME.to_owned(),
             cause: format!(
-                "it has format {}, and this version reads {STATE_FORMAT} to {STATE_FORMAT_SWITCHED}",
+                "it has format {}, and this version reads {STATE_FORMAT} to {STATE_FORMAT_CUTOVER}",
                 value.format
             ),
         })
@@ -190,7 +194,7 @@ impl SplitRecord {
             return Some(found.clone());
         }
         let epoch = self.switch.renew()?;
-        self.format = STATE_FORMAT_SWITCHED;
+        self.format = self.format.max(STATE_FORMAT_SWITCHED);
         let switched = SwitchedService {
             at_ms,
             epoch,

@@ -2,6 +2,7 @@
 //! next command.
 
 mod condition;
+mod cutover_status;
 mod dead_letter_advice;
 mod lane_status;
 mod late_changes;
@@ -11,12 +12,14 @@ mod obstacles;
 mod open_dead_letters;
 mod rate;
 mod read;
+mod reverse_state;
 mod split_status;
 mod told;
 mod worker_plan;
 
 pub use crate::model::{count, counted, duration};
 pub use condition::{Alarm, AlarmKind, Condition, Verdict, alarms};
+pub use cutover_status::CutoverStatus;
 pub use dead_letter_advice::{DeadLetterCauses, dead_letter_causes};
 pub(crate) use lane_status::received;
 pub use lane_status::{FillStatus, LaneStatus, fill_status, lane_status};
@@ -25,5 +28,6 @@ pub use obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind};
 pub(crate) use open_dead_letters::OpenDeadLetters;
 pub use rate::RateMeter;
 pub use read::{split_status, split_status_with_worker};
+pub use reverse_state::{ReverseState, reverse_state};
 pub use split_status::{Phase, SplitStatus, WorkerStatus};
 pub use told::told;

@@ -42,6 +42,14 @@ pub enum ObstacleKind {
     NotVerified,
     /// The last verify found mismatches.
     NotClean,
+    /// A cutover or a rollback has not ended.
+    Cutover,
+    /// A reverse lane lost records, so the way back is not complete.
+    ReverseGap,
+    /// Writes of a service that could not be carried back to the source.
+    ReverseDeadLetters,
+    /// Others wrote the source's items of a service after its switch.
+    StrayWrites,
     /// A record of the state can't be read.
     Damaged,
     /// The split was given up.

@@ -1,5 +1,6 @@
 //! Reads the state of the whole split from its records, and from the source's stream.
 
+use super::cutover_status::{cutovers, obstacles as cutover_obstacles};
 use super::lane_status::{LaneStatus, fill_status, lane_status};
 use super::late_changes::late_changes;
 use super::limits;
@@ -98,6 +99,7 @@ async fn status_since(split: &Split, first: &mut Beats) -> Result<SplitStatus, R
             .iter()
             .map(|(name, switched)| (name.clone(), switched.at_ms))
             .collect(),
+        cutovers: cutovers(split, &record, now).await?,
         read_ms: now,
         obstacles: Vec::new(),
         next: String::new(),
@@ -118,7 +120,8 @@ async fn status_since(split: &Split, first: &mut Beats) -> Result<SplitStatus, R
             other_stream: unread_stream(split, &status, &record).await,
             record: &record,
         };
-        status.obstacles = obstacles(&status, &known);
+        status.obstacles = cutover_obstacles(&status.cutovers);
+        status.obstacles.extend(obstacles(&status, &known));
     }
     status
         .obstacles

@@ -1,5 +1,6 @@
 //! The state of the whole split as data: its phase, the obstacles to completing it, and the next command.
 
+use super::cutover_status::CutoverStatus;
 use super::lane_status::{FillStatus, LaneStatus};
 use super::limits::{ActivityStatus, LimitStatus};
 use super::obstacle::Obstacle;
@@ -136,6 +137,8 @@ pub struct SplitStatus {
     pub workers: Vec<WorkerStatus>,
     /// Services that have switched to their own table, and when, in milliseconds since 1970.
     pub switched: BTreeMap<String, u64>,
+    /// Cutovers with a way back, service by service.
+    pub cutovers: Vec<CutoverStatus>,
     /// The obstacles to completing.
     pub obstacles: Vec<Obstacle>,
     /// The next command.
@@ -182,6 +185,7 @@ impl SplitStatus {
             read_ms: 0,
             workers: vec![WorkerStatus::sample(None)],
             switched: BTreeMap::new(),
+            cutovers: Vec::new(),
             obstacles: Vec::new(),
             next: String::new(),
         }

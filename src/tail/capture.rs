@@ -73,6 +73,46 @@ pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Resul
     Ok(uncaptured.len())
 }
 
+/// Records the shards of the pin of a service's own table: where its reverse lane begins. Existing positions stay.
+pub(super) async fn record_pin(split: &Split) -> Result<(), RunError> {
+    let Some(back) = split.back_side() else {
+        return Ok(());
+    };
+    for (id, last) in &back.pin.shards {
+        let place = last.clone().map_or(Position::Beginning, Position::After);
+        let state = LaneState::starting(place, back.pin.pinned_ms);
+        let shard = Shard {
+            id: id.clone(),
+            parent: None,
+            starting: None,
+        };
+        add_lanes(split, back.pin.generation, &shard, |_| Some(state.clone())).await?;
+    }
+    Ok(())
+}
+
+/// Notes that the reverse lane lost changes, in every shard that it has not read to its end.
+pub(super) async fn record_back_gap(split: &Split, reason: &str) -> Result<(), RunError> {
+    let Some(back) = split.back_side() else {
+        return Ok(());
+    };
+    for (id, _) in recorded_shards(split, back.pin.generation).await?.iter() {
+        let name = split.shard_record(back.pin.generation, id);
+        let noted = split.store.change::<ShardRecord, RunError>(&name, |found| {
+            let mut record = found.ok_or_else(|| RunError::Failed(format!("{name} is gone")))?;
+            for state in record.lanes.values_mut() {
+                state.gap.get_or_insert_with(|| GapRecord {
+                    reason: reason.to_owned(),
+                    noticed_ms: split.now_ms(),
+                });
+            }
+            Ok(record)
+        });
+        noted.await?;
+    }
+    Ok(())
+}
+
 /// Lanes whose positions are not pinned in a generation; none if this is not the present generation. The watch lane
 /// is pinned with the first capture of the generation.
 ///
@@ -143,9 +183,10 @@ async fn note_vanished(
     listing: &Listing,
     recorded: &Recorded,
 ) -> Result<bool, RunError> {
+    let is_back = split.back_side().is_some();
     let record = SplitRecord::read(&split.store).await?.value;
     let stream = record.stream().filter(|(now, _)| *now == generation);
-    if stream.is_none_or(|(_, stream)| stream.ended_ms.is_some()) {
+    if !is_back && stream.is_none_or(|(_, stream)| stream.ended_ms.is_some()) {
         return Ok(false);
     }
     let gone = vanished(&listing.shards, recorded, split.now_ms());
@@ -156,7 +197,7 @@ async fn note_vanished(
             reason,
             "gap: the shards that continue this one are gone"
         );
-        let name = ShardRecord::record_name(generation, shard);
+        let name = split.shard_record(generation, shard);
         split
             .store
             .change::<ShardRecord, RunError>(&name, |found| {
@@ -171,7 +212,7 @@ async fn note_vanished(
             })
             .await?;
     }
-    if !listing.enabled {
+    if !listing.enabled && !is_back {
         SplitRecord::change(&split.store, |record| {
             if record.stream().is_some_and(|(now, _)| now == generation)
                 && let Some(stream) = record.streams.last_mut()
@@ -192,13 +233,13 @@ async fn add_lanes(
     state: impl Fn(&str) -> Option<LaneState>,
 ) -> Result<(), RunError> {
     let added: BTreeMap<String, LaneState> = split
-        .lanes()
-        .into_iter()
+        .tail_lanes()
+        .into_keys()
         .filter_map(|lane| state(&lane).map(|state| (lane, state)))
         .collect();
     split
         .store
-        .change::<ShardRecord, RunError>(&ShardRecord::record_name(generation, &shard.id), |found| {
+        .change::<ShardRecord, RunError>(&split.shard_record(generation, &shard.id), |found| {
             let mut record = found.unwrap_or_else(|| ShardRecord {
                 generation,
                 shard: shard.id.clone(),
@@ -230,6 +271,9 @@ async fn save_history(split: &Split, generation: u32, ids: &[String]) -> Result<
 }
 
 async fn read_history(split: &Split, generation: u32) -> Result<BTreeSet<String>, StateError> {
+    if let Some(back) = split.back_side() {
+        return Ok(back.pin.closed.clone());
+    }
     let found = split
         .store
         .list::<HistoryRecord>(&format!("{HISTORY}{generation:06}#"))

@@ -1,8 +1,11 @@
 //! A lane of one shard: it applies batches and moves its checkpoint.
 
+use super::at_once::at_once;
+use super::carried_back::CarriedBack;
 use super::continued::Continued;
 use super::feed::{Batch, Feed, Next};
 use super::reader::{ShardReader, is_trimmed};
+use super::strays::Strays;
 use crate::dynamo::{Health, Load};
 use crate::fault::{self, Rule, broken};
 use crate::flow::{Group, Ledger, Stop, Watched, apply, coalesce, desired, watch};
@@ -13,28 +16,35 @@ use crate::source::lineage::{age_gap, complete_to};
 use crate::state::{GapRecord, LateChanges, ShardRecord};
 use crate::target::{Gate, HELD, TargetWriter};
 use crate::worker::{LeasedRecord, Split, StateLedger};
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch as channel};
 use tokio_util::sync::CancellationToken;
 
-/// Writes that one lane has under way in one shard at most.
-pub(super) const WRITES_AT_ONCE: u32 = 32;
 /// Why an item that no service takes is a dead letter.
 pub(crate) const UNROUTED: &str = "no service takes the item, and the plan does not list it as left behind";
 const MINUTE_MS: u64 = 60_000;
 /// Wait after a failed read.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
 
+/// What a lane does with the changes that it takes.
+pub(super) enum Work {
+    /// Applies them to the service's table.
+    Apply(TargetWriter),
+    /// Looks for items that belong to no service.
+    Unrouted,
+    /// Looks for stray writes, because the service has switched.
+    Strays(Strays),
+    /// Carries them back to the source.
+    Back(Box<CarriedBack>),
+}
+
 /// One service in one shard: takes batches, applies them, moves the checkpoint.
 pub(super) struct Lane {
     /// The service's name, or the watch lane.
     pub name: String,
-    /// The service's table; `None` for the watch lane.
-    pub writer: Option<TargetWriter>,
+    pub work: Work,
     pub split: Split,
     pub ledger: StateLedger,
     pub feed: Arc<Feed>,
@@ -101,7 +111,12 @@ impl Lane {
             }
             match read {
                 Next::Batch(batch) => self.take(&batch, &position).await?,
-                Next::Idle(complete) => self.complete(complete),
+                Next::Idle(complete) => {
+                    self.complete(complete);
+                    if let Work::Back(back) = &self.work {
+                        back.look_again().await?;
+                    }
+                }
                 Next::Behind | Next::Lost(_) => {}
             }
         }
@@ -142,22 +157,34 @@ impl Lane {
         let changes: Vec<_> = fresh.iter().map(|record| Arc::clone(&record.change)).collect();
         let newest_ms = fresh.iter().filter_map(|record| record.created_ms).max();
         let groups = coalesce(&changes);
-        let late = match &self.writer {
-            Some(_) => BTreeMap::new(),
-            None => late_changes(&self.split, &fresh),
+        let late = match &self.work {
+            Work::Unrouted => late_changes(&self.split, &fresh),
+            Work::Apply(_) | Work::Strays(_) | Work::Back(_) => BTreeMap::new(),
         };
         if broken(Rule::CheckpointLast) {
             self.checkpoint(batch, newest_ms, &Counters::default(), &BTreeMap::new());
         }
-        let counters = match &self.writer {
-            Some(writer) => {
+        // A watcher's admission lasts until its checkpoint has moved: when the service is switched back, nobody may move it
+        // over changes of the application.
+        let mut admission = None;
+        let counters = match &self.work {
+            Work::Apply(writer) => {
                 let _busy = self.busy.enter();
                 self.apply_all(groups, writer).await?
             }
-            None => self.watch_all(groups).await?,
+            Work::Unrouted => self.watch_all(groups).await?,
+            Work::Strays(strays) => {
+                admission = Some(strays.admitted()?);
+                strays.find(&fresh).await?
+            }
+            Work::Back(back) => {
+                let _busy = self.busy.enter();
+                back.carry_all(&groups).await?
+            }
         };
         fault::moment("tail.checkpoint.before").await;
         self.checkpoint(batch, newest_ms, &counters, &late);
+        drop(admission);
         fault::moment("tail.checkpoint.after").await;
         Ok(())
     }
@@ -191,28 +218,8 @@ impl Lane {
             return Ok(Counters::default());
         };
         let versions = &self.split.plan.versions;
-        let mut groups = groups.iter();
-        let mut applied = FuturesUnordered::new();
-        let (mut sum, mut stopped) = (Counters::default(), None);
-        loop {
-            while applied.len() < WRITES_AT_ONCE as usize
-                && let Some(group) = groups.next()
-            {
-                applied.push(apply(service, versions, group, writer, &self.ledger));
-            }
-            let Some(counters) = applied.next().await else {
-                break;
-            };
-            match counters {
-                Ok(counters) => sum.add(&counters),
-                // The others are awaited: a request that is dropped without an answer could land after the writes of
-                // the next owner.
-                Err(stop) => {
-                    stopped.get_or_insert(stop);
-                }
-            }
-        }
-        stopped.map_or(Ok(sum), Err)
+        let groups = groups.iter();
+        at_once(groups.map(|group| apply(service, versions, group, writer, &self.ledger))).await
     }
 
     async fn watch_all(&self, groups: Vec<Group>) -> Result<Counters, Stop> {
@@ -298,9 +305,13 @@ impl Lane {
 }
 
 /// Changes of services that came to the source after the service had switched: a writer was forgotten. They are in no table.
+/// If the service has a way back, its own lane finds them.
 fn late_changes(split: &Split, records: &[&Record]) -> BTreeMap<String, LateChanges> {
     let mut late = BTreeMap::new();
-    for (service, switched_ms) in split.switched() {
+    let for_good = split
+        .switched()
+        .filter(|(service, _)| !split.is_watched(&service.name));
+    for (service, switched_ms) in for_good {
         let mut found = LateChanges {
             switched_ms,
             ..LateChanges::default()

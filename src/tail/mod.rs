@@ -4,15 +4,22 @@
 //! readers than DynamoDB serves well. Inside a shard, one front reader serves the lanes that keep up; one that
 //! falls behind reads for itself, from its own checkpoint. Several workers share the shards.
 
+mod at_once;
 mod awaited;
 mod capture;
+mod carried_back;
 mod continued;
 mod dead_letter_counts;
 mod feed;
 mod lane;
 mod reader;
+mod settle_strays;
 mod shard;
+mod strays;
+mod tip;
 mod worker;
 
 pub(crate) use lane::{UNROUTED, watch_group};
+pub use settle_strays::{SettledStray, settle_strays};
+pub use tip::TipReader;
 pub use worker::{Ended, Tail, TailOptions};

@@ -1,9 +1,12 @@
 //! The task of one shard: a front reader and a lane for each service.
 
+use super::at_once::WRITES_AT_ONCE;
+use super::carried_back::CarriedBack;
 use super::continued::Continued;
 use super::feed::Feed;
-use super::lane::{Lane, WRITES_AT_ONCE};
+use super::lane::{Lane, Work};
 use super::reader::{ShardReader, is_trimmed};
+use super::strays::Strays;
 use crate::dynamo::{Budget, Clock, ConcurrencyLimit, Failure, Health, Load};
 use crate::fault::Writer;
 use crate::model::Position;
@@ -13,7 +16,7 @@ use crate::source::lineage::{Readiness, readiness};
 use crate::state::{GapRecord, Noted, ShardRecord, StateError, Validity};
 use crate::status::limits;
 use crate::target::{Fence, Gate, HELD, TargetWriter};
-use crate::worker::{LeasedRecord, Recorded, Split, StateLedger};
+use crate::worker::{LaneKind, LeasedRecord, Recorded, Split, StateLedger};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -145,7 +148,7 @@ impl ShardTask {
     /// Records the limit of every lane, and why it makes no progress at the moment: a bulk copy holds the lanes, the
     /// shard can't be read, or its table accepts no writes. A shard that makes no progress is an alarm.
     fn tell_blocked(&self, reading: &Reading) {
-        let is_held = self.gate.is_held();
+        let is_held = self.gate.is_held() && self.split.back_side().is_none();
         let held = is_held.then(|| HELD.to_owned());
         let blocked = held.or_else(|| reading.health.blocked());
         self.leased.update_quietly(|record| {
@@ -208,26 +211,15 @@ impl ShardTask {
 
     fn lane(&self, name: &str, feed: &Arc<Feed>, alone: &Arc<Semaphore>, work: &CancellationToken) -> Lane {
         let share = &self.shares[name];
-        let writer = self.split.target(name).map(|(service, tables)| TargetWriter {
-            written_by: Writer::Tail,
-            client: tables.items.clone(),
-            table: service.table.name.clone(),
-            keys: service.keys.clone(),
-            fields: service.version_fields(&self.split.plan.versions),
-            gate: self.gate.of(name),
-            always_leaves_tombstones: false,
-            fence: Fence::new([self.leased.validity(), self.alive.clone()]),
-            concurrency: Arc::clone(&share.concurrency),
-            budget: Arc::clone(&share.budget),
-            cost: PutCost::of(service),
-            health: Arc::clone(&share.health),
-            endless: true,
-            stop: work.clone(),
-            margin: self.split.timing.margin,
-        });
+        let kind = self.split.tail_lanes().get(name).copied();
+        let gate = match kind {
+            Some(LaneKind::Back) => self.gate.back_of(name),
+            Some(LaneKind::Strays) => self.gate.watch_of(name),
+            Some(LaneKind::Apply | LaneKind::Unrouted) | None => self.gate.clone(),
+        };
         Lane {
             name: name.to_owned(),
-            writer,
+            work: self.work(name, kind, work),
             split: self.split.clone(),
             ledger: StateLedger::behind(&self.split, &self.gate),
             feed: Arc::clone(feed),
@@ -239,8 +231,50 @@ impl ShardTask {
             health: Arc::clone(&share.health),
             read_failed: false,
             busy: Arc::clone(&share.busy),
-            gate: self.gate.clone(),
+            gate,
             stop: work.clone(),
+        }
+    }
+
+    fn work(&self, name: &str, kind: Option<LaneKind>, stop: &CancellationToken) -> Work {
+        let (Some(kind), Some((service, tables))) = (kind, self.split.target(name)) else {
+            return Work::Unrouted;
+        };
+        let share = &self.shares[name];
+        let fence = Fence::new([self.leased.validity(), self.alive.clone()]);
+        let writer = TargetWriter {
+            written_by: Writer::Tail,
+            client: tables.items.clone(),
+            table: service.table.name.clone(),
+            keys: service.keys.clone(),
+            fields: service.version_fields(&self.split.plan.versions),
+            gate: self.gate.of(name),
+            always_leaves_tombstones: false,
+            fence: fence.clone(),
+            concurrency: Arc::clone(&share.concurrency),
+            budget: Arc::clone(&share.budget),
+            cost: PutCost::of(service),
+            health: Arc::clone(&share.health),
+            endless: true,
+            stop: stop.clone(),
+            margin: self.split.timing.margin,
+        };
+        match kind {
+            LaneKind::Apply => Work::Apply(writer),
+            LaneKind::Unrouted => Work::Unrouted,
+            LaneKind::Strays => Work::Strays(Strays::new(&self.split, name, self.gate.watch_of(name), fence)),
+            LaneKind::Back => {
+                let source = &self.split.plan.source;
+                let way = TargetWriter {
+                    client: self.split.source.items.clone(),
+                    table: source.table.clone(),
+                    keys: source.keys.clone(),
+                    gate: self.gate.back_of(name),
+                    cost: PutCost::default(),
+                    ..writer
+                };
+                Work::Back(Box::new(CarriedBack::new(&self.split, name, way)))
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The tail worker: it discovers and claims shards, and runs a task for each shard that it owns.
 
+mod back;
 mod claim;
 
 use super::awaited::{Awaited, awaited_by_lane};
@@ -73,6 +74,8 @@ struct WorkerContext {
     outdated: CancellationToken,
     /// Everything that this worker does.
     work: CancellationToken,
+    /// It carries changes of services' own tables back, which may still come.
+    has_back: bool,
 }
 
 /// A shard, and whether its last progress was saved.
@@ -180,8 +183,15 @@ impl Tail {
             over: heartbeat.over(),
             outdated: heartbeat.outdated(),
             work: self.stop.child_token(),
+            has_back: record.carried_back().next().is_some(),
         };
-        let result = self.capture_and_follow(&source, &context).await;
+        let backs = Box::pin(self.backs(&record)).await?;
+        let forward = async {
+            let result = Box::pin(self.capture_and_follow(&source, &context)).await;
+            context.work.cancel();
+            result
+        };
+        let (result, ()) = tokio::join!(forward, Box::pin(Self::follow_backs(&backs, &context)));
         heartbeat.end().await;
         if matches!(result, Ok(Some(Ended::Drained))) {
             // Its stream is off and read to the end; but the table may have another one by now.
@@ -277,7 +287,7 @@ impl Tail {
             }
             self.show(&overlaid(&seen, &running), &shares, &awaited);
             let off = listing.as_ref().is_some_and(|(listing, _)| !listing.enabled);
-            if off && fresh && all_finished(&seen) {
+            if off && fresh && all_finished(&seen) && !context.has_back {
                 break Ok(Some(Ended::Drained));
             }
             tokio::select! {
@@ -291,6 +301,7 @@ impl Tail {
                     );
                     break Ok(None);
                 }
+                () = context.work.cancelled() => break Ok(Some(Ended::Stopped)),
                 ended = shards.join_next(), if !shards.is_empty() => {
                     // A finished shard has children: look for them at once.
                     listing = None;
@@ -329,7 +340,8 @@ impl Tail {
         let listing = match source.shards().await {
             Ok(listing) => listing,
             Err(failure) if failure.kind == FailureKind::Missing => {
-                if !all_finished(recorded) && is_source_gone(&self.split).await {
+                let is_forward = self.split.back_side().is_none();
+                if is_forward && !all_finished(recorded) && is_source_gone(&self.split).await {
                     return Err(RunError::SourceGone {
                         table: self.split.plan.source.table.clone(),
                         is_drained: false,
@@ -359,7 +371,7 @@ impl Tail {
     ) -> Result<Vec<(String, crate::state::Stored<ShardRecord>)>, StateError> {
         self.split
             .store
-            .list::<ShardRecord>(&ShardRecord::record_name(source.generation(), ""))
+            .list::<ShardRecord>(&self.split.shard_record(source.generation(), ""))
             .await
     }
 
@@ -392,14 +404,18 @@ impl Tail {
     fn shares(&self) -> BTreeMap<String, LaneShare> {
         let account_limit = AccountLimit::default();
         let share = |lane: &str| LaneShare {
-            budget: self.budgets.writes(lane),
+            // The budgets are those of the services' tables.
+            budget: match self.split.back_side() {
+                None => self.budgets.writes(lane),
+                Some(_) => Arc::default(),
+            },
             health: Arc::new(Health::default()),
             concurrency: Arc::new(ConcurrencyLimit::new(self.split.timing.attempt, &account_limit)),
             busy: Arc::default(),
         };
         self.split
-            .lanes()
-            .into_iter()
+            .tail_lanes()
+            .into_keys()
             .map(|lane| {
                 let share = share(&lane);
                 (lane, share)
@@ -424,6 +440,9 @@ impl Tail {
     }
 
     fn show(&self, recorded: &Recorded, shares: &BTreeMap<String, LaneShare>, awaited: &Awaited) {
+        if self.split.back_side().is_some() {
+            return;
+        }
         let awaited = awaited_by_lane(recorded, awaited);
         let lanes = self.split.lanes().into_iter().map(|lane| {
             let mut status = lane_status(recorded, &lane, self.split.now_ms());

@@ -27,6 +27,7 @@ mod switch_gate;
 mod table;
 mod ttl;
 mod write;
+mod write_back;
 
 pub use batch::Batches;
 pub use batching::Batching;
@@ -41,3 +42,4 @@ pub use switch_gate::{Admission, Attempts, Gate, HELD};
 pub use table::{Ensured, Observer, TableEvent, TableFinding, ensure, inspect, is_empty, throughput};
 pub use ttl::{TtlOutcome, TtlState, enable_ttl, ttl_state};
 pub use write::TargetWriter;
+pub use write_back::SourceWriter;

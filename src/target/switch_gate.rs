@@ -1,7 +1,7 @@
 //! The gate of writes: each attempt asks it which phase of the tombstone switch it obeys.
 
 use crate::fault::{Rule, broken};
-use crate::state::Tombstones;
+use crate::state::{SplitRecord, Tombstones};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -17,8 +17,21 @@ pub const HELD: &str = "the hold until the bulk copy has landed";
 pub struct Gate {
     inner: Arc<Mutex<Inside>>,
     turned: Arc<Notify>,
-    /// The service whose attempts go through this handle; `None`: those of no service in particular.
-    service: Option<Arc<str>>,
+    part: Part,
+}
+
+/// Whose attempts go through a handle of the gate.
+#[derive(Clone, Debug, Default)]
+enum Part {
+    /// Those of no service in particular.
+    #[default]
+    Any,
+    /// Writes to a service's table.
+    Forward(Arc<str>),
+    /// Writes to the source that carry a service's changes back.
+    Back(Arc<str>),
+    /// Progress of the lane of a service that has switched, which only looks for stray writes.
+    Watch(Arc<str>),
 }
 
 /// The shared state of all handles of a gate.
@@ -27,6 +40,10 @@ struct Inside {
     attempts: Attempts,
     /// Services that have switched: nothing is written to their tables any more. Grows only.
     closed: BTreeSet<String>,
+    /// Services whose changes are carried back to the source.
+    carried_back: BTreeSet<String>,
+    /// Services that have switched with a way back: their lanes look for stray writes.
+    watched: BTreeSet<String>,
 }
 
 /// The switch as a process knows it, and its attempts under way, by the epoch that each obeys. Pure: the rules of the
@@ -100,10 +117,10 @@ impl Gate {
         Self {
             inner: Arc::new(Mutex::new(Inside {
                 attempts: Attempts::new(now),
-                closed: BTreeSet::new(),
+                ..Inside::default()
             })),
             turned: Arc::default(),
-            service: None,
+            part: Part::Any,
         }
     }
 
@@ -111,10 +128,25 @@ impl Gate {
     /// switched.
     #[must_use]
     pub fn of(&self, service: &str) -> Self {
-        Self {
-            service: Some(service.into()),
-            ..self.clone()
-        }
+        self.part(Part::Forward(service.into()))
+    }
+
+    /// A handle for writes that carry a service's changes back to the source. It admits attempts only while the split's
+    /// record says so, whatever the lanes wait for: they write other tables.
+    #[must_use]
+    pub fn back_of(&self, service: &str) -> Self {
+        self.part(Part::Back(service.into()))
+    }
+
+    /// A handle for the progress of a lane that looks for stray writes. It admits it only while the service is switched:
+    /// afterwards, the records of the source are changes that must be applied.
+    #[must_use]
+    pub fn watch_of(&self, service: &str) -> Self {
+        self.part(Part::Watch(service.into()))
+    }
+
+    fn part(&self, part: Part) -> Self {
+        Self { part, ..self.clone() }
     }
 
     /// Enters for one attempt that writes no target.
@@ -124,16 +156,20 @@ impl Gate {
         self.admission(now)
     }
 
-    /// Enters for one attempt to write; `None` while the lanes are held, or if the service has switched.
+    /// Enters for one attempt to write; `None` while the lanes are held, or if the service has switched; in the handle of a
+    /// reverse lane or of a watcher, if the split's record does not allow it.
     #[must_use]
     pub fn admit(&self) -> Option<Admission> {
         let now = {
             let mut inside = self.lock();
-            let closed = |service: &Arc<str>| inside.closed.contains(&**service);
-            if self.service.as_ref().is_some_and(closed) {
-                return None;
+            match &self.part {
+                Part::Any => inside.attempts.admit()?,
+                Part::Forward(service) if inside.closed.contains(&**service) => return None,
+                Part::Forward(_) => inside.attempts.admit()?,
+                Part::Back(service) if inside.carried_back.contains(&**service) => inside.attempts.enter(),
+                Part::Watch(service) if inside.watched.contains(&**service) => inside.attempts.enter(),
+                Part::Back(_) | Part::Watch(_) => return None,
             }
-            inside.attempts.admit()?
         };
         Some(self.admission(now))
     }
@@ -146,10 +182,11 @@ impl Gate {
         }
     }
 
-    /// Whether the lanes are held.
+    /// Whether the lanes are held. A reverse lane and a watcher never are.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        self.lock().attempts.now.holds() && !broken(Rule::BulkHolds)
+        let is_forward = matches!(self.part, Part::Any | Part::Forward(_));
+        is_forward && self.lock().attempts.now.holds() && !broken(Rule::BulkHolds)
     }
 
     /// Waits until the lanes are not held.
@@ -186,6 +223,20 @@ impl Gate {
         self.turned.notify_waiters();
     }
 
+    /// Takes over the split's record in one step: the tombstone phase, the switched services, and the services whose
+    /// changes are carried back.
+    pub fn obey_record(&self, record: &SplitRecord) {
+        {
+            let mut inside = self.lock();
+            // A record that is older than the one that was obeyed last says nothing.
+            if record.switch.tombstones.epoch >= inside.attempts.now.epoch {
+                inside.carried_back = record.carried_back().map(|(name, _)| name.clone()).collect();
+                inside.watched = record.watched().cloned().collect();
+            }
+        }
+        self.obey(record.switch.tombstones, record.switched.keys());
+    }
+
     /// The newest epoch that every attempt under way, and every later one, obeys.
     #[must_use]
     pub fn acknowledged(&self) -> u64 {
@@ -214,7 +265,7 @@ impl Drop for Admission {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::TombstonePhase;
+    use crate::state::{CutoverPhase, TombstonePhase};
 
     #[test]
     fn a_switch_is_acknowledged_when_older_attempts_have_left() {
@@ -305,5 +356,37 @@ mod tests {
         let mut attempts = Attempts::new(on(2));
         attempts.leave(2);
         assert_eq!(attempts, Attempts::new(on(2)));
+    }
+    #[test]
+    fn reverse_writes_and_watchers_are_admitted_as_long_as_the_record_says() {
+        let mut record = SplitRecord::sample();
+        let gate = Gate::new(record.switch.tombstones);
+        gate.obey_record(&record);
+        let (back, watch) = (gate.back_of("a"), gate.watch_of("a"));
+        assert!(back.admit().is_none() && watch.admit().is_none());
+        record.begin_cutover("a", 1);
+        record.switch_service("a", 1, None).unwrap();
+        gate.obey_record(&record);
+        assert!(gate.of("a").admit().is_none(), "the close");
+        assert!(back.admit().is_none(), "the target is not pinned yet");
+        assert!(watch.admit().is_some());
+        let [fenced, switching] = [CutoverPhase::Fenced, CutoverPhase::Switching];
+        assert!(record.move_cutover("a", 1, fenced, switching, 2));
+        gate.obey_record(&record);
+        let under_way = back.admit().unwrap();
+        assert!(gate.back_of("b").admit().is_none());
+        assert!(!back.is_held());
+        // The rollback: one step ends both.
+        assert!(record.move_cutover("a", 1, switching, CutoverPhase::Replicating, 3));
+        assert!(record.switch_back("a"));
+        gate.obey_record(&record);
+        let epoch = record.switch.tombstones.epoch;
+        assert!(back.admit().is_none() && watch.admit().is_none());
+        assert!(
+            gate.acknowledged() < epoch,
+            "a reverse write of before is under way"
+        );
+        drop(under_way);
+        assert_eq!(gate.acknowledged(), epoch);
     }
 }

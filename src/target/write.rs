@@ -86,10 +86,10 @@ impl Sink for TargetWriter {
 
 /// Requests that were given up without an answer, and until when they may land. They stay inside the gate.
 #[derive(Default)]
-struct Unanswered(Vec<(Instant, Admission)>);
+pub(super) struct Unanswered(Vec<(Instant, Admission)>);
 
 impl Unanswered {
-    fn add(&mut self, until: Instant, admission: Admission) {
+    pub fn add(&mut self, until: Instant, admission: Admission) {
         self.0.retain(|(until, _)| *until > Instant::now());
         self.0.push((until, admission));
     }
@@ -102,7 +102,7 @@ impl Unanswered {
         }
     }
 
-    async fn land(self) {
+    pub async fn land(self) {
         if let Some((last, _)) = self.0.last() {
             tokio::time::sleep_until(*last).await;
         }
@@ -120,13 +120,13 @@ pub(super) struct Admitted<'a> {
 
 /// Whether the request may still take effect. Without an answer, this is open. It is also open after a server error,
 /// which may come from a part of the service that stopped waiting for another, or from an intermediary.
-fn is_unanswered(failure: &Failure) -> bool {
+pub(super) fn is_unanswered(failure: &Failure) -> bool {
     failure.kind == FailureKind::Transient && !DECIDED.contains(&&*failure.code)
 }
 
 /// Whether the service certainly decided that the request does not take effect. Stricter than the opposite of
 /// [`is_unanswered`]: an error that nobody knows decides nothing.
-fn is_decided(failure: &Failure) -> bool {
+pub(super) fn is_decided(failure: &Failure) -> bool {
     match failure.kind {
         FailureKind::Throttled(_)
         | FailureKind::Condition
@@ -233,7 +233,7 @@ impl TargetWriter {
 
     /// As [`TargetWriter::admitted`]. Meanwhile requests that were given up leave the gate when they can land no more: a
     /// bulk copy that holds the lanes waits for them, and this for it.
-    async fn admitted_beside(&self, unanswered: &mut Unanswered) -> Result<Admitted<'_>, Stop> {
+    pub(super) async fn admitted_beside(&self, unanswered: &mut Unanswered) -> Result<Admitted<'_>, Stop> {
         let admitted = self.admitted();
         tokio::pin!(admitted);
         loop {
@@ -315,7 +315,7 @@ impl TargetWriter {
         }
     }
 
-    fn stopped(&self) -> Stop {
+    pub(super) fn stopped(&self) -> Stop {
         Stop {
             reason: format!("writing {} was interrupted", self.table),
         }
@@ -447,7 +447,7 @@ fn superseded(held: Option<&HashMap<String, AttributeValue>>) -> Landed {
 
 /// The use of a write that landed: as the engine reports it, or estimated. A write is never free, so an engine that
 /// reports nothing, or zero, does not know it.
-fn used(consumed: Option<&ConsumedCapacity>, estimate: u64) -> WriteUse {
+pub(super) fn used(consumed: Option<&ConsumedCapacity>, estimate: u64) -> WriteUse {
     match units(consumed) {
         0 => WriteUse::estimated(estimate),
         told => WriteUse::told(told),

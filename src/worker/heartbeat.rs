@@ -87,7 +87,7 @@ impl Heartbeat {
         // Much may have changed between our reading of the split and the creation of our record; commands that read
         // the workers later see this one.
         let record = SplitRecord::read(&split.store).await?.value;
-        gate.obey(record.switch.tombstones, record.switched.keys());
+        gate.obey_record(&record);
         let began_in = (generation, record.created_ms);
         signs.read(split, &record, began_in);
         let done = CancellationToken::new();
@@ -155,7 +155,7 @@ impl Beating {
             match SplitRecord::read(&self.split.store).await {
                 Ok(record) => {
                     let record = record.value;
-                    self.gate.obey(record.switch.tombstones, record.switched.keys());
+                    self.gate.obey_record(&record);
                     self.signs.read(&self.split, &record, self.began_in);
                 }
                 // The worker starts again, and then finds out why this is not possible.

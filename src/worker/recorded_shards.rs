@@ -10,7 +10,7 @@ pub(crate) type Recorded = Arc<BTreeMap<String, ShardRecord>>;
 
 /// The recorded shards of a generation, by their ids.
 pub(crate) async fn recorded_shards(split: &Split, generation: u32) -> Result<Recorded, StateError> {
-    let prefix = ShardRecord::record_name(generation, "");
+    let prefix = split.shard_record(generation, "");
     let found = split.store.list::<ShardRecord>(&prefix).await?;
     Ok(Arc::new(
         found
@@ -20,8 +20,9 @@ pub(crate) async fn recorded_shards(split: &Split, generation: u32) -> Result<Re
     ))
 }
 
-/// A shard as this command sees it: without the lanes of services that have switched, which no worker reads any more.
+/// A shard as this command sees it: without the lanes of services that have switched for good, which no worker reads any
+/// more.
 pub(crate) fn without_switched(split: &Split, mut record: ShardRecord) -> ShardRecord {
-    record.lanes.retain(|lane, _| !split.has_switched(lane));
+    record.lanes.retain(|lane, _| split.reads_lane(lane));
     record
 }

@@ -7,7 +7,10 @@ use crate::flow::{Group, Ledger, Stop, touched};
 use crate::model::{Item, Key, KeySchema, Origin, json};
 use crate::plan::{Place, Plan, Service};
 use crate::source::Scan;
-use crate::state::{DeadLetter, DeadLetters, MAX_RECHECKS, RecheckKey, SplitRecord, StateError, Store};
+use crate::state::{
+    CutoverPhase, CutoverState, DeadLetter, DeadLetters, MAX_RECHECKS, RecheckKey, ShardRecord, SplitRecord,
+    StateError, Store, StreamPin,
+};
 use crate::target::Gate;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,6 +25,8 @@ pub struct Split {
     pub source: Tables,
     /// Clients of each service's table, in the order of the plan.
     pub targets: Vec<Tables>,
+    /// Makes clients, also for other roles than those of the tables.
+    pub clients: Arc<Clients>,
     /// The state table.
     pub store: Store,
     /// Dead letters and the recheck list.
@@ -35,11 +40,47 @@ pub struct Split {
     /// Services that had switched when this command began: it reads and writes nothing for them.
     /// When each switch was recorded, in milliseconds since 1970.
     switched: Arc<BTreeMap<String, u64>>,
+    /// The cutovers of services when this command began.
+    cutovers: Arc<BTreeMap<String, CutoverState>>,
+    /// Which stream the command follows.
+    side: Side,
+}
+
+/// Which stream a tail follows.
+#[derive(Clone, Debug, Default)]
+enum Side {
+    /// That of the source.
+    #[default]
+    Source,
+    /// That of a service's table, to carry its changes back.
+    Target(Arc<BackSide>),
+}
+
+/// The stream of a service's table, from where it was pinned.
+#[derive(Clone, Debug)]
+pub(crate) struct BackSide {
+    /// The service.
+    pub service: String,
+    /// Where the way back begins.
+    pub pin: StreamPin,
+}
+
+/// What a lane of the tail does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LaneKind {
+    /// It applies changes of the source to a service's table.
+    Apply,
+    /// It looks for items that belong to no service.
+    Unrouted,
+    /// It looks for stray writes to the source's items of a service that has switched with a way back.
+    Strays,
+    /// It carries changes of a service's table back to the source.
+    Back,
 }
 
 impl Split {
     /// Makes the clients that the plan needs. Sends no request.
-    pub async fn open(plan: Plan, clients: &Clients) -> Self {
+    pub async fn open(plan: Plan, clients: &Arc<Clients>) -> Self {
         let at = async |place: &Place| clients.at(place.region.as_deref(), place.role.as_deref()).await;
         let source = at(&plan.source.place).await;
         let mut targets = Vec::with_capacity(plan.services.len());
@@ -54,9 +95,74 @@ impl Split {
             targets,
             plan: Arc::new(plan),
             timing: clients.timing(),
+            clients: Arc::clone(clients),
             waits: Waits::default(),
             chaos: clients.chaos(),
             switched: Arc::default(),
+            cutovers: Arc::default(),
+            side: Side::Source,
+        }
+    }
+
+    /// The same split for the tail of a service's own table, which carries its changes back.
+    pub(crate) fn back(&self, service: &str, pin: StreamPin) -> Self {
+        let service = service.to_owned();
+        Self {
+            side: Side::Target(Arc::new(BackSide { service, pin })),
+            ..self.clone()
+        }
+    }
+
+    /// The table whose changes are carried back; `None` if this command follows the source.
+    pub(crate) fn back_side(&self) -> Option<&BackSide> {
+        match &self.side {
+            Side::Source => None,
+            Side::Target(back) => Some(back),
+        }
+    }
+
+    /// Name of the record of a shard of the stream that this command follows.
+    pub(crate) fn shard_record(&self, generation: u32, shard: &str) -> String {
+        match &self.side {
+            Side::Source => ShardRecord::record_name(generation, shard),
+            Side::Target(back) => ShardRecord::back_name(&back.service, back.pin.epoch, shard),
+        }
+    }
+
+    /// The cutover of a service when this command began; `None` if it was never cut over.
+    pub(crate) fn cutover(&self, service: &str) -> Option<&CutoverState> {
+        self.cutovers.get(service)
+    }
+
+    /// Whether a service has switched with a way back.
+    pub(crate) fn is_watched(&self, service: &str) -> bool {
+        let is_cut_over = |state: &CutoverState| state.phase != CutoverPhase::Replicating;
+        self.has_switched(service) && self.cutovers.get(service).is_some_and(is_cut_over)
+    }
+
+    /// The lanes that the tail reads, and what each does.
+    pub(crate) fn tail_lanes(&self) -> BTreeMap<String, LaneKind> {
+        if let Side::Target(back) = &self.side {
+            return BTreeMap::from([(back.service.clone(), LaneKind::Back)]);
+        }
+        let kind = |name: &str| match (self.has_switched(name), self.is_watched(name)) {
+            (false, _) => Some(LaneKind::Apply),
+            (true, true) => Some(LaneKind::Strays),
+            (true, false) => None,
+        };
+        let services = self.plan.services.iter();
+        let lanes = services.filter_map(|service| Some((service.name.clone(), kind(&service.name)?)));
+        lanes
+            .chain([(ShardRecord::WATCH.to_owned(), LaneKind::Unrouted)])
+            .collect()
+    }
+
+    /// Whether the tail reads a lane that stands in the record of a shard. It leaves out services that have switched without
+    /// a way back.
+    pub(crate) fn reads_lane(&self, lane: &str) -> bool {
+        match &self.side {
+            Side::Source => !self.has_switched(lane) || self.is_watched(lane),
+            Side::Target(back) => back.service == lane,
         }
     }
 
@@ -86,6 +192,7 @@ impl Split {
                     .map(|(name, at_ms)| (name.clone(), at_ms))
                     .collect(),
             ),
+            cutovers: Arc::new(record.cutovers.clone()),
             ..self.clone()
         }
     }
@@ -96,9 +203,11 @@ impl Split {
         self.switched.contains_key(service)
     }
 
-    /// Whether the split's record names the same switched services as when this command began.
+    /// Whether the split's record names the same services that have switched, and the same that are carried back, as when this
+    /// command began.
     pub(crate) fn has_same_switches(&self, record: &SplitRecord) -> bool {
         switches(record).eq(self.switched.iter().map(|(name, at_ms)| (name, *at_ms)))
+            && carried_back(&record.cutovers).eq(carried_back(&self.cutovers))
     }
 
     /// Whether the plan has exactly the services that the split's record names. A record of an earlier version names none.
@@ -136,9 +245,7 @@ impl Split {
     #[must_use]
     pub fn lanes(&self) -> Vec<String> {
         let services = self.active().map(|(service, _)| service.name.clone());
-        services
-            .chain([crate::state::ShardRecord::WATCH.to_owned()])
-            .collect()
+        services.chain([ShardRecord::WATCH.to_owned()]).collect()
     }
 
     /// Reads of the source.
@@ -269,4 +376,10 @@ fn switches(record: &SplitRecord) -> impl Iterator<Item = (&String, u64)> {
         .switched
         .iter()
         .map(|(name, switched)| (name, switched.at_ms))
+}
+
+/// The services whose changes are carried back, and in which cutover.
+fn carried_back(cutovers: &BTreeMap<String, CutoverState>) -> impl Iterator<Item = (&String, u64)> {
+    let back = cutovers.iter().filter(|(_, state)| state.phase.carries_back());
+    back.map(|(name, state)| (name, state.epoch))
 }

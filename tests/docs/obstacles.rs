@@ -4,7 +4,7 @@ use super::pages::{read, section};
 use dynasplit::status::ObstacleKind::{self, *};
 use std::collections::BTreeSet;
 
-const ALL: [ObstacleKind; 19] = [
+const ALL: [ObstacleKind; 23] = [
     Abandoned,
     OtherPlan,
     OtherStream,
@@ -23,6 +23,10 @@ const ALL: [ObstacleKind; 19] = [
     RepairRequired,
     NotVerified,
     NotClean,
+    Cutover,
+    ReverseGap,
+    ReverseDeadLetters,
+    StrayWrites,
     Damaged,
 ];
 
@@ -33,7 +37,8 @@ fn every_obstacle_is_explained() {
         match kind {
             Abandoned | OtherPlan | OtherStream | OtherWorker | Gap | NotCaptured | NoWorker | LanesHeld
             | NotBackfilled | BackfillUnfinished | Lag | WrittenAfterSwitch | DeadLetters | Tombstones
-            | Rechecks | RepairRequired | NotVerified | NotClean | Damaged => {}
+            | Rechecks | RepairRequired | NotVerified | NotClean | Cutover | ReverseGap
+            | ReverseDeadLetters | StrayWrites | Damaged => {}
         }
     }
     let names = ALL.map(|kind| serde_json::to_value(kind).unwrap());

@@ -24,7 +24,7 @@ const CHANGES: [&str; 15] = [
 ];
 const SEND: &str = ".send()";
 /// Requests that one function makes, and others send: who makes it, who stands before it, and who behind it.
-const MADE_APART: [[&str; 3]; 5] = [
+const MADE_APART: [[&str; 3]; 8] = [
     [
         "target/batch.rs request",
         "target/write.rs send_batch",
@@ -50,9 +50,27 @@ const MADE_APART: [[&str; 3]; 5] = [
         "target/write.rs write_until_answered",
         "target/write.rs attempt",
     ],
+    [
+        "target/write_back.rs create",
+        "target/write_back.rs write_until_answered",
+        "target/write_back.rs attempt",
+    ],
+    [
+        "target/write_back.rs delete",
+        "target/write_back.rs write_until_answered",
+        "target/write_back.rs attempt",
+    ],
+    [
+        "target/write_back.rs update",
+        "target/write_back.rs write_until_answered",
+        "target/write_back.rs attempt",
+    ],
 ];
 /// A rehearsal plays the monolith, whose writes are none of the product's, and throws its tables away.
 const NOT_THE_PRODUCTS: &str = "rehearse/";
+
+/// Probes change nothing, whatever is answered: their conditions never hold, or nothing has their key.
+const CHANGES_NOTHING: &str = "dynamo/write_probe.rs";
 
 /// A function: its name, where it begins, and its text.
 struct Function<'a> {
@@ -65,7 +83,8 @@ struct Function<'a> {
 fn code() -> Vec<(String, String)> {
     let product = |Source { path, code, .. }: Source| {
         let path = path.display().to_string().replace('\\', "/");
-        let is_other = path.starts_with(NOT_THE_PRODUCTS) || path.ends_with("tests.rs");
+        let is_other =
+            path.starts_with(NOT_THE_PRODUCTS) || path == CHANGES_NOTHING || path.ends_with("tests.rs");
         let code = code.split("#[cfg(test)]\nmod tests {").next()?.to_owned() + "\n";
         (!is_other && !path.contains("/tests/")).then_some((path, code))
     };

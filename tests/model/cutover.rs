@@ -1,10 +1,11 @@
-//! The cutover of a service with a way back, as it is designed and not yet built: fence, drain, close, pin, switch, reverse,
+//! The cutover of a service with a way back: fence, drain, close, pin, switch, reverse,
 //! rollback, and the whole once more.
 //!
 //! One source item, the target of the service that owns it, and a second service that only receives it. The item has an
 //! attribute that the transform drops. Two processes: each lane has a request under way, may die, and leaves a request
-//! behind that lands late. What a change of the target does to the source is asked of [`dynasplit::flow::WayBack`]; the
-//! rest is a design, and this model is its proof.
+//! behind that lands late; the successor of a reverse worker may begin at the pin. What a change of the target does to the
+//! source is asked of [`dynasplit::flow::BackLane`], and what is a stray write of [`dynasplit::flow::is_stray`]; the rest is
+//! a design, and this model is its proof.
 
 mod operator;
 mod run;
@@ -42,6 +43,8 @@ rules! {
     Owned => "a reverse write changes only what the service owns",
     Mark => "a reverse write leaves a mark",
     OldImage => "a reverse write lands only if the source is what the target was before",
+    AsRead => "a reverse write lands only on the item that was read",
+    LooksAgain => "what could not be carried back is looked at again when the reverse lane is drained",
     TwoSteps => "a reverse delete marks the item before it deletes it",
     Stripped => "no lane looks at marks",
     ReverseLanded => "after the death of a reverse worker, its last request is waited for",
@@ -87,6 +90,15 @@ const DEATHS: Bounds = Bounds {
     ..QUIET
 };
 
+/// A request of a dead reverse worker lands late, after the item was deleted.
+const LATE: Bounds = Bounds {
+    deaths: [0, 1],
+    pages: 0,
+    cutovers: 1,
+    rollbacks: 0,
+    ..QUIET
+};
+
 /// A forgotten writer.
 const STRAYS: Bounds = Bounds {
     strays: true,
@@ -115,6 +127,7 @@ fn there_and_back_and_there_again() {
 #[test]
 fn there_and_back_with_deaths() {
     exact("cutover, a death in each lane", DEATHS);
+    exact("cutover, a late reverse write", LATE);
 }
 
 #[test]
@@ -128,7 +141,7 @@ fn cancelled_and_tried_again() {
 }
 
 /// What goes wrong without each of the rules.
-const NEEDED: [(Rule, Bounds); 20] = [
+const NEEDED: [(Rule, Bounds); 22] = [
     (Rule::FenceProven, QUIET),
     (Rule::Drain, QUIET),
     (Rule::Close, QUIET),
@@ -142,9 +155,11 @@ const NEEDED: [(Rule, Bounds); 20] = [
     (Rule::Owned, QUIET),
     (Rule::Mark, QUIET),
     (Rule::OldImage, STRAYS),
+    (Rule::AsRead, STRAYS),
+    (Rule::LooksAgain, DEATHS),
     (Rule::TwoSteps, QUIET),
     (Rule::Stripped, QUIET),
-    (Rule::ReverseLanded, DEATHS),
+    (Rule::ReverseLanded, LATE),
     (Rule::Watched, STRAYS),
     (Rule::WatchedPastPin, STRAYS),
     (Rule::StraysBlock, STRAYS),

@@ -4,8 +4,8 @@ use super::documents::{Completions, Iam, Man, Tables};
 use super::examples as example;
 use super::init::Init;
 use super::options::{
-    Abandon, Apply, Backfill, Complete, DeadLetters, Rehearse, Replicate, Shape, Status, Survey, Switched,
-    Tune, Verify, Wait,
+    Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, Rehearse, Replicate, Reverse, Rollback, Shape,
+    Status, Survey, Switched, Tune, Verify, Wait,
 };
 use clap::Subcommand;
 use std::path::Path;
@@ -70,6 +70,19 @@ pub enum Command {
     /// List, show and reconcile dead letters: changes that could not be written
     #[command(after_help = example::LETTERS_LIST)]
     DeadLetters(DeadLetters),
+    /// Move the writes of a service to its own table, with a way back
+    ///
+    /// `cutover` stops the writers of the service, proves that every write has arrived, closes the lane, and lets the service
+    /// write its own table. From then on, `replicate` carries its writes back to the source, so `rollback` loses nothing.
+    /// Without --yes, it only shows the steps. A failure before the switch cancels the cutover, and the exit code is 3.
+    #[command(after_help = example::CUTOVER)]
+    Cutover(Cutover),
+    /// Move the writes of a service back to the source, after a cutover
+    ///
+    /// `rollback` stops the writers of the service's table, waits until the source holds everything that they wrote, and lets
+    /// the service write the source again. Without --yes, it only shows the steps.
+    #[command(after_help = example::ROLLBACK)]
+    Rollback(Rollback),
     /// Record that a service has switched to its own table, so that dynasplit stops writing it
     ///
     /// Stop the writers of the service first. `switched` waits until the service's lane has applied everything that was
@@ -77,6 +90,13 @@ pub enum Command {
     /// table.
     #[command(after_help = example::SWITCHED)]
     Switched(Switched),
+    /// List and settle what stands in the way of going back to the source
+    ///
+    /// After a cutover, `replicate` carries the writes of the service's own table back to the source. `reverse` lists the
+    /// changes that could not be carried back, and the writes of others to the source. A rollback waits until both lists are
+    /// empty.
+    #[command(after_help = example::REVERSE_LIST)]
+    Reverse(Reverse),
     /// End the split: stop the lanes, remove dynasplit's attributes, and enable TTL
     ///
     /// `complete` refuses while the split is not clean, or if it cannot show that nothing writes to the source any more.
@@ -139,6 +159,9 @@ impl Command {
             Self::Tune(command) => &command.plan,
             Self::DeadLetters(command) => command.action.plan(),
             Self::Switched(command) => &command.plan,
+            Self::Cutover(command) => &command.plan,
+            Self::Rollback(command) => &command.plan,
+            Self::Reverse(command) => command.action.plan(),
             Self::Complete(command) => &command.plan,
             Self::Abandon(command) => &command.plan,
             Self::Rehearse(command) => &command.plan,

@@ -44,9 +44,26 @@ pub(super) const LETTERS_RECONCILE: &str = "Example: after you have corrected th
 pub(super) const LETTERS_DISCARD: &str = "Example: after the items were corrected in the service's own table
   dynasplit dead-letters discard plan.yaml --service orders";
 
+pub(super) const CUTOVER: &str =
+    "Examples: show the steps, then cut a service over, with a pause of at most 30 seconds
+  dynasplit cutover plan.yaml --service orders --dry-run
+  dynasplit cutover plan.yaml --service orders --max-pause 30s --yes";
+
+pub(super) const ROLLBACK: &str = "Example:
+  dynasplit rollback plan.yaml --service orders --yes";
+
 pub(super) const SWITCHED: &str = "Examples: record a switch, and take it back
   dynasplit switched plan.yaml --service orders
   dynasplit switched plan.yaml --service orders --undo";
+
+pub(super) const REVERSE_LIST: &str = "Example:
+  dynasplit reverse list plan.yaml --service orders";
+
+pub(super) const REVERSE_SHOW: &str = "Example: take the id from `dynasplit reverse list`
+  dynasplit reverse show plan.yaml orders#4b1f0c2d";
+
+pub(super) const REVERSE_SETTLE: &str = "Example: what the service's own table holds is right
+  dynasplit reverse settle plan.yaml --service orders --overwrite";
 
 pub(super) const COMPLETE: &str = "Example: after every service has switched
   dynasplit complete plan.yaml --yes";

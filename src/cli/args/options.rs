@@ -337,6 +337,67 @@ impl DeadLettersAction {
     }
 }
 
+/// `reverse`.
+#[derive(clap::Args, Debug)]
+pub struct Reverse {
+    #[command(subcommand)]
+    pub action: ReverseAction,
+}
+
+/// What to do with what stands in the way of going back.
+#[derive(Subcommand, Debug)]
+pub enum ReverseAction {
+    /// List changes that could not be carried back, and writes of others to the source
+    #[command(after_help = example::REVERSE_LIST)]
+    List {
+        /// The plan file.
+        #[arg(value_name = "PLAN")]
+        plan: PathBuf,
+        /// The service that has switched.
+        #[arg(long, value_name = "NAME", help_heading = TASK)]
+        service: String,
+    },
+    /// Show one of them with its images (this prints item values)
+    #[command(after_help = example::REVERSE_SHOW)]
+    Show {
+        /// The plan file.
+        #[arg(value_name = "PLAN")]
+        plan: PathBuf,
+        /// The id, as `list` shows it.
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Settle writes of others to the source
+    ///
+    /// `settle` takes a write off the list if the source and the service's own table agree on the item by now. With --overwrite,
+    /// it first writes what the service's own table holds to the source.
+    #[command(after_help = example::REVERSE_SETTLE)]
+    Settle {
+        /// The plan file.
+        #[arg(value_name = "PLAN")]
+        plan: PathBuf,
+        /// The service that has switched.
+        #[arg(long, value_name = "NAME", help_heading = TASK)]
+        service: String,
+        /// Overwrite the source items with what the service's own table holds. What the other writer wrote is lost.
+        #[arg(long, help_heading = TASK)]
+        overwrite: bool,
+        /// Settle only these.
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+    },
+}
+
+impl ReverseAction {
+    /// The plan file.
+    #[must_use]
+    pub fn plan(&self) -> &PathBuf {
+        match self {
+            Self::List { plan, .. } | Self::Show { plan, .. } | Self::Settle { plan, .. } => plan,
+        }
+    }
+}
+
 /// `complete`.
 #[derive(clap::Args, Debug)]
 pub struct Complete {
@@ -349,9 +410,69 @@ pub struct Complete {
     /// Skip the check that nothing writes to the source. Writes that no lane has applied are lost.
     #[arg(long, help_heading = TASK)]
     pub lose_late_writes: bool,
+    /// End the way back of services that were cut over with `cutover`: they can no longer be rolled back.
+    #[arg(long, help_heading = TASK)]
+    pub end_way_back: bool,
     /// Seconds without a write to the source after which it counts as being at rest.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = LIMITS)]
     pub quiet_for: u64,
+}
+
+/// `cutover`.
+#[derive(clap::Args, Debug)]
+pub struct Cutover {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// The service to cut over.
+    #[arg(long, value_name = "NAME", help_heading = TASK)]
+    pub service: String,
+    /// Show the steps, and what would refuse the cutover now. The exit code is 3 if something would.
+    #[arg(long, conflicts_with_all = ["yes", "cancel"], help_heading = TASK)]
+    pub dry_run: bool,
+    /// Cancel a cutover that has not switched yet: the writers write the source again, and nothing is lost.
+    #[arg(long, conflicts_with_all = ["max_pause", "full_check"], help_heading = TASK)]
+    pub cancel: bool,
+    /// Compare the whole table of the service while its writers are stopped. This takes as long as `verify`.
+    #[arg(long, help_heading = TASK)]
+    pub full_check: bool,
+    /// Confirm that the writers are stopped that `manual` in the plan names. Without it, the command asks on the terminal.
+    #[arg(long, help_heading = TASK)]
+    pub stopped: bool,
+    /// Confirm: do the steps that the command shows without this option.
+    #[arg(long, help_heading = TASK)]
+    pub yes: bool,
+    /// Cancel the cutover if the service could write nowhere for longer than this, for example 30s or 2min.
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    pub max_pause: Option<humantime::Duration>,
+}
+
+/// `rollback`.
+#[derive(clap::Args, Debug)]
+pub struct Rollback {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// The service to move back.
+    #[arg(long, value_name = "NAME", help_heading = TASK)]
+    pub service: String,
+    /// Show the steps, and what would refuse the rollback now. The exit code is 3 if something would.
+    #[arg(long, conflicts_with_all = ["yes", "cancel"], help_heading = TASK)]
+    pub dry_run: bool,
+    /// Cancel a rollback while the forward lane is still closed: the service continues to write its own table.
+    #[arg(long, conflicts_with = "force", help_heading = TASK)]
+    pub cancel: bool,
+    /// Go back although some writes could not be carried back, or others wrote the source. Afterwards you must run
+    /// `verify --repair`, which overwrites the service's table with what the source holds.
+    #[arg(long, help_heading = TASK)]
+    pub force: bool,
+    /// Confirm that the writers of the service's table are stopped that `manual` in the plan names. Without it, the command
+    /// asks on the terminal.
+    #[arg(long, help_heading = TASK)]
+    pub stopped: bool,
+    /// Confirm: do the steps that the command shows without this option.
+    #[arg(long, help_heading = TASK)]
+    pub yes: bool,
 }
 
 /// `switched`.

@@ -2,6 +2,7 @@
 
 mod apply;
 mod back;
+mod back_decision;
 mod back_property;
 mod back_reasons;
 mod effects;
@@ -9,6 +10,7 @@ mod guards;
 mod histories;
 mod repair;
 mod shapes;
+mod strays;
 mod transform;
 mod world;
 

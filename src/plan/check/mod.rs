@@ -2,6 +2,8 @@
 
 mod condition;
 mod doubts;
+mod fence;
+mod hooks;
 mod keys;
 mod names;
 mod report;
@@ -47,6 +49,11 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
             .findings
             .iter()
             .all(|finding| !finding.path.is_within(&source_keys));
+    let fence = spec.fence.as_ref();
+    let fence = fence.map(|fence| fence::fence(fence, &root.field("fence"), report));
+    let drain = fence::drain(spec.drain.as_ref(), &root.field("drain"), report);
+    let hooks = spec.hooks.as_ref();
+    let hooks = hooks.map(|hooks| hooks::hooks(hooks, &root.field("hooks"), report));
     let mut services = vec![];
     for (n, service_spec) in spec.services.iter().enumerate() {
         let path = root.field("services").index(n);
@@ -79,6 +86,9 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
             None => None,
         },
         services: services.into_iter().collect::<Option<Vec<_>>>()?,
+        fence,
+        drain,
+        hooks: hooks.unwrap_or_default(),
         state_table,
         rehearse: spec.rehearse,
         allows_chaos: spec.chaos.is_some(),

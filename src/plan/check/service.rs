@@ -3,7 +3,7 @@
 use super::condition::condition;
 use super::names::place;
 use super::report::Report;
-use super::{keys, names, reverse, shape, shapes, table};
+use super::{fence, keys, names, reverse, shape, shapes, table};
 use crate::model::{Item, KeySchema};
 use crate::plan::path::Path;
 use crate::plan::spec::{ServiceSpec, WrittenShape};
@@ -62,7 +62,7 @@ pub(super) fn check(
     let known = if spec.shapes.is_some() {
         &["where", "transform", "reverse"][..]
     } else {
-        &["where", "transform", "reverse", "name", "table", "owns"]
+        &["where", "transform", "reverse", "name", "table", "owns", "fence"]
     };
     let read: Vec<Read> = spec
         .shapes(path)
@@ -78,6 +78,8 @@ pub(super) fn check(
         let attributes: Vec<&Attributes> = read.iter().map(|shape| &shape.attributes).collect();
         table::check_visible(&spec.table, &keys, &indexes, &attributes, &table_path, report);
     }
+    let fence = spec.fence.as_ref();
+    let fence = fence.map(|fence| fence::fence(fence, &path.field("fence"), report));
     let shapes = read.into_iter().map(finished).collect::<Option<Vec<_>>>()?;
     let shapes_are_disjoint = shapes::check(&shapes, report);
     let shapes: Vec<Shape> = shapes.into_iter().map(|(_, shape)| shape).collect();
@@ -87,6 +89,7 @@ pub(super) fn check(
         shapes,
         shapes_are_disjoint,
         owns,
+        fence,
         table: spec.table.clone(),
         place,
         keys,

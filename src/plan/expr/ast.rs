@@ -155,6 +155,27 @@ impl Expr {
         }
     }
 
+    /// Texts of which an attribute begins with one, or is one, in each item for which the condition holds. `None` if it may
+    /// be anything.
+    pub(super) fn heads(&self, attribute: &str) -> Option<Vec<(&str, bool)>> {
+        match self {
+            Self::And(members) => members.iter().find_map(|member| member.heads(attribute)),
+            Self::Or(members) => {
+                let heads = members.iter().map(|member| member.heads(attribute));
+                Some(heads.collect::<Option<Vec<_>>>()?.concat())
+            }
+            Self::In {
+                value: Operand::Path(path),
+                list,
+            } if path.is_attribute(attribute) => list.iter().map(exact).collect(),
+            other => match (other.pin(), other.prefixes(attribute)) {
+                (Some((name, Value::S(text))), _) if name == attribute => Some(vec![(text, true)]),
+                (_, Some(prefix)) => Some(vec![(prefix, false)]),
+                _ => None,
+            },
+        }
+    }
+
     /// Shows every path in the condition.
     pub(super) fn visit_paths(&self, visit: &mut impl FnMut(&Path)) {
         fn operand(operand: &Operand, visit: &mut impl FnMut(&Path)) {
@@ -201,5 +222,13 @@ impl Expr {
             Self::AttributeExists(_) | Self::AttributeNotExists(_) | Self::AttributeType(..) => 1,
             Self::BeginsWith(_, other) | Self::Contains(_, other) => 1 + sizes([other]),
         }
+    }
+}
+
+/// A text, as [`Expr::heads`] has it.
+fn exact(operand: &Operand) -> Option<(&str, bool)> {
+    match operand {
+        Operand::Literal(Value::S(text)) => Some((text, true)),
+        _ => None,
     }
 }

@@ -72,6 +72,12 @@ impl Condition {
             .find_map(|conjunct| conjunct.prefixes(attribute))
     }
 
+    /// Texts of which a top-level attribute begins with one (`false`) or is one (`true`), in each item that matches. `None`
+    /// if it may be anything.
+    pub(in crate::plan) fn heads(&self, attribute: &str) -> Option<Vec<(&str, bool)>> {
+        self.expr.heads(attribute)
+    }
+
     /// Names of the top-level attributes that the condition reads.
     #[must_use]
     pub fn attributes(&self) -> BTreeSet<String> {

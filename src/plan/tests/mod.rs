@@ -2,6 +2,7 @@
 
 mod cutover;
 mod examples;
+mod fence;
 mod mistakes;
 mod reverse;
 mod robust;

@@ -168,6 +168,7 @@ fn numbered(number: u32) -> Record {
             images: crate::model::Images::default(),
             origin: crate::model::Origin::Backfill,
         }),
+        marks: crate::model::MarkImages::default(),
     }
 }
 

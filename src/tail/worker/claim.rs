@@ -30,7 +30,7 @@ impl Tail {
             record
                 .lanes
                 .iter()
-                .filter(|(lane, _)| !self.split.has_switched(lane))
+                .filter(|(lane, _)| self.split.reads_lane(lane))
                 .any(
                     |(lane, state)| match readiness(record, lane, &all, self.split.now_ms()) {
                         Readiness::Ready => true,
@@ -46,7 +46,9 @@ impl Tail {
         let mut awaited = Awaited::new();
         // A process that reads no shard uses no budget; one that died may still stand in a shard's record.
         let readers = readers(&all, &context.owner);
-        self.budgets.shared_by(readers.min(workers));
+        if self.split.back_side().is_none() {
+            self.budgets.shared_by(readers.min(workers));
+        }
         let share = wanted.div_ceil(workers);
         if workers > 1 {
             // Another worker started: it takes the shards that are released here.

@@ -2,7 +2,7 @@
 
 use super::Rule;
 use super::run::Cutover;
-use super::state::{Fence, Phase, State};
+use super::state::{Fence, MADE_HERE, Phase, State};
 use super::step::Step;
 
 impl Cutover {
@@ -12,7 +12,7 @@ impl Cutover {
         let proven = state.source_fence == Fence::On || !hold(Rule::FenceProven);
         let proven_back = state.target_fence == Fence::On || !hold(Rule::FenceBackProven);
         let landed = state.forward.is_idle() && state.page.is_none();
-        let is_settled = !state.found || !hold(Rule::StraysBlock);
+        let is_settled = state.is_settled() || !hold(Rule::StraysBlock);
         let mut add = |step, may: bool| steps.extend(may.then_some(step));
         match state.phase {
             Phase::Replicating => add(
@@ -48,13 +48,13 @@ impl Cutover {
                 } else {
                     Step::Unfence
                 };
-                add(next, proven_back && drained);
-                add(Step::CancelsRollback, state.found);
+                add(next, proven_back && drained && is_settled);
+                add(Step::CancelsRollback, !state.is_settled());
             }
             Phase::PinnedBack => {
-                let watched = state.watcher >= state.forward.place || !hold(Rule::WatchedPastPin);
+                let watched = state.watcher >= state.watched_to || !hold(Rule::WatchedPastPin);
                 add(Step::Unfence, watched && is_settled);
-                add(Step::CancelsRollback, state.found);
+                add(Step::CancelsRollback, !state.is_settled());
             }
         }
         add(Step::PinsLate, state.forward_unpinned);
@@ -68,6 +68,7 @@ impl Cutover {
 
     fn pin(state: &mut State, at: u8) {
         state.reverse.place = at;
+        state.pin = at;
         state.pinned = true;
     }
 
@@ -122,10 +123,16 @@ impl Cutover {
             }
             Step::PinBack => {
                 state.phase = Phase::PinnedBack;
-                state.forward.place = state.source_end();
+                state.watched_to = state.source_end();
             }
             Step::Unfence => {
                 state.forward_unpinned = state.phase == Phase::FencedBack;
+                // The forward lane continues where the watcher stands.
+                state.forward.place = state.watcher;
+                if let Some(late) = state.stray.take_if(|stray| stray.late && !state.found) {
+                    let dropped = state.source.map_or(MADE_HERE, |source| source.dropped);
+                    state.truth = late.left.map(|own| (own, dropped));
+                }
                 state.phase = Phase::Replicating;
                 state.source_fence = Fence::Off;
                 state.app_at_target = false;

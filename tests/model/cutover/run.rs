@@ -1,13 +1,17 @@
 //! The steps: applications, lanes, the watcher, and the operator's commands.
 
 use super::state::{
-    Bounds, Fence, Forward, GIVEN, MADE_HERE, Mark, Phase, Reverse, ReverseKind, Source, State, Target,
+    Bounds, Fence, Forward, GIVEN, Letter, MADE_HERE, Mark, Phase, Record, Reverse, ReverseKind, Source,
+    State, Stray, Target,
 };
 use super::step::Step;
-use super::world::{Wanted, World};
+use super::world::{Decided, World};
 use super::{Rule, Rules};
 use crate::proof::promise;
 use stateright::{Model, Property};
+
+/// What the item is at first, and may be again: a state that comes back must not be taken for the earlier one.
+const FIRST: u8 = 1;
 
 #[derive(Debug)]
 pub struct Cutover {
@@ -31,18 +35,14 @@ impl Cutover {
         fence != Fence::On
     }
 
-    /// A write of the application, or a stray one, in the source.
-    fn write_source(state: &mut State, own: Option<u8>) {
+    /// A write of the application, or a stray one, in the source. A put replaces the item with its mark; an update keeps it.
+    fn write_source(state: &mut State, own: Option<u8>, is_update: bool) {
         let kept = state.source;
         let new = own.map(|own| match kept {
-            Some(kept) => Source {
+            Some(kept) if is_update => Source { own, ..kept },
+            kept => Source {
                 own,
-                deleting: false,
-                ..kept
-            },
-            None => Source {
-                own,
-                dropped: MADE_HERE,
+                dropped: kept.map_or(MADE_HERE, |kept| kept.dropped),
                 mark: None,
                 deleting: false,
             },
@@ -54,25 +54,22 @@ impl Cutover {
         if state.app_at_target {
             state.set_target(own.map(|own| Target { own, stamp: 0 }));
         } else {
-            Self::write_source(state, own);
+            Self::write_source(state, own, false);
         }
         let made = if state.app_at_target { GIVEN } else { MADE_HERE };
         let dropped = state.truth.map_or(made, |truth| truth.1);
         state.truth = own.map(|own| (own, dropped));
     }
 
-    fn stray(&self, state: &mut State, own: Option<u8>) {
+    fn stray(state: &mut State, own: Option<u8>, is_update: bool) {
         if own == state.source.map(|source| source.own) {
             return;
         }
-        Self::write_source(state, own);
-        if state.phase == Phase::PinnedBack {
-            // It is behind the pin: a write like any other.
-            let dropped = state.truth.map_or(MADE_HERE, |truth| truth.1);
-            state.truth = own.map(|own| (own, dropped));
-        } else {
-            state.stray = Some(own);
-        }
+        Self::write_source(state, own, is_update);
+        state.stray = Some(Stray {
+            left: own,
+            late: state.phase == Phase::PinnedBack,
+        });
     }
 
     fn forward_sends(state: &mut State) {
@@ -111,68 +108,90 @@ impl Cutover {
         state.copy = record.new.filter(|_| is_taken).map(|new| new.own);
     }
 
+    /// What is to be done about a record, as the product decides it; without a rule, as the lane would do it then.
+    fn decide(&self, state: &State, record: Record<u8>, mark: Mark) -> Decided {
+        let decided = self.world.decide(record, mark, state.source);
+        let forced = match (record.new, state.source) {
+            (Some(own), Some(_)) => ReverseKind::Update(own),
+            (Some(own), None) => ReverseKind::Create(own),
+            (None, Some(_)) => ReverseKind::MarkDeleting,
+            (None, None) => return Decided::Nothing,
+        };
+        let kind = match decided {
+            Decided::Suspect if !self.rules.hold(Rule::OldImage) => forced,
+            Decided::Write(kind) => kind,
+            other => return other,
+        };
+        Decided::Write(match kind {
+            ReverseKind::MarkDeleting if !self.rules.hold(Rule::TwoSteps) => ReverseKind::Delete,
+            kind => kind,
+        })
+    }
+
     fn reverse_sends(&self, state: &mut State) {
         let record = state.target_stream[usize::from(state.reverse.place)];
         let mark = Mark {
             epoch: state.epoch,
             record: state.reverse.place + 1,
         };
-        let kind = match self.world.wanted(record.old, record.new, state.source) {
-            Wanted::Create(own) => ReverseKind::Create(own),
-            Wanted::Update(own) => ReverseKind::Update(own),
-            Wanted::Delete => {
-                let is_marked = state
-                    .source
-                    .is_some_and(|source| source.deleting && source.mark == Some(mark));
-                if is_marked || !self.rules.hold(Rule::TwoSteps) {
-                    ReverseKind::Delete
-                } else {
-                    ReverseKind::MarkDeleting
+        match self.decide(state, record, mark) {
+            Decided::Nothing => state.reverse.place += 1,
+            Decided::Suspect => {
+                state.reverse.place += 1;
+                state.letter = Some(Letter {
+                    old: state.letter.map_or(record.old, |earlier| earlier.old),
+                    record: mark.record,
+                    looked: false,
+                });
+            }
+            Decided::Write(kind) => {
+                state.reverse.request = Some(Reverse {
+                    mark,
+                    read: state.source,
+                    kind,
+                });
+            }
+        }
+    }
+
+    /// The lane is drained, and reads the target and the source again.
+    fn looks_again(&self, state: &mut State) {
+        let Some(letter) = state.letter else { return };
+        let mark = Mark {
+            epoch: state.epoch,
+            record: letter.record,
+        };
+        let record = Record {
+            old: letter.old,
+            new: state.target.map(|target| target.own),
+        };
+        loop {
+            match self.decide(state, record, mark) {
+                Decided::Nothing => break,
+                Decided::Suspect => {
+                    state.letter = Some(Letter {
+                        looked: true,
+                        ..letter
+                    });
+                    return;
+                }
+                Decided::Write(kind) => {
+                    let read = state.source;
+                    if self.reverse_lands(state, Reverse { mark, read, kind }) {
+                        break;
+                    }
                 }
             }
-            Wanted::Nothing => {
-                state.reverse.place += 1;
-                return;
-            }
-            Wanted::Refused => {
-                state.found = true;
-                state.reverse.place += 1;
-                return;
-            }
-        };
-        state.reverse.request = Some(Reverse {
-            mark,
-            old: record.old,
-            kind,
-        });
+        }
+        state.letter = None;
     }
 
     /// Whether the record is done with the answer.
     fn reverse_lands(&self, state: &mut State, request: Reverse) -> bool {
         let held = state.source;
-        if held
-            .and_then(|held| held.mark)
-            .is_some_and(|mark| mark > request.mark)
-        {
-            return true;
-        }
-        if request.kind == ReverseKind::Delete && self.rules.hold(Rule::TwoSteps) {
-            match held {
-                Some(held) if held.deleting && held.mark == Some(request.mark) => state.set_source(None),
-                None => {}
-                Some(_) => state.found = true,
-            }
-            return true;
-        }
-        if let Some(held) = held.filter(|held| held.mark == Some(request.mark)) {
-            // It landed before, and the answer was lost with its worker.
-            let is_delete = request.kind == ReverseKind::MarkDeleting;
-            state.found |= is_delete && !held.deleting;
-            return !is_delete || !held.deleting;
-        }
-        if held.map(|held| held.own) != request.old && self.rules.hold(Rule::OldImage) {
-            state.found = true;
-            return true;
+        if held != request.read && self.rules.hold(Rule::AsRead) {
+            // Refused: the lane reads it again.
+            return false;
         }
         let mark = if self.rules.hold(Rule::Mark) {
             Some(request.mark)
@@ -206,11 +225,7 @@ impl Cutover {
     fn watches(&self, state: &mut State) {
         let record = state.source_stream[usize::from(state.watcher)];
         state.watcher += 1;
-        let is_ours = match (record.old, record.new) {
-            (old, Some(new)) => new.mark.is_some() && new.mark != old.and_then(|old| old.mark),
-            (Some(old), None) => old.deleting,
-            (None, None) => true,
-        };
+        let is_ours = !self.world.is_stray(record, state.epoch);
         state.found |= !is_ours && self.rules.hold(Rule::Watched);
     }
 }
@@ -259,12 +274,21 @@ impl Cutover {
             Step::ReverseDies,
             reverse.request.is_some() && reverse.ghost.is_none() && state.deaths[1] < self.bounds.deaths[1],
         );
-        let until = if state.phase == Phase::PinnedBack {
-            state.forward.place
-        } else {
-            state.source_end()
-        };
-        add(Step::Watches, is_back && state.watcher < until);
+        add(
+            Step::ReverseDiesUnsaved,
+            is_back
+                && reverse.place > state.pin
+                && reverse.ghost.is_none()
+                && state.deaths[1] < self.bounds.deaths[1],
+        );
+        add(
+            Step::LooksAgain,
+            is_back
+                && state.reverse_is_drained()
+                && state.letter.is_some_and(|letter| !letter.looked)
+                && state.looks_again,
+        );
+        add(Step::Watches, is_back && state.watcher < state.source_end());
     }
 }
 
@@ -273,18 +297,22 @@ impl Model for Cutover {
     type Action = Step;
 
     fn init_states(&self) -> Vec<State> {
-        vec![State::new()]
+        vec![State {
+            looks_again: self.rules.hold(Rule::LooksAgain),
+            ..State::new()
+        }]
     }
 
     fn actions(&self, state: &State, steps: &mut Vec<Step>) {
         if state.writes < self.bounds.writes && Self::app_may_write(state) {
             steps.push(Step::Put);
             let held = if state.app_at_target {
-                state.target.is_some()
+                state.target.map(|target| target.own)
             } else {
-                state.source.is_some()
+                state.source.map(|source| source.own)
             };
-            steps.extend(held.then_some(Step::Delete));
+            steps.extend((held != Some(FIRST)).then_some(Step::PutFirst));
+            steps.extend(held.is_some().then_some(Step::Delete));
         }
         let may_stray = matches!(
             state.phase,
@@ -292,7 +320,9 @@ impl Model for Cutover {
         );
         if self.bounds.strays && may_stray && state.stray.is_none() && state.writes < self.bounds.writes {
             steps.push(Step::StrayPut);
-            steps.extend(state.source.is_some().then_some(Step::StrayDelete));
+            if state.source.is_some() {
+                steps.extend([Step::StrayUpdate, Step::StrayDelete]);
+            }
         }
         steps.extend((state.source_fence == Fence::Set).then_some(Step::SourceFenceTakes));
         steps.extend((state.target_fence == Fence::Set).then_some(Step::TargetFenceTakes));
@@ -304,15 +334,19 @@ impl Model for Cutover {
         let mut next = state.clone();
         let state = &mut next;
         match step {
-            Step::Put | Step::Delete => {
+            Step::Put | Step::PutFirst | Step::Delete => {
                 state.writes += 1;
-                let own = (step == Step::Put).then_some(state.writes);
+                let own = match step {
+                    Step::Put => Some(state.writes),
+                    Step::PutFirst => Some(FIRST),
+                    _ => None,
+                };
                 Self::write(state, own);
             }
-            Step::StrayPut | Step::StrayDelete => {
+            Step::StrayPut | Step::StrayUpdate | Step::StrayDelete => {
                 state.writes += 1;
-                let own = (step == Step::StrayPut).then_some(state.writes);
-                self.stray(state, own);
+                let own = (step != Step::StrayDelete).then_some(state.writes);
+                Self::stray(state, own, step == Step::StrayUpdate);
             }
             Step::SourceFenceTakes => state.source_fence = Fence::On,
             Step::TargetFenceTakes => state.target_fence = Fence::On,
@@ -352,6 +386,12 @@ impl Model for Cutover {
                 state.deaths[1] += 1;
                 state.reverse.ghost = state.reverse.request.take();
             }
+            Step::ReverseDiesUnsaved => {
+                state.deaths[1] += 1;
+                state.reverse.ghost = state.reverse.request.take();
+                state.reverse.place = state.pin;
+            }
+            Step::LooksAgain => self.looks_again(state),
             Step::ReverseGhost => {
                 let request = state.reverse.ghost.take()?;
                 self.reverse_lands(state, request);

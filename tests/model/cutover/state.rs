@@ -50,8 +50,29 @@ pub struct Forward {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Reverse {
     pub mark: Mark,
-    pub old: Option<u8>,
+    /// The source item that was read: the write lands only on it.
+    pub read: Option<Source>,
     pub kind: ReverseKind,
+}
+
+/// A change of the target that could not be carried back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Letter {
+    /// What the target was before the first such change.
+    pub old: Option<u8>,
+    /// The last such record.
+    pub record: u8,
+    /// It was looked at again, and nothing has changed since.
+    pub looked: bool,
+}
+
+/// A stray write.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Stray {
+    /// What it left in the source.
+    pub left: Option<u8>,
+    /// It came after the reverse lane was found drained for a rollback, so it is a write like any other if nobody finds it.
+    pub late: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -133,8 +154,16 @@ pub struct State {
     pub page: Option<u8>,
     /// What the item is, by all accepted writes of the application: what the service owns, and what is dropped.
     pub truth: Option<(u8, u8)>,
-    /// The last stray write: what it left in the source.
-    pub stray: Option<Option<u8>>,
+    /// The stray write.
+    pub stray: Option<Stray>,
+    /// What could not be carried back.
+    pub letter: Option<Letter>,
+    /// The reverse lane looks again at what it could not carry back. The same in all states.
+    pub looks_again: bool,
+    /// Where the reverse lane was pinned.
+    pub pin: u8,
+    /// Up to where the watcher has to be for a rollback.
+    pub watched_to: u8,
     /// A stray write was found.
     pub found: bool,
     pub writes: u8,
@@ -187,6 +216,10 @@ impl State {
             page: None,
             truth: Some((1, MADE_HERE)),
             stray: None,
+            letter: None,
+            looks_again: true,
+            pin: 0,
+            watched_to: 0,
             found: false,
             writes: 1,
             deaths: [0, 0],
@@ -210,6 +243,7 @@ impl State {
             let old = self.source;
             self.source_stream.push(Record { old, new });
             self.source = new;
+            self.look_again();
         }
     }
 
@@ -219,8 +253,20 @@ impl State {
         if own(self.target) != own(new) {
             let (old, new) = (own(self.target), own(new));
             self.target_stream.push(Record { old, new });
+            self.look_again();
         }
         self.target = new;
+    }
+
+    fn look_again(&mut self) {
+        if let Some(letter) = &mut self.letter {
+            letter.looked = false;
+        }
+    }
+
+    /// Nothing stands in the way of a rollback.
+    pub fn is_settled(&self) -> bool {
+        !self.found && self.letter.is_none()
     }
 
     pub fn forward_is_drained(&self) -> bool {
@@ -246,6 +292,7 @@ impl Judged for State {
         let idle = self.forward.is_idle() && self.reverse.is_idle();
         copied
             && idle
+            && (!self.looks_again || self.letter.is_none_or(|letter| letter.looked))
             && match self.phase {
                 Phase::Replicating => !self.forward_unpinned && self.forward_is_drained(),
                 Phase::Switched => {
@@ -257,11 +304,11 @@ impl Judged for State {
 
     /// A stray write is found, and the source keeps it until somebody settles it. Nothing else is found.
     fn exact(&self) -> bool {
-        let kept = |stray: Option<u8>| {
-            self.phase == Phase::Switched && self.found && self.source.map(|source| source.own) == stray
+        let kept = |stray: Stray| {
+            self.phase == Phase::Switched && self.found && self.source.map(|source| source.own) == stray.left
         };
         match self.stray {
-            None => self.is_whole() && !self.found,
+            None => self.is_whole() && self.is_settled(),
             Some(stray) => self.is_whole() || kept(stray),
         }
     }

@@ -5,8 +5,10 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
     Put,
+    PutFirst,
     Delete,
     StrayPut,
+    StrayUpdate,
     StrayDelete,
     SourceFenceTakes,
     TargetFenceTakes,
@@ -20,7 +22,9 @@ pub enum Step {
     ReverseSends,
     ReverseLands,
     ReverseDies,
+    ReverseDiesUnsaved,
     ReverseGhost,
+    LooksAgain,
     Watches,
     Fence,
     Drained,
@@ -40,8 +44,10 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Put => "the application puts the item",
+            Self::PutFirst => "the application puts the item as it was at first",
             Self::Delete => "the application deletes the item",
             Self::StrayPut => "a forgotten writer puts the item into the source",
+            Self::StrayUpdate => "a forgotten writer updates the item in the source",
             Self::StrayDelete => "a forgotten writer deletes the item from the source",
             Self::SourceFenceTakes => "the fence of the source takes effect",
             Self::TargetFenceTakes => "the fence of the target takes effect",
@@ -55,6 +61,8 @@ impl fmt::Display for Step {
             Self::ReverseSends => "the reverse lane takes the next record",
             Self::ReverseLands => "the reverse lane's write lands, or is refused",
             Self::ReverseDies => "the reverse lane's worker dies",
+            Self::ReverseDiesUnsaved => "the reverse lane's worker dies, and has saved nothing since the pin",
+            Self::LooksAgain => "the reverse lane looks again at what it could not carry back",
             Self::ReverseGhost => "the dead reverse worker's write lands, or is refused",
             Self::Watches => "the watcher takes the next record of the source",
             Self::Fence => "cutover: the source's fence is asked for",

@@ -1,0 +1,125 @@
+//! Waits until a lane has applied everything from before a moment.
+
+use super::checks::reverse;
+use super::work::Work;
+use crate::lifecycle::is_past;
+use crate::status::{SplitStatus, split_status_with_worker};
+use crate::worker::{RunError, pause};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Between two looks.
+const POLL: Duration = Duration::from_millis(200);
+/// A lane that is not drained after this time, although a worker reads it, is reported as an obstacle.
+const LONGEST: Duration = Duration::from_secs(5 * 60);
+
+/// The present moment, by the clock that is ahead, of this machine or of the workers.
+pub(super) async fn now_of_workers(work: &Work<'_>) -> Result<u64, RunError> {
+    let status = split_status_with_worker(work.split).await?;
+    Ok(status.moment_ms(work.split.now_ms(), work.split.timing.renew()))
+}
+
+/// Waits until the forward lane has applied, and saved, every write from before a moment.
+pub(super) async fn forward(work: &Work<'_>, until_ms: u64) -> Result<(), RunError> {
+    let (began, mut absence) = (Instant::now(), Absence::default());
+    let _waiting = work.split.waits.until(
+        format!("the lane of {} has applied every write", work.name()),
+        LONGEST,
+    );
+    loop {
+        let status = split_status_with_worker(work.split).await?;
+        if is_past(&status, work.name(), until_ms) {
+            return Ok(());
+        }
+        absence.refuse(work, status.is_read() || status.is_drained())?;
+        refuse_slow(began, work.name())?;
+        pause(POLL, work.stop).await?;
+    }
+}
+
+/// Waits until the reverse lane has carried back every write from before a moment, and until the watcher of the source has
+/// passed it.
+pub(super) async fn back(work: &Work<'_>, until_ms: u64) -> Result<(), RunError> {
+    let (began, mut absence) = (Instant::now(), Absence::default());
+    let _waiting = work.split.waits.until(
+        format!("the reverse lane of {} has carried back every write", work.name()),
+        LONGEST,
+    );
+    loop {
+        let state = reverse(work.split, work.name()).await?;
+        let status = split_status_with_worker(work.split).await?;
+        if state.complete_to_ms.is_some_and(|complete| complete >= until_ms)
+            && state.watched_to_ms.is_some_and(|watched| watched >= until_ms)
+        {
+            return Ok(());
+        }
+        absence.refuse(work, is_worked(&status))?;
+        if let Some(reason) = state.gap {
+            return Err(RunError::Failed(format!(
+                "the reverse lane of {} has lost records: {reason}",
+                work.name()
+            )));
+        }
+        refuse_slow(began, work.name())?;
+        pause(POLL, work.stop).await?;
+    }
+}
+
+/// Waits until a worker runs the reverse lane in every shard of the target's stream.
+pub(super) async fn reverse_runs(work: &Work<'_>) -> Result<(), RunError> {
+    let (began, mut absence) = (Instant::now(), Absence::default());
+    let _waiting = work.split.waits.until(
+        format!("a worker runs the reverse lane of {}", work.name()),
+        work.split.timing.lease * 3,
+    );
+    loop {
+        if reverse(work.split, work.name()).await?.complete_to_ms.is_some() {
+            return Ok(());
+        }
+        let status = split_status_with_worker(work.split).await?;
+        absence.refuse(work, is_worked(&status))?;
+        refuse_slow(began, work.name())?;
+        pause(POLL, work.stop).await?;
+    }
+}
+
+/// Whether a worker of the tail is alive.
+fn is_worked(status: &SplitStatus) -> bool {
+    status.workers.iter().any(|worker| worker.reads_stream())
+}
+
+/// How long no worker has done what is waited for. A worker that starts again, or replaces one that died, needs the lease of
+/// the one before.
+#[derive(Default)]
+struct Absence(Option<Instant>);
+
+impl Absence {
+    /// Refuses to wait any longer without a worker.
+    fn refuse(&mut self, work: &Work<'_>, is_worked: bool) -> Result<(), RunError> {
+        if is_worked {
+            self.0 = None;
+            return Ok(());
+        }
+        if self.0.get_or_insert_with(Instant::now).elapsed() < work.split.timing.lease * 3 {
+            return Ok(());
+        }
+        Err(RunError::NotYet {
+            what: format!("no live worker reads what {} needs", work.name()),
+            next: "run `dynasplit replicate`, leave it running, then run this command again".into(),
+        })
+    }
+}
+
+fn refuse_slow(began: Instant, lane: &str) -> Result<(), RunError> {
+    if began.elapsed() < LONGEST {
+        return Ok(());
+    }
+    Err(RunError::NotYet {
+        what: format!(
+            "the lane of {lane} was not drained within {} s",
+            LONGEST.as_secs()
+        ),
+        next: "`dynasplit status` shows what limits it. Run this command again when the lane has caught up"
+            .into(),
+    })
+}

@@ -1,0 +1,183 @@
+//! The fence of a service, and the hooks of the plan.
+//!
+//! The parts of a fence are raised in this order: what a person stops, the hook, the policy. They are lifted in the reverse
+//! order. Each part is in the journal before it is raised, so that a later process lifts what an earlier one has begun.
+
+use super::fence_parts::{self, Part, Side};
+use super::work::Work;
+use super::{drain, policy};
+use crate::fence::run_hook;
+use crate::plan::{Fence, HookName, Plan, Service};
+use crate::state::SplitRecord;
+use crate::status::{duration, received, reverse_state};
+use crate::worker::RunError;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// For how long writes may still arrive after the fence was raised, before it counts as ignored. A feature flag needs time to
+/// reach every writer.
+const LONGEST_PROOF: Duration = Duration::from_secs(60);
+
+/// Runs a hook of the plan. Returns whether the plan has it.
+pub(super) async fn hook(work: &Work<'_>, hook: HookName) -> Result<bool, RunError> {
+    match run_hook(&work.split.plan, work.service, work.epoch(), hook).await {
+        Ok(None) => Ok(false),
+        Ok(Some(run)) => {
+            let what = format!("the hook `{hook}` succeeded after {}", duration(run.ms));
+            work.journal.event(&what, Some(run.output)).await?;
+            Ok(true)
+        }
+        Err(error) => {
+            let output = error.output().to_owned();
+            work.journal.event(&error.to_string(), Some(output)).await?;
+            Err(RunError::Failed(error.to_string()))
+        }
+    }
+}
+
+/// The parts that the plan names for a side, without the policy.
+fn parts(work: &Work<'_>, side: Side) -> Vec<Part> {
+    let fence = work.split.plan.fence_of(work.service);
+    let by_hook = work.split.plan.hooks.contains_key(&stops(side));
+    let manual = fence.manual.iter().map(|_| Part::Manual);
+    manual.chain(by_hook.then_some(Part::Hook)).collect()
+}
+
+fn stops(side: Side) -> HookName {
+    match side {
+        Side::Source => HookName::Fence,
+        Side::Target => HookName::FenceTarget,
+    }
+}
+
+fn lifts(side: Side) -> HookName {
+    match side {
+        Side::Source => HookName::Unfence,
+        Side::Target => HookName::UnfenceTarget,
+    }
+}
+
+/// Why the plan does not say how the writers of a service stop; `None` if it does.
+pub(super) fn missing(plan: &Plan, service: &Service) -> Vec<String> {
+    let fence = plan.fence_of(service);
+    let is_fenced = fence.manual.is_some() || fence.policy.is_some();
+    let mut found = Vec::new();
+    for side in [Side::Source, Side::Target] {
+        let hook = stops(side);
+        if !(is_fenced || plan.hooks.contains_key(&hook)) {
+            found.push(format!(
+                "the plan does not say how the writers of {} stop: add the hook `{hook}`, or `policy` or `manual` to `fence`",
+                service.name
+            ));
+        }
+    }
+    found
+}
+
+/// Stops the writers of one side, and proves that nothing arrives any more.
+pub(super) async fn raise(work: &Work<'_>, side: Side) -> Result<(), RunError> {
+    let fence = work.split.plan.fence_of(work.service);
+    // What cannot be put or proven is told before anybody is stopped.
+    let policy = Box::pin(policy::prepare(work, side)).await?;
+    for part in parts(work, side) {
+        fence_parts::remember(work, side, &part).await?;
+        match part {
+            Part::Manual => confirm(work, &fence)?,
+            Part::Hook => {
+                hook(work, stops(side)).await?;
+            }
+            Part::Policy(_) => {}
+        }
+    }
+    if let Some(prepared) = policy {
+        Box::pin(policy::raise(work, side, prepared, fence.prove_for)).await?;
+    }
+    Box::pin(prove(work, side, &fence)).await
+}
+
+/// Asks the operator whether the writers have stopped that only a person can stop.
+fn confirm(work: &Work<'_>, fence: &Fence) -> Result<(), RunError> {
+    let Some(what) = &fence.manual else { return Ok(()) };
+    let asked = format!("stop these writers of {} now: {what}", work.name());
+    if (work.operator.confirm)(&asked) {
+        return Ok(());
+    }
+    Err(RunError::Failed(format!(
+        "nobody confirmed that these writers are stopped: {what}. Confirm it on the terminal, or with --stopped"
+    )))
+}
+
+/// The fence holds when nothing of the service arrived for a while after it was raised. This rests on the stream: every write
+/// from before the end of that time was read.
+async fn prove(work: &Work<'_>, side: Side, fence: &Fence) -> Result<(), RunError> {
+    let began = Instant::now();
+    let for_ms = u64::try_from(fence.prove_for.as_millis()).unwrap_or(u64::MAX);
+    loop {
+        let from_ms = drain::now_of_workers(work).await?;
+        drained(work, side, from_ms).await?;
+        let before = arrived(work, side).await?;
+        drained(work, side, from_ms.saturating_add(for_ms)).await?;
+        let after = arrived(work, side).await?;
+        if before == after {
+            let what = format!("nothing arrived for {}: the fence holds", duration(for_ms));
+            return work.journal.event(&what, None).await;
+        }
+        let late = after.saturating_sub(before);
+        if began.elapsed() > LONGEST_PROOF {
+            return Err(RunError::Failed(format!(
+                "{late} writes of {} arrived after the fence was raised, so a writer ignores it. Find it, stop it, and run this \
+                 command again",
+                work.name()
+            )));
+        }
+        (work.operator.tell)(&format!(
+            "{late} writes of {} arrived after the fence was raised; proving it again",
+            work.name()
+        ));
+    }
+}
+
+async fn drained(work: &Work<'_>, side: Side, until_ms: u64) -> Result<(), RunError> {
+    match side {
+        Side::Source => drain::forward(work, until_ms).await,
+        Side::Target => drain::back(work, until_ms).await,
+    }
+}
+
+/// How many changes of the service have arrived.
+async fn arrived(work: &Work<'_>, side: Side) -> Result<u64, RunError> {
+    match side {
+        Side::Source => {
+            let record = SplitRecord::read(&work.split.store).await?.value;
+            let split = work.split.without_switched(&record);
+            let received = received(&split, &record).await?;
+            let count = received.and_then(|received| received.changes.get(work.name()).copied());
+            Ok(count.unwrap_or(0))
+        }
+        Side::Target => Ok(reverse_state(work.split, work.name(), work.epoch())
+            .await?
+            .received),
+    }
+}
+
+/// Lifts what is up on one side. A part that was only about to be raised is lifted, too.
+pub(super) async fn lift(work: &Work<'_>, side: Side) -> Result<(), RunError> {
+    while let Some(part) = fence_parts::raised(work, side)?.pop() {
+        match part {
+            Part::Manual => (work.operator.tell)(&format!(
+                "the writers of {} that a person stopped may write {} again",
+                work.name(),
+                match side {
+                    Side::Source => &work.split.plan.source.table,
+                    Side::Target => &work.service.table.name,
+                }
+            )),
+            Part::Hook => {
+                hook(work, lifts(side)).await?;
+            }
+            Part::Policy(raised) => Box::pin(policy::lift(work, side, &raised)).await?,
+        }
+        fence_parts::forget_last(work, side).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! The cutover of a service with a way back: its writers are stopped, the forward lane is drained and closed, the way back is
+//! pinned, and the writers move to the service's own table. A rollback does the same in the other direction.
+//!
+//! ```text
+//! ready -> fence -> drain -> check -> close -> pin -> reverse -> switch -> switched
+//!              cancel-reopen -> cancel-lift -> cancelled
+//! fence-target -> drain-back -> check-back -> reopen -> unfence -> rolled-back
+//! ```
+//!
+//! Invariants: each step is in the journal before it begins, and can be repeated by another process. A failure before the
+//! switch hook cancels the cutover, and a failure before the forward lane is opened again cancels the rollback; after that, the
+//! command stops and says how to continue. Only the holder of the journal's lease acts. What every worker must obey stands in
+//! the split's record: the phase with its epoch, and the closed lane.
+
+mod cancel;
+mod checks;
+mod drain;
+mod fence_parts;
+mod fencing;
+mod forward;
+mod journal;
+mod options;
+mod policy;
+mod preview;
+mod ready;
+mod rollback;
+mod run;
+mod work;
+
+pub use options::{CutoverOptions, CutoverReport, Operator, Outcome, PreviewStep, RollbackOptions};
+pub use preview::{preview_cutover, preview_rollback};
+pub use run::{cancel_cutover, cancel_rollback, cutover, rollback};

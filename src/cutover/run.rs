@@ -1,0 +1,342 @@
+//! The commands: each takes the journal, and works step by step until nothing is left to do.
+
+use super::checks::refuse_completing;
+use super::journal::Journal;
+use super::options::{CutoverOptions, CutoverReport, Operator, RollbackOptions};
+use super::work::{Work, millis};
+use super::{cancel, fencing, forward, ready, rollback as back};
+use crate::fault;
+use crate::plan::HookName;
+use crate::state::{CutoverPhase, CutoverRecord, CutoverStep, SplitRecord};
+use crate::worker::{ActivityNote, RunError, Split, check_split, with_activity_notes};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// What a command wants to do with a service's cutover.
+#[derive(Clone, Copy)]
+pub(super) enum Wish {
+    Cutover(CutoverOptions),
+    Cancel,
+    Rollback(RollbackOptions),
+    CancelRollback,
+}
+
+/// Cuts a service over to its own table, or continues a cutover that was interrupted.
+///
+/// # Errors
+/// If something is in the way and nothing was begun, or if the switch hook failed. A failure before the switch hook is no
+/// error: the cutover is cancelled, and the report says why.
+pub async fn cutover(
+    split: &Split,
+    service: &str,
+    options: CutoverOptions,
+    operator: &Operator<'_>,
+    stop: &CancellationToken,
+) -> Result<CutoverReport, RunError> {
+    command(split, service, Wish::Cutover(options), operator, stop).await
+}
+
+/// Cancels a cutover, before the switch hook.
+///
+/// # Errors
+/// If there is none, or if it can only be rolled back.
+pub async fn cancel_cutover(
+    split: &Split,
+    service: &str,
+    operator: &Operator<'_>,
+    stop: &CancellationToken,
+) -> Result<CutoverReport, RunError> {
+    command(split, service, Wish::Cancel, operator, stop).await
+}
+
+/// Moves the writes of a service back to the source, with everything that it wrote to its table.
+///
+/// # Errors
+/// If writes of the service could not be carried back, unless it is forced.
+pub async fn rollback(
+    split: &Split,
+    service: &str,
+    options: RollbackOptions,
+    operator: &Operator<'_>,
+    stop: &CancellationToken,
+) -> Result<CutoverReport, RunError> {
+    command(split, service, Wish::Rollback(options), operator, stop).await
+}
+
+/// Cancels a rollback, before the forward lane is opened again.
+///
+/// # Errors
+/// If there is none, or if it is too late.
+pub async fn cancel_rollback(
+    split: &Split,
+    service: &str,
+    operator: &Operator<'_>,
+    stop: &CancellationToken,
+) -> Result<CutoverReport, RunError> {
+    command(split, service, Wish::CancelRollback, operator, stop).await
+}
+
+async fn command(
+    split: &Split,
+    service: &str,
+    wish: Wish,
+    operator: &Operator<'_>,
+    stop: &CancellationToken,
+) -> Result<CutoverReport, RunError> {
+    let record = check_split(split).await?;
+    refuse_completing(&record)?;
+    let (planned, tables) = split.target(service).ok_or_else(|| RunError::NoSuchService {
+        service: service.to_owned(),
+        known: split.plan.service_names().join(", "),
+    })?;
+    // A command that refuses leaves no journal.
+    begins(split, service, wish, &record).await?;
+    let journal = Journal::take(split, service, &operator.name, stop).await?;
+    let options = match wish {
+        Wish::Cutover(options) => options,
+        _ => CutoverOptions::default(),
+    };
+    let work = Work {
+        split,
+        service: planned,
+        tables,
+        journal: &journal,
+        operator,
+        stop,
+        force: matches!(wish, Wish::Rollback(RollbackOptions { force: true })),
+        full_check: options.full_check,
+        tip: tokio::sync::Mutex::default(),
+    };
+    let doing = || {
+        let phase = format!("{service}: {}", journal.step().doing());
+        ActivityNote::new(split.waits.beside(&phase), BTreeMap::new())
+    };
+    let doing_it = journal.during(Box::pin(wished(&work, wish)));
+    let done = with_activity_notes(split, "cutover", doing, Box::pin(doing_it)).await;
+    drop(work);
+    journal.release().await;
+    done
+}
+
+/// Where the service is, by the journal and by the split's record.
+struct Stand {
+    phase: CutoverPhase,
+    step: CutoverStep,
+}
+
+async fn stand(split: &Split, service: &str, record: &SplitRecord) -> Result<Stand, RunError> {
+    let journal = split
+        .store
+        .get::<CutoverRecord>(&CutoverRecord::record_name(service))
+        .await?;
+    Ok(Stand {
+        phase: record.cutover_phase(service),
+        step: journal.map_or(CutoverStep::Cancelled, |stored| stored.value.step),
+    })
+}
+
+/// Refuses a command that cannot begin or continue here.
+pub(super) async fn begins(
+    split: &Split,
+    service: &str,
+    wish: Wish,
+    record: &SplitRecord,
+) -> Result<(), RunError> {
+    let Stand { phase, step } = stand(split, service, record).await?;
+    let refused = |what: &str, next: String| {
+        Err(RunError::NotYet {
+            what: format!("{service}: {what}"),
+            next,
+        })
+    };
+    let rollback = format!("run `dynasplit rollback --service {service} --yes`");
+    match wish {
+        Wish::Cutover(_) if step.is_over() && phase == CutoverPhase::Replicating => {
+            ready::refuse(split, service).await
+        }
+        Wish::Cutover(_) if step.is_of_cutover() || phase == CutoverPhase::Switched && step.is_over() => {
+            Ok(())
+        }
+        Wish::Cutover(_) if step.is_of_cancel() => refused(
+            "the cutover is being cancelled",
+            format!("run `dynasplit cutover --service {service} --cancel --yes` to end that"),
+        ),
+        Wish::Cutover(_) => refused("a rollback is under way", format!("{rollback} to end it")),
+        Wish::Cancel if step.is_of_cancel() && !step.is_over() => Ok(()),
+        Wish::Cancel if step.can_cancel() && !step.is_over() => Ok(()),
+        Wish::Cancel if phase == CutoverPhase::Replicating && step.is_over() => refused(
+            "no cutover is under way, so nothing was done",
+            "nothing is necessary".into(),
+        ),
+        Wish::Cancel => refused(
+            "the switch has begun, so some writers may write the service's own table already",
+            format!("{rollback}, which carries their writes back"),
+        ),
+        Wish::Rollback(options) if step.is_of_cutover() && !step.can_cancel() || step.is_over() => {
+            if phase.carries_back() {
+                return back::refuse(split, service, options.force).await;
+            }
+            refused(
+                "it is not switched with `dynasplit cutover`, so there is nothing to roll back",
+                "nothing is necessary".into(),
+            )
+        }
+        Wish::Rollback(_) if step.is_of_rollback() => Ok(()),
+        Wish::Rollback(_) if step == CutoverStep::RollbackCancelLift => refused(
+            "the rollback is being cancelled",
+            format!("run `dynasplit rollback --service {service} --cancel --yes` to end that"),
+        ),
+        Wish::Rollback(_) => refused(
+            "the writers have not switched yet",
+            format!("run `dynasplit cutover --service {service} --cancel --yes`"),
+        ),
+        Wish::CancelRollback if step.can_cancel_rollback() || step == CutoverStep::RollbackCancelLift => {
+            Ok(())
+        }
+        Wish::CancelRollback if step.is_of_rollback() && !step.is_over() => refused(
+            "the forward lane is open again, so the rollback cannot be cancelled any more",
+            format!("{rollback} to end it"),
+        ),
+        Wish::CancelRollback => refused(
+            "no rollback is under way, so nothing was done",
+            "nothing is necessary".into(),
+        ),
+    }
+}
+
+/// Brings the journal to the first step of what is wished, unless it is there already, and does the steps.
+async fn wished(work: &Work<'_>, wish: Wish) -> Result<CutoverReport, RunError> {
+    // Another command may have moved it since it was looked at.
+    let record = SplitRecord::read(&work.split.store).await?.value;
+    begins(work.split, work.name(), wish, &record).await?;
+    let step = work.journal.step();
+    let phase = record.cutover_phase(work.name());
+    match wish {
+        Wish::Cutover(_) if phase == CutoverPhase::Switched && step.is_over() => {
+            return work.report(true).await;
+        }
+        Wish::Cutover(options) if step.is_over() => forward::begin(work, options, &record).await?,
+        Wish::Cutover(options) => {
+            let most = options.max_pause.map(millis);
+            work.journal
+                .change(|record| {
+                    record.max_pause_ms = most.or(record.max_pause_ms);
+                    record.problem = None;
+                })
+                .await?;
+        }
+        Wish::Cancel if !step.is_of_cancel() => {
+            work.journal.change(|record| record.problem = None).await?;
+            work.journal.enter(CutoverStep::CancelReopen).await?;
+        }
+        Wish::Rollback(_) if !step.is_of_rollback() || step == CutoverStep::RolledBack => {
+            back::begin(work).await?
+        }
+        Wish::CancelRollback if step != CutoverStep::RollbackCancelLift => {
+            work.journal.change(|record| record.problem = None).await?;
+            work.journal.enter(CutoverStep::RollbackCancelLift).await?;
+        }
+        Wish::Rollback(_) => work.journal.change(|record| record.problem = None).await?,
+        Wish::Cancel | Wish::CancelRollback => {}
+    }
+    steps(work).await
+}
+
+async fn steps(work: &Work<'_>) -> Result<CutoverReport, RunError> {
+    loop {
+        let step = work.journal.step();
+        if step.is_over() {
+            return work.report(false).await;
+        }
+        (work.operator.tell)(&format!("{}: {} ({step})", work.name(), step.doing()));
+        let done = within_pause(work, step, Box::pin(one(work, step))).await;
+        let next = match done {
+            Ok(next) => next,
+            // The steps that are journalled are continued later, by this command or by its cancel.
+            Err(error @ RunError::Stopped(_)) => return Err(error),
+            Err(error) => failed(work, step, error).await?,
+        };
+        work.journal.enter(next).await?;
+        fault::moment("cutover.step").await;
+    }
+}
+
+/// Does a step, and returns the next one.
+async fn one(work: &Work<'_>, step: CutoverStep) -> Result<CutoverStep, RunError> {
+    match step {
+        CutoverStep::Ready => forward::ready(work).await,
+        CutoverStep::Fence => forward::fence(work).await,
+        CutoverStep::Drain => forward::drain(work).await,
+        CutoverStep::Check => forward::check(work).await,
+        CutoverStep::Close => forward::close(work).await,
+        CutoverStep::Pin => forward::pin(work).await,
+        CutoverStep::Reverse => forward::reverse(work).await,
+        CutoverStep::Switch => forward::switch(work).await,
+        CutoverStep::CancelReopen => cancel::reopen(work).await,
+        CutoverStep::CancelLift => cancel::lift(work).await,
+        CutoverStep::FenceTarget => back::fence(work).await,
+        CutoverStep::DrainBack => back::drain(work).await,
+        CutoverStep::CheckBack => back::check(work).await,
+        CutoverStep::Reopen => back::reopen(work).await,
+        CutoverStep::Unfence => back::unfence(work).await,
+        CutoverStep::RollbackCancelLift => back::cancel_lift(work).await,
+        CutoverStep::Switched
+        | CutoverStep::Cancelled
+        | CutoverStep::RolledBack
+        | CutoverStep::RollbackCancelled => Ok(step),
+    }
+}
+
+/// Drops a step of a cutover that would make the pause longer than the operator allows.
+async fn within_pause(
+    work: &Work<'_>,
+    step: CutoverStep,
+    doing: impl Future<Output = Result<CutoverStep, RunError>>,
+) -> Result<CutoverStep, RunError> {
+    let record = work.journal.record();
+    let (Some(most), Some(pause)) = (record.max_pause_ms, record.pause) else {
+        return doing.await;
+    };
+    if !step.can_cancel() || step == CutoverStep::Ready {
+        return doing.await;
+    }
+    let left = (pause.from_ms + most).saturating_sub(work.split.now_ms());
+    match tokio::time::timeout(Duration::from_millis(left), doing).await {
+        Ok(done) => done,
+        Err(_) => Err(RunError::Failed(format!(
+            "the pause would have been longer than --max-pause allows ({} s)",
+            most / 1000
+        ))),
+    }
+}
+
+/// A step failed: the cutover or the rollback is cancelled if that is possible. Returns the first step of the cancel.
+async fn failed(work: &Work<'_>, step: CutoverStep, error: RunError) -> Result<CutoverStep, RunError> {
+    let reason = error.to_string();
+    work.journal
+        .change(|record| record.problem = Some(reason.clone()))
+        .await?;
+    work.journal
+        .event(&format!("the step failed: {reason}"), None)
+        .await?;
+    // The step failed already, and the operator learns of it: a hook that fails here changes nothing.
+    if let Err(error) = fencing::hook(work, HookName::Failed).await {
+        (work.operator.tell)(&error.to_string());
+    }
+    if step.can_cancel() {
+        (work.operator.tell)(&format!(
+            "{}: cancelling the cutover, because {reason}",
+            work.name()
+        ));
+        return Ok(CutoverStep::CancelReopen);
+    }
+    if step.can_cancel_rollback() {
+        (work.operator.tell)(&format!(
+            "{}: cancelling the rollback, because {reason}",
+            work.name()
+        ));
+        return Ok(CutoverStep::RollbackCancelLift);
+    }
+    Err(error)
+}

@@ -1,0 +1,175 @@
+//! What a cutover and a rollback change in the split's record. Pure.
+
+use super::STATE_FORMAT_CUTOVER;
+use super::cutover::{CutoverPhase, CutoverState};
+use super::split::SplitRecord;
+
+impl SplitRecord {
+    /// Begins a cutover of a service: raises its epoch, and the format of the state, because a version that does not know
+    /// marks would treat marked source items as invalid. A cutover that has begun is continued. Returns the state; `None` if a
+    /// command that writes targets is under way.
+    pub fn begin_cutover(&mut self, service: &str, now_ms: u64) -> Option<CutoverState> {
+        let epoch = match self.cutovers.get(service) {
+            Some(state) if state.phase != CutoverPhase::Replicating => return Some(state.clone()),
+            Some(state) => state.epoch + 1,
+            None => 1,
+        };
+        if !self.switch.is_off() {
+            return None;
+        }
+        let state = CutoverState {
+            epoch,
+            phase: CutoverPhase::Fenced,
+            since_ms: now_ms,
+        };
+        self.format = STATE_FORMAT_CUTOVER;
+        self.cutovers.insert(service.to_owned(), state.clone());
+        Some(state)
+    }
+
+    /// A rollback begins. Returns whether it has begun; `false` if the service is not switched, or if a command that writes
+    /// targets is under way.
+    pub fn begin_rollback(&mut self, service: &str, epoch: u64, now_ms: u64) -> bool {
+        let phase = self.cutover_phase(service);
+        if phase != CutoverPhase::FencedForRollback && !self.switch.is_off() {
+            return false;
+        }
+        let to = CutoverPhase::FencedForRollback;
+        if phase == CutoverPhase::Switching {
+            return self.move_cutover(service, epoch, CutoverPhase::Switching, to, now_ms);
+        }
+        self.move_cutover(service, epoch, CutoverPhase::Switched, to, now_ms)
+    }
+
+    /// Opens the forward lane of a service again, and ends its reverse lane. Returns the epoch that every worker must
+    /// acknowledge before the application may write the source: only then, no worker moves the lane's checkpoint without
+    /// applying what it passes. `None` if a command that writes targets is under way.
+    pub fn reopen_lane(&mut self, service: &str, epoch: u64, to: CutoverPhase, now_ms: u64) -> Option<u64> {
+        let state = self.cutovers.get(service).filter(|state| state.epoch == epoch)?;
+        let phase = state.phase;
+        if !self.switched.contains_key(service) && phase == to {
+            return Some(self.switch.tombstones.epoch);
+        }
+        let acknowledged = self.switch.renew()?;
+        self.switched.remove(service);
+        self.move_cutover(service, epoch, phase, to, now_ms);
+        Some(acknowledged)
+    }
+
+    /// A service whose writers are stopped at present, or whose switch is under way. No other command may switch tombstones
+    /// on or hold the lanes meanwhile, because then the writers would have to wait for it.
+    #[must_use]
+    pub fn fenced_service(&self) -> Option<&str> {
+        let mut fenced = self
+            .cutovers
+            .iter()
+            .filter(|(_, state)| !matches!(state.phase, CutoverPhase::Replicating | CutoverPhase::Switched));
+        fenced.next().map(|(service, _)| service.as_str())
+    }
+
+    /// Moves a service from one phase to the next, if it is in this epoch and in the first phase. A service that is in the
+    /// second phase already stays there. Returns whether it is in the second phase now.
+    pub fn move_cutover(
+        &mut self,
+        service: &str,
+        epoch: u64,
+        from: CutoverPhase,
+        to: CutoverPhase,
+        now_ms: u64,
+    ) -> bool {
+        let Some(state) = self
+            .cutovers
+            .get_mut(service)
+            .filter(|state| state.epoch == epoch)
+        else {
+            return false;
+        };
+        if state.phase == from {
+            state.phase = to;
+            state.since_ms = now_ms;
+        }
+        state.phase == to
+    }
+
+    /// The services whose changes are carried back to the source, and the epoch of each one's cutover.
+    pub fn carried_back(&self) -> impl Iterator<Item = (&String, u64)> {
+        let cutovers = self.cutovers.iter();
+        cutovers
+            .filter(|(_, state)| state.phase.carries_back())
+            .map(|(name, state)| (name, state.epoch))
+    }
+
+    /// The services that have switched with a way back: their lanes apply nothing, and look for stray writes.
+    pub fn watched(&self) -> impl Iterator<Item = &String> {
+        let switched = self.switched.keys();
+        switched.filter(|name| self.cutover_phase(name) != CutoverPhase::Replicating)
+    }
+
+    /// The phase of a service; `Replicating` if it was never cut over.
+    #[must_use]
+    pub fn cutover_phase(&self, service: &str) -> CutoverPhase {
+        let state = self.cutovers.get(service);
+        state.map_or(CutoverPhase::Replicating, |state| state.phase)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cutover_has_an_epoch_of_its_own_and_moves_only_from_the_phase_that_is_named() {
+        let mut record = SplitRecord::sample();
+        let first = record.begin_cutover("a", 1).unwrap();
+        assert_eq!((first.epoch, first.phase), (1, CutoverPhase::Fenced));
+        assert_eq!(record.begin_cutover("a", 2), Some(first), "it is continued");
+        let (fenced, switching) = (CutoverPhase::Fenced, CutoverPhase::Switching);
+        assert!(
+            !record.move_cutover("a", 2, fenced, switching, 3),
+            "another epoch"
+        );
+        assert!(!record.begin_rollback("a", 1, 3), "nothing was switched");
+        assert!(record.move_cutover("a", 1, fenced, switching, 3));
+        assert!(
+            record.move_cutover("a", 1, fenced, switching, 4),
+            "it was moved already"
+        );
+        assert_eq!(record.cutovers["a"].since_ms, 3);
+        assert_eq!(record.fenced_service(), Some("a"));
+        assert!(record.begin_rollback("a", 1, 5));
+        assert!(record.reopen_lane("a", 1, CutoverPhase::Replicating, 6).is_some());
+        assert_eq!(record.fenced_service(), None);
+        assert_eq!(record.begin_cutover("a", 7).unwrap().epoch, 2);
+    }
+
+    #[test]
+    fn a_lane_is_reopened_in_the_step_that_ends_the_reverse_lane() {
+        let mut record = SplitRecord::sample();
+        record.begin_cutover("a", 1).unwrap();
+        record.switch_service("a", 2, None).unwrap();
+        let before = record.switch.tombstones.epoch;
+        let to = CutoverPhase::Replicating;
+        let epoch = record.reopen_lane("a", 1, to, 3).unwrap();
+        assert!(epoch > before && record.switched.is_empty());
+        assert_eq!(
+            record.reopen_lane("a", 1, to, 4),
+            Some(epoch),
+            "it can be repeated"
+        );
+        assert_eq!(record.reopen_lane("a", 9, to, 4), None);
+    }
+
+    #[test]
+    fn nothing_begins_while_a_command_writes_targets() {
+        let mut record = SplitRecord::sample();
+        assert!(record.switch.turn_on("repair"));
+        assert_eq!(record.begin_cutover("a", 1), None);
+        record.switch = crate::state::Switch::default();
+        record.begin_cutover("a", 1).unwrap();
+        record.switch_service("a", 2, None).unwrap();
+        record.move_cutover("a", 1, CutoverPhase::Fenced, CutoverPhase::Switching, 3);
+        assert!(record.switch.turn_on("repair"));
+        assert!(!record.begin_rollback("a", 1, 4));
+        assert_eq!(record.reopen_lane("a", 1, CutoverPhase::Replicating, 4), None);
+    }
+}

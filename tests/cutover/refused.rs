@@ -1,0 +1,122 @@
+//! What is refused, and by whom.
+
+use crate::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, end, until_written};
+use crate::support::table::{self, item, number};
+use crate::support::trial::Mode;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_happens_without_a_confirmation_and_the_steps_are_shown() {
+    let (shop, tail, application) = Shop::open(Mode::Sequence).await;
+    let shown = shop.cli.run(&CUTOVER[..3]).await.with_code(CUTOVER, 2);
+    for word in [
+        "fence",
+        "drain",
+        "close",
+        "pin",
+        "reverse",
+        "switch",
+        "rollback",
+        "nothing would refuse it now",
+    ] {
+        assert!(shown.stdout.contains(word), "{word}: {}", shown.stdout);
+    }
+    let words = ["cutover", "--service", "people", "--dry-run"];
+    shop.cli.succeed(&words).await;
+    let back = ["rollback", "--service", "people", "--dry-run"];
+    let shown = shop.cli.run(&back).await.with_code(&back, 3);
+    assert!(shown.stdout.contains("nothing to roll back"), "{}", shown.stdout);
+    for words in [ROLLBACK, CANCEL, CANCEL_ROLLBACK] {
+        let refused = shop.cli.run(words).await.with_code(words, 1);
+        assert!(
+            refused.stderr.contains("nothing is necessary"),
+            "{}",
+            refused.stderr
+        );
+    }
+    let unknown = ["cutover", "--service", "nobody", "--yes"];
+    shop.cli.run(&unknown).await.with_code(&unknown, 2);
+    assert_eq!(shop.phase().await, "none");
+    assert_eq!(shop.calls("fence"), 0);
+    application.end().await;
+    end(tail).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_is_not_proven_is_refused_before_a_writer_is_stopped() {
+    let (shop, tail, application) = Shop::open(Mode::Sequence).await;
+    let bad = item("PER#bad", "P", [("n", number(1)), ("dynasplit:x", number(1))]);
+    table::put(&shop.stage.client, &shop.stage.trial.source, bad).await;
+    shop.cli
+        .until("the dead letter", |status| status["dead_letters"]["people"] == 1)
+        .await;
+    let refused = shop.cli.run(CUTOVER).await.with_code(CUTOVER, 3);
+    assert!(
+        refused.stderr.contains("1 dead letter of people"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!((shop.calls("before-fence"), shop.calls("fence")), (0, 0));
+    application.end().await;
+    // Without a worker, nothing is begun either.
+    end(tail).await;
+    let refused = shop.cli.run(CUTOVER).await.with_code(CUTOVER, 3);
+    assert!(refused.stderr.contains("no live worker"), "{}", refused.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_with_a_way_back_is_not_ended_by_other_commands() {
+    let (shop, tail, application) = Shop::open(Mode::Sequence).await;
+    shop.cutover().await;
+    let cli = &shop.cli;
+    until_written(&application, |written| written.target >= 20).await;
+    for (words, says) in [
+        (&["switched", "--service", "people"] as &[&str], "with a way back"),
+        (&["switched", "--undo", "--service", "people"], "with a way back"),
+        (&["abandon", "--service", "people", "--yes"], "with a way back"),
+        (
+            &["complete", "--yes", "--quiet-for", "1"],
+            "can still be rolled back",
+        ),
+        (CANCEL, "rollback"),
+    ] {
+        let refused = cli.run(words).await.with_code(words, 1);
+        assert!(refused.stderr.contains(says), "{words:?}: {}", refused.stderr);
+    }
+    for words in [
+        &["verify"] as &[&str],
+        &["verify", "--repair"],
+        &["backfill"],
+        &["dead-letters", "reconcile"],
+    ] {
+        cli.succeed(words).await;
+    }
+    let written = application.end().await;
+    shop.assert_both_sides(&written).await;
+    cli.succeed(&["switched", "--service", "orders"]).await;
+    let words = ["complete", "--end-way-back", "--yes", "--quiet-for", "1"];
+    cli.succeed(&words).await;
+    tail.end().await.with_code(&["replicate"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_operator_is_told_who_works_on_it_and_since_when() {
+    let (shop, tail, application) = Shop::open(Mode::Sequence).await;
+    let slow = shop.cli.armed("cutover.fencing=delay:8000");
+    let first = slow.start(CUTOVER);
+    shop.cli
+        .until("the first operator", |status| {
+            status["cutovers"][0]["step"] == "fence" && status["cutovers"][0]["running"] == true
+        })
+        .await;
+    let second = shop.cli.run(CUTOVER).await.with_code(CUTOVER, 1);
+    assert!(
+        second.stderr.contains("works on the cutover of people"),
+        "{}",
+        second.stderr
+    );
+    assert!(second.stderr.contains("it began"), "{}", second.stderr);
+    first.end().await.with_code(CUTOVER, 0);
+    until_written(&application, |written| written.target >= 20).await;
+    shop.assert_both_sides(&application.end().await).await;
+    end(tail).await;
+}

@@ -1,0 +1,296 @@
+//! A split with two services that share no items, flags that hooks set, and an application that obeys them.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::application::{Application, Tables, Written};
+use crate::support::contents::{self, Plain};
+use crate::support::process::{Cli, Done, Running};
+use crate::support::stage::{LEASE_SECONDS, Stage};
+use crate::support::table::{self, item, number};
+use crate::support::trial::{Mode, STAMP};
+use crate::support::{Engine, unique};
+
+pub const CUTOVER: &[&str] = &["cutover", "--service", "people", "--yes"];
+pub const CANCEL: &[&str] = &["cutover", "--service", "people", "--cancel", "--yes"];
+pub const ROLLBACK: &[&str] = &["rollback", "--service", "people", "--yes"];
+pub const CANCEL_ROLLBACK: &[&str] = &["rollback", "--service", "people", "--cancel", "--yes"];
+
+/// The script of every hook: it sets a flag, or fails or hangs if a file says so.
+const SCRIPT: &str = r#"#!/bin/sh
+set -eu
+cd "$(dirname "$0")"
+hook=$1
+echo "$hook of $DYNASPLIT_SERVICE" >>calls
+if [ -e "fail.$hook" ]; then echo "the $hook hook fails" >&2; exit 7; fi
+if [ -e "hang.$hook" ]; then sleep 600; fi
+if [ $# -eq 3 ]; then
+    printf '%s\n' "$3" >"$DYNASPLIT_SERVICE.$2.new"
+    mv "$DYNASPLIT_SERVICE.$2.new" "$DYNASPLIT_SERVICE.$2"
+fi
+"#;
+
+/// The hooks of the plan: name, and the flag that it sets.
+const HOOKS: [(&str, &str); 12] = [
+    ("before-fence", ""),
+    ("fence", "source, stop"),
+    ("fenced", ""),
+    ("drained", ""),
+    ("before-switch", ""),
+    ("switch", "target, write"),
+    ("switched", ""),
+    ("unfence", "source, write"),
+    ("cancelled", ""),
+    ("fence-target", "target, stop"),
+    ("unfence-target", "target, write"),
+    ("rollback", "source, write"),
+];
+
+/// A split with its application.
+pub struct Shop {
+    pub stage: Stage,
+    pub cli: Cli,
+    pub people: String,
+    pub orders: String,
+    folder: TempDir,
+}
+
+impl Shop {
+    /// A split that is verified, whose tail runs, and whose application writes.
+    pub async fn open(mode: Mode) -> (Self, Running, Application) {
+        Self::open_on(Engine::embedded().await, mode).await
+    }
+
+    /// The same, on another engine.
+    pub async fn open_on(engine: Engine, mode: Mode) -> (Self, Running, Application) {
+        let shop = Self::set(engine, mode).await;
+        let tail = shop.cli.begin().await;
+        let application = shop.application(Written::default());
+        until_written(&application, |written| written.source >= 40).await;
+        shop.cli.succeed(&["backfill"]).await;
+        shop.verify().await;
+        (shop, tail, application)
+    }
+
+    async fn set(engine: Engine, mode: Mode) -> Self {
+        let stage = Stage::set(engine, mode).await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let script = folder.path().join("hook.sh");
+        std::fs::write(&script, SCRIPT).expect("the script is written");
+        let (people, orders, split) = (unique("people"), unique("orders"), unique("shop"));
+        let path = folder.path().join("plan.yaml");
+        let shop = Self {
+            cli: Cli::new(path.clone(), stage.engine.endpoint(), LEASE_SECONDS),
+            stage,
+            people,
+            orders,
+            folder,
+        };
+        std::fs::write(path, shop.plan(&split)).expect("the plan is written");
+        let line = item("ORD#1", "L", [("n", number(1))]);
+        table::put(&shop.stage.client, &shop.stage.trial.source, line).await;
+        shop
+    }
+
+    fn plan(&self, split: &str) -> String {
+        let timestamp = match self.stage.trial.mode {
+            Mode::Timestamp => "{ attribute: n, type: N }",
+            Mode::Sequence => "none",
+        };
+        let (source, orders, people) = (&self.stage.trial.source, &self.orders, &self.people);
+        let script = self.folder.path().join("hook.sh");
+        let hooks: String = HOOKS
+            .iter()
+            .map(|(name, flag)| {
+                let flag = if flag.is_empty() {
+                    String::new()
+                } else {
+                    format!(", {flag}")
+                };
+                format!(
+                    "  {name}: {{ run: [sh, '{}', {name}{flag}], timeout: 5 }}\n",
+                    script.display()
+                )
+            })
+            .collect();
+        format!(
+            r"version: 1
+split: {split}
+source:
+  table: {source}
+  keys: {{ partition: PK, sort: SK }}
+timestamp: {timestamp}
+unrouted: fail
+fence: {{ prove-for: 1 }}
+drain: {{ quiet-for: 1 }}
+hooks:
+{hooks}services:
+  - name: orders
+    where: begins_with(PK, 'ORD#')
+    owns: items
+    table:
+      name: {orders}
+      keys: {{ partition: PK, sort: SK }}
+  - name: people
+    where: begins_with(PK, 'PER#')
+    owns: items
+    table:
+      name: {people}
+      keys: {{ partition: id, sort: part }}
+    transform:
+      keys:
+        from: {{ PK: 'PER#{{id}}', SK: '{{part}}' }}
+        to: {{ id: '{{id}}', part: '{{part}}' }}
+      drop: [PK, SK, secret]
+      rename: {{ amount: total }}
+"
+        )
+    }
+
+    /// The application, which goes on after what it wrote before.
+    pub fn application(&self, written: Written) -> Application {
+        let tables = Tables {
+            client: self.stage.client.clone(),
+            source: self.stage.trial.source.clone(),
+            target: self.people.clone(),
+            flags: self.folder.path().to_owned(),
+        };
+        Application::start(tables, written, self.stage.seed, 100)
+    }
+
+    /// Lets a hook fail, hang, or work again.
+    pub fn spoil(&self, how: &str, hook: &str) {
+        std::fs::write(self.path(&format!("{how}.{hook}")), "").expect("a file");
+    }
+
+    /// See [`Shop::spoil`].
+    pub fn mend(&self, how: &str, hook: &str) {
+        std::fs::remove_file(self.path(&format!("{how}.{hook}"))).expect("a file is removed");
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// How often a hook was run.
+    pub fn calls(&self, hook: &str) -> usize {
+        let calls = std::fs::read_to_string(self.path("calls")).unwrap_or_default();
+        let line = format!("{hook} of people");
+        calls.lines().filter(|call| *call == line).count()
+    }
+
+    /// A clean verify while the application writes: what it wrote at the same moment is looked at once more.
+    pub async fn verify(&self) {
+        let words = ["verify"];
+        for _ in 0..3 {
+            if self.cli.run(&words).await.code == Some(0) {
+                return;
+            }
+        }
+        self.cli.succeed(&words).await;
+    }
+
+    pub async fn cutover(&self) -> Done {
+        self.cli.succeed(CUTOVER).await
+    }
+
+    /// The cutover of the service, as `status` shows it.
+    pub async fn stand(&self) -> Value {
+        let status = self.cli.look().await;
+        let cutovers = status["cutovers"].as_array().expect("cutovers").clone();
+        cutovers
+            .into_iter()
+            .find(|each| each["service"] == "people")
+            .unwrap_or(Value::Null)
+    }
+
+    /// Where the service is.
+    pub async fn phase(&self) -> String {
+        self.stand().await["phase"].as_str().unwrap_or("none").to_owned()
+    }
+
+    /// Waits until both sides hold what the application wrote, which has stopped.
+    ///
+    /// # Panics
+    /// With the differences, where that does not come.
+    pub async fn assert_both_sides(&self, written: &Written) {
+        let began = std::time::Instant::now();
+        loop {
+            let wrong = self.wrong(written).await;
+            if wrong.is_empty() {
+                return;
+            }
+            let status = self.cli.look().await;
+            assert!(
+                began.elapsed() < std::time::Duration::from_secs(60),
+                "the sides differ from what was written:\n{}\n{:#}",
+                wrong.join("\n"),
+                status["cutovers"]
+            );
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        }
+    }
+
+    async fn wrong(&self, written: &Written) -> Vec<String> {
+        let (client, mut wrong) = (&self.stage.client, Vec::new());
+        let mut source = contents::read(client, &self.stage.trial.source).await;
+        source.retain(|key, _| matches!(&key[0], Plain::Text(pk) if pk.starts_with("PER#")));
+        let target = contents::read(client, &self.people).await;
+        for (side, amount, found) in [("source", "amount", &source), ("target", "total", &target)] {
+            for (id, person) in &written.people {
+                let key = match side {
+                    "source" => vec![Plain::Text(format!("PER#{id}")), Plain::Text("P".into())],
+                    _ => vec![Plain::Text(id.to_string()), Plain::Text("P".into())],
+                };
+                let Some(item) = found.get(&key) else {
+                    wrong.push(format!("{side}: {id} is missing, {person:?}"));
+                    continue;
+                };
+                let value = |name: &str| item.get(name).cloned();
+                let is_right =
+                    value("n") == Some(plain(person.n)) && value(amount) == Some(plain(person.n * 10));
+                let is_kept = side == "target"
+                    || person
+                        .secret
+                        .is_none_or(|secret| value("secret") == Some(plain(secret)));
+                let reserved = item.keys().filter(|name| name.starts_with("dynasplit:"));
+                let is_clean = side == "source" || reserved.into_iter().all(|name| name == STAMP);
+                if !(is_right && is_kept && is_clean) {
+                    wrong.push(format!("{side}: {id} should be {person:?}, and is {item:?}"));
+                }
+            }
+            if found.len() != written.people.len() {
+                wrong.push(format!(
+                    "{side}: {} items, and {} people",
+                    found.len(),
+                    written.people.len()
+                ));
+            }
+        }
+        wrong
+    }
+}
+
+fn plain(value: u64) -> Plain {
+    Plain::Number(value.into())
+}
+
+/// Waits until the application has written something.
+pub async fn until_written(application: &Application, is: impl Fn(&Written) -> bool) {
+    let began = std::time::Instant::now();
+    while !is(&application.written().await) {
+        assert!(
+            began.elapsed() < std::time::Duration::from_secs(60),
+            "the application does not write"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+/// Ends a worker, which must end well.
+pub async fn end(tail: Running) {
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+}

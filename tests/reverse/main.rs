@@ -1,0 +1,11 @@
+//! The way back of a service that has switched: what the service writes to its own table is carried back to the source, as
+//! the application would have written it there, whatever workers die; and writes of others to the source are found.
+#![cfg(unix)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod carried;
+mod kept;
+mod lag;
+mod scene;
