@@ -124,7 +124,7 @@ source:
 timestamp: {timestamp}
 unrouted: fail
 fence: {{ prove-for: 1 }}
-drain: {{ by: quiet, quiet-for: 1 }}
+drain: {{ quiet-for: 1 }}
 hooks:
 {hooks}services:
   - name: orders
