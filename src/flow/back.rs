@@ -188,12 +188,8 @@ impl BackLane<'_> {
         let Some(key) = self.way.source.key_of(current).filter(|_| is_begun) else {
             return superseded;
         };
-        // An update of somebody else keeps the mark.
-        let stripped = stripped(Some(current));
-        let mut olds = run.changes.iter().map(|change| change.images.old.as_ref());
-        if !olds.any(|old| self.way.stands_for(old, stripped.as_ref())) {
-            return Back::Suspect;
-        }
+        // An update of somebody else keeps the mark, and goes away with the item. It is listed as a stray write. What the item was
+        // when it was marked is not known here: records before the delete may have been carried back together with it.
         Back::Write(BackWrite {
             key,
             kind: BackWriteKind::Delete,

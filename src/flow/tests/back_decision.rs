@@ -145,7 +145,6 @@ fn a_put_of_somebody_else_between_the_two_steps_is_not_deleted() {
     assert!(!lands(&second.condition, Some(&touched)));
     let changed = with(&begun, [("title", Value::s("stray"))]);
     assert!(!lands(&second.condition, Some(&changed)));
-    assert_eq!(lane(&plan).decide(&change, Some(&changed)), Back::Suspect);
 }
 
 #[test]
