@@ -53,7 +53,10 @@ const CREATE_WITH_KEY: [&str; 6] = [
 /// If a role of the plan is no ARN.
 pub fn tool_policy(plan: &Plan, account: &Account, tasks: &BTreeSet<Task>) -> Result<Policy, ArnError> {
     let mut statements = statements(plan, account, tasks, None)?;
-    let roles: BTreeSet<String> = roles(plan).into_iter().map(str::to_owned).collect();
+    let mut roles: BTreeSet<String> = roles(plan).into_iter().map(str::to_owned).collect();
+    if tasks.contains(&Task::Run) {
+        roles.extend(probe_roles(plan));
+    }
     statements.push(Statement::new(
         "AssumeTheRolesOfThePlan",
         &["sts:AssumeRole"],
@@ -128,6 +131,16 @@ pub fn aliases(plan: &Plan) -> Vec<KeyNote> {
     named.collect()
 }
 
+/// Roles as which the fence of a cutover is tried.
+fn probe_roles(plan: &Plan) -> Vec<String> {
+    let policies = plan
+        .services
+        .iter()
+        .filter_map(|service| plan.fence_of(service).policy);
+    let roles = policies.flat_map(|policy| [policy.probe_roles, policy.target_probe_roles]);
+    roles.flatten().collect()
+}
+
 fn roles(plan: &Plan) -> BTreeSet<&str> {
     let places = plan.services.iter().map(|service| &service.place);
     places
@@ -162,6 +175,7 @@ fn statements(
         services,
         account,
         has_cutover: plan.has_cutover(),
+        plan,
     };
     let mut statements = Vec::new();
     for task in tasks {
@@ -183,6 +197,7 @@ struct Resources<'a> {
     account: &'a Account,
     /// The plan says how to cut a service over.
     has_cutover: bool,
+    plan: &'a Plan,
 }
 
 impl Resources<'_> {
@@ -325,7 +340,21 @@ impl Resources<'_> {
     /// What the writes of a service need on their way back to the source.
     fn cut_over(&self) -> Result<Vec<Statement>, ArnError> {
         let streams = self.targets(|_| true)?.into_iter();
+        let by_policy = |service: &Service| self.plan.fence_of(service).policy.is_some();
+        let mut fenced = self.targets(by_policy)?;
+        if self.plan.services.iter().any(by_policy) {
+            fenced.extend(self.source.iter().cloned());
+        }
         Ok(vec![
+            Statement::new(
+                "FenceTheWriters",
+                &[
+                    "dynamodb:GetResourcePolicy",
+                    "dynamodb:PutResourcePolicy",
+                    "dynamodb:DeleteResourcePolicy",
+                ],
+                fenced,
+            ),
             Statement::new(
                 "CarryBackToTheSource",
                 &["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
