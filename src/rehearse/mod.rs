@@ -7,8 +7,8 @@
 pub mod engine;
 pub mod generate;
 pub mod load;
-pub mod mortal;
-mod mutate;
+mod mortal;
+pub mod mutate;
 pub mod population;
 mod retry;
 mod run;
