@@ -2,11 +2,10 @@
 
 use super::checks::{busy, reverse};
 use super::fence_parts::Side;
-use super::fencing;
 use super::work::Work;
+use super::{drain, fencing};
 use crate::fault;
 use crate::plan::HookName;
-use crate::repair::acknowledged;
 use crate::state::{CutoverPhase, CutoverStep, RepairScope, SplitRecord};
 use crate::worker::RunError;
 
@@ -37,7 +36,7 @@ pub(super) async fn reopen(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     let Some(obeyed) = obeyed else {
         return Err(busy(service));
     };
-    acknowledged(work.split, obeyed, work.stop).await?;
+    drain::acknowledged(work, obeyed).await?;
     Ok(CutoverStep::CancelLift)
 }
 

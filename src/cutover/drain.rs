@@ -3,7 +3,10 @@
 use super::checks::reverse;
 use super::work::Work;
 use crate::lifecycle::is_past;
+use crate::repair;
+use crate::state::StreamPin;
 use crate::status::{SplitStatus, split_status_with_worker};
+use crate::tail::TipReader;
 use crate::worker::{RunError, pause};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -81,6 +84,34 @@ pub(super) async fn reverse_runs(work: &Work<'_>) -> Result<(), RunError> {
         refuse_slow(began, work.name())?;
         pause(POLL, work.stop).await?;
     }
+}
+
+/// Waits until every live worker obeys an epoch.
+pub(super) async fn acknowledged(work: &Work<'_>, epoch: u64) -> Result<(), RunError> {
+    let obeyed = tokio::time::timeout(LONGEST, repair::acknowledged(work.split, epoch, work.stop));
+    obeyed.await.unwrap_or_else(|_| {
+        Err(RunError::NotYet {
+            what: format!(
+                "a worker that lives has not obeyed the change of {} for {} s",
+                work.name(),
+                LONGEST.as_secs()
+            ),
+            next: "`dynasplit status` shows the workers. End the one that does not obey, then run this command again".into(),
+        })
+    })
+}
+
+/// Reads the target's stream on to its tip.
+pub(super) async fn pinned(work: &Work<'_>, reader: &mut TipReader) -> Result<StreamPin, RunError> {
+    let pinned = tokio::time::timeout(LONGEST, reader.pin(work.epoch(), work.stop));
+    pinned.await.unwrap_or_else(|_| {
+        Err(RunError::Failed(format!(
+            "the stream of {} was not read to its end within {} s: somebody writes the table, although {} has not switched yet",
+            work.service.table.name,
+            LONGEST.as_secs(),
+            work.name()
+        )))
+    })
 }
 
 /// Whether a worker of the tail is alive.

@@ -7,7 +7,6 @@ use super::work::{Work, millis};
 use super::{drain, fencing, ready};
 use crate::fault;
 use crate::plan::HookName;
-use crate::repair::acknowledged;
 use crate::source::ensure_stream;
 use crate::state::{CutoverPhase, CutoverStep, Pause, SplitRecord};
 use crate::tail::TipReader;
@@ -139,16 +138,15 @@ pub(super) async fn close(work: &Work<'_>) -> Result<CutoverStep, RunError> {
         return Err(busy(work.name()));
     };
     fault::moment("cutover.closed").await;
-    acknowledged(work.split, closed.epoch, work.stop).await?;
+    drain::acknowledged(work, closed.epoch).await?;
     fault::moment("cutover.close-acknowledged").await;
     Ok(CutoverStep::Pin)
 }
 
 /// The way back begins at the tip of the target's stream.
 pub(super) async fn pin(work: &Work<'_>) -> Result<CutoverStep, RunError> {
-    let epoch = work.epoch();
     let mut reader = tip(work).await?;
-    let pin = reader.pin(epoch, work.stop).await?;
+    let pin = Box::pin(drain::pinned(work, &mut reader)).await?;
     pin.write_once(&work.split.store, work.name()).await?;
     fault::moment("cutover.pinned").await;
     fencing::hook(work, HookName::BeforeSwitch).await?;

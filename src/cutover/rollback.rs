@@ -6,7 +6,6 @@ use super::work::Work;
 use super::{drain, fencing};
 use crate::fault;
 use crate::plan::HookName;
-use crate::repair::acknowledged;
 use crate::state::{CutoverPhase, CutoverStep, Pause, RepairScope, SplitRecord};
 use crate::worker::{RunError, Split};
 
@@ -115,7 +114,7 @@ pub(super) async fn reopen(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     let Some(obeyed) = obeyed else {
         return Err(busy(service));
     };
-    acknowledged(work.split, obeyed, work.stop).await?;
+    drain::acknowledged(work, obeyed).await?;
     fault::moment("rollback.reopen-acknowledged").await;
     Ok(CutoverStep::Unfence)
 }

@@ -5,7 +5,7 @@
 
 use super::error::FenceError;
 use super::policy::{Denied, Without, has_statement, sid, statement, with_statement, without_statement};
-use crate::dynamo::{PolicyChange, Poll, Tables};
+use crate::dynamo::{PolicyChange, Poll, Tables, Timing};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::time::Duration;
@@ -18,6 +18,17 @@ pub struct PolicyTimes {
     /// A policy is read without consistency, and a request without an answer may land late. So a statement counts as gone
     /// when it was missing for this long.
     pub settled: Duration,
+}
+
+impl PolicyTimes {
+    /// The same, for an engine that is not AWS: it is near, and consistent, so only a request that was given up may land late.
+    #[must_use]
+    pub fn near(timing: Timing) -> Self {
+        Self {
+            settled: timing.landed(),
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for PolicyTimes {

@@ -110,7 +110,11 @@ impl<'a> TablePolicy<'a> {
             roles: probes,
             exempt,
             leading_keys,
-            times: PolicyTimes::default(),
+            times: if clients.endpoints().is_aws() {
+                PolicyTimes::default()
+            } else {
+                PolicyTimes::near(clients.timing())
+            },
         }))
     }
 

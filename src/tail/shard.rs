@@ -80,7 +80,7 @@ impl ShardTask {
         let mut lanes = JoinSet::new();
         let mut started = BTreeSet::new();
         let reading = Arc::new(Reading::default());
-        let front = AbortOnDropHandle::new(tokio::spawn(front(
+        let mut front = AbortOnDropHandle::new(tokio::spawn(front(
             ShardReader::new(&self.source, &self.leased.snapshot().shard),
             Arc::clone(&feed),
             Arc::clone(&reading),
@@ -89,6 +89,7 @@ impl ShardTask {
             work.clone(),
         )));
         let lost = self.leased.lost();
+        let mut is_read = false;
         loop {
             let waiting = self.start_ready(&mut started, &mut lanes, &feed, &alone, &work);
             if lanes.is_empty() && !waiting {
@@ -101,6 +102,15 @@ impl ShardTask {
                 () = self.stop.cancelled() => break,
                 () = tokio::time::sleep(self.split.timing.renew()) => {}
                 changed = self.recorded.changed() => if changed.is_err() { break },
+                read = &mut front, if !is_read => match read {
+                    Ok(()) => is_read = true,
+                    // Without it, the lanes would wait for ever.
+                    Err(error) => {
+                        tracing::error!(%error, "the front reader failed; the shard starts again");
+                        is_read = true;
+                        break;
+                    }
+                },
                 ended = lanes.join_next(), if !lanes.is_empty() => match ended {
                     // A lane repeats what it could not make durable, so an error loses nothing.
                     Some(Ok((lane, Err(failed)))) => {
@@ -127,7 +137,7 @@ impl ShardTask {
                 );
             }
         }
-        if let Err(error) = front.await {
+        if !is_read && let Err(error) = front.await {
             tracing::error!(%error, "the front reader failed");
         }
         saved.cancel();

@@ -18,7 +18,9 @@ use crate::worker::{
     Budgets, Heartbeat, LeasedRecord, Recorded, RunError, Split, check_split, recorded_shards,
     unless_stopped, without_switched,
 };
+use futures::FutureExt;
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -395,10 +397,7 @@ impl Tail {
             recorded,
             stop,
         };
-        async move {
-            let saved = task.run().await;
-            (shard, saved)
-        }
+        ended(shard, task.run())
     }
 
     fn shares(&self) -> BTreeMap<String, LaneShare> {
@@ -492,6 +491,17 @@ fn passes(error: &RunError) -> bool {
     }
 }
 
+/// The end of a shard's task. If the task panics, it ends, too: the shard is claimed again when its lease has expired, and
+/// everything since its last checkpoint is repeated.
+async fn ended(shard: String, task: impl Future<Output = Result<(), StateError>>) -> ShardEnd {
+    let saved = AssertUnwindSafe(task).catch_unwind().await;
+    let saved = saved.unwrap_or_else(|_| {
+        tracing::error!(shard, "the task of a shard failed; the shard is read again");
+        Ok(())
+    });
+    (shard, saved)
+}
+
 /// A shard's reader has ended. Answers why its last progress was not saved.
 fn note_end(
     ended: Option<Result<ShardEnd, tokio::task::JoinError>>,
@@ -507,5 +517,21 @@ fn note_end(
             None
         }
         None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_gives_its_shard_back() {
+        let panics = async {
+            assert!(std::hint::black_box(false), "on purpose");
+            Ok(())
+        };
+        let (shard, saved) = ended("shard-1".to_owned(), panics).await;
+        assert_eq!(shard, "shard-1");
+        assert!(saved.is_ok());
     }
 }

@@ -1,11 +1,13 @@
 //! The application: it writes one table or the other, as the flags say that the hooks set, and it knows what it wrote.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -33,6 +35,8 @@ pub struct Written {
     pub source: u64,
     /// Writes of the target.
     pub target: u64,
+    /// Writes that a policy refused.
+    pub refused: u64,
 }
 
 /// Which table the application may write.
@@ -123,7 +127,10 @@ async fn write(tables: &Tables, side: Side, chance: u64, written: &mut Written) 
             .set_key(Some(key))
             .send()
             .await;
-        sent.expect("the application can delete");
+        if is_refused(sent) {
+            written.refused += 1;
+            return;
+        }
         written.people.remove(&id);
     } else {
         let mut item = key;
@@ -146,12 +153,24 @@ async fn write(tables: &Tables, side: Side, chance: u64, written: &mut Written) 
             .set_item(Some(item))
             .send()
             .await;
-        sent.expect("the application can put");
+        if is_refused(sent) {
+            written.refused += 1;
+            return;
+        }
         written.people.insert(id, Person { n, secret });
     }
     match side {
         Side::Source => written.source += 1,
         Side::Target => written.target += 1,
+    }
+}
+
+/// Whether a policy refused a write. Everything else must succeed.
+fn is_refused<T: Debug, E: ProvideErrorMetadata + Debug>(sent: Result<T, E>) -> bool {
+    match sent {
+        Ok(_) => false,
+        Err(error) if error.code() == Some("AccessDeniedException") => true,
+        Err(error) => panic!("the application can write: {error:?}"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use dynasplit::fault::{MOMENTS, REQUESTS};
 
+use super::policy::POINTS as POLICY;
 use super::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, end, until_written};
 use crate::support::process::Running;
 use crate::support::trial::Mode;
@@ -47,12 +48,12 @@ const BACK: &[&str] = &[
 
 #[test]
 fn processes_die_at_every_failpoint_of_a_cutover() {
-    let known = [THERE, BACK, CANCELS, ROLLBACK_CANCELS, CARRIES].concat();
+    let known = [THERE, BACK, CANCELS, ROLLBACK_CANCELS, CARRIES, POLICY].concat();
     let requests = REQUESTS
         .iter()
         .flat_map(|name| ["before", "after"].map(|side| format!("{name}.{side}")));
     let points = requests.chain(MOMENTS.iter().map(|name| (*name).to_owned()));
-    let of_cutovers = ["cutover.", "rollback.", "reverse.", "state.cutover"];
+    let of_cutovers = ["cutover.", "rollback.", "reverse.", "fence.", "state.cutover"];
     for point in points.filter(|point| of_cutovers.iter().any(|of| point.starts_with(of))) {
         assert!(known.contains(&&*point), "nobody dies at {point}");
     }
@@ -142,7 +143,7 @@ async fn restarted(shop: &Shop, tail: Running, step: &str) -> Running {
     shop.cli.start(&["replicate"])
 }
 
-async fn die(shop: &Shop, words: &[&str], point: &str) {
+pub async fn die(shop: &Shop, words: &[&str], point: &str) {
     let died = shop.cli.armed(&format!("{point}=kill")).run(words).await;
     assert_eq!(died.killed_at(), Some(point), "{words:?}: {}", died.stderr);
 }

@@ -5,6 +5,7 @@ mod application;
 mod cancelled;
 mod deaths;
 mod hooks;
+mod policy;
 mod refused;
 mod shop;
 mod there_and_back;

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::application::{Application, Tables, Written};
 use crate::support::contents::{self, Plain};
+use crate::support::faulty::{Policies, Script, role_arn};
 use crate::support::process::{Cli, Done, Running};
 use crate::support::stage::{LEASE_SECONDS, Stage};
 use crate::support::table::{self, item, number};
@@ -48,12 +49,34 @@ const HOOKS: [(&str, &str); 12] = [
     ("rollback", "source, write"),
 ];
 
+/// The same, if a policy is the fence: the application writes where it wrote before, and is refused.
+const HOOKS_BESIDE_A_POLICY: [(&str, &str); 3] = [
+    ("switch", "target, write"),
+    ("rollback", "target, stop"),
+    ("cancelled", ""),
+];
+
+/// How the writers of the service are stopped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum FencedBy {
+    /// The application reads flags that hooks set.
+    Hooks,
+    /// A policy refuses the writes of the application, which knows nothing of it. The engine is a scripted one.
+    Policy,
+}
+
+/// The role by which the application writes, where policies are enforced.
+pub fn application_role() -> String {
+    role_arn("application")
+}
+
 /// A split with its application.
 pub struct Shop {
     pub stage: Stage,
     pub cli: Cli,
     pub people: String,
     pub orders: String,
+    fenced_by: FencedBy,
     folder: TempDir,
 }
 
@@ -65,7 +88,21 @@ impl Shop {
 
     /// The same, on another engine.
     pub async fn open_on(engine: Engine, mode: Mode) -> (Self, Running, Application) {
-        let shop = Self::set(engine, mode).await;
+        Self::set(engine, mode, FencedBy::Hooks).await.opened().await
+    }
+
+    /// The same, with a policy as the fence. `policy` is that of the source before.
+    pub async fn open_with_policy(mode: Mode, policy: Option<&str>) -> (Self, Running, Application) {
+        let engine = Engine::scripted(Script::quiet(0)).await;
+        let shop = Self::set(engine, mode, FencedBy::Policy).await;
+        if let Some(policy) = policy {
+            shop.policies().set(&shop.stage.trial.source, policy);
+        }
+        shop.opened().await
+    }
+
+    async fn opened(self) -> (Self, Running, Application) {
+        let shop = self;
         let tail = shop.cli.begin().await;
         let application = shop.application(Written::default());
         until_written(&application, |written| written.source >= 40).await;
@@ -74,7 +111,7 @@ impl Shop {
         (shop, tail, application)
     }
 
-    async fn set(engine: Engine, mode: Mode) -> Self {
+    async fn set(engine: Engine, mode: Mode, fenced_by: FencedBy) -> Self {
         let stage = Stage::set(engine, mode).await;
         let folder = tempfile::tempdir().expect("a folder");
         let script = folder.path().join("hook.sh");
@@ -86,6 +123,7 @@ impl Shop {
             stage,
             people,
             orders,
+            fenced_by,
             folder,
         };
         std::fs::write(path, shop.plan(&split)).expect("the plan is written");
@@ -101,7 +139,8 @@ impl Shop {
         };
         let (source, orders, people) = (&self.stage.trial.source, &self.orders, &self.people);
         let script = self.folder.path().join("hook.sh");
-        let hooks: String = HOOKS
+        let hooks: String = self
+            .hooks()
             .iter()
             .map(|(name, flag)| {
                 let flag = if flag.is_empty() {
@@ -115,15 +154,24 @@ impl Shop {
                 )
             })
             .collect();
+        let (mut policy, mut source_role, mut table_role) = (String::new(), String::new(), String::new());
+        if self.fenced_by == FencedBy::Policy {
+            let (own, application) = (role_arn("dynasplit"), application_role());
+            policy = format!(
+                ", policy: {{ scope: prefix, probe-roles: ['{application}'], target-probe-roles: ['{application}'] }}"
+            );
+            source_role = format!("  role: {own}\n");
+            table_role = format!("      role: {own}\n");
+        }
         format!(
             r"version: 1
 split: {split}
 source:
   table: {source}
   keys: {{ partition: PK, sort: SK }}
-timestamp: {timestamp}
+{source_role}timestamp: {timestamp}
 unrouted: fail
-fence: {{ prove-for: 1 }}
+fence: {{ prove-for: 1{policy} }}
 drain: {{ quiet-for: 1 }}
 hooks:
 {hooks}services:
@@ -139,7 +187,7 @@ hooks:
     table:
       name: {people}
       keys: {{ partition: id, sort: part }}
-    transform:
+{table_role}    transform:
       keys:
         from: {{ PK: 'PER#{{id}}', SK: '{{part}}' }}
         to: {{ id: '{{id}}', part: '{{part}}' }}
@@ -149,10 +197,35 @@ hooks:
         )
     }
 
+    fn hooks(&self) -> &'static [(&'static str, &'static str)] {
+        match self.fenced_by {
+            FencedBy::Hooks => &HOOKS,
+            FencedBy::Policy => &HOOKS_BESIDE_A_POLICY,
+        }
+    }
+
+    /// The policies of the tables.
+    pub fn policies(&self) -> &Policies {
+        self.stage.engine.faults().policies()
+    }
+
+    /// The policy of the source.
+    pub fn source_policy(&self) -> Option<String> {
+        self.policies().policy(&self.stage.trial.source)
+    }
+
+    /// The policy of the service's own table.
+    pub fn target_policy(&self) -> Option<String> {
+        self.policies().policy(&self.people)
+    }
+
     /// The application, which goes on after what it wrote before.
     pub fn application(&self, written: Written) -> Application {
         let tables = Tables {
-            client: self.stage.client.clone(),
+            client: match self.fenced_by {
+                FencedBy::Hooks => self.stage.client.clone(),
+                FencedBy::Policy => self.stage.engine.dynamodb_as(&application_role()),
+            },
             source: self.stage.trial.source.clone(),
             target: self.people.clone(),
             flags: self.folder.path().to_owned(),

@@ -174,7 +174,9 @@ async fn workers_that_die_lose_nothing_and_repeat_nothing() {
     let state = scene.drained().await;
     assert!(state.strays.is_empty() && state.gap.is_none(), "{state:?}");
     // What was only repeated after a delete is looked at again.
-    settles(&scene).await;
+    scene
+        .until("an empty list", |state| state.dead_letters.is_empty())
+        .await;
     scene.assert_source(application.meant()).await;
     drop(worker);
 }
@@ -189,15 +191,4 @@ fn points() -> Vec<String> {
         points.push(format!("{request}.after@2=error"));
     }
     points
-}
-
-/// Waits until no reverse dead letter is left.
-async fn settles(scene: &Scene) {
-    for _ in 0..200 {
-        if scene.state().await.dead_letters.is_empty() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("they stay: {:?}", scene.state().await.dead_letters);
 }

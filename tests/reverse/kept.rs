@@ -1,7 +1,5 @@
 //! What cannot be carried back, and writes of others to the source.
 
-use std::time::Duration;
-
 use dynasplit::status::ReverseState;
 
 use super::scene::{COURSES, SERVICE, SOURCE, Scene, copy, course, source_key, target_key};
@@ -13,15 +11,10 @@ fn with(mut item: SdkItem, name: &str, value: &str) -> SdkItem {
     item
 }
 
-/// The state when nothing is listed any more, or after a while.
+/// The state when nothing is listed any more.
 async fn settled(scene: &Scene) -> ReverseState {
-    for _ in 0..200 {
-        let state = scene.state().await;
-        if state.dead_letters.is_empty() && state.strays.is_empty() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let is_empty = |state: &ReverseState| state.dead_letters.is_empty() && state.strays.is_empty();
+    scene.until("an empty list", is_empty).await;
     scene.drained().await
 }
 
@@ -42,13 +35,7 @@ async fn an_item_that_cannot_be_carried_back_is_kept_until_it_can() {
 
     // The application corrects the item: both changes arrive.
     table::put(client, COURSES, copy("2", "corrected", 21)).await;
-    for _ in 0..200 {
-        if scene.state().await.dead_letters.is_empty() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let state = scene.drained().await;
+    let state = settled(&scene).await;
     assert!(
         state.dead_letters.is_empty() && state.strays.is_empty(),
         "{state:?}"
@@ -164,13 +151,8 @@ async fn a_stream_that_is_switched_off_is_a_gap() {
     update.send().await.unwrap();
     table::wait_active(&scene.client, COURSES).await;
     let tail = scene.cli.start(&["replicate"]);
-    for _ in 0..200 {
-        if scene.state().await.gap.is_some() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let gap = scene.state().await.gap.expect("a gap");
+    let state = scene.until("a gap", |state| state.gap.is_some()).await;
+    let gap = state.gap.expect("a gap");
     assert!(gap.contains("was switched off"), "{gap}");
     drop(tail);
 }

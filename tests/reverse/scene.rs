@@ -229,6 +229,19 @@ impl Scene {
         state.expect("the state is read")
     }
 
+    /// Looks again and again until the state is as it should be.
+    pub async fn until(&self, what: &str, is: impl Fn(&ReverseState) -> bool) -> ReverseState {
+        let began = Instant::now();
+        loop {
+            let state = self.state().await;
+            if is(&state) {
+                return state;
+            }
+            assert!(began.elapsed() < LIMIT, "{what} does not come: {state:?}");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
     /// Waits until the reverse lane and the watcher have read everything up to now. Nobody writes meanwhile.
     pub async fn drained(&self) -> ReverseState {
         let (began, now) = (Instant::now(), self.split.now_ms());

@@ -147,6 +147,14 @@ impl Engine {
         client_at(self.clean_endpoint())
     }
 
+    /// A client of a role, on a scripted engine.
+    pub fn dynamodb_as(&self, role: &str) -> aws_sdk_dynamodb::Client {
+        let key = self.faults().policies().key_of(role);
+        let config = client_at(self.clean_endpoint()).config().to_builder();
+        let credentials = Credentials::new(key, ACCESS_KEY, None, None, "test");
+        aws_sdk_dynamodb::Client::from_conf(config.credentials_provider(credentials).build())
+    }
+
     /// A client that meets the faults of a scripted engine, as the product does.
     pub fn product_dynamodb(&self) -> aws_sdk_dynamodb::Client {
         client_at(&self.endpoint)

@@ -97,7 +97,7 @@ impl std::fmt::Display for Deaths {
 /// Every failpoint of the product, except those of cutovers and of what follows them: `tests/cutover` and `tests/reverse` let processes
 /// die there.
 pub fn points() -> impl Iterator<Item = String> {
-    let of_cutovers = ["cutover.", "rollback.", "reverse.", "state.cutover"];
+    let of_cutovers = ["cutover.", "rollback.", "reverse.", "fence.", "state.cutover"];
     all_points().filter(move |point| !of_cutovers.iter().any(|of| point.starts_with(of)))
 }
 

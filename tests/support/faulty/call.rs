@@ -19,6 +19,8 @@ pub struct Call {
     pub tables: Vec<String>,
     /// Which call of this operation on (the first of) these tables it is, from 0.
     pub nth: u64,
+    /// The access key by which it is signed.
+    pub access_key: String,
     /// The value of `x-amz-target`.
     pub(super) target: String,
     pub(super) body: Bytes,
@@ -42,12 +44,13 @@ struct Named<'a> {
 }
 
 impl Call {
-    pub(super) fn of(target: &str, body: Bytes) -> Self {
+    pub(super) fn of(target: &str, access_key: &str, body: Bytes) -> Self {
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         Self {
             operation,
             tables: tables(&body),
             nth: 0,
+            access_key: access_key.to_owned(),
             target: target.to_owned(),
             body,
         }

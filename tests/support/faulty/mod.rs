@@ -8,6 +8,8 @@
 //! the tip; a stream may be switched off and on again under a new ARN. A write that changes nothing leaves no record. Pages
 //! of a scan may be made short ([`Script::scanned_at_once`]), and a [`Record`] keeps what was asked of a table.
 //!
+//! Roles and resource policies are its own, too ([`Policies`]).
+//!
 //! There are two ports: the product is given [`Faulty::endpoint`], where rules hold; the test's own clients use
 //! [`Faulty::clean_endpoint`], where the same tables and streams are served without them.
 //!
@@ -35,6 +37,7 @@ mod call;
 mod chance;
 mod fault;
 mod holder;
+mod policies;
 mod reason;
 mod record;
 mod rule;
@@ -47,6 +50,7 @@ pub use backend::{Backend, tables};
 pub use call::Call;
 pub use fault::{Fault, Gate, Landing, Loss};
 pub use holder::Holder;
+pub use policies::{Policies, role_arn};
 pub use reason::{Reason, Throttle};
 pub use record::{Asked, Record};
 pub use rule::{Rule, Switch};

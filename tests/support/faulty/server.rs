@@ -21,6 +21,7 @@ use super::answer::Answer;
 use super::backend::Backend;
 use super::call::Call;
 use super::fault::{Fault, Gate, Landing, Loss};
+use super::policies::Policies;
 use super::reason::{Reason, Throttle};
 use super::record::{Record, UnderWay};
 use super::rule::{Active, Rule, Switch};
@@ -54,6 +55,7 @@ struct Shared {
     scanned_at_once: Option<u64>,
     backend: Backend,
     streams: Arc<Streams>,
+    policies: Policies,
     tally: Arc<Tally>,
 }
 
@@ -94,6 +96,7 @@ impl Faulty {
             scanned_at_once: script.scanned_at_once,
             backend,
             streams: Arc::new(streams),
+            policies: Policies::default(),
             tally,
         });
         let (stop, stopped) = oneshot::channel();
@@ -154,6 +157,11 @@ impl Faulty {
             streams: Arc::clone(&self.shared.streams),
             runtime: self.runtime.clone(),
         }
+    }
+
+    /// The policies of its tables, and its roles.
+    pub fn policies(&self) -> &Policies {
+        &self.shared.policies
     }
 
     /// How often something went wrong.
@@ -250,18 +258,21 @@ impl Shared {
         request: Request<Incoming>,
         faulty: bool,
     ) -> Result<Response<Full<Bytes>>, HangUp> {
-        let target = request
-            .headers()
-            .get("x-amz-target")
-            .and_then(|value| value.to_str().ok());
-        let target = target.unwrap_or_default().to_owned();
+        let header = |name: &str| {
+            let value = request.headers().get(name);
+            value.and_then(|value| value.to_str().ok()).unwrap_or_default()
+        };
+        let target = header("x-amz-target").to_owned();
+        let credential = header("authorization").split("Credential=").nth(1);
+        let access_key = credential.and_then(|credential| credential.split('/').next());
+        let access_key = access_key.unwrap_or_default().to_owned();
         let body = request
             .into_body()
             .collect()
             .await
             .map_err(|_| HangUp)?
             .to_bytes();
-        let mut call = Call::of(&target, body);
+        let mut call = Call::of(&target, &access_key, body);
         let (fault, _under_way) = if faulty {
             let fault = self.strike(&mut call);
             let under_way = self.recorded(&call, fault.as_ref());
@@ -408,6 +419,9 @@ impl Shared {
 
     /// Carries a request out, as a good engine would.
     async fn serve(&self, call: &Call) -> Answer {
+        if let Some(answer) = self.policies.answer(call) {
+            return answer;
+        }
         if let Some(answer) = self.streams.answer(call).await {
             return answer;
         }
