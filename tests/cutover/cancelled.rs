@@ -14,14 +14,14 @@ async fn a_cutover_that_died_is_cancelled_from_each_step_before_the_switch() {
         "cutover.pinned",
         "cutover.switching",
     ] {
-        let died = shop.cli.armed(&format!("{point}=kill")).run(CUTOVER).await;
+        let died = shop.run(&shop.cli.armed(&format!("{point}=kill")), CUTOVER).await;
         assert_eq!(died.killed_at(), Some(point), "{}", died.stderr);
         let status = shop.cli.status().await;
         assert!(
             status["obstacles"].to_string().contains("\"cutover\""),
             "{status:#}"
         );
-        let cancelled = shop.cli.succeed(CANCEL).await;
+        let cancelled = shop.succeed(CANCEL).await;
         assert!(cancelled.stdout.contains("was cancelled"), "{}", cancelled.stdout);
         assert_eq!(shop.phase().await, "replicating", "{point}");
         let before = application.written().await;
@@ -41,7 +41,7 @@ async fn a_cutover_that_died_is_cancelled_from_each_step_before_the_switch() {
 async fn a_pause_that_would_be_too_long_cancels_the_cutover() {
     let (shop, tail, application) = Shop::open(Mode::Timestamp).await;
     let words = ["cutover", "--service", "people", "--max-pause", "100ms", "--yes"];
-    let cancelled = shop.cli.run(&words).await.with_code(&words, 3);
+    let cancelled = shop.run(&shop.cli, &words).await.with_code(&words, 3);
     assert!(cancelled.stdout.contains("--max-pause"), "{}", cancelled.stdout);
     // The pause may have been over before the fence was in the record of the split.
     let phase = shop.phase().await;
@@ -59,9 +59,11 @@ async fn a_rollback_is_cancelled_and_the_service_goes_on_with_its_table() {
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     shop.cutover().await;
     for point in ["rollback.fencing", "rollback.drained"] {
-        let died = shop.cli.armed(&format!("{point}=kill")).run(ROLLBACK).await;
+        let died = shop
+            .run(&shop.cli.armed(&format!("{point}=kill")), ROLLBACK)
+            .await;
         assert_eq!(died.killed_at(), Some(point), "{}", died.stderr);
-        let cancelled = shop.cli.succeed(CANCEL_ROLLBACK).await;
+        let cancelled = shop.succeed(CANCEL_ROLLBACK).await;
         assert!(cancelled.stdout.contains("was cancelled"), "{}", cancelled.stdout);
         assert_eq!(shop.phase().await, "switched", "{point}");
         let before = application.written().await.target;
@@ -76,7 +78,7 @@ async fn a_rollback_is_cancelled_and_the_service_goes_on_with_its_table() {
         "{}",
         refused.stderr
     );
-    shop.cli.succeed(ROLLBACK).await;
+    shop.succeed(ROLLBACK).await;
     let before = application.written().await.source;
     until_written(&application, |written| written.source >= before + 20).await;
     shop.assert_both_sides(&application.end().await).await;

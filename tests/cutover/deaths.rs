@@ -66,13 +66,13 @@ async fn a_cancel_dies_and_the_same_command_continues() {
     for point in CANCELS {
         die(&shop, CANCEL, point).await;
     }
-    shop.cli.succeed(CANCEL).await;
+    shop.succeed(CANCEL).await;
     shop.cutover().await;
     die(&shop, ROLLBACK, "rollback.drained").await;
     for point in ROLLBACK_CANCELS {
         die(&shop, CANCEL_ROLLBACK, point).await;
     }
-    shop.cli.succeed(CANCEL_ROLLBACK).await;
+    shop.succeed(CANCEL_ROLLBACK).await;
     let before = application.written().await.target;
     until_written(&application, |written| written.target >= before + 20).await;
     shop.assert_both_sides(&application.end().await).await;
@@ -104,7 +104,7 @@ async fn the_command_dies_at_each_step_and_the_same_command_continues() {
     for point in BACK {
         die(&shop, ROLLBACK, point).await;
     }
-    shop.cli.succeed(ROLLBACK).await;
+    shop.succeed(ROLLBACK).await;
     let before = application.written().await;
     until_written(&application, |written| written.source >= before.source + 40).await;
     let written = application.end().await;
@@ -144,6 +144,6 @@ async fn restarted(shop: &Shop, tail: Running, step: &str) -> Running {
 }
 
 pub async fn die(shop: &Shop, words: &[&str], point: &str) {
-    let died = shop.cli.armed(&format!("{point}=kill")).run(words).await;
+    let died = shop.run(&shop.cli.armed(&format!("{point}=kill")), words).await;
     assert_eq!(died.killed_at(), Some(point), "{words:?}: {}", died.stderr);
 }

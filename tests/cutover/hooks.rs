@@ -8,7 +8,7 @@ async fn a_hook_that_fails_before_the_switch_cancels_the_cutover() {
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     for hook in ["before-fence", "fence", "drained", "before-switch"] {
         shop.spoil("fail", hook);
-        let cancelled = shop.cli.run(CUTOVER).await.with_code(CUTOVER, 3);
+        let cancelled = shop.run(&shop.cli, CUTOVER).await.with_code(CUTOVER, 3);
         assert!(
             cancelled.stdout.contains("was cancelled"),
             "{hook}: {}",
@@ -44,7 +44,7 @@ async fn a_hook_that_fails_before_the_switch_cancels_the_cutover() {
 async fn a_hook_that_hangs_is_killed_and_cancels_the_cutover() {
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     shop.spoil("hang", "fenced");
-    let cancelled = shop.cli.run(CUTOVER).await.with_code(CUTOVER, 3);
+    let cancelled = shop.run(&shop.cli, CUTOVER).await.with_code(CUTOVER, 3);
     assert!(cancelled.stdout.contains("fenced"), "{}", cancelled.stdout);
     let before = application.written().await.source;
     until_written(&application, |written| written.source >= before + 20).await;
@@ -57,7 +57,7 @@ async fn a_hook_that_hangs_is_killed_and_cancels_the_cutover() {
 async fn a_switch_hook_that_fails_stops_the_cutover_and_both_ways_are_open() {
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     shop.spoil("fail", "switch");
-    let stopped = shop.cli.run(CUTOVER).await.with_code(CUTOVER, 1);
+    let stopped = shop.run(&shop.cli, CUTOVER).await.with_code(CUTOVER, 1);
     assert!(stopped.stderr.contains("switch"), "{}", stopped.stderr);
     let stand = shop.stand().await;
     assert_eq!(
@@ -71,11 +71,11 @@ async fn a_switch_hook_that_fails_stops_the_cutover_and_both_ways_are_open() {
         "{next}"
     );
     // One way: back.
-    shop.cli.succeed(ROLLBACK).await;
+    shop.succeed(ROLLBACK).await;
     let before = application.written().await.source;
     until_written(&application, |written| written.source >= before + 20).await;
     // The other one: on, once the hook works.
-    shop.cli.run(CUTOVER).await.with_code(CUTOVER, 1);
+    shop.run(&shop.cli, CUTOVER).await.with_code(CUTOVER, 1);
     shop.mend("fail", "switch");
     shop.cutover().await;
     until_written(&application, |written| written.target >= 20).await;

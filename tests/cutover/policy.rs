@@ -55,7 +55,7 @@ async fn commands_die_at_each_change_of_a_policy_and_the_same_command_continues(
     assert!(fences(&shop.source_policy()) && fences(&shop.target_policy()));
     die(&shop, ROLLBACK, "fence.policy.put.after").await;
     assert_eq!(shop.source_policy().as_deref(), Some(ODD));
-    shop.cli.succeed(ROLLBACK).await;
+    shop.succeed(ROLLBACK).await;
     assert_eq!(shop.source_policy().as_deref(), Some(ODD));
     assert!(fences(&shop.target_policy()), "a forgotten writer gets an error");
     until_source(&application).await;
@@ -84,7 +84,7 @@ async fn a_fence_that_was_or_may_have_been_put_is_lifted_by_a_cancel() {
             assert!(fences(&shop.source_policy()));
             die(&shop, CANCEL, "fence.policy.delete.after").await;
         }
-        let cancelled = shop.cli.succeed(CANCEL).await;
+        let cancelled = shop.succeed(CANCEL).await;
         assert!(cancelled.stdout.contains("was cancelled"), "{}", cancelled.stdout);
         assert_eq!(shop.source_policy(), None, "{point}");
         until_source(&application).await;
@@ -104,7 +104,7 @@ async fn a_cancel_that_dies_restores_the_policy_byte_for_byte() {
     die(&shop, CANCEL, "fence.policy.put.before").await;
     assert!(fences(&shop.source_policy()));
     die(&shop, CANCEL, "fence.policy.put.after").await;
-    shop.cli.succeed(CANCEL).await;
+    shop.succeed(CANCEL).await;
     assert_eq!(shop.source_policy().as_deref(), Some(ODD));
     until_source(&application).await;
 
@@ -113,7 +113,7 @@ async fn a_cancel_that_dies_restores_the_policy_byte_for_byte() {
     until_target(&application).await;
     for point in ["fence.policy.put.before", "fence.policy.put.after"] {
         die(&shop, ROLLBACK, point).await;
-        shop.cli.succeed(CANCEL_ROLLBACK).await;
+        shop.succeed(CANCEL_ROLLBACK).await;
         assert_eq!(shop.target_policy(), None, "{point}");
         until_target(&application).await;
     }
@@ -144,7 +144,7 @@ async fn changes_of_others_to_the_policy_are_kept() {
     };
     let changed = with_more(shop.source_policy());
     shop.policies().set(source, &changed);
-    shop.cli.succeed(ROLLBACK).await;
+    shop.succeed(ROLLBACK).await;
     let left = shop.source_policy();
     assert!(!fences(&left), "{left:?}");
     let left: Value = serde_json::from_str(&left.expect("a policy")).expect("JSON");
@@ -165,7 +165,7 @@ async fn changes_of_others_to_the_policy_are_kept() {
 async fn a_policy_that_is_too_large_and_a_role_that_cannot_be_used_stop_nobody() {
     let large = ODD.replace("Readers", &"R".repeat(20_000));
     let (shop, tail, application) = Shop::open_with_policy(Mode::Sequence, Some(&large)).await;
-    let refused = shop.cli.run(CUTOVER).await.with_code(CUTOVER, 3);
+    let refused = shop.run(&shop.cli, CUTOVER).await.with_code(CUTOVER, 3);
     assert!(
         refused.stdout.contains("DynamoDB accepts 20480"),
         "{}",
@@ -174,7 +174,7 @@ async fn a_policy_that_is_too_large_and_a_role_that_cannot_be_used_stop_nobody()
     assert_eq!(shop.source_policy(), Some(large));
     shop.policies().set(&shop.stage.trial.source, ODD);
     shop.policies().forbid(&application_role());
-    let refused = shop.cli.run(CUTOVER).await.with_code(CUTOVER, 3);
+    let refused = shop.run(&shop.cli, CUTOVER).await.with_code(CUTOVER, 3);
     assert!(refused.stdout.contains("cannot be used"), "{}", refused.stdout);
     assert_eq!(shop.source_policy().as_deref(), Some(ODD));
     until_source(&application).await;
@@ -186,6 +186,8 @@ async fn a_policy_that_is_too_large_and_a_role_that_cannot_be_used_stop_nobody()
 
 /// Dies when it comes to a point for the n-th time.
 async fn die_at(shop: &Shop, words: &[&str], point: &str, nth: u32) {
-    let died = shop.cli.armed(&format!("{point}@{nth}=kill")).run(words).await;
+    let died = shop
+        .run(&shop.cli.armed(&format!("{point}@{nth}=kill")), words)
+        .await;
     assert_eq!(died.killed_at(), Some(point), "{words:?}: {}", died.stderr);
 }

@@ -21,7 +21,7 @@ async fn nothing_happens_without_a_confirmation_and_the_steps_are_shown() {
         assert!(shown.stdout.contains(word), "{word}: {}", shown.stdout);
     }
     let words = ["cutover", "--service", "people", "--dry-run"];
-    shop.cli.succeed(&words).await;
+    shop.succeed(&words).await;
     let back = ["rollback", "--service", "people", "--dry-run"];
     let shown = shop.cli.run(&back).await.with_code(&back, 3);
     assert!(shown.stdout.contains("nothing to roll back"), "{}", shown.stdout);
@@ -88,13 +88,13 @@ async fn a_service_with_a_way_back_is_not_ended_by_other_commands() {
         &["backfill"],
         &["dead-letters", "reconcile"],
     ] {
-        cli.succeed(words).await;
+        shop.succeed(words).await;
     }
     let written = application.end().await;
     shop.assert_both_sides(&written).await;
-    cli.succeed(&["switched", "--service", "orders"]).await;
+    shop.succeed(&["switched", "--service", "orders"]).await;
     let words = ["complete", "--end-way-back", "--yes", "--quiet-for", "1"];
-    cli.succeed(&words).await;
+    shop.succeed(&words).await;
     tail.end().await.with_code(&["replicate"], 0);
 }
 

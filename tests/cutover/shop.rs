@@ -1,6 +1,7 @@
 //! A split with two services that share no items, flags that hooks set, and an application that obeys them.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -8,7 +9,7 @@ use tempfile::TempDir;
 use super::application::{Application, Tables, Written};
 use crate::support::contents::{self, Plain};
 use crate::support::faulty::{Policies, Script, role_arn};
-use crate::support::process::{Cli, Done, Running};
+use crate::support::process::{Cli, Done, LIMIT, Running};
 use crate::support::stage::{LEASE_SECONDS, Stage};
 use crate::support::table::{self, item, number};
 use crate::support::trial::{Mode, STAMP};
@@ -18,6 +19,9 @@ pub const CUTOVER: &[&str] = &["cutover", "--service", "people", "--yes"];
 pub const CANCEL: &[&str] = &["cutover", "--service", "people", "--cancel", "--yes"];
 pub const ROLLBACK: &[&str] = &["rollback", "--service", "people", "--yes"];
 pub const CANCEL_ROLLBACK: &[&str] = &["rollback", "--service", "people", "--cancel", "--yes"];
+
+/// Between two looks at something that is waited for.
+const POLL: Duration = Duration::from_millis(300);
 
 /// The script of every hook: it sets a flag, or fails or hangs if a file says so.
 const SCRIPT: &str = r#"#!/bin/sh
@@ -106,7 +110,7 @@ impl Shop {
         let tail = shop.cli.begin().await;
         let application = shop.application(Written::default());
         until_written(&application, |written| written.source >= 40).await;
-        shop.cli.succeed(&["backfill"]).await;
+        shop.succeed(&["backfill"]).await;
         shop.verify().await;
         (shop, tail, application)
     }
@@ -258,15 +262,36 @@ hooks:
     pub async fn verify(&self) {
         let words = ["verify"];
         for _ in 0..3 {
-            if self.cli.run(&words).await.code == Some(0) {
+            if self.run(&self.cli, &words).await.code == Some(0) {
                 return;
             }
         }
-        self.cli.succeed(&words).await;
+        self.succeed(&words).await;
     }
 
     pub async fn cutover(&self) -> Done {
-        self.cli.succeed(CUTOVER).await
+        self.succeed(CUTOVER).await
+    }
+
+    /// Runs a command that must succeed.
+    pub async fn succeed(&self, words: &[&str]) -> Done {
+        self.run(&self.cli, words).await.with_code(words, 0)
+    }
+
+    /// Runs a command. On a busy machine, the worker may give no sign of life for longer than its lease lasts: a command that
+    /// refuses for this reason is run again.
+    pub async fn run(&self, cli: &Cli, words: &[&str]) -> Done {
+        let began = Instant::now();
+        loop {
+            let done = cli.run(words).await;
+            let is_starved = [&done.stdout, &done.stderr]
+                .iter()
+                .any(|text| text.contains("no live worker"));
+            if !is_starved || done.code == Some(0) || began.elapsed() >= LIMIT {
+                return done;
+            }
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     /// The cutover of the service, as `status` shows it.
@@ -289,7 +314,7 @@ hooks:
     /// # Panics
     /// With the differences, where that does not come.
     pub async fn assert_both_sides(&self, written: &Written) {
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         loop {
             let wrong = self.wrong(written).await;
             if wrong.is_empty() {
@@ -297,12 +322,12 @@ hooks:
             }
             let status = self.cli.look().await;
             assert!(
-                began.elapsed() < std::time::Duration::from_secs(60),
+                began.elapsed() < LIMIT,
                 "the sides differ from what was written:\n{}\n{:#}",
                 wrong.join("\n"),
                 status["cutovers"]
             );
-            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            tokio::time::sleep(POLL).await;
         }
     }
 
@@ -352,13 +377,10 @@ fn plain(value: u64) -> Plain {
 
 /// Waits until the application has written something.
 pub async fn until_written(application: &Application, is: impl Fn(&Written) -> bool) {
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     while !is(&application.written().await) {
-        assert!(
-            began.elapsed() < std::time::Duration::from_secs(60),
-            "the application does not write"
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        assert!(began.elapsed() < LIMIT, "the application does not write");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -32,10 +32,10 @@ async fn there_and_back(engine: Engine, mode: Mode) {
     );
     assert_eq!(shop.phase().await, "switched");
     let application = rests(&shop, application, |written| written.target >= 60).await;
-    let again = shop.cli.succeed(CUTOVER).await;
+    let again = shop.succeed(CUTOVER).await;
     assert!(again.stdout.contains("nothing was done"), "{}", again.stdout);
 
-    let back = shop.cli.succeed(ROLLBACK).await;
+    let back = shop.succeed(ROLLBACK).await;
     assert!(
         back.stdout.contains("people writes the source again"),
         "{}",
