@@ -13,6 +13,7 @@
 //! the split's record: the phase with its epoch, and the closed lane.
 
 mod cancel;
+mod changed;
 mod checks;
 mod drain;
 mod fence_parts;

@@ -107,6 +107,7 @@ async fn command(
         force: matches!(wish, Wish::Rollback(RollbackOptions { force: true })),
         full_check: options.full_check,
         tip: tokio::sync::Mutex::default(),
+        changed: tokio::sync::Mutex::default(),
     };
     let doing = || {
         let phase = format!("{service}: {}", journal.step().doing());

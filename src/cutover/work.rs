@@ -1,5 +1,6 @@
 //! What all steps of one command share.
 
+use super::changed::Changed;
 use super::journal::Journal;
 use super::options::{CutoverReport, Operator, Outcome};
 use crate::dynamo::Tables;
@@ -24,6 +25,8 @@ pub(super) struct Work<'a> {
     pub full_check: bool,
     /// The tip of the target's stream, once it was looked for.
     pub tip: Mutex<Option<TipReader>>,
+    /// What changed since the last verify, as far as it was read.
+    pub changed: Mutex<Option<Changed>>,
 }
 
 impl Work<'_> {
