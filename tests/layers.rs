@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of the crate, from bottom to top: each may import itself and what stands before it. `verify/compare` is a room
 /// of its own inside of `verify`.
-const LAYERS: [&str; 22] = [
+const LAYERS: [&str; 23] = [
     "fault",
     "model",
     "plan",
@@ -37,6 +37,7 @@ const LAYERS: [&str; 22] = [
     "offline",
     "draft",
     "survey",
+    "web",
     "rehearse",
     "cli",
 ];
