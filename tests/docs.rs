@@ -10,6 +10,7 @@
 //! | `sh hook` | a script of a hook |
 //! | `yaml prices` | a price file |
 //! | `yaml workflow` | a CI workflow: its `run:` commands parse |
+//! | `yaml prometheus`, `yaml kubernetes` | anything: a part of their settings |
 //! | `text where` | a condition on each line |
 //! | `json` | JSON |
 //! | `dockerfile` | lines of a Dockerfile |
@@ -21,6 +22,8 @@
 mod deploy;
 #[path = "docs/hooks.rs"]
 mod hooks;
+#[path = "docs/metrics.rs"]
+mod metrics;
 #[path = "docs/obstacles.rs"]
 mod obstacles;
 #[path = "docs/pages.rs"]
@@ -137,7 +140,7 @@ fn commands_in_the_prose_parse() {
 
 #[test]
 fn json_is_json_and_every_block_says_what_it_is() {
-    const KNOWN: [&str; 11] = [
+    const KNOWN: [&str; 13] = [
         "sh",
         "dockerfile",
         "sh hook",
@@ -146,6 +149,8 @@ fn json_is_json_and_every_block_says_what_it_is() {
         "yaml top",
         "yaml prices",
         "yaml workflow",
+        "yaml prometheus",
+        "yaml kubernetes",
         "text where",
         "text",
         "json",

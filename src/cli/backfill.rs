@@ -3,6 +3,7 @@
 use super::args::{Backfill as Args, Global};
 use super::exit::Exit;
 use super::failure::Failed;
+use super::listen::Listening;
 use super::progress::{Bar, Progress, Shown};
 use super::session::GRACE;
 use super::stoppable::stoppable;
@@ -16,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Runs `backfill`.
 pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Result<Exit, Failed> {
+    let listening = Listening::begin(&args.listen).await?;
     let split = output::open(global, &args.plan).await?;
+    let serving = listening.serve(&split);
     let options = BackfillOptions {
         segments: args.segments,
         workers: args.workers.map(usize::from),
@@ -38,6 +41,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     telling.abort();
     // Reported once: it is part of the report only if the copy ended before it was reported.
     let is_told = telling.await.is_ok();
+    serving.end().await;
     progress.end().await;
     let report = result?;
     let next = split_status_with_worker(&split).await?.next;
