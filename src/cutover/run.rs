@@ -91,8 +91,8 @@ async fn command(
         known: split.plan.service_names().join(", "),
     })?;
     // A command that refuses leaves no journal.
-    begins(split, service, wish, &record).await?;
-    let journal = Journal::take(split, service, &operator.name, stop).await?;
+    Box::pin(begins(split, service, wish, &record)).await?;
+    let journal = Box::pin(Journal::take(split, service, &operator.name, stop)).await?;
     let options = match wish {
         Wish::Cutover(options) => options,
         _ => CutoverOptions::default(),

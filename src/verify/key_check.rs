@@ -5,14 +5,21 @@ use super::reads::TableReads;
 use crate::dynamo::AccountLimit;
 use crate::model::Key;
 use crate::source::Scan;
-use crate::verify::compare::{Candidate, MismatchClass};
+use crate::verify::compare::{Candidate, Delivery, MismatchClass};
 use crate::worker::{Budgets, RunError, Split};
 use futures::{StreamExt, TryStreamExt};
+use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Looks that are under way at once.
 const LOOKS_AT_ONCE: usize = 32;
+
+/// A single look asks no lane: its caller knows that the lane is drained, or looks again later.
+const UNKNOWN: Delivery = Delivery {
+    up_to: Duration::ZERO,
+    is_given_up: true,
+};
 
 /// Looks at keys of one service's table. Only for a service whose source keys follow from the target keys: of others, each item
 /// would seem to be extra.
@@ -63,7 +70,7 @@ impl KeyCheck {
     pub async fn differing(&self, keys: Vec<Key>) -> Result<Vec<Key>, RunError> {
         let looks = keys.into_iter().map(|target_key| async move {
             let candidate = Candidate::Extra { target_key };
-            let differs = match self.reader.look(&candidate).await {
+            let differs = match self.reader.look(&candidate, UNKNOWN).await {
                 Ok(seen) => seen
                     .observation
                     .difference()
