@@ -1,6 +1,7 @@
 //! The task that copies one segment of the source, page by page, with a cursor for each service.
 
 use super::circuit_breaker::{CircuitBreaker, STUCK_LEASES};
+use super::export_pages::OpenFile;
 use super::fill_page::{Filling, PageEnd, groups, patience};
 use super::hot_segments::HotSegments;
 use super::kept_pages::{KeptPages, Page};
@@ -11,6 +12,7 @@ use crate::fault::{self, Writer};
 use crate::flow::Stop;
 use crate::model::{Item, json};
 use crate::plan::PutCost;
+use crate::s3::Export;
 use crate::source::{Scan, ScanPage};
 use crate::state::{Limit, NotedLimits, Order, SegmentRecord};
 use crate::status::limits;
@@ -27,6 +29,8 @@ use tokio_util::task::AbortOnDropHandle;
 pub(super) struct FillShare {
     pub split: Split,
     pub scan: Scan,
+    /// The export whose files are the segments, instead of a scan.
+    pub export: Option<Arc<Export>>,
     pub segments: u32,
     pub order: Order,
     pub reads: Arc<Budget>,
@@ -82,10 +86,12 @@ pub(super) struct SegmentTask {
     pub leased: Arc<LeasedRecord<SegmentRecord>>,
     /// It ends with its page, and leaves the rest to a later process.
     pub enough: CancellationToken,
+    /// The file of an export that it reads.
+    pub file: OpenFile,
 }
 
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+pub(super) const FIRST_WAIT: Duration = Duration::from_millis(50);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 impl SegmentTask {
     /// Runs until every lane is done with the segment, or those that are left take nothing at the moment (then others
@@ -313,6 +319,9 @@ impl SegmentTask {
     /// come first.
     async fn read(&self, cursor: Option<&str>, work: &CancellationToken) -> Result<PageRead, Stop> {
         let share = &self.share;
+        if let Some(export) = &share.export {
+            return Box::pin(self.read_file(export, cursor, work)).await;
+        }
         let segment = self.leased.snapshot().segment;
         let after = cursor.map(cursor_item).transpose()?;
         let (mut attempt, mut hot) = (0u32, HotSince::default());
@@ -436,7 +445,7 @@ impl SegmentTask {
 }
 
 /// The result of the read of a page.
-enum PageRead {
+pub(super) enum PageRead {
     Page(Page),
     /// The segment is left for now.
     Left,
@@ -444,7 +453,7 @@ enum PageRead {
     Stopped,
 }
 
-async fn pause(work: &CancellationToken, wait: Duration) {
+pub(super) async fn pause(work: &CancellationToken, wait: Duration) {
     tokio::select! {
         biased;
         () = work.cancelled() => {}

@@ -12,8 +12,8 @@ pub use self::documents::{Completions, Iam, IamFormat, Man, TableFormat, Tables}
 pub use self::init::{Init, MOST_ITEMS};
 use self::options::{AWS, LIMITS, OUTPUT};
 pub use self::options::{
-    Abandon, Apply, Backfill, Complete, DeadLetters, DeadLettersAction, Rehearse, Replicate, Shape, Status,
-    Survey, Switched, Tune, Verify, Wait, WaitFor,
+    Abandon, Apply, Backfill, Complete, DeadLetters, DeadLettersAction, Export, ExportAction, Order,
+    Rehearse, Replicate, Shape, Status, Survey, Switched, Tune, Verify, Wait, WaitFor,
 };
 use self::values::url;
 use super::session::Session;

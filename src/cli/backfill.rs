@@ -1,6 +1,6 @@
 //! The command `backfill`.
 
-use super::args::{Backfill as Args, Global};
+use super::args::{Backfill as Args, Global, Order};
 use super::exit::Exit;
 use super::failure::Failed;
 use super::progress::{Bar, Progress, Shown};
@@ -9,15 +9,33 @@ use super::stoppable::stoppable;
 use super::table;
 use super::waiting::Waiting;
 use super::{output, screen, text};
-use crate::backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView};
+use crate::backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView, load_export};
 use crate::state::{NotedLimits, ShardRecord};
 use crate::status::{FillStatus, split_status_with_worker};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Runs `backfill`.
 pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Result<Exit, Failed> {
     let split = output::open(global, &args.plan).await?;
+    if args.from_export.is_some() && args.order == Order::Bulk {
+        return Err(
+            Failed::of(Exit::Usage, "--from-export copies in the concurrent order only")
+                .hint("leave out --order bulk. An export takes so long that the lanes could not wait for it"),
+        );
+    }
+    let export = match &args.from_export {
+        Some(place) => {
+            let load = load_export(&split, place, args.s3_region.as_deref());
+            Some(Arc::new(
+                stoppable(&global.session, Duration::ZERO, Box::pin(load)).await?,
+            ))
+        }
+        None => None,
+    };
     let options = BackfillOptions {
+        export,
         segments: args.segments,
         workers: args.workers.map(usize::from),
         read_units: args.read_units,

@@ -9,6 +9,7 @@ mod attempts;
 mod damage;
 mod dead_letters;
 mod error;
+mod export_copy;
 mod findings;
 mod first_records;
 mod lease;
@@ -28,6 +29,7 @@ pub use attempts::{Attempt, Attempts};
 pub use damage::Damaged;
 pub use dead_letters::{DeadLetter, DeadLetterHead, DeadLetters, ShownDeadLetter};
 pub use error::StateError;
+pub use export_copy::{CopiedExport, ExportCopy, RequestedExport, UNDEFINED_MS};
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use limit::{Limit, Noted, NotedLimits};
 pub use open_requests::{Request, Requests};
@@ -47,3 +49,6 @@ pub const STATE_FORMAT: u32 = 2;
 /// The format of a state in which a service has switched. Versions that read only [`STATE_FORMAT`] refuse it, and so can't
 /// write the table of that service.
 pub const STATE_FORMAT_SWITCHED: u32 = 3;
+/// The format of a state whose backfill reads an export. Earlier versions would scan segments that others read from files. (4 is the
+/// format of a split with a cutover.)
+pub const STATE_FORMAT_EXPORT: u32 = 5;

@@ -4,7 +4,7 @@ use super::error::StateError;
 use super::records::{Received, StreamRecord};
 use super::store::{Store, Stored};
 use super::tombstone_phases::Switch;
-use super::{STATE_FORMAT, STATE_FORMAT_SWITCHED};
+use super::{STATE_FORMAT, STATE_FORMAT_EXPORT, STATE_FORMAT_SWITCHED};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -137,14 +137,14 @@ impl SplitRecord {
     }
 
     fn known(store: &Store, value: &Self) -> Result<(), StateError> {
-        if (STATE_FORMAT..=STATE_FORMAT_SWITCHED).contains(&value.format) {
+        if (STATE_FORMAT..=STATE_FORMAT_EXPORT).contains(&value.format) {
             return Ok(());
         }
         Err(StateError::Unreadable {
             table: store.table().to_owned(),
             record: Self::NAME.to_owned(),
             cause: format!(
-                "it has format {}, and this version reads {STATE_FORMAT} to {STATE_FORMAT_SWITCHED}",
+                "it has format {}, and this version reads {STATE_FORMAT} to {STATE_FORMAT_EXPORT}",
                 value.format
             ),
         })
@@ -190,7 +190,7 @@ impl SplitRecord {
             return Some(found.clone());
         }
         let epoch = self.switch.renew()?;
-        self.format = STATE_FORMAT_SWITCHED;
+        self.format = self.format.max(STATE_FORMAT_SWITCHED);
         let switched = SwitchedService {
             at_ms,
             epoch,

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use super::answer::Answer;
 use super::backend::Backend;
 use super::call::Call;
+use super::exports::Exports;
 use super::fault::{Fault, Gate, Landing, Loss};
 use super::reason::{Reason, Throttle};
 use super::record::{Record, UnderWay};
@@ -54,6 +55,7 @@ struct Shared {
     scanned_at_once: Option<u64>,
     backend: Backend,
     streams: Arc<Streams>,
+    exports: Arc<Exports>,
     tally: Arc<Tally>,
 }
 
@@ -94,6 +96,7 @@ impl Faulty {
             scanned_at_once: script.scanned_at_once,
             backend,
             streams: Arc::new(streams),
+            exports: Arc::new(Exports::new(script.seed)),
             tally,
         });
         let (stop, stopped) = oneshot::channel();
@@ -154,6 +157,24 @@ impl Faulty {
             streams: Arc::clone(&self.shared.streams),
             runtime: self.runtime.clone(),
         }
+    }
+
+    /// The exports.
+    pub fn exports(&self) -> &Exports {
+        &self.shared.exports
+    }
+
+    /// Time passes for the engine's clock. What the table holds now may be in the next export of it.
+    pub async fn pass(&self, time: Duration, table: &str) {
+        self.shared.exports.pass(time, table, &self.shared.backend).await;
+    }
+
+    /// Makes an export of a table into a bucket that the product did not ask for, with this export time, and returns its ARN.
+    pub async fn export(&self, table: &str, bucket: &str, time_ms: u64) -> String {
+        self.shared
+            .exports
+            .make(&self.shared.backend, table, bucket, time_ms)
+            .await
     }
 
     /// How often something went wrong.
@@ -270,9 +291,12 @@ impl Shared {
             (None, Vec::new())
         };
         // What has come is carried out, also when the caller goes away meanwhile.
+        let exports = Arc::clone(&self.exports);
         let carried = tokio::spawn(self.carry_out(call, fault));
-        match carried.await.map_err(|_| HangUp)? {
-            Outcome::Answered(answer) => Ok(answer.into_response()),
+        let outcome = carried.await.map_err(|_| HangUp)?;
+        let date = exports.date();
+        match outcome {
+            Outcome::Answered(answer) => Ok(answer.into_response(&date)),
             Outcome::HungUp => Err(HangUp),
             Outcome::Silent => {
                 let _ = tokio::time::timeout(2 * PATIENCE, pending::<()>()).await;
@@ -409,6 +433,9 @@ impl Shared {
     /// Carries a request out, as a good engine would.
     async fn serve(&self, call: &Call) -> Answer {
         if let Some(answer) = self.streams.answer(call).await {
+            return answer;
+        }
+        if let Some(answer) = self.exports.answer(call, &self.backend).await {
             return answer;
         }
         let body = match self.scanned_at_once {
