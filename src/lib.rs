@@ -18,6 +18,7 @@
 //!
 //! - [`cli`]: arguments, one command per file, progress, tables, JSON, exit codes. Only it talks to the user.
 //! - [`rehearse`]: an embedded engine, sample data and live writers, for a split without AWS.
+//! - [`web`]: metrics and health of a split over HTTP. It changes nothing.
 //! - [`survey`]: reads the live source for `plan`.
 //! - [`draft`]: a first plan from a sample of items, for `init`. Pure.
 //! - [`offline`]: splits exported items into files that DynamoDB imports, without AWS.
@@ -60,4 +61,5 @@ pub mod survey;
 pub mod tail;
 pub mod target;
 pub mod verify;
+pub mod web;
 pub mod worker;

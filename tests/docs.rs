@@ -9,6 +9,7 @@
 //! | `yaml top` | top-level keys, in the place of a fixed plan's |
 //! | `yaml prices` | a price file |
 //! | `yaml workflow` | a CI workflow: its `run:` commands parse |
+//! | `yaml prometheus`, `yaml kubernetes` | anything: a part of their settings |
 //! | `text where` | a condition on each line |
 //! | `json` | JSON |
 //! | `dockerfile` | lines of a Dockerfile |
@@ -18,6 +19,8 @@
 
 #[path = "docs/deploy.rs"]
 mod deploy;
+#[path = "docs/metrics.rs"]
+mod metrics;
 #[path = "docs/obstacles.rs"]
 mod obstacles;
 #[path = "docs/pages.rs"]
@@ -134,7 +137,7 @@ fn commands_in_the_prose_parse() {
 
 #[test]
 fn json_is_json_and_every_block_says_what_it_is() {
-    const KNOWN: [&str; 10] = [
+    const KNOWN: [&str; 12] = [
         "sh",
         "dockerfile",
         "yaml plan",
@@ -142,6 +145,8 @@ fn json_is_json_and_every_block_says_what_it_is() {
         "yaml top",
         "yaml prices",
         "yaml workflow",
+        "yaml prometheus",
+        "yaml kubernetes",
         "text where",
         "text",
         "json",

@@ -4,12 +4,14 @@ mod commands;
 mod documents;
 mod examples;
 mod init;
+mod listen;
 mod options;
 mod values;
 
 pub use self::commands::Command;
 pub use self::documents::{Completions, Iam, IamFormat, Man, TableFormat, Tables};
 pub use self::init::{Init, MOST_ITEMS};
+pub use self::listen::Listen;
 use self::options::{AWS, LIMITS, OUTPUT};
 pub use self::options::{
     Abandon, Apply, Backfill, Complete, DeadLetters, DeadLettersAction, Export, ExportAction, Order,
@@ -48,6 +50,9 @@ pub struct Global {
     /// Log more on stderr; give it twice for debug logs. Item values are never logged.
     #[arg(short, long, global = true, action = ArgAction::Count, display_order = 900, help_heading = OUTPUT)]
     pub verbose: u8,
+    /// Format of the logs on stderr.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT", hide_short_help = true, display_order = 900, help_heading = OUTPUT)]
+    pub log_format: LogFormat,
     /// Print this help; `-h` prints less of it.
     #[arg(short, long, global = true, action = ArgAction::Help, display_order = 900, help_heading = OUTPUT)]
     pub help: Option<bool>,
@@ -67,6 +72,15 @@ pub struct Global {
     /// The data that the parts of the command share.
     #[arg(skip)]
     pub session: Session,
+}
+
+/// Format of the logs.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// A JSON object per line: logs, messages and progress.
+    Json,
 }
 
 /// Form of the results.

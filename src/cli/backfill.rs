@@ -3,6 +3,7 @@
 use super::args::{Backfill as Args, Global, Order};
 use super::exit::Exit;
 use super::failure::Failed;
+use super::listen::Listening;
 use super::progress::{Bar, Progress, Shown};
 use super::session::GRACE;
 use super::stoppable::stoppable;
@@ -10,30 +11,20 @@ use super::table;
 use super::waiting::Waiting;
 use super::{output, screen, text};
 use crate::backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView, load_export};
+use crate::s3::Export;
 use crate::state::{NotedLimits, ShardRecord};
 use crate::status::{FillStatus, split_status_with_worker};
+use crate::worker::Split;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Runs `backfill`.
 pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Result<Exit, Failed> {
+    let listening = Listening::begin(&args.listen).await?;
     let split = output::open(global, &args.plan).await?;
-    if args.from_export.is_some() && args.order == Order::Bulk {
-        return Err(
-            Failed::of(Exit::Usage, "--from-export copies in the concurrent order only")
-                .hint("leave out --order bulk. An export takes so long that the lanes could not wait for it"),
-        );
-    }
-    let export = match &args.from_export {
-        Some(place) => {
-            let load = load_export(&split, place, args.s3_region.as_deref());
-            Some(Arc::new(
-                stoppable(&global.session, Duration::ZERO, Box::pin(load)).await?,
-            ))
-        }
-        None => None,
-    };
+    let export = export(global, args, &split).await?;
+    let serving = listening.serve(&split);
     let options = BackfillOptions {
         export,
         segments: args.segments,
@@ -56,6 +47,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     telling.abort();
     // Reported once: it is part of the report only if the copy ended before it was reported.
     let is_told = telling.await.is_ok();
+    serving.end().await;
     progress.end().await;
     let report = result?;
     let next = split_status_with_worker(&split).await?.next;
@@ -64,6 +56,21 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     })?;
     let dead = report.lanes.iter().any(|lane| lane.dead_letters > 0);
     Ok(if dead { Exit::NotClean } else { Exit::Done })
+}
+
+/// The export that the command line names, with its manifest.
+async fn export(global: &Global, args: &Args, split: &Split) -> Result<Option<Arc<Export>>, Failed> {
+    let Some(place) = &args.from_export else {
+        return Ok(None);
+    };
+    if args.order == Order::Bulk {
+        let refused = Failed::of(Exit::Usage, "--from-export copies in the concurrent order only");
+        return Err(refused
+            .hint("leave out --order bulk. An export takes so long that the lanes could not wait for it"));
+    }
+    let load = Box::pin(load_export(split, place, args.s3_region.as_deref()));
+    let export = stoppable(&global.session, Duration::ZERO, load).await?;
+    Ok(Some(Arc::new(export)))
 }
 
 pub(super) fn render(report: &BackfillReport, is_order_told: bool, next: &str) -> String {

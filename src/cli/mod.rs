@@ -17,6 +17,7 @@ mod export;
 mod failure;
 mod iam;
 mod init;
+mod listen;
 mod next;
 mod output;
 mod plan;
@@ -49,7 +50,7 @@ pub use exit::Exit;
 pub use failure::Failed;
 
 use crate::fault;
-use args::{Command, Global, Output};
+use args::{Command, Global, LogFormat, Output};
 use clap::Parser;
 use error_document::{ErrorDocument, asks_for_json};
 use std::process::ExitCode;
@@ -136,16 +137,20 @@ async fn unless(
 
 /// Only this crate logs: libraries may log requests and items, and item values are in no log.
 fn log_to_stderr(global: &Global) {
+    screen::format(global.log_format);
     let level = match global.verbose {
         0 => "warn",
         1 => "info",
         _ => "debug",
     };
     let filter = EnvFilter::new(format!("off,dynasplit={level}"));
-    tracing_subscriber::fmt()
+    let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(screen::Screen)
         .with_ansi(console::colors_enabled_stderr())
-        .with_target(false)
-        .init();
+        .with_target(false);
+    match global.log_format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().flatten_event(true).with_ansi(false).init(),
+    }
 }

@@ -4,6 +4,7 @@ use super::args::{Global, Output};
 use super::exit::Exit;
 use super::failure::Failed;
 use super::next::{copyable, copyable_json};
+use super::screen::{self, Level};
 use super::wrapping::To;
 use crate::plan::{Plan, json_schema};
 use serde::Serialize;
@@ -101,8 +102,11 @@ pub fn schema() -> Result<Exit, Failed> {
 /// Reports the warnings of a plan.
 pub fn warn(plan: &Plan) {
     if !plan.warnings.list().is_empty() {
-        let label = console::style("warning:").yellow().bold().for_stderr();
-        let text = format!("{label} {}\n", plan.warnings);
-        eprintln!("{}", To::Stderr.fit(&text));
+        let label = console::style("warning:")
+            .yellow()
+            .bold()
+            .for_stderr()
+            .to_string();
+        screen::say_labelled(Level::Warn, &label, &format!("{}\n", plan.warnings), None);
     }
 }

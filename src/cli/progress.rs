@@ -58,7 +58,8 @@ impl Progress {
     /// Shows the values of the channel.
     pub fn of<V: Shown + Clone + Send + Sync + 'static>(view: watch::Receiver<V>) -> Self {
         let over = CancellationToken::new();
-        let task = if draws(console::user_attended_stderr(), console::is_dumb()) {
+        let attended = console::user_attended_stderr() && !screen::is_json();
+        let task = if draws(attended, console::is_dumb()) {
             tokio::spawn(draw(view, over.clone()))
         } else {
             tokio::spawn(write_lines(view, over.clone()))

@@ -3,6 +3,7 @@
 use super::args::{Global, Replicate};
 use super::exit::Exit;
 use super::failure::Failed;
+use super::listen::Listening;
 use super::progress::{Bar, Progress, Shown};
 use super::session::GRACE;
 use super::stoppable::stoppable;
@@ -21,7 +22,9 @@ pub(super) struct Report {
 
 /// Runs `replicate`.
 pub async fn run(global: &Global, args: &Replicate, stop: CancellationToken) -> Result<Exit, Failed> {
+    let listening = Listening::begin(&args.listen).await?;
     let split = output::open(global, &args.plan).await?;
+    let serving = listening.serve(&split);
     let options = TailOptions {
         restart: args.restart_tail,
         write_units: args.write_units,
@@ -39,6 +42,7 @@ pub async fn run(global: &Global, args: &Replicate, stop: CancellationToken) -> 
     let progress = Progress::of(view.clone());
     let result = stoppable(&global.session, GRACE, Box::pin(tail.run())).await;
     telling.abort();
+    serving.end().await;
     progress.end().await;
     let ended = result?;
     let lanes = view.borrow().clone();

@@ -5,11 +5,11 @@ use super::exit::Exit;
 use super::failure::Failed;
 use super::output;
 use super::progress::{Bar, Progress, Shown};
+use super::screen;
 use super::service_names::unknown_service;
 use super::stoppable::stoppable;
 use super::table::table;
 use super::text;
-use super::wrapping::To;
 use crate::offline::{Input, Options, Report, Seen, ShapeError, WorkFolder, to_files, to_pipe};
 use crate::plan::Plan;
 use std::io::{self, BufWriter};
@@ -93,7 +93,7 @@ async fn pipe(
         return Ok(Exit::Done);
     };
     if report.refused_items() > 0 {
-        eprintln!("{}", To::Stderr.fit(&refused(&report)));
+        screen::say(&refused(&report));
     }
     Ok(ended(&report))
 }

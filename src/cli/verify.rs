@@ -3,6 +3,7 @@
 use super::args::{Global, Verify as Args};
 use super::exit::Exit;
 use super::failure::Failed;
+use super::listen::Listening;
 use super::progress::{Bar, Progress, Shown};
 use super::service_names::refuse_unknown;
 use super::session::GRACE;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Runs `verify`.
 pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Result<Exit, Failed> {
+    let listening = Listening::begin(&args.listen).await?;
     let split = output::open(global, &args.plan).await?;
     for service in &args.service {
         refuse_unknown(&split.plan, service)?;
@@ -36,12 +38,14 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
         limit: args.limit,
         list: args.list.clone(),
     };
+    let serving = listening.serve(&split);
     let _waiting = Waiting::tell(&split.waits);
     let (verify, view) = Verify::new(split, options, stop);
     let progress = Progress::of(view);
     // Without a repair, there is nothing to save.
     let grace = if args.repair { GRACE } else { Duration::ZERO };
     let result = stoppable(&global.session, grace, Box::pin(verify.run())).await;
+    serving.end().await;
     progress.end().await;
     let result = result?;
     output::print(global, &result, render)?;

@@ -5,7 +5,7 @@ use super::exit::Exit;
 use super::failure::Failed;
 use super::{output, screen, text};
 use crate::dynamo::Clock;
-use crate::status::{Condition, Verdict, split_status};
+use crate::status::{Condition, StatusReader, Verdict};
 use crate::worker::Split;
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -56,10 +56,10 @@ pub async fn run(global: &Global, args: &Wait, stop: CancellationToken) -> Resul
 
 async fn wait(split: &Split, condition: Condition, limit: Option<Duration>) -> Result<Report, Failed> {
     let began = Instant::now();
-    let mut told = Vec::new();
+    let (mut told, mut reader) = (Vec::new(), StatusReader::default());
     loop {
         let read_ms = split.now_ms();
-        let verdict = condition.verdict(&split_status(split).await?, read_ms);
+        let verdict = condition.verdict(&reader.read(split).await?, read_ms);
         let report = |holds, missing| Report {
             condition,
             holds,

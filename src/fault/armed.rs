@@ -121,16 +121,18 @@ enum Signal {
     Stop,
 }
 
-/// Reports the place, and sends the process a signal, which has taken effect when this returns.
+/// Reports the place, and sends the process a signal, which has taken effect when this returns. The signal goes to this
+/// thread: the system may give one for the whole process to another thread, and this one would run on for a moment, long
+/// enough to send a request. A stop or the end of one thread is that of all.
 #[cfg(unix)]
 fn signal(rule: &Rule, signal: Signal) {
-    use rustix::process::{Signal as Unix, getpid, kill_process};
+    use nix::sys::signal::{Signal as Unix, raise};
     let (word, signal) = match signal {
-        Signal::Kill => ("kill", Unix::KILL),
-        Signal::Stop => ("stop", Unix::STOP),
+        Signal::Kill => ("kill", Unix::SIGKILL),
+        Signal::Stop => ("stop", Unix::SIGSTOP),
     };
     eprintln!("failpoint {}: {word}", rule.point);
-    if let Err(error) = kill_process(getpid(), signal) {
+    if let Err(error) = raise(signal) {
         eprintln!("failpoint {}: {error}", rule.point);
     }
 }

@@ -24,6 +24,6 @@ pub use limits::{ActivityStatus, LimitStatus};
 pub use obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind};
 pub(crate) use open_dead_letters::OpenDeadLetters;
 pub use rate::RateMeter;
-pub use read::{split_status, split_status_with_worker};
+pub use read::{StatusReader, split_status, split_status_with_worker};
 pub use split_status::{Phase, SplitStatus, WorkerStatus};
 pub use told::told;

@@ -145,17 +145,36 @@ const AWAY: Duration = Duration::from_secs(5);
 /// # Errors
 /// If the state can't be read.
 pub async fn split_status_with_worker(split: &Split) -> Result<SplitStatus, RunError> {
-    let (began, mut first) = (Instant::now(), Beats::new());
-    loop {
-        let status = status_since(split, &mut first).await?;
-        let is_away = status
-            .obstacles
-            .iter()
-            .any(|obstacle| matches!(obstacle.kind, ObstacleKind::NoWorker | ObstacleKind::OtherWorker));
-        if !is_away || began.elapsed() >= AWAY.min(split.timing.lease) {
-            return Ok(status);
+    StatusReader::default().read(split).await
+}
+
+/// Reads the state of the split again and again. The first reading takes as long as that of [`split_status_with_worker`];
+/// later ones remember which workers have renewed their records.
+#[derive(Debug, Default)]
+pub struct StatusReader {
+    first: Beats,
+    has_waited: bool,
+}
+
+impl StatusReader {
+    /// Reads the state.
+    ///
+    /// # Errors
+    /// If the state can't be read.
+    pub async fn read(&mut self, split: &Split) -> Result<SplitStatus, RunError> {
+        let began = Instant::now();
+        loop {
+            let status = status_since(split, &mut self.first).await?;
+            let is_away = status
+                .obstacles
+                .iter()
+                .any(|obstacle| matches!(obstacle.kind, ObstacleKind::NoWorker | ObstacleKind::OtherWorker));
+            if !is_away || self.has_waited || began.elapsed() >= AWAY.min(split.timing.lease) {
+                self.has_waited = true;
+                return Ok(status);
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 

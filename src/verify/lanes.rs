@@ -8,48 +8,25 @@ use crate::worker::{RunError, Split, recorded_shards};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// The state of the lanes when a verification begins. It only decides for how long a difference may be lag.
+/// The state of the lanes when a verification begins.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     /// Notes for a person, each with its next command.
     pub notes: Vec<String>,
-    /// A write of the source arrives in the targets within this time.
-    pub allowed_lag: Duration,
     /// Lanes that lost records, so mismatches of their services are to be expected.
     pub with_gap: BTreeSet<String>,
 }
 
 /// How long a difference may be mere lag if the lanes are known not to be ready: their lag says nothing then, and each
 /// candidate is read only a few times.
-const EARLY_LAG: Duration = Duration::from_secs(1);
-
-/// A verification never waits longer than this for a lane that is behind. It says so, and may report lag as a
-/// mismatch.
-const LONGEST_LAG: Duration = Duration::from_secs(15 * 60);
+pub(super) const EARLY_LAG: Duration = Duration::from_secs(1);
 
 impl Lanes {
     /// Reads how the lanes of these services stand.
-    pub async fn look(
-        split: &Split,
-        record: &SplitRecord,
-        services: &[&Service],
-        (patience, early): (Option<Duration>, bool),
-    ) -> Result<Self, RunError> {
-        if early {
-            return Ok(Self {
-                allowed_lag: patience.unwrap_or(EARLY_LAG),
-                ..Self::default()
-            });
-        }
+    pub async fn look(split: &Split, record: &SplitRecord, services: &[&Service]) -> Result<Self, RunError> {
         let margin = split.timing.idle + split.timing.landed();
-        let mut lanes = Self {
-            notes: Vec::new(),
-            allowed_lag: margin,
-            with_gap: BTreeSet::new(),
-        };
+        let mut lanes = Self::default();
         let is_held = record.switch.tombstones.holds();
-        let moves = tail_lives(split).await?;
-        let mut behind = Duration::ZERO;
         let mut drained = true;
         let stream = record.stream().filter(|(_, stream)| stream.captured_ms.is_some());
         if let Some((generation, _)) = stream {
@@ -57,9 +34,6 @@ impl Lanes {
             for service in services {
                 let status = lane_status(&recorded, &service.name, split.now_ms());
                 drained &= status.drained_ms.is_some();
-                if moves && status.drained_ms.is_none() {
-                    behind = behind.max(Duration::from_millis(status.lag_ms.unwrap_or(0)));
-                }
                 lanes.note_lane(&status, margin, is_held);
             }
         } else {
@@ -68,21 +42,13 @@ impl Lanes {
                  `dynasplit replicate`",
             );
         }
-        if stream.is_some() && !moves && !drained {
+        if stream.is_some() && !drained && !tail_lives(split).await? {
             lanes.note(
-                "no tail worker runs, so each change that was not delivered counts as a mismatch: run \
+                "no tail worker runs, so each change that was not delivered is a difference: run \
                  `dynasplit replicate`",
             );
         }
         lanes.note_split(split, record).await?;
-        lanes.allowed_lag = patience.unwrap_or_else(|| (margin + behind).min(LONGEST_LAG));
-        if patience.is_none() && margin + behind > LONGEST_LAG {
-            lanes.note(
-                "a lane is further behind than verify waits, so a mismatch may only be a change that was \
-                 not delivered: run `dynasplit verify` again when `dynasplit status` shows that the lanes \
-                 have caught up",
-            );
-        }
         Ok(lanes)
     }
 

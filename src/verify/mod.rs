@@ -17,6 +17,7 @@
 
 mod chunks;
 pub mod compare;
+mod delivery;
 mod invalid;
 mod key_search;
 mod lanes;

@@ -2,8 +2,9 @@
 
 mod repairing;
 
+use super::delivery::Deliveries;
 use super::invalid::InvalidItems;
-use super::lanes::Lanes;
+use super::lanes::{EARLY_LAG, Lanes};
 use super::leftovers::tombstones;
 use super::mismatch_list::MismatchList;
 use super::pages::{SourceEntry, SourcePages, TargetEntry, TargetPages};
@@ -41,6 +42,7 @@ pub(super) struct Run {
     invalid: Arc<InvalidItems>,
     limit: usize,
     lanes: Lanes,
+    deliveries: Arc<Deliveries>,
     /// How the tombstones stood at the beginning.
     tombstones: Tombstones,
     list: MismatchList,
@@ -104,7 +106,12 @@ impl Run {
         }
         let services: Vec<_> = reader.iter().map(PointReader::service).collect();
         let early = options.anyway || record.completed_ms.is_some();
-        let lanes = Lanes::look(split, record, &services, (options.patience, early)).await?;
+        let lanes = match early {
+            true => Lanes::default(),
+            false => Lanes::look(split, record, &services).await?,
+        };
+        let fixed = options.patience.or(early.then_some(EARLY_LAG));
+        let deliveries = Arc::new(Deliveries::new(split, &services, fixed));
         let names = services.iter().map(|service| service.name.clone()).collect();
         let tables = std::iter::once(source).chain(reader.iter().map(|reader| reader.target.clone()));
         let progress = Progress::new(names, tables.collect(), view.clone());
@@ -120,6 +127,7 @@ impl Run {
             invalid: Arc::new(InvalidItems::begin(split).await?),
             limit: options.limit,
             lanes,
+            deliveries,
             tombstones: record.switch.tombstones,
             list,
             progress,
@@ -148,7 +156,7 @@ impl Run {
         }
         self.progress.say("reading different keys again");
         let settled = self.recheck(compared).await?;
-        let mut result = self.result(&settled);
+        let mut result = self.result(&settled).await;
         let left = self.tombstones_left(&mut result).await?;
         if left > 0 {
             result.clean = false;
@@ -334,13 +342,18 @@ impl Run {
         .await
     }
 
-    /// All services at once, because they wait for the same lag.
+    /// All services at once, because they wait for the same time.
     async fn recheck(&self, compared: Vec<(CandidateFile, ServiceReport)>) -> Result<Vec<Settled>, RunError> {
-        let rules = SettleRules::new(self.lanes.allowed_lag);
+        let rules = SettleRules::new(self.deliveries.rest());
         // Extra items whose source must be searched for start again after the search.
-        let most = (rules.max_time + rules.allowed_lag) * 2;
-        let rests = rules.allowed_lag.as_secs_f64().ceil();
-        let what = format!("each difference has disappeared, or has stayed the same for {rests} s");
+        let most = self.deliveries.longest() + (rules.max_time + rules.rest) * 2;
+        let what = if self.deliveries.longest().is_zero() {
+            let rests = rules.rest.as_secs_f64().ceil();
+            format!("each difference has disappeared, or has stayed the same for {rests} s")
+        } else {
+            "each difference has disappeared, or its lane has delivered every change from before it was seen"
+                .into()
+        };
         let _waiting = self.split.waits.until(what, most);
         let settle: Vec<_> = self
             .reader
@@ -351,6 +364,7 @@ impl Run {
                 let recheck = Recheck {
                     reader: reader.clone(),
                     rules,
+                    deliveries: Arc::clone(&self.deliveries),
                     dir: self.dir.clone(),
                     scanning: self.scanning.clone(),
                     list: self.list.clone(),
@@ -363,7 +377,7 @@ impl Run {
         futures::future::try_join_all(settle).await
     }
 
-    fn result(&self, settled: &[Settled]) -> VerifyResult {
+    async fn result(&self, settled: &[Settled]) -> VerifyResult {
         let report = Report {
             services: settled.iter().map(|settled| settled.report.clone()).collect(),
         };
@@ -387,6 +401,11 @@ impl Run {
                 if invalid == 1 { "it" } else { "them" }
             ));
         }
+        let undelivered = settled.iter().filter(|settled| settled.undelivered_keys > 0);
+        let undelivered: Vec<_> = undelivered
+            .map(|settled| (settled.report.service.clone(), settled.undelivered_keys))
+            .collect();
+        notes.extend(self.deliveries.notes(&undelivered).await);
         let mut hot = HotKeys::default();
         settled.iter().for_each(|settled| hot.extend(settled.hot.clone()));
         notes.extend(hot.notes());

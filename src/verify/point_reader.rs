@@ -4,7 +4,9 @@ use super::reads::TableReads;
 use crate::flow::{desired, is_newer};
 use crate::model::{Item, Key};
 use crate::plan::Service;
-use crate::verify::compare::{Candidate, Desired, Digest, Expired, Held, Observation, classify, is_expired};
+use crate::verify::compare::{
+    Candidate, Delivery, Desired, Digest, Expired, Held, Observation, classify, is_expired,
+};
 use crate::worker::{RunError, Split};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -50,8 +52,8 @@ impl PointReader {
         }
     }
 
-    /// One look: the target first, then the source, both consistently.
-    pub async fn look(&self, candidate: &Candidate) -> Result<PointRead, RunError> {
+    /// One look: the target first, then the source, both consistently. `delivery` is from before it.
+    pub async fn look(&self, candidate: &Candidate, delivery: Delivery) -> Result<PointRead, RunError> {
         let began = self.now();
         let held = self.target.get(candidate.target_key()).await?;
         let mut takers = Vec::new();
@@ -75,6 +77,7 @@ impl PointReader {
             }
         }
         let observation = Observation {
+            delivery,
             began,
             ended: self.now(),
             held: held.as_ref().map(classify).and_then(Held::digest),

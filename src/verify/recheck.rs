@@ -1,6 +1,7 @@
 //! Reads candidates again until each has a verdict.
 
 use super::chunks::{Chunks, push_all};
+use super::delivery::Deliveries;
 use super::key_search::{KEYS_PER_SEARCH, search_keys};
 use super::mismatch_list::MismatchList;
 use super::point_reader::{PointRead, PointReader};
@@ -10,8 +11,8 @@ use super::sorting::blocking;
 use super::view::{ServiceProgress, add};
 use crate::model::{Key, count};
 use crate::verify::compare::{
-    Candidate, CandidateFile, Digest, Mismatch, MismatchClass, Observation, Outcome, Pending, ServiceReport,
-    SettleRules, SpillDir,
+    Candidate, CandidateFile, Delivery, Digest, Mismatch, MismatchClass, Observation, Outcome, Pending,
+    ServiceReport, SettleRules, SpillDir,
 };
 use crate::worker::RunError;
 use futures::{StreamExt, TryStreamExt};
@@ -25,13 +26,14 @@ use tokio_util::sync::CancellationToken;
 const LOOKS_AT_ONCE: usize = 32;
 /// Candidates that are in memory at once.
 const CHUNK: usize = 256;
-/// Candidates that are due within this part of the allowed lag are looked at in one round.
+/// Candidates that are due within this part of the rest are looked at in one round.
 const SLACK_PART: u32 = 32;
 
 /// Settles the candidates of one service.
 pub(super) struct Recheck {
     pub reader: PointReader,
     pub rules: SettleRules,
+    pub deliveries: Arc<Deliveries>,
     pub dir: SpillDir,
     pub scanning: Scanning,
     pub list: MismatchList,
@@ -44,6 +46,10 @@ pub(super) struct Settled {
     pub report: ServiceReport,
     /// Confirmed mismatches that a repair can write.
     pub repairable: CandidateFile,
+    /// Differences that a repair can write, and that the lane did not deliver in time: each may only be late.
+    pub undelivered: CandidateFile,
+    /// How many differences the lane did not deliver in time.
+    pub undelivered_keys: u64,
     /// Confirmed mismatches in which several source keys are involved.
     pub collisions: u64,
     /// Confirmed mismatches in which the target is newer than the source: no lost change explains them.
@@ -101,6 +107,7 @@ type Before = HashMap<Key, Option<Digest>>;
 struct Verdicts {
     mismatches: Vec<Mismatch>,
     repairable: Vec<Pending>,
+    undelivered: Vec<Pending>,
     unknown: Vec<Pending>,
 }
 
@@ -110,6 +117,8 @@ impl Recheck {
         let mut settled = Settled {
             report,
             repairable: CandidateFile::new(self.dir.clone()),
+            undelivered: CandidateFile::new(self.dir.clone()),
+            undelivered_keys: 0,
             collisions: 0,
             newer: 0,
             hot: HotKeys::default(),
@@ -174,7 +183,7 @@ impl Recheck {
             self.progress
                 .candidates
                 .store(waiting.len() + unknown.len(), Ordering::Relaxed);
-            self.wait_until(due).await?;
+            let delivery = self.wait_until(due).await?;
             let mut next = CandidateFile::new(self.dir.clone());
             let mut chunks = Chunks::of(waiting, CHUNK);
             loop {
@@ -182,12 +191,11 @@ impl Recheck {
                 if chunk.is_empty() {
                     break;
                 }
-                let (later, verdicts) = self.round(chunk, before, settled).await?;
+                let (later, verdicts) = self.round(chunk, delivery, before, settled).await?;
                 next = push_all(next, later).await?;
                 unknown = push_all(unknown, verdicts.unknown).await?;
-                let repairable =
-                    std::mem::replace(&mut settled.repairable, CandidateFile::new(self.dir.clone()));
-                settled.repairable = push_all(repairable, verdicts.repairable).await?;
+                self.keep(&mut settled.repairable, verdicts.repairable).await?;
+                self.keep(&mut settled.undelivered, verdicts.undelivered).await?;
                 self.tell(verdicts.mismatches).await?;
             }
             waiting = next;
@@ -196,19 +204,26 @@ impl Recheck {
         Ok(unknown)
     }
 
+    async fn keep(&self, file: &mut CandidateFile, more: Vec<Pending>) -> Result<(), RunError> {
+        let kept = std::mem::replace(file, CandidateFile::new(self.dir.clone()));
+        *file = push_all(kept, more).await?;
+        Ok(())
+    }
+
     /// Reads each candidate that is due once. Returns those that have no verdict yet.
     async fn round(
         &self,
         chunk: Vec<Pending>,
+        delivery: Delivery,
         before: Option<&Before>,
         settled: &mut Settled,
     ) -> Result<(Vec<Pending>, Verdicts), RunError> {
-        let horizon = self.reader.now() + self.rules.allowed_lag / SLACK_PART;
+        let horizon = delivery.clock(self.reader.now(), self.rules.rest) + self.rules.rest / SLACK_PART;
         let (due, mut later): (Vec<_>, Vec<_>) =
             chunk.into_iter().partition(|pending| pending.due <= horizon);
         let looks: Vec<_> = due
             .iter()
-            .map(|pending| self.reader.look(&pending.candidate))
+            .map(|pending| self.reader.look(&pending.candidate, delivery))
             .collect();
         let seen: Vec<Result<PointRead, RunError>> = futures::stream::iter(looks)
             .buffered(LOOKS_AT_ONCE)
@@ -243,6 +258,12 @@ impl Recheck {
                     match outcome {
                         Outcome::Wait { .. } => later.push(pending),
                         Outcome::Agreed | Outcome::Unsettled => {}
+                        Outcome::Undelivered => {
+                            settled.undelivered_keys += 1;
+                            if pending.candidate.source_keys().len() <= 1 {
+                                verdicts.undelivered.push(Pending::new(pending.candidate));
+                            }
+                        }
                         Outcome::Mismatch(class) => {
                             settled.newer += u64::from(target_is_newer);
                             self.confirm(pending, class, &mut verdicts, settled);
@@ -312,11 +333,20 @@ impl Recheck {
         blocking(move || mismatches.into_iter().try_for_each(|mismatch| list.add(mismatch))).await
     }
 
-    async fn wait_until(&self, due: Duration) -> Result<(), RunError> {
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => Err(interrupted()),
-            () = tokio::time::sleep(due.saturating_sub(self.reader.now())) => Ok(()),
+    /// Waits until a look is worthwhile. Answers what the lane had delivered by then.
+    async fn wait_until(&self, due: Duration) -> Result<Delivery, RunError> {
+        loop {
+            let now = self.reader.now();
+            let delivery = self.deliveries.of(&self.reader.service().name, now).await?;
+            if delivery.clock(now, self.rules.rest) >= due {
+                return Ok(delivery);
+            }
+            let pause = self.deliveries.next_look(due.saturating_sub(now));
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Err(interrupted()),
+                () = tokio::time::sleep(pause) => {}
+            }
         }
     }
 }

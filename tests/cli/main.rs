@@ -13,6 +13,7 @@ mod drafts;
 mod help;
 mod identity;
 mod life;
+mod listen;
 mod order;
 mod plans;
 mod reach;

@@ -84,13 +84,16 @@ async fn verify_and_its_repair_settle_all_keys_but_a_hot_one_which_they_name() {
     assert!(notes.contains(&HOT.name()), "{notes}");
     assert!(
         done.stderr
-            .contains("waiting until each difference has disappeared, or has stayed the same for")
+            .contains("waiting until each difference has disappeared, or its lane has delivered")
     );
     // The test itself took the items out of the target.
     let repair = ["verify", "--repair", "--discard-target-writes"];
     let words = [&repair[..], &["--output", "json"]].concat();
     let repaired = report(&bounded(&stage, &words, 3).await);
-    assert_eq!(repaired["repaired"], ITEMS - 1, "{repaired:#}");
+    // A write whose answer comes too late counts as not needed when it is tried again.
+    assert_eq!(repaired["total_mismatches"], ITEMS - 1, "{repaired:#}");
+    let left = repaired["unrepaired"].as_object().expect("counts").values();
+    assert!(left.clone().all(|count| *count == 0), "{repaired:#}");
     assert!(throttled.hits() > 4, "it was tried: {}", throttled.hits());
     throttled.off();
     stage.cli.run(&repair).await.with_code(&["verify"], 3);

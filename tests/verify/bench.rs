@@ -10,12 +10,13 @@ use dynasplit::dynamo::{Clients, Endpoint, Timing};
 use dynasplit::model::{Key, Position, Value};
 use dynasplit::plan::Plan;
 use dynasplit::state::{
-    BackfillRecord, LaneState, Lease, ServiceRecord, ShardRecord, SplitRecord, VerifyRecord,
+    BackfillRecord, LaneState, Lease, Owner, ServiceRecord, ShardRecord, SplitRecord, VerifyRecord,
+    WorkerRecord,
 };
 use dynasplit::target::ensure;
 use dynasplit::verify::{Verify, VerifyOptions, VerifyResult, VerifyView};
 use dynasplit::worker::{RunError, Split};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -159,6 +160,49 @@ impl Bench {
         };
         let name = ShardRecord::record_name(1, "by-hand");
         self.split.store.put(&name, record, 0).await.unwrap();
+    }
+
+    /// From now on, every lane has a shard to read, and is complete up to now: a worker lives and reads it.
+    pub async fn following(&self) -> u64 {
+        let now_ms = self.split.now_ms();
+        self.complete_to(now_ms).await;
+        let worker = WorkerRecord {
+            kind: "tail".into(),
+            lease: Lease::held_by(&Owner("by-hand".into()), self.split.timing.lease),
+            beat: 1,
+            acknowledged_epoch: 0,
+            seen_ms: now_ms,
+            services: self
+                .split
+                .plan
+                .services
+                .iter()
+                .map(|service| service.name.clone())
+                .collect(),
+            fingerprint: String::new(),
+            routes: BTreeMap::new(),
+            chaos: None,
+        };
+        let name = format!("{}by-hand", WorkerRecord::PREFIX);
+        self.split.store.set(&name, &worker).await.unwrap();
+        now_ms
+    }
+
+    /// Every lane has an open shard, and is complete up to this time.
+    pub async fn complete_to(&self, at_ms: u64) {
+        let lanes = self.split.lanes().into_iter();
+        let record = ShardRecord {
+            generation: 1,
+            shard: "by-hand".into(),
+            parent: None,
+            lease: Lease::held_by(&Owner("by-hand".into()), self.split.timing.lease),
+            beat: 0,
+            lanes: lanes
+                .map(|lane| (lane, LaneState::starting(Position::Beginning, at_ms)))
+                .collect(),
+        };
+        let name = ShardRecord::record_name(1, "by-hand");
+        self.split.store.set(&name, &record).await.unwrap();
     }
 
     /// Sets when the backfill was finished.

@@ -1,7 +1,8 @@
 //! What is compared, and what is told.
 
 use super::bench::{
-    Bench, CARTS, ORDERS, SOURCE, USERS, cart, key, named, options, order, target_key, target_of, user, with,
+    Bench, CARTS, ORDERS, SOURCE, USERS, cart, key, named, options, order, phase, target_key, target_of,
+    user, with,
 };
 use super::proxy::Action;
 use crate::support::table::{SdkItem, delete, item, number, put, put_all, text};
@@ -389,4 +390,56 @@ async fn throttling_is_waited_for_and_shown_and_a_missing_table_is_not() {
         bench.record().await.clean,
         "a comparison that was not made says nothing"
     );
+}
+
+/// The options of a command without `--patience`.
+fn patient_by_the_lanes() -> VerifyOptions {
+    VerifyOptions {
+        patience: None,
+        ..options()
+    }
+}
+
+/// The lane was current when the comparison began. Then its worker died, and the next one took over two leases later.
+#[tokio::test]
+async fn a_change_that_a_dead_worker_delays_is_no_mismatch() {
+    let bench = Bench::patient().await;
+    bench.fill().await;
+    bench.following().await;
+    bench.put(SOURCE, order(700, 1)).await;
+    let (verify, mut view) = bench.start(patient_by_the_lanes());
+    phase(&mut view, "reading different keys again").await;
+    let timing = bench.split.timing;
+    // A change takes no longer than this while a worker lives.
+    tokio::time::sleep((timing.idle + timing.landed()) * 2).await;
+    assert!(
+        !verify.is_finished(),
+        "the lane stands still, so nothing is known"
+    );
+    bench.put(ORDERS, target_of(&order(700, 1)).1).await;
+    bench.complete_to(bench.split.now_ms()).await;
+    let result = verify.await.unwrap().unwrap();
+    assert_eq!(named(&result), BTreeSet::new(), "{result:?}");
+    assert!(result.clean && result.recorded, "{result:?}");
+    assert_eq!(result.report.services[0].changed, 1);
+}
+
+#[tokio::test]
+async fn a_difference_that_the_lane_has_passed_is_a_mismatch() {
+    let bench = Bench::patient().await;
+    bench.fill().await;
+    bench.following().await;
+    bench.put(SOURCE, order(700, 1)).await;
+    let moves = async {
+        loop {
+            bench.complete_to(bench.split.now_ms()).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let result = tokio::select! {
+        () = moves => unreachable!("it never ends"),
+        result = bench.verify(patient_by_the_lanes()) => result,
+    };
+    assert_eq!(named(&result).len(), 1, "{result:?}");
+    assert_eq!(result.report.services[0].mismatches.missing, 1);
 }

@@ -1,6 +1,7 @@
 //! The options of each command.
 
 use super::examples as example;
+use super::listen::Listen;
 use super::values::{MOST_WORKERS, bound, moment, service_bound, units, workers};
 use crate::backfill::OrderChoice;
 use crate::dynamo::Chaos;
@@ -69,6 +70,9 @@ pub struct Replicate {
     /// Most write units per second on each service's table.
     #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true, help_heading = LIMITS)]
     pub write_units: Option<f64>,
+    /// What it serves meanwhile.
+    #[command(flatten)]
+    pub listen: Listen,
 }
 
 /// `backfill`.
@@ -104,6 +108,9 @@ pub struct Backfill {
     #[arg(long, value_name = "N", help_heading = LIMITS,
           value_parser = clap::value_parser!(u16).range(1..=i64::from(MOST_WORKERS)))]
     pub workers: Option<u16>,
+    /// What it serves meanwhile.
+    #[command(flatten)]
+    pub listen: Listen,
 }
 
 /// `export`.
@@ -302,6 +309,9 @@ pub struct Verify {
     /// Write every mismatch to this file, as JSON lines.
     #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub list: Option<PathBuf>,
+    /// What it serves meanwhile.
+    #[command(flatten)]
+    pub listen: Listen,
 }
 
 /// `dead-letters`.

@@ -9,7 +9,7 @@ use crate::cli::stoppable::stoppable;
 use crate::cli::wrapping::To;
 use crate::cli::{output, screen};
 use crate::dynamo::Clock;
-use crate::status::{SplitStatus, split_status};
+use crate::status::{SplitStatus, StatusReader};
 use std::time::{Duration, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
 
@@ -25,9 +25,9 @@ pub async fn watch(global: &Global, args: &Status, stop: CancellationToken) -> R
     let split = output::open_to_look(global, &args.plan).await?;
     let interval = Duration::from_secs(args.interval);
     let is_terminal = console::Term::stdout().is_term();
-    let mut seen = false;
+    let (mut seen, mut reader) = (false, StatusReader::default());
     loop {
-        let looking = Box::pin(split_status(&split));
+        let looking = Box::pin(reader.read(&split));
         match stoppable(&global.session, Duration::ZERO, looking).await {
             Ok(status) => {
                 seen = true;

@@ -122,7 +122,7 @@ pub struct Pending {
     pub candidate: Candidate,
     /// The result of the rechecks.
     pub settling: Settling,
-    /// It is not worth a look before then (on the clock of the observations).
+    /// It is not worth a look before then (by [`super::Delivery::clock`]).
     pub due: Duration,
 }
 
@@ -140,8 +140,8 @@ impl Pending {
     /// Takes in a recheck. Where it says to wait, `due` is set.
     pub fn observe(&mut self, rules: &SettleRules, observation: &Observation) -> Outcome {
         let outcome = self.settling.observe(rules, observation);
-        if let Outcome::Wait { again_after } = outcome {
-            self.due = observation.ended + again_after;
+        if let Outcome::Wait { due } = outcome {
+            self.due = due;
         }
         outcome
     }
@@ -307,7 +307,7 @@ mod tests {
     use super::super::key_code::tests::key;
     use super::*;
     use crate::verify::compare::settle::tests::observation;
-    use crate::verify::compare::{Desired, Digest, Expired};
+    use crate::verify::compare::{Delivery, Desired, Digest, Expired};
     use proptest::prelude::*;
 
     fn candidate() -> impl Strategy<Value = Candidate> {
@@ -391,6 +391,10 @@ mod tests {
     fn a_wait_sets_when_the_next_look_is_due() {
         let mut pending = many(1).into_reader().next().unwrap().unwrap();
         let observation = Observation {
+            delivery: Delivery {
+                up_to: Duration::from_secs(1),
+                is_given_up: false,
+            },
             began: Duration::from_secs(3),
             ended: Duration::from_secs(5),
             held: Some(Digest::of_bytes(b"x")),
@@ -399,9 +403,9 @@ mod tests {
             expired: Expired::default(),
         };
         let outcome = pending.observe(&SettleRules::new(Duration::from_secs(8)), &observation);
-        let again_after = Duration::from_secs(1);
-        assert_eq!(outcome, Outcome::Wait { again_after });
-        assert_eq!(pending.due, Duration::from_secs(6));
+        let due = Duration::from_secs(6);
+        assert_eq!(outcome, Outcome::Wait { due });
+        assert_eq!(pending.due, due);
     }
 
     #[test]

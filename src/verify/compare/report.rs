@@ -36,7 +36,7 @@ pub struct ServiceReport {
     /// Items that changed while they were read, and agreed when they were read again. So `expected` and `found` need
     /// not be equal.
     pub changed: u64,
-    /// Candidates that changed too often for a verdict.
+    /// Candidates without a verdict: they changed too often, or the lane did not deliver in time what was written before.
     pub unsettled: u64,
     /// Tombstones in the target, which count as absent.
     pub tombstones: u64,
@@ -73,7 +73,7 @@ impl ServiceReport {
         match outcome {
             Outcome::Agreed => self.changed += 1,
             Outcome::Mismatch(class) => self.mismatches.add(class),
-            Outcome::Unsettled => self.unsettled += 1,
+            Outcome::Unsettled | Outcome::Undelivered => self.unsettled += 1,
             Outcome::Wait { .. } => {}
         }
     }
@@ -126,9 +126,8 @@ mod tests {
         assert!(after(Outcome::Mismatch(MismatchClass::Expired)));
         assert!(!after(Outcome::Mismatch(MismatchClass::Missing)));
         assert!(!after(Outcome::Unsettled));
-        assert!(!after(Outcome::Wait {
-            again_after: Duration::ZERO
-        }));
+        assert!(!after(Outcome::Undelivered));
+        assert!(!after(Outcome::Wait { due: Duration::ZERO }));
         let services = vec![compared(0), compared(1)];
         assert!(!Report { services }.is_clean());
         let services = vec![compared(0), compared(0)];
@@ -143,9 +142,7 @@ mod tests {
     #[test]
     fn every_recheck_is_counted_once() {
         let mut report = compared(50);
-        let waits = Outcome::Wait {
-            again_after: Duration::ZERO,
-        };
+        let waits = Outcome::Wait { due: Duration::ZERO };
         for (times, outcome) in [
             (2, Outcome::Agreed),
             (3, Outcome::Mismatch(MismatchClass::Missing)),

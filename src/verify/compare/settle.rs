@@ -2,11 +2,11 @@
 //! and when.
 //!
 //! **Each observation reads the target first, then the source, both consistently.** A difference is a mismatch if
-//! neither side has changed from before the end of one observation to the begin of another one, for longer than the
-//! allowed lag. A target that is only late cannot show this, because at any moment it holds a value that the source
-//! had at most the allowed lag before. This assumes that nothing happened between two equal observations of the
-//! source. It is certain if source items have a timestamp. Otherwise the several observations within a window make
-//! it very unlikely that a source that changes to and fro looks the same in all of them.
+//! neither side has changed from before the end of one observation to the begin of another one, and the lane has
+//! delivered everything that was written before the end of the first one. A target that is only late cannot show this,
+//! because it then holds everything that the source showed in the first observation. This assumes that nothing happened
+//! between two equal observations of the source. It is certain if source items have a timestamp. Otherwise the several
+//! observations within a window make it very unlikely that a source that changes to and fro looks the same in all of them.
 
 use super::wire::{Reader, put_digest, put_duration, put_len};
 use crate::verify::compare::{Digest, MismatchClass};
@@ -33,9 +33,33 @@ pub struct Expired {
     pub target: bool,
 }
 
+/// What a service's lane had delivered before an observation began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Delivery {
+    /// Every write of the source from before this time (on the clock of the observations) was carried out in the target.
+    pub up_to: Duration,
+    /// The lane takes too long: nobody waits for it any more.
+    pub is_given_up: bool,
+}
+
+impl Delivery {
+    /// The time by which looks are due: it stands still while the lane is behind by more than `rest`, because a look
+    /// shows nothing new then.
+    #[must_use]
+    pub fn clock(&self, now: Duration, rest: Duration) -> Duration {
+        if self.is_given_up {
+            now
+        } else {
+            now.min(self.up_to.saturating_add(rest))
+        }
+    }
+}
+
 /// One look at both sides of a candidate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Observation {
+    /// What the lane had delivered before the target was read.
+    pub delivery: Delivery,
     /// The clock before the target was read. Any steady clock that all looks share.
     pub began: Duration,
     /// The clock after the source was read.
@@ -70,11 +94,11 @@ impl Observation {
     }
 }
 
-/// The allowed lag, and for how long a key that keeps changing is read.
+/// How long a key must rest, and for how long a key that keeps changing is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SettleRules {
-    /// A write of the source arrives in the target within this time, or is late beyond excuse.
-    pub allowed_lag: Duration,
+    /// Both sides must rest for longer than this before a difference is a mismatch, whatever the lane says.
+    pub rest: Duration,
     /// After this many reads, a key that still changes is given up.
     pub max_rounds: u32,
     /// After this much time, a key that still changes is given up.
@@ -84,16 +108,16 @@ pub struct SettleRules {
 impl SettleRules {
     /// Reads of one candidate, unless it settles earlier: three windows of five reads each.
     pub const DEFAULT_MAX_ROUNDS: u32 = 16;
-    /// Time for one candidate, unless it settles earlier, in allowed lags.
-    pub const DEFAULT_MAX_LAGS: u32 = 10;
+    /// Time for one candidate, unless it settles earlier, in rests.
+    pub const DEFAULT_MAX_RESTS: u32 = 10;
 
-    /// The default rules for an allowed lag.
+    /// The default rules for a rest.
     #[must_use]
-    pub fn new(allowed_lag: Duration) -> Self {
+    pub fn new(rest: Duration) -> Self {
         Self {
-            allowed_lag,
+            rest,
             max_rounds: Self::DEFAULT_MAX_ROUNDS,
-            max_time: allowed_lag.saturating_mul(Self::DEFAULT_MAX_LAGS),
+            max_time: rest.saturating_mul(Self::DEFAULT_MAX_RESTS),
         }
     }
 }
@@ -101,20 +125,23 @@ impl SettleRules {
 /// The consequence of an observation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// The target holds the item that it should, or that it should have held within the allowed lag.
+    /// The target holds the item that it should, or an earlier one that the lane had not replaced yet.
     Agreed,
-    /// The difference stood for longer than the lag allows. [`MismatchClass::Expired`] is no fault.
+    /// The difference is still there although the lane has delivered everything from before it was seen.
+    /// [`MismatchClass::Expired`] is no fault.
     Mismatch(MismatchClass),
     /// The key never rested long enough for a verdict. Not clean.
     Unsettled,
+    /// Both sides rest, but the lane did not deliver in time what was written before. Not clean.
+    Undelivered,
     /// Too early to say.
     Wait {
-        /// PointRead again after this time, counted from the observation's end. Sooner is harmless.
-        again_after: Duration,
+        /// The next look is due at this time of [`Delivery::clock`]. Sooner is harmless.
+        due: Duration,
     },
 }
 
-/// The first wait after something moved, as a part of the allowed lag; each further one is twice as long.
+/// The first wait after something moved, as a part of the rest; each further one is twice as long.
 const FIRST_WAIT_PART: u32 = 8;
 /// Beyond this many, earlier states of the source are forgotten.
 const MAX_RECENT: usize = 8;
@@ -180,11 +207,26 @@ impl Settling {
         if class != MismatchClass::Collision && self.held_is_late(rules, observation) {
             return Outcome::Agreed;
         }
-        let stood_since = |since: Duration| observation.began > since.saturating_add(rules.allowed_lag);
-        if stood_since(self.both_since) {
+        let Observation {
+            began,
+            ended,
+            delivery,
+            ..
+        } = *observation;
+        let rested_since = |since: Duration| began > since.saturating_add(rules.rest);
+        let stood_since = |since: Duration| rested_since(since) && delivery.up_to > since;
+        // No lane delivers what a collision is about: only the source shows it.
+        let needs_no_lane = class == MismatchClass::Collision;
+        if stood_since(self.both_since) || (needs_no_lane && rested_since(self.both_since)) {
             return Outcome::Mismatch(class);
         }
-        let elapsed = observation.ended.saturating_sub(self.first);
+        if delivery.is_given_up && rested_since(self.both_since) {
+            return match class.is_fault() {
+                true => Outcome::Undelivered,
+                false => Outcome::Mismatch(class),
+            };
+        }
+        let elapsed = delivery.clock(ended, rules.rest).saturating_sub(self.first);
         let at_cap = self.rounds >= rules.max_rounds || elapsed >= rules.max_time;
         if at_cap && moved {
             // Only the target changes: another process writes it. An absent source is not sufficient evidence,
@@ -197,7 +239,7 @@ impl Settling {
             };
         }
         Outcome::Wait {
-            again_after: self.wait(rules, observation, at_cap),
+            due: self.due(rules, observation, at_cap),
         }
     }
 
@@ -229,24 +271,27 @@ impl Settling {
         before.is_some() && !rests
     }
 
-    /// Whether the target holds an item that it should have held within the allowed lag before the target was read.
-    /// It can't have held it all along (that read would have agreed), so the write did arrive.
+    /// Whether the target holds an item that it should have held shortly before the target was read, or later than the
+    /// time up to which the lane had delivered. It can't have held it all along (that read would have agreed), so the
+    /// write did arrive.
     fn held_is_late(&self, rules: &SettleRules, observation: &Observation) -> bool {
+        let Observation { began, delivery, .. } = observation;
         self.recent.iter().any(|(at, desired)| {
-            *desired == observation.held && at.saturating_add(rules.allowed_lag) >= observation.began
+            let is_recent = at.saturating_add(rules.rest) >= *began || *at >= delivery.up_to;
+            *desired == observation.held && is_recent
         })
     }
 
-    /// Early reads settle late changes; the last one is just beyond the lag.
-    fn wait(&self, rules: &SettleRules, observation: &Observation, at_cap: bool) -> Duration {
-        let deadline = self.both_since.saturating_add(rules.allowed_lag);
-        let left = deadline.saturating_sub(observation.ended).saturating_add(TICK);
+    /// Early reads settle late changes; the last one is just beyond the rest, and beyond what the lane must deliver.
+    fn due(&self, rules: &SettleRules, observation: &Observation, at_cap: bool) -> Duration {
+        let last = self.both_since.saturating_add(rules.rest).saturating_add(TICK);
         if at_cap {
-            return left;
+            return last;
         }
         let doublings = self.quiet_rounds.saturating_sub(1).min(FIRST_WAIT_PART);
-        let early = (rules.allowed_lag / FIRST_WAIT_PART).saturating_mul(1 << doublings);
-        early.max(TICK).min(left)
+        let early = (rules.rest / FIRST_WAIT_PART).saturating_mul(1 << doublings);
+        let now = observation.delivery.clock(observation.ended, rules.rest);
+        now.saturating_add(early.max(TICK)).min(last)
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {

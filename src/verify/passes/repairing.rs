@@ -3,6 +3,7 @@
 use super::Run;
 use crate::repair::{Holder, RepairLease, backfill_runs, refuse_unready, switch_off, switch_on};
 use crate::state::{RepairScope, SplitRecord, TombstonePhase, Tombstones};
+use crate::verify::chunks::{Chunks, push_all};
 use crate::verify::compare::CandidateFile;
 use crate::verify::recheck::{HotKeys, Settled};
 use crate::verify::record::Baseline;
@@ -11,10 +12,25 @@ use crate::verify::result::VerifyResult;
 use crate::worker::RunError;
 use std::sync::Arc;
 
+/// Candidates that are in memory at once while lists are joined.
+const APPENDED_AT_ONCE: usize = 256;
+
 /// The work of a repair in one service's table.
 struct Work {
     file: CandidateFile,
     overwrites_newer: bool,
+}
+
+/// Adds the candidates of another list.
+async fn append(mut file: CandidateFile, more: CandidateFile) -> Result<CandidateFile, RunError> {
+    let mut chunks = Chunks::of(more, APPENDED_AT_ONCE);
+    loop {
+        let chunk = chunks.next().await?;
+        if chunk.is_empty() {
+            return Ok(file);
+        }
+        file = push_all(file, chunk).await?;
+    }
 }
 
 /// Why a repair is refused.
@@ -39,7 +55,7 @@ impl Run {
     ) -> Result<(), RunError> {
         result.unrepaired.collisions = settled.iter().map(|settled| settled.collisions).sum();
         let rechecks = !self.split.dead_letters.rechecks().await?.is_empty();
-        let works = self.judge(settled, result).await?;
+        let works = Box::pin(self.judge(settled, result)).await?;
         let has_work = works.iter().any(|work| !work.file.is_empty());
         if sweeps || rechecks || has_work {
             // A backfill may have begun since the start: its own switching would get into the way.
@@ -83,6 +99,10 @@ impl Run {
                 file: found.repairable,
                 overwrites_newer: scope == Some(RepairScope::AnyItem),
             };
+            if scope.is_some() && is_explained {
+                // Each of them may only be late. Then the repair writes what the lane would write.
+                work.file = append(work.file, found.undelivered).await?;
+            }
             if !is_explained {
                 result.unrepaired.foreign += work.file.len();
                 foreign.push(service);

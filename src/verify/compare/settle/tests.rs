@@ -24,9 +24,14 @@ pub(in crate::verify::compare) fn observation() -> impl Strategy<Value = Observa
         0u64..5,
         small(),
         any::<(bool, bool)>(),
+        (0u64..100_000, any::<bool>()),
     )
         .prop_map(
-            |(began, took, held, desired, source, (source_expired, target_expired))| Observation {
+            |(began, took, held, desired, source, (source_expired, target_expired), lane)| Observation {
+                delivery: Delivery {
+                    up_to: ms(lane.0),
+                    is_given_up: lane.1,
+                },
                 began: ms(began),
                 ended: ms(began + took),
                 held: held.map(digest),
@@ -44,9 +49,18 @@ pub(in crate::verify::compare) fn observation() -> impl Strategy<Value = Observa
         )
 }
 
+/// A lane that is behind by the lag, all the time.
+fn delivered(at: u64) -> Delivery {
+    Delivery {
+        up_to: ms(at).saturating_sub(LAG),
+        is_given_up: false,
+    }
+}
+
 /// One look that takes no time.
 fn look(at: u64, held: Option<u64>, desired: Option<u64>, source: Option<u64>) -> Observation {
     Observation {
+        delivery: delivered(at),
         began: ms(at),
         ended: ms(at),
         held: held.map(digest),
@@ -247,10 +261,10 @@ fn waits_lead_to_a_verdict_in_few_looks() {
     let mut settling = Settling::default();
     let mut at = 0;
     let mut looks = 1;
-    while let Outcome::Wait { again_after } =
+    while let Outcome::Wait { due } =
         settling.observe(&SettleRules::new(LAG), &look(at, None, Some(1), Some(1)))
     {
-        at += again_after.as_millis() as u64;
+        at = due.as_millis() as u64;
         looks += 1;
     }
     assert_eq!((at, looks), (1001, 5));
@@ -271,6 +285,64 @@ fn a_target_that_a_stranger_keeps_writing_is_a_mismatch_in_the_end() {
     );
     // Without a source item, an item may come and go between two looks.
     assert_eq!(outcome(None), Some(Outcome::Unsettled));
+}
+
+/// A missing item that both sides show all the time, and how far the lane is at each look.
+fn while_the_lane(looks: &[(u64, u64)], is_given_up: bool) -> Outcome {
+    let missing = |&(at, up_to): &(u64, u64)| Observation {
+        delivery: Delivery {
+            up_to: ms(up_to),
+            is_given_up,
+        },
+        ..look(at, None, Some(1), Some(1))
+    };
+    last(&looks.iter().map(missing).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_difference_stays_open_until_the_lane_has_passed_it() {
+    let waits = |looks: &[(u64, u64)]| matches!(while_the_lane(looks, false), Outcome::Wait { .. });
+    assert!(waits(&[(5000, 4000), (6001, 4000)]));
+    assert!(waits(&[(5000, 4000), (6001, 4000), (60_000, 5000)]));
+    let missing = Outcome::Mismatch(MismatchClass::Missing);
+    assert_eq!(while_the_lane(&[(5000, 4000), (6001, 5001)], false), missing);
+    // A lane that is further ends no rest: its clock may be wrong.
+    assert!(waits(&[(5000, 4000), (6000, 9000)]));
+}
+
+#[test]
+fn a_lane_that_is_given_up_leaves_no_verdict() {
+    let looks = [(5000, 4000), (6001, 5000)];
+    assert_eq!(while_the_lane(&looks, true), Outcome::Undelivered);
+    // Both sides must rest in any case.
+    assert!(matches!(
+        while_the_lane(&[(5000, 4000), (6000, 4000)], true),
+        Outcome::Wait { .. }
+    ));
+    // It got there after all.
+    let looks = [(5000, 4000), (6001, 5001)];
+    let missing = Outcome::Mismatch(MismatchClass::Missing);
+    assert_eq!(while_the_lane(&looks, true), missing);
+}
+
+#[test]
+fn looks_wait_for_a_lane_that_is_behind() {
+    // Behind by a minute: nothing new shows before it has come near.
+    let Outcome::Wait { due } = while_the_lane(&[(60_000, 0)], false) else {
+        panic!("no wait");
+    };
+    let delivery = |up_to| Delivery {
+        up_to: ms(up_to),
+        is_given_up: false,
+    };
+    let is_due = |now, up_to| delivery(up_to).clock(ms(now), LAG) >= due;
+    assert!(!is_due(100_000, 0));
+    assert!(is_due(100_000, 200));
+    let given_up = Delivery {
+        is_given_up: true,
+        ..delivery(0)
+    };
+    assert_eq!(given_up.clock(ms(100_000), LAG), ms(100_000));
 }
 
 /// A history of one key: at each time, which life of the item begins or ends, or its new contents.
@@ -315,6 +387,7 @@ impl History {
             let version = self.source(at + took / 2);
             let present = version.is_some_and(|version| self.writes[version].2);
             let observation = Observation {
+                delivery: delivered(at),
                 began: ms(at),
                 ended: ms(at + took),
                 held: self.held(at, lost).map(digest),
@@ -327,7 +400,7 @@ impl History {
                 expired: Expired::default(),
             };
             match settling.observe(&rules, &observation) {
-                Outcome::Wait { again_after } => at += took + again_after.as_millis() as u64,
+                Outcome::Wait { due } => at = (at + took).max(due.as_millis() as u64),
                 verdict => return (verdict, at),
             }
         }

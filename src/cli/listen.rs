@@ -1,0 +1,84 @@
+//! `--listen`: metrics and health of the split while a command runs.
+
+use super::args::Listen;
+use super::exit::Exit;
+use super::failure::Failed;
+use super::screen;
+use crate::web::{ListenError, Listener, Server, Token};
+use crate::worker::Split;
+use std::path::Path;
+
+/// Has the access token. It is in no option, because every user of a machine sees the command lines of its processes.
+const TOKEN_VARIABLE: &str = "DYNASPLIT_LISTEN_TOKEN";
+
+/// A port that is taken, or nothing without `--listen`.
+#[derive(Debug)]
+pub struct Listening(Option<Listener>);
+
+/// A server that runs, or nothing without `--listen`.
+#[derive(Debug)]
+pub struct Serving(Option<Server>);
+
+impl Listening {
+    /// Takes the port, before the command does anything: a port in use is reported at once.
+    pub async fn begin(options: &Listen) -> Result<Self, Failed> {
+        let Some(address) = options.listen else {
+            return Ok(Self(None));
+        };
+        let token = token(options.listen_token_file.as_deref())?;
+        let listener = Listener::bind(address, token).await.map_err(failed)?;
+        Ok(Self(Some(listener)))
+    }
+
+    /// Serves the split, and says where.
+    pub fn serve(self, split: &Split) -> Serving {
+        Serving(self.0.map(|listener| {
+            screen::say(&format!("listening on http://{}", listener.address()));
+            listener.serve(split.clone())
+        }))
+    }
+}
+
+impl Serving {
+    /// Ends it.
+    pub async fn end(self) {
+        if let Some(server) = self.0 {
+            server.end().await;
+        }
+    }
+}
+
+fn token(file: Option<&Path>) -> Result<Option<Token>, Failed> {
+    let (text, from) = match (file, std::env::var(TOKEN_VARIABLE)) {
+        (Some(file), _) => {
+            let text = std::fs::read_to_string(file).map_err(|error| {
+                let what = format!(
+                    "the file with the access token, {}, cannot be read: {error}",
+                    file.display()
+                );
+                Failed::of(Exit::Usage, what)
+            })?;
+            (text, file.display().to_string())
+        }
+        (None, Ok(text)) => (text, TOKEN_VARIABLE.to_owned()),
+        (None, Err(_)) => return Ok(None),
+    };
+    match Token::new(&text) {
+        Ok(token) => Ok(Some(token)),
+        Err(reason) => Err(Failed::of(Exit::Usage, format!("{from}: {reason}"))
+            .hint("make a token, for example with `openssl rand -hex 24`")),
+    }
+}
+
+fn failed(error: ListenError) -> Failed {
+    let message = error.to_string();
+    match error {
+        ListenError::TokenNeeded(_) => Failed::of(Exit::Usage, message).hint(format!(
+            "set the variable {TOKEN_VARIABLE}, give --listen-token-file FILE, or listen on 127.0.0.1"
+        )),
+        ListenError::InUse(_) => Failed::of(Exit::Failed, message)
+            .hint("name another port with --listen; with port 0, the operating system chooses a free one"),
+        ListenError::Refused { .. } => Failed::of(Exit::Failed, message)
+            .hint("--listen takes an address of this machine; a port below 1024 may need privileges"),
+    }
+}
