@@ -2,42 +2,45 @@
 
 use super::fill_page::groups;
 use super::kept_pages::Page;
-use super::segment::{FIRST_WAIT, LONGEST_WAIT, PageRead, SegmentTask, pause};
-use crate::dynamo::backoff;
+use super::read_again::before_attempt;
+use crate::dynamo::Health;
 use crate::flow::Stop;
-use crate::model::Item;
+use crate::model::{Item, KeySchema};
 use crate::s3::{Export, ExportPage, FileReader};
+use crate::state::Order;
 use std::collections::HashSet;
 use std::sync::Arc;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 const LINES: &str = "lines ";
 
-impl SegmentTask {
-    /// Reads the page of the segment's file after a cursor, however long it takes. As long as the cursors follow one another, the file is
-    /// read once.
-    pub(super) async fn read_file(
+/// The pages of one segment, which is a file of an export. As long as the cursors follow one another, the file is read once.
+#[derive(Debug, Default)]
+pub(super) struct FilePages(Mutex<Option<FileReader>>);
+
+/// Which file is read, and how.
+pub(super) struct File<'a> {
+    pub export: &'a Export,
+    pub segment: u32,
+    pub keys: &'a KeySchema,
+    pub order: Order,
+    pub health: &'a Health,
+}
+
+impl FilePages {
+    /// Reads the page after a cursor, however long it takes. `None`: the work stops.
+    pub async fn page(
         &self,
-        export: &Export,
+        file: &File<'_>,
         cursor: Option<&str>,
         work: &CancellationToken,
-    ) -> Result<PageRead, Stop> {
-        let share = &self.share;
-        let segment = self.leased.snapshot().segment;
+    ) -> Result<Option<Page>, Stop> {
         let line = cursor.map_or(Ok(0), lines)?;
-        let _reading = share.reading.enter();
-        let mut open = self.file.lock().await;
+        let mut open = self.0.lock().await;
         let mut reader = match open.take().filter(|reader| reader.line() == line) {
             Some(reader) => reader,
-            None => {
-                let file = usize::try_from(segment).ok().and_then(|file| export.reader(file));
-                file.ok_or_else(|| Stop {
-                    reason: format!(
-                        "the export {} has no file for segment {segment}",
-                        export.summary.arn
-                    ),
-                })?
-            }
+            None => file.open()?,
         };
         let mut attempt = 0u32;
         loop {
@@ -47,15 +50,17 @@ impl SegmentTask {
             };
             let read = tokio::select! {
                 biased;
-                () = work.cancelled() => return Ok(PageRead::Stopped),
+                () = work.cancelled() => return Ok(None),
                 read = read => read,
             };
             match read {
                 Ok(page) => {
-                    share.source_health.clear();
-                    let page = self.page_of_file(page)?;
+                    if attempt > 0 {
+                        file.health.clear();
+                    }
+                    let page = file.changes(page)?;
                     *open = page.next.is_some().then_some(reader);
-                    return Ok(PageRead::Page(page));
+                    return Ok(Some(page));
                 }
                 Err(error) => {
                     let Some(failure) = error.passing() else {
@@ -64,20 +69,32 @@ impl SegmentTask {
                         });
                     };
                     attempt = attempt.saturating_add(1);
-                    share.source_health.block(failure.reason());
-                    tracing::debug!(segment, attempt, %failure, "reading the file again");
-                    pause(work, backoff(attempt, FIRST_WAIT, LONGEST_WAIT)).await;
+                    file.health.block(failure.reason());
+                    tracing::debug!(segment = file.segment, attempt, %failure, "reading the file again");
+                    before_attempt(attempt, work).await;
                 }
             }
         }
     }
+}
 
-    fn page_of_file(&self, page: ExportPage) -> Result<Page, Stop> {
-        let share = &self.share;
-        let keys = share.scan.keys();
-        let items = once_each(page.items, |item| keys.key_of(item));
+impl File<'_> {
+    fn open(&self) -> Result<FileReader, Stop> {
+        let file = usize::try_from(self.segment).ok();
+        let reader = file.and_then(|file| self.export.reader(file));
+        reader.ok_or_else(|| Stop {
+            reason: format!(
+                "the export {} has no file for segment {}",
+                self.export.summary.arn, self.segment
+            ),
+        })
+    }
+
+    /// The items of a page, as changes.
+    fn changes(&self, page: ExportPage) -> Result<Page, Stop> {
+        let items = once_each(page.items, |item| self.keys.key_of(item));
         let count = items.len();
-        let items = groups(items, keys, share.order);
+        let items = groups(items, self.keys, self.order);
         if items.len() != count {
             return Err(Stop {
                 reason: "the export has items without the key attributes of the plan: check source.keys"
@@ -92,9 +109,6 @@ impl SegmentTask {
         })
     }
 }
-
-/// The open file of a segment.
-pub(super) type OpenFile = tokio::sync::Mutex<Option<FileReader>>;
 
 /// The items of a page without the earlier ones of those that have one key. An export is no snapshot, so an item that changed meanwhile may be
 /// in it twice. Either state will do, because the stream delivers the change; two writes of one key at the same time would not.

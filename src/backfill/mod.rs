@@ -20,6 +20,7 @@ mod hot_segments;
 mod kept_pages;
 mod open_backfill;
 mod order;
+mod read_again;
 mod round;
 mod segment;
 mod segment_queue;

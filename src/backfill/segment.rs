@@ -1,12 +1,13 @@
 //! The task that copies one segment of the source, page by page, with a cursor for each service.
 
 use super::circuit_breaker::{CircuitBreaker, STUCK_LEASES};
-use super::export_pages::OpenFile;
+use super::export_pages::{File, FilePages};
 use super::fill_page::{Filling, PageEnd, groups, patience};
 use super::hot_segments::HotSegments;
 use super::kept_pages::{KeptPages, Page};
+use super::read_again::before_attempt;
 use crate::dynamo::{
-    AdaptiveReadRate, Budget, ConcurrencyLimit, Failure, FailureKind, Health, HotSince, Load, backoff,
+    AdaptiveReadRate, Budget, ConcurrencyLimit, Failure, FailureKind, Health, HotSince, Load,
 };
 use crate::fault::{self, Writer};
 use crate::flow::Stop;
@@ -87,11 +88,8 @@ pub(super) struct SegmentTask {
     /// It ends with its page, and leaves the rest to a later process.
     pub enough: CancellationToken,
     /// The file of an export that it reads.
-    pub file: OpenFile,
+    pub file: FilePages,
 }
-
-pub(super) const FIRST_WAIT: Duration = Duration::from_millis(50);
-pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 impl SegmentTask {
     /// Runs until every lane is done with the segment, or those that are left take nothing at the moment (then others
@@ -359,10 +357,30 @@ impl SegmentTask {
                     attempt = attempt.saturating_add(1);
                     share.source_health.block(failure.reason());
                     tracing::debug!(segment, attempt, %failure, "reading the page again");
-                    pause(work, backoff(attempt, FIRST_WAIT, LONGEST_WAIT)).await;
+                    before_attempt(attempt, work).await;
                 }
             }
         }
+    }
+
+    /// Reads a page of the segment's file.
+    async fn read_file(
+        &self,
+        export: &Export,
+        cursor: Option<&str>,
+        work: &CancellationToken,
+    ) -> Result<PageRead, Stop> {
+        let share = &self.share;
+        let _reading = share.reading.enter();
+        let file = File {
+            export,
+            segment: self.leased.snapshot().segment,
+            keys: share.scan.keys(),
+            order: share.order,
+            health: &share.source_health,
+        };
+        let page = self.file.page(&file, cursor, work).await?;
+        Ok(page.map_or(PageRead::Stopped, PageRead::Page))
     }
 
     /// Leaves the segment, because its key range is throttled all the time. The report names the place.
@@ -445,20 +463,12 @@ impl SegmentTask {
 }
 
 /// The result of the read of a page.
-pub(super) enum PageRead {
+enum PageRead {
     Page(Page),
     /// The segment is left for now.
     Left,
     /// The worker stops.
     Stopped,
-}
-
-pub(super) async fn pause(work: &CancellationToken, wait: Duration) {
-    tokio::select! {
-        biased;
-        () = work.cancelled() => {}
-        () = tokio::time::sleep(wait) => {}
-    }
 }
 
 /// A cursor is a key of the source, kept as DynamoDB JSON.

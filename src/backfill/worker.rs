@@ -5,7 +5,7 @@ mod view;
 pub use view::BackfillView;
 
 use super::circuit_breaker::CircuitBreaker;
-use super::export_pages::OpenFile;
+use super::export_pages::FilePages;
 use super::fill_page::patience;
 use super::hot_segments::HotSegments;
 use super::order::OrderChoice;
@@ -316,7 +316,7 @@ impl Backfill {
                             share: share.clone(),
                             leased: Arc::clone(&leased),
                             enough: enough.clone(),
-                            file: OpenFile::default(),
+                            file: FilePages::default(),
                         };
                         running.insert(number, Running { leased, enough });
                         tasks.spawn(async move { (number, task.run().await) });

@@ -88,9 +88,6 @@ pub struct Backfill {
     /// manifest (s3://BUCKET/PREFIX/AWSDynamoDB/ID/). `export start` requests one that is late enough.
     #[arg(long, value_name = "EXPORT", help_heading = TASK, conflicts_with_all = ["segments", "consistent_read", "read_units"])]
     pub from_export: Option<ExportPlace>,
-    /// Region of the bucket, if it is not that of the source.
-    #[arg(long, value_name = "REGION", requires = "from_export", help_heading = AWS)]
-    pub s3_region: Option<String>,
     /// Read consistently, which uses twice the read units and saves a wait of one minute. Small tables are always read
     /// consistently.
     #[arg(long, help_heading = TASK)]
@@ -111,6 +108,9 @@ pub struct Backfill {
     /// What it serves meanwhile.
     #[command(flatten)]
     pub listen: Listen,
+    /// Region of the bucket, if it is not that of the source.
+    #[arg(long, value_name = "REGION", requires = "from_export", help_heading = AWS)]
+    pub s3_region: Option<String>,
 }
 
 /// `export`.
