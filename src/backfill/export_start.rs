@@ -31,8 +31,8 @@ pub struct StartedExport {
     pub export: String,
     /// The folder of its manifest.
     pub folder: String,
-    /// Its export time, in milliseconds since 1970.
-    pub export_time_ms: u64,
+    /// Its export time, in milliseconds since 1970, if the engine says it.
+    pub export_time_ms: Option<u64>,
 }
 
 /// Requests an export for a backfill, and waits for it.
@@ -65,7 +65,7 @@ impl ExportStart {
         Ok(StartedExport {
             export: described.arn,
             folder: described.folder.to_string(),
-            export_time_ms: described.export_time_ms.unwrap_or_default(),
+            export_time_ms: described.export_time_ms,
         })
     }
 

@@ -28,7 +28,7 @@ fn render(started: &StartedExport, next: &str) -> String {
     format!(
         "the export {} is complete\nexport time: {}\nfolder: {}\nnext: {next}",
         started.export,
-        moment(started.export_time_ms),
+        started.export_time_ms.map_or("unknown".to_owned(), moment),
         started.folder
     )
 }

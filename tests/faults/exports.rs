@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::course::{HABITS, begin, delete, end, order, put, set};
+use crate::support::contents;
 use crate::support::faulty::Script;
 use crate::support::faulty::exports::{packed, sums};
 use crate::support::mutator::Habits;
@@ -379,7 +380,7 @@ async fn what_is_wrong_with_an_export_is_told_and_the_same_command_goes_on() {
         5,
     );
     objects.wrong("/data/", Wrong::CutOff, 3);
-    objects.wrong("/data/", Wrong::ETag("\"ffff-7\""), u32::MAX);
+    objects.wrong("/data/", Wrong::ETag("\"ffff-7\"".into()), u32::MAX);
     let folder = format!(
         "s3://{BUCKET}/{}/",
         folder
@@ -460,4 +461,73 @@ async fn what_dynamodb_refuses_is_told_and_a_failed_export_is_requested_again() 
     assert_eq!(exports.count(), 2);
     scene.copy(&arn).await;
     scene.end(tail).await;
+}
+
+/// Each of these files has several pages, so that the end of the file comes after items of it could have been copied.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_file_that_is_another_one_nothing_is_copied() {
+    let scene = Scene::set(77, Mode::Sequence).await;
+    scene.put(0..40).await;
+    let tail = begin(&scene.stage).await;
+    let arn = scene.export().await;
+    let folder = scene.folder(&arn);
+    let manifest = fs::read_to_string(folder.join("manifest-files.json")).expect("a manifest");
+    let lines: Vec<Value> = manifest
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let entry = lines
+        .iter()
+        .find(|line| line["itemCount"].as_u64() > Some(0))
+        .expect("a file");
+    let key = entry["dataFileS3Key"].as_str().expect("a key");
+    let file = scene.objects.root().join(BUCKET).join(key);
+    let good = fs::read(&file).expect("a file");
+    let name = "n".repeat(300_000);
+    let item = |id: u32| {
+        format!(
+            "{{\"Item\":{{\"PK\":{{\"S\":\"ACC#x\"}},\"SK\":{{\"S\":\"DOC#x{id}\"}},\"kind\":{{\"S\":\"order\"}},\
+             \"name\":{{\"S\":\"{name}\"}}}}}}\n"
+        )
+    };
+    fs::write(&file, packed((0..12).map(item).collect::<String>().as_bytes())).expect("a file");
+    scene
+        .refused(&arn, &["is not the object that DynamoDB wrote", "MD5"])
+        .await;
+    let orders = contents::read(&scene.stage.client, &scene.stage.trial.orders).await;
+    let invented = format!("{:?}", orders.keys()).contains("DOC#x");
+    assert!(!invented, "nothing of it was copied");
+    // Even if a server gives it the ETag of the manifest, the file does not count as copied.
+    let etag = entry["etag"].as_str().expect("an ETag").to_owned();
+    scene.objects.wrong(key, Wrong::ETag(etag), u32::MAX);
+    scene
+        .refused(&arn, &["its MD5 sum is not that of the manifest"])
+        .await;
+    scene.objects.behave();
+    fs::write(&file, good).expect("a file");
+    let status = scene.cli.status().await;
+    assert!(obstacles(&status).contains("not finished"), "{status:#}");
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_from_before_a_restart_of_the_tail_is_refused() {
+    let scene = Scene::set(78, Mode::Sequence).await;
+    scene.put(0..20).await;
+    let tail = begin(&scene.stage).await;
+    scene.cli.until_caught_up().await;
+    let arn = scene.export().await;
+    tail.kill().await;
+    // Lanes that have read something, and a restart that is not one of several at once.
+    let restart = ["replicate", "--restart-tail"];
+    let tail = scene.cli.start(&restart);
+    let restarted = |status: &Value| obstacles(status).contains("a repair is mandatory");
+    scene.cli.until("the restart", restarted).await;
+    scene.cli.until_captured().await;
+    scene
+        .refused(&arn, &["the tail was restarted", "dynasplit abandon"])
+        .await;
+    tail.signal("TERM");
+    tail.end().await.with_code(&restart, 0);
 }

@@ -24,7 +24,7 @@ pub enum Wrong {
     /// The answer ends in the middle.
     CutOff,
     /// It has another ETag, as an object that was written in parts has one.
-    ETag(&'static str),
+    ETag(String),
 }
 
 struct Rule {
@@ -169,7 +169,7 @@ async fn respond(
     let (mut parts, body) = answer.into_parts();
     let mut bytes = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
     if let Some(Wrong::ETag(etag)) = wrong {
-        let etag = hyper::header::HeaderValue::from_static(etag);
+        let etag = hyper::header::HeaderValue::from_str(&etag).expect("a header");
         parts.headers.insert("etag", etag);
     } else if wrong.is_some() {
         // With less than the length that it announces, the connection is closed.
