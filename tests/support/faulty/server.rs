@@ -358,11 +358,15 @@ impl Shared {
                 Some(halved) => self.part(&call, halved).await,
                 None => self.serve(&call).await,
             },
-            Some(Fault::EmptyPage) if self.streams.has_more(&call).await => {
-                self.tally.add(Kind::EmptyPage);
-                Answer::with_status(200, super::stream::empty_page(&call.json()))
+            Some(Fault::EmptyPage) => {
+                let answer = self.serve(&call).await;
+                if super::stream::has_records(&answer.body) {
+                    self.tally.add(Kind::EmptyPage);
+                    Answer::with_status(200, super::stream::empty_page(&call.json()))
+                } else {
+                    answer
+                }
             }
-            Some(Fault::EmptyPage) => self.serve(&call).await,
             Some(Fault::ExpiredIterator) => {
                 self.tally.add(Kind::ExpiredIterator);
                 super::stream::expired()
