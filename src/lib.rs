@@ -35,6 +35,7 @@
 //! - [`target`]: the services' tables: created, compared, written under guards, swept.
 //! - [`source`]: the live table and its stream, read; the lineage of shards. It never writes an item.
 //! - [`state`]: the state that outlives a process: checkpoints, leases, the tombstone switch, dead letters.
+//! - [`s3`]: exports of the source: their manifests, checksums and data files, read.
 //! - [`dynamo`]: clients, value conversion, the one reading of AWS's errors, budgets and timing.
 //! - [`flow`]: route, transform, guard, apply. No AWS types, no clock; it reaches out through two traits.
 //! - [`plan`]: the plan file, its check, and the checked plan. Pure.
@@ -56,6 +57,7 @@ pub mod offline;
 pub mod plan;
 pub mod rehearse;
 pub mod repair;
+pub mod s3;
 pub mod source;
 pub mod state;
 pub mod status;

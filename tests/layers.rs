@@ -16,12 +16,13 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of the crate, from bottom to top: each may import itself and what stands before it. `verify/compare` is a room
 /// of its own inside of `verify`.
-const LAYERS: [&str; 25] = [
+const LAYERS: [&str; 26] = [
     "fault",
     "model",
     "plan",
     "flow",
     "dynamo",
+    "s3",
     "state",
     "source",
     "target",
@@ -46,7 +47,7 @@ const LAYERS: [&str; 25] = [
 /// The pure part of verification.
 const COMPARE: &str = "verify/compare";
 /// The rooms that may name an AWS SDK.
-const SDK: [&str; 5] = ["dynamo", "state", "source", "target", "rehearse"];
+const SDK: [&str; 6] = ["dynamo", "s3", "state", "source", "target", "rehearse"];
 /// Rooms that may import only these: `plan` and `flow` are pure beside their traits (and the rules that a test leaves
 /// out), and the comparison shares nothing with the write path.
 const NARROW: [(&str, &[&str]); 6] = [

@@ -35,6 +35,9 @@ impl Backfill {
         };
         let (services, round, chosen) = match stored {
             Some(record) if record.finished_ms.is_none() => {
+                let Some(record) = self.go_on_reading(record, revision).await? else {
+                    return Box::pin(self.open(facts)).await;
+                };
                 let record = self.go_on(record).await?;
                 self.ensure_segments(&record).await?;
                 return Ok(Some(record));
@@ -54,15 +57,19 @@ impl Backfill {
                 if added.is_empty() {
                     return Ok(None);
                 }
+                self.may_begin()?;
                 let chosen = self.choose(facts, true).await?;
                 record.services.extend(added.clone());
                 (record.services, added, chosen)
             }
-            None => (
-                self.split.lanes(),
-                self.split.lanes(),
-                self.choose(facts, false).await?,
-            ),
+            None => {
+                self.may_begin()?;
+                (
+                    self.split.lanes(),
+                    self.split.lanes(),
+                    self.choose(facts, false).await?,
+                )
+            }
         };
         let segments = facts
             .bytes
@@ -81,6 +88,7 @@ impl Backfill {
             estimated_items: facts.item_count,
             order: chosen.order,
             order_reason: chosen.reason,
+            export: None,
         };
         match self.split.store.put(BackfillRecord::NAME, record, revision).await {
             Ok(stored) => {

@@ -1,16 +1,19 @@
 //! The task that copies one segment of the source, page by page, with a cursor for each service.
 
 use super::circuit_breaker::{CircuitBreaker, STUCK_LEASES};
+use super::export_pages::{File, FilePages};
 use super::fill_page::{Filling, PageEnd, groups, patience};
 use super::hot_segments::HotSegments;
 use super::kept_pages::{KeptPages, Page};
+use super::read_again::before_attempt;
 use crate::dynamo::{
-    AdaptiveReadRate, Budget, ConcurrencyLimit, Failure, FailureKind, Health, HotSince, Load, backoff,
+    AdaptiveReadRate, Budget, ConcurrencyLimit, Failure, FailureKind, Health, HotSince, Load,
 };
 use crate::fault::{self, Writer};
 use crate::flow::Stop;
 use crate::model::{Item, json};
 use crate::plan::PutCost;
+use crate::s3::Export;
 use crate::source::{Scan, ScanPage};
 use crate::state::{Limit, NotedLimits, Order, SegmentRecord};
 use crate::status::limits;
@@ -27,6 +30,8 @@ use tokio_util::task::AbortOnDropHandle;
 pub(super) struct FillShare {
     pub split: Split,
     pub scan: Scan,
+    /// The export whose files are the segments, instead of a scan.
+    pub export: Option<Arc<Export>>,
     pub segments: u32,
     pub order: Order,
     pub reads: Arc<Budget>,
@@ -82,10 +87,9 @@ pub(super) struct SegmentTask {
     pub leased: Arc<LeasedRecord<SegmentRecord>>,
     /// It ends with its page, and leaves the rest to a later process.
     pub enough: CancellationToken,
+    /// The file of an export that it reads.
+    pub file: FilePages,
 }
-
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 impl SegmentTask {
     /// Runs until every lane is done with the segment, or those that are left take nothing at the moment (then others
@@ -313,6 +317,9 @@ impl SegmentTask {
     /// come first.
     async fn read(&self, cursor: Option<&str>, work: &CancellationToken) -> Result<PageRead, Stop> {
         let share = &self.share;
+        if let Some(export) = &share.export {
+            return Box::pin(self.read_file(export, cursor, work)).await;
+        }
         let segment = self.leased.snapshot().segment;
         let after = cursor.map(cursor_item).transpose()?;
         let (mut attempt, mut hot) = (0u32, HotSince::default());
@@ -350,10 +357,30 @@ impl SegmentTask {
                     attempt = attempt.saturating_add(1);
                     share.source_health.block(failure.reason());
                     tracing::debug!(segment, attempt, %failure, "reading the page again");
-                    pause(work, backoff(attempt, FIRST_WAIT, LONGEST_WAIT)).await;
+                    before_attempt(attempt, work).await;
                 }
             }
         }
+    }
+
+    /// Reads a page of the segment's file.
+    async fn read_file(
+        &self,
+        export: &Export,
+        cursor: Option<&str>,
+        work: &CancellationToken,
+    ) -> Result<PageRead, Stop> {
+        let share = &self.share;
+        let _reading = share.reading.enter();
+        let file = File {
+            export,
+            segment: self.leased.snapshot().segment,
+            keys: share.scan.keys(),
+            order: share.order,
+            health: &share.source_health,
+        };
+        let page = self.file.page(&file, cursor, work).await?;
+        Ok(page.map_or(PageRead::Stopped, PageRead::Page))
     }
 
     /// Leaves the segment, because its key range is throttled all the time. The report names the place.
@@ -442,14 +469,6 @@ enum PageRead {
     Left,
     /// The worker stops.
     Stopped,
-}
-
-async fn pause(work: &CancellationToken, wait: Duration) {
-    tokio::select! {
-        biased;
-        () = work.cancelled() => {}
-        () = tokio::time::sleep(wait) => {}
-    }
 }
 
 /// A cursor is a key of the source, kept as DynamoDB JSON.

@@ -5,6 +5,7 @@ mod view;
 pub use view::BackfillView;
 
 use super::circuit_breaker::CircuitBreaker;
+use super::export_pages::FilePages;
 use super::fill_page::patience;
 use super::hot_segments::HotSegments;
 use super::order::OrderChoice;
@@ -14,6 +15,7 @@ use super::segment_queue::SegmentQueue;
 use crate::dynamo::{AccountLimit, ConcurrencyLimit, Health};
 use crate::fault;
 use crate::repair::{Holder, RepairLease, switch_off, switch_on};
+use crate::s3::Export;
 use crate::source::describe_source;
 use crate::state::{BackfillRecord, Order, Owner, SegmentRecord, SplitRecord, Stored};
 use crate::status::{FillStatus, OpenDeadLetters, RateMeter, fill_status};
@@ -44,6 +46,8 @@ pub struct BackfillOptions {
     pub consistent: Option<bool>,
     /// The requested order. `None`: the order in which it began, or concurrent.
     pub order: Option<OrderChoice>,
+    /// An export to copy, instead of scanning the source.
+    pub export: Option<Arc<Export>>,
 }
 
 /// Segments at once, unless an option says otherwise.
@@ -170,7 +174,9 @@ impl Backfill {
             });
         };
         self.split.store.runs();
-        let consistent = self.options.consistent.unwrap_or(facts.bytes <= SMALL_BYTES);
+        // Nothing in an export is from before the tombstones.
+        let settled = self.options.export.is_some();
+        let consistent = self.options.consistent.unwrap_or(facts.bytes <= SMALL_BYTES) || settled;
         if record.order == Order::Bulk {
             return Box::pin(self.bulk(&record, consistent)).await;
         }
@@ -310,6 +316,7 @@ impl Backfill {
                             share: share.clone(),
                             leased: Arc::clone(&leased),
                             enough: enough.clone(),
+                            file: FilePages::default(),
                         };
                         running.insert(number, Running { leased, enough });
                         tasks.spawn(async move { (number, task.run().await) });
@@ -338,6 +345,7 @@ impl Backfill {
         FillShare {
             split: self.split.clone(),
             scan: self.split.scan_source(consistent),
+            export: self.options.export.clone(),
             segments: record.segments,
             order: record.order,
             reads: self.budgets.source(),

@@ -14,8 +14,9 @@ pub use self::init::{Init, MOST_ITEMS};
 pub use self::listen::Listen;
 use self::options::{AWS, LIMITS, OUTPUT};
 pub use self::options::{
-    Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, DeadLettersAction, Rehearse, Replicate,
-    Reverse, ReverseAction, Rollback, Shape, Status, Survey, Switched, Tune, Verify, Wait, WaitFor,
+    Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, DeadLettersAction, Export, ExportAction, Order,
+    Rehearse, Replicate, Reverse, ReverseAction, Rollback, Shape, Status, Survey, Switched, Tune, Verify,
+    Wait, WaitFor,
 };
 use self::values::url;
 use super::session::Session;

@@ -1,6 +1,6 @@
 //! The command `backfill`.
 
-use super::args::{Backfill as Args, Global};
+use super::args::{Backfill as Args, Global, Order};
 use super::exit::Exit;
 use super::failure::Failed;
 use super::listen::Listening;
@@ -10,17 +10,23 @@ use super::stoppable::stoppable;
 use super::table;
 use super::waiting::Waiting;
 use super::{output, screen, text};
-use crate::backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView};
+use crate::backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView, load_export};
+use crate::s3::Export;
 use crate::state::{NotedLimits, ShardRecord};
 use crate::status::{FillStatus, split_status_with_worker};
+use crate::worker::Split;
+use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Runs `backfill`.
 pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Result<Exit, Failed> {
     let listening = Listening::begin(&args.listen).await?;
     let split = output::open(global, &args.plan).await?;
+    let export = export(global, args, &split).await?;
     let serving = listening.serve(&split);
     let options = BackfillOptions {
+        export,
         segments: args.segments,
         workers: args.workers.map(usize::from),
         read_units: args.read_units,
@@ -50,6 +56,21 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     })?;
     let dead = report.lanes.iter().any(|lane| lane.dead_letters > 0);
     Ok(if dead { Exit::NotClean } else { Exit::Done })
+}
+
+/// The export that the command line names, with its manifest.
+async fn export(global: &Global, args: &Args, split: &Split) -> Result<Option<Arc<Export>>, Failed> {
+    let Some(place) = &args.from_export else {
+        return Ok(None);
+    };
+    if args.order == Order::Bulk {
+        let refused = Failed::of(Exit::Usage, "--from-export copies in the concurrent order only");
+        return Err(refused
+            .hint("leave out --order bulk. An export takes so long that the lanes could not wait for it"));
+    }
+    let load = Box::pin(load_export(split, place, args.s3_region.as_deref()));
+    let export = stoppable(&global.session, Duration::ZERO, load).await?;
+    Ok(Some(Arc::new(export)))
 }
 
 pub(super) fn render(report: &BackfillReport, is_order_told: bool, next: &str) -> String {

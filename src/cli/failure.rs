@@ -8,6 +8,7 @@ use super::text;
 use crate::dynamo::{ConfigError, Failure, FailureKind, NO_CREDENTIALS, TableCallError};
 use crate::plan::PlanError;
 use crate::rehearse::RehearseError;
+use crate::s3::ExportError;
 use crate::source::SourceError;
 use crate::state::StateError;
 use crate::target::TargetError;
@@ -203,6 +204,11 @@ impl From<RunError> for Failed {
         let message = error.to_string();
         match error {
             RunError::Stopped(_) => Self::of(Exit::Interrupted, message),
+            // The message says what to do.
+            RunError::Export(ExportError::Request { failure, .. }) => Self {
+                hint: None,
+                ..Self::request(message, *failure)
+            },
             RunError::Unclean { reasons } => {
                 Self::of(Exit::NotClean, message).each(reasons.into_iter().map(ProblemView::message))
             }

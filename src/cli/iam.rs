@@ -7,9 +7,10 @@ use super::tables::unwritable;
 use super::{output, screen};
 use crate::infrastructure::{
     Account, ArnError, MANAGED_POLICY_CHARACTERS, Policy, Task, aliases, role_policy, service_policy,
-    terraform_policy, tool_policy,
+    terraform_policy, tool_policy, with_export,
 };
 use crate::plan::Plan;
+use crate::s3::Folder;
 use std::collections::BTreeSet;
 
 /// For the role that runs dynasplit.
@@ -25,6 +26,10 @@ pub fn run(global: &Global, args: &Args) -> Result<Exit, Failed> {
         false => args.task.iter().map(|&task| task.into()).collect(),
     };
     let policy = policy(args, &plan, &account, &tasks)?;
+    let policy = match &args.export_to {
+        Some(to) => exporting(policy, args, &plan, &account, to)?,
+        None => policy,
+    };
     for note in aliases(&plan) {
         screen::say(&format!(
             "the policy does not name the key {} of {}, because IAM knows keys only by their id. Name the key by its ARN in the \
@@ -50,6 +55,29 @@ pub fn run(global: &Global, args: &Args) -> Result<Exit, Failed> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// Exports are made and read as the role that reaches the source.
+fn exporting(
+    policy: Policy,
+    args: &Args,
+    plan: &Plan,
+    account: &Account,
+    to: &Folder,
+) -> Result<Policy, Failed> {
+    let reader = plan.source.place.role.as_deref().unwrap_or(TOOL);
+    if args.principal != reader {
+        return Err(Failed::of(
+            Exit::Usage,
+            format!(
+                "--export-to does not apply to {}: exports are requested and read as {reader}",
+                args.principal
+            ),
+        )
+        .hint(format!("give --for {reader}")));
+    }
+    with_export(policy, plan, account, &to.bucket, &to.prefix)
+        .map_err(|error| Failed::of(Exit::Usage, error.to_string()))
 }
 
 fn policy(args: &Args, plan: &Plan, account: &Account, tasks: &BTreeSet<Task>) -> Result<Policy, Failed> {

@@ -14,6 +14,7 @@ mod cutover;
 mod dead_letters;
 mod error_document;
 mod exit;
+mod export;
 mod failure;
 mod iam;
 mod init;
@@ -103,6 +104,7 @@ async fn run(args: Args) -> Result<Exit, Failed> {
         Command::Apply(command) => Box::pin(unless(&stop, apply::run(&global, &command))).await,
         Command::Replicate(command) => replicate::run(&global, &command, stop).await,
         Command::Backfill(command) => backfill::run(&global, &command, stop).await,
+        Command::Export(command) => Box::pin(export::run(&global, &command, stop)).await,
         Command::Verify(command) => verify::run(&global, &command, stop).await,
         Command::Status(command) if command.watch => Box::pin(status::watch(&global, &command, stop)).await,
         Command::Status(command) => Box::pin(unless(&stop, status::run(&global, &command))).await,

@@ -8,7 +8,9 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
+use aws_sdk_dynamodb::config::{
+    Credentials, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
+};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,6 +27,20 @@ pub struct Tables {
     pub control: aws_sdk_dynamodb::Client,
     /// For streams; no retries inside, as with items.
     pub streams: aws_sdk_dynamodbstreams::Client,
+    /// For objects; no retries inside, as with items.
+    pub objects: aws_sdk_s3::Client,
+}
+
+impl Tables {
+    /// The client for objects of a bucket in this region.
+    #[must_use]
+    pub fn objects_in(&self, region: Option<&str>) -> aws_sdk_s3::Client {
+        let Some(region) = region else {
+            return self.objects.clone();
+        };
+        let config = self.objects.config().to_builder();
+        aws_sdk_s3::Client::from_conf(config.region(Region::new(region.to_owned())).build())
+    }
 }
 
 /// The identity of a place.
@@ -232,7 +248,23 @@ impl Clients {
             items: dynamodb(&timeouts),
             control: dynamodb(&control),
             streams: aws_sdk_dynamodbstreams::Client::from_conf(streams.build()),
+            objects: self.objects(config, control),
         }
+    }
+
+    /// For objects. The time of an attempt ends with the first byte of the answer; [`crate::s3::Bucket`] limits the rest.
+    fn objects(&self, config: &SdkConfig, timeouts: TimeoutConfig) -> aws_sdk_s3::Client {
+        let mut builder = aws_sdk_s3::config::Builder::from(config)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts)
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        // Local engines have no host name for each bucket.
+        builder = builder.force_path_style(self.endpoints.s3.is_some());
+        builder.set_endpoint_url(self.endpoints.s3.clone());
+        if let Some(client) = self.own_http_client() {
+            builder = builder.http_client(client);
+        }
+        aws_sdk_s3::Client::from_conf(builder.build())
     }
 
     /// For the question who the caller is.

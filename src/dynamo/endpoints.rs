@@ -13,18 +13,13 @@ pub struct Endpoints {
     pub streams: Option<String>,
     /// Of STS, if it was given for STS alone.
     pub(super) sts: Option<String>,
+    /// Of S3: its own, or the common one of an engine that has both.
+    pub(super) s3: Option<String>,
 }
 
 impl Endpoints {
     /// Reads the endpoints that the clients will use: from the option, the variables, the profile.
     pub(super) fn of(config: &SdkConfig, option: Option<&String>) -> Self {
-        if let Some(url) = option {
-            return Self {
-                dynamodb: Some(url.clone()),
-                streams: Some(url.clone()),
-                sts: None,
-            };
-        }
         let shared = config.endpoint_url().map(str::to_owned);
         let own = |service: &str| {
             let key = ServiceConfigKey::builder()
@@ -34,16 +29,33 @@ impl Endpoints {
                 .build();
             config.service_config()?.load_config(key.ok()?)
         };
+        // An endpoint of DynamoDB in a virtual network is none of S3.
+        let engine = |url: &Option<String>| url.clone().filter(|url| !is_aws(url));
+        if let Some(url) = option {
+            return Self {
+                dynamodb: Some(url.clone()),
+                streams: Some(url.clone()),
+                sts: None,
+                s3: own("S3")
+                    .filter(|own| own != url)
+                    .or_else(|| engine(&Some(url.clone()))),
+            };
+        }
         Self {
             dynamodb: own("DynamoDB").or_else(|| shared.clone()),
             streams: own("DynamoDB Streams").or_else(|| shared.clone()),
             sts: own("STS").filter(|url| Some(url) != shared.as_ref()),
+            s3: own("S3").or_else(|| engine(&shared)),
         }
     }
 
     /// Refuses a value that is not a URL, because otherwise every request would fail.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let services = [("DynamoDB", &self.dynamodb), ("DynamoDB Streams", &self.streams)];
+        let services = [
+            ("DynamoDB", &self.dynamodb),
+            ("DynamoDB Streams", &self.streams),
+            ("S3", &self.s3),
+        ];
         for (service, url) in services {
             if let Some(url) = url.as_ref().filter(|url| !is_url(url)) {
                 return Err(ConfigError::Endpoint {
@@ -83,7 +95,9 @@ impl Endpoints {
     #[must_use]
     pub fn asked_for(&self, action: &str, region: &str) -> String {
         let stream = ["DescribeStream", "GetShardIterator", "GetRecords", "ListStreams"];
-        let (service, url) = if stream.iter().any(|operation| action.ends_with(operation)) {
+        let (service, url) = if action.starts_with("s3:") {
+            ("S3", &self.s3)
+        } else if stream.iter().any(|operation| action.ends_with(operation)) {
             ("DynamoDB Streams", &self.streams)
         } else {
             ("DynamoDB", &self.dynamodb)
@@ -131,6 +145,7 @@ mod tests {
             dynamodb: dynamodb.map(str::to_owned),
             streams: streams.map(str::to_owned),
             sts: None,
+            s3: None,
         }
     }
 

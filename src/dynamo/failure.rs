@@ -168,7 +168,7 @@ impl Failure {
     }
 
     /// Of a question that was given up, since no answer came.
-    pub(super) fn timed_out_asking(action: &'static str, resource: &str) -> Self {
+    pub(crate) fn timed_out_asking(action: &'static str, resource: &str) -> Self {
         Self {
             kind: FailureKind::Transient,
             action: action.into(),
@@ -178,12 +178,24 @@ impl Failure {
         }
     }
 
+    /// Of an answer whose end did not come.
+    pub(crate) fn cut_off(action: &'static str, resource: &str, error: &(dyn Error + 'static)) -> Self {
+        Self {
+            kind: FailureKind::Transient,
+            action: action.into(),
+            resource: resource.to_owned(),
+            code: NOT_CONNECTED.into(),
+            message: causes(error, "the answer was cut off"),
+        }
+    }
+
     fn kind(code: &str, reasons: impl FnOnce() -> Vec<String>) -> FailureKind {
         match code {
             "ProvisionedThroughputExceededException"
             | "ThrottlingException"
             | "RequestLimitExceeded"
             | "Throttling"
+            | "SlowDown"
             | "LimitExceededException" => FailureKind::Throttled(reasons()),
             "InternalServerError"
             | "InternalFailure"
@@ -195,7 +207,11 @@ impl Failure {
             | "RequestTimeout"
             | "InternalError" => FailureKind::Transient,
             "ConditionalCheckFailedException" => FailureKind::Condition,
-            "ResourceNotFoundException" | "TableNotFoundException" => FailureKind::Missing,
+            "ResourceNotFoundException"
+            | "TableNotFoundException"
+            | "ExportNotFoundException"
+            | "NoSuchBucket"
+            | "NoSuchKey" => FailureKind::Missing,
             "ResourceInUseException" | "TableAlreadyExistsException" | "TableInUseException" => {
                 FailureKind::InUse
             }
@@ -207,6 +223,8 @@ impl Failure {
             | "IncompleteSignatureException"
             | "MissingAuthenticationTokenException"
             | "InvalidClientTokenId"
+            | "InvalidAccessKeyId"
+            | "RequestTimeTooSkewed"
             | "SignatureDoesNotMatch" => FailureKind::Credentials,
             "ValidationException" | "SerializationException" | "ItemCollectionSizeLimitExceededException" => {
                 FailureKind::Invalid
@@ -278,7 +296,7 @@ impl Failure {
 
     /// The action and the resource that a permission is missing for. IAM's message names them, which may be others than those of
     /// the request: creating a table with tags needs `dynamodb:TagResource`, too.
-    pub(super) fn denied(&self) -> (&str, &str) {
+    pub(crate) fn denied(&self) -> (&str, &str) {
         (
             word_after(&self.message, "to perform: ").unwrap_or(&self.action),
             word_after(&self.message, "on resource: ").unwrap_or(&self.resource),

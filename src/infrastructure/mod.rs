@@ -10,7 +10,7 @@ mod terraform;
 
 pub use arn::{Account, ArnError};
 pub use cloudformation::cloudformation;
-pub use permissions::{KeyNote, Task, aliases, role_policy, service_policy, tool_policy};
+pub use permissions::{KeyNote, Task, aliases, role_policy, service_policy, tool_policy, with_export};
 pub use policy::{MANAGED_POLICY_CHARACTERS, Policy, Statement};
 pub use terraform::{terraform_policy, terraform_tables};
 

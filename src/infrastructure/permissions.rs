@@ -65,6 +65,47 @@ pub fn tool_policy(plan: &Plan, account: &Account, tasks: &BTreeSet<Task>) -> Re
     Ok(Policy::of(statements))
 }
 
+/// The same policy, which also allows to export the source to a folder of a bucket, and to read the export. The role that reaches the source
+/// needs this; a prefix is empty, or it ends with a slash.
+///
+/// # Errors
+/// If the role of the source is no ARN.
+pub fn with_export(
+    policy: Policy,
+    plan: &Plan,
+    account: &Account,
+    bucket: &str,
+    prefix: &str,
+) -> Result<Policy, ArnError> {
+    let source = account.table(&plan.source.place, &plan.source.table)?;
+    // Buckets have no region and no account in their ARN, but the partition of AWS that the table is in.
+    let partition = source.split(':').nth(1).unwrap_or("aws");
+    let objects = format!("arn:{partition}:s3:::{bucket}/{prefix}AWSDynamoDB/*");
+    let added = [
+        Statement::new(
+            "RequestTheExport",
+            &["dynamodb:ExportTableToPointInTime"],
+            vec![source.clone()],
+        ),
+        Statement::new(
+            "DescribeTheExport",
+            &["dynamodb:DescribeExport"],
+            vec![format!("{source}/export/*")],
+        ),
+        Statement::new(
+            "WriteAndReadTheExport",
+            &[
+                "s3:PutObject",
+                "s3:PutObjectAcl",
+                "s3:AbortMultipartUpload",
+                "s3:GetObject",
+            ],
+            vec![objects],
+        ),
+    ];
+    Ok(Policy::of(policy.statement.into_iter().chain(added)))
+}
+
 /// The policy of a role that the plan names: `None` if it names no such role.
 ///
 /// # Errors

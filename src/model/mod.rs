@@ -11,6 +11,7 @@ mod index;
 mod item;
 pub mod json;
 mod key;
+mod line;
 mod number;
 mod place;
 mod position;
@@ -25,13 +26,14 @@ pub use documents::{DocumentProblem, ItemPlace, items_of};
 pub use index::{IndexFacts, Projected};
 pub use item::{Item, ItemExt, MAX_ITEM_BYTES};
 pub use key::{AttributeKind, Key, KeyAttribute, KeySchema};
+pub use line::{LineProblem, item_of};
 pub use number::{Compact, Number, NumberError};
 pub use place::Place;
 pub use position::{Position, SequenceNumber};
 pub use reverse_mark::{MarkImages, MarkKind, ReverseMark, strip_marks};
 pub use value::Value;
 pub use version::Version;
-pub use words::{count, counted, duration};
+pub use words::{count, counted, duration, moment};
 
 /// Attributes whose name begins with this are reserved for dynasplit. A source item with such an attribute cannot be
 /// copied, and becomes a dead letter.

@@ -1,5 +1,7 @@
 //! Figures in words, so that every table and every sentence shows the same figure alike.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 /// A count with thousands set apart: `12,345`.
 #[must_use]
 pub fn count(number: u64) -> String {
@@ -34,6 +36,13 @@ pub fn duration(ms: u64) -> String {
     }
 }
 
+/// A moment, in milliseconds since 1970: `2026-11-28T14:00:00Z`.
+#[must_use]
+pub fn moment(ms: u64) -> String {
+    let at = UNIX_EPOCH + Duration::from_millis(ms);
+    humantime::format_rfc3339_seconds(at).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +54,7 @@ mod tests {
         assert_eq!(counted(1, "item"), "1 item");
         assert_eq!(counted(0, "item"), "0 items");
         assert_eq!(counted(2000, "item"), "2,000 items");
+        assert_eq!(moment(1_604_474_914_028), "2020-11-04T07:28:34Z");
         assert_eq!(duration(850), "850 ms");
         assert_eq!(duration(12_340), "12.3 s");
         assert_eq!(duration(250_000), "4m 10s");

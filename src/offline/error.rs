@@ -1,6 +1,6 @@
 //! Why exported items cannot be shaped.
 
-use super::line::LineProblem;
+use crate::model::LineProblem;
 use std::io;
 use std::path::PathBuf;
 

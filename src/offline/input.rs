@@ -1,8 +1,7 @@
 //! The exported items: files, directories of files, or the standard input; unpacked if they are compressed.
 
 use super::error::ShapeError;
-use super::line::{LineProblem, item_of};
-use crate::model::Item;
+use crate::model::{Item, LineProblem, item_of};
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};

@@ -5,7 +5,6 @@
 
 mod error;
 mod input;
-mod line;
 mod output;
 mod pipe;
 mod refused;
@@ -16,7 +15,6 @@ mod work_folder;
 
 pub use error::ShapeError;
 pub use input::Input;
-pub use line::LineProblem;
 pub use pipe::to_pipe;
 pub use refused::{Reason, Refused};
 pub use report::{Report, ServiceReport};

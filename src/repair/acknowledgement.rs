@@ -199,6 +199,7 @@ mod tests {
             estimated_items: 0,
             order: Order::Concurrent,
             order_reason: String::new(),
+            export: None,
         })
     }
 

@@ -11,6 +11,7 @@ mod cutover_journal;
 mod damage;
 mod dead_letters;
 mod error;
+mod export_copy;
 mod findings;
 mod first_records;
 mod lease;
@@ -33,6 +34,7 @@ pub use cutover_journal::{CutoverEvent, CutoverRecord, CutoverStep, Pause};
 pub use damage::Damaged;
 pub use dead_letters::{DeadLetter, DeadLetterHead, DeadLetters, ShownDeadLetter};
 pub use error::StateError;
+pub use export_copy::{CopiedExport, ExportCopy, RequestedExport, UNDEFINED_MS};
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use limit::{Limit, Noted, NotedLimits};
 pub use open_requests::{Request, Requests};
@@ -55,3 +57,5 @@ pub const STATE_FORMAT_SWITCHED: u32 = 3;
 /// The format of a state in which a service was cut over with a way back. Versions that do not know the marks in source items
 /// refuse it, because they would treat marked items as invalid.
 pub const STATE_FORMAT_CUTOVER: u32 = 4;
+/// The format of a state whose backfill reads an export. Earlier versions would scan segments that others read from files.
+pub const STATE_FORMAT_EXPORT: u32 = 5;

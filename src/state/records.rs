@@ -1,5 +1,6 @@
 //! The records of shards, lanes, the backfill, its segments and the workers.
 
+use super::export_copy::ExportCopy;
 use super::lease::Lease;
 use super::limit::{Noted, NotedLimits};
 use crate::model::{Counters, Position};
@@ -189,7 +190,7 @@ impl WorkerRecord {
 /// How far one service is in one segment of the backfill.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct SegmentService {
-    /// The cursor of the scan, as DynamoDB JSON of the last evaluated key; `None` at the beginning.
+    /// The cursor of the scan, as DynamoDB JSON of the last evaluated key; in an export, the number of lines. `None` at the beginning.
     pub cursor: Option<String>,
     /// The whole segment is durable in the service's table.
     pub done: bool,
@@ -217,7 +218,7 @@ impl std::fmt::Display for Order {
     }
 }
 
-/// One segment of the backfill's parallel scan. Owned by one worker at a time.
+/// One segment of the backfill's parallel scan, or one file of an export. Owned by one worker at a time.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SegmentRecord {
     /// Its number, from 0.
@@ -276,11 +277,27 @@ pub struct BackfillRecord {
     /// Why this order was chosen, for a person; empty if no order was asked for.
     #[serde(default)]
     pub order_reason: String,
+    /// It reads an export; `None`: it scans the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<ExportCopy>,
 }
 
 impl BackfillRecord {
     /// Name of the record.
     pub const NAME: &'static str = "BACKFILL";
+
+    /// The command that continues it.
+    #[must_use]
+    pub fn command(&self) -> String {
+        let Some(copy) = &self.export else {
+            return "dynasplit backfill".into();
+        };
+        let requested = copy.request.as_ref().and_then(|request| request.arn.as_ref());
+        match copy.export.as_ref().map(|export| &export.arn).or(requested) {
+            Some(arn) => format!("dynasplit backfill --from-export {arn}"),
+            None => "dynasplit export start --to s3://BUCKET/PREFIX".into(),
+        }
+    }
 }
 
 /// The result of the last verify.

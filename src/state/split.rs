@@ -5,7 +5,7 @@ use super::error::StateError;
 use super::records::{Received, StreamRecord};
 use super::store::{Store, Stored};
 use super::tombstone_phases::Switch;
-use super::{STATE_FORMAT, STATE_FORMAT_CUTOVER, STATE_FORMAT_SWITCHED};
+use super::{STATE_FORMAT, STATE_FORMAT_CUTOVER, STATE_FORMAT_EXPORT, STATE_FORMAT_SWITCHED};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -141,14 +141,14 @@ impl SplitRecord {
     }
 
     fn known(store: &Store, value: &Self) -> Result<(), StateError> {
-        if (STATE_FORMAT..=STATE_FORMAT_CUTOVER).contains(&value.format) {
+        if (STATE_FORMAT..=STATE_FORMAT_EXPORT).contains(&value.format) {
             return Ok(());
         }
         Err(StateError::Unreadable {
             table: store.table().to_owned(),
             record: Self::NAME.to_owned(),
             cause: format!(
-                "it has format {}, and this version reads {STATE_FORMAT} to {STATE_FORMAT_CUTOVER}",
+                "it has format {}, and this version reads {STATE_FORMAT} to {STATE_FORMAT_EXPORT}",
                 value.format
             ),
         })

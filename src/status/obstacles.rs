@@ -8,7 +8,7 @@ use super::lane_status::LaneStatus;
 use super::obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind, foreign_advice};
 use super::split_status::{Phase, SplitStatus, WorkerStatus};
 use crate::model::{counted, duration};
-use crate::state::{ShardRecord, SplitRecord, TombstonePhase, VerifyRecord};
+use crate::state::{BackfillRecord, ShardRecord, SplitRecord, TombstonePhase, VerifyRecord};
 use std::collections::BTreeMap;
 
 /// A lane with a longer lag is not caught up. Creation times are rounded down, on one engine to the minute.
@@ -183,12 +183,15 @@ fn copying(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
             BACKFILL,
         ),
         Some(backfill) if backfill.finished_ms.is_none() => {
+            let waits = backfill.export.as_ref().is_some_and(|copy| copy.export.is_none());
             let (what, next) = if is_copying(status) {
-                ("the backfill is not finished", "wait until it ends")
+                ("the backfill is not finished", "wait until it ends".to_owned())
+            } else if waits {
+                ("the backfill waits for an export of the source", run(backfill))
             } else {
                 (
                     "the backfill is not finished, and no process continues it",
-                    BACKFILL,
+                    run(backfill),
                 )
             };
             found.add(ObstacleKind::BackfillUnfinished, None, what, next);
@@ -206,6 +209,11 @@ fn copying(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
             }
         }
     }
+}
+
+/// The command that continues a backfill.
+fn run(backfill: &BackfillRecord) -> String {
+    format!("run `{}`", backfill.command())
 }
 
 fn leftovers(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
@@ -314,6 +322,10 @@ fn tombstones(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
         .iter()
         .map(|doing| doing.command.as_str())
         .collect();
+    let backfill = status
+        .backfill_record
+        .as_ref()
+        .map_or_else(|| BACKFILL.to_owned(), run);
     let (what, next) = if !running.is_empty() {
         (
             format!("tombstones are on, and {} still runs", running.join(", ")),
@@ -327,7 +339,7 @@ fn tombstones(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
     } else if holders.iter().any(|holder| holder.starts_with("backfill")) {
         (
             "tombstones are on: a backfill was interrupted".to_owned(),
-            BACKFILL,
+            backfill.as_str(),
         )
     } else if holders.contains(&"reconcile") {
         (

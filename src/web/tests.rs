@@ -59,6 +59,7 @@ pub(super) fn full() -> SplitStatus {
             estimated_items: 100,
             order: Order::Concurrent,
             order_reason: String::new(),
+            export: None,
         }),
         backfill: vec![FillStatus {
             lane: "orders".into(),

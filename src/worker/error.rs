@@ -3,6 +3,7 @@
 use super::plan_change::{PlanChange, SettingChange};
 use super::split::Split;
 use crate::dynamo::Failure;
+use crate::s3::ExportError;
 use crate::source::SourceError;
 use crate::state::StateError;
 use crate::target::TargetError;
@@ -204,6 +205,9 @@ pub enum RunError {
     /// A target.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// An export.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// A comparison that could not be made.
     #[error(transparent)]
     Comparison(Box<dyn std::error::Error + Send + Sync>),

@@ -1,13 +1,13 @@
 //! The actions that the code asks for, and those that the page lists and allows.
 
 use super::pages::{read, root, section, split};
-use dynasplit::infrastructure::{Account, Task, tool_policy};
+use dynasplit::infrastructure::{Account, Policy, Task, tool_policy, with_export};
 use dynasplit::plan::Plan;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Calls of the SDK that the code may make, and their IAM actions.
-const CALLS: [(&str, &str); 31] = [
+const CALLS: [(&str, &str); 34] = [
     ("describe_table", "DescribeTable"),
     ("describe_time_to_live", "DescribeTimeToLive"),
     ("update_table", "UpdateTable"),
@@ -39,7 +39,19 @@ const CALLS: [(&str, &str); 31] = [
     ("get_resource_policy", "GetResourcePolicy"),
     ("put_resource_policy", "PutResourcePolicy"),
     ("delete_resource_policy", "DeleteResourcePolicy"),
+    ("describe_export", "DescribeExport"),
+    ("list_exports", "ListExports"),
+    ("export_table_to_point_in_time", "ExportTableToPointInTime"),
 ];
+/// Calls of S3, and their IAM actions.
+const OBJECTS: [(&str, &str); 4] = [
+    ("get_object", "s3:GetObject"),
+    ("head_object", "s3:GetObject"),
+    ("list_objects_v2", "s3:ListBucket"),
+    ("put_object", "s3:PutObject"),
+];
+/// What DynamoDB does on behalf of the caller, when it writes an export.
+const ON_BEHALF: [&str; 3] = ["s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl"];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("the folder can be read") {
@@ -95,13 +107,18 @@ fn listed(page: &str) -> BTreeSet<String> {
 fn permissions_are_what_the_code_asks_for() {
     let mut files = Vec::new();
     sources(&root().join("src"), &mut files);
-    let mut asked = BTreeSet::new();
+    let (mut asked, mut objects) = (BTreeSet::new(), BTreeSet::from(ON_BEHALF.map(str::to_owned)));
     for file in &files {
         let text = std::fs::read_to_string(file).unwrap();
         let text = without_tests(&text);
         for (call, action) in CALLS {
             if text.contains(&format!(".{call}()")) {
                 asked.insert(format!("dynamodb:{action}"));
+            }
+        }
+        for (call, action) in OBJECTS {
+            if text.contains(&format!(".{call}()")) {
+                objects.insert(action.to_owned());
             }
         }
     }
@@ -120,6 +137,7 @@ fn permissions_are_what_the_code_asks_for() {
             }
         }
     }
+    asked.extend(objects);
     assert_eq!(allowed, asked);
 }
 
@@ -150,11 +168,20 @@ fn generated_policies_allow_what_the_page_lists() {
     let account = Account::new("123456789012", "eu-central-1").unwrap();
     let tasks = BTreeSet::from([Task::Look, Task::SetUp, Task::Run, Task::GiveUp]);
     let policy = tool_policy(&plan, &account, &tasks).unwrap();
+    let has_s3 = |policy: &Policy| {
+        policy
+            .statement
+            .iter()
+            .any(|each| each.action.iter().any(|action| action.starts_with("s3:")))
+    };
+    assert!(!has_s3(&policy), "no export is used");
+    let policy = with_export(policy, &plan, &account, "mine", "split/").unwrap();
+    assert!(has_s3(&policy));
     let allowed: BTreeSet<String> = policy
         .statement
         .iter()
         .flat_map(|each| each.action.clone())
-        // The roles of a plan are not in the table of actions by table.
+        // The roles of a plan and the bucket of an export are not in the table of actions by table.
         .filter(|action| action.starts_with("dynamodb:"))
         .collect();
     assert_eq!(allowed, listed(&read("docs/permissions.md")));
@@ -167,6 +194,7 @@ fn generated_policies_allow_what_the_page_lists() {
                     && each.resource.iter().any(|arn| {
                         arn.split("/stream")
                             .next()
+                            .and_then(|arn| arn.split("/export").next())
                             .is_some_and(|arn| arn.ends_with(place))
                     })
             });

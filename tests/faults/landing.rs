@@ -126,6 +126,8 @@ async fn what_a_dead_bulk_copy_had_under_way_is_waited_for() {
 async fn a_tail_worker_that_died_is_waited_for_and_status_names_it() {
     let stage = concurrent(77).await;
     let first = begin(&stage).await;
+    // A worker that is told to stop while it still begins was interrupted, and says so.
+    stage.cli.until_caught_up().await;
     first.signal("TERM");
     first.end().await.with_code(&["replicate"], 0);
     let cli = stage.cli.with_lease(LONG);

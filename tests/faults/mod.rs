@@ -11,6 +11,7 @@ mod course;
 mod deleted;
 mod denied;
 mod engine;
+mod exports;
 mod final_counts;
 mod given_up;
 mod held;

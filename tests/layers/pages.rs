@@ -12,7 +12,8 @@ fn page() -> String {
 
 /// The rooms that a text names: paths that end with a slash.
 fn named(text: &str) -> BTreeSet<String> {
-    let words = text.split(|c: char| !c.is_ascii_lowercase() && !matches!(c, '/' | '_'));
+    let words =
+        text.split(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit() && !matches!(c, '/' | '_'));
     words
         .filter_map(|word| word.strip_suffix('/'))
         .filter(|word| !word.is_empty())

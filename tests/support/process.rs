@@ -30,6 +30,8 @@ pub struct Cli {
     endpoint: String,
     lease_seconds: u64,
     faults: String,
+    /// More variables of its environment.
+    variables: Vec<(String, String)>,
     /// Looks at the split in this process: a command would spend most of its time on its start.
     split: Arc<OnceCell<Split>>,
 }
@@ -64,6 +66,7 @@ impl Cli {
             endpoint: endpoint.to_owned(),
             lease_seconds,
             faults: String::new(),
+            variables: Vec::new(),
             split: Arc::default(),
         }
     }
@@ -74,6 +77,13 @@ impl Cli {
             faults: faults.to_owned(),
             ..self.clone()
         }
+    }
+
+    /// The same, with another variable in the environment.
+    pub fn with_variable(&self, name: &str, value: &str) -> Self {
+        let mut cli = self.clone();
+        cli.variables.push((name.to_owned(), value.to_owned()));
+        cli
     }
 
     /// The same, with another lease.
@@ -132,6 +142,7 @@ impl Cli {
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("SSL_CERT_FILE", super::tls::authority())
             .env(VARIABLE, &self.faults)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(copy(&stdout))
             .stderr(copy(&stderr))

@@ -5,6 +5,7 @@ use futures::future::{LocalBoxFuture, join_all};
 
 use crate::backups::Backups;
 use crate::deaths::{Deaths, points};
+use crate::exporting::exporting;
 use crate::reserved_items::document;
 use crate::scene::{Scene, succeed_soon};
 use crate::support::process::{Cli, LIMIT, Running};
@@ -35,24 +36,25 @@ const COMPLETE: &[&str] = &["complete", "--yes", "--quiet-for", "1"];
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_dies_at_every_failpoint_and_nothing_is_lost() {
     let began = std::time::Instant::now();
-    // Four at once: more of them, beside the runs under fire, would take the time of the processors from each other.
-    let scenes: [[(&str, LocalBoxFuture<'_, Deaths>); 4]; 2] = [
-        [
+    // Four or five at once: more of them, beside the runs under fire, would take the time of the processors from each other.
+    let scenes: [Vec<(&str, LocalBoxFuture<'_, Deaths>)>; 2] = [
+        vec![
             ("beginning", Box::pin(beginning())),
             ("copying", Box::pin(copying())),
             ("repairs", Box::pin(repair_scene())),
             ("ending", Box::pin(ending())),
         ],
-        [
+        vec![
             ("bulk", Box::pin(bulk())),
             ("giving bulk up", Box::pin(giving_bulk_up())),
             ("adding", Box::pin(adding())),
             ("abandoning", Box::pin(abandoning())),
+            ("exporting", Box::pin(exporting())),
         ],
     ];
     let mut deaths = Deaths::default();
     for scenes in scenes {
-        let timed = scenes.map(|(name, scene)| async move {
+        let timed = scenes.into_iter().map(|(name, scene)| async move {
             let deaths = scene.await;
             eprintln!(
                 "{name}: {} deaths in {} s",

@@ -20,6 +20,7 @@ mod chaos;
 mod concurrent;
 mod deaths;
 mod every;
+mod exporting;
 mod late_workers;
 mod lineage;
 mod lost_repair_lease;

@@ -210,6 +210,7 @@ impl Bench {
         let record = BackfillRecord {
             order: dynasplit::state::Order::Concurrent,
             order_reason: String::new(),
+            export: None,
             segments: 1,
             services: self.split.lanes(),
             round: Vec::new(),

@@ -127,6 +127,7 @@ mod tests {
             estimated_items: 0,
             order: Order::Bulk,
             order_reason: "bulk: about 12 min".into(),
+            export: None,
         };
         assert_eq!(
             told_order(&record, 900),

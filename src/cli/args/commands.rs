@@ -4,8 +4,8 @@ use super::documents::{Completions, Iam, Man, Tables};
 use super::examples as example;
 use super::init::Init;
 use super::options::{
-    Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, Rehearse, Replicate, Reverse, Rollback, Shape,
-    Status, Survey, Switched, Tune, Verify, Wait,
+    Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, Export, Rehearse, Replicate, Reverse, Rollback,
+    Shape, Status, Survey, Switched, Tune, Verify, Wait,
 };
 use clap::Subcommand;
 use std::path::Path;
@@ -45,6 +45,9 @@ pub enum Command {
     /// processes, which share the segments of the source.
     #[command(after_help = example::BACKFILL)]
     Backfill(Backfill),
+    /// Request an export of the source that `backfill` can copy
+    #[command(after_help = example::EXPORT_START)]
+    Export(Export),
     /// Compare the source with the targets item by item, while writes continue
     ///
     /// `verify` names every mismatch by its class and key. It ends with exit code 3 if it finds one.
@@ -158,6 +161,7 @@ impl Command {
             Self::Wait(command) => &command.plan,
             Self::Tune(command) => &command.plan,
             Self::DeadLetters(command) => command.action.plan(),
+            Self::Export(command) => command.action.plan(),
             Self::Switched(command) => &command.plan,
             Self::Cutover(command) => &command.plan,
             Self::Rollback(command) => &command.plan,

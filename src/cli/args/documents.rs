@@ -2,6 +2,7 @@
 
 use super::options::TASK;
 use crate::infrastructure::Task;
+use crate::s3::Folder;
 use clap::ValueEnum;
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -45,6 +46,9 @@ pub struct Iam {
     /// Allow only the commands of this task; you can give it several times (default: look, set-up and run).
     #[arg(long, value_enum, value_name = "TASK", help_heading = TASK)]
     pub task: Vec<IamTask>,
+    /// Also allow to export the source to this folder of a bucket, and to copy the export.
+    #[arg(long, value_name = "S3-URL", help_heading = TASK)]
+    pub export_to: Option<Folder>,
     /// Language of the document.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = IamFormat::Json, help_heading = TASK)]
     pub format: IamFormat,

@@ -13,8 +13,12 @@ pub(super) const APPLY: &str = "Example:
 pub(super) const REPLICATE: &str = "Example: use at most 500 write units per second on each table
   dynasplit replicate plan.yaml --write-units 500";
 
-pub(super) const BACKFILL: &str = "Example: leave room for production
-  dynasplit backfill plan.yaml --read-units 2000 --write-units 1000";
+pub(super) const BACKFILL: &str = "Examples: leave room for production, or copy an export
+  dynasplit backfill plan.yaml --read-units 2000 --write-units 1000
+  dynasplit backfill plan.yaml --from-export s3://my-bucket/split/AWSDynamoDB/01234567890123-a1b2c3d4/";
+
+pub(super) const EXPORT_START: &str = "Example:
+  dynasplit export start plan.yaml --to s3://my-bucket/split";
 
 pub(super) const VERIFY: &str = "Examples: compare everything, then repair what differs
   dynasplit verify plan.yaml --list mismatches.jsonl

@@ -5,6 +5,7 @@ use super::listen::Listen;
 use super::values::{MOST_WORKERS, bound, moment, service_bound, units, workers};
 use crate::backfill::OrderChoice;
 use crate::dynamo::Chaos;
+use crate::s3::{ExportPlace, Folder};
 use crate::state::{self, Bound, Turn};
 use clap::{Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -83,6 +84,10 @@ pub struct Backfill {
     /// Whether the lanes apply changes during the copy. By default, `backfill` chooses by a forecast of the duration.
     #[arg(long, value_enum, value_name = "ORDER", default_value_t = Order::Auto, help_heading = TASK)]
     pub order: Order,
+    /// Copy a full export of the source in S3 instead of scanning the source, which uses no read units: its ARN, or the folder of its
+    /// manifest (s3://BUCKET/PREFIX/AWSDynamoDB/ID/). `export start` requests one that is late enough.
+    #[arg(long, value_name = "EXPORT", help_heading = TASK, conflicts_with_all = ["segments", "consistent_read", "read_units"])]
+    pub from_export: Option<ExportPlace>,
     /// Read consistently, which uses twice the read units and saves a wait of one minute. Small tables are always read
     /// consistently.
     #[arg(long, help_heading = TASK)]
@@ -103,6 +108,45 @@ pub struct Backfill {
     /// What it serves meanwhile.
     #[command(flatten)]
     pub listen: Listen,
+    /// Region of the bucket, if it is not that of the source.
+    #[arg(long, value_name = "REGION", requires = "from_export", help_heading = AWS)]
+    pub s3_region: Option<String>,
+}
+
+/// `export`.
+#[derive(clap::Args, Debug)]
+pub struct Export {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: ExportAction,
+}
+
+/// What to do with exports.
+#[derive(Subcommand, Debug)]
+pub enum ExportAction {
+    /// Request an export that `backfill --from-export` can copy, and wait until DynamoDB has made it
+    ///
+    /// `export start` switches tombstones on, waits until every worker has acknowledged that, and then requests the export, because an
+    /// earlier one may contain items that are deleted by now. It needs point-in-time recovery on the source. After a stop, the same
+    /// command continues.
+    #[command(after_help = example::EXPORT_START)]
+    Start {
+        /// The plan file.
+        #[arg(value_name = "PLAN")]
+        plan: PathBuf,
+        /// Folder of the bucket to which DynamoDB writes the export (default: the one that an interrupted `export start` named).
+        #[arg(long, value_name = "S3-URL", help_heading = TASK)]
+        to: Option<Folder>,
+    },
+}
+
+impl ExportAction {
+    /// The plan file.
+    #[must_use]
+    pub fn plan(&self) -> &PathBuf {
+        let Self::Start { plan, .. } = self;
+        plan
+    }
 }
 
 /// The order of copying and applying.

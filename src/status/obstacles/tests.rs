@@ -28,6 +28,7 @@ fn verified() -> SplitStatus {
             estimated_items: 0,
             order: Order::Concurrent,
             order_reason: String::new(),
+            export: None,
         }),
         verify: Some(VerifyRecord {
             started_ms: 10,

@@ -86,7 +86,8 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    pub fn into_response(self) -> Response<Full<Bytes>> {
+    /// With the time of the engine, as in a header.
+    pub fn into_response(self, date: &str) -> Response<Full<Bytes>> {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = Response::new(Full::new(self.body));
         *response.status_mut() = status;
@@ -95,6 +96,9 @@ impl Answer {
             "content-type",
             hyper::header::HeaderValue::from_static(self.content_type),
         );
+        if let Ok(date) = hyper::header::HeaderValue::from_str(date) {
+            headers.insert("date", date);
+        }
         response
     }
 }

@@ -35,6 +35,10 @@ struct Named<'a> {
     #[serde(borrow)]
     stream_arn: Option<Cow<'a, str>>,
     #[serde(borrow)]
+    table_arn: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    export_arn: Option<Cow<'a, str>>,
+    #[serde(borrow)]
     shard_iterator: Option<Cow<'a, str>>,
     #[serde(borrow)]
     request_items: Option<BTreeMap<Cow<'a, str>, IgnoredAny>>,
@@ -109,7 +113,12 @@ fn tables(body: &[u8]) -> Vec<String> {
     if let Some(table) = named.table_name {
         return vec![table.into_owned()];
     }
-    if let Some(arn) = named.stream_arn.or(named.shard_iterator) {
+    if let Some(arn) = named
+        .stream_arn
+        .or(named.shard_iterator)
+        .or(named.table_arn)
+        .or(named.export_arn)
+    {
         return vec![of_arn(&arn)];
     }
     if let Some(items) = named.request_items {

@@ -9,6 +9,7 @@
 //! of a scan may be made short ([`Script::scanned_at_once`]), and a [`Record`] keeps what was asked of a table.
 //!
 //! Roles and resource policies are its own, too ([`Policies`]).
+//! It makes exports of tables ([`exports`]), and its clock can be set forward ([`Faulty::pass`]).
 //!
 //! There are two ports: the product is given [`Faulty::endpoint`], where rules hold; the test's own clients use
 //! [`Faulty::clean_endpoint`], where the same tables and streams are served without them.
@@ -35,6 +36,7 @@ pub mod backend;
 mod batch;
 mod call;
 mod chance;
+pub mod exports;
 mod fault;
 mod holder;
 mod policies;
@@ -48,6 +50,7 @@ mod tally;
 
 pub use backend::{Backend, tables};
 pub use call::Call;
+pub use exports::Exports;
 pub use fault::{Fault, Gate, Landing, Loss};
 pub use holder::Holder;
 pub use policies::{Policies, role_arn};

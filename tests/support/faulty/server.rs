@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use super::answer::Answer;
 use super::backend::Backend;
 use super::call::Call;
+use super::exports::Exports;
 use super::fault::{Fault, Gate, Landing, Loss};
 use super::policies::Policies;
 use super::reason::{Reason, Throttle};
@@ -56,6 +57,7 @@ struct Shared {
     backend: Backend,
     streams: Arc<Streams>,
     policies: Policies,
+    exports: Arc<Exports>,
     tally: Arc<Tally>,
 }
 
@@ -97,6 +99,7 @@ impl Faulty {
             backend,
             streams: Arc::new(streams),
             policies: Policies::default(),
+            exports: Arc::new(Exports::new(script.seed)),
             tally,
         });
         let (stop, stopped) = oneshot::channel();
@@ -162,6 +165,24 @@ impl Faulty {
     /// The policies of its tables, and its roles.
     pub fn policies(&self) -> &Policies {
         &self.shared.policies
+    }
+
+    /// The exports.
+    pub fn exports(&self) -> &Exports {
+        &self.shared.exports
+    }
+
+    /// Time passes for the engine's clock. What the table holds now may be in the next export of it.
+    pub async fn pass(&self, time: Duration, table: &str) {
+        self.shared.exports.pass(time, table, &self.shared.backend).await;
+    }
+
+    /// Makes an export of a table into a bucket that the product did not ask for, with this export time, and returns its ARN.
+    pub async fn export(&self, table: &str, bucket: &str, time_ms: u64) -> String {
+        self.shared
+            .exports
+            .make(&self.shared.backend, table, bucket, time_ms)
+            .await
     }
 
     /// How often something went wrong.
@@ -281,9 +302,12 @@ impl Shared {
             (None, Vec::new())
         };
         // What has come is carried out, also when the caller goes away meanwhile.
+        let exports = Arc::clone(&self.exports);
         let carried = tokio::spawn(self.carry_out(call, fault));
-        match carried.await.map_err(|_| HangUp)? {
-            Outcome::Answered(answer) => Ok(answer.into_response()),
+        let outcome = carried.await.map_err(|_| HangUp)?;
+        let date = exports.date();
+        match outcome {
+            Outcome::Answered(answer) => Ok(answer.into_response(&date)),
             Outcome::HungUp => Err(HangUp),
             Outcome::Silent => {
                 let _ = tokio::time::timeout(2 * PATIENCE, pending::<()>()).await;
@@ -345,11 +369,15 @@ impl Shared {
                 Some(halved) => self.part(&call, halved).await,
                 None => self.serve(&call).await,
             },
-            Some(Fault::EmptyPage) if self.streams.has_more(&call).await => {
-                self.tally.add(Kind::EmptyPage);
-                Answer::with_status(200, super::stream::empty_page(&call.json()))
+            Some(Fault::EmptyPage) => {
+                let answer = self.serve(&call).await;
+                if super::stream::has_records(&answer.body) {
+                    self.tally.add(Kind::EmptyPage);
+                    Answer::with_status(200, super::stream::empty_page(&call.json()))
+                } else {
+                    answer
+                }
             }
-            Some(Fault::EmptyPage) => self.serve(&call).await,
             Some(Fault::ExpiredIterator) => {
                 self.tally.add(Kind::ExpiredIterator);
                 super::stream::expired()
@@ -423,6 +451,9 @@ impl Shared {
             return answer;
         }
         if let Some(answer) = self.streams.answer(call).await {
+            return answer;
+        }
+        if let Some(answer) = self.exports.answer(call, &self.backend).await {
             return answer;
         }
         let body = match self.scanned_at_once {

@@ -13,7 +13,7 @@ mod past;
 mod service;
 mod switching;
 
-pub use self::service::{empty_page, expired};
+pub use self::service::{empty_page, expired, has_records};
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

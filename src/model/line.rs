@@ -1,7 +1,7 @@
 //! One line of an export: one item.
 
-use crate::model::Item;
-use crate::model::json::{JsonError, is_wrapped, item_from_json, json_kind};
+use super::Item;
+use super::json::{JsonError, is_wrapped, item_from_json, json_kind};
 use serde_json::Value as Json;
 
 /// Why a line is not an item. It contains no item values.

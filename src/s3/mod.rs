@@ -1,0 +1,22 @@
+//! Exports of the source in S3: found, checked and read, file by file.
+//!
+//! The manifest names each file of an export with its checksum and its number of items. Nothing is read that the manifest does not
+//! name, and nothing of a file is handed out before the file has been proven to be the one that DynamoDB wrote.
+
+mod bucket;
+mod describe;
+mod error;
+mod export;
+mod file_reader;
+mod manifest;
+mod place;
+mod request;
+
+pub use bucket::Bucket;
+pub use describe::{DescribedExport, ExportStatus, describe_export};
+pub use error::ExportError;
+pub use export::Export;
+pub use file_reader::{ExportPage, FileReader};
+pub use manifest::{FileEntry, Summary};
+pub use place::{ExportPlace, Folder, PlaceError};
+pub use request::{ExportRequest, request_export};

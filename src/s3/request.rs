@@ -1,0 +1,48 @@
+//! Requests an export.
+
+use super::error::ExportError;
+use super::place::Folder;
+use crate::dynamo::{Failure, call_table};
+use crate::fault;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::ExportFormat;
+
+const EXPORT: &str = "dynamodb:ExportTableToPointInTime";
+
+/// A request for an export of the present state.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExportRequest {
+    /// The ARN of the table.
+    pub table_arn: String,
+    /// Where DynamoDB writes the export.
+    pub to: Folder,
+    /// For eight hours, a second request with the same token asks for the same export.
+    pub token: String,
+}
+
+/// Requests a full export in DynamoDB JSON, and returns its ARN. Needs `dynamodb:ExportTableToPointInTime`, and `s3:PutObject`,
+/// `s3:PutObjectAcl` and `s3:AbortMultipartUpload` on the bucket.
+///
+/// # Errors
+/// If DynamoDB refuses, for example because point-in-time recovery is off.
+pub async fn request_export(dynamodb: &Client, request: &ExportRequest) -> Result<String, ExportError> {
+    fault::before("export.request").await?;
+    let prefix = request.to.prefix.trim_end_matches('/');
+    let answer = call_table(EXPORT, &request.table_arn, || {
+        dynamodb
+            .export_table_to_point_in_time()
+            .table_arn(&request.table_arn)
+            .s3_bucket(&request.to.bucket)
+            .set_s3_prefix((!prefix.is_empty()).then(|| prefix.to_owned()))
+            .export_format(ExportFormat::DynamodbJson)
+            .client_token(&request.token)
+            .send()
+    });
+    let answer = answer.await.map_err(ExportError::of)?;
+    fault::after("export.request").await?;
+    let arn = answer
+        .export_description()
+        .and_then(|description| description.export_arn());
+    let no_arn = || Failure::unusable(EXPORT, &request.table_arn, "the answer has no ARN");
+    arn.map(str::to_owned).ok_or_else(|| ExportError::of(no_arn()))
+}

@@ -1,0 +1,51 @@
+//! Deaths in a split that copies an export.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::deaths::Deaths;
+use crate::scene::Scene;
+use crate::support::Engine;
+use crate::support::faulty::Script;
+use crate::support::objects::Objects;
+use crate::support::stage::seed;
+use crate::support::trial::Mode;
+
+const START: &[&str] = &["export", "start", "--to", "s3://exports/split"];
+
+/// `export start` and `backfill --from-export`, while writers write.
+pub async fn exporting() -> Deaths {
+    let mut deaths = Deaths::default();
+    let objects = Objects::start(&["exports"]).await;
+    let engine = Engine::scripted(Script::quiet(seed())).await;
+    let scene = Scene::open(engine, Mode::Sequence, true).await;
+    let faults = scene.stage.engine.faults();
+    faults.exports().into(objects.root());
+    let cli = scene
+        .cli()
+        .with_variable("AWS_ENDPOINT_URL_S3", objects.endpoint());
+    cli.succeed(&["apply"]).await;
+    let tail = scene.tail().await;
+    deaths.die(&cli, START, "export.acknowledged").await;
+    let acknowledged = |status: &Value| status["backfill_record"]["export"]["acknowledged_ms"].is_u64();
+    cli.until("the acknowledgement", acknowledged).await;
+    faults
+        .pass(Duration::from_secs(90), &scene.stage.trial.source)
+        .await;
+    deaths
+        .die_at(&cli, START, &["export.request.before", "export.request.after"])
+        .await;
+    let done = cli.succeed(START).await;
+    let arn = done
+        .stdout
+        .split_whitespace()
+        .find(|word| word.starts_with("arn:"));
+    let copy = ["backfill", "--from-export", arn.expect("an ARN")];
+    deaths
+        .die_at(&cli, &copy, &["backfill.page-read", "backfill.checkpoint.after"])
+        .await;
+    cli.succeed(&copy).await;
+    scene.end(tail).await;
+    deaths
+}
