@@ -501,7 +501,9 @@ async fn a_backfill_that_waits_for_an_export_scans_after_a_cancel() {
     assert!(cancelled.stdout.contains(&arn), "{}", cancelled.stdout);
     scene.cli.succeed(&words).await;
     scene.refused(&arn, &["began with a scan"]).await;
-    scene.cli.succeed(&["backfill"]).await;
+    let scan = scene.cli.succeed(&["backfill", "--output", "json"]).await;
+    let report: Value = serde_json::from_str(&scan.stdout).expect("a report");
+    assert_eq!(report["scanned"], 30, "{report:#}");
     let refused = scene.cli.run(&words).await.with_code(&words, 1);
     assert!(refused.stderr.contains("no backfill waits"), "{}", refused.stderr);
     scene.cli.until_caught_up().await;
