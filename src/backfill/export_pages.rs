@@ -93,14 +93,7 @@ impl File<'_> {
     /// The items of a page, as changes.
     fn changes(&self, page: ExportPage) -> Result<Page, Stop> {
         let items = once_each(page.items, |item| self.keys.key_of(item));
-        let count = items.len();
-        let items = groups(items, self.keys, self.order);
-        if items.len() != count {
-            return Err(Stop {
-                reason: "the export has items without the key attributes of the plan: check source.keys"
-                    .into(),
-            });
-        }
+        let items = groups(items, self.keys, self.order)?;
         Ok(Page {
             items: Arc::new(items),
             next: page.next.map(|line| format!("{LINES}{line}")),

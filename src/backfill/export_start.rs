@@ -86,6 +86,8 @@ impl ExportStart {
         let lanes = self.split.lanes();
         let (services, round) = match found.map(|found| found.value) {
             None => (lanes.clone(), lanes),
+            // Its export was cancelled, and no process has begun to scan.
+            Some(record) if record.is_unread() && record.export.is_none() => (record.services, record.round),
             Some(record) if record.finished_ms.is_none() => return continued(record),
             Some(record) => {
                 let added: Vec<String> = lanes
@@ -266,10 +268,10 @@ fn continued(record: BackfillRecord) -> Result<BackfillRecord, RunError> {
     }
 }
 
-/// Another process began the copy meanwhile.
+/// Another process began the copy, or cancelled the export, meanwhile.
 fn begun() -> RunError {
     RunError::NotYet {
-        what: "another process has begun to copy an export".into(),
+        what: "the backfill does not wait for an export any more, because of another command".into(),
         next: "run `dynasplit status`, which names the next command".into(),
     }
 }

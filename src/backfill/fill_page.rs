@@ -34,30 +34,30 @@ pub(super) enum PageEnd {
     Stopped(Stop),
 }
 
-/// The items of a page, as changes.
-pub(super) fn groups(items: Vec<Item>, keys: &KeySchema, order: Order) -> Vec<Group> {
-    items
-        .into_iter()
-        .filter_map(|item| {
-            let key = keys.key_of(&item)?;
-            let images = Images {
-                old: None,
-                new: Some(item),
-            };
-            let change = Change {
-                key: key.clone(),
-                images,
-                origin: match order {
-                    Order::Concurrent => Origin::Backfill,
-                    Order::Bulk => Origin::Bulk,
-                },
-            };
-            Some(Group {
-                key,
-                changes: vec![Arc::new(change)],
-            })
+/// The items of a page, as changes. An item without the key is none of this source: nothing is left out.
+pub(super) fn groups(items: Vec<Item>, keys: &KeySchema, order: Order) -> Result<Vec<Group>, Stop> {
+    let group = |item| {
+        let key = keys.key_of(&item).ok_or_else(|| Stop {
+            reason: "the source has items without the key attributes of the plan: check source.keys".into(),
+        })?;
+        let images = Images {
+            old: None,
+            new: Some(item),
+        };
+        let change = Change {
+            key: key.clone(),
+            images,
+            origin: match order {
+                Order::Concurrent => Origin::Backfill,
+                Order::Bulk => Origin::Bulk,
+            },
+        };
+        Ok(Group {
+            key,
+            changes: vec![Arc::new(change)],
         })
-        .collect()
+    };
+    items.into_iter().map(group).collect()
 }
 
 /// One lane of a page, with its sink, unless it is the watch lane.

@@ -87,6 +87,18 @@ impl Backfill {
                 // Nothing is read any more, so the export may be gone.
                 return Ok(Some(record));
             }
+            (Some(copy), None) if copy.export.is_none() => {
+                let next = format!(
+                    "run `{}`, which continues it. To scan the source instead, run `dynasplit export cancel`",
+                    record.command()
+                );
+                return Err(RunError::NotYet {
+                    what:
+                        "this backfill waits for an export, so it cannot continue with a scan of the source"
+                            .into(),
+                    next,
+                });
+            }
             (Some(_), None) => {
                 return refused(
                     "this backfill copies an export, so it cannot continue with a scan of the source".into(),

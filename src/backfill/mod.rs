@@ -12,6 +12,7 @@
 
 mod bulk;
 mod circuit_breaker;
+mod export_cancel;
 mod export_pages;
 mod export_start;
 mod fill_page;
@@ -26,6 +27,7 @@ mod segment;
 mod segment_queue;
 mod worker;
 
+pub use export_cancel::{CancelledExport, cancel_export};
 pub use export_start::{ExportStart, StartedExport};
 pub use from_export::load_export;
 pub(crate) use order::foreseen;

@@ -38,7 +38,16 @@ impl Backfill {
                 let Some(record) = self.go_on_reading(record, revision).await? else {
                     return Box::pin(self.open(facts)).await;
                 };
-                let record = self.go_on(record).await?;
+                let mut record = self.go_on(record).await?;
+                if record.is_unread() {
+                    // It waited for an export, and that was cancelled.
+                    record.segments = self.segments_of(facts);
+                    match self.split.store.put(BackfillRecord::NAME, record, revision).await {
+                        Ok(stored) => record = stored.value,
+                        Err(StateError::Conflict { .. }) => return Box::pin(self.open(facts)).await,
+                        Err(error) => return Err(error.into()),
+                    }
+                }
                 self.ensure_segments(&record).await?;
                 return Ok(Some(record));
             }
@@ -71,16 +80,8 @@ impl Backfill {
                 )
             }
         };
-        let segments = facts
-            .bytes
-            .div_ceil(SEGMENT_BYTES)
-            .clamp(FEWEST_SEGMENTS, MOST_SEGMENTS);
         let record = BackfillRecord {
-            segments: self
-                .options
-                .segments
-                .unwrap_or(u32::try_from(segments).unwrap_or(u32::MAX))
-                .max(1),
+            segments: self.segments_of(facts),
             services,
             round,
             started_ms: self.split.now_ms(),
@@ -99,6 +100,16 @@ impl Backfill {
             Err(StateError::Conflict { .. }) => Box::pin(self.open(facts)).await,
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Segments of a scan: as the option says, or by the size of the source.
+    fn segments_of(&self, facts: &SourceFacts) -> u32 {
+        let by_size = facts
+            .bytes
+            .div_ceil(SEGMENT_BYTES)
+            .clamp(FEWEST_SEGMENTS, MOST_SEGMENTS);
+        let by_size = u32::try_from(by_size).unwrap_or(u32::MAX);
+        self.options.segments.unwrap_or(by_size).max(1)
     }
 
     /// The segments of this round: segments of an earlier round are written again, or removed. Several processes may

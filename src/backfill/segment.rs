@@ -408,14 +408,7 @@ impl SegmentTask {
     /// The items of a page, as changes.
     fn changes(&self, page: ScanPage) -> Result<Page, Stop> {
         let share = &self.share;
-        let count = page.items.len();
-        let items = groups(page.items, share.scan.keys(), share.order);
-        if items.len() != count {
-            return Err(Stop {
-                reason: "the source has items without the key attributes of the plan: check source.keys"
-                    .into(),
-            });
-        }
+        let items = groups(page.items, share.scan.keys(), share.order)?;
         Ok(Page {
             items: Arc::new(items),
             next: page.next.as_ref().map(cursor_text),

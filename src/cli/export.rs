@@ -7,21 +7,36 @@ use super::output;
 use super::session::GRACE;
 use super::stoppable::stoppable;
 use super::waiting::Waiting;
-use crate::backfill::{ExportStart, StartedExport};
+use crate::backfill::{CancelledExport, ExportStart, StartedExport, cancel_export};
 use crate::model::moment;
 use crate::status::split_status_with_worker;
 use tokio_util::sync::CancellationToken;
 
-/// Runs `export start`.
+/// Runs `export start` and `export cancel`.
 pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Result<Exit, Failed> {
-    let ExportAction::Start { plan, to } = &args.action;
-    let split = output::open(global, plan).await?;
+    let split = output::open(global, args.action.plan()).await?;
     let _waiting = Waiting::tell(&split.waits);
-    let start = ExportStart::new(split.clone(), to.clone(), stop);
-    let started = stoppable(&global.session, GRACE, Box::pin(start.run())).await?;
-    let next = split_status_with_worker(&split).await?.next;
-    output::print_with_next(global, &started, &next, render)?;
+    match &args.action {
+        ExportAction::Start { to, .. } => {
+            let start = ExportStart::new(split.clone(), to.clone(), stop);
+            let started = stoppable(&global.session, GRACE, Box::pin(start.run())).await?;
+            let next = split_status_with_worker(&split).await?.next;
+            output::print_with_next(global, &started, &next, render)?;
+        }
+        ExportAction::Cancel { .. } => {
+            let cancelled = cancel_export(&split).await?;
+            let next = split_status_with_worker(&split).await?.next;
+            output::print_with_next(global, &cancelled, &next, render_cancelled)?;
+        }
+    }
     Ok(Exit::Done)
+}
+
+fn render_cancelled(cancelled: &CancelledExport, next: &str) -> String {
+    let export = cancelled.export.as_ref().map_or(String::new(), |export| {
+        format!("\nDynamoDB still makes the export {export}: delete it when it is complete")
+    });
+    format!("the backfill waits for no export: it scans the source{export}\nnext: {next}")
 }
 
 fn render(started: &StartedExport, next: &str) -> String {

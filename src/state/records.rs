@@ -286,6 +286,14 @@ impl BackfillRecord {
     /// Name of the record.
     pub const NAME: &'static str = "BACKFILL";
 
+    /// It has no segments yet: it waits for an export, or did until that was cancelled.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        self.finished_ms.is_none()
+            && self.segments == 0
+            && self.export.as_ref().is_none_or(|copy| copy.export.is_none())
+    }
+
     /// The command that continues it.
     #[must_use]
     pub fn command(&self) -> String {

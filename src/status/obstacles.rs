@@ -187,7 +187,10 @@ fn copying(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
             let (what, next) = if is_copying(status) {
                 ("the backfill is not finished", "wait until it ends".to_owned())
             } else if waits {
-                ("the backfill waits for an export of the source", run(backfill))
+                (
+                    "the backfill waits for an export of the source (`dynasplit export cancel`: scan instead)",
+                    run(backfill),
+                )
             } else {
                 (
                     "the backfill is not finished, and no process continues it",

@@ -256,6 +256,10 @@ async fn a_process_that_dies_goes_on_in_the_middle_of_a_file() {
         obstacles(&status).contains("no process continues it"),
         "{status:#}"
     );
+    // Files that are copied belong to this export.
+    let words = ["export", "cancel"];
+    let refused = scene.cli.run(&words).await.with_code(&words, 1);
+    assert!(refused.stderr.contains("has begun"), "{}", refused.stderr);
     scene.copy(&arn).await;
     scene.end(tail).await;
 }
@@ -452,14 +456,58 @@ async fn what_dynamodb_refuses_is_told_and_a_failed_export_is_requested_again() 
         "{}",
         refused.stderr
     );
+    // Without recovery, there is a way back to a scan, and from there to an export again.
+    let words = ["export", "cancel"];
+    let cancelled = scene.cli.succeed(&words).await;
+    assert!(
+        cancelled.stdout.contains("it scans the source"),
+        "{}",
+        cancelled.stdout
+    );
+    assert!(
+        cancelled.stdout.contains("run `dynasplit backfill "),
+        "{}",
+        cancelled.stdout
+    );
     exports.recovery(true);
     exports.fail_next("S3NoSuchBucket");
-    let failed = scene.cli.run(&START).await.with_code(&START, 1);
+    let start = scene.cli.start(&START);
+    scene.pass().await;
+    let failed = start.end().await.with_code(&START, 1);
     assert!(failed.stderr.contains("S3NoSuchBucket"), "{}", failed.stderr);
     // The bucket is known from before.
     let arn = arn(&scene.cli.succeed(&START).await);
     assert_eq!(exports.count(), 2);
     scene.copy(&arn).await;
+    scene.end(tail).await;
+}
+
+/// What was removed meanwhile does not come back, whichever way is taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_that_waits_for_an_export_scans_after_a_cancel() {
+    let scene = Scene::set(79, Mode::Sequence).await;
+    scene.put(0..30).await;
+    let tail = begin(&scene.stage).await;
+    let arn = scene.export().await;
+    let words = ["backfill"];
+    let waits = scene.cli.run(&words).await.with_code(&words, 1);
+    assert!(
+        waits.stderr.contains("dynasplit export cancel"),
+        "{}",
+        waits.stderr
+    );
+    let words = ["export", "cancel"];
+    let cancelled = scene.cli.succeed(&words).await;
+    assert!(cancelled.stdout.contains(&arn), "{}", cancelled.stdout);
+    scene.cli.succeed(&words).await;
+    scene.refused(&arn, &["began with a scan"]).await;
+    let scan = scene.cli.succeed(&["backfill", "--output", "json"]).await;
+    let report: Value = serde_json::from_str(&scan.stdout).expect("a report");
+    assert_eq!(report["scanned"], 30, "{report:#}");
+    let refused = scene.cli.run(&words).await.with_code(&words, 1);
+    assert!(refused.stderr.contains("no backfill waits"), "{}", refused.stderr);
+    scene.cli.until_caught_up().await;
+    scene.cli.succeed(&["verify"]).await;
     scene.end(tail).await;
 }
 

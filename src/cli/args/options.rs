@@ -138,14 +138,24 @@ pub enum ExportAction {
         #[arg(long, value_name = "S3-URL", help_heading = TASK)]
         to: Option<Folder>,
     },
+    /// Wait for no export: `backfill` then scans the source
+    ///
+    /// This is possible until `backfill --from-export` has begun to copy. An export that DynamoDB makes already is not stopped, and is
+    /// billed.
+    Cancel {
+        /// The plan file.
+        #[arg(value_name = "PLAN")]
+        plan: PathBuf,
+    },
 }
 
 impl ExportAction {
     /// The plan file.
     #[must_use]
     pub fn plan(&self) -> &PathBuf {
-        let Self::Start { plan, .. } = self;
-        plan
+        match self {
+            Self::Start { plan, .. } | Self::Cancel { plan } => plan,
+        }
     }
 }
 
