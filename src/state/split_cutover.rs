@@ -22,7 +22,7 @@ impl SplitRecord {
             phase: CutoverPhase::Fenced,
             since_ms: now_ms,
         };
-        self.format = STATE_FORMAT_CUTOVER;
+        self.format = self.format.max(STATE_FORMAT_CUTOVER);
         self.cutovers.insert(service.to_owned(), state.clone());
         Some(state)
     }
