@@ -74,8 +74,9 @@ pub(super) fn missing(plan: &Plan, service: &Service) -> Vec<String> {
     found
 }
 
-/// Stops the writers of one side, and proves that nothing arrives any more.
-pub(super) async fn raise(work: &Work<'_>, side: Side) -> Result<(), RunError> {
+/// Stops the writers of one side, and proves that nothing arrives any more. Returns the moment from which on nothing arrived,
+/// in milliseconds since 1970.
+pub(super) async fn raise(work: &Work<'_>, side: Side) -> Result<u64, RunError> {
     let fence = work.split.plan.fence_of(work.service);
     // What cannot be put or proven is told before anybody is stopped.
     let policy = Box::pin(policy::prepare(work, side)).await?;
@@ -109,7 +110,7 @@ fn confirm(work: &Work<'_>, fence: &Fence) -> Result<(), RunError> {
 
 /// The fence holds when nothing of the service arrived for a while after it was raised. This rests on the stream: every write
 /// from before the end of that time was read.
-async fn prove(work: &Work<'_>, side: Side, fence: &Fence) -> Result<(), RunError> {
+async fn prove(work: &Work<'_>, side: Side, fence: &Fence) -> Result<u64, RunError> {
     let began = Instant::now();
     let for_ms = u64::try_from(fence.prove_for.as_millis()).unwrap_or(u64::MAX);
     loop {
@@ -120,7 +121,8 @@ async fn prove(work: &Work<'_>, side: Side, fence: &Fence) -> Result<(), RunErro
         let after = arrived(work, side).await?;
         if before == after {
             let what = format!("nothing arrived for {}: the fence holds", duration(for_ms));
-            return work.journal.event(&what, None).await;
+            work.journal.event(&what, None).await?;
+            return Ok(from_ms);
         }
         let late = after.saturating_sub(before);
         if began.elapsed() > LONGEST_PROOF {

@@ -80,8 +80,8 @@ pub(super) async fn fence(work: &Work<'_>) -> Result<CutoverStep, RunError> {
         Some(_) => {}
     }
     fault::moment("cutover.fencing").await;
-    fencing::raise(work, Side::Source).await?;
-    let proven_ms = drain::now_of_workers(work).await?;
+    // From then on, nothing arrived, so this is what has to be drained. The proof has read further already.
+    let proven_ms = fencing::raise(work, Side::Source).await?;
     work.journal
         .change(|record| {
             if let Some(pause) = &mut record.pause {

@@ -54,8 +54,7 @@ pub enum FenceScope {
 /// How a lane is shown to be drained: by a stream that shows nothing more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Drain {
-    /// How long after the proof of the fence the stream must show nothing more of the service. A stream may show a record
-    /// this late.
+    /// The lane must have read the stream to its tip this long after the last write. A stream may show a record this late.
     pub quiet_for: Duration,
 }
 

@@ -51,7 +51,7 @@ pub enum FenceScopeWord {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DrainSpec {
-    /// Seconds after the proof of the fence for which the stream must show nothing more of the service. Default: 2.
+    /// Seconds after the last write up to which the lane must have read the stream to its tip. Default: 2.
     pub quiet_for: u32,
 }
 
