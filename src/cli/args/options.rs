@@ -514,6 +514,10 @@ pub struct Rehearse {
     /// Let requests be slow, fail or be throttled, and let workers die: `latency=200ms,errors=1%,throttle=5%,kill=40s`.
     #[arg(long, value_name = "SETTINGS", help_heading = TASK)]
     pub chaos: Option<Chaos>,
+    /// Cut the services over as well: each one that can go back, one of them back and over again, beside writers that were
+    /// forgotten.
+    #[arg(long, conflicts_with = "chaos", help_heading = TASK)]
+    pub cutover: bool,
     /// Keep the rehearsal's tables on the engine at --endpoint-url, so that you can look at them.
     #[arg(long, requires = "endpoint_url", help_heading = TASK)]
     pub keep_tables: bool,

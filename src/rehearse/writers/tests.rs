@@ -164,6 +164,7 @@ fn options(writes_per_second: u32) -> WriterOptions {
         now: Arc::new(now),
     };
     WriterOptions {
+        application: None,
         writes_per_second,
         seed: 9,
         timestamp: Some(timestamp),
