@@ -20,7 +20,8 @@ LABEL org.opencontainers.image.title="dynasplit" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
 COPY --from=build /build/target/release/dynasplit /usr/local/bin/dynasplit
 COPY LICENSE-MIT LICENSE-APACHE /usr/share/doc/dynasplit/
-# `verify` writes its temporary files here. The root file system may be read-only.
+# `verify` writes its temporary files here. The root file system may be read-only. A volume that Fargate mounts here takes over the
+# permissions of this directory, which all users may write.
 VOLUME ["/tmp"]
 # Mount the plan here, or copy it into an image of your own.
 WORKDIR /plans

@@ -224,9 +224,10 @@ impl From<ShapeError> for Failed {
                 Self::of(Exit::Usage, message).hint("check the path of the items")
             }
             ShapeError::Line { .. } => Self::of(Exit::Failed, message)
-                .hint("nothing was written; correct or replace this file, and run the command again"),
-            ShapeError::Read { .. } => Self::of(Exit::Failed, message)
-                .hint("nothing was written; download this file again, and compare it with its checksum"),
+                .hint("the output is not complete; correct or replace this file, and run the command again"),
+            ShapeError::Read { .. } => Self::of(Exit::Failed, message).hint(
+                "the output is not complete; download this file again, and compare it with its checksum",
+            ),
             ShapeError::Write { .. } => Self::of(Exit::Failed, message)
                 .hint("nothing remains of what was written; make room, or name another directory with --to"),
             ShapeError::Stdout(_) => Self::of(Exit::Failed, message),

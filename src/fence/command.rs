@@ -103,7 +103,7 @@ async fn until_exit(
     tail: &mut Tail,
     end: Instant,
 ) -> std::io::Result<Option<ExitStatus>> {
-    let (mut first, mut second) = ([0; CHUNK], [0; CHUNK]);
+    let (mut first, mut second) = (vec![0; CHUNK], vec![0; CHUNK]);
     loop {
         tokio::select! {
             biased;
@@ -129,7 +129,7 @@ async fn read_rest(
     tail: &mut Tail,
     end: Instant,
 ) {
-    let (mut first, mut second) = ([0; CHUNK], [0; CHUNK]);
+    let (mut first, mut second) = (vec![0; CHUNK], vec![0; CHUNK]);
     while out.is_some() || err.is_some() {
         tokio::select! {
             biased;

@@ -4,7 +4,7 @@ use super::line::LineProblem;
 use std::io;
 use std::path::PathBuf;
 
-/// Why the command ended. Nothing that it wrote remains.
+/// Why the command ended. No directory remains of what it wrote; what it wrote to the standard output is not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum ShapeError {
     /// An input cannot be read.
@@ -49,6 +49,6 @@ pub enum ShapeError {
     #[error("the standard output cannot be written: {0}")]
     Stdout(io::Error),
     /// Somebody stopped the command.
-    #[error("interrupted; nothing was written")]
+    #[error("interrupted; the output is not complete, so run the same command again")]
     Stopped,
 }

@@ -1,11 +1,13 @@
 //! The exported items: files, directories of files, or the standard input; unpacked if they are compressed.
 
 use super::error::ShapeError;
-use super::line::LineProblem;
+use super::line::{LineProblem, item_of};
+use crate::model::Item;
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use tokio_util::sync::CancellationToken;
 
 /// Longest line: an item has at most 400 KB, and its JSON a few times as much.
 const LONGEST_LINE: u64 = 64 << 20;
@@ -54,14 +56,33 @@ impl Input {
         }
     }
 
+    /// Calls `each` with the number of each line and its item, until somebody stops the command.
+    ///
+    /// # Errors
+    /// If it cannot be read or unpacked, a line is not an item, or `each` fails.
+    pub fn items(
+        &self,
+        stop: &CancellationToken,
+        mut each: impl FnMut(u64, &Item) -> Result<(), ShapeError>,
+    ) -> Result<(), ShapeError> {
+        self.lines(|number, text| {
+            if stop.is_cancelled() {
+                return Err(ShapeError::Stopped);
+            }
+            let item = item_of(text).map_err(|problem| ShapeError::Line {
+                input: self.name(),
+                line: number,
+                problem,
+            })?;
+            each(number, &item)
+        })
+    }
+
     /// Calls `each` with the number and the text of each line that is not empty.
     ///
     /// # Errors
     /// If it cannot be read or unpacked, a line is too long, or `each` fails.
-    pub fn lines(
-        &self,
-        mut each: impl FnMut(u64, &[u8]) -> Result<(), ShapeError>,
-    ) -> Result<(), ShapeError> {
+    fn lines(&self, mut each: impl FnMut(u64, &[u8]) -> Result<(), ShapeError>) -> Result<(), ShapeError> {
         let failed = |source| ShapeError::Read {
             input: self.name(),
             source,

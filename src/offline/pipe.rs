@@ -2,7 +2,6 @@
 
 use super::error::ShapeError;
 use super::input::Input;
-use super::line::item_of;
 use super::output::item_line;
 use super::report::{Counts, Report};
 use super::shaper::{Shaped, shape};
@@ -10,8 +9,6 @@ use crate::model::ItemExt;
 use crate::plan::Plan;
 use std::io::Write;
 use tokio_util::sync::CancellationToken;
-
-const LINES: u64 = 256;
 
 /// Writes the items of one service (by its place in the plan) to `out`. What the service refuses, and what belongs to no
 /// service, is only counted: the report names it.
@@ -28,17 +25,9 @@ pub fn to_pipe(
     let mut counts = Counts::of(plan);
     let mut line = Vec::new();
     for input in inputs {
-        input.lines(|number, text| {
-            if number % LINES == 0 && stop.is_cancelled() {
-                return Err(ShapeError::Stopped);
-            }
-            let item = item_of(text).map_err(|problem| ShapeError::Line {
-                input: input.name(),
-                line: number,
-                problem,
-            })?;
+        input.items(stop, |number, item| {
             counts.items += 1;
-            shape(plan, &item, |shaped| match shaped {
+            shape(plan, item, |shaped| match shaped {
                 Shaped::For(place, item) => {
                     counts.services[place].items += 1;
                     counts.services[place].bytes += item.size() as u64;

@@ -2,7 +2,6 @@
 
 use super::error::ShapeError;
 use super::input::Input;
-use super::line::item_of;
 use super::output::{Files, failed, item_line};
 use super::refused::Reason;
 use super::report::{Counts, Report};
@@ -25,9 +24,6 @@ pub struct Options {
     /// How many inputs are read at the same time.
     pub threads: usize,
 }
-
-/// Between two looks at whether somebody stopped the command, in lines.
-const LINES: u64 = 256;
 
 /// Shapes all inputs into the folder. The names of the files depend only on the inputs, not on the threads.
 ///
@@ -134,19 +130,11 @@ impl<'a> Writer<'a> {
     }
 
     fn read(mut self, input: &Input) -> Result<Counts, ShapeError> {
-        input.lines(|number, text| {
-            if number % LINES == 0 && self.job.stop.is_cancelled() {
-                return Err(ShapeError::Stopped);
-            }
-            let item = item_of(text).map_err(|problem| ShapeError::Line {
-                input: input.name(),
-                line: number,
-                problem,
-            })?;
+        input.items(self.job.stop, |number, item| {
             self.counts.items += 1;
             self.job.seen.0.fetch_add(1, Ordering::Relaxed);
-            shape(self.job.plan, &item, |shaped| {
-                self.write(&item, shaped, input, number)
+            shape(self.job.plan, item, |shaped| {
+                self.write(item, shaped, input, number)
             })
         })?;
         for files in self.services.iter_mut().chain([&mut self.refused]) {

@@ -24,7 +24,11 @@ impl WorkFolder {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
         };
-        let work = tempfile::Builder::new()
+        let mut builder = tempfile::Builder::new();
+        // It holds whole items: nobody else is to read them.
+        #[cfg(unix)]
+        let builder = builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        let work = builder
             .prefix(".dynasplit-shape-")
             .tempdir_in(parent)
             .map_err(|source| failed(parent, source))?;

@@ -31,11 +31,11 @@ const AFTER_FAILURE: Duration = Duration::from_millis(500);
 /// What a lane does with the changes that it takes.
 pub(super) enum Work {
     /// Applies them to the service's table.
-    Apply(TargetWriter),
+    Apply(Box<TargetWriter>),
     /// Looks for items that belong to no service.
     Unrouted,
     /// Looks for stray writes, because the service has switched.
-    Strays(Strays),
+    Strays(Box<Strays>),
     /// Carries them back to the source.
     Back(Box<CarriedBack>),
 }

@@ -260,9 +260,12 @@ impl ShardTask {
             margin: self.split.timing.margin,
         };
         match kind {
-            LaneKind::Apply => Work::Apply(writer),
+            LaneKind::Apply => Work::Apply(Box::new(writer)),
             LaneKind::Unrouted => Work::Unrouted,
-            LaneKind::Strays => Work::Strays(Strays::new(&self.split, name, self.gate.watch_of(name), fence)),
+            LaneKind::Strays => {
+                let strays = Strays::new(&self.split, name, self.gate.watch_of(name), fence);
+                Work::Strays(Box::new(strays))
+            }
             LaneKind::Back => {
                 let source = &self.split.plan.source;
                 let way = TargetWriter {

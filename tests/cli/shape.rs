@@ -146,6 +146,13 @@ fn every_item_goes_where_the_plan_says() {
     assert_eq!((users.len(), files), (30, 2));
     assert_eq!(users[29], json!({"Item": user(30)}));
     assert_eq!(left(&shell), ["shaped"]);
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(
+            &std::fs::metadata(shell.path("shaped")).unwrap().permissions(),
+        );
+        assert_eq!(mode & 0o777, 0o700, "it holds whole items");
+    }
     // The same, whatever the number of threads; small files.
     shell.run("shape plan.yaml data --to one --threads 1").ended(0);
     for service in ["Courses", "Users"] {

@@ -1,6 +1,6 @@
 //! Cancels, by the operator and by the command itself.
 
-use crate::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, end, until_written};
+use super::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, end, until_written};
 use crate::support::trial::Mode;
 
 /// Killed in the middle, and cancelled by the next command: the application goes on with the source.

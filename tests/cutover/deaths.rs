@@ -2,7 +2,7 @@
 
 use dynasplit::fault::{MOMENTS, REQUESTS};
 
-use crate::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, end, until_written};
+use super::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, end, until_written};
 use crate::support::process::Running;
 use crate::support::trial::Mode;
 

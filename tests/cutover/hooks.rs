@@ -1,6 +1,6 @@
 //! Hooks that fail or hang, before and after the switch.
 
-use crate::shop::{CUTOVER, ROLLBACK, Shop, end, until_written};
+use super::shop::{CUTOVER, ROLLBACK, Shop, end, until_written};
 use crate::support::trial::Mode;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

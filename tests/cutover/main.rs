@@ -1,14 +1,8 @@
-//! Cutovers and rollbacks of a service with an application that writes all the time, by the product's own processes: the whole
-//! way, each way back, and deaths at every step.
+//! The tests of this folder alone, as a binary that is built fast: `cargo test` runs them in `together`.
 #![cfg(unix)]
 
 #[path = "../support/mod.rs"]
 mod support;
 
-mod application;
-mod cancelled;
-mod deaths;
-mod hooks;
-mod refused;
-mod shop;
-mod there_and_back;
+#[path = "mod.rs"]
+mod cutover;

@@ -1,6 +1,6 @@
 //! What is refused, and by whom.
 
-use crate::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, end, until_written};
+use super::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, end, until_written};
 use crate::support::table::{self, item, number};
 use crate::support::trial::Mode;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::application::{Application, Tables, Written};
+use super::application::{Application, Tables, Written};
 use crate::support::contents::{self, Plain};
 use crate::support::process::{Cli, Done, Running};
 use crate::support::stage::{LEASE_SECONDS, Stage};

@@ -1,7 +1,7 @@
 //! The whole way: there, back, and there again, while the application writes.
 
-use crate::application::Written;
-use crate::shop::{CUTOVER, ROLLBACK, Shop, end, until_written};
+use super::application::Written;
+use super::shop::{CUTOVER, ROLLBACK, Shop, end, until_written};
 use crate::support::Engine;
 use crate::support::process::obstacles;
 use crate::support::trial::Mode;
@@ -64,9 +64,9 @@ async fn there_and_back(engine: Engine, mode: Mode) {
 /// The application writes until it has written enough, and rests until both sides are compared.
 async fn rests(
     shop: &Shop,
-    application: crate::application::Application,
+    application: super::application::Application,
     enough: impl Fn(&Written) -> bool,
-) -> crate::application::Application {
+) -> super::application::Application {
     until_written(&application, enough).await;
     let written = application.end().await;
     shop.assert_both_sides(&written).await;

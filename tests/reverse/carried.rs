@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::scene::{COURSES, SOURCE, Scene, copy, course, target_key};
+use super::scene::{COURSES, SOURCE, Scene, copy, course, target_key};
 use crate::support::Engine;
 use crate::support::process::LIMIT;
 use crate::support::stage::seed;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dynasplit::status::ReverseState;
 
-use crate::scene::{COURSES, SERVICE, SOURCE, Scene, copy, course, source_key, target_key};
+use super::scene::{COURSES, SERVICE, SOURCE, Scene, copy, course, source_key, target_key};
 use crate::support::Engine;
 use crate::support::table::{self, SdkItem, text};
 

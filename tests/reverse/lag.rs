@@ -6,21 +6,25 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::scene::{COURSES, SOURCE, Scene, copy, source_key};
+use super::scene::{COURSES, SOURCE, Scene, copy, source_key};
 use crate::support::Engine;
+use crate::support::process::{LIMIT, Running};
 use crate::support::table;
 
-const WRITERS: u32 = 4;
+const WRITERS: u32 = 8;
 /// Items of each writer.
 const ITEMS: u32 = 50;
-/// Between two writes of a writer. The engine shares two cores with the product, so more writes would only measure the engine.
-const PAUSE: Duration = Duration::from_millis(40);
+/// Between two writes of a writer.
+const PAUSE: Duration = Duration::from_millis(5);
+/// Writes of each writer, at most: on a machine that is too slow for them, the backlog must end, too.
+const WRITES: u32 = 400;
 const PROBES: u32 = 20;
 
-/// The time from a write of the application to its arrival in the source, while other items are written all the time.
+/// The time from a write of the application to its arrival in the source, while eight writers write other items all the time.
+/// The test demands no time, because that is the machine's: each write arrives, and nothing stands still.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_source_is_seconds_behind_at_most() {
-    let (scene, tail) = Scene::switched(Engine::embedded().await, "none", 3).await;
+async fn every_write_arrives_beside_eight_writers() {
+    let (scene, mut tail) = Scene::switched(Engine::embedded().await, "none", 3).await;
     // The reverse lane has begun.
     table::put(&scene.client, COURSES, copy("0", "begin", 20)).await;
     scene.drained().await;
@@ -30,27 +34,20 @@ async fn the_source_is_seconds_behind_at_most() {
     for writer in 0..WRITERS {
         let (client, stop, written) = (scene.client.clone(), Arc::clone(&stop), Arc::clone(&written));
         writers.spawn(async move {
-            while !stop.load(Ordering::Relaxed) {
-                let n = written.fetch_add(1, Ordering::Relaxed);
+            for n in 0..WRITES {
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
                 let id = format!("w{writer}-{}", n % ITEMS);
                 table::put(&client, COURSES, copy(&id, &n.to_string(), 30)).await;
+                written.fetch_add(1, Ordering::Relaxed);
                 tokio::time::sleep(PAUSE).await;
             }
         });
     }
     let mut lags = vec![];
     for probe in 0..PROBES {
-        let (title, at) = (format!("probe {probe}"), Instant::now());
-        table::put(&scene.client, COURSES, copy("1", &title, 30)).await;
-        loop {
-            let held = table::get(&scene.client, SOURCE, source_key("1")).await;
-            if held.is_some_and(|item| item["title"] == table::text(&title)) {
-                break;
-            }
-            assert!(at.elapsed() < Duration::from_secs(60), "it never comes");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        lags.push(at.elapsed());
+        lags.push(arrives(&scene, &mut tail, &format!("probe {probe}")).await);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let rate = f64::from(written.load(Ordering::Relaxed)) / began.elapsed().as_secs_f64();
@@ -69,6 +66,39 @@ async fn the_source_is_seconds_behind_at_most() {
         state.dead_letters.is_empty() && state.strays.is_empty(),
         "{state:?}"
     );
-    assert!(lags[lags.len() / 2] < Duration::from_secs(5), "{lags:?}");
     drop(tail);
+}
+
+/// Writes one item, and waits until the source has it.
+async fn arrives(scene: &Scene, tail: &mut Running, title: &str) -> Duration {
+    let at = Instant::now();
+    let mut told = 0;
+    table::put(&scene.client, COURSES, copy("1", title, 30)).await;
+    loop {
+        let held = table::get(&scene.client, SOURCE, source_key("1")).await;
+        if held.is_some_and(|item| item["title"] == table::text(title)) {
+            return at.elapsed();
+        }
+        if at.elapsed().as_secs() > told {
+            told = at.elapsed().as_secs();
+            if told > 2 {
+                let s = scene.state().await;
+                eprintln!(
+                    "{title} {told}s: seen {} carried {} blocked {:?} complete {:?} now {}",
+                    s.received,
+                    s.carried_back,
+                    s.blocked,
+                    s.complete_to_ms,
+                    scene.split.now_ms()
+                );
+            }
+        }
+        assert!(
+            at.elapsed() < LIMIT,
+            "{title} does not arrive: {:?}\n{}",
+            scene.state().await,
+            tail.told()
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

@@ -1,11 +1,8 @@
-//! The way back of a service that has switched: what the service writes to its own table is carried back to the source, as
-//! the application would have written it there, whatever workers die; and writes of others to the source are found.
+//! The tests of this folder alone, as a binary that is built fast: `cargo test` runs them in `together`.
 #![cfg(unix)]
 
 #[path = "../support/mod.rs"]
 mod support;
 
-mod carried;
-mod kept;
-mod lag;
-mod scene;
+#[path = "mod.rs"]
+mod reverse;

@@ -141,7 +141,7 @@ impl Scene {
 
     /// The same, with the service switched.
     pub async fn switched(engine: Engine, timestamp: &str, courses: u32) -> (Self, Running) {
-        let (mut scene, tail) = Self::replicating(engine, timestamp, courses).await;
+        let (mut scene, tail) = Box::pin(Self::replicating(engine, timestamp, courses)).await;
         scene.switch().await;
         (scene, tail)
     }

@@ -131,7 +131,10 @@ pub fn differences(
 
 fn is_expired(item: &PlainItem, now_ms: u64) -> bool {
     match item.get("expires") {
-        Some(Plain::Number(at_s)) => *at_s <= BigDecimal::from(now_ms / 1000),
+        Some(Plain::Number(at_s)) => {
+            let now_s = BigDecimal::from(now_ms / 1000);
+            *at_s <= now_s
+        }
         _ => false,
     }
 }

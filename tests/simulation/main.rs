@@ -51,7 +51,7 @@ use tally::Tally;
 use world::{Outcome, run};
 
 /// Runs in each mode, unless told, times the effort.
-const RUNS: u64 = 3;
+const RUNS: u64 = 8;
 
 fn seeds() -> Range<u64> {
     let number = |name: &str| -> Option<u64> {

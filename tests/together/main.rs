@@ -6,6 +6,9 @@ mod support;
 
 #[path = "../apply/mod.rs"]
 mod apply;
+#[cfg(unix)]
+#[path = "../cutover/mod.rs"]
+mod cutover;
 #[path = "../faults/mod.rs"]
 mod faults;
 #[path = "../lifecycle/mod.rs"]
@@ -14,6 +17,9 @@ mod lifecycle;
 mod peers;
 #[path = "../pipeline/mod.rs"]
 mod pipeline;
+#[cfg(unix)]
+#[path = "../reverse/mod.rs"]
+mod reverse;
 #[path = "../tail/mod.rs"]
 mod tail;
 #[path = "../verify/mod.rs"]

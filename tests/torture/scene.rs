@@ -20,7 +20,7 @@ pub const HABITS: Habits = Habits {
 /// For several scenes at once on a small machine: an engine that does not answer in time proves nothing.
 pub const CALM: Habits = Habits {
     writers: 2,
-    pause: Duration::from_millis(120),
+    pause: Duration::from_millis(80),
     ..HABITS
 };
 

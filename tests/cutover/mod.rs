@@ -1,0 +1,10 @@
+//! Cutovers and rollbacks of a service with an application that writes all the time, by the product's own processes: the whole
+//! way, each way back, and deaths at every step.
+
+mod application;
+mod cancelled;
+mod deaths;
+mod hooks;
+mod refused;
+mod shop;
+mod there_and_back;
