@@ -7,7 +7,7 @@ use super::super::population::Population;
 use super::super::population::tests::keys;
 use super::*;
 use crate::dynamo::convert::{ConvertError, item_from_sdk};
-use crate::model::{Number, Value};
+use crate::model::{Item, Number, Value};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, StreamSpecification,
