@@ -1,12 +1,13 @@
 //! What all steps of one command share.
 
 use super::journal::Journal;
-use super::options::{CutoverReport, Operator, Outcome};
+use super::options::{CompleteServiceOptions, CutoverReport, Operator, Outcome, ServiceEnd};
 use crate::dynamo::Tables;
 use crate::plan::Service;
 use crate::state::{CutoverPhase, CutoverStep, SplitRecord};
 use crate::tail::TipReader;
 use crate::worker::{RunError, Split};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,10 @@ pub(super) struct Work<'a> {
     /// `rollback --force`.
     pub force: bool,
     pub full_check: bool,
+    /// `complete --service`.
+    pub end: CompleteServiceOptions,
+    /// What the end of the service has done so far.
+    pub ended: std::sync::Mutex<ServiceEnd>,
     /// The tip of the target's stream, once it was looked for.
     pub tip: Mutex<Option<TipReader>>,
 }
@@ -33,6 +38,10 @@ impl Work<'_> {
 
     pub fn epoch(&self) -> u64 {
         self.journal.record().epoch
+    }
+
+    pub fn ended(&self) -> MutexGuard<'_, ServiceEnd> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub async fn phase(&self) -> Result<CutoverPhase, RunError> {
@@ -78,6 +87,7 @@ impl Work<'_> {
             CutoverStep::Switched => Outcome::Switched,
             CutoverStep::RolledBack => Outcome::RolledBack,
             CutoverStep::RollbackCancelled => Outcome::RollbackCancelled,
+            CutoverStep::Completed => Outcome::Completed,
             _ => Outcome::Cancelled,
         };
         Ok(CutoverReport {

@@ -75,7 +75,7 @@ impl Application {
             table: plan.source.table.clone(),
             keys: plan.source.keys.clone(),
         };
-        let items = read(&source).await?;
+        let items = read(&source, false).await?;
         let planned = services.iter().filter_map(|name| plan.service(name));
         let services = planned.map(|service| {
             let writers = Writers {
@@ -203,12 +203,17 @@ impl Application {
 
     /// The items of the source, without marks.
     pub async fn read_source(&self) -> Result<HashMap<Key, Item>, Failure> {
-        read(&self.source).await
+        read(&self.source, false).await
+    }
+
+    /// The items of the source, with marks.
+    pub async fn read_source_with_marks(&self) -> Result<HashMap<Key, Item>, Failure> {
+        read(&self.source, true).await
     }
 
     /// The items of a service's own table.
     pub async fn read_target(&self, service: &Service) -> Result<HashMap<Key, Item>, Failure> {
-        read(&delivery_of(&self.source.client, service)).await
+        read(&delivery_of(&self.source.client, service), true).await
     }
 
     fn after(&self, key: &Key, before: Option<&Item>, request: &Request) -> Option<Item> {
@@ -279,8 +284,11 @@ fn delivery_of(client: &Client, service: &Service) -> Delivery {
     }
 }
 
-async fn read(table: &Delivery) -> Result<HashMap<Key, Item>, Failure> {
-    let scan = Scan::new(table.client.clone(), &table.table, table.keys.clone(), true);
+async fn read(table: &Delivery, with_marks: bool) -> Result<HashMap<Key, Item>, Failure> {
+    let mut scan = Scan::new(table.client.clone(), &table.table, table.keys.clone(), true);
+    if with_marks {
+        scan = scan.keeping_marks();
+    }
     let (mut items, mut after) = (HashMap::new(), None);
     loop {
         let page = scan.page(0, 1, after.as_ref()).await?;

@@ -39,6 +39,20 @@ pub struct CutoverRehearsal {
     pub wrong: Vec<String>,
 }
 
+impl CutoverRehearsal {
+    /// Adds a step that ends now.
+    pub(super) fn note(&mut self, step: &str, service: Option<&str>, outcome: &str, began: Instant) {
+        self.steps.push(RehearsedStep {
+            step: step.to_owned(),
+            service: service.map(str::to_owned),
+            outcome: outcome.to_owned(),
+            ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            pause_ms: None,
+            writers_waited_ms: None,
+        });
+    }
+}
+
 /// A step of a rehearsed cutover.
 #[derive(Clone, Debug, Serialize)]
 pub struct RehearsedStep {
@@ -157,7 +171,7 @@ impl Play<'_> {
             }
         };
         let outcome = if clean { "clean" } else { "not clean" };
-        self.note("verify", None, outcome, began);
+        self.report.note("verify", None, outcome, began);
         Ok(())
     }
 
@@ -243,7 +257,7 @@ impl Play<'_> {
             Err(error @ RunError::Stopped(_)) => return Err(error.into()),
             Err(error) => {
                 self.report.wrong.push(format!("{step} of {service}: {error}"));
-                self.note(step, Some(service), "refused", began);
+                self.report.note(step, Some(service), "refused", began);
                 return Ok(false);
             }
         };
@@ -264,7 +278,7 @@ impl Play<'_> {
             "cancelled"
         };
         let waited = self.application.activity(service).waited_ms;
-        self.note(step, Some(service), outcome, began);
+        self.report.note(step, Some(service), outcome, began);
         if let Some(noted) = self.report.steps.last_mut() {
             noted.pause_ms = report.pause_ms;
             noted.writers_waited_ms = waited;
@@ -295,7 +309,7 @@ impl Play<'_> {
             now.0 - before.0,
             now.1 - before.1
         );
-        self.note("write", None, &outcome, began);
+        self.report.note("write", None, &outcome, began);
         Ok(())
     }
 
@@ -311,7 +325,7 @@ impl Play<'_> {
         };
         let made = forgotten.write().await?;
         self.report.strays = made;
-        self.note(
+        self.report.note(
             "forgotten writers",
             Some(service),
             &format!("{made} stray writes, all of them found"),
@@ -323,7 +337,7 @@ impl Play<'_> {
         let began = Instant::now();
         match self.try_to_roll_back(service).await {
             Err(RunError::Unclean { .. }) => {
-                self.note(
+                self.report.note(
                     "rollback",
                     Some(service),
                     "refused, because of the stray writes",
@@ -343,7 +357,7 @@ impl Play<'_> {
         }
         let began = Instant::now();
         forgotten.settle().await?;
-        self.note(
+        self.report.note(
             "reverse settle",
             Some(service),
             "the source holds what the service wrote",
@@ -369,16 +383,5 @@ impl Play<'_> {
             () = self.writers.failed() => Err(RunError::Failed("a live writer failed".into()).into()),
             () = tokio::time::sleep(time) => Ok(()),
         }
-    }
-
-    fn note(&mut self, step: &str, service: Option<&str>, outcome: &str, began: Instant) {
-        self.report.steps.push(RehearsedStep {
-            step: step.to_owned(),
-            service: service.map(str::to_owned),
-            outcome: outcome.to_owned(),
-            ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            pause_ms: None,
-            writers_waited_ms: None,
-        });
     }
 }

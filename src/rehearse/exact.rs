@@ -29,6 +29,30 @@ pub(super) async fn differences(application: &Application) -> Result<Vec<String>
     Ok(wrong)
 }
 
+/// Attributes of dynasplit that are still in items of the source, or of the tables of services that were completed.
+pub(super) async fn leftovers(
+    application: &Application,
+    services: &[String],
+) -> Result<Vec<String>, Failure> {
+    let mut wrong = Vec::new();
+    let planned = services.iter().filter_map(|name| application.plan.service(name));
+    let mut tables = vec![(
+        &application.plan.source.table,
+        application.read_source_with_marks().await?,
+    )];
+    for service in planned {
+        tables.push((&service.table.name, application.read_target(service).await?));
+    }
+    for (table, items) in tables {
+        let names = items.values().flat_map(Item::keys);
+        let left = names.filter(|name| name.starts_with(RESERVED_PREFIX)).count();
+        if left > 0 {
+            wrong.push(format!("{table}: {left} attributes of dynasplit are still there"));
+        }
+    }
+    Ok(wrong)
+}
+
 /// The differences of one table, in the order of the keys.
 fn compare(table: &str, expected: &HashMap<Key, Item>, found: &HashMap<Key, Item>) -> Vec<String> {
     let mut wrong = Vec::new();

@@ -7,6 +7,7 @@
 mod application;
 mod cutover;
 mod delivery;
+mod ending;
 pub mod engine;
 mod error;
 mod exact;

@@ -2,6 +2,7 @@
 
 use super::application::Application;
 use super::cutover::{CutoverRehearsal, Play, services, stood_in};
+use super::ending::Ending;
 use super::engine::EmbeddedEngine;
 pub use super::error::RehearseError;
 use super::exact::differences;
@@ -328,7 +329,15 @@ impl Rehearsal {
             None => (self.catch_up(lanes.clone()).await?, None),
             Some((application, report)) => {
                 let (ms, report) = self.until_exact(&application, report).await?;
-                (ms, Some(report))
+                let say = |what: &str| self.say(what);
+                let ending = Ending {
+                    split,
+                    application: &application,
+                    say: &say,
+                    stop: &self.stop,
+                    report,
+                };
+                (ms, Some(Box::pin(ending.complete()).await?))
             }
         };
         self.say("verifying");

@@ -8,7 +8,7 @@ use super::reader::{ShardReader, is_trimmed};
 use super::strays::Strays;
 use crate::dynamo::{Health, Load};
 use crate::fault::{self, Rule, broken};
-use crate::flow::{Group, Ledger, Stop, Watched, apply, coalesce, desired, watch};
+use crate::flow::{Group, Ledger, Stop, Watched, apply, coalesce, desired, is_stray, watch};
 use crate::model::{Counters, Images, Item, Position};
 use crate::plan::{Service, Versions};
 use crate::source::Record;
@@ -318,7 +318,10 @@ fn late_changes(split: &Split, records: &[&Record]) -> BTreeMap<String, LateChan
         };
         for record in records {
             let created_ms = record.created_ms.unwrap_or(0);
-            if created_ms > switched_ms && concerns(service, &split.plan.versions, &record.change.images) {
+            if created_ms > switched_ms
+                && concerns(service, &split.plan.versions, &record.change.images)
+                && !is_reverse_write(split, service, record)
+            {
                 found.count += 1;
                 found.last_ms = found.last_ms.max(created_ms);
             }
@@ -328,6 +331,16 @@ fn late_changes(split: &Split, records: &[&Record]) -> BTreeMap<String, LateChan
         }
     }
     late
+}
+
+/// Whether a record of the source is a write that was carried back before the service was completed. The clock of DynamoDB may
+/// be ahead, so its time may be after the end.
+fn is_reverse_write(split: &Split, service: &Service, record: &Record) -> bool {
+    let Some(cutover) = split.cutover(&service.name) else {
+        return false;
+    };
+    let images = &record.change.images;
+    !is_stray(service, &split.plan.split, cutover.epoch, images, &record.marks)
 }
 
 /// Whether a change affects the item that a service should hold.
