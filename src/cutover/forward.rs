@@ -1,5 +1,6 @@
 //! The steps of a cutover.
 
+use super::changed::{self, Changed};
 use super::checks::{busy, compare, refuse_unproven};
 use super::fence_parts::Side;
 use super::options::CutoverOptions;
@@ -40,10 +41,11 @@ pub(super) async fn begin(
 pub(super) async fn ready(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     ready::refuse(work.split, work.name()).await?;
     ensure_stream(&work.tables.control, &work.service.table.name).await?;
-    // The pause does not pay for the records of 24 hours.
-    let mut reader = tip(work).await?;
-    reader.follow(work.stop).await?;
+    // The pause does not pay for the changes since the last verify, nor for the records of 24 hours.
+    let (mut reader, mut changed) = (tip(work).await?, Changed::since_verify(work).await?);
+    changed.follow(work, &mut reader).await?;
     *work.tip.lock().await = Some(reader);
+    *work.changed.lock().await = Some(changed);
     fencing::hook(work, HookName::BeforeFence).await?;
     let now = work.split.now_ms();
     work.journal
@@ -111,6 +113,10 @@ pub(super) async fn check(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     refuse_unproven(work.split, work.name()).await?;
     if work.full_check {
         compare(work.split, work.name(), work.stop).await?;
+    } else {
+        let mut changed = changed(work).await?;
+        changed.settle(work).await?;
+        *work.changed.lock().await = Some(changed);
     }
     Ok(CutoverStep::Close)
 }
@@ -149,6 +155,10 @@ pub(super) async fn pin(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     let epoch = work.epoch();
     let mut reader = tip(work).await?;
     let pin = reader.pin(epoch, work.stop).await?;
+    if !work.full_check {
+        let keys = reader.keys.take();
+        changed(work).await?.settle_target(work, keys).await?;
+    }
     pin.write_once(&work.split.store, work.name()).await?;
     fault::moment("cutover.pinned").await;
     fencing::hook(work, HookName::BeforeSwitch).await?;
@@ -159,7 +169,15 @@ pub(super) async fn pin(work: &Work<'_>) -> Result<CutoverStep, RunError> {
 async fn tip(work: &Work<'_>) -> Result<TipReader, RunError> {
     match work.tip.lock().await.take() {
         Some(reader) => Ok(reader),
-        None => TipReader::open(work.split, work.name()).await,
+        None => changed::tip(work).await,
+    }
+}
+
+/// The changes since the last verify: as `ready` has read them, or from the beginning if another process did that step.
+async fn changed(work: &Work<'_>) -> Result<Changed, RunError> {
+    match work.changed.lock().await.take() {
+        Some(changed) => Ok(changed),
+        None => Changed::since_verify(work).await,
     }
 }
 

@@ -14,6 +14,7 @@
 //! the split's record: the phase with its epoch, and the closed lane.
 
 mod cancel;
+mod changed;
 mod checks;
 mod complete;
 mod drain;

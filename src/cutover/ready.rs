@@ -1,7 +1,7 @@
 //! What refuses a cutover before anything is stopped.
 
 use super::checks::refuse_unproven;
-use super::fencing;
+use super::{changed, fencing};
 use crate::plan::Remark;
 use crate::source::{SourceFacts, StreamState, describe_source};
 use crate::state::SplitRecord;
@@ -28,6 +28,7 @@ pub(super) async fn refuse(split: &Split, service: &str) -> Result<(), RunError>
                 .into(),
         );
     }
+    reasons.extend(changed::unknown(split).await?);
     match refuse_unproven(split, service).await {
         Ok(()) => {}
         Err(RunError::Unclean { reasons: more }) => reasons.extend(more),

@@ -135,6 +135,7 @@ async fn command(
         },
         ended: std::sync::Mutex::default(),
         tip: tokio::sync::Mutex::default(),
+        changed: tokio::sync::Mutex::default(),
     };
     let doing = || {
         let phase = format!("{service}: {}", journal.step().doing());

@@ -1,5 +1,6 @@
 //! What all steps of one command share.
 
+use super::changed::Changed;
 use super::journal::Journal;
 use super::options::{CompleteServiceOptions, CutoverReport, Operator, Outcome, ServiceEnd};
 use crate::dynamo::Tables;
@@ -29,6 +30,8 @@ pub(super) struct Work<'a> {
     pub ended: std::sync::Mutex<ServiceEnd>,
     /// The tip of the target's stream, once it was looked for.
     pub tip: Mutex<Option<TipReader>>,
+    /// What changed since the last verify, as far as it was read.
+    pub changed: Mutex<Option<Changed>>,
 }
 
 impl Work<'_> {

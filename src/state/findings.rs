@@ -82,6 +82,7 @@ mod tests {
         };
         VerifyRecord {
             received: None,
+            places: None,
             last_clean_ms: None,
             started_ms: 0,
             ended_ms: 0,

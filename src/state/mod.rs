@@ -39,8 +39,8 @@ pub use open_requests::{Request, Requests};
 pub use rechecks::{MAX_RECHECKS, RecheckKey};
 pub use records::{
     ActivityRecord, BackfillRecord, Estimate, GapRecord, HistoryRecord, LaneState, LateChanges, NotedWait,
-    Order, Received, SegmentRecord, SegmentService, ShardRecord, StreamRecord, VerifyRecord, VerifyService,
-    WorkerRecord,
+    Order, Received, SegmentRecord, SegmentService, ShardRecord, StreamPlaces, StreamRecord, VerifyRecord,
+    VerifyService, WorkerRecord,
 };
 pub use split::{RepairScope, ServiceRecord, SplitRecord, SwitchedService};
 pub use store::{Store, Stored};

@@ -311,6 +311,20 @@ pub struct VerifyRecord {
     /// What the lanes had received when it began. `complete` compares it with the present figures.
     #[serde(default)]
     pub received: Option<Received>,
+    /// Where the lanes stood in the source's stream when it began. It has compared every change from before these places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub places: Option<StreamPlaces>,
+}
+
+/// Places in all shards of the source's stream that were recorded at a moment.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StreamPlaces {
+    /// Generation of the stream.
+    pub generation: u32,
+    /// All changes from before this time (milliseconds since 1970) come before these places.
+    pub complete_to_ms: u64,
+    /// The place of the lane that is furthest behind, by the id of the shard.
+    pub shards: BTreeMap<String, Position>,
 }
 
 /// How many records the lanes of a stream have received that matter to the split.

@@ -8,6 +8,7 @@ use crate::plan::Plan;
 use crate::source::lineage::{RETENTION_MS, watermark};
 use crate::state::{
     LaneState, LateChanges, Noted, Received, SegmentRecord, ShardRecord, SplitRecord, StateError,
+    StreamPlaces,
 };
 use crate::worker::{Split, recorded_shards};
 use serde::Serialize;
@@ -123,6 +124,37 @@ pub(crate) async fn received(split: &Split, record: &SplitRecord) -> Result<Opti
     Ok(Some(Received {
         generation,
         changes: changes.collect(),
+    }))
+}
+
+/// Where the lanes stand in the stream that is read at present: before it is captured, nowhere. Every change from before these
+/// places was in the source before this call.
+///
+/// # Errors
+/// If the state can't be read.
+pub(crate) async fn stream_places(
+    split: &Split,
+    record: &SplitRecord,
+) -> Result<Option<StreamPlaces>, StateError> {
+    let Some((generation, _)) = record.stream().filter(|(_, stream)| stream.captured_ms.is_some()) else {
+        return Ok(None);
+    };
+    let recorded = recorded_shards(split, generation).await?;
+    let complete = split
+        .lanes()
+        .into_iter()
+        .filter_map(|lane| watermark(&recorded, &lane));
+    let Some(complete_to_ms) = complete.min() else {
+        return Ok(None);
+    };
+    let behind = |record: &ShardRecord| record.lanes.values().map(|lane| lane.position.clone()).min();
+    let shards = recorded
+        .iter()
+        .filter_map(|(id, record)| Some((id.clone(), behind(record)?)));
+    Ok(Some(StreamPlaces {
+        generation,
+        complete_to_ms,
+        shards: shards.collect(),
     }))
 }
 

@@ -8,6 +8,7 @@ mod at_once;
 mod awaited;
 mod capture;
 mod carried_back;
+mod changed_keys;
 mod continued;
 mod dead_letter_counts;
 mod feed;
@@ -19,6 +20,7 @@ mod strays;
 mod tip;
 mod worker;
 
+pub use changed_keys::{ChangedKeys, Keys};
 pub(crate) use lane::{UNROUTED, watch_group};
 pub use settle_strays::{SettledStray, settle_strays};
 pub use tip::TipReader;

@@ -4,9 +4,10 @@
 //! follows the stream long before the cutover needs its tip, because the stream holds the forward lane's own writes of up to
 //! a day.
 
+use super::changed_keys::{Keys, keys_since};
 use super::reader::{ShardReader, is_trimmed};
 use crate::model::{Position, SequenceNumber};
-use crate::source::{StreamSource, StreamState, stream_state};
+use crate::source::{Record, StreamSource, StreamState, stream_state};
 use crate::state::StreamPin;
 use crate::worker::{RunError, Split, pause};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,7 @@ const NEW_MS: u64 = 60_000;
 /// A cutover reads one stream.
 const GENERATION: u32 = 1;
 
-/// Reads the stream of a service's own table, and discards its records.
+/// Reads the stream of a service's own table, and discards its records, except for the keys that changed since a moment.
 pub struct TipReader {
     split: Split,
     source: StreamSource,
@@ -32,6 +33,10 @@ pub struct TipReader {
     closed: BTreeSet<String>,
     /// Shards that others continue, by the last list.
     continued: BTreeSet<String>,
+    /// Which keys are kept: of records from this time on (milliseconds since 1970).
+    since_ms: Option<u64>,
+    /// Keys that changed since, as far as it was read.
+    pub keys: Keys,
 }
 
 struct OpenShard {
@@ -81,9 +86,23 @@ impl TipReader {
             open: BTreeMap::new(),
             closed: BTreeSet::new(),
             continued: BTreeSet::new(),
+            since_ms: None,
+            keys: Keys::default(),
         };
         reader.list().await?;
         Ok(reader)
+    }
+
+    /// The same, and it keeps the keys of records from this time on (milliseconds since 1970). It then reads shards that were
+    /// closed, too.
+    ///
+    /// # Errors
+    /// As [`TipReader::open`].
+    pub async fn keeping_keys(mut self, since_ms: u64) -> Result<Self, RunError> {
+        self.since_ms = Some(since_ms);
+        self.closed.clear();
+        self.list().await?;
+        Ok(self)
     }
 
     /// The stream that is read.
@@ -102,7 +121,7 @@ impl TipReader {
             if self.open.contains_key(&shard.id) || self.closed.contains(&shard.id) {
                 continue;
             }
-            if self.continued.contains(&shard.id) {
+            if self.continued.contains(&shard.id) && self.since_ms.is_none() {
                 self.closed.insert(shard.id.clone());
                 continue;
             }
@@ -120,30 +139,44 @@ impl TipReader {
     }
 
     /// Reads every open shard until its records are new. Call it before the fence, so that the pause does not pay for the records
-    /// of hours. The forward lane still writes the table, so there is no tip to wait for.
+    /// of hours. The forward lane still writes the table, so there is no tip to wait for. `full` of the keys are gathered at most
+    /// before it returns `false`: then they are to be taken out, and it is to be called again.
     ///
     /// # Errors
     /// If the stream can't be read, or the command is stopped.
-    pub async fn follow(&mut self, stop: &CancellationToken) -> Result<(), RunError> {
+    pub async fn follow(&mut self, full: usize, stop: &CancellationToken) -> Result<bool, RunError> {
         let new_since_ms = self.split.now_ms().saturating_sub(NEW_MS);
-        self.read_to(Some(new_since_ms), stop).await
+        self.read_to(Some(new_since_ms), full, stop).await
     }
 
-    /// Reads every open shard to its tip, or until it shows a record that was written after a moment.
-    async fn read_to(&mut self, new_since_ms: Option<u64>, stop: &CancellationToken) -> Result<(), RunError> {
+    /// Reads every open shard to its tip, or until it shows a record that was written after a moment. Returns `false` if it holds
+    /// `full` of the keys before that.
+    async fn read_to(
+        &mut self,
+        new_since_ms: Option<u64>,
+        full: usize,
+        stop: &CancellationToken,
+    ) -> Result<bool, RunError> {
         let mut tip = BTreeSet::new();
         // What was read before says nothing about the tip of now.
         for shard in self.open.values_mut() {
             (shard.empty_reads, shard.empty_since) = (0, None);
         }
         loop {
+            if self.keys.len() >= full {
+                return Ok(false);
+            }
             let mut ended = Vec::new();
             let mut is_moving = false;
             for (id, shard) in &mut self.open {
                 if tip.contains(id) {
                     continue;
                 }
-                match shard.step(self.split.timing.idle, new_since_ms).await? {
+                let (step, records) = shard.step(self.split.timing.idle, new_since_ms).await?;
+                if let Some(since) = self.since_ms {
+                    self.keys.extend(keys_since(&records, since));
+                }
+                match step {
                     Step::Moved => is_moving = true,
                     Step::Waits => {}
                     Step::AtTip => {
@@ -162,7 +195,7 @@ impl TipReader {
                 // A shard may have appeared since it was listed.
                 self.list().await?;
                 if self.open.keys().all(|id| tip.contains(id)) {
-                    return Ok(());
+                    return Ok(true);
                 }
             }
             if !is_moving {
@@ -179,7 +212,7 @@ impl TipReader {
     pub async fn pin(&mut self, epoch: u64, stop: &CancellationToken) -> Result<StreamPin, RunError> {
         // Before the reads, so that all later writes come after this time.
         let pinned_ms = self.split.now_ms();
-        self.read_to(None, stop).await?;
+        self.read_to(None, usize::MAX, stop).await?;
         let last = |position: &Position| -> Option<SequenceNumber> {
             match position {
                 Position::At(number) | Position::After(number) => Some(number.clone()),
@@ -217,7 +250,11 @@ enum Step {
 }
 
 impl OpenShard {
-    async fn step(&mut self, idle: Duration, new_since_ms: Option<u64>) -> Result<Step, RunError> {
+    async fn step(
+        &mut self,
+        idle: Duration,
+        new_since_ms: Option<u64>,
+    ) -> Result<(Step, Vec<Record>), RunError> {
         let read = match self.reader.read(&self.position).await {
             // The records that it had were trimmed: there are none before the tip.
             Err(failure) if is_trimmed(&failure) => self.reader.read_horizon(&self.position, false).await,
@@ -225,25 +262,24 @@ impl OpenShard {
         };
         let batch = match read {
             Ok(batch) => batch,
-            Err(failure) if failure.passes() => return Ok(Step::Waits),
+            Err(failure) if failure.passes() => return Ok((Step::Waits, Vec::new())),
             Err(failure) => return Err(failure.into()),
         };
         if batch.to == Position::End {
-            return Ok(Step::Ended);
+            return Ok((Step::Ended, batch.records));
         }
         if batch.to != self.position {
             self.position = batch.to;
             (self.empty_reads, self.empty_since) = (0, None);
             let newest_ms = batch.records.iter().filter_map(|record| record.created_ms).max();
             let is_new = new_since_ms.is_some_and(|since| newest_ms.is_some_and(|newest| newest >= since));
-            return Ok(if is_new { Step::AtTip } else { Step::Moved });
+            let step = if is_new { Step::AtTip } else { Step::Moved };
+            return Ok((step, batch.records));
         }
         let since = *self.empty_since.get_or_insert_with(Instant::now);
         self.empty_reads += 1;
-        if self.empty_reads >= EMPTY_READS && since.elapsed() >= idle {
-            Ok(Step::AtTip)
-        } else {
-            Ok(Step::Waits)
-        }
+        let is_at_tip = self.empty_reads >= EMPTY_READS && since.elapsed() >= idle;
+        let step = if is_at_tip { Step::AtTip } else { Step::Waits };
+        Ok((step, Vec::new()))
     }
 }

@@ -18,6 +18,7 @@
 mod chunks;
 pub mod compare;
 mod invalid;
+mod key_check;
 mod key_search;
 mod lanes;
 mod leftovers;
@@ -37,6 +38,7 @@ mod view;
 mod worker;
 
 pub use invalid::InvalidItem;
+pub use key_check::KeyCheck;
 pub use result::{ReadUnits, Unrepaired, VerifyOptions, VerifyResult};
 pub use verification::Verify;
 pub use view::{VerifyServiceView, VerifyView};

@@ -1,8 +1,8 @@
 //! Records the result of a verification, if the state has not changed since it began.
 
 use super::result::VerifyResult;
-use crate::state::{Received, SplitRecord, StateError, VerifyRecord, VerifyService};
-use crate::status::received;
+use crate::state::{Received, SplitRecord, StateError, StreamPlaces, VerifyRecord, VerifyService};
+use crate::status::{received, stream_places};
 use crate::worker::{RunError, Split};
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ pub(super) struct Baseline {
     repairs: u64,
     requirement: Option<String>,
     received: Option<Received>,
+    places: Option<StreamPlaces>,
 }
 
 /// The kind of verification to record.
@@ -33,6 +34,7 @@ impl Baseline {
             repairs: found.map_or(0, |stored| stored.value.repairs),
             requirement: record.repair_duty(),
             received: received(split, record).await?,
+            places: stream_places(split, record).await?,
         })
     }
 
@@ -92,6 +94,7 @@ impl Baseline {
                         (false, false) => before.repaired_for,
                     },
                     received: self.received.clone(),
+                    places: self.places.clone(),
                     last_clean_ms: if clean && undisturbed {
                         Some(self.started_ms)
                     } else {
@@ -169,6 +172,7 @@ impl Baseline {
             repairs: 0,
             repaired_for: None,
             received: None,
+            places: None,
             last_clean_ms: None,
         }
     }

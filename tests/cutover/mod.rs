@@ -3,6 +3,7 @@
 
 mod application;
 mod cancelled;
+mod changed;
 mod deaths;
 mod hooks;
 mod refused;

@@ -152,7 +152,8 @@ impl Scene {
         let mut tip = TipReader::open(&self.split, SERVICE)
             .await
             .expect("the stream is on");
-        tip.follow(&stop).await.expect("the stream is read");
+        let is_read = tip.follow(usize::MAX, &stop).await.expect("the stream is read");
+        assert!(is_read, "there is no limit of keys");
         let now = self.split.now_ms();
         let (mut epoch, mut closed) = (0, 0);
         self.change(|record| {

@@ -440,7 +440,8 @@ pub struct Cutover {
     /// Cancel a cutover that has not switched yet: the writers write the source again, and nothing is lost.
     #[arg(long, conflicts_with_all = ["max_pause", "full_check"], help_heading = TASK)]
     pub cancel: bool,
-    /// Compare the whole table of the service while its writers are stopped. This takes as long as `verify`.
+    /// Compare the whole table of the service while its writers are stopped, and not only the keys that changed since the last
+    /// verify. This takes as long as `verify`.
     #[arg(long, help_heading = TASK)]
     pub full_check: bool,
     /// Confirm that the writers are stopped that `manual` in the plan names. Without it, the command asks on the terminal.

@@ -40,6 +40,7 @@ fn verified() -> SplitStatus {
             repaired_for: None,
             last_clean_ms: Some(10),
             received: None,
+            places: None,
         }),
         read_ms: 1000,
         ..SplitStatus::sample(Phase::Verified, ["a", "b", ShardRecord::WATCH].map(lane).into())

@@ -53,7 +53,8 @@ pub struct Observation {
 
 impl Observation {
     /// How the sides differ now; `None` if they agree.
-    fn difference(&self) -> Option<MismatchClass> {
+    #[must_use]
+    pub fn difference(&self) -> Option<MismatchClass> {
         match (self.desired, self.held) {
             (Desired::Several, _) => Some(MismatchClass::Collision),
             (Desired::Nothing, None) => None,

@@ -1,0 +1,166 @@
+//! The check of a cutover: the keys that changed since the last verify, compared by this process, which did not copy them.
+//!
+//! Before the fence, the changed keys are read from the streams and compared while the application writes; those that agree are
+//! forgotten. So the pause pays only for the keys of its last moments, however large the table is.
+
+use super::work::Work;
+use crate::model::{Key, count};
+use crate::source::lineage::age_gap;
+use crate::state::{StreamPlaces, VerifyRecord};
+use crate::tail::{ChangedKeys, Keys, TipReader};
+use crate::verify::KeyCheck;
+use crate::worker::{RunError, Split, pause};
+use std::time::Duration;
+
+/// Keys in memory at most before they are compared. One needs about 100 bytes.
+const FULL: usize = 100_000;
+/// The fence is raised when no more keys than this are left to compare: that takes well under a second.
+const FEW: usize = 500;
+/// Rounds before the fence at most. Keys that are written all the time are never few.
+const ROUNDS: u32 = 4;
+/// The clock of a machine may differ from DynamoDB's by this much. (Only for changes of the target, which nobody but the lane
+/// should have made.)
+const CLOCKS_MS: u64 = 10 * 60 * 1000;
+/// Looks at a key that differs, although its lane is drained.
+const LOOKS: u32 = 3;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(300);
+/// Keys that an error names.
+const NAMED: usize = 5;
+
+/// The changes since the last verify, on both sides.
+pub(super) struct Changed {
+    check: KeyCheck,
+    source: ChangedKeys,
+    /// Compared before: they differed then, because the lane was behind.
+    kept: Keys,
+    /// How many looks there were.
+    looked: u64,
+}
+
+impl Changed {
+    /// Reads nothing yet.
+    pub async fn since_verify(work: &Work<'_>) -> Result<Self, RunError> {
+        let places = verified(work).await?.1;
+        Ok(Self {
+            check: KeyCheck::new(work.split, work.name(), work.stop).await?,
+            source: ChangedKeys::since(work.split, work.name(), places).await?,
+            kept: Keys::default(),
+            looked: 0,
+        })
+    }
+
+    /// Reads the changes up to now and compares their keys while the application writes, until few are left.
+    pub async fn follow(&mut self, work: &Work<'_>, tip: &mut TipReader) -> Result<(), RunError> {
+        for _ in 0..ROUNDS {
+            while !self.source.follow(FULL, work.stop).await? {
+                self.compare().await?;
+            }
+            while !tip.follow(FULL, work.stop).await? {
+                self.kept.extend(tip.keys.take());
+                self.compare().await?;
+            }
+            self.kept.extend(tip.keys.take());
+            if self.kept.len() + self.source.keys.len() <= FEW {
+                break;
+            }
+            self.compare().await?;
+        }
+        Ok(())
+    }
+
+    /// One look at each key; those that agree are forgotten. A later change of theirs is read from the streams again.
+    async fn compare(&mut self) -> Result<(), RunError> {
+        self.kept.extend(self.source.keys.take());
+        let keys = self.kept.take();
+        self.looked += keys.len() as u64;
+        self.kept.extend(self.check.differing(keys).await?);
+        Ok(())
+    }
+
+    /// The verdict on everything that was written to the source before the fence. The lane is drained.
+    pub async fn settle(&mut self, work: &Work<'_>) -> Result<(), RunError> {
+        while !self.source.follow(FULL, work.stop).await? {
+            self.compare().await?;
+        }
+        self.verdict(work).await
+    }
+
+    /// The verdict on keys of the target that changed. Nobody writes it.
+    pub async fn settle_target(&mut self, work: &Work<'_>, keys: Vec<Key>) -> Result<(), RunError> {
+        self.kept.extend(keys);
+        self.verdict(work).await
+    }
+
+    async fn verdict(&mut self, work: &Work<'_>) -> Result<(), RunError> {
+        for look in 0..LOOKS {
+            if look > 0 {
+                pause(BETWEEN_LOOKS, work.stop).await?;
+            }
+            self.compare().await?;
+            if self.kept.is_empty() {
+                let looked = std::mem::take(&mut self.looked);
+                let what = format!(
+                    "{} that changed since the last verify agree",
+                    counted_keys(looked)
+                );
+                return work.journal.event(&what, None).await;
+            }
+        }
+        let keys = self.kept.take();
+        let named: Vec<String> = keys.iter().take(NAMED).map(ToString::to_string).collect();
+        Err(RunError::Failed(format!(
+            "{} of {} {} not hold what the source says: {}{}. Run `dynasplit verify` to see how they differ",
+            counted_keys(keys.len() as u64),
+            work.service.table.name,
+            if keys.len() == 1 { "does" } else { "do" },
+            named.join(", "),
+            if keys.len() > NAMED { ", ..." } else { "" },
+        )))
+    }
+}
+
+fn counted_keys(keys: u64) -> String {
+    if keys == 1 {
+        "1 key".to_owned()
+    } else {
+        format!("{} keys", count(keys))
+    }
+}
+
+/// The reader of the target's stream that keeps the keys that changed since the last verify.
+pub(super) async fn tip(work: &Work<'_>) -> Result<TipReader, RunError> {
+    let began_ms = verified(work).await?.0;
+    let reader = TipReader::open(work.split, work.name()).await?;
+    reader.keeping_keys(began_ms.saturating_sub(CLOCKS_MS)).await
+}
+
+const NO_PLACES: &str = "the last verify does not show from where on changes have to be compared";
+
+/// When the last verify began, and where the lanes stood then.
+async fn verified(work: &Work<'_>) -> Result<(u64, StreamPlaces), RunError> {
+    let verify = clean(work.split).await?;
+    let places = verify.and_then(|verify| Some((verify.started_ms, verify.places?)));
+    places.ok_or_else(|| RunError::NotYet {
+        what: NO_PLACES.into(),
+        next: "run `dynasplit verify`, then run this command again".into(),
+    })
+}
+
+/// Why the changes since the last verify cannot be compared, if that was clean.
+pub(super) async fn unknown(split: &Split) -> Result<Option<String>, RunError> {
+    let Some(verify) = clean(split).await? else {
+        return Ok(None);
+    };
+    let reason = match &verify.places {
+        None => Some(NO_PLACES.to_owned()),
+        Some(places) => age_gap(places.complete_to_ms, split.now_ms())
+            .map(|reason| format!("the last verify is too old to know what changed since: {reason}")),
+    };
+    Ok(reason.map(|reason| format!("{reason}. Run `dynasplit verify`")))
+}
+
+/// The last verify, if it was clean.
+async fn clean(split: &Split) -> Result<Option<VerifyRecord>, RunError> {
+    let found = split.store.get::<VerifyRecord>(VerifyRecord::NAME).await?;
+    Ok(found.map(|stored| stored.value).filter(|verify| verify.clean))
+}

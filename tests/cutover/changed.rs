@@ -1,0 +1,98 @@
+//! The check under the fence finds what went wrong after the last verify, on either side, and the cutover is cancelled.
+
+use aws_sdk_dynamodb::types::{StreamSpecification, StreamViewType};
+
+use super::shop::{CUTOVER, Shop, end};
+use crate::support::table::{self, item, key, number};
+use crate::support::trial::Mode;
+
+/// An own person, beyond those of the application.
+const PERSON: u64 = 900;
+
+async fn put_person(shop: &Shop, n: u64) {
+    let person = item(
+        &format!("PER#{PERSON}"),
+        "P",
+        [("n", number(n)), ("amount", number(n * 10))],
+    );
+    table::put(&shop.stage.client, &shop.stage.trial.source, person).await;
+}
+
+async fn lose_person(shop: &Shop) {
+    let mut lost = key(&PERSON.to_string(), "P");
+    for (from, to) in [("PK", "id"), ("SK", "part")] {
+        let value = lost.remove(from).expect("a key");
+        lost.insert(to.into(), value);
+    }
+    table::delete(&shop.stage.client, &shop.people, lost).await;
+}
+
+/// Refused, the application goes on with the source, and the damage can be repaired.
+async fn assert_cancelled(shop: &Shop) {
+    let cancelled = shop.cli.run(CUTOVER).await.with_code(CUTOVER, 3);
+    assert!(
+        cancelled
+            .stdout
+            .contains(&format!("hold what the source says: {PERSON} / P")),
+        "{}\n{}",
+        cancelled.stdout,
+        cancelled.stderr
+    );
+    assert_eq!(shop.phase().await, "replicating");
+    assert_eq!(shop.calls("switch"), 0);
+    let repair = ["verify", "--repair", "--discard-target-writes"];
+    shop.cli.run(&repair).await.with_code(&repair, 3);
+    shop.verify().await;
+    shop.cutover().await;
+}
+
+/// A write of the lane that was lost: the source's stream shows that the item changed since the verify.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_was_lost_after_the_verify_cancels_the_cutover() {
+    let (shop, tail, application) = Shop::open(Mode::Sequence).await;
+    put_person(&shop, 1).await;
+    application.end().await;
+    shop.cli.until_caught_up().await;
+    lose_person(&shop).await;
+    assert_cancelled(&shop).await;
+    end(tail).await;
+}
+
+/// The same, and another process continues the cutover after the first one died under the fence.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_continues_under_the_fence_finds_it_too() {
+    let (shop, tail, application) = Shop::open(Mode::Timestamp).await;
+    put_person(&shop, 1).await;
+    application.end().await;
+    shop.cli.until_caught_up().await;
+    lose_person(&shop).await;
+    let died = shop.cli.armed("cutover.fencing=kill").run(CUTOVER).await;
+    assert_eq!(died.killed_at(), Some("cutover.fencing"), "{}", died.stderr);
+    assert_cancelled(&shop).await;
+    end(tail).await;
+}
+
+/// A write of somebody else to the service's table: only the stream of that table shows it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_foreign_write_of_the_target_after_the_verify_cancels_the_cutover() {
+    let (shop, tail, application) = Shop::open(Mode::Sequence).await;
+    put_person(&shop, 1).await;
+    application.end().await;
+    let stream = StreamSpecification::builder()
+        .stream_enabled(true)
+        .stream_view_type(StreamViewType::NewAndOldImages)
+        .build()
+        .expect("a stream");
+    let enabled = shop
+        .stage
+        .client
+        .update_table()
+        .table_name(&shop.people)
+        .stream_specification(stream);
+    enabled.send().await.expect("the stream is enabled");
+    shop.cli.until_caught_up().await;
+    shop.verify().await;
+    lose_person(&shop).await;
+    assert_cancelled(&shop).await;
+    end(tail).await;
+}
