@@ -44,7 +44,7 @@ pub const REQUESTS: &[&str] = &[
     "letters.bury",
     "sweep.delete",
     "complete.strip",
-    "complete.unmark",
+    "cutover.unmark",
     "reverse.put",
     "reverse.update",
     "reverse.mark",

@@ -141,7 +141,7 @@ impl Sweep {
             if ReverseMark::of(&item, split, service).is_none() {
                 return Ok(Done::LEFT);
             }
-            self.remove_attribute(item, mark, "complete.unmark").await
+            self.remove_attribute(item, mark, "cutover.unmark").await
         })
         .await
     }

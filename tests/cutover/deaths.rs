@@ -45,9 +45,20 @@ const BACK: &[&str] = &[
     "rollback.unfenced",
 ];
 
+/// Those of the end of a service.
+pub const ENDS: &[&str] = &[
+    "cutover.way-back-ended",
+    "cutover.end-acknowledged",
+    "cutover.watch-ended",
+    "cutover.unmark.before",
+    "cutover.unmark.after",
+    "cutover.unmarked",
+    "cutover.stripped",
+];
+
 #[test]
 fn processes_die_at_every_failpoint_of_a_cutover() {
-    let known = [THERE, BACK, CANCELS, ROLLBACK_CANCELS, CARRIES].concat();
+    let known = [THERE, BACK, CANCELS, ROLLBACK_CANCELS, CARRIES, ENDS].concat();
     let requests = REQUESTS
         .iter()
         .flat_map(|name| ["before", "after"].map(|side| format!("{name}.{side}")));
@@ -142,7 +153,7 @@ async fn restarted(shop: &Shop, tail: Running, step: &str) -> Running {
     shop.cli.start(&["replicate"])
 }
 
-async fn die(shop: &Shop, words: &[&str], point: &str) {
+pub async fn die(shop: &Shop, words: &[&str], point: &str) {
     let died = shop.cli.armed(&format!("{point}=kill")).run(words).await;
     assert_eq!(died.killed_at(), Some(point), "{words:?}: {}", died.stderr);
 }

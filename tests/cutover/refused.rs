@@ -93,7 +93,8 @@ async fn a_service_with_a_way_back_is_not_ended_by_other_commands() {
     let written = application.end().await;
     shop.assert_both_sides(&written).await;
     cli.succeed(&["switched", "--service", "orders"]).await;
-    let words = ["complete", "--end-way-back", "--yes", "--quiet-for", "1"];
+    cli.succeed(super::completed::COMPLETE).await;
+    let words = ["complete", "--yes", "--quiet-for", "1"];
     cli.succeed(&words).await;
     tail.end().await.with_code(&["replicate"], 0);
 }
