@@ -28,7 +28,7 @@ async fn a_service_is_completed_while_others_continue() {
     );
     // Each reverse write takes a while, so most of what was written is not in the source yet.
     end(tail).await;
-    let slow = shop.cli.armed("reverse.update.before=delay:300");
+    let slow = shop.cli.armed("reverse.update.before=delay:4000");
     let tail = slow.start(&["replicate"]);
     until_written(&application, |written| written.target >= 120).await;
     let written = application.end().await;
@@ -124,6 +124,16 @@ async fn a_way_back_that_is_not_complete_ends_only_if_it_is_told_to() {
         assert!(ended.stdout.contains(word), "{word}: {}", ended.stdout);
     }
     assert_eq!(shop.phase().await, "completed");
+    end(tail).await;
+    // A restart reads everything again. What came to the source before the end was accepted, and is no write after a switch.
+    let tail = shop.cli.start(&["replicate", "--restart-tail"]);
+    shop.cli.until_caught_up().await;
+    let status = shop.cli.status().await;
+    assert!(
+        !obstacles(&status).contains("written-after-switch"),
+        "{}",
+        obstacles(&status)
+    );
     end(tail).await;
 }
 
