@@ -37,7 +37,7 @@ pub async fn cutover(
     operator: &Operator<'_>,
     stop: &CancellationToken,
 ) -> Result<CutoverReport, RunError> {
-    let done = command(split, service, Wish::Cutover(options), operator, stop).await?;
+    let done = Box::pin(command(split, service, Wish::Cutover(options), operator, stop)).await?;
     Ok(done.0)
 }
 
@@ -51,7 +51,7 @@ pub async fn cancel_cutover(
     operator: &Operator<'_>,
     stop: &CancellationToken,
 ) -> Result<CutoverReport, RunError> {
-    let done = command(split, service, Wish::Cancel, operator, stop).await?;
+    let done = Box::pin(command(split, service, Wish::Cancel, operator, stop)).await?;
     Ok(done.0)
 }
 
@@ -66,7 +66,7 @@ pub async fn rollback(
     operator: &Operator<'_>,
     stop: &CancellationToken,
 ) -> Result<CutoverReport, RunError> {
-    let done = command(split, service, Wish::Rollback(options), operator, stop).await?;
+    let done = Box::pin(command(split, service, Wish::Rollback(options), operator, stop)).await?;
     Ok(done.0)
 }
 
@@ -80,7 +80,7 @@ pub async fn cancel_rollback(
     operator: &Operator<'_>,
     stop: &CancellationToken,
 ) -> Result<CutoverReport, RunError> {
-    let done = command(split, service, Wish::CancelRollback, operator, stop).await?;
+    let done = Box::pin(command(split, service, Wish::CancelRollback, operator, stop)).await?;
     Ok(done.0)
 }
 
@@ -96,7 +96,7 @@ pub async fn complete_service(
     operator: &Operator<'_>,
     stop: &CancellationToken,
 ) -> Result<ServiceEnd, RunError> {
-    let done = command(split, service, Wish::Complete(options), operator, stop).await?;
+    let done = Box::pin(command(split, service, Wish::Complete(options), operator, stop)).await?;
     Ok(done.1)
 }
 

@@ -1,6 +1,6 @@
 //! What all steps of one command share.
 
-use super::changed::Changed;
+use super::changed::{Changed, Compared};
 use super::journal::Journal;
 use super::options::{CompleteServiceOptions, CutoverReport, Operator, Outcome, ServiceEnd};
 use crate::dynamo::Tables;
@@ -37,6 +37,16 @@ pub(super) struct Work<'a> {
 impl Work<'_> {
     pub fn name(&self) -> &str {
         &self.service.name
+    }
+
+    /// For the comparison of what changed.
+    pub fn compared(&self) -> Compared<'_> {
+        Compared {
+            split: self.split,
+            service: self.service,
+            journal: self.journal,
+            stop: self.stop,
+        }
     }
 
     pub fn epoch(&self) -> u64 {

@@ -68,6 +68,22 @@ const AT_ONCE: usize = 8;
 /// its use (the embedded one, for updates) is taken to bill this.
 const LEAST_MILLIUNITS: u64 = 1000;
 
+/// The failpoint of a request that removes an attribute.
+#[derive(Clone, Copy)]
+enum Site {
+    Stamp,
+    Mark,
+}
+
+impl Site {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stamp => "complete.strip",
+            Self::Mark => "cutover.unmark",
+        }
+    }
+}
+
 /// The result for an item, with its cost.
 struct Done {
     removed: bool,
@@ -124,7 +140,7 @@ impl Sweep {
     /// If a request fails permanently; if it is run again, it continues.
     pub async fn versions(&self) -> Result<Swept, Failure> {
         self.each(VERSION_ATTRIBUTE, |item| {
-            self.remove_attribute(item, VERSION_ATTRIBUTE, "complete.strip")
+            self.remove_attribute(item, VERSION_ATTRIBUTE, Site::Stamp)
         })
         .await
     }
@@ -141,7 +157,7 @@ impl Sweep {
             if ReverseMark::of(&item, split, service).is_none() {
                 return Ok(Done::LEFT);
             }
-            self.remove_attribute(item, mark, "cutover.unmark").await
+            self.remove_attribute(item, mark, Site::Mark).await
         })
         .await
     }
@@ -263,14 +279,14 @@ impl Sweep {
     }
 
     /// Removes an attribute, on the condition that it still has the value that was read.
-    async fn remove_attribute(&self, item: Item, name: &str, site: &'static str) -> Result<Done, Failure> {
+    async fn remove_attribute(&self, item: Item, name: &str, site: Site) -> Result<Done, Failure> {
         let (Some(key), Some(value)) = (self.keys.key_of(&item), item.get(name)) else {
             return Ok(Done::LEFT);
         };
         let key = item_to_sdk(self.keys.item_of(&key));
         let value: aws_sdk_dynamodb::types::AttributeValue = value_to_sdk(value.clone());
         self.permit(|| async {
-            fault::before(site).await?;
+            fault::before(site.name()).await?;
             let sent = self
                 .client
                 .update_item()
@@ -283,7 +299,7 @@ impl Sweep {
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send()
                 .await;
-            fault::after(site).await?;
+            fault::after(site.name()).await?;
             let sent = sent.map(|answer| Done::removed(answer.consumed_capacity()));
             sent.or_else(|error| Done::refused(Failure::of("dynamodb:UpdateItem", &*self.table, &error)))
         })

@@ -49,7 +49,8 @@ fn computed() -> BTreeSet<String> {
     let writes = WRITERS
         .into_iter()
         .flat_map(|writer| WRITE_OPS.map(|stroke| writing(writer, || stroke)));
-    let kinds = "SPLIT SERVICE SHARD HISTORY WORKER BACKFILL SEGMENT REPAIR VERIFY LETTER LETTERPART RECHECK TUNING ACTIVITY";
+    let kinds = "SPLIT SERVICE SHARD HISTORY WORKER BACKFILL SEGMENT REPAIR VERIFY LETTER LETTERPART RECHECK TUNING ACTIVITY CUTOVER \
+                 CUTOVEREVENT CUTOVERPIN";
     let saves = kinds
         .split(' ')
         .flat_map(|kind| [false, true].map(|removed| saving(&format!("{kind}#name"), removed)));
@@ -58,6 +59,26 @@ fn computed() -> BTreeSet<String> {
         .filter(|name| !name.is_empty())
         .map(str::to_owned)
         .collect()
+}
+
+/// The names of reverse writes: each kind of write has its own.
+fn reverse(code: &str) -> BTreeSet<String> {
+    let arms = code.split("=> \"reverse.").skip(1);
+    arms.map(|rest| format!("reverse.{}", rest.split('"').next().unwrap()))
+        .collect()
+}
+
+/// The names of requests that remove an attribute: a stamp or a mark.
+fn removals(code: &str) -> BTreeSet<String> {
+    let arms = ["complete.", "cutover."].into_iter().flat_map(|room| {
+        let begin = format!("=> \"{room}");
+        let rests = code
+            .split(&begin)
+            .skip(1)
+            .map(|rest| rest.split('"').next().unwrap().to_owned());
+        rests.map(|rest| format!("{room}{rest}")).collect::<Vec<_>>()
+    });
+    arms.collect()
 }
 
 #[test]
@@ -72,9 +93,22 @@ fn every_name_stands_in_the_code_and_every_name_in_the_code_is_listed() {
     assert_eq!(named(&code, &["moment"]), owned(MOMENTS));
     let before = named(&code, &["before"]);
     assert_eq!(before, named(&code, &["after"]), "both sides of each");
-    let requests: BTreeSet<String> = before.into_iter().chain(computed()).collect();
+    let requests: BTreeSet<String> = before
+        .into_iter()
+        .chain(computed())
+        .chain(reverse(&code))
+        .chain(removals(&code))
+        .collect();
     assert_eq!(requests, owned(REQUESTS));
-    for call in ["before(fault::saving(", "after(fault::saving(", "fault::writing("] {
+    for call in [
+        "before(fault::saving(",
+        "after(fault::saving(",
+        "fault::writing(",
+        "fault::before(site(",
+        "fault::after(site(",
+        "fault::before(site.name()",
+        "fault::after(site.name()",
+    ] {
         assert!(code.contains(call), "{call}");
     }
 }
