@@ -160,6 +160,7 @@ pub(super) fn render(report: &CutoverReport) -> String {
         Outcome::RolledBack => {
             format!("{service} writes the source again, which holds what it wrote to {table}")
         }
+        Outcome::Completed => format!("{service} is completed: it writes {table} for good"),
         Outcome::RollbackCancelled => {
             format!("the rollback of {service} was cancelled: {service} writes its own table, {table}")
         }
@@ -175,7 +176,7 @@ pub(super) fn render(report: &CutoverReport) -> String {
     lines.join("\n")
 }
 
-fn operator<'a>(confirm: &'a (dyn Fn(&str) -> bool + Sync)) -> Operator<'a> {
+pub(super) fn operator<'a>(confirm: &'a (dyn Fn(&str) -> bool + Sync)) -> Operator<'a> {
     let variable = |names: &[&str]| {
         let found = names.iter().find_map(|name| std::env::var(name).ok());
         found.filter(|value| !value.is_empty())

@@ -244,9 +244,10 @@ impl From<RehearseError> for Failed {
             RehearseError::Run(error) => (*error).into(),
             RehearseError::Config(error) => error.into(),
             RehearseError::Request(failure) => Self::request(failure.to_string(), failure),
-            RehearseError::NoSample | RehearseError::Generate(_) | RehearseError::Sample(_) => {
-                Self::of(Exit::Usage, error.to_string())
-            }
+            RehearseError::NoSample
+            | RehearseError::NoCutover { .. }
+            | RehearseError::Generate(_)
+            | RehearseError::Sample(_) => Self::of(Exit::Usage, error.to_string()),
             other => Self::of(Exit::Failed, other.to_string()),
         }
     }

@@ -11,7 +11,9 @@ use super::table::{Row, table};
 use super::{output, screen, text};
 use crate::dynamo::{Endpoint, Timing};
 use crate::plan::Plan;
-use crate::rehearse::{Rehearsal, RehearseOptions, RehearseReport, RehearseView};
+use crate::rehearse::{
+    CutoverRehearsal, Rehearsal, RehearseOptions, RehearseReport, RehearseView, RehearsedStep,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Runs `rehearse`.
@@ -29,7 +31,12 @@ pub async fn run(global: &Global, args: &Rehearse, stop: CancellationToken) -> R
         keep: args.keep_tables,
         order: args.order.into(),
         chaos: args.chaos,
+        cutover: args.cutover,
     };
+    if args.cutover && args.writes_per_second == 0 {
+        let said = "--cutover moves live writers, so --writes-per-second must be at least 1";
+        return Err(Failed::of(Exit::Usage, said));
+    }
     if let Some(chaos) = args.chaos {
         let checked = chaos.check(options.timing.lease);
         checked.map_err(|error| Failed::of(Exit::Usage, format!("--chaos: {error}")))?;
@@ -108,9 +115,12 @@ pub(super) fn render(report: &RehearseReport) -> String {
         "most lag",
     ];
     let writes = &report.writes;
-    let mut lines = vec![
-        table(&head, services),
-        String::new(),
+    let mut lines = Vec::new();
+    // After a cutover of every service, no lane copies anything.
+    if !services.is_empty() {
+        lines.extend([table(&head, services), String::new()]);
+    }
+    lines.extend([
         format!(
             "engine {}; {} loaded; the live writers wrote {} ({} created, {} updated, {} replaced, {} deleted, {} created again)",
             report.engine,
@@ -128,7 +138,7 @@ pub(super) fn render(report: &RehearseReport) -> String {
             super::text::elapsed(std::time::Duration::from_secs_f64(report.seconds)),
             report.seed
         ),
-    ];
+    ]);
     lines.extend(
         report
             .dead_letters
@@ -143,12 +153,48 @@ pub(super) fn render(report: &RehearseReport) -> String {
             .take(10)
             .map(|mismatch| format!("  {mismatch}")),
     );
+    lines.extend(report.cutover.iter().flat_map(render_cutover));
     lines.push(if report.clean {
         "every table holds exactly the items that it should".into()
     } else {
         "NOT CLEAN: a table differs, or a change could not be written".into()
     });
     lines.join("\n")
+}
+
+/// The steps of the cutovers, one line each, what was replaced, and what went wrong.
+fn render_cutover(cutover: &CutoverRehearsal) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    lines.extend(cutover.steps.iter().map(render_step));
+    lines.push(String::new());
+    lines.extend(
+        cutover
+            .not_cut_over
+            .iter()
+            .map(|service| format!("not cut over: {service}")),
+    );
+    lines.extend(
+        cutover
+            .stand_ins
+            .iter()
+            .map(|what| format!("stand-in for {what}")),
+    );
+    lines.extend(cutover.wrong.iter().map(|wrong| format!("  {wrong}")));
+    lines
+}
+
+fn render_step(step: &RehearsedStep) -> String {
+    let what = match &step.service {
+        Some(service) => format!("{} {service}", step.step),
+        None => step.step.clone(),
+    };
+    let mut times = vec![text::duration(step.ms)];
+    times.extend(step.pause_ms.map(|ms| format!("pause {}", text::duration(ms))));
+    times.extend(
+        step.writers_waited_ms
+            .map(|ms| format!("writers waited {}", text::duration(ms))),
+    );
+    format!("{what}: {} ({})", step.outcome, times.join("; "))
 }
 
 impl Shown for RehearseView {

@@ -225,6 +225,7 @@ fn a_verify_fits() {
 #[test]
 fn a_rehearsal_fits() {
     let report = RehearseReport {
+        cutover: None,
         split: "s".into(),
         engine: format!("http://{}", "host.".repeat(30)),
         seed: u64::MAX,

@@ -3,14 +3,16 @@
 //! Before the fence, the changed keys are read from the streams and compared while the application writes; those that agree are
 //! forgotten. So the pause pays only for the keys of its last moments, however large the table is.
 
-use super::work::Work;
+use super::journal::Journal;
 use crate::model::{Key, count};
+use crate::plan::Service;
 use crate::source::lineage::age_gap;
 use crate::state::{StreamPlaces, VerifyRecord};
 use crate::tail::{ChangedKeys, Keys, TipReader};
 use crate::verify::KeyCheck;
 use crate::worker::{RunError, Split, pause};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Keys in memory at most before they are compared. One needs about 100 bytes.
 const FULL: usize = 100_000;
@@ -27,6 +29,14 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(300);
 /// Keys that an error names.
 const NAMED: usize = 5;
 
+/// What is compared, and by which command.
+pub(super) struct Compared<'a> {
+    pub split: &'a Split,
+    pub service: &'a Service,
+    pub journal: &'a Journal,
+    pub stop: &'a CancellationToken,
+}
+
 /// The changes since the last verify, on both sides.
 pub(super) struct Changed {
     check: KeyCheck,
@@ -39,23 +49,23 @@ pub(super) struct Changed {
 
 impl Changed {
     /// Reads nothing yet.
-    pub async fn since_verify(work: &Work<'_>) -> Result<Self, RunError> {
-        let places = verified(work).await?.1;
+    pub async fn since_verify(on: &Compared<'_>) -> Result<Self, RunError> {
+        let places = verified(on).await?.1;
         Ok(Self {
-            check: KeyCheck::new(work.split, work.name(), work.stop).await?,
-            source: ChangedKeys::since(work.split, work.name(), places).await?,
+            check: KeyCheck::new(on.split, &on.service.name, on.stop).await?,
+            source: ChangedKeys::since(on.split, &on.service.name, places).await?,
             kept: Keys::default(),
             looked: 0,
         })
     }
 
     /// Reads the changes up to now and compares their keys while the application writes, until few are left.
-    pub async fn follow(&mut self, work: &Work<'_>, tip: &mut TipReader) -> Result<(), RunError> {
+    pub async fn follow(&mut self, on: &Compared<'_>, tip: &mut TipReader) -> Result<(), RunError> {
         for _ in 0..ROUNDS {
-            while !self.source.follow(FULL, work.stop).await? {
+            while !self.source.follow(FULL, on.stop).await? {
                 self.compare().await?;
             }
-            while !tip.follow(FULL, work.stop).await? {
+            while !tip.follow(FULL, on.stop).await? {
                 self.kept.extend(tip.keys.take());
                 self.compare().await?;
             }
@@ -78,23 +88,23 @@ impl Changed {
     }
 
     /// The verdict on everything that was written to the source before the fence. The lane is drained.
-    pub async fn settle(&mut self, work: &Work<'_>) -> Result<(), RunError> {
-        while !self.source.follow(FULL, work.stop).await? {
+    pub async fn settle(&mut self, on: &Compared<'_>) -> Result<(), RunError> {
+        while !self.source.follow(FULL, on.stop).await? {
             self.compare().await?;
         }
-        self.verdict(work).await
+        self.verdict(on).await
     }
 
     /// The verdict on keys of the target that changed. Nobody writes it.
-    pub async fn settle_target(&mut self, work: &Work<'_>, keys: Vec<Key>) -> Result<(), RunError> {
+    pub async fn settle_target(&mut self, on: &Compared<'_>, keys: Vec<Key>) -> Result<(), RunError> {
         self.kept.extend(keys);
-        self.verdict(work).await
+        self.verdict(on).await
     }
 
-    async fn verdict(&mut self, work: &Work<'_>) -> Result<(), RunError> {
+    async fn verdict(&mut self, on: &Compared<'_>) -> Result<(), RunError> {
         for look in 0..LOOKS {
             if look > 0 {
-                pause(BETWEEN_LOOKS, work.stop).await?;
+                pause(BETWEEN_LOOKS, on.stop).await?;
             }
             self.compare().await?;
             if self.kept.is_empty() {
@@ -103,7 +113,7 @@ impl Changed {
                     "{} that changed since the last verify agree",
                     counted_keys(looked)
                 );
-                return work.journal.event(&what, None).await;
+                return on.journal.event(&what, None).await;
             }
         }
         let keys = self.kept.take();
@@ -111,7 +121,7 @@ impl Changed {
         Err(RunError::Failed(format!(
             "{} of {} {} not hold what the source says: {}{}. Run `dynasplit verify` to see how they differ",
             counted_keys(keys.len() as u64),
-            work.service.table.name,
+            on.service.table.name,
             if keys.len() == 1 { "does" } else { "do" },
             named.join(", "),
             if keys.len() > NAMED { ", ..." } else { "" },
@@ -128,17 +138,17 @@ fn counted_keys(keys: u64) -> String {
 }
 
 /// The reader of the target's stream that keeps the keys that changed since the last verify.
-pub(super) async fn tip(work: &Work<'_>) -> Result<TipReader, RunError> {
-    let began_ms = verified(work).await?.0;
-    let reader = TipReader::open(work.split, work.name()).await?;
+pub(super) async fn tip(on: &Compared<'_>) -> Result<TipReader, RunError> {
+    let began_ms = verified(on).await?.0;
+    let reader = TipReader::open(on.split, &on.service.name).await?;
     reader.keeping_keys(began_ms.saturating_sub(CLOCKS_MS)).await
 }
 
 const NO_PLACES: &str = "the last verify does not show from where on changes have to be compared";
 
 /// When the last verify began, and where the lanes stood then.
-async fn verified(work: &Work<'_>) -> Result<(u64, StreamPlaces), RunError> {
-    let verify = clean(work.split).await?;
+async fn verified(on: &Compared<'_>) -> Result<(u64, StreamPlaces), RunError> {
+    let verify = clean(on.split).await?;
     let places = verify.and_then(|verify| Some((verify.started_ms, verify.places?)));
     places.ok_or_else(|| RunError::NotYet {
         what: NO_PLACES.into(),

@@ -68,6 +68,36 @@ pub(super) async fn back(work: &Work<'_>, until_ms: u64) -> Result<(), RunError>
     }
 }
 
+/// Waits until the watcher of the source has passed a moment.
+pub(super) async fn watched(work: &Work<'_>, until_ms: u64) -> Result<(), RunError> {
+    let (began, mut absence) = (Instant::now(), Absence::default());
+    let _waiting = work.split.waits.until(
+        format!(
+            "every write to the source's items of {} was looked at",
+            work.name()
+        ),
+        LONGEST,
+    );
+    loop {
+        let state = reverse(work.split, work.name()).await?;
+        if state.watched_to_ms.is_some_and(|watched| watched >= until_ms) {
+            return Ok(());
+        }
+        if let Some(reason) = state.gap {
+            return Err(RunError::Failed(format!(
+                "writes to the source's items of {} were lost before anybody looked at them: {reason}. If this does not matter, \
+                 run `dynasplit complete --service {} --end-way-back --yes`",
+                work.name(),
+                work.name()
+            )));
+        }
+        let status = split_status_with_worker(work.split).await?;
+        absence.refuse(work, is_worked(&status))?;
+        refuse_slow(began, work.name())?;
+        pause(POLL, work.stop).await?;
+    }
+}
+
 /// Waits until a worker runs the reverse lane in every shard of the target's stream.
 pub(super) async fn reverse_runs(work: &Work<'_>) -> Result<(), RunError> {
     let (began, mut absence) = (Instant::now(), Absence::default());

@@ -41,8 +41,8 @@ pub(super) async fn ready(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     ready::refuse(work.split, work.name()).await?;
     ensure_stream(&work.tables.control, &work.service.table.name).await?;
     // The pause does not pay for the changes since the last verify, nor for the records of 24 hours.
-    let (mut reader, mut changed) = (tip(work).await?, Changed::since_verify(work).await?);
-    changed.follow(work, &mut reader).await?;
+    let (mut reader, mut changed) = (tip(work).await?, Changed::since_verify(&work.compared()).await?);
+    changed.follow(&work.compared(), &mut reader).await?;
     *work.tip.lock().await = Some(reader);
     *work.changed.lock().await = Some(changed);
     fencing::hook(work, HookName::BeforeFence).await?;
@@ -114,7 +114,7 @@ pub(super) async fn check(work: &Work<'_>) -> Result<CutoverStep, RunError> {
         compare(work.split, work.name(), work.stop).await?;
     } else {
         let mut changed = changed(work).await?;
-        changed.settle(work).await?;
+        changed.settle(&work.compared()).await?;
         *work.changed.lock().await = Some(changed);
     }
     Ok(CutoverStep::Close)
@@ -155,7 +155,7 @@ pub(super) async fn pin(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     let pin = Box::pin(drain::pinned(work, &mut reader)).await?;
     if !work.full_check {
         let keys = reader.keys.take();
-        changed(work).await?.settle_target(work, keys).await?;
+        changed(work).await?.settle_target(&work.compared(), keys).await?;
     }
     pin.write_once(&work.split.store, work.name()).await?;
     fault::moment("cutover.pinned").await;
@@ -167,7 +167,7 @@ pub(super) async fn pin(work: &Work<'_>) -> Result<CutoverStep, RunError> {
 async fn tip(work: &Work<'_>) -> Result<TipReader, RunError> {
     match work.tip.lock().await.take() {
         Some(reader) => Ok(reader),
-        None => changed::tip(work).await,
+        None => changed::tip(&work.compared()).await,
     }
 }
 
@@ -175,7 +175,7 @@ async fn tip(work: &Work<'_>) -> Result<TipReader, RunError> {
 async fn changed(work: &Work<'_>) -> Result<Changed, RunError> {
     match work.changed.lock().await.take() {
         Some(changed) => Ok(changed),
-        None => Changed::since_verify(work).await,
+        None => Changed::since_verify(&work.compared()).await,
     }
 }
 

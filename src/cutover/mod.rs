@@ -5,6 +5,7 @@
 //! ready -> fence -> drain -> check -> close -> pin -> reverse -> switch -> switched
 //!              cancel-reopen -> cancel-lift -> cancelled
 //! fence-target -> drain-back -> check-back -> reopen -> unfence -> rolled-back
+//! end-way-back -> end-watch -> remove-marks -> strip -> completed
 //! ```
 //!
 //! Invariants: each step is in the journal before it begins, and can be repeated by another process. A failure before the
@@ -15,6 +16,7 @@
 mod cancel;
 mod changed;
 mod checks;
+mod complete;
 mod drain;
 mod fence_parts;
 mod fencing;
@@ -28,6 +30,9 @@ mod rollback;
 mod run;
 mod work;
 
-pub use options::{CutoverOptions, CutoverReport, Operator, Outcome, PreviewStep, RollbackOptions};
+pub use options::{
+    CompleteServiceOptions, CutoverOptions, CutoverReport, Operator, Outcome, PreviewStep, RollbackOptions,
+    ServiceEnd,
+};
 pub use preview::{preview_cutover, preview_rollback};
-pub use run::{cancel_cutover, cancel_rollback, cutover, rollback};
+pub use run::{cancel_cutover, cancel_rollback, complete_service, cutover, rollback};

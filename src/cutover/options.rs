@@ -29,6 +29,37 @@ pub struct RollbackOptions {
     pub force: bool,
 }
 
+/// Options of `complete` for a service.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CompleteServiceOptions {
+    /// Services that receive items of this one keep what they have by now, and receive nothing more.
+    pub end_copies: bool,
+    /// End the way back although it is not complete: the source stays without some writes of the service, or the service's own
+    /// table without writes of others.
+    pub end_way_back: bool,
+}
+
+/// The result of `complete` for a service.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ServiceEnd {
+    /// The service.
+    pub service: String,
+    /// Its table.
+    pub table: String,
+    /// It had ended before, so nothing was done.
+    pub already: bool,
+    /// What the operator accepted to be missing.
+    pub accepted: Vec<String>,
+    /// Marks that were removed from source items.
+    pub marks: u64,
+    /// Stamps that were removed from the service's own table.
+    pub stripped: u64,
+    /// The attribute of its TTL, if it is on now.
+    pub ttl: Option<String>,
+    /// Remarks.
+    pub notes: Vec<String>,
+}
+
 /// How a command ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -41,6 +72,8 @@ pub enum Outcome {
     RolledBack,
     /// The rollback was cancelled: the service writes its own table.
     RollbackCancelled,
+    /// The service is completed: it writes its own table for good.
+    Completed,
 }
 
 /// The result of `cutover` and `rollback`.

@@ -2,9 +2,11 @@
 
 use super::checks::refuse_completing;
 use super::journal::Journal;
-use super::options::{CutoverOptions, CutoverReport, Operator, RollbackOptions};
+use super::options::{
+    CompleteServiceOptions, CutoverOptions, CutoverReport, Operator, RollbackOptions, ServiceEnd,
+};
 use super::work::{Work, millis};
-use super::{cancel, fencing, forward, ready, rollback as back};
+use super::{cancel, complete, fencing, forward, ready, rollback as back};
 use crate::fault;
 use crate::plan::HookName;
 use crate::state::{CutoverPhase, CutoverRecord, CutoverStep, SplitRecord};
@@ -20,6 +22,7 @@ pub(super) enum Wish {
     Cancel,
     Rollback(RollbackOptions),
     CancelRollback,
+    Complete(CompleteServiceOptions),
 }
 
 /// Cuts a service over to its own table, or continues a cutover that was interrupted.
@@ -34,7 +37,8 @@ pub async fn cutover(
     operator: &Operator<'_>,
     stop: &CancellationToken,
 ) -> Result<CutoverReport, RunError> {
-    command(split, service, Wish::Cutover(options), operator, stop).await
+    let done = Box::pin(command(split, service, Wish::Cutover(options), operator, stop)).await?;
+    Ok(done.0)
 }
 
 /// Cancels a cutover, before the switch hook.
@@ -47,7 +51,8 @@ pub async fn cancel_cutover(
     operator: &Operator<'_>,
     stop: &CancellationToken,
 ) -> Result<CutoverReport, RunError> {
-    command(split, service, Wish::Cancel, operator, stop).await
+    let done = Box::pin(command(split, service, Wish::Cancel, operator, stop)).await?;
+    Ok(done.0)
 }
 
 /// Moves the writes of a service back to the source, with everything that it wrote to its table.
@@ -61,7 +66,8 @@ pub async fn rollback(
     operator: &Operator<'_>,
     stop: &CancellationToken,
 ) -> Result<CutoverReport, RunError> {
-    command(split, service, Wish::Rollback(options), operator, stop).await
+    let done = Box::pin(command(split, service, Wish::Rollback(options), operator, stop)).await?;
+    Ok(done.0)
 }
 
 /// Cancels a rollback, before the forward lane is opened again.
@@ -74,7 +80,24 @@ pub async fn cancel_rollback(
     operator: &Operator<'_>,
     stop: &CancellationToken,
 ) -> Result<CutoverReport, RunError> {
-    command(split, service, Wish::CancelRollback, operator, stop).await
+    let done = Box::pin(command(split, service, Wish::CancelRollback, operator, stop)).await?;
+    Ok(done.0)
+}
+
+/// Completes a service that was cut over: its way back ends when everything is in the source, and dynasplit removes what it left
+/// in the items. The other services continue.
+///
+/// # Errors
+/// If the way back is not complete, or if another service still receives items of this one, unless the options accept it.
+pub async fn complete_service(
+    split: &Split,
+    service: &str,
+    options: CompleteServiceOptions,
+    operator: &Operator<'_>,
+    stop: &CancellationToken,
+) -> Result<ServiceEnd, RunError> {
+    let done = Box::pin(command(split, service, Wish::Complete(options), operator, stop)).await?;
+    Ok(done.1)
 }
 
 async fn command(
@@ -83,7 +106,7 @@ async fn command(
     wish: Wish,
     operator: &Operator<'_>,
     stop: &CancellationToken,
-) -> Result<CutoverReport, RunError> {
+) -> Result<(CutoverReport, ServiceEnd), RunError> {
     let record = check_split(split).await?;
     refuse_completing(&record)?;
     let (planned, tables) = split.target(service).ok_or_else(|| RunError::NoSuchService {
@@ -106,6 +129,11 @@ async fn command(
         stop,
         force: matches!(wish, Wish::Rollback(RollbackOptions { force: true })),
         full_check: options.full_check,
+        end: match wish {
+            Wish::Complete(options) => options,
+            _ => CompleteServiceOptions::default(),
+        },
+        ended: std::sync::Mutex::default(),
         tip: tokio::sync::Mutex::default(),
         changed: tokio::sync::Mutex::default(),
     };
@@ -115,6 +143,10 @@ async fn command(
     };
     let doing_it = journal.during(Box::pin(wished(&work, wish)));
     let done = with_activity_notes(split, "cutover", doing, Box::pin(doing_it)).await;
+    let done = done.map(|report| {
+        let ended = complete::report(&work, report.already);
+        (report, ended)
+    });
     drop(work);
     journal.release().await;
     done
@@ -145,12 +177,19 @@ pub(super) async fn begins(
     record: &SplitRecord,
 ) -> Result<(), RunError> {
     let Stand { phase, step } = stand(split, service, record).await?;
-    let refused = |what: &str, next: String| {
-        Err(RunError::NotYet {
-            what: format!("{service}: {what}"),
-            next,
-        })
-    };
+    if let Wish::Complete(options) = wish {
+        return ends(split, service, options, Stand { phase, step }).await;
+    }
+    let refused = |what: &str, next: String| refused(service, what, next);
+    if matches!(phase, CutoverPhase::Ending | CutoverPhase::Completed) {
+        return refused(
+            "its way back has ended, so it writes its own table for good",
+            match step.is_over() {
+                true => "nothing is necessary".into(),
+                false => format!("run `dynasplit complete --service {service} --yes` to end that"),
+            },
+        );
+    }
     let rollback = format!("run `dynasplit rollback --service {service} --yes`");
     match wish {
         Wish::Cutover(_) if step.is_over() && phase == CutoverPhase::Replicating => {
@@ -174,7 +213,11 @@ pub(super) async fn begins(
             "the switch has begun, so some writers may write the service's own table already",
             format!("{rollback}, which carries their writes back"),
         ),
-        Wish::Rollback(options) if step.is_of_cutover() && !step.can_cancel() || step.is_over() => {
+        Wish::Rollback(options)
+            if step.is_of_cutover() && !step.can_cancel()
+                || step.is_over()
+                || step == CutoverStep::EndWayBack =>
+        {
             if phase.carries_back() {
                 return back::refuse(split, service, options.force).await;
             }
@@ -202,6 +245,39 @@ pub(super) async fn begins(
         Wish::CancelRollback => refused(
             "no rollback is under way, so nothing was done",
             "nothing is necessary".into(),
+        ),
+        Wish::Complete(_) => Ok(()),
+    }
+}
+
+fn refused(service: &str, what: &str, next: String) -> Result<(), RunError> {
+    Err(RunError::NotYet {
+        what: format!("{service}: {what}"),
+        next,
+    })
+}
+
+/// Refuses the end of a service that cannot begin or continue here.
+async fn ends(
+    split: &Split,
+    service: &str,
+    options: CompleteServiceOptions,
+    Stand { phase, step }: Stand,
+) -> Result<(), RunError> {
+    match phase {
+        CutoverPhase::Ending | CutoverPhase::Completed => Ok(()),
+        CutoverPhase::Switched if step.is_over() || step == CutoverStep::EndWayBack => {
+            complete::refuse(split, service, options).await
+        }
+        CutoverPhase::Replicating if step.is_over() => refused(
+            service,
+            "it is not switched with `dynasplit cutover`, so it has no way back that could end",
+            "to end the whole split, run `dynasplit complete --yes`".into(),
+        ),
+        _ => refused(
+            service,
+            "its cutover or rollback is under way",
+            "end it first: `dynasplit status` shows the next command".into(),
         ),
     }
 }
@@ -237,6 +313,15 @@ async fn wished(work: &Work<'_>, wish: Wish) -> Result<CutoverReport, RunError> 
         Wish::CancelRollback if step != CutoverStep::RollbackCancelLift => {
             work.journal.change(|record| record.problem = None).await?;
             work.journal.enter(CutoverStep::RollbackCancelLift).await?;
+        }
+        Wish::Complete(_) => {
+            if step == CutoverStep::Completed {
+                return work.report(true).await;
+            }
+            work.journal.change(|record| record.problem = None).await?;
+            if !step.is_of_end() {
+                work.journal.enter(CutoverStep::EndWayBack).await?;
+            }
         }
         Wish::Rollback(_) => work.journal.change(|record| record.problem = None).await?,
         Wish::Cancel | Wish::CancelRollback => {}
@@ -282,10 +367,15 @@ async fn one(work: &Work<'_>, step: CutoverStep) -> Result<CutoverStep, RunError
         CutoverStep::Reopen => back::reopen(work).await,
         CutoverStep::Unfence => back::unfence(work).await,
         CutoverStep::RollbackCancelLift => back::cancel_lift(work).await,
+        CutoverStep::EndWayBack => complete::end_way_back(work).await,
+        CutoverStep::EndWatch => complete::end_watch(work).await,
+        CutoverStep::RemoveMarks => complete::remove_marks(work).await,
+        CutoverStep::Strip => complete::strip(work).await,
         CutoverStep::Switched
         | CutoverStep::Cancelled
         | CutoverStep::RolledBack
-        | CutoverStep::RollbackCancelled => Ok(step),
+        | CutoverStep::RollbackCancelled
+        | CutoverStep::Completed => Ok(step),
     }
 }
 
@@ -324,6 +414,11 @@ async fn failed(work: &Work<'_>, step: CutoverStep, error: RunError) -> Result<C
     // The step failed already, and the operator learns of it: a hook that fails here changes nothing.
     if let Err(error) = fencing::hook(work, HookName::Failed).await {
         (work.operator.tell)(&error.to_string());
+    }
+    if step == CutoverStep::EndWayBack && work.phase().await? == CutoverPhase::Switched {
+        // Nothing was done: the service can still be rolled back.
+        work.journal.enter(CutoverStep::Switched).await?;
+        return Err(error);
     }
     if step.can_cancel() {
         (work.operator.tell)(&format!(

@@ -1,13 +1,14 @@
 //! What all steps of one command share.
 
-use super::changed::Changed;
+use super::changed::{Changed, Compared};
 use super::journal::Journal;
-use super::options::{CutoverReport, Operator, Outcome};
+use super::options::{CompleteServiceOptions, CutoverReport, Operator, Outcome, ServiceEnd};
 use crate::dynamo::Tables;
 use crate::plan::Service;
 use crate::state::{CutoverPhase, CutoverStep, SplitRecord};
 use crate::tail::TipReader;
 use crate::worker::{RunError, Split};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,10 @@ pub(super) struct Work<'a> {
     /// `rollback --force`.
     pub force: bool,
     pub full_check: bool,
+    /// `complete --service`.
+    pub end: CompleteServiceOptions,
+    /// What the end of the service has done so far.
+    pub ended: std::sync::Mutex<ServiceEnd>,
     /// The tip of the target's stream, once it was looked for.
     pub tip: Mutex<Option<TipReader>>,
     /// What changed since the last verify, as far as it was read.
@@ -34,8 +39,22 @@ impl Work<'_> {
         &self.service.name
     }
 
+    /// For the comparison of what changed.
+    pub fn compared(&self) -> Compared<'_> {
+        Compared {
+            split: self.split,
+            service: self.service,
+            journal: self.journal,
+            stop: self.stop,
+        }
+    }
+
     pub fn epoch(&self) -> u64 {
         self.journal.record().epoch
+    }
+
+    pub fn ended(&self) -> MutexGuard<'_, ServiceEnd> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub async fn phase(&self) -> Result<CutoverPhase, RunError> {
@@ -81,6 +100,7 @@ impl Work<'_> {
             CutoverStep::Switched => Outcome::Switched,
             CutoverStep::RolledBack => Outcome::RolledBack,
             CutoverStep::RollbackCancelled => Outcome::RollbackCancelled,
+            CutoverStep::Completed => Outcome::Completed,
             _ => Outcome::Cancelled,
         };
         Ok(CutoverReport {

@@ -6,8 +6,8 @@ use crate::fault;
 use crate::repair::{RepairLease, backfill_runs, refuse_fenced};
 use crate::source::{StreamState, disable_stream, stream_state};
 use crate::state::{
-    BackfillRecord, CutoverPhase, LeaseWatch, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord,
-    StateError, VerifyRecord, WorkerRecord,
+    BackfillRecord, LeaseWatch, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, StateError,
+    VerifyRecord, WorkerRecord,
 };
 use crate::worker::{ActivityNote, RunError, Split, pause, with_activity_notes};
 use serde::Serialize;
@@ -283,7 +283,7 @@ async fn refuse_service(
             next: next.to_owned(),
         })
     };
-    if record.cutover_phase(name) != CutoverPhase::Replicating {
+    if record.cutover_phase(name).is_watched() {
         return refused(
             format!("'{name}' is cut over with a way back, or its cutover is under way"),
             "roll it back first (`dynasplit status` shows the next command)",

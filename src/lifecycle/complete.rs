@@ -1,9 +1,10 @@
 //! The lifecycle step `complete`: ends the lanes, strips versions, and switches TTL and streams on.
 
 use super::at_rest::{self, Rest};
-use crate::dynamo::AccountLimit;
+use crate::dynamo::{AccountLimit, Tables};
 use crate::fault;
 use crate::model::VERSION_ATTRIBUTE;
+use crate::plan::Service;
 use crate::repair::{refuse_switched_since, sweep_of, workers_gone};
 use crate::state::{ServiceRecord, SplitRecord};
 use crate::status::{Obstacle, ObstacleKind, split_status, split_status_with_worker, told};
@@ -26,8 +27,6 @@ pub struct CompleteOptions {
     pub quiet: Duration,
     /// Complete although nothing shows that the source is at rest: writes that no lane has delivered are lost.
     pub lose_late_writes: bool,
-    /// Services that were cut over with a way back lose it.
-    pub end_way_back: bool,
 }
 
 impl CompleteOptions {
@@ -40,7 +39,6 @@ impl Default for CompleteOptions {
         Self {
             quiet: Self::QUIET,
             lose_late_writes: false,
-            end_way_back: false,
         }
     }
 }
@@ -176,44 +174,56 @@ async fn end_services(
 ) -> Result<CompleteReport, RunError> {
     let mut report = CompleteReport::default();
     for (service, tables) in split.services() {
-        if service.version_fields(&split.plan.versions).live == VERSION_ATTRIBUTE {
-            tell(&format!("stripping stamps from {}", service.table.name));
-            let sweep = sweep_of(split, service, tables, budgets, &AccountLimit::default());
-            report
-                .stripped
-                .insert(service.name.clone(), sweep.versions().await?.removed);
-        }
-        let ttl = match enable_ttl(&tables.control, &service.table).await {
-            // The service owns its table and decides about its TTL.
-            Err(error) if split.has_switched(&service.name) => {
-                report.notes.push(error.to_string());
-                TtlOutcome::NotPlanned
-            }
-            other => other?,
-        };
-        match ttl {
-            TtlOutcome::NotPlanned => {}
-            TtlOutcome::On { attribute, .. } => {
-                report.ttl.insert(service.table.name.clone(), attribute);
-            }
-            TtlOutcome::LeftToOwner { attribute } => report.notes.push(format!(
-                "{} is adopted: its owner switches TTL on '{attribute}' on",
-                service.table.name
-            )),
-            TtlOutcome::Unknown { note } => report.notes.push(note),
-        }
-        split
-            .store
-            .change::<ServiceRecord, RunError>(&ServiceRecord::record_name(&service.name), |found| {
-                let mut record = found.ok_or_else(|| RunError::UnknownService {
-                    service: service.name.clone(),
-                })?;
-                record.completed = true;
-                Ok(record)
-            })
-            .await?;
+        end_service(split, budgets, (service, tables), &mut report, tell).await?;
     }
     Ok(report)
+}
+
+/// Strips the stamps of one service, and switches on its TTL.
+pub(crate) async fn end_service(
+    split: &Split,
+    budgets: &Budgets,
+    (service, tables): (&Service, &Tables),
+    report: &mut CompleteReport,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<(), RunError> {
+    if service.version_fields(&split.plan.versions).live == VERSION_ATTRIBUTE {
+        tell(&format!("stripping stamps from {}", service.table.name));
+        let sweep = sweep_of(split, service, tables, budgets, &AccountLimit::default());
+        report
+            .stripped
+            .insert(service.name.clone(), sweep.versions().await?.removed);
+    }
+    let ttl = match enable_ttl(&tables.control, &service.table).await {
+        // The service owns its table and decides about its TTL.
+        Err(error) if split.has_switched(&service.name) => {
+            report.notes.push(error.to_string());
+            TtlOutcome::NotPlanned
+        }
+        other => other?,
+    };
+    match ttl {
+        TtlOutcome::NotPlanned => {}
+        TtlOutcome::On { attribute, .. } => {
+            report.ttl.insert(service.table.name.clone(), attribute);
+        }
+        TtlOutcome::LeftToOwner { attribute } => report.notes.push(format!(
+            "{} is adopted: its owner switches TTL on '{attribute}' on",
+            service.table.name
+        )),
+        TtlOutcome::Unknown { note } => report.notes.push(note),
+    }
+    split
+        .store
+        .change::<ServiceRecord, RunError>(&ServiceRecord::record_name(&service.name), |found| {
+            let mut record = found.ok_or_else(|| RunError::UnknownService {
+                service: service.name.clone(),
+            })?;
+            record.completed = true;
+            Ok(record)
+        })
+        .await?;
+    Ok(())
 }
 
 /// Begins to complete, if nothing is in the way: from here on, no command may switch tombstones on, and the workers
@@ -225,7 +235,7 @@ async fn begin(
     stop: &CancellationToken,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Option<String>, RunError> {
-    refuse_way_back(record, options)?;
+    refuse_way_back(record)?;
     refuse_unclean(split, options).await?;
     let (resting, seen) = if options.lose_late_writes {
         (None, None)
@@ -247,7 +257,7 @@ async fn begin(
         let is_same = split.has_same_switches(record)
             && split.has_same_services(record)
             && record.streams.len() == seen_streams;
-        let has_no_way_back = refuse_way_back(record, options).is_ok();
+        let has_no_way_back = refuse_way_back(record).is_ok();
         if record.switch.is_off()
             && has_no_way_back
             && is_same
@@ -291,30 +301,32 @@ async fn still_at_rest(split: &Split) -> Result<(), RunError> {
     }
 }
 
-/// Refuses while a service can be rolled back: completing would end that without a word. A cutover or a rollback that is under
-/// way is always refused.
-fn refuse_way_back(record: &SplitRecord, options: CompleteOptions) -> Result<(), RunError> {
+/// Refuses while a service can be rolled back: its way back ends only when everything is in the source. A cutover or a rollback
+/// that is under way is refused, too.
+fn refuse_way_back(record: &SplitRecord) -> Result<(), RunError> {
     if let Some(service) = record.fenced_service() {
         return Err(RunError::NotYet {
             what: format!("a cutover or a rollback of {service} is under way"),
             next: "end it first: `dynasplit status` shows the next command".into(),
         });
     }
-    let services: Vec<&str> = record
-        .cutovers
-        .iter()
-        .filter(|(_, state)| state.phase.carries_back())
-        .map(|(service, _)| service.as_str())
-        .collect();
-    if options.end_way_back || services.is_empty() {
+    let services: Vec<&str> = record.with_way_back().collect();
+    if services.is_empty() {
         return Ok(());
     }
+    let each: Vec<String> = services
+        .iter()
+        .map(|service| format!("`dynasplit complete --service {service} --yes`"))
+        .collect();
     Err(RunError::NotYet {
         what: format!(
             "{} can still be rolled back, and `complete` ends the way back, because nothing is carried back to the source any more",
             services.join(", ")
         ),
-        next: "when you are sure that nobody goes back, run `dynasplit complete --end-way-back --yes`".into(),
+        next: format!(
+            "when you are sure that nobody goes back, run {}, then run this command again",
+            each.join(" and ")
+        ),
     })
 }
 
@@ -334,11 +346,7 @@ async fn refuse_unclean(split: &Split, options: CompleteOptions) -> Result<(), R
                 | ObstacleKind::Lag
                 | ObstacleKind::WrittenAfterSwitch
         );
-        let of_way_back = matches!(
-            obstacle.kind,
-            ObstacleKind::ReverseGap | ObstacleKind::ReverseDeadLetters
-        );
-        !(lose_late_writes && late || options.end_way_back && of_way_back)
+        !(lose_late_writes && late)
     };
     let reasons = told(status.obstacles.iter().filter(matters));
     if reasons.is_empty() {

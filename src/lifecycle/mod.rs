@@ -10,6 +10,7 @@ mod switched;
 
 pub use abandon::{AbandonOptions, AbandonedThing, abandon, abandon_preview, abandon_service};
 pub use apply::{AppliedTable, ApplyOptions, ApplyReport, apply};
+pub(crate) use complete::end_service;
 pub use complete::{CompleteOptions, CompleteReport, complete};
 pub(crate) use restart::{current_stream, restart_tail};
 pub use switched::{SwitchOptions, SwitchReport, switch, switch_back};

@@ -262,6 +262,10 @@ fn refuse_completing(record: &SplitRecord) -> Result<(), RunError> {
 fn refuse_cut_over(record: &SplitRecord, service: &str) -> Result<(), RunError> {
     match record.cutover_phase(service) {
         CutoverPhase::Replicating => Ok(()),
+        CutoverPhase::Completed => Err(RunError::NotYet {
+            what: format!("{service} was completed after its cutover: it writes its own table for good"),
+            next: "nothing is necessary".into(),
+        }),
         phase => Err(RunError::NotYet {
             what: format!(
                 "{service} is cut over with a way back (it is {phase}), and `switched` would end the way back"

@@ -5,6 +5,7 @@ use super::service::fingerprint;
 use super::{Condition, Drain, Fence, Hooks, Place, RehearseSpec, Service, Source, Versions, Warnings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A plan that was checked: what the split does, and nothing that could be wrong without asking AWS.
 #[derive(Clone, Debug)]
@@ -56,6 +57,23 @@ impl Plan {
         self.services
             .iter_mut()
             .for_each(|service| add(&mut service.table.name));
+        self
+    }
+
+    /// The same plan, in which all writers are stopped by one part that is confirmed, and without hooks: a rehearsal has no
+    /// flags and no policies.
+    #[must_use]
+    pub fn with_stand_in_fence(mut self, what: &str, watched: Duration) -> Self {
+        self.fence = Some(Fence {
+            manual: Some(what.to_owned()),
+            policy: None,
+            prove_for: watched,
+        });
+        for service in &mut self.services {
+            service.fence = None;
+        }
+        self.drain.quiet_for = watched;
+        self.hooks = Hooks::default();
         self
     }
 

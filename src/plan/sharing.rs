@@ -13,6 +13,13 @@ impl Service {
 }
 
 impl Plan {
+    /// The other services that may receive items of this one from the source.
+    #[must_use]
+    pub fn copies_of(&self, service: &Service) -> Vec<&Service> {
+        let others = self.sharing_with(service).into_iter();
+        others.filter_map(|n| self.services.get(n)).collect()
+    }
+
     /// The other services, by their places in the plan, that may hold an item of this one, now or later. Attributes that
     /// are no keys prove nothing: they can change.
     pub(super) fn sharing_with(&self, service: &Service) -> Vec<usize> {

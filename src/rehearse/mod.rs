@@ -4,8 +4,16 @@
 //! [`population`], which is loaded ([`load`]) and then written to ([`writers`]) as [`mutate`] decides. The same seed
 //! gives the same items and the same mutations.
 
+mod application;
+mod cutover;
+mod delivery;
+mod ending;
 pub mod engine;
+mod error;
+mod exact;
+mod forgotten;
 pub mod generate;
+mod ledger;
 pub mod load;
 mod mortal;
 pub mod mutate;
@@ -15,6 +23,8 @@ mod run;
 pub mod sample;
 mod tables;
 mod template;
+mod writer_error;
 pub mod writers;
 
+pub use cutover::{CutoverRehearsal, RehearsedStep};
 pub use run::{ChaosReport, Rehearsal, RehearseError, RehearseOptions, RehearseReport, RehearseView};

@@ -1,17 +1,22 @@
 //! Runs a rehearsal: an embedded engine, sample items, live writers, and a whole split.
 
-use super::engine::{EmbeddedEngine, EngineError};
-use super::generate::{GenerateError, Generator};
-use super::load::{LoadError, load};
+use super::application::Application;
+use super::cutover::{CutoverRehearsal, Play, services, stood_in};
+use super::ending::Ending;
+use super::engine::EmbeddedEngine;
+pub use super::error::RehearseError;
+use super::exact::differences;
+use super::generate::Generator;
+use super::load::load;
 use super::mortal::{Deaths, mortal};
 use super::mutate;
 use super::population::Population;
-use super::sample::{self, SampleError};
+use super::sample;
 use super::tables::{create_source, drop_tables};
-use super::writers::{LiveWriters, WriterError, WriterOptions, WriterReport};
+use super::writers::{LiveWriters, WriterOptions, WriterReport};
 use crate::backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView, OrderChoice};
 use crate::dynamo::Clock;
-use crate::dynamo::{Chaos, Clients, ConfigError, Endpoint, Failure, Tables, Timing};
+use crate::dynamo::{Chaos, Clients, Endpoint, Tables, Timing};
 use crate::lifecycle::{ApplyOptions, apply};
 use crate::plan::{Plan, Versions};
 use crate::status::LaneStatus;
@@ -48,50 +53,8 @@ pub struct RehearseOptions {
     pub order: OrderChoice,
     /// What happens to the requests of the split. The live writers are spared.
     pub chaos: Option<Chaos>,
-}
-
-/// Why a rehearsal could not be held.
-#[derive(Debug, thiserror::Error)]
-pub enum RehearseError {
-    /// The plan has no sample items, and no file of them was given.
-    #[error(
-        "the plan has no `rehearse:` section: add one (docs/plan.md), or name a file of your own items with \
-         --sample FILE"
-    )]
-    NoSample,
-    /// The embedded engine.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The plan's templates.
-    #[error(transparent)]
-    Generate(#[from] GenerateError),
-    /// The sample file.
-    #[error(transparent)]
-    Sample(#[from] SampleError),
-    /// Loading.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// The live writers.
-    #[error(transparent)]
-    Writer(#[from] WriterError),
-    /// The split itself.
-    #[error(transparent)]
-    Run(Box<RunError>),
-    /// The configuration of the AWS clients.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// A request to the engine.
-    #[error(transparent)]
-    Request(#[from] Failure),
-    /// A part of the rehearsal broke off.
-    #[error("a part of the rehearsal ended unexpectedly: {0}")]
-    Task(#[from] tokio::task::JoinError),
-}
-
-impl From<RunError> for RehearseError {
-    fn from(error: RunError) -> Self {
-        Self::Run(Box::new(error))
-    }
+    /// Cut the services over as well, one of them back and over again.
+    pub cutover: bool,
 }
 
 /// The present phase, for progress.
@@ -143,9 +106,12 @@ pub struct RehearseReport {
     /// The chaos, if there was any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chaos: Option<ChaosReport>,
+    /// The cutovers, if they were rehearsed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cutover: Option<CutoverRehearsal>,
     /// Seconds for everything.
     pub seconds: f64,
-    /// Tables are equal, and there is no dead letter.
+    /// Tables are equal, there is no dead letter, and nothing went wrong in a cutover.
     pub clean: bool,
 }
 
@@ -198,6 +164,7 @@ impl Rehearsal {
     pub async fn run(mut self) -> Result<RehearseReport, RehearseError> {
         let began = Instant::now();
         self.plan = self.plan.clone().in_one_place();
+        let rehearsed = self.stand_in()?;
         let population = self.population()?;
         let engine = match &self.options.endpoint {
             None => Some(EmbeddedEngine::start().await?),
@@ -235,7 +202,7 @@ impl Rehearsal {
         let clients = Clients::load(&endpoint, self.options.timing).await?;
         let split = Split::open(self.plan.clone(), &clients).await;
         let tables = application.at(None, None).await;
-        let result = Box::pin(self.hold(&split, &tables, population, began)).await;
+        let result = Box::pin(self.hold(&split, &tables, population, rehearsed, began)).await;
         if engine.is_none() && !self.options.keep {
             drop_tables(&Split::open(self.plan.clone(), &application).await).await;
         }
@@ -243,6 +210,28 @@ impl Rehearsal {
             engine.stop().await?;
         }
         result
+    }
+
+    /// Replaces the fences and the hooks of the plan, if cutovers are rehearsed. Returns the report of these cutovers, which is
+    /// filled in later.
+    fn stand_in(&mut self) -> Result<Option<CutoverRehearsal>, RehearseError> {
+        if !self.options.cutover {
+            return Ok(None);
+        }
+        let (services, not_cut_over) = services(&self.plan);
+        if services.is_empty() {
+            return Err(RehearseError::NoCutover {
+                reasons: not_cut_over,
+            });
+        }
+        let (plan, stand_ins) = stood_in(self.plan.clone());
+        self.plan = plan;
+        Ok(Some(CutoverRehearsal {
+            services,
+            not_cut_over,
+            stand_ins,
+            ..CutoverRehearsal::default()
+        }))
     }
 
     fn population(&self) -> Result<Population, RehearseError> {
@@ -260,6 +249,7 @@ impl Rehearsal {
         split: &Split,
         application: &Tables,
         population: Population,
+        rehearsed: Option<CutoverRehearsal>,
         began: Instant,
     ) -> Result<RehearseReport, RehearseError> {
         let table = &split.plan.source.table;
@@ -276,6 +266,13 @@ impl Rehearsal {
             },
         )
         .await?;
+        let rehearsed = match rehearsed {
+            Some(report) => {
+                let opened = Application::open(&application.control, &split.plan, &report.services).await?;
+                Some((Arc::new(opened), report))
+            }
+            None => None,
+        };
         self.say("the live writers have started; applying the plan");
         let writers = LiveWriters::start(
             &application.control,
@@ -287,6 +284,7 @@ impl Rehearsal {
                 seed: self.options.seed,
                 timestamp: live_timestamp(&split.plan.versions),
                 tasks: WRITERS,
+                application: rehearsed.as_ref().map(|(application, _)| Arc::clone(application)),
             },
         );
         let writing = Instant::now();
@@ -303,18 +301,45 @@ impl Rehearsal {
         });
         let lags = Arc::new(std::sync::Mutex::new(std::collections::BTreeMap::new()));
         let watching = tokio::spawn(watch_lanes(lanes.clone(), self.view.clone(), Arc::clone(&lags)));
-        let split_report = Box::pin(self.split_while_writing(split, &writers, writing, &deaths)).await;
-        let writes = match split_report {
-            Ok(_) => writers.stop().await,
-            Err(_) => Ok(writers.report()),
+        let doing = async {
+            let backfill = Box::pin(self.split_while_writing(split, &writers, writing, &deaths)).await?;
+            let played = match rehearsed {
+                Some((application, report)) => {
+                    let report = Box::pin(self.play(split, &application, &writers, report)).await?;
+                    Some((application, report))
+                }
+                None => None,
+            };
+            Ok::<_, RehearseError>((backfill, played))
         };
-        let backfill = split_report?;
+        let done = Box::pin(doing).await;
+        // A writer that failed says why, and that is the reason for what failed after it.
+        let writes = writers.stop().await;
+        let (backfill, played) = match (done, &writes) {
+            (Ok(done), _) => done,
+            (Err(error), Ok(_)) => return Err(error),
+            (Err(_), Err(_)) => (BackfillReport::default(), None),
+        };
         let writes = writes?;
         let most_lag_ms = lags
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone();
-        let catch_up_ms = self.catch_up(lanes.clone()).await?;
+        let (catch_up_ms, cutover) = match played {
+            None => (self.catch_up(lanes.clone()).await?, None),
+            Some((application, report)) => {
+                let (ms, report) = self.until_exact(&application, report).await?;
+                let say = |what: &str| self.say(what);
+                let ending = Ending {
+                    split,
+                    application: &application,
+                    say: &say,
+                    stop: &self.stop,
+                    report,
+                };
+                (ms, Some(Box::pin(ending.complete()).await?))
+            }
+        };
         self.say("verifying");
         let (verify, _) = Verify::new(split.clone(), VerifyOptions::default(), self.stop.clone());
         let verify = Box::pin(verify.run()).await?;
@@ -341,7 +366,10 @@ impl Rehearsal {
             lanes,
             most_lag_ms,
             catch_up_ms,
-            clean: verify.clean && dead_letters.is_empty(),
+            clean: verify.clean
+                && dead_letters.is_empty()
+                && cutover.as_ref().is_none_or(|cutover| cutover.wrong.is_empty()),
+            cutover,
             verify,
             dead_letters,
             chaos: self.options.chaos.map(|chaos| ChaosReport {
@@ -397,6 +425,55 @@ impl Rehearsal {
                 .send_modify(|view| view.writes = writers.report().writes());
         }
         Ok(report)
+    }
+
+    /// Cuts the services over, beside the live writers.
+    async fn play(
+        &self,
+        split: &Split,
+        application: &Arc<Application>,
+        writers: &LiveWriters,
+        report: CutoverRehearsal,
+    ) -> Result<CutoverRehearsal, RehearseError> {
+        let say = |what: &str| {
+            self.view
+                .send_modify(|view| view.writes = writers.report().writes());
+            self.say(what);
+        };
+        let mut play = Play {
+            split,
+            application,
+            writers,
+            between: Duration::from_secs(self.options.seconds.max(1)),
+            say: &say,
+            stop: &self.stop,
+            report,
+        };
+        Box::pin(play.play()).await?;
+        Ok(play.report)
+    }
+
+    /// Waits until every table holds exactly what the application wrote. Answers how long that took, in milliseconds. What
+    /// still differs after a while is in the report.
+    async fn until_exact(
+        &self,
+        application: &Application,
+        mut report: CutoverRehearsal,
+    ) -> Result<(u64, CutoverRehearsal), RehearseError> {
+        self.say("the writers have stopped; comparing every table with what they wrote");
+        let since = Instant::now();
+        loop {
+            let wrong = differences(application).await?;
+            if wrong.is_empty() || since.elapsed() > CATCH_UP {
+                report.wrong.extend(wrong);
+                let ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+                return Ok((ms, report));
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(RunError::Stopped("the rehearsal was interrupted".into()).into()),
+                () = tokio::time::sleep(Duration::from_millis(300)) => {}
+            }
+        }
     }
 
     /// Waits until every lane is complete up to now. Answers how long that took, in milliseconds.

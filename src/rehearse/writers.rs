@@ -4,14 +4,15 @@
 //! lands before the next one is decided. A write that cannot land ends the rehearsal, because the correct contents of
 //! the tables are unknown from then on.
 
-use super::generate::GenerateError;
-use super::mutate::{Action, Mutation, Mutator, Request, Timestamp};
+use super::application::{Application, Written};
+use super::delivery::Delivery;
+use super::mutate::{Action, Mutation, Mutator, Timestamp};
 use super::population::Population;
-use super::retry::{Refusal, until_landed};
-use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
-use crate::model::{Item, KeySchema};
+pub use super::writer_error::WriterError;
+use crate::model::KeySchema;
 use aws_sdk_dynamodb::Client;
 use serde::Serialize;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub struct WriterOptions {
     pub timestamp: Option<Timestamp>,
     /// Tasks that write at the same time.
     pub tasks: usize,
+    /// The application that knows which table each item is written to. `None`: all are written to the source.
+    pub(super) application: Option<Arc<Application>>,
 }
 
 /// Writes that landed.
@@ -58,34 +61,6 @@ impl WriterReport {
     pub fn writes(&self) -> u64 {
         self.creates + self.updates + self.replaces + self.deletes + self.recreates
     }
-}
-
-/// Why the live writers stopped by themselves.
-#[derive(Debug, thiserror::Error)]
-pub enum WriterError {
-    /// An item could not be made.
-    #[error(transparent)]
-    Item(#[from] GenerateError),
-    /// A write did not land.
-    #[error(
-        "a live writer cannot {operation} '{key}' in the table '{table}' (attempt {sends}): {reason}; the \
-         rehearsal proves nothing without this write, so fix the cause and rehearse again"
-    )]
-    Write {
-        /// The API's operation.
-        operation: &'static str,
-        /// Key of the item.
-        key: String,
-        /// The table.
-        table: String,
-        /// How often it was sent.
-        sends: u32,
-        /// The last answer.
-        reason: String,
-    },
-    /// A task came to grief.
-    #[error("a live writer ended unexpectedly: {0}; this is a bug in dynasplit, please report it")]
-    Task(#[from] tokio::task::JoinError),
 }
 
 #[derive(Default)]
@@ -149,9 +124,12 @@ impl LiveWriters {
             for (number, share) in population.split(options.tasks).into_iter().enumerate() {
                 let seed = options.seed.wrapping_add(number as u64);
                 let writer = Writer {
-                    client: client.clone(),
-                    table: table.to_owned(),
-                    keys: keys.clone(),
+                    source: Delivery {
+                        client: client.clone(),
+                        table: table.to_owned(),
+                        keys: keys.clone(),
+                    },
+                    application: options.application.clone(),
                     pace: Arc::clone(&pace),
                     stop: stop.clone(),
                     counts: Arc::clone(&counts),
@@ -191,9 +169,8 @@ impl LiveWriters {
 
 /// One task's tools.
 struct Writer {
-    client: Client,
-    table: String,
-    keys: KeySchema,
+    source: Delivery,
+    application: Option<Arc<Application>>,
     pace: Arc<WriteRate>,
     stop: CancellationToken,
     counts: Arc<Counts>,
@@ -212,6 +189,7 @@ impl Writer {
     }
 
     async fn write(&self, mutator: &mut Mutator) -> Result<(), WriterError> {
+        let mut waiting = VecDeque::new();
         loop {
             let turn = self.pace.next_turn(Instant::now());
             tokio::select! {
@@ -222,65 +200,46 @@ impl Writer {
             let Some(mutation) = mutator.next_mutation()? else {
                 return Ok(());
             };
-            let action = mutation.action;
-            self.send(mutation).await?;
-            self.counts.of(action).fetch_add(1, Ordering::Relaxed);
+            match &self.application {
+                Some(application) => {
+                    waiting.push_back(mutation);
+                    self.write_waiting(application, &mut waiting).await?;
+                }
+                None => {
+                    let Mutation { action, key, request } = mutation;
+                    self.source.send(&key, request, &self.counts.retries).await?;
+                    self.count(action);
+                }
+            }
         }
     }
 
-    /// Sends a write until it has landed.
-    async fn send(&self, mutation: Mutation) -> Result<(), WriterError> {
-        let name = mutation.key.to_string();
-        let key = item_to_sdk(self.keys.item_of(&mutation.key));
-        let retries = &self.counts.retries;
-        let (operation, landed) = match mutation.request {
-            Request::Put(item) => {
-                let request = self
-                    .client
-                    .put_item()
-                    .table_name(&self.table)
-                    .set_item(Some(item_to_sdk(item)));
-                let send = || request.clone().send();
-                ("PutItem", until_landed(retries, send).await.map(drop))
-            }
-            Request::Set(attributes) => {
-                let request = self.update(attributes).set_key(Some(key));
-                let send = || request.clone().send();
-                ("UpdateItem", until_landed(retries, send).await.map(drop))
-            }
-            Request::Delete => {
-                let request = self
-                    .client
-                    .delete_item()
-                    .table_name(&self.table)
-                    .set_key(Some(key));
-                let send = || request.clone().send();
-                ("DeleteItem", until_landed(retries, send).await.map(drop))
-            }
-        };
-        landed.map_err(|Refusal { sends, reason }| WriterError::Write {
-            operation,
-            key: name,
-            table: self.table.clone(),
-            sends,
-            reason,
-        })
-    }
-
-    /// An update that sets attributes, whatever their names are.
-    fn update(
+    /// Writes everything that need not wait, in its order: no write of an item overtakes an earlier one.
+    async fn write_waiting(
         &self,
-        attributes: Item,
-    ) -> aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder {
-        let mut request = self.client.update_item().table_name(&self.table);
-        let mut clauses = Vec::with_capacity(attributes.len());
-        for (index, (name, value)) in attributes.into_iter().enumerate() {
-            clauses.push(format!("#a{index} = :v{index}"));
-            request = request
-                .expression_attribute_names(format!("#a{index}"), name)
-                .expression_attribute_values(format!(":v{index}"), value_to_sdk(value));
+        application: &Application,
+        waiting: &mut VecDeque<Mutation>,
+    ) -> Result<(), WriterError> {
+        let mut stopped = HashSet::new();
+        for mutation in std::mem::take(waiting) {
+            if stopped.contains(&mutation.key) {
+                waiting.push_back(mutation);
+                continue;
+            }
+            match application.write(&mutation, &self.counts.retries).await? {
+                Written::Landed => self.count(mutation.action),
+                Written::Meaningless => {}
+                Written::Stopped => {
+                    stopped.insert(mutation.key.clone());
+                    waiting.push_back(mutation);
+                }
+            }
         }
-        request.update_expression(format!("SET {}", clauses.join(", ")))
+        Ok(())
+    }
+
+    fn count(&self, action: Action) {
+        self.counts.of(action).fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -19,7 +19,6 @@ pub enum CutoverPhase {
     /// The source is fenced, or is being fenced. The forward lane applies what was accepted before, until it is closed. The
     /// reverse lane writes nothing.
     Fenced,
-    /// The forward lane is closed, and the reverse lane carries back what is after the pin. The switch hook may have moved
     /// The forward lane is closed, and the reverse lane carries back what is after the pin. When the switch hook has begun, there
     /// is no cancel any more, because the hook may have moved some writers.
     Switching,
@@ -27,6 +26,10 @@ pub enum CutoverPhase {
     Switched,
     /// The target is fenced, or is being fenced, for a rollback. The reverse lane carries back what was accepted before.
     FencedForRollback,
+    /// The way back has ended: nothing is carried back any more. The watcher still looks at what came to the source before.
+    Ending,
+    /// The service is completed: it writes its own table for good, and dynasplit neither reads nor writes for it.
+    Completed,
 }
 
 impl CutoverPhase {
@@ -34,6 +37,12 @@ impl CutoverPhase {
     #[must_use]
     pub fn carries_back(self) -> bool {
         matches!(self, Self::Switching | Self::Switched | Self::FencedForRollback)
+    }
+
+    /// Whether the lane of a service that has switched looks for stray writes.
+    #[must_use]
+    pub fn is_watched(self) -> bool {
+        !matches!(self, Self::Replicating | Self::Completed)
     }
 }
 
@@ -45,6 +54,8 @@ impl std::fmt::Display for CutoverPhase {
             Self::Switching => "switching",
             Self::Switched => "switched",
             Self::FencedForRollback => "fenced for rollback",
+            Self::Ending => "ending",
+            Self::Completed => "completed",
         })
     }
 }

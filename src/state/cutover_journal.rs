@@ -54,6 +54,16 @@ pub enum CutoverStep {
     RollbackCancelLift,
     /// The rollback was cancelled: the service continues to write its own table.
     RollbackCancelled,
+    /// The end: the reverse lane has carried everything back, and ends. After that, there is no way back.
+    EndWayBack,
+    /// The end: the watcher passes the last reverse write, and ends.
+    EndWatch,
+    /// The end: the marks are removed from the source items.
+    RemoveMarks,
+    /// The end: the stamps are removed from the table, and its TTL is switched on.
+    Strip,
+    /// The service is completed.
+    Completed,
 }
 
 impl CutoverStep {
@@ -62,7 +72,7 @@ impl CutoverStep {
     pub fn is_over(self) -> bool {
         matches!(
             self,
-            Self::Switched | Self::Cancelled | Self::RolledBack | Self::RollbackCancelled
+            Self::Switched | Self::Cancelled | Self::RolledBack | Self::RollbackCancelled | Self::Completed
         )
     }
 
@@ -88,6 +98,12 @@ impl CutoverStep {
     #[must_use]
     pub fn is_of_rollback(self) -> bool {
         (Self::FenceTarget..=Self::RolledBack).contains(&self)
+    }
+
+    /// Whether the step is one of the end of a service.
+    #[must_use]
+    pub fn is_of_end(self) -> bool {
+        self >= Self::EndWayBack
     }
 
     /// Whether a rollback is under way that can be cancelled.
@@ -119,6 +135,11 @@ impl CutoverStep {
             Self::RolledBack => "the service writes the source again",
             Self::RollbackCancelLift => "lifts the fence of the target",
             Self::RollbackCancelled => "the rollback was cancelled",
+            Self::EndWayBack => "ends the way back when everything is in the source",
+            Self::EndWatch => "looks for the last writes of others to the source",
+            Self::RemoveMarks => "removes the marks from the source items",
+            Self::Strip => "removes the stamps from the table",
+            Self::Completed => "the service is completed",
         }
     }
 }
@@ -146,6 +167,11 @@ impl std::fmt::Display for CutoverStep {
             Self::RolledBack => "rolled-back",
             Self::RollbackCancelLift => "rollback-cancel-lift",
             Self::RollbackCancelled => "rollback-cancelled",
+            Self::EndWayBack => "end-way-back",
+            Self::EndWatch => "end-watch",
+            Self::RemoveMarks => "remove-marks",
+            Self::Strip => "strip",
+            Self::Completed => "completed",
         })
     }
 }
@@ -219,13 +245,16 @@ impl CutoverRecord {
     #[must_use]
     pub fn next(&self, phase: CutoverPhase) -> String {
         let service = &self.service;
-        let (cutover, rollback) = (
+        let (cutover, rollback, complete) = (
             format!("`dynasplit cutover --service {service} --yes`"),
             format!("`dynasplit rollback --service {service} --yes`"),
+            format!("`dynasplit complete --service {service} --yes`"),
         );
         match self.step {
             CutoverStep::Switched => {
-                format!("watch the service. To go back without a loss, run {rollback}")
+                format!(
+                    "watch the service. To go back without a loss, run {rollback}; when you are sure that nobody goes back, run {complete}"
+                )
             }
             CutoverStep::Cancelled | CutoverStep::RolledBack => {
                 format!("find the cause, then run {cutover} again when you are ready")
@@ -233,6 +262,11 @@ impl CutoverRecord {
             CutoverStep::RollbackCancelled => {
                 format!("the service writes its own table. To go back, run {rollback}")
             }
+            CutoverStep::Completed => "nothing is left to do for this service".into(),
+            CutoverStep::EndWayBack if phase.carries_back() => {
+                format!("run {complete} to continue, or {rollback} to go back")
+            }
+            step if step.is_of_end() => format!("run {complete} to continue"),
             step if step.can_cancel() => format!(
                 "run {cutover} to continue, or `dynasplit cutover --service {service} --cancel --yes` to go back"
             ),

@@ -56,14 +56,74 @@ impl SplitRecord {
         Some(acknowledged)
     }
 
+    /// Ends the way back of a service that has switched: nothing is carried back any more. Returns the epoch that every worker
+    /// must acknowledge; then no reverse write can land any more. `None` if a command that writes targets is under way, or if
+    /// the service is in another phase.
+    pub fn end_way_back(&mut self, service: &str, epoch: u64, now_ms: u64) -> Option<u64> {
+        let (from, to) = (CutoverPhase::Switched, CutoverPhase::Ending);
+        self.move_and_renew(service, epoch, from, to, now_ms)
+    }
+
+    /// Completes a service whose way back has ended, and whose watcher has passed a moment: the search for stray writes ends,
+    /// and changes that come to the source after this moment are late ones, as after a switch without a way back. Returns the
+    /// epoch that every worker must acknowledge; then no watcher looks at the source for it any more. `None` as above.
+    pub fn complete_cutover(
+        &mut self,
+        service: &str,
+        epoch: u64,
+        watched_to_ms: u64,
+        now_ms: u64,
+    ) -> Option<u64> {
+        let was = self.cutover_phase(service);
+        let (from, to) = (CutoverPhase::Ending, CutoverPhase::Completed);
+        let acknowledged = self.move_and_renew(service, epoch, from, to, now_ms)?;
+        if was == from
+            && let Some(switched) = self.switched.get_mut(service)
+        {
+            switched.at_ms = watched_to_ms;
+        }
+        Some(acknowledged)
+    }
+
+    /// Moves a service, and begins an epoch that every worker acknowledges. A service that was moved already stays there.
+    fn move_and_renew(
+        &mut self,
+        service: &str,
+        epoch: u64,
+        from: CutoverPhase,
+        to: CutoverPhase,
+        now_ms: u64,
+    ) -> Option<u64> {
+        let state = self.cutovers.get(service).filter(|state| state.epoch == epoch)?;
+        if state.phase == to {
+            return Some(self.switch.tombstones.epoch);
+        }
+        if state.phase != from {
+            return None;
+        }
+        let acknowledged = self.switch.renew()?;
+        self.move_cutover(service, epoch, from, to, now_ms);
+        Some(acknowledged)
+    }
+
+    /// The services with a way back, or whose way back has not ended completely.
+    pub fn with_way_back(&self) -> impl Iterator<Item = &str> {
+        let cutovers = self.cutovers.iter();
+        let has_one =
+            |state: &CutoverState| state.phase.carries_back() || state.phase == CutoverPhase::Ending;
+        cutovers
+            .filter(move |(_, state)| has_one(state))
+            .map(|(service, _)| service.as_str())
+    }
+
     /// A service whose writers are stopped at present, or whose switch is under way. No other command may switch tombstones
     /// on or hold the lanes meanwhile, because then the writers would have to wait for it.
     #[must_use]
     pub fn fenced_service(&self) -> Option<&str> {
-        let mut fenced = self
-            .cutovers
-            .iter()
-            .filter(|(_, state)| !matches!(state.phase, CutoverPhase::Replicating | CutoverPhase::Switched));
+        let mut fenced = self.cutovers.iter().filter(|(_, state)| {
+            let phase = state.phase;
+            phase.is_watched() && !matches!(phase, CutoverPhase::Switched | CutoverPhase::Ending)
+        });
         fenced.next().map(|(service, _)| service.as_str())
     }
 
@@ -102,7 +162,7 @@ impl SplitRecord {
     /// The services that have switched with a way back: their lanes apply nothing, and look for stray writes.
     pub fn watched(&self) -> impl Iterator<Item = &String> {
         let switched = self.switched.keys();
-        switched.filter(|name| self.cutover_phase(name) != CutoverPhase::Replicating)
+        switched.filter(|name| self.cutover_phase(name).is_watched())
     }
 
     /// The phase of a service; `Replicating` if it was never cut over.
@@ -157,6 +217,35 @@ mod tests {
             "it can be repeated"
         );
         assert_eq!(record.reopen_lane("a", 9, to, 4), None);
+    }
+
+    #[test]
+    fn a_way_back_ends_before_the_watcher_does_and_both_are_acknowledged() {
+        let mut record = SplitRecord::sample();
+        record.begin_cutover("a", 1).unwrap();
+        record.switch_service("a", 2, None).unwrap();
+        assert_eq!(record.end_way_back("a", 1, 3), None, "it has not switched yet");
+        let [fenced, switching, switched] = [
+            CutoverPhase::Fenced,
+            CutoverPhase::Switching,
+            CutoverPhase::Switched,
+        ];
+        record.move_cutover("a", 1, fenced, switching, 3);
+        record.move_cutover("a", 1, switching, switched, 3);
+        assert_eq!(record.complete_cutover("a", 1, 9, 3), None, "it has a way back");
+        assert_eq!(record.end_way_back("a", 2, 4), None, "another epoch");
+        let ended = record.end_way_back("a", 1, 4).unwrap();
+        assert_eq!(record.end_way_back("a", 1, 5), Some(ended), "it can be repeated");
+        assert_eq!(record.carried_back().count(), 0);
+        assert_eq!(record.watched().count(), 1, "writes of before may be stray ones");
+        assert_eq!(record.with_way_back().collect::<Vec<_>>(), ["a"]);
+        assert!(!record.begin_rollback("a", 1, 5));
+        let completed = record.complete_cutover("a", 1, 77, 6).unwrap();
+        assert!(completed > ended);
+        assert_eq!(record.complete_cutover("a", 1, 99, 7), Some(completed));
+        assert_eq!(record.switched["a"].at_ms, 77, "later changes are late ones");
+        assert_eq!((record.watched().count(), record.with_way_back().count()), (0, 0));
+        assert!(record.switched.contains_key("a"), "its lane stays closed");
     }
 
     #[test]

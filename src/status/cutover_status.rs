@@ -55,7 +55,7 @@ pub(super) async fn cutovers(
     for (_, stored) in split.store.list::<CutoverRecord>(CutoverRecord::PREFIX).await? {
         let journal = stored.value;
         let phase = record.cutover_phase(&journal.service);
-        let reverse = if phase.carries_back() {
+        let reverse = if phase.carries_back() || phase == CutoverPhase::Ending {
             Some(reverse_state(split, &journal.service, journal.epoch).await?)
         } else {
             None
@@ -141,7 +141,7 @@ fn of_one(cutover: &CutoverStatus) -> Vec<Obstacle> {
     };
     let force = format!(
         "to go back without them, run `dynasplit rollback --service {service} --force --yes`; to stay with the new table, run \
-         `dynasplit complete --end-way-back --yes` when every service has switched"
+         `dynasplit complete --service {service} --end-way-back --yes`"
     );
     if let Some(reason) = &reverse.gap {
         add(

@@ -4,13 +4,13 @@ use super::at_once::at_once;
 use super::carried_back::CarriedBack;
 use super::continued::Continued;
 use super::feed::{Batch, Feed, Next};
+use super::late::late_changes;
 use super::reader::{ShardReader, is_trimmed};
 use super::strays::Strays;
 use crate::dynamo::{Health, Load};
 use crate::fault::{self, Rule, broken};
-use crate::flow::{Group, Ledger, Stop, Watched, apply, coalesce, desired, watch};
-use crate::model::{Counters, Images, Item, Position};
-use crate::plan::{Service, Versions};
+use crate::flow::{Group, Ledger, Stop, Watched, apply, coalesce, watch};
+use crate::model::{Counters, Position};
 use crate::source::Record;
 use crate::source::lineage::{age_gap, complete_to};
 use crate::state::{GapRecord, LateChanges, ShardRecord};
@@ -301,46 +301,6 @@ impl Lane {
             () = tokio::time::sleep(wait) => {}
         }
         Ok(None)
-    }
-}
-
-/// Changes of services that came to the source after the service had switched: a writer was forgotten. They are in no table.
-/// If the service has a way back, its own lane finds them.
-fn late_changes(split: &Split, records: &[&Record]) -> BTreeMap<String, LateChanges> {
-    let mut late = BTreeMap::new();
-    let for_good = split
-        .switched()
-        .filter(|(service, _)| !split.is_watched(&service.name));
-    for (service, switched_ms) in for_good {
-        let mut found = LateChanges {
-            switched_ms,
-            ..LateChanges::default()
-        };
-        for record in records {
-            let created_ms = record.created_ms.unwrap_or(0);
-            if created_ms > switched_ms && concerns(service, &split.plan.versions, &record.change.images) {
-                found.count += 1;
-                found.last_ms = found.last_ms.max(created_ms);
-            }
-        }
-        if found.count > 0 {
-            late.insert(service.name.clone(), found);
-        }
-    }
-    late
-}
-
-/// Whether a change affects the item that a service should hold.
-fn concerns(service: &Service, versions: &Versions, images: &Images) -> bool {
-    let of = |item: &Option<Item>| match item.as_ref().map(|item| desired(service, versions, item)) {
-        None | Some(Ok(None)) => None,
-        // An invalid item would be a dead letter.
-        Some(shown) => Some(shown.ok().flatten()),
-    };
-    match (of(&images.old), of(&images.new)) {
-        (None, None) => false,
-        (Some(Some(old)), Some(Some(new))) => !old.looks_like(&new),
-        _ => true,
     }
 }
 

@@ -13,6 +13,7 @@ mod continued;
 mod dead_letter_counts;
 mod feed;
 mod lane;
+mod late;
 mod reader;
 mod settle_strays;
 mod shard;

@@ -7,7 +7,7 @@ use crate::flow::{BackLane, BackOutcome, SinkError, SourceSide, Stop, WayBack};
 use crate::model::{Item, Key, json, strip_marks};
 use crate::plan::{PutCost, Service};
 use crate::source::Scan;
-use crate::state::{DeadLetter, DeadLetterHead, DeadLetters, SplitRecord};
+use crate::state::{CutoverPhase, DeadLetter, DeadLetterHead, DeadLetters, SplitRecord};
 use crate::target::{Fence, Gate, SourceWriter, TargetWriter};
 use crate::worker::{RunError, Split, check_split, pause};
 use serde::Serialize;
@@ -41,7 +41,7 @@ pub async fn settle_strays(
     stop: &CancellationToken,
 ) -> Result<Vec<SettledStray>, RunError> {
     let record = check_split(split).await?;
-    let settling = Settling::new(split, &record, service, stop)?;
+    let settling = Settling::new(split, &record, service, overwrite, stop)?;
     let strays = settling.strays.list(Some(service)).await?;
     let mut settled = Vec::new();
     for head in strays
@@ -67,6 +67,7 @@ impl<'a> Settling<'a> {
         split: &'a Split,
         record: &SplitRecord,
         name: &str,
+        overwrite: bool,
         stop: &CancellationToken,
     ) -> Result<Self, RunError> {
         let (service, tables) = split.target(name).ok_or_else(|| RunError::NoSuchService {
@@ -76,7 +77,8 @@ impl<'a> Settling<'a> {
         let cutover = record
             .cutovers
             .get(name)
-            .filter(|state| state.phase.carries_back());
+            // When the way back ends, the source is not written any more, but both sides may agree.
+            .filter(|state| state.phase.carries_back() || state.phase == CutoverPhase::Ending && !overwrite);
         let epoch = cutover.map(|state| state.epoch).ok_or_else(|| RunError::NotYet {
             what: format!("{name} has not switched with a way back, so there are no stray writes"),
             next: "see `dynasplit status`".into(),

@@ -5,7 +5,7 @@ use crate::dynamo::convert::{item_to_sdk, value_to_sdk};
 use crate::dynamo::{Budget, ConcurrencyLimit, Failure, FailureKind, Health, until_answered};
 use crate::fault::{self, Rule, broken};
 use crate::flow::tombstone_epoch;
-use crate::model::{Item, KeySchema, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE};
+use crate::model::{Item, KeySchema, ReverseMark, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE};
 use crate::source::Scan;
 use crate::state::Tombstones;
 use aws_sdk_dynamodb::Client;
@@ -68,6 +68,22 @@ const AT_ONCE: usize = 8;
 /// its use (the embedded one, for updates) is taken to bill this.
 const LEAST_MILLIUNITS: u64 = 1000;
 
+/// The failpoint of a request that removes an attribute.
+#[derive(Clone, Copy)]
+enum Site {
+    Stamp,
+    Mark,
+}
+
+impl Site {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stamp => "complete.strip",
+            Self::Mark => "cutover.unmark",
+        }
+    }
+}
+
 /// The result for an item, with its cost.
 struct Done {
     removed: bool,
@@ -123,8 +139,27 @@ impl Sweep {
     /// # Errors
     /// If a request fails permanently; if it is run again, it continues.
     pub async fn versions(&self) -> Result<Swept, Failure> {
-        self.each(VERSION_ATTRIBUTE, |item| self.strip_version(item))
-            .await
+        self.each(VERSION_ATTRIBUTE, |item| {
+            self.remove_attribute(item, VERSION_ATTRIBUTE, Site::Stamp)
+        })
+        .await
+    }
+
+    /// Removes the marks that the reverse writes of a service left in the source, each on the condition that it is still that
+    /// mark. Marks of another split stay.
+    ///
+    /// # Errors
+    /// If a request fails permanently; if it is run again, it continues.
+    pub async fn marks(&self, split: &str, service: &str) -> Result<Swept, Failure> {
+        let mark = ReverseMark::attribute(service);
+        let mark = mark.as_str();
+        self.each(mark, |item| async move {
+            if ReverseMark::of(&item, split, service).is_none() {
+                return Ok(Done::LEFT);
+            }
+            self.remove_attribute(item, mark, Site::Mark).await
+        })
+        .await
     }
 
     async fn each<F, A>(&self, having: &str, act: F) -> Result<Swept, Failure>
@@ -148,7 +183,7 @@ impl Sweep {
         A: Future<Output = Result<Done, Failure>>,
     {
         use futures::{StreamExt, TryStreamExt};
-        let scan = Scan::new(self.client.clone(), &self.table, self.keys.clone(), true);
+        let scan = Scan::new(self.client.clone(), &self.table, self.keys.clone(), true).keeping_marks();
         let mut swept = Swept::default();
         let mut after = None;
         loop {
@@ -243,27 +278,28 @@ impl Sweep {
         .await
     }
 
-    async fn strip_version(&self, item: Item) -> Result<Done, Failure> {
-        let (Some(key), Some(version)) = (self.keys.key_of(&item), item.get(VERSION_ATTRIBUTE)) else {
+    /// Removes an attribute, on the condition that it still has the value that was read.
+    async fn remove_attribute(&self, item: Item, name: &str, site: Site) -> Result<Done, Failure> {
+        let (Some(key), Some(value)) = (self.keys.key_of(&item), item.get(name)) else {
             return Ok(Done::LEFT);
         };
         let key = item_to_sdk(self.keys.item_of(&key));
-        let version: aws_sdk_dynamodb::types::AttributeValue = value_to_sdk(version.clone());
+        let value: aws_sdk_dynamodb::types::AttributeValue = value_to_sdk(value.clone());
         self.permit(|| async {
-            fault::before("complete.strip").await?;
+            fault::before(site.name()).await?;
             let sent = self
                 .client
                 .update_item()
                 .table_name(&self.table)
                 .set_key(Some(key.clone()))
-                .update_expression("REMOVE #v")
-                .condition_expression("#v = :v")
-                .expression_attribute_names("#v", VERSION_ATTRIBUTE)
-                .expression_attribute_values(":v", version.clone())
+                .update_expression("REMOVE #a")
+                .condition_expression("#a = :a")
+                .expression_attribute_names("#a", name)
+                .expression_attribute_values(":a", value.clone())
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send()
                 .await;
-            fault::after("complete.strip").await?;
+            fault::after(site.name()).await?;
             let sent = sent.map(|answer| Done::removed(answer.consumed_capacity()));
             sent.or_else(|error| Done::refused(Failure::of("dynamodb:UpdateItem", &*self.table, &error)))
         })

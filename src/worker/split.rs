@@ -8,8 +8,8 @@ use crate::model::{Item, Key, KeySchema, Origin, json};
 use crate::plan::{Place, Plan, Service};
 use crate::source::Scan;
 use crate::state::{
-    CutoverPhase, CutoverState, DeadLetter, DeadLetters, MAX_RECHECKS, RecheckKey, ShardRecord, SplitRecord,
-    StateError, Store, StreamPin,
+    CutoverState, DeadLetter, DeadLetters, MAX_RECHECKS, RecheckKey, ShardRecord, SplitRecord, StateError,
+    Store, StreamPin,
 };
 use crate::target::Gate;
 use std::collections::{BTreeMap, BTreeSet};
@@ -136,7 +136,7 @@ impl Split {
 
     /// Whether a service has switched with a way back.
     pub(crate) fn is_watched(&self, service: &str) -> bool {
-        let is_cut_over = |state: &CutoverState| state.phase != CutoverPhase::Replicating;
+        let is_cut_over = |state: &CutoverState| state.phase.is_watched();
         self.has_switched(service) && self.cutovers.get(service).is_some_and(is_cut_over)
     }
 

@@ -206,6 +206,63 @@ fn a_rehearsal_of_the_bulk_order_is_exact_too() {
     assert!(said["writes"]["deletes"].as_u64() > Some(0), "{said:#}");
 }
 
+/// Both services that own items move, one of them goes back and moves again, and forgotten writers are found.
+#[test]
+fn a_rehearsal_of_the_cutovers_is_exact() {
+    let shell = Shell::new(include_str!("../../plans/clients-and-people.yaml"));
+    let words = "rehearse plan.yaml --cutover --items 300 --writes-per-second 40 --seconds 2 --output json";
+    let said = shell.run(words).ended(0).json();
+    assert_eq!(said["clean"], true, "{said:#}");
+    let cutover = &said["cutover"];
+    assert_eq!(cutover["services"], serde_json::json!(["client", "person"]));
+    assert_eq!(cutover["strays"], 3, "{cutover:#}");
+    assert_eq!(cutover["wrong"], serde_json::json!([]));
+    let steps = cutover["steps"].as_array().unwrap();
+    let of = |step: &str, service: &str| {
+        let is_it = |each: &&serde_json::Value| each["step"] == step && each["service"] == service;
+        steps.iter().filter(is_it).collect::<Vec<_>>()
+    };
+    assert_eq!(of("cutover", "client").len(), 2, "there, and there again");
+    assert_eq!(of("cutover", "person").len(), 1);
+    let back = of("rollback", "client");
+    assert_eq!(back.len(), 2, "the first one is refused: {steps:#?}");
+    assert!(back[0]["outcome"].as_str().unwrap().starts_with("refused"));
+    assert!(back[1]["pause_ms"].as_u64() > Some(0));
+    let stand_ins = cutover["stand_ins"].to_string();
+    assert!(stand_ins.contains("resource policies"), "{stand_ins}");
+    let shell = Shell::new(PLAN_WITHOUT_A_WAY_BACK);
+    let refused = shell.run("rehearse plan.yaml --cutover").ended(2);
+    assert!(
+        refused.stderr.contains("no service of the plan can be cut over"),
+        "{}",
+        refused.shown()
+    );
+    let refused = shell
+        .run("rehearse plan.yaml --cutover --writes-per-second 0")
+        .ended(2);
+    assert!(refused.stderr.contains("at least 1"), "{}", refused.shown());
+}
+
+/// Its only service receives data and owns nothing.
+const PLAN_WITHOUT_A_WAY_BACK: &str = r"version: 1
+split: names
+source:
+  table: People
+  keys: { partition: id }
+timestamp: none
+unrouted: fail
+services:
+  - name: names
+    where: attribute_exists(id)
+    owns: nothing
+    table:
+      name: Names
+      keys: { partition: id }
+rehearse:
+  items:
+    - item: { id: 'p{n}' }
+";
+
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let shell = Shell::new(PLAN);

@@ -46,9 +46,20 @@ const BACK: &[&str] = &[
     "rollback.unfenced",
 ];
 
+/// Those of the end of a service.
+pub const ENDS: &[&str] = &[
+    "cutover.way-back-ended",
+    "cutover.end-acknowledged",
+    "cutover.watch-ended",
+    "cutover.unmark.before",
+    "cutover.unmark.after",
+    "cutover.unmarked",
+    "cutover.stripped",
+];
+
 #[test]
 fn processes_die_at_every_failpoint_of_a_cutover() {
-    let known = [THERE, BACK, CANCELS, ROLLBACK_CANCELS, CARRIES, POLICY].concat();
+    let known = [THERE, BACK, CANCELS, ROLLBACK_CANCELS, CARRIES, POLICY, ENDS].concat();
     let requests = REQUESTS
         .iter()
         .flat_map(|name| ["before", "after"].map(|side| format!("{name}.{side}")));

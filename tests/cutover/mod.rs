@@ -4,6 +4,7 @@
 mod application;
 mod cancelled;
 mod changed;
+mod completed;
 mod deaths;
 mod hooks;
 mod policy;

@@ -93,8 +93,8 @@ async fn a_service_with_a_way_back_is_not_ended_by_other_commands() {
     let written = application.end().await;
     shop.assert_both_sides(&written).await;
     shop.succeed(&["switched", "--service", "orders"]).await;
-    let words = ["complete", "--end-way-back", "--yes", "--quiet-for", "1"];
-    shop.succeed(&words).await;
+    shop.succeed(super::completed::COMPLETE).await;
+    shop.succeed(&["complete", "--yes", "--quiet-for", "1"]).await;
     tail.end().await.with_code(&["replicate"], 0);
 }
 

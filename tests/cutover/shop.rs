@@ -331,7 +331,8 @@ hooks:
         }
     }
 
-    async fn wrong(&self, written: &Written) -> Vec<String> {
+    /// What differs from what the application wrote, on each side.
+    pub async fn wrong(&self, written: &Written) -> Vec<String> {
         let (client, mut wrong) = (&self.stage.client, Vec::new());
         let mut source = contents::read(client, &self.stage.trial.source).await;
         source.retain(|key, _| matches!(&key[0], Plain::Text(pk) if pk.starts_with("PER#")));

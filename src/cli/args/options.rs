@@ -468,15 +468,22 @@ pub struct Complete {
     /// The plan file.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
+    /// Complete only this service, which was moved with `cutover`: end its way back. The other services continue.
+    #[arg(long, value_name = "NAME", help_heading = TASK)]
+    pub service: Option<String>,
+    /// With --service: services that receive items of this one from the source keep what they have, and receive no more.
+    #[arg(long, requires = "service", help_heading = TASK)]
+    pub end_copies: bool,
+    /// With --service: end the way back although it is incomplete. The source stays without some writes of the service, or the
+    /// service's own table without writes of others to the source.
+    #[arg(long, requires = "service", help_heading = TASK)]
+    pub end_way_back: bool,
     /// Confirm: every reader and writer has moved, and replication ends for good.
     #[arg(long, help_heading = TASK)]
     pub yes: bool,
     /// Skip the check that nothing writes to the source. Writes that no lane has applied are lost.
-    #[arg(long, help_heading = TASK)]
+    #[arg(long, conflicts_with = "service", help_heading = TASK)]
     pub lose_late_writes: bool,
-    /// End the way back of services that were cut over with `cutover`: they can no longer be rolled back.
-    #[arg(long, help_heading = TASK)]
-    pub end_way_back: bool,
     /// Seconds without a write to the source after which it counts as being at rest.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = LIMITS)]
     pub quiet_for: u64,
@@ -579,6 +586,10 @@ pub struct Rehearse {
     /// Let requests be slow, fail or be throttled, and let workers die: `latency=200ms,errors=1%,throttle=5%,kill=40s`.
     #[arg(long, value_name = "SETTINGS", help_heading = TASK)]
     pub chaos: Option<Chaos>,
+    /// Cut the services over as well: each one that can go back, one of them back and over again, beside writers that were
+    /// forgotten.
+    #[arg(long, conflicts_with = "chaos", help_heading = TASK)]
+    pub cutover: bool,
     /// Keep the rehearsal's tables on the engine at --endpoint-url, so that you can look at them.
     #[arg(long, requires = "endpoint_url", help_heading = TASK)]
     pub keep_tables: bool,

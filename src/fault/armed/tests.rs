@@ -68,6 +68,19 @@ fn reverse(code: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// The names of requests that remove an attribute: a stamp or a mark.
+fn removals(code: &str) -> BTreeSet<String> {
+    let arms = ["complete.", "cutover."].into_iter().flat_map(|room| {
+        let begin = format!("=> \"{room}");
+        let rests = code
+            .split(&begin)
+            .skip(1)
+            .map(|rest| rest.split('"').next().unwrap().to_owned());
+        rests.map(|rest| format!("{room}{rest}")).collect::<Vec<_>>()
+    });
+    arms.collect()
+}
+
 #[test]
 fn every_name_stands_in_the_code_and_every_name_in_the_code_is_listed() {
     let code = code();
@@ -84,6 +97,7 @@ fn every_name_stands_in_the_code_and_every_name_in_the_code_is_listed() {
         .into_iter()
         .chain(computed())
         .chain(reverse(&code))
+        .chain(removals(&code))
         .collect();
     assert_eq!(requests, owned(REQUESTS));
     for call in [
@@ -92,6 +106,8 @@ fn every_name_stands_in_the_code_and_every_name_in_the_code_is_listed() {
         "fault::writing(",
         "fault::before(site(",
         "fault::after(site(",
+        "fault::before(site.name()",
+        "fault::after(site.name()",
     ] {
         assert!(code.contains(call), "{call}");
     }

@@ -7,7 +7,7 @@ use super::super::population::Population;
 use super::super::population::tests::keys;
 use super::*;
 use crate::dynamo::convert::{ConvertError, item_from_sdk};
-use crate::model::{Number, Value};
+use crate::model::{Item, Number, Value};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, StreamSpecification,
@@ -164,6 +164,7 @@ fn options(writes_per_second: u32) -> WriterOptions {
         now: Arc::new(now),
     };
     WriterOptions {
+        application: None,
         writes_per_second,
         seed: 9,
         timestamp: Some(timestamp),
