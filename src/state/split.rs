@@ -5,7 +5,7 @@ use super::error::StateError;
 use super::records::{Received, StreamRecord};
 use super::store::{Store, Stored};
 use super::tombstone_phases::Switch;
-use super::{STATE_FORMAT, STATE_FORMAT_CUTOVER, STATE_FORMAT_EXPORT, STATE_FORMAT_SWITCHED};
+use super::{STATE_FORMAT, STATE_FORMAT_EXPORT, STATE_FORMAT_SWITCHED};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

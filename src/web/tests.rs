@@ -43,6 +43,7 @@ pub(super) fn full() -> SplitStatus {
         unrouted: 0,
         repairs: 0,
         repaired_for: None,
+        places: None,
         last_clean_ms: None,
         received: None,
     };
