@@ -22,6 +22,8 @@ pub enum Step {
     Wait,
     /// Stop the writers, let services switch, and complete.
     SwitchOver,
+    /// Stop forgotten writers of a service, do what they wrote with the service, and take that off the list.
+    SettleStrays(String),
 }
 
 /// How a command in a text begins.
@@ -29,17 +31,23 @@ const BEGIN: &str = "`dynasplit ";
 
 /// What an advice asks for; an error if it asks for nothing that an operator of this run could do.
 pub fn steps(advice: &str) -> Result<Vec<Step>, String> {
-    if advice.starts_with("switch the services over") || advice.starts_with("every service has switched") {
+    let switches = [
+        "switch the services over",
+        "every service has switched",
+        "stop the writers of ",
+    ];
+    if switches.iter().any(|begin| advice.starts_with(begin)) {
         return Ok(vec![Step::SwitchOver]);
     }
-    if ["wait", "leave", "let it end"]
+    let may_be_dead = advice.contains("If its process died, ");
+    let waits = ["wait", "leave", "let it end"]
         .iter()
-        .any(|word| advice.starts_with(word))
-    {
+        .any(|word| advice.starts_with(word));
+    if waits && !may_be_dead {
         let keeps = advice.starts_with("leave").then_some(Step::Replicate);
         return Ok(keeps.into_iter().chain([Step::Wait]).collect());
     }
-    let mut steps = Vec::new();
+    let mut steps = Vec::from_iter(may_be_dead.then_some(Step::Wait));
     if advice.contains("stop that worker") {
         steps.push(Step::EndOldWorkers);
     }
@@ -73,7 +81,7 @@ fn step(words: &[&str]) -> Result<Option<Step>, String> {
         ["replicate"] => return Ok(Some(Step::Replicate)),
         ["replicate", "--restart-tail"] => return Ok(Some(Step::RestartTail)),
         ["dead-letters", "list"] => return Ok(Some(Step::CorrectItems)),
-        ["status"] => return Ok(None),
+        ["status"] | ["reverse", "list", ..] => return Ok(None),
         ["apply"] => Job::Apply { enable_stream: false },
         ["apply", "--enable-stream"] => Job::Apply { enable_stream: true },
         ["backfill"] => backfill(OrderChoice::Auto),
@@ -82,9 +90,40 @@ fn step(words: &[&str]) -> Result<Option<Step>, String> {
         ["verify", "--repair"] => Job::Verify { repair: true },
         ["dead-letters", "reconcile"] => Job::Reconcile,
         ["complete", "--yes"] => Job::Complete,
+        ["reverse", "settle", "--service", service] => {
+            return Ok(Some(Step::SettleStrays((*service).to_owned())));
+        }
+        [command, "--service", service, options @ ..] if moving(command, service, options).is_some() => {
+            return Ok(moving(command, service, options).map(Step::Run));
+        }
         other => return Err(format!("`{}`", other.join(" "))),
     };
     Ok(Some(Step::Run(job)))
+}
+
+/// A command that moves a service.
+fn moving(command: &str, service: &str, options: &[&str]) -> Option<Job> {
+    let service = service.to_owned();
+    let cancel = options.contains(&"--cancel");
+    let job = match (command, options) {
+        ("cutover", ["--yes"] | ["--cancel", "--yes"]) => Job::Cutover {
+            service,
+            cancel,
+            full_check: false,
+            max_pause: None,
+        },
+        ("rollback", ["--yes"] | ["--cancel", "--yes"] | ["--force", "--yes"]) => Job::Rollback {
+            service,
+            cancel,
+            force: options.contains(&"--force"),
+        },
+        ("complete", ["--yes"] | ["--end-way-back", "--yes"]) => Job::CompleteService {
+            service,
+            end_way_back: options.contains(&"--end-way-back"),
+        },
+        _ => return None,
+    };
+    Some(job)
 }
 
 #[test]

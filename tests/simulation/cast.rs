@@ -58,6 +58,10 @@ pub struct Cast {
     pub is_completed: bool,
     /// Services that switch before the split is completed.
     pub switches: usize,
+    /// Services are cut over with a way back.
+    pub cutovers: bool,
+    /// Instances of their applications are forgotten, and write the source after the fence.
+    pub strays: bool,
 }
 
 impl Cast {
@@ -100,9 +104,39 @@ impl Cast {
             shard_ends_ms: (500, 9000),
             is_completed: true,
             switches: *[0, 0, 1, 3].choose(rng).expect("some"),
+            cutovers: false,
+            strays: false,
         }
     }
+
+    /// With cutovers, in some runs or if the run is about them. What else a seed decides does not depend on it.
+    pub fn with_cutovers(mut self, rng: &mut StdRng, focus: Focus) -> Self {
+        let some = rng.random_ratio(1, CUTOVERS);
+        if focus == Focus::Cutovers || focus == Focus::Everything && some {
+            self.moved(rng);
+        }
+        self
+    }
+
+    /// Services move, and nothing happens that refuses every cutover.
+    fn moved(&mut self, rng: &mut StdRng) {
+        self.cutovers = true;
+        self.strays = rng.random();
+        self.order = OrderChoice::Only(Order::Concurrent);
+        self.grows = false;
+        self.odd = 0;
+        self.expires = false;
+        self.turns_stream = false;
+        self.away_minutes = None;
+        self.acts = 1;
+        self.switches = 0;
+        self.operator = true;
+        self.is_completed = true;
+    }
 }
+
+/// One run in so many has cutovers.
+const CUTOVERS: u32 = 4;
 
 /// What a run is mostly about. A rule of the protocol matters in some situations only, and a run without that rule is about
 /// these.
@@ -123,12 +157,14 @@ pub enum Focus {
     Absence,
     /// Processes that are suspended.
     Suspension,
+    /// Cutovers, rollbacks and forgotten writers.
+    Cutovers,
 }
 
 impl Cast {
     /// With what a run is mostly about, and little else.
     pub fn on(mut self, focus: Focus) -> Self {
-        if focus == Focus::Everything {
+        if matches!(focus, Focus::Everything | Focus::Cutovers) {
             return self;
         }
         self.order = OrderChoice::Only(Order::Concurrent);
@@ -151,7 +187,7 @@ impl Cast {
         self.backwards = 6;
         self.is_completed = matches!(focus, Focus::Repairs | Focus::Growth);
         match focus {
-            Focus::Everything | Focus::Copy => {}
+            Focus::Everything | Focus::Cutovers | Focus::Copy => {}
             Focus::Shards => {
                 self.tails = 2;
                 self.shard_ends_ms = (300, 3000);
@@ -195,10 +231,11 @@ pub enum Part {
     Growth,
     SecondAct,
     Switches,
+    Strays,
 }
 
 impl Part {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Operator,
         Self::Absence,
         Self::SecondAct,
@@ -210,6 +247,7 @@ impl Part {
         Self::Expiry,
         Self::OddItems,
         Self::Switches,
+        Self::Strays,
     ];
 }
 
@@ -252,6 +290,7 @@ impl Cast {
                 Part::Growth => self.grows = false,
                 Part::SecondAct => self.acts = 1,
                 Part::Switches => self.switches = 0,
+                Part::Strays => self.strays = false,
             }
         }
         self

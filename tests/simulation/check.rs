@@ -4,7 +4,7 @@ use std::fmt;
 
 use bigdecimal::BigDecimal;
 
-use crate::engine::{Engine, Value};
+use crate::engine::{Engine, Item, Value};
 use crate::support::contents::{Contents, Plain, PlainItem};
 use crate::support::trial::{Mode, STAMP, Stamps, Trial};
 
@@ -137,6 +137,12 @@ fn is_expired(item: &PlainItem, now_ms: u64) -> bool {
         }
         _ => false,
     }
+}
+
+/// An item of the engine for people.
+pub fn item_words(item: &Item) -> String {
+    let item = item.iter().map(|(name, value)| (name.clone(), plain(value)));
+    words(Some(&item.collect()))
 }
 
 /// An item for people.

@@ -47,7 +47,7 @@ impl World {
             sleep(Duration::from_millis(rng.random_range(pause_ms))).await;
             self.everybody_is_back().await;
             let (splits, draw) = (rng.random::<bool>(), rng.random::<u32>() as usize);
-            let table = &self.trial.source;
+            let table = self.streamed(draw);
             let done = self.network.with_engine(|engine, now_ms| {
                 let stream = engine.stream(table)?;
                 let open = stream.open_shards();
@@ -64,6 +64,16 @@ impl World {
                 self.network.count(&format!("a shard {what}"));
                 self.network.note(|| format!("{id} {what}"));
             }
+        }
+    }
+
+    /// A table whose stream is read: in a run with cutovers, also one of the services.
+    fn streamed(&self, draw: usize) -> &str {
+        let trial = &self.trial;
+        let tables = [&trial.source, &trial.orders, &trial.source, &trial.invoices];
+        match self.shop {
+            Some(_) => tables[draw % tables.len()],
+            None => &trial.source,
         }
     }
 

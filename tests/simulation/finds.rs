@@ -76,7 +76,7 @@ impl Scene {
         let (wire, _) = self.network.join(name, false, None);
         let clock = Clock::simulated(self.began, EPOCH_MS.saturating_add_signed(wrong_ms), 0);
         let timing = Timing { clock, ..TIMING };
-        job.work(self.plan.clone(), wire, timing, CancellationToken::new())
+        job.work(self.plan.clone(), wire, timing, CancellationToken::new(), None)
     }
 }
 

@@ -93,7 +93,7 @@ impl World {
             () = self.everybody_leaves() => End::Killed("was left"),
             () = stopping => unreachable!("it never ends"),
             () = suspending => unreachable!("it never ends"),
-            end = job.clone().work(plan.clone(), wire, timing, stop.clone()) => match end {
+            end = job.clone().work(plan.clone(), wire, timing, stop.clone(), self.shop.clone()) => match end {
                 Ok(report) => End::Done(report),
                 Err(error) => End::Failed(error),
             },

@@ -5,14 +5,18 @@
 //! - [`script`]: which run is made. [`cast`]: what a seed decides before it begins. [`world`]: a run. [`events`]: what
 //!   happens by itself.
 //! - [`worker`]: the product's commands as library calls. [`life`]: one life of one. [`crew`]: those that a supervisor
-//!   starts again. [`operator`]: who follows the tool's [`advice`], and does other things.
+//!   starts again. [`operator`]: who follows the tool's [`advice`], and does other things. [`mover`]: what it does with services that
+//!   are cut over.
+//! - [`writers`]: who writes the source. [`shop`]: the applications of a run with cutovers, and the person who stops and moves them.
 //! - [`check`] and [`quiet`]: what must hold. [`finds`]: what runs found. [`tally`]: how often what happened.
 //! - [`shrink`]: the least of a failing run that fails. [`story`]: what happened in it.
 //! - [`rules`]: a rule of the protocol that is left out is noticed.
 //!
 //! `cargo test --test simulation` runs some seeds in each mode. `DYNASPLIT_SEED=7` runs one seed only,
-//! `DYNASPLIT_SIMULATION_RUNS=1000` runs more of them, as does `DYNASPLIT_EFFORT`, and `DYNASPLIT_WITHOUT=TailTies`
-//! leaves a rule out.
+//! `DYNASPLIT_SIMULATION_RUNS=1000` runs more of them, as does `DYNASPLIT_EFFORT`, and `DYNASPLIT_CUTOVERS=1`
+//! makes only runs with cutovers, and `DYNASPLIT_WITHOUT=TailTies` leaves a rule out.
+
+#![recursion_limit = "256"]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -25,16 +29,19 @@ mod engine;
 mod events;
 mod finds;
 mod life;
+mod mover;
 mod network;
 mod operator;
 mod quiet;
 mod rules;
 mod script;
+mod shop;
 mod shrink;
 mod story;
 mod tally;
 mod worker;
 mod world;
+mod writers;
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -43,7 +50,7 @@ use std::time::{Duration, Instant};
 
 use dynasplit::fault::Rule;
 use network::Trace;
-use script::{CUTS, Cuts, SEED, Script, WITHOUT};
+use script::{CUTOVERS, CUTS, Cuts, SEED, Script, WITHOUT};
 use shrink::MOST_RUNS;
 use support::effort::effort;
 use support::trial::Mode;
@@ -74,6 +81,7 @@ fn script(seed: u64, mode: Mode) -> Script {
     let cuts = |text: String| -> Cuts { text.parse().unwrap_or_else(|error| panic!("{CUTS}: {error}")) };
     Script {
         without: told(WITHOUT).map(rule),
+        moves: told(CUTOVERS).is_some(),
         cuts: told(CUTS).map(cuts).unwrap_or_default(),
         ..Script::new(seed, mode)
     }

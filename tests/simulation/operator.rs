@@ -16,10 +16,10 @@ use crate::advice::{Step, commands, steps};
 use crate::check::Wrong;
 use crate::engine::Value;
 use crate::life::End;
-use crate::support::mutator::Mutator;
 use crate::support::trial::Stamps;
 use crate::worker::Job;
 use crate::world::World;
+use crate::writers::Writers;
 
 /// Who follows the advice has completed the split after so long.
 const PROGRESS: Duration = Duration::from_secs(30 * 60);
@@ -31,8 +31,8 @@ const RESTARTING: Duration = Duration::from_secs(20);
 
 /// An operator.
 pub struct Operator {
-    world: Arc<World>,
-    rng: StdRng,
+    pub world: Arc<World>,
+    pub rng: StdRng,
     /// Commands that were run.
     ran: u64,
     name: &'static str,
@@ -62,13 +62,17 @@ impl Operator {
             if self.world.is_calm() {
                 continue;
             }
-            let own_will = if self.world.cast.repairs { 0.8 } else { 0.4 };
+            let own_will = match &self.world.cast {
+                cast if cast.cutovers => 0.1,
+                cast if cast.repairs => 0.8,
+                _ => 0.4,
+            };
             if self.rng.random_bool(own_will) {
                 self.something_else().await;
             } else if let End::Done(report) = self.run(Job::Status).await
                 && let Ok(steps) = steps(&report.next.unwrap_or_default())
             {
-                self.follow(steps).await;
+                Box::pin(self.follow(steps)).await;
             }
         }
     }
@@ -124,7 +128,7 @@ impl Operator {
     }
 
     /// Runs a command.
-    async fn run(&mut self, job: Job) -> End {
+    pub async fn run(&mut self, job: Job) -> End {
         self.ran += 1;
         let name = format!("{}-{}{}", self.name, job.name(), self.ran);
         let plan = self.world.plan().clone();
@@ -134,7 +138,7 @@ impl Operator {
     /// Follows an advice, step by step, until one fails. Answers what the last command said.
     async fn follow(&mut self, steps: Vec<Step>) -> Option<End> {
         let mut last = None;
-        for step in steps {
+        for step in self.chosen(steps) {
             match step {
                 Step::Run(job) => {
                     let end = self.run(job).await;
@@ -159,6 +163,15 @@ impl Operator {
                 }
                 Step::EndOldWorkers => self.world.end_old_tails(),
                 Step::CorrectItems => self.correct_items().await,
+                Step::SwitchOver if self.world.shop.is_some() => last = Box::pin(self.towards_goal()).await,
+                Step::SettleStrays(service) => {
+                    let end = self.settles(service).await;
+                    let is_done = matches!(end, End::Done(_));
+                    last = Some(end);
+                    if !is_done {
+                        break;
+                    }
+                }
                 Step::Wait | Step::SwitchOver => sleep(Duration::from_secs(2)).await,
             }
         }
@@ -198,7 +211,7 @@ impl Operator {
     }
 
     /// Follows the advice until the split is complete. Answers what went wrong, and how often was written.
-    pub async fn ends_split(mut self, writers: Mutator) -> (Option<Wrong>, u64) {
+    pub async fn ends_split(mut self, writers: Writers) -> (Option<Wrong>, u64) {
         let began = Instant::now();
         let mut writers = Some(writers);
         let mut writes = 0;
@@ -215,10 +228,11 @@ impl Operator {
                 ));
             }
             if began.elapsed() > WRITING
+                && self.world.shop.as_ref().is_none_or(|shop| shop.goal().is_none())
                 && let Some(writers) = writers.take()
             {
                 self.world.network.note(|| "the writers stop".into());
-                writes = writers.tally().await.total();
+                writes = writers.end().await;
                 // TTL writes, too (docs/cutover.md).
                 self.world.expire_items(false).await;
             }
@@ -247,7 +261,8 @@ impl Operator {
         };
         next.clone_into(said);
         let steps = steps(&next).map_err(|what| Wrong::because("an advice names no step", what))?;
-        let end = if steps == [Step::SwitchOver] {
+        let has_goal = self.world.shop.as_ref().is_some_and(|shop| shop.goal().is_some());
+        let end = if steps == [Step::SwitchOver] && !has_goal {
             if !is_quiet {
                 sleep(Duration::from_secs(2)).await;
                 return Ok(false);
@@ -261,6 +276,7 @@ impl Operator {
                 self.must_be_exact("verify is clean")?
             }
             Some(End::Done(report)) if report.is_done => return Ok(true),
+            Some(End::Done(report)) if report.is_completed => self.must_be_without_marks()?,
             Some(End::Failed(error)) => {
                 said.push_str(&format!("\nand a command refused: {error}"));
                 self.heed(&error).await;
@@ -283,6 +299,9 @@ impl Operator {
     /// Some services switch, then the split is completed.
     async fn switch_over(&mut self) -> Result<Option<End>, Wrong> {
         self.must_be_exact("the tool says that the services can switch")?;
+        if self.world.shop.is_some() {
+            return Ok(Some(self.run(Job::Complete).await));
+        }
         let mut services: Vec<String> = self
             .world
             .plan()

@@ -10,10 +10,10 @@ use dynasplit::worker::Split;
 use tokio::time::{Instant, sleep};
 
 use crate::check::{self, Wrong};
-use crate::support::mutator::Mutator;
 use crate::support::trial::Stamps;
 use crate::worker::configuration;
 use crate::world::{TIMING, World};
+use crate::writers::Writers;
 
 /// In a quiet moment, everything is exact after so long.
 const LIVENESS: Duration = Duration::from_secs(240);
@@ -24,7 +24,7 @@ const DRAINED: Duration = Duration::from_secs(90);
 
 impl World {
     /// Why the targets are not what they should be, when everything has had its time.
-    pub async fn quiet_moment(self: &Arc<Self>, writers: &Mutator) -> Option<Wrong> {
+    pub async fn quiet_moment(self: &Arc<Self>, writers: &Writers) -> Option<Wrong> {
         // Copies go on beside the writers until they end, unless something else is in their way.
         let began = Instant::now();
         while !self.is_filled() && began.elapsed() < LIVENESS && self.only_copies().await {
@@ -63,6 +63,9 @@ impl World {
             }
         }
         self.network.count("quiet moment, exact");
+        if let Some(wrong) = self.shop.as_ref().and_then(|shop| shop.false_alarm()) {
+            return Some(wrong);
+        }
         sleep(STAYS).await;
         let found = self.differences(Stamps::Stripped)?;
         if self.flag().await.is_some() {
@@ -73,6 +76,9 @@ impl World {
 
     /// How the targets differ from what the newest plan says.
     pub fn differences(&self, stamps: Stamps) -> Option<Wrong> {
+        if let Some(shop) = &self.shop {
+            return shop.differences(stamps);
+        }
         let services: Vec<&str> = self
             .plan()
             .services
@@ -83,8 +89,12 @@ impl World {
             .with_engine(|engine, now_ms| check::differences(engine, &self.trial, &services, stamps, now_ms))
     }
 
-    /// What the engine was asked for and does not know.
+    /// What was found wrong at once: at a moment of the product's choice, or because the engine was asked for something that it
+    /// does not know.
     pub fn unsupported(&self) -> Option<Wrong> {
+        if let Some(wrong) = self.shop.as_ref().and_then(|shop| shop.wrong()) {
+            return Some(wrong);
+        }
         let what = self
             .network
             .with_engine(|engine, _| engine.unsupported.first().cloned())?;
@@ -108,6 +118,9 @@ impl World {
                     | ObstacleKind::Lag
                     | ObstacleKind::NotVerified
                     | ObstacleKind::NotClean
+                    // The items that these are about have been looked at.
+                    | ObstacleKind::StrayWrites
+                    | ObstacleKind::ReverseDeadLetters
             )
         });
         flag.map(ToString::to_string)

@@ -19,6 +19,8 @@ pub struct Script {
     pub mode: Mode,
     /// A rule of the protocol that the product leaves out.
     pub without: Option<Rule>,
+    /// The run has cutovers, whatever the seed says.
+    pub moves: bool,
     pub cuts: Cuts,
 }
 
@@ -29,13 +31,19 @@ impl Script {
             seed,
             mode,
             without: None,
+            moves: false,
             cuts: Cuts::default(),
         }
     }
 
     /// What the run is mostly about.
     pub fn focus(&self) -> Focus {
-        self.without.map_or(Focus::Everything, focus)
+        let otherwise = if self.moves {
+            Focus::Cutovers
+        } else {
+            Focus::Everything
+        };
+        self.without.map_or(otherwise, focus)
     }
 
     /// The command that makes this run.
@@ -44,11 +52,16 @@ impl Script {
             Mode::Timestamp => "in_timestamp_mode",
             Mode::Sequence => "in_sequence_mode",
         };
+        let moves = if self.moves {
+            format!(" {CUTOVERS}=1")
+        } else {
+            String::new()
+        };
         let without = self.without.map(|rule| format!(" {WITHOUT}={rule:?}"));
         let cuts = Some(self.cuts.to_string()).filter(|cuts| !cuts.is_empty());
         let cuts = cuts.map(|cuts| format!(" {CUTS}='{cuts}'"));
         format!(
-            "{SEED}={}{}{} cargo test --test simulation {test}",
+            "{SEED}={}{moves}{}{} cargo test --test simulation {test}",
             self.seed,
             without.unwrap_or_default(),
             cuts.unwrap_or_default()
@@ -60,6 +73,7 @@ impl Script {
 pub const SEED: &str = "DYNASPLIT_SEED";
 pub const WITHOUT: &str = "DYNASPLIT_WITHOUT";
 pub const CUTS: &str = "DYNASPLIT_CUTS";
+pub const CUTOVERS: &str = "DYNASPLIT_CUTOVERS";
 
 /// What does not happen of all that a seed decides.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

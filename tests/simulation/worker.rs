@@ -5,6 +5,10 @@ use aws_sdk_dynamodb::config::{
 };
 use aws_types::SdkConfig;
 use dynasplit::backfill::{Backfill, BackfillOptions, OrderChoice};
+use dynasplit::cutover::{
+    CompleteServiceOptions, CutoverOptions, CutoverReport, Operator, RollbackOptions, cancel_cutover,
+    cancel_rollback, complete_service, cutover, rollback,
+};
 use dynasplit::dynamo::{Clients, Timing};
 use dynasplit::lifecycle::{
     ApplyOptions, CompleteOptions, SwitchOptions, apply, complete, switch, switch_back,
@@ -13,25 +17,59 @@ use dynasplit::plan::Plan;
 use dynasplit::repair::reconcile_dead_letters;
 use dynasplit::state::TuningChange;
 use dynasplit::status::{Phase, split_status_with_worker};
-use dynasplit::tail::{Tail, TailOptions};
+use dynasplit::tail::{Tail, TailOptions, settle_strays};
 use dynasplit::verify::{Verify, VerifyOptions};
 use dynasplit::worker::{RunError, Split, tune};
 use futures::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::network::Wire;
+use crate::shop::Shop;
 
 /// What a command does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Job {
-    Apply { enable_stream: bool },
-    Replicate { restart: bool },
-    Backfill { consistent: bool, order: OrderChoice },
-    Verify { repair: bool },
+    Apply {
+        enable_stream: bool,
+    },
+    Replicate {
+        restart: bool,
+    },
+    Backfill {
+        consistent: bool,
+        order: OrderChoice,
+    },
+    Verify {
+        repair: bool,
+    },
     Reconcile,
     Tune(TuningChange),
-    Switch { service: String, undo: bool },
+    Switch {
+        service: String,
+        undo: bool,
+    },
     Complete,
+    Cutover {
+        service: String,
+        cancel: bool,
+        full_check: bool,
+        max_pause: Option<Duration>,
+    },
+    Rollback {
+        service: String,
+        cancel: bool,
+        force: bool,
+    },
+    CompleteService {
+        service: String,
+        end_way_back: bool,
+    },
+    Settle {
+        service: String,
+        overwrite: bool,
+    },
     Status,
 }
 
@@ -44,6 +82,8 @@ pub struct Report {
     pub is_clean: bool,
     /// The split is complete.
     pub is_done: bool,
+    /// A service is completed.
+    pub is_completed: bool,
     /// The next command.
     pub next: Option<String>,
 }
@@ -72,6 +112,12 @@ impl Job {
             Self::Switch { undo: false, .. } => "switched",
             Self::Switch { undo: true, .. } => "switched-undo",
             Self::Complete => "complete",
+            Self::Cutover { cancel: false, .. } => "cutover",
+            Self::Cutover { cancel: true, .. } => "cutover-cancel",
+            Self::Rollback { cancel: false, .. } => "rollback",
+            Self::Rollback { cancel: true, .. } => "rollback-cancel",
+            Self::CompleteService { .. } => "complete-service",
+            Self::Settle { .. } => "reverse-settle",
             Self::Status => "status",
         }
     }
@@ -83,17 +129,30 @@ impl Job {
         wire: Wire,
         timing: Timing,
         stop: CancellationToken,
+        shop: Option<Arc<Shop>>,
     ) -> BoxFuture<'static, Result<Report, String>> {
         Box::pin(async move {
             let clients = Clients::of(configuration(wire), timing);
             let split = Split::open(plan, &clients).await;
-            let done = Box::pin(self.done(split, stop)).await;
+            let done = Box::pin(self.done(split, stop, shop)).await;
             done.map_err(|error| error.to_string())
         })
     }
 
-    async fn done(self, split: Split, stop: CancellationToken) -> Result<Report, RunError> {
+    async fn done(
+        self,
+        split: Split,
+        stop: CancellationToken,
+        shop: Option<Arc<Shop>>,
+    ) -> Result<Report, RunError> {
         match self {
+            Self::Cutover { .. }
+            | Self::Rollback { .. }
+            | Self::CompleteService { .. }
+            | Self::Settle { .. } => {
+                let shop = shop.expect("a run with cutovers");
+                Box::pin(self.moves(split, stop, &shop)).await
+            }
             Self::Apply { enable_stream } => {
                 let options = ApplyOptions { enable_stream };
                 Box::pin(apply(&split, options, &|_| {})).await?;
@@ -164,6 +223,78 @@ impl Job {
             Self::Status => with_next(&split, "").await,
         }
     }
+}
+
+impl Job {
+    /// What moves a service.
+    async fn moves(self, split: Split, stop: CancellationToken, shop: &Shop) -> Result<Report, RunError> {
+        let operator = Operator {
+            name: "operator".into(),
+            tell: &|said| shop.tell(said),
+            confirm: &|asked| shop.confirm(asked),
+        };
+        let moved = match self {
+            Self::Cutover {
+                service,
+                cancel: true,
+                ..
+            } => Box::pin(cancel_cutover(&split, &service, &operator, &stop)).await?,
+            Self::Cutover {
+                service,
+                full_check,
+                max_pause,
+                ..
+            } => {
+                let options = CutoverOptions {
+                    max_pause,
+                    full_check,
+                };
+                Box::pin(cutover(&split, &service, options, &operator, &stop)).await?
+            }
+            Self::Rollback {
+                service,
+                cancel: true,
+                ..
+            } => Box::pin(cancel_rollback(&split, &service, &operator, &stop)).await?,
+            Self::Rollback { service, force, .. } => {
+                let options = RollbackOptions { force };
+                Box::pin(rollback(&split, &service, options, &operator, &stop)).await?
+            }
+            Self::CompleteService {
+                service,
+                end_way_back,
+            } => {
+                let options = CompleteServiceOptions {
+                    end_copies: true,
+                    end_way_back,
+                };
+                let ended = Box::pin(complete_service(&split, &service, options, &operator, &stop)).await?;
+                return Ok(Report {
+                    is_completed: true,
+                    ..Report::of(if ended.already { "done before" } else { "done" })
+                });
+            }
+            Self::Settle { service, overwrite } => {
+                let settled = Box::pin(settle_strays(&split, &service, &[], overwrite, &stop)).await?;
+                let all = settled.iter().all(|stray| stray.settled);
+                return Ok(Report::of(if all { "all settled" } else { "some are open" }));
+            }
+            other => unreachable!("{other:?} moves no service"),
+        };
+        Ok(Report::of(moved_words(&moved)))
+    }
+}
+
+/// How a cutover or a rollback ended, and why, without names and numbers.
+fn moved_words(report: &CutoverReport) -> String {
+    let reason = report.reason.as_deref().map(|reason| {
+        let cut = reason.split([':', '.', '(']).next().unwrap_or_default();
+        let words = cut
+            .split(' ')
+            .filter(|word| !word.starts_with(|c: char| c.is_ascii_digit()));
+        format!(", {}", words.collect::<Vec<_>>().join(" "))
+    });
+    format!("{:?}{}", report.outcome, reason.unwrap_or_default())
 }
 
 /// What was done, and the next command, as the tool says it.

@@ -26,11 +26,14 @@ use crate::life::doom;
 use crate::network::{EPOCH_MS, FaultRates, Network, Trace};
 use crate::operator::Operator;
 use crate::script::{Cuts, Script};
+use crate::shop::Shop;
+use crate::shop::goods::{self, Kind};
 use crate::support::latch::Latch;
 use crate::support::mutator::{Habits, Mutator, Spice};
 use crate::support::trial::Trial;
 use crate::tally::Tally;
 use crate::worker::{Job, configuration};
+use crate::writers::Writers;
 
 /// What the product's waits are built on: as long as a run can afford, because each renewal and each poll is a request. A
 /// late request lands within `attempt + margin`.
@@ -48,6 +51,11 @@ pub const KEYS: usize = 42;
 /// Trouble lasts at most so long, and at least the second.
 const STORM: Duration = Duration::from_secs(60);
 const SHORTEST_STORM: Duration = Duration::from_secs(12);
+/// Or at most so long in a run with cutovers, and until so many of them have ended.
+const MOVING_STORM: Duration = Duration::from_secs(240);
+const MOVED_IN_TROUBLE: u64 = 2;
+/// Of the chances of cutovers.
+const CUTOVERS: u64 = 0xC0_7042;
 
 /// What a run came to.
 pub struct Outcome {
@@ -91,6 +99,8 @@ pub struct World {
     ends: Mutex<Tally>,
     dead: Mutex<BTreeSet<String>>,
     writers: Client,
+    /// The applications of a run with cutovers.
+    pub shop: Option<Arc<Shop>>,
 }
 
 /// Makes a run.
@@ -103,7 +113,12 @@ pub fn run(script: &Script, trace: Trace) -> Outcome {
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let world = Arc::new(World::new(script, trace));
+        let mut world = World::new(script, trace);
+        if world.cast.cutovers {
+            let (rng, strays) = (world.rng(9), world.cast.strays);
+            world.shop = Some(Shop::open(&world.network, script.mode, &script.cuts, strays, rng));
+        }
+        let world = Arc::new(world);
         Box::pin(world.live()).await
     })
 }
@@ -114,7 +129,9 @@ impl World {
             seed, mode, ref cuts, ..
         } = *script;
         let mut rng = StdRng::seed_from_u64(seed);
-        let cast = Cast::drawn(&mut rng).on(script.focus()).cut(cuts);
+        let mut cutovers = StdRng::seed_from_u64(seed ^ CUTOVERS);
+        let cast = Cast::drawn(&mut rng).on(script.focus());
+        let cast = cast.with_cutovers(&mut cutovers, script.focus()).cut(cuts);
         let engine = Engine::new(cast.engine);
         let network = Network::new(engine, rng.random(), TIMING.landed(), cuts.clone(), trace);
         network.note(|| format!("{cast:?}"));
@@ -126,7 +143,11 @@ impl World {
             invoices: "invoices".into(),
             names: "names".into(),
         };
-        let text = trial.plan();
+        let text = if cast.cutovers {
+            goods::plan(mode)
+        } else {
+            trial.plan()
+        };
         let (first, _) = text.split_once("  - name: names").expect("its last service");
         let texts = if cast.grows {
             vec![first, &text]
@@ -146,6 +167,7 @@ impl World {
             plans,
             newest: AtomicUsize::new(0),
             writers: Client::new(&configuration(wire)),
+            shop: None,
             network,
             began: Instant::now(),
             calm: AtomicBool::new(false),
@@ -158,10 +180,17 @@ impl World {
         }
     }
 
-    async fn live(self: Arc<Self>) -> Outcome {
-        let mut rng = self.rng(1);
-        self.trial.create_source(&self.writers).await;
-        self.expire_items(true).await;
+    /// Begins to write the source.
+    async fn begin_writers(self: &Arc<Self>, rng: &mut StdRng) -> Writers {
+        if let Some(shop) = &self.shop {
+            shop.fill_all(&mut self.rng(8));
+            let mut crew = self.crew.lock().expect("no thread panicked");
+            for (place, kind) in (20..).step_by(2).zip(Kind::ALL) {
+                crew.spawn(Arc::clone(shop).write(kind, self.rng(place)));
+                crew.spawn(Arc::clone(shop).stray(kind, self.rng(place + 1)));
+            }
+            return Writers::Shop(Arc::clone(shop));
+        }
         let spice = Spice {
             odd: self.cast.odd,
             expires: self.cast.expires.then_some((self.began, EPOCH_MS)),
@@ -172,16 +201,23 @@ impl World {
             pause: self.cast.pause,
             backwards: self.cast.backwards,
         };
-        let writers =
-            Mutator::start_with(&self.writers, &self.trial.source, habits, spice, rng.random()).await;
+        let writers = Mutator::start_with(&self.writers, &self.trial.source, habits, spice, rng.random());
+        Writers::Mutator(writers.await)
+    }
+
+    async fn live(self: Arc<Self>) -> Outcome {
+        let mut rng = self.rng(1);
+        self.trial.create_source(&self.writers).await;
+        self.expire_items(true).await;
+        let writers = self.begin_writers(&mut rng).await;
         self.network.set_fault_rates(self.cast.fault_rates);
         self.begin_events();
         self.begin_crew(&mut rng).await;
         let wrong = Box::pin(self.acts(&writers, &mut rng)).await;
         self.network.note(|| "an operator follows the advice".into());
         let (wrong, writes) = match wrong {
-            wrong @ Some(_) => (wrong, writers.so_far().total()),
-            None if !self.cast.is_completed => (None, writers.so_far().total()),
+            wrong @ Some(_) => (wrong, writers.so_far()),
+            None if !self.cast.is_completed => (None, writers.so_far()),
             None => Box::pin(Operator::of(&self).ends_split(writers)).await,
         };
         let wrong = self.panicked().await.or(wrong);
@@ -199,7 +235,7 @@ impl World {
     }
 
     /// Trouble, and a quiet moment in which everything must become exact; once, or again and again.
-    async fn acts(self: &Arc<Self>, writers: &Mutator, rng: &mut StdRng) -> Option<Wrong> {
+    async fn acts(self: &Arc<Self>, writers: &Writers, rng: &mut StdRng) -> Option<Wrong> {
         for act in 0..self.cast.acts {
             if act > 0 {
                 self.network.note(|| "trouble begins again".into());
@@ -228,14 +264,21 @@ impl World {
     /// Lasts until the backfill has ended, within bounds.
     async fn storm(&self) {
         let began = Instant::now();
-        let [shortest, longest] = [SHORTEST_STORM, STORM].map(|time| self.cuts.storm(time));
-        while began.elapsed() < shortest || (began.elapsed() < longest && !self.is_filled()) {
+        let storm = if self.shop.is_some() { MOVING_STORM } else { STORM };
+        let [shortest, longest] = [SHORTEST_STORM, storm].map(|time| self.cuts.storm(time));
+        let is_moved = || {
+            self.shop
+                .as_ref()
+                .is_none_or(|shop| shop.reached() >= MOVED_IN_TROUBLE)
+        };
+        let is_done = || self.is_filled() && is_moved();
+        while began.elapsed() < shortest || (began.elapsed() < longest && !is_done()) {
             sleep(Duration::from_millis(500)).await;
         }
     }
 
     /// No command runs for so long, and hardly anything is written.
-    async fn everybody_is_away(&self, writers: &Mutator, minutes: u64) {
+    async fn everybody_is_away(&self, writers: &Writers, minutes: u64) {
         self.network
             .note(|| format!("everybody is away for {minutes} minutes"));
         self.network.count("everybody away for long");

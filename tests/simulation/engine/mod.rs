@@ -27,7 +27,7 @@ pub use refusal::Answer;
 use refusal::Refusal;
 use stream::Stream;
 use table::Table;
-pub use value::{Item, Value};
+pub use value::{Item, Value, item_json};
 
 /// How the engine behaves.
 #[derive(Clone, Copy, Debug)]

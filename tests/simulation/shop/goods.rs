@@ -1,0 +1,282 @@
+//! What the applications of a run with cutovers write: the plan, the keys and the shapes of items. It shares no code with the
+//! product.
+
+use rand::Rng;
+use rand::rngs::StdRng;
+use serde_json::{Value as Json, json};
+
+use crate::engine::{Item, Value, item_json};
+use crate::support::trial::Mode;
+
+/// A service with an application of its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Kind {
+    /// Its items look the same on both sides.
+    Orders,
+    /// Its items have other keys and another attribute in its own table, and lack one there.
+    Invoices,
+}
+
+/// Where an application writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    Source,
+    Target,
+}
+
+/// What a write does to one item, in the shape of the source.
+#[derive(Clone, Debug)]
+pub enum Act {
+    Put(Item),
+    /// Sets an attribute, or removes it, and sets the timestamp.
+    Change {
+        at: i64,
+        name: &'static str,
+        value: Option<Value>,
+    },
+    Delete,
+}
+
+/// The source.
+pub const SOURCE: &str = "source";
+/// The table of the service that keeps the names of the items of both others.
+pub const NAMES: &str = "names";
+
+impl Kind {
+    pub const ALL: [Self; 2] = [Self::Orders, Self::Invoices];
+
+    /// The service, and its table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Orders => "orders",
+            Self::Invoices => "invoices",
+        }
+    }
+
+    /// By the name of the service.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The table that it writes.
+    pub fn table(self, side: Side) -> &'static str {
+        match side {
+            Side::Source => SOURCE,
+            Side::Target => self.name(),
+        }
+    }
+
+    /// What the partition keys of its items in the source begin with.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Orders => "ORD#",
+            Self::Invoices => "INV#",
+        }
+    }
+
+    /// The key of an item in the source.
+    pub fn source_key(self, number: usize) -> Item {
+        Item::from([
+            ("PK".to_owned(), text(format!("{}{}", self.prefix(), number / 7))),
+            ("SK".to_owned(), text(format!("DOC#{number}"))),
+        ])
+    }
+
+    /// The key of an item on one side.
+    pub fn key(self, side: Side, number: usize) -> Item {
+        match (self, side) {
+            (Self::Invoices, Side::Target) => Item::from([
+                ("account".to_owned(), text((number / 7).to_string())),
+                ("document".to_owned(), text(number.to_string())),
+            ]),
+            _ => self.source_key(number),
+        }
+    }
+
+    /// The name of an attribute on one side.
+    fn attribute(self, side: Side, name: &'static str) -> &'static str {
+        match (self, side, name) {
+            (Self::Invoices, Side::Target, "amount") => "total",
+            _ => name,
+        }
+    }
+
+    /// What one side holds for an item of the source.
+    pub fn shaped(self, side: Side, number: usize, item: &Item) -> Item {
+        if (self, side) != (Self::Invoices, Side::Target) {
+            return item.clone();
+        }
+        let mut shaped = item.clone();
+        for gone in ["PK", "SK", "note"] {
+            shaped.remove(gone);
+        }
+        if let Some(amount) = shaped.remove("amount") {
+            shaped.insert("total".to_owned(), amount);
+        }
+        shaped.extend(self.key(side, number));
+        shaped
+    }
+
+    /// The item of the source that an item of the target stands for. `before` is what the source held.
+    pub fn unshaped(self, number: usize, item: &Item, before: Option<&Item>) -> Item {
+        if self == Self::Orders {
+            return item.clone();
+        }
+        let mut source = item.clone();
+        for gone in ["account", "document"] {
+            source.remove(gone);
+        }
+        if let Some(total) = source.remove("total") {
+            source.insert("amount".to_owned(), total);
+        }
+        source.extend(self.source_key(number));
+        let note = before.and_then(|before| before.get("note"));
+        source.extend(note.map(|note| ("note".to_owned(), note.clone())));
+        source
+    }
+
+    /// The request of a write.
+    pub fn request(self, side: Side, number: usize, act: &Act) -> (&'static str, Json) {
+        let table = self.table(side);
+        let key = || item_json(&self.key(side, number));
+        match act {
+            Act::Put(item) => {
+                let item = item_json(&self.shaped(side, number, item));
+                ("PutItem", json!({ "TableName": table, "Item": item }))
+            }
+            Act::Delete => ("DeleteItem", json!({ "TableName": table, "Key": key() })),
+            Act::Change { at, name, value } => {
+                let mut values = json!({ ":at": number_of(*at).json() });
+                let update = match value {
+                    Some(value) => {
+                        values[":n"] = value.json();
+                        "SET #at = :at, #n = :n"
+                    }
+                    None => "SET #at = :at REMOVE #n",
+                };
+                let body = json!({
+                    "TableName": table,
+                    "Key": key(),
+                    "UpdateExpression": update,
+                    "ExpressionAttributeNames": { "#at": "at", "#n": self.attribute(side, name) },
+                    "ExpressionAttributeValues": values,
+                });
+                ("UpdateItem", body)
+            }
+        }
+    }
+}
+
+impl Act {
+    /// The item of the source afterwards. An attribute that a table lacks keeps its value in the source.
+    pub fn applied(&self, kind: Kind, side: Side, before: Option<&Item>) -> Option<Item> {
+        match self {
+            Self::Delete => None,
+            Self::Put(item) => {
+                let mut item = item.clone();
+                if (kind, side) == (Kind::Invoices, Side::Target) {
+                    item.remove("note");
+                    let note = before.and_then(|before| before.get("note"));
+                    item.extend(note.map(|note| ("note".to_owned(), note.clone())));
+                }
+                Some(item)
+            }
+            Self::Change { at, name, value } => {
+                let mut item = before.cloned()?;
+                item.insert("at".to_owned(), number_of(*at));
+                match value {
+                    Some(value) => item.insert((*name).to_owned(), value.clone()),
+                    None => item.remove(*name),
+                };
+                Some(item)
+            }
+        }
+    }
+}
+
+pub fn text(text: impl Into<String>) -> Value {
+    Value::S(text.into())
+}
+
+pub fn number_of(number: i64) -> Value {
+    Value::N(number.into())
+}
+
+/// A whole item of the source.
+pub fn item(rng: &mut StdRng, kind: Kind, number: usize, at: i64) -> Item {
+    let mut item = kind.source_key(number);
+    item.insert("at".to_owned(), number_of(at));
+    item.insert("amount".to_owned(), number_of(rng.random_range(-500..500)));
+    if rng.random_bool(0.6) {
+        item.insert("name".to_owned(), word(rng));
+    }
+    if rng.random_bool(0.5) {
+        item.insert("note".to_owned(), word(rng));
+    }
+    item
+}
+
+pub fn word(rng: &mut StdRng) -> Value {
+    text(format!("word-{}", rng.random_range(0..10_000)))
+}
+
+/// What the table of names holds for an item of the source.
+pub fn named(item: &Item) -> Option<Item> {
+    let name = item.get("name")?;
+    Some(Item::from([
+        ("id".to_owned(), item["PK"].clone()),
+        ("document".to_owned(), item["SK"].clone()),
+        ("name".to_owned(), name.clone()),
+    ]))
+}
+
+/// The plan.
+pub fn plan(mode: Mode) -> String {
+    let timestamp = match mode {
+        Mode::Timestamp => "{ attribute: at, type: N }",
+        Mode::Sequence => "none",
+    };
+    // The names belong to the two services that write them.
+    format!(
+        r"version: 1
+split: trial
+source:
+  table: source
+  keys: {{ partition: PK, sort: SK }}
+timestamp: {timestamp}
+unrouted: fail
+fence: {{ prove-for: 2, manual: its application }}
+drain: {{ quiet-for: 1 }}
+services:
+  - name: orders
+    where: begins_with(PK, 'ORD#')
+    owns: items
+    table:
+      name: orders
+      keys: {{ partition: PK, sort: SK }}
+  - name: invoices
+    where: begins_with(PK, 'INV#')
+    owns: items
+    table:
+      name: invoices
+      keys: {{ partition: account, sort: document }}
+    transform:
+      keys:
+        from: {{ PK: 'INV#{{account}}', SK: 'DOC#{{document}}' }}
+        to: {{ account: '{{account}}', document: '{{document}}' }}
+      drop: [PK, SK, note]
+      rename: {{ amount: total }}
+  - name: names
+    where: attribute_exists(name)
+    owns: nothing
+    table:
+      name: names
+      keys: {{ partition: id, sort: document }}
+    transform:
+      keys:
+        from: {{ PK: '{{id}}', SK: '{{document}}' }}
+        to: {{ id: '{{id}}', document: '{{document}}' }}
+      keep: [name]
+"
+    )
+}
