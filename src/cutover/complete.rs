@@ -7,13 +7,11 @@ use super::checks::{busy, losses, refuse_completing, reverse};
 use super::drain;
 use super::options::{CompleteServiceOptions, ServiceEnd};
 use super::work::Work;
-use crate::dynamo::AccountLimit;
 use crate::fault;
-use crate::lifecycle::{CompleteReport, end_service};
+use crate::lifecycle::{CompleteReport, end_service, remove_marks as remove_marks_of};
 use crate::plan::{Plan, Service};
-use crate::repair::{acknowledged, sweep_of};
+use crate::repair::acknowledged;
 use crate::state::{CutoverPhase, CutoverStep, SplitRecord};
-use crate::target::Sweep;
 use crate::worker::{Budgets, RunError, Split};
 
 /// Refuses the end of a service that would lose something, before anything is done.
@@ -139,24 +137,10 @@ pub(super) async fn remove_marks(work: &Work<'_>) -> Result<CutoverStep, RunErro
     let split = work.split;
     let budgets = Budgets::new(split, None, None);
     budgets.read(&split.store).await?;
-    let tables = &split.source;
-    let sweep = Sweep {
-        table: split.plan.source.table.clone(),
-        keys: split.plan.source.keys.clone(),
-        client: tables.items.clone(),
-        reads: budgets.source(),
-        ..sweep_of(
-            split,
-            work.service,
-            work.tables,
-            &budgets,
-            &AccountLimit::default(),
-        )
-    };
-    let removing = async { Ok(sweep.marks(&split.plan.split, work.name()).await?) };
+    let removing = remove_marks_of(split, &budgets, (work.service, work.tables));
     let removed = interruptible(work, budgets.during(&split.store, Box::pin(removing))).await?;
-    work.ended().marks += removed.removed;
-    let what = format!("removed {} marks from the source", removed.removed);
+    work.ended().marks += removed;
+    let what = format!("removed {removed} marks from the source");
     work.journal.event(&what, None).await?;
     fault::moment("cutover.unmarked").await;
     Ok(CutoverStep::Strip)

@@ -1,12 +1,13 @@
 //! The lifecycle step `complete`: ends the lanes, strips versions, and switches TTL and streams on.
 
 use super::at_rest::{self, Rest};
+use super::marks::remove_marks;
 use crate::dynamo::{AccountLimit, Tables};
 use crate::fault;
 use crate::model::VERSION_ATTRIBUTE;
 use crate::plan::Service;
 use crate::repair::{refuse_switched_since, sweep_of, workers_gone};
-use crate::state::{ServiceRecord, SplitRecord};
+use crate::state::{CutoverPhase, CutoverState, ServiceRecord, SplitRecord};
 use crate::status::{Obstacle, ObstacleKind, split_status, split_status_with_worker, told};
 use crate::target::{TtlOutcome, enable_ttl};
 use crate::worker::{ActivityNote, Budgets, RunError, Split, unless_stopped, with_activity_notes};
@@ -175,6 +176,16 @@ async fn end_services(
     let mut report = CompleteReport::default();
     for (service, tables) in split.services() {
         end_service(split, budgets, (service, tables), &mut report, tell).await?;
+        // A service that was rolled back has marks in the source, and nobody reads them any more.
+        let is_marked = |state: &CutoverState| state.phase == CutoverPhase::Replicating;
+        if split.cutover(&service.name).is_some_and(is_marked) {
+            tell(&format!("removing the marks of {} from the source", service.name));
+            let removed = remove_marks(split, budgets, (service, tables)).await?;
+            report.notes.push(format!(
+                "removed {removed} marks of {}, which was rolled back, from the source",
+                service.name
+            ));
+        }
     }
     Ok(report)
 }

@@ -5,6 +5,7 @@ mod apply;
 mod at_rest;
 mod complete;
 mod created_tables;
+mod marks;
 mod restart;
 mod switched;
 
@@ -12,6 +13,7 @@ pub use abandon::{AbandonOptions, AbandonedThing, abandon, abandon_preview, aban
 pub use apply::{AppliedTable, ApplyOptions, ApplyReport, apply};
 pub(crate) use complete::end_service;
 pub use complete::{CompleteOptions, CompleteReport, complete};
+pub(crate) use marks::remove_marks;
 pub(crate) use restart::{current_stream, restart_tail};
 pub use switched::{SwitchOptions, SwitchReport, switch, switch_back};
 pub(crate) use switched::{in_the_way, is_past};

@@ -83,6 +83,27 @@ async fn end_the_split(shop: &Shop, tail: crate::support::process::Running) {
     tail.end().await.with_code(&["replicate"], 0);
 }
 
+/// A rolled-back service has no end of its own. The end of the split removes what its reverse lane left in the source.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_the_split_removes_the_marks_of_a_service_that_was_rolled_back() {
+    let (shop, tail, application) = Shop::open(Mode::Timestamp).await;
+    let foreign = foreign_mark(&shop).await;
+    shop.cutover().await;
+    until_written(&application, |written| written.target >= 40).await;
+    shop.cli.succeed(ROLLBACK).await;
+    application.end().await;
+    shop.verify().await;
+    let complete = ["complete", "--yes", "--quiet-for", "1"];
+    let done = shop.cli.succeed(&complete).await;
+    assert!(
+        done.stdout.contains("marks of people, which was rolled back"),
+        "{}",
+        done.stdout
+    );
+    assert_left_nothing(&shop, &foreign).await;
+    tail.end().await.with_code(&["replicate"], 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_way_back_that_is_not_complete_ends_only_if_it_is_told_to() {
     let (shop, tail, application) = Shop::open(Mode::Timestamp).await;

@@ -60,11 +60,15 @@ use world::{Outcome, run};
 /// Runs in each mode, unless told, times the effort.
 const RUNS: u64 = 8;
 
+/// How many runs of less are made of a run that fails.
+const SHRINKS: &str = "DYNASPLIT_SIMULATION_SHRINKS";
+
+fn number(name: &str) -> Option<u64> {
+    let given = std::env::var(name).ok()?;
+    Some(given.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
 fn seeds() -> Range<u64> {
-    let number = |name: &str| -> Option<u64> {
-        let given = std::env::var(name).ok()?;
-        Some(given.parse().unwrap_or_else(|_| panic!("{name} is a number")))
-    };
     match number(SEED) {
         Some(seed) => seed..seed + number("DYNASPLIT_SIMULATION_RUNS").unwrap_or(1),
         None => 1..1 + number("DYNASPLIT_SIMULATION_RUNS").unwrap_or(RUNS * effort()),
@@ -138,10 +142,11 @@ fn runs(mode: Mode) {
             let (one, script) = (Instant::now(), script(seed, mode));
             let outcome = run(&script, Trace::default());
             eprintln!(
-                "{mode:?} mode, seed {seed}: {} simulated s and {} requests in {:.1} s",
+                "{mode:?} mode, seed {seed}: {} simulated s and {} requests in {:.1} s{}",
                 outcome.simulated.as_secs(),
                 outcome.requests,
-                one.elapsed().as_secs_f64()
+                one.elapsed().as_secs_f64(),
+                (outcome.wrong.as_ref()).map_or(String::new(), |wrong| format!(". It failed: {wrong}"))
             );
             sum.lock().expect("no thread panicked").add(script, outcome);
         }
@@ -153,7 +158,8 @@ fn runs(mode: Mode) {
     });
     let sum = sum.into_inner().expect("no thread panicked");
     if let Some((script, outcome)) = sum.failed {
-        panic!("{}", story::told(&script, outcome, MOST_RUNS));
+        let most = number(SHRINKS).map_or(MOST_RUNS, |most| most.try_into().expect("a small number"));
+        panic!("{}", story::told(&script, outcome, most));
     }
     eprintln!(
         "{mode:?} mode: {} seeds from {}, {:.1} simulated hours in {:.1} s, {} writes of the source, {} requests\n\

@@ -54,6 +54,7 @@ const SHORTEST_STORM: Duration = Duration::from_secs(12);
 /// Or at most so long in a run with cutovers, and until so many of them have ended.
 const MOVING_STORM: Duration = Duration::from_secs(240);
 const MOVED_IN_TROUBLE: u64 = 2;
+const STACK: usize = 16 << 20;
 /// Of the chances of cutovers.
 const CUTOVERS: u64 = 0xC0_7042;
 
@@ -103,8 +104,17 @@ pub struct World {
     pub shop: Option<Arc<Shop>>,
 }
 
-/// Makes a run.
+/// Makes a run, in a thread whose stack has room for commands that call each other, without optimization.
 pub fn run(script: &Script, trace: Trace) -> Outcome {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK);
+        let running = thread.spawn_scoped(scope, || run_here(script, trace));
+        let ended = running.expect("a thread").join();
+        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn run_here(script: &Script, trace: Trace) -> Outcome {
     chance::seed(script.seed);
     break_rule(script.without);
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -52,6 +52,7 @@ impl Reader {
         match words.as_slice() {
             [name, ">", number, operation, rest] => self.sends(name, number, operation, rest),
             [name, "<", number, operation, rest] => self.receives(name, number, operation, rest),
+            ["shop:", ..] => self.in_the_shop(rest),
             ["calm"] => Some("From here on, nothing goes wrong any more.".to_owned()),
             ["the", "writers", "stop" | "rest"] => {
                 self.is_quiet = true;
@@ -70,6 +71,14 @@ impl Reader {
             }
             _ => None,
         }
+    }
+
+    /// What an application writes, and what becomes of it.
+    fn in_the_shop(&self, rest: &str) -> Option<String> {
+        let is_other = |number: &String| rest.contains("DOC#") && !rest.contains(&format!(" DOC#{number} "));
+        let is_told =
+            !self.number.as_ref().is_some_and(is_other) && (self.number.is_some() || !rest.contains("DOC#"));
+        is_told.then(|| rest.trim_start_matches("shop: ").to_owned())
     }
 
     fn sends(&mut self, name: &str, number: &str, operation: &str, rest: &str) -> Option<String> {
@@ -161,7 +170,8 @@ impl Reader {
         let source = item["SK"]["S"]
             .as_str()
             .and_then(|sort| sort.strip_prefix("DOC#"));
-        let shown = source.or_else(|| item["document"]["S"].as_str());
+        let document = item["document"]["S"].as_str();
+        let shown = source.or_else(|| document.map(|text| text.trim_start_matches("DOC#")));
         shown == Some(number)
     }
 
