@@ -4,7 +4,7 @@ use super::checks::{busy, reverse};
 use super::fence_parts::Side;
 use super::work::Work;
 use super::{drain, fencing};
-use crate::fault;
+use crate::fault::{self, Rule, broken};
 use crate::plan::HookName;
 use crate::state::{CutoverPhase, CutoverStep, RepairScope, SplitRecord};
 use crate::worker::RunError;
@@ -26,7 +26,7 @@ pub(super) async fn reopen(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     SplitRecord::change(&work.split.store, |record| {
         let was_closed = record.switched.contains_key(service);
         obeyed = record.reopen_lane(service, epoch, CutoverPhase::Fenced, work.split.now_ms());
-        if obeyed.is_some() && was_closed && strays > 0 {
+        if obeyed.is_some() && was_closed && strays > 0 && !broken(Rule::ReopenRepairs) {
             let reason = format!("the source was written while the lane of {service} was closed");
             record.require_repair(&reason, [service], RepairScope::LostChanges);
         }

@@ -1,5 +1,6 @@
 //! What is in the way of a cutover or of a rollback.
 
+use crate::fault::{Rule, broken};
 use crate::lifecycle::in_the_way;
 use crate::state::SplitRecord;
 use crate::status::{
@@ -79,7 +80,7 @@ pub(super) fn losses(service: &str, state: &ReverseState) -> Vec<String> {
             state.dead_letters.len()
         ));
     }
-    if !state.strays.is_empty() {
+    if !state.strays.is_empty() && !broken(Rule::StraysBlock) {
         found.push(format!(
             "{} writes of others came to the source's items of {service} after the switch (stray writes)",
             state.strays.len()

@@ -2,6 +2,7 @@
 
 use super::checks::reverse;
 use super::work::Work;
+use crate::fault::{Rule, broken};
 use crate::lifecycle::is_past;
 use crate::repair;
 use crate::state::StreamPin;
@@ -24,6 +25,9 @@ pub(super) async fn now_of_workers(work: &Work<'_>) -> Result<u64, RunError> {
 
 /// Waits until the forward lane has applied, and saved, every write from before a moment.
 pub(super) async fn forward(work: &Work<'_>, until_ms: u64) -> Result<(), RunError> {
+    if broken(Rule::Drain) {
+        return Ok(());
+    }
     let (began, mut absence) = (Instant::now(), Absence::default());
     let _waiting = work.split.waits.until(
         format!("the lane of {} has applied every write", work.name()),
@@ -51,9 +55,9 @@ pub(super) async fn back(work: &Work<'_>, until_ms: u64) -> Result<(), RunError>
     loop {
         let state = reverse(work.split, work.name()).await?;
         let status = split_status_with_worker(work.split).await?;
-        if state.complete_to_ms.is_some_and(|complete| complete >= until_ms)
-            && state.watched_to_ms.is_some_and(|watched| watched >= until_ms)
-        {
+        let is_carried_back = state.complete_to_ms.is_some_and(|complete| complete >= until_ms);
+        let is_watched = state.watched_to_ms.is_some_and(|watched| watched >= until_ms);
+        if (is_carried_back || broken(Rule::DrainBack)) && (is_watched || broken(Rule::WatchedPast)) {
             return Ok(());
         }
         absence.refuse(work, is_worked(&status))?;

@@ -6,6 +6,7 @@
 use super::fence_parts::{self, Part, Side};
 use super::work::Work;
 use super::{drain, policy};
+use crate::fault::{Rule, broken};
 use crate::fence::run_hook;
 use crate::plan::{Fence, HookName, Plan, Service};
 use crate::state::SplitRecord;
@@ -111,6 +112,9 @@ fn confirm(work: &Work<'_>, fence: &Fence) -> Result<(), RunError> {
 /// The fence holds when nothing of the service arrived for a while after it was raised. This rests on the stream: every write
 /// from before the end of that time was read.
 async fn prove(work: &Work<'_>, side: Side, fence: &Fence) -> Result<u64, RunError> {
+    if broken(Rule::FenceProven) {
+        return drain::now_of_workers(work).await;
+    }
     let began = Instant::now();
     let for_ms = u64::try_from(fence.prove_for.as_millis()).unwrap_or(u64::MAX);
     loop {

@@ -6,7 +6,7 @@ use super::fence_parts::Side;
 use super::options::CutoverOptions;
 use super::work::{Work, millis};
 use super::{drain, fencing, ready};
-use crate::fault;
+use crate::fault::{self, Rule, broken};
 use crate::plan::HookName;
 use crate::source::ensure_stream;
 use crate::state::{CutoverPhase, CutoverStep, Pause, SplitRecord};
@@ -110,6 +110,9 @@ pub(super) async fn drain(work: &Work<'_>) -> Result<CutoverStep, RunError> {
 /// Nothing is repaired under the fence: a copy that is not clean cancels the cutover.
 pub(super) async fn check(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     refuse_unproven(work.split, work.name()).await?;
+    if broken(Rule::CheckedUnderFence) {
+        return Ok(CutoverStep::Close);
+    }
     if work.full_check {
         compare(work.split, work.name(), work.stop).await?;
     } else {
@@ -144,7 +147,9 @@ pub(super) async fn close(work: &Work<'_>) -> Result<CutoverStep, RunError> {
         return Err(busy(work.name()));
     };
     fault::moment("cutover.closed").await;
-    drain::acknowledged(work, closed.epoch).await?;
+    if !broken(Rule::CloseAcknowledged) {
+        drain::acknowledged(work, closed.epoch).await?;
+    }
     fault::moment("cutover.close-acknowledged").await;
     Ok(CutoverStep::Pin)
 }
@@ -153,7 +158,7 @@ pub(super) async fn close(work: &Work<'_>) -> Result<CutoverStep, RunError> {
 pub(super) async fn pin(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     let mut reader = tip(work).await?;
     let pin = Box::pin(drain::pinned(work, &mut reader)).await?;
-    if !work.full_check {
+    if !work.full_check && !broken(Rule::CheckedUnderFence) {
         let keys = reader.keys.take();
         changed(work).await?.settle_target(&work.compared(), keys).await?;
     }

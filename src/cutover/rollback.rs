@@ -4,7 +4,7 @@ use super::checks::{busy, losses, refuse_completing, reverse};
 use super::fence_parts::Side;
 use super::work::Work;
 use super::{drain, fencing};
-use crate::fault;
+use crate::fault::{self, Rule, broken};
 use crate::plan::HookName;
 use crate::state::{CutoverPhase, CutoverStep, Pause, RepairScope, SplitRecord};
 use crate::worker::{RunError, Split};
@@ -114,7 +114,9 @@ pub(super) async fn reopen(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     let Some(obeyed) = obeyed else {
         return Err(busy(service));
     };
-    drain::acknowledged(work, obeyed).await?;
+    if !broken(Rule::ReopenAcknowledged) {
+        drain::acknowledged(work, obeyed).await?;
+    }
     fault::moment("rollback.reopen-acknowledged").await;
     Ok(CutoverStep::Unfence)
 }

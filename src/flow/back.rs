@@ -8,6 +8,7 @@
 use super::coalesce::Group;
 use super::guard::{GuardExpression, is_tombstone};
 use super::invert::{NoWayBack, SourceWrite, SourceWriteKind, TargetChange, WayBack};
+use crate::fault::{Rule, broken};
 use crate::model::{Change, Item, Key, MarkKind, Origin, ReverseMark, SequenceNumber, strip_marks};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -96,7 +97,7 @@ pub fn runs(group: &Group) -> Vec<Group> {
         if let Some(run) = runs.last_mut() {
             run.changes.push(Arc::clone(change));
         }
-        is_open = live(change.images.new.as_ref()).is_some();
+        is_open = live(change.images.new.as_ref()).is_some() || broken(Rule::RunsEndWithDeletes);
     }
     runs
 }
@@ -151,6 +152,7 @@ impl BackLane<'_> {
     pub fn decide(&self, run: &Group, current: Option<&Item>) -> Back {
         let service = &self.way.service.name;
         let held = current.and_then(|item| ReverseMark::of(item, self.split, service));
+        let held = held.filter(|_| !broken(Rule::Mark));
         let is_later = |change: &&Arc<Change>| match (&held, self.mark(change, MarkKind::Updated)) {
             (Some(held), Some(mark)) => mark.is_newer_than(held),
             _ => true,
@@ -161,7 +163,7 @@ impl BackLane<'_> {
         };
         let stripped = stripped(current);
         let stripped = stripped.as_ref();
-        if !self.way.stands_for(first.images.old.as_ref(), stripped) {
+        if !self.way.stands_for(first.images.old.as_ref(), stripped) && !broken(Rule::OldImage) {
             return if self.way.stands_for(last.images.new.as_ref(), stripped) {
                 Back::Settled(Settled::Agreed)
             } else {
@@ -214,6 +216,9 @@ impl BackLane<'_> {
                 let condition = self.as_read(current, set.keys().chain(&remove).map(String::as_str));
                 set.extend(mark(MarkKind::Updated));
                 (BackWriteKind::Update { set, remove }, condition)
+            }
+            SourceWriteKind::Delete if broken(Rule::TwoSteps) => {
+                (BackWriteKind::Delete, self.as_read(current, []))
             }
             SourceWriteKind::Delete => {
                 let set = mark(MarkKind::Deleting).collect();
@@ -279,7 +284,8 @@ impl BackLane<'_> {
         let mut seen = BTreeSet::new();
         names.retain(|name| !is_key(name) && seen.insert(name.clone()));
         let mut clauses = vec!["attribute_exists(#p)".to_owned()];
-        for (index, name) in names.into_iter().take(MAX_COMPARED).enumerate() {
+        let most = if broken(Rule::AsRead) { 0 } else { MAX_COMPARED };
+        for (index, name) in names.into_iter().take(most).enumerate() {
             condition.names.insert(format!("#c{index}"), name.clone());
             match current.get(&name) {
                 Some(value) => {

@@ -1,5 +1,6 @@
 //! Stray writes: writes of others to the source's items of a service that has switched. A writer was forgotten.
 
+use crate::fault::{Rule, broken};
 use crate::model::{Images, MarkImages, MarkKind, ReverseMark};
 use crate::plan::Service;
 
@@ -7,6 +8,9 @@ use crate::plan::Service;
 /// which become newer with each of them; the mark of a deleted item says that the delete was announced.
 #[must_use]
 pub fn is_stray(service: &Service, split: &str, epoch: u64, images: &Images, marks: &MarkImages) -> bool {
+    if broken(Rule::Watched) {
+        return false;
+    }
     let mut shown = images.old.iter().chain(&images.new);
     if !shown.any(|item| service.takes(item)) {
         return false;

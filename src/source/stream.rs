@@ -184,11 +184,13 @@ impl StreamSource {
             old: read(data.old_image)?,
             new: read(data.new_image)?,
         };
+        let whole = broken(Rule::Stripped).then(|| images.clone());
         let stripped = |image: &mut Option<Item>| image.as_mut().map(strip_marks).unwrap_or_default();
         let marks = MarkImages {
             old: stripped(&mut images.old),
             new: stripped(&mut images.new),
         };
+        images = whole.unwrap_or(images);
         if images.old.is_none() && images.new.is_none() {
             return Err(odd(&format!(
                 "record {sequence} has no images: the stream is not NEW_AND_OLD_IMAGES"

@@ -2,6 +2,7 @@
 //! and looks at them again when it is drained.
 
 use super::at_once::at_once;
+use crate::fault::{Rule, broken};
 use crate::flow::{BackLane, BackLedger, Group, Stop, WayBack, carry_back, is_tombstone};
 use crate::model::{Change, Counters, Images, Item, Key, Origin, SequenceNumber, json};
 use crate::source::Scan;
@@ -86,7 +87,7 @@ impl CarriedBack {
     /// Looks again at what could not be carried back, because the lane has read everything: a later change may have settled
     /// it, or it was only repeated after a delete.
     pub async fn look_again(&self) -> Result<(), Stop> {
-        if !self.may_have_letters.load(Ordering::Relaxed) || !self.is_due() {
+        if broken(Rule::LooksAgain) || !self.may_have_letters.load(Ordering::Relaxed) || !self.is_due() {
             return Ok(());
         }
         let lane = self.lane()?;

@@ -6,6 +6,7 @@
 
 use super::changed_keys::{Keys, keys_since};
 use super::reader::{ShardReader, is_trimmed};
+use crate::fault::{Rule, broken};
 use crate::model::{Position, SequenceNumber};
 use crate::source::{Record, StreamSource, StreamState, stream_state};
 use crate::state::StreamPin;
@@ -212,9 +213,12 @@ impl TipReader {
     pub async fn pin(&mut self, epoch: u64, stop: &CancellationToken) -> Result<StreamPin, RunError> {
         // Before the reads, so that all later writes come after this time.
         let pinned_ms = self.split.now_ms();
-        self.read_to(None, usize::MAX, stop).await?;
+        if !broken(Rule::PinAtTip) {
+            self.read_to(None, usize::MAX, stop).await?;
+        }
         let last = |position: &Position| -> Option<SequenceNumber> {
             match position {
+                _ if broken(Rule::Pin) => None,
                 Position::At(number) | Position::After(number) => Some(number.clone()),
                 Position::Beginning | Position::End => None,
             }

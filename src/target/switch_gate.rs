@@ -164,8 +164,12 @@ impl Gate {
             let mut inside = self.lock();
             match &self.part {
                 Part::Any => inside.attempts.admit()?,
-                Part::Forward(service) if inside.closed.contains(&**service) => return None,
+                Part::Forward(service) if inside.closed.contains(&**service) && !broken(Rule::Close) => {
+                    return None;
+                }
                 Part::Forward(_) => inside.attempts.admit()?,
+                Part::Back(_) if broken(Rule::BackAdmitted) => inside.attempts.enter(),
+                Part::Watch(_) if broken(Rule::WatchAdmitted) => inside.attempts.enter(),
                 Part::Back(service) if inside.carried_back.contains(&**service) => inside.attempts.enter(),
                 Part::Watch(service) if inside.watched.contains(&**service) => inside.attempts.enter(),
                 Part::Back(_) | Part::Watch(_) => return None,

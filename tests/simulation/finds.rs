@@ -29,10 +29,15 @@ struct Scene {
 impl Scene {
     /// With one order in its source, whose tables are there.
     async fn new() -> Self {
+        Self::with_shards(1).await
+    }
+
+    /// The same, with so many shards of the stream.
+    async fn with_shards(shards: u64) -> Self {
         let engine = Engine::new(Habits {
             page_items: 10,
             page_records: 10,
-            shards: 1,
+            shards,
             creation_ms: 0,
         });
         let network = Network::new(engine, 1, TIMING.landed(), Cuts::default(), Trace::default());
@@ -149,4 +154,26 @@ fn what_is_lost_a_day_later_is_a_gap_although_clocks_differ() {
     });
     let next = found.expect("the status is told").next.unwrap_or_default();
     assert!(next.contains("--restart-tail"), "{next}");
+}
+
+/// A worker dies whose clock was fast. By the clock of its successor, it lives for two more minutes.
+#[test]
+fn the_shards_of_a_dead_worker_are_read_although_its_clock_was_fast() {
+    let held = simulated(async {
+        let scene = Scene::with_shards(4).await;
+        let replicate = || Job::Replicate { restart: false };
+        let tail = tokio::spawn(scene.run("fast", replicate(), 50_000));
+        sleep(Duration::from_secs(5)).await;
+        tail.abort();
+        let tail = tokio::spawn(scene.run("slow", replicate(), -50_000));
+        for number in 2..12 {
+            scene.order(&format!("DOC#{number}"), number).await;
+        }
+        sleep(Duration::from_secs(45)).await;
+        tail.abort();
+        scene
+            .network
+            .with_engine(|engine, _| engine.contents("orders").len())
+    });
+    assert_eq!(held, 10, "orders in their table");
 }

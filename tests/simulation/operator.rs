@@ -182,6 +182,10 @@ impl Operator {
     async fn correct_items(&mut self) {
         let world = Arc::clone(&self.world);
         let table = &world.trial.source;
+        // The items of a shop have no kinds.
+        if world.shop.is_some() {
+            return;
+        }
         let is_odd = |kind: Option<&Value>| match kind {
             Some(Value::S(kind)) => !["order", "invoice", "archive"].contains(&kind.as_str()),
             _ => true,

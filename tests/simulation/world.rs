@@ -52,7 +52,7 @@ pub const KEYS: usize = 42;
 const STORM: Duration = Duration::from_secs(60);
 const SHORTEST_STORM: Duration = Duration::from_secs(12);
 /// Or at most so long in a run with cutovers, and until so many of them have ended.
-const MOVING_STORM: Duration = Duration::from_secs(240);
+const MOVING_STORM: Duration = Duration::from_secs(180);
 const MOVED_IN_TROUBLE: u64 = 2;
 const STACK: usize = 16 << 20;
 /// Of the chances of cutovers.

@@ -41,7 +41,7 @@ impl Tail {
                 )
         };
         let wanted = stored.iter().filter(|(_, record)| open(&record.value)).count();
-        let tails = self.live_tails().await?;
+        let tails = self.live_tails(leases).await?;
         let workers = tails.len().max(1);
         let mut awaited = Awaited::new();
         // A process that reads no shard uses no budget; one that died may still stand in a shard's record.
@@ -104,12 +104,16 @@ impl Tail {
     }
 
     /// Tail workers that are seen to live, by their records' names, and for how long each gave no sign of life, in
-    /// milliseconds.
-    async fn live_tails(&self) -> Result<BTreeMap<String, u64>, RunError> {
+    /// milliseconds. A worker whose record did not change for a whole lease is dead, whatever its clock said: otherwise, the shards
+    /// of a worker with a fast clock would be nobody's for a long time.
+    async fn live_tails(&self, leases: &mut LeaseWatch) -> Result<BTreeMap<String, u64>, RunError> {
         match self.split.store.list::<WorkerRecord>(WorkerRecord::PREFIX).await {
             Ok(workers) => Ok(workers
                 .into_iter()
                 .filter(|(_, worker)| worker.value.kind == "tail" && worker.value.lease.owner.is_some())
+                .filter(|(name, worker)| {
+                    !leases.is_free(name, &worker.value.lease, worker.revision, Instant::now())
+                })
                 .map(|(name, worker)| {
                     let silent_ms = self.split.now_ms().saturating_sub(worker.value.seen_ms);
                     (name, silent_ms, worker.value.lease.duration_ms)

@@ -36,6 +36,10 @@ pub fn focus(rule: Rule) -> Focus {
         TailGuard | EndsBeforeLease | BothClocks | FromSent | SeenToPass | CompareAndSet | Gone => {
             Focus::Suspension
         }
+        FenceProven | Drain | CheckedUnderFence | Close | CloseAcknowledged | Pin | PinAtTip | DrainBack
+        | WatchedPast | ReopenAcknowledged | BackAdmitted | WatchAdmitted | Mark | OldImage | AsRead
+        | TwoSteps | RunsEndWithDeletes | LooksAgain | Stripped | ReverseLanded | Watched | StraysBlock
+        | ReopenRepairs | MarksRemoved => Focus::Cutovers,
         _ => Focus::Copy,
     }
 }
@@ -79,6 +83,7 @@ const REPAIR: &str = "`model::repair`";
 const BULK: &str = "`model::bulk`";
 const LINEAGE: &str = "`model::lineage`";
 const LEASE: &str = "`model::lease`";
+const CUTOVER: &str = "`model::cutover`";
 
 /// Every rule.
 pub const TABLE: &[Known] = &[
@@ -138,4 +143,28 @@ pub const TABLE: &[Known] = &[
     known(CompareAndSet, [None, None], LEASE),
     known(EndsBeforeLease, [None, None], LEASE),
     known(BothClocks, [None, None], LEASE),
+    known(FenceProven, [None, None], CUTOVER),
+    known(Drain, [None, None], CUTOVER),
+    known(CheckedUnderFence, [None, None], CUTOVER),
+    known(Close, [None, None], CUTOVER),
+    known(CloseAcknowledged, [None, None], CUTOVER),
+    known(Pin, [None, None], CUTOVER),
+    known(PinAtTip, [None, None], CUTOVER),
+    known(DrainBack, [None, None], CUTOVER),
+    known(WatchedPast, [None, None], CUTOVER),
+    known(ReopenAcknowledged, [None, None], CUTOVER),
+    known(BackAdmitted, [None, None], CUTOVER),
+    known(WatchAdmitted, [None, None], CUTOVER),
+    known(Mark, [None, None], CUTOVER),
+    known(OldImage, [None, None], CUTOVER),
+    known(AsRead, [None, None], CUTOVER),
+    known(TwoSteps, [None, None], CUTOVER),
+    known(RunsEndWithDeletes, [None, None], CUTOVER),
+    known(LooksAgain, [None, None], CUTOVER),
+    known(Stripped, [None, None], CUTOVER),
+    known(ReverseLanded, [None, None], CUTOVER),
+    known(Watched, [None, None], CUTOVER),
+    known(StraysBlock, [None, None], CUTOVER),
+    known(ReopenRepairs, [None, None], CUTOVER),
+    known(MarksRemoved, [None, None], CUTOVER),
 ];

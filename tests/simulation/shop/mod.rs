@@ -99,7 +99,7 @@ impl Shop {
     /// The application of a service writes all the time.
     pub async fn write(self: Arc<Self>, kind: Kind, mut rng: StdRng) {
         while !self.ended.load(Ordering::Relaxed) {
-            sleep(Duration::from_millis(rng.random_range(80..500))).await;
+            sleep(Duration::from_millis(rng.random_range(150..900))).await;
             if !self.is_resting() {
                 self.step(kind, &mut rng);
             }
