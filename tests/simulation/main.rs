@@ -142,11 +142,10 @@ fn runs(mode: Mode) {
             let (one, script) = (Instant::now(), script(seed, mode));
             let outcome = run(&script, Trace::default());
             eprintln!(
-                "{mode:?} mode, seed {seed}: {} simulated s and {} requests in {:.1} s{}",
+                "{mode:?} mode, seed {seed}: {} simulated s and {} requests in {:.1} s",
                 outcome.simulated.as_secs(),
                 outcome.requests,
-                one.elapsed().as_secs_f64(),
-                (outcome.wrong.as_ref()).map_or(String::new(), |wrong| format!(". It failed: {wrong}"))
+                one.elapsed().as_secs_f64()
             );
             sum.lock().expect("no thread panicked").add(script, outcome);
         }
@@ -158,6 +157,13 @@ fn runs(mode: Mode) {
     });
     let sum = sum.into_inner().expect("no thread panicked");
     if let Some((script, outcome)) = sum.failed {
+        // The story of the least run that fails takes a while; what failed is known now.
+        let wrong = outcome.wrong.as_ref().map(ToString::to_string);
+        eprintln!(
+            "{mode:?} mode, seed {} failed, and is reduced now: {}",
+            script.seed,
+            wrong.unwrap_or_default()
+        );
         let most = number(SHRINKS).map_or(MOST_RUNS, |most| most.try_into().expect("a small number"));
         panic!("{}", story::told(&script, outcome, most));
     }

@@ -53,8 +53,11 @@ fn are_found(mode: Mode) {
         let name = format!("{:?}", known.rule);
         let bound = known.bound(mode);
         let is_asked = match &*asked {
-            // A run in which a service is added is long.
-            "" => bound.is_some_and(|bound| bound <= QUICK) && focus(known.rule) != Focus::Growth,
+            // A run in which a service is added or moved is long.
+            "" => {
+                let is_long = matches!(focus(known.rule), Focus::Growth | Focus::Cutovers);
+                bound.is_some_and(|bound| bound <= QUICK) && !is_long
+            }
             "all" => bound.is_some(),
             "every" => true,
             names => names.split(',').any(|one| one == name),
