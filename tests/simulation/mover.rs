@@ -58,13 +58,13 @@ impl Operator {
             self.rng.random_range(0..count)
         };
         let mut place = 0;
-        let is_kept = |step: &Step| {
+        let mut is_kept = |step: &Step| {
             let is_move = moves(step);
             place += usize::from(is_move);
             !is_move || place == kept + 1
         };
-        let mut is_kept = is_kept;
-        steps.into_iter().filter(|step| is_kept(step)).collect()
+        let kept_steps = steps.into_iter().filter(|step| is_kept(step));
+        kept_steps.collect()
     }
 
     /// Stops forgotten writers, and settles what they wrote: with the service itself, or by overwriting it.

@@ -11,7 +11,7 @@ use crate::engine::Item;
 
 /// An application has stopped after so many milliseconds. The proof of a fence takes longer.
 const STOPS_MS: u64 = 1500;
-/// An application that moves writes after so many milliseconds.
+/// Forgotten instances write for so many milliseconds at most, from then on.
 const STRAYS_MS: u64 = 60_000;
 
 impl Shop {
