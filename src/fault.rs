@@ -120,6 +120,8 @@ pub const MOMENTS: &[&str] = &[
     "switched.recording",
     "switched.acknowledged",
     "cutover.step",
+    "cutover.held",
+    "cutover.resumed",
     "cutover.fencing",
     "cutover.closed",
     "cutover.close-acknowledged",

@@ -2,6 +2,7 @@
 
 use dynasplit::fault::{MOMENTS, REQUESTS};
 
+use super::held::POINTS as HELD;
 use super::policy::POINTS as POLICY;
 use super::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, end, until_written};
 use crate::support::process::Running;
@@ -59,7 +60,17 @@ pub const ENDS: &[&str] = &[
 
 #[test]
 fn processes_die_at_every_failpoint_of_a_cutover() {
-    let known = [THERE, BACK, CANCELS, ROLLBACK_CANCELS, CARRIES, POLICY, ENDS].concat();
+    let known = [
+        THERE,
+        BACK,
+        CANCELS,
+        ROLLBACK_CANCELS,
+        CARRIES,
+        POLICY,
+        ENDS,
+        HELD,
+    ]
+    .concat();
     let requests = REQUESTS
         .iter()
         .flat_map(|name| ["before", "after"].map(|side| format!("{name}.{side}")));

@@ -4,8 +4,8 @@ use super::documents::{Completions, Iam, Man, Tables};
 use super::examples as example;
 use super::init::Init;
 use super::options::{
-    Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, Export, Rehearse, Replicate, Reverse, Rollback,
-    Shape, Status, Survey, Switched, Tune, Verify, Wait,
+    Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, Export, Pause, Rehearse, Replicate, Resume,
+    Reverse, Rollback, Shape, Status, Survey, Switched, Tune, Verify, Wait,
 };
 use clap::Subcommand;
 use std::path::Path;
@@ -86,6 +86,15 @@ pub enum Command {
     /// the service write the source again. Without --yes, it only shows the steps.
     #[command(after_help = example::ROLLBACK)]
     Rollback(Rollback),
+    /// Hold the next step of a service's cutover, until `resume`
+    ///
+    /// A `cutover` that runs finishes its present step and waits. A command that has not begun is refused. `pause` refuses while
+    /// the writers are stopped, except if the cutover has a --max-pause, which then ends the hold.
+    #[command(after_help = example::PAUSE)]
+    Pause(Pause),
+    /// Let the next step of a service's cutover begin, after `pause`
+    #[command(after_help = example::RESUME)]
+    Resume(Resume),
     /// Record that a service has switched to its own table, so that dynasplit stops writing it
     ///
     /// Stop the writers of the service first. `switched` waits until the service's lane has applied everything that was
@@ -165,6 +174,8 @@ impl Command {
             Self::Switched(command) => &command.plan,
             Self::Cutover(command) => &command.plan,
             Self::Rollback(command) => &command.plan,
+            Self::Pause(command) => &command.plan,
+            Self::Resume(command) => &command.plan,
             Self::Reverse(command) => command.action.plan(),
             Self::Complete(command) => &command.plan,
             Self::Abandon(command) => &command.plan,

@@ -56,6 +56,12 @@ pub(super) const CUTOVER: &str =
 pub(super) const ROLLBACK: &str = "Example:
   dynasplit rollback plan.yaml --service orders --yes";
 
+pub(super) const PAUSE: &str = "Example:
+  dynasplit pause plan.yaml --service orders";
+
+pub(super) const RESUME: &str = "Example:
+  dynasplit resume plan.yaml --service orders";
+
 pub(super) const SWITCHED: &str = "Examples: record a switch, and take it back
   dynasplit switched plan.yaml --service orders
   dynasplit switched plan.yaml --service orders --undo";

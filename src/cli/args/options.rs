@@ -547,6 +547,28 @@ pub struct Rollback {
     pub yes: bool,
 }
 
+/// `pause`.
+#[derive(clap::Args, Debug)]
+pub struct Pause {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// The service whose next step waits.
+    #[arg(long, value_name = "NAME", help_heading = TASK)]
+    pub service: String,
+}
+
+/// `resume`.
+#[derive(clap::Args, Debug)]
+pub struct Resume {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// The service whose next step may begin.
+    #[arg(long, value_name = "NAME", help_heading = TASK)]
+    pub service: String,
+}
+
 /// `switched`.
 #[derive(clap::Args, Debug)]
 pub struct Switched {
