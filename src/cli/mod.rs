@@ -24,6 +24,7 @@ mod next;
 mod output;
 mod plan;
 mod progress;
+mod prune;
 mod rehearse;
 mod replicate;
 mod reverse;
@@ -118,6 +119,7 @@ async fn run(args: Args) -> Result<Exit, Failed> {
         Command::Rollback(command) => Box::pin(cutover::run_back(&global, &command, stop)).await,
         Command::Pause(command) => Box::pin(unless(&stop, hold::pause(&global, &command))).await,
         Command::Resume(command) => Box::pin(unless(&stop, hold::resume(&global, &command))).await,
+        Command::Prune(command) => Box::pin(prune::run(&global, &command, stop)).await,
         Command::Abandon(command) => Box::pin(abandon::run(&global, &command, stop)).await,
         Command::Complete(command) => complete::run(&global, &command, stop).await,
         Command::Rehearse(command) => Box::pin(rehearse::run(&global, &command, stop)).await,

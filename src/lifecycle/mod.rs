@@ -1,10 +1,13 @@
-//! The steps that begin and end a split: apply, restart of the tail, switch of a service, complete, abandon.
+//! The steps that begin and end a split: apply, restart of the tail, switch of a service, complete, prune, abandon.
 
 mod abandon;
 mod apply;
 mod at_rest;
 mod complete;
 mod created_tables;
+mod prune;
+mod prune_checks;
+mod prune_lease;
 mod restart;
 mod switched;
 
@@ -12,6 +15,8 @@ pub use abandon::{AbandonOptions, AbandonedThing, abandon, abandon_preview, aban
 pub use apply::{AppliedTable, ApplyOptions, ApplyReport, apply};
 pub(crate) use complete::end_service;
 pub use complete::{CompleteOptions, CompleteReport, complete};
+pub use prune::{PruneReport, prune};
+pub use prune_checks::{Backup, PruneOptions};
 pub(crate) use restart::{current_stream, restart_tail};
 pub use switched::{SwitchOptions, SwitchReport, switch, switch_back};
 pub(crate) use switched::{in_the_way, is_past};

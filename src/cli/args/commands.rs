@@ -4,8 +4,8 @@ use super::documents::{Completions, Iam, Man, Tables};
 use super::examples as example;
 use super::init::Init;
 use super::options::{
-    Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, Export, Pause, Rehearse, Replicate, Resume,
-    Reverse, Rollback, Shape, Status, Survey, Switched, Tune, Verify, Wait,
+    Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, Export, Pause, Prune, Rehearse, Replicate,
+    Resume, Reverse, Rollback, Shape, Status, Survey, Switched, Tune, Verify, Wait,
 };
 use clap::Subcommand;
 use std::path::Path;
@@ -114,6 +114,12 @@ pub enum Command {
     /// `complete` refuses while the split is not clean, or if it cannot show that nothing writes to the source any more.
     #[command(after_help = example::COMPLETE)]
     Complete(Complete),
+    /// Delete the items of a completed service from the source
+    ///
+    /// `prune` deletes the items that a completed service owns and that no other service needs, each only if it still is what was
+    /// read. There is no way back, so it looks for a backup of the source first. With --dry-run, it only counts.
+    #[command(after_help = example::PRUNE)]
+    Prune(Prune),
     /// Give up one service, or the whole split
     ///
     /// Without --yes, `abandon` only lists what belongs to the split and what it would do with it. It deletes something
@@ -178,6 +184,7 @@ impl Command {
             Self::Resume(command) => &command.plan,
             Self::Reverse(command) => command.action.plan(),
             Self::Complete(command) => &command.plan,
+            Self::Prune(command) => &command.plan,
             Self::Abandon(command) => &command.plan,
             Self::Rehearse(command) => &command.plan,
             Self::Shape(command) => &command.plan,

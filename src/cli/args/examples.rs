@@ -78,6 +78,10 @@ pub(super) const REVERSE_SETTLE: &str = "Example: what the service's own table h
 pub(super) const COMPLETE: &str = "Example: after every service has switched
   dynasplit complete plan.yaml --yes";
 
+pub(super) const PRUNE: &str = "Examples: count, then delete
+  dynasplit prune plan.yaml --service orders --dry-run
+  dynasplit prune plan.yaml --service orders --yes";
+
 pub(super) const ABANDON: &str = "Examples: list what belongs to the split, then give up one service
   dynasplit abandon plan.yaml
   dynasplit abandon plan.yaml --service orders --yes";
