@@ -69,29 +69,29 @@ fn render(report: &PruneReport) -> String {
     let kept = [
         (
             counts.shared,
-            "stay, because a service that is not completed takes them, too",
+            "kept, because a service that is not completed takes them, too",
         ),
         (
             counts.ambiguous,
-            "stay, because it is not clear that the service owns them alone",
+            "kept, because it is not clear that the service owns them alone",
         ),
         (
             counts.unfit,
-            "stay, because they have too many attributes to be compared, or no room for a mark",
+            "kept, because they have too many attributes to be compared, or no room for a mark",
         ),
         (
             counts.changed,
-            "stay, because somebody changed them after they were read",
+            "kept, because somebody changed them after they were read",
         ),
         (
             counts.put_back,
-            "were put back, because somebody changed them while they were deleted",
+            "put back, because somebody changed them while they were deleted",
         ),
     ];
     lines.extend(
         kept.iter()
             .filter(|(number, _)| *number > 0)
-            .map(|(number, why)| format!("  {} {why}", counted(*number, "item"))),
+            .map(|(number, why)| format!("  {why}: {}", counted(*number, "item"))),
     );
     if counts.changed + counts.put_back > 0 {
         lines.push(format!(

@@ -9,6 +9,7 @@ mod deaths;
 mod held;
 mod hooks;
 mod policy;
+mod pruned;
 mod refused;
 mod shop;
 mod there_and_back;
