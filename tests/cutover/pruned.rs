@@ -307,6 +307,58 @@ async fn what_a_forgotten_writer_changes_stays() {
     end(tail).await;
 }
 
+/// A process that was suspended for so long that another one took over does no harm with the request that it still sends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delete_that_lands_late_finds_another_item() {
+    let (shop, tail, application) = completed(Engine::embedded().await, Mode::Sequence).await;
+    shop.succeed(PRUNE).await;
+    put_forgotten(&shop).await;
+    let mut late = shop.cli.armed("prune.delete.before=stop").start(ANYWAY);
+    late.until_stopped_at("prune.delete.before").await;
+    shop.succeed(ANYWAY).await;
+    assert_only_the_shared_one_is_left(&shop).await;
+    // The same item once more, attribute by attribute.
+    put_forgotten(&shop).await;
+    late.signal("CONT");
+    let ended = late.end().await;
+    assert!(
+        matches!(ended.code, Some(3 | 4)),
+        "{:?}: {}",
+        ended.code,
+        ended.stderr
+    );
+    let (client, source) = (&shop.stage.client, &shop.stage.trial.source);
+    let found = table::get(client, source, table::key("PER#700", "P")).await;
+    assert_eq!(found, Some(forgotten()));
+    assert_target(&shop, application).await;
+    end(tail).await;
+}
+
+/// As many attributes as a condition compares, one more, and an item that has no room for a mark.
+async fn limits(shop: &Shop) {
+    let (client, source) = (&shop.stage.client, &shop.stage.trial.source);
+    for (key, attributes) in [("PER#701", 140), ("PER#702", 141)] {
+        let mut wide = table::key(key, "P");
+        wide.extend((2..attributes).map(|n| (format!("a{n}"), number(n))));
+        table::put(client, source, wide).await;
+    }
+    let mut large = table::key("PER#703", "P");
+    // 400 KB, less what a stamp takes, but not what a mark takes.
+    large.insert("a".into(), text("x".repeat(400 * 1024 - 110)));
+    table::put(client, source, large).await;
+    let pruned = shop.succeed(ANYWAY).await.stdout;
+    assert!(pruned.contains("no room for a mark: 2 items"), "{pruned}");
+    let kept = people(shop).await;
+    let kept: Vec<_> = kept.keys().map(|key| key[0].clone()).collect();
+    assert_eq!(
+        kept,
+        ["PER#702", "PER#703", "PER#900"].map(|key| Plain::Text(key.into()))
+    );
+    for key in ["PER#702", "PER#703"] {
+        table::delete(client, source, table::key(key, "P")).await;
+    }
+}
+
 /// The embedded engine behind one that has backups.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_is_looked_for() {
@@ -356,7 +408,7 @@ async fn dynamodb_local_is_pruned() {
     assert_only_the_shared_one_is_left(&shop).await;
     assert_unnoticed(&shop).await;
     races(&shop).await;
-    shop.succeed(ANYWAY).await;
+    limits(&shop).await;
     assert_only_the_shared_one_is_left(&shop).await;
     assert_target(&shop, application).await;
     end(tail).await;
