@@ -3,8 +3,8 @@
 //! The file may be an S3 export (`{"Item": {...}}` per line), the output of `aws dynamodb scan` (`{"Items": [...],
 //! "Count": ...}`, one page or several), bare items, or an array of items.
 
-use super::Item;
 use super::json::{JsonError, is_wrapped, item_from_json, json_kind};
+use super::{Item, strip_marks};
 use serde_json::Value as Json;
 
 /// Where an item stands in its file.
@@ -128,6 +128,7 @@ fn one<E: From<DocumentProblem>>(
     if !json.is_object() {
         return Err((place, DocumentProblem::NotAnItem(json_kind(&json)).into()));
     }
-    let item = item_from_json(json).map_err(|error| (place, DocumentProblem::Value(error).into()))?;
+    let mut item = item_from_json(json).map_err(|error| (place, DocumentProblem::Value(error).into()))?;
+    strip_marks(&mut item);
     each(place, item).map_err(|error| (place, error))
 }

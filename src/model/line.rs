@@ -1,7 +1,7 @@
 //! One line of an export: one item.
 
-use super::Item;
 use super::json::{JsonError, is_wrapped, item_from_json, json_kind};
+use super::{Item, strip_marks};
 use serde_json::Value as Json;
 
 /// Why a line is not an item. It contains no item values.
@@ -29,7 +29,8 @@ pub enum LineProblem {
     TooLong(u64),
 }
 
-/// Reads the item of a line: `{"Item": {...}}` as in an export, or the bare item.
+/// Reads the item of a line: `{"Item": {...}}` as in an export, or the bare item. It is without the marks of reverse writes,
+/// which an export of a source contains after a cutover.
 ///
 /// # Errors
 /// See [`LineProblem`].
@@ -61,7 +62,9 @@ pub fn item_of(line: &[u8]) -> Result<Item, LineProblem> {
     if !item.is_object() {
         return Err(LineProblem::NotAnItem(json_kind(&item)));
     }
-    Ok(item_from_json(item)?)
+    let mut item = item_from_json(item)?;
+    strip_marks(&mut item);
+    Ok(item)
 }
 
 #[cfg(test)]
@@ -77,6 +80,15 @@ mod tests {
         assert_eq!(bare["Item"], Value::N(1.into()));
         // An attribute with this name, alone.
         assert_eq!(item_of(br#"{"Item":{"S":"x"}}"#).unwrap()["Item"], Value::s("x"));
+    }
+
+    #[test]
+    fn the_marks_of_reverse_writes_are_no_part_of_an_item() {
+        let marked = br#"{"Item":{"a":{"S":"x"},"dynasplit:mark:orders":{"S":"1/2/3"}}}"#;
+        assert_eq!(
+            item_of(marked).unwrap(),
+            Item::from([("a".into(), Value::s("x"))])
+        );
     }
 
     #[test]

@@ -25,6 +25,17 @@ pub(super) struct Scope {
     pub repair: bool,
 }
 
+/// Whether a repair got a verdict on every key, and repaired every key that differed. A key that kept changing may still
+/// differ.
+fn has_repaired_all(scope: Scope, result: &VerifyResult) -> bool {
+    let is_settled = result
+        .report
+        .services
+        .iter()
+        .all(|service| service.unsettled == 0);
+    scope.repair && is_settled && result.unrepaired.total() == 0
+}
+
 impl Baseline {
     /// Reads it.
     pub async fn read(split: &Split, record: &SplitRecord) -> Result<Self, StateError> {
@@ -70,7 +81,7 @@ impl Baseline {
         let found = found.map(|stored| stored.value);
         let undisturbed = found.as_ref().map_or(0, |record| record.repairs) == self.repairs;
         let clean = scope.whole && result.clean && undisturbed;
-        let repaired = scope.repair && scope.whole && result.unrepaired.total() == 0;
+        let repaired = scope.whole && has_repaired_all(scope, result);
         let done = scope.repair || found.is_some_and(|record| record.repaired_for == self.requirement);
         if clean && done {
             self.end_duty(split).await?;
@@ -175,5 +186,28 @@ impl Baseline {
             places: None,
             last_clean_ms: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::compare::ServiceReport;
+
+    #[test]
+    fn a_repair_that_left_a_key_without_a_verdict_was_not_made() {
+        let after = |unsettled| {
+            let service = ServiceReport {
+                unsettled,
+                ..ServiceReport::default()
+            };
+            let mut result = VerifyResult::default();
+            result.report.services.push(service);
+            result
+        };
+        let scope = |repair| Scope { whole: true, repair };
+        assert!(has_repaired_all(scope(true), &after(0)));
+        assert!(!has_repaired_all(scope(true), &after(1)), "it may still differ");
+        assert!(!has_repaired_all(scope(false), &after(0)));
     }
 }

@@ -145,6 +145,13 @@ fn runs(mode: Mode) {
     });
     let sum = sum.into_inner().expect("no thread panicked");
     if let Some((script, outcome)) = sum.failed {
+        // The story of the least run that fails takes a while; what failed is known now.
+        let wrong = outcome.wrong.as_ref().map(ToString::to_string);
+        eprintln!(
+            "{mode:?} mode, seed {} failed, and is reduced now: {}",
+            script.seed,
+            wrong.unwrap_or_default()
+        );
         panic!("{}", story::told(&script, outcome, MOST_RUNS));
     }
     eprintln!(

@@ -109,7 +109,7 @@ pub const TABLE: &[Known] = &[
     known(RepairBuries, [None, None], REPAIR),
     known(RepairObeysTombstones, [None, None], REPAIR),
     known(Reconciled, [None, None], REPAIR),
-    known(Listed, [Some(1), None], CORE),
+    known(Listed, [None, None], CORE),
     known(ListedFirst, [None, None], CORE),
     known(Rechecked, [None, None], CORE),
     known(RecheckedByLast, [None, None], REPAIR),
