@@ -45,6 +45,10 @@ pub const REQUESTS: &[&str] = &[
     "sweep.delete",
     "complete.strip",
     "cutover.unmark",
+    "prune.mark",
+    "prune.delete",
+    "prune.unmark",
+    "prune.put-back",
     "reverse.put",
     "reverse.update",
     "reverse.mark",
@@ -75,6 +79,7 @@ pub const REQUESTS: &[&str] = &[
     "state.cutover.put",
     "state.cutover-event.put",
     "state.cutover-pin.put",
+    "state.prune.put",
 ];
 
 /// Points between two steps, and around requests that only a person repeats. No request can be lost at them.
@@ -120,6 +125,8 @@ pub const MOMENTS: &[&str] = &[
     "switched.recording",
     "switched.acknowledged",
     "cutover.step",
+    "cutover.held",
+    "cutover.resumed",
     "cutover.fencing",
     "cutover.closed",
     "cutover.close-acknowledged",
@@ -140,6 +147,7 @@ pub const MOMENTS: &[&str] = &[
     "cutover.watch-ended",
     "cutover.unmarked",
     "cutover.stripped",
+    "prune.page",
     "abandon.marked",
     "abandon.forgotten",
     "abandon.target-table.before",

@@ -15,8 +15,8 @@ pub use self::listen::Listen;
 use self::options::{AWS, LIMITS, OUTPUT};
 pub use self::options::{
     Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, DeadLettersAction, Export, ExportAction, Order,
-    Rehearse, Replicate, Reverse, ReverseAction, Rollback, Shape, Status, Survey, Switched, Tune, Verify,
-    Wait, WaitFor,
+    Pause, Prune, Rehearse, Replicate, Resume, Reverse, ReverseAction, Rollback, Shape, Status, Survey,
+    Switched, Tune, Verify, Wait, WaitFor,
 };
 use self::values::url;
 use super::session::Session;

@@ -16,6 +16,7 @@ mod error_document;
 mod exit;
 mod export;
 mod failure;
+mod hold;
 mod iam;
 mod init;
 mod listen;
@@ -23,6 +24,7 @@ mod next;
 mod output;
 mod plan;
 mod progress;
+mod prune;
 mod rehearse;
 mod replicate;
 mod reverse;
@@ -115,6 +117,9 @@ async fn run(args: Args) -> Result<Exit, Failed> {
         Command::Switched(command) => Box::pin(switched::run(&global, &command, stop)).await,
         Command::Cutover(command) => Box::pin(cutover::run(&global, &command, stop)).await,
         Command::Rollback(command) => Box::pin(cutover::run_back(&global, &command, stop)).await,
+        Command::Pause(command) => Box::pin(unless(&stop, hold::pause(&global, &command))).await,
+        Command::Resume(command) => Box::pin(unless(&stop, hold::resume(&global, &command))).await,
+        Command::Prune(command) => Box::pin(prune::run(&global, &command, stop)).await,
         Command::Abandon(command) => Box::pin(abandon::run(&global, &command, stop)).await,
         Command::Complete(command) => complete::run(&global, &command, stop).await,
         Command::Rehearse(command) => Box::pin(rehearse::run(&global, &command, stop)).await,

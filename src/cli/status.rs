@@ -143,6 +143,10 @@ fn cutover(cutover: &CutoverStatus) -> Vec<String> {
         let so_far = if cutover.paused { " so far" } else { "" };
         format!("pause{so_far} {}", text::duration(pause))
     }));
+    words.extend(cutover.hold.as_ref().map(|hold| {
+        let ago = text::duration(hold.since_ms_ago);
+        format!("on hold since {ago}, by {}", hold.operator)
+    }));
     words.extend(cutover.reverse.as_ref().map(reverse));
     let mut lines = vec![words.join("; ")];
     lines.extend(

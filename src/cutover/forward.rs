@@ -5,7 +5,7 @@ use super::checks::{busy, compare, refuse_unproven};
 use super::fence_parts::Side;
 use super::options::CutoverOptions;
 use super::work::{Work, millis};
-use super::{drain, fencing, ready};
+use super::{drain, fencing, hold, ready};
 use crate::fault::{self, Rule, broken};
 use crate::plan::HookName;
 use crate::source::ensure_stream;
@@ -33,7 +33,7 @@ pub(super) async fn begin(
             journal.problem = None;
         })
         .await?;
-    work.journal.enter(CutoverStep::Ready).await
+    hold::begun(work, CutoverStep::Ready).await
 }
 
 /// Everything that takes time is done before a writer is stopped.

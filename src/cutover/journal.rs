@@ -18,7 +18,15 @@ impl Leasable for CutoverRecord {
     fn beat(&mut self) -> &mut u64 {
         &mut self.beat
     }
-    fn absorb(&mut self, _stored: Self) {}
+    /// While a process works, only `pause` and `resume` write its journal. A hold that came before a step keeps this step from
+    /// beginning.
+    fn absorb(&mut self, stored: Self) {
+        let is_new = self.hold.is_none() && stored.hold.is_some();
+        if is_new && self.step != stored.step {
+            (self.step, self.step_ms) = (stored.step, stored.step_ms);
+        }
+        self.hold = stored.hold;
+    }
 }
 
 /// Wait between two checks of a journal that another process holds.
@@ -85,7 +93,7 @@ impl Journal {
         loop {
             let stored = split.store.get::<CutoverRecord>(&name).await?;
             let mut stored = stored.unwrap_or_else(|| Stored {
-                value: new_record(service, split.now_ms()),
+                value: CutoverRecord::new(service, split.now_ms()),
                 revision: 0,
             });
             let (revision, held) = (stored.revision, stored.value.lease.owner.is_some());
@@ -103,6 +111,11 @@ impl Journal {
             }
             pause(POLL.min(split.timing.renew()), stop).await?;
         }
+    }
+
+    /// Its name in the state table.
+    pub fn name(&self) -> &str {
+        self.leased.name()
     }
 
     /// The record.
@@ -127,18 +140,39 @@ impl Journal {
         Err(taken_over())
     }
 
-    /// Records that a step begins.
+    /// Records that a step begins, also if the journal is on hold.
     ///
     /// # Errors
     /// As [`Journal::change`].
     pub async fn enter(&self, step: CutoverStep) -> Result<(), RunError> {
         let now = self.split.now_ms();
+        // A hold that came at the same moment kept it from beginning once.
+        while {
+            self.change(|record| (record.step, record.step_ms) = (step, now))
+                .await?;
+            self.step() != step
+        } {}
+        self.event(step.doing(), None).await
+    }
+
+    /// Records that a step begins, unless the journal is on hold. Returns whether it has begun.
+    ///
+    /// # Errors
+    /// As [`Journal::change`].
+    pub async fn advance(&self, step: CutoverStep) -> Result<bool, RunError> {
+        let now = self.split.now_ms();
         self.change(|record| {
-            record.step = step;
-            record.step_ms = now;
+            if record.hold.is_none() {
+                (record.step, record.step_ms) = (step, now);
+            }
         })
         .await?;
-        self.event(step.doing(), None).await
+        let record = self.record();
+        if record.hold.is_some() && record.step != step {
+            return Ok(false);
+        }
+        self.event(step.doing(), None).await?;
+        Ok(true)
     }
 
     /// Adds an event.
@@ -193,25 +227,6 @@ async fn give_back(renewing: AbortOnDropHandle<Result<(), StateError>>) {
     }
 }
 
-fn new_record(service: &str, now_ms: u64) -> CutoverRecord {
-    CutoverRecord {
-        service: service.to_owned(),
-        epoch: 0,
-        step: CutoverStep::Cancelled,
-        step_ms: now_ms,
-        lease: Lease::unheld(),
-        beat: 0,
-        operator: String::new(),
-        began_ms: now_ms,
-        max_pause_ms: None,
-        pause: None,
-        source_fence: Vec::new(),
-        target_fence: Vec::new(),
-        events: 0,
-        problem: None,
-    }
-}
-
 fn taken_over() -> RunError {
     RunError::Stopped(
         "another process continues this cutover; run `dynasplit status` to see which step it has reached"
@@ -230,5 +245,34 @@ fn held_by_another(split: &Split, record: &CutoverRecord) -> RunError {
             record.step.doing(),
         ),
         next: "wait until it ends; `dynasplit status` shows its progress".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Hold;
+
+    #[test]
+    fn a_hold_that_came_before_a_step_keeps_it_from_beginning() {
+        let hold = Some(Hold {
+            operator: "o".into(),
+            since_ms: 1,
+        });
+        let mut working = CutoverRecord::new("a", 0);
+        working.step = CutoverStep::Pin;
+        let stored = CutoverRecord {
+            step: CutoverStep::Close,
+            hold: hold.clone(),
+            ..working.clone()
+        };
+        working.absorb(stored.clone());
+        assert_eq!((working.step, &working.hold), (CutoverStep::Close, &hold));
+        // It is known now, so a step that begins in spite of it (a cancel) begins.
+        working.step = CutoverStep::CancelReopen;
+        working.absorb(stored.clone());
+        assert_eq!(working.step, CutoverStep::CancelReopen);
+        working.absorb(CutoverRecord { hold: None, ..stored });
+        assert_eq!((working.step, working.hold), (CutoverStep::CancelReopen, None));
     }
 }

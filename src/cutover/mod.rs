@@ -21,7 +21,9 @@ mod drain;
 mod fence_parts;
 mod fencing;
 mod forward;
+mod hold;
 mod journal;
+mod max_pause;
 mod options;
 mod policy;
 mod preview;
@@ -30,9 +32,10 @@ mod rollback;
 mod run;
 mod work;
 
+pub use hold::{pause_cutover, resume_cutover};
 pub use options::{
-    CompleteServiceOptions, CutoverOptions, CutoverReport, Operator, Outcome, PreviewStep, RollbackOptions,
-    ServiceEnd,
+    CompleteServiceOptions, CutoverOptions, CutoverReport, HoldReport, Operator, Outcome, PreviewStep,
+    RollbackOptions, ServiceEnd,
 };
 pub use preview::{preview_cutover, preview_rollback};
 pub use run::{cancel_cutover, cancel_rollback, complete_service, cutover, rollback};

@@ -1,5 +1,6 @@
 //! Options and results of `cutover` and `rollback`.
 
+use crate::state::CutoverStep;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -58,6 +59,28 @@ pub struct ServiceEnd {
     pub ttl: Option<String>,
     /// Remarks.
     pub notes: Vec<String>,
+}
+
+/// The result of `pause` and `resume`.
+#[derive(Clone, Debug, Serialize)]
+pub struct HoldReport {
+    /// The service.
+    pub service: String,
+    /// The next step is on hold.
+    pub held: bool,
+    /// It was so before, so nothing was done.
+    pub already: bool,
+    /// Who put it on hold.
+    pub operator: Option<String>,
+    /// For how long it has been on hold, in milliseconds.
+    pub held_ms: Option<u64>,
+    /// The hold lasts for this long at most, in milliseconds. Then the cutover is cancelled, because of `--max-pause`. `None`:
+    /// it lasts until `resume`.
+    pub at_most_ms: Option<u64>,
+    /// The step that is under way, or that ended the last command.
+    pub step: CutoverStep,
+    /// The next safe command.
+    pub next: String,
 }
 
 /// How a command ended.

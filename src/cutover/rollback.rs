@@ -3,7 +3,7 @@
 use super::checks::{busy, losses, refuse_completing, reverse};
 use super::fence_parts::Side;
 use super::work::Work;
-use super::{drain, fencing};
+use super::{drain, fencing, hold};
 use crate::fault::{self, Rule, broken};
 use crate::plan::HookName;
 use crate::state::{CutoverPhase, CutoverStep, Pause, RepairScope, SplitRecord};
@@ -44,7 +44,7 @@ pub(super) async fn begin(work: &Work<'_>) -> Result<(), RunError> {
             });
         })
         .await?;
-    work.journal.enter(CutoverStep::FenceTarget).await
+    hold::begun(work, CutoverStep::FenceTarget).await
 }
 
 /// Stops the writers of the target, and proves it.

@@ -2,17 +2,17 @@
 
 use super::checks::refuse_completing;
 use super::journal::Journal;
+use super::max_pause::within_pause;
 use super::options::{
     CompleteServiceOptions, CutoverOptions, CutoverReport, Operator, RollbackOptions, ServiceEnd,
 };
 use super::work::{Work, millis};
-use super::{cancel, complete, fencing, forward, ready, rollback as back};
+use super::{cancel, complete, fencing, forward, hold, ready, rollback as back};
 use crate::fault;
 use crate::plan::HookName;
 use crate::state::{CutoverPhase, CutoverRecord, CutoverStep, SplitRecord};
 use crate::worker::{ActivityNote, RunError, Split, check_split, with_activity_notes};
 use std::collections::BTreeMap;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// What a command wants to do with a service's cutover.
@@ -138,7 +138,11 @@ async fn command(
         changed: tokio::sync::Mutex::default(),
     };
     let doing = || {
-        let phase = format!("{service}: {}", journal.step().doing());
+        let record = journal.record();
+        let held = record
+            .hold
+            .map(|hold| format!("; {} holds the next step", hold.operator));
+        let phase = format!("{service}: {}{}", record.step.doing(), held.unwrap_or_default());
         ActivityNote::new(split.waits.beside(&phase), BTreeMap::new())
     };
     let doing_it = journal.during(Box::pin(wished(&work, wish)));
@@ -155,7 +159,7 @@ async fn command(
 /// Where the service is, by the journal and by the split's record.
 struct Stand {
     phase: CutoverPhase,
-    step: CutoverStep,
+    journal: CutoverRecord,
 }
 
 async fn stand(split: &Split, service: &str, record: &SplitRecord) -> Result<Stand, RunError> {
@@ -165,7 +169,10 @@ async fn stand(split: &Split, service: &str, record: &SplitRecord) -> Result<Sta
         .await?;
     Ok(Stand {
         phase: record.cutover_phase(service),
-        step: journal.map_or(CutoverStep::Cancelled, |stored| stored.value.step),
+        journal: journal.map_or_else(
+            || CutoverRecord::new(service, split.now_ms()),
+            |stored| stored.value,
+        ),
     })
 }
 
@@ -176,9 +183,13 @@ pub(super) async fn begins(
     wish: Wish,
     record: &SplitRecord,
 ) -> Result<(), RunError> {
-    let Stand { phase, step } = stand(split, service, record).await?;
+    let Stand { phase, journal } = stand(split, service, record).await?;
+    let step = journal.step;
+    if !matches!(wish, Wish::Cancel | Wish::CancelRollback) && (step.is_over() || step.waits_for_resume()) {
+        hold::refuse(split, &journal)?;
+    }
     if let Wish::Complete(options) = wish {
-        return ends(split, service, options, Stand { phase, step }).await;
+        return ends(split, service, options, phase, step).await;
     }
     let refused = |what: &str, next: String| refused(service, what, next);
     if matches!(phase, CutoverPhase::Ending | CutoverPhase::Completed) {
@@ -262,7 +273,8 @@ async fn ends(
     split: &Split,
     service: &str,
     options: CompleteServiceOptions,
-    Stand { phase, step }: Stand,
+    phase: CutoverPhase,
+    step: CutoverStep,
 ) -> Result<(), RunError> {
     match phase {
         CutoverPhase::Ending | CutoverPhase::Completed => Ok(()),
@@ -320,7 +332,7 @@ async fn wished(work: &Work<'_>, wish: Wish) -> Result<CutoverReport, RunError> 
             }
             work.journal.change(|record| record.problem = None).await?;
             if !step.is_of_end() {
-                work.journal.enter(CutoverStep::EndWayBack).await?;
+                hold::begun(work, CutoverStep::EndWayBack).await?;
             }
         }
         Wish::Rollback(_) => work.journal.change(|record| record.problem = None).await?,
@@ -336,14 +348,21 @@ async fn steps(work: &Work<'_>) -> Result<CutoverReport, RunError> {
             return work.report(false).await;
         }
         (work.operator.tell)(&format!("{}: {} ({step})", work.name(), step.doing()));
-        let done = within_pause(work, step, Box::pin(one(work, step))).await;
-        let next = match done {
-            Ok(next) => next,
+        let failure = match within_pause(work, step, Box::pin(one(work, step))).await {
+            Ok(next) => match Box::pin(hold::entered(work, step, next)).await {
+                Ok(()) => None,
+                // It was on hold for longer than the writers may be stopped.
+                Err(error @ RunError::Failed(_)) => Some(error),
+                Err(error) => return Err(error),
+            },
             // The steps that are journalled are continued later, by this command or by its cancel.
             Err(error @ RunError::Stopped(_)) => return Err(error),
-            Err(error) => failed(work, step, error).await?,
+            Err(error) => Some(error),
         };
-        work.journal.enter(next).await?;
+        if let Some(error) = failure {
+            let next = failed(work, step, error).await?;
+            work.journal.enter(next).await?;
+        }
         fault::moment("cutover.step").await;
     }
 }
@@ -376,29 +395,6 @@ async fn one(work: &Work<'_>, step: CutoverStep) -> Result<CutoverStep, RunError
         | CutoverStep::RolledBack
         | CutoverStep::RollbackCancelled
         | CutoverStep::Completed => Ok(step),
-    }
-}
-
-/// Drops a step of a cutover that would make the pause longer than the operator allows.
-async fn within_pause(
-    work: &Work<'_>,
-    step: CutoverStep,
-    doing: impl Future<Output = Result<CutoverStep, RunError>>,
-) -> Result<CutoverStep, RunError> {
-    let record = work.journal.record();
-    let (Some(most), Some(pause)) = (record.max_pause_ms, record.pause) else {
-        return doing.await;
-    };
-    if !step.can_cancel() || step == CutoverStep::Ready {
-        return doing.await;
-    }
-    let left = (pause.from_ms + most).saturating_sub(work.split.now_ms());
-    match tokio::time::timeout(Duration::from_millis(left), doing).await {
-        Ok(done) => done,
-        Err(_) => Err(RunError::Failed(format!(
-            "the pause would have been longer than --max-pause allows ({} s)",
-            most / 1000
-        ))),
     }
 }
 

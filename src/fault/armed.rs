@@ -84,6 +84,7 @@ pub fn saving(record: &str, removed: bool) -> &'static str {
         ("ACTIVITY", false) => "state.activity.put",
         ("CUTOVER", false) => "state.cutover.put",
         ("CUTOVEREVENT", false) => "state.cutover-event.put",
+        ("PRUNE", false) => "state.prune.put",
         ("CUTOVERPIN", false) => "state.cutover-pin.put",
         _ => "",
     }

@@ -12,6 +12,7 @@ mod coalesce;
 mod effects;
 mod guard;
 mod invert;
+mod prune;
 mod repair;
 mod route;
 mod stray;
@@ -28,6 +29,7 @@ pub use guard::{
     Guard, GuardExpression, VersionFields, is_tombstone, stamp, tombstone, tombstone_epoch, tombstone_of,
 };
 pub use invert::{NoWayBack, SourceWrite, SourceWriteKind, TargetChange, WayBack};
+pub use prune::{Pruned, pruned};
 pub use repair::{is_newer, repair};
 pub use route::{Desired, desired};
 pub use stray::is_stray;

@@ -402,6 +402,11 @@ impl Resources<'_> {
                 self.source.clone(),
             ),
             Statement::new(
+                "LookForBackupsOfTheSource",
+                &["dynamodb:DescribeContinuousBackups"],
+                self.source.clone(),
+            ),
+            Statement::new(
                 "SwitchTheStreamsOfTheTargetsOn",
                 &["dynamodb:UpdateTable"],
                 self.targets(|service| !service.table.adopted)?,

@@ -1,4 +1,4 @@
-//! The steps that begin and end a split: apply, restart of the tail, switch of a service, complete, abandon.
+//! The steps that begin and end a split: apply, restart of the tail, switch of a service, complete, prune, abandon.
 
 mod abandon;
 mod apply;
@@ -6,6 +6,9 @@ mod at_rest;
 mod complete;
 mod created_tables;
 mod marks;
+mod prune;
+mod prune_checks;
+mod prune_lease;
 mod restart;
 mod switched;
 
@@ -14,6 +17,8 @@ pub use apply::{AppliedTable, ApplyOptions, ApplyReport, apply};
 pub(crate) use complete::end_service;
 pub use complete::{CompleteOptions, CompleteReport, complete};
 pub(crate) use marks::remove_marks;
+pub use prune::{PruneReport, prune};
+pub use prune_checks::{Backup, PruneOptions};
 pub(crate) use restart::{current_stream, restart_tail};
 pub use switched::{SwitchOptions, SwitchReport, switch, switch_back};
 pub(crate) use switched::{in_the_way, is_past};

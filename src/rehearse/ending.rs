@@ -1,11 +1,12 @@
-//! The end of a rehearsed cutover: every service is completed, and nothing of dynasplit stays in the items.
+//! The end of a rehearsed cutover: every service is completed and pruned, and nothing of dynasplit stays in the items.
 
 use super::application::Application;
 use super::cutover::CutoverRehearsal;
 use super::error::RehearseError;
 use super::exact::{differences, leftovers};
 use crate::cutover::{CompleteServiceOptions, Operator, ServiceEnd, complete_service};
-use crate::model::counted;
+use crate::lifecycle::{PruneOptions, prune};
+use crate::model::{count, counted};
 use crate::worker::{RunError, Split};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,7 @@ pub(super) struct Ending<'a> {
 }
 
 impl Ending<'_> {
-    /// Completes every service, and compares every table once more.
+    /// Completes every service and compares every table once more, and then prunes every service and compares them again.
     ///
     /// # Errors
     /// If it was interrupted. What goes wrong is in the report.
@@ -38,10 +39,48 @@ impl Ending<'_> {
             }
             self.end(&service).await?;
         }
-        let mut wrong = differences(self.application).await?;
+        self.compare(&[]).await?;
+        if self.report.wrong.is_empty() {
+            for service in self.report.services.clone() {
+                (self.say)(&format!("pruning {service}"));
+                self.prune(&service).await?;
+            }
+            let pruned = self.report.services.clone();
+            self.compare(&pruned).await?;
+        }
+        Ok(self.report)
+    }
+
+    /// Every table holds what it should, without the items of services that were pruned, and nothing of dynasplit.
+    async fn compare(&mut self, pruned: &[String]) -> Result<(), RehearseError> {
+        let mut wrong = differences(self.application, pruned).await?;
         wrong.extend(leftovers(self.application, &self.report.services).await?);
         self.report.wrong.extend(wrong);
-        Ok(self.report)
+        Ok(())
+    }
+
+    /// Deletes from the source what a service owned alone.
+    async fn prune(&mut self, service: &str) -> Result<(), RehearseError> {
+        let began = Instant::now();
+        let options = PruneOptions {
+            no_backup: true,
+            ..PruneOptions::default()
+        };
+        let pruning = prune(self.split, service, &options, "the rehearsal", self.stop);
+        let outcome = match Box::pin(pruning).await {
+            Ok(pruned) => format!(
+                "{} deleted from the source, {} kept for other services",
+                counted(pruned.counts.deleted, "item"),
+                count(pruned.counts.shared)
+            ),
+            Err(error @ RunError::Stopped(_)) => return Err(error.into()),
+            Err(error) => {
+                self.report.wrong.push(format!("prune of {service}: {error}"));
+                "refused".to_owned()
+            }
+        };
+        self.report.note("prune", Some(service), &outcome, began);
+        Ok(())
     }
 
     /// A service whose items another service receives is not completed without a word.

@@ -9,11 +9,21 @@ use std::collections::HashMap;
 /// The most differences that are listed.
 const MOST: usize = 10;
 
-/// What differs: the first differences of all tables; none if every table holds exactly what it should.
-pub(super) async fn differences(application: &Application) -> Result<Vec<String>, Failure> {
+/// What differs: the first differences of all tables; none if every table holds exactly what it should. The source holds no items
+/// that belong to nobody but a service that was pruned.
+pub(super) async fn differences(
+    application: &Application,
+    pruned: &[String],
+) -> Result<Vec<String>, Failure> {
     let expected = application.items();
     let found = application.read_source().await?;
-    let mut wrong = compare("source", &expected, &found);
+    let mut left = expected.clone();
+    left.retain(|_, item| {
+        let services = application.plan.services.iter();
+        let mut takers = services.filter(|service| service.takes(item));
+        !matches!((takers.next(), takers.next()), (Some(only), None) if pruned.contains(&only.name))
+    });
+    let mut wrong = compare("source", &left, &found);
     for service in &application.plan.services {
         let versions = &application.plan.versions;
         let held = expected.values().filter_map(|item| own(service, versions, item));

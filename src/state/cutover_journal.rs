@@ -112,6 +112,12 @@ impl CutoverStep {
         (Self::FenceTarget..=Self::CheckBack).contains(&self)
     }
 
+    /// Whether a hold keeps this step from beginning. A step that lifts a fence, and the end of a command, are never kept.
+    #[must_use]
+    pub fn waits_for_resume(self) -> bool {
+        self <= Self::Switch || self == Self::FenceTarget || self.is_of_end() && !self.is_over()
+    }
+
     /// What is done, in a few words.
     #[must_use]
     pub fn doing(self) -> &'static str {
@@ -198,6 +204,15 @@ impl Pause {
     }
 }
 
+/// An operator holds the next step.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Hold {
+    /// Who.
+    pub operator: String,
+    /// Since when, in milliseconds since 1970.
+    pub since_ms: u64,
+}
+
 /// The journal of a service's cutover or rollback: who does what, and what was seen.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct CutoverRecord {
@@ -229,6 +244,9 @@ pub struct CutoverRecord {
     pub events: u64,
     /// Why the last process stopped; `None` if it did not fail.
     pub problem: Option<String>,
+    /// The next step does not begin, until somebody resumes it. Set and removed by other processes than the one that works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
 }
 
 impl CutoverRecord {
@@ -241,10 +259,75 @@ impl CutoverRecord {
         format!("{}{service}", Self::PREFIX)
     }
 
+    /// A record before the first cutover of a service.
+    #[must_use]
+    pub fn new(service: &str, now_ms: u64) -> Self {
+        Self {
+            service: service.to_owned(),
+            epoch: 0,
+            step: CutoverStep::Cancelled,
+            step_ms: now_ms,
+            lease: Lease::unheld(),
+            beat: 0,
+            operator: String::new(),
+            began_ms: now_ms,
+            max_pause_ms: None,
+            pause: None,
+            source_fence: Vec::new(),
+            target_fence: Vec::new(),
+            events: 0,
+            problem: None,
+            hold: None,
+        }
+    }
+
+    /// For how long the next step may be held, in milliseconds; `None`: for any time.
+    ///
+    /// # Errors
+    /// Why it may not be held: the writers are stopped, and nothing would end that.
+    pub fn longest_hold_ms(&self, now_ms: u64) -> Result<Option<u64>, String> {
+        let step = self.step;
+        if step == CutoverStep::Completed {
+            return Err("the service is completed, so no step follows".into());
+        }
+        if step.is_over() || step == CutoverStep::Ready || step.is_of_end() {
+            return Ok(None);
+        }
+        if !step.can_cancel() {
+            return Err(format!(
+                "the step {step} is under way (it {}), and the next step must not wait",
+                step.doing()
+            ));
+        }
+        let stopped = format!("the writers are stopped (step {step})");
+        if self.lease.owner.is_none() {
+            return Err(format!("{stopped}, and no process would end that"));
+        }
+        let (Some(most), Some(pause)) = (self.max_pause_ms, self.pause) else {
+            return Err(format!(
+                "{stopped}, and the cutover has no --max-pause that would end that"
+            ));
+        };
+        match (pause.from_ms + most).saturating_sub(now_ms) {
+            0 => Err(format!("{stopped}, and nothing is left of --max-pause")),
+            left => Ok(Some(left)),
+        }
+    }
+
     /// The next safe command, for a person.
     #[must_use]
     pub fn next(&self, phase: CutoverPhase) -> String {
         let service = &self.service;
+        if self.hold.is_some() {
+            let cancel = if self.step.can_cancel() && !self.step.is_over() {
+                format!(", or `dynasplit cutover --service {service} --cancel --yes` to go back")
+            } else {
+                String::new()
+            };
+            return format!(
+                "run `dynasplit resume --service {service}` when the next step may begin{cancel}"
+            );
+        }
         let (cutover, rollback, complete) = (
             format!("`dynasplit cutover --service {service} --yes`"),
             format!("`dynasplit rollback --service {service} --yes`"),
@@ -315,6 +398,13 @@ impl CutoverEvent {
         format!("{}{service}#{number:08}", Self::PREFIX)
     }
 
+    /// Name of the record of an event that another process than the one that works adds: after the last event of that process.
+    /// `revision` is that of the journal.
+    #[must_use]
+    pub fn name_between(service: &str, events: u64, revision: u64) -> String {
+        format!("{}.{revision:010}", Self::record_name(service, events))
+    }
+
     /// The same, whose texts fit into a record.
     #[must_use]
     pub fn bounded(mut self) -> Self {
@@ -364,6 +454,66 @@ mod tests {
         assert_eq!(bounded.what, "short");
         let output = bounded.output.unwrap();
         assert!(output.len() <= MOST_TEXT + 3 && output.ends_with("end") && output.starts_with("..."));
+    }
+
+    #[test]
+    fn a_hold_never_stops_the_writers_for_longer_than_the_operator_allows() {
+        let mut record = CutoverRecord::new("a", 0);
+        assert_eq!(record.longest_hold_ms(5), Ok(None), "nothing is under way");
+        record.step = CutoverStep::Ready;
+        assert_eq!(record.longest_hold_ms(5), Ok(None), "nobody is stopped");
+        record.step = CutoverStep::Drain;
+        record.pause = Some(Pause {
+            from_ms: 100,
+            last_write_ms: None,
+            proven_ms: None,
+            until_ms: None,
+        });
+        record.max_pause_ms = Some(50);
+        let refused = |record: &CutoverRecord, now_ms| record.longest_hold_ms(now_ms).unwrap_err();
+        assert!(refused(&record, 120).contains("no process"));
+        let owner = super::super::Owner::unique("cutover");
+        record.lease = Lease::held_by(&owner, std::time::Duration::from_secs(1));
+        assert_eq!(record.longest_hold_ms(120), Ok(Some(30)));
+        assert!(refused(&record, 150).contains("nothing is left"));
+        record.max_pause_ms = None;
+        assert!(refused(&record, 120).contains("no --max-pause"));
+        for step in [
+            CutoverStep::Switch,
+            CutoverStep::CancelLift,
+            CutoverStep::FenceTarget,
+            CutoverStep::Unfence,
+        ] {
+            record.step = step;
+            assert!(refused(&record, 120).contains("must not wait"), "{step}");
+        }
+        record.step = CutoverStep::Strip;
+        assert_eq!(record.longest_hold_ms(5), Ok(None), "the service writes");
+    }
+
+    #[test]
+    fn a_hold_keeps_no_step_that_lifts_a_fence() {
+        for step in [
+            CutoverStep::CancelReopen,
+            CutoverStep::CancelLift,
+            CutoverStep::Reopen,
+            CutoverStep::Unfence,
+            CutoverStep::RollbackCancelLift,
+            CutoverStep::Switched,
+            CutoverStep::Completed,
+        ] {
+            assert!(!step.waits_for_resume(), "{step}");
+        }
+        for step in [
+            CutoverStep::Ready,
+            CutoverStep::Fence,
+            CutoverStep::Switch,
+            CutoverStep::FenceTarget,
+            CutoverStep::EndWayBack,
+            CutoverStep::Strip,
+        ] {
+            assert!(step.waits_for_resume(), "{step}");
+        }
     }
 
     #[test]

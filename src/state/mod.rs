@@ -18,6 +18,7 @@ mod lease;
 mod limit;
 mod open_requests;
 mod probe;
+mod prune;
 mod readable;
 mod rechecks;
 mod records;
@@ -30,7 +31,7 @@ mod tuning;
 
 pub use attempts::{Attempt, Attempts};
 pub use cutover::{CutoverPhase, CutoverState, StreamPin};
-pub use cutover_journal::{CutoverEvent, CutoverRecord, CutoverStep, Pause};
+pub use cutover_journal::{CutoverEvent, CutoverRecord, CutoverStep, Hold, Pause};
 pub use damage::Damaged;
 pub use dead_letters::{DeadLetter, DeadLetterHead, DeadLetters, ShownDeadLetter};
 pub use error::StateError;
@@ -38,6 +39,7 @@ pub use export_copy::{CopiedExport, ExportCopy, RequestedExport, UNDEFINED_MS};
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use limit::{Limit, Noted, NotedLimits};
 pub use open_requests::{Request, Requests};
+pub use prune::{PruneCounts, PruneRecord, PruneSegment};
 pub use rechecks::{MAX_RECHECKS, RecheckKey};
 pub use records::{
     ActivityRecord, BackfillRecord, Estimate, GapRecord, HistoryRecord, LaneState, LateChanges, NotedWait,

@@ -165,6 +165,23 @@ impl SplitRecord {
         switched.filter(|name| self.cutover_phase(name).is_watched())
     }
 
+    /// Whether a service is completed: it writes its own table for good, and nothing is carried back.
+    #[must_use]
+    pub fn has_ended(&self, service: &str) -> bool {
+        self.completed_ms.is_some() || self.cutover_phase(service) == CutoverPhase::Completed
+    }
+
+    /// When everything that a completed service wrote was in the source, as far as it came there at all, in milliseconds since
+    /// 1970.
+    #[must_use]
+    pub fn ended_ms(&self, service: &str) -> Option<u64> {
+        let switched = self.switched.get(service).map(|switched| switched.at_ms);
+        match self.cutover_phase(service) {
+            CutoverPhase::Completed => switched,
+            _ => self.completed_ms,
+        }
+    }
+
     /// The phase of a service; `Replicating` if it was never cut over.
     #[must_use]
     pub fn cutover_phase(&self, service: &str) -> CutoverPhase {
@@ -246,6 +263,11 @@ mod tests {
         assert_eq!(record.switched["a"].at_ms, 77, "later changes are late ones");
         assert_eq!((record.watched().count(), record.with_way_back().count()), (0, 0));
         assert!(record.switched.contains_key("a"), "its lane stays closed");
+        assert!(record.has_ended("a") && !record.has_ended("b"));
+        assert_eq!((record.ended_ms("a"), record.ended_ms("b")), (Some(77), None));
+        record.completed_ms = Some(99);
+        assert!(record.has_ended("b"), "the whole split is completed");
+        assert_eq!((record.ended_ms("a"), record.ended_ms("b")), (Some(77), Some(99)));
     }
 
     #[test]

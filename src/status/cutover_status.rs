@@ -31,6 +31,8 @@ pub struct CutoverStatus {
     pub pause_ms: Option<u64>,
     /// The pause lasts on.
     pub paused: bool,
+    /// Somebody holds the next step.
+    pub hold: Option<HoldStatus>,
     /// Why the last command failed or was cancelled.
     pub problem: Option<String>,
     /// The reverse lane, while there is one.
@@ -41,6 +43,15 @@ pub struct CutoverStatus {
     pub next: String,
 }
 
+/// A hold of the next step.
+#[derive(Clone, Debug, Serialize)]
+pub struct HoldStatus {
+    /// Who holds it.
+    pub operator: String,
+    /// For how long, in milliseconds.
+    pub since_ms_ago: u64,
+}
+
 /// Reads the cutovers of the services.
 pub(super) async fn cutovers(
     split: &Split,
@@ -48,12 +59,12 @@ pub(super) async fn cutovers(
     now: u64,
 ) -> Result<Vec<CutoverStatus>, RunError> {
     let mut found = Vec::new();
-    // Most splits have none, and need no request for it.
-    if record.cutovers.is_empty() {
-        return Ok(found);
-    }
     for (_, stored) in split.store.list::<CutoverRecord>(CutoverRecord::PREFIX).await? {
         let journal = stored.value;
+        // A command that was refused begins no cutover.
+        if journal.epoch == 0 && journal.hold.is_none() {
+            continue;
+        }
         let phase = record.cutover_phase(&journal.service);
         let reverse = if phase.carries_back() || phase == CutoverPhase::Ending {
             Some(reverse_state(split, &journal.service, journal.epoch).await?)
@@ -87,6 +98,10 @@ fn of(
         running: journal.lease.owner.is_some(),
         pause_ms: journal.pause.map(|pause| pause.lasted_ms(now)),
         paused: journal.pause.is_some_and(|pause| pause.until_ms.is_none()),
+        hold: journal.hold.as_ref().map(|hold| HoldStatus {
+            operator: hold.operator.clone(),
+            since_ms_ago: now.saturating_sub(hold.since_ms),
+        }),
         problem: journal.problem.clone(),
         reverse,
         events,
@@ -110,7 +125,11 @@ fn of_one(cutover: &CutoverStatus) -> Vec<Obstacle> {
             next,
         });
     };
-    if !cutover.step.is_over() {
+    if let Some(hold) = &cutover.hold {
+        let (held, ago) = (&hold.operator, duration(hold.since_ms_ago));
+        let what = format!("{held} put {service} on hold {ago} ago (step {})", cutover.step);
+        add(ObstacleKind::Cutover, what, cutover.next.clone());
+    } else if !cutover.step.is_over() {
         let pause = match (cutover.paused, cutover.pause_ms) {
             (true, Some(pause)) => format!("; {service} can write nowhere since {}", duration(pause)),
             _ => String::new(),
@@ -194,6 +213,7 @@ mod tests {
             running,
             pause_ms: Some(61_000),
             paused: true,
+            hold: None,
             problem: None,
             reverse: None,
             events: Vec::new(),
@@ -217,6 +237,14 @@ mod tests {
             "{running:?}"
         );
         assert!(obstacles(&[cutover(CutoverStep::Switched, false)]).is_empty());
+        let held = obstacles(&[CutoverStatus {
+            hold: Some(HoldStatus {
+                operator: "another one".into(),
+                since_ms_ago: 2000,
+            }),
+            ..cutover(CutoverStep::Switched, false)
+        }]);
+        assert!(held[0].what.contains("another one put a on hold"), "{held:?}");
     }
 
     fn head() -> DeadLetterHead {

@@ -19,7 +19,7 @@ mod worker_plan;
 
 pub use crate::model::{count, counted, duration};
 pub use condition::{Alarm, AlarmKind, Condition, Verdict, alarms};
-pub use cutover_status::CutoverStatus;
+pub use cutover_status::{CutoverStatus, HoldStatus};
 pub use dead_letter_advice::{DeadLetterCauses, dead_letter_causes};
 pub use lane_status::{FillStatus, LaneStatus, fill_status, lane_status};
 pub(crate) use lane_status::{received, stream_places};

@@ -4,11 +4,11 @@
 use super::difference::unknown;
 use super::ttl::{TtlState, ttl_state};
 use super::{Pending, TargetError};
-use crate::dynamo::{Failure, FailureKind, Poll, call_table};
+use crate::dynamo::{Failure, FailureKind, Poll, call_table, point_in_time_recovery};
 use crate::fault;
 use crate::plan::spec::TableSpec;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, Tag};
+use aws_sdk_dynamodb::types::{PointInTimeRecoverySpecification, Tag};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -53,23 +53,9 @@ pub(super) async fn read(client: &Client, spec: &TableSpec, arn: &str) -> Result
 }
 
 async fn recovery(client: &Client, table: &str) -> Result<Observed<bool>, TargetError> {
-    let operation = "dynamodb:DescribeContinuousBackups";
-    let described = call_table(operation, table, || {
-        client.describe_continuous_backups().table_name(table).send()
-    });
-    match described.await {
-        Ok(output) => {
-            let status = output
-                .continuous_backups_description()
-                .and_then(|backups| backups.point_in_time_recovery_description())
-                .and_then(|recovery| recovery.point_in_time_recovery_status());
-            Ok(Observed::Seen(
-                status == Some(&PointInTimeRecoveryStatus::Enabled),
-            ))
-        }
-        Err(failure) if failure.kind == FailureKind::Unsupported => Ok(Observed::Unknown),
-        Err(other) => Err(TargetError::of(other, table)),
-    }
+    let asked = point_in_time_recovery(client, table).await;
+    let asked = asked.map_err(|failure| TargetError::of(failure, table))?;
+    Ok(asked.map_or(Observed::Unknown, Observed::Seen))
 }
 
 async fn tags(

@@ -228,6 +228,16 @@ fn a_rehearsal_of_the_cutovers_is_exact() {
     assert_eq!(back.len(), 2, "the first one is refused: {steps:#?}");
     assert!(back[0]["outcome"].as_str().unwrap().starts_with("refused"));
     assert!(back[1]["pause_ms"].as_u64() > Some(0));
+    let pruned = |service: &str| of("prune", service)[0]["outcome"].as_str().unwrap().to_owned();
+    assert!(
+        pruned("client").starts_with("0 items deleted"),
+        "`common` takes every client"
+    );
+    let person = pruned("person");
+    assert!(
+        person.ends_with("0 kept for other services") && !person.starts_with("0 "),
+        "{person}"
+    );
     let stand_ins = cutover["stand_ins"].to_string();
     assert!(stand_ins.contains("resource policies"), "{stand_ins}");
     let shell = Shell::new(PLAN_WITHOUT_A_WAY_BACK);

@@ -2,7 +2,9 @@
 
 use dynasplit::fault::{MOMENTS, REQUESTS};
 
+use super::held::POINTS as HELD;
 use super::policy::POINTS as POLICY;
+use super::pruned::POINTS as PRUNES;
 use super::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, end, until_written};
 use crate::support::process::Running;
 use crate::support::trial::Mode;
@@ -59,12 +61,31 @@ pub const ENDS: &[&str] = &[
 
 #[test]
 fn processes_die_at_every_failpoint_of_a_cutover() {
-    let known = [THERE, BACK, CANCELS, ROLLBACK_CANCELS, CARRIES, POLICY, ENDS].concat();
+    let known = [
+        THERE,
+        BACK,
+        CANCELS,
+        ROLLBACK_CANCELS,
+        CARRIES,
+        POLICY,
+        ENDS,
+        HELD,
+        PRUNES,
+    ]
+    .concat();
     let requests = REQUESTS
         .iter()
         .flat_map(|name| ["before", "after"].map(|side| format!("{name}.{side}")));
     let points = requests.chain(MOMENTS.iter().map(|name| (*name).to_owned()));
-    let of_cutovers = ["cutover.", "rollback.", "reverse.", "fence.", "state.cutover"];
+    let of_cutovers = [
+        "cutover.",
+        "rollback.",
+        "reverse.",
+        "fence.",
+        "state.cutover",
+        "prune.",
+        "state.prune",
+    ];
     for point in points.filter(|point| of_cutovers.iter().any(|of| point.starts_with(of))) {
         assert!(known.contains(&&*point), "nobody dies at {point}");
     }

@@ -11,7 +11,7 @@ use crate::support::contents::{self, Plain};
 use crate::support::faulty::{Policies, Script, role_arn};
 use crate::support::process::{Cli, Done, LIMIT, Running};
 use crate::support::stage::{LEASE_SECONDS, Stage};
-use crate::support::table::{self, item, number};
+use crate::support::table::{self, item, number, text};
 use crate::support::trial::{Mode, STAMP};
 use crate::support::{Engine, unique};
 
@@ -80,6 +80,8 @@ pub struct Shop {
     pub cli: Cli,
     pub people: String,
     pub orders: String,
+    /// The table of a service that receives the people whose `kind` is `shared`, if there is one.
+    pub copy: Option<String>,
     fenced_by: FencedBy,
     folder: TempDir,
 }
@@ -92,13 +94,24 @@ impl Shop {
 
     /// The same, on another engine.
     pub async fn open_on(engine: Engine, mode: Mode) -> (Self, Running, Application) {
-        Self::set(engine, mode, FencedBy::Hooks).await.opened().await
+        Self::set(engine, mode, FencedBy::Hooks, None)
+            .await
+            .opened()
+            .await
+    }
+
+    /// The same, with a third service that receives the people whose `kind` is `shared`, and one of them.
+    pub async fn open_with_copy(engine: Engine, mode: Mode) -> (Self, Running, Application) {
+        let shop = Self::set(engine, mode, FencedBy::Hooks, Some(unique("copy"))).await;
+        let shared = item("PER#900", "P", [("n", number(1)), ("kind", text("shared"))]);
+        table::put(&shop.stage.client, &shop.stage.trial.source, shared).await;
+        shop.opened().await
     }
 
     /// The same, with a policy as the fence. `policy` is that of the source before.
     pub async fn open_with_policy(mode: Mode, policy: Option<&str>) -> (Self, Running, Application) {
         let engine = Engine::scripted(Script::quiet(0)).await;
-        let shop = Self::set(engine, mode, FencedBy::Policy).await;
+        let shop = Self::set(engine, mode, FencedBy::Policy, None).await;
         if let Some(policy) = policy {
             shop.policies().set(&shop.stage.trial.source, policy);
         }
@@ -115,7 +128,7 @@ impl Shop {
         (shop, tail, application)
     }
 
-    async fn set(engine: Engine, mode: Mode, fenced_by: FencedBy) -> Self {
+    async fn set(engine: Engine, mode: Mode, fenced_by: FencedBy, copy: Option<String>) -> Self {
         let stage = Stage::set(engine, mode).await;
         let folder = tempfile::tempdir().expect("a folder");
         let script = folder.path().join("hook.sh");
@@ -127,6 +140,7 @@ impl Shop {
             stage,
             people,
             orders,
+            copy,
             fenced_by,
             folder,
         };
@@ -158,6 +172,22 @@ impl Shop {
                 )
             })
             .collect();
+        let copy = self.copy.as_ref().map_or_else(String::new, |table| {
+            format!(
+                "  - name: copy
+    where: begins_with(PK, 'PER#') AND kind = 'shared'
+    owns: nothing
+    table:
+      name: {table}
+      keys: {{ partition: id, sort: part }}
+    transform:
+      keys:
+        from: {{ PK: 'PER#{{id}}', SK: '{{part}}' }}
+        to: {{ id: '{{id}}', part: '{{part}}' }}
+      keep: [kind, n]
+"
+            )
+        });
         let (mut policy, mut source_role, mut table_role) = (String::new(), String::new(), String::new());
         if self.fenced_by == FencedBy::Policy {
             let (own, application) = (role_arn("dynasplit"), application_role());
@@ -197,7 +227,7 @@ hooks:
         to: {{ id: '{{id}}', part: '{{part}}' }}
       drop: [PK, SK, secret]
       rename: {{ amount: total }}
-"
+{copy}"
         )
     }
 

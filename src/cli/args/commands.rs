@@ -4,8 +4,8 @@ use super::documents::{Completions, Iam, Man, Tables};
 use super::examples as example;
 use super::init::Init;
 use super::options::{
-    Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, Export, Rehearse, Replicate, Reverse, Rollback,
-    Shape, Status, Survey, Switched, Tune, Verify, Wait,
+    Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, Export, Pause, Prune, Rehearse, Replicate,
+    Resume, Reverse, Rollback, Shape, Status, Survey, Switched, Tune, Verify, Wait,
 };
 use clap::Subcommand;
 use std::path::Path;
@@ -86,6 +86,15 @@ pub enum Command {
     /// the service write the source again. Without --yes, it only shows the steps.
     #[command(after_help = example::ROLLBACK)]
     Rollback(Rollback),
+    /// Hold the next step of a service's cutover, until `resume`
+    ///
+    /// A `cutover` that runs finishes its present step and waits. A command that has not begun is refused. `pause` refuses while
+    /// the writers are stopped, except if the cutover has a --max-pause, which then ends the hold.
+    #[command(after_help = example::PAUSE)]
+    Pause(Pause),
+    /// Let the next step of a service's cutover begin, after `pause`
+    #[command(after_help = example::RESUME)]
+    Resume(Resume),
     /// Record that a service has switched to its own table, so that dynasplit stops writing it
     ///
     /// Stop the writers of the service first. `switched` waits until the service's lane has applied everything that was
@@ -105,6 +114,12 @@ pub enum Command {
     /// `complete` refuses while the split is not clean, or if it cannot show that nothing writes to the source any more.
     #[command(after_help = example::COMPLETE)]
     Complete(Complete),
+    /// Delete the items of a completed service from the source
+    ///
+    /// `prune` deletes the items that a completed service owns and that no other service needs, each only if it still is what was
+    /// read. There is no way back, so it looks for a backup of the source first. With --dry-run, it only counts.
+    #[command(after_help = example::PRUNE)]
+    Prune(Prune),
     /// Give up one service, or the whole split
     ///
     /// Without --yes, `abandon` only lists what belongs to the split and what it would do with it. It deletes something
@@ -165,8 +180,11 @@ impl Command {
             Self::Switched(command) => &command.plan,
             Self::Cutover(command) => &command.plan,
             Self::Rollback(command) => &command.plan,
+            Self::Pause(command) => &command.plan,
+            Self::Resume(command) => &command.plan,
             Self::Reverse(command) => command.action.plan(),
             Self::Complete(command) => &command.plan,
+            Self::Prune(command) => &command.plan,
             Self::Abandon(command) => &command.plan,
             Self::Rehearse(command) => &command.plan,
             Self::Shape(command) => &command.plan,

@@ -56,6 +56,12 @@ pub(super) const CUTOVER: &str =
 pub(super) const ROLLBACK: &str = "Example:
   dynasplit rollback plan.yaml --service orders --yes";
 
+pub(super) const PAUSE: &str = "Example:
+  dynasplit pause plan.yaml --service orders";
+
+pub(super) const RESUME: &str = "Example:
+  dynasplit resume plan.yaml --service orders";
+
 pub(super) const SWITCHED: &str = "Examples: record a switch, and take it back
   dynasplit switched plan.yaml --service orders
   dynasplit switched plan.yaml --service orders --undo";
@@ -71,6 +77,10 @@ pub(super) const REVERSE_SETTLE: &str = "Example: what the service's own table h
 
 pub(super) const COMPLETE: &str = "Example: after every service has switched
   dynasplit complete plan.yaml --yes";
+
+pub(super) const PRUNE: &str = "Examples: count, then delete
+  dynasplit prune plan.yaml --service orders --dry-run
+  dynasplit prune plan.yaml --service orders --yes";
 
 pub(super) const ABANDON: &str = "Examples: list what belongs to the split, then give up one service
   dynasplit abandon plan.yaml

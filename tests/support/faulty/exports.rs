@@ -146,8 +146,21 @@ impl Exports {
         match call.operation.as_str() {
             "ExportTableToPointInTime" => Some(self.request(&call.json(), backend).await),
             "DescribeExport" => Some(self.describe(&call.json(), backend).await),
+            "DescribeContinuousBackups" => Some(self.backups()),
             _ => None,
         }
+    }
+
+    fn backups(&self) -> Answer {
+        let status = if self.state().recovery_off {
+            "DISABLED"
+        } else {
+            "ENABLED"
+        };
+        Answer::ok(&json!({ "ContinuousBackupsDescription": {
+            "ContinuousBackupsStatus": "ENABLED",
+            "PointInTimeRecoveryDescription": { "PointInTimeRecoveryStatus": status }
+        } }))
     }
 
     async fn request(&self, body: &Value, backend: &Backend) -> Answer {
