@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use dynasplit::backfill::OrderChoice;
 use dynasplit::state::Order;
-use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
 
 use crate::engine::Habits;
 use crate::network::FaultRates;
@@ -110,10 +110,10 @@ impl Cast {
     }
 
     /// With cutovers, in some runs or if the run is about them. What else a seed decides does not depend on it.
-    pub fn with_cutovers(mut self, rng: &mut StdRng, focus: Focus) -> Self {
-        let some = rng.random_ratio(1, CUTOVERS);
-        if focus == Focus::Cutovers || focus == Focus::Everything && some {
-            self.moved(rng);
+    pub fn with_cutovers(mut self, seed: u64, focus: Focus) -> Self {
+        let is_one = seed % CUTOVERS == CUTOVERS / 2;
+        if focus == Focus::Cutovers || focus == Focus::Everything && is_one {
+            self.moved(&mut StdRng::seed_from_u64(seed ^ CHANCES));
         }
         self
     }
@@ -135,8 +135,10 @@ impl Cast {
     }
 }
 
-/// One run in so many has cutovers.
-const CUTOVERS: u32 = 4;
+/// One run in so many has cutovers: they are long.
+const CUTOVERS: u64 = 8;
+/// Of the chances of cutovers.
+const CHANCES: u64 = 0xC0_7042;
 
 /// What a run is mostly about. A rule of the protocol matters in some situations only, and a run without that rule is about
 /// these.

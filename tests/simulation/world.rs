@@ -55,8 +55,6 @@ const SHORTEST_STORM: Duration = Duration::from_secs(12);
 const MOVING_STORM: Duration = Duration::from_secs(180);
 const MOVED_IN_TROUBLE: u64 = 2;
 const STACK: usize = 16 << 20;
-/// Of the chances of cutovers.
-const CUTOVERS: u64 = 0xC0_7042;
 
 /// What a run came to.
 pub struct Outcome {
@@ -139,9 +137,8 @@ impl World {
             seed, mode, ref cuts, ..
         } = *script;
         let mut rng = StdRng::seed_from_u64(seed);
-        let mut cutovers = StdRng::seed_from_u64(seed ^ CUTOVERS);
         let cast = Cast::drawn(&mut rng).on(script.focus());
-        let cast = cast.with_cutovers(&mut cutovers, script.focus()).cut(cuts);
+        let cast = cast.with_cutovers(seed, script.focus()).cut(cuts);
         let engine = Engine::new(cast.engine);
         let network = Network::new(engine, rng.random(), TIMING.landed(), cuts.clone(), trace);
         network.note(|| format!("{cast:?}"));
