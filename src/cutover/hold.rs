@@ -45,7 +45,7 @@ pub async fn pause_cutover(split: &Split, service: &str, operator: &str) -> Resu
     if !already {
         noted(split, &stored, operator, "put the next step on hold").await?;
     }
-    Ok(report(split, &stored.value, already, at_most_ms).await?)
+    report(split, &stored.value, already, at_most_ms).await
 }
 
 /// Lets the next step of a service begin.
@@ -74,7 +74,7 @@ pub async fn resume_cutover(split: &Split, service: &str, operator: &str) -> Res
     if was_held {
         noted(split, &stored, operator, "resumed it").await?;
     }
-    Ok(report(split, &stored.value, !was_held, None).await?)
+    report(split, &stored.value, !was_held, None).await
 }
 
 async fn known(split: &Split, service: &str) -> Result<(), RunError> {

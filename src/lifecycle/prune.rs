@@ -155,7 +155,7 @@ async fn followed(pass: &Pass<'_>) -> Result<(), RunError> {
     };
     match pass.lease {
         None => work.await,
-        Some(lease) => with_activity_notes(split, "prune", doing, lease.during(work)).await,
+        Some(lease) => Box::pin(with_activity_notes(split, "prune", doing, lease.during(work))).await,
     }
 }
 

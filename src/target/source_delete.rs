@@ -324,7 +324,7 @@ impl SourceDeleter {
         attributes: Option<HashMap<String, AttributeValue>>,
     ) -> Result<Item, Failure> {
         item_from_sdk(attributes.unwrap_or_default())
-            .map_err(|error| Failure::unusable(operation, &*self.table, error))
+            .map_err(|error| Failure::unusable(operation, &self.table, error))
     }
 }
 
