@@ -18,6 +18,7 @@ mod order;
 mod plans;
 mod reach;
 mod refused;
+mod report;
 mod shape;
 mod shell;
 mod stopped;
