@@ -48,6 +48,13 @@ fn state(cutover: &CutoverStatus) -> String {
             " No process works on it.".to_owned()
         };
     }
+    if let Some(hold) = &cutover.hold {
+        told += &format!(
+            " {} holds the next step since {}.",
+            hold.operator,
+            duration(hold.since_ms_ago)
+        );
+    }
     if let Some(pause) = cutover.pause_ms {
         let verb = if cutover.paused {
             "cannot write anywhere since"
@@ -119,6 +126,7 @@ mod tests {
             running: false,
             pause_ms: Some(3000),
             paused: true,
+            hold: None,
             problem: None,
             reverse: None,
             events: Vec::new(),

@@ -7,8 +7,8 @@ use crate::state::{
     VerifyService,
 };
 use crate::status::{
-    ActivityStatus, CutoverStatus, FillStatus, LaneStatus, LimitStatus, Obstacle, ObstacleKind, Phase,
-    ReverseState, SplitStatus, chart_sample,
+    ActivityStatus, CutoverStatus, FillStatus, HoldStatus, LaneStatus, LimitStatus, Obstacle, ObstacleKind,
+    Phase, ReverseState, SplitStatus, chart_sample,
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -46,6 +46,10 @@ fn cutover(name: &str) -> CutoverStatus {
         running: false,
         pause_ms: Some(2500),
         paused: false,
+        hold: Some(HoldStatus {
+            operator: name.to_owned(),
+            since_ms_ago: 1000,
+        }),
         problem: Some(name.to_owned()),
         reverse: Some(ReverseState {
             complete_to_ms: Some(NOW - 4000),
