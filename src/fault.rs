@@ -75,6 +75,7 @@ pub const REQUESTS: &[&str] = &[
     "state.recheck.put",
     "state.recheck.delete",
     "state.tuning.put",
+    "state.chart.put",
     "state.activity.put",
     "state.cutover.put",
     "state.cutover-event.put",

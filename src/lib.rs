@@ -18,7 +18,8 @@
 //!
 //! - [`cli`]: arguments, one command per file, progress, tables, JSON, exit codes. Only it talks to the user.
 //! - [`rehearse`]: an embedded engine, sample data and live writers, for a split without AWS.
-//! - [`web`]: metrics and health of a split over HTTP. It changes nothing.
+//! - [`web`]: metrics, health and a live page of a split over HTTP. It changes nothing.
+//! - [`report`]: the state of a split as one HTML page. Pure.
 //! - [`survey`]: reads the live source for `plan`.
 //! - [`draft`]: a first plan from a sample of items, for `init`. Pure.
 //! - [`offline`]: splits exported items into files that DynamoDB imports, without AWS.
@@ -57,6 +58,7 @@ pub mod offline;
 pub mod plan;
 pub mod rehearse;
 pub mod repair;
+pub mod report;
 pub mod s3;
 pub mod source;
 pub mod state;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of the crate, from bottom to top: each may import itself and what stands before it. `verify/compare` is a room
 /// of its own inside of `verify`.
-const LAYERS: [&str; 26] = [
+const LAYERS: [&str; 27] = [
     "fault",
     "model",
     "plan",
@@ -40,6 +40,7 @@ const LAYERS: [&str; 26] = [
     "offline",
     "draft",
     "survey",
+    "report",
     "web",
     "rehearse",
     "cli",
@@ -50,12 +51,13 @@ const COMPARE: &str = "verify/compare";
 const SDK: [&str; 6] = ["dynamo", "s3", "state", "source", "target", "rehearse"];
 /// Rooms that may import only these: `plan` and `flow` are pure beside their traits (and the rules that a test leaves
 /// out), and the comparison shares nothing with the write path.
-const NARROW: [(&str, &[&str]); 6] = [
+const NARROW: [(&str, &[&str]); 7] = [
     ("plan", &["model"]),
     ("flow", &["fault", "model", "plan"]),
     ("infrastructure", &["model", "plan"]),
     ("offline", &["flow", "model", "plan"]),
     ("draft", &["model", "plan"]),
+    ("report", &["model", "plan", "state", "status"]),
     (COMPARE, &["model"]),
 ];
 /// Of the write path, verification may use only these parts of `flow`: what a service should hold, what nobody

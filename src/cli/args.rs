@@ -9,7 +9,7 @@ mod options;
 mod values;
 
 pub use self::commands::Command;
-pub use self::documents::{Completions, Iam, IamFormat, Man, TableFormat, Tables};
+pub use self::documents::{Completions, Iam, IamFormat, Man, Report, TableFormat, Tables};
 pub use self::init::{Init, MOST_ITEMS};
 pub use self::listen::Listen;
 use self::options::{AWS, LIMITS, OUTPUT};

@@ -3,6 +3,7 @@
 use super::args::{Cutover, Global, Rollback};
 use super::exit::Exit;
 use super::failure::Failed;
+use super::listen::Listening;
 use super::service_names::refuse_unknown;
 use super::session::GRACE;
 use super::stoppable::stoppable;
@@ -26,6 +27,7 @@ struct Preview {
 
 /// Runs `cutover`.
 pub async fn run(global: &Global, args: &Cutover, stop: CancellationToken) -> Result<Exit, Failed> {
+    let listening = Listening::begin(&args.listen).await?;
     let split = output::open(global, &args.plan).await?;
     refuse_unknown(&split.plan, &args.service)?;
     if args.dry_run || !(args.yes || args.cancel) {
@@ -35,23 +37,25 @@ pub async fn run(global: &Global, args: &Cutover, stop: CancellationToken) -> Re
     if !args.yes {
         return Err(unconfirmed("cutover --cancel"));
     }
+    let serving = listening.serve(&split);
     let _waiting = Waiting::tell(&split.waits);
     let confirm = |what: &str| confirmed(what, args.stopped);
     let operator = operator(&confirm);
-    let report = if args.cancel {
+    let result = if args.cancel {
         let cancelling = cancel_cutover(&split, &args.service, &operator, &stop);
-        stoppable(&global.session, GRACE, Box::pin(cancelling)).await?
+        stoppable(&global.session, GRACE, Box::pin(cancelling)).await
     } else {
         let options = CutoverOptions {
             max_pause: args.max_pause.map(Into::into),
             full_check: args.full_check,
         };
         let cutting = cutover(&split, &args.service, options, &operator, &stop);
-        stoppable(&global.session, GRACE, Box::pin(cutting)).await?
+        stoppable(&global.session, GRACE, Box::pin(cutting)).await
     };
+    serving.end().await;
     end(
         global,
-        &report,
+        &result?,
         if args.cancel {
             Outcome::Cancelled
         } else {
@@ -62,6 +66,7 @@ pub async fn run(global: &Global, args: &Cutover, stop: CancellationToken) -> Re
 
 /// Runs `rollback`.
 pub async fn run_back(global: &Global, args: &Rollback, stop: CancellationToken) -> Result<Exit, Failed> {
+    let listening = Listening::begin(&args.listen).await?;
     let split = output::open(global, &args.plan).await?;
     refuse_unknown(&split.plan, &args.service)?;
     if args.dry_run || !(args.yes || args.cancel) {
@@ -71,23 +76,25 @@ pub async fn run_back(global: &Global, args: &Rollback, stop: CancellationToken)
     if !args.yes {
         return Err(unconfirmed("rollback --cancel"));
     }
+    let serving = listening.serve(&split);
     let _waiting = Waiting::tell(&split.waits);
     let confirm = |what: &str| confirmed(what, args.stopped);
     let operator = operator(&confirm);
-    let report = if args.cancel {
+    let result = if args.cancel {
         let cancelling = cancel_rollback(&split, &args.service, &operator, &stop);
-        stoppable(&global.session, GRACE, Box::pin(cancelling)).await?
+        stoppable(&global.session, GRACE, Box::pin(cancelling)).await
     } else {
         let options = RollbackOptions { force: args.force };
         let going_back = rollback(&split, &args.service, options, &operator, &stop);
-        stoppable(&global.session, GRACE, Box::pin(going_back)).await?
+        stoppable(&global.session, GRACE, Box::pin(going_back)).await
     };
+    serving.end().await;
     let wanted = if args.cancel {
         Outcome::RollbackCancelled
     } else {
         Outcome::RolledBack
     };
-    end(global, &report, wanted)
+    end(global, &result?, wanted)
 }
 
 fn unconfirmed(command: &str) -> Failed {

@@ -1,10 +1,11 @@
-//! `--listen`: metrics and health of the split while a command runs.
+//! `--listen`: a page, metrics and health of the split while a command runs.
 
 use super::args::Listen;
 use super::exit::Exit;
 use super::failure::Failed;
+use super::next::copyable;
 use super::screen;
-use crate::web::{ListenError, Listener, Server, Token};
+use crate::web::{Charting, ListenError, Listener, Server, Token};
 use crate::worker::Split;
 use std::path::Path;
 
@@ -15,9 +16,16 @@ const TOKEN_VARIABLE: &str = "DYNASPLIT_LISTEN_TOKEN";
 #[derive(Debug)]
 pub struct Listening(Option<Listener>);
 
-/// A server that runs, or nothing without `--listen`.
+/// A server that runs, or what runs without `--listen`.
 #[derive(Debug)]
-pub struct Serving(Option<Server>);
+pub enum Serving {
+    /// It serves the split.
+    Server(Server),
+    /// It only adds samples for the charts.
+    Charting(Charting),
+    /// Nothing.
+    Nothing,
+}
 
 impl Listening {
     /// Takes the port, before the command does anything: a port in use is reported at once.
@@ -32,18 +40,30 @@ impl Listening {
 
     /// Serves the split, and says where.
     pub fn serve(self, split: &Split) -> Serving {
-        Serving(self.0.map(|listener| {
-            screen::say(&format!("listening on http://{}", listener.address()));
-            listener.serve(split.clone())
-        }))
+        let Some(listener) = self.0 else {
+            return Serving::Nothing;
+        };
+        screen::say(&format!("listening on http://{}", listener.address()));
+        Serving::Server(listener.serve(split.clone(), |text| copyable(text).into_owned()))
+    }
+
+    /// Serves the split. Without `--listen`, it adds samples for the charts of `report`: for a command that runs as long as the
+    /// split lasts.
+    pub fn serve_or_chart(self, split: &Split) -> Serving {
+        match self.serve(split) {
+            Serving::Nothing => Serving::Charting(Charting::begin(split.clone())),
+            serving => serving,
+        }
     }
 }
 
 impl Serving {
     /// Ends it.
     pub async fn end(self) {
-        if let Some(server) = self.0 {
-            server.end().await;
+        match self {
+            Self::Server(server) => server.end().await,
+            Self::Charting(charting) => charting.end().await,
+            Self::Nothing => {}
         }
     }
 }

@@ -27,6 +27,7 @@ mod progress;
 mod prune;
 mod rehearse;
 mod replicate;
+mod report;
 mod reverse;
 mod screen;
 mod service_names;
@@ -110,6 +111,7 @@ async fn run(args: Args) -> Result<Exit, Failed> {
         Command::Verify(command) => verify::run(&global, &command, stop).await,
         Command::Status(command) if command.watch => Box::pin(status::watch(&global, &command, stop)).await,
         Command::Status(command) => Box::pin(unless(&stop, status::run(&global, &command))).await,
+        Command::Report(command) => Box::pin(unless(&stop, report::run(&global, &command))).await,
         Command::Wait(command) => wait::run(&global, &command, stop).await,
         Command::Tune(command) => Box::pin(unless(&stop, tune::run(&global, &command))).await,
         Command::DeadLetters(command) => Box::pin(dead_letters::run(&global, &command, stop)).await,

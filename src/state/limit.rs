@@ -99,6 +99,19 @@ impl Limit {
         }
     }
 
+    /// DynamoDB's reason to throttle, without the resource; empty for another limit. There are a dozen reasons.
+    #[must_use]
+    pub fn throttling_reason(&self) -> &str {
+        let Self::Throttled { reason } = self else {
+            return "";
+        };
+        let from = reason.split("throttled: ").nth(1).unwrap_or_default();
+        let end = from
+            .find(|c: char| !c.is_ascii_alphanumeric())
+            .unwrap_or(from.len());
+        &from[..end]
+    }
+
     /// A budget of reads, in units a second.
     #[must_use]
     pub fn read_budget(per_second: f64) -> Self {
@@ -201,6 +214,14 @@ mod tests {
             serde_json::to_value(Limit::Concurrency { at_once: 3 }).unwrap(),
             serde_json::json!({ "by": "pace", "at_once": 3 })
         );
+    }
+
+    #[test]
+    fn only_throttling_has_a_reason() {
+        assert_eq!(Limit::Idle.throttling_reason(), "");
+        assert_eq!(Limit::held_up("X: on Y".into()).throttling_reason(), "");
+        let throttled = Limit::held_up("reading the stream: throttled: A, B (arn)".into());
+        assert_eq!(throttled.throttling_reason(), "A");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! for dead letters (which hold the change that could not land) and cursors (which are keys).
 
 mod attempts;
+mod chart;
 mod cutover;
 mod cutover_journal;
 mod damage;
@@ -30,6 +31,7 @@ pub mod tombstone_phases;
 mod tuning;
 
 pub use attempts::{Attempt, Attempts};
+pub use chart::{ChartRecord, ChartSample};
 pub use cutover::{CutoverPhase, CutoverState, StreamPin};
 pub use cutover_journal::{CutoverEvent, CutoverRecord, CutoverStep, Hold, Pause};
 pub use damage::Damaged;

@@ -52,6 +52,14 @@ impl LaneStatus {
         self.shown_lag_ms.map(duration)
     }
 
+    /// Time until the stream may trim what the lane has not applied, in milliseconds; `None` if it has nothing to read any
+    /// more, or has no place yet.
+    #[must_use]
+    pub fn time_left_ms(&self) -> Option<u64> {
+        let lag_ms = self.lag_ms.filter(|_| self.open_shards > 0)?;
+        Some(RETENTION_MS.saturating_sub(lag_ms))
+    }
+
     /// Whether the lag is so long that the stream may forget records before they are read (a third of 24 hours).
     #[must_use]
     pub fn lags_dangerously(&self) -> bool {

@@ -1,6 +1,7 @@
 //! The state of the split, computed from its records: the lanes, their limits, the obstacles to completing, and the
 //! next command.
 
+mod chart;
 mod condition;
 mod cutover_status;
 mod dead_letter_advice;
@@ -18,6 +19,7 @@ mod told;
 mod worker_plan;
 
 pub use crate::model::{count, counted, duration};
+pub use chart::{add_to_chart, chart_sample};
 pub use condition::{Alarm, AlarmKind, Condition, Verdict, alarms};
 pub use cutover_status::{CutoverStatus, HoldStatus};
 pub use dead_letter_advice::{DeadLetterCauses, dead_letter_causes};

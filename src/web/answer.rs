@@ -2,12 +2,15 @@
 
 use super::access::{Access, Verdict};
 use super::figures::{of_process, of_split};
+use super::frame::Frame;
 use super::prometheus::{CONTENT_TYPE, Samples};
 use super::reading::Readings;
+use crate::report::policy;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE as TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE as TYPE, HeaderValue, REFERRER_POLICY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, Method, Response, StatusCode};
 use tokio::time::Instant;
@@ -16,7 +19,8 @@ use tokio::time::Instant;
 pub type Answer = Response<Full<Bytes>>;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
-const PATHS: &str = "dynasplit serves /metrics (Prometheus), /livez and /readyz\n";
+const HTML: &str = "text/html; charset=utf-8";
+const PATHS: &str = "dynasplit serves / (a page), /metrics (Prometheus), /livez and /readyz\n";
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +35,7 @@ pub struct Asked<'a> {
 
 /// Answers a request.
 #[must_use]
-pub fn answer(asked: Asked<'_>, access: &Access, readings: &Readings, now: Instant) -> Answer {
+pub fn answer(asked: Asked<'_>, access: &Access, frame: &Frame, readings: &Readings, now: Instant) -> Answer {
     if ![Method::GET, Method::HEAD].contains(asked.method) {
         let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "only GET and HEAD\n");
         let methods = HeaderValue::from_static("GET, HEAD");
@@ -54,7 +58,7 @@ pub fn answer(asked: Asked<'_>, access: &Access, readings: &Readings, now: Insta
     }
     match asked.path {
         "/metrics" => text(StatusCode::OK, CONTENT_TYPE, metrics(readings, now)),
-        "/" => text(StatusCode::OK, PLAIN, PATHS),
+        "/" => live_page(frame, readings, now),
         _ => text(StatusCode::NOT_FOUND, PLAIN, PATHS),
     }
 }
@@ -67,6 +71,27 @@ fn readiness(readings: &Readings, now: Instant) -> Answer {
         let why = "the state of the split cannot be read at the moment\n";
         text(StatusCode::SERVICE_UNAVAILABLE, PLAIN, why)
     }
+}
+
+/// The page. No other page may show it in a frame.
+fn live_page(frame: &Frame, readings: &Readings, now: Instant) -> Answer {
+    let Some((_, reading)) = readings.fresh(now) else {
+        let why = readings.failure.as_deref().unwrap_or("it was not read in time");
+        let why = format!("the state of the split cannot be read at the moment: {why}\n");
+        return text(StatusCode::SERVICE_UNAVAILABLE, PLAIN, why);
+    };
+    let mut answer = text(StatusCode::OK, HTML, frame.page(reading, &readings.chart));
+    let policy = HeaderValue::try_from(format!("{}; frame-ancestors 'none'", policy(true)));
+    let headers = answer.headers_mut();
+    // The policy of the page itself says the same, without the frames.
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        policy.unwrap_or(HeaderValue::from_static(
+            "default-src 'none'; frame-ancestors 'none'",
+        )),
+    );
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    answer
 }
 
 fn token_needed() -> Answer {
@@ -84,8 +109,8 @@ fn metrics(readings: &Readings, now: Instant) -> String {
     let fresh = readings.fresh(now);
     let age_ms = fresh.map(|(age, _)| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
     of_process(&mut samples, fresh.is_some(), age_ms);
-    if let Some((_, status)) = fresh {
-        of_split(&mut samples, status);
+    if let Some((_, reading)) = fresh {
+        of_split(&mut samples, &reading.status);
     }
     samples.text()
 }
@@ -103,8 +128,10 @@ fn text(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answe
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::{Moments, ServiceView};
     use crate::status::{LaneStatus, Phase, SplitStatus};
     use crate::web::Token;
+    use crate::web::reading::Reading;
     use hyper::header::{AUTHORIZATION, HOST};
     use std::sync::Arc;
     use std::time::Duration;
@@ -125,9 +152,28 @@ mod tests {
         };
         let status = SplitStatus::sample(Phase::Tailing, vec![lane]);
         Readings {
-            last: Some((Instant::now(), Arc::new(status))),
+            last: Some(Reading {
+                began: Instant::now(),
+                status: Arc::new(status),
+                moments: Moments::default(),
+            }),
+            chart: Arc::default(),
             failure: failure.map(str::to_owned),
             attempts: 1,
+        }
+    }
+
+    fn frame() -> Frame {
+        Frame {
+            source: "Shop".into(),
+            services: vec![ServiceView {
+                name: "<orders>".into(),
+                table: "t".into(),
+                is_on_demand: true,
+                is_infrequent: false,
+            }],
+            clock: crate::dynamo::Clock::SYSTEM,
+            copyable: str::to_owned,
         }
     }
 
@@ -146,7 +192,7 @@ mod tests {
             path,
             headers: &headers,
         };
-        answer(asked, access, readings, Instant::now())
+        answer(asked, access, &frame(), readings, Instant::now())
     }
 
     #[test]
@@ -209,6 +255,25 @@ mod tests {
     }
 
     #[test]
+    fn the_page_is_of_the_present_and_in_no_frame() {
+        let host = [(HOST, "localhost:1")];
+        let page = asked("/", &access(false), &readings(0, None), &host);
+        assert_eq!(page.headers()[TYPE], HTML);
+        let policy = page.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(
+            policy.starts_with("default-src 'none'; style-src 'sha256-"),
+            "{policy}"
+        );
+        assert!(
+            policy.ends_with("; frame-ancestors 'none'") && !policy.contains("unsafe"),
+            "{policy}"
+        );
+        let old = asked("/", &access(false), &readings(0, Some("throttled")), &host);
+        assert_eq!(old.status(), 503);
+        assert_eq!(old.headers()[TYPE], PLAIN, "a reason is no markup");
+    }
+
+    #[test]
     fn nothing_can_be_written() {
         let (headers, readings) = (HeaderMap::new(), readings(0, None));
         for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
@@ -218,7 +283,7 @@ mod tests {
                 headers: &headers,
             };
             assert_eq!(
-                answer(asked, &access(false), &readings, Instant::now()).status(),
+                answer(asked, &access(false), &frame(), &readings, Instant::now()).status(),
                 405
             );
         }

@@ -3,7 +3,6 @@
 use super::metrics as metric;
 use super::prometheus::Samples;
 use crate::model::Counters;
-use crate::source::lineage::RETENTION_MS;
 use crate::state::Limit;
 use crate::status::{LaneStatus, SplitStatus};
 use serde_json::Value;
@@ -49,17 +48,9 @@ pub fn of_split(samples: &mut Samples, status: &SplitStatus) {
     of_limits(samples, status);
 }
 
-/// Time until the stream may trim what a lane has not applied; `None` if it has nothing to read any more, or has no place
-/// yet.
-#[must_use]
-pub fn stream_time_left_ms(lane: &LaneStatus) -> Option<u64> {
-    let lag_ms = lane.lag_ms.filter(|_| lane.open_shards > 0)?;
-    Some(RETENTION_MS.saturating_sub(lag_ms))
-}
-
 fn of_lane(samples: &mut Samples, split: &str, lane: &LaneStatus) {
     let labels: &[&str] = &[split, &lane.lane];
-    if let Some(left_ms) = stream_time_left_ms(lane) {
+    if let Some(left_ms) = lane.time_left_ms() {
         samples.thousandths(&metric::STREAM_TIME_LEFT, labels, left_ms);
     }
     if let Some(lag_ms) = lane.shown_lag_ms.filter(|_| lane.open_shards > 0) {
@@ -151,7 +142,7 @@ fn of_limits(samples: &mut Samples, status: &SplitStatus) {
             limit.command.clone(),
             limit.of.clone(),
             by(&limit.limit),
-            throttling_reason(&limit.limit).to_owned(),
+            limit.limit.throttling_reason().to_owned(),
         ];
         if !told.contains(&labels) {
             told.push(labels);
@@ -180,17 +171,4 @@ fn word(value: &impl serde::Serialize) -> String {
         Ok(Value::String(word)) => word,
         _ => String::new(),
     }
-}
-
-/// DynamoDB's reason to throttle, without the resource. There are a dozen of them, so the label has few values.
-#[must_use]
-pub fn throttling_reason(limit: &Limit) -> &str {
-    let Limit::Throttled { reason } = limit else {
-        return "";
-    };
-    let from = reason.split("throttled: ").nth(1).unwrap_or_default();
-    let end = from
-        .find(|c: char| !c.is_ascii_alphanumeric())
-        .unwrap_or(from.len());
-    &from[..end]
 }

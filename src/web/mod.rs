@@ -1,8 +1,11 @@
-//! Metrics and health of a split over HTTP. It reads the state of the split, and changes nothing.
+//! Metrics, health and a live page of a split over HTTP. It reads the state of the split, and adds
+//! samples for the charts to it. A request changes nothing.
 
 mod access;
 mod answer;
+mod charting;
 mod figures;
+mod frame;
 pub mod metrics;
 mod prometheus;
 mod reading;
@@ -11,4 +14,5 @@ mod server;
 mod tests;
 
 pub use access::Token;
+pub use charting::Charting;
 pub use server::{ListenError, Listener, Server};

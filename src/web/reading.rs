@@ -1,8 +1,10 @@
 //! Readings of the state of the split, taken at regular intervals. Requests are answered from the last one, so that many
 //! requests cause no load on the state table.
 
-use crate::status::{SplitStatus, split_status};
-use crate::worker::Split;
+use crate::report::Moments;
+use crate::state::{ChartRecord, SplitRecord};
+use crate::status::{SplitStatus, add_to_chart, split_status};
+use crate::worker::{RunError, Split};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -18,11 +20,24 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// An older reading says too little about the present.
 pub const FRESH: Duration = Duration::from_secs(90);
 
+/// The state of the split at one moment.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// When it began.
+    pub began: Instant,
+    /// The status.
+    pub status: Arc<SplitStatus>,
+    /// When the steps of the split were taken.
+    pub moments: Moments,
+}
+
 /// The last readings.
 #[derive(Clone, Debug, Default)]
 pub struct Readings {
-    /// The last one that succeeded, and when it began.
-    pub last: Option<(Instant, Arc<SplitStatus>)>,
+    /// The last one that succeeded.
+    pub last: Option<Reading>,
+    /// What was measured during the split.
+    pub chart: Arc<ChartRecord>,
     /// Why the last attempt failed, if it did.
     pub failure: Option<String>,
     /// How many attempts there were.
@@ -32,10 +47,10 @@ pub struct Readings {
 impl Readings {
     /// The last reading, if the last attempt succeeded and is not too old.
     #[must_use]
-    pub fn fresh(&self, now: Instant) -> Option<(Duration, &SplitStatus)> {
-        let (began, status) = self.last.as_ref().filter(|_| self.failure.is_none())?;
-        let age = now.saturating_duration_since(*began);
-        (age <= FRESH).then_some((age, status))
+    pub fn fresh(&self, now: Instant) -> Option<(Duration, &Reading)> {
+        let reading = self.last.as_ref().filter(|_| self.failure.is_none())?;
+        let age = now.saturating_duration_since(reading.began);
+        (age <= FRESH).then_some((age, reading))
     }
 }
 
@@ -43,14 +58,24 @@ impl Readings {
 pub async fn keep_reading(split: Split, readings: watch::Sender<Readings>, done: CancellationToken) {
     loop {
         let began = Instant::now();
-        let reading = tokio::time::timeout(LONGEST, Box::pin(split_status(&split)));
+        let reading = tokio::time::timeout(LONGEST, Box::pin(read(&split, began)));
         let result = tokio::select! {
             biased;
             () = done.cancelled() => return,
             result = reading => result,
         };
         let result = match result {
-            Ok(read) => read.map_err(|error| error.to_string()),
+            Ok(Ok(reading)) => {
+                let chart = Arc::clone(&readings.borrow().chart);
+                let adding = tokio::time::timeout(LONGEST, Box::pin(charted(&split, &reading, &chart)));
+                let charted = tokio::select! {
+                    biased;
+                    () = done.cancelled() => return,
+                    charted = adding => charted.unwrap_or_default(),
+                };
+                Ok((reading, charted.map_or(chart, Arc::new)))
+            }
+            Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!(
                 "the state could not be read within {} s",
                 LONGEST.as_secs()
@@ -59,8 +84,9 @@ pub async fn keep_reading(split: Split, readings: watch::Sender<Readings>, done:
         readings.send_modify(|readings| {
             readings.attempts += 1;
             match result {
-                Ok(status) => {
-                    readings.last = Some((began, Arc::new(status)));
+                Ok((reading, chart)) => {
+                    readings.chart = chart;
+                    readings.last = Some(reading);
                     readings.failure = None;
                 }
                 Err(failure) => {
@@ -81,6 +107,27 @@ pub async fn keep_reading(split: Split, readings: watch::Sender<Readings>, done:
     }
 }
 
+/// The chart with a new sample, if it is time for one. A process that cannot write it still serves.
+async fn charted(split: &Split, reading: &Reading, known: &ChartRecord) -> Option<ChartRecord> {
+    if !known.is_due(reading.status.read_ms) {
+        return None;
+    }
+    let charted = add_to_chart(split, &reading.status).await;
+    charted
+        .inspect_err(|error| tracing::warn!(%error, "the charts of the page miss a sample; trying again"))
+        .ok()
+}
+
+async fn read(split: &Split, began: Instant) -> Result<Reading, RunError> {
+    let moments = Moments::from(&SplitRecord::read(&split.store).await?.value);
+    let status = Arc::new(split_status(split).await?);
+    Ok(Reading {
+        began,
+        status,
+        moments,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,7 +138,11 @@ mod tests {
         let now = Instant::now();
         let status = Arc::new(SplitStatus::sample(Phase::Tailing, Vec::new()));
         let read = Readings {
-            last: Some((now, status)),
+            last: Some(Reading {
+                began: now,
+                status,
+                moments: Moments::default(),
+            }),
             ..Readings::default()
         };
         assert!(read.fresh(now + FRESH).is_some());

@@ -2,6 +2,7 @@
 
 use super::access::{Access, Token};
 use super::answer::{Answer, Asked, answer};
+use super::frame::Frame;
 use super::reading::{Readings, keep_reading};
 use crate::worker::Split;
 use hyper::Request;
@@ -87,18 +88,28 @@ impl Listener {
         self.address
     }
 
-    /// Serves the split until [`Server::end`].
+    /// Serves the split until [`Server::end`]. `copyable` makes the commands in a text such that they can be copied.
     #[must_use]
-    pub fn serve(self, split: Split) -> Server {
+    pub fn serve(self, split: Split, copyable: fn(&str) -> String) -> Server {
+        let shared = Arc::new(Shared {
+            access: self.access,
+            frame: Frame::of(&split, copyable),
+        });
         let done = CancellationToken::new();
         let (sender, readings) = watch::channel(Readings::default());
         let reading = tokio::spawn(keep_reading(split, sender, done.clone()));
-        let serving = tokio::spawn(accept(self.socket, Arc::new(self.access), readings, done.clone()));
+        let serving = tokio::spawn(accept(self.socket, shared, readings, done.clone()));
         Server {
             done,
             tasks: [reading, serving].map(AbortOnDropHandle::new),
         }
     }
+}
+
+/// What all connections share.
+struct Shared {
+    access: Access,
+    frame: Frame,
 }
 
 /// A server that runs. It ends when it is dropped.
@@ -122,7 +133,7 @@ impl Server {
 
 async fn accept(
     socket: TcpListener,
-    access: Arc<Access>,
+    shared: Arc<Shared>,
     readings: watch::Receiver<Readings>,
     done: CancellationToken,
 ) {
@@ -141,10 +152,10 @@ async fn accept(
         };
         match accepted {
             Ok((stream, _)) => {
-                let (access, readings) = (Arc::clone(&access), readings.clone());
+                let (shared, readings) = (Arc::clone(&shared), readings.clone());
                 connections.spawn(async move {
                     let _place = place;
-                    serve_one(stream, access, readings).await;
+                    serve_one(stream, shared, readings).await;
                 });
             }
             Err(error) => {
@@ -157,10 +168,10 @@ async fn accept(
 }
 
 /// One connection carries one request, so that no client keeps a place.
-async fn serve_one(stream: TcpStream, access: Arc<Access>, readings: watch::Receiver<Readings>) {
+async fn serve_one(stream: TcpStream, shared: Arc<Shared>, readings: watch::Receiver<Readings>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let (access, readings) = (Arc::clone(&access), readings.clone());
-        async move { Ok::<Answer, Infallible>(respond(&request, &access, readings).await) }
+        let (shared, readings) = (Arc::clone(&shared), readings.clone());
+        async move { Ok::<Answer, Infallible>(respond(&request, &shared, readings).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -178,7 +189,7 @@ async fn serve_one(stream: TcpStream, access: Arc<Access>, readings: watch::Rece
 
 async fn respond(
     request: &Request<Incoming>,
-    access: &Access,
+    shared: &Shared,
     mut readings: watch::Receiver<Readings>,
 ) -> Answer {
     let asked = Asked {
@@ -192,5 +203,5 @@ async fn respond(
         let _ = tokio::time::timeout(FIRST_READING_WITHIN, first).await.is_ok();
     }
     let readings = readings.borrow().clone();
-    answer(asked, access, &readings, Instant::now())
+    answer(asked, &shared.access, &shared.frame, &readings, Instant::now())
 }

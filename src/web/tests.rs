@@ -1,6 +1,6 @@
 //! The metrics of a split that has everything.
 
-use super::figures::{of_process, of_split, throttling_reason};
+use super::figures::{of_process, of_split};
 use super::metrics::ALL;
 use super::prometheus::Samples;
 use crate::state::{BackfillRecord, LateChanges, Limit, Order, ShardRecord, VerifyRecord, VerifyService};
@@ -174,11 +174,4 @@ fn names_follow_the_rules_of_prometheus() {
             metric.name
         );
     }
-}
-
-#[test]
-fn only_throttling_has_a_reason() {
-    assert_eq!(throttling_reason(&Limit::Idle), "");
-    assert_eq!(throttling_reason(&Limit::held_up("throttled: A, B".into())), "A");
-    assert_eq!(throttling_reason(&Limit::held_up("X: on Y".into())), "");
 }

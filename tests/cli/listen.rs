@@ -11,7 +11,7 @@ const TOKEN: &str = "0123456789abcdef";
 /// An answer that has not come by then does not come.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-async fn split() -> (Engine, Shell) {
+pub async fn split() -> (Engine, Shell) {
     let engine = Engine::embedded().await;
     table::create(&engine.dynamodb(), "Learning").await;
     let shell = Shell::new(PLAN).at(engine.endpoint());
@@ -20,7 +20,7 @@ async fn split() -> (Engine, Shell) {
 }
 
 /// Where a command listens, as it says.
-fn address(running: &Running) -> SocketAddr {
+pub fn address(running: &Running) -> SocketAddr {
     running.until_told("listening on http://");
     let told = running.told();
     let (_, rest) = told.split_once("listening on http://").unwrap();
@@ -57,6 +57,20 @@ fn until_metrics(address: SocketAddr, what: &str) -> String {
     }
 }
 
+/// Waits until a report has charts.
+pub fn until_charted(shell: &Shell) {
+    let waited = Instant::now();
+    loop {
+        shell.run("report plan.yaml --html page.html").ended(0);
+        let page = std::fs::read_to_string(shell.path("page.html")).unwrap();
+        if page.contains("polyline") {
+            return;
+        }
+        assert!(waited.elapsed() < PATIENCE, "no chart in\n{page}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn replicate_serves_metrics_and_health_until_it_ends() {
     let (_engine, shell) = split().await;
@@ -69,6 +83,18 @@ async fn replicate_serves_metrics_and_health_until_it_ends() {
     assert!(text.contains("dynasplit_state_readable 1\n"), "{text}");
     assert_eq!(get(address_of_first, "/readyz").0, 200);
     assert_eq!(get(address_of_first, "/nowhere").0, 404);
+    let (status, page) = get(address_of_first, "/");
+    assert_eq!(status, 200, "{page}");
+    assert!(page.contains("content-type: text/html"), "{page}");
+    assert!(
+        page.contains("content-security-policy: default-src 'none'; "),
+        "{page}"
+    );
+    for shown in ["<h1>learning</h1>", "Courses", "This page updates itself."] {
+        assert!(page.contains(shown), "{shown} is missing in\n{page}");
+    }
+    // The same in a file, with the charts that the process measured.
+    until_charted(&shell);
     assert_eq!(
         ask(address_of_first, "POST /metrics", "Host: localhost\r\n").0,
         405
@@ -123,7 +149,14 @@ fn a_port_in_use_is_told_before_anything_is_done() {
     let port = taken.local_addr().unwrap().port();
     // No engine listens there: the command does not come so far.
     let shell = Shell::new(PLAN).at("http://127.0.0.1:1");
-    for command in ["replicate", "backfill", "verify"] {
+    let moved = "--service Courses --yes";
+    for command in [
+        "replicate",
+        "backfill",
+        "verify",
+        &format!("cutover {moved}"),
+        &format!("rollback {moved}"),
+    ] {
         let said = shell
             .run(&format!("{command} plan.yaml --listen {port}"))
             .ended(1);

@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod browser;
 mod chaos;
 mod documents;
 mod drafts;
@@ -18,6 +19,7 @@ mod order;
 mod plans;
 mod reach;
 mod refused;
+mod report;
 mod shape;
 mod shell;
 mod stopped;

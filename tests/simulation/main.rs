@@ -191,15 +191,24 @@ fn in_sequence_mode_every_run_ends_exact() {
     runs(Mode::Sequence);
 }
 
+/// Lines that are shown before and after the first one that differs between two traces.
+const BEFORE: usize = 40;
+const AFTER: usize = 20;
+
 #[test]
 fn a_seed_makes_the_same_run_each_time() {
     for (seed, mode) in [(1001, Mode::Timestamp), (1002, Mode::Sequence)] {
         let [one, two] = [0, 1].map(|_| run(&Script::new(seed, mode), Trace::kept()).trace);
-        let (one, two) = (one.into_lines(), two.into_lines());
-        assert!(one.len() > 1000, "{} lines", one.len());
-        for (place, (one, two)) in one.iter().zip(&two).enumerate() {
-            assert!(one == two, "line {place} of seed {seed}:\n{one}\n{two}");
+        let (first, second) = (one.into_lines(), two.into_lines());
+        assert!(first.len() > 1000, "{} lines", first.len());
+        for (place, (one, two)) in first.iter().zip(&second).enumerate() {
+            let both = (one == two).then_some(()).ok_or_else(|| {
+                let from = place.saturating_sub(BEFORE);
+                let part = |lines: &[String]| lines[from..(place + AFTER).min(lines.len())].join("\n");
+                format!("line {place} of seed {seed}:\n{}\n\nand then:\n{}", part(&first), part(&second))
+            });
+            both.unwrap_or_else(|lines| panic!("{lines}"));
         }
-        assert_eq!(one.len(), two.len());
+        assert_eq!(first.len(), second.len());
     }
 }

@@ -30,7 +30,7 @@ pub mod contents;
 pub mod effort;
 mod engine;
 pub mod faulty;
-mod fetch;
+pub mod fetch;
 pub mod latch;
 mod launcher;
 pub mod mutator;

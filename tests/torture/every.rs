@@ -15,6 +15,7 @@ use crate::support::trial::Mode;
 use crate::support::{Engine, contents};
 
 const REPLICATE: &[&str] = &["replicate"];
+const SERVE: &[&str] = &["replicate", "--listen", "0"];
 const TUNE: &[&str] = &["tune", "--workers", "4"];
 const BACKFILL: &[&str] = &["backfill"];
 /// Fewer segments than there are by default: those of an earlier round that are too many are removed.
@@ -107,6 +108,8 @@ async fn beginning() -> Deaths {
         "capture.done",
     ];
     deaths.die_at(cli, REPLICATE, &capture).await;
+    let chart = ["state.chart.put.before", "state.chart.put.after"];
+    deaths.die_at(cli, SERVE, &chart).await;
     let follow = [
         "tail.put.before",
         "tail.put.after",

@@ -1,6 +1,6 @@
 //! The commands and what their help says about them.
 
-use super::documents::{Completions, Iam, Man, Tables};
+use super::documents::{Completions, Iam, Man, Report, Tables};
 use super::examples as example;
 use super::init::Init;
 use super::options::{
@@ -58,6 +58,12 @@ pub enum Command {
     /// With --check, `status` ends with exit code 3 if a person should look at the split.
     #[command(after_help = example::STATUS)]
     Status(Status),
+    /// Write a page with pictures of the split: flow, lag, phases, cost, findings and the next command
+    ///
+    /// The page is one HTML file that loads nothing from the network. You can open it in any browser, print it, and send it
+    /// to somebody. It contains names and counts, and no values of items.
+    #[command(after_help = example::REPORT)]
+    Report(Report),
     /// Wait until a condition holds
     ///
     /// `wait` ends with exit code 0 when the condition holds, with 3 after --timeout, and with 1 if waiting does not
@@ -173,6 +179,7 @@ impl Command {
             Self::Backfill(command) => &command.plan,
             Self::Verify(command) => &command.plan,
             Self::Status(command) => &command.plan,
+            Self::Report(command) => &command.plan,
             Self::Wait(command) => &command.plan,
             Self::Tune(command) => &command.plan,
             Self::DeadLetters(command) => command.action.plan(),

@@ -1,4 +1,4 @@
-//! Options of the commands that print documents: for infrastructure code, for shells and for `man`.
+//! Options of the commands that make documents: for people, for infrastructure code, for shells and for `man`.
 
 use super::options::TASK;
 use crate::infrastructure::Task;
@@ -6,6 +6,23 @@ use crate::s3::Folder;
 use clap::ValueEnum;
 use clap_complete::Shell;
 use std::path::PathBuf;
+
+/// `report`.
+#[derive(clap::Args, Debug)]
+pub struct Report {
+    /// The plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// File for the page. An existing file is replaced.
+    #[arg(long, value_name = "FILE", help_heading = TASK)]
+    pub html: PathBuf,
+    /// Output of `plan --output json`, to show the cost so far beside its estimate.
+    #[arg(long, value_name = "FILE", help_heading = TASK)]
+    pub forecast: Option<PathBuf>,
+    /// File with the prices of another region or day than the built-in ones (docs/commands.md shows the format).
+    #[arg(long, value_name = "FILE", help_heading = TASK)]
+    pub prices: Option<PathBuf>,
+}
 
 /// `tables`.
 #[derive(clap::Args, Debug)]

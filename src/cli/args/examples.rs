@@ -29,6 +29,10 @@ pub(super) const STATUS: &str = "Examples: look at the split once or all the tim
   dynasplit status plan.yaml --watch
   dynasplit status plan.yaml --check --max-lag 600";
 
+pub(super) const REPORT: &str = "Example: with the estimate that `plan` made before the split
+  dynasplit plan plan.yaml --all --output json > forecast.json
+  dynasplit report plan.yaml --html split.html --forecast forecast.json";
+
 pub(super) const WAIT: &str = "Example: wait at most one hour for the lanes
   dynasplit wait plan.yaml --for caught-up --timeout 3600";
 

@@ -10,7 +10,7 @@ const MONITORING: &str = "Monitoring";
 /// `--listen`, and what belongs to it.
 #[derive(clap::Args, Debug, Clone, Default)]
 pub struct Listen {
-    /// Serve metrics (/metrics) and health (/livez, /readyz) over HTTP while the command runs: a port of this machine, like
+    /// Serve a live page (/), metrics (/metrics) and health (/livez, /readyz) over HTTP while the command runs: a port of this machine, like
     /// 9464, or an address with a port, like 0.0.0.0:9464. An address that other machines can reach needs an access token.
     #[arg(long, value_name = "ADDRESS", value_parser = listen_address, help_heading = MONITORING)]
     pub listen: Option<SocketAddr>,

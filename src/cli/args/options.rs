@@ -517,6 +517,9 @@ pub struct Cutover {
     /// Cancel the cutover if the service could write nowhere for longer than this, for example 30s or 2min.
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub max_pause: Option<humantime::Duration>,
+    /// What it serves meanwhile.
+    #[command(flatten)]
+    pub listen: Listen,
 }
 
 /// `rollback`.
@@ -545,6 +548,9 @@ pub struct Rollback {
     /// Confirm: do the steps that the command shows without this option.
     #[arg(long, help_heading = TASK)]
     pub yes: bool,
+    /// What it serves meanwhile.
+    #[command(flatten)]
+    pub listen: Listen,
 }
 
 /// `pause`.

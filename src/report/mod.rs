@@ -1,0 +1,24 @@
+//! The state of a split as one HTML page: the flow of items, lag, phases, cost, findings and the next command. Pure.
+
+mod bars;
+mod charts;
+mod comparison;
+mod copying;
+mod cost;
+mod figures;
+mod flow;
+mod forecast;
+mod journal;
+mod lanes;
+mod limits;
+mod page;
+mod policy;
+mod standing;
+#[cfg(test)]
+mod tests;
+mod timeline;
+
+pub use forecast::{Forecast, ForecastLine};
+pub use page::page;
+pub use policy::policy;
+pub use standing::{Moments, ServiceView, Standing};
