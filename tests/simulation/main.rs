@@ -205,7 +205,11 @@ fn a_seed_makes_the_same_run_each_time() {
             let both = (one == two).then_some(()).ok_or_else(|| {
                 let from = place.saturating_sub(BEFORE);
                 let part = |lines: &[String]| lines[from..(place + AFTER).min(lines.len())].join("\n");
-                format!("line {place} of seed {seed}:\n{}\n\nand then:\n{}", part(&first), part(&second))
+                format!(
+                    "line {place} of seed {seed}:\n{}\n\nand then:\n{}",
+                    part(&first),
+                    part(&second)
+                )
             });
             both.unwrap_or_else(|lines| panic!("{lines}"));
         }
