@@ -1,11 +1,10 @@
 //! Processes that die at each step: the same command continues, and nothing is lost.
 
-use dynasplit::fault::{MOMENTS, REQUESTS};
-
 use super::held::POINTS as HELD;
 use super::policy::POINTS as POLICY;
 use super::pruned::POINTS as PRUNES;
 use super::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, end, until_written};
+use crate::support::failpoints;
 use crate::support::process::Running;
 use crate::support::trial::Mode;
 
@@ -73,20 +72,7 @@ fn processes_die_at_every_failpoint_of_a_cutover() {
         PRUNES,
     ]
     .concat();
-    let requests = REQUESTS
-        .iter()
-        .flat_map(|name| ["before", "after"].map(|side| format!("{name}.{side}")));
-    let points = requests.chain(MOMENTS.iter().map(|name| (*name).to_owned()));
-    let of_cutovers = [
-        "cutover.",
-        "rollback.",
-        "reverse.",
-        "fence.",
-        "state.cutover",
-        "prune.",
-        "state.prune",
-    ];
-    for point in points.filter(|point| of_cutovers.iter().any(|of| point.starts_with(of))) {
+    for point in failpoints::points().filter(|point| failpoints::is_of_cutovers(point)) {
         assert!(known.contains(&&*point), "nobody dies at {point}");
     }
 }

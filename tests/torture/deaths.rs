@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use dynasplit::fault::{MOMENTS, REQUESTS};
-
+use crate::support::failpoints;
 use crate::support::process::{Cli, Done, LIMIT, Running};
 
 /// How often processes died at which failpoint.
@@ -94,16 +93,7 @@ impl std::fmt::Display for Deaths {
     }
 }
 
-/// Every failpoint of the product, except those of cutovers and of what follows them: `tests/cutover` and `tests/reverse` let processes
-/// die there.
+/// Every failpoint of the product, except those of cutovers.
 pub fn points() -> impl Iterator<Item = String> {
-    let of_cutovers = ["cutover.", "rollback.", "reverse.", "fence.", "state.cutover"];
-    all_points().filter(move |point| !of_cutovers.iter().any(|of| point.starts_with(of)))
-}
-
-fn all_points() -> impl Iterator<Item = String> {
-    let requests = REQUESTS
-        .iter()
-        .flat_map(|name| ["before", "after"].map(|side| format!("{name}.{side}")));
-    requests.chain(MOMENTS.iter().map(|name| (*name).to_owned()))
+    failpoints::points().filter(|point| !failpoints::is_of_cutovers(point))
 }

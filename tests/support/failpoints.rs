@@ -1,0 +1,27 @@
+//! The failpoints of the product, and which tests let processes die there.
+
+use dynasplit::fault::{MOMENTS, REQUESTS};
+
+/// How the names begin of those of cutovers and of what follows them: `tests/cutover` and `tests/reverse` let processes die there.
+const OF_CUTOVERS: [&str; 7] = [
+    "cutover.",
+    "rollback.",
+    "reverse.",
+    "fence.",
+    "state.cutover",
+    "prune.",
+    "state.prune",
+];
+
+/// Whether a failpoint is one of cutovers.
+pub fn is_of_cutovers(point: &str) -> bool {
+    OF_CUTOVERS.iter().any(|of| point.starts_with(of))
+}
+
+/// Every failpoint: both sides of each request, and each moment.
+pub fn points() -> impl Iterator<Item = String> {
+    let requests = REQUESTS
+        .iter()
+        .flat_map(|name| ["before", "after"].map(|side| format!("{name}.{side}")));
+    requests.chain(MOMENTS.iter().map(|name| (*name).to_owned()))
+}
