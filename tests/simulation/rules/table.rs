@@ -127,7 +127,7 @@ pub const TABLE: &[Known] = &[
     known(BulkSettled, [None, None], BULK),
     known(BulkKept, [None, None], BULK),
     known(ChildWaits, [Some(3), Some(3)], LINEAGE),
-    known(OwnParent, [Some(2), Some(1)], LINEAGE),
+    known(OwnParent, [Some(2), Some(21)], LINEAGE),
     known(DurableParent, [None, None], LINEAGE),
     known(AgeGap, [Some(1), Some(1)], LINEAGE),
     known(AgeAfterRead, [None, None], LINEAGE),
