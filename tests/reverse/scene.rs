@@ -213,7 +213,10 @@ impl Scene {
         loop {
             let workers = self.split.store.list::<WorkerRecord>(WorkerRecord::PREFIX).await;
             let workers = workers.expect("the workers are listed");
-            let obeys = |worker: &WorkerRecord| worker.acknowledged_epoch >= epoch;
+            // A worker that was killed leaves its record, and acknowledges nothing any more.
+            let is_dead =
+                |worker: &WorkerRecord| self.split.now_ms() > worker.seen_ms + 3 * worker.lease.duration_ms;
+            let obeys = |worker: &WorkerRecord| worker.acknowledged_epoch >= epoch || is_dead(worker);
             if workers.iter().all(|(_, worker)| obeys(&worker.value)) {
                 return;
             }
