@@ -36,6 +36,9 @@ fn render(report: &HoldReport) -> String {
             "{service} is on hold already: {operator} did it {} ago",
             text::duration(held_ms)
         )),
+        (Some(_), _) if step.is_over() => lines.push(format!(
+            "{service} is on hold: no cutover, no rollback and no end of it begins"
+        )),
         (Some(_), _) => lines.push(format!("{service} is on hold: no step begins after {step}")),
         _ => lines.push(format!(
             "{service} is not on hold any more: the next step may begin"

@@ -49,7 +49,10 @@ pub async fn run(global: &Global, args: &Report) -> Result<Exit, Failed> {
         status: Arc::new(status),
     };
     write(&args.html, &page(&standing)).map_err(|error| {
-        let what = format!("cannot write the page to {}: {error}", args.html.display());
+        let what = format!(
+            "cannot write the page to {}: {error}; name a file in a folder that exists and that you may write",
+            args.html.display()
+        );
         Failed::of(Exit::Failed, what)
     })?;
     let written = Written {

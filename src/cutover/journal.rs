@@ -237,7 +237,7 @@ fn taken_over() -> RunError {
 fn held_by_another(split: &Split, record: &CutoverRecord) -> RunError {
     RunError::NotYet {
         what: format!(
-            "{} works on the cutover of {} (it began {} ago; the present step began {} ago: it {})",
+            "{} works on the cutover of {} (it began {} ago; the present step began {} ago: {})",
             record.operator,
             record.service,
             duration(split.now_ms().saturating_sub(record.began_ms)),

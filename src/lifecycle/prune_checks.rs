@@ -66,7 +66,10 @@ pub(super) fn allowed<'a>(
         next: if record.cutover_phase(service).carries_back() {
             format!("run `dynasplit complete --service {service} --yes` when nobody goes back any more")
         } else {
-            "move it with `dynasplit cutover` and complete it, or end the whole split with `dynasplit complete --yes`".into()
+            format!(
+                "move it with `dynasplit cutover --service {service} --yes` and end it with `dynasplit complete --service {service} \
+                 --yes`, or end the whole split with `dynasplit complete --yes`"
+            )
         },
     })
 }

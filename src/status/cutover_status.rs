@@ -137,7 +137,7 @@ fn of_one(cutover: &CutoverStatus) -> Vec<Obstacle> {
         let (what, next) = if cutover.running {
             (
                 format!(
-                    "{} works on the cutover of {service} (step {}: it {}){pause}",
+                    "{} works on the cutover of {service} (step {}: {}){pause}",
                     cutover.operator,
                     cutover.step,
                     cutover.step.doing()
