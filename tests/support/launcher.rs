@@ -1,7 +1,6 @@
 //! A JVM that runs DynamoDB Local, through a small launcher of our own (`java/Launcher.java`), and takes its commands.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -9,6 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::fetch;
+use super::output::Output;
 
 /// Up in 2 to 4 seconds on an idle machine; tests run on busy ones.
 const START_TIMEOUT: Duration = Duration::from_secs(90);
@@ -38,8 +38,8 @@ impl Launched {
     /// Fetches DynamoDB Local if need be, starts it on a free port, and returns when it answers.
     pub fn start() -> Result<Self, String> {
         let home = fetch::dynamodb_local()?;
-        let said = tempfile::tempfile().map_err(|e| format!("no temporary file: {e}"))?;
-        let errors = said.try_clone().map_err(|e| format!("no temporary file: {e}"))?;
+        let said = Output::new().map_err(|e| format!("no temporary file: {e}"))?;
+        let errors = said.writer().map_err(|e| format!("no temporary file: {e}"))?;
         let files = tempfile::tempdir().map_err(|e| format!("no temporary directory: {e}"))?;
         let mut child = java(&home, files.path(), errors)
             .spawn()
@@ -128,7 +128,7 @@ impl Drop for Launched {
     }
 }
 
-fn java(home: &Path, files: &Path, errors: File) -> Command {
+fn java(home: &Path, files: &Path, errors: Stdio) -> Command {
     let mut command = Command::new("java");
     command
         .current_dir(home)
@@ -153,12 +153,12 @@ fn java(home: &Path, files: &Path, errors: File) -> Command {
 }
 
 /// The last words of a JVM that failed.
-fn tail(mut said: File) -> String {
-    let mut text = String::new();
-    let read = said.rewind().and_then(|()| said.read_to_string(&mut text));
-    let lines: Vec<&str> = text.lines().collect();
-    match read {
-        Ok(_) => lines[lines.len().saturating_sub(20)..].join("\n"),
+fn tail(mut said: Output) -> String {
+    match said.text() {
+        Ok(text) => {
+            let lines: Vec<&str> = text.lines().collect();
+            lines[lines.len().saturating_sub(20)..].join("\n")
+        }
         Err(error) => format!("(unreadable: {error})"),
     }
 }

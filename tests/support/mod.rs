@@ -11,7 +11,7 @@
 //!   [`stream`]: shards and records as the engine gives them. [`scripted`]: an endpoint that answers by a rule; [`tls`]: its certificate.
 //! - [`trial`]: a split to try things on, with what each target should hold, written by hand. [`mutator`]: writers that
 //!   write to its source meanwhile. [`process`]: the product's own processes, to be started, stopped and killed.
-//!   [`objects`]: an S3 server for exports. [`failpoints`]: where processes die.
+//!   [`output`]: what a process wrote. [`objects`]: an S3 server for exports. [`failpoints`]: where processes die.
 //!   [`stage`]: all three on an engine. [`age`]: a split that nobody worked on for long. [`random_faults`]: an engine on which
 //!   everything goes wrong.
 
@@ -36,6 +36,7 @@ pub mod latch;
 mod launcher;
 pub mod mutator;
 pub mod objects;
+pub mod output;
 pub mod process;
 pub mod random_faults;
 pub mod scripted;

@@ -1,7 +1,5 @@
 //! The product's own processes: started, stopped, killed, and asked where the split stands.
 
-use std::fs::File;
-use std::io::{Read, Seek};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -15,6 +13,8 @@ use dynasplit::worker::Split;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
+
+use super::output::Output;
 
 /// A command that has not ended by then hangs. Far above what any takes on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(240);
@@ -54,8 +54,8 @@ pub struct Running {
     name: String,
     faults: String,
     child: Child,
-    stdout: File,
-    stderr: File,
+    stdout: Output,
+    stderr: Output,
 }
 
 impl Cli {
@@ -115,7 +115,8 @@ impl Cli {
 
     /// Starts a command. `words` are the command's own, without the plan, which follows them.
     pub fn start(&self, words: &[&str]) -> Running {
-        let (stdout, stderr) = (scratch(), scratch());
+        let output = || Output::new().expect("a temporary file");
+        let (stdout, stderr) = (output(), output());
         let lease = self.lease_seconds.to_string();
         let mut command = Command::new(binary());
         command.args(words).arg(&self.plan);
@@ -144,8 +145,8 @@ impl Cli {
             .env(VARIABLE, &self.faults)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
-            .stdout(copy(&stdout))
-            .stderr(copy(&stderr))
+            .stdout(stdout.writer().expect("a second handle"))
+            .stderr(stderr.writer().expect("a second handle"))
             .kill_on_drop(true);
         Running {
             name: words.join(" "),
@@ -391,7 +392,7 @@ impl Running {
 
     /// What it has told so far.
     pub fn told(&mut self) -> String {
-        text(&mut self.stderr)
+        self.stderr.text().expect("a file can be read")
     }
 
     /// Waits for its end.
@@ -400,7 +401,8 @@ impl Running {
     /// Where it does not come in time.
     pub async fn end(mut self) -> Done {
         let waited = tokio::time::timeout(LIMIT, self.child.wait()).await;
-        let (stdout, stderr) = (text(&mut self.stdout), text(&mut self.stderr));
+        let said = |output: &mut Output| output.text().expect("a file can be read");
+        let (stdout, stderr) = (said(&mut self.stdout), said(&mut self.stderr));
         let status = waited.unwrap_or_else(|_| panic!("{} does not end\nstderr: {stderr}", self.name));
         let status = status.expect("a child can be waited for");
         Done {
@@ -426,21 +428,4 @@ fn signal(_status: ExitStatus) -> Option<i32> {
 /// that the tests notice).
 fn binary() -> PathBuf {
     std::env::var_os("DYNASPLIT_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_dynasplit").into(), PathBuf::from)
-}
-
-/// A file without a name: however much a process tells, it never waits for a reader.
-fn scratch() -> File {
-    tempfile::tempfile().expect("a temporary file")
-}
-
-fn copy(file: &File) -> Stdio {
-    Stdio::from(file.try_clone().expect("a second handle"))
-}
-
-/// What a process wrote to its file. (They share the place in it: what follows is written at the end again.)
-fn text(file: &mut File) -> String {
-    let mut bytes = Vec::new();
-    file.rewind().expect("a file can be rewound");
-    file.read_to_end(&mut bytes).expect("a file can be read");
-    String::from_utf8_lossy(&bytes).into_owned()
 }
