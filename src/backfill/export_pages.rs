@@ -92,7 +92,9 @@ impl File<'_> {
 
     /// The items of a page, as changes.
     fn changes(&self, page: ExportPage) -> Result<Page, Stop> {
-        let items = once_each(page.items, |item| self.keys.key_of(item));
+        let mut items = once_each(page.items, |item| self.keys.key_of(item));
+        // The markers of a cutover that ran meanwhile.
+        items.retain(|item| !self.keys.is_marker(item));
         let items = groups(items, self.keys, self.order)?;
         Ok(Page {
             items: Arc::new(items),

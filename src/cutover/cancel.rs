@@ -3,7 +3,7 @@
 use super::checks::{busy, reverse};
 use super::fence_parts::Side;
 use super::work::Work;
-use super::{drain, fencing};
+use super::{canary, drain, fencing};
 use crate::fault::{self, Rule, broken};
 use crate::plan::HookName;
 use crate::state::{CutoverPhase, CutoverStep, RepairScope, SplitRecord};
@@ -57,5 +57,6 @@ pub(super) async fn lift(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     .await?;
     fault::moment("cutover.lifted").await;
     fencing::hook(work, HookName::Cancelled).await?;
+    canary::removed(work).await?;
     Ok(CutoverStep::Cancelled)
 }

@@ -1,9 +1,12 @@
 //! Waits until a lane has applied everything from before a moment.
 
+use super::canary;
 use super::checks::reverse;
-use super::work::Work;
+use super::fence_parts::Side;
+use super::work::{Work, millis};
 use crate::fault::{Rule, broken};
 use crate::lifecycle::is_past;
+use crate::plan::DrainBy;
 use crate::repair;
 use crate::state::StreamPin;
 use crate::status::{SplitStatus, split_status_with_worker};
@@ -21,6 +24,28 @@ const LONGEST: Duration = Duration::from_secs(5 * 60);
 pub(super) async fn now_of_workers(work: &Work<'_>) -> Result<u64, RunError> {
     let status = split_status_with_worker(work.split).await?;
     Ok(status.moment_ms(work.split.now_ms(), work.split.timing.renew()))
+}
+
+/// Waits until the lane of a side has applied every write from before the fence, as the plan says. `proven_ms` is when the fence
+/// was seen to hold.
+pub(super) async fn fenced(work: &Work<'_>, side: Side, proven_ms: Option<u64>) -> Result<(), RunError> {
+    let drain = work.split.plan.drain;
+    let from_ms = match proven_ms {
+        Some(proven) => proven,
+        None => now_of_workers(work).await?,
+    };
+    // The stream may show a record late.
+    let until_ms = from_ms.saturating_add(millis(drain.quiet_for));
+    if drain.by == DrainBy::Canary && !broken(Rule::Drain) {
+        canary::drained(work, side, until_ms).await?;
+    }
+    match side {
+        Side::Source if drain.by == DrainBy::Canary => Ok(()),
+        Side::Source => forward(work, until_ms).await,
+        // Also after the markers: what could not be carried back is looked at again when the lane is idle, and the watcher
+        // reads another stream.
+        Side::Target => back(work, until_ms).await,
+    }
 }
 
 /// Waits until the forward lane has applied, and saved, every write from before a moment.
@@ -156,11 +181,11 @@ fn is_worked(status: &SplitStatus) -> bool {
 /// How long no worker has done what is waited for. A worker that starts again, or replaces one that died, needs the lease of
 /// the one before.
 #[derive(Default)]
-struct Absence(Option<Instant>);
+pub(super) struct Absence(Option<Instant>);
 
 impl Absence {
     /// Refuses to wait any longer without a worker.
-    fn refuse(&mut self, work: &Work<'_>, is_worked: bool) -> Result<(), RunError> {
+    pub fn refuse(&mut self, work: &Work<'_>, is_worked: bool) -> Result<(), RunError> {
         if is_worked {
             self.0 = None;
             return Ok(());
@@ -175,7 +200,7 @@ impl Absence {
     }
 }
 
-fn refuse_slow(began: Instant, lane: &str) -> Result<(), RunError> {
+pub(super) fn refuse_slow(began: Instant, lane: &str) -> Result<(), RunError> {
     if began.elapsed() < LONGEST {
         return Ok(());
     }

@@ -5,9 +5,9 @@ use super::checks::{busy, compare, refuse_unproven};
 use super::fence_parts::Side;
 use super::options::CutoverOptions;
 use super::work::{Work, millis};
-use super::{drain, fencing, hold, ready};
+use super::{canary, drain, fencing, hold, ready};
 use crate::fault::{self, Rule, broken};
-use crate::plan::HookName;
+use crate::plan::{DrainBy, HookName};
 use crate::source::ensure_stream;
 use crate::state::{CutoverPhase, CutoverStep, Pause, SplitRecord};
 use crate::tail::TipReader;
@@ -45,6 +45,9 @@ pub(super) async fn ready(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     changed.follow(&work.compared(), &mut reader).await?;
     *work.tip.lock().await = Some(reader);
     *work.changed.lock().await = Some(changed);
+    if work.split.plan.drain.by == DrainBy::Canary {
+        canary::tried(work).await?;
+    }
     fencing::hook(work, HookName::BeforeFence).await?;
     let now = work.split.now_ms();
     work.journal
@@ -96,13 +99,7 @@ pub(super) async fn fence(work: &Work<'_>) -> Result<CutoverStep, RunError> {
 /// The forward lane applies what was accepted before the fence.
 pub(super) async fn drain(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     let proven_ms = work.journal.record().pause.and_then(|pause| pause.proven_ms);
-    let until_ms = match proven_ms {
-        Some(proven) => proven,
-        None => drain::now_of_workers(work).await?,
-    };
-    // The stream may show a record late.
-    let late = u64::try_from(work.split.plan.drain.quiet_for.as_millis()).unwrap_or(u64::MAX);
-    drain::forward(work, until_ms.saturating_add(late)).await?;
+    drain::fenced(work, Side::Source, proven_ms).await?;
     fencing::hook(work, HookName::Drained).await?;
     Ok(CutoverStep::Check)
 }
@@ -212,5 +209,6 @@ pub(super) async fn switch(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     }
     fault::moment("cutover.switched").await;
     fencing::hook(work, HookName::Switched).await?;
+    canary::removed(work).await?;
     Ok(CutoverStep::Switched)
 }

@@ -3,7 +3,7 @@
 use super::checks::{busy, losses, refuse_completing, reverse};
 use super::fence_parts::Side;
 use super::work::Work;
-use super::{drain, fencing, hold};
+use super::{canary, drain, fencing, hold};
 use crate::fault::{self, Rule, broken};
 use crate::plan::HookName;
 use crate::state::{CutoverPhase, CutoverStep, Pause, RepairScope, SplitRecord};
@@ -75,12 +75,7 @@ pub(super) async fn fence(work: &Work<'_>) -> Result<CutoverStep, RunError> {
 /// The reverse lane carries back what was accepted before the fence, and the watcher of the source passes it.
 pub(super) async fn drain(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     let proven_ms = work.journal.record().pause.and_then(|pause| pause.proven_ms);
-    let until_ms = match proven_ms {
-        Some(proven) => proven,
-        None => drain::now_of_workers(work).await?,
-    };
-    let late = u64::try_from(work.split.plan.drain.quiet_for.as_millis()).unwrap_or(u64::MAX);
-    drain::back(work, until_ms.saturating_add(late)).await?;
+    drain::fenced(work, Side::Target, proven_ms).await?;
     fault::moment("rollback.drained").await;
     Ok(CutoverStep::CheckBack)
 }
@@ -134,6 +129,7 @@ pub(super) async fn unfence(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     work.end_pause().await?;
     fault::moment("rollback.unfenced").await;
     fencing::hook(work, HookName::RolledBack).await?;
+    canary::removed(work).await?;
     Ok(CutoverStep::RolledBack)
 }
 
@@ -148,5 +144,6 @@ pub(super) async fn cancel_lift(work: &Work<'_>) -> Result<CutoverStep, RunError
     })
     .await?;
     fault::moment("rollback.cancelled").await;
+    canary::removed(work).await?;
     Ok(CutoverStep::RollbackCancelled)
 }

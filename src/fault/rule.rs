@@ -87,6 +87,8 @@ rules! {
     BothClocks => "A lease counts on the steady clock and on the wall clock.",
     FenceProven => "A fence is proven before the lanes are drained: nothing arrives any more.",
     Drain => "What was accepted before the fence is applied before the switch.",
+    Canary => "With markers, the lanes are drained when every open shard has shown one that was written after the fence.",
+    MarkersIgnored => "No lane takes a marker for an item.",
     CheckedUnderFence => "The keys that changed are compared under the fence.",
     Close => "Nothing that is read from the source is written to the table of a service that has switched.",
     CloseAcknowledged => "The way back is pinned when every worker has acknowledged the close.",

@@ -83,6 +83,20 @@ impl Number {
         })
     }
 
+    /// The positive number `0.digits * 10^exponent`. The digits begin and end with another digit than zero.
+    pub(super) fn of_digits(digits: &str, exponent: i32) -> Self {
+        Self {
+            negative: false,
+            digits: digits.into(),
+            exponent,
+        }
+    }
+
+    /// Its significant digits, if it is positive and `0.digits * 10^exponent`.
+    pub(super) fn digits_at(&self, exponent: i32) -> Option<&str> {
+        (!self.negative && self.exponent == exponent).then_some(&*self.digits)
+    }
+
     /// Bytes that DynamoDB charges for it: one byte per two significant digits and one more,
     /// and one for a minus sign (an approximation by AWS's own account).
     #[must_use]

@@ -15,8 +15,11 @@ pub enum Shaped {
     LeftBehind,
 }
 
-/// Routes an item, and calls `each` with everything that becomes of it.
+/// Routes an item, and calls `each` with everything that becomes of it. Nothing becomes of a marker of a cutover.
 pub fn shape<E>(plan: &Plan, item: &Item, mut each: impl FnMut(Shaped) -> Result<(), E>) -> Result<(), E> {
+    if plan.source.keys.is_marker(item) {
+        return Ok(());
+    }
     let mut taken = false;
     for (place, service) in plan.services.iter().enumerate() {
         let shaped = match desired(service, &plan.versions, item) {

@@ -264,7 +264,6 @@ fn missing_hint(field: &str) -> Option<String> {
         "probe-roles" => {
             "list the roles that write the source: probe-roles: ['arn:aws:iam::123456789012:role/shop']"
         }
-        "quiet-for" => "write a number of seconds: drain: { quiet-for: 5 }",
         "attributes" => "list their names in the source: attributes: [name]",
         "name" => "give it a name",
         "type" => "write the type: `S` (text), `N` (number) or `B` (binary)",

@@ -51,17 +51,33 @@ pub enum FenceScope {
     Table,
 }
 
-/// How a lane is shown to be drained: by a stream that shows nothing more.
+/// How a lane is shown to be drained.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Drain {
-    /// The lane must have read the stream to its tip this long after the last write. A stream may show a record this late.
+    /// What shows it.
+    pub by: DrainBy,
+    /// Without a marker, the lane must have read the stream to its tip this long after the last write. A stream may show a record
+    /// this late.
     pub quiet_for: Duration,
+    /// For how long markers are written, until the shards that have shown none are drained as by [`DrainBy::Quiet`].
+    pub canary_for: Duration,
+}
+
+/// What shows that a lane is drained.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DrainBy {
+    /// A stream that shows nothing more for a while.
+    Quiet,
+    /// A marker in every open shard, which was written after the fence.
+    Canary,
 }
 
 impl Default for Drain {
     fn default() -> Self {
         Self {
+            by: DrainBy::Quiet,
             quiet_for: Duration::from_secs(2),
+            canary_for: Duration::from_secs(10),
         }
     }
 }

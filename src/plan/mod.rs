@@ -50,7 +50,7 @@ pub use checked::Plan;
 pub use cost::PutCost;
 pub use cutover::{Cutover, Reversible};
 pub use expr::Condition;
-pub use fence::{Drain, Fence, FencePolicy, FenceScope};
+pub use fence::{Drain, DrainBy, Fence, FencePolicy, FenceScope};
 pub use hooks::{HookCommand, HookName, Hooks};
 pub use key_fault::KeyFault;
 pub use key_mapping::KeyMapping;

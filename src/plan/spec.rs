@@ -4,7 +4,7 @@
 
 use super::either::WordOr;
 use super::path::Path;
-use super::spec_cutover::{DrainSpec, FenceSpec, HooksSpec};
+use super::spec_cutover::{FenceSpec, HooksSpec, WrittenDrain};
 use crate::model::AttributeKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ pub struct PlanSpec {
     pub fence: Option<FenceSpec>,
     /// How a cutover shows that each write from before the fence was applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub drain: Option<DrainSpec>,
+    pub drain: Option<WrittenDrain>,
     /// Commands of the operator that a cutover or a rollback runs at its steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hooks: Option<HooksSpec>,

@@ -47,12 +47,35 @@ pub enum FenceScopeWord {
     Table,
 }
 
+/// How a cutover shows that the last write from before the fence was applied: a word, or settings.
+pub type WrittenDrain = WordOr<DrainWord, DrainSpec>;
+
+/// What shows that every write from before the fence was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DrainWord {
+    /// The stream shows nothing more for a while.
+    Quiet,
+    /// Every open shard of the stream has shown a marker that dynasplit wrote after the fence. dynasplit writes these items to
+    /// the source (in a rollback: to the table of the service) and deletes them afterwards. Other readers of the table and of its
+    /// stream see them.
+    Canary,
+}
+
 /// How a cutover shows that the last write from before the fence was applied.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DrainSpec {
-    /// Seconds after the last write up to which the lane must have read the stream to its tip. Default: 2.
-    pub quiet_for: u32,
+    /// `quiet` (the default) or `canary`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<DrainWord>,
+    /// Seconds after the last write up to which the lane must have read the stream to its tip, in shards without a marker.
+    /// Default: 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_for: Option<u32>,
+    /// Seconds for which markers are written at most. Shards that have shown none by then are drained as by `quiet`. Default: 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_for: Option<u32>,
 }
 
 /// A command that is run at a step of a cutover.

@@ -1,6 +1,10 @@
 //! The lineage of shards, pure: the positions to pin when the capture begins, which shards are new, and when a lane
 //! may read a shard. A child starts only after its parent is finished *by that lane*.
 
+mod marked;
+
+pub use marked::{Known, unmarked};
+
 use crate::fault::{Rule, broken};
 use crate::model::{Position, SequenceNumber};
 use crate::state::{LaneState, ShardRecord};

@@ -21,7 +21,7 @@ pub struct Scan {
 /// One page of a segment, of up to 1 MB.
 #[derive(Debug)]
 pub struct ScanPage {
-    /// Its items.
+    /// Its items, without the markers of cutovers.
     pub items: Vec<Item>,
     /// The key after which to continue; `None` at the end of the segment.
     pub next: Option<Item>,
@@ -114,6 +114,8 @@ impl Scan {
             items: items
                 .into_iter()
                 .map(|item| self.item(item))
+                // A marker of a cutover is no item of anybody.
+                .filter(|item| !item.as_ref().is_ok_and(|item| self.keys.is_marker(item)))
                 .collect::<Result<_, _>>()?,
             next: page.last_evaluated_key.map(|key| self.item(key)).transpose()?,
             read_milliunits: milliunits(units),

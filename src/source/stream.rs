@@ -4,7 +4,7 @@ use super::lineage::Shard;
 use crate::dynamo::{Failure, FailureKind, convert};
 use crate::fault::{Rule, broken};
 use crate::model::{
-    Change, Images, Item, KeySchema, MarkImages, Origin, Position, SequenceNumber, strip_marks,
+    Change, Images, Item, KeySchema, MarkImages, Marker, Origin, Position, SequenceNumber, strip_marks,
 };
 use aws_sdk_dynamodbstreams::Client;
 use aws_sdk_dynamodbstreams::types::{self as sdk, ShardIteratorType};
@@ -36,8 +36,12 @@ pub struct Record {
 /// The result of one read of a shard. Empty pages are normal, also before the tip.
 #[derive(Debug)]
 pub struct Page {
-    /// Records, in the order of the shard.
+    /// Records of items, in the order of the shard. Markers of a cutover are none.
     pub records: Vec<Record>,
+    /// The last record; `None` on an empty page.
+    pub last: Option<SequenceNumber>,
+    /// The last marker of a cutover on this page. No lane sees it as an item.
+    pub marker: Option<Marker>,
     /// To read on with, within 15 minutes; `None` at the end of a closed shard.
     pub next: Option<String>,
 }
@@ -149,14 +153,21 @@ impl StreamSource {
             .send()
             .await
             .map_err(|error| Failure::of("dynamodb:GetRecords", &self.arn, &error))?;
-        let records = answer.records.unwrap_or_default();
-        Ok(Page {
-            records: records
-                .into_iter()
-                .map(|record| self.record(record))
-                .collect::<Result<_, _>>()?,
+        let mut page = Page {
+            records: Vec::new(),
+            last: None,
+            marker: None,
             next: answer.next_shard_iterator,
-        })
+        };
+        for record in answer.records.unwrap_or_default() {
+            let record = self.record(record)?;
+            page.last = Some(record.sequence.clone());
+            match Marker::of(&record.change.key) {
+                Some(marker) if !broken(Rule::MarkersIgnored) => page.marker = Some(marker),
+                _ => page.records.push(record),
+            }
+        }
+        Ok(page)
     }
 
     /// Ignores the event name, because an engine may give an unknown one: the images show what happened.

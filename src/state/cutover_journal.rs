@@ -213,6 +213,17 @@ pub struct Hold {
     pub since_ms: u64,
 }
 
+/// Markers that one attempt of a drain has written, or was about to write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MarkerRun {
+    /// The run, which is in the key of each marker.
+    pub run: u64,
+    /// How many there are at most: their numbers are below this.
+    pub count: u32,
+    /// Each request was answered, so none of them lands later.
+    pub settled: bool,
+}
+
 /// The journal of a service's cutover or rollback: who does what, and what was seen.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct CutoverRecord {
@@ -240,6 +251,12 @@ pub struct CutoverRecord {
     pub source_fence: Vec<serde_json::Value>,
     /// The parts of the target's fence that are up.
     pub target_fence: Vec<serde_json::Value>,
+    /// Markers that were written to the source, and are not removed yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source_markers: Vec<MarkerRun>,
+    /// Markers that were written to the service's own table, and are not removed yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub target_markers: Vec<MarkerRun>,
     /// The number of events.
     pub events: u64,
     /// Why the last process stopped; `None` if it did not fail.
@@ -275,6 +292,8 @@ impl CutoverRecord {
             pause: None,
             source_fence: Vec::new(),
             target_fence: Vec::new(),
+            source_markers: Vec::new(),
+            target_markers: Vec::new(),
             events: 0,
             problem: None,
             hold: None,

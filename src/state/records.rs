@@ -58,6 +58,9 @@ pub struct LaneState {
     pub limit: Option<Noted>,
     /// Counts of this lane in this shard.
     pub counters: Counters,
+    /// The run of the last marker of a cutover that the lane has passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marker: Option<u64>,
     /// Changes of services that have switched, by service: they came to the source after the switch, so they are in no
     /// table. Only the watch lane counts them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -101,6 +104,7 @@ impl LaneState {
             blocked: None,
             limit: None,
             counters: Counters::default(),
+            marker: None,
             late: BTreeMap::new(),
         }
     }

@@ -270,7 +270,8 @@ async fn save_history(split: &Split, generation: u32, ids: &[String]) -> Result<
     Ok(())
 }
 
-async fn read_history(split: &Split, generation: u32) -> Result<BTreeSet<String>, StateError> {
+/// Shards that nobody reads: they were closed when the capture began.
+pub(crate) async fn read_history(split: &Split, generation: u32) -> Result<BTreeSet<String>, StateError> {
     if let Some(back) = split.back_side() {
         return Ok(back.pin.closed.clone());
     }

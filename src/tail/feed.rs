@@ -1,6 +1,6 @@
 //! The feed of a shard: batches that the front reader passes to the lanes that keep up.
 
-use crate::model::Position;
+use crate::model::{Marker, Position};
 use crate::source::Record;
 use crate::source::lineage::age_gap;
 use std::collections::{BTreeMap, VecDeque};
@@ -18,6 +18,8 @@ pub struct Batch {
     pub to: Position,
     /// Its records; shared by the lanes.
     pub records: Vec<Record>,
+    /// The last marker of a cutover between both places.
+    pub marker: Option<Marker>,
 }
 
 /// The answer to a lane that asks for the records after its position.

@@ -205,6 +205,7 @@ impl Lane {
                 state.fine_times |= newest_ms.is_some_and(|at| at % MINUTE_MS != 0);
                 state.saved_ms = self.split.now_ms();
                 state.blocked = self.health.blocked();
+                state.marker = batch.marker.map(|marker| marker.run).or(state.marker);
                 state.counters.add(counters);
                 for (service, late) in late {
                     state.late.entry(service.clone()).or_default().add(late);

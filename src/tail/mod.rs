@@ -21,6 +21,7 @@ mod strays;
 mod tip;
 mod worker;
 
+pub(crate) use capture::read_history;
 pub use changed_keys::{ChangedKeys, Keys};
 pub(crate) use lane::{UNROUTED, watch_group};
 pub use settle_strays::{SettledStray, settle_strays};

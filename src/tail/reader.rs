@@ -69,12 +69,8 @@ impl ShardReader {
     }
 
     fn batch(&mut self, from: &Position, page: Page) -> Batch {
-        let last = page
-            .records
-            .last()
-            .map(|record| Position::After(record.sequence.clone()));
-        let reached = last.unwrap_or_else(|| from.clone());
-        let seems_ended = page.records.is_empty() && broken(Rule::NullIterator);
+        let seems_ended = page.last.is_none() && broken(Rule::NullIterator);
+        let reached = page.last.map_or_else(|| from.clone(), Position::After);
         let to = if page.next.is_some() && !seems_ended {
             reached.clone()
         } else {
@@ -85,6 +81,7 @@ impl ShardReader {
             from: from.clone(),
             to,
             records: page.records,
+            marker: page.marker,
         }
     }
 
@@ -122,5 +119,6 @@ fn ended(from: &Position) -> Batch {
         from: from.clone(),
         to: Position::End,
         records: Vec::new(),
+        marker: None,
     }
 }

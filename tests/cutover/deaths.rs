@@ -1,6 +1,7 @@
 //! Processes that die at each step: the same command continues, and nothing is lost.
 
 use super::held::POINTS as HELD;
+use super::marked::POINTS as MARKED;
 use super::policy::POINTS as POLICY;
 use super::pruned::POINTS as PRUNES;
 use super::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, end, until_written};
@@ -69,6 +70,7 @@ fn processes_die_at_every_failpoint_of_a_cutover() {
         POLICY,
         ENDS,
         HELD,
+        MARKED,
         PRUNES,
     ]
     .concat();

@@ -8,6 +8,7 @@ mod completed;
 mod deaths;
 mod held;
 mod hooks;
+mod marked;
 mod policy;
 mod pruned;
 mod refused;

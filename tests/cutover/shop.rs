@@ -83,6 +83,7 @@ pub struct Shop {
     /// The table of a service that receives the people whose `kind` is `shared`, if there is one.
     pub copy: Option<String>,
     fenced_by: FencedBy,
+    drain: &'static str,
     folder: TempDir,
 }
 
@@ -98,6 +99,27 @@ impl Shop {
             .await
             .opened()
             .await
+    }
+
+    /// The same, with another drain than by quiet.
+    pub async fn open_drained(
+        engine: Engine,
+        mode: Mode,
+        drain: &'static str,
+    ) -> (Self, Running, Application) {
+        let mut shop = Self::set(engine, mode, FencedBy::Hooks, None).await;
+        shop.drain_by(drain);
+        shop.opened().await
+    }
+
+    /// Writes another drain into the plan.
+    fn drain_by(&mut self, drain: &'static str) {
+        let path = self.path("plan.yaml");
+        let plan = std::fs::read_to_string(&path).expect("the plan is read");
+        let plan = plan.replace(&format!("drain: {}\n", self.drain), &format!("drain: {drain}\n"));
+        assert!(plan.contains(drain), "the plan has a drain");
+        std::fs::write(path, plan).expect("the plan is written");
+        self.drain = drain;
     }
 
     /// The same, with a third service that receives the people whose `kind` is `shared`, and one of them.
@@ -142,6 +164,7 @@ impl Shop {
             orders,
             copy,
             fenced_by,
+            drain: "{ quiet-for: 1 }",
             folder,
         };
         std::fs::write(path, shop.plan(&split)).expect("the plan is written");
@@ -156,7 +179,7 @@ impl Shop {
             Mode::Sequence => "none",
         };
         let (source, orders, people) = (&self.stage.trial.source, &self.orders, &self.people);
-        let script = self.folder.path().join("hook.sh");
+        let (script, drain) = (self.folder.path().join("hook.sh"), self.drain);
         let hooks: String = self
             .hooks()
             .iter()
@@ -206,7 +229,7 @@ source:
 {source_role}timestamp: {timestamp}
 unrouted: fail
 fence: {{ prove-for: 1{policy} }}
-drain: {{ quiet-for: 1 }}
+drain: {drain}
 hooks:
 {hooks}services:
   - name: orders

@@ -8,5 +8,6 @@ mod agreement;
 mod cases;
 mod every;
 mod indexes;
+mod markers;
 mod sweeps;
 mod writer;

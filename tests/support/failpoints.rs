@@ -3,11 +3,12 @@
 use dynasplit::fault::{MOMENTS, REQUESTS};
 
 /// How the names begin of those of cutovers and of what follows them: `tests/cutover` and `tests/reverse` let processes die there.
-const OF_CUTOVERS: [&str; 7] = [
+const OF_CUTOVERS: [&str; 8] = [
     "cutover.",
     "rollback.",
     "reverse.",
     "fence.",
+    "marker.",
     "state.cutover",
     "prune.",
     "state.prune",

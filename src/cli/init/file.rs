@@ -112,6 +112,8 @@ fn of_items(
         None => guess_keys(&items),
     };
     let keys = keys.map_err(|error| wrong_keys(path, &error))?;
+    // The markers of a cutover that ran while the file was made.
+    items.retain(|item| !keys.is_marker(item));
     let Loaded { items, refused } = Loaded::of(items, &keys);
     let mut notes = Vec::new();
     if table.is_none() {

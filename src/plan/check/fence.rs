@@ -2,9 +2,10 @@
 
 use super::names;
 use super::report::Report;
-use crate::plan::fence::{Drain, Fence, FencePolicy, FenceScope};
+use crate::plan::either::WordOr;
+use crate::plan::fence::{Drain, DrainBy, Fence, FencePolicy, FenceScope};
 use crate::plan::path::Path;
-use crate::plan::spec_cutover::{DrainSpec, FencePolicySpec, FenceScopeWord, FenceSpec};
+use crate::plan::spec_cutover::{DrainWord, FencePolicySpec, FenceScopeWord, FenceSpec, WrittenDrain};
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -119,17 +120,57 @@ fn roles(list: &[String], path: &Path, report: &mut Report) {
 }
 
 /// The drain.
-pub(super) fn drain(spec: Option<&DrainSpec>, path: &Path, report: &mut Report) -> Drain {
+pub(super) fn drain(written: Option<&WrittenDrain>, path: &Path, report: &mut Report) -> Drain {
     let standard = Drain::default();
-    let given = spec.map(|spec| spec.quiet_for);
-    Drain {
+    let spec = match written {
+        None => return standard,
+        Some(WordOr::Word(word)) => {
+            return Drain {
+                by: by(*word),
+                ..standard
+            };
+        }
+        Some(WordOr::Map(spec)) => spec,
+    };
+    let is_empty = spec.by.is_none() && spec.quiet_for.is_none() && spec.canary_for.is_none();
+    if is_empty && !report.is_faulty(path) {
+        report.at(
+            path,
+            "the drain has no setting",
+            "write `drain: canary` or `drain: { quiet-for: 5 }`, or remove `drain`",
+        );
+    }
+    let drain = Drain {
+        by: spec.by.map_or(standard.by, by),
         quiet_for: seconds(
-            given,
+            spec.quiet_for,
             standard.quiet_for,
             PROOF_SECONDS,
             &path.field("quiet-for"),
             report,
         ),
+        canary_for: seconds(
+            spec.canary_for,
+            standard.canary_for,
+            PROOF_SECONDS,
+            &path.field("canary-for"),
+            report,
+        ),
+    };
+    if spec.canary_for.is_some() && drain.by != DrainBy::Canary {
+        report.at(
+            &path.field("canary-for"),
+            "no markers are written, because the drain is not by `canary`",
+            "write `by: canary`, or remove `canary-for`",
+        );
+    }
+    drain
+}
+
+fn by(word: DrainWord) -> DrainBy {
+    match word {
+        DrainWord::Quiet => DrainBy::Quiet,
+        DrainWord::Canary => DrainBy::Canary,
     }
 }
 

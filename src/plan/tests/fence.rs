@@ -42,10 +42,29 @@ fn a_fence_is_of_the_plan_or_of_a_service() {
 #[test]
 fn a_drain_waits_for_a_stream_that_is_late() {
     assert_eq!(plan("").drain, Drain::default());
-    assert_eq!(
-        plan("drain: { quiet-for: 7 }\n").drain.quiet_for,
-        Duration::from_secs(7)
-    );
+    let later = Drain {
+        quiet_for: Duration::from_secs(7),
+        ..Drain::default()
+    };
+    assert_eq!(plan("drain: { quiet-for: 7 }\n").drain, later);
+    assert_eq!(plan("drain: quiet\n").drain, Drain::default());
+}
+
+#[test]
+fn a_drain_by_canary_is_asked_for() {
+    assert_eq!(Drain::default().by, DrainBy::Quiet);
+    let canary = Drain {
+        by: DrainBy::Canary,
+        ..Drain::default()
+    };
+    assert_eq!(plan("drain: canary\n").drain, canary);
+    let settings = plan("drain: { by: canary, canary-for: 3, quiet-for: 4 }\n").drain;
+    let expected = Drain {
+        quiet_for: Duration::from_secs(4),
+        canary_for: Duration::from_secs(3),
+        ..canary
+    };
+    assert_eq!(settings, expected);
 }
 
 #[test]
@@ -141,11 +160,20 @@ fn each_mistake_is_found_at_its_line() {
             policy(&format!("probe-roles: [{shop}], exempt: [{tool}, {shop}]")),
             "fence.policy.exempt[1]: `arn:aws:iam::123456789012:role/shop` is exempt and a probe",
         ),
+        ("drain: loud\n".to_owned(), "drain: `loud` is not possible here"),
         (
-            "drain: quiet\n".to_owned(),
-            "drain: expected a mapping, found text",
+            "drain: { by: loud }\n".to_owned(),
+            "drain.by: `loud` is not possible here",
         ),
-        ("drain: {}\n".to_owned(), "drain: `quiet-for` is missing"),
+        ("drain: {}\n".to_owned(), "drain: the drain has no setting"),
+        (
+            "drain: { canary-for: 5 }\n".to_owned(),
+            "drain.canary-for: no markers are written",
+        ),
+        (
+            "drain: { by: canary, canary-for: 0 }\n".to_owned(),
+            "drain.canary-for: 0 seconds are not",
+        ),
         (
             "drain: { quiet-for: 601 }\n".to_owned(),
             "drain.quiet-for: 601 seconds are not",

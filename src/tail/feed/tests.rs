@@ -15,6 +15,7 @@ fn batch(from: u32, to: u32) -> Batch {
         from: after(from),
         to: after(to),
         records: Vec::new(),
+        marker: None,
     }
 }
 
@@ -124,6 +125,7 @@ async fn the_end_is_the_end() {
         from: after(0),
         to: Position::End,
         records: Vec::new(),
+        marker: None,
     });
     assert!(matches!(feed.next("a", &after(0), 0).await, Next::Batch(b) if b.to == Position::End));
     let _ = feed.look("a", &Position::End, 0);
@@ -261,6 +263,7 @@ async fn front(feed: Arc<Feed>, shard: Arc<Shard>, mut rng: StdRng) {
                 from,
                 to,
                 records: records.into_iter().map(numbered).collect(),
+                marker: None,
             });
         }
     }

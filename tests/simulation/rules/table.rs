@@ -36,10 +36,10 @@ pub fn focus(rule: Rule) -> Focus {
         TailGuard | EndsBeforeLease | BothClocks | FromSent | SeenToPass | CompareAndSet | Gone => {
             Focus::Suspension
         }
-        FenceProven | Drain | CheckedUnderFence | Close | CloseAcknowledged | Pin | PinAtTip | DrainBack
-        | WatchedPast | ReopenAcknowledged | BackAdmitted | WatchAdmitted | Mark | OldImage | AsRead
-        | TwoSteps | RunsEndWithDeletes | LooksAgain | Stripped | ReverseLanded | Watched | StraysBlock
-        | ReopenRepairs | MarksRemoved => Focus::Cutovers,
+        FenceProven | Drain | Canary | MarkersIgnored | CheckedUnderFence | Close | CloseAcknowledged
+        | Pin | PinAtTip | DrainBack | WatchedPast | ReopenAcknowledged | BackAdmitted | WatchAdmitted
+        | Mark | OldImage | AsRead | TwoSteps | RunsEndWithDeletes | LooksAgain | Stripped
+        | ReverseLanded | Watched | StraysBlock | ReopenRepairs | MarksRemoved => Focus::Cutovers,
         _ => Focus::Copy,
     }
 }
@@ -84,6 +84,7 @@ const BULK: &str = "`model::bulk`";
 const LINEAGE: &str = "`model::lineage`";
 const LEASE: &str = "`model::lease`";
 const CUTOVER: &str = "`model::cutover`";
+const MARKED: &str = "`cutover::marked`";
 
 /// Every rule.
 pub const TABLE: &[Known] = &[
@@ -145,6 +146,8 @@ pub const TABLE: &[Known] = &[
     known(BothClocks, [None, None], LEASE),
     known(FenceProven, [Some(1), None], CUTOVER),
     known(Drain, [None, None], CUTOVER),
+    known(Canary, [None, None], CUTOVER),
+    known(MarkersIgnored, [None, None], MARKED),
     known(CheckedUnderFence, [None, None], CUTOVER),
     known(Close, [None, None], CUTOVER),
     known(CloseAcknowledged, [None, None], CUTOVER),

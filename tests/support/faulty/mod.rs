@@ -50,6 +50,7 @@ mod tally;
 
 pub use backend::{Backend, tables};
 pub use call::Call;
+pub use chance::place_of;
 pub use exports::Exports;
 pub use fault::{Fault, Gate, Landing, Loss};
 pub use holder::Holder;

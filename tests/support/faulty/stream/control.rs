@@ -134,6 +134,11 @@ impl Stream {
         self.with(move |stream, _| stream.empty_pages += count).await;
     }
 
+    /// No more pages are empty for this reason.
+    pub async fn full_pages(&self) {
+        self.with(|stream, _| stream.empty_pages = 0).await;
+    }
+
     /// Its ARN now.
     pub async fn arn(&self) -> String {
         self.with(|stream, _| {

@@ -13,6 +13,7 @@ mod past;
 mod service;
 mod switching;
 
+pub use self::intake::key_text;
 pub use self::service::{empty_page, expired, has_records};
 
 use std::collections::HashMap;
