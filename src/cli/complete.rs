@@ -58,8 +58,7 @@ async fn run_service(
         end_way_back: args.end_way_back,
     };
     // Nobody is asked: no fence is raised.
-    let confirm = |_: &str| false;
-    let operator = operator(&confirm);
+    let operator = operator(None);
     let completing = complete_service(&split, service, options, &operator, &stop);
     let end = stoppable(&global.session, GRACE, Box::pin(completing)).await?;
     output::print(global, &end, render_service)?;

@@ -40,7 +40,7 @@ pub async fn run(global: &Global, args: &Cutover, stop: CancellationToken) -> Re
     let serving = listening.serve(&split);
     let _waiting = Waiting::tell(&split.waits);
     let confirm = |what: &str| confirmed(what, args.stopped);
-    let operator = operator(&confirm);
+    let operator = operator(can_confirm(args.stopped).then_some(&confirm));
     let result = if args.cancel {
         let cancelling = cancel_cutover(&split, &args.service, &operator, &stop);
         stoppable(&global.session, GRACE, Box::pin(cancelling)).await
@@ -79,7 +79,7 @@ pub async fn run_back(global: &Global, args: &Rollback, stop: CancellationToken)
     let serving = listening.serve(&split);
     let _waiting = Waiting::tell(&split.waits);
     let confirm = |what: &str| confirmed(what, args.stopped);
-    let operator = operator(&confirm);
+    let operator = operator(can_confirm(args.stopped).then_some(&confirm));
     let result = if args.cancel {
         let cancelling = cancel_rollback(&split, &args.service, &operator, &stop);
         stoppable(&global.session, GRACE, Box::pin(cancelling)).await
@@ -183,7 +183,7 @@ pub(super) fn render(report: &CutoverReport) -> String {
     lines.join("\n")
 }
 
-pub(super) fn operator<'a>(confirm: &'a (dyn Fn(&str) -> bool + Sync)) -> Operator<'a> {
+pub(super) fn operator<'a>(confirm: Option<&'a (dyn Fn(&str) -> bool + Sync)>) -> Operator<'a> {
     let variable = |names: &[&str]| {
         let found = names.iter().find_map(|name| std::env::var(name).ok());
         found.filter(|value| !value.is_empty())
@@ -198,14 +198,16 @@ pub(super) fn operator<'a>(confirm: &'a (dyn Fn(&str) -> bool + Sync)) -> Operat
     }
 }
 
-/// Asks on the terminal. Without one, only the option confirms it.
+/// Whether anybody or anything can confirm what a command asks.
+fn can_confirm(by_option: bool) -> bool {
+    by_option || std::io::stdin().is_terminal()
+}
+
+/// Asks on the terminal, unless the option confirms it.
 fn confirmed(what: &str, by_option: bool) -> bool {
     screen::say(what);
     if by_option {
         return true;
-    }
-    if !std::io::stdin().is_terminal() {
-        return false;
     }
     tokio::task::block_in_place(|| {
         let mut answer = String::new();

@@ -204,6 +204,7 @@ impl From<RunError> for Failed {
         let message = error.to_string();
         match error {
             RunError::Stopped(_) => Self::of(Exit::Interrupted, message),
+            RunError::Unconfirmed(_) => Self::of(Exit::Usage, message),
             // The message says what to do.
             RunError::Export(ExportError::Request { failure, .. }) => Self {
                 hint: None,

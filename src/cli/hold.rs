@@ -12,7 +12,7 @@ use crate::cutover::{HoldReport, pause_cutover, resume_cutover};
 pub async fn pause(global: &Global, args: &Pause) -> Result<Exit, Failed> {
     let split = output::open(global, &args.plan).await?;
     refuse_unknown(&split.plan, &args.service)?;
-    let operator = operator(&|_| false);
+    let operator = operator(None);
     let report = pause_cutover(&split, &args.service, &operator.name).await?;
     output::print(global, &report, render)?;
     Ok(Exit::Done)
@@ -22,7 +22,7 @@ pub async fn pause(global: &Global, args: &Pause) -> Result<Exit, Failed> {
 pub async fn resume(global: &Global, args: &Resume) -> Result<Exit, Failed> {
     let split = output::open(global, &args.plan).await?;
     refuse_unknown(&split.plan, &args.service)?;
-    let operator = operator(&|_| false);
+    let operator = operator(None);
     let report = resume_cutover(&split, &args.service, &operator.name).await?;
     output::print(global, &report, render)?;
     Ok(Exit::Done)

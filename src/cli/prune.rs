@@ -33,7 +33,7 @@ pub async fn run(global: &Global, args: &Prune, stop: CancellationToken) -> Resu
         read_units: args.read_units,
         write_units: args.write_units,
     };
-    let operator = operator(&|_| false);
+    let operator = operator(None);
     let pruning = prune(&split, &args.service, &options, &operator.name, &stop);
     let report = stoppable(&global.session, GRACE, Box::pin(pruning)).await?;
     output::print(global, &report, render)?;

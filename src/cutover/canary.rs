@@ -4,8 +4,8 @@
 //! write of this shard from before the fence, however late the stream shows a record. Markers are written with new keys until each
 //! open shard has shown one. Each run of markers is in the journal before its first request, and until the markers are deleted.
 
-use super::drain::{Absence, refuse_slow};
 use super::fence_parts::Side;
+use super::waiting::{Absence, refuse_slow};
 use super::work::Work;
 use crate::dynamo::chance;
 use crate::fault::{self, Rule, broken};

@@ -3,6 +3,7 @@
 use super::canary;
 use super::checks::reverse;
 use super::fence_parts::Side;
+use super::waiting::{Absence, LONGEST, refuse_slow};
 use super::work::{Work, millis};
 use crate::fault::{Rule, broken};
 use crate::lifecycle::is_past;
@@ -17,8 +18,6 @@ use tokio::time::Instant;
 
 /// Between two looks.
 const POLL: Duration = Duration::from_millis(200);
-/// A lane that is not drained after this time, although a worker reads it, is reported as an obstacle.
-const LONGEST: Duration = Duration::from_secs(5 * 60);
 
 /// The present moment, by the clock that is ahead, of this machine or of the workers.
 pub(super) async fn now_of_workers(work: &Work<'_>) -> Result<u64, RunError> {
@@ -176,40 +175,4 @@ pub(super) async fn pinned(work: &Work<'_>, reader: &mut TipReader) -> Result<St
 /// Whether a worker of the tail is alive.
 fn is_worked(status: &SplitStatus) -> bool {
     status.workers.iter().any(|worker| worker.reads_stream())
-}
-
-/// How long no worker has done what is waited for. A worker that starts again, or replaces one that died, needs the lease of
-/// the one before.
-#[derive(Default)]
-pub(super) struct Absence(Option<Instant>);
-
-impl Absence {
-    /// Refuses to wait any longer without a worker.
-    pub fn refuse(&mut self, work: &Work<'_>, is_worked: bool) -> Result<(), RunError> {
-        if is_worked {
-            self.0 = None;
-            return Ok(());
-        }
-        if self.0.get_or_insert_with(Instant::now).elapsed() < work.split.timing.lease * 3 {
-            return Ok(());
-        }
-        Err(RunError::NotYet {
-            what: format!("no live worker reads what {} needs", work.name()),
-            next: "run `dynasplit replicate`, leave it running, then run this command again".into(),
-        })
-    }
-}
-
-pub(super) fn refuse_slow(began: Instant, lane: &str) -> Result<(), RunError> {
-    if began.elapsed() < LONGEST {
-        return Ok(());
-    }
-    Err(RunError::NotYet {
-        what: format!(
-            "the lane of {lane} was not drained within {} s",
-            LONGEST.as_secs()
-        ),
-        next: "`dynasplit status` shows what limits it. Run this command again when the lane has caught up"
-            .into(),
-    })
 }

@@ -58,21 +58,17 @@ fn lifts(side: Side) -> HookName {
     }
 }
 
-/// Why the plan does not say how the writers of a service stop; `None` if it does.
+/// Why the plan does not say how the writers of a service stop; nothing if it does.
 pub(super) fn missing(plan: &Plan, service: &Service) -> Vec<String> {
-    let fence = plan.fence_of(service);
-    let is_fenced = fence.manual.is_some() || fence.policy.is_some();
-    let mut found = Vec::new();
-    for side in [Side::Source, Side::Target] {
-        let hook = stops(side);
-        if !(is_fenced || plan.hooks.contains_key(&hook)) {
-            found.push(format!(
+    let hooks = plan.unfenced(service).into_iter();
+    hooks
+        .map(|hook| {
+            format!(
                 "the plan does not say how the writers of {} stop: add the hook `{hook}`, or `policy` or `manual` to `fence`",
                 service.name
-            ));
-        }
-    }
-    found
+            )
+        })
+        .collect()
 }
 
 /// Stops the writers of one side, and proves that nothing arrives any more. Returns the moment from which on nothing arrived,
@@ -101,7 +97,7 @@ pub(super) async fn raise(work: &Work<'_>, side: Side) -> Result<u64, RunError> 
 fn confirm(work: &Work<'_>, fence: &Fence) -> Result<(), RunError> {
     let Some(what) = &fence.manual else { return Ok(()) };
     let asked = format!("stop these writers of {} now: {what}", work.name());
-    if (work.operator.confirm)(&asked) {
+    if work.operator.confirm.is_some_and(|confirm| confirm(&asked)) {
         return Ok(());
     }
     Err(RunError::Failed(format!(

@@ -31,6 +31,7 @@ mod preview;
 mod ready;
 mod rollback;
 mod run;
+mod waiting;
 mod work;
 
 pub use hold::{pause_cutover, resume_cutover};

@@ -10,8 +10,8 @@ pub struct Operator<'a> {
     pub name: String,
     /// Tells what is done.
     pub tell: &'a (dyn Fn(&str) + Sync),
-    /// Asks for a confirmation: what has to be so. `false`: it is not so.
-    pub confirm: &'a (dyn Fn(&str) -> bool + Sync),
+    /// Asks for a confirmation: what has to be so. `false`: it is not so. `None`: nobody can be asked.
+    pub confirm: Option<&'a (dyn Fn(&str) -> bool + Sync)>,
 }
 
 /// Options of `cutover`.

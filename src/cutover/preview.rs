@@ -36,7 +36,7 @@ pub async fn preview_cutover(
         (CutoverStep::Switch, vec![HookName::Switch], rollback),
         (CutoverStep::Switched, vec![HookName::Switched], rollback),
     ];
-    let steps = steps.map(|(step, hooks, undo)| previewed(&split.plan, step, &hooks, undo));
+    let steps = steps.map(|(step, hooks, undo)| previewed(&split.plan, service, step, &hooks, undo));
     let refused = reasons(begins(split, service, Wish::Cutover(CutoverOptions::default()), &record).await)?;
     Ok((steps.into(), refused))
 }
@@ -66,17 +66,23 @@ pub async fn preview_rollback(
         ),
         (CutoverStep::RolledBack, vec![HookName::RolledBack], cutover),
     ];
-    let steps = steps.map(|(step, hooks, undo)| previewed(&split.plan, step, &hooks, undo));
+    let steps = steps.map(|(step, hooks, undo)| previewed(&split.plan, service, step, &hooks, undo));
     let refused = reasons(begins(split, service, Wish::Rollback(RollbackOptions { force }), &record).await)?;
     Ok((steps.into(), refused))
 }
 
-fn previewed(plan: &Plan, step: CutoverStep, hooks: &[HookName], undo: &str) -> PreviewStep {
+fn previewed(plan: &Plan, service: &str, step: CutoverStep, hooks: &[HookName], undo: &str) -> PreviewStep {
+    let stops = matches!(step, CutoverStep::Fence | CutoverStep::FenceTarget);
+    let fence = plan.service(service).map(|service| plan.fence_of(service));
+    let manual = fence.and_then(|fence| fence.manual).filter(|_| stops);
+    let asks = manual.map(|what| format!("asks whether these writers are stopped: {what}"));
     let commands = hooks.iter().filter_map(|hook| {
         let command = plan.hooks.get(hook)?;
         Some(format!("runs {} (hook {hook})", command.program))
     });
-    let does = std::iter::once(step.doing().to_owned()).chain(commands);
+    let does = std::iter::once(step.doing().to_owned())
+        .chain(asks)
+        .chain(commands);
     PreviewStep {
         step: step.to_string(),
         does: does.collect::<Vec<_>>().join("; "),

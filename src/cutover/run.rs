@@ -9,7 +9,7 @@ use super::options::{
 use super::work::{Work, millis};
 use super::{cancel, complete, fencing, forward, hold, ready, rollback as back};
 use crate::fault;
-use crate::plan::HookName;
+use crate::plan::{HookName, Service};
 use crate::state::{CutoverPhase, CutoverRecord, CutoverStep, SplitRecord};
 use crate::worker::{ActivityNote, RunError, Split, check_split, with_activity_notes};
 use std::collections::BTreeMap;
@@ -115,6 +115,9 @@ async fn command(
     })?;
     // A command that refuses leaves no journal.
     Box::pin(begins(split, service, wish, &record)).await?;
+    if operator.confirm.is_none() {
+        nobody_to_ask(split, planned, wish, &record).await?;
+    }
     let journal = Box::pin(Journal::take(split, service, &operator.name, stop)).await?;
     let options = match wish {
         Wish::Cutover(options) => options,
@@ -174,6 +177,37 @@ async fn stand(split: &Split, service: &str, record: &SplitRecord) -> Result<Sta
             |stored| stored.value,
         ),
     })
+}
+
+/// Refuses a command that would ask a person, before it does anything: nobody can be asked.
+async fn nobody_to_ask(
+    split: &Split,
+    service: &Service,
+    wish: Wish,
+    record: &SplitRecord,
+) -> Result<(), RunError> {
+    let Some(what) = split.plan.fence_of(service).manual else {
+        return Ok(());
+    };
+    let Stand { phase, journal } = stand(split, &service.name, record).await?;
+    let step = journal.step;
+    let asks = match wish {
+        Wish::Cutover(_) => {
+            step <= CutoverStep::Fence || step.is_over() && phase == CutoverPhase::Replicating
+        }
+        Wish::Rollback(_) => {
+            !step.is_of_rollback() || matches!(step, CutoverStep::FenceTarget | CutoverStep::RolledBack)
+        }
+        Wish::Cancel | Wish::CancelRollback | Wish::Complete(_) => false,
+    };
+    if !asks {
+        return Ok(());
+    }
+    let name = &service.name;
+    Err(RunError::Unconfirmed(format!(
+        "nobody can be asked whether these writers of {name} are stopped (`manual` in the plan): {what}. Nothing was done. Run the \
+         command on a terminal, or stop them first and confirm it with --stopped"
+    )))
 }
 
 /// Refuses a command that cannot begin or continue here.

@@ -4,7 +4,7 @@
 use super::path::Path;
 use super::remark::{Remark, Remarks};
 use super::reversal;
-use super::{Owns, Plan, Service, Versions};
+use super::{HookName, Owns, Plan, Service, Versions};
 use crate::model::REPLICATION_PREFIX;
 use serde::Serialize;
 
@@ -43,6 +43,28 @@ impl Plan {
     pub fn cutover(&self) -> Vec<Cutover> {
         let services = self.services.iter().enumerate();
         services.map(|(n, service)| self.cutover_of(n, service)).collect()
+    }
+
+    /// Whether `cutover` moves a service with a way back: the plan allows it, and says how its writers stop.
+    #[must_use]
+    pub fn moves_with_way_back(&self, service: &Service) -> bool {
+        let services = self.services.iter().enumerate();
+        let mut same = services.filter(|(_, each)| each.name == service.name);
+        let is_allowed = same.any(|(n, service)| self.cutover_of(n, service).can_be_cut_over);
+        is_allowed && self.unfenced(service).is_empty()
+    }
+
+    /// The hooks that the plan needs before it says how the writers of a service stop, on the source and on the service's
+    /// table.
+    #[must_use]
+    pub fn unfenced(&self, service: &Service) -> Vec<HookName> {
+        let fence = self.fence_of(service);
+        if fence.manual.is_some() || fence.policy.is_some() {
+            return Vec::new();
+        }
+        let mut stops = vec![HookName::Fence, HookName::FenceTarget];
+        stops.retain(|hook| !self.hooks.contains_key(hook));
+        stops
     }
 
     fn cutover_of(&self, n: usize, service: &Service) -> Cutover {

@@ -184,7 +184,7 @@ impl Play<'_> {
             let operator = Operator {
                 name,
                 tell: self.say,
-                confirm: &confirm,
+                confirm: Some(&confirm),
             };
             let cutting = cutover(
                 self.split,
@@ -227,7 +227,7 @@ impl Play<'_> {
         let operator = Operator {
             name,
             tell: self.say,
-            confirm: &confirm,
+            confirm: Some(&confirm),
         };
         let options = RollbackOptions::default();
         Box::pin(rollback(self.split, service, options, &operator, self.stop)).await

@@ -124,7 +124,7 @@ impl Ending<'_> {
         let operator = Operator {
             name: "the rehearsal".to_owned(),
             tell: self.say,
-            confirm: &|_| false,
+            confirm: None,
         };
         let options = CompleteServiceOptions {
             end_copies,

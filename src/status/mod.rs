@@ -8,6 +8,7 @@ mod dead_letter_advice;
 mod lane_status;
 mod late_changes;
 pub(crate) mod limits;
+mod next;
 mod obstacle;
 mod obstacles;
 mod open_dead_letters;

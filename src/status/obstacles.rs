@@ -1,12 +1,12 @@
-//! The obstacles to completing a split, and the next command: one pure decision that every command shows.
+//! The obstacles to completing a split: one pure decision that every command shows.
 //!
 //! The obstacles are in the order in which they can be removed: a cause comes before its consequences. So the next
-//! command is that of the first one.
+//! command is that of the first one (`next.rs`).
 
 use super::dead_letter_advice::DeadLetterCauses;
 use super::lane_status::LaneStatus;
 use super::obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind, foreign_advice};
-use super::split_status::{Phase, SplitStatus, WorkerStatus};
+use super::split_status::{SplitStatus, WorkerStatus};
 use crate::model::{counted, duration};
 use crate::state::{BackfillRecord, ShardRecord, SplitRecord, TombstonePhase, VerifyRecord};
 use std::collections::BTreeMap;
@@ -430,28 +430,6 @@ fn not_clean(verify: &VerifyRecord, known: &Known<'_>, found: &mut Found) {
         foreign_advice(&foreign)
     };
     found.add(ObstacleKind::NotClean, None, what, next);
-}
-
-/// The next command.
-pub(crate) fn next(status: &SplitStatus) -> String {
-    match (status.phase, status.obstacles.first()) {
-        (Phase::Done, _) => "nothing: the split is complete".into(),
-        (Phase::Completing, _) => "run `dynasplit complete --yes`, which continues".into(),
-        (_, Some(obstacle)) => obstacle.next.clone(),
-        (_, None) if status.lanes.len() == 2 => {
-            let last = &status.lanes[0].lane;
-            format!(
-                "stop the writers of {last}, then run `dynasplit switched --service {last}` (docs/cutover.md describes the steps). \
-                 When nothing writes to the source any more, run `dynasplit complete --yes`"
-            )
-        }
-        (_, None) if status.lanes.len() > 1 => {
-            "switch the services over, one by one (docs/cutover.md): stop the writers of a service, then run `dynasplit switched \
-             --service NAME`. When nothing writes to the source any more, run `dynasplit complete --yes`"
-                .into()
-        }
-        (_, None) => "every service has switched: run `dynasplit complete --yes`".into(),
-    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use super::cutover_status::{cutovers, obstacles as cutover_obstacles};
 use super::lane_status::{LaneStatus, fill_status, lane_status};
 use super::late_changes::late_changes;
 use super::limits;
+use super::next::{Moves, next};
 use super::obstacle::{Obstacle, ObstacleKind};
-use super::obstacles::{Known, next, obstacles};
+use super::obstacles::{Known, obstacles};
 use super::open_dead_letters::OpenDeadLetters;
 use super::split_status::{Phase, SplitStatus, WorkerStatus};
 use crate::model::duration;
@@ -135,7 +136,7 @@ async fn status_since(split: &Split, first: &mut Beats) -> Result<SplitStatus, R
             next: damaged.cure,
         }));
     status.phase = phase(&status, &record);
-    status.next = next(&status);
+    status.next = next(&status, &Moves::of(&split.plan));
     Ok(status)
 }
 

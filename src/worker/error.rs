@@ -168,6 +168,9 @@ pub enum RunError {
     /// The work can't continue, for a reason that does not pass by itself.
     #[error("{0}")]
     Failed(String),
+    /// A command would ask a person, and nobody can be asked. Nothing was done.
+    #[error("{0}")]
+    Unconfirmed(String),
     /// It was told to stop, and the last save failed.
     #[error(
         "stopped, but the last progress was not saved: {cause}. No change is lost: when the state table can be reached, run the \

@@ -1,6 +1,7 @@
 //! What is refused, and by whom.
 
 use super::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, end, until_written};
+use crate::support::process::Cli;
 use crate::support::table::{self, item, number};
 use crate::support::trial::Mode;
 
@@ -117,6 +118,50 @@ async fn a_second_operator_is_told_who_works_on_it_and_since_when() {
     assert!(second.stderr.contains("it began"), "{}", second.stderr);
     first.end().await.with_code(CUTOVER, 0);
     until_written(&application, |written| written.target >= 20).await;
+    shop.assert_both_sides(&application.end().await).await;
+    end(tail).await;
+}
+
+/// The same plan, in which a person stops some writers, too.
+async fn stopped_by_a_person(shop: &Shop) -> Cli {
+    let path = shop.path("plan.yaml");
+    let plan = std::fs::read_to_string(&path).expect("the plan");
+    let manual = plan.replace(
+        "fence: { prove-for: 1",
+        "fence: { manual: the nightly import, prove-for: 1",
+    );
+    assert_ne!(manual, plan);
+    let path = shop.path("manual.yaml");
+    std::fs::write(&path, manual).expect("the plan is written");
+    shop.cli.with_plan(path)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_begins_if_nobody_can_confirm_what_a_person_stops() {
+    let (shop, tail, application) = Shop::open(Mode::Sequence).await;
+    let cli = stopped_by_a_person(&shop).await;
+    let shown = cli.run(&CUTOVER[..3]).await.with_code(CUTOVER, 2).stdout;
+    assert!(
+        shown.contains("asks whether") && shown.contains("the nightly import"),
+        "{shown}"
+    );
+    let refused = shop.run(&cli, CUTOVER).await.with_code(CUTOVER, 2);
+    for says in ["the nightly import", "Nothing was done", "--stopped"] {
+        assert!(refused.stderr.contains(says), "{says}: {}", refused.stderr);
+    }
+    assert_eq!((shop.calls("before-fence"), shop.calls("failed")), (0, 0));
+    assert_eq!(shop.phase().await, "none");
+    let confirmed = [CUTOVER, &["--stopped"]].concat();
+    shop.run(&cli, &confirmed).await.with_code(&confirmed, 0);
+    until_written(&application, |written| written.target >= 20).await;
+    // Nothing is asked any more.
+    shop.run(&cli, CUTOVER).await.with_code(CUTOVER, 0);
+    let refused = shop.run(&cli, ROLLBACK).await.with_code(ROLLBACK, 2);
+    assert!(refused.stderr.contains("--stopped"), "{}", refused.stderr);
+    assert_eq!(shop.calls("fence-target"), 0);
+    assert_eq!(shop.phase().await, "switched");
+    let confirmed = [ROLLBACK, &["--stopped"]].concat();
+    shop.run(&cli, &confirmed).await.with_code(&confirmed, 0);
     shop.assert_both_sides(&application.end().await).await;
     end(tail).await;
 }

@@ -33,10 +33,18 @@ const BEGIN: &str = "`dynasplit ";
 pub fn steps(advice: &str) -> Result<Vec<Step>, String> {
     let switches = [
         "switch the services over",
+        "move the services over",
+        "watch the service.",
         "every service has switched",
         "stop the writers of ",
     ];
-    if switches.iter().any(|begin| advice.starts_with(begin)) {
+    // It shows the steps, and whoever has a goal knows whether to do them.
+    let shows = commands(advice).next().is_some_and(|command| {
+        command.starts_with("cutover --service ")
+            && !command.ends_with(" --yes")
+            && !command.contains("--cancel")
+    });
+    if shows || switches.iter().any(|begin| advice.starts_with(begin)) {
         return Ok(vec![Step::SwitchOver]);
     }
     let may_be_dead = advice.contains("If its process died, ");
@@ -139,6 +147,18 @@ fn commands_are_read_in_their_order() {
         steps("wait until `dynasplit backfill` ends"),
         Ok(vec![Step::Wait])
     );
+    for advice in [
+        "run `dynasplit cutover --service people`, which shows its steps first",
+        "move the services over, one by one (docs/cutover.md): run `dynasplit cutover --service NAME` for a, b",
+        "watch the service. To go back without a loss, run `dynasplit rollback --service people --yes`",
+    ] {
+        assert_eq!(steps(advice), Ok(vec![Step::SwitchOver]), "{advice}");
+    }
+    let advice = "run `dynasplit cutover --service people --yes` to continue";
+    assert!(matches!(
+        steps(advice).as_deref(),
+        Ok([Step::Run(Job::Cutover { .. })])
+    ));
     // Nobody else writes the targets in a run.
     assert!(
         steps("find out who writes the target of a; `dynasplit verify --list FILE` lists the keys").is_err()

@@ -231,7 +231,7 @@ impl Job {
         let operator = Operator {
             name: "operator".into(),
             tell: &|said| shop.tell(said),
-            confirm: &|asked| shop.confirm(asked),
+            confirm: Some(&|asked| shop.confirm(asked)),
         };
         let moved = match self {
             Self::Cutover {

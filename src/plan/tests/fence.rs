@@ -160,10 +160,13 @@ fn each_mistake_is_found_at_its_line() {
             policy(&format!("probe-roles: [{shop}], exempt: [{tool}, {shop}]")),
             "fence.policy.exempt[1]: `arn:aws:iam::123456789012:role/shop` is exempt and a probe",
         ),
-        ("drain: loud\n".to_owned(), "drain: `loud` is not possible here"),
+        (
+            "drain: loud\n".to_owned(),
+            "drain: `loud` is not a known value here",
+        ),
         (
             "drain: { by: loud }\n".to_owned(),
-            "drain.by: `loud` is not possible here",
+            "drain.by: `loud` is not a known value here",
         ),
         ("drain: {}\n".to_owned(), "drain: the drain has no setting"),
         (

@@ -3,7 +3,8 @@
 use super::*;
 use crate::state::{BackfillRecord, Order, RepairScope, ShardRecord, SwitchedService, VerifyService};
 use crate::status::lane_status::LaneStatus;
-use crate::status::split_status::WorkerStatus;
+use crate::status::next::{Moves, next};
+use crate::status::split_status::{Phase, WorkerStatus};
 
 /// A split that is verified, and whose lanes a worker reads.
 fn verified() -> SplitStatus {
@@ -71,7 +72,7 @@ fn kinds(status: &SplitStatus) -> Vec<ObstacleKind> {
 fn a_verified_split_has_none_and_is_switched_over() {
     let status = verified();
     assert_eq!(kinds(&status), []);
-    assert!(next(&status).contains("docs/cutover.md"));
+    assert!(next(&status, &Moves::default()).contains("docs/cutover.md"));
 }
 
 #[test]
@@ -94,11 +95,8 @@ fn a_cause_comes_before_its_consequences() {
         [ObstacleKind::OtherWorker, ObstacleKind::NoWorker]
     );
     status.obstacles = found(&status, &SplitRecord::sample(), &["a", "b"]);
-    assert!(
-        next(&status).starts_with("restart each worker"),
-        "{}",
-        next(&status)
-    );
+    let next = next(&status, &Moves::default());
+    assert!(next.starts_with("restart each worker"), "{next}");
 }
 
 #[test]

@@ -146,7 +146,7 @@ pub const TABLE: &[Known] = &[
     known(BothClocks, [None, None], LEASE),
     known(FenceProven, [Some(1), None], CUTOVER),
     known(Drain, [None, None], CUTOVER),
-    known(Canary, [None, None], CUTOVER),
+    known(Canary, [None, None], MARKED),
     known(MarkersIgnored, [None, None], MARKED),
     known(CheckedUnderFence, [None, None], CUTOVER),
     known(Close, [None, None], CUTOVER),
