@@ -9,6 +9,7 @@ mod support;
 
 mod browser;
 mod chaos;
+mod cutovers;
 mod documents;
 mod drafts;
 mod help;

@@ -108,6 +108,7 @@ impl Shell {
             child,
             stderr,
             began: Instant::now(),
+            patience: PATIENCE,
         }
     }
 
@@ -123,9 +124,16 @@ pub struct Running {
     child: Child,
     stderr: NamedTempFile,
     began: Instant,
+    patience: Duration,
 }
 
 impl Running {
+    /// It may take longer than others.
+    pub fn patient(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Ctrl-C.
     pub fn interrupt(&self) {
         let killed = Command::new("kill")
@@ -169,9 +177,10 @@ impl Running {
                 break status;
             }
             assert!(
-                waited.elapsed() < PATIENCE,
-                "`dynasplit {}` did not end in {PATIENCE:?}:\n{}",
+                waited.elapsed() < self.patience,
+                "`dynasplit {}` did not end in {:?}:\n{}",
                 self.command,
+                self.patience,
                 self.told()
             );
             std::thread::sleep(Duration::from_millis(10));
