@@ -16,6 +16,7 @@ mod help;
 mod identity;
 mod life;
 mod listen;
+mod notify;
 mod order;
 mod plans;
 mod reach;
