@@ -17,6 +17,7 @@ use aws_sdk_dynamodbstreams::types::{OperationType, Record, ShardIteratorType};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicI64;
+use std::time::Duration;
 
 /// An embedded engine that dies with the test's runtime.
 struct Engine {
