@@ -20,6 +20,7 @@
 //! - [`rehearse`]: an embedded engine, sample data and live writers, for a split without AWS.
 //! - [`web`]: metrics, health and a live page of a split over HTTP. It changes nothing.
 //! - [`report`]: the state of a split as one HTML page. Pure.
+//! - [`notify`]: tells topics, event buses and webhooks what happens to a split.
 //! - [`survey`]: reads the live source for `plan`.
 //! - [`draft`]: a first plan from a sample of items, for `init`. Pure.
 //! - [`offline`]: splits exported items into files that DynamoDB imports, without AWS.
@@ -54,6 +55,7 @@ pub mod flow;
 pub mod infrastructure;
 pub mod lifecycle;
 pub mod model;
+pub mod notify;
 pub mod offline;
 pub mod plan;
 pub mod rehearse;

@@ -24,7 +24,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     let listening = Listening::begin(&args.listen).await?;
     let split = output::open(global, &args.plan).await?;
     let export = export(global, args, &split).await?;
-    let serving = listening.serve(&split);
+    let serving = listening.serve(&split).await;
     let options = BackfillOptions {
         export,
         segments: args.segments,

@@ -4,6 +4,7 @@ use super::args::{Complete, Global};
 use super::cutover::operator;
 use super::exit::Exit;
 use super::failure::Failed;
+use super::notifying::begin_notifying;
 use super::service_names::refuse_unknown;
 use super::session::GRACE;
 use super::stoppable::stoppable;
@@ -30,8 +31,11 @@ pub async fn run(global: &Global, args: &Complete, stop: CancellationToken) -> R
         quiet: Duration::from_secs(args.quiet_for),
         lose_late_writes: args.lose_late_writes,
     };
+    let notifying = begin_notifying(&split).await;
     let completing = complete(&split, options, &stop, &screen::say);
-    let report = stoppable(&global.session, GRACE, Box::pin(completing)).await?;
+    let report = stoppable(&global.session, GRACE, Box::pin(completing)).await;
+    notifying.end().await;
+    let report = report?;
     output::print(global, &report, render)?;
     Ok(Exit::Done)
 }
@@ -59,8 +63,11 @@ async fn run_service(
     };
     // Nobody is asked: no fence is raised.
     let operator = operator(None);
+    let notifying = begin_notifying(&split).await;
     let completing = complete_service(&split, service, options, &operator, &stop);
-    let end = stoppable(&global.session, GRACE, Box::pin(completing)).await?;
+    let end = stoppable(&global.session, GRACE, Box::pin(completing)).await;
+    notifying.end().await;
+    let end = end?;
     output::print(global, &end, render_service)?;
     Ok(Exit::Done)
 }

@@ -37,7 +37,7 @@ pub async fn run(global: &Global, args: &Cutover, stop: CancellationToken) -> Re
     if !args.yes {
         return Err(unconfirmed("cutover --cancel"));
     }
-    let serving = listening.serve(&split);
+    let serving = listening.serve(&split).await;
     let _waiting = Waiting::tell(&split.waits);
     let confirm = |what: &str| confirmed(what, args.stopped);
     let operator = operator(can_confirm(args.stopped).then_some(&confirm));
@@ -76,7 +76,7 @@ pub async fn run_back(global: &Global, args: &Rollback, stop: CancellationToken)
     if !args.yes {
         return Err(unconfirmed("rollback --cancel"));
     }
-    let serving = listening.serve(&split);
+    let serving = listening.serve(&split).await;
     let _waiting = Waiting::tell(&split.waits);
     let confirm = |what: &str| confirmed(what, args.stopped);
     let operator = operator(can_confirm(args.stopped).then_some(&confirm));

@@ -1,10 +1,12 @@
-//! `--listen`: a page, metrics and health of the split while a command runs.
+//! What runs beside a command: the notifications of the plan; with `--listen`, a page, metrics and health of the split.
 
 use super::args::Listen;
 use super::exit::Exit;
 use super::failure::Failed;
 use super::next::copyable;
+use super::notifying::begin_notifying;
 use super::screen;
+use crate::notify::Notifying;
 use crate::web::{Charting, ListenError, Listener, Server, Token};
 use crate::worker::Split;
 use std::path::Path;
@@ -16,9 +18,16 @@ const TOKEN_VARIABLE: &str = "DYNASPLIT_LISTEN_TOKEN";
 #[derive(Debug)]
 pub struct Listening(Option<Listener>);
 
+/// What runs beside a command.
+#[derive(Debug)]
+pub struct Serving {
+    beside: Beside,
+    notifying: Notifying,
+}
+
 /// A server that runs, or what runs without `--listen`.
 #[derive(Debug)]
-pub enum Serving {
+enum Beside {
     /// It serves the split.
     Server(Server),
     /// It only adds samples for the charts.
@@ -38,21 +47,30 @@ impl Listening {
         Ok(Self(Some(listener)))
     }
 
-    /// Serves the split, and says where.
-    pub fn serve(self, split: &Split) -> Serving {
-        let Some(listener) = self.0 else {
-            return Serving::Nothing;
-        };
-        screen::say(&format!("listening on http://{}", listener.address()));
-        Serving::Server(listener.serve(split.clone(), |text| copyable(text).into_owned()))
+    /// Sends the notifications of the plan. Serves the split, and says where.
+    pub async fn serve(self, split: &Split) -> Serving {
+        Serving {
+            beside: self.server(split).map_or(Beside::Nothing, Beside::Server),
+            notifying: begin_notifying(split).await,
+        }
     }
 
-    /// Serves the split. Without `--listen`, it adds samples for the charts of `report`: for a command that runs as long as the
+    fn server(self, split: &Split) -> Option<Server> {
+        let listener = self.0?;
+        screen::say(&format!("listening on http://{}", listener.address()));
+        Some(listener.serve(split.clone(), |text| copyable(text).into_owned()))
+    }
+
+    /// The same. Without `--listen`, it adds samples for the charts of `report`: for a command that runs as long as the
     /// split lasts.
-    pub fn serve_or_chart(self, split: &Split) -> Serving {
-        match self.serve(split) {
-            Serving::Nothing => Serving::Charting(Charting::begin(split.clone())),
-            serving => serving,
+    pub async fn serve_or_chart(self, split: &Split) -> Serving {
+        let beside = match self.server(split) {
+            Some(server) => Beside::Server(server),
+            None => Beside::Charting(Charting::begin(split.clone())),
+        };
+        Serving {
+            beside,
+            notifying: begin_notifying(split).await,
         }
     }
 }
@@ -60,11 +78,12 @@ impl Listening {
 impl Serving {
     /// Ends it.
     pub async fn end(self) {
-        match self {
-            Self::Server(server) => server.end().await,
-            Self::Charting(charting) => charting.end().await,
-            Self::Nothing => {}
+        match self.beside {
+            Beside::Server(server) => server.end().await,
+            Beside::Charting(charting) => charting.end().await,
+            Beside::Nothing => {}
         }
+        self.notifying.end().await;
     }
 }
 

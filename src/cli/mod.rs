@@ -21,6 +21,7 @@ mod iam;
 mod init;
 mod listen;
 mod next;
+mod notifying;
 mod output;
 mod plan;
 mod progress;

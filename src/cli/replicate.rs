@@ -24,7 +24,7 @@ pub(super) struct Report {
 pub async fn run(global: &Global, args: &Replicate, stop: CancellationToken) -> Result<Exit, Failed> {
     let listening = Listening::begin(&args.listen).await?;
     let split = output::open(global, &args.plan).await?;
-    let serving = listening.serve_or_chart(&split);
+    let serving = listening.serve_or_chart(&split).await;
     let options = TailOptions {
         restart: args.restart_tail,
         write_units: args.write_units,

@@ -92,6 +92,15 @@ pub(super) fn render(status: &SplitStatus) -> String {
             .iter()
             .map(|chaos| format!("chaos is on ({chaos}): requests of workers are slow or fail on purpose")),
     );
+    lines.extend(status.unnotified.iter().map(|failing| {
+        format!(
+            "no notification has reached {} for {} ({}): {}",
+            failing.destination,
+            text::duration(failing.since_ms_ago),
+            text::counted(failing.attempts.into(), "attempt"),
+            failing.reason
+        )
+    }));
     lines.push(String::new());
     lines.push(text::lanes(&status.lanes, !status.obstacles.is_empty()));
     lines.push(String::new());

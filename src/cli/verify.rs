@@ -38,7 +38,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
         limit: args.limit,
         list: args.list.clone(),
     };
-    let serving = listening.serve(&split);
+    let serving = listening.serve(&split).await;
     let _waiting = Waiting::tell(&split.waits);
     let (verify, view) = Verify::new(split, options, stop);
     let progress = Progress::of(view);

@@ -10,7 +10,7 @@ use crate::fault::{Rule, broken};
 use crate::fence::run_hook;
 use crate::plan::{Fence, HookName, Plan, Service};
 use crate::state::SplitRecord;
-use crate::status::{duration, received, reverse_state};
+use crate::status::{duration, received, reverse_state, split_status_with_worker};
 use crate::worker::RunError;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -117,12 +117,13 @@ async fn prove(work: &Work<'_>, side: Side, fence: &Fence) -> Result<u64, RunErr
         let from_ms = drain::now_of_workers(work).await?;
         drained(work, side, from_ms).await?;
         let before = arrived(work, side).await?;
-        drained(work, side, from_ms.saturating_add(for_ms)).await?;
+        let (since_ms, until_ms) = silence(from_ms, complete_to(work, side).await?, for_ms);
+        drained(work, side, until_ms).await?;
         let after = arrived(work, side).await?;
         if before == after {
             let what = format!("nothing arrived for {}: the fence holds", duration(for_ms));
             work.journal.event(&what, None).await?;
-            return Ok(from_ms);
+            return Ok(since_ms);
         }
         let late = after.saturating_sub(before);
         if began.elapsed() > LONGEST_PROOF {
@@ -139,11 +140,38 @@ async fn prove(work: &Work<'_>, side: Side, fence: &Fence) -> Result<u64, RunErr
     }
 }
 
+/// When the time begins in which nothing may arrive, and when it ends. A lane that is behind may pass the whole time at once, so
+/// the time begins where the count of what has arrived ends.
+fn silence(from_ms: u64, counted_to_ms: u64, for_ms: u64) -> (u64, u64) {
+    let since_ms = from_ms.max(counted_to_ms);
+    (since_ms, since_ms.saturating_add(for_ms))
+}
+
 async fn drained(work: &Work<'_>, side: Side, until_ms: u64) -> Result<(), RunError> {
     match side {
         Side::Source => drain::forward(work, until_ms).await,
         Side::Target => drain::back(work, until_ms).await,
     }
+}
+
+/// The moment up to which every write of the service has arrived; 0 if that is not known.
+async fn complete_to(work: &Work<'_>, side: Side) -> Result<u64, RunError> {
+    let moment = match side {
+        Side::Source => {
+            let status = split_status_with_worker(work.split).await?;
+            let lanes = status.lanes.iter();
+            let lag = lanes
+                .filter(|lane| lane.lane == work.name())
+                .find_map(|lane| lane.lag_ms);
+            lag.map(|lag| status.read_ms.saturating_sub(lag))
+        }
+        Side::Target => {
+            reverse_state(work.split, work.name(), work.epoch())
+                .await?
+                .complete_to_ms
+        }
+    };
+    Ok(moment.unwrap_or(0))
 }
 
 /// How many changes of the service have arrived.
@@ -182,4 +210,20 @@ pub(super) async fn lift(work: &Work<'_>, side: Side) -> Result<(), RunError> {
         fence_parts::forget_last(work, side).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_that_is_behind_and_passes_the_whole_time_at_once_proves_nothing() {
+        assert_eq!(silence(1_000, 1_200, 500), (1_200, 1_700));
+        let (since_ms, until_ms) = silence(1_000, 9_000, 500);
+        assert!(
+            since_ms >= 9_000 && until_ms >= 9_500,
+            "a write after the count is in the time"
+        );
+        assert_eq!(silence(1_000, 0, 500), (1_000, 1_500));
+    }
 }

@@ -404,7 +404,7 @@ async fn steps(work: &Work<'_>) -> Result<CutoverReport, RunError> {
 /// Does a step, and returns the next one.
 async fn one(work: &Work<'_>, step: CutoverStep) -> Result<CutoverStep, RunError> {
     match step {
-        CutoverStep::Ready => forward::ready(work).await,
+        CutoverStep::Ready => Box::pin(forward::ready(work)).await,
         CutoverStep::Fence => forward::fence(work).await,
         CutoverStep::Drain => forward::drain(work).await,
         CutoverStep::Check => forward::check(work).await,

@@ -3,6 +3,8 @@
 use super::ConfigError;
 use aws_config::profile::ProfileSet;
 use aws_sdk_dynamodb::config::SharedHttpClient;
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use base64::Engine as _;
@@ -52,6 +54,23 @@ impl Bundle {
             .tls_context(self.context.clone())
             .build_https()
     }
+
+    /// A connector for requests to others than AWS.
+    pub fn connector(&self) -> Connector {
+        Connector::builder()
+            .proxy_config(ProxyConfig::from_env())
+            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .tls_context(self.context.clone())
+            .build()
+    }
+}
+
+/// A connector for requests to others than AWS that trusts the certificates of the system.
+pub(super) fn system_connector() -> Connector {
+    Connector::builder()
+        .proxy_config(ProxyConfig::from_env())
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .build()
 }
 
 /// An HTTP client with connections of its own that trusts the certificates of the system.

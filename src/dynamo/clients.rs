@@ -2,7 +2,7 @@
 
 use super::certificates::{Bundle, system_http_client};
 use super::endpoints::{Endpoint, Endpoints};
-use super::{Chaos, ConfigError, Timing, profiles, region};
+use super::{Chaos, ConfigError, Timing, WebPoster, profiles, region};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -267,6 +267,38 @@ impl Clients {
         aws_sdk_s3::Client::from_conf(builder.build())
     }
 
+    /// For topics of SNS in a region. No retries inside: the sender repeats.
+    pub async fn topics(&self, region: &str, attempt: Duration) -> aws_sdk_sns::Client {
+        let config = self.config_for(Some(region), None).await;
+        let mut builder = aws_sdk_sns::config::Builder::from(&config)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(notifying(attempt));
+        builder.set_endpoint_url(self.endpoints.sns.clone());
+        if let Some(client) = self.own_http_client() {
+            builder = builder.http_client(client);
+        }
+        aws_sdk_sns::Client::from_conf(builder.build())
+    }
+
+    /// For event buses of EventBridge in a region. No retries inside: the sender repeats.
+    pub async fn event_buses(&self, region: &str, attempt: Duration) -> aws_sdk_eventbridge::Client {
+        let config = self.config_for(Some(region), None).await;
+        let mut builder = aws_sdk_eventbridge::config::Builder::from(&config)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(notifying(attempt));
+        builder.set_endpoint_url(self.endpoints.event_bridge.clone());
+        if let Some(client) = self.own_http_client() {
+            builder = builder.http_client(client);
+        }
+        aws_sdk_eventbridge::Client::from_conf(builder.build())
+    }
+
+    /// For webhooks of others.
+    #[must_use]
+    pub fn poster(&self) -> WebPoster {
+        WebPoster::trusting(self.bundle.as_ref())
+    }
+
     /// For the question who the caller is.
     pub(super) fn sts(&self) -> aws_sdk_sts::Client {
         let timeouts = TimeoutConfig::builder()
@@ -280,6 +312,13 @@ impl Clients {
         config.set_endpoint_url(self.endpoints.sts.clone());
         aws_sdk_sts::Client::from_conf(config.build())
     }
+}
+
+fn notifying(attempt: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(attempt)
+        .operation_attempt_timeout(attempt)
+        .build()
 }
 
 /// The configuration of requests for credentials.

@@ -15,6 +15,10 @@ pub struct Endpoints {
     pub(super) sts: Option<String>,
     /// Of S3: its own, or the common one of an engine that has both.
     pub(super) s3: Option<String>,
+    /// Of SNS, as with S3.
+    pub(super) sns: Option<String>,
+    /// Of EventBridge, as with S3.
+    pub(super) event_bridge: Option<String>,
 }
 
 impl Endpoints {
@@ -32,13 +36,18 @@ impl Endpoints {
         // An endpoint of DynamoDB in a virtual network is none of S3.
         let engine = |url: &Option<String>| url.clone().filter(|url| !is_aws(url));
         if let Some(url) = option {
+            let beside = |service| {
+                own(service)
+                    .filter(|own| own != url)
+                    .or_else(|| engine(&Some(url.clone())))
+            };
             return Self {
                 dynamodb: Some(url.clone()),
                 streams: Some(url.clone()),
                 sts: None,
-                s3: own("S3")
-                    .filter(|own| own != url)
-                    .or_else(|| engine(&Some(url.clone()))),
+                s3: beside("S3"),
+                sns: beside("SNS"),
+                event_bridge: beside("EventBridge"),
             };
         }
         Self {
@@ -46,6 +55,8 @@ impl Endpoints {
             streams: own("DynamoDB Streams").or_else(|| shared.clone()),
             sts: own("STS").filter(|url| Some(url) != shared.as_ref()),
             s3: own("S3").or_else(|| engine(&shared)),
+            sns: own("SNS").or_else(|| engine(&shared)),
+            event_bridge: own("EventBridge").or_else(|| engine(&shared)),
         }
     }
 
@@ -55,6 +66,8 @@ impl Endpoints {
             ("DynamoDB", &self.dynamodb),
             ("DynamoDB Streams", &self.streams),
             ("S3", &self.s3),
+            ("SNS", &self.sns),
+            ("EventBridge", &self.event_bridge),
         ];
         for (service, url) in services {
             if let Some(url) = url.as_ref().filter(|url| !is_url(url)) {
@@ -144,8 +157,7 @@ mod tests {
         Endpoints {
             dynamodb: dynamodb.map(str::to_owned),
             streams: streams.map(str::to_owned),
-            sts: None,
-            s3: None,
+            ..Endpoints::default()
         }
     }
 

@@ -29,6 +29,7 @@ pub(crate) mod scripted;
 mod table_call;
 mod throughput;
 mod timing;
+mod web_poster;
 mod write_probe;
 
 pub use adaptive_read_rate::{AdaptiveReadRate, ReadTurn};
@@ -56,4 +57,5 @@ pub use table_call::TableCallError;
 pub(crate) use table_call::call_table;
 pub use throughput::table_throughput;
 pub use timing::Timing;
+pub use web_poster::WebPoster;
 pub use write_probe::{ProbeAnswer, ProbeCall, ProbePlace};

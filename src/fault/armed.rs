@@ -81,6 +81,7 @@ pub fn saving(record: &str, removed: bool) -> &'static str {
         ("RECHECK", false) => "state.recheck.put",
         ("RECHECK", true) => "state.recheck.delete",
         ("TUNING", false) => "state.tuning.put",
+        ("NOTIFY", false) => "state.notify.put",
         ("CHART", false) => "state.chart.put",
         ("ACTIVITY", false) => "state.activity.put",
         ("CUTOVER", false) => "state.cutover.put",

@@ -4,7 +4,7 @@
 use super::arn::{Account, ArnError};
 use super::policy::{Policy, Statement};
 use crate::plan::either::WordOr;
-use crate::plan::{Place, Plan, Service};
+use crate::plan::{Destination, Place, Plan, Service};
 use std::collections::BTreeSet;
 
 /// Commands that are run together, and often by the same role.
@@ -62,7 +62,27 @@ pub fn tool_policy(plan: &Plan, account: &Account, tasks: &BTreeSet<Task>) -> Re
         &["sts:AssumeRole"],
         roles.into_iter().collect(),
     ));
+    if tasks.iter().any(|task| *task != Task::GiveUp) {
+        statements.extend(notifications(plan));
+    }
     Ok(Policy::of(statements))
+}
+
+/// What the notifications of a plan need. Each command that runs for a while sends them. The permissions of a webhook are in its
+/// URL.
+fn notifications(plan: &Plan) -> [Statement; 2] {
+    let (mut topics, mut buses) = (Vec::new(), Vec::new());
+    for destination in plan.notify.iter().flat_map(|notify| &notify.to) {
+        match destination {
+            Destination::Sns(arn) => topics.push(arn.clone()),
+            Destination::EventBus(arn) => buses.push(arn.clone()),
+            Destination::Webhook(_) => {}
+        }
+    }
+    [
+        Statement::new("NotifyTopics", &["sns:Publish"], topics),
+        Statement::new("NotifyEventBuses", &["events:PutEvents"], buses),
+    ]
 }
 
 /// The same policy, which also allows to export the source to a folder of a bucket, and to read the export. The role that reaches the source

@@ -3,8 +3,8 @@
 use super::arn::Account;
 use super::name::{distinct, identifier, logical_id};
 use super::policy::{Policy, Statement};
-use super::terraform_policy;
-use crate::plan::Place;
+use super::{Task, terraform_policy, tool_policy};
+use crate::plan::{Place, Plan};
 
 #[test]
 fn names_that_become_the_same_get_a_number() {
@@ -74,4 +74,31 @@ fn terraform_interpolates_nothing_of_the_plan() {
     )]);
     let text = terraform_policy("x", &policy).unwrap();
     assert!(text.contains("$${a}") && text.contains("%%{b}\\\""), "{text}");
+}
+
+#[test]
+fn a_policy_allows_to_notify_the_destinations_of_the_plan_and_no_others() {
+    let plan = |notify: &str| {
+        let text = format!(
+            "version: 1\nsplit: s\nsource: {{ table: Source, keys: {{ partition: PK }} }}\ntimestamp: none\nunrouted: fail\n{notify}\
+             services: [{{ name: A, where: attribute_exists(PK), table: {{ name: Target, keys: {{ partition: PK }} }} }}]\n"
+        );
+        Plan::parse(&text, "plan.yaml").unwrap()
+    };
+    let account = Account::new("123456789012", "eu-central-1").unwrap();
+    let allowed = |plan: &Plan, tasks: &[Task]| -> Vec<(Vec<String>, Vec<String>)> {
+        let policy = tool_policy(plan, &account, &tasks.iter().copied().collect()).unwrap();
+        let statements = policy.statement.into_iter();
+        let notifies = statements.filter(|each| each.sid.starts_with("Notify"));
+        notifies.map(|each| (each.action, each.resource)).collect()
+    };
+    let topic = "arn:aws:sns:eu-central-1:123456789012:split";
+    let topic_and_webhook =
+        format!("notify: {{ to: [{{ sns: '{topic}' }}, {{ webhook: {{ variable: HOOK }} }}] }}\n");
+    assert_eq!(
+        allowed(&plan(&topic_and_webhook), &[Task::Look, Task::Run]),
+        [(vec!["sns:Publish".to_owned()], vec![topic.to_owned()])]
+    );
+    assert_eq!(allowed(&plan(&topic_and_webhook), &[Task::GiveUp]), []);
+    assert_eq!(allowed(&plan(""), &[Task::Run]), []);
 }

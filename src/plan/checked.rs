@@ -2,7 +2,9 @@
 
 use super::lines::Lines;
 use super::service::fingerprint;
-use super::{Condition, Drain, Fence, Hooks, Place, RehearseSpec, Service, Source, Versions, Warnings};
+use super::{
+    Condition, Drain, Fence, Hooks, Notify, Place, RehearseSpec, Service, Source, Versions, Warnings,
+};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,6 +28,8 @@ pub struct Plan {
     pub drain: Drain,
     /// Commands at the steps of a cutover.
     pub hooks: Hooks,
+    /// Notifications of what happens to the split.
+    pub notify: Option<Notify>,
     /// Name of the state table, which lives where the source does.
     pub state_table: String,
     /// Sample data for a rehearsal.

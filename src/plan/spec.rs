@@ -5,6 +5,7 @@
 use super::either::WordOr;
 use super::path::Path;
 use super::spec_cutover::{FenceSpec, HooksSpec, WrittenDrain};
+use super::spec_notify::NotifySpec;
 use crate::model::AttributeKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,9 @@ pub struct PlanSpec {
     /// Commands of the operator that a cutover or a rollback runs at its steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hooks: Option<HooksSpec>,
+    /// Where notifications go: phases, gaps, dead letters, stray writes, lag, throttling, and the steps of cutovers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<NotifySpec>,
     /// The state table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateSpec>,

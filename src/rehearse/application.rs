@@ -2,12 +2,12 @@
 //! nothing at all, and it knows what it has written.
 
 use super::delivery::Delivery;
-use super::ledger::{Ledger, carried_back, written};
+use super::ledger::{History, Ledger, carried_back, written};
 use super::mutate::{Mutation, Request};
 use super::writer_error::WriterError;
 use crate::dynamo::Failure;
 use crate::flow::{Desired, desired};
-use crate::model::{Item, Key, RESERVED_PREFIX};
+use crate::model::{Item, ItemExt, Key, RESERVED_PREFIX};
 use crate::plan::{Plan, Service, Versions};
 use crate::source::Scan;
 use aws_sdk_dynamodb::Client;
@@ -65,6 +65,8 @@ pub(super) struct Application {
     source: Delivery,
     services: BTreeMap<String, Writers>,
     ledger: Mutex<Ledger>,
+    /// What the source keeps of services whose way back has ended.
+    kept: Mutex<BTreeMap<String, HashMap<Key, Item>>>,
 }
 
 impl Application {
@@ -92,7 +94,8 @@ impl Application {
             services: services.collect(),
             source,
             plan: plan.clone(),
-            ledger: Mutex::new(Ledger { items }),
+            ledger: Mutex::new(Ledger { items, history: None }),
+            kept: Mutex::default(),
         })
     }
 
@@ -159,6 +162,13 @@ impl Application {
         self.source.send(key, request, &AtomicU64::new(0)).await
     }
 
+    /// A writer that ignores the fence writes the source, and the write is accepted.
+    pub async fn ignore_the_fence(&self, key: &Key, request: Request) -> Result<(), WriterError> {
+        self.source.send(key, request.clone(), &AtomicU64::new(0)).await?;
+        self.note(key, |before| self.after(key, before, &request));
+        Ok(())
+    }
+
     /// Moves the writers of a service. When this returns, no write of before is under way.
     pub async fn move_to(&self, service: &str, side: Side) {
         let Some(writers) = self.services.get(service) else {
@@ -196,9 +206,70 @@ impl Application {
         self.note(key, |_| item);
     }
 
-    /// All items that should exist in the source.
+    /// All items of the application, as items of the source.
     pub fn items(&self) -> HashMap<Key, Item> {
         self.ledger().items.clone()
+    }
+
+    /// All items that should exist in the source. It receives nothing more of a service whose way back has ended.
+    pub fn items_of_source(&self) -> HashMap<Key, Item> {
+        let mut items = self.items();
+        for (service, kept) in &*self.kept() {
+            items.retain(|key, _| !self.is_of(service, key));
+            items.extend(kept.clone());
+        }
+        items
+    }
+
+    /// Whether the writers of a service were moved.
+    pub fn moves(&self, service: &str) -> bool {
+        self.services.contains_key(service)
+    }
+
+    /// Begins to note every state of every item, because a way back ends.
+    pub fn watch_the_end(&self) {
+        self.ledger().history = Some(History::new());
+    }
+
+    /// The way back of a service has ended. Each of its items in the source must have a state that the service wrote since
+    /// [`watch_the_end`](Self::watch_the_end), or the last one of before. Returns what has none.
+    pub async fn ended(&self, service: &str) -> Result<Vec<String>, Failure> {
+        if let Some(writers) = self.services.get(service) {
+            // No write of before is under way then.
+            drop(writers.place.write().await);
+        }
+        let (items, history) = {
+            let mut ledger = self.ledger();
+            (ledger.items.clone(), ledger.history.take().unwrap_or_default())
+        };
+        let mut found = self.read_source().await?;
+        found.retain(|key, _| self.is_of(service, key));
+        let encoded = |item: Option<&Item>| item.map(ItemExt::encode);
+        let keys: HashSet<&Key> = found.keys().chain(items.keys()).chain(history.keys()).collect();
+        let is_wrong = |key: &&Key| {
+            let now = encoded(found.get(*key));
+            match history.get(*key) {
+                Some(states) => states.iter().all(|state| encoded(state.as_ref()) != now),
+                None => encoded(items.get(*key)) != now,
+            }
+        };
+        let keys = keys.into_iter().filter(|key| self.is_of(service, key));
+        let wrong = keys.filter(is_wrong).map(|key| {
+            format!(
+                "source: {key} is not what {service} wrote last before its way back ended, nor a later state"
+            )
+        });
+        let wrong = wrong.collect();
+        self.kept().insert(service.to_owned(), found);
+        Ok(wrong)
+    }
+
+    fn is_of(&self, service: &str, key: &Key) -> bool {
+        self.owner(key).is_some_and(|(owner, _)| owner.name == service)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<String, HashMap<Key, Item>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The items of the source, without marks.

@@ -4,8 +4,12 @@
 use super::application::{Application, Side};
 use super::error::RehearseError;
 use super::forgotten::{self, Forgotten};
+use super::ignored::Ignoring;
+use super::timestamps::live_timestamp;
+use super::write_rate::Rests;
 use super::writers::LiveWriters;
 use crate::cutover::{CutoverOptions, CutoverReport, Operator, Outcome, RollbackOptions, cutover, rollback};
+use crate::model::counted;
 use crate::plan::Plan;
 use crate::verify::{Verify, VerifyOptions};
 use crate::worker::{RunError, Split};
@@ -19,6 +23,14 @@ const STAND_IN: &str = "the rehearsal's own writers";
 /// For how long the stand-in of a fence is proven, and a drained lane is watched: an engine on this machine shows every write
 /// at once.
 const WATCHED: Duration = Duration::from_secs(1);
+/// How live writers write on an engine that rounds the times of its stream's records. A rest is longer than the time after which
+/// a silent shard counts as read to its end.
+pub(super) const RESTS: Rests = Rests {
+    write_for: Duration::from_millis(1500),
+    rest_for: Duration::from_millis(1500),
+};
+/// Within this, a writer writes again.
+const LONGEST_REST: Duration = Duration::from_secs(10);
 /// Attempts of a verify beside live writers. A key that changes all the time gets no verdict.
 const VERIFIES: usize = 5;
 
@@ -33,6 +45,8 @@ pub struct CutoverRehearsal {
     pub stand_ins: Vec<String>,
     /// The steps, in their order.
     pub steps: Vec<RehearsedStep>,
+    /// Writes of a writer that ignored the fence. They were copied.
+    pub past_the_fence: u64,
     /// Writes of forgotten writers, which were expected.
     pub strays: u64,
     /// Why it ended early, and what differs at the end from what the application wrote.
@@ -88,9 +102,18 @@ pub(super) fn services(plan: &Plan) -> (Vec<String>, Vec<String>) {
     (can, cannot)
 }
 
-/// The plan with a stand-in for its fences and hooks, and what was replaced.
-pub(super) fn stood_in(plan: Plan) -> (Plan, Vec<String>) {
+/// The plan with a stand-in for its fences and hooks, and what was replaced. `rounded`: the engine rounds the times of its
+/// stream's records.
+pub(super) fn stood_in(plan: Plan, rounded: bool) -> (Plan, Vec<String>) {
     let mut told = Vec::new();
+    if rounded {
+        told.push(format!(
+            "precise times of stream records, which DynamoDB Local rounds to the minute: the live writers rest for {} ms after {} \
+             ms of writing, and the silence shows how far the stream was read",
+            RESTS.rest_for.as_millis(),
+            RESTS.write_for.as_millis()
+        ));
+    }
     if !plan.hooks.is_empty() {
         let hooks: Vec<String> = plan.hooks.keys().map(ToString::to_string).collect();
         told.push(format!(
@@ -105,6 +128,9 @@ pub(super) fn stood_in(plan: Plan) -> (Plan, Vec<String>) {
     if fences().any(|fence| fence.manual.is_some()) {
         told.push("writers that a person stops: the rehearsal stops its own writers".into());
     }
+    told.push(
+        "backups: `prune` asks for none, because an engine without AWS has no point-in-time recovery".into(),
+    );
     let longest = fences().map(|fence| fence.prove_for).max().unwrap_or_default();
     let less = longest.saturating_sub(WATCHED) + plan.drain.quiet_for.saturating_sub(WATCHED);
     if !less.is_zero() {
@@ -114,6 +140,11 @@ pub(super) fn stood_in(plan: Plan) -> (Plan, Vec<String>) {
         ));
     }
     (plan.with_stand_in_fence(STAND_IN, WATCHED), told)
+}
+
+/// Waits within a function that cannot wait.
+fn waited(work: impl Future<Output = ()>) {
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(work));
 }
 
 /// Plays the cutovers.
@@ -140,7 +171,11 @@ impl Play<'_> {
         };
         for service in &services {
             self.verify().await?;
-            if !self.cut_over(service).await? {
+            let ignoring = match service == first {
+                true => Ignoring::of(self.application, first, live_timestamp(&self.split.plan.versions)),
+                false => None,
+            };
+            if !self.cut_over(service, ignoring).await? {
                 return Ok(());
             }
         }
@@ -151,7 +186,7 @@ impl Play<'_> {
         }
         self.write_on("a service writes the source again").await?;
         self.verify().await?;
-        if self.cut_over(first).await? {
+        if self.cut_over(first, None).await? {
             self.write_on("the services write their own tables").await?;
         }
         Ok(())
@@ -175,26 +210,41 @@ impl Play<'_> {
         Ok(())
     }
 
-    /// Cuts a service over. Returns whether it writes its own table now.
-    async fn cut_over(&mut self, service: &str) -> Result<bool, RehearseError> {
+    /// Cuts a service over, perhaps with a writer that ignores the fence until somebody notices it. Returns whether the service
+    /// writes its own table now.
+    async fn cut_over(
+        &mut self,
+        service: &str,
+        ignoring: Option<Arc<Ignoring>>,
+    ) -> Result<bool, RehearseError> {
         (self.say)(&format!("cutting {service} over"));
         let began = Instant::now();
         let moved = {
-            let (confirm, name) = (self.fence(service), "the rehearsal".to_owned());
+            let fence = self.fence(service);
+            let confirm = |what: &str| {
+                let stopped = fence(what);
+                ignoring.iter().for_each(|ignoring| waited(ignoring.begin()));
+                stopped
+            };
+            // What is told after the fence was raised comes from the proof of the fence, or from a later step.
+            let tell = |what: &str| {
+                ignoring.iter().for_each(|ignoring| waited(ignoring.end()));
+                (self.say)(what);
+            };
             let operator = Operator {
-                name,
-                tell: self.say,
+                name: "the rehearsal".to_owned(),
+                tell: &tell,
                 confirm: Some(&confirm),
             };
-            let cutting = cutover(
-                self.split,
-                service,
-                CutoverOptions::default(),
-                &operator,
-                self.stop,
-            );
-            Box::pin(cutting).await
+            let options = CutoverOptions::default();
+            Box::pin(cutover(self.split, service, options, &operator, self.stop)).await
         };
+        if let Some(ignoring) = ignoring {
+            let is_switched = moved
+                .as_ref()
+                .is_ok_and(|report| report.outcome == Outcome::Switched);
+            self.ignored(service, &ignoring, is_switched, began).await?;
+        }
         let wanted = Outcome::Switched;
         self.moved(
             "cutover",
@@ -204,6 +254,29 @@ impl Play<'_> {
             (wanted, Side::Target, Side::Source),
         )
         .await
+    }
+
+    /// What a writer wrote that ignored the fence is in the service's own table before the service writes there.
+    async fn ignored(
+        &mut self,
+        service: &str,
+        ignoring: &Ignoring,
+        is_switched: bool,
+        began: Instant,
+    ) -> Result<(), RehearseError> {
+        let made = ignoring.made().await?;
+        self.report.past_the_fence += made;
+        if is_switched && !ignoring.is_copied().await? {
+            self.report.wrong.push(format!(
+                "a write of {service} that was accepted after the fence is not in its own table"
+            ));
+        }
+        let outcome = format!(
+            "{} accepted after it was raised, and copied",
+            counted(made, "write")
+        );
+        self.report.note("ignored fence", Some(service), &outcome, began);
+        Ok(())
     }
 
     /// Moves a service back. Returns whether it writes the source now.
@@ -237,8 +310,7 @@ impl Play<'_> {
     fn fence(&self, service: &str) -> impl Fn(&str) -> bool + Sync + use<> {
         let (application, service) = (Arc::clone(self.application), service.to_owned());
         move |_: &str| {
-            let stopping = application.move_to(&service, Side::Nowhere);
-            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(stopping));
+            waited(application.move_to(&service, Side::Nowhere));
             true
         }
     }
@@ -300,10 +372,12 @@ impl Play<'_> {
     async fn write_on(&mut self, what: &str) -> Result<(), RehearseError> {
         (self.say)(what);
         let (began, before) = (Instant::now(), self.written());
-        while began.elapsed() < self.between {
+        let mut now = before;
+        // The writers may rest just now.
+        while began.elapsed() < self.between || (now == before && began.elapsed() < LONGEST_REST) {
             self.sleep(Duration::from_millis(100)).await?;
+            now = self.written();
         }
-        let now = self.written();
         let outcome = format!(
             "{} writes of the services to the source, {} to their own tables",
             now.0 - before.0,

@@ -1,17 +1,24 @@
-//! The end of a rehearsed cutover: every service is completed and pruned, and nothing of dynasplit stays in the items.
+//! The end of a rehearsed cutover: every service is completed and pruned while the application writes, then the split is
+//! completed, and nothing of dynasplit stays in the items.
 
 use super::application::Application;
 use super::cutover::CutoverRehearsal;
 use super::error::RehearseError;
 use super::exact::{differences, leftovers};
+use super::writers::LiveWriters;
 use crate::cutover::{CompleteServiceOptions, Operator, ServiceEnd, complete_service};
-use crate::lifecycle::{PruneOptions, prune};
+use crate::lifecycle::{CompleteOptions, PruneOptions, complete, prune};
 use crate::model::{count, counted};
 use crate::worker::{RunError, Split};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// Completes the services of a rehearsal. Its writers have stopped, and every table was compared.
+/// The lanes must have caught up with the last write within this.
+const CATCH_UP: Duration = Duration::from_secs(180);
+/// How long the source must be quiet at the end: its writers have stopped.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Completes the services of a rehearsal.
 pub(super) struct Ending<'a> {
     pub split: &'a Split,
     pub application: &'a Application,
@@ -21,42 +28,99 @@ pub(super) struct Ending<'a> {
 }
 
 impl Ending<'_> {
-    /// Completes every service and compares every table once more, and then prunes every service and compares them again.
+    /// Compares every table, completes every service and prunes it, beside the live writers, which rest during a comparison.
+    /// Returns after how many milliseconds of rest every table was as it should be.
     ///
     /// # Errors
     /// If it was interrupted. What goes wrong is in the report.
-    pub async fn complete(mut self) -> Result<CutoverRehearsal, RehearseError> {
+    pub async fn services(&mut self, writers: &LiveWriters) -> Result<u64, RehearseError> {
+        let caught_up = self.compare(writers, &[], false).await?;
         // After a step that went wrong, the tables stay as they are.
         if !self.report.wrong.is_empty() {
-            return Ok(self.report);
+            return Ok(caught_up);
         }
-        for service in self.report.services.clone() {
+        let services = self.report.services.clone();
+        for service in &services {
             (self.say)(&format!("completing {service}"));
-            let planned = self.split.plan.service(&service);
+            let planned = self.split.plan.service(service);
             let copies = planned.map_or_else(Vec::new, |planned| self.split.plan.copies_of(planned));
             if !copies.is_empty() {
-                self.refused(&service).await?;
+                self.refused(service).await?;
             }
-            self.end(&service).await?;
+            self.application.watch_the_end();
+            self.end(service).await?;
+            self.report.wrong.extend(self.application.ended(service).await?);
         }
-        self.compare(&[]).await?;
+        self.compare(writers, &[], true).await?;
         if self.report.wrong.is_empty() {
-            for service in self.report.services.clone() {
+            for service in &services {
                 (self.say)(&format!("pruning {service}"));
-                self.prune(&service).await?;
+                self.prune(service).await?;
             }
-            let pruned = self.report.services.clone();
-            self.compare(&pruned).await?;
+            self.compare(writers, &services, true).await?;
         }
-        Ok(self.report)
+        Ok(caught_up)
     }
 
-    /// Every table holds what it should, without the items of services that were pruned, and nothing of dynasplit.
-    async fn compare(&mut self, pruned: &[String]) -> Result<(), RehearseError> {
-        let mut wrong = differences(self.application, pruned).await?;
-        wrong.extend(leftovers(self.application, &self.report.services).await?);
+    /// Completes the split. The writers have stopped, and a verify was clean.
+    ///
+    /// # Errors
+    /// If it was interrupted. What goes wrong is in the report.
+    pub async fn split(&mut self) -> Result<(), RehearseError> {
+        if !self.report.wrong.is_empty() {
+            return Ok(());
+        }
+        (self.say)("completing the split");
+        let began = Instant::now();
+        let options = CompleteOptions {
+            quiet: QUIET,
+            ..CompleteOptions::default()
+        };
+        let outcome = match Box::pin(complete(self.split, options, self.stop, self.say)).await {
+            Ok(_) => "the split is completed",
+            Err(error @ RunError::Stopped(_)) => return Err(error.into()),
+            Err(error) => {
+                self.report.wrong.push(format!("complete of the split: {error}"));
+                "refused"
+            }
+        };
+        self.report.note("complete", None, outcome, began);
+        let services = self.split.plan.services.iter();
+        let all: Vec<String> = services.map(|service| service.name.clone()).collect();
+        let mut wrong = differences(self.application, &self.report.services).await?;
+        wrong.extend(leftovers(self.application, &all).await?);
         self.report.wrong.extend(wrong);
         Ok(())
+    }
+
+    /// Waits until every table holds what it should, without the items of services that were pruned. What still differs after a
+    /// while is in the report. `ended`: nothing of dynasplit may be left.
+    async fn compare(
+        &mut self,
+        writers: &LiveWriters,
+        pruned: &[String],
+        ended: bool,
+    ) -> Result<u64, RehearseError> {
+        (self.say)("the writers rest; comparing every table with what they wrote");
+        let _resting = writers.rest().await;
+        let since = Instant::now();
+        let wrong = loop {
+            let wrong = differences(self.application, pruned).await?;
+            if wrong.is_empty() || since.elapsed() > CATCH_UP {
+                break wrong;
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(RunError::Stopped("the rehearsal was interrupted".into()).into()),
+                () = tokio::time::sleep(Duration::from_millis(300)) => {}
+            }
+        };
+        let ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.report.wrong.extend(wrong);
+        if ended {
+            let left = leftovers(self.application, &self.report.services).await?;
+            self.report.wrong.extend(left);
+        }
+        Ok(ms)
     }
 
     /// Deletes from the source what a service owned alone.

@@ -15,9 +15,9 @@ pub(super) async fn differences(
     application: &Application,
     pruned: &[String],
 ) -> Result<Vec<String>, Failure> {
-    let expected = application.items();
+    let (written, in_source) = (application.items(), application.items_of_source());
     let found = application.read_source().await?;
-    let mut left = expected.clone();
+    let mut left = in_source.clone();
     left.retain(|_, item| {
         let services = application.plan.services.iter();
         let mut takers = services.filter(|service| service.takes(item));
@@ -26,6 +26,12 @@ pub(super) async fn differences(
     let mut wrong = compare("source", &left, &found);
     for service in &application.plan.services {
         let versions = &application.plan.versions;
+        // A service that only receives items receives those of the source.
+        let expected = if application.moves(&service.name) {
+            &written
+        } else {
+            &in_source
+        };
         let held = expected.values().filter_map(|item| own(service, versions, item));
         let held = held.map(|desired| (desired.key, desired.item)).collect();
         let mut found = application.read_target(service).await?;

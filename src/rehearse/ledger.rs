@@ -7,15 +7,25 @@ use crate::model::{Item, Key, KeySchema};
 use crate::plan::{Plan, Service, Versions};
 use std::collections::{BTreeSet, HashMap};
 
+/// Every state of each item that was written since a moment, the one of before first.
+pub(super) type History = HashMap<Key, Vec<Option<Item>>>;
+
 /// The items that exist, by their source keys.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub items: HashMap<Key, Item>,
+    /// Kept while somebody wants to know it.
+    pub history: Option<History>,
 }
 
 impl Ledger {
     /// Notes what an item is now.
     pub fn note(&mut self, key: Key, item: Option<Item>) {
+        if let Some(history) = &mut self.history {
+            let states = history.entry(key.clone());
+            let before = || vec![self.items.get(&key).cloned()];
+            states.or_insert_with(before).push(item.clone());
+        }
         match item {
             Some(item) => self.items.insert(key, item),
             None => self.items.remove(&key),
@@ -96,6 +106,24 @@ mod tests {
                 .map(|(name, value)| ((*name).to_owned(), Value::s(*value))),
         );
         item
+    }
+
+    #[test]
+    fn a_history_begins_with_the_state_of_before() {
+        let key = Key {
+            partition: Value::s("COURSE#1"),
+            sort: None,
+        };
+        let mut ledger = Ledger::default();
+        ledger.note(key.clone(), Some(course(&[])));
+        ledger.history = Some(History::new());
+        ledger.note(key.clone(), None);
+        ledger.note(key.clone(), Some(course(&[("desc", "new")])));
+        let states = ledger.history.unwrap().remove(&key).unwrap();
+        assert_eq!(
+            states,
+            [Some(course(&[])), None, Some(course(&[("desc", "new")]))]
+        );
     }
 
     #[test]

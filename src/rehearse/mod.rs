@@ -5,6 +5,7 @@
 //! gives the same items and the same mutations.
 
 mod application;
+mod caught_up;
 mod cutover;
 mod delivery;
 mod ending;
@@ -13,6 +14,7 @@ mod error;
 mod exact;
 mod forgotten;
 pub mod generate;
+mod ignored;
 mod ledger;
 pub mod load;
 mod mortal;
@@ -20,11 +22,16 @@ pub mod mutate;
 pub mod population;
 mod retry;
 mod run;
+mod run_view;
 pub mod sample;
 mod tables;
 mod template;
+mod timestamps;
+mod write_rate;
 mod writer_error;
 pub mod writers;
 
 pub use cutover::{CutoverRehearsal, RehearsedStep};
-pub use run::{ChaosReport, Rehearsal, RehearseError, RehearseOptions, RehearseReport, RehearseView};
+pub use run::{ChaosReport, Rehearsal, RehearseError, RehearseOptions, RehearseReport};
+pub use run_view::RehearseView;
+pub use write_rate::Rests;

@@ -1,24 +1,24 @@
 //! Runs a rehearsal: an embedded engine, sample items, live writers, and a whole split.
 
 use super::application::Application;
-use super::cutover::{CutoverRehearsal, Play, services, stood_in};
+use super::caught_up::{caught_up, watch_lanes};
+use super::cutover::{CutoverRehearsal, Play, RESTS, services, stood_in};
 use super::ending::Ending;
 use super::engine::EmbeddedEngine;
 pub use super::error::RehearseError;
-use super::exact::differences;
 use super::generate::Generator;
 use super::load::load;
 use super::mortal::{Deaths, mortal};
-use super::mutate;
 use super::population::Population;
+use super::run_view::RehearseView;
 use super::sample;
 use super::tables::{create_source, drop_tables};
+use super::timestamps::{live_timestamp, now_as_value};
 use super::writers::{LiveWriters, WriterOptions, WriterReport};
-use crate::backfill::{Backfill, BackfillOptions, BackfillReport, BackfillView, OrderChoice};
-use crate::dynamo::Clock;
+use crate::backfill::{Backfill, BackfillOptions, BackfillReport, OrderChoice};
 use crate::dynamo::{Chaos, Clients, Endpoint, Tables, Timing};
 use crate::lifecycle::{ApplyOptions, apply};
-use crate::plan::{Plan, Versions};
+use crate::plan::Plan;
 use crate::status::LaneStatus;
 use crate::tail::{Tail, TailOptions};
 use crate::verify::{Verify, VerifyOptions, VerifyResult};
@@ -26,7 +26,7 @@ use crate::worker::{RunError, Split, uncaptured};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -55,21 +55,6 @@ pub struct RehearseOptions {
     pub chaos: Option<Chaos>,
     /// Cut the services over as well, one of them back and over again.
     pub cutover: bool,
-}
-
-/// The present phase, for progress.
-#[derive(Clone, Debug, Default)]
-pub struct RehearseView {
-    /// In a few words.
-    pub phase: String,
-    /// Items that are loaded, of how many.
-    pub loaded: (u64, u64),
-    /// Writes of the live writers so far.
-    pub writes: u64,
-    /// The backfill.
-    pub backfill: BackfillView,
-    /// The lanes.
-    pub lanes: Vec<LaneStatus>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
@@ -132,8 +117,6 @@ pub struct Rehearsal {
     view: watch::Sender<RehearseView>,
 }
 
-/// The lanes must have caught up with the last write within this.
-const CATCH_UP: Duration = Duration::from_secs(180);
 const LOADS_AT_ONCE: usize = 8;
 const WRITERS: usize = 8;
 
@@ -224,7 +207,7 @@ impl Rehearsal {
                 reasons: not_cut_over,
             });
         }
-        let (plan, stand_ins) = stood_in(self.plan.clone());
+        let (plan, stand_ins) = stood_in(self.plan.clone(), self.options.endpoint.is_some());
         self.plan = plan;
         Ok(Some(CutoverRehearsal {
             services,
@@ -284,6 +267,7 @@ impl Rehearsal {
                 seed: self.options.seed,
                 timestamp: live_timestamp(&split.plan.versions),
                 tasks: WRITERS,
+                rests: (rehearsed.is_some() && self.options.endpoint.is_some()).then_some(RESTS),
                 application: rehearsed.as_ref().map(|(application, _)| Arc::clone(application)),
             },
         );
@@ -305,8 +289,8 @@ impl Rehearsal {
             let backfill = Box::pin(self.split_while_writing(split, &writers, writing, &deaths)).await?;
             let played = match rehearsed {
                 Some((application, report)) => {
-                    let report = Box::pin(self.play(split, &application, &writers, report)).await?;
-                    Some((application, report))
+                    let (report, ms) = Box::pin(self.play(split, &application, &writers, report)).await?;
+                    Some((application, report, ms))
                 }
                 None => None,
             };
@@ -325,31 +309,27 @@ impl Rehearsal {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone();
-        let (catch_up_ms, cutover) = match played {
-            None => (self.catch_up(lanes.clone()).await?, None),
-            Some((application, report)) => {
-                let (ms, report) = self.until_exact(&application, report).await?;
-                let say = |what: &str| self.say(what);
-                let ending = Ending {
-                    split,
-                    application: &application,
-                    say: &say,
-                    stop: &self.stop,
-                    report,
-                };
-                (ms, Some(Box::pin(ending.complete()).await?))
+        let catch_up_ms = match &played {
+            None => {
+                self.say("the writers have stopped; catching up");
+                caught_up(lanes.clone(), &self.stop).await?
             }
+            Some((_, _, ms)) => *ms,
         };
         self.say("verifying");
         let (verify, _) = Verify::new(split.clone(), VerifyOptions::default(), self.stop.clone());
         let verify = Box::pin(verify.run()).await?;
-        tail_stop.cancel();
-        tail.await??;
-        watching.abort();
         let mut dead_letters = std::collections::BTreeMap::new();
         for head in split.dead_letters.list(None).await.map_err(RunError::from)? {
             *dead_letters.entry(head.service).or_insert(0) += 1;
         }
+        let cutover = match played {
+            Some((application, report, _)) => Some(self.end(split, &application, report).await?),
+            None => None,
+        };
+        tail_stop.cancel();
+        tail.await??;
+        watching.abort();
         let lanes = lanes.borrow().clone();
         Ok(RehearseReport {
             split: split.plan.split.clone(),
@@ -427,14 +407,15 @@ impl Rehearsal {
         Ok(report)
     }
 
-    /// Cuts the services over, beside the live writers.
+    /// Cuts the services over, completes and prunes them, beside the live writers. Returns after how long every table was as it
+    /// should be, when the writers rested after the last cutover.
     async fn play(
         &self,
         split: &Split,
         application: &Arc<Application>,
         writers: &LiveWriters,
         report: CutoverRehearsal,
-    ) -> Result<CutoverRehearsal, RehearseError> {
+    ) -> Result<(CutoverRehearsal, u64), RehearseError> {
         let say = |what: &str| {
             self.view
                 .send_modify(|view| view.writes = writers.report().writes());
@@ -450,107 +431,38 @@ impl Rehearsal {
             report,
         };
         Box::pin(play.play()).await?;
-        Ok(play.report)
+        let mut ending = Ending {
+            split,
+            application,
+            say: &say,
+            stop: &self.stop,
+            report: play.report,
+        };
+        let ms = Box::pin(ending.services(writers)).await?;
+        Ok((ending.report, ms))
     }
 
-    /// Waits until every table holds exactly what the application wrote. Answers how long that took, in milliseconds. What
-    /// still differs after a while is in the report.
-    async fn until_exact(
+    /// Completes the split after its cutovers.
+    async fn end(
         &self,
+        split: &Split,
         application: &Application,
-        mut report: CutoverRehearsal,
-    ) -> Result<(u64, CutoverRehearsal), RehearseError> {
-        self.say("the writers have stopped; comparing every table with what they wrote");
-        let since = Instant::now();
-        loop {
-            let wrong = differences(application, &[]).await?;
-            if wrong.is_empty() || since.elapsed() > CATCH_UP {
-                report.wrong.extend(wrong);
-                let ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-                return Ok((ms, report));
-            }
-            tokio::select! {
-                () = self.stop.cancelled() => return Err(RunError::Stopped("the rehearsal was interrupted".into()).into()),
-                () = tokio::time::sleep(Duration::from_millis(300)) => {}
-            }
-        }
-    }
-
-    /// Waits until every lane is complete up to now. Answers how long that took, in milliseconds.
-    async fn catch_up(&self, mut lanes: watch::Receiver<Vec<LaneStatus>>) -> Result<u64, RehearseError> {
-        self.say("the writers have stopped; catching up");
-        let (ended_ms, since) = (Clock::SYSTEM.now_ms(), Instant::now());
-        loop {
-            let caught_up = {
-                let lanes = lanes.borrow_and_update();
-                !lanes.is_empty()
-                    && lanes.iter().all(|lane| {
-                        lane.lag_ms
-                            .is_some_and(|lag| Clock::SYSTEM.now_ms().saturating_sub(lag) >= ended_ms)
-                    })
-            };
-            if caught_up {
-                return Ok(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX));
-            }
-            if since.elapsed() > CATCH_UP {
-                let lanes = lanes.borrow().clone();
-                let behind: Vec<String> = lanes
-                    .iter()
-                    .map(|l| format!("{}: {:?}", l.lane, l.blocked))
-                    .collect();
-                return Err(
-                    RunError::Failed(format!("the tail did not catch up: {}", behind.join(", "))).into(),
-                );
-            }
-            tokio::select! {
-                () = self.stop.cancelled() => return Err(RunError::Stopped("the rehearsal was interrupted".into()).into()),
-                _ = lanes.changed() => {}
-                () = tokio::time::sleep(Duration::from_millis(200)) => {}
-            }
-        }
+        report: CutoverRehearsal,
+    ) -> Result<CutoverRehearsal, RehearseError> {
+        let say = |what: &str| self.say(what);
+        let mut ending = Ending {
+            split,
+            application,
+            say: &say,
+            stop: &self.stop,
+            report,
+        };
+        Box::pin(ending.split()).await?;
+        Ok(ending.report)
     }
 
     fn say(&self, phase: &str) {
         tracing::info!(phase, "rehearsal");
         self.view.send_modify(|view| phase.clone_into(&mut view.phase));
-    }
-}
-
-async fn watch_lanes(
-    mut lanes: watch::Receiver<Vec<LaneStatus>>,
-    view: watch::Sender<RehearseView>,
-    lags: Arc<std::sync::Mutex<std::collections::BTreeMap<String, u64>>>,
-) {
-    while lanes.changed().await.is_ok() {
-        let now = lanes.borrow_and_update().clone();
-        {
-            let mut lags = lags.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            for lane in &now {
-                let most = lags.entry(lane.lane.clone()).or_insert(0);
-                *most = (*most).max(lane.lag_ms.unwrap_or(0));
-            }
-        }
-        view.send_modify(|view| view.lanes = now);
-    }
-}
-
-fn now_as_value(versions: &Versions) -> impl Fn() -> crate::model::Value + Send + Sync + 'static {
-    let timestamp = match versions {
-        Versions::Timestamp(timestamp) => Some(timestamp.clone()),
-        Versions::Sequence => None,
-    };
-    move || match &timestamp {
-        Some(timestamp) => timestamp.render(SystemTime::now()),
-        None => crate::model::Value::s(humantime::format_rfc3339_millis(SystemTime::now()).to_string()),
-    }
-}
-
-fn live_timestamp(versions: &Versions) -> Option<mutate::Timestamp> {
-    match versions {
-        Versions::Timestamp(timestamp) => Some(mutate::Timestamp {
-            attribute: timestamp.attribute.clone(),
-            now: Arc::new(now_as_value(versions)),
-        }),
-        Versions::Sequence => None,
     }
 }

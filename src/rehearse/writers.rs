@@ -8,14 +8,15 @@ use super::application::{Application, Written};
 use super::delivery::Delivery;
 use super::mutate::{Action, Mutation, Mutator, Timestamp};
 use super::population::Population;
+use super::write_rate::{Rests, WriteRate};
 pub use super::writer_error::WriterError;
 use crate::model::KeySchema;
 use aws_sdk_dynamodb::Client;
 use serde::Serialize;
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,8 @@ pub struct WriterOptions {
     pub timestamp: Option<Timestamp>,
     /// Tasks that write at the same time.
     pub tasks: usize,
+    /// When none of them writes.
+    pub rests: Option<Rests>,
     /// The application that knows which table each item is written to. `None`: all are written to the source.
     pub(super) application: Option<Arc<Application>>,
 }
@@ -104,6 +107,7 @@ pub struct LiveWriters {
     tasks: JoinSet<Result<(), WriterError>>,
     stop: CancellationToken,
     counts: Arc<Counts>,
+    under_way: Arc<RwLock<()>>,
 }
 
 impl LiveWriters {
@@ -118,8 +122,9 @@ impl LiveWriters {
     ) -> Self {
         let stop = CancellationToken::new();
         let counts = Arc::new(Counts::default());
+        let under_way = Arc::new(RwLock::new(()));
         let mut tasks = JoinSet::new();
-        if let Some(pace) = WriteRate::of(options.writes_per_second) {
+        if let Some(pace) = WriteRate::of(options.writes_per_second, options.rests) {
             let pace = Arc::new(pace);
             for (number, share) in population.split(options.tasks).into_iter().enumerate() {
                 let seed = options.seed.wrapping_add(number as u64);
@@ -133,12 +138,18 @@ impl LiveWriters {
                     pace: Arc::clone(&pace),
                     stop: stop.clone(),
                     counts: Arc::clone(&counts),
+                    under_way: Arc::clone(&under_way),
                 };
                 let mutator = Mutator::new(share, options.timestamp.clone(), seed);
                 tasks.spawn(writer.run(mutator));
             }
         }
-        Self { tasks, stop, counts }
+        Self {
+            tasks,
+            stop,
+            counts,
+            under_way,
+        }
     }
 
     /// The writes that have landed so far.
@@ -151,6 +162,11 @@ impl LiveWriters {
     /// so it belongs into a `select!`.
     pub async fn failed(&self) {
         self.stop.cancelled().await;
+    }
+
+    /// Lets the writes under way land. Nobody writes until the result is dropped.
+    pub async fn rest(&self) -> OwnedRwLockWriteGuard<()> {
+        Arc::clone(&self.under_way).write_owned().await
     }
 
     /// Lets the writes under way land, and ends.
@@ -174,6 +190,8 @@ struct Writer {
     pace: Arc<WriteRate>,
     stop: CancellationToken,
     counts: Arc<Counts>,
+    /// Held while a write is under way.
+    under_way: Arc<RwLock<()>>,
 }
 
 impl Writer {
@@ -197,6 +215,11 @@ impl Writer {
                 () = self.stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep_until(turn) => {}
             }
+            let _under_way = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Ok(()),
+                writing = self.under_way.read() => writing,
+            };
             let Some(mutation) = mutator.next_mutation()? else {
                 return Ok(());
             };
@@ -240,34 +263,6 @@ impl Writer {
 
     fn count(&self, action: Action) {
         self.counts.of(action).fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// Gives all tasks together this many turns per second.
-struct WriteRate {
-    gap: Duration,
-    next: Mutex<Instant>,
-}
-
-impl WriteRate {
-    /// How far turns that were missed may be made up for, by going faster for a moment.
-    const CATCH_UP: Duration = Duration::from_millis(250);
-
-    /// `None` for a rate of 0.
-    fn of(writes_per_second: u32) -> Option<Self> {
-        let gap = Duration::from_secs(1).checked_div(writes_per_second)?;
-        Some(Self {
-            gap,
-            next: Mutex::new(Instant::now()),
-        })
-    }
-
-    /// Takes the next turn: when it is.
-    fn next_turn(&self, now: Instant) -> Instant {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = (*next).max(now.checked_sub(Self::CATCH_UP).unwrap_or(now));
-        *next = turn + self.gap;
-        turn
     }
 }
 

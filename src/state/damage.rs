@@ -17,7 +17,8 @@ pub struct Damaged {
 
 /// Records that may be deleted, by the first part of their names, each with the consequence. For other records, the
 /// table must be restored.
-const DELETABLE: [(&str, &str); 8] = [
+const DELETABLE: [(&str, &str); 9] = [
+    ("NOTIFY", "its destination then gets the present state again"),
     ("CHART", "the charts of the page then begin anew"),
     ("ACTIVITY", "it only records what a command was doing"),
     (

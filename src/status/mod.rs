@@ -32,5 +32,5 @@ pub(crate) use open_dead_letters::OpenDeadLetters;
 pub use rate::RateMeter;
 pub use read::{StatusReader, split_status, split_status_with_worker};
 pub use reverse_state::{ReverseState, reverse_state};
-pub use split_status::{Phase, SplitStatus, WorkerStatus};
+pub use split_status::{Phase, SplitStatus, Unnotified, WorkerStatus};
 pub use told::told;

@@ -8,12 +8,12 @@ use super::next::{Moves, next};
 use super::obstacle::{Obstacle, ObstacleKind};
 use super::obstacles::{Known, obstacles};
 use super::open_dead_letters::OpenDeadLetters;
-use super::split_status::{Phase, SplitStatus, WorkerStatus};
+use super::split_status::{Phase, SplitStatus, Unnotified, WorkerStatus};
 use crate::model::duration;
 use crate::source::{SourceError, StreamState, stream_state};
 use crate::state::{
-    ActivityRecord, BackfillRecord, Limit, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, Stored,
-    TuningRecord, VerifyRecord, WorkerRecord,
+    ActivityRecord, BackfillRecord, Damaged, Limit, NotifyRecord, SegmentRecord, ServiceRecord, ShardRecord,
+    SplitRecord, Stored, TuningRecord, VerifyRecord, WorkerRecord,
 };
 use crate::target::HELD;
 use crate::worker::{Recorded, RunError, Split, differs, recorded_shards, restore, services};
@@ -63,6 +63,7 @@ async fn status_since(split: &Split, first: &mut Beats) -> Result<SplitStatus, R
     let tuning = store
         .get_readable::<TuningRecord>(TuningRecord::NAME, &mut damaged)
         .await?;
+    let unnotified = unnotified(split, now, &mut damaged).await?;
     let activities: Vec<_> = activities.into_iter().map(|(_, noted)| noted.value).collect();
     let mut status = SplitStatus {
         split: record.split.clone(),
@@ -101,6 +102,7 @@ async fn status_since(split: &Split, first: &mut Beats) -> Result<SplitStatus, R
             .map(|(name, switched)| (name.clone(), switched.at_ms))
             .collect(),
         cutovers: cutovers(split, &record, now).await?,
+        unnotified,
         read_ms: now,
         obstacles: Vec::new(),
         next: String::new(),
@@ -180,6 +182,30 @@ impl StatusReader {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
+}
+
+/// The destinations of the plan that get no notifications. A destination that was removed from the plan does not matter.
+async fn unnotified(
+    split: &Split,
+    now: u64,
+    damaged: &mut Vec<Damaged>,
+) -> Result<Vec<Unnotified>, RunError> {
+    let Some(notify) = &split.plan.notify else {
+        return Ok(Vec::new());
+    };
+    let known: BTreeSet<String> = notify.to.iter().map(ToString::to_string).collect();
+    let records = split.store.list_readable(NotifyRecord::PREFIX, damaged).await?;
+    let records: Vec<(String, Stored<NotifyRecord>)> = records;
+    let failing = records.into_iter().filter_map(|(_, stored)| {
+        let failure = stored.value.failure?;
+        known.contains(&stored.value.destination).then(|| Unnotified {
+            destination: stored.value.destination,
+            since_ms_ago: now.saturating_sub(failure.since_ms),
+            attempts: failure.attempts,
+            reason: failure.reason,
+        })
+    });
+    Ok(failing.collect())
 }
 
 /// The services of the plan that have not switched, with their fingerprints.

@@ -96,6 +96,19 @@ impl WorkerStatus {
     }
 }
 
+/// A destination of notifications that gets none at present.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Unnotified {
+    /// The destination. It contains no secret.
+    pub destination: String,
+    /// Milliseconds since the first attempt that failed.
+    pub since_ms_ago: u64,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Why.
+    pub reason: String,
+}
+
 /// Where the split stands.
 #[derive(Clone, Debug, Serialize)]
 pub struct SplitStatus {
@@ -139,6 +152,9 @@ pub struct SplitStatus {
     pub switched: BTreeMap<String, u64>,
     /// Cutovers with a way back, service by service.
     pub cutovers: Vec<CutoverStatus>,
+    /// Destinations of notifications that get none at present; otherwise the field is absent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unnotified: Vec<Unnotified>,
     /// The obstacles to completing.
     pub obstacles: Vec<Obstacle>,
     /// The next command.
@@ -186,6 +202,7 @@ impl SplitStatus {
             workers: vec![WorkerStatus::sample(None)],
             switched: BTreeMap::new(),
             cutovers: Vec::new(),
+            unnotified: Vec::new(),
             obstacles: Vec::new(),
             next: String::new(),
         }

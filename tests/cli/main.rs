@@ -9,12 +9,14 @@ mod support;
 
 mod browser;
 mod chaos;
+mod cutovers;
 mod documents;
 mod drafts;
 mod help;
 mod identity;
 mod life;
 mod listen;
+mod notify;
 mod order;
 mod plans;
 mod reach;

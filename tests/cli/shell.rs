@@ -1,5 +1,6 @@
 //! Runs the binary as a shell would, in a directory and an environment of its own.
 
+use dynasplit::fault::VARIABLE;
 use std::fmt::Write as _;
 use std::io::Read;
 use std::path::PathBuf;
@@ -74,6 +75,12 @@ impl Shell {
         self.with("AWS_ENDPOINT_URL", endpoint)
     }
 
+    /// Starts a command that dies at a failpoint, and waits for its end.
+    pub fn run_to_death(&self, line: &str, point: &str) -> Said {
+        self.start_with(line, &[(VARIABLE, &format!("{point}=kill"))])
+            .end()
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -99,15 +106,21 @@ impl Shell {
 
     /// Starts a command.
     pub fn start(&self, line: &str) -> Running {
+        self.start_with(line, &[])
+    }
+
+    fn start_with(&self, line: &str, variables: &[(&str, &str)]) -> Running {
         let arguments: Vec<&str> = line.split_whitespace().collect();
         let stderr = NamedTempFile::new().unwrap();
         let mut command = self.command(&arguments);
+        command.envs(variables.iter().copied());
         let child = command.stderr(stderr.reopen().unwrap()).spawn().unwrap();
         Running {
             command: line.to_owned(),
             child,
             stderr,
             began: Instant::now(),
+            patience: PATIENCE,
         }
     }
 
@@ -123,9 +136,16 @@ pub struct Running {
     child: Child,
     stderr: NamedTempFile,
     began: Instant,
+    patience: Duration,
 }
 
 impl Running {
+    /// It may take longer than others.
+    pub fn patient(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Ctrl-C.
     pub fn interrupt(&self) {
         let killed = Command::new("kill")
@@ -169,9 +189,10 @@ impl Running {
                 break status;
             }
             assert!(
-                waited.elapsed() < PATIENCE,
-                "`dynasplit {}` did not end in {PATIENCE:?}:\n{}",
+                waited.elapsed() < self.patience,
+                "`dynasplit {}` did not end in {:?}:\n{}",
                 self.command,
+                self.patience,
                 self.told()
             );
             std::thread::sleep(Duration::from_millis(10));

@@ -14,6 +14,14 @@ const OF_CUTOVERS: [&str; 8] = [
     "state.prune",
 ];
 
+/// How the names begin of those of notifications: `tests/cli` lets processes die there.
+const OF_NOTIFICATIONS: [&str; 2] = ["notify.", "state.notify."];
+
+/// Whether a failpoint is one of notifications.
+pub fn is_of_notifications(point: &str) -> bool {
+    OF_NOTIFICATIONS.iter().any(|of| point.starts_with(of))
+}
+
 /// Whether a failpoint is one of cutovers.
 pub fn is_of_cutovers(point: &str) -> bool {
     OF_CUTOVERS.iter().any(|of| point.starts_with(of))

@@ -183,7 +183,7 @@ fn read(stream: &mut BufReader<impl Read>) -> Option<Request> {
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
     let body = String::from_utf8_lossy(&body).into_owned();
-    // STS speaks the query protocol: the action is in the form.
+    // STS and SNS speak the query protocol: the action is in the form.
     let in_form = || {
         let fields = body.split('&');
         let action = fields.filter_map(|field| field.strip_prefix("Action=")).next();

@@ -95,5 +95,6 @@ impl std::fmt::Display for Deaths {
 
 /// Every failpoint of the product, except those of cutovers.
 pub fn points() -> impl Iterator<Item = String> {
-    failpoints::points().filter(|point| !failpoints::is_of_cutovers(point))
+    failpoints::points()
+        .filter(|point| !failpoints::is_of_cutovers(point) && !failpoints::is_of_notifications(point))
 }

@@ -6,6 +6,7 @@ mod fence;
 mod hooks;
 mod keys;
 mod names;
+mod notify;
 mod report;
 mod reverse;
 mod sample;
@@ -54,6 +55,8 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
     let drain = fence::drain(spec.drain.as_ref(), &root.field("drain"), report);
     let hooks = spec.hooks.as_ref();
     let hooks = hooks.map(|hooks| hooks::hooks(hooks, &root.field("hooks"), report));
+    let notify = spec.notify.as_ref();
+    let notify = notify.map(|notify| notify::notify(notify, &root.field("notify"), report));
     let mut services = vec![];
     for (n, service_spec) in spec.services.iter().enumerate() {
         let path = root.field("services").index(n);
@@ -89,6 +92,7 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
         fence,
         drain,
         hooks: hooks.unwrap_or_default(),
+        notify,
         state_table,
         rehearse: spec.rehearse,
         allows_chaos: spec.chaos.is_some(),

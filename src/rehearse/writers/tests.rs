@@ -17,6 +17,7 @@ use aws_sdk_dynamodbstreams::types::{OperationType, Record, ShardIteratorType};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicI64;
+use std::time::Duration;
 
 /// An embedded engine that dies with the test's runtime.
 struct Engine {
@@ -169,6 +170,7 @@ fn options(writes_per_second: u32) -> WriterOptions {
         seed: 9,
         timestamp: Some(timestamp),
         tasks: 4,
+        rests: None,
     }
 }
 
@@ -315,8 +317,8 @@ async fn a_write_that_cannot_land_fails_the_rehearsal() {
 
 #[test]
 fn turns_come_at_the_pace() {
-    assert!(WriteRate::of(0).is_none());
-    let pace = WriteRate::of(100).unwrap();
+    assert!(WriteRate::of(0, None).is_none());
+    let pace = WriteRate::of(100, None).unwrap();
     let now = Instant::now();
     let first = pace.next_turn(now);
     let turns: Vec<Instant> = (0..50).map(|_| pace.next_turn(now)).collect();
