@@ -14,6 +14,7 @@
 //! the split's record: the phase with its epoch, and the closed lane.
 
 mod cancel;
+mod capacity;
 mod changed;
 mod checks;
 mod complete;
@@ -24,18 +25,23 @@ mod forward;
 mod hold;
 mod journal;
 mod max_pause;
+mod objection;
 mod options;
 mod policy;
+mod prepare;
 mod preview;
 mod ready;
 mod rollback;
 mod run;
+mod tried;
 mod work;
 
 pub use hold::{pause_cutover, resume_cutover};
+pub use objection::{Check, Objection};
 pub use options::{
     CompleteServiceOptions, CutoverOptions, CutoverReport, HoldReport, Operator, Outcome, PreviewStep,
     RollbackOptions, ServiceEnd,
 };
-pub use preview::{preview_cutover, preview_rollback};
+pub use prepare::{Preparation, preparations};
+pub use preview::{Preview, preview_cutover, preview_rollback};
 pub use run::{cancel_cutover, cancel_rollback, complete_service, cutover, rollback};

@@ -9,6 +9,7 @@ mod deaths;
 mod held;
 mod hooks;
 mod policy;
+mod prepared;
 mod pruned;
 mod refused;
 mod shop;
