@@ -11,19 +11,11 @@ use super::table::table;
 use super::waiting::Waiting;
 use super::{output, screen, text};
 use crate::cutover::{
-    CutoverOptions, CutoverReport, Operator, Outcome, PreviewStep, RollbackOptions, cancel_cutover,
+    CutoverOptions, CutoverReport, Operator, Outcome, Preview, RollbackOptions, cancel_cutover,
     cancel_rollback, cutover, preview_cutover, preview_rollback, rollback,
 };
-use serde::Serialize;
 use std::io::{IsTerminal, Write};
 use tokio_util::sync::CancellationToken;
-
-/// What a command would do.
-#[derive(Serialize)]
-struct Preview {
-    steps: Vec<PreviewStep>,
-    refused: Vec<String>,
-}
 
 /// Runs `cutover`.
 pub async fn run(global: &Global, args: &Cutover, stop: CancellationToken) -> Result<Exit, Failed> {
@@ -31,8 +23,8 @@ pub async fn run(global: &Global, args: &Cutover, stop: CancellationToken) -> Re
     let split = output::open(global, &args.plan).await?;
     refuse_unknown(&split.plan, &args.service)?;
     if args.dry_run || !(args.yes || args.cancel) {
-        let (steps, refused) = preview_cutover(&split, &args.service).await?;
-        return preview(global, "cutover", args.dry_run, Preview { steps, refused });
+        let shown = Box::pin(preview_cutover(&split, &args.service)).await?;
+        return preview(global, "cutover", args.dry_run, shown);
     }
     if !args.yes {
         return Err(unconfirmed("cutover --cancel"));
@@ -70,8 +62,8 @@ pub async fn run_back(global: &Global, args: &Rollback, stop: CancellationToken)
     let split = output::open(global, &args.plan).await?;
     refuse_unknown(&split.plan, &args.service)?;
     if args.dry_run || !(args.yes || args.cancel) {
-        let (steps, refused) = preview_rollback(&split, &args.service, args.force).await?;
-        return preview(global, "rollback", args.dry_run, Preview { steps, refused });
+        let shown = preview_rollback(&split, &args.service, args.force).await?;
+        return preview(global, "rollback", args.dry_run, shown);
     }
     if !args.yes {
         return Err(unconfirmed("rollback --cancel"));
@@ -136,6 +128,12 @@ fn render_preview(preview: &Preview) -> String {
                 .map(|reason| format!("  - {}", reason.replace('\n', "\n    "))),
         );
     }
+    lines.extend(
+        preview
+            .warnings
+            .iter()
+            .map(|warning| format!("warning: {warning}")),
+    );
     lines.join("\n")
 }
 

@@ -5,9 +5,11 @@ mod watch;
 use super::args::{Global, Status};
 use super::exit::Exit;
 use super::failure::Failed;
+use super::survey::render_preparation;
 use super::table::table;
 use super::tune::bound;
-use super::{output, text};
+use super::{output, text, wrapping};
+use crate::cutover::{Preparation, preparations};
 use crate::dynamo::Clock;
 use crate::state::{CutoverPhase, Limit, ShardRecord, TuningRecord};
 use crate::status::{
@@ -26,8 +28,31 @@ pub async fn run(global: &Global, args: &Status) -> Result<Exit, Failed> {
     if args.check {
         return check(global, status, args.max_lag);
     }
+    if args.preparation {
+        let preparation = Box::pin(preparations(&split)).await?;
+        output::print(global, &Prepared { status, preparation }, render_prepared)?;
+        return Ok(Exit::Done);
+    }
     output::print(global, &status, render)?;
     Ok(Exit::Done)
+}
+
+/// The status with the preparation of the cutovers.
+#[derive(Serialize)]
+struct Prepared {
+    #[serde(flatten)]
+    status: SplitStatus,
+    preparation: Vec<Preparation>,
+}
+
+fn render_prepared(prepared: &Prepared) -> String {
+    let shown = render_preparation(&prepared.preparation, wrapping::columns(), false);
+    let shown = if prepared.preparation.is_empty() {
+        "no service has a cutover before it: none writes the source, or the plan has neither `fence` nor `hooks`".to_owned()
+    } else {
+        shown.trim().to_owned()
+    };
+    format!("{}\n\n{shown}", render(&prepared.status))
 }
 
 /// The most events of a cutover that are shown.

@@ -3,9 +3,11 @@
 mod cutover;
 mod layout;
 mod patterns;
+mod preparation;
 
 use super::next::copyable;
 use super::text::{count as number, counted};
+use crate::cutover::Preparation;
 use crate::plan::Cutover;
 use crate::source::{Billing, StreamState};
 use crate::survey::{
@@ -39,6 +41,7 @@ pub fn render(survey: &Survey, width: usize, color: bool) -> String {
         costs(&mut page, estimate);
     }
     cutover::cutover(&mut page, &survey.cutover);
+    preparation::preparation(&mut page, &survey.preparation);
     findings(&mut page, survey);
     page.into_text()
 }
@@ -47,6 +50,13 @@ pub fn render(survey: &Survey, width: usize, color: bool) -> String {
 pub(super) fn render_cutover(services: &[Cutover], width: usize, color: bool) -> String {
     let mut page = Page::new(width, color);
     cutover::cutover(&mut page, services);
+    page.into_text()
+}
+
+/// What a cutover of each service would refuse now, as text for a terminal of this width.
+pub(super) fn render_preparation(services: &[Preparation], width: usize, color: bool) -> String {
+    let mut page = Page::new(width, color);
+    preparation::preparation(&mut page, services);
     page.into_text()
 }
 

@@ -33,7 +33,7 @@ pub(super) fn busy(service: &str) -> RunError {
 }
 
 /// The obstacles of the split that concern a service, except those that this cutover itself causes.
-fn obstacles<'a>(status: &'a SplitStatus, service: &'a str) -> impl Iterator<Item = &'a Obstacle> {
+pub(super) fn obstacles<'a>(status: &'a SplitStatus, service: &'a str) -> impl Iterator<Item = &'a Obstacle> {
     in_the_way(status, service).filter(|obstacle| obstacle.kind != ObstacleKind::Cutover)
 }
 

@@ -15,6 +15,7 @@
 
 mod canary;
 mod cancel;
+mod capacity;
 mod changed;
 mod checks;
 mod complete;
@@ -25,19 +26,24 @@ mod forward;
 mod hold;
 mod journal;
 mod max_pause;
+mod objection;
 mod options;
 mod policy;
+mod prepare;
 mod preview;
 mod ready;
 mod rollback;
 mod run;
+mod tried;
 mod waiting;
 mod work;
 
 pub use hold::{pause_cutover, resume_cutover};
+pub use objection::{Check, Objection};
 pub use options::{
     CompleteServiceOptions, CutoverOptions, CutoverReport, HoldReport, Operator, Outcome, PreviewStep,
     RollbackOptions, ServiceEnd,
 };
-pub use preview::{preview_cutover, preview_rollback};
+pub use prepare::{Preparation, preparations};
+pub use preview::{Preview, preview_cutover, preview_rollback};
 pub use run::{cancel_cutover, cancel_rollback, complete_service, cutover, rollback};

@@ -1,19 +1,30 @@
 //! What `cutover` and `rollback` would do, for an operator who has not confirmed it yet.
 
+use super::objection::Objection;
 use super::options::{CutoverOptions, PreviewStep, RollbackOptions};
+use super::prepare::preparation;
 use super::run::{Wish, begins};
 use crate::plan::{HookName, Plan};
-use crate::state::CutoverStep;
+use crate::state::{CutoverPhase, CutoverStep};
 use crate::worker::{RunError, Split, check_split};
+use serde::Serialize;
 
-/// The steps of a cutover, and what would refuse it now.
+/// What a command would do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Preview {
+    /// Its steps.
+    pub steps: Vec<PreviewStep>,
+    /// What would refuse it now.
+    pub refused: Vec<String>,
+    /// What would not refuse it, and what may go wrong.
+    pub warnings: Vec<String>,
+}
+
+/// The steps of a cutover, and what would refuse it now. What it needs is tried without an effect.
 ///
 /// # Errors
 /// If the state cannot be read.
-pub async fn preview_cutover(
-    split: &Split,
-    service: &str,
-) -> Result<(Vec<PreviewStep>, Vec<String>), RunError> {
+pub async fn preview_cutover(split: &Split, service: &str) -> Result<Preview, RunError> {
     let record = check_split(split).await?;
     let cancel = "`cutover --cancel`, without a loss";
     let rollback = "`rollback`, which carries the service's writes back";
@@ -37,19 +48,31 @@ pub async fn preview_cutover(
         (CutoverStep::Switched, vec![HookName::Switched], rollback),
     ];
     let steps = steps.map(|(step, hooks, undo)| previewed(&split.plan, service, step, &hooks, undo));
-    let refused = reasons(begins(split, service, Wish::Cutover(CutoverOptions::default()), &record).await)?;
-    Ok((steps.into(), refused))
+    let wish = Wish::Cutover(CutoverOptions::default());
+    let mut preview = Preview {
+        steps: steps.into(),
+        refused: reasons(Box::pin(begins(split, service, wish, &record)).await)?,
+        warnings: Vec::new(),
+    };
+    let is_begun = record.cutover_phase(service) != CutoverPhase::Replicating;
+    if !(is_begun || record.switched.contains_key(service)) {
+        let found = Box::pin(preparation(split, service)).await?;
+        for Objection { what, .. } in found.refused {
+            if !preview.refused.contains(&what) {
+                preview.refused.push(what);
+            }
+        }
+        let warnings = found.warnings.into_iter();
+        preview.warnings = warnings.map(|objection| objection.what).collect();
+    }
+    Ok(preview)
 }
 
 /// The steps of a rollback, and what would refuse it now.
 ///
 /// # Errors
 /// If the state cannot be read.
-pub async fn preview_rollback(
-    split: &Split,
-    service: &str,
-    force: bool,
-) -> Result<(Vec<PreviewStep>, Vec<String>), RunError> {
+pub async fn preview_rollback(split: &Split, service: &str, force: bool) -> Result<Preview, RunError> {
     let record = check_split(split).await?;
     let cancel = "`rollback --cancel`: the service continues with its own table";
     let cutover = "`cutover`, once more";
@@ -68,7 +91,11 @@ pub async fn preview_rollback(
     ];
     let steps = steps.map(|(step, hooks, undo)| previewed(&split.plan, service, step, &hooks, undo));
     let refused = reasons(begins(split, service, Wish::Rollback(RollbackOptions { force }), &record).await)?;
-    Ok((steps.into(), refused))
+    Ok(Preview {
+        steps: steps.into(),
+        refused,
+        warnings: Vec::new(),
+    })
 }
 
 fn previewed(plan: &Plan, service: &str, step: CutoverStep, hooks: &[HookName], undo: &str) -> PreviewStep {

@@ -1,10 +1,12 @@
 //! What refuses a cutover before anything is stopped.
 
-use super::checks::refuse_unproven;
+use super::checks::obstacles;
+use super::objection::{Check, Objection};
 use super::{changed, fencing};
-use crate::plan::Remark;
+use crate::plan::{Remark, Service};
 use crate::source::{SourceFacts, StreamState, describe_source};
 use crate::state::SplitRecord;
+use crate::status::split_status_with_worker;
 use crate::worker::{RunError, Split};
 
 /// Refuses a service that cannot be cut over with a way back.
@@ -12,37 +14,50 @@ use crate::worker::{RunError, Split};
 /// # Errors
 /// [`RunError::Unclean`], with every reason.
 pub(super) async fn refuse(split: &Split, service: &str) -> Result<(), RunError> {
-    let mut reasons = by_plan(split, service);
-    let planned = split.plan.service(service).into_iter();
-    reasons.extend(planned.flat_map(|planned| fencing::missing(&split.plan, planned)));
-    reasons.extend(by_tables(split, service).await?);
+    let Some(planned) = split.plan.service(service) else {
+        return Ok(());
+    };
+    let objections = objections(split, planned).await?;
+    if objections.is_empty() {
+        return Ok(());
+    }
+    let reasons = objections.into_iter().map(|objection| objection.what);
+    Err(RunError::Unclean {
+        reasons: reasons.collect(),
+    })
+}
+
+/// What refuses the cutover of a service, by the plan, the tables and the state.
+///
+/// # Errors
+/// If the state or a table cannot be read.
+pub(super) async fn objections(split: &Split, planned: &Service) -> Result<Vec<Objection>, RunError> {
+    let service = planned.name.as_str();
+    let mut found = by_plan(split, service);
+    let missing = fencing::missing(&split.plan, planned).into_iter();
+    found.extend(missing.map(|what| Objection::new(Check::Fence, what)));
+    found.extend(by_tables(split, service).await?);
     let record = SplitRecord::read(&split.store).await?.value;
     if record.switched.contains_key(service) {
-        reasons.push(format!(
+        found.push(Objection::new(Check::State, format!(
             "{service} was switched without a way back (`dynasplit switched`): what it wrote since then is not in the source"
-        ));
+        )));
     }
     if !record.switch.is_off() {
-        reasons.push(
-            "a backfill, repair or reconcile is under way, or was interrupted: let it end (`dynasplit status` names the command)"
-                .into(),
-        );
+        found.push(Objection::new(
+            Check::State,
+            "a backfill, repair or reconcile is under way, or was interrupted: let it end (`dynasplit status` names the command)",
+        ));
     }
-    reasons.extend(changed::unknown(split).await?);
-    match refuse_unproven(split, service).await {
-        Ok(()) => {}
-        Err(RunError::Unclean { reasons: more }) => reasons.extend(more),
-        Err(error) => return Err(error),
-    }
-    if reasons.is_empty() {
-        Ok(())
-    } else {
-        Err(RunError::Unclean { reasons })
-    }
+    let unknown = changed::unknown(split).await?;
+    found.extend(unknown.map(|what| Objection::new(Check::Verify, what)));
+    let status = split_status_with_worker(split).await?;
+    found.extend(obstacles(&status, service).map(Objection::of));
+    Ok(found)
 }
 
 /// What the plan says against it.
-fn by_plan(split: &Split, service: &str) -> Vec<String> {
+fn by_plan(split: &Split, service: &str) -> Vec<Objection> {
     let cutovers = split.plan.cutover().into_iter();
     let Some(found) = cutovers.into_iter().find(|found| found.service == service) else {
         return Vec::new();
@@ -51,7 +66,8 @@ fn by_plan(split: &Split, service: &str) -> Vec<String> {
         return Vec::new();
     }
     let remarks = found.not_reversible.iter().chain(&found.refusals);
-    remarks.map(|remark| by_line(service, remark)).collect()
+    let told = remarks.map(|remark| by_line(service, remark));
+    told.map(|what| Objection::new(Check::Reversible, what)).collect()
 }
 
 fn by_line(service: &str, remark: &Remark) -> String {
@@ -71,7 +87,7 @@ fn by_line(service: &str, remark: &Remark) -> String {
 }
 
 /// What the tables say against it.
-async fn by_tables(split: &Split, service: &str) -> Result<Vec<String>, RunError> {
+async fn by_tables(split: &Split, service: &str) -> Result<Vec<Objection>, RunError> {
     let Some((planned, tables)) = split.target(service) else {
         return Ok(Vec::new());
     };
@@ -82,43 +98,46 @@ async fn by_tables(split: &Split, service: &str) -> Result<Vec<String>, RunError
     Ok(found)
 }
 
-fn by_source(facts: &SourceFacts) -> Vec<String> {
+fn by_source(facts: &SourceFacts) -> Vec<Objection> {
     let mut found = global(facts);
     if let Some(attribute) = &facts.ttl_attribute {
-        found.push(format!(
+        found.push(Objection::new(Check::SourceTtl, format!(
             "TTL is on in {} (attribute {attribute}), and no fence stops its deletes: switch it off, and wait an hour, because \
              AWS may need that long",
             facts.table
-        ));
+        )));
     }
     found
 }
 
-fn by_target(facts: &SourceFacts, adopted: bool) -> Vec<String> {
+fn by_target(facts: &SourceFacts, adopted: bool) -> Vec<Objection> {
     let mut found = global(facts);
     match &facts.stream {
-        StreamState::WrongView { view, .. } => found.push(format!(
+        StreamState::WrongView { view, .. } => found.push(Objection::new(Check::TargetStream, format!(
             "the stream of {} has the view {view}, and the way back needs NEW_AND_OLD_IMAGES. Others may read this stream, so \
              dynasplit does not change it: disable it, and enable it with this view",
             facts.table
-        )),
-        StreamState::Off if adopted => found.push(format!(
+        ))),
+        StreamState::Off if adopted => found.push(Objection::new(Check::TargetStream, format!(
             "the stream of {} is off, and the table is adopted: enable it with the view NEW_AND_OLD_IMAGES",
             facts.table
-        )),
+        ))),
         _ => {}
     }
     found
 }
 
-fn global(facts: &SourceFacts) -> Vec<String> {
+fn global(facts: &SourceFacts) -> Vec<Objection> {
     if !facts.is_global() {
         return Vec::new();
     }
-    vec![format!(
-        "{} is a global table: writes of other regions arrive whatever is fenced here, so `dynasplit cutover` cannot prove that \
+    vec![Objection::new(
+        Check::GlobalTable,
+        format!(
+            "{} is a global table: writes of other regions arrive whatever is fenced here, so `dynasplit cutover` cannot prove that \
          nothing is written. Use the manual procedure (docs/cutover.md)",
-        facts.table
+            facts.table
+        ),
     )]
 }
 
@@ -145,12 +164,12 @@ mod tests {
             "cutover enables the stream"
         );
         let adopted = by_target(&facts(), true);
-        assert!(adopted[0].contains("is adopted"), "{adopted:?}");
+        assert!(adopted[0].what.contains("is adopted"), "{adopted:?}");
         let ttl = SourceFacts {
             ttl_attribute: Some("expires".into()),
             ..facts()
         };
-        assert!(by_source(&ttl)[0].contains("(attribute expires)"));
+        assert!(by_source(&ttl)[0].what.contains("(attribute expires)"));
         assert!(
             by_target(&ttl, false).is_empty(),
             "TTL of the target is a write of the service"
@@ -159,8 +178,8 @@ mod tests {
             replicas: vec!["us-east-1".into()],
             ..facts()
         };
-        assert!(by_source(&global)[0].contains("global table"));
-        assert!(by_target(&global, false)[0].contains("global table"));
+        assert!(by_source(&global)[0].what.contains("global table"));
+        assert!(by_target(&global, false)[0].what.contains("global table"));
         let view = SourceFacts {
             stream: StreamState::WrongView {
                 arn: "arn".into(),
@@ -168,6 +187,6 @@ mod tests {
             },
             ..facts()
         };
-        assert!(by_target(&view, false)[0].contains("KEYS_ONLY"));
+        assert!(by_target(&view, false)[0].what.contains("KEYS_ONLY"));
     }
 }

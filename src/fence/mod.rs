@@ -18,6 +18,7 @@ pub use policy::Denied;
 pub use policy_fence::{Lifted, PolicyFence, PolicyTimes};
 pub use principals::principal;
 pub use probes::{ProbeRole, Probes, Proof, ProofTimes, prepare_probes, prove};
+pub(crate) use table_policy::probe_key;
 pub use table_policy::{FencedTable, RaisedPolicy, TablePolicy};
 
 #[cfg(test)]

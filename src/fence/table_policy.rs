@@ -200,7 +200,8 @@ async fn caller(clients: &Clients, tables: &Tables, arn: &str) -> Result<Vec<Str
 }
 
 /// A key that no item has, and that the policy covers.
-fn probe_key(keys: &KeySchema, leading_keys: Option<&[String]>) -> Key {
+#[must_use]
+pub(crate) fn probe_key(keys: &KeySchema, leading_keys: Option<&[String]>) -> Key {
     let unique: u64 = chance::any();
     let value = |attribute: &KeyAttribute, begin: &str| match attribute.kind {
         AttributeKind::S => Value::S(format!("{begin}dynasplit:probe#{unique:016x}")),

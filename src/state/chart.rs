@@ -22,6 +22,8 @@ pub struct ChartSample {
     pub lag_ms: BTreeMap<String, u64>,
     /// Records that each lane has looked at.
     pub records: BTreeMap<String, u64>,
+    /// Write units that each lane has used, in thousandths.
+    pub write_milliunits: BTreeMap<String, u64>,
     /// Items that the backfill has read.
     pub items_read: u64,
 }
@@ -113,6 +115,7 @@ mod tests {
             at_ms,
             lag_ms: lanes().collect(),
             records: lanes().collect(),
+            write_milliunits: lanes().collect(),
             items_read: at_ms,
         }
     }

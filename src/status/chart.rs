@@ -17,6 +17,9 @@ pub fn chart_sample(status: &SplitStatus) -> ChartSample {
         records: lanes()
             .map(|lane| (lane.lane.clone(), lane.counters.seen))
             .collect(),
+        write_milliunits: lanes()
+            .map(|lane| (lane.lane.clone(), lane.counters.write_milliunits))
+            .collect(),
         items_read: status.scanned,
     }
 }

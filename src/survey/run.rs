@@ -1,8 +1,10 @@
 //! The survey from its first request to its findings.
 
 use super::options::SurveyOptions;
+use super::tables::{StateStatus, TargetStatus};
 use super::view::Survey;
 use super::{estimate, findings, read, stream, tables, tally};
+use crate::cutover::preparations;
 use crate::plan::Prices;
 use crate::source::{check_keys, describe_source};
 use crate::worker::{RunError, Split};
@@ -43,6 +45,17 @@ pub async fn survey(
         let reading = read::read(split, &survey.source, options, stop, &progress, &mut tally).await?;
         survey.fill(plan, reading, &tally);
         survey.estimate = Some(estimate::estimate(plan, &survey, &tally, options, prices));
+    }
+    let is_begun = matches!(
+        survey.state.status,
+        StateStatus::Begun | StateStatus::Wider { .. }
+    );
+    let has_tables = survey
+        .tables
+        .iter()
+        .all(|table| !matches!(table.status, TargetStatus::Missing));
+    if is_begun && has_tables {
+        survey.preparation = Box::pin(preparations(split)).await?;
     }
     survey.findings = findings::judge(plan, &survey);
     Ok(survey)

@@ -7,6 +7,7 @@ use super::patterns::Pattern;
 use super::stream::StreamView;
 use super::tables::{StateStatus, StateView, TableView};
 use super::ttl::TtlView;
+use crate::cutover::Preparation;
 use crate::plan::cost::scaled;
 use crate::plan::{Cutover, TableThroughput, Versions};
 use crate::source::SourceFacts;
@@ -40,6 +41,9 @@ pub struct Survey {
     pub estimate: Option<Estimate>,
     /// What the plan says of the cutover of each service.
     pub cutover: Vec<Cutover>,
+    /// What a cutover of each service would refuse now. Empty before the split has begun, and if the plan has no `fence` and no
+    /// `hooks`.
+    pub preparation: Vec<Preparation>,
     /// The findings, errors first.
     pub findings: Vec<Finding>,
 }
@@ -245,6 +249,7 @@ impl Survey {
             stream,
             estimate: None,
             cutover: split.plan.cutover(),
+            preparation: Vec::new(),
             findings: Vec::new(),
         }
     }

@@ -10,6 +10,7 @@ mod held;
 mod hooks;
 mod marked;
 mod policy;
+mod prepared;
 mod pruned;
 mod refused;
 mod shop;

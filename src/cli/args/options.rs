@@ -190,6 +190,9 @@ pub struct Status {
     /// runs.
     #[arg(long, help_heading = TASK)]
     pub check: bool,
+    /// Also show what a cutover of each service would refuse now. What it needs is tried without an effect.
+    #[arg(long, conflicts_with_all = ["check", "watch"], help_heading = TASK)]
+    pub preparation: bool,
     /// Seconds that a lane may lag before --check fails.
     #[arg(long, value_name = "SECONDS", default_value_t = 3600, requires = "check", help_heading = LIMITS)]
     pub max_lag: u64,

@@ -44,6 +44,7 @@ fn quiet() -> Survey {
         },
         estimate: None,
         cutover: Vec::new(),
+        preparation: Vec::new(),
         findings: Vec::new(),
         source,
     }
