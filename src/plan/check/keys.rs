@@ -16,8 +16,10 @@ use std::collections::BTreeMap;
 pub(super) struct Subject<'a> {
     pub source: &'a KeySchema,
     pub target: &'a KeySchema,
-    /// The service's condition, if it could be read.
+    /// Which items are copied, if that could be read.
     pub condition: Option<&'a Condition>,
+    /// All of them are: `where` fixes no key.
+    pub everything: bool,
     /// The service, or its shape.
     pub path: &'a Path,
     /// The service's table.
@@ -66,6 +68,9 @@ pub(super) fn mapping(
     report: &mut Report,
 ) -> Option<KeyMapping> {
     let pinned = pinned(subject, report);
+    if subject.everything && !takes_every_key(spec, subject, report) {
+        return None;
+    }
     let mapping = match spec {
         None => identity(subject, pinned, report)?,
         Some(spec) => compile(spec, subject, pinned, report)?,
@@ -82,6 +87,34 @@ pub(super) fn mapping(
         }
     }
     Some(mapping)
+}
+
+/// Whether the patterns fit every key of the source.
+fn takes_every_key(spec: Option<&KeyTemplatesSpec>, subject: &Subject<'_>, report: &mut Report) -> bool {
+    let Some(spec) = spec else { return true };
+    let mut all = true;
+    for (name, text) in &spec.from {
+        let is_whole = |template: Template| template.lone().is_some();
+        if Template::parse(text).map_or(true, is_whole) {
+            continue;
+        }
+        all = false;
+        let own_key = subject.source.attributes().any(|key| key.name == *name);
+        report.at(
+            &subject
+                .path
+                .field("transform")
+                .field("keys")
+                .field("from")
+                .field(name),
+            "`copy: everything` copies items with every key, and this pattern matches only some of them",
+            match own_key {
+                true => format!("capture the whole value: {name}: '{{value}}'"),
+                false => "remove it, and make the key only of the source's key".to_owned(),
+            },
+        );
+    }
+    all
 }
 
 /// Source key attributes that the service's condition pins to one value.
@@ -418,10 +451,16 @@ fn explain(loss: &Loss, spec: Option<&KeyTemplatesSpec>, subject: &Subject<'_>, 
                 "two items could share a target key, because the target key does not use `{attribute}` \
                  of the source's key"
             ),
-            format!(
-                "capture it under `from` and use it under `to`, or fix its value: where: ... AND \
-                 {attribute} = '...'; {vouch}"
-            ),
+            if subject.everything {
+                format!(
+                    "capture it under `from` and use it under `to`: with `copy: everything`, `where` fixes the value of no key"
+                )
+            } else {
+                format!(
+                    "capture it under `from` and use it under `to`, or fix its value: where: ... AND \
+                     {attribute} = '...'; {vouch}"
+                )
+            },
         ),
         Loss::Unused { capture, attribute } => report.at(
             &keys.field("from").field(attribute),
