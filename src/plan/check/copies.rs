@@ -1,9 +1,11 @@
 //! `copy: everything`.
 
 use super::report::Report;
+use crate::model::KeySchema;
 use crate::plan::either::WordOr;
 use crate::plan::path::Path;
-use crate::plan::spec::ServiceSpec;
+use crate::plan::spec::{KeyTemplatesSpec, ServiceSpec};
+use crate::plan::template::Template;
 use crate::plan::{Attributes, Condition, Source};
 
 /// The condition of everything, if the service copies everything.
@@ -47,4 +49,31 @@ pub(super) fn shown(
             format!("copy `{name}`; it may be renamed"),
         );
     }
+}
+
+/// Whether the patterns under `from` fit every key of the source.
+pub(super) fn takes_every_key(
+    spec: &KeyTemplatesSpec,
+    source: &KeySchema,
+    from: &Path,
+    report: &mut Report,
+) -> bool {
+    let mut all = true;
+    for (name, text) in &spec.from {
+        let is_whole = |template: Template| template.lone().is_some();
+        if Template::parse(text).map_or(true, is_whole) {
+            continue;
+        }
+        all = false;
+        let is_key = source.attributes().any(|key| key.name == *name);
+        report.at(
+            &from.field(name),
+            "`copy: everything` copies items with every key, and this pattern matches only some of them",
+            match is_key {
+                true => format!("capture the whole value: {name}: '{{value}}'"),
+                false => "remove it, and make the key only of the source's key".to_owned(),
+            },
+        );
+    }
+    all
 }

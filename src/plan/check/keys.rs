@@ -1,7 +1,7 @@
 //! Key schemas, and the templates that make target keys.
 
-use super::names;
 use super::report::Report;
+use super::{copies, names};
 use crate::model::{AttributeKind, KeyAttribute, KeySchema, Value};
 use crate::plan::Condition;
 use crate::plan::either::WordOr;
@@ -68,8 +68,11 @@ pub(super) fn mapping(
     report: &mut Report,
 ) -> Option<KeyMapping> {
     let pinned = pinned(subject, report);
-    if subject.everything && !takes_every_key(spec, subject, report) {
-        return None;
+    if let Some(spec) = spec.filter(|_| subject.everything) {
+        let from = subject.path.field("transform").field("keys").field("from");
+        if !copies::takes_every_key(spec, subject.source, &from, report) {
+            return None;
+        }
     }
     let mapping = match spec {
         None => identity(subject, pinned, report)?,
@@ -87,34 +90,6 @@ pub(super) fn mapping(
         }
     }
     Some(mapping)
-}
-
-/// Whether the patterns fit every key of the source.
-fn takes_every_key(spec: Option<&KeyTemplatesSpec>, subject: &Subject<'_>, report: &mut Report) -> bool {
-    let Some(spec) = spec else { return true };
-    let mut all = true;
-    for (name, text) in &spec.from {
-        let is_whole = |template: Template| template.lone().is_some();
-        if Template::parse(text).map_or(true, is_whole) {
-            continue;
-        }
-        all = false;
-        let own_key = subject.source.attributes().any(|key| key.name == *name);
-        report.at(
-            &subject
-                .path
-                .field("transform")
-                .field("keys")
-                .field("from")
-                .field(name),
-            "`copy: everything` copies items with every key, and this pattern matches only some of them",
-            match own_key {
-                true => format!("capture the whole value: {name}: '{{value}}'"),
-                false => "remove it, and make the key only of the source's key".to_owned(),
-            },
-        );
-    }
-    all
 }
 
 /// Source key attributes that the service's condition pins to one value.
