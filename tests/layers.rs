@@ -63,7 +63,7 @@ const NARROW: [(&str, &[&str]); 7] = [
 ];
 /// Of the write path, verification may use only these parts of `flow`: what a service should hold, what nobody
 /// takes, and which version is newer.
-const VERIFY_OF_FLOW: [&str; 4] = ["desired", "is_newer", "watch", "Watched"];
+const VERIFY_OF_FLOW: [&str; 5] = ["copied_from", "desired", "is_newer", "watch", "Watched"];
 
 /// A source file: its path below `src`, the room that it belongs to, and its code without comments.
 struct Source {

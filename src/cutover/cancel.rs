@@ -1,6 +1,6 @@
 //! The cancel of a cutover: the forward lane is open again before the source's fence is lifted.
 
-use super::checks::{busy, reverse};
+use super::checks::{busy, passed, reverse};
 use super::fence_parts::Side;
 use super::work::Work;
 use super::{canary, drain, fencing};
@@ -26,6 +26,9 @@ pub(super) async fn reopen(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     SplitRecord::change(&work.split.store, |record| {
         let was_closed = record.switched.contains_key(service);
         obeyed = record.reopen_lane(service, epoch, CutoverPhase::Fenced, work.split.now_ms());
+        if obeyed.is_some() && was_closed && work.service.copies_everything() {
+            record.require_repair(&passed(service), [service], RepairScope::LostChanges);
+        }
         if obeyed.is_some() && was_closed && strays > 0 && !broken(Rule::ReopenRepairs) {
             let reason = format!("the source was written while the lane of {service} was closed");
             record.require_repair(&reason, [service], RepairScope::LostChanges);

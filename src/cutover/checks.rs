@@ -95,3 +95,8 @@ pub(super) async fn reverse(split: &Split, service: &str) -> Result<ReverseState
     let epoch = record.cutovers.get(service).map_or(0, |state| state.epoch);
     reverse_state(split, service, epoch).await
 }
+
+/// Why a table that receives everything is repaired when its lane is opened again.
+pub(super) fn passed(service: &str) -> String {
+    format!("the lane of {service} was closed, and passed changes of items that {service} only has copies of")
+}

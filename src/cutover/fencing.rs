@@ -10,7 +10,7 @@ use crate::fault::{Rule, broken};
 use crate::fence::run_hook;
 use crate::plan::{Fence, HookName, Plan, Service};
 use crate::state::SplitRecord;
-use crate::status::{duration, received, reverse_state, split_status_with_worker};
+use crate::status::{duration, own_changes, received, reverse_state, split_status_with_worker};
 use crate::worker::RunError;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -180,6 +180,10 @@ async fn arrived(work: &Work<'_>, side: Side) -> Result<u64, RunError> {
         Side::Source => {
             let record = SplitRecord::read(&work.split.store).await?.value;
             let split = work.split.without_switched(&record);
+            if work.service.copies_everything() {
+                // The writers of others go on.
+                return Ok(own_changes(&split, &record, work.name()).await?);
+            }
             let received = received(&split, &record).await?;
             let count = received.and_then(|received| received.changes.get(work.name()).copied());
             Ok(count.unwrap_or(0))

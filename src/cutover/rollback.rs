@@ -1,6 +1,6 @@
 //! The steps of a rollback.
 
-use super::checks::{busy, losses, refuse_completing, reverse};
+use super::checks::{busy, losses, passed, refuse_completing, reverse};
 use super::fence_parts::Side;
 use super::work::Work;
 use super::{canary, drain, fencing, hold};
@@ -98,6 +98,9 @@ pub(super) async fn reopen(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     SplitRecord::change(&work.split.store, |record| {
         let was_closed = record.switched.contains_key(service);
         obeyed = record.reopen_lane(service, epoch, CutoverPhase::Replicating, work.split.now_ms());
+        if obeyed.is_some() && was_closed && work.service.copies_everything() {
+            record.require_repair(&passed(service), [service], RepairScope::AnyItem);
+        }
         if obeyed.is_some() && was_closed && lost {
             // The target holds writes that the source lacks, or lacks writes of others.
             let reason = format!("the rollback of {service} was forced");

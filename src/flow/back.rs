@@ -163,6 +163,15 @@ impl BackLane<'_> {
         };
         let stripped = stripped(current);
         let stripped = stripped.as_ref();
+        if stripped.is_some_and(|item| self.way.is_of_others(item)) {
+            // Whoever owns the item may have changed it meanwhile. Without its copy, nothing is missing in the source.
+            let new = live(last.images.new.as_ref());
+            return if new.is_none() || self.way.stands_for(new, stripped) {
+                Back::Settled(Settled::Agreed)
+            } else {
+                Back::Impossible(NoWayBack::Occupied)
+            };
+        }
         if !self.way.stands_for(first.images.old.as_ref(), stripped) && !broken(Rule::OldImage) {
             return if self.way.stands_for(last.images.new.as_ref(), stripped) {
                 Back::Settled(Settled::Agreed)

@@ -165,6 +165,12 @@ impl WayBack<'_> {
         }
     }
 
+    /// Whether a source item was copied to the table, and belongs to others: no change of its copy is carried back.
+    #[must_use]
+    pub fn is_of_others(&self, current: &Item) -> bool {
+        self.service.copies_everything() && !self.service.belongs(&visible(current))
+    }
+
     fn copied<'s>(&'s self, shape: &'s Shape) -> Copied<'s> {
         Copied {
             service: self.service,
@@ -243,7 +249,7 @@ impl WayBack<'_> {
             new.extend(self.copied(origin.shape).source_image(item, &Item::new())?);
             return Ok(SourceWriteKind::Create(new));
         };
-        if owns_items && !self.service.takes(&visible(current)) {
+        if owns_items && !self.service.belongs(&visible(current)) {
             return Err(NoWayBack::Occupied);
         }
         let copied = self.copied(origin.shape);
@@ -262,7 +268,7 @@ impl WayBack<'_> {
 
     /// An item that is gone, or is not the service's any more, says already that the target has none.
     fn delete(&self, origin: &Origin<'_>, current: Option<&Item>) -> Option<SourceWriteKind> {
-        let current = &visible(current.filter(|current| self.service.takes(&visible(current)))?);
+        let current = &visible(current.filter(|current| self.service.belongs(&visible(current)))?);
         if *self.service.owns() == Owns::Items {
             return Some(SourceWriteKind::Delete);
         }
@@ -291,7 +297,7 @@ impl WayBack<'_> {
         let bytes = merged.size() + self.mark_bytes;
         let merged = visible(&merged);
         match change {
-            Settled::Delete(_) if self.service.takes(&merged) => return Err(NoWayBack::StillRouted),
+            Settled::Delete(_) if self.service.belongs(&merged) => return Err(NoWayBack::StillRouted),
             Settled::Delete(_) => {}
             Settled::Put { key, item, .. } => {
                 let wanted = Desired {
@@ -299,6 +305,9 @@ impl WayBack<'_> {
                     item: meant(item),
                 };
                 let said = desired(self.service, self.versions, &merged)?.ok_or(NoWayBack::NotRouted)?;
+                if !self.service.belongs(&merged) {
+                    return Err(NoWayBack::NotRouted);
+                }
                 self.compare(&said, &wanted)?;
             }
         }
@@ -321,6 +330,24 @@ impl WayBack<'_> {
             _ => NoWayBack::Differs { attributes },
         })
     }
+}
+
+/// What a target item shows of the source item that it was copied from: the source's key, and the attributes that are copied.
+/// `None`: no source item is copied to this.
+#[must_use]
+pub fn copied_from(service: &Service, source: &KeySchema, target: &Item) -> Option<Item> {
+    let key = service.keys.key_of(target)?;
+    service.shapes.iter().find_map(|shape| {
+        let key = shape.keys.invert(&key).filter(|key| shape.may_take(key))?;
+        let copied = Copied {
+            service,
+            shape,
+            source,
+        };
+        let mut shown = copied.shown(target).ok()?;
+        shown.extend(source.item_of(&key));
+        Some(shown)
+    })
 }
 
 /// A change whose kind is settled.

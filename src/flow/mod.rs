@@ -28,7 +28,7 @@ pub use effects::{Complaint, Effects, Write, WriteKind, effects};
 pub use guard::{
     Guard, GuardExpression, VersionFields, is_tombstone, stamp, tombstone, tombstone_epoch, tombstone_of,
 };
-pub use invert::{NoWayBack, SourceWrite, SourceWriteKind, TargetChange, WayBack};
+pub use invert::{NoWayBack, SourceWrite, SourceWriteKind, TargetChange, WayBack, copied_from};
 pub use prune::{Pruned, pruned};
 pub use repair::{is_newer, repair};
 pub use route::{Desired, desired};

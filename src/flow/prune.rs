@@ -22,7 +22,7 @@ pub enum Pruned {
 /// Decides about one item, without its marks. `ended` are the completed services.
 #[must_use]
 pub fn pruned(plan: &Plan, service: &Service, ended: &BTreeSet<String>, item: &Item, marks: &Item) -> Pruned {
-    if !service.takes(item) {
+    if !service.belongs(item) {
         return Pruned::NotItsOwn;
     }
     let others = || {
@@ -32,8 +32,8 @@ pub fn pruned(plan: &Plan, service: &Service, ended: &BTreeSet<String>, item: &I
     if others().any(|other| !ended.contains(&other.name)) {
         return Pruned::Shared;
     }
-    let is_owned_alone =
-        *service.owns() == Owns::Items && others().all(|other| *other.owns() == Owns::Nothing);
+    let is_of_another = |other: &Service| other.belongs(item) && *other.owns() != Owns::Nothing;
+    let is_owned_alone = *service.owns() == Owns::Items && !others().any(is_of_another);
     let own_mark = ReverseMark::attribute(&service.name);
     let is_ours =
         |name: &String| *name == own_mark && ReverseMark::of(marks, &plan.split, &service.name).is_some();

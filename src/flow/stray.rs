@@ -12,7 +12,7 @@ pub fn is_stray(service: &Service, split: &str, epoch: u64, images: &Images, mar
         return false;
     }
     let mut shown = images.old.iter().chain(&images.new);
-    if !shown.any(|item| service.takes(item)) {
+    if !shown.any(|item| service.belongs(item)) {
         return false;
     }
     let of = |marks| ReverseMark::of(marks, split, &service.name);

@@ -6,18 +6,18 @@ use crate::plan::Plan;
 /// The watch lane's verdict on an item.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Watched {
-    /// At least one service takes it.
+    /// It belongs to a service.
     Routed,
     /// The plan lists it as left behind.
     LeftBehind,
-    /// No service takes it: a dead letter.
+    /// It belongs to no service: a dead letter. A table that receives everything holds it, but nobody is responsible for it.
     Unrouted,
 }
 
-/// Whether anybody takes an item. Nothing is ever silently ignored.
+/// Whether an item belongs to anybody. Nothing is ever silently ignored.
 #[must_use]
 pub fn watch(plan: &Plan, item: &Item) -> Watched {
-    if plan.services.iter().any(|service| service.takes(item)) {
+    if plan.services.iter().any(|service| service.belongs(item)) {
         Watched::Routed
     } else if plan
         .left_behind

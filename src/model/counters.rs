@@ -25,6 +25,8 @@ pub struct Counters {
     pub backwards: u64,
     /// Items left behind on purpose (only in the watch lane).
     pub left_behind: u64,
+    /// Changes of the service's own items, if items of others are copied to its table, too (only in the tail).
+    pub own: u64,
     /// Write units used, in thousandths.
     pub write_milliunits: u64,
     /// The part that was estimated from item sizes, because the engine did not report it.
@@ -43,6 +45,7 @@ impl Counters {
         self.dead_letters += other.dead_letters;
         self.backwards += other.backwards;
         self.left_behind += other.left_behind;
+        self.own += other.own;
         self.write_milliunits += other.write_milliunits;
         self.estimated_write_milliunits += other.estimated_write_milliunits;
     }
@@ -84,7 +87,7 @@ mod tests {
         let mut sum = with(3);
         sum.add(&with(100));
         let fields = fields(&sum);
-        assert_eq!(fields.len(), 11);
+        assert_eq!(fields.len(), 12);
         for (count, expected) in fields.values().zip((103u64..).step_by(2)) {
             assert_eq!(count, &json!(expected), "{fields:?}");
         }

@@ -76,7 +76,7 @@ impl Plan {
         }
         let mut heads = Vec::new();
         for (n, shape) in service.shapes.iter().enumerate() {
-            match head(&shape.condition, &key.name) {
+            match head(shape.own_condition(), &key.name) {
                 Some(head) if head.exact && self.source.keys.sort.is_none() => {
                     let message =
                         "a policy for this one key cannot be tried without touching its item".to_owned();
@@ -95,12 +95,12 @@ impl Plan {
         }
         for other in self.services.iter().filter(|other| other.name != service.name) {
             for (n, shape) in other.shapes.iter().enumerate() {
-                let same = |one: &super::Shape| one.condition == shape.condition;
+                let same = |one: &super::Shape| one.own_condition() == shape.own_condition();
                 // It receives the same items, and nobody writes others for it.
                 if *other.owns() == Owns::Nothing && service.shapes.iter().any(same) {
                     continue;
                 }
-                let other_head = head(&shape.condition, &key.name);
+                let other_head = head(shape.own_condition(), &key.name);
                 if other_head.is_none_or(|other| heads.iter().any(|head| head.meets(other))) {
                     let message = format!(
                         "a policy for the keys of `{}` would also stop writers of `{}`, whose keys may begin alike",

@@ -65,7 +65,7 @@ pub use remark::Remark;
 pub use schema::{json_schema, to_json};
 pub use service::{IndexKeys, Service};
 pub use settings::{LEFT_BEHIND, Settings};
-pub use shape::{Attributes, Shape};
+pub use shape::{Attributes, OwnItems, Shape};
 pub use source::{Place, Source, Versions};
 pub use spec::{RehearseSpec, SampleSpec, TableSpec};
 pub use throughput::{TableThroughput, Throughput, Units};

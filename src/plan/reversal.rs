@@ -65,11 +65,13 @@ fn keys(plan: &Plan, service: &Service, path: &Path, found: &mut Remarks<'_>) {
 
 /// New items must belong to the service, although they lack what the transform does not copy.
 fn new_items(plan: &Plan, shape: &Shape, path: &Path, found: &mut Remarks<'_>) {
-    let verdict = shape.condition.verdict(&|name| match shape.given.get(name) {
-        Some(value) => Known::Value(value),
-        None if is_copied(plan, shape, name) || is_key(plan, name) => Known::Unknown,
-        None => Known::Missing,
-    });
+    let verdict = shape
+        .own_condition()
+        .verdict(&|name| match shape.given.get(name) {
+            Some(value) => Known::Value(value),
+            None if is_copied(plan, shape, name) || is_key(plan, name) => Known::Unknown,
+            None => Known::Missing,
+        });
     if verdict == Some(false) {
         let missing = read(plan, shape, false);
         let (why, hint) = match missing.first() {
@@ -96,7 +98,7 @@ fn deletes(plan: &Plan, service: &Service, owned: &BTreeSet<String>, path: &Path
             Known::Unknown
         }
     };
-    let ends = |shape: &Shape| shape.condition.verdict(&|name| known(shape, name)) == Some(false);
+    let ends = |shape: &Shape| shape.own_condition().verdict(&|name| known(shape, name)) == Some(false);
     if !service.shapes.iter().all(ends) {
         found.add(
             &path.field("owns"),
@@ -116,6 +118,15 @@ pub(super) fn conditions(plan: &Plan, service: &Service, path: &Path) -> Vec<Rem
         found.add(
             &path.field("owns"),
             format!("only changes of {} are written back", list(owned)),
+            None,
+        );
+    }
+    if service.copies_everything() {
+        found.add(
+            &path.field("copy"),
+            "items that `where` does not match are copied, too: no write of the service to them is written back, they stay as they \
+             are after the switch, and after a rollback a repair is mandatory"
+                .to_owned(),
             None,
         );
     }
@@ -216,7 +227,7 @@ fn routed(plan: &Plan, shape: &Shape, path: &Path, found: &mut Remarks<'_>) {
 /// An attribute of the target that two attributes of the source may become, and that `where` reads as one of them.
 fn ambiguous(shape: &Shape, path: &Path, found: &mut Remarks<'_>) {
     for (from, to) in &shape.attributes.rename {
-        if shape.attributes.target_name(to) == Some(to) && shape.condition.attributes().contains(to) {
+        if shape.attributes.target_name(to) == Some(to) && shape.own_condition().attributes().contains(to) {
             found.add(
                 &path.field("transform").field("rename").field(from),
                 format!("`where` reads `{to}`, and a new item with `{to}` in the target gets `{from}` in the source"),
@@ -246,7 +257,7 @@ fn copied_keys(plan: &Plan, service: &Service, shape: &Shape, path: &Path, found
 
 /// Attributes that `where` reads beside keys and constants: those that are copied, or those that are not.
 fn read(plan: &Plan, shape: &Shape, copied: bool) -> Vec<String> {
-    let names = shape.condition.attributes().into_iter();
+    let names = shape.own_condition().attributes().into_iter();
     names
         .filter(|name| !is_key(plan, name) && !shape.given.contains_key(name))
         .filter(|name| is_copied(plan, shape, name) == copied)

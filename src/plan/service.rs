@@ -33,10 +33,24 @@ pub struct Service {
 }
 
 impl Service {
-    /// Whether an item belongs to the service.
+    /// Whether an item is copied to its table.
     #[must_use]
     pub fn takes(&self, item: &Item) -> bool {
         self.shapes.iter().any(|shape| shape.condition.matches(item))
+    }
+
+    /// Whether an item belongs to the service. With `copy: everything`, items of others are copied to its table, too.
+    #[must_use]
+    pub fn belongs(&self, item: &Item) -> bool {
+        self.shapes
+            .iter()
+            .any(|shape| shape.own_condition().matches(item))
+    }
+
+    /// Whether its table receives all items of the source.
+    #[must_use]
+    pub fn copies_everything(&self) -> bool {
+        self.shapes.iter().any(|shape| shape.own.is_some())
     }
 
     /// Whether it is proven that two source items never share a target key, and that an item's target key never changes.
@@ -110,13 +124,19 @@ impl Service {
     pub(super) fn fingerprint_of(shapes: &[Shape], keys: &KeySchema, table: &TableSpec) -> String {
         // The order of the fields is part of the hash.
         let canonical = match shapes {
-            [only] => json!({
-                "where": only.condition.to_string(),
-                "shape": only.canonical(),
-                "table": table.name,
-                "region": table.region,
-                "keys": keys,
-            }),
+            [only] => {
+                let mut canonical = json!({
+                    "where": only.own_condition().to_string(),
+                    "shape": only.canonical(),
+                    "table": table.name,
+                    "region": table.region,
+                    "keys": keys,
+                });
+                if only.own.is_some() {
+                    canonical["copy"] = "everything".into();
+                }
+                canonical
+            }
             several => json!({
                 "shapes": several
                     .iter()

@@ -66,13 +66,16 @@ impl Service {
                 .map(|region| ("table.region".to_owned(), region)),
         );
         keys("table.keys", &self.keys, &mut settings);
+        if self.copies_everything() {
+            settings.insert("copy".to_owned(), "everything".to_owned());
+        }
         for (n, shape) in self.shapes.iter().enumerate() {
             // A list of one is the same as none, for the fingerprint, too.
             let prefix = match self.shapes.len() {
                 1 => String::new(),
                 _ => format!("shapes[{n}]."),
             };
-            settings.insert(format!("{prefix}where"), shape.condition.to_string());
+            settings.insert(format!("{prefix}where"), shape.own_condition().to_string());
             let transform = format!("{prefix}transform");
             flatten(&transform, &shape.canonical(), &mut settings);
             // The source's keys are settings of the plan.

@@ -10,8 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// which names.
 #[derive(Clone, Debug)]
 pub struct Shape {
-    /// Which source items are of this kind.
+    /// Which source items are copied in this form.
     pub condition: Condition,
+    /// Which of them belong to the service, if it copies items of others, too.
+    pub own: Option<OwnItems>,
     /// Makes the target key. Its attributes override copied ones with the same name.
     pub keys: KeyMapping,
     /// The other attributes.
@@ -20,6 +22,15 @@ pub struct Shape {
     /// that the condition pins to one value.
     pub given: Item,
     /// The source keys that its items have.
+    pub(super) domain: Vec<Extent>,
+}
+
+/// The items that belong to a service with `copy: everything`.
+#[derive(Clone, Debug)]
+pub struct OwnItems {
+    /// The `where` of the service.
+    pub condition: Condition,
+    /// The source keys that they have.
     pub(super) domain: Vec<Extent>,
 }
 
@@ -69,6 +80,23 @@ impl Shape {
     #[must_use]
     pub fn may_take(&self, source: &Key) -> bool {
         extent::may_be(&self.domain, source)
+    }
+
+    /// Which source items belong to the service: the `where` of the plan.
+    #[must_use]
+    pub fn own_condition(&self) -> &Condition {
+        self.own.as_ref().map_or(&self.condition, |own| &own.condition)
+    }
+
+    /// Whether an item with this source key can belong to the service, whatever its other attributes are.
+    #[must_use]
+    pub fn may_own(&self, source: &Key) -> bool {
+        extent::may_be(self.own_domain(), source)
+    }
+
+    /// The source keys that items of the service have.
+    pub(super) fn own_domain(&self) -> &[Extent] {
+        self.own.as_ref().map_or(&self.domain, |own| &own.domain)
     }
 
     /// Everything that decides the form of a target item, for the service's fingerprint.

@@ -146,7 +146,7 @@ pub struct LeftBehindSpec {
 #[schemars(extend("oneOf" = [
     { "required": ["where"], "not": { "required": ["shapes"] } },
     { "required": ["shapes"], "not": { "anyOf": [
-        { "required": ["where"] }, { "required": ["transform"] }, { "required": ["reverse"] }
+        { "required": ["where"] }, { "required": ["transform"] }, { "required": ["reverse"] }, { "required": ["copy"] }
     ] } },
 ]))]
 pub struct ServiceSpec {
@@ -155,6 +155,9 @@ pub struct ServiceSpec {
     /// Which items belong to it: a DynamoDB condition expression with literal values.
     #[serde(rename = "where", default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
+    /// `everything`: its table receives all items of the source, and `where` says which of them belong to the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<CopyWord>,
     /// Its table.
     pub table: TableSpec,
     /// How a source item is shaped for it. Default: items are copied unchanged.
@@ -173,6 +176,14 @@ pub struct ServiceSpec {
     /// How a cutover stops the writers of this service, instead of the fence of the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fence: Option<FenceSpec>,
+}
+
+/// The word `everything`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CopyWord {
+    /// Items of other services and items that stay behind are copied, too.
+    Everything,
 }
 
 /// One of several kinds of items of a service.

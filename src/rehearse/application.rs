@@ -295,7 +295,7 @@ impl Application {
     fn owner(&self, key: &Key) -> Option<(&Service, &Writers)> {
         self.services.iter().find_map(|(name, writers)| {
             let service = self.plan.service(name)?;
-            let may_take = service.shapes.iter().any(|shape| shape.may_take(key));
+            let may_take = service.shapes.iter().any(|shape| shape.may_own(key));
             may_take.then_some((service, writers))
         })
     }

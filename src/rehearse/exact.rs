@@ -2,7 +2,7 @@
 
 use super::application::{Application, own};
 use crate::dynamo::Failure;
-use crate::flow::is_tombstone;
+use crate::flow::{copied_from, is_tombstone};
 use crate::model::{Item, ItemExt, Key, RESERVED_PREFIX};
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ pub(super) async fn differences(
     let mut left = in_source.clone();
     left.retain(|_, item| {
         let services = application.plan.services.iter();
-        let mut takers = services.filter(|service| service.takes(item));
+        let mut takers = services.filter(|service| service.belongs(item));
         !matches!((takers.next(), takers.next()), (Some(only), None) if pruned.contains(&only.name))
     });
     let mut wrong = compare("source", &left, &found);
@@ -32,10 +32,16 @@ pub(super) async fn differences(
         } else {
             &in_source
         };
-        let held = expected.values().filter_map(|item| own(service, versions, item));
+        // Of others' items, a service keeps copies as they were when it switched.
+        let is_compared = |item: &Item| !service.copies_everything() || service.belongs(item);
+        let items = expected.values().filter(|item| is_compared(item));
+        let held = items.filter_map(|item| own(service, versions, item));
         let held = held.map(|desired| (desired.key, desired.item)).collect();
         let mut found = application.read_target(service).await?;
-        found.retain(|_, item| !is_tombstone(item));
+        found.retain(|_, item| {
+            let shown = copied_from(service, &application.plan.source.keys, item);
+            !is_tombstone(item) && shown.is_none_or(|shown| is_compared(&shown))
+        });
         for item in found.values_mut() {
             item.retain(|name, _| !name.starts_with(RESERVED_PREFIX));
         }

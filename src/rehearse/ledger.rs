@@ -64,7 +64,9 @@ pub(super) fn carried_back(plan: &Plan, service: &Service, before: Option<&Item>
         }
         None => {
             let shapes = service.shapes.iter();
-            let shape = shapes.filter(|shape| shape.condition.matches(wished)).take(1);
+            let shape = shapes
+                .filter(|shape| shape.own_condition().matches(wished))
+                .take(1);
             item.extend(shape.flat_map(|shape| shape.given.clone()));
         }
     }

@@ -135,6 +135,23 @@ pub(crate) async fn received(split: &Split, record: &SplitRecord) -> Result<Opti
     }))
 }
 
+/// How many changes of its own items the lane of a service has seen, if the service copies everything.
+///
+/// # Errors
+/// If the state can't be read.
+pub(crate) async fn own_changes(
+    split: &Split,
+    record: &SplitRecord,
+    service: &str,
+) -> Result<u64, StateError> {
+    let Some((generation, _)) = record.stream() else {
+        return Ok(0);
+    };
+    let recorded = recorded_shards(split, generation).await?;
+    let states = recorded.values().filter_map(|record| record.lanes.get(service));
+    Ok(states.map(|state| state.counters.own).sum())
+}
+
 /// Where the lanes stand in the stream that is read at present: before it is captured, nowhere. Every change from before these
 /// places was in the source before this call.
 ///

@@ -25,7 +25,7 @@ pub use condition::{Alarm, AlarmKind, Condition, Verdict, alarms};
 pub use cutover_status::{CutoverStatus, HoldStatus};
 pub use dead_letter_advice::{DeadLetterCauses, dead_letter_causes};
 pub use lane_status::{FillStatus, LaneStatus, fill_status, lane_status};
-pub(crate) use lane_status::{received, stream_places};
+pub(crate) use lane_status::{own_changes, received, stream_places};
 pub use limits::{ActivityStatus, LimitStatus};
 pub use obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind};
 pub(crate) use open_dead_letters::OpenDeadLetters;

@@ -10,7 +10,8 @@ use super::strays::Strays;
 use crate::dynamo::{Health, Load};
 use crate::fault::{self, Rule, broken};
 use crate::flow::{Group, Ledger, Stop, Watched, apply, coalesce, watch};
-use crate::model::{Counters, Position};
+use crate::model::{Counters, Images, Position};
+use crate::plan::Service;
 use crate::source::Record;
 use crate::source::lineage::{age_gap, complete_to};
 use crate::state::{GapRecord, LateChanges, ShardRecord};
@@ -219,8 +220,15 @@ impl Lane {
             return Ok(Counters::default());
         };
         let versions = &self.split.plan.versions;
-        let groups = groups.iter();
-        at_once(groups.map(|group| apply(service, versions, group, writer, &self.ledger))).await
+        let applied = groups
+            .iter()
+            .map(|group| apply(service, versions, group, writer, &self.ledger));
+        let mut counters = at_once(applied).await?;
+        if service.copies_everything() {
+            let changes = groups.iter().flat_map(|group| &group.changes);
+            counters.own += changes.filter(|change| is_own(service, &change.images)).count() as u64;
+        }
+        Ok(counters)
     }
 
     async fn watch_all(&self, groups: Vec<Group>) -> Result<Counters, Stop> {
@@ -303,6 +311,12 @@ impl Lane {
         }
         Ok(None)
     }
+}
+
+/// Whether an item belonged to a service before a change, or does so after it.
+pub(super) fn is_own(service: &Service, images: &Images) -> bool {
+    let mut shown = images.old.iter().chain(&images.new);
+    shown.any(|item| service.belongs(item))
 }
 
 /// The work of the watch lane for one source item: an item that no service takes becomes a dead letter.

@@ -44,6 +44,13 @@ fn is_late(plan: &Plan, service: &Service, epoch: Option<u64>, record: &Record) 
 
 /// Whether a change affects the item that a service should hold.
 fn concerns(service: &Service, versions: &Versions, images: &Images) -> bool {
+    let shown = [&images.old, &images.new];
+    if !shown
+        .iter()
+        .any(|item| item.as_ref().is_some_and(|item| service.belongs(item)))
+    {
+        return false;
+    }
     let of = |item: &Option<Item>| match item.as_ref().map(|item| desired(service, versions, item)) {
         None | Some(Ok(None)) => None,
         // An invalid item would be a dead letter.

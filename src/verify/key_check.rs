@@ -71,6 +71,8 @@ impl KeyCheck {
         let looks = keys.into_iter().map(|target_key| async move {
             let candidate = Candidate::Extra { target_key };
             let differs = match self.reader.look(&candidate, UNKNOWN).await {
+                // The copies of others' items stay as they are after the switch, and their writers go on.
+                Ok(seen) if !seen.is_own => false,
                 Ok(seen) => seen
                     .observation
                     .difference()

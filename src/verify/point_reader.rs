@@ -1,7 +1,7 @@
 //! Consistent reads of one key on both sides.
 
 use super::reads::TableReads;
-use crate::flow::{desired, is_newer};
+use crate::flow::{copied_from, desired, is_newer};
 use crate::model::{Item, Key};
 use crate::plan::Service;
 use crate::verify::compare::{
@@ -16,6 +16,8 @@ pub(super) struct PointRead {
     pub observation: Observation,
     /// The target holds a higher timestamp than the source, which no lost change explains.
     pub target_is_newer: bool,
+    /// The item belongs to the service on one of the sides, or the service copies only its own items.
+    pub is_own: bool,
 }
 
 /// Looks at both sides of one service's keys.
@@ -59,6 +61,12 @@ impl PointReader {
         let mut takers = Vec::new();
         let mut source = None;
         let mut target_is_newer = false;
+        let service = self.service();
+        let mut is_own = !service.copies_everything();
+        if let Some(held) = held.as_ref().filter(|_| !is_own) {
+            let shown = copied_from(service, &self.split.plan.source.keys, held);
+            is_own = shown.is_none_or(|shown| service.belongs(&shown));
+        }
         let mut expired = Expired {
             source: false,
             target: held.as_ref().is_some_and(|item| self.has_expired(item)),
@@ -68,6 +76,7 @@ impl PointReader {
                 continue;
             };
             source.get_or_insert_with(|| Digest::of(&item));
+            is_own |= service.belongs(&item);
             if let Some(wanted) = self.leads_to(&item, candidate.target_key()) {
                 // The taker's digest says whether the source rests, rather than a bystander's.
                 source = Some(Digest::of(&item));
@@ -92,6 +101,7 @@ impl PointReader {
         Ok(PointRead {
             observation,
             target_is_newer,
+            is_own,
         })
     }
 

@@ -246,6 +246,7 @@ impl Recheck {
             let PointRead {
                 observation,
                 target_is_newer,
+                ..
             } = seen;
             let outcome = pending.observe(&self.rules, &observation);
             match self.judge(&pending.candidate, outcome, &observation, before) {

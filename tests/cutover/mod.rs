@@ -6,6 +6,7 @@ mod cancelled;
 mod changed;
 mod completed;
 mod deaths;
+mod everything;
 mod held;
 mod hooks;
 mod marked;

@@ -53,6 +53,17 @@ impl Copied<'_> {
         Ok(image)
     }
 
+    /// All attributes that the target item shows, under their names in the source.
+    pub fn shown(&self, target: &Item) -> Result<Item, NoWayBack> {
+        let mut image = Item::new();
+        for (name, value) in meant(target) {
+            if let Some(source) = self.source_name(&name, &value, &Item::new())? {
+                image.insert(source.to_owned(), value);
+            }
+        }
+        Ok(image)
+    }
+
     /// What an attribute of the target is called in the source. `None` where it follows from the key.
     fn source_name<'s>(
         &'s self,

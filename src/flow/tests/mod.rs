@@ -6,6 +6,7 @@ mod back_decision;
 mod back_property;
 mod back_reasons;
 mod effects;
+mod everything;
 mod guards;
 mod histories;
 mod repair;

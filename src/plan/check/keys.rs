@@ -1,7 +1,7 @@
 //! Key schemas, and the templates that make target keys.
 
-use super::names;
 use super::report::Report;
+use super::{copies, names};
 use crate::model::{AttributeKind, KeyAttribute, KeySchema, Value};
 use crate::plan::Condition;
 use crate::plan::either::WordOr;
@@ -16,8 +16,10 @@ use std::collections::BTreeMap;
 pub(super) struct Subject<'a> {
     pub source: &'a KeySchema,
     pub target: &'a KeySchema,
-    /// The service's condition, if it could be read.
+    /// Which items are copied, if that could be read.
     pub condition: Option<&'a Condition>,
+    /// All of them are: `where` fixes no key.
+    pub everything: bool,
     /// The service, or its shape.
     pub path: &'a Path,
     /// The service's table.
@@ -66,6 +68,12 @@ pub(super) fn mapping(
     report: &mut Report,
 ) -> Option<KeyMapping> {
     let pinned = pinned(subject, report);
+    if let Some(spec) = spec.filter(|_| subject.everything) {
+        let from = subject.path.field("transform").field("keys").field("from");
+        if !copies::takes_every_key(spec, subject.source, &from, report) {
+            return None;
+        }
+    }
     let mapping = match spec {
         None => identity(subject, pinned, report)?,
         Some(spec) => compile(spec, subject, pinned, report)?,
@@ -418,10 +426,16 @@ fn explain(loss: &Loss, spec: Option<&KeyTemplatesSpec>, subject: &Subject<'_>, 
                 "two items could share a target key, because the target key does not use `{attribute}` \
                  of the source's key"
             ),
-            format!(
-                "capture it under `from` and use it under `to`, or fix its value: where: ... AND \
-                 {attribute} = '...'; {vouch}"
-            ),
+            if subject.everything {
+                format!(
+                    "capture it under `from` and use it under `to`: with `copy: everything`, `where` fixes the value of no key"
+                )
+            } else {
+                format!(
+                    "capture it under `from` and use it under `to`, or fix its value: where: ... AND \
+                     {attribute} = '...'; {vouch}"
+                )
+            },
         ),
         Loss::Unused { capture, attribute } => report.at(
             &keys.field("from").field(attribute),

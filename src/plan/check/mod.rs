@@ -1,6 +1,7 @@
 //! From the file's shape to the checked plan: all that can be known to be wrong without asking AWS.
 
 mod condition;
+mod copies;
 mod doubts;
 mod fence;
 mod hooks;

@@ -3,11 +3,11 @@
 use super::condition::condition;
 use super::names::place;
 use super::report::Report;
-use super::{fence, keys, names, reverse, shape, shapes, table};
+use super::{copies, fence, keys, names, reverse, shape, shapes, table};
 use crate::model::{Item, KeySchema};
 use crate::plan::path::Path;
 use crate::plan::spec::{ServiceSpec, WrittenShape};
-use crate::plan::{Attributes, Condition, KeyMapping, Service, Shape, Source, Versions};
+use crate::plan::{Attributes, Condition, KeyMapping, OwnItems, Service, Shape, Source, Versions};
 
 /// Most shapes of a service: each is compared with each other one, and each may match an item.
 const MAX_SHAPES: usize = 100;
@@ -19,6 +19,8 @@ struct Around<'a> {
     keys: &'a KeySchema,
     table: &'a Path,
     keys_are_known: bool,
+    /// The condition of everything, if everything is copied.
+    everything: Option<Condition>,
 }
 
 /// A shape, as far as it could be read.
@@ -28,6 +30,8 @@ struct Read {
     attributes: Attributes,
     /// Whether its transform is the one in the file.
     is_known: bool,
+    /// The condition of everything, if everything is copied.
+    everything: Option<Condition>,
     mapping: Option<KeyMapping>,
     given: Item,
 }
@@ -43,6 +47,7 @@ pub(super) fn check(
 ) -> Option<Service> {
     names::plan_name(&spec.name, "service", &path.field("name"), report);
     one_of_both(spec, path, report);
+    let everything = copies::everything(spec, source, path, report);
     let table_path = path.field("table");
     let keys = keys::schema(&spec.table.keys, &table_path.field("keys"), report);
     let place = place(
@@ -58,11 +63,21 @@ pub(super) fn check(
         keys: &keys,
         table: &table_path,
         keys_are_known: !report.is_faulty(&table_path.field("keys")),
+        everything,
     };
     let known = if spec.shapes.is_some() {
         &["where", "transform", "reverse"][..]
     } else {
-        &["where", "transform", "reverse", "name", "table", "owns", "fence"]
+        &[
+            "where",
+            "transform",
+            "reverse",
+            "name",
+            "table",
+            "owns",
+            "fence",
+            "copy",
+        ]
     };
     let read: Vec<Read> = spec
         .shapes(path)
@@ -114,12 +129,16 @@ fn one_of_both(spec: &ServiceSpec, path: &Path, report: &mut Report) {
         ("where", spec.condition.is_some()),
         ("transform", spec.transform.is_some()),
         ("reverse", spec.reverse.is_some()),
+        ("copy", spec.copy.is_some()),
     ] {
         if is_there {
             report.at_name(
                 &path.field(name),
                 format!("a service with `shapes` must not have `{name}` beside them"),
-                format!("move `{name}` into a shape of the list, or remove `shapes`"),
+                match name {
+                    "copy" => "remove `copy`: with it, all items have one form".to_owned(),
+                    _ => format!("move `{name}` into a shape of the list, or remove `shapes`"),
+                },
             );
         }
     }
@@ -153,7 +172,8 @@ fn one(written: &WrittenShape<'_>, settings: &[&str], around: &Around<'_>, repor
         let subject = keys::Subject {
             source: &source.keys,
             target: around.keys,
-            condition: condition.as_ref(),
+            condition: around.everything.as_ref().or(condition.as_ref()),
+            everything: around.everything.is_some(),
             path: &path,
             table: around.table,
         };
@@ -162,6 +182,12 @@ fn one(written: &WrittenShape<'_>, settings: &[&str], around: &Around<'_>, repor
         // A problem of the mapping would be reported again when the shapes are compared.
         mapping.filter(|_| report.findings.len() == before)
     });
+    let everything = around.everything.clone();
+    if let (Some(_), Some(condition), Some(source)) = (&everything, &condition, around.source)
+        && is_known
+    {
+        copies::shown(condition, &attributes, source, &path.field("where"), report);
+    }
     let around = reverse::Around {
         source: around.source,
         attributes: is_known.then_some(&attributes),
@@ -174,6 +200,7 @@ fn one(written: &WrittenShape<'_>, settings: &[&str], around: &Around<'_>, repor
         condition,
         attributes,
         is_known,
+        everything,
         mapping,
         given,
     }
@@ -181,9 +208,18 @@ fn one(written: &WrittenShape<'_>, settings: &[&str], around: &Around<'_>, repor
 
 fn finished(read: Read) -> Option<(Path, Shape)> {
     let (condition, keys) = (read.condition?, read.mapping?);
+    let domain = keys.source_extents_of(&condition);
+    let (condition, domain, own) = match read.everything {
+        None => (condition, domain, None),
+        Some(everything) => {
+            let all = keys.source_extents_of(&everything);
+            (everything, all, Some(OwnItems { condition, domain }))
+        }
+    };
     let shape = Shape {
-        domain: keys.source_extents(&keys.heads(&condition)),
+        domain,
         condition,
+        own,
         keys,
         attributes: read.attributes,
         given: read.given,

@@ -40,6 +40,18 @@ impl KeyMapping {
         self.source.attributes().map(extent).collect()
     }
 
+    /// The same for items that a condition matches, whether or not the keys are made with regard to it.
+    pub(in crate::plan) fn source_extents_of(&self, condition: &Condition) -> Vec<Extent> {
+        let extents = self.source_extents(&self.heads(condition)).into_iter();
+        let keys = self.source.attributes();
+        keys.zip(extents)
+            .map(|(key, extent)| match condition.pinned(&key.name) {
+                Some(value) if key.kind.holds(value) => Extent::Exact(value.clone()),
+                _ => extent,
+            })
+            .collect()
+    }
+
     /// The values that each attribute of a target key may have, for items that satisfy the condition.
     pub(in crate::plan) fn target_extents(&self, heads: &BTreeMap<String, String>) -> Vec<Extent> {
         let mut known = vec![None; self.slots.len()];

@@ -1,6 +1,7 @@
 //! Tests of whole plans.
 
 mod cutover;
+mod everything;
 mod examples;
 mod fence;
 mod mistakes;
