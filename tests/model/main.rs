@@ -17,6 +17,7 @@ mod effort;
 mod action;
 mod bounds;
 mod bulk;
+mod canary;
 mod core;
 mod cutover;
 mod held;

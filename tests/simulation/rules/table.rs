@@ -84,6 +84,7 @@ const BULK: &str = "`model::bulk`";
 const LINEAGE: &str = "`model::lineage`";
 const LEASE: &str = "`model::lease`";
 const CUTOVER: &str = "`model::cutover`";
+const CANARY: &str = "`model::canary`";
 const MARKED: &str = "`cutover::marked`";
 
 /// Every rule.
@@ -146,7 +147,7 @@ pub const TABLE: &[Known] = &[
     known(BothClocks, [None, None], LEASE),
     known(FenceProven, [Some(1), None], CUTOVER),
     known(Drain, [None, None], CUTOVER),
-    known(Canary, [None, None], MARKED),
+    known(Canary, [None, None], CANARY),
     known(MarkersIgnored, [None, None], MARKED),
     known(CheckedUnderFence, [None, None], CUTOVER),
     known(Close, [None, None], CUTOVER),
