@@ -18,6 +18,7 @@
 //!
 //! - [`cli`]: arguments, one command per file, progress, tables, JSON, exit codes. Only it talks to the user.
 //! - [`rehearse`]: an embedded engine, sample data and live writers, for a split without AWS.
+//! - [`telemetry`]: metrics and traces for OpenTelemetry, and metrics in the format of CloudWatch.
 //! - [`web`]: metrics, health and a live page of a split over HTTP. It changes nothing.
 //! - [`report`]: the state of a split as one HTML page. Pure.
 //! - [`notify`]: tells topics, event buses and webhooks what happens to a split.
@@ -68,6 +69,7 @@ pub mod status;
 pub mod survey;
 pub mod tail;
 pub mod target;
+pub mod telemetry;
 pub mod verify;
 pub mod web;
 pub mod worker;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of the crate, from bottom to top: each may import itself and what stands before it. `verify/compare` is a room
 /// of its own inside of `verify`.
-const LAYERS: [&str; 28] = [
+const LAYERS: [&str; 29] = [
     "fault",
     "model",
     "plan",
@@ -43,6 +43,7 @@ const LAYERS: [&str; 28] = [
     "notify",
     "report",
     "web",
+    "telemetry",
     "rehearse",
     "cli",
 ];

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 /// The data that all segments of a process share.
 #[derive(Clone)]
@@ -105,7 +106,7 @@ impl SegmentTask {
             biased;
             () = lost.cancelled() => Ok(()),
             () = self.tell_blocked() => Ok(()),
-            result = self.passes(&work) => result,
+            result = self.passes(&work).instrument(self.span()) => result,
         };
         work.cancel();
         saved.cancel();
@@ -117,6 +118,10 @@ impl SegmentTask {
             .map_err(|error| stop(&error))?
             .map_err(|error| stop(&error))?;
         result
+    }
+
+    fn span(&self) -> tracing::Span {
+        tracing::info_span!(target: "dynasplit::span", "copy segment", segment = self.leased.name())
     }
 
     /// A service may have switched since the round began: nothing more is written to its table.

@@ -6,7 +6,9 @@ use super::failure::Failed;
 use super::next::copyable;
 use super::notifying::begin_notifying;
 use super::screen;
+use super::telemetry::begin_exporting;
 use crate::notify::Notifying;
+use crate::telemetry::{Exporting, Namespace};
 use crate::web::{Charting, ListenError, Listener, Server, Token};
 use crate::worker::Split;
 use std::path::Path;
@@ -14,15 +16,19 @@ use std::path::Path;
 /// Has the access token. It is in no option, because every user of a machine sees the command lines of its processes.
 const TOKEN_VARIABLE: &str = "DYNASPLIT_LISTEN_TOKEN";
 
-/// A port that is taken, or nothing without `--listen`.
+/// A port that is taken, if `--listen` asks for it, and what else shows the split to others.
 #[derive(Debug)]
-pub struct Listening(Option<Listener>);
+pub struct Listening {
+    listener: Option<Listener>,
+    emf: Option<Namespace>,
+}
 
 /// What runs beside a command.
 #[derive(Debug)]
 pub struct Serving {
     beside: Beside,
     notifying: Notifying,
+    exporting: Exporting,
 }
 
 /// A server that runs, or what runs without `--listen`.
@@ -39,38 +45,40 @@ enum Beside {
 impl Listening {
     /// Takes the port, before the command does anything: a port in use is reported at once.
     pub async fn begin(options: &Listen) -> Result<Self, Failed> {
+        let emf = options.emf.clone();
         let Some(address) = options.listen else {
-            return Ok(Self(None));
+            return Ok(Self { listener: None, emf });
         };
         let token = token(options.listen_token_file.as_deref())?;
         let listener = Listener::bind(address, token).await.map_err(failed)?;
-        Ok(Self(Some(listener)))
+        Ok(Self {
+            listener: Some(listener),
+            emf,
+        })
     }
 
     /// Sends the notifications of the plan. Serves the split, and says where.
     pub async fn serve(self, split: &Split) -> Serving {
+        let exporting = begin_exporting(split, self.emf);
         Serving {
-            beside: self.server(split).map_or(Beside::Nothing, Beside::Server),
+            beside: server(self.listener, split).map_or(Beside::Nothing, Beside::Server),
             notifying: begin_notifying(split).await,
+            exporting,
         }
-    }
-
-    fn server(self, split: &Split) -> Option<Server> {
-        let listener = self.0?;
-        screen::say(&format!("listening on http://{}", listener.address()));
-        Some(listener.serve(split.clone(), |text| copyable(text).into_owned()))
     }
 
     /// The same. Without `--listen`, it adds samples for the charts of `report`: for a command that runs as long as the
     /// split lasts.
     pub async fn serve_or_chart(self, split: &Split) -> Serving {
-        let beside = match self.server(split) {
+        let exporting = begin_exporting(split, self.emf);
+        let beside = match server(self.listener, split) {
             Some(server) => Beside::Server(server),
             None => Beside::Charting(Charting::begin(split.clone())),
         };
         Serving {
             beside,
             notifying: begin_notifying(split).await,
+            exporting,
         }
     }
 }
@@ -84,7 +92,14 @@ impl Serving {
             Beside::Nothing => {}
         }
         self.notifying.end().await;
+        self.exporting.end().await;
     }
+}
+
+fn server(listener: Option<Listener>, split: &Split) -> Option<Server> {
+    let listener = listener?;
+    screen::say(&format!("listening on http://{}", listener.address()));
+    Some(listener.serve(split.clone(), |text| copyable(text).into_owned()))
 }
 
 fn token(file: Option<&Path>) -> Result<Option<Token>, Failed> {

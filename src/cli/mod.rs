@@ -41,6 +41,8 @@ pub mod survey;
 mod switched;
 mod table;
 mod tables;
+
+mod telemetry;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -56,12 +58,11 @@ pub use exit::Exit;
 pub use failure::Failed;
 
 use crate::fault;
-use args::{Command, Global, LogFormat, Output};
+use args::{Command, Output};
 use clap::Parser;
 use error_document::{ErrorDocument, asks_for_json};
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 /// Parses the command line, runs the command, and answers the exit code.
 #[must_use]
@@ -80,19 +81,23 @@ pub fn main() -> ExitCode {
         }
     };
     let form = args.global.output;
-    log_to_stderr(&args.global);
-    if let Err(error) = fault::check() {
-        return Failed::of(Exit::Usage, error.to_string()).tell(form);
-    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return Failed::of(Exit::Failed, format!("can't start: {error}")).tell(form),
     };
+    let traces = telemetry::begin_logs(&args.global, runtime.handle());
+    if let Err(error) = fault::check() {
+        return Failed::of(Exit::Usage, error.to_string()).tell(form);
+    }
     let global = args.global.clone();
-    match runtime.block_on(run(args)) {
+    let code = match runtime.block_on(run(args)) {
         Ok(exit) => exit.into(),
         Err(failed) => failed.at(&global).tell(form),
+    };
+    if let Some(traces) = traces {
+        traces.end();
     }
+    code
 }
 
 async fn run(args: Args) -> Result<Exit, Failed> {
@@ -145,25 +150,5 @@ async fn unless(
         () = stop.cancelled() => Err(Failed::of(Exit::Interrupted, "interrupted; run the same command to \
              continue")),
         done = command => done,
-    }
-}
-
-/// Only this crate logs: libraries may log requests and items, and item values are in no log.
-fn log_to_stderr(global: &Global) {
-    screen::format(global.log_format);
-    let level = match global.verbose {
-        0 => "warn",
-        1 => "info",
-        _ => "debug",
-    };
-    let filter = EnvFilter::new(format!("off,dynasplit={level}"));
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(screen::Screen)
-        .with_ansi(console::colors_enabled_stderr())
-        .with_target(false);
-    match global.log_format {
-        LogFormat::Text => logs.init(),
-        LogFormat::Json => logs.json().flatten_event(true).with_ansi(false).init(),
     }
 }

@@ -77,6 +77,11 @@ pub fn say(text: &str) {
     BARS.suspend(|| eprintln!("{text}"));
 }
 
+/// Writes a line for a program to stderr, as it is.
+pub fn write_line(text: &str) {
+    BARS.suspend(|| eprintln!("{text}"));
+}
+
 /// Prints a message with labels: as they are in text, as a level in JSON.
 pub fn say_labelled(level: Level, label: &str, message: &str, hint: Option<(&str, &str)>) {
     if is_json() {

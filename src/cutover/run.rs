@@ -14,6 +14,7 @@ use crate::state::{CutoverPhase, CutoverRecord, CutoverStep, SplitRecord};
 use crate::worker::{ActivityNote, RunError, Split, check_split, with_activity_notes};
 use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 /// What a command wants to do with a service's cutover.
 #[derive(Clone, Copy)]
@@ -372,7 +373,8 @@ async fn wished(work: &Work<'_>, wish: Wish) -> Result<CutoverReport, RunError> 
         Wish::Rollback(_) => work.journal.change(|record| record.problem = None).await?,
         Wish::Cancel | Wish::CancelRollback => {}
     }
-    steps(work).await
+    let span = tracing::info_span!(target: "dynasplit::span", "cutover", service = work.name());
+    Box::pin(steps(work).instrument(span)).await
 }
 
 async fn steps(work: &Work<'_>) -> Result<CutoverReport, RunError> {
@@ -382,23 +384,28 @@ async fn steps(work: &Work<'_>) -> Result<CutoverReport, RunError> {
             return work.report(false).await;
         }
         (work.operator.tell)(&format!("{}: {} ({step})", work.name(), step.doing()));
-        let failure = match within_pause(work, step, Box::pin(one(work, step))).await {
-            Ok(next) => match Box::pin(hold::entered(work, step, next)).await {
-                Ok(()) => None,
-                // It was on hold for longer than the writers may be stopped.
-                Err(error @ RunError::Failed(_)) => Some(error),
-                Err(error) => return Err(error),
-            },
-            // The steps that are journalled are continued later, by this command or by its cancel.
-            Err(error @ RunError::Stopped(_)) => return Err(error),
-            Err(error) => Some(error),
-        };
+        let failure =
+            match within_pause(work, step, Box::pin(one(work, step).instrument(of_step(step)))).await {
+                Ok(next) => match Box::pin(hold::entered(work, step, next)).await {
+                    Ok(()) => None,
+                    // It was on hold for longer than the writers may be stopped.
+                    Err(error @ RunError::Failed(_)) => Some(error),
+                    Err(error) => return Err(error),
+                },
+                // The steps that are journalled are continued later, by this command or by its cancel.
+                Err(error @ RunError::Stopped(_)) => return Err(error),
+                Err(error) => Some(error),
+            };
         if let Some(error) = failure {
             let next = failed(work, step, error).await?;
             work.journal.enter(next).await?;
         }
         fault::moment("cutover.step").await;
     }
+}
+
+fn of_step(step: CutoverStep) -> tracing::Span {
+    tracing::info_span!(target: "dynasplit::span", "step", %step)
 }
 
 /// Does a step, and returns the next one.

@@ -57,5 +57,5 @@ pub use table_call::TableCallError;
 pub(crate) use table_call::call_table;
 pub use throughput::table_throughput;
 pub use timing::Timing;
-pub use web_poster::WebPoster;
+pub use web_poster::{WebAnswer, WebPoster};
 pub use write_probe::{ProbeAnswer, ProbeCall, ProbePlace};

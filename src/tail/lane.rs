@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch as channel};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 /// Why an item that no service takes is a dead letter.
 pub(crate) const UNROUTED: &str = "no service takes the item, and the plan does not list it as left behind";
@@ -111,7 +112,10 @@ impl Lane {
                 return Ok(());
             }
             match read {
-                Next::Batch(batch) => self.take(&batch, &position).await?,
+                Next::Batch(batch) => {
+                    let span = self.span(&batch);
+                    self.take(&batch, &position).instrument(span).await?;
+                }
                 Next::Idle(complete) => {
                     self.complete(complete);
                     if let Work::Back(back) = &self.work {
@@ -146,6 +150,11 @@ impl Lane {
             .map_or(Position::End, |state| state.position.clone());
         let complete = complete_to(&record, &self.name, &self.recorded.borrow()).unwrap_or(0);
         (position, complete)
+    }
+
+    fn span(&self, batch: &Batch) -> tracing::Span {
+        let records = batch.records.len();
+        tracing::info_span!(target: "dynasplit::span", "apply batch", lane = self.name, records)
     }
 
     /// Applies a batch, then moves the checkpoint: only now is everything before it durable.

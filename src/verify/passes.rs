@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 /// One run, with all that its steps share.
 pub(super) struct Run {
@@ -146,16 +147,17 @@ impl Run {
     ) -> Result<VerifyResult, RunError> {
         self.estimate().await;
         self.progress.say("reading the targets");
-        let targets = self.read_targets().await?;
+        let span = |part| tracing::info_span!(target: "dynasplit::span", "part", part);
+        let targets = self.read_targets().instrument(span("read targets")).await?;
         self.progress.say("reading the source");
-        let sources = self.read_source().await?;
+        let sources = self.read_source().instrument(span("read source")).await?;
         self.progress.say("comparing");
         let mut compared = Vec::with_capacity(self.reader.len());
         for (index, (target, source)) in targets.into_iter().zip(sources).enumerate() {
             compared.push(self.join(index, Sides { target, source }).await?);
         }
         self.progress.say("reading different keys again");
-        let settled = self.recheck(compared).await?;
+        let settled = self.recheck(compared).instrument(span("read again")).await?;
         let mut result = self.result(&settled).await;
         let left = self.tombstones_left(&mut result).await?;
         if left > 0 {

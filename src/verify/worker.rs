@@ -12,6 +12,7 @@ use crate::worker::{
 };
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 impl Verify {
     /// Compares every target with the source, and repairs if it is told to.
@@ -113,7 +114,8 @@ impl Verify {
         // Ends the display, too, if this future is dropped because the repair's lease was lost.
         let shown_until = done.clone().drop_guard();
         let shown = tokio::spawn(Arc::clone(&run.progress).show(done));
-        let result = run.all(lease, &mut baseline).await;
+        let span = tracing::info_span!(target: "dynasplit::span", "verify", repair = lease.is_some());
+        let result = Box::pin(run.all(lease, &mut baseline).instrument(span)).await;
         drop(shown_until);
         if let Err(error) = shown.await {
             tracing::error!(%error, "the progress display failed");

@@ -3,8 +3,9 @@
 use super::access::{Access, Verdict};
 use super::figures::{of_process, of_split};
 use super::frame::Frame;
-use super::prometheus::{CONTENT_TYPE, Samples};
+use super::prometheus::{self, CONTENT_TYPE};
 use super::reading::Readings;
+use super::samples::Samples;
 use crate::report::policy;
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -112,7 +113,7 @@ fn metrics(readings: &Readings, now: Instant) -> String {
     if let Some((_, reading)) = fresh {
         of_split(&mut samples, &reading.status);
     }
-    samples.text()
+    prometheus::text(&samples)
 }
 
 fn text(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {

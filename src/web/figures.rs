@@ -1,12 +1,23 @@
 //! The metrics of a split, from its status. Pure.
 
 use super::metrics as metric;
-use super::prometheus::Samples;
+use super::samples::Samples;
 use crate::model::Counters;
 use crate::state::Limit;
 use crate::status::{LaneStatus, SplitStatus};
 use serde_json::Value;
 use std::collections::BTreeMap;
+
+/// All samples of a process that has just read the state of its split; `None`: it could not.
+#[must_use]
+pub fn samples(status: Option<&SplitStatus>) -> Samples {
+    let mut samples = Samples::default();
+    of_process(&mut samples, status.is_some(), status.map(|_| 0));
+    if let Some(status) = status {
+        of_split(&mut samples, status);
+    }
+    samples
+}
 
 /// Of this process: its version, and whether it could read the state. `age_ms` is the age of the figures of the split.
 pub fn of_process(samples: &mut Samples, is_readable: bool, age_ms: Option<u64>) {

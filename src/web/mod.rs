@@ -9,10 +9,13 @@ mod frame;
 pub mod metrics;
 mod prometheus;
 mod reading;
+mod samples;
 mod server;
 #[cfg(test)]
 mod tests;
 
 pub use access::Token;
 pub use charting::Charting;
+pub use figures::samples;
+pub use samples::{Sample, Samples};
 pub use server::{ListenError, Listener, Server};

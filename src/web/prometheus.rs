@@ -1,79 +1,43 @@
 //! Metrics in Prometheus's text format. See
 //! [the format](https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format).
 
-use super::metrics::{ALL, Metric};
+use super::metrics::ALL;
+use super::samples::Samples;
 use std::fmt::Write as _;
 
 /// The content type of the format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Samples, collected.
-#[derive(Debug, Default)]
-pub struct Samples(Vec<Sample>);
-
-#[derive(Debug)]
-struct Sample {
-    metric: &'static str,
-    labels: String,
-    value: f64,
-}
-
-impl Samples {
-    /// Adds a sample, with the values of the metric's labels in their order.
-    pub fn add(&mut self, metric: &Metric, labels: &[&str], value: f64) {
-        debug_assert_eq!(metric.labels.len(), labels.len(), "the labels of {}", metric.name);
-        let pairs: Vec<String> = metric
-            .labels
+/// The text: the samples of a metric stand together, below its help and its type.
+#[must_use]
+pub fn text(samples: &Samples) -> String {
+    let mut text = String::new();
+    for metric in &ALL {
+        let mut samples = samples
             .iter()
-            .zip(labels)
-            .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
-            .collect();
-        self.0.push(Sample {
-            metric: metric.name,
-            labels: pairs.join(","),
-            value,
-        });
-    }
-
-    /// Adds a count.
-    #[allow(clippy::cast_precision_loss)] // exact up to 2^53
-    pub fn count(&mut self, metric: &Metric, labels: &[&str], count: u64) {
-        self.add(metric, labels, count as f64);
-    }
-
-    /// Adds a duration, or units, that are known in thousandths.
-    #[allow(clippy::cast_precision_loss)] // exact up to 2^53
-    pub fn thousandths(&mut self, metric: &Metric, labels: &[&str], thousandths: u64) {
-        self.add(metric, labels, thousandths as f64 / 1000.0);
-    }
-
-    /// The text: the samples of a metric stand together, below its help and its type.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        for metric in &ALL {
-            let mut samples = self
-                .0
-                .iter()
-                .filter(|sample| sample.metric == metric.name)
-                .peekable();
-            if samples.peek().is_none() {
-                continue;
-            }
-            let name = metric.name;
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "# HELP {name} {}", metric.help.replace('\\', r"\\"));
-            let _ = writeln!(text, "# TYPE {name} {}", metric.kind);
-            for Sample { labels, value, .. } in samples {
-                let _ = if labels.is_empty() {
-                    writeln!(text, "{name} {value}")
-                } else {
-                    writeln!(text, "{name}{{{labels}}} {value}")
-                };
-            }
+            .filter(|sample| sample.metric.name == metric.name)
+            .peekable();
+        if samples.peek().is_none() {
+            continue;
         }
-        text
+        let name = metric.name;
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "# HELP {name} {}", metric.help.replace('\\', r"\\"));
+        let _ = writeln!(text, "# TYPE {name} {}", metric.kind);
+        for sample in samples {
+            let pairs = sample.pairs();
+            let labels: Vec<String> = pairs
+                .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
+                .collect();
+            let value = sample.value;
+            let _ = if labels.is_empty() {
+                writeln!(text, "{name} {value}")
+            } else {
+                writeln!(text, "{name}{{{}}} {value}", labels.join(","))
+            };
+        }
     }
+    text
 }
 
 /// The value of a label, in which the format's own characters are escaped.
@@ -95,7 +59,7 @@ mod tests {
         samples.count(&DEAD_LETTERS, &["s", "a\"} 1\nb\\"], 2);
         samples.count(&STATE_READABLE, &[], 1);
         samples.thousandths(&DEAD_LETTERS, &["s", "c"], 1500);
-        let text = samples.text();
+        let text = text(&samples);
         let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("# HELP")).collect();
         assert_eq!(
             lines,

@@ -2,7 +2,8 @@
 
 use super::figures::{of_process, of_split};
 use super::metrics::ALL;
-use super::prometheus::Samples;
+use super::prometheus;
+use super::samples::Samples;
 use crate::state::{BackfillRecord, LateChanges, Limit, Order, ShardRecord, VerifyRecord, VerifyService};
 use crate::status::{FillStatus, LaneStatus, LimitStatus, Obstacle, ObstacleKind, Phase, SplitStatus};
 use std::collections::BTreeSet;
@@ -92,7 +93,7 @@ fn text(status: &SplitStatus) -> String {
     let mut samples = Samples::default();
     of_process(&mut samples, true, Some(250));
     of_split(&mut samples, status);
-    samples.text()
+    prometheus::text(&samples)
 }
 
 #[test]

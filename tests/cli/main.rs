@@ -26,6 +26,7 @@ mod shape;
 mod shell;
 mod stopped;
 mod tables;
+mod telemetry;
 mod trust;
 mod tuned;
 mod tutorial;

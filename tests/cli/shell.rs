@@ -75,6 +75,11 @@ impl Shell {
         self.with("AWS_ENDPOINT_URL", endpoint)
     }
 
+    /// Runs a command with more variables to its end.
+    pub fn run_with(&self, line: &str, variables: &[(&str, &str)]) -> Said {
+        self.start_with(line, variables).end()
+    }
+
     /// Starts a command that dies at a failpoint, and waits for its end.
     pub fn run_to_death(&self, line: &str, point: &str) -> Said {
         self.start_with(line, &[(VARIABLE, &format!("{point}=kill"))])

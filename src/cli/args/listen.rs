@@ -1,5 +1,6 @@
 //! The options of the commands that serve metrics and health.
 
+use crate::telemetry::Namespace;
 use clap::builder::ArgPredicate;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -17,6 +18,9 @@ pub struct Listen {
     /// File that contains the access token (default: the variable DYNASPLIT_LISTEN_TOKEN).
     #[arg(long, value_name = "FILE", help_heading = MONITORING, requires_if(ArgPredicate::IsPresent, "listen"))]
     pub listen_token_file: Option<PathBuf>,
+    /// Print the metrics for CloudWatch once a minute, in this namespace: lines of JSON on stderr, in the embedded metric format.
+    #[arg(long, value_name = "NAMESPACE", help_heading = MONITORING)]
+    pub emf: Option<Namespace>,
 }
 
 fn listen_address(text: &str) -> Result<SocketAddr, String> {
