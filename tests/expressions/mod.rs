@@ -5,6 +5,8 @@
 
 mod engines;
 mod generator;
+use crate::support::Engine;
+use crate::support::effort::effort;
 use aws_sdk_dynamodb::Client;
 use dynasplit::model::{Item, Number, Value};
 use dynasplit::plan::expr::{Condition, FilterExpression};
@@ -13,8 +15,6 @@ use futures::{StreamExt, TryStreamExt};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::collections::BTreeMap;
-use crate::support::Engine;
-use crate::support::effort::effort;
 
 const ITEMS: usize = 150;
 const CONDITIONS: usize = 500;
