@@ -8,7 +8,7 @@ use crate::state::{
     BackfillRecord, Lease, SegmentRecord, SegmentService, SplitRecord, StateError, Stored, TombstonePhase,
 };
 use crate::worker::{RunError, uncaptured};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Bytes of the source for each segment: small enough that no slow segment leaves a long tail at the end.
 const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -115,7 +115,7 @@ impl Backfill {
     /// The segments of this round: segments of an earlier round are written again, or removed. Several processes may
     /// do this at once, and again after a crash.
     async fn ensure_segments(&self, record: &BackfillRecord) -> Result<(), RunError> {
-        let mut found: HashMap<String, Stored<SegmentRecord>> = self.segments().await?.into_iter().collect();
+        let mut found: BTreeMap<String, Stored<SegmentRecord>> = self.segments().await?.into_iter().collect();
         // The order matters: a record that a later round has written meanwhile does not belong to this round.
         let now = self
             .split

@@ -1,5 +1,5 @@
-//! The only source of randomness: jitter, unique names, and the order in which segments are tried. A thread of a
-//! simulation seeds it, and gets the same numbers in each run.
+//! The only source of what differs between two runs besides the clock: jitter, unique names, and the order in which segments
+//! are tried. A thread of a simulation seeds it, and gets the same numbers in each run.
 
 use rand::distr::uniform::{SampleRange, SampleUniform};
 use rand::distr::{Distribution, StandardUniform};
@@ -20,6 +20,12 @@ pub fn seed(seed: u64) {
 #[must_use]
 pub fn is_seeded() -> bool {
     SEEDED.with_borrow(Option::is_some)
+}
+
+/// The number of this process. In a simulation, all processes have the same one, as containers do.
+#[must_use]
+pub fn process_id() -> u32 {
+    if is_seeded() { 1 } else { std::process::id() }
 }
 
 /// Any value.
@@ -49,7 +55,7 @@ mod tests {
         let draw = |seed| {
             std::thread::spawn(move || {
                 super::seed(seed);
-                (super::any::<u64>(), super::within(0.5..1.0))
+                (super::process_id(), super::any::<u64>(), super::within(0.5..1.0))
             })
             .join()
             .unwrap()
@@ -57,5 +63,6 @@ mod tests {
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));
         assert_ne!(super::any::<u128>(), super::any::<u128>());
+        assert_eq!(super::process_id(), std::process::id());
     }
 }

@@ -22,7 +22,7 @@ impl Owner {
         let tail: u64 = chance::any();
         Self(format!(
             "{kind}-{}-{tail:012x}",
-            std::process::id(),
+            chance::process_id(),
             tail = tail & 0xffff_ffff_ffff
         ))
     }

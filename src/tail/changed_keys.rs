@@ -9,12 +9,12 @@ use crate::source::lineage::age_gap;
 use crate::source::{Record, StreamSource};
 use crate::state::{SplitRecord, StreamPlaces};
 use crate::worker::{RunError, Split, pause, recorded_shards};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 
-/// Keys of a service's table whose items may have changed.
+/// Keys of a service's table whose items may have changed, in the order of their encoding.
 #[derive(Debug, Default)]
-pub struct Keys(HashSet<Key>);
+pub struct Keys(BTreeMap<Vec<u8>, Key>);
 
 impl Keys {
     /// How many there are.
@@ -29,14 +29,14 @@ impl Keys {
         self.0.is_empty()
     }
 
-    /// Takes all of them out.
+    /// Takes all of them out, in their order.
     pub fn take(&mut self) -> Vec<Key> {
-        std::mem::take(&mut self.0).into_iter().collect()
+        std::mem::take(&mut self.0).into_values().collect()
     }
 
     /// Adds keys.
     pub fn extend(&mut self, keys: impl IntoIterator<Item = Key>) {
-        self.0.extend(keys);
+        self.0.extend(keys.into_iter().map(|key| (key.encode(), key)));
     }
 }
 

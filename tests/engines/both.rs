@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_sdk_dynamodbstreams::types::ShardIteratorType::{AfterSequenceNumber, AtSequenceNumber};
 
-use crate::bench::{Bench, sequences};
+use crate::engines::bench::{Bench, sequences};
 use crate::support::contents;
 use crate::support::table::{self, item, key, number, text};
 

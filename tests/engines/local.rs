@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::Tag;
 use aws_sdk_dynamodbstreams::types::OperationType;
 use aws_sdk_dynamodbstreams::types::ShardIteratorType::{AfterSequenceNumber, AtSequenceNumber};
 
-use crate::bench::{Bench, images, just_expired, sequences, switch_ttl_on};
+use crate::engines::bench::{Bench, images, just_expired, sequences, switch_ttl_on};
 use crate::support::table::{self, key, number};
 use crate::support::{Engine, stream, unique};
 

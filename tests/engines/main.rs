@@ -1,10 +1,7 @@
-//! What the engines do where they differ from AWS or from one another: the product and its other tests rely on it,
-//! and a new version of an engine may change it. Where both do the same, one test runs on both.
+//! The tests of this folder alone, as a binary that is built fast: `cargo test` runs them in `together`.
 
 #[path = "../support/mod.rs"]
 mod support;
 
-mod bench;
-mod both;
-mod embedded;
-mod local;
+#[path = "mod.rs"]
+mod engines;

@@ -1,7 +1,7 @@
 //! Each guard, as the engine evaluates its expression, against the predicate.
 
-use crate::cases::{Case, PARTITION, cases};
-use crate::every::every;
+use crate::guards::cases::{Case, PARTITION, cases};
+use crate::guards::every::every;
 use crate::support::effort::effort;
 use crate::support::table::{create_with, put_all};
 use crate::support::{Engine, unique};

@@ -1,6 +1,6 @@
 //! Every kind of thing that a target may hold where a guard looks, against every kind of guard: what chance might miss.
 
-use crate::cases::{Case, PARTITION};
+use crate::guards::cases::{Case, PARTITION};
 use dynasplit::flow::{Guard, VersionFields, tombstone, tombstone_of};
 use dynasplit::model::{Item, TOMBSTONE_ATTRIBUTE, VERSION_ATTRIBUTE, Value, Version};
 

@@ -1,13 +1,7 @@
-//! Guards on real engines: each expression against the pure predicate that the proofs use, and the writer that
-//! relies on both.
+//! The tests of this folder alone, as a binary that is built fast: `cargo test` runs them in `together`.
 
 #[path = "../support/mod.rs"]
 mod support;
 
-mod agreement;
-mod cases;
-mod every;
-mod indexes;
-mod markers;
-mod sweeps;
-mod writer;
+#[path = "mod.rs"]
+mod guards;

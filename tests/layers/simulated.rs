@@ -6,11 +6,12 @@ use super::sources;
 /// Rooms that no simulation runs: they talk to a person, or run engines in real time.
 const REAL: [&str; 3] = ["cli", "rehearse", "main"];
 /// Texts that may stand in one file only.
-const ONE_PLACE: [(&str, &str); 6] = [
+const ONE_PLACE: [(&str, &str); 7] = [
     ("SystemTime::now", "dynamo/clock.rs"),
     ("use rand", "dynamo/chance.rs"),
     ("rand::random", "dynamo/chance.rs"),
     ("rand::rng", "dynamo/chance.rs"),
+    ("process::id()", "dynamo/chance.rs"),
     ("std::time::Instant", "none: take that of tokio"),
     ("std::time::{Duration, Instant}", "none: take that of tokio"),
 ];

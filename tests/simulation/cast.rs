@@ -163,6 +163,41 @@ pub enum Focus {
     Cutovers,
 }
 
+impl Focus {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Everything,
+        Self::Copy,
+        Self::Shards,
+        Self::Bulk,
+        Self::Repairs,
+        Self::Growth,
+        Self::Absence,
+        Self::Suspension,
+        Self::Cutovers,
+    ];
+    /// Of these, runs are short: they end with a quiet moment, and not with the end of the split.
+    pub const SHORT: [Self; 4] = [Self::Copy, Self::Shards, Self::Bulk, Self::Suspension];
+}
+
+impl fmt::Display for Focus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format!("{self:?}").to_lowercase())
+    }
+}
+
+impl FromStr for Focus {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|focus| focus.to_string() == text);
+        found.ok_or_else(|| {
+            let known: Vec<String> = Self::ALL.iter().map(Self::to_string).collect();
+            format!("no run is about '{text}': {}", known.join(", "))
+        })
+    }
+}
+
 impl Cast {
     /// With what a run is mostly about, and little else.
     pub fn on(mut self, focus: Focus) -> Self {

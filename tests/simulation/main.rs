@@ -13,7 +13,7 @@
 //! - [`rules`]: a rule of the protocol that is left out is noticed.
 //!
 //! `cargo test --test simulation` runs some seeds in each mode. `DYNASPLIT_SEED=7` runs one seed only,
-//! `DYNASPLIT_SIMULATION_RUNS=1000` runs more of them, as does `DYNASPLIT_EFFORT`, and `DYNASPLIT_CUTOVERS=1`
+//! `DYNASPLIT_SIMULATION_RUNS=1000` runs more of them, as does `DYNASPLIT_EFFORT`. `DYNASPLIT_FOCUS=cutovers`
 //! makes only runs with cutovers, and `DYNASPLIT_WITHOUT=TailTies` leaves a rule out.
 
 #![recursion_limit = "256"]
@@ -45,20 +45,25 @@ mod writers;
 
 use std::ops::Range;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use cast::Focus;
 use dynasplit::fault::Rule;
 use network::Trace;
-use script::{CUTOVERS, CUTS, Cuts, SEED, Script, WITHOUT};
+use script::{CUTS, Cuts, FOCUS, SEED, Script, WITHOUT};
 use shrink::MOST_RUNS;
 use support::effort::effort;
 use support::trial::Mode;
 use tally::Tally;
 use world::{Outcome, run};
 
-/// Runs in each mode, unless told, times the effort.
-const RUNS: u64 = 8;
+/// Whole runs in each mode, unless told, times the effort.
+const WHOLE: u64 = 4;
+/// Short runs of each kind beside them.
+const SHORT: u64 = 4;
+/// How many whole runs are made in each mode.
+const RUNS: &str = "DYNASPLIT_SIMULATION_RUNS";
 
 /// How many runs of less are made of a run that fails.
 const SHRINKS: &str = "DYNASPLIT_SIMULATION_SHRINKS";
@@ -68,24 +73,36 @@ fn number(name: &str) -> Option<u64> {
     Some(given.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
-fn seeds() -> Range<u64> {
-    match number(SEED) {
-        Some(seed) => seed..seed + number("DYNASPLIT_SIMULATION_RUNS").unwrap_or(1),
-        None => 1..1 + number("DYNASPLIT_SIMULATION_RUNS").unwrap_or(RUNS * effort()),
+/// The runs of a mode: whole ones, and many short ones. The environment may name a seed, or what they are about.
+fn scripts(mode: Mode) -> Vec<Script> {
+    let runs = number(RUNS);
+    let some = |seeds: Range<u64>, about: Option<Focus>| seeds.map(move |seed| script(seed, mode, about));
+    if let Some(seed) = number(SEED) {
+        return some(seed..seed + runs.unwrap_or(1), None).collect();
     }
+    if std::env::var_os(FOCUS).is_some() {
+        return some(1..1 + runs.unwrap_or(SHORT * effort()), None).collect();
+    }
+    let rounds = runs.unwrap_or(WHOLE * effort());
+    let short = rounds * SHORT / WHOLE;
+    let short = Focus::SHORT.map(|about| some(1..1 + short, Some(about)));
+    some(1..1 + rounds, None)
+        .chain(short.into_iter().flatten())
+        .collect()
 }
 
 /// A seed's run, with what the environment leaves out of it.
-fn script(seed: u64, mode: Mode) -> Script {
+fn script(seed: u64, mode: Mode, focus: Option<Focus>) -> Script {
     let told = |name: &str| std::env::var(name).ok();
     let rule = |text: String| {
         let found = Rule::ALL.iter().find(|rule| format!("{rule:?}") == text);
         *found.unwrap_or_else(|| panic!("{WITHOUT}: there is no rule {text}"))
     };
     let cuts = |text: String| -> Cuts { text.parse().unwrap_or_else(|error| panic!("{CUTS}: {error}")) };
+    let about = |text: String| -> Focus { text.parse().unwrap_or_else(|error| panic!("{FOCUS}: {error}")) };
     Script {
         without: told(WITHOUT).map(rule),
-        moves: told(CUTOVERS).is_some(),
+        about: told(FOCUS).map(about).or(focus),
         cuts: told(CUTS).map(cuts).unwrap_or_default(),
         ..Script::new(seed, mode)
     }
@@ -109,12 +126,7 @@ impl Sum {
         self.writes += outcome.writes;
         self.requests += outcome.requests;
         if outcome.wrong.is_some() {
-            let is_first = (self.failed.as_ref()).is_none_or(|(first, _)| script.seed < first.seed);
-            self.failed = self
-                .failed
-                .take()
-                .filter(|_| !is_first)
-                .or(Some((script, outcome)));
+            self.failed.get_or_insert((script, outcome));
             return;
         }
         self.faults.add(outcome.faults);
@@ -130,24 +142,27 @@ fn threads() -> usize {
 /// Runs seeds, and tells of the first that fails, with the command that repeats it.
 fn runs(mode: Mode) {
     let began = Instant::now();
-    let seeds = seeds();
-    let (next, sum) = (AtomicU64::new(seeds.start), Mutex::new(Sum::default()));
+    let scripts = scripts(mode);
+    let (next, sum) = (AtomicUsize::new(0), Mutex::new(Sum::default()));
     let some = || {
         loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
+            let place = next.fetch_add(1, Ordering::Relaxed);
             let has_failed = sum.lock().expect("no thread panicked").failed.is_some();
-            if seed >= seeds.end || has_failed {
+            let Some(script) = scripts.get(place).filter(|_| !has_failed) else {
                 return;
-            }
-            let (one, script) = (Instant::now(), script(seed, mode));
-            let outcome = run(&script, Trace::default());
+            };
+            let one = Instant::now();
+            let outcome = run(script, Trace::default());
             eprintln!(
-                "{mode:?} mode, seed {seed}: {} simulated s and {} requests in {:.1} s",
+                "{mode:?} mode, {}: {} simulated s and {} requests in {:.1} s",
+                script.name(),
                 outcome.simulated.as_secs(),
                 outcome.requests,
                 one.elapsed().as_secs_f64()
             );
-            sum.lock().expect("no thread panicked").add(script, outcome);
+            sum.lock()
+                .expect("no thread panicked")
+                .add(script.clone(), outcome);
         }
     };
     std::thread::scope(|scope| {
@@ -160,18 +175,17 @@ fn runs(mode: Mode) {
         // The story of the least run that fails takes a while; what failed is known now.
         let wrong = outcome.wrong.as_ref().map(ToString::to_string);
         eprintln!(
-            "{mode:?} mode, seed {} failed, and is reduced now: {}",
-            script.seed,
+            "{mode:?} mode, {} failed, and is reduced now: {}",
+            script.name(),
             wrong.unwrap_or_default()
         );
         let most = number(SHRINKS).map_or(MOST_RUNS, |most| most.try_into().expect("a small number"));
         panic!("{}", story::told(&script, outcome, most));
     }
     eprintln!(
-        "{mode:?} mode: {} seeds from {}, {:.1} simulated hours in {:.1} s, {} writes of the source, {} requests\n\
+        "{mode:?} mode: {} runs, {:.1} simulated hours in {:.1} s, {} writes of the source, {} requests\n\
          what went wrong, and what was seen:\n{}how commands ended:\n{}",
-        seeds.end - seeds.start,
-        seeds.start,
+        scripts.len(),
         sum.simulated.as_secs_f64() / 3600.0,
         began.elapsed().as_secs_f64(),
         sum.writes,
@@ -197,8 +211,15 @@ const AFTER: usize = 20;
 
 #[test]
 fn a_seed_makes_the_same_run_each_time() {
-    for (seed, mode) in [(1001, Mode::Timestamp), (1002, Mode::Sequence)] {
-        let [one, two] = [0, 1].map(|_| run(&Script::new(seed, mode), Trace::kept()).trace);
+    let scripts = [
+        Script::new(3, Mode::Timestamp),
+        Script {
+            about: Some(Focus::Suspension),
+            ..Script::new(2, Mode::Sequence)
+        },
+    ];
+    for script in scripts {
+        let [one, two] = [0, 1].map(|_| run(&script, Trace::kept()).trace);
         let (first, second) = (one.into_lines(), two.into_lines());
         assert!(first.len() > 1000, "{} lines", first.len());
         for (place, (one, two)) in first.iter().zip(&second).enumerate() {
@@ -206,7 +227,8 @@ fn a_seed_makes_the_same_run_each_time() {
                 let from = place.saturating_sub(BEFORE);
                 let part = |lines: &[String]| lines[from..(place + AFTER).min(lines.len())].join("\n");
                 format!(
-                    "line {place} of seed {seed}:\n{}\n\nand then:\n{}",
+                    "line {place} of {}:\n{}\n\nand then:\n{}",
+                    script.name(),
                     part(&first),
                     part(&second)
                 )

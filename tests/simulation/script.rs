@@ -19,8 +19,8 @@ pub struct Script {
     pub mode: Mode,
     /// A rule of the protocol that the product leaves out.
     pub without: Option<Rule>,
-    /// The run has cutovers, whatever the seed says.
-    pub moves: bool,
+    /// What the run is mostly about, if not about everything that the seed says.
+    pub about: Option<Focus>,
     pub cuts: Cuts,
 }
 
@@ -31,19 +31,21 @@ impl Script {
             seed,
             mode,
             without: None,
-            moves: false,
+            about: None,
             cuts: Cuts::default(),
         }
     }
 
     /// What the run is mostly about.
     pub fn focus(&self) -> Focus {
-        let otherwise = if self.moves {
-            Focus::Cutovers
-        } else {
-            Focus::Everything
-        };
-        self.without.map_or(otherwise, focus)
+        let about = self.about.unwrap_or(Focus::Everything);
+        self.without.map_or(about, focus)
+    }
+
+    /// What tells it from others of its mode.
+    pub fn name(&self) -> String {
+        let about = self.about.map(|focus| format!(" of {focus}"));
+        format!("seed {}{}", self.seed, about.unwrap_or_default())
     }
 
     /// The command that makes this run.
@@ -52,17 +54,14 @@ impl Script {
             Mode::Timestamp => "in_timestamp_mode",
             Mode::Sequence => "in_sequence_mode",
         };
-        let moves = if self.moves {
-            format!(" {CUTOVERS}=1")
-        } else {
-            String::new()
-        };
+        let about = self.about.map(|focus| format!(" {FOCUS}={focus}"));
         let without = self.without.map(|rule| format!(" {WITHOUT}={rule:?}"));
         let cuts = Some(self.cuts.to_string()).filter(|cuts| !cuts.is_empty());
         let cuts = cuts.map(|cuts| format!(" {CUTS}='{cuts}'"));
         format!(
-            "{SEED}={}{moves}{}{} cargo test --test simulation {test}",
+            "{SEED}={}{}{}{} cargo test --test simulation {test}",
             self.seed,
+            about.unwrap_or_default(),
             without.unwrap_or_default(),
             cuts.unwrap_or_default()
         )
@@ -73,7 +72,7 @@ impl Script {
 pub const SEED: &str = "DYNASPLIT_SEED";
 pub const WITHOUT: &str = "DYNASPLIT_WITHOUT";
 pub const CUTS: &str = "DYNASPLIT_CUTS";
-pub const CUTOVERS: &str = "DYNASPLIT_CUTOVERS";
+pub const FOCUS: &str = "DYNASPLIT_FOCUS";
 
 /// What does not happen of all that a seed decides.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

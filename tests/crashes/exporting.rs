@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::deaths::Deaths;
-use crate::scene::Scene;
+use crate::crashes::deaths::Deaths;
+use crate::crashes::scene::Scene;
 use crate::support::Engine;
 use crate::support::faulty::Script;
 use crate::support::objects::Objects;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::scene::HABITS;
+use crate::crashes::scene::HABITS;
 use crate::support::Engine;
 use crate::support::stage::{LEASE_SECONDS, Stage};
 use crate::support::trial::{Mode, Stamps};

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::scene::{Scene, assert_nothing_left, succeed_soon};
+use crate::crashes::scene::{Scene, assert_nothing_left, succeed_soon};
 use crate::support::process::{LIMIT, Running};
 use crate::support::stage::{LEASE_SECONDS, Stage};
 use crate::support::table::{self, item, number, text};

@@ -1,8 +1,8 @@
 //! A process that lost the lease of repairs while a write of it stood still: it ends, or looks again, and waits for nothing
 //! that never comes.
 
-use crate::reserved_items::ReservedItems;
-use crate::scene::Scene;
+use crate::crashes::reserved_items::ReservedItems;
+use crate::crashes::scene::Scene;
 use crate::support::Engine;
 use crate::support::process::Running;
 use crate::support::stage::{Stage, seed};

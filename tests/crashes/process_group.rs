@@ -6,7 +6,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 
-use crate::report::Report;
+use crate::crashes::report::Report;
 use crate::support::process::{Cli, Done, LIMIT, Running};
 use crate::support::stage::LEASE_SECONDS;
 
@@ -164,7 +164,7 @@ const LOSSY: (u32, u32) = (1, 5);
 impl Kind {
     /// Failpoints for a process, as chance has it.
     pub fn faults(&self, rng: &mut StdRng) -> String {
-        let points: Vec<String> = crate::deaths::points()
+        let points: Vec<String> = crate::crashes::deaths::points()
             .filter(|point| self.points.iter().any(|prefix| point.starts_with(prefix)))
             .collect();
         let requests: Vec<&String> = points.iter().filter(|point| is_request(point)).collect();

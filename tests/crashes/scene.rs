@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::reserved_items::ReservedItems;
+use crate::crashes::reserved_items::ReservedItems;
 use crate::support::mutator::{Habits, Mutator};
 use crate::support::process::{Cli, Done, Running};
 use crate::support::stage::{Stage, seed};

@@ -3,11 +3,11 @@
 use aws_sdk_dynamodb::Client;
 use futures::future::{LocalBoxFuture, join_all};
 
-use crate::backups::Backups;
-use crate::deaths::{Deaths, points};
-use crate::exporting::exporting;
-use crate::reserved_items::document;
-use crate::scene::{Scene, succeed_soon};
+use crate::crashes::backups::Backups;
+use crate::crashes::deaths::{Deaths, points};
+use crate::crashes::exporting::exporting;
+use crate::crashes::reserved_items::document;
+use crate::crashes::scene::{Scene, succeed_soon};
 use crate::support::process::{Cli, LIMIT, Running};
 use crate::support::stage::Stage;
 use crate::support::table::{self, text};
@@ -425,7 +425,7 @@ async fn ending() -> Deaths {
         "complete.ttl.after",
     ];
     deaths.die_at(&stage.cli, COMPLETE, &points).await;
-    crate::scene::finish(&stage, tail, COMPLETE).await;
+    crate::crashes::scene::finish(&stage, tail, COMPLETE).await;
     deaths
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
 
-use crate::deaths::Deaths;
+use crate::crashes::deaths::Deaths;
 use crate::support::faulty::FaultKind;
 use crate::support::mutator::Writes;
 

@@ -13,12 +13,12 @@ use futures::FutureExt;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::process_group::{
+use crate::crashes::process_group::{
     APPLY, BACKFILL, BULK, COMPLETE, Kind, ProcessGroup, RECONCILE, REPAIR, REPLICATE,
 };
-use crate::report::Report;
-use crate::reserved_items::ReservedItems;
-use crate::scene::{HABITS, assert_nothing_left, end_soon, succeed_soon};
+use crate::crashes::report::Report;
+use crate::crashes::reserved_items::ReservedItems;
+use crate::crashes::scene::{HABITS, assert_nothing_left, end_soon, succeed_soon};
 use crate::support::effort::effort;
 use crate::support::mutator::{Mutator, Writes};
 use crate::support::process::{Cli, LIMIT, Running};
@@ -106,7 +106,7 @@ async fn many(test: &str, place: Where) {
 /// Says how to repeat a run, before anything can hang. Not by `eprintln!`, of which the tests' harness shows nothing where
 /// a test passes, or is killed.
 fn announce(test: &str, seed: u64) {
-    let command = format!("cargo test --test torture chaos::{test} -- --exact --nocapture");
+    let command = format!("cargo test --test crashes crashes::chaos::{test} -- --exact --nocapture");
     // A run that can't say it is a run all the same.
     let _ = writeln!(std::io::stderr(), "DYNASPLIT_SEED={seed} {command}");
 }

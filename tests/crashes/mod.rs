@@ -10,11 +10,6 @@
 //! - [`lost_repair_lease`]: one whose lease another took while a write of it stood still.
 //! - [`concurrent`]: several commands need tombstones, and each one releases only its own hold.
 //! - [`signals`]: told to stop, and held up.
-#![cfg(unix)]
-
-#[path = "../support/mod.rs"]
-mod support;
-
 mod backups;
 mod chaos;
 mod concurrent;

@@ -1,7 +1,7 @@
 //! Several commands need tombstones at the same time, and some are suspended: each one releases only its own hold.
 
-use crate::reserved_items::ReservedItems;
-use crate::scene::{Scene, end_soon, succeed_soon};
+use crate::crashes::reserved_items::ReservedItems;
+use crate::crashes::scene::{Scene, end_soon, succeed_soon};
 use crate::support::Engine;
 use crate::support::process::Running;
 use crate::support::stage::{Stage, seed};
