@@ -31,6 +31,7 @@ mod pages;
 mod plans;
 mod product;
 mod proof;
+mod prune;
 mod repair;
 mod restart;
 mod rule;
