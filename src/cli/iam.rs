@@ -6,8 +6,8 @@ use super::failure::Failed;
 use super::tables::unwritable;
 use super::{output, screen};
 use crate::infrastructure::{
-    Account, ArnError, MANAGED_POLICY_CHARACTERS, Policy, Task, aliases, role_policy, service_policy,
-    terraform_policy, tool_policy, with_export,
+    Account, ArnError, MANAGED_POLICY_CHARACTERS, Policy, Task, aliases, probe_policy, role_policy,
+    service_policy, terraform_policy, tool_policy, with_export,
 };
 use crate::plan::Plan;
 use crate::s3::Folder;
@@ -15,6 +15,8 @@ use std::collections::BTreeSet;
 
 /// For the role that runs dynasplit.
 const TOOL: &str = "tool";
+/// For the roles as which a fence is tried.
+const PROBE: &str = "probe";
 
 /// Runs `iam`. It needs no credentials and reads nothing but the plan.
 pub fn run(global: &Global, args: &Args) -> Result<Exit, Failed> {
@@ -86,16 +88,17 @@ fn policy(args: &Args, plan: &Plan, account: &Account, tasks: &BTreeSet<Task>) -
         return tool_policy(plan, account, tasks).map_err(wrong);
     }
     if let Some(service) = plan.service(&args.principal) {
-        if !args.task.is_empty() {
-            return Err(Failed::of(
-                Exit::Usage,
-                format!(
-                    "--task does not apply to the policy of the service {}: it runs no dynasplit command",
-                    service.name
-                ),
-            ));
-        }
+        refuse_task(args, &format!("the service {}", service.name))?;
         return service_policy(service, account).map_err(wrong);
+    }
+    let probes = (args.principal != PROBE).then_some(args.principal.as_str());
+    if let Some(policy) = probe_policy(plan, account, probes).map_err(wrong)? {
+        return refuse_task(args, "probe roles").map(|()| policy);
+    }
+    if probes.is_none() {
+        let said = "--for probe: the fence of the plan has no policy, so nothing is tried as another role";
+        return Err(Failed::of(Exit::Usage, said)
+            .hint("write `policy` under `fence` in the plan, with `probe-roles`"));
     }
     let found = role_policy(plan, account, tasks, &args.principal).map_err(wrong)?;
     found.ok_or_else(|| {
@@ -108,10 +111,20 @@ fn policy(args: &Args, plan: &Plan, account: &Account, tasks: &BTreeSet<Task>) -
             ),
         )
         .hint(format!(
-            "give `{TOOL}`, one of its services ({}), or the ARN of a role that it names",
+            "give `{TOOL}`, `{PROBE}`, one of its services ({}), or the ARN of a role that it names",
             known.join(", ")
         ))
     })
+}
+
+/// A role of an application runs no command, so it has no task.
+fn refuse_task(args: &Args, whose: &str) -> Result<(), Failed> {
+    if args.task.is_empty() {
+        return Ok(());
+    }
+    let said =
+        format!("--task does not apply to the policy of {whose}: no dynasplit command runs as this role");
+    Err(Failed::of(Exit::Usage, said))
 }
 
 /// The account and region of the tables for which the plan names neither.

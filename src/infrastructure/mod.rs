@@ -6,12 +6,14 @@ mod cloudformation;
 mod name;
 mod permissions;
 mod policy;
+mod probes;
 mod terraform;
 
 pub use arn::{Account, ArnError};
 pub use cloudformation::cloudformation;
 pub use permissions::{KeyNote, Task, aliases, role_policy, service_policy, tool_policy, with_export};
 pub use policy::{MANAGED_POLICY_CHARACTERS, Policy, Statement};
+pub use probes::{PROBE_ACTIONS, probe_policy};
 pub use terraform::{terraform_policy, terraform_tables};
 
 #[cfg(test)]

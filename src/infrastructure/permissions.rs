@@ -458,7 +458,7 @@ impl Resources<'_> {
 }
 
 /// A statement for the customer managed keys of services, if there are any: only for calls through DynamoDB.
-fn key_statement<'a>(
+pub(super) fn key_statement<'a>(
     sid: &str,
     actions: &[&str],
     account: &Account,

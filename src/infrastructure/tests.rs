@@ -3,7 +3,7 @@
 use super::arn::Account;
 use super::name::{distinct, identifier, logical_id};
 use super::policy::{Policy, Statement};
-use super::{Task, terraform_policy, tool_policy};
+use super::{Task, probe_policy, terraform_policy, tool_policy};
 use crate::plan::{Place, Plan};
 
 #[test]
@@ -101,4 +101,31 @@ fn a_policy_allows_to_notify_the_destinations_of_the_plan_and_no_others() {
     );
     assert_eq!(allowed(&plan(&topic_and_webhook), &[Task::GiveUp]), []);
     assert_eq!(allowed(&plan(""), &[Task::Run]), []);
+}
+
+#[test]
+fn a_probe_role_may_try_the_tables_that_it_is_named_for_and_no_others() {
+    let role = |name: &str| format!("arn:aws:iam::123456789012:role/{name}");
+    let text = format!(
+        "version: 1\nsplit: s\nsource: {{ table: Source, keys: {{ partition: PK }} }}\ntimestamp: none\nunrouted: fail\n\
+         fence: {{ policy: {{ scope: table, probe-roles: ['{}'] }} }}\nservices:\n\
+         - {{ name: A, where: \"begins_with(PK, 'A')\", table: {{ name: TableA, keys: {{ partition: PK }} }}, fence: {{ policy: \
+         {{ scope: table, probe-roles: ['{}'], target-probe-roles: ['{}'] }} }} }}\n\
+         - {{ name: B, where: \"begins_with(PK, 'B')\", table: {{ name: TableB, keys: {{ partition: PK }} }} }}\n",
+        role("old"),
+        role("old"),
+        role("a")
+    );
+    let plan = Plan::parse(&text, "plan.yaml").unwrap();
+    let account = Account::new("123456789012", "eu-central-1").unwrap();
+    let tables = |who: Option<&str>| {
+        let policy = probe_policy(&plan, &account, who).unwrap()?;
+        let tables = policy.statement.into_iter().flat_map(|each| each.resource);
+        let names = tables.filter_map(|arn| arn.split('/').next_back().map(str::to_owned));
+        Some(names.collect::<Vec<_>>())
+    };
+    assert_eq!(tables(None).unwrap(), ["Source", "TableA"]);
+    assert_eq!(tables(Some(&role("old"))).unwrap(), ["Source"]);
+    assert_eq!(tables(Some(&role("a"))).unwrap(), ["TableA"]);
+    assert_eq!(tables(Some(&role("other"))), None);
 }

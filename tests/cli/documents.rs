@@ -260,6 +260,10 @@ fn wrong_values_of_iam() {
             "no service and no role",
         ),
         (
+            "--for probe --account 123456789012 --region eu-central-1",
+            "the fence of the plan has no policy",
+        ),
+        (
             "--for course-catalog --task run --account 123456789012 --region eu-central-1",
             "--task does not apply",
         ),

@@ -1,7 +1,8 @@
 //! The actions that the code asks for, and those that the page lists and allows.
 
 use super::pages::{read, root, section, split};
-use dynasplit::infrastructure::{Account, Policy, Task, tool_policy, with_export};
+use dynasplit::dynamo::ProbeCall;
+use dynasplit::infrastructure::{Account, PROBE_ACTIONS, Policy, Task, tool_policy, with_export};
 use dynasplit::plan::Plan;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -203,4 +204,9 @@ fn generated_policies_allow_what_the_page_lists() {
             assert_eq!(is_allowed, !column.is_empty(), "{action} on {place}");
         }
     }
+}
+
+#[test]
+fn probe_roles_may_do_what_the_probes_do() {
+    assert_eq!(ProbeCall::ALL.map(ProbeCall::action), PROBE_ACTIONS);
 }

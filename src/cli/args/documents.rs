@@ -53,8 +53,8 @@ pub struct Iam {
     /// The plan file.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
-    /// Whose policy: `tool` for the role that runs dynasplit, the name of a service for the service's own role, or the ARN of
-    /// a role that the plan names.
+    /// Whose policy: `tool` for the role that runs dynasplit, `probe` for the roles as which a fence is tried, the name of a service
+    /// for the service's own role, or the ARN of a role that the plan names.
     #[arg(long = "for", value_name = "WHO", help_heading = TASK)]
     pub principal: String,
     /// AWS account of the tables for which the plan names no role.
