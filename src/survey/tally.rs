@@ -155,12 +155,11 @@ impl<'a> Tally<'a> {
                 *self.overlaps.entry((*first, *second)).or_default() += 1;
             }
         }
-        if !takers.is_empty() {
-            if let Versions::Timestamp(timestamp) = &self.plan.versions
-                && let Some(what) = without_version(timestamp, item)
-            {
-                self.versions.add(what, keys, &key);
-            }
+        if !takers.is_empty()
+            && let Versions::Timestamp(timestamp) = &self.plan.versions
+            && let Some(what) = without_version(timestamp, item)
+        {
+            self.versions.add(what, keys, &key);
         }
         // A table that receives everything is responsible for none of it.
         if !owners.is_empty() {
