@@ -118,8 +118,35 @@ fn a_service_has_a_condition_or_shapes() {
     let mut beside = plan.clone();
     beside["services"][1]["transform"] = json!({ "drop": ["x"] });
     assert!(!fine(&beside));
+    let mut beside = plan.clone();
+    beside["services"][1]["copy"] = json!("everything");
+    assert!(!fine(&beside));
     plan["services"][1]["shapes"][0]["name"] = json!("x");
     assert!(!fine(&plan));
+}
+
+#[test]
+fn only_a_copy_of_everything_has_irrelevant_items() {
+    let schema = json_schema();
+    let mut plan = to_json(&read(&root().join("plans/online-learning.yaml")), "plan").unwrap();
+    let service = plan["services"][1].as_object_mut().unwrap();
+    for setting in ["transform", "table"] {
+        service.shift_remove(setting);
+    }
+    service.insert(
+        "table".into(),
+        json!({ "name": "All", "keys": { "partition": "PK", "sort": "SK" } }),
+    );
+    service.insert("irrelevant".into(), json!("begins_with(PK, 'USER#')"));
+    let is_fine = |plan: &Value| {
+        let by_code = Plan::parse(&plan.to_string(), "plan");
+        let by_schema = violations(&schema, &schema, plan, "plan");
+        assert_eq!(by_schema.is_empty(), by_code.is_ok(), "{by_schema:?} {by_code:?}");
+        by_code.is_ok()
+    };
+    assert!(!is_fine(&plan));
+    plan["services"][1]["copy"] = json!("everything");
+    assert!(is_fine(&plan));
 }
 
 /// The part of JSON Schema that the plan's schema uses.
@@ -159,6 +186,12 @@ fn violations(root: &Value, schema: &Value, value: &Value, at: &str) -> Vec<Stri
                 name => is(text(name), value),
             },
             "required" => list(content).all(|name| value.get(text(name)).is_some()),
+            "dependentRequired" => {
+                let mut needs = content.as_object().into_iter().flatten();
+                needs.all(|(name, others)| {
+                    value.get(name).is_none() || list(others).all(|other| value.get(text(other)).is_some())
+                })
+            }
             "items" => {
                 for (n, element) in value.as_array().into_iter().flatten().enumerate() {
                     found.extend(violations(root, content, element, &format!("{at}[{n}]")));

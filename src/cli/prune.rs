@@ -11,21 +11,32 @@ use super::stoppable::stoppable;
 use super::waiting::Waiting;
 use crate::lifecycle::{Backup, PruneOptions, PruneReport, prune};
 use crate::model::{count, counted};
+use crate::state::PruneSide;
 use tokio_util::sync::CancellationToken;
 
 /// Runs `prune`.
 pub async fn run(global: &Global, args: &Prune, stop: CancellationToken) -> Result<Exit, Failed> {
     let split = output::open(global, &args.plan).await?;
     refuse_unknown(&split.plan, &args.service)?;
+    let side = match args.target {
+        true => PruneSide::Target,
+        false => PruneSide::Source,
+    };
     if !(args.yes || args.dry_run) {
-        let said = format!(
-            "`prune` deletes the items of {} from the source for good, so you must confirm it with --yes",
-            args.service
-        );
+        let service = &args.service;
+        let said = match side {
+            PruneSide::Source => format!(
+                "`prune` deletes the items of {service} from the source for good, so you must confirm it with --yes"
+            ),
+            PruneSide::Target => format!(
+                "`prune --target` deletes irrelevant items from the table of {service} for good, so you must confirm it with --yes"
+            ),
+        };
         return Err(Failed::of(Exit::Usage, said).hint("to count them first, add --dry-run"));
     }
     let _waiting = Waiting::tell(&split.waits);
     let options = PruneOptions {
+        side,
         dry_run: args.dry_run,
         no_backup: args.no_backup,
         export: args.export.clone(),
@@ -67,6 +78,11 @@ fn render(report: &PruneReport) -> String {
         items(counts.scanned)
     ));
     let kept = [
+        (counts.own, "kept, because they belong to the service"),
+        (
+            counts.kept,
+            "kept, because the plan does not declare them as irrelevant",
+        ),
         (
             counts.shared,
             "kept, because a service that is not completed takes them, too",
@@ -94,9 +110,15 @@ fn render(report: &PruneReport) -> String {
             .map(|(number, why)| format!("  {why}: {}", counted(*number, "item"))),
     );
     if counts.changed + counts.put_back > 0 {
-        lines.push(format!(
-            "somebody writes items of {service} to the source: find and stop the writer, then run this command again"
-        ));
+        lines.push(match report.side {
+            PruneSide::Source => format!(
+                "somebody writes items of {service} to the source: find and stop the writer, then run this command again"
+            ),
+            PruneSide::Target => format!(
+                "somebody writes items of {table} that the plan declares as irrelevant: check `irrelevant` in the plan, then run \
+                 this command again"
+            ),
+        });
     }
     if !report.refused.is_empty() {
         lines.push("it would be refused now:".into());

@@ -29,7 +29,7 @@ pub use guard::{
     Guard, GuardExpression, VersionFields, is_tombstone, stamp, tombstone, tombstone_epoch, tombstone_of,
 };
 pub use invert::{NoWayBack, SourceWrite, SourceWriteKind, TargetChange, WayBack, copied_from};
-pub use prune::{Pruned, pruned};
+pub use prune::{Pruned, PrunedCopy, pruned, pruned_copy};
 pub use repair::{is_newer, repair};
 pub use route::{Desired, desired};
 pub use stray::is_stray;

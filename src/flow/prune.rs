@@ -1,8 +1,10 @@
-//! Which source items may be deleted when the service that owns them is completed. Pure.
+//! Which items may be deleted when a service is completed: of the source, those that it owns; of its table, copies that are
+//! irrelevant. Pure.
 
+use super::invert::copied_from;
 use super::route::desired;
 use crate::model::{Item, ReverseMark};
-use crate::plan::{Owns, Plan, Service};
+use crate::plan::{Condition, Owns, Plan, Service};
 use std::collections::BTreeSet;
 
 /// What is to become of an item of the source.
@@ -42,6 +44,34 @@ pub fn pruned(plan: &Plan, service: &Service, ended: &BTreeSet<String>, item: &I
         Pruned::Delete
     } else {
         Pruned::Ambiguous
+    }
+}
+
+/// What is to become of an item in the table of a completed service that had copied everything.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PrunedCopy {
+    /// It is irrelevant: it is deleted.
+    Delete,
+    /// It belongs to the service.
+    Own,
+    /// Neither.
+    Kept,
+}
+
+/// Decides about one item of a service's table, by what it shows of the source item that it was copied from. What belongs to the
+/// service stays, whatever is irrelevant.
+#[must_use]
+pub fn pruned_copy(plan: &Plan, service: &Service, item: &Item) -> PrunedCopy {
+    let Some(shown) = copied_from(service, &plan.source.keys, item) else {
+        return PrunedCopy::Kept;
+    };
+    let is_irrelevant = |condition: &Condition| condition.matches(&shown);
+    if service.belongs(&shown) {
+        PrunedCopy::Own
+    } else if service.irrelevant.as_ref().is_some_and(is_irrelevant) {
+        PrunedCopy::Delete
+    } else {
+        PrunedCopy::Kept
     }
 }
 

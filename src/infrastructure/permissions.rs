@@ -386,6 +386,11 @@ impl Resources<'_> {
                 self.targets(|_| true)?,
             ),
         ];
+        statements.push(Statement::new(
+            "LookForBackupsOfTheTargets",
+            &["dynamodb:DescribeContinuousBackups"],
+            self.targets(|service| service.irrelevant.is_some())?,
+        ));
         if self.has_cutover {
             statements.extend(self.cut_over()?);
         }

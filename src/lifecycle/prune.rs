@@ -1,19 +1,19 @@
-//! Deletes the items of a completed service from the source.
+//! Deletes the items of a completed service from the source, or irrelevant copies from its own table.
 //!
-//! Each page of the source is read consistently, and each of its items is decided about by the services that are completed at
-//! that time. An item is deleted only if it still is what was read. A cursor moves after the deletes that it covers. So a prune
+//! Each page of the table is read consistently. Each item of the source is decided about by the services that are completed at
+//! that time, and each item of a service's own table by what it shows. An item is deleted only if it still is what was read. A cursor moves after the deletes that it covers. So a prune
 //! can be interrupted and repeated at any point, and two processes would do no harm.
 
 use super::prune_checks::{Backup, PruneOptions, allowed, backup};
 use super::prune_lease::PruneLease;
-use crate::dynamo::{AccountLimit, ConcurrencyLimit, Health, until_answered};
+use crate::dynamo::{AccountLimit, Budget, ConcurrencyLimit, Health, Tables, until_answered};
 use crate::fault;
-use crate::flow::{Pruned, pruned};
+use crate::flow::{Pruned, PrunedCopy, pruned, pruned_copy};
 use crate::model::{Item, json, strip_marks};
 use crate::plan::Service;
 use crate::source::{Scan, ScanPage};
-use crate::state::{PruneCounts, PruneRecord, PruneSegment, SplitRecord};
-use crate::target::{Deleted, SourceDeleter};
+use crate::state::{PruneCounts, PruneRecord, PruneSegment, PruneSide, SplitRecord};
+use crate::target::{Deleted, PruneDeleter};
 use crate::worker::{ActivityNote, Budgets, RunError, Split, check_plan, pause, with_activity_notes};
 use futures::{StreamExt, TryStreamExt};
 use serde::Serialize;
@@ -34,7 +34,9 @@ const LONGEST_FENCE: Duration = Duration::from_secs(5 * 60);
 pub struct PruneReport {
     /// The service.
     pub service: String,
-    /// The source table.
+    /// Which table: the source, or the service's own.
+    pub side: PruneSide,
+    /// The table.
     pub table: String,
     /// Nothing was deleted: the items were only counted.
     pub dry_run: bool,
@@ -49,21 +51,23 @@ pub struct PruneReport {
     pub refused: Vec<String>,
 }
 
-/// One pass over the source.
+/// One pass over a table.
 struct Pass<'a> {
     split: &'a Split,
     service: &'a Service,
+    side: PruneSide,
+    reads: Arc<Budget>,
     budgets: Arc<Budgets>,
     health: Arc<Health>,
     scan: Scan,
     /// `None`: the items are only counted.
-    deleter: Option<SourceDeleter>,
+    deleter: Option<PruneDeleter>,
     lease: Option<&'a PruneLease>,
     counts: Mutex<PruneCounts>,
     stop: &'a CancellationToken,
 }
 
-/// Deletes the items of a completed service from the source, or counts them.
+/// Deletes the items of a completed service from the source, or irrelevant copies from its own table, or counts them.
 ///
 /// # Errors
 /// If the service is not completed, if there is no backup, or if writes of others are only in the source.
@@ -75,7 +79,8 @@ pub async fn prune(
     stop: &CancellationToken,
 ) -> Result<PruneReport, RunError> {
     let record = check_plan(split).await?;
-    let planned = allowed(split, &record, service)?;
+    let side = options.side;
+    let planned = allowed(split, &record, service, side)?;
     let (found, refused) = backup(split, &record, planned, options).await?;
     if !(refused.is_empty() || options.dry_run) {
         return Err(RunError::Unclean { reasons: refused });
@@ -84,15 +89,23 @@ pub async fn prune(
     budgets.read(&split.store).await?;
     let lease = match options.dry_run {
         true => None,
-        false => Some(PruneLease::take(split, service, operator, stop).await?),
+        false => Some(PruneLease::take(split, service, side, operator, stop).await?),
     };
     let resumed = lease.as_ref().is_some_and(|lease| lease.record().has_begun());
+    let ground = ground(split, planned, side);
     let pass = Pass {
-        deleter: lease.as_ref().map(|_| deleter(split, planned, &record, &budgets)),
+        deleter: lease
+            .as_ref()
+            .map(|_| deleter(split, planned, (side, &ground), &record, &budgets)),
         split,
         service: planned,
+        side,
+        reads: match side {
+            PruneSide::Source => budgets.source(),
+            PruneSide::Target => budgets.reads(service),
+        },
         health: budgets.health(service),
-        scan: split.scan_source(true).keeping_marks(),
+        scan: ground.scan,
         lease: lease.as_ref(),
         counts: Mutex::default(),
         stop,
@@ -107,7 +120,8 @@ pub async fn prune(
     done?;
     Ok(PruneReport {
         service: service.to_owned(),
-        table: split.plan.source.table.clone(),
+        side,
+        table: ground.table,
         dry_run: options.dry_run,
         resumed,
         counts,
@@ -116,19 +130,55 @@ pub async fn prune(
     })
 }
 
-fn deleter(split: &Split, service: &Service, record: &SplitRecord, budgets: &Budgets) -> SourceDeleter {
+/// The table that is pruned.
+struct Ground {
+    table: String,
+    tables: Tables,
+    scan: Scan,
+}
+
+fn ground(split: &Split, service: &Service, side: PruneSide) -> Ground {
+    match (side, split.target(&service.name)) {
+        (PruneSide::Target, Some((_, tables))) => Ground {
+            table: service.table.name.clone(),
+            tables: tables.clone(),
+            scan: Scan::new(
+                tables.pages.clone(),
+                &service.table.name,
+                service.keys.clone(),
+                true,
+            ),
+        },
+        _ => Ground {
+            table: split.plan.source.table.clone(),
+            tables: split.source.clone(),
+            scan: split.scan_source(true).keeping_marks(),
+        },
+    }
+}
+
+fn deleter(
+    split: &Split,
+    service: &Service,
+    (side, ground): (PruneSide, &Ground),
+    record: &SplitRecord,
+    budgets: &Budgets,
+) -> PruneDeleter {
     let epoch = record.cutovers.get(&service.name).map_or(0, |state| state.epoch);
-    SourceDeleter::new(
-        split.source.items.clone(),
-        split.scan_source(true).keeping_marks(),
-        &split.plan.source.table,
+    // In a service's own table, nobody has to tell who made a delete, and its readers would see the mark.
+    let mark =
+        (side == PruneSide::Source).then(|| PruneDeleter::mark_of(&split.plan.split, &service.name, epoch));
+    PruneDeleter::new(
+        ground.tables.items.clone(),
+        ground.scan.clone(),
+        &ground.table,
         budgets.writes(&service.name),
         Arc::new(ConcurrencyLimit::new(
             split.timing.attempt,
             &AccountLimit::default(),
         )),
         budgets.health(&service.name),
-        SourceDeleter::mark_of(&split.plan.split, &service.name, epoch),
+        mark,
     )
 }
 
@@ -185,13 +235,13 @@ impl Pass<'_> {
         let mut after = read_cursor(place.cursor.as_deref())?;
         loop {
             let page = until_answered(&self.health, || async {
-                self.budgets.source().ready().await;
+                self.reads.ready().await;
                 self.scan
                     .page(segment, PruneRecord::SEGMENTS, after.as_ref())
                     .await
             })
             .await?;
-            self.budgets.source().pay(page.read_milliunits);
+            self.reads.pay(page.read_milliunits);
             let ScanPage { items, next, .. } = page;
             // After the read: a service that was completed before it needs none of these items.
             let ended = self.ended().await?;
@@ -211,17 +261,10 @@ impl Pass<'_> {
             scanned: items.len() as u64,
             ..PruneCounts::default()
         };
-        let mut meant = Vec::new();
-        for item in items {
-            let mut image = item.clone();
-            let marks = strip_marks(&mut image);
-            match pruned(&self.split.plan, self.service, ended, &image, &marks) {
-                Pruned::Delete => meant.push(item),
-                Pruned::NotItsOwn => {}
-                Pruned::Shared => counts.shared += 1,
-                Pruned::Ambiguous => counts.ambiguous += 1,
-            }
-        }
+        let meant: Vec<Item> = items
+            .into_iter()
+            .filter(|item| self.is_meant(item, ended, &mut counts))
+            .collect();
         let Some(deleter) = &self.deleter else {
             counts.deleted = meant.len() as u64;
             return Ok(counts);
@@ -239,13 +282,31 @@ impl Pass<'_> {
         Ok(counts)
     }
 
+    /// Whether an item is to be deleted. An item that stays for a reason is counted.
+    fn is_meant(&self, item: &Item, ended: &BTreeSet<String>, counts: &mut PruneCounts) -> bool {
+        let (plan, service) = (&self.split.plan, self.service);
+        if self.side == PruneSide::Target {
+            let decided = pruned_copy(plan, service, item);
+            counts.own += u64::from(decided == PrunedCopy::Own);
+            counts.kept += u64::from(decided == PrunedCopy::Kept);
+            return decided == PrunedCopy::Delete;
+        }
+        let mut image = item.clone();
+        let marks = strip_marks(&mut image);
+        let decided = pruned(plan, service, ended, &image, &marks);
+        counts.shared += u64::from(decided == Pruned::Shared);
+        counts.ambiguous += u64::from(decided == Pruned::Ambiguous);
+        decided == Pruned::Delete
+    }
+
     /// The services that are completed now. While the writers of another service are stopped, this waits, so that they do not
     /// have to wait for the records of these deletes.
     async fn ended(&self) -> Result<BTreeSet<String>, RunError> {
         loop {
             let record = check_plan(self.split).await?;
-            allowed(self.split, &record, &self.service.name)?;
-            let Some(fenced) = record.fenced_service().filter(|_| self.deleter.is_some()) else {
+            allowed(self.split, &record, &self.service.name, self.side)?;
+            let writes_source = self.deleter.is_some() && self.side == PruneSide::Source;
+            let Some(fenced) = record.fenced_service().filter(|_| writes_source) else {
                 let services = self.split.plan.service_names().into_iter();
                 return Ok(services
                     .filter(|service| record.has_ended(service))

@@ -1,11 +1,11 @@
 //! What refuses a prune.
 
-use crate::dynamo::point_in_time_recovery;
+use crate::dynamo::{Tables, point_in_time_recovery};
 use crate::model::counted;
 use crate::plan::{Owns, Service};
 use crate::s3::{ExportStatus, describe_export};
 use crate::source::{SourceFacts, describe_source};
-use crate::state::{DeadLetters, SplitRecord, UNDEFINED_MS};
+use crate::state::{DeadLetters, PruneSide, SplitRecord, UNDEFINED_MS};
 use crate::status::{ObstacleKind, split_status};
 use crate::worker::{RunError, Split};
 use serde::Serialize;
@@ -13,21 +13,23 @@ use serde::Serialize;
 /// Options of `prune`.
 #[derive(Clone, Debug, Default)]
 pub struct PruneOptions {
+    /// Which table: the source, or the service's own.
+    pub side: PruneSide,
     /// Count, and delete nothing.
     pub dry_run: bool,
     /// Delete although there is no backup.
     pub no_backup: bool,
-    /// The ARN of an export of the source, which counts as a backup.
+    /// The ARN of an export of the table, which counts as a backup.
     pub export: Option<String>,
     /// Delete although writes of others are only in the source.
     pub lose_late_writes: bool,
-    /// Most read units a second on the source.
+    /// Most read units a second on the table.
     pub read_units: Option<f64>,
-    /// Most write units a second on the source.
+    /// Most write units a second on the table.
     pub write_units: Option<f64>,
 }
 
-/// The backup of the source that there is.
+/// The backup of the table that there is.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "kind", content = "arn")]
 pub enum Backup {
@@ -39,11 +41,12 @@ pub enum Backup {
     None,
 }
 
-/// Refuses a service that is not completed, or that owns no items.
+/// Refuses a service that is not completed, or of which nothing is to be deleted.
 pub(super) fn allowed<'a>(
     split: &'a Split,
     record: &SplitRecord,
     service: &str,
+    side: PruneSide,
 ) -> Result<&'a Service, RunError> {
     let planned = split
         .plan
@@ -52,7 +55,14 @@ pub(super) fn allowed<'a>(
             service: service.to_owned(),
             known: split.plan.service_names().join(", "),
         })?;
-    if *planned.owns() != Owns::Items {
+    if side == PruneSide::Target && planned.irrelevant.is_none() {
+        return Err(RunError::Failed(format!(
+            "the plan declares no items in {} as irrelevant, so none of them can be deleted. Add `irrelevant` to {service}, which needs \
+             `copy: everything`",
+            planned.table.name
+        )));
+    }
+    if side == PruneSide::Source && *planned.owns() != Owns::Items {
         return Err(RunError::Failed(format!(
             "{service} does not own its items (`owns` in the plan), so none of them can be deleted for it. Prune the service that owns \
              them"
@@ -62,7 +72,14 @@ pub(super) fn allowed<'a>(
         return Ok(planned);
     }
     Err(RunError::NotYet {
-        what: format!("{service} is not completed, so the source may still be needed for it"),
+        what: match side {
+            PruneSide::Source => {
+                format!("{service} is not completed, so the source may still be needed for it")
+            }
+            PruneSide::Target => format!(
+                "{service} is not completed, so its table may still receive items from the source, or lose some to a rollback"
+            ),
+        },
         next: if record.cutover_phase(service).carries_back() {
             format!("run `dynasplit complete --service {service} --yes` when nobody goes back any more")
         } else {
@@ -74,55 +91,71 @@ pub(super) fn allowed<'a>(
     })
 }
 
-/// The backup of the source, and every reason against deleting anything now.
+/// The table that is pruned, its backup, and every reason against deleting anything now.
 pub(super) async fn backup(
     split: &Split,
     record: &SplitRecord,
     service: &Service,
     options: &PruneOptions,
 ) -> Result<(Backup, Vec<String>), RunError> {
-    let facts = describe_source(&split.source.control, &split.plan.source.table).await?;
+    let (tables, table) = place(split, service, options.side);
+    let facts = describe_source(&tables.control, table).await?;
     let mut refused = by_table(&facts);
-    refused.extend(only_in_source(split, &service.name, options).await?);
-    let (found, problem) = found(split, record, &facts, service, options).await?;
+    if options.side == PruneSide::Source {
+        refused.extend(only_in_source(split, &service.name, options).await?);
+    }
+    let (found, problem) = found(tables, record, &facts, service, options).await?;
     if found == Backup::None && !options.no_backup {
+        let named = match options.side {
+            PruneSide::Source => "the source",
+            PruneSide::Target => table,
+        };
         let what = problem.unwrap_or_else(|| format!("point-in-time recovery of {} is off", facts.table));
         refused.push(format!(
-            "there is no backup of the source: {what}. Enable point-in-time recovery, name an export of the source with --export, or \
+            "there is no backup of {named}: {what}. Enable point-in-time recovery, name an export of {named} with --export, or \
              add --no-backup"
         ));
     }
     Ok((found, refused))
 }
 
+/// The table that is pruned, with its client.
+fn place<'a>(split: &'a Split, service: &'a Service, side: PruneSide) -> (&'a Tables, &'a str) {
+    match (side, split.target(&service.name)) {
+        (PruneSide::Target, Some((_, tables))) => (tables, &service.table.name),
+        _ => (&split.source, &split.plan.source.table),
+    }
+}
+
 async fn found(
-    split: &Split,
+    tables: &Tables,
     record: &SplitRecord,
     facts: &SourceFacts,
     service: &Service,
     options: &PruneOptions,
 ) -> Result<(Backup, Option<String>), RunError> {
-    let client = &split.source.control;
     if let Some(arn) = &options.export {
-        let problem = match exported(split, record, facts, &service.name, arn).await? {
+        let problem = match exported(tables, record, facts, &service.name, arn).await? {
             None => return Ok((Backup::Export(arn.clone()), None)),
             Some(problem) => problem,
         };
         return Ok((Backup::None, Some(problem)));
     }
-    Ok(match point_in_time_recovery(client, &facts.table).await? {
-        Some(true) => (Backup::PointInTimeRecovery, None),
-        Some(false) => (Backup::None, None),
-        None => {
-            let what = "this engine does not say whether point-in-time recovery is on".to_owned();
-            (Backup::None, Some(what))
-        }
-    })
+    Ok(
+        match point_in_time_recovery(&tables.control, &facts.table).await? {
+            Some(true) => (Backup::PointInTimeRecovery, None),
+            Some(false) => (Backup::None, None),
+            None => {
+                let what = "this engine does not say whether point-in-time recovery is on".to_owned();
+                (Backup::None, Some(what))
+            }
+        },
+    )
 }
 
 /// Why an export is no backup of a service's items.
 async fn exported(
-    split: &Split,
+    tables: &Tables,
     record: &SplitRecord,
     facts: &SourceFacts,
     service: &str,
@@ -131,7 +164,7 @@ async fn exported(
     if !arn.starts_with(&format!("{}/export/", facts.arn)) {
         return Ok(Some(format!("{arn} is no export of {}", facts.arn)));
     }
-    let described = describe_export(&split.source.control, arn).await?;
+    let described = describe_export(&tables.control, arn).await?;
     if described.status != ExportStatus::Completed {
         return Ok(Some(format!("the export {arn} is not complete")));
     }
@@ -141,7 +174,7 @@ async fn exported(
         return Ok(None);
     }
     Ok(Some(format!(
-        "the export {arn} is from before the end of {service}, so it may lack writes that were carried back"
+        "the export {arn} is from before the end of {service}, so it may lack later writes"
     )))
 }
 

@@ -1,6 +1,6 @@
 //! The lease of a prune: one process at a time keeps its cursors.
 
-use crate::state::{Lease, LeaseWatch, Owner, PruneRecord, StateError, Stored};
+use crate::state::{Lease, LeaseWatch, Owner, PruneRecord, PruneSide, StateError, Stored};
 use crate::worker::{Leasable, LeasedRecord, RunError, Split, pause};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,10 +37,11 @@ impl PruneLease {
     pub async fn take(
         split: &Split,
         service: &str,
+        side: PruneSide,
         operator: &str,
         stop: &CancellationToken,
     ) -> Result<Self, RunError> {
-        let (name, owner) = (PruneRecord::record_name(service), Owner::unique("prune"));
+        let (name, owner) = (PruneRecord::record_name(service, side), Owner::unique("prune"));
         let _waiting = split.waits.until(
             "the lease of a prune that was interrupted has expired",
             split.timing.lease,
@@ -49,7 +50,7 @@ impl PruneLease {
         loop {
             let stored = split.store.get::<PruneRecord>(&name).await?;
             let mut stored = stored.unwrap_or_else(|| Stored {
-                value: PruneRecord::new(service, split.now_ms()),
+                value: PruneRecord::new(service, side, split.now_ms()),
                 revision: 0,
             });
             let (revision, held) = (stored.revision, stored.value.lease.owner.is_some());
@@ -62,7 +63,7 @@ impl PruneLease {
             seen = Some(revision);
             if watch.is_free(&name, &stored.value.lease, revision, Instant::now()) {
                 if stored.value.ended_ms.is_some() {
-                    stored.value = PruneRecord::new(service, split.now_ms());
+                    stored.value = PruneRecord::new(service, side, split.now_ms());
                 }
                 operator.clone_into(&mut stored.value.operator);
                 if let Some(leased) =

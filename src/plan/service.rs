@@ -1,7 +1,7 @@
 //! A service: which items are its own, the table that holds them, and their shapes there.
 
 use super::spec::TableSpec;
-use super::{Fence, Owns, Place, Shape};
+use super::{Condition, Fence, Owns, Place, Shape};
 use crate::model::{Item, Key, KeySchema};
 use serde_json::json;
 
@@ -16,6 +16,8 @@ pub struct Service {
     pub(super) shapes_are_disjoint: bool,
     /// What it owns of its source items, where the plan says so.
     pub owns: Option<Owns>,
+    /// With `copy: everything`: the source items whose copies are removed when the service is completed.
+    pub irrelevant: Option<Condition>,
     /// How its writers are stopped, where that differs from the fence of the plan.
     pub(super) fence: Option<Fence>,
     /// Its table's name and settings.

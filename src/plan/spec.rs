@@ -148,7 +148,7 @@ pub struct LeftBehindSpec {
     { "required": ["shapes"], "not": { "anyOf": [
         { "required": ["where"] }, { "required": ["transform"] }, { "required": ["reverse"] }, { "required": ["copy"] }
     ] } },
-]))]
+], "dependentRequired" = { "irrelevant": ["copy"] }))]
 pub struct ServiceSpec {
     /// Name of the service: letters, digits, `-`, `_` and `.`.
     pub name: String,
@@ -158,6 +158,10 @@ pub struct ServiceSpec {
     /// `everything`: its table receives all items of the source, and `where` says which of them belong to the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copy: Option<CopyWord>,
+    /// With `copy: everything`: which of the copied items `dynasplit prune --target` removes when the service is completed. A
+    /// condition, like `where`. Items of the service itself always stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub irrelevant: Option<String>,
     /// Its table.
     pub table: TableSpec,
     /// How a source item is shaped for it. Default: items are copied unchanged.

@@ -43,7 +43,7 @@ pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use limit::{Limit, Noted, NotedLimits};
 pub use notify::{NotifyRecord, SeenSince, SendFailure, Told};
 pub use open_requests::{Request, Requests};
-pub use prune::{PruneCounts, PruneRecord, PruneSegment};
+pub use prune::{PruneCounts, PruneRecord, PruneSegment, PruneSide};
 pub use rechecks::{MAX_RECHECKS, RecheckKey};
 pub use records::{
     ActivityRecord, BackfillRecord, Estimate, GapRecord, HistoryRecord, LaneState, LateChanges, NotedWait,

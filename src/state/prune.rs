@@ -1,4 +1,4 @@
-//! The record of a prune: how far the source was read, and what became of its items.
+//! The record of a prune: how far the table was read, and what became of its items.
 
 use super::lease::Lease;
 use serde::{Deserialize, Serialize};
@@ -8,13 +8,16 @@ use serde::{Deserialize, Serialize};
 pub struct PruneRecord {
     /// The service.
     pub service: String,
+    /// Which table is pruned.
+    #[serde(default)]
+    pub side: PruneSide,
     /// The process that works on it.
     pub lease: Lease,
     /// Raised with each renewal.
     pub beat: u64,
     /// Who started this process.
     pub operator: String,
-    /// When this pass over the source began, in milliseconds since 1970.
+    /// When this pass over the table began, in milliseconds since 1970.
     pub began_ms: u64,
     /// When it ended.
     pub ended_ms: Option<u64>,
@@ -22,6 +25,17 @@ pub struct PruneRecord {
     pub segments: Vec<PruneSegment>,
     /// What became of the items, in this pass.
     pub counts: PruneCounts,
+}
+
+/// Which table is pruned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PruneSide {
+    /// The source: items that the service owned there.
+    #[default]
+    Source,
+    /// The service's own table: copies that are irrelevant.
+    Target,
 }
 
 /// How far a segment was read.
@@ -33,7 +47,7 @@ pub struct PruneSegment {
     pub done: bool,
 }
 
-/// What became of the items of the source.
+/// What became of the items.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct PruneCounts {
     /// Items that were read.
@@ -50,6 +64,12 @@ pub struct PruneCounts {
     pub unfit: u64,
     /// Items that somebody changed at the moment of the delete, and that were put back.
     pub put_back: u64,
+    /// Items of the service itself, in its table.
+    #[serde(default)]
+    pub own: u64,
+    /// Items of the service's table that neither belong to it nor are irrelevant.
+    #[serde(default)]
+    pub kept: u64,
 }
 
 impl PruneCounts {
@@ -62,6 +82,8 @@ impl PruneCounts {
         self.changed += other.changed;
         self.unfit += other.unfit;
         self.put_back += other.put_back;
+        self.own += other.own;
+        self.kept += other.kept;
     }
 }
 
@@ -71,17 +93,21 @@ impl PruneRecord {
     /// Segments of a prune, read side by side.
     pub const SEGMENTS: u32 = 8;
 
-    /// Name of a service's record.
+    /// Name of a service's record. A name of a service holds no `#`.
     #[must_use]
-    pub fn record_name(service: &str) -> String {
-        format!("{}{service}", Self::PREFIX)
+    pub fn record_name(service: &str, side: PruneSide) -> String {
+        match side {
+            PruneSide::Source => format!("{}{service}", Self::PREFIX),
+            PruneSide::Target => format!("{}{service}#target", Self::PREFIX),
+        }
     }
 
-    /// A pass over the source that has not begun.
+    /// A pass over a table that has not begun.
     #[must_use]
-    pub fn new(service: &str, now_ms: u64) -> Self {
+    pub fn new(service: &str, side: PruneSide, now_ms: u64) -> Self {
         Self {
             service: service.to_owned(),
+            side,
             lease: Lease::unheld(),
             beat: 0,
             operator: String::new(),
@@ -92,7 +118,7 @@ impl PruneRecord {
         }
     }
 
-    /// Whether some of the source was read.
+    /// Whether some of the table was read.
     #[must_use]
     pub fn has_begun(&self) -> bool {
         self.segments

@@ -73,6 +73,7 @@ impl ServiceView {
         Self {
             service: service.name.clone(),
             routed: counted.routed,
+            copies: service.copies_everything().then_some(counted.copies),
             written: counted.written,
             whole: counted.written.times(size.factor),
             faults: counted.faults.list(),

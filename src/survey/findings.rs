@@ -5,6 +5,7 @@ mod expiry;
 use super::finding::{Finding, Findings, items, short, with_example};
 use super::view::{CollisionView, Routing, ServiceView, Survey, VersionView};
 use super::{StateStatus, TableView, TargetStatus};
+use crate::model::count;
 use crate::plan::Plan;
 use crate::source::StreamState;
 use crate::source::lineage::RETENTION_MS;
@@ -233,6 +234,9 @@ fn routes(found: &mut Findings, plan: &Plan, survey: &Survey, routing: &Routing)
             ),
         );
     }
+    for service in &routing.services {
+        copies(found, service);
+    }
     for service in routing.services.iter().filter(|service| service.routed == 0) {
         let what = format!("none of the items that were read belongs to {}", service.service);
         if whole {
@@ -250,6 +254,31 @@ fn routes(found: &mut Findings, plan: &Plan, survey: &Survey, routing: &Routing)
                 "its items may be rare, or its `where` may be wrong. Use --all to read every item",
             );
         }
+    }
+}
+
+/// Whose items a table receives that receives everything.
+fn copies(found: &mut Findings, service: &ServiceView) {
+    let Some(copies) = service.copies else { return };
+    let name = &service.service;
+    let (own, irrelevant) = (count(copies.own), count(copies.irrelevant));
+    let what = format!(
+        "{name} copies everything: {own} of {} are its own, {irrelevant} are irrelevant copies, and {} are copies that stay",
+        items(service.routed, "that was read", "that were read"),
+        count(copies.kept)
+    );
+    if copies.own == 0 {
+        found.warning(what, "check its `where`: nothing of what was read belongs to it");
+    } else if copies.kept > 0 {
+        found.note(
+            what,
+            "after the switch, nobody updates the copies that stay. `irrelevant` says which copies `dynasplit prune --target` removes",
+        );
+    } else {
+        found.note(
+            what,
+            "`dynasplit prune --target` removes the irrelevant copies when it is completed",
+        );
     }
 }
 

@@ -6,7 +6,7 @@ use super::hot::HotKeys;
 use super::key_shape::key_shape;
 use super::patterns::Patterns;
 use super::ttl::TtlTally;
-use super::view::Count;
+use super::view::{Copies, Count};
 use crate::dynamo::Clock;
 use crate::flow::{Desired, Fault, desired};
 use crate::model::{Item, ItemExt, Key, REPLICATION_PREFIX, Value};
@@ -36,8 +36,10 @@ pub(super) struct Tally<'a> {
 
 /// The counts of a service.
 pub(super) struct ServiceTally {
-    /// Items that belong to it, as the source has them.
+    /// Items that are copied to its table, as the source has them.
     pub routed: u64,
+    /// Whose they are, if everything is copied.
+    pub copies: Copies,
     /// The contents of its table.
     pub written: Count,
     pub units: WriteUnits,
@@ -58,6 +60,7 @@ impl ServiceTally {
     fn new(service: &Service) -> Self {
         Self {
             routed: 0,
+            copies: Copies::default(),
             written: Count::default(),
             units: WriteUnits::default(),
             faults: Groups::default(),
@@ -92,6 +95,19 @@ impl ServiceTally {
         }
         if let Some(keys) = &mut self.keys {
             keys.add(&wanted.key, source, &plan.source.keys);
+        }
+    }
+}
+
+impl Copies {
+    fn add(&mut self, service: &Service, item: &Item) {
+        let irrelevant = service.irrelevant.as_ref();
+        if service.belongs(item) {
+            self.own += 1;
+        } else if irrelevant.is_some_and(|condition| condition.matches(item)) {
+            self.irrelevant += 1;
+        } else {
+            self.kept += 1;
         }
     }
 }
@@ -132,17 +148,21 @@ impl<'a> Tally<'a> {
             self.expired += 1;
         }
         let takers = self.route(item, &key, expires);
-        for (n, first) in takers.iter().enumerate() {
-            for second in &takers[n + 1..] {
+        let is_owner = |n: &&usize| self.plan.services[**n].belongs(item);
+        let owners: Vec<usize> = takers.iter().filter(is_owner).copied().collect();
+        for (n, first) in owners.iter().enumerate() {
+            for second in &owners[n + 1..] {
                 *self.overlaps.entry((*first, *second)).or_default() += 1;
             }
         }
-        if !takers.is_empty() {
-            if let Versions::Timestamp(timestamp) = &self.plan.versions
-                && let Some(what) = without_version(timestamp, item)
-            {
-                self.versions.add(what, keys, &key);
-            }
+        if !takers.is_empty()
+            && let Versions::Timestamp(timestamp) = &self.plan.versions
+            && let Some(what) = without_version(timestamp, item)
+        {
+            self.versions.add(what, keys, &key);
+        }
+        // A table that receives everything is responsible for none of it.
+        if !owners.is_empty() {
             return;
         }
         let left = self.plan.left_behind.as_ref();
@@ -173,6 +193,7 @@ impl<'a> Tally<'a> {
                 }
             }
             tally.routed += 1;
+            tally.copies.add(service, item);
             tally.expiring += u64::from(expires);
             takers.push(n);
         }
@@ -243,6 +264,35 @@ mod tests {
         assert!(!no_match("secret").contains("secret"));
         let large = |bytes| kind_of(&Fault::TooLarge { bytes, own: 0 });
         assert_eq!(large(MAX_ITEM_BYTES + 1), large(MAX_ITEM_BYTES + 2));
+    }
+
+    #[test]
+    fn a_copy_of_everything_owns_nothing_that_where_does_not_match() {
+        let text = "version: 1\nsplit: s\nsource: { table: Old, keys: { partition: PK } }\ntimestamp: none\n\
+            unrouted: { left-behind: \"begins_with(PK, 'C')\" }\nservices:\n  - name: a\n    where: begins_with(PK, 'A')\n    \
+            copy: everything\n    irrelevant: begins_with(PK, 'B')\n    table: { name: Own, keys: { partition: PK } }\n  \
+            - name: b\n    where: begins_with(PK, 'B')\n    table: { name: Other, keys: { partition: PK } }\n";
+        let plan = Plan::parse(text, "plan.yaml").unwrap();
+        let mut tally = Tally::new(&plan, None);
+        for key in ["A1", "A2", "A3", "B1", "B2", "C1", "D1"] {
+            tally.add(&Item::from([("PK".to_owned(), Value::s(key))]));
+        }
+        let expected = Copies {
+            own: 3,
+            irrelevant: 2,
+            kept: 2,
+        };
+        assert_eq!(
+            (tally.services[0].routed, tally.services[0].copies),
+            (7, expected)
+        );
+        assert_eq!(tally.services[1].routed, 2);
+        assert_eq!((tally.left_behind.items, tally.unrouted.items), (1, 1));
+        assert!(
+            tally.overlaps.is_empty(),
+            "they share nothing: {:?}",
+            tally.overlaps
+        );
     }
 
     #[test]

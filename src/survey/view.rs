@@ -158,8 +158,11 @@ pub struct Overlap {
 pub struct ServiceView {
     /// Its name.
     pub service: String,
-    /// Items that belong to it.
+    /// Items that are copied to its table.
     pub routed: u64,
+    /// Whose they are, if everything is copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copies: Option<Copies>,
     /// The contents of its table, from the items that were read.
     pub written: Count,
     /// The contents of its table, for the whole source.
@@ -174,6 +177,17 @@ pub struct ServiceView {
     pub patterns: Vec<Pattern>,
     /// Their expiry, if the service's table has a TTL.
     pub ttl: Option<TtlView>,
+}
+
+/// Whose items a table receives that receives everything.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Copies {
+    /// Items of the service itself.
+    pub own: u64,
+    /// Copies that `prune --target` removes.
+    pub irrelevant: u64,
+    /// Copies that stay.
+    pub kept: u64,
 }
 
 /// Items of one target key.

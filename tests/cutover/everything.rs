@@ -9,12 +9,23 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::shop::{CUTOVER, ROLLBACK, end};
-use crate::support::contents::{self, Contents};
+use crate::support::contents::{self, Contents, Plain};
 use crate::support::process::{Cli, Done, LIMIT, Running, obstacles};
 use crate::support::stage::{LEASE_SECONDS, Stage};
 use crate::support::table::{self, SdkItem, item, number};
 use crate::support::trial::Mode;
 use crate::support::{Engine, unique};
+
+const PRUNE: &[&str] = &["prune", "--target", "--service", "people", "--no-backup", "--yes"];
+
+/// Where a prune of a table dies, in an order in which something is left for each.
+const DEATHS: &[&str] = &[
+    "state.prune.put.before",
+    "state.prune.put.after",
+    "prune.delete.before",
+    "prune.page",
+    "prune.delete.after",
+];
 
 const POLL: Duration = Duration::from_millis(300);
 
@@ -72,6 +83,7 @@ hooks:
   - name: people
     where: begins_with(PK, 'PER#')
     copy: everything
+    irrelevant: begins_with(PK, 'ORD#')
     table: {{ name: {people}, keys: {{ partition: id, sort: part }} }}
     transform:
       keys: {{ from: {{ PK: '{{id}}', SK: '{{part}}' }}, to: {{ id: '{{id}}', part: '{{part}}' }} }}
@@ -208,12 +220,7 @@ async fn there_and_back(engine: Engine) {
     scene.deletes("ORD#2").await;
     scene.writes("ORD#3", 5).await;
     scene.until_told("reverse-dead-letters", true).await;
-    let refused = scene.run(ROLLBACK).await.with_code(ROLLBACK, 3);
-    assert!(
-        refused.stderr.contains("could not be carried back"),
-        "{}",
-        refused.stderr
-    );
+    refused(&scene, ROLLBACK, 3, "could not be carried back").await;
     scene.writes("ORD#3", 1).await;
     scene.until_told("reverse-dead-letters", false).await;
     assert_eq!(
@@ -240,6 +247,7 @@ async fn there_and_back(engine: Engine) {
     // Once more, and for good.
     scene.run(CUTOVER).await.with_code(CUTOVER, 0);
     scene.writes("PER#1", 200).await;
+    refused(&scene, PRUNE, 1, "people is not completed").await;
     let complete = ["complete", "--service", "people", "--yes"];
     scene.run(&complete).await.with_code(&complete, 0);
     assert_eq!(scene.n("PER#1").await, Some(200));
@@ -251,7 +259,71 @@ async fn there_and_back(engine: Engine) {
         !told.contains("written-after-switch"),
         "orders are not late: {told}"
     );
+    pruned(&scene).await;
+    let told = obstacles(&scene.cli.look().await).to_string();
+    assert!(!told.contains("reverse"), "nothing is carried back: {told}");
     end(scene.tail).await;
+}
+
+async fn refused(scene: &Scene, words: &[&str], code: i32, says: &str) {
+    let refused = scene.run(words).await.with_code(words, code);
+    let said = format!("{}{}", refused.stdout, refused.stderr);
+    assert!(said.contains(says), "{words:?}: {said}");
+}
+
+/// A prune is suspended before a delete. The service changes the item, and the prune goes on.
+async fn overtaken(scene: &Scene, change: SdkItem, says: &str) {
+    table::put(&scene.stage.client, &scene.people, Scene::own("ORD#7", 1)).await;
+    let mut pruning = scene.cli.armed("prune.delete.before=stop").start(PRUNE);
+    pruning.until_stopped_at("prune.delete.before").await;
+    table::put(&scene.stage.client, &scene.people, change.clone()).await;
+    pruning.signal("CONT");
+    let done = pruning.end().await.with_code(PRUNE, 3);
+    assert!(done.stdout.contains(says), "{says}: {}", done.stdout);
+    let table = scene.table().await;
+    assert!(
+        table.values().any(|held| *held == contents::plain_item(&change)),
+        "{table:?}"
+    );
+}
+
+/// Irrelevant copies are removed from the table of a completed service, and nothing else.
+async fn pruned(scene: &Scene) {
+    let (before, source) = (scene.table().await, scene.source().await);
+    refused(scene, &PRUNE[..5], 2, "--yes").await;
+    let unsafe_ = ["prune", "--target", "--service", "people", "--yes"];
+    refused(
+        scene,
+        &unsafe_,
+        3,
+        &format!("there is no backup of {}", scene.people),
+    )
+    .await;
+    let orders = ["prune", "--target", "--service", "orders", "--no-backup", "--yes"];
+    refused(scene, &orders, 1, "declares no items").await;
+    let dry = [&PRUNE[..5], &["--dry-run", "--output", "json"]].concat();
+    let counted = scene.run(&dry).await.with_code(&dry, 0).stdout;
+    let counted: serde_json::Value = serde_json::from_str(&counted).expect("JSON");
+    let counts = ["scanned", "deleted", "own", "kept"].map(|name| counted[name].as_u64());
+    // The service has deleted the copy of an order, and the repair has brought it back.
+    let scanned = u64::try_from(before.len()).ok();
+    assert_eq!(counts, [scanned, Some(3), Some(2), Some(1)], "{counted}");
+    assert_eq!(scene.table().await, before, "nothing was deleted");
+    for point in DEATHS {
+        let done = scene.cli.armed(&format!("{point}=kill")).run(PRUNE).await;
+        assert_eq!(done.killed_at(), Some(*point), "{}", done.stderr);
+    }
+    scene.run(PRUNE).await.with_code(PRUNE, 0);
+    let mut left = before;
+    left.retain(|key, _| !matches!(&key[0], Plain::Text(id) if id.starts_with("ORD#")));
+    assert_eq!(scene.table().await, left);
+    assert_eq!(scene.source().await, source, "nobody touches the source");
+    overtaken(scene, Scene::own("ORD#7", 2), "somebody changed them after").await;
+    let mut added = Scene::own("ORD#7", 1);
+    added.insert("added".into(), number(1));
+    overtaken(scene, added, "put back").await;
+    scene.run(PRUNE).await.with_code(PRUNE, 0);
+    assert_eq!(scene.table().await, left);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

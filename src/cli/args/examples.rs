@@ -84,7 +84,8 @@ pub(super) const COMPLETE: &str = "Example: after every service has switched
 
 pub(super) const PRUNE: &str = "Examples: count, then delete
   dynasplit prune plan.yaml --service orders --dry-run
-  dynasplit prune plan.yaml --service orders --yes";
+  dynasplit prune plan.yaml --service orders --yes
+  dynasplit prune plan.yaml --service orders --target --yes";
 
 pub(super) const ABANDON: &str = "Examples: list what belongs to the split, then give up one service
   dynasplit abandon plan.yaml

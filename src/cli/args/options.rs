@@ -584,28 +584,31 @@ pub struct Prune {
     /// The plan file.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
-    /// The completed service whose items are deleted from the source.
+    /// The completed service whose items are deleted from the source, or whose own table is pruned.
     #[arg(long, value_name = "NAME", help_heading = TASK)]
     pub service: String,
+    /// Delete from the service's own table what the plan declares as `irrelevant`, and not from the source.
+    #[arg(long, conflicts_with = "lose_late_writes", help_heading = TASK)]
+    pub target: bool,
     /// Count the items, and delete nothing. The exit code is 3 if something would refuse the command.
     #[arg(long, conflicts_with = "yes", help_heading = TASK)]
     pub dry_run: bool,
     /// Confirm: the items are deleted for good.
     #[arg(long, help_heading = TASK)]
     pub yes: bool,
-    /// The ARN of an export of the source that was made after the service was completed. It counts as a backup.
+    /// The ARN of an export of the table that was made after the service was completed. It counts as a backup.
     #[arg(long, value_name = "ARN", conflicts_with = "no_backup", help_heading = TASK)]
     pub export: Option<String>,
-    /// Delete the items although there is no backup of the source.
+    /// Delete the items although there is no backup of the table.
     #[arg(long, help_heading = TASK)]
     pub no_backup: bool,
     /// Delete the items although others wrote some of them to the source after the switch. These writes are lost.
     #[arg(long, help_heading = TASK)]
     pub lose_late_writes: bool,
-    /// Most read units per second on the source.
+    /// Most read units per second on the table.
     #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true, help_heading = LIMITS)]
     pub read_units: Option<f64>,
-    /// Most write units per second on the source. Each delete needs two writes.
+    /// Most write units per second on the table. In the source, each delete needs two writes.
     #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true, help_heading = LIMITS)]
     pub write_units: Option<f64>,
 }

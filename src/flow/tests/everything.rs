@@ -3,8 +3,8 @@
 use super::back::{back, plan, with};
 use super::item;
 use crate::flow::{
-    Back, BackLane, BackWriteKind, Group, NoWayBack, Pruned, Settled, Watched, copied_from, desired,
-    is_stray, pruned, watch,
+    Back, BackLane, BackWriteKind, Group, NoWayBack, Pruned, PrunedCopy, Settled, Watched, copied_from,
+    desired, is_stray, pruned, pruned_copy, watch,
 };
 use crate::model::{Change, Images, Item, MarkImages, Origin, SequenceNumber, Value};
 use crate::plan::Plan;
@@ -16,6 +16,7 @@ fn orders() -> Plan {
     plan(
         "    where: begins_with(PK, 'ORDER#') AND kind = 'order'
     copy: everything
+    irrelevant: NOT begins_with(PK, 'ORDER#') AND desc <> 'kept' OR kind = 'order' AND desc = 'old'
     table: { name: Orders, keys: { partition: id, sort: part } }
     transform:
       keys: { from: { PK: '{id}', SK: '{part}' }, to: { id: '{id}', part: '{part}' } }
@@ -182,4 +183,27 @@ fn an_item_that_nobody_is_responsible_for_is_told_and_a_write_of_others_is_no_st
     let (ended, none) = (BTreeSet::from(["mine".to_owned()]), Item::new());
     assert_eq!(pruned(&plan, service, &ended, &own, &none), Pruned::Delete);
     assert_eq!(pruned(&plan, service, &ended, &other, &none), Pruned::NotItsOwn);
+}
+
+#[test]
+fn an_irrelevant_copy_is_deleted_and_an_own_item_never() {
+    let plan = orders();
+    let decide = |item: &Item| pruned_copy(&plan, &plan.services[0], item);
+    let held = |pk: &str, kind: &str| copy(&plan, &source(pk, kind));
+    assert_eq!(decide(&held("PERSON#1", "x")), PrunedCopy::Delete);
+    assert_eq!(
+        decide(&held("ORDER#1", "order")),
+        PrunedCopy::Own,
+        "`irrelevant` matches it, too"
+    );
+    assert_eq!(decide(&held("ORDER#1", "draft")), PrunedCopy::Kept);
+    // What the service has made of it counts.
+    let kept = with(&held("PERSON#1", "x"), [("description", Value::s("kept"))]);
+    assert_eq!(decide(&kept), PrunedCopy::Kept);
+    let reserved = with(&held("PERSON#1", "x"), [("dynasplit:x", Value::s("y"))]);
+    assert_eq!(
+        decide(&reserved),
+        PrunedCopy::Kept,
+        "nothing shows what it was copied from"
+    );
 }

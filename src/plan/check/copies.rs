@@ -1,5 +1,6 @@
 //! `copy: everything`.
 
+use super::condition::condition;
 use super::report::Report;
 use crate::model::KeySchema;
 use crate::plan::either::WordOr;
@@ -47,6 +48,42 @@ pub(super) fn shown(
                 "with `copy: everything`, the table has to show which of its items are meant, and `{name}` is not copied"
             ),
             format!("copy `{name}`; it may be renamed"),
+        );
+    }
+}
+
+/// What is copied, as far as it is known.
+pub(super) struct Copied<'a> {
+    /// Which of the items belong to the service, if everything is copied.
+    pub own: Option<&'a Condition>,
+    pub attributes: Option<&'a Attributes>,
+    pub source: Option<&'a Source>,
+}
+
+/// Which of the copied items are removed when the service is completed.
+pub(super) fn irrelevant(spec: &ServiceSpec, path: &Path, report: &mut Report) -> Option<Condition> {
+    let text = spec.irrelevant.as_deref()?;
+    let at = path.field("irrelevant");
+    if spec.copy.is_none() && !report.is_faulty(&path.field("copy")) {
+        report.at_name(
+            &at,
+            "the table receives only items of the service, so none of them is irrelevant",
+            "add `copy: everything`, or remove `irrelevant`",
+        );
+    }
+    condition(text, &at, report)
+}
+
+/// The table has to show which items are irrelevant, and those of the service itself are not.
+pub(super) fn irrelevant_fits(irrelevant: &Condition, copied: Copied<'_>, path: &Path, report: &mut Report) {
+    if let (Some(attributes), Some(source), Some(_)) = (copied.attributes, copied.source, copied.own) {
+        shown(irrelevant, attributes, source, path, report);
+    }
+    if copied.own.is_some_and(|own| irrelevant.covers(own)) {
+        report.at(
+            path,
+            "this matches every item of the service itself, which always stays",
+            "match only items of others: NOT begins_with(PK, 'ORDER#')",
         );
     }
 }

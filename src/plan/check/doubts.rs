@@ -70,8 +70,12 @@ fn conditions(spec: &PlanSpec) -> Vec<(&str, Path)> {
         (unrouted.left_behind.as_str(), path)
     });
     let services = spec.services.iter().enumerate().flat_map(|(n, service)| {
-        let shapes = service.shapes(&root.field("services").index(n)).into_iter();
-        shapes.filter_map(|shape| Some((shape.condition?, shape.path.field("where"))))
+        let path = root.field("services").index(n);
+        let irrelevant = service.irrelevant.as_deref();
+        let irrelevant = irrelevant.map(|text| (text, path.field("irrelevant")));
+        let shapes = service.shapes(&path).into_iter();
+        let wheres = shapes.filter_map(|shape| Some((shape.condition?, shape.path.field("where"))));
+        wheres.chain(irrelevant).collect::<Vec<_>>()
     });
     left_behind.into_iter().chain(services).collect()
 }

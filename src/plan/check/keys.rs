@@ -427,9 +427,8 @@ fn explain(loss: &Loss, spec: Option<&KeyTemplatesSpec>, subject: &Subject<'_>, 
                  of the source's key"
             ),
             if subject.everything {
-                format!(
-                    "capture it under `from` and use it under `to`: with `copy: everything`, `where` fixes the value of no key"
-                )
+                "capture it under `from` and use it under `to`: with `copy: everything`, `where` fixes the value of no key"
+                    .to_owned()
             } else {
                 format!(
                     "capture it under `from` and use it under `to`, or fix its value: where: ... AND \

@@ -36,6 +36,17 @@ struct Read {
     given: Item,
 }
 
+impl Read {
+    /// What is copied, where it is known.
+    fn as_copied<'a>(&'a self, source: Option<&'a Source>) -> copies::Copied<'a> {
+        copies::Copied {
+            own: self.condition.as_ref().filter(|_| self.everything.is_some()),
+            attributes: self.is_known.then_some(&self.attributes),
+            source,
+        }
+    }
+}
+
 /// Checks a service. Each part is checked even if others are wrong; only consequences of a wrong or unreadable part
 /// are left out.
 pub(super) fn check(
@@ -77,6 +88,7 @@ pub(super) fn check(
             "owns",
             "fence",
             "copy",
+            "irrelevant",
         ]
     };
     let read: Vec<Read> = spec
@@ -93,6 +105,15 @@ pub(super) fn check(
         let attributes: Vec<&Attributes> = read.iter().map(|shape| &shape.attributes).collect();
         table::check_visible(&spec.table, &keys, &indexes, &attributes, &table_path, report);
     }
+    let irrelevant = copies::irrelevant(spec, path, report);
+    if let (Some(condition), [only]) = (&irrelevant, &read[..]) {
+        copies::irrelevant_fits(
+            condition,
+            only.as_copied(source),
+            &path.field("irrelevant"),
+            report,
+        );
+    }
     let fence = spec.fence.as_ref();
     let fence = fence.map(|fence| fence::fence(fence, &path.field("fence"), report));
     let shapes = read.into_iter().map(finished).collect::<Option<Vec<_>>>()?;
@@ -104,6 +125,7 @@ pub(super) fn check(
         shapes,
         shapes_are_disjoint,
         owns,
+        irrelevant,
         fence,
         table: spec.table.clone(),
         place,

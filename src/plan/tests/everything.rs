@@ -129,6 +129,55 @@ fn refused(service: &str, expected: &[(usize, &str, &str)]) {
 }
 
 #[test]
+fn what_is_irrelevant_may_change_while_a_split_runs() {
+    let with = |text: &str| {
+        parsed(&format!("{ORDERS}    irrelevant: {text}\n"))
+            .services
+            .remove(0)
+    };
+    let (one, other) = (
+        with("NOT begins_with(PK, 'ORDER#')"),
+        with("begins_with(PK, 'SESSION#')"),
+    );
+    assert!(one.irrelevant.is_some() && one.irrelevant != other.irrelevant);
+    assert_eq!(
+        (&one.fingerprint, one.settings()),
+        (&other.fingerprint, other.settings())
+    );
+    assert_eq!(parsed(ORDERS).services[0].irrelevant, None);
+}
+
+#[test]
+fn what_cannot_be_irrelevant_is_refused_at_its_line() {
+    let irrelevant = |text: &str| format!("{ORDERS}    irrelevant: {text}\n");
+    let all = "this matches every item of the service itself, which always stays";
+    for text in ["attribute_exists(name)", "begins_with(PK, 'ORDER#') OR SK = 'x'"] {
+        let found = problems(&plan(&irrelevant(text)));
+        let told = found
+            .iter()
+            .any(|problem| problem.line == 11 && problem.message == all);
+        assert_eq!(told, text.starts_with("begins"), "{text}: {found:?}");
+    }
+    refused(
+        &format!("{}    transform: {{ drop: [junk] }}\n", irrelevant("junk = 'x'")),
+        &[(
+            11,
+            "services[0].irrelevant",
+            "with `copy: everything`, the table has to show which of its items are meant, and `junk` is not copied",
+        )],
+    );
+    let alone = plan(&irrelevant("PK = 'x'")).replace("    copy: everything\n", "");
+    let found = problems(&alone);
+    assert_eq!(
+        (found[0].line, found[0].path.as_str()),
+        (10, "services[0].irrelevant"),
+        "{found:?}"
+    );
+    assert!(found[0].message.contains("receives only items of the service"));
+    assert_eq!(problems(&plan(&irrelevant("PK =")))[0].line, 11);
+}
+
+#[test]
 fn what_does_not_go_with_it_is_refused_at_its_line() {
     let keys = "    transform:
       keys:

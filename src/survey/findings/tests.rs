@@ -117,6 +117,7 @@ fn wrong(status: StateStatus) -> Survey {
     let service = |routed, faults| ServiceView {
         service: "all".into(),
         routed,
+        copies: None,
         written: Count::default(),
         whole: Count::default(),
         faults,

@@ -1,8 +1,9 @@
-//! Deletes items of the source that a completed service owned: each one in two steps, and only if it is what was read.
+//! Deletes items that a prune means: each one only if it is what was read.
 //!
-//! First, the item gets a mark which says that it is being deleted, as in the way back. So the record of the delete shows who
-//! deleted it, and no worker takes it for a write of the application. Then the item is deleted. Both requests have the condition
-//! that every attribute is what was read. A condition cannot ask for attributes that are added, so the answers are compared, too:
+//! In the source, a delete has two steps. First, the item gets a mark which says that it is being deleted, as in the way back. So the record of the delete shows who
+//! deleted it, and no worker takes it for a write of the application. Then the item is deleted. In a service's own
+//! table, nobody of the split reads the stream any more, and readers of the table would see the mark: there is one step. Each request
+//! has the condition that every attribute is what was read. A condition cannot ask for attributes that are added, so the answers are compared, too:
 //! they show the whole item.
 
 use super::write::Condition;
@@ -36,12 +37,12 @@ pub enum Deleted {
     PutBack,
 }
 
-/// Deletes items of the source. Temporary failures are retried without end.
+/// Deletes items of one table. Temporary failures are retried without end.
 #[derive(Clone, Debug)]
-pub struct SourceDeleter {
+pub struct PruneDeleter {
     /// For items, without retries of its own.
     pub client: Client,
-    /// The source table.
+    /// The table.
     pub table: String,
     /// Its primary key.
     pub keys: KeySchema,
@@ -53,10 +54,8 @@ pub struct SourceDeleter {
     pub concurrency: Arc<ConcurrencyLimit>,
     /// The reason for a delay.
     pub health: Arc<Health>,
-    /// The attribute of the mark.
-    attribute: String,
-    /// The mark, which no other process uses.
-    mark: Value,
+    /// The mark, which no other process uses, and its attribute. `None`: items are deleted in one step.
+    mark: Option<(String, Value)>,
 }
 
 /// The answer to the first step.
@@ -74,7 +73,7 @@ enum Removed {
     Refused,
 }
 
-impl SourceDeleter {
+impl PruneDeleter {
     /// The mark of this process, for items of a service in the epoch of its cutover.
     #[must_use]
     pub fn mark_of(split: &str, service: &str, epoch: u64) -> (String, Value) {
@@ -88,7 +87,7 @@ impl SourceDeleter {
         (ReverseMark::attribute(service), mark.to_value())
     }
 
-    /// With the mark that it leaves.
+    /// With the mark that it leaves, if a delete has to say who made it.
     #[must_use]
     #[allow(clippy::too_many_arguments)] // each is a field
     pub fn new(
@@ -98,7 +97,7 @@ impl SourceDeleter {
         writes: Arc<Budget>,
         concurrency: Arc<ConcurrencyLimit>,
         health: Arc<Health>,
-        (attribute, mark): (String, Value),
+        mark: Option<(String, Value)>,
     ) -> Self {
         Self {
             client,
@@ -108,7 +107,6 @@ impl SourceDeleter {
             writes,
             concurrency,
             health,
-            attribute,
             mark,
         }
     }
@@ -124,9 +122,12 @@ impl SourceDeleter {
         if read.len() > MOST_COMPARED {
             return Ok(Deleted::Unfit);
         }
+        let Some((attribute, mark)) = &self.mark else {
+            return self.delete_at_once(&key, read).await;
+        };
         let mut marked = read.clone();
-        marked.insert(self.attribute.clone(), self.mark.clone());
-        match self.mark(&key, read).await? {
+        marked.insert(attribute.clone(), mark.clone());
+        match self.mark(&key, read, (attribute, mark)).await? {
             Marked::As(now) if now == marked => {}
             Marked::Unfit => return Ok(Deleted::Unfit),
             // An attempt without an answer may have marked it.
@@ -149,10 +150,26 @@ impl SourceDeleter {
         }
     }
 
+    /// Without a mark.
+    async fn delete_at_once(&self, key: &Key, read: &Item) -> Result<Deleted, Failure> {
+        match self.remove(key, read).await? {
+            Removed::Was(was) if was == *read => Ok(Deleted::Deleted),
+            Removed::Was(was) => {
+                self.put_back(was).await?;
+                Ok(Deleted::PutBack)
+            }
+            // An attempt without an answer has deleted it, or somebody else.
+            Removed::Refused if self.read(key).await?.is_none() => Ok(Deleted::Deleted),
+            Removed::Refused => Ok(Deleted::Changed),
+        }
+    }
+
     /// The item stays. A mark of this process does not.
     async fn left(&self, key: &Key, now: Option<Item>) -> Result<Deleted, Failure> {
-        if now.is_some_and(|now| now.get(&self.attribute) == Some(&self.mark)) {
-            self.unmark(key).await?;
+        if let Some((attribute, mark)) = &self.mark
+            && now.is_some_and(|now| now.get(attribute) == Some(mark))
+        {
+            self.unmark(key, (attribute, mark)).await?;
         }
         Ok(Deleted::Changed)
     }
@@ -161,13 +178,18 @@ impl SourceDeleter {
         until_answered(&self.health, || self.reads.get(key)).await
     }
 
-    async fn mark(&self, key: &Key, read: &Item) -> Result<Marked, Failure> {
+    async fn mark(
+        &self,
+        key: &Key,
+        read: &Item,
+        (attribute, mark): (&String, &Value),
+    ) -> Result<Marked, Failure> {
         let mut guard = unchanged(read);
-        if !read.contains_key(&self.attribute) {
+        if !read.contains_key(attribute) {
             guard.text.push_str(" AND attribute_not_exists(#m)");
         }
-        guard.names.insert("#m".into(), self.attribute.clone());
-        guard.values.insert(":m".into(), self.mark.clone());
+        guard.names.insert("#m".into(), attribute.clone());
+        guard.values.insert(":m".into(), mark.clone());
         let Condition { text, names, values } = Condition::of(guard);
         self.permit(|| async {
             fault::before("prune.mark").await?;
@@ -239,8 +261,8 @@ impl SourceDeleter {
     }
 
     /// Takes the mark back, if it is still the one of this process.
-    async fn unmark(&self, key: &Key) -> Result<(), Failure> {
-        let value: AttributeValue = value_to_sdk(self.mark.clone());
+    async fn unmark(&self, key: &Key, (attribute, mark): (&String, &Value)) -> Result<(), Failure> {
+        let value: AttributeValue = value_to_sdk(mark.clone());
         self.permit(|| async {
             fault::before("prune.unmark").await?;
             let sent = self
@@ -250,7 +272,7 @@ impl SourceDeleter {
                 .set_key(Some(self.key(key)))
                 .update_expression("REMOVE #m")
                 .condition_expression("#m = :m")
-                .expression_attribute_names("#m", &self.attribute)
+                .expression_attribute_names("#m", attribute)
                 .expression_attribute_values(":m", value.clone())
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send()
@@ -266,7 +288,9 @@ impl SourceDeleter {
 
     /// Puts back an item that was not what was read. Whatever somebody has created there meanwhile is newer, and stays.
     async fn put_back(&self, mut was: Item) -> Result<(), Failure> {
-        was.remove(&self.attribute);
+        if let Some((attribute, _)) = &self.mark {
+            was.remove(attribute);
+        }
         let item = item_to_sdk(was);
         self.permit(|| async {
             fault::before("prune.put-back").await?;
