@@ -32,6 +32,7 @@ pub async fn run(global: &Global, args: &Rehearse, stop: CancellationToken) -> R
         order: args.order.into(),
         chaos: args.chaos,
         cutover: args.cutover,
+        rounds: args.rounds,
     };
     if args.cutover && args.writes_per_second == 0 {
         let said = "--cutover moves live writers, so --writes-per-second must be at least 1";
@@ -179,6 +180,15 @@ fn render_cutover(cutover: &CutoverRehearsal) -> Vec<String> {
             .iter()
             .map(|what| format!("stand-in for {what}")),
     );
+    lines.extend(cutover.pauses.as_ref().map(|pauses| {
+        format!(
+            "pauses of {}: median {}, 99% within {}, longest {}",
+            text::counted(pauses.cutovers, "cutover"),
+            text::duration(pauses.median_ms),
+            text::duration(pauses.p99_ms),
+            text::duration(pauses.longest_ms)
+        )
+    }));
     lines.extend(cutover.wrong.iter().map(|wrong| format!("  {wrong}")));
     lines
 }

@@ -5,6 +5,7 @@ use super::application::{Application, Side};
 use super::error::RehearseError;
 use super::forgotten::{self, Forgotten};
 use super::ignored::Ignoring;
+use super::pauses::{Pauses, RehearsedStep};
 use super::timestamps::live_timestamp;
 use super::write_rate::Rests;
 use super::writers::LiveWriters;
@@ -45,6 +46,8 @@ pub struct CutoverRehearsal {
     pub stand_ins: Vec<String>,
     /// The steps, in their order.
     pub steps: Vec<RehearsedStep>,
+    /// How long the pauses of the cutovers were.
+    pub pauses: Option<Pauses>,
     /// Writes of a writer that ignored the fence. They were copied.
     pub past_the_fence: u64,
     /// Writes of forgotten writers, which were expected.
@@ -65,26 +68,6 @@ impl CutoverRehearsal {
             writers_waited_ms: None,
         });
     }
-}
-
-/// A step of a rehearsed cutover.
-#[derive(Clone, Debug, Serialize)]
-pub struct RehearsedStep {
-    /// What was done.
-    pub step: String,
-    /// The service, if it concerned one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub service: Option<String>,
-    /// What came of it.
-    pub outcome: String,
-    /// How long it took, in milliseconds.
-    pub ms: u64,
-    /// How long the service could write nowhere, as the journal says, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pause_ms: Option<u64>,
-    /// The time between the last write before the step and the first write after it, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub writers_waited_ms: Option<u64>,
 }
 
 /// The services of a plan that can be cut over, and why the others cannot.
@@ -154,6 +137,8 @@ pub(super) struct Play<'a> {
     pub writers: &'a LiveWriters,
     /// How long the writers write between two steps.
     pub between: Duration,
+    /// How often the first service goes back and is cut over again.
+    pub rounds: u32,
     pub say: &'a (dyn Fn(&str) + Sync),
     pub stop: &'a CancellationToken,
     pub report: CutoverRehearsal,
@@ -181,12 +166,15 @@ impl Play<'_> {
         }
         self.write_on("the services write their own tables").await?;
         self.forgotten_writers(first).await?;
-        if !self.roll_back(first).await? {
-            return Ok(());
-        }
-        self.write_on("a service writes the source again").await?;
-        self.verify().await?;
-        if self.cut_over(first, None).await? {
+        for _ in 0..self.rounds {
+            if !self.roll_back(first).await? {
+                return Ok(());
+            }
+            self.write_on("a service writes the source again").await?;
+            self.verify().await?;
+            if !self.cut_over(first, None).await? {
+                return Ok(());
+            }
             self.write_on("the services write their own tables").await?;
         }
         Ok(())

@@ -19,6 +19,7 @@ mod ledger;
 pub mod load;
 mod mortal;
 pub mod mutate;
+mod pauses;
 pub mod population;
 mod retry;
 mod run;
@@ -31,7 +32,8 @@ mod write_rate;
 mod writer_error;
 pub mod writers;
 
-pub use cutover::{CutoverRehearsal, RehearsedStep};
+pub use cutover::CutoverRehearsal;
+pub use pauses::{Pauses, RehearsedStep};
 pub use run::{ChaosReport, Rehearsal, RehearseError, RehearseOptions, RehearseReport};
 pub use run_view::RehearseView;
 pub use write_rate::Rests;

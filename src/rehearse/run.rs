@@ -9,6 +9,7 @@ pub use super::error::RehearseError;
 use super::generate::Generator;
 use super::load::load;
 use super::mortal::{Deaths, mortal};
+use super::pauses::Pauses;
 use super::population::Population;
 use super::run_view::RehearseView;
 use super::sample;
@@ -55,6 +56,8 @@ pub struct RehearseOptions {
     pub chaos: Option<Chaos>,
     /// Cut the services over as well, one of them back and over again.
     pub cutover: bool,
+    /// How often the first service goes back and is cut over again.
+    pub rounds: u32,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
@@ -426,11 +429,13 @@ impl Rehearsal {
             application,
             writers,
             between: Duration::from_secs(self.options.seconds.max(1)),
+            rounds: self.options.rounds,
             say: &say,
             stop: &self.stop,
             report,
         };
         Box::pin(play.play()).await?;
+        play.report.pauses = Pauses::of(&play.report.steps);
         let mut ending = Ending {
             split,
             application,

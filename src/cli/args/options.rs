@@ -656,6 +656,11 @@ pub struct Rehearse {
     /// forgotten.
     #[arg(long, conflicts_with = "chaos", help_heading = TASK)]
     pub cutover: bool,
+    /// With --cutover: how often the first service goes back and is cut over again. The report then shows how long the pauses
+    /// are.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "cutover", help_heading = LIMITS,
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: u32,
     /// Keep the rehearsal's tables on the engine at --endpoint-url, so that you can look at them.
     #[arg(long, requires = "endpoint_url", help_heading = TASK)]
     pub keep_tables: bool,
