@@ -7,19 +7,10 @@ mod support;
 #[path = "../apply/mod.rs"]
 mod apply;
 #[cfg(unix)]
-#[path = "../crashes/mod.rs"]
-mod crashes;
-#[cfg(unix)]
 #[path = "../cutover/mod.rs"]
 mod cutover;
-#[path = "../engines/mod.rs"]
-mod engines;
-#[path = "../expressions/mod.rs"]
-mod expressions;
 #[path = "../faults/mod.rs"]
 mod faults;
-#[path = "../guards/mod.rs"]
-mod guards;
 #[path = "../lifecycle/mod.rs"]
 mod lifecycle;
 #[path = "../peers/mod.rs"]
