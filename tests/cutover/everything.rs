@@ -333,5 +333,5 @@ async fn a_table_of_everything_moves_and_comes_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dynamodb_local_moves_a_table_of_everything() {
-    there_and_back(Engine::genuine().await).await;
+    there_and_back(Engine::genuine_dedicated().await).await;
 }

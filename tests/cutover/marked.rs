@@ -95,7 +95,7 @@ async fn a_drain_by_canary_leaves_no_trace_in_sequence_mode() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drain_by_canary_leaves_no_trace_on_dynamodb_local() {
-    there_and_back(Engine::genuine().await, Mode::Timestamp).await;
+    there_and_back(Engine::genuine_dedicated().await, Mode::Timestamp).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
