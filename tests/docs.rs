@@ -138,6 +138,48 @@ fn commands_in_the_prose_parse() {
     assert!(count >= 3, "only {count} were found");
 }
 
+/// The texts of the product recommend commands that can be copied: whatever they leave open is filled in, and the plan is added.
+#[test]
+fn commands_that_the_messages_recommend_parse() {
+    let mut count = 0;
+    for source in sources(&root().join("src")) {
+        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        // A text that continues on the next line ends with a backslash.
+        let text = lines.fold(String::new(), |text, line| match text.strip_suffix('\\') {
+            Some(begun) => format!("{begun}{}", line.trim_start()),
+            None => format!("{text}\n{line}"),
+        });
+        for after in text.split("`dynasplit ").skip(1) {
+            let Some((command, _)) = after
+                .split_once('`')
+                .filter(|(command, _)| !command.contains('\n'))
+            else {
+                continue;
+            };
+            let filled = filled(command);
+            let mut arguments = dynasplit(&format!("dynasplit {filled}")).expect("a command");
+            if !arguments.iter().any(|word| word == "PLAN") {
+                arguments.push("plan.yaml".to_owned());
+            }
+            count += 1;
+            parses(&arguments).unwrap_or_else(|error| panic!("`dynasplit {command}`\n{error}"));
+        }
+    }
+    assert!(count >= 200, "only {count} were found");
+}
+
+/// A text with a number for each value that is filled in when it is printed: it is right as a name, a count and a time.
+fn filled(text: &str) -> String {
+    let mut parts = text.split('{');
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        filled.push('7');
+        filled.push_str(part.split_once('}').map_or("", |(_, rest)| rest));
+    }
+    filled
+}
+
 #[test]
 fn json_is_json_and_every_block_says_what_it_is() {
     const KNOWN: [&str; 13] = [

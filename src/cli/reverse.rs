@@ -48,7 +48,7 @@ pub async fn run(global: &Global, args: &Reverse, stop: CancellationToken) -> Re
             let shown = stoppable(&global.session, Duration::ZERO, showing).await?;
             let shown = shown.ok_or_else(|| {
                 Failed::of(Exit::Failed, format!("nothing with the id '{id}' is listed"))
-                    .hint("`dynasplit reverse list` shows the ids")
+                    .hint("`dynasplit reverse list --service NAME` shows the ids")
             })?;
             output::print_values(global, &shown, render_one)?;
             Ok(Exit::Done)

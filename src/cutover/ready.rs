@@ -40,7 +40,7 @@ pub(super) async fn objections(split: &Split, planned: &Service) -> Result<Vec<O
     let record = SplitRecord::read(&split.store).await?.value;
     if record.switched.contains_key(service) {
         found.push(Objection::new(Check::State, format!(
-            "{service} was switched without a way back (`dynasplit switched`): what it wrote since then is not in the source"
+            "{service} was switched without a way back (by `switched`): what it wrote since then is not in the source"
         )));
     }
     if !record.switch.is_off() {
@@ -134,7 +134,7 @@ fn global(facts: &SourceFacts) -> Vec<Objection> {
     vec![Objection::new(
         Check::GlobalTable,
         format!(
-            "{} is a global table: writes of other regions arrive whatever is fenced here, so `dynasplit cutover` cannot prove that \
+            "{} is a global table: writes of other regions arrive whatever is fenced here, so `cutover` cannot prove that \
          nothing is written. Use the manual procedure (docs/cutover.md)",
             facts.table
         ),

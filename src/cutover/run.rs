@@ -268,7 +268,7 @@ pub(super) async fn begins(
                 return back::refuse(split, service, options.force).await;
             }
             refused(
-                "it is not switched with `dynasplit cutover`, so there is nothing to roll back",
+                "it was not moved by `cutover`, so there is nothing to roll back",
                 "nothing is necessary".into(),
             )
         }
@@ -318,7 +318,7 @@ async fn ends(
         }
         CutoverPhase::Replicating if step.is_over() => refused(
             service,
-            "it is not switched with `dynasplit cutover`, so it has no way back that could end",
+            "it was not moved by `cutover`, so it has no way back that could end",
             "to end the whole split, run `dynasplit complete --yes`".into(),
         ),
         _ => refused(

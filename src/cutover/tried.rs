@@ -49,7 +49,7 @@ async fn write_source(split: &Split, tried: &mut Tried) {
             Ok(ProbeAnswer::Refused) => (
                 &mut tried.refused,
                 format!(
-                    "dynasplit may not send {call} to {}, and the way back needs it: `dynasplit iam --for tool` prints the policy",
+                    "dynasplit may not send {call} to {}, and the way back needs it: `dynasplit iam --for tool --account ID` prints the policy",
                     source.table
                 ),
             ),

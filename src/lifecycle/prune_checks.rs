@@ -199,7 +199,7 @@ async fn only_in_source(
     let letters = DeadLetters::new(split.store.clone()).list(Some(service)).await?;
     if !letters.is_empty() {
         found.push(format!(
-            "{} of {service} never landed in its table. Run `dynasplit dead-letters discard` when you have applied them there",
+            "{} of {service} never landed in its table. Run `dynasplit dead-letters discard --service {service}` when you have applied them there",
             counted(letters.len() as u64, "dead letter")
         ));
     }

@@ -247,6 +247,7 @@ fn lag(lane: &LaneStatus, tombstones: Tombstones, told: Option<&str>, least_ms: 
 
 fn of_cutover(found: &mut Subjects, cutover: &CutoverStatus, known: &NotifyRecord) {
     let service = cutover.service.as_str();
+    let listing = format!("run `dynasplit reverse list --service {service}`");
     if let Some(reverse) = &cutover.reverse {
         if reverse.gap.is_some() {
             let text = format!("the way back of {service} lost changes, so a rollback would lose them");
@@ -263,10 +264,7 @@ fn of_cutover(found: &mut Subjects, cutover: &CutoverStatus, known: &NotifyRecor
                 counted(letters, "write")
             );
             let subject = Subject::new(NoticeKind::DeadLetters, Some(service), magnitude(letters), text);
-            found.insert(
-                format!("reverse-dead-letters/{service}"),
-                subject.next("run `dynasplit reverse list`"),
-            );
+            found.insert(format!("reverse-dead-letters/{service}"), subject.next(&listing));
         }
         let strays = reverse.strays.len() as u64;
         if strays > 0 {
@@ -275,10 +273,7 @@ fn of_cutover(found: &mut Subjects, cutover: &CutoverStatus, known: &NotifyRecor
                 counted(strays, "write")
             );
             let subject = Subject::new(NoticeKind::StrayWrites, Some(service), magnitude(strays), text);
-            found.insert(
-                format!("stray-writes/{service}"),
-                subject.next("run `dynasplit reverse list`"),
-            );
+            found.insert(format!("stray-writes/{service}"), subject.next(&listing));
         }
     }
     found.insert(format!("cutover/{service}"), steps(cutover, known));

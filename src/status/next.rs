@@ -75,7 +75,8 @@ fn moving(status: &SplitStatus, moves: &Moves) -> String {
         ),
         (services, by_hand) => format!(
             "move the services over, one by one (docs/cutover.md): run `dynasplit cutover --service NAME` for {}. It shows its steps \
-             first, and keeps a way back. For {}, which cannot have one, stop the writers, then run `dynasplit switched --service NAME`",
+             first, and keeps a way back. For {}, for which the plan has no way back, stop the writers, then run `dynasplit switched --service \
+             NAME`",
             services.join(", "),
             by_hand.join(", ")
         ),

@@ -262,6 +262,7 @@ fn copies(found: &mut Findings, service: &ServiceView) {
     let Some(copies) = service.copies else { return };
     let name = &service.service;
     let (own, irrelevant) = (count(copies.own), count(copies.irrelevant));
+    let prune = format!("`dynasplit prune --target --service {name} --yes`");
     let what = format!(
         "{name} copies everything: {own} of {} are its own, {irrelevant} are irrelevant copies, and {} are copies that stay",
         items(service.routed, "that was read", "that were read"),
@@ -272,12 +273,12 @@ fn copies(found: &mut Findings, service: &ServiceView) {
     } else if copies.kept > 0 {
         found.note(
             what,
-            "after the switch, nobody updates the copies that stay. `irrelevant` says which copies `dynasplit prune --target` removes",
+            &format!("after the switch, nobody updates the copies that stay. `irrelevant` says which copies {prune} removes"),
         );
     } else {
         found.note(
             what,
-            "`dynasplit prune --target` removes the irrelevant copies when it is completed",
+            &format!("when {name} is completed, {prune} removes the irrelevant copies"),
         );
     }
 }

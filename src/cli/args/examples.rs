@@ -73,7 +73,7 @@ pub(super) const SWITCHED: &str = "Examples: record a switch, and take it back
 pub(super) const REVERSE_LIST: &str = "Example:
   dynasplit reverse list plan.yaml --service orders";
 
-pub(super) const REVERSE_SHOW: &str = "Example: take the id from `dynasplit reverse list`
+pub(super) const REVERSE_SHOW: &str = "Example: take the id from `dynasplit reverse list --service orders`
   dynasplit reverse show plan.yaml orders#4b1f0c2d";
 
 pub(super) const REVERSE_SETTLE: &str = "Example: what the service's own table holds is right

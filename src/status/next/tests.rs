@@ -56,7 +56,9 @@ fn a_service_with_a_way_back_is_moved_with_it() {
     assert!(said.starts_with("run `dynasplit cutover --service b`"), "{said}");
     let said = next(&left(&["a", "b", "c"]), &both);
     assert!(said.contains("NAME` for a, b."), "{said}");
-    assert!(said.contains("For c, which cannot have one, stop the writers, then run `dynasplit switched"));
+    assert!(said.contains(
+        "For c, for which the plan has no way back, stop the writers, then run `dynasplit switched"
+    ));
     // When both have moved, the others switch by hand.
     let said = next(&left(&["c"]), &both);
     assert!(said.starts_with("stop the writers of c, then run `dynasplit switched --service c`"));
