@@ -76,7 +76,10 @@ pub async fn run_back(global: &Global, args: &Rollback, stop: CancellationToken)
         let cancelling = cancel_rollback(&split, &args.service, &operator, &stop);
         stoppable(&global.session, GRACE, Box::pin(cancelling)).await
     } else {
-        let options = RollbackOptions { force: args.force };
+        let options = RollbackOptions {
+            force: args.force,
+            full_check: args.full_check,
+        };
         let going_back = rollback(&split, &args.service, options, &operator, &stop);
         stoppable(&global.session, GRACE, Box::pin(going_back)).await
     };

@@ -189,6 +189,16 @@ fn render_cutover(cutover: &CutoverRehearsal) -> Vec<String> {
             text::duration(pauses.longest_ms)
         )
     }));
+    lines.extend(cutover.reverse_lag.as_ref().map(|lag| {
+        format!(
+            "{} of the services {} in the source after: median {}, 99% within {}, longest {}",
+            text::counted(lag.writes, "write"),
+            if lag.writes == 1 { "was" } else { "were" },
+            text::duration(lag.median_ms),
+            text::duration(lag.p99_ms),
+            text::duration(lag.longest_ms)
+        )
+    }));
     lines.extend(cutover.wrong.iter().map(|wrong| format!("  {wrong}")));
     lines
 }

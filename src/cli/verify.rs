@@ -96,7 +96,13 @@ pub(super) fn render(result: &VerifyResult) -> String {
     lines.extend(result.switched.iter().map(|service| {
         format!("{service} has switched to its own table. It is not compared, and its earlier verify counts")
     }));
-    lines.push(if result.clean && result.recorded {
+    let carried_back = result.report.services.first().filter(|_| result.carried_back);
+    lines.push(if let Some(service) = carried_back.filter(|_| result.clean) {
+        format!(
+            "clean: the source holds everything as {} wrote it",
+            service.service
+        )
+    } else if result.clean && result.recorded {
         "clean: every compared target holds exactly the items that it should".into()
     } else if result.clean {
         "clean, but only a part was compared: this verify does not count for the split as a whole".into()

@@ -1,4 +1,5 @@
-//! The check of a cutover: the keys that changed since the last verify, compared by this process, which did not copy them.
+//! The check of a cutover: the keys that changed since the last verify, compared by this process, which did not copy them. And
+//! the check of a rollback: the keys that changed since the switch, compared by this process, which did not carry them back.
 //!
 //! Before the fence, the changed keys are read from the streams and compared while the application writes; those that agree are
 //! forgotten. So the pause pays only for the keys of its last moments, however large the table is.
@@ -7,7 +8,7 @@ use super::journal::Journal;
 use crate::model::{Key, count};
 use crate::plan::Service;
 use crate::source::lineage::age_gap;
-use crate::state::{StreamPlaces, VerifyRecord};
+use crate::state::{StreamPin, StreamPlaces, VerifyRecord};
 use crate::tail::{ChangedKeys, Keys, TipReader};
 use crate::verify::KeyCheck;
 use crate::worker::{RunError, Split, pause};
@@ -37,8 +38,16 @@ pub(super) struct Compared<'a> {
     pub stop: &'a CancellationToken,
 }
 
-/// The changes since the last verify, on both sides.
+/// Since when the changes are compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Since {
+    Verify,
+    Switch,
+}
+
+/// The changes since the last verify, on both sides; or those of the service's own table since its switch.
 pub(super) struct Changed {
+    since: Since,
     check: KeyCheck,
     source: ChangedKeys,
     /// Compared before: they differed then, because the lane was behind.
@@ -52,11 +61,41 @@ impl Changed {
     pub async fn since_verify(on: &Compared<'_>) -> Result<Self, RunError> {
         let places = verified(on).await?.1;
         Ok(Self {
+            since: Since::Verify,
             check: KeyCheck::new(on.split, &on.service.name, on.stop).await?,
             source: ChangedKeys::since(on.split, &on.service.name, places).await?,
             kept: Keys::default(),
             looked: 0,
         })
+    }
+
+    /// Reads nothing yet. `None` as long as the cutover has no pin.
+    pub async fn since_switch(on: &Compared<'_>, epoch: u64) -> Result<Option<Self>, RunError> {
+        let name = &on.service.name;
+        let Some(pin) = StreamPin::read(&on.split.store, name, epoch).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            since: Since::Switch,
+            check: KeyCheck::new(on.split, name, on.stop).await?,
+            source: ChangedKeys::since_switch(on.split, name, pin)?,
+            kept: Keys::default(),
+            looked: 0,
+        }))
+    }
+
+    /// Reads the changes since the switch up to where the reverse lane stands, and compares their keys while the service writes.
+    pub async fn follow_back(&mut self, on: &Compared<'_>) -> Result<(), RunError> {
+        for _ in 0..ROUNDS {
+            while !self.source.follow(FULL, on.stop).await? {
+                self.compare().await?;
+            }
+            self.compare().await?;
+            if self.kept.len() <= FEW {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Reads the changes up to now and compares their keys while the application writes, until few are left.
@@ -109,23 +148,37 @@ impl Changed {
             self.compare().await?;
             if self.kept.is_empty() {
                 let looked = std::mem::take(&mut self.looked);
-                let what = format!(
-                    "{} that changed since the last verify agree",
-                    counted_keys(looked)
-                );
+                let since = match self.since {
+                    Since::Verify => "the last verify",
+                    Since::Switch => "the switch, as far as the stream shows them,",
+                };
+                let what = format!("{} that changed since {since} agree", counted_keys(looked));
                 return on.journal.event(&what, None).await;
             }
         }
         let keys = self.kept.take();
-        let named: Vec<String> = keys.iter().take(NAMED).map(ToString::to_string).collect();
-        Err(RunError::Failed(format!(
-            "{} of {} {} not hold what the source says: {}{}. Run `dynasplit verify` to see how they differ",
+        let mut named: Vec<String> = keys.iter().take(NAMED).map(ToString::to_string).collect();
+        if keys.len() > NAMED {
+            named.push("...".into());
+        }
+        let (count, table, named) = (
             counted_keys(keys.len() as u64),
-            on.service.table.name,
-            if keys.len() == 1 { "does" } else { "do" },
+            &on.service.table.name,
             named.join(", "),
-            if keys.len() > NAMED { ", ..." } else { "" },
-        )))
+        );
+        Err(RunError::Failed(match self.since {
+            Since::Verify => format!(
+                "{count} of {table} {} not hold what the source says: {named}. Run `dynasplit verify` to see how they differ",
+                if keys.len() == 1 { "does" } else { "do" },
+            ),
+            Since::Switch => format!(
+                "{count} of {table} {} not in the source as {service} wrote {}: {named}. Run `dynasplit verify --service \
+                 {service}` to see how they differ, and what to do",
+                if keys.len() == 1 { "is" } else { "are" },
+                if keys.len() == 1 { "it" } else { "them" },
+                service = on.service.name,
+            ),
+        }))
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) async fn refuse_unproven(split: &Split, service: &str) -> Result<(), 
     }
 }
 
-/// Compares the whole table of a service with the source.
+/// Compares the whole table of a service with the source: in either direction, as the service stands.
 pub(super) async fn compare(split: &Split, service: &str, stop: &CancellationToken) -> Result<(), RunError> {
     let options = VerifyOptions {
         services: Some(vec![service.to_owned()]),
@@ -60,9 +60,13 @@ pub(super) async fn compare(split: &Split, service: &str, stop: &CancellationTok
         return Ok(());
     }
     Err(RunError::Failed(format!(
-        "the table of {service} does not hold what the source says ({} mismatches, {} invalid items). Run `dynasplit verify` for \
-         the keys",
-        result.total_mismatches, result.total_invalid
+        "{} ({} mismatches, {} invalid items). Run `dynasplit verify --service {service}` for the keys",
+        match result.carried_back {
+            false => format!("the table of {service} does not hold what the source says"),
+            true => format!("the source does not hold what {service} wrote"),
+        },
+        result.total_mismatches,
+        result.total_invalid
     )))
 }
 

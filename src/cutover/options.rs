@@ -28,6 +28,8 @@ pub struct CutoverOptions {
 pub struct RollbackOptions {
     /// Go back although some writes of the service cannot be carried back. They are lost in the source.
     pub force: bool,
+    /// Compare the whole table of the service while its writers are stopped.
+    pub full_check: bool,
 }
 
 /// Options of `complete` for a service.

@@ -90,7 +90,11 @@ pub async fn preview_rollback(split: &Split, service: &str, force: bool) -> Resu
         (CutoverStep::RolledBack, vec![HookName::RolledBack], cutover),
     ];
     let steps = steps.map(|(step, hooks, undo)| previewed(&split.plan, service, step, &hooks, undo));
-    let refused = reasons(begins(split, service, Wish::Rollback(RollbackOptions { force }), &record).await)?;
+    let wish = RollbackOptions {
+        force,
+        full_check: false,
+    };
+    let refused = reasons(begins(split, service, Wish::Rollback(wish), &record).await)?;
     Ok(Preview {
         steps: steps.into(),
         refused,

@@ -1,6 +1,7 @@
 //! The steps of a rollback.
 
-use super::checks::{busy, losses, passed, refuse_completing, reverse};
+use super::changed::Changed;
+use super::checks::{busy, compare, losses, passed, refuse_completing, reverse};
 use super::fence_parts::Side;
 use super::work::Work;
 use super::{canary, drain, fencing, hold};
@@ -30,6 +31,11 @@ pub(super) async fn refuse(split: &Split, service: &str, force: bool) -> Result<
 /// Begins a rollback in the journal.
 pub(super) async fn begin(work: &Work<'_>) -> Result<(), RunError> {
     let now = work.split.now_ms();
+    // The pause does not pay for the changes since the switch.
+    if let Some(mut changed) = Changed::since_switch(&work.compared(), work.epoch()).await? {
+        changed.follow_back(&work.compared()).await?;
+        *work.changed.lock().await = Some(changed);
+    }
     fencing::hook(work, HookName::BeforeRollback).await?;
     work.journal
         .change(|journal| {
@@ -83,17 +89,33 @@ pub(super) async fn drain(work: &Work<'_>) -> Result<CutoverStep, RunError> {
 /// Nothing of the service is missing in the source, and nobody else wrote there.
 pub(super) async fn check(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     let reasons = losses(work.name(), &reverse(work.split, work.name()).await?);
-    if reasons.is_empty() || work.force {
+    if work.force {
         return Ok(CutoverStep::Reopen);
     }
-    Err(RunError::Unclean { reasons })
+    if !reasons.is_empty() {
+        return Err(RunError::Unclean { reasons });
+    }
+    if work.full_check {
+        compare(work.split, work.name(), work.stop).await?;
+    } else {
+        let found = match work.changed.lock().await.take() {
+            Some(changed) => Some(changed),
+            // Another process did the steps before.
+            None => Changed::since_switch(&work.compared(), work.epoch()).await?,
+        };
+        if let Some(mut changed) = found {
+            changed.settle(&work.compared()).await?;
+        }
+    }
+    Ok(CutoverStep::Reopen)
 }
 
 /// Opens the forward lane again, and ends the reverse lane, in one step. The application may write the source only when every
 /// worker has acknowledged this.
 pub(super) async fn reopen(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     let (epoch, service) = (work.epoch(), work.name());
-    let lost = !losses(service, &reverse(work.split, service).await?).is_empty();
+    // Who forces it knows that something is missing, also if no list names it.
+    let lost = work.force || !losses(service, &reverse(work.split, service).await?).is_empty();
     let mut obeyed = None;
     SplitRecord::change(&work.split.store, |record| {
         let was_closed = record.switched.contains_key(service);

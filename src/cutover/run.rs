@@ -124,6 +124,10 @@ async fn command(
         Wish::Cutover(options) => options,
         _ => CutoverOptions::default(),
     };
+    let back = match wish {
+        Wish::Rollback(options) => options,
+        _ => RollbackOptions::default(),
+    };
     let work = Work {
         split,
         service: planned,
@@ -131,8 +135,8 @@ async fn command(
         journal: &journal,
         operator,
         stop,
-        force: matches!(wish, Wish::Rollback(RollbackOptions { force: true })),
-        full_check: options.full_check,
+        force: back.force,
+        full_check: options.full_check || back.full_check,
         end: match wish {
             Wish::Complete(options) => options,
             _ => CompleteServiceOptions::default(),

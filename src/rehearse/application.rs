@@ -35,6 +35,15 @@ pub(super) enum Written {
     Stopped,
 }
 
+/// A write of a service's own table, and what the source holds when it was carried back.
+#[derive(Clone)]
+pub(super) struct Carried {
+    pub key: Key,
+    pub item: Option<Item>,
+    /// When it was answered.
+    pub at: Instant,
+}
+
 /// What the writers of a service did.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Activity {
@@ -65,6 +74,8 @@ pub(super) struct Application {
     source: Delivery,
     services: BTreeMap<String, Writers>,
     ledger: Mutex<Ledger>,
+    /// The last write of a service's own table.
+    carried: Mutex<Option<Carried>>,
     /// What the source keeps of services whose way back has ended.
     kept: Mutex<BTreeMap<String, HashMap<Key, Item>>>,
 }
@@ -95,6 +106,7 @@ impl Application {
             source,
             plan: plan.clone(),
             ledger: Mutex::new(Ledger { items, history: None }),
+            carried: Mutex::default(),
             kept: Mutex::default(),
         })
     }
@@ -153,7 +165,13 @@ impl Application {
             _ => return Ok(Written::Meaningless),
         };
         writers.table.send(&at, sent, retries).await?;
+        let carried = Carried {
+            key: key.clone(),
+            item: after.clone(),
+            at: Instant::now(),
+        };
         self.note(key, |_| after);
+        *self.carried.lock().unwrap_or_else(PoisonError::into_inner) = Some(carried);
         Ok(Written::Landed)
     }
 
@@ -194,6 +212,22 @@ impl Application {
     pub fn activity(&self, service: &str) -> Activity {
         let writers = self.services.get(service);
         writers.map_or_else(Activity::default, |writers| *writers.activity())
+    }
+
+    /// The last write of a service's own table.
+    pub fn carried(&self) -> Option<Carried> {
+        self.carried
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// What the source holds of an item, without marks.
+    pub async fn read_source_item(&self, key: &Key) -> Result<Option<Item>, Failure> {
+        let Delivery { client, table, keys } = &self.source;
+        Scan::new(client.clone(), table, keys.clone(), true)
+            .get(key)
+            .await
     }
 
     /// What the application knows of an item.

@@ -6,6 +6,7 @@ use super::error::RehearseError;
 use super::forgotten::{self, Forgotten};
 use super::ignored::Ignoring;
 use super::pauses::{Pauses, RehearsedStep};
+use super::reverse_lag::{LagProbe, ReverseLag};
 use super::timestamps::live_timestamp;
 use super::write_rate::Rests;
 use super::writers::LiveWriters;
@@ -18,6 +19,7 @@ use serde::Serialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// What stands in for the hooks, the policies and the person of the plan's fences.
 const STAND_IN: &str = "the rehearsal's own writers";
@@ -48,6 +50,8 @@ pub struct CutoverRehearsal {
     pub steps: Vec<RehearsedStep>,
     /// How long the pauses of the cutovers were.
     pub pauses: Option<Pauses>,
+    /// How long writes of the services' own tables took to arrive in the source.
+    pub reverse_lag: Option<ReverseLag>,
     /// Writes of a writer that ignored the fence. They were copied.
     pub past_the_fence: u64,
     /// Writes of forgotten writers, which were expected.
@@ -140,6 +144,8 @@ pub(super) struct Play<'a> {
     /// How often the first service goes back and is cut over again.
     pub rounds: u32,
     pub say: &'a (dyn Fn(&str) + Sync),
+    /// Follows writes back to the source.
+    pub lag: LagProbe,
     pub stop: &'a CancellationToken,
     pub report: CutoverRehearsal,
 }
@@ -164,7 +170,7 @@ impl Play<'_> {
                 return Ok(());
             }
         }
-        self.write_on("the services write their own tables").await?;
+        self.write_own_tables(first).await?;
         self.forgotten_writers(first).await?;
         for _ in 0..self.rounds {
             if !self.roll_back(first).await? {
@@ -175,26 +181,65 @@ impl Play<'_> {
             if !self.cut_over(first, None).await? {
                 return Ok(());
             }
-            self.write_on("the services write their own tables").await?;
+            self.write_own_tables(first).await?;
         }
         Ok(())
+    }
+
+    /// The services write their own tables for a while, and the source holds what the first one wrote.
+    async fn write_own_tables(&mut self, first: &str) -> Result<(), RehearseError> {
+        let (probe, enough) = (self.lag.clone(), CancellationToken::new());
+        let (application, until) = (Arc::clone(self.application), enough.clone());
+        let following =
+            AbortOnDropHandle::new(tokio::spawn(
+                async move { probe.follow(&application, &until).await },
+            ));
+        let written = self.write_on("the services write their own tables").await;
+        enough.cancel();
+        let followed = following.await;
+        written?;
+        followed
+            .map_err(|error| RunError::Failed(error.to_string()))?
+            .map_err(RunError::from)?;
+        (self.say)(&format!("comparing the source with what {first} wrote"));
+        let options = VerifyOptions {
+            services: Some(vec![first.to_owned()]),
+            ..VerifyOptions::default()
+        };
+        self.compare("verify of what was carried back", Some(first), &options)
+            .await
     }
 
     /// A clean verify beside the live writers. A cutover asks for it.
     async fn verify(&mut self) -> Result<(), RehearseError> {
         (self.say)("verifying beside the live writers");
+        self.compare("verify", None, &VerifyOptions::default()).await
+    }
+
+    async fn compare(
+        &mut self,
+        step: &str,
+        service: Option<&str>,
+        options: &VerifyOptions,
+    ) -> Result<(), RehearseError> {
         let began = Instant::now();
         let mut attempts = 0;
         let clean = loop {
             attempts += 1;
-            let (verify, _) = Verify::new(self.split.clone(), VerifyOptions::default(), self.stop.clone());
+            let (verify, _) = Verify::new(self.split.clone(), options.clone(), self.stop.clone());
             let result = Box::pin(verify.run()).await?;
             if result.clean || attempts == VERIFIES {
                 break result.clean;
             }
         };
         let outcome = if clean { "clean" } else { "not clean" };
-        self.report.note("verify", None, outcome, began);
+        self.report.note(step, service, outcome, began);
+        // Without a clean verify of the split, the next cutover refuses.
+        if !clean && service.is_some() {
+            self.report
+                .wrong
+                .push(format!("{step}: it was not clean in {VERIFIES} attempts"));
+        }
         Ok(())
     }
 

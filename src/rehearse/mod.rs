@@ -22,6 +22,7 @@ pub mod mutate;
 mod pauses;
 pub mod population;
 mod retry;
+mod reverse_lag;
 mod run;
 mod run_view;
 pub mod sample;
@@ -34,6 +35,7 @@ pub mod writers;
 
 pub use cutover::CutoverRehearsal;
 pub use pauses::{Pauses, RehearsedStep};
+pub use reverse_lag::ReverseLag;
 pub use run::{ChaosReport, Rehearsal, RehearseError, RehearseOptions, RehearseReport};
 pub use run_view::RehearseView;
 pub use write_rate::Rests;

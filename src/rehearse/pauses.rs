@@ -59,7 +59,7 @@ impl Pauses {
 }
 
 /// The smallest value that this share of the values does not exceed.
-fn percentile(sorted: &[u64], percent: usize) -> Option<u64> {
+pub(super) fn percentile(sorted: &[u64], percent: usize) -> Option<u64> {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).copied()
 }

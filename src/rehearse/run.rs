@@ -11,6 +11,7 @@ use super::load::load;
 use super::mortal::{Deaths, mortal};
 use super::pauses::Pauses;
 use super::population::Population;
+use super::reverse_lag::LagProbe;
 use super::run_view::RehearseView;
 use super::sample;
 use super::tables::{create_source, drop_tables};
@@ -431,11 +432,13 @@ impl Rehearsal {
             between: Duration::from_secs(self.options.seconds.max(1)),
             rounds: self.options.rounds,
             say: &say,
+            lag: LagProbe::default(),
             stop: &self.stop,
             report,
         };
         Box::pin(play.play()).await?;
         play.report.pauses = Pauses::of(&play.report.steps);
+        play.report.reverse_lag = play.lag.result();
         let mut ending = Ending {
             split,
             application,

@@ -1,5 +1,5 @@
-//! Which keys of a service changed since a verify: read from the streams, and not taken from what the lanes did, so that the
-//! check of a cutover does not rest on the work that it checks.
+//! Which keys of a service changed since a verify, or since its switch: read from the streams, and not taken from what the lanes
+//! did, so that the check of a cutover or of a rollback does not rest on the work that it checks.
 
 use super::lane::is_own;
 use super::reader::{ShardReader, is_trimmed};
@@ -7,7 +7,7 @@ use crate::model::{Images, Key, Position};
 use crate::plan::Service;
 use crate::source::lineage::age_gap;
 use crate::source::{Record, StreamSource};
-use crate::state::{SplitRecord, StreamPlaces};
+use crate::state::{SplitRecord, StreamPin, StreamPlaces};
 use crate::worker::{RunError, Split, pause, recorded_shards};
 use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +40,7 @@ impl Keys {
     }
 }
 
-/// Reads the source's stream from where the lanes stood when a verify began.
+/// Reads the source's stream from where the lanes stood when a verify began, or the stream of a service's own table from its pin.
 pub struct ChangedKeys {
     split: Split,
     service: String,
@@ -68,6 +68,35 @@ impl ChangedKeys {
             split: split.clone(),
             service: service.to_owned(),
             from,
+            shards: BTreeMap::new(),
+            keys: Keys::default(),
+        })
+    }
+
+    /// The same for the changes that the reverse lane of a service carries back: from the pin of its cutover, as far as the stream
+    /// still has them. Reads nothing yet.
+    ///
+    /// # Errors
+    /// If the service is not in the plan.
+    pub fn since_switch(split: &Split, service: &str, pin: StreamPin) -> Result<Self, RunError> {
+        let (planned, tables) = split.target(service).ok_or_else(|| RunError::NoSuchService {
+            service: service.to_owned(),
+            known: split.plan.service_names().join(", "),
+        })?;
+        let (streams, keys) = (tables.streams.clone(), planned.keys.clone());
+        let pinned = pin.shards.iter().map(|(id, last)| {
+            let place = last.clone().map_or(Position::Beginning, Position::After);
+            (id.clone(), place)
+        });
+        Ok(Self {
+            source: StreamSource::new(streams, &pin.stream_arn, pin.generation, keys),
+            service: service.to_owned(),
+            from: StreamPlaces {
+                generation: pin.generation,
+                complete_to_ms: pin.pinned_ms,
+                shards: pinned.collect(),
+            },
+            split: split.back(service, pin),
             shards: BTreeMap::new(),
             keys: Keys::default(),
         })
@@ -101,6 +130,9 @@ impl ChangedKeys {
                 }
             }
         }
+        if self.split.back_side().is_some() {
+            return Ok(true);
+        }
         // Afterwards: while they were read, records may have been trimmed.
         match age_gap(self.from.complete_to_ms, self.split.now_ms()) {
             Some(reason) => Err(too_old(&reason)),
@@ -131,7 +163,10 @@ impl ChangedKeys {
         };
         let is_moved = batch.to != *place;
         *place = batch.to;
-        if let Some(service) = self.split.plan.service(&self.service) {
+        if self.split.back_side().is_some() {
+            self.keys
+                .extend(batch.records.iter().map(|record| record.change.key.clone()));
+        } else if let Some(service) = self.split.plan.service(&self.service) {
             let schema = &self.split.plan.source.keys;
             let changed = batch
                 .records

@@ -5,7 +5,7 @@
 
 use crate::plan::Service;
 use crate::source::lineage::watermark;
-use crate::state::{ShardRecord, SplitRecord, StateError, WorkerRecord};
+use crate::state::{ShardRecord, SplitRecord, StateError, StreamPin, WorkerRecord};
 use crate::status::{LaneStatus, counted, duration, lane_status};
 use crate::verify::compare::Delivery;
 use crate::worker::{Recorded, Split, recorded_shards};
@@ -201,9 +201,10 @@ impl Deliveries {
         let workers = split.store.list::<WorkerRecord>(WorkerRecord::PREFIX).await?;
         let workers: Vec<WorkerRecord> = workers.into_iter().map(|(_, stored)| stored.value).collect();
         let stream = record.stream().filter(|(_, stream)| stream.captured_ms.is_some());
-        let shards: Option<Recorded> = match stream {
-            Some((generation, _)) => Some(recorded_shards(split, generation).await?),
-            None => None,
+        let shards: Option<Recorded> = match (split.back_side(), stream) {
+            (Some(back), _) => followed_back(split, &back.pin).await?,
+            (None, Some((generation, _))) => Some(recorded_shards(split, generation).await?),
+            (None, None) => None,
         };
         let seen = Seen {
             now,
@@ -232,6 +233,13 @@ impl Deliveries {
         };
         undelivered.iter().map(note).collect()
     }
+}
+
+/// The recorded shards of a service's own table; `None` as long as nobody reads one that the pin names.
+async fn followed_back(split: &Split, pin: &StreamPin) -> Result<Option<Recorded>, StateError> {
+    let recorded = recorded_shards(split, pin.generation).await?;
+    let is_begun = pin.shards.keys().all(|shard| recorded.contains_key(shard));
+    Ok(is_begun.then_some(recorded))
 }
 
 #[cfg(test)]

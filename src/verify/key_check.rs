@@ -5,7 +5,7 @@ use super::reads::TableReads;
 use crate::dynamo::AccountLimit;
 use crate::model::Key;
 use crate::source::Scan;
-use crate::verify::compare::{Candidate, Delivery, MismatchClass};
+use crate::verify::compare::{Candidate, Delivery, MismatchClass, Written};
 use crate::worker::{Budgets, RunError, Split};
 use futures::{StreamExt, TryStreamExt};
 use std::time::Duration;
@@ -58,6 +58,8 @@ impl KeyCheck {
                 source: reads("source", split.scan_source(false), budgets.source()),
                 split: split.clone(),
                 place,
+                // Nobody writes, or a key that differs is looked at again.
+                written: Written::Source,
                 clock: Instant::now(),
             },
         })

@@ -2,7 +2,7 @@
 
 use crate::plan::Service;
 use crate::state::{SplitRecord, TombstonePhase, WorkerRecord};
-use crate::status::{LaneStatus, counted, duration, lane_status};
+use crate::status::{LaneStatus, counted, duration, lane_status, reverse_state};
 use crate::target::HELD;
 use crate::worker::{RunError, Split, recorded_shards};
 use std::collections::BTreeSet;
@@ -49,6 +49,40 @@ impl Lanes {
             );
         }
         lanes.note_split(split, record).await?;
+        Ok(lanes)
+    }
+
+    /// Reads how the reverse lane of a service stands.
+    pub async fn look_back(split: &Split, service: &str, epoch: u64) -> Result<Self, RunError> {
+        let state = reverse_state(split, service, epoch).await?;
+        let mut lanes = Self::default();
+        if let Some(gap) = &state.gap {
+            lanes.with_gap.insert(service.to_owned());
+            lanes.note(&format!(
+                "the reverse lane of {service} lost records ({gap}), so the source may lack writes of {service}"
+            ));
+        }
+        if let Some(blocked) = &state.blocked {
+            lanes.note(&format!(
+                "the reverse lane of {service} makes no progress: {blocked}"
+            ));
+        }
+        let found = [
+            (state.dead_letters.len(), "write that could not be carried back"),
+            (state.strays.len(), "stray write to the source"),
+        ];
+        for (count, what) in found.into_iter().filter(|(count, _)| *count > 0) {
+            lanes.note(&format!(
+                "{}: `dynasplit reverse list --service {service}` shows {}",
+                counted(count as u64, what),
+                if count == 1 { "it" } else { "them" }
+            ));
+        }
+        if state.complete_to_ms.is_none() {
+            lanes.note(&format!(
+                "no worker carries the writes of {service} back yet: run `dynasplit replicate`"
+            ));
+        }
         Ok(lanes)
     }
 

@@ -1,7 +1,9 @@
 //! The passes of one run, in their order.
 
 mod repairing;
+mod stray_list;
 
+use self::stray_list::list_strays;
 use super::delivery::Deliveries;
 use super::invalid::InvalidItems;
 use super::lanes::{EARLY_LAG, Lanes};
@@ -24,7 +26,7 @@ use crate::state::{SplitRecord, TombstonePhase, Tombstones};
 use crate::status::counted;
 use crate::verify::compare::{
     CandidateFile, DEFAULT_MEMORY_BYTES, Pending, Report, ServiceReport, SettleRules, SortLimits, SourceSide,
-    SpillDir, TargetSide, join,
+    SpillDir, TargetSide, Written, join,
 };
 use crate::worker::{Budgets, RunError, Split};
 use std::sync::Arc;
@@ -50,11 +52,15 @@ pub(super) struct Run {
     pub progress: Arc<Progress>,
     budgets: Arc<Budgets>,
     discard_target_writes: bool,
+    /// Confirmed mismatches of a service that has switched are listed as stray writes.
+    lists_strays: bool,
+    /// Which side the applications of these services write.
+    written: Written,
     stop: CancellationToken,
     began: Instant,
 }
 
-/// One service's sides while they are filled: first the target's, then the source's.
+/// One service's sides while they are filled: first the copy, then the side that is written.
 struct Sides {
     target: TargetSide,
     source: SourceSide,
@@ -68,6 +74,7 @@ impl Run {
             budgets,
             stop,
             view,
+            ..
         } = verify;
         let (limit, path) = (options.limit, options.list.clone());
         let list = blocking(move || MismatchList::open(limit, path.as_deref())).await?;
@@ -102,6 +109,7 @@ impl Run {
                     stop,
                 ),
                 source: source.clone(),
+                written: verify.written(),
                 clock: began,
             });
         }
@@ -109,10 +117,10 @@ impl Run {
         let early = options.anyway || record.completed_ms.is_some();
         let lanes = match early {
             true => Lanes::default(),
-            false => Lanes::look(split, record, &services).await?,
+            false => verify.lanes(record, &services).await?,
         };
         let fixed = options.patience.or(early.then_some(EARLY_LAG));
-        let deliveries = Arc::new(Deliveries::new(split, &services, fixed));
+        let deliveries = Arc::new(Deliveries::new(verify.follows(), &services, fixed));
         let names = services.iter().map(|service| service.name.clone()).collect();
         let tables = std::iter::once(source).chain(reader.iter().map(|reader| reader.target.clone()));
         let progress = Progress::new(names, tables.collect(), view.clone());
@@ -134,6 +142,8 @@ impl Run {
             progress,
             budgets: Arc::clone(budgets),
             discard_target_writes: options.discard_target_writes,
+            lists_strays: options.repair && verify.written() == Written::Target,
+            written: verify.written(),
             stop: stop.clone(),
             began,
             reader,
@@ -146,11 +156,25 @@ impl Run {
         baseline: &mut Baseline,
     ) -> Result<VerifyResult, RunError> {
         self.estimate().await;
-        self.progress.say("reading the targets");
         let span = |part| tracing::info_span!(target: "dynasplit::span", "part", part);
-        let targets = self.read_targets().instrument(span("read targets")).await?;
-        self.progress.say("reading the source");
-        let sources = self.read_source().instrument(span("read source")).await?;
+        let targets = async || {
+            self.progress.say("reading the targets");
+            self.read_targets().instrument(span("read targets")).await
+        };
+        let sources = async || {
+            self.progress.say("reading the source");
+            self.read_source().instrument(span("read source")).await
+        };
+        let (targets, sources) = match self.written {
+            Written::Source => {
+                let targets = targets().await?;
+                (targets, sources().await?)
+            }
+            Written::Target => {
+                let sources = sources().await?;
+                (targets().await?, sources)
+            }
+        };
         self.progress.say("comparing");
         let mut compared = Vec::with_capacity(self.reader.len());
         for (index, (target, source)) in targets.into_iter().zip(sources).enumerate() {
@@ -159,7 +183,11 @@ impl Run {
         self.progress.say("reading different keys again");
         let settled = self.recheck(compared).instrument(span("read again")).await?;
         let mut result = self.result(&settled).await;
-        let left = self.tombstones_left(&mut result).await?;
+        let left = match self.written {
+            Written::Source => self.tombstones_left(&mut result).await?,
+            // Its lane is closed, so nothing there is a tombstone.
+            Written::Target => 0,
+        };
         if left > 0 {
             result.clean = false;
             let tombstones = counted(left, "tombstone");
@@ -174,8 +202,13 @@ impl Run {
                 )
             });
         }
-        self.invalid_items(lease.is_some(), &mut result).await?;
-        if let Some(lease) = lease {
+        if self.written == Written::Source {
+            self.invalid_items(lease.is_some(), &mut result).await?;
+        }
+        if self.lists_strays {
+            result.unrepaired.collisions = settled.iter().map(|settled| settled.collisions).sum();
+            result.listed = list_strays(&self.split, &self.reader, settled).await?;
+        } else if let Some(lease) = lease {
             self.repair(lease, baseline, settled, left > 0, &mut result)
                 .await?;
         }
@@ -346,7 +379,10 @@ impl Run {
 
     /// All services at once, because they wait for the same time.
     async fn recheck(&self, compared: Vec<(CandidateFile, ServiceReport)>) -> Result<Vec<Settled>, RunError> {
-        let rules = SettleRules::new(self.deliveries.rest());
+        let rules = SettleRules {
+            written: self.written,
+            ..SettleRules::new(self.deliveries.rest())
+        };
         // Extra items whose source must be searched for start again after the search.
         let most = self.deliveries.longest() + (rules.max_time + rules.rest) * 2;
         let what = if self.deliveries.longest().is_zero() {

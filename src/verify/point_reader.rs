@@ -5,7 +5,7 @@ use crate::flow::{copied_from, desired, is_newer};
 use crate::model::{Item, Key};
 use crate::plan::Service;
 use crate::verify::compare::{
-    Candidate, Delivery, Desired, Digest, Expired, Held, Observation, classify, is_expired,
+    Candidate, Delivery, Desired, Digest, Expired, Held, Observation, Written, classify, is_expired,
 };
 use crate::worker::{RunError, Split};
 use std::time::Duration;
@@ -28,6 +28,8 @@ pub(super) struct PointReader {
     pub place: usize,
     pub target: TableReads,
     pub source: TableReads,
+    /// Which side the application writes.
+    pub written: Written,
     /// The clock that all looks share.
     pub clock: Instant,
 }
@@ -54,10 +56,20 @@ impl PointReader {
         }
     }
 
-    /// One look: the target first, then the source, both consistently. `delivery` is from before it.
+    /// One look: the copy first, then the side that is written, both consistently. `delivery` is from before it.
     pub async fn look(&self, candidate: &Candidate, delivery: Delivery) -> Result<PointRead, RunError> {
         let began = self.now();
-        let held = self.target.get(candidate.target_key()).await?;
+        let (held, items) = match self.written {
+            Written::Source => {
+                let held = self.target.get(candidate.target_key()).await?;
+                (held, self.source_items(candidate).await?)
+            }
+            Written::Target => {
+                let items = self.source_items(candidate).await?;
+                (self.target.get(candidate.target_key()).await?, items)
+            }
+        };
+        let ended = self.now();
         let mut takers = Vec::new();
         let mut source = None;
         let mut target_is_newer = false;
@@ -71,10 +83,7 @@ impl PointReader {
             source: false,
             target: held.as_ref().is_some_and(|item| self.has_expired(item)),
         };
-        for key in self.source_keys(candidate) {
-            let Some(item) = self.source.get(&key).await? else {
-                continue;
-            };
+        for item in items {
             source.get_or_insert_with(|| Digest::of(&item));
             is_own |= service.belongs(&item);
             if let Some(wanted) = self.leads_to(&item, candidate.target_key()) {
@@ -88,7 +97,7 @@ impl PointReader {
         let observation = Observation {
             delivery,
             began,
-            ended: self.now(),
+            ended,
             held: held.as_ref().map(classify).and_then(Held::digest),
             desired: match takers.as_slice() {
                 [] => Desired::Nothing,
@@ -103,6 +112,15 @@ impl PointReader {
             target_is_newer,
             is_own,
         })
+    }
+
+    /// The source items that may lead to the candidate's target key.
+    async fn source_items(&self, candidate: &Candidate) -> Result<Vec<Item>, RunError> {
+        let mut items = Vec::new();
+        for key in self.source_keys(candidate) {
+            items.extend(self.source.get(&key).await?);
+        }
+        Ok(items)
     }
 
     fn is_newer(&self, held: &Item, wanted: &Item) -> bool {

@@ -12,7 +12,7 @@ use super::view::{ServiceProgress, add};
 use crate::model::{Key, count};
 use crate::verify::compare::{
     Candidate, CandidateFile, Delivery, Digest, Mismatch, MismatchClass, Observation, Outcome, Pending,
-    ServiceReport, SettleRules, SpillDir,
+    ServiceReport, SettleRules, SpillDir, Written,
 };
 use crate::worker::RunError;
 use futures::{StreamExt, TryStreamExt};
@@ -246,9 +246,13 @@ impl Recheck {
             let PointRead {
                 observation,
                 target_is_newer,
-                ..
+                is_own,
             } = seen;
-            let outcome = pending.observe(&self.rules, &observation);
+            // What a table that receives everything holds of others stays as it was at the switch.
+            let outcome = match self.rules.written {
+                Written::Target if !is_own => Outcome::Agreed,
+                _ => pending.observe(&self.rules, &observation),
+            };
             match self.judge(&pending.candidate, outcome, &observation, before) {
                 Judged::Search => {
                     settled.report.rechecked += 1;

@@ -121,6 +121,10 @@ pub struct VerifyResult {
     pub clean: bool,
     /// It covers the whole split, and is kept in the state as such.
     pub recorded: bool,
+    /// The one service that was compared has switched with a way back: the source was compared with what the service writes.
+    pub carried_back: bool,
+    /// How many of the mismatches are listed as stray writes now, if that service was to be repaired.
+    pub listed: u64,
     /// Services that were not compared, because they have switched to their own tables.
     pub switched: Vec<String>,
     /// Why a repair would be wrong, or was refused. The mismatches then are as they were.

@@ -13,6 +13,8 @@ pub struct Verify {
     pub(super) options: VerifyOptions,
     pub(super) budgets: Arc<Budgets>,
     pub(super) stop: CancellationToken,
+    /// The tail of the one service that is compared, if it has switched with a way back.
+    pub(super) back: Option<Split>,
     pub(super) view: watch::Sender<VerifyView>,
 }
 
@@ -31,6 +33,7 @@ impl Verify {
             options,
             budgets,
             stop,
+            back: None,
             view,
         };
         (verify, seen)

@@ -1,12 +1,15 @@
 //! The worker of `verify`.
 
+use super::lanes::Lanes;
 use super::passes::Run;
 use super::record::{Baseline, Scope};
-use super::result::VerifyResult;
+use super::result::{VerifyOptions, VerifyResult};
 use super::verification::Verify;
+use crate::plan::Service;
 use crate::repair::{RepairLease, refuse_unready};
-use crate::state::SplitRecord;
+use crate::state::{SplitRecord, StreamPin};
 use crate::status::{ObstacleKind, split_status_with_worker};
+use crate::verify::compare::Written;
 use crate::worker::{
     ActivityNote, RunError, Split, check_plan, completed, unless_stopped, with_activity_notes,
 };
@@ -28,9 +31,14 @@ impl Verify {
             return Err(completed(&self.split));
         }
         self.split = self.split.without_switched(&record);
+        self.back = unless_stopped(&self.stop, way_back(&self.split, &self.options)).await?;
         if !self.options.anyway && record.completed_ms.is_none() {
             let places = self.places()?;
-            unless_stopped(&self.stop, Box::pin(refuse_early(&self.split, &places))).await?;
+            unless_stopped(
+                &self.stop,
+                Box::pin(refuse_early(&self.split, &places, self.written())),
+            )
+            .await?;
         }
         unless_stopped(&self.stop, self.budgets.read(&self.split.store)).await?;
         let (budgets, store) = (Arc::clone(&self.budgets), self.split.store.clone());
@@ -49,9 +57,31 @@ impl Verify {
         Ok(result)
     }
 
+    /// Which side the applications of the compared services write.
+    pub(super) fn written(&self) -> Written {
+        match self.back {
+            None => Written::Source,
+            Some(_) => Written::Target,
+        }
+    }
+
+    /// The split whose lanes carry the writes from the one side to the other.
+    pub(super) fn follows(&self) -> &Split {
+        self.back.as_ref().unwrap_or(&self.split)
+    }
+
+    /// How the lanes of the compared services stand.
+    pub(super) async fn lanes(&self, record: &SplitRecord, services: &[&Service]) -> Result<Lanes, RunError> {
+        match self.back.as_ref().and_then(Split::back_side) {
+            None => Lanes::look(&self.split, record, services).await,
+            Some(back) => Lanes::look_back(&self.split, &back.service, back.pin.epoch).await,
+        }
+    }
+
     async fn run_tuned(self, record: SplitRecord) -> Result<VerifyResult, RunError> {
         let places = self.places()?;
-        if !self.options.repair {
+        // Of a service that has switched, a repair only lists what differs.
+        if !self.options.repair || self.back.is_some() {
             return Box::pin(self.compare(&record, places, None)).await;
         }
         let lease = RepairLease::take(&self.split, &self.stop).await?;
@@ -70,6 +100,11 @@ impl Verify {
     /// Places of the chosen services in the plan.
     fn places(&self) -> Result<Vec<usize>, RunError> {
         let services = &self.split.plan.services;
+        if let Some(back) = self.back.as_ref().and_then(Split::back_side) {
+            return Ok((0..services.len())
+                .filter(|place| services[*place].name == back.service)
+                .collect());
+        }
         let Some(chosen) = &self.options.services else {
             return Ok((0..services.len())
                 .filter(|place| !self.split.has_switched(&services[*place].name))
@@ -125,7 +160,17 @@ impl Verify {
             whole,
             repair: lease.is_some(),
         };
-        result.switched = record.switched.keys().cloned().collect();
+        result.carried_back = self.written() == Written::Target;
+        let compared: Vec<_> = result.report.services.iter().map(|s| s.service.clone()).collect();
+        let switched = record.switched.keys().filter(|name| !compared.contains(name));
+        result.switched = switched.cloned().collect();
+        let watched = result.switched.iter().filter(|name| self.split.is_watched(name));
+        let watched: Vec<_> = watched.map(|name| other_way(name)).collect();
+        result.notes.extend(watched);
+        if result.carried_back {
+            result.notes.extend(not_carried_back(&result));
+            return Ok(result);
+        }
         if self.options.anyway || record.completed_ms.is_some() {
             let why = if record.completed_ms.is_some() {
                 "the split is complete, and the services write their own tables, so a difference may be a \
@@ -142,9 +187,59 @@ impl Verify {
     }
 }
 
+/// How to compare a service that has switched with a way back.
+fn other_way(service: &str) -> String {
+    format!("`dynasplit verify --service {service}` compares the source with what {service} writes")
+}
+
+/// What to do about items that the source does not hold as the service wrote them.
+fn not_carried_back(result: &VerifyResult) -> Option<String> {
+    let name = &result.report.services.first()?.service;
+    let listed = match result.listed {
+        0 => format!("`dynasplit verify --service {name} --repair` lists them as stray writes."),
+        1 => "One of them is listed as a stray write now.".into(),
+        listed => format!("{listed} of them are listed as stray writes now."),
+    };
+    (result.total_mismatches > 0).then(|| {
+        format!(
+            "the source does not hold these items as {name} wrote them, so a rollback would lose that. {listed} `dynasplit \
+             reverse settle --service {name} --overwrite` writes what the table of {name} holds to the source"
+        )
+    })
+}
+
+/// The tail of the chosen service's own table, if it has switched with a way back. Such a service is compared alone: its
+/// table is what counts, and the source is the copy.
+async fn way_back(split: &Split, options: &VerifyOptions) -> Result<Option<Split>, RunError> {
+    let chosen = options.services.iter().flatten();
+    let Some(service) = chosen.clone().find(|name| split.is_watched(name)) else {
+        return Ok(None);
+    };
+    let refused = |what: &str, next: String| {
+        Err(RunError::NotYet {
+            what: format!("{service} has switched with a way back, so {what}"),
+            next,
+        })
+    };
+    if chosen.clone().any(|name| name != service) {
+        return refused(
+            "the source is compared with its table, and not the other way round as for other services",
+            format!("run `dynasplit verify --service {service}`, and verify the other services without it"),
+        );
+    }
+    let epoch = split.cutover(service).map_or(0, |cutover| cutover.epoch);
+    match StreamPin::read(&split.store, service, epoch).await? {
+        Some(pin) => Ok(Some(split.back(service, pin))),
+        None => refused(
+            "its cutover is under way, and nothing is carried back yet",
+            format!("run `dynasplit cutover --service {service} --yes` to end that"),
+        ),
+    }
+}
+
 /// Refuses a verification that could only find changes that were not delivered yet: no worker reads the stream, the
 /// lanes are on hold, or a copy of these services is not finished.
-async fn refuse_early(split: &Split, places: &[usize]) -> Result<(), RunError> {
+async fn refuse_early(split: &Split, places: &[usize], written: Written) -> Result<(), RunError> {
     let chosen = |service: &str| {
         places
             .iter()
@@ -152,15 +247,15 @@ async fn refuse_early(split: &Split, places: &[usize]) -> Result<(), RunError> {
     };
     let obstacles = split_status_with_worker(split).await?.obstacles.into_iter();
     let mut early = obstacles.filter(|obstacle| {
-        let kind = matches!(
-            obstacle.kind,
+        let kind = match obstacle.kind {
+            ObstacleKind::NoWorker | ObstacleKind::OtherWorker => true,
+            // Nothing else holds a reverse lane up.
             ObstacleKind::NotCaptured
-                | ObstacleKind::NoWorker
-                | ObstacleKind::OtherWorker
-                | ObstacleKind::LanesHeld
-                | ObstacleKind::NotBackfilled
-                | ObstacleKind::BackfillUnfinished
-        );
+            | ObstacleKind::LanesHeld
+            | ObstacleKind::NotBackfilled
+            | ObstacleKind::BackfillUnfinished => written == Written::Source,
+            _ => false,
+        };
         kind && obstacle.service.as_deref().is_none_or(chosen)
     });
     match early.next() {

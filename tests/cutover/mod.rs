@@ -4,6 +4,7 @@
 mod application;
 mod cancelled;
 mod changed;
+mod checked_back;
 mod completed;
 mod deaths;
 mod everything;

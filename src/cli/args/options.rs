@@ -544,6 +544,10 @@ pub struct Rollback {
     /// `verify --repair`, which overwrites the service's table with what the source holds.
     #[arg(long, help_heading = TASK)]
     pub force: bool,
+    /// Compare the source with the whole table of the service while its writers are stopped. Without it, the keys are compared that
+    /// changed since the switch, as far as the stream of the table shows them (24 hours).
+    #[arg(long, conflicts_with_all = ["cancel", "force"], help_heading = TASK)]
+    pub full_check: bool,
     /// Confirm that the writers of the service's table are stopped that `manual` in the plan names. Without it, the command
     /// asks on the terminal.
     #[arg(long, help_heading = TASK)]

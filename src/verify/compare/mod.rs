@@ -48,4 +48,4 @@ pub use limits::{DEFAULT_MEMORY_BYTES, SortLimits};
 pub use mismatch::{ClassCounts, Mismatch};
 pub use mismatch_class::MismatchClass;
 pub use report::{Report, ServiceReport};
-pub use settle::{Delivery, Desired, Expired, Observation, Outcome, SettleRules, Settling};
+pub use settle::{Delivery, Desired, Expired, Observation, Outcome, SettleRules, Settling, Written};

@@ -1,12 +1,16 @@
 //! The verdict on one candidate, from repeated reads while writes continue. Pure: its caller passes what was read
 //! and when.
 //!
-//! **Each observation reads the target first, then the source, both consistently.** A difference is a mismatch if
-//! neither side has changed from before the end of one observation to the begin of another one, and the lane has
-//! delivered everything that was written before the end of the first one. A target that is only late cannot show this,
-//! because it then holds everything that the source showed in the first observation. This assumes that nothing happened
-//! between two equal observations of the source. It is certain if source items have a timestamp. Otherwise the several
-//! observations within a window make it very unlikely that a source that changes to and fro looks the same in all of them.
+//! The application writes one side, and a lane carries its writes to the other one, the copy. That is the target, until
+//! the service has switched: then it is the source.
+//!
+//! **Each observation reads the copy first, then the side that is written, both consistently.** A difference is a mismatch
+//! if neither side has changed from before the end of one observation to the begin of another one, and the lane has
+//! delivered everything that was written before the end of the first one. A copy that is only late cannot show this,
+//! because it then holds everything that the other side showed in the first observation. This assumes that nothing
+//! happened between two equal observations of the side that is written. It is certain if items have a timestamp. Otherwise
+//! the several observations within a window make it very unlikely that a side that changes to and fro looks the same in all
+//! of them.
 
 use super::wire::{Reader, put_digest, put_duration, put_len};
 use crate::verify::compare::{Digest, MismatchClass};
@@ -33,10 +37,20 @@ pub struct Expired {
     pub target: bool,
 }
 
+/// The side that the application of a service writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Written {
+    /// The source: the target is the copy.
+    #[default]
+    Source,
+    /// The service's own table, after its cutover: the source is the copy, and the reverse lane is its lane.
+    Target,
+}
+
 /// What a service's lane had delivered before an observation began.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Delivery {
-    /// Every write of the source from before this time (on the clock of the observations) was carried out in the target.
+    /// Every write from before this time (on the clock of the observations) was carried out in the copy.
     pub up_to: Duration,
     /// The lane takes too long: nobody waits for it any more.
     pub is_given_up: bool,
@@ -58,11 +72,11 @@ impl Delivery {
 /// One look at both sides of a candidate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Observation {
-    /// What the lane had delivered before the target was read.
+    /// What the lane had delivered before the copy was read.
     pub delivery: Delivery,
-    /// The clock before the target was read. Any steady clock that all looks share.
+    /// The clock before the copy was read. Any steady clock that all looks share.
     pub began: Duration,
-    /// The clock after the source was read.
+    /// The clock after the other side was read.
     pub ended: Duration,
     /// The digest of the live item in the target; `None` if there is no item, or a tombstone.
     pub held: Option<Digest>,
@@ -98,6 +112,8 @@ impl Observation {
 /// How long a key must rest, and for how long a key that keeps changing is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SettleRules {
+    /// Which side the application writes.
+    pub written: Written,
     /// Both sides must rest for longer than this before a difference is a mismatch, whatever the lane says.
     pub rest: Duration,
     /// After this many reads, a key that still changes is given up.
@@ -116,6 +132,7 @@ impl SettleRules {
     #[must_use]
     pub fn new(rest: Duration) -> Self {
         Self {
+            written: Written::Source,
             rest,
             max_rounds: Self::DEFAULT_MAX_ROUNDS,
             max_time: rest.saturating_mul(Self::DEFAULT_MAX_RESTS),
@@ -126,7 +143,7 @@ impl SettleRules {
 /// The consequence of an observation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// The target holds the item that it should, or an earlier one that the lane had not replaced yet.
+    /// The copy holds the item that it should, or an earlier one that the lane had not replaced yet.
     Agreed,
     /// The difference is still there although the lane has delivered everything from before it was seen.
     /// [`MismatchClass::Expired`] is no fault.
@@ -175,8 +192,20 @@ impl Seen {
         }
     }
 
-    fn same_source(&self, other: &Self) -> bool {
-        Self { held: None, ..*self } == Self { held: None, ..*other }
+    /// Whether the side that the application writes shows the same.
+    fn same_written(&self, other: &Self, written: Written) -> bool {
+        match written {
+            Written::Source => Self { held: None, ..*self } == Self { held: None, ..*other },
+            Written::Target => self.held == other.held,
+        }
+    }
+
+    /// The item on a side, in the form of the target.
+    fn item_of(&self, side: Written) -> Option<Digest> {
+        match side {
+            Written::Source => self.desired,
+            Written::Target => self.held,
+        }
     }
 }
 
@@ -188,24 +217,24 @@ pub struct Settling {
     /// When the first observation began.
     first: Duration,
     seen: Option<Seen>,
-    /// The end of the first observation since which the source was always the same.
-    source_since: Duration,
+    /// The end of the first observation since which the side that is written was always the same.
+    written_since: Duration,
     /// The end of the first observation since which both sides were always the same.
     both_since: Duration,
     /// Observations since then.
     quiet_rounds: u32,
-    /// The items that the target should have held (`None`: no item), each with the time at which this was last true.
+    /// The items of the side that is written (`None`: no item), each with the time at which this was last true.
     recent: Vec<(Duration, Option<Digest>)>,
 }
 
 impl Settling {
     /// Takes in an observation, which must be later than all before it.
     pub fn observe(&mut self, rules: &SettleRules, observation: &Observation) -> Outcome {
-        let moved = self.take_in(observation);
+        let moved = self.take_in(rules.written, observation);
         let Some(class) = observation.difference() else {
             return Outcome::Agreed;
         };
-        if class != MismatchClass::Collision && self.held_is_late(rules, observation) {
+        if class != MismatchClass::Collision && self.copy_is_late(rules, observation) {
             return Outcome::Agreed;
         }
         let Observation {
@@ -230,10 +259,13 @@ impl Settling {
         let elapsed = delivery.clock(ended, rules.rest).saturating_sub(self.first);
         let at_cap = self.rounds >= rules.max_rounds || elapsed >= rules.max_time;
         if at_cap && moved {
-            // Only the target changes: another process writes it. An absent source is not sufficient evidence,
-            // because an item may have come and gone between two reads.
-            let source_rests = observation.source.is_some() && stood_since(self.source_since);
-            return if source_rests {
+            // Only the copy changes: another process writes it. An absent item on the other side is not sufficient
+            // evidence, because an item may have come and gone between two reads.
+            let is_there = match rules.written {
+                Written::Source => observation.source.is_some(),
+                Written::Target => observation.held.is_some(),
+            };
+            return if is_there && stood_since(self.written_since) {
                 Outcome::Mismatch(class)
             } else {
                 Outcome::Unsettled
@@ -245,15 +277,15 @@ impl Settling {
     }
 
     /// Remembers the observation; says whether something moved since the last one.
-    fn take_in(&mut self, observation: &Observation) -> bool {
+    fn take_in(&mut self, written: Written, observation: &Observation) -> bool {
         let seen = Seen::of(observation);
         let before = self.seen.replace(seen);
         if before.is_none() {
             self.first = observation.began;
         }
         self.rounds = self.rounds.saturating_add(1);
-        if !before.is_some_and(|before| before.same_source(&seen)) {
-            self.source_since = observation.ended;
+        if !before.is_some_and(|before| before.same_written(&seen, written)) {
+            self.written_since = observation.ended;
         }
         let rests = before == Some(seen);
         if rests {
@@ -263,23 +295,28 @@ impl Settling {
             self.quiet_rounds = 1;
         }
         if !seen.several {
-            self.recent.retain(|(_, desired)| *desired != seen.desired);
+            let item = seen.item_of(written);
+            self.recent.retain(|(_, recent)| *recent != item);
             if self.recent.len() == MAX_RECENT {
                 self.recent.remove(0);
             }
-            self.recent.push((observation.ended, seen.desired));
+            self.recent.push((observation.ended, item));
         }
         before.is_some() && !rests
     }
 
-    /// Whether the target holds an item that it should have held shortly before the target was read, or later than the
-    /// time up to which the lane had delivered. It can't have held it all along (that read would have agreed), so the
-    /// write did arrive.
-    fn held_is_late(&self, rules: &SettleRules, observation: &Observation) -> bool {
+    /// Whether the copy holds an item that it should have held shortly before it was read, or later than the time up to
+    /// which the lane had delivered. It can't have held it all along (that read would have agreed), so the write did
+    /// arrive.
+    fn copy_is_late(&self, rules: &SettleRules, observation: &Observation) -> bool {
         let Observation { began, delivery, .. } = observation;
-        self.recent.iter().any(|(at, desired)| {
+        let copy = Seen::of(observation).item_of(match rules.written {
+            Written::Source => Written::Target,
+            Written::Target => Written::Source,
+        });
+        self.recent.iter().any(|(at, item)| {
             let is_recent = at.saturating_add(rules.rest) >= *began || *at >= delivery.up_to;
-            *desired == observation.held && is_recent
+            *item == copy && is_recent
         })
     }
 
@@ -298,7 +335,7 @@ impl Settling {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.rounds.to_le_bytes());
         out.extend_from_slice(&self.quiet_rounds.to_le_bytes());
-        for at in [self.first, self.source_since, self.both_since] {
+        for at in [self.first, self.written_since, self.both_since] {
             put_duration(at, out);
         }
         out.push(u8::from(self.seen.is_some()));
@@ -320,7 +357,7 @@ impl Settling {
             rounds: u32::from_le_bytes(reader.array()?),
             quiet_rounds: u32::from_le_bytes(reader.array()?),
             first: reader.duration()?,
-            source_since: reader.duration()?,
+            written_since: reader.duration()?,
             both_since: reader.duration()?,
             seen: None,
             recent: Vec::new(),

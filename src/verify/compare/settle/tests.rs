@@ -345,6 +345,40 @@ fn looks_wait_for_a_lane_that_is_behind() {
     assert_eq!(given_up.clock(ms(100_000), LAG), ms(100_000));
 }
 
+#[test]
+fn of_a_service_that_writes_its_own_table_the_source_may_be_late() {
+    let verdict = |looks: &[Observation]| {
+        let mut settling = Settling::default();
+        let rules = SettleRules {
+            written: Written::Target,
+            ..SettleRules::new(LAG)
+        };
+        looks
+            .iter()
+            .map(|look| settling.observe(&rules, look))
+            .last()
+            .unwrap()
+    };
+    // The source shows what the table held a moment ago.
+    let late = [
+        look(0, Some(1), Some(7), Some(7)),
+        look(500, Some(2), Some(1), Some(1)),
+    ];
+    assert_eq!(verdict(&late), Outcome::Agreed);
+    // The other way round, it would be the table that is late.
+    assert!(matches!(last(&late), Outcome::Wait { .. }));
+    let lost = [
+        look(0, Some(2), Some(1), Some(1)),
+        look(1001, Some(2), Some(1), Some(1)),
+    ];
+    assert_eq!(verdict(&lost), Outcome::Mismatch(MismatchClass::Different));
+    // A stranger keeps writing the source, and the table rests.
+    let strange: Vec<_> = (0..40)
+        .map(|n| look(n * 500, Some(2), Some(n + 10), Some(n + 10)))
+        .collect();
+    assert_eq!(verdict(&strange), Outcome::Mismatch(MismatchClass::Different));
+}
+
 /// A history of one key: at each time, which life of the item begins or ends, or its new contents.
 #[derive(Clone, Debug)]
 struct History {
@@ -364,39 +398,56 @@ impl History {
         Self::last_before(self.writes.iter().map(|write| write.0), at)
     }
 
-    fn desired(&self, version: Option<usize>) -> Option<u64> {
-        version.and_then(|version| self.writes[version].1)
+    /// An item of a service's own table shows only itself: so each has a timestamp.
+    fn item(&self, written: Written, version: Option<usize>) -> Option<u64> {
+        let (version, item) = version.and_then(|version| Some((version as u64, self.writes[version].1?)))?;
+        Some(match written {
+            Written::Source => item,
+            Written::Target => 10_000_000 * version + item,
+        })
     }
 
-    /// The item in the target; `lost` never arrives.
-    fn held(&self, at: u64, lost: Option<usize>) -> Option<u64> {
-        let arrived = Self::last_before(self.arrivals.iter().copied(), at);
-        match (arrived, lost) {
-            (Some(version), Some(lost)) if version == lost => self.desired(version.checked_sub(1)),
-            _ => self.desired(arrived),
+    /// The write that the copy shows; `lost` never arrives.
+    fn copied(&self, at: u64, lost: Option<usize>) -> Option<usize> {
+        let arrived = Self::last_before(self.arrivals.iter().copied(), at)?;
+        if Some(arrived) == lost {
+            arrived.checked_sub(1)
+        } else {
+            Some(arrived)
         }
     }
 
     /// Looks at the key until there is a verdict, which comes with the time it took.
-    fn settle(&self, start: u64, took: &[u64], lost: Option<usize>) -> (Outcome, u64) {
+    fn settle(&self, written: Written, start: u64, took: &[u64], lost: Option<usize>) -> (Outcome, u64) {
         let mut settling = Settling::default();
-        let rules = SettleRules::new(LAG);
+        let rules = SettleRules {
+            written,
+            ..SettleRules::new(LAG)
+        };
         let mut at = start;
         for (round, took) in took.iter().cycle().enumerate() {
             assert!(round < 40, "no verdict after {round} looks");
             let version = self.source(at + took / 2);
             let present = version.is_some_and(|version| self.writes[version].2);
+            let copy = self.item(written, self.copied(at, lost));
+            let there = self.item(written, version);
+            let (held, desired) = match written {
+                Written::Source => (copy, there),
+                Written::Target => (there, copy),
+            };
+            let source = match written {
+                Written::Source => version
+                    .filter(|_| present)
+                    .map(|version| 1_000_000 + version as u64),
+                Written::Target => copy,
+            };
             let observation = Observation {
                 delivery: delivered(at),
                 began: ms(at),
                 ended: ms(at + took),
-                held: self.held(at, lost).map(digest),
-                desired: self
-                    .desired(version)
-                    .map_or(Desired::Nothing, |n| Desired::Item(digest(n))),
-                source: version
-                    .filter(|_| present)
-                    .map(|version| digest(1_000_000 + version as u64)),
+                held: held.map(digest),
+                desired: desired.map_or(Desired::Nothing, |n| Desired::Item(digest(n))),
+                source: source.map(digest),
                 expired: Expired::default(),
             };
             match settling.observe(&rules, &observation) {
@@ -434,30 +485,37 @@ fn history(gap: u64) -> impl Strategy<Value = History> {
     })
 }
 
+/// Either side.
+fn written() -> impl Strategy<Value = Written> {
+    prop_oneof![Just(Written::Source), Just(Written::Target)]
+}
+
 proptest! {
     #![proptest_config(cases(2000))]
 
     #[test]
-    fn a_target_that_is_only_late_is_never_called_wrong(
+    fn a_copy_that_is_only_late_is_never_called_wrong(
         history in prop_oneof![history(20), history(300), history(2500)],
         start in 0u64..20_000,
         took in prop::collection::vec(0u64..400, 1..5),
+        written in written(),
     ) {
-        let (verdict, _) = history.settle(start, &took, None);
+        let (verdict, _) = history.settle(written, start, &took, None);
         prop_assert!(matches!(verdict, Outcome::Agreed | Outcome::Unsettled), "{verdict:?}");
     }
 
     #[test]
-    fn a_lost_write_is_always_found_once_the_source_rests(
+    fn a_lost_write_is_always_found_once_the_written_side_rests(
         mut history in prop_oneof![history(20), history(300), history(2500)],
         start in 0u64..20_000,
         took in prop::collection::vec(0u64..400, 1..5),
+        written in written(),
     ) {
         // The last write says something that was never said before, and gets lost.
         let lost = history.writes.len() - 1;
         history.writes[lost] = (history.writes[lost].0, Some(999_999), true);
         let rests = history.writes[lost].0;
-        let (verdict, at) = history.settle(start, &took, Some(lost));
+        let (verdict, at) = history.settle(written, start, &took, Some(lost));
         if start > rests + 1000 {
             // The bound: one lag, and the time of the reads themselves.
             prop_assert!(matches!(verdict, Outcome::Mismatch(_)), "{verdict:?}");
@@ -477,8 +535,9 @@ proptest! {
     fn a_key_that_rests_always_gets_a_verdict(
         history in history(100),
         took in prop::collection::vec(0u64..400, 1..5),
+        written in written(),
     ) {
         let rests = history.writes.last().unwrap().0 + 1000;
-        prop_assert_eq!(history.settle(rests, &took, None).0, Outcome::Agreed);
+        prop_assert_eq!(history.settle(written, rests, &took, None).0, Outcome::Agreed);
     }
 }
