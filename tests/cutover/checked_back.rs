@@ -176,7 +176,7 @@ async fn a_verify_of_a_service_that_has_switched_refuses_others_beside_it() {
     let rest = shop.run(&shop.cli, &["verify"]).await;
     assert!(
         rest.stdout
-            .contains("`dynasplit verify --service people` compares the source with what people writes"),
+            .contains("compares the source with what people writes"),
         "{}",
         rest.stdout
     );

