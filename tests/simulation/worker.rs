@@ -257,7 +257,10 @@ impl Job {
                 ..
             } => Box::pin(cancel_rollback(&split, &service, &operator, &stop)).await?,
             Self::Rollback { service, force, .. } => {
-                let options = RollbackOptions { force };
+                let options = RollbackOptions {
+                    force,
+                    full_check: false,
+                };
                 Box::pin(rollback(&split, &service, options, &operator, &stop)).await?
             }
             Self::CompleteService {
