@@ -24,6 +24,7 @@
 //! - [`notify`]: tells topics, event buses and webhooks what happens to a split.
 //! - [`survey`]: reads the live source for `plan`.
 //! - [`draft`]: a first plan from a sample of items, for `init`. Pure.
+//! - [`offline_split`]: splits a table whose writers are stopped: export, shape, import, compare, with a journal in S3.
 //! - [`offline`]: splits exported items into files that DynamoDB imports, without AWS.
 //! - [`infrastructure`]: the plan as documents for CloudFormation, Terraform and IAM. Pure.
 //! - [`cutover`]: moves the writers of a service to its own table, and back: fence, drain, close, pin, switch, rollback.
@@ -58,6 +59,7 @@ pub mod lifecycle;
 pub mod model;
 pub mod notify;
 pub mod offline;
+pub mod offline_split;
 pub mod plan;
 pub mod rehearse;
 pub mod repair;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of the crate, from bottom to top: each may import itself and what stands before it. `verify/compare` is a room
 /// of its own inside of `verify`.
-const LAYERS: [&str; 29] = [
+const LAYERS: [&str; 30] = [
     "fault",
     "model",
     "plan",
@@ -38,6 +38,7 @@ const LAYERS: [&str; 29] = [
     "cutover",
     "infrastructure",
     "offline",
+    "offline_split",
     "draft",
     "survey",
     "notify",

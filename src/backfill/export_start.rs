@@ -178,6 +178,7 @@ impl ExportStart {
         let asked = ExportRequest {
             table_arn: present.arn,
             to,
+            owner: None,
             token: request.token.clone(),
         };
         let arn = unless_stopped(&self.stop, request_export(&self.split.source.control, &asked)).await?;

@@ -5,6 +5,7 @@ mod documents;
 mod examples;
 mod init;
 mod listen;
+mod offline;
 mod options;
 mod values;
 
@@ -12,6 +13,7 @@ pub use self::commands::Command;
 pub use self::documents::{Completions, Iam, IamFormat, Man, Report, TableFormat, Tables};
 pub use self::init::{Init, MOST_ITEMS};
 pub use self::listen::Listen;
+pub use self::offline::{ExportOptions, ImportOptions, Offline, OfflineAction, ShapeOptions};
 use self::options::{AWS, LIMITS, OUTPUT};
 pub use self::options::{
     Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, DeadLettersAction, Export, ExportAction, Order,

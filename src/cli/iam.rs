@@ -6,8 +6,8 @@ use super::failure::Failed;
 use super::tables::unwritable;
 use super::{output, screen};
 use crate::infrastructure::{
-    Account, ArnError, MANAGED_POLICY_CHARACTERS, Policy, Task, aliases, probe_policy, role_policy,
-    service_policy, terraform_policy, tool_policy, with_export,
+    Account, ArnError, MANAGED_POLICY_CHARACTERS, Policy, Task, aliases, offline_policy, probe_policy,
+    role_policy, service_policy, terraform_policy, tool_policy, with_export,
 };
 use crate::plan::Plan;
 use crate::s3::Folder;
@@ -27,7 +27,10 @@ pub fn run(global: &Global, args: &Args) -> Result<Exit, Failed> {
         true => [Task::Look, Task::SetUp, Task::Run].into(),
         false => args.task.iter().map(|&task| task.into()).collect(),
     };
-    let policy = policy(args, &plan, &account, &tasks)?;
+    let policy = match &args.offline_to {
+        Some(to) => offline(args, &plan, &account, to)?,
+        None => policy(args, &plan, &account, &tasks)?,
+    };
     let policy = match &args.export_to {
         Some(to) => exporting(policy, args, &plan, &account, to)?,
         None => policy,
@@ -79,6 +82,30 @@ fn exporting(
         .hint(format!("give --for {reader}")));
     }
     with_export(policy, plan, account, &to.bucket, &to.prefix)
+        .map_err(|error| Failed::of(Exit::Usage, error.to_string()))
+}
+
+/// Everything that an offline split needs, for the caller or for a role of the plan.
+fn offline(args: &Args, plan: &Plan, account: &Account, to: &Folder) -> Result<Policy, Failed> {
+    let role = (args.principal != TOOL).then_some(args.principal.as_str());
+    let mut places = plan
+        .services
+        .iter()
+        .map(|service| &service.place)
+        .chain([&plan.source.place]);
+    if role.is_some() && !places.any(|place| place.role.as_deref() == role) {
+        return Err(Failed::of(
+            Exit::Usage,
+            format!(
+                "--offline-to does not apply to {}: no table is reached as it",
+                args.principal
+            ),
+        )
+        .hint(format!(
+            "give --for {TOOL}, or the ARN of a role that the plan names for a table"
+        )));
+    }
+    offline_policy(plan, account, (&to.bucket, &to.prefix), role)
         .map_err(|error| Failed::of(Exit::Usage, error.to_string()))
 }
 

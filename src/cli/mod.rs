@@ -22,6 +22,7 @@ mod init;
 mod listen;
 mod next;
 mod notifying;
+mod offline;
 mod output;
 mod plan;
 mod progress;
@@ -132,6 +133,7 @@ async fn run(args: Args) -> Result<Exit, Failed> {
         Command::Complete(command) => complete::run(&global, &command, stop).await,
         Command::Rehearse(command) => Box::pin(rehearse::run(&global, &command, stop)).await,
         Command::Shape(command) => shape::run(&global, &command, stop).await,
+        Command::Offline(command) => Box::pin(offline::run(&global, &command, stop)).await,
         Command::Tables(command) => tables::run(&command),
         Command::Iam(command) => iam::run(&global, &command),
         Command::Schema => output::schema(),

@@ -98,7 +98,7 @@ async fn pipe(
     Ok(ended(&report))
 }
 
-fn cores() -> usize {
+pub(super) fn cores() -> usize {
     thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
@@ -187,7 +187,7 @@ fn render(report: &Report, to: &Path) -> String {
 }
 
 /// What was refused, and why.
-fn refused(report: &Report) -> String {
+pub(super) fn refused(report: &Report) -> String {
     let mut lines = vec![format!(
         "NOT CLEAN: {} refused",
         text::counted(report.refused_items(), "item")

@@ -4,6 +4,7 @@
 mod arn;
 mod cloudformation;
 mod name;
+mod offline;
 mod permissions;
 mod policy;
 mod probes;
@@ -11,6 +12,7 @@ mod terraform;
 
 pub use arn::{Account, ArnError};
 pub use cloudformation::cloudformation;
+pub use offline::offline_policy;
 pub use permissions::{KeyNote, Task, aliases, role_policy, service_policy, tool_policy, with_export};
 pub use policy::{MANAGED_POLICY_CHARACTERS, Policy, Statement};
 pub use probes::{PROBE_ACTIONS, probe_policy};

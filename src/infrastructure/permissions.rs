@@ -37,7 +37,7 @@ const LOOK_AT_ITEMS: [&str; 4] = [
 ];
 /// What DynamoDB does with a key on behalf of its caller
 /// ([usage notes](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html)).
-const CREATE_WITH_KEY: [&str; 6] = [
+pub(super) const CREATE_WITH_KEY: [&str; 6] = [
     "kms:CreateGrant",
     "kms:Decrypt",
     "kms:DescribeKey",

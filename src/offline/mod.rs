@@ -5,6 +5,7 @@
 
 mod error;
 mod input;
+mod input_files;
 mod output;
 mod pipe;
 mod refused;
@@ -15,8 +16,10 @@ mod work_folder;
 
 pub use error::ShapeError;
 pub use input::Input;
+pub use input_files::{InputFiles, REFUSED, ShapedInput, TABLES};
+pub use output::Written;
 pub use pipe::to_pipe;
-pub use refused::{Reason, Refused};
-pub use report::{Report, ServiceReport};
+pub use refused::{Reason, Refused, RefusedItems};
+pub use report::{Count, Counts, Report, ServiceReport};
 pub use to_files::{Options, Seen, to_files};
 pub use work_folder::WorkFolder;

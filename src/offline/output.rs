@@ -18,7 +18,19 @@ pub fn item_line(item: &Item, line: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
+/// A file that is complete.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Written {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its items.
+    pub items: u64,
+    /// Its bytes before compression, which an import is billed for.
+    pub bytes: u64,
+}
+
 /// The files of one service from one input. The next one begins when one is full.
+#[derive(Debug)]
 pub struct Files {
     folder: PathBuf,
     /// What the names of its files begin with.
@@ -26,13 +38,13 @@ pub struct Files {
     /// Most bytes of a file before compression.
     full: u64,
     open: Option<Open>,
-    count: u64,
+    written: Vec<Written>,
 }
 
+#[derive(Debug)]
 struct Open {
-    path: PathBuf,
+    file: Written,
     packed: GzEncoder<BufWriter<File>>,
-    bytes: u64,
 }
 
 impl Files {
@@ -42,13 +54,13 @@ impl Files {
             stem: format!("{:05}", input + 1),
             full,
             open: None,
-            count: 0,
+            written: Vec::new(),
         }
     }
 
-    /// How many files there are.
-    pub fn count(&self) -> u64 {
-        self.count
+    /// The files that are complete.
+    pub fn written(&self) -> &[Written] {
+        &self.written
     }
 
     /// Adds a line.
@@ -57,7 +69,7 @@ impl Files {
         if self
             .open
             .as_ref()
-            .is_some_and(|open| open.bytes + length > self.full)
+            .is_some_and(|open| open.file.bytes + length > self.full)
         {
             self.end()?;
         }
@@ -67,23 +79,25 @@ impl Files {
         };
         open.packed
             .write_all(line)
-            .map_err(|source| failed(&open.path, source))?;
-        open.bytes += length;
+            .map_err(|source| failed(&open.file.path, source))?;
+        open.file.bytes += length;
+        open.file.items += 1;
         self.open = Some(open);
         Ok(())
     }
 
     fn create(&mut self) -> Result<Open, ShapeError> {
         std::fs::create_dir_all(&self.folder).map_err(|source| failed(&self.folder, source))?;
-        self.count += 1;
-        let path = self
-            .folder
-            .join(format!("{}-{:03}.json.gz", self.stem, self.count));
+        let name = format!("{}-{:03}.json.gz", self.stem, self.written.len() + 1);
+        let path = self.folder.join(name);
         let file = File::create_new(&path).map_err(|source| failed(&path, source))?;
         Ok(Open {
-            path,
+            file: Written {
+                path,
+                items: 0,
+                bytes: 0,
+            },
             packed: GzEncoder::new(BufWriter::new(file), Compression::fast()),
-            bytes: 0,
         })
     }
 
@@ -96,7 +110,9 @@ impl Files {
             let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
             file.sync_all()
         });
-        ended.map_err(|source| failed(&open.path, source))
+        ended.map_err(|source| failed(&open.file.path, source))?;
+        self.written.push(open.file);
+        Ok(())
     }
 }
 

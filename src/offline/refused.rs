@@ -1,7 +1,7 @@
 //! Items that cannot be written for a service, or that belong to none.
 
 use crate::flow::Fault;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Why an item is refused.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -15,7 +15,7 @@ pub enum Reason {
 }
 
 /// Refused items with one reason.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Refused {
     /// The service; `None` if the item belongs to none.
     pub service: Option<String>,
@@ -31,7 +31,7 @@ pub struct Refused {
 const MOST: usize = 20;
 
 /// Refused items, by their reasons.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct RefusedItems {
     groups: Vec<Refused>,
     others: u64,

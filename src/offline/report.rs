@@ -2,10 +2,10 @@
 
 use super::refused::{Refused, RefusedItems};
 use crate::plan::Plan;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a run of `shape` did.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// Items that were read.
     pub items: u64,
@@ -28,7 +28,7 @@ impl Report {
 }
 
 /// The items of a service.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ServiceReport {
     /// The service.
     pub service: String,
@@ -43,23 +43,32 @@ pub struct ServiceReport {
 }
 
 /// Items of one service.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Count {
+    /// How many.
     pub items: u64,
+    /// Their bytes as DynamoDB counts them.
     pub bytes: u64,
+    /// Their files.
     pub files: u64,
 }
 
 /// All counts of one input, or of several.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Counts {
+    /// Items that were read.
     pub items: u64,
+    /// Those of each service, in the order of the plan.
     pub services: Vec<Count>,
+    /// Items that the plan leaves behind.
     pub left_behind: u64,
+    /// Items that were refused.
     pub refused: RefusedItems,
 }
 
 impl Counts {
+    /// Of nothing yet.
+    #[must_use]
     pub fn of(plan: &Plan) -> Self {
         Self {
             items: 0,
@@ -81,6 +90,8 @@ impl Counts {
         self.refused.extend(other.refused);
     }
 
+    /// The report of all that was counted.
+    #[must_use]
     pub fn report(self, plan: &Plan) -> Report {
         let services = plan.services.iter().zip(self.services);
         let (refused, refused_otherwise) = self.refused.told();

@@ -2,15 +2,10 @@
 
 use super::error::ShapeError;
 use super::input::Input;
-use super::output::{Files, failed, item_line};
-use super::refused::Reason;
+use super::input_files::InputFiles;
 use super::report::{Counts, Report};
-use super::shaper::{Shaped, shape};
-use crate::model::json::item_to_json;
-use crate::model::{Item, ItemExt};
 use crate::plan::Plan;
-use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -97,88 +92,20 @@ impl Job<'_> {
             let Some(input) = self.inputs.get(place) else {
                 return Ok(());
             };
-            let counts = Writer::new(self, place).read(input).inspect_err(|_| {
+            let counts = self.read(input, place).inspect_err(|_| {
                 self.next.store(self.inputs.len(), Ordering::Relaxed);
             })?;
             let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
             ended[place] = Some(counts);
         }
     }
-}
 
-/// Writes the files of one input.
-struct Writer<'a> {
-    job: &'a Job<'a>,
-    counts: Counts,
-    services: Vec<Files>,
-    refused: Files,
-    line: Vec<u8>,
-}
-
-impl<'a> Writer<'a> {
-    fn new(job: &'a Job<'a>, place: usize) -> Self {
-        let files = |folder: PathBuf| Files::new(&job.folder.join(folder), place, job.options.file_bytes);
-        let tables = Path::new("tables");
-        let names = job.plan.services.iter().map(|service| service.name.as_str());
-        Self {
-            job,
-            counts: Counts::of(job.plan),
-            services: names.map(|name| files(tables.join(name))).collect(),
-            refused: files("refused".into()),
-            line: Vec::new(),
-        }
-    }
-
-    fn read(mut self, input: &Input) -> Result<Counts, ShapeError> {
-        input.items(self.job.stop, |number, item| {
-            self.counts.items += 1;
-            self.job.seen.0.fetch_add(1, Ordering::Relaxed);
-            shape(self.job.plan, item, |shaped| {
-                self.write(item, shaped, input, number)
-            })
+    fn read(&self, input: &Input, place: usize) -> Result<Counts, ShapeError> {
+        let mut files = InputFiles::new(self.plan, self.folder, place, self.options.file_bytes);
+        input.items(self.stop, |number, item| {
+            self.seen.0.fetch_add(1, Ordering::Relaxed);
+            files.add(self.plan, item, &input.name(), number)
         })?;
-        for files in self.services.iter_mut().chain([&mut self.refused]) {
-            files.end()?;
-        }
-        for (count, files) in self.counts.services.iter_mut().zip(&self.services) {
-            count.files = files.count();
-        }
-        Ok(self.counts)
-    }
-
-    fn write(&mut self, source: &Item, shaped: Shaped, input: &Input, number: u64) -> Result<(), ShapeError> {
-        match shaped {
-            Shaped::LeftBehind => self.counts.left_behind += 1,
-            Shaped::For(place, item) => {
-                let count = &mut self.counts.services[place];
-                count.items += 1;
-                count.bytes += item.size() as u64;
-                item_line(&item, &mut self.line).map_err(|source| failed(self.job.folder, source))?;
-                self.services[place].add(&self.line)?;
-            }
-            Shaped::Refused(place, reason) => self.refuse(source, place, &reason, input, number)?,
-        }
-        Ok(())
-    }
-
-    fn refuse(
-        &mut self,
-        source: &Item,
-        place: Option<usize>,
-        reason: &Reason,
-        input: &Input,
-        number: u64,
-    ) -> Result<(), ShapeError> {
-        let service = place.map(|place| self.job.plan.services[place].name.as_str());
-        let refused = &mut self.counts.refused;
-        refused.add(service, reason, || format!("{}:{number}", input.name()));
-        let document = json!({
-            "service": service,
-            "reason": reason.to_string(),
-            "line": number,
-            "input": input.name(),
-            "Item": item_to_json(source),
-        });
-        self.refused.add(format!("{document}\n").as_bytes())
+        Ok(files.end()?.counts)
     }
 }

@@ -1,9 +1,9 @@
-//! Reads of one bucket.
+//! One bucket, and reads of its objects.
 
 use super::error::{ExportError, OTHER_REGION};
 use crate::dynamo::{Failure, FailureKind, retry_transient};
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use std::time::Duration;
 
@@ -46,6 +46,22 @@ impl Bucket {
         }
     }
 
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The account that must own it, if it is known.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
     /// An object as people name it.
     pub(super) fn object(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.name)
@@ -53,6 +69,15 @@ impl Bucket {
 
     /// Reads an object up to a size.
     pub(super) async fn read(&self, key: &str, most: u64) -> Result<Vec<u8>, ExportError> {
+        Ok(self.read_with_etag(key, most).await?.0)
+    }
+
+    /// Reads an object up to a size, with its ETag.
+    pub(super) async fn read_with_etag(
+        &self,
+        key: &str,
+        most: u64,
+    ) -> Result<(Vec<u8>, String), ExportError> {
         let mut bytes = Vec::new();
         let mut etag: Option<String> = None;
         loop {
@@ -73,7 +98,7 @@ impl Bucket {
             }
             bytes.extend_from_slice(&part.bytes);
             if bytes.len() as u64 >= part.size {
-                return Ok(bytes);
+                return Ok((bytes, part.etag));
             }
             etag = Some(part.etag);
         }
@@ -136,7 +161,7 @@ impl Bucket {
     where
         R: std::fmt::Debug + std::any::Any,
     {
-        let mut failure = Failure::of(GET, self.object(key), error);
+        let failure = self.failed(GET, key, error);
         if failure.code == "InvalidRange" && from == 0 {
             return Ok(Part {
                 bytes: Vec::new(),
@@ -145,6 +170,16 @@ impl Bucket {
                 etag_is_sum: false,
             });
         }
+        Err(failure)
+    }
+
+    /// The failure of a request: it names what a permission is missing for, and the region of the bucket.
+    pub(super) fn failed<E, R>(&self, action: &'static str, key: &str, error: &SdkError<E, R>) -> Failure
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: std::fmt::Debug + std::any::Any,
+    {
+        let mut failure = Failure::of(action, self.object(key), error);
         if failure.kind == FailureKind::Denied && !failure.message.contains("to perform: ") {
             failure.resource = format!("arn:aws:s3:::{}/{key}", self.name);
         }
@@ -162,7 +197,7 @@ impl Bucket {
         {
             failure.message = format!("{OTHER_REGION}{region}");
         }
-        Err(failure)
+        failure
     }
 }
 

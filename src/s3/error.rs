@@ -90,6 +90,16 @@ pub enum ExportError {
         /// The limit in bytes.
         most: u64,
     },
+    /// More objects than an import takes.
+    #[error(
+        "{name} has more than {found} objects, and an import takes 50,000: shape larger files (--file-size)"
+    )]
+    TooMany {
+        /// The folder.
+        name: String,
+        /// How many were counted.
+        found: usize,
+    },
     /// An incremental export.
     #[error(
         "{export} is an export of another kind ({kind}), which does not contain all items. Use a full export"
@@ -199,7 +209,9 @@ fn next(failure: &Failure) -> String {
         }
         (FailureKind::Denied, _) => {
             let (action, resource) = failure.denied();
-            let or_missing = if action == "s3:GetObject" {
+            let or_missing = if action == "s3:PutObject" || action == "s3:ListBucket" {
+                " (S3 gives the same answer if the bucket belongs to another account than the one that was expected)"
+            } else if action == "s3:GetObject" {
                 " (S3 gives the same answer if the bucket belongs to another account than the one that was expected, and, to a caller \
                  that may not list the bucket, if the object does not exist)"
             } else {

@@ -54,6 +54,12 @@ impl Export {
         Some(FileReader::new(self.bucket.clone(), file.clone()))
     }
 
+    /// The account that must own its bucket, if it is known.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        self.bucket.owner()
+    }
+
     /// Refuses an export of another table than this one.
     ///
     /// # Errors

@@ -3,10 +3,13 @@
 use super::bucket::{Bucket, Part};
 use super::error::ExportError;
 use super::manifest::{FileEntry, Sum};
+use crate::dynamo::{PATIENCE, backoff};
 use crate::model::{Item, LineProblem, item_of};
 use flate2::write::MultiGzDecoder;
 use md5::{Digest, Md5};
 use std::io::Write;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Text of a page: as much as a page of a scan has.
 const PAGE_BYTES: usize = 1 << 20;
@@ -14,6 +17,9 @@ const PAGE_BYTES: usize = 1 << 20;
 const UNPACK_BYTES: usize = 16 << 10;
 /// Longest line: an item has at most 400 KB, and its JSON a few times as much.
 const LONGEST_LINE: usize = 16 << 20;
+
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Items of a file.
 #[derive(Clone, PartialEq, Debug)]
@@ -128,6 +134,24 @@ impl FileReader {
         }
         self.check_end()?;
         Ok(self.take_page(true))
+    }
+
+    /// Reads the next page, again after temporary failures, for two minutes at most.
+    ///
+    /// # Errors
+    /// As [`Self::page`].
+    pub async fn patient_page(&mut self) -> Result<ExportPage, ExportError> {
+        let (began, mut attempt) = (Instant::now(), 0);
+        loop {
+            match self.page().await {
+                Err(error) if error.passing().is_some() && began.elapsed() < PATIENCE => {
+                    attempt += 1;
+                    tracing::debug!(attempt, %error, "reading again");
+                    tokio::time::sleep(backoff(attempt, FIRST_WAIT, LONGEST_WAIT)).await;
+                }
+                page => return page,
+            }
+        }
     }
 
     fn take_page(&mut self, is_last: bool) -> ExportPage {

@@ -1,4 +1,4 @@
-//! Exports of the source in S3: found, checked and read, file by file.
+//! Exports of the source in S3: found, checked and read, file by file. And objects that are written there for an import.
 //!
 //! The manifest names each file of an export with its checksum and its number of items. Nothing is read that the manifest does not
 //! name, and nothing of a file is handed out before the file has been proven to be the one that DynamoDB wrote.
@@ -9,6 +9,7 @@ mod error;
 mod export;
 mod file_reader;
 mod manifest;
+mod objects;
 mod place;
 mod request;
 
@@ -18,5 +19,6 @@ pub use error::ExportError;
 pub use export::Export;
 pub use file_reader::{ExportPage, FileReader};
 pub use manifest::{FileEntry, Summary};
+pub use objects::{ListedObject, PutIf, StoredObject};
 pub use place::{ExportPlace, Folder, PlaceError};
 pub use request::{ExportRequest, request_export};

@@ -46,6 +46,12 @@ impl Folder {
         format!("{}{name}", self.prefix)
     }
 
+    /// Without its scheme: `BUCKET/PREFIX`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.bucket, self.prefix)
+    }
+
     /// The full key of a data file that a manifest in this folder names. A manifest names keys from the root of the bucket. So that an
     /// export can be read after somebody has copied it, only the part from the folder of DynamoDB on counts.
     #[must_use]

@@ -16,6 +16,8 @@ pub struct ExportRequest {
     pub table_arn: String,
     /// Where DynamoDB writes the export.
     pub to: Folder,
+    /// The account that owns the bucket, if it is not that of the table.
+    pub owner: Option<String>,
     /// For eight hours, a second request with the same token asks for the same export.
     pub token: String,
 }
@@ -33,6 +35,7 @@ pub async fn request_export(dynamodb: &Client, request: &ExportRequest) -> Resul
             .export_table_to_point_in_time()
             .table_arn(&request.table_arn)
             .s3_bucket(&request.to.bucket)
+            .set_s3_bucket_owner(request.owner.clone())
             .set_s3_prefix((!prefix.is_empty()).then(|| prefix.to_owned()))
             .export_format(ExportFormat::DynamodbJson)
             .client_token(&request.token)

@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilde
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, LocalSecondaryIndex,
     OnDemandThroughput, Projection, ProjectionType, ProvisionedThroughput, ScalarAttributeType,
-    SseSpecification, SseType, TableClass, WarmThroughput,
+    SseSpecification, SseType, TableClass, TableCreationParameters, WarmThroughput,
 };
 use std::collections::BTreeMap;
 
@@ -57,23 +57,58 @@ fn build(
         };
     }
     if let Some(max) = spec.max_on_demand {
-        request = request.on_demand_throughput(
-            OnDemandThroughput::builder()
-                .max_read_request_units(max.read.into())
-                .max_write_request_units(max.write.into())
-                .build(),
-        );
+        request = request.on_demand_throughput(on_demand(max));
     }
     if !spec.tags.is_empty() {
         request = request.set_tags(Some(sdk_tags(&spec.tags)?));
     }
     Ok(request
         .set_warm_throughput(spec.warm_throughput.map(warm))
-        .set_table_class(spec.class.map(|class| match class {
-            TableClassSpec::Standard => TableClass::Standard,
-            TableClassSpec::InfrequentAccess => TableClass::StandardInfrequentAccess,
-        }))
+        .set_table_class(spec.class.map(table_class))
         .set_sse_specification(encryption(spec)))
+}
+
+/// What an import is told about the table that it makes. It knows nothing of local indexes, tags, the table class, deletion protection
+/// and the table's warm throughput: the caller refuses the first, and sets the others afterwards.
+pub(super) fn import_parameters(
+    spec: &TableSpec,
+    keys: &KeySchema,
+    indexes: &[IndexKeys],
+) -> Result<TableCreationParameters, BuildError> {
+    let provisioned = provisioned(spec);
+    let mode = match provisioned {
+        Some(_) => BillingMode::Provisioned,
+        None => BillingMode::PayPerRequest,
+    };
+    let indexes_of = indexes.iter().filter(|index| !index.local);
+    let global: Vec<_> = indexes_of
+        .map(|index| global_index(spec, index, provisioned))
+        .collect::<Result<_, _>>()?;
+    TableCreationParameters::builder()
+        .table_name(&spec.name)
+        .set_key_schema(Some(key_schema(keys)?))
+        .set_attribute_definitions(Some(definitions(keys, indexes)?))
+        .billing_mode(mode)
+        .set_provisioned_throughput(provisioned.map(throughput).transpose()?)
+        .set_on_demand_throughput(spec.max_on_demand.map(on_demand))
+        .set_sse_specification(encryption(spec))
+        .set_global_secondary_indexes((!global.is_empty()).then_some(global))
+        .build()
+}
+
+/// The class as the SDK names it.
+pub(super) fn table_class(class: TableClassSpec) -> TableClass {
+    match class {
+        TableClassSpec::Standard => TableClass::Standard,
+        TableClassSpec::InfrequentAccess => TableClass::StandardInfrequentAccess,
+    }
+}
+
+fn on_demand(max: ThroughputSpec) -> OnDemandThroughput {
+    OnDemandThroughput::builder()
+        .max_read_request_units(max.read.into())
+        .max_write_request_units(max.write.into())
+        .build()
 }
 
 /// Provisioned units of the table; `None` if it is on demand, which is the default of the plan.
@@ -182,7 +217,7 @@ fn throughput(units: ThroughputSpec) -> Result<ProvisionedThroughput, BuildError
         .build()
 }
 
-fn warm(units: ThroughputSpec) -> WarmThroughput {
+pub(super) fn warm(units: ThroughputSpec) -> WarmThroughput {
     WarmThroughput::builder()
         .read_units_per_second(units.read.into())
         .write_units_per_second(units.write.into())

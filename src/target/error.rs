@@ -76,6 +76,22 @@ pub enum TargetError {
         /// The TTL of the table.
         actual: String,
     },
+    /// An import would make this table.
+    #[error(
+        "the table `{table}` exists, and an import makes a new one: delete it if nobody needs it, or name another table in the plan"
+    )]
+    Exists {
+        /// Table name.
+        table: String,
+    },
+    /// An import that DynamoDB refused, or does not know.
+    #[error("{failure}; {next}")]
+    Import {
+        /// The request and the answer.
+        failure: Box<Failure>,
+        /// The next step.
+        next: String,
+    },
     /// A call failed.
     #[error(transparent)]
     Call(TableCallError),

@@ -17,6 +17,8 @@ mod difference;
 mod differences;
 mod error;
 mod gather;
+mod import;
+mod import_settings;
 mod insert;
 mod lease_fence;
 mod markers;
@@ -37,10 +39,14 @@ pub use bulk::Bulk;
 pub use difference::{Difference, Pending};
 pub use error::TargetError;
 pub use gather::Batched;
+pub use import::{
+    DescribedImport, ImportPlace, ImportRequest, ImportStatus, describe_import, find_import, request_import,
+};
+pub use import_settings::set_after_import;
 pub use lease_fence::Fence;
 pub use markers::MarkerWriter;
 pub use prune_delete::{Deleted, PruneDeleter};
-pub use removal::{delete_table, table_arn};
+pub use removal::{DELETION_LANDS, Removal, delete_imported, delete_table, table_arn, table_id};
 pub use sweep::{Sweep, Swept};
 pub use switch_gate::{Admission, Attempts, Gate, HELD};
 pub use table::{Ensured, Observer, TableEvent, TableFinding, ensure, inspect, is_empty, throughput};

@@ -60,6 +60,8 @@ pub(super) struct Kms {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TableState {
     pub arn: String,
+    /// Which no other table of the same name has; engines other than AWS may have none.
+    pub id: Option<String>,
     pub status: String,
     pub keys: Vec<KeyPart>,
     pub global_indexes: BTreeMap<String, IndexState>,
@@ -120,6 +122,7 @@ impl TableState {
         });
         Self {
             arn: table.table_arn().unwrap_or_default().to_owned(),
+            id: table.table_id().map(str::to_owned),
             status: table
                 .table_status()
                 .map_or("UNKNOWN", TableStatus::as_str)

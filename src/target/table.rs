@@ -247,7 +247,11 @@ async fn create(
 }
 
 /// Waits until the table and its indexes are active.
-async fn wait_ready(client: &Client, table: &str, observer: &Observer<'_>) -> Result<(), TargetError> {
+pub(super) async fn wait_ready(
+    client: &Client,
+    table: &str,
+    observer: &Observer<'_>,
+) -> Result<(), TargetError> {
     let mut poll = Poll::new(READY_LIMIT);
     let mut appeared = false;
     loop {

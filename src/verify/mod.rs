@@ -15,6 +15,7 @@
 //! ends the run without a verdict. Memory does not grow with the tables. A verdict is kept only if the whole split
 //! was compared and no repair ran meanwhile.
 
+mod at_rest;
 mod chunks;
 pub mod compare;
 mod delivery;
@@ -38,6 +39,7 @@ mod verification;
 mod view;
 mod worker;
 
+pub use at_rest::{AtRest, AtRestResult};
 pub use invalid::InvalidItem;
 pub use key_check::KeyCheck;
 pub use result::{ReadUnits, Unrepaired, VerifyOptions, VerifyResult};

@@ -5,7 +5,7 @@ use futures::future::{LocalBoxFuture, join_all};
 
 use crate::crashes::backups::Backups;
 use crate::crashes::deaths::{Deaths, points};
-use crate::crashes::exporting::exporting;
+use crate::crashes::exporting::{exporting, offline};
 use crate::crashes::reserved_items::document;
 use crate::crashes::scene::{Scene, succeed_soon};
 use crate::support::process::{Cli, LIMIT, Running};
@@ -51,6 +51,7 @@ async fn a_process_dies_at_every_failpoint_and_nothing_is_lost() {
             ("adding", Box::pin(adding())),
             ("abandoning", Box::pin(abandoning())),
             ("exporting", Box::pin(exporting())),
+            ("offline", Box::pin(offline())),
         ],
     ];
     let mut deaths = Deaths::default();

@@ -1,4 +1,4 @@
-//! Deaths in a split that copies an export.
+//! Deaths in a split that copies an export, and in one that imports.
 
 use std::time::Duration;
 
@@ -8,9 +8,10 @@ use crate::crashes::deaths::Deaths;
 use crate::crashes::scene::Scene;
 use crate::support::Engine;
 use crate::support::faulty::Script;
+use crate::support::faulty::imports::ImportEnd;
 use crate::support::objects::Objects;
 use crate::support::stage::seed;
-use crate::support::trial::Mode;
+use crate::support::trial::{Mode, Stamps};
 
 const START: &[&str] = &["export", "start", "--to", "s3://exports/split"];
 
@@ -47,5 +48,53 @@ pub async fn exporting() -> Deaths {
         .await;
     cli.succeed(&copy).await;
     scene.end(tail).await;
+    deaths
+}
+
+/// The steps of `offline`, one of whose imports leaves a partial table.
+pub async fn offline() -> Deaths {
+    let mut deaths = Deaths::default();
+    let objects = Objects::start(&["exports"]).await;
+    let engine = Engine::scripted(Script::quiet(seed())).await;
+    let Scene { stage, writers } = Scene::open(engine, Mode::Timestamp, true).await;
+    let faults = stage.engine.faults();
+    faults.exports().into(objects.root());
+    faults.imports().of(objects.root());
+    faults
+        .imports()
+        .end_next([ImportEnd::FailedLate("ItemValidationError")]);
+    // Deletion protection is a setting that an import cannot set.
+    let cli = stage
+        .edited(
+            "  - name: invoices",
+            "      deletion-protection: true\n  - name: invoices",
+        )
+        .with_variable("AWS_ENDPOINT_URL_S3", objects.endpoint());
+    writers.stop().await;
+    let stopped = faults.exports().now_ms().to_string();
+    faults.pass(Duration::from_secs(90), &stage.trial.source).await;
+    let to = ["--to", "s3://exports/offline", "--writers-stopped", &stopped];
+    let run = [&["offline", "run"], &to[..]].concat();
+    let points = [
+        "offline.object.before",
+        "offline.object.after",
+        "offline.exported",
+        "offline.file-shaped",
+        "offline.import.before",
+        "offline.import.after",
+        "offline.imported",
+    ];
+    deaths.die_at(&cli, &run, &points).await;
+    let run = [&run[..], &["--delete-partial"]].concat();
+    let points = [
+        "offline.partial-table.before",
+        "offline.partial-table.after",
+        "offline.setting.before",
+        "offline.setting.after",
+        "offline.verified",
+    ];
+    deaths.die_at(&cli, &run, &points).await;
+    cli.succeed(&run).await;
+    stage.trial.assert_equal(&stage.client, Stamps::Gone).await;
     deaths
 }

@@ -2,13 +2,15 @@
 
 use super::pages::{read, root, section, split};
 use dynasplit::dynamo::ProbeCall;
-use dynasplit::infrastructure::{Account, PROBE_ACTIONS, Policy, Task, tool_policy, with_export};
+use dynasplit::infrastructure::{
+    Account, PROBE_ACTIONS, Policy, Task, offline_policy, tool_policy, with_export,
+};
 use dynasplit::plan::Plan;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Calls of the SDK that the code may make, and their IAM actions.
-const CALLS: [(&str, &str); 34] = [
+const CALLS: [(&str, &str); 37] = [
     ("describe_table", "DescribeTable"),
     ("describe_time_to_live", "DescribeTimeToLive"),
     ("update_table", "UpdateTable"),
@@ -43,6 +45,9 @@ const CALLS: [(&str, &str); 34] = [
     ("describe_export", "DescribeExport"),
     ("list_exports", "ListExports"),
     ("export_table_to_point_in_time", "ExportTableToPointInTime"),
+    ("import_table", "ImportTable"),
+    ("describe_import", "DescribeImport"),
+    ("list_imports", "ListImports"),
 ];
 /// Calls of other services, and their IAM actions.
 const OTHERS: [(&str, &str); 6] = [
@@ -53,8 +58,18 @@ const OTHERS: [(&str, &str); 6] = [
     ("publish", "sns:Publish"),
     ("put_events", "events:PutEvents"),
 ];
-/// What DynamoDB does on behalf of the caller, when it writes an export.
-const ON_BEHALF: [&str; 3] = ["s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl"];
+/// What DynamoDB does on behalf of the caller, when it writes an export, and the log of an import.
+const ON_BEHALF: [&str; 9] = [
+    "logs:CreateLogGroup",
+    "logs:CreateLogStream",
+    "logs:DescribeLogGroups",
+    "logs:DescribeLogStreams",
+    "logs:PutLogEvents",
+    "logs:PutRetentionPolicy",
+    "s3:AbortMultipartUpload",
+    "s3:PutObject",
+    "s3:PutObjectAcl",
+];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("the folder can be read") {
@@ -180,8 +195,9 @@ fn generated_policies_allow_what_the_page_lists() {
     assert!(!has_s3(&policy), "no export is used");
     let policy = with_export(policy, &plan, &account, "mine", "split/").unwrap();
     assert!(has_s3(&policy));
-    let allowed: BTreeSet<String> = policy
-        .statement
+    let offline = offline_policy(&plan, &account, ("mine", "split/"), None).unwrap();
+    let statements: Vec<_> = policy.statement.iter().chain(&offline.statement).collect();
+    let allowed: BTreeSet<String> = statements
         .iter()
         .flat_map(|each| each.action.clone())
         // The roles of a plan and the bucket of an export are not in the table of actions by table.
@@ -192,12 +208,13 @@ fn generated_policies_allow_what_the_page_lists() {
     for (action, columns) in rows(&read("docs/permissions.md")) {
         let places = ["table/Learning", "table/dynasplit-learning", "table/Courses"];
         for (column, place) in columns.iter().zip(places) {
-            let is_allowed = policy.statement.iter().any(|each| {
+            let is_allowed = statements.iter().any(|each| {
                 each.action.contains(&action)
                     && each.resource.iter().any(|arn| {
                         arn.split("/stream")
                             .next()
                             .and_then(|arn| arn.split("/export").next())
+                            .and_then(|arn| arn.split("/import").next())
                             .is_some_and(|arn| arn.ends_with(place))
                     })
             });

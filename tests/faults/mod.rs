@@ -19,6 +19,7 @@ mod hot;
 mod hot_reads;
 mod landing;
 mod lost;
+mod offline;
 mod random_faults;
 mod reading;
 mod reasons;

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use http_body_util::{BodyExt, Full};
@@ -45,8 +46,12 @@ pub struct Objects {
 
 struct Shared {
     service: S3Service,
+    root: std::path::PathBuf,
     rules: Mutex<Vec<Rule>>,
     paths: Mutex<Vec<String>>,
+    ignores_conditions: AtomicBool,
+    /// s3s-fs looks at a condition before it writes, so that two writes at once could both hold it.
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl Objects {
@@ -60,8 +65,11 @@ impl Objects {
         builder.set_auth(SimpleAuth::from_single("test", "test"));
         let shared = Arc::new(Shared {
             service: builder.build(),
+            root: root.path().to_owned(),
             rules: Mutex::default(),
             paths: Mutex::default(),
+            ignores_conditions: AtomicBool::new(false),
+            writing: tokio::sync::Mutex::default(),
         });
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
             .await
@@ -99,6 +107,11 @@ impl Objects {
     /// Requests go well again.
     pub fn behave(&self) {
         self.shared.rules.lock().expect("no thread panicked").clear();
+    }
+
+    /// As a server that knows no conditions of writes.
+    pub fn ignore_conditions(&self) {
+        self.shared.ignores_conditions.store(true, Ordering::Relaxed);
     }
 
     /// How many requests had a path that contains this.
@@ -161,6 +174,14 @@ async fn respond(
         }
         return Ok(builder.body(Full::new(body.into())).expect("a response"));
     }
+    if shared.ignores_conditions.load(Ordering::Relaxed) && request.headers().contains_key("if-none-match") {
+        // The header is signed, so it stays, and its condition holds.
+        let _ = std::fs::remove_file(shared.root.join(path.trim_start_matches('/')));
+    }
+    let _one_at_a_time = match request.method() {
+        &hyper::Method::PUT => Some(shared.writing.lock().await),
+        _ => None,
+    };
     let answer = shared
         .service
         .call(request.map(s3s::Body::from))

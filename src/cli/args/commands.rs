@@ -3,6 +3,7 @@
 use super::documents::{Completions, Iam, Man, Report, Tables};
 use super::examples as example;
 use super::init::Init;
+use super::offline::Offline;
 use super::options::{
     Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, Export, Pause, Prune, Rehearse, Replicate,
     Resume, Reverse, Rollback, Shape, Status, Survey, Switched, Tune, Verify, Wait,
@@ -145,6 +146,13 @@ pub enum Command {
     /// cannot be written or belongs to no service.
     #[command(after_help = example::SHAPE)]
     Shape(Shape),
+    /// Split a table whose writers are stopped, by an export and imports
+    ///
+    /// `offline run` requests an export, shapes it for each service, lets DynamoDB import one new table per service, sets what an
+    /// import cannot set, and compares the tables with the source. It uses no write units. Its journal is in the bucket, so
+    /// the same command continues after a stop.
+    #[command(after_help = example::OFFLINE_RUN)]
+    Offline(Offline),
     /// Print the services' tables for CloudFormation or Terraform
     ///
     /// Use `tables` if your infrastructure code owns the tables: deploy the document, and set `adopted: true` in the plan.
@@ -195,6 +203,7 @@ impl Command {
             Self::Abandon(command) => &command.plan,
             Self::Rehearse(command) => &command.plan,
             Self::Shape(command) => &command.plan,
+            Self::Offline(command) => command.action.plan(),
             Self::Tables(command) => &command.plan,
             Self::Iam(command) => &command.plan,
             Self::Schema | Self::Completions(_) | Self::Man(_) => return None,

@@ -66,6 +66,9 @@ pub struct Iam {
     /// Also allow to export the source to this folder of a bucket, and to copy the export.
     #[arg(long, value_name = "S3-URL", help_heading = TASK)]
     pub export_to: Option<Folder>,
+    /// Instead, allow exactly what `offline` needs, with this folder of a bucket.
+    #[arg(long, value_name = "S3-URL", conflicts_with_all = ["export_to", "task"], help_heading = TASK)]
+    pub offline_to: Option<Folder>,
     /// Language of the document.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = IamFormat::Json, help_heading = TASK)]
     pub format: IamFormat,

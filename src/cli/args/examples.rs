@@ -101,6 +101,9 @@ pub(super) const SHAPE: &str = "Examples: all services into a directory, and one
   dynasplit shape plan.yaml export/data --to shaped
   gunzip -c export/data/*.json.gz | dynasplit shape plan.yaml --service orders | gzip > orders.json.gz";
 
+pub(super) const OFFLINE_RUN: &str = "Example: all steps, and the same command again after a stop
+  dynasplit offline run plan.yaml --to s3://my-bucket/split --writers-stopped 2026-11-28T14:00:00Z";
+
 pub(super) const TABLES: &str = "Example: tables that Terraform will own
   dynasplit tables plan.yaml --format terraform > tables.tf";
 

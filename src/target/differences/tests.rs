@@ -104,6 +104,7 @@ fn state() -> TableState {
     let mut by_teacher = index(vec![part("teacher", "S", false)], Held::All, 5, 6);
     by_teacher.warm = warm(20, 10);
     TableState {
+        id: None,
         arn: AWS.to_owned(),
         status: "ACTIVE".to_owned(),
         keys: vec![part("PK", "S", false), part("SK", "S", true)],

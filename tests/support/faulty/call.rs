@@ -39,12 +39,15 @@ struct Named<'a> {
     #[serde(borrow)]
     export_arn: Option<Cow<'a, str>>,
     #[serde(borrow)]
+    import_arn: Option<Cow<'a, str>>,
+    #[serde(borrow)]
     shard_iterator: Option<Cow<'a, str>>,
     #[serde(borrow)]
     request_items: Option<BTreeMap<Cow<'a, str>, IgnoredAny>>,
     statements: Option<Value>,
     statement: Option<Value>,
     transact_items: Option<Value>,
+    table_creation_parameters: Option<Value>,
 }
 
 impl Call {
@@ -118,6 +121,7 @@ fn tables(body: &[u8]) -> Vec<String> {
         .or(named.shard_iterator)
         .or(named.table_arn)
         .or(named.export_arn)
+        .or(named.import_arn)
     {
         return vec![of_arn(&arn)];
     }
@@ -125,9 +129,14 @@ fn tables(body: &[u8]) -> Vec<String> {
         return items.into_keys().map(Cow::into_owned).collect();
     }
     let mut found = Vec::new();
-    for value in [named.statements, named.statement, named.transact_items]
-        .into_iter()
-        .flatten()
+    for value in [
+        named.statements,
+        named.statement,
+        named.transact_items,
+        named.table_creation_parameters,
+    ]
+    .into_iter()
+    .flatten()
     {
         collect(&value, &mut found);
     }

@@ -9,7 +9,7 @@
 //! of a scan may be made short ([`Script::scanned_at_once`]), and a [`Record`] keeps what was asked of a table.
 //!
 //! Roles and resource policies are its own, too ([`Policies`]).
-//! It makes exports of tables ([`exports`]), and its clock can be set forward ([`Faulty::pass`]).
+//! It makes exports of tables ([`exports`]) and tables of imported objects ([`imports`]), and its clock can be set forward ([`Faulty::pass`]).
 //!
 //! There are two ports: the product is given [`Faulty::endpoint`], where rules hold; the test's own clients use
 //! [`Faulty::clean_endpoint`], where the same tables and streams are served without them.
@@ -39,6 +39,7 @@ mod chance;
 pub mod exports;
 mod fault;
 mod holder;
+pub mod imports;
 mod policies;
 mod reason;
 mod record;
@@ -54,6 +55,7 @@ pub use chance::place_of;
 pub use exports::Exports;
 pub use fault::{Fault, Gate, Landing, Loss};
 pub use holder::Holder;
+pub use imports::{ImportEnd, Imports};
 pub use policies::{Policies, role_arn};
 pub use reason::{Reason, Throttle};
 pub use record::{Asked, Record};

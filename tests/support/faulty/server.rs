@@ -22,6 +22,7 @@ use super::backend::Backend;
 use super::call::Call;
 use super::exports::Exports;
 use super::fault::{Fault, Gate, Landing, Loss};
+use super::imports::Imports;
 use super::policies::Policies;
 use super::reason::{Reason, Throttle};
 use super::record::{Record, UnderWay};
@@ -58,6 +59,7 @@ struct Shared {
     streams: Arc<Streams>,
     policies: Policies,
     exports: Arc<Exports>,
+    imports: Imports,
     tally: Arc<Tally>,
 }
 
@@ -100,6 +102,7 @@ impl Faulty {
             streams: Arc::new(streams),
             policies: Policies::default(),
             exports: Arc::new(Exports::new(script.seed)),
+            imports: Imports::new(script.seed),
             tally,
         });
         let (stop, stopped) = oneshot::channel();
@@ -170,6 +173,11 @@ impl Faulty {
     /// The exports.
     pub fn exports(&self) -> &Exports {
         &self.shared.exports
+    }
+
+    /// The imports.
+    pub fn imports(&self) -> &Imports {
+        &self.shared.imports
     }
 
     /// Time passes for the engine's clock. What the table holds now may be in the next export of it.
@@ -456,12 +464,18 @@ impl Shared {
         if let Some(answer) = self.exports.answer(call, &self.backend).await {
             return answer;
         }
+        if let Some(answer) = self.imports.answer(call, &self.backend).await {
+            return answer;
+        }
         let body = match self.scanned_at_once {
             Some(items) if call.operation == "Scan" => call.limited(items).body,
             _ => call.body.clone(),
         };
         match self.backend.send(&call.target, body).await {
-            Ok(answer) => self.streams.amended(call, answer).await,
+            Ok(answer) => {
+                let answer = self.imports.amended(call, answer);
+                self.streams.amended(call, answer).await
+            }
             Err(error) => Answer::failed(&error),
         }
     }

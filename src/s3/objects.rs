@@ -1,0 +1,204 @@
+//! Writes and lists objects of a bucket: files for an import, and the journal beside them.
+
+use super::bucket::Bucket;
+use super::error::ExportError;
+use crate::dynamo::{Failure, retry_transient};
+use crate::fault;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::primitives::ByteStream;
+use std::path::Path;
+use std::time::Duration;
+
+const PUT: &str = "s3:PutObject";
+const HEAD: &str = "s3:GetObject";
+const LIST: &str = "s3:ListBucket";
+/// An upload that takes longer is given up, and sent again: 100 MB over a slow line.
+const UPLOAD_TIME: Duration = Duration::from_secs(600);
+/// Of 1,000 objects each: twice as many as an import takes.
+const MOST_PAGES: usize = 101;
+/// What S3 says if the condition of a write does not hold.
+const CONDITION: &str = "PreconditionFailed";
+/// What it says if two conditional writes came at once. Nothing was written.
+const CONFLICT: &str = "ConditionalRequestConflict";
+
+/// When an object may be written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PutIf<'a> {
+    /// In any case.
+    Always,
+    /// If there is no object of this key.
+    Absent,
+    /// If the object has this ETag.
+    Is(&'a str),
+}
+
+/// An object that was written before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredObject {
+    /// Its content.
+    pub bytes: Vec<u8>,
+    /// Its ETag.
+    pub etag: String,
+}
+
+/// An object of a list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListedObject {
+    /// Its key.
+    pub key: String,
+    /// Its ETag; empty if the server lists none. (AWS does.)
+    pub etag: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+impl Bucket {
+    /// Reads a small object; `None` if there is none. Needs `s3:GetObject`, and `s3:ListBucket`, without which S3 does not say that an
+    /// object does not exist.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is larger than `most` bytes.
+    pub async fn stored(&self, key: &str, most: u64) -> Result<Option<StoredObject>, ExportError> {
+        match self.read_with_etag(key, most).await {
+            Ok((bytes, etag)) => Ok(Some(StoredObject { bytes, etag })),
+            Err(error) if error.failure().is_some_and(|failure| failure.code == "NoSuchKey") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a small object, and returns its ETag; `None` if its condition does not hold. Needs `s3:PutObject`. If an answer is lost,
+    /// the repetition may find that its own write changed the object.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub async fn put(&self, key: &str, bytes: &[u8], when: PutIf<'_>) -> Result<Option<String>, ExportError> {
+        let body = || Ok(ByteStream::from(bytes.to_vec()));
+        match self.put_body(key, when, body).await {
+            Err(failure) if failure.code == CONDITION => Ok(None),
+            put => put.map(Some).map_err(ExportError::of),
+        }
+    }
+
+    /// Writes a file as an object, and returns its ETag. Needs `s3:PutObject`.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or the object not be written.
+    pub async fn put_file(&self, key: &str, path: &Path) -> Result<String, ExportError> {
+        // An object is small enough for memory. It is read for each attempt.
+        let body = || {
+            let bytes = std::fs::read(path).map_err(|error| self.unreadable(key, &error))?;
+            Ok(ByteStream::from(bytes))
+        };
+        let put = self.put_body(key, PutIf::Always, body).await;
+        put.map_err(ExportError::of)
+    }
+
+    fn unreadable(&self, key: &str, error: &std::io::Error) -> Failure {
+        Failure::unusable(
+            PUT,
+            &self.object(key),
+            format!("its file cannot be read: {error}"),
+        )
+    }
+
+    async fn put_body(
+        &self,
+        key: &str,
+        when: PutIf<'_>,
+        body: impl Fn() -> Result<ByteStream, Failure>,
+    ) -> Result<String, Failure> {
+        let put = retry_transient(|| async {
+            fault::before("offline.object").await?;
+            let timeouts = TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(4))
+                .operation_attempt_timeout(UPLOAD_TIME)
+                .build();
+            let request = self.client().put_object().bucket(self.name()).key(key);
+            let request = match when {
+                PutIf::Always => request,
+                PutIf::Absent => request.if_none_match("*"),
+                PutIf::Is(etag) => request.if_match(format!("\"{etag}\"")),
+            };
+            let sent = request
+                .set_expected_bucket_owner(self.owner().map(str::to_owned))
+                .body(body()?)
+                .customize()
+                .config_override(aws_sdk_s3::config::Builder::new().timeout_config(timeouts))
+                .send()
+                .await;
+            fault::after("offline.object").await?;
+            match sent {
+                Ok(answer) => Ok(answer.e_tag().unwrap_or_default().trim_matches('"').to_owned()),
+                Err(error) => Err(passing(self.failed(PUT, key, &error))),
+            }
+        });
+        put.await
+    }
+
+    /// The ETag of an object. Needs `s3:GetObject`.
+    ///
+    /// # Errors
+    /// If there is none, or it may not be read.
+    pub async fn etag(&self, key: &str) -> Result<String, ExportError> {
+        let asked = retry_transient(|| async {
+            let request = self.client().head_object().bucket(self.name()).key(key);
+            let sent = request
+                .set_expected_bucket_owner(self.owner().map(str::to_owned))
+                .send()
+                .await;
+            sent.map_err(|error| self.failed(HEAD, key, &error))
+        });
+        let answer = asked.await.map_err(ExportError::of)?;
+        Ok(answer.e_tag().unwrap_or_default().trim_matches('"').to_owned())
+    }
+
+    /// All objects whose keys begin with a prefix. Needs `s3:ListBucket`.
+    ///
+    /// # Errors
+    /// If they cannot be listed, or are too many for an import.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<ListedObject>, ExportError> {
+        let (mut found, mut next) = (Vec::new(), None);
+        for _ in 0..MOST_PAGES {
+            let page = retry_transient(|| async {
+                let request = self.client().list_objects_v2().bucket(self.name()).prefix(prefix);
+                let sent = request
+                    .set_expected_bucket_owner(self.owner().map(str::to_owned))
+                    .set_continuation_token(next.clone())
+                    .send()
+                    .await;
+                sent.map_err(|error| {
+                    let mut failure = self.failed(LIST, prefix, &error);
+                    failure.resource = format!("arn:aws:s3:::{}", self.name());
+                    failure
+                })
+            });
+            let page = page.await.map_err(ExportError::of)?;
+            found.extend(page.contents().iter().map(|object| {
+                ListedObject {
+                    key: object.key().unwrap_or_default().to_owned(),
+                    etag: object.e_tag().unwrap_or_default().trim_matches('"').to_owned(),
+                    size: object
+                        .size()
+                        .and_then(|size| u64::try_from(size).ok())
+                        .unwrap_or(0),
+                }
+            }));
+            next = page.next_continuation_token;
+            if next.is_none() {
+                return Ok(found);
+            }
+        }
+        Err(ExportError::TooMany {
+            name: self.object(prefix),
+            found: found.len(),
+        })
+    }
+}
+
+/// A conflict of two conditional writes passes: the next attempt sees who was first.
+fn passing(mut failure: Failure) -> Failure {
+    if failure.code == CONFLICT {
+        failure.kind = crate::dynamo::FailureKind::Transient;
+    }
+    failure
+}
