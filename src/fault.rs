@@ -129,6 +129,7 @@ pub const MOMENTS: &[&str] = &[
     "switched.recording",
     "switched.acknowledged",
     "notify.sent",
+    "events.sent",
     "cutover.step",
     "cutover.held",
     "cutover.resumed",

@@ -33,8 +33,10 @@
 //! - [`lifecycle`]: the steps that begin and end a split: apply, restart, switch, complete, abandon.
 //! - [`repair`]: the tombstone switch, the hold of a bulk copy, rechecks, dead letters, and the reconciling of one key.
 //! - [`status`]: the state of the split, computed from its records.
+//! - [`events`]: documents of events about items, and their way to a queue, a topic or an event bus.
 //! - [`worker`]: the common part of all running processes: clients, checks, heartbeats, leased records, budgets, errors.
 //! - [`fence`]: stops the writers of a service for a cutover: runs the hooks of the plan.
+//! - [`publish`]: sends messages to topics, queues and event buses.
 //! - [`target`]: the services' tables: created, compared, written under guards, swept.
 //! - [`source`]: the live table and its stream, read; the lineage of shards. It never writes an item.
 //! - [`state`]: the state that outlives a process: checkpoints, leases, the tombstone switch, dead letters.
@@ -50,6 +52,7 @@ pub mod cli;
 pub mod cutover;
 pub mod draft;
 pub mod dynamo;
+pub mod events;
 pub mod fault;
 pub mod fence;
 pub mod flow;
@@ -59,6 +62,7 @@ pub mod model;
 pub mod notify;
 pub mod offline;
 pub mod plan;
+pub mod publish;
 pub mod rehearse;
 pub mod repair;
 pub mod report;

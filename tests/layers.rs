@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of the crate, from bottom to top: each may import itself and what stands before it. `verify/compare` is a room
 /// of its own inside of `verify`.
-const LAYERS: [&str; 29] = [
+const LAYERS: [&str; 31] = [
     "fault",
     "model",
     "plan",
@@ -26,8 +26,10 @@ const LAYERS: [&str; 29] = [
     "state",
     "source",
     "target",
+    "publish",
     "fence",
     "worker",
+    "events",
     "status",
     "repair",
     "lifecycle",
@@ -50,7 +52,7 @@ const LAYERS: [&str; 29] = [
 /// The pure part of verification.
 const COMPARE: &str = "verify/compare";
 /// The rooms that may name an AWS SDK.
-const SDK: [&str; 7] = ["dynamo", "s3", "state", "source", "target", "notify", "rehearse"];
+const SDK: [&str; 7] = ["dynamo", "s3", "state", "source", "target", "publish", "rehearse"];
 /// Rooms that may import only these: `plan` and `flow` are pure beside their traits (and the rules that a test leaves
 /// out), and the comparison shares nothing with the write path.
 const NARROW: [(&str, &[&str]); 7] = [

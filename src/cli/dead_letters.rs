@@ -10,11 +10,12 @@ use super::table::{Row, table};
 use super::waiting::Waiting;
 use super::{output, text};
 use crate::dynamo::Clock;
+use crate::events::{SentAgain, resend};
 use crate::plan::Plan;
 use crate::repair::{SettledDeadLetter, discard_dead_letters, reconcile_dead_letters};
 use crate::state::{Attempts, DeadLetterHead, ShownDeadLetter, SplitRecord, SwitchedService};
 use crate::status::{DeadLetterCauses, dead_letter_causes};
-use crate::worker::sentence;
+use crate::worker::{RunError, Split, sentence};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, UNIX_EPOCH};
@@ -23,7 +24,25 @@ use tokio_util::sync::CancellationToken;
 /// Runs `dead-letters`.
 pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -> Result<Exit, Failed> {
     match &args.action {
-        DeadLettersAction::List { plan, service } => {
+        DeadLettersAction::List {
+            plan,
+            service,
+            events: true,
+        } => {
+            let split = output::open_to_look(global, plan).await?;
+            let letters = split.event_letters();
+            let listing = letters.list(service.as_deref());
+            let letters = stoppable(&global.session, Duration::ZERO, listing).await?;
+            known(&split.plan, service.as_deref(), &letters)?;
+            let listed: Vec<Listed> = letters.iter().map(Listed::of).collect();
+            output::print(global, &listed, |listed| render_events(listed))?;
+            Ok(if letters.is_empty() {
+                Exit::Done
+            } else {
+                Exit::NotClean
+            })
+        }
+        DeadLettersAction::List { plan, service, .. } => {
             let split = output::open_to_look(global, plan).await?;
             let listing = split.dead_letters.list(service.as_deref());
             let letters = stoppable(&global.session, Duration::ZERO, listing).await?;
@@ -42,16 +61,40 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
                 Exit::NotClean
             })
         }
-        DeadLettersAction::Show { plan, id } => {
+        DeadLettersAction::Show { plan, id, events } => {
             let split = output::open_to_look(global, plan).await?;
-            let showing = split.dead_letters.show(id);
+            let letters = match events {
+                true => split.event_letters(),
+                false => split.dead_letters.clone(),
+            };
+            let showing = letters.show(id);
             let letter = stoppable(&global.session, Duration::ZERO, showing)
                 .await?
                 .ok_or_else(|| no_letter(id))?;
-            output::print_values(global, &letter, render_one)?;
+            output::print_values(global, &letter, |letter| match events {
+                true => render_event(letter),
+                false => render_one(letter),
+            })?;
             Ok(Exit::Done)
         }
-        DeadLettersAction::Reconcile { plan, service, ids } => {
+        DeadLettersAction::Reconcile {
+            plan,
+            service,
+            ids,
+            events: true,
+        } => {
+            let split = output::open(global, plan).await?;
+            let letters = chosen_events(global, &split, service.as_deref(), ids).await?;
+            let sending = resend(&split, &letters, &stop);
+            let sent = stoppable(&global.session, GRACE, Box::pin(sending)).await?;
+            let settled: Vec<SettledDeadLetter> = sent.into_iter().map(of_event).collect();
+            output::print(global, &settled, |settled| render_settled(settled))?;
+            let all = settled.len() == letters.len() && settled.iter().all(|letter| letter.settled);
+            Ok(if all { Exit::Done } else { Exit::NotClean })
+        }
+        DeadLettersAction::Reconcile {
+            plan, service, ids, ..
+        } => {
             let split = output::open(global, plan).await?;
             let listing = split.dead_letters.list(service.as_deref());
             let mut letters = stoppable(&global.session, Duration::ZERO, listing).await?;
@@ -66,7 +109,23 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
             let all = settled.len() == letters.len() && settled.iter().all(|letter| letter.settled);
             Ok(if all { Exit::Done } else { Exit::NotClean })
         }
-        DeadLettersAction::Discard { plan, service, ids } => {
+        DeadLettersAction::Discard {
+            plan,
+            service,
+            ids,
+            events: true,
+        } => {
+            let split = output::open(global, plan).await?;
+            let letters = chosen_events(global, &split, Some(service), ids).await?;
+            let discarding = discard_events(&split, &letters);
+            let discarded = stoppable(&global.session, GRACE, Box::pin(discarding)).await?;
+            output::print(global, &discarded, |discarded| render_settled(discarded))?;
+            let all = discarded.iter().all(|letter| letter.settled);
+            Ok(if all { Exit::Done } else { Exit::NotClean })
+        }
+        DeadLettersAction::Discard {
+            plan, service, ids, ..
+        } => {
             let split = output::open(global, plan).await?;
             let listing = split.dead_letters.list(Some(service));
             let mut letters = stoppable(&global.session, Duration::ZERO, listing).await?;
@@ -80,6 +139,86 @@ pub async fn run(global: &Global, args: &DeadLetters, stop: CancellationToken) -
             Ok(if all { Exit::Done } else { Exit::NotClean })
         }
     }
+}
+
+/// The dead letters of events that a command is about.
+async fn chosen_events(
+    global: &Global,
+    split: &Split,
+    service: Option<&str>,
+    ids: &[String],
+) -> Result<Vec<DeadLetterHead>, Failed> {
+    let letters = split.event_letters();
+    let listing = letters.list(service);
+    let mut letters = stoppable(&global.session, Duration::ZERO, listing).await?;
+    known(&split.plan, service, &letters)?;
+    refuse_unknown(ids, &letters)?;
+    letters.retain(|letter| ids.is_empty() || ids.contains(&letter.id));
+    Ok(letters)
+}
+
+async fn discard_events(
+    split: &Split,
+    letters: &[DeadLetterHead],
+) -> Result<Vec<SettledDeadLetter>, RunError> {
+    let mut discarded = Vec::new();
+    for head in letters {
+        let removed = if head.damage.is_some() {
+            split.event_letters().discard(head).await?;
+            true
+        } else {
+            split.event_letters().settle(head).await?
+        };
+        discarded.push(SettledDeadLetter {
+            id: head.id.clone(),
+            service: head.service.clone(),
+            settled: removed,
+            outcome: match removed {
+                true => "discarded: this event is never sent".into(),
+                false => "the dead letter was recorded again meanwhile".into(),
+            },
+        });
+    }
+    Ok(discarded)
+}
+
+fn of_event(sent: SentAgain) -> SettledDeadLetter {
+    SettledDeadLetter {
+        id: sent.id,
+        service: sent.service,
+        settled: sent.sent,
+        outcome: sent.outcome,
+    }
+}
+
+fn render_events(letters: &[Listed]) -> String {
+    if letters.is_empty() {
+        return "there are no dead letters of events".into();
+    }
+    let rows = letters.iter().map(Listed::noted_row);
+    let count = text::counted(letters.len() as u64, "dead letter");
+    [
+        table(&["id", "event", "reason"], rows),
+        count,
+        "Correct the destination, then run `dynasplit dead-letters reconcile --events`, which sends them again.".to_owned(),
+    ]
+    .join("\n")
+}
+
+/// An event that its destination refused.
+fn render_event(shown: &ShownDeadLetter) -> String {
+    let letter = &shown.letter;
+    let mut lines = vec![
+        format!("service: {}", letter.service),
+        format!("reason: {}", letter.reason),
+        format!("sequence number: {}", letter.origin),
+    ];
+    lines.push(attempts(&shown.attempts));
+    lines.extend(history(&shown.attempts));
+    let event = letter.image.as_ref();
+    lines.push(event.map_or("event: none".into(), |event| format!("event: {event:#}")));
+    lines.extend(shown.damage.iter().map(|damage| format!("damaged: {damage}")));
+    lines.join("\n")
 }
 
 /// A dead letter in the list.

@@ -27,6 +27,7 @@ pub async fn run(global: &Global, args: &Replicate, stop: CancellationToken) -> 
     let serving = listening.serve_or_chart(&split).await;
     let options = TailOptions {
         restart: args.restart_tail,
+        restart_events: args.restart_events,
         write_units: args.write_units,
     };
     let table = split.plan.source.table.clone();

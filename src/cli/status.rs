@@ -13,7 +13,8 @@ use crate::cutover::{Preparation, preparations};
 use crate::dynamo::Clock;
 use crate::state::{CutoverPhase, Limit, ShardRecord, TuningRecord};
 use crate::status::{
-    Alarm, CutoverStatus, ReverseState, SplitStatus, alarms, split_status_with_worker, told,
+    Alarm, CutoverStatus, EventsPhase, EventsStatus, ReverseState, SplitStatus, alarms,
+    split_status_with_worker, told,
 };
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -126,6 +127,7 @@ pub(super) fn render(status: &SplitStatus) -> String {
             failing.reason
         )
     }));
+    lines.extend(status.events.iter().map(events));
     lines.push(String::new());
     lines.push(text::lanes(&status.lanes, !status.obstacles.is_empty()));
     lines.push(String::new());
@@ -167,6 +169,44 @@ pub(super) fn render(status: &SplitStatus) -> String {
     lines.push(String::new());
     lines.push(format!("next: {}", status.next));
     lines.join("\n")
+}
+
+/// The events of a service, in one line.
+fn events(events: &EventsStatus) -> String {
+    let mut words: Vec<String> = Vec::new();
+    words.extend(
+        events
+            .sent
+            .map(|sent| format!("{} sent", text::counted(sent, "event"))),
+    );
+    words.extend(match (events.state, events.lag_ms, &events.gap) {
+        (_, _, Some(_)) => Some("the rest was lost".to_owned()),
+        (EventsPhase::Sending, Some(lag_ms), _) => Some(format!("{} behind", text::duration(lag_ms))),
+        (EventsPhase::Sending, None, _) => Some("not begun".to_owned()),
+        _ => None,
+    });
+    words.extend(
+        match events.state {
+            EventsPhase::Sending => None,
+            EventsPhase::Paused => {
+                Some("paused since the cutover: changes in the service's own table are in no event")
+            }
+            EventsPhase::Ended => {
+                Some("ended with the switch: changes in the service's own table are in no event")
+            }
+        }
+        .map(str::to_owned),
+    );
+    if events.dead_letters > 0 {
+        words.push(text::counted(events.dead_letters, "dead letter"));
+    }
+    words.extend(events.blocked.as_ref().map(|reason| format!("blocked: {reason}")));
+    format!(
+        "events of {} to {}: {}",
+        events.service,
+        events.destination,
+        words.join("; ")
+    )
 }
 
 /// The cutover of a service. While it is under way, with its last events.

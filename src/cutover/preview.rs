@@ -65,6 +65,11 @@ pub async fn preview_cutover(split: &Split, service: &str) -> Result<Preview, Ru
         let warnings = found.warnings.into_iter();
         preview.warnings = warnings.map(|objection| objection.what).collect();
     }
+    if split.events_are_planned(service) {
+        preview.warnings.push(format!(
+            "the events of {service} pause at the switch: what it writes to its own table is in no event (docs/events.md)"
+        ));
+    }
     Ok(preview)
 }
 

@@ -17,6 +17,8 @@ pub struct Endpoints {
     pub(super) s3: Option<String>,
     /// Of SNS, as with S3.
     pub(super) sns: Option<String>,
+    /// Of SQS, as with S3.
+    pub(super) sqs: Option<String>,
     /// Of EventBridge, as with S3.
     pub(super) event_bridge: Option<String>,
 }
@@ -47,6 +49,7 @@ impl Endpoints {
                 sts: None,
                 s3: beside("S3"),
                 sns: beside("SNS"),
+                sqs: beside("SQS"),
                 event_bridge: beside("EventBridge"),
             };
         }
@@ -56,6 +59,7 @@ impl Endpoints {
             sts: own("STS").filter(|url| Some(url) != shared.as_ref()),
             s3: own("S3").or_else(|| engine(&shared)),
             sns: own("SNS").or_else(|| engine(&shared)),
+            sqs: own("SQS").or_else(|| engine(&shared)),
             event_bridge: own("EventBridge").or_else(|| engine(&shared)),
         }
     }
@@ -67,6 +71,7 @@ impl Endpoints {
             ("DynamoDB Streams", &self.streams),
             ("S3", &self.s3),
             ("SNS", &self.sns),
+            ("SQS", &self.sqs),
             ("EventBridge", &self.event_bridge),
         ];
         for (service, url) in services {

@@ -178,6 +178,28 @@ impl Failure {
         }
     }
 
+    /// Of a request that could not be built.
+    pub(crate) fn unbuilt(action: &'static str, resource: &str, error: &(dyn Error + 'static)) -> Self {
+        Self {
+            kind: FailureKind::Unknown,
+            action: action.into(),
+            resource: resource.to_owned(),
+            code: "RequestNotBuilt".into(),
+            message: causes(error, "the request could not be built"),
+        }
+    }
+
+    /// Of an answer that lacks what it must have.
+    pub(crate) fn unreadable(action: &'static str, resource: &str, message: &str) -> Self {
+        Self {
+            kind: FailureKind::Unknown,
+            action: action.into(),
+            resource: resource.to_owned(),
+            code: "UnreadableResponse".into(),
+            message: message.to_owned(),
+        }
+    }
+
     /// Of an answer whose end did not come.
     pub(crate) fn cut_off(action: &'static str, resource: &str, error: &(dyn Error + 'static)) -> Self {
         Self {

@@ -74,10 +74,12 @@ pub fn saving(record: &str, removed: bool) -> &'static str {
         ("SEGMENT", true) => "state.segment.delete",
         ("REPAIR", false) => "state.repair.put",
         ("VERIFY", false) => "state.verify.put",
-        ("LETTER" | "BACKLETTER" | "STRAY", false) => "state.letter.put",
-        ("LETTER" | "BACKLETTER" | "STRAY", true) => "state.letter.delete",
-        ("LETTERPART" | "BACKLETTERPART" | "STRAYPART", false) => "state.letter-part.put",
-        ("LETTERPART" | "BACKLETTERPART" | "STRAYPART", true) => "state.letter-part.delete",
+        ("LETTER" | "BACKLETTER" | "STRAY" | "EVENTLETTER", false) => "state.letter.put",
+        ("LETTER" | "BACKLETTER" | "STRAY" | "EVENTLETTER", true) => "state.letter.delete",
+        ("LETTERPART" | "BACKLETTERPART" | "STRAYPART" | "EVENTLETTERPART", false) => "state.letter-part.put",
+        ("LETTERPART" | "BACKLETTERPART" | "STRAYPART" | "EVENTLETTERPART", true) => {
+            "state.letter-part.delete"
+        }
         ("RECHECK", false) => "state.recheck.put",
         ("RECHECK", true) => "state.recheck.delete",
         ("TUNING", false) => "state.tuning.put",

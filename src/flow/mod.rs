@@ -12,6 +12,7 @@ mod coalesce;
 mod effects;
 mod guard;
 mod invert;
+mod item_events;
 mod prune;
 mod repair;
 mod route;
@@ -29,6 +30,7 @@ pub use guard::{
     Guard, GuardExpression, VersionFields, is_tombstone, stamp, tombstone, tombstone_epoch, tombstone_of,
 };
 pub use invert::{NoWayBack, SourceWrite, SourceWriteKind, TargetChange, WayBack, copied_from};
+pub use item_events::{ItemEvent, ItemEventKind, item_events};
 pub use prune::{Pruned, PrunedCopy, pruned, pruned_copy};
 pub use repair::{is_newer, repair};
 pub use route::{Desired, desired};

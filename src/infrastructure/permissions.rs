@@ -4,7 +4,7 @@
 use super::arn::{Account, ArnError};
 use super::policy::{Policy, Statement};
 use crate::plan::either::WordOr;
-use crate::plan::{Destination, Place, Plan, Service};
+use crate::plan::{Channel, Destination, Place, Plan, Service};
 use std::collections::BTreeSet;
 
 /// Commands that are run together, and often by the same role.
@@ -65,6 +65,9 @@ pub fn tool_policy(plan: &Plan, account: &Account, tasks: &BTreeSet<Task>) -> Re
     if tasks.iter().any(|task| *task != Task::GiveUp) {
         statements.extend(notifications(plan));
     }
+    if tasks.contains(&Task::Run) {
+        statements.extend(events(plan));
+    }
     Ok(Policy::of(statements))
 }
 
@@ -74,14 +77,39 @@ fn notifications(plan: &Plan) -> [Statement; 2] {
     let (mut topics, mut buses) = (Vec::new(), Vec::new());
     for destination in plan.notify.iter().flat_map(|notify| &notify.to) {
         match destination {
-            Destination::Sns(arn) => topics.push(arn.clone()),
-            Destination::EventBus(arn) => buses.push(arn.clone()),
-            Destination::Webhook(_) => {}
+            Destination::Channel(Channel::Topic(arn)) => topics.push(arn.clone()),
+            Destination::Channel(Channel::EventBus(arn)) => buses.push(arn.clone()),
+            Destination::Channel(Channel::Queue(_)) | Destination::Webhook(_) => {}
         }
     }
     [
         Statement::new("NotifyTopics", &["sns:Publish"], topics),
         Statement::new("NotifyEventBuses", &["events:PutEvents"], buses),
+    ]
+}
+
+/// What the events of the services need: `replicate` sends them, and `dead-letters reconcile` sends them again.
+fn events(plan: &Plan) -> [Statement; 3] {
+    let (mut topics, mut queues, mut buses) = (Vec::new(), Vec::new(), Vec::new());
+    for (_, events) in plan.with_events() {
+        match &events.to {
+            Channel::Topic(arn) => topics.push(arn.clone()),
+            Channel::Queue(arn) => queues.push(arn.clone()),
+            Channel::EventBus(arn) => buses.push(arn.clone()),
+        }
+    }
+    for arns in [&mut topics, &mut queues, &mut buses] {
+        arns.sort_unstable();
+        arns.dedup();
+    }
+    [
+        Statement::new("SendEventsToTopics", &["sns:Publish"], topics),
+        Statement::new(
+            "SendEventsToQueues",
+            &["sqs:GetQueueUrl", "sqs:SendMessage"],
+            queues,
+        ),
+        Statement::new("SendEventsToEventBuses", &["events:PutEvents"], buses),
     ]
 }
 

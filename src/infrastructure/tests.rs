@@ -104,6 +104,56 @@ fn a_policy_allows_to_notify_the_destinations_of_the_plan_and_no_others() {
 }
 
 #[test]
+fn a_policy_allows_to_send_the_events_of_the_plan_and_no_others() {
+    let arn = |service: &str, name: &str| format!("arn:aws:{service}:eu-central-1:123456789012:{name}");
+    let (topic, queue, bus) = (
+        arn("sns", "t"),
+        arn("sqs", "q.fifo"),
+        arn("events", "event-bus/b"),
+    );
+    let service = |name: &str, to: &str| {
+        format!(
+            "- {{ name: {name}, where: \"begins_with(PK, '{name}')\", events: {{ to: {{ {to} }} }}, table: {{ name: Table{name}, \
+             keys: {{ partition: PK }} }} }}\n"
+        )
+    };
+    let text = format!(
+        "version: 1\nsplit: s\nsource: {{ table: Source, keys: {{ partition: PK }} }}\ntimestamp: none\nunrouted: fail\nservices:\n{}{}{}{}",
+        service("A", &format!("sns: '{topic}'")),
+        service("B", &format!("sqs: '{queue}'")),
+        service("C", &format!("event-bus: '{bus}'")),
+        service("D", &format!("sqs: '{queue}'")),
+    );
+    let plan = Plan::parse(&text, "plan.yaml").unwrap();
+    let account = Account::new("123456789012", "eu-central-1").unwrap();
+    let allowed = |task: Task| -> Vec<(Vec<String>, Vec<String>)> {
+        let policy = tool_policy(&plan, &account, &[task].into()).unwrap();
+        let statements = policy.statement.into_iter();
+        let sends = statements.filter(|each| each.sid.starts_with("SendEvents"));
+        sends.map(|each| (each.action, each.resource)).collect()
+    };
+    let actions = |actions: &[&str]| {
+        actions
+            .iter()
+            .map(|action| (*action).to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        allowed(Task::Run),
+        [
+            (actions(&["sns:Publish"]), vec![topic]),
+            (actions(&["sqs:GetQueueUrl", "sqs:SendMessage"]), vec![queue]),
+            (actions(&["events:PutEvents"]), vec![bus]),
+        ]
+    );
+    assert_eq!(
+        allowed(Task::Look),
+        [],
+        "only `replicate` and repairs send events"
+    );
+}
+
+#[test]
 fn a_probe_role_may_try_the_tables_that_it_is_named_for_and_no_others() {
     let role = |name: &str| format!("arn:aws:iam::123456789012:role/{name}");
     let text = format!(

@@ -230,6 +230,9 @@ pub async fn abandon_service(
             if record.switch.is_off() && record.completing_ms.is_none() {
                 record.abandoned.insert(name.to_owned(), table.clone());
                 record.services.remove(name);
+                if let Some(events) = record.events.get_mut(name) {
+                    events.on = false;
+                }
             }
         })
         .await?;

@@ -72,6 +72,25 @@ pub async fn apply(
     }
     record_split(split, &stream.arn).await?;
     record_settings(split, known.widened.is_some()).await?;
+    let with_events: BTreeSet<&str> = split
+        .plan
+        .with_events()
+        .map(|(service, _)| service.name.as_str())
+        .collect();
+    if SplitRecord::read(&split.store)
+        .await?
+        .value
+        .set_events(&with_events)
+    {
+        SplitRecord::change(&split.store, |record| _ = record.set_events(&with_events)).await?;
+        tell(&match with_events.is_empty() {
+            true => "no service sends events any more".to_owned(),
+            false => format!(
+                "services that send events: {}",
+                with_events.iter().copied().collect::<Vec<_>>().join(", ")
+            ),
+        });
+    }
     for (service, table) in &known.lost {
         // Before the table is created: a process that dies in between leaves the duty behind.
         let reason = format!("{table} was missing and was created again");

@@ -83,6 +83,7 @@ pub async fn complete(
     let source_at_rest = Box::pin(stop_lanes(split, &record, options, stop, tell)).await?;
     // Nobody keeps dead letters any more, and all of them are settled.
     split.dead_letters.forget_orphans().await?;
+    split.event_letters().forget_orphans().await?;
     let budgets = Budgets::new(split, None, None);
     budgets.read(&split.store).await?;
     let phase = Mutex::new("ending the services".to_owned());

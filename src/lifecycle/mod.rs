@@ -19,6 +19,6 @@ pub use complete::{CompleteOptions, CompleteReport, complete};
 pub(crate) use marks::remove_marks;
 pub use prune::{PruneReport, prune};
 pub use prune_checks::{Backup, PruneOptions};
-pub(crate) use restart::{current_stream, restart_tail};
+pub(crate) use restart::{current_stream, restart_events, restart_tail};
 pub use switched::{SwitchOptions, SwitchReport, switch, switch_back};
 pub(crate) use switched::{in_the_way, is_past};

@@ -4,7 +4,8 @@ use crate::fault;
 use crate::repair::refuse_fenced;
 use crate::source::{StreamState, stream_state};
 use crate::state::{RepairScope, ShardRecord, SplitRecord, StreamRecord};
-use crate::worker::{RunError, Split};
+use crate::worker::{RunError, Split, recorded_shards};
+use std::collections::BTreeSet;
 
 /// The stream that the split reads, with its generation. Refuses when the table's stream is another one.
 pub(crate) async fn current_stream(split: &Split) -> Result<(u32, StreamRecord), RunError> {
@@ -50,9 +51,10 @@ pub(crate) async fn restart_tail(split: &Split, seen: u32) -> Result<Restarted, 
         .store
         .list_readable::<ShardRecord>(&shards, &mut damaged)
         .await?;
-    let mut lanes = shards.iter().flat_map(|(_, shard)| shard.value.lanes.values());
-    // No worker can continue a shard whose record is damaged, so this is a gap, too.
-    let has_gap = !damaged.is_empty() || lanes.any(|lane| lane.gap.is_some());
+    let mut lanes = shards.iter().flat_map(|(_, shard)| &shard.value.lanes);
+    // No worker can continue a shard whose record is damaged, so this is a gap, too. Events that were lost are in no table.
+    let has_gap = !damaged.is_empty()
+        || lanes.any(|(lane, state)| state.gap.is_some() && ShardRecord::of_events(lane).is_none());
     let found = Found { seen, arn, has_gap };
     let lease_ms = u64::try_from(split.timing.lease.as_millis()).unwrap_or(u64::MAX);
     let (mut begun, mut is_ending) = (false, false);
@@ -110,6 +112,37 @@ pub(crate) async fn restart_tail(split: &Split, seen: u32) -> Result<Restarted, 
         );
         Ok(Restarted::Before)
     }
+}
+
+/// Begins the events anew of each service whose events were lost. The tables have lost nothing by that.
+pub(crate) async fn restart_events(split: &Split) -> Result<(), RunError> {
+    let record = SplitRecord::read(&split.store).await?.value;
+    let generation = record.stream().map_or(1, |(generation, _)| generation);
+    let split = split.without_switched(&record);
+    let shards = recorded_shards(&split, generation).await?;
+    let mut lost = BTreeSet::new();
+    for (lane, state) in shards.values().flat_map(|shard| &shard.lanes) {
+        if let (Some(of), Some(_)) = (ShardRecord::of_events(lane), &state.gap) {
+            lost.insert((of.0.to_owned(), of.1));
+        }
+    }
+    if lost.is_empty() {
+        tracing::warn!("no events were lost, so none begin anew");
+        return Ok(());
+    }
+    SplitRecord::change(&split.store, |record| {
+        for (service, epoch) in &lost {
+            record.restart_events(service, *epoch);
+        }
+    })
+    .await?;
+    for (service, _) in &lost {
+        tracing::warn!(
+            service,
+            "its events begin anew: those that were lost are never sent, so let the receivers read its table"
+        );
+    }
+    Ok(())
 }
 
 /// The facts that a restart finds before it changes anything.

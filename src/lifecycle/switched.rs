@@ -211,6 +211,8 @@ pub(crate) fn in_the_way<'a>(
         .filter(move |obstacle| match obstacle.kind {
             // The lane is waited for, as long as somebody reads the stream.
             ObstacleKind::Lag => false,
+            // A destination of events holds up no service.
+            ObstacleKind::Events => false,
             // These may name several lanes.
             ObstacleKind::Gap => lane.is_none_or(|lane| lane.gap.is_some()),
             ObstacleKind::NotCaptured => lane.is_none_or(|lane| lane.lag_ms.is_none()),

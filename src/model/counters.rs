@@ -27,10 +27,19 @@ pub struct Counters {
     pub left_behind: u64,
     /// Changes of the service's own items, if items of others are copied to its table, too (only in the tail).
     pub own: u64,
+    /// Events that were sent (only in lanes that send events).
+    #[serde(skip_serializing_if = "is_none")]
+    pub events: u64,
     /// Write units used, in thousandths.
     pub write_milliunits: u64,
     /// The part that was estimated from item sizes, because the engine did not report it.
     pub estimated_write_milliunits: u64,
+}
+
+/// Lanes of tables have no such count.
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Counters {
@@ -46,6 +55,7 @@ impl Counters {
         self.backwards += other.backwards;
         self.left_behind += other.left_behind;
         self.own += other.own;
+        self.events += other.events;
         self.write_milliunits += other.write_milliunits;
         self.estimated_write_milliunits += other.estimated_write_milliunits;
     }

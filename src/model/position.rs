@@ -26,6 +26,12 @@ impl SequenceNumber {
         format!("{:0>21}", self.0)
     }
 
+    /// Its digits, without leading zeros.
+    #[must_use]
+    pub fn as_text(&self) -> &str {
+        &self.0
+    }
+
     /// Fixed width, so that it sorts as text. Stamps contain this form.
     #[must_use]
     pub fn padded(&self) -> String {

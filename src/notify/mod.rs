@@ -14,6 +14,6 @@ mod tests;
 pub use due::{Due, next_due};
 pub use notice::{Change, Notice, NoticeKind, Severity};
 pub use notifying::Notifying;
-pub use receiver::{DETAIL_TYPE, EVENT_SOURCE};
+pub use receiver::DETAIL_TYPE;
 pub use secret::SecretError;
 pub use subjects::{Subject, Subjects, Thresholds, note_throttling, subjects};

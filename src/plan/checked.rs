@@ -3,7 +3,7 @@
 use super::lines::Lines;
 use super::service::fingerprint;
 use super::{
-    Condition, Drain, Fence, Hooks, Notify, Place, RehearseSpec, Service, Source, Versions, Warnings,
+    Condition, Drain, Events, Fence, Hooks, Notify, Place, RehearseSpec, Service, Source, Versions, Warnings,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -79,6 +79,19 @@ impl Plan {
         self.drain.quiet_for = watched;
         self.hooks = Hooks::default();
         self
+    }
+
+    /// The same plan without events: a rehearsal sends nothing to anybody.
+    #[must_use]
+    pub fn without_events(mut self) -> Self {
+        self.services.iter_mut().for_each(|service| service.events = None);
+        self
+    }
+
+    /// The services that send events, with their settings.
+    pub fn with_events(&self) -> impl Iterator<Item = (&Service, &Events)> {
+        let services = self.services.iter();
+        services.filter_map(|service| Some((service, service.events.as_ref()?)))
     }
 
     /// The service of this name.

@@ -329,7 +329,7 @@ services:
             "timestamp: `nope` is not a known value here (did you mean `none`?)",
             "services[0].nmae: dynasplit has no such setting (did you mean `name`?)",
             "services[0].whatever: dynasplit has no such setting (known here: `name`, `where`, `copy`, `irrelevant`, `table`, \
-             `transform`, `shapes`, `owns`, `reverse`, `fence`)",
+             `transform`, `shapes`, `owns`, `reverse`, `fence`, `events`)",
             "services[1].table.keys.sort.type: `X` is not a known value here (known here: `S`, `N`, `B`)",
         ];
         for line in expect {

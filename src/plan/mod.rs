@@ -4,6 +4,7 @@
 //! `check` -> [`Plan`]*. Each step gathers all the problems it finds, with lines and hints; a [`Plan`]
 //! exists only if there was none. All of it is pure except [`Plan::load`], which reads the file.
 
+mod channel;
 mod check;
 mod checked;
 pub mod cost;
@@ -12,6 +13,7 @@ mod cutover;
 mod decode;
 pub mod either;
 mod encoding;
+mod events;
 pub mod expr;
 mod extent;
 mod fence;
@@ -42,15 +44,18 @@ mod source;
 mod source_map;
 pub mod spec;
 mod spec_cutover;
+mod spec_events;
 mod spec_notify;
 mod template;
 mod text_place;
 mod throughput;
 mod timestamp;
 
+pub use channel::Channel;
 pub use checked::Plan;
 pub use cost::PutCost;
 pub use cutover::{Cutover, Reversible};
+pub use events::{EventImages, Events};
 pub use expr::Condition;
 pub use fence::{Drain, DrainBy, Fence, FencePolicy, FenceScope};
 pub use hooks::{HookCommand, HookName, Hooks};

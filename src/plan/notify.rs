@@ -1,5 +1,6 @@
 //! Where notifications go, and what is worth one.
 
+use super::channel::Channel;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,10 +26,8 @@ impl Notify {
 /// A destination of notifications.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Destination {
-    /// A topic of SNS, by its ARN.
-    Sns(String),
-    /// An event bus of EventBridge, by its ARN.
-    EventBus(String),
+    /// A topic of SNS or an event bus of EventBridge.
+    Channel(Channel),
     /// A webhook, by the place of its URL.
     Webhook(SecretPlace),
 }
@@ -45,8 +44,7 @@ pub enum SecretPlace {
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sns(arn) => write!(f, "the topic {arn}"),
-            Self::EventBus(arn) => write!(f, "the event bus {arn}"),
+            Self::Channel(channel) => channel.fmt(f),
             Self::Webhook(place) => write!(f, "the webhook of {place}"),
         }
     }

@@ -1,7 +1,7 @@
 //! A service: which items are its own, the table that holds them, and their shapes there.
 
 use super::spec::TableSpec;
-use super::{Condition, Fence, Owns, Place, Shape};
+use super::{Condition, Events, Fence, Owns, Place, Shape};
 use crate::model::{Item, Key, KeySchema};
 use serde_json::json;
 
@@ -20,6 +20,8 @@ pub struct Service {
     pub irrelevant: Option<Condition>,
     /// How its writers are stopped, where that differs from the fence of the plan.
     pub(super) fence: Option<Fence>,
+    /// Events about its items, where the plan asks for them.
+    pub events: Option<Events>,
     /// Its table's name and settings.
     pub table: TableSpec,
     /// Where its table is.

@@ -5,6 +5,7 @@
 use super::either::WordOr;
 use super::path::Path;
 use super::spec_cutover::{FenceSpec, HooksSpec, WrittenDrain};
+use super::spec_events::EventsSpec;
 use super::spec_notify::NotifySpec;
 use crate::model::AttributeKind;
 use schemars::JsonSchema;
@@ -180,6 +181,9 @@ pub struct ServiceSpec {
     /// How a cutover stops the writers of this service, instead of the fence of the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fence: Option<FenceSpec>,
+    /// Events about its items, sent to a queue, a topic or an event bus.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<EventsSpec>,
 }
 
 /// The word `everything`.

@@ -5,6 +5,7 @@ mod charts;
 mod comparison;
 mod copying;
 mod cost;
+mod events;
 mod figures;
 mod flow;
 mod forecast;

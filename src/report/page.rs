@@ -4,6 +4,7 @@ use super::charts::charts;
 use super::comparison::comparison;
 use super::copying::copying;
 use super::cost::{cost, so_far};
+use super::events::events;
 use super::figures::{dollars, moment, percent, prose, share};
 use super::flow::flow;
 use super::journal::journal;
@@ -68,6 +69,7 @@ fn content(standing: &Standing) -> Markup {
         (cards(standing))
         (flow(standing))
         (lanes(standing))
+        (events(standing))
         (charts(standing))
         (timeline(standing))
         (copying(standing))

@@ -7,8 +7,8 @@ use crate::state::{
     VerifyService,
 };
 use crate::status::{
-    ActivityStatus, CutoverStatus, FillStatus, HoldStatus, LaneStatus, LimitStatus, Obstacle, ObstacleKind,
-    Phase, ReverseState, SplitStatus, chart_sample,
+    ActivityStatus, CutoverStatus, EventsPhase, EventsStatus, FillStatus, HoldStatus, LaneStatus,
+    LimitStatus, Obstacle, ObstacleKind, Phase, ReverseState, SplitStatus, chart_sample,
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -138,6 +138,17 @@ fn standing(names: &[String]) -> Standing {
             places: None,
         }),
         cutovers: vec![cutover(&names[0])],
+        events: vec![EventsStatus {
+            service: names[0].clone(),
+            destination: names[0].clone(),
+            state: EventsPhase::Sending,
+            lag_ms: Some(5),
+            sent: Some(7),
+            dead_letters: 1,
+            gap: None,
+            blocked: Some(names[0].clone()),
+            time_left_ms: Some(9),
+        }],
         read_ms: NOW,
         switched: [(names[0].clone(), NOW - 10_000)].into(),
         obstacles: vec![Obstacle {

@@ -56,6 +56,11 @@ pub(super) fn cure(table: &str, record: &str) -> String {
                  mandatory"
             )
         }
+        "EVENTLETTER" | "EVENTLETTERPART" => {
+            format!(
+                "{newer} run `dynasplit dead-letters discard --events --service NAME`, which removes it; its event is lost"
+            )
+        }
         "SHARD" => {
             format!("{newer} run `dynasplit replicate --restart-tail`, then `dynasplit verify --repair`")
         }

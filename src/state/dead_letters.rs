@@ -74,6 +74,7 @@ pub struct ShownDeadLetter {
 const PART_BYTES: usize = 256 * 1024;
 const LETTER: &str = "LETTER#";
 const PART: &str = "LETTERPART#";
+const EVENT_LETTER: &str = "EVENTLETTER#";
 
 /// The dead letters and the recheck list, as kept in the state table.
 #[derive(Clone, Debug)]
@@ -114,6 +115,16 @@ impl DeadLetters {
             store,
             letter: "BACKLETTER#",
             part: "BACKLETTERPART#",
+        }
+    }
+
+    /// Events that their destination refused. Their keys contain the id of the event, because each of them is sent again.
+    #[must_use]
+    pub fn events(store: Store) -> Self {
+        Self {
+            store,
+            letter: EVENT_LETTER,
+            part: "EVENTLETTERPART#",
         }
     }
 
@@ -370,8 +381,12 @@ impl DeadLetters {
             service: id.rsplit_once('#').map_or(id, |(service, _)| service).to_owned(),
             id: id.to_owned(),
             key: serde_json::Value::Null,
-            reason: "the dead letter is damaged; `dynasplit dead-letters reconcile` removes it and makes a repair mandatory"
-                .into(),
+            reason: if self.letter == EVENT_LETTER {
+                "the dead letter is damaged; `dynasplit dead-letters discard --events --service NAME` removes it, and its event is lost"
+            } else {
+                "the dead letter is damaged; `dynasplit dead-letters reconcile` removes it and makes a repair mandatory"
+            }
+            .into(),
             origin: String::new(),
             at_ms: 0,
             parts: 0,

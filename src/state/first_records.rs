@@ -31,6 +31,7 @@ impl SplitRecord {
             completing_ms: None,
             resting: None,
             completed_ms: None,
+            events: BTreeMap::new(),
             abandoned: BTreeMap::new(),
             abandoned_ms: None,
         }

@@ -12,6 +12,7 @@ mod cutover_journal;
 mod damage;
 mod dead_letters;
 mod error;
+mod events_state;
 mod export_copy;
 mod findings;
 mod first_records;
@@ -26,6 +27,7 @@ mod rechecks;
 mod records;
 mod split;
 mod split_cutover;
+mod split_events;
 mod store;
 mod table;
 pub mod tombstone_phases;
@@ -38,6 +40,7 @@ pub use cutover_journal::{CutoverEvent, CutoverRecord, CutoverStep, Hold, Marker
 pub use damage::Damaged;
 pub use dead_letters::{DeadLetter, DeadLetterHead, DeadLetters, ShownDeadLetter};
 pub use error::StateError;
+pub use events_state::EventsState;
 pub use export_copy::{CopiedExport, ExportCopy, RequestedExport, UNDEFINED_MS};
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use limit::{Limit, Noted, NotedLimits};
@@ -48,7 +51,7 @@ pub use rechecks::{MAX_RECHECKS, RecheckKey};
 pub use records::{
     ActivityRecord, BackfillRecord, Estimate, GapRecord, HistoryRecord, LaneState, LateChanges, NotedWait,
     Order, Received, SegmentRecord, SegmentService, ShardRecord, StreamPlaces, StreamRecord, VerifyRecord,
-    VerifyService, WorkerRecord,
+    VerifyService, WatchedPart, WorkerRecord,
 };
 pub use split::{RepairScope, ServiceRecord, SplitRecord, SwitchedService};
 pub use store::{Store, Stored};
@@ -65,3 +68,5 @@ pub const STATE_FORMAT_SWITCHED: u32 = 3;
 pub const STATE_FORMAT_CUTOVER: u32 = 4;
 /// The format of a state whose backfill reads an export. Earlier versions would scan segments that others read from files.
 pub const STATE_FORMAT_EXPORT: u32 = 5;
+/// The format of a state in which a service sends events. Earlier versions would remove that from the record of the split.
+pub const STATE_FORMAT_EVENTS: u32 = 6;

@@ -65,6 +65,19 @@ pub struct LaneState {
     /// table. Only the watch lane counts them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub late: BTreeMap<String, LateChanges>,
+    /// Parts of the shard that the lane of a service only watched, because the service had switched: it applied nothing of them.
+    /// The oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<WatchedPart>,
+}
+
+/// A part of a shard that a lane only watched.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WatchedPart {
+    /// The place before its first record.
+    pub after: Position,
+    /// The place after its last record; `None`: the lane still watches.
+    pub to: Option<Position>,
 }
 
 /// Changes of a service's items that came to the source after the service had switched.
@@ -106,7 +119,28 @@ impl LaneState {
             counters: Counters::default(),
             marker: None,
             late: BTreeMap::new(),
+            watched: Vec::new(),
         }
+    }
+
+    /// Notes that the lane only watches from its place on, or applies changes again. Call it before the lane takes a record.
+    pub fn note_watching(&mut self, watches: bool) {
+        let is_open = self.watched.last().is_some_and(|part| part.to.is_none());
+        match self.watched.last_mut() {
+            Some(part) if is_open && !watches => part.to = Some(self.position.clone()),
+            _ if watches && !is_open => self.watched.push(WatchedPart {
+                after: self.position.clone(),
+                to: None,
+            }),
+            _ => {}
+        }
+    }
+
+    /// Whether the lane applied the record at a place that it has passed.
+    #[must_use]
+    pub fn has_applied(&self, place: &Position) -> bool {
+        let holds = |part: &WatchedPart| *place > part.after && part.to.as_ref().is_none_or(|to| place <= to);
+        *place <= self.position && !self.watched.iter().any(holds)
     }
 
     /// Whether the shard is finished by this lane.
@@ -138,6 +172,21 @@ impl ShardRecord {
     pub const PREFIX: &'static str = "SHARD#";
     /// The lane that writes no table: it looks for items that no service takes.
     pub const WATCH: &'static str = "(unrouted)";
+    /// Begins the names of the lanes that send events. No name of a service contains a colon.
+    const EVENTS: &'static str = "events:";
+
+    /// Name of the lane that sends the events of a service, in one epoch of them.
+    #[must_use]
+    pub fn events_lane(service: &str, epoch: u64) -> String {
+        format!("{}{service}#{epoch}", Self::EVENTS)
+    }
+
+    /// The service and the epoch of a lane that sends events; `None`: it is another lane.
+    #[must_use]
+    pub fn of_events(lane: &str) -> Option<(&str, u64)> {
+        let (service, epoch) = lane.strip_prefix(Self::EVENTS)?.rsplit_once('#')?;
+        Some((service, epoch.parse().ok()?))
+    }
 
     /// Name of a shard's record.
     #[must_use]
@@ -455,5 +504,48 @@ impl ActivityRecord {
     #[must_use]
     pub fn record_name(command: &str) -> String {
         format!("{}{command}", Self::PREFIX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::SequenceNumber;
+
+    fn at(number: u32) -> Position {
+        Position::After(SequenceNumber::new(&number.to_string()))
+    }
+
+    #[test]
+    fn a_lane_of_events_has_a_name_of_its_own() {
+        let lane = ShardRecord::events_lane("orders", 3);
+        assert_eq!(ShardRecord::of_events(&lane), Some(("orders", 3)));
+        assert_eq!(ShardRecord::of_events("orders"), None);
+        assert_eq!(ShardRecord::of_events(ShardRecord::WATCH), None);
+    }
+
+    #[test]
+    fn what_a_lane_only_watched_was_not_applied() {
+        let mut lane = LaneState::starting(Position::Beginning, 0);
+        lane.note_watching(false);
+        lane.position = at(10);
+        assert!(
+            lane.has_applied(&at(10)) && !lane.has_applied(&at(11)),
+            "not passed yet"
+        );
+        for _ in 0..2 {
+            lane.note_watching(true);
+        }
+        lane.position = at(20);
+        assert!(lane.has_applied(&at(10)) && !lane.has_applied(&at(11)) && !lane.has_applied(&at(20)));
+        for _ in 0..2 {
+            lane.note_watching(false);
+        }
+        lane.position = at(30);
+        assert!(lane.has_applied(&at(10)) && !lane.has_applied(&at(20)) && lane.has_applied(&at(21)));
+        lane.note_watching(true);
+        lane.position = Position::End;
+        assert!(lane.has_applied(&at(30)) && !lane.has_applied(&at(31)));
+        assert_eq!(lane.watched.len(), 2);
     }
 }

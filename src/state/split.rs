@@ -2,10 +2,11 @@
 
 use super::cutover::CutoverState;
 use super::error::StateError;
+use super::events_state::EventsState;
 use super::records::{Received, StreamRecord};
 use super::store::{Store, Stored};
 use super::tombstone_phases::Switch;
-use super::{STATE_FORMAT, STATE_FORMAT_EXPORT, STATE_FORMAT_SWITCHED};
+use super::{STATE_FORMAT, STATE_FORMAT_EVENTS, STATE_FORMAT_SWITCHED};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,6 +66,9 @@ pub struct SplitRecord {
     /// Cutovers with a way back, by service: the phase that every worker obeys. Set by `cutover` and `rollback`; persisted.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cutovers: BTreeMap<String, CutoverState>,
+    /// The events of services, by service. Set by `apply` and by `replicate`; persisted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub events: BTreeMap<String, EventsState>,
     /// Services that were given up, with their tables. Their names are not used again.
     #[serde(default)]
     pub abandoned: BTreeMap<String, String>,
@@ -141,14 +145,14 @@ impl SplitRecord {
     }
 
     fn known(store: &Store, value: &Self) -> Result<(), StateError> {
-        if (STATE_FORMAT..=STATE_FORMAT_EXPORT).contains(&value.format) {
+        if (STATE_FORMAT..=STATE_FORMAT_EVENTS).contains(&value.format) {
             return Ok(());
         }
         Err(StateError::Unreadable {
             table: store.table().to_owned(),
             record: Self::NAME.to_owned(),
             cause: format!(
-                "it has format {}, and this version reads {STATE_FORMAT} to {STATE_FORMAT_EXPORT}",
+                "it has format {}, and this version reads {STATE_FORMAT} to {STATE_FORMAT_EVENTS}",
                 value.format
             ),
         })

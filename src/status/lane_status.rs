@@ -172,7 +172,12 @@ pub(crate) async fn stream_places(
     let Some(complete_to_ms) = complete.min() else {
         return Ok(None);
     };
-    let behind = |record: &ShardRecord| record.lanes.values().map(|lane| lane.position.clone()).min();
+    // The lanes of events write nothing that is compared.
+    let behind = |record: &ShardRecord| {
+        let lanes = record.lanes.iter();
+        let lanes = lanes.filter(|(lane, _)| ShardRecord::of_events(lane).is_none());
+        lanes.map(|(_, state)| state.position.clone()).min()
+    };
     let shards = recorded
         .iter()
         .filter_map(|(id, record)| Some((id.clone(), behind(record)?)));

@@ -1,6 +1,6 @@
 //! The next command, as every command shows it.
 
-use super::obstacle::Obstacle;
+use super::obstacle::{Obstacle, ObstacleKind};
 use super::split_status::{Phase, SplitStatus};
 use crate::plan::{Owns, Plan};
 use crate::state::{CutoverPhase, ShardRecord};
@@ -39,9 +39,23 @@ pub(crate) fn next(status: &SplitStatus, moves: &Moves) -> String {
     match (status.phase, status.obstacles.first()) {
         (Phase::Done, _) => "nothing: the split is complete".into(),
         (Phase::Completing, _) => "run `dynasplit complete --yes`, which continues".into(),
+        // Services may move while their events are late.
+        (
+            _,
+            Some(Obstacle {
+                kind: ObstacleKind::Events,
+                ..
+            }),
+        ) if has_unmoved(status) => moving(status, moves),
         (_, Some(Obstacle { next, .. })) => next.clone(),
         (_, None) => moving(status, moves),
     }
+}
+
+/// Whether a service still writes the source.
+fn has_unmoved(status: &SplitStatus) -> bool {
+    let mut lanes = status.lanes.iter();
+    lanes.any(|lane| lane.lane != ShardRecord::WATCH)
 }
 
 /// Nothing is in the way: the services move to their tables.

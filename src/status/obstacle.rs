@@ -50,6 +50,8 @@ pub enum ObstacleKind {
     ReverseDeadLetters,
     /// Others wrote the source's items of a service after its switch.
     StrayWrites,
+    /// Events of a service were not sent, were refused, or were lost.
+    Events,
     /// A record of the state can't be read.
     Damaged,
     /// The split was given up.

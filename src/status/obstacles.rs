@@ -12,7 +12,7 @@ use crate::state::{BackfillRecord, ShardRecord, SplitRecord, TombstonePhase, Ver
 use std::collections::BTreeMap;
 
 /// A lane with a longer lag is not caught up. Creation times are rounded down, on one engine to the minute.
-const MOST_LAG_MS: u64 = 2 * 60 * 1000;
+pub(super) const MOST_LAG_MS: u64 = 2 * 60 * 1000;
 
 const REPLICATE: &str = "run `dynasplit replicate`, and leave it running";
 const RESTART: &str = "restart each worker with this plan: stop it, then run `dynasplit replicate`";

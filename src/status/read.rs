@@ -1,6 +1,8 @@
 //! Reads the state of the whole split from its records, and from the source's stream.
 
 use super::cutover_status::{cutovers, obstacles as cutover_obstacles};
+use super::events_obstacles::obstacles as events_obstacles;
+use super::events_status::events_status;
 use super::lane_status::{LaneStatus, fill_status, lane_status};
 use super::late_changes::late_changes;
 use super::limits;
@@ -102,6 +104,7 @@ async fn status_since(split: &Split, first: &mut Beats) -> Result<SplitStatus, R
             .map(|(name, switched)| (name.clone(), switched.at_ms))
             .collect(),
         cutovers: cutovers(split, &record, now).await?,
+        events: events_status(split, &record, &recorded, now).await?,
         unnotified,
         read_ms: now,
         obstacles: Vec::new(),
@@ -125,6 +128,9 @@ async fn status_since(split: &Split, first: &mut Beats) -> Result<SplitStatus, R
         };
         status.obstacles = cutover_obstacles(&status.cutovers);
         status.obstacles.extend(obstacles(&status, &known));
+        // Last: nothing else waits for events.
+        let of_events = events_obstacles(&status.events);
+        status.obstacles.extend(of_events);
     }
     status
         .obstacles
@@ -393,11 +399,11 @@ fn phase(status: &SplitStatus, record: &SplitRecord) -> Phase {
     if record.completing_ms.is_some() {
         return Phase::Completing;
     }
-    // A worker that is being restarted does not change the verified state.
+    // A worker that is being restarted does not change the verified state, and events are no part of it.
     let verified = status
         .obstacles
         .iter()
-        .all(|obstacle| obstacle.kind == ObstacleKind::NoWorker);
+        .all(|obstacle| matches!(obstacle.kind, ObstacleKind::NoWorker | ObstacleKind::Events));
     match &status.backfill_record {
         Some(backfill) if backfill.finished_ms.is_some() && verified => Phase::Verified,
         Some(backfill) if backfill.finished_ms.is_some() => Phase::CatchingUp,

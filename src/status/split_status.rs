@@ -1,6 +1,7 @@
 //! The state of the whole split as data: its phase, the obstacles to completing it, and the next command.
 
 use super::cutover_status::CutoverStatus;
+use super::events_status::EventsStatus;
 use super::lane_status::{FillStatus, LaneStatus};
 use super::limits::{ActivityStatus, LimitStatus};
 use super::obstacle::Obstacle;
@@ -152,6 +153,9 @@ pub struct SplitStatus {
     pub switched: BTreeMap<String, u64>,
     /// Cutovers with a way back, service by service.
     pub cutovers: Vec<CutoverStatus>,
+    /// The events of services; without any, the field is absent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<EventsStatus>,
     /// Destinations of notifications that get none at present; otherwise the field is absent.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unnotified: Vec<Unnotified>,
@@ -202,6 +206,7 @@ impl SplitStatus {
             workers: vec![WorkerStatus::sample(None)],
             switched: BTreeMap::new(),
             cutovers: Vec::new(),
+            events: Vec::new(),
             unnotified: Vec::new(),
             obstacles: Vec::new(),
             next: String::new(),

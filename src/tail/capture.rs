@@ -50,7 +50,9 @@ pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Resul
         .await?;
     }
     fault::moment("capture.pinned").await;
-    for lane in uncaptured.iter().filter(|lane| *lane != ShardRecord::WATCH) {
+    let is_of_service =
+        |lane: &&String| *lane != ShardRecord::WATCH && ShardRecord::of_events(lane).is_none();
+    for lane in uncaptured.iter().filter(is_of_service) {
         split
             .store
             .change::<ServiceRecord, RunError>(&ServiceRecord::record_name(lane), |found| {
@@ -66,6 +68,15 @@ pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Resul
     SplitRecord::change(&split.store, |record| {
         if let Some(stream) = record.generation_mut(source.generation()) {
             stream.captured_ms.get_or_insert(at_ms);
+        }
+        for (service, epoch) in uncaptured.iter().filter_map(|lane| ShardRecord::of_events(lane)) {
+            if let Some(state) = record
+                .events
+                .get_mut(service)
+                .filter(|state| state.epoch == epoch)
+            {
+                state.captured_in = state.captured_in.max(Some(source.generation()));
+            }
         }
     })
     .await?;
@@ -135,6 +146,12 @@ async fn uncaptured_lanes(split: &Split, generation: u32) -> Result<BTreeSet<Str
         let is_marked = known.value.captured_in.is_some() || has_place(&service.name);
         if !record.has_captured(&known.value) || !is_marked {
             lanes.insert(service.name.clone());
+        }
+    }
+    // Events of another epoch than that of this worker are captured by a worker that knows them.
+    for (service, state) in record.events.iter().filter(|(_, state)| state.on) {
+        if split.events_epoch(service) == Some(state.epoch) && state.captured_in != Some(generation) {
+            lanes.insert(ShardRecord::events_lane(service, state.epoch));
         }
     }
     if stream.captured_ms.is_none() || !has_place(ShardRecord::WATCH) {

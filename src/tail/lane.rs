@@ -3,6 +3,7 @@
 use super::at_once::at_once;
 use super::carried_back::CarriedBack;
 use super::continued::Continued;
+use super::event_lane::ItemEvents;
 use super::feed::{Batch, Feed, Next};
 use super::late::late_changes;
 use super::reader::{ShardReader, is_trimmed};
@@ -10,7 +11,7 @@ use super::strays::Strays;
 use crate::dynamo::{Health, Load};
 use crate::fault::{self, Rule, broken};
 use crate::flow::{Group, Ledger, Stop, Watched, apply, coalesce, watch};
-use crate::model::{Counters, Images, Position};
+use crate::model::{Counters, Images, Marker, Position};
 use crate::plan::Service;
 use crate::source::Record;
 use crate::source::lineage::{age_gap, complete_to};
@@ -40,6 +41,8 @@ pub(super) enum Work {
     Strays(Box<Strays>),
     /// Carries them back to the source.
     Back(Box<CarriedBack>),
+    /// Sends events; `None`: the plan has none, so the lane does not move.
+    Events(Option<Box<ItemEvents>>),
 }
 
 /// One service in one shard: takes batches, applies them, moves the checkpoint.
@@ -72,9 +75,25 @@ pub(super) struct Lane {
 impl Lane {
     /// Runs until the shard is finished, records were lost, or the worker stops.
     pub async fn run(mut self) -> Result<(), Stop> {
+        self.note_watching();
         let result = self.follow().await;
         self.feed.detach(&self.name);
         result
+    }
+
+    /// Notes whether the lane of a service applies changes or only watches. It is saved together with the first place that the
+    /// lane moves to.
+    fn note_watching(&self) {
+        let watches = match &self.work {
+            Work::Apply(_) => false,
+            Work::Strays(_) => true,
+            Work::Unrouted | Work::Back(_) | Work::Events(_) => return,
+        };
+        self.leased.update_quietly(|record| {
+            if let Some(state) = record.lanes.get_mut(&self.name) {
+                state.note_watching(watches);
+            }
+        });
     }
 
     async fn follow(&mut self) -> Result<(), Stop> {
@@ -159,6 +178,12 @@ impl Lane {
 
     /// Applies a batch, then moves the checkpoint: only now is everything before it durable.
     async fn take(&self, batch: &Batch, position: &Position) -> Result<(), Stop> {
+        if let Work::Events(events) = &self.work {
+            let events = events.as_ref().ok_or_else(|| Stop {
+                reason: "the plan has no events of this service".into(),
+            })?;
+            return self.send_events(events, batch, position).await;
+        }
         let fresh = batch
             .records
             .iter()
@@ -169,10 +194,15 @@ impl Lane {
         let groups = coalesce(&changes);
         let late = match &self.work {
             Work::Unrouted => late_changes(&self.split, &fresh),
-            Work::Apply(_) | Work::Strays(_) | Work::Back(_) => BTreeMap::new(),
+            Work::Apply(_) | Work::Strays(_) | Work::Back(_) | Work::Events(_) => BTreeMap::new(),
         };
         if broken(Rule::CheckpointLast) {
-            self.checkpoint(batch, newest_ms, &Counters::default(), &BTreeMap::new());
+            self.move_to(
+                (&batch.to, batch.marker),
+                newest_ms,
+                &Counters::default(),
+                &BTreeMap::new(),
+            );
         }
         // A watcher's admission lasts until its checkpoint has moved: when the service is switched back, nobody may move it
         // over changes of the application.
@@ -191,31 +221,43 @@ impl Lane {
                 let _busy = self.busy.enter();
                 back.carry_all(&groups).await?
             }
+            Work::Events(_) => Counters::default(),
         };
-        fault::moment("tail.checkpoint.before").await;
-        self.checkpoint(batch, newest_ms, &counters, &late);
+        self.checkpoint((&batch.to, batch.marker), newest_ms, &counters, &late)
+            .await;
         drop(admission);
-        fault::moment("tail.checkpoint.after").await;
         Ok(())
     }
 
-    /// Moves the lane's position behind a batch.
-    fn checkpoint(
+    /// Moves the lane's position, now that everything before it is durable.
+    pub(super) async fn checkpoint(
         &self,
-        batch: &Batch,
+        to: (&Position, Option<Marker>),
+        newest_ms: Option<u64>,
+        counters: &Counters,
+        late: &BTreeMap<String, LateChanges>,
+    ) {
+        fault::moment("tail.checkpoint.before").await;
+        self.move_to(to, newest_ms, counters, late);
+        fault::moment("tail.checkpoint.after").await;
+    }
+
+    fn move_to(
+        &self,
+        (to, marker): (&Position, Option<Marker>),
         newest_ms: Option<u64>,
         counters: &Counters,
         late: &BTreeMap<String, LateChanges>,
     ) {
         self.leased.update(|record| {
             if let Some(state) = record.lanes.get_mut(&self.name) {
-                state.position = state.position.clone().max(batch.to.clone());
+                state.position = state.position.clone().max(to.clone());
                 state.complete_to_ms = state.complete_to_ms.max(newest_ms.unwrap_or(0));
                 state.last_record_ms = state.last_record_ms.max(newest_ms);
                 state.fine_times |= newest_ms.is_some_and(|at| at % MINUTE_MS != 0);
                 state.saved_ms = self.split.now_ms();
                 state.blocked = self.health.blocked();
-                state.marker = batch.marker.map(|marker| marker.run).or(state.marker);
+                state.marker = marker.map(|marker| marker.run).or(state.marker);
                 state.counters.add(counters);
                 for (service, late) in late {
                     state.late.entry(service.clone()).or_default().add(late);

@@ -11,6 +11,7 @@ mod carried_back;
 mod changed_keys;
 mod continued;
 mod dead_letter_counts;
+mod event_lane;
 mod feed;
 mod lane;
 mod late;

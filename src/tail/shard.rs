@@ -3,6 +3,7 @@
 use super::at_once::WRITES_AT_ONCE;
 use super::carried_back::CarriedBack;
 use super::continued::Continued;
+use super::event_lane::ItemEvents;
 use super::feed::Feed;
 use super::lane::{Lane, Work};
 use super::reader::{ShardReader, is_trimmed};
@@ -11,6 +12,7 @@ use crate::dynamo::{Budget, Clock, ConcurrencyLimit, Failure, Health, Load};
 use crate::fault::Writer;
 use crate::model::Position;
 use crate::plan::PutCost;
+use crate::publish::Publisher;
 use crate::source::StreamSource;
 use crate::source::lineage::{Readiness, readiness};
 use crate::state::{GapRecord, Noted, ShardRecord, StateError, Validity};
@@ -34,6 +36,8 @@ pub(super) struct LaneShare {
     pub concurrency: Arc<ConcurrencyLimit>,
     /// Lanes that write a batch.
     pub busy: Arc<Load>,
+    /// Where the events go, if the lane sends them.
+    pub publisher: Option<Arc<Publisher>>,
 }
 
 /// How the reading of a shard goes.
@@ -195,7 +199,12 @@ impl ShardTask {
         let recorded = self.recorded.borrow().clone();
         let record = self.leased.snapshot();
         let mut waiting = false;
-        for lane in record.lanes.keys().filter(|lane| self.shares.contains_key(*lane)) {
+        // A lane that nobody reads any more is not among those that were found.
+        let found = recorded.get(&record.shard);
+        let is_read = |lane: &&String| {
+            self.shares.contains_key(*lane) && found.is_some_and(|found| found.lanes.contains_key(*lane))
+        };
+        for lane in record.lanes.keys().filter(is_read) {
             match readiness(&record, lane, &recorded, self.split.now_ms()) {
                 Readiness::Ready if started.insert(lane.clone()) => {
                     let (name, task) = (lane.clone(), self.lane(lane, feed, alone, work));
@@ -225,7 +234,7 @@ impl ShardTask {
         let gate = match kind {
             Some(LaneKind::Back) => self.gate.back_of(name),
             Some(LaneKind::Strays) => self.gate.watch_of(name),
-            Some(LaneKind::Apply | LaneKind::Unrouted) | None => self.gate.clone(),
+            Some(LaneKind::Apply | LaneKind::Unrouted | LaneKind::Events) | None => self.gate.clone(),
         };
         Lane {
             name: name.to_owned(),
@@ -247,11 +256,19 @@ impl ShardTask {
     }
 
     fn work(&self, name: &str, kind: Option<LaneKind>, stop: &CancellationToken) -> Work {
+        let fence = Fence::new([self.leased.validity(), self.alive.clone()]);
+        if let Some((service, _)) = ShardRecord::of_events(name) {
+            let publisher = self.shares[name].publisher.clone();
+            let service = publisher.zip(self.split.plan.service(service));
+            let events = service.and_then(|(publisher, service)| {
+                ItemEvents::new(&self.split, service, publisher, &self.leased, fence, stop)
+            });
+            return Work::Events(events.map(Box::new));
+        }
         let (Some(kind), Some((service, tables))) = (kind, self.split.target(name)) else {
             return Work::Unrouted;
         };
         let share = &self.shares[name];
-        let fence = Fence::new([self.leased.validity(), self.alive.clone()]);
         let writer = TargetWriter {
             written_by: Writer::Tail,
             client: tables.items.clone(),
@@ -271,7 +288,7 @@ impl ShardTask {
         };
         match kind {
             LaneKind::Apply => Work::Apply(Box::new(writer)),
-            LaneKind::Unrouted => Work::Unrouted,
+            LaneKind::Unrouted | LaneKind::Events => Work::Unrouted,
             LaneKind::Strays => {
                 let strays = Strays::new(&self.split, name, self.gate.watch_of(name), fence);
                 Work::Strays(Box::new(strays))

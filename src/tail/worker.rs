@@ -2,6 +2,7 @@
 
 mod back;
 mod claim;
+mod events;
 
 use super::awaited::{Awaited, awaited_by_lane};
 use super::capture::{all_finished, capture_lanes, record_discovered};
@@ -9,15 +10,17 @@ use super::dead_letter_counts::ShownDeadLetters;
 use super::shard::{LaneShare, ShardTask};
 use crate::dynamo::{AccountLimit, ConcurrencyLimit, FailureKind, Health};
 use crate::fault::{Rule, broken};
-use crate::lifecycle::{current_stream, restart_tail};
+use crate::lifecycle::{current_stream, restart_events, restart_tail};
+use crate::publish::Publisher;
 use crate::source::{Listing, SourceError, StreamSource, stream_state};
 use crate::state::{LeaseWatch, Owner, ShardRecord, SplitRecord, StateError, Validity};
 use crate::status::{LaneStatus, lane_status};
 use crate::target::Gate;
 use crate::worker::{
     Budgets, Heartbeat, LeasedRecord, Recorded, RunError, Split, check_split, recorded_shards,
-    unless_stopped, without_switched,
+    unless_stopped, without_unread,
 };
+use events::{check_events, publishers};
 use futures::FutureExt;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -34,6 +37,8 @@ pub struct TailOptions {
     /// Start again at the present stream, after a gap or a replaced stream. A repairing verify is mandatory
     /// afterwards.
     pub restart: bool,
+    /// Begin the events anew of each service whose events were lost.
+    pub restart_events: bool,
     /// Write units a second for each service's table.
     pub write_units: Option<f64>,
 }
@@ -57,6 +62,8 @@ pub struct Tail {
     stop: CancellationToken,
     view: watch::Sender<Vec<LaneStatus>>,
     dead_letters: ShownDeadLetters,
+    /// Where the events of services go, by service.
+    publishers: BTreeMap<String, Arc<Publisher>>,
 }
 
 /// Between two looks at the stream for new shards.
@@ -105,6 +112,7 @@ impl Tail {
         (
             Self {
                 dead_letters,
+                publishers: BTreeMap::new(),
                 split,
                 options,
                 budgets,
@@ -138,6 +146,9 @@ impl Tail {
             let generation = seen.stream().map_or(1, |(generation, _)| generation);
             unless_stopped(&self.stop, Box::pin(restart_tail(&self.split, generation))).await?;
         }
+        if self.options.restart_events {
+            unless_stopped(&self.stop, Box::pin(restart_events(&self.split))).await?;
+        }
         let mut lived = false;
         loop {
             let mut wait = self.split.timing.renew();
@@ -168,6 +179,8 @@ impl Tail {
     async fn live(&mut self) -> Result<Option<Ended>, RunError> {
         let record = unless_stopped(&self.stop, check_split(&self.split)).await?;
         self.split = self.split.without_switched(&record);
+        check_events(&self.split, &record)?;
+        self.publishers = publishers(&self.split).await;
         let (generation, stream) = unless_stopped(&self.stop, current_stream(&self.split)).await?;
         let source = StreamSource::new(
             self.split.source.streams.clone(),
@@ -253,11 +266,8 @@ impl Tail {
                     // As stored: a child starts when its parent's end is durable, or a crash could let the parent's
                     // last records be read again after the child's. And before shards are claimed: one whose parent is
                     // not among those that its reader knows would look like a gap.
-                    let known = stored.iter().map(|(_, s)| {
-                        let record = without_switched(&self.split, s.value.clone());
-                        (record.shard.clone(), record)
-                    });
-                    seen = Arc::new(known.collect());
+                    let known = stored.iter().map(|(_, stored)| stored.value.clone());
+                    seen = Arc::new(without_unread(&self.split, known));
                     if broken(Rule::DurableParent) {
                         seen = overlaid(&seen, &running);
                     }
@@ -403,6 +413,9 @@ impl Tail {
     fn shares(&self) -> BTreeMap<String, LaneShare> {
         let account_limit = AccountLimit::default();
         let share = |lane: &str| LaneShare {
+            publisher: ShardRecord::of_events(lane)
+                .and_then(|(service, _)| self.publishers.get(service))
+                .cloned(),
             // The budgets are those of the services' tables.
             budget: match self.split.back_side() {
                 None => self.budgets.writes(lane),

@@ -4,7 +4,7 @@ use super::metrics as metric;
 use super::samples::Samples;
 use crate::model::Counters;
 use crate::state::Limit;
-use crate::status::{LaneStatus, SplitStatus};
+use crate::status::{EventsStatus, LaneStatus, SplitStatus};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -36,6 +36,9 @@ pub fn of_split(samples: &mut Samples, status: &SplitStatus) {
     }
     for (service, count) in &status.dead_letters {
         samples.count(&metric::DEAD_LETTERS, &[split, service], *count);
+    }
+    for events in &status.events {
+        of_events(samples, split, events);
     }
     samples.count(&metric::RECHECKS, &[split], status.rechecks);
     of_backfill(samples, status);
@@ -92,6 +95,26 @@ fn of_lane(samples: &mut Samples, split: &str, lane: &LaneStatus) {
     for (service, late) in &lane.late {
         samples.count(&metric::LATE_CHANGES, &[split, service], late.count);
     }
+}
+
+fn of_events(samples: &mut Samples, split: &str, events: &EventsStatus) {
+    let labels: &[&str] = &[split, &events.service];
+    if let Some(lag_ms) = events.lag_ms {
+        samples.thousandths(&metric::EVENTS_LAG, labels, lag_ms);
+    }
+    if let Some(left_ms) = events.time_left_ms {
+        samples.thousandths(&metric::EVENTS_TIME_LEFT, labels, left_ms);
+    }
+    if let Some(sent) = events.sent {
+        samples.count(&metric::EVENTS_SENT, labels, sent);
+    }
+    samples.count(&metric::EVENTS_DEAD_LETTERS, labels, events.dead_letters);
+    samples.count(&metric::EVENTS_GAP, labels, u64::from(events.gap.is_some()));
+    samples.count(
+        &metric::EVENTS_BLOCKED,
+        labels,
+        u64::from(events.blocked.is_some()),
+    );
 }
 
 fn of_backfill(samples: &mut Samples, status: &SplitStatus) {

@@ -200,6 +200,54 @@ pub const DEAD_LETTERS: Metric = gauge(
     "Open dead letters: changes that could not be written.",
 );
 /// See its help.
+pub const EVENTS_LAG: Metric = gauge(
+    "dynasplit_events_lag_seconds",
+    "seconds",
+    &["split", "service"],
+    Experimental,
+    "How far the events of the service are behind: the event of every older change was sent.",
+);
+/// See its help.
+pub const EVENTS_TIME_LEFT: Metric = gauge(
+    "dynasplit_events_time_left_seconds",
+    "seconds",
+    &["split", "service"],
+    Experimental,
+    "Time until the stream may remove (trim) changes whose events were not sent. At 0, events may be lost.",
+);
+/// See its help.
+pub const EVENTS_SENT: Metric = counter(
+    "dynasplit_events_sent_total",
+    "events",
+    &["split", "service"],
+    Experimental,
+    "Events of the service that its destination accepted, those that were sent twice among them.",
+);
+/// See its help.
+pub const EVENTS_DEAD_LETTERS: Metric = gauge(
+    "dynasplit_events_dead_letters",
+    "dead letters",
+    &["split", "service"],
+    Experimental,
+    "Open dead letters of events: the destination refused them.",
+);
+/// See its help.
+pub const EVENTS_GAP: Metric = gauge(
+    "dynasplit_events_gap",
+    "0 or 1",
+    &["split", "service"],
+    Experimental,
+    "1 if events of the service were lost, because the stream removed changes before their events were sent.",
+);
+/// See its help.
+pub const EVENTS_BLOCKED: Metric = gauge(
+    "dynasplit_events_blocked",
+    "0 or 1",
+    &["split", "service"],
+    Experimental,
+    "1 if no event of the service gets through at the moment. `dynasplit status` shows the reason.",
+);
+/// See its help.
 pub const RECHECKS: Metric = gauge(
     "dynasplit_rechecks",
     "keys",
@@ -329,7 +377,7 @@ pub const LIMIT: Metric = gauge(
 );
 
 /// All metrics, in the order in which they are reported.
-pub const ALL: [Metric; 29] = [
+pub const ALL: [Metric; 35] = [
     BUILD_INFO,
     STATE_READABLE,
     STATE_AGE,
@@ -343,6 +391,12 @@ pub const ALL: [Metric; 29] = [
     LANE_CHANGES,
     LANE_WRITE_UNITS,
     DEAD_LETTERS,
+    EVENTS_LAG,
+    EVENTS_TIME_LEFT,
+    EVENTS_SENT,
+    EVENTS_DEAD_LETTERS,
+    EVENTS_GAP,
+    EVENTS_BLOCKED,
     RECHECKS,
     LATE_CHANGES,
     BACKFILL_ITEMS_READ,

@@ -5,7 +5,10 @@ use super::metrics::ALL;
 use super::prometheus;
 use super::samples::Samples;
 use crate::state::{BackfillRecord, LateChanges, Limit, Order, ShardRecord, VerifyRecord, VerifyService};
-use crate::status::{FillStatus, LaneStatus, LimitStatus, Obstacle, ObstacleKind, Phase, SplitStatus};
+use crate::status::{
+    EventsPhase, EventsStatus, FillStatus, LaneStatus, LimitStatus, Obstacle, ObstacleKind, Phase,
+    SplitStatus,
+};
 use std::collections::BTreeSet;
 
 /// A split of which every part has something to tell.
@@ -70,6 +73,17 @@ pub(super) fn full() -> SplitStatus {
             ..FillStatus::default()
         }],
         dead_letters: [("orders".to_owned(), 2)].into(),
+        events: vec![EventsStatus {
+            service: "orders".into(),
+            destination: "the queue arn:aws:sqs:::orders".into(),
+            state: EventsPhase::Sending,
+            lag_ms: Some(2000),
+            sent: Some(7),
+            dead_letters: 1,
+            gap: None,
+            blocked: None,
+            time_left_ms: Some(80_000),
+        }],
         verify: Some(verify),
         read_ms: 65_000,
         limits: vec![LimitStatus {

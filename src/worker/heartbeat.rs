@@ -28,11 +28,14 @@ struct Signs {
 
 impl Signs {
     /// Reads from the split's record whether this worker must end or start again.
-    fn read(&self, split: &Split, record: &SplitRecord, (generation, created_ms): (u32, u64)) {
+    fn read(&self, split: &Split, kind: &str, record: &SplitRecord, (generation, created_ms): (u32, u64)) {
         if record.completing_ms.is_some() {
             self.over.cancel();
         }
-        let is_older = !split.has_same_services(record) || !split.has_same_switches(record);
+        let is_older = !split.has_same_services(record)
+            || !split.has_same_switches(record)
+            // Only a tail has lanes of events.
+            || (kind == "tail" && !split.has_same_events(record));
         // A state that was deleted and created again has no lease of this worker.
         let is_other = is_older || record.created_ms != created_ms;
         // It starts again, and then reports what was given up.
@@ -89,7 +92,7 @@ impl Heartbeat {
         let record = SplitRecord::read(&split.store).await?.value;
         gate.obey_record(&record);
         let began_in = (generation, record.created_ms);
-        signs.read(split, &record, began_in);
+        signs.read(split, kind, &record, began_in);
         let done = CancellationToken::new();
         let validity = leased.validity();
         let beating = Beating {
@@ -156,7 +159,8 @@ impl Beating {
                 Ok(record) => {
                     let record = record.value;
                     self.gate.obey_record(&record);
-                    self.signs.read(&self.split, &record, self.began_in);
+                    let kind = self.leased.snapshot().kind;
+                    self.signs.read(&self.split, &kind, &record, self.began_in);
                 }
                 // The worker starts again, and then finds out why this is not possible.
                 Err(error) if error.is_gone() => {

@@ -23,7 +23,7 @@ pub(crate) use error::{restore, sentence};
 pub(crate) use heartbeat::Heartbeat;
 pub(crate) use leased_record::{Leasable, LeasedRecord};
 pub use plan_change::{PlanChange, SettingChange, plan_change};
-pub(crate) use recorded_shards::{Recorded, recorded_shards, without_switched};
+pub(crate) use recorded_shards::{Recorded, recorded_shards, without_unread};
 pub(crate) use split::LaneKind;
 pub use split::{Split, StateLedger, key_json};
 pub(crate) use stopping::{pause, unless_stopped};

@@ -42,6 +42,8 @@ pub struct Split {
     switched: Arc<BTreeMap<String, u64>>,
     /// The cutovers of services when this command began.
     cutovers: Arc<BTreeMap<String, CutoverState>>,
+    /// The services that sent events when this command began, each with the epoch of its lane.
+    events: Arc<BTreeMap<String, u64>>,
     /// Which stream the command follows.
     side: Side,
 }
@@ -76,6 +78,8 @@ pub(crate) enum LaneKind {
     Strays,
     /// It carries changes of a service's table back to the source.
     Back,
+    /// It sends the events of a service.
+    Events,
 }
 
 impl Split {
@@ -100,6 +104,7 @@ impl Split {
             chaos: clients.chaos(),
             switched: Arc::default(),
             cutovers: Arc::default(),
+            events: Arc::default(),
             side: Side::Source,
         }
     }
@@ -152,18 +157,48 @@ impl Split {
         };
         let services = self.plan.services.iter();
         let lanes = services.filter_map(|service| Some((service.name.clone(), kind(&service.name)?)));
+        let events = self.events.iter();
+        let events =
+            events.map(|(service, epoch)| (ShardRecord::events_lane(service, *epoch), LaneKind::Events));
         lanes
             .chain([(ShardRecord::WATCH.to_owned(), LaneKind::Unrouted)])
+            .chain(events)
             .collect()
     }
 
     /// Whether the tail reads a lane that stands in the record of a shard. It leaves out services that have switched without
-    /// a way back.
+    /// a way back, and events of an earlier epoch.
     pub(crate) fn reads_lane(&self, lane: &str) -> bool {
-        match &self.side {
-            Side::Source => !self.has_switched(lane) || self.is_watched(lane),
-            Side::Target(back) => back.service == lane,
+        match (&self.side, ShardRecord::of_events(lane)) {
+            (Side::Target(back), _) => back.service == lane,
+            (Side::Source, None) => !self.is_closed(lane),
+            (Side::Source, Some((service, epoch))) => self.events.get(service) == Some(&epoch),
         }
+    }
+
+    /// Whether a service has switched without a way back: its lane stays where it is.
+    pub(crate) fn is_closed(&self, service: &str) -> bool {
+        self.has_switched(service) && !self.is_watched(service)
+    }
+
+    /// The epoch of a service's events; `None` if it sent none when this command began.
+    #[must_use]
+    pub fn events_epoch(&self, service: &str) -> Option<u64> {
+        self.events.get(service).copied()
+    }
+
+    /// Whether the plan has events of a service.
+    #[must_use]
+    pub fn events_are_planned(&self, service: &str) -> bool {
+        self.plan
+            .with_events()
+            .any(|(planned, _)| planned.name == service)
+    }
+
+    /// The dead letters of events.
+    #[must_use]
+    pub fn event_letters(&self) -> DeadLetters {
+        DeadLetters::events(self.store.clone())
     }
 
     /// The time of day by this process's clock, in milliseconds since 1970.
@@ -193,6 +228,13 @@ impl Split {
                     .collect(),
             ),
             cutovers: Arc::new(record.cutovers.clone()),
+            events: Arc::new(
+                record
+                    .events_on()
+                    .into_iter()
+                    .filter(|(name, _)| self.plan.with_events().any(|(service, _)| service.name == *name))
+                    .collect(),
+            ),
             ..self.clone()
         }
     }
@@ -208,6 +250,11 @@ impl Split {
     pub(crate) fn has_same_switches(&self, record: &SplitRecord) -> bool {
         switches(record).eq(self.switched.iter().map(|(name, at_ms)| (name, *at_ms)))
             && carried_back(&record.cutovers).eq(carried_back(&self.cutovers))
+    }
+
+    /// Whether the split's record names the same events as when this command began.
+    pub(crate) fn has_same_events(&self, record: &SplitRecord) -> bool {
+        record.events_on() == *self.events
     }
 
     /// Whether the plan has exactly the services that the split's record names. A record of an earlier version names none.

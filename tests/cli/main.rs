@@ -12,6 +12,7 @@ mod chaos;
 mod cutovers;
 mod documents;
 mod drafts;
+mod events;
 mod help;
 mod identity;
 mod life;

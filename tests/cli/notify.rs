@@ -48,7 +48,7 @@ impl Received {
     }
 }
 
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let waited = Instant::now();
     while !is_so() {
         assert!(waited.elapsed() < PATIENCE, "{what} did not happen");
@@ -57,7 +57,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// The value of a field of a form.
-fn field(form: &str, name: &str) -> Option<String> {
+pub(super) fn field(form: &str, name: &str) -> Option<String> {
     let value = form
         .split('&')
         .find_map(|field| field.strip_prefix(&format!("{name}=")))?;
@@ -151,7 +151,7 @@ async fn is_copied(engine: &Engine, pk: &str) -> bool {
     got.unwrap().item.is_some()
 }
 
-fn stop(running: Running) -> String {
+pub(super) fn stop(running: Running) -> String {
     running.interrupt();
     running.end().ended(0).stderr
 }

@@ -96,5 +96,6 @@ impl std::fmt::Display for Deaths {
 /// Every failpoint of the product, except those of cutovers.
 pub fn points() -> impl Iterator<Item = String> {
     failpoints::points()
-        .filter(|point| !failpoints::is_of_cutovers(point) && !failpoints::is_of_notifications(point))
+        .filter(|point| !failpoints::is_of_cutovers(point))
+        .filter(|point| !failpoints::is_of_notifications(point) && !failpoints::is_of_events(point))
 }

@@ -4,7 +4,7 @@ use super::pages::{read, section};
 use dynasplit::status::ObstacleKind::{self, *};
 use std::collections::BTreeSet;
 
-const ALL: [ObstacleKind; 23] = [
+const ALL: [ObstacleKind; 24] = [
     Abandoned,
     OtherPlan,
     OtherStream,
@@ -27,6 +27,7 @@ const ALL: [ObstacleKind; 23] = [
     ReverseGap,
     ReverseDeadLetters,
     StrayWrites,
+    Events,
     Damaged,
 ];
 
@@ -38,7 +39,7 @@ fn every_obstacle_is_explained() {
             Abandoned | OtherPlan | OtherStream | OtherWorker | Gap | NotCaptured | NoWorker | LanesHeld
             | NotBackfilled | BackfillUnfinished | Lag | WrittenAfterSwitch | DeadLetters | Tombstones
             | Rechecks | RepairRequired | NotVerified | NotClean | Cutover | ReverseGap
-            | ReverseDeadLetters | StrayWrites | Damaged => {}
+            | ReverseDeadLetters | StrayWrites | Events | Damaged => {}
         }
     }
     let names = ALL.map(|kind| serde_json::to_value(kind).unwrap());

@@ -45,12 +45,15 @@ const CALLS: [(&str, &str); 34] = [
     ("export_table_to_point_in_time", "ExportTableToPointInTime"),
 ];
 /// Calls of other services, and their IAM actions.
-const OTHERS: [(&str, &str); 6] = [
+const OTHERS: [(&str, &str); 9] = [
     ("get_object", "s3:GetObject"),
     ("head_object", "s3:GetObject"),
     ("list_objects_v2", "s3:ListBucket"),
     ("put_object", "s3:PutObject"),
     ("publish", "sns:Publish"),
+    ("publish_batch", "sns:Publish"),
+    ("get_queue_url", "sqs:GetQueueUrl"),
+    ("send_message_batch", "sqs:SendMessage"),
     ("put_events", "events:PutEvents"),
 ];
 /// What DynamoDB does on behalf of the caller, when it writes an export.

@@ -17,6 +17,14 @@ const OF_CUTOVERS: [&str; 8] = [
 /// How the names begin of those of notifications: `tests/cli` lets processes die there.
 const OF_NOTIFICATIONS: [&str; 2] = ["notify.", "state.notify."];
 
+/// How the names begin of those of events: `tests/cli` lets processes die there.
+const OF_EVENTS: &str = "events.";
+
+/// Whether a failpoint is one of events.
+pub fn is_of_events(point: &str) -> bool {
+    point.starts_with(OF_EVENTS)
+}
+
 /// Whether a failpoint is one of notifications.
 pub fn is_of_notifications(point: &str) -> bool {
     OF_NOTIFICATIONS.iter().any(|of| point.starts_with(of))

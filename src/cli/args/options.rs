@@ -67,6 +67,9 @@ pub struct Replicate {
     /// Start again at the current position of the stream, after a gap. Afterwards you must run `verify --repair`.
     #[arg(long, help_heading = TASK)]
     pub restart_tail: bool,
+    /// Begin the events anew of each service whose events were lost. The lost ones are never sent.
+    #[arg(long, help_heading = TASK)]
+    pub restart_events: bool,
     /// Most write units per second on each service's table.
     #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true, help_heading = LIMITS)]
     pub write_units: Option<f64>,
@@ -346,6 +349,9 @@ pub enum DeadLettersAction {
         /// List only the dead letters of this service.
         #[arg(long, value_name = "NAME", help_heading = TASK)]
         service: Option<String>,
+        /// List events that their destination refused, not changes.
+        #[arg(long, help_heading = TASK)]
+        events: bool,
     },
     /// Show one dead letter with its images (this prints item values)
     #[command(after_help = example::LETTERS_SHOW)]
@@ -356,6 +362,9 @@ pub enum DeadLettersAction {
         /// The id, as `list` shows it.
         #[arg(value_name = "ID")]
         id: String,
+        /// Show an event that its destination refused.
+        #[arg(long, help_heading = TASK)]
+        events: bool,
     },
     /// Read the keys of the dead letters again, and write what the source holds now
     ///
@@ -369,6 +378,9 @@ pub enum DeadLettersAction {
         /// Reconcile only the dead letters of this service.
         #[arg(long, value_name = "NAME", help_heading = TASK)]
         service: Option<String>,
+        /// Send events again that their destination refused, instead of reading keys again.
+        #[arg(long, help_heading = TASK)]
+        events: bool,
         /// Reconcile only these dead letters.
         #[arg(value_name = "ID")]
         ids: Vec<String>,
@@ -382,9 +394,12 @@ pub enum DeadLettersAction {
         /// The plan file.
         #[arg(value_name = "PLAN")]
         plan: PathBuf,
-        /// The service. It must have switched.
+        /// The service. It must have switched, except with `--events`.
         #[arg(long, value_name = "NAME", help_heading = TASK)]
         service: String,
+        /// Remove events that their destination refused. They are never sent.
+        #[arg(long, help_heading = TASK)]
+        events: bool,
         /// Remove only these dead letters.
         #[arg(value_name = "ID")]
         ids: Vec<String>,

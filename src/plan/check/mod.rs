@@ -3,6 +3,7 @@
 mod condition;
 mod copies;
 mod doubts;
+mod events;
 mod fence;
 mod hooks;
 mod keys;

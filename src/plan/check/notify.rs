@@ -2,6 +2,7 @@
 
 use super::fence::seconds;
 use super::report::Report;
+use crate::plan::channel::Channel;
 use crate::plan::notify::{Destination, Notify, SecretPlace};
 use crate::plan::path::Path;
 use crate::plan::spec_notify::{DestinationSpec, NotifySpec, WebhookSpec};
@@ -68,19 +69,14 @@ pub(super) fn notify(spec: &NotifySpec, path: &Path, report: &mut Report) -> Not
 fn destination(spec: &DestinationSpec, path: &Path, report: &mut Report) -> Option<Destination> {
     match (&spec.sns, &spec.event_bus, &spec.webhook) {
         (Some(arn), None, None) => {
-            check_arn(arn, "sns", "", "dynasplit", &path.field("sns"), report);
-            Some(Destination::Sns(arn.clone()))
+            let topic = Channel::Topic(arn.clone());
+            check_arn(&topic, path, report);
+            Some(Destination::Channel(topic))
         }
         (None, Some(arn), None) => {
-            check_arn(
-                arn,
-                "events",
-                "event-bus/",
-                "event-bus/default",
-                &path.field("event-bus"),
-                report,
-            );
-            Some(Destination::EventBus(arn.clone()))
+            let bus = Channel::EventBus(arn.clone());
+            check_arn(&bus, path, report);
+            Some(Destination::Channel(bus))
         }
         (None, None, Some(webhook)) => {
             secret(webhook, &path.field("webhook"), report).map(Destination::Webhook)
@@ -98,7 +94,20 @@ fn destination(spec: &DestinationSpec, path: &Path, report: &mut Report) -> Opti
     }
 }
 
-fn check_arn(arn: &str, service: &str, prefix: &str, example: &str, path: &Path, report: &mut Report) {
+/// Checks the ARN of a destination. The path is that of the setting that names the destination.
+pub(super) fn check_arn(channel: &Channel, path: &Path, report: &mut Report) {
+    let (field, what, service, prefix, example) = match channel {
+        Channel::Topic(_) => ("sns", "a topic", "sns", "", "dynasplit"),
+        Channel::Queue(_) => ("sqs", "a queue", "sqs", "", "dynasplit"),
+        Channel::EventBus(_) => (
+            "event-bus",
+            "an event bus",
+            "events",
+            "event-bus/",
+            "event-bus/default",
+        ),
+    };
+    let (arn, path) = (channel.arn(), path.field(field));
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let fine = matches!(&parts[..], ["arn", partition, of, region, account, name]
         if partition.starts_with("aws")
@@ -109,14 +118,9 @@ fn check_arn(arn: &str, service: &str, prefix: &str, example: &str, path: &Path,
             && account.bytes().all(|b| b.is_ascii_digit())
             && name.strip_prefix(prefix).is_some_and(|name| !name.is_empty()
                 && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c))));
-    if !fine && !report.is_faulty(path) {
-        let what = if service == "sns" {
-            "a topic"
-        } else {
-            "an event bus"
-        };
+    if !fine && !report.is_faulty(&path) {
         report.at(
-            path,
+            &path,
             format!("`{arn}` is not the ARN of {what}"),
             format!("write an ARN like arn:aws:{service}:eu-central-1:123456789012:{example}"),
         );

@@ -3,7 +3,7 @@
 use super::condition::condition;
 use super::names::place;
 use super::report::Report;
-use super::{copies, fence, keys, names, reverse, shape, shapes, table};
+use super::{copies, events, fence, keys, names, reverse, shape, shapes, table};
 use crate::model::{Item, KeySchema};
 use crate::plan::path::Path;
 use crate::plan::spec::{ServiceSpec, WrittenShape};
@@ -89,6 +89,7 @@ pub(super) fn check(
             "fence",
             "copy",
             "irrelevant",
+            "events",
         ]
     };
     let read: Vec<Read> = spec
@@ -116,6 +117,8 @@ pub(super) fn check(
     }
     let fence = spec.fence.as_ref();
     let fence = fence.map(|fence| fence::fence(fence, &path.field("fence"), report));
+    let events = spec.events.as_ref();
+    let events = events.and_then(|events| events::events(events, &path.field("events"), report));
     let shapes = read.into_iter().map(finished).collect::<Option<Vec<_>>>()?;
     let shapes_are_disjoint = shapes::check(&shapes, report);
     let shapes: Vec<Shape> = shapes.into_iter().map(|(_, shape)| shape).collect();
@@ -127,6 +130,7 @@ pub(super) fn check(
         owns,
         irrelevant,
         fence,
+        events,
         table: spec.table.clone(),
         place,
         keys,

@@ -7,6 +7,7 @@ use crate::tail::capture::{record_back_gap, record_pin};
 use crate::tail::dead_letter_counts::ShownDeadLetters;
 use crate::worker::{RunError, pause};
 use futures::future::join_all;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -42,6 +43,7 @@ impl Tail {
             );
             let tail = Self {
                 dead_letters: ShownDeadLetters::new(&split),
+                publishers: BTreeMap::new(),
                 split,
                 options: TailOptions::default(),
                 budgets: Arc::clone(&self.budgets),

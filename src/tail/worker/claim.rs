@@ -30,7 +30,10 @@ impl Tail {
             record
                 .lanes
                 .iter()
-                .filter(|(lane, _)| self.split.reads_lane(lane))
+                .filter(|(lane, _)| {
+                    let known = seen.get(&record.shard);
+                    known.is_some_and(|known| known.lanes.contains_key(*lane))
+                })
                 .any(
                     |(lane, state)| match readiness(record, lane, &all, self.split.now_ms()) {
                         Readiness::Ready => true,
