@@ -18,6 +18,8 @@
 //!
 //! The definitions of `deploy/` are checked in the same way.
 
+#[path = "docs/book.rs"]
+mod book;
 #[path = "docs/deploy.rs"]
 mod deploy;
 #[path = "docs/hooks.rs"]
