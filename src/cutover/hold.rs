@@ -9,7 +9,7 @@ use super::checks::refuse_completing;
 use super::max_pause::within_pause;
 use super::options::HoldReport;
 use super::work::Work;
-use crate::fault;
+use crate::fault::{self, Rule, broken};
 use crate::state::{CutoverEvent, CutoverRecord, CutoverStep, Hold, Stored};
 use crate::status::duration;
 use crate::worker::{RunError, Split, check_split, pause};
@@ -32,6 +32,7 @@ pub async fn pause_cutover(split: &Split, service: &str, operator: &str) -> Resu
             let mut record = found.unwrap_or_else(|| CutoverRecord::new(service, now));
             at_most_ms = match record.longest_hold_ms(now) {
                 Ok(most) => most,
+                Err(_) if broken(Rule::HoldBounded) => None,
                 Err(why) => return Err(refused(&record, &why)),
             };
             already = record.hold.is_some();

@@ -1,6 +1,7 @@
 //! The journal of a service's cutover while a process works on it: one process at a time, and each step is recorded
 //! before it begins.
 
+use crate::fault::{Rule, broken};
 use crate::repair::RepairLease;
 use crate::state::{CutoverEvent, CutoverRecord, CutoverStep, Lease, LeaseWatch, Owner, StateError, Stored};
 use crate::status::duration;
@@ -162,7 +163,7 @@ impl Journal {
     pub async fn advance(&self, step: CutoverStep) -> Result<bool, RunError> {
         let now = self.split.now_ms();
         self.change(|record| {
-            if record.hold.is_none() {
+            if record.hold.is_none() || broken(Rule::HoldKept) {
                 (record.step, record.step_ms) = (step, now);
             }
         })

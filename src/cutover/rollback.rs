@@ -120,7 +120,8 @@ pub(super) async fn reopen(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     SplitRecord::change(&work.split.store, |record| {
         let was_closed = record.switched.contains_key(service);
         obeyed = record.reopen_lane(service, epoch, CutoverPhase::Replicating, work.split.now_ms());
-        if obeyed.is_some() && was_closed && work.service.copies_everything() {
+        let has_copies = work.service.copies_everything() && !broken(Rule::CopiesRepaired);
+        if obeyed.is_some() && was_closed && has_copies {
             record.require_repair(&passed(service), [service], RepairScope::AnyItem);
         }
         if obeyed.is_some() && was_closed && lost {

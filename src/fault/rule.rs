@@ -110,6 +110,10 @@ rules! {
     Watched => "Writes of others to the source are looked for after the switch.",
     StraysBlock => "A stray write blocks the rollback.",
     ReopenRepairs => "A cancel after the close makes a repair mandatory if others wrote the source meanwhile.",
+    CopiesStay => "No change of a copy of another service's item is carried back.",
+    CopiesRepaired => "If the lane of a table that receives everything is opened again, a repair is mandatory.",
+    HoldKept => "A step begins only if nobody holds it, in one change of the journal.",
+    HoldBounded => "A hold is refused if the writers are stopped and nothing would end it.",
     MarksRemoved => "The end of a service, or of the split, removes the marks.",
 }
 

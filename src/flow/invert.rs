@@ -10,6 +10,7 @@ mod reason;
 
 use super::guard::is_tombstone;
 use super::route::{Desired, desired};
+use crate::fault::{Rule, broken};
 use crate::model::{Item, ItemExt, Key, KeySchema, MAX_ITEM_BYTES, RESERVED_PREFIX, Value};
 use crate::plan::{Owns, Service, Shape, Versions};
 use image::{Copied, differences, meant};
@@ -168,7 +169,13 @@ impl WayBack<'_> {
     /// Whether a source item was copied to the table, and belongs to others: no change of its copy is carried back.
     #[must_use]
     pub fn is_of_others(&self, current: &Item) -> bool {
-        self.service.copies_everything() && !self.service.belongs(&visible(current))
+        self.service.copies_everything() && !self.is_own(current)
+    }
+
+    /// Whether a source item belongs to the service, so that changes of the table's item may change it.
+    fn is_own(&self, current: &Item) -> bool {
+        self.service.belongs(&visible(current))
+            || self.service.copies_everything() && broken(Rule::CopiesStay)
     }
 
     fn copied<'s>(&'s self, shape: &'s Shape) -> Copied<'s> {
@@ -249,7 +256,7 @@ impl WayBack<'_> {
             new.extend(self.copied(origin.shape).source_image(item, &Item::new())?);
             return Ok(SourceWriteKind::Create(new));
         };
-        if owns_items && !self.service.belongs(&visible(current)) {
+        if owns_items && !self.is_own(current) {
             return Err(NoWayBack::Occupied);
         }
         let copied = self.copied(origin.shape);
@@ -268,7 +275,7 @@ impl WayBack<'_> {
 
     /// An item that is gone, or is not the service's any more, says already that the target has none.
     fn delete(&self, origin: &Origin<'_>, current: Option<&Item>) -> Option<SourceWriteKind> {
-        let current = &visible(current.filter(|current| self.service.belongs(&visible(current)))?);
+        let current = &visible(current.filter(|current| self.is_own(current))?);
         if *self.service.owns() == Owns::Items {
             return Some(SourceWriteKind::Delete);
         }

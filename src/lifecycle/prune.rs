@@ -15,7 +15,7 @@ use crate::source::{Scan, ScanPage};
 use crate::state::{PruneCounts, PruneRecord, PruneSegment, PruneSide, SplitRecord};
 use crate::target::{Deleted, PruneDeleter};
 use crate::worker::{ActivityNote, Budgets, RunError, Split, check_plan, pause, with_activity_notes};
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt as _, StreamExt, TryStreamExt};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -269,7 +269,11 @@ impl Pass<'_> {
             counts.deleted = meant.len() as u64;
             return Ok(counts);
         };
-        let deletes = meant.iter().map(|item| deleter.delete(item));
+        // A future that is made in a closure is not known to be `Send`.
+        let mut deletes = Vec::with_capacity(meant.len());
+        for item in &meant {
+            deletes.push(deleter.delete(item).boxed());
+        }
         let mut done = futures::stream::iter(deletes).buffer_unordered(AT_ONCE);
         while let Some(done) = done.try_next().await? {
             *match done {

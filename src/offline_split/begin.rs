@@ -2,7 +2,7 @@
 
 use super::journal::{Journal, run_name};
 use super::record::{ExportRecord, FORMAT, OfflineRecord};
-use super::run::{OfflineOptions, OfflineSplit, Step};
+use super::task::{OfflineOptions, OfflineSplit, Step};
 use crate::dynamo::point_in_time_recovery;
 use crate::model::moment;
 use crate::s3::Bucket;

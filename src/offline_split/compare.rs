@@ -1,7 +1,7 @@
 //! The comparison: every table with the live source, or with a later export of it.
 
 use super::record::VerifiedRecord;
-use super::run::OfflineSplit;
+use super::task::OfflineSplit;
 use crate::backfill::load_export;
 use crate::fault;
 use crate::model::moment;

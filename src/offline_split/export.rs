@@ -1,7 +1,7 @@
 //! The export: requested here, or one that exists. It must be later than the stop of the writers.
 
 use super::record::{ExportFound, ExportRequested, ShapingRecord};
-use super::run::OfflineSplit;
+use super::task::OfflineSplit;
 use crate::backfill::load_export;
 use crate::dynamo::chance;
 use crate::fault;

@@ -1,7 +1,7 @@
 //! What an import leaves to do: the settings that it cannot set, and the tables of services without items.
 
 use super::record::ImportPhase;
-use super::run::OfflineSplit;
+use super::task::OfflineSplit;
 use crate::dynamo::Tables;
 use crate::plan::Service;
 use crate::target::{TtlOutcome, enable_ttl, ensure, set_after_import, table_id};

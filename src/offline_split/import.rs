@@ -3,8 +3,8 @@
 use super::begin::refuse_existing;
 use super::export::{FIRST_LOOK, LONGEST_LOOK, TOKEN_MS};
 use super::record::{ImportPhase, ImportRecord};
-use super::run::OfflineSplit;
 use super::shape_files::{ShapedObject, Shaper};
+use super::task::OfflineSplit;
 use crate::dynamo::{Tables, chance};
 use crate::fault;
 use crate::plan::Service;

@@ -22,6 +22,8 @@ mod record;
 mod run;
 mod shape;
 mod shape_files;
+mod task;
 
 pub use record::{ExportRecord, ImportPhase, ImportRecord, OfflineRecord, ShapingRecord, VerifiedRecord};
-pub use run::{OfflineOptions, OfflineReport, OfflineSplit, Step};
+pub use run::{OfflineReport, OfflineTable};
+pub use task::{OfflineOptions, OfflineSplit, Step};

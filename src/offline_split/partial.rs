@@ -1,7 +1,7 @@
 //! What a failed import leaves: told, and removed if the table is the one that it made.
 
 use super::record::{ImportPhase, ImportRecord};
-use super::run::OfflineSplit;
+use super::task::OfflineSplit;
 use crate::dynamo::Tables;
 use crate::plan::Service;
 use crate::target::{DELETION_LANDS, Removal, delete_imported, table_id};

@@ -1,58 +1,13 @@
 //! The command: which steps are left, in their order.
 
 use super::begin::Begin;
-use super::journal::Journal;
-use super::record::{ImportPhase, ImportRecord, OfflineRecord};
-use super::shape::plan_identity;
+use super::record::{ImportPhase, ImportRecord};
+use super::task::{OfflineOptions, OfflineSplit, Step, plan_identity};
 use crate::offline::Report;
-use crate::s3::{Bucket, ExportPlace, Folder};
 use crate::verify::AtRestResult;
 use crate::worker::{RunError, Split};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
-
-/// A step, which comes after all before it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Step {
-    /// The export is complete.
-    Export,
-    /// The files of each service are in S3.
-    Shape,
-    /// The tables are there.
-    Import,
-    /// The tables were compared with the source.
-    Verify,
-}
-
-impl Step {
-    const ALL: [Self; 4] = [Self::Export, Self::Shape, Self::Import, Self::Verify];
-}
-
-/// What a command is told.
-#[derive(Clone, Debug)]
-pub struct OfflineOptions {
-    /// The folder of the journal and of everything else.
-    pub to: Folder,
-    /// When the writers had stopped, in milliseconds since 1970; only the first command must know it.
-    pub writers_stopped_ms: Option<u64>,
-    /// An export that exists.
-    pub export: Option<ExportPlace>,
-    /// Most bytes of a file before compression.
-    pub file_bytes: u64,
-    /// Files of the export that are shaped at the same time.
-    pub workers: usize,
-    /// The region of the bucket, if it is not that of the source.
-    pub region: Option<String>,
-    /// The account that owns the bucket, if it is not that of the source.
-    pub owner: Option<String>,
-    /// Delete what a failed import left, and import again.
-    pub delete_partial: bool,
-    /// A later export, to compare with instead of the source.
-    pub against: Option<ExportPlace>,
-    /// Most mismatches that are named.
-    pub limit: usize,
-}
 
 /// What an offline split has done.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -86,17 +41,6 @@ pub struct OfflineTable {
     pub phase: Option<ImportPhase>,
     /// Remarks about the engine.
     pub notes: Vec<String>,
-}
-
-/// A split of a table whose writers are stopped.
-pub struct OfflineSplit<'a> {
-    pub(super) split: &'a Split,
-    pub(super) options: &'a OfflineOptions,
-    pub(super) bucket: Bucket,
-    pub(super) journal: Journal,
-    pub(super) stop: &'a CancellationToken,
-    pub(super) tell: &'a (dyn Fn(&str) + Sync),
-    pub(super) comparison: Option<AtRestResult>,
 }
 
 impl<'a> OfflineSplit<'a> {
@@ -161,10 +105,6 @@ impl<'a> OfflineSplit<'a> {
             tell,
         };
         Ok(Box::pin(begin.look()).await?.report())
-    }
-
-    pub(super) fn record(&self) -> &OfflineRecord {
-        &self.journal.record
     }
 
     /// Refuses a step if one before it is not done.

@@ -1,13 +1,12 @@
 //! The files of each service, shaped from the export.
 
 use super::record::ShapingRecord;
-use super::run::OfflineSplit;
 use super::shape_files::{FileRecord, Shaper};
+use super::task::{OfflineSplit, plan_identity};
 use crate::offline::{Counts, Report};
-use crate::plan::Plan;
 use crate::worker::{RunError, unless_stopped};
 use futures::{StreamExt, TryStreamExt};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::task::JoinSet;
@@ -16,16 +15,6 @@ use tokio::task::JoinSet;
 const READS_AT_ONCE: usize = 16;
 /// Most objects of one import.
 const MOST_OBJECTS: usize = 50_000;
-
-/// What decides how items are shaped: with another plan, the files must be made again.
-pub fn plan_identity(plan: &Plan) -> String {
-    let services = plan.services.iter();
-    // The keys of an index decide which items a table can hold.
-    let each =
-        services.map(|service| format!("{}={} {:?}", service.name, service.fingerprint, service.indexes));
-    let all: Vec<String> = std::iter::once(plan.fingerprint()).chain(each).collect();
-    blake3::hash(all.join("\n").as_bytes()).to_hex().to_string()
-}
 
 impl OfflineSplit<'_> {
     /// The files of each service are in S3.
@@ -168,10 +157,4 @@ fn refuse_many(report: &Report) -> Result<(), RunError> {
             "begin anew with another folder (--to), the same export (--export) and larger files (--file-size)"
                 .into(),
     })
-}
-
-/// The places of files, by the names of their records.
-pub fn places(names: impl Iterator<Item = String>) -> BTreeSet<usize> {
-    let place = |name: String| name.strip_suffix(".json")?.parse::<usize>().ok()?.checked_sub(1);
-    names.filter_map(place).collect()
 }

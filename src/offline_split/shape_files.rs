@@ -1,6 +1,5 @@
 //! One file of the export: read from S3, shaped into files on this machine, and these written to S3.
 
-use super::shape::places;
 use crate::fault;
 use crate::offline::{Counts, InputFiles, REFUSED, ShapeError, ShapedInput, TABLES, Written};
 use crate::plan::Plan;
@@ -202,4 +201,10 @@ fn full(error: &str) -> String {
         "{error}; the shaped form of a file of the export is kept in the temporary directory for a while: make room there, or name \
          another one (TMPDIR), and run the same command again"
     )
+}
+
+/// The places of files, by the names of their records.
+fn places(names: impl Iterator<Item = String>) -> BTreeSet<usize> {
+    let place = |name: String| name.strip_suffix(".json")?.parse::<usize>().ok()?.checked_sub(1);
+    names.filter_map(place).collect()
 }

@@ -4,9 +4,8 @@
 //! the event tells. The lane of the service never waits for it. What the service's lane only watched, because the service had
 //! switched, is in no event: other writers made it, or it was carried back.
 
-use super::feed::Batch;
-use super::lane::Lane;
-use crate::dynamo::Health;
+use super::feed::{Batch, Feed};
+use crate::dynamo::{Clock, Health};
 use crate::events::{Occurred, Outbox, Outgoing, Progress, document};
 use crate::flow::{Stop, coalesce, item_events};
 use crate::model::{Counters, Origin, Position};
@@ -19,11 +18,7 @@ use crate::worker::{LeasedRecord, Split};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-
-/// Between two looks at the place of the service's lane. It is in memory.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// Sends the events of one service in one shard.
 pub(super) struct ItemEvents {
@@ -61,7 +56,7 @@ impl ItemEvents {
     }
 
     /// The service's own lane in this shard.
-    fn applied(&self) -> Option<LaneState> {
+    pub fn applied(&self) -> Option<LaneState> {
         self.leased.snapshot().lanes.remove(&self.service)
     }
 
@@ -104,24 +99,21 @@ impl ItemEvents {
 }
 
 /// Tells why the lane does not move.
-struct Told<'a> {
-    lane: &'a Lane,
-    events: &'a ItemEvents,
+pub(super) struct Told<'a> {
+    lane: &'a str,
+    feed: &'a Feed,
+    health: &'a Health,
+    service: &'a str,
+    clock: Clock,
     is_blocked: AtomicBool,
-}
-
-impl Told<'_> {
-    fn health(&self) -> &Health {
-        &self.lane.health
-    }
 }
 
 impl Progress for Told<'_> {
     fn is_blocked(&self, reason: &str) {
         // The other lanes of the shard do not wait for it.
-        self.lane.feed.detach(&self.lane.name);
-        self.health().block(reason.to_owned());
-        let service = &self.events.service;
+        self.feed.detach(self.lane);
+        self.health.block(reason.to_owned());
+        let service = self.service;
         if self.is_blocked.swap(true, Ordering::Relaxed) {
             tracing::debug!(service, reason, "events do not get through; trying again");
         } else {
@@ -131,79 +123,54 @@ impl Progress for Told<'_> {
 
     fn goes_on(&self) {
         if self.is_blocked.swap(false, Ordering::Relaxed) {
-            self.health().clear();
-            tracing::info!(service = self.events.service, "events get through again");
+            self.health.clear();
+            tracing::info!(service = self.service, "events get through again");
         }
     }
 
     fn now_ms(&self) -> u64 {
-        self.events.split.now_ms()
+        self.clock.now_ms()
     }
 }
 
-impl Lane {
-    /// Sends the events of a batch, as far as the service's lane has applied it, and waits for the rest.
-    pub(super) async fn send_events(
-        &self,
-        events: &ItemEvents,
-        batch: &Batch,
-        position: &Position,
-    ) -> Result<(), Stop> {
-        let told = Told {
-            lane: self,
-            events,
+impl ItemEvents {
+    /// Tells how the events of a lane get through.
+    pub fn told<'a>(&'a self, lane: &'a str, feed: &'a Feed, health: &'a Health) -> Told<'a> {
+        Told {
+            lane,
+            feed,
+            health,
+            service: &self.service,
+            clock: self.split.timing.clock,
             is_blocked: AtomicBool::new(false),
-        };
-        let mut from = position.clone();
-        loop {
-            if let Some(applied) = events.applied() {
-                let to = batch.to.clone().min(applied.position.clone());
-                if to > from {
-                    self.send_applied(&told, batch, &from, &to, &applied).await?;
-                    from = to;
-                }
-            }
-            if from >= batch.to {
-                return Ok(());
-            }
-            tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(LOOK) => {}
-            }
         }
     }
 
-    async fn send_applied(
+    /// Sends the events of those records between two places that the service's lane has applied. Answers what it counted, and the
+    /// creation time of the last record.
+    pub async fn send(
         &self,
         told: &Told<'_>,
         batch: &Batch,
-        from: &Position,
-        to: &Position,
+        (from, to): (&Position, &Position),
         applied: &LaneState,
-    ) -> Result<(), Stop> {
+    ) -> Result<(Counters, Option<u64>), Stop> {
         let place = |record: &&Record| Position::After(record.sequence.clone());
         let passed = |record: &&Record| place(record) > *from && place(record) <= *to;
         let passed: Vec<&Record> = batch.records.iter().filter(passed).collect();
         let newest_ms = passed.iter().filter_map(|record| record.created_ms).max();
         let seen = passed.len() as u64;
-        let told_of = passed.into_iter();
-        let told_of: Vec<&Record> = told_of
+        let shown = passed.into_iter();
+        let shown: Vec<&Record> = shown
             .filter(|record| applied.has_applied(&place(record)))
             .collect();
-        let delivered = told
-            .events
-            .outbox
-            .deliver(told.events.outgoing(&told_of), told)
-            .await?;
+        let delivered = self.outbox.deliver(self.outgoing(&shown), told).await?;
         let counters = Counters {
             seen,
             events: delivered.sent,
             dead_letters: delivered.dead_letters,
             ..Counters::default()
         };
-        self.checkpoint((to, batch.marker), newest_ms, &counters, &BTreeMap::new())
-            .await;
-        Ok(())
+        Ok((counters, newest_ms))
     }
 }

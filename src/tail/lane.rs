@@ -28,6 +28,8 @@ use tracing::Instrument as _;
 /// Why an item that no service takes is a dead letter.
 pub(crate) const UNROUTED: &str = "no service takes the item, and the plan does not list it as left behind";
 const MINUTE_MS: u64 = 60_000;
+/// Between two looks of a lane that sends events at the place of the service's lane. It is in memory.
+const LOOK: Duration = Duration::from_millis(50);
 /// Wait after a failed read.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
 
@@ -229,8 +231,33 @@ impl Lane {
         Ok(())
     }
 
+    /// Sends the events of a batch, as far as the service's lane has applied it, and waits for the rest.
+    async fn send_events(&self, events: &ItemEvents, batch: &Batch, position: &Position) -> Result<(), Stop> {
+        let told = events.told(&self.name, &self.feed, &self.health);
+        let mut from = position.clone();
+        loop {
+            if let Some(applied) = events.applied() {
+                let to = batch.to.clone().min(applied.position.clone());
+                if to > from {
+                    let (counters, newest_ms) = events.send(&told, batch, (&from, &to), &applied).await?;
+                    self.checkpoint((&to, batch.marker), newest_ms, &counters, &BTreeMap::new())
+                        .await;
+                    from = to;
+                }
+            }
+            if from >= batch.to {
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
     /// Moves the lane's position, now that everything before it is durable.
-    pub(super) async fn checkpoint(
+    async fn checkpoint(
         &self,
         to: (&Position, Option<Marker>),
         newest_ms: Option<u64>,

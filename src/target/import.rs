@@ -114,7 +114,7 @@ pub async fn request_import(
         .await;
         fault::after("offline.import").await.map_err(Failure::from)?;
         match asked {
-            Ok(answer) => return read(answer.import_table_description(), IMPORT, table),
+            Ok(answer) => return read(answer.import_table_description.as_ref(), IMPORT, table),
             Err(refused) if refused.is_limit_of_changes() && poll.pause().await => {}
             Err(refused) => return Err(refused_import(refused, place.bucket)),
         }
@@ -128,7 +128,7 @@ pub async fn request_import(
 pub async fn describe_import(client: &Client, arn: &str) -> Result<DescribedImport, TargetError> {
     let described = call_table(DESCRIBE, arn, || client.describe_import().import_arn(arn).send()).await;
     match described {
-        Ok(answer) => read(answer.import_table_description(), DESCRIBE, arn),
+        Ok(answer) => read(answer.import_table_description.as_ref(), DESCRIBE, arn),
         Err(failure) if failure.code == "ImportNotFoundException" => Err(TargetError::Import {
             failure: Box::new(failure),
             next: "check the region and the account (DynamoDB forgets an import after 90 days)".into(),
@@ -153,13 +153,13 @@ pub async fn find_import(
             client.list_imports().set_next_token(next.clone()).send()
         });
         let page = listed.await?;
-        for summary in page.import_summary_list() {
+        for summary in page.import_summary_list.iter().flatten() {
             let source = summary.s3_bucket_source();
             let is_from_there = source.is_some_and(|source| {
                 source.s3_bucket() == from.bucket && source.s3_key_prefix() == Some(from.prefix)
             });
             // An earlier attempt imported the same objects.
-            if let Some(arn) = summary.import_arn().filter(|_| is_from_there) {
+            if let Some(arn) = summary.import_arn.as_deref().filter(|_| is_from_there) {
                 let described = describe_import(client, arn).await?;
                 if described.token.as_deref() == Some(token) {
                     return Ok(Some(described));
@@ -181,11 +181,11 @@ fn read(
 ) -> Result<DescribedImport, TargetError> {
     let unusable = |reason: &str| TargetError::from(Failure::unusable(action, resource, reason));
     let description = description.ok_or_else(|| unusable("the answer has no description"))?;
-    let arn = description.import_arn();
+    let arn = description.import_arn.as_deref();
     let count = |found: i64| u64::try_from(found).unwrap_or(0);
     Ok(DescribedImport {
         arn: arn.ok_or_else(|| unusable("the answer has no ARN"))?.to_owned(),
-        status: match description.import_status() {
+        status: match &description.import_status {
             Some(SdkStatus::Completed) => ImportStatus::Completed,
             Some(status @ (SdkStatus::Failed | SdkStatus::Cancelled | SdkStatus::Cancelling)) => {
                 ImportStatus::Failed(format!(

@@ -149,7 +149,7 @@ fn a_lane_without_work_has_no_time_left_to_lose() {
     for lane in &mut status.lanes {
         lane.open_shards = 0;
     }
-    assert!(!text(&status).contains("time_left"), "drained");
+    assert!(!text(&status).contains("dynasplit_stream_time_left"), "drained");
     let mut late = full();
     late.lanes[0].lag_ms = Some(30 * 3_600_000);
     let text = text(&late);

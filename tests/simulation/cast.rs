@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use dynasplit::backfill::OrderChoice;
+use dynasplit::fault::Rule;
 use dynasplit::state::Order;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -13,6 +14,7 @@ use rand::{Rng, SeedableRng};
 use crate::engine::Habits;
 use crate::network::FaultRates;
 use crate::script::Cuts;
+use crate::shop::goods::{FencedBy, Layout};
 
 /// Who takes part in a run, and what may go wrong.
 #[derive(Clone, Debug)]
@@ -60,8 +62,14 @@ pub struct Cast {
     pub switches: usize,
     /// Services are cut over with a way back.
     pub cutovers: bool,
-    /// Instances of their applications are forgotten, and write the source after the fence.
+    /// Instances of their applications are forgotten, and write the source after the fence, or their table after a rollback.
     pub strays: bool,
+    /// What the plan says of the services that are cut over.
+    pub layout: Layout,
+    /// A change of a resource policy takes effect for each request after so many milliseconds at most.
+    pub policy_lag_ms: u64,
+    /// While a lane is drained by markers, records are shown up to so much later.
+    pub late_ms: u64,
 }
 
 impl Cast {
@@ -72,6 +80,7 @@ impl Cast {
             page_records: rng.random_range(3..40),
             shards: rng.random_range(1..4),
             creation_ms: 250,
+            policy_rest_ms: 0,
         };
         let orders = [
             OrderChoice::Only(Order::Concurrent),
@@ -106,14 +115,43 @@ impl Cast {
             switches: *[0, 0, 1, 3].choose(rng).expect("some"),
             cutovers: false,
             strays: false,
+            layout: Layout {
+                fenced_by: FencedBy::Person,
+                has_markers: false,
+                has_copies: false,
+            },
+            policy_lag_ms: 0,
+            late_ms: 0,
         }
     }
 
     /// With cutovers, in some runs or if the run is about them. What else a seed decides does not depend on it.
     pub fn with_cutovers(mut self, seed: u64, focus: Focus) -> Self {
         let is_one = seed % CUTOVERS == CUTOVERS / 2;
-        if focus == Focus::Cutovers || focus == Focus::Everything && is_one {
+        if focus.moves() || focus == Focus::Everything && is_one {
             self.moved(&mut StdRng::seed_from_u64(seed ^ CHANCES));
+        }
+        if focus == Focus::Moves {
+            self.is_completed = seed.is_multiple_of(COMPLETED);
+            self.tails = 1 + seed % 2;
+            self.engine.shards = self.engine.shards.min(2);
+            self.shard_ends_ms = (2000, 30_000);
+        }
+        self
+    }
+
+    /// With what a rule needs to matter.
+    pub fn without(mut self, rule: Option<Rule>) -> Self {
+        match rule {
+            Some(Rule::Canary | Rule::MarkersIgnored) => {
+                self.layout.has_markers = true;
+                self.late_ms = 12_000;
+            }
+            Some(Rule::CopiesStay | Rule::CopiesRepaired) => self.layout.has_copies = true,
+            Some(Rule::Watched | Rule::WatchedPast | Rule::StraysBlock | Rule::ReopenRepairs) => {
+                self.strays = true
+            }
+            _ => {}
         }
         self
     }
@@ -122,6 +160,14 @@ impl Cast {
     fn moved(&mut self, rng: &mut StdRng) {
         self.cutovers = true;
         self.strays = rng.random();
+        self.layout = Layout {
+            fenced_by: *[FencedBy::Person, FencedBy::Policy].choose(rng).expect("some"),
+            has_markers: rng.random(),
+            has_copies: rng.random_bool(0.4),
+        };
+        self.policy_lag_ms = *[0, 1500, 8000, 30_000].choose(rng).expect("some");
+        self.engine.policy_rest_ms = *[0, 15_000].choose(rng).expect("some");
+        self.late_ms = *[700, 4000, 12_000].choose(rng).expect("some");
         self.order = OrderChoice::Only(Order::Concurrent);
         self.grows = false;
         self.odd = 0;
@@ -137,6 +183,8 @@ impl Cast {
 
 /// One run in so many has cutovers: they are long.
 const CUTOVERS: u64 = 8;
+/// One of so many short runs with cutovers comes to the end of the split.
+const COMPLETED: u64 = 4;
 /// Of the chances of cutovers.
 const CHANCES: u64 = 0xC0_7042;
 
@@ -161,11 +209,20 @@ pub enum Focus {
     Suspension,
     /// Cutovers, rollbacks and forgotten writers.
     Cutovers,
+    /// The same in short runs, most of which do not come to the end of the split.
+    Moves,
+}
+
+impl Focus {
+    /// Whether services are cut over in every run.
+    fn moves(self) -> bool {
+        matches!(self, Self::Cutovers | Self::Moves)
+    }
 }
 
 impl Focus {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Everything,
         Self::Copy,
         Self::Shards,
@@ -175,6 +232,7 @@ impl Focus {
         Self::Absence,
         Self::Suspension,
         Self::Cutovers,
+        Self::Moves,
     ];
     /// Of these, runs are short: they end with a quiet moment, and not with the end of the split.
     pub const SHORT: [Self; 4] = [Self::Copy, Self::Shards, Self::Bulk, Self::Suspension];
@@ -201,7 +259,7 @@ impl FromStr for Focus {
 impl Cast {
     /// With what a run is mostly about, and little else.
     pub fn on(mut self, focus: Focus) -> Self {
-        if matches!(focus, Focus::Everything | Focus::Cutovers) {
+        if focus == Focus::Everything || focus.moves() {
             return self;
         }
         self.order = OrderChoice::Only(Order::Concurrent);
@@ -224,7 +282,7 @@ impl Cast {
         self.backwards = 6;
         self.is_completed = matches!(focus, Focus::Repairs | Focus::Growth);
         match focus {
-            Focus::Everything | Focus::Cutovers | Focus::Copy => {}
+            Focus::Everything | Focus::Cutovers | Focus::Moves | Focus::Copy => {}
             Focus::Shards => {
                 self.tails = 2;
                 self.shard_ends_ms = (300, 3000);
@@ -269,10 +327,13 @@ pub enum Part {
     SecondAct,
     Switches,
     Strays,
+    Policies,
+    Markers,
+    Copies,
 }
 
 impl Part {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Operator,
         Self::Absence,
         Self::SecondAct,
@@ -285,6 +346,9 @@ impl Part {
         Self::OddItems,
         Self::Switches,
         Self::Strays,
+        Self::Policies,
+        Self::Markers,
+        Self::Copies,
     ];
 }
 
@@ -328,6 +392,9 @@ impl Cast {
                 Part::SecondAct => self.acts = 1,
                 Part::Switches => self.switches = 0,
                 Part::Strays => self.strays = false,
+                Part::Policies => self.layout.fenced_by = FencedBy::Person,
+                Part::Markers => self.layout.has_markers = false,
+                Part::Copies => self.layout.has_copies = false,
             }
         }
         self

@@ -39,6 +39,7 @@ impl Scene {
             page_records: 10,
             shards,
             creation_ms: 0,
+            policy_rest_ms: 0,
         });
         let network = Network::new(engine, 1, TIMING.landed(), Cuts::default(), Trace::default());
         let trial = Trial {

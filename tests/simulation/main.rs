@@ -144,11 +144,13 @@ fn runs(mode: Mode) {
     let began = Instant::now();
     let scripts = scripts(mode);
     let (next, sum) = (AtomicUsize::new(0), Mutex::new(Sum::default()));
+    // Whoever does not want a run that fails to be reduced wants to know which others fail.
+    let goes_on = number(SHRINKS) == Some(0);
     let some = || {
         loop {
             let place = next.fetch_add(1, Ordering::Relaxed);
             let has_failed = sum.lock().expect("no thread panicked").failed.is_some();
-            let Some(script) = scripts.get(place).filter(|_| !has_failed) else {
+            let Some(script) = scripts.get(place).filter(|_| goes_on || !has_failed) else {
                 return;
             };
             let one = Instant::now();
@@ -160,6 +162,9 @@ fn runs(mode: Mode) {
                 outcome.requests,
                 one.elapsed().as_secs_f64()
             );
+            if let Some(wrong) = &outcome.wrong {
+                eprintln!("{mode:?} mode, {} failed: {wrong}", script.name());
+            }
             sum.lock()
                 .expect("no thread panicked")
                 .add(script.clone(), outcome);
@@ -171,17 +176,6 @@ fn runs(mode: Mode) {
         }
     });
     let sum = sum.into_inner().expect("no thread panicked");
-    if let Some((script, outcome)) = sum.failed {
-        // The story of the least run that fails takes a while; what failed is known now.
-        let wrong = outcome.wrong.as_ref().map(ToString::to_string);
-        eprintln!(
-            "{mode:?} mode, {} failed, and is reduced now: {}",
-            script.name(),
-            wrong.unwrap_or_default()
-        );
-        let most = number(SHRINKS).map_or(MOST_RUNS, |most| most.try_into().expect("a small number"));
-        panic!("{}", story::told(&script, outcome, most));
-    }
     eprintln!(
         "{mode:?} mode: {} runs, {:.1} simulated hours in {:.1} s, {} writes of the source, {} requests\n\
          what went wrong, and what was seen:\n{}how commands ended:\n{}",
@@ -193,6 +187,12 @@ fn runs(mode: Mode) {
         sum.faults,
         sum.ends
     );
+    if let Some((script, outcome)) = sum.failed {
+        // The story of the least run that fails takes a while; what failed is known now.
+        eprintln!("{mode:?} mode, {} is reduced now", script.name());
+        let most = number(SHRINKS).map_or(MOST_RUNS, |most| most.try_into().expect("a small number"));
+        panic!("{}", story::told(&script, outcome, most));
+    }
 }
 
 #[test]
@@ -216,6 +216,10 @@ fn a_seed_makes_the_same_run_each_time() {
         Script {
             about: Some(Focus::Suspension),
             ..Script::new(2, Mode::Sequence)
+        },
+        Script {
+            about: Some(Focus::Moves),
+            ..Script::new(1, Mode::Timestamp)
         },
     ];
     for script in scripts {

@@ -36,8 +36,19 @@ impl Operator {
                 service: service(kind),
                 end_way_back: false,
             },
+            Goal::Prune(kind) => Job::Prune {
+                service: service(kind),
+            },
         };
-        Some(self.run(job).await)
+        let is_prune = matches!(goal, Goal::Prune(_));
+        let end = self.run(job).await;
+        if is_prune
+            && matches!(&end, End::Done(report) if report.words == "pruned")
+            && let Some(shop) = &self.world.shop
+        {
+            shop.pruned();
+        }
+        Some(end)
     }
 
     /// An advice may name several ways to go on: one is gone.
@@ -82,7 +93,7 @@ impl Operator {
         let Some(shop) = &self.world.shop else {
             return Ok(());
         };
-        let found = Kind::ALL.into_iter().find_map(|kind| shop.completed(kind));
+        let found = shop.kinds().into_iter().find_map(|kind| shop.completed(kind));
         found.map_or(Ok(()), Err)
     }
 }

@@ -26,6 +26,11 @@ const PROGRESS: Duration = Duration::from_secs(30 * 60);
 /// Writers go on for so long while the advice is followed.
 const WRITING: Duration = Duration::from_secs(20);
 
+/// What is noted of a refusal.
+const REFUSED: &str = "and a command refused: ";
+/// A command that refuses so often in a row, for the same reason, always does.
+const MOST_REFUSALS: u32 = 100;
+
 /// A restart of the tail is given so long.
 const RESTARTING: Duration = Duration::from_secs(20);
 
@@ -132,7 +137,13 @@ impl Operator {
         self.ran += 1;
         let name = format!("{}-{}{}", self.name, job.name(), self.ran);
         let plan = self.world.plan().clone();
-        Box::pin(self.world.life(&job, &plan, &name, &mut self.rng)).await
+        let began = Instant::now();
+        let end = Box::pin(self.world.life(&job, &plan, &name, &mut self.rng)).await;
+        let is_clean = matches!(&end, End::Done(report) if report.is_clean);
+        if let Some(shop) = self.world.shop.as_ref().filter(|_| is_clean) {
+            shop.verified(began);
+        }
+        end
     }
 
     /// Follows an advice, step by step, until one fails. Answers what the last command said.
@@ -162,6 +173,11 @@ impl Operator {
                     sleep(Duration::from_secs(3)).await;
                 }
                 Step::EndOldWorkers => self.world.end_old_tails(),
+                Step::StopTableWriters => {
+                    if let Some(shop) = &self.world.shop {
+                        shop.stop_table_strays();
+                    }
+                }
                 Step::CorrectItems => self.correct_items().await,
                 Step::SwitchOver if self.world.shop.is_some() => last = Box::pin(self.towards_goal()).await,
                 Step::SettleStrays(service) => {
@@ -219,10 +235,15 @@ impl Operator {
         let began = Instant::now();
         let mut writers = Some(writers);
         let mut writes = 0;
-        let mut said = String::new();
+        let (mut said, mut refusals) = (String::new(), (String::new(), 0));
         self.world.grow();
         let wrong = loop {
-            if began.elapsed() > PROGRESS {
+            let is_refused = said.contains(REFUSED);
+            refusals = match refusals {
+                (before, count) if is_refused && before == said => (before, count + 1),
+                _ => (said.clone(), 0),
+            };
+            if began.elapsed() > PROGRESS || refusals.1 > MOST_REFUSALS {
                 break Some(Wrong::because(
                     "an operator who follows the advice does not come to an end",
                     format!(
@@ -282,7 +303,7 @@ impl Operator {
             Some(End::Done(report)) if report.is_done => return Ok(true),
             Some(End::Done(report)) if report.is_completed => self.must_be_without_marks()?,
             Some(End::Failed(error)) => {
-                said.push_str(&format!("\nand a command refused: {error}"));
+                said.push_str(&format!("\n{REFUSED}{error}"));
                 self.heed(&error).await;
             }
             _ => {}

@@ -55,7 +55,7 @@ fn are_found(mode: Mode) {
         let is_asked = match &*asked {
             // A run in which a service is added or moved is long.
             "" => {
-                let is_long = matches!(focus(known.rule), Focus::Growth | Focus::Cutovers);
+                let is_long = matches!(focus(known.rule), Focus::Growth | Focus::Cutovers | Focus::Moves);
                 bound.is_some_and(|bound| bound <= QUICK) && !is_long
             }
             "all" => bound.is_some(),

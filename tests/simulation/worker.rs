@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, Region, SharedAsyncSleep, SharedCredentialsProvider,
 };
 use aws_types::SdkConfig;
+use aws_types::sdk_config::SharedTimeSource;
 use dynasplit::backfill::{Backfill, BackfillOptions, OrderChoice};
 use dynasplit::cutover::{
     CompleteServiceOptions, CutoverOptions, CutoverReport, Operator, RollbackOptions, cancel_cutover,
@@ -11,11 +12,11 @@ use dynasplit::cutover::{
 };
 use dynasplit::dynamo::{Clients, Timing};
 use dynasplit::lifecycle::{
-    ApplyOptions, CompleteOptions, SwitchOptions, apply, complete, switch, switch_back,
+    ApplyOptions, CompleteOptions, PruneOptions, SwitchOptions, apply, complete, prune, switch, switch_back,
 };
 use dynasplit::plan::Plan;
 use dynasplit::repair::reconcile_dead_letters;
-use dynasplit::state::TuningChange;
+use dynasplit::state::{PruneSide, TuningChange};
 use dynasplit::status::{Phase, split_status_with_worker};
 use dynasplit::tail::{Tail, TailOptions, settle_strays};
 use dynasplit::verify::{Verify, VerifyOptions};
@@ -70,6 +71,12 @@ pub enum Job {
         service: String,
         overwrite: bool,
     },
+    /// Repairs, and overwrites what others wrote to targets.
+    Discard,
+    /// Removes copies that the table of a completed service does not need.
+    Prune {
+        service: String,
+    },
     Status,
 }
 
@@ -118,6 +125,8 @@ impl Job {
             Self::Rollback { cancel: true, .. } => "rollback-cancel",
             Self::CompleteService { .. } => "complete-service",
             Self::Settle { .. } => "reverse-settle",
+            Self::Discard => "discard",
+            Self::Prune { .. } => "prune",
             Self::Status => "status",
         }
     }
@@ -179,9 +188,11 @@ impl Job {
                 Box::pin(backfill.run()).await?;
                 with_next(&split, "done").await
             }
-            Self::Verify { repair } => {
+            Self::Verify { .. } | Self::Discard => {
+                let discards = matches!(self, Self::Discard);
                 let options = VerifyOptions {
-                    repair,
+                    repair: discards || matches!(self, Self::Verify { repair: true }),
+                    discard_target_writes: discards,
                     segments: Some(2),
                     ..VerifyOptions::default()
                 };
@@ -193,6 +204,17 @@ impl Job {
                     next: Some(result.next),
                     ..Report::of(words)
                 })
+            }
+            Self::Prune { service } => {
+                let options = PruneOptions {
+                    side: PruneSide::Target,
+                    no_backup: true,
+                    ..PruneOptions::default()
+                };
+                let pruned = Box::pin(prune(&split, &service, &options, "operator", &stop)).await?;
+                let counts = pruned.counts;
+                let is_all = counts.changed + counts.unfit + counts.put_back == 0;
+                Ok(Report::of(if is_all { "pruned" } else { "some items stay" }))
             }
             Self::Reconcile => {
                 let letters = split.dead_letters.list(None).await?;
@@ -319,6 +341,7 @@ pub fn configuration(wire: Wire) -> SdkConfig {
         .credentials_provider(SharedCredentialsProvider::new(nobody))
         .endpoint_url("http://simulated")
         .sleep_impl(SharedAsyncSleep::new(wire.clone()))
+        .time_source(SharedTimeSource::new(wire.clone()))
         .http_client(wire)
         .build()
 }

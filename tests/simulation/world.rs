@@ -27,7 +27,7 @@ use crate::network::{EPOCH_MS, FaultRates, Network, Trace};
 use crate::operator::Operator;
 use crate::script::{Cuts, Script};
 use crate::shop::Shop;
-use crate::shop::goods::{self, Kind};
+use crate::shop::goods;
 use crate::support::latch::Latch;
 use crate::support::mutator::{Habits, Mutator, Spice};
 use crate::support::trial::Trial;
@@ -123,8 +123,14 @@ fn run_here(script: &Script, trace: Trace) -> Outcome {
     runtime.block_on(async {
         let mut world = World::new(script, trace);
         if world.cast.cutovers {
-            let (rng, strays) = (world.rng(9), world.cast.strays);
-            world.shop = Some(Shop::open(&world.network, script.mode, &script.cuts, strays, rng));
+            let rng = world.rng(9);
+            world.shop = Some(Shop::open(
+                &world.network,
+                script.mode,
+                &script.cuts,
+                &world.cast,
+                rng,
+            ));
         }
         let world = Arc::new(world);
         Box::pin(world.live()).await
@@ -138,20 +144,24 @@ impl World {
         } = *script;
         let mut rng = StdRng::seed_from_u64(seed);
         let cast = Cast::drawn(&mut rng).on(script.focus());
-        let cast = cast.with_cutovers(seed, script.focus()).cut(cuts);
+        let cast = cast
+            .with_cutovers(seed, script.focus())
+            .without(script.without)
+            .cut(cuts);
         let engine = Engine::new(cast.engine);
         let network = Network::new(engine, rng.random(), TIMING.landed(), cuts.clone(), trace);
         network.note(|| format!("{cast:?}"));
+        network.set_policy_lag(cast.policy_lag_ms);
         let trial = Trial {
             mode,
             source: "source".into(),
             split: "trial".into(),
             orders: "orders".into(),
-            invoices: "invoices".into(),
+            invoices: cast.layout.kinds()[1].name().into(),
             names: "names".into(),
         };
         let text = if cast.cutovers {
-            goods::plan(mode)
+            goods::plan(mode, cast.layout)
         } else {
             trial.plan()
         };
@@ -192,9 +202,10 @@ impl World {
         if let Some(shop) = &self.shop {
             shop.fill_all(&mut self.rng(8));
             let mut crew = self.crew.lock().expect("no thread panicked");
-            for (place, kind) in (20..).step_by(2).zip(Kind::ALL) {
+            for (place, kind) in (20..).step_by(2).zip(shop.kinds()) {
                 crew.spawn(Arc::clone(shop).write(kind, self.rng(place)));
                 crew.spawn(Arc::clone(shop).stray(kind, self.rng(place + 1)));
+                crew.spawn(Arc::clone(shop).stray_of_table(kind, self.rng(place + 10)));
             }
             return Writers::Shop(Arc::clone(shop));
         }

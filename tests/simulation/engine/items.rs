@@ -59,7 +59,7 @@ impl Engine {
         let request = Request::of(body, &known)?;
         let key = request.item("Key")?;
         let place = self.usable(at, request.text("TableName")?)?.place_of_key(&key)?;
-        let text = request.text("UpdateExpression")?;
+        let text = request.optional("UpdateExpression").unwrap_or_default();
         let placeholders = Placeholders::of(body);
         let update = Update::of(text, &placeholders)?;
         self.write_with(at, &request, &placeholders, place, |old| {

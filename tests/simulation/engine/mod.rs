@@ -6,6 +6,7 @@
 
 mod expression;
 mod items;
+mod policies;
 mod reads;
 mod refusal;
 mod request;
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+pub use policies::role_arn;
 pub use refusal::Answer;
 use refusal::Refusal;
 use stream::Stream;
@@ -40,6 +42,8 @@ pub struct Habits {
     pub shards: u64,
     /// A new table can be used after so long.
     pub creation_ms: u64,
+    /// After a change of a table's resource policy, no other change is accepted for so long.
+    pub policy_rest_ms: u64,
 }
 
 /// All tables.
@@ -87,6 +91,7 @@ impl Engine {
             "DescribeTable" => self.describe_table(at, body),
             "UpdateTable" => self.update_table(at, body),
             "DeleteTable" => self.delete_table(at, body),
+            "DescribeContinuousBackups" => self.describe_backups(body),
             "DescribeTimeToLive" => self.describe_ttl(body),
             "UpdateTimeToLive" => self.update_ttl(body),
             "GetItem" => self.get_item(at, body),
@@ -94,6 +99,9 @@ impl Engine {
             "DeleteItem" => self.delete_item(at, body),
             "UpdateItem" => self.update_item(at, body),
             "BatchWriteItem" => self.batch_write(at, body),
+            "GetResourcePolicy" => self.get_policy(at, body),
+            "PutResourcePolicy" => self.put_policy(at, body),
+            "DeleteResourcePolicy" => self.delete_policy(at, body),
             "ExecuteStatement" => self.execute(at, body),
             "BatchExecuteStatement" => self.batch_execute(at, body),
             "Query" => self.query(at, body),

@@ -1,4 +1,5 @@
-//! PartiQL: `INSERT INTO "table" VALUE {'name':?,...}`, alone and in batches.
+//! PartiQL: `INSERT INTO "table" VALUE {'name':?,...}`, alone and in batches; and changes of single keys that nothing has, as
+//! probes send them.
 
 use std::collections::BTreeSet;
 
@@ -22,9 +23,40 @@ struct Insert {
 
 impl Engine {
     pub(super) fn execute(&mut self, at: Arrival, body: &Json) -> Result<Json, Refusal> {
+        if body["Statement"]
+            .as_str()
+            .is_some_and(|text| !text.starts_with("INSERT "))
+        {
+            return self.probe(at, body);
+        }
         let insert = self.insert(at, body)?;
         self.land(at, insert)?;
         Ok(json!({ "Items": [] }))
+    }
+
+    /// `UPDATE "table" SET ... WHERE "key"=? AND "key"=?`, or `DELETE FROM "table" WHERE ...`, of a key that nothing has.
+    fn probe(&mut self, at: Arrival, body: &Json) -> Result<Json, Refusal> {
+        let request = Request::of(body, &["Statement", "Parameters"])?;
+        let text = request.text("Statement")?;
+        let unknown = || Refusal::unsupported(format!("the statement {text}"));
+        let table = text.split('"').nth(1).ok_or_else(unknown)?;
+        let (_, condition) = text.split_once(" WHERE ").ok_or_else(unknown)?;
+        let names = condition.split(" AND ").map(|part| {
+            let name = part.strip_suffix("\"=?")?.strip_prefix('"')?;
+            Some(name.to_owned())
+        });
+        let parameters = request.member("Parameters")?.as_array().ok_or_else(unknown)?;
+        let key = names
+            .zip(parameters)
+            .map(|(name, value)| Ok((name.ok_or_else(unknown)?, Value::of(value)?)));
+        let key = key.collect::<Result<Item, Refusal>>()?;
+        let table = self.usable(at, table)?;
+        let place = table.place_of_key(&key)?;
+        match (table.items.contains_key(&place), text.split(' ').next()) {
+            (false, Some("UPDATE")) => Err(Refusal::condition(None)),
+            (false, Some("DELETE")) => Ok(json!({ "Items": [] })),
+            _ => Err(unknown()),
+        }
     }
 
     pub(super) fn batch_execute(&mut self, at: Arrival, body: &Json) -> Result<Json, Refusal> {

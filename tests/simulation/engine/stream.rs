@@ -22,6 +22,8 @@ pub struct Stream {
     pub arn: String,
     pub label: String,
     pub on: bool,
+    /// From now on, a record is shown up to so much later than it was written. A shard keeps their order.
+    pub late_ms: u64,
     /// Records in a page: fewer than AWS gives, so that little data makes many pages.
     page_records: usize,
     next: u128,
@@ -47,6 +49,7 @@ struct Shard {
 struct Record {
     number: u128,
     at_ms: u64,
+    shown_ms: u64,
     bytes: usize,
     json: Json,
 }
@@ -79,6 +82,7 @@ impl Stream {
             arn: format!("arn:aws:dynamodb:us-east-1:111122223333:table/{table}/stream/{label}"),
             label,
             on: true,
+            late_ms: 0,
             page_records: page_records.min(PAGE_RECORDS),
             next: 900_000_000_000_000_000_000 / (1 + generation as u128),
             shards: Vec::new(),
@@ -153,6 +157,7 @@ impl Stream {
         if written.expired {
             json["userIdentity"] = json!({ "type": "Service", "principalId": "dynamodb.amazonaws.com" });
         }
+        let late_ms = lateness(number, self.late_ms);
         let hash = written.hash;
         let shard = self
             .shards
@@ -162,6 +167,7 @@ impl Stream {
         shard.records.push_back(Record {
             number,
             at_ms: now_ms,
+            shown_ms: if late_ms == 0 { 0 } else { now_ms + late_ms },
             bytes: written.bytes,
             json,
         });
@@ -326,6 +332,10 @@ impl Stream {
         let most = limit.unwrap_or(PAGE_RECORDS).min(self.page_records);
         let mut more = false;
         for record in shard.records.iter().filter(|record| record.number >= first) {
+            if record.shown_ms > now_ms {
+                more = true;
+                break;
+            }
             if page.len() == most || !page.is_empty() && bytes + record.bytes > PAGE_BYTES {
                 more = true;
                 break;
@@ -339,6 +349,15 @@ impl Stream {
             answer["NextShardIterator"] = json!(format!("{}|{id}|{next}|{now_ms}", self.arn));
         }
         Ok(answer)
+    }
+}
+
+/// How much later a record is shown: most are shown soon.
+fn lateness(number: u128, most_ms: u64) -> u64 {
+    let hash = super::table::hash_of(&super::value::Value::S(number.to_string()));
+    match hash % 4 {
+        0 => (hash >> 8) % (most_ms + 1),
+        _ => (hash >> 8) % (most_ms / 8 + 1),
     }
 }
 

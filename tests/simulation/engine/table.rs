@@ -6,6 +6,7 @@ use std::ops::Bound;
 use bigdecimal::BigDecimal;
 use serde_json::{Value as Json, json};
 
+use super::policies::PolicyChange;
 use super::refusal::Refusal;
 use super::stream::{Stream, Written};
 use super::value::{Item, Value, item_json, size_of_item};
@@ -39,6 +40,8 @@ pub struct Table {
     pub items: BTreeMap<Place, Item>,
     /// Oldest first; only the last one can be on.
     pub streams: Vec<Stream>,
+    /// Changes of its resource policy, oldest first.
+    pub policies: Vec<PolicyChange>,
     /// What items were before their changes: when, where, and what.
     past: Vec<(u64, Place, Option<Item>)>,
 }
@@ -69,6 +72,7 @@ impl Table {
             ttl: None,
             items: BTreeMap::new(),
             streams: Vec::new(),
+            policies: Vec::new(),
             past: Vec::new(),
         }
     }

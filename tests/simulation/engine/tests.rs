@@ -4,6 +4,8 @@
 mod against_embedded;
 /// Streams and scans behave as AWS documents them.
 mod documented;
+/// Resource policies, and records that are shown late.
+mod fences;
 /// Random requests in the forms that the product sends.
 mod requests;
 
@@ -16,6 +18,7 @@ const HABITS: Habits = Habits {
     page_records: 1000,
     shards: 1,
     creation_ms: 0,
+    policy_rest_ms: 0,
 };
 const NOW: Arrival = Arrival {
     now_ms: 1_000_000,

@@ -59,6 +59,8 @@ struct Inner {
     trouble: BTreeSet<u64>,
     cuts: Cuts,
     throttlings: Vec<Throttling>,
+    /// A change of a resource policy takes effect for each request after so long at most.
+    policy_lag_ms: u64,
     senders: BTreeMap<String, Sender>,
 }
 
@@ -84,6 +86,7 @@ impl Network {
             trouble: BTreeSet::new(),
             cuts,
             throttlings: Vec::new(),
+            policy_lag_ms: 0,
             senders: BTreeMap::new(),
         };
         Self {
@@ -98,6 +101,11 @@ impl Network {
     /// Sets the fault_rates.
     pub fn set_fault_rates(&self, fault_rates: FaultRates) {
         self.lock().fault_rates = fault_rates;
+    }
+
+    /// Says how long a change of a resource policy takes at most until it is in effect for every request.
+    pub fn set_policy_lag(&self, most_ms: u64) {
+        self.lock().policy_lag_ms = most_ms;
     }
 
     /// Throttles some of the requests for a while.
@@ -207,7 +215,7 @@ impl Network {
     }
 
     /// Sends a request. Nothing may ever come back.
-    fn send(&self, name: &str, target: String, body: Json) -> oneshot::Receiver<End> {
+    fn send(&self, name: &str, who: String, target: String, body: Json) -> oneshot::Receiver<End> {
         let (give, end) = oneshot::channel();
         let mut inner = self.lock();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
@@ -259,6 +267,7 @@ impl Network {
         drop(inner);
         let travelling = Travelling {
             network: self.clone(),
+            who,
             tag: format!("{name} < {number} {operation}"),
             target,
             body,
@@ -273,7 +282,7 @@ impl Network {
 
 /// Whether somebody writes targets from what they read in the source.
 fn writes_pages(name: &str, sort: Sort, body: &Json) -> bool {
-    let is_target = ["orders", "invoices", "names"]
+    let is_target = ["orders", "invoices", "people", "names"]
         .iter()
         .any(|table| body["TableName"] == *table);
     let writes = sort == Sort::Batch || (sort == Sort::Write && is_target);
@@ -282,6 +291,18 @@ fn writes_pages(name: &str, sort: Sort, body: &Json) -> bool {
 }
 
 impl Inner {
+    /// How a policy refuses a write. Its last changes may be in effect for this request, or not yet.
+    fn denial(&mut self, who: &str, target: &str, body: &Json) -> Option<Answer> {
+        if !self.engine.has_policies() {
+            return None;
+        }
+        let as_of_ms = self.now_ms() - self.rng.random_range(0..=self.policy_lag_ms);
+        let operation = target.rsplit('.').next().unwrap_or_default();
+        let denied = self.engine.denial(who, operation, body, as_of_ms)?;
+        self.tally.count("refused by a policy");
+        Some(denied)
+    }
+
     /// What becomes of a request, and why it is throttled, unless that is cut.
     fn troubled(&mut self, drawn: Fate, sort: Sort, body: &Json) -> (Fate, Option<String>) {
         self.troubled += 1;

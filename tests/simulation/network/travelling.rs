@@ -14,6 +14,8 @@ use crate::engine::{Answer, Arrival};
 /// A request on its way.
 pub struct Travelling {
     pub network: Network,
+    /// Who sent it, as a policy knows them.
+    pub who: String,
     pub tag: String,
     pub target: String,
     pub body: Json,
@@ -97,6 +99,11 @@ impl Travelling {
         let mut body = std::borrow::Cow::Borrowed(body);
         if !self.is_troubled && inner.cuts.has_fewer_items() && inner.cuts.drops(body.to_mut()) {
             return Answer::ok(Json::Object(serde_json::Map::new()));
+        }
+        if let Some(denied) = inner.denial(&self.who, &self.target, &body) {
+            drop(inner);
+            self.note(|| "is refused by a policy".into());
+            return denied;
         }
         let stale_ms = self.fault_rates.staleness(&mut inner.rng);
         if stale_ms > 0 && self.target.ends_with(".Scan") && body["ConsistentRead"] != true {

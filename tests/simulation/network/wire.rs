@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::config::{AsyncSleep, Sleep};
 use aws_smithy_runtime_api::client::http::{
@@ -13,10 +13,11 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
+use aws_types::sdk_config::TimeSource;
 use serde_json::Value as Json;
 
-use super::{End, Network};
-use crate::engine::Answer;
+use super::{EPOCH_MS, End, Network};
+use crate::engine::{Answer, role_arn};
 use crate::support::latch::Latch;
 
 /// An HTTP client of the SDK, of one sender.
@@ -53,6 +54,13 @@ impl AsyncSleep for Wire {
     }
 }
 
+/// Signatures and credentials have the time at which the simulation begins: nothing of the product depends on it.
+impl TimeSource for Wire {
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(EPOCH_MS)
+    }
+}
+
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Wire({})", self.name)
@@ -73,6 +81,11 @@ impl HttpConnector for Wire {
             .unwrap_or_default()
             .to_owned();
         let body = request.body().bytes().unwrap_or_default();
+        if let Some(role) = assumed(body) {
+            return HttpConnectorFuture::new(async move { credentials(&role) });
+        }
+        let signature = request.headers().get("authorization").unwrap_or_default();
+        let who = caller(signature);
         let mut body: Json = serde_json::from_slice(body).unwrap_or_default();
         // The SDK writes members in a random order.
         body.sort_all_objects();
@@ -84,7 +97,7 @@ impl HttpConnector for Wire {
                 Err(broken())
             });
         }
-        let end = self.network.send(&self.name, target, body);
+        let end = self.network.send(&self.name, who, target, body);
         HttpConnectorFuture::new(async move {
             let end = end.await;
             suspended.until(false).await;
@@ -96,6 +109,44 @@ impl HttpConnector for Wire {
             }
         })
     }
+}
+
+/// The role that a request of STS asks for.
+fn assumed(body: &[u8]) -> Option<String> {
+    let form = std::str::from_utf8(body).ok()?;
+    let field = |name: &str| {
+        let mut fields = form.split('&');
+        fields.find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+    };
+    if field("Action") != Some("AssumeRole") {
+        return None;
+    }
+    Some(field("RoleArn")?.replace("%3A", ":").replace("%2F", "/"))
+}
+
+/// The credentials of a role: the access key is its name.
+fn credentials(role: &str) -> Result<HttpResponse, ConnectorError> {
+    let key = role.rsplit('/').next().unwrap_or_default();
+    let body = format!(
+        "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><AssumedRoleUser>\
+         <Arn>{role}</Arn><AssumedRoleId>id</AssumedRoleId></AssumedRoleUser><Credentials><AccessKeyId>{key}</AccessKeyId>\
+         <SecretAccessKey>secret</SecretAccessKey><SessionToken>session</SessionToken>\
+         <Expiration>2100-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult><ResponseMetadata>\
+         <RequestId>1</RequestId></ResponseMetadata></AssumeRoleResponse>"
+    );
+    let status = StatusCode::try_from(200).map_err(|error| ConnectorError::other(error.into(), None))?;
+    let mut response = HttpResponse::new(status, SdkBody::from(body));
+    response.headers_mut().insert("content-type", "text/xml");
+    Ok(response)
+}
+
+/// Who signed a request.
+fn caller(signature: &str) -> String {
+    let key = signature.split_once("Credential=");
+    let key = key
+        .and_then(|(_, rest)| rest.split('/').next())
+        .unwrap_or_default();
+    role_arn(key)
 }
 
 fn response(answer: &Answer) -> Result<HttpResponse, ConnectorError> {

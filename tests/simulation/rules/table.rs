@@ -39,7 +39,9 @@ pub fn focus(rule: Rule) -> Focus {
         FenceProven | Drain | Canary | MarkersIgnored | CheckedUnderFence | Close | CloseAcknowledged
         | Pin | PinAtTip | DrainBack | WatchedPast | ReopenAcknowledged | BackAdmitted | WatchAdmitted
         | Mark | OldImage | AsRead | TwoSteps | RunsEndWithDeletes | LooksAgain | Stripped
-        | ReverseLanded | Watched | StraysBlock | ReopenRepairs | MarksRemoved => Focus::Cutovers,
+        | ReverseLanded | Watched | StraysBlock | ReopenRepairs | CopiesStay | CopiesRepaired | HoldKept
+        | HoldBounded => Focus::Moves,
+        MarksRemoved => Focus::Cutovers,
         _ => Focus::Copy,
     }
 }
@@ -85,6 +87,8 @@ const LINEAGE: &str = "`model::lineage`";
 const LEASE: &str = "`model::lease`";
 const CUTOVER: &str = "`model::cutover`";
 const CANARY: &str = "`model::canary`";
+const COPIES: &str = "`model::copies`";
+const HOLD: &str = "`model::hold`";
 const MARKED: &str = "`cutover::marked`";
 
 /// Every rule.
@@ -170,5 +174,9 @@ pub const TABLE: &[Known] = &[
     known(Watched, [Some(1), None], CUTOVER),
     known(StraysBlock, [Some(1), None], CUTOVER),
     known(ReopenRepairs, [None, None], CUTOVER),
+    known(CopiesStay, [None, None], COPIES),
+    known(CopiesRepaired, [None, None], COPIES),
+    known(HoldKept, [None, None], HOLD),
+    known(HoldBounded, [None, None], HOLD),
     known(MarksRemoved, [Some(1), Some(2)], CUTOVER),
 ];

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand::Rng;
 use rand::rngs::StdRng;
+use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 
-use super::goods::{self, Act, Kind, Side};
+use super::goods::{self, Act, FencedBy, Kind, Side};
 use super::{Ordering, Shop};
-use crate::engine::{Arrival, Item};
+use crate::engine::{Arrival, Item, item_json, role_arn};
 
 /// Items of one service.
 const ITEMS: usize = crate::world::KEYS / 2;
@@ -30,6 +31,14 @@ pub struct Application {
     dead: BTreeSet<usize>,
     /// Forgotten instances write the source until then.
     pub strays_until: Option<Instant>,
+    /// The command says that the fence holds: what is accepted from now on may be late.
+    pub is_fenced: bool,
+    /// When each item was written last, on the side that counts.
+    pub written: BTreeMap<usize, Instant>,
+    /// Instances that nobody moved back write the table of the service until then.
+    pub table_strays_until: Option<Instant>,
+    /// Items of this table that such an instance wrote, and when: a verify finds them.
+    pub table_strays: BTreeMap<usize, Instant>,
     /// Items that a forgotten instance wrote since the application was told to stop.
     pub late: BTreeSet<usize>,
     /// Items of which the source and the target may differ, because a forgotten instance wrote the source.
@@ -48,6 +57,10 @@ impl Application {
             at: BTreeMap::new(),
             dead: BTreeSet::new(),
             strays_until: None,
+            is_fenced: false,
+            written: BTreeMap::new(),
+            table_strays_until: None,
+            table_strays: BTreeMap::new(),
             late: BTreeSet::new(),
             disputed: BTreeSet::new(),
             loose: BTreeSet::new(),
@@ -58,7 +71,7 @@ impl Application {
     pub fn numbers(&self) -> std::ops::Range<usize> {
         let first = match self.kind {
             Kind::Orders => 0,
-            Kind::Invoices => ITEMS,
+            Kind::Invoices | Kind::People => ITEMS,
         };
         first..first + ITEMS
     }
@@ -139,8 +152,52 @@ impl Shop {
         }
         let (side, number) = (application.official, application.number(rng));
         for act in application.act(rng, side, number) {
+            if self.is_denied(&role_arn(goods::APPLICATION), (kind, side, number), &act, rng) {
+                return;
+            }
             self.accepted(&mut application, side, number, &act);
         }
+        if kind == Kind::People && side == Side::Target && rng.random_ratio(1, 12) {
+            self.drops_copy(rng);
+        }
+    }
+
+    /// The service that receives everything deletes something of others that it does not need.
+    fn drops_copy(&self, rng: &mut StdRng) {
+        let numbers = self.application(Kind::Orders).numbers();
+        let number = rng.random_range(numbers);
+        let key = goods::copied(&Kind::Orders.source_key(number));
+        let body = json!({ "TableName": Kind::People.name(), "Key": item_json(&key) });
+        self.network.count("copy deleted by the service");
+        self.network
+            .note(|| format!("shop: people drops its copy of DOC#{number}"));
+        self.sent("DeleteItem", &body);
+    }
+
+    /// Whether a policy refuses a write. A change of the policy is in effect for each request after a time of its own.
+    fn is_denied(
+        &self,
+        who: &str,
+        (kind, side, number): (Kind, Side, usize),
+        act: &Act,
+        rng: &mut StdRng,
+    ) -> bool {
+        if self.layout.fenced_by == FencedBy::Person {
+            return false;
+        }
+        // An instance whose connections are old learns of it late.
+        let share = if rng.random() { 1 } else { 4 };
+        let lag_ms = rng.random_range(0..=self.policy_lag_ms / share);
+        let (operation, body) = kind.request(side, number, act);
+        let denied = self
+            .network
+            .with_engine(|engine, now_ms| engine.denial(who, operation, &body, now_ms - lag_ms));
+        if denied.is_some() {
+            self.network.count("write of an application refused by a policy");
+            self.network
+                .note(|| format!("shop: {} is refused DOC#{number}", kind.name()));
+        }
+        denied.is_some()
     }
 
     /// One write of a forgotten instance to the source, if there is one.
@@ -155,7 +212,8 @@ impl Shop {
         let number = application.number(rng);
         let acts = application.act(rng, Side::Source, number);
         for act in acts.iter().take(1) {
-            if !self.has_item(number) {
+            let is_denied = self.is_denied(&self.strays_as, (kind, Side::Source, number), act, rng);
+            if !self.has_item(number) || is_denied {
                 continue;
             }
             self.network.count("stray write");
@@ -170,6 +228,35 @@ impl Shop {
         }
     }
 
+    /// One write of an instance that nobody moved back, to the table of its service.
+    pub(super) fn table_stray_step(&self, kind: Kind, rng: &mut StdRng) {
+        let mut application = self.application(kind);
+        let is_there = application
+            .table_strays_until
+            .is_some_and(|until| until > Instant::now());
+        // A switch may have begun: then, these writes count.
+        if !is_there || application.official == Side::Target || self.phase(kind) != "replicating" {
+            return;
+        }
+        let number = application.number(rng);
+        let acts = application.act(rng, Side::Target, number);
+        for act in acts.iter().take(1) {
+            let is_denied = self.is_denied(&self.strays_as, (kind, Side::Target, number), act, rng);
+            if !self.has_item(number) || is_denied {
+                continue;
+            }
+            self.network.count("stray write of a service's own table");
+            application.table_strays.insert(number, Instant::now());
+            self.carried_out(
+                kind,
+                Side::Target,
+                number,
+                act,
+                "an instance that stayed behind of ",
+            );
+        }
+    }
+
     fn has_item(&self, number: usize) -> bool {
         self.cuts.items.as_ref().is_none_or(|kept| kept.contains(&number))
     }
@@ -181,6 +268,10 @@ impl Shop {
         }
         let kind = application.kind;
         self.carried_out(kind, side, number, act, "");
+        application.written.insert(number, Instant::now());
+        if application.is_fenced {
+            application.late.insert(number);
+        }
         match act.applied(kind, side, application.truth.get(&number)) {
             Some(item) => application.truth.insert(number, item),
             None => application.truth.remove(&number),
@@ -191,9 +282,14 @@ impl Shop {
         let (operation, body) = kind.request(side, number, act);
         self.network
             .note(|| format!("shop: {who}{} sends {operation} DOC#{number} {body}", kind.name()));
+        self.sent(operation, &body);
+    }
+
+    /// A write that the engine accepts at once.
+    fn sent(&self, operation: &str, body: &Json) {
         let answer = self
             .network
-            .with_engine(|engine, now_ms| engine.answer(Arrival { now_ms, stale_ms: 0 }, operation, &body));
+            .with_engine(|engine, now_ms| engine.answer(Arrival { now_ms, stale_ms: 0 }, operation, body));
         assert_eq!(answer.status, 200, "{operation} {body}: {}", answer.body);
         self.writes.fetch_add(1, Ordering::Relaxed);
     }

@@ -5,7 +5,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::{Value as Json, json};
 
-use crate::engine::{Item, Value, item_json};
+use crate::engine::{Item, Value, item_json, role_arn};
 use crate::support::trial::Mode;
 
 /// A service with an application of its own.
@@ -15,7 +15,35 @@ pub enum Kind {
     Orders,
     /// Its items have other keys and another attribute in its own table, and lack one there.
     Invoices,
+    /// The same, and its own table receives a copy of every item of the source.
+    People,
 }
+
+/// How the writers of a run with cutovers are stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FencedBy {
+    /// A person tells the application to stop.
+    Person,
+    /// The resource policy of the table refuses its writes, and the application knows nothing of it.
+    Policy,
+}
+
+/// What the plan of a run with cutovers says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Layout {
+    pub fenced_by: FencedBy,
+    /// The lanes are drained by markers.
+    pub has_markers: bool,
+    /// One of the services receives everything.
+    pub has_copies: bool,
+}
+
+/// The role by which the applications write, if policies are the fence.
+pub const APPLICATION: &str = "application";
+/// The role of instances that no fence stops.
+pub const FORGOTTEN: &str = "forgotten";
+/// The role of the tool.
+const TOOL: &str = "dynasplit";
 
 /// Where an application writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,14 +70,29 @@ pub const SOURCE: &str = "source";
 /// The table of the service that keeps the names of the items of both others.
 pub const NAMES: &str = "names";
 
+impl Layout {
+    /// The services with an application.
+    pub fn kinds(self) -> [Kind; 2] {
+        [
+            Kind::Orders,
+            if self.has_copies {
+                Kind::People
+            } else {
+                Kind::Invoices
+            },
+        ]
+    }
+}
+
 impl Kind {
-    pub const ALL: [Self; 2] = [Self::Orders, Self::Invoices];
+    const ALL: [Self; 3] = [Self::Orders, Self::Invoices, Self::People];
 
     /// The service, and its table.
     pub fn name(self) -> &'static str {
         match self {
             Self::Orders => "orders",
             Self::Invoices => "invoices",
+            Self::People => "people",
         }
     }
 
@@ -71,6 +114,7 @@ impl Kind {
         match self {
             Self::Orders => "ORD#",
             Self::Invoices => "INV#",
+            Self::People => "PER#",
         }
     }
 
@@ -89,6 +133,7 @@ impl Kind {
                 ("account".to_owned(), text((number / 7).to_string())),
                 ("document".to_owned(), text(number.to_string())),
             ]),
+            (Self::People, Side::Target) => copy_key(&self.source_key(number)),
             _ => self.source_key(number),
         }
     }
@@ -96,25 +141,24 @@ impl Kind {
     /// The name of an attribute on one side.
     fn attribute(self, side: Side, name: &'static str) -> &'static str {
         match (self, side, name) {
-            (Self::Invoices, Side::Target, "amount") => "total",
+            (Self::Invoices | Self::People, Side::Target, "amount") => "total",
             _ => name,
         }
     }
 
     /// What one side holds for an item of the source.
     pub fn shaped(self, side: Side, number: usize, item: &Item) -> Item {
-        if (self, side) != (Self::Invoices, Side::Target) {
+        if !self.is_shaped(side) {
             return item.clone();
         }
-        let mut shaped = item.clone();
-        for gone in ["PK", "SK", "note"] {
-            shaped.remove(gone);
-        }
-        if let Some(amount) = shaped.remove("amount") {
-            shaped.insert("total".to_owned(), amount);
-        }
+        let mut shaped = reduced(item);
         shaped.extend(self.key(side, number));
         shaped
+    }
+
+    /// Whether its items look different there.
+    fn is_shaped(self, side: Side) -> bool {
+        self != Self::Orders && side == Side::Target
     }
 
     /// The item of the source that an item of the target stands for. `before` is what the source held.
@@ -174,7 +218,7 @@ impl Act {
             Self::Delete => None,
             Self::Put(item) => {
                 let mut item = item.clone();
-                if (kind, side) == (Kind::Invoices, Side::Target) {
+                if kind.is_shaped(side) {
                     item.remove("note");
                     let note = before.and_then(|before| before.get("note"));
                     item.extend(note.map(|note| ("note".to_owned(), note.clone())));
@@ -220,22 +264,118 @@ pub fn word(rng: &mut StdRng) -> Value {
     text(format!("word-{}", rng.random_range(0..10_000)))
 }
 
+/// The attributes that a target has of an item of the source, without its keys.
+fn reduced(item: &Item) -> Item {
+    let mut reduced = item.clone();
+    for gone in ["PK", "SK", "note"] {
+        reduced.remove(gone);
+    }
+    if let Some(amount) = reduced.remove("amount") {
+        reduced.insert("total".to_owned(), amount);
+    }
+    reduced
+}
+
+/// The key that an item of the source has in the table that receives everything.
+fn copy_key(source: &Item) -> Item {
+    Item::from([
+        ("account".to_owned(), source["PK"].clone()),
+        ("document".to_owned(), source["SK"].clone()),
+    ])
+}
+
+/// What the table that receives everything holds for an item of the source.
+pub fn copied(item: &Item) -> Item {
+    let mut copied = reduced(item);
+    copied.extend(copy_key(item));
+    copied
+}
+
 /// What the table of names holds for an item of the source.
-pub fn named(item: &Item) -> Option<Item> {
-    let name = item.get("name")?;
-    Some(Item::from([
+pub fn named(layout: Layout, item: &Item) -> Option<Item> {
+    let name = item.get("name");
+    let mut named = Item::from([
         ("id".to_owned(), item["PK"].clone()),
         ("document".to_owned(), item["SK"].clone()),
-        ("name".to_owned(), name.clone()),
-    ]))
+    ]);
+    named.extend(name.map(|name| ("name".to_owned(), name.clone())));
+    (name.is_some() || layout.fenced_by == FencedBy::Policy).then_some(named)
 }
 
 /// The plan.
-pub fn plan(mode: Mode) -> String {
+pub fn plan(mode: Mode, layout: Layout) -> String {
     let timestamp = match mode {
         Mode::Timestamp => "{ attribute: at, type: N }",
         Mode::Sequence => "none",
     };
+    let (fence, role) = match layout.fenced_by {
+        FencedBy::Person => ("manual: its application".to_owned(), String::new()),
+        FencedBy::Policy => {
+            let (probe, tool) = (role_arn(APPLICATION), role_arn(TOOL));
+            let forgotten = role_arn(FORGOTTEN);
+            let policy = format!(
+                "policy: {{ scope: prefix, probe-roles: ['{probe}'], target-probe-roles: ['{probe}'], exempt: ['{forgotten}'] }}"
+            );
+            (policy, format!("role: {tool}"))
+        }
+    };
+    let drain = match layout.has_markers {
+        true => "{ by: canary, quiet-for: 1, canary-for: 60 }",
+        false => "{ quiet-for: 1 }",
+    };
+    let second = match layout.has_copies {
+        true => {
+            "  - name: people
+    where: begins_with(PK, 'PER#')
+    owns: items
+    copy: everything
+    irrelevant: begins_with(PK, 'ORD#')
+    table:
+      name: people
+      keys: { partition: account, sort: document }
+      ROLE
+    transform:
+      keys:
+        from: { PK: '{account}', SK: '{document}' }
+        to: { account: '{account}', document: '{document}' }
+"
+        }
+        false => {
+            "  - name: invoices
+    where: begins_with(PK, 'INV#')
+    owns: items
+    table:
+      name: invoices
+      keys: { partition: account, sort: document }
+      ROLE
+    transform:
+      keys:
+        from: { PK: 'INV#{account}', SK: 'DOC#{document}' }
+        to: { account: '{account}', document: '{document}' }
+"
+        }
+    };
+    let second = second.replace("ROLE", &role);
+    // The policy of a service may not stop the writers of others, whatever `where` says of attributes.
+    let wheres = match layout.fenced_by {
+        FencedBy::Person => vec!["attribute_exists(name)".to_owned()],
+        FencedBy::Policy => layout
+            .kinds()
+            .map(|kind| format!("begins_with(PK, '{}')", kind.prefix()))
+            .into(),
+    };
+    let names = wheres.iter().map(|condition| {
+        format!(
+            "    - where: {condition}
+      transform:
+        keys:
+          from: {{ PK: '{{id}}', SK: '{{document}}' }}
+          to: {{ id: '{{id}}', document: '{{document}}' }}
+        keep: [name]
+"
+        )
+    });
+    let names = format!("    shapes:\n{}", names.collect::<String>());
     // The names belong to the two services that write them.
     format!(
         r"version: 1
@@ -243,10 +383,11 @@ split: trial
 source:
   table: source
   keys: {{ partition: PK, sort: SK }}
+  {role}
 timestamp: {timestamp}
 unrouted: fail
-fence: {{ prove-for: 2, manual: its application }}
-drain: {{ quiet-for: 1 }}
+fence: {{ prove-for: 2, {fence} }}
+drain: {drain}
 services:
   - name: orders
     where: begins_with(PK, 'ORD#')
@@ -254,29 +395,14 @@ services:
     table:
       name: orders
       keys: {{ partition: PK, sort: SK }}
-  - name: invoices
-    where: begins_with(PK, 'INV#')
-    owns: items
-    table:
-      name: invoices
-      keys: {{ partition: account, sort: document }}
-    transform:
-      keys:
-        from: {{ PK: 'INV#{{account}}', SK: 'DOC#{{document}}' }}
-        to: {{ account: '{{account}}', document: '{{document}}' }}
-      drop: [PK, SK, note]
+      {role}
+{second}      drop: [PK, SK, note]
       rename: {{ amount: total }}
   - name: names
-    where: attribute_exists(name)
     owns: nothing
     table:
       name: names
       keys: {{ partition: id, sort: document }}
-    transform:
-      keys:
-        from: {{ PK: '{{id}}', SK: '{{document}}' }}
-        to: {{ id: '{{id}}', document: '{{document}}' }}
-      keep: [name]
-"
+{names}"
     )
 }

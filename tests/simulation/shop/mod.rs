@@ -20,13 +20,14 @@ use rand::{Rng, SeedableRng};
 use serde_json::Value as Json;
 use tokio::time::{Instant, sleep};
 
+use crate::cast::Cast;
 use crate::check::Wrong;
-use crate::engine::{Engine, Value};
+use crate::engine::{Engine, Value, role_arn};
 use crate::network::Network;
 use crate::script::Cuts;
 use crate::support::trial::Mode;
 use application::Application;
-use goods::Kind;
+use goods::{Kind, Layout};
 
 /// What an operator has yet to bring about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +38,8 @@ pub enum Goal {
     Rollback(Kind),
     /// The service has no way back any more.
     Complete(Kind),
+    /// The copies that its table does not need are gone.
+    Prune(Kind),
 }
 
 /// The applications of a run, and what they wrote.
@@ -45,8 +48,15 @@ pub struct Shop {
     mode: Mode,
     cuts: Cuts,
     applications: [Mutex<Application>; 2],
+    layout: Layout,
     /// Instances are forgotten.
     has_strays: bool,
+    /// By which role these write: one that a policy does not stop, or that of the application.
+    strays_as: String,
+    /// A change of a policy takes effect for each request after so many milliseconds at most.
+    policy_lag_ms: u64,
+    /// While a lane is drained by markers, records are shown up to so much later.
+    late_ms: u64,
     /// What the person decides who stops and moves the applications.
     person: Mutex<StdRng>,
     /// Writes make a pause.
@@ -55,21 +65,29 @@ pub struct Shop {
     writes: AtomicU64,
     goals: Mutex<VecDeque<Goal>>,
     reached: AtomicU64,
+    /// Copies were removed from the table of everything.
+    pruned: AtomicBool,
     /// What was found wrong at a moment of the product's choice.
     wrong: Mutex<Option<Wrong>>,
 }
 
 impl Shop {
     /// With what operators are to bring about.
-    pub fn open(network: &Network, mode: Mode, cuts: &Cuts, has_strays: bool, mut rng: StdRng) -> Arc<Self> {
-        let goals = goals(&mut rng);
+    pub fn open(network: &Network, mode: Mode, cuts: &Cuts, cast: &Cast, mut rng: StdRng) -> Arc<Self> {
+        let goals = goals(cast.layout, &mut rng);
+        let strays_as = [goods::FORGOTTEN, goods::APPLICATION][rng.random_range(0..2)];
         network.note(|| format!("shop: {goals:?}"));
         let shop = Self {
             network: network.clone(),
             mode,
             cuts: cuts.clone(),
-            applications: Kind::ALL.map(|kind| Mutex::new(Application::of(kind))),
-            has_strays,
+            layout: cast.layout,
+            applications: cast.layout.kinds().map(|kind| Mutex::new(Application::of(kind))),
+            has_strays: cast.strays,
+            strays_as: role_arn(strays_as),
+            policy_lag_ms: cast.policy_lag_ms,
+            late_ms: cast.late_ms,
+            pruned: AtomicBool::new(false),
             person: Mutex::new(StdRng::seed_from_u64(rng.random())),
             resting: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -83,16 +101,18 @@ impl Shop {
 
     /// The items that the source has at the beginning.
     pub fn fill_all(&self, rng: &mut StdRng) {
-        for kind in Kind::ALL {
+        for kind in self.kinds() {
             self.fill(kind, rng);
         }
     }
 
+    /// The services with an application.
+    pub fn kinds(&self) -> [Kind; 2] {
+        self.layout.kinds()
+    }
+
     fn application(&self, kind: Kind) -> MutexGuard<'_, Application> {
-        let place = match kind {
-            Kind::Orders => 0,
-            Kind::Invoices => 1,
-        };
+        let place = usize::from(kind != Kind::Orders);
         self.applications[place].lock().expect("no thread panicked")
     }
 
@@ -112,6 +132,16 @@ impl Shop {
             sleep(Duration::from_millis(rng.random_range(300..4000))).await;
             if !self.is_resting() {
                 self.stray_step(kind, &mut rng);
+            }
+        }
+    }
+
+    /// Instances that nobody moved back write the table of their service.
+    pub async fn stray_of_table(self: Arc<Self>, kind: Kind, mut rng: StdRng) {
+        loop {
+            sleep(Duration::from_millis(rng.random_range(500..5000))).await;
+            if !self.is_resting() {
+                self.table_stray_step(kind, &mut rng);
             }
         }
     }
@@ -149,15 +179,21 @@ impl Shop {
                 Goal::Cutover(_) => "cutover",
                 Goal::Rollback(_) => "rollback",
                 Goal::Complete(_) => "service completed",
+                Goal::Prune(_) => "copies pruned",
             });
             self.reached.fetch_add(1, Ordering::Relaxed);
             goals.pop_front();
         }
-        let open = Kind::ALL.into_iter().map(Goal::Complete);
-        open.into_iter().find(|goal| match goal {
-            Goal::Complete(kind) => self.is_away(*kind) && !self.is_reached(*goal),
+        let kinds = self.kinds().into_iter();
+        let goals = kinds.flat_map(|kind| [Goal::Complete(kind), Goal::Prune(kind)]);
+        let is_open = |goal: &Goal| match goal {
+            Goal::Complete(kind) => self.is_away(*kind),
+            Goal::Prune(kind) => *kind == Kind::People && self.phase(*kind) == "completed",
             _ => false,
-        })
+        };
+        goals
+            .into_iter()
+            .find(|goal| is_open(goal) && !self.is_reached(*goal))
     }
 
     /// How many goals were reached so far.
@@ -175,6 +211,7 @@ impl Shop {
             Goal::Cutover(kind) => self.is_away(kind),
             Goal::Rollback(kind) => !self.is_away(kind),
             Goal::Complete(kind) => self.phase(kind) == "completed",
+            Goal::Prune(_) => self.pruned.load(Ordering::Relaxed),
         }
     }
 
@@ -201,8 +238,8 @@ impl Shop {
 }
 
 /// One or both services, one after the other; some go back, and over again.
-fn goals(rng: &mut StdRng) -> VecDeque<Goal> {
-    let mut kinds = Kind::ALL;
+fn goals(layout: Layout, rng: &mut StdRng) -> VecDeque<Goal> {
+    let mut kinds = layout.kinds();
     kinds.shuffle(rng);
     let count = rng.random_range(1..=2);
     let mut goals = VecDeque::new();

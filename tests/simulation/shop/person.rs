@@ -1,11 +1,13 @@
 //! The person who stops an application and moves it, as the commands ask for it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use rand::Rng;
+use tokio::time::Instant;
 
-use super::goods::{Kind, SOURCE, Side};
-use super::{Shop, after};
+use super::goods::{FencedBy, Kind, SOURCE, Side};
+use super::{Ordering, Shop, after};
 use crate::check::Wrong;
 use crate::engine::Item;
 
@@ -13,6 +15,9 @@ use crate::engine::Item;
 const STOPS_MS: u64 = 1500;
 /// Forgotten instances write for so many milliseconds at most, from then on.
 const STRAYS_MS: u64 = 60_000;
+/// A policy that takes effect late may let a write through while the fence is proven, and the step after it is told later. What
+/// was written before is from before the proof.
+const PROVING: Duration = Duration::from_secs(10);
 
 impl Shop {
     /// What a command asks for before it goes on: the writers of a service have stopped.
@@ -41,6 +46,9 @@ impl Shop {
     /// What a command tells: some of it is for the person who runs the applications.
     pub fn tell(&self, said: &str) {
         let Some((service, side)) = moved(said) else {
+            if let Some((kind, step)) = begun(said) {
+                self.step_begins(kind, step);
+            }
             return;
         };
         let kind = Kind::named(service).expect("only these are cut over");
@@ -54,15 +62,79 @@ impl Shop {
                 self.fails(wrong);
             }
         }
+        let mut person = self.person.lock().expect("no thread panicked");
         let mut application = self.application(kind);
+        let goes_back = application.official == Side::Target && side == Side::Source;
+        if goes_back && self.has_strays && person.random_bool(0.5) {
+            application.table_strays_until = Some(after(person.random_range(0..STRAYS_MS)));
+        }
         application.official = side;
         application.stops = None;
+        application.is_fenced = false;
+    }
+
+    /// A command begins a step.
+    fn step_begins(&self, kind: Kind, step: &str) {
+        let mut application = self.application(kind);
+        match step {
+            "fence" | "fence-target" => {
+                application.is_fenced = false;
+                if self.layout.fenced_by == FencedBy::Policy {
+                    application.late.clear();
+                }
+            }
+            "drain" | "drain-back" if self.layout.fenced_by == FencedBy::Policy => {
+                application.is_fenced = true;
+                let since = Instant::now() - PROVING;
+                let late = application.written.iter().filter(|(_, at)| **at >= since);
+                let late: Vec<usize> = late.map(|(number, _)| *number).collect();
+                application.late.extend(late);
+            }
+            _ => {}
+        }
+        drop(application);
+        let table = match step {
+            "fence" | "drain" => SOURCE,
+            "fence-target" | "drain-back" => kind.name(),
+            _ => "",
+        };
+        self.network.with_engine(|engine, _| {
+            for name in [SOURCE, kind.name()] {
+                let is_late = self.layout.has_markers && name == table;
+                if let Some(stream) = engine.stream(name) {
+                    stream.late_ms = if is_late { self.late_ms } else { 0 };
+                }
+            }
+        });
+    }
+
+    /// Whether the tables were compared by a command that began then, and agree.
+    pub fn verified(&self, began: Instant) {
+        for kind in self.kinds() {
+            if self.phase(kind) == "replicating" {
+                self.application(kind).table_strays.retain(|_, at| *at >= began);
+            }
+        }
+    }
+
+    /// Somebody stops the instances that write tables of services that write the source.
+    pub fn stop_table_strays(&self) {
+        for kind in self.kinds() {
+            self.application(kind).table_strays_until = None;
+        }
+    }
+
+    /// The copies that a service does not need were removed.
+    pub fn pruned(&self) {
+        self.pruned.store(true, Ordering::Relaxed);
     }
 
     /// The application writes its own table from now on. The table holds all writes that were accepted before the fence.
     fn switches(&self, kind: Kind) -> Result<(), Wrong> {
         let mut application = self.application(kind);
         let target = self.items(kind, Side::Target);
+        application.table_strays.clear();
+        application.table_strays_until = None;
         for number in application.numbers() {
             let known = application.truth.get(&number);
             let held = target.get(&number);
@@ -103,6 +175,10 @@ impl Shop {
                 return Err(self.differs(what, kind, Side::Source, number, known, held));
             }
         }
+        // What the table accepted too late is in the table alone, until a verify finds it.
+        for number in std::mem::take(&mut application.late) {
+            application.table_strays.insert(number, Instant::now());
+        }
         application.truth = source;
         application.disputed = BTreeSet::new();
         application.loose = BTreeSet::new();
@@ -140,6 +216,13 @@ pub(super) fn same(one: Option<&Item>, other: Option<&Item>, is_loose: bool) -> 
         })
     };
     without(one) == without(other)
+}
+
+/// The service of which a step begins, and the step.
+fn begun(said: &str) -> Option<(Kind, &str)> {
+    let (service, rest) = said.split_once(": ")?;
+    let (_, step) = rest.strip_suffix(')')?.rsplit_once('(')?;
+    Some((Kind::named(service)?, step))
 }
 
 /// The service whose application writes from now on, and where.
@@ -184,4 +267,8 @@ fn the_person_understands_what_is_told() {
     for (said, meant) in told {
         assert_eq!(moved(said), meant, "{said}");
     }
+    assert_eq!(
+        begun("orders: waits until the forward lane has applied every write (drain)"),
+        Some((Kind::Orders, "drain"))
+    );
 }
