@@ -60,6 +60,7 @@ pub(super) async fn lift(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     })
     .await?;
     fault::moment("cutover.lifted").await;
+    fencing::report_failure(work).await;
     fencing::hook(work, HookName::Cancelled).await?;
     canary::removed(work).await?;
     Ok(CutoverStep::Cancelled)

@@ -8,7 +8,7 @@ use super::work::Work;
 use super::{drain, policy};
 use crate::fault::{Rule, broken};
 use crate::fence::run_hook;
-use crate::plan::{Fence, HookName, Plan, Service};
+use crate::plan::{Fence, FenceScope, HookName, Plan, Service};
 use crate::state::SplitRecord;
 use crate::status::{duration, own_changes, received, reverse_state, split_status_with_worker};
 use crate::worker::RunError;
@@ -33,6 +33,17 @@ pub(super) async fn hook(work: &Work<'_>, hook: HookName) -> Result<bool, RunErr
             work.journal.event(&error.to_string(), Some(output)).await?;
             Err(RunError::Failed(error.to_string()))
         }
+    }
+}
+
+/// Runs the hook that reports a step that failed. Call it when the service can write again, or when nothing is cancelled: the hook
+/// must not make a pause longer. If it fails, this changes nothing: the operator learns of the step anyway.
+pub(super) async fn report_failure(work: &Work<'_>) {
+    if work.journal.record().problem.is_none() {
+        return;
+    }
+    if let Err(error) = hook(work, HookName::Failed).await {
+        (work.operator.tell)(&error.to_string());
     }
 }
 
@@ -212,6 +223,38 @@ pub(super) async fn lift(work: &Work<'_>, side: Side) -> Result<(), RunError> {
             Part::Policy(raised) => Box::pin(policy::lift(work, side, &raised)).await?,
         }
         fence_parts::forget_last(work, side).await?;
+    }
+    Ok(())
+}
+
+/// The service writes its own table. A policy that stops the writers of every service is lifted now, because the other services
+/// still write the source. From then on, only the watcher of stray writes notices a forgotten writer of this service.
+pub(super) async fn lift_for_others(work: &Work<'_>) -> Result<(), RunError> {
+    let (source, fence) = (
+        &work.split.plan.source.table,
+        work.split.plan.fence_of(work.service),
+    );
+    let stops_all = fence
+        .policy
+        .as_ref()
+        .is_some_and(|policy| policy.scope == FenceScope::Table);
+    let raised = fence_parts::raised(work, Side::Source)?;
+    if let (true, Some(Part::Policy(policy))) = (stops_all, raised.last()) {
+        Box::pin(policy::lift(work, Side::Source, policy)).await?;
+        fence_parts::forget_last(work, Side::Source).await?;
+        (work.operator.tell)(&format!(
+            "the other services may write {source} again: its policy stopped all writers, and is lifted. If a writer of {} was \
+             forgotten, its writes are reported as stray writes",
+            work.name()
+        ));
+    }
+    if raised.contains(&Part::Manual) {
+        (work.operator.tell)(&format!(
+            "the writers that a person stopped may write again: what they write of {} goes to its own table, {}, and the rest \
+             to {source}",
+            work.name(),
+            work.service.table.name
+        ));
     }
     Ok(())
 }

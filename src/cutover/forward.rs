@@ -208,6 +208,7 @@ pub(super) async fn switch(work: &Work<'_>) -> Result<CutoverStep, RunError> {
             .await?;
     }
     fault::moment("cutover.switched").await;
+    fencing::lift_for_others(work).await?;
     fencing::hook(work, HookName::Switched).await?;
     canary::removed(work).await?;
     Ok(CutoverStep::Switched)

@@ -170,6 +170,7 @@ pub(super) async fn cancel_lift(work: &Work<'_>) -> Result<CutoverStep, RunError
     })
     .await?;
     fault::moment("rollback.cancelled").await;
+    fencing::report_failure(work).await;
     canary::removed(work).await?;
     Ok(CutoverStep::RollbackCancelled)
 }

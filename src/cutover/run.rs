@@ -452,9 +452,8 @@ async fn failed(work: &Work<'_>, step: CutoverStep, error: RunError) -> Result<C
     work.journal
         .event(&format!("the step failed: {reason}"), None)
         .await?;
-    // The step failed already, and the operator learns of it: a hook that fails here changes nothing.
-    if let Err(error) = fencing::hook(work, HookName::Failed).await {
-        (work.operator.tell)(&error.to_string());
+    if !(step.can_cancel() || step.can_cancel_rollback()) {
+        fencing::report_failure(work).await;
     }
     if step == CutoverStep::EndWayBack && work.phase().await? == CutoverPhase::Switched {
         // Nothing was done: the service can still be rolled back.

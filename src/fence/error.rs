@@ -22,7 +22,7 @@ pub enum FenceError {
     },
     /// The policy would stop this command, too.
     #[error(
-        "it is not known which role or user runs this command ({caller}), so the policy of a fence would stop it, too: name a role          under `source` and under the `table` of the service in the plan"
+        "it is not known which role or user runs this command ({caller}), so the policy of a fence would stop it, too: name a role under `source` and under the `table` of the service in the plan"
     )]
     UnknownCaller {
         /// What STS says of the caller.
@@ -92,8 +92,8 @@ pub enum FenceError {
     },
     /// The fence does not hold.
     #[error(
-        "the fence of {table} does not hold: {call} by {role} {answer} {seconds} seconds after the policy was put. Lift the fence, and \
-         use the hook `fence` or `scope: table` instead"
+        "the fence of {table} does not hold: {call} by {role} {answer} {seconds} seconds after the policy was put, so the policy was \
+         taken back. Use the hook `fence` of the plan, or another `scope`, instead"
     )]
     DoesNotHold {
         /// The table.

@@ -314,7 +314,10 @@ fn steps(cutover: &CutoverStatus, known: &NotifyRecord) -> Subject {
     };
     let pause = match cutover.pause_ms {
         Some(pause_ms) if cutover.paused => {
-            format!("; the service can write nowhere since {}", duration(pause_ms))
+            format!(
+                "; the service has been unable to write for {}",
+                duration(pause_ms)
+            )
         }
         Some(pause_ms) if step.is_over() => format!("; the pause took {}", duration(pause_ms)),
         _ => String::new(),

@@ -131,7 +131,7 @@ fn of_one(cutover: &CutoverStatus) -> Vec<Obstacle> {
         add(ObstacleKind::Cutover, what, cutover.next.clone());
     } else if !cutover.step.is_over() {
         let pause = match (cutover.paused, cutover.pause_ms) {
-            (true, Some(pause)) => format!("; {service} can write nowhere since {}", duration(pause)),
+            (true, Some(pause)) => format!("; {service} has been unable to write for {}", duration(pause)),
             _ => String::new(),
         };
         let (what, next) = if cutover.running {
@@ -228,7 +228,7 @@ mod tests {
         assert!(
             stopped[0]
                 .what
-                .contains("stopped at the step drain; a can write nowhere since")
+                .contains("stopped at the step drain; a has been unable to write for")
         );
         assert_eq!(stopped[0].next, "run it");
         let running = obstacles(&[cutover(CutoverStep::Drain, true)]);

@@ -16,6 +16,20 @@ async fn a_hook_that_fails_before_the_switch_cancels_the_cutover() {
         );
         assert!(cancelled.stdout.contains(hook), "{hook}: {}", cancelled.stdout);
         assert_eq!(shop.phase().await, "replicating");
+        let calls = std::fs::read_to_string(shop.path("calls")).expect("the calls");
+        let lasts: Vec<&str> = calls.lines().rev().take(3).collect();
+        let wanted = match hook {
+            "before-fence" => [
+                "cancelled of people",
+                "failed of people",
+                "before-fence of people",
+            ],
+            _ => ["cancelled of people", "failed of people", "unfence of people"],
+        };
+        assert_eq!(
+            lasts, wanted,
+            "{hook}: it is reported when the writers may write again"
+        );
         let before = application.written().await.source;
         until_written(&application, |written| written.source >= before + 20).await;
         shop.mend("fail", hook);

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::deaths::die;
 use super::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, application_role, end, until_written};
+use crate::support::table;
 use crate::support::trial::Mode;
 
 /// The points of the changes of a policy.
@@ -117,6 +118,42 @@ async fn a_cancel_that_dies_restores_the_policy_byte_for_byte() {
         assert_eq!(shop.target_policy(), None, "{point}");
         until_target(&application).await;
     }
+    shop.assert_both_sides(&application.end().await).await;
+    end(tail).await;
+}
+
+/// A policy that denies every write of the table stops the other services as well, so it is up only until the service has
+/// switched: also if the process dies before it has lifted it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_of_the_whole_table_lets_the_others_write_after_the_switch() {
+    let (shop, tail, application) = Shop::open_with_policy_of(Mode::Sequence, "table", Some(ODD)).await;
+    let other = shop.stage.engine.dynamodb_as(&application_role());
+    let others_write = async |n: u64| {
+        let line = table::item("ORD#1", "L", [("n", table::number(n))]);
+        table::put(&other, &shop.stage.trial.source, line).await;
+    };
+    die(&shop, CUTOVER, "cutover.switched").await;
+    assert!(fences(&shop.source_policy()), "it died before");
+    let done = shop.succeed(CUTOVER).await;
+    assert!(
+        done.stderr.contains("the other services may write"),
+        "{}",
+        done.stderr
+    );
+    assert_eq!(shop.source_policy().as_deref(), Some(ODD));
+    others_write(2).await;
+    until_target(&application).await;
+    shop.succeed(CUTOVER).await;
+
+    shop.succeed(ROLLBACK).await;
+    assert_eq!(shop.source_policy().as_deref(), Some(ODD));
+    others_write(3).await;
+    until_source(&application).await;
+    shop.verify().await;
+    shop.cutover().await;
+    assert_eq!(shop.source_policy().as_deref(), Some(ODD));
+    others_write(4).await;
+    until_target(&application).await;
     shop.assert_both_sides(&application.end().await).await;
     end(tail).await;
 }

@@ -38,7 +38,7 @@ fi
 "#;
 
 /// The hooks of the plan: name, and the flag that it sets.
-const HOOKS: [(&str, &str); 12] = [
+const HOOKS: [(&str, &str); 13] = [
     ("before-fence", ""),
     ("fence", "source, stop"),
     ("fenced", ""),
@@ -51,6 +51,7 @@ const HOOKS: [(&str, &str); 12] = [
     ("fence-target", "target, stop"),
     ("unfence-target", "target, write"),
     ("rollback", "source, write"),
+    ("failed", ""),
 ];
 
 /// The same, if a policy is the fence: the application writes where it wrote before, and is refused.
@@ -83,6 +84,8 @@ pub struct Shop {
     /// The table of a service that receives the people whose `kind` is `shared`, if there is one.
     pub copy: Option<String>,
     fenced_by: FencedBy,
+    /// What a policy denies.
+    scope: &'static str,
     drain: &'static str,
     folder: TempDir,
 }
@@ -132,12 +135,31 @@ impl Shop {
 
     /// The same, with a policy as the fence. `policy` is that of the source before.
     pub async fn open_with_policy(mode: Mode, policy: Option<&str>) -> (Self, Running, Application) {
+        Self::open_with_policy_of(mode, "prefix", policy).await
+    }
+
+    /// The same, with another scope of the policy than a prefix.
+    pub async fn open_with_policy_of(
+        mode: Mode,
+        scope: &'static str,
+        policy: Option<&str>,
+    ) -> (Self, Running, Application) {
         let engine = Engine::scripted(Script::quiet(0)).await;
-        let shop = Self::set(engine, mode, FencedBy::Policy, None).await;
+        let mut shop = Self::set(engine, mode, FencedBy::Policy, None).await;
+        shop.scope_of_policy(scope);
         if let Some(policy) = policy {
             shop.policies().set(&shop.stage.trial.source, policy);
         }
         shop.opened().await
+    }
+
+    fn scope_of_policy(&mut self, scope: &'static str) {
+        let path = self.path("plan.yaml");
+        let plan = std::fs::read_to_string(&path).expect("the plan is read");
+        let plan = plan.replace(&format!("scope: {}", self.scope), &format!("scope: {scope}"));
+        assert!(plan.contains(&format!("scope: {scope}")), "the plan has a policy");
+        std::fs::write(path, plan).expect("the plan is written");
+        self.scope = scope;
     }
 
     async fn opened(self) -> (Self, Running, Application) {
@@ -164,6 +186,7 @@ impl Shop {
             orders,
             copy,
             fenced_by,
+            scope: "prefix",
             drain: "{ quiet-for: 1 }",
             folder,
         };
