@@ -54,7 +54,7 @@ impl OfflineSplit<'_> {
         let is_clean = result.clean;
         self.comparison = Some(result);
         if is_clean {
-            self.enable_ttl().await?;
+            self.switch_ttl_on().await?;
             let now_ms = self.split.now_ms();
             self.journal
                 .change(|record| record.finished_ms = Some(now_ms))

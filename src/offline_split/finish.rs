@@ -46,7 +46,7 @@ impl OfflineSplit<'_> {
     }
 
     /// TTL of every table, after the comparison: an item that expired in between would look like a loss.
-    pub(super) async fn enable_ttl(&self) -> Result<(), RunError> {
+    pub(super) async fn switch_ttl_on(&self) -> Result<(), RunError> {
         for (service, tables) in self.split.services() {
             let enabled = unless_stopped(self.stop, enable_ttl(&tables.control, &service.table)).await?;
             match enabled {
