@@ -11,7 +11,6 @@ use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 const QUEUE: &str = "arn:aws:sqs:us-east-1:123456789012:courses.fifo";
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:users";
@@ -422,28 +421,27 @@ async fn a_destination_that_answers_500_holds_no_table_and_gets_everything_later
     destination.status.store(500, Ordering::SeqCst);
     let running = shell.start("replicate plan.yaml -vv");
     running.until_told("following the stream");
-    for number in 0..30 {
-        put(&engine, &format!("COURSE#{number}"), VALUE).await;
-        put(&engine, &format!("USER#{number}"), VALUE).await;
-    }
-    for (table, kind) in [("Courses", "COURSE"), ("Users", "USER")] {
-        let last = format!("{kind}#29");
-        for _ in 0..600 {
-            if is_copied(&engine, table, &last).await {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+    let write = async |numbers: std::ops::Range<usize>| {
+        for number in numbers {
+            put(&engine, &format!("COURSE#{number}"), VALUE).await;
+            put(&engine, &format!("USER#{number}"), VALUE).await;
         }
-        assert!(
-            is_copied(&engine, table, &last).await,
-            "the table is held up:\n{}",
-            running.told()
-        );
-    }
+    };
+    let is_there = |table: &'static str, pk: &'static str| {
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(is_copied(&engine, table, pk))
+        })
+    };
+    write(0..15).await;
     running.until_told("events do not get through; trying again");
     let blocked = || shell.run("status plan.yaml --output json").json()["events"][0]["blocked"].clone();
     until("the reason in the status", || {
         blocked().as_str().is_some_and(|reason| reason.contains("500"))
+    });
+    // The lanes of the tables go on while nothing gets through.
+    write(15..30).await;
+    until("the copies", || {
+        is_there("Courses", "COURSE#29") && is_there("Users", "USER#29")
     });
     assert_eq!(destination.came().len(), 0);
     destination.status.store(200, Ordering::SeqCst);
@@ -653,15 +651,24 @@ async fn events_begin_and_end_with_apply_and_the_newest_plan() {
 async fn events_end_at_a_switch_with_what_came_before_it() {
     let destination = Destination::new();
     let receiver = destination.start();
-    let (engine, shell) = split(&plan(Some(&to_queue("")), None), &receiver).await;
-    destination.status.store(500, Ordering::SeqCst);
+    let (engine, shell) = split(&plan(Some(&to_queue(", attempts: 1")), None), &receiver).await;
+    *destination.refuses.lock().unwrap() = Some("COURSE#bad".into());
     let running = shell.start("replicate plan.yaml --lease-seconds 3");
     running.until_told("following the stream");
+    put(&engine, "COURSE#bad", VALUE).await;
+    running.until_told("the destination refuses an event: a dead letter");
+    destination.status.store(500, Ordering::SeqCst);
     put(&engine, "COURSE#before", VALUE).await;
     running.until_told("events do not get through");
     shell.run("backfill plan.yaml").ended(0);
     shell.run("verify plan.yaml").ended(0);
-    // Events that are late hold up no switch.
+    // Events that are late or refused are in the way of completing, and hold up no switch.
+    let obstacles = shell.run("status plan.yaml --output json").json()["obstacles"].clone();
+    let listed = obstacles.as_array().unwrap();
+    assert!(
+        listed.iter().any(|obstacle| obstacle["kind"] == "events"),
+        "{obstacles}"
+    );
     shell.run("switched plan.yaml --service Courses").ended(0);
     put(&engine, "COURSE#after", VALUE).await;
     put(&engine, "USER#after", VALUE).await;
