@@ -140,18 +140,16 @@ impl Cast {
         self
     }
 
-    /// With what a rule needs to matter.
+    /// With what a rule needs to matter, and little else.
     pub fn without(mut self, rule: Option<Rule>) -> Self {
-        match rule {
-            Some(Rule::Canary | Rule::MarkersIgnored) => {
-                self.layout.has_markers = true;
-                self.late_ms = 12_000;
-            }
-            Some(Rule::CopiesStay | Rule::CopiesRepaired) => self.layout.has_copies = true,
-            Some(Rule::Watched | Rule::WatchedPast | Rule::StraysBlock | Rule::ReopenRepairs) => {
-                self.strays = true
-            }
-            _ => {}
+        let Some(rule) = rule else { return self };
+        self.layout = Layout {
+            fenced_by: FencedBy::Person,
+            has_markers: matches!(rule, Rule::Canary | Rule::MarkersIgnored),
+            has_copies: matches!(rule, Rule::CopiesStay | Rule::CopiesRepaired),
+        };
+        if rule == Rule::Canary {
+            self.late_ms = LATE_FOR_A_DRAIN;
         }
         self
     }
@@ -183,6 +181,8 @@ impl Cast {
 
 /// One run in so many has cutovers: they are long.
 const CUTOVERS: u64 = 8;
+/// A record that is shown so late is not there when a drain by quiet ends.
+const LATE_FOR_A_DRAIN: u64 = 30_000;
 /// One of so many short runs with cutovers comes to the end of the split.
 const COMPLETED: u64 = 4;
 /// Of the chances of cutovers.

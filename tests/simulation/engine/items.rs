@@ -13,13 +13,14 @@ use super::value::{Item, item_json, item_of, size_of_item};
 use super::{Arrival, Engine};
 
 /// Members that say when a write lands, and what is told of it.
-const CONDITIONAL: [&str; 6] = [
+const CONDITIONAL: [&str; 7] = [
     "TableName",
     "ConditionExpression",
     "ExpressionAttributeNames",
     "ExpressionAttributeValues",
     "ReturnValuesOnConditionCheckFailure",
     "ReturnConsumedCapacity",
+    "ReturnValues",
 ];
 /// Operations in a batch.
 const BATCH: usize = 25;
@@ -92,6 +93,7 @@ impl Engine {
         placeholders.all_used()?;
         let shown = request.says("ReturnValuesOnConditionCheckFailure", "ALL_OLD")?;
         let told = request.says("ReturnConsumedCapacity", "TOTAL")?;
+        let before = request.says("ReturnValues", "ALL_OLD")?;
         let name = request.text("TableName")?;
         let table = self.usable(at, name)?;
         let old = table.items.get(&place);
@@ -100,11 +102,15 @@ impl Engine {
         }
         let new = new(old)?;
         let bytes = [old, new.as_ref()].into_iter().flatten().map(size_of_item).max();
-        table.write(at.now_ms, place, new);
-        Ok(match told {
-            true => json!({ "ConsumedCapacity": consumed(name, write_units(bytes.unwrap_or(0))) }),
-            false => json!({}),
-        })
+        let was = table.write(at.now_ms, place, new);
+        let mut answer = json!({});
+        if told {
+            answer["ConsumedCapacity"] = consumed(name, write_units(bytes.unwrap_or(0)));
+        }
+        if let Some(was) = was.filter(|_| before) {
+            answer["Attributes"] = item_json(&was);
+        }
+        Ok(answer)
     }
 
     pub(super) fn batch_write(&mut self, at: Arrival, body: &Json) -> Result<Json, Refusal> {

@@ -40,8 +40,7 @@ pub fn focus(rule: Rule) -> Focus {
         | Pin | PinAtTip | DrainBack | WatchedPast | ReopenAcknowledged | BackAdmitted | WatchAdmitted
         | Mark | OldImage | AsRead | TwoSteps | RunsEndWithDeletes | LooksAgain | Stripped
         | ReverseLanded | Watched | StraysBlock | ReopenRepairs | CopiesStay | CopiesRepaired | HoldKept
-        | HoldBounded => Focus::Moves,
-        MarksRemoved => Focus::Cutovers,
+        | HoldBounded | MarksRemoved => Focus::Cutovers,
         _ => Focus::Copy,
     }
 }
@@ -149,7 +148,7 @@ pub const TABLE: &[Known] = &[
     known(CompareAndSet, [None, None], LEASE),
     known(EndsBeforeLease, [None, None], LEASE),
     known(BothClocks, [None, None], LEASE),
-    known(FenceProven, [Some(1), None], CUTOVER),
+    known(FenceProven, [None, None], CUTOVER),
     known(Drain, [None, None], CUTOVER),
     known(Canary, [None, None], CANARY),
     known(MarkersIgnored, [None, None], MARKED),

@@ -75,7 +75,6 @@ impl Shop {
     /// With what operators are to bring about.
     pub fn open(network: &Network, mode: Mode, cuts: &Cuts, cast: &Cast, mut rng: StdRng) -> Arc<Self> {
         let goals = goals(cast.layout, &mut rng);
-        let strays_as = [goods::FORGOTTEN, goods::APPLICATION][rng.random_range(0..2)];
         network.note(|| format!("shop: {goals:?}"));
         let shop = Self {
             network: network.clone(),
@@ -84,11 +83,11 @@ impl Shop {
             layout: cast.layout,
             applications: cast.layout.kinds().map(|kind| Mutex::new(Application::of(kind))),
             has_strays: cast.strays,
-            strays_as: role_arn(strays_as),
             policy_lag_ms: cast.policy_lag_ms,
             late_ms: cast.late_ms,
             pruned: AtomicBool::new(false),
             person: Mutex::new(StdRng::seed_from_u64(rng.random())),
+            strays_as: role_arn([goods::FORGOTTEN, goods::APPLICATION][rng.random_range(0..2)]),
             resting: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             writes: AtomicU64::new(0),
