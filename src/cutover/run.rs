@@ -9,7 +9,7 @@ use super::options::{
 use super::work::{Work, millis};
 use super::{cancel, complete, fencing, forward, hold, ready, rollback as back};
 use crate::fault;
-use crate::plan::{HookName, Service};
+use crate::plan::Service;
 use crate::state::{CutoverPhase, CutoverRecord, CutoverStep, SplitRecord};
 use crate::worker::{ActivityNote, RunError, Split, check_split, with_activity_notes};
 use std::collections::BTreeMap;

@@ -18,7 +18,7 @@ const STRAYS: &[&str] = &["reverse", "list", "--service", "people"];
 const SETTLE: &[&str] = &["reverse", "settle", "--service", "people", "--overwrite"];
 
 fn source_key() -> SdkItem {
-    [("PK", text(&format!("PER#{PERSON}"))), ("SK", text("P"))]
+    [("PK", text(format!("PER#{PERSON}"))), ("SK", text("P"))]
         .map(|(name, value)| (name.to_owned(), value))
         .into()
 }
