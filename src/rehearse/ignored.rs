@@ -9,7 +9,7 @@ use super::writer_error::WriterError;
 use crate::dynamo::Failure;
 use crate::model::{Item, ItemExt, Key, RESERVED_PREFIX, Value};
 use crate::plan::Service;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio_util::task::AbortOnDropHandle;
@@ -23,7 +23,8 @@ const BETWEEN: Duration = Duration::from_millis(150);
 pub(super) struct Ignoring {
     application: Arc<Application>,
     service: Service,
-    key: Key,
+    /// The item that it writes: chosen when the writers of the service have stopped, because they could delete it before.
+    key: OnceLock<Key>,
     timestamp: Option<Timestamp>,
     state: Mutex<State>,
 }
@@ -37,33 +38,35 @@ struct State {
 }
 
 impl Ignoring {
-    /// A writer of one item of a service; `None` if it has none.
+    /// A writer of one item of a service.
     pub fn of(
         application: &Arc<Application>,
         service: &str,
         timestamp: Option<Timestamp>,
     ) -> Option<Arc<Self>> {
-        let service = application.plan.service(service)?.clone();
-        let versions = &application.plan.versions;
-        let items = application.items();
-        let mut keys: Vec<&Key> = items
-            .iter()
-            .filter(|(_, item)| own(&service, versions, item).is_some())
-            .map(|(key, _)| key)
-            .collect();
-        keys.sort_by_key(|key| key.to_string());
-        let key = (*keys.first()?).clone();
         Some(Arc::new(Self {
             application: Arc::clone(application),
-            service,
-            key,
+            service: application.plan.service(service)?.clone(),
+            key: OnceLock::new(),
             timestamp,
             state: Mutex::default(),
         }))
     }
 
-    /// Begins to write. The fence is raised.
+    /// The first item of the service; `None` if it has none.
+    fn chosen(&self) -> Option<Key> {
+        let versions = &self.application.plan.versions;
+        let items = self.application.items().into_iter();
+        let keys = items
+            .filter(|(_, item)| own(&self.service, versions, item).is_some())
+            .map(|(key, _)| key);
+        keys.min_by_key(ToString::to_string)
+    }
+
+    /// Begins to write, if the service has an item. The fence is raised.
     pub async fn begin(self: &Arc<Self>) {
+        let Some(key) = self.chosen() else { return };
+        let key = self.key.get_or_init(|| key).clone();
         let writer = Arc::clone(self);
         let writing = async move {
             for n in 0..MOST {
@@ -72,7 +75,7 @@ impl Ignoring {
                     break;
                 }
                 let request = writer.request(n);
-                writer.application.ignore_the_fence(&writer.key, request).await?;
+                writer.application.ignore_the_fence(&key, request).await?;
                 state.made += 1;
                 drop(state);
                 tokio::time::sleep(BETWEEN).await;
@@ -104,7 +107,7 @@ impl Ignoring {
     /// Whether the service's own table holds the item as it was written last.
     pub async fn is_copied(&self) -> Result<bool, Failure> {
         let versions = &self.application.plan.versions;
-        let item = self.application.item(&self.key);
+        let item = self.key.get().and_then(|key| self.application.item(key));
         let Some(held) = item.and_then(|item| own(&self.service, versions, &item)) else {
             return Ok(true);
         };
