@@ -3,11 +3,12 @@
 
 use super::circuit_breaker::STUCK_LEASES;
 use super::order::{BULK_MS, Chosen, Forecast, GIVEN_UP_MS, OrderChoice, Outlook, choose, lasting};
+use super::round::filled;
 use super::worker::{Backfill, BackfillReport};
 use crate::dynamo::TableCallError;
 use crate::fault::{self, Rule, broken};
 use crate::plan::TableThroughput;
-use crate::repair::{free, give_up, hold};
+use crate::repair::{Holder, free, give_up, hold};
 use crate::source::SourceFacts;
 use crate::state::{BackfillRecord, Order, SplitRecord, StateError, TombstonePhase};
 use crate::status::lane_status;
@@ -38,7 +39,7 @@ impl Backfill {
         consistent: bool,
     ) -> Result<BackfillReport, RunError> {
         self.say("holding the lanes", record);
-        let since = hold(&self.split, &self.stop).await?;
+        let since = hold(&self.split, &filled(&self.split, record), &self.stop).await?;
         // A page may not be older than the position of any lane: no lane would write its items again.
         self.settle(record, consistent).await?;
         let halt = self.stop.child_token();
@@ -144,7 +145,8 @@ impl Backfill {
     ) -> Result<Outlook, RunError> {
         let record = SplitRecord::read(&self.split.store).await?.value;
         let (lag_ms, gap) = self.places(&record).await?;
-        let holders: Vec<&str> = record.switch.holders.keys().map(String::as_str).collect();
+        let holders: Vec<&str> = record.switch.holders().into_iter().collect();
+        let unready = [TombstonePhase::On, TombstonePhase::Sweeping];
         let obstacle = if added {
             Some((
                 "it copies a service that was added, while the lanes of the other services continue"
@@ -168,10 +170,7 @@ impl Backfill {
                 ),
                 "allow dynamodb:DescribeTable on the targets (docs/permissions.md)",
             ))
-        } else if matches!(
-            record.switch.tombstones.phase,
-            TombstonePhase::On | TombstonePhase::Sweeping
-        ) {
+        } else if record.switch.services_in(&unready).next().is_some() {
             Some((
                 format!("tombstones are on, or are not swept yet ({})", holders.join(", ")),
                 "let the command that needs them end (if it was interrupted, run it again)",
@@ -268,13 +267,13 @@ impl Backfill {
     /// Before the concurrent order copies anything: a bulk copy that was given up is over.
     pub(super) async fn after_bulk(&self, record: &BackfillRecord) -> Result<(), RunError> {
         let switch = SplitRecord::read(&self.split.store).await?.value.switch;
-        if switch.tombstones.holds() {
+        if switch.services_in(&[TombstonePhase::Held]).next().is_some() {
             self.say(
                 "giving up the bulk order: waiting until none of its writes can land",
                 record,
             );
         }
-        give_up(&self.split, &self.stop).await
+        give_up(&self.split, &Holder::backfill(record), &self.stop).await
     }
 
     /// Reports when the lanes have been on hold for so long that the stream may trim unread records, and gives up the

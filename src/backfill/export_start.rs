@@ -1,5 +1,6 @@
 //! Requests an export that a backfill may copy: tombstones first, then the export.
 
+use super::round::filled;
 use crate::dynamo::chance;
 use crate::fault;
 use crate::repair::{Holder, switch_on};
@@ -84,10 +85,12 @@ impl ExportStart {
             .await?;
         let revision = found.as_ref().map_or(0, |found| found.revision);
         let lanes = self.split.lanes();
-        let (services, round) = match found.map(|found| found.value) {
-            None => (lanes.clone(), lanes),
+        let (services, round, before_ms) = match found.map(|found| found.value) {
+            None => (lanes.clone(), lanes, None),
             // Its export was cancelled, and no process has begun to scan.
-            Some(record) if record.is_unread() && record.export.is_none() => (record.services, record.round),
+            Some(record) if record.is_unread() && record.export.is_none() => {
+                (record.services, record.round, record.before_ms)
+            }
             Some(record) if record.finished_ms.is_none() => return continued(record),
             Some(record) => {
                 let added: Vec<String> = lanes
@@ -95,13 +98,15 @@ impl ExportStart {
                     .filter(|lane| !record.services.contains(lane))
                     .collect();
                 let switch = SplitRecord::read(&self.split.store).await?.value.switch;
-                if added.is_empty() || !switch.is_off() {
+                let are_off = added.iter().all(|service| switch.is_off_for(service));
+                if added.is_empty() || !are_off {
                     return Err(RunError::NotYet {
                         what: "every service of the plan is copied, or a command that needs tombstones has not ended".into(),
                         next: "run `dynasplit status`, which names the next command".into(),
                     });
                 }
-                ([record.services, added.clone()].concat(), added)
+                let before_ms = record.finished_ms;
+                ([record.services, added.clone()].concat(), added, before_ms)
             }
         };
         // First, so that no process of an earlier version takes the record for one of a scan.
@@ -114,6 +119,7 @@ impl ExportStart {
             services,
             round,
             started_ms: self.split.now_ms(),
+            before_ms,
             finished_ms: None,
             estimated_items: 0,
             order: Order::Concurrent,
@@ -129,7 +135,8 @@ impl ExportStart {
 
     /// Tombstones are on, and every worker has acknowledged it. The time of that is kept, by AWS's clock.
     async fn acknowledged(&self, record: BackfillRecord) -> Result<BackfillRecord, RunError> {
-        switch_on(&self.split, &Holder::backfill(&record), &self.stop).await?;
+        let filled = filled(&self.split, &record);
+        switch_on(&self.split, &Holder::backfill(&record), &filled, &self.stop).await?;
         // This request is sent after the acknowledgements, and its answer is rounded down to the second.
         let present = present(&self.split.source.control, &self.split.plan.source.table);
         let at_ms = unless_stopped(&self.stop, present).await?.at_ms + 1000;

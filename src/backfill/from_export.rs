@@ -1,6 +1,6 @@
 //! Finds the export that a backfill is to copy, and decides whether it may be copied now.
 
-use super::round::is_of_round;
+use super::round::{filled, is_of_round};
 use super::worker::Backfill;
 use crate::model::{duration, moment};
 use crate::repair::Holder;
@@ -128,7 +128,11 @@ impl Backfill {
             None => {
                 let holder = Holder::backfill(&record);
                 let switch = &split_record.switch;
-                if !(switch.tombstones.leaves_tombstones() && switch.holders.contains_key(holder.name())) {
+                let is_on = |service: &&str| {
+                    switch.of(service).leaves_tombstones()
+                        && switch.held_since(service, holder.name()).is_some()
+                };
+                if !filled(&self.split, &record).iter().all(is_on) {
                     return Err(RunError::Failed(
                         "the tombstones of this backfill are not on any more".into(),
                     ));

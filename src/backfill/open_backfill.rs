@@ -33,7 +33,7 @@ impl Backfill {
             Some(stored) => (Some(stored.value), stored.revision),
             None => (None, 0),
         };
-        let (services, round, chosen) = match stored {
+        let (services, round, chosen, before_ms) = match stored {
             Some(record) if record.finished_ms.is_none() => {
                 let Some(record) = self.go_on_reading(record, revision).await? else {
                     return Box::pin(self.open(facts)).await;
@@ -56,9 +56,10 @@ impl Backfill {
                 let planned = self.split.active().map(|(service, _)| service.name.clone());
                 let added: Vec<String> = planned.filter(|name| !record.services.contains(name)).collect();
                 let switch = SplitRecord::read(&self.split.store).await?.value.switch;
-                let is_held = switch.holders.contains_key(Holder::backfill(&record).name());
-                let is_unswept = switch.tombstones.phase == TombstonePhase::Sweeping;
-                if switch.tombstones.holds() || ((is_held || is_unswept) && added.is_empty()) {
+                let is_in = |phase| switch.services_in(&[phase]).next().is_some();
+                let is_on = switch.has_holder(Holder::backfill(&record).name());
+                let is_unswept = is_in(TombstonePhase::Sweeping);
+                if is_in(TombstonePhase::Held) || ((is_on || is_unswept) && added.is_empty()) {
                     // A process that came when the others had just ended was killed: nobody else takes back what it holds, or
                     // sweeps.
                     return Ok(Some(record));
@@ -69,7 +70,7 @@ impl Backfill {
                 self.may_begin()?;
                 let chosen = self.choose(facts, true).await?;
                 record.services.extend(added.clone());
-                (record.services, added, chosen)
+                (record.services, added, chosen, record.finished_ms)
             }
             None => {
                 self.may_begin()?;
@@ -77,6 +78,7 @@ impl Backfill {
                     self.split.lanes(),
                     self.split.lanes(),
                     self.choose(facts, false).await?,
+                    None,
                 )
             }
         };
@@ -85,6 +87,7 @@ impl Backfill {
             services,
             round,
             started_ms: self.split.now_ms(),
+            before_ms,
             finished_ms: None,
             estimated_items: facts.item_count,
             order: chosen.order,

@@ -9,7 +9,7 @@ use super::export_pages::FilePages;
 use super::fill_page::patience;
 use super::hot_segments::HotSegments;
 use super::order::OrderChoice;
-use super::round::{LATER_ROUND, is_of_round};
+use super::round::{LATER_ROUND, filled, is_of_round};
 use super::segment::{FillShare, SegmentTask};
 use super::segment_queue::SegmentQueue;
 use crate::dynamo::{AccountLimit, ConcurrencyLimit, Health};
@@ -17,7 +17,7 @@ use crate::fault;
 use crate::repair::{Holder, RepairLease, switch_off, switch_on};
 use crate::s3::Export;
 use crate::source::describe_source;
-use crate::state::{BackfillRecord, Order, Owner, SegmentRecord, SplitRecord, Stored};
+use crate::state::{BackfillRecord, Order, Owner, SegmentRecord, SplitRecord, Stored, TombstonePhase};
 use crate::status::{FillStatus, OpenDeadLetters, RateMeter, fill_status};
 use crate::target::{Batching, Swept};
 use crate::worker::{
@@ -193,7 +193,7 @@ impl Backfill {
         self.after_bulk(record).await?;
         self.say("switching tombstones on", record);
         let holder = Holder::backfill(record);
-        switch_on(&self.split, &holder, &self.stop).await?;
+        switch_on(&self.split, &holder, &filled(&self.split, record), &self.stop).await?;
         self.settle(record, consistent).await?;
         unless_stopped(&self.stop, async {
             self.probe().await;
@@ -386,7 +386,8 @@ impl Backfill {
     pub(super) async fn finish(&self, round: &BackfillRecord) -> Result<(), RunError> {
         let split_record = SplitRecord::read(&self.split.store).await?.value;
         let switch = &split_record.switch;
-        if switch.holders.contains_key(Holder::backfill(round).name()) || switch.tombstones.holds() {
+        let is_held = switch.services_in(&[TombstonePhase::Held]).next().is_some();
+        if switch.has_holder(Holder::backfill(round).name()) || is_held {
             return Ok(());
         }
         let found = self

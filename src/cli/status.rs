@@ -269,7 +269,7 @@ fn limits(status: &SplitStatus) -> Vec<String> {
             ]
         })
         .collect();
-    if rows.is_empty() && status.tombstones.holds() {
+    if rows.is_empty() && status.tombstones.values().any(|switch| switch.holds()) {
         return Vec::new();
     }
     if rows.is_empty() {

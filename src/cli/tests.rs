@@ -13,7 +13,7 @@ use crate::rehearse::RehearseReport;
 use crate::rehearse::writers::WriterReport;
 use crate::repair::SettledDeadLetter;
 use crate::state::{
-    Attempt, Attempts, Bound, DeadLetterHead, Limit, ShardRecord, TombstonePhase, TuningRecord,
+    Attempt, Attempts, Bound, DeadLetterHead, Limit, ShardRecord, TombstonePhase, Tombstones, TuningRecord,
 };
 use crate::status::{
     Condition, DeadLetterCauses, FillStatus, LaneStatus, LimitStatus, Obstacle, ObstacleKind, Phase,
@@ -118,6 +118,7 @@ fn holds(what: &str, render: impl Fn() -> String, wanted: &[&str]) {
 
 fn split_status() -> SplitStatus {
     let obstacle = |kind, what: String| Obstacle {
+        services: Vec::new(),
         kind,
         service: None,
         what,
@@ -402,7 +403,11 @@ fn the_hold_of_a_bulk_copy_is_told_once() {
     for lane in &mut status.lanes {
         (lane.gap, lane.blocked) = (None, Some(HELD.to_owned()));
     }
-    status.tombstones.phase = TombstonePhase::Held;
+    let switch = Tombstones {
+        phase: TombstonePhase::Held,
+        epoch: 1,
+    };
+    status.tombstones.insert("Content".into(), switch);
     let limit = |lane: &LaneStatus| LimitStatus {
         command: "replicate".into(),
         of: lane.lane.clone(),
@@ -412,6 +417,7 @@ fn the_hold_of_a_bulk_copy_is_told_once() {
     };
     status.limits = status.lanes.iter().map(limit).collect();
     status.obstacles = vec![Obstacle {
+        services: Vec::new(),
         kind: ObstacleKind::LanesHeld,
         service: None,
         what: "a bulk copy holds the lanes".into(),

@@ -104,6 +104,11 @@ pub(super) fn render(result: &VerifyResult) -> String {
         )
     } else if result.clean && result.recorded {
         "clean: every compared target holds exactly the items that it should".into()
+    } else if result.clean && !result.proven.is_empty() {
+        format!(
+            "clean: this verify counts for {}, and not for the split as a whole",
+            result.proven.join(", ")
+        )
     } else if result.clean {
         "clean, but only a part was compared: this verify does not count for the split as a whole".into()
     } else {

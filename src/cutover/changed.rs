@@ -8,7 +8,8 @@ use super::journal::Journal;
 use crate::model::{Key, count};
 use crate::plan::Service;
 use crate::source::lineage::age_gap;
-use crate::state::{StreamPin, StreamPlaces, VerifyRecord};
+use crate::state::{StreamPin, StreamPlaces};
+use crate::status::proof;
 use crate::tail::{ChangedKeys, Keys, TipReader};
 use crate::verify::KeyCheck;
 use crate::worker::{RunError, Split, pause};
@@ -199,31 +200,28 @@ pub(super) async fn tip(on: &Compared<'_>) -> Result<TipReader, RunError> {
 
 const NO_PLACES: &str = "the last verify does not show from where on changes have to be compared";
 
-/// When the last verify began, and where the lanes stood then.
+/// When the last verify of the service began, and where its lane stood then.
 async fn verified(on: &Compared<'_>) -> Result<(u64, StreamPlaces), RunError> {
-    let verify = clean(on.split).await?;
-    let places = verify.and_then(|verify| Some((verify.started_ms, verify.places?)));
+    let proof = proof(on.split, on.service).await?;
+    let places = proof.and_then(|proof| Some((proof.started_ms, proof.places?)));
     places.ok_or_else(|| RunError::NotYet {
         what: NO_PLACES.into(),
-        next: "run `dynasplit verify`, then run this command again".into(),
+        next: format!(
+            "run `dynasplit verify --service {}`, then run this command again",
+            on.service.name
+        ),
     })
 }
 
-/// Why the changes since the last verify cannot be compared, if that was clean.
-pub(super) async fn unknown(split: &Split) -> Result<Option<String>, RunError> {
-    let Some(verify) = clean(split).await? else {
+/// Why the changes since the last verify of a service cannot be compared, if that was clean.
+pub(super) async fn unknown(split: &Split, service: &Service) -> Result<Option<String>, RunError> {
+    let Some(proof) = proof(split, service).await? else {
         return Ok(None);
     };
-    let reason = match &verify.places {
+    let reason = match &proof.places {
         None => Some(NO_PLACES.to_owned()),
         Some(places) => age_gap(places.complete_to_ms, split.now_ms())
             .map(|reason| format!("the last verify is too old to know what changed since: {reason}")),
     };
-    Ok(reason.map(|reason| format!("{reason}. Run `dynasplit verify`")))
-}
-
-/// The last verify, if it was clean.
-async fn clean(split: &Split) -> Result<Option<VerifyRecord>, RunError> {
-    let found = split.store.get::<VerifyRecord>(VerifyRecord::NAME).await?;
-    Ok(found.map(|stored| stored.value).filter(|verify| verify.clean))
+    Ok(reason.map(|reason| format!("{reason}. Run `dynasplit verify --service {}`", service.name)))
 }

@@ -26,7 +26,7 @@ pub(super) fn refuse_completing(record: &SplitRecord) -> Result<(), RunError> {
 pub(super) fn busy(service: &str) -> RunError {
     RunError::NotYet {
         what: format!(
-            "a backfill, repair or reconcile is under way, or was interrupted, so {service} cannot be moved now"
+            "a backfill, repair or reconcile of {service} is under way, or was interrupted, so {service} cannot be moved now"
         ),
         next: "let it end (`dynasplit status` names the command), then run this command again".into(),
     }

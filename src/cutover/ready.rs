@@ -43,13 +43,16 @@ pub(super) async fn objections(split: &Split, planned: &Service) -> Result<Vec<O
             "{service} was switched without a way back (by `switched`): what it wrote since then is not in the source"
         )));
     }
-    if !record.switch.is_off() {
+    if !record.switch.is_off_for(service) {
         found.push(Objection::new(
             Check::State,
-            "a backfill, repair or reconcile is under way, or was interrupted: let it end (`dynasplit status` names the command)",
+            format!(
+                "a backfill, repair or reconcile of {service} is under way, or was interrupted: let it end (`dynasplit status` names \
+                 the command)"
+            ),
         ));
     }
-    let unknown = changed::unknown(split).await?;
+    let unknown = changed::unknown(split, planned).await?;
     found.extend(unknown.map(|what| Objection::new(Check::Verify, what)));
     let status = split_status_with_worker(split).await?;
     found.extend(obstacles(&status, service).map(Objection::of));

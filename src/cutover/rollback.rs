@@ -14,7 +14,8 @@ use crate::worker::{RunError, Split};
 pub(super) async fn refuse(split: &Split, service: &str, force: bool) -> Result<(), RunError> {
     let record = SplitRecord::read(&split.store).await?.value;
     refuse_completing(&record)?;
-    if !record.switch.is_off() && record.cutover_phase(service) != CutoverPhase::FencedForRollback {
+    if !record.switch.is_off_for(service) && record.cutover_phase(service) != CutoverPhase::FencedForRollback
+    {
         return Err(busy(service));
     }
     let mut reasons = losses(service, &reverse(split, service).await?);

@@ -113,7 +113,7 @@ pub async fn abandon(
             next: "give the plan that the split has".into(),
         });
     }
-    refuse_fenced(&record)?;
+    refuse_fenced(&record, split.plan.service_names())?;
     let lease = RepairLease::take(split, stop).await?;
     let work = async {
         let record = SplitRecord::change(&split.store, |record| {

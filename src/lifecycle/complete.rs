@@ -281,7 +281,7 @@ async fn begin(
         }
     })
     .await?;
-    refuse_switched_since(split, &record)?;
+    refuse_switched_since(split, &record, split.plan.service_names())?;
     if record.completing_ms.is_none() {
         return Err(RunError::Unclean {
             reasons: vec![

@@ -98,7 +98,7 @@ pub(crate) async fn restart_tail(split: &Split, seen: u32) -> Result<Restarted, 
             next: "run `dynasplit complete --yes` until it ends".into(),
         });
     }
-    refuse_fenced(&record)?;
+    refuse_fenced(&record, split.plan.service_names())?;
     if begun {
         tracing::warn!(
             arn = found.arn,

@@ -204,7 +204,6 @@ pub(crate) fn in_the_way<'a>(
     status: &'a SplitStatus,
     service: &'a str,
 ) -> impl Iterator<Item = &'a Obstacle> {
-    let lane = status.lanes.iter().find(|lane| lane.lane == service);
     status
         .obstacles
         .iter()
@@ -213,21 +212,14 @@ pub(crate) fn in_the_way<'a>(
             ObstacleKind::Lag => false,
             // A destination of events holds up no service.
             ObstacleKind::Events => false,
-            // These may name several lanes.
-            ObstacleKind::Gap => lane.is_none_or(|lane| lane.gap.is_some()),
-            ObstacleKind::NotCaptured => lane.is_none_or(|lane| lane.lag_ms.is_none()),
-            _ => obstacle
-                .service
-                .as_deref()
-                .is_none_or(|concerned| concerned == service),
+            _ => obstacle.concerns(service),
         })
 }
 
 async fn record_switch(split: &Split, service: &str) -> Result<SwitchedService, RunError> {
-    let verified_ms = split_status(split)
-        .await?
-        .verify
-        .and_then(|verify| verify.last_clean_ms);
+    let status = split_status(split).await?;
+    let last_clean_ms = status.verify.and_then(|verify| verify.last_clean_ms);
+    let verified_ms = status.proven.get(service).copied().or(last_clean_ms);
     fault::moment("switched.recording").await;
     let mut switched = None;
     let record = SplitRecord::change(&split.store, |record| {
@@ -244,7 +236,7 @@ async fn record_switch(split: &Split, service: &str) -> Result<SwitchedService, 
 fn busy(service: &str) -> RunError {
     RunError::NotYet {
         what: format!(
-            "a backfill, repair or reconcile is under way, or was interrupted, and may write the table of {service}"
+            "a backfill, repair or reconcile of {service} is under way, or was interrupted, and may write its table"
         ),
         next: "let it end (`dynasplit status` names the command), then run this command again".into(),
     }

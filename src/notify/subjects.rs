@@ -3,7 +3,7 @@
 
 use super::notice::{NoticeKind, Severity};
 use crate::model::{counted, duration};
-use crate::state::{CutoverEvent, Limit, NotifyRecord, SeenSince, ShardRecord, Tombstones};
+use crate::state::{CutoverEvent, Limit, NotifyRecord, SeenSince, ShardRecord};
 use crate::status::{CutoverStatus, LaneStatus, Phase, SplitStatus};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -213,14 +213,15 @@ fn of_lane(
     }
     let subject = format!("lag/{name}");
     let told = known.told.get(&subject).and_then(|told| told.state.as_deref());
-    if let Some(lag) = lag(lane, status.tombstones, told, ms(thresholds.lag)) {
+    let is_held = status.tombstones.get(name).is_some_and(|switch| switch.holds());
+    if let Some(lag) = lag(lane, is_held, told, ms(thresholds.lag)) {
         found.insert(subject, lag);
     }
 }
 
 /// A lag that is worth a notification. One that was told is over only when it is half as long, so that a lag about as long as
 /// the limit is not told again and again.
-fn lag(lane: &LaneStatus, tombstones: Tombstones, told: Option<&str>, least_ms: u64) -> Option<Subject> {
+fn lag(lane: &LaneStatus, is_held: bool, told: Option<&str>, least_ms: u64) -> Option<Subject> {
     let lag_ms = lane.shown_lag_ms.filter(|_| lane.open_shards > 0)?;
     let left_ms = lane.time_left_ms()?;
     let next = "run `dynasplit status`, which shows what limits the lane";
@@ -234,8 +235,8 @@ fn lag(lane: &LaneStatus, tombstones: Tombstones, told: Option<&str>, least_ms: 
         let subject = Subject::new(NoticeKind::Lag, Some(name), "short of time", text);
         return Some(subject.at(Severity::Critical).next(next));
     }
-    // A bulk copy holds the lanes on purpose.
-    if tombstones.holds() {
+    // A bulk copy holds the lane on purpose.
+    if is_held {
         return None;
     }
     let limit = if told.is_some() { least_ms / 2 } else { least_ms };

@@ -114,7 +114,11 @@ fn a_lag_is_told_once_and_again_when_it_is_over() {
 fn a_lane_that_a_bulk_copy_holds_is_not_far_behind_but_may_be_short_of_time() {
     let mut told = Told::of_phase();
     let mut held = status(vec![lane("A", 3 * HOUR_MS)]);
-    held.tombstones.phase = crate::state::TombstonePhase::Held;
+    let switch = crate::state::Tombstones {
+        phase: crate::state::TombstonePhase::Held,
+        epoch: 1,
+    };
+    held.tombstones.insert("A".into(), switch);
     assert_eq!(told.hears(&held), [""; 0]);
     held.lanes = vec![lane("A", 17 * HOUR_MS)];
     assert_eq!(told.hears(&held).len(), 1);

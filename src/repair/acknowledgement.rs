@@ -77,28 +77,36 @@ impl Holder {
     }
 }
 
-/// Refuses to continue if a service has switched since this command began, because the command would write the table
-/// of that service.
+/// Refuses to continue if one of these services has switched since this command began, because the command would write the
+/// table of that service.
 ///
 /// # Errors
 /// [`RunError::NotYet`]; if the command is run again, it leaves the service out.
-pub(crate) fn refuse_switched_since(split: &Split, record: &SplitRecord) -> Result<(), RunError> {
-    if split.has_same_switches(record) {
-        return Ok(());
+pub(crate) fn refuse_switched_since<'a>(
+    split: &Split,
+    record: &SplitRecord,
+    services: impl IntoIterator<Item = &'a str>,
+) -> Result<(), RunError> {
+    let mut services = services.into_iter();
+    match services.find(|service| !split.has_same_switch(record, service)) {
+        None => Ok(()),
+        Some(service) => Err(RunError::NotYet {
+            what: format!("{service} switched to its own table while this command was running"),
+            next: "run the same command again; it then leaves this service out".into(),
+        }),
     }
-    Err(RunError::NotYet {
-        what: "a service switched to its own table while this command was running".into(),
-        next: "run the same command again; it then leaves this service out".into(),
-    })
 }
 
-/// Refuses to continue while the writers of a service are stopped: the cutover would have to wait for this command, and the
-/// writers with it.
+/// Refuses to continue while the writers of one of these services are stopped: the cutover would have to wait for this command,
+/// and the writers with it.
 ///
 /// # Errors
 /// [`RunError::NotYet`], with the service.
-pub(crate) fn refuse_fenced(record: &SplitRecord) -> Result<(), RunError> {
-    match record.fenced_service() {
+pub(crate) fn refuse_fenced<'a>(
+    record: &SplitRecord,
+    services: impl IntoIterator<Item = &'a str>,
+) -> Result<(), RunError> {
+    match record.fenced_among(services) {
         None => Ok(()),
         Some(service) => Err(RunError::NotYet {
             what: format!(
@@ -111,10 +119,13 @@ pub(crate) fn refuse_fenced(record: &SplitRecord) -> Result<(), RunError> {
     }
 }
 
-/// Why something can't be done while the lanes are held.
-pub(crate) fn lanes_held() -> RunError {
+/// Why something can't be done while lanes are held.
+pub(crate) fn lanes_held(services: &[&str]) -> RunError {
     RunError::NotYet {
-        what: "a bulk copy holds the lanes".into(),
+        what: match services {
+            [service] => format!("a bulk copy holds the lane of {service}"),
+            services => format!("a bulk copy holds the lanes of {}", services.join(", ")),
+        },
         next: "run `dynasplit backfill` until it ends, then run this command again".into(),
     }
 }
@@ -195,6 +206,7 @@ mod tests {
             services: names(services),
             round: names(round),
             started_ms: 0,
+            before_ms: None,
             finished_ms: None,
             estimated_items: 0,
             order: Order::Concurrent,

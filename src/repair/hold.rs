@@ -4,30 +4,38 @@
 use super::acknowledgement::{Holder, acknowledged, refuse_fenced, refuse_switched_since};
 use super::landing::{Writes, landed};
 use crate::fault::{self, Rule, broken};
-use crate::state::{Order, SegmentRecord, SplitRecord, StateError};
+use crate::state::{Order, SegmentRecord, SplitRecord, StateError, TombstonePhase};
 use crate::worker::{RunError, Split, pause};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Holds the lanes, and waits until no live tail worker writes any more. Returns the epoch of the hold. Reads of the
+/// Holds the lanes of these services, and waits until no live tail worker writes their tables any more. Returns the epoch of the hold. Reads of the
 /// source *after* this returns, consistent or after a wait of [`crate::dynamo::Timing::settle`], are at least as new
 /// as the position of any lane.
 ///
 /// # Errors
 /// If another command needs tombstones, the state can't be reached, or the command is stopped.
-pub(crate) async fn hold(split: &Split, stop: &CancellationToken) -> Result<u64, RunError> {
+pub(crate) async fn hold(
+    split: &Split,
+    services: &[&str],
+    stop: &CancellationToken,
+) -> Result<u64, RunError> {
+    let each = || services.iter().copied();
     let mut held = None;
     let record = SplitRecord::change(&split.store, |record| {
-        let services = split.plan.services.iter().map(|service| service.name.as_str());
-        let is_over = record.completing_ms.is_some() || record.has_abandoned(services);
-        held = if !is_over && record.fenced_service().is_none() && split.has_same_switches(record) {
-            record.switch.hold()
+        let planned = split.plan.services.iter().map(|service| service.name.as_str());
+        let may_hold = record.completing_ms.is_none()
+            && !record.has_abandoned(planned)
+            && refuse_fenced(record, each()).is_ok()
+            && refuse_switched_since(split, record, each()).is_ok();
+        held = if may_hold {
+            record.switch.hold(each())
         } else {
             None
         };
     })
     .await?;
-    refuse_switched_since(split, &record)?;
+    refuse_switched_since(split, &record, each())?;
     crate::worker::refuse_abandoned(&split.plan, &record)?;
     if record.completing_ms.is_some() {
         return Err(RunError::NotYet {
@@ -35,9 +43,9 @@ pub(crate) async fn hold(split: &Split, stop: &CancellationToken) -> Result<u64,
             next: "run `dynasplit complete --yes` until it ends".into(),
         });
     }
-    refuse_fenced(&record)?;
+    refuse_fenced(&record, each())?;
     let Some(epoch) = held else {
-        let holders: Vec<String> = record.switch.holders.into_keys().collect();
+        let holders: Vec<&str> = record.switch.holders().into_iter().collect();
         return Err(RunError::NotYet {
             what: format!("tombstones are on, or are not swept yet ({})", holders.join(", ")),
             next: "let the command that needs them end (if it was interrupted, run it again), then run this command again"
@@ -77,16 +85,15 @@ pub(crate) async fn free(split: &Split, since: u64, stop: &CancellationToken) ->
 ///
 /// # Errors
 /// If the state can't be reached, or the command is stopped; the lanes then stay on hold.
-pub(crate) async fn give_up(split: &Split, stop: &CancellationToken) -> Result<(), RunError> {
+pub(crate) async fn give_up(
+    split: &Split,
+    holder: &Holder,
+    stop: &CancellationToken,
+) -> Result<(), RunError> {
     let taken = take_segments(split).await?;
     fault::moment("bulk.given-up").await;
-    if !SplitRecord::read(&split.store)
-        .await?
-        .value
-        .switch
-        .tombstones
-        .holds()
-    {
+    let switch = SplitRecord::read(&split.store).await?.value.switch;
+    if switch.services_in(&[TombstonePhase::Held]).next().is_none() {
         return Ok(());
     }
     let most = taken.longest_lease.max(split.timing.lease) + split.timing.landed();
@@ -97,7 +104,7 @@ pub(crate) async fn give_up(split: &Split, stop: &CancellationToken) -> Result<(
         pause(most, stop).await?;
     }
     SplitRecord::change(&split.store, |record| {
-        record.switch.give_up(Holder::BACKFILL.name());
+        record.switch.give_up(holder.name());
     })
     .await?;
     Ok(())

@@ -12,7 +12,7 @@ mod tombstone_switch;
 pub(crate) use acknowledgement::{Holder, acknowledged, refuse_fenced, refuse_switched_since, workers_gone};
 pub(crate) use hold::{free, give_up, hold};
 pub(crate) use reconcile::{Reconciled, Reconciler};
-pub(crate) use repair_lease::{RepairLease, backfill_runs, refuse_unready};
+pub(crate) use repair_lease::{RepairLease, backfill_runs, copied_now, refuse_unready};
 pub use repair_lease::{RepairRecord, repair_runs};
 pub use settle_dead_letters::{SettledDeadLetter, discard_dead_letters, reconcile_dead_letters};
 pub(crate) use tombstone_switch::{sweep_of, switch_off, switch_on};

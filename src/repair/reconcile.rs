@@ -9,9 +9,10 @@ use crate::flow::{Desired, Outcome, Sink, SinkError, desired, is_newer, is_tombs
 use crate::model::{Item, Key, json};
 use crate::plan::{PutCost, Service, Versions};
 use crate::source::Scan;
-use crate::state::{MAX_RECHECKS, RecheckKey, SplitRecord, TombstonePhase, Tombstones, Validity};
+use crate::state::{MAX_RECHECKS, Phases, RecheckKey, SplitRecord, TombstonePhase, Tombstones, Validity};
 use crate::target::{Fence, Gate, TargetWriter};
 use crate::worker::{Budgets, RunError, Split};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -46,25 +47,29 @@ pub(crate) struct Reconciler<'a> {
 const ATTEMPTS: u32 = 20;
 
 impl<'a> Reconciler<'a> {
-    /// For a service of a split, under this switch-on of the tombstones. Writes only while `stop` is not cancelled, and
+    /// For a service of a split, under the epoch in which its tombstones were switched on. Writes only while `stop` is not cancelled, and
     /// under this lease: the process that releases the tombstones holds it. Its writes are within these budgets.
     pub fn new(
         split: &'a Split,
         service: &'a Service,
         written_by: Writer,
-        tombstones: Tombstones,
+        epoch: u64,
         lease: Validity,
         budgets: &Budgets,
         stop: &CancellationToken,
     ) -> Option<Self> {
         let (_, tables) = split.active().find(|(active, _)| active.name == service.name)?;
+        let tombstones = Tombstones {
+            phase: TombstonePhase::On,
+            epoch,
+        };
         let writer = TargetWriter {
             written_by,
             client: tables.items.clone(),
             table: service.table.name.clone(),
             keys: service.keys.clone(),
             fields: service.version_fields(&split.plan.versions),
-            gate: Gate::new(tombstones),
+            gate: Gate::new(Phases::one(&service.name, tombstones)).of(&service.name),
             always_leaves_tombstones: true,
             fence: Fence::new([lease]),
             concurrency: Arc::new(ConcurrencyLimit::new(
@@ -248,21 +253,20 @@ impl<'a> Reconciler<'a> {
 }
 
 /// The result for the recheck list.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Rechecked {
-    /// Another command needs tombstones, or needed them since, so it works on the list.
-    LeftToOthers,
-    /// Every key was correct.
-    Agreed,
-    /// Every key was read again, and something was written.
-    Wrote,
+#[derive(Debug, Default)]
+pub(crate) struct Rechecked {
+    /// The services whose keys were read again. Keys of others are left to another command that needs tombstones, or needed
+    /// them since.
+    pub services: BTreeSet<String>,
+    /// Something was written.
+    pub has_written: bool,
 }
 
 /// Wait between two checks of a lease that is being renewed.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Reads every key again whose timestamp went backwards, and repairs it, if the holder that claimed the tombstones
-/// with this epoch is the only one. The tombstones stay on while the lease is held. If the lease is lost, the caller
+/// Reads every key again whose timestamp went backwards, and repairs it, of the services of which the holder that claimed the
+/// tombstones with this epoch is the only one. The tombstones stay on while the lease is held. If the lease is lost, the caller
 /// drops this future ([`RepairLease::during`](super::repair_lease::RepairLease::during)).
 ///
 /// # Errors
@@ -277,28 +281,32 @@ pub(crate) async fn recheck_all(
     let list = split.dead_letters.rechecks().await?;
     // The order matters: a key that is listed again for a later holder has another revision, and stays on the list.
     let switch = SplitRecord::read(&split.store).await?.value.switch;
-    if !switch.is_alone(holder.name(), since) {
-        return Ok(Rechecked::LeftToOthers);
+    let mut done = Rechecked {
+        services: switch.alone(holder.name(), since),
+        has_written: false,
+    };
+    if broken(Rule::Rechecked) {
+        return Ok(done);
     }
+    let is_ours = |recheck: &RecheckKey| {
+        // A service that has switched writes its own table now: nothing may be written there, so there is nothing to read again.
+        done.services.contains(&recheck.service) || split.has_switched(&recheck.service)
+    };
+    let list: Vec<_> = list
+        .into_iter()
+        .filter(|(_, _, recheck)| is_ours(recheck))
+        .collect();
     if list.len() > MAX_RECHECKS {
         return Err(RunError::TimestampsGoBack { limit: MAX_RECHECKS });
     }
-    let tombstones = Tombstones {
-        phase: TombstonePhase::On,
-        epoch: since,
-    };
-    let mut done = Rechecked::Agreed;
     for (name, revision, recheck) in list {
         if split.has_switched(&recheck.service) {
-            // The service writes its own table now: nothing may be written there, so there is nothing to read again.
             split.dead_letters.rechecked(&name, revision).await?;
             continue;
         }
-        match recheck_one(split, (tombstones, lease), &recheck, budgets, stop).await? {
+        match recheck_one(split, (since, lease), &recheck, budgets, stop).await? {
             Some(reconciled) => {
-                if reconciled == Reconciled::Repaired {
-                    done = Rechecked::Wrote;
-                }
+                done.has_written |= reconciled == Reconciled::Repaired;
                 // Another process may have worked on the list, and keys may have been listed again: the lease is then
                 // lost, and this is dropped here. A renewed lease shows that this did not happen.
                 while !lease.may_write() {
@@ -315,7 +323,7 @@ pub(crate) async fn recheck_all(
 /// `None`: it stays on the list.
 async fn recheck_one(
     split: &Split,
-    (tombstones, lease): (Tombstones, &Validity),
+    (epoch, lease): (u64, &Validity),
     recheck: &RecheckKey,
     budgets: &Budgets,
     stop: &CancellationToken,
@@ -328,7 +336,7 @@ async fn recheck_one(
         split,
         service,
         Writer::Recheck,
-        tombstones,
+        epoch,
         lease.clone(),
         budgets,
         stop,
@@ -357,11 +365,15 @@ async fn recheck_one(
     })
 }
 
-/// Removes keys from the list that came to it before this epoch, but after the list was done. No page could land any
-/// more when the tail wrote these keys, so no page can have overwritten them. Keys that could not be settled stay.
-pub(crate) async fn forget_rechecks(split: &Split, epoch: u64) -> Result<(), RunError> {
+/// Removes keys of these services from the list that came to it before the epoch of the service's sweep, but after the list was
+/// done. No page could land any more when the tail wrote these keys, so no page can have overwritten them. Keys that could not be
+/// settled stay.
+pub(crate) async fn forget_rechecks(split: &Split, unswept: &BTreeMap<String, u64>) -> Result<(), RunError> {
     for (name, revision, recheck) in split.dead_letters.rechecks().await? {
-        if recheck.epoch < epoch {
+        if unswept
+            .get(&recheck.service)
+            .is_some_and(|epoch| recheck.epoch < *epoch)
+        {
             split.dead_letters.rechecked(&name, revision).await?;
         }
     }

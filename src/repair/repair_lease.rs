@@ -168,36 +168,41 @@ impl RepairLease {
 ///
 /// # Errors
 /// [`RunError::NotYet`], with the next step.
-pub(crate) async fn refuse_unready(split: &Split) -> Result<(), RunError> {
-    if let Some(service) = crate::worker::uncaptured(split).await?.first() {
+pub(crate) async fn refuse_unready(split: &Split, services: &[&str]) -> Result<(), RunError> {
+    let uncaptured = crate::worker::uncaptured(split).await?;
+    if let Some(service) = uncaptured
+        .iter()
+        .find(|service| services.contains(&service.as_str()))
+    {
         return Err(RunError::NotYet {
             what: format!("the stream is not captured for '{service}'"),
             next: "start `dynasplit replicate` first, and leave it running during the repair".into(),
         });
     }
-    let backfilled = backfill(split).await?;
-    for (service, _) in split.active() {
-        if backfilled
-            .as_ref()
-            .is_some_and(|record| !record.services.contains(&service.name))
-        {
-            return Err(RunError::NotYet {
-                what: format!("'{}' was not backfilled", service.name),
-                next: "run `dynasplit backfill` first; a repair corrects differences that remain after it"
-                    .into(),
-            });
-        }
-    }
-    let Some(backfill) = backfilled else {
+    let Some(backfill) = backfill(split).await? else {
         return Err(RunError::NotYet {
             what: "there was no backfill yet".into(),
             next: "run `dynasplit backfill` first; a repair corrects differences that remain after it".into(),
         });
     };
-    if backfill.finished_ms.is_none() {
+    let is_copied = |service: &&&str| backfill.services.iter().any(|copied| copied == *service);
+    if let Some(service) = services.iter().find(|service| !is_copied(service)) {
         return Err(RunError::NotYet {
-            what: "the backfill is not finished".into(),
-            next: "run `dynasplit backfill` until it ends, then run this command again".into(),
+            what: format!("'{service}' was not backfilled"),
+            next: "run `dynasplit backfill` first; a repair corrects differences that remain after it".into(),
+        });
+    }
+    let copied: Vec<&str> = services
+        .iter()
+        .copied()
+        .filter(|service| backfill.copies(service))
+        .collect();
+    if !copied.is_empty() {
+        return Err(RunError::NotYet {
+            what: format!("the backfill of {} is not finished", copied.join(", ")),
+            next: "run `dynasplit backfill` until it ends, then run this command again. (With `--service`, a repair leaves \
+                 services out)"
+                .into(),
         });
     }
     Ok(())
@@ -207,6 +212,15 @@ pub(crate) async fn refuse_unready(split: &Split) -> Result<(), RunError> {
 pub(crate) async fn backfill_runs(split: &Split) -> Result<bool, RunError> {
     let found = backfill(split).await?;
     Ok(found.is_some_and(|record| record.finished_ms.is_none()))
+}
+
+/// Those of these services whose backfill is under way.
+pub(crate) async fn copied_now<'a>(split: &Split, services: &[&'a str]) -> Result<Vec<&'a str>, RunError> {
+    let found = backfill(split).await?;
+    let copied = services.iter().copied();
+    Ok(copied
+        .filter(|service| found.as_ref().is_some_and(|record| record.copies(service)))
+        .collect())
 }
 
 async fn backfill(split: &Split) -> Result<Option<BackfillRecord>, RunError> {

@@ -8,9 +8,10 @@ use crate::dynamo::retry_transient;
 use crate::fault::{Rule, Writer, broken};
 use crate::flow::{Watched, watch};
 use crate::model::{Item, Key, json};
-use crate::state::{Attempt, DeadLetterHead, RepairScope, ShardRecord, SplitRecord, Tombstones};
+use crate::state::{Attempt, DeadLetterHead, RepairScope, ShardRecord, SplitRecord};
 use crate::worker::{ActivityNote, Budgets, RunError, Split, unless_stopped, with_activity_notes};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use tokio_util::sync::CancellationToken;
 
 /// The result for a dead letter.
@@ -38,7 +39,7 @@ pub async fn reconcile_dead_letters(
 ) -> Result<Vec<SettledDeadLetter>, RunError> {
     let record = unless_stopped(stop, Box::pin(crate::worker::check_split(split))).await?;
     let split = &split.without_switched(&record);
-    if letters.is_empty() && !record.switch.holders.contains_key(Holder::RECONCILE.name()) {
+    if letters.is_empty() && !record.switch.has_holder(Holder::RECONCILE.name()) {
         return Ok(Vec::new());
     }
     // One at a time, repairs included: the one that ends releases the tombstones.
@@ -110,7 +111,10 @@ async fn under_lease(
     budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<Vec<SettledDeadLetter>, RunError> {
-    let tombstones = switch_on(split, &Holder::RECONCILE, stop).await?;
+    let services: BTreeSet<&str> = letters.iter().map(|head| head.service.as_str()).collect();
+    let active = split.active().map(|(service, _)| service.name.as_str());
+    let services: Vec<&str> = active.filter(|service| services.contains(service)).collect();
+    let epoch = switch_on(split, &Holder::RECONCILE, &services, stop).await?;
     let mut results = Vec::new();
     for head in letters {
         if stop.is_cancelled() {
@@ -120,7 +124,7 @@ async fn under_lease(
             results.push(removed(split, head).await?);
             continue;
         }
-        let (settled, outcome) = one(split, head, (tombstones, lease), budgets, stop).await?;
+        let (settled, outcome) = one(split, head, (epoch, lease), budgets, stop).await?;
         let settled = if settled {
             split.dead_letters.settle(head).await?
         } else {
@@ -170,7 +174,7 @@ async fn removed(split: &Split, head: &DeadLetterHead) -> Result<SettledDeadLett
 async fn one(
     split: &Split,
     head: &DeadLetterHead,
-    (tombstones, lease): (Tombstones, &RepairLease),
+    (epoch, lease): (u64, &RepairLease),
     budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<(bool, String), RunError> {
@@ -207,7 +211,7 @@ async fn one(
         split,
         service,
         Writer::DeadLetters,
-        tombstones,
+        epoch,
         lease.validity(),
         budgets,
         stop,

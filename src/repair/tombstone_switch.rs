@@ -3,40 +3,43 @@
 
 use super::acknowledgement::{Holder, acknowledged, lanes_held, refuse_fenced, refuse_switched_since};
 use super::landing::{Writes, landed};
-use super::reconcile::{Rechecked, forget_rechecks, recheck_all};
+use super::reconcile::{forget_rechecks, recheck_all};
 use super::repair_lease::RepairLease;
 use crate::dynamo::{AccountLimit, ConcurrencyLimit, Failure, Tables};
 use crate::fault::{self, Rule, broken};
 use crate::plan::Service;
-use crate::state::{SplitRecord, TombstonePhase, Tombstones};
+use crate::state::{SplitRecord, Switch};
 use crate::target::{Sweep, Swept};
 use crate::worker::{Budgets, RunError, Split, check_left_out, services};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// Switches tombstones on, and waits until every live tail worker leaves them. Returns their state then. When this
+/// Switches tombstones of these services on, and waits until every live tail worker leaves them. Returns the epoch. When this
 /// returns, a removal by the tail leaves a tombstone. A consistent read, or a wait of
 /// [`crate::dynamo::Timing::settle`], must follow before anything that is read may be written: an eventually
 /// consistent page may show an item that was really deleted just before.
 ///
 /// # Errors
-/// If a bulk copy holds the lanes, the state can't be reached, or the command is stopped.
+/// If a bulk copy holds one of the lanes, the state can't be reached, or the command is stopped.
 pub async fn switch_on(
     split: &Split,
     holder: &Holder,
+    services: &[&str],
     stop: &CancellationToken,
-) -> Result<Tombstones, RunError> {
+) -> Result<u64, RunError> {
+    let each = || services.iter().copied();
     let mut switched = false;
     let record = SplitRecord::change(&split.store, |record| {
-        let services = split.plan.services.iter().map(|service| service.name.as_str());
-        let is_over = record.completing_ms.is_some() || record.has_abandoned(services);
+        let planned = split.plan.services.iter().map(|service| service.name.as_str());
+        let is_over = record.completing_ms.is_some() || record.has_abandoned(planned);
         switched = !is_over
-            && record.fenced_service().is_none()
-            && split.has_same_switches(record)
-            && (needs_none(holder) || record.switch.turn_on(holder.name()));
+            && refuse_fenced(record, each()).is_ok()
+            && refuse_switched_since(split, record, each()).is_ok()
+            && (needs_none(holder) || record.switch.turn_on(holder.name(), each()));
     })
     .await?;
-    refuse_switched_since(split, &record)?;
+    refuse_switched_since(split, &record, each())?;
     if record.completing_ms.is_some() {
         return Err(RunError::NotYet {
             what: "the split is being completed, so only the services may write its tables".into(),
@@ -44,17 +47,18 @@ pub async fn switch_on(
         });
     }
     crate::worker::refuse_abandoned(&split.plan, &record)?;
-    refuse_fenced(&record)?;
+    refuse_fenced(&record, each())?;
     if !switched {
-        return Err(lanes_held());
+        let held = each().filter(|service| record.switch.of(service).holds());
+        return Err(lanes_held(&held.collect::<Vec<_>>()));
     }
-    let tombstones = record.switch.tombstones;
+    let epoch = record.switch.epoch();
     fault::moment("tombstones.on").await;
     if !broken(Rule::AcknowledgedOn) {
-        acknowledged(split, tombstones.epoch, stop).await?;
+        acknowledged(split, epoch, stop).await?;
     }
     fault::moment("tombstones.on-acknowledged").await;
-    Ok(tombstones)
+    Ok(epoch)
 }
 
 /// Whether a test leaves out the rule that this command switches tombstones on.
@@ -81,33 +85,38 @@ pub async fn switch_off(
 ) -> Result<Vec<(String, Swept)>, RunError> {
     let mut claimed = None;
     let record = SplitRecord::change(&split.store, |record| {
-        record.switch.holders.retain(|name, _| !holder.comes_after(name));
+        record.switch.forget(|name| holder.comes_after(name));
         claimed = record.switch.claim(holder.name());
     })
     .await?;
-    let tombstones = match claimed {
+    let switch = match claimed {
         Some(since) => {
             // Whose table this plan does not know would keep its tombstones.
             check_left_out(&split.plan, &services(split).await?)?;
             release(split, holder, since, lease, budgets, stop).await?
         }
         // A process of the same kind released them: a dead one, or a concurrent one. Its sweep continues here.
-        None => record.switch.tombstones,
+        None => record.switch,
     };
-    if tombstones.phase != TombstonePhase::Sweeping {
+    let unswept = switch.unswept();
+    let Some(newest) = unswept.values().copied().max() else {
         return Ok(Vec::new());
-    }
-    let epoch = tombstones.epoch;
+    };
     fault::moment("tombstones.off").await;
     if !broken(Rule::AcknowledgedOff) {
-        acknowledged(split, epoch, stop).await?;
+        acknowledged(split, newest, stop).await?;
     }
     fault::moment("tombstones.off-acknowledged").await;
-    forget_rechecks(split, epoch).await?;
-    let swept = sweep(split, epoch, budgets, stop).await?;
+    forget_rechecks(split, &unswept).await?;
+    let swept = sweep(split, &unswept, budgets, stop).await?;
     fault::moment("tombstones.swept").await;
     // Another command may have switched them on again meanwhile (a new epoch): then they are not off.
-    SplitRecord::change(&split.store, |record| record.switch.swept(epoch)).await?;
+    SplitRecord::change(&split.store, |record| {
+        for (service, epoch) in &unswept {
+            record.switch.swept(service, *epoch);
+        }
+    })
+    .await?;
     fault::moment("tombstones.done").await;
     Ok(swept)
 }
@@ -116,8 +125,8 @@ pub async fn switch_off(
 /// because a page that landed late may have overwritten them. Then the writes of this recheck land. Only then the
 /// holder is removed.
 ///
-/// The last holder works on the list: while another holder has tombstones on, one of its pages may overwrite what was
-/// read again.
+/// The last holder of a service works on the service's keys: while another holder has tombstones on, one of its pages may overwrite
+/// what was read again.
 async fn release(
     split: &Split,
     holder: &Holder,
@@ -125,7 +134,7 @@ async fn release(
     lease: &RepairLease,
     budgets: &Budgets,
     stop: &CancellationToken,
-) -> Result<Tombstones, RunError> {
+) -> Result<Switch, RunError> {
     let writes = if holder.is_backfill() {
         Writes::Backfill(lease)
     } else {
@@ -134,19 +143,14 @@ async fn release(
     loop {
         landed(split, writes, split.timing.landed(), stop).await?;
         fault::moment("tombstones.landed").await;
-        let rechecked = if broken(Rule::Rechecked) {
-            Rechecked::Agreed
-        } else {
-            recheck_all(split, (holder, since), &lease.validity(), budgets, stop).await?
-        };
-        if rechecked == Rechecked::Wrote {
+        let rechecked = recheck_all(split, (holder, since), &lease.validity(), budgets, stop).await?;
+        if rechecked.has_written {
             landed(split, writes, split.timing.landed(), stop).await?;
         }
         fault::moment("tombstones.rechecked").await;
-        let (mut settled, mut anew) = (false, None);
+        let mut anew = None;
         let record = SplitRecord::change(&split.store, |record| {
-            let worked_off = rechecked != Rechecked::LeftToOthers;
-            settled = record.switch.release(holder.name(), since, worked_off);
+            let settled = record.switch.release(holder.name(), since, &rechecked.services);
             anew = if settled {
                 None
             } else {
@@ -156,7 +160,7 @@ async fn release(
         .await?;
         match anew {
             Some(epoch) => since = epoch,
-            None => return Ok(record.switch.tombstones),
+            None => return Ok(record.switch),
         }
     }
 }
@@ -164,16 +168,16 @@ async fn release(
 /// All services at once: a table that can't be swept for the moment, or at all, keeps no other from it.
 async fn sweep(
     split: &Split,
-    epoch: u64,
+    unswept: &BTreeMap<String, u64>,
     budgets: &Budgets,
     stop: &CancellationToken,
 ) -> Result<Vec<(String, Swept)>, RunError> {
     check_left_out(&split.plan, &services(split).await?)?;
     let account_limit = AccountLimit::default();
-    // Nothing of ours is left in the table of a service that has switched: its tombstones were swept before.
-    let sweeps = split.active().map(|(service, tables)| {
+    let sweeps = split.active().filter_map(|(service, tables)| {
+        let epoch = *unswept.get(&service.name)?;
         let sweep = sweep_of(split, service, tables, budgets, &account_limit);
-        async move { Ok((service.name.clone(), sweep.tombstones(epoch).await?)) }
+        Some(async move { Ok((service.name.clone(), sweep.tombstones(epoch).await?)) })
     });
     // Requests that are under way when it stops may still land: each has the condition that the target is still what
     // was read.

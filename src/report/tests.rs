@@ -100,6 +100,7 @@ fn standing(names: &[String]) -> Standing {
             services: names.to_vec(),
             round: names.to_vec(),
             started_ms: NOW - 3_600_000,
+            before_ms: None,
             finished_ms: None,
             estimated_items: 8000,
             order: Order::Concurrent,
@@ -152,6 +153,7 @@ fn standing(names: &[String]) -> Standing {
         read_ms: NOW,
         switched: [(names[0].clone(), NOW - 10_000)].into(),
         obstacles: vec![Obstacle {
+            services: Vec::new(),
             kind: ObstacleKind::DeadLetters,
             service: Some(names[0].clone()),
             what: format!("2 dead letters of {}", names[0]),

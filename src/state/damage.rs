@@ -17,7 +17,7 @@ pub struct Damaged {
 
 /// Records that may be deleted, by the first part of their names, each with the consequence. For other records, the
 /// table must be restored.
-const DELETABLE: [(&str, &str); 9] = [
+const DELETABLE: [(&str, &str); 10] = [
     ("NOTIFY", "its destination then gets the present state again"),
     ("CHART", "the charts of the page then begin anew"),
     ("ACTIVITY", "it only records what a command was doing"),
@@ -26,6 +26,7 @@ const DELETABLE: [(&str, &str); 9] = [
         "the options of the commands then set the budgets, until `dynasplit tune` changes them",
     ),
     ("VERIFY", "then run `dynasplit verify`"),
+    ("PROOF", "then run `dynasplit verify`"),
     ("REPAIR", "when no repair and no `dead-letters reconcile` runs"),
     (
         "WORKER",

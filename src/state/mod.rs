@@ -21,6 +21,7 @@ mod limit;
 mod notify;
 mod open_requests;
 mod probe;
+mod proof;
 mod prune;
 mod readable;
 mod rechecks;
@@ -46,6 +47,7 @@ pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use limit::{Limit, Noted, NotedLimits};
 pub use notify::{NotifyRecord, SeenSince, SendFailure, Told};
 pub use open_requests::{Request, Requests};
+pub use proof::{Proof, ProofRecord};
 pub use prune::{PruneCounts, PruneRecord, PruneSegment, PruneSide};
 pub use rechecks::{MAX_RECHECKS, RecheckKey};
 pub use records::{
@@ -55,7 +57,7 @@ pub use records::{
 };
 pub use split::{RepairScope, ServiceRecord, SplitRecord, SwitchedService};
 pub use store::{Store, Stored};
-pub use tombstone_phases::{Switch, TombstonePhase, Tombstones};
+pub use tombstone_phases::{Phases, Switch, TombstonePhase, Tombstones};
 pub use tuning::{Bound, TuningChange, TuningRecord, Turn};
 
 /// Format version of the state table. A table of another version is refused.
@@ -70,3 +72,5 @@ pub const STATE_FORMAT_CUTOVER: u32 = 4;
 pub const STATE_FORMAT_EXPORT: u32 = 5;
 /// The format of a state in which a service sends events. Earlier versions would remove that from the record of the split.
 pub const STATE_FORMAT_EVENTS: u32 = 6;
+/// The format of a state in which a service's switch of tombstones was turned: each service has its own.
+pub const STATE_FORMAT_SERVICE_SWITCHES: u32 = 7;

@@ -322,6 +322,9 @@ pub struct BackfillRecord {
     pub started_ms: u64,
     /// When the last page was durable and the tombstones were switched off.
     pub finished_ms: Option<u64>,
+    /// When the rounds before this one were finished; `None`: there was none, or an earlier version wrote the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_ms: Option<u64>,
     /// Items that the source said to hold when it started (about six hours old on AWS).
     pub estimated_items: u64,
     /// The order of copying and applying.
@@ -345,6 +348,27 @@ impl BackfillRecord {
         self.finished_ms.is_none()
             && self.segments == 0
             && self.export.as_ref().is_none_or(|copy| copy.export.is_none())
+    }
+
+    /// Whether a service is being copied, or its copy was interrupted.
+    #[must_use]
+    pub fn copies(&self, service: &str) -> bool {
+        self.finished_ms.is_none() && self.is_of_round(service)
+    }
+
+    /// When the copy of a service was finished, in milliseconds since 1970; of a service of an earlier round, this or a later
+    /// time.
+    #[must_use]
+    pub fn copied_ms(&self, service: &str) -> Option<u64> {
+        if self.is_of_round(service) {
+            return self.finished_ms;
+        }
+        let is_copied = self.services.iter().any(|copied| copied == service);
+        is_copied.then(|| self.before_ms.unwrap_or(self.started_ms))
+    }
+
+    fn is_of_round(&self, service: &str) -> bool {
+        self.round.is_empty() || self.round.iter().any(|copied| copied == service)
     }
 
     /// The command that continues it.
@@ -449,6 +473,24 @@ pub struct VerifyService {
 impl VerifyRecord {
     /// Name of the record.
     pub const NAME: &'static str = "VERIFY";
+
+    /// Before anything was verified.
+    #[must_use]
+    pub fn blank(started_ms: u64) -> Self {
+        Self {
+            started_ms,
+            ended_ms: started_ms,
+            clean: false,
+            repaired: 0,
+            services: BTreeMap::new(),
+            unrouted: 0,
+            repairs: 0,
+            repaired_for: None,
+            last_clean_ms: None,
+            received: None,
+            places: None,
+        }
+    }
 }
 
 /// The activity of a command, as it saved it last, for people. There is one record for each command; of several

@@ -6,7 +6,7 @@ use super::events_state::EventsState;
 use super::records::{Received, StreamRecord};
 use super::store::{Store, Stored};
 use super::tombstone_phases::Switch;
-use super::{STATE_FORMAT, STATE_FORMAT_EVENTS, STATE_FORMAT_SWITCHED};
+use super::{STATE_FORMAT, STATE_FORMAT_SERVICE_SWITCHES, STATE_FORMAT_SWITCHED};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +34,7 @@ pub struct SplitRecord {
     pub earlier: Vec<String>,
     /// Generations: the streams that were read, oldest first.
     pub streams: Vec<StreamRecord>,
-    /// The tombstone switch, and who holds it.
+    /// The tombstone switches of the services, and who holds them.
     #[serde(flatten)]
     pub switch: Switch,
     /// A repairing verify is mandatory before the split completes, for this reason.
@@ -136,25 +136,31 @@ impl SplitRecord {
     /// # Errors
     /// [`StateError::NotApplied`] if there is none.
     pub async fn read(store: &Store) -> Result<Stored<Self>, StateError> {
-        let stored = store
+        let mut stored = store
             .get::<Self>(Self::NAME)
             .await?
             .ok_or_else(|| store.missing())?;
-        Self::known(store, &stored.value)?;
+        Self::known(store, &mut stored.value)?;
         Ok(stored)
     }
 
-    fn known(store: &Store, value: &Self) -> Result<(), StateError> {
-        if (STATE_FORMAT..=STATE_FORMAT_EVENTS).contains(&value.format) {
+    fn known(store: &Store, value: &mut Self) -> Result<(), StateError> {
+        let cause = if !(STATE_FORMAT..=STATE_FORMAT_SERVICE_SWITCHES).contains(&value.format) {
+            format!(
+                "it has format {}, and this version reads {STATE_FORMAT} to {STATE_FORMAT_SERVICE_SWITCHES}",
+                value.format
+            )
+        } else if !value.switch.spread(&value.services) {
+            "an earlier version of dynasplit began a backfill or a repair, and did not record of which services: let that \
+             version end it"
+                .to_owned()
+        } else {
             return Ok(());
-        }
+        };
         Err(StateError::Unreadable {
             table: store.table().to_owned(),
             record: Self::NAME.to_owned(),
-            cause: format!(
-                "it has format {}, and this version reads {STATE_FORMAT} to {STATE_FORMAT_EVENTS}",
-                value.format
-            ),
+            cause,
         })
     }
 
@@ -166,8 +172,11 @@ impl SplitRecord {
         let stored = store
             .change::<Self, StateError>(Self::NAME, |found| {
                 let mut value = found.ok_or_else(|| store.missing())?;
-                Self::known(store, &value)?;
+                Self::known(store, &mut value)?;
                 change(&mut value);
+                if value.switch.is_divided() {
+                    value.format = value.format.max(STATE_FORMAT_SERVICE_SWITCHES);
+                }
                 Ok(value)
             })
             .await?;
@@ -183,8 +192,8 @@ impl SplitRecord {
         self.earlier.drain(..surplus);
     }
 
-    /// Records that a service has switched, if no command holds tombstones or lanes. Returns the record, old or new;
-    /// `None` if a command that writes targets is under way.
+    /// Records that a service has switched, if no command holds its tombstones or its lane. Returns the record, old or new;
+    /// `None` if a command that writes its table is under way.
     ///
     /// The record begins a new epoch of the tombstone switch, so that the workers acknowledge it. It also raises the
     /// format, so that a worker of a version that does not know the record cannot acknowledge it by accident.
@@ -197,7 +206,7 @@ impl SplitRecord {
         if let Some(found) = self.switched.get(name) {
             return Some(found.clone());
         }
-        let epoch = self.switch.renew()?;
+        let epoch = self.switch.renew(name)?;
         self.format = self.format.max(STATE_FORMAT_SWITCHED);
         let switched = SwitchedService {
             at_ms,
@@ -213,7 +222,7 @@ impl SplitRecord {
         if !self.switched.contains_key(name) {
             return true;
         }
-        if self.switch.renew().is_none() {
+        if self.switch.renew(name).is_none() {
             return false;
         }
         self.switched.remove(name);

@@ -7,14 +7,14 @@ use super::split::SplitRecord;
 impl SplitRecord {
     /// Begins a cutover of a service: raises its epoch, and the format of the state, because a version that does not know
     /// marks would treat marked source items as invalid. A cutover that has begun is continued. Returns the state; `None` if a
-    /// command that writes targets is under way.
+    /// command that writes its table is under way.
     pub fn begin_cutover(&mut self, service: &str, now_ms: u64) -> Option<CutoverState> {
         let epoch = match self.cutovers.get(service) {
             Some(state) if state.phase != CutoverPhase::Replicating => return Some(state.clone()),
             Some(state) => state.epoch + 1,
             None => 1,
         };
-        if !self.switch.is_off() {
+        if !self.switch.is_off_for(service) {
             return None;
         }
         let state = CutoverState {
@@ -28,10 +28,10 @@ impl SplitRecord {
     }
 
     /// A rollback begins. Returns whether it has begun; `false` if the service is not switched, or if a command that writes
-    /// targets is under way.
+    /// its table is under way.
     pub fn begin_rollback(&mut self, service: &str, epoch: u64, now_ms: u64) -> bool {
         let phase = self.cutover_phase(service);
-        if phase != CutoverPhase::FencedForRollback && !self.switch.is_off() {
+        if phase != CutoverPhase::FencedForRollback && !self.switch.is_off_for(service) {
             return false;
         }
         let to = CutoverPhase::FencedForRollback;
@@ -43,21 +43,21 @@ impl SplitRecord {
 
     /// Opens the forward lane of a service again, and ends its reverse lane. Returns the epoch that every worker must
     /// acknowledge before the application may write the source: only then, no worker moves the lane's checkpoint without
-    /// applying what it passes. `None` if a command that writes targets is under way.
+    /// applying what it passes. `None` if a command that writes its table is under way.
     pub fn reopen_lane(&mut self, service: &str, epoch: u64, to: CutoverPhase, now_ms: u64) -> Option<u64> {
         let state = self.cutovers.get(service).filter(|state| state.epoch == epoch)?;
         let phase = state.phase;
         if !self.switched.contains_key(service) && phase == to {
-            return Some(self.switch.tombstones.epoch);
+            return Some(self.switch.epoch());
         }
-        let acknowledged = self.switch.renew()?;
+        let acknowledged = self.switch.renew(service)?;
         self.switched.remove(service);
         self.move_cutover(service, epoch, phase, to, now_ms);
         Some(acknowledged)
     }
 
     /// Ends the way back of a service that has switched: nothing is carried back any more. Returns the epoch that every worker
-    /// must acknowledge; then no reverse write can land any more. `None` if a command that writes targets is under way, or if
+    /// must acknowledge; then no reverse write can land any more. `None` if a command that writes its table is under way, or if
     /// the service is in another phase.
     pub fn end_way_back(&mut self, service: &str, epoch: u64, now_ms: u64) -> Option<u64> {
         let (from, to) = (CutoverPhase::Switched, CutoverPhase::Ending);
@@ -96,12 +96,12 @@ impl SplitRecord {
     ) -> Option<u64> {
         let state = self.cutovers.get(service).filter(|state| state.epoch == epoch)?;
         if state.phase == to {
-            return Some(self.switch.tombstones.epoch);
+            return Some(self.switch.epoch());
         }
         if state.phase != from {
             return None;
         }
-        let acknowledged = self.switch.renew()?;
+        let acknowledged = self.switch.renew(service)?;
         self.move_cutover(service, epoch, from, to, now_ms);
         Some(acknowledged)
     }
@@ -116,15 +116,20 @@ impl SplitRecord {
             .map(|(service, _)| service.as_str())
     }
 
-    /// A service whose writers are stopped at present, or whose switch is under way. No other command may switch tombstones
-    /// on or hold the lanes meanwhile, because then the writers would have to wait for it.
+    /// A service whose writers are stopped at present, or whose switch is under way.
     #[must_use]
     pub fn fenced_service(&self) -> Option<&str> {
-        let mut fenced = self.cutovers.iter().filter(|(_, state)| {
-            let phase = state.phase;
+        self.fenced_among(self.cutovers.keys().map(String::as_str))
+    }
+
+    /// The same, among these services. No other command may switch tombstones of it on or hold its lane meanwhile, because then
+    /// the writers would have to wait for that.
+    #[must_use]
+    pub fn fenced_among<'a>(&self, services: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+        services.into_iter().find(|service| {
+            let phase = self.cutover_phase(service);
             phase.is_watched() && !matches!(phase, CutoverPhase::Switched | CutoverPhase::Ending)
-        });
-        fenced.next().map(|(service, _)| service.as_str())
+        })
     }
 
     /// Moves a service from one phase to the next, if it is in this epoch and in the first phase. A service that is in the
@@ -212,10 +217,10 @@ mod tests {
             "it was moved already"
         );
         assert_eq!(record.cutovers["a"].since_ms, 3);
-        assert_eq!(record.fenced_service(), Some("a"));
+        assert_eq!(record.fenced_among(["b", "a"]), Some("a"));
         assert!(record.begin_rollback("a", 1, 5));
         assert!(record.reopen_lane("a", 1, CutoverPhase::Replicating, 6).is_some());
-        assert_eq!(record.fenced_service(), None);
+        assert_eq!(record.fenced_among(["a"]), None);
         assert_eq!(record.begin_cutover("a", 7).unwrap().epoch, 2);
     }
 
@@ -224,7 +229,7 @@ mod tests {
         let mut record = SplitRecord::sample();
         record.begin_cutover("a", 1).unwrap();
         record.switch_service("a", 2, None).unwrap();
-        let before = record.switch.tombstones.epoch;
+        let before = record.switch.epoch();
         let to = CutoverPhase::Replicating;
         let epoch = record.reopen_lane("a", 1, to, 3).unwrap();
         assert!(epoch > before && record.switched.is_empty());
@@ -271,16 +276,41 @@ mod tests {
     }
 
     #[test]
-    fn nothing_begins_while_a_command_writes_targets() {
+    fn nothing_begins_while_a_command_writes_the_table() {
         let mut record = SplitRecord::sample();
-        assert!(record.switch.turn_on("repair"));
+        assert!(record.switch.turn_on("repair", ["a"]));
         assert_eq!(record.begin_cutover("a", 1), None);
         record.switch = crate::state::Switch::default();
         record.begin_cutover("a", 1).unwrap();
         record.switch_service("a", 2, None).unwrap();
         record.move_cutover("a", 1, CutoverPhase::Fenced, CutoverPhase::Switching, 3);
-        assert!(record.switch.turn_on("repair"));
+        assert!(record.switch.turn_on("repair", ["a"]));
         assert!(!record.begin_rollback("a", 1, 4));
         assert_eq!(record.reopen_lane("a", 1, CutoverPhase::Replicating, 4), None);
+    }
+
+    #[test]
+    fn a_service_moves_while_another_one_is_copied() {
+        let mut record = SplitRecord::sample();
+        assert!(record.switch.turn_on("backfill of b", ["b"]));
+        record.begin_cutover("a", 1).unwrap();
+        assert_eq!(record.fenced_among(["b"]), None, "the copy goes on");
+        record.switch_service("a", 2, None).unwrap();
+        let [fenced, switching, switched] = [
+            CutoverPhase::Fenced,
+            CutoverPhase::Switching,
+            CutoverPhase::Switched,
+        ];
+        record.move_cutover("a", 1, fenced, switching, 3);
+        assert!(record.begin_rollback("a", 1, 4));
+        record.reopen_lane("a", 1, CutoverPhase::Replicating, 5).unwrap();
+        assert_eq!(record.begin_cutover("a", 6).unwrap().epoch, 2);
+        record.switch_service("a", 7, None).unwrap();
+        record.move_cutover("a", 2, fenced, switching, 8);
+        record.move_cutover("a", 2, switching, switched, 8);
+        assert!(record.end_way_back("a", 2, 9).is_some());
+        assert!(record.complete_cutover("a", 2, 9, 10).is_some());
+        assert_eq!(record.begin_cutover("b", 11), None);
+        assert!(record.switch.of("b").leaves_tombstones());
     }
 }

@@ -119,6 +119,7 @@ fn of_one(cutover: &CutoverStatus) -> Vec<Obstacle> {
     let mut found = Vec::new();
     let mut add = |kind, what: String, next: String| {
         found.push(Obstacle {
+            services: Vec::new(),
             kind,
             service: Some(service.clone()),
             what,

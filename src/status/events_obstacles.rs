@@ -12,6 +12,7 @@ pub(super) fn obstacles(events: &[EventsStatus]) -> Vec<Obstacle> {
         let service = &events.service;
         let mut add = |what: String, next: String| {
             found.push(Obstacle {
+                services: Vec::new(),
                 kind: ObstacleKind::Events,
                 service: Some(service.clone()),
                 what,

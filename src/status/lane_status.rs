@@ -188,6 +188,32 @@ pub(crate) async fn stream_places(
     }))
 }
 
+/// Where each lane stands in the source's stream, by its name.
+pub(crate) async fn lane_places(
+    split: &Split,
+    record: &SplitRecord,
+) -> Result<BTreeMap<String, StreamPlaces>, StateError> {
+    let Some((generation, _)) = record.stream().filter(|(_, stream)| stream.captured_ms.is_some()) else {
+        return Ok(BTreeMap::new());
+    };
+    let recorded = recorded_shards(split, generation).await?;
+    let places = |lane: &String| {
+        let shards = recorded.iter().filter_map(|(id, record)| {
+            let state = record.lanes.get(lane)?;
+            Some((id.clone(), state.position.clone()))
+        });
+        Some(StreamPlaces {
+            generation,
+            complete_to_ms: watermark(&recorded, lane)?,
+            shards: shards.collect(),
+        })
+    };
+    let lanes = split.lanes().into_iter();
+    Ok(lanes
+        .filter_map(|lane| Some((lane.clone(), places(&lane)?)))
+        .collect())
+}
+
 /// Changes that matter to a lane, whatever became of them.
 fn relevant(lane: &str, counters: &Counters) -> u64 {
     if lane == ShardRecord::WATCH {

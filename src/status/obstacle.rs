@@ -63,12 +63,26 @@ pub enum ObstacleKind {
 pub struct Obstacle {
     /// Its kind.
     pub kind: ObstacleKind,
-    /// The service or lane that it concerns; `None`: the split as a whole.
+    /// The service or lane that it concerns; `None`: several, or the split as a whole.
     pub service: Option<String>,
+    /// The services or lanes that it concerns, if these are several, and not the split as a whole.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<String>,
     /// The problem.
     pub what: String,
     /// The next command, or what a person must do.
     pub next: String,
+}
+
+impl Obstacle {
+    /// Whether it concerns a service: by itself, among others, or as a part of the split.
+    #[must_use]
+    pub fn concerns(&self, service: &str) -> bool {
+        match &self.service {
+            Some(concerned) => concerned == service,
+            None => self.services.is_empty() || self.services.iter().any(|concerned| concerned == service),
+        }
+    }
 }
 
 /// What a person can do if something other than dynasplit wrote the targets of these services.

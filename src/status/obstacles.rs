@@ -9,7 +9,7 @@ use super::obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind, foreign_advice};
 use super::split_status::{SplitStatus, WorkerStatus};
 use crate::model::{counted, duration};
 use crate::state::{BackfillRecord, ShardRecord, SplitRecord, TombstonePhase, VerifyRecord};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A lane with a longer lag is not caught up. Creation times are rounded down, on one engine to the minute.
 pub(super) const MOST_LAG_MS: u64 = 2 * 60 * 1000;
@@ -31,14 +31,8 @@ pub(crate) struct Known<'a> {
     pub other_plan: Option<(String, String)>,
     /// The problem with the source's stream, with the next step.
     pub other_stream: Option<(String, String)>,
-}
-
-/// The lane that an obstacle concerns; `None` if it concerns several.
-fn only<'a>(lanes: &[&'a str]) -> Option<&'a str> {
-    match lanes {
-        [lane] => Some(lane),
-        _ => None,
-    }
+    /// The services of the keys that must be read again.
+    pub rechecked: BTreeSet<String>,
 }
 
 /// The obstacles while they are collected.
@@ -53,9 +47,28 @@ impl Found {
         what: impl Into<String>,
         next: impl Into<String>,
     ) {
+        self.add_for(kind, service.as_slice(), what, next);
+    }
+
+    /// For some services or lanes; none of them: for the split as a whole.
+    fn add_for(
+        &mut self,
+        kind: ObstacleKind,
+        services: &[&str],
+        what: impl Into<String>,
+        next: impl Into<String>,
+    ) {
+        let (service, services) = match services {
+            [service] => (Some((*service).to_owned()), Vec::new()),
+            services => (
+                None,
+                services.iter().map(|service| (*service).to_owned()).collect(),
+            ),
+        };
         self.0.push(Obstacle {
             kind,
-            service: service.map(str::to_owned),
+            service,
+            services,
             what: what.into(),
             next: next.into(),
         });
@@ -116,9 +129,9 @@ fn reading(status: &SplitStatus, found: &mut Found) {
         }
     }
     for (reason, lanes) in gaps {
-        found.add(
+        found.add_for(
             ObstacleKind::Gap,
-            only(&lanes),
+            &lanes,
             format!("gap in {}: {reason}", lanes.join(", ")),
             "run `dynasplit replicate --restart-tail`, then `dynasplit verify --repair`",
         );
@@ -132,9 +145,9 @@ fn reading(status: &SplitStatus, found: &mut Found) {
     if !uncaptured.is_empty() {
         let (what, next) = (uncaptured.join(", "), REPLICATE);
         let verb = if uncaptured.len() == 1 { "does" } else { "do" };
-        found.add(
+        found.add_for(
             ObstacleKind::NotCaptured,
-            only(&uncaptured),
+            &uncaptured,
             format!("{what} {verb} not follow the stream yet"),
             next,
         );
@@ -161,11 +174,20 @@ fn is_copying(status: &SplitStatus) -> bool {
 
 fn copying(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
     let record = status.backfill_record.as_ref();
-    if status.tombstones.holds() {
-        found.add(
+    let held: Vec<&str> = in_phase(status, &[TombstonePhase::Held]);
+    if !held.is_empty() {
+        found.add_for(
             ObstacleKind::LanesHeld,
-            None,
-            "a bulk copy holds the lanes, so they apply no changes until it ends",
+            &held,
+            match held.as_slice() {
+                [lane] => {
+                    format!("a bulk copy holds the lane of {lane}, so it applies no changes until it ends")
+                }
+                lanes => format!(
+                    "a bulk copy holds the lanes of {}, so they apply no changes until it ends",
+                    lanes.join(", ")
+                ),
+            },
             if is_copying(status) {
                 "wait until `dynasplit backfill` ends"
             } else {
@@ -197,7 +219,9 @@ fn copying(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
                     run(backfill),
                 )
             };
-            found.add(ObstacleKind::BackfillUnfinished, None, what, next);
+            let planned = known.planned.iter().map(|(service, _)| service.as_str());
+            let copied: Vec<&str> = planned.filter(|service| backfill.copies(service)).collect();
+            found.add_for(ObstacleKind::BackfillUnfinished, &copied, what, next);
         }
         Some(backfill) => {
             for (service, _) in &known.planned {
@@ -220,10 +244,11 @@ fn run(backfill: &BackfillRecord) -> String {
 }
 
 fn leftovers(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
-    // Lanes that a bulk copy holds lag because of it.
+    // A lane that a bulk copy holds lags because of it.
+    let is_held = |lane: &String| status.tombstones.get(lane).is_some_and(|switch| switch.holds());
     let is_behind = |lane: &&LaneStatus| {
         let lags = lane.shown_lag_ms.is_some_and(|lag| lag > MOST_LAG_MS);
-        lags && lane.gap.is_none() && lane.open_shards > 0 && !status.tombstones.holds()
+        lags && lane.gap.is_none() && lane.open_shards > 0 && !is_held(&lane.lane)
     };
     let behind: Vec<&LaneStatus> = status.lanes.iter().filter(is_behind).collect();
     if let Some(most) = behind.iter().filter_map(|lane| lane.shown_lag_ms).max() {
@@ -238,9 +263,9 @@ fn leftovers(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
             [] => what,
             reasons => format!("{what} ({})", reasons.join("; ")),
         };
-        found.add(
+        found.add_for(
             ObstacleKind::Lag,
-            only(&names),
+            &names,
             what,
             "leave `dynasplit replicate` running until it has caught up. `dynasplit status` shows what limits it",
         );
@@ -258,13 +283,15 @@ fn leftovers(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
             causes.next(service),
         );
     }
-    if status.tombstones.phase != TombstonePhase::Off && !status.tombstones.holds() {
-        tombstones(status, known, found);
+    let buried = in_phase(status, &[TombstonePhase::On, TombstonePhase::Sweeping]);
+    if !buried.is_empty() {
+        tombstones(status, &buried, known, found);
     }
     if status.rechecks > 0 {
-        found.add(
+        let services: Vec<&str> = known.rechecked.iter().map(String::as_str).collect();
+        found.add_for(
             ObstacleKind::Rechecks,
-            None,
+            &services,
             format!(
                 "{} must be read again, because a timestamp went backwards",
                 counted(status.rechecks, "key")
@@ -318,8 +345,17 @@ fn written_after_switch(status: &SplitStatus, known: &Known<'_>, found: &mut Fou
     }
 }
 
-fn tombstones(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
-    let holders: Vec<&str> = known.record.switch.holders.keys().map(String::as_str).collect();
+/// The services whose tombstone switch is in one of these phases.
+fn in_phase<'a>(status: &'a SplitStatus, phases: &[TombstonePhase]) -> Vec<&'a str> {
+    let found = status
+        .tombstones
+        .iter()
+        .filter(|(_, switch)| phases.contains(&switch.phase));
+    found.map(|(service, _)| service.as_str()).collect()
+}
+
+fn tombstones(status: &SplitStatus, services: &[&str], known: &Known<'_>, found: &mut Found) {
+    let holders: Vec<&str> = known.record.switch.holders().into_iter().collect();
     let running: Vec<&str> = status
         .running
         .iter()
@@ -355,7 +391,7 @@ fn tombstones(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
             "run `dynasplit verify --repair`",
         )
     };
-    found.add(ObstacleKind::Tombstones, None, what, next);
+    found.add_for(ObstacleKind::Tombstones, services, what, next);
 }
 
 fn verifying(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
@@ -363,13 +399,30 @@ fn verifying(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
         // Every service has switched: each was verified before, and nothing can be judged now.
         return;
     }
-    let mut outdated = |what: &str, next: &str| found.add(ObstacleKind::NotVerified, None, what, next);
+    // A service that was found to be exact after all that could have changed it is not concerned, whatever is wrong with others.
+    let is_proven = |service: &str| {
+        let backfill = status.backfill_record.as_ref();
+        let since_ms = backfill
+            .and_then(|backfill| backfill.copied_ms(service))
+            .max(status.drained_ms());
+        let proven_ms = status.proven.get(service);
+        proven_ms.is_some_and(|proven| since_ms.is_none_or(|since| *proven >= since))
+    };
+    let planned = known.planned.iter().map(|(service, _)| service.as_str());
+    let mut unproven: Vec<&str> = planned.filter(|service| !is_proven(service)).collect();
+    if unproven.is_empty() {
+        // What is left concerns only the split as a whole: items that no service takes.
+        unproven.push(ShardRecord::WATCH);
+    }
+    let mut outdated = |what: &str, next: &str| {
+        found.add_for(ObstacleKind::NotVerified, &unproven, what, next);
+    };
     let Some(verify) = &status.verify else {
         outdated("nothing was verified", VERIFY);
         return;
     };
     if !verify.clean {
-        not_clean(verify, known, found);
+        not_clean(verify, &unproven, known, found);
         return;
     }
     let finished = status
@@ -392,7 +445,7 @@ fn verifying(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
                 .services
                 .get(service)
                 .is_some_and(|found| found.fingerprint == *fingerprint);
-            if !same {
+            if !same && !is_proven(service) {
                 found.add(
                     ObstacleKind::NotVerified,
                     Some(service),
@@ -404,7 +457,7 @@ fn verifying(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
     }
 }
 
-fn not_clean(verify: &VerifyRecord, known: &Known<'_>, found: &mut Found) {
+fn not_clean(verify: &VerifyRecord, unproven: &[&str], known: &Known<'_>, found: &mut Found) {
     let what = match verify.findings() {
         named if named.is_empty() => "the last verify was not clean".to_owned(),
         named => format!("the last verify was not clean ({named})"),
@@ -429,7 +482,7 @@ fn not_clean(verify: &VerifyRecord, known: &Known<'_>, found: &mut Found) {
     } else {
         foreign_advice(&foreign)
     };
-    found.add(ObstacleKind::NotClean, None, what, next);
+    found.add_for(ObstacleKind::NotClean, unproven, what, next);
 }
 
 #[cfg(test)]

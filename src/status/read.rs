@@ -10,12 +10,13 @@ use super::next::{Moves, next};
 use super::obstacle::{Obstacle, ObstacleKind};
 use super::obstacles::{Known, obstacles};
 use super::open_dead_letters::OpenDeadLetters;
+use super::proofs::proven;
 use super::split_status::{Phase, SplitStatus, Unnotified, WorkerStatus};
 use crate::model::duration;
 use crate::source::{SourceError, StreamState, stream_state};
 use crate::state::{
     ActivityRecord, BackfillRecord, Damaged, Limit, NotifyRecord, SegmentRecord, ServiceRecord, ShardRecord,
-    SplitRecord, Stored, TuningRecord, VerifyRecord, WorkerRecord,
+    SplitRecord, Stored, Tombstones, TuningRecord, VerifyRecord, WorkerRecord,
 };
 use crate::target::HELD;
 use crate::worker::{Recorded, RunError, Split, differs, recorded_shards, restore, services};
@@ -66,6 +67,7 @@ async fn status_since(split: &Split, first: &mut Beats) -> Result<SplitStatus, R
         .get_readable::<TuningRecord>(TuningRecord::NAME, &mut damaged)
         .await?;
     let unnotified = unnotified(split, now, &mut damaged).await?;
+    let rechecks = split.dead_letters.rechecks().await?;
     let activities: Vec<_> = activities.into_iter().map(|(_, noted)| noted.value).collect();
     let mut status = SplitStatus {
         split: record.split.clone(),
@@ -87,9 +89,10 @@ async fn status_since(split: &Split, first: &mut Beats) -> Result<SplitStatus, R
             .map(|activity| activity.limits.at_ms),
         limits: Vec::new(),
         tuning: tuning.map_or_else(TuningRecord::default, |stored| stored.value),
-        tombstones: record.switch.tombstones,
+        tombstones: tombstones(&record),
         dead_letters: open.by_service(),
-        rechecks: split.dead_letters.rechecks().await?.len() as u64,
+        rechecks: rechecks.len() as u64,
+        proven: proven(split, verify.as_ref().map(|stored| &stored.value), &mut damaged).await?,
         verify: verify.map(|stored| stored.value),
         workers: workers
             .into_iter()
@@ -124,6 +127,10 @@ async fn status_since(split: &Split, first: &mut Beats) -> Result<SplitStatus, R
             planned: planned(split),
             other_plan: differs(split, &record, &known_services).err().map(other_plan),
             other_stream: unread_stream(split, &status, &record).await,
+            rechecked: rechecks
+                .into_iter()
+                .map(|(_, _, recheck)| recheck.service)
+                .collect(),
             record: &record,
         };
         status.obstacles = cutover_obstacles(&status.cutovers);
@@ -137,6 +144,7 @@ async fn status_since(split: &Split, first: &mut Beats) -> Result<SplitStatus, R
         .extend(damaged.into_iter().map(|damaged| Obstacle {
             kind: ObstacleKind::Damaged,
             service: None,
+            services: Vec::new(),
             what: format!(
                 "the state record '{}' is damaged ({})",
                 damaged.record, damaged.cause
@@ -214,6 +222,15 @@ async fn unnotified(
     Ok(failing.collect())
 }
 
+/// The tombstone switches that are not off.
+fn tombstones(record: &SplitRecord) -> BTreeMap<String, Tombstones> {
+    let phases = record.switch.phases().services;
+    phases
+        .into_keys()
+        .map(|service| (service.clone(), record.switch.of(&service)))
+        .collect()
+}
+
 /// The services of the plan that have not switched, with their fingerprints.
 fn planned(split: &Split) -> Vec<(String, String)> {
     let services = split.active().map(|(service, _)| service);
@@ -236,8 +253,8 @@ fn lanes(
                 .iter()
                 .any(|service| service.name == *lane && record.has_captured(service))
     };
-    let held = record.switch.tombstones.holds();
     let status = |lane: &String| {
+        let held = record.switch.of(lane).holds();
         let mut status = lane_status(recorded, lane, now);
         if !captured(lane) {
             (status.lag_ms, status.shown_lag_ms) = (None, None);

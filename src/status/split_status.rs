@@ -137,14 +137,16 @@ pub struct SplitStatus {
     pub limits: Vec<LimitStatus>,
     /// Budgets that were tuned.
     pub tuning: TuningRecord,
-    /// The tombstone switch.
-    pub tombstones: Tombstones,
+    /// The tombstone switches that are not off, by service.
+    pub tombstones: BTreeMap<String, Tombstones>,
     /// Dead letters, by service.
     pub dead_letters: BTreeMap<String, u64>,
     /// Keys to be read again.
     pub rechecks: u64,
     /// The last verify.
     pub verify: Option<VerifyRecord>,
+    /// When each service that was found to be exact was last verified, in milliseconds since 1970.
+    pub proven: BTreeMap<String, u64>,
     /// When the state began to be read, in milliseconds since 1970: the lags are as of then.
     pub read_ms: u64,
     /// The workers.
@@ -198,10 +200,11 @@ impl SplitStatus {
             backfill_seen_ms: None,
             limits: Vec::new(),
             tuning: TuningRecord::default(),
-            tombstones: Tombstones::default(),
+            tombstones: BTreeMap::new(),
             dead_letters: BTreeMap::new(),
             rechecks: 0,
             verify: None,
+            proven: BTreeMap::new(),
             read_ms: 0,
             workers: vec![WorkerStatus::sample(None)],
             switched: BTreeMap::new(),

@@ -52,6 +52,7 @@ mod tests {
 
     fn obstacle(kind: ObstacleKind, service: Option<&str>, what: &str, next: &str) -> Obstacle {
         Obstacle {
+            services: Vec::new(),
             kind,
             service: service.map(str::to_owned),
             what: what.into(),

@@ -69,7 +69,7 @@ pub(super) struct Lane {
     pub read_failed: bool,
     /// Lanes of the service that write a batch.
     pub busy: Arc<Load>,
-    /// Shows whether a bulk copy holds the lanes.
+    /// Shows whether a bulk copy holds the lane.
     pub gate: Gate,
     pub stop: CancellationToken,
 }
@@ -148,7 +148,7 @@ impl Lane {
         }
     }
 
-    /// Waits while a bulk copy holds the lanes. (A batch that was begun waits at its next write.)
+    /// Waits while a bulk copy holds the lane. (A batch that was begun waits at its next write.)
     async fn wait_until_released(&self) {
         if self.gate.is_held() {
             self.feed.detach(&self.name);

@@ -83,7 +83,7 @@ impl<'a> Settling<'a> {
             what: format!("{name} has not switched with a way back, so there are no stray writes"),
             next: "see `dynasplit status`".into(),
         })?;
-        let gate = Gate::new(record.switch.tombstones);
+        let gate = Gate::new(record.switch.phases());
         gate.obey_record(record);
         let source = &split.plan.source;
         let way = TargetWriter {

@@ -159,12 +159,9 @@ impl ShardTask {
         }
     }
 
-    /// Records the limit of every lane, and why it makes no progress at the moment: a bulk copy holds the lanes, the
+    /// Records the limit of every lane, and why it makes no progress at the moment: a bulk copy holds the lane, the
     /// shard can't be read, or its table accepts no writes. A shard that makes no progress is an alarm.
     fn tell_blocked(&self, reading: &Reading) {
-        let is_held = self.gate.is_held() && self.split.back_side().is_none();
-        let held = is_held.then(|| HELD.to_owned());
-        let blocked = held.or_else(|| reading.health.blocked());
         self.leased.update_quietly(|record| {
             let unfinished = record.lanes.iter_mut().filter(|(_, state)| !state.finished());
             for (lane, state) in unfinished {
@@ -172,8 +169,12 @@ impl ShardTask {
                 let Some(share) = self.shares.get(lane) else {
                     continue;
                 };
-                let writing = || share.health.blocked();
-                state.blocked = blocked.clone().or_else(writing);
+                // The gates of reverse lanes, watchers and events are held by nothing.
+                let is_applied = self.split.tail_lanes().get(lane) == Some(&LaneKind::Apply);
+                let is_held = is_applied && self.gate.of(lane).is_held();
+                let held = is_held.then(|| HELD.to_owned());
+                let reading_or_writing = || reading.health.blocked().or_else(|| share.health.blocked());
+                state.blocked = held.or_else(reading_or_writing);
                 state.limit = Some(Noted {
                     at_ms: self.split.now_ms(),
                     limit: limits::of_lane(
@@ -234,7 +235,8 @@ impl ShardTask {
         let gate = match kind {
             Some(LaneKind::Back) => self.gate.back_of(name),
             Some(LaneKind::Strays) => self.gate.watch_of(name),
-            Some(LaneKind::Apply | LaneKind::Unrouted | LaneKind::Events) | None => self.gate.clone(),
+            Some(LaneKind::Apply) => self.gate.of(name),
+            Some(LaneKind::Unrouted | LaneKind::Events) | None => self.gate.clone(),
         };
         Lane {
             name: name.to_owned(),

@@ -188,7 +188,7 @@ impl Tail {
             generation,
             self.split.plan.source.keys.clone(),
         );
-        let gate = Gate::new(record.switch.tombstones);
+        let gate = Gate::new(record.switch.phases());
         let owner = Owner::unique("tail");
         let heartbeat = Heartbeat::start(&self.split, &owner, "tail", gate.clone(), generation).await?;
         let context = WorkerContext {

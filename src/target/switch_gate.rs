@@ -1,7 +1,7 @@
-//! The gate of writes: each attempt asks it which phase of the tombstone switch it obeys.
+//! The gate of writes: each attempt asks it which phase of its service's tombstone switch it obeys.
 
 use crate::fault::{Rule, broken};
-use crate::state::{SplitRecord, Tombstones};
+use crate::state::{Phases, SplitRecord, Tombstones};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -9,9 +9,9 @@ use tokio::sync::Notify;
 /// Why a lane does not move while it is held, for people.
 pub const HELD: &str = "the hold until the bulk copy has landed";
 
-/// The tombstone switch inside a process: every attempt to write enters it, and leaves when it was answered.
+/// The tombstone switches inside a process: every attempt to write enters it, and leaves when it was answered.
 ///
-/// The switch takes effect at once for attempts that enter later, retries among them; it is *acknowledged* when
+/// A switch takes effect at once for attempts that enter later, retries among them; it is *acknowledged* when
 /// every attempt that entered before has left. Attempts are bounded in time, so that comes soon.
 #[derive(Clone, Debug, Default)]
 pub struct Gate {
@@ -46,33 +46,44 @@ struct Inside {
     watched: BTreeSet<String>,
 }
 
-/// The switch as a process knows it, and its attempts under way, by the epoch that each obeys. Pure: the rules of the
+/// The switches as a process knows them, and its attempts under way, by the epoch that each obeys. Pure: the rules of the
 /// [`Gate`], which the models check too.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Attempts {
-    now: Tombstones,
+    now: Phases,
     inside: BTreeMap<u64, u32>,
 }
 
 impl Attempts {
-    /// No attempt under way, and the switch as the split's record says.
+    /// No attempt under way, and the switches as the split's record says.
     #[must_use]
-    pub fn new(now: Tombstones) -> Self {
+    pub fn new(now: Phases) -> Self {
         Self {
             now,
             inside: BTreeMap::new(),
         }
     }
 
-    /// An attempt begins: the switch that it obeys to its end.
-    pub fn enter(&mut self) -> Tombstones {
+    /// An attempt begins: its epoch, which it obeys to its end.
+    pub fn enter(&mut self) -> u64 {
         *self.inside.entry(self.now.epoch).or_insert(0) += 1;
-        self.now
+        self.now.epoch
     }
 
-    /// An attempt to write asks to begin: as [`Attempts::enter`], unless the lanes are held.
-    pub fn admit(&mut self) -> Option<Tombstones> {
-        (!self.now.holds() || broken(Rule::BulkHolds)).then(|| self.enter())
+    /// An attempt to write a service's table asks to begin: the switch that it obeys to its end. `None` while the lane is
+    /// held.
+    pub fn admit(&mut self, service: &str) -> Option<Tombstones> {
+        let switch = self.now.of(service);
+        (!switch.holds() || broken(Rule::BulkHolds)).then(|| {
+            self.enter();
+            switch
+        })
+    }
+
+    /// The switch of a service, as this process knows it.
+    #[must_use]
+    pub fn of(&self, service: &str) -> Tombstones {
+        self.now.of(service)
     }
 
     /// An attempt of an epoch was answered.
@@ -85,8 +96,8 @@ impl Attempts {
         }
     }
 
-    /// Takes over the phase of the split's record. Never goes back to an older epoch.
-    pub fn switch(&mut self, now: Tombstones) {
+    /// Takes over the phases of the split's record. Never goes back to an older epoch.
+    pub fn switch(&mut self, now: Phases) {
         if now.epoch > self.now.epoch {
             self.now = now;
         }
@@ -113,7 +124,7 @@ pub struct Admission {
 impl Gate {
     /// A gate that stands as the split's record says.
     #[must_use]
-    pub fn new(now: Tombstones) -> Self {
+    pub fn new(now: Phases) -> Self {
         Self {
             inner: Arc::new(Mutex::new(Inside {
                 attempts: Attempts::new(now),
@@ -152,48 +163,61 @@ impl Gate {
     /// Enters for one attempt that writes no target.
     #[must_use]
     pub fn enter(&self) -> Admission {
-        let now = self.lock().attempts.enter();
-        self.admission(now)
+        let mut inside = self.lock();
+        let epoch = inside.attempts.enter();
+        let leaves_tombstones = self.switch_of(&inside).leaves_tombstones();
+        drop(inside);
+        self.admission(epoch, leaves_tombstones)
     }
 
-    /// Enters for one attempt to write; `None` while the lanes are held, or if the service has switched; in the handle of a
+    /// Enters for one attempt to write; `None` while the lane is held, or if the service has switched; in the handle of a
     /// reverse lane or of a watcher, if the split's record does not allow it.
     #[must_use]
     pub fn admit(&self) -> Option<Admission> {
-        let now = {
-            let mut inside = self.lock();
-            match &self.part {
-                Part::Any => inside.attempts.admit()?,
-                Part::Forward(service) if inside.closed.contains(&**service) && !broken(Rule::Close) => {
-                    return None;
-                }
-                Part::Forward(_) => inside.attempts.admit()?,
-                Part::Back(_) if broken(Rule::BackAdmitted) => inside.attempts.enter(),
-                Part::Watch(_) if broken(Rule::WatchAdmitted) => inside.attempts.enter(),
-                Part::Back(service) if inside.carried_back.contains(&**service) => inside.attempts.enter(),
-                Part::Watch(service) if inside.watched.contains(&**service) => inside.attempts.enter(),
-                Part::Back(_) | Part::Watch(_) => return None,
-            }
+        let mut inside = self.lock();
+        let is_admitted = match &self.part {
+            Part::Any => true,
+            Part::Forward(service) => !inside.closed.contains(&**service) || broken(Rule::Close),
+            Part::Back(service) => inside.carried_back.contains(&**service) || broken(Rule::BackAdmitted),
+            Part::Watch(service) => inside.watched.contains(&**service) || broken(Rule::WatchAdmitted),
         };
-        Some(self.admission(now))
+        if !is_admitted {
+            return None;
+        }
+        let (epoch, leaves_tombstones) = match &self.part {
+            Part::Forward(service) => {
+                let switch = inside.attempts.admit(service)?;
+                (inside.attempts.now.epoch, switch.leaves_tombstones())
+            }
+            Part::Any | Part::Back(_) | Part::Watch(_) => (inside.attempts.enter(), false),
+        };
+        drop(inside);
+        Some(self.admission(epoch, leaves_tombstones))
     }
 
-    fn admission(&self, now: Tombstones) -> Admission {
+    fn admission(&self, epoch: u64, leaves_tombstones: bool) -> Admission {
         Admission {
             gate: self.clone(),
-            epoch: now.epoch,
-            leaves_tombstones: now.leaves_tombstones(),
+            epoch,
+            leaves_tombstones,
         }
     }
 
-    /// Whether the lanes are held. A reverse lane and a watcher never are.
-    #[must_use]
-    pub fn is_held(&self) -> bool {
-        let is_forward = matches!(self.part, Part::Any | Part::Forward(_));
-        is_forward && self.lock().attempts.now.holds() && !broken(Rule::BulkHolds)
+    /// The switch of the service whose table goes through this handle; off in every other handle.
+    fn switch_of(&self, inside: &Inside) -> Tombstones {
+        match &self.part {
+            Part::Forward(service) => inside.attempts.of(service),
+            Part::Any | Part::Back(_) | Part::Watch(_) => Tombstones::default(),
+        }
     }
 
-    /// Waits until the lanes are not held.
+    /// Whether the lane of this handle's service is held. Nothing else ever is.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.switch_of(&self.lock()).holds() && !broken(Rule::BulkHolds)
+    }
+
+    /// Waits until the lane is not held.
     pub async fn opened(&self) {
         loop {
             let turned = self.turned.notified();
@@ -208,17 +232,17 @@ impl Gate {
 
     /// Whether a removal at this moment would leave a tombstone. No caller may rely on it: a write enters the gate.
     pub(super) fn leaves_tombstones(&self) -> bool {
-        self.lock().attempts.now.leaves_tombstones()
+        self.switch_of(&self.lock()).leaves_tombstones()
     }
 
-    /// Takes over the phase of the split's record. Never goes back to an older epoch.
-    pub fn switch(&self, now: Tombstones) {
+    /// Takes over the phases of the split's record. Never goes back to an older epoch.
+    pub fn switch(&self, now: Phases) {
         self.obey(now, []);
     }
 
-    /// Takes over the tombstone phase and the switched services of the split's record in one step: an epoch is
+    /// Takes over the tombstone phases and the switched services of the split's record in one step: an epoch is
     /// acknowledged only if every attempt under way obeys both.
-    pub fn obey<'a>(&self, now: Tombstones, switched: impl IntoIterator<Item = &'a String>) {
+    pub fn obey<'a>(&self, now: Phases, switched: impl IntoIterator<Item = &'a String>) {
         {
             let mut inside = self.lock();
             inside.closed.extend(switched.into_iter().cloned());
@@ -227,18 +251,18 @@ impl Gate {
         self.turned.notify_waiters();
     }
 
-    /// Takes over the split's record in one step: the tombstone phase, the switched services, and the services whose
+    /// Takes over the split's record in one step: the tombstone phases, the switched services, and the services whose
     /// changes are carried back.
     pub fn obey_record(&self, record: &SplitRecord) {
         {
             let mut inside = self.lock();
             // A record that is older than the one that was obeyed last says nothing.
-            if record.switch.tombstones.epoch >= inside.attempts.now.epoch {
+            if record.switch.epoch() >= inside.attempts.now.epoch {
                 inside.carried_back = record.carried_back().map(|(name, _)| name.clone()).collect();
                 inside.watched = record.watched().cloned().collect();
             }
         }
-        self.obey(record.switch.tombstones, record.switched.keys());
+        self.obey(record.switch.phases(), record.switched.keys());
     }
 
     /// The newest epoch that every attempt under way, and every later one, obeys.
@@ -271,84 +295,86 @@ mod tests {
     use super::*;
     use crate::state::{CutoverPhase, TombstonePhase};
 
+    fn phases(epoch: u64, services: &[(&str, TombstonePhase)]) -> Phases {
+        let services = services.iter().map(|(name, phase)| ((*name).to_owned(), *phase));
+        Phases {
+            epoch,
+            services: services.collect(),
+        }
+    }
+
     #[test]
     fn a_switch_is_acknowledged_when_older_attempts_have_left() {
-        let gate = Gate::new(Tombstones {
-            phase: TombstonePhase::Off,
-            epoch: 1,
-        });
-        let old = gate.enter();
-        assert!(!old.leaves_tombstones && !gate.leaves_tombstones());
-        gate.switch(Tombstones {
-            phase: TombstonePhase::On,
-            epoch: 2,
-        });
-        let new = gate.enter();
+        let gate = Gate::new(phases(1, &[]));
+        let people = gate.of("People");
+        let old = people.enter();
+        assert!(!old.leaves_tombstones && !people.leaves_tombstones());
+        gate.switch(phases(2, &[("People", TombstonePhase::On)]));
+        let new = people.enter();
         assert!(
-            new.leaves_tombstones && gate.leaves_tombstones(),
+            new.leaves_tombstones && people.leaves_tombstones(),
             "a later attempt obeys at once"
+        );
+        assert!(
+            !gate.of("Content").enter().leaves_tombstones,
+            "it is the switch of one service"
         );
         assert_eq!(gate.acknowledged(), 1);
         drop(old);
         assert_eq!(gate.acknowledged(), 2);
-        gate.switch(Tombstones {
-            phase: TombstonePhase::Off,
-            epoch: 1,
-        });
-        assert!(gate.enter().leaves_tombstones, "an older word does not count");
+        gate.switch(phases(1, &[]));
+        assert!(people.enter().leaves_tombstones, "an older word does not count");
     }
 
     #[tokio::test]
-    async fn nobody_is_admitted_while_the_lanes_are_held() {
+    async fn nobody_is_admitted_while_the_lane_is_held() {
         let gate = Gate::default();
-        let turn = |phase, epoch| gate.switch(Tombstones { phase, epoch });
-        let before = gate.admit().unwrap();
-        turn(TombstonePhase::Held, 1);
-        assert!(gate.is_held() && gate.admit().is_none());
+        let (people, content) = (gate.of("People"), gate.of("Content"));
+        let before = people.admit().unwrap();
+        gate.switch(phases(1, &[("People", TombstonePhase::Held)]));
+        assert!(people.is_held() && people.admit().is_none());
+        assert!(
+            !content.is_held() && content.admit().is_some(),
+            "another lane continues"
+        );
+        assert!(
+            !gate.is_held() && gate.admit().is_some(),
+            "and what writes no table"
+        );
         assert_eq!(gate.acknowledged(), 0, "one is under way");
         drop(before);
         assert_eq!(gate.acknowledged(), 1);
         let waiting = tokio::spawn({
-            let gate = gate.clone();
-            async move { gate.opened().await }
+            let people = people.clone();
+            async move { people.opened().await }
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
-        turn(TombstonePhase::Off, 2);
+        gate.switch(phases(2, &[]));
         waiting.await.unwrap();
-        assert_eq!(gate.admit().unwrap().epoch(), 2);
+        assert_eq!(people.admit().unwrap().epoch(), 2);
     }
 
     #[test]
     fn nothing_is_admitted_for_a_service_that_has_switched() {
-        let gate = Gate::new(Tombstones::default());
+        let gate = Gate::default();
         let (content, people) = (gate.of("Content"), gate.of("People"));
         let before = content.admit().unwrap();
-        let off = |epoch| Tombstones {
-            phase: TombstonePhase::Off,
-            epoch,
-        };
-        gate.obey(off(1), [&"Content".to_owned()]);
+        gate.obey(phases(1, &[]), [&"Content".to_owned()]);
         assert!(content.admit().is_none() && people.admit().is_some());
         assert_eq!(gate.acknowledged(), 0, "a write of before is under way");
         drop(before);
         assert_eq!(gate.acknowledged(), 1);
-        gate.switch(off(2));
+        gate.switch(phases(2, &[]));
         assert!(content.admit().is_none(), "it stays closed in this process");
     }
 
     #[test]
     fn a_switch_is_told_by_its_epoch_and_each_attempt_is_waited_for() {
-        let on = |epoch| Tombstones {
-            phase: TombstonePhase::On,
-            epoch,
-        };
+        let on = |epoch| phases(epoch, &[("a", TombstonePhase::On)]);
         let gate = Gate::new(on(4));
-        gate.switch(Tombstones {
-            phase: TombstonePhase::Off,
-            epoch: 4,
-        });
-        let (first, second) = (gate.enter(), gate.enter());
+        gate.switch(phases(4, &[]));
+        let (first, second) = (gate.of("a").enter(), gate.of("a").enter());
         assert!(first.leaves_tombstones, "of one epoch the first word counts");
         assert_eq!((first.epoch(), second.epoch()), (4, 4));
         gate.switch(on(9));
@@ -361,10 +387,11 @@ mod tests {
         attempts.leave(2);
         assert_eq!(attempts, Attempts::new(on(2)));
     }
+
     #[test]
     fn reverse_writes_and_watchers_are_admitted_as_long_as_the_record_says() {
         let mut record = SplitRecord::sample();
-        let gate = Gate::new(record.switch.tombstones);
+        let gate = Gate::new(record.switch.phases());
         gate.obey_record(&record);
         let (back, watch) = (gate.back_of("a"), gate.watch_of("a"));
         assert!(back.admit().is_none() && watch.admit().is_none());
@@ -384,7 +411,7 @@ mod tests {
         assert!(record.move_cutover("a", 1, switching, CutoverPhase::Replicating, 3));
         assert!(record.switch_back("a"));
         gate.obey_record(&record);
-        let epoch = record.switch.tombstones.epoch;
+        let epoch = record.switch.epoch();
         assert!(back.admit().is_none() && watch.admit().is_none());
         assert!(
             gate.acknowledged() < epoch,

@@ -1,7 +1,7 @@
 //! The state of the lanes when a verification begins.
 
 use crate::plan::Service;
-use crate::state::{SplitRecord, TombstonePhase, WorkerRecord};
+use crate::state::{SplitRecord, WorkerRecord};
 use crate::status::{LaneStatus, counted, duration, lane_status, reverse_state};
 use crate::target::HELD;
 use crate::worker::{RunError, Split, recorded_shards};
@@ -26,7 +26,6 @@ impl Lanes {
     pub async fn look(split: &Split, record: &SplitRecord, services: &[&Service]) -> Result<Self, RunError> {
         let margin = split.timing.idle + split.timing.landed();
         let mut lanes = Self::default();
-        let is_held = record.switch.tombstones.holds();
         let mut drained = true;
         let stream = record.stream().filter(|(_, stream)| stream.captured_ms.is_some());
         if let Some((generation, _)) = stream {
@@ -34,7 +33,7 @@ impl Lanes {
             for service in services {
                 let status = lane_status(&recorded, &service.name, split.now_ms());
                 drained &= status.drained_ms.is_some();
-                lanes.note_lane(&status, margin, is_held);
+                lanes.note_lane(&status, margin, record.switch.of(&service.name).holds());
             }
         } else {
             lanes.note(
@@ -48,7 +47,7 @@ impl Lanes {
                  `dynasplit replicate`",
             );
         }
-        lanes.note_split(split, record).await?;
+        lanes.note_split(split, record, services).await?;
         Ok(lanes)
     }
 
@@ -107,7 +106,13 @@ impl Lanes {
         }
     }
 
-    async fn note_split(&mut self, split: &Split, record: &SplitRecord) -> Result<(), RunError> {
+    async fn note_split(
+        &mut self,
+        split: &Split,
+        record: &SplitRecord,
+        services: &[&Service],
+    ) -> Result<(), RunError> {
+        let services: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
         let letters = split.dead_letters.list(None).await?.len();
         if letters > 0 {
             self.note(&format!(
@@ -116,14 +121,18 @@ impl Lanes {
                 if letters == 1 { "it" } else { "them" }
             ));
         }
-        if record.switch.tombstones.phase != TombstonePhase::Off {
+        if services.iter().any(|service| !record.switch.is_off_for(service)) {
             self.note(
                 "tombstones are on, because a backfill or a repair runs or was interrupted. They count as \
                  absent. If it was interrupted, run the same command again: it continues and sweeps them",
             );
         }
-        if crate::repair::backfill_runs(split).await? {
-            self.note("the backfill is not finished, so items that it has not copied yet count as missing");
+        let copied = crate::repair::copied_now(split, &services).await?;
+        if !copied.is_empty() {
+            self.note(&format!(
+                "the backfill of {} is not finished, so items that it has not copied yet count as missing",
+                copied.join(", ")
+            ));
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ use super::view::{Progress, get};
 use crate::dynamo::AccountLimit;
 use crate::repair::RepairLease;
 use crate::source::{Scan, describe_source};
-use crate::state::{SplitRecord, TombstonePhase, Tombstones};
+use crate::state::SplitRecord;
 use crate::status::counted;
 use crate::verify::compare::{
     CandidateFile, DEFAULT_MEMORY_BYTES, Pending, Report, ServiceReport, SettleRules, SortLimits, SourceSide,
@@ -46,8 +46,8 @@ pub(super) struct Run {
     limit: usize,
     lanes: Lanes,
     deliveries: Arc<Deliveries>,
-    /// How the tombstones stood at the beginning.
-    tombstones: Tombstones,
+    /// The epoch of the tombstone switches at the beginning.
+    epoch: u64,
     list: MismatchList,
     pub progress: Arc<Progress>,
     budgets: Arc<Budgets>,
@@ -137,7 +137,7 @@ impl Run {
             limit: options.limit,
             lanes,
             deliveries,
-            tombstones: record.switch.tombstones,
+            epoch: record.switch.epoch(),
             list,
             progress,
             budgets: Arc::clone(budgets),
@@ -232,17 +232,13 @@ impl Run {
     /// and a service would take them for items. An eventually consistent read may show a tombstone that was swept
     /// just before.
     async fn tombstones_left(&self, result: &mut VerifyResult) -> Result<u64, RunError> {
-        let now = SplitRecord::read(&self.split.store)
-            .await?
-            .value
-            .switch
-            .tombstones;
-        if now != self.tombstones || now.phase != TombstonePhase::Off {
+        let now = SplitRecord::read(&self.split.store).await?.value.switch;
+        if now.epoch() != self.epoch {
             return Ok(0);
         }
         let mut left = 0;
         for (reader, progress) in self.reader.iter().zip(&self.progress.services) {
-            if get(&progress.tombstones) > 0 {
+            if get(&progress.tombstones) > 0 && now.is_off_for(&reader.service().name) {
                 let (count, milliunits) = tombstones(reader, &self.budgets, &self.stop).await?;
                 left += count;
                 result.read_milliunits.targets += milliunits;

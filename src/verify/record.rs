@@ -1,8 +1,11 @@
 //! Records the result of a verification, if the state has not changed since it began.
 
 use super::result::VerifyResult;
-use crate::state::{Received, SplitRecord, StateError, StreamPlaces, VerifyRecord, VerifyService};
-use crate::status::{received, stream_places};
+use crate::state::{
+    Proof, ProofRecord, Received, SplitRecord, StateError, StreamPlaces, VerifyRecord, VerifyService,
+};
+use crate::status::{lane_places, received, stream_places};
+use crate::verify::compare::ServiceReport;
 use crate::worker::{RunError, Split};
 use std::collections::BTreeMap;
 
@@ -14,6 +17,8 @@ pub(super) struct Baseline {
     requirement: Option<String>,
     received: Option<Received>,
     places: Option<StreamPlaces>,
+    /// The places of each lane alone.
+    lane_places: BTreeMap<String, StreamPlaces>,
 }
 
 /// The kind of verification to record.
@@ -46,6 +51,7 @@ impl Baseline {
             requirement: record.repair_duty(),
             received: received(split, record).await?,
             places: stream_places(split, record).await?,
+            lane_places: lane_places(split, record).await?,
         })
     }
 
@@ -54,7 +60,7 @@ impl Baseline {
         let stored = split
             .store
             .change::<VerifyRecord, StateError>(VerifyRecord::NAME, |found| {
-                let mut record = found.unwrap_or_else(|| self.blank());
+                let mut record = found.unwrap_or_else(|| VerifyRecord::blank(self.started_ms));
                 record.clean = false;
                 record.repairs += 1;
                 Ok(record)
@@ -72,11 +78,67 @@ impl Baseline {
         result: &mut VerifyResult,
     ) -> Result<(), RunError> {
         // A switch that was recorded or taken back meanwhile: other services were compared than count now.
-        scope.whole &= split.has_same_switches(&SplitRecord::read(&split.store).await?.value);
-        if !scope.whole && result.clean {
-            // It proves nothing of the whole, and disproves nothing.
-            return Ok(());
+        let record = SplitRecord::read(&split.store).await?.value;
+        scope.whole &= split.has_same_switches(&record);
+        let is_same = |report: &&ServiceReport| split.has_same_switch(&record, &report.service);
+        // Before the result as a whole: none of them is proven any more, whatever happens from here on.
+        let unclean = result.report.services.iter().filter(|report| !report.is_clean());
+        for report in unclean {
+            let name = ProofRecord::record_name(&report.service);
+            if let Some(found) = split.store.get::<ProofRecord>(&name).await? {
+                split.store.delete(&name, found.revision).await?;
+            }
         }
+        // What a repair has just written was not compared.
+        let clean = result.report.services.iter().filter(|report| report.is_clean());
+        let proven: Vec<String> = match result.repaired {
+            0 => clean
+                .filter(is_same)
+                .map(|report| report.service.clone())
+                .collect(),
+            _ => Vec::new(),
+        };
+        // One of some services that is clean proves nothing of the whole, and disproves nothing.
+        if scope.whole || !result.clean {
+            self.keep_whole(split, scope, result).await?;
+        }
+        if !(scope.whole && result.recorded && result.clean) {
+            self.keep_proofs(split, &proven).await?;
+            result.proven = proven;
+        }
+        Ok(())
+    }
+
+    /// A record for each service that was compared, and found to be exact.
+    async fn keep_proofs(&self, split: &Split, proven: &[String]) -> Result<(), RunError> {
+        for service in proven {
+            let Some(planned) = split.plan.service(service) else {
+                continue;
+            };
+            let proof = ProofRecord {
+                service: service.clone(),
+                fingerprint: planned.fingerprint.clone(),
+                proof: Proof {
+                    started_ms: self.started_ms,
+                    places: self.lane_places.get(service).cloned(),
+                },
+                repairs: self.repairs,
+            };
+            let name = ProofRecord::record_name(service);
+            let kept = split
+                .store
+                .change::<ProofRecord, StateError>(&name, |_| Ok(proof.clone()));
+            kept.await?;
+        }
+        Ok(())
+    }
+
+    async fn keep_whole(
+        &self,
+        split: &Split,
+        scope: Scope,
+        result: &mut VerifyResult,
+    ) -> Result<(), RunError> {
         let found = split.store.get::<VerifyRecord>(VerifyRecord::NAME).await?;
         let found = found.map(|stored| stored.value);
         let undisturbed = found.as_ref().map_or(0, |record| record.repairs) == self.repairs;
@@ -89,7 +151,7 @@ impl Baseline {
         let stored = split
             .store
             .change::<VerifyRecord, RunError>(VerifyRecord::NAME, |found| {
-                let before = found.unwrap_or_else(|| self.blank());
+                let before = found.unwrap_or_else(|| VerifyRecord::blank(self.started_ms));
                 let undisturbed = before.repairs == self.repairs;
                 Ok(VerifyRecord {
                     started_ms: self.started_ms,
@@ -170,22 +232,6 @@ impl Baseline {
             services.insert(report.service.clone(), service);
         }
         services
-    }
-
-    fn blank(&self) -> VerifyRecord {
-        VerifyRecord {
-            started_ms: self.started_ms,
-            ended_ms: self.started_ms,
-            clean: false,
-            repaired: 0,
-            services: BTreeMap::new(),
-            unrouted: 0,
-            repairs: 0,
-            repaired_for: None,
-            received: None,
-            places: None,
-            last_clean_ms: None,
-        }
     }
 }
 

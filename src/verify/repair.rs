@@ -10,7 +10,7 @@ use super::view::{ServiceProgress, add};
 use crate::fault::Writer;
 use crate::model::Key;
 use crate::repair::{Reconciled, Reconciler};
-use crate::state::{Tombstones, Validity};
+use crate::state::Validity;
 use crate::verify::compare::{Candidate, CandidateFile, Digest, SpillDir, classify};
 use crate::worker::{Budgets, RunError, pause};
 use futures::{StreamExt, TryStreamExt};
@@ -34,7 +34,7 @@ pub(super) struct Repair {
     pub reader: PointReader,
     pub scanning: Scanning,
     pub dir: SpillDir,
-    pub tombstones: Tombstones,
+    pub epoch: u64,
     /// Target items that are newer than the source are overwritten too.
     pub overwrites_newer: bool,
     pub lease: Validity,
@@ -59,7 +59,7 @@ impl Repair {
             &self.reader.split,
             service,
             Writer::Repair,
-            self.tombstones,
+            self.epoch,
             self.lease.clone(),
             &self.budgets,
             &self.stop,

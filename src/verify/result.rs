@@ -121,6 +121,8 @@ pub struct VerifyResult {
     pub clean: bool,
     /// It covers the whole split, and is kept in the state as such.
     pub recorded: bool,
+    /// Otherwise: the services whose tables it found to be exact, which is kept in the state for each of them.
+    pub proven: Vec<String>,
     /// The one service that was compared has switched with a way back: the source was compared with what the service writes.
     pub carried_back: bool,
     /// How many of the mismatches are listed as stray writes now, if that service was to be repaired.

@@ -8,7 +8,7 @@ use super::verification::Verify;
 use crate::plan::Service;
 use crate::repair::{RepairLease, refuse_unready};
 use crate::state::{SplitRecord, StreamPin};
-use crate::status::{ObstacleKind, split_status_with_worker};
+use crate::status::{Obstacle, ObstacleKind, split_status_with_worker};
 use crate::verify::compare::Written;
 use crate::worker::{
     ActivityNote, RunError, Split, check_plan, completed, unless_stopped, with_activity_notes,
@@ -137,7 +137,10 @@ impl Verify {
         lease: Option<&RepairLease>,
     ) -> Result<VerifyResult, RunError> {
         if lease.is_some() {
-            refuse_unready(&self.split).await?;
+            let services = places
+                .iter()
+                .map(|place| self.split.plan.services[*place].name.as_str());
+            refuse_unready(&self.split, &services.collect::<Vec<_>>()).await?;
         }
         let whole = places.len() == self.split.active().count()
             && !self.options.anyway
@@ -240,10 +243,9 @@ async fn way_back(split: &Split, options: &VerifyOptions) -> Result<Option<Split
 /// Refuses a verification that could only find changes that were not delivered yet: no worker reads the stream, the
 /// lanes are on hold, or a copy of these services is not finished.
 async fn refuse_early(split: &Split, places: &[usize], written: Written) -> Result<(), RunError> {
-    let chosen = |service: &str| {
-        places
-            .iter()
-            .any(|place| split.plan.services[*place].name == service)
+    let chosen = |obstacle: &Obstacle| {
+        let mut services = places.iter().map(|place| &split.plan.services[*place].name);
+        services.any(|service| obstacle.concerns(service))
     };
     let obstacles = split_status_with_worker(split).await?.obstacles.into_iter();
     let mut early = obstacles.filter(|obstacle| {
@@ -256,7 +258,7 @@ async fn refuse_early(split: &Split, places: &[usize], written: Written) -> Resu
             | ObstacleKind::BackfillUnfinished => written == Written::Source,
             _ => false,
         };
-        kind && obstacle.service.as_deref().is_none_or(chosen)
+        kind && chosen(obstacle)
     });
     match early.next() {
         None => Ok(()),

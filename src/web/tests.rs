@@ -60,6 +60,7 @@ pub(super) fn full() -> SplitStatus {
             services: vec!["orders".into()],
             round: vec!["orders".into()],
             started_ms: 10,
+            before_ms: None,
             finished_ms: None,
             estimated_items: 100,
             order: Order::Concurrent,
@@ -94,6 +95,7 @@ pub(super) fn full() -> SplitStatus {
             age_ms: 5,
         }],
         obstacles: vec![Obstacle {
+            services: Vec::new(),
             kind: ObstacleKind::NoWorker,
             service: None,
             what: "a secret".into(),

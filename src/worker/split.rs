@@ -252,6 +252,17 @@ impl Split {
             && carried_back(&record.cutovers).eq(carried_back(&self.cutovers))
     }
 
+    /// The same, of one service.
+    pub(crate) fn has_same_switch(&self, record: &SplitRecord, service: &str) -> bool {
+        let of = |cutovers: &BTreeMap<String, CutoverState>| {
+            carried_back(cutovers)
+                .find(|(name, _)| *name == service)
+                .map(|(_, epoch)| epoch)
+        };
+        let switched = record.switched.get(service).map(|switched| switched.at_ms);
+        switched == self.switched.get(service).copied() && of(&record.cutovers) == of(&self.cutovers)
+    }
+
     /// Whether the split's record names the same events as when this command began.
     pub(crate) fn has_same_events(&self, record: &SplitRecord) -> bool {
         record.events_on() == *self.events
@@ -390,7 +401,7 @@ impl Ledger for StateLedger {
         let Some(admission) = self
             .gate
             .as_ref()
-            .map(Gate::enter)
+            .map(|gate| gate.of(service).enter())
             .filter(|admission| admission.leaves_tombstones && !broken(Rule::Listed))
         else {
             return Ok(());

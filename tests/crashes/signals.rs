@@ -34,7 +34,7 @@ async fn a_backfill_that_is_told_to_stop_goes_on_later() {
     assert!(done.stderr.contains("run the same command"), "{}", done.stderr);
     let status = cli.status().await;
     assert_eq!(status["phase"], "backfilling");
-    assert_eq!(status["tombstones"]["phase"], "on", "{status:#}");
+    assert_eq!(status["tombstones"]["orders"]["phase"], "on", "{status:#}");
     assert!(segments_done(&status) >= before, "progress was saved");
 
     cli.succeed(&["backfill"]).await;

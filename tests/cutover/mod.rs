@@ -2,6 +2,7 @@
 //! way, each way back, and deaths at every step.
 
 mod application;
+mod beside_a_copy;
 mod cancelled;
 mod changed;
 mod checked_back;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dynasplit::state::{ShardRecord, SplitRecord, StateError, Store};
+use dynasplit::state::{ShardRecord, SplitRecord, StateError, Store, TombstonePhase};
 use serde_json::Value;
 
 use super::bulk::{AUTO, BATCH, BULK, ITEMS, json, loaded};
@@ -143,7 +143,8 @@ async fn a_table_that_takes_nothing_does_not_hold_the_lanes_of_others() {
 async fn is_held(store: &Store) -> bool {
     let record = SplitRecord::read(store).await;
     let record = record.expect("the state can be read").value;
-    record.switch.tombstones.holds()
+    let held = [TombstonePhase::Held];
+    record.switch.services_in(&held).next().is_some()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

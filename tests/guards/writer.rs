@@ -11,7 +11,7 @@ use dynasplit::model::{
     Version,
 };
 use dynasplit::plan::PutCost;
-use dynasplit::state::{Moment, TombstonePhase, Tombstones, Validity};
+use dynasplit::state::{Moment, Phases, TombstonePhase, Tombstones, Validity};
 use dynasplit::target::{Fence, Gate, Sweep, TargetWriter};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +41,7 @@ fn writer(client: &Client, table: &str) -> TargetWriter {
             partition: "id".into(),
             live: "at".into(),
         },
-        gate: Gate::default(),
+        gate: Gate::default().of(SERVICE),
         always_leaves_tombstones: false,
         fence: Fence::new([]),
         concurrency: Arc::new(ConcurrencyLimit::new(
@@ -56,13 +56,15 @@ fn writer(client: &Client, table: &str) -> TargetWriter {
     }
 }
 
-fn tombstones(on: bool, epoch: u64) -> Tombstones {
+const SERVICE: &str = "a";
+
+fn tombstones(on: bool, epoch: u64) -> Phases {
     let phase = if on {
         TombstonePhase::On
     } else {
         TombstonePhase::Sweeping
     };
-    Tombstones { phase, epoch }
+    Phases::one(SERVICE, Tombstones { phase, epoch })
 }
 
 fn v(at: i64) -> Version {
@@ -263,7 +265,7 @@ async fn a_switch_of_the_tombstones_holds_for_what_is_tried_again() {
         let engine = Engine::embedded().await;
         let (client, table) = (engine.dynamodb(), unique("later"));
         let writer = TargetWriter {
-            gate: Gate::new(tombstones(from, 1)),
+            gate: Gate::new(tombstones(from, 1)).of(SERVICE),
             ..writer(&client, &table)
         };
         let waiting = tokio::spawn({

@@ -5,11 +5,11 @@ use crate::bounds::{Kind, bits, large};
 use crate::held::Held;
 use crate::product::CELLS;
 use crate::rule::Rule;
-use crate::split::{BULK, BULK_DONE, BULK_GIVEN_UP, Split};
-use crate::state::{Holder, Page, RepairStep, Stage, State, UNCAPTURED};
+use crate::split::{BULK, BULK_DONE, BULK_GIVEN_UP, SERVICES, Split};
+use crate::state::{Due, Holder, Page, RepairStep, Stage, State, UNCAPTURED};
 use crate::tail::small;
 use dynasplit::state::tombstone_phases::{Obedience, obedience};
-use dynasplit::state::{Lease, Owner, TombstonePhase, WorkerRecord};
+use dynasplit::state::{Lease, Owner, WorkerRecord};
 use std::time::Duration;
 
 /// The holder of a write that a dead one left under way.
@@ -65,9 +65,11 @@ impl Split {
             Stage::Working => self.work_actions(state, holder, name, actions),
             Stage::Claimed(_) => {
                 if !self.rules.hold(Rule::PagesLand) || self.pages_have_landed(state) {
+                    let services = self.works_list_off(state, holder);
                     let all = 0..self.lane_count();
-                    let there = all.filter(|lane| state.rechecks[usize::from(*lane)].there);
-                    let todo = if self.rules.hold(Rule::Rechecked) && self.works_list_off(state, holder) {
+                    let ours = all.filter(|lane| services & (1 << self.lane(*lane).1) != 0);
+                    let there = ours.filter(|lane| state.rechecks[usize::from(*lane)].there);
+                    let todo = if self.rules.hold(Rule::Rechecked) {
                         bits(there)
                     } else {
                         0
@@ -87,7 +89,8 @@ impl Split {
             Stage::Rechecking { todo, .. } => {
                 self.key_repair_starts(state, holder, todo, &state.rechecks, actions)
             }
-            Stage::Released(epoch) => {
+            Stage::Released(due) => {
+                let epoch = due.into_iter().max().unwrap_or(0);
                 if !self.rules.hold(Rule::AcknowledgedOff) || self.acknowledged(state, epoch) {
                     actions.push(Action::BeginsSweep { holder });
                 }
@@ -95,8 +98,8 @@ impl Split {
             Stage::Sweeping { cell, seen, .. } if seen != Held::NOTHING => {
                 actions.push(Action::Sweeps { holder, cell });
             }
-            Stage::Sweeping { epoch, cell, .. } => {
-                actions.push(match self.next_tombstone(state, epoch, cell) {
+            Stage::Sweeping { due, cell, .. } => {
+                actions.push(match self.next_tombstone(state, due, cell) {
                     Some((cell, held)) => Action::Sees { holder, cell, held },
                     None => Action::Swept { holder },
                 });
@@ -111,8 +114,8 @@ impl Split {
 
     fn idle_actions(&self, state: &State, holder: u8, name: &'static str, actions: &mut Vec<Action>) {
         let mut after = state.switch.clone();
-        after.turn_on(name);
-        let epoch = small(after.tombstones.epoch);
+        after.turn_on(name, self.held(state, holder));
+        let epoch = small(after.epoch());
         let free = state.lease.is_none() && !lives(state);
         let begins = match self.kind(holder) {
             Kind::Backfill => {
@@ -125,7 +128,7 @@ impl Split {
             }
             Kind::Repair => free && self.filled(state, holder),
             // A letter, or one who died at them, is what calls for it.
-            Kind::Reconcile => free && (self.dead_letters(state) || state.switch.holders.contains_key(name)),
+            Kind::Reconcile => free && (self.dead_letters(state) || state.switch.has_holder(name)),
         };
         if begins {
             actions.push(Action::SwitchesOn { holder, name, epoch });
@@ -135,22 +138,23 @@ impl Split {
     /// A bulk copy begins, or goes on, or is given up.
     fn bulk_actions(&self, state: &State, holder: u8, actions: &mut Vec<Action>) {
         let mut after = state.switch.clone();
-        if let Some(epoch) = after.hold() {
+        if let Some(epoch) = after.hold(self.held(state, holder)) {
             let epoch = small(epoch);
             actions.push(Action::Holds { holder, epoch });
         }
         let mut after = state.switch.clone();
         let landed = !self.rules.hold(Rule::BulkLands) || self.pages_have_landed(state);
         if landed && after.give_up(self.kind(holder).name()) {
-            let epoch = small(after.tombstones.epoch);
+            let epoch = small(after.epoch());
             actions.push(Action::GivesBulkUp { holder, epoch });
         }
     }
 
     /// The lanes are held, as far as the record goes.
     pub fn holds_lanes(&self, state: &mut State, holder: u8) {
+        let services = self.held(state, holder);
         let found = &mut state.holders[usize::from(holder)];
-        if let Some(epoch) = state.switch.hold() {
+        if let Some(epoch) = state.switch.hold(services) {
             found.epoch = small(epoch);
             (found.stage, found.round) = (Stage::Raised(found.epoch), BULK);
         }
@@ -160,7 +164,7 @@ impl Split {
     pub fn gives_bulk_up(&self, state: &mut State, holder: u8) {
         state.switch.give_up(self.kind(holder).name());
         let found = &mut state.holders[usize::from(holder)];
-        found.epoch = small(state.switch.tombstones.epoch);
+        found.epoch = small(state.switch.epoch());
         (found.stage, found.round) = (Stage::Raised(found.epoch), BULK_GIVEN_UP);
     }
 
@@ -249,7 +253,7 @@ impl Split {
 
     /// A holder switches tombstones on.
     pub fn switches_on(&self, state: &mut State, holder: u8) {
-        let kind = self.kind(holder);
+        let (kind, services) = (self.kind(holder), self.held(state, holder));
         let found = &mut state.holders[usize::from(holder)];
         if kind != Kind::Backfill {
             state.lease = Some(holder);
@@ -258,12 +262,17 @@ impl Split {
                 return;
             }
         }
-        let on =
-            state.switch.tombstones.leaves_tombstones() && state.switch.holders.contains_key(kind.name());
+        let on = services.iter().all(|service| {
+            let switch = &state.switch;
+            switch.of(service).leaves_tombstones() && switch.held_since(service, kind.name()).is_some()
+        });
         if !on || self.rules.hold(Rule::SwitchesOnAnew) {
-            assert!(state.switch.turn_on(kind.name()), "only bulk holds the lanes");
+            assert!(
+                state.switch.turn_on(kind.name(), services),
+                "only bulk holds the lanes"
+            );
         }
-        found.epoch = small(state.switch.tombstones.epoch);
+        found.epoch = small(state.switch.epoch());
         found.stage = Stage::Raised(found.epoch);
     }
 
@@ -284,8 +293,9 @@ impl Split {
         let claimed = if self.rules.hold(Rule::Since) {
             state.switch.claim(name)
         } else {
-            let on = state.switch.tombstones.phase == TombstonePhase::On;
-            state.switch.holders.get(name).copied().filter(|_| on)
+            let on = |service: &&str| state.switch.of(service).leaves_tombstones();
+            let first = state.switch.held_by(name).find(on);
+            first.and_then(|service| state.switch.held_since(service, name))
         };
         match claimed {
             Some(since) => {
@@ -301,9 +311,14 @@ impl Split {
 
     /// Nothing of it can land any more: it reads the recheck list.
     pub fn reads_list(&self, state: &mut State, holder: u8, todo: u8) {
+        let services = self.works_list_off(state, holder);
         let found = &mut state.holders[usize::from(holder)];
         if let Stage::Claimed(since) = found.stage {
-            found.stage = Stage::Rechecking { since, todo };
+            found.stage = Stage::Rechecking {
+                since,
+                todo,
+                services,
+            };
         }
         // What comes to the list from here on has another revision.
         for entry in &mut state.rechecks {
@@ -317,7 +332,10 @@ impl Split {
         let (Stage::Claimed(since) | Stage::Rechecking { since, .. }) = stage else {
             return;
         };
-        let worked_off = matches!(stage, Stage::Rechecking { .. }) || self.works_list_off(state, holder);
+        let worked_off = match stage {
+            Stage::Rechecking { services, .. } => services,
+            _ => self.works_list_off(state, holder),
+        };
         if self.release(state, holder, since, worked_off) {
             self.goes_on(state, holder);
         } else {
@@ -325,13 +343,30 @@ impl Split {
         }
     }
 
-    /// Whether one who claimed the tombstones may work the list off.
-    fn works_list_off(&self, state: &State, holder: u8) -> bool {
+    /// The services whose keys one who claimed the tombstones may work off, as bits.
+    fn works_list_off(&self, state: &State, holder: u8) -> u8 {
         let Stage::Claimed(since) = state.holders[usize::from(holder)].stage else {
-            return false;
+            return 0;
         };
-        let name = self.kind(holder).name();
-        !self.rules.hold(Rule::RecheckedByLast) || state.switch.is_alone(name, since.into())
+        if !self.rules.hold(Rule::RecheckedByLast) {
+            return u8::MAX;
+        }
+        let alone = state.switch.alone(self.kind(holder).name(), since.into());
+        bits(
+            (0..)
+                .zip(SERVICES)
+                .filter(|(_, name)| alone.contains(*name))
+                .map(|(service, _)| service),
+        )
+    }
+
+    /// The services whose tombstones a holder needs on, or whose lanes it holds: those that a round of a backfill fills, and
+    /// all of them otherwise.
+    fn held(&self, state: &State, holder: u8) -> Vec<&'static str> {
+        if self.bounds.added && self.kind(holder) == Kind::Backfill {
+            return vec![SERVICES[usize::from(state.holders[usize::from(holder)].round)]];
+        }
+        SERVICES[..usize::from(self.bounds.services)].to_vec()
     }
 
     /// A process whose place was taken switches tombstones off.
@@ -339,74 +374,86 @@ impl Split {
         if let Some((holder, since)) = state.zombie.take() {
             // What it found of the list is not told: at best, it had worked it off. Where that is not enough, it would have
             // to claim anew, and finds that its lease is lost.
-            self.release(state, holder, since, true);
+            self.release(state, holder, since, u8::MAX);
         }
     }
 
-    /// Whether it is removed from the holders.
-    fn release(&self, state: &mut State, holder: u8, since: u8, worked_off: bool) -> bool {
+    /// Whether it is removed from the holders. `worked_off`: the services whose keys were read again, as bits.
+    fn release(&self, state: &mut State, holder: u8, since: u8, worked_off: u8) -> bool {
         let name = self.kind(holder).name();
         let since = if self.rules.hold(Rule::Since) {
             since.into()
         } else {
-            state.switch.holders.get(name).copied().unwrap_or(0)
+            let first = state.switch.held_by(name).next();
+            first
+                .and_then(|service| state.switch.held_since(service, name))
+                .unwrap_or(0)
         };
-        let settled = state.switch.release(name, since, worked_off);
+        let of = |bits: u8| {
+            let named = (0..)
+                .zip(SERVICES)
+                .filter(|(service, _)| bits & (1 << service) != 0);
+            named.map(|(_, name)| name.to_owned()).collect()
+        };
+        let settled = state.switch.release(name, since, &of(worked_off));
         if settled || self.rules.hold(Rule::RecheckedByLast) {
             return settled;
         }
         let anew = state.switch.claim(name).expect("it holds them");
-        state.switch.release(name, anew, true)
+        state.switch.release(name, anew, &of(u8::MAX))
     }
 
-    /// After letting go: the sweep is due, or somebody else's.
+    /// After letting go: sweeps are due, or somebody else's.
     fn goes_on(&self, state: &mut State, holder: u8) {
-        let now = state.switch.tombstones;
-        if now.phase == TombstonePhase::Sweeping {
-            state.holders[usize::from(holder)].stage = Stage::Released(small(now.epoch));
-        } else {
+        let unswept = state.switch.unswept();
+        let due = SERVICES.map(|service| unswept.get(service).copied().map_or(0, small));
+        if unswept.is_empty() {
             self.ends(state, holder);
+        } else {
+            state.holders[usize::from(holder)].stage = Stage::Released(due);
         }
     }
 
     /// Every worker has acknowledged that removals are real again.
     pub fn begins_sweep(&self, state: &mut State, holder: u8) {
         let found = &mut state.holders[usize::from(holder)];
-        let Stage::Released(epoch) = found.stage else {
+        let Stage::Released(due) = found.stage else {
             return;
         };
         found.stage = Stage::Sweeping {
-            epoch,
+            due,
             cell: 0,
             seen: Held::NOTHING,
         };
-        for entry in &mut state.rechecks {
-            if entry.there && entry.epoch < epoch {
+        for (lane, entry) in (0..self.lane_count()).zip(&mut state.rechecks) {
+            let (_, service) = self.lane(lane);
+            if entry.there && entry.epoch < due[usize::from(service)] {
                 *entry = Default::default();
             }
         }
     }
 
     /// The next cell that a sweep finds a tombstone of its own in. Cells that hold none are nothing to wait for.
-    fn next_tombstone(&self, state: &State, epoch: u8, from: u8) -> Option<(u8, Held)> {
+    fn next_tombstone(&self, state: &State, due: Due, from: u8) -> Option<(u8, Held)> {
         let cells = (0..).zip(state.cells).skip(from.into());
-        cells
-            .take(CELLS)
-            .find(|(_, held)| self.product.sweeps(epoch.into(), *held))
+        cells.take(CELLS).find(|(cell, held)| {
+            let epoch = due[usize::from(self.product.service_of(*cell))];
+            self.product.sweeps(epoch.into(), *held)
+        })
     }
 
     /// The sweep reads a tombstone.
     pub fn sees(&self, state: &mut State, holder: u8, cell: u8, seen: Held) {
         let found = &mut state.holders[usize::from(holder)];
-        if let Stage::Sweeping { epoch, .. } = found.stage {
-            found.stage = Stage::Sweeping { epoch, cell, seen };
+        if let Stage::Sweeping { due, .. } = found.stage {
+            found.stage = Stage::Sweeping { due, cell, seen };
         }
     }
 
     /// The sweep removes what it saw, on the condition that it still stands there.
     pub fn sweeps(&self, state: &mut State, holder: u8) {
         let found = &mut state.holders[usize::from(holder)];
-        let Stage::Sweeping { epoch, cell, seen } = found.stage else {
+        let Stage::Sweeping { due, cell, seen } = found.stage else {
             return;
         };
         let held = &mut state.cells[usize::from(cell)];
@@ -414,7 +461,7 @@ impl Split {
             *held = Held::NOTHING;
         }
         found.stage = Stage::Sweeping {
-            epoch,
+            due,
             cell: cell + 1,
             seen: Held::NOTHING,
         };
@@ -422,8 +469,10 @@ impl Split {
 
     /// The sweep has ended.
     pub fn swept(&self, state: &mut State, holder: u8) {
-        if let Stage::Sweeping { epoch, .. } = state.holders[usize::from(holder)].stage {
-            state.switch.swept(epoch.into());
+        if let Stage::Sweeping { due, .. } = state.holders[usize::from(holder)].stage {
+            for (service, epoch) in SERVICES.into_iter().zip(due).filter(|(_, epoch)| *epoch > 0) {
+                state.switch.swept(service, epoch.into());
+            }
         }
         self.ends(state, holder);
     }

@@ -139,6 +139,12 @@ impl Product {
     }
 
     /// A cell's name, for stories.
+    /// Which service's table a cell is in.
+    pub fn service_of(&self, cell: u8) -> u8 {
+        self.keys[usize::from(cell)].0
+    }
+
+    /// The cell of a write.
     pub fn cell_of(&self, service: u8, write: WriteId) -> u8 {
         self.cell(service, &write.write().key)
     }

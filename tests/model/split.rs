@@ -10,8 +10,8 @@ use crate::product::{CELLS, Product, WRITES};
 use crate::proof::{DRAINED, EXACT, breaks, holds};
 use crate::rule::{Rule, Rules};
 use crate::state::{Entry, Holder, Lane, Page, Source, Spent, Stage, State, UNCAPTURED, Worker};
+use dynasplit::state::Lease;
 use dynasplit::state::tombstone_phases::Switch;
-use dynasplit::state::{Lease, TombstonePhase};
 use stateright::{Model, Property};
 
 /// All that may happen around a split, within bounds.
@@ -24,6 +24,9 @@ pub struct Split {
     pub rules: Rules,
     lanes: Vec<(u8, u8)>,
 }
+
+/// The names of the services, as many as there are in any model.
+pub const SERVICES: [&str; 2] = ["a", "b"];
 
 /// Rounds of a backfill where the other order is allowed: in bulk, after it, and after it was given up.
 pub const BULK: u8 = 1;
@@ -76,7 +79,7 @@ impl Split {
             Stage::Idle => *kind == Kind::Reconcile && holder.epoch == 0,
             _ => false,
         });
-        let off = state.switch.tombstones.phase == TombstonePhase::Off;
+        let off = state.switch.is_off();
         let lists = state.dead_letters.iter().chain(&state.rechecks);
         state.worker.alive
             && off
@@ -203,7 +206,7 @@ impl Split {
         State {
             sources: [source(0), source(1)],
             lanes,
-            worker: Worker::new(switch.tombstones),
+            worker: Worker::new(switch.phases()),
             switch,
             holders: [holder(0), holder(1)],
             lease: None,

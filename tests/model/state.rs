@@ -103,6 +103,9 @@ pub struct Entry {
     pub image: Image,
 }
 
+/// The epoch of the sweep that is due, for each service; 0 for none.
+pub type Due = [u8; 2];
+
 /// Where one who holds the switch stands.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Stage {
@@ -120,13 +123,15 @@ pub enum Stage {
         since: u8,
         /// The lanes whose keys are left, as bits.
         todo: u8,
+        /// The services whose keys it works on, as bits.
+        services: u8,
     },
-    /// It switched tombstones off, under this epoch.
-    Released(u8),
+    /// Tombstones of these services are off: the sweep of each is due under this epoch.
+    Released(Due),
     /// It sweeps.
     Sweeping {
-        /// The epoch of the sweep.
-        epoch: u8,
+        /// The epochs of the sweeps.
+        due: Due,
         /// The cell that it comes to next.
         cell: u8,
         /// The tombstone that it saw there.

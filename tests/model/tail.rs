@@ -7,18 +7,18 @@ use crate::image::Image;
 use crate::product::Next;
 use crate::rule::Rule;
 use crate::script::Answer;
-use crate::split::Split;
+use crate::split::{SERVICES, Split};
 use crate::state::{Attempt, Entry, Lane, State, UNCAPTURED, Worker};
-use dynasplit::state::Tombstones;
+use dynasplit::state::Phases;
 use dynasplit::target::Attempts;
 
 impl Worker {
     /// A worker that starts under a switch.
-    pub fn new(now: Tombstones) -> Self {
+    pub fn new(now: Phases) -> Self {
         Self {
             alive: true,
-            attempts: Attempts::new(now),
             acknowledged: small(now.epoch),
+            attempts: Attempts::new(now),
         }
     }
 }
@@ -54,20 +54,19 @@ impl Split {
             let some = (0..=furthest).filter(|back| large() || *back == 0 || *back == furthest);
             actions.extend(some.map(|back| Action::TailDies { back }));
         }
-        let now = state.switch.tombstones;
         let mut attempts = state.worker.attempts.clone();
-        attempts.switch(now);
-        let acknowledged = self.acknowledges(&attempts, now);
+        attempts.switch(state.switch.phases());
+        let acknowledged = self.acknowledges(&attempts, state.switch.epoch());
         if attempts != state.worker.attempts || acknowledged != state.worker.acknowledged {
             actions.push(Action::Beats { epoch: acknowledged });
         }
     }
 
-    fn acknowledges(&self, attempts: &Attempts, now: Tombstones) -> u8 {
+    fn acknowledges(&self, attempts: &Attempts, epoch: u64) -> u8 {
         if self.rules.hold(Rule::Inside) {
             small(attempts.acknowledged())
         } else {
-            small(now.epoch)
+            small(epoch)
         }
     }
 
@@ -114,11 +113,11 @@ impl Split {
             && found.flying.is_none()
             && found.listing.is_none()
             && !waits
-            && self.admits(state)
+            && self.admits(state, lane)
         {
             actions.push(Action::Resumes { lane });
         }
-        if alive && found.to == 0 && found.at != UNCAPTURED && !waits && self.admits(state) {
+        if alive && found.to == 0 && found.at != UNCAPTURED && !waits && self.admits(state, lane) {
             let (item, _) = self.lane(lane);
             let left = state.sources[usize::from(item)].writes - found.at;
             actions.extend((1..=left.min(self.bounds.batch)).map(|count| Action::Takes { lane, count }));
@@ -134,23 +133,31 @@ impl Split {
             .land(service, attempt.write, attempt.buries(), held, state.table_fixed)
     }
 
-    /// Whether an attempt may begin.
-    fn admits(&self, state: &State) -> bool {
-        !self.rules.hold(Rule::BulkHolds) || state.worker.attempts.clone().admit().is_some()
+    /// Whether an attempt of a lane may begin.
+    fn admits(&self, state: &State, lane: u8) -> bool {
+        let service = self.service(lane);
+        !self.rules.hold(Rule::BulkHolds) || state.worker.attempts.clone().admit(service).is_some()
     }
 
-    /// An attempt enters the gate, unless the lanes are held.
-    fn enter(&self, state: &mut State, write: crate::held::WriteId) -> Option<Attempt> {
+    /// An attempt of a lane enters the gate, unless the lane is held.
+    fn enter(&self, state: &mut State, lane: u8, write: crate::held::WriteId) -> Option<Attempt> {
+        let service = self.service(lane);
+        let attempts = &mut state.worker.attempts;
         let now = if self.rules.hold(Rule::BulkHolds) {
-            state.worker.attempts.admit()?
+            attempts.admit(service)?
         } else {
-            state.worker.attempts.enter()
+            attempts.enter();
+            attempts.of(service)
         };
         Some(Attempt {
             write,
             bury: now.leaves_tombstones() && self.rules.hold(Rule::Tombstones),
             epoch: small(now.epoch),
         })
+    }
+
+    fn service(&self, lane: u8) -> &'static str {
+        SERVICES[usize::from(self.lane(lane).1)]
     }
 
     /// A lane takes a batch.
@@ -169,7 +176,7 @@ impl Split {
             let records = state.records(item, service, found.at, found.to - found.at);
             match self.product.next(&records, found.answers) {
                 Next::Write(write) => {
-                    let attempt = self.enter(state, write);
+                    let attempt = self.enter(state, lane, write);
                     state.lanes[usize::from(lane)].flying = attempt;
                     return;
                 }
@@ -206,12 +213,13 @@ impl Split {
 
     /// An entry of the recheck list enters the gate, where one is needed.
     fn begins_listing(&self, state: &mut State, lane: u8) -> bool {
-        let now = state.worker.attempts.enter();
+        let epoch = state.worker.attempts.enter();
+        let now = state.worker.attempts.of(self.service(lane));
         if now.leaves_tombstones() && self.rules.hold(Rule::Listed) {
-            state.lanes[usize::from(lane)].listing = Some(small(now.epoch));
+            state.lanes[usize::from(lane)].listing = Some(small(epoch));
             return true;
         }
-        state.worker.attempts.leave(now.epoch);
+        state.worker.attempts.leave(epoch);
         false
     }
 
@@ -241,7 +249,7 @@ impl Split {
         if !self.rules.hold(Rule::Unanswered) {
             state.worker.attempts.leave(attempt.epoch.into());
         }
-        let again = self.enter(state, attempt.write);
+        let again = self.enter(state, lane, attempt.write);
         state.lanes[usize::from(lane)].flying = again;
     }
 
@@ -313,7 +321,7 @@ impl Split {
         state.worker = Worker {
             alive: false,
             acknowledged: state.worker.acknowledged,
-            ..Worker::new(Tombstones::default())
+            ..Worker::new(Phases::default())
         };
         for lane in &mut state.lanes[..usize::from(self.lane_count())] {
             if lane.at == UNCAPTURED {
@@ -332,7 +340,7 @@ impl Split {
 
     /// Another worker takes the place of a dead one.
     pub fn tail_starts(&self, state: &mut State) {
-        state.worker = Worker::new(state.switch.tombstones);
+        state.worker = Worker::new(state.switch.phases());
         // Only where nothing is waited for: what is left of two requests is then one.
         for lane in &mut state.lanes {
             lane.ghost = lane.ghost.or(lane.late.take());
@@ -341,8 +349,7 @@ impl Split {
 
     /// The worker reads the switch.
     pub fn beats(&self, state: &mut State) {
-        let now = state.switch.tombstones;
-        state.worker.attempts.switch(now);
-        state.worker.acknowledged = self.acknowledges(&state.worker.attempts, now);
+        state.worker.attempts.switch(state.switch.phases());
+        state.worker.acknowledged = self.acknowledges(&state.worker.attempts, state.switch.epoch());
     }
 }

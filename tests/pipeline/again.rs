@@ -66,12 +66,16 @@ async fn a_backfill_of_five_thousand_items_is_done_once() {
     // One that came when the copy had ended was killed before its sweep.
     let store = running.split.store.clone();
     let unswept = SplitRecord::change(&store, |record| {
-        assert!(record.switch.turn_on("backfill"));
+        assert!(record.switch.turn_on("backfill", ["copy"]));
         let since = record.switch.claim("backfill").unwrap();
-        assert!(record.switch.release("backfill", since, true));
+        assert!(
+            record
+                .switch
+                .release("backfill", since, &["copy".to_owned()].into())
+        );
     });
     let unswept = unswept.await.unwrap();
-    assert_eq!(unswept.switch.tombstones.phase, TombstonePhase::Sweeping);
+    assert_eq!(unswept.switch.of("copy").phase, TombstonePhase::Sweeping);
     let third = running.backfill(BackfillOptions::default()).await;
     assert!(
         !third.already_finished && third.scanned == first.scanned,

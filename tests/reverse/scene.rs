@@ -196,7 +196,7 @@ impl Scene {
             let (from, to) = (CutoverPhase::Switched, CutoverPhase::Replicating);
             assert!(record.move_cutover(SERVICE, self.epoch, from, to, now));
             assert!(record.switch_back(SERVICE));
-            epoch = record.switch.tombstones.epoch;
+            epoch = record.switch.epoch();
         })
         .await;
         self.acknowledged(epoch).await;

@@ -166,8 +166,9 @@ impl Cast {
         self.policy_lag_ms = *[0, 1500, 8000, 30_000].choose(rng).expect("some");
         self.engine.policy_rest_ms = *[0, 15_000].choose(rng).expect("some");
         self.late_ms = *[700, 4000, 12_000].choose(rng).expect("some");
+        // A service is added, and copied while the others move.
+        self.grows = rng.random_bool(0.5);
         self.order = OrderChoice::Only(Order::Concurrent);
-        self.grows = false;
         self.odd = 0;
         self.expires = false;
         self.turns_stream = false;

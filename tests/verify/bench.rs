@@ -215,6 +215,7 @@ impl Bench {
             services: self.split.lanes(),
             round: Vec::new(),
             started_ms: 1,
+            before_ms: None,
             finished_ms,
             estimated_items: 0,
         };

@@ -7,7 +7,8 @@ use super::bench::{
 use super::proxy::Action;
 use crate::support::table::{SdkItem, delete, item, number, put, put_all, text};
 use aws_sdk_dynamodb::types::AttributeValue;
-use dynasplit::state::{SplitRecord, TombstonePhase};
+use dynasplit::state::SplitRecord;
+use dynasplit::status::split_status;
 use dynasplit::verify::VerifyOptions;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -224,7 +225,7 @@ async fn tombstones_are_absent_items() {
     );
     bench.put(ORDERS, tombstone).await;
     SplitRecord::change(&bench.split.store, |record| {
-        record.switch.tombstones.phase = TombstonePhase::On;
+        assert!(record.switch.turn_on("repair", ["orders"]));
     })
     .await
     .unwrap();
@@ -234,8 +235,14 @@ async fn tombstones_are_absent_items() {
     assert!(result.notes.iter().any(|note| note.contains("tombstones are on")));
 }
 
+/// The services that were found to be exact, as `status` shows them.
+async fn proven(bench: &Bench) -> Vec<String> {
+    let status = split_status(&bench.split).await.unwrap();
+    status.proven.into_keys().collect()
+}
+
 #[tokio::test]
-async fn some_services_alone_prove_nothing_of_the_whole() {
+async fn some_services_alone_prove_themselves_and_nothing_of_the_whole() {
     let bench = Bench::new().await;
     bench.fill().await;
     assert!(bench.verify(options()).await.recorded);
@@ -250,8 +257,25 @@ async fn some_services_alone_prove_nothing_of_the_whole() {
     // A fault found by a part is a fault of the whole.
     assert!(!bench.verify(only("carts")).await.clean);
     assert!(!bench.record().await.clean);
+    assert_eq!(proven(&bench).await, ["orders"], "and not of the others");
     bench.verify(only("orders")).await;
     assert!(!bench.record().await.clean);
+    // One of the whole that finds the fault proves those that have none.
+    let whole = bench.verify(options()).await;
+    assert!(!whole.clean && whole.recorded);
+    assert_eq!(whole.proven, ["orders", "users"]);
+    assert_eq!(proven(&bench).await, ["orders", "users"]);
+    // After a repair, nothing is proven, whatever it wrote.
+    bench.put(CARTS, target_of(&cart(202, 1)).1).await;
+    let repair = VerifyOptions {
+        repair: true,
+        discard_target_writes: true,
+        ..only("carts")
+    };
+    assert!(bench.verify(repair).await.repaired > 0);
+    assert_eq!(proven(&bench).await, [""; 0]);
+    assert!(bench.verify(only("carts")).await.clean);
+    assert_eq!(proven(&bench).await, ["carts"]);
 
     let text = bench.refused(only("shoes")).await;
     assert!(text.contains("shoes") && text.contains("carts"), "{text}");

@@ -9,7 +9,7 @@ use crate::support::contents::{Contents, assert_same};
 use crate::support::table::{SdkItem, item, key, number, text};
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynasplit::repair::{RepairRecord, reconcile_dead_letters};
-use dynasplit::state::{Lease, Owner, SplitRecord, TombstonePhase};
+use dynasplit::state::{Lease, Owner, SplitRecord};
 use dynasplit::verify::{InvalidItem, VerifyResult};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -76,7 +76,7 @@ async fn a_repair_fixes_and_only_a_clean_run_after_it_proves_it() {
     assert_all_same(&all(&bench).await, &expected);
     assert_eq!(first.swept["orders"], 10);
     let record = bench.split_record().await;
-    assert_eq!(record.switch.tombstones.phase, TombstonePhase::Off);
+    assert!(record.switch.is_off());
     assert!(record.repair_required.is_some(), "nothing is proven yet");
 
     let second = bench.verify(options()).await;
@@ -250,9 +250,7 @@ async fn a_repair_that_died_is_finished_by_the_next() {
     let expected = all(&bench).await;
     bench.put(ORDERS, tombstone("ORDER#700")).await;
     SplitRecord::change(&bench.split.store, |record| {
-        record.switch.tombstones.phase = TombstonePhase::On;
-        record.switch.tombstones.epoch = 7;
-        record.switch.holders.insert("repair".into(), 7);
+        assert!(record.switch.turn_on("repair", ["orders"]));
     })
     .await
     .unwrap();
@@ -268,10 +266,7 @@ async fn a_repair_that_died_is_finished_by_the_next() {
     let result = bench.verify(repairing()).await;
     assert!(began.elapsed() > Duration::from_secs(2));
     assert!(result.clean && result.swept["orders"] == 1, "{result:?}");
-    assert_eq!(
-        bench.split_record().await.switch.tombstones.phase,
-        TombstonePhase::Off
-    );
+    assert!(bench.split_record().await.switch.is_off());
     assert_all_same(&all(&bench).await, &expected);
     let lease = bench
         .split

@@ -123,6 +123,7 @@ mod tests {
             services: Vec::new(),
             round: Vec::new(),
             started_ms: 1000,
+            before_ms: None,
             finished_ms: None,
             estimated_items: 0,
             order: Order::Bulk,

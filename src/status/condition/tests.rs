@@ -108,6 +108,7 @@ fn drained_and_verified_are_read_off_the_status() {
     assert_eq!(Condition::Drained.verdict(&drained, NOW_MS), Verdict::Holds);
     let mut unclean = SplitStatus::sample(Phase::CatchingUp, vec![lane("a", Some(1), 1)]);
     unclean.obstacles.push(Obstacle {
+        services: Vec::new(),
         kind: crate::status::obstacle::ObstacleKind::NotVerified,
         service: None,
         what: "nothing was verified".into(),

@@ -1,7 +1,9 @@
 //! Tests of the obstacles of a split.
 
 use super::*;
-use crate::state::{BackfillRecord, Order, RepairScope, ShardRecord, SwitchedService, VerifyService};
+use crate::state::{
+    BackfillRecord, Order, RepairScope, ShardRecord, SwitchedService, Tombstones, VerifyService,
+};
 use crate::status::lane_status::LaneStatus;
 use crate::status::next::{Moves, next};
 use crate::status::split_status::{Phase, WorkerStatus};
@@ -25,6 +27,7 @@ fn verified() -> SplitStatus {
             services: vec!["a".into(), "b".into()],
             round: Vec::new(),
             started_ms: 1,
+            before_ms: None,
             finished_ms: Some(5),
             estimated_items: 0,
             order: Order::Concurrent,
@@ -59,6 +62,7 @@ fn found(status: &SplitStatus, record: &SplitRecord, planned: &[&str]) -> Vec<Ob
             .collect(),
         other_plan: None,
         other_stream: None,
+        rechecked: ["a".to_owned()].into(),
     };
     obstacles(status, &known)
 }
@@ -240,4 +244,50 @@ fn after_the_mandatory_repair_a_verify_is_next() {
     assert!(next(&status).contains("--repair"));
     status.verify.as_mut().unwrap().repaired_for = required.repair_duty();
     assert!(!next(&status).contains("--repair"));
+}
+
+#[test]
+fn what_is_wrong_with_one_service_does_not_concern_another() {
+    let mut status = verified();
+    let concerns = |status: &SplitStatus| {
+        let found = found(status, &SplitRecord::sample(), &["a", "b"]);
+        let of = |service: &str| {
+            let concerned = found.iter().filter(|obstacle| obstacle.concerns(service));
+            concerned.map(|obstacle| obstacle.kind).collect::<Vec<_>>()
+        };
+        (of("a"), of("b"))
+    };
+    // b was added, and is being copied.
+    let backfill = status.backfill_record.as_mut().unwrap();
+    (backfill.round, backfill.started_ms) = (vec!["b".into()], 20);
+    (backfill.before_ms, backfill.finished_ms) = (Some(5), None);
+    let on = Tombstones {
+        phase: TombstonePhase::On,
+        epoch: 3,
+    };
+    status.tombstones.insert("b".into(), on);
+    status.proven = [("a".into(), 10), ("b".into(), 10)].into();
+    let (a, b) = concerns(&status);
+    assert_eq!(
+        (a, b),
+        (
+            vec![],
+            vec![ObstacleKind::BackfillUnfinished, ObstacleKind::Tombstones]
+        )
+    );
+    // It is copied: only its own verify is too old.
+    status.tombstones.clear();
+    status.backfill_record.as_mut().unwrap().finished_ms = Some(30);
+    assert_eq!(concerns(&status), (vec![], vec![ObstacleKind::NotVerified]));
+    // The verify of the whole found a fault in b.
+    status.verify.as_mut().unwrap().clean = false;
+    assert_eq!(concerns(&status), (vec![], vec![ObstacleKind::NotClean]));
+    status.proven.insert("b".into(), 40);
+    let (a, b) = concerns(&status);
+    assert_eq!((a, b), (vec![], vec![]), "each was verified since");
+    assert_eq!(
+        found(&status, &SplitRecord::sample(), &["a", "b"]).len(),
+        1,
+        "and the whole was not"
+    );
 }

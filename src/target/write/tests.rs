@@ -5,7 +5,7 @@ use crate::dynamo::AccountLimit;
 use crate::dynamo::scripted::scripted;
 use crate::flow::Guard;
 use crate::model::{AttributeKind, Key, KeyAttribute, Value, Version};
-use crate::state::{TombstonePhase, Tombstones};
+use crate::state::{Phases, TombstonePhase, Tombstones};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use serde_json::json;
@@ -86,7 +86,7 @@ impl TargetWriter {
 
 fn writer(client: Client, gate: Gate) -> TargetWriter {
     TargetWriter {
-        gate,
+        gate: gate.of(SERVICE),
         ..TargetWriter::sample(client, AttributeKind::S)
     }
 }
@@ -102,10 +102,12 @@ fn removal() -> Write {
     }
 }
 
-const ON: Tombstones = Tombstones {
-    phase: TombstonePhase::On,
-    epoch: 1,
-};
+const SERVICE: &str = "a";
+
+/// A gate whose one service has its switch in a phase.
+fn phases(phase: TombstonePhase, epoch: u64) -> Phases {
+    Phases::one(SERVICE, Tombstones { phase, epoch })
+}
 
 #[tokio::test]
 async fn a_write_is_answered_only_when_its_lost_request_can_land_no_more() {
@@ -123,7 +125,7 @@ async fn a_write_is_answered_only_when_its_lost_request_can_land_no_more() {
     tokio::pin!(writing);
     // By now it was repeated, and answered.
     assert!(tokio::time::timeout(margin / 4, &mut writing).await.is_err());
-    gate.switch(ON);
+    gate.switch(phases(TombstonePhase::On, 1));
     assert_eq!(gate.acknowledged(), 0, "the lost delete may still land");
     let landed = writing.await.unwrap();
     assert_eq!(landed.outcome, Outcome::Written);
@@ -162,11 +164,7 @@ async fn a_lost_request_does_not_keep_the_lanes_from_being_held() {
         assert!(looked.await.is_err(), "it was lost");
     }
     // Before it is sent again, the lanes are held.
-    let held = Tombstones {
-        phase: TombstonePhase::Held,
-        epoch: 1,
-    };
-    gate.switch(held);
+    gate.switch(phases(TombstonePhase::Held, 1));
     assert_eq!(gate.acknowledged(), 0, "it may still land");
     assert!(tokio::time::timeout(MARGIN * 2, &mut writing).await.is_err());
     assert_eq!(
@@ -175,10 +173,7 @@ async fn a_lost_request_does_not_keep_the_lanes_from_being_held() {
         "it can land no more, and nothing else was sent"
     );
     assert_eq!(writer.health.blocked().as_deref(), Some(HELD));
-    gate.switch(Tombstones {
-        phase: TombstonePhase::Off,
-        epoch: 2,
-    });
+    gate.switch(phases(TombstonePhase::Off, 2));
     assert_eq!(writing.await.unwrap().outcome, Outcome::Written);
 }
 
@@ -190,7 +185,7 @@ async fn what_was_answered_is_decided_and_needs_no_wait() {
         Answer::Status(400, busy),
         Answer::Status(200, "{}"),
     ];
-    let gate = Gate::new(ON);
+    let gate = Gate::new(phases(TombstonePhase::On, 1));
     let writer = TargetWriter {
         margin: Duration::from_secs(600),
         ..writer(endpoint(answers).await, gate)

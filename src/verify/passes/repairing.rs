@@ -1,8 +1,8 @@
 //! The repair at the end of a run: the confirmed mismatches, between switching tombstones on and sweeping them.
 
 use super::Run;
-use crate::repair::{Holder, RepairLease, backfill_runs, refuse_unready, switch_off, switch_on};
-use crate::state::{RepairScope, SplitRecord, TombstonePhase, Tombstones};
+use crate::repair::{Holder, RepairLease, refuse_unready, switch_off, switch_on};
+use crate::state::{RepairScope, SplitRecord};
 use crate::verify::chunks::{Chunks, push_all};
 use crate::verify::compare::CandidateFile;
 use crate::verify::recheck::{HotKeys, Settled};
@@ -54,17 +54,25 @@ impl Run {
         result: &mut VerifyResult,
     ) -> Result<(), RunError> {
         result.unrepaired.collisions = settled.iter().map(|settled| settled.collisions).sum();
-        let rechecks = !self.split.dead_letters.rechecks().await?.is_empty();
+        let services: Vec<&str> = self
+            .reader
+            .iter()
+            .map(|reader| reader.service().name.as_str())
+            .collect();
+        let listed = self.split.dead_letters.rechecks().await?;
+        let rechecks = listed
+            .iter()
+            .any(|(_, _, recheck)| services.contains(&recheck.service.as_str()));
         let works = Box::pin(self.judge(settled, result)).await?;
         let has_work = works.iter().any(|work| !work.file.is_empty());
         if sweeps || rechecks || has_work {
             // A backfill may have begun since the start: its own switching would get into the way.
-            refuse_unready(&self.split).await?;
+            refuse_unready(&self.split, &services).await?;
             baseline.repairing(&self.split).await?;
             self.progress.say("switching tombstones on");
-            let tombstones = switch_on(&self.split, &Holder::REPAIR, &self.stop).await?;
+            let epoch = switch_on(&self.split, &Holder::REPAIR, &services, &self.stop).await?;
             self.progress.say("repairing");
-            self.repair_all(lease, tombstones, works, result).await?;
+            self.repair_all(lease, epoch, works, result).await?;
         }
         self.sweep(lease, result).await?;
         if result.repaired > 0 {
@@ -130,7 +138,7 @@ impl Run {
     async fn repair_all(
         &self,
         lease: &RepairLease,
-        tombstones: Tombstones,
+        epoch: u64,
         works: Vec<Work>,
         result: &mut VerifyResult,
     ) -> Result<(), RunError> {
@@ -144,7 +152,7 @@ impl Run {
                     reader: reader.clone(),
                     scanning: self.scanning.clone(),
                     dir: self.dir.clone(),
-                    tombstones,
+                    epoch,
                     overwrites_newer: work.overwrites_newer,
                     lease: lease.validity(),
                     progress: Arc::clone(progress),
@@ -165,18 +173,8 @@ impl Run {
     }
 
     async fn sweep(&self, lease: &RepairLease, result: &mut VerifyResult) -> Result<(), RunError> {
-        let status = SplitRecord::read(&self.split.store)
-            .await?
-            .value
-            .switch
-            .tombstones;
-        if status.phase == TombstonePhase::Off {
-            return Ok(());
-        }
-        if backfill_runs(&self.split).await? {
-            result
-                .notes
-                .push("a backfill is running, so tombstones stay on until it ends and sweeps them".into());
+        let switch = SplitRecord::read(&self.split.store).await?.value.switch;
+        if !switch.has_holder(Holder::REPAIR.name()) && switch.unswept().is_empty() {
             return Ok(());
         }
         self.progress.say("sweeping tombstones");

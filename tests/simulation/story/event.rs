@@ -155,11 +155,20 @@ impl Reader {
             return None;
         }
         let record: Json = serde_json::from_str(body["Item"]["record"]["S"].as_str()?).ok()?;
-        let switch = &record["tombstones"];
-        let epoch = switch["epoch"].as_u64().filter(|epoch| *epoch > 0)?;
+        let epoch = record["tombstones"]["epoch"]
+            .as_u64()
+            .filter(|epoch| *epoch > 0)?;
+        let services = record["service_tombstones"].as_object().into_iter().flatten();
+        let each: Vec<String> = services
+            .map(|(service, switch)| format!("{service} {}", switch["phase"].as_str().unwrap_or_default()))
+            .collect();
         Some(format!(
-            "{name} saves the split: the tombstone switch is {}, epoch {epoch}.",
-            switch["phase"].as_str().unwrap_or_default()
+            "{name} saves the split: the tombstone switches are {}, epoch {epoch}.",
+            if each.is_empty() {
+                "off".to_owned()
+            } else {
+                each.join(", ")
+            }
         ))
     }
 
