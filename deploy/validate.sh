@@ -29,11 +29,11 @@ policy() {
     # A pipe would be taken for a second policy.
     script -qec "parliament --minimum_severity ${3:-LOW} --file '$file'" /dev/null
 }
-for who in tool CourseCatalog Content Progress; do policy plans/online-learning.yaml "$who"; done
+for who in tool CourseCatalog Content Progress Users; do policy plans/online-learning.yaml "$who"; done
 # parliament knows the actions of resource policies for streams only; AWS has them for tables, too (service authorization
 # reference of DynamoDB).
 policy plans/clients-and-people.yaml tool HIGH
-for who in probe client person common; do policy plans/clients-and-people.yaml "$who"; done
+for who in probe client person common invoice; do policy plans/clients-and-people.yaml "$who"; done
 
 step 'Kubernetes'
 kubernetes-validate $(ls deploy/kubernetes/*.yaml | grep -v kustomization)

@@ -11,10 +11,11 @@ use super::table::table;
 use super::waiting::Waiting;
 use super::{output, screen, text};
 use crate::cutover::{
-    CutoverOptions, CutoverReport, Operator, Outcome, Preview, RollbackOptions, cancel_cutover,
+    Confirmation, CutoverOptions, CutoverReport, Operator, Outcome, Preview, RollbackOptions, cancel_cutover,
     cancel_rollback, cutover, preview_cutover, preview_rollback, rollback,
 };
 use std::io::{IsTerminal, Write};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 /// Runs `cutover`.
@@ -77,6 +78,7 @@ pub async fn run_back(global: &Global, args: &Rollback, stop: CancellationToken)
         stoppable(&global.session, GRACE, Box::pin(cancelling)).await
     } else {
         let options = RollbackOptions {
+            max_pause: args.max_pause.map(Into::into),
             force: args.force,
             full_check: args.full_check,
         };
@@ -184,7 +186,7 @@ pub(super) fn render(report: &CutoverReport) -> String {
     lines.join("\n")
 }
 
-pub(super) fn operator<'a>(confirm: Option<&'a (dyn Fn(&str) -> bool + Sync)>) -> Operator<'a> {
+pub(super) fn operator<'a>(confirm: Option<&'a (dyn Fn(&str) -> Confirmation + Sync)>) -> Operator<'a> {
     let variable = |names: &[&str]| {
         let found = names.iter().find_map(|name| std::env::var(name).ok());
         found.filter(|value| !value.is_empty())
@@ -205,15 +207,22 @@ fn can_confirm(by_option: bool) -> bool {
 }
 
 /// Asks on the terminal, unless the option confirms it.
-fn confirmed(what: &str, by_option: bool) -> bool {
+fn confirmed(what: &str, by_option: bool) -> Confirmation {
     screen::say(what);
     if by_option {
-        return true;
+        return Box::pin(std::future::ready(true));
     }
-    tokio::task::block_in_place(|| {
-        let mut answer = String::new();
-        // Without an answer, it is not confirmed.
-        let asked = std::io::stderr().write_all(b"Is it so? Type yes: ").is_ok();
-        asked && std::io::stdin().read_line(&mut answer).is_ok() && answer.trim() == "yes"
-    })
+    // Without an answer, it is not confirmed.
+    if std::io::stderr().write_all(b"Is it so? Type yes: ").is_err() {
+        return Box::pin(std::future::ready(false));
+    }
+    // A thread that nobody joins: a line cannot be waited for in another way, and Ctrl-C and `--max-pause` must not wait for it.
+    let (answered, answer) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let is_read = std::io::stdin().read_line(&mut line).is_ok();
+        // The command may have ended meanwhile.
+        let _ = answered.send(is_read && line.trim() == "yes");
+    });
+    Box::pin(async move { answer.await.unwrap_or(false) })
 }

@@ -92,7 +92,7 @@ fn render(report: &PruneReport) -> String {
             "kept, because it is not clear that the service owns them alone",
         ),
         (
-            counts.unfit,
+            counts.too_large,
             "kept, because they have too many attributes to be compared, or no room for a mark",
         ),
         (

@@ -10,8 +10,8 @@ use super::work::Work;
 use crate::dynamo::chance;
 use crate::fault::{self, Rule, broken};
 use crate::model::Marker;
-use crate::source::StreamSource;
 use crate::source::lineage::{Known, complete_to, unmarked};
+use crate::source::{Listing, StreamSource};
 use crate::state::{CutoverRecord, MarkerRun, SplitRecord, StreamPin};
 use crate::status::{counted, split_status_with_worker};
 use crate::tail::read_history;
@@ -62,9 +62,18 @@ pub(super) async fn drained(work: &Work<'_>, side: Side, until_ms: u64) -> Resul
         drain.canary_for,
     );
     let mut is_told = false;
+    let mut listing: Option<(Listing, Instant)> = None;
     loop {
-        let standing = marked.standing(run.run, until_ms).await?;
-        if let Some(standing) = standing {
+        // What was listed after the fence stays true of earlier writes, so a list is old only if it leaves something open.
+        if listing.as_ref().is_none_or(|(_, at)| at.elapsed() >= ROUND) {
+            listing = marked
+                .listed()
+                .await?
+                .map(|found| (found, Instant::now()))
+                .or(listing);
+        }
+        if let Some((listing, _)) = &listing {
+            let standing = marked.standing(listing, run.run, until_ms).await?;
             if standing.open.is_empty() || broken(Rule::Canary) && run.count > 0 {
                 let what = format!(
                     "{} written, and each of {} is read beyond one of them",
@@ -245,14 +254,18 @@ impl Marked {
         note(*run).await
     }
 
-    /// Where the lane stands; `None` if the stream cannot be listed at the moment.
-    async fn standing(&self, run: u64, until_ms: u64) -> Result<Option<Standing>, RunError> {
-        // The records are read after the list, so that a shard which is listed as continued may have ended by then.
-        let listing = match self.stream.shards().await {
-            Ok(listing) => listing,
-            Err(failure) if failure.passes() => return Ok(None),
-            Err(failure) => return Err(failure.into()),
-        };
+    /// The shards of the stream; `None` if they cannot be listed at the moment.
+    async fn listed(&self) -> Result<Option<Listing>, RunError> {
+        match self.stream.shards().await {
+            Ok(listing) => Ok(Some(listing)),
+            Err(failure) if failure.passes() => Ok(None),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    /// Where the lane stands. The records are read after the list, so that a shard which is listed as continued may have ended by
+    /// then.
+    async fn standing(&self, listing: &Listing, run: u64, until_ms: u64) -> Result<Standing, RunError> {
         let generation = self.stream.generation();
         let history = read_history(&self.split, generation).await?;
         let recorded = recorded_shards(&self.split, generation).await?;
@@ -269,11 +282,11 @@ impl Marked {
                 !lane.finished() && complete_to(record, &self.lane, &recorded).is_none_or(|to| to < until_ms)
             }),
         };
-        Ok(Some(Standing {
+        Ok(Standing {
             late: open.iter().filter(is_late).cloned().collect(),
             open,
             listed: listing.shards.len(),
-        }))
+        })
     }
 }
 

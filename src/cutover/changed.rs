@@ -5,6 +5,7 @@
 //! forgotten. So the pause pays only for the keys of its last moments, however large the table is.
 
 use super::journal::Journal;
+use super::work::Work;
 use crate::model::{Key, count};
 use crate::plan::Service;
 use crate::source::lineage::age_gap;
@@ -28,6 +29,8 @@ const CLOCKS_MS: u64 = 10 * 60 * 1000;
 /// Looks at a key that differs, although its lane is drained.
 const LOOKS: u32 = 3;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(300);
+/// Between two looks at what changed, while a step waits.
+const BETWEEN_FOLLOWS: Duration = Duration::from_millis(300);
 /// Keys that an error names.
 const NAMED: usize = 5;
 
@@ -118,6 +121,18 @@ impl Changed {
         Ok(())
     }
 
+    /// Reads on and compares, beside the steps that wait until the writers have stopped. It never waits itself.
+    async fn follow_on(&mut self, on: &Compared<'_>, tip: Option<&mut TipReader>) -> Result<(), RunError> {
+        while !self.source.follow(FULL, on.stop).await? {
+            self.compare().await?;
+        }
+        if let Some(tip) = tip {
+            tip.read_on().await?;
+            self.kept.extend(tip.keys.take());
+        }
+        self.compare().await
+    }
+
     /// One look at each key; those that agree are forgotten. A later change of theirs is read from the streams again.
     async fn compare(&mut self) -> Result<(), RunError> {
         self.kept.extend(self.source.keys.take());
@@ -181,6 +196,40 @@ impl Changed {
             ),
         }))
     }
+}
+
+/// Does a step that waits until the writers have stopped. Meanwhile, the changes from before are read and compared, so that the
+/// check finds little to do: the pause does not pay for what was written since the changes were followed.
+pub(super) async fn beside<T>(
+    work: &Work<'_>,
+    step: impl Future<Output = Result<T, RunError>>,
+) -> Result<T, RunError> {
+    let (changed, mut tip) = (work.changed.lock().await.take(), work.tip.lock().await.take());
+    // Another process did the steps before, or nothing will be checked.
+    let Some(mut changed) = changed.filter(|_| !work.force) else {
+        return step.await;
+    };
+    let (on, ended) = (work.compared(), CancellationToken::new());
+    let following = async {
+        while !ended.is_cancelled() {
+            changed.follow_on(&on, tip.as_mut()).await?;
+            tokio::select! {
+                biased;
+                () = ended.cancelled() => {}
+                () = tokio::time::sleep(BETWEEN_FOLLOWS) => {}
+            }
+        }
+        Ok::<(), RunError>(())
+    };
+    let doing = async {
+        let done = step.await?;
+        ended.cancel();
+        Ok(done)
+    };
+    let (done, ()) = tokio::try_join!(doing, Box::pin(following))?;
+    *work.changed.lock().await = Some(changed);
+    *work.tip.lock().await = tip;
+    Ok(done)
 }
 
 fn counted_keys(keys: u64) -> String {

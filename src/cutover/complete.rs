@@ -205,6 +205,9 @@ mod tests {
         let plan = Plan::parse(include_str!("../../plans/clients-and-people.yaml"), "plan.yaml").unwrap();
         let mut record = SplitRecord::sample();
         let of = |record: &SplitRecord, name: &str| copies(&plan, record, plan.service(name).unwrap());
+        assert_eq!(of(&record, "client"), ["common", "invoice"]);
+        assert_eq!(of(&record, "person"), ["invoice"], "it copies everything");
+        record.switch_service("invoice", 1, None).unwrap();
         assert_eq!(of(&record, "client"), ["common"]);
         assert!(of(&record, "person").is_empty());
         record.switch_service("common", 1, None).unwrap();

@@ -11,7 +11,7 @@ use crate::fence::run_hook;
 use crate::plan::{Fence, FenceScope, HookName, Plan, Service};
 use crate::state::SplitRecord;
 use crate::status::{duration, own_changes, received, reverse_state, split_status_with_worker};
-use crate::worker::RunError;
+use crate::worker::{RunError, pause};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -91,7 +91,7 @@ pub(super) async fn raise(work: &Work<'_>, side: Side) -> Result<u64, RunError> 
     for part in parts(work, side) {
         fence_parts::remember(work, side, &part).await?;
         match part {
-            Part::Manual => confirm(work, &fence)?,
+            Part::Manual => confirm(work, &fence).await?,
             Part::Hook => {
                 hook(work, stops(side)).await?;
             }
@@ -105,11 +105,18 @@ pub(super) async fn raise(work: &Work<'_>, side: Side) -> Result<u64, RunError> 
 }
 
 /// Asks the operator whether the writers have stopped that only a person can stop.
-fn confirm(work: &Work<'_>, fence: &Fence) -> Result<(), RunError> {
+async fn confirm(work: &Work<'_>, fence: &Fence) -> Result<(), RunError> {
     let Some(what) = &fence.manual else { return Ok(()) };
     let asked = format!("stop these writers of {} now: {what}", work.name());
-    if work.operator.confirm.is_some_and(|confirm| confirm(&asked)) {
-        return Ok(());
+    if let Some(confirm) = work.operator.confirm {
+        let is_so = tokio::select! {
+            biased;
+            () = work.stop.cancelled() => return pause(Duration::ZERO, work.stop).await,
+            is_so = confirm(&asked) => is_so,
+        };
+        if is_so {
+            return Ok(());
+        }
     }
     Err(RunError::Failed(format!(
         "nobody confirmed that these writers are stopped: {what}. Confirm it on the terminal, or with --stopped"

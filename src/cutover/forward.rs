@@ -1,6 +1,6 @@
 //! The steps of a cutover.
 
-use super::changed::{self, Changed};
+use super::changed::{self, Changed, beside};
 use super::checks::{busy, compare, refuse_unproven};
 use super::fence_parts::Side;
 use super::options::CutoverOptions;
@@ -84,7 +84,7 @@ pub(super) async fn fence(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     }
     fault::moment("cutover.fencing").await;
     // From then on, nothing arrived, so this is what has to be drained. The proof has read further already.
-    let proven_ms = fencing::raise(work, Side::Source).await?;
+    let proven_ms = beside(work, Box::pin(fencing::raise(work, Side::Source))).await?;
     work.journal
         .change(|record| {
             if let Some(pause) = &mut record.pause {
@@ -99,7 +99,7 @@ pub(super) async fn fence(work: &Work<'_>) -> Result<CutoverStep, RunError> {
 /// The forward lane applies what was accepted before the fence.
 pub(super) async fn drain(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     let proven_ms = work.journal.record().pause.and_then(|pause| pause.proven_ms);
-    drain::fenced(work, Side::Source, proven_ms).await?;
+    beside(work, Box::pin(drain::fenced(work, Side::Source, proven_ms))).await?;
     fencing::hook(work, HookName::Drained).await?;
     Ok(CutoverStep::Check)
 }

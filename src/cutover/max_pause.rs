@@ -5,7 +5,7 @@ use crate::state::CutoverStep;
 use crate::worker::RunError;
 use std::time::Duration;
 
-/// Drops work at a step of a cutover that would make the pause longer than the operator allows.
+/// Drops work at a step that would make the pause longer than the operator allows. Only a step that can still be cancelled.
 pub(super) async fn within_pause<T>(
     work: &Work<'_>,
     step: CutoverStep,
@@ -15,7 +15,8 @@ pub(super) async fn within_pause<T>(
     let (Some(most), Some(pause)) = (record.max_pause_ms, record.pause) else {
         return doing.await;
     };
-    if !step.can_cancel() || step == CutoverStep::Ready {
+    let is_of_cutover = step.can_cancel() && step != CutoverStep::Ready;
+    if !is_of_cutover && !step.can_cancel_rollback() {
         return doing.await;
     }
     let left = (pause.from_ms + most).saturating_sub(work.split.now_ms());

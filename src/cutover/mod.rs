@@ -41,8 +41,8 @@ mod work;
 pub use hold::{pause_cutover, resume_cutover};
 pub use objection::{Check, Objection};
 pub use options::{
-    CompleteServiceOptions, CutoverOptions, CutoverReport, HoldReport, Operator, Outcome, PreviewStep,
-    RollbackOptions, ServiceEnd,
+    CompleteServiceOptions, Confirmation, CutoverOptions, CutoverReport, HoldReport, Operator, Outcome,
+    PreviewStep, RollbackOptions, ServiceEnd,
 };
 pub use prepare::{Preparation, preparations};
 pub use preview::{Preview, preview_cutover, preview_rollback};

@@ -2,6 +2,7 @@
 
 use crate::state::CutoverStep;
 use serde::Serialize;
+use std::pin::Pin;
 use std::time::Duration;
 
 /// The person or the script that runs the command.
@@ -10,9 +11,12 @@ pub struct Operator<'a> {
     pub name: String,
     /// Tells what is done.
     pub tell: &'a (dyn Fn(&str) + Sync),
-    /// Asks for a confirmation: what has to be so. `false`: it is not so. `None`: nobody can be asked.
-    pub confirm: Option<&'a (dyn Fn(&str) -> bool + Sync)>,
+    /// Asks for a confirmation: what has to be so. `None`: nobody can be asked.
+    pub confirm: Option<&'a (dyn Fn(&str) -> Confirmation + Sync)>,
 }
+
+/// The answer of a person: `false`: it is not so. It may be dropped, because nobody waits for ever while writers are stopped.
+pub type Confirmation = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// Options of `cutover`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,6 +30,8 @@ pub struct CutoverOptions {
 /// Options of `rollback`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RollbackOptions {
+    /// Cancel if the pause would be longer.
+    pub max_pause: Option<Duration>,
     /// Go back although some writes of the service cannot be carried back. They are lost in the source.
     pub force: bool,
     /// Compare the whole table of the service while its writers are stopped.

@@ -97,7 +97,7 @@ pub async fn preview_rollback(split: &Split, service: &str, force: bool) -> Resu
     let steps = steps.map(|(step, hooks, undo)| previewed(&split.plan, service, step, &hooks, undo));
     let wish = RollbackOptions {
         force,
-        full_check: false,
+        ..RollbackOptions::default()
     };
     let refused = reasons(begins(split, service, Wish::Rollback(wish), &record).await)?;
     Ok(Preview {
@@ -110,7 +110,11 @@ pub async fn preview_rollback(split: &Split, service: &str, force: bool) -> Resu
 fn previewed(plan: &Plan, service: &str, step: CutoverStep, hooks: &[HookName], undo: &str) -> PreviewStep {
     let stops = matches!(step, CutoverStep::Fence | CutoverStep::FenceTarget);
     let fence = plan.service(service).map(|service| plan.fence_of(service));
-    let manual = fence.and_then(|fence| fence.manual).filter(|_| stops);
+    let fence = fence.filter(|_| stops);
+    let policy = fence.as_ref().and_then(|fence| fence.policy.as_ref());
+    let puts = policy
+        .map(|_| "puts a statement that denies writes into the resource policy of the table".to_owned());
+    let manual = fence.as_ref().and_then(|fence| fence.manual.as_ref());
     let asks = manual.map(|what| format!("asks whether these writers are stopped: {what}"));
     let commands = hooks.iter().filter_map(|hook| {
         let command = plan.hooks.get(hook)?;
@@ -118,7 +122,8 @@ fn previewed(plan: &Plan, service: &str, step: CutoverStep, hooks: &[HookName], 
     });
     let does = std::iter::once(step.doing().to_owned())
         .chain(asks)
-        .chain(commands);
+        .chain(commands)
+        .chain(puts);
     PreviewStep {
         step: step.to_string(),
         does: does.collect::<Vec<_>>().join("; "),

@@ -1,9 +1,10 @@
 //! The steps of a rollback.
 
-use super::changed::Changed;
+use super::changed::{Changed, beside};
 use super::checks::{busy, compare, losses, passed, refuse_completing, reverse};
 use super::fence_parts::Side;
-use super::work::Work;
+use super::options::RollbackOptions;
+use super::work::{Work, millis};
 use super::{canary, drain, fencing, hold};
 use crate::fault::{self, Rule, broken};
 use crate::plan::HookName;
@@ -30,7 +31,7 @@ pub(super) async fn refuse(split: &Split, service: &str, force: bool) -> Result<
 }
 
 /// Begins a rollback in the journal.
-pub(super) async fn begin(work: &Work<'_>) -> Result<(), RunError> {
+pub(super) async fn begin(work: &Work<'_>, options: RollbackOptions) -> Result<(), RunError> {
     let now = work.split.now_ms();
     // The pause does not pay for the changes since the switch.
     if let Some(mut changed) = Changed::since_switch(&work.compared(), work.epoch()).await? {
@@ -41,7 +42,7 @@ pub(super) async fn begin(work: &Work<'_>) -> Result<(), RunError> {
     work.journal
         .change(|journal| {
             journal.began_ms = now;
-            journal.max_pause_ms = None;
+            journal.max_pause_ms = options.max_pause.map(millis);
             journal.problem = None;
             journal.pause = Some(Pause {
                 from_ms: work.split.now_ms(),
@@ -68,7 +69,7 @@ pub(super) async fn fence(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     }
     fault::moment("rollback.fencing").await;
     // From then on, nothing arrived, so this is what has to be drained. The proof has read further already.
-    let proven_ms = fencing::raise(work, Side::Target).await?;
+    let proven_ms = beside(work, Box::pin(fencing::raise(work, Side::Target))).await?;
     work.journal
         .change(|record| {
             if let Some(pause) = &mut record.pause {
@@ -82,7 +83,7 @@ pub(super) async fn fence(work: &Work<'_>) -> Result<CutoverStep, RunError> {
 /// The reverse lane carries back what was accepted before the fence, and the watcher of the source passes it.
 pub(super) async fn drain(work: &Work<'_>) -> Result<CutoverStep, RunError> {
     let proven_ms = work.journal.record().pause.and_then(|pause| pause.proven_ms);
-    drain::fenced(work, Side::Target, proven_ms).await?;
+    beside(work, Box::pin(drain::fenced(work, Side::Target, proven_ms))).await?;
     fault::moment("rollback.drained").await;
     Ok(CutoverStep::CheckBack)
 }

@@ -345,21 +345,22 @@ async fn wished(work: &Work<'_>, wish: Wish) -> Result<CutoverReport, RunError> 
             return work.report(true).await;
         }
         Wish::Cutover(options) if step.is_over() => forward::begin(work, options, &record).await?,
-        Wish::Cutover(options) => {
-            let most = options.max_pause.map(millis);
+        Wish::Cancel if !step.is_of_cancel() => {
+            work.journal.change(|record| record.problem = None).await?;
+            work.journal.enter(CutoverStep::CancelReopen).await?;
+        }
+        Wish::Rollback(options) if !step.is_of_rollback() || step == CutoverStep::RolledBack => {
+            back::begin(work, options).await?
+        }
+        Wish::Cutover(CutoverOptions { max_pause, .. })
+        | Wish::Rollback(RollbackOptions { max_pause, .. }) => {
+            let most = max_pause.map(millis);
             work.journal
                 .change(|record| {
                     record.max_pause_ms = most.or(record.max_pause_ms);
                     record.problem = None;
                 })
                 .await?;
-        }
-        Wish::Cancel if !step.is_of_cancel() => {
-            work.journal.change(|record| record.problem = None).await?;
-            work.journal.enter(CutoverStep::CancelReopen).await?;
-        }
-        Wish::Rollback(_) if !step.is_of_rollback() || step == CutoverStep::RolledBack => {
-            back::begin(work).await?
         }
         Wish::CancelRollback if step != CutoverStep::RollbackCancelLift => {
             work.journal.change(|record| record.problem = None).await?;
@@ -374,7 +375,6 @@ async fn wished(work: &Work<'_>, wish: Wish) -> Result<CutoverReport, RunError> 
                 hold::begun(work, CutoverStep::EndWayBack).await?;
             }
         }
-        Wish::Rollback(_) => work.journal.change(|record| record.problem = None).await?,
         Wish::Cancel | Wish::CancelRollback => {}
     }
     let span = tracing::info_span!(target: "dynasplit::span", "cutover", service = work.name());

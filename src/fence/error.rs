@@ -1,6 +1,6 @@
 //! Why a fence cannot be raised, proven or lifted.
 
-use super::policy::{MOST_BYTES, Unfit};
+use super::policy::{InvalidPolicy, MOST_BYTES};
 use crate::dynamo::{Failure, FailureKind, ProbeCall};
 
 /// Why a fence by a resource policy cannot be raised, proven or lifted.
@@ -122,7 +122,7 @@ impl From<Failure> for FenceError {
     }
 }
 
-impl Unfit {
+impl InvalidPolicy {
     pub(super) fn of(self, table: &str) -> FenceError {
         let table = table.to_owned();
         match self {

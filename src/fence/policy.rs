@@ -60,13 +60,13 @@ pub(super) fn statement(denied: &Denied<'_>) -> Json {
 
 /// Why a policy cannot be changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Unfit {
+pub(super) enum InvalidPolicy {
     NotUnderstood(String),
     TooLarge(usize),
 }
 
 /// The policy with the statement in it. A statement of the same name is replaced.
-pub(super) fn with_statement(policy: Option<&str>, statement: &Json) -> Result<String, Unfit> {
+pub(super) fn with_statement(policy: Option<&str>, statement: &Json) -> Result<String, InvalidPolicy> {
     let mut document = match policy {
         None => json!({ "Version": "2012-10-17", "Statement": [] }),
         Some(text) => read(text)?,
@@ -76,7 +76,7 @@ pub(super) fn with_statement(policy: Option<&str>, statement: &Json) -> Result<S
     statements.push(statement.clone());
     let text = document.to_string();
     if text.len() > MOST_BYTES {
-        return Err(Unfit::TooLarge(text.len()));
+        return Err(InvalidPolicy::TooLarge(text.len()));
     }
     Ok(text)
 }
@@ -100,7 +100,11 @@ pub(super) enum Without {
 
 /// The policy without the statement of this name. `before` is the policy from before the statement was added: if the rest
 /// says the same, it is restored byte for byte.
-pub(super) fn without_statement(policy: &str, name: &str, before: Option<&str>) -> Result<Without, Unfit> {
+pub(super) fn without_statement(
+    policy: &str,
+    name: &str,
+    before: Option<&str>,
+) -> Result<Without, InvalidPolicy> {
     let mut document = read(policy)?;
     let statements = statements(&mut document)?;
     let count = statements.len();
@@ -123,13 +127,13 @@ pub(super) fn without_statement(policy: &str, name: &str, before: Option<&str>) 
     })
 }
 
-fn read(text: &str) -> Result<Json, Unfit> {
-    serde_json::from_str(text).map_err(|error| Unfit::NotUnderstood(error.to_string()))
+fn read(text: &str) -> Result<Json, InvalidPolicy> {
+    serde_json::from_str(text).map_err(|error| InvalidPolicy::NotUnderstood(error.to_string()))
 }
 
 /// The statements, as a list: a policy may have a single one without a list.
-fn statements(document: &mut Json) -> Result<&mut Vec<Json>, Unfit> {
-    let none = || Unfit::NotUnderstood("it has no list of statements".to_owned());
+fn statements(document: &mut Json) -> Result<&mut Vec<Json>, InvalidPolicy> {
+    let none = || InvalidPolicy::NotUnderstood("it has no list of statements".to_owned());
     let list = document.get_mut("Statement").ok_or_else(none)?;
     if list.is_object() {
         *list = Json::Array(vec![list.take()]);

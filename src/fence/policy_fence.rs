@@ -80,7 +80,7 @@ impl PolicyFence {
         let before = tables.resource_policy(denied.table_arn).await?;
         let statement = statement(denied);
         let text = before.as_ref().map(|policy| policy.text.as_str());
-        with_statement(text, &statement).map_err(|unfit| unfit.of(denied.table_arn))?;
+        with_statement(text, &statement).map_err(|invalid| invalid.of(denied.table_arn))?;
         Ok(Self {
             table_arn: denied.table_arn.to_owned(),
             sid: sid(denied.split, denied.service),
@@ -100,7 +100,7 @@ impl PolicyFence {
     pub async fn raise(mut self, tables: &Tables, times: PolicyTimes) -> Result<Self, FenceError> {
         let before = self.before.as_ref();
         let text = with_statement(before.map(|policy| policy.text.as_str()), &self.statement)
-            .map_err(|unfit| unfit.of(&self.table_arn))?;
+            .map_err(|invalid| invalid.of(&self.table_arn))?;
         let expected = before.map(|policy| policy.revision.as_str());
         let mut poll = Poll::new(times.limit);
         loop {
@@ -181,7 +181,7 @@ impl PolicyFence {
             let without = match &current {
                 None => Without::Unchanged,
                 Some(policy) => {
-                    without_statement(&policy.text, &self.sid, before).map_err(|unfit| unfit.of(arn))?
+                    without_statement(&policy.text, &self.sid, before).map_err(|invalid| invalid.of(arn))?
                 }
             };
             let (change, lifted) = match (current, without) {

@@ -124,18 +124,22 @@ mod tests {
         assert_eq!(
             of("client", &["client"], &item, &none),
             Pruned::Shared,
-            "`common` takes it, too"
+            "`common` and `invoice` take it, too"
         );
-        assert_eq!(of("client", &["client", "common"], &item, &none), Pruned::Delete);
+        assert_eq!(of("client", &["client", "common"], &item, &none), Pruned::Shared);
         assert_eq!(
-            of("person", &["client", "common", "person"], &item, &none),
+            of("client", &["client", "common", "invoice"], &item, &none),
+            Pruned::Delete
+        );
+        assert_eq!(
+            of("person", &["client", "common", "person", "invoice"], &item, &none),
             Pruned::NotItsOwn
         );
     }
 
     #[test]
     fn a_service_deletes_only_what_it_owns() {
-        let all = ["client", "common", "person"];
+        let all = ["client", "common", "person", "invoice"];
         assert_eq!(
             of("common", &all, &client(), &Item::new()),
             Pruned::Ambiguous,
@@ -145,7 +149,7 @@ mod tests {
 
     #[test]
     fn an_item_whose_owner_is_not_clear_stays() {
-        let all = ["client", "common", "person"];
+        let all = ["client", "common", "person", "invoice"];
         let name = |service: &str| ReverseMark::attribute(service);
         let split = plan().split;
         let marked = |service: &str, value: Value| Item::from([(name(service), value)]);

@@ -4,7 +4,7 @@ use super::at_rest::{self, Rest};
 use super::marks::remove_marks;
 use crate::dynamo::{AccountLimit, Tables};
 use crate::fault;
-use crate::model::VERSION_ATTRIBUTE;
+use crate::model::{VERSION_ATTRIBUTE, counted};
 use crate::plan::Service;
 use crate::repair::{refuse_switched_since, sweep_of, workers_gone};
 use crate::state::{CutoverPhase, CutoverState, ServiceRecord, SplitRecord};
@@ -183,7 +183,8 @@ async fn end_services(
             tell(&format!("removing the marks of {} from the source", service.name));
             let removed = remove_marks(split, budgets, (service, tables)).await?;
             report.notes.push(format!(
-                "removed {removed} marks of {}, which was rolled back, from the source",
+                "removed {} of {}, which was rolled back, from the source",
+                counted(removed, "mark"),
                 service.name
             ));
         }

@@ -279,7 +279,7 @@ impl Pass<'_> {
             *match done {
                 Deleted::Deleted => &mut counts.deleted,
                 Deleted::Changed => &mut counts.changed,
-                Deleted::Unfit => &mut counts.unfit,
+                Deleted::TooLarge => &mut counts.too_large,
                 Deleted::PutBack => &mut counts.put_back,
             } += 1;
         }

@@ -10,7 +10,9 @@ use super::reverse_lag::{LagProbe, ReverseLag};
 use super::timestamps::live_timestamp;
 use super::write_rate::Rests;
 use super::writers::LiveWriters;
-use crate::cutover::{CutoverOptions, CutoverReport, Operator, Outcome, RollbackOptions, cutover, rollback};
+use crate::cutover::{
+    Confirmation, CutoverOptions, CutoverReport, Operator, Outcome, RollbackOptions, cutover, rollback,
+};
 use crate::model::counted;
 use crate::plan::Plan;
 use crate::verify::{Verify, VerifyOptions};
@@ -254,10 +256,15 @@ impl Play<'_> {
         let began = Instant::now();
         let moved = {
             let fence = self.fence(service);
-            let confirm = |what: &str| {
-                let stopped = fence(what);
-                ignoring.iter().for_each(|ignoring| waited(ignoring.begin()));
-                stopped
+            let confirm = |what: &str| -> Confirmation {
+                let (stopped, ignoring) = (fence(what), ignoring.clone());
+                Box::pin(async move {
+                    let is_so = stopped.await;
+                    if let Some(ignoring) = ignoring {
+                        ignoring.begin().await;
+                    }
+                    is_so
+                })
             };
             // What is told after the fence was raised comes from the proof of the fence, or from a later step.
             let tell = |what: &str| {
@@ -340,11 +347,14 @@ impl Play<'_> {
     }
 
     /// The stand-in of a fence: it stops the writers of the service, and waits until none of their writes is under way.
-    fn fence(&self, service: &str) -> impl Fn(&str) -> bool + Sync + use<> {
+    fn fence(&self, service: &str) -> impl Fn(&str) -> Confirmation + Sync + use<> {
         let (application, service) = (Arc::clone(self.application), service.to_owned());
         move |_: &str| {
-            waited(application.move_to(&service, Side::Nowhere));
-            true
+            let (application, service) = (Arc::clone(&application), service.clone());
+            Box::pin(async move {
+                application.move_to(&service, Side::Nowhere).await;
+                true
+            })
         }
     }
 

@@ -4,11 +4,13 @@
 use super::application::Application;
 use super::cutover::CutoverRehearsal;
 use super::error::RehearseError;
-use super::exact::{differences, leftovers};
+use super::exact::{copies, differences, leftovers, pruned_copies};
 use super::writers::LiveWriters;
 use crate::cutover::{CompleteServiceOptions, Operator, ServiceEnd, complete_service};
 use crate::lifecycle::{CompleteOptions, PruneOptions, complete, prune};
 use crate::model::{count, counted};
+use crate::plan::Service;
+use crate::state::PruneSide;
 use crate::worker::{RunError, Split};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -44,7 +46,8 @@ impl Ending<'_> {
             (self.say)(&format!("completing {service}"));
             let planned = self.split.plan.service(service);
             let copies = planned.map_or_else(Vec::new, |planned| self.split.plan.copies_of(planned));
-            if !copies.is_empty() {
+            // A service that has switched receives nothing any more.
+            if copies.iter().any(|copy| !services.contains(&copy.name)) {
                 self.refused(service).await?;
             }
             self.application.watch_the_end();
@@ -56,6 +59,17 @@ impl Ending<'_> {
             for service in &services {
                 (self.say)(&format!("pruning {service}"));
                 self.prune(service).await?;
+            }
+            let split = self.split;
+            for service in split
+                .plan
+                .services
+                .iter()
+                .filter(|service| service.irrelevant.is_some())
+            {
+                if services.contains(&service.name) {
+                    self.prune_copies(service).await?;
+                }
             }
             self.compare(writers, &services, true).await?;
         }
@@ -144,6 +158,39 @@ impl Ending<'_> {
             }
         };
         self.report.note("prune", Some(service), &outcome, began);
+        Ok(())
+    }
+
+    /// Deletes the irrelevant copies from the table of a service that had received everything. The other copies stay.
+    async fn prune_copies(&mut self, service: &Service) -> Result<(), RehearseError> {
+        (self.say)(&format!("pruning the copies of {}", service.name));
+        let began = Instant::now();
+        let before = copies(self.application, service).await?;
+        let options = PruneOptions {
+            side: PruneSide::Target,
+            no_backup: true,
+            ..PruneOptions::default()
+        };
+        let pruning = prune(self.split, &service.name, &options, "the rehearsal", self.stop);
+        let outcome = match Box::pin(pruning).await {
+            Ok(pruned) => {
+                let wrong = pruned_copies(self.application, service, before).await?;
+                self.report.wrong.extend(wrong);
+                format!(
+                    "{} of others deleted from its own table, {} kept",
+                    counted(pruned.counts.deleted, "irrelevant item"),
+                    count(pruned.counts.kept)
+                )
+            }
+            Err(error @ RunError::Stopped(_)) => return Err(error.into()),
+            Err(error) => {
+                let what = format!("prune --target of {}: {error}", service.name);
+                self.report.wrong.push(what);
+                "refused".to_owned()
+            }
+        };
+        self.report
+            .note("prune --target", Some(&service.name), &outcome, began);
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use super::application::{Application, own};
 use crate::dynamo::Failure;
 use crate::flow::{copied_from, is_tombstone};
 use crate::model::{Item, ItemExt, Key, RESERVED_PREFIX};
+use crate::plan::Service;
 use std::collections::HashMap;
 
 /// The most differences that are listed.
@@ -47,6 +48,36 @@ pub(super) async fn differences(
         }
         wrong.extend(compare(&service.table.name, &held, &found));
     }
+    wrong.truncate(MOST);
+    Ok(wrong)
+}
+
+/// The copies of others' items in the table of a service that has received everything.
+pub(super) async fn copies(
+    application: &Application,
+    service: &Service,
+) -> Result<HashMap<Key, Item>, Failure> {
+    let mut found = application.read_target(service).await?;
+    found.retain(|_, item| {
+        let shown = copied_from(service, &application.plan.source.keys, item);
+        shown.is_none_or(|shown| !service.belongs(&shown))
+    });
+    Ok(found)
+}
+
+/// What differs from the copies of before the table of a service was pruned, without those that are irrelevant.
+pub(super) async fn pruned_copies(
+    application: &Application,
+    service: &Service,
+    mut before: HashMap<Key, Item>,
+) -> Result<Vec<String>, Failure> {
+    let irrelevant = service.irrelevant.as_ref();
+    before.retain(|_, item| {
+        let shown = copied_from(service, &application.plan.source.keys, item);
+        let is_irrelevant = |shown: &Item| irrelevant.is_some_and(|condition| condition.matches(shown));
+        !shown.as_ref().is_some_and(is_irrelevant)
+    });
+    let mut wrong = compare(&service.table.name, &before, &copies(application, service).await?);
     wrong.truncate(MOST);
     Ok(wrong)
 }

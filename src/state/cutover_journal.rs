@@ -432,14 +432,24 @@ impl CutoverEvent {
         self
     }
 
-    /// The events of a service, oldest first.
+    /// The last events of a journal, at most this many, oldest first. Earlier ones are not read: a journal has those of every
+    /// cutover and rollback of its service, with the output of hooks.
     ///
     /// # Errors
     /// If a request fails.
-    pub async fn list(store: &Store, service: &str) -> Result<Vec<Self>, StateError> {
+    pub async fn last(store: &Store, journal: &CutoverRecord, most: usize) -> Result<Vec<Self>, StateError> {
+        let service = &journal.service;
         let prefix = format!("{}{service}#", Self::PREFIX);
-        let found = store.list::<Self>(&prefix).await?;
-        Ok(found.into_iter().map(|(_, stored)| stored.value).collect())
+        let before = journal.events.saturating_sub(most as u64);
+        let found = store
+            .list_after::<Self>(&prefix, &Self::record_name(service, before))
+            .await?;
+        let skipped = found.len().saturating_sub(most);
+        Ok(found
+            .into_iter()
+            .skip(skipped)
+            .map(|(_, stored)| stored.value)
+            .collect())
     }
 }
 

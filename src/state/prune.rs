@@ -60,8 +60,9 @@ pub struct PruneCounts {
     pub ambiguous: u64,
     /// Items that changed after they were read.
     pub changed: u64,
-    /// Items that cannot be compared, or not marked.
-    pub unfit: u64,
+    /// Items that have too many attributes to be compared, or no room for a mark.
+    #[serde(alias = "unfit")]
+    pub too_large: u64,
     /// Items that somebody changed at the moment of the delete, and that were put back.
     pub put_back: u64,
     /// Items of the service itself, in its table.
@@ -80,7 +81,7 @@ impl PruneCounts {
         self.shared += other.shared;
         self.ambiguous += other.ambiguous;
         self.changed += other.changed;
-        self.unfit += other.unfit;
+        self.too_large += other.too_large;
         self.put_back += other.put_back;
         self.own += other.own;
         self.kept += other.kept;

@@ -152,7 +152,27 @@ impl Store {
         &self,
         prefix: &str,
     ) -> Result<Vec<(String, Stored<T>)>, StateError> {
-        let items = self.items(prefix).await?;
+        self.decode_all(self.items(prefix).await?)
+    }
+
+    /// The same, without the records up to a name, which begins with the prefix. It reads none of them.
+    ///
+    /// # Errors
+    /// As [`Store::list`].
+    pub async fn list_after<T: DeserializeOwned>(
+        &self,
+        prefix: &str,
+        name: &str,
+    ) -> Result<Vec<(String, Stored<T>)>, StateError> {
+        let after = [("pk", PARTITION), ("sk", name)];
+        let after = after.map(|(name, value)| (name.to_owned(), AttributeValue::S(value.into())));
+        self.decode_all(self.items_after(prefix, Some(after.into())).await?)
+    }
+
+    fn decode_all<T: DeserializeOwned>(
+        &self,
+        items: Vec<(String, Attributes)>,
+    ) -> Result<Vec<(String, Stored<T>)>, StateError> {
         let mut found = Vec::with_capacity(items.len());
         for (name, item) in items {
             let stored = self.decode(&name, &item);
@@ -163,8 +183,16 @@ impl Store {
 
     /// Reads the items of records.
     pub(super) async fn items(&self, prefix: &str) -> Result<Vec<(String, Attributes)>, StateError> {
+        self.items_after(prefix, None).await
+    }
+
+    /// The same, from a key on.
+    async fn items_after(
+        &self,
+        prefix: &str,
+        mut from: Option<Attributes>,
+    ) -> Result<Vec<(String, Attributes)>, StateError> {
         let mut found = Vec::new();
-        let mut from = None;
         loop {
             let page = self
                 .patiently("dynamodb:Query", || async {

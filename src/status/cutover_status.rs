@@ -71,8 +71,7 @@ pub(super) async fn cutovers(
         } else {
             None
         };
-        let mut events = CutoverEvent::list(&split.store, &journal.service).await?;
-        events.drain(..events.len().saturating_sub(MOST_EVENTS));
+        let mut events = CutoverEvent::last(&split.store, &journal, MOST_EVENTS).await?;
         for event in &mut events {
             event.output = None;
         }

@@ -7,7 +7,7 @@
 use super::changed_keys::{Keys, keys_since};
 use super::reader::{ShardReader, is_trimmed};
 use crate::fault::{Rule, broken};
-use crate::model::{Position, SequenceNumber};
+use crate::model::{ItemExt, Position, SequenceNumber};
 use crate::source::{Record, StreamSource, StreamState, stream_state};
 use crate::state::StreamPin;
 use crate::worker::{RunError, Split, pause};
@@ -20,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 const EMPTY_READS: u32 = 5;
 /// A record that is younger is new. Some engines round the times of records down to the minute.
 const NEW_MS: u64 = 60_000;
+/// Items of a page that are larger than this together: the page may have been cut at 1 MB, so there may be more to read at once.
+const FULL_BYTES: usize = 500_000;
 /// A cutover reads one stream.
 const GENERATION: u32 = 1;
 
@@ -139,9 +141,10 @@ impl TipReader {
         Ok(())
     }
 
-    /// Reads every open shard until its records are new. Call it before the fence, so that the pause does not pay for the records
-    /// of hours. The forward lane still writes the table, so there is no tip to wait for. `full` of the keys are gathered at most
-    /// before it returns `false`: then they are to be taken out, and it is to be called again.
+    /// Reads every open shard until its records are new, and a page is not full. Call it before the fence, so that the pause does
+    /// not pay for the records of hours, nor for those of the last minute. The forward lane still writes the table, so there is no
+    /// tip to wait for. `full` of the keys are gathered at most before it returns `false`: then they are to be taken out, and it is
+    /// to be called again.
     ///
     /// # Errors
     /// If the stream can't be read, or the command is stopped.
@@ -150,8 +153,28 @@ impl TipReader {
         self.read_to(Some(new_since_ms), full, stop).await
     }
 
-    /// Reads every open shard to its tip, or until it shows a record that was written after a moment. Returns `false` if it holds
-    /// `full` of the keys before that.
+    /// Reads on in every open shard as long as there is more to read at once, and waits for nothing. Later reads find what this
+    /// one leaves.
+    ///
+    /// # Errors
+    /// If the stream can't be read.
+    pub async fn read_on(&mut self) -> Result<(), RunError> {
+        for shard in self.open.values_mut() {
+            loop {
+                let (step, records) = shard.step(self.split.timing.idle, Some(0)).await?;
+                if let Some(since) = self.since_ms {
+                    self.keys.extend(keys_since(&records, since));
+                }
+                if !matches!(step, Step::Moved) {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads every open shard to its tip, or until a page that is not full shows a record that was written after a moment. Returns
+    /// `false` if it holds `full` of the keys before that.
     async fn read_to(
         &mut self,
         new_since_ms: Option<u64>,
@@ -277,7 +300,12 @@ impl OpenShard {
             (self.empty_reads, self.empty_since) = (0, None);
             let newest_ms = batch.records.iter().filter_map(|record| record.created_ms).max();
             let is_new = new_since_ms.is_some_and(|since| newest_ms.is_some_and(|newest| newest >= since));
-            let step = if is_new { Step::AtTip } else { Step::Moved };
+            let is_full = self.reader.is_full(batch.records.len()) || bytes(&batch.records) >= FULL_BYTES;
+            let step = if is_new && !is_full {
+                Step::AtTip
+            } else {
+                Step::Moved
+            };
             return Ok((step, batch.records));
         }
         let since = *self.empty_since.get_or_insert_with(Instant::now);
@@ -286,4 +314,11 @@ impl OpenShard {
         let step = if is_at_tip { Step::AtTip } else { Step::Waits };
         Ok((step, Vec::new()))
     }
+}
+
+/// How large the images of records are together.
+fn bytes(records: &[Record]) -> usize {
+    let changes = records.iter().map(|record| &record.change.images);
+    let images = changes.flat_map(|images| images.old.iter().chain(&images.new));
+    images.map(ItemExt::size).sum()
 }

@@ -66,8 +66,11 @@ pub struct Tail {
     publishers: BTreeMap<String, Arc<Publisher>>,
 }
 
-/// Between two looks at the stream for new shards.
+/// Between two looks at the stream for new shards, at most.
 const DISCOVERY: Duration = Duration::from_secs(10);
+/// With a short lease, a look comes earlier, but looks take at most a part of the time: an embedded engine does nothing else
+/// meanwhile.
+const LOOKS_PART: u32 = 20;
 /// Wait between two lives of a worker: the lanes make no progress meanwhile.
 const BEGIN_ANEW: Duration = Duration::from_millis(300);
 /// How often the view is refreshed between two reads of the state.
@@ -244,16 +247,19 @@ impl Tail {
         let mut running: BTreeMap<String, Running> = BTreeMap::new();
         let mut leases = LeaseWatch::until_landed(self.split.timing.landed());
         let mut listing: Option<(Listing, Instant)> = None;
-        let discovery = DISCOVERY.min(self.split.timing.lease / 2);
+        let usual = DISCOVERY.min(self.split.timing.lease / 2);
+        let mut discovery = usual;
         let mut unsaved = None;
         let mut awaited = Awaited::new();
         let ended = loop {
             if listing.as_ref().is_none_or(|(_, at)| at.elapsed() >= discovery) {
+                let began = Instant::now();
                 let discovered = tokio::select! {
                     biased;
                     () = self.stop.cancelled() => Ok(None),
                     found = self.discover(source, &seen) => found,
                 };
+                discovery = usual.max((began.elapsed() * LOOKS_PART).min(DISCOVERY));
                 match discovered {
                     Ok(found) => listing = found.map(|found| (found, Instant::now())),
                     Err(error) => break Err(error),

@@ -32,7 +32,7 @@ pub enum Deleted {
     /// It is not what was read any more, so it stays.
     Changed,
     /// It has too many attributes to be compared, or no room for the mark, so it stays.
-    Unfit,
+    TooLarge,
     /// Somebody added attributes to it between the two steps, so it was put back as it was then.
     PutBack,
 }
@@ -63,7 +63,7 @@ enum Marked {
     /// The item as it is now.
     As(Item),
     Refused,
-    Unfit,
+    TooLarge,
 }
 
 /// The answer to the second step.
@@ -117,10 +117,10 @@ impl PruneDeleter {
     /// If a request fails permanently.
     pub async fn delete(&self, read: &Item) -> Result<Deleted, Failure> {
         let Some(key) = self.keys.key_of(read) else {
-            return Ok(Deleted::Unfit);
+            return Ok(Deleted::TooLarge);
         };
         if read.len() > MOST_COMPARED {
-            return Ok(Deleted::Unfit);
+            return Ok(Deleted::TooLarge);
         }
         let Some((attribute, mark)) = &self.mark else {
             return self.delete_at_once(&key, read).await;
@@ -129,7 +129,7 @@ impl PruneDeleter {
         marked.insert(attribute.clone(), mark.clone());
         match self.mark(&key, read, (attribute, mark)).await? {
             Marked::As(now) if now == marked => {}
-            Marked::Unfit => return Ok(Deleted::Unfit),
+            Marked::TooLarge => return Ok(Deleted::TooLarge),
             // An attempt without an answer may have marked it.
             Marked::As(_) | Marked::Refused => match self.read(&key).await? {
                 Some(now) if now == marked => {}
@@ -218,7 +218,9 @@ impl PruneDeleter {
                         Ok((Marked::Refused, LEAST_MILLIUNITS))
                     }
                     // The mark makes it larger than an item may be.
-                    invalid if invalid.kind == FailureKind::Invalid => Ok((Marked::Unfit, LEAST_MILLIUNITS)),
+                    invalid if invalid.kind == FailureKind::Invalid => {
+                        Ok((Marked::TooLarge, LEAST_MILLIUNITS))
+                    }
                     failure => Err(failure),
                 },
             }

@@ -36,8 +36,12 @@ fn played([clients, learning]: [Running; 2], rounds_times: bool) {
     let (clients, learning) = (clients.patient(PATIENCE), learning.patient(PATIENCE));
     let clients = clients.end().ended(0).json();
     let learning = learning.end().ended(0).json();
-    whole(&clients, &["client", "person"], rounds_times);
-    whole(&learning, &["CourseCatalog", "Content", "Progress"], rounds_times);
+    whole(&clients, &["client", "person", "invoice"], rounds_times);
+    whole(
+        &learning,
+        &["CourseCatalog", "Content", "Progress", "Users"],
+        rounds_times,
+    );
     let outcome = |service: &str| of(&clients["cutover"], "prune", service)[0].clone();
     assert!(
         outcome("client").starts_with("0 items deleted"),
@@ -47,6 +51,13 @@ fn played([clients, learning]: [Running; 2], rounds_times: bool) {
         outcome("person").ends_with("0 kept for other services"),
         "{clients:#}"
     );
+    for (said, service) in [(&clients, "invoice"), (&learning, "Users")] {
+        let pruned = &of(&said["cutover"], "prune --target", service)[0];
+        assert!(
+            pruned.contains("irrelevant items of others deleted") && !pruned.starts_with("0 "),
+            "its table had received everything: {pruned}"
+        );
+    }
     let ends = of(&clients["cutover"], "complete", "client");
     assert!(
         ends[0].starts_with("refused, because another service receives"),

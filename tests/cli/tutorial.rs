@@ -171,7 +171,9 @@ impl Reader {
                 let command = running.command.clone();
                 let said = running.end();
                 assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
+                // A terminal shows what a command tells on its way before its result.
                 self.shows(block, &format!("{}{}", said.stdout, said.stderr))
+                    .or_else(|_| self.shows(block, &format!("{}{}", said.stderr, said.stdout)))
                     .unwrap_or_else(|what| panic!("{what}"));
                 self.last = Last::Dynasplit(command);
             }

@@ -55,6 +55,23 @@ async fn a_pause_that_would_be_too_long_cancels_the_cutover() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_that_would_be_too_long_cancels_the_rollback() {
+    let (shop, tail, application) = Shop::open(Mode::Timestamp).await;
+    shop.cutover().await;
+    let words = ["rollback", "--service", "people", "--max-pause", "100ms", "--yes"];
+    let cancelled = shop.run(&shop.cli, &words).await.with_code(&words, 3);
+    assert!(cancelled.stdout.contains("--max-pause"), "{}", cancelled.stdout);
+    assert_eq!(shop.phase().await, "switched");
+    let before = application.written().await.target;
+    until_written(&application, |written| written.target >= before + 20).await;
+    // What was cancelled limits nothing later.
+    shop.succeed(ROLLBACK).await;
+    let written = application.end().await;
+    shop.assert_both_sides(&written).await;
+    end(tail).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rollback_is_cancelled_and_the_service_goes_on_with_its_table() {
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     shop.cutover().await;

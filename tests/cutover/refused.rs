@@ -1,7 +1,13 @@
 //! What is refused, and by whom.
 
+use std::time::Duration;
+
+use dynasplit::cutover::{Confirmation, CutoverOptions, Operator, Outcome, cutover};
+use dynasplit::worker::RunError;
+use tokio_util::sync::CancellationToken;
+
 use super::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, end, until_written};
-use crate::support::process::Cli;
+use crate::support::process::{Cli, LIMIT};
 use crate::support::table::{self, item, number};
 use crate::support::trial::Mode;
 
@@ -162,6 +168,61 @@ async fn nothing_begins_if_nobody_can_confirm_what_a_person_stops() {
     assert_eq!(shop.phase().await, "switched");
     let confirmed = [ROLLBACK, &["--stopped"]].concat();
     shop.run(&cli, &confirmed).await.with_code(&confirmed, 0);
+    shop.assert_both_sides(&application.end().await).await;
+    end(tail).await;
+}
+
+/// A person who is asked, and never answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_that_nobody_answers_ends_with_the_longest_pause_or_with_a_signal() {
+    let (shop, tail, application) = Shop::open(Mode::Sequence).await;
+    let split = stopped_by_a_person(&shop).await.open().await;
+    let (stop, asked) = (CancellationToken::new(), CancellationToken::new());
+    let confirm = |_: &str| -> Confirmation {
+        asked.cancel();
+        Box::pin(std::future::pending())
+    };
+    let operator = Operator {
+        name: "somebody".into(),
+        tell: &|_| {},
+        confirm: Some(&confirm),
+    };
+    let options = CutoverOptions {
+        max_pause: Some(Duration::from_secs(1)),
+        ..CutoverOptions::default()
+    };
+    let cutting = Box::pin(cutover(&split, "people", options, &operator, &stop));
+    let report = tokio::time::timeout(LIMIT, cutting)
+        .await
+        .expect("it ends")
+        .unwrap();
+    assert_eq!(report.outcome, Outcome::Cancelled);
+    assert!(report.reason.unwrap().contains("--max-pause"));
+    assert!(asked.is_cancelled());
+    assert_eq!(shop.phase().await, "replicating");
+
+    let asked_again = CancellationToken::new();
+    let confirm = |_: &str| -> Confirmation {
+        asked_again.cancel();
+        Box::pin(std::future::pending())
+    };
+    let operator = Operator {
+        confirm: Some(&confirm),
+        ..operator
+    };
+    let options = CutoverOptions::default();
+    let cutting = Box::pin(cutover(&split, "people", options, &operator, &stop));
+    let signalled = async {
+        asked_again.cancelled().await;
+        stop.cancel();
+    };
+    let both = async { tokio::join!(cutting, signalled) };
+    let (ended, ()) = tokio::time::timeout(LIMIT, both).await.expect("it ends");
+    assert!(matches!(ended, Err(RunError::Stopped(_))), "{ended:?}");
+    assert_eq!(shop.phase().await, "fenced");
+    shop.succeed(CANCEL).await;
+    let before = application.written().await.source;
+    until_written(&application, |written| written.source >= before + 20).await;
     shop.assert_both_sides(&application.end().await).await;
     end(tail).await;
 }

@@ -213,7 +213,7 @@ impl Job {
                 };
                 let pruned = Box::pin(prune(&split, &service, &options, "operator", &stop)).await?;
                 let counts = pruned.counts;
-                let is_all = counts.changed + counts.unfit + counts.put_back == 0;
+                let is_all = counts.changed + counts.too_large + counts.put_back == 0;
                 Ok(Report::of(if is_all { "pruned" } else { "some items stay" }))
             }
             Self::Reconcile => {
@@ -253,7 +253,7 @@ impl Job {
         let operator = Operator {
             name: "operator".into(),
             tell: &|said| shop.tell(said),
-            confirm: Some(&|asked| shop.confirm(asked)),
+            confirm: Some(&|asked| Box::pin(std::future::ready(shop.confirm(asked)))),
         };
         let moved = match self {
             Self::Cutover {
@@ -281,7 +281,7 @@ impl Job {
             Self::Rollback { service, force, .. } => {
                 let options = RollbackOptions {
                     force,
-                    full_check: false,
+                    ..RollbackOptions::default()
                 };
                 Box::pin(rollback(&split, &service, options, &operator, &stop)).await?
             }

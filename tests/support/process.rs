@@ -200,7 +200,8 @@ impl Cli {
         serde_json::to_value(&status).expect("a status is JSON")
     }
 
-    async fn open(&self) -> Split {
+    /// The split, with clients of this process.
+    pub async fn open(&self) -> Split {
         let endpoint = Endpoint {
             url: Some(self.endpoint.clone()),
             anonymous: true,

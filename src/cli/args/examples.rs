@@ -58,7 +58,7 @@ pub(super) const CUTOVER: &str =
   dynasplit cutover plan.yaml --service orders --max-pause 30s --yes";
 
 pub(super) const ROLLBACK: &str = "Example:
-  dynasplit rollback plan.yaml --service orders --yes";
+  dynasplit rollback plan.yaml --service orders --max-pause 2min --yes";
 
 pub(super) const PAUSE: &str = "Example:
   dynasplit pause plan.yaml --service orders";

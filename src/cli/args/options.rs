@@ -553,7 +553,7 @@ pub struct Rollback {
     #[arg(long, conflicts_with_all = ["yes", "cancel"], help_heading = TASK)]
     pub dry_run: bool,
     /// Cancel a rollback while the forward lane is still closed: the service continues to write its own table.
-    #[arg(long, conflicts_with = "force", help_heading = TASK)]
+    #[arg(long, conflicts_with_all = ["force", "max_pause"], help_heading = TASK)]
     pub cancel: bool,
     /// Go back although some writes could not be carried back, or others wrote the source. Afterwards you must run
     /// `verify --repair`, which overwrites the service's table with what the source holds.
@@ -570,6 +570,10 @@ pub struct Rollback {
     /// Confirm: do the steps that the command shows without this option.
     #[arg(long, help_heading = TASK)]
     pub yes: bool,
+    /// Cancel the rollback if the service could write nowhere for longer than this, for example 30s or 2min. It does not limit the
+    /// steps that cannot be cancelled any more.
+    #[arg(long, value_name = "TIME", help_heading = LIMITS)]
+    pub max_pause: Option<humantime::Duration>,
     /// What it serves meanwhile.
     #[command(flatten)]
     pub listen: Listen,

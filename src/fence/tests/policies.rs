@@ -2,7 +2,7 @@
 
 use super::{ARN, TOOL};
 use crate::fence::policy::{
-    Denied, Unfit, Without, has_statement, sid, statement, with_statement, without_statement,
+    Denied, InvalidPolicy, Without, has_statement, sid, statement, with_statement, without_statement,
 };
 use crate::fence::principal;
 use serde_json::{Value, json};
@@ -131,7 +131,7 @@ fn a_policy_that_cannot_be_added_to_is_refused() {
         "{\"Statement\": \"x\"}",
     ] {
         let refused = with_statement(Some(text), &of("orders", None));
-        assert!(matches!(refused, Err(Unfit::NotUnderstood(_))), "{text}");
+        assert!(matches!(refused, Err(InvalidPolicy::NotUnderstood(_))), "{text}");
     }
     let long = format!(
         "{{\"Version\":\"2012-10-17\",\"Id\":\"{}\",\"Statement\":[]}}",
@@ -140,7 +140,7 @@ fn a_policy_that_cannot_be_added_to_is_refused() {
     assert!(long.len() < 20 * 1024);
     let refused = with_statement(Some(&long), &of("orders", None));
     assert!(
-        matches!(refused, Err(Unfit::TooLarge(bytes)) if bytes > 20 * 1024),
+        matches!(refused, Err(InvalidPolicy::TooLarge(bytes)) if bytes > 20 * 1024),
         "{refused:?}"
     );
 }

@@ -63,6 +63,12 @@ fn the_examples_say_who_can_be_cut_over() {
             "{service}"
         );
     }
+    for (text, service) in [(CLIENTS, "invoice"), (LEARNING, "Users")] {
+        let (can, back, lines) = said(text, service);
+        assert!(can && back == Reversible::WithConditions, "{service}");
+        let line = line_of(text, "copy: everything").to_string();
+        assert!(lines[0].starts_with(&line), "{service}: {lines:?}");
+    }
     let line = line_of(CLIENTS, "owns: nothing");
     let why = "the service owns nothing: it receives data, and what it writes itself is never carried back";
     refused(CLIENTS, "common", Reversible::No, &[&format!("{line} {why}")]);

@@ -92,6 +92,10 @@ fn fingerprints_of_plans_with_one_shape_are_as_they_were() {
     // Recorded by the version before shapes and numbers in keys: a split that runs goes on with the new one.
     // What is dropped beside counts; what is written back does not.
     let learning = LEARNING
+        .replace(
+            "(begins_with(SK, 'SESSION#')",
+            "(SK = 'PROFILE' OR begins_with(SK, 'SESSION#')",
+        )
         .replace("drop: [PK, SK, type, editor]", "drop: [PK, SK, type]")
         .replace("{ editor: course-catalog }", "{ type: Course }");
     for (text, plan, services) in [
@@ -111,12 +115,12 @@ fn fingerprints_of_plans_with_one_shape_are_as_they_were() {
             &["fbeda8cc7b86497d", "eaa5364e348e6f01"],
         ),
     ] {
+        let (found, mut recorded) = of(text);
+        // A service that is added changes nothing of the others.
+        recorded.truncate(services.len());
         assert_eq!(
-            of(text),
-            (
-                plan.to_owned(),
-                services.iter().map(|&one| one.to_owned()).collect()
-            )
+            (found.as_str(), recorded),
+            (plan, services.iter().map(|&one| one.to_owned()).collect())
         );
     }
     let listed = GOOD.replace(
