@@ -65,6 +65,7 @@ pub mod offline;
 pub mod offline_split;
 pub mod plan;
 pub mod publish;
+#[cfg(feature = "rehearse")]
 pub mod rehearse;
 pub mod repair;
 pub mod report;
