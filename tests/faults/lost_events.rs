@@ -83,8 +83,8 @@ async fn age_events(stage: &Stage) {
         let mut record = stored.value;
         for (lane, state) in &mut record.lanes {
             if ShardRecord::of_events(lane).is_some() {
-                state.complete_to_ms -= 25 * HOUR_MS;
-                state.saved_ms -= 25 * HOUR_MS;
+                state.complete_to_ms = state.complete_to_ms.saturating_sub(25 * HOUR_MS);
+                state.saved_ms = state.saved_ms.saturating_sub(25 * HOUR_MS);
                 aged += 1;
             }
         }
