@@ -10,15 +10,23 @@ use std::path::Path;
 #[derive(Clone, Debug)]
 pub struct Bucket {
     name: String,
+    owner: Option<String>,
 }
 
 impl Bucket {
     /// A bucket of this name.
     #[must_use]
-    pub fn new(_: &Tables, _: Option<&str>, name: &str, _: Option<String>) -> Self {
+    pub fn new(_: &Tables, _: Option<&str>, name: &str, owner: Option<String>) -> Self {
         Self {
             name: name.to_owned(),
+            owner,
         }
+    }
+
+    /// The account that must own it, if it is known.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
     }
 
     /// Its name.
