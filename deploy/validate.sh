@@ -43,7 +43,7 @@ if command -v terraform >/dev/null; then
     for plan in plans/*.yaml; do
         name=$(basename "$plan" .yaml)
         "$dynasplit" tables "$plan" --format terraform >"$work/terraform/$name.tf"
-        "$dynasplit" iam "$plan" --for tool --account 123456789012 --format terraform >"$work/terraform/$name-tool.tf"
+        "$dynasplit" iam "$plan" --for tool --account 123456789012 --region eu-central-1 --format terraform >"$work/terraform/$name-tool.tf"
     done
     TF_CLI_CONFIG_FILE=/dev/null terraform fmt -check -diff "$work/terraform"
 fi
