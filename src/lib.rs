@@ -48,6 +48,12 @@
 //! - [`model`]: plain data, which all others share.
 //! - [`fault`]: named failpoints, and rules that a test can leave out. An ordinary build contains neither.
 
+// What only a missing part uses is not used.
+#![cfg_attr(
+    not(all(feature = "messages", feature = "otlp", feature = "rehearse", feature = "s3")),
+    allow(dead_code, unused_imports)
+)]
+
 pub mod backfill;
 pub mod cli;
 pub mod cutover;
@@ -65,6 +71,7 @@ pub mod offline;
 pub mod offline_split;
 pub mod plan;
 pub mod publish;
+#[cfg(feature = "rehearse")]
 pub mod rehearse;
 pub mod repair;
 pub mod report;

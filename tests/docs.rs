@@ -10,7 +10,7 @@
 //! | `sh hook` | a script of a hook |
 //! | `yaml prices` | a price file |
 //! | `yaml workflow` | a CI workflow: its `run:` commands parse |
-//! | `yaml prometheus`, `yaml kubernetes` | anything: a part of their settings |
+//! | `yaml prometheus`, `yaml kubernetes`, `yaml collector` | anything: a part of their settings |
 //! | `text where` | a condition on each line |
 //! | `json` | JSON |
 //! | `dockerfile` | lines of a Dockerfile |
@@ -184,7 +184,7 @@ fn filled(text: &str) -> String {
 
 #[test]
 fn json_is_json_and_every_block_says_what_it_is() {
-    const KNOWN: [&str; 13] = [
+    const KNOWN: [&str; 14] = [
         "sh",
         "dockerfile",
         "sh hook",
@@ -195,6 +195,7 @@ fn json_is_json_and_every_block_says_what_it_is() {
         "yaml workflow",
         "yaml prometheus",
         "yaml kubernetes",
+        "yaml collector",
         "text where",
         "text",
         "json",

@@ -29,7 +29,7 @@ pub async fn load_export(
             (described.folder, described.owner)
         }
     };
-    let bucket = Bucket::new(split.source.objects_in(region), &folder.bucket, owner);
+    let bucket = Bucket::new(&split.source, region, &folder.bucket, owner);
     let export = Export::load(bucket, folder).await?;
     let source = present(&split.source.control, &split.plan.source.table).await?;
     export.check_table(&source.arn, source.id.as_deref())?;

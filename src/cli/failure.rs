@@ -7,6 +7,7 @@ use super::session::At;
 use super::text;
 use crate::dynamo::{ConfigError, Failure, FailureKind, NO_CREDENTIALS, TableCallError};
 use crate::plan::PlanError;
+#[cfg(feature = "rehearse")]
 use crate::rehearse::RehearseError;
 use crate::s3::ExportError;
 use crate::source::SourceError;
@@ -239,6 +240,7 @@ impl From<RunError> for Failed {
     }
 }
 
+#[cfg(feature = "rehearse")]
 impl From<RehearseError> for Failed {
     fn from(error: RehearseError) -> Self {
         match error {

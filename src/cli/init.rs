@@ -12,7 +12,9 @@ use super::{output, screen};
 use crate::draft::{Draft, Sample, draft};
 use crate::model::RESERVED_PREFIX;
 use crate::plan::Plan;
+use crate::source::SourceError;
 use crate::survey::{SurveyOptions, sample_source};
+use crate::worker::RunError;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
@@ -105,6 +107,17 @@ fn check(made: &Draft, file: &str) -> Result<(), Failed> {
     })
 }
 
+/// The words of a missing table are about a plan, and there is none yet.
+fn unreadable(error: RunError) -> Failed {
+    match error {
+        RunError::Source(SourceError::Missing { table }) => {
+            Failed::of(Exit::Failed, format!("the table `{table}` was not found"))
+                .hint("check its name, the region (--region) and the account (--profile)")
+        }
+        other => other.into(),
+    }
+}
+
 async fn live(global: &Global, args: &Args, table: &str, stop: &CancellationToken) -> Result<Sample, Failed> {
     let clients = output::open_table(global).await?;
     let options = SurveyOptions {
@@ -117,7 +130,8 @@ async fn live(global: &Global, args: &Args, table: &str, stop: &CancellationToke
     let reading = sample_source(&clients, table, &options, stop, |items| {
         told.send_replace(Seen(items));
     });
-    let result = stoppable(&global.session, Duration::ZERO, Box::pin(reading)).await;
+    let reading = async { Box::pin(reading).await.map_err(unreadable) };
+    let result = stoppable(&global.session, Duration::ZERO, reading).await;
     progress.end().await;
     let found = result?;
     if let Some(key) = found

@@ -27,6 +27,10 @@ mod output;
 mod plan;
 mod progress;
 mod prune;
+#[cfg(feature = "rehearse")]
+mod rehearse;
+#[cfg(not(feature = "rehearse"))]
+#[path = "no_rehearsal.rs"]
 mod rehearse;
 mod replicate;
 mod report;

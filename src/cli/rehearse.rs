@@ -48,6 +48,11 @@ pub async fn run(global: &Global, args: &Rehearse, stop: CancellationToken) -> R
         args.plan.display(),
         options.seed
     ));
+    if let Some(unsent) = unsent(&plan) {
+        screen::say(&format!(
+            "the plan has {unsent}: a rehearsal sends nothing to others, so it does not test them"
+        ));
+    }
     let (rehearsal, view) = Rehearsal::new(plan, options, stop);
     let progress = Progress::of(view);
     let result = stoppable(&global.session, GRACE, Box::pin(rehearsal.run())).await;
@@ -55,6 +60,16 @@ pub async fn run(global: &Global, args: &Rehearse, stop: CancellationToken) -> R
     let report = result?;
     output::print(global, &report, render)?;
     Ok(if report.clean { Exit::Done } else { Exit::NotClean })
+}
+
+/// What a plan sends to others, and a rehearsal does not.
+fn unsent(plan: &Plan) -> Option<&'static str> {
+    match (plan.with_events().next(), &plan.notify) {
+        (Some(_), Some(_)) => Some("`events` and `notify`"),
+        (Some(_), None) => Some("`events`"),
+        (None, Some(_)) => Some("`notify`"),
+        (None, None) => None,
+    }
 }
 
 /// Without credentials in the environment, dummy ones: local engines ask for some and check none.

@@ -8,9 +8,7 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{
-    Credentials, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
-};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,19 +26,8 @@ pub struct Tables {
     /// For streams; no retries inside, as with items.
     pub streams: aws_sdk_dynamodbstreams::Client,
     /// For objects; no retries inside, as with items.
+    #[cfg(feature = "s3")]
     pub objects: aws_sdk_s3::Client,
-}
-
-impl Tables {
-    /// The client for objects of a bucket in this region.
-    #[must_use]
-    pub fn objects_in(&self, region: Option<&str>) -> aws_sdk_s3::Client {
-        let Some(region) = region else {
-            return self.objects.clone();
-        };
-        let config = self.objects.config().to_builder();
-        aws_sdk_s3::Client::from_conf(config.region(Region::new(region.to_owned())).build())
-    }
 }
 
 /// The identity of a place.
@@ -166,7 +153,7 @@ impl Clients {
     }
 
     /// An HTTP client with connections of its own, if it is not the usual one.
-    fn own_http_client(&self) -> Option<SharedHttpClient> {
+    pub(super) fn own_http_client(&self) -> Option<SharedHttpClient> {
         match (&self.bundle, self.chaos) {
             (None, None) => None,
             (Some(bundle), None) => Some(bundle.http_client()),
@@ -195,7 +182,7 @@ impl Clients {
         tables
     }
 
-    async fn config_for(&self, region: Option<&str>, role: Option<&str>) -> SdkConfig {
+    pub(super) async fn config_for(&self, region: Option<&str>, role: Option<&str>) -> SdkConfig {
         let mut builder = self.base.clone().into_builder();
         let region = region.map(|name| Region::new(name.to_owned()));
         if let Some(region) = region.clone().or_else(|| self.base.region().cloned()) {
@@ -248,62 +235,9 @@ impl Clients {
             items: dynamodb(&timeouts),
             control: dynamodb(&control),
             streams: aws_sdk_dynamodbstreams::Client::from_conf(streams.build()),
+            #[cfg(feature = "s3")]
             objects: self.objects(config, control),
         }
-    }
-
-    /// For objects. The time of an attempt ends with the first byte of the answer; [`crate::s3::Bucket`] limits the rest.
-    fn objects(&self, config: &SdkConfig, timeouts: TimeoutConfig) -> aws_sdk_s3::Client {
-        let mut builder = aws_sdk_s3::config::Builder::from(config)
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts)
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        // Local engines have no host name for each bucket.
-        builder = builder.force_path_style(self.endpoints.s3.is_some());
-        builder.set_endpoint_url(self.endpoints.s3.clone());
-        if let Some(client) = self.own_http_client() {
-            builder = builder.http_client(client);
-        }
-        aws_sdk_s3::Client::from_conf(builder.build())
-    }
-
-    /// For topics of SNS in a region. No retries inside: the sender repeats.
-    pub async fn topics(&self, region: &str, attempt: Duration) -> aws_sdk_sns::Client {
-        let config = self.config_for(Some(region), None).await;
-        let mut builder = aws_sdk_sns::config::Builder::from(&config)
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(notifying(attempt));
-        builder.set_endpoint_url(self.endpoints.sns.clone());
-        if let Some(client) = self.own_http_client() {
-            builder = builder.http_client(client);
-        }
-        aws_sdk_sns::Client::from_conf(builder.build())
-    }
-
-    /// For queues of SQS in a region. No retries inside: the sender repeats.
-    pub async fn queues(&self, region: &str, attempt: Duration) -> aws_sdk_sqs::Client {
-        let config = self.config_for(Some(region), None).await;
-        let mut builder = aws_sdk_sqs::config::Builder::from(&config)
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(notifying(attempt));
-        builder.set_endpoint_url(self.endpoints.sqs.clone());
-        if let Some(client) = self.own_http_client() {
-            builder = builder.http_client(client);
-        }
-        aws_sdk_sqs::Client::from_conf(builder.build())
-    }
-
-    /// For event buses of EventBridge in a region. No retries inside: the sender repeats.
-    pub async fn event_buses(&self, region: &str, attempt: Duration) -> aws_sdk_eventbridge::Client {
-        let config = self.config_for(Some(region), None).await;
-        let mut builder = aws_sdk_eventbridge::config::Builder::from(&config)
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(notifying(attempt));
-        builder.set_endpoint_url(self.endpoints.event_bridge.clone());
-        if let Some(client) = self.own_http_client() {
-            builder = builder.http_client(client);
-        }
-        aws_sdk_eventbridge::Client::from_conf(builder.build())
     }
 
     /// For webhooks of others.
@@ -325,13 +259,6 @@ impl Clients {
         config.set_endpoint_url(self.endpoints.sts.clone());
         aws_sdk_sts::Client::from_conf(config.build())
     }
-}
-
-fn notifying(attempt: Duration) -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(attempt)
-        .operation_attempt_timeout(attempt)
-        .build()
 }
 
 /// The configuration of requests for credentials.

@@ -18,6 +18,10 @@ mod failure;
 mod health;
 mod identity;
 mod load;
+#[cfg(feature = "messages")]
+mod message_clients;
+#[cfg(feature = "s3")]
+mod object_clients;
 mod poll;
 mod profiles;
 mod recovery;

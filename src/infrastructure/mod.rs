@@ -9,6 +9,7 @@ mod permissions;
 mod policy;
 mod probes;
 mod terraform;
+mod terraform_layout;
 
 pub use arn::{Account, ArnError};
 pub use cloudformation::cloudformation;

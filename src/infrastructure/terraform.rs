@@ -4,6 +4,7 @@
 use super::cloudformation::{class_name, key_types, provisioned};
 use super::name::{distinct, identifier};
 use super::policy::{Policy, Statement};
+use super::terraform_layout::aligned;
 use crate::plan::either::WordOr;
 use crate::plan::spec::{EncryptionWord, IncludeSpec, ProjectionWord, TableSpec, ThroughputSpec};
 use crate::plan::{IndexKeys, Service};
@@ -29,7 +30,9 @@ pub fn terraform_tables(services: &[&Service]) -> Result<String, hcl::Error> {
             ));
         }
     }
-    text.push_str(&hcl::to_string(&Body::builder().add_blocks(tables).build())?);
+    text.push_str(&aligned(&hcl::to_string(
+        &Body::builder().add_blocks(tables).build(),
+    )?));
     Ok(text)
 }
 
@@ -43,7 +46,9 @@ pub fn terraform_policy(name: &str, policy: &Policy) -> Result<String, hcl::Erro
         .add_label(identifier(name))
         .add_blocks(policy.statement.iter().map(statement))
         .build();
-    hcl::to_string(&Body::builder().add_block(document).build())
+    Ok(aligned(&hcl::to_string(
+        &Body::builder().add_block(document).build(),
+    )?))
 }
 
 fn statement(statement: &Statement) -> Block {

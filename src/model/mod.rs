@@ -2,6 +2,7 @@
 //!
 //! Bottom of the import order: nothing here knows of a plan, an SDK, a clock or a network.
 
+mod build_part;
 #[cfg(test)]
 pub(crate) mod cases;
 mod change;
@@ -21,6 +22,7 @@ mod value;
 mod version;
 mod words;
 
+pub use build_part::{BuildPart, NotBuilt};
 pub use change::{Change, Images, Origin};
 pub use counters::Counters;
 pub use documents::{DocumentProblem, ItemPlace, items_of};

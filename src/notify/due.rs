@@ -1,7 +1,7 @@
 //! Which notifications a destination gets now: the difference between what is so, and what it was told. Pure.
 
 use super::notice::{Change, Notice, NoticeKind, Severity, iso};
-use super::subjects::{Subject, Subjects};
+use super::subject::{Subject, Subjects};
 use crate::state::{NotifyRecord, Told};
 
 /// A notification with what is recorded after it was sent.
@@ -72,6 +72,18 @@ fn of_end(split: &str, known: &NotifyRecord, name: &str, told: &Told, now_ms: u6
         "reverse-gap" => (
             NoticeKind::Gap,
             format!("the way back of {of} has no gap any more"),
+        ),
+        "events-gap" => (
+            NoticeKind::Gap,
+            format!("the events of {of} have no gap any more"),
+        ),
+        "events-dead-letters" => (
+            NoticeKind::DeadLetters,
+            format!("the events of {of} have no open dead letters any more"),
+        ),
+        "events-lag" => (
+            NoticeKind::Lag,
+            format!("the events of {of} are not far behind any more"),
         ),
         "dead-letters" => (
             NoticeKind::DeadLetters,

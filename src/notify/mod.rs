@@ -2,11 +2,13 @@
 //! of the split, and keeps a record of what each destination was told.
 
 mod due;
+mod event_subjects;
 mod notice;
 mod notifier;
 mod notifying;
 mod receiver;
 mod secret;
+mod subject;
 mod subjects;
 #[cfg(test)]
 mod tests;
@@ -16,4 +18,5 @@ pub use notice::{Change, Notice, NoticeKind, Severity};
 pub use notifying::Notifying;
 pub use receiver::DETAIL_TYPE;
 pub use secret::SecretError;
-pub use subjects::{Subject, Subjects, Thresholds, note_throttling, subjects};
+pub use subject::{Subject, Subjects};
+pub use subjects::{Thresholds, note_throttling, subjects};

@@ -1,16 +1,14 @@
 //! What is worth a notification now, by the status of the split. Pure. No text of an obstacle or of a journal is taken over,
 //! because such a text may name a key, or contain the output of a hook.
 
+use super::event_subjects::of_events;
 use super::notice::{NoticeKind, Severity};
+use super::subject::{SHORT_MS, Subject, Subjects, magnitude, ms};
 use crate::model::{counted, duration};
 use crate::state::{CutoverEvent, Limit, NotifyRecord, SeenSince, ShardRecord};
 use crate::status::{CutoverStatus, LaneStatus, Phase, SplitStatus};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A lane with less time until the stream trims is critical, whatever its lag may be: the same time as that of the alarm in
-/// `deploy/prometheus`.
-const SHORT_MS: u64 = 8 * 3_600_000;
 /// A figure of a limit that is older says nothing about the present.
 const FRESH_MS: u64 = 90_000;
 /// Throttling that was not seen for so long has ended.
@@ -24,56 +22,6 @@ pub struct Thresholds {
     /// Time of throttling.
     pub throttled: Duration,
 }
-
-/// Something that is so now.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Subject {
-    /// What it is about.
-    pub kind: NoticeKind,
-    /// The service.
-    pub service: Option<String>,
-    /// The state in a word or two. It is told again if this changes.
-    pub state: String,
-    /// How urgent it is.
-    pub severity: Severity,
-    /// In a sentence.
-    pub text: String,
-    /// What to do next.
-    pub next: Option<String>,
-    /// The steps of a cutover that were not told yet, and the time of the last one.
-    pub steps: Vec<String>,
-    /// The time of the last step, in milliseconds since 1970.
-    pub until_ms: u64,
-}
-
-impl Subject {
-    fn new(kind: NoticeKind, service: Option<&str>, state: impl Into<String>, text: String) -> Self {
-        Self {
-            kind,
-            service: service.map(str::to_owned),
-            state: state.into(),
-            severity: Severity::Warning,
-            text,
-            next: None,
-            steps: Vec::new(),
-            until_ms: 0,
-        }
-    }
-
-    fn next(self, next: &str) -> Self {
-        Self {
-            next: Some(next.to_owned()),
-            ..self
-        }
-    }
-
-    fn at(self, severity: Severity) -> Self {
-        Self { severity, ..self }
-    }
-}
-
-/// Everything that is worth a notification now, by name. The name of a subject does not change as long as it lasts.
-pub type Subjects = BTreeMap<String, Subject>;
 
 /// The subjects of a status. `known` is what the destination was told.
 #[must_use]
@@ -100,6 +48,9 @@ pub fn subjects(status: &SplitStatus, known: &NotifyRecord, thresholds: Threshol
     }
     for cutover in &status.cutovers {
         of_cutover(&mut found, cutover, known);
+    }
+    for events in &status.events {
+        of_events(&mut found, events, known, thresholds.lag);
     }
     of_throttling(&mut found, status, known, thresholds);
     found
@@ -339,19 +290,10 @@ fn steps(cutover: &CutoverStatus, known: &NotifyRecord) -> Subject {
     }
 }
 
-/// How many, roughly: a count is told again when it is ten times as large, or a tenth.
-fn magnitude(count: u64) -> String {
-    format!("{}+", 10_u64.pow(count.max(1).ilog10()))
-}
-
 fn named(lane: &str) -> String {
     if lane == ShardRecord::WATCH {
         "items that belong to no service".into()
     } else {
         lane.to_owned()
     }
-}
-
-fn ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -3,7 +3,9 @@
 use super::*;
 use crate::plan::Notify;
 use crate::state::{CutoverEvent, CutoverPhase, CutoverStep, Limit, NotifyRecord, ShardRecord};
-use crate::status::{CutoverStatus, LaneStatus, LimitStatus, Phase, ReverseState, SplitStatus};
+use crate::status::{
+    CutoverStatus, EventsPhase, EventsStatus, LaneStatus, LimitStatus, Phase, ReverseState, SplitStatus,
+};
 
 const HOUR_MS: u64 = 3_600_000;
 /// A text of a reason that names a key and a value.
@@ -157,6 +159,56 @@ fn what_is_lost_comes_first_and_no_key_and_no_value_is_told() {
             .filter(|notice| notice.kind == NoticeKind::Phase)
             .count(),
         1
+    );
+}
+
+#[test]
+fn what_becomes_of_events_is_told_apart_from_the_tables() {
+    let mut told = Told::of_phase();
+    let mut late = status(vec![lane("A", 0)]);
+    let events = EventsStatus {
+        service: "A".into(),
+        destination: "the queue x".into(),
+        state: EventsPhase::Sending,
+        lag_ms: Some(HOUR_MS - 1),
+        sent: Some(7),
+        dead_letters: 0,
+        gap: None,
+        blocked: Some(PRIVATE.into()),
+        time_left_ms: Some(22 * HOUR_MS),
+    };
+    let mut hears = |change: &dyn Fn(&mut EventsStatus)| {
+        let mut events = events.clone();
+        change(&mut events);
+        late.events = vec![events];
+        told.hears(&late)
+    };
+    assert_eq!(hears(&|_| ()), [""; 0]);
+    let behind = |events: &mut EventsStatus| events.lag_ms = Some(HOUR_MS);
+    assert_eq!(hears(&behind), ["lag Began the events of A are 60m 0s behind"]);
+    assert_eq!(hears(&|_| ()), [""; 0], "it is about as long as the limit");
+    let short = |events: &mut EventsStatus| events.time_left_ms = Some(8 * HOUR_MS - 1);
+    let said = "lag Changed the events of A have less than 8h 0m until the stream removes changes that are in no event yet";
+    assert_eq!(hears(&short), [said]);
+    let lost = |events: &mut EventsStatus| {
+        events.gap = Some(PRIVATE.into());
+        events.dead_letters = 3;
+    };
+    assert_eq!(
+        hears(&lost),
+        [
+            "gap Began events of A were lost; its table lacks nothing",
+            "dead-letters Began the destination refused 3 events of A",
+            "lag Ended the events of A are not far behind any more",
+        ]
+    );
+    let fine = |events: &mut EventsStatus| events.lag_ms = Some(0);
+    assert_eq!(
+        hears(&fine),
+        [
+            "dead-letters Ended the events of A have no open dead letters any more",
+            "gap Ended the events of A have no gap any more",
+        ]
     );
 }
 

@@ -72,8 +72,8 @@ impl<'a> Begin<'a> {
             .nth(4)
             .filter(|account| *account != EMULATED);
         let owner = self.options.owner.clone().or_else(|| account.map(str::to_owned));
-        let client = self.split.source.objects_in(self.options.region.as_deref());
-        Bucket::new(client, &self.options.to.bucket, owner)
+        let region = self.options.region.as_deref();
+        Bucket::new(&self.split.source, region, &self.options.to.bucket, owner)
     }
 
     fn no_journal(&self) -> RunError {

@@ -181,8 +181,8 @@ impl OfflineSplit<'_> {
             .folder
             .parse()
             .map_err(|error| RunError::Failed(format!("the journal names no folder: {error}")))?;
-        let client = self.split.source.objects_in(self.options.region.as_deref());
-        let bucket = Bucket::new(client, &folder.bucket, found.owner.clone());
+        let region = self.options.region.as_deref();
+        let bucket = Bucket::new(&self.split.source, region, &folder.bucket, found.owner.clone());
         let export = unless_stopped(self.stop, Export::load(bucket, folder)).await?;
         if export.files_md5 == found.files_md5 && export.summary.arn == found.arn {
             return Ok(export);

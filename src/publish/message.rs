@@ -1,5 +1,8 @@
 //! One message, in a form that each kind of destination takes.
 
+/// The source of the events, which rules of EventBridge match.
+pub const EVENT_SOURCE: &str = "dynasplit";
+
 /// A message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message {

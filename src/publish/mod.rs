@@ -3,10 +3,15 @@
 
 mod message;
 mod publisher;
+#[cfg(feature = "messages")]
 mod requests;
 mod sent;
+#[cfg(feature = "messages")]
+mod way;
+#[cfg(not(feature = "messages"))]
+#[path = "no_way.rs"]
+mod way;
 
-pub use message::Message;
+pub use message::{EVENT_SOURCE, Message};
 pub use publisher::{ATTEMPT, Publisher};
-pub use requests::EVENT_SOURCE;
 pub use sent::Sent;

@@ -1,12 +1,11 @@
 //! Sends messages to one destination.
 
 use super::message::Message;
-use super::requests::{publish, publish_batch, put_events, queue_url, send_batch};
 use super::sent::Sent;
+use super::way::Way;
 use crate::dynamo::{Clients, Failure, FailureKind};
 use crate::plan::Channel;
 use std::time::Duration;
-use tokio::sync::OnceCell;
 
 /// A request that takes longer is given up.
 pub const ATTEMPT: Duration = Duration::from_secs(10);
@@ -36,16 +35,6 @@ pub struct Publisher {
     way: Way,
 }
 
-#[derive(Debug)]
-enum Way {
-    Topic(aws_sdk_sns::Client),
-    Queue {
-        client: aws_sdk_sqs::Client,
-        url: OnceCell<String>,
-    },
-    EventBus(aws_sdk_eventbridge::Client),
-}
-
 impl Publisher {
     /// Messages in a request, at most: the limit of all three services.
     pub const MOST: usize = 10;
@@ -54,18 +43,9 @@ impl Publisher {
 
     /// Sends no request.
     pub async fn of(channel: &Channel, clients: &Clients) -> Self {
-        let region = channel.region();
-        let way = match channel {
-            Channel::Topic(_) => Way::Topic(clients.topics(region, ATTEMPT).await),
-            Channel::Queue(_) => Way::Queue {
-                client: clients.queues(region, ATTEMPT).await,
-                url: OnceCell::new(),
-            },
-            Channel::EventBus(_) => Way::EventBus(clients.event_buses(region, ATTEMPT).await),
-        };
         Self {
             channel: channel.clone(),
-            way,
+            way: Way::of(channel, clients, ATTEMPT).await,
         }
     }
 
@@ -104,24 +84,10 @@ impl Publisher {
     }
 
     async fn request(&self, messages: &[&Message]) -> Result<Vec<Sent>, Failure> {
-        let (arn, is_fifo) = (self.channel.arn(), self.channel.is_fifo());
-        let sending = async {
-            match (&self.way, messages) {
-                (Way::Topic(client), [message]) => {
-                    let sent = publish(client, arn, is_fifo, message).await;
-                    sent.map(|sent| vec![sent])
-                }
-                (Way::Topic(client), _) => publish_batch(client, arn, is_fifo, messages).await,
-                (Way::Queue { client, url }, _) => {
-                    let url = url.get_or_try_init(|| queue_url(client, arn)).await?;
-                    send_batch(client, (arn, url), is_fifo, messages).await
-                }
-                (Way::EventBus(client), _) => put_events(client, arn, messages).await,
-            }
-        };
+        let sending = self.way.send(&self.channel, messages);
         match tokio::time::timeout(ATTEMPT, Box::pin(sending)).await {
             Ok(sent) => sent,
-            Err(_) => Err(Failure::timed_out_asking("sending messages", arn)),
+            Err(_) => Err(Failure::timed_out_asking("sending messages", self.channel.arn())),
         }
     }
 }

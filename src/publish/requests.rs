@@ -1,6 +1,6 @@
 //! The requests of each kind of destination.
 
-use super::message::Message;
+use super::message::{EVENT_SOURCE, Message};
 use super::sent::Sent;
 use crate::dynamo::Failure;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
@@ -8,9 +8,6 @@ use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use aws_sdk_sqs::types::{MessageAttributeValue as QueuedAttribute, SendMessageBatchRequestEntry};
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
-
-/// The source of the events, which rules of EventBridge match.
-pub const EVENT_SOURCE: &str = "dynasplit";
 
 const PUBLISH: &str = "sns:Publish";
 const SEND: &str = "sqs:SendMessage";

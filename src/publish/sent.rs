@@ -13,6 +13,7 @@ pub enum Sent {
 
 impl Sent {
     /// By the error code of one entry. `is_senders`: the destination says that it is not its own fault.
+    #[cfg(feature = "messages")]
     pub(super) fn refused_with(code: &str, is_senders: bool, action: &str, to: &str) -> Self {
         let reason = format!("{action} on {to} failed: {code}");
         match is_senders && !passes(code) {
@@ -22,6 +23,7 @@ impl Sent {
     }
 
     /// Of an entry of which the answer says nothing.
+    #[cfg(feature = "messages")]
     pub(super) fn unanswered(action: &str, to: &str) -> Self {
         Self::Later(format!(
             "{action} on {to}: the answer says nothing about an entry"
@@ -30,6 +32,7 @@ impl Sent {
 }
 
 /// Whether an error code of an entry says nothing about the message itself: it passes, or it is about permissions.
+#[cfg(feature = "messages")]
 fn passes(code: &str) -> bool {
     [
         "Throttl",

@@ -6,6 +6,9 @@ use crate::model::{count, duration};
 use crate::state::{VerifyRecord, VerifyService};
 use maud::{Markup, html};
 
+/// Nothing was found.
+const NONE: &str = "none";
+
 /// The section.
 pub(super) fn comparison(standing: &Standing) -> Markup {
     html! {
@@ -22,6 +25,9 @@ pub(super) fn comparison(standing: &Standing) -> Markup {
                         @if verify.unrouted > 0 { " " (count(verify.unrouted)) " items belong to no service." }
                     }
                     (table(verify))
+                    @if verify.services.values().any(|service| service.expected != service.found && findings(service) == NONE) {
+                        p.note { "Counts may differ without a finding, because writers write while verify reads." }
+                    }
                 }
             }
         }
@@ -41,7 +47,7 @@ fn findings(service: &VerifyService) -> String {
         .map(|(class, found)| format!("{} {class}", count(found)))
         .collect();
     if found.is_empty() {
-        "none".to_owned()
+        NONE.to_owned()
     } else {
         found.join(", ")
     }

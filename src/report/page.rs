@@ -13,8 +13,8 @@ use super::limits::limits;
 use super::policy::{SCRIPT, STYLE, policy};
 use super::standing::Standing;
 use super::timeline::timeline;
-use crate::model::{count, duration};
-use crate::status::{Phase, SplitStatus, told};
+use crate::model::{count, counted, duration};
+use crate::status::{Phase, SplitStatus, Unnotified, told};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// Seconds after which the live page is loaded again by a browser without scripts.
@@ -99,8 +99,22 @@ fn next(standing: &Standing) -> Markup {
                 h3 { "In the way of completing" }
                 ul { @for obstacle in &obstacles { li.obstacle { (prose(&copyable(obstacle))) } } }
             }
+            @if !status.unnotified.is_empty() {
+                h3 { "Notifications that do not get through" }
+                ul { @for failing in &status.unnotified { li.obstacle { (unnotified(failing)) } } }
+            }
         }
     }
+}
+
+fn unnotified(failing: &Unnotified) -> String {
+    format!(
+        "{} has received none for {} ({}): {}",
+        failing.destination,
+        duration(failing.since_ms_ago),
+        counted(failing.attempts.into(), "attempt"),
+        failing.reason
+    )
 }
 
 /// A figure that a glance should find.

@@ -8,7 +8,7 @@ use crate::state::{
 };
 use crate::status::{
     ActivityStatus, CutoverStatus, EventsPhase, EventsStatus, FillStatus, HoldStatus, LaneStatus,
-    LimitStatus, Obstacle, ObstacleKind, Phase, ReverseState, SplitStatus, chart_sample,
+    LimitStatus, Obstacle, ObstacleKind, Phase, ReverseState, SplitStatus, Unnotified, chart_sample,
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -149,6 +149,12 @@ fn standing(names: &[String]) -> Standing {
             gap: None,
             blocked: Some(names[0].clone()),
             time_left_ms: Some(9),
+        }],
+        unnotified: vec![Unnotified {
+            destination: names[0].clone(),
+            since_ms_ago: 200_000,
+            attempts: 2,
+            reason: names[0].clone(),
         }],
         read_ms: NOW,
         switched: [(names[0].clone(), NOW - 10_000)].into(),
@@ -330,9 +336,27 @@ fn every_part_can_be_read_without_seeing_it() {
         "of 24 hours",
         "12 changes carried back",
         "Journal of orders: the last 2 events",
+        "orders has received none for 3m 20s (2 attempts): orders",
     ] {
         assert!(page.contains(text), "{text}");
     }
+}
+
+#[test]
+fn counts_that_differ_without_a_finding_are_explained() {
+    let explained = "Counts may differ without a finding";
+    let mut standing = named(&["orders"]);
+    assert!(!page(&standing).contains(explained), "an item is missing");
+    let mut status = SplitStatus::clone(&standing.status);
+    if let Some(service) = status
+        .verify
+        .as_mut()
+        .and_then(|verify| verify.services.get_mut("orders"))
+    {
+        service.mismatches.clear();
+    }
+    standing.status = Arc::new(status);
+    assert!(page(&standing).contains(explained));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! One bucket, and reads of its objects.
 
 use super::error::{ExportError, OTHER_REGION};
-use crate::dynamo::{Failure, FailureKind, retry_transient};
+use super::object::Part;
+use crate::dynamo::{Failure, FailureKind, Tables, retry_transient};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
@@ -23,24 +24,13 @@ pub struct Bucket {
     owner: Option<String>,
 }
 
-/// A part of an object.
-#[derive(Clone, Debug)]
-pub(super) struct Part {
-    pub bytes: Vec<u8>,
-    pub etag: String,
-    /// The size of the whole object.
-    pub size: u64,
-    /// The object is not encrypted with a key of KMS, so that its ETag is its MD5 sum, unless it was written in several parts (then it is
-    /// no sum at all).
-    pub etag_is_sum: bool,
-}
-
 impl Bucket {
-    /// A bucket of this name. If `owner` is given, requests fail unless this account owns the bucket.
+    /// A bucket of this name, in a region that is not that of the tables if it is given. If `owner` is given, requests fail unless this
+    /// account owns the bucket.
     #[must_use]
-    pub fn new(client: Client, name: &str, owner: Option<String>) -> Self {
+    pub fn new(tables: &Tables, region: Option<&str>, name: &str, owner: Option<String>) -> Self {
         Self {
-            client,
+            client: tables.objects_in(region),
             name: name.to_owned(),
             owner,
         }

@@ -1,8 +1,9 @@
 //! Reads one data file of an export, page by page.
 
-use super::bucket::{Bucket, Part};
+use super::bucket::Bucket;
 use super::error::ExportError;
 use super::manifest::{FileEntry, Sum};
+use super::object::Part;
 use crate::dynamo::{PATIENCE, backoff};
 use crate::model::{Item, LineProblem, item_of};
 use flate2::write::MultiGzDecoder;

@@ -3,12 +3,18 @@
 //! The manifest names each file of an export with its checksum and its number of items. Nothing is read that the manifest does not
 //! name, and nothing of a file is handed out before the file has been proven to be the one that DynamoDB wrote.
 
+#[cfg(feature = "s3")]
+mod bucket;
+#[cfg(not(feature = "s3"))]
+#[path = "no_bucket.rs"]
 mod bucket;
 mod describe;
 mod error;
 mod export;
 mod file_reader;
 mod manifest;
+mod object;
+#[cfg(feature = "s3")]
 mod objects;
 mod place;
 mod request;
@@ -19,6 +25,6 @@ pub use error::ExportError;
 pub use export::Export;
 pub use file_reader::{ExportPage, FileReader};
 pub use manifest::{FileEntry, Summary};
-pub use objects::{ListedObject, PutIf, StoredObject};
+pub use object::{ListedObject, PutIf, StoredObject};
 pub use place::{ExportPlace, Folder, PlaceError};
 pub use request::{ExportRequest, request_export};

@@ -2,6 +2,7 @@
 
 use super::bucket::Bucket;
 use super::error::ExportError;
+use super::object::{ListedObject, PutIf, StoredObject};
 use crate::dynamo::{Failure, retry_transient};
 use crate::fault;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
@@ -20,37 +21,6 @@ const MOST_PAGES: usize = 101;
 const CONDITION: &str = "PreconditionFailed";
 /// What it says if two conditional writes came at once. Nothing was written.
 const CONFLICT: &str = "ConditionalRequestConflict";
-
-/// When an object may be written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PutIf<'a> {
-    /// In any case.
-    Always,
-    /// If there is no object of this key.
-    Absent,
-    /// If the object has this ETag.
-    Is(&'a str),
-}
-
-/// An object that was written before.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct StoredObject {
-    /// Its content.
-    pub bytes: Vec<u8>,
-    /// Its ETag.
-    pub etag: String,
-}
-
-/// An object of a list.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ListedObject {
-    /// Its key.
-    pub key: String,
-    /// Its ETag; empty if the server lists none. (AWS does.)
-    pub etag: String,
-    /// Its size in bytes.
-    pub size: u64,
-}
 
 impl Bucket {
     /// Reads a small object; `None` if there is none. Needs `s3:GetObject`, and `s3:ListBucket`, without which S3 does not say that an

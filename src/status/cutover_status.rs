@@ -142,7 +142,10 @@ fn of_one(cutover: &CutoverStatus) -> Vec<Obstacle> {
                     cutover.step,
                     cutover.step.doing()
                 ),
-                format!("wait until it ends. If its process died, {}", cutover.next),
+                format!(
+                    "wait until the cutover of {service} ends. If its process died, {}",
+                    cutover.next
+                ),
             )
         } else {
             (

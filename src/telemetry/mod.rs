@@ -3,7 +3,12 @@
 
 mod emf;
 mod exporting;
+#[cfg(feature = "otlp")]
 mod http_client;
+#[cfg(feature = "otlp")]
+mod otlp;
+#[cfg(not(feature = "otlp"))]
+#[path = "no_otlp.rs"]
 mod otlp;
 mod settings;
 

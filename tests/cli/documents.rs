@@ -289,6 +289,12 @@ fn completions_and_manual_pages_name_every_command() {
     shell.run(&format!("man {}", pages.display())).ended(0);
     let page = std::fs::read_to_string(pages.join("dynasplit-backfill.1")).unwrap();
     assert!(page.contains("write\\-units"), "{page}");
+    let title = format!(
+        ".TH dynasplit-backfill 1 \" \" \"dynasplit {}\" dynasplit",
+        env!("CARGO_PKG_VERSION")
+    );
+    assert!(page.contains(&title), "{page}");
+    assert!(pages.join("dynasplit-dead-letters-list.1").is_file() && pages.join("dynasplit.1").is_file());
     // A file is in the way of the folder.
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();

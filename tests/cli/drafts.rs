@@ -298,7 +298,9 @@ async fn live(engine: &Engine) -> Said {
         draft.trim_end()
     );
     let missing = shell.run("init Missing").ended(1);
-    assert!(missing.stderr.contains("Missing"), "{}", missing.stderr);
+    let expected =
+        "the table `Missing` was not found\nhelp: check its name, the region (--region) and the account";
+    assert!(missing.stderr.contains(expected), "{}", missing.stderr);
     table::create_with(&engine.dynamodb(), "Empty", &["PK", "SK"], false).await;
     let empty = shell.run("init Empty").ended(1);
     assert!(empty.stderr.contains("contains no items"), "{}", empty.stderr);

@@ -756,6 +756,27 @@ async fn events_pause_at_a_cutover_and_continue_after_a_rollback() {
 }
 
 #[test]
+fn a_rehearsal_says_that_it_sends_no_events() {
+    let said = |plan: &str| {
+        // The plan has no sample data, so nothing more happens.
+        let rehearsal = Shell::new(plan).run("rehearse plan.yaml").ended(2);
+        rehearsal
+            .stderr
+            .lines()
+            .find(|line| line.contains("sends nothing"))
+            .map(str::to_owned)
+    };
+    assert_eq!(said(PLAN), None);
+    let with_events = plan(Some(&to_queue("")), None);
+    let expected = "the plan has `events`: a rehearsal sends nothing to others, so it does not test them";
+    assert_eq!(said(&with_events).as_deref(), Some(expected));
+    let notify = format!("notify: {{ to: [{{ event-bus: '{BUS}' }}] }}\n");
+    assert!(
+        said(&format!("{with_events}{notify}")).is_some_and(|said| said.contains("`events` and `notify`"))
+    );
+}
+
+#[test]
 fn wrong_events_are_refused_with_their_line() {
     for (written, said) in [
         ("{ to: {} }", "exactly one of `sqs`, `sns` and `event-bus`"),

@@ -146,6 +146,109 @@ async fn metrics_for_cloudwatch_are_lines_of_json() {
             document["_aws"]["CloudWatchMetrics"][0]["Namespace"],
             "Shop/split"
         );
+        assert_eq!(wrong_in(document), None, "{document}");
     }
     shell.run("replicate plan.yaml --emf AWS/DynamoDB").ended(2);
+}
+
+/// Units of CloudWatch.
+const UNITS: [&str; 4] = ["Seconds", "Milliseconds", "Count", "None"];
+
+/// The first rule of the specification of the embedded metric format that a document breaks.
+fn wrong_in(document: &Json) -> Option<&'static str> {
+    let length = |value: &Json, most: usize| {
+        value
+            .as_str()
+            .is_some_and(|text| (1..=most).contains(&text.chars().count()))
+    };
+    let has_only = |value: &Json, names: &[&str]| {
+        value
+            .as_object()
+            .is_some_and(|object| object.keys().all(|name| names.contains(&name.as_str())))
+    };
+    let about = &document["_aws"];
+    let is_dimension =
+        |name: &Json| length(name, 250) && length(&document[name.as_str().unwrap_or("")], 1024);
+    let is_metric = |metric: &Json| {
+        has_only(metric, &["Name", "Unit", "StorageResolution"])
+            && length(&metric["Name"], 1024)
+            && metric["Unit"].as_str().is_some_and(|unit| UNITS.contains(&unit))
+            && document[metric["Name"].as_str().unwrap_or("")].is_number()
+    };
+    let list = |value: &Json, most: usize, is: &dyn Fn(&Json) -> bool| {
+        value
+            .as_array()
+            .is_some_and(|list| list.len() <= most && list.iter().all(is))
+    };
+    let directive = |directive: &Json| {
+        if !has_only(directive, &["Namespace", "Dimensions", "Metrics"])
+            || !length(&directive["Namespace"], 1024)
+        {
+            return Some("the directive");
+        }
+        let sets = &directive["Dimensions"];
+        if sets[0].is_null() || !list(sets, 30, &|set| list(set, 30, &is_dimension)) {
+            return Some("the dimensions");
+        }
+        let metrics = &directive["Metrics"];
+        (metrics[0].is_null() || !list(metrics, 100, &is_metric)).then_some("the metrics")
+    };
+    match () {
+        () if document.to_string().len() > 256 * 1024 => Some("the size"),
+        () if !has_only(about, &["Timestamp", "CloudWatchMetrics"]) => Some("the metadata"),
+        () if !about["Timestamp"].is_u64() => Some("the timestamp"),
+        () => about["CloudWatchMetrics"]
+            .as_array()
+            .map_or(Some("no directives"), |all| all.iter().find_map(directive)),
+    }
+}
+
+#[test]
+fn a_line_that_cloudwatch_would_not_take_is_noticed() {
+    let fine = serde_json::json!({
+        "_aws": { "Timestamp": 1, "CloudWatchMetrics": [{
+            "Namespace": "a", "Dimensions": [["lane"]], "Metrics": [{ "Name": "lag", "Unit": "Seconds" }],
+        }] },
+        "lane": "users", "lag": 1.5,
+    });
+    assert_eq!(wrong_in(&fine), None);
+    let directive = "/_aws/CloudWatchMetrics/0";
+    for (place, value, noticed) in [
+        (
+            "/_aws/Timestamp".to_owned(),
+            serde_json::json!("1"),
+            "the timestamp",
+        ),
+        (
+            format!("{directive}/Namespace"),
+            serde_json::json!(""),
+            "the directive",
+        ),
+        (
+            format!("{directive}/Dimensions"),
+            serde_json::json!(["lane"]),
+            "the dimensions",
+        ),
+        (
+            format!("{directive}/Dimensions"),
+            serde_json::json!([["table"]]),
+            "the dimensions",
+        ),
+        ("/lane".to_owned(), serde_json::json!(1), "the dimensions"),
+        (
+            format!("{directive}/Metrics/0/Unit"),
+            serde_json::json!("seconds"),
+            "the metrics",
+        ),
+        (
+            format!("{directive}/Metrics/0/Name"),
+            serde_json::json!("age"),
+            "the metrics",
+        ),
+        ("/lag".to_owned(), Json::Null, "the metrics"),
+    ] {
+        let mut wrong = fine.clone();
+        *wrong.pointer_mut(&place).unwrap() = value;
+        assert_eq!(wrong_in(&wrong), Some(noticed), "{place}");
+    }
 }

@@ -19,6 +19,7 @@ mod hot;
 mod hot_reads;
 mod landing;
 mod lost;
+mod lost_events;
 mod offline;
 mod random_faults;
 mod reading;

@@ -2,7 +2,7 @@
 
 use super::examples as example;
 use super::options::{AWS, LIMITS, OUTPUT, TASK};
-use super::values::moment;
+use super::values::{export, folder, moment};
 use crate::s3::{ExportPlace, Folder};
 use clap::Subcommand;
 use std::path::{Path, PathBuf};
@@ -90,7 +90,7 @@ pub struct OfflinePlace {
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
     /// Folder for the journal, the export and the shaped files. Each offline split needs its own.
-    #[arg(long, value_name = "S3-FOLDER", help_heading = TASK)]
+    #[arg(long, value_name = "S3-FOLDER", value_parser = folder, help_heading = TASK)]
     pub to: Folder,
     /// Account that owns the bucket, if it is not that of the source.
     #[arg(long, value_name = "ACCOUNT", help_heading = AWS)]
@@ -108,7 +108,7 @@ pub struct ExportOptions {
     pub writers_stopped: Option<u64>,
     /// Use this full export instead of requesting one: its ARN, or the folder of its manifest. It must be at least a minute later than
     /// the stop of the writers.
-    #[arg(long, value_name = "EXPORT", help_heading = TASK)]
+    #[arg(long, value_name = "EXPORT", value_parser = export, help_heading = TASK)]
     pub export: Option<ExportPlace>,
 }
 
@@ -135,7 +135,7 @@ pub struct ImportOptions {
 #[derive(clap::Args, Debug)]
 pub struct VerifyOptions {
     /// Compare with this later export instead of reading the source.
-    #[arg(long, value_name = "EXPORT", help_heading = TASK)]
+    #[arg(long, value_name = "EXPORT", value_parser = export, help_heading = TASK)]
     pub against: Option<ExportPlace>,
     /// Most mismatches to print.
     #[arg(long, value_name = "N", default_value_t = 20, help_heading = OUTPUT)]

@@ -2,7 +2,7 @@
 
 use super::examples as example;
 use super::listen::Listen;
-use super::values::{MOST_WORKERS, bound, moment, service_bound, units, workers};
+use super::values::{MOST_WORKERS, bound, export, folder, moment, service_bound, units, workers};
 use crate::backfill::OrderChoice;
 use crate::dynamo::Chaos;
 use crate::s3::{ExportPlace, Folder};
@@ -89,7 +89,7 @@ pub struct Backfill {
     pub order: Order,
     /// Copy a full export of the source in S3 instead of scanning the source, which uses no read units: its ARN, or the folder of its
     /// manifest (s3://BUCKET/PREFIX/AWSDynamoDB/ID/). `export start` requests one that is late enough.
-    #[arg(long, value_name = "EXPORT", help_heading = TASK, conflicts_with_all = ["segments", "consistent_read", "read_units"])]
+    #[arg(long, value_name = "EXPORT", value_parser = export, help_heading = TASK, conflicts_with_all = ["segments", "consistent_read", "read_units"])]
     pub from_export: Option<ExportPlace>,
     /// Read consistently, which uses twice the read units and saves a wait of one minute. Small tables are always read
     /// consistently.
@@ -138,7 +138,7 @@ pub enum ExportAction {
         #[arg(value_name = "PLAN")]
         plan: PathBuf,
         /// Folder of the bucket to which DynamoDB writes the export (default: the one that an interrupted `export start` named).
-        #[arg(long, value_name = "S3-URL", help_heading = TASK)]
+        #[arg(long, value_name = "S3-URL", value_parser = folder, help_heading = TASK)]
         to: Option<Folder>,
     },
     /// Wait for no export: `backfill` then scans the source

@@ -1,5 +1,7 @@
 //! The values of options, read and checked.
 
+use crate::model::BuildPart;
+use crate::s3::{ExportPlace, Folder, PlaceError};
 use crate::state::{Bound, Turn};
 
 pub(super) fn url(text: &str) -> Result<String, String> {
@@ -50,6 +52,22 @@ pub(super) fn workers(text: &str) -> Result<Turn<u16>, String> {
         Ok(workers) if (1..=MOST_WORKERS).contains(&workers) => Ok(Turn::To(workers)),
         _ => Err(format!("a number from 1 to {MOST_WORKERS}, or `default`")),
     }
+}
+
+/// A folder that the command itself reads or writes.
+pub(super) fn folder(text: &str) -> Result<Folder, String> {
+    in_s3(text.parse())
+}
+
+/// An export that the command itself reads.
+pub(super) fn export(text: &str) -> Result<ExportPlace, String> {
+    in_s3(text.parse())
+}
+
+fn in_s3<T>(place: Result<T, PlaceError>) -> Result<T, String> {
+    let place = place.map_err(|error| error.to_string())?;
+    let needed = BuildPart::S3.needed();
+    needed.map(|()| place).map_err(|missing| missing.to_string())
 }
 
 /// A time, in milliseconds since 1970.

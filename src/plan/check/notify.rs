@@ -2,6 +2,7 @@
 
 use super::fence::seconds;
 use super::report::Report;
+use crate::model::BuildPart;
 use crate::plan::channel::Channel;
 use crate::plan::notify::{Destination, Notify, SecretPlace};
 use crate::plan::path::Path;
@@ -96,6 +97,10 @@ fn destination(spec: &DestinationSpec, path: &Path, report: &mut Report) -> Opti
 
 /// Checks the ARN of a destination. The path is that of the setting that names the destination.
 pub(super) fn check_arn(channel: &Channel, path: &Path, report: &mut Report) {
+    if let Err(missing) = BuildPart::Messages.needed() {
+        report.at(path, missing.problem(), missing.hint());
+        return;
+    }
     let (field, what, service, prefix, example) = match channel {
         Channel::Topic(_) => ("sns", "a topic", "sns", "", "dynasplit"),
         Channel::Queue(_) => ("sqs", "a queue", "sqs", "", "dynasplit"),
