@@ -3,10 +3,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
-use aws_sdk_dynamodb::types::{AttributeValue, StreamSpecification, TimeToLiveSpecification};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, StreamSpecification, TimeToLiveSpecification};
 use aws_sdk_dynamodbstreams::types::{Record, ShardFilter, ShardFilterType, ShardIteratorType};
 
-use crate::support::table::{self, item, number};
+use crate::support::table::{self, SdkItem, item, number};
 use crate::support::{Engine, stream, unique};
 
 /// A table with a stream on an engine, and the stream's first shard.
@@ -51,6 +51,18 @@ impl Bench {
             Self::on(Engine::embedded().await).await,
             Self::on(Engine::genuine().await).await,
         ]
+    }
+
+    /// Sets the value of an item, whether there is one or not. Answers what the engine says that the item was before.
+    pub async fn set(&self, sk: &str, value: AttributeValue) -> Option<SdkItem> {
+        let update = self.tables.update_item().table_name(&self.table);
+        let update = update
+            .set_key(Some(table::key("a", sk)))
+            .update_expression("SET #v = :v")
+            .expression_attribute_names("#v", "value")
+            .expression_attribute_values(":v", value)
+            .return_values(ReturnValue::AllOld);
+        update.send().await.expect("an update").attributes
     }
 
     /// Puts an item with this sort key and value.

@@ -11,8 +11,8 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_dynamodbstreams::types::ShardIteratorType::{AfterSequenceNumber, AtSequenceNumber};
 
 use crate::engines::bench::{Bench, sequences};
-use crate::support::contents;
 use crate::support::table::{self, item, key, number, text};
+use crate::support::{Kind, contents};
 
 #[tokio::test]
 async fn a_record_can_be_read_right_after_its_write_and_again_by_the_same_iterator() {
@@ -187,6 +187,34 @@ async fn partiql_says_for_each_statement_of_a_batch_whether_it_landed() {
                 bench.engine.kind()
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_with_two_statements_for_one_key_is_refused_and_dynamodb_local_has_written_one_by_then() {
+    for bench in Bench::both().await {
+        let insert = |value: u8| {
+            let statement = format!(
+                "INSERT INTO \"{}\" VALUE {{'PK': 'a', 'SK': '1', 'value': {value}}}",
+                bench.table
+            );
+            BatchStatementRequest::builder()
+                .statement(statement)
+                .build()
+                .expect("a whole statement")
+        };
+        let batch = bench.tables.batch_execute_statement();
+        let refused = batch.statements(insert(1)).statements(insert(2)).send().await;
+        let code = refused.expect_err("refused").code().map(str::to_owned);
+        assert_eq!(
+            code.as_deref(),
+            Some("ValidationException"),
+            "{:?}",
+            bench.engine.kind()
+        );
+        // The product sends no such batch.
+        let written = contents::read(&bench.tables, &bench.table).await.len();
+        assert_eq!(written, usize::from(bench.engine.kind() == Kind::Genuine));
     }
 }
 

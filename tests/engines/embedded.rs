@@ -3,7 +3,7 @@
 use aws_sdk_dynamodbstreams::types::OperationType;
 
 use crate::engines::bench::{Bench, images, just_expired, sequences, switch_ttl_on};
-use crate::support::table::{self, key, number};
+use crate::support::table::{self, item, key, number};
 use crate::support::{Engine, stream};
 
 #[tokio::test]
@@ -82,4 +82,15 @@ async fn a_ttl_delete_waits_for_the_sweep_and_names_nobody_that_the_sdk_can_read
     assert_eq!(records[1].event_name(), Some(&OperationType::Remove));
     let identity = records[1].user_identity().expect("an identity");
     assert_eq!((identity.r#type(), identity.principal_id()), (None, None));
+}
+
+#[tokio::test]
+async fn an_update_that_creates_an_item_says_that_its_key_was_there() {
+    let bench = Bench::on(Engine::embedded().await).await;
+    // On AWS, nothing was there.
+    assert_eq!(bench.set("1", number(1)).await, Some(key("a", "1")));
+    assert_eq!(
+        bench.set("1", number(2)).await,
+        Some(item("a", "1", [("value", number(1))]))
+    );
 }

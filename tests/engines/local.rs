@@ -8,7 +8,7 @@ use aws_sdk_dynamodbstreams::types::OperationType;
 use aws_sdk_dynamodbstreams::types::ShardIteratorType::{AfterSequenceNumber, AtSequenceNumber};
 
 use crate::engines::bench::{Bench, images, just_expired, sequences, switch_ttl_on};
-use crate::support::table::{self, key, number};
+use crate::support::table::{self, item, key, number};
 use crate::support::{Engine, stream, unique};
 
 const HOUR_MS: u64 = 3_600_000;
@@ -261,5 +261,15 @@ async fn time_expires_iterators_then_trims_records_then_forgets_shards() {
     assert_eq!(
         bench.page(&bench.horizon().await).await.expect_err("50 h old"),
         "ResourceNotFoundException"
+    );
+}
+
+#[tokio::test]
+async fn an_update_that_creates_an_item_says_that_nothing_was_there() {
+    let bench = Bench::on(Engine::genuine().await).await;
+    assert_eq!(bench.set("1", number(1)).await, None);
+    assert_eq!(
+        bench.set("1", number(2)).await,
+        Some(item("a", "1", [("value", number(1))]))
     );
 }

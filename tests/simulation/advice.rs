@@ -119,6 +119,7 @@ fn moving(command: &str, service: &str, options: &[&str]) -> Option<Job> {
     let service = service.to_owned();
     let cancel = options.contains(&"--cancel");
     let job = match (command, options) {
+        ("resume", []) => Job::Resume { service },
         ("cutover", ["--yes"] | ["--cancel", "--yes"]) => Job::Cutover {
             service,
             cancel,
@@ -152,6 +153,14 @@ fn commands_are_read_in_their_order() {
         steps("wait until `dynasplit backfill` ends"),
         Ok(vec![Step::Wait])
     );
+    let advice = "run `dynasplit resume --service people` when the next step may begin, or `dynasplit cutover --service people --cancel --yes` to go back";
+    assert!(matches!(
+        steps(advice).as_deref(),
+        Ok([
+            Step::Run(Job::Resume { .. }),
+            Step::Run(Job::Cutover { cancel: true, .. })
+        ])
+    ));
     for advice in [
         "run `dynasplit cutover --service people`, which shows its steps first",
         "move the services over, one by one (docs/cutover.md): run `dynasplit cutover --service NAME` for a, b",

@@ -64,6 +64,10 @@ pub struct Cast {
     pub cutovers: bool,
     /// Instances of their applications are forgotten, and write the source after the fence, or their table after a rollback.
     pub strays: bool,
+    /// A colleague of the operator holds steps.
+    pub holds: bool,
+    /// The person who stops an application is slow.
+    pub slow_person: bool,
     /// What the plan says of the services that are cut over.
     pub layout: Layout,
     /// A change of a resource policy takes effect for each request after so many milliseconds at most.
@@ -115,6 +119,8 @@ impl Cast {
             switches: *[0, 0, 1, 3].choose(rng).expect("some"),
             cutovers: false,
             strays: false,
+            holds: false,
+            slow_person: false,
             layout: Layout {
                 fenced_by: FencedBy::Person,
                 has_markers: false,
@@ -148,6 +154,14 @@ impl Cast {
             has_markers: matches!(rule, Rule::Canary | Rule::MarkersIgnored),
             has_copies: matches!(rule, Rule::CopiesStay | Rule::CopiesRepaired),
         };
+        self.grows &= !self.cutovers;
+        self.holds = matches!(rule, Rule::HoldKept | Rule::HoldBounded);
+        self.slow_person = matches!(rule, Rule::FenceProven | Rule::Drain);
+        if rule == Rule::FenceProven {
+            // A drain by a clock that is ahead waits until the slowest writer has stopped.
+            self.wrong_ms = 1;
+            self.sets_clocks = false;
+        }
         if rule == Rule::Canary {
             self.late_ms = LATE_FOR_A_DRAIN;
         }
@@ -166,6 +180,9 @@ impl Cast {
         self.policy_lag_ms = *[0, 1500, 8000, 30_000].choose(rng).expect("some");
         self.engine.policy_rest_ms = *[0, 15_000].choose(rng).expect("some");
         self.late_ms = *[700, 4000, 12_000].choose(rng).expect("some");
+        self.holds = rng.random_bool(0.4);
+        // What is written while the stream shows nothing yet, no proof of a fence sees.
+        self.slow_person = rng.random_bool(0.4) && !self.layout.has_markers;
         // A service is added, and copied while the others move.
         self.grows = rng.random_bool(0.5);
         self.order = OrderChoice::Only(Order::Concurrent);
@@ -331,10 +348,12 @@ pub enum Part {
     Policies,
     Markers,
     Copies,
+    Holds,
+    SlowPerson,
 }
 
 impl Part {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Operator,
         Self::Absence,
         Self::SecondAct,
@@ -350,6 +369,8 @@ impl Part {
         Self::Policies,
         Self::Markers,
         Self::Copies,
+        Self::Holds,
+        Self::SlowPerson,
     ];
 }
 
@@ -396,6 +417,8 @@ impl Cast {
                 Part::Policies => self.layout.fenced_by = FencedBy::Person,
                 Part::Markers => self.layout.has_markers = false,
                 Part::Copies => self.layout.has_copies = false,
+                Part::Holds => self.holds = false,
+                Part::SlowPerson => self.slow_person = false,
             }
         }
         self

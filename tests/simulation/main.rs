@@ -6,7 +6,7 @@
 //!   happens by itself.
 //! - [`worker`]: the product's commands as library calls. [`life`]: one life of one. [`crew`]: those that a supervisor
 //!   starts again. [`operator`]: who follows the tool's [`advice`], and does other things. [`mover`]: what it does with services that
-//!   are cut over.
+//!   are cut over. [`colleague`]: who holds steps of cutovers.
 //! - [`writers`]: who writes the source. [`shop`]: the applications of a run with cutovers, and the person who stops and moves them.
 //! - [`check`] and [`quiet`]: what must hold. [`finds`]: what runs found. [`tally`]: how often what happened.
 //! - [`shrink`]: the least of a failing run that fails. [`story`]: what happened in it.
@@ -24,6 +24,7 @@ mod support;
 mod advice;
 mod cast;
 mod check;
+mod colleague;
 mod crew;
 mod engine;
 mod events;

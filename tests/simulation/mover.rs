@@ -17,13 +17,15 @@ impl Operator {
     pub async fn towards_goal(&mut self) -> Option<End> {
         let goal = self.world.shop.as_ref()?.goal()?;
         let service = |kind: Kind| kind.name().to_owned();
+        let holds = self.world.cast.holds;
         let job = match goal {
             Goal::Cutover(kind) => Job::Cutover {
                 service: service(kind),
                 cancel: false,
                 full_check: self.rng.random_bool(0.2),
-                max_pause: self.rng.random_bool(0.2).then(|| {
-                    let seconds = self.rng.random_range(1..20);
+                // Without it, no step of stopped writers can be put on hold.
+                max_pause: self.rng.random_bool(if holds { 0.7 } else { 0.2 }).then(|| {
+                    let seconds = self.rng.random_range(if holds { 5..60 } else { 1..20 });
                     Duration::from_secs(seconds)
                 }),
             },
@@ -56,7 +58,12 @@ impl Operator {
         let moves = |step: &Step| {
             matches!(
                 step,
-                Step::Run(Job::Cutover { .. } | Job::Rollback { .. } | Job::CompleteService { .. })
+                Step::Run(
+                    Job::Resume { .. }
+                        | Job::Cutover { .. }
+                        | Job::Rollback { .. }
+                        | Job::CompleteService { .. }
+                )
             )
         };
         let count = steps.iter().filter(|step| moves(step)).count();

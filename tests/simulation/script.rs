@@ -71,6 +71,8 @@ impl Script {
 /// The variables that tell which runs to make.
 pub const SEED: &str = "DYNASPLIT_SEED";
 pub const WITHOUT: &str = "DYNASPLIT_WITHOUT";
+/// Makes the run that is about a rule, and keeps the rule: such a run must end exact.
+pub const KEPT: &str = "DYNASPLIT_KEPT";
 pub const CUTS: &str = "DYNASPLIT_CUTS";
 pub const FOCUS: &str = "DYNASPLIT_FOCUS";
 

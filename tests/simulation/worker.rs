@@ -8,7 +8,7 @@ use aws_types::sdk_config::SharedTimeSource;
 use dynasplit::backfill::{Backfill, BackfillOptions, OrderChoice};
 use dynasplit::cutover::{
     CompleteServiceOptions, CutoverOptions, CutoverReport, Operator, RollbackOptions, cancel_cutover,
-    cancel_rollback, complete_service, cutover, rollback,
+    cancel_rollback, complete_service, cutover, pause_cutover, resume_cutover, rollback,
 };
 use dynasplit::dynamo::{Clients, Timing};
 use dynasplit::lifecycle::{
@@ -73,6 +73,14 @@ pub enum Job {
     },
     /// Repairs, and overwrites what others wrote to targets.
     Discard,
+    /// Holds the next step of a service.
+    Pause {
+        service: String,
+    },
+    /// Lets it begin.
+    Resume {
+        service: String,
+    },
     /// Removes copies that the table of a completed service does not need.
     Prune {
         service: String,
@@ -127,6 +135,8 @@ impl Job {
             Self::Settle { .. } => "reverse-settle",
             Self::Discard => "discard",
             Self::Prune { .. } => "prune",
+            Self::Pause { .. } => "pause",
+            Self::Resume { .. } => "resume",
             Self::Status => "status",
         }
     }
@@ -215,6 +225,14 @@ impl Job {
                 let counts = pruned.counts;
                 let is_all = counts.changed + counts.too_large + counts.put_back == 0;
                 Ok(Report::of(if is_all { "pruned" } else { "some items stay" }))
+            }
+            Self::Pause { service } => {
+                Box::pin(pause_cutover(&split, &service, "colleague")).await?;
+                Ok(Report::of("held"))
+            }
+            Self::Resume { service } => {
+                Box::pin(resume_cutover(&split, &service, "colleague")).await?;
+                Ok(Report::of("resumed"))
             }
             Self::Reconcile => {
                 let letters = split.dead_letters.list(None).await?;

@@ -25,7 +25,7 @@ use crate::engine::Engine;
 use crate::life::doom;
 use crate::network::{EPOCH_MS, FaultRates, Network, Trace};
 use crate::operator::Operator;
-use crate::script::{Cuts, Script};
+use crate::script::{Cuts, KEPT, Script};
 use crate::shop::Shop;
 use crate::shop::goods;
 use crate::support::latch::Latch;
@@ -114,7 +114,7 @@ pub fn run(script: &Script, trace: Trace) -> Outcome {
 
 fn run_here(script: &Script, trace: Trace) -> Outcome {
     chance::seed(script.seed);
-    break_rule(script.without);
+    break_rule(script.without.filter(|_| std::env::var_os(KEPT).is_none()));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -238,7 +238,8 @@ impl World {
             None if !self.cast.is_completed => (None, writers.so_far()),
             None => Box::pin(Operator::of(&self).ends_split(writers)).await,
         };
-        let wrong = self.panicked().await.or(wrong);
+        let ignored_hold = || self.shop.as_ref().and_then(|shop| shop.ignored_hold());
+        let wrong = self.panicked().await.or(wrong).or_else(ignored_hold);
         Outcome {
             trace: self.network.take_trace(),
             faults: self.network.tally(),
@@ -411,6 +412,9 @@ impl World {
             let operator = Operator::of(self);
             let mut crew = self.crew.lock().expect("no thread panicked");
             crew.spawn(Box::pin(operator.works_beside()));
+            if let Some(shop) = self.shop.clone().filter(|_| self.cast.holds) {
+                crew.spawn(Box::pin(Arc::clone(self).holds_steps(shop)));
+            }
         }
     }
 }

@@ -28,7 +28,7 @@ pub use policies::role_arn;
 pub use refusal::Answer;
 use refusal::Refusal;
 use stream::Stream;
-use table::Table;
+use table::{Place, Table};
 pub use value::{Item, Value, item_json};
 
 /// How the engine behaves.
@@ -131,6 +131,12 @@ impl Engine {
                 (partition.chain(&place.sort).cloned().collect(), item)
             })
             .collect()
+    }
+
+    /// What an item of a table was, one version after the other; an empty item where there was none.
+    pub fn versions(&self, table: &str, is_it: impl Fn(&Place) -> bool) -> Vec<Item> {
+        let tables = self.tables.get(table).into_iter();
+        tables.flat_map(|table| table.versions(&is_it)).collect()
     }
 
     /// Removes the items of a table whose time has come. Says how many.

@@ -67,14 +67,19 @@ impl Engine {
         if statements.is_empty() || statements.len() > BATCH {
             return Err(Refusal::invalid("a batch has too many statements, or none"));
         }
-        let mut seen = BTreeSet::new();
+        // A batch that is refused writes nothing.
+        let inserts = statements.iter().map(|statement| self.insert(at, statement));
+        let inserts = inserts.collect::<Result<Vec<_>, _>>()?;
+        let keys: BTreeSet<_> = inserts
+            .iter()
+            .map(|insert| (&insert.table, &insert.place))
+            .collect();
+        if keys.len() < inserts.len() {
+            return Err(Refusal::invalid("two statements of a batch are for one key"));
+        }
         let (mut responses, mut used) = (Vec::new(), Vec::new());
-        for statement in statements {
-            let insert = self.insert(at, statement)?;
+        for insert in inserts {
             let table = insert.table.clone();
-            if !seen.insert((table.clone(), insert.place.clone())) {
-                return Err(Refusal::invalid("two statements of a batch are for one key"));
-            }
             let bytes = size_of_item(&insert.item);
             let units = match self.land(at, insert) {
                 Ok(()) => {

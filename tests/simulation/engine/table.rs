@@ -177,6 +177,16 @@ impl Table {
         old
     }
 
+    /// What an item was, one version after the other; an empty item where there was none.
+    pub fn versions(&self, is_it: impl Fn(&Place) -> bool) -> impl Iterator<Item = Item> {
+        let before = self.past.iter().filter(|(_, place, _)| is_it(place));
+        let before: Vec<Item> = before
+            .map(|(.., item)| item.clone().unwrap_or_default())
+            .collect();
+        let now = self.items.iter().find(|(place, _)| is_it(place));
+        before.into_iter().chain(now.map(|(_, item)| item.clone()))
+    }
+
     /// A page of the items within hashes, behind a place, as they were at a time, of those whose key is wanted.
     pub fn page(
         &self,

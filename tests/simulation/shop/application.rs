@@ -144,22 +144,24 @@ impl Shop {
         }
     }
 
-    /// One write of an application, or two.
-    pub(super) fn step(&self, kind: Kind, rng: &mut StdRng) {
+    /// One write of an application, or two. Says whether there was one.
+    pub(super) fn step(&self, kind: Kind, rng: &mut StdRng) -> bool {
         let mut application = self.application(kind);
         if application.stops.is_some_and(|stops| stops <= Instant::now()) {
-            return;
+            return false;
         }
         let (side, number) = (application.official, application.number(rng));
-        for act in application.act(rng, side, number) {
-            if self.is_denied(&role_arn(goods::APPLICATION), (kind, side, number), &act, rng) {
-                return;
+        let acts = application.act(rng, side, number);
+        for act in &acts {
+            if self.is_denied(&role_arn(goods::APPLICATION), (kind, side, number), act, rng) {
+                return false;
             }
-            self.accepted(&mut application, side, number, &act);
+            self.accepted(&mut application, side, number, act);
         }
         if kind == Kind::People && side == Side::Target && rng.random_ratio(1, 12) {
             self.drops_copy(rng);
         }
+        !acts.is_empty()
     }
 
     /// The service that receives everything deletes something of others that it does not need.

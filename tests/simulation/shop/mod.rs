@@ -6,6 +6,7 @@
 
 mod application;
 pub mod goods;
+mod holds;
 mod judge;
 mod person;
 
@@ -29,6 +30,9 @@ use crate::support::trial::Mode;
 use application::Application;
 use goods::{Kind, Layout};
 
+/// An application that is stopping looks so often for something to write.
+const TRIES: u32 = 10;
+
 /// What an operator has yet to bring about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Goal {
@@ -40,6 +44,15 @@ pub enum Goal {
     Complete(Kind),
     /// The copies that its table does not need are gone.
     Prune(Kind),
+}
+
+impl Goal {
+    /// Of which service.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Cutover(kind) | Self::Rollback(kind) | Self::Complete(kind) | Self::Prune(kind) => kind,
+        }
+    }
 }
 
 /// The applications of a run, and what they wrote.
@@ -55,6 +68,8 @@ pub struct Shop {
     strays_as: String,
     /// A change of a policy takes effect for each request after so many milliseconds at most.
     policy_lag_ms: u64,
+    /// An application goes on for a while after it was told to stop.
+    slow_person: bool,
     /// While a lane is drained by markers, records are shown up to so much later.
     late_ms: u64,
     /// What the person decides who stops and moves the applications.
@@ -84,6 +99,7 @@ impl Shop {
             applications: cast.layout.kinds().map(|kind| Mutex::new(Application::of(kind))),
             has_strays: cast.strays,
             policy_lag_ms: cast.policy_lag_ms,
+            slow_person: cast.slow_person,
             late_ms: cast.late_ms,
             pruned: AtomicBool::new(false),
             person: Mutex::new(StdRng::seed_from_u64(rng.random())),
@@ -119,8 +135,16 @@ impl Shop {
     pub async fn write(self: Arc<Self>, kind: Kind, mut rng: StdRng) {
         while !self.ended.load(Ordering::Relaxed) {
             sleep(Duration::from_millis(rng.random_range(150..900))).await;
-            if !self.is_resting() {
-                self.step(kind, &mut rng);
+            if self.is_resting() {
+                continue;
+            }
+            // An application that was told to stop writes until it does: the proof of a fence rests on that.
+            let is_stopping = self.application(kind).stops.is_some();
+            let tries = if is_stopping { TRIES } else { 1 };
+            for _ in 0..tries {
+                if self.step(kind, &mut rng) {
+                    break;
+                }
             }
         }
     }
@@ -254,6 +278,9 @@ fn goals(layout: Layout, rng: &mut StdRng) -> VecDeque<Goal> {
     goals
 }
 
+/// The state table.
+const STATE: &str = "dynasplit-trial";
+
 /// The record of the split, as the state table holds it.
 fn split_record(engine: &Engine) -> Json {
     records(engine)
@@ -264,7 +291,7 @@ fn split_record(engine: &Engine) -> Json {
 
 /// The records of the state table, by their names.
 fn records(engine: &Engine) -> impl Iterator<Item = (&str, &str)> {
-    let items = engine.contents("dynasplit-trial").into_iter();
+    let items = engine.contents(STATE).into_iter();
     items.filter_map(|(_, item)| match (item.get("sk"), item.get("record")) {
         (Some(Value::S(name)), Some(Value::S(record))) => Some((name.as_str(), record.as_str())),
         _ => None,

@@ -13,6 +13,8 @@ use crate::engine::Item;
 
 /// An application has stopped after so many milliseconds. The proof of a fence takes longer.
 const STOPS_MS: u64 = 1500;
+/// Or after so many: the proof sees what it writes until then.
+const STOPS_SLOWLY_MS: u64 = 8000;
 /// Forgotten instances write for so many milliseconds at most, from then on.
 const STRAYS_MS: u64 = 60_000;
 /// A policy that takes effect late may let a write through while the fence is proven, and the step after it is told later. What
@@ -34,7 +36,12 @@ impl Shop {
         self.network
             .note(|| format!("shop: {} is told to stop", kind.name()));
         if application.stops.is_none() {
-            application.stops = Some(after(person.random_range(0..STOPS_MS)));
+            let most = if self.slow_person {
+                STOPS_SLOWLY_MS
+            } else {
+                STOPS_MS
+            };
+            application.stops = Some(after(person.random_range(0..most)));
         }
         application.late.clear();
         if application.official == Side::Source && self.has_strays && person.random_bool(0.5) {

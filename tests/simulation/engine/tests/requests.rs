@@ -110,6 +110,14 @@ fn insert(rng: &mut StdRng) -> Json {
 
 /// A random request: its operation and its body.
 pub(super) fn request(rng: &mut StdRng) -> (&'static str, Json) {
+    let (operation, mut body) = written_or_read(rng);
+    if matches!(operation, "PutItem" | "DeleteItem" | "UpdateItem") && rng.random() {
+        body["ReturnValues"] = json!(*["NONE", "ALL_OLD"].choose(rng).expect("some"));
+    }
+    (operation, body)
+}
+
+fn written_or_read(rng: &mut StdRng) -> (&'static str, Json) {
     let mut body = json!({ "TableName": "tab" });
     match rng.random_range(0..12) {
         0..4 => {
