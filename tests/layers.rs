@@ -3,6 +3,8 @@
 
 #[path = "layers/circles.rs"]
 mod circles;
+#[path = "layers/long.rs"]
+mod long;
 #[path = "layers/pages.rs"]
 mod pages;
 #[path = "layers/requests.rs"]

@@ -3,6 +3,7 @@
 use crate::listen::{address, split};
 use crate::shell::Shell;
 use crate::support::fetch;
+use crate::support::long::in_the_long_run;
 use crate::tables::PLAN;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -65,6 +66,7 @@ async fn a_live_page_updates_itself_and_is_in_order() {
 
 #[test]
 fn a_page_that_is_not_in_order_is_noticed() {
+    in_the_long_run!(a_page_that_is_not_in_order_is_noticed);
     let shell = Shell::new(PLAN);
     let wrong = r#"<title>x</title><p style="width: 2000px; color: #ddd">faint</p><button></button>
         <script>console.log("said")</script><img src="http://127.0.0.1:9/x.png">"#;

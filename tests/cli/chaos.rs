@@ -1,6 +1,7 @@
 //! Chaos that a user switches on: a rehearsal is exact all the same, and nobody switches it on for production by mistake.
 
 use crate::shell::Shell;
+use crate::support::long::in_the_long_run;
 use crate::support::{Engine, table};
 use crate::tables::PLAN;
 use serde_json::Value as Json;
@@ -9,6 +10,7 @@ const LEARNING: &str = include_str!("../../plans/online-learning.yaml");
 
 #[test]
 fn a_rehearsal_with_chaos_is_exact() {
+    in_the_long_run!(a_rehearsal_with_chaos_is_exact);
     let shell = Shell::new(LEARNING);
     let said = shell.run(
         "rehearse plan.yaml --items 300 --seconds 15 --seed 4 --lease-seconds 1 --output json \

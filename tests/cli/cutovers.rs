@@ -2,6 +2,7 @@
 
 use super::shell::{Running, Shell};
 use crate::support::Engine;
+use crate::support::long::in_the_long_run;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -15,12 +16,14 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 #[test]
 fn both_plans_are_cut_over_and_completed_on_the_embedded_engine() {
+    in_the_long_run!(both_plans_are_cut_over_and_completed_on_the_embedded_engine);
     let shells = [Shell::new(CLIENTS), Shell::new(LEARNING)];
     played(shells.each_ref().map(|shell| shell.start(WORDS)), false);
 }
 
 #[tokio::test]
 async fn both_plans_are_cut_over_and_completed_on_dynamodb_local() {
+    in_the_long_run!(both_plans_are_cut_over_and_completed_on_dynamodb_local);
     // A silent shard is what shows how far a stream was read, so no other test may keep this engine busy.
     let engine = Engine::genuine_dedicated().await;
     let shells = [Shell::new(CLIENTS), Shell::new(LEARNING)];

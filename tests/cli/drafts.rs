@@ -1,6 +1,7 @@
 //! `init`: drafts of plans from tables and files that follow the conventions of public libraries, and from bad ones.
 
 use crate::shell::{Said, Shell, assert_said};
+use crate::support::long::in_the_long_run;
 use crate::support::{Engine, table};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value;
@@ -315,5 +316,6 @@ async fn a_draft_of_a_live_table() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_draft_of_a_table_on_dynamodb_local() {
+    in_the_long_run!(a_draft_of_a_table_on_dynamodb_local);
     live(&Engine::genuine_dedicated().await).await;
 }

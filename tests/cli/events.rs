@@ -3,6 +3,7 @@
 
 use crate::notify::{field, stop, until};
 use crate::shell::Shell;
+use crate::support::long::in_the_long_run;
 use crate::support::scripted::{Answer, Request, Scripted};
 use crate::support::{Engine, failpoints, table};
 use crate::tables::PLAN;
@@ -322,6 +323,7 @@ impl Writer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_write_is_told_in_order_while_two_processes_send_and_entries_fail() {
+    in_the_long_run!(every_write_is_told_in_order_while_two_processes_send_and_entries_fail);
     const ITEMS: [&str; 12] = [
         "COURSE#0",
         "COURSE#1",

@@ -2,6 +2,7 @@
 
 use crate::listen::until_charted;
 use crate::shell::Shell;
+use crate::support::long::in_the_long_run;
 use crate::support::{Engine, table};
 use crate::tables::PLAN;
 
@@ -112,6 +113,7 @@ async fn a_page_that_cannot_be_written_is_a_failure() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replicate_that_serves_nothing_measures_for_the_charts() {
+    in_the_long_run!(a_replicate_that_serves_nothing_measures_for_the_charts);
     let engine = Engine::embedded().await;
     table::create(&engine.dynamodb(), "Learning").await;
     let shell = Shell::new(PLAN).at(engine.endpoint());

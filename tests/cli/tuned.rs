@@ -2,6 +2,7 @@
 
 use crate::life::{OPTIONS, captured, status, until};
 use crate::shell::{Running, Shell, assert_said, shown};
+use crate::support::long::in_the_long_run;
 use crate::support::{Engine, table};
 use crate::tables::PLAN;
 use aws_sdk_dynamodb::Client;
@@ -147,6 +148,7 @@ async fn a_backfill_that_crawls_is_named_and_tuned_up_while_it_runs() {
 /// Batches that begin together are paid for longer than anybody waits for a table that takes nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_is_read_once_however_long_its_batches_are_paid_for() {
+    in_the_long_run!(a_page_is_read_once_however_long_its_batches_are_paid_for);
     // The only one here that says what a batch uses, and only of puts without a guard.
     let engine = Engine::genuine_dedicated().await;
     let (shell, _tail) = begun(&engine).await;
@@ -165,6 +167,7 @@ async fn a_page_is_read_once_however_long_its_batches_are_paid_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_tuned_down_is_held_by_all_processes_together() {
+    in_the_long_run!(what_is_tuned_down_is_held_by_all_processes_together);
     let engine = Engine::embedded().await;
     let client = engine.dynamodb();
     let shell = filled(&engine, 6000).await;
@@ -226,6 +229,7 @@ async fn put_until_it_crawls(client: &Client, shell: &Shell) -> u32 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicate_and_verify_obey_too() {
+    in_the_long_run!(replicate_and_verify_obey_too);
     let engine = Engine::embedded().await;
     let client = engine.dynamodb();
     let (shell, _tail) = begun(&engine).await;
@@ -320,6 +324,7 @@ async fn until_worked_on(store: &Store, segments: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_and_fewer_segments_are_worked_on_as_is_tuned() {
+    in_the_long_run!(more_and_fewer_segments_are_worked_on_as_is_tuned);
     let engine = Engine::embedded().await;
     let client = engine.dynamodb();
     // More than a minute and a half of work, for two changes.
@@ -339,6 +344,7 @@ async fn more_and_fewer_segments_are_worked_on_as_is_tuned() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_that_are_too_many_end_with_their_page() {
+    in_the_long_run!(segments_that_are_too_many_end_with_their_page);
     let engine = Engine::embedded().await;
     let client = engine.dynamodb();
     let shell = filled(&engine, 0).await;
@@ -390,6 +396,7 @@ async fn what_is_tuned_is_shown() {
 /// Nothing is sent: there is no engine.
 #[test]
 fn what_can_not_be_tuned_is_refused() {
+    in_the_long_run!(what_can_not_be_tuned_is_refused);
     let shell = Shell::new(PLAN);
     let lines = [
         "tune plan.yaml --write-units Nobody=5",

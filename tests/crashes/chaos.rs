@@ -20,6 +20,7 @@ use crate::crashes::report::Report;
 use crate::crashes::reserved_items::ReservedItems;
 use crate::crashes::scene::{HABITS, assert_nothing_left, end_soon, succeed_soon};
 use crate::support::effort::effort;
+use crate::support::long::in_the_long_run;
 use crate::support::mutator::{Mutator, Writes};
 use crate::support::process::{Cli, LIMIT, Running};
 use crate::support::stage::{Stage, seed};
@@ -55,11 +56,13 @@ async fn under_fire_on_the_embedded_engine() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_fire_on_dynamodb_local() {
+    in_the_long_run!(under_fire_on_dynamodb_local);
     many("under_fire_on_dynamodb_local", Where::Genuine).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_fire_on_an_engine_with_faults() {
+    in_the_long_run!(under_fire_on_an_engine_with_faults);
     many("under_fire_on_an_engine_with_faults", Where::Scripted).await;
 }
 

@@ -3,6 +3,7 @@
 use crate::crashes::reserved_items::ReservedItems;
 use crate::crashes::scene::{Scene, end_soon, succeed_soon};
 use crate::support::Engine;
+use crate::support::long::in_the_long_run;
 use crate::support::process::Running;
 use crate::support::stage::{Stage, seed};
 use crate::support::trial::{Mode, Stamps};
@@ -68,6 +69,7 @@ async fn stands_still_at(point: &str) -> (Scene, Running, Running) {
 /// It found all segments done, and stood still. Others ended its round, and began another one for a service that was added.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_of_an_earlier_round_ends_nothing_of_a_later_one() {
+    in_the_long_run!(a_process_of_an_earlier_round_ends_nothing_of_a_later_one);
     let (scene, tail, held_up) = stands_still_at("backfill.copied").await;
     let cli = scene.cli();
     // It copies until the other one has switched tombstones off.
@@ -89,6 +91,7 @@ async fn a_process_of_an_earlier_round_ends_nothing_of_a_later_one() {
 /// It opened the backfill's record, and stood still; others ended the backfill; it switched tombstones on, and died.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_late_holder_is_released_by_the_next_process() {
+    in_the_long_run!(a_late_holder_is_released_by_the_next_process);
     let scene = Scene::open(Engine::embedded().await, Mode::Sequence, true).await;
     let cli = scene.cli();
     cli.succeed(&["apply"]).await;
@@ -111,6 +114,7 @@ async fn a_late_holder_is_released_by_the_next_process() {
 /// The same, and nobody ran it again before a service was added: its round releases that, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_holder_of_an_earlier_round_is_released_by_a_later_round() {
+    in_the_long_run!(a_holder_of_an_earlier_round_is_released_by_a_later_round);
     let (scene, tail, late) = stands_still_at("bulk.given-up").await;
     let cli = scene.cli();
     let dying = cli.armed("backfill.page-read=kill");

@@ -8,6 +8,7 @@ use crate::crashes::deaths::{Deaths, points};
 use crate::crashes::exporting::{exporting, offline};
 use crate::crashes::reserved_items::document;
 use crate::crashes::scene::{Scene, succeed_soon};
+use crate::support::long::in_the_long_run;
 use crate::support::process::{Cli, LIMIT, Running};
 use crate::support::stage::Stage;
 use crate::support::table::{self, text};
@@ -36,6 +37,7 @@ const COMPLETE: &[&str] = &["complete", "--yes", "--quiet-for", "1"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_dies_at_every_failpoint_and_nothing_is_lost() {
+    in_the_long_run!(a_process_dies_at_every_failpoint_and_nothing_is_lost);
     let began = std::time::Instant::now();
     // Four or five at once: more of them, beside the runs under fire, would take the time of the processors from each other.
     let scenes: [Vec<(&str, LocalBoxFuture<'_, Deaths>)>; 2] = [

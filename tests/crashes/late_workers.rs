@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::crashes::scene::{Scene, assert_nothing_left, succeed_soon};
+use crate::support::long::in_the_long_run;
 use crate::support::process::{LIMIT, Running};
 use crate::support::stage::{LEASE_SECONDS, Stage};
 use crate::support::table::{self, item, number, text};
@@ -64,11 +65,13 @@ async fn comes_during_complete(point: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_comes_before_complete_looks_for_workers_writes_nothing() {
+    in_the_long_run!(a_worker_that_comes_before_complete_looks_for_workers_writes_nothing);
     comes_during_complete("complete.begun").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_comes_while_complete_strips_writes_nothing() {
+    in_the_long_run!(a_worker_that_comes_while_complete_strips_writes_nothing);
     comes_during_complete("complete.strip.before").await;
 }
 
@@ -95,6 +98,7 @@ async fn wakes_after_complete(point: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_registers_after_complete_writes_nothing() {
+    in_the_long_run!(a_worker_that_registers_after_complete_writes_nothing);
     wakes_after_complete("state.worker.put.before").await;
 }
 

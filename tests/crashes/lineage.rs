@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::support::Engine;
 use crate::support::contents::{self, Plain};
 use crate::support::faulty::{Fault, Rule, Script};
+use crate::support::long::in_the_long_run;
 use crate::support::process::LIMIT;
 use crate::support::stage::Stage;
 use crate::support::table::{self, item, number, text};
@@ -19,6 +20,7 @@ const SLOW: &str = "state.shard.put.before@/2=delay:700";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_child_waits_for_its_parents_durable_end() {
+    in_the_long_run!(a_child_waits_for_its_parents_durable_end);
     let stage = Stage::set(Engine::scripted(Script::quiet(1)).await, Mode::Sequence).await;
     let (client, cli) = (&stage.client, &stage.cli);
     let first = cli.begin().await;

@@ -4,6 +4,7 @@
 use crate::crashes::reserved_items::ReservedItems;
 use crate::crashes::scene::Scene;
 use crate::support::Engine;
+use crate::support::long::in_the_long_run;
 use crate::support::process::Running;
 use crate::support::stage::{Stage, seed};
 use crate::support::trial::{Mode, Stamps};
@@ -27,6 +28,7 @@ async fn with_a_dead_letter() -> (Scene, Running) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reconcile_that_lost_the_repair_lease_ends() {
+    in_the_long_run!(a_reconcile_that_lost_the_repair_lease_ends);
     let (scene, tail) = with_a_dead_letter().await;
     let cli = scene.cli();
     let mut held = cli.armed("letters.put.before=stop").start(RECONCILE);
@@ -77,5 +79,6 @@ async fn a_backfill_that_lost_the_repair_lease_before_a_write_reads_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backfill_that_lost_the_repair_lease_after_a_write_reads_again() {
+    in_the_long_run!(a_backfill_that_lost_the_repair_lease_after_a_write_reads_again);
     lost_at("recheck.put.after").await;
 }

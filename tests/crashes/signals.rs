@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::crashes::scene::HABITS;
 use crate::support::Engine;
+use crate::support::long::in_the_long_run;
 use crate::support::stage::{LEASE_SECONDS, Stage};
 use crate::support::trial::{Mode, Stamps};
 
@@ -57,6 +58,7 @@ async fn a_backfill_that_is_told_to_stop_goes_on_later() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tail_that_was_held_up_until_it_counted_as_dead_goes_on() {
+    in_the_long_run!(a_tail_that_was_held_up_until_it_counted_as_dead_goes_on);
     let stage = Stage::set(Engine::embedded().await, Mode::Timestamp).await;
     let mutator = stage.write(HABITS).await;
     let cli = &stage.cli;

@@ -1,11 +1,13 @@
 //! Cancels, by the operator and by the command itself.
 
 use super::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, end, until_written};
+use crate::support::long::in_the_long_run;
 use crate::support::trial::Mode;
 
 /// Killed in the middle, and cancelled by the next command: the application goes on with the source.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cutover_that_died_is_cancelled_from_each_step_before_the_switch() {
+    in_the_long_run!(a_cutover_that_died_is_cancelled_from_each_step_before_the_switch);
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     for point in [
         "cutover.fencing",
@@ -73,6 +75,7 @@ async fn a_pause_that_would_be_too_long_cancels_the_rollback() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rollback_is_cancelled_and_the_service_goes_on_with_its_table() {
+    in_the_long_run!(a_rollback_is_cancelled_and_the_service_goes_on_with_its_table);
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     shop.cutover().await;
     for point in ["rollback.fencing", "rollback.drained"] {

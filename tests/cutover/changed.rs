@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::{StreamSpecification, StreamViewType};
 
 use super::shop::{CUTOVER, Shop, end};
+use crate::support::long::in_the_long_run;
 use crate::support::table::{self, item, key, number};
 use crate::support::trial::Mode;
 
@@ -61,6 +62,7 @@ async fn a_change_that_was_lost_after_the_verify_cancels_the_cutover() {
 /// The same, and another process continues the cutover after the first one died under the fence.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_continues_under_the_fence_finds_it_too() {
+    in_the_long_run!(a_process_that_continues_under_the_fence_finds_it_too);
     let (shop, tail, application) = Shop::open(Mode::Timestamp).await;
     put_person(&shop, 1).await;
     application.end().await;
@@ -75,6 +77,7 @@ async fn a_process_that_continues_under_the_fence_finds_it_too() {
 /// A write of somebody else to the service's table: only the stream of that table shows it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_foreign_write_of_the_target_after_the_verify_cancels_the_cutover() {
+    in_the_long_run!(a_foreign_write_of_the_target_after_the_verify_cancels_the_cutover);
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     put_person(&shop, 1).await;
     application.end().await;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::shop::{ROLLBACK, Shop, end, until_written};
+use crate::support::long::in_the_long_run;
 use crate::support::process::{LIMIT, Running, obstacles};
 use crate::support::table::{self, SdkItem, number, text};
 use crate::support::trial::Mode;
@@ -83,6 +84,7 @@ async fn wrong(mode: Mode) -> (Shop, Running) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_that_is_not_in_the_source_stops_a_rollback_and_is_brought_there() {
+    in_the_long_run!(a_write_that_is_not_in_the_source_stops_a_rollback_and_is_brought_there);
     let (shop, tail) = wrong(Mode::Sequence).await;
     let refused = shop.run(&shop.cli, ROLLBACK).await.with_code(ROLLBACK, 3);
     let told = format!(
@@ -129,6 +131,7 @@ async fn a_write_that_is_not_in_the_source_stops_a_rollback_and_is_brought_there
 /// The same, if a process continues a rollback that another one began, or is told to compare everything.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_continues_a_rollback_and_a_full_check_find_it_too() {
+    in_the_long_run!(a_process_that_continues_a_rollback_and_a_full_check_find_it_too);
     let (shop, tail) = wrong(Mode::Timestamp).await;
     let died = shop.cli.armed("rollback.drained=kill").run(ROLLBACK).await;
     assert_eq!(died.killed_at(), Some("rollback.drained"), "{}", died.stderr);

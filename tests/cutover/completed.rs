@@ -5,6 +5,7 @@ use dynasplit::model::{MarkKind, ReverseMark, SequenceNumber, Value as Attribute
 use super::application::{Written, source_key, target_key};
 use super::shop::{CUTOVER, ROLLBACK, Shop, end, until_written};
 use crate::support::contents::{self, Plain};
+use crate::support::long::in_the_long_run;
 use crate::support::process::obstacles;
 use crate::support::table::{self, item, number, text};
 use crate::support::trial::Mode;
@@ -15,6 +16,7 @@ const ANYWAY: &[&str] = &["complete", "--service", "people", "--end-way-back", "
 /// Everything that was written before the end is in the source, nothing of dynasplit is left, and the service goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_is_completed_while_others_continue() {
+    in_the_long_run!(a_service_is_completed_while_others_continue);
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     let foreign = foreign_mark(&shop).await;
     shop.cutover().await;
@@ -113,6 +115,7 @@ async fn the_end_of_the_split_removes_the_marks_of_a_service_that_was_rolled_bac
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_way_back_that_is_not_complete_ends_only_if_it_is_told_to() {
+    in_the_long_run!(a_way_back_that_is_not_complete_ends_only_if_it_is_told_to);
     let (shop, tail, application) = Shop::open(Mode::Timestamp).await;
     let complete = ["complete", "--service", "people", "--yes"];
     shop.cutover().await;
@@ -169,6 +172,7 @@ async fn a_way_back_that_is_not_complete_ends_only_if_it_is_told_to() {
 /// possible.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_dies_at_each_step_and_the_same_command_continues() {
+    in_the_long_run!(the_end_dies_at_each_step_and_the_same_command_continues);
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     shop.cutover().await;
     until_written(&application, |written| written.target >= 60).await;

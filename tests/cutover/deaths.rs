@@ -6,6 +6,7 @@ use super::policy::POINTS as POLICY;
 use super::pruned::POINTS as PRUNES;
 use super::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, end, until_written};
 use crate::support::failpoints;
+use crate::support::long::in_the_long_run;
 use crate::support::process::Running;
 use crate::support::trial::Mode;
 
@@ -81,6 +82,7 @@ fn processes_die_at_every_failpoint_of_a_cutover() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancel_dies_and_the_same_command_continues() {
+    in_the_long_run!(a_cancel_dies_and_the_same_command_continues);
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     die(&shop, CUTOVER, "cutover.pinned").await;
     for point in CANCELS {
@@ -101,6 +103,7 @@ async fn a_cancel_dies_and_the_same_command_continues() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_dies_at_each_reverse_write_and_nothing_is_lost() {
+    in_the_long_run!(a_worker_dies_at_each_reverse_write_and_nothing_is_lost);
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     shop.cutover().await;
     tail.kill().await;
@@ -115,6 +118,7 @@ async fn a_worker_dies_at_each_reverse_write_and_nothing_is_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_dies_at_each_step_and_the_same_command_continues() {
+    in_the_long_run!(the_command_dies_at_each_step_and_the_same_command_continues);
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     for point in THERE {
         die(&shop, CUTOVER, point).await;

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::shop::{CUTOVER, ROLLBACK, end};
 use crate::support::contents::{self, Contents, Plain};
+use crate::support::long::in_the_long_run;
 use crate::support::process::{Cli, Done, LIMIT, Running, obstacles};
 use crate::support::stage::{LEASE_SECONDS, Stage};
 use crate::support::table::{self, SdkItem, item, number};
@@ -333,5 +334,6 @@ async fn a_table_of_everything_moves_and_comes_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dynamodb_local_moves_a_table_of_everything() {
+    in_the_long_run!(dynamodb_local_moves_a_table_of_everything);
     there_and_back(Engine::genuine_dedicated().await).await;
 }

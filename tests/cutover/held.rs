@@ -2,6 +2,7 @@
 //! operator allows.
 
 use super::shop::{CUTOVER, ROLLBACK, Shop, end, until_written};
+use crate::support::long::in_the_long_run;
 use crate::support::process::{Running, obstacles};
 use crate::support::trial::Mode;
 
@@ -41,6 +42,7 @@ async fn until_it_waits(shop: &Shop, step: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hold_is_durable_and_whoever_dies_it_is_obeyed() {
+    in_the_long_run!(a_hold_is_durable_and_whoever_dies_it_is_obeyed);
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     refused(&shop, RESUME, "not on hold").await;
     super::deaths::die(&shop, PAUSE, "state.cutover.put.before").await;

@@ -1,10 +1,12 @@
 //! Hooks that fail or hang, before and after the switch.
 
 use super::shop::{CUTOVER, ROLLBACK, Shop, end, until_written};
+use crate::support::long::in_the_long_run;
 use crate::support::trial::Mode;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hook_that_fails_before_the_switch_cancels_the_cutover() {
+    in_the_long_run!(a_hook_that_fails_before_the_switch_cancels_the_cutover);
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     for hook in ["before-fence", "fence", "drained", "before-switch"] {
         shop.spoil("fail", hook);
@@ -58,6 +60,7 @@ async fn a_hook_that_hangs_is_killed_and_cancels_the_cutover() {
 /// Nobody knows how many writers a failing switch hook has moved, so the command goes nowhere by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_switch_hook_that_fails_stops_the_cutover_and_both_ways_are_open() {
+    in_the_long_run!(a_switch_hook_that_fails_stops_the_cutover_and_both_ways_are_open);
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     shop.spoil("fail", "switch");
     let stopped = shop.run(&shop.cli, CUTOVER).await.with_code(CUTOVER, 1);

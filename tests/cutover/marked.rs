@@ -11,6 +11,7 @@ use crate::support::Engine;
 use crate::support::contents::{self, Plain};
 use crate::support::faulty::stream::key_text;
 use crate::support::faulty::{Call, Fault, FaultKind, Reason, Rule, Script, Throttle, place_of};
+use crate::support::long::in_the_long_run;
 use crate::support::process::{LIMIT, obstacles};
 use crate::support::table::{self, item, number};
 use crate::support::trial::Mode;
@@ -90,16 +91,19 @@ async fn there_and_back(engine: Engine, mode: Mode) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drain_by_canary_leaves_no_trace_in_sequence_mode() {
+    in_the_long_run!(a_drain_by_canary_leaves_no_trace_in_sequence_mode);
     there_and_back(Engine::embedded().await, Mode::Sequence).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drain_by_canary_leaves_no_trace_on_dynamodb_local() {
+    in_the_long_run!(a_drain_by_canary_leaves_no_trace_on_dynamodb_local);
     there_and_back(Engine::genuine_dedicated().await, Mode::Timestamp).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drain_by_canary_reaches_every_shard_while_shards_split_and_roll() {
+    in_the_long_run!(a_drain_by_canary_reaches_every_shard_while_shards_split_and_roll);
     let script = Script::quiet(0).shards(5).reshard_every(40).listed_at_once(2);
     there_and_back(Engine::scripted(script).await, Mode::Timestamp).await;
 }
@@ -107,6 +111,7 @@ async fn a_drain_by_canary_reaches_every_shard_while_shards_split_and_roll() {
 /// Commands die at each request and each step of the markers, and are continued or cancelled.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_die_beside_markers_and_none_stays() {
+    in_the_long_run!(commands_die_beside_markers_and_none_stays);
     let engine = Engine::scripted(Script::quiet(0).shards(2)).await;
     let (shop, tail, application) = Shop::open_drained(engine, Mode::Sequence, PATIENT).await;
     // The first marker of a command is that before the fence.
@@ -180,6 +185,7 @@ fn refused(lower_half: bool) -> Rule {
 /// All shards split after the fence, before a marker was written: the children have to show one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shards_that_split_during_the_drain_show_a_marker_in_each_child() {
+    in_the_long_run!(shards_that_split_during_the_drain_show_a_marker_in_each_child);
     let engine = Engine::scripted(Script::quiet(0).shards(3)).await;
     let (shop, tail, application) = Shop::open_drained(engine, Mode::Sequence, PATIENT).await;
     let faults = shop.stage.engine.faults();
@@ -206,6 +212,7 @@ async fn shards_that_split_during_the_drain_show_a_marker_in_each_child() {
 /// No marker reaches one shard: after the deadline, its drain rests on its silence, and the command and the journal say so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shard_that_no_marker_reaches_is_drained_by_quiet_and_named() {
+    in_the_long_run!(a_shard_that_no_marker_reaches_is_drained_by_quiet_and_named);
     let engine = Engine::scripted(Script::quiet(0).shards(2)).await;
     let (shop, tail, application) = Shop::open_drained(engine, Mode::Timestamp, HASTY).await;
     let unreachable = shop.stage.engine.faults().rule(refused(true));
@@ -258,6 +265,7 @@ async fn a_record_that_is_shown_very_late_arrives_before_the_switch() {
 /// The permission is missing: nobody is stopped.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn markers_that_cannot_be_written_are_noticed_before_the_fence() {
+    in_the_long_run!(markers_that_cannot_be_written_are_noticed_before_the_fence);
     let engine = Engine::scripted(Script::quiet(0)).await;
     let (shop, tail, application) = Shop::open_drained(engine, Mode::Sequence, PATIENT).await;
     let denied = Rule::new(Fault::Denied)

@@ -2,11 +2,13 @@
 //! them here.
 
 use super::shop::{CANCEL, CUTOVER, ROLLBACK, Shop, end, until_written};
+use crate::support::long::in_the_long_run;
 use crate::support::trial::Mode;
 
 /// An undo fails halfway: it says so, deletes nothing, and the same command ends it later.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_undo_that_fails_halfway_is_repeated_and_loses_nothing() {
+    in_the_long_run!(an_undo_that_fails_halfway_is_repeated_and_loses_nothing);
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     // The cancel: the lane is open again, and the fence cannot be lifted.
     super::deaths::die(&shop, CUTOVER, "cutover.pinned").await;

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::deaths::die;
 use super::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, application_role, end, until_written};
+use crate::support::long::in_the_long_run;
 use crate::support::table;
 use crate::support::trial::Mode;
 
@@ -41,6 +42,7 @@ async fn until_target(application: &super::application::Application) {
 /// There, back and there again. The same command continues after each death.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_die_at_each_change_of_a_policy_and_the_same_command_continues() {
+    in_the_long_run!(commands_die_at_each_change_of_a_policy_and_the_same_command_continues);
     let (shop, tail, application) = Shop::open_with_policy(Mode::Sequence, Some(ODD)).await;
     die(&shop, CUTOVER, "fence.policy.put.before").await;
     assert_eq!(shop.source_policy().as_deref(), Some(ODD));
@@ -77,6 +79,7 @@ async fn commands_die_at_each_change_of_a_policy_and_the_same_command_continues(
 /// The cancel dies, too. The source has no policy before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fence_that_was_or_may_have_been_put_is_lifted_by_a_cancel() {
+    in_the_long_run!(a_fence_that_was_or_may_have_been_put_is_lifted_by_a_cancel);
     let (shop, tail, application) = Shop::open_with_policy(Mode::Timestamp, None).await;
     for point in ["fence.policy.put.before", "fence.policy.put.after"] {
         die(&shop, CUTOVER, point).await;
@@ -100,6 +103,7 @@ async fn a_fence_that_was_or_may_have_been_put_is_lifted_by_a_cancel() {
 /// The same for a policy that the source had before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancel_that_dies_restores_the_policy_byte_for_byte() {
+    in_the_long_run!(a_cancel_that_dies_restores_the_policy_byte_for_byte);
     let (shop, tail, application) = Shop::open_with_policy(Mode::Sequence, Some(ODD)).await;
     die(&shop, CUTOVER, "cutover.pinned").await;
     die(&shop, CANCEL, "fence.policy.put.before").await;
@@ -126,6 +130,7 @@ async fn a_cancel_that_dies_restores_the_policy_byte_for_byte() {
 /// switched: also if the process dies before it has lifted it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_policy_of_the_whole_table_lets_the_others_write_after_the_switch() {
+    in_the_long_run!(a_policy_of_the_whole_table_lets_the_others_write_after_the_switch);
     let (shop, tail, application) = Shop::open_with_policy_of(Mode::Sequence, "table", Some(ODD)).await;
     let other = shop.stage.engine.dynamodb_as(&application_role());
     let others_write = async |n: u64| {
@@ -161,6 +166,7 @@ async fn a_policy_of_the_whole_table_lets_the_others_write_after_the_switch() {
 /// Somebody else changes the policy between the reading and the change, and again while the fence is up.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_of_others_to_the_policy_are_kept() {
+    in_the_long_run!(changes_of_others_to_the_policy_are_kept);
     let (shop, tail, application) = Shop::open_with_policy(Mode::Sequence, Some(ODD)).await;
     let source = &shop.stage.trial.source;
     let mut cutting = shop.cli.armed("fence.policy.put.before=stop").start(CUTOVER);
@@ -200,6 +206,7 @@ async fn changes_of_others_to_the_policy_are_kept() {
 /// What cannot be put or proven cancels the cutover before a writer is stopped.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_policy_that_is_too_large_and_a_role_that_cannot_be_used_stop_nobody() {
+    in_the_long_run!(a_policy_that_is_too_large_and_a_role_that_cannot_be_used_stop_nobody);
     let large = ODD.replace("Readers", &"R".repeat(20_000));
     let (shop, tail, application) = Shop::open_with_policy(Mode::Sequence, Some(&large)).await;
     let refused = shop.run(&shop.cli, CUTOVER).await.with_code(CUTOVER, 3);

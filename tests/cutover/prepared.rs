@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 use super::shop::{Shop, application_role, end};
+use crate::support::long::in_the_long_run;
 use crate::support::table::{self, item, number};
 use crate::support::trial::Mode;
 
@@ -34,6 +35,7 @@ fn said(found: &Value, kind: &str, check: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_check_is_made_wrong_and_is_told_before_the_cutover() {
+    in_the_long_run!(each_check_is_made_wrong_and_is_told_before_the_cutover);
     let (shop, tail, application) = Shop::open_with_policy(Mode::Sequence, None).await;
     let source = shop.stage.trial.source.clone();
     let client = &shop.stage.client;

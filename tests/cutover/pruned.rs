@@ -9,6 +9,7 @@ use super::deaths::die;
 use super::shop::{Shop, end, until_written};
 use crate::support::Engine;
 use crate::support::contents::{self, Contents, Plain};
+use crate::support::long::in_the_long_run;
 use crate::support::process::{Done, Running, lane, obstacles};
 use crate::support::table::{self, SdkItem, item, number, text};
 use crate::support::trial::Mode;
@@ -129,6 +130,7 @@ async fn assert_only_the_shared_one_is_left(shop: &Shop) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_completed_service_is_pruned_while_others_continue() {
+    in_the_long_run!(a_completed_service_is_pruned_while_others_continue);
     let (shop, tail, application) = Shop::open_with_copy(Engine::embedded().await, Mode::Sequence).await;
     let copy = ["prune", "--service", "copy", "--no-backup", "--yes"];
     refused(&shop, &copy, 1, "does not own its items").await;
@@ -197,6 +199,7 @@ async fn end_the_split(shop: &Shop, tail: Running) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_prune_dies_at_each_step_and_the_same_command_continues() {
+    in_the_long_run!(a_prune_dies_at_each_step_and_the_same_command_continues);
     let (shop, tail, application) = completed(Engine::embedded().await, Mode::Sequence).await;
     for point in ALONE {
         die(&shop, PRUNE, point).await;
@@ -279,6 +282,7 @@ async fn races(shop: &Shop) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_forgotten_writer_changes_stays() {
+    in_the_long_run!(what_a_forgotten_writer_changes_stays);
     let (shop, tail, application) = completed(Engine::embedded().await, Mode::Sequence).await;
     shop.succeed(PRUNE).await;
     put_forgotten(&shop).await;
@@ -362,6 +366,7 @@ async fn limits(shop: &Shop) {
 /// The embedded engine behind one that has backups.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_is_looked_for() {
+    in_the_long_run!(a_backup_is_looked_for);
     let engine = Engine::scripted(crate::support::faulty::Script::quiet(0)).await;
     let (shop, tail, application) = completed(engine, Mode::Timestamp).await;
     let (faults, source) = (shop.stage.engine.faults(), &shop.stage.trial.source);
@@ -403,6 +408,7 @@ async fn a_backup_is_looked_for() {
 /// DynamoDB Local evaluates the conditions, and returns the images. It has one of its own, because its large items hold up others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dynamodb_local_is_pruned() {
+    in_the_long_run!(dynamodb_local_is_pruned);
     let (shop, tail, application) = completed(Engine::genuine_dedicated().await, Mode::Sequence).await;
     shop.succeed(PRUNE).await;
     assert_only_the_shared_one_is_left(&shop).await;

@@ -7,6 +7,7 @@ use dynasplit::worker::RunError;
 use tokio_util::sync::CancellationToken;
 
 use super::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, end, until_written};
+use crate::support::long::in_the_long_run;
 use crate::support::process::{Cli, LIMIT};
 use crate::support::table::{self, item, number};
 use crate::support::trial::Mode;
@@ -72,6 +73,7 @@ async fn a_copy_that_is_not_proven_is_refused_before_a_writer_is_stopped() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_with_a_way_back_is_not_ended_by_other_commands() {
+    in_the_long_run!(a_service_with_a_way_back_is_not_ended_by_other_commands);
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     shop.cutover().await;
     let cli = &shop.cli;
@@ -107,6 +109,7 @@ async fn a_service_with_a_way_back_is_not_ended_by_other_commands() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_operator_is_told_who_works_on_it_and_since_when() {
+    in_the_long_run!(a_second_operator_is_told_who_works_on_it_and_since_when);
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     let slow = shop.cli.armed("cutover.fencing=delay:8000");
     let first = slow.start(CUTOVER);
@@ -144,6 +147,7 @@ async fn stopped_by_a_person(shop: &Shop) -> Cli {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_begins_if_nobody_can_confirm_what_a_person_stops() {
+    in_the_long_run!(nothing_begins_if_nobody_can_confirm_what_a_person_stops);
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     let cli = stopped_by_a_person(&shop).await;
     let shown = cli.run(&CUTOVER[..3]).await.with_code(CUTOVER, 2).stdout;

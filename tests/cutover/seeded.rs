@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::application::{Application, Written};
 use super::shop::{CANCEL, CANCEL_ROLLBACK, CUTOVER, ROLLBACK, Shop, end, until_written};
 use crate::support::effort;
+use crate::support::long::in_the_long_run;
 use crate::support::process::Running;
 use crate::support::stage;
 use crate::support::trial::Mode;
@@ -71,6 +72,7 @@ impl Tally {
 /// One round is a cutover and a rollback of one service; more effort is more rounds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cutovers_and_rollbacks_with_deaths_at_each_step_lose_nothing() {
+    in_the_long_run!(cutovers_and_rollbacks_with_deaths_at_each_step_lose_nothing);
     let (seed, rounds) = (stage::seed(), effort::effort());
     let splits = rounds.min(AT_ONCE);
     eprintln!("{rounds} rounds in {splits} splits: DYNASPLIT_SEED={seed}");

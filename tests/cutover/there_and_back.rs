@@ -3,11 +3,13 @@
 use super::application::Written;
 use super::shop::{CUTOVER, ROLLBACK, Shop, end, until_written};
 use crate::support::Engine;
+use crate::support::long::in_the_long_run;
 use crate::support::process::obstacles;
 use crate::support::trial::Mode;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_goes_there_and_back_and_there_in_sequence_mode() {
+    in_the_long_run!(a_service_goes_there_and_back_and_there_in_sequence_mode);
     there_and_back(Engine::embedded().await, Mode::Sequence).await;
 }
 

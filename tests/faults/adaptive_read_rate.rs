@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::course::{begin, end, filled, order};
 use crate::support::faulty::{Fault, FaultKind, Reason, Record, Rule, Script, Switch, Throttle};
+use crate::support::long::in_the_long_run;
 use crate::support::process::{Done, lane};
 use crate::support::stage::Stage;
 use crate::support::table::{SdkItem, item, number, text};
@@ -189,6 +190,7 @@ async fn until_left(stage: &Stage, more_than: u64) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backfill_reads_a_source_that_throttles_more_slowly_and_slowly_faster_again() {
+    in_the_long_run!(a_backfill_reads_a_source_that_throttles_more_slowly_and_slowly_faster_again);
     let throttled = async {
         let stage = pages(71, 220).await;
         let scans = scans(&stage);
@@ -249,6 +251,7 @@ async fn gives_way(stage: &Stage, words: &[&str]) -> Done {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn so_does_verify() {
+    in_the_long_run!(so_does_verify);
     let stage = pages(72, 300).await;
     let tail = begin(&stage).await;
     stage.cli.succeed(&["backfill"]).await;
@@ -269,6 +272,7 @@ async fn so_does_a_plan_that_reads_everything() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_whose_table_throttles_is_no_reason_to_read_the_source_more_slowly() {
+    in_the_long_run!(a_service_whose_table_throttles_is_no_reason_to_read_the_source_more_slowly);
     let throttled = async {
         let stage = pages(74, 130).await;
         let scans = scans(&stage);

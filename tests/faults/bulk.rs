@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::course::{HABITS, assert_few, begin, delete, end, mark, order, put, set};
 use crate::support::faulty::{Fault, FaultKind, Gate, Landing, Loss, Rule, Script};
+use crate::support::long::in_the_long_run;
 use crate::support::process::{Cli, lane, lanes, obstacles};
 use crate::support::stage::{LEASE_SECONDS, Stage};
 use crate::support::trial::Mode;
@@ -169,6 +170,7 @@ async fn lands_late(then: &str, late: Duration) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_hold_outlives_the_copy_and_the_workers() {
+    in_the_long_run!(the_hold_outlives_the_copy_and_the_workers);
     for mode in [Mode::Sequence, Mode::Timestamp] {
         let stage = set(Script::quiet(54).shards(2), mode).await;
         let cli = &stage.cli;

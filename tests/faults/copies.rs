@@ -2,6 +2,7 @@
 
 use super::course::{assert_few, begin, end, order, set};
 use crate::support::faulty::{Fault, FaultKind, Reason, Rule, Script, Throttle};
+use crate::support::long::in_the_long_run;
 use crate::support::process::{Done, lane};
 use crate::support::stage::Stage;
 use crate::support::table;
@@ -59,6 +60,7 @@ async fn twenty_five_items_are_one_request() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_refused_of_a_batch_is_tried_until_it_lands() {
+    in_the_long_run!(what_is_refused_of_a_batch_is_tried_until_it_lands);
     let (stage, tail) = copied_by_nobody(Script::quiet(41), Mode::Timestamp).await;
     let faults = stage.engine.faults();
     let orders = &stage.trial.orders;
@@ -83,6 +85,7 @@ async fn what_is_refused_of_a_batch_is_tried_until_it_lands() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_throttled_batch_is_waited_for_and_shown() {
+    in_the_long_run!(a_throttled_batch_is_waited_for_and_shown);
     let (stage, tail) = copied_by_nobody(Script::quiet(42), Mode::Sequence).await;
     let reason = Reason::of(true).next().expect("a reason");
     // One of the errors that the operation's model has, so that its reasons are read.
@@ -104,6 +107,7 @@ async fn a_throttled_batch_is_waited_for_and_shown() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_without_batches_writes_item_by_item_and_says_so() {
+    in_the_long_run!(a_role_without_batches_writes_item_by_item_and_says_so);
     let (stage, tail) = copied_by_nobody(Script::quiet(43), Mode::Timestamp).await;
     let rule = Rule::new(Fault::Denied).on(&[BATCH]).table(&stage.trial.orders);
     let denied = stage.engine.faults().rule(rule);
@@ -121,6 +125,7 @@ async fn a_role_without_batches_writes_item_by_item_and_says_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_without_batches_is_found_out_by_the_trial() {
+    in_the_long_run!(an_engine_without_batches_is_found_out_by_the_trial);
     let (stage, tail) = copied_by_nobody(Script::quiet(44), Mode::Sequence).await;
     let faults = stage.engine.faults();
     let rule = Rule::new(Fault::Denied)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::course::{HABITS, begin, end, filled, order, put, set, until, until_more};
 use crate::support::faulty::{Fault, FaultKind, Reason, Rule, Script, Throttle};
+use crate::support::long::in_the_long_run;
 use crate::support::process::lane;
 use crate::support::trial::Mode;
 
@@ -11,6 +12,7 @@ const WRITES: [&str; 4] = ["PutItem", "UpdateItem", "DeleteItem", "BatchExecuteS
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lane_that_is_denied_its_table_holds_back_no_other() {
+    in_the_long_run!(a_lane_that_is_denied_its_table_holds_back_no_other);
     let stage = set(Script::quiet(16), Mode::Sequence).await;
     let tail = begin(&stage).await;
     let mutator = stage.write(HABITS).await;
@@ -68,6 +70,7 @@ const SEGMENTS: u64 = 16;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_that_accepts_no_writes_is_told_once_and_its_pages_are_not_read_again_and_again() {
+    in_the_long_run!(a_table_that_accepts_no_writes_is_told_once_and_its_pages_are_not_read_again_and_again);
     let stage = filled(Script::quiet(18), (0..140).map(|id| order(id, 1, "there before"))).await;
     let tail = begin(&stage).await;
     let no_capacity = Reason::of_table("Write", "ProvisionedThroughputExceeded");

@@ -11,6 +11,7 @@ use super::course::{HABITS, begin, delete, end, order, put, set};
 use crate::support::contents;
 use crate::support::faulty::Script;
 use crate::support::faulty::exports::{packed, sums};
+use crate::support::long::in_the_long_run;
 use crate::support::mutator::Habits;
 use crate::support::objects::{Objects, Wrong};
 use crate::support::process::{Cli, Done, Running, obstacles};
@@ -112,6 +113,7 @@ fn arn(done: &Done) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_export_is_copied_beside_writers_and_nothing_of_the_source_is_read() {
+    in_the_long_run!(an_export_is_copied_beside_writers_and_nothing_of_the_source_is_read);
     for mode in [Mode::Sequence, Mode::Timestamp] {
         let scene = Scene::set(70, mode).await;
         let habits = Habits { keys: 300, ..HABITS };
@@ -147,6 +149,7 @@ async fn an_export_is_copied_beside_writers_and_nothing_of_the_source_is_read() 
 /// The lanes delete really until tombstones are on. What an earlier export contains may have been deleted by then.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_export_from_before_the_tombstones_is_refused() {
+    in_the_long_run!(an_export_from_before_the_tombstones_is_refused);
     for mode in [Mode::Sequence, Mode::Timestamp] {
         let scene = Scene::set(71, mode).await;
         let (faults, source) = (scene.stage.engine.faults(), &scene.stage.trial.source);
@@ -217,6 +220,7 @@ async fn a_scan_that_began_does_not_continue_with_an_export_and_the_other_way_ro
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_dies_goes_on_in_the_middle_of_a_file() {
+    in_the_long_run!(a_process_that_dies_goes_on_in_the_middle_of_a_file);
     let scene = Scene::set(73, Mode::Timestamp).await;
     // Each file has several pages.
     let name = "n".repeat(60_000);
@@ -266,6 +270,7 @@ async fn a_process_that_dies_goes_on_in_the_middle_of_a_file() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_with_an_export_is_told_and_the_same_command_goes_on() {
+    in_the_long_run!(what_is_wrong_with_an_export_is_told_and_the_same_command_goes_on);
     let scene = Scene::set(74, Mode::Sequence).await;
     scene.put(0..60).await;
     let tail = begin(&scene.stage).await;
@@ -485,6 +490,7 @@ async fn what_dynamodb_refuses_is_told_and_a_failed_export_is_requested_again() 
 /// What was removed meanwhile does not come back, whichever way is taken.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backfill_that_waits_for_an_export_scans_after_a_cancel() {
+    in_the_long_run!(a_backfill_that_waits_for_an_export_scans_after_a_cancel);
     let scene = Scene::set(79, Mode::Sequence).await;
     scene.put(0..30).await;
     let tail = begin(&scene.stage).await;

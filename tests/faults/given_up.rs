@@ -9,11 +9,13 @@ use super::bulk::{AUTO, BATCH, BULK, ITEMS, json, loaded};
 use super::course::{HABITS, begin, end, in_time, order, put, set};
 use crate::support::contents::{self, Plain, PlainItem};
 use crate::support::faulty::{Fault, Reason, Rule, Script, Throttle};
+use crate::support::long::in_the_long_run;
 use crate::support::table;
 use crate::support::trial::Mode;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_may_be_given_up_in_the_middle() {
+    in_the_long_run!(it_may_be_given_up_in_the_middle);
     for mode in [Mode::Sequence, Mode::Timestamp] {
         let stage = set(Script::quiet(55).shards(2), mode).await;
         let writers = stage.write(HABITS).await;
@@ -78,6 +80,7 @@ async fn it_may_be_given_up_before_it_begins() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_that_takes_nothing_does_not_hold_the_lanes_of_others() {
+    in_the_long_run!(a_table_that_takes_nothing_does_not_hold_the_lanes_of_others);
     let stage = set(Script::quiet(59), Mode::Sequence).await;
     let before = (0..ITEMS).map(|id| order(usize::try_from(id).expect("few"), 1, "there before"));
     table::put_all(&stage.client, &stage.trial.source, before).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::course::{begin, end, filled, order, with_lease};
 use crate::support::faulty::{Asked, Fault, Reason, Record, Rule, Script, Switch, Throttle};
+use crate::support::long::in_the_long_run;
 use crate::support::process::Running;
 use crate::support::stage::Stage;
 
@@ -95,6 +96,7 @@ async fn a_hot_range_of_keys_is_met_with_more_segments_far_apart_and_a_crowded_t
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn so_it_is_where_only_a_part_of_each_batch_is_throttled_which_does_not_say_why() {
+    in_the_long_run!(so_it_is_where_only_a_part_of_each_batch_is_throttled_which_does_not_say_why);
     Box::pin(spread(84, Of::Batches)).await;
 }
 

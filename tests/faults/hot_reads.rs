@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::course::{begin, end, filled, mark, order};
 use crate::support::faulty::{Call, Fault, Reason, Rule, Script, Switch, Throttle};
+use crate::support::long::in_the_long_run;
 use crate::support::process::Done;
 use crate::support::stage::Stage;
 use crate::support::table::{self, key};
@@ -59,6 +60,7 @@ fn report(done: &Done) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn verify_and_its_repair_settle_all_keys_but_a_hot_one_which_they_name() {
+    in_the_long_run!(verify_and_its_repair_settle_all_keys_but_a_hot_one_which_they_name);
     let stage = set(91).await;
     let tail = begin(&stage).await;
     stage.cli.succeed(&["backfill"]).await;
@@ -103,6 +105,7 @@ async fn verify_and_its_repair_settle_all_keys_but_a_hot_one_which_they_name() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_verify_that_cannot_read_a_segment_reads_the_others_and_names_it() {
+    in_the_long_run!(a_verify_that_cannot_read_a_segment_reads_the_others_and_names_it);
     let stage = set(92).await;
     let tail = begin(&stage).await;
     stage.cli.succeed(&["backfill"]).await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::course::{HABITS, begin, delete, end, mark, put, set};
 use crate::support::faulty::{Fault, FaultKind, Gate, Landing, Loss, Rule, Script};
+use crate::support::long::in_the_long_run;
 use crate::support::trial::Mode;
 
 /// As the caller may see a request that is still under way.
@@ -86,6 +87,7 @@ async fn a_copy_that_lands_after_the_removal_of_its_item_brings_nothing_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_checkpoint_that_was_saved_without_an_answer_is_saved() {
+    in_the_long_run!(a_checkpoint_that_was_saved_without_an_answer_is_saved);
     let mut stage = set(Script::quiet(12), Mode::Timestamp).await;
     // Longer than several saves in a row whose answers are waited for in vain.
     stage.cli = stage.cli.with_lease(6);

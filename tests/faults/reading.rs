@@ -2,10 +2,12 @@
 
 use super::course::{HABITS, begin, end, put, set, stream, until_more};
 use crate::support::faulty::{Fault, FaultKind, Rule, Script};
+use crate::support::long::in_the_long_run;
 use crate::support::trial::Mode;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn iterators_that_expire_are_replaced_where_they_stood() {
+    in_the_long_run!(iterators_that_expire_are_replaced_where_they_stood);
     let stage = set(Script::quiet(4).records_at_once(5), Mode::Sequence).await;
     let tail = begin(&stage).await;
     let mutator = stage.write(HABITS).await;
@@ -24,6 +26,7 @@ async fn iterators_that_expire_are_replaced_where_they_stood() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_that_are_throttled_wait_and_go_on() {
+    in_the_long_run!(readers_that_are_throttled_wait_and_go_on);
     let stage = set(Script::quiet(5), Mode::Timestamp).await;
     let limited = Rule::new(Fault::StreamLimit).on(&["GetRecords"]).sometimes(0.4);
     let limited = stage.engine.faults().rule(limited);

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::course::{begin, end, filled, in_time, order, with_lease};
 use crate::support::faulty::{Fault, Gate, Reason, Record, Rule, Script, Throttle};
+use crate::support::long::in_the_long_run;
 
 const WRITES: &[&str] = &["PutItem", "BatchExecuteStatement"];
 const BACKFILL: &[&str] = &["backfill", "--segments", "16", "--workers", "16"];
@@ -120,6 +121,7 @@ fn limited(status: &Value, service: &str, by: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_limit_of_the_account_slows_every_service_and_one_of_a_table_its_own() {
+    in_the_long_run!(a_limit_of_the_account_slows_every_service_and_one_of_a_table_its_own);
     let (table, account) = tokio::join!(Box::pin(of_table()), throttled(83, OF_ACCOUNT, 4));
     eprintln!("of the table: {table:?}; of the account: {account:?}");
     assert!(account.other <= FEWER, "{account:?}");

@@ -3,6 +3,7 @@
 use super::course::{self, HABITS, begin, copied, end, put, seen, set, stream, until_more, until_seen};
 use crate::support::age::set_back;
 use crate::support::faulty::{Fault, FaultKind, Landing, Loss, Reason, Rule, Script, Throttle};
+use crate::support::long::in_the_long_run;
 use crate::support::process::{lane, lanes, obstacles};
 use crate::support::table::{self, item, text};
 use crate::support::trial::{Mode, Stamps};
@@ -11,6 +12,7 @@ const HOUR_MS: u64 = 3_600_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shard_splits_twice_while_one_lane_is_held_up() {
+    in_the_long_run!(a_shard_splits_twice_while_one_lane_is_held_up);
     let stage = set(
         Script::quiet(1).listed_at_once(2).records_at_once(20),
         Mode::Timestamp,
@@ -87,6 +89,7 @@ async fn a_lane_that_can_read_again_is_not_blocked() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shards_roll_and_split_by_themselves_while_workers_come_and_go() {
+    in_the_long_run!(shards_roll_and_split_by_themselves_while_workers_come_and_go);
     let stage = set(
         Script::quiet(2).shards(3).reshard_every(60).listed_at_once(1),
         Mode::Sequence,
@@ -110,6 +113,7 @@ async fn shards_roll_and_split_by_themselves_while_workers_come_and_go() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_parent_that_was_forgotten_unread_is_a_gap() {
+    in_the_long_run!(a_parent_that_was_forgotten_unread_is_a_gap);
     let stage = set(Script::quiet(3), Mode::Sequence).await;
     for id in 0..20 {
         course::put(&stage, id, 1, "first").await;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::course::{delete, in_time, order, put, set};
 use crate::support::faulty::{Fault, FaultKind, Gate, Holder, Rule, Script};
+use crate::support::long::in_the_long_run;
 use crate::support::mutator::Habits;
 use crate::support::stage::Stage;
 use crate::support::table;
@@ -35,6 +36,7 @@ const AGE: Duration = Duration::from_secs(6);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_that_is_delivered_after_the_removal_of_its_items_brings_none_back() {
+    in_the_long_run!(a_page_that_is_delivered_after_the_removal_of_its_items_brings_none_back);
     for mode in [Mode::Timestamp, Mode::Sequence] {
         let stage = set(Script::quiet(21), mode).await;
         let items = (0..40).map(|id| order(id, 1, "there before"));
@@ -85,6 +87,7 @@ async fn a_page_that_is_delivered_after_the_removal_of_its_items_brings_none_bac
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_that_show_what_was_before_bring_nothing_back() {
+    in_the_long_run!(pages_that_show_what_was_before_bring_nothing_back);
     Box::pin(stale_pages(Order::Concurrent)).await;
 }
 

@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::types::StreamSpecification;
 
 use super::course::{begin, copied, delete, end, put, set, stream};
 use crate::support::faulty::Script;
+use crate::support::long::in_the_long_run;
 use crate::support::process::{lanes, obstacles};
 use crate::support::stage::Stage;
 use crate::support::table::both_images;
@@ -11,6 +12,7 @@ use crate::support::trial::{Mode, Stamps};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_under_a_new_arn_is_noticed_and_the_way_out_ends_exact() {
+    in_the_long_run!(a_stream_under_a_new_arn_is_noticed_and_the_way_out_ends_exact);
     let stage = set(Script::quiet(18).shards(2), Mode::Sequence).await;
     for id in 0..20 {
         put(&stage, id, 1, "first").await;

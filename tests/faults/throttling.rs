@@ -2,6 +2,7 @@
 
 use super::course::{begin, end, order, put, set};
 use crate::support::faulty::{Fault, FaultKind, Reason, Rule, Script, Throttle};
+use crate::support::long::in_the_long_run;
 use crate::support::process::lane;
 use crate::support::table;
 use crate::support::trial::Mode;
@@ -19,6 +20,7 @@ fn throttled_by(status: &serde_json::Value, command: &str, of: &str, reason: &st
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_reason_to_throttle_a_write_is_shown_and_waited_for() {
+    in_the_long_run!(each_reason_to_throttle_a_write_is_shown_and_waited_for);
     let all: Vec<Reason> = Reason::of(true).collect();
     let (some, others) = all.split_at(all.len() / 2);
     // Each is waited for by itself, and several splits can wait at once.

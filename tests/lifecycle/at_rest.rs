@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::switched::COMPLETE;
 use crate::support::Engine;
+use crate::support::long::in_the_long_run;
 use crate::support::process::obstacles;
 use crate::support::stage::Stage;
 use crate::support::table::{self, item, number, text};
@@ -201,6 +202,7 @@ async fn a_worker_with_an_older_plan_ends_when_a_service_is_added() {
 /// A stream that was switched off and drained is not switched on again by the way, and a completed split not reopened.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn apply_does_not_switch_a_drained_stream_on_again() {
+    in_the_long_run!(apply_does_not_switch_a_drained_stream_on_again);
     let stage = Stage::set(Engine::genuine().await, Mode::Sequence).await;
     let cli = &stage.cli;
     put(&stage, 1).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::TimeToLiveStatus;
 
 use crate::support::Engine;
+use crate::support::long::in_the_long_run;
 use crate::support::mutator::Habits;
 use crate::support::stage::Stage;
 use crate::support::trial::{Mode, Stamps};
@@ -18,6 +19,7 @@ const HABITS: Habits = Habits {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_split_ends_in_sequence_mode() {
+    in_the_long_run!(a_split_ends_in_sequence_mode);
     from_apply_to_the_end(Mode::Sequence).await;
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::long::in_the_long_run;
 use crate::support::mutator::Habits;
 use crate::support::process::{lanes, obstacles};
 use crate::support::stage::{Stage, seed};
@@ -67,6 +68,7 @@ async fn nothing_writes_the_table_of_a_service_that_has_switched_in_sequence_mod
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_writes_the_table_of_a_service_that_has_switched_in_timestamp_mode() {
+    in_the_long_run!(nothing_writes_the_table_of_a_service_that_has_switched_in_timestamp_mode);
     nothing_writes_its_table(Mode::Timestamp).await;
 }
 
@@ -135,6 +137,7 @@ async fn nothing_writes_its_table(mode: Mode) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repair_refuses_to_overwrite_what_a_service_wrote_without_a_record() {
+    in_the_long_run!(a_repair_refuses_to_overwrite_what_a_service_wrote_without_a_record);
     let (stage, tail) = verified(Mode::Timestamp).await;
     let cli = &stage.cli;
     writes_its_own_table(&stage).await;
@@ -175,6 +178,7 @@ async fn a_repair_refuses_to_overwrite_what_a_service_wrote_without_a_record() {
 /// A repair that is mandatory for one service is no reason to overwrite another one's table.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mandatory_repair_explains_only_the_service_that_it_is_for() {
+    in_the_long_run!(a_mandatory_repair_explains_only_the_service_that_it_is_for);
     let (stage, tail) = verified(Mode::Sequence).await;
     let cli = &stage.cli;
     cli.succeed(&["switched", "--service", "invoices"]).await;
@@ -328,6 +332,7 @@ async fn a_switch_is_refused_until_it_is_proven_and_can_be_taken_back() {
 /// A writer that was forgotten at the switch writes into a table that nobody reads any more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_forgotten_writer_of_a_service_that_has_switched_is_told() {
+    in_the_long_run!(a_forgotten_writer_of_a_service_that_has_switched_is_told);
     let (stage, tail) = verified(Mode::Sequence).await;
     let (client, cli, source) = (&stage.client, &stage.cli, &stage.trial.source);
     // Changes from before the switch are delivered, and items of others are not of the service.

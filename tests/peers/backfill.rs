@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::orders;
 use crate::support::Engine;
 use crate::support::faulty::{Fault, Gate, Holder, Record, Rule, Script};
+use crate::support::long::in_the_long_run;
 use crate::support::process::obstacles;
 use crate::support::stage::Stage;
 use crate::support::table::{self, item, key, number, text};
@@ -19,6 +20,7 @@ use crate::support::trial::{Mode, Stamps};
 /// others were done. Here the budget is whoever's has work.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hot_segment_gets_the_whole_rate() {
+    in_the_long_run!(a_hot_segment_gets_the_whole_rate);
     let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
     // One partition key, so one segment of the parallel scan has all of it.
     let orders = (0..600).map(|n| {
@@ -101,6 +103,7 @@ fn under_way(scans: &Record) -> BTreeSet<u64> {
 /// end says so when it is reached, and the split goes no further.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_recheck_list_stops_the_backfill_and_says_what_to_do() {
+    in_the_long_run!(a_full_recheck_list_stops_the_backfill_and_says_what_to_do);
     let stage = Stage::set(Engine::embedded().await, Mode::Timestamp).await;
     let cli = &stage.cli;
     let order = [("kind", text("order")), ("at", number(1))];

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::support::Engine;
 use crate::support::age::set_back;
+use crate::support::long::in_the_long_run;
 use crate::support::process::{Cli, lane, lanes, obstacles};
 use crate::support::stage::Stage;
 use crate::support::table::{self, item, key, number, text};
@@ -44,6 +45,7 @@ async fn until_seen(cli: &Cli, name: &str, count: u64) {
 /// and flink's connector lost the lineage: here a restart goes on where it was, across shards that ended.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_reads_nothing_twice_and_finished_shards_stay_finished() {
+    in_the_long_run!(a_restart_reads_nothing_twice_and_finished_shards_stay_finished);
     let stage = Stage::set(Engine::genuine_dedicated().await, Mode::Sequence).await;
     let (cli, orders) = (&stage.cli, "orders");
     let tail = cli.begin().await;
@@ -106,6 +108,7 @@ async fn a_tail_that_is_twenty_three_hours_behind_goes_on() {
 /// bootstrap took longer: here the tail runs beside the backfill, whose length does not matter.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backfill_may_take_longer_than_the_stream_keeps_its_records() {
+    in_the_long_run!(a_backfill_may_take_longer_than_the_stream_keeps_its_records);
     let stage = Stage::set(Engine::genuine_dedicated().await, Mode::Sequence).await;
     let cli = &stage.cli;
     put_orders(&stage, 0..300).await;
@@ -137,6 +140,7 @@ async fn a_backfill_may_take_longer_than_the_stream_keeps_its_records() {
 /// spiceai said "Ready" while its stream was dead: here what is written behind a stream's end is never called verified.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_is_off_is_never_taken_for_one_that_is_quiet() {
+    in_the_long_run!(a_stream_that_is_off_is_never_taken_for_one_that_is_quiet);
     let stage = Stage::set(Engine::genuine_dedicated().await, Mode::Sequence).await;
     let cli = &stage.cli;
     put_orders(&stage, 0..10).await;

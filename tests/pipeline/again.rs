@@ -3,6 +3,7 @@
 use super::running::Running;
 use crate::support::Engine;
 use crate::support::contents::Plain;
+use crate::support::long::in_the_long_run;
 use crate::support::table::{create, item, number, put, put_all, text};
 use dynasplit::backfill::BackfillOptions;
 use dynasplit::state::{SplitRecord, TombstonePhase};
@@ -25,6 +26,7 @@ services:
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backfill_of_five_thousand_items_is_done_once() {
+    in_the_long_run!(a_backfill_of_five_thousand_items_is_done_once);
     let engine = Engine::embedded().await;
     let mut running = Running::open(&engine, PLAN).await;
     let (client, source) = (running.client.clone(), running.source().to_owned());

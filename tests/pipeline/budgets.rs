@@ -2,6 +2,7 @@
 
 use super::running::Running;
 use crate::support::Engine;
+use crate::support::long::in_the_long_run;
 use crate::support::table::{SdkItem, create, item, number, put_all, text};
 use dynasplit::backfill::BackfillOptions;
 use dynasplit::dynamo::{AccountLimit, Budget, ConcurrencyLimit};
@@ -124,6 +125,7 @@ async fn a_backfill_keeps_both_its_budgets() {
 /// DynamoDB Local does not tell what a batch of statements used.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backfill_keeps_its_write_units_on_an_engine_that_does_not_tell_them_and_says_so() {
+    in_the_long_run!(a_backfill_keeps_its_write_units_on_an_engine_that_does_not_tell_them_and_says_so);
     let engine = Engine::genuine().await;
     let running = filled(&engine).await;
     let (_, counters) = copied_within_its_write_units(&running).await;

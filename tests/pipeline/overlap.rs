@@ -4,6 +4,7 @@
 use super::running::{Running, only, text, with, without};
 use crate::support::Engine;
 use crate::support::contents::{Plain, PlainItem};
+use crate::support::long::in_the_long_run;
 use crate::support::table::{SdkItem, create, delete, item, key, number, put, put_all, text as string};
 use dynasplit::backfill::BackfillOptions;
 use dynasplit::state::ShardRecord;
@@ -214,6 +215,7 @@ async fn a_record_that_changes_nothing_in_a_shape_costs_no_write(running: &mut R
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shapes_and_moves_on_the_embedded_engine() {
+    in_the_long_run!(shapes_and_moves_on_the_embedded_engine);
     Box::pin(shapes_and_moves(&Engine::embedded().await)).await;
 }
 

@@ -3,6 +3,7 @@
 use super::running::{Running, without};
 use crate::support::Engine;
 use crate::support::contents::PlainItem;
+use crate::support::long::in_the_long_run;
 use crate::support::table::{SdkItem, create, delete, item, key, number, put, put_all, text as string};
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynasplit::backfill::BackfillOptions;
@@ -129,6 +130,7 @@ async fn timestamps_that_are_no_versions_lose_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn items_that_are_created_again_with_an_older_time_during_a_backfill_end_right() {
+    in_the_long_run!(items_that_are_created_again_with_an_older_time_during_a_backfill_end_right);
     let engine = Engine::embedded().await;
     let mut running = Running::open(&engine, PLAN).await;
     let (client, source) = (running.client.clone(), running.source().to_owned());

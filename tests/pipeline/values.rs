@@ -2,6 +2,7 @@
 
 use super::running::{Running, only, with, without};
 use crate::support::contents::PlainItem;
+use crate::support::long::in_the_long_run;
 use crate::support::table::{SdkItem, both_images, number, put, put_all, text, wait_active};
 use crate::support::{Engine, Kind};
 use aws_sdk_dynamodb::primitives::Blob;
@@ -263,6 +264,7 @@ async fn every_value_arrives_on_the_embedded_engine() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_value_arrives_on_dynamodb_local() {
+    in_the_long_run!(every_value_arrives_on_dynamodb_local);
     let engine = Engine::genuine().await;
     assert_eq!(engine.kind(), Kind::Genuine);
     Box::pin(every_value_arrives(&engine)).await;

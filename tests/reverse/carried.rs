@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::scene::{COURSES, SOURCE, Scene, copy, course, target_key};
 use crate::support::Engine;
+use crate::support::long::in_the_long_run;
 use crate::support::process::LIMIT;
 use crate::support::stage::seed;
 use crate::support::table::{self, SdkItem, text};
@@ -104,6 +105,7 @@ async fn everything_is_carried_back_and_again_after_a_rollback_in_sequence_mode(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_is_carried_back_and_again_after_a_rollback_in_timestamp_mode() {
+    in_the_long_run!(everything_is_carried_back_and_again_after_a_rollback_in_timestamp_mode);
     there_and_back_and_there_again(TIMES).await;
 }
 
@@ -149,6 +151,7 @@ async fn there_and_back_and_there_again(timestamp: &str) {
 /// A worker dies at each point of a reverse write, and between a write and its checkpoint; the next one goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn workers_that_die_lose_nothing_and_repeat_nothing() {
+    in_the_long_run!(workers_that_die_lose_nothing_and_repeat_nothing);
     let (scene, tail) = Scene::switched(Engine::embedded().await, "none", 8).await;
     tail.kill().await;
     let mut application = Application::new(&scene, 8, seed());

@@ -4,6 +4,7 @@ use dynasplit::status::ReverseState;
 
 use super::scene::{COURSES, SERVICE, SOURCE, Scene, copy, course, source_key, target_key};
 use crate::support::Engine;
+use crate::support::long::in_the_long_run;
 use crate::support::table::{self, SdkItem, text};
 
 fn with(mut item: SdkItem, name: &str, value: &str) -> SdkItem {
@@ -53,6 +54,7 @@ async fn an_item_that_cannot_be_carried_back_is_kept_until_it_can() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stray_writes_are_found_and_not_overwritten() {
+    in_the_long_run!(stray_writes_are_found_and_not_overwritten);
     let (scene, tail) = Scene::switched(Engine::embedded().await, "none", 6).await;
     let client = &scene.client;
     table::put(client, COURSES, copy("0", "own", 20)).await;

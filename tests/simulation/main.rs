@@ -61,6 +61,10 @@ use world::{Outcome, run};
 
 /// Whole runs in each mode, unless told, times the effort.
 const WHOLE: u64 = 4;
+/// At the usual effort only these: an ordinary one, and the first one with cutovers.
+const USUAL: Range<u64> = 3..5;
+/// At the usual effort, trouble lasts for so many seconds in a short run.
+const SHORT_STORM_S: u64 = 15;
 /// Short runs of each kind beside them.
 const SHORT: u64 = 4;
 /// How many whole runs are made in each mode.
@@ -85,11 +89,15 @@ fn scripts(mode: Mode) -> Vec<Script> {
         return some(1..1 + runs.unwrap_or(SHORT * effort()), None).collect();
     }
     let rounds = runs.unwrap_or(WHOLE * effort());
+    let is_usual = runs.is_none() && effort() == 1;
     let short = rounds * SHORT / WHOLE;
     let short = Focus::SHORT.map(|about| some(1..1 + short, Some(about)));
-    some(1..1 + rounds, None)
-        .chain(short.into_iter().flatten())
-        .collect()
+    let short = short.into_iter().flatten().map(|mut script| {
+        script.cuts.storm_s = script.cuts.storm_s.or(is_usual.then_some(SHORT_STORM_S));
+        script
+    });
+    let whole = if is_usual { USUAL } else { 1..1 + rounds };
+    some(whole, None).chain(short).collect()
 }
 
 /// A seed's run, with what the environment leaves out of it.
@@ -223,7 +231,8 @@ fn a_seed_makes_the_same_run_each_time() {
             ..Script::new(1, Mode::Timestamp)
         },
     ];
-    for script in scripts {
+    for mut script in scripts {
+        script.cuts.storm_s = Some(SHORT_STORM_S);
         let [one, two] = [0, 1].map(|_| run(&script, Trace::kept()).trace);
         let (first, second) = (one.into_lines(), two.into_lines());
         assert!(first.len() > 1000, "{} lines", first.len());

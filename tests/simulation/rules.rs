@@ -20,7 +20,7 @@ use crate::world::{Outcome, run};
 use table::TABLE;
 pub use table::focus;
 
-/// Rules that are found within so many seeds are tried in each `cargo test`.
+/// Rules that are found within so many seeds are tried in each `cargo test`, in one mode.
 const QUICK: u64 = 5;
 
 /// How many seeds are tried for a rule that no seed has found yet, unless `DYNASPLIT_RULES_SEEDS` says otherwise.
@@ -56,7 +56,10 @@ fn are_found(mode: Mode) {
             // A run in which a service is added or moved is long.
             "" => {
                 let is_long = matches!(focus(known.rule), Focus::Growth | Focus::Cutovers | Focus::Moves);
-                bound.is_some_and(|bound| bound <= QUICK) && !is_long
+                let is_quick = |mode| known.bound(mode).is_some_and(|bound| bound <= QUICK);
+                // What is found by timestamps as quickly is tried by these alone.
+                let elsewhere = mode == Mode::Sequence && is_quick(Mode::Timestamp);
+                is_quick(mode) && !is_long && !elsewhere
             }
             "all" => bound.is_some(),
             "every" => true,

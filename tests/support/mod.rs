@@ -12,12 +12,14 @@
 //! - [`trial`]: a split to try things on, with what each target should hold, written by hand. [`mutator`]: writers that
 //!   write to its source meanwhile. [`process`]: the product's own processes, to be started, stopped and killed.
 //!   [`output`]: what a process wrote. [`objects`]: an S3 server for exports. [`failpoints`]: where processes die.
-//!   [`stage`]: all three on an engine. [`age`]: a split that nobody worked on for long. [`random_faults`]: an engine on which
+//!   [`stage`]: all three on an engine. [`age`]: a split that nobody worked on for long. [`long`]: tests that are
+//!   left out of `cargo test`. [`random_faults`]: an engine on which
 //!   everything goes wrong.
 
 #![allow(
     dead_code,
     unused_imports,
+    unused_macros,
     reason = "every test binary takes what it needs of this module"
 )]
 
@@ -34,6 +36,7 @@ pub mod faulty;
 pub mod fetch;
 pub mod latch;
 mod launcher;
+pub mod long;
 pub mod mutator;
 pub mod objects;
 pub mod output;

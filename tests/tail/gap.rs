@@ -6,6 +6,7 @@ use dynasplit::state::{SplitRecord, Store};
 
 use crate::support::Engine;
 use crate::support::age::set_back;
+use crate::support::long::in_the_long_run;
 use crate::support::mutator::Habits;
 use crate::support::process::{lanes, obstacles};
 use crate::support::stage::Stage;
@@ -22,6 +23,7 @@ const HABITS: Habits = Habits {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_day_without_a_worker_is_a_gap_and_the_tail_is_restarted() {
+    in_the_long_run!(a_day_without_a_worker_is_a_gap_and_the_tail_is_restarted);
     let stage = Stage::set(Engine::genuine_dedicated().await, Mode::Sequence).await;
     let (client, cli) = (&stage.client, &stage.cli);
     let mutator = stage.write(HABITS).await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodbstreams::types::ShardIteratorType::AtSequenceNumber;
 
+use crate::support::long::in_the_long_run;
 use crate::support::mutator::Habits;
 use crate::support::process::{Cli, lane, lanes};
 use crate::support::stage::Stage;
@@ -75,6 +76,7 @@ async fn until_more(cli: &Cli) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_place_that_only_seems_trimmed_is_no_gap() {
+    in_the_long_run!(a_place_that_only_seems_trimmed_is_no_gap);
     let stage = Stage::set(Engine::genuine_dedicated().await, Mode::Sequence).await;
     let (client, source) = (&stage.client, &stage.trial.source);
     let streams = stage.engine.streams();

@@ -148,7 +148,7 @@ pub const TABLE: &[Known] = &[
     known(CompareAndSet, [None, None], LEASE),
     known(EndsBeforeLease, [None, None], LEASE),
     known(BothClocks, [None, None], LEASE),
-    known(FenceProven, [None, None], CUTOVER),
+    known(FenceProven, [Some(3), None], CUTOVER),
     known(Drain, [Some(1), Some(1)], CUTOVER),
     known(Canary, [Some(1), None], CANARY),
     known(MarkersIgnored, [Some(1), None], MARKED),
