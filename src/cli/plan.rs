@@ -68,11 +68,12 @@ fn offline(global: &Global, args: &Args) -> Result<Exit, Failed> {
         warnings: plan.warnings.list().to_vec(),
     };
     output::print(global, &checked, |checked| {
+        let (columns, services) = (wrapping::columns(), checked.services.join(", "));
+        let said = format!("the plan of {} is well-formed: {services}", checked.split);
         format!(
-            "the plan of {} is well-formed: {}\n{}",
-            checked.split,
-            checked.services.join(", "),
-            survey::render_cutover(&checked.cutover, wrapping::columns(), console::colors_enabled())
+            "{}\n{}",
+            wrapping::fit(&said, columns),
+            survey::render_cutover(&checked.cutover, columns, console::colors_enabled())
         )
     })?;
     Ok(Exit::Done)

@@ -2,10 +2,16 @@
 
 use aws_sdk_dynamodb::types::{StreamSpecification, StreamViewType};
 
+use dynasplit::tail::TipReader;
+use tokio_util::sync::CancellationToken;
+
 use super::shop::{CUTOVER, Shop, end};
 use crate::support::long::in_the_long_run;
-use crate::support::table::{self, item, key, number};
+use crate::support::table::{self, item, key, number, text};
 use crate::support::trial::Mode;
+
+/// More than a page of the stream holds.
+const MANY: usize = 1200;
 
 /// An own person, beyond those of the application.
 const PERSON: u64 = 900;
@@ -26,6 +32,22 @@ async fn lose_person(shop: &Shop) {
         lost.insert(to.into(), value);
     }
     table::delete(&shop.stage.client, &shop.people, lost).await;
+}
+
+/// Switches the stream of the people's own table on.
+async fn enable_stream(shop: &Shop) {
+    let stream = StreamSpecification::builder()
+        .stream_enabled(true)
+        .stream_view_type(StreamViewType::NewAndOldImages)
+        .build()
+        .expect("a stream");
+    let enabled = shop
+        .stage
+        .client
+        .update_table()
+        .table_name(&shop.people)
+        .stream_specification(stream);
+    enabled.send().await.expect("the stream is enabled");
 }
 
 /// Refused, the application goes on with the source, and the damage can be repaired.
@@ -81,21 +103,32 @@ async fn a_foreign_write_of_the_target_after_the_verify_cancels_the_cutover() {
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     put_person(&shop, 1).await;
     application.end().await;
-    let stream = StreamSpecification::builder()
-        .stream_enabled(true)
-        .stream_view_type(StreamViewType::NewAndOldImages)
-        .build()
-        .expect("a stream");
-    let enabled = shop
-        .stage
-        .client
-        .update_table()
-        .table_name(&shop.people)
-        .stream_specification(stream);
-    enabled.send().await.expect("the stream is enabled");
+    enable_stream(&shop).await;
     shop.cli.until_caught_up().await;
     shop.verify().await;
     lose_person(&shop).await;
     assert_cancelled(&shop).await;
+    end(tail).await;
+}
+
+/// All changes of the last moments are read before the fence, and not only the first page of them: the pause does not pay for the
+/// others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_changes_of_the_last_minute_are_read_before_the_fence() {
+    let (shop, tail, application) = Shop::open(Mode::Sequence).await;
+    application.end().await;
+    shop.cli.until_caught_up().await;
+    enable_stream(&shop).await;
+    for n in 0..MANY {
+        let person = [("id", text(format!("many{n}"))), ("part", text("P"))];
+        let person = person.map(|(name, value)| (name.to_owned(), value));
+        table::put(&shop.stage.client, &shop.people, person.into()).await;
+    }
+    let split = shop.cli.open().await;
+    let reader = TipReader::open(&split, "people").await.expect("it is opened");
+    let mut reader = reader.keeping_keys(0).await.expect("it is opened");
+    let followed = reader.follow(usize::MAX, &CancellationToken::new()).await;
+    assert!(followed.expect("the stream is read"));
+    assert_eq!(reader.keys.len(), MANY);
     end(tail).await;
 }
