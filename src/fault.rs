@@ -69,6 +69,8 @@ pub const REQUESTS: &[&str] = &[
     "state.segment.delete",
     "state.repair.put",
     "state.verify.put",
+    "state.proof.put",
+    "state.proof.delete",
     "export.request",
     "offline.object",
     "offline.import",

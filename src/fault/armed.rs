@@ -74,6 +74,8 @@ pub fn saving(record: &str, removed: bool) -> &'static str {
         ("SEGMENT", true) => "state.segment.delete",
         ("REPAIR", false) => "state.repair.put",
         ("VERIFY", false) => "state.verify.put",
+        ("PROOF", false) => "state.proof.put",
+        ("PROOF", true) => "state.proof.delete",
         ("LETTER" | "BACKLETTER" | "STRAY" | "EVENTLETTER", false) => "state.letter.put",
         ("LETTER" | "BACKLETTER" | "STRAY" | "EVENTLETTER", true) => "state.letter.delete",
         ("LETTERPART" | "BACKLETTERPART" | "STRAYPART" | "EVENTLETTERPART", false) => "state.letter-part.put",

@@ -22,6 +22,7 @@ const BACKFILL: &[&str] = &["backfill"];
 /// Fewer segments than there are by default: those of an earlier round that are too many are removed.
 const FEWER: &[&str] = &["backfill", "--segments", "8"];
 const BULK: &[&str] = &["backfill", "--order", "bulk"];
+const VERIFY_ORDERS: &[&str] = &["verify", "--service", "orders"];
 const REPAIR: &[&str] = &["verify", "--repair", "--discard-target-writes"];
 const ABANDON_SERVICE: &[&str] = &["abandon", "--service", "names", "--delete-table", "--yes"];
 const ABANDON: &[&str] = &[
@@ -375,6 +376,15 @@ async fn repair_scene() -> Deaths {
 
 async fn repairs(scene: &Scene, deaths: &mut Deaths) {
     let cli = scene.cli();
+    succeed_soon(cli, VERIFY_ORDERS).await;
+    damage(scene, true).await;
+    for point in ["state.proof.delete.before", "state.proof.delete.after"] {
+        deaths.die(cli, VERIFY_ORDERS, point).await;
+        // After the second death, there is none to remove.
+        succeed_repair(cli).await;
+        succeed_soon(cli, VERIFY_ORDERS).await;
+        damage(scene, true).await;
+    }
     for (point, missing) in [
         ("state.repair.put.before", true),
         ("state.repair.put.after", true),
@@ -416,6 +426,8 @@ async fn ending() -> Deaths {
     let Scene { stage, writers } = scene;
     writers.stop().await;
     stage.cli.until_caught_up().await;
+    let proof = ["state.proof.put.before", "state.proof.put.after"];
+    deaths.die_at(&stage.cli, VERIFY_ORDERS, &proof).await;
     succeed_soon(&stage.cli, &["verify"]).await;
     let switch = ["switched.recording", "switched.acknowledged"];
     deaths.die_at(&stage.cli, SWITCHED, &switch).await;
