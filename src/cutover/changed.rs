@@ -121,9 +121,23 @@ impl Changed {
         Ok(())
     }
 
-    /// Reads on and compares, beside the steps that wait until the writers have stopped. It never waits itself.
-    async fn follow_on(&mut self, on: &Compared<'_>, tip: Option<&mut TipReader>) -> Result<(), RunError> {
-        while !self.source.follow(FULL, on.stop).await? {
+    /// Reads on and compares, beside the steps that wait until the writers have stopped. Nobody waits for a stream that shows a
+    /// record late: when the step has ended, the rest is left to the check.
+    async fn follow_on(
+        &mut self,
+        on: &Compared<'_>,
+        tip: Option<&mut TipReader>,
+        ended: &CancellationToken,
+    ) -> Result<(), RunError> {
+        loop {
+            let is_read = tokio::select! {
+                biased;
+                () = ended.cancelled() => return Ok(()),
+                followed = self.source.follow(FULL, on.stop) => followed?,
+            };
+            if is_read {
+                break;
+            }
             self.compare().await?;
         }
         if let Some(tip) = tip {
@@ -212,7 +226,7 @@ pub(super) async fn beside<T>(
     let (on, ended) = (work.compared(), CancellationToken::new());
     let following = async {
         while !ended.is_cancelled() {
-            changed.follow_on(&on, tip.as_mut()).await?;
+            changed.follow_on(&on, tip.as_mut(), &ended).await?;
             tokio::select! {
                 biased;
                 () = ended.cancelled() => {}
