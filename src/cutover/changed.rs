@@ -236,11 +236,15 @@ pub(super) async fn beside<T>(
         Ok::<(), RunError>(())
     };
     let doing = async {
-        let done = step.await?;
+        let done = step.await;
         ended.cancel();
-        Ok(done)
+        done
     };
-    let (done, ()) = tokio::try_join!(doing, Box::pin(following))?;
+    // Whatever becomes of the other, each comes to its end: a fence that is left in the middle of a request may come into force
+    // after it was lifted.
+    let (done, followed) = tokio::join!(doing, Box::pin(following));
+    let done = done?;
+    followed?;
     *work.changed.lock().await = Some(changed);
     *work.tip.lock().await = tip;
     Ok(done)
