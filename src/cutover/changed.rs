@@ -5,7 +5,6 @@
 //! forgotten. So the pause pays only for the keys of its last moments, however large the table is.
 
 use super::journal::Journal;
-use super::work::Work;
 use crate::model::{Key, count};
 use crate::plan::Service;
 use crate::source::lineage::age_gap;
@@ -29,8 +28,6 @@ const CLOCKS_MS: u64 = 10 * 60 * 1000;
 /// Looks at a key that differs, although its lane is drained.
 const LOOKS: u32 = 3;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(300);
-/// Between two looks at what changed, while a step waits.
-const BETWEEN_FOLLOWS: Duration = Duration::from_millis(300);
 /// Keys that an error names.
 const NAMED: usize = 5;
 
@@ -123,7 +120,7 @@ impl Changed {
 
     /// Reads on and compares, beside the steps that wait until the writers have stopped. Nobody waits for a stream that shows a
     /// record late: when the step has ended, the rest is left to the check.
-    async fn follow_on(
+    pub async fn follow_on(
         &mut self,
         on: &Compared<'_>,
         tip: Option<&mut TipReader>,
@@ -210,44 +207,6 @@ impl Changed {
             ),
         }))
     }
-}
-
-/// Does a step that waits until the writers have stopped. Meanwhile, the changes from before are read and compared, so that the
-/// check finds little to do: the pause does not pay for what was written since the changes were followed.
-pub(super) async fn beside<T>(
-    work: &Work<'_>,
-    step: impl Future<Output = Result<T, RunError>>,
-) -> Result<T, RunError> {
-    let (changed, mut tip) = (work.changed.lock().await.take(), work.tip.lock().await.take());
-    // Another process did the steps before, or nothing will be checked.
-    let Some(mut changed) = changed.filter(|_| !work.force) else {
-        return step.await;
-    };
-    let (on, ended) = (work.compared(), CancellationToken::new());
-    let following = async {
-        while !ended.is_cancelled() {
-            changed.follow_on(&on, tip.as_mut(), &ended).await?;
-            tokio::select! {
-                biased;
-                () = ended.cancelled() => {}
-                () = tokio::time::sleep(BETWEEN_FOLLOWS) => {}
-            }
-        }
-        Ok::<(), RunError>(())
-    };
-    let doing = async {
-        let done = step.await;
-        ended.cancel();
-        done
-    };
-    // Whatever becomes of the other, each comes to its end: a fence that is left in the middle of a request may come into force
-    // after it was lifted.
-    let (done, followed) = tokio::join!(doing, Box::pin(following));
-    let done = done?;
-    followed?;
-    *work.changed.lock().await = Some(changed);
-    *work.tip.lock().await = tip;
-    Ok(done)
 }
 
 fn counted_keys(keys: u64) -> String {

@@ -1,6 +1,7 @@
 //! The steps of a cutover.
 
-use super::changed::{self, Changed, beside};
+use super::beside::beside;
+use super::changed::{self, Changed};
 use super::checks::{busy, compare, refuse_unproven};
 use super::fence_parts::Side;
 use super::options::CutoverOptions;

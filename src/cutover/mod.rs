@@ -13,6 +13,7 @@
 //! command stops and says how to continue. Only the holder of the journal's lease acts. What every worker must obey stands in
 //! the split's record: the phase with its epoch, and the closed lane.
 
+mod beside;
 mod canary;
 mod cancel;
 mod capacity;

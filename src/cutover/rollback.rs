@@ -1,6 +1,7 @@
 //! The steps of a rollback.
 
-use super::changed::{Changed, beside};
+use super::beside::beside;
+use super::changed::Changed;
 use super::checks::{busy, compare, losses, passed, refuse_completing, reverse};
 use super::fence_parts::Side;
 use super::options::RollbackOptions;

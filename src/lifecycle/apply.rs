@@ -2,8 +2,8 @@
 
 use crate::plan::Service;
 use crate::source::{StreamState, check_keys, describe_source, ensure_stream, stream_state};
-use crate::state::{RepairScope, ServiceRecord, SplitRecord, StateError};
-use crate::target::{TableEvent, TableFinding, TargetError, ensure, inspect, is_empty};
+use crate::state::{RepairScope, ServiceRecord, SplitRecord, StateError, cut_over};
+use crate::target::{TableEvent, TableFinding, TableStream, TargetError, ensure, inspect, is_empty};
 use crate::worker::{
     PlanChange, RunError, SettingChange, Split, check_left_out, completed, plan_change, refuse_abandoned,
     services,
@@ -118,6 +118,7 @@ pub async fn apply(
             &service.table,
             &service.keys,
             &service.indexes,
+            known.stream_of(&service.name),
             &observer,
         )
         .await?;
@@ -165,6 +166,21 @@ struct Known {
     widened: Option<SettingChange>,
     /// Services that have switched: their tables are not compared or changed.
     switched: BTreeSet<String>,
+    /// Services that are being cut over, or were: the streams of their tables are on.
+    cut_over: BTreeSet<String>,
+}
+
+impl Known {
+    fn stream_of(&self, service: &str) -> TableStream {
+        stream_of(&self.cut_over, service)
+    }
+}
+
+fn stream_of(cut_over: &BTreeSet<String>, service: &str) -> TableStream {
+    match cut_over.contains(service) {
+        true => TableStream::WayBack,
+        false => TableStream::Unused,
+    }
 }
 
 /// Looks at everything, and changes nothing.
@@ -184,6 +200,10 @@ async fn look(split: &Split, options: ApplyOptions) -> Result<Known, RunError> {
         .iter()
         .flat_map(|record| record.switched.keys().cloned())
         .collect();
+    let cut_over = match &record {
+        Some(_) => cut_over(&split.store).await?,
+        None => BTreeSet::new(),
+    };
     let captured =
         record.is_some_and(|record| record.streams.iter().any(|stream| stream.captured_ms.is_some()));
     if stream == StreamState::Off && captured && !options.enable_stream {
@@ -205,7 +225,15 @@ async fn look(split: &Split, options: ApplyOptions) -> Result<Known, RunError> {
         if switched.contains(&service.name) {
             continue;
         }
-        let finding = inspect(&clients.control, &service.table, &service.keys, &service.indexes).await;
+        let stream = stream_of(&cut_over, &service.name);
+        let finding = inspect(
+            &clients.control,
+            &service.table,
+            &service.keys,
+            &service.indexes,
+            stream,
+        )
+        .await;
         match finding {
             Err(error) => problems.push(error),
             Ok(TableFinding::Differs(differences)) => problems.push(TargetError::Differs {
@@ -242,6 +270,7 @@ async fn look(split: &Split, options: ApplyOptions) -> Result<Known, RunError> {
         Ok(Known {
             services: known.into_keys().collect(),
             switched,
+            cut_over,
             lost,
             widened: change.widened,
         })

@@ -4,7 +4,7 @@ use super::record::ImportPhase;
 use super::task::OfflineSplit;
 use crate::dynamo::Tables;
 use crate::plan::Service;
-use crate::target::{TtlOutcome, enable_ttl, ensure, set_after_import, table_id};
+use crate::target::{TableStream, TtlOutcome, enable_ttl, ensure, set_after_import, table_id};
 use crate::worker::{RunError, unless_stopped};
 
 impl OfflineSplit<'_> {
@@ -33,7 +33,14 @@ impl OfflineSplit<'_> {
             }
             notes = unless_stopped(self.stop, Box::pin(set_after_import(client, spec))).await?;
         }
-        let ensured = ensure(client, spec, &service.keys, &service.indexes, &|_| ());
+        let ensured = ensure(
+            client,
+            spec,
+            &service.keys,
+            &service.indexes,
+            TableStream::Unused,
+            &|_| (),
+        );
         let ensured = unless_stopped(self.stop, Box::pin(ensured)).await?;
         notes.extend(ensured.notes);
         self.change(service, |import| {

@@ -5,6 +5,7 @@ use super::lease::Lease;
 use super::store::Store;
 use super::{CutoverPhase, StateError};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The longest text that an event keeps. A record must fit into an item of DynamoDB, with room for the others.
 const MOST_TEXT: usize = 16 * 1024;
@@ -264,6 +265,17 @@ pub struct CutoverRecord {
     /// The next step does not begin, until somebody resumes it. Set and removed by other processes than the one that works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+}
+
+/// The services with a journal: they are being cut over, or were. The streams of their tables are on, also if nothing else of
+/// the cutover is on record.
+///
+/// # Errors
+/// If the state can't be read.
+pub async fn cut_over(store: &Store) -> Result<BTreeSet<String>, StateError> {
+    let found = store.list::<CutoverRecord>(CutoverRecord::PREFIX).await?;
+    let services = found.into_iter().map(|(_, stored)| stored.value.service);
+    Ok(services.collect())
 }
 
 impl CutoverRecord {

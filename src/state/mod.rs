@@ -37,7 +37,7 @@ mod tuning;
 pub use attempts::{Attempt, Attempts};
 pub use chart::{ChartRecord, ChartSample};
 pub use cutover::{CutoverPhase, CutoverState, StreamPin};
-pub use cutover_journal::{CutoverEvent, CutoverRecord, CutoverStep, Hold, MarkerRun, Pause};
+pub use cutover_journal::{CutoverEvent, CutoverRecord, CutoverStep, Hold, MarkerRun, Pause, cut_over};
 pub use damage::Damaged;
 pub use dead_letters::{DeadLetter, DeadLetterHead, DeadLetters, ShownDeadLetter};
 pub use error::StateError;

@@ -1,10 +1,11 @@
 //! The present state of the targets and of the state table.
 
 use crate::plan::TableThroughput;
-use crate::state::{SplitRecord, StateError};
-use crate::target::{Difference, TableFinding, inspect, is_empty, throughput};
+use crate::state::{SplitRecord, StateError, cut_over};
+use crate::target::{Difference, TableFinding, TableStream, inspect, is_empty, throughput};
 use crate::worker::{RunError, Split, check_split};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// A service's table.
 #[derive(Clone, Debug, Serialize)]
@@ -83,9 +84,18 @@ pub enum StateStatus {
 /// Looks at each target.
 pub(super) async fn targets(split: &Split) -> Result<Vec<TableView>, RunError> {
     let mut views = Vec::with_capacity(split.targets.len());
+    let is_begun = split.store.exists(&split.source.control).await?;
+    let cut_over = match is_begun {
+        true => cut_over(&split.store).await?,
+        false => BTreeSet::new(),
+    };
     for (service, clients) in split.services() {
         let spec = &service.table;
-        let found = inspect(&clients.control, spec, &service.keys, &service.indexes).await?;
+        let stream = match cut_over.contains(&service.name) {
+            true => TableStream::WayBack,
+            false => TableStream::Unused,
+        };
+        let found = inspect(&clients.control, spec, &service.keys, &service.indexes, stream).await?;
         let empty = match found {
             TableFinding::Missing => None,
             _ => Some(is_empty(&clients.control, &spec.name).await?),

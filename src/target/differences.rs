@@ -22,6 +22,15 @@ pub(super) struct Comparison {
     pub notes: Vec<String>,
 }
 
+/// What the stream of a target is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TableStream {
+    /// Nothing: it is off until the split is complete.
+    Unused,
+    /// A cutover has enabled it, for the way back.
+    WayBack,
+}
+
 /// The plan, its table, and the findings so far.
 struct Comparing<'a> {
     spec: &'a TableSpec,
@@ -36,6 +45,7 @@ pub(super) fn compare(
     indexes: &[IndexKeys],
     state: &TableState,
     settings: Option<&Settings>,
+    stream: TableStream,
 ) -> Comparison {
     let mut comparing = Comparing {
         spec,
@@ -48,7 +58,9 @@ pub(super) fn compare(
     comparing.indexes(indexes, true);
     comparing.billing();
     comparing.protection();
-    comparing.stream();
+    if stream == TableStream::Unused {
+        comparing.stream();
+    }
     match settings {
         Some(settings) => {
             comparing.ttl(&settings.ttl);

@@ -37,6 +37,7 @@ pub use batch::Batches;
 pub use batching::Batching;
 pub use bulk::Bulk;
 pub use difference::{Difference, Pending};
+pub use differences::TableStream;
 pub use error::TargetError;
 pub use gather::Batched;
 pub use import::{

@@ -1,6 +1,6 @@
 //! Target tables as a whole: inspected, created, waited for.
 
-use super::differences::{Comparison, compare};
+use super::differences::{Comparison, TableStream, compare};
 use super::state::{TableState, describe};
 use super::{Difference, Pending, TargetError, creation, settings};
 use crate::dynamo::{FailureKind, Poll, call_table};
@@ -88,8 +88,9 @@ pub async fn inspect(
     spec: &TableSpec,
     keys: &KeySchema,
     indexes: &[IndexKeys],
+    stream: TableStream,
 ) -> Result<TableFinding, TargetError> {
-    let Some((_, comparison)) = examine(client, spec, keys, indexes).await? else {
+    let Some((_, comparison)) = examine(client, spec, keys, indexes, stream).await? else {
         return Ok(TableFinding::Missing);
     };
     let Comparison {
@@ -128,11 +129,12 @@ pub async fn ensure(
     spec: &TableSpec,
     keys: &KeySchema,
     indexes: &[IndexKeys],
+    stream: TableStream,
     observer: &Observer<'_>,
 ) -> Result<Ensured, TargetError> {
     let mut created = false;
     for _ in 0..MAX_ROUNDS {
-        match examine(client, spec, keys, indexes).await? {
+        match examine(client, spec, keys, indexes, stream).await? {
             None if spec.adopted => {
                 return Err(TargetError::AdoptedMissing {
                     table: spec.name.clone(),
@@ -209,6 +211,7 @@ async fn examine(
     spec: &TableSpec,
     keys: &KeySchema,
     indexes: &[IndexKeys],
+    stream: TableStream,
 ) -> Result<Option<(TableState, Comparison)>, TargetError> {
     let Some(state) = describe(client, &spec.name).await? else {
         return Ok(None);
@@ -219,7 +222,7 @@ async fn examine(
     } else {
         None
     };
-    let comparison = compare(spec, keys, indexes, &state, settings.as_ref());
+    let comparison = compare(spec, keys, indexes, &state, settings.as_ref(), stream);
     Ok(Some((state, comparison)))
 }
 

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::Client;
 use dynasplit::model::{AttributeKind, KeyAttribute, KeySchema};
 use dynasplit::plan::IndexKeys;
 use dynasplit::plan::spec::TableSpec;
-use dynasplit::target::{Ensured, TableFinding, TargetError, ensure, inspect};
+use dynasplit::target::{Ensured, TableFinding, TableStream, TargetError, ensure, inspect};
 use serde_json::{Value, json};
 
 /// A planned table, as the checked plan gives it.
@@ -75,11 +75,19 @@ impl Planned {
     }
 
     pub async fn ensure(&self, client: &Client) -> Result<Ensured, TargetError> {
-        ensure(client, &self.spec, &self.keys, &self.indexes, &|_| ()).await
+        ensure(
+            client,
+            &self.spec,
+            &self.keys,
+            &self.indexes,
+            TableStream::Unused,
+            &|_| (),
+        )
+        .await
     }
 
     pub async fn inspect(&self, client: &Client) -> TableFinding {
-        inspect(client, &self.spec, &self.keys, &self.indexes)
+        inspect(client, &self.spec, &self.keys, &self.indexes, TableStream::Unused)
             .await
             .unwrap()
     }

@@ -5,7 +5,7 @@ use super::script::{Script, described};
 use dynasplit::dynamo::TableCallError;
 use dynasplit::source::{SourceError, ensure_stream};
 use dynasplit::state::Store;
-use dynasplit::target::{Pending, TableEvent, TargetError, ensure, is_empty};
+use dynasplit::target::{Pending, TableEvent, TableStream, TargetError, ensure, is_empty};
 use serde_json::json;
 use std::sync::Mutex;
 
@@ -42,9 +42,16 @@ async fn a_slow_table_is_waited_for_and_then_finished() {
             seen.lock().unwrap().push(status);
         }
     };
-    let ensured = ensure(&client, &planned.spec, &planned.keys, &planned.indexes, &observer)
-        .await
-        .unwrap();
+    let ensured = ensure(
+        &client,
+        &planned.spec,
+        &planned.keys,
+        &planned.indexes,
+        TableStream::Unused,
+        &observer,
+    )
+    .await
+    .unwrap();
     assert_eq!(
         (ensured.created, ensured.added),
         (true, vec![Pending::PointInTimeRecovery])

@@ -230,9 +230,16 @@ async fn tags_that_an_interrupted_run_left_out_are_added() {
     let planned = Planned::new("Courses", json!({ "tags": { "team": "courses" } }));
     let seen = Mutex::new(Vec::new());
     let observer = |event: TableEvent<'_>| seen.lock().unwrap().push(format!("{event:?}"));
-    let ensured = ensure(&client, &planned.spec, &planned.keys, &planned.indexes, &observer)
-        .await
-        .unwrap();
+    let ensured = ensure(
+        &client,
+        &planned.spec,
+        &planned.keys,
+        &planned.indexes,
+        dynasplit::target::TableStream::Unused,
+        &observer,
+    )
+    .await
+    .unwrap();
     let tags = BTreeMap::from([("team".to_owned(), "courses".to_owned())]);
     assert_eq!(
         (ensured.created, ensured.added),

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::application::Application;
 use super::completed::COMPLETE;
-use super::shop::{ROLLBACK, Shop, end, until_written};
+use super::shop::{CUTOVER, ROLLBACK, Shop, end, until_written};
 use crate::support::contents::{self, Contents, Plain};
 use crate::support::process::{Running, obstacles};
 use crate::support::table::{self, item, number};
@@ -25,6 +25,29 @@ async fn a_service_moves_while_the_copy_of_another_one_is_interrupted() {
     assert_copied(&shop).await;
     copying.signal("CONT");
     copying.end().await.with_code(&["backfill"], 0);
+    ends(&shop, &late, application, tail).await;
+}
+
+/// A service whose table has a stream for the way back, or had one, does not stand in the way of `apply`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_is_added_while_another_one_is_cut_over_and_after_it_went_back() {
+    let (shop, tail, application) = Shop::open(Mode::Sequence).await;
+    // Its cutover has begun, and comes to no fence: the stream of its table is on already.
+    shop.spoil("fail", "before-fence");
+    let failed = shop.run(&shop.cli, CUTOVER).await;
+    assert_ne!(failed.code, Some(0), "{}", failed.stdout);
+    shop.mend("fail", "before-fence");
+    let (late, tail) = added(&shop, tail).await;
+    shop.succeed(&["backfill"]).await;
+    verify_all(&shop).await;
+    shop.cutover().await;
+    shop.succeed(ROLLBACK).await;
+    shop.succeed(&["apply"]).await;
+    let plan = ["plan"];
+    let planned = shop.run(&shop.cli, &plan).await;
+    assert!(!planned.stdout.contains("differs"), "{}", planned.stdout);
+    verify(&shop, "people").await;
+    shop.cutover().await;
     ends(&shop, &late, application, tail).await;
 }
 

@@ -113,6 +113,7 @@ impl Bench {
                 &service.table,
                 &service.keys,
                 &service.indexes,
+                dynasplit::target::TableStream::Unused,
                 &|_| (),
             )
             .await

@@ -49,7 +49,7 @@ fn computed() -> BTreeSet<String> {
     let writes = WRITERS
         .into_iter()
         .flat_map(|writer| WRITE_OPS.map(|stroke| writing(writer, || stroke)));
-    let kinds = "SPLIT SERVICE SHARD HISTORY WORKER BACKFILL SEGMENT REPAIR VERIFY LETTER LETTERPART RECHECK TUNING ACTIVITY CUTOVER \
+    let kinds = "SPLIT SERVICE SHARD HISTORY WORKER BACKFILL SEGMENT REPAIR VERIFY LETTER LETTERPART RECHECK TUNING PROOF ACTIVITY CUTOVER \
                  CUTOVEREVENT CUTOVERPIN PRUNE CHART NOTIFY";
     let saves = kinds
         .split(' ')

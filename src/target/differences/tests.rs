@@ -152,7 +152,14 @@ fn settings() -> Settings {
 }
 
 fn compared(spec: &TableSpec, state: &TableState, settings: &Settings) -> Comparison {
-    compare(spec, &keys(), &indexes(), state, Some(settings))
+    compare(
+        spec,
+        &keys(),
+        &indexes(),
+        state,
+        Some(settings),
+        TableStream::Unused,
+    )
 }
 
 #[test]
@@ -167,7 +174,14 @@ fn settings_that_the_plan_does_not_name_are_not_compared() {
     let mut state = state();
     state.global_indexes.clear();
     state.local_indexes.clear();
-    let found = compare(&bare.unwrap(), &keys(), &[], &state, Some(&settings()));
+    let found = compare(
+        &bare.unwrap(),
+        &keys(),
+        &[],
+        &state,
+        Some(&settings()),
+        TableStream::Unused,
+    );
     assert_eq!(found, Comparison::default());
 }
 

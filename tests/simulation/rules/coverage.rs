@@ -107,9 +107,13 @@ fn every_rule_is_asked_in_the_product_and_only_there() {
         "the product leaves out no rule by itself"
     );
     let manifest = read("Cargo.toml");
+    let default = manifest.lines().find(|line| line.starts_with("default ="));
+    let default = default.expect("what an ordinary build has");
     assert!(
-        !manifest.contains("\ndefault ="),
-        "an ordinary build has every rule"
+        !["failpoints", "broken-rules"]
+            .iter()
+            .any(|part| default.contains(part)),
+        "an ordinary build has every rule: {default}"
     );
 }
 
