@@ -154,7 +154,6 @@ impl Cast {
             has_markers: matches!(rule, Rule::Canary | Rule::MarkersIgnored),
             has_copies: matches!(rule, Rule::CopiesStay | Rule::CopiesRepaired),
         };
-        self.grows &= !self.cutovers;
         self.holds = matches!(rule, Rule::HoldKept | Rule::HoldBounded);
         self.slow_person = matches!(rule, Rule::FenceProven | Rule::Drain);
         if rule == Rule::FenceProven {
@@ -183,8 +182,7 @@ impl Cast {
         self.holds = rng.random_bool(0.4);
         // What is written while the stream shows nothing yet, no proof of a fence sees.
         self.slow_person = rng.random_bool(0.4) && !self.layout.has_markers;
-        // A service is added, and copied while the others move.
-        self.grows = rng.random_bool(0.5);
+        self.grows = false;
         self.order = OrderChoice::Only(Order::Concurrent);
         self.odd = 0;
         self.expires = false;
