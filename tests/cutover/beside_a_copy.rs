@@ -89,7 +89,8 @@ async fn added(shop: &Shop, tail: Running) -> (String, Running) {
     );
     std::fs::write(path, plan + &added).expect("the plan is written");
     shop.succeed(&["apply"]).await;
-    end(tail).await;
+    // It ends by itself, because its plan lacks the service; if it has not noticed that yet, it is killed.
+    tail.kill().await;
     let tail = shop.cli.begin().await;
     let items = (0..ITEMS).map(|n| {
         let mut item = key(n);
