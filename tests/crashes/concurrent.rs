@@ -79,7 +79,7 @@ async fn a_process_of_an_earlier_round_ends_nothing_of_a_later_one() {
     held_up.signal("CONT");
     held_up.end().await.with_code(BACKFILL, 0);
     let status = cli.status().await;
-    assert_eq!(status["tombstones"]["orders"]["phase"], "on", "{status:#}");
+    assert_eq!(status["tombstones"]["names"]["phase"], "on", "{status:#}");
     assert!(status["backfill_record"]["finished_ms"].is_null(), "{status:#}");
     fill.signal("CONT");
     fill.end().await.with_code(BACKFILL, 0);
