@@ -91,7 +91,9 @@ async fn added(shop: &Shop, tail: Running) -> (String, Running) {
     shop.succeed(&["apply"]).await;
     // It ends by itself, because its plan lacks the service; if it has not noticed that yet, it is killed.
     tail.kill().await;
-    let tail = shop.cli.begin().await;
+    // The other one keeps the plan that it read first, and would not wait for the lane of the new service.
+    let newest = shop.cli.with_plan(shop.path("plan.yaml"));
+    let tail = newest.begin().await;
     let items = (0..ITEMS).map(|n| {
         let mut item = key(n);
         item.insert("n".into(), number(n + 1));
