@@ -2,6 +2,7 @@
 
 use super::round::{filled, is_of_round};
 use super::worker::Backfill;
+use crate::dynamo::Tables;
 use crate::model::{duration, moment};
 use crate::repair::Holder;
 use crate::s3::{Bucket, DescribedExport, Export, ExportError, ExportPlace, ExportStatus, describe_export};
@@ -21,18 +22,31 @@ pub async fn load_export(
     place: &ExportPlace,
     region: Option<&str>,
 ) -> Result<Export, RunError> {
+    load_export_of(&split.source, &split.plan.source.table, place, region).await
+}
+
+/// The same for any table.
+///
+/// # Errors
+/// As [`load_export`].
+pub async fn load_export_of(
+    tables: &Tables,
+    table: &str,
+    place: &ExportPlace,
+    region: Option<&str>,
+) -> Result<Export, RunError> {
     let (folder, owner) = match place {
         ExportPlace::Folder(folder) => (folder.clone(), None),
         ExportPlace::Arn(arn) => {
-            let described = describe_export(&split.source.control, arn).await?;
+            let described = describe_export(&tables.control, arn).await?;
             complete(&described)?;
             (described.folder, described.owner)
         }
     };
-    let bucket = Bucket::new(&split.source, region, &folder.bucket, owner);
+    let bucket = Bucket::new(tables, region, &folder.bucket, owner);
     let export = Export::load(bucket, folder).await?;
-    let source = present(&split.source.control, &split.plan.source.table).await?;
-    export.check_table(&source.arn, source.id.as_deref())?;
+    let found = present(&tables.control, table).await?;
+    export.check_table(&found.arn, found.id.as_deref())?;
     Ok(export)
 }
 

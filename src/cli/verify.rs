@@ -11,9 +11,11 @@ use super::stoppable::stoppable;
 use super::table::{Row, table};
 use super::waiting::Waiting;
 use super::{output, text};
+use crate::backfill::{load_export, load_export_of};
 use crate::status::COLLISION_ADVICE;
 use crate::verify::compare::ServiceReport;
-use crate::verify::{Verify, VerifyOptions, VerifyResult, VerifyView};
+use crate::verify::{Exports, Verify, VerifyOptions, VerifyResult, VerifyView};
+use crate::worker::{RunError, Split};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +26,9 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     for service in &args.service {
         refuse_unknown(&split.plan, service)?;
     }
+    let exports = stoppable(&global.session, Duration::ZERO, Box::pin(exports(&split, args))).await?;
     let options = VerifyOptions {
+        exports,
         repair: args.repair,
         discard_target_writes: args.discard_target_writes,
         anyway: args.anyway,
@@ -50,6 +54,26 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     let result = result?;
     output::print(global, &result, render)?;
     Ok(if result.clean { Exit::Done } else { Exit::NotClean })
+}
+
+/// The exports that the command line names, with their manifests.
+async fn exports(split: &Split, args: &Args) -> Result<Exports, RunError> {
+    let region = args.s3_region.as_deref();
+    let mut exports = Exports::default();
+    if let Some(place) = &args.source_export {
+        exports.source = Some(load_export(split, place, region).await?);
+    }
+    for (service, place) in &args.target_export {
+        let Some((planned, tables)) = split.target(service) else {
+            return Err(RunError::NoSuchService {
+                service: service.clone(),
+                known: split.plan.service_names().join(", "),
+            });
+        };
+        let export = load_export_of(tables, &planned.table.name, place, region).await?;
+        exports.targets.insert(service.clone(), export);
+    }
+    Ok(exports)
 }
 
 pub(super) fn render(result: &VerifyResult) -> String {

@@ -118,7 +118,7 @@ pub enum ExportError {
     },
     /// Another format.
     #[error(
-        "{export} has the format {format}, which `backfill` does not read. Export the table with --export-format DYNAMODB_JSON"
+        "{export} has the format {format}, which dynasplit does not read. Export the table with --export-format DYNAMODB_JSON"
     )]
     Format {
         /// Its ARN.
@@ -147,13 +147,15 @@ pub enum ExportError {
         reason: String,
     },
     /// An export of another table.
-    #[error("{export} is an export of {found}, and the source is {expected}. Use an export of the source")]
+    #[error(
+        "{export} is an export of {found}, and the table to be read is {expected}. Use an export of that table"
+    )]
     OtherTable {
         /// The ARN of the export.
         export: String,
         /// Its table.
         found: String,
-        /// The source.
+        /// The table that should be read.
         expected: String,
     },
 }

@@ -1,10 +1,11 @@
 //! Compares the source with tables that nobody writes. There is no stream and no lane, so nothing is read again: each difference is a
 //! mismatch.
 
+use super::exported::read_export;
 use super::pages::{SourceEntry, TargetEntry, key_of};
 use super::reads::{TableReads, interrupted};
 use super::scan::{Pages, Scanning};
-use super::sorting::{Sorting, blocking, join as joined_task};
+use super::sorting::{Sorting, blocking};
 use crate::dynamo::{AccountLimit, Budget};
 use crate::flow::{Watched, desired, watch};
 use crate::model::{Item, KeySchema};
@@ -19,11 +20,7 @@ use crate::worker::{RunError, Split};
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-
-/// Files of an export that are read at the same time.
-const FILES_AT_ONCE: usize = 4;
 
 /// The comparison of a source at rest.
 #[derive(Debug)]
@@ -145,7 +142,7 @@ impl AtRest {
                 Scanning::new(None).read(&reads, Arc::clone(&pages)).await?;
                 *units += reads.milliunits();
             }
-            Some(export) => self.exported(export, &pages).await?,
+            Some(export) => read_export(export, &plan.source.keys, Arc::clone(&pages), &self.stop).await?,
         }
         let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
         let (unrouted, invalid) = (count(&pages.unrouted), pages.invalid.iter().map(count).collect());
@@ -155,38 +152,6 @@ impl AtRest {
             .map(Sorting::finish)
             .collect::<Result<_, _>>()?;
         Ok((sides, unrouted, invalid))
-    }
-
-    async fn exported(&self, export: &Export, pages: &Arc<Source>) -> Result<(), RunError> {
-        let next = Arc::new(AtomicU64::new(0));
-        let export = Arc::new(export.clone());
-        let mut tasks = JoinSet::new();
-        for _ in 0..FILES_AT_ONCE {
-            let (export, next, pages) = (Arc::clone(&export), Arc::clone(&next), Arc::clone(pages));
-            let stop = self.stop.clone();
-            tasks.spawn(async move {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(mut reader) = usize::try_from(at).ok().and_then(|at| export.reader(at)) else {
-                        return Ok(());
-                    };
-                    loop {
-                        if stop.is_cancelled() {
-                            return Err(interrupted());
-                        }
-                        let page = reader.patient_page().await?;
-                        pages.take(page.items).await?;
-                        if page.next.is_none() {
-                            break;
-                        }
-                    }
-                }
-            });
-        }
-        while let Some(ended) = tasks.join_next().await {
-            joined_task(ended)??;
-        }
-        Ok(())
     }
 
     async fn join(
@@ -261,8 +226,6 @@ struct Source {
 impl Pages for Source {
     async fn take(&self, items: Vec<Item>) -> Result<(), RunError> {
         let source = &self.plan.source;
-        // An export contains the markers of cutovers, which a scan leaves out.
-        let items: Vec<&Item> = items.iter().filter(|item| !source.keys.is_marker(item)).collect();
         let keys = items.iter().map(|item| key_of(&source.keys, item, &source.table));
         let keys = keys.collect::<Result<Vec<_>, _>>()?;
         let unrouted = items

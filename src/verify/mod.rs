@@ -19,6 +19,7 @@ mod at_rest;
 mod chunks;
 pub mod compare;
 mod delivery;
+mod exported;
 mod invalid;
 mod key_check;
 mod key_search;
@@ -40,6 +41,7 @@ mod view;
 mod worker;
 
 pub use at_rest::{AtRest, AtRestResult};
+pub use exported::Exports;
 pub use invalid::InvalidItem;
 pub use key_check::KeyCheck;
 pub use result::{ReadUnits, Unrepaired, VerifyOptions, VerifyResult};

@@ -5,6 +5,7 @@ mod stray_list;
 
 use self::stray_list::list_strays;
 use super::delivery::Deliveries;
+use super::exported::{Exports, read_export};
 use super::invalid::InvalidItems;
 use super::lanes::{EARLY_LAG, Lanes};
 use super::leftovers::tombstones;
@@ -40,6 +41,7 @@ pub(super) struct Run {
     split: Split,
     reader: Vec<PointReader>,
     scanning: Scanning,
+    exports: Exports,
     limits: SortLimits,
     dir: SpillDir,
     invalid: Arc<InvalidItems>,
@@ -132,6 +134,7 @@ impl Run {
             split: split.clone(),
             limits: limits.shared_by(2 * reader.len()),
             scanning: Scanning::new(options.segments),
+            exports: options.exports.clone(),
             dir: SpillDir::default(),
             invalid: Arc::new(InvalidItems::begin(split).await?),
             limit: options.limit,
@@ -311,8 +314,15 @@ impl Run {
                     entries: sorting.clone(),
                     progress: Arc::clone(progress),
                 };
+                let export = self.exports.targets.get(&reader.service().name);
                 async move {
-                    self.scanning.read(&reader.target, Arc::new(pages)).await?;
+                    let pages = Arc::new(pages);
+                    match export {
+                        None => self.scanning.read(&reader.target, pages).await?,
+                        Some(export) => {
+                            read_export(export, &reader.service().keys, pages, &self.stop).await?
+                        }
+                    }
                     sorting.finish()
                 }
             });
@@ -344,7 +354,11 @@ impl Run {
             progress: Arc::clone(&self.progress),
             invalid: Arc::clone(&self.invalid),
         };
-        self.scanning.read(&first.source, Arc::new(pages)).await?;
+        let pages = Arc::new(pages);
+        match &self.exports.source {
+            None => self.scanning.read(&first.source, pages).await?,
+            Some(export) => read_export(export, &self.split.plan.source.keys, pages, &self.stop).await?,
+        }
         sortings.into_iter().map(Sorting::finish).collect()
     }
 
@@ -454,6 +468,7 @@ impl Run {
                 .sum(),
             report,
             unrouted,
+            as_of_ms: self.exports.as_of_ms(),
             read_milliunits: ReadUnits::default(),
             ..VerifyResult::default()
         }

@@ -12,13 +12,18 @@ use std::collections::BTreeMap;
 /// The state when a verification began. Its verdict is kept only if this is still the state at the end.
 #[derive(Debug)]
 pub(super) struct Baseline {
+    /// What a clean result is about: everything from before this moment was compared.
     started_ms: u64,
+    /// When the verification began. A mismatch was there later than that, whatever was read.
+    began_ms: u64,
     repairs: u64,
     requirement: Option<String>,
     received: Option<Received>,
     places: Option<StreamPlaces>,
     /// The places of each lane alone.
     lane_places: BTreeMap<String, StreamPlaces>,
+    /// Whether exports are read, which are of an earlier moment.
+    is_past: bool,
 }
 
 /// The kind of verification to record.
@@ -41,18 +46,50 @@ fn has_repaired_all(scope: Scope, result: &VerifyResult) -> bool {
     scope.repair && is_settled && result.unrepaired.total() == 0
 }
 
+/// The clock of a machine may differ from AWS's by this much. A result about a moment on AWS's clock counts as so much older, so that
+/// it never seems to be later than something that happened after it.
+const CLOCKS_MS: u64 = 10 * 60 * 1000;
+
 impl Baseline {
-    /// Reads it.
-    pub async fn read(split: &Split, record: &SplitRecord) -> Result<Self, StateError> {
+    /// Reads it. `as_of_ms`: exports are read, and the result is about this moment.
+    pub async fn read(
+        split: &Split,
+        record: &SplitRecord,
+        as_of_ms: Option<u64>,
+    ) -> Result<Self, StateError> {
         let found = split.store.get::<VerifyRecord>(VerifyRecord::NAME).await?;
-        Ok(Self {
-            started_ms: split.now_ms(),
-            repairs: found.map_or(0, |stored| stored.value.repairs),
-            requirement: record.repair_duty(),
-            received: received(split, record).await?,
-            places: stream_places(split, record).await?,
-            lane_places: lane_places(split, record).await?,
-        })
+        let found = found.map(|stored| stored.value);
+        let (repairs, requirement) = (
+            found.as_ref().map_or(0, |verify| verify.repairs),
+            record.repair_duty(),
+        );
+        let began_ms = split.now_ms();
+        match as_of_ms {
+            None => Ok(Self {
+                started_ms: began_ms,
+                began_ms,
+                repairs,
+                requirement,
+                received: received(split, record).await?,
+                places: stream_places(split, record).await?,
+                lane_places: lane_places(split, record).await?,
+                is_past: false,
+            }),
+            Some(at_ms) => {
+                let started_ms = at_ms.saturating_sub(CLOCKS_MS);
+                let (received, places, lane_places) = known_before(split, found, started_ms).await?;
+                Ok(Self {
+                    started_ms,
+                    began_ms,
+                    repairs,
+                    requirement,
+                    received,
+                    places,
+                    lane_places,
+                    is_past: true,
+                })
+            }
+        }
     }
 
     /// A repair is about to write: whatever was proven before, by anybody, is proven no more.
@@ -89,6 +126,12 @@ impl Baseline {
                 split.store.delete(&name, found.revision).await?;
             }
         }
+        if self.is_past && result.clean && self.is_outdated(split).await? {
+            result.notes.push(
+                "another verify began later than that, so this result is not kept: that one counts".into(),
+            );
+            return Ok(());
+        }
         // What a repair has just written was not compared.
         let clean = result.report.services.iter().filter(|report| report.is_clean());
         let proven: Vec<String> = match result.repaired {
@@ -109,6 +152,12 @@ impl Baseline {
         Ok(())
     }
 
+    /// Whether a verify began later than the moment that this one is about. What that found out is newer.
+    async fn is_outdated(&self, split: &Split) -> Result<bool, StateError> {
+        let found = split.store.get::<VerifyRecord>(VerifyRecord::NAME).await?;
+        Ok(found.is_some_and(|found| found.value.started_ms > self.started_ms))
+    }
+
     /// A record for each service that was compared, and found to be exact.
     async fn keep_proofs(&self, split: &Split, proven: &[String]) -> Result<(), RunError> {
         for service in proven {
@@ -125,9 +174,14 @@ impl Baseline {
                 repairs: self.repairs,
             };
             let name = ProofRecord::record_name(service);
-            let kept = split
-                .store
-                .change::<ProofRecord, StateError>(&name, |_| Ok(proof.clone()));
+            let kept = split.store.change::<ProofRecord, StateError>(&name, |found| {
+                let newer = found.filter(|found| {
+                    self.is_past
+                        && found.proof.started_ms > proof.proof.started_ms
+                        && (&found.fingerprint, found.repairs) == (&proof.fingerprint, proof.repairs)
+                });
+                Ok(newer.unwrap_or_else(|| proof.clone()))
+            });
             kept.await?;
         }
         Ok(())
@@ -144,7 +198,9 @@ impl Baseline {
         let undisturbed = found.as_ref().map_or(0, |record| record.repairs) == self.repairs;
         let clean = scope.whole && result.clean && undisturbed;
         let repaired = scope.whole && has_repaired_all(scope, result);
-        let done = scope.repair || found.is_some_and(|record| record.repaired_for == self.requirement);
+        // What made a repair necessary may have happened since the exports were made.
+        let done = !self.is_past
+            && (scope.repair || found.is_some_and(|record| record.repaired_for == self.requirement));
         if clean && done {
             self.end_duty(split).await?;
         }
@@ -152,9 +208,16 @@ impl Baseline {
             .store
             .change::<VerifyRecord, RunError>(VerifyRecord::NAME, |found| {
                 let before = found.unwrap_or_else(|| VerifyRecord::blank(self.started_ms));
+                if self.is_past && result.clean && before.started_ms > self.started_ms {
+                    return Ok(before);
+                }
                 let undisturbed = before.repairs == self.repairs;
                 Ok(VerifyRecord {
-                    started_ms: self.started_ms,
+                    started_ms: if result.clean {
+                        self.started_ms
+                    } else {
+                        self.began_ms
+                    },
                     ended_ms: split.now_ms(),
                     clean: clean && undisturbed,
                     repaired: result.repaired,
@@ -233,6 +296,40 @@ impl Baseline {
         }
         services
     }
+}
+
+/// Where the lanes stood at a moment in the past is not known. But where they stood when an earlier verify began is: whatever comes
+/// before those places was written before that moment.
+async fn known_before(
+    split: &Split,
+    verify: Option<VerifyRecord>,
+    at_ms: u64,
+) -> Result<
+    (
+        Option<Received>,
+        Option<StreamPlaces>,
+        BTreeMap<String, StreamPlaces>,
+    ),
+    StateError,
+> {
+    let verify = verify.filter(|verify| verify.started_ms <= at_ms);
+    let (received, places) = verify.map_or((None, None), |verify| (verify.received, verify.places));
+    let mut lane_places = BTreeMap::new();
+    for service in &split.plan.services {
+        let own = split
+            .store
+            .get::<ProofRecord>(&ProofRecord::record_name(&service.name))
+            .await?;
+        let own = own.map(|stored| stored.value.proof);
+        let own = own.filter(|proof| proof.started_ms <= at_ms);
+        let known = own.and_then(|proof| proof.places).into_iter();
+        // The newer of the two leaves less to compare in a cutover.
+        let newest = known
+            .chain(places.clone())
+            .max_by_key(|places| places.complete_to_ms);
+        lane_places.extend(newest.map(|places| (service.name.clone(), places)));
+    }
+    Ok((received, places, lane_places))
 }
 
 #[cfg(test)]

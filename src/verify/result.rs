@@ -1,5 +1,6 @@
 //! Options and results of a verification.
 
+use super::exported::Exports;
 use super::invalid::InvalidItem;
 use crate::verify::compare::{Mismatch, Report};
 use serde::Serialize;
@@ -21,6 +22,8 @@ pub struct VerifyOptions {
     pub services: Option<Vec<String>>,
     /// Read units a second on each table.
     pub read_units: Option<f64>,
+    /// Exports that are read instead of tables. The result is about the moment of the earliest one.
+    pub exports: Exports,
     /// Segments of each parallel scan.
     pub segments: Option<u32>,
     /// Memory for sorting, for all services together.
@@ -42,6 +45,7 @@ impl Default for VerifyOptions {
             anyway: false,
             services: None,
             read_units: None,
+            exports: Exports::default(),
             segments: None,
             memory_bytes: None,
             patience: None,
@@ -133,6 +137,10 @@ pub struct VerifyResult {
     pub not_repairable: Option<String>,
     /// The next command.
     pub next: String,
+    /// The moment that the result is about, in milliseconds since 1970, if exports were read instead of tables: later differences
+    /// may be missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_of_ms: Option<u64>,
     /// Notes for a person.
     pub notes: Vec<String>,
 }

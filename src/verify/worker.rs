@@ -5,6 +5,7 @@ use super::passes::Run;
 use super::record::{Baseline, Scope};
 use super::result::{VerifyOptions, VerifyResult};
 use super::verification::Verify;
+use crate::model::moment;
 use crate::plan::Service;
 use crate::repair::{RepairLease, refuse_unready};
 use crate::state::{SplitRecord, StreamPin};
@@ -32,6 +33,7 @@ impl Verify {
         }
         self.split = self.split.without_switched(&record);
         self.back = unless_stopped(&self.stop, way_back(&self.split, &self.options)).await?;
+        self.refuse_exports()?;
         if !self.options.anyway && record.completed_ms.is_none() {
             let places = self.places()?;
             unless_stopped(
@@ -97,6 +99,32 @@ impl Verify {
         })
     }
 
+    /// Refuses exports that would not be read.
+    fn refuse_exports(&self) -> Result<(), RunError> {
+        let exports = &self.options.exports;
+        if let (Some(back), Some(_)) = (self.back.as_ref().and_then(Split::back_side), exports.as_of_ms()) {
+            return Err(RunError::NotYet {
+                what: format!(
+                    "{} has switched with a way back, so what it writes is compared with the source as it is now",
+                    back.service
+                ),
+                next: "leave the exports out".into(),
+            });
+        }
+        let places = self.places()?;
+        let is_compared = |name: &String| {
+            let mut names = places.iter().map(|place| &self.split.plan.services[*place].name);
+            names.any(|service| service == name)
+        };
+        match exports.targets.keys().find(|name| !is_compared(name)) {
+            None => Ok(()),
+            Some(name) => Err(RunError::NotYet {
+                what: format!("{name} is not compared, so the export of its table would not be read"),
+                next: "leave this export out, or name the service with --service".into(),
+            }),
+        }
+    }
+
     /// Places of the chosen services in the plan.
     fn places(&self) -> Result<Vec<usize>, RunError> {
         let services = &self.split.plan.services;
@@ -146,7 +174,7 @@ impl Verify {
             && !self.options.anyway
             && record.completed_ms.is_none();
         // Read once the lease is ours: another repair may have ended just before.
-        let mut baseline = Baseline::read(&self.split, record).await?;
+        let mut baseline = Baseline::read(&self.split, record, self.options.exports.as_of_ms()).await?;
         let run = Run::begin(self, record, places).await?;
         let done = CancellationToken::new();
         // Ends the display, too, if this future is dropped because the repair's lease was lost.
@@ -163,6 +191,7 @@ impl Verify {
             whole,
             repair: lease.is_some(),
         };
+        result.notes.extend(result.as_of_ms.map(of_a_moment));
         result.carried_back = self.written() == Written::Target;
         let compared: Vec<_> = result.report.services.iter().map(|s| s.service.clone()).collect();
         let switched = record.switched.keys().filter(|name| !compared.contains(name));
@@ -188,6 +217,14 @@ impl Verify {
         }
         Ok(result)
     }
+}
+
+/// What a result says if exports were read.
+fn of_a_moment(as_of_ms: u64) -> String {
+    format!(
+        "exports were read, so the result is about {}: a difference that came up later may be missing",
+        moment(as_of_ms)
+    )
 }
 
 /// How to compare a service that has switched with a way back.

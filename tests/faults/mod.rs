@@ -32,3 +32,4 @@ mod stopped;
 mod sweep;
 mod switched;
 mod throttling;
+mod verified_exports;

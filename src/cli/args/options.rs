@@ -2,7 +2,9 @@
 
 use super::examples as example;
 use super::listen::Listen;
-use super::values::{MOST_WORKERS, bound, export, folder, moment, service_bound, units, workers};
+use super::values::{
+    MOST_WORKERS, bound, export, folder, moment, service_bound, service_export, units, workers,
+};
 use crate::backfill::OrderChoice;
 use crate::dynamo::Chaos;
 use crate::s3::{ExportPlace, Folder};
@@ -307,6 +309,13 @@ pub struct Verify {
     /// Compare only this service. Can be given several times. Such a verify does not count for the split as a whole.
     #[arg(long, value_name = "NAME", help_heading = TASK)]
     pub service: Vec<String>,
+    /// Read this full export of the source in S3 instead of the source, which uses no read units: its ARN, or the folder of its
+    /// manifest (s3://BUCKET/PREFIX/AWSDynamoDB/ID/). The result is about the time of the export.
+    #[arg(long, value_name = "EXPORT", value_parser = export, help_heading = TASK, conflicts_with_all = ["repair", "anyway"])]
+    pub source_export: Option<ExportPlace>,
+    /// Read this full export of a service's table instead of the table. Can be given several times.
+    #[arg(long, value_name = "SERVICE=EXPORT", value_parser = service_export, help_heading = TASK, conflicts_with_all = ["repair", "anyway"])]
+    pub target_export: Vec<(String, ExportPlace)>,
     /// Most read units per second on each table.
     #[arg(long, value_name = "UNITS", value_parser = units, help_heading = LIMITS)]
     pub read_units: Option<f64>,
@@ -328,6 +337,9 @@ pub struct Verify {
     /// What it serves meanwhile.
     #[command(flatten)]
     pub listen: Listen,
+    /// Region of the buckets of exports, if it is not that of their tables.
+    #[arg(long, value_name = "REGION", help_heading = AWS)]
+    pub s3_region: Option<String>,
 }
 
 /// `dead-letters`.

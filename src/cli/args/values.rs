@@ -64,6 +64,15 @@ pub(super) fn export(text: &str) -> Result<ExportPlace, String> {
     in_s3(text.parse())
 }
 
+/// An export of the table of a service.
+pub(super) fn service_export(text: &str) -> Result<(String, ExportPlace), String> {
+    // An ARN has no equals sign, and the name of a folder may have one.
+    match text.split_once('=') {
+        Some((service, place)) if !service.is_empty() => Ok((service.to_owned(), export(place)?)),
+        _ => Err("SERVICE=EXPORT, like orders=arn:aws:dynamodb:...".into()),
+    }
+}
+
 fn in_s3<T>(place: Result<T, PlaceError>) -> Result<T, String> {
     let place = place.map_err(|error| error.to_string())?;
     let needed = BuildPart::S3.needed();
