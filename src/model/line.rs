@@ -1,43 +1,37 @@
 //! One line of an export: one item.
 
-use super::json::{JsonError, is_wrapped, item_from_json, json_kind};
+use super::json::{is_wrapped, item_from_json, json_kind};
+use super::line_problem::LineProblem;
 use super::{Item, strip_marks};
 use serde_json::Value as Json;
 
-/// Why a line is not an item. It contains no item values.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum LineProblem {
-    /// Not JSON.
-    #[error("this line is not JSON ({0}); each line must be one item in DynamoDB JSON, as in a full export")]
-    Syntax(String),
-    /// JSON of another kind.
-    #[error("an item is expected here, not {0}; write it as {{\"Item\": {{\"name\": {{\"S\": \"text\"}}}}}}")]
-    NotAnItem(&'static str),
-    /// A line of an incremental export.
-    #[error(
-        "this is a line of an incremental export, which contains changes and not items; use a full export"
-    )]
-    Incremental,
-    /// A line of Amazon Ion.
-    #[error("this export is in Amazon Ion; export the table with the format DYNAMODB_JSON")]
-    Ion,
-    /// A value that DynamoDB JSON does not know.
-    #[error("{0}")]
-    Value(#[from] JsonError),
-    /// Longer than any item can be.
-    #[error("this line is longer than {} MiB, and no item is; is the file one item per line?", .0 >> 20)]
-    TooLong(u64),
-}
-
-/// Reads the item of a line: `{"Item": {...}}` as in an export, or the bare item. It is without the marks of reverse writes,
+/// Reads the item of a line: `{"Item": {...}}` as in an export, in DynamoDB JSON or in Amazon Ion, or the bare item in JSON. It is without the marks of reverse writes,
 /// which an export of a source contains after a cutover.
 ///
 /// # Errors
 /// See [`LineProblem`].
 pub fn item_of(line: &[u8]) -> Result<Item, LineProblem> {
-    if line.starts_with(b"$ion_1_0") {
-        return Err(LineProblem::Ion);
+    let mut item = if line.starts_with(b"$ion_1_0") {
+        of_ion(line)?
+    } else {
+        of_json(line)?
+    };
+    strip_marks(&mut item);
+    Ok(item)
+}
+
+#[cfg(feature = "s3")]
+use super::ion::item_of_ion as of_ion;
+
+#[cfg(not(feature = "s3"))]
+fn of_ion(_: &[u8]) -> Result<Item, LineProblem> {
+    match super::BuildPart::S3.needed() {
+        Ok(()) => Err(LineProblem::NotAnItem("Amazon Ion")),
+        Err(missing) => Err(LineProblem::Ion(missing)),
     }
+}
+
+fn of_json(line: &[u8]) -> Result<Item, LineProblem> {
     let document: Json = serde_json::from_slice(line).map_err(|error| {
         let text = error.to_string();
         // Each line is a document of its own, so the line that serde_json counts says nothing.
@@ -62,9 +56,7 @@ pub fn item_of(line: &[u8]) -> Result<Item, LineProblem> {
     if !item.is_object() {
         return Err(LineProblem::NotAnItem(json_kind(&item)));
     }
-    let mut item = item_from_json(item)?;
-    strip_marks(&mut item);
-    Ok(item)
+    Ok(item_from_json(item)?)
 }
 
 #[cfg(test)]
@@ -98,7 +90,6 @@ mod tests {
         assert!(problem(r#"{"Item":7}"#).contains("not a number"));
         assert!(problem(r#"{"a":{"S":"secret""#).starts_with("this line is not JSON (EOF"));
         assert!(problem(r#"{"Metadata":{},"Keys":{},"NewImage":{}}"#).contains("incremental"));
-        assert!(problem("$ion_1_0 {Item:{}}").contains("DYNAMODB_JSON"));
         let value = problem(r#"{"Item":{"a":{"M":{"b":{"N":"secret"}}}}}"#);
         assert_eq!(value, "a.b: the number is not decimal notation");
     }

@@ -91,7 +91,7 @@ impl Summary {
                 kind,
             });
         }
-        if found.output_format != "DYNAMODB_JSON" {
+        if !["DYNAMODB_JSON", "ION"].contains(&found.output_format.as_str()) {
             return Err(ExportError::Format {
                 export: found.export_arn,
                 format: found.output_format,
@@ -201,7 +201,8 @@ mod tests {
     fn other_kinds_of_exports_are_refused() {
         let read = |text: &str| Summary::read(text.as_bytes(), "s").unwrap_err().to_string();
         assert!(read(&SUMMARY.replace("FULL_EXPORT", "INCREMENTAL_EXPORT")).contains("INCREMENTAL_EXPORT"));
-        assert!(read(&SUMMARY.replace("DYNAMODB_JSON", "ION")).contains("--export-format DYNAMODB_JSON"));
+        assert!(read(&SUMMARY.replace("DYNAMODB_JSON", "PARQUET")).contains("--export-format DYNAMODB_JSON"));
+        assert!(Summary::read(SUMMARY.replace("DYNAMODB_JSON", "ION").as_bytes(), "s").is_ok());
         assert!(read(&SUMMARY.replace("\"exportTime\"", "\"otherTime\"")).contains("exportTime"));
         assert!(read(&SUMMARY[..100]).contains("EOF"));
     }

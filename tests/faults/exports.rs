@@ -5,6 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value;
 
 use super::course::{HABITS, begin, delete, end, order, put, set};
@@ -377,7 +379,7 @@ async fn what_is_wrong_with_an_export_is_told_and_the_same_command_goes_on() {
         .export(&scene.stage.trial.orders, BUCKET, u64::from(u32::MAX))
         .await;
     scene
-        .refused(&other, &["is an export of", "Use an export of the source"])
+        .refused(&other, &["is an export of", "Use an export of that table"])
         .await;
     scene
         .refused(&format!("{arn}0"), &["ExportNotFoundException", "35 days"])
@@ -398,6 +400,45 @@ async fn what_is_wrong_with_an_export_is_told_and_the_same_command_goes_on() {
             .display()
     );
     scene.copy(&folder).await;
+    scene.end(tail).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_in_amazon_ion_is_copied_and_compared() {
+    let scene = Scene::set(76, Mode::Sequence).await;
+    scene.stage.engine.faults().exports().in_ion();
+    scene.put(0..20).await;
+    let blob = |bytes: &[u8]| Blob::new(bytes);
+    let number = |text: &str| AttributeValue::N(text.to_owned());
+    let mut odd = order(20, 1, "it's \"odd\"\n\\ \u{7f}\u{1F980}");
+    let values = [
+        ("whole", number("99999999999999999999999999999999999999")),
+        ("tiny", number("-1.5E-120")),
+        ("raw", AttributeValue::B(blob(b"\0\xff"))),
+        ("yes", AttributeValue::Bool(true)),
+        ("nothing", AttributeValue::Null(true)),
+        ("words", AttributeValue::Ss(vec!["b".into(), "a".into()])),
+        ("numbers", AttributeValue::Ns(vec!["1.5".into(), "-2".into()])),
+        ("blobs", AttributeValue::Bs(vec![blob(b"x"), blob(b"")])),
+        (
+            "it's",
+            AttributeValue::L(vec![AttributeValue::M(
+                [("in side".to_owned(), number("0"))].into(),
+            )]),
+        ),
+    ];
+    odd.extend(values.map(|(name, value)| (name.to_owned(), value)));
+    table::put_all(&scene.stage.client, &scene.stage.trial.source, [odd]).await;
+    let tail = begin(&scene.stage).await;
+    let arn = scene.export().await;
+    scene.copy(&arn).await;
+    scene.cli.until_caught_up().await;
+    let compared = scene.cli.succeed(&["verify", "--source-export", &arn]).await;
+    assert!(
+        compared.stdout.contains("clean: every compared target"),
+        "{}",
+        compared.stdout
+    );
     scene.end(tail).await;
 }
 

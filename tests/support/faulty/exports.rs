@@ -21,6 +21,7 @@ use super::answer::Answer;
 use super::backend::{Backend, tables};
 use super::call::Call;
 use super::chance;
+use super::ion;
 
 /// Files of an export that have items.
 const FILES: usize = 5;
@@ -43,6 +44,8 @@ struct State {
     before: BTreeMap<String, Vec<Value>>,
     made: BTreeMap<String, Made>,
     recovery_off: bool,
+    /// Exports are written in Amazon Ion.
+    ion: bool,
     fails: Option<String>,
 }
 
@@ -80,6 +83,11 @@ impl Exports {
     /// Whether point-in-time recovery is on.
     pub fn recovery(&self, on: bool) {
         self.state().recovery_off = !on;
+    }
+
+    /// Exports are written in Amazon Ion from now on.
+    pub fn in_ion(&self) {
+        self.state().ion = true;
     }
 
     /// The next export fails.
@@ -214,6 +222,7 @@ impl Exports {
     /// Writes the files and the manifest.
     fn write(&self, arn: &str, made: &Made) {
         let root = self.state().root.clone().expect("a place for exports");
+        let is_ion = self.state().ion;
         let id = arn.rsplit('/').next().expect("an id");
         let base = match made.prefix.trim_matches('/') {
             "" => format!("AWSDynamoDB/{id}"),
@@ -229,7 +238,10 @@ impl Exports {
             for _ in 0..if chance.random_bool(0.2) { 2 } else { 1 } {
                 if let Some(Some(item)) = choices.choose(&mut chance) {
                     let file = chance.random_range(0..FILES);
-                    files[file].push(json!({ "Item": item }).to_string());
+                    files[file].push(match is_ion {
+                        false => json!({ "Item": item }).to_string(),
+                        true => format!("$ion_1_0 {{Item:{}}}", ion::of_map(item)),
+                    });
                 }
             }
         }
@@ -243,7 +255,8 @@ impl Exports {
                 text.push('\n');
             }
             let packed = packed(text.as_bytes());
-            let key = format!("{base}/data/{:016x}.json.gz", chance.random::<u64>());
+            let end = if is_ion { "ion" } else { "json" };
+            let key = format!("{base}/data/{:016x}.{end}.gz", chance.random::<u64>());
             fs::write(bucket.join(&key), &packed).expect("a file");
             let (hex, base64) = sums(&packed);
             // The ETag of an object that was written in several parts is no sum.
@@ -261,7 +274,7 @@ impl Exports {
             "tableArn": made.table_arn, "tableId": made.table_id, "exportTime": time(made.time_ms), "s3Bucket": made.bucket,
             "s3Prefix": made.prefix, "s3SseAlgorithm": "AES256", "s3SseKmsKeyId": null,
             "manifestFilesS3Key": format!("{base}/manifest-files.json"), "billedSizeBytes": 0, "itemCount": items,
-            "outputFormat": "DYNAMODB_JSON", "exportType": "FULL_EXPORT"
+            "outputFormat": if is_ion { "ION" } else { "DYNAMODB_JSON" }, "exportType": "FULL_EXPORT"
         });
         for (name, text) in [
             ("manifest-files", lines.join("\n") + "\n"),

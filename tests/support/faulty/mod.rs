@@ -40,6 +40,7 @@ pub mod exports;
 mod fault;
 mod holder;
 pub mod imports;
+mod ion;
 mod policies;
 mod reason;
 mod record;
