@@ -182,7 +182,6 @@ impl Cast {
         self.holds = rng.random_bool(0.4);
         // What is written while the stream shows nothing yet, no proof of a fence sees.
         self.slow_person = rng.random_bool(0.4) && !self.layout.has_markers;
-        self.grows = false;
         self.order = OrderChoice::Only(Order::Concurrent);
         self.odd = 0;
         self.expires = false;

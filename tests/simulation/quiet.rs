@@ -19,7 +19,8 @@ use crate::writers::Writers;
 const LIVENESS: Duration = Duration::from_secs(240);
 /// And stays exact for so long.
 const STAYS: Duration = Duration::from_secs(8);
-/// A tool that says nothing is in the way is believed after so long: then, every lane has read what there was.
+/// A tool that says nothing is in the way is believed after so long, unless a lane says that it has not read everything yet: after a
+/// long run, one worker may have thousands of records before it, and a few in each page.
 const DRAINED: Duration = Duration::from_secs(90);
 
 impl World {
@@ -52,6 +53,7 @@ impl World {
                     self.network.count("quiet moment with a flag");
                     return None;
                 }
+                None if began.elapsed() < LIVENESS && self.is_behind(began.elapsed()).await => {}
                 None => {
                     let ends = format!("\nCommands ended so:\n{}", self.ends());
                     return Some(
@@ -124,6 +126,13 @@ impl World {
             )
         });
         flag.map(ToString::to_string)
+    }
+
+    /// Whether a lane says that it has not read everything from before this time.
+    async fn is_behind(&self, past: Duration) -> bool {
+        let lags = self.status().await.map(|status| status.lanes);
+        let mut lags = lags.into_iter().flatten().filter_map(|lane| lane.lag_ms);
+        lags.any(|lag_ms| u128::from(lag_ms) > past.as_millis())
     }
 
     /// Whether nothing is in the way but what a copy deals with by itself, and what lanes do.

@@ -133,6 +133,11 @@ impl Engine {
             .collect()
     }
 
+    /// Whether there is such a table.
+    pub fn has_table(&self, table: &str) -> bool {
+        self.tables.contains_key(table)
+    }
+
     /// What an item of a table was, one version after the other; an empty item where there was none.
     pub fn versions(&self, table: &str, is_it: impl Fn(&Place) -> bool) -> Vec<Item> {
         let tables = self.tables.get(table).into_iter();

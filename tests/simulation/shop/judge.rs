@@ -237,8 +237,12 @@ impl Shop {
         })
     }
 
-    /// The table of names follows the source. Items of a service whose way back has ended stay as they are.
+    /// The table of names follows the source, once its service is part of the split. Items of a service whose way back has ended
+    /// stay as they are.
     fn of_names(&self, stamps: Stamps) -> Option<Wrong> {
+        if !self.network.with_engine(|engine, _| engine.has_table(NAMES)) {
+            return None;
+        }
         let frozen = |key: &Value| {
             let kind = self.kinds().into_iter().find(|kind| is_text(key, kind.prefix()));
             kind.is_some_and(|kind| matches!(&*self.phase(kind), "ending" | "completed"))
