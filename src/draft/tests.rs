@@ -1,6 +1,7 @@
 //! Drafts of any table are valid plans, and take each item of the sample once.
 
 use super::{Draft, Loaded, Role, Sample, draft, guess_keys};
+use crate::model::cases::cases;
 use crate::model::{AttributeKind, IndexFacts, Item, KeyAttribute, KeySchema, Projected, Value, json};
 use crate::plan::{Plan, Versions};
 use proptest::prelude::*;
@@ -193,7 +194,7 @@ fn table() -> impl Strategy<Value = Sample> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+    #![proptest_config(cases(50))]
 
     #[test]
     fn a_draft_of_any_table_is_valid_and_takes_each_item_once(sample in table()) {

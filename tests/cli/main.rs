@@ -7,8 +7,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod beginner;
 mod browser;
 mod chaos;
+// While this binary waits, these work.
+#[cfg(unix)]
+#[path = "../crashes/mod.rs"]
+mod crashes;
 mod cutovers;
 mod documents;
 mod drafts;
@@ -30,7 +35,5 @@ mod tables;
 mod telemetry;
 mod trust;
 mod tuned;
-mod tutorial;
-
 mod waits;
 mod watch;

@@ -1,4 +1,4 @@
-//! The tests of this folder: see its `mod.rs`.
+//! The tests of this folder alone, as a binary that is built faster: `cargo test` runs them in `cli`.
 #![cfg(unix)]
 
 #[path = "../support/mod.rs"]

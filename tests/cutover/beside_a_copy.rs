@@ -6,6 +6,7 @@ use super::application::Application;
 use super::completed::COMPLETE;
 use super::shop::{CUTOVER, ROLLBACK, Shop, end, until_written};
 use crate::support::contents::{self, Contents, Plain};
+use crate::support::long::in_the_long_run;
 use crate::support::process::{Running, obstacles};
 use crate::support::table::{self, item, number};
 use crate::support::trial::{Mode, STAMP};
@@ -17,6 +18,7 @@ const ITEMS: u64 = 900;
 /// The copy is suspended, as on a machine that sleeps: nobody else continues it, and nothing of it ends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_moves_while_the_copy_of_another_one_is_interrupted() {
+    in_the_long_run!(a_service_moves_while_the_copy_of_another_one_is_interrupted);
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     let (late, tail) = added(&shop, tail).await;
     let mut copying = shop.cli.armed("backfill.page-read=stop").start(&["backfill"]);
@@ -54,6 +56,7 @@ async fn a_service_is_added_while_another_one_is_cut_over_and_after_it_went_back
 /// The copy runs all the time, and its service is written meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_moves_while_another_one_is_copied() {
+    in_the_long_run!(a_service_moves_while_another_one_is_copied);
     let (shop, tail, application) = Shop::open(Mode::Timestamp).await;
     let (late, tail) = added(&shop, tail).await;
     // It would take minutes: it is killed before it ends.

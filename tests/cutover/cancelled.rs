@@ -58,6 +58,7 @@ async fn a_pause_that_would_be_too_long_cancels_the_cutover() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pause_that_would_be_too_long_cancels_the_rollback() {
+    in_the_long_run!(a_pause_that_would_be_too_long_cancels_the_rollback);
     let (shop, tail, application) = Shop::open(Mode::Timestamp).await;
     shop.cutover().await;
     let words = ["rollback", "--service", "people", "--max-pause", "100ms", "--yes"];

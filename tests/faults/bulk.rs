@@ -83,6 +83,7 @@ async fn a_quiet_source_costs_a_unit_an_item_and_a_request_for_twenty_five() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_left_undone_of_a_batch_is_put_until_it_lands() {
+    in_the_long_run!(what_is_left_undone_of_a_batch_is_put_until_it_lands);
     for mode in [Mode::Sequence, Mode::Timestamp] {
         let stage = set(Script::quiet(51), mode).await;
         let writers = stage.write(HABITS).await;
@@ -127,6 +128,7 @@ async fn a_role_without_batches_puts_item_by_item_and_says_so() {
 /// The next process takes the segment over after a lease, and copies everything before the batch lands.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_lands_after_the_death_of_its_process_brings_nothing_back() {
+    in_the_long_run!(what_lands_after_the_death_of_its_process_brings_nothing_back);
     lands_late("bulk", Duration::from_millis(LEASE_SECONDS * 1000 + 2600)).await;
 }
 

@@ -200,6 +200,7 @@ async fn an_export_from_before_the_tombstones_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scan_that_began_does_not_continue_with_an_export_and_the_other_way_round() {
+    in_the_long_run!(a_scan_that_began_does_not_continue_with_an_export_and_the_other_way_round);
     let scene = Scene::set(72, Mode::Sequence).await;
     scene.put(0..20).await;
     let tail = begin(&scene.stage).await;
@@ -489,6 +490,7 @@ async fn a_line_that_is_no_item_stops_the_copy_and_is_named() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_dynamodb_refuses_is_told_and_a_failed_export_is_requested_again() {
+    in_the_long_run!(what_dynamodb_refuses_is_told_and_a_failed_export_is_requested_again);
     let scene = Scene::set(76, Mode::Sequence).await;
     scene.put(0..20).await;
     let tail = begin(&scene.stage).await;

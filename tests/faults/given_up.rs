@@ -65,6 +65,7 @@ async fn it_may_be_given_up_in_the_middle() {
 /// Its segments are on record, as bulk's; the lanes are not held yet.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_may_be_given_up_before_it_begins() {
+    in_the_long_run!(it_may_be_given_up_before_it_begins);
     let stage = loaded(62, Mode::Sequence).await;
     let cli = &stage.cli;
     let tail = begin(&stage).await;

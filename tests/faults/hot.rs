@@ -91,6 +91,7 @@ fn segment(asked: &Asked) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hot_range_of_keys_is_met_with_more_segments_far_apart_and_a_crowded_table_is_not() {
+    in_the_long_run!(a_hot_range_of_keys_is_met_with_more_segments_far_apart_and_a_crowded_table_is_not);
     Box::pin(spread(80, Of::Requests)).await;
 }
 

@@ -4,6 +4,7 @@
 use super::bulk::{BATCH, BULK, loaded};
 use super::course::{begin, end, filled, order};
 use crate::support::faulty::{Fault, Gate, Holder, Rule, Script};
+use crate::support::long::in_the_long_run;
 use crate::support::process::Cli;
 use crate::support::stage::Stage;
 use crate::support::table;
@@ -90,6 +91,7 @@ async fn a_request_without_an_answer_is_waited_for_and_status_names_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bulk_copy_waits_for_a_request_without_an_answer() {
+    in_the_long_run!(a_bulk_copy_waits_for_a_request_without_an_answer);
     one_request_is_unanswered(loaded(74, Mode::Timestamp).await, BATCH, BULK).await;
 }
 
@@ -119,11 +121,13 @@ async fn what_a_dead_backfill_had_under_way_is_waited_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_dead_bulk_copy_had_under_way_is_waited_for() {
+    in_the_long_run!(what_a_dead_bulk_copy_had_under_way_is_waited_for);
     one_process_dies(loaded(76, Mode::Sequence).await, BATCH, BULK).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tail_worker_that_died_is_waited_for_and_status_names_it() {
+    in_the_long_run!(a_tail_worker_that_died_is_waited_for_and_status_names_it);
     let stage = concurrent(77).await;
     let first = begin(&stage).await;
     // A worker that is told to stop while it still begins was interrupted, and says so.

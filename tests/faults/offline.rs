@@ -11,6 +11,7 @@ use super::course::set;
 use crate::support::faulty::exports::packed;
 use crate::support::faulty::imports::ImportEnd;
 use crate::support::faulty::{Fault, Rule, Script};
+use crate::support::long::in_the_long_run;
 use crate::support::objects::{Objects, Wrong};
 use crate::support::process::{Cli, Done};
 use crate::support::stage::Stage;
@@ -333,6 +334,7 @@ async fn a_write_after_the_stop_is_found_and_not_by_the_copied_export() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_import_that_fails_is_told_and_only_its_own_table_is_deleted() {
+    in_the_long_run!(an_import_that_fails_is_told_and_only_its_own_table_is_deleted);
     let scene = Scene::set(85).await;
     let stopped = scene.stopped();
     let trial = &scene.stage.trial;

@@ -2,6 +2,7 @@
 
 use super::course::{begin, end, put, set};
 use crate::support::faulty::{Call, Fault, Landing, Loss, Rule, Script};
+use crate::support::long::in_the_long_run;
 use crate::support::trial::Mode;
 
 /// More than can come in time.
@@ -13,6 +14,7 @@ fn is_too_large(call: &Call) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backlog_that_can_not_come_at_once_comes_in_smaller_pages() {
+    in_the_long_run!(a_backlog_that_can_not_come_at_once_comes_in_smaller_pages);
     let stage = set(Script::quiet(31), Mode::Sequence).await;
     let tail = begin(&stage).await;
     put(&stage, 0, 1, "before").await;

@@ -37,6 +37,7 @@ async fn verified() -> (Stage, crate::support::process::Running) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn complete_refuses_while_nobody_reads_the_stream() {
+    in_the_long_run!(complete_refuses_while_nobody_reads_the_stream);
     let (stage, tail) = verified().await;
     let cli = &stage.cli;
     tail.signal("TERM");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::Engine;
+use crate::support::long::in_the_long_run;
 use crate::support::mutator::Habits;
 use crate::support::process::{lane, obstacles};
 use crate::support::stage::Stage;
@@ -19,6 +20,7 @@ const HABITS: Habits = Habits {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_table_holds_back_no_other_service_and_loses_nothing() {
+    in_the_long_run!(a_missing_table_holds_back_no_other_service_and_loses_nothing);
     let stage = Stage::set(Engine::genuine().await, Mode::Sequence).await;
     let (client, cli) = (&stage.client, &stage.cli);
     let tail = cli.begin().await;

@@ -1,6 +1,7 @@
 //! The procedures of docs/cutover.md, as they stand there.
 
 use super::switched::{COMPLETE, HABITS};
+use crate::support::long::in_the_long_run;
 use crate::support::stage::Stage;
 use crate::support::table::{self, item, key, number, text};
 use crate::support::trial::{Mode, Stamps};
@@ -44,6 +45,7 @@ async fn a_shorter_stop() {
 /// "Disabling the stream", and the way back from it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn turning_back_after_the_stream_was_disabled() {
+    in_the_long_run!(turning_back_after_the_stream_was_disabled);
     let stage = Stage::set(Engine::genuine().await, Mode::Timestamp).await;
     let (client, cli, trial) = (&stage.client, &stage.cli, &stage.trial);
     let mutator = stage.write(HABITS).await;

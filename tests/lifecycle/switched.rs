@@ -63,6 +63,7 @@ async fn assert_own_writes_stand(stage: &Stage) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_writes_the_table_of_a_service_that_has_switched_in_sequence_mode() {
+    in_the_long_run!(nothing_writes_the_table_of_a_service_that_has_switched_in_sequence_mode);
     nothing_writes_its_table(Mode::Sequence).await;
 }
 
@@ -241,6 +242,7 @@ async fn a_restart_of_the_tail_does_not_explain_items_that_are_newer_than_the_so
 /// Nothing can settle a dead letter of a table that dynasplit does not write any more, so there is a way to remove it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dead_letters_of_a_service_that_has_switched_can_be_discarded() {
+    in_the_long_run!(dead_letters_of_a_service_that_has_switched_can_be_discarded);
     let (stage, tail) = verified(Mode::Timestamp).await;
     let (client, cli) = (&stage.client, &stage.cli);
     let bad = item("BAD#1", "DOC#1", [("kind", text("invoice")), ("at", number(5))]);

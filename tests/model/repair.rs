@@ -4,7 +4,7 @@ use crate::bounds::{Bounds, Damage, Kind, large};
 use crate::image::{REFUSED, of};
 use crate::plans::Layout;
 use crate::rule::Rule;
-use crate::split::{exact, layouts, needs};
+use crate::split::{exact, layouts, needs, needs_all_writes};
 
 /// A repair of two target keys, one of which is not what it should be.
 fn repair(layout: Layout) -> Bounds {
@@ -170,14 +170,11 @@ fn what_a_repair_needs() {
         &repair(Layout::Shown),
         &[Rule::ReadsAgain],
     );
-    let rules = [
-        Rule::RepairGuard,
-        Rule::TargetFirst,
-        Rule::RepairSwitchesOn,
-        Rule::RepairObeysTombstones,
-    ];
+    let name = "repair, nothing newer in the target";
+    let rules = [Rule::RepairGuard, Rule::TargetFirst, Rule::RepairSwitchesOn];
     for layout in layouts() {
-        needs("repair, nothing newer in the target", &not_newer(layout), &rules);
+        needs(name, &not_newer(layout), &rules);
+        needs_all_writes(name, &not_newer(layout), &[Rule::RepairObeysTombstones]);
     }
 }
 

@@ -349,23 +349,32 @@ pub fn layouts() -> Vec<Layout> {
     layouts
 }
 
-/// Demands that the promise holds within bounds: by itself after two writes of the source, because a third one makes many
-/// times as many states.
-pub fn exact(name: &str, bounds: &Bounds) {
+/// Two writes of the source at the usual effort, because a third one makes many times as many states.
+fn usual(bounds: &Bounds) -> Bounds {
     let writes = if effort() == 1 {
         bounds.writes.min(2)
     } else {
         bounds.writes
     };
-    let bounds = Bounds {
+    Bounds {
         writes,
         ..bounds.clone()
-    };
+    }
+}
+
+/// Demands that the promise holds within bounds.
+pub fn exact(name: &str, bounds: &Bounds) {
+    let bounds = usual(bounds);
     holds(name, &bounds.words(), Split::new(&bounds));
 }
 
 /// Demands that the promise breaks within bounds as soon as one of these rules is off.
 pub fn needs(name: &str, bounds: &Bounds, rules: &[Rule]) {
+    needs_all_writes(name, &usual(bounds), rules);
+}
+
+/// The same of rules that matter only after all writes of the bounds.
+pub fn needs_all_writes(name: &str, bounds: &Bounds, rules: &[Rule]) {
     for rule in rules {
         let model = Split::new(&bounds.clone().without(*rule));
         breaks(&format!("{name}, but not: {rule}"), model);

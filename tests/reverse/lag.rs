@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::scene::{COURSES, SOURCE, Scene, copy, source_key};
 use crate::support::Engine;
+use crate::support::long::in_the_long_run;
 use crate::support::process::{LIMIT, Running};
 use crate::support::table;
 
@@ -26,6 +27,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// The test demands no time, because that is the machine's: each write arrives, and nothing stands still.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_write_arrives_beside_eight_writers() {
+    in_the_long_run!(every_write_arrives_beside_eight_writers);
     let (scene, mut tail) = Scene::switched(Engine::embedded().await, "none", 3).await;
     // The reverse lane has begun.
     table::put(&scene.client, COURSES, copy("0", "begin", 20)).await;

@@ -17,6 +17,10 @@ use crate::writers::Writers;
 
 /// In a quiet moment, everything is exact after so long.
 const LIVENESS: Duration = Duration::from_secs(240);
+/// Most runs are exact within the first of these. A comparison takes much longer than the simulated time between two.
+const SOON: Duration = Duration::from_secs(15);
+const OFTEN: Duration = Duration::from_secs(1);
+const SELDOM: Duration = Duration::from_secs(5);
 /// And stays exact for so long.
 const STAYS: Duration = Duration::from_secs(8);
 /// A tool that says nothing is in the way is believed after so long, unless a lane says that it has not read everything yet: after a
@@ -35,7 +39,7 @@ impl World {
         writers.rest(true);
         let began = Instant::now();
         loop {
-            sleep(Duration::from_secs(1)).await;
+            sleep(if began.elapsed() < SOON { OFTEN } else { SELDOM }).await;
             if let Some(what) = self.unsupported() {
                 return Some(what);
             }

@@ -2,6 +2,7 @@
 
 use super::rate::{DECISION, FAIR_SHARE, LONGEST_DEBT};
 use super::*;
+use crate::model::cases::cases;
 use proptest::prelude::*;
 
 const RANGE: &str = "TableReadKeyRangeThroughputExceeded";
@@ -294,7 +295,7 @@ async fn reads_that_wait_do_not_start_together_and_one_that_is_dropped_gives_its
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(cases(32))]
 
     /// Whatever share of the reads is refused, for whatever reason, and whatever the reads use: reads go on, at least one
     /// each time that a debt and a wait may last.

@@ -92,13 +92,13 @@ const MARKED: &str = "`cutover::marked`";
 
 /// Every rule.
 pub const TABLE: &[Known] = &[
-    known(Tombstones, [Some(1), None], CORE),
+    known(Tombstones, [Some(17), None], CORE),
     known(AcknowledgedOn, [None, None], CORE),
     known(AcknowledgedOff, [Some(3), Some(4)], CORE),
     known(Inside, [None, None], CORE),
     known(Settled, [None, None], CORE),
     known(BothImages, [Some(1), Some(1)], CORE),
-    known(EveryTouchedKey, [Some(1), Some(4)], CORE),
+    known(EveryTouchedKey, [Some(10), Some(4)], CORE),
     known(HighestVersion, [None, None], CORE),
     known(TailGuard, [None, None], LEASE),
     known(TailTies, [Some(1), Some(1)], CORE),
@@ -126,7 +126,7 @@ pub const TABLE: &[Known] = &[
     known(Suspects, [None, None], CORE),
     known(SwitchesOnAnew, [Some(3), Some(3)], REPAIR),
     known(Since, [None, Some(2)], REPAIR),
-    known(BulkHolds, [Some(1), None], BULK),
+    known(BulkHolds, [Some(17), None], BULK),
     known(BulkLands, [None, None], BULK),
     known(BulkAcknowledged, [None, None], BULK),
     known(BulkSettled, [None, None], BULK),

@@ -1,5 +1,7 @@
 //! The tutorial (docs/first-split.md), followed literally on the genuine DynamoDB Local: each file is saved, each command is
 //! run, and each output is compared with what the page shows. Only times may differ.
+//!
+//! This test takes longer than all others of the binary. Tests begin in the order of their names, so this one begins first.
 
 mod aws;
 
