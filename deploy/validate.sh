@@ -17,11 +17,11 @@ PATH=$work/venv/bin:$PATH
 
 step() { printf '\n== %s\n' "$1"; }
 
-step 'CloudFormation: the tables of the example plans, and deploy/ecs'
+step 'CloudFormation: the tables of the example plans, deploy/ecs and deploy/batch'
 for plan in plans/*.yaml; do
     "$dynasplit" tables "$plan" --format cloudformation >"$work/$(basename "$plan" .yaml).template.yaml"
 done
-cfn-lint "$work"/*.template.yaml deploy/ecs/dynasplit.yaml
+cfn-lint "$work"/*.template.yaml deploy/ecs/dynasplit.yaml deploy/batch/dynasplit.yaml
 
 step 'IAM: the policies of the example plans'
 policy() {
