@@ -142,6 +142,8 @@ pub const MOMENTS: &[&str] = &[
     "switched.acknowledged",
     "notify.sent",
     "events.sent",
+    "ledger.written",
+    "ledger.recorded",
     "cutover.step",
     "cutover.held",
     "cutover.resumed",

@@ -11,7 +11,7 @@ use crate::plan::TableThroughput;
 use crate::repair::{Holder, free, give_up, hold};
 use crate::source::SourceFacts;
 use crate::state::{BackfillRecord, Order, SplitRecord, StateError, TombstonePhase};
-use crate::status::lane_status;
+use crate::status::{LaneStatus, lane_status};
 use crate::target::{TargetError, throughput};
 use crate::worker::{RunError, pause, recorded_shards};
 use std::collections::BTreeMap;
@@ -29,6 +29,9 @@ struct Existing {
     /// A table that may not be described.
     hidden: Option<String>,
 }
+
+/// A ledger that is further behind may not keep up.
+const LEDGER_LAG_MS: u64 = 3_600_000;
 
 impl Backfill {
     /// The bulk order: hold the lanes, copy without guards, wait until nothing of that can land, release the lanes. They
@@ -145,6 +148,7 @@ impl Backfill {
     ) -> Result<Outlook, RunError> {
         let record = SplitRecord::read(&self.split.store).await?.value;
         let (lag_ms, gap) = self.places(&record).await?;
+        let has_ledger = self.has_ledger(&record).await?;
         let holders: Vec<&str> = record.switch.holders().into_iter().collect();
         let unready = [TombstonePhase::On, TombstonePhase::Sweeping];
         let obstacle = if added {
@@ -187,20 +191,34 @@ impl Backfill {
                 &existing.served,
             ),
             lag_ms,
+            has_ledger,
             obstacle,
         })
     }
 
-    /// How far behind the oldest place of any lane is, and a gap, if a lane has one.
+    /// Whether a ledger keeps the changes while the lanes are on hold: it is there, and keeps up.
+    async fn has_ledger(&self, record: &SplitRecord) -> Result<bool, StateError> {
+        let split = self.split.without_switched(record);
+        let Some(lane) = split.ledger_lane() else {
+            return Ok(false);
+        };
+        let generation = record.stream().map_or(1, |(generation, _)| generation);
+        let recorded = recorded_shards(&split, generation).await?;
+        let ledger = lane_status(&recorded, &lane, split.now_ms());
+        Ok(ledger.gap.is_none() && ledger.lag_ms.is_some_and(|lag_ms| lag_ms < LEDGER_LAG_MS))
+    }
+
+    /// How old the oldest record is that a lane needs from the stream, and a gap, if a lane has one.
     async fn places(&self, record: &SplitRecord) -> Result<(u64, Option<String>), StateError> {
         let generation = record.stream().map_or(1, |(generation, _)| generation);
-        let recorded = recorded_shards(&self.split, generation).await?;
+        // With the ledger, as it is now.
+        let recorded = recorded_shards(&self.split.without_switched(record), generation).await?;
         let lanes = self.split.lanes();
         let lanes: Vec<_> = lanes
             .iter()
             .map(|lane| lane_status(&recorded, lane, self.split.now_ms()))
             .collect();
-        let lag_ms = lanes.iter().filter_map(|lane| lane.lag_ms).max();
+        let lag_ms = lanes.iter().filter_map(LaneStatus::needed_lag_ms).max();
         let gap = lanes.into_iter().find_map(|lane| lane.gap);
         Ok((lag_ms.unwrap_or(0), gap))
     }

@@ -114,8 +114,10 @@ fn most_units(service: &Service, facts: &SourceFacts) -> WriteUnits {
 pub struct Outlook {
     /// How long the copy takes.
     pub forecast: Forecast,
-    /// How far behind the oldest place of any lane is, in milliseconds.
+    /// How old the oldest record is that a lane needs from the stream, in milliseconds.
     pub lag_ms: u64,
+    /// A ledger keeps the records of the stream without limit, and keeps up.
+    pub has_ledger: bool,
     /// The obstacle to the bulk order with the next step, if there is one.
     pub obstacle: Option<(String, &'static str)>,
 }
@@ -158,7 +160,7 @@ pub fn choose(choice: OrderChoice, outlook: &Outlook) -> Result<Chosen, Refused>
     let ends_ms = forecast.ms().saturating_add(outlook.lag_ms);
     let refusal = if let Some((what, next)) = &outlook.obstacle {
         Some((what.clone(), (*next).to_owned()))
-    } else if ends_ms > BULK_MS {
+    } else if ends_ms > BULK_MS && !outlook.has_ledger {
         Some((
             format!(
                 "{takes}; with the lag of the lanes ({}), this is more than a third of the 24 hours for \
@@ -176,6 +178,12 @@ pub fn choose(choice: OrderChoice, outlook: &Outlook) -> Result<Chosen, Refused>
             "concurrent, because the source reports no items yet (its count is hours old), so there is no \
              forecast"
                 .into(),
+        ),
+        (None, _) if ends_ms > BULK_MS => chosen(
+            Order::Bulk,
+            format!(
+                "bulk: {takes}; meanwhile the ledger keeps the changes, also for longer than the stream does"
+            ),
         ),
         (None, _) => chosen(
             Order::Bulk,
@@ -198,10 +206,11 @@ pub fn choose(choice: OrderChoice, outlook: &Outlook) -> Result<Chosen, Refused>
 
 /// The order that a backfill would choose by itself if it began now, with lanes that are not behind: for `plan`.
 #[must_use]
-pub fn foreseen(forecast: Forecast) -> Chosen {
+pub fn foreseen(forecast: Forecast, has_ledger: bool) -> Chosen {
     let outlook = Outlook {
         forecast,
         lag_ms: 0,
+        has_ledger,
         obstacle: None,
     };
     choose(OrderChoice::Auto, &outlook).unwrap_or_else(|refused| Chosen {
@@ -248,6 +257,7 @@ mod tests {
                 slowest: "writing A".into(),
             },
             lag_ms,
+            has_ledger: false,
             obstacle: None,
         }
     }
@@ -271,6 +281,17 @@ mod tests {
             assert!(refused.next.contains("--write-units"), "{refused:?}");
         }
         assert_eq!(choose(BULK, &outlook(1.0, 0)).unwrap().order, Order::Bulk);
+    }
+
+    #[test]
+    fn with_a_ledger_a_copy_in_bulk_may_take_days() {
+        let outlook = Outlook {
+            has_ledger: true,
+            ..outlook(100.0, HOUR_MS)
+        };
+        let chosen = choose(OrderChoice::Auto, &outlook).unwrap();
+        assert_eq!(chosen.order, Order::Bulk);
+        assert!(chosen.reason.contains("the ledger keeps"), "{}", chosen.reason);
     }
 
     #[test]
@@ -354,7 +375,8 @@ mod tests {
             (slow.seconds - 2e6).abs() < 1.0 && slow.slowest.contains("writing all at 1 "),
             "{slow:?}"
         );
-        assert_eq!(foreseen(slow).order, Order::Concurrent);
+        assert_eq!(foreseen(slow.clone(), false).order, Order::Concurrent);
+        assert_eq!(foreseen(slow, true).order, Order::Bulk);
         existing.table = provisioned(1, 5000);
         existing.indexes.insert("by-kind".to_owned(), provisioned(1, 2));
         let slow = of(&facts, &existing);

@@ -5,6 +5,7 @@ use super::exit::Exit;
 use super::failure::Failed;
 use super::table::table;
 use super::{output, screen};
+use crate::ledger::LedgerBucket;
 use crate::lifecycle::{ApplyOptions, ApplyReport, apply};
 use crate::status::split_status_with_worker;
 
@@ -65,6 +66,7 @@ pub(super) fn render(report: &ApplyReport, next: &str) -> String {
     if let Some(change) = &report.widened {
         lines.push(format!("`left-behind` was widened: {change}"));
     }
+    lines.extend(report.ledger.iter().flat_map(LedgerBucket::notes));
     lines.push(format!("next: {next}"));
     lines.join("\n")
 }

@@ -19,6 +19,7 @@ mod failure;
 mod hold;
 mod iam;
 mod init;
+mod ledger;
 mod listen;
 mod next;
 mod notifying;
@@ -126,6 +127,7 @@ async fn run(args: Args) -> Result<Exit, Failed> {
         Command::Wait(command) => wait::run(&global, &command, stop).await,
         Command::Tune(command) => Box::pin(unless(&stop, tune::run(&global, &command))).await,
         Command::DeadLetters(command) => Box::pin(dead_letters::run(&global, &command, stop)).await,
+        Command::Ledger(command) => Box::pin(ledger::run(&global, &command, stop)).await,
         Command::Reverse(command) => Box::pin(reverse::run(&global, &command, stop)).await,
         Command::Switched(command) => Box::pin(switched::run(&global, &command, stop)).await,
         Command::Cutover(command) => Box::pin(cutover::run(&global, &command, stop)).await,

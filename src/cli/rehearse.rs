@@ -63,12 +63,17 @@ pub async fn run(global: &Global, args: &Rehearse, stop: CancellationToken) -> R
 }
 
 /// What a plan sends to others, and a rehearsal does not.
-fn unsent(plan: &Plan) -> Option<&'static str> {
-    match (plan.with_events().next(), &plan.notify) {
-        (Some(_), Some(_)) => Some("`events` and `notify`"),
-        (Some(_), None) => Some("`events`"),
-        (None, Some(_)) => Some("`notify`"),
-        (None, None) => None,
+fn unsent(plan: &Plan) -> Option<String> {
+    let unsent = [
+        plan.with_events().next().map(|_| "`events`"),
+        plan.notify.as_ref().map(|_| "`notify`"),
+        plan.ledger.as_ref().map(|_| "`ledger`"),
+    ];
+    let unsent: Vec<&str> = unsent.into_iter().flatten().collect();
+    match unsent.as_slice() {
+        [] => None,
+        [one] => Some((*one).to_owned()),
+        [rest @ .., last] => Some(format!("{} and {last}", rest.join(", "))),
     }
 }
 

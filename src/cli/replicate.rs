@@ -28,6 +28,7 @@ pub async fn run(global: &Global, args: &Replicate, stop: CancellationToken) -> 
     let options = TailOptions {
         restart: args.restart_tail,
         restart_events: args.restart_events,
+        restart_ledger: args.restart_ledger,
         write_units: args.write_units,
     };
     let table = split.plan.source.table.clone();

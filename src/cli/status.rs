@@ -13,7 +13,7 @@ use crate::cutover::{Preparation, preparations};
 use crate::dynamo::Clock;
 use crate::state::{CutoverPhase, Limit, ShardRecord, TuningRecord};
 use crate::status::{
-    Alarm, CutoverStatus, EventsPhase, EventsStatus, ReverseState, SplitStatus, alarms,
+    Alarm, CutoverStatus, EventsPhase, EventsStatus, LedgerStatus, ReverseState, SplitStatus, alarms,
     split_status_with_worker, told,
 };
 use serde::Serialize;
@@ -128,6 +128,7 @@ pub(super) fn render(status: &SplitStatus) -> String {
         )
     }));
     lines.extend(status.events.iter().map(events));
+    lines.extend(status.ledger.iter().map(ledger));
     lines.push(String::new());
     lines.push(text::lanes(&status.lanes, !status.obstacles.is_empty()));
     lines.push(String::new());
@@ -207,6 +208,24 @@ fn events(events: &EventsStatus) -> String {
         events.destination,
         words.join("; ")
     )
+}
+
+/// The ledger, in one line.
+fn ledger(ledger: &LedgerStatus) -> String {
+    let mut words = vec![text::counted(ledger.records, "record")];
+    words.push(match (&ledger.gap, ledger.lag_ms) {
+        (Some(_), _) => "the rest was lost".to_owned(),
+        (None, Some(lag_ms)) => format!("{} behind", text::duration(lag_ms)),
+        (None, None) => "not begun".to_owned(),
+    });
+    if !ledger.lanes.is_empty() {
+        words.push(format!(
+            "read by {}, because the stream does not keep their records any more",
+            ledger.lanes.join(", ")
+        ));
+    }
+    words.extend(ledger.blocked.as_ref().map(|reason| format!("blocked: {reason}")));
+    format!("ledger {}: {}", ledger.place, words.join("; "))
 }
 
 /// The cutover of a service. While it is under way, with its last events.

@@ -272,6 +272,7 @@ fn tables_of_names_fit() {
         stream: "arn".into(),
         stream_enabled: true,
         widened: None,
+        ledger: None,
         tables: vec![AppliedTable {
             service: long.clone(),
             table: table.clone(),

@@ -69,6 +69,17 @@ impl Timing {
         self.lease / 5
     }
 
+    /// A record waits at most so long in memory until it is in an object of the ledger. A short lease means that the engine is near.
+    #[must_use]
+    pub fn flush(&self) -> Duration {
+        const USUAL: Duration = Duration::from_secs(300);
+        if self.lease < Self::LIVE.lease {
+            self.lease / 2
+        } else {
+            USUAL
+        }
+    }
+
     /// If a command has to end, a read that is throttled only for its key range is given up after this time.
     #[must_use]
     pub fn hot_range(&self) -> Duration {

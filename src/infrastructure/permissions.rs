@@ -113,6 +113,41 @@ fn events(plan: &Plan) -> [Statement; 3] {
     ]
 }
 
+/// What the ledger needs. The role that reaches the source reads and writes it.
+fn ledger(plan: &Plan, source: &[String], tasks: &BTreeSet<Task>) -> Vec<Statement> {
+    let Some(place) = &plan.ledger else {
+        return Vec::new();
+    };
+    // Buckets have no region and no account in their ARN, but the partition of AWS that the table is in.
+    let partition = source
+        .iter()
+        .find_map(|arn| arn.split(':').nth(1))
+        .unwrap_or("aws");
+    let bucket = format!("arn:{partition}:s3:::{}", place.bucket);
+    let objects = format!("{bucket}/{}*", place.prefix);
+    let mut statements = Vec::new();
+    if tasks.iter().any(|task| *task != Task::GiveUp) {
+        statements.push(Statement::new(
+            "ReadTheLedger",
+            &["s3:GetObject"],
+            vec![objects.clone()],
+        ));
+        statements.push(Statement::new(
+            "ListTheLedger",
+            &[
+                "s3:ListBucket",
+                "s3:GetLifecycleConfiguration",
+                "s3:GetEncryptionConfiguration",
+            ],
+            vec![bucket],
+        ));
+    }
+    if tasks.contains(&Task::Run) || tasks.contains(&Task::SetUp) {
+        statements.push(Statement::new("WriteTheLedger", &["s3:PutObject"], vec![objects]));
+    }
+    statements
+}
+
 /// The same policy, which also allows to export the source to a folder of a bucket, and to read the export. The role that reaches the source
 /// needs this; a prefix is empty, or it ends with a slash.
 ///
@@ -267,6 +302,9 @@ fn statements(
         plan,
     };
     let mut statements = Vec::new();
+    if reached(&plan.source.place) {
+        statements.extend(ledger(plan, &resources.source, tasks));
+    }
     for task in tasks {
         statements.extend(match task {
             Task::Look => resources.look()?,

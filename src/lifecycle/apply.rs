@@ -1,5 +1,7 @@
 //! The lifecycle step `apply`: creates the state table, the stream, the targets and the records of a split.
 
+use super::ledger_of_plan::{take_ledger_over, try_ledger};
+use crate::ledger::LedgerBucket;
 use crate::plan::Service;
 use crate::source::{StreamState, check_keys, describe_source, ensure_stream, stream_state};
 use crate::state::{RepairScope, ServiceRecord, SplitRecord, StateError, cut_over};
@@ -24,6 +26,9 @@ pub struct ApplyReport {
     pub stream_enabled: bool,
     /// `left-behind` covers more than before, as of now.
     pub widened: Option<SettingChange>,
+    /// What was found of the bucket of the ledger; without a ledger, the field is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerBucket>,
     /// The targets.
     pub tables: Vec<AppliedTable>,
 }
@@ -62,6 +67,7 @@ pub async fn apply(
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<ApplyReport, RunError> {
     let known = look(split, options).await?;
+    let ledger = try_ledger(split).await?;
     let state_created = split.store.ensure_table(&split.source.control).await?;
     if state_created {
         tell(&format!("created the state table {}", split.plan.state_table));
@@ -91,6 +97,7 @@ pub async fn apply(
             ),
         });
     }
+    take_ledger_over(split, &ledger, tell).await?;
     for (service, table) in &known.lost {
         // Before the table is created: a process that dies in between leaves the duty behind.
         let reason = format!("{table} was missing and was created again");
@@ -153,6 +160,7 @@ pub async fn apply(
         stream: stream.arn,
         stream_enabled: stream.enabled_now,
         widened: known.widened,
+        ledger: ledger.bucket,
         tables,
     })
 }

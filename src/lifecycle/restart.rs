@@ -54,7 +54,7 @@ pub(crate) async fn restart_tail(split: &Split, seen: u32) -> Result<Restarted, 
     let mut lanes = shards.iter().flat_map(|(_, shard)| &shard.value.lanes);
     // No worker can continue a shard whose record is damaged, so this is a gap, too. Events that were lost are in no table.
     let has_gap = !damaged.is_empty()
-        || lanes.any(|(lane, state)| state.gap.is_some() && ShardRecord::of_events(lane).is_none());
+        || lanes.any(|(lane, state)| state.gap.is_some() && !ShardRecord::is_beside(lane));
     let found = Found { seen, arn, has_gap };
     let lease_ms = u64::try_from(split.timing.lease.as_millis()).unwrap_or(u64::MAX);
     let (mut begun, mut is_ending) = (false, false);
@@ -74,6 +74,10 @@ pub(crate) async fn restart_tail(split: &Split, seen: u32) -> Result<Restarted, 
                 ended_ms: None,
                 restarted_ms: Some(now),
             });
+            // What it has of the former generation may not continue.
+            if let Some(chain) = record.ledger.as_ref().map(|ledger| ledger.chain) {
+                record.restart_ledger(chain, now);
+            }
             // Services that this plan does not know lose the same changes.
             let known = record.services.clone();
             let planned = split.plan.services.iter().map(|service| service.name.as_str());
@@ -142,6 +146,31 @@ pub(crate) async fn restart_events(split: &Split) -> Result<(), RunError> {
             "its events begin anew: those that were lost are never sent, so let the receivers read its table"
         );
     }
+    Ok(())
+}
+
+/// Begins the ledger anew if it lost records. The tables have lost nothing by that, unless a lane was behind the gap.
+pub(crate) async fn restart_ledger(split: &Split) -> Result<(), RunError> {
+    let record = SplitRecord::read(&split.store).await?.value;
+    let generation = record.stream().map_or(1, |(generation, _)| generation);
+    let Some(ledger) = &record.ledger else {
+        return Err(RunError::NotYet {
+            what: "the split has no ledger".into(),
+            next: "add `ledger` to the plan and run `dynasplit apply`, or leave --restart-ledger out".into(),
+        });
+    };
+    let (chain, lane) = (ledger.chain, ShardRecord::ledger_lane(ledger.chain));
+    let shards = recorded_shards(&split.without_switched(&record), generation).await?;
+    let has_gap = |shard: &ShardRecord| shard.lanes.get(&lane).is_some_and(|state| state.gap.is_some());
+    if !shards.values().any(has_gap) {
+        tracing::warn!("the ledger has lost nothing, so it does not begin anew");
+        return Ok(());
+    }
+    SplitRecord::change(&split.store, |record| {
+        record.restart_ledger(chain, split.now_ms())
+    })
+    .await?;
+    tracing::warn!("the ledger begins anew, with what the stream still keeps");
     Ok(())
 }
 

@@ -211,7 +211,7 @@ pub(crate) fn in_the_way<'a>(
             // The lane is waited for, as long as somebody reads the stream.
             ObstacleKind::Lag => false,
             // A destination of events holds up no service.
-            ObstacleKind::Events => false,
+            ObstacleKind::Events | ObstacleKind::Ledger => false,
             _ => obstacle.concerns(service),
         })
 }

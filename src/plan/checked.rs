@@ -3,7 +3,8 @@
 use super::lines::Lines;
 use super::service::fingerprint;
 use super::{
-    Condition, Drain, Events, Fence, Hooks, Notify, Place, RehearseSpec, Service, Source, Versions, Warnings,
+    Condition, Drain, Events, Fence, Hooks, LedgerPlace, Notify, Place, RehearseSpec, Service, Source,
+    Versions, Warnings,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,6 +31,8 @@ pub struct Plan {
     pub hooks: Hooks,
     /// Notifications of what happens to the split.
     pub notify: Option<Notify>,
+    /// Where the ledger of all changes is. `None`: there is none.
+    pub ledger: Option<LedgerPlace>,
     /// Name of the state table, which lives where the source does.
     pub state_table: String,
     /// Sample data for a rehearsal.
@@ -85,6 +88,13 @@ impl Plan {
     #[must_use]
     pub fn without_events(mut self) -> Self {
         self.services.iter_mut().for_each(|service| service.events = None);
+        self
+    }
+
+    /// The same plan without a ledger: a rehearsal writes no bucket of others.
+    #[must_use]
+    pub fn without_ledger(mut self) -> Self {
+        self.ledger = None;
         self
     }
 

@@ -6,6 +6,7 @@ use super::either::WordOr;
 use super::path::Path;
 use super::spec_cutover::{FenceSpec, HooksSpec, WrittenDrain};
 use super::spec_events::EventsSpec;
+use super::spec_ledger::LedgerSpec;
 use super::spec_notify::NotifySpec;
 use crate::model::AttributeKind;
 use schemars::JsonSchema;
@@ -41,6 +42,9 @@ pub struct PlanSpec {
     /// Where notifications go: phases, gaps, dead letters, stray writes, lag, throttling, and the steps of cutovers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<NotifySpec>,
+    /// A ledger of all changes of the source, in a bucket of S3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerSpec>,
     /// The state table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateSpec>,

@@ -150,7 +150,7 @@ impl Rehearsal {
     /// If it could not be completed. Tables that differ are not an error here, but a report that is not clean.
     pub async fn run(mut self) -> Result<RehearseReport, RehearseError> {
         let began = Instant::now();
-        self.plan = self.plan.clone().in_one_place().without_events();
+        self.plan = self.plan.clone().in_one_place().without_events().without_ledger();
         let rehearsed = self.stand_in()?;
         let population = self.population()?;
         let engine = match &self.options.endpoint {

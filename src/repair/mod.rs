@@ -6,6 +6,7 @@ mod hold;
 mod landing;
 mod reconcile;
 mod repair_lease;
+mod replay_ledger;
 mod settle_dead_letters;
 mod tombstone_switch;
 
@@ -14,5 +15,6 @@ pub(crate) use hold::{free, give_up, hold};
 pub(crate) use reconcile::{Reconciled, Reconciler};
 pub(crate) use repair_lease::{RepairLease, backfill_runs, copied_now, refuse_unready};
 pub use repair_lease::{RepairRecord, repair_runs};
+pub use replay_ledger::{LeftKey, Replayed, replay_ledger};
 pub use settle_dead_letters::{SettledDeadLetter, discard_dead_letters, reconcile_dead_letters};
 pub(crate) use tombstone_switch::{sweep_of, switch_off, switch_on};

@@ -8,6 +8,7 @@ mod bucket;
 #[cfg(not(feature = "s3"))]
 #[path = "no_bucket.rs"]
 mod bucket;
+mod bucket_settings;
 mod describe;
 mod error;
 mod export;
@@ -20,6 +21,7 @@ mod place;
 mod request;
 
 pub use bucket::Bucket;
+pub use bucket_settings::{BucketSettings, Setting};
 pub use describe::{DescribedExport, ExportStatus, describe_export};
 pub use error::ExportError;
 pub use export::Export;

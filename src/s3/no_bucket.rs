@@ -1,5 +1,6 @@
 //! In place of the requests to S3, in a build without them. No option that names a place in S3 is accepted there.
 
+use super::bucket_settings::BucketSettings;
 use super::error::ExportError;
 use super::object::{ListedObject, Part, PutIf, StoredObject};
 use crate::dynamo::{Failure, Tables};
@@ -87,6 +88,22 @@ impl Bucket {
     /// Always.
     pub async fn etag(&self, key: &str) -> Result<String, ExportError> {
         self.failed(key)
+    }
+
+    /// Fails.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn folders(&self, prefix: &str) -> Result<Vec<String>, ExportError> {
+        self.failed(prefix)
+    }
+
+    /// Fails.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn settings(&self, _: &str) -> Result<BucketSettings, ExportError> {
+        self.failed("")
     }
 
     /// Fails.

@@ -163,6 +163,38 @@ impl Bucket {
             found: found.len(),
         })
     }
+
+    /// The folders directly below a folder: beginnings of keys that end with a slash. Needs `s3:ListBucket`.
+    ///
+    /// # Errors
+    /// If they cannot be listed.
+    pub async fn folders(&self, prefix: &str) -> Result<Vec<String>, ExportError> {
+        let (mut found, mut next) = (Vec::new(), None);
+        loop {
+            let page = retry_transient(|| async {
+                let request = self.client().list_objects_v2().bucket(self.name()).prefix(prefix);
+                let sent = request
+                    .delimiter("/")
+                    .set_expected_bucket_owner(self.owner().map(str::to_owned))
+                    .set_continuation_token(next.clone())
+                    .send()
+                    .await;
+                sent.map_err(|error| {
+                    let mut failure = self.failed(LIST, prefix, &error);
+                    failure.resource = format!("arn:aws:s3:::{}", self.name());
+                    failure
+                })
+            });
+            let page = page.await.map_err(ExportError::of)?;
+            let folders = page.common_prefixes().iter();
+            found.extend(folders.filter_map(|folder| folder.prefix().map(str::to_owned)));
+            next = page.next_continuation_token;
+            if next.is_none() {
+                found.sort();
+                return Ok(found);
+            }
+        }
+    }
 }
 
 /// A conflict of two conditional writes passes: the next attempt sees who was first.

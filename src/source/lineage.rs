@@ -119,7 +119,10 @@ pub fn vanished(
             continue;
         }
         for (lane, state) in &record.lanes {
-            let complete = complete_to(record, lane, recorded).unwrap_or(0);
+            if is_uncaptured(lane, state) {
+                continue;
+            }
+            let complete = kept_to(record, lane, recorded).unwrap_or(0);
             if let (None, Some(reason)) = (&state.gap, age_gap(complete, now_ms))
                 && !broken(Rule::Vanished)
             {
@@ -155,6 +158,8 @@ pub fn first_state(
     };
     LaneState {
         complete_to_ms: complete,
+        // The ledger has the shards that appear from their beginning.
+        kept_from_ms: ShardRecord::of_ledger(lane).map(|_| 0),
         ..LaneState::starting(Position::Beginning, now_ms)
     }
 }
@@ -200,7 +205,10 @@ pub fn readiness(
     if parent.is_some_and(|parent| !parent.finished() && !broken(Rule::ChildWaits)) {
         return Readiness::Waits;
     }
-    let complete = complete_to(shard, lane, recorded).unwrap_or(0);
+    if is_uncaptured(lane, state) {
+        return Readiness::Ready;
+    }
+    let complete = kept_to(shard, lane, recorded).unwrap_or(0);
     age_gap(complete, now_ms).map_or(Readiness::Ready, Readiness::Gap)
 }
 
@@ -214,6 +222,48 @@ pub fn complete_to(shard: &ShardRecord, lane: &str, recorded: &BTreeMap<String, 
     let ancestors = std::iter::successors(parent_of(&shard), parent_of).take(recorded.len());
     let inherited = ancestors.map_while(|shard| shard.lanes.get(lane));
     Some(inherited.fold(own, |complete, state| complete.max(state.complete_to_ms)))
+}
+
+/// The time from which on every record that a lane has not read in a shard is still kept: by the stream, if this is at most
+/// [`SURELY_KEPT_MS`] ago. It is the time up to which the lane is complete, or, if the ledger has the records from there on without
+/// a hole, the time up to which the ledger is complete: the lane reads these records from the ledger.
+///
+/// Every decision about a gap asks for this time. A lane that is not behind the ledger in a shard takes nothing from the ledger
+/// there. If both stand at the same place, no record is between them, so the lane is as far complete as the ledger. Both places must
+/// be of one snapshot of the record.
+#[must_use]
+pub fn kept_to(shard: &ShardRecord, lane: &str, recorded: &BTreeMap<String, ShardRecord>) -> Option<u64> {
+    let own = complete_to(shard, lane, recorded)?;
+    let Some(ledger) = ledger_lane(shard, recorded).filter(|ledger| ledger != lane) else {
+        return Some(own);
+    };
+    let is_covered = |shard: &ShardRecord| {
+        let (Some(state), Some(kept)) = (shard.lanes.get(lane), shard.lanes.get(&ledger)) else {
+            return false;
+        };
+        kept.kept_from_ms.is_some_and(|from| from <= own) && state.position <= kept.position
+    };
+    let parent_of = |shard: &&ShardRecord| shard.parent.as_ref().and_then(|id| recorded.get(id));
+    let ancestors = std::iter::successors(parent_of(&shard), parent_of).take(recorded.len());
+    let lineage = std::iter::once(shard).chain(ancestors);
+    let covered = lineage.filter(|shard| is_covered(shard));
+    let kept = covered.filter_map(|shard| complete_to(shard, &ledger, recorded));
+    Some(kept.fold(own, u64::max))
+}
+
+/// The lane that writes the ledger of a shard; `None`: there is none. Lanes that nobody reads any more are not among those recorded.
+#[must_use]
+pub fn ledger_lane(shard: &ShardRecord, recorded: &BTreeMap<String, ShardRecord>) -> Option<String> {
+    let parent_of = |shard: &&ShardRecord| shard.parent.as_ref().and_then(|id| recorded.get(id));
+    let lineage = std::iter::successors(recorded.get(&shard.shard), parent_of).take(recorded.len());
+    let mut chains =
+        lineage.flat_map(|shard| shard.lanes.keys().filter_map(|lane| ShardRecord::of_ledger(lane)));
+    chains.next().map(ShardRecord::ledger_lane)
+}
+
+/// Whether the ledger has not begun in a shard that may have trimmed records already. It loses nothing: it begins with what is left.
+fn is_uncaptured(lane: &str, state: &LaneState) -> bool {
+    ShardRecord::of_ledger(lane).is_some() && state.kept_from_ms.is_none()
 }
 
 /// A lane that is complete only up to a time whose records the stream may have trimmed has a gap, whether or not a call
@@ -238,13 +288,30 @@ pub fn age_gap(complete_to_ms: u64, now_ms: u64) -> Option<String> {
 /// has not read.
 #[must_use]
 pub fn watermark(recorded: &BTreeMap<String, ShardRecord>, lane: &str) -> Option<u64> {
+    earliest(recorded, lane, complete_to)
+}
+
+/// The time from which on every record that a lane has not read is still kept, by the stream or by the ledger; `None` before the
+/// capture. See [`kept_to`].
+#[must_use]
+pub fn kept_watermark(recorded: &BTreeMap<String, ShardRecord>, lane: &str) -> Option<u64> {
+    earliest(recorded, lane, kept_to)
+}
+
+fn earliest(
+    recorded: &BTreeMap<String, ShardRecord>,
+    lane: &str,
+    time: impl Fn(&ShardRecord, &str, &BTreeMap<String, ShardRecord>) -> Option<u64>,
+) -> Option<u64> {
     let mine = || recorded.values().filter(|shard| shard.lanes.contains_key(lane));
     let continued: BTreeSet<&str> = mine().filter_map(|shard| shard.parent.as_deref()).collect();
     mine()
         .filter(|shard| !shard.lanes[lane].finished() || !continued.contains(shard.shard.as_str()))
-        .filter_map(|shard| complete_to(shard, lane, recorded))
+        .filter_map(|shard| time(shard, lane, recorded))
         .min()
 }
 
+#[cfg(test)]
+mod kept_tests;
 #[cfg(test)]
 mod tests;

@@ -19,5 +19,5 @@ pub use page_size::PageSize;
 pub use present::{Present, present};
 pub(crate) use scan::milliunits;
 pub use scan::{Scan, ScanPage};
-pub use stream::{Listing, Page, Record, StreamSource};
+pub use stream::{Listing, Page, Read, Record, RecordLine, StreamSource};
 pub use stream_state::StreamState;

@@ -4,7 +4,8 @@ use super::lineage::Shard;
 use crate::dynamo::{Failure, FailureKind, convert};
 use crate::fault::{Rule, broken};
 use crate::model::{
-    Change, Images, Item, KeySchema, MarkImages, Marker, Origin, Position, SequenceNumber, strip_marks,
+    Change, Images, Item, KeySchema, MarkImages, Marker, Origin, Position, RawRecord, SequenceNumber,
+    strip_marks,
 };
 use aws_sdk_dynamodbstreams::Client;
 use aws_sdk_dynamodbstreams::types::{self as sdk, ShardIteratorType};
@@ -17,6 +18,8 @@ pub struct StreamSource {
     arn: String,
     generation: u32,
     keys: KeySchema,
+    /// Pages contain each record as the stream shows it, too.
+    keeps_lines: bool,
 }
 
 /// A record, as a change.
@@ -33,6 +36,85 @@ pub struct Record {
     pub marks: MarkImages,
 }
 
+/// A record as the stream shows it, as one line of JSON.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecordLine {
+    /// Place in the shard.
+    pub sequence: SequenceNumber,
+    /// When the write happened, as [`Record::created_ms`].
+    pub created_ms: Option<u64>,
+    /// The line, without its end.
+    pub text: String,
+}
+
+impl RecordLine {
+    /// The line of a record.
+    #[must_use]
+    pub fn of(raw: &RawRecord) -> Self {
+        Self {
+            sequence: raw.sequence.clone(),
+            created_ms: raw.created_ms,
+            text: raw.to_line(),
+        }
+    }
+}
+
+/// What a record of the stream is for the lanes.
+#[derive(Clone, Debug)]
+pub enum Read {
+    /// A change of an item.
+    Record(Record),
+    /// The marker of a cutover. No lane sees it as an item.
+    Marker(Marker),
+}
+
+impl Record {
+    /// A record as the lanes see it: without marks, and no markers. Ignores the event name, because an engine may give an unknown
+    /// one: the images show what happened.
+    ///
+    /// # Errors
+    /// What is wrong, if the record is not one of a table with these keys.
+    pub fn of(raw: RawRecord, keys: &KeySchema, generation: u32) -> Result<Read, String> {
+        let RawRecord {
+            sequence, created_ms, ..
+        } = raw;
+        let Some(key) = keys.key_of(&raw.keys) else {
+            return Err(format!(
+                "record {sequence}: its key does not have the plan's attributes"
+            ));
+        };
+        let mut images = Images {
+            old: raw.old,
+            new: raw.new,
+        };
+        let whole = broken(Rule::Stripped).then(|| images.clone());
+        let stripped = |image: &mut Option<Item>| image.as_mut().map(strip_marks).unwrap_or_default();
+        let marks = MarkImages {
+            old: stripped(&mut images.old),
+            new: stripped(&mut images.new),
+        };
+        images = whole.unwrap_or(images);
+        if images.old.is_none() && images.new.is_none() {
+            return Err(format!(
+                "record {sequence} has no images: the stream is not NEW_AND_OLD_IMAGES"
+            ));
+        }
+        if let Some(marker) = Marker::of(&key).filter(|_| !broken(Rule::MarkersIgnored)) {
+            return Ok(Read::Marker(marker));
+        }
+        let origin = Origin::Tail {
+            generation,
+            sequence: sequence.clone(),
+        };
+        Ok(Read::Record(Self {
+            sequence,
+            created_ms,
+            change: Arc::new(Change { key, images, origin }),
+            marks,
+        }))
+    }
+}
+
 /// The result of one read of a shard. Empty pages are normal, also before the tip.
 #[derive(Debug)]
 pub struct Page {
@@ -42,6 +124,8 @@ pub struct Page {
     pub last: Option<SequenceNumber>,
     /// The last marker of a cutover on this page. No lane sees it as an item.
     pub marker: Option<Marker>,
+    /// All records, those of markers among them, as the stream shows them. Empty unless the source keeps lines.
+    pub lines: Vec<RecordLine>,
     /// To read on with, within 15 minutes; `None` at the end of a closed shard.
     pub next: Option<String>,
 }
@@ -55,7 +139,26 @@ impl StreamSource {
             arn: arn.to_owned(),
             generation,
             keys,
+            keeps_lines: false,
         }
+    }
+
+    /// The same, whose pages also contain each record as the stream shows it, for the ledger.
+    #[must_use]
+    pub fn keeping_lines(self, keeps_lines: bool) -> Self {
+        Self { keeps_lines, ..self }
+    }
+
+    /// The ARN of the stream.
+    #[must_use]
+    pub fn arn(&self) -> &str {
+        &self.arn
+    }
+
+    /// The primary key of the table.
+    #[must_use]
+    pub fn keys(&self) -> &KeySchema {
+        &self.keys
     }
 
     /// The generation of the stream within the split.
@@ -157,21 +260,26 @@ impl StreamSource {
             records: Vec::new(),
             last: None,
             marker: None,
+            lines: Vec::new(),
             next: answer.next_shard_iterator,
         };
         for record in answer.records.unwrap_or_default() {
-            let record = self.record(record)?;
-            page.last = Some(record.sequence.clone());
-            match Marker::of(&record.change.key) {
-                Some(marker) if !broken(Rule::MarkersIgnored) => page.marker = Some(marker),
-                _ => page.records.push(record),
+            let raw = self.raw(record)?;
+            page.last = Some(raw.sequence.clone());
+            if self.keeps_lines {
+                page.lines.push(RecordLine::of(&raw));
+            }
+            let read = Record::of(raw, &self.keys, self.generation);
+            match read.map_err(|what| self.odd("dynamodb:GetRecords", &what))? {
+                Read::Marker(marker) => page.marker = Some(marker),
+                Read::Record(record) => page.records.push(record),
             }
         }
         Ok(page)
     }
 
-    /// Ignores the event name, because an engine may give an unknown one: the images show what happened.
-    fn record(&self, record: sdk::Record) -> Result<Record, Failure> {
+    /// The record, as the stream shows it.
+    fn raw(&self, record: sdk::Record) -> Result<RawRecord, Failure> {
         let odd = |what: &str| self.odd("dynamodb:GetRecords", what);
         let data = record.dynamodb.ok_or_else(|| odd("a record without content"))?;
         let sequence = data
@@ -185,40 +293,19 @@ impl StreamSource {
                 .transpose()
                 .map_err(|error| odd(&format!("record {sequence}: {error}")))
         };
-        let keys = read(data.keys)?.unwrap_or_default();
-        let key = self.keys.key_of(&keys).ok_or_else(|| {
-            odd(&format!(
-                "record {sequence}: its key does not have the plan's attributes"
-            ))
-        })?;
-        let mut images = Images {
-            old: read(data.old_image)?,
-            new: read(data.new_image)?,
-        };
-        let whole = broken(Rule::Stripped).then(|| images.clone());
-        let stripped = |image: &mut Option<Item>| image.as_mut().map(strip_marks).unwrap_or_default();
-        let marks = MarkImages {
-            old: stripped(&mut images.old),
-            new: stripped(&mut images.new),
-        };
-        images = whole.unwrap_or(images);
-        if images.old.is_none() && images.new.is_none() {
-            return Err(odd(&format!(
-                "record {sequence} has no images: the stream is not NEW_AND_OLD_IMAGES"
-            )));
-        }
         let created_ms = data
             .approximate_creation_date_time
             .and_then(|at| u64::try_from(at.to_millis().ok()?).ok());
-        let origin = Origin::Tail {
-            generation: self.generation,
-            sequence: sequence.clone(),
-        };
-        Ok(Record {
-            sequence,
+        Ok(RawRecord {
+            keys: read(data.keys)?.unwrap_or_default(),
+            old: read(data.old_image)?,
+            new: read(data.new_image)?,
+            event_id: record.event_id,
+            event_name: record.event_name.map(|name| name.as_str().to_owned()),
             created_ms,
-            change: Arc::new(Change { key, images, origin }),
-            marks,
+            size_bytes: data.size_bytes,
+            by: record.user_identity.map(|by| (by.r#type, by.principal_id)),
+            sequence,
         })
     }
 

@@ -32,6 +32,8 @@ impl SplitRecord {
             resting: None,
             completed_ms: None,
             events: BTreeMap::new(),
+            ledger: None,
+            ended_chain: 0,
             abandoned: BTreeMap::new(),
             abandoned_ms: None,
         }

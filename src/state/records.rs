@@ -65,6 +65,10 @@ pub struct LaneState {
     /// table. Only the watch lane counts them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub late: BTreeMap<String, LateChanges>,
+    /// Only the lane of the ledger: each write since this time (milliseconds since 1970) is in the ledger, up to the position. `None`
+    /// before it has read anything of a shard that may have trimmed records already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_from_ms: Option<u64>,
     /// Parts of the shard that the lane of a service only watched, because the service had switched: it applied nothing of them.
     /// The oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -119,6 +123,7 @@ impl LaneState {
             counters: Counters::default(),
             marker: None,
             late: BTreeMap::new(),
+            kept_from_ms: None,
             watched: Vec::new(),
         }
     }
@@ -174,6 +179,8 @@ impl ShardRecord {
     pub const WATCH: &'static str = "(unrouted)";
     /// Begins the names of the lanes that send events. No name of a service contains a colon.
     const EVENTS: &'static str = "events:";
+    /// Begins the name of the lane that writes the ledger.
+    const LEDGER: &'static str = "ledger:";
 
     /// Name of the lane that sends the events of a service, in one epoch of them.
     #[must_use]
@@ -186,6 +193,24 @@ impl ShardRecord {
     pub fn of_events(lane: &str) -> Option<(&str, u64)> {
         let (service, epoch) = lane.strip_prefix(Self::EVENTS)?.rsplit_once('#')?;
         Some((service, epoch.parse().ok()?))
+    }
+
+    /// Name of the lane that writes the ledger, in one chain of it.
+    #[must_use]
+    pub fn ledger_lane(chain: u64) -> String {
+        format!("{}{chain}", Self::LEDGER)
+    }
+
+    /// The chain of the lane that writes the ledger; `None`: it is another lane.
+    #[must_use]
+    pub fn of_ledger(lane: &str) -> Option<u64> {
+        lane.strip_prefix(Self::LEDGER)?.parse().ok()
+    }
+
+    /// Whether a lane writes no table and looks for nothing: what it loses is in no table.
+    #[must_use]
+    pub fn is_beside(lane: &str) -> bool {
+        Self::of_events(lane).is_some() || Self::of_ledger(lane).is_some()
     }
 
     /// Name of a shard's record.

@@ -3,10 +3,11 @@
 use super::cutover::CutoverState;
 use super::error::StateError;
 use super::events_state::EventsState;
+use super::ledger_state::LedgerState;
 use super::records::{Received, StreamRecord};
 use super::store::{Store, Stored};
 use super::tombstone_phases::Switch;
-use super::{STATE_FORMAT, STATE_FORMAT_SERVICE_SWITCHES, STATE_FORMAT_SWITCHED};
+use super::{STATE_FORMAT, STATE_FORMAT_LEDGER, STATE_FORMAT_SERVICE_SWITCHES, STATE_FORMAT_SWITCHED};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,12 +70,23 @@ pub struct SplitRecord {
     /// The events of services, by service. Set by `apply` and by `replicate`; persisted.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub events: BTreeMap<String, EventsState>,
+    /// The ledger of all changes. Set by `apply` and by `replicate`; persisted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerState>,
+    /// The last chain of a ledger that has ended; 0: none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ended_chain: u64,
     /// Services that were given up, with their tables. Their names are not used again.
     #[serde(default)]
     pub abandoned: BTreeMap<String, String>,
     /// When the whole split was given up, in milliseconds since 1970.
     #[serde(default)]
     pub abandoned_ms: Option<u64>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for it
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The record that a service has switched: its application writes the service's own table now, not the source.
@@ -145,9 +157,9 @@ impl SplitRecord {
     }
 
     fn known(store: &Store, value: &mut Self) -> Result<(), StateError> {
-        let cause = if !(STATE_FORMAT..=STATE_FORMAT_SERVICE_SWITCHES).contains(&value.format) {
+        let cause = if !(STATE_FORMAT..=STATE_FORMAT_LEDGER).contains(&value.format) {
             format!(
-                "it has format {}, and this version reads {STATE_FORMAT} to {STATE_FORMAT_SERVICE_SWITCHES}",
+                "it has format {}, and this version reads {STATE_FORMAT} to {STATE_FORMAT_LEDGER}",
                 value.format
             )
         } else if !value.switch.spread(&value.services) {

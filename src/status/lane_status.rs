@@ -5,7 +5,7 @@ use super::late_changes::late_changes;
 use crate::model::Counters;
 use crate::model::duration;
 use crate::plan::Plan;
-use crate::source::lineage::{RETENTION_MS, watermark};
+use crate::source::lineage::{RETENTION_MS, kept_watermark, watermark};
 use crate::state::{
     LaneState, LateChanges, Noted, Received, SegmentRecord, ShardRecord, SplitRecord, StateError,
     StreamPlaces,
@@ -23,6 +23,10 @@ pub struct LaneStatus {
     pub lag_ms: Option<u64>,
     /// The lag to show: without the minute, if the engine rounds its creation times down to the minute.
     pub shown_lag_ms: Option<u64>,
+    /// Age of the oldest record that the lane needs from the stream, in milliseconds, if it reads the older ones from the ledger;
+    /// otherwise the field is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_lag_ms: Option<u64>,
     /// Shards that it still reads, or waits to read.
     pub open_shards: usize,
     /// When it had read the last shard to its end, in milliseconds since 1970: the stream is off. `None` while a
@@ -56,14 +60,20 @@ impl LaneStatus {
     /// more, or has no place yet.
     #[must_use]
     pub fn time_left_ms(&self) -> Option<u64> {
-        let lag_ms = self.lag_ms.filter(|_| self.open_shards > 0)?;
+        let lag_ms = self.needed_lag_ms().filter(|_| self.open_shards > 0)?;
         Some(RETENTION_MS.saturating_sub(lag_ms))
     }
 
     /// Whether the lag is so long that the stream may forget records before they are read (a third of 24 hours).
     #[must_use]
     pub fn lags_dangerously(&self) -> bool {
-        self.lag_ms.is_some_and(|lag| lag > RETENTION_MS / 3)
+        self.needed_lag_ms().is_some_and(|lag| lag > RETENTION_MS / 3)
+    }
+
+    /// Age of the oldest record that the lane needs from the stream, in milliseconds.
+    #[must_use]
+    pub fn needed_lag_ms(&self) -> Option<u64> {
+        self.stream_lag_ms.or(self.lag_ms)
     }
 }
 
@@ -75,6 +85,8 @@ pub fn lane_status(recorded: &BTreeMap<String, ShardRecord>, lane: &str, now_ms:
         lag_ms: watermark(recorded, lane).map(|complete| now_ms.saturating_sub(complete)),
         ..LaneStatus::default()
     };
+    let needed = kept_watermark(recorded, lane).map(|kept| now_ms.saturating_sub(kept));
+    status.stream_lag_ms = needed.filter(|needed| Some(*needed) != status.lag_ms);
     let rounded = recorded
         .values()
         .filter_map(|record| record.lanes.get(lane))
@@ -172,10 +184,10 @@ pub(crate) async fn stream_places(
     let Some(complete_to_ms) = complete.min() else {
         return Ok(None);
     };
-    // The lanes of events write nothing that is compared.
+    // The lanes of events and of the ledger write nothing that is compared.
     let behind = |record: &ShardRecord| {
         let lanes = record.lanes.iter();
-        let lanes = lanes.filter(|(lane, _)| ShardRecord::of_events(lane).is_none());
+        let lanes = lanes.filter(|(lane, _)| !ShardRecord::is_beside(lane));
         lanes.map(|(_, state)| state.position.clone()).min()
     };
     let shards = recorded

@@ -43,7 +43,7 @@ pub(crate) fn next(status: &SplitStatus, moves: &Moves) -> String {
         (
             _,
             Some(Obstacle {
-                kind: ObstacleKind::Events,
+                kind: ObstacleKind::Events | ObstacleKind::Ledger,
                 ..
             }),
         ) if has_unmoved(status) => moving(status, moves),

@@ -52,6 +52,8 @@ pub enum ObstacleKind {
     StrayWrites,
     /// Events of a service were not sent, were refused, or were lost.
     Events,
+    /// The ledger lost records.
+    Ledger,
     /// A record of the state can't be read.
     Damaged,
     /// The split was given up.

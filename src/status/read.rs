@@ -5,6 +5,7 @@ use super::events_obstacles::obstacles as events_obstacles;
 use super::events_status::events_status;
 use super::lane_status::{LaneStatus, fill_status, lane_status};
 use super::late_changes::late_changes;
+use super::ledger_status::{ledger_status, obstacles as ledger_obstacles};
 use super::limits;
 use super::next::{Moves, next};
 use super::obstacle::{Obstacle, ObstacleKind};
@@ -108,6 +109,7 @@ async fn status_since(split: &Split, first: &mut Beats) -> Result<SplitStatus, R
             .collect(),
         cutovers: cutovers(split, &record, now).await?,
         events: events_status(split, &record, &recorded, now).await?,
+        ledger: ledger_status(split, &record, &recorded, now),
         unnotified,
         read_ms: now,
         obstacles: Vec::new(),
@@ -138,6 +140,9 @@ async fn status_since(split: &Split, first: &mut Beats) -> Result<SplitStatus, R
         // Last: nothing else waits for events.
         let of_events = events_obstacles(&status.events);
         status.obstacles.extend(of_events);
+        status
+            .obstacles
+            .extend(status.ledger.iter().flat_map(ledger_obstacles));
     }
     status
         .obstacles
@@ -417,10 +422,12 @@ fn phase(status: &SplitStatus, record: &SplitRecord) -> Phase {
         return Phase::Completing;
     }
     // A worker that is being restarted does not change the verified state, and events are no part of it.
-    let verified = status
-        .obstacles
-        .iter()
-        .all(|obstacle| matches!(obstacle.kind, ObstacleKind::NoWorker | ObstacleKind::Events));
+    let verified = status.obstacles.iter().all(|obstacle| {
+        matches!(
+            obstacle.kind,
+            ObstacleKind::NoWorker | ObstacleKind::Events | ObstacleKind::Ledger
+        )
+    });
     match &status.backfill_record {
         Some(backfill) if backfill.finished_ms.is_some() && verified => Phase::Verified,
         Some(backfill) if backfill.finished_ms.is_some() => Phase::CatchingUp,

@@ -3,6 +3,7 @@
 use super::cutover_status::CutoverStatus;
 use super::events_status::EventsStatus;
 use super::lane_status::{FillStatus, LaneStatus};
+use super::ledger_status::LedgerStatus;
 use super::limits::{ActivityStatus, LimitStatus};
 use super::obstacle::Obstacle;
 use super::worker_plan::OtherPlan;
@@ -158,6 +159,9 @@ pub struct SplitStatus {
     /// The events of services; without any, the field is absent.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<EventsStatus>,
+    /// The ledger of all changes; without one, the field is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerStatus>,
     /// Destinations of notifications that get none at present; otherwise the field is absent.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unnotified: Vec<Unnotified>,
@@ -210,6 +214,7 @@ impl SplitStatus {
             switched: BTreeMap::new(),
             cutovers: Vec::new(),
             events: Vec::new(),
+            ledger: None,
             unnotified: Vec::new(),
             obstacles: Vec::new(),
             next: String::new(),

@@ -267,7 +267,7 @@ fn notes(plan: &Plan, survey: &Survey, options: &SurveyOptions, strips: bool) ->
     );
     notes.push(format!(
         "`backfill` chooses its order by a more cautious forecast, from the guaranteed throughput: {}",
-        foreseen(forecast).reason
+        foreseen(forecast, plan.ledger.is_some()).reason
     ));
     if survey.size.is_some_and(|size| !size.counted) {
         notes.push(

@@ -39,7 +39,7 @@ pub(super) fn judge(plan: &Plan, survey: &Survey) -> Vec<Finding> {
         }
     }
     global(&mut found, survey);
-    forecast(&mut found, survey);
+    forecast(&mut found, survey, plan.ledger.is_some());
     found.0.sort_by_key(|finding| finding.severity);
     found.0
 }
@@ -410,7 +410,7 @@ fn global(found: &mut Findings, survey: &Survey) {
     }
 }
 
-fn forecast(found: &mut Findings, survey: &Survey) {
+fn forecast(found: &mut Findings, survey: &Survey, has_ledger: bool) {
     let Some(estimate) = &survey.estimate else { return };
     let hours = estimate.backfill_hours;
     let what = format!(
@@ -419,7 +419,12 @@ fn forecast(found: &mut Findings, survey: &Survey) {
     );
     let faster = "raise the limit that it names: `warm-throughput` or provisioned units in the plan, the \
          read units of the source, or the budget";
-    if hours > RETENTION_HOURS {
+    if hours > RETENTION_HOURS && has_ledger {
+        found.note(
+            what,
+            "the ledger of the plan keeps the changes for longer, so the lanes lose nothing meanwhile",
+        );
+    } else if hours > RETENTION_HOURS {
         found.error(what, faster);
     } else if hours > RETENTION_HOURS * COMFORTABLE_PART {
         found.warning(

@@ -45,13 +45,14 @@ pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Resul
     {
         let state = LaneState::starting(place.clone(), at_ms);
         add_lanes(split, source.generation(), shard, |lane| {
-            uncaptured.contains(lane).then(|| state.clone())
+            let is_pinned = uncaptured.contains(lane) && ShardRecord::of_ledger(lane).is_none();
+            is_pinned.then(|| state.clone())
         })
         .await?;
     }
     fault::moment("capture.pinned").await;
-    let is_of_service =
-        |lane: &&String| *lane != ShardRecord::WATCH && ShardRecord::of_events(lane).is_none();
+    capture_ledger(split, source, &uncaptured, &listing).await?;
+    let is_of_service = |lane: &&String| *lane != ShardRecord::WATCH && !ShardRecord::is_beside(lane);
     for lane in uncaptured.iter().filter(is_of_service) {
         split
             .store
@@ -69,6 +70,11 @@ pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Resul
         if let Some(stream) = record.generation_mut(source.generation()) {
             stream.captured_ms.get_or_insert(at_ms);
         }
+        if let Some(ledger) = &mut record.ledger
+            && uncaptured.contains(&ShardRecord::ledger_lane(ledger.chain))
+        {
+            ledger.captured_in = ledger.captured_in.max(Some(source.generation()));
+        }
         for (service, epoch) in uncaptured.iter().filter_map(|lane| ShardRecord::of_events(lane)) {
             if let Some(state) = record
                 .events
@@ -82,6 +88,32 @@ pub(super) async fn capture_lanes(split: &Split, source: &StreamSource) -> Resul
     .await?;
     fault::moment("capture.done").await;
     Ok(uncaptured.len())
+}
+
+/// Pins the lane of the ledger at the oldest record of every shard that the stream still keeps, also of those that are closed: other
+/// lanes may still read them.
+async fn capture_ledger(
+    split: &Split,
+    source: &StreamSource,
+    uncaptured: &BTreeSet<String>,
+    listing: &Listing,
+) -> Result<(), RunError> {
+    if !uncaptured
+        .iter()
+        .any(|lane| ShardRecord::of_ledger(lane).is_some())
+    {
+        return Ok(());
+    }
+    for shard in &listing.shards {
+        let place = shard.starting.clone().map_or(Position::Beginning, Position::At);
+        let state = LaneState::starting(place, split.now_ms());
+        let of_ledger = |lane: &str| uncaptured.contains(lane) && ShardRecord::of_ledger(lane).is_some();
+        add_lanes(split, source.generation(), shard, |lane| {
+            of_ledger(lane).then(|| state.clone())
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 /// Records the shards of the pin of a service's own table: where its reverse lane begins. Existing positions stay.
@@ -153,6 +185,12 @@ async fn uncaptured_lanes(split: &Split, generation: u32) -> Result<BTreeSet<Str
         if split.events_epoch(service) == Some(state.epoch) && state.captured_in != Some(generation) {
             lanes.insert(ShardRecord::events_lane(service, state.epoch));
         }
+    }
+    if let (Some(ledger), Some(own)) = (&record.ledger, split.ledger())
+        && ledger.chain == own.chain
+        && ledger.captured_in != Some(generation)
+    {
+        lanes.insert(ShardRecord::ledger_lane(ledger.chain));
     }
     if stream.captured_ms.is_none() || !has_place(ShardRecord::WATCH) {
         lanes.insert(ShardRecord::WATCH.to_owned());
@@ -307,7 +345,10 @@ pub(super) fn all_finished(recorded: &Recorded) -> bool {
     !recorded.is_empty()
         && recorded
             .values()
-            .flat_map(|record| record.lanes.values())
+            .flat_map(|record| &record.lanes)
+            // Nothing waits for what the ledger has lost.
+            .filter(|(lane, state)| ShardRecord::of_ledger(lane).is_none() || state.gap.is_none())
+            .map(|(_, state)| state)
             .all(|state| state.position == Position::End && state.gap.is_none())
         && heirs(recorded).is_empty()
 }

@@ -1,8 +1,8 @@
 //! The feed of a shard: batches that the front reader passes to the lanes that keep up.
 
 use crate::model::{Marker, Position};
-use crate::source::Record;
 use crate::source::lineage::age_gap;
+use crate::source::{Record, RecordLine};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,6 +18,8 @@ pub struct Batch {
     pub to: Position,
     /// Its records; shared by the lanes.
     pub records: Vec<Record>,
+    /// All records as the stream shows them, if the worker writes a ledger.
+    pub lines: Vec<RecordLine>,
     /// The last marker of a cutover between both places.
     pub marker: Option<Marker>,
 }

@@ -5,7 +5,9 @@ use super::carried_back::CarriedBack;
 use super::continued::Continued;
 use super::event_lane::ItemEvents;
 use super::feed::{Batch, Feed, Next};
+use super::from_ledger::{FromLedger, Taken};
 use super::late::late_changes;
+use super::ledger_lane::LedgerLane;
 use super::reader::{ShardReader, is_trimmed};
 use super::strays::Strays;
 use crate::dynamo::{Health, Load};
@@ -14,7 +16,7 @@ use crate::flow::{Group, Ledger, Stop, Watched, apply, coalesce, watch};
 use crate::model::{Counters, Images, Marker, Position};
 use crate::plan::Service;
 use crate::source::Record;
-use crate::source::lineage::{age_gap, complete_to};
+use crate::source::lineage::{age_gap, complete_to, kept_to, ledger_lane};
 use crate::state::{GapRecord, LateChanges, ShardRecord};
 use crate::target::{Gate, HELD, TargetWriter};
 use crate::worker::{LeasedRecord, Split, StateLedger};
@@ -31,7 +33,7 @@ const MINUTE_MS: u64 = 60_000;
 /// Between two looks of a lane that sends events at the place of the service's lane. It is in memory.
 const LOOK: Duration = Duration::from_millis(50);
 /// Wait after a failed read.
-const AFTER_FAILURE: Duration = Duration::from_millis(500);
+pub(super) const AFTER_FAILURE: Duration = Duration::from_millis(500);
 
 /// What a lane does with the changes that it takes.
 pub(super) enum Work {
@@ -45,6 +47,8 @@ pub(super) enum Work {
     Back(Box<CarriedBack>),
     /// Sends events; `None`: the plan has none, so the lane does not move.
     Events(Option<Box<ItemEvents>>),
+    /// Writes the ledger; `None`: the plan has none, so the lane does not move.
+    Ledger(Option<Box<LedgerLane>>),
 }
 
 /// One service in one shard: takes batches, applies them, moves the checkpoint.
@@ -60,6 +64,8 @@ pub(super) struct Lane {
     pub recorded: channel::Receiver<Arc<BTreeMap<String, ShardRecord>>>,
     /// For reading alone when it fell behind.
     pub reader: ShardReader,
+    /// For reading from the ledger when it fell far behind.
+    pub from_ledger: Option<FromLedger>,
     /// Whether other shards continue this one.
     pub continued: Continued,
     /// At most one lane of a shard reads alone at a time: a third reader of a shard is throttled.
@@ -78,7 +84,10 @@ impl Lane {
     /// Runs until the shard is finished, records were lost, or the worker stops.
     pub async fn run(mut self) -> Result<(), Stop> {
         self.note_watching();
-        let result = self.follow().await;
+        let result = match &self.work {
+            Work::Ledger(_) => self.follow_as_ledger().await,
+            _ => self.follow().await,
+        };
         self.feed.detach(&self.name);
         result
     }
@@ -89,7 +98,7 @@ impl Lane {
         let watches = match &self.work {
             Work::Apply(_) => false,
             Work::Strays(_) => true,
-            Work::Unrouted | Work::Back(_) | Work::Events(_) => return,
+            Work::Unrouted | Work::Back(_) | Work::Events(_) | Work::Ledger(_) => return,
         };
         self.leased.update_quietly(|record| {
             if let Some(state) = record.lanes.get_mut(&self.name) {
@@ -100,11 +109,16 @@ impl Lane {
 
     async fn follow(&mut self) -> Result<(), Stop> {
         loop {
+            self.wait_until_released().await;
             let (position, complete_to_ms) = self.place();
             if position == Position::End {
                 return Ok(());
             }
-            self.wait_until_released().await;
+            match self.take_from_ledger(&position).await? {
+                Taken::Batch => continue,
+                Taken::Lost => return Ok(()),
+                Taken::Nothing => {}
+            }
             let next = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(()),
@@ -162,24 +176,52 @@ impl Lane {
         }
     }
 
-    /// The lane's position and the time up to which it is complete.
-    fn place(&self) -> (Position, u64) {
+    /// The lane's position and the time from which on the records after it are still kept. If the lane stands where the ledger
+    /// stands, it is as far complete as the ledger.
+    pub(super) fn place(&self) -> (Position, u64) {
         let record = self.leased.snapshot();
         let position = record
             .lanes
             .get(&self.name)
             .map_or(Position::End, |state| state.position.clone());
-        let complete = complete_to(&record, &self.name, &self.recorded.borrow()).unwrap_or(0);
+        let recorded = self.recorded.borrow();
+        let complete = match &self.from_ledger {
+            // What only the ledger keeps cannot be read.
+            Some(ledger) if ledger.is_broken => complete_to(&record, &self.name, &recorded),
+            _ => kept_to(&record, &self.name, &recorded),
+        };
+        let complete = complete.unwrap_or(0);
+        let at_ledger = |record: &ShardRecord| {
+            let ledger = ledger_lane(record, &recorded).and_then(|lane| record.lanes.get(&lane));
+            ledger.is_some_and(|ledger| ledger.position == position)
+        };
+        if at_ledger(&record)
+            && record
+                .lanes
+                .get(&self.name)
+                .is_some_and(|own| own.complete_to_ms < complete)
+        {
+            self.leased.update_quietly(|record| {
+                // In one snapshot of the record: the ledger may have moved meanwhile.
+                let is_there = at_ledger(record);
+                if let Some(own) = record.lanes.get_mut(&self.name)
+                    && is_there
+                    && own.position == position
+                {
+                    own.complete_to_ms = own.complete_to_ms.max(complete);
+                }
+            });
+        }
         (position, complete)
     }
 
-    fn span(&self, batch: &Batch) -> tracing::Span {
+    pub(super) fn span(&self, batch: &Batch) -> tracing::Span {
         let records = batch.records.len();
         tracing::info_span!(target: "dynasplit::span", "apply batch", lane = self.name, records)
     }
 
     /// Applies a batch, then moves the checkpoint: only now is everything before it durable.
-    async fn take(&self, batch: &Batch, position: &Position) -> Result<(), Stop> {
+    pub(super) async fn take(&self, batch: &Batch, position: &Position) -> Result<(), Stop> {
         if let Work::Events(events) = &self.work {
             let events = events.as_ref().ok_or_else(|| Stop {
                 reason: "the plan has no events of this service".into(),
@@ -196,7 +238,9 @@ impl Lane {
         let groups = coalesce(&changes);
         let late = match &self.work {
             Work::Unrouted => late_changes(&self.split, &fresh),
-            Work::Apply(_) | Work::Strays(_) | Work::Back(_) | Work::Events(_) => BTreeMap::new(),
+            Work::Apply(_) | Work::Strays(_) | Work::Back(_) | Work::Events(_) | Work::Ledger(_) => {
+                BTreeMap::new()
+            }
         };
         if broken(Rule::CheckpointLast) {
             self.move_to(
@@ -223,7 +267,7 @@ impl Lane {
                 let _busy = self.busy.enter();
                 back.carry_all(&groups).await?
             }
-            Work::Events(_) => Counters::default(),
+            Work::Events(_) | Work::Ledger(_) => Counters::default(),
         };
         self.checkpoint((&batch.to, batch.marker), newest_ms, &counters, &late)
             .await;
@@ -318,7 +362,7 @@ impl Lane {
         Ok(counters)
     }
 
-    fn complete(&self, complete_to_ms: u64) {
+    pub(super) fn complete(&self, complete_to_ms: u64) {
         self.leased.update_quietly(|record| {
             if let Some(state) = record.lanes.get_mut(&self.name) {
                 state.complete_to_ms = state.complete_to_ms.max(complete_to_ms);
@@ -328,7 +372,7 @@ impl Lane {
         });
     }
 
-    fn gap(&self, reason: String) {
+    pub(super) fn gap(&self, reason: String) {
         tracing::error!(
             lane = self.name,
             shard = self.leased.name(),
@@ -346,14 +390,14 @@ impl Lane {
     }
 
     /// The shard was read. If the last read failed, the lane is no longer blocked by that: the next write may be far away.
-    fn has_read(&mut self) {
+    pub(super) fn has_read(&mut self) {
         if std::mem::take(&mut self.read_failed) {
             self.health.clear();
         }
     }
 
     /// Reads for itself, from its own checkpoint, since it fell behind the front.
-    async fn read_alone(&mut self, position: &Position) -> Result<Option<Batch>, Stop> {
+    pub(super) async fn read_alone(&mut self, position: &Position) -> Result<Option<Batch>, Stop> {
         let permit = tokio::select! {
             biased;
             () = self.stop.cancelled() => return Ok(None),

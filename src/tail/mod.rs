@@ -13,12 +13,16 @@ mod continued;
 mod dead_letter_counts;
 mod event_lane;
 mod feed;
+mod follow_ledger;
+mod from_ledger;
 mod lane;
 mod late;
+mod ledger_lane;
 mod reader;
 mod settle_strays;
 mod shard;
 mod strays;
+mod take_from_ledger;
 mod tip;
 mod worker;
 

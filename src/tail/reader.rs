@@ -81,6 +81,7 @@ impl ShardReader {
             from: from.clone(),
             to,
             records: page.records,
+            lines: page.lines,
             marker: page.marker,
         }
     }
@@ -119,6 +120,7 @@ fn ended(from: &Position) -> Batch {
         from: from.clone(),
         to: Position::End,
         records: Vec::new(),
+        lines: Vec::new(),
         marker: None,
     }
 }

@@ -5,11 +5,14 @@ use super::carried_back::CarriedBack;
 use super::continued::Continued;
 use super::event_lane::ItemEvents;
 use super::feed::Feed;
+use super::from_ledger::{FromLedger, about};
 use super::lane::{Lane, Work};
+use super::ledger_lane::LedgerLane;
 use super::reader::{ShardReader, is_trimmed};
 use super::strays::Strays;
 use crate::dynamo::{Budget, Clock, ConcurrencyLimit, Failure, Health, Load};
 use crate::fault::Writer;
+use crate::ledger::Chain;
 use crate::model::Position;
 use crate::plan::PutCost;
 use crate::publish::Publisher;
@@ -236,7 +239,7 @@ impl ShardTask {
             Some(LaneKind::Back) => self.gate.back_of(name),
             Some(LaneKind::Strays) => self.gate.watch_of(name),
             Some(LaneKind::Apply) => self.gate.of(name),
-            Some(LaneKind::Unrouted | LaneKind::Events) | None => self.gate.clone(),
+            Some(LaneKind::Unrouted | LaneKind::Events | LaneKind::Ledger) | None => self.gate.clone(),
         };
         Lane {
             name: name.to_owned(),
@@ -247,6 +250,7 @@ impl ShardTask {
             leased: Arc::clone(&self.leased),
             recorded: self.recorded.clone(),
             reader: ShardReader::new(&self.source, &self.leased.snapshot().shard),
+            from_ledger: FromLedger::new(&self.split, &self.source, &self.leased.snapshot()),
             continued: self.continued(),
             alone: Arc::clone(alone),
             health: Arc::clone(&share.health),
@@ -255,6 +259,17 @@ impl ShardTask {
             gate,
             stop: work.clone(),
         }
+    }
+
+    fn ledger_lane(&self) -> Option<LedgerLane> {
+        let about = about(&self.source, &self.leased.snapshot());
+        Some(LedgerLane {
+            chain: Chain::of(&self.split, &about)?,
+            about,
+            split: self.split.plan.split.clone(),
+            table: self.split.plan.source.table.clone(),
+            flush: self.split.timing.flush(),
+        })
     }
 
     fn work(&self, name: &str, kind: Option<LaneKind>, stop: &CancellationToken) -> Work {
@@ -266,6 +281,9 @@ impl ShardTask {
                 ItemEvents::new(&self.split, service, publisher, &self.leased, fence, stop)
             });
             return Work::Events(events.map(Box::new));
+        }
+        if ShardRecord::of_ledger(name).is_some() {
+            return Work::Ledger(self.ledger_lane().map(Box::new));
         }
         let (Some(kind), Some((service, tables))) = (kind, self.split.target(name)) else {
             return Work::Unrouted;
@@ -290,7 +308,7 @@ impl ShardTask {
         };
         match kind {
             LaneKind::Apply => Work::Apply(Box::new(writer)),
-            LaneKind::Unrouted | LaneKind::Events => Work::Unrouted,
+            LaneKind::Unrouted | LaneKind::Events | LaneKind::Ledger => Work::Unrouted,
             LaneKind::Strays => {
                 let strays = Strays::new(&self.split, name, self.gate.watch_of(name), fence);
                 Work::Strays(Box::new(strays))

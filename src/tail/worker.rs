@@ -3,6 +3,7 @@
 mod back;
 mod claim;
 mod events;
+mod ledger;
 
 use super::awaited::{Awaited, awaited_by_lane};
 use super::capture::{all_finished, capture_lanes, record_discovered};
@@ -10,7 +11,7 @@ use super::dead_letter_counts::ShownDeadLetters;
 use super::shard::{LaneShare, ShardTask};
 use crate::dynamo::{AccountLimit, ConcurrencyLimit, FailureKind, Health};
 use crate::fault::{Rule, broken};
-use crate::lifecycle::{current_stream, restart_events, restart_tail};
+use crate::lifecycle::{current_stream, restart_events, restart_ledger, restart_tail};
 use crate::publish::Publisher;
 use crate::source::{Listing, SourceError, StreamSource, stream_state};
 use crate::state::{LeaseWatch, Owner, ShardRecord, SplitRecord, StateError, Validity};
@@ -22,6 +23,7 @@ use crate::worker::{
 };
 use events::{check_events, publishers};
 use futures::FutureExt;
+use ledger::check_ledger;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -39,6 +41,8 @@ pub struct TailOptions {
     pub restart: bool,
     /// Begin the events anew of each service whose events were lost.
     pub restart_events: bool,
+    /// Begin the ledger anew, if it lost records.
+    pub restart_ledger: bool,
     /// Write units a second for each service's table.
     pub write_units: Option<f64>,
 }
@@ -152,6 +156,9 @@ impl Tail {
         if self.options.restart_events {
             unless_stopped(&self.stop, Box::pin(restart_events(&self.split))).await?;
         }
+        if self.options.restart_ledger {
+            unless_stopped(&self.stop, Box::pin(restart_ledger(&self.split))).await?;
+        }
         let mut lived = false;
         loop {
             let mut wait = self.split.timing.renew();
@@ -183,6 +190,7 @@ impl Tail {
         let record = unless_stopped(&self.stop, check_split(&self.split)).await?;
         self.split = self.split.without_switched(&record);
         check_events(&self.split, &record)?;
+        check_ledger(&self.split)?;
         self.publishers = publishers(&self.split).await;
         let (generation, stream) = unless_stopped(&self.stop, current_stream(&self.split)).await?;
         let source = StreamSource::new(
@@ -190,7 +198,8 @@ impl Tail {
             &stream.arn,
             generation,
             self.split.plan.source.keys.clone(),
-        );
+        )
+        .keeping_lines(self.split.ledger().is_some());
         let gate = Gate::new(record.switch.phases());
         let owner = Owner::unique("tail");
         let heartbeat = Heartbeat::start(&self.split, &owner, "tail", gate.clone(), generation).await?;

@@ -4,7 +4,7 @@ use super::metrics as metric;
 use super::samples::Samples;
 use crate::model::Counters;
 use crate::state::Limit;
-use crate::status::{EventsStatus, LaneStatus, SplitStatus};
+use crate::status::{EventsStatus, LaneStatus, LedgerStatus, SplitStatus};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -36,6 +36,9 @@ pub fn of_split(samples: &mut Samples, status: &SplitStatus) {
     }
     for (service, count) in &status.dead_letters {
         samples.count(&metric::DEAD_LETTERS, &[split, service], *count);
+    }
+    if let Some(ledger) = &status.ledger {
+        of_ledger(samples, split, ledger);
     }
     for events in &status.events {
         of_events(samples, split, events);
@@ -115,6 +118,20 @@ fn of_events(samples: &mut Samples, split: &str, events: &EventsStatus) {
         labels,
         u64::from(events.blocked.is_some()),
     );
+}
+
+fn of_ledger(samples: &mut Samples, split: &str, ledger: &LedgerStatus) {
+    let labels: &[&str] = &[split];
+    if let Some(lag_ms) = ledger.lag_ms {
+        samples.thousandths(&metric::LEDGER_LAG, labels, lag_ms);
+    }
+    if let Some(left_ms) = ledger.time_left_ms {
+        samples.thousandths(&metric::LEDGER_TIME_LEFT, labels, left_ms);
+    }
+    samples.count(&metric::LEDGER_RECORDS, labels, ledger.records);
+    samples.count(&metric::LEDGER_GAP, labels, u64::from(ledger.gap.is_some()));
+    let is_blocked = u64::from(ledger.blocked.is_some());
+    samples.count(&metric::LEDGER_BLOCKED, labels, is_blocked);
 }
 
 fn of_backfill(samples: &mut Samples, status: &SplitStatus) {

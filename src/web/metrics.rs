@@ -248,6 +248,46 @@ pub const EVENTS_BLOCKED: Metric = gauge(
     "1 if no event of the service gets through at the moment. `dynasplit status` shows the reason.",
 );
 /// See its help.
+pub const LEDGER_LAG: Metric = gauge(
+    "dynasplit_ledger_lag_seconds",
+    "seconds",
+    SPLIT,
+    Experimental,
+    "How far the ledger is behind: every older change is in an object.",
+);
+/// See its help.
+pub const LEDGER_TIME_LEFT: Metric = gauge(
+    "dynasplit_ledger_time_left_seconds",
+    "seconds",
+    SPLIT,
+    Experimental,
+    "Time until the stream may remove (trim) changes that are not in the ledger. At 0, the ledger may lose changes.",
+);
+/// See its help.
+pub const LEDGER_RECORDS: Metric = counter(
+    "dynasplit_ledger_records_total",
+    "records",
+    SPLIT,
+    Experimental,
+    "Records of the source's stream that are in the ledger. A ledger that begins anew counts anew.",
+);
+/// See its help.
+pub const LEDGER_GAP: Metric = gauge(
+    "dynasplit_ledger_gap",
+    "0 or 1",
+    SPLIT,
+    Experimental,
+    "1 if the ledger lost records, because the stream removed them before they were in an object.",
+);
+/// See its help.
+pub const LEDGER_BLOCKED: Metric = gauge(
+    "dynasplit_ledger_blocked",
+    "0 or 1",
+    SPLIT,
+    Experimental,
+    "1 if the ledger cannot be written at the moment. `dynasplit status` shows the reason.",
+);
+/// See its help.
 pub const RECHECKS: Metric = gauge(
     "dynasplit_rechecks",
     "keys",
@@ -377,7 +417,7 @@ pub const LIMIT: Metric = gauge(
 );
 
 /// All metrics, in the order in which they are reported.
-pub const ALL: [Metric; 35] = [
+pub const ALL: [Metric; 40] = [
     BUILD_INFO,
     STATE_READABLE,
     STATE_AGE,
@@ -397,6 +437,11 @@ pub const ALL: [Metric; 35] = [
     EVENTS_DEAD_LETTERS,
     EVENTS_GAP,
     EVENTS_BLOCKED,
+    LEDGER_LAG,
+    LEDGER_TIME_LEFT,
+    LEDGER_RECORDS,
+    LEDGER_GAP,
+    LEDGER_BLOCKED,
     RECHECKS,
     LATE_CHANGES,
     BACKFILL_ITEMS_READ,

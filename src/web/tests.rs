@@ -6,8 +6,8 @@ use super::prometheus;
 use super::samples::Samples;
 use crate::state::{BackfillRecord, LateChanges, Limit, Order, ShardRecord, VerifyRecord, VerifyService};
 use crate::status::{
-    EventsPhase, EventsStatus, FillStatus, LaneStatus, LimitStatus, Obstacle, ObstacleKind, Phase,
-    SplitStatus,
+    EventsPhase, EventsStatus, FillStatus, LaneStatus, LedgerStatus, LimitStatus, Obstacle, ObstacleKind,
+    Phase, SplitStatus,
 };
 use std::collections::BTreeSet;
 
@@ -85,6 +85,15 @@ pub(super) fn full() -> SplitStatus {
             blocked: None,
             time_left_ms: Some(80_000),
         }],
+        ledger: Some(LedgerStatus {
+            place: "s3://b/p/".into(),
+            lag_ms: Some(7_000),
+            records: 9,
+            gap: None,
+            blocked: None,
+            time_left_ms: Some(80_000),
+            lanes: Vec::new(),
+        }),
         verify: Some(verify),
         read_ms: 65_000,
         limits: vec![LimitStatus {

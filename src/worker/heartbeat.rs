@@ -35,7 +35,7 @@ impl Signs {
         let is_older = !split.has_same_services(record)
             || !split.has_same_switches(record)
             // Only a tail has lanes of events.
-            || (kind == "tail" && !split.has_same_events(record));
+            || (kind == "tail" && !(split.has_same_events(record) && split.has_same_ledger(record)));
         // A state that was deleted and created again has no lease of this worker.
         let is_other = is_older || record.created_ms != created_ms;
         // It starts again, and then reports what was given up.

@@ -8,8 +8,8 @@ use crate::model::{Item, Key, KeySchema, Origin, json};
 use crate::plan::{Place, Plan, Service};
 use crate::source::Scan;
 use crate::state::{
-    CutoverState, DeadLetter, DeadLetters, MAX_RECHECKS, RecheckKey, ShardRecord, SplitRecord, StateError,
-    Store, StreamPin,
+    CutoverState, DeadLetter, DeadLetters, LedgerState, MAX_RECHECKS, RecheckKey, ShardRecord, SplitRecord,
+    StateError, Store, StreamPin,
 };
 use crate::target::Gate;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +44,8 @@ pub struct Split {
     cutovers: Arc<BTreeMap<String, CutoverState>>,
     /// The services that sent events when this command began, each with the epoch of its lane.
     events: Arc<BTreeMap<String, u64>>,
+    /// The ledger when this command began: its lane, and the id of the source table in the keys of its objects.
+    ledger: Option<Arc<LedgerState>>,
     /// Which stream the command follows.
     side: Side,
 }
@@ -80,6 +82,8 @@ pub(crate) enum LaneKind {
     Back,
     /// It sends the events of a service.
     Events,
+    /// It writes the ledger.
+    Ledger,
 }
 
 impl Split {
@@ -105,6 +109,7 @@ impl Split {
             switched: Arc::default(),
             cutovers: Arc::default(),
             events: Arc::default(),
+            ledger: None,
             side: Side::Source,
         }
     }
@@ -163,12 +168,16 @@ impl Split {
         lanes
             .chain([(ShardRecord::WATCH.to_owned(), LaneKind::Unrouted)])
             .chain(events)
+            .chain(self.ledger_lane().map(|lane| (lane, LaneKind::Ledger)))
             .collect()
     }
 
     /// Whether the tail reads a lane that stands in the record of a shard. It leaves out services that have switched without
-    /// a way back, and events of an earlier epoch.
+    /// a way back, events of an earlier epoch, and an earlier chain of the ledger.
     pub(crate) fn reads_lane(&self, lane: &str) -> bool {
+        if ShardRecord::of_ledger(lane).is_some() {
+            return self.back_side().is_none() && self.ledger_lane().as_deref() == Some(lane);
+        }
         match (&self.side, ShardRecord::of_events(lane)) {
             (Side::Target(back), _) => back.service == lane,
             (Side::Source, None) => !self.is_closed(lane),
@@ -185,6 +194,18 @@ impl Split {
     #[must_use]
     pub fn events_epoch(&self, service: &str) -> Option<u64> {
         self.events.get(service).copied()
+    }
+
+    /// The ledger; `None` if there was none when this command began.
+    #[must_use]
+    pub fn ledger(&self) -> Option<&LedgerState> {
+        self.ledger.as_deref()
+    }
+
+    /// Name of the lane that writes the ledger.
+    #[must_use]
+    pub fn ledger_lane(&self) -> Option<String> {
+        self.ledger().map(|ledger| ShardRecord::ledger_lane(ledger.chain))
     }
 
     /// Whether the plan has events of a service.
@@ -235,6 +256,7 @@ impl Split {
                     .filter(|(name, _)| self.plan.with_events().any(|(service, _)| service.name == *name))
                     .collect(),
             ),
+            ledger: record.ledger.as_ref().map(|ledger| Arc::new(ledger.clone())),
             ..self.clone()
         }
     }
@@ -266,6 +288,11 @@ impl Split {
     /// Whether the split's record names the same events as when this command began.
     pub(crate) fn has_same_events(&self, record: &SplitRecord) -> bool {
         record.events_on() == *self.events
+    }
+
+    /// Whether the split's record names the same ledger as when this command began.
+    pub(crate) fn has_same_ledger(&self, record: &SplitRecord) -> bool {
+        record.ledger.as_ref().map(|ledger| ledger.chain) == self.ledger().map(|ledger| ledger.chain)
     }
 
     /// Whether the plan has exactly the services that the split's record names. A record of an earlier version names none.

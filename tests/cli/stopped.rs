@@ -5,7 +5,7 @@ use crate::support::scripted::{Answer, Scripted};
 use crate::tables::PLAN;
 use std::time::{Duration, Instant};
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "init Learning",
     "apply plan.yaml",
     "replicate plan.yaml",
@@ -13,6 +13,7 @@ const COMMANDS: [&str; 10] = [
     "status plan.yaml",
     "dead-letters list plan.yaml",
     "dead-letters reconcile plan.yaml",
+    "ledger show plan.yaml",
     "complete plan.yaml --yes",
     "plan plan.yaml",
     "verify plan.yaml",

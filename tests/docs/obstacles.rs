@@ -4,7 +4,7 @@ use super::pages::{read, section};
 use dynasplit::status::ObstacleKind::{self, *};
 use std::collections::BTreeSet;
 
-const ALL: [ObstacleKind; 24] = [
+const ALL: [ObstacleKind; 25] = [
     Abandoned,
     OtherPlan,
     OtherStream,
@@ -28,6 +28,7 @@ const ALL: [ObstacleKind; 24] = [
     ReverseDeadLetters,
     StrayWrites,
     Events,
+    Ledger,
     Damaged,
 ];
 
@@ -39,7 +40,7 @@ fn every_obstacle_is_explained() {
             Abandoned | OtherPlan | OtherStream | OtherWorker | Gap | NotCaptured | NoWorker | LanesHeld
             | NotBackfilled | BackfillUnfinished | Lag | WrittenAfterSwitch | DeadLetters | Tombstones
             | Rechecks | RepairRequired | NotVerified | NotClean | Cutover | ReverseGap
-            | ReverseDeadLetters | StrayWrites | Events | Damaged => {}
+            | ReverseDeadLetters | StrayWrites | Events | Ledger | Damaged => {}
         }
     }
     let names = ALL.map(|kind| serde_json::to_value(kind).unwrap());

@@ -50,11 +50,16 @@ const CALLS: [(&str, &str); 37] = [
     ("list_imports", "ListImports"),
 ];
 /// Calls of other services, and their IAM actions.
-const OTHERS: [(&str, &str); 9] = [
+const OTHERS: [(&str, &str); 11] = [
     ("get_object", "s3:GetObject"),
     ("head_object", "s3:GetObject"),
     ("list_objects_v2", "s3:ListBucket"),
     ("put_object", "s3:PutObject"),
+    (
+        "get_bucket_lifecycle_configuration",
+        "s3:GetLifecycleConfiguration",
+    ),
+    ("get_bucket_encryption", "s3:GetEncryptionConfiguration"),
     ("publish", "sns:Publish"),
     ("publish_batch", "sns:Publish"),
     ("get_queue_url", "sqs:GetQueueUrl"),

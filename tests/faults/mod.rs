@@ -18,6 +18,7 @@ mod held;
 mod hot;
 mod hot_reads;
 mod landing;
+mod ledger;
 mod lost;
 mod lost_events;
 mod offline;

@@ -42,3 +42,8 @@ pub fn points() -> impl Iterator<Item = String> {
         .flat_map(|name| ["before", "after"].map(|side| format!("{name}.{side}")));
     requests.chain(MOMENTS.iter().map(|name| (*name).to_owned()))
 }
+
+/// Whether a failpoint is one of the ledger, where `faults::ledger` kills processes.
+pub fn is_of_ledger(point: &str) -> bool {
+    point.starts_with("ledger.")
+}

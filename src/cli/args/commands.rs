@@ -3,6 +3,7 @@
 use super::documents::{Completions, Iam, Man, Report, Tables};
 use super::examples as example;
 use super::init::Init;
+use super::ledger::Ledger;
 use super::offline::Offline;
 use super::options::{
     Abandon, Apply, Backfill, Complete, Cutover, DeadLetters, Export, Pause, Prune, Rehearse, Replicate,
@@ -80,6 +81,12 @@ pub enum Command {
     /// List, show and reconcile dead letters: changes that could not be written
     #[command(after_help = example::LETTERS_LIST)]
     DeadLetters(DeadLetters),
+    /// Show the history of all changes of the source, check it, and read its keys again
+    ///
+    /// If the plan has a `ledger`, `replicate` writes every record of the source's stream to objects in S3, unchanged and in
+    /// order.
+    #[command(after_help = example::LEDGER_SHOW)]
+    Ledger(Ledger),
     /// Move the writes of a service to its own table, with a way back
     ///
     /// `cutover` stops the writers of the service, proves that every write has arrived, closes the lane, and lets the service
@@ -192,6 +199,7 @@ impl Command {
             Self::Tune(command) => &command.plan,
             Self::DeadLetters(command) => command.action.plan(),
             Self::Export(command) => command.action.plan(),
+            Self::Ledger(command) => command.action.plan(),
             Self::Switched(command) => &command.plan,
             Self::Cutover(command) => &command.plan,
             Self::Rollback(command) => &command.plan,

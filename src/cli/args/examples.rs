@@ -52,6 +52,16 @@ pub(super) const LETTERS_RECONCILE: &str = "Example: after you have corrected th
 pub(super) const LETTERS_DISCARD: &str = "Example: after the items were corrected in the service's own table
   dynasplit dead-letters discard plan.yaml --service orders";
 
+pub(super) const LEDGER_SHOW: &str = "Examples:
+  dynasplit ledger show plan.yaml --key '{\"PK\": {\"S\": \"COURSE#1\"}, \"SK\": {\"S\": \"INFO\"}}'
+  dynasplit ledger show plan.yaml --since 2026-11-28T14:00:00Z --output json";
+
+pub(super) const LEDGER_CHECK: &str = "Example:
+  dynasplit ledger check plan.yaml";
+
+pub(super) const LEDGER_REPLAY: &str = "Example: after something else has changed the table of a service
+  dynasplit ledger replay plan.yaml --service orders --since 2026-11-28T14:00:00Z";
+
 pub(super) const CUTOVER: &str =
     "Examples: show the steps, then cut a service over, with a pause of at most 30 seconds
   dynasplit cutover plan.yaml --service orders --dry-run

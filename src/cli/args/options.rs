@@ -72,6 +72,9 @@ pub struct Replicate {
     /// Begin the events anew of each service whose events were lost. The lost ones are never sent.
     #[arg(long, help_heading = TASK)]
     pub restart_events: bool,
+    /// Begin the ledger anew after it lost records, with what the stream still keeps.
+    #[arg(long, help_heading = TASK)]
+    pub restart_ledger: bool,
     /// Most write units per second on each service's table.
     #[arg(long, value_name = "UNITS", value_parser = units, allow_negative_numbers = true, help_heading = LIMITS)]
     pub write_units: Option<f64>,

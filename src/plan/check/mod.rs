@@ -7,6 +7,7 @@ mod events;
 mod fence;
 mod hooks;
 mod keys;
+mod ledger;
 mod names;
 mod notify;
 mod report;
@@ -59,6 +60,8 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
     let hooks = hooks.map(|hooks| hooks::hooks(hooks, &root.field("hooks"), report));
     let notify = spec.notify.as_ref();
     let notify = notify.map(|notify| notify::notify(notify, &root.field("notify"), report));
+    let ledger = spec.ledger.as_ref();
+    let ledger = ledger.map(|ledger| ledger::ledger(ledger, &spec.split, &root.field("ledger"), report));
     let mut services = vec![];
     for (n, service_spec) in spec.services.iter().enumerate() {
         let path = root.field("services").index(n);
@@ -95,6 +98,7 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
         drain,
         hooks: hooks.unwrap_or_default(),
         notify,
+        ledger,
         state_table,
         rehearse: spec.rehearse,
         allows_chaos: spec.chaos.is_some(),

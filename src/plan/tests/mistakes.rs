@@ -29,6 +29,16 @@ pub(super) const MISTAKES: &[(&str, &str, &str)] = &[
         "2 split: `my shop` is not a valid name of a split",
     ),
     (
+        "split: shop",
+        "split: shop\nledger: { bucket: 's3://mine' }",
+        "3 ledger.bucket: S3 accepts no bucket with the name `s3://mine`",
+    ),
+    (
+        "split: shop",
+        "split: shop\nledger: { bucket: mine, prefix: /x }",
+        "3 ledger.prefix: `/x` is no usable beginning",
+    ),
+    (
         "table: Shop",
         "table: S!",
         "3 source.table: DynamoDB accepts no table",

@@ -16,6 +16,7 @@ fn batch(from: u32, to: u32) -> Batch {
         to: after(to),
         records: Vec::new(),
         marker: None,
+        lines: Vec::new(),
     }
 }
 
@@ -126,6 +127,7 @@ async fn the_end_is_the_end() {
         to: Position::End,
         records: Vec::new(),
         marker: None,
+        lines: Vec::new(),
     });
     assert!(matches!(feed.next("a", &after(0), 0).await, Next::Batch(b) if b.to == Position::End));
     let _ = feed.look("a", &Position::End, 0);
@@ -264,6 +266,7 @@ async fn front(feed: Arc<Feed>, shard: Arc<Shard>, mut rng: StdRng) {
                 to,
                 records: records.into_iter().map(numbered).collect(),
                 marker: None,
+                lines: Vec::new(),
             });
         }
     }

@@ -24,7 +24,14 @@ impl Tail {
     ) -> Result<Awaited, RunError> {
         let all: BTreeMap<String, ShardRecord> = stored
             .iter()
-            .map(|(_, s)| (s.value.shard.clone(), s.value.clone()))
+            .map(|(_, s)| {
+                let mut record = s.value.clone();
+                // An earlier ledger keeps nothing for anybody.
+                record
+                    .lanes
+                    .retain(|lane, _| ShardRecord::of_ledger(lane).is_none() || self.split.reads_lane(lane));
+                (record.shard.clone(), record)
+            })
             .collect();
         let open = |record: &ShardRecord| {
             record
