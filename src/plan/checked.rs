@@ -3,7 +3,8 @@
 use super::lines::Lines;
 use super::service::fingerprint;
 use super::{
-    Condition, Drain, Events, Fence, Hooks, Notify, Place, RehearseSpec, Service, Source, Versions, Warnings,
+    BucketPlace, Condition, Drain, Events, Fence, Hooks, Notify, Place, RehearseSpec, Service, Source,
+    Versions, Warnings,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,6 +31,8 @@ pub struct Plan {
     pub hooks: Hooks,
     /// Notifications of what happens to the split.
     pub notify: Option<Notify>,
+    /// Where an import order keeps the items that DynamoDB imports.
+    pub s3: Option<BucketPlace>,
     /// Name of the state table, which lives where the source does.
     pub state_table: String,
     /// Sample data for a rehearsal.

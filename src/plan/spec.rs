@@ -7,6 +7,7 @@ use super::path::Path;
 use super::spec_cutover::{FenceSpec, HooksSpec, WrittenDrain};
 use super::spec_events::EventsSpec;
 use super::spec_notify::NotifySpec;
+use super::spec_s3::BucketSpec;
 use crate::model::AttributeKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,9 @@ pub struct PlanSpec {
     /// Where notifications go: phases, gaps, dead letters, stray writes, lag, throttling, and the steps of cutovers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<NotifySpec>,
+    /// Where `backfill --order import` keeps the items that DynamoDB imports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3: Option<BucketSpec>,
     /// The state table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateSpec>,

@@ -1,5 +1,6 @@
 //! From the file's shape to the checked plan: all that can be known to be wrong without asking AWS.
 
+mod bucket;
 mod condition;
 mod copies;
 mod doubts;
@@ -59,6 +60,8 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
     let hooks = hooks.map(|hooks| hooks::hooks(hooks, &root.field("hooks"), report));
     let notify = spec.notify.as_ref();
     let notify = notify.map(|notify| notify::notify(notify, &root.field("notify"), report));
+    let s3 = spec.s3.as_ref();
+    let s3 = s3.map(|s3| bucket::bucket(s3, &root.field("s3"), report));
     let mut services = vec![];
     for (n, service_spec) in spec.services.iter().enumerate() {
         let path = root.field("services").index(n);
@@ -95,6 +98,7 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
         drain,
         hooks: hooks.unwrap_or_default(),
         notify,
+        s3,
         state_table,
         rehearse: spec.rehearse,
         allows_chaos: spec.chaos.is_some(),
