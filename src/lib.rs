@@ -35,6 +35,7 @@
 //! - [`repair`]: the tombstone switch, the hold of a bulk copy, rechecks, dead letters, and the reconciling of one key.
 //! - [`status`]: the state of the split, computed from its records.
 //! - [`events`]: documents of events about items, and their way to a queue, a topic or an event bus.
+//! - [`import`]: one import of a service's table: requested, found again, waited for, finished.
 //! - [`worker`]: the common part of all running processes: clients, checks, heartbeats, leased records, budgets, errors.
 //! - [`fence`]: stops the writers of a service for a cutover: runs the hooks of the plan.
 //! - [`publish`]: sends messages to topics, queues and event buses.
@@ -63,6 +64,7 @@ pub mod events;
 pub mod fault;
 pub mod fence;
 pub mod flow;
+pub mod import;
 pub mod infrastructure;
 pub mod lifecycle;
 pub mod model;

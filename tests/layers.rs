@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of the crate, from bottom to top: each may import itself and what stands before it. `verify/compare` is a room
 /// of its own inside of `verify`.
-const LAYERS: [&str; 32] = [
+const LAYERS: [&str; 33] = [
     "fault",
     "model",
     "plan",
@@ -31,6 +31,7 @@ const LAYERS: [&str; 32] = [
     "publish",
     "fence",
     "worker",
+    "import",
     "events",
     "status",
     "repair",

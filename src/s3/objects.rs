@@ -78,7 +78,7 @@ impl Bucket {
         body: impl Fn() -> Result<ByteStream, Failure>,
     ) -> Result<String, Failure> {
         let put = retry_transient(|| async {
-            fault::before("offline.object").await?;
+            fault::before("s3.object").await?;
             let timeouts = TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(4))
                 .operation_attempt_timeout(UPLOAD_TIME)
@@ -96,7 +96,7 @@ impl Bucket {
                 .config_override(aws_sdk_s3::config::Builder::new().timeout_config(timeouts))
                 .send()
                 .await;
-            fault::after("offline.object").await?;
+            fault::after("s3.object").await?;
             match sent {
                 Ok(answer) => Ok(answer.e_tag().unwrap_or_default().trim_matches('"').to_owned()),
                 Err(error) => Err(passing(self.failed(PUT, key, &error))),

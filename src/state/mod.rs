@@ -16,6 +16,7 @@ mod events_state;
 mod export_copy;
 mod findings;
 mod first_records;
+mod import;
 mod lease;
 mod limit;
 mod notify;
@@ -43,6 +44,7 @@ pub use dead_letters::{DeadLetter, DeadLetterHead, DeadLetters, ShownDeadLetter}
 pub use error::StateError;
 pub use events_state::EventsState;
 pub use export_copy::{CopiedExport, ExportCopy, RequestedExport, UNDEFINED_MS};
+pub use import::{ImportPhase, ImportRecord};
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use limit::{Limit, Noted, NotedLimits};
 pub use notify::{NotifyRecord, SeenSince, SendFailure, Told};

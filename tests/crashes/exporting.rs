@@ -76,21 +76,21 @@ pub async fn offline() -> Deaths {
     let to = ["--to", "s3://exports/offline", "--writers-stopped", &stopped];
     let run = [&["offline", "run"], &to[..]].concat();
     let points = [
-        "offline.object.before",
-        "offline.object.after",
+        "s3.object.before",
+        "s3.object.after",
         "offline.exported",
         "offline.file-shaped",
-        "offline.import.before",
-        "offline.import.after",
-        "offline.imported",
+        "import.request.before",
+        "import.request.after",
+        "import.ended",
     ];
     deaths.die_at(&cli, &run, &points).await;
     let run = [&run[..], &["--delete-partial"]].concat();
     let points = [
-        "offline.partial-table.before",
-        "offline.partial-table.after",
-        "offline.setting.before",
-        "offline.setting.after",
+        "import.partial-table.before",
+        "import.partial-table.after",
+        "import.setting.before",
+        "import.setting.after",
         "offline.verified",
     ];
     deaths.die_at(&cli, &run, &points).await;
