@@ -95,7 +95,24 @@ impl Import<'_> {
     /// The import that was requested with a token; `None` if it never came.
     async fn find(&self, known: &ImportRecord) -> Result<Option<DescribedImport>, RunError> {
         let found = find_import(&self.tables.control, self.from(), &known.token);
-        Ok(unless_stopped(self.stop, found).await?)
+        unless_stopped(self.stop, found).await
+    }
+
+    /// Whether DynamoDB knows an import that was about to be requested. Notes it.
+    ///
+    /// # Errors
+    /// If the imports may not be listed, or the journal cannot be changed.
+    pub async fn was_requested<J: ImportJournal>(&self, journal: &mut J) -> Result<bool, RunError> {
+        let Some(known) = journal.import().filter(|known| !known.is_answered()) else {
+            return Ok(journal.import().is_some());
+        };
+        match self.find(&known).await? {
+            Some(found) => {
+                note(journal, &found).await?;
+                Ok(true)
+            }
+            None => Ok(false),
+        }
     }
 
     fn from(&self) -> ImportPlace<'_> {
@@ -261,7 +278,11 @@ pub fn refuse_plan(plan: &Plan, cannot: &str, instead: &str) -> Result<(), RunEr
 /// With every such table.
 pub async fn refuse_existing(split: &Split, of: impl Fn(&str) -> bool) -> Result<(), RunError> {
     let mut problems = Vec::new();
-    for (service, clients) in split.services().filter(|(service, _)| of(&service.name)) {
+    let services: Vec<_> = split
+        .services()
+        .filter(|(service, _)| of(&service.name))
+        .collect();
+    for (service, clients) in services {
         let table = &service.table.name;
         match table_id(&clients.control, table).await {
             Ok(None) => {}

@@ -32,6 +32,7 @@ impl SplitRecord {
             resting: None,
             completed_ms: None,
             events: BTreeMap::new(),
+            awaiting_import: BTreeSet::new(),
             abandoned: BTreeMap::new(),
             abandoned_ms: None,
         }

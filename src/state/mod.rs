@@ -44,7 +44,9 @@ pub use dead_letters::{DeadLetter, DeadLetterHead, DeadLetters, ShownDeadLetter}
 pub use error::StateError;
 pub use events_state::EventsState;
 pub use export_copy::{CopiedExport, ExportCopy, RequestedExport, UNDEFINED_MS};
-pub use import::{ImportPhase, ImportRecord};
+pub use import::{
+    CommittedObject, ImportClaim, ImportFolder, ImportPhase, ImportRecord, ImportsRecord, ServiceImport,
+};
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use limit::{Limit, Noted, NotedLimits};
 pub use notify::{NotifyRecord, SeenSince, SendFailure, Told};
@@ -76,3 +78,5 @@ pub const STATE_FORMAT_EXPORT: u32 = 5;
 pub const STATE_FORMAT_EVENTS: u32 = 6;
 /// The format of a state in which a service's switch of tombstones was turned: each service has its own.
 pub const STATE_FORMAT_SERVICE_SWITCHES: u32 = 7;
+/// The format of a state in which tables of services are left to an import. Earlier versions would create them.
+pub const STATE_FORMAT_IMPORT: u32 = 8;

@@ -6,7 +6,7 @@ use super::events_state::EventsState;
 use super::records::{Received, StreamRecord};
 use super::store::{Store, Stored};
 use super::tombstone_phases::Switch;
-use super::{STATE_FORMAT, STATE_FORMAT_SERVICE_SWITCHES, STATE_FORMAT_SWITCHED};
+use super::{STATE_FORMAT, STATE_FORMAT_IMPORT, STATE_FORMAT_SERVICE_SWITCHES, STATE_FORMAT_SWITCHED};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,6 +69,10 @@ pub struct SplitRecord {
     /// The events of services, by service. Set by `apply` and by `replicate`; persisted.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub events: BTreeMap<String, EventsState>,
+    /// Services whose tables are left to an import: until that has ended, no command creates, compares or reads them, and their
+    /// lanes are on hold. Set by `apply`; persisted.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub awaiting_import: BTreeSet<String>,
     /// Services that were given up, with their tables. Their names are not used again.
     #[serde(default)]
     pub abandoned: BTreeMap<String, String>,
@@ -145,9 +149,9 @@ impl SplitRecord {
     }
 
     fn known(store: &Store, value: &mut Self) -> Result<(), StateError> {
-        let cause = if !(STATE_FORMAT..=STATE_FORMAT_SERVICE_SWITCHES).contains(&value.format) {
+        let cause = if !(STATE_FORMAT..=STATE_FORMAT_IMPORT).contains(&value.format) {
             format!(
-                "it has format {}, and this version reads {STATE_FORMAT} to {STATE_FORMAT_SERVICE_SWITCHES}",
+                "it has format {}, and this version reads {STATE_FORMAT} to {STATE_FORMAT_IMPORT}",
                 value.format
             )
         } else if !value.switch.spread(&value.services) {
@@ -176,6 +180,9 @@ impl SplitRecord {
                 change(&mut value);
                 if value.switch.is_divided() {
                     value.format = value.format.max(STATE_FORMAT_SERVICE_SWITCHES);
+                }
+                if !value.awaiting_import.is_empty() {
+                    value.format = value.format.max(STATE_FORMAT_IMPORT);
                 }
                 Ok(value)
             })

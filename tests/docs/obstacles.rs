@@ -4,7 +4,7 @@ use super::pages::{read, section};
 use dynasplit::status::ObstacleKind::{self, *};
 use std::collections::BTreeSet;
 
-const ALL: [ObstacleKind; 24] = [
+const ALL: [ObstacleKind; 25] = [
     Abandoned,
     OtherPlan,
     OtherStream,
@@ -13,6 +13,7 @@ const ALL: [ObstacleKind; 24] = [
     NotCaptured,
     NoWorker,
     LanesHeld,
+    AwaitingImport,
     NotBackfilled,
     BackfillUnfinished,
     Lag,
@@ -37,9 +38,9 @@ fn every_obstacle_is_explained() {
     for kind in ALL {
         match kind {
             Abandoned | OtherPlan | OtherStream | OtherWorker | Gap | NotCaptured | NoWorker | LanesHeld
-            | NotBackfilled | BackfillUnfinished | Lag | WrittenAfterSwitch | DeadLetters | Tombstones
-            | Rechecks | RepairRequired | NotVerified | NotClean | Cutover | ReverseGap
-            | ReverseDeadLetters | StrayWrites | Events | Damaged => {}
+            | AwaitingImport | NotBackfilled | BackfillUnfinished | Lag | WrittenAfterSwitch
+            | DeadLetters | Tombstones | Rechecks | RepairRequired | NotVerified | NotClean | Cutover
+            | ReverseGap | ReverseDeadLetters | StrayWrites | Events | Damaged => {}
         }
     }
     let names = ALL.map(|kind| serde_json::to_value(kind).unwrap());

@@ -50,11 +50,12 @@ const CALLS: [(&str, &str); 37] = [
     ("list_imports", "ListImports"),
 ];
 /// Calls of other services, and their IAM actions.
-const OTHERS: [(&str, &str); 9] = [
+const OTHERS: [(&str, &str); 10] = [
     ("get_object", "s3:GetObject"),
     ("head_object", "s3:GetObject"),
     ("list_objects_v2", "s3:ListBucket"),
     ("put_object", "s3:PutObject"),
+    ("copy_object", "s3:PutObject"),
     ("publish", "sns:Publish"),
     ("publish_batch", "sns:Publish"),
     ("get_queue_url", "sqs:GetQueueUrl"),
