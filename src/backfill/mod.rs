@@ -36,6 +36,6 @@ mod worker;
 pub use export_cancel::{CancelledExport, cancel_export};
 pub use export_start::{ExportStart, StartedExport};
 pub use from_export::{load_export, load_export_of};
-pub(crate) use order::foreseen;
+pub(crate) use order::{Chosen, ImportForecast, foreseen};
 pub use order::{Forecast, OrderChoice};
 pub use worker::{Backfill, BackfillOptions, BackfillReport, BackfillView};

@@ -112,7 +112,7 @@ const IMPORT_BYTES_PER_SECOND: u64 = 20_000_000;
 const IMPORT_MS: u64 = 10 * 60 * 1000;
 
 /// How long an import takes, by cautious assumptions.
-pub(super) struct ImportForecast;
+pub(crate) struct ImportForecast;
 
 impl ImportForecast {
     /// The bytes of an import with the items of a source.
