@@ -36,6 +36,7 @@
 //! - [`status`]: the state of the split, computed from its records.
 //! - [`events`]: documents of events about items, and their way to a queue, a topic or an event bus.
 //! - [`ledger`]: every record of the source's stream in objects of a bucket: their chain, and what they keep.
+//! - [`import`]: one import of a service's table: requested, found again, waited for, finished.
 //! - [`worker`]: the common part of all running processes: clients, checks, heartbeats, leased records, budgets, errors.
 //! - [`fence`]: stops the writers of a service for a cutover: runs the hooks of the plan.
 //! - [`publish`]: sends messages to topics, queues and event buses.
@@ -64,6 +65,7 @@ pub mod events;
 pub mod fault;
 pub mod fence;
 pub mod flow;
+pub mod import;
 pub mod infrastructure;
 pub mod ledger;
 pub mod lifecycle;

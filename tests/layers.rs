@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of the crate, from bottom to top: each may import itself and what stands before it. `verify/compare` is a room
 /// of its own inside of `verify`.
-const LAYERS: [&str; 33] = [
+const LAYERS: [&str; 34] = [
     "fault",
     "model",
     "plan",
@@ -32,6 +32,7 @@ const LAYERS: [&str; 33] = [
     "fence",
     "worker",
     "ledger",
+    "import",
     "events",
     "status",
     "repair",

@@ -89,7 +89,7 @@ impl Backfill {
     pub(super) async fn settle(&self, record: &BackfillRecord, consistent: bool) -> Result<(), RunError> {
         let rule = match record.order {
             Order::Concurrent => Rule::Settled,
-            Order::Bulk => Rule::BulkSettled,
+            Order::Bulk | Order::Import => Rule::BulkSettled,
         };
         if !consistent && !broken(rule) {
             self.say("waiting for eventually consistent reads to settle", record);
@@ -109,6 +109,9 @@ impl Backfill {
                 reason: String::new(),
             });
         };
+        if let Some(chosen) = self.choose_import(choice, facts, added).await? {
+            return Ok(chosen);
+        }
         let existing = match choice {
             OrderChoice::Only(Order::Concurrent) => Existing::default(),
             _ => self.existing().await?,
@@ -209,7 +212,7 @@ impl Backfill {
     }
 
     /// How old the oldest record is that a lane needs from the stream, and a gap, if a lane has one.
-    async fn places(&self, record: &SplitRecord) -> Result<(u64, Option<String>), StateError> {
+    pub(super) async fn places(&self, record: &SplitRecord) -> Result<(u64, Option<String>), StateError> {
         let generation = record.stream().map_or(1, |(generation, _)| generation);
         // With the ledger, as it is now.
         let recorded = recorded_shards(&self.split.without_switched(record), generation).await?;
@@ -226,20 +229,31 @@ impl Backfill {
     /// Goes on with a backfill that began: in its own order, unless bulk is given up now.
     pub(super) async fn go_on(&self, record: BackfillRecord) -> Result<BackfillRecord, RunError> {
         match (self.options.order, record.order) {
-            (Some(OrderChoice::Only(Order::Bulk)), Order::Concurrent) => Err(RunError::NotYet {
-                what: "this backfill began in the concurrent order".into(),
-                next: "run `dynasplit backfill`, which continues it".into(),
+            (Some(OrderChoice::Only(Order::Bulk | Order::Import)), Order::Concurrent) => {
+                Err(RunError::NotYet {
+                    what: "this backfill began in the concurrent order".into(),
+                    next: "run `dynasplit backfill`, which continues it".into(),
+                })
+            }
+            (Some(OrderChoice::Only(Order::Bulk)), Order::Import)
+            | (Some(OrderChoice::Only(Order::Import)), Order::Bulk) => Err(RunError::NotYet {
+                what: format!("this backfill began in the {} order", record.order),
+                next: format!("run `{}`, which continues it", record.command()),
             }),
-            (Some(OrderChoice::Only(Order::Concurrent)), Order::Bulk) => {
-                self.give_bulk_up(&record, "concurrent, because the bulk order was given up")
-                    .await
+            (Some(OrderChoice::Only(Order::Concurrent)), Order::Bulk | Order::Import) => {
+                let reason = format!("concurrent, because the {} order was given up", record.order);
+                self.give_bulk_up(&record, &reason).await
             }
             _ => Ok(record),
         }
     }
 
     /// On record, the order is the concurrent one from now on.
-    async fn give_bulk_up(&self, record: &BackfillRecord, reason: &str) -> Result<BackfillRecord, RunError> {
+    pub(super) async fn give_bulk_up(
+        &self,
+        record: &BackfillRecord,
+        reason: &str,
+    ) -> Result<BackfillRecord, RunError> {
         let store = &self.split.store;
         let given_up = store.change::<BackfillRecord, RunError>(BackfillRecord::NAME, |found| {
             let mut known = found.unwrap_or_else(|| record.clone());
@@ -272,7 +286,10 @@ impl Backfill {
 
     /// Gives bulk up, while it copies; the copy ends, and begins in the other order.
     async fn let_the_lanes_go(&self, record: &BackfillRecord, halt: &CancellationToken, reason: &str) {
-        let reason = format!("concurrent, because the bulk order was given up: {reason}");
+        let reason = format!(
+            "concurrent, because the {} order was given up: {reason}",
+            record.order
+        );
         match self.give_bulk_up(record, &reason).await {
             Ok(_) => {
                 tracing::warn!("{reason}");
@@ -291,12 +308,12 @@ impl Backfill {
                 record,
             );
         }
-        give_up(&self.split, &Holder::backfill(record), &self.stop).await
+        give_up(&self.split, &Holder::backfill(record), &|_| true, &self.stop).await
     }
 
     /// Reports when the lanes have been on hold for so long that the stream may trim unread records, and gives up the
     /// bulk order while they have time enough to catch up. Never ends.
-    async fn watch_age(&self, record: &BackfillRecord, halt: &CancellationToken) -> Infallible {
+    pub(super) async fn watch_age(&self, record: &BackfillRecord, halt: &CancellationToken) -> Infallible {
         loop {
             let behind = async {
                 let record = SplitRecord::read(&self.split.store).await?.value;

@@ -125,6 +125,7 @@ impl ExportStart {
             order: Order::Concurrent,
             order_reason: "concurrent, because it copies an export".into(),
             export: Some(ExportCopy::default()),
+            import: None,
         };
         match self.split.store.put(BackfillRecord::NAME, record, revision).await {
             Ok(stored) => Ok(stored.value),

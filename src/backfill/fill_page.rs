@@ -49,7 +49,7 @@ pub(super) fn groups(items: Vec<Item>, keys: &KeySchema, order: Order) -> Result
             images,
             origin: match order {
                 Order::Concurrent => Origin::Backfill,
-                Order::Bulk => Origin::Bulk,
+                Order::Bulk | Order::Import => Origin::Bulk,
             },
         };
         Ok(Group {
@@ -112,7 +112,7 @@ impl Filling<'_> {
         };
         match self.order {
             Order::Concurrent => self.drive(&Batches::new(writer, batching), groups, landed).await,
-            Order::Bulk => self.drive(&Bulk::new(writer, batching), groups, landed).await,
+            Order::Bulk | Order::Import => self.drive(&Bulk::new(writer, batching), groups, landed).await,
         }
     }
 

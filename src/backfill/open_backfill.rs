@@ -5,7 +5,8 @@ use super::worker::Backfill;
 use crate::repair::Holder;
 use crate::source::SourceFacts;
 use crate::state::{
-    BackfillRecord, Lease, SegmentRecord, SegmentService, SplitRecord, StateError, Stored, TombstonePhase,
+    BackfillRecord, Lease, Order, SegmentRecord, SegmentService, SplitRecord, StateError, Stored,
+    TombstonePhase,
 };
 use crate::worker::{RunError, uncaptured};
 use std::collections::BTreeMap;
@@ -90,9 +91,13 @@ impl Backfill {
             before_ms,
             finished_ms: None,
             estimated_items: facts.item_count,
+            export: None,
+            import: match chosen.order {
+                Order::Import => Some(self.import_folder(facts)?),
+                Order::Bulk | Order::Concurrent => None,
+            },
             order: chosen.order,
             order_reason: chosen.reason,
-            export: None,
         };
         match self.split.store.put(BackfillRecord::NAME, record, revision).await {
             Ok(stored) => {
@@ -106,7 +111,7 @@ impl Backfill {
     }
 
     /// Segments of a scan: as the option says, or by the size of the source.
-    fn segments_of(&self, facts: &SourceFacts) -> u32 {
+    pub(super) fn segments_of(&self, facts: &SourceFacts) -> u32 {
         let by_size = facts
             .bytes
             .div_ceil(SEGMENT_BYTES)

@@ -54,23 +54,7 @@ impl Forecast {
         writes: impl Fn(&str) -> Option<f64>,
         existing: &BTreeMap<String, TableThroughput>,
     ) -> Self {
-        let served = Capability::reads(&facts.throughput).at_first;
-        let rate = served.min(reads.unwrap_or(match facts.billing {
-            Billing::OnDemand => READ_UNITS_PER_SECOND,
-            Billing::Provisioned { .. } => served / 2.0,
-        }));
-        // Consistent reads, which small sources have, cost twice as much.
-        let reading = Capability::fixed(rate).seconds(scan_units(facts.bytes, true));
-        let mut forecast = Self {
-            items: facts.item_count,
-            bytes: facts.bytes,
-            seconds: reading,
-            slowest: format!(
-                "reading {} at {} read units per second",
-                facts.table,
-                figure(rate)
-            ),
-        };
+        let mut forecast = Self::reading(facts, reads);
         for service in &plan.services {
             let budget = writes(&service.name).unwrap_or(PARTITION_WRITES);
             let units = most_units(service, facts);
@@ -92,10 +76,59 @@ impl Forecast {
         forecast
     }
 
-    fn ms(&self) -> u64 {
+    /// The forecast of a copy that only reads.
+    #[must_use]
+    pub fn reading(facts: &SourceFacts, reads: Option<f64>) -> Self {
+        let served = Capability::reads(&facts.throughput).at_first;
+        let rate = served.min(reads.unwrap_or(match facts.billing {
+            Billing::OnDemand => READ_UNITS_PER_SECOND,
+            Billing::Provisioned { .. } => served / 2.0,
+        }));
+        Self {
+            items: facts.item_count,
+            bytes: facts.bytes,
+            // Consistent reads, which small sources have, cost twice as much.
+            seconds: Capability::fixed(rate).seconds(scan_units(facts.bytes, true)),
+            slowest: format!(
+                "reading {} at {} read units per second",
+                facts.table,
+                figure(rate)
+            ),
+        }
+    }
+
+    pub(super) fn ms(&self) -> u64 {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
         let ms = (self.seconds * 1000.0) as u64;
         ms
+    }
+}
+
+/// Bytes of DynamoDB JSON for each byte of an item, about: types and names are written out.
+const JSON_FACTOR: u64 = 2;
+/// Bytes that an import reads in a second, by assumption: AWS promises none. Docs say so, and double the time that follows.
+const IMPORT_BYTES_PER_SECOND: u64 = 20_000_000;
+/// The time that every import takes, by assumption.
+const IMPORT_MS: u64 = 10 * 60 * 1000;
+
+/// How long an import takes, by cautious assumptions.
+pub(crate) struct ImportForecast;
+
+impl ImportForecast {
+    /// The bytes of an import with the items of a source.
+    pub fn json_bytes(bytes: u64) -> u64 {
+        bytes.saturating_mul(JSON_FACTOR)
+    }
+
+    /// How long an import of so many bytes takes.
+    pub fn import_ms(json_bytes: u64) -> u64 {
+        IMPORT_MS.saturating_add(json_bytes.div_ceil(IMPORT_BYTES_PER_SECOND).saturating_mul(1000))
+    }
+
+    /// Whether lanes that are so far behind could not catch up after an import, which may take twice as long as forecast: the time to
+    /// catch up is as long as what piled up.
+    pub fn is_too_late(lag_ms: u64, import_ms: u64) -> bool {
+        lag_ms.saturating_add(import_ms.saturating_mul(2)) > GIVEN_UP_MS
     }
 }
 
@@ -321,6 +354,16 @@ mod tests {
             Order::Bulk,
             "the caller knows better"
         );
+    }
+
+    #[test]
+    fn an_import_must_leave_as_much_time_as_piled_up() {
+        let of = ImportForecast::import_ms;
+        assert_eq!(of(0), 600_000, "each import takes some time");
+        assert_eq!(of(20_000_000 * 3600), 600_000 + HOUR_MS);
+        assert!(!ImportForecast::is_too_late(11 * HOUR_MS, HOUR_MS / 2));
+        assert!(ImportForecast::is_too_late(11 * HOUR_MS + 1, HOUR_MS / 2));
+        assert!(ImportForecast::is_too_late(0, u64::MAX) && ImportForecast::is_too_late(u64::MAX, 0));
     }
 
     #[test]

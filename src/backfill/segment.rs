@@ -4,6 +4,7 @@ use super::circuit_breaker::{CircuitBreaker, STUCK_LEASES};
 use super::export_pages::{File, FilePages};
 use super::fill_page::{Filling, PageEnd, groups, patience};
 use super::hot_segments::HotSegments;
+use super::import_target::ImportTarget;
 use super::kept_pages::{KeptPages, Page};
 use super::read_again::before_attempt;
 use crate::dynamo::{
@@ -33,6 +34,8 @@ pub(super) struct FillShare {
     pub scan: Scan,
     /// The export whose files are the segments, instead of a scan.
     pub export: Option<Arc<Export>>,
+    /// Where the items go in the import order.
+    pub import: Option<Arc<ImportTarget>>,
     pub segments: u32,
     pub order: Order,
     pub reads: Arc<Budget>,
@@ -152,6 +155,9 @@ impl SegmentTask {
     /// One pass for all lanes at the same cursor; more passes if some were left behind before.
     async fn passes(&self, work: &CancellationToken) -> Result<(), Stop> {
         let ledger = StateLedger::new(&self.share.split);
+        if let Some(target) = &self.share.import {
+            return Box::pin(self.gather(target, &ledger, work)).await;
+        }
         let writers = self.writers(work);
         let lanes = self.leased.snapshot().services.into_keys();
         let mut held: BTreeSet<String> = lanes
@@ -167,7 +173,7 @@ impl SegmentTask {
     }
 
     /// The largest set of lanes that can share a scan: unfinished, not held back, at one cursor.
-    fn next_pass(&self, held: &BTreeSet<String>) -> Option<(Option<String>, Vec<String>)> {
+    pub(super) fn next_pass(&self, held: &BTreeSet<String>) -> Option<(Option<String>, Vec<String>)> {
         let record = self.leased.snapshot();
         let mut sets: BTreeMap<Option<String>, Vec<String>> = BTreeMap::new();
         for (lane, progress) in &record.services {
@@ -258,7 +264,11 @@ impl SegmentTask {
     }
 
     /// The page after a cursor: kept from an attempt before, or read.
-    async fn next_page(&self, cursor: Option<&str>, work: &CancellationToken) -> Result<PageRead, Stop> {
+    pub(super) async fn next_page(
+        &self,
+        cursor: Option<&str>,
+        work: &CancellationToken,
+    ) -> Result<PageRead, Stop> {
         let segment = self.leased.snapshot().segment;
         match self.share.kept.take(segment, cursor) {
             Some(page) => Ok(PageRead::Page(page)),
@@ -309,7 +319,7 @@ impl SegmentTask {
                  meanwhile, and {lane} is tried again every {} s",
                 share.breaker.retry().as_secs()
             ),
-            Order::Bulk => tracing::warn!(
+            Order::Bulk | Order::Import => tracing::warn!(
                 "the table {table} of {lane} accepts no writes ({reason}). The other services are copied \
                  meanwhile, but the lanes of all services stay on hold. The backfill gives up the bulk \
                  order if this lasts {} s",
@@ -430,7 +440,7 @@ impl SegmentTask {
                 let writer = TargetWriter {
                     written_by: match self.share.order {
                         Order::Concurrent => Writer::Backfill,
-                        Order::Bulk => Writer::Bulk,
+                        Order::Bulk | Order::Import => Writer::Bulk,
                     },
                     client: tables.items.clone(),
                     table: service.table.name.clone(),
@@ -461,7 +471,7 @@ impl SegmentTask {
 }
 
 /// The result of the read of a page.
-enum PageRead {
+pub(super) enum PageRead {
     Page(Page),
     /// The segment is left for now.
     Left,

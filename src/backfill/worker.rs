@@ -48,6 +48,8 @@ pub struct BackfillOptions {
     pub order: Option<OrderChoice>,
     /// An export to copy, instead of scanning the source.
     pub export: Option<Arc<Export>>,
+    /// Delete the partial table of an import that failed, and import again.
+    pub delete_partial: bool,
 }
 
 /// Segments at once, unless an option says otherwise.
@@ -102,7 +104,7 @@ pub struct Backfill {
     batching: BTreeMap<String, Arc<Batching>>,
     pub(super) breaker: Arc<CircuitBreaker>,
     /// When this process began, in milliseconds since 1970: a backfill that began before is continued.
-    began_ms: u64,
+    pub(super) began_ms: u64,
 }
 
 /// A segment that this process works on.
@@ -180,6 +182,9 @@ impl Backfill {
         if record.order == Order::Bulk {
             return Box::pin(self.bulk(&record, consistent)).await;
         }
+        if record.order == Order::Import {
+            return Box::pin(self.import(&record, consistent)).await;
+        }
         self.concurrent(&record, consistent).await
     }
 
@@ -190,6 +195,7 @@ impl Backfill {
         record: &BackfillRecord,
         consistent: bool,
     ) -> Result<BackfillReport, RunError> {
+        self.after_import(record).await?;
         self.after_bulk(record).await?;
         self.say("switching tombstones on", record);
         let holder = Holder::backfill(record);
@@ -255,7 +261,10 @@ impl Backfill {
         consistent: bool,
         stop: &CancellationToken,
     ) -> Result<(), RunError> {
-        let share = self.share(record, consistent, stop);
+        let mut share = self.share(record, consistent, stop);
+        if record.order == Order::Import {
+            share.import = Some(Arc::new(self.import_target(record)?));
+        }
         let mut queue = SegmentQueue::new(&self.split);
         let mut tasks = JoinSet::new();
         let result = self.work(record, &share, &mut queue, &mut tasks).await;
@@ -303,7 +312,7 @@ impl Backfill {
                 let number = segment.value.segment;
                 if segment.value.order != record.order {
                     return Err(RunError::Stopped(
-                        "another process gave up the bulk order: run `dynasplit backfill`, which continues \
+                        "another process gave up the order of this backfill: run `dynasplit backfill`, which continues \
                          in the concurrent order"
                             .into(),
                     ));
@@ -346,6 +355,7 @@ impl Backfill {
             split: self.split.clone(),
             scan: self.split.scan_source(consistent),
             export: self.options.export.clone(),
+            import: None,
             segments: record.segments,
             order: record.order,
             reads: self.budgets.source(),

@@ -15,6 +15,7 @@ pub async fn run(global: &Global, args: &Apply) -> Result<Exit, Failed> {
     output::warn(&split.plan);
     let options = ApplyOptions {
         enable_stream: args.enable_stream,
+        for_import: args.for_import,
     };
     let report = apply(&split, options, &screen::say).await?;
     let next = split_status_with_worker(&split).await?.next;
@@ -31,7 +32,10 @@ pub(super) fn render(report: &ApplyReport, next: &str) -> String {
             vec![
                 table.service.clone(),
                 table.table.clone(),
-                done(table.created).into(),
+                match table.awaits_import {
+                    true => "left to an import".into(),
+                    false => done(table.created).into(),
+                },
             ]
         })
         .collect();

@@ -27,6 +27,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     let serving = listening.serve(&split).await;
     let options = BackfillOptions {
         export,
+        delete_partial: args.delete_partial,
         segments: args.segments,
         workers: args.workers.map(usize::from),
         read_units: args.read_units,
@@ -67,6 +68,12 @@ async fn export(global: &Global, args: &Args, split: &Split) -> Result<Option<Ar
         let refused = Failed::of(Exit::Usage, "--from-export copies in the concurrent order only");
         return Err(refused
             .hint("leave out --order bulk. An export takes so long that the lanes could not wait for it"));
+    }
+    if args.order == Order::Import {
+        let refused = Failed::of(Exit::Usage, "--from-export copies in the concurrent order only");
+        return Err(refused.hint(
+            "leave out --from-export: the import order scans the source while the lanes are on hold; or leave out --order import",
+        ));
     }
     let load = Box::pin(load_export(split, place, args.s3_region.as_deref()));
     let export = stoppable(&global.session, Duration::ZERO, load).await?;

@@ -63,7 +63,7 @@ pub async fn run_back(global: &Global, args: &Rollback, stop: CancellationToken)
     let split = output::open(global, &args.plan).await?;
     refuse_unknown(&split.plan, &args.service)?;
     if args.dry_run || !(args.yes || args.cancel) {
-        let shown = preview_rollback(&split, &args.service, args.force).await?;
+        let shown = Box::pin(preview_rollback(&split, &args.service, args.force)).await?;
         return preview(global, "rollback", args.dry_run, shown);
     }
     if !args.yes {

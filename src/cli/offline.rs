@@ -10,7 +10,8 @@ use super::waiting::Waiting;
 use super::{output, screen, shape, text};
 use crate::model::moment;
 use crate::offline::Report;
-use crate::offline_split::{ImportPhase, OfflineOptions, OfflineReport, OfflineSplit, Step};
+use crate::offline_split::{OfflineOptions, OfflineReport, OfflineSplit, Step};
+use crate::state::ImportPhase;
 use crate::verify::AtRestResult;
 use tokio_util::sync::CancellationToken;
 

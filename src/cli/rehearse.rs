@@ -1,6 +1,6 @@
 //! The command `rehearse`.
 
-use super::args::{Global, Rehearse};
+use super::args::{Global, Order, Rehearse};
 use super::chaos;
 use super::exit::Exit;
 use super::failure::Failed;
@@ -18,6 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 /// Runs `rehearse`.
 pub async fn run(global: &Global, args: &Rehearse, stop: CancellationToken) -> Result<Exit, Failed> {
+    if args.order == Order::Import {
+        let refused = Failed::of(Exit::Usage, "a rehearsal has no S3 for the import order");
+        return Err(refused.hint("rehearse another order"));
+    }
     let plan = Plan::load(&args.plan)?;
     output::warn(&plan);
     let options = RehearseOptions {

@@ -11,8 +11,8 @@ use crate::cutover::Preparation;
 use crate::plan::Cutover;
 use crate::source::{Billing, StreamState};
 use crate::survey::{
-    CollisionView, Estimate, Reading, Routing, Severity, StateStatus, Survey, TableSize, TableView,
-    TargetStatus, VersionView,
+    CollisionView, Estimate, OrderEstimate, Reading, Routing, Severity, StateStatus, Survey, TableSize,
+    TableView, TargetStatus, VersionView,
 };
 use console::Style;
 use layout::{Align, Page, bytes, hours, key, more, percent, visible};
@@ -367,6 +367,20 @@ fn costs(page: &mut Page, estimate: &Estimate) {
         estimate.dollars,
         hours(estimate.backfill_hours),
     ));
+    let heads = [
+        ("order of the backfill", Align::Left),
+        ("$", Align::Right),
+        ("time", Align::Right),
+        ("requests", Align::Right),
+        ("the lanes meanwhile", Align::Left),
+    ];
+    let rows: Vec<Vec<String>> = estimate.orders.iter().map(order).collect();
+    page.table(&heads, &rows);
+    for order in &estimate.orders {
+        if let Some(reason) = &order.not_possible {
+            page.wrapped("  - ", &format!("not {}: {reason}", order.order));
+        }
+    }
     page.say(&format!(
         "  one core needs {} to send the backfill's writes",
         hours(estimate.core_hours)
@@ -385,6 +399,22 @@ fn costs(page: &mut Page, estimate: &Estimate) {
             prices.source
         ),
     );
+}
+
+fn order(order: &OrderEstimate) -> Vec<String> {
+    let lanes = match order.lanes_wait {
+        true => "are on hold",
+        false => "apply changes",
+    };
+    vec![
+        order.order.to_string(),
+        order
+            .dollars
+            .map_or("by the hour".to_owned(), |dollars| format!("{dollars:.2}")),
+        hours(order.hours),
+        number(order.requests),
+        lanes.to_owned(),
+    ]
 }
 
 fn findings(page: &mut Page, survey: &Survey) {

@@ -277,6 +277,7 @@ fn tables_of_names_fit() {
             service: long.clone(),
             table: table.clone(),
             created: true,
+            awaits_import: false,
             added: vec!["an index".into()],
             notes: vec![REASON.into()],
         }],

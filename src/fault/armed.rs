@@ -70,6 +70,7 @@ pub fn saving(record: &str, removed: bool) -> &'static str {
         ("WORKER", false) => "state.worker.put",
         ("WORKER", true) => "state.worker.delete",
         ("BACKFILL", false) => "state.backfill.put",
+        ("IMPORT", false) => "state.import.put",
         ("SEGMENT", false) => "state.segment.put",
         ("SEGMENT", true) => "state.segment.delete",
         ("REPAIR", false) => "state.repair.put",

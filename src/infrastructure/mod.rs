@@ -3,6 +3,7 @@
 
 mod arn;
 mod cloudformation;
+mod imports;
 mod name;
 mod offline;
 mod permissions;

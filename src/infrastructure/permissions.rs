@@ -460,12 +460,52 @@ impl Resources<'_> {
         if self.has_cutover {
             statements.extend(self.cut_over()?);
         }
+        statements.extend(self.import()?);
         statements.extend(key_statement(
             "WriteEncryptedTargets",
             &["kms:Decrypt"],
             self.account,
             self.services.iter().copied(),
         )?);
+        Ok(statements)
+    }
+
+    /// What the import order needs, if the plan has a bucket for it. DynamoDB reads the objects on behalf of whoever requests the import.
+    fn import(&self) -> Result<Vec<Statement>, ArnError> {
+        let Some(place) = self.plan.s3.as_ref() else {
+            return Ok(Vec::new());
+        };
+        let Some(table) = self
+            .source
+            .first()
+            .cloned()
+            .or(self.targets(|_| true)?.into_iter().next())
+        else {
+            return Ok(Vec::new());
+        };
+        // Buckets have no region and no account in their ARN, but the partition of AWS that the tables are in.
+        let partition = table.split(':').nth(1).unwrap_or("aws");
+        let bucket = format!("arn:{partition}:s3:::{}", place.bucket);
+        let objects = format!("{bucket}/{}{}/*", place.prefix, self.plan.split);
+        let mut statements = vec![
+            Statement::new(
+                "WriteAndReadTheImportedItems",
+                &["s3:PutObject", "s3:GetObject"],
+                vec![objects],
+            ),
+            Statement::new("ListTheImportedItems", &["s3:ListBucket"], vec![bucket]),
+        ];
+        for mut statement in super::imports::targets(&self.services, self.account)? {
+            let sid = match statement.sid.as_str() {
+                // The same names stand beside `apply`, which may be allowed by the same policy.
+                "SwitchBackupsOn" => "SwitchBackupsOfImportsOn",
+                "TagTheTargets" => "TagTheImports",
+                "SwitchTimeToLiveOn" => continue,
+                other => other,
+            };
+            statement.sid = sid.to_owned();
+            statements.push(statement);
+        }
         Ok(statements)
     }
 

@@ -5,6 +5,7 @@ use super::name::{distinct, identifier, logical_id};
 use super::policy::{Policy, Statement};
 use super::{Task, probe_policy, terraform_policy, tool_policy};
 use crate::plan::{Place, Plan};
+use std::collections::BTreeSet;
 
 #[test]
 fn names_that_become_the_same_get_a_number() {
@@ -101,6 +102,41 @@ fn a_policy_allows_to_notify_the_destinations_of_the_plan_and_no_others() {
     );
     assert_eq!(allowed(&plan(&topic_and_webhook), &[Task::GiveUp]), []);
     assert_eq!(allowed(&plan(""), &[Task::Run]), []);
+}
+
+#[test]
+fn a_policy_allows_imports_only_if_the_plan_has_a_bucket_for_them() {
+    let allowed = |section: &str, task: Task| -> Vec<String> {
+        let text = format!(
+            "version: 1\nsplit: s\nsource: {{ table: Source, keys: {{ partition: PK }} }}\ntimestamp: none\nunrouted: fail\n{section}\
+             services: [{{ name: A, where: attribute_exists(PK), table: {{ name: Target, keys: {{ partition: PK }}, tags: {{ a: b }}, \
+             point-in-time-recovery: true }} }}]\n"
+        );
+        let plan = Plan::parse(&text, "plan.yaml").unwrap();
+        let account = Account::new("123456789012", "eu-central-1").unwrap();
+        let policy = tool_policy(&plan, &account, &[Task::SetUp, task].into()).unwrap();
+        let sids: Vec<&String> = policy.statement.iter().map(|each| &each.sid).collect();
+        let distinct: BTreeSet<&&String> = sids.iter().collect();
+        assert_eq!(sids.len(), distinct.len(), "{sids:?}");
+        let statements = policy.statement.into_iter();
+        let of_imports = statements.filter(|each| each.sid.contains("Import"));
+        of_imports.flat_map(|each| each.resource).collect()
+    };
+    assert_eq!(allowed("", Task::Run), Vec::<String>::new());
+    let section = "s3: { bucket: mine, prefix: splits }\n";
+    assert_eq!(allowed(section, Task::GiveUp), Vec::<String>::new());
+    let resources = allowed(section, Task::Run);
+    for resource in [
+        "arn:aws:s3:::mine/splits/s/*",
+        "arn:aws:s3:::mine",
+        "arn:aws:dynamodb:eu-central-1:123456789012:table/Target",
+        "arn:aws:dynamodb:eu-central-1:123456789012:table/Target/import/*",
+    ] {
+        assert!(
+            resources.iter().any(|each| each == resource),
+            "{resource}: {resources:?}"
+        );
+    }
 }
 
 #[test]

@@ -6,8 +6,8 @@ use crate::fault;
 use crate::repair::{RepairLease, backfill_runs, refuse_fenced};
 use crate::source::{StreamState, disable_stream, stream_state};
 use crate::state::{
-    BackfillRecord, LeaseWatch, SegmentRecord, ServiceRecord, ShardRecord, SplitRecord, StateError,
-    VerifyRecord, WorkerRecord,
+    BackfillRecord, ImportPhase, ImportsRecord, LeaseWatch, SegmentRecord, ServiceImport, ServiceRecord,
+    ShardRecord, SplitRecord, StateError, VerifyRecord, WorkerRecord,
 };
 use crate::worker::{ActivityNote, RunError, Split, pause, with_activity_notes};
 use serde::Serialize;
@@ -103,6 +103,7 @@ pub async fn abandon(
     }
     if options.delete_targets {
         refuse_other_tables(split, None).await?;
+        refuse_importing(split).await?;
     }
     if record.source != split.plan.source.table {
         return Err(RunError::NotYet {
@@ -135,6 +136,25 @@ pub async fn abandon(
     let done = lease.during(Box::pin(work)).await;
     lease.release().await;
     done.unwrap_or_else(|| Err(overtaken()))
+}
+
+/// Refuses while DynamoDB may be making a table: an import that has begun cannot be cancelled, and its table not be deleted.
+async fn refuse_importing(split: &Split) -> Result<(), RunError> {
+    let Some(imports) = split.store.get::<ImportsRecord>(ImportsRecord::NAME).await? else {
+        return Ok(());
+    };
+    let is_open = |known: &ServiceImport| {
+        let import = known.import.as_ref();
+        import.is_some_and(|import| matches!(import.phase, ImportPhase::Requested | ImportPhase::Imported))
+    };
+    let services = imports.value.services;
+    match services.iter().find(|(_, known)| is_open(known)) {
+        None => Ok(()),
+        Some((service, _)) => Err(RunError::NotYet {
+            what: format!("the import of {service} was requested, and an import cannot be cancelled"),
+            next: "run `dynasplit backfill` until it ends; or leave out --delete-targets".into(),
+        }),
+    }
 }
 
 /// Waits until no process of the split writes anything any more.

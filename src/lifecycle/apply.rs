@@ -1,5 +1,6 @@
 //! The lifecycle step `apply`: creates the state table, the stream, the targets and the records of a split.
 
+use super::for_import::{leave_to_import, refuse_import};
 use super::ledger_of_plan::{take_ledger_over, try_ledger};
 use crate::ledger::LedgerBucket;
 use crate::plan::Service;
@@ -42,6 +43,8 @@ pub struct AppliedTable {
     pub table: String,
     /// It was created now.
     pub created: bool,
+    /// It is left to an import, and does not exist yet.
+    pub awaits_import: bool,
     /// Settings that were added now.
     pub added: Vec<String>,
     /// Operations that the engine does not know, and other remarks.
@@ -54,6 +57,8 @@ pub struct ApplyOptions {
     /// Switch the source's stream on again although the split has read one before. Writes while it was off are in no
     /// stream, so the tail must be restarted and the targets repaired.
     pub enable_stream: bool,
+    /// Create no tables: `backfill --order import` makes them.
+    pub for_import: bool,
 }
 
 /// Creates what is missing. It checks everything before it creates anything, so that no known problem leaves half of
@@ -66,7 +71,7 @@ pub async fn apply(
     options: ApplyOptions,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<ApplyReport, RunError> {
-    let known = look(split, options).await?;
+    let known = Box::pin(look(split, options)).await?;
     let ledger = try_ledger(split).await?;
     let state_created = split.store.ensure_table(&split.source.control).await?;
     if state_created {
@@ -106,8 +111,26 @@ pub async fn apply(
         })
         .await?;
     }
+    if options.for_import {
+        leave_to_import(split, &known.awaiting_import).await?;
+    }
     let mut tables = Vec::new();
     for (service, clients) in split.services() {
+        if known.awaiting_import.contains(&service.name) {
+            if !known.services.contains(&service.name) {
+                record_service(split, service).await?;
+            }
+            record_names(split, &known, service).await?;
+            tables.push(AppliedTable {
+                service: service.name.clone(),
+                table: service.table.name.clone(),
+                created: false,
+                awaits_import: true,
+                added: Vec::new(),
+                notes: Vec::new(),
+            });
+            continue;
+        }
         if known.switched.contains(&service.name) {
             // The table is the service's own now: nothing of it is compared or changed.
             continue;
@@ -135,21 +158,12 @@ pub async fn apply(
         if ensured.created {
             record_created(split, service, &ensured.arn).await?;
         }
-        // Also for one that was known: an earlier version did not write the names down.
-        SplitRecord::change(&split.store, |record| {
-            // A service that was given up at the same moment stays given up.
-            let names = known.services.iter().chain([&service.name]);
-            let kept: Vec<String> = names
-                .filter(|name| !record.abandoned.contains_key(*name))
-                .cloned()
-                .collect();
-            record.services.extend(kept);
-        })
-        .await?;
+        record_names(split, &known, service).await?;
         tables.push(AppliedTable {
             service: service.name.clone(),
             table: service.table.name.clone(),
             created: ensured.created,
+            awaits_import: false,
             added: ensured.added.iter().map(ToString::to_string).collect(),
             notes: ensured.notes,
         });
@@ -165,6 +179,21 @@ pub async fn apply(
     })
 }
 
+/// Writes the names of the services down, also of those that were known: an earlier version did not.
+async fn record_names(split: &Split, known: &Known, service: &Service) -> Result<(), RunError> {
+    SplitRecord::change(&split.store, |record| {
+        // A service that was given up at the same moment stays given up.
+        let names = known.services.iter().chain([&service.name]);
+        let kept: Vec<String> = names
+            .filter(|name| !record.abandoned.contains_key(*name))
+            .cloned()
+            .collect();
+        record.services.extend(kept);
+    })
+    .await?;
+    Ok(())
+}
+
 /// The facts that the split has already recorded.
 struct Known {
     services: BTreeSet<String>,
@@ -176,6 +205,8 @@ struct Known {
     switched: BTreeSet<String>,
     /// Services that are being cut over, or were: the streams of their tables are on.
     cut_over: BTreeSet<String>,
+    /// Services whose tables are left to an import, now or before.
+    awaiting_import: BTreeSet<String>,
 }
 
 impl Known {
@@ -212,6 +243,14 @@ async fn look(split: &Split, options: ApplyOptions) -> Result<Known, RunError> {
         Some(_) => cut_over(&split.store).await?,
         None => BTreeSet::new(),
     };
+    let mut awaiting_import = record
+        .as_ref()
+        .map_or_else(BTreeSet::new, |record| record.awaiting_import.clone());
+    if options.for_import {
+        refuse_import(split, record.is_some()).await?;
+        let new = split.services().map(|(service, _)| &service.name);
+        awaiting_import.extend(new.filter(|name| !switched.contains(*name)).cloned());
+    }
     let captured =
         record.is_some_and(|record| record.streams.iter().any(|stream| stream.captured_ms.is_some()));
     if stream == StreamState::Off && captured && !options.enable_stream {
@@ -230,7 +269,7 @@ async fn look(split: &Split, options: ApplyOptions) -> Result<Known, RunError> {
     let mut lost = Vec::new();
     let mut problems = Vec::new();
     for (service, clients) in split.services() {
-        if switched.contains(&service.name) {
+        if switched.contains(&service.name) || awaiting_import.contains(&service.name) {
             continue;
         }
         let stream = stream_of(&cut_over, &service.name);
@@ -279,6 +318,7 @@ async fn look(split: &Split, options: ApplyOptions) -> Result<Known, RunError> {
             services: known.into_keys().collect(),
             switched,
             cut_over,
+            awaiting_import,
             lost,
             widened: change.widened,
         })

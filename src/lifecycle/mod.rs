@@ -5,6 +5,7 @@ mod apply;
 mod at_rest;
 mod complete;
 mod created_tables;
+mod for_import;
 mod ledger_of_plan;
 mod marks;
 mod prune;

@@ -238,6 +238,17 @@ pub fn json_kind(json: &Json) -> &'static str {
     }
 }
 
+/// A line of an item, as DynamoDB exports and imports it: `{"Item": {...}}`.
+///
+/// # Errors
+/// If the line cannot be written, which does not happen in memory.
+pub fn item_line(item: &Item, line: &mut Vec<u8>) -> std::io::Result<()> {
+    line.clear();
+    serde_json::to_writer(&mut *line, &serde_json::json!({ "Item": item_to_json(item) }))?;
+    line.push(b'\n');
+    Ok(())
+}
+
 /// An item as DynamoDB JSON.
 #[must_use]
 pub fn item_to_json(item: &Item) -> Json {

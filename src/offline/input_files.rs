@@ -1,11 +1,11 @@
 //! The files of one input: those of each service, and what is refused.
 
 use super::error::ShapeError;
-use super::output::{Files, Written, failed, item_line};
+use super::output::{Files, Written, failed};
 use super::refused::Reason;
 use super::report::Counts;
 use super::shaper::{Shaped, shape};
-use crate::model::json::item_to_json;
+use crate::model::json::{item_line, item_to_json};
 use crate::model::{Item, ItemExt};
 use crate::plan::Plan;
 use serde_json::json;

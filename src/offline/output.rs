@@ -1,22 +1,11 @@
 //! Files of items: compressed lines of `{"Item": {...}}`, as DynamoDB imports them.
 
 use super::error::ShapeError;
-use crate::model::Item;
-use crate::model::json::item_to_json;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde_json::json;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-
-/// A line of an item.
-pub fn item_line(item: &Item, line: &mut Vec<u8>) -> io::Result<()> {
-    line.clear();
-    serde_json::to_writer(&mut *line, &json!({ "Item": item_to_json(item) }))?;
-    line.push(b'\n');
-    Ok(())
-}
 
 /// A file that is complete.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -2,10 +2,10 @@
 
 use super::error::ShapeError;
 use super::input::Input;
-use super::output::item_line;
 use super::report::{Counts, Report};
 use super::shaper::{Shaped, shape};
 use crate::model::ItemExt;
+use crate::model::json::item_line;
 use crate::plan::Plan;
 use std::io::Write;
 use tokio_util::sync::CancellationToken;

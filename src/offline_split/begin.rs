@@ -4,11 +4,12 @@ use super::journal::{Journal, run_name};
 use super::record::{ExportRecord, FORMAT, OfflineRecord};
 use super::task::{OfflineOptions, OfflineSplit, Step};
 use crate::dynamo::point_in_time_recovery;
+use crate::import::{refuse_existing, refuse_plan};
 use crate::model::moment;
 use crate::s3::Bucket;
 use crate::source::{Present, check_keys, describe_source, present};
 use crate::state::{SplitRecord, StateError};
-use crate::target::{TargetError, TtlState, table_id, ttl_state};
+use crate::target::{TtlState, ttl_state};
 use crate::worker::{RunError, Split, refuse_abandoned, unless_stopped};
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +27,8 @@ pub struct Begin<'a> {
 impl<'a> Begin<'a> {
     /// Opens the journal to continue the split; the first step begins one.
     pub async fn open(self, first: Step) -> Result<OfflineSplit<'a>, RunError> {
-        self.refuse_plan()?;
+        let instead = "split this table live";
+        refuse_plan(&self.split.plan, "the plan cannot be split offline", instead)?;
         let source = unless_stopped(self.stop, self.present()).await?;
         let bucket = self.bucket(&source);
         let found = unless_stopped(self.stop, Journal::read(&bucket, &self.options.to)).await?;
@@ -81,38 +83,6 @@ impl<'a> Begin<'a> {
             what: format!("no split was begun in {}", self.options.to),
             next: "check --to, or begin one with `offline run` and --writers-stopped".into(),
         }
-    }
-
-    /// Refuses what an import cannot make.
-    fn refuse_plan(&self) -> Result<(), RunError> {
-        let plan = &self.split.plan;
-        let mut problems = Vec::new();
-        for service in &plan.services {
-            let at = |setting: &str| plan.setting_place(Some(&service.name), setting);
-            if let Some(index) = service.indexes.iter().find(|index| index.local) {
-                problems.push(format!(
-                    "{}: the table {} has the local index {}, and an import cannot make one: remove it, make it a global index, or \
-                     split this table live",
-                    at("table.local-indexes"),
-                    service.table.name,
-                    index.name
-                ));
-            }
-            if service.table.adopted {
-                problems.push(format!(
-                    "{}: the table {} is adopted, and an import makes a new table: remove `adopted`, or split this table live",
-                    at("table.adopted"),
-                    service.table.name
-                ));
-            }
-        }
-        if problems.is_empty() {
-            return Ok(());
-        }
-        Err(RunError::Failed(format!(
-            "the plan cannot be split offline:\n  - {}",
-            problems.join("\n  - ")
-        )))
     }
 
     /// Checks everything that can be known now, and begins the journal.
@@ -264,21 +234,4 @@ fn refuse_future(stopped_ms: u64, source: &Present) -> Result<(), RunError> {
         ),
         next: "give the time at which the writers had stopped".into(),
     })
-}
-
-/// Refuses if a table of these services exists: an import makes a new one.
-pub async fn refuse_existing(split: &Split, of: impl Fn(&str) -> bool) -> Result<(), RunError> {
-    let mut problems = Vec::new();
-    for (service, clients) in split.services().filter(|(service, _)| of(&service.name)) {
-        let table = &service.table.name;
-        match table_id(&clients.control, table).await {
-            Ok(None) => {}
-            Ok(Some(_)) => problems.push(TargetError::Exists { table: table.clone() }),
-            Err(error) => problems.push(error),
-        }
-    }
-    if problems.is_empty() {
-        return Ok(());
-    }
-    Err(RunError::Targets { problems })
 }

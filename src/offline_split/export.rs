@@ -5,6 +5,7 @@ use super::task::OfflineSplit;
 use crate::backfill::load_export;
 use crate::dynamo::chance;
 use crate::fault;
+use crate::import::{FIRST_LOOK, LONGEST_LOOK, TOKEN_MS};
 use crate::model::moment;
 use crate::s3::{
     Bucket, Export, ExportError, ExportPlace, ExportRequest, ExportStatus, Folder, describe_export,
@@ -15,13 +16,8 @@ use crate::state::UNDEFINED_MS;
 use crate::worker::{RunError, pause, unless_stopped};
 use std::time::Duration;
 
-/// A client token holds for eight hours. Afterwards, a request with the same token asks for another export.
-pub const TOKEN_MS: u64 = 7 * 3600 * 1000;
 /// Between two looks at AWS's clock.
 const CLOCK_POLL: Duration = Duration::from_secs(2);
-/// Between two looks at an export or an import, which takes some minutes at least.
-pub const FIRST_LOOK: Duration = Duration::from_secs(1);
-pub const LONGEST_LOOK: Duration = Duration::from_secs(20);
 
 impl OfflineSplit<'_> {
     /// The export is complete, and its manifest was read.

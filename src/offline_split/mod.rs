@@ -14,16 +14,14 @@
 mod begin;
 mod compare;
 mod export;
-mod finish;
 mod import;
 mod journal;
-mod partial;
 mod record;
 mod run;
 mod shape;
 mod shape_files;
 mod task;
 
-pub use record::{ExportRecord, ImportPhase, ImportRecord, OfflineRecord, ShapingRecord, VerifiedRecord};
+pub use record::{ExportRecord, OfflineRecord, ShapingRecord, VerifiedRecord};
 pub use run::{OfflineReport, OfflineTable};
 pub use task::{OfflineOptions, OfflineSplit, Step};

@@ -1,6 +1,7 @@
 //! What the journal of an offline split holds.
 
 use crate::offline::Report;
+use crate::state::ImportRecord;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -85,42 +86,6 @@ pub struct ShapingRecord {
     pub file_bytes: u64,
     /// What was shaped, when all of it is.
     pub report: Option<Report>,
-}
-
-/// How far an import is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ImportPhase {
-    /// It was requested, or is about to be.
-    Requested,
-    /// It is complete, and its settings are not yet.
-    Imported,
-    /// It failed. What it left is not removed.
-    Failed,
-    /// The partial table is being deleted.
-    Removing,
-    /// The table is as planned, but for TTL.
-    Ready,
-}
-
-/// The import of one service.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct ImportRecord {
-    /// How far it is.
-    pub phase: ImportPhase,
-    /// Its token; empty if the service has no items, so that its table is only created.
-    pub token: String,
-    /// When it was first requested, by AWS's clock.
-    pub asked_ms: u64,
-    /// The answer.
-    pub arn: Option<String>,
-    /// The id of the table that it makes.
-    pub table_id: Option<String>,
-    /// The reason, if it failed.
-    pub failure: Option<String>,
-    /// Remarks about the engine.
-    #[serde(default)]
-    pub notes: Vec<String>,
 }
 
 /// A comparison.

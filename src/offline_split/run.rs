@@ -1,9 +1,9 @@
 //! The command: which steps are left, in their order.
 
 use super::begin::Begin;
-use super::record::{ImportPhase, ImportRecord};
 use super::task::{OfflineOptions, OfflineSplit, Step, plan_identity};
 use crate::offline::Report;
+use crate::state::{ImportPhase, ImportRecord};
 use crate::verify::AtRestResult;
 use crate::worker::{RunError, Split};
 use serde::Serialize;

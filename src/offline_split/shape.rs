@@ -3,6 +3,7 @@
 use super::record::ShapingRecord;
 use super::shape_files::{FileRecord, Shaper};
 use super::task::{OfflineSplit, plan_identity};
+use crate::import::MOST_OBJECTS;
 use crate::offline::{Counts, Report};
 use crate::worker::{RunError, unless_stopped};
 use futures::{StreamExt, TryStreamExt};
@@ -13,8 +14,6 @@ use tokio::task::JoinSet;
 
 /// Records that are read at the same time.
 const READS_AT_ONCE: usize = 16;
-/// Most objects of one import.
-const MOST_OBJECTS: usize = 50_000;
 
 impl OfflineSplit<'_> {
     /// The files of each service are in S3.

@@ -3,8 +3,8 @@
 use super::lines::Lines;
 use super::service::fingerprint;
 use super::{
-    Condition, Drain, Events, Fence, Hooks, LedgerPlace, Notify, Place, RehearseSpec, Service, Source,
-    Versions, Warnings,
+    BucketPlace, Condition, Drain, Events, Fence, Hooks, LedgerPlace, Notify, Place, RehearseSpec, Service,
+    Source, Versions, Warnings,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,6 +33,8 @@ pub struct Plan {
     pub notify: Option<Notify>,
     /// Where the ledger of all changes is. `None`: there is none.
     pub ledger: Option<LedgerPlace>,
+    /// Where an import order keeps the items that DynamoDB imports.
+    pub s3: Option<BucketPlace>,
     /// Name of the state table, which lives where the source does.
     pub state_table: String,
     /// Sample data for a rehearsal.

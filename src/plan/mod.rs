@@ -4,6 +4,7 @@
 //! `check` -> [`Plan`]*. Each step gathers all the problems it finds, with lines and hints; a [`Plan`]
 //! exists only if there was none. All of it is pure except [`Plan::load`], which reads the file.
 
+mod bucket_place;
 mod channel;
 mod check;
 mod checked;
@@ -48,11 +49,13 @@ mod spec_cutover;
 mod spec_events;
 mod spec_ledger;
 mod spec_notify;
+mod spec_s3;
 mod template;
 mod text_place;
 mod throughput;
 mod timestamp;
 
+pub use bucket_place::BucketPlace;
 pub use channel::Channel;
 pub use checked::Plan;
 pub use cost::PutCost;

@@ -25,6 +25,9 @@ pub struct Prices {
     /// A million reads of a stream (`GetRecords`).
     #[serde(default = "stream_reads")]
     pub stream_reads_per_million: f64,
+    /// A gigabyte of an import from S3, before compression.
+    #[serde(default = "imports")]
+    pub import_per_gb: f64,
 }
 
 /// Prices of a table class, on demand.
@@ -49,6 +52,10 @@ fn stream_reads() -> f64 {
     Prices::published().stream_reads_per_million
 }
 
+fn imports() -> f64 {
+    Prices::published().import_per_gb
+}
+
 impl Prices {
     /// AWS's list prices in us-east-1, as they were in October 2026.
     /// See [on-demand prices](https://aws.amazon.com/dynamodb/pricing/on-demand/).
@@ -67,6 +74,7 @@ impl Prices {
                 write_per_million: 0.78,
             },
             stream_reads_per_million: 0.20,
+            import_per_gb: 0.15,
         }
     }
 
@@ -126,6 +134,7 @@ impl Prices {
                 self.infrequent_access.write_per_million,
             ),
             ("stream-reads-per-million", self.stream_reads_per_million),
+            ("import-per-gb", self.import_per_gb),
         ];
         let (name, price) = each
             .into_iter()

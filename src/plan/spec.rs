@@ -8,6 +8,7 @@ use super::spec_cutover::{FenceSpec, HooksSpec, WrittenDrain};
 use super::spec_events::EventsSpec;
 use super::spec_ledger::LedgerSpec;
 use super::spec_notify::NotifySpec;
+use super::spec_s3::BucketSpec;
 use crate::model::AttributeKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,9 @@ pub struct PlanSpec {
     /// A ledger of all changes of the source, in a bucket of S3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerSpec>,
+    /// Where `backfill --order import` keeps the items that DynamoDB imports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3: Option<BucketSpec>,
     /// The state table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateSpec>,

@@ -120,9 +120,15 @@ pub(crate) fn refuse_fenced<'a>(
 }
 
 /// Why something can't be done while lanes are held.
-pub(crate) fn lanes_held(services: &[&str]) -> RunError {
+pub(crate) fn lanes_held(record: &SplitRecord, services: &[&str]) -> RunError {
+    let is_awaiting = services
+        .iter()
+        .any(|service| record.awaiting_import.contains(*service));
     RunError::NotYet {
         what: match services {
+            services if is_awaiting => {
+                format!("an import is to make the tables of {}", services.join(", "))
+            }
             [service] => format!("a bulk copy holds the lane of {service}"),
             services => format!("a bulk copy holds the lanes of {}", services.join(", ")),
         },
@@ -212,6 +218,7 @@ mod tests {
             order: Order::Concurrent,
             order_reason: String::new(),
             export: None,
+            import: None,
         })
     }
 

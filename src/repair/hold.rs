@@ -4,7 +4,9 @@
 use super::acknowledgement::{Holder, acknowledged, refuse_fenced, refuse_switched_since};
 use super::landing::{Writes, landed};
 use crate::fault::{self, Rule, broken};
-use crate::state::{Order, SegmentRecord, SplitRecord, StateError, TombstonePhase};
+use crate::state::{
+    Order, SegmentRecord, SegmentService, ShardRecord, SplitRecord, StateError, TombstonePhase,
+};
 use crate::worker::{RunError, Split, pause};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -68,11 +70,20 @@ pub(crate) async fn hold(
 /// # Errors
 /// When the state can't be reached, or the command is stopped: the lanes then stay held.
 pub(crate) async fn free(split: &Split, since: u64, stop: &CancellationToken) -> Result<(), RunError> {
+    bulk_landed(split, stop).await?;
+    SplitRecord::change(&split.store, |record| record.switch.free(since)).await?;
+    fault::moment("bulk.freed").await;
+    Ok(())
+}
+
+/// Waits until nothing that a copy in the bulk or the import order wrote can land any more.
+///
+/// # Errors
+/// When the state can't be reached, or the command is stopped.
+pub(crate) async fn bulk_landed(split: &Split, stop: &CancellationToken) -> Result<(), RunError> {
     let most = split.timing.lease + split.timing.landed();
     landed(split, Writes::Bulk, most, stop).await?;
     fault::moment("bulk.landed").await;
-    SplitRecord::change(&split.store, |record| record.switch.free(since)).await?;
-    fault::moment("bulk.freed").await;
     Ok(())
 }
 
@@ -83,14 +94,17 @@ pub(crate) async fn free(split: &Split, since: u64, stop: &CancellationToken) ->
 /// nothing can land at once. Where the lanes are not held, nothing was copied in bulk: it is over with that. Idempotent: run again
 /// after a crash, it goes on.
 ///
+/// What the import order copied is in no table, unless `is_imported` says so of a service: its segments begin anew.
+///
 /// # Errors
 /// If the state can't be reached, or the command is stopped; the lanes then stay on hold.
 pub(crate) async fn give_up(
     split: &Split,
     holder: &Holder,
+    is_imported: &(dyn Fn(&str) -> bool + Sync),
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
-    let taken = take_segments(split).await?;
+    let taken = take_segments(split, is_imported).await?;
     fault::moment("bulk.given-up").await;
     let switch = SplitRecord::read(&split.store).await?.value.switch;
     if switch.services_in(&[TombstonePhase::Held]).next().is_none() {
@@ -119,7 +133,10 @@ struct Taken {
 }
 
 /// Takes every segment from whoever copies it in bulk.
-async fn take_segments(split: &Split) -> Result<Taken, RunError> {
+async fn take_segments(
+    split: &Split,
+    is_imported: &(dyn Fn(&str) -> bool + Sync),
+) -> Result<Taken, RunError> {
     let mut taken = Taken {
         longest_lease: Duration::ZERO,
         are_settled: true,
@@ -133,6 +150,13 @@ async fn take_segments(split: &Split) -> Result<Taken, RunError> {
             if stored.value.order == Order::Concurrent {
                 taken.are_settled &= was_settled;
                 break;
+            }
+            if stored.value.order == Order::Import {
+                for (lane, progress) in &mut stored.value.services {
+                    if lane != ShardRecord::WATCH && !is_imported(lane) {
+                        *progress = SegmentService::default();
+                    }
+                }
             }
             stored.value.order = Order::Concurrent;
             // The length of the lease stays on record, for a process that continues this after a crash.

@@ -11,7 +11,7 @@ mod settle_dead_letters;
 mod tombstone_switch;
 
 pub(crate) use acknowledgement::{Holder, acknowledged, refuse_fenced, refuse_switched_since, workers_gone};
-pub(crate) use hold::{free, give_up, hold};
+pub(crate) use hold::{bulk_landed, free, give_up, hold};
 pub(crate) use reconcile::{Reconciled, Reconciler};
 pub(crate) use repair_lease::{RepairLease, backfill_runs, copied_now, refuse_unready};
 pub use repair_lease::{RepairRecord, repair_runs};

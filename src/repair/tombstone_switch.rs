@@ -50,7 +50,7 @@ pub async fn switch_on(
     refuse_fenced(&record, each())?;
     if !switched {
         let held = each().filter(|service| record.switch.of(service).holds());
-        return Err(lanes_held(&held.collect::<Vec<_>>()));
+        return Err(lanes_held(&record, &held.collect::<Vec<_>>()));
     }
     let epoch = record.switch.epoch();
     fault::moment("tombstones.on").await;

@@ -106,6 +106,7 @@ fn standing(names: &[String]) -> Standing {
             order: Order::Concurrent,
             order_reason: String::new(),
             export: None,
+            import: None,
         }),
         scanned: 2000,
         read_milliunits: 500_000,

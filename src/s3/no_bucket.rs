@@ -113,4 +113,20 @@ impl Bucket {
     pub async fn list(&self, prefix: &str) -> Result<Vec<ListedObject>, ExportError> {
         self.failed(prefix)
     }
+
+    /// Fails.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn put_new(&self, key: &str, _: &[u8]) -> Result<String, ExportError> {
+        self.failed(key)
+    }
+
+    /// Fails.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn copy(&self, key: &str, _: &str, _: &str) -> Result<Option<String>, ExportError> {
+        self.failed(key)
+    }
 }

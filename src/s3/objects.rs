@@ -78,7 +78,7 @@ impl Bucket {
         body: impl Fn() -> Result<ByteStream, Failure>,
     ) -> Result<String, Failure> {
         let put = retry_transient(|| async {
-            fault::before("offline.object").await?;
+            fault::before("s3.object").await?;
             let timeouts = TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(4))
                 .operation_attempt_timeout(UPLOAD_TIME)
@@ -96,13 +96,55 @@ impl Bucket {
                 .config_override(aws_sdk_s3::config::Builder::new().timeout_config(timeouts))
                 .send()
                 .await;
-            fault::after("offline.object").await?;
+            fault::after("s3.object").await?;
             match sent {
                 Ok(answer) => Ok(answer.e_tag().unwrap_or_default().trim_matches('"').to_owned()),
                 Err(error) => Err(passing(self.failed(PUT, key, &error))),
             }
         });
         put.await
+    }
+
+    /// Writes an object that nobody else writes, and never over another one. Returns its ETag. Needs `s3:PutObject` and `s3:GetObject`.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub async fn put_new(&self, key: &str, bytes: &[u8]) -> Result<String, ExportError> {
+        match self.put(key, bytes, PutIf::Absent).await? {
+            Some(etag) => Ok(etag),
+            // The answer to an earlier attempt was lost.
+            None => self.etag(key).await,
+        }
+    }
+
+    /// Copies an object within the bucket, if it still has this ETag. Returns the ETag of the copy; `None` if the object is another one
+    /// now, or is gone. Needs `s3:GetObject` and `s3:PutObject`.
+    ///
+    /// # Errors
+    /// If it cannot be copied.
+    pub async fn copy(&self, key: &str, etag: &str, to: &str) -> Result<Option<String>, ExportError> {
+        let copied = retry_transient(|| async {
+            fault::before("s3.copy").await?;
+            let request = self.client().copy_object().bucket(self.name()).key(to);
+            let sent = request
+                .copy_source(format!("{}/{}", self.name(), encoded(key)))
+                .copy_source_if_match(format!("\"{etag}\""))
+                .set_expected_bucket_owner(self.owner().map(str::to_owned))
+                .set_expected_source_bucket_owner(self.owner().map(str::to_owned))
+                .send()
+                .await;
+            fault::after("s3.copy").await?;
+            sent.map_err(|error| passing(self.failed(PUT, to, &error)))
+        });
+        match copied.await {
+            Ok(answer) => {
+                let copy = answer.copy_object_result();
+                let etag = copy.and_then(|copy| copy.e_tag()).unwrap_or_default();
+                Ok(Some(etag.trim_matches('"').to_owned()))
+            }
+            Err(failure) if failure.code == CONDITION || failure.code == "NoSuchKey" => Ok(None),
+            Err(failure) => Err(ExportError::of(failure)),
+        }
     }
 
     /// The ETag of an object. Needs `s3:GetObject`.
@@ -203,4 +245,28 @@ fn passing(mut failure: Failure) -> Failure {
         failure.kind = crate::dynamo::FailureKind::Transient;
     }
     failure
+}
+
+/// A key as it stands in the header that names the source of a copy.
+fn encoded(key: &str) -> String {
+    let mut text = String::with_capacity(key.len());
+    for byte in key.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
+                text.push(char::from(byte))
+            }
+            other => text.push_str(&format!("%{other:02X}")),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::encoded;
+
+    #[test]
+    fn a_key_with_other_characters_is_encoded() {
+        assert_eq!(encoded("a b/c=d~e.gz"), "a%20b/c%3Dd~e.gz");
+    }
 }

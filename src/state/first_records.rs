@@ -34,6 +34,7 @@ impl SplitRecord {
             events: BTreeMap::new(),
             ledger: None,
             ended_chain: 0,
+            awaiting_import: BTreeSet::new(),
             abandoned: BTreeMap::new(),
             abandoned_ms: None,
         }

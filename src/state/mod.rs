@@ -16,6 +16,7 @@ mod events_state;
 mod export_copy;
 mod findings;
 mod first_records;
+mod import;
 mod lease;
 mod ledger_state;
 mod limit;
@@ -45,6 +46,9 @@ pub use dead_letters::{DeadLetter, DeadLetterHead, DeadLetters, ShownDeadLetter}
 pub use error::StateError;
 pub use events_state::EventsState;
 pub use export_copy::{CopiedExport, ExportCopy, RequestedExport, UNDEFINED_MS};
+pub use import::{
+    CommittedObject, ImportClaim, ImportFolder, ImportPhase, ImportRecord, ImportsRecord, ServiceImport,
+};
 pub use lease::{Lease, LeaseWatch, Moment, Owner, Validity};
 pub use ledger_state::LedgerState;
 pub use limit::{Limit, Noted, NotedLimits};
@@ -79,3 +83,5 @@ pub const STATE_FORMAT_EVENTS: u32 = 6;
 pub const STATE_FORMAT_SERVICE_SWITCHES: u32 = 7;
 /// The format of a state with a ledger of all changes. Earlier versions would remove that from the record of the split.
 pub const STATE_FORMAT_LEDGER: u32 = 8;
+/// The format of a state in which tables of services are left to an import. Earlier versions would create them.
+pub const STATE_FORMAT_IMPORT: u32 = 9;

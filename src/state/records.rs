@@ -1,6 +1,7 @@
 //! The records of shards, lanes, the backfill, its segments and the workers.
 
 use super::export_copy::ExportCopy;
+use super::import::{CommittedObject, ImportFolder};
 use super::lease::Lease;
 use super::limit::{Noted, NotedLimits};
 use crate::model::{Counters, Position};
@@ -274,6 +275,9 @@ pub struct SegmentService {
     pub done: bool,
     /// Counts of this service in this segment.
     pub counters: Counters,
+    /// In the import order: the objects with the items of this segment up to the cursor. No other object is imported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<CommittedObject>,
 }
 
 /// The order of copying and applying. Chosen when a backfill first starts; persisted.
@@ -285,6 +289,8 @@ pub enum Order {
     Concurrent,
     /// The lanes are on hold during the copy, which has no guards; then they continue.
     Bulk,
+    /// The lanes are on hold while the items are written to S3 and DynamoDB imports them into new tables; then they continue.
+    Import,
 }
 
 impl std::fmt::Display for Order {
@@ -292,6 +298,7 @@ impl std::fmt::Display for Order {
         f.write_str(match self {
             Self::Concurrent => "concurrent",
             Self::Bulk => "bulk",
+            Self::Import => "import",
         })
     }
 }
@@ -361,6 +368,9 @@ pub struct BackfillRecord {
     /// It reads an export; `None`: it scans the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub export: Option<ExportCopy>,
+    /// Where the items are written to in the import order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<ImportFolder>,
 }
 
 impl BackfillRecord {
@@ -400,6 +410,9 @@ impl BackfillRecord {
     #[must_use]
     pub fn command(&self) -> String {
         let Some(copy) = &self.export else {
+            if self.order == Order::Import {
+                return "dynasplit backfill --order import".into();
+            }
             return "dynasplit backfill".into();
         };
         let requested = copy.request.as_ref().and_then(|request| request.arn.as_ref());

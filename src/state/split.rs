@@ -7,7 +7,10 @@ use super::ledger_state::LedgerState;
 use super::records::{Received, StreamRecord};
 use super::store::{Store, Stored};
 use super::tombstone_phases::Switch;
-use super::{STATE_FORMAT, STATE_FORMAT_LEDGER, STATE_FORMAT_SERVICE_SWITCHES, STATE_FORMAT_SWITCHED};
+use super::{
+    STATE_FORMAT, STATE_FORMAT_IMPORT, STATE_FORMAT_LEDGER, STATE_FORMAT_SERVICE_SWITCHES,
+    STATE_FORMAT_SWITCHED,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,6 +79,10 @@ pub struct SplitRecord {
     /// The last chain of a ledger that has ended; 0: none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub ended_chain: u64,
+    /// Services whose tables are left to an import: until that has ended, no command creates, compares or reads them, and their
+    /// lanes are on hold. Set by `apply`; persisted.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub awaiting_import: BTreeSet<String>,
     /// Services that were given up, with their tables. Their names are not used again.
     #[serde(default)]
     pub abandoned: BTreeMap<String, String>,
@@ -157,9 +164,9 @@ impl SplitRecord {
     }
 
     fn known(store: &Store, value: &mut Self) -> Result<(), StateError> {
-        let cause = if !(STATE_FORMAT..=STATE_FORMAT_LEDGER).contains(&value.format) {
+        let cause = if !(STATE_FORMAT..=STATE_FORMAT_IMPORT).contains(&value.format) {
             format!(
-                "it has format {}, and this version reads {STATE_FORMAT} to {STATE_FORMAT_LEDGER}",
+                "it has format {}, and this version reads {STATE_FORMAT} to {STATE_FORMAT_IMPORT}",
                 value.format
             )
         } else if !value.switch.spread(&value.services) {
@@ -188,6 +195,9 @@ impl SplitRecord {
                 change(&mut value);
                 if value.switch.is_divided() {
                     value.format = value.format.max(STATE_FORMAT_SERVICE_SWITCHES);
+                }
+                if !value.awaiting_import.is_empty() {
+                    value.format = value.format.max(STATE_FORMAT_IMPORT);
                 }
                 Ok(value)
             })

@@ -297,6 +297,13 @@ impl Switch {
         self.turn_those(TombstonePhase::Off, is_held);
     }
 
+    /// The table of one service is imported: its lane continues. Does nothing if it is not on hold.
+    pub fn free_service(&mut self, service: &str) {
+        if self.of(service).holds() {
+            self.turn(TombstonePhase::Off, std::iter::once(service));
+        }
+    }
+
     /// A bulk copy is given up, and none of its writes can land any more: the lanes continue, and leave tombstones
     /// for the holder, which copies the rest with guards. Returns whether lanes were on hold.
     pub fn give_up(&mut self, holder: &str) -> bool {

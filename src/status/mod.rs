@@ -1,6 +1,7 @@
 //! The state of the split, computed from its records: the lanes, their limits, the obstacles to completing, and the
 //! next command.
 
+mod awaiting_import;
 mod chart;
 mod condition;
 mod cutover_status;

@@ -22,6 +22,8 @@ pub enum ObstacleKind {
     NoWorker,
     /// A bulk copy holds the lanes.
     LanesHeld,
+    /// The tables of services are left to an import.
+    AwaitingImport,
     /// A service was not copied.
     NotBackfilled,
     /// The copy is not finished.

@@ -3,6 +3,7 @@
 //! The obstacles are in the order in which they can be removed: a cause comes before its consequences. So the next
 //! command is that of the first one (`next.rs`).
 
+use super::awaiting_import::awaiting_import;
 use super::dead_letter_advice::DeadLetterCauses;
 use super::lane_status::LaneStatus;
 use super::obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind, foreign_advice};
@@ -174,6 +175,10 @@ fn is_copying(status: &SplitStatus) -> bool {
 
 fn copying(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
     let record = status.backfill_record.as_ref();
+    if let Some((services, what, next)) = awaiting_import(known.record, record, is_copying(status)) {
+        found.add_for(ObstacleKind::AwaitingImport, &services, what, next);
+        return;
+    }
     let held: Vec<&str> = in_phase(status, &[TombstonePhase::Held]);
     if !held.is_empty() {
         found.add_for(

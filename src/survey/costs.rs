@@ -1,6 +1,7 @@
 //! Units, money and hours, as a survey shows them.
 
 use crate::plan::Prices;
+use crate::state::Order;
 use serde::Serialize;
 
 /// Units, money and hours, if every table works at its full throughput.
@@ -16,6 +17,8 @@ pub struct Estimate {
     pub backfill_hours: f64,
     /// The slowest step: the `what` of a line.
     pub slowest: String,
+    /// The orders of the backfill, side by side.
+    pub orders: Vec<OrderEstimate>,
     /// Hours that one core needs to send all the writes of the backfill.
     pub core_hours: f64,
     /// US dollars a day for reading the stream while it is quiet.
@@ -45,6 +48,23 @@ pub struct EstimateLine {
     pub bound: String,
 }
 
+/// The backfill in one order.
+#[derive(Clone, Debug, Serialize)]
+pub struct OrderEstimate {
+    /// The order.
+    pub order: Order,
+    /// US dollars of its reads and writes, or of its reads and imports; `None` if a table is billed by the hour.
+    pub dollars: Option<f64>,
+    /// Hours from its beginning until every item is in its table.
+    pub hours: f64,
+    /// Requests for pages, batches and objects, about.
+    pub requests: u64,
+    /// The lanes are on hold for all these hours, and catch up afterwards.
+    pub lanes_wait: bool,
+    /// What is in its way, as far as it is known.
+    pub not_possible: Option<String>,
+}
+
 /// A partition key that takes a large part of the writes.
 #[derive(Clone, Debug, Serialize)]
 pub struct HotKey {
@@ -71,4 +91,17 @@ pub struct SlowTable {
     pub write_units: f64,
     /// Hours that it needs for its part of the backfill.
     pub hours: f64,
+}
+
+/// Rounds up to the next cent, so that no cost is shown as free.
+pub(super) fn cents(dollars: f64) -> f64 {
+    if dollars <= 0.0 {
+        return 0.0;
+    }
+    (dollars * 100.0 - 1e-6).ceil() / 100.0
+}
+
+/// For hours.
+pub(super) fn rounded(value: f64) -> f64 {
+    (value * 10_000.0).round() / 10_000.0
 }

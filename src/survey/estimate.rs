@@ -1,16 +1,18 @@
 //! Estimates the units, the money and the hours of the split.
 
-use super::costs::{Estimate, EstimateLine, HotKey};
+use super::costs::{Estimate, EstimateLine, HotKey, cents, rounded as round};
 use super::options::SurveyOptions;
+use super::orders::{Parts, orders};
 use super::slow::{slow_tables, surplus_budgets};
 use super::tally::Tally;
 use super::view::Survey;
-use crate::backfill::{Forecast, foreseen};
+use crate::backfill::{Chosen, Forecast, foreseen};
 use crate::plan::cost::{Capability, DOUBLING_SECONDS, PARTITION_WRITES, WriteCapability, scan_units};
 use crate::plan::either::WordOr;
 use crate::plan::spec::TableClassSpec;
 use crate::plan::{Plan, Prices, Service, Versions};
 use crate::source::Billing;
+use crate::state::Order;
 
 /// Single conditional puts that one core sends a second, as measured (docs/performance.md): about 140 µs of CPU each. In
 /// batches, an item takes about a third of that.
@@ -36,11 +38,13 @@ pub(super) fn estimate(
     });
     let mut lines = vec![read_line(survey, size.count.bytes, options, &prices)];
     let (mut hot, mut slow, mut writes, mut target_bytes) = (Vec::new(), Vec::new(), 0u64, Vec::new());
+    let mut target_sizes = Vec::new();
     for (service, counted) in plan.services.iter().zip(&tally.services) {
         let units = counted.units.times(size.factor);
         let written = counted.written.times(size.factor);
         writes = writes.saturating_add(written.items);
         target_bytes.push((Target::of(service, survey), written.bytes));
+        target_sizes.push((written.items, written.bytes));
         let target = Target::of(service, survey);
         lines.push(write_line(&target, &units, options, &prices));
         slow.extend(slow_tables(service, &target.capability, &units));
@@ -51,11 +55,19 @@ pub(super) fn estimate(
     let slowest = lines.iter().reduce(slower);
     let (slowest, backfill_hours) =
         slowest.map_or((String::new(), 0.0), |line| (line.what.clone(), hours_of(line)));
-    lines.push(sweep_line(
-        "backfill: sweep the tombstones",
-        &target_bytes,
-        &prices,
-    ));
+    let sweep = sweep_line("backfill: sweep the tombstones", &target_bytes, &prices);
+    let chosen = chosen(plan, survey, options);
+    let parts = Parts {
+        read: &lines[0],
+        writes: &lines[1..],
+        sweep: &sweep,
+        source_bytes: size.count.bytes,
+        targets: target_sizes,
+        hours: round(backfill_hours),
+        not_bulk: (chosen.order != Order::Bulk).then(|| chosen.reason.clone()),
+    };
+    let orders = orders(plan, survey, &parts, &prices);
+    lines.push(sweep);
     lines.push(verify_line(survey, size.count.bytes, &target_bytes, &prices));
     let strips = target_bytes
         .into_iter()
@@ -73,13 +85,14 @@ pub(super) fn estimate(
         dollars: cents(lines.iter().filter_map(|line| line.dollars).sum()),
         backfill_hours: round(backfill_hours),
         slowest,
+        orders,
         core_hours: round(core_hours),
         stream_dollars_per_day: cents(
             shards * SHARD_READS * DAY_SECONDS / 1e6 * prices.stream_reads_per_million,
         ),
         hot,
         slow,
-        notes: notes(plan, survey, options, !strips.is_empty()),
+        notes: notes(plan, survey, options, &chosen, !strips.is_empty()),
         lines,
         prices,
     }
@@ -252,8 +265,8 @@ fn hot_keys(
     found.collect()
 }
 
-fn notes(plan: &Plan, survey: &Survey, options: &SurveyOptions, strips: bool) -> Vec<String> {
-    let mut notes = Vec::new();
+/// The order that `backfill` would choose for tables that exist.
+fn chosen(plan: &Plan, survey: &Survey, options: &SurveyOptions) -> Chosen {
     let existing = survey
         .tables
         .iter()
@@ -265,9 +278,20 @@ fn notes(plan: &Plan, survey: &Survey, options: &SurveyOptions, strips: bool) ->
         |_| options.write_units,
         &existing.collect(),
     );
+    foreseen(forecast, plan.ledger.is_some())
+}
+
+fn notes(
+    plan: &Plan,
+    survey: &Survey,
+    options: &SurveyOptions,
+    chosen: &Chosen,
+    strips: bool,
+) -> Vec<String> {
+    let mut notes = Vec::new();
     notes.push(format!(
         "`backfill` chooses its order by a more cautious forecast, from the guaranteed throughput: {}",
-        foreseen(forecast, plan.ledger.is_some()).reason
+        chosen.reason
     ));
     if survey.size.is_some_and(|size| !size.counted) {
         notes.push(
@@ -345,18 +369,6 @@ fn thousands(units: f64) -> String {
         4.. => format!("{},{}", &text[..text.len() - 3], &text[text.len() - 3..]),
         _ => text,
     }
-}
-
-/// Rounds up to the next cent, so that no cost is shown as free.
-fn cents(dollars: f64) -> f64 {
-    if dollars <= 0.0 {
-        return 0.0;
-    }
-    (dollars * 100.0 - 1e-6).ceil() / 100.0
-}
-
-fn round(value: f64) -> f64 {
-    (value * 10_000.0).round() / 10_000.0
 }
 
 #[cfg(test)]

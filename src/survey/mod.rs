@@ -15,6 +15,7 @@ mod groups;
 mod hot;
 mod key_shape;
 mod options;
+mod orders;
 mod patterns;
 mod read;
 mod run;
@@ -26,7 +27,7 @@ mod tally;
 mod ttl;
 mod view;
 
-pub use costs::{Estimate, EstimateLine, HotKey, SlowTable};
+pub use costs::{Estimate, EstimateLine, HotKey, OrderEstimate, SlowTable};
 pub use finding::{Finding, Severity};
 pub use groups::{Example, Group};
 pub use options::SurveyOptions;

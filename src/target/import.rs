@@ -100,7 +100,7 @@ pub async fn request_import(
         .map_err(unbuilt)?;
     let mut poll = Poll::new(LIMIT_PATIENCE);
     loop {
-        fault::before("offline.import").await.map_err(Failure::from)?;
+        fault::before("import.request").await.map_err(Failure::from)?;
         let asked = call_table(IMPORT, table, || {
             client
                 .import_table()
@@ -112,7 +112,7 @@ pub async fn request_import(
                 .send()
         })
         .await;
-        fault::after("offline.import").await.map_err(Failure::from)?;
+        fault::after("import.request").await.map_err(Failure::from)?;
         match asked {
             Ok(answer) => return read(answer.import_table_description.as_ref(), IMPORT, table),
             Err(refused) if refused.is_limit_of_changes() && poll.pause().await => {}

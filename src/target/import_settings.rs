@@ -107,13 +107,13 @@ impl Missing {
 async fn update(client: &Client, spec: &TableSpec, setting: Missing) -> Result<(), crate::dynamo::Failure> {
     let mut poll = Poll::new(CHANGE_PATIENCE);
     loop {
-        fault::moment("offline.setting.before").await;
+        fault::moment("import.setting.before").await;
         let updated = call_table(UPDATE, &spec.name, || {
             let request = client.update_table().table_name(&spec.name);
             setting.add_to(request, spec).send()
         })
         .await;
-        fault::moment("offline.setting.after").await;
+        fault::moment("import.setting.after").await;
         match updated {
             Ok(_) => return Ok(()),
             Err(failure)

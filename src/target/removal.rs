@@ -71,9 +71,9 @@ pub async fn delete_imported(client: &Client, table: &str, id: &str) -> Result<R
             Some(state) => state.status,
         };
         if status != "DELETING" && seen.elapsed() < SEEN_FOR {
-            fault::moment("offline.partial-table.before").await;
+            fault::moment("import.partial-table.before").await;
             let deleted = client.delete_table().table_name(table).send().await;
-            fault::moment("offline.partial-table.after").await;
+            fault::moment("import.partial-table.after").await;
             match deleted.map_err(|error| Failure::of(operation, table, &error)) {
                 Ok(_) => {}
                 // It is looked at again.

@@ -34,6 +34,7 @@ impl Verify {
         self.split = self.split.without_switched(&record);
         self.back = unless_stopped(&self.stop, way_back(&self.split, &self.options)).await?;
         self.refuse_exports()?;
+        self.refuse_awaiting(&record)?;
         if !self.options.anyway && record.completed_ms.is_none() {
             let places = self.places()?;
             unless_stopped(
@@ -121,6 +122,19 @@ impl Verify {
             Some(name) => Err(RunError::NotYet {
                 what: format!("{name} is not compared, so the export of its table would not be read"),
                 next: "leave this export out, or name the service with --service".into(),
+            }),
+        }
+    }
+
+    /// Refuses a service whose table is left to an import, because there is nothing to compare.
+    fn refuse_awaiting(&self, record: &SplitRecord) -> Result<(), RunError> {
+        let places = self.places()?;
+        let mut services = places.iter().map(|place| &self.split.plan.services[*place].name);
+        match services.find(|service| record.awaiting_import.contains(*service)) {
+            None => Ok(()),
+            Some(service) => Err(RunError::NotYet {
+                what: format!("the table of {service} is left to an import, and is not ready"),
+                next: "run `dynasplit backfill` until it ends, then run this command again".into(),
             }),
         }
     }
@@ -291,6 +305,7 @@ async fn refuse_early(split: &Split, places: &[usize], written: Written) -> Resu
             // Nothing else holds a reverse lane up.
             ObstacleKind::NotCaptured
             | ObstacleKind::LanesHeld
+            | ObstacleKind::AwaitingImport
             | ObstacleKind::NotBackfilled
             | ObstacleKind::BackfillUnfinished => written == Written::Source,
             _ => false,

@@ -66,6 +66,7 @@ pub(super) fn full() -> SplitStatus {
             order: Order::Concurrent,
             order_reason: String::new(),
             export: None,
+            import: None,
         }),
         backfill: vec![FillStatus {
             lane: "orders".into(),

@@ -257,8 +257,8 @@ fn nothing_remains_of_a_run_that_fails() {
         "items:1: PK: S takes a text in quotes",
     );
     refused(
-        b"$ion_1_0 {Item:{PK:\"secret\"}}",
-        "items:1: this export is in Amazon Ion",
+        b"$ion_1_0 {Item:{PK:\"secret",
+        "items:1: this line is not Amazon Ion",
     );
     refused(
         b"{\"Metadata\":{},\"Keys\":{}}",

@@ -1,4 +1,4 @@
-//! Deaths in a split that copies an export, and in one that imports.
+//! Deaths in a split that copies an export, and in those that import.
 
 use std::time::Duration;
 
@@ -76,25 +76,64 @@ pub async fn offline() -> Deaths {
     let to = ["--to", "s3://exports/offline", "--writers-stopped", &stopped];
     let run = [&["offline", "run"], &to[..]].concat();
     let points = [
-        "offline.object.before",
-        "offline.object.after",
+        "s3.object.before",
+        "s3.object.after",
         "offline.exported",
         "offline.file-shaped",
-        "offline.import.before",
-        "offline.import.after",
-        "offline.imported",
+        "import.request.before",
+        "import.request.after",
+        "import.ended",
     ];
     deaths.die_at(&cli, &run, &points).await;
     let run = [&run[..], &["--delete-partial"]].concat();
     let points = [
-        "offline.partial-table.before",
-        "offline.partial-table.after",
-        "offline.setting.before",
-        "offline.setting.after",
+        "import.partial-table.before",
+        "import.partial-table.after",
+        "import.setting.before",
+        "import.setting.after",
         "offline.verified",
     ];
     deaths.die_at(&cli, &run, &points).await;
     cli.succeed(&run).await;
     stage.trial.assert_equal(&stage.client, Stamps::Gone).await;
+    deaths
+}
+
+/// The import order, which is given up when two of three tables are ready.
+pub async fn importing() -> Deaths {
+    let mut deaths = Deaths::default();
+    let objects = Objects::start(&["imports"]).await;
+    let engine = Engine::scripted(Script::quiet(seed())).await;
+    let mut scene = Scene::open(engine, Mode::Sequence, true).await;
+    let faults = scene.stage.engine.faults();
+    faults.imports().of(objects.root());
+    faults
+        .imports()
+        .end_next([ImportEnd::FailedLate("ItemValidationError")]);
+    scene.stage.cli = scene
+        .stage
+        .edited("unrouted:", "s3: { bucket: imports }\nunrouted:")
+        .with_variable("AWS_ENDPOINT_URL_S3", objects.endpoint());
+    let cli = scene.stage.cli.clone();
+    cli.succeed(&["apply", "--for-import"]).await;
+    let tail = scene.tail().await;
+    let import = ["backfill", "--order", "import", "--segments", "2"];
+    let points = [
+        "import.claimed",
+        "s3.copy.before",
+        "s3.copy.after",
+        "import.copied",
+        "state.import.put.before",
+        "state.import.put.after",
+        "import.ready",
+        "import.freed",
+    ];
+    deaths.die_at(&cli, &import, &points).await;
+    let done = cli.run(&import).await;
+    assert_eq!(done.code, Some(1), "one import fails: {}", done.stderr);
+    let concurrent = ["backfill", "--order", "concurrent"];
+    deaths.die_at(&cli, &concurrent, &["import.given-up"]).await;
+    cli.succeed(&concurrent).await;
+    scene.end(tail).await;
     deaths
 }

@@ -13,6 +13,7 @@ const ALL: [ObstacleKind; 25] = [
     NotCaptured,
     NoWorker,
     LanesHeld,
+    AwaitingImport,
     NotBackfilled,
     BackfillUnfinished,
     Lag,
@@ -38,9 +39,9 @@ fn every_obstacle_is_explained() {
     for kind in ALL {
         match kind {
             Abandoned | OtherPlan | OtherStream | OtherWorker | Gap | NotCaptured | NoWorker | LanesHeld
-            | NotBackfilled | BackfillUnfinished | Lag | WrittenAfterSwitch | DeadLetters | Tombstones
-            | Rechecks | RepairRequired | NotVerified | NotClean | Cutover | ReverseGap
-            | ReverseDeadLetters | StrayWrites | Events | Ledger | Damaged => {}
+            | AwaitingImport | NotBackfilled | BackfillUnfinished | Lag | WrittenAfterSwitch
+            | DeadLetters | Tombstones | Rechecks | RepairRequired | NotVerified | NotClean | Cutover
+            | ReverseGap | ReverseDeadLetters | StrayWrites | Events | Ledger | Damaged => {}
         }
     }
     let names = ALL.map(|kind| serde_json::to_value(kind).unwrap());

@@ -50,7 +50,7 @@ const CALLS: [(&str, &str); 37] = [
     ("list_imports", "ListImports"),
 ];
 /// Calls of other services, and their IAM actions.
-const OTHERS: [(&str, &str); 11] = [
+const OTHERS: [(&str, &str); 12] = [
     ("get_object", "s3:GetObject"),
     ("head_object", "s3:GetObject"),
     ("list_objects_v2", "s3:ListBucket"),
@@ -60,6 +60,7 @@ const OTHERS: [(&str, &str); 11] = [
         "s3:GetLifecycleConfiguration",
     ),
     ("get_bucket_encryption", "s3:GetEncryptionConfiguration"),
+    ("copy_object", "s3:PutObject"),
     ("publish", "sns:Publish"),
     ("publish_batch", "sns:Publish"),
     ("get_queue_url", "sqs:GetQueueUrl"),

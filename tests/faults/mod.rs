@@ -17,6 +17,7 @@ mod given_up;
 mod held;
 mod hot;
 mod hot_reads;
+mod import_order;
 mod landing;
 mod ledger;
 mod lost;

@@ -197,19 +197,19 @@ async fn a_death_at_each_step_is_continued_by_the_same_command() {
     let stopped = scene.stopped();
     let words = scene.words("run", &["--writers-stopped", &stopped, "--threads", "1"]);
     for point in [
-        "offline.object.before",
-        "offline.object.after",
+        "s3.object.before",
+        "s3.object.after",
         "export.request.before",
         "export.request.after",
         "offline.exported",
         // In the middle of the files, and behind one of them.
-        "offline.object.after@4",
+        "s3.object.after@4",
         "offline.file-shaped@2",
-        "offline.import.before",
-        "offline.import.after",
-        "offline.import.after@2",
-        "offline.imported",
-        "offline.object.before",
+        "import.request.before",
+        "import.request.after",
+        "import.request.after@2",
+        "import.ended",
+        "s3.object.before",
         "offline.verified",
         "complete.ttl.before",
     ] {
@@ -230,7 +230,7 @@ async fn a_death_at_each_step_is_continued_by_the_same_command() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lost_answers_and_a_slow_server_change_nothing() {
     let scene = Scene::set(82).await;
-    let lossy = "offline.object.after@/3=error,offline.import.after=error,export.request.after=error";
+    let lossy = "s3.object.after@/3=error,import.request.after=error,export.request.after=error";
     scene.objects.wrong(
         "/data/",
         Wrong::Error(503, "SlowDown", "Reduce your request rate".into(), None),
@@ -393,11 +393,11 @@ async fn an_import_that_fails_is_told_and_only_its_own_table_is_deleted() {
         )
         .await;
     // A death behind the deletion; the next process waits until no such request can come any more.
-    let dying = scene.cli.armed("offline.partial-table.after=kill");
+    let dying = scene.cli.armed("import.partial-table.after=kill");
     let words = scene.words("run", &["--delete-partial"]);
     assert_eq!(
         dying.run(&words).await.killed_at(),
-        Some("offline.partial-table.after")
+        Some("import.partial-table.after")
     );
     let done = scene.run(&[], 0).await;
     scene.exact(&done).await;

@@ -47,7 +47,7 @@ impl Running {
         };
         let prefix = format!("{}-", unique("pipeline"));
         Self {
-            split: opened(plan, &prefix, &endpoint).await,
+            split: Box::pin(opened(plan, &prefix, &endpoint)).await,
             client: engine.dynamodb(),
             prefix,
             endpoint,
@@ -57,7 +57,7 @@ impl Running {
 
     /// Goes on with an edited plan.
     pub async fn replan(&mut self, plan: &str) {
-        self.split = opened(plan, &self.prefix, &self.endpoint).await;
+        self.split = Box::pin(opened(plan, &self.prefix, &self.endpoint)).await;
     }
 
     /// The source's name.

@@ -150,6 +150,7 @@ impl World {
                         | ObstacleKind::NotBackfilled
                         | ObstacleKind::BackfillUnfinished
                         | ObstacleKind::LanesHeld
+                        | ObstacleKind::AwaitingImport
                         | ObstacleKind::Tombstones
                         | ObstacleKind::Rechecks
                         | ObstacleKind::DeadLetters

@@ -173,7 +173,10 @@ impl Job {
                 Box::pin(self.moves(split, stop, &shop)).await
             }
             Self::Apply { enable_stream } => {
-                let options = ApplyOptions { enable_stream };
+                let options = ApplyOptions {
+                    enable_stream,
+                    for_import: false,
+                };
                 Box::pin(apply(&split, options, &|_| {})).await?;
                 with_next(&split, "done").await
             }

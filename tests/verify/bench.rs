@@ -212,6 +212,7 @@ impl Bench {
             order: dynasplit::state::Order::Concurrent,
             order_reason: String::new(),
             export: None,
+            import: None,
             segments: 1,
             services: self.split.lanes(),
             round: Vec::new(),

@@ -93,6 +93,7 @@ impl Backfill {
             phase: match record.order {
                 Order::Concurrent => "copying".into(),
                 Order::Bulk => "copying in bulk".into(),
+                Order::Import => "writing the items to S3".into(),
             },
             order_reason: told_order(record, self.began_ms),
             lanes: fill_status(&segments, &self.split.plan)
@@ -129,6 +130,7 @@ mod tests {
             order: Order::Bulk,
             order_reason: "bulk: about 12 min".into(),
             export: None,
+            import: None,
         };
         assert_eq!(
             told_order(&record, 900),

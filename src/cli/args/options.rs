@@ -58,6 +58,9 @@ pub struct Apply {
     /// `replicate --restart-tail` and `verify --repair`.
     #[arg(long, help_heading = TASK)]
     pub enable_stream: bool,
+    /// Create no tables: `backfill --order import` lets DynamoDB make them of the items in S3. The plan needs the section `s3`.
+    #[arg(long, help_heading = TASK)]
+    pub for_import: bool,
 }
 
 /// `replicate`.
@@ -96,6 +99,9 @@ pub struct Backfill {
     /// manifest (s3://BUCKET/PREFIX/AWSDynamoDB/ID/). `export start` requests one that is late enough.
     #[arg(long, value_name = "EXPORT", value_parser = export, help_heading = TASK, conflicts_with_all = ["segments", "consistent_read", "read_units"])]
     pub from_export: Option<ExportPlace>,
+    /// In the import order: delete the partial table of an import that failed, if its id is that of the import, and import again.
+    #[arg(long, help_heading = TASK)]
+    pub delete_partial: bool,
     /// Read consistently, which uses twice the read units and saves a wait of one minute. Small tables are always read
     /// consistently.
     #[arg(long, help_heading = TASK)]
@@ -176,6 +182,8 @@ pub enum Order {
     Concurrent,
     /// The lanes are on hold during the copy, which is faster and cheaper.
     Bulk,
+    /// The lanes are on hold while the items are written to S3 and DynamoDB imports them into new tables (`apply --for-import`).
+    Import,
 }
 
 impl From<Order> for OrderChoice {
@@ -184,6 +192,7 @@ impl From<Order> for OrderChoice {
             Order::Auto => Self::Auto,
             Order::Concurrent => Self::Only(state::Order::Concurrent),
             Order::Bulk => Self::Only(state::Order::Bulk),
+            Order::Import => Self::Only(state::Order::Import),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! From the file's shape to the checked plan: all that can be known to be wrong without asking AWS.
 
+mod bucket;
 mod condition;
 mod copies;
 mod doubts;
@@ -62,6 +63,8 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
     let notify = notify.map(|notify| notify::notify(notify, &root.field("notify"), report));
     let ledger = spec.ledger.as_ref();
     let ledger = ledger.map(|ledger| ledger::ledger(ledger, &spec.split, &root.field("ledger"), report));
+    let s3 = spec.s3.as_ref();
+    let s3 = s3.map(|s3| bucket::bucket(s3, &root.field("s3"), report));
     let mut services = vec![];
     for (n, service_spec) in spec.services.iter().enumerate() {
         let path = root.field("services").index(n);
@@ -99,6 +102,7 @@ pub(super) fn check(spec: PlanSpec, report: &mut Report) -> Option<Plan> {
         hooks: hooks.unwrap_or_default(),
         notify,
         ledger,
+        s3,
         state_table,
         rehearse: spec.rehearse,
         allows_chaos: spec.chaos.is_some(),

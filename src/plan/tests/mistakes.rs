@@ -75,6 +75,26 @@ pub(super) const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("\"PK = 'x'\"", "\"PK = \"", "5 unrouted.left-behind: "),
     (
+        "rehearse:\n",
+        "s3: { bucket: 's3://mine' }\nrehearse:\n",
+        "23 s3.bucket: `s3://mine` is not the name of a bucket",
+    ),
+    (
+        "rehearse:\n",
+        "s3: { bucket: mine, prefix: a//b }\nrehearse:\n",
+        "23 s3.prefix: `a//b` is not a prefix",
+    ),
+    (
+        "rehearse:\n",
+        "s3: { bucket: mine, region: EU West }\nrehearse:\n",
+        "23 s3.region: `EU West` is not a region",
+    ),
+    (
+        "rehearse:\n",
+        "s3: { bucket: mine, owner: '12' }\nrehearse:\n",
+        "23 s3.owner: `12` is not the number of an account",
+    ),
+    (
         "name: orders",
         "name: users",
         "20 services[1].name: two services are called `users`",

@@ -487,3 +487,25 @@ fn one_switch_for_all_services_becomes_one_for_each() {
     }
     assert!(switch.is_off_for("c"));
 }
+
+#[test]
+fn the_lane_of_one_service_is_released_and_the_hold_of_the_others_stays() {
+    let mut switch = Switch::default();
+    let since = switch.hold(BOTH).unwrap();
+    switch.free_service("a");
+    assert_eq!(phase(&switch, "a"), TombstonePhase::Off);
+    assert!(switch.of("b").holds() && switch.epoch() > since);
+    assert_eq!(
+        switch.hold(["b"]),
+        Some(since),
+        "another process continues under it"
+    );
+    let before = switch.clone();
+    switch.free_service("a");
+    assert_eq!(switch, before);
+    let mut switch = Switch::default();
+    switch.turn_on("repair", ["a"]);
+    let before = switch.clone();
+    switch.free_service("a");
+    assert_eq!(switch, before, "it was not on hold");
+}

@@ -33,6 +33,7 @@ fn verified() -> SplitStatus {
             order: Order::Concurrent,
             order_reason: String::new(),
             export: None,
+            import: None,
         }),
         verify: Some(VerifyRecord {
             started_ms: 10,

@@ -1,0 +1,17 @@
+//! One import of a service's table: requested once, found again, waited for, compared, and finished. The offline split and the import
+//! order of a backfill use it; each keeps the record of the import in its own [`ImportJournal`].
+//!
+//! Invariants
+//! - A request is in the journal before it is sent, and has a token, so that it is made once.
+//! - A table is deleted only if its id is that of the import which failed, and only if the operator asked for that.
+//! - A table is ready only if DynamoDB read exactly the items that were written for it.
+
+mod finish;
+mod journal;
+mod objects;
+mod partial;
+mod task;
+
+pub use journal::ImportJournal;
+pub use objects::{ImportObject, MOST_OBJECTS, refuse_other_objects};
+pub use task::{FIRST_LOOK, Import, LONGEST_LOOK, TOKEN_MS, refuse_existing, refuse_failures, refuse_plan};
