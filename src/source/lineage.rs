@@ -247,8 +247,30 @@ pub fn kept_to(shard: &ShardRecord, lane: &str, recorded: &BTreeMap<String, Shar
     let ancestors = std::iter::successors(parent_of(&shard), parent_of).take(recorded.len());
     let lineage = std::iter::once(shard).chain(ancestors);
     let covered = lineage.filter(|shard| is_covered(shard));
-    let kept = covered.filter_map(|shard| complete_to(shard, &ledger, recorded));
+    let kept = covered.filter_map(|covered| match covered.shard == shard.shard {
+        true => ledger_to(covered, &ledger, recorded, recorded.len()),
+        false => complete_to(covered, &ledger, recorded),
+    });
     Some(kept.fold(own, u64::max))
+}
+
+/// The time up to which the ledger has everything that comes in a shard and in the shards that continue it. A shard that it has read
+/// to its end gets no record any more, however long ago that was: what comes later is in its children.
+fn ledger_to(
+    shard: &ShardRecord,
+    ledger: &str,
+    recorded: &BTreeMap<String, ShardRecord>,
+    depth: usize,
+) -> Option<u64> {
+    let own = complete_to(shard, ledger, recorded)?;
+    if depth == 0 || !shard.lanes.get(ledger)?.finished() {
+        return Some(own);
+    }
+    let children = recorded
+        .values()
+        .filter(|child| child.parent.as_ref() == Some(&shard.shard));
+    let below = children.filter_map(|child| ledger_to(child, ledger, recorded, depth - 1));
+    Some(below.min().map_or(own, |below| below.max(own)))
 }
 
 /// The lane that writes the ledger of a shard; `None`: there is none. Lanes that nobody reads any more are not among those recorded.

@@ -7,10 +7,7 @@ use super::ledger_state::LedgerState;
 use super::records::{Received, StreamRecord};
 use super::store::{Store, Stored};
 use super::tombstone_phases::Switch;
-use super::{
-    STATE_FORMAT, STATE_FORMAT_IMPORT, STATE_FORMAT_LEDGER, STATE_FORMAT_SERVICE_SWITCHES,
-    STATE_FORMAT_SWITCHED,
-};
+use super::{STATE_FORMAT, STATE_FORMAT_IMPORT, STATE_FORMAT_SERVICE_SWITCHES, STATE_FORMAT_SWITCHED};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

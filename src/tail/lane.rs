@@ -190,17 +190,17 @@ impl Lane {
             Some(ledger) if ledger.is_broken => complete_to(&record, &self.name, &recorded),
             _ => kept_to(&record, &self.name, &recorded),
         };
-        let complete = complete.unwrap_or(0);
+        let ledger = ledger_lane(&record, &recorded);
         let at_ledger = |record: &ShardRecord| {
-            let ledger = ledger_lane(record, &recorded).and_then(|lane| record.lanes.get(&lane));
-            ledger.is_some_and(|ledger| ledger.position == position)
+            let ledger = ledger.as_ref().and_then(|lane| record.lanes.get(lane));
+            ledger.is_some_and(|ledger| ledger.position == position && ledger.kept_from_ms.is_some())
         };
-        if at_ledger(&record)
-            && record
-                .lanes
-                .get(&self.name)
-                .is_some_and(|own| own.complete_to_ms < complete)
-        {
+        // As far as the ledger is in this shard, and not in its children, which the lane has not read.
+        let of_ledger = ledger
+            .as_ref()
+            .and_then(|lane| complete_to(&record, lane, &recorded));
+        let is_covered = complete > complete_to(&record, &self.name, &recorded);
+        if let Some(of_ledger) = of_ledger.filter(|_| is_covered && at_ledger(&record)) {
             self.leased.update_quietly(|record| {
                 // In one snapshot of the record: the ledger may have moved meanwhile.
                 let is_there = at_ledger(record);
@@ -208,10 +208,11 @@ impl Lane {
                     && is_there
                     && own.position == position
                 {
-                    own.complete_to_ms = own.complete_to_ms.max(complete);
+                    own.complete_to_ms = own.complete_to_ms.max(of_ledger);
                 }
             });
         }
+        let complete = complete.unwrap_or(0);
         (position, complete)
     }
 

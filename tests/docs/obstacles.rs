@@ -4,7 +4,7 @@ use super::pages::{read, section};
 use dynasplit::status::ObstacleKind::{self, *};
 use std::collections::BTreeSet;
 
-const ALL: [ObstacleKind; 25] = [
+const ALL: [ObstacleKind; 26] = [
     Abandoned,
     OtherPlan,
     OtherStream,

@@ -107,6 +107,19 @@ fn a_child_is_covered_by_what_the_ledger_has_of_it_and_of_its_parent() {
 }
 
 #[test]
+fn what_the_ledger_has_read_to_its_end_is_kept_as_long_as_it_goes_on_with_the_children() {
+    let old = Some(0);
+    let closed = shard("1", None, after(5), (Position::End, NOW - WEEK, old));
+    let child = |complete| shard("2", Some("1"), Position::Beginning, (after(3), complete, old));
+    assert!(is_kept(&[closed.clone(), child(NOW - 60_000)], "1"));
+    assert!(
+        !is_kept(&[closed.clone(), child(NOW - WEEK)], "1"),
+        "the ledger is behind itself"
+    );
+    assert!(!is_kept(&[closed], "1"), "its children may have come and gone");
+}
+
+#[test]
 fn a_ledger_that_has_not_begun_has_no_gap() {
     let (id, record) = shard("1", None, after(5), (Position::Beginning, NOW - WEEK, None));
     let recorded = BTreeMap::from([(id, record)]);
