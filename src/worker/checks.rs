@@ -48,7 +48,14 @@ pub(crate) fn differs(split: &Split, record: &SplitRecord, known: &[ServiceRecor
     if change.is_edited() {
         return Err(RunError::edited(change, split));
     }
-    let is_known = |name: &str| known.iter().any(|record| record.name == name);
+    // An `apply` that died may have recorded a service that it did not add: the split's record names it last. For everybody but
+    // `apply`, the split does not have this service.
+    let added: Vec<ServiceRecord> = known
+        .iter()
+        .filter(|known| record.services.is_empty() || record.services.contains(&known.name))
+        .cloned()
+        .collect();
+    let is_known = |name: &str| added.iter().any(|record| record.name == name);
     if let Some(service) = plan.services.iter().find(|service| !is_known(&service.name)) {
         return Err(RunError::UnknownService {
             service: service.name.clone(),
@@ -65,7 +72,7 @@ pub(crate) fn differs(split: &Split, record: &SplitRecord, known: &[ServiceRecor
              behind becomes a dead letter here; start this command again with the newer plan"
         );
     }
-    check_left_out(plan, known)
+    check_left_out(plan, &added)
 }
 
 /// All services that the split knows.

@@ -12,7 +12,7 @@ use crate::support::Engine;
 use crate::support::long::in_the_long_run;
 use crate::support::process::obstacles;
 use crate::support::stage::Stage;
-use crate::support::table::{self, item, number, text};
+use crate::support::table::{self, item, key, number, text};
 use crate::support::trial::{Mode, Stamps};
 
 async fn put(stage: &Stage, number_: u32) {
@@ -201,6 +201,53 @@ async fn a_worker_with_an_older_plan_ends_when_a_service_is_added() {
 }
 
 /// A stream that was switched off and drained is not switched on again by the way, and a completed split not reopened.
+/// An `apply` that dies may have recorded a service, and not yet named it in the split's record. Workers followed nothing then: those
+/// with the new plan started again all the time, without a word, and those with the old plan were refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn until_apply_ends_a_service_that_it_died_at_is_not_part_of_the_split() {
+    let stage = Stage::set(Engine::embedded().await, Mode::Sequence).await;
+    let plan = stage.trial.plan();
+    let names = plan.find("  - name: names").expect("the last service");
+    let older = stage.edited(&plan[names..], "");
+    older.succeed(&["apply"]).await;
+    let tail = older.start(&["replicate"]);
+    older.until_captured().await;
+    older.succeed(&["backfill"]).await;
+
+    let cli = &stage.cli;
+    let point = "state.service.put.after";
+    let dying = cli.armed(&format!("{point}=kill"));
+    assert_eq!(dying.run(&["apply"]).await.killed_at(), Some(point));
+    for words in [&["replicate"] as &[&str], &["backfill"]] {
+        let refused = cli.run(words).await.with_code(words, 1);
+        assert!(refused.stderr.contains("dynasplit apply"), "{}", refused.stderr);
+    }
+    let status = cli.status().await;
+    assert!(
+        status["next"].to_string().contains("dynasplit apply"),
+        "{status:#}"
+    );
+    // The workers with the plan of before go on, and may be started again.
+    tail.signal("TERM");
+    tail.end().await.with_code(&["replicate"], 0);
+    let tail = older.start(&["replicate"]);
+    put(&stage, 1).await;
+    older.until_caught_up().await;
+    let found = table::get(&stage.client, &stage.trial.orders, key("ACC#rest", "DOC#1")).await;
+    assert!(found.is_some(), "the lane of orders applies changes");
+
+    cli.succeed(&["apply"]).await;
+    let ended = tail.end().await.with_code(&["replicate"], 1);
+    assert!(ended.stderr.contains("'names'"), "{}", ended.stderr);
+    let tail = cli.start(&["replicate"]);
+    cli.until_captured().await;
+    cli.succeed(&["backfill"]).await;
+    cli.succeed(&["verify"]).await;
+    cli.succeed(COMPLETE).await;
+    tail.end().await.with_code(&["replicate"], 0);
+    stage.trial.assert_equal(&stage.client, Stamps::Gone).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn apply_does_not_switch_a_drained_stream_on_again() {
     in_the_long_run!(apply_does_not_switch_a_drained_stream_on_again);
