@@ -253,7 +253,12 @@ async fn begin(
     let (resting, seen) = if options.lose_late_writes {
         (None, None)
     } else {
-        match noted(split, at_rest::wait(split, record, options.quiet, stop, tell)).await? {
+        match Box::pin(noted(
+            split,
+            at_rest::wait(split, record, options.quiet, stop, tell),
+        ))
+        .await?
+        {
             Rest::StreamClosed => (
                 None,
                 Some("the stream is off, every lane has read it to its end, and the last verify began after that".into()),

@@ -105,7 +105,7 @@ impl Notifier {
             *held = self.take(name, watch).await?;
         }
         let Some(current) = held else { return Ok(()) };
-        let keeps = self.tell(&current.record).await?;
+        let keeps = Box::pin(self.tell(&current.record)).await?;
         if !keeps && let Some(held) = held.take() {
             // Another process may be able to send.
             held.release().await;

@@ -68,13 +68,8 @@ pub async fn split(engine: &Engine, plan: &str) -> Split {
 }
 
 pub async fn look(engine: &Engine, plan: &str, options: &SurveyOptions) -> Result<Survey, RunError> {
-    survey(
-        &split(engine, plan).await,
-        options,
-        &CancellationToken::new(),
-        |_| (),
-    )
-    .await
+    let (split, never) = (split(engine, plan).await, CancellationToken::new());
+    Box::pin(survey(&split, options, &never, |_| ())).await
 }
 
 pub fn all() -> SurveyOptions {
