@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use super::course::{self, HABITS, begin, copied, seen, stream, until_more, until_seen};
 use crate::support::failpoints;
 use crate::support::faulty::{Fault, Reason, Rule, Script, Switch, Throttle};
+use crate::support::long::in_the_long_run;
 use crate::support::objects::{Objects, Wrong};
 use crate::support::process::{Running, lane, lanes, obstacles};
 use crate::support::stage::Stage;
@@ -365,6 +366,7 @@ async fn a_hole_in_the_ledger_is_a_gap_of_the_lane_that_needs_it() {
 /// Nothing could be written for a day. The lanes have lost nothing, and the ledger begins anew.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gap_of_the_ledger_concerns_no_other_lane_and_has_a_restart() {
+    in_the_long_run!(a_gap_of_the_ledger_concerns_no_other_lane_and_has_a_restart);
     let scene = Scene::set(Script::quiet(64), Mode::Timestamp).await;
     let stage = &scene.stage;
     let tail = copied(stage).await;
