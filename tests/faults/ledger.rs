@@ -370,6 +370,10 @@ async fn a_gap_of_the_ledger_concerns_no_other_lane_and_has_a_restart() {
     let scene = Scene::set(Script::quiet(64), Mode::Timestamp).await;
     let stage = &scene.stage;
     let tail = copied(stage).await;
+    // A ledger that keeps nothing yet has nothing to lose: it begins late.
+    course::put(stage, 30, 1, "in the ledger").await;
+    let keeps = |status: &Value| status["ledger"]["records"] == 1;
+    stage.cli.until("a first record in the ledger", keeps).await;
     let denied = Wrong::Error(403, "AccessDenied", "Access Denied".into(), None);
     scene.objects.wrong("/history/splits", denied, u32::MAX);
     for id in 0..10 {
