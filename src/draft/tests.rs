@@ -194,7 +194,7 @@ fn table() -> impl Strategy<Value = Sample> {
 }
 
 proptest! {
-    #![proptest_config(cases(50))]
+    #![proptest_config(cases(25))]
 
     #[test]
     fn a_draft_of_any_table_is_valid_and_takes_each_item_once(sample in table()) {

@@ -9,7 +9,7 @@ use crate::crashes::exporting::{exporting, importing, offline};
 use crate::crashes::reserved_items::document;
 use crate::crashes::scene::{Scene, succeed_soon};
 use crate::support::long::in_the_long_run;
-use crate::support::process::{Cli, LIMIT, Running};
+use crate::support::process::Cli;
 use crate::support::stage::Stage;
 use crate::support::table::{self, text};
 use crate::support::trial::Mode;
@@ -142,7 +142,7 @@ async fn beginning() -> Deaths {
     ] {
         let mut tail = Deaths::doomed(cli, REPLICATE, point);
         // It has a lease to give back. Before that, it would end at once.
-        until_reading(&mut tail).await;
+        tail.until_told("reading shard").await;
         tail.signal("TERM");
         deaths.expect(tail, point).await;
     }
@@ -488,15 +488,6 @@ async fn abandoning() -> Deaths {
 /// Repairs until nothing is left to repair: what the tail wrote at the same moment is looked at once more.
 async fn succeed_repair(cli: &Cli) {
     succeed_soon(cli, REPAIR).await;
-}
-
-/// Waits until a tail reads a shard.
-async fn until_reading(tail: &mut Running) {
-    let began = std::time::Instant::now();
-    while !tail.told().contains("reading shard") {
-        assert!(!tail.has_ended() && began.elapsed() < LIMIT, "{}", tail.told());
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
 }
 
 /// Waits until so many workers give signs of life.

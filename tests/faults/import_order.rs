@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::course::{HABITS, end, set};
 use crate::support::faulty::Script;
 use crate::support::faulty::imports::ImportEnd;
+use crate::support::long::in_the_long_run;
 use crate::support::mutator::Mutator;
 use crate::support::objects::Objects;
 use crate::support::process::{Cli, Done, Running, obstacles};
@@ -177,6 +178,7 @@ async fn live_tables_are_imported_and_the_lanes_continue() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_death_at_each_step_is_continued_by_the_same_command() {
+    in_the_long_run!(a_death_at_each_step_is_continued_by_the_same_command);
     // Deletion protection is a setting that an import cannot set.
     let protected = "      deletion-protection: true\n";
     let scene = Scene::with(91, Mode::Sequence, protected).await;
@@ -280,6 +282,7 @@ async fn two_processes_share_the_segments_and_import_each_table_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_import_that_fails_is_told_and_tried_again() {
+    in_the_long_run!(an_import_that_fails_is_told_and_tried_again);
     let scene = Scene::set(94, Mode::Sequence).await;
     let writers = scene.writers().await;
     let tail = scene.begin().await;
@@ -342,6 +345,7 @@ async fn given_up_after_a_failed_import_its_partial_table_is_an_early_page() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_may_be_given_up_at_each_step() {
+    in_the_long_run!(it_may_be_given_up_at_each_step);
     for (seed, point) in (960..).zip([
         "state.backfill.put.after",
         "backfill.checkpoint.after@2",

@@ -274,6 +274,7 @@ async fn every_record_is_in_the_ledger_whatever_dies_and_fails() {
 /// A table accepts no writes for a week, and the stream forgets everything: its lane reads the ledger, and the others the stream.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lane_that_is_a_week_behind_reads_the_ledger_and_loses_nothing() {
+    in_the_long_run!(a_lane_that_is_a_week_behind_reads_the_ledger_and_loses_nothing);
     for mode in [Mode::Timestamp, Mode::Sequence] {
         let scene = Scene::set(Script::quiet(62), mode).await;
         let stage = &scene.stage;

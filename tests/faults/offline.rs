@@ -149,10 +149,7 @@ async fn a_source_at_rest_is_split_with_no_write_of_the_product() {
     let words = scene.words("run", &["--writers-stopped", &stopped]);
     let mut running = scene.cli.start(&words);
     let source = &scene.stage.trial.source;
-    while !running.told().contains("began the journal") {
-        assert!(!running.has_ended(), "{}", running.told());
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    running.until_told("began the journal").await;
     assert_eq!(
         scene.stage.engine.faults().exports().count(),
         0,

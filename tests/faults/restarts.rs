@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::course::{begin, in_time, put, seen, set, until_seen};
 use crate::support::contents;
 use crate::support::faulty::Script;
-use crate::support::process::{Running, obstacles};
+use crate::support::process::obstacles;
 use crate::support::stage::Stage;
 use crate::support::table::both_images;
 use crate::support::trial::Mode;
@@ -61,7 +61,7 @@ async fn overtaken(replaced: bool) -> SplitRecord {
     let mut later = stage.cli.armed("lease.taken=stop").start(RESTART);
     later.until_stopped().await;
     earlier.signal("CONT");
-    until_told(&mut earlier, "pinned the stream's open shards").await;
+    earlier.until_told("pinned the stream's open shards").await;
     later.signal("CONT");
 
     stage.cli.until_captured().await;
@@ -80,15 +80,6 @@ async fn overtaken(replaced: bool) -> SplitRecord {
         tail.end().await.with_code(RESTART, 0);
     }
     generations(&stage).await
-}
-
-async fn until_told(tail: &mut Running, words: &str) {
-    let told = async {
-        while !tail.told().contains(words) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    in_time(words, told).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

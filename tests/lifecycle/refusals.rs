@@ -130,7 +130,9 @@ async fn left_behind_is_widened_while_a_worker_runs() {
     let wider = stage.edited("kind = 'archive'", "kind = 'archive' OR kind = 'strange'");
     tail.signal("TERM");
     tail.end().await.with_code(&["replicate"], 0);
-    let tail = wider.start(&["replicate"]);
+    let mut tail = wider.start(&["replicate"]);
+    // One that is told to stop before it has begun ends with another code.
+    tail.until_told("reading shard").await;
     let settles =
         |status: &serde_json::Value| obstacles(status).contains("run `dynasplit dead-letters reconcile");
     wider.until("a worker with the newer plan", settles).await;

@@ -4,7 +4,7 @@ use crate::bounds::{Bounds, large};
 use crate::image::of;
 use crate::plans::Layout;
 use crate::rule::Rule;
-use crate::split::{exact, layouts, needs};
+use crate::split::{exact, layout_or_all, layouts, needs};
 
 fn bulk(layout: Layout) -> Bounds {
     Bounds {
@@ -81,7 +81,7 @@ fn copied_beside_clocks_that_go_back() {
 
 #[test]
 fn what_the_bulk_order_needs() {
-    for layout in layouts() {
+    for layout in layout_or_all(Layout::Sequence) {
         needs(
             "bulk",
             &bulk(layout),

@@ -4,7 +4,7 @@ use crate::bounds::{Bounds, large};
 use crate::image::{NOBODY, of};
 use crate::plans::Layout;
 use crate::rule::Rule;
-use crate::split::{exact, layouts, needs};
+use crate::split::{exact, layout_or_all, layouts, needs};
 
 /// Without timestamps, a clock that moves says nothing new.
 fn steps(layout: Layout, steps: &[i8]) -> Vec<i8> {
@@ -160,7 +160,7 @@ fn a_page_without_an_answer() {
 
 #[test]
 fn what_is_known_to_be_answered_is_not_waited_for() {
-    for layout in layouts() {
+    for layout in layout_or_all(Layout::Sequence) {
         needs("core, trouble", &trouble(layout), &[Rule::DeadUnsettled]);
         let name = "core, a page without an answer";
         needs(name, &page_unanswered(layout), &[Rule::UnansweredUnsettled]);

@@ -4,7 +4,7 @@ use crate::bounds::{Bounds, Damage, Kind, large};
 use crate::image::{REFUSED, of};
 use crate::plans::Layout;
 use crate::rule::Rule;
-use crate::split::{exact, layouts, needs, needs_all_writes};
+use crate::split::{exact, layout_or_all, layouts, needs, needs_all_writes};
 
 /// A repair of two target keys, one of which is not what it should be.
 fn repair(layout: Layout) -> Bounds {
@@ -125,12 +125,16 @@ fn a_repair() {
 
 #[test]
 fn a_repair_that_is_taken_over() {
-    all("taken over", taken_over);
+    for layout in layout_or_all(Layout::Sequence) {
+        exact("repair, taken over", &taken_over(layout));
+    }
 }
 
 #[test]
 fn a_repair_and_deaths_on_both_sides() {
-    all("deaths on both sides", deaths);
+    for layout in layout_or_all(Layout::Shown) {
+        exact("repair, deaths on both sides", &deaths(layout));
+    }
 }
 
 #[test]
@@ -172,7 +176,7 @@ fn what_a_repair_needs() {
     );
     let name = "repair, nothing newer in the target";
     let rules = [Rule::RepairGuard, Rule::TargetFirst, Rule::RepairSwitchesOn];
-    for layout in layouts() {
+    for layout in layout_or_all(Layout::Sequence) {
         needs(name, &not_newer(layout), &rules);
         needs_all_writes(name, &not_newer(layout), &[Rule::RepairObeysTombstones]);
     }
@@ -180,7 +184,7 @@ fn what_a_repair_needs() {
 
 #[test]
 fn who_switches_off() {
-    for layout in layouts() {
+    for layout in layout_or_all(Layout::Shown) {
         let bounds = Bounds {
             holder_deaths: 1,
             writes: 2,
@@ -193,7 +197,7 @@ fn who_switches_off() {
 
 #[test]
 fn what_a_dead_repair_had_under_way() {
-    for layout in layouts() {
+    for layout in layout_or_all(Layout::Shown) {
         let name = "repair, the next one finds nothing to do";
         exact(name, &finds_nothing(layout));
         needs(name, &finds_nothing(layout), &[Rule::DeadUnsettled]);

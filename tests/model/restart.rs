@@ -4,7 +4,7 @@ use crate::bounds::Bounds;
 use crate::image::of;
 use crate::plans::Layout;
 use crate::rule::Rule;
-use crate::split::{exact, layouts, needs};
+use crate::split::{exact, layout_or_all, layouts, needs};
 
 fn again(layout: Layout) -> Bounds {
     Bounds {
@@ -44,7 +44,7 @@ fn a_service_is_added() {
 
 #[test]
 fn a_backfill_is_killed() {
-    for layout in layouts() {
+    for layout in layout_or_all(Layout::Sequence) {
         exact("restart, killed", &killed(layout));
     }
     exact("restart, deaths on both sides", &deaths(Layout::Sequence));

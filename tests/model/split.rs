@@ -349,6 +349,11 @@ pub fn layouts() -> Vec<Layout> {
     layouts
 }
 
+/// One of them at the usual effort, where the states are many: the one that is named.
+pub fn layout_or_all(usual: Layout) -> Vec<Layout> {
+    if effort() == 1 { vec![usual] } else { layouts() }
+}
+
 /// Two writes of the source at the usual effort, because a third one makes many times as many states.
 fn usual(bounds: &Bounds) -> Bounds {
     let writes = if effort() == 1 {

@@ -19,6 +19,8 @@ use crate::shop::goods::{FencedBy, Layout};
 /// Who takes part in a run, and what may go wrong.
 #[derive(Clone, Debug)]
 pub struct Cast {
+    /// Keys of the source: few, so that histories grow long.
+    pub keys: usize,
     pub engine: Habits,
     pub fault_rates: FaultRates,
     /// Supervised workers of `replicate`, and of `backfill`.
@@ -48,6 +50,10 @@ pub struct Cast {
     pub turns_stream: bool,
     /// Everybody is away for so many minutes.
     pub away_minutes: Option<u64>,
+    /// Trouble lasts at least and at most so long; between these, until everything is copied.
+    pub storm: [Duration; 2],
+    /// What is exact in a quiet moment stays so for so long.
+    pub stays: Duration,
     /// How often trouble comes, each time until everything must be exact.
     pub acts: u32,
     /// Each writer's pause between two writes.
@@ -93,6 +99,7 @@ impl Cast {
             OrderChoice::Auto,
         ];
         Self {
+            keys: KEYS,
             engine,
             fault_rates: FaultRates::drawn(rng),
             tails: rng.random_range(1..3),
@@ -111,6 +118,8 @@ impl Cast {
             expires: rng.random_bool(0.3),
             turns_stream: rng.random_bool(0.15),
             away_minutes: rng.random_bool(0.15).then(|| away_minutes(rng)),
+            storm: [Duration::from_secs(12), Duration::from_secs(60)],
+            stays: Duration::from_secs(8),
             acts: if rng.random_bool(0.25) { 2 } else { 1 },
             pause: Duration::from_millis(500),
             backwards: 20,
@@ -194,6 +203,28 @@ impl Cast {
     }
 }
 
+/// Keys of an ordinary run, and of a small one.
+pub const KEYS: usize = 42;
+const SMALL_KEYS: usize = 8;
+
+impl Cast {
+    /// The least that can go wrong in the same ways: a few keys that everybody writes, one or two processes of each kind, and
+    /// trouble that ends as soon as everything is copied.
+    pub fn small(mut self) -> Self {
+        self.keys = SMALL_KEYS;
+        self.engine.page_items = self.engine.page_items.min(3);
+        self.engine.shards = self.engine.shards.min(2);
+        self.pause = self.pause.max(Duration::from_millis(1200));
+        self.storm = [Duration::from_secs(2), Duration::from_secs(8)];
+        self.stays = Duration::from_secs(4);
+        self.tails = 1;
+        self.backfills = 1;
+        self.is_completed = false;
+        self.acts = 1;
+        self
+    }
+}
+
 /// One run in so many has cutovers: they are long.
 const CUTOVERS: u64 = 8;
 /// A record that is shown so late is not there when a drain by quiet ends.
@@ -251,6 +282,14 @@ impl Focus {
     ];
     /// Of these, runs are short: they end with a quiet moment, and not with the end of the split.
     pub const SHORT: [Self; 4] = [Self::Copy, Self::Shards, Self::Bulk, Self::Suspension];
+    /// Of these, many small runs are made: they end with their first quiet moment.
+    pub const SMALL: [Self; 5] = [
+        Self::Everything,
+        Self::Copy,
+        Self::Shards,
+        Self::Bulk,
+        Self::Suspension,
+    ];
 }
 
 impl fmt::Display for Focus {

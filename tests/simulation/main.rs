@@ -52,7 +52,7 @@ use std::time::{Duration, Instant};
 use cast::Focus;
 use dynasplit::fault::Rule;
 use network::Trace;
-use script::{CUTS, Cuts, FOCUS, SEED, Script, WITHOUT};
+use script::{CUTS, Cuts, FOCUS, SEED, SMALL, Script, WITHOUT};
 use shrink::MOST_RUNS;
 use support::effort::effort;
 use support::trial::Mode;
@@ -63,9 +63,9 @@ use world::{Outcome, run};
 const WHOLE: u64 = 4;
 /// Short runs of each kind beside them.
 const SHORT: u64 = 4;
-/// At the usual effort, so many short runs of each kind are made, and one whole run in each mode: with cutovers in the one, and
-/// an ordinary one in the other.
-const USUAL_SHORT: u64 = 2;
+/// At the usual effort, so many small runs of each kind are made in each mode, and one whole run: with cutovers in the one mode,
+/// and an ordinary one in the other.
+const USUAL_SMALL: u64 = 20;
 const WITH_CUTOVERS: u64 = 4;
 const ORDINARY: u64 = 3;
 /// At the usual effort, trouble lasts for so many seconds.
@@ -91,24 +91,23 @@ fn scripts(mode: Mode) -> Vec<Script> {
     if std::env::var_os(FOCUS).is_some() {
         return some(1..1 + runs.unwrap_or(SHORT * effort()), None).collect();
     }
-    let is_usual = runs.is_none() && effort() == 1;
-    let (whole, short) = if is_usual {
+    if runs.is_none() && effort() == 1 {
         let seed = match mode {
             Mode::Timestamp => WITH_CUTOVERS,
             Mode::Sequence => ORDINARY,
         };
-        (seed..seed + 1, USUAL_SHORT)
-    } else {
-        let rounds = runs.unwrap_or(WHOLE * effort());
-        (1..1 + rounds, rounds * SHORT / WHOLE)
-    };
-    let short = Focus::SHORT.map(|about| some(1..1 + short, Some(about)));
-    let scripts = some(whole, None).chain(short.into_iter().flatten());
-    scripts
-        .map(|mut script| {
-            script.cuts.storm_s = script.cuts.storm_s.or(is_usual.then_some(SHORT_STORM_S));
+        let whole = some(seed..seed + 1, None).map(|mut script| {
+            script.cuts.storm_s = script.cuts.storm_s.or(Some(SHORT_STORM_S));
             script
-        })
+        });
+        let small = Focus::SMALL.map(|about| some(1..1 + USUAL_SMALL, Some(about)));
+        let small = small.into_iter().flatten().map(Script::small);
+        return whole.chain(small).collect();
+    }
+    let rounds = runs.unwrap_or(WHOLE * effort());
+    let short = Focus::SHORT.map(|about| some(1..1 + rounds * SHORT / WHOLE, Some(about)));
+    some(1..1 + rounds, None)
+        .chain(short.into_iter().flatten())
         .collect()
 }
 
@@ -124,6 +123,7 @@ fn script(seed: u64, mode: Mode, focus: Option<Focus>) -> Script {
     Script {
         without: told(WITHOUT).map(rule),
         about: told(FOCUS).map(about).or(focus),
+        is_small: std::env::var_os(SMALL).is_some(),
         cuts: told(CUTS).map(cuts).unwrap_or_default(),
         ..Script::new(seed, mode)
     }
@@ -235,7 +235,7 @@ fn a_seed_makes_the_same_run_each_time() {
     let scripts = [
         Script {
             about: Some(Focus::Suspension),
-            ..Script::new(2, Mode::Sequence)
+            ..Script::new(2, Mode::Sequence).small()
         },
         Script {
             about: Some(Focus::Moves),

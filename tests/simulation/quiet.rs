@@ -21,8 +21,6 @@ const LIVENESS: Duration = Duration::from_secs(240);
 const SOON: Duration = Duration::from_secs(15);
 const OFTEN: Duration = Duration::from_secs(1);
 const SELDOM: Duration = Duration::from_secs(5);
-/// And stays exact for so long.
-const STAYS: Duration = Duration::from_secs(8);
 /// A tool that says nothing is in the way is believed after so long, unless a lane says that it has not read everything yet: after a
 /// long run, one worker may have thousands of records before it, and a few in each page.
 const DRAINED: Duration = Duration::from_secs(90);
@@ -72,7 +70,7 @@ impl World {
         if let Some(wrong) = self.shop.as_ref().and_then(|shop| shop.false_alarm()) {
             return Some(wrong);
         }
-        sleep(STAYS).await;
+        sleep(self.cast.stays).await;
         let found = self.differences(Stamps::Stripped)?;
         if self.flag().await.is_some() {
             return None;

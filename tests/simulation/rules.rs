@@ -16,7 +16,7 @@ use dynasplit::fault::Rule;
 use crate::SHORT_STORM_S;
 use crate::cast::Focus;
 use crate::network::Trace;
-use crate::script::{CUTS, Script};
+use crate::script::{CUTS, SMALL, Script};
 use crate::story::told;
 use crate::support::effort::effort;
 use crate::support::trial::Mode;
@@ -56,6 +56,7 @@ fn first(
     seeds.find_map(|seed| {
         let mut script = Script {
             without: Some(rule),
+            is_small: std::env::var_os(SMALL).is_some(),
             ..Script::new(seed, mode)
         };
         script.cuts.storm_s = storm_s;
@@ -166,7 +167,7 @@ fn a_failing_run_is_reduced_and_told_as_a_story() {
     };
     assert_eq!(least.command(), command.trim());
     let items = least.cuts.items.as_ref().expect("items were left out").len();
-    assert!(items <= crate::world::KEYS / 4 + 1, "{items} are left\n{story}");
+    assert!(items <= crate::cast::KEYS / 4 + 1, "{items} are left\n{story}");
     let again = run(&least, Trace::default())
         .wrong
         .expect("what is left of it fails");

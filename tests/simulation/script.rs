@@ -21,6 +21,8 @@ pub struct Script {
     pub without: Option<Rule>,
     /// What the run is mostly about, if not about everything that the seed says.
     pub about: Option<Focus>,
+    /// It has a few keys only, and ends with its first quiet moment.
+    pub is_small: bool,
     pub cuts: Cuts,
 }
 
@@ -32,7 +34,16 @@ impl Script {
             mode,
             without: None,
             about: None,
+            is_small: false,
             cuts: Cuts::default(),
+        }
+    }
+
+    /// The same seed in a small run.
+    pub fn small(self) -> Self {
+        Self {
+            is_small: true,
+            ..self
         }
     }
 
@@ -45,7 +56,8 @@ impl Script {
     /// What tells it from others of its mode.
     pub fn name(&self) -> String {
         let about = self.about.map(|focus| format!(" of {focus}"));
-        format!("seed {}{}", self.seed, about.unwrap_or_default())
+        let size = if self.is_small { "small " } else { "" };
+        format!("{size}seed {}{}", self.seed, about.unwrap_or_default())
     }
 
     /// The command that makes this run.
@@ -56,10 +68,15 @@ impl Script {
         };
         let about = self.about.map(|focus| format!(" {FOCUS}={focus}"));
         let without = self.without.map(|rule| format!(" {WITHOUT}={rule:?}"));
+        let small = if self.is_small {
+            format!(" {SMALL}=1")
+        } else {
+            String::new()
+        };
         let cuts = Some(self.cuts.to_string()).filter(|cuts| !cuts.is_empty());
         let cuts = cuts.map(|cuts| format!(" {CUTS}='{cuts}'"));
         format!(
-            "{SEED}={}{}{}{} cargo test --test simulation {test}",
+            "{SEED}={}{}{small}{}{} cargo test --test simulation {test}",
             self.seed,
             about.unwrap_or_default(),
             without.unwrap_or_default(),
@@ -75,6 +92,8 @@ pub const WITHOUT: &str = "DYNASPLIT_WITHOUT";
 pub const KEPT: &str = "DYNASPLIT_KEPT";
 pub const CUTS: &str = "DYNASPLIT_CUTS";
 pub const FOCUS: &str = "DYNASPLIT_FOCUS";
+/// Makes small runs.
+pub const SMALL: &str = "DYNASPLIT_SMALL";
 
 /// What does not happen of all that a seed decides.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -85,7 +85,7 @@ impl Search {
 
     /// Only the item that is wrong; or half of the items with it, and half of those, as long as that fails.
     fn items(&mut self) {
-        let mut kept = BTreeSet::from_iter(0..crate::world::KEYS);
+        let mut kept = BTreeSet::from_iter(0..crate::cast::KEYS);
         while let Some(wrong) = self.outcome.wrong.as_ref().and_then(Wrong::item_number) {
             let half = |parity: usize| -> BTreeSet<usize> {
                 let places = kept.iter().enumerate();

@@ -46,12 +46,7 @@ pub const TIMING: Timing = Timing {
     settle: Duration::from_millis(1600),
     clock: Clock::SYSTEM,
 };
-/// Items of the source: few, so that histories grow long.
-pub const KEYS: usize = 42;
-/// Trouble lasts at most so long, and at least the second.
-const STORM: Duration = Duration::from_secs(60);
-const SHORTEST_STORM: Duration = Duration::from_secs(12);
-/// Or at most so long in a run with cutovers, and until so many of them have ended.
+/// Trouble lasts at most so long in a run with cutovers, and until so many of them have ended.
 const MOVING_STORM: Duration = Duration::from_secs(180);
 const MOVED_IN_TROUBLE: u64 = 2;
 const STACK: usize = 16 << 20;
@@ -144,10 +139,8 @@ impl World {
         } = *script;
         let mut rng = StdRng::seed_from_u64(seed);
         let cast = Cast::drawn(&mut rng).on(script.focus());
-        let cast = cast
-            .with_cutovers(seed, script.focus())
-            .without(script.without)
-            .cut(cuts);
+        let cast = cast.with_cutovers(seed, script.focus()).without(script.without);
+        let cast = if script.is_small { cast.small() } else { cast }.cut(cuts);
         let engine = Engine::new(cast.engine);
         let network = Network::new(engine, rng.random(), TIMING.landed(), cuts.clone(), trace);
         network.note(|| format!("{cast:?}"));
@@ -214,7 +207,7 @@ impl World {
             expires: self.cast.expires.then_some((self.began, EPOCH_MS)),
         };
         let habits = Habits {
-            keys: KEYS,
+            keys: self.cast.keys,
             writers: 3,
             pause: self.cast.pause,
             backwards: self.cast.backwards,
@@ -283,8 +276,13 @@ impl World {
     /// Lasts until the backfill has ended, within bounds.
     async fn storm(&self) {
         let began = Instant::now();
-        let storm = if self.shop.is_some() { MOVING_STORM } else { STORM };
-        let [shortest, longest] = [SHORTEST_STORM, storm].map(|time| self.cuts.storm(time));
+        let [shortest, longest] = self.cast.storm;
+        let longest = if self.shop.is_some() {
+            MOVING_STORM
+        } else {
+            longest
+        };
+        let [shortest, longest] = [shortest, longest].map(|time| self.cuts.storm(time));
         let is_moved = || {
             self.shop
                 .as_ref()

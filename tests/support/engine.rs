@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use dynasplit::rehearse::engine::EmbeddedEngine;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
 
 use super::faulty::{Faulty, Script};
@@ -18,6 +19,9 @@ const ENDPOINT_VARIABLE: &str = "DYNASPLIT_DYNAMODB_LOCAL";
 /// Dummy values: no engine here checks them.
 const REGION: &str = "us-east-1";
 const ACCESS_KEY: &str = "test";
+/// So many tests of a process use DynamoDB Local at once. With more, on two cores, requests are answered too late for the
+/// short leases of the tests.
+static TURNS: Semaphore = Semaphore::const_new(3);
 /// An engine that does not answer fails its test instead of hanging it.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -41,6 +45,8 @@ pub struct Engine {
     faulty: Option<Faulty>,
     embedded: Option<EmbeddedEngine>,
     launched: Option<Launched>,
+    /// One of few turns at DynamoDB Local.
+    _turn: Option<SemaphorePermit<'static>>,
 }
 
 impl Engine {
@@ -54,6 +60,7 @@ impl Engine {
             faulty: None,
             embedded: Some(engine),
             launched: None,
+            _turn: None,
         }
     }
 
@@ -77,10 +84,11 @@ impl Engine {
     /// Where it can be neither fetched nor started: a test that needs it must fail then, and say what to do.
     pub async fn genuine() -> Self {
         static SHARED: OnceLock<Result<Launched, String>> = OnceLock::new();
+        let turn = turn().await;
         if let Ok(endpoint) = std::env::var(ENDPOINT_VARIABLE)
             && !endpoint.is_empty()
         {
-            let engine = Self::at(endpoint);
+            let engine = Self::at(endpoint, turn);
             if let Err(error) = engine.dynamodb().list_tables().send().await {
                 panic!(
                     "{ENDPOINT_VARIABLE} is {}, where no DynamoDB Local answers. Start one there, or unset the \
@@ -95,7 +103,7 @@ impl Engine {
             .await
             .expect("the start does not panic");
         match shared {
-            Ok(launched) => Self::at(launched.endpoint().to_owned()),
+            Ok(launched) => Self::at(launched.endpoint().to_owned(), turn),
             Err(message) => panic!("{}", help(message)),
         }
     }
@@ -106,12 +114,13 @@ impl Engine {
     /// # Panics
     /// As [`Engine::genuine`].
     pub async fn genuine_dedicated() -> Self {
+        let turn = turn().await;
         match spawn_blocking(Launched::start)
             .await
             .expect("the start does not panic")
         {
             Ok(launched) => {
-                let engine = Self::at(launched.endpoint().to_owned());
+                let engine = Self::at(launched.endpoint().to_owned(), turn);
                 Self {
                     launched: Some(launched),
                     ..engine
@@ -122,13 +131,14 @@ impl Engine {
     }
 
     /// A DynamoDB Local that others hold.
-    fn at(endpoint: String) -> Self {
+    fn at(endpoint: String, turn: SemaphorePermit<'static>) -> Self {
         Self {
             kind: Kind::Genuine,
             endpoint,
             faulty: None,
             embedded: None,
             launched: None,
+            _turn: Some(turn),
         }
     }
 
@@ -227,6 +237,10 @@ impl Engine {
             .as_ref()
             .expect("streams are rolled and aged on Engine::genuine_dedicated only: others share the rest")
     }
+}
+
+async fn turn() -> SemaphorePermit<'static> {
+    TURNS.acquire().await.expect("nobody closes it")
 }
 
 /// `name` with a suffix that no other table has, of this run or of an earlier one (an engine given by its endpoint

@@ -313,6 +313,24 @@ impl Running {
         &self.faults
     }
 
+    /// Waits until its stderr contains a text.
+    ///
+    /// # Panics
+    /// Where it ends before, or that does not come in time.
+    pub async fn until_told(&mut self, part: &str) {
+        let began = Instant::now();
+        while !self.told().contains(part) {
+            let told = self.told();
+            assert!(!self.has_ended(), "{} ended\nstderr: {told}", self.name);
+            assert!(
+                began.elapsed() < LIMIT,
+                "{} does not tell {part}\nstderr: {told}",
+                self.name
+            );
+            tokio::time::sleep(POLL / 4).await;
+        }
+    }
+
     /// Waits until it says on stderr that it stands still at a failpoint.
     ///
     /// # Panics

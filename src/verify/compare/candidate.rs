@@ -306,6 +306,7 @@ impl Iterator for CandidateReader {
 mod tests {
     use super::super::key_code::tests::key;
     use super::*;
+    use crate::model::cases::cases;
     use crate::verify::compare::settle::tests::observation;
     use crate::verify::compare::{Delivery, Desired, Digest, Expired};
     use proptest::prelude::*;
@@ -344,6 +345,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(cases(100))]
+
         #[test]
         fn all_come_back_in_order(all in prop::collection::vec(pending(), 0..40), block_bytes in 1usize..2000) {
             let mut file = CandidateFile::with_blocks(SpillDir::default(), block_bytes);

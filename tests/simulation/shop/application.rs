@@ -12,7 +12,7 @@ use super::{Ordering, Shop};
 use crate::engine::{Arrival, Item, item_json, role_arn};
 
 /// Items of one service.
-const ITEMS: usize = crate::world::KEYS / 2;
+const ITEMS: usize = crate::cast::KEYS / 2;
 /// One item in so many is deleted once, and not created again.
 const MORTAL: usize = 3;
 
