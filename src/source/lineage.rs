@@ -158,8 +158,8 @@ pub fn first_state(
     };
     LaneState {
         complete_to_ms: complete,
-        // The ledger has the shards that appear from their beginning.
-        kept_from_ms: ShardRecord::of_ledger(lane).map(|_| 0),
+        kept_from_ms: (ShardRecord::of_ledger(lane).is_some() && !begins_late(shard, lane, recorded))
+            .then_some(0),
         ..LaneState::starting(Position::Beginning, now_ms)
     }
 }
@@ -281,6 +281,15 @@ pub fn ledger_lane(shard: &ShardRecord, recorded: &BTreeMap<String, ShardRecord>
     let mut chains =
         lineage.flat_map(|shard| shard.lanes.keys().filter_map(|lane| ShardRecord::of_ledger(lane)));
     chains.next().map(ShardRecord::ledger_lane)
+}
+
+/// Whether the ledger may find a shard that appears without its first records. It has the shards that appear from their beginning,
+/// but if it has not begun in the shard before, hours may pass until it reads either of them.
+fn begins_late(shard: &Shard, lane: &str, recorded: &BTreeMap<String, ShardRecord>) -> bool {
+    let of_lane = |record: &ShardRecord| record.lanes.get(lane).map(|state| state.kept_from_ms.is_none());
+    let parent = shard.parent.as_ref().and_then(|parent| recorded.get(parent));
+    let of_parent = parent.and_then(of_lane);
+    of_parent.unwrap_or_else(|| recorded.values().filter_map(of_lane).any(|is_late| is_late))
 }
 
 /// Whether the ledger has not begun in a shard that may have trimmed records already. It loses nothing: it begins with what is left.

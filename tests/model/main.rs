@@ -28,6 +28,7 @@ mod image;
 mod key_repair;
 mod keys;
 mod lease;
+mod ledger;
 mod lineage;
 mod pages;
 mod plans;

@@ -142,3 +142,37 @@ fn the_lag_of_a_lane_is_its_own() {
     assert_eq!(watermark(&recorded, "a"), Some(NOW - WEEK));
     assert_eq!(kept_watermark(&recorded, "a"), Some(NOW - 60_000));
 }
+
+/// Hours may pass between the end of the shard before and the first read of the one that appeared. Its first records may be forgotten
+/// then, so that the ledger must not say that it has everything from its beginning.
+#[test]
+fn a_shard_that_appears_before_the_ledger_has_begun_is_one_in_which_it_begins_late() {
+    let lane = ShardRecord::ledger_lane(5);
+    let appeared = |id: &str, parent: &str| Shard {
+        id: id.into(),
+        parent: Some(parent.into()),
+        starting: None,
+    };
+    for (from, expected) in [(None, None), (Some(NOW - WEEK), Some(0))] {
+        let recorded = [shard("1", None, after(5), (after(9), NOW, from))];
+        let mut recorded: BTreeMap<String, ShardRecord> = recorded.into();
+        // Its parent may have come and gone as well.
+        for parent in ["1", "never seen"] {
+            let state = first_state(&appeared("2", parent), &lane, &recorded, NOW);
+            assert_eq!(state.kept_from_ms, expected, "a child of {parent}, {from:?}");
+        }
+        let child = first_state(&appeared("2", "1"), &lane, &recorded, NOW);
+        let record = ShardRecord {
+            shard: "2".into(),
+            parent: Some("1".into()),
+            lanes: BTreeMap::from([(lane.clone(), child)]),
+            ..recorded["1"].clone()
+        };
+        recorded.insert("2".into(), record);
+        let state = first_state(&appeared("3", "2"), &lane, &recorded, NOW);
+        assert_eq!(state.kept_from_ms, expected, "a grandchild, {from:?}");
+    }
+    let recorded = BTreeMap::from([shard("1", None, after(5), (after(9), NOW, None))]);
+    let state = first_state(&appeared("2", "1"), "a", &recorded, NOW);
+    assert_eq!(state.kept_from_ms, None, "only the ledger keeps anything");
+}
