@@ -17,11 +17,12 @@ PATH=$work/venv/bin:$PATH
 
 step() { printf '\n== %s\n' "$1"; }
 
-step 'CloudFormation: the tables of the example plans, deploy/ecs and deploy/batch'
+step 'CloudFormation: the tables of the example plans, deploy/ecs, deploy/batch and deploy/step-functions with its definitions'
 for plan in plans/*.yaml; do
     "$dynasplit" tables "$plan" --format cloudformation >"$work/$(basename "$plan" .yaml).template.yaml"
 done
-cfn-lint "$work"/*.template.yaml deploy/ecs/dynasplit.yaml deploy/batch/dynasplit.yaml
+python3 -B deploy/step-functions/packaged.py >"$work/steps.template.json"
+cfn-lint "$work"/*.template.* deploy/{ecs,batch,step-functions}/dynasplit.yaml
 
 step 'IAM: the policies of the example plans'
 policy() {

@@ -28,23 +28,28 @@ fn definitions() -> BTreeMap<String, String> {
 
 /// The arguments of the commands in a definition.
 fn commands(text: &str) -> Vec<Vec<String>> {
-    let listed = |line: &str| {
-        let list = ["args: [", "Command: [", r#""command":["#]
-            .iter()
-            .find_map(|key| line.split_once(key))?
-            .1;
-        let (list, _) = list.split_once(']')?;
+    let words_of = |list: &str, end: char| {
+        let (list, _) = list.split_once(end)?;
         let words = list
             .split(',')
-            .map(|word| word.trim().trim_matches('"').to_owned());
+            .map(|word| word.trim().trim_matches(['"', '\'']).to_owned());
         Some(words.collect())
+    };
+    let listed = |line: &str| {
+        let keys = ["args: [", "Command: [", r#""command":["#, r#""command": ["#];
+        words_of(keys.iter().find_map(|key| line.split_once(key))?.1, ']')
+    };
+    // A command of a state machine that has parts of its input.
+    let built = |line: &str| {
+        let line = line.replace("${MaxPause}", "2min");
+        words_of(line.split_once(r#""command.$": "States.Array("#)?.1, ')')
     };
     let started = |line: &str| {
         let command = line.strip_prefix("ExecStart=/usr/local/bin/dynasplit ")?;
         Some(command.split_whitespace().map(str::to_owned).collect())
     };
     text.lines()
-        .filter_map(|line| listed(line).or_else(|| started(line)))
+        .filter_map(|line| listed(line).or_else(|| built(line)).or_else(|| started(line)))
         .collect()
 }
 
@@ -52,6 +57,10 @@ fn commands(text: &str) -> Vec<Vec<String>> {
 fn commands_of_the_definitions_parse() {
     let mut found = BTreeMap::new();
     for (name, text) in definitions() {
+        // Tests of the definitions.
+        if name.ends_with(".py") {
+            continue;
+        }
         for command in commands(&text) {
             let line = std::iter::once("dynasplit".to_owned()).chain(command.clone());
             if let Err(error) = Args::try_parse_from(line) {
@@ -60,10 +69,80 @@ fn commands_of_the_definitions_parse() {
             *found.entry(command[0].clone()).or_insert(0) += 1;
         }
     }
-    // systemd, Kubernetes and ECS each run the tail. Batch runs the copy.
-    assert_eq!(found.get("replicate"), Some(&3), "{found:?}");
-    assert_eq!(found.get("backfill"), Some(&3), "{found:?}");
-    assert_eq!(found.get("verify"), Some(&1), "{found:?}");
+    // systemd, Kubernetes and ECS each run the tail. Kubernetes, ECS, Batch and Step Functions run the copy. Kubernetes and Step
+    // Functions verify, and Step Functions shows how to repair.
+    let of = |command: &str| found.get(command).copied().unwrap_or_default();
+    assert_eq!(of("replicate"), 3, "{found:?}");
+    assert_eq!(of("backfill"), 4, "{found:?}");
+    assert_eq!(of("verify"), 3, "{found:?}");
+    // Step Functions runs the whole split: each service is completed, then the split.
+    for (command, count) in [
+        ("plan", 1),
+        ("apply", 1),
+        ("wait", 1),
+        ("cutover", 1),
+        ("complete", 2),
+    ] {
+        assert_eq!(of(command), count, "{command}: {found:?}");
+    }
+}
+
+/// Exit codes 2 (the plan is wrong) and 3 (the result is not clean) do not change by a retry. 1 and 4 may.
+#[test]
+fn definitions_try_again_after_exit_codes_1_and_4_only() {
+    for job in ["backfill", "verify"] {
+        let text = read(&format!("deploy/kubernetes/{job}.yaml"));
+        let text = text.split_once("podFailurePolicy:").expect("a policy").1;
+        assert_eq!(after(text, "- action: "), "FailJob", "{job}");
+        assert_eq!(after(text, "values: "), "[2, 3]", "{job}");
+        assert_eq!(after(text, "operator: "), "In", "{job}");
+        assert_eq!(after(text, "containerName: "), job);
+    }
+    let batch = read("deploy/batch/dynasplit.yaml");
+    let rules: Vec<(&str, &str)> = batch
+        .split("- OnExitCode: ")
+        .skip(1)
+        .map(|rule| (rule.lines().next().unwrap_or_default(), after(rule, "Action: ")))
+        .collect();
+    let expected = [("'2'", "EXIT"), ("'3'", "EXIT"), ("'*'", "RETRY")];
+    assert_eq!(rules, expected);
+
+    let machine = read("deploy/step-functions/command.asl.json");
+    let machine: serde_json::Value = serde_json::from_str(&machine).expect("JSON");
+    let states = &machine["States"];
+    let next = |state: &serde_json::Value| {
+        let name = state["Next"].as_str().expect("a next state");
+        states[name]["Next"].as_str().expect("it goes on").to_owned()
+    };
+    let mut decided = BTreeMap::new();
+    for choice in states["ExitCode"]["Choices"].as_array().expect("choices") {
+        if let Some(code) = choice["NumericEquals"].as_i64() {
+            decided.insert(code, next(choice));
+        }
+    }
+    let (again, never) = ("MoreAttempts".to_owned(), "Notify".to_owned());
+    let expected = [(1, again.clone()), (2, never.clone()), (3, never), (4, again)];
+    assert_eq!(decided, BTreeMap::from(expected));
+}
+
+/// A process ends nine seconds after SIGTERM at most. If it is killed instead, the others wait for its leases, up to 45 seconds. So a
+/// definition waits longer than that before it kills.
+#[test]
+fn definitions_wait_longer_than_others_need_to_take_over() {
+    let mut found = 0;
+    for (name, text) in definitions() {
+        for key in ["terminationGracePeriodSeconds: ", "StopTimeout: "] {
+            for (place, _) in text.match_indices(key) {
+                let seconds = after(&text[place..], key);
+                assert!(
+                    seconds.parse::<u32>().expect("a number") > 45,
+                    "{name}: {key}{seconds}"
+                );
+                found += 1;
+            }
+        }
+    }
+    assert_eq!(found, 5, "three workloads of Kubernetes, and two tasks of ECS");
 }
 
 /// The line of a file that begins so, without its beginning.
