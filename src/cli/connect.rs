@@ -149,8 +149,7 @@ pub fn endpoint(global: &Global) -> Endpoint {
         profile: global.profile.clone(),
         region: global.region.clone(),
         url: global.endpoint_url.clone(),
-        anonymous: false,
-        chaos: None,
+        ..Endpoint::default()
     }
 }
 

@@ -9,12 +9,10 @@ use super::stoppable::stoppable;
 use super::table::table;
 use super::waiting::Waiting;
 use super::{output, text};
-use crate::ledger::{ChainFound, Found, History, LedgerBucket, ShownChange, Wanted, probe};
+use crate::ledger::{Found, LedgerChecked, ShownChange, Wanted, check_ledger, history_of};
 use crate::model::{Key, json, moment};
 use crate::repair::{Replayed, replay_ledger};
-use crate::state::SplitRecord;
 use crate::worker::{RunError, Split};
-use serde::Serialize;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +33,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
             Ok(Exit::Done)
         }
         LedgerAction::Check { .. } => {
-            let checked = stoppable(session, Duration::ZERO, Box::pin(check(&split))).await?;
+            let checked = stoppable(session, Duration::ZERO, Box::pin(check_ledger(&split))).await?;
             output::print(global, &checked, render_checked)?;
             Ok(if checked.is_whole() {
                 Exit::Done
@@ -47,7 +45,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
             refuse_unknown(&split.plan, service)?;
             let _waiting = Waiting::tell(&split.waits);
             let replaying = async {
-                let history = history(&split).await?;
+                let history = history_of(&split).await?;
                 replay_ledger(&split, service, &history, &self::wanted(wanted, None), &stop).await
             };
             let replayed = stoppable(session, GRACE, Box::pin(replaying)).await?;
@@ -87,60 +85,12 @@ fn key_of(split: &Split, text: &str) -> Result<Key, Failed> {
     })
 }
 
-/// The ledger of the split.
-async fn history(split: &Split) -> Result<History, RunError> {
-    let record = SplitRecord::read(&split.store).await?.value;
-    let planned = split.plan.ledger.as_ref();
-    let known = record.ledger.as_ref();
-    match (planned, known) {
-        (Some(place), Some(known)) if place.to_string() == known.place => {
-            Ok(History::of(split, place, &known.table_id))
-        }
-        (None, None) => Err(RunError::NotYet {
-            what: "neither the plan nor the split has a ledger".into(),
-            next: "add `ledger` to the plan, run `dynasplit apply`, and start `dynasplit replicate` again"
-                .into(),
-        }),
-        _ => Err(RunError::NotYet {
-            what: "the plan names another ledger than the split has".into(),
-            next: "if this plan is the newest, run `dynasplit apply`, which takes its `ledger` over".into(),
-        }),
-    }
-}
-
 async fn find(split: &Split, wanted: Wanted, limit: usize) -> Result<Found, RunError> {
-    let history = history(split).await?;
+    let history = history_of(split).await?;
     Ok(history.find(&split.plan.source.keys, &wanted, limit).await?)
 }
 
-/// What is found of the ledger.
-#[derive(Serialize)]
-struct Checked {
-    bucket: LedgerBucket,
-    chains: Vec<ChainFound>,
-}
-
-impl Checked {
-    fn is_whole(&self) -> bool {
-        self.chains.iter().all(|chain| chain.holes.is_empty())
-    }
-}
-
-async fn check(split: &Split) -> Result<Checked, RunError> {
-    let history = history(split).await?;
-    let record = SplitRecord::read(&split.store).await?.value;
-    let (Some(place), Some(known)) = (&split.plan.ledger, &record.ledger) else {
-        return Err(RunError::Failed("the split has no ledger".into()));
-    };
-    let bucket = probe(split, place, &known.table_id).await?;
-    let mut chains = Vec::new();
-    for chain in history.chains().await? {
-        chains.push(chain.check().await?);
-    }
-    Ok(Checked { bucket, chains })
-}
-
-fn render_checked(checked: &Checked) -> String {
+fn render_checked(checked: &LedgerChecked) -> String {
     let time = |ms: Option<u64>| ms.filter(|ms| *ms > 0).map_or("-".to_owned(), moment);
     let rows = checked.chains.iter().map(|chain| {
         vec![

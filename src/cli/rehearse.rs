@@ -10,17 +10,19 @@ use super::stoppable::stoppable;
 use super::table::{Row, table};
 use super::{output, screen, text};
 use crate::dynamo::{Endpoint, Timing};
+use crate::model::BuildPart;
 use crate::plan::Plan;
 use crate::rehearse::{
-    CutoverRehearsal, Rehearsal, RehearseOptions, RehearseReport, RehearseView, RehearsedStep,
+    CutoverRehearsal, ImportRehearsal, LedgerRehearsal, Rehearsal, RehearseOptions, RehearseReport,
+    RehearseView, RehearsedStep,
 };
 use tokio_util::sync::CancellationToken;
 
 /// Runs `rehearse`.
 pub async fn run(global: &Global, args: &Rehearse, stop: CancellationToken) -> Result<Exit, Failed> {
-    if args.order == Order::Import {
-        let refused = Failed::of(Exit::Usage, "a rehearsal has no S3 for the import order");
-        return Err(refused.hint("rehearse another order"));
+    if args.order == Order::Import || args.ledger {
+        let needed = BuildPart::RehearseS3.needed();
+        needed.map_err(|missing| Failed::of(Exit::Usage, missing.to_string()))?;
     }
     let plan = Plan::load(&args.plan)?;
     output::warn(&plan);
@@ -37,10 +39,18 @@ pub async fn run(global: &Global, args: &Rehearse, stop: CancellationToken) -> R
         chaos: args.chaos,
         cutover: args.cutover,
         rounds: args.rounds,
+        ledger: args.ledger.then_some(args.outage),
     };
-    if args.cutover && args.writes_per_second == 0 {
-        let said = "--cutover moves live writers, so --writes-per-second must be at least 1";
-        return Err(Failed::of(Exit::Usage, said));
+    if args.writes_per_second == 0 {
+        let needs = match (args.cutover, args.ledger) {
+            (true, _) => "--cutover moves live writers",
+            (_, true) => "--ledger shows that their changes are kept",
+            (false, false) => "",
+        };
+        if !needs.is_empty() {
+            let said = format!("{needs}, so --writes-per-second must be at least 1");
+            return Err(Failed::of(Exit::Usage, said));
+        }
     }
     if let Some(chaos) = args.chaos {
         let checked = chaos.check(options.timing.lease);
@@ -52,7 +62,7 @@ pub async fn run(global: &Global, args: &Rehearse, stop: CancellationToken) -> R
         args.plan.display(),
         options.seed
     ));
-    if let Some(unsent) = unsent(&plan) {
+    if let Some(unsent) = unsent(&plan, args.ledger) {
         screen::say(&format!(
             "the plan has {unsent}: a rehearsal sends nothing to others, so it does not test them"
         ));
@@ -67,11 +77,11 @@ pub async fn run(global: &Global, args: &Rehearse, stop: CancellationToken) -> R
 }
 
 /// What a plan sends to others, and a rehearsal does not.
-fn unsent(plan: &Plan) -> Option<String> {
+fn unsent(plan: &Plan, ledger: bool) -> Option<String> {
     let unsent = [
         plan.with_events().next().map(|_| "`events`"),
         plan.notify.as_ref().map(|_| "`notify`"),
-        plan.ledger.as_ref().map(|_| "`ledger`"),
+        plan.ledger.as_ref().filter(|_| !ledger).map(|_| "`ledger`"),
     ];
     let unsent: Vec<&str> = unsent.into_iter().flatten().collect();
     match unsent.as_slice() {
@@ -178,6 +188,9 @@ pub(super) fn render(report: &RehearseReport) -> String {
             .take(10)
             .map(|mismatch| format!("  {mismatch}")),
     );
+    lines.extend(report.import.iter().flat_map(render_import));
+    lines.extend(report.ledger.iter().flat_map(render_ledger));
+    lines.extend(report.stand_ins.iter().map(|what| format!("stand-in for {what}")));
     lines.extend(report.cutover.iter().flat_map(render_cutover));
     lines.push(if report.clean {
         "every table holds exactly the items that it should".into()
@@ -185,6 +198,61 @@ pub(super) fn render(report: &RehearseReport) -> String {
         "NOT CLEAN: a table differs, or a change could not be written".into()
     });
     lines.join("\n")
+}
+
+/// What went through imports.
+fn render_import(import: &ImportRehearsal) -> Vec<String> {
+    let services = import.services.iter();
+    let services: Vec<String> = services
+        .map(|(service, found)| format!("{service} {}", text::count(found.items)))
+        .collect();
+    let mut lines = vec![format!(
+        "{} went through an import ({}): {} with {} of JSON, {} compressed",
+        text::counted(import.items, "item"),
+        services.join(", "),
+        text::counted(import.objects, "object"),
+        megabytes(import.bytes),
+        megabytes(import.stored_bytes),
+    )];
+    lines.extend(
+        import
+            .given_up
+            .iter()
+            .map(|why| format!("the tables were not imported: {why}")),
+    );
+    lines
+}
+
+/// `12.3 MB`.
+fn megabytes(bytes: u64) -> String {
+    #[allow(clippy::cast_precision_loss)] // for people
+    let megabytes = bytes as f64 / 1e6;
+    format!("{megabytes:.1} MB")
+}
+
+/// The outage that the ledger bridged.
+fn render_ledger(ledger: &LedgerRehearsal) -> Vec<String> {
+    let mut lines = vec![format!(
+        "the table of {} accepted no writes for {} of the rehearsal's clock; its lane was {} behind, and the stream had forgotten {}",
+        ledger.service,
+        text::duration(ledger.outage_ms),
+        text::duration(ledger.lag_ms),
+        text::counted(ledger.forgotten, "record"),
+    )];
+    let has = format!(
+        "the ledger has {} in {}",
+        text::counted(ledger.records, "record"),
+        text::counted(ledger.objects, "object")
+    );
+    lines.push(match ledger.wrong.is_empty() {
+        true => format!(
+            "the lane read the ledger and caught up in {}; {has}, and none is missing or damaged",
+            text::duration(ledger.catch_up_ms)
+        ),
+        false => has,
+    });
+    lines.extend(ledger.wrong.iter().map(|wrong| format!("  {wrong}")));
+    lines
 }
 
 /// The steps of the cutovers, one line each, what was replaced, and what went wrong.

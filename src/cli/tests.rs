@@ -9,8 +9,8 @@ use super::{
 use crate::backfill::BackfillReport;
 use crate::lifecycle::{AbandonedThing, AppliedTable, ApplyReport, CompleteReport, SwitchReport};
 use crate::model::Counters;
-use crate::rehearse::RehearseReport;
 use crate::rehearse::writers::WriterReport;
+use crate::rehearse::{ImportRehearsal, ImportedService, LedgerRehearsal, RehearseReport};
 use crate::repair::SettledDeadLetter;
 use crate::state::{
     Attempt, Attempts, Bound, DeadLetterHead, Limit, ShardRecord, TombstonePhase, Tombstones, TuningRecord,
@@ -242,6 +242,21 @@ fn a_rehearsal_fits() {
         verify: VerifyResult::default(),
         dead_letters: [(names()[19].clone(), HUGE)].into(),
         chaos: None,
+        import: Some(ImportRehearsal {
+            items: HUGE,
+            bytes: 345_600_000,
+            services: [(names()[19].clone(), ImportedService::default())].into(),
+            given_up: Some(REASON.into()),
+            ..ImportRehearsal::default()
+        }),
+        ledger: Some(LedgerRehearsal {
+            service: names()[19].clone(),
+            outage_ms: 604_800_000,
+            forgotten: HUGE,
+            wrong: vec![REASON.into()],
+            ..LedgerRehearsal::default()
+        }),
+        stand_ins: vec![REASON.into()],
         seconds: 1000.0,
         clean: false,
     };
@@ -249,7 +264,16 @@ fn a_rehearsal_fits() {
     holds(
         "rehearse",
         || rehearse::render(&report),
-        &[&*long, "3h 5m", "18446744073709551615", "850 ms"],
+        &[
+            &*long,
+            "3h 5m",
+            "18446744073709551615",
+            "850 ms",
+            "345.6 MB",
+            "forgotten 123,456,789,012",
+            "stand-in for",
+            REASON,
+        ],
     );
 }
 

@@ -1,8 +1,8 @@
 //! The SDK clients of each region and role of a plan.
 
 use super::certificates::{Bundle, system_http_client};
-use super::endpoints::{Endpoint, Endpoints};
-use super::{Chaos, ConfigError, Timing, WebPoster, profiles, region};
+use super::endpoints::{Endpoint, Endpoints, ObjectStore};
+use super::{Chaos, ConfigError, StandIn, Timing, WebPoster, profiles, region, stand_in};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -41,6 +41,8 @@ pub struct Clients {
     /// The certificates that the user names, instead of the system's.
     bundle: Option<Bundle>,
     chaos: Option<Chaos>,
+    stand_in: Option<Arc<dyn StandIn>>,
+    objects: Option<Arc<ObjectStore>>,
     timing: Timing,
     made: Mutex<HashMap<RegionAndRole, Tables>>,
 }
@@ -88,36 +90,39 @@ impl Clients {
                 .credentials_provider(SharedCredentialsProvider::new(credentials))
                 .build();
         }
-        let endpoints = Endpoints::of(&base, endpoint.url.as_ref());
+        let mut endpoints = Endpoints::of(&base, endpoint.url.as_ref());
+        if let Some(objects) = &endpoint.objects {
+            endpoints.s3 = Some(objects.url.clone());
+        }
         endpoints.check()?;
         if let Some(name) = base.region() {
             region::check(name.as_ref(), region_origin(endpoint), endpoints.is_aws())?;
         }
-        Ok(Self::new(base, endpoints, bundle, endpoint.chaos, timing))
+        let mut clients = Self::new(base, endpoints, bundle, timing);
+        clients.chaos = endpoint.chaos;
+        clients.stand_in.clone_from(&endpoint.stand_in);
+        clients.objects.clone_from(&endpoint.objects);
+        Ok(Arc::new(clients))
     }
 
     /// With a complete configuration, including the HTTP client.
     #[must_use]
     pub fn of(base: SdkConfig, timing: Timing) -> Arc<Self> {
         let endpoints = Endpoints::of(&base, None);
-        Self::new(base, endpoints, None, None, timing)
+        Arc::new(Self::new(base, endpoints, None, timing))
     }
 
-    fn new(
-        base: SdkConfig,
-        endpoints: Endpoints,
-        bundle: Option<Bundle>,
-        chaos: Option<Chaos>,
-        timing: Timing,
-    ) -> Arc<Self> {
-        Arc::new(Self {
+    fn new(base: SdkConfig, endpoints: Endpoints, bundle: Option<Bundle>, timing: Timing) -> Self {
+        Self {
             base,
             endpoints,
             bundle,
-            chaos,
+            chaos: None,
+            stand_in: None,
+            objects: None,
             timing,
             made: Mutex::default(),
-        })
+        }
     }
 
     /// The region in use, if it is known.
@@ -154,12 +159,33 @@ impl Clients {
 
     /// An HTTP client with connections of its own, if it is not the usual one.
     pub(super) fn own_http_client(&self) -> Option<SharedHttpClient> {
-        match (&self.bundle, self.chaos) {
-            (None, None) => None,
-            (Some(bundle), None) => Some(bundle.http_client()),
-            (Some(bundle), Some(chaos)) => Some(chaos.around(bundle.http_client())),
-            (None, Some(chaos)) => Some(chaos.around(system_http_client())),
+        let is_usual = self.bundle.is_none() && self.chaos.is_none() && self.stand_in.is_none();
+        (!is_usual).then(|| {
+            self.changed(
+                self.bundle
+                    .as_ref()
+                    .map_or_else(system_http_client, Bundle::http_client),
+            )
+        })
+    }
+
+    /// An HTTP client with what stands between it and the engine.
+    fn changed(&self, mut client: SharedHttpClient) -> SharedHttpClient {
+        if let Some(stand_in) = &self.stand_in {
+            client = stand_in::around(stand_in, client);
         }
+        match self.chaos {
+            Some(chaos) => chaos.around(client),
+            None => client,
+        }
+    }
+
+    /// The credentials of the S3 server of a rehearsal.
+    #[cfg(feature = "s3")]
+    pub(super) fn object_credentials(&self) -> Option<SharedCredentialsProvider> {
+        let store = self.objects.as_ref()?;
+        let own = Credentials::new(&store.key_id, &store.secret, None, None, "rehearsal");
+        Some(SharedCredentialsProvider::new(own))
     }
 
     /// The clients for a place: those of the command itself if region and role are `None`.
@@ -223,12 +249,12 @@ impl Clients {
         let mut streams = aws_sdk_dynamodbstreams::config::Builder::from(config)
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts.clone());
-        if let Some(chaos) = self.chaos {
+        if self.chaos.is_some() || self.stand_in.is_some() {
             let client = self
                 .bundle
                 .as_ref()
                 .map_or_else(system_http_client, Bundle::http_client);
-            streams = streams.http_client(chaos.around(client));
+            streams = streams.http_client(self.changed(client));
         }
         Tables {
             pages: dynamodb(&timeouts),

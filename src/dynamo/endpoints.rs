@@ -1,8 +1,9 @@
 //! Where each service is asked: at AWS, or at an endpoint of the user's own.
 
-use super::{Chaos, ConfigError};
+use super::{Chaos, ConfigError, StandIn};
 use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
+use std::sync::Arc;
 
 /// The endpoints that replace those of AWS; none for AWS itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -152,6 +153,27 @@ pub struct Endpoint {
     pub anonymous: bool,
     /// What happens to requests, if the user switched chaos on.
     pub chaos: Option<Chaos>,
+    /// What stands between the clients of DynamoDB and the engine in a rehearsal.
+    pub stand_in: Option<Arc<dyn StandIn>>,
+    /// Where S3 is, if a rehearsal has one of its own.
+    pub objects: Option<Arc<ObjectStore>>,
+}
+
+/// An S3 server of a rehearsal, and the credentials that it accepts.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ObjectStore {
+    /// Its URL.
+    pub url: String,
+    /// The id of its key.
+    pub key_id: String,
+    /// The secret of its key.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for ObjectStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.url)
+    }
 }
 
 #[cfg(test)]

@@ -28,6 +28,9 @@ impl Clients {
         // Local engines have no host name for each bucket.
         builder = builder.force_path_style(self.endpoints().s3.is_some());
         builder.set_endpoint_url(self.endpoints().s3.clone());
+        if let Some(own) = self.object_credentials() {
+            builder = builder.credentials_provider(own);
+        }
         if let Some(client) = self.own_http_client() {
             builder = builder.http_client(client);
         }

@@ -4,6 +4,7 @@
 //! it ends, which is where the next one begins, and up to when the chain is complete.
 
 mod chain;
+mod check;
 mod error;
 mod history;
 mod object;
@@ -12,6 +13,7 @@ mod reader;
 mod search;
 
 pub use chain::{About, Appended, Chain};
+pub use check::{LedgerChecked, check_ledger, history_of};
 pub use error::LedgerError;
 pub use history::{ChainFound, History, ShardChain};
 pub use object::{Header, LedgerObject};

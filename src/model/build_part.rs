@@ -12,6 +12,8 @@ pub enum BuildPart {
     Otlp,
     /// The rehearsal, with its engine.
     Rehearse,
+    /// Rehearsals with S3, with an S3 server of their own.
+    RehearseS3,
 }
 
 /// This build has no such part.
@@ -26,6 +28,7 @@ impl BuildPart {
             Self::S3 => cfg!(feature = "s3"),
             Self::Otlp => cfg!(feature = "otlp"),
             Self::Rehearse => cfg!(feature = "rehearse"),
+            Self::RehearseS3 => cfg!(feature = "rehearse-s3"),
         }
     }
 
@@ -48,6 +51,7 @@ impl BuildPart {
             Self::S3 => "s3",
             Self::Otlp => "otlp",
             Self::Rehearse => "rehearse",
+            Self::RehearseS3 => "rehearse-s3",
         }
     }
 
@@ -58,6 +62,7 @@ impl BuildPart {
             Self::S3 => "read or write objects in S3",
             Self::Otlp => "send metrics and traces to a collector of OpenTelemetry",
             Self::Rehearse => "rehearse a split",
+            Self::RehearseS3 => "rehearse an import or a ledger, which need S3",
         }
     }
 }
@@ -83,11 +88,12 @@ impl NotBuilt {
 mod tests {
     use super::*;
 
-    const ALL: [BuildPart; 4] = [
+    const ALL: [BuildPart; 5] = [
         BuildPart::Messages,
         BuildPart::S3,
         BuildPart::Otlp,
         BuildPart::Rehearse,
+        BuildPart::RehearseS3,
     ];
 
     #[test]

@@ -93,10 +93,20 @@ impl Plan {
         self
     }
 
-    /// The same plan without a ledger: a rehearsal writes no bucket of others.
+    /// The same plan with an S3 of a rehearsal: for imports, and for a ledger.
     #[must_use]
-    pub fn without_ledger(mut self) -> Self {
-        self.ledger = None;
+    pub fn with_own_objects(mut self, bucket: &str, imports: bool, ledger: bool) -> Self {
+        self.s3 = imports.then(|| BucketPlace {
+            bucket: bucket.to_owned(),
+            prefix: "imports/".into(),
+            region: None,
+            owner: None,
+        });
+        self.ledger = ledger.then(|| LedgerPlace {
+            bucket: bucket.to_owned(),
+            prefix: "ledger/".into(),
+            region: None,
+        });
         self
     }
 

@@ -16,18 +16,26 @@ const CATCH_UP: Duration = Duration::from_secs(180);
 /// Waits until every lane is complete up to now. Answers how long that took, in milliseconds.
 pub(super) async fn caught_up(
     mut lanes: watch::Receiver<Vec<LaneStatus>>,
+    clock: Clock,
     stop: &CancellationToken,
 ) -> Result<u64, RehearseError> {
-    let (ended_ms, since) = (Clock::SYSTEM.now_ms(), Instant::now());
+    let (ended_ms, since) = (clock.now_ms(), Instant::now());
     loop {
         let caught_up = {
             let lanes = lanes.borrow_and_update();
             !lanes.is_empty()
                 && lanes.iter().all(|lane| {
                     lane.lag_ms
-                        .is_some_and(|lag| Clock::SYSTEM.now_ms().saturating_sub(lag) >= ended_ms)
+                        .is_some_and(|lag| clock.now_ms().saturating_sub(lag) >= ended_ms)
                 })
         };
+        let lost = lanes.borrow().iter().find_map(|lane| {
+            let gap = lane.gap.as_ref()?;
+            Some(format!("the lane of {} lost records: {gap}", lane.lane))
+        });
+        if let Some(lost) = lost {
+            return Err(RunError::Failed(lost).into());
+        }
         if caught_up {
             return Ok(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX));
         }

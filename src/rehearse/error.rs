@@ -1,5 +1,6 @@
 //! Why a rehearsal could not be held.
 
+use super::buckets_error::BucketsError;
 use super::engine::EngineError;
 use super::generate::GenerateError;
 use super::load::LoadError;
@@ -23,6 +24,15 @@ pub enum RehearseError {
         /// The reason of each service.
         reasons: Vec<String>,
     },
+    /// The engine is AWS.
+    #[error(
+        "the endpoint is one of AWS, where an import costs money and needs a bucket: leave out --endpoint-url, and the rehearsal \
+         imports within this process"
+    )]
+    ImportsOfAws,
+    /// The S3 server of the rehearsal.
+    #[error(transparent)]
+    Buckets(#[from] BucketsError),
     /// The embedded engine.
     #[error(transparent)]
     Engine(#[from] EngineError),

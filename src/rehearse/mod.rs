@@ -5,6 +5,12 @@
 //! gives the same items and the same mutations.
 
 mod application;
+#[cfg(feature = "rehearse-s3")]
+mod buckets;
+#[cfg(not(feature = "rehearse-s3"))]
+#[path = "no_buckets.rs"]
+mod buckets;
+mod buckets_error;
 mod caught_up;
 mod cutover;
 mod delivery;
@@ -15,17 +21,25 @@ mod exact;
 mod forgotten;
 pub mod generate;
 mod ignored;
+mod imported;
+mod imports;
 mod ledger;
 pub mod load;
 mod mortal;
 pub mod mutate;
+mod options;
+mod outage;
+mod passing_time;
 mod pauses;
 pub mod population;
+mod report;
 mod retry;
 mod reverse_lag;
 mod run;
 mod run_view;
 pub mod sample;
+mod stage;
+mod stand_in;
 mod tables;
 mod template;
 mod timestamps;
@@ -34,8 +48,13 @@ mod writer_error;
 pub mod writers;
 
 pub use cutover::CutoverRehearsal;
+pub use error::RehearseError;
+pub use imported::{ImportRehearsal, ImportedService};
+pub use options::RehearseOptions;
+pub use outage::LedgerRehearsal;
 pub use pauses::{Pauses, RehearsedStep};
+pub use report::{ChaosReport, RehearseReport};
 pub use reverse_lag::ReverseLag;
-pub use run::{ChaosReport, Rehearsal, RehearseError, RehearseOptions, RehearseReport};
+pub use run::Rehearsal;
 pub use run_view::RehearseView;
 pub use write_rate::Rests;

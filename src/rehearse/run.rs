@@ -4,114 +4,33 @@ use super::application::Application;
 use super::caught_up::{caught_up, watch_lanes};
 use super::cutover::{CutoverRehearsal, Play, RESTS, services, stood_in};
 use super::ending::Ending;
-use super::engine::EmbeddedEngine;
-pub use super::error::RehearseError;
+use super::error::RehearseError;
 use super::generate::Generator;
+use super::imported::ImportRehearsal;
 use super::load::load;
 use super::mortal::{Deaths, mortal};
+use super::options::RehearseOptions;
+use super::outage::{LedgerRehearsal, Outage};
 use super::pauses::Pauses;
 use super::population::Population;
+use super::report::{ChaosReport, RehearseReport};
 use super::reverse_lag::LagProbe;
 use super::run_view::RehearseView;
 use super::sample;
-use super::tables::{create_source, drop_tables};
+use super::stage::Stage;
+use super::tables::create_source;
 use super::timestamps::{live_timestamp, now_as_value};
-use super::writers::{LiveWriters, WriterOptions, WriterReport};
-use crate::backfill::{Backfill, BackfillOptions, BackfillReport, OrderChoice};
-use crate::dynamo::{Chaos, Clients, Endpoint, Tables, Timing};
+use super::writers::{LiveWriters, WriterOptions};
+use crate::backfill::{Backfill, BackfillOptions, BackfillReport};
 use crate::lifecycle::{ApplyOptions, apply};
 use crate::plan::Plan;
-use crate::status::LaneStatus;
 use crate::tail::{Tail, TailOptions};
-use crate::verify::{Verify, VerifyOptions, VerifyResult};
+use crate::verify::{Verify, VerifyOptions};
 use crate::worker::{RunError, Split, uncaptured};
-use serde::Serialize;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-
-/// Options of a rehearsal.
-#[derive(Clone, Debug)]
-pub struct RehearseOptions {
-    /// Another engine than the embedded one.
-    pub endpoint: Option<Endpoint>,
-    /// Items to load before the split begins.
-    pub items: u64,
-    /// Writes a second of the live writers.
-    pub writes_per_second: u32,
-    /// Decides on the items and the writes.
-    pub seed: u64,
-    /// The live writers write for at least this long.
-    pub seconds: u64,
-    /// The user's own items.
-    pub sample: Option<PathBuf>,
-    /// How long things may take; [`Timing::LOCAL`] by default.
-    pub timing: Timing,
-    /// Keep the tables.
-    pub keep: bool,
-    /// Whether the lanes continue during the copy.
-    pub order: OrderChoice,
-    /// What happens to the requests of the split. The live writers are spared.
-    pub chaos: Option<Chaos>,
-    /// Cut the services over as well, one of them back and over again.
-    pub cutover: bool,
-    /// How often the first service goes back and is cut over again.
-    pub rounds: u32,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
-fn as_text<S: serde::Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(number)
-}
-
-/// The result of a rehearsal.
-#[derive(Clone, Debug, Serialize)]
-pub struct RehearseReport {
-    /// The split.
-    pub split: String,
-    /// The engine: `embedded`, or its address.
-    pub engine: String,
-    /// The seed; with it, the rehearsal can be repeated. Text in JSON, whose readers round numbers above 2^53.
-    #[serde(serialize_with = "as_text")]
-    pub seed: u64,
-    /// Items that were loaded at first.
-    pub loaded: u64,
-    /// The writes of the live writers.
-    pub writes: WriterReport,
-    /// The backfill.
-    pub backfill: BackfillReport,
-    /// The lanes at the end.
-    pub lanes: Vec<LaneStatus>,
-    /// The largest lag of each lane that was seen while writers wrote, in milliseconds.
-    pub most_lag_ms: std::collections::BTreeMap<String, u64>,
-    /// Milliseconds between the last write and the moment that every lane had caught up with it.
-    pub catch_up_ms: u64,
-    /// Verification.
-    pub verify: VerifyResult,
-    /// Dead letters, by service.
-    pub dead_letters: std::collections::BTreeMap<String, u64>,
-    /// The chaos, if there was any.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub chaos: Option<ChaosReport>,
-    /// The cutovers, if they were rehearsed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cutover: Option<CutoverRehearsal>,
-    /// Seconds for everything.
-    pub seconds: f64,
-    /// Tables are equal, there is no dead letter, and nothing went wrong in a cutover.
-    pub clean: bool,
-}
-
-/// The chaos of a rehearsal.
-#[derive(Clone, Debug, Serialize)]
-pub struct ChaosReport {
-    /// What happened to requests.
-    pub settings: String,
-    /// How often a worker died and started again.
-    pub deaths: u64,
-}
 
 /// A rehearsal.
 pub struct Rehearsal {
@@ -150,52 +69,12 @@ impl Rehearsal {
     /// If it could not be completed. Tables that differ are not an error here, but a report that is not clean.
     pub async fn run(mut self) -> Result<RehearseReport, RehearseError> {
         let began = Instant::now();
-        self.plan = self.plan.clone().in_one_place().without_events().without_ledger();
+        self.plan = self.plan.clone().in_one_place().without_events();
         let rehearsed = self.stand_in()?;
         let population = self.population()?;
-        let engine = match &self.options.endpoint {
-            None => Some(EmbeddedEngine::start().await?),
-            Some(_) => None,
-        };
-        let endpoint = match (&engine, &self.options.endpoint) {
-            (Some(engine), _) => Endpoint {
-                url: Some(engine.endpoint().to_owned()),
-                anonymous: true,
-                ..Endpoint::default()
-            },
-            (None, Some(endpoint)) => {
-                // On an engine that others may use, the tables get names of their own.
-                self.plan = self
-                    .plan
-                    .clone()
-                    .prefixed(&format!("rehearsal-{:08x}-", rand::random::<u32>()));
-                let unset = std::env::var_os("AWS_REGION").is_none();
-                let region = endpoint
-                    .region
-                    .clone()
-                    .or_else(|| unset.then(|| "us-east-1".into()));
-                Endpoint {
-                    region,
-                    ..endpoint.clone()
-                }
-            }
-            (None, None) => Endpoint::default(),
-        };
-        let application = Clients::load(&endpoint, self.options.timing).await?;
-        let endpoint = Endpoint {
-            chaos: self.options.chaos,
-            ..endpoint
-        };
-        let clients = Clients::load(&endpoint, self.options.timing).await?;
-        let split = Split::open(self.plan.clone(), &clients).await;
-        let tables = application.at(None, None).await;
-        let result = Box::pin(self.hold(&split, &tables, population, rehearsed, began)).await;
-        if engine.is_none() && !self.options.keep {
-            drop_tables(&Split::open(self.plan.clone(), &application).await).await;
-        }
-        if let Some(engine) = engine {
-            engine.stop().await?;
-        }
+        let stage = Box::pin(Stage::open(self.plan.clone(), &self.options)).await?;
+        let result = Box::pin(self.hold(&stage, population, rehearsed, began)).await;
+        stage.close().await?;
         result
     }
 
@@ -233,12 +112,12 @@ impl Rehearsal {
 
     async fn hold(
         &self,
-        split: &Split,
-        application: &Tables,
+        stage: &Stage,
         population: Population,
         rehearsed: Option<CutoverRehearsal>,
         began: Instant,
     ) -> Result<RehearseReport, RehearseError> {
+        let (split, application) = (&stage.split, &stage.application);
         let table = &split.plan.source.table;
         create_source(&application.control, table, &split.plan.source.keys).await?;
         self.say("loading the sample");
@@ -276,10 +155,11 @@ impl Rehearsal {
             },
         );
         let writing = Instant::now();
-        apply(split, ApplyOptions::default(), &|message| {
-            tracing::info!("{message}")
-        })
-        .await?;
+        let applying = ApplyOptions {
+            for_import: self.options.imports(),
+            ..ApplyOptions::default()
+        };
+        apply(split, applying, &|message| tracing::info!("{message}")).await?;
         let tail_stop = self.stop.child_token();
         let deaths = Deaths::default();
         let (tail_split, stop) = (split.clone(), tail_stop.clone());
@@ -291,6 +171,7 @@ impl Rehearsal {
         let watching = tokio::spawn(watch_lanes(lanes.clone(), self.view.clone(), Arc::clone(&lags)));
         let doing = async {
             let backfill = Box::pin(self.split_while_writing(split, &writers, writing, &deaths)).await?;
+            let ledger = Box::pin(self.let_pass(stage, &writers, &backfill)).await?;
             let played = match rehearsed {
                 Some((application, report)) => {
                     let (report, ms) = Box::pin(self.play(split, &application, &writers, report)).await?;
@@ -298,15 +179,15 @@ impl Rehearsal {
                 }
                 None => None,
             };
-            Ok::<_, RehearseError>((backfill, played))
+            Ok::<_, RehearseError>((backfill, ledger, played))
         };
         let done = Box::pin(doing).await;
         // A writer that failed says why, and that is the reason for what failed after it.
         let writes = writers.stop().await;
-        let (backfill, played) = match (done, &writes) {
+        let (backfill, ledger, played) = match (done, &writes) {
             (Ok(done), _) => done,
             (Err(error), Ok(_)) => return Err(error),
-            (Err(_), Err(_)) => (BackfillReport::default(), None),
+            (Err(_), Err(_)) => (BackfillReport::default(), None, None),
         };
         let writes = writes?;
         let most_lag_ms = lags
@@ -316,7 +197,7 @@ impl Rehearsal {
         let catch_up_ms = match &played {
             None => {
                 self.say("the writers have stopped; catching up");
-                caught_up(lanes.clone(), &self.stop).await?
+                caught_up(lanes.clone(), split.timing.clock, &self.stop).await?
             }
             Some((_, _, ms)) => *ms,
         };
@@ -334,6 +215,17 @@ impl Rehearsal {
         tail_stop.cancel();
         tail.await??;
         watching.abort();
+        let ledger = match ledger {
+            Some(mut ledger) => {
+                ledger.check(split).await?;
+                Some(ledger)
+            }
+            None => None,
+        };
+        let import = match self.options.imports() {
+            true => Some(ImportRehearsal::of(split).await?),
+            false => None,
+        };
         let lanes = lanes.borrow().clone();
         Ok(RehearseReport {
             split: split.plan.split.clone(),
@@ -352,8 +244,12 @@ impl Rehearsal {
             catch_up_ms,
             clean: verify.clean
                 && dead_letters.is_empty()
-                && cutover.as_ref().is_none_or(|cutover| cutover.wrong.is_empty()),
+                && cutover.as_ref().is_none_or(|cutover| cutover.wrong.is_empty())
+                && ledger.as_ref().is_none_or(|ledger| ledger.wrong.is_empty()),
             cutover,
+            import,
+            ledger,
+            stand_ins: stage.stand_ins.clone(),
             verify,
             dead_letters,
             chaos: self.options.chaos.map(|chaos| ChaosReport {
@@ -409,6 +305,40 @@ impl Rehearsal {
                 .send_modify(|view| view.writes = writers.report().writes());
         }
         Ok(report)
+    }
+
+    /// Lets a table accept no writes for days, if a ledger is rehearsed: that of the service with most items.
+    async fn let_pass(
+        &self,
+        stage: &Stage,
+        writers: &LiveWriters,
+        backfill: &BackfillReport,
+    ) -> Result<Option<LedgerRehearsal>, RehearseError> {
+        let (Some(lasts), Some(time)) = (self.options.ledger, &stage.stand_in.time) else {
+            return Ok(None);
+        };
+        let services = backfill
+            .lanes
+            .iter()
+            .filter(|lane| stage.plan.service(&lane.lane).is_some());
+        let Some(most) = services.max_by_key(|lane| lane.counters.put) else {
+            return Ok(None);
+        };
+        let say = |what: &str| {
+            self.view
+                .send_modify(|view| view.writes = writers.report().writes());
+            self.say(what);
+        };
+        let outage = Outage {
+            split: &stage.split,
+            stand_in: &stage.stand_in,
+            time,
+            writers,
+            lasts,
+            say: &say,
+            stop: &self.stop,
+        };
+        Box::pin(outage.play(&most.lane)).await.map(Some)
     }
 
     /// Cuts the services over, completes and prunes them, beside the live writers. Returns after how long every table was as it

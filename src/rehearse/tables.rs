@@ -47,6 +47,11 @@ pub(super) async fn create_source(
         .send()
         .await
         .map_err(|error| Failure::of("dynamodb:CreateTable", table, &error))?;
+    until_active(control, table).await
+}
+
+/// Waits until a table can be used.
+pub(super) async fn until_active(control: &aws_sdk_dynamodb::Client, table: &str) -> Result<(), Failure> {
     loop {
         let described = control
             .describe_table()

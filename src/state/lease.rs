@@ -146,7 +146,7 @@ impl Moment {
     pub fn now(clock: Clock) -> Self {
         Self {
             steady: Instant::now(),
-            wall: clock.now(),
+            wall: clock.of_leases().now(),
         }
     }
 

@@ -27,6 +27,7 @@ mod order;
 mod plans;
 mod reach;
 mod refused;
+mod rehearsed_s3;
 mod report;
 mod shape;
 mod shell;

@@ -3,7 +3,7 @@
 use super::examples as example;
 use super::listen::Listen;
 use super::values::{
-    MOST_WORKERS, bound, export, folder, moment, service_bound, service_export, units, workers,
+    MOST_WORKERS, bound, export, folder, moment, outage, service_bound, service_export, units, workers,
 };
 use crate::backfill::OrderChoice;
 use crate::dynamo::Chaos;
@@ -11,6 +11,7 @@ use crate::s3::{ExportPlace, Folder};
 use crate::state::{self, Bound, Turn};
 use clap::{Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Options that say what a command does.
 pub(super) const TASK: &str = "Task";
@@ -708,6 +709,13 @@ pub struct Rehearse {
     #[arg(long, value_name = "N", default_value_t = 1, requires = "cutover", help_heading = LIMITS,
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,
+    /// Keep a ledger, and let the table of one service accept no writes for days. Its lane then reads the ledger, because the stream has
+    /// forgotten the changes. The days pass in about a minute.
+    #[arg(long, conflicts_with_all = ["cutover", "chaos"], help_heading = TASK)]
+    pub ledger: bool,
+    /// With --ledger: for how long the table accepts no writes, for example `30h` or `7d`.
+    #[arg(long, value_name = "TIME", default_value = "7d", requires = "ledger", value_parser = outage, help_heading = LIMITS)]
+    pub outage: Duration,
     /// Keep the rehearsal's tables on the engine at --endpoint-url, so that you can look at them.
     #[arg(long, requires = "endpoint_url", help_heading = TASK)]
     pub keep_tables: bool,

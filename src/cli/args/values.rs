@@ -3,6 +3,11 @@
 use crate::model::BuildPart;
 use crate::s3::{ExportPlace, Folder, PlaceError};
 use crate::state::{Bound, Turn};
+use std::time::Duration;
+
+/// A stream keeps its records for so long.
+const LEAST_OUTAGE: Duration = Duration::from_secs(24 * 3600);
+const MOST_OUTAGE: Duration = Duration::from_secs(60 * 24 * 3600);
 
 pub(super) fn url(text: &str) -> Result<String, String> {
     let wanted = "a URL with its scheme, like http://localhost:8000";
@@ -91,6 +96,20 @@ pub(super) fn moment(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "a time in UTC like 2026-11-28T14:00:00Z, or milliseconds since 1970".into())
 }
 
+/// How long the table of a rehearsal accepts no writes.
+pub(super) fn outage(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text)
+        .map_err(|_| "write a time with its unit, such as 30h or 7d".to_owned())?;
+    match time {
+        time if time <= LEAST_OUTAGE => {
+            Err("the stream keeps its records for 24h, so a shorter outage needs no ledger".into())
+        }
+        time if time > MOST_OUTAGE => Err("the most is 60d".into()),
+        time => Ok(time),
+    }
+}
+
+/// A number of units.
 pub(super) fn units(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(units) if units.is_finite() && units > 0.0 => Ok(units),
@@ -100,7 +119,15 @@ pub(super) fn units(text: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::url;
+    use super::{outage, url};
+
+    #[test]
+    fn an_outage_is_longer_than_the_stream_keeps_its_records() {
+        assert_eq!(outage("30h"), Ok(std::time::Duration::from_secs(108_000)));
+        assert!(outage("1d").unwrap_err().contains("24h"));
+        assert!(outage("61d").unwrap_err().contains("60d"));
+        assert!(outage("week").unwrap_err().contains("with its unit"));
+    }
 
     #[test]
     fn a_url_has_a_host_and_a_port_that_exists() {
