@@ -15,6 +15,7 @@ use crate::engine::Habits;
 use crate::network::FaultRates;
 use crate::script::Cuts;
 use crate::shop::goods::{FencedBy, Layout};
+use crate::world::TIMING;
 
 /// Who takes part in a run, and what may go wrong.
 #[derive(Clone, Debug)]
@@ -50,6 +51,10 @@ pub struct Cast {
     pub turns_stream: bool,
     /// Everybody is away for so many minutes.
     pub away_minutes: Option<u64>,
+    /// Trouble begins after `apply`.
+    pub spares_apply: bool,
+    /// A lane looks for records so often.
+    pub poll: Duration,
     /// Trouble lasts at least and at most so long; between these, until everything is copied.
     pub storm: [Duration; 2],
     /// What is exact in a quiet moment stays so for so long.
@@ -118,6 +123,8 @@ impl Cast {
             expires: rng.random_bool(0.3),
             turns_stream: rng.random_bool(0.15),
             away_minutes: rng.random_bool(0.15).then(|| away_minutes(rng)),
+            spares_apply: false,
+            poll: TIMING.poll,
             storm: [Duration::from_secs(12), Duration::from_secs(60)],
             stays: Duration::from_secs(8),
             acts: if rng.random_bool(0.25) { 2 } else { 1 },
@@ -205,7 +212,7 @@ impl Cast {
 
 /// Keys of an ordinary run, and of a small one.
 pub const KEYS: usize = 42;
-const SMALL_KEYS: usize = 8;
+const SMALL_KEYS: usize = 5;
 
 impl Cast {
     /// The least that can go wrong in the same ways: a few keys that everybody writes, one or two processes of each kind, and
@@ -214,7 +221,10 @@ impl Cast {
         self.keys = SMALL_KEYS;
         self.engine.page_items = self.engine.page_items.min(3);
         self.engine.shards = self.engine.shards.min(2);
-        self.pause = self.pause.max(Duration::from_millis(1200));
+        self.pause = Duration::from_millis(400);
+        self.spares_apply = true;
+        self.poll = Duration::from_millis(300);
+        self.fault_rates.slow_writes = true;
         self.storm = [Duration::from_secs(2), Duration::from_secs(8)];
         self.stays = Duration::from_secs(4);
         self.tails = 1;

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::network::Doom;
 use crate::worker::{Job, Report};
-use crate::world::{TIMING, World};
+use crate::world::World;
 
 /// Clocks are fast or slow by up to so many millionths.
 const WRONG_PPM: i32 = 2000;
@@ -55,7 +55,7 @@ impl World {
         let (wire, died) = self.network.join(name, true, doom);
         let timing = Timing {
             clock: self.clock(rng),
-            ..TIMING
+            ..self.timing()
         };
         let stop = CancellationToken::new();
         let (stopped_after, killed_after) = (rng.random_range(2..90), rng.random_range(1..90));

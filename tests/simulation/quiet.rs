@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::check::{self, Wrong};
 use crate::support::trial::Stamps;
 use crate::worker::configuration;
-use crate::world::{TIMING, World};
+use crate::world::World;
 use crate::writers::Writers;
 
 /// In a quiet moment, everything is exact after so long.
@@ -166,7 +166,7 @@ impl World {
         let (wire, _) = self.network.join("observer", false, None);
         let timing = Timing {
             clock: Clock::simulated(Instant::now(), self.now_ms(), 0),
-            ..TIMING
+            ..self.timing()
         };
         let clients = Clients::of(configuration(wire), timing);
         let split = Split::open(self.plan().clone(), &clients).await;

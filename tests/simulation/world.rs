@@ -221,9 +221,12 @@ impl World {
         self.trial.create_source(&self.writers).await;
         self.expire_items(true).await;
         let writers = self.begin_writers(&mut rng).await;
-        self.network.set_fault_rates(self.cast.fault_rates);
+        if !self.cast.spares_apply {
+            self.network.set_fault_rates(self.cast.fault_rates);
+        }
         self.begin_events();
         self.begin_crew(&mut rng).await;
+        self.network.set_fault_rates(self.cast.fault_rates);
         let wrong = Box::pin(self.acts(&writers, &mut rng)).await;
         self.network.note(|| "an operator follows the advice".into());
         let (wrong, writes) = match wrong {
@@ -346,6 +349,14 @@ impl World {
         if self.newest.load(Ordering::Relaxed) + 1 < self.plans.len() {
             self.newest.fetch_add(1, Ordering::Relaxed);
             self.network.count("service added");
+        }
+    }
+
+    /// What the waits of this run are built on.
+    pub fn timing(&self) -> Timing {
+        Timing {
+            poll: self.cast.poll,
+            ..TIMING
         }
     }
 

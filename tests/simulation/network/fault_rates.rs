@@ -62,6 +62,8 @@ pub struct FaultRates {
     pub stale_ms: u64,
     /// Writes of commands that read the source and write targets take long.
     pub slow_pages: bool,
+    /// Some writes of the tail to a target take long.
+    pub slow_writes: bool,
 }
 
 impl FaultRates {
@@ -71,6 +73,7 @@ impl FaultRates {
         slow: 0,
         stale_ms: 0,
         slow_pages: false,
+        slow_writes: false,
     };
 
     /// As a seed has it: some runs have little trouble, some have much.
@@ -80,6 +83,7 @@ impl FaultRates {
             slow: *[0, 20, 100].choose(rng).expect("some"),
             stale_ms: *[0, 500, 1500].choose(rng).expect("some"),
             slow_pages: false,
+            slow_writes: false,
         }
     }
 
@@ -128,6 +132,15 @@ impl FaultRates {
             if is_late { Fate::Late } else { fate },
             rng.random_range(100..1300),
         )
+    }
+
+    /// How long a write of the tail is on its way, besides.
+    pub fn tail_write(&self, rng: &mut StdRng) -> u64 {
+        if self.slow_writes && rng.random_ratio(1, 6) {
+            rng.random_range(100..1300)
+        } else {
+            0
+        }
     }
 
     /// How old an eventually consistent page is.

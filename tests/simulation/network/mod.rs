@@ -250,6 +250,9 @@ impl Network {
         if fault_rates.slow_pages && writes_pages(name, sort, &body) {
             (drawn, slower_ms) = fault_rates.page(&mut inner.rng, drawn);
         }
+        if fault_rates.slow_writes && name.starts_with("replicate") && writes_target(sort, &body) {
+            slower_ms = fault_rates.tail_write(&mut inner.rng);
+        }
         let (fate, reason) = match troubled {
             true => inner.troubled(drawn, sort, &body),
             false => (drawn, None),
@@ -282,12 +285,14 @@ impl Network {
 
 /// Whether somebody writes targets from what they read in the source.
 fn writes_pages(name: &str, sort: Sort, body: &Json) -> bool {
-    let is_target = ["orders", "invoices", "people", "names"]
-        .iter()
-        .any(|table| body["TableName"] == *table);
-    let writes = sort == Sort::Batch || (sort == Sort::Write && is_target);
+    let writes = sort == Sort::Batch || writes_target(sort, body);
     let mut commands = ["backfill", "repair", "reconcile"].iter();
     writes && commands.any(|command| name.contains(command))
+}
+
+fn writes_target(sort: Sort, body: &Json) -> bool {
+    let mut targets = ["orders", "invoices", "people", "names"].iter();
+    sort == Sort::Write && targets.any(|table| body["TableName"] == *table)
 }
 
 impl Inner {
