@@ -3,12 +3,13 @@
 use super::order::{Chosen, Forecast, ImportForecast, OrderChoice, lasting};
 use super::worker::Backfill;
 use crate::dynamo::Tables;
-use crate::import::{MOST_OBJECTS, refuse_existing, refuse_plan};
+use crate::import::{MOST_OBJECTS, RegionalImports, refuse_existing, refuse_plan};
 use crate::model::{count, counted};
 use crate::plan::Service;
 use crate::s3::{Bucket, PutIf};
 use crate::source::SourceFacts;
 use crate::state::{ImportFolder, Order, SplitRecord};
+use crate::target::running_imports;
 use crate::worker::{RunError, unless_stopped};
 use std::collections::BTreeMap;
 
@@ -51,7 +52,7 @@ impl Backfill {
             }
             (OrderChoice::Auto | OrderChoice::Only(Order::Import), false) => {}
         }
-        match Box::pin(self.import_obstacle(&record, facts, added)).await? {
+        match Box::pin(self.import_obstacle(&record, choice, facts, added)).await? {
             Ok(reason) => {
                 let folder = self.import_folder(facts)?;
                 unless_stopped(&self.stop, Box::pin(self.probe_bucket(&folder))).await?;
@@ -75,6 +76,7 @@ impl Backfill {
     async fn import_obstacle(
         &self,
         record: &SplitRecord,
+        choice: OrderChoice,
         facts: &SourceFacts,
         added: bool,
     ) -> Result<Result<String, (String, String)>, RunError> {
@@ -124,6 +126,16 @@ impl Backfill {
                 "use fewer segments (--segments)",
             );
         }
+        if let Some(exceeded) = self.exceeded_quotas(facts, json_bytes).await? {
+            let next = "use the concurrent order";
+            if choice == OrderChoice::Auto {
+                return no(exceeded, next);
+            }
+            // AWS may have raised the quotas of this account: then DynamoDB decides.
+            tracing::warn!(
+                "{exceeded}; if AWS has not raised the quotas of this account, DynamoDB will refuse these imports"
+            );
+        }
         let reading = Forecast::reading(facts, self.budgets.source().rate());
         let import_ms = ImportForecast::import_ms(json_bytes);
         let takes = format!(
@@ -147,6 +159,32 @@ impl Backfill {
         Ok(Ok(format!(
             "import: {takes}; with the lag of the lanes ({lag}), this is well within the 24 hours for which the stream keeps its records"
         )))
+    }
+
+    /// The quotas that the imports would exceed, in each region with tables. Each region counts as if it received every item once.
+    async fn exceeded_quotas(
+        &self,
+        facts: &SourceFacts,
+        json_bytes: u64,
+    ) -> Result<Option<String>, RunError> {
+        let of_source = facts.arn.split(':').nth(3).unwrap_or_default();
+        let mut regions: BTreeMap<&str, (u64, &Tables)> = BTreeMap::new();
+        for (service, tables) in self.split.active() {
+            let region = service.place.region.as_deref().unwrap_or(of_source);
+            regions.entry(region).or_insert((0, tables)).0 += 1;
+        }
+        let mut exceeded = Vec::new();
+        for (region, (count, tables)) in regions {
+            let running = unless_stopped(&self.stop, Box::pin(running_imports(&tables.control))).await?;
+            let imports = RegionalImports {
+                region,
+                bytes: json_bytes,
+                tables: count,
+                running,
+            };
+            exceeded.extend(imports.exceeded());
+        }
+        Ok((!exceeded.is_empty()).then(|| exceeded.join("; ")))
     }
 
     /// A folder that no other backfill has.

@@ -214,10 +214,17 @@ fn events(events: &EventsStatus) -> String {
 fn ledger(ledger: &LedgerStatus) -> String {
     let mut words = vec![text::counted(ledger.records, "record")];
     words.push(match (&ledger.gap, ledger.lag_ms) {
-        (Some(_), _) => "the rest was lost".to_owned(),
+        (Some(gap), _) => format!("gap: {gap}"),
         (None, Some(lag_ms)) => format!("{} behind", text::duration(lag_ms)),
         (None, None) => "not begun".to_owned(),
     });
+    let left = ledger.time_left_ms.filter(|_| ledger.gap.is_none());
+    words.extend(left.map(|left| {
+        format!(
+            "{} until the stream removes what it does not have",
+            text::duration(left)
+        )
+    }));
     if !ledger.lanes.is_empty() {
         words.push(format!(
             "read by {}, because the stream does not keep their records any more",

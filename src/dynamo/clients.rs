@@ -1,7 +1,9 @@
 //! The SDK clients of each region and role of a plan.
 
 use super::certificates::{Bundle, system_http_client};
-use super::endpoints::{Endpoint, Endpoints, ObjectStore};
+#[cfg(feature = "s3")]
+use super::endpoints::ObjectStore;
+use super::endpoints::{Endpoint, Endpoints};
 use super::{Chaos, ConfigError, StandIn, Timing, WebPoster, profiles, region, stand_in};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
@@ -42,6 +44,7 @@ pub struct Clients {
     bundle: Option<Bundle>,
     chaos: Option<Chaos>,
     stand_in: Option<Arc<dyn StandIn>>,
+    #[cfg(feature = "s3")]
     objects: Option<Arc<ObjectStore>>,
     timing: Timing,
     made: Mutex<HashMap<RegionAndRole, Tables>>,
@@ -101,6 +104,7 @@ impl Clients {
         let mut clients = Self::new(base, endpoints, bundle, timing);
         clients.chaos = endpoint.chaos;
         clients.stand_in.clone_from(&endpoint.stand_in);
+        #[cfg(feature = "s3")]
         clients.objects.clone_from(&endpoint.objects);
         Ok(Arc::new(clients))
     }
@@ -119,6 +123,7 @@ impl Clients {
             bundle,
             chaos: None,
             stand_in: None,
+            #[cfg(feature = "s3")]
             objects: None,
             timing,
             made: Mutex::default(),

@@ -10,8 +10,10 @@ mod finish;
 mod journal;
 mod objects;
 mod partial;
+mod quota;
 mod task;
 
 pub use journal::ImportJournal;
 pub use objects::{ImportObject, MOST_OBJECTS, refuse_other_objects};
+pub use quota::RegionalImports;
 pub use task::{FIRST_LOOK, Import, LONGEST_LOOK, TOKEN_MS, refuse_existing, refuse_failures, refuse_plan};

@@ -215,9 +215,7 @@ fn failure(import: &DescribedImport, expected: u64) -> Option<String> {
         "{} of {expected} items were read, {} were imported, and {} had errors",
         import.processed_items, import.imported_items, import.errors
     );
-    let log = import.log_group.as_ref().map_or(String::new(), |group| {
-        format!(". The log group {group} of CloudWatch names the items with errors")
-    });
+    let log = import.log_group.as_deref().map_or(String::new(), told_log);
     match &import.status {
         ImportStatus::InProgress => None,
         ImportStatus::Failed(reason) => Some(format!("{reason} ({counts}){log}")),
@@ -226,6 +224,20 @@ fn failure(import: &DescribedImport, expected: u64) -> Option<String> {
         }
         ImportStatus::Completed => None,
     }
+}
+
+/// Where the errors of an import are. dynasplit does not read them: that needs another permission and another SDK.
+fn told_log(group: &str) -> String {
+    let mut parts = group.splitn(7, ':');
+    let (region, name) = (parts.nth(3), parts.nth(2));
+    let name = name.map(|name| name.trim_end_matches(":*"));
+    let shown = match (region, name) {
+        (Some(region), Some(name)) if !name.is_empty() => {
+            format!(": `aws logs tail {name} --region {region} --since 2d` shows it")
+        }
+        _ => String::new(),
+    };
+    format!(". The log group {group} of CloudWatch names the items with errors{shown}")
 }
 
 /// Refuses to continue if imports failed.
@@ -294,4 +306,23 @@ pub async fn refuse_existing(split: &Split, of: impl Fn(&str) -> bool) -> Result
         return Ok(());
     }
     Err(RunError::Targets { problems })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_of_a_failed_import_is_told_with_the_command_that_shows_it() {
+        let told = told_log("arn:aws:logs:eu-central-1:123456789012:log-group:/aws-dynamodb/imports:*");
+        assert!(
+            told.ends_with(
+                ": `aws logs tail /aws-dynamodb/imports --region eu-central-1 --since 2d` shows it"
+            ),
+            "{told}"
+        );
+        assert!(
+            told_log("imports").ends_with("The log group imports of CloudWatch names the items with errors")
+        );
+    }
 }

@@ -85,6 +85,11 @@ fn of_end(split: &str, known: &NotifyRecord, name: &str, told: &Told, now_ms: u6
             NoticeKind::Lag,
             format!("the events of {of} are not far behind any more"),
         ),
+        "ledger-gap" => (NoticeKind::Gap, "the ledger has no gap any more".to_owned()),
+        "ledger-lag" => (
+            NoticeKind::Lag,
+            "the ledger is not far behind any more".to_owned(),
+        ),
         "dead-letters" => (
             NoticeKind::DeadLetters,
             format!("{of} has no open dead letters any more"),
@@ -111,7 +116,9 @@ fn of_end(split: &str, known: &NotifyRecord, name: &str, told: &Told, now_ms: u6
         ),
         _ => return None,
     };
-    let service = (kind != NoticeKind::Throttling).then(|| of.to_owned());
+    // The ledger and a throttled part of a command are no services.
+    let is_service = kind != NoticeKind::Throttling && !sort.starts_with("ledger-");
+    let service = is_service.then(|| of.to_owned());
     Some(Due {
         subject: name.to_owned(),
         state: None,

@@ -3,6 +3,7 @@
 
 mod due;
 mod event_subjects;
+mod ledger_subjects;
 mod notice;
 mod notifier;
 mod notifying;

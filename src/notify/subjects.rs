@@ -2,6 +2,7 @@
 //! because such a text may name a key, or contain the output of a hook.
 
 use super::event_subjects::of_events;
+use super::ledger_subjects::of_ledger;
 use super::notice::{NoticeKind, Severity};
 use super::subject::{SHORT_MS, Subject, Subjects, magnitude, ms};
 use crate::model::{counted, duration};
@@ -51,6 +52,9 @@ pub fn subjects(status: &SplitStatus, known: &NotifyRecord, thresholds: Threshol
     }
     for events in &status.events {
         of_events(&mut found, events, known, thresholds.lag);
+    }
+    if let Some(ledger) = &status.ledger {
+        of_ledger(&mut found, ledger, known, thresholds.lag);
     }
     of_throttling(&mut found, status, known, thresholds);
     found

@@ -4,7 +4,8 @@ use super::*;
 use crate::plan::Notify;
 use crate::state::{CutoverEvent, CutoverPhase, CutoverStep, Limit, NotifyRecord, ShardRecord};
 use crate::status::{
-    CutoverStatus, EventsPhase, EventsStatus, LaneStatus, LimitStatus, Phase, ReverseState, SplitStatus,
+    CutoverStatus, EventsPhase, EventsStatus, LaneStatus, LedgerStatus, LimitStatus, Phase, ReverseState,
+    SplitStatus,
 };
 
 const HOUR_MS: u64 = 3_600_000;
@@ -82,6 +83,70 @@ impl Told {
         };
         self.notices(status).iter().map(words).collect()
     }
+}
+
+#[test]
+fn a_ledger_that_is_behind_or_lost_records_is_told_without_a_service() {
+    let mut told = Told::of_phase();
+    let ledger = LedgerStatus {
+        place: "s3://b/p/".into(),
+        lag_ms: Some(300_000),
+        records: 7,
+        gap: None,
+        blocked: Some(PRIVATE.into()),
+        time_left_ms: Some(23 * HOUR_MS),
+        lanes: Vec::new(),
+    };
+    let notices = |told: &mut Told, ledger: LedgerStatus| {
+        let with = SplitStatus {
+            ledger: Some(ledger),
+            ..status(vec![lane("A", 0)])
+        };
+        let words = |notice: &Notice| {
+            assert_eq!(notice.service, None, "{notice:?}");
+            (notice.change, notice.severity, notice.text.clone())
+        };
+        told.notices(&with).iter().map(words).collect::<Vec<_>>()
+    };
+    assert_eq!(notices(&mut told, ledger.clone()), []);
+    let late = LedgerStatus {
+        lag_ms: Some(HOUR_MS),
+        ..ledger.clone()
+    };
+    let behind = "the ledger is 60m 0s behind".to_owned();
+    assert_eq!(
+        notices(&mut told, late.clone()),
+        [(Change::Began, Severity::Warning, behind)]
+    );
+    let short = LedgerStatus {
+        time_left_ms: Some(7 * HOUR_MS),
+        ..late
+    };
+    let said = notices(&mut told, short);
+    assert_eq!(
+        (said.len(), said[0].0, said[0].1),
+        (1, Change::Changed, Severity::Critical)
+    );
+    let lost = LedgerStatus {
+        gap: Some(PRIVATE.into()),
+        lanes: vec!["A".into()],
+        ..ledger.clone()
+    };
+    let said = notices(&mut told, lost);
+    assert_eq!(said.len(), 2, "the gap, and the end of the lag: {said:?}");
+    assert_eq!(
+        said[0],
+        (
+            Change::Began,
+            Severity::Critical,
+            "the ledger lost records of the stream, and lanes that are far behind read it: A".into()
+        )
+    );
+    let over = "the ledger has no gap any more".to_owned();
+    assert_eq!(
+        notices(&mut told, ledger),
+        [(Change::Ended, Severity::Info, over)]
+    );
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod flow;
 mod forecast;
 mod journal;
 mod lanes;
+mod ledger;
 mod limits;
 mod page;
 mod policy;

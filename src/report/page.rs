@@ -9,6 +9,7 @@ use super::figures::{dollars, moment, percent, prose, share};
 use super::flow::flow;
 use super::journal::journal;
 use super::lanes::lanes;
+use super::ledger::ledger;
 use super::limits::limits;
 use super::policy::{SCRIPT, STYLE, policy};
 use super::standing::Standing;
@@ -70,6 +71,7 @@ fn content(standing: &Standing) -> Markup {
         (flow(standing))
         (lanes(standing))
         (events(standing))
+        (ledger(standing))
         (charts(standing))
         (timeline(standing))
         (copying(standing))

@@ -8,7 +8,8 @@ use crate::state::{
 };
 use crate::status::{
     ActivityStatus, CutoverStatus, EventsPhase, EventsStatus, FillStatus, HoldStatus, LaneStatus,
-    LimitStatus, Obstacle, ObstacleKind, Phase, ReverseState, SplitStatus, Unnotified, chart_sample,
+    LedgerStatus, LimitStatus, Obstacle, ObstacleKind, Phase, ReverseState, SplitStatus, Unnotified,
+    chart_sample,
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -151,6 +152,15 @@ fn standing(names: &[String]) -> Standing {
             blocked: Some(names[0].clone()),
             time_left_ms: Some(9),
         }],
+        ledger: Some(LedgerStatus {
+            place: names[0].clone(),
+            lag_ms: Some(5),
+            records: 48_113,
+            gap: None,
+            blocked: Some(names[0].clone()),
+            time_left_ms: Some(9),
+            lanes: names.to_vec(),
+        }),
         unnotified: vec![Unnotified {
             destination: names[0].clone(),
             since_ms_ago: 200_000,

@@ -32,6 +32,9 @@ pub struct Alarm {
     pub what: String,
 }
 
+/// A ledger with less time until the stream removes what it does not have needs help, as a lane does (notifications use the same time).
+const LEDGER_SHORT_MS: u64 = 8 * 3_600_000;
+
 /// The alarms of a running split. A split that is complete has no alarms.
 #[must_use]
 pub fn alarms(status: &SplitStatus, max_lag_ms: u64) -> Vec<Alarm> {
@@ -55,6 +58,19 @@ pub fn alarms(status: &SplitStatus, max_lag_ms: u64) -> Vec<Alarm> {
             add(
                 AlarmKind::Lag,
                 format!("the lane '{lane}' is {lag} behind, and {most} are allowed"),
+            );
+        }
+    }
+    if let Some(ledger) = &status.ledger {
+        if let Some(reason) = &ledger.gap {
+            add(AlarmKind::Gap, format!("the ledger lost records ({reason})"));
+        } else if ledger.time_left_ms.is_some_and(|left| left < LEDGER_SHORT_MS) {
+            let left = duration(LEDGER_SHORT_MS);
+            add(
+                AlarmKind::Lag,
+                format!(
+                    "the ledger has less than {left} until the stream removes changes that it does not have"
+                ),
             );
         }
     }

@@ -174,6 +174,29 @@ pub async fn find_import(
     Ok(None)
 }
 
+/// How many imports of the account run in the region of this client. Needs `dynamodb:ListImports`.
+///
+/// # Errors
+/// If the imports may not be listed.
+pub async fn running_imports(client: &Client) -> Result<u64, TargetError> {
+    let (mut running, mut next) = (0, None);
+    for _ in 0..MOST_PAGES {
+        let listed = call_table(LIST, "imports", || {
+            client.list_imports().set_next_token(next.clone()).send()
+        });
+        let page = listed.await?;
+        let imports = page.import_summary_list.iter().flatten();
+        running += imports
+            .filter(|import| import.import_status == Some(SdkStatus::InProgress))
+            .count() as u64;
+        next = page.next_token;
+        if next.is_none() {
+            break;
+        }
+    }
+    Ok(running)
+}
+
 fn read(
     description: Option<&ImportTableDescription>,
     action: &'static str,

@@ -42,6 +42,7 @@ pub use error::TargetError;
 pub use gather::Batched;
 pub use import::{
     DescribedImport, ImportPlace, ImportRequest, ImportStatus, describe_import, find_import, request_import,
+    running_imports,
 };
 pub use import_settings::set_after_import;
 pub use lease_fence::Fence;

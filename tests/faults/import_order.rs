@@ -20,6 +20,7 @@ use crate::support::trial::Mode;
 
 const BUCKET: &str = "imports";
 const IMPORT: &[&str] = &["backfill", "--order", "import", "--segments", "4"];
+const AUTO: &[&str] = &["backfill", "--order", "auto", "--output", "json"];
 const RETRY: &[&str] = &["backfill", "--order", "import", "--delete-partial"];
 const CONCURRENT: &[&str] = &["backfill", "--order", "concurrent"];
 
@@ -299,6 +300,7 @@ async fn an_import_that_fails_is_told_and_tried_again() {
                 "the import of orders into",
                 "ItemValidationError",
                 "log-group:/aws-dynamodb/imports",
+                "aws logs tail /aws-dynamodb/imports --region us-east-1",
                 "--delete-partial",
                 "--order concurrent",
                 "the import of invoices into",
@@ -387,6 +389,42 @@ async fn a_plain_backfill_creates_the_tables_if_no_import_is_possible() {
     assert_eq!(report["order"], "concurrent", "{report:#}");
     assert_eq!(scene.imports(), 0);
     scene.exact(Some(writers), tail).await;
+}
+
+/// AWS may have raised the quotas of an account, so an operator who asks for the order gets a warning.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn imports_beyond_the_quotas_are_not_chosen_and_are_told() {
+    let told = "where 48 imports of the account run already, and an account makes at most 50";
+    let scene = Scene::set(99, Mode::Sequence).await;
+    scene.stage.engine.faults().imports().others_run(48);
+    let tail = scene.begin().await;
+    let done = scene.stage.cli.succeed(IMPORT).await;
+    let warned = done.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        warned.contains(told) && warned.contains("DynamoDB will refuse these imports"),
+        "{warned}"
+    );
+    assert_eq!(scene.imports(), 3, "it is the operator who decides");
+    scene.exact(None, tail).await;
+
+    let scene = Scene::set(99, Mode::Sequence).await;
+    scene.stage.engine.faults().imports().others_run(48);
+    let tail = scene.begin().await;
+    let done = scene.stage.cli.succeed(AUTO).await;
+    let report: Value = serde_json::from_str(&done.stdout).expect("one document");
+    assert_eq!(report["order"], "concurrent", "{report:#}");
+    let reason = report["order_reason"].as_str().expect("a reason");
+    assert!(reason.contains(told), "{reason}");
+    assert_eq!(scene.imports(), 0);
+    scene.exact(None, tail).await;
+
+    let scene = Scene::set(99, Mode::Sequence).await;
+    scene.stage.engine.faults().imports().others_run(47);
+    let tail = scene.begin().await;
+    let done = scene.stage.cli.succeed(AUTO).await;
+    let report: Value = serde_json::from_str(&done.stdout).expect("one document");
+    assert_eq!(report["order"], "import", "{report:#}");
+    scene.exact(None, tail).await;
 }
 
 /// The lanes are so far behind that they could not catch up after an import: the order is given up before the first request.

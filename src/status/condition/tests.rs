@@ -1,6 +1,7 @@
 //! Tests of the conditions of `status --check` and `wait`.
 
 use super::*;
+use crate::status::LedgerStatus;
 use crate::status::obstacle::Obstacle;
 
 const NOW_MS: u64 = 1_000_000;
@@ -27,6 +28,32 @@ fn kinds(status: &SplitStatus) -> Vec<AlarmKind> {
 fn a_split_that_follows_has_no_alarm() {
     let fine = SplitStatus::sample(Phase::Tailing, vec![lane("a", Some(HOUR_MS), 1)]);
     assert_eq!(kinds(&fine), []);
+}
+
+#[test]
+fn a_ledger_that_lost_records_or_soon_will_is_an_alarm() {
+    let ledger = LedgerStatus {
+        place: "s3://b/p/".into(),
+        lag_ms: Some(16 * HOUR_MS),
+        records: 7,
+        gap: None,
+        blocked: Some("denied".into()),
+        time_left_ms: Some(8 * HOUR_MS),
+        lanes: Vec::new(),
+    };
+    let mut status = SplitStatus::sample(Phase::Tailing, vec![lane("a", Some(1), 1)]);
+    status.ledger = Some(ledger.clone());
+    assert_eq!(kinds(&status), [], "its lag is not limited by --max-lag");
+    status.ledger = Some(LedgerStatus {
+        time_left_ms: Some(8 * HOUR_MS - 1),
+        ..ledger.clone()
+    });
+    assert_eq!(kinds(&status), [AlarmKind::Lag]);
+    status.ledger = Some(LedgerStatus {
+        gap: Some("trimmed".into()),
+        ..ledger
+    });
+    assert_eq!(kinds(&status), [AlarmKind::Gap]);
 }
 
 #[test]

@@ -48,6 +48,8 @@ struct State {
     /// How the next imports end.
     ends: Vec<ImportEnd>,
     tables_made: u64,
+    /// Imports of others in the account, which run for ever.
+    others: usize,
 }
 
 #[derive(Clone)]
@@ -93,6 +95,11 @@ impl Imports {
     /// The next imports end like this, the first one first.
     pub fn end_next(&self, ends: impl IntoIterator<Item = ImportEnd>) {
         self.state().ends.extend(ends);
+    }
+
+    /// So many imports of others run in the account.
+    pub fn others_run(&self, others: usize) {
+        self.state().others = others;
     }
 
     /// How many imports were made.
@@ -260,6 +267,12 @@ impl Imports {
 
     fn list(&self) -> Answer {
         let state = self.state();
+        let others = (0..state.others).map(|other| {
+            json!({
+                "ImportArn": format!("{}/import/{other:014}-0ther000", arn_of("others")), "ImportStatus": "IN_PROGRESS",
+                "TableArn": arn_of("others"), "S3BucketSource": { "S3Bucket": "others" }, "InputFormat": "CSV"
+            })
+        });
         let imports: Vec<Value> = state
             .made
             .iter()
@@ -269,6 +282,7 @@ impl Imports {
                     "S3BucketSource": import.request["S3BucketSource"], "InputFormat": "DYNAMODB_JSON"
                 })
             })
+            .chain(others)
             .collect();
         Answer::ok(&json!({ "ImportSummaryList": imports }))
     }
