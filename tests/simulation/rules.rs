@@ -154,7 +154,7 @@ const FEW: u32 = 7;
 #[test]
 fn a_failing_run_is_reduced_and_told_as_a_story() {
     let (mode, rule) = (Mode::Timestamp, Rule::BothImages);
-    let found = first(rule, mode, 1..=patience(1), Some(SHORT_STORM_S), false);
+    let found = first(rule, mode, 1..=patience(1), Some(SHORT_STORM_S), true);
     let (script, outcome) = found.expect("it is found");
     let whole = outcome.wrong.clone().expect("it failed");
     let story = told(&script, outcome, FEW);
