@@ -212,12 +212,16 @@ impl HttpConnector for ChaosConnector {
             .chaos
             .fate(chance::within(0.0..1.0), chance::within(0.0..1.0));
         let connector = self.connector.clone();
+        // Requests of S3 name no operation in a header.
+        let is_of_tables = request.headers().get("x-amz-target").is_some();
         HttpConnectorFuture::new(async move {
             tokio::time::sleep(wait).await;
             match fate {
                 Fate::Sent => connector.call(request).await,
-                Fate::Throttled => answer(400, "ThrottlingException"),
-                Fate::NeverSent => answer(500, "InternalServerError"),
+                Fate::Throttled if is_of_tables => answer(400, "ThrottlingException"),
+                Fate::NeverSent if is_of_tables => answer(500, "InternalServerError"),
+                Fate::Throttled => answer_of_s3(503, "SlowDown"),
+                Fate::NeverSent => answer_of_s3(500, "InternalError"),
                 Fate::AnswerLost => {
                     connector.call(request).await?;
                     Err(ConnectorError::io("chaos: the answer was lost".into()))
@@ -238,6 +242,17 @@ fn answer(status: u16, code: &str) -> Result<HttpResponse, ConnectorError> {
     response
         .headers_mut()
         .insert("content-type", "application/x-amz-json-1.0");
+    Ok(response)
+}
+
+/// An error as S3 answers it.
+fn answer_of_s3(status: u16, code: &str) -> Result<HttpResponse, ConnectorError> {
+    let status = StatusCode::try_from(status).map_err(|error| ConnectorError::other(error.into(), None))?;
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>chaos</Message></Error>"
+    );
+    let mut response = HttpResponse::new(status, SdkBody::from(body));
+    response.headers_mut().insert("content-type", "application/xml");
     Ok(response)
 }
 

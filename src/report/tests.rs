@@ -348,6 +348,9 @@ fn every_part_can_be_read_without_seeing_it() {
         "12 changes carried back",
         "Journal of orders: the last 2 events",
         "orders has received none for 3m 20s (2 attempts): orders",
+        "Ledger of all changes",
+        "48,113",
+        "blocked: orders",
     ] {
         assert!(page.contains(text), "{text}");
     }

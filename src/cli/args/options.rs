@@ -710,7 +710,7 @@ pub struct Rehearse {
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,
     /// Keep a ledger, and let the table of one service accept no writes for days. Its lane then reads the ledger, because the stream has
-    /// forgotten the changes. The days pass in about a minute.
+    /// forgotten the changes. A week passes in some minutes.
     #[arg(long, conflicts_with_all = ["cutover", "chaos"], help_heading = TASK)]
     pub ledger: bool,
     /// With --ledger: for how long the table accepts no writes, for example `30h` or `7d`.

@@ -143,6 +143,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn chaos_answers_as_s3_does_and_the_requests_are_sent_again() {
+        let objects = EmbeddedObjects::start("rehearsal").await.unwrap();
+        let endpoint = Endpoint {
+            anonymous: true,
+            url: Some("http://127.0.0.1:1".into()),
+            objects: Some(Arc::new(objects.store())),
+            chaos: Some("errors=20%,throttle=20%".parse().unwrap()),
+            ..Endpoint::default()
+        };
+        let clients = Clients::load(&endpoint, Timing::LOCAL).await.unwrap();
+        let bucket = Bucket::new(&clients.at(None, None).await, None, "rehearsal", None);
+        for n in 0..30 {
+            let key = format!("a/{n}");
+            let etag = bucket.put_new(&key, b"x").await.unwrap();
+            assert_eq!(bucket.etag(&key).await.unwrap(), etag);
+        }
+        assert_eq!(bucket.list("a/").await.unwrap().len(), 30);
+    }
+
+    #[tokio::test]
     async fn others_are_refused() {
         let objects = EmbeddedObjects::start("rehearsal").await.unwrap();
         let store = ObjectStore {
