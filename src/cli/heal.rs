@@ -231,6 +231,8 @@ mod tests {
             "{told}"
         );
         assert!(told.contains("their rate is not known"), "{told}");
-        assert!(told.contains("export the changes  -"), "{told}");
+        let row = told.lines().find(|line| line.contains("export the changes"));
+        let unknown = row.map(|row| row.matches(" -").count());
+        assert_eq!(unknown, Some(3), "{told}");
     }
 }
