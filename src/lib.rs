@@ -30,6 +30,7 @@
 //! - [`cutover`]: moves the writers of a service to its own table, and back: fence, drain, close, pin, switch, rollback.
 //! - [`verify`]: the comparison of both sides while writes continue, and its repairs; [`verify::compare`] is its pure part.
 //! - [`backfill`]: copies existing items into all services' tables at once.
+//! - [`heal`]: heals gaps of the stream: reads the keys again that incremental exports name.
 //! - [`tail`]: follows the stream and applies it, lane by lane.
 //! - [`lifecycle`]: the steps that begin and end a split: apply, restart, switch, complete, abandon.
 //! - [`repair`]: the tombstone switch, the hold of a bulk copy, rechecks, dead letters, and the reconciling of one key.
@@ -65,6 +66,7 @@ pub mod events;
 pub mod fault;
 pub mod fence;
 pub mod flow;
+pub mod heal;
 pub mod import;
 pub mod infrastructure;
 pub mod ledger;

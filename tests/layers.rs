@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of the crate, from bottom to top: each may import itself and what stands before it. `verify/compare` is a room
 /// of its own inside of `verify`.
-const LAYERS: [&str; 34] = [
+const LAYERS: [&str; 35] = [
     "fault",
     "model",
     "plan",
@@ -38,6 +38,7 @@ const LAYERS: [&str; 34] = [
     "repair",
     "lifecycle",
     "tail",
+    "heal",
     "backfill",
     COMPARE,
     "verify",

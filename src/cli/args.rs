@@ -3,6 +3,7 @@
 mod commands;
 mod documents;
 mod examples;
+mod heal;
 mod init;
 mod ledger;
 mod listen;
@@ -12,6 +13,7 @@ mod values;
 
 pub use self::commands::Command;
 pub use self::documents::{Completions, Iam, IamFormat, Man, Report, TableFormat, Tables};
+pub use self::heal::Heal;
 pub use self::init::{Init, MOST_ITEMS};
 pub use self::ledger::{Ledger, LedgerAction, WantedChanges};
 pub use self::listen::Listen;

@@ -16,6 +16,7 @@ mod error_document;
 mod exit;
 mod export;
 mod failure;
+mod heal;
 mod hold;
 mod iam;
 mod init;
@@ -121,6 +122,7 @@ async fn run(args: Args) -> Result<Exit, Failed> {
         Command::Backfill(command) => backfill::run(&global, &command, stop).await,
         Command::Export(command) => Box::pin(export::run(&global, &command, stop)).await,
         Command::Verify(command) => verify::run(&global, &command, stop).await,
+        Command::Heal(command) => Box::pin(heal::run(&global, &command, stop)).await,
         Command::Status(command) if command.watch => Box::pin(status::watch(&global, &command, stop)).await,
         Command::Status(command) => Box::pin(unless(&stop, status::run(&global, &command))).await,
         Command::Report(command) => Box::pin(unless(&stop, report::run(&global, &command))).await,

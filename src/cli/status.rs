@@ -13,8 +13,8 @@ use crate::cutover::{Preparation, preparations};
 use crate::dynamo::Clock;
 use crate::state::{CutoverPhase, Limit, ShardRecord, TuningRecord};
 use crate::status::{
-    Alarm, CutoverStatus, EventsPhase, EventsStatus, LedgerStatus, ReverseState, SplitStatus, alarms,
-    split_status_with_worker, told,
+    Alarm, CutoverStatus, EventsPhase, EventsStatus, HealStatus, LedgerStatus, ReverseState, SplitStatus,
+    alarms, split_status_with_worker, told,
 };
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -129,6 +129,7 @@ pub(super) fn render(status: &SplitStatus) -> String {
     }));
     lines.extend(status.events.iter().map(events));
     lines.extend(status.ledger.iter().map(ledger));
+    lines.extend(status.heal.iter().map(heal));
     lines.push(String::new());
     lines.push(text::lanes(&status.lanes, !status.obstacles.is_empty()));
     lines.push(String::new());
@@ -233,6 +234,28 @@ fn ledger(ledger: &LedgerStatus) -> String {
     }
     words.extend(ledger.blocked.as_ref().map(|reason| format!("blocked: {reason}")));
     format!("ledger {}: {}", ledger.place, words.join("; "))
+}
+
+/// The last heal of a gap, in one line.
+fn heal(heal: &HealStatus) -> String {
+    let mut words = vec![format!(
+        "{} of {} healed",
+        text::count(heal.healed as u64),
+        text::counted(heal.exports as u64, "export")
+    )];
+    words.push(format!(
+        "{} read again, {} repaired",
+        text::counted(heal.counts.keys, "key"),
+        text::count(heal.counts.repaired)
+    ));
+    if heal.counts.left() > 0 {
+        words.push(format!("{} left as they are", text::count(heal.counts.left())));
+    }
+    if let Some(finished) = heal.finished_ms {
+        let ago = text::duration(Clock::SYSTEM.now_ms().saturating_sub(finished));
+        words.push(format!("ended {ago} ago"));
+    }
+    format!("heal of a gap: {}", words.join("; "))
 }
 
 /// The cutover of a service. While it is under way, with its last events.

@@ -418,7 +418,7 @@ async fn one(work: &Work<'_>, step: CutoverStep) -> Result<CutoverStep, RunError
         CutoverStep::Ready => Box::pin(forward::ready(work)).await,
         CutoverStep::Fence => forward::fence(work).await,
         CutoverStep::Drain => forward::drain(work).await,
-        CutoverStep::Check => forward::check(work).await,
+        CutoverStep::Check => Box::pin(forward::check(work)).await,
         CutoverStep::Close => forward::close(work).await,
         CutoverStep::Pin => forward::pin(work).await,
         CutoverStep::Reverse => forward::reverse(work).await,

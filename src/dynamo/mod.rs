@@ -55,7 +55,7 @@ pub use health::Health;
 pub use identity::Caller;
 pub use load::{Entry, Load};
 pub(crate) use poll::Poll;
-pub use recovery::point_in_time_recovery;
+pub use recovery::{RestorablePeriod, point_in_time_recovery, restorable_period};
 pub use request_outcome::RequestOutcome;
 pub use resource_policy::{PolicyChange, ResourcePolicy};
 pub use stand_in::{AskedOfEngine, EngineAnswer, RawEngine, StandIn};

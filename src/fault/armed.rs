@@ -71,6 +71,7 @@ pub fn saving(record: &str, removed: bool) -> &'static str {
         ("WORKER", true) => "state.worker.delete",
         ("BACKFILL", false) => "state.backfill.put",
         ("IMPORT", false) => "state.import.put",
+        ("HEAL", false) => "state.heal.put",
         ("SEGMENT", false) => "state.segment.put",
         ("SEGMENT", true) => "state.segment.delete",
         ("REPAIR", false) => "state.repair.put",

@@ -175,6 +175,12 @@ pub fn with_export(
             &["dynamodb:DescribeExport"],
             vec![format!("{source}/export/*")],
         ),
+        // Of a heal.
+        Statement::new(
+            "ReadTheRestorablePeriod",
+            &["dynamodb:DescribeContinuousBackups"],
+            vec![source.clone()],
+        ),
         Statement::new(
             "WriteAndReadTheExport",
             &[

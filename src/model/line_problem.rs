@@ -17,6 +17,12 @@ pub enum LineProblem {
         "this is a line of an incremental export, which contains changes and not items; use a full export"
     )]
     Incremental,
+    /// Not JSON, where a change is expected.
+    #[error("this line is not JSON ({0}); each line must be one change, as in an incremental export")]
+    ChangeSyntax(String),
+    /// JSON of another kind, where a change is expected.
+    #[error("a change is expected here, with `Metadata` and `Keys` as in an incremental export, not {0}")]
+    NotAChange(&'static str),
     /// A line of Amazon Ion, which this build does not read.
     #[error("this line is in Amazon Ion: {0}")]
     Ion(NotBuilt),

@@ -6,6 +6,7 @@ mod build_part;
 #[cfg(test)]
 pub(crate) mod cases;
 mod change;
+mod change_line;
 mod counters;
 mod documents;
 mod index;
@@ -28,6 +29,7 @@ mod words;
 
 pub use build_part::{BuildPart, NotBuilt};
 pub use change::{Change, Images, Origin};
+pub use change_line::changed_key_of;
 pub use counters::Counters;
 pub use documents::{DocumentProblem, ItemPlace, items_of};
 pub use index::{IndexFacts, Projected};

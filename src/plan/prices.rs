@@ -28,6 +28,9 @@ pub struct Prices {
     /// A gigabyte of an import from S3, before compression.
     #[serde(default = "imports")]
     pub import_per_gb: f64,
+    /// A gigabyte of an export to S3; of an incremental one, a gigabyte of changes.
+    #[serde(default = "exports")]
+    pub export_per_gb: f64,
 }
 
 /// Prices of a table class, on demand.
@@ -56,6 +59,10 @@ fn imports() -> f64 {
     Prices::published().import_per_gb
 }
 
+fn exports() -> f64 {
+    Prices::published().export_per_gb
+}
+
 impl Prices {
     /// AWS's list prices in us-east-1, as they were in October 2026.
     /// See [on-demand prices](https://aws.amazon.com/dynamodb/pricing/on-demand/).
@@ -75,6 +82,7 @@ impl Prices {
             },
             stream_reads_per_million: 0.20,
             import_per_gb: 0.15,
+            export_per_gb: 0.10,
         }
     }
 
@@ -135,6 +143,7 @@ impl Prices {
             ),
             ("stream-reads-per-million", self.stream_reads_per_million),
             ("import-per-gb", self.import_per_gb),
+            ("export-per-gb", self.export_per_gb),
         ];
         let (name, price) = each
             .into_iter()

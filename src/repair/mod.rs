@@ -12,8 +12,8 @@ mod tombstone_switch;
 
 pub(crate) use acknowledgement::{Holder, acknowledged, refuse_fenced, refuse_switched_since, workers_gone};
 pub(crate) use hold::{bulk_landed, free, give_up, hold};
-pub(crate) use reconcile::{Reconciled, Reconciler};
-pub(crate) use repair_lease::{RepairLease, backfill_runs, copied_now, refuse_unready};
+pub(crate) use reconcile::{Reconciled, Reconciler, settled_proven};
+pub(crate) use repair_lease::{RepairLease, backfill_runs, copied_now, refuse_uncopied, refuse_unready};
 pub use repair_lease::{RepairRecord, repair_runs};
 pub use replay_ledger::{LeftKey, Replayed, replay_ledger};
 pub use settle_dead_letters::{SettledDeadLetter, discard_dead_letters, reconcile_dead_letters};

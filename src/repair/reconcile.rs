@@ -143,6 +143,20 @@ impl<'a> Reconciler<'a> {
         }
     }
 
+    /// Brings one source key in order in a service whose mapping is proven: the source key alone gives every target key that the item ever
+    /// had, so fewer reads than those of [`Self::source_key`] show everything.
+    pub async fn proven_key(&self, key: &Key) -> Result<Reconciled, RunError> {
+        let mut result = Reconciled::Agreed;
+        for target in self.service.target_keys(key, self.source.keys()) {
+            match self.target_key(&target, Some(key)).await? {
+                Reconciled::Agreed => {}
+                Reconciled::Repaired => result = Reconciled::Repaired,
+                other => return Ok(other),
+            }
+        }
+        Ok(result)
+    }
+
     /// Repairs one target key, given the source key that it belongs to (`None`: it is an extra item).
     ///
     /// It reads the target first and then the source. The source is then at least as new as the target was, and the
@@ -388,9 +402,25 @@ pub(crate) async fn settled_with(
     suspects: &[Key],
     stop: &CancellationToken,
 ) -> Result<Reconciled, RunError> {
-    for attempt in 1..=ATTEMPTS {
-        match reconciler.source_key(key, suspects).await? {
-            Reconciled::Busy => crate::worker::pause(Duration::from_millis(50) * attempt, stop).await?,
+    while_busy(|| reconciler.source_key(key, suspects), stop).await
+}
+
+/// The same for a key of a service whose mapping is proven.
+pub(crate) async fn settled_proven(
+    reconciler: &Reconciler<'_>,
+    key: &Key,
+    stop: &CancellationToken,
+) -> Result<Reconciled, RunError> {
+    while_busy(|| reconciler.proven_key(key), stop).await
+}
+
+async fn while_busy<A>(attempt: impl Fn() -> A, stop: &CancellationToken) -> Result<Reconciled, RunError>
+where
+    A: Future<Output = Result<Reconciled, RunError>>,
+{
+    for number in 1..=ATTEMPTS {
+        match attempt().await? {
+            Reconciled::Busy => crate::worker::pause(Duration::from_millis(50) * number, stop).await?,
             other => return Ok(other),
         }
     }

@@ -179,6 +179,14 @@ pub(crate) async fn refuse_unready(split: &Split, services: &[&str]) -> Result<(
             next: "start `dynasplit replicate` first, and leave it running during the repair".into(),
         });
     }
+    refuse_uncopied(split, services).await
+}
+
+/// Refuses a repair before the backfill is finished.
+///
+/// # Errors
+/// [`RunError::NotYet`], with the next step.
+pub(crate) async fn refuse_uncopied(split: &Split, services: &[&str]) -> Result<(), RunError> {
     let Some(backfill) = backfill(split).await? else {
         return Err(RunError::NotYet {
             what: "there was no backfill yet".into(),

@@ -1,9 +1,11 @@
 //! What DynamoDB says about an export.
 
 use super::error::ExportError;
+use super::manifest::ExportWindow;
 use super::place::Folder;
 use crate::dynamo::{Failure, call_table};
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::primitives::DateTime;
 use aws_sdk_dynamodb::types::{ExportDescription, ExportFormat, ExportStatus as SdkStatus, ExportType};
 
 /// How far an export is.
@@ -30,6 +32,10 @@ pub struct DescribedExport {
     pub owner: Option<String>,
     /// Its export time, in milliseconds since 1970.
     pub export_time_ms: Option<u64>,
+    /// The window of an incremental export, as far as DynamoDB says it.
+    pub window: Option<ExportWindow>,
+    /// What DynamoDB bills for, in bytes; 0 before it is complete.
+    pub billed_bytes: u64,
 }
 
 const DESCRIBE: &str = "dynamodb:DescribeExport";
@@ -39,27 +45,49 @@ const DESCRIBE: &str = "dynamodb:DescribeExport";
 /// # Errors
 /// If there is no such export, it may not be described, or it is not a full export in DynamoDB JSON without a filter.
 pub async fn describe_export(dynamodb: &Client, arn: &str) -> Result<DescribedExport, ExportError> {
+    let description = describe(dynamodb, arn).await?;
+    if let Some(kind) = other_kind(&description, &ExportType::FullExport) {
+        return Err(ExportError::NotFull {
+            export: arn.to_owned(),
+            kind,
+        });
+    }
+    read(&description, arn)
+}
+
+/// Asks DynamoDB about an incremental export. Needs `dynamodb:DescribeExport`.
+///
+/// # Errors
+/// If there is no such export, it may not be described, or it is not an incremental export in DynamoDB JSON without a filter.
+pub async fn describe_changes(dynamodb: &Client, arn: &str) -> Result<DescribedExport, ExportError> {
+    let description = describe(dynamodb, arn).await?;
+    if let Some(kind) = other_kind(&description, &ExportType::IncrementalExport) {
+        return Err(ExportError::NotIncremental {
+            export: arn.to_owned(),
+            kind,
+        });
+    }
+    read(&description, arn)
+}
+
+/// Its kind, if it is another one. An engine that does not say it is not refused: its manifest says it.
+fn other_kind(description: &ExportDescription, wanted: &ExportType) -> Option<String> {
+    let kind = description.export_type().filter(|kind| *kind != wanted)?;
+    Some(kind.to_string())
+}
+
+async fn describe(dynamodb: &Client, arn: &str) -> Result<ExportDescription, ExportError> {
     let answer = call_table(DESCRIBE, arn, || {
         dynamodb.describe_export().export_arn(arn).send()
     })
     .await;
     let answer = answer.map_err(ExportError::of)?;
-    let description = answer.export_description();
-    let description = description
-        .ok_or_else(|| ExportError::of(Failure::unusable(DESCRIBE, arn, "the answer has no description")))?;
-    read(description, arn)
+    let description = answer.export_description;
+    description
+        .ok_or_else(|| ExportError::of(Failure::unusable(DESCRIBE, arn, "the answer has no description")))
 }
 
 fn read(description: &ExportDescription, arn: &str) -> Result<DescribedExport, ExportError> {
-    if let Some(kind) = description
-        .export_type()
-        .filter(|kind| **kind != ExportType::FullExport)
-    {
-        return Err(ExportError::NotFull {
-            export: arn.to_owned(),
-            kind: kind.to_string(),
-        });
-    }
     if let Some(format) = description
         .export_format()
         .filter(|format| **format != ExportFormat::DynamodbJson)
@@ -98,8 +126,20 @@ fn read(description: &ExportDescription, arn: &str) -> Result<DescribedExport, E
             prefix,
         },
         owner: description.s3_bucket_owner().map(str::to_owned),
-        export_time_ms: description
-            .export_time()
-            .and_then(|time| u64::try_from(time.to_millis().ok()?).ok()),
+        export_time_ms: description.export_time().and_then(ms),
+        window: description.incremental_export_specification().and_then(|window| {
+            Some(ExportWindow {
+                from_ms: ms(window.export_from_time()?)?,
+                to_ms: ms(window.export_to_time()?)?,
+            })
+        }),
+        billed_bytes: description
+            .billed_size_bytes()
+            .and_then(|bytes| u64::try_from(bytes).ok())
+            .unwrap_or(0),
     })
+}
+
+fn ms(time: &DateTime) -> Option<u64> {
+    u64::try_from(time.to_millis().ok()?).ok()
 }

@@ -110,6 +110,26 @@ pub enum ExportError {
         /// Its kind.
         kind: String,
     },
+    /// A full export, where an incremental one is needed.
+    #[error("{export} is an export of another kind ({kind}), which does not say what changed within a time")]
+    NotIncremental {
+        /// Its ARN.
+        export: String,
+        /// Its kind.
+        kind: String,
+    },
+    /// An incremental export of another time than was asked for.
+    #[error(
+        "{export} is about the time from {found}, and the export that was requested is about the time from {expected}"
+    )]
+    OtherWindow {
+        /// Its ARN.
+        export: String,
+        /// Its window.
+        found: String,
+        /// The window that was asked for.
+        expected: String,
+    },
     /// An export with a filter.
     #[error("{export} was made with a filter, so it does not contain all items. Use an export without one")]
     Filtered {
@@ -207,6 +227,19 @@ fn next(failure: &Failure) -> String {
         (_, "PointInTimeRecoveryUnavailableException") => {
             "an export needs point-in-time recovery: enable it for the source (aws dynamodb update-continuous-backups), and run the \
              command again"
+                .into()
+        }
+        (_, "InvalidExportTimeException") => {
+            "DynamoDB exports only times within the restorable period of the table (aws dynamodb describe-continuous-backups): run the \
+             command again if the period contains this time by now"
+                .into()
+        }
+        (_, "ExportConflictException") => {
+            "another request for this export is under way: wait some seconds, and run the command again".into()
+        }
+        (_, "LimitExceededException") => {
+            "too many exports of this account are under way (AWS allows 300 at once, and 100 TB): wait until some have ended, and run \
+             the command again"
                 .into()
         }
         (FailureKind::Denied, _) => {

@@ -1,11 +1,12 @@
-//! A full export: its manifest, proven by its checksums, and readers of its files.
+//! An export: its manifest, proven by its checksums, and readers of its files.
 
 use super::bucket::Bucket;
 use super::error::ExportError;
 use super::file_reader::FileReader;
-use super::manifest::{FileEntry, Summary, read_files, read_sum, sum};
+use super::manifest::{ExportKind, FileEntry, Summary, read_files, read_sum, sum};
 use super::place::Folder;
 use crate::dynamo::FailureKind;
+use crate::model::{changed_key_of, item_of};
 
 /// Most bytes of a manifest: about a million files.
 const MOST_BYTES: u64 = 256 << 20;
@@ -14,7 +15,7 @@ const MOST_SUM_BYTES: u64 = 1 << 20;
 /// AWS documents the second name, and has been seen to write the first one.
 const SUMS: [&str; 2] = ["md5", "checksum"];
 
-/// A full export.
+/// An export: a full one, or an incremental one.
 #[derive(Clone, Debug)]
 pub struct Export {
     /// What it says about itself.
@@ -29,13 +30,26 @@ pub struct Export {
 }
 
 impl Export {
-    /// Reads the manifest of an export, and proves it by its checksums.
+    /// Reads the manifest of a full export, and proves it by its checksums. Its pages are items.
     ///
     /// # Errors
     /// If it cannot be read, is damaged, or is not of a full export in DynamoDB JSON.
     pub async fn load(bucket: Bucket, folder: Folder) -> Result<Self, ExportError> {
+        Self::of_kind(bucket, folder, ExportKind::Full).await
+    }
+
+    /// Reads the manifest of an incremental export, and proves it by its checksums. Its pages are the keys of items that changed: no
+    /// image is ever read.
+    ///
+    /// # Errors
+    /// If it cannot be read, is damaged, or is not of an incremental export in DynamoDB JSON.
+    pub async fn load_changes(bucket: Bucket, folder: Folder) -> Result<Self, ExportError> {
+        Self::of_kind(bucket, folder, ExportKind::Incremental).await
+    }
+
+    async fn of_kind(bucket: Bucket, folder: Folder, kind: ExportKind) -> Result<Self, ExportError> {
         let (name, bytes) = proven(&bucket, &folder, "manifest-summary").await?;
-        let summary = Summary::read(&bytes, &name)?;
+        let summary = Summary::read(&bytes, &name, kind)?;
         let (name, bytes) = proven(&bucket, &folder, "manifest-files").await?;
         let files = read_files(&bytes, &name, &summary, |key| folder.resolve(key))?;
         Ok(Self {
@@ -51,7 +65,11 @@ impl Export {
     #[must_use]
     pub fn reader(&self, file: usize) -> Option<FileReader> {
         let file = self.files.get(file)?;
-        Some(FileReader::new(self.bucket.clone(), file.clone()))
+        let line = match self.summary.window {
+            None => item_of,
+            Some(_) => changed_key_of,
+        };
+        Some(FileReader::new(self.bucket.clone(), file.clone(), line))
     }
 
     /// The account that must own its bucket, if it is known.

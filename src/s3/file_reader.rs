@@ -5,7 +5,7 @@ use super::error::ExportError;
 use super::manifest::{FileEntry, Sum};
 use super::object::Part;
 use crate::dynamo::{PATIENCE, backoff};
-use crate::model::{Item, LineProblem, item_of};
+use crate::model::{Item, LineProblem};
 use flate2::write::MultiGzDecoder;
 use md5::{Digest, Md5};
 use std::io::Write;
@@ -22,7 +22,10 @@ const LONGEST_LINE: usize = 16 << 20;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// Items of a file.
+/// Reads one line.
+pub(super) type ReadLine = fn(&[u8]) -> Result<Item, LineProblem>;
+
+/// Items of a file; of an incremental export, the keys of items that changed.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ExportPage {
     /// The items.
@@ -38,6 +41,7 @@ pub struct ExportPage {
 pub struct FileReader {
     bucket: Bucket,
     file: FileEntry,
+    read_line: ReadLine,
     /// Packed bytes that are not unpacked yet.
     packed: Vec<u8>,
     unpacked_to: usize,
@@ -60,10 +64,11 @@ pub struct FileReader {
 }
 
 impl FileReader {
-    pub(super) fn new(bucket: Bucket, file: FileEntry) -> Self {
+    pub(super) fn new(bucket: Bucket, file: FileEntry, read_line: ReadLine) -> Self {
         Self {
             bucket,
             file,
+            read_line,
             packed: Vec::new(),
             unpacked_to: 0,
             offset: 0,
@@ -120,7 +125,7 @@ impl FileReader {
             if text.is_empty() {
                 continue;
             }
-            let item = item_of(text).map_err(|problem| ExportError::Line {
+            let item = (self.read_line)(text).map_err(|problem| ExportError::Line {
                 name: self.name(),
                 line: self.line,
                 problem,

@@ -1,4 +1,4 @@
-//! The manifest of a full export: its summary, its files, and their checksums. Pure.
+//! The manifest of an export: its summary, its files, and their checksums. Pure.
 
 use super::error::ExportError;
 use base64::Engine;
@@ -7,6 +7,9 @@ use md5::{Digest, Md5};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::time::UNIX_EPOCH;
+
+const FULL: &str = "FULL_EXPORT";
+const INCREMENTAL: &str = "INCREMENTAL_EXPORT";
 
 /// An MD5 sum.
 pub(super) type Sum = [u8; 16];
@@ -21,10 +24,30 @@ pub struct Summary {
     /// Its id, which another table of the same name does not have.
     pub table_id: String,
     /// The export time, in milliseconds since 1970. The export contains everything up to a minute before, and nothing that came more than
-    /// a minute later.
+    /// a minute later. Of an incremental export, it is the end of its window.
     pub export_time_ms: u64,
-    /// How many items there are.
+    /// The window of an incremental export; `None`: it is a full one.
+    pub window: Option<ExportWindow>,
+    /// How many items there are; in an incremental export, how many keys changed.
     pub items: u64,
+}
+
+/// The time that an incremental export is about, in milliseconds since 1970.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExportWindow {
+    /// Changes at or after this moment are in the export.
+    pub from_ms: u64,
+    /// Changes at or after this moment are not.
+    pub to_ms: u64,
+}
+
+/// Which kind of export is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum ExportKind {
+    /// All items.
+    Full,
+    /// The keys that changed within a window.
+    Incremental,
 }
 
 /// A data file of an export.
@@ -46,6 +69,8 @@ struct SummaryDocument {
     table_arn: String,
     table_id: String,
     export_time: Option<String>,
+    export_from_time: Option<String>,
+    export_to_time: Option<String>,
     item_count: u64,
     output_format: String,
     export_type: Option<String>,
@@ -78,35 +103,59 @@ pub(super) fn read_sum(text: &str) -> Option<Sum> {
 
 impl Summary {
     /// Reads `manifest-summary.json`. `name` is shown in errors.
-    pub(super) fn read(bytes: &[u8], name: &str) -> Result<Self, ExportError> {
+    pub(super) fn read(bytes: &[u8], name: &str, wanted: ExportKind) -> Result<Self, ExportError> {
         let broken = |reason: String| ExportError::Manifest {
             name: name.to_owned(),
             reason,
         };
         let found: SummaryDocument =
             serde_json::from_slice(bytes).map_err(|error| broken(error.to_string()))?;
-        if let Some(kind) = found.export_type.filter(|kind| kind != "FULL_EXPORT") {
-            return Err(ExportError::NotFull {
-                export: found.export_arn,
-                kind,
-            });
-        }
-        if !["DYNAMODB_JSON", "ION"].contains(&found.output_format.as_str()) {
+        let kind = found.export_type.unwrap_or_else(|| FULL.to_owned());
+        let formats: &[&str] = match wanted {
+            ExportKind::Full if kind != FULL => {
+                return Err(ExportError::NotFull {
+                    export: found.export_arn,
+                    kind,
+                });
+            }
+            ExportKind::Full => &["DYNAMODB_JSON", "ION"],
+            ExportKind::Incremental if kind != INCREMENTAL => {
+                return Err(ExportError::NotIncremental {
+                    export: found.export_arn,
+                    kind,
+                });
+            }
+            ExportKind::Incremental => &["DYNAMODB_JSON"],
+        };
+        if !formats.contains(&found.output_format.as_str()) {
             return Err(ExportError::Format {
                 export: found.export_arn,
                 format: found.output_format,
             });
         }
-        let time = found.export_time.as_deref().map(humantime::parse_rfc3339);
-        let since_1970 = time
-            .and_then(Result::ok)
-            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let since_1970 = since_1970.ok_or_else(|| broken("it has no exportTime".into()))?;
+        let moment = |time: &Option<String>, field: &str| {
+            let time = time.as_deref().map(humantime::parse_rfc3339).and_then(Result::ok);
+            let since_1970 = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            since_1970
+                .map(|since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+                .ok_or_else(|| broken(format!("it has no {field}")))
+        };
+        let window = match wanted {
+            ExportKind::Full => None,
+            ExportKind::Incremental => Some(ExportWindow {
+                from_ms: moment(&found.export_from_time, "exportFromTime")?,
+                to_ms: moment(&found.export_to_time, "exportToTime")?,
+            }),
+        };
         Ok(Self {
+            export_time_ms: match window {
+                Some(window) => window.to_ms,
+                None => moment(&found.export_time, "exportTime")?,
+            },
+            window,
             arn: found.export_arn,
             table_arn: found.table_arn,
             table_id: found.table_id,
-            export_time_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
             items: found.item_count,
         })
     }
@@ -169,7 +218,7 @@ mod tests {
 "#;
 
     fn summary() -> Summary {
-        Summary::read(SUMMARY.as_bytes(), "manifest-summary.json").unwrap()
+        Summary::read(SUMMARY.as_bytes(), "manifest-summary.json", ExportKind::Full).unwrap()
     }
 
     fn files(text: &str) -> Result<Vec<FileEntry>, ExportError> {
@@ -199,11 +248,30 @@ mod tests {
 
     #[test]
     fn other_kinds_of_exports_are_refused() {
-        let read = |text: &str| Summary::read(text.as_bytes(), "s").unwrap_err().to_string();
+        let full = |text: &str| Summary::read(text.as_bytes(), "s", ExportKind::Full);
+        let read = |text: &str| full(text).unwrap_err().to_string();
         assert!(read(&SUMMARY.replace("FULL_EXPORT", "INCREMENTAL_EXPORT")).contains("INCREMENTAL_EXPORT"));
         assert!(read(&SUMMARY.replace("DYNAMODB_JSON", "PARQUET")).contains("--export-format DYNAMODB_JSON"));
-        assert!(Summary::read(SUMMARY.replace("DYNAMODB_JSON", "ION").as_bytes(), "s").is_ok());
+        assert!(full(&SUMMARY.replace("DYNAMODB_JSON", "ION")).is_ok());
         assert!(read(&SUMMARY.replace("\"exportTime\"", "\"otherTime\"")).contains("exportTime"));
         assert!(read(&SUMMARY[..100]).contains("EOF"));
+    }
+
+    #[test]
+    fn an_incremental_export_says_its_window_and_a_full_one_is_refused_in_its_place() {
+        let incremental = SUMMARY.replace("FULL_EXPORT", "INCREMENTAL_EXPORT").replace(
+            r#""exportTime":"2020-11-04T07:28:34.028Z""#,
+            r#""exportFromTime":"2020-11-04T06:00:00Z","exportToTime":"2020-11-04T07:00:00.000Z""#,
+        );
+        let read = |text: &str| Summary::read(text.as_bytes(), "s", ExportKind::Incremental);
+        let window = read(&incremental).unwrap().window.unwrap();
+        assert_eq!(
+            (window.from_ms, window.to_ms),
+            (1_604_469_600_000, 1_604_473_200_000)
+        );
+        let told = |text: &str| read(text).unwrap_err().to_string();
+        assert!(told(SUMMARY).contains("FULL_EXPORT"));
+        assert!(told(&incremental.replace("DYNAMODB_JSON", "ION")).contains("DYNAMODB_JSON"));
+        assert!(told(&incremental.replace("exportToTime", "x")).contains("exportToTime"));
     }
 }

@@ -22,11 +22,11 @@ mod request;
 
 pub use bucket::Bucket;
 pub use bucket_settings::{BucketSettings, Setting};
-pub use describe::{DescribedExport, ExportStatus, describe_export};
+pub use describe::{DescribedExport, ExportStatus, describe_changes, describe_export};
 pub use error::ExportError;
 pub use export::Export;
 pub use file_reader::{ExportPage, FileReader};
-pub use manifest::{FileEntry, Summary};
+pub use manifest::{ExportWindow, FileEntry, Summary};
 pub use object::{ListedObject, PutIf, StoredObject};
 pub use place::{ExportPlace, Folder, PlaceError};
-pub use request::{ExportRequest, request_export};
+pub use request::{ExportRequest, request_changes, request_export};

@@ -16,6 +16,7 @@ mod events_state;
 mod export_copy;
 mod findings;
 mod first_records;
+mod heal;
 mod import;
 mod lease;
 mod ledger_state;
@@ -46,6 +47,7 @@ pub use dead_letters::{DeadLetter, DeadLetterHead, DeadLetters, ShownDeadLetter}
 pub use error::StateError;
 pub use events_state::EventsState;
 pub use export_copy::{CopiedExport, ExportCopy, RequestedExport, UNDEFINED_MS};
+pub use heal::{HealCounts, HealRecord, HealWindow};
 pub use import::{
     CommittedObject, ImportClaim, ImportFolder, ImportPhase, ImportRecord, ImportsRecord, ServiceImport,
 };

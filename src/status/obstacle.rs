@@ -34,6 +34,8 @@ pub enum ObstacleKind {
     WrittenAfterSwitch,
     /// Changes that could not land.
     DeadLetters,
+    /// The heal of a gap has not ended.
+    Heal,
     /// Tombstones are not swept.
     Tombstones,
     /// Keys must be read again.

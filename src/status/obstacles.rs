@@ -5,6 +5,7 @@
 
 use super::awaiting_import::awaiting_import;
 use super::dead_letter_advice::DeadLetterCauses;
+use super::heal_status;
 use super::lane_status::LaneStatus;
 use super::obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind, foreign_advice};
 use super::split_status::{SplitStatus, WorkerStatus};
@@ -288,6 +289,10 @@ fn leftovers(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
             causes.next(service),
         );
     }
+    let heal = status.heal.as_ref();
+    found
+        .0
+        .extend(heal.and_then(|heal| heal_status::obstacle(heal, &status.running)));
     let buried = in_phase(status, &[TombstonePhase::On, TombstonePhase::Sweeping]);
     if !buried.is_empty() {
         tombstones(status, &buried, known, found);
@@ -384,6 +389,15 @@ fn tombstones(status: &SplitStatus, services: &[&str], known: &Known<'_>, found:
         (
             "tombstones are on: a backfill was interrupted".to_owned(),
             backfill.as_str(),
+        )
+    } else if status
+        .heal
+        .as_ref()
+        .is_some_and(|heal| heal.finished_ms.is_none())
+    {
+        (
+            "tombstones are on: the heal of a gap was interrupted".to_owned(),
+            heal_status::CONTINUE,
         )
     } else if holders.contains(&"reconcile") {
         (

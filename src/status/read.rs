@@ -3,6 +3,7 @@
 use super::cutover_status::{cutovers, obstacles as cutover_obstacles};
 use super::events_obstacles::obstacles as events_obstacles;
 use super::events_status::events_status;
+use super::heal_status::HealStatus;
 use super::lane_status::{LaneStatus, fill_status, lane_status};
 use super::late_changes::late_changes;
 use super::ledger_status::{ledger_status, obstacles as ledger_obstacles};
@@ -16,8 +17,8 @@ use super::split_status::{Phase, SplitStatus, Unnotified, WorkerStatus};
 use crate::model::duration;
 use crate::source::{SourceError, StreamState, stream_state};
 use crate::state::{
-    ActivityRecord, BackfillRecord, Damaged, Limit, NotifyRecord, SegmentRecord, ServiceRecord, ShardRecord,
-    SplitRecord, Stored, Tombstones, TuningRecord, VerifyRecord, WorkerRecord,
+    ActivityRecord, BackfillRecord, Damaged, HealRecord, Limit, NotifyRecord, SegmentRecord, ServiceRecord,
+    ShardRecord, SplitRecord, Stored, Tombstones, TuningRecord, VerifyRecord, WorkerRecord,
 };
 use crate::target::HELD;
 use crate::worker::{Recorded, RunError, Split, differs, recorded_shards, restore, services};
@@ -110,6 +111,10 @@ async fn status_since(split: &Split, first: &mut Beats) -> Result<SplitStatus, R
         cutovers: cutovers(split, &record, now).await?,
         events: events_status(split, &record, &recorded, now).await?,
         ledger: ledger_status(split, &record, &recorded, now),
+        heal: store
+            .get_readable::<HealRecord>(HealRecord::NAME, &mut damaged)
+            .await?
+            .map(|stored| HealStatus::of(&stored.value)),
         unnotified,
         read_ms: now,
         obstacles: Vec::new(),

@@ -2,6 +2,7 @@
 
 use super::cutover_status::CutoverStatus;
 use super::events_status::EventsStatus;
+use super::heal_status::HealStatus;
 use super::lane_status::{FillStatus, LaneStatus};
 use super::ledger_status::LedgerStatus;
 use super::limits::{ActivityStatus, LimitStatus};
@@ -162,6 +163,9 @@ pub struct SplitStatus {
     /// The ledger of all changes; without one, the field is absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerStatus>,
+    /// The last heal of a gap; without one, the field is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heal: Option<HealStatus>,
     /// Destinations of notifications that get none at present; otherwise the field is absent.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unnotified: Vec<Unnotified>,
@@ -215,6 +219,7 @@ impl SplitStatus {
             cutovers: Vec::new(),
             events: Vec::new(),
             ledger: None,
+            heal: None,
             unnotified: Vec::new(),
             obstacles: Vec::new(),
             next: String::new(),

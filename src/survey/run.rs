@@ -5,10 +5,8 @@ use super::tables::{StateStatus, TargetStatus};
 use super::view::Survey;
 use super::{estimate, findings, read, stream, tables, tally};
 use crate::cutover::preparations;
-use crate::plan::Prices;
 use crate::source::{check_keys, describe_source};
-use crate::worker::{RunError, Split};
-use std::path::Path;
+use crate::worker::{RunError, Split, read_prices};
 use tokio_util::sync::CancellationToken;
 
 /// Reads the source, the targets, the stream and the state. `progress` gets the number of items that were read.
@@ -25,10 +23,7 @@ pub async fn survey(
     stop: &CancellationToken,
     progress: impl Fn(u64),
 ) -> Result<Survey, RunError> {
-    let prices = match &options.prices {
-        Some(path) => read_prices(path)?,
-        None => Prices::published(),
-    };
+    let prices = read_prices(options.prices.as_deref())?;
     let plan = &split.plan;
     let facts = describe_source(&split.source.control, &plan.source.table).await?;
     let keys_differ = check_keys(&plan.source.keys, &facts)
@@ -59,14 +54,4 @@ pub async fn survey(
     }
     survey.findings = findings::judge(plan, &survey);
     Ok(survey)
-}
-
-fn read_prices(path: &Path) -> Result<Prices, RunError> {
-    let wrong = |cause: String| RunError::NotYet {
-        what: format!("the price file can't be used: {cause}"),
-        next: "correct it, or leave --prices out for the built-in list".to_owned(),
-    };
-    let file = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(format!("{file}: {error}")))?;
-    Prices::parse(&text, &file).map_err(|error| wrong(error.to_string()))
 }

@@ -94,16 +94,7 @@ impl Baseline {
 
     /// A repair is about to write: whatever was proven before, by anybody, is proven no more.
     pub async fn repairing(&mut self, split: &Split) -> Result<(), StateError> {
-        let stored = split
-            .store
-            .change::<VerifyRecord, StateError>(VerifyRecord::NAME, |found| {
-                let mut record = found.unwrap_or_else(|| VerifyRecord::blank(self.started_ms));
-                record.clean = false;
-                record.repairs += 1;
-                Ok(record)
-            })
-            .await?;
-        self.repairs = stored.value.repairs;
+        self.repairs = VerifyRecord::note_repair(&split.store, self.started_ms).await?;
         Ok(())
     }
 

@@ -5,11 +5,12 @@ use crate::support::scripted::{Answer, Scripted};
 use crate::tables::PLAN;
 use std::time::{Duration, Instant};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "init Learning",
     "apply plan.yaml",
     "replicate plan.yaml",
     "backfill plan.yaml",
+    "heal plan.yaml --from-exports --to s3://bucket/heal --yes",
     "status plan.yaml",
     "dead-letters list plan.yaml",
     "dead-letters reconcile plan.yaml",

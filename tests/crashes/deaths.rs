@@ -98,5 +98,5 @@ pub fn points() -> impl Iterator<Item = String> {
     failpoints::points()
         .filter(|point| !failpoints::is_of_cutovers(point))
         .filter(|point| !failpoints::is_of_notifications(point) && !failpoints::is_of_events(point))
-        .filter(|point| !failpoints::is_of_ledger(point))
+        .filter(|point| !failpoints::is_of_ledger(point) && !failpoints::is_of_heal(point))
 }

@@ -4,7 +4,7 @@ use super::pages::{read, section};
 use dynasplit::status::ObstacleKind::{self, *};
 use std::collections::BTreeSet;
 
-const ALL: [ObstacleKind; 26] = [
+const ALL: [ObstacleKind; 27] = [
     Abandoned,
     OtherPlan,
     OtherStream,
@@ -19,6 +19,7 @@ const ALL: [ObstacleKind; 26] = [
     Lag,
     WrittenAfterSwitch,
     DeadLetters,
+    Heal,
     Tombstones,
     Rechecks,
     RepairRequired,
@@ -40,8 +41,8 @@ fn every_obstacle_is_explained() {
         match kind {
             Abandoned | OtherPlan | OtherStream | OtherWorker | Gap | NotCaptured | NoWorker | LanesHeld
             | AwaitingImport | NotBackfilled | BackfillUnfinished | Lag | WrittenAfterSwitch
-            | DeadLetters | Tombstones | Rechecks | RepairRequired | NotVerified | NotClean | Cutover
-            | ReverseGap | ReverseDeadLetters | StrayWrites | Events | Ledger | Damaged => {}
+            | DeadLetters | Heal | Tombstones | Rechecks | RepairRequired | NotVerified | NotClean
+            | Cutover | ReverseGap | ReverseDeadLetters | StrayWrites | Events | Ledger | Damaged => {}
         }
     }
     let names = ALL.map(|kind| serde_json::to_value(kind).unwrap());

@@ -14,6 +14,7 @@ mod engine;
 mod exports;
 mod final_counts;
 mod given_up;
+mod heal;
 mod held;
 mod hot;
 mod hot_reads;

@@ -21,6 +21,7 @@ mod canary;
 mod copies;
 mod core;
 mod cutover;
+mod heal;
 mod held;
 mod hold;
 mod holder;

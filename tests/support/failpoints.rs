@@ -47,3 +47,8 @@ pub fn points() -> impl Iterator<Item = String> {
 pub fn is_of_ledger(point: &str) -> bool {
     point.starts_with("ledger.")
 }
+
+/// Whether a failpoint is one of a heal, where `faults::heal` kills processes.
+pub fn is_of_heal(point: &str) -> bool {
+    point.starts_with("heal.") || point.starts_with("state.heal.")
+}

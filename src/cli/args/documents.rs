@@ -63,7 +63,7 @@ pub struct Iam {
     /// Allow only the commands of this task; you can give it several times (default: look, set-up and run).
     #[arg(long, value_enum, value_name = "TASK", help_heading = TASK)]
     pub task: Vec<IamTask>,
-    /// Also allow to export the source to this folder of a bucket, and to copy the export.
+    /// Also allow to export the source to this folder of a bucket, to copy the export, and to heal a gap from exports.
     #[arg(long, value_name = "S3-URL", help_heading = TASK)]
     pub export_to: Option<Folder>,
     /// Instead, allow exactly what `offline` needs, with this folder of a bucket.

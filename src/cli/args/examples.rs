@@ -62,6 +62,10 @@ pub(super) const LEDGER_CHECK: &str = "Example:
 pub(super) const LEDGER_REPLAY: &str = "Example: after something else has changed the table of a service
   dynasplit ledger replay plan.yaml --service orders --since 2026-11-28T14:00:00Z";
 
+pub(super) const HEAL: &str = "Examples: see what it costs, then heal
+  dynasplit heal plan.yaml --from-exports --dry-run
+  dynasplit heal plan.yaml --from-exports --to s3://my-bucket/heal --yes";
+
 pub(super) const CUTOVER: &str =
     "Examples: show the steps, then cut a service over, with a pause of at most 30 seconds
   dynasplit cutover plan.yaml --service orders --dry-run

@@ -1,12 +1,14 @@
 //! Exports as DynamoDB makes them: into a folder that an S3 server serves, with a manifest and checksums, files in any order, an empty
-//! one, and items of any moment of the undefined minute, some of them twice.
+//! one, and items of any moment of the undefined minute, some of them twice. Incremental exports have the changes of a window
+//! ([`Changes`]), in any order, and their data files are in a folder that all exports share.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::Mutex;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -21,16 +23,39 @@ use super::answer::Answer;
 use super::backend::{Backend, tables};
 use super::call::Call;
 use super::chance;
+use super::changes::Changes;
 use super::ion;
+use super::stream::Streams;
 
 /// Files of an export that have items.
 const FILES: usize = 5;
 /// The id of every table here, where the engine gives none.
 const TABLE_ID: &str = "12345a12-abcd-123a-ab12-1234abc12345";
 
+/// DynamoDB exports only what is this long ago.
+const DELAY_MS: u64 = 5 * 60_000;
+const MINUTE_MS: u64 = 60_000;
+const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
+
+/// What is wrong with an export.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lie {
+    /// It is of an earlier table of the same name.
+    OtherId,
+    /// It is of another table.
+    OtherTable,
+    /// It has a filter.
+    Filtered,
+    /// It is about another time.
+    OtherWindow,
+    /// It is a full one.
+    Full,
+}
+
 /// The exports of an engine.
 pub struct Exports {
     seed: u64,
+    changes: Arc<Changes>,
     state: Mutex<State>,
 }
 
@@ -38,8 +63,6 @@ pub struct Exports {
 struct State {
     /// Where an S3 server finds its buckets.
     root: Option<PathBuf>,
-    /// How far the engine's clock is ahead.
-    ahead: Duration,
     /// Former states of tables, within the undefined minute before the next export time.
     before: BTreeMap<String, Vec<Value>>,
     made: BTreeMap<String, Made>,
@@ -47,6 +70,17 @@ struct State {
     /// Exports are written in Amazon Ion.
     ion: bool,
     fails: Option<String>,
+    refuses: Option<String>,
+    lies: Option<Lie>,
+    earliest_ms: Option<u64>,
+}
+
+/// What an incremental export is about.
+#[derive(Clone, Copy)]
+struct Window {
+    from: u64,
+    to: u64,
+    old_images: bool,
 }
 
 #[derive(Clone)]
@@ -61,12 +95,16 @@ struct Made {
     states: Vec<Vec<Value>>,
     looks: u32,
     failed: Option<String>,
+    /// Of an incremental export.
+    window: Option<Window>,
+    lie: Option<Lie>,
 }
 
 impl Exports {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, changes: Arc<Changes>) -> Self {
         Self {
             seed,
+            changes,
             state: Mutex::default(),
         }
     }
@@ -95,6 +133,33 @@ impl Exports {
         self.state().fails = Some(code.to_owned());
     }
 
+    /// The next request is refused.
+    pub fn refuse_next(&self, code: &str) {
+        self.state().refuses = Some(code.to_owned());
+    }
+
+    /// Something is wrong with the next export.
+    pub fn lie_next(&self, lie: Lie) {
+        self.state().lies = Some(lie);
+    }
+
+    /// Recovery knows no earlier time.
+    pub fn recovery_begins(&self, at_ms: u64) {
+        self.state().earliest_ms = Some(at_ms);
+    }
+
+    /// What was written, and when.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// The windows of the incremental exports, in the order of their requests.
+    pub fn windows(&self) -> Vec<(u64, u64)> {
+        let state = self.state();
+        let windows = state.made.values().filter_map(|made| made.window);
+        windows.map(|window| (window.from, window.to)).collect()
+    }
+
     /// How many exports were made.
     pub fn count(&self) -> usize {
         self.state().made.len()
@@ -102,9 +167,7 @@ impl Exports {
 
     /// The engine's time, in milliseconds since 1970.
     pub fn now_ms(&self) -> u64 {
-        let now = SystemTime::now() + self.state().ahead;
-        let since = now.duration_since(UNIX_EPOCH).expect("a clock past 1970");
-        u64::try_from(since.as_millis()).expect("a time of this age")
+        self.changes.now_ms()
     }
 
     /// The engine's time, as in the header of an answer.
@@ -118,8 +181,8 @@ impl Exports {
     /// Time passes for the engine. What a table holds now may be in the next export.
     pub(super) async fn pass(&self, time: Duration, table: &str, backend: &Backend) {
         let items = scan(backend, table).await;
+        self.changes.pass(time);
         let mut state = self.state();
-        state.ahead += time;
         state.before.insert(table.to_owned(), items);
     }
 
@@ -136,6 +199,8 @@ impl Exports {
             states: vec![scan(backend, table).await],
             looks: 9,
             failed: None,
+            window: None,
+            lie: None,
         };
         let export = self.begin(made.clone());
         self.write(&export, &made);
@@ -150,9 +215,15 @@ impl Exports {
     }
 
     /// The answer to a call about exports.
-    pub(super) async fn answer(&self, call: &Call, backend: &Backend) -> Option<Answer> {
+    pub(super) async fn answer(&self, call: &Call, backend: &Backend, streams: &Streams) -> Option<Answer> {
         match call.operation.as_str() {
-            "ExportTableToPointInTime" => Some(self.request(&call.json(), backend).await),
+            "ExportTableToPointInTime" => {
+                let body = call.json();
+                let table = body["TableArn"].as_str().unwrap_or_default();
+                let table = table.rsplit('/').next().unwrap_or_default();
+                streams.take_in(table).await.expect("the engine answers");
+                Some(self.request(&body, backend).await)
+            }
             "DescribeExport" => Some(self.describe(&call.json(), backend).await),
             "DescribeContinuousBackups" => Some(self.backups()),
             _ => None,
@@ -160,22 +231,63 @@ impl Exports {
     }
 
     fn backups(&self) -> Answer {
-        let status = if self.state().recovery_off {
-            "DISABLED"
-        } else {
-            "ENABLED"
-        };
+        if self.state().recovery_off {
+            return Answer::ok(&json!({ "ContinuousBackupsDescription": {
+                "ContinuousBackupsStatus": "ENABLED",
+                "PointInTimeRecoveryDescription": { "PointInTimeRecoveryStatus": "DISABLED" }
+            } }));
+        }
+        let (earliest, latest) = self.restorable();
         Answer::ok(&json!({ "ContinuousBackupsDescription": {
             "ContinuousBackupsStatus": "ENABLED",
-            "PointInTimeRecoveryDescription": { "PointInTimeRecoveryStatus": status }
+            "PointInTimeRecoveryDescription": {
+                "PointInTimeRecoveryStatus": "ENABLED", "RecoveryPeriodInDays": 35,
+                "EarliestRestorableDateTime": seconds(earliest), "LatestRestorableDateTime": seconds(latest)
+            }
         } }))
+    }
+
+    /// The time that exports can be about.
+    fn restorable(&self) -> (u64, u64) {
+        let now = self.now_ms();
+        let earliest = self.state().earliest_ms;
+        (earliest.unwrap_or(now - 35 * DAY_MS), now - DELAY_MS)
+    }
+
+    /// The window that a request names, and whether it wants old images; or the answer that refuses it.
+    fn window(&self, body: &Value) -> Result<Option<Window>, Answer> {
+        if body["ExportType"] != "INCREMENTAL_EXPORT" {
+            return Ok(None);
+        }
+        let asked = &body["IncrementalExportSpecification"];
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a time of this age"
+        )]
+        let ms = |name: &str| (asked[name].as_f64().expect("a time") * 1000.0).round() as u64;
+        let (from, to) = (ms("ExportFromTime"), ms("ExportToTime"));
+        let (earliest, latest) = self.restorable();
+        let length = to.saturating_sub(from);
+        if from < earliest || to > latest || !(15 * MINUTE_MS..=DAY_MS).contains(&length) {
+            let message = "The specified ExportFromTime or ExportToTime is outside of the point in time recovery window.";
+            return Err(Answer::error("InvalidExportTimeException", message));
+        }
+        Ok(Some(Window {
+            from,
+            to,
+            old_images: asked["ExportViewType"] == "NEW_AND_OLD_IMAGES",
+        }))
     }
 
     async fn request(&self, body: &Value, backend: &Backend) -> Answer {
         let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
         let (arn, token) = (text("TableArn"), text("ClientToken"));
         {
-            let state = self.state();
+            let mut state = self.state();
+            if let Some(code) = state.refuses.take() {
+                return Answer::error(&code, "as the test says");
+            }
             if state.recovery_off {
                 let message = "Point in time recovery is not enabled for the table";
                 return Answer::error("PointInTimeRecoveryUnavailableException", message);
@@ -184,10 +296,18 @@ impl Exports {
                 return described(export, made);
             }
         }
+        let window = match self.window(body) {
+            Ok(window) => window,
+            Err(refused) => return refused,
+        };
         let table = arn.rsplit('/').next().unwrap_or_default();
         let now = scan(backend, table).await;
         let mut states = vec![now];
         states.extend(self.state().before.get(table).cloned());
+        let (failed, lie) = {
+            let mut state = self.state();
+            (state.fails.take(), state.lies.take())
+        };
         let made = Made {
             token,
             table_arn: arn.clone(),
@@ -197,7 +317,9 @@ impl Exports {
             time_ms: self.now_ms(),
             states,
             looks: 0,
-            failed: self.state().fails.take(),
+            failed,
+            window,
+            lie,
         };
         let export = self.begin(made.clone());
         described(&export, &made)
@@ -231,9 +353,17 @@ impl Exports {
         let bucket = root.join(&made.bucket);
         let folder = bucket.join(&base);
         fs::create_dir_all(folder.join("data")).expect("a folder");
-        let mut chance = chance::at(self.seed, &["export"], made.states.len() as u64);
+        let kind = made.window.map_or("export", |_| id);
+        let mut chance = chance::at(self.seed, &[kind], made.states.len() as u64);
         let mut files: Vec<Vec<String>> = vec![Vec::new(); FILES + 1];
-        for choices in by_key(&made.states) {
+        if let Some(Window { from, to, old_images }) = made.window {
+            let table = made.table_arn.rsplit('/').next().unwrap_or_default();
+            for line in self.changes.lines(table, (from, to), old_images) {
+                files[chance.random_range(0..FILES)].push(line);
+            }
+        }
+        let states = made.window.is_none().then_some(made.states.as_slice());
+        for choices in by_key(states.unwrap_or_default()) {
             // Once, or twice in different states.
             for _ in 0..if chance.random_bool(0.2) { 2 } else { 1 } {
                 if let Some(Some(item)) = choices.choose(&mut chance) {
@@ -256,7 +386,12 @@ impl Exports {
             }
             let packed = packed(text.as_bytes());
             let end = if is_ion { "ion" } else { "json" };
-            let key = format!("{base}/data/{:016x}.{end}.gz", chance.random::<u64>());
+            // The data files of incremental exports are in one folder.
+            let home = made
+                .window
+                .map_or(base.as_str(), |_| base.rsplit_once('/').expect("a folder").0);
+            let key = format!("{home}/data/{:016x}.{end}.gz", chance.random::<u64>());
+            fs::create_dir_all(bucket.join(home).join("data")).expect("a folder");
             fs::write(bucket.join(&key), &packed).expect("a file");
             let (hex, base64) = sums(&packed);
             // The ETag of an object that was written in several parts is no sum.
@@ -269,13 +404,31 @@ impl Exports {
         lines.shuffle(&mut chance);
         let time =
             |ms: u64| humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(ms)).to_string();
-        let summary = json!({
+        let mut summary = json!({
             "version": "2020-06-30", "exportArn": arn, "startTime": time(made.time_ms), "endTime": time(made.time_ms),
             "tableArn": made.table_arn, "tableId": made.table_id, "exportTime": time(made.time_ms), "s3Bucket": made.bucket,
             "s3Prefix": made.prefix, "s3SseAlgorithm": "AES256", "s3SseKmsKeyId": null,
             "manifestFilesS3Key": format!("{base}/manifest-files.json"), "billedSizeBytes": 0, "itemCount": items,
             "outputFormat": if is_ion { "ION" } else { "DYNAMODB_JSON" }, "exportType": "FULL_EXPORT"
         });
+        if let Some(Window { from, to, .. }) = made.window.filter(|_| made.lie != Some(Lie::Full)) {
+            let summary = summary.as_object_mut().expect("a summary");
+            summary.remove("exportTime");
+            let shift = if made.lie == Some(Lie::OtherWindow) {
+                MINUTE_MS
+            } else {
+                0
+            };
+            summary.insert("exportFromTime".into(), time(from + shift).into());
+            summary.insert("exportToTime".into(), time(to + shift).into());
+            summary.insert("outputView".into(), "NEW_IMAGE".into());
+            summary.insert("exportType".into(), "INCREMENTAL_EXPORT".into());
+        }
+        match made.lie {
+            Some(Lie::OtherId) => summary["tableId"] = "another-id".into(),
+            Some(Lie::OtherTable) => summary["tableArn"] = format!("{}-2", made.table_arn).into(),
+            _ => {}
+        }
         for (name, text) in [
             ("manifest-files", lines.join("\n") + "\n"),
             ("manifest-summary", summary.to_string()),
@@ -299,6 +452,11 @@ fn by_key(states: &[Vec<Value>]) -> Vec<Vec<Option<Value>>> {
     found.into_values().collect()
 }
 
+#[expect(clippy::cast_precision_loss, reason = "a time of this age")]
+fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1000.0
+}
+
 fn described(arn: &str, made: &Made) -> Answer {
     let id = arn.rsplit('/').next().unwrap_or_default();
     let status = match (&made.failed, made.looks) {
@@ -306,13 +464,25 @@ fn described(arn: &str, made: &Made) -> Answer {
         (Some(_), _) => "FAILED",
         (None, _) => "COMPLETED",
     };
-    #[expect(clippy::cast_precision_loss, reason = "a time of this age")]
-    let time = made.time_ms as f64 / 1000.0;
     let mut description = json!({
-        "ExportArn": arn, "ExportStatus": status, "TableArn": made.table_arn, "TableId": made.table_id, "ExportTime": time,
+        "ExportArn": arn, "ExportStatus": status, "TableArn": made.table_arn, "TableId": made.table_id,
+        "ExportTime": seconds(made.time_ms),
         "S3Bucket": made.bucket, "S3Prefix": made.prefix, "ExportFormat": "DYNAMODB_JSON", "ExportType": "FULL_EXPORT",
         "ClientToken": made.token
     });
+    if let Some(Window { from, to, .. }) = made.window {
+        let description = description.as_object_mut().expect("a description");
+        description.remove("ExportTime");
+        description.insert("ExportType".into(), "INCREMENTAL_EXPORT".into());
+        let window = json!({ "ExportFromTime": seconds(from), "ExportToTime": seconds(to), "ExportViewType": "NEW_IMAGE" });
+        description.insert("IncrementalExportSpecification".into(), window);
+        if status == "COMPLETED" {
+            description.insert("BilledSizeBytes".into(), 1_000_000.into());
+        }
+    }
+    if made.lie == Some(Lie::Filtered) {
+        description["FilterSpecification"] = json!({ "FilterExpression": "a = :a" });
+    }
     match status {
         "COMPLETED" => {
             let prefix = made.prefix.trim_matches('/');

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use super::answer::Answer;
 use super::backend::Backend;
 use super::call::Call;
+use super::changes::Changes;
 use super::exports::Exports;
 use super::fault::{Fault, Gate, Landing, Loss};
 use super::imports::Imports;
@@ -91,7 +92,9 @@ impl Faulty {
         };
         let ((faulty, endpoint), (clean, clean_endpoint)) = (listen(), listen());
         let (backend, tally) = (Backend::at(behind), Arc::new(Tally::default()));
+        let changes = Arc::new(Changes::default());
         let streams = Streams::new(script.streams, script.seed, backend.clone(), Arc::clone(&tally));
+        let streams = streams.noting(Arc::clone(&changes));
         let shared = Arc::new(Shared {
             seed: script.seed,
             rules: Mutex::default(),
@@ -101,7 +104,7 @@ impl Faulty {
             backend,
             streams: Arc::new(streams),
             policies: Policies::default(),
-            exports: Arc::new(Exports::new(script.seed)),
+            exports: Arc::new(Exports::new(script.seed, changes)),
             imports: Imports::new(script.seed),
             tally,
         });
@@ -461,7 +464,7 @@ impl Shared {
         if let Some(answer) = self.streams.answer(call).await {
             return answer;
         }
-        if let Some(answer) = self.exports.answer(call, &self.backend).await {
+        if let Some(answer) = self.exports.answer(call, &self.backend, &self.streams).await {
             return answer;
         }
         if let Some(answer) = self.imports.answer(call, &self.backend).await {

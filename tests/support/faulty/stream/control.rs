@@ -73,6 +73,11 @@ impl Stream {
         .await
     }
 
+    /// Takes in what was written so far, so that its time is known.
+    pub async fn take_in(&self) {
+        self.with(|_, _| ()).await;
+    }
+
     /// Its open shards' identifiers.
     pub async fn open(&self) -> Vec<String> {
         let shards = self.shards().await.into_iter();

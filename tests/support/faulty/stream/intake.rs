@@ -80,6 +80,7 @@ impl TableStream {
             of.tally.add(Kind::NoChange);
             return;
         }
+        of.changes.note(&self.table, change);
         let key = key_text(&change["Keys"]);
         self.past.note(Instant::now(), &key, change.get("OldImage"));
         let Some(generation) = self.generations.last_mut().filter(|generation| generation.on) else {

@@ -29,6 +29,7 @@ use self::past::Past;
 use super::answer::Answer;
 use super::backend::{self, Backend};
 use super::call::Call;
+use super::changes::Changes;
 use super::tally::Tally;
 
 /// How streams behave by themselves.
@@ -64,6 +65,7 @@ pub struct Streams {
     pub(super) seed: u64,
     pub(super) backend: Backend,
     pub(super) tally: Arc<Tally>,
+    pub(super) changes: Arc<Changes>,
     tables: Mutex<HashMap<String, Arc<AsyncMutex<TableStream>>>>,
 }
 
@@ -95,8 +97,14 @@ impl Streams {
             seed,
             backend,
             tally,
+            changes: Arc::default(),
             tables: Mutex::default(),
         }
+    }
+
+    /// Notes every write there.
+    pub fn noting(self, changes: Arc<Changes>) -> Self {
+        Self { changes, ..self }
     }
 
     /// The stream of a table: known, or found on the embedded engine now. `None` where it has none.
@@ -142,6 +150,14 @@ impl Streams {
             .expect("no thread panicked")
             .get(table)
             .cloned()
+    }
+
+    /// Takes in what was written to a table so far, if it has a stream.
+    pub async fn take_in(&self, table: &str) -> Result<(), String> {
+        match self.of(table).await? {
+            Some(stream) => stream.lock().await.take_in(self).await,
+            None => Ok(()),
+        }
     }
 
     /// A call that is about streams, answered here; `None` where it is the embedded engine's.
