@@ -360,7 +360,7 @@ async fn a_change_at_the_seam_of_two_exports_is_healed() {
     assert_eq!(dying.killed_at(), Some("heal.begun"), "{}", dying.stderr);
     let record = scene.record().await;
     assert_eq!(record.windows.len(), 2, "{record:#?}");
-    let seam_ms = record.windows[1].from_ms;
+    let seam_ms = record.windows[0].to_ms;
     let changes = scene.stage.engine.faults().exports().changes();
     changes.date_last(&scene.stage.trial.source, 1, seam_ms);
     let healed = json(&scene.cli.succeed(&CONTINUE).await);
