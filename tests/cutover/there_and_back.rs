@@ -20,6 +20,7 @@ async fn a_service_goes_there_and_back_and_there_in_timestamp_mode() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_goes_there_and_back_and_there_on_dynamodb_local() {
+    in_the_long_run!(a_service_goes_there_and_back_and_there_on_dynamodb_local);
     there_and_back(Engine::genuine_dedicated().await, Mode::Sequence).await;
 }
 

@@ -217,6 +217,7 @@ fn json(done: &Done) -> Value {
 /// the verify, so the duty to repair stays.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gap_is_healed_and_what_came_and_went_is_left_to_the_verify() {
+    in_the_long_run!(a_gap_is_healed_and_what_came_and_went_is_left_to_the_verify);
     for mode in [Mode::Sequence, Mode::Timestamp] {
         let scene = Scene::gap(90, mode).await;
         let status = scene.noticed().await;
@@ -303,6 +304,7 @@ async fn a_gap_is_healed_and_what_came_and_went_is_left_to_the_verify() {
 /// The tail follows and the applications write while the keys are read again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gap_is_healed_beside_writers_and_a_live_tail() {
+    in_the_long_run!(a_gap_is_healed_beside_writers_and_a_live_tail);
     for mode in [Mode::Sequence, Mode::Timestamp] {
         let scene = Scene::set(91, mode).await;
         let mutator = scene.stage.write(HABITS).await;

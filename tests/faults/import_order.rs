@@ -394,6 +394,7 @@ async fn a_plain_backfill_creates_the_tables_if_no_import_is_possible() {
 /// AWS may have raised the quotas of an account, so an operator who asks for the order gets a warning.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn imports_beyond_the_quotas_are_not_chosen_and_are_told() {
+    in_the_long_run!(imports_beyond_the_quotas_are_not_chosen_and_are_told);
     let told = "where 48 imports of the account run already, and an account makes at most 50";
     let scene = Scene::set(99, Mode::Sequence).await;
     scene.stage.engine.faults().imports().others_run(48);

@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 use super::output::Output;
 
 /// A command that has not ended by then hangs. Far above what any takes on a busy machine.
-pub const LIMIT: Duration = Duration::from_secs(240);
+pub const LIMIT: Duration = Duration::from_secs(600);
 /// Between two looks at something that is waited for.
 const POLL: Duration = Duration::from_millis(100);
 /// So many times in a row the engine may not answer a look.
