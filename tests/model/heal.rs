@@ -6,6 +6,7 @@
 //! here it reads the table, then the source, and writes if the table still is what was read and is no tombstone.
 
 use crate::bounds::large;
+use crate::effort::effort;
 use crate::proof::{Judged, breaks, holds, promise};
 use stateright::{Model, Property};
 use std::fmt;
@@ -504,7 +505,11 @@ impl Model for Healing {
 
 #[test]
 fn a_heal_beside_a_live_tail_leaves_only_what_came_and_went() {
-    let sizes: &[(usize, u8, u8)] = if large() { &[(3, 2, 2)] } else { &[(2, 2, 1)] };
+    let sizes: &[(usize, u8, u8)] = match (large(), effort()) {
+        (true, _) => &[(3, 2, 2)],
+        (false, 1) => &[(2, 1, 1)],
+        (false, _) => &[(2, 2, 1)],
+    };
     for (writes, gaps, verifies) in sizes {
         let bounds = format!(
             "1 item, {writes} writes, {gaps} gaps, 2 windows with any seam, 1 death with a write that lands late, {verifies} verifies"
