@@ -12,7 +12,7 @@ use crate::state::{
     BackfillRecord, ExportCopy, Order, RequestedExport, STATE_FORMAT_EXPORT, SplitRecord, StateError,
     UNDEFINED_MS,
 };
-use crate::worker::{RunError, Split, check_split, pause, uncaptured, unless_stopped};
+use crate::worker::{Looks, RunError, Split, check_split, pause, uncaptured, unless_stopped};
 use serde::Serialize;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -21,9 +21,6 @@ use tokio_util::sync::CancellationToken;
 const TOKEN_MS: u64 = 7 * 3600 * 1000;
 /// Between two looks at AWS's clock.
 const CLOCK_POLL: Duration = Duration::from_secs(2);
-/// Between two looks at an export, which takes some minutes at least.
-const FIRST_LOOK: Duration = Duration::from_secs(1);
-const LONGEST_LOOK: Duration = Duration::from_secs(20);
 
 /// An export that can be copied.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -226,7 +223,7 @@ impl ExportStart {
 
     /// Waits until DynamoDB has made the export.
     async fn complete(&self, token: &str, arn: &str) -> Result<DescribedExport, RunError> {
-        let mut look = FIRST_LOOK;
+        let mut looks = Looks::default();
         loop {
             let described =
                 unless_stopped(&self.stop, describe_export(&self.split.source.control, arn)).await?;
@@ -245,8 +242,7 @@ impl ExportStart {
                     .into());
                 }
             }
-            pause(look, &self.stop).await?;
-            look = (look * 3 / 2).min(LONGEST_LOOK);
+            looks.pause(&self.stop).await?;
         }
     }
 

@@ -66,13 +66,12 @@ fn render(report: &HealReport, next: &str) -> String {
             text::counted(counts.keys, "key"),
             text::count(counts.repaired)
         ),
-        format!("DynamoDB bills {} of changes", gigabytes(counts.billed_bytes)),
+        format!("DynamoDB bills {} of changes", text::bytes(counts.billed_bytes)),
     ];
     if counts.left() > 0 {
         lines.push(format!(
-            "{} {} as they are: {} newer than the source, {} invalid, {} busy",
+            "left unchanged: {} ({} newer than the source, {} invalid, {} busy)",
             text::counted(counts.left(), "item"),
-            if counts.left() == 1 { "stays" } else { "stay" },
             text::count(counts.newer),
             text::count(counts.invalid),
             text::count(counts.busy)
@@ -87,12 +86,6 @@ fn render(report: &HealReport, next: &str) -> String {
     }
     lines.push(format!("next: {next}"));
     lines.join("\n")
-}
-
-fn gigabytes(bytes: u64) -> String {
-    #[allow(clippy::cast_precision_loss)] // shown with few digits
-    let gigabytes = bytes as f64 / 1e9;
-    format!("{gigabytes:.3} GB")
 }
 
 fn render_forecast(forecast: &HealForecast) -> String {
@@ -196,8 +189,8 @@ mod tests {
         let told = render(&report, "run `dynasplit verify --repair`");
         for expected in [
             "from 1970-01-01T00:00:00Z to 1970-01-01T01:00:00Z, by 1 export: 7 keys read again, 3 repaired",
-            "0.002 GB",
-            "1 item stays as they are: 1 newer",
+            "bills 1.9 MB of changes",
+            "left unchanged: 1 item (1 newer than the source",
             "orders: newer",
             "a complete repair stays mandatory (the tail was restarted)",
             "next: run `dynasplit verify --repair`",

@@ -211,8 +211,8 @@ fn render_import(import: &ImportRehearsal) -> Vec<String> {
         text::counted(import.items, "item"),
         services.join(", "),
         text::counted(import.objects, "object"),
-        megabytes(import.bytes),
-        megabytes(import.stored_bytes),
+        text::bytes(import.bytes),
+        text::bytes(import.stored_bytes),
     )];
     lines.extend(
         import
@@ -221,13 +221,6 @@ fn render_import(import: &ImportRehearsal) -> Vec<String> {
             .map(|why| format!("the tables were not imported: {why}")),
     );
     lines
-}
-
-/// `12.3 MB`.
-fn megabytes(bytes: u64) -> String {
-    #[allow(clippy::cast_precision_loss)] // for people
-    let megabytes = bytes as f64 / 1e6;
-    format!("{megabytes:.1} MB")
 }
 
 /// The outage that the ledger bridged.

@@ -6,7 +6,7 @@ mod patterns;
 mod preparation;
 
 use super::next::copyable;
-use super::text::{count as number, counted};
+use super::text::{bytes, count as number, counted};
 use crate::cutover::Preparation;
 use crate::plan::Cutover;
 use crate::source::{Billing, StreamState};
@@ -15,7 +15,7 @@ use crate::survey::{
     TableView, TargetStatus, VersionView,
 };
 use console::Style;
-use layout::{Align, Page, bytes, hours, key, more, percent, visible};
+use layout::{Align, Page, hours, key, more, percent, visible};
 
 /// Shapes of keys that are shown.
 const SHAPES: usize = 10;

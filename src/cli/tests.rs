@@ -269,7 +269,7 @@ fn a_rehearsal_fits() {
             "3h 5m",
             "18446744073709551615",
             "850 ms",
-            "345.6 MB",
+            "329.6 MB",
             "forgotten 123,456,789,012",
             "stand-in for",
             REASON,

@@ -18,6 +18,23 @@ pub fn units(milliunits: u64) -> String {
     }
 }
 
+/// `12.3 MB`, in steps of 1024 as AWS counts.
+#[allow(clippy::cast_precision_loss)] // for people
+pub fn bytes(value: u64) -> String {
+    let mut size = value as f64;
+    for unit in ["B", "KB", "MB", "GB"] {
+        if size < 1024.0 {
+            return if unit == "B" {
+                format!("{value} B")
+            } else {
+                format!("{size:.1} {unit}")
+            };
+        }
+        size /= 1024.0;
+    }
+    format!("{size:.1} TB")
+}
+
 /// What [`write_units`] marks.
 pub const ESTIMATED_UNITS: &str =
     "~: estimated from the sizes of the items, because the engine does not report the write units";

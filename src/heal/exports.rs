@@ -10,7 +10,7 @@ use crate::s3::{
 };
 use crate::source::present;
 use crate::state::{HealWindow, RequestedExport};
-use crate::worker::{RunError, pause, unless_stopped};
+use crate::worker::{Looks, RunError, pause, unless_stopped};
 use std::time::Duration;
 
 /// A client token holds for eight hours. Afterwards, a request with the same token asks for another export.
@@ -21,9 +21,6 @@ const MOST_AHEAD: usize = 20;
 const CLOCK_POLL: Duration = Duration::from_secs(2);
 /// DynamoDB exports what is this long ago.
 const DELAY: Duration = Duration::from_secs(5 * 60);
-/// Between two looks at an export, which takes some minutes at least.
-const FIRST_LOOK: Duration = Duration::from_secs(1);
-const LONGEST_LOOK: Duration = Duration::from_secs(20);
 
 const ANOTHER: &str =
     "`dynasplit heal --from-exports --new-exports` requests the exports that are not healed yet once more";
@@ -208,7 +205,7 @@ impl Healing<'_> {
         arn: &str,
     ) -> Result<DescribedExport, RunError> {
         self.say(|view| view.phase = "waiting for an export".into());
-        let mut look = FIRST_LOOK;
+        let mut looks = Looks::default();
         loop {
             let described = unless_stopped(self.stop, async {
                 let described = describe_changes(&self.split.source.control, arn).await;
@@ -229,8 +226,7 @@ impl Healing<'_> {
                     .into());
                 }
             }
-            pause(look, self.stop).await?;
-            look = (look * 3 / 2).min(LONGEST_LOOK);
+            looks.pause(self.stop).await?;
         }
     }
 }

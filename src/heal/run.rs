@@ -9,9 +9,7 @@ use crate::repair::{
     Holder, LeftKey, Reconciler, RepairLease, refuse_fenced, refuse_unready, switch_off, switch_on,
 };
 use crate::state::{HealCounts, HealRecord, RepairScope, SplitRecord, VerifyRecord};
-use crate::worker::{
-    ActivityNote, Budgets, RunError, Split, check_split, unless_stopped, with_activity_notes,
-};
+use crate::worker::{Budgets, RunError, Split, check_split, unless_stopped};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -72,24 +70,9 @@ pub async fn heal(
         view,
         stop,
     };
-    let result = match budgets.read(&split.store).await {
-        Ok(()) => {
-            let work = budgets.during(&split.store, Box::pin(healing.run()));
-            let doing = || {
-                let phase = split.waits.beside(&view.borrow().phase);
-                ActivityNote::new(phase, budgets.limits())
-            };
-            let work = lease.during(Box::pin(work));
-            let result = with_activity_notes(split, "heal", doing, work).await;
-            result.unwrap_or_else(|| {
-                Err(RunError::Stopped(
-                    "another repair took over: wait until it has ended, then run the same command again"
-                        .into(),
-                ))
-            })
-        }
-        Err(error) => Err(error.into()),
-    };
+    let command = ("heal", || view.borrow().phase.clone());
+    let work = Box::pin(healing.run());
+    let result = lease.during_command(split, command, &budgets, work).await;
     lease.release().await;
     result
 }

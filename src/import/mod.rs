@@ -16,4 +16,4 @@ mod task;
 pub use journal::ImportJournal;
 pub use objects::{ImportObject, MOST_OBJECTS, refuse_other_objects};
 pub use quota::RegionalImports;
-pub use task::{FIRST_LOOK, Import, LONGEST_LOOK, TOKEN_MS, refuse_existing, refuse_failures, refuse_plan};
+pub use task::{Import, TOKEN_MS, refuse_existing, refuse_failures, refuse_plan};

@@ -10,16 +10,11 @@ use crate::target::{
     DescribedImport, ImportPlace, ImportRequest, ImportStatus, TargetError, describe_import, find_import,
     request_import, table_id,
 };
-use crate::worker::{RunError, Split, pause, unless_stopped};
-use std::time::Duration;
+use crate::worker::{Looks, RunError, Split, unless_stopped};
 use tokio_util::sync::CancellationToken;
 
 /// A client token holds for eight hours. Afterwards, a request with the same token asks for another one.
 pub const TOKEN_MS: u64 = 7 * 3600 * 1000;
-/// Between two looks at an export or an import, which takes some minutes at least.
-pub const FIRST_LOOK: Duration = Duration::from_secs(1);
-/// The same, later.
-pub const LONGEST_LOOK: Duration = Duration::from_secs(20);
 
 /// The import of one service.
 pub struct Import<'a> {
@@ -145,7 +140,7 @@ impl Import<'_> {
                 )));
             }
         };
-        let mut look = FIRST_LOOK;
+        let mut looks = Looks::default();
         let described = loop {
             let asked = describe_import(&self.tables.control, &arn);
             let described = unless_stopped(self.stop, asked).await?;
@@ -155,8 +150,7 @@ impl Import<'_> {
             if described.status != ImportStatus::InProgress {
                 break described;
             }
-            pause(look, self.stop).await?;
-            look = (look * 3 / 2).min(LONGEST_LOOK);
+            looks.pause(self.stop).await?;
         };
         let expected = self.expected;
         if let Some(failure) = failure(&described, expected) {

@@ -5,7 +5,7 @@ use super::task::OfflineSplit;
 use crate::backfill::load_export;
 use crate::dynamo::chance;
 use crate::fault;
-use crate::import::{FIRST_LOOK, LONGEST_LOOK, TOKEN_MS};
+use crate::import::TOKEN_MS;
 use crate::model::moment;
 use crate::s3::{
     Bucket, Export, ExportError, ExportPlace, ExportRequest, ExportStatus, Folder, describe_export,
@@ -13,7 +13,7 @@ use crate::s3::{
 };
 use crate::source::{Present, present};
 use crate::state::UNDEFINED_MS;
-use crate::worker::{RunError, pause, unless_stopped};
+use crate::worker::{Looks, RunError, pause, unless_stopped};
 use std::time::Duration;
 
 /// Between two looks at AWS's clock.
@@ -148,7 +148,7 @@ impl OfflineSplit<'_> {
 
     /// Waits until DynamoDB has made the export.
     async fn made(&mut self, arn: &str) -> Result<(), RunError> {
-        let mut look = FIRST_LOOK;
+        let mut looks = Looks::default();
         loop {
             let described = describe_export(&self.split.source.control, arn);
             match unless_stopped(self.stop, described).await?.status {
@@ -163,8 +163,7 @@ impl OfflineSplit<'_> {
                     .into());
                 }
             }
-            pause(look, self.stop).await?;
-            look = (look * 3 / 2).min(LONGEST_LOOK);
+            looks.pause(self.stop).await?;
         }
     }
 

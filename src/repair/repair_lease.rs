@@ -1,7 +1,9 @@
 //! The lease of repairs: only one process at a time repairs and switches tombstones off.
 
 use crate::state::{BackfillRecord, Lease, LeaseWatch, Owner, StateError, Store, Stored, Validity};
-use crate::worker::{Leasable, LeasedRecord, RunError, Split, pause};
+use crate::worker::{
+    ActivityNote, Budgets, Leasable, LeasedRecord, RunError, Split, pause, with_activity_notes,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -145,6 +147,28 @@ impl RepairLease {
             () = lost.cancelled() => None,
             result = work => Some(result),
         }
+    }
+
+    /// The same for the work of a command: within its budgets, and with notes of what it does, by its name and its phase.
+    ///
+    /// # Errors
+    /// Those of the work; and if the budgets cannot be read, or another repair took over.
+    pub async fn during_command<T>(
+        &self,
+        split: &Split,
+        (command, phase): (&str, impl Fn() -> String),
+        budgets: &Budgets,
+        work: impl Future<Output = Result<T, RunError>>,
+    ) -> Result<T, RunError> {
+        Box::pin(budgets.read(&split.store)).await?;
+        let work = self.during(Box::pin(budgets.during(&split.store, work)));
+        let doing = || ActivityNote::new(split.waits.beside(&phase()), budgets.limits());
+        let result = Box::pin(with_activity_notes(split, command, doing, work)).await;
+        result.unwrap_or_else(|| {
+            Err(RunError::Stopped(
+                "another repair took over: wait until it has ended, then run the same command again".into(),
+            ))
+        })
     }
 
     /// Gives it back.

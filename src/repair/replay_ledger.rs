@@ -8,7 +8,7 @@ use crate::fault::Writer;
 use crate::ledger::{History, Wanted};
 use crate::model::{Key, RawRecord};
 use crate::plan::Service;
-use crate::worker::{ActivityNote, Budgets, RunError, Split, unless_stopped, with_activity_notes};
+use crate::worker::{Budgets, RunError, Split, unless_stopped};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
@@ -83,25 +83,18 @@ pub async fn replay_ledger(
     };
     let lease = RepairLease::take(split, stop).await?;
     let budgets = Budgets::new(split, None, None);
-    let result = match budgets.read(&split.store).await {
-        Ok(()) => {
-            let work = under_lease(split, found, (history, wanted), &lease, &budgets, stop);
-            let work = budgets.during(&split.store, Box::pin(work));
-            let doing = || {
-                let phase = split.waits.beside("reading the keys of the ledger again");
-                ActivityNote::new(phase, budgets.limits())
-            };
-            let work = lease.during(Box::pin(work));
-            let result = with_activity_notes(split, "ledger replay", doing, work).await;
-            result.unwrap_or_else(|| {
-                Err(RunError::Stopped(
-                    "another repair took over: wait until it has ended, then run the same command again"
-                        .into(),
-                ))
-            })
-        }
-        Err(error) => Err(error.into()),
-    };
+    let command = ("ledger replay", || {
+        "reading the keys of the ledger again".to_owned()
+    });
+    let work = Box::pin(under_lease(
+        split,
+        found,
+        (history, wanted),
+        &lease,
+        &budgets,
+        stop,
+    ));
+    let result = lease.during_command(split, command, &budgets, work).await;
     lease.release().await;
     result
 }

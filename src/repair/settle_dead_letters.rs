@@ -9,7 +9,7 @@ use crate::fault::{Rule, Writer, broken};
 use crate::flow::{Watched, watch};
 use crate::model::{Item, Key, json};
 use crate::state::{Attempt, DeadLetterHead, RepairScope, ShardRecord, SplitRecord};
-use crate::worker::{ActivityNote, Budgets, RunError, Split, unless_stopped, with_activity_notes};
+use crate::worker::{Budgets, RunError, Split, unless_stopped};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use tokio_util::sync::CancellationToken;
@@ -45,21 +45,9 @@ pub async fn reconcile_dead_letters(
     // One at a time, repairs included: the one that ends releases the tombstones.
     let lease = RepairLease::take(split, stop).await?;
     let budgets = Budgets::new(split, None, None);
-    let result = match budgets.read(&split.store).await {
-        Ok(()) => {
-            let work = under_lease(split, letters, &lease, &budgets, stop);
-            let work = budgets.during(&split.store, Box::pin(work));
-            let doing = || ActivityNote::new(split.waits.beside("reading keys again"), budgets.limits());
-            let work = lease.during(Box::pin(work));
-            let result = with_activity_notes(split, "dead-letters reconcile", doing, work).await;
-            result.unwrap_or_else(|| {
-                Err(RunError::Stopped(
-                    "another repair took over: wait until it has ended, then run `dynasplit dead-letters reconcile` again".into(),
-                ))
-            })
-        }
-        Err(error) => Err(error.into()),
-    };
+    let command = ("dead-letters reconcile", || "reading keys again".to_owned());
+    let work = Box::pin(under_lease(split, letters, &lease, &budgets, stop));
+    let result = lease.during_command(split, command, &budgets, work).await;
     lease.release().await;
     result
 }

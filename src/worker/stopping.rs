@@ -27,3 +27,29 @@ pub(crate) async fn pause(wait: Duration, stop: &CancellationToken) -> Result<()
         () = tokio::time::sleep(wait) => Ok(()),
     }
 }
+
+/// Between two looks at something that DynamoDB does for minutes or hours: soon at first, then less often.
+pub(crate) struct Looks {
+    next: Duration,
+}
+
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+const LONGEST_LOOK: Duration = Duration::from_secs(20);
+
+impl Default for Looks {
+    fn default() -> Self {
+        Self { next: FIRST_LOOK }
+    }
+}
+
+impl Looks {
+    /// Waits until the next look.
+    ///
+    /// # Errors
+    /// If the command is stopped meanwhile.
+    pub async fn pause(&mut self, stop: &CancellationToken) -> Result<(), RunError> {
+        pause(self.next, stop).await?;
+        self.next = (self.next * 3 / 2).min(LONGEST_LOOK);
+        Ok(())
+    }
+}

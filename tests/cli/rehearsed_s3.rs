@@ -153,7 +153,7 @@ fn what_cannot_be_rehearsed_with_s3_is_refused() {
         LEARNING,
         "--ledger --outage 1h",
         2,
-        &["a shorter outage needs no ledger"],
+        &["such an outage needs no ledger"],
     );
     refused(
         LEARNING,

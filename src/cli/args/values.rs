@@ -102,7 +102,7 @@ pub(super) fn outage(text: &str) -> Result<Duration, String> {
         .map_err(|_| "write a time with its unit, such as 30h or 7d".to_owned())?;
     match time {
         time if time <= LEAST_OUTAGE => {
-            Err("the stream keeps its records for 24h, so a shorter outage needs no ledger".into())
+            Err("the stream keeps its records for 24h, so such an outage needs no ledger: name a longer one, such as 30h".into())
         }
         time if time > MOST_OUTAGE => Err("the most is 60d".into()),
         time => Ok(time),

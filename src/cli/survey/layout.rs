@@ -109,23 +109,6 @@ impl Page {
     }
 }
 
-/// `12.3 MB`, in steps of 1024 as AWS counts.
-#[allow(clippy::cast_precision_loss)] // for people
-pub(super) fn bytes(value: u64) -> String {
-    let mut size = value as f64;
-    for unit in ["B", "KB", "MB", "GB"] {
-        if size < 1024.0 {
-            return if unit == "B" {
-                format!("{value} B")
-            } else {
-                format!("{size:.1} {unit}")
-            };
-        }
-        size /= 1024.0;
-    }
-    format!("{size:.1} TB")
-}
-
 /// A time for people: `3 min`, `5.2 h`.
 pub(super) fn hours(value: f64) -> String {
     let minutes = value * 60.0;
@@ -184,7 +167,7 @@ mod tests {
     #[test]
     fn figures_are_for_people() {
         assert_eq!(
-            [bytes(1023), bytes(1536), bytes(3 << 40)],
+            [1023, 1536, 3 << 40].map(crate::cli::text::bytes),
             ["1023 B", "1.5 KB", "3.0 TB"]
         );
         assert_eq!(
