@@ -132,20 +132,21 @@ impl Backfill {
         unready: &BTreeSet<String>,
     ) -> Result<End, RunError> {
         let target = self.import_target(record)?;
-        let services: Vec<(&Service, &Tables)> = self
-            .split
-            .active()
-            .filter(|(service, _)| unready.contains(&service.name))
-            .collect();
+        // A table whose import has failed keeps no other table waiting: those are finished first, then all failures are told.
         let mut failures = Vec::new();
-        for (service, tables) in &services {
+        let mut services: Vec<(&Service, &Tables)> = Vec::new();
+        for (service, tables) in self.split.active() {
+            if !unready.contains(&service.name) {
+                continue;
+            }
             let import = self.import_of(&target, lease, service, tables);
             let mut journal = lease.journal(&service.name);
             let delete = self.options.delete_partial;
-            let removed = Box::pin(import.remove_partial(&mut journal, delete)).await?;
-            failures.extend(removed.err());
+            match Box::pin(import.remove_partial(&mut journal, delete)).await? {
+                Ok(()) => services.push((service, tables)),
+                Err(failed) => failures.push(failed),
+            }
         }
-        refuse_failures(failures)?;
         let mut objects = self.committed().await?;
         for (service, _) in &services {
             let objects = objects.remove(&service.name).unwrap_or_default();
@@ -168,7 +169,6 @@ impl Backfill {
             each.push(Box::pin(self.import_one(import, lease)));
         }
         let ends = futures::future::join_all(each).await;
-        let mut failures = Vec::new();
         for end in ends {
             failures.extend(end?.err());
         }

@@ -50,15 +50,17 @@ impl<'a> OfflineSplit<'a> {
         let imports = self.record().imports.clone();
         let (split, stop) = (self.split, self.stop);
         unless_stopped(stop, refuse_existing(split, |name| !imports.contains_key(name))).await?;
-        let services: Vec<(&Service, &Tables)> = split.services().collect();
+        // A table whose import has failed keeps no other table waiting: those are finished first, then all failures are told.
         let mut failures = Vec::new();
-        for (service, tables) in &services {
+        let mut services: Vec<(&Service, &Tables)> = Vec::new();
+        for (service, tables) in split.services() {
             let (import, delete) = (self.import_of(service, tables), self.options.delete_partial);
             let mut journal = self.journal_of(service);
-            let removed = Box::pin(import.remove_partial(&mut journal, delete)).await?;
-            failures.extend(removed.err());
+            match Box::pin(import.remove_partial(&mut journal, delete)).await? {
+                Ok(()) => services.push((service, tables)),
+                Err(failed) => failures.push(failed),
+            }
         }
-        refuse_failures(failures)?;
         if services.iter().any(|(service, _)| !self.is_requested(service)) {
             Box::pin(self.check_objects()).await?;
         }
@@ -66,7 +68,6 @@ impl<'a> OfflineSplit<'a> {
             let import = self.import_of(service, tables);
             Box::pin(import.request(&mut self.journal_of(service))).await?;
         }
-        let mut failures = Vec::new();
         for (service, tables) in &services {
             let import = self.import_of(service, tables);
             let mut journal = self.journal_of(service);
