@@ -37,6 +37,8 @@ pub struct Cast {
     pub throttles: bool,
     /// Shards split and roll.
     pub shards_end: bool,
+    /// So many shards are open at most: each is a read with each poll.
+    pub most_shards: usize,
     /// An operator works beside the copy: follows the advice, and does other things.
     pub operator: bool,
     /// This operator does little else than to repair.
@@ -65,6 +67,8 @@ pub struct Cast {
     pub pause: Duration,
     /// One write in so many has a timestamp that goes backwards.
     pub backwards: u32,
+    /// One write in so many is the last one of its key; 0: none.
+    pub retires: u32,
     /// While trouble lasts, a shard ends after so many milliseconds, at least and at most.
     pub shard_ends_ms: (u64, u64),
     /// At last, an operator completes the split.
@@ -116,6 +120,7 @@ impl Cast {
             suspends: rng.random_bool(0.5),
             throttles: rng.random_bool(0.4),
             shards_end: true,
+            most_shards: 5,
             operator: rng.random_bool(0.6),
             repairs: false,
             grows: rng.random_bool(0.3),
@@ -130,6 +135,7 @@ impl Cast {
             acts: if rng.random_bool(0.25) { 2 } else { 1 },
             pause: Duration::from_millis(500),
             backwards: 20,
+            retires: 0,
             shard_ends_ms: (500, 9000),
             is_completed: true,
             switches: *[0, 0, 1, 3].choose(rng).expect("some"),
@@ -212,20 +218,22 @@ impl Cast {
 
 /// Keys of an ordinary run, and of a small one.
 pub const KEYS: usize = 42;
-const SMALL_KEYS: usize = 5;
+const SMALL_KEYS: usize = 21;
 
 impl Cast {
     /// The least that can go wrong in the same ways: a few keys that everybody writes, one or two processes of each kind, and
     /// trouble that ends as soon as everything is copied.
     pub fn small(mut self) -> Self {
         self.keys = SMALL_KEYS;
+        self.retires = 12;
         self.engine.page_items = self.engine.page_items.min(3);
         self.engine.shards = self.engine.shards.min(2);
-        self.pause = Duration::from_millis(400);
+        self.most_shards = 2;
+        self.pause = Duration::from_millis(250);
         self.spares_apply = true;
         self.poll = Duration::from_millis(300);
         self.fault_rates.slow_writes = true;
-        self.storm = [Duration::from_secs(2), Duration::from_secs(8)];
+        self.storm = [Duration::from_secs(2), Duration::from_secs(45)];
         self.stays = Duration::from_secs(4);
         self.tails = 1;
         self.backfills = 1;

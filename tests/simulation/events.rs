@@ -52,7 +52,7 @@ impl World {
                 let stream = engine.stream(table)?;
                 let open = stream.open_shards();
                 let id = open.get(draw % open.len().max(1))?.clone();
-                if splits && open.len() < 5 {
+                if splits && open.len() < self.cast.most_shards {
                     stream.split_shard(now_ms, &id);
                     Some(("splits", id))
                 } else {

@@ -65,7 +65,7 @@ const WHOLE: u64 = 4;
 const SHORT: u64 = 4;
 /// At the usual effort, so many small runs of each kind are made in each mode, and one whole run: with cutovers in the one mode,
 /// and an ordinary one in the other.
-const USUAL_SMALL: u64 = 10;
+const USUAL_SMALL: u64 = 5;
 const WITH_CUTOVERS: u64 = 4;
 const ORDINARY: u64 = 3;
 /// At the usual effort, trouble lasts for so many seconds.

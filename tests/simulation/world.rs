@@ -205,6 +205,7 @@ impl World {
         let spice = Spice {
             odd: self.cast.odd,
             expires: self.cast.expires.then_some((self.began, EPOCH_MS)),
+            retires: self.cast.retires,
         };
         let habits = Habits {
             keys: self.cast.keys,

@@ -36,6 +36,8 @@ pub struct Spice {
     pub odd: u32,
     /// Some items expire within two minutes. The time of day at a moment, in milliseconds since 1970.
     pub expires: Option<(tokio::time::Instant, u64)>,
+    /// One write in so many is the last one of its key, so that nothing hides what becomes of it; 0: none.
+    pub retires: u32,
 }
 
 /// One key in so many is deleted once, and not created again. (No divisor of the number of writers, or one would have
@@ -248,6 +250,9 @@ struct Writer {
 
 impl Writer {
     async fn step(&mut self) {
+        if self.known.is_empty() {
+            return;
+        }
         // Half of the writes go to a few keys, so that histories grow long.
         let hot = self.known.len().div_ceil(10);
         let among = if self.rng.random() { hot } else { self.known.len() };
@@ -291,7 +296,11 @@ impl Writer {
                 self.put(&mut known).await;
             }
         }
-        self.known[place] = known;
+        if self.spice.retires > 0 && self.rng.random_ratio(1, self.spice.retires) {
+            self.known.remove(place);
+        } else {
+            self.known[place] = known;
+        }
     }
 
     /// The whole item anew, often as another kind.

@@ -127,10 +127,12 @@ impl FaultRates {
 
     /// What becomes of a write that a command makes from something that it read earlier, and how long it is on its way.
     pub fn page(&self, rng: &mut StdRng, fate: Fate) -> (Fate, u64) {
-        let is_late = fate == Fate::Answered && rng.random_ratio(1, 8);
+        // In a small run, few pages are copied while their items are written.
+        let (late, slowest_ms) = if self.slow_writes { (3, 2500) } else { (8, 1300) };
+        let is_late = fate == Fate::Answered && rng.random_ratio(1, late);
         (
             if is_late { Fate::Late } else { fate },
-            rng.random_range(100..1300),
+            rng.random_range(100..slowest_ms),
         )
     }
 
