@@ -13,7 +13,7 @@ use crate::support::{Engine, contents};
 pub const HABITS: Habits = Habits {
     keys: 160,
     writers: 4,
-    pause: Duration::from_millis(30),
+    pause: Duration::from_millis(50),
     backwards: 25,
 };
 

@@ -17,7 +17,7 @@ use crate::support::trial::{Mode, Stamps};
 pub const HABITS: Habits = Habits {
     keys: 200,
     writers: 2,
-    pause: Duration::from_millis(30),
+    pause: Duration::from_millis(60),
     backwards: 0,
 };
 

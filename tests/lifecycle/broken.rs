@@ -14,7 +14,7 @@ use crate::support::trial::{Mode, Stamps};
 const HABITS: Habits = Habits {
     keys: 400,
     writers: 2,
-    pause: Duration::from_millis(25),
+    pause: Duration::from_millis(50),
     backwards: 0,
 };
 

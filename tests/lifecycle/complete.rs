@@ -13,7 +13,7 @@ use crate::support::trial::{Mode, Stamps};
 const HABITS: Habits = Habits {
     keys: 200,
     writers: 2,
-    pause: Duration::from_millis(20),
+    pause: Duration::from_millis(40),
     backwards: 0,
 };
 

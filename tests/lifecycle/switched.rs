@@ -15,7 +15,7 @@ use crate::support::{Engine, contents};
 pub const HABITS: Habits = Habits {
     keys: 60,
     writers: 1,
-    pause: Duration::from_millis(20),
+    pause: Duration::from_millis(40),
     backwards: 0,
 };
 pub const COMPLETE: &[&str] = &["complete", "--yes", "--quiet-for", "1"];

@@ -20,6 +20,7 @@ use super::output::Output;
 pub const LIMIT: Duration = Duration::from_secs(600);
 /// Between two looks at something that is waited for.
 const POLL: Duration = Duration::from_millis(100);
+const MOST_SELDOM: Duration = Duration::from_millis(500);
 /// So many times in a row the engine may not answer a look.
 const UNANSWERED: u32 = 5;
 
@@ -224,7 +225,8 @@ impl Cli {
                 return status;
             }
             assert!(began.elapsed() < LIMIT, "{what} does not come: {status:#}");
-            tokio::time::sleep(POLL).await;
+            // A look costs the processor some ten milliseconds, and eight tests look: what takes long is looked at less often.
+            tokio::time::sleep((began.elapsed() / 8).clamp(POLL, MOST_SELDOM)).await;
         }
     }
 

@@ -17,7 +17,7 @@ const HOUR_MS: u64 = 3_600_000;
 const HABITS: Habits = Habits {
     keys: 200,
     writers: 2,
-    pause: Duration::from_millis(20),
+    pause: Duration::from_millis(40),
     backwards: 0,
 };
 

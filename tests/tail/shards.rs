@@ -14,9 +14,9 @@ use crate::support::{Engine, stream, unique};
 
 const HOUR_MS: u64 = 3_600_000;
 const HABITS: Habits = Habits {
-    keys: 300,
+    keys: 100,
     writers: 3,
-    pause: Duration::from_millis(30),
+    pause: Duration::from_millis(60),
     backwards: 0,
 };
 
@@ -68,7 +68,7 @@ async fn until_more(cli: &Cli) {
     cli.until("progress in every lane", |status| {
         lanes(status).all(|lane| {
             let name = lane["lane"].as_str().expect("a name");
-            seen(status, name) > seen(&before, name) + 50
+            seen(status, name) > seen(&before, name) + 20
         })
     })
     .await;
