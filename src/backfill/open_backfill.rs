@@ -5,8 +5,8 @@ use super::worker::Backfill;
 use crate::repair::Holder;
 use crate::source::SourceFacts;
 use crate::state::{
-    BackfillRecord, Lease, Order, SegmentRecord, SegmentService, SplitRecord, StateError, Stored,
-    TombstonePhase,
+    BackfillRecord, CopiedRecord, Lease, Order, SegmentRecord, SegmentService, SplitRecord, StateError,
+    Stored, TombstonePhase,
 };
 use crate::worker::{RunError, uncaptured};
 use std::collections::BTreeMap;
@@ -133,6 +133,7 @@ impl Backfill {
         if now.is_none_or(|now| now.value.services != record.services) {
             return Err(RunError::Stopped(LATER_ROUND.into()));
         }
+        let mut has_forgotten = false;
         for segment in 0..record.segments {
             let name = SegmentRecord::record_name(segment);
             let (revision, lease) = match found.remove(&name) {
@@ -144,6 +145,11 @@ impl Backfill {
                 ),
                 None => (0, Lease::unheld()),
             };
+            if !has_forgotten {
+                // A segment is missing, or of an earlier round: nothing counts as copied before it is there.
+                CopiedRecord::forget(&self.split.store).await?;
+                has_forgotten = true;
+            }
             let value = SegmentRecord {
                 segment,
                 lease,

@@ -11,7 +11,7 @@ use super::hot_segments::HotSegments;
 use super::order::OrderChoice;
 use super::round::{LATER_ROUND, filled, is_of_round};
 use super::segment::{FillShare, SegmentTask};
-use super::segment_queue::SegmentQueue;
+use super::segment_queue::{SegmentQueue, is_shared_by_blocks};
 use crate::dynamo::{AccountLimit, ConcurrencyLimit, Health};
 use crate::fault;
 use crate::repair::{Holder, RepairLease, switch_off, switch_on};
@@ -21,7 +21,8 @@ use crate::state::{BackfillRecord, Order, Owner, SegmentRecord, SplitRecord, Sto
 use crate::status::{FillStatus, OpenDeadLetters, RateMeter, fill_status};
 use crate::target::{Batching, Swept};
 use crate::worker::{
-    ActivityNote, Budgets, LeasedRecord, RunError, Split, check_split, unless_stopped, with_activity_notes,
+    ActivityNote, Budgets, LeasedRecord, Members, RunError, Split, check_split, unless_stopped,
+    with_activity_notes,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -265,10 +266,20 @@ impl Backfill {
         if record.order == Order::Import {
             share.import = Some(Arc::new(self.import_target(record)?));
         }
-        let mut queue = SegmentQueue::new(&self.split);
+        let mut queue = SegmentQueue::new(&self.split, record);
         let mut tasks = JoinSet::new();
-        let result = self.work(record, &share, &mut queue, &mut tasks).await;
+        let owner = Owner::unique("backfill");
+        let mut members = None;
+        if is_shared_by_blocks(record.segments) {
+            members = Some(Members::join(&self.split, &owner).await?);
+        }
+        let result = self
+            .work(record, &share, (&mut queue, &mut members, &owner), &mut tasks)
+            .await;
         share.stop.cancel();
+        if let Some(members) = members {
+            members.leave().await;
+        }
         let mut unsaved = None;
         while let Some(ended) = tasks.join_next().await {
             unsaved = ended.ok().and_then(|(_, end)| end.err()).or(unsaved);
@@ -283,10 +294,9 @@ impl Backfill {
         &self,
         record: &BackfillRecord,
         share: &FillShare,
-        queue: &mut SegmentQueue,
+        (queue, members, owner): (&mut SegmentQueue, &mut Option<Members>, &Owner),
         tasks: &mut JoinSet<(u32, Result<(), crate::flow::Stop>)>,
     ) -> Result<(), RunError> {
-        let owner = Owner::unique("backfill");
         let mut running: BTreeMap<u32, Running> = BTreeMap::new();
         loop {
             if share.stop.is_cancelled() {
@@ -294,9 +304,15 @@ impl Backfill {
                     "the backfill was interrupted; run the same command to continue".into(),
                 ));
             }
-            queue.refresh().await?;
-            self.budgets.shared_by(queue.processes(&owner));
             let wanted = at_once(self.workers(), share.is_hot());
+            if let Some(members) = members {
+                members.refresh().await;
+            }
+            let has_room = running.len() < wanted;
+            queue
+                .refresh(has_room && !queue.has_free(&running, (&share.breaker, &share.hot)))
+                .await?;
+            self.budgets.shared_by(queue.processes(owner));
             for surplus in running.values().skip(wanted) {
                 surplus.enough.cancel();
             }
@@ -304,7 +320,7 @@ impl Backfill {
             if queue.records().any(|segment| !is_of_round(segment, record)) {
                 return Err(RunError::Stopped(LATER_ROUND.into()));
             }
-            if queue.all_done(record.segments) {
+            if queue.all_done() {
                 return Ok(());
             }
             let more = wanted.saturating_sub(running.len());
@@ -317,8 +333,7 @@ impl Backfill {
                             .into(),
                     ));
                 }
-                match LeasedRecord::take(&self.split.store, &name, segment, &owner, self.split.timing).await?
-                {
+                match LeasedRecord::take(&self.split.store, &name, segment, owner, self.split.timing).await? {
                     Some(leased) => {
                         let enough = CancellationToken::new();
                         let task = SegmentTask {
@@ -330,7 +345,7 @@ impl Backfill {
                         running.insert(number, Running { leased, enough });
                         tasks.spawn(async move { (number, task.run().await) });
                     }
-                    None => queue.outdate(),
+                    None => queue.is_taken(number),
                 }
             }
             tokio::select! {

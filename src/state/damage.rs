@@ -17,7 +17,7 @@ pub struct Damaged {
 
 /// Records that may be deleted, by the first part of their names, each with the consequence. For other records, the
 /// table must be restored.
-const DELETABLE: [(&str, &str); 11] = [
+const DELETABLE: [(&str, &str); 13] = [
     ("NOTIFY", "its destination then gets the present state again"),
     ("CHART", "the charts of the page then begin anew"),
     ("ACTIVITY", "it only records what a command was doing"),
@@ -32,6 +32,11 @@ const DELETABLE: [(&str, &str); 11] = [
         "WORKER",
         "when every dynasplit command of this split has ended; then start them again",
     ),
+    (
+        "COPIED",
+        "the processes of the backfill then read its segments again",
+    ),
+    ("MEMBER", "when no `dynasplit backfill` of this split runs"),
     ("HEAL", "when no heal of a gap runs; the next one begins anew"),
     ("RECHECK", "then run `dynasplit verify --repair`"),
     (

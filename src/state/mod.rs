@@ -7,6 +7,7 @@
 
 mod attempts;
 mod chart;
+mod copied;
 mod cutover;
 mod cutover_journal;
 mod damage;
@@ -40,6 +41,7 @@ mod tuning;
 
 pub use attempts::{Attempt, Attempts};
 pub use chart::{ChartRecord, ChartSample};
+pub use copied::{CopiedRecord, MemberRecord};
 pub use cutover::{CutoverPhase, CutoverState, StreamPin};
 pub use cutover_journal::{CutoverEvent, CutoverRecord, CutoverStep, Hold, MarkerRun, Pause, cut_over};
 pub use damage::Damaged;

@@ -56,6 +56,22 @@ const FIRST_ATTEMPT: Duration = Duration::from_secs(5);
 const FIRST_WAIT: Duration = Duration::from_millis(25);
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
+/// How a page of records is read.
+#[derive(Clone, Copy, Default)]
+struct Part {
+    /// So many records at most.
+    most: Option<i32>,
+    /// Not consistently.
+    eventually: bool,
+}
+
+/// The key of a record.
+fn key_of(name: &str) -> Attributes {
+    let key = [("pk", PARTITION), ("sk", name)];
+    key.map(|(name, value)| (name.to_owned(), AttributeValue::S(value.into())))
+        .into()
+}
+
 /// The same client, whose attempts may take as long as the first ones.
 fn patient(client: &Client) -> Client {
     let config = client.config();
@@ -164,9 +180,57 @@ impl Store {
         prefix: &str,
         name: &str,
     ) -> Result<Vec<(String, Stored<T>)>, StateError> {
-        let after = [("pk", PARTITION), ("sk", name)];
-        let after = after.map(|(name, value)| (name.to_owned(), AttributeValue::S(value.into())));
-        self.decode_all(self.items_after(prefix, Some(after.into())).await?)
+        self.decode_all(self.items_after(prefix, Some(key_of(name))).await?)
+    }
+
+    /// The first records of those after a name, or of all: at most so many, consistently.
+    ///
+    /// # Errors
+    /// As [`Store::list`].
+    pub async fn list_part<T: DeserializeOwned>(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        most: usize,
+    ) -> Result<Vec<(String, Stored<T>)>, StateError> {
+        let (mut found, mut from) = (Vec::new(), after.map(key_of));
+        while found.len() < most {
+            let part = Part {
+                most: i32::try_from(most - found.len()).ok(),
+                ..Part::default()
+            };
+            let (items, last) = Box::pin(self.page(prefix, from, part)).await?;
+            found.extend(items);
+            from = last;
+            if from.is_none() {
+                break;
+            }
+        }
+        self.decode_all(found)
+    }
+
+    /// Reads all records whose name begins with a prefix, but not consistently: what was written within the last second may be
+    /// missing. That costs half of [`Store::list`].
+    ///
+    /// # Errors
+    /// As [`Store::list`].
+    pub async fn list_recent<T: DeserializeOwned>(
+        &self,
+        prefix: &str,
+    ) -> Result<Vec<(String, Stored<T>)>, StateError> {
+        let part = Part {
+            eventually: true,
+            ..Part::default()
+        };
+        let (mut found, mut from) = (Vec::new(), None);
+        loop {
+            let (items, last) = Box::pin(self.page(prefix, from, part)).await?;
+            found.extend(items);
+            from = last;
+            if from.is_none() {
+                return self.decode_all(found);
+            }
+        }
     }
 
     fn decode_all<T: DeserializeOwned>(
@@ -194,35 +258,45 @@ impl Store {
     ) -> Result<Vec<(String, Attributes)>, StateError> {
         let mut found = Vec::new();
         loop {
-            let page = self
-                .patiently("dynamodb:Query", || async {
-                    self.client()
-                        .query()
-                        .table_name(&*self.table)
-                        .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                        .expression_attribute_values(":pk", AttributeValue::S(PARTITION.into()))
-                        .expression_attribute_values(":prefix", AttributeValue::S(prefix.into()))
-                        .consistent_read(true)
-                        .set_exclusive_start_key(from.clone())
-                        .send()
-                        .await
-                        .map_err(|error| Failure::of("dynamodb:Query", &*self.table, &error))
-                })
-                .await;
-            let page = page.map_err(|failure| self.failed(failure))?;
-            for item in page.items.unwrap_or_default() {
-                let name = item
-                    .get("sk")
-                    .and_then(|v| v.as_s().ok())
-                    .cloned()
-                    .unwrap_or_default();
-                found.push((name, item));
-            }
-            from = page.last_evaluated_key;
+            let (items, last) = Box::pin(self.page(prefix, from, Part::default())).await?;
+            found.extend(items);
+            from = last;
             if from.is_none() {
                 return Ok(found);
             }
         }
+    }
+
+    /// One page of records, and where the next one begins.
+    async fn page(
+        &self,
+        prefix: &str,
+        from: Option<Attributes>,
+        part: Part,
+    ) -> Result<(Vec<(String, Attributes)>, Option<Attributes>), StateError> {
+        let page = self
+            .patiently("dynamodb:Query", || async {
+                self.client()
+                    .query()
+                    .table_name(&*self.table)
+                    .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                    .expression_attribute_values(":pk", AttributeValue::S(PARTITION.into()))
+                    .expression_attribute_values(":prefix", AttributeValue::S(prefix.into()))
+                    .consistent_read(!part.eventually)
+                    .set_limit(part.most)
+                    .set_exclusive_start_key(from.clone())
+                    .send()
+                    .await
+                    .map_err(|error| Failure::of("dynamodb:Query", &*self.table, &error))
+            })
+            .await;
+        let page = page.map_err(|failure| self.failed(failure))?;
+        let named = |item: Attributes| {
+            let name = item.get("sk").and_then(|v| v.as_s().ok()).cloned();
+            (name.unwrap_or_default(), item)
+        };
+        let items = page.items.unwrap_or_default().into_iter().map(named);
+        Ok((items.collect(), page.last_evaluated_key))
     }
 
     /// Writes a record, if it still has the named revision (0: if it does not exist).

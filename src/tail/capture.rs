@@ -8,13 +8,16 @@ use crate::source::{Listing, StreamSource};
 use crate::state::{
     GapRecord, HistoryRecord, LaneState, Lease, ServiceRecord, ShardRecord, SplitRecord, StateError,
 };
-use crate::worker::{Recorded, RunError, Split, recorded_shards};
+use crate::worker::{Recorded, RunError, Split, recorded_shards, without_unread};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Prefix of the records that list history: shards that no worker reads.
 const HISTORY: &str = "HISTORY#";
 /// Shard ids in one such record: it stays far below 400 KB.
 const HISTORY_CHUNK: usize = 2000;
+/// Shards that are read first to find out which lanes have places.
+const FIRST_SHARDS: usize = 25;
 
 /// Pins the open shards for every lane that is not captured yet, before anything is read. Returns how many lanes were
 /// captured.
@@ -167,7 +170,24 @@ async fn uncaptured_lanes(split: &Split, generation: u32) -> Result<BTreeSet<Str
     let Some((_, stream)) = record.stream().filter(|(now, _)| *now == generation) else {
         return Ok(lanes);
     };
-    let recorded = recorded_shards(split, generation).await?;
+    // Most often, the first shards have all lanes. There may be thousands.
+    let prefix = split.shard_record(generation, "");
+    let part = split
+        .store
+        .list_part::<ShardRecord>(&prefix, None, FIRST_SHARDS)
+        .await?;
+    let is_all = part.len() < FIRST_SHARDS;
+    let first = part.into_iter().map(|(_, stored)| stored.value);
+    let mut recorded = Arc::new(without_unread(split, first));
+    let has_all = |shards: &Recorded| {
+        let active = split.active().map(|(service, _)| service.name.as_str());
+        active
+            .chain([ShardRecord::WATCH])
+            .all(|lane| shards.values().any(|shard| shard.lanes.contains_key(lane)))
+    };
+    if !is_all && !has_all(&recorded) {
+        recorded = recorded_shards(split, generation).await?;
+    }
     let has_place = |lane: &str| recorded.values().any(|shard| shard.lanes.contains_key(lane));
     for (service, _) in split.active() {
         let name = ServiceRecord::record_name(&service.name);

@@ -2,7 +2,9 @@
 
 mod back;
 mod claim;
+mod crew;
 mod events;
+mod known_shards;
 mod ledger;
 
 use super::awaited::{Awaited, awaited_by_lane};
@@ -18,11 +20,12 @@ use crate::state::{LeaseWatch, Owner, ShardRecord, SplitRecord, StateError, Vali
 use crate::status::{LaneStatus, lane_status};
 use crate::target::Gate;
 use crate::worker::{
-    Budgets, Heartbeat, LeasedRecord, Recorded, RunError, Split, check_split, recorded_shards,
-    unless_stopped, without_unread,
+    Budgets, Heartbeat, LeasedRecord, Recorded, RunError, Split, check_split, unless_stopped, without_unread,
 };
+use crew::Crew;
 use events::{check_events, publishers};
 use futures::FutureExt;
+use known_shards::{Claimed, KnownShards};
 use ledger::check_ledger;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -75,6 +78,9 @@ const DISCOVERY: Duration = Duration::from_secs(10);
 /// With a short lease, a look comes earlier, but looks take at most a part of the time: an embedded engine does nothing else
 /// meanwhile.
 const LOOKS_PART: u32 = 20;
+/// Shards on a page of `DescribeStream`, and how many pages all workers together read in a second, at most. DynamoDB serves ten.
+const SHARDS_A_PAGE: usize = 100;
+const LISTED_A_SECOND: f64 = 4.0;
 /// Wait between two lives of a worker: the lanes make no progress meanwhile.
 const BEGIN_ANEW: Duration = Duration::from_millis(300);
 /// How often the view is refreshed between two reads of the state.
@@ -251,7 +257,7 @@ impl Tail {
         context: &WorkerContext,
     ) -> Result<Option<Ended>, RunError> {
         let shares = self.shares();
-        let mut seen = recorded_shards(&self.split, source.generation()).await?;
+        let (mut known, mut crew) = (KnownShards::new(source.generation()), Crew::default());
         let mut shards: JoinSet<ShardEnd> = JoinSet::new();
         let mut running: BTreeMap<String, Running> = BTreeMap::new();
         let mut leases = LeaseWatch::until_landed(self.split.timing.landed());
@@ -259,63 +265,73 @@ impl Tail {
         let usual = DISCOVERY.min(self.split.timing.lease / 2);
         let mut discovery = usual;
         let mut unsaved = None;
-        let mut awaited = Awaited::new();
+        let mut claimed = Claimed::default();
+        known.look_at_all(&self.split).await?;
+        let mut seen = Arc::new(without_unread(&self.split, known.shards()));
         let ended = loop {
-            if listing.as_ref().is_none_or(|(_, at)| at.elapsed() >= discovery) {
+            // What is new in a listing is decided by records that were read just now.
+            let is_known = known.reads_all(&self.split) || known.are_recent(2 * self.split.timing.renew());
+            if listing.as_ref().is_none_or(|(_, at)| at.elapsed() >= discovery) && is_known {
                 let began = Instant::now();
                 let discovered = tokio::select! {
                     biased;
                     () = self.stop.cancelled() => Ok(None),
                     found = self.discover(source, &seen) => found,
                 };
-                discovery = usual.max((began.elapsed() * LOOKS_PART).min(DISCOVERY));
                 match discovered {
                     Ok(found) => listing = found.map(|found| (found, Instant::now())),
                     Err(error) => break Err(error),
                 }
+                let pages = listing
+                    .as_ref()
+                    .map_or(1, |(listing, _)| listing.shards.len() / SHARDS_A_PAGE + 1);
+                let often = usual.max((began.elapsed() * LOOKS_PART).min(DISCOVERY));
+                #[allow(clippy::cast_precision_loss)] // there are few
+                let pages = pages as f64;
+                discovery = self.split.fleet.pause_between(often, pages, LISTED_A_SECOND);
             }
-            let stored = self.stored(source).await;
-            let fresh = stored.is_ok();
-            match stored {
-                Ok(stored) => {
+            let names = running.values().map(|shard| shard.leased.name().to_owned());
+            let names: Vec<String> = names.collect();
+            let place = crew.place(&context.owner);
+            let look = known.look(&self.split, place, &names, claimed.has_room).await;
+            let is_whole = look.as_ref().is_ok_and(|look| look.is_whole);
+            match look {
+                Ok(look) => {
                     // As stored: a child starts when its parent's end is durable, or a crash could let the parent's
                     // last records be read again after the child's. And before shards are claimed: one whose parent is
                     // not among those that its reader knows would look like a gap.
-                    let known = stored.iter().map(|(_, stored)| stored.value.clone());
-                    seen = Arc::new(without_unread(&self.split, known));
+                    seen = Arc::new(without_unread(&self.split, known.shards()));
                     if broken(Rule::DurableParent) {
                         seen = overlaid(&seen, &running);
                     }
                     for shard in running.values() {
                         shard.recorded.send_replace(Arc::clone(&seen));
                     }
-                    let claimed = self.claim(
-                        &stored,
+                    crew.refresh(&self.split, &mut leases).await;
+                    let claiming = self.claim(
+                        (&mut known, &look),
                         &mut leases,
-                        context,
+                        (context, &crew),
                         &mut running,
                         &seen,
                         |leased, recorded, stop| {
                             shards.spawn(self.task(source, context, &shares, leased, recorded, stop));
                         },
                     );
-                    // The shards that run save before this worker ends.
-                    match claimed.await {
-                        Err(error) if self.stop.is_cancelled() => {
-                            tracing::warn!(%error, "could not claim shards");
-                        }
-                        Err(error) => break Err(error),
-                        Ok(leases) => awaited = leases,
-                    }
+                    claimed = claiming.await;
                 }
                 // Changes that were applied since the last save are applied again, by the state that exists then.
                 Err(error) if error.is_gone() => break Err(error.into()),
                 Err(error) => tracing::warn!(%error, "could not read the state; trying again"),
             }
-            self.show(&overlaid(&seen, &running), &shares, &awaited);
+            let shown = self.shown(&known, &seen, &running);
+            self.show(&overlaid(&shown, &running), &shares, &claimed.awaited);
             let off = listing.as_ref().is_some_and(|(listing, _)| !listing.enabled);
-            if off && fresh && all_finished(&seen) && !context.has_back {
-                break Ok(Some(Ended::Drained));
+            if off && all_finished(&seen) && !context.has_back {
+                if is_whole {
+                    break Ok(Some(Ended::Drained));
+                }
+                known.outdate();
             }
             tokio::select! {
                 biased;
@@ -330,11 +346,11 @@ impl Tail {
                 }
                 () = context.work.cancelled() => break Ok(Some(Ended::Stopped)),
                 ended = shards.join_next(), if !shards.is_empty() => {
-                    // A finished shard has children: look for them at once.
-                    listing = None;
+                    // A finished shard has children: look for them at once. In a large fleet, somebody looks soon.
+                    listing = listing.filter(|_| !known.reads_all(&self.split));
                     unsaved = note_end(ended, &mut running).or(unsaved);
                 }
-                () = self.keep_showing(self.split.timing.renew(), &seen, &running, &shares, &awaited) => {}
+                () = self.keep_showing(self.split.timing.renew(), &shown, &running, &shares, &claimed.awaited) => {}
             }
         };
         context.work.cancel();
@@ -342,8 +358,8 @@ impl Tail {
             unsaved = note_end(Some(ended), &mut running).or(unsaved);
         }
         // The final result includes what landed while it stopped.
-        if let Ok(stored) = self.stored(source).await {
-            let stored = stored.into_iter().map(|(_, s)| (s.value.shard.clone(), s.value));
+        if known.reads_all(&self.split) && known.look_at_all(&self.split).await.is_ok() {
+            let stored = known.shards().map(|record| (record.shard.clone(), record));
             self.show(&Arc::new(stored.collect()), &shares, &Awaited::new());
         }
         match (ended?, unsaved) {
@@ -392,14 +408,16 @@ impl Tail {
         Ok(Some(listing))
     }
 
-    async fn stored(
-        &self,
-        source: &StreamSource,
-    ) -> Result<Vec<(String, crate::state::Stored<ShardRecord>)>, StateError> {
-        self.split
-            .store
-            .list::<ShardRecord>(&self.split.shard_record(source.generation(), ""))
-            .await
+    /// The shards whose lanes are shown: all, or, if what is known of those of others may be old, only those that this worker reads.
+    fn shown(&self, known: &KnownShards, seen: &Recorded, running: &BTreeMap<String, Running>) -> Recorded {
+        if known.reads_all(&self.split) {
+            return Arc::clone(seen);
+        }
+        let own = seen.iter().filter(|(shard, _)| running.contains_key(*shard));
+        Arc::new(
+            own.map(|(shard, record)| (shard.clone(), record.clone()))
+                .collect(),
+        )
     }
 
     fn task(

@@ -1,6 +1,7 @@
 //! The budgets of a running command: they follow what is tuned, and they record what delays its requests.
 
 use super::error::RunError;
+use super::fleet::Fleet;
 use super::split::Split;
 use crate::dynamo::{Budget, Health};
 use crate::state::{Limit, StateError, Store, TuningChange, TuningRecord};
@@ -32,7 +33,8 @@ struct TargetBudgets {
     health: Arc<Health>,
 }
 
-/// Wait between two reads of the tuned budgets: a change takes effect within a second or two.
+/// Wait between two reads of the tuned budgets: a change takes effect within a second or two, or, in a large fleet, within some
+/// seconds.
 const POLL: Duration = Duration::from_secs(1);
 
 impl Budgets {
@@ -130,8 +132,10 @@ impl Budgets {
     /// Follows the tuned budgets until the state is deleted; the work under these budgets drops this future. If the
     /// state can't be read, the last values stay.
     async fn follow(&self, store: &Store) -> StateError {
+        let fleet = Fleet::default();
         loop {
-            tokio::time::sleep(POLL).await;
+            fleet.note(self.processes.load(Ordering::Relaxed) as usize);
+            tokio::time::sleep(fleet.pause(POLL, 1.0)).await;
             match self.read(store).await {
                 Ok(()) => {}
                 Err(error) if error.is_gone() => return error,

@@ -154,6 +154,7 @@ impl Beating {
         let saved = CancellationToken::new();
         let renewing =
             AbortOnDropHandle::new(tokio::spawn(Arc::clone(&self.leased).renew_until(saved.clone())));
+        let poll = POLL.min(self.split.timing.renew() / POLLS_PER_RENEWAL);
         while !self.done.is_cancelled() {
             match SplitRecord::read(&self.split.store).await {
                 Ok(record) => {
@@ -182,7 +183,7 @@ impl Beating {
             tokio::select! {
                 biased;
                 () = self.done.cancelled() => {}
-                () = tokio::time::sleep(POLL.min(self.split.timing.renew() / POLLS_PER_RENEWAL)) => {}
+                () = tokio::time::sleep(self.split.fleet.pause(poll, 1.0)) => {}
             }
         }
         saved.cancel();

@@ -3,8 +3,8 @@
 use crate::dynamo::Timing;
 use crate::fault::{self, Rule, broken};
 use crate::state::{
-    Lease, Moment, NotifyRecord, Owner, SegmentRecord, ShardRecord, StateError, Store, Stored, Validity,
-    WorkerRecord,
+    Lease, MemberRecord, Moment, NotifyRecord, Owner, SegmentRecord, ShardRecord, StateError, Store, Stored,
+    Validity, WorkerRecord,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -45,6 +45,16 @@ impl Leasable for ShardRecord {
 }
 
 impl Leasable for SegmentRecord {
+    fn lease(&mut self) -> &mut Lease {
+        &mut self.lease
+    }
+    fn beat(&mut self) -> &mut u64 {
+        &mut self.beat
+    }
+    fn absorb(&mut self, _stored: Self) {}
+}
+
+impl Leasable for MemberRecord {
     fn lease(&mut self) -> &mut Lease {
         &mut self.lease
     }

@@ -1,5 +1,6 @@
 //! A split as a command works with it: the checked plan and the clients of its tables.
 
+use super::fleet::Fleet;
 use super::waits::Waits;
 use crate::dynamo::{Chaos, Clients, Tables, Timing};
 use crate::fault::{Rule, broken};
@@ -35,6 +36,8 @@ pub struct Split {
     pub timing: Timing,
     /// What the process waits for at present.
     pub waits: Waits,
+    /// The processes that share the work with this one.
+    pub(crate) fleet: Fleet,
     /// What happens to its requests, if the user switched chaos on.
     pub chaos: Option<Chaos>,
     /// Services that had switched when this command began: it reads and writes nothing for them.
@@ -105,6 +108,7 @@ impl Split {
             timing: clients.timing(),
             clients: Arc::clone(clients),
             waits: Waits::default(),
+            fleet: Fleet::default(),
             chaos: clients.chaos(),
             switched: Arc::default(),
             cutovers: Arc::default(),

@@ -29,6 +29,7 @@ mod crew;
 mod engine;
 mod events;
 mod finds;
+mod fleet;
 mod life;
 mod mover;
 mod network;

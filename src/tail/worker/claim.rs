@@ -1,10 +1,12 @@
 //! Which shards a worker reads: its share of those that are free and have something to read.
 
+use super::crew::Crew;
+use super::known_shards::{Claimed, KnownShards, Look};
 use super::{Running, Tail, WorkerContext};
 use crate::source::lineage::{Readiness, readiness};
-use crate::state::{LeaseWatch, Owner, ShardRecord, WorkerRecord};
+use crate::state::{LeaseWatch, Owner, ShardRecord};
 use crate::tail::awaited::{Awaited, awaited_lease};
-use crate::worker::{LeasedRecord, Recorded, RunError};
+use crate::worker::{LeasedRecord, Recorded};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -15,17 +17,16 @@ impl Tail {
     /// Claims shards that are free and have something to read, up to this worker's share of them.
     pub(super) async fn claim(
         &self,
-        stored: &[(String, crate::state::Stored<ShardRecord>)],
+        (known, look): (&mut KnownShards, &Look),
         leases: &mut LeaseWatch,
-        context: &WorkerContext,
+        (context, crew): (&WorkerContext, &Crew),
         running: &mut BTreeMap<String, Running>,
         seen: &Recorded,
         mut start: impl FnMut(Arc<LeasedRecord<ShardRecord>>, watch::Receiver<Recorded>, CancellationToken),
-    ) -> Result<Awaited, RunError> {
-        let all: BTreeMap<String, ShardRecord> = stored
-            .iter()
-            .map(|(_, s)| {
-                let mut record = s.value.clone();
+    ) -> Claimed {
+        let all: BTreeMap<String, ShardRecord> = known
+            .shards()
+            .map(|mut record| {
                 // An earlier ledger keeps nothing for anybody.
                 record
                     .lanes
@@ -33,26 +34,22 @@ impl Tail {
                 (record.shard.clone(), record)
             })
             .collect();
-        let open = |record: &ShardRecord| {
-            record
-                .lanes
-                .iter()
-                .filter(|(lane, _)| {
-                    let known = seen.get(&record.shard);
-                    known.is_some_and(|known| known.lanes.contains_key(*lane))
-                })
-                .any(
-                    |(lane, state)| match readiness(record, lane, &all, self.split.now_ms()) {
-                        Readiness::Ready => true,
-                        // The gap was found just now: a worker must own the shard to record it.
-                        Readiness::Gap(_) => state.gap.is_none(),
-                        Readiness::Waits | Readiness::Finished => false,
-                    },
-                )
-        };
-        let wanted = stored.iter().filter(|(_, record)| open(&record.value)).count();
-        let tails = self.live_tails(leases).await?;
-        let workers = tails.len().max(1);
+        let (mut wanted, mut open, mut is_doubtful) = (0_usize, BTreeSet::new(), false);
+        for (name, stored) in known.records() {
+            match self.reading(&stored.value, &all, seen) {
+                Reading::Open => {}
+                // The gap was found just now: a worker must own the shard to record it. Only a look at everything decides that.
+                Reading::Lost if look.is_whole => {}
+                Reading::Lost => {
+                    is_doubtful |= look.has(name);
+                    continue;
+                }
+                Reading::Nothing => continue,
+            }
+            wanted += 1;
+            open.insert(name.clone());
+        }
+        let (workers, place) = (crew.workers(), crew.place(&context.owner));
         let mut awaited = Awaited::new();
         // A process that reads no shard uses no budget; one that died may still stand in a shard's record.
         let readers = readers(&all, &context.owner);
@@ -67,22 +64,26 @@ impl Tail {
                 .skip(share)
                 .for_each(|surplus| surplus.stop.cancel());
         }
-        for (name, record) in stored {
+        for (name, record) in known.records().iter().filter(|(name, _)| look.has(name)) {
             if running.len() >= share && workers > 1 {
                 // Keep watching the leases, so that one that ends is seen to end.
                 leases.is_free(name, &record.value.lease, record.revision, Instant::now());
                 continue;
             }
             let free = leases.is_free(name, &record.value.lease, record.revision, Instant::now());
-            if running.contains_key(&record.value.shard) || !open(&record.value) {
+            if running.contains_key(&record.value.shard) || !open.contains(name) {
                 continue;
             }
             if !free {
                 let lease = &record.value.lease;
                 let silence = leases.silence(name, lease, Instant::now());
-                let reason = silence
-                    .and_then(|silence| awaited_lease(&record.value, silence, &tails, self.split.timing));
+                let reason = silence.and_then(|silence| {
+                    awaited_lease(&record.value, silence, crew.tails(), self.split.timing)
+                });
                 awaited.extend(reason.map(|reason| (record.value.shard.clone(), reason)));
+                continue;
+            }
+            if !look.may_claim(name, place) {
                 continue;
             }
             match LeasedRecord::take(
@@ -110,33 +111,39 @@ impl Tail {
                 Err(error) => tracing::warn!(%error, "could not take a shard's lease; trying again"),
             }
         }
-        Ok(awaited)
-    }
-
-    /// Tail workers that are seen to live, by their records' names, and for how long each gave no sign of life, in
-    /// milliseconds. A worker whose record did not change for a whole lease is dead, whatever its clock said: otherwise, the shards
-    /// of a worker with a fast clock would be nobody's for a long time.
-    async fn live_tails(&self, leases: &mut LeaseWatch) -> Result<BTreeMap<String, u64>, RunError> {
-        match self.split.store.list::<WorkerRecord>(WorkerRecord::PREFIX).await {
-            Ok(workers) => Ok(workers
-                .into_iter()
-                .filter(|(_, worker)| worker.value.kind == "tail" && worker.value.lease.owner.is_some())
-                .filter(|(name, worker)| {
-                    !leases.is_free(name, &worker.value.lease, worker.revision, Instant::now())
-                })
-                .map(|(name, worker)| {
-                    let silent_ms = self.split.now_ms().saturating_sub(worker.value.seen_ms);
-                    (name, silent_ms, worker.value.lease.duration_ms)
-                })
-                .filter(|(_, silent_ms, lease_ms)| *silent_ms < 3 * lease_ms)
-                .map(|(name, silent_ms, _)| (name, silent_ms))
-                .collect()),
-            Err(error) => {
-                tracing::warn!(%error, "could not list workers; trying again");
-                Ok(BTreeMap::new())
-            }
+        if is_doubtful {
+            known.outdate();
+        }
+        Claimed {
+            awaited,
+            has_room: running.len() < share,
         }
     }
+
+    /// What a worker would find to read in a shard.
+    fn reading(&self, record: &ShardRecord, all: &BTreeMap<String, ShardRecord>, seen: &Recorded) -> Reading {
+        let known = seen.get(&record.shard);
+        let is_read = |lane: &String| known.is_some_and(|known| known.lanes.contains_key(lane));
+        let mut reading = Reading::Nothing;
+        for (lane, state) in record.lanes.iter().filter(|(lane, _)| is_read(lane)) {
+            match readiness(record, lane, all, self.split.now_ms()) {
+                Readiness::Ready => return Reading::Open,
+                Readiness::Gap(_) if state.gap.is_none() => reading = Reading::Lost,
+                Readiness::Gap(_) | Readiness::Waits | Readiness::Finished => {}
+            }
+        }
+        reading
+    }
+}
+
+/// What a worker would find to read in a shard.
+enum Reading {
+    /// Some lane can read.
+    Open,
+    /// No lane can read, and one lost records, which nobody has noted yet.
+    Lost,
+    /// Nothing at present.
+    Nothing,
 }
 
 /// Workers that read an open shard, `me` among them.

@@ -204,21 +204,29 @@ impl Table {
         for (_, place, item) in newer.filter(|(_, place, _)| within(&place)) {
             former.insert(place, item.as_ref());
         }
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let now = self
-            .items
-            .range((from, Bound::Unbounded))
-            .filter(|(place, _)| within(place));
-        let mut view: BTreeMap<&Place, Option<&Item>> =
-            now.map(|(place, item)| (place, Some(item))).collect();
-        view.extend(former);
+        let begin = Place {
+            hash: hashes.0,
+            partition: Value::S(String::new()),
+            sort: None,
+        };
+        let from = after.map_or(Bound::Included(&begin), Bound::Excluded);
+        let now = self.items.range((from, Bound::Unbounded));
+        let now = now
+            .take_while(|(place, _)| place.hash <= hashes.1)
+            .map(|(place, item)| (place, Some(item)));
+        let view: Box<dyn Iterator<Item = (&Place, Option<&Item>)>> = if former.is_empty() {
+            Box::new(now)
+        } else {
+            let mut view: BTreeMap<&Place, Option<&Item>> = now.collect();
+            view.extend(former);
+            Box::new(view.into_iter())
+        };
         let mut page = Page {
             items: Vec::new(),
             bytes: 0,
             last: None,
         };
         let mut there = view
-            .into_iter()
             .filter_map(|(place, item)| Some((place, item?)))
             .filter(|(_, item)| wanted(item));
         for (place, item) in there.by_ref().take(most) {

@@ -5,6 +5,7 @@
 
 mod failed_answers;
 mod fault_rates;
+mod meter;
 mod sender;
 mod throttling;
 mod trace;
@@ -26,6 +27,7 @@ use crate::script::Cuts;
 use crate::tally::Tally;
 use fault_rates::Sort;
 pub use fault_rates::{Fate, FaultRates};
+pub use meter::{Cost, Meter, WINDOW_MS};
 pub use sender::Doom;
 use sender::Sender;
 pub use throttling::Throttling;
@@ -62,6 +64,10 @@ struct Inner {
     /// A change of a resource policy takes effect for each request after so long at most.
     policy_lag_ms: u64,
     senders: BTreeMap<String, Sender>,
+    /// Counts what the requests of one table cost.
+    meter: Option<Meter>,
+    /// A page of a scan takes so much longer.
+    slow_scans: Duration,
 }
 
 /// How a request ends for its sender; nothing where no answer comes.
@@ -88,6 +94,8 @@ impl Network {
             throttlings: Vec::new(),
             policy_lag_ms: 0,
             senders: BTreeMap::new(),
+            meter: None,
+            slow_scans: Duration::ZERO,
         };
         Self {
             inner: Arc::new(Mutex::new(inner)),
@@ -106,6 +114,21 @@ impl Network {
     /// Says how long a change of a resource policy takes at most until it is in effect for every request.
     pub fn set_policy_lag(&self, most_ms: u64) {
         self.lock().policy_lag_ms = most_ms;
+    }
+
+    /// Counts what the requests of a table cost from now on.
+    pub fn measure(&self, table: &str) {
+        self.lock().meter = Some(Meter::new(table));
+    }
+
+    /// Looks at what was counted.
+    pub fn with_meter<T>(&self, look: impl FnOnce(&mut Meter) -> T) -> T {
+        look(self.lock().meter.as_mut().expect("it is measured"))
+    }
+
+    /// Lets each page of a scan take so much longer.
+    pub fn slow_scans(&self, by: Duration) {
+        self.lock().slow_scans = by;
     }
 
     /// Throttles some of the requests for a while.
@@ -263,7 +286,12 @@ impl Network {
         inner
             .trace
             .add(at_ms, || format!("{name} > {number} {operation} {body} {fate:?}"));
-        let there = Duration::from_millis(slower_ms + fault_rates.latency(&mut inner.rng));
+        let scan = if operation == "Scan" {
+            inner.slow_scans
+        } else {
+            Duration::ZERO
+        };
+        let there = scan + Duration::from_millis(slower_ms + fault_rates.latency(&mut inner.rng));
         let back = Duration::from_millis(fault_rates.latency(&mut inner.rng));
         let landed = u64::try_from(inner.landed.as_millis()).expect("a short time");
         let late = Duration::from_millis(inner.rng.random_range(landed / 4..landed));
@@ -271,6 +299,7 @@ impl Network {
         let travelling = Travelling {
             network: self.clone(),
             who,
+            sender: name.to_owned(),
             tag: format!("{name} < {number} {operation}"),
             target,
             body,

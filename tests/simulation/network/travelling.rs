@@ -16,6 +16,8 @@ pub struct Travelling {
     pub network: Network,
     /// Who sent it, as a policy knows them.
     pub who: String,
+    /// Their name.
+    pub sender: String,
     pub tag: String,
     pub target: String,
     pub body: Json,
@@ -113,6 +115,11 @@ impl Travelling {
         let answer = inner
             .engine
             .answer(Arrival { now_ms, stale_ms }, &self.target, &body);
+        let at_ms = inner.elapsed_ms();
+        if let Some(meter) = &mut inner.meter {
+            let operation = self.target.rsplit('.').next().unwrap_or_default();
+            meter.note(at_ms, &self.sender, operation, &body, &answer.body);
+        }
         drop(inner);
         self.note(|| match answer.status {
             200 => "lands".into(),
