@@ -1,10 +1,11 @@
 //! Applies one page of the source to one service.
 
 use crate::dynamo::Timing;
-use crate::flow::{Group, Sink, Stop, apply};
-use crate::model::{Change, Counters, Images, Item, KeySchema, Origin};
+use crate::flow::{Group, PageItem, RawPageItem, Sink, Stop, apply};
+use crate::model::raw::RawItem;
+use crate::model::{Change, Counters, Images, Item, Key, KeySchema, Origin};
 use crate::state::{Order, ShardRecord};
-use crate::tail::watch_group;
+use crate::tail::watch_item;
 use crate::target::{Batched, Batches, Batching, Bulk, TargetWriter};
 use crate::worker::{Split, StateLedger};
 use futures::StreamExt;
@@ -35,11 +36,9 @@ pub(super) enum PageEnd {
 }
 
 /// The items of a page, as changes. An item without the key is none of this source: nothing is left out.
-pub(super) fn groups(items: Vec<Item>, keys: &KeySchema, order: Order) -> Result<Vec<Group>, Stop> {
+pub(super) fn groups(items: Vec<Item>, keys: &KeySchema, order: Order) -> Result<Vec<PageItem>, Stop> {
     let group = |item| {
-        let key = keys.key_of(&item).ok_or_else(|| Stop {
-            reason: "the source has items without the key attributes of the plan: check source.keys".into(),
-        })?;
+        let key = key_of(&item, keys)?;
         let images = Images {
             old: None,
             new: Some(item),
@@ -47,17 +46,39 @@ pub(super) fn groups(items: Vec<Item>, keys: &KeySchema, order: Order) -> Result
         let change = Change {
             key: key.clone(),
             images,
-            origin: match order {
-                Order::Concurrent => Origin::Backfill,
-                Order::Bulk | Order::Import => Origin::Bulk,
-            },
+            origin: origin(order),
         };
-        Ok(Group {
+        Ok(PageItem::Read(Group {
             key,
             changes: vec![Arc::new(change)],
-        })
+        }))
     };
     items.into_iter().map(group).collect()
+}
+
+/// The same of items that are as they came.
+pub(super) fn raw_items(items: Vec<RawItem>, keys: &KeySchema, order: Order) -> Result<Vec<PageItem>, Stop> {
+    let raw = |item: RawItem| {
+        Ok(PageItem::Raw(RawPageItem {
+            key: key_of(&item.read, keys)?,
+            item,
+            origin: origin(order),
+        }))
+    };
+    items.into_iter().map(raw).collect()
+}
+
+fn key_of(item: &Item, keys: &KeySchema) -> Result<Key, Stop> {
+    keys.key_of(item).ok_or_else(|| Stop {
+        reason: "the source has items without the key attributes of the plan: check source.keys".into(),
+    })
+}
+
+fn origin(order: Order) -> Origin {
+    match order {
+        Order::Concurrent => Origin::Backfill,
+        Order::Bulk | Order::Import => Origin::Bulk,
+    }
 }
 
 /// One lane of a page, with its sink, unless it is the watch lane.
@@ -71,7 +92,7 @@ pub(super) struct Filling<'a> {
 
 impl Filling<'_> {
     /// Takes a page through the write path.
-    pub async fn fill(&self, groups: &[Group]) -> PageEnd {
+    pub async fn fill(&self, groups: &[PageItem]) -> PageEnd {
         let landed = AtomicU64::new(0);
         let work = self.fill_all(groups, &landed);
         tokio::pin!(work);
@@ -98,7 +119,7 @@ impl Filling<'_> {
             .is_some_and(|(writer, _)| writer.budget.limits().is_some() && writer.health.blocked().is_none())
     }
 
-    async fn fill_all(&self, groups: &[Group], landed: &AtomicU64) -> Result<Counters, Stop> {
+    async fn fill_all(&self, groups: &[PageItem], landed: &AtomicU64) -> Result<Counters, Stop> {
         let Some((writer, batching)) = self.writer else {
             if self.lane != ShardRecord::WATCH {
                 return Err(Stop {
@@ -120,7 +141,7 @@ impl Filling<'_> {
     async fn drive<S: Batched + Sink>(
         &self,
         batches: &S,
-        groups: &[Group],
+        groups: &[PageItem],
         landed: &AtomicU64,
     ) -> Result<Counters, Stop> {
         let Some((service, _)) = self.split.target(self.lane) else {
@@ -152,10 +173,10 @@ impl Filling<'_> {
         }
     }
 
-    async fn watch_all(&self, groups: &[Group]) -> Result<Counters, Stop> {
+    async fn watch_all(&self, groups: &[PageItem]) -> Result<Counters, Stop> {
         let mut sum = Counters::default();
         for group in groups {
-            sum.add(&watch_group(self.split, self.ledger, group).await?);
+            sum.add(&watch_item(self.split, self.ledger, group).await?);
         }
         Ok(sum)
     }

@@ -11,10 +11,11 @@ use crate::dynamo::chance;
 use crate::fault;
 use crate::flow::{Again, Guard, Landed, Outcome, Sink, SinkError, Stop, Write, WriteKind, WriteUse, apply};
 use crate::model::json::item_line;
+use crate::model::raw::RawPut;
 use crate::model::{Counters, Item};
 use crate::s3::Bucket;
 use crate::state::{CommittedObject, ShardRecord};
-use crate::tail::watch_group;
+use crate::tail::watch_item;
 use crate::worker::StateLedger;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -43,6 +44,18 @@ impl Gathered {
 
     fn add(&mut self, item: &Item) -> std::io::Result<()> {
         item_line(item, &mut self.line)?;
+        self.add_line()
+    }
+
+    fn add_raw(&mut self, item: &RawPut) -> std::io::Result<()> {
+        self.line.clear();
+        self.line.extend_from_slice(br#"{"Item":"#);
+        item.write(&mut self.line);
+        self.line.extend_from_slice(b"}\n");
+        self.add_line()
+    }
+
+    fn add_line(&mut self) -> std::io::Result<()> {
         self.packed.write_all(&self.line)?;
         self.items += 1;
         self.bytes += self.line.len() as u64;
@@ -56,15 +69,17 @@ struct Gathering(Mutex<Gathered>);
 impl Sink for Gathering {
     async fn write(&self, write: Write, _: &Again<'_>) -> Result<Landed, SinkError> {
         let unusable = |reason: String| SinkError::Stop(Stop { reason });
-        let (WriteKind::Put(item), Guard::Any) = (write.kind, write.guard) else {
-            return Err(unusable(
-                "a page of an import makes a write that an object cannot hold".into(),
-            ));
-        };
         let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        gathered
-            .add(&item)
-            .map_err(|error| unusable(format!("an item cannot be packed: {error}")))?;
+        let added = match (write.kind, write.guard) {
+            (WriteKind::Put(item), Guard::Any) => gathered.add(&item),
+            (WriteKind::PutRaw(item), Guard::Any) => gathered.add_raw(&item),
+            _ => {
+                return Err(unusable(
+                    "a page of an import makes a write that an object cannot hold".into(),
+                ));
+            }
+        };
+        added.map_err(|error| unusable(format!("an item cannot be packed: {error}")))?;
         Ok(Landed {
             outcome: Outcome::Written,
             used: WriteUse::default(),
@@ -154,7 +169,7 @@ impl SegmentTask {
                     Some((service, _)) => {
                         apply(service, &share.split.plan.versions, group, gathering, ledger).await?
                     }
-                    None if lane == ShardRecord::WATCH => watch_group(&share.split, ledger, group).await?,
+                    None if lane == ShardRecord::WATCH => watch_item(&share.split, ledger, group).await?,
                     None => {
                         let reason = format!("the plan of this process does not know the service '{lane}'");
                         return Err(Stop { reason });

@@ -1,7 +1,7 @@
 //! Pages that are kept for a service whose table accepts no writes, so that the source is not read again for each
 //! attempt.
 
-use crate::flow::Group;
+use crate::flow::PageItem;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,7 +20,7 @@ type Place = (u32, Option<String>);
 #[derive(Clone, Debug)]
 pub(super) struct Page {
     /// Its items.
-    pub items: Arc<Vec<Group>>,
+    pub items: Arc<Vec<PageItem>>,
     /// The cursor after it; `None` at the segment's end.
     pub next: Option<String>,
     /// Read units that it used, in thousandths.

@@ -2,7 +2,7 @@
 
 use super::circuit_breaker::{CircuitBreaker, STUCK_LEASES};
 use super::export_pages::{File, FilePages};
-use super::fill_page::{Filling, PageEnd, groups, patience};
+use super::fill_page::{Filling, PageEnd, groups, patience, raw_items};
 use super::hot_segments::HotSegments;
 use super::import_target::ImportTarget;
 use super::kept_pages::{KeptPages, Page};
@@ -13,9 +13,9 @@ use crate::dynamo::{
 use crate::fault::{self, Writer};
 use crate::flow::Stop;
 use crate::model::{Item, json};
-use crate::plan::PutCost;
+use crate::plan::{LookedAt, PutCost};
 use crate::s3::Export;
-use crate::source::{Scan, ScanPage};
+use crate::source::{PageItems, RawScanPage, Scan};
 use crate::state::{Limit, NotedLimits, Order, SegmentRecord};
 use crate::status::limits;
 use crate::target::{Batching, Fence, Gate, TargetWriter};
@@ -32,6 +32,8 @@ use tracing::Instrument as _;
 pub(super) struct FillShare {
     pub split: Split,
     pub scan: Scan,
+    /// Which attributes of the source's items the plan looks at.
+    pub looked_at: Arc<LookedAt>,
     /// The export whose files are the segments, instead of a scan.
     pub export: Option<Arc<Export>>,
     /// Where the items go in the import order.
@@ -345,7 +347,11 @@ impl SegmentTask {
                 () = work.cancelled() => return Ok(PageRead::Stopped),
                 turn = async { share.reads.ready().await; share.read_rate.ready(Some(segment)).await } => turn,
             };
-            match share.scan.page(segment, share.segments, after.as_ref()).await {
+            match share
+                .scan
+                .raw_page(segment, share.segments, after.as_ref(), &share.looked_at)
+                .await
+            {
                 Ok(page) => {
                     share.reads.pay(page.read_milliunits);
                     turn.answered(page.read_milliunits);
@@ -421,9 +427,12 @@ impl SegmentTask {
     }
 
     /// The items of a page, as changes.
-    fn changes(&self, page: ScanPage) -> Result<Page, Stop> {
+    fn changes(&self, page: RawScanPage) -> Result<Page, Stop> {
         let share = &self.share;
-        let items = groups(page.items, share.scan.keys(), share.order)?;
+        let items = match page.items {
+            PageItems::Raw(items) => raw_items(items, share.scan.keys(), share.order)?,
+            PageItems::Read(items) => groups(items, share.scan.keys(), share.order)?,
+        };
         Ok(Page {
             items: Arc::new(items),
             next: page.next.as_ref().map(cursor_text),

@@ -369,6 +369,7 @@ impl Backfill {
         FillShare {
             split: self.split.clone(),
             scan: self.split.scan_source(consistent),
+            looked_at: Arc::new(self.split.plan.looked_at()),
             export: self.options.export.clone(),
             import: None,
             segments: record.segments,

@@ -1,8 +1,10 @@
 //! The write path: every change from the source to a service's table takes the steps of [`apply`].
 
+use super::changes::Changes;
 use super::coalesce::Group;
 use super::effects::{Effects, Write, WriteKind, effects};
 use super::guard::Guard;
+use super::stop::Stop;
 use crate::fault::{Rule, broken};
 use crate::model::{Counters, Origin};
 use crate::plan::{Service, Versions};
@@ -15,7 +17,7 @@ pub trait Sink: Send + Sync {
     /// Makes one write, under its guard. When this answers `Ok`, the write is durable.
     ///
     /// The write is given away, so that its item is moved into the request that carries it. For another request, it is
-    /// made `rebuild`.
+    /// made again by `rebuild`, from the whole item: a [`WriteKind::PutRaw`] becomes a [`WriteKind::Put`].
     fn write(
         &self,
         write: Write,
@@ -116,13 +118,6 @@ pub enum SinkError {
     Stop(Stop),
 }
 
-/// The worker must stop before the change is durable; nothing is lost, since no checkpoint follows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stop {
-    /// Why, for a person.
-    pub reason: String,
-}
-
 impl From<Stop> for SinkError {
     fn from(stop: Stop) -> Self {
         Self::Stop(stop)
@@ -143,10 +138,10 @@ pub type Applied = Counters;
 ///
 /// # Errors
 /// [`Stop`] if the worker must stop; the change is then not durable.
-pub async fn apply<S: Sink, L: Ledger>(
+pub async fn apply<C: Changes, S: Sink, L: Ledger>(
     service: &Service,
     versions: &Versions,
-    group: &Group,
+    group: &C,
     sink: &S,
     ledger: &L,
 ) -> Result<Applied, Stop> {
@@ -155,9 +150,9 @@ pub async fn apply<S: Sink, L: Ledger>(
         complaint,
         backwards,
         unchanged,
-    } = effects(service, versions, group);
+    } = group.effects(service, versions);
     let mut applied = Applied {
-        seen: group.changes.len() as u64,
+        seen: group.count(),
         unchanged: u64::from(unchanged),
         ..Applied::default()
     };
@@ -165,21 +160,24 @@ pub async fn apply<S: Sink, L: Ledger>(
     // Before the write, not after: once it has landed, a repetition may find no sign that it went backwards.
     if backwards && !broken(Rule::ListedFirst) {
         applied.backwards = 1;
-        ledger.recheck(&service.name, group).await?;
+        ledger.recheck(&service.name, &*group.group()?).await?;
     }
     for (place, write) in writes.into_iter().enumerate() {
-        let puts = matches!(write.kind, WriteKind::Put(_));
+        let puts = matches!(write.kind, WriteKind::Put(_) | WriteKind::PutRaw(_));
         let rebuild = || {
-            let made = effects(service, versions, group).writes.into_iter().nth(place);
+            let made = effects(service, versions, &*group.group()?)
+                .writes
+                .into_iter()
+                .nth(place);
             made.ok_or_else(|| Stop {
                 reason: "the change of an item makes other writes than before".into(),
             })
         };
         let mut landed = sink.write(write, &rebuild).await;
-        if is_backwards(versions, group, puts, &landed) {
+        if is_backwards(versions, group.origin(), puts, &landed) {
             if applied.backwards == 0 {
                 applied.backwards = 1;
-                ledger.recheck(&service.name, group).await?;
+                ledger.recheck(&service.name, &*group.group()?).await?;
             }
             // Stream order wins over a tombstone of the item's own: it was created again with an older timestamp.
             let unguarded = || {
@@ -195,23 +193,27 @@ pub async fn apply<S: Sink, L: Ledger>(
         }
     }
     if backwards && broken(Rule::ListedFirst) {
-        ledger.recheck(&service.name, group).await?;
+        ledger.recheck(&service.name, &*group.group()?).await?;
     }
     if let Some(reason) = complaint {
         applied.dead_letters += 1;
-        ledger.dead_letter(&service.name, group, &reason).await?;
+        ledger
+            .dead_letter(&service.name, &*group.group()?, &reason)
+            .await?;
     }
     Ok(applied)
 }
 
 /// A put of the tail that a tombstone refuses, in `timestamp` mode: the timestamp went backwards across a
 /// delete. (In `sequence` mode a refusal only ever means that this is a repetition.)
-fn is_backwards(versions: &Versions, group: &Group, puts: bool, landed: &Result<Landed, SinkError>) -> bool {
+fn is_backwards(
+    versions: &Versions,
+    origin: Option<&Origin>,
+    puts: bool,
+    landed: &Result<Landed, SinkError>,
+) -> bool {
     matches!(versions, Versions::Timestamp(_))
-        && matches!(
-            group.changes.last().map(|change| &change.origin),
-            Some(Origin::Tail { .. })
-        )
+        && matches!(origin, Some(Origin::Tail { .. }))
         && puts
         && matches!(
             landed,

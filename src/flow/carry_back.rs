@@ -1,8 +1,9 @@
 //! The reverse write path: every change of a service's own table takes the steps of [`carry_back`] to the source.
 
-use super::apply::{SinkError, Stop};
+use super::apply::SinkError;
 use super::back::{Back, BackLane, BackWrite, BackWriteKind, Settled, runs};
 use super::coalesce::Group;
+use super::stop::Stop;
 use super::{Applied, WriteUse};
 use crate::model::{Item, Key};
 

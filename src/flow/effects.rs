@@ -5,6 +5,7 @@ use super::coalesce::Group;
 use super::guard::{Guard, VersionFields, stamp};
 use super::route::{Desired, desired};
 use crate::fault::{Rule, broken};
+use crate::model::raw::RawPut;
 use crate::model::{Change, Item, Key, Origin, VERSION_ATTRIBUTE, Version};
 use crate::plan::{Service, Versions};
 
@@ -24,6 +25,8 @@ pub struct Write {
 pub enum WriteKind {
     /// The whole item.
     Put(Item),
+    /// The whole item, of which most attributes are as they came from the source. Only of a page.
+    PutRaw(RawPut),
     /// Nothing shall be there: a delete, or a tombstone with this version while tombstones are on.
     Remove(Option<Version>),
 }
@@ -46,6 +49,16 @@ pub struct Effects {
     pub backwards: bool,
     /// The service's shape did not change, so that no write is needed.
     pub unchanged: bool,
+}
+
+impl Effects {
+    /// Of an item that cannot be read.
+    pub(super) fn unreadable(reason: String) -> Self {
+        Self {
+            complaint: Some(Complaint { reason }),
+            ..Self::default()
+        }
+    }
 }
 
 /// Computes the effects of a group on a service.
@@ -76,26 +89,28 @@ fn backfill(service: &Service, versions: &Versions, group: &Group, bulk: bool) -
             ..Effects::default()
         },
         Ok(Some(wanted)) => {
-            let guard = match versions {
-                _ if bulk || broken(Rule::BackfillGuard) => Guard::Any,
-                Versions::Timestamp(timestamp) if broken(Rule::BackfillTies) => {
-                    timestamp.version_of(item).map_or(Guard::Absent, Guard::NotNewer)
-                }
-                Versions::Timestamp(timestamp) => {
-                    timestamp.version_of(item).map_or(Guard::Absent, Guard::Older)
-                }
-                Versions::Sequence => Guard::Absent,
-            };
             let write = Write {
                 key: wanted.key,
                 kind: WriteKind::Put(wanted.item),
-                guard,
+                guard: page_guard(versions, item, bulk),
             };
             Effects {
                 writes: vec![write],
                 ..Effects::default()
             }
         }
+    }
+}
+
+/// When the write of an item of a page may land.
+pub(super) fn page_guard(versions: &Versions, item: &Item, bulk: bool) -> Guard {
+    match versions {
+        _ if bulk || broken(Rule::BackfillGuard) => Guard::Any,
+        Versions::Timestamp(timestamp) if broken(Rule::BackfillTies) => {
+            timestamp.version_of(item).map_or(Guard::Absent, Guard::NotNewer)
+        }
+        Versions::Timestamp(timestamp) => timestamp.version_of(item).map_or(Guard::Absent, Guard::Older),
+        Versions::Sequence => Guard::Absent,
     }
 }
 

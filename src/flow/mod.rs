@@ -8,22 +8,26 @@
 mod apply;
 mod back;
 mod carry_back;
+mod changes;
 mod coalesce;
 mod effects;
 mod guard;
 mod invert;
 mod item_events;
+mod page_item;
 mod prune;
 mod repair;
 mod route;
+mod stop;
 mod stray;
 mod touched;
 mod transform;
 mod watch;
 
-pub use apply::{Again, Applied, Landed, Ledger, Outcome, Sink, SinkError, Stop, WriteUse, apply};
+pub use apply::{Again, Applied, Landed, Ledger, Outcome, Sink, SinkError, WriteUse, apply};
 pub use back::{Back, BackLane, BackWrite, BackWriteKind, Settled, runs};
 pub use carry_back::{BackLedger, BackOutcome, SourceSide, carry_back};
+pub use changes::Changes;
 pub use coalesce::{Group, coalesce};
 pub use effects::{Complaint, Effects, Write, WriteKind, effects};
 pub use guard::{
@@ -31,9 +35,11 @@ pub use guard::{
 };
 pub use invert::{NoWayBack, SourceWrite, SourceWriteKind, TargetChange, WayBack, copied_from};
 pub use item_events::{ItemEvent, ItemEventKind, item_events};
+pub use page_item::{PageItem, RawPageItem};
 pub use prune::{Pruned, PrunedCopy, pruned, pruned_copy};
 pub use repair::{is_newer, repair};
 pub use route::{Desired, desired};
+pub use stop::Stop;
 pub use stray::is_stray;
 pub use touched::touched;
 pub use transform::{Fault, shaped};

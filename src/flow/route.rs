@@ -2,7 +2,7 @@
 
 use super::transform::{Fault, shaped};
 use crate::model::{Item, Key, RESERVED_PREFIX, Value};
-use crate::plan::{Service, Versions};
+use crate::plan::{Service, Shape, Versions};
 
 /// The target item that a service should hold for a source item.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,6 +30,15 @@ impl Desired {
 /// # Errors
 /// A [`Fault`] if the item belongs to the service but is invalid for it.
 pub fn desired(service: &Service, versions: &Versions, item: &Item) -> Result<Option<Desired>, Fault> {
+    let Some(shape) = taker(service, item)? else {
+        return Ok(None);
+    };
+    let (key, item) = shaped(service, shape, versions, item)?;
+    Ok(Some(Desired { key, item }))
+}
+
+/// The shape of a service that takes a source item, if one does.
+pub(super) fn taker<'s>(service: &'s Service, item: &Item) -> Result<Option<&'s Shape>, Fault> {
     let mut takers = service
         .shapes
         .iter()
@@ -41,6 +50,5 @@ pub fn desired(service: &Service, versions: &Versions, item: &Item) -> Result<Op
     if let Some((second, _)) = takers.next() {
         return Err(Fault::SeveralShapes { first, second });
     }
-    let (key, item) = shaped(service, shape, versions, item)?;
-    Ok(Some(Desired { key, item }))
+    Ok(Some(shape))
 }

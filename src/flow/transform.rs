@@ -83,7 +83,8 @@ pub enum Fault {
 const MAX_PARTITION_BYTES: usize = 2048;
 const MAX_SORT_BYTES: usize = 1024;
 /// Weight of the stamp that the tail adds in `sequence` mode: name and text.
-const STAMP_BYTES: usize = VERSION_ATTRIBUTE.len() + 10 + 1 + crate::model::SequenceNumber::PADDED_DIGITS;
+pub(super) const STAMP_BYTES: usize =
+    VERSION_ATTRIBUTE.len() + 10 + 1 + crate::model::SequenceNumber::PADDED_DIGITS;
 
 /// Shapes a source item for a service that it belongs to, with the shape of the service that takes it.
 ///
@@ -121,19 +122,15 @@ pub fn shaped(
 
 /// The attributes that the shape keeps, under the names that it gives them.
 fn attributes(shape: &Shape, item: &Item) -> Result<Item, Fault> {
-    let shape = &shape.attributes;
-    let kept = |name: &String| {
-        !name.starts_with(REPLICATION_PREFIX)
-            && !shape.drop.contains(name)
-            && shape.keep.as_ref().is_none_or(|keep| keep.contains(name))
-    };
     let mut shaped = Item::new();
-    for (name, value) in item.iter().filter(|(name, _)| kept(name)) {
-        let target = shape.rename.get(name).unwrap_or(name);
-        if shaped.insert(target.clone(), value.clone()).is_some() {
+    for (name, value) in item {
+        let Some(target) = shape.attributes.target_name(name) else {
+            continue;
+        };
+        if shaped.insert(target.to_owned(), value.clone()).is_some() {
             return Err(Fault::RenameOverwrites {
                 from: name.clone(),
-                to: target.clone(),
+                to: target.to_owned(),
             });
         }
     }

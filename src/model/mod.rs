@@ -21,6 +21,7 @@ mod marker;
 mod number;
 mod place;
 mod position;
+pub mod raw;
 mod raw_record;
 mod reverse_mark;
 mod value;

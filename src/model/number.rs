@@ -105,6 +105,41 @@ impl Number {
     }
 }
 
+impl Number {
+    /// The size of a number from its text, as [`Number::size`] of the number that [`Number::parse`] reads.
+    ///
+    /// # Errors
+    /// As [`Number::parse`].
+    pub fn size_of(text: &str) -> Result<usize, NumberError> {
+        let unsigned = text.strip_prefix('-').unwrap_or(text);
+        let (mut first, mut last, mut digits, mut points) = (None, 0, 0, 0);
+        for byte in unsigned.bytes() {
+            match byte {
+                b'.' => points += 1,
+                b'0'..=b'9' => {
+                    digits += 1;
+                    if byte != b'0' {
+                        first.get_or_insert(digits);
+                        last = digits;
+                    }
+                }
+                _ => return Self::parse(text).map(|number| number.size()),
+            }
+        }
+        // So few digits are in range, and precise enough.
+        if digits == 0 || digits > 38 || points > 1 {
+            return Self::parse(text).map(|number| number.size());
+        }
+        Ok(match first {
+            None => 1,
+            Some(first) => {
+                let significant: usize = last + 1 - first;
+                significant.div_ceil(2) + 1 + usize::from(unsigned.len() < text.len())
+            }
+        })
+    }
+}
+
 impl From<i64> for Number {
     fn from(value: i64) -> Self {
         let digits = value.unsigned_abs().to_string();
@@ -277,6 +312,12 @@ mod tests {
         #[test]
         fn never_panics(text in "[-+0-9.eE]{0,50}") {
             let _ = Number::parse(&text);
+        }
+
+        #[test]
+        fn the_size_of_a_text_is_that_of_its_number(text in "[-+]?[0-9]{0,25}[.]?[0-9]{0,20}|[-+0-9.eE]{0,12}|-?0*1?0*") {
+            let parsed = Number::parse(&text).map(|number| number.size());
+            prop_assert_eq!(Number::size_of(&text), parsed);
         }
     }
 

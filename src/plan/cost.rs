@@ -48,11 +48,16 @@ impl WriteUnits {
     /// Adds the put of a new item: a unit for each KB, and as many for each index as the item's entry there
     /// weighs. An index leaves out an item that lacks one of its key attributes.
     pub fn add(&mut self, service: &Service, item: &Item) {
-        let put = units(item.size());
+        self.add_with(service, item, 0);
+    }
+
+    /// The same of an item with further attributes of so many bytes that the plan does not look at.
+    fn add_with(&mut self, service: &Service, item: &Item, further_bytes: usize) {
+        let put = units(item.size() + further_bytes);
         self.table += put;
         self.indexes.resize(service.indexes.len(), 0);
         for (sum, index) in self.indexes.iter_mut().zip(&service.indexes) {
-            let entry = entry_bytes(service, index, item).map_or(0, units);
+            let entry = entry_bytes(service, index, item, further_bytes).map_or(0, units);
             *sum += entry;
             if index.local {
                 self.table += entry;
@@ -96,11 +101,17 @@ impl PutCost {
     /// Thousandths of write units of the put of a new item.
     #[must_use]
     pub fn milliunits(&self, item: &Item) -> u64 {
+        self.milliunits_with(item, 0)
+    }
+
+    /// The same of an item with further attributes of so many bytes that the plan does not look at.
+    #[must_use]
+    pub fn milliunits_with(&self, item: &Item, further_bytes: usize) -> u64 {
         let Some(service) = &self.0 else {
-            return units(item.size()) * 1000;
+            return units(item.size() + further_bytes) * 1000;
         };
         let mut used = WriteUnits::default();
-        used.add(service, item);
+        used.add_with(service, item, further_bytes);
         used.total(service) * 1000
     }
 }
@@ -121,13 +132,14 @@ fn units(bytes: usize) -> u64 {
     (bytes as u64).div_ceil(WRITE_UNIT_BYTES).max(1)
 }
 
-/// The bytes of an item in an index; `None` if the index leaves it out.
-fn entry_bytes(service: &Service, index: &IndexKeys, item: &Item) -> Option<usize> {
+/// The bytes of an item in an index; `None` if the index leaves it out. An index that does not hold all attributes holds none
+/// of the further ones.
+fn entry_bytes(service: &Service, index: &IndexKeys, item: &Item, further_bytes: usize) -> Option<usize> {
     if !index.keys.attributes().all(|key| item.contains_key(&key.name)) {
         return None;
     }
     let Some(others) = projected(service, index) else {
-        return Some(item.size());
+        return Some(item.size() + further_bytes);
     };
     let keys = service.keys.attributes().chain(index.keys.attributes());
     let names: BTreeSet<&str> = keys.map(|key| key.name.as_str()).chain(others).collect();
@@ -149,6 +161,16 @@ fn projected<'a>(service: &'a Service, index: &IndexKeys) -> Option<Vec<&'a str>
         WordOr::Word(ProjectionWord::All) => None,
         WordOr::Word(ProjectionWord::KeysOnly) => Some(Vec::new()),
         WordOr::Map(include) => Some(include.include.iter().map(String::as_str).collect()),
+    }
+}
+
+impl Service {
+    /// Attributes that its indexes hold beside keys, if they do not hold all.
+    pub(super) fn projected(&self) -> impl Iterator<Item = &str> {
+        self.indexes
+            .iter()
+            .filter_map(|index| projected(self, index))
+            .flatten()
     }
 }
 

@@ -137,6 +137,12 @@ impl KeyMapping {
         }
     }
 
+    /// The source attributes that it reads, and the target attributes that it makes.
+    pub(super) fn attributes(&self) -> impl Iterator<Item = &str> {
+        let read = self.rules.iter().map(|rule| rule.attribute.as_str());
+        read.chain(self.makers.iter().map(|maker| maker.attribute.name.as_str()))
+    }
+
     /// The source's primary key that makes this target key. `None` if the plan's templates prove none, or if no
     /// source key makes it.
     #[must_use]

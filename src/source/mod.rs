@@ -18,6 +18,6 @@ pub use facts::{Billing, SourceFacts, check_keys, describe_source};
 pub use page_size::PageSize;
 pub use present::{Present, present};
 pub(crate) use scan::milliunits;
-pub use scan::{Scan, ScanPage};
+pub use scan::{PageItems, RawScanPage, Scan, ScanPage};
 pub use stream::{Listing, Page, Read, Record, RecordLine, StreamSource};
 pub use stream_state::StreamState;

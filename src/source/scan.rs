@@ -1,10 +1,15 @@
 //! Reads of a table: parallel scans by page, and consistent reads of one key.
 
 use crate::dynamo::convert::{item_from_sdk, item_to_sdk};
-use crate::dynamo::{Failure, FailureKind};
+use crate::dynamo::{Failure, FailureKind, RawScan};
+use crate::model::raw::{RawItem, RawPage};
 use crate::model::{Item, Key, KeySchema, strip_marks};
+use crate::plan::LookedAt;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::scan::ScanOutput;
+use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use std::sync::Arc;
 
 /// Reads a table: page by page in parallel segments, or one key, consistently.
 /// See [parallel scans](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.ParallelScan).
@@ -27,6 +32,26 @@ pub struct ScanPage {
     pub next: Option<Item>,
     /// Read units used, in thousandths.
     pub read_milliunits: u64,
+}
+
+/// One page of a segment, of which no more is read than the plan looks at.
+#[derive(Debug)]
+pub struct RawScanPage {
+    /// Its items, without the markers of cutovers.
+    pub items: PageItems,
+    /// As in [`ScanPage`].
+    pub next: Option<Item>,
+    /// As in [`ScanPage`].
+    pub read_milliunits: u64,
+}
+
+/// The items of a page.
+#[derive(Debug)]
+pub enum PageItems {
+    /// As they came.
+    Raw(Vec<RawItem>),
+    /// Read by the SDK, because the answer holds something unusual.
+    Read(Vec<Item>),
 }
 
 impl Scan {
@@ -81,7 +106,65 @@ impl Scan {
         after: Option<&Item>,
         having: Option<&str>,
     ) -> Result<ScanPage, Failure> {
-        let mut request = self
+        let mut request = self.request(segment, segments, after);
+        if let Some(attribute) = having {
+            request = request
+                .filter_expression("attribute_exists(#h)")
+                .expression_attribute_names("#h", attribute);
+        }
+        let page = request
+            .send()
+            .await
+            .map_err(|error| self.failed("dynamodb:Scan", &error))?;
+        self.read(page)
+    }
+
+    /// Reads one page of a segment: of its items, the attributes that the plan looks at.
+    ///
+    /// # Errors
+    /// As [`Scan::page`].
+    pub async fn raw_page(
+        &self,
+        segment: u32,
+        segments: u32,
+        after: Option<&Item>,
+        looked_at: &Arc<LookedAt>,
+    ) -> Result<RawScanPage, Failure> {
+        let raw = RawScan::new(looked_at);
+        let answer = self
+            .request(segment, segments, after)
+            .customize()
+            .interceptor(raw.clone())
+            .send()
+            .await
+            .map_err(|error| self.failed("dynamodb:Scan", &error))?;
+        let Some(RawPage {
+            mut items,
+            last_key,
+            units,
+        }) = raw.take()
+        else {
+            let page = self.read(answer)?;
+            return Ok(RawScanPage {
+                items: PageItems::Read(page.items),
+                next: page.next,
+                read_milliunits: page.read_milliunits,
+            });
+        };
+        for item in items.iter_mut().filter(|_| !self.keeps_marks) {
+            strip_marks(&mut item.read);
+        }
+        // A marker of a cutover is no item of anybody.
+        items.retain(|item| !self.keys.is_marker(&item.read));
+        Ok(RawScanPage {
+            items: PageItems::Raw(items),
+            next: last_key,
+            read_milliunits: milliunits(units),
+        })
+    }
+
+    fn request(&self, segment: u32, segments: u32, after: Option<&Item>) -> ScanFluentBuilder {
+        let request = self
             .client
             .scan()
             .table_name(&self.table)
@@ -92,20 +175,16 @@ impl Scan {
             )
             .set_exclusive_start_key(after.cloned().map(item_to_sdk))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        if segments > 1 {
-            request = request
-                .segment(i32::try_from(segment).unwrap_or(i32::MAX))
-                .total_segments(i32::try_from(segments).unwrap_or(i32::MAX));
+        if segments == 1 {
+            return request;
         }
-        if let Some(attribute) = having {
-            request = request
-                .filter_expression("attribute_exists(#h)")
-                .expression_attribute_names("#h", attribute);
-        }
-        let page = request
-            .send()
-            .await
-            .map_err(|error| self.failed("dynamodb:Scan", &error))?;
+        request
+            .segment(i32::try_from(segment).unwrap_or(i32::MAX))
+            .total_segments(i32::try_from(segments).unwrap_or(i32::MAX))
+    }
+
+    /// The page of an answer that the SDK has read.
+    fn read(&self, page: ScanOutput) -> Result<ScanPage, Failure> {
         let units = page
             .consumed_capacity()
             .and_then(aws_sdk_dynamodb::types::ConsumedCapacity::capacity_units);

@@ -12,8 +12,8 @@ use super::reader::{ShardReader, is_trimmed};
 use super::strays::Strays;
 use crate::dynamo::{Health, Load};
 use crate::fault::{self, Rule, broken};
-use crate::flow::{Group, Ledger, Stop, Watched, apply, coalesce, watch};
-use crate::model::{Counters, Images, Marker, Position};
+use crate::flow::{Changes, Group, Ledger, PageItem, Stop, Watched, apply, coalesce, watch};
+use crate::model::{Counters, Images, Item, Marker, Position};
 use crate::plan::Service;
 use crate::source::Record;
 use crate::source::lineage::{age_gap, complete_to, kept_to, ledger_lane};
@@ -448,12 +448,31 @@ pub(crate) async fn watch_group(
     ledger: &StateLedger,
     group: &Group,
 ) -> Result<Counters, Stop> {
-    let mut counters = Counters::default();
     let last = group.changes.last().and_then(|change| change.images.new.as_ref());
+    watched(split, ledger, last, group).await
+}
+
+/// The same for an item of a page.
+pub(crate) async fn watch_item(
+    split: &Split,
+    ledger: &StateLedger,
+    item: &PageItem,
+) -> Result<Counters, Stop> {
+    watched(split, ledger, item.read(), item).await
+}
+
+async fn watched(
+    split: &Split,
+    ledger: &StateLedger,
+    last: Option<&Item>,
+    changes: &impl Changes,
+) -> Result<Counters, Stop> {
+    let mut counters = Counters::default();
     match last.map(|item| watch(&split.plan, item)) {
         Some(Watched::Unrouted) => {
             counters.dead_letters += 1;
-            ledger.dead_letter(ShardRecord::WATCH, group, UNROUTED).await?;
+            let group = changes.group()?;
+            ledger.dead_letter(ShardRecord::WATCH, &group, UNROUTED).await?;
         }
         Some(Watched::LeftBehind) => counters.left_behind += 1,
         Some(Watched::Routed) | None => {}

@@ -29,7 +29,7 @@ mod worker;
 
 pub(crate) use capture::read_history;
 pub use changed_keys::{ChangedKeys, Keys};
-pub(crate) use lane::{UNROUTED, watch_group};
+pub(crate) use lane::{UNROUTED, watch_item};
 pub(crate) use pin::pin_lanes;
 pub use settle_strays::{SettledStray, settle_strays};
 pub use tip::TipReader;

@@ -2,16 +2,13 @@
 
 use super::batching::{Answer, ask_alone};
 use super::gather::{Gather, Operation, Sent};
-use super::insert::Insert;
+use super::insert::{Insert, Statement, statements_body};
 use super::write::{LEAST_MILLIUNITS, TargetWriter, units};
-use crate::dynamo::{ConcurrencyPermit, Failure, RequestOutcome};
+use crate::dynamo::{ConcurrencyPermit, Failure, OwnBody, RequestOutcome};
 use crate::flow::{Again, Guard, Landed, Outcome, Sink, SinkError, Write, WriteUse};
 use crate::model::Key;
 use aws_sdk_dynamodb::operation::batch_execute_statement::BatchExecuteStatementOutput;
-use aws_sdk_dynamodb::types::{
-    BatchStatementErrorCodeEnum as Code, BatchStatementRequest, BatchStatementResponse,
-    ReturnConsumedCapacity,
-};
+use aws_sdk_dynamodb::types::{BatchStatementErrorCodeEnum as Code, BatchStatementResponse};
 
 /// Gathers the writes of a page to one service into batches of inserts.
 ///
@@ -66,7 +63,7 @@ impl Sink for Batches<'_> {
 }
 
 impl Operation for Insert {
-    type Request = BatchStatementRequest;
+    type Request = Statement;
     type Output = BatchExecuteStatementOutput;
 
     fn key(&self) -> &Key {
@@ -77,20 +74,20 @@ impl Operation for Insert {
         self.bytes
     }
 
-    fn into_request(self) -> Option<(Sent, BatchStatementRequest)> {
+    fn into_request(self) -> (Sent, Statement) {
         self.into_request()
     }
 
     async fn request(
         writer: &TargetWriter,
-        statements: Vec<BatchStatementRequest>,
+        statements: Vec<Statement>,
     ) -> Result<BatchExecuteStatementOutput, Failure> {
         let sent = writer
             .client
             .batch_execute_statement()
-            .set_statements(Some(statements))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .set_statements(Some(Vec::new()))
             .customize()
+            .interceptor(OwnBody::new(statements_body(&statements)))
             .interceptor(writer.fence.clone())
             .send()
             .await;

@@ -2,14 +2,16 @@
 
 use super::batching::{Answer, ask_alone};
 use super::gather::{Gather, Operation, Sent};
+use super::put_item::PutItem;
 use super::write::{TargetWriter, units};
-use crate::dynamo::convert::{item_from_sdk, item_to_sdk};
-use crate::dynamo::{ConcurrencyPermit, Failure};
+use crate::dynamo::convert::item_from_sdk;
+use crate::dynamo::{ConcurrencyPermit, Failure, OwnBody};
 use crate::flow::{Again, Guard, Landed, Outcome, Sink, SinkError, Write, WriteKind, WriteUse};
-use crate::model::{Item, ItemExt, Key, KeySchema};
+use crate::model::raw::write_text;
+use crate::model::{Item, Key, KeySchema};
 use crate::plan::PutCost;
 use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
-use aws_sdk_dynamodb::types::{PutRequest, ReturnConsumedCapacity, WriteRequest};
+use aws_sdk_dynamodb::types::WriteRequest;
 use std::collections::HashSet;
 
 /// Gathers the writes of a page to one service into batches of puts without a guard
@@ -26,26 +28,32 @@ pub struct Put {
     key: Key,
     bytes: usize,
     estimated_milliunits: u64,
-    item: Item,
+    item: PutItem,
 }
 
 impl Put {
     /// # Errors
     /// The write, if it is no put or has a guard.
     fn of(cost: &PutCost, write: Write) -> Result<Self, Box<Write>> {
-        match write {
+        let (key, item) = match write {
             Write {
                 key,
                 kind: WriteKind::Put(item),
                 guard: Guard::Any,
-            } => Ok(Self {
+            } => (key, PutItem::Whole(item)),
+            Write {
                 key,
-                bytes: item.size(),
-                estimated_milliunits: cost.milliunits(&item),
-                item,
-            }),
-            other => Err(Box::new(other)),
-        }
+                kind: WriteKind::PutRaw(item),
+                guard: Guard::Any,
+            } => (key, PutItem::Raw(item)),
+            other => return Err(Box::new(other)),
+        };
+        Ok(Self {
+            key,
+            bytes: item.size(),
+            estimated_milliunits: item.milliunits(cost),
+            item,
+        })
     }
 }
 
@@ -76,7 +84,7 @@ impl Sink for Bulk<'_> {
 }
 
 impl Operation for Put {
-    type Request = WriteRequest;
+    type Request = PutItem;
     type Output = BatchWriteItemOutput;
 
     fn key(&self) -> &Key {
@@ -87,26 +95,21 @@ impl Operation for Put {
         self.bytes
     }
 
-    fn into_request(self) -> Option<(Sent, WriteRequest)> {
-        let put = PutRequest::builder().set_item(Some(item_to_sdk(self.item)));
-        let request = WriteRequest::builder().put_request(put.build().ok()?).build();
+    fn into_request(self) -> (Sent, PutItem) {
         let sent = Sent {
             key: self.key,
             estimated_milliunits: self.estimated_milliunits,
         };
-        Some((sent, request))
+        (sent, self.item)
     }
 
-    async fn request(
-        writer: &TargetWriter,
-        requests: Vec<WriteRequest>,
-    ) -> Result<BatchWriteItemOutput, Failure> {
+    async fn request(writer: &TargetWriter, items: Vec<PutItem>) -> Result<BatchWriteItemOutput, Failure> {
         let sent = writer
             .client
             .batch_write_item()
-            .request_items(&writer.table, requests)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .request_items(&writer.table, Vec::new())
             .customize()
+            .interceptor(OwnBody::new(puts_body(&writer.table, &items)))
             .interceptor(writer.fence.clone())
             .send()
             .await;
@@ -158,6 +161,25 @@ impl Operation for Put {
         ask_alone(&mut answers);
         answers
     }
+}
+
+/// The body of a request that puts these items into a table.
+pub(super) fn puts_body(table: &str, items: &[PutItem]) -> Vec<u8> {
+    let bytes: usize = items.iter().map(PutItem::text_bytes).sum();
+    let mut body = Vec::with_capacity(bytes + table.len() + 128);
+    body.extend_from_slice(br#"{"RequestItems":{"#);
+    write_text(table, &mut body);
+    body.extend_from_slice(b":[");
+    for (place, item) in items.iter().enumerate() {
+        if place > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(br#"{"PutRequest":{"Item":"#);
+        item.write(&mut body);
+        body.extend_from_slice(b"}}");
+    }
+    body.extend_from_slice(br#"]},"ReturnConsumedCapacity":"TOTAL"}"#);
+    body
 }
 
 /// The keys that a batch left undone. `None` if one of them is not in the batch: then it is unknown which puts

@@ -41,8 +41,8 @@ pub trait Operation: Sized + Send {
     /// Bytes of the item, about.
     fn bytes(&self) -> usize;
 
-    /// As the SDK's requests take it. `None`: it can't be said in a request.
-    fn into_request(self) -> Option<(Sent, Self::Request)>;
+    /// Its part of the request.
+    fn into_request(self) -> (Sent, Self::Request);
 
     /// One request for all.
     fn request(
@@ -100,12 +100,10 @@ impl<O: Operation> Batched for Gather<'_, O> {
     async fn send(&self, batch: Self::Batch) {
         let (mut sent, mut requests, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
         for Waiting { operation, answer } in batch {
-            // One that makes no request loses its answer with it, and goes alone.
-            if let Some((one, request)) = operation.into_request() {
-                sent.push(one);
-                requests.push(request);
-                waiting.push(answer);
-            }
+            let (one, request) = operation.into_request();
+            sent.push(one);
+            requests.push(request);
+            waiting.push(answer);
         }
         let mut answers = self.attempt(&sent, requests).await;
         self.batching.wait(self.writer, &mut answers).await;
@@ -202,8 +200,12 @@ mod tests {
             self.1
         }
 
-        fn into_request(self) -> Option<(Sent, ())> {
-            None
+        fn into_request(self) -> (Sent, ()) {
+            let sent = Sent {
+                key: self.0,
+                estimated_milliunits: 0,
+            };
+            (sent, ())
         }
 
         async fn request(_: &TargetWriter, _: Vec<()>) -> Result<(), Failure> {

@@ -1,11 +1,11 @@
 //! A put as a PartiQL `INSERT`, which lands only if the target has no item.
 
 use super::gather::Sent;
-use crate::dynamo::convert::value_to_sdk;
+use super::put_item::PutItem;
 use crate::flow::{Guard, Write, WriteKind};
-use crate::model::{Item, ItemExt, Key};
+use crate::model::Key;
+use crate::model::raw::write_text;
 use crate::plan::PutCost;
-use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest};
 
 /// A put that lands only if the target has no item, as a PartiQL `INSERT`. It is the only conditional write that
 /// DynamoDB accepts in batches
@@ -15,11 +15,18 @@ pub struct Insert {
     /// Key in the target. One batch never holds a key twice.
     pub key: Key,
     statement: String,
-    parameters: Vec<AttributeValue>,
+    item: PutItem,
     /// Bytes of the item, about.
     pub bytes: usize,
-    /// Thousandths of write units that it uses, if the engine does not report the use.
+    /// Thousandths of write units that it uses, if the engine does not report it.
     estimated_milliunits: u64,
+}
+
+/// A statement and its parameters.
+#[derive(Debug)]
+pub struct Statement {
+    pub(super) text: String,
+    pub(super) item: PutItem,
 }
 
 /// Characters that a statement may have
@@ -33,43 +40,46 @@ impl Insert {
     /// The write, if its guard does not allow a write to an empty key, or if a statement can't express it.
     pub fn of(table: &str, cost: &PutCost, write: Write) -> Result<Self, Box<Write>> {
         let Write { key, kind, guard } = write;
-        match kind {
-            WriteKind::Put(item)
-                if matches!(guard, Guard::Absent | Guard::Older(_))
-                    && let Some(statement) = statement(table, &item) =>
-            {
-                Ok(Self {
-                    key,
-                    statement,
-                    bytes: item.size(),
-                    estimated_milliunits: cost.milliunits(&item),
-                    parameters: item.into_values().map(value_to_sdk).collect(),
-                })
-            }
-            kind => Err(Box::new(Write { key, kind, guard })),
+        let item = match kind {
+            WriteKind::Put(item) => PutItem::Whole(item),
+            WriteKind::PutRaw(item) => PutItem::Raw(item),
+            kind @ WriteKind::Remove(_) => return Err(Box::new(Write { key, kind, guard })),
+        };
+        if matches!(guard, Guard::Absent | Guard::Older(_))
+            && let Some(statement) = statement(table, item.names())
+        {
+            return Ok(Self {
+                key,
+                statement,
+                bytes: item.size(),
+                estimated_milliunits: item.milliunits(cost),
+                item,
+            });
         }
+        let kind = item.into_kind();
+        Err(Box::new(Write { key, kind, guard }))
     }
 
-    /// As the SDK's requests take it.
+    /// Its part of the request.
     #[must_use]
-    pub fn into_request(self) -> Option<(Sent, BatchStatementRequest)> {
-        let request = BatchStatementRequest::builder()
-            .statement(self.statement)
-            .set_parameters(Some(self.parameters))
-            .build();
+    pub fn into_request(self) -> (Sent, Statement) {
         let sent = Sent {
             key: self.key,
             estimated_milliunits: self.estimated_milliunits,
         };
-        Some((sent, request.ok()?))
+        let statement = Statement {
+            text: self.statement,
+            item: self.item,
+        };
+        (sent, statement)
     }
 }
 
 /// `INSERT INTO "table" VALUE {'name': ?, ...}`. Names are quoted; one that would need an escape, on which engines
 /// differ, is left to the single put.
-fn statement(table: &str, item: &Item) -> Option<String> {
+fn statement<'a>(table: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     let mut text = format!("INSERT INTO \"{table}\" VALUE {{");
-    for (place, name) in item.keys().enumerate() {
+    for (place, name) in names.enumerate() {
         if name.contains(['\'', '"', '\\', '?']) || name.chars().any(char::is_control) {
             return None;
         }
@@ -84,10 +94,33 @@ fn statement(table: &str, item: &Item) -> Option<String> {
     (text.chars().count() <= LONGEST_STATEMENT_CHARS).then_some(text)
 }
 
+/// The body of a request with these statements.
+#[must_use]
+pub(super) fn statements_body(statements: &[Statement]) -> Vec<u8> {
+    let bytes: usize = statements
+        .iter()
+        .map(|one| one.text.len() + one.item.text_bytes())
+        .sum();
+    let mut body = Vec::with_capacity(bytes + 128);
+    body.extend_from_slice(br#"{"Statements":["#);
+    for (place, Statement { text, item }) in statements.iter().enumerate() {
+        if place > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(br#"{"Statement":"#);
+        write_text(text, &mut body);
+        body.extend_from_slice(br#","Parameters":["#);
+        item.write_values(&mut body);
+        body.extend_from_slice(b"]}");
+    }
+    body.extend_from_slice(br#"],"ReturnConsumedCapacity":"TOTAL"}"#);
+    body
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Value, Version};
+    use crate::model::{Item, Value, Version};
 
     fn write(names: &[&str], guard: Guard) -> Write {
         let item: Item = names
@@ -109,7 +142,7 @@ mod tests {
     fn a_put_of_the_backfill_is_an_insert() {
         let made = Insert::of("T.1", &PutCost::default(), write(&["id", "a b"], Guard::Absent)).unwrap();
         assert_eq!(made.statement, r#"INSERT INTO "T.1" VALUE {'a b':?,'id':?}"#);
-        assert_eq!(made.parameters.len(), 2);
+        assert_eq!(made.item.names().count(), 2);
         let older = Guard::Older(Version::Text("5".into()));
         assert!(Insert::of("T", &PutCost::default(), write(&["id"], older)).is_ok());
     }

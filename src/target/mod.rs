@@ -23,6 +23,7 @@ mod insert;
 mod lease_fence;
 mod markers;
 mod prune_delete;
+mod put_item;
 mod removal;
 mod settings;
 mod state;

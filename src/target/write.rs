@@ -9,6 +9,7 @@ use crate::flow::{
     Again, GuardExpression, Landed, Outcome, Sink, SinkError, Stop, VersionFields, Write, WriteKind,
     WriteUse, tombstone_of,
 };
+use crate::model::raw::Unreadable;
 use crate::model::{Item, KeySchema, TOMBSTONE_ATTRIBUTE};
 use crate::plan::PutCost;
 use aws_sdk_dynamodb::Client;
@@ -333,6 +334,11 @@ impl TargetWriter {
         let condition = write.guard.expression(&self.fields);
         let landed = match write.kind {
             WriteKind::Put(item) => self.put(item, condition, Outcome::Written).await,
+            // Alone, an item is written by the SDK, which needs all of it.
+            WriteKind::PutRaw(item) => {
+                let item = item.decoded().map_err(|error| self.unreadable(&error))?;
+                self.put(item, condition, Outcome::Written).await
+            }
             WriteKind::Remove(version) => {
                 let key = self.keys.item_of(&write.key);
                 match tombstone_epoch {
@@ -348,6 +354,16 @@ impl TargetWriter {
         landed
     }
 
+    fn unreadable(&self, error: &Unreadable) -> Failure {
+        Failure {
+            kind: FailureKind::Invalid,
+            action: "dynamodb:PutItem".into(),
+            resource: self.table.clone(),
+            code: "UnreadableItem".into(),
+            message: error.to_string(),
+        }
+    }
+
     /// Whether a test leaves out the rule that removals leave tombstones.
     fn leaves_none(&self) -> bool {
         match self.written_by {
@@ -359,7 +375,7 @@ impl TargetWriter {
     /// The failpoint of a write.
     fn site(&self, write: &Write) -> &'static str {
         fault::writing(self.written_by, || match write.kind {
-            WriteKind::Put(_) => WriteOp::Put,
+            WriteKind::Put(_) | WriteKind::PutRaw(_) => WriteOp::Put,
             WriteKind::Remove(_) if self.always_leaves_tombstones || self.gate.leaves_tombstones() => {
                 WriteOp::Tombstone
             }

@@ -107,6 +107,7 @@ impl fmt::Debug for WriteId {
         let write = self.write();
         match &write.kind {
             WriteKind::Put(item) => write!(f, "put of {} ({})", write.key, describe(item))?,
+            WriteKind::PutRaw(_) => write!(f, "put of {}, as it came", write.key)?,
             WriteKind::Remove(_) => write!(f, "removal of {}", write.key)?,
         }
         let version = |version: &dynasplit::model::Version| match version.to_value() {

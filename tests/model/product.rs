@@ -303,6 +303,7 @@ impl Product {
                 }
                 match (&write.kind, bury) {
                     (WriteKind::Put(item), _) => (Held::of(Some(item.clone())), Answer::of(Outcome::Written)),
+                    (WriteKind::PutRaw(_), _) => unreachable!("the models have no pages as they came"),
                     (WriteKind::Remove(_), None) => (Held::NOTHING, Answer::of(Outcome::Written)),
                     (WriteKind::Remove(version), Some(epoch)) => {
                         let key = self.service(service).keys.item_of(&write.key);

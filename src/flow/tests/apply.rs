@@ -51,6 +51,7 @@ impl Sink for Script {
     async fn write(&self, write: Write, _: &Again<'_>) -> Result<Landed, SinkError> {
         let kind = match write.kind {
             WriteKind::Put(_) => "put",
+            WriteKind::PutRaw(_) => "raw put",
             WriteKind::Remove(_) => "remove",
         };
         let guard = match &write.guard {

@@ -78,6 +78,7 @@ fn told(effects: &Effects) -> Vec<(String, String, Guard)> {
         .map(|write| {
             let kind = match &write.kind {
                 WriteKind::Put(item) => format!("put {}", text(item.get("body"))),
+                WriteKind::PutRaw(_) => "put as it came".to_owned(),
                 WriteKind::Remove(Some(Version::Text(version))) => format!("remove {version}"),
                 WriteKind::Remove(other) => format!("remove {other:?}"),
             };

@@ -9,6 +9,7 @@ mod effects;
 mod everything;
 mod guards;
 mod histories;
+mod page_item;
 mod repair;
 mod shapes;
 mod strays;

@@ -273,6 +273,7 @@ impl World {
                 assert_eq!(self.service.keys.key_of(item).as_ref(), Some(&write.key));
                 inner.table.insert(write.key.clone(), item.clone());
             }
+            WriteKind::PutRaw(_) => unreachable!("its pages are changes"),
             WriteKind::Remove(version) if inner.leaves_tombstones => {
                 let dead = tombstone(self.service.keys.item_of(&write.key), version.as_ref());
                 inner.table.insert(write.key.clone(), dead);

@@ -1,0 +1,65 @@
+//! Makes values of text.
+
+use super::cursor::{Cursor, Quoted, Unreadable};
+use crate::model::{Item, Number, Value};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+/// Passes a value and returns it.
+pub(super) fn value(cursor: &mut Cursor<'_>) -> Result<Value, Unreadable> {
+    cursor.typed(|cursor, kind| {
+        Ok(match kind {
+            "S" => Value::S(cursor.string()?.to_text()?),
+            "N" => Value::N(number(cursor.string()?)?),
+            "B" => Value::B(binary(cursor.string()?)?),
+            "BOOL" => Value::Bool(boolean(cursor)?),
+            "NULL" => cursor.word("true").map(|()| Value::Null)?,
+            "L" => {
+                let mut values = Vec::new();
+                cursor.array(|cursor| value(cursor).map(|value| values.push(value)))?;
+                Value::L(values)
+            }
+            "M" => Value::M(item(cursor)?),
+            "SS" => Value::string_set(members(cursor, Quoted::to_text)?),
+            "NS" => Value::number_set(members(cursor, number)?),
+            "BS" => Value::binary_set(members(cursor, binary)?),
+            _ => return Err(Unreadable),
+        })
+    })
+}
+
+/// Passes an object of values and returns it.
+pub(super) fn item(cursor: &mut Cursor<'_>) -> Result<Item, Unreadable> {
+    let mut item = Item::new();
+    cursor.object(|cursor, name| {
+        item.insert(name.to_text()?, value(cursor)?);
+        Ok(())
+    })?;
+    Ok(item)
+}
+
+fn boolean(cursor: &mut Cursor<'_>) -> Result<bool, Unreadable> {
+    let value = cursor.peek() == Some(b't');
+    cursor.word(if value { "true" } else { "false" })?;
+    Ok(value)
+}
+
+fn members<'t, T>(
+    cursor: &mut Cursor<'t>,
+    each: impl Fn(Quoted<'t>) -> Result<T, Unreadable>,
+) -> Result<Vec<T>, Unreadable> {
+    let mut members = Vec::new();
+    cursor.array(|cursor| {
+        members.push(each(cursor.string()?)?);
+        Ok(())
+    })?;
+    Ok(members)
+}
+
+fn number(text: Quoted<'_>) -> Result<Number, Unreadable> {
+    Number::parse(text.raw).map_err(|_| Unreadable)
+}
+
+fn binary(text: Quoted<'_>) -> Result<Vec<u8>, Unreadable> {
+    BASE64.decode(text.raw).map_err(|_| Unreadable)
+}
