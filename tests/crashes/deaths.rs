@@ -93,10 +93,12 @@ impl std::fmt::Display for Deaths {
     }
 }
 
-/// Every failpoint of the product, except those that other tests kill processes at: cutovers, notifications, events, the ledger.
+/// Every failpoint of the product, except those that other tests kill processes at: cutovers, notifications, events, the ledger, large
+/// fleets.
 pub fn points() -> impl Iterator<Item = String> {
     failpoints::points()
         .filter(|point| !failpoints::is_of_cutovers(point))
         .filter(|point| !failpoints::is_of_notifications(point) && !failpoints::is_of_events(point))
         .filter(|point| !failpoints::is_of_ledger(point) && !failpoints::is_of_heal(point))
+        .filter(|point| !failpoints::is_of_fleets(point))
 }

@@ -48,6 +48,11 @@ pub fn is_of_ledger(point: &str) -> bool {
     point.starts_with("ledger.")
 }
 
+/// Whether a failpoint is one of a large fleet, of which the simulation kills processes (`fleet`).
+pub fn is_of_fleets(point: &str) -> bool {
+    point.starts_with("state.copied.")
+}
+
 /// Whether a failpoint is one of a heal, where `faults::heal` kills processes.
 pub fn is_of_heal(point: &str) -> bool {
     point.starts_with("heal.") || point.starts_with("state.heal.")
