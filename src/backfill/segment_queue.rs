@@ -15,7 +15,7 @@ use tokio::time::Instant;
 ///
 /// If the fleet can't afford that every process reads all of them, a process reads one block of neighbours when it needs a segment.
 /// Processes begin at different blocks, and go on to the next one when nothing in theirs is free. A process that reads a block of which
-/// every segment is durable records that ([`CopiedRecord`]), so that no other process has to read it.
+/// every segment is durable records that ([`CopiedRecord`]), so that no other process has to read it before the end.
 pub(super) struct SegmentQueue {
     split: Split,
     round: BackfillRecord,
@@ -192,14 +192,25 @@ impl SegmentQueue {
         owners.len().max(self.split.fleet.processes())
     }
 
-    /// Whether every lane is done with every segment: each was read as done, by this process or by one that recorded it.
-    pub fn all_done(&self) -> bool {
-        let done = |number: u32| {
-            let found = self.segments.get(&number);
-            found.is_some_and(|seen| is_done(&seen.stored.value))
-                || self.copied.blocks.contains(&(number / CopiedRecord::BLOCK))
-        };
-        (0..self.round.segments).all(done)
+    /// Whether every lane is done with every segment. Tombstones are released then, so this process reads each segment itself: what
+    /// others recorded only tells when that is worth it.
+    pub async fn all_done(&mut self) -> Result<bool, RunError> {
+        let is_recorded = |number: u32| self.copied.blocks.contains(&(number / CopiedRecord::BLOCK));
+        if !(0..self.round.segments).all(|number| self.is_read_as_done(number) || is_recorded(number)) {
+            return Ok(false);
+        }
+        let all_read = |queue: &Self| (0..queue.round.segments).all(|number| queue.is_read_as_done(number));
+        if !all_read(self) {
+            self.read_all().await?;
+            // Not again at once, if the record is wrong.
+            self.copied = CopiedRecord::new(&self.round);
+        }
+        Ok(all_read(self))
+    }
+
+    fn is_read_as_done(&self, number: u32) -> bool {
+        let found = self.segments.get(&number);
+        found.is_some_and(|seen| is_done(&seen.stored.value))
     }
 
     /// Segments with remaining work that no process owns, and that this process does not work on. They are not in

@@ -320,7 +320,7 @@ impl Backfill {
             if queue.records().any(|segment| !is_of_round(segment, record)) {
                 return Err(RunError::Stopped(LATER_ROUND.into()));
             }
-            if queue.all_done() {
+            if queue.all_done().await? {
                 return Ok(());
             }
             let more = wanted.saturating_sub(running.len());
