@@ -20,6 +20,9 @@ pub struct Timing {
     pub idle: Duration,
     /// An eventually consistent read may show an item that was removed up to this long ago.
     pub settle: Duration,
+    /// Thousandths of read units a second that all processes together spend on one kind of repeated reading of the state. All its records
+    /// are in one partition, which serves 3,000 read units a second, and there are fewer than ten kinds.
+    pub shared_milliunits: u32,
     /// The time of day. It measures nothing of the above.
     pub clock: Clock,
 }
@@ -33,6 +36,7 @@ impl Timing {
         poll: Duration::from_millis(500),
         idle: Duration::from_secs(10),
         settle: Duration::from_secs(60),
+        shared_milliunits: 100_000,
         clock: Clock::SYSTEM,
     };
 
@@ -44,6 +48,7 @@ impl Timing {
         poll: Duration::from_millis(50),
         idle: Duration::from_millis(500),
         settle: Duration::from_secs(0),
+        shared_milliunits: 100_000,
         clock: Clock::SYSTEM,
     };
 

@@ -3,7 +3,7 @@
 use super::error::RunError;
 use super::fleet::Fleet;
 use super::split::Split;
-use crate::dynamo::{Budget, Health};
+use crate::dynamo::{Budget, Health, Timing};
 use crate::state::{Limit, StateError, Store, TuningChange, TuningRecord};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -132,7 +132,7 @@ impl Budgets {
     /// Follows the tuned budgets until the state is deleted; the work under these budgets drops this future. If the
     /// state can't be read, the last values stay.
     async fn follow(&self, store: &Store) -> StateError {
-        let fleet = Fleet::default();
+        let fleet = Fleet::new(Timing::LIVE);
         loop {
             fleet.note(self.processes.load(Ordering::Relaxed) as usize);
             tokio::time::sleep(fleet.pause(POLL, 1.0)).await;

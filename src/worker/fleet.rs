@@ -1,42 +1,45 @@
 //! How many processes share the records of the state, and how often one of them reads what all of them read.
 
-use crate::dynamo::chance;
+use crate::dynamo::{Timing, chance};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// The read units a second that all processes together spend on one kind of repeated reading. All records of the state are in
-/// one partition, which serves 3,000 read units a second, and there are fewer than ten kinds.
-const UNITS_A_SECOND: f64 = 100.0;
 /// A pause that grows with the fleet differs by this part, so that the processes of a fleet do not read at the same moment.
 const JITTER: f64 = 0.25;
 
 /// The processes of a command that share the records of the state with this one, this one among them. Whoever counts them notes
 /// it here.
 #[derive(Clone, Debug)]
-pub(crate) struct Fleet(Arc<AtomicUsize>);
-
-impl Default for Fleet {
-    fn default() -> Self {
-        Self(Arc::new(AtomicUsize::new(1)))
-    }
+pub(crate) struct Fleet {
+    processes: Arc<AtomicUsize>,
+    /// [`Timing::shared_milliunits`], in units.
+    units_a_second: f64,
 }
 
 impl Fleet {
+    /// Nobody was counted yet.
+    pub fn new(timing: Timing) -> Self {
+        Self {
+            processes: Arc::new(AtomicUsize::new(1)),
+            units_a_second: f64::from(timing.shared_milliunits) / 1000.0,
+        }
+    }
+
     /// So many processes were counted.
     pub fn note(&self, processes: usize) {
-        self.0.store(processes.max(1), Ordering::Relaxed);
+        self.processes.store(processes.max(1), Ordering::Relaxed);
     }
 
     /// As counted last.
     pub fn processes(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.processes.load(Ordering::Relaxed)
     }
 
     /// The pause until this process repeats a reading that costs so many read units: the usual one, or a longer one if
     /// the fleet is large.
     pub fn pause(&self, usual: Duration, units: f64) -> Duration {
-        spread(usual, needed(self.processes(), units, UNITS_A_SECOND))
+        spread(usual, needed(self.processes(), units, self.units_a_second))
     }
 
     /// The same for requests that an account may send only so often in a second.
@@ -46,7 +49,7 @@ impl Fleet {
 
     /// Whether every process may repeat a reading of so many units after this pause.
     pub fn affords(&self, pause: Duration, units: f64) -> bool {
-        needed(self.processes(), units, UNITS_A_SECOND) <= pause
+        needed(self.processes(), units, self.units_a_second) <= pause
     }
 }
 
@@ -70,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_large_fleet_reads_no_more_in_a_second_than_a_small_one() {
-        let fleet = Fleet::default();
+        let fleet = Fleet::new(Timing::LIVE);
         let usual = Duration::from_secs(4);
         assert_eq!(fleet.pause(usual, 10.0), usual, "one process");
         fleet.note(40);

@@ -108,7 +108,7 @@ impl Split {
             timing: clients.timing(),
             clients: Arc::clone(clients),
             waits: Waits::default(),
-            fleet: Fleet::default(),
+            fleet: Fleet::new(clients.timing()),
             chaos: clients.chaos(),
             switched: Arc::default(),
             cutovers: Arc::default(),

@@ -28,6 +28,7 @@ const TIMING: Timing = Timing {
     poll: Duration::from_millis(50),
     idle: Duration::from_millis(300),
     settle: Duration::from_secs(9),
+    shared_milliunits: Timing::LIVE.shared_milliunits,
     clock: Clock::SYSTEM,
 };
 /// How old an eventually consistent page may be: less than what it takes to settle, and more than what it takes to

@@ -57,6 +57,8 @@ pub struct Cast {
     pub spares_apply: bool,
     /// A lane looks for records so often.
     pub poll: Duration,
+    /// Workers spend so little on repeated reading that they behave as in a large fleet, which reads a part of the shards at each look.
+    pub shared_milliunits: u32,
     /// Trouble lasts at least and at most so long; between these, until everything is copied.
     pub storm: [Duration; 2],
     /// What is exact in a quiet moment stays so for so long.
@@ -130,6 +132,7 @@ impl Cast {
             away_minutes: rng.random_bool(0.15).then(|| away_minutes(rng)),
             spares_apply: false,
             poll: TIMING.poll,
+            shared_milliunits: TIMING.shared_milliunits,
             storm: [Duration::from_secs(12), Duration::from_secs(60)],
             stays: Duration::from_secs(8),
             acts: if rng.random_bool(0.25) { 2 } else { 1 },
@@ -151,6 +154,16 @@ impl Cast {
             policy_lag_ms: 0,
             late_ms: 0,
         }
+    }
+
+    /// As in a large fleet, in some runs. What else a seed decides does not depend on it.
+    pub fn with_fleet(mut self, seed: u64) -> Self {
+        if seed % 3 == 2 {
+            self.shared_milliunits = *[200, 1000]
+                .choose(&mut StdRng::seed_from_u64(seed ^ CHANCES))
+                .expect("some");
+        }
+        self
     }
 
     /// With cutovers, in some runs or if the run is about them. What else a seed decides does not depend on it.

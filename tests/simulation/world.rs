@@ -44,6 +44,7 @@ pub const TIMING: Timing = Timing {
     poll: Duration::from_millis(900),
     idle: Duration::from_millis(1500),
     settle: Duration::from_millis(1600),
+    shared_milliunits: Timing::LIVE.shared_milliunits,
     clock: Clock::SYSTEM,
 };
 /// Trouble lasts at most so long in a run with cutovers, and until so many of them have ended.
@@ -140,7 +141,9 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         let cast = Cast::drawn(&mut rng).on(script.focus());
         let cast = cast.with_cutovers(seed, script.focus()).without(script.without);
-        let cast = if script.is_small { cast.small() } else { cast }.cut(cuts);
+        let cast = if script.is_small { cast.small() } else { cast }
+            .with_fleet(seed)
+            .cut(cuts);
         let engine = Engine::new(cast.engine);
         let network = Network::new(engine, rng.random(), TIMING.landed(), cuts.clone(), trace);
         network.note(|| format!("{cast:?}"));
@@ -357,6 +360,7 @@ impl World {
     pub fn timing(&self) -> Timing {
         Timing {
             poll: self.cast.poll,
+            shared_milliunits: self.cast.shared_milliunits,
             ..TIMING
         }
     }
