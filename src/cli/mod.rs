@@ -16,6 +16,7 @@ mod error_document;
 mod exit;
 mod export;
 mod failure;
+mod forecast;
 mod heal;
 mod hold;
 mod iam;

@@ -3,10 +3,10 @@
 use super::args::{Global, Report};
 use super::exit::Exit;
 use super::failure::Failed;
+use super::forecast::{forecast, prices};
 use super::next::copyable;
 use super::output;
-use crate::plan::Prices;
-use crate::report::{Forecast, Moments, ServiceView, Standing, page};
+use crate::report::{Moments, ServiceView, Standing, page};
 use crate::state::{ChartRecord, SplitRecord, StateError, Store};
 use crate::status::{Phase, chart_sample, split_status_with_worker};
 use serde::Serialize;
@@ -25,10 +25,7 @@ struct Written {
 pub async fn run(global: &Global, args: &Report) -> Result<Exit, Failed> {
     // Read first: a file that is wrong is reported before AWS is asked.
     let forecast = args.forecast.as_deref().map(forecast).transpose()?;
-    let prices = match &args.prices {
-        Some(file) => prices(file)?,
-        None => Prices::published(),
-    };
+    let prices = prices(args.prices.as_deref())?;
     let split = output::open_to_look(global, &args.plan).await?;
     let record = SplitRecord::read(&split.store).await?.value;
     let status = split_status_with_worker(&split).await?;
@@ -81,22 +78,6 @@ async fn chart(store: &Store) -> Result<ChartRecord, StateError> {
         );
     }
     Ok(found.map(|stored| stored.value).unwrap_or_default())
-}
-
-fn forecast(file: &Path) -> Result<Forecast, Failed> {
-    Forecast::parse(&read(file)?).map_err(|reason| {
-        Failed::of(Exit::Usage, format!("{}: {reason}", file.display()))
-            .hint("make the file with `dynasplit plan PLAN --output json`")
-    })
-}
-
-fn prices(file: &Path) -> Result<Prices, Failed> {
-    Ok(Prices::parse(&read(file)?, &file.display().to_string())?)
-}
-
-fn read(file: &Path) -> Result<String, Failed> {
-    std::fs::read_to_string(file)
-        .map_err(|error| Failed::of(Exit::Usage, format!("{} cannot be read: {error}", file.display())))
 }
 
 /// Writes a file at once, so that a reader never sees a part of a page. Anything else than a file, for example a pipe, is

@@ -1,16 +1,19 @@
 //! The command `status`.
 
+mod spent;
 mod watch;
 
 use super::args::{Global, Status};
 use super::exit::Exit;
 use super::failure::Failed;
+use super::forecast::{forecast, prices};
 use super::survey::render_preparation;
 use super::table::table;
 use super::tune::bound;
 use super::{output, text, wrapping};
 use crate::cutover::{Preparation, preparations};
 use crate::dynamo::Clock;
+use crate::report::{ServiceView, Spent, spent};
 use crate::state::{CutoverPhase, Limit, ShardRecord, TuningRecord};
 use crate::status::{
     Alarm, CutoverStatus, EventsPhase, EventsStatus, HealStatus, LedgerStatus, ReverseState, SplitStatus,
@@ -23,6 +26,9 @@ pub use watch::watch;
 
 /// Runs `status`.
 pub async fn run(global: &Global, args: &Status) -> Result<Exit, Failed> {
+    // Read first: a file that is wrong is reported before AWS is asked.
+    let forecast = args.forecast.as_deref().map(forecast).transpose()?;
+    let prices = prices(args.prices.as_deref())?;
     let split = output::open_to_look(global, &args.plan).await?;
     // A worker that starts again is away for a moment, which is no alarm. A worker whose clock is slow is not dead.
     let status = split_status_with_worker(&split).await?;
@@ -34,8 +40,28 @@ pub async fn run(global: &Global, args: &Status) -> Result<Exit, Failed> {
         output::print(global, &Prepared { status, preparation }, render_prepared)?;
         return Ok(Exit::Done);
     }
+    if let Some(forecast) = forecast {
+        let (source, services) = (&split.plan.source.table, ServiceView::all(&split.plan));
+        let spent = spent(&status, source, &services, &prices, Some(&forecast));
+        output::print(global, &Compared { status, spent }, |compared| {
+            format!(
+                "{}\n\n{}",
+                render(&compared.status),
+                spent::render(&compared.spent)
+            )
+        })?;
+        return Ok(Exit::Done);
+    }
     output::print(global, &status, render)?;
     Ok(Exit::Done)
+}
+
+/// The status with what the split has used.
+#[derive(Serialize)]
+struct Compared {
+    #[serde(flatten)]
+    status: SplitStatus,
+    spent: Spent,
 }
 
 /// The status with the preparation of the cutovers.

@@ -1,6 +1,6 @@
 //! What `plan` estimated, from its JSON output.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The estimate of a split, as `dynasplit plan --output json` printed it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -14,7 +14,7 @@ pub struct Forecast {
 }
 
 /// A step.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ForecastLine {
     /// `backfill: read OnlineLearning`, `backfill: write Content`, ...
     pub what: String,

@@ -15,6 +15,7 @@ mod ledger;
 mod limits;
 mod page;
 mod policy;
+mod spent;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -23,4 +24,5 @@ mod timeline;
 pub use forecast::{Forecast, ForecastLine};
 pub use page::page;
 pub use policy::policy;
+pub use spent::{Spent, SpentLine, spent};
 pub use standing::{Moments, ServiceView, Standing};

@@ -1,6 +1,6 @@
 //! The page of splits in all kinds of states: nothing is loaded, nothing of a user's is markup, and the parts agree.
 
-use super::{Forecast, Moments, ServiceView, Standing, page, policy};
+use super::{Forecast, Moments, ServiceView, Standing, page, policy, spent};
 use crate::plan::Prices;
 use crate::state::{
     BackfillRecord, CutoverEvent, CutoverPhase, CutoverStep, Limit, Order, ShardRecord, VerifyRecord,
@@ -397,6 +397,69 @@ fn shares_and_costs_are_those_of_the_counters() {
     for shown in ["$12.50", "estimated <strong>$20.25</strong>", "verify, each time"] {
         assert!(text.contains(shown), "{shown}");
     }
+}
+
+#[test]
+fn what_is_used_is_compared_with_what_was_estimated() {
+    let standing = named(&["orders", "users"]);
+    let line = r#"{"what":"backfill: read orders","read_units":1800,"write_units":0,"dollars":12.5}"#;
+    let other = r#"{"what":"verify, each time","read_units":5,"write_units":0,"dollars":null}"#;
+    let survey = format!(r#"{{"estimate":{{"lines":[{line},{other}],"dollars":20.25,"backfill_hours":3}}}}"#);
+    let forecast = Forecast::parse(&survey).unwrap();
+    let seen = |status: &SplitStatus| {
+        spent(
+            status,
+            &standing.source,
+            &standing.services,
+            &standing.prices,
+            Some(&forecast),
+        )
+    };
+    // A quarter of the items was copied within an hour.
+    let now = seen(&standing.status);
+    let [reads, writes, ..] = &now.lines[..] else {
+        panic!("{now:?}")
+    };
+    assert_eq!(
+        (reads.read_milliunits, reads.expected_read_units),
+        (500_000, Some(2000))
+    );
+    assert_eq!(reads.forecast.as_ref().unwrap().read_units, 1800);
+    assert_eq!(
+        (writes.write_milliunits, writes.expected_write_units),
+        (1_500_000, Some(6000))
+    );
+    let tail = now.lines.last().unwrap();
+    assert_eq!(
+        (&*tail.what, tail.expected_write_units),
+        ("tail: write users", None)
+    );
+    assert_eq!(now.uncounted, [forecast.lines[1].clone()]);
+    assert_eq!(
+        [
+            now.backfill_hours,
+            now.expected_backfill_hours,
+            now.forecast_backfill_hours
+        ],
+        [Some(1.0), Some(4.0), Some(3.0)]
+    );
+    // It has ended: nothing more is expected.
+    let mut status = (*standing.status).clone();
+    status.backfill_record.as_mut().unwrap().finished_ms = Some(NOW - 1_800_000);
+    let ended = seen(&status);
+    assert_eq!(ended.lines[0].expected_read_units, Some(500));
+    assert_eq!(
+        [ended.backfill_hours, ended.expected_backfill_hours],
+        [Some(0.5), Some(0.5)]
+    );
+    // There are more items than the source said: nobody knows how many.
+    status.backfill_record.as_mut().unwrap().finished_ms = None;
+    status.scanned = 9000;
+    let unknown = seen(&status);
+    assert_eq!(unknown.lines[0].expected_read_units, None);
+    assert_eq!(unknown.expected_backfill_hours, None);
+    status.backfill_record = None;
+    assert_eq!(seen(&status).backfill_hours, None);
 }
 
 #[test]

@@ -63,6 +63,32 @@ async fn an_estimate_of_plan_stands_beside_the_cost() {
     shell
         .run("report plan.yaml --html page.html --forecast forecast.json")
         .ended(0);
+    let told = shell.run("status plan.yaml --forecast forecast.json").ended(0);
+    for shown in [
+        "so far",
+        "at this rate",
+        "backfill: write Courses",
+        "US dollars",
+        "verify, each time",
+    ] {
+        assert!(
+            told.stdout.contains(shown),
+            "{shown} is missing in\n{}",
+            told.stdout
+        );
+    }
+    let json = shell
+        .run("status plan.yaml --forecast forecast.json --output json")
+        .ended(0)
+        .json();
+    let estimated = &estimate.json()["estimate"]["dollars"];
+    assert_eq!(
+        (&json["phase"], &json["spent"]["forecast_dollars"]),
+        (&"created".into(), estimated)
+    );
+    let wrong = shell.run("status plan.yaml --forecast plan.yaml").ended(2);
+    assert!(wrong.stderr.contains("no JSON output of"), "{}", wrong.stderr);
+    shell.run("status plan.yaml --prices plan.yaml").ended(2);
     let page = std::fs::read_to_string(shell.path("page.html")).unwrap();
     for shown in [
         "for the whole split",

@@ -211,6 +211,13 @@ pub struct Status {
     /// Also show what a cutover of each service would refuse now. What it needs is tried without an effect.
     #[arg(long, conflicts_with_all = ["check", "watch"], help_heading = TASK)]
     pub preparation: bool,
+    /// The JSON output of `plan`. Also show what the split has used so far beside this estimate. Make the file before the split
+    /// begins.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["check", "preparation", "watch"], help_heading = TASK)]
+    pub forecast: Option<PathBuf>,
+    /// File with the prices of another region or day than the built-in ones (docs/commands.md shows the format).
+    #[arg(long, value_name = "FILE", requires = "forecast", help_heading = TASK)]
+    pub prices: Option<PathBuf>,
     /// Seconds that a lane may lag before --check fails.
     #[arg(long, value_name = "SECONDS", default_value_t = 3600, requires = "check", help_heading = LIMITS)]
     pub max_lag: u64,
