@@ -263,7 +263,7 @@ impl World {
                 self.calm.store(false, Ordering::Relaxed);
                 writers.rest(false);
             }
-            self.storm().await;
+            self.storm(writers).await;
             if let Some(minutes) = self.cast.away_minutes.filter(|_| act == 0) {
                 self.everybody_is_away(writers, minutes).await;
             }
@@ -280,8 +280,8 @@ impl World {
         None
     }
 
-    /// Lasts until the backfill has ended, within bounds.
-    async fn storm(&self) {
+    /// Lasts until the backfill has ended, within bounds. What is written before it begins hides nothing of what it does.
+    async fn storm(&self, writers: &Writers) {
         let began = Instant::now();
         let [shortest, longest] = self.cast.storm;
         let longest = if self.shop.is_some() {
@@ -298,7 +298,11 @@ impl World {
         let is_done = || self.is_filled() && is_moved();
         while began.elapsed() < shortest || (began.elapsed() < longest && !is_done()) {
             sleep(Duration::from_millis(500)).await;
+            if self.network.is_copying() {
+                writers.let_keys_rest();
+            }
         }
+        writers.let_keys_rest();
     }
 
     /// No command runs for so long, and hardly anything is written.

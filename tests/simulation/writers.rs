@@ -20,6 +20,13 @@ impl Writers {
         }
     }
 
+    /// From now on, a write may be the last one of its key.
+    pub fn let_keys_rest(&self) {
+        if let Self::Mutator(mutator) = self {
+            mutator.let_keys_rest();
+        }
+    }
+
     /// How often they have written so far.
     pub fn so_far(&self) -> u64 {
         match self {

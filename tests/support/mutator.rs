@@ -36,7 +36,8 @@ pub struct Spice {
     pub odd: u32,
     /// Some items expire within two minutes. The time of day at a moment, in milliseconds since 1970.
     pub expires: Option<(tokio::time::Instant, u64)>,
-    /// One write in so many is the last one of its key, so that nothing hides what becomes of it; 0: none.
+    /// One write in so many is the last one of its key, so that nothing hides what becomes of it; 0: none. No write is the
+    /// last one before [`Mutator::let_keys_rest`].
     pub retires: u32,
 }
 
@@ -51,6 +52,8 @@ pub struct Mutator {
     written: Vec<Arc<Mutex<Writes>>>,
     /// They make a pause.
     rest: Arc<Latch>,
+    /// A write may be the last one of its key.
+    last_writes: Arc<AtomicBool>,
     tasks: JoinSet<()>,
 }
 
@@ -158,6 +161,7 @@ impl Mutator {
         let stop = Arc::new(AtomicBool::new(false));
         let (mut written, mut tasks) = (Vec::new(), JoinSet::new());
         let rest = Arc::new(Latch::default());
+        let last_writes = Arc::new(AtomicBool::new(spice.retires == 0));
         for writer in 0..habits.writers {
             let own: Vec<Known> = known
                 .iter_mut()
@@ -171,6 +175,7 @@ impl Mutator {
                 known: own,
                 habits,
                 spice,
+                last_writes: Arc::clone(&last_writes),
                 writes: Writes::default(),
             };
             let resting = Arc::clone(&rest);
@@ -190,8 +195,14 @@ impl Mutator {
             stop,
             written,
             rest,
+            last_writes,
             tasks,
         }
+    }
+
+    /// From now on, a write may be the last one of its key: a key is deleted for good, or no more written.
+    pub fn let_keys_rest(&self) {
+        self.last_writes.store(true, Ordering::Relaxed);
     }
 
     /// Lets the writers make a pause, or go on. What is under way ends.
@@ -245,6 +256,7 @@ struct Writer {
     known: Vec<Known>,
     habits: Habits,
     spice: Spice,
+    last_writes: Arc<AtomicBool>,
     writes: Writes,
 }
 
@@ -258,7 +270,8 @@ impl Writer {
         let among = if self.rng.random() { hot } else { self.known.len() };
         let place = self.rng.random_range(0..among);
         let mut known = self.known[place].clone();
-        let mortal = known.index.is_multiple_of(MORTAL);
+        let may_be_last = self.last_writes.load(Ordering::Relaxed);
+        let mortal = known.index.is_multiple_of(MORTAL) && may_be_last;
         match (known.alive, self.rng.random_range(0..100)) {
             // What is deleted for good is what shows a late write: any other key's next write would hide it.
             (false, _) if mortal => {}
@@ -296,7 +309,7 @@ impl Writer {
                 self.put(&mut known).await;
             }
         }
-        if self.spice.retires > 0 && self.rng.random_ratio(1, self.spice.retires) {
+        if may_be_last && self.spice.retires > 0 && self.rng.random_ratio(1, self.spice.retires) {
             self.known.remove(place);
         } else {
             self.known[place] = known;

@@ -68,6 +68,8 @@ struct Inner {
     meter: Option<Meter>,
     /// A page of a scan takes so much longer.
     slow_scans: Duration,
+    /// A backfill has begun: it has written something.
+    is_copying: bool,
 }
 
 /// How a request ends for its sender; nothing where no answer comes.
@@ -96,6 +98,7 @@ impl Network {
             senders: BTreeMap::new(),
             meter: None,
             slow_scans: Duration::ZERO,
+            is_copying: false,
         };
         Self {
             inner: Arc::new(Mutex::new(inner)),
@@ -232,6 +235,11 @@ impl Network {
         self.lock().requests
     }
 
+    /// Whether a backfill has begun: it has written something.
+    pub fn is_copying(&self) -> bool {
+        self.lock().is_copying
+    }
+
     /// The trace so far, which begins anew.
     pub fn take_trace(&self) -> Trace {
         std::mem::take(&mut self.lock().trace)
@@ -286,6 +294,7 @@ impl Network {
         inner
             .trace
             .add(at_ms, || format!("{name} > {number} {operation} {body} {fate:?}"));
+        inner.is_copying |= sort == Sort::Write && name.starts_with("backfill");
         let scan = if operation == "Scan" {
             inner.slow_scans
         } else {
