@@ -55,6 +55,10 @@ pub struct Cast {
     pub away_minutes: Option<u64>,
     /// Trouble begins after `apply`.
     pub spares_apply: bool,
+    /// Trouble begins when a backfill is about to copy.
+    pub spares_start: bool,
+    /// No command dies or is stopped.
+    pub spares_lives: bool,
     /// A lane looks for records so often.
     pub poll: Duration,
     /// Workers spend so little on repeated reading that they behave as in a large fleet, which reads a part of the shards at each look.
@@ -131,6 +135,8 @@ impl Cast {
             turns_stream: rng.random_bool(0.15),
             away_minutes: rng.random_bool(0.15).then(|| away_minutes(rng)),
             spares_apply: false,
+            spares_start: false,
+            spares_lives: false,
             poll: TIMING.poll,
             shared_milliunits: TIMING.shared_milliunits,
             storm: [Duration::from_secs(12), Duration::from_secs(60)],
@@ -202,6 +208,83 @@ impl Cast {
         self
     }
 
+    /// A small run with what makes a fault show soon if a rule of the copy is left out. A product that keeps the rule must end exact.
+    pub fn sharpened(mut self, rule: Rule) -> Self {
+        match rule {
+            // Workers notice a switch some seconds late.
+            Rule::AcknowledgedOn
+            | Rule::AcknowledgedOff
+            | Rule::BulkAcknowledged
+            | Rule::BulkHolds
+            | Rule::CloseAcknowledged
+            | Rule::ReopenAcknowledged => {
+                self.spares_lives = self.spares_start;
+                self.shared_milliunits = FEW_READS;
+            }
+            // Every item is in a page that is read at once, and is old.
+            Rule::Settled | Rule::BulkSettled => {
+                self.spares_lives = true;
+                self.engine.page_items = WHOLE_PAGE;
+                self.consistent = false;
+                // Nothing takes so long that old reads settle meanwhile.
+                self.fault_rates = FaultRates {
+                    stale_ms: MOST_STALE_MS,
+                    ..FaultRates::NONE
+                };
+            }
+            // Every item is on its way when the copy ends, which the rest of the end does not outlast.
+            Rule::BackfillGuard
+            | Rule::BackfillTies
+            | Rule::PagesLand
+            | Rule::DeadUnsettled
+            | Rule::UnansweredUnsettled
+            | Rule::BulkLands => {
+                self.engine.page_items = WHOLE_PAGE;
+                // Another process goes on with what a dead one has sent.
+                let dies = matches!(rule, Rule::DeadUnsettled | Rule::PagesLand);
+                self.spares_lives = !dies;
+                self.backfills = if dies { 2 } else { 1 };
+                if !matches!(rule, Rule::BackfillGuard | Rule::BackfillTies) {
+                    self.fault_rates = SLOW_PAGES;
+                    self.pause = OFTEN;
+                }
+            }
+            // The applications write a lot when the copy ends, and only writes of the tail, or of the sweep, are slow.
+            Rule::Inside | Rule::SweepConditional => {
+                self.spares_lives = true;
+                self.engine.page_items = WHOLE_PAGE;
+                self.pause = OFTEN;
+                self.retires = 40;
+                self.fault_rates = if rule == Rule::Inside {
+                    SLOW_TAIL
+                } else {
+                    SLOW_PAGES
+                };
+            }
+            // The tail reads several records of a key at once, while pages are on their way.
+            Rule::HighestVersion => {
+                self.spares_lives = true;
+                self.engine.page_items = WHOLE_PAGE;
+                self.poll = Duration::from_millis(1500);
+                self.pause = OFTEN;
+                self.fault_rates = SLOW_PAGES;
+            }
+            // A write is tried for long after its record was read.
+            Rule::CheckpointLast => {
+                self.throttles = true;
+                self.fault_rates.trouble = self.fault_rates.trouble.max(120);
+            }
+            // Timestamps often go backwards.
+            Rule::Listed | Rule::ListedFirst | Rule::Rechecked | Rule::RecheckedByLast | Rule::Suspects => {
+                self.spares_lives = rule != Rule::ListedFirst;
+                self.engine.page_items = WHOLE_PAGE;
+                self.backwards = 2;
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// Services move, and nothing happens that refuses every cutover.
     fn moved(&mut self, rng: &mut StdRng) {
         self.cutovers = true;
@@ -236,7 +319,7 @@ const SMALL_KEYS: usize = 21;
 impl Cast {
     /// The least that can go wrong in the same ways: a few keys that everybody writes, one or two processes of each kind, and
     /// trouble that ends as soon as everything is copied.
-    pub fn small(mut self) -> Self {
+    pub fn small(mut self, focus: Focus) -> Self {
         self.keys = SMALL_KEYS;
         self.retires = 12;
         self.engine.page_items = self.engine.page_items.min(3);
@@ -244,6 +327,7 @@ impl Cast {
         self.most_shards = 2;
         self.pause = Duration::from_millis(250);
         self.spares_apply = true;
+        self.spares_start = matches!(focus, Focus::Copy | Focus::Bulk);
         self.poll = Duration::from_millis(300);
         self.fault_rates.slow_writes = true;
         self.storm = [Duration::from_secs(2), Duration::from_secs(45)];
@@ -255,6 +339,25 @@ impl Cast {
         self
     }
 }
+
+/// Thousandths of read units a second with which a worker looks at the switch every five seconds.
+const FEW_READS: u32 = 200;
+/// The pause of a writer that writes a lot.
+const OFTEN: Duration = Duration::from_millis(100);
+/// Nothing goes wrong but that pages, and what a sweep removes, take long, and that the answer to some is too late.
+const SLOW_PAGES: FaultRates = FaultRates {
+    slow_pages: true,
+    ..FaultRates::NONE
+};
+/// Nothing goes wrong but that writes of the tail take long.
+const SLOW_TAIL: FaultRates = FaultRates {
+    slow_writes: true,
+    ..FaultRates::NONE
+};
+/// A page of so many items has all that a small run has.
+const WHOLE_PAGE: usize = 25;
+/// Eventually consistent reads settle within [`TIMING`]'s time.
+const MOST_STALE_MS: u64 = 1500;
 
 /// One run in so many has cutovers: they are long.
 const CUTOVERS: u64 = 8;

@@ -50,7 +50,7 @@ pub fn doom(rng: &mut StdRng) -> Option<Doom> {
 impl World {
     /// One life of a command.
     pub async fn life(&self, job: &Job, plan: &Plan, name: &str, rng: &mut StdRng) -> End {
-        let is_spared = || self.is_calm() || !self.cuts.may_die(name);
+        let is_spared = || self.is_calm() || self.cast.spares_lives || !self.cuts.may_die(name);
         let doom = doom(rng).filter(|_| !is_spared());
         let (wire, died) = self.network.join(name, true, doom);
         let timing = Timing {

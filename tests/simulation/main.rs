@@ -74,6 +74,9 @@ const SHORT_STORM_S: u64 = 15;
 /// How many whole runs are made in each mode.
 const RUNS: &str = "DYNASPLIT_SIMULATION_RUNS";
 
+/// Keeps the trace of each run, and not only of one that fails.
+const TRACE: &str = "DYNASPLIT_TRACE";
+
 /// How many runs of less are made of a run that fails.
 const SHRINKS: &str = "DYNASPLIT_SIMULATION_SHRINKS";
 
@@ -176,7 +179,12 @@ fn runs(mode: Mode) {
                 return;
             };
             let one = Instant::now();
-            let outcome = run(script, Trace::default());
+            let keeps = std::env::var_os(TRACE).is_some();
+            let mut outcome = run(script, if keeps { Trace::kept() } else { Trace::default() });
+            if keeps {
+                let lines = std::mem::take(&mut outcome.trace).into_lines();
+                eprintln!("the trace is in {}", story::kept(script, &lines));
+            }
             eprintln!(
                 "{mode:?} mode, {}: {} simulated s and {} requests in {:.1} s",
                 script.name(),

@@ -43,16 +43,22 @@ pub fn told(script: &Script, outcome: Outcome, most_runs: u32) -> String {
     for sentence in sentences {
         writeln!(text, "{sentence}").expect("a string takes text");
     }
-    let name = format!("simulation-{:?}-{}.txt", least.mode, least.seed);
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::write(&path, lines.join("\n")).expect("the trace is written");
+    let path = kept(&least, &lines);
     write!(
         text,
         "\n{wrong}\n\nThe complete trace is in {}. Repeat the whole run, or what is left of it, with\n    {}\n    {}",
-        path.display(),
+        path,
         script.command(),
         least.command()
     )
     .expect("a string takes text");
     text
+}
+
+/// Writes the trace of a run to a file, and says to which one.
+pub fn kept(script: &Script, lines: &[String]) -> String {
+    let name = format!("simulation-{:?}-{}.txt", script.mode, script.seed);
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, lines.join("\n")).expect("the trace is written");
+    path.display().to_string()
 }

@@ -50,6 +50,8 @@ pub const TIMING: Timing = Timing {
 /// Trouble lasts at most so long in a run with cutovers, and until so many of them have ended.
 const MOVING_STORM: Duration = Duration::from_secs(180);
 const MOVED_IN_TROUBLE: u64 = 2;
+/// If trouble begins with the copy, it begins after so long at the latest.
+const START: Duration = Duration::from_secs(30);
 const STACK: usize = 16 << 20;
 
 /// What a run came to.
@@ -141,9 +143,13 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         let cast = Cast::drawn(&mut rng).on(script.focus());
         let cast = cast.with_cutovers(seed, script.focus()).without(script.without);
-        let cast = if script.is_small { cast.small() } else { cast }
-            .with_fleet(seed)
-            .cut(cuts);
+        let cast = match (script.is_small, script.without) {
+            (true, Some(rule)) => cast.small(script.focus()).sharpened(rule),
+            (true, None) => cast.small(script.focus()).with_fleet(seed),
+            (false, None) => cast.with_fleet(seed),
+            (false, Some(_)) => cast,
+        };
+        let cast = cast.cut(cuts);
         let engine = Engine::new(cast.engine);
         let network = Network::new(engine, rng.random(), TIMING.landed(), cuts.clone(), trace);
         network.note(|| format!("{cast:?}"));
@@ -172,6 +178,7 @@ impl World {
             .map(|text| Plan::parse(text, "plan.yaml").expect("the plan is right"));
         let plans = plans.collect();
         let (wire, _) = network.join("writers", false, None);
+        let is_spared = cast.spares_start;
         Self {
             seed,
             cuts: cuts.clone(),
@@ -183,7 +190,7 @@ impl World {
             shop: None,
             network,
             began: Instant::now(),
-            calm: AtomicBool::new(false),
+            calm: AtomicBool::new(is_spared),
             away: Latch::default(),
             unfilled: AtomicUsize::new(0),
             tails: Mutex::default(),
@@ -225,11 +232,15 @@ impl World {
         self.trial.create_source(&self.writers).await;
         self.expire_items(true).await;
         let writers = self.begin_writers(&mut rng).await;
-        if !self.cast.spares_apply {
+        if !(self.cast.spares_apply || self.cast.spares_start) {
             self.network.set_fault_rates(self.cast.fault_rates);
         }
         self.begin_events();
         self.begin_crew(&mut rng).await;
+        if self.cast.spares_start {
+            self.until_copying().await;
+            self.begin_trouble(&mut rng);
+        }
         self.network.set_fault_rates(self.cast.fault_rates);
         let wrong = Box::pin(self.acts(&writers, &mut rng)).await;
         self.network.note(|| "an operator follows the advice".into());
@@ -259,8 +270,7 @@ impl World {
             if act > 0 {
                 self.network.note(|| "trouble begins again".into());
                 self.network.set_fault_rates(self.cast.fault_rates);
-                self.network.doom_all(|| doom(rng));
-                self.calm.store(false, Ordering::Relaxed);
+                self.begin_trouble(rng);
                 writers.rest(false);
             }
             self.storm(writers).await;
@@ -280,7 +290,23 @@ impl World {
         None
     }
 
-    /// Lasts until the backfill has ended, within bounds. What is written before it begins hides nothing of what it does.
+    /// A backfill holds the tombstones, or the lanes: it copies soon.
+    async fn until_copying(&self) {
+        let began = Instant::now();
+        while !self.network.is_copying() && began.elapsed() < START {
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// From now on, commands die.
+    fn begin_trouble(&self, rng: &mut StdRng) {
+        if !self.cast.spares_lives {
+            self.network.doom_all(|| doom(rng));
+        }
+        self.calm.store(false, Ordering::Relaxed);
+    }
+
+    /// Lasts until the backfill has ended, within bounds. No key rests before it begins, and nothing that it does is hidden.
     async fn storm(&self, writers: &Writers) {
         let began = Instant::now();
         let [shortest, longest] = self.cast.storm;
@@ -297,10 +323,10 @@ impl World {
         };
         let is_done = || self.is_filled() && is_moved();
         while began.elapsed() < shortest || (began.elapsed() < longest && !is_done()) {
-            sleep(Duration::from_millis(500)).await;
             if self.network.is_copying() {
                 writers.let_keys_rest();
             }
+            sleep(Duration::from_millis(500)).await;
         }
         writers.let_keys_rest();
     }

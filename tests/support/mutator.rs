@@ -271,7 +271,9 @@ impl Writer {
         let place = self.rng.random_range(0..among);
         let mut known = self.known[place].clone();
         let may_be_last = self.last_writes.load(Ordering::Relaxed);
-        let mortal = known.index.is_multiple_of(MORTAL) && may_be_last;
+        // Where keys come to rest, two in three are deleted for good.
+        let is_one = known.index.is_multiple_of(MORTAL) != (self.spice.retires > 0);
+        let mortal = is_one && may_be_last;
         match (known.alive, self.rng.random_range(0..100)) {
             // What is deleted for good is what shows a late write: any other key's next write would hide it.
             (false, _) if mortal => {}

@@ -68,7 +68,7 @@ struct Inner {
     meter: Option<Meter>,
     /// A page of a scan takes so much longer.
     slow_scans: Duration,
-    /// A backfill has begun: it has written something.
+    /// A backfill has written the record of the split: it switches tombstones on, or holds the lanes.
     is_copying: bool,
 }
 
@@ -235,7 +235,7 @@ impl Network {
         self.lock().requests
     }
 
-    /// Whether a backfill has begun: it has written something.
+    /// Whether a backfill has switched tombstones on, or holds the lanes: it copies soon.
     pub fn is_copying(&self) -> bool {
         self.lock().is_copying
     }
@@ -294,7 +294,8 @@ impl Network {
         inner
             .trace
             .add(at_ms, || format!("{name} > {number} {operation} {body} {fate:?}"));
-        inner.is_copying |= sort == Sort::Write && name.starts_with("backfill");
+        let is_split = sort == Sort::Write && body["Item"]["sk"]["S"] == "SPLIT";
+        inner.is_copying |= is_split && name.starts_with("backfill");
         let scan = if operation == "Scan" {
             inner.slow_scans
         } else {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use dynasplit::fault::Rule;
 
 use super::table::TABLE;
+use crate::support::trial::Mode;
 
 /// Rules of the lineage's and the leases' models, which have flags, by the product's names.
 const FLAGS: &[(&str, &str, &str)] = &[
@@ -130,5 +131,26 @@ fn every_rule_is_in_the_table_and_on_the_page() {
             "docs/testing.md lacks this row:\n{}",
             known.row()
         );
+    }
+}
+
+#[test]
+fn every_rule_without_a_seed_has_a_reason_on_the_page() {
+    let page = read("docs/testing.md");
+    let reasons = page
+        .split_once("#### Why a rule has no seed")
+        .expect("the reasons")
+        .1;
+    let (reasons, _) = reasons.split_once("\n\n**").expect("their end");
+    for known in TABLE {
+        let name = format!("`{:?}`", known.rule);
+        let has_seed = [Mode::Timestamp, Mode::Sequence].map(|mode| known.bound(mode).is_some());
+        match has_seed {
+            [false, false] => assert!(reasons.contains(&name), "why has {name} no seed?"),
+            _ => {
+                let table = reasons.split_once("|---|").expect("a table").1;
+                assert!(!table.contains(&name), "{name} has a seed");
+            }
+        }
     }
 }

@@ -9,6 +9,8 @@ use crate::support::trial::Mode;
 /// A rule that is left out.
 pub struct Known {
     pub rule: Rule,
+    /// Small runs are tried, and not whole ones.
+    pub is_small: bool,
     /// The first seed that found it in each mode, when this was measured.
     seeds: [Option<u64>; 2],
     /// The test that finds it without the simulation, or why the simulation does not.
@@ -64,8 +66,9 @@ impl Known {
         let [timestamp, sequence] = self
             .seeds
             .map(|seed| seed.map_or("-".to_owned(), |seed| seed.to_string()));
+        let runs = if self.is_small { "small" } else { "whole" };
         format!(
-            "| `{:?}` | {timestamp} | {sequence} | {} |",
+            "| `{:?}` | {runs} | {timestamp} | {sequence} | {} |",
             self.rule, self.elsewhere
         )
     }
@@ -74,8 +77,16 @@ impl Known {
 const fn known(rule: Rule, seeds: [Option<u64>; 2], elsewhere: &'static str) -> Known {
     Known {
         rule,
+        is_small: false,
         seeds,
         elsewhere,
+    }
+}
+
+const fn small(rule: Rule, seeds: [Option<u64>; 2], elsewhere: &'static str) -> Known {
+    Known {
+        is_small: true,
+        ..known(rule, seeds, elsewhere)
     }
 }
 
@@ -92,25 +103,25 @@ const MARKED: &str = "`cutover::marked`";
 
 /// Every rule.
 pub const TABLE: &[Known] = &[
-    known(Tombstones, [Some(17), None], CORE),
-    known(AcknowledgedOn, [None, None], CORE),
+    small(Tombstones, [Some(3), None], CORE),
+    small(AcknowledgedOn, [Some(9), Some(3)], CORE),
     known(AcknowledgedOff, [Some(3), Some(4)], CORE),
-    known(Inside, [None, None], CORE),
-    known(Settled, [None, None], CORE),
+    small(Inside, [Some(2), None], CORE),
+    small(Settled, [Some(1), None], CORE),
     known(BothImages, [Some(1), Some(1)], CORE),
     known(EveryTouchedKey, [Some(10), Some(4)], CORE),
-    known(HighestVersion, [None, None], CORE),
+    small(HighestVersion, [None, None], CORE),
     known(TailGuard, [None, None], LEASE),
     known(TailTies, [Some(1), Some(1)], CORE),
-    known(BackfillTies, [None, None], CORE),
-    known(BackfillGuard, [None, None], CORE),
-    known(PagesLand, [None, None], CORE),
-    known(DeadUnsettled, [None, None], CORE),
-    known(UnansweredUnsettled, [None, None], CORE),
-    known(SweepConditional, [None, None], CORE),
+    small(BackfillTies, [Some(1), None], CORE),
+    small(BackfillGuard, [Some(1), Some(1)], CORE),
+    small(PagesLand, [None, None], CORE),
+    small(DeadUnsettled, [None, None], CORE),
+    small(UnansweredUnsettled, [None, None], CORE),
+    small(SweepConditional, [Some(1), None], CORE),
     known(SweepLeavesLater, [None, None], REPAIR),
-    known(Unanswered, [None, None], CORE),
-    known(CheckpointLast, [None, None], CORE),
+    small(Unanswered, [Some(6), None], CORE),
+    small(CheckpointLast, [None, None], CORE),
     known(Gone, [None, None], CORE),
     known(RepairGuard, [None, None], REPAIR),
     known(TargetFirst, [None, None], REPAIR),
@@ -119,18 +130,18 @@ pub const TABLE: &[Known] = &[
     known(RepairBuries, [None, None], REPAIR),
     known(RepairObeysTombstones, [None, None], REPAIR),
     known(Reconciled, [None, None], REPAIR),
-    known(Listed, [None, None], CORE),
-    known(ListedFirst, [None, None], CORE),
-    known(Rechecked, [None, None], CORE),
+    small(Listed, [Some(1), None], CORE),
+    small(ListedFirst, [None, None], CORE),
+    small(Rechecked, [Some(1), None], CORE),
     known(RecheckedByLast, [None, None], REPAIR),
-    known(Suspects, [None, None], CORE),
+    small(Suspects, [None, None], CORE),
     known(SwitchesOnAnew, [Some(3), Some(3)], REPAIR),
     known(Since, [None, Some(2)], REPAIR),
-    known(BulkHolds, [Some(17), None], BULK),
-    known(BulkLands, [None, None], BULK),
-    known(BulkAcknowledged, [None, None], BULK),
-    known(BulkSettled, [None, None], BULK),
-    known(BulkKept, [None, None], BULK),
+    small(BulkHolds, [Some(1), Some(1)], BULK),
+    small(BulkLands, [None, None], BULK),
+    small(BulkAcknowledged, [Some(1), Some(2)], BULK),
+    small(BulkSettled, [Some(9), None], BULK),
+    small(BulkKept, [None, None], BULK),
     known(ChildWaits, [Some(3), Some(3)], LINEAGE),
     known(OwnParent, [Some(2), Some(21)], LINEAGE),
     known(DurableParent, [None, None], LINEAGE),
