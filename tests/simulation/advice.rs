@@ -61,6 +61,13 @@ pub fn steps(advice: &str) -> Result<Vec<Step>, String> {
         return Ok(keeps.into_iter().chain([Step::Wait]).collect());
     }
     let mut steps = Vec::from_iter(may_be_dead.then_some(Step::Wait));
+    if advice.contains("run the same command with --delete-partial") {
+        steps.push(Step::Run(Job::Import {
+            consistent: true,
+            delete_partial: true,
+            object_bytes: None,
+        }));
+    }
     if advice.contains("stop that worker") {
         steps.push(Step::EndOldWorkers);
     }
@@ -90,6 +97,11 @@ fn step(words: &[&str]) -> Result<Option<Step>, String> {
         consistent: true,
         order,
     };
+    let import = |delete_partial| Job::Import {
+        consistent: true,
+        delete_partial,
+        object_bytes: None,
+    };
     let job = match words {
         ["replicate"] => return Ok(Some(Step::Replicate)),
         ["replicate", "--restart-tail"] => return Ok(Some(Step::RestartTail)),
@@ -99,6 +111,8 @@ fn step(words: &[&str]) -> Result<Option<Step>, String> {
         ["apply", "--enable-stream"] => Job::Apply { enable_stream: true },
         ["backfill"] => backfill(OrderChoice::Auto),
         ["backfill", "--order", "bulk"] => backfill(bulk),
+        ["backfill", "--order", "import"] => import(false),
+        ["backfill", "--order", "concurrent"] => backfill(OrderChoice::Only(Order::Concurrent)),
         ["verify"] => Job::Verify { repair: false },
         ["verify", "--repair"] => Job::Verify { repair: true },
         ["dead-letters", "reconcile"] => Job::Reconcile,

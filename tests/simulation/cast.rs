@@ -89,6 +89,14 @@ pub struct Cast {
     pub policy_lag_ms: u64,
     /// While a lane is drained by markers, records are shown up to so much later.
     pub late_ms: u64,
+    /// The tables are left to imports.
+    pub imports: bool,
+    /// So many in a hundred of the jobs of DynamoDB fail while trouble lasts.
+    pub failing_jobs: u32,
+    /// These jobs last so long at most.
+    pub job_ms: u64,
+    /// Bytes of an object of an import.
+    pub object_bytes: Option<u64>,
 }
 
 impl Cast {
@@ -150,7 +158,29 @@ impl Cast {
             },
             policy_lag_ms: 0,
             late_ms: 0,
+            imports: false,
+            failing_jobs: 0,
+            job_ms: 1000,
+            object_bytes: None,
         }
+    }
+
+    /// The tables are left to imports, if the run is about that. What else a seed decides does not depend on it.
+    pub fn with_imports(mut self, seed: u64, focus: Focus) -> Self {
+        if focus != Focus::Imports {
+            return self;
+        }
+        let rng = &mut StdRng::seed_from_u64(seed ^ IMPORT_CHANCES);
+        self.imports = true;
+        self.order = OrderChoice::Only(Order::Import);
+        self.backfills = rng.random_range(1..3);
+        self.operator = rng.random_bool(0.4);
+        self.suspends = rng.random_bool(0.4);
+        self.failing_jobs = *[0, 25, 60].choose(rng).expect("some");
+        self.job_ms = *[2000, 12_000, 30_000].choose(rng).expect("some");
+        self.object_bytes = *[Some(1), Some(400), None].choose(rng).expect("some");
+        self.is_completed = seed.is_multiple_of(COMPLETED);
+        self
     }
 
     /// With cutovers, in some runs or if the run is about them. What else a seed decides does not depend on it.
@@ -251,6 +281,8 @@ const LATE_FOR_A_DRAIN: u64 = 30_000;
 const COMPLETED: u64 = 4;
 /// Of the chances of cutovers.
 const CHANCES: u64 = 0xC0_7042;
+/// Of the chances of imports.
+const IMPORT_CHANCES: u64 = 0x1390_2717;
 
 /// What a run is mostly about. A rule of the protocol matters in some situations only, and a run without that rule is about
 /// these.
@@ -275,6 +307,8 @@ pub enum Focus {
     Cutovers,
     /// The same in short runs, most of which do not come to the end of the split.
     Moves,
+    /// The import order.
+    Imports,
 }
 
 impl Focus {
@@ -286,7 +320,7 @@ impl Focus {
 
 impl Focus {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Everything,
         Self::Copy,
         Self::Shards,
@@ -297,6 +331,7 @@ impl Focus {
         Self::Suspension,
         Self::Cutovers,
         Self::Moves,
+        Self::Imports,
     ];
     /// Of these, runs are short: they end with a quiet moment, and not with the end of the split.
     pub const SHORT: [Self; 4] = [Self::Copy, Self::Shards, Self::Bulk, Self::Suspension];
@@ -354,7 +389,7 @@ impl Cast {
         self.backwards = 6;
         self.is_completed = matches!(focus, Focus::Repairs | Focus::Growth);
         match focus {
-            Focus::Everything | Focus::Cutovers | Focus::Moves | Focus::Copy => {}
+            Focus::Everything | Focus::Cutovers | Focus::Moves | Focus::Copy | Focus::Imports => {}
             Focus::Shards => {
                 self.tails = 2;
                 self.shard_ends_ms = (300, 3000);

@@ -92,9 +92,17 @@ impl World {
     pub fn supervise_backfill(self: &Arc<Self>, place: u64) {
         self.unfilled.fetch_add(1, Ordering::Relaxed);
         let world = Arc::clone(self);
-        let job = Job::Backfill {
-            consistent: self.cast.consistent,
-            order: self.cast.order,
+        let consistent = self.cast.consistent;
+        let job = match self.cast.imports {
+            true => Job::Import {
+                consistent,
+                delete_partial: false,
+                object_bytes: self.cast.object_bytes,
+            },
+            false => Job::Backfill {
+                consistent,
+                order: self.cast.order,
+            },
         };
         let work = async move {
             world.until_done(job, place).await;
@@ -107,7 +115,7 @@ impl World {
     }
 
     /// A command, one life after another until it ends well. Each life takes the newest plan.
-    pub async fn until_done(self: &Arc<Self>, job: Job, place: u64) {
+    pub async fn until_done(self: &Arc<Self>, mut job: Job, place: u64) {
         let salt = job.name().bytes().fold(place, |salt, byte| {
             salt.wrapping_mul(131).wrapping_add(u64::from(byte))
         });
@@ -116,8 +124,13 @@ impl World {
             self.everybody_is_back().await;
             let name = format!("{}{place}.{life}", job.name());
             let end = Box::pin(self.life(&job, self.plan(), &name, &mut rng)).await;
-            if matches!(end, End::Done(_)) {
-                return;
+            match (&end, &mut job) {
+                (End::Done(_), _) => return,
+                (End::Failed(error), Job::Import { delete_partial, .. }) => {
+                    // Somebody reads why it failed.
+                    *delete_partial |= error.contains("with --delete-partial");
+                }
+                _ => {}
             }
             sleep(Duration::from_millis(rng.random_range(20..2500))).await;
         }

@@ -239,6 +239,10 @@ fn a_seed_makes_the_same_run_each_time() {
             ..Script::new(2, Mode::Sequence).small()
         },
         Script {
+            about: Some(Focus::Imports),
+            ..Script::new(1, Mode::Timestamp).small()
+        },
+        Script {
             about: Some(Focus::Moves),
             ..Script::new(1, Mode::Timestamp)
         },
@@ -246,7 +250,16 @@ fn a_seed_makes_the_same_run_each_time() {
     let whole = (effort() > 1).then(|| Script::new(ORDINARY, Mode::Timestamp));
     for mut script in scripts.into_iter().chain(whole) {
         script.cuts.storm_s = Some(SHORT_STORM_S);
-        let [one, two] = [0, 1].map(|_| run(&script, Trace::kept()).trace);
+        let [one, two] = [0, 1].map(|_| {
+            let outcome = run(&script, Trace::kept());
+            assert!(
+                outcome.wrong.is_none(),
+                "{}: {}",
+                script.name(),
+                outcome.wrong.expect("it failed")
+            );
+            outcome.trace
+        });
         let (first, second) = (one.into_lines(), two.into_lines());
         assert!(first.len() > 1000, "{} lines", first.len());
         for (place, (one, two)) in first.iter().zip(&second).enumerate() {

@@ -59,7 +59,9 @@ impl Operator {
             matches!(
                 step,
                 Step::Run(
-                    Job::Resume { .. }
+                    Job::Import { .. }
+                        | Job::Backfill { .. }
+                        | Job::Resume { .. }
                         | Job::Cutover { .. }
                         | Job::Rollback { .. }
                         | Job::CompleteService { .. }

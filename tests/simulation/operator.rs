@@ -101,6 +101,11 @@ impl Operator {
                 consistent: false,
                 order,
             },
+            // It gives up the import order.
+            7 | 8 if self.world.cast.imports => Job::Backfill {
+                consistent: false,
+                order: OrderChoice::Only(Order::Concurrent),
+            },
             5 => Job::Tune(self.tuning()),
             6 => Job::Complete,
             7 => Job::Apply {

@@ -16,7 +16,7 @@ use dynasplit::lifecycle::{
 };
 use dynasplit::plan::Plan;
 use dynasplit::repair::reconcile_dead_letters;
-use dynasplit::state::{PruneSide, TuningChange};
+use dynasplit::state::{Order, PruneSide, TuningChange};
 use dynasplit::status::{Phase, split_status_with_worker};
 use dynasplit::tail::{Tail, TailOptions, settle_strays};
 use dynasplit::verify::{Verify, VerifyOptions};
@@ -38,9 +38,19 @@ pub enum Job {
     Replicate {
         restart: bool,
     },
+    /// Leaves the tables to an import.
+    ApplyForImport,
     Backfill {
         consistent: bool,
         order: OrderChoice,
+    },
+    /// A copy in the import order.
+    Import {
+        consistent: bool,
+        /// A partial table of a failed import is deleted.
+        delete_partial: bool,
+        /// How large its objects are.
+        object_bytes: Option<u64>,
     },
     Verify {
         repair: bool,
@@ -119,7 +129,8 @@ impl Job {
             Self::Apply { .. } => "apply",
             Self::Replicate { restart: false } => "replicate",
             Self::Replicate { restart: true } => "restart-tail",
-            Self::Backfill { .. } => "backfill",
+            Self::ApplyForImport => "apply",
+            Self::Backfill { .. } | Self::Import { .. } => "backfill",
             Self::Verify { repair: false } => "verify",
             Self::Verify { repair: true } => "repair",
             Self::Reconcile => "reconcile",
@@ -178,6 +189,32 @@ impl Job {
                     for_import: false,
                 };
                 Box::pin(apply(&split, options, &|_| {})).await?;
+                with_next(&split, "done").await
+            }
+            Self::ApplyForImport => {
+                let options = ApplyOptions {
+                    enable_stream: false,
+                    for_import: true,
+                };
+                Box::pin(apply(&split, options, &|_| {})).await?;
+                with_next(&split, "done").await
+            }
+            Self::Import {
+                consistent,
+                delete_partial,
+                object_bytes,
+            } => {
+                let options = BackfillOptions {
+                    segments: Some(3),
+                    workers: Some(2),
+                    consistent: Some(consistent),
+                    order: Some(OrderChoice::Only(Order::Import)),
+                    delete_partial,
+                    object_bytes,
+                    ..BackfillOptions::default()
+                };
+                let (backfill, _) = Backfill::new(split.clone(), options, stop);
+                Box::pin(backfill.run()).await?;
                 with_next(&split, "done").await
             }
             Self::Replicate { restart } => {

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 use crate::cast::Cast;
 use crate::check::Wrong;
 use crate::crew::Tails;
-use crate::engine::Engine;
+use crate::engine::{Engine, JobHabits};
 use crate::life::doom;
 use crate::network::{EPOCH_MS, FaultRates, Network, Trace};
 use crate::operator::Operator;
@@ -49,6 +49,9 @@ pub const TIMING: Timing = Timing {
 /// Trouble lasts at most so long in a run with cutovers, and until so many of them have ended.
 const MOVING_STORM: Duration = Duration::from_secs(180);
 const MOVED_IN_TROUBLE: u64 = 2;
+/// The bucket of a run, and the plan's section of the objects of an import.
+pub const BUCKET: &str = "objects";
+const BUCKET_OF_IMPORTS: &str = "s3: { bucket: objects, prefix: live }\n";
 const STACK: usize = 16 << 20;
 
 /// What a run came to.
@@ -140,6 +143,7 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         let cast = Cast::drawn(&mut rng).on(script.focus());
         let cast = cast.with_cutovers(seed, script.focus()).without(script.without);
+        let cast = cast.with_imports(seed, script.focus());
         let cast = if script.is_small { cast.small() } else { cast }.cut(cuts);
         let engine = Engine::new(cast.engine);
         let network = Network::new(engine, rng.random(), TIMING.landed(), cuts.clone(), trace);
@@ -158,6 +162,10 @@ impl World {
         } else {
             trial.plan()
         };
+        let text = match cast.imports {
+            true => text.replace("unrouted:", &format!("{BUCKET_OF_IMPORTS}unrouted:")),
+            false => text,
+        };
         let (first, _) = text.split_once("  - name: names").expect("its last service");
         let texts = if cast.grows {
             vec![first, &text]
@@ -168,6 +176,7 @@ impl World {
             .iter()
             .map(|text| Plan::parse(text, "plan.yaml").expect("the plan is right"));
         let plans = plans.collect();
+        network.with_engine(|engine, _| engine.make_bucket(BUCKET));
         let (wire, _) = network.join("writers", false, None);
         Self {
             seed,
@@ -226,6 +235,7 @@ impl World {
             self.network.set_fault_rates(self.cast.fault_rates);
         }
         self.begin_events();
+        self.jobs_fail(true);
         self.begin_crew(&mut rng).await;
         self.network.set_fault_rates(self.cast.fault_rates);
         let wrong = Box::pin(self.acts(&writers, &mut rng)).await;
@@ -257,6 +267,7 @@ impl World {
                 self.network.note(|| "trouble begins again".into());
                 self.network.set_fault_rates(self.cast.fault_rates);
                 self.network.doom_all(|| doom(rng));
+                self.jobs_fail(true);
                 self.calm.store(false, Ordering::Relaxed);
                 writers.rest(false);
             }
@@ -267,6 +278,7 @@ impl World {
             self.network.note(|| "calm".into());
             self.calm.store(true, Ordering::Relaxed);
             self.network.set_fault_rates(FaultRates::NONE);
+            self.jobs_fail(false);
             self.network.spare_all();
             let wrong = Box::pin(self.quiet_moment(writers)).await;
             if wrong.is_some() {
@@ -275,6 +287,16 @@ impl World {
         }
         writers.rest(false);
         None
+    }
+
+    /// While trouble lasts, jobs of DynamoDB fail.
+    fn jobs_fail(&self, fail: bool) {
+        let jobs = JobHabits {
+            seed: self.seed,
+            lasts_ms: (500, self.cast.job_ms),
+            fails: if fail { self.cast.failing_jobs } else { 0 },
+        };
+        self.network.with_engine(|engine, _| engine.set_jobs(jobs));
     }
 
     /// Lasts until the backfill has ended, within bounds.
@@ -410,7 +432,10 @@ impl World {
 /// What is done in its first seconds by everybody who belongs to the split.
 impl World {
     async fn begin_crew(self: &Arc<Self>, rng: &mut StdRng) {
-        let apply = Job::Apply { enable_stream: false };
+        let apply = match self.cast.imports {
+            true => Job::ApplyForImport,
+            false => Job::Apply { enable_stream: false },
+        };
         self.until_done(apply, 0).await;
         for place in 0..self.cast.tails {
             self.supervise_tail(place == 0 && rng.random(), false);

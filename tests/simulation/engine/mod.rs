@@ -1,11 +1,13 @@
-//! DynamoDB in memory, for the simulation: no clock, no threads, no randomness. The same requests at the same times
-//! get the same answers. It is written from AWS's documentation and shares no code with the product.
+//! DynamoDB and S3 in memory, for the simulation: no clock, no threads, and no chance but that of a seed. The same requests at the same
+//! times get the same answers. It is written from AWS's documentation and shares no code with the product.
 //!
 //! It knows the operations and the forms of expressions that the product sends. It refuses others and notes them in
 //! [`Engine::unsupported`], which no run may have.
 
 mod expression;
+mod imports;
 mod items;
+mod objects;
 mod policies;
 mod reads;
 mod refusal;
@@ -24,6 +26,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+use imports::Import;
+pub use imports::JobHabits;
+use objects::Bucket;
+pub use objects::{S3, error_of_objects};
 pub use policies::role_arn;
 pub use refusal::Answer;
 use refusal::Refusal;
@@ -51,6 +57,15 @@ pub struct Habits {
 pub struct Engine {
     habits: Habits,
     tables: BTreeMap<String, Table>,
+    /// Tables that were made so far.
+    tables_made: u64,
+    /// S3, by the names of buckets.
+    buckets: BTreeMap<String, Bucket>,
+    jobs: JobHabits,
+    /// Oldest first.
+    imports: Vec<Import>,
+    /// What was done by itself, since it was counted.
+    pub happened: Vec<&'static str>,
     /// What was asked for and is not known.
     pub unsupported: Vec<String>,
 }
@@ -68,12 +83,21 @@ impl Engine {
         Self {
             habits,
             tables: BTreeMap::new(),
+            tables_made: 0,
+            buckets: BTreeMap::new(),
+            jobs: JobHabits::default(),
+            imports: Vec::new(),
+            happened: Vec::new(),
             unsupported: Vec::new(),
         }
     }
 
     /// Carries a request out: `target` as in `x-amz-target`.
     pub fn answer(&mut self, at: Arrival, target: &str, body: &Json) -> Answer {
+        self.pass(at.now_ms);
+        if let Some(operation) = target.strip_prefix(S3) {
+            return self.answer_of_objects(operation, body);
+        }
         match self.carried_out(at, target, body) {
             Ok(body) => Answer::ok(body),
             Err(refusal) => {
@@ -83,6 +107,16 @@ impl Engine {
                 refusal.answer()
             }
         }
+    }
+
+    /// Says how imports and exports behave from now on.
+    pub fn set_jobs(&mut self, jobs: JobHabits) {
+        self.jobs = jobs;
+    }
+
+    /// Time has passed: what DynamoDB does by itself is done.
+    pub fn pass(&mut self, now_ms: u64) {
+        self.imports_begin(now_ms);
     }
 
     fn carried_out(&mut self, at: Arrival, target: &str, body: &Json) -> Result<Json, Refusal> {
@@ -104,6 +138,9 @@ impl Engine {
             "DeleteResourcePolicy" => self.delete_policy(at, body),
             "ExecuteStatement" => self.execute(at, body),
             "BatchExecuteStatement" => self.batch_execute(at, body),
+            "ImportTable" => self.import_table(at, body),
+            "DescribeImport" => self.describe_import(body),
+            "ListImports" => self.list_imports(body),
             "Query" => self.query(at, body),
             "Scan" => self.scan(at, body),
             "DescribeStream" => self.describe_stream(body),

@@ -30,6 +30,8 @@ pub struct KeyPart {
 #[derive(Debug)]
 pub struct Table {
     pub name: String,
+    /// No other table of this name has it.
+    pub id: String,
     pub partition: KeyPart,
     pub sort: Option<KeyPart>,
     /// From then on it can be used.
@@ -64,6 +66,7 @@ impl Table {
     ) -> Self {
         Self {
             name: name.to_owned(),
+            id: String::new(),
             partition,
             sort,
             created_ms,
@@ -248,6 +251,7 @@ impl Table {
         let mut description = json!({
             "TableName": self.name,
             "TableArn": self.arn(),
+            "TableId": self.id,
             "TableStatus": if now_ms >= self.ready_ms { "ACTIVE" } else { "CREATING" },
             "KeySchema": keys.map(|(part, role)| json!({ "AttributeName": part.name, "KeyType": role })).collect::<Vec<_>>(),
             "AttributeDefinitions": definitions

@@ -55,7 +55,7 @@ impl Throttling {
         let of_items = match sort {
             Sort::Read => self.reads,
             Sort::Write | Sort::Batch => !self.reads,
-            Sort::Records | Sort::Control => false,
+            Sort::Records | Sort::Control | Sort::Upload => false,
         };
         if !of_items || (self.extent != Extent::Account && !self.names_table(body)) {
             return None;
