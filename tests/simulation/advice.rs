@@ -14,6 +14,8 @@ pub enum Step {
     Replicate,
     /// Have one that begins anew at the stream as it is.
     RestartTail,
+    /// Have one that begins the ledger anew.
+    RestartLedger,
     /// End the workers of older plans.
     EndOldWorkers,
     /// Correct in the source what can be in no target.
@@ -105,6 +107,7 @@ fn step(words: &[&str]) -> Result<Option<Step>, String> {
     let job = match words {
         ["replicate"] => return Ok(Some(Step::Replicate)),
         ["replicate", "--restart-tail"] => return Ok(Some(Step::RestartTail)),
+        ["replicate", "--restart-ledger"] => return Ok(Some(Step::RestartLedger)),
         ["dead-letters", "list"] => return Ok(Some(Step::CorrectItems)),
         ["status"] | ["reverse", "list", ..] => return Ok(None),
         ["apply"] => Job::Apply { enable_stream: false },
@@ -113,6 +116,13 @@ fn step(words: &[&str]) -> Result<Option<Step>, String> {
         ["backfill", "--order", "bulk"] => backfill(bulk),
         ["backfill", "--order", "import"] => import(false),
         ["backfill", "--order", "concurrent"] => backfill(OrderChoice::Only(Order::Concurrent)),
+        ["backfill", "--from-export", arn] => Job::CopyExport {
+            arn: (*arn).to_owned(),
+        },
+        ["export", "start", "--to", _] => Job::ExportStart,
+        ["heal", "--from-exports", "--yes"] => Job::Heal { new_exports: false },
+        ["heal", "--from-exports", "--new-exports"] => Job::Heal { new_exports: true },
+        ["export", "cancel"] => Job::ExportCancel,
         ["verify"] => Job::Verify { repair: false },
         ["verify", "--repair"] => Job::Verify { repair: true },
         ["dead-letters", "reconcile"] => Job::Reconcile,

@@ -97,6 +97,27 @@ pub struct Cast {
     pub job_ms: u64,
     /// Bytes of an object of an import.
     pub object_bytes: Option<u64>,
+    /// The copy is one of an export.
+    pub exports: bool,
+    /// Gaps are healed from exports.
+    pub heals: bool,
+    /// A ledger keeps the records.
+    pub ledger: bool,
+    /// A table accepts no writes for longer than the stream keeps its records.
+    pub outage: Option<Outage>,
+}
+
+/// A table accepts no writes for long. Workers run for a while after each of these absences, so that the ledger keeps up.
+#[derive(Clone, Debug)]
+pub struct Outage {
+    /// In minutes, one after the other.
+    pub absences: Vec<u64>,
+    /// Workers run for so many seconds between two of them.
+    pub visit_s: u64,
+    /// Which of the tables.
+    pub table: usize,
+    /// It begins while the copy runs.
+    pub is_early: bool,
 }
 
 impl Cast {
@@ -162,7 +183,81 @@ impl Cast {
             failing_jobs: 0,
             job_ms: 1000,
             object_bytes: None,
+            exports: false,
+            heals: false,
+            ledger: false,
+            outage: None,
         }
+    }
+
+    /// An export is copied, if the run is about that. What else a seed decides does not depend on it.
+    pub fn with_exports(mut self, seed: u64, focus: Focus) -> Self {
+        if focus != Focus::Exports {
+            return self;
+        }
+        let rng = &mut StdRng::seed_from_u64(seed ^ EXPORT_CHANCES);
+        self.exports = true;
+        self.shard_ends_ms = LONG_SHARDS_MS;
+        self.backfills = rng.random_range(1..3);
+        self.operator = rng.random_bool(0.3);
+        self.suspends = rng.random_bool(0.3);
+        self.failing_jobs = *[0, 30].choose(rng).expect("some");
+        self.job_ms = *[2000, 30_000].choose(rng).expect("some");
+        self.is_completed = seed.is_multiple_of(COMPLETED);
+        self
+    }
+
+    /// A gap is healed from exports, if the run is about that. What else a seed decides does not depend on it.
+    pub fn with_heals(mut self, seed: u64, focus: Focus) -> Self {
+        if focus != Focus::Heal {
+            return self;
+        }
+        let rng = &mut StdRng::seed_from_u64(seed ^ HEAL_CHANCES);
+        self.heals = true;
+        self.shard_ends_ms = LONG_SHARDS_MS;
+        self.away_minutes = Some(rng.random_range(25 * 60..60 * 60));
+        self.suspends = rng.random_bool(0.3);
+        self.fault_rates.trouble = self.fault_rates.trouble.min(60);
+        self.job_ms = *[2000, 30_000].choose(rng).expect("some");
+        self.is_completed = true;
+        self
+    }
+
+    /// How long trouble lasts at most until everything is copied.
+    pub fn longest_storm(&self) -> Duration {
+        // The export of a time is asked for a minute later, and contains what was written up to a minute after that.
+        let waits = if self.exports { EXPORTING } else { Duration::ZERO };
+        self.storm[1] + waits
+    }
+
+    /// A ledger bridges an outage, if the run is about that. What else a seed decides does not depend on it.
+    pub fn with_ledger(mut self, seed: u64, focus: Focus) -> Self {
+        if focus != Focus::Ledger {
+            return self;
+        }
+        let rng = &mut StdRng::seed_from_u64(seed ^ LEDGER_CHANCES);
+        self.ledger = true;
+        self.tails = rng.random_range(1..3);
+        self.suspends = rng.random_bool(0.3);
+        // Each shard that ends is an object, which a worker writes that lives long enough.
+        self.shard_ends_ms = LONG_SHARDS_MS;
+        self.fault_rates.trouble = self.fault_rates.trouble.min(60);
+        let orders = [
+            OrderChoice::Only(Order::Concurrent),
+            OrderChoice::Only(Order::Bulk),
+        ];
+        self.order = *orders.choose(rng).expect("some");
+        let longest = if rng.random_bool(0.15) { 27 * 60 } else { 12 * 60 };
+        self.outage = Some(Outage {
+            absences: (0..rng.random_range(3..6))
+                .map(|_| rng.random_range(7 * 60..longest))
+                .collect(),
+            visit_s: rng.random_range(30..70),
+            table: rng.random_range(0..3),
+            is_early: rng.random(),
+        });
+        self.is_completed = seed.is_multiple_of(COMPLETED);
+        self
     }
 
     /// The tables are left to imports, if the run is about that. What else a seed decides does not depend on it.
@@ -262,12 +357,18 @@ impl Cast {
         self.pause = Duration::from_millis(250);
         self.spares_apply = true;
         self.poll = Duration::from_millis(300);
+        if self.exports || self.heals || self.ledger {
+            // An export takes minutes, and an outage has many visits.
+            self.poll = Duration::from_millis(1000);
+            self.pause = Duration::from_millis(600);
+        }
         self.fault_rates.slow_writes = true;
         self.storm = [Duration::from_secs(2), Duration::from_secs(45)];
         self.stays = Duration::from_secs(4);
         self.tails = 1;
         self.backfills = 1;
-        self.is_completed = false;
+        // A gap is healed by who follows the advice.
+        self.is_completed = self.heals;
         self.acts = 1;
         self
     }
@@ -281,6 +382,16 @@ const LATE_FOR_A_DRAIN: u64 = 30_000;
 const COMPLETED: u64 = 4;
 /// Of the chances of cutovers.
 const CHANCES: u64 = 0xC0_7042;
+/// Of the chances of ledgers.
+const LEDGER_CHANCES: u64 = 0x1ed6e8;
+/// Of the chances of exports.
+const EXPORT_CHANCES: u64 = 0xe8_9047;
+/// An export takes so long, with deaths.
+const EXPORTING: Duration = Duration::from_secs(240);
+/// In a run that lasts long, each shard costs requests.
+const LONG_SHARDS_MS: (u64, u64) = (4000, 40_000);
+/// Of the chances of heals.
+const HEAL_CHANCES: u64 = 0x4ea1_0001;
 /// Of the chances of imports.
 const IMPORT_CHANCES: u64 = 0x1390_2717;
 
@@ -309,6 +420,12 @@ pub enum Focus {
     Moves,
     /// The import order.
     Imports,
+    /// A ledger that bridges an outage.
+    Ledger,
+    /// A copy of an export.
+    Exports,
+    /// A gap that is healed from exports.
+    Heal,
 }
 
 impl Focus {
@@ -320,7 +437,7 @@ impl Focus {
 
 impl Focus {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Everything,
         Self::Copy,
         Self::Shards,
@@ -332,6 +449,9 @@ impl Focus {
         Self::Cutovers,
         Self::Moves,
         Self::Imports,
+        Self::Ledger,
+        Self::Exports,
+        Self::Heal,
     ];
     /// Of these, runs are short: they end with a quiet moment, and not with the end of the split.
     pub const SHORT: [Self; 4] = [Self::Copy, Self::Shards, Self::Bulk, Self::Suspension];
@@ -389,7 +509,14 @@ impl Cast {
         self.backwards = 6;
         self.is_completed = matches!(focus, Focus::Repairs | Focus::Growth);
         match focus {
-            Focus::Everything | Focus::Cutovers | Focus::Moves | Focus::Copy | Focus::Imports => {}
+            Focus::Everything
+            | Focus::Cutovers
+            | Focus::Moves
+            | Focus::Copy
+            | Focus::Imports
+            | Focus::Ledger
+            | Focus::Exports
+            | Focus::Heal => {}
             Focus::Shards => {
                 self.tails = 2;
                 self.shard_ends_ms = (300, 3000);
@@ -497,7 +624,7 @@ impl Cast {
                 Part::Shards => self.shards_end = false,
                 Part::Expiry => self.expires = false,
                 Part::StreamTurns => self.turns_stream = false,
-                Part::Absence => self.away_minutes = None,
+                Part::Absence => (self.away_minutes, self.outage) = (None, None),
                 Part::OddItems => self.odd = 0,
                 Part::Growth => self.grows = false,
                 Part::SecondAct => self.acts = 1,

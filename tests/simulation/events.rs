@@ -23,7 +23,7 @@ impl World {
         if self.cast.shards_end {
             crew.spawn(Arc::clone(self).shards());
         }
-        if self.cast.away_minutes.is_some() {
+        if self.cast.away_minutes.is_some() || self.cast.outage.is_some() {
             crew.spawn(Arc::clone(self).trimming());
         }
         if self.cast.expires {

@@ -4,11 +4,11 @@
 //! - [`network`]: the SDK's HTTP client, on which requests are late, lost, repeated, throttled and refused.
 //! - [`script`]: which run is made. [`cast`]: what a seed decides before it begins. [`world`]: a run. [`events`]: what
 //!   happens by itself.
-//! - [`worker`]: the product's commands as library calls. [`life`]: one life of one. [`crew`]: those that a supervisor
+//! - [`worker`]: the product's commands as library calls, some of them [`beside`] the others. [`life`]: one life of one. [`crew`]: those that a supervisor
 //!   starts again. [`operator`]: who follows the tool's [`advice`], and does other things. [`mover`]: what it does with services that
 //!   are cut over. [`colleague`]: who holds steps of cutovers.
 //! - [`writers`]: who writes the source. [`shop`]: the applications of a run with cutovers, and the person who stops and moves them.
-//! - [`check`] and [`quiet`]: what must hold. [`finds`]: what runs found. [`tally`]: how often what happened.
+//! - [`check`], [`history`] and [`quiet`]: what must hold. [`finds`]: what runs found. [`tally`]: how often what happened.
 //! - [`shrink`]: the least of a failing run that fails. [`story`]: what happened in it.
 //! - [`rules`]: a rule of the protocol that is left out is noticed.
 //!
@@ -22,6 +22,7 @@
 mod support;
 
 mod advice;
+mod beside;
 mod cast;
 mod check;
 mod colleague;
@@ -30,6 +31,7 @@ mod engine;
 mod events;
 mod finds;
 mod fleet;
+mod history;
 mod life;
 mod mover;
 mod network;
@@ -102,8 +104,10 @@ fn scripts(mode: Mode) -> Vec<Script> {
             script
         });
         let small = Focus::SMALL.map(|about| some(1..1 + USUAL_SMALL, Some(about)));
-        let small = small.into_iter().flatten().map(Script::small);
-        return whole.chain(small).collect();
+        // What S3 is for has longer runs. The import order is in the test that runs a seed twice.
+        let ledgers = some(1..1 + u64::from(mode == Mode::Sequence), Some(Focus::Ledger));
+        let small = small.into_iter().flatten().chain(ledgers);
+        return whole.chain(small.map(Script::small)).collect();
     }
     let rounds = runs.unwrap_or(WHOLE * effort());
     let short = Focus::SHORT.map(|about| some(1..1 + rounds * SHORT / WHOLE, Some(about)));

@@ -61,6 +61,9 @@ impl Operator {
                 Step::Run(
                     Job::Import { .. }
                         | Job::Backfill { .. }
+                        | Job::CopyExport { .. }
+                        | Job::ExportStart
+                        | Job::ExportCancel
                         | Job::Resume { .. }
                         | Job::Cutover { .. }
                         | Job::Rollback { .. }

@@ -18,12 +18,13 @@ use rand::{Rng, SeedableRng};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::cast::Cast;
+use crate::beside::with_beside;
+use crate::cast::{Cast, Outage};
 use crate::check::Wrong;
 use crate::crew::Tails;
-use crate::engine::{Engine, JobHabits};
+use crate::engine::{Engine, JobHabits, Stream};
 use crate::life::doom;
-use crate::network::{EPOCH_MS, FaultRates, Network, Trace};
+use crate::network::{EPOCH_MS, FaultRates, Network, Throttling, Trace};
 use crate::operator::Operator;
 use crate::script::{Cuts, KEPT, Script};
 use crate::shop::Shop;
@@ -49,9 +50,12 @@ pub const TIMING: Timing = Timing {
 /// Trouble lasts at most so long in a run with cutovers, and until so many of them have ended.
 const MOVING_STORM: Duration = Duration::from_secs(180);
 const MOVED_IN_TROUBLE: u64 = 2;
-/// The bucket of a run, and the plan's section of the objects of an import.
+/// A copy has begun, and not ended.
+const BEFORE_AN_OUTAGE: Duration = Duration::from_secs(6);
+/// A source whose exports are asked for could be restored long before.
+const RESTORABLE_MS: u64 = 24 * 60 * 60 * 1000;
+/// The bucket of a run.
 pub const BUCKET: &str = "objects";
-const BUCKET_OF_IMPORTS: &str = "s3: { bucket: objects, prefix: live }\n";
 const STACK: usize = 16 << 20;
 
 /// What a run came to.
@@ -131,7 +135,10 @@ fn run_here(script: &Script, trace: Trace) -> Outcome {
             ));
         }
         let world = Arc::new(world);
-        Box::pin(world.live()).await
+        match world.cast.heals {
+            true => Box::pin(with_beside(world.live())).await,
+            false => Box::pin(world.live()).await,
+        }
     })
 }
 
@@ -144,6 +151,9 @@ impl World {
         let cast = Cast::drawn(&mut rng).on(script.focus());
         let cast = cast.with_cutovers(seed, script.focus()).without(script.without);
         let cast = cast.with_imports(seed, script.focus());
+        let cast = cast.with_ledger(seed, script.focus());
+        let cast = cast.with_exports(seed, script.focus());
+        let cast = cast.with_heals(seed, script.focus());
         let cast = if script.is_small { cast.small() } else { cast }.cut(cuts);
         let engine = Engine::new(cast.engine);
         let network = Network::new(engine, rng.random(), TIMING.landed(), cuts.clone(), trace);
@@ -162,10 +172,13 @@ impl World {
         } else {
             trial.plan()
         };
-        let text = match cast.imports {
-            true => text.replace("unrouted:", &format!("{BUCKET_OF_IMPORTS}unrouted:")),
-            false => text,
-        };
+        let section = [
+            cast.imports.then_some("s3: { bucket: objects, prefix: live }\n"),
+            cast.ledger
+                .then_some("ledger: { bucket: objects, prefix: history }\n"),
+        ];
+        let section: String = section.into_iter().flatten().collect();
+        let text = text.replacen("unrouted:", &format!("{section}unrouted:"), 1);
         let (first, _) = text.split_once("  - name: names").expect("its last service");
         let texts = if cast.grows {
             vec![first, &text]
@@ -230,6 +243,15 @@ impl World {
         let mut rng = self.rng(1);
         self.trial.create_source(&self.writers).await;
         self.expire_items(true).await;
+        if self.cast.exports || self.cast.heals {
+            let source = &self.trial.source;
+            self.network
+                .with_engine(|engine, now_ms| engine.keep_restorable(source, now_ms - RESTORABLE_MS));
+        }
+        if self.cast.ledger {
+            self.network
+                .with_engine(|engine, _| engine.stream(&self.trial.source).map(Stream::keep_all));
+        }
         let writers = self.begin_writers(&mut rng).await;
         if !self.cast.spares_apply {
             self.network.set_fault_rates(self.cast.fault_rates);
@@ -275,6 +297,9 @@ impl World {
             if let Some(minutes) = self.cast.away_minutes.filter(|_| act == 0) {
                 self.everybody_is_away(writers, minutes).await;
             }
+            if let Some(outage) = self.cast.outage.clone().filter(|_| act == 0) {
+                self.long_outage(writers, &outage).await;
+            }
             self.network.note(|| "calm".into());
             self.calm.store(true, Ordering::Relaxed);
             self.network.set_fault_rates(FaultRates::NONE);
@@ -302,7 +327,11 @@ impl World {
     /// Lasts until the backfill has ended, within bounds.
     async fn storm(&self) {
         let began = Instant::now();
-        let [shortest, longest] = self.cast.storm;
+        let (shortest, longest) = (self.cast.storm[0], self.cast.longest_storm());
+        if self.cast.outage.as_ref().is_some_and(|outage| outage.is_early) {
+            sleep(BEFORE_AN_OUTAGE).await;
+            return;
+        }
         let longest = if self.shop.is_some() {
             MOVING_STORM
         } else {
@@ -335,6 +364,33 @@ impl World {
         writers.rest(false);
         self.network.note(|| "everybody comes back".into());
         self.away.set(false);
+    }
+
+    /// A table accepts no writes for long, and workers run only now and then.
+    async fn long_outage(&self, writers: &Writers, outage: &Outage) {
+        let trial = &self.trial;
+        let tables = [&trial.orders, &trial.invoices, &trial.names];
+        let table = tables[outage.table % tables.len()];
+        self.network.count("long outage of a table");
+        self.network.throttle(Throttling::outage(table));
+        for minutes in &outage.absences {
+            self.network
+                .note(|| format!("everybody is away for {minutes} minutes"));
+            self.away.set(true);
+            for part in 0..3 {
+                writers.rest(part != 1);
+                let pause = if part == 1 {
+                    Duration::from_secs(2)
+                } else {
+                    Duration::from_secs(minutes * 30)
+                };
+                sleep(pause).await;
+            }
+            self.network.note(|| "everybody comes back".into());
+            self.away.set(false);
+            writers.rest(false);
+            sleep(Duration::from_secs(outage.visit_s)).await;
+        }
     }
 
     /// Ends when everybody leaves.
@@ -441,7 +497,10 @@ impl World {
             self.supervise_tail(place == 0 && rng.random(), false);
         }
         for place in 0..self.cast.backfills {
-            self.supervise_backfill(place);
+            match self.cast.exports {
+                true => self.supervise_copy_of_export(place),
+                false => self.supervise_backfill(place),
+            }
         }
         if self.cast.operator {
             let operator = Operator::of(self);

@@ -4,6 +4,7 @@
 //! It knows the operations and the forms of expressions that the product sends. It refuses others and notes them in
 //! [`Engine::unsupported`], which no run may have.
 
+mod exports;
 mod expression;
 mod imports;
 mod items;
@@ -26,6 +27,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+use exports::Export;
 use imports::Import;
 pub use imports::JobHabits;
 use objects::Bucket;
@@ -33,7 +35,7 @@ pub use objects::{S3, error_of_objects};
 pub use policies::role_arn;
 pub use refusal::Answer;
 use refusal::Refusal;
-use stream::Stream;
+pub use stream::Stream;
 use table::{Place, Table};
 pub use value::{Item, Value, item_json};
 
@@ -64,6 +66,7 @@ pub struct Engine {
     jobs: JobHabits,
     /// Oldest first.
     imports: Vec<Import>,
+    exports: Vec<Export>,
     /// What was done by itself, since it was counted.
     pub happened: Vec<&'static str>,
     /// What was asked for and is not known.
@@ -87,6 +90,7 @@ impl Engine {
             buckets: BTreeMap::new(),
             jobs: JobHabits::default(),
             imports: Vec::new(),
+            exports: Vec::new(),
             happened: Vec::new(),
             unsupported: Vec::new(),
         }
@@ -117,6 +121,7 @@ impl Engine {
     /// Time has passed: what DynamoDB does by itself is done.
     pub fn pass(&mut self, now_ms: u64) {
         self.imports_begin(now_ms);
+        self.end_exports(now_ms);
     }
 
     fn carried_out(&mut self, at: Arrival, target: &str, body: &Json) -> Result<Json, Refusal> {
@@ -125,7 +130,7 @@ impl Engine {
             "DescribeTable" => self.describe_table(at, body),
             "UpdateTable" => self.update_table(at, body),
             "DeleteTable" => self.delete_table(at, body),
-            "DescribeContinuousBackups" => self.describe_backups(body),
+            "DescribeContinuousBackups" => self.describe_backups(at, body),
             "DescribeTimeToLive" => self.describe_ttl(body),
             "UpdateTimeToLive" => self.update_ttl(body),
             "GetItem" => self.get_item(at, body),
@@ -138,6 +143,8 @@ impl Engine {
             "DeleteResourcePolicy" => self.delete_policy(at, body),
             "ExecuteStatement" => self.execute(at, body),
             "BatchExecuteStatement" => self.batch_execute(at, body),
+            "ExportTableToPointInTime" => self.export_table(at, body),
+            "DescribeExport" => self.describe_export(body),
             "ImportTable" => self.import_table(at, body),
             "DescribeImport" => self.describe_import(body),
             "ListImports" => self.list_imports(body),

@@ -32,10 +32,15 @@ pub struct Object {
 }
 
 impl Object {
-    fn of(bytes: Vec<u8>) -> Self {
+    pub(super) fn of(bytes: Vec<u8>) -> Self {
         let sum = Md5::digest(&bytes);
         let etag = sum.iter().map(|byte| format!("{byte:02x}")).collect();
         Self { bytes, etag }
+    }
+
+    /// Its MD5 sum in base64.
+    pub(super) fn sum(&self) -> String {
+        STANDARD.encode(Md5::digest(&self.bytes))
     }
 
     fn quoted(&self) -> String {
@@ -50,6 +55,15 @@ impl Engine {
     /// Makes a bucket.
     pub fn make_bucket(&mut self, name: &str) {
         self.buckets.insert(name.to_owned(), Bucket::new());
+    }
+
+    /// The objects whose keys begin so.
+    pub fn objects(&self, bucket: &str, prefix: &str) -> Vec<(String, Vec<u8>)> {
+        let objects = self.buckets.get(bucket).into_iter().flatten();
+        let wanted = objects.filter(|(key, _)| key.starts_with(prefix));
+        wanted
+            .map(|(key, object)| (key.clone(), object.bytes.clone()))
+            .collect()
     }
 
     /// Carries out a request of S3.

@@ -40,6 +40,8 @@ pub struct Table {
     pub deletion_protection: bool,
     pub ttl: Option<String>,
     pub items: BTreeMap<Place, Item>,
+    /// It can be restored to each moment since then, and exported.
+    pub restorable_from_ms: Option<u64>,
     /// Oldest first; only the last one can be on.
     pub streams: Vec<Stream>,
     /// Changes of its resource policy, oldest first.
@@ -74,6 +76,7 @@ impl Table {
             deletion_protection: false,
             ttl: None,
             items: BTreeMap::new(),
+            restorable_from_ms: None,
             streams: Vec::new(),
             policies: Vec::new(),
             past: Vec::new(),
@@ -188,6 +191,25 @@ impl Table {
             .collect();
         let now = self.items.iter().find(|(place, _)| is_it(place));
         before.into_iter().chain(now.map(|(_, item)| item.clone()))
+    }
+
+    /// Each item that there was, with its versions since when, the oldest one first.
+    pub fn histories(&self) -> BTreeMap<Place, Vec<(u64, Option<&Item>)>> {
+        let mut found: BTreeMap<Place, Vec<(u64, Option<&Item>)>> = BTreeMap::new();
+        // An entry says what was there before a change: the version since the change before.
+        let mut since: BTreeMap<&Place, u64> = BTreeMap::new();
+        for (at_ms, place, before) in &self.past {
+            let from = since.insert(place, *at_ms).unwrap_or(0);
+            found
+                .entry(place.clone())
+                .or_default()
+                .push((from, before.as_ref()));
+        }
+        for (place, versions) in &mut found {
+            let from = since.get(place).copied().unwrap_or(0);
+            versions.push((from, self.items.get(place)));
+        }
+        found
     }
 
     /// A page of the items within hashes, behind a place, as they were at a time, of those whose key is wanted.

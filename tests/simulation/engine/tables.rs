@@ -114,13 +114,20 @@ impl Engine {
         Ok(json!({ "TableDescription": description }))
     }
 
-    /// Nobody makes backups.
-    pub(super) fn describe_backups(&mut self, body: &Json) -> Result<Json, Refusal> {
+    /// Whether a table can be restored to each moment.
+    pub(super) fn describe_backups(&mut self, at: Arrival, body: &Json) -> Result<Json, Refusal> {
         let name = Request::of(body, &["TableName"])?.text("TableName")?;
-        self.known(name)?;
+        let recovery = match self.known(name)?.restorable_from_ms {
+            None => json!({ "PointInTimeRecoveryStatus": "DISABLED" }),
+            Some(from_ms) => json!({
+                "PointInTimeRecoveryStatus": "ENABLED",
+                "EarliestRestorableDateTime": from_ms.div_ceil(1000),
+                "LatestRestorableDateTime": at.now_ms / 1000 - 300,
+            }),
+        };
         Ok(json!({ "ContinuousBackupsDescription": {
             "ContinuousBackupsStatus": "ENABLED",
-            "PointInTimeRecoveryDescription": { "PointInTimeRecoveryStatus": "DISABLED" },
+            "PointInTimeRecoveryDescription": recovery,
         } }))
     }
 

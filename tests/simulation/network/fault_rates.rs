@@ -176,11 +176,11 @@ impl Sort {
             "PutItem" | "DeleteItem" | "UpdateItem" => Self::Write,
             "PutObject" => Self::Upload,
             // A second request with the same token asks for the same thing.
-            "CopyObject" | "ImportTable" => Self::Write,
+            "CopyObject" | "ImportTable" | "ExportTableToPointInTime" => Self::Write,
             // It names no id: a late one may meet another table.
             "DeleteTable" => Self::Write,
             "GetObject" | "HeadObject" | "ListObjectsV2" => Self::Read,
-            "DescribeImport" | "ListImports" => Self::Read,
+            "DescribeImport" | "ListImports" | "DescribeExport" | "DescribeContinuousBackups" => Self::Read,
             "BatchWriteItem" | "BatchExecuteStatement" => Self::Batch,
             "GetRecords" => Self::Records,
             "GetItem" | "Query" | "Scan" | "DescribeStream" | "GetShardIterator" | "DescribeTable"

@@ -11,6 +11,9 @@ use tokio::time::{Duration, Instant};
 
 use super::fault_rates::Sort;
 
+/// No run is as long.
+const OUTAGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// What is throttled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Extent {
@@ -38,6 +41,16 @@ impl Throttling {
             table: (*tables.choose(rng).expect("some")).to_owned(),
             reads: rng.random_bool(0.3),
             until: Instant::now() + Duration::from_millis(rng.random_range(300..9000)),
+        }
+    }
+
+    /// A table accepts no writes until nothing goes wrong any more.
+    pub fn outage(table: &str) -> Self {
+        Self {
+            extent: Extent::Table,
+            table: table.to_owned(),
+            reads: false,
+            until: Instant::now() + OUTAGE,
         }
     }
 

@@ -211,3 +211,111 @@ fn an_import_that_fails_leaves_no_table_or_a_part_of_the_items() {
     }
     assert!(left.contains(&None) && left.len() > 2, "{left:?}");
 }
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Lines of the files that the manifest of an export names, and the files.
+fn exported(engine: &Engine, manifest: &str) -> (Vec<Json>, usize) {
+    let folder = manifest.strip_suffix("manifest-summary.json").expect("a folder");
+    let objects: std::collections::BTreeMap<_, _> = engine.objects(BUCKET, folder).into_iter().collect();
+    let listed = String::from_utf8(objects[&format!("{folder}manifest-files.json")].clone());
+    let listed = listed.expect("text");
+    let mut lines = Vec::new();
+    for file in listed.lines() {
+        let file: Json = serde_json::from_str(file).expect("JSON");
+        let packed = &objects[file["dataFileS3Key"].as_str().expect("a key")];
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(&packed[..]), &mut text)
+            .expect("GZIP");
+        assert_eq!(file["itemCount"], text.lines().count());
+        lines.extend(
+            text.lines()
+                .map(|line| serde_json::from_str::<Json>(line).expect("JSON")),
+        );
+    }
+    (lines, listed.lines().count())
+}
+
+/// The lines of an export. Items 0 to 9 are there for long; each has a new version 30 seconds before the export is asked for, and
+/// another one 30 seconds later. Item 20 was deleted two minutes before, and item 21 comes and goes an hour before.
+fn lines_of(seed: u64, window: Option<(u64, u64)>) -> Vec<Json> {
+    let mut engine = engine(JobHabits {
+        seed,
+        ..JobHabits::default()
+    });
+    let asked_ms = NOW.now_ms + DAY_MS;
+    let at = |now_ms| Arrival { now_ms, stale_ms: 0 };
+    engine.answer(NOW, "CreateTable", &create());
+    engine.keep_restorable("tab", NOW.now_ms);
+    let put = |engine: &mut Engine, now_ms: u64, key: u64, version: u64| {
+        let item =
+            json!({ "pk": { "S": key.to_string() }, "sk": { "S": "s" }, "v": { "N": version.to_string() } });
+        engine.answer(
+            at(now_ms),
+            "PutItem",
+            &json!({ "TableName": "tab", "Item": item }),
+        )
+    };
+    let delete = |engine: &mut Engine, now_ms: u64, key: u64| {
+        let key = json!({ "pk": { "S": key.to_string() }, "sk": { "S": "s" } });
+        engine.answer(
+            at(now_ms),
+            "DeleteItem",
+            &json!({ "TableName": "tab", "Key": key }),
+        )
+    };
+    for key in (0..10).chain([20]) {
+        put(&mut engine, NOW.now_ms + 1000, key, 1);
+    }
+    put(&mut engine, asked_ms - DAY_MS / 24, 21, 1);
+    delete(&mut engine, asked_ms - DAY_MS / 24 + 5, 21);
+    delete(&mut engine, asked_ms - 120_000, 20);
+    for key in 0..10 {
+        put(&mut engine, asked_ms - 30_000, key, 2);
+    }
+    let mut request = json!({
+        "TableArn": "arn:aws:dynamodb:us-east-1:111122223333:table/tab", "S3Bucket": BUCKET, "S3Prefix": "out",
+        "ExportFormat": "DYNAMODB_JSON", "ClientToken": "t",
+    });
+    if let Some((from, to)) = window {
+        request["ExportType"] = json!("INCREMENTAL_EXPORT");
+        request["IncrementalExportSpecification"] = json!({ "ExportFromTime": from / 1000, "ExportToTime": to / 1000, "ExportViewType": "NEW_IMAGE" });
+    }
+    let asked = engine.answer(at(asked_ms), "ExportTableToPointInTime", &request);
+    assert_eq!(asked.status, 200, "{asked:?}");
+    for key in 0..10 {
+        put(&mut engine, asked_ms + 30_000, key, 3);
+    }
+    let arn = json!({ "ExportArn": asked.body["ExportDescription"]["ExportArn"] });
+    let told = engine.answer(at(asked_ms + 90_000), "DescribeExport", &arn);
+    let description = &told.body["ExportDescription"];
+    assert_eq!(description["ExportStatus"], "COMPLETED", "{told:?}");
+    let (lines, files) = exported(
+        &engine,
+        description["ExportManifest"].as_str().expect("a manifest"),
+    );
+    assert!(files > 1 && engine.unsupported.is_empty());
+    lines
+}
+
+#[test]
+fn a_full_export_has_each_item_as_it_was_within_a_minute() {
+    let mut seen = BTreeSet::new();
+    for seed in 0..8 {
+        let lines = lines_of(seed, None);
+        assert_eq!(lines.len(), 10, "what was deleted before is not in it");
+        seen.extend(lines.iter().map(|line| line["Item"]["v"]["N"].to_string()));
+    }
+    assert_eq!(seen.into_iter().collect::<String>(), "\"1\"\"2\"\"3\"");
+}
+
+#[test]
+fn an_incremental_export_has_the_last_state_of_each_key_in_its_window() {
+    let to_ms = NOW.now_ms + DAY_MS - 5 * 60 * 1000;
+    let lines = lines_of(1, Some((to_ms - DAY_MS / 2, to_ms)));
+    assert!(lines.is_empty(), "item 21 came and went: {lines:?}");
+    let from_ms = NOW.now_ms;
+    let lines = lines_of(1, Some((from_ms, from_ms + DAY_MS / 2)));
+    assert_eq!(lines.len(), 11);
+    assert!(lines.iter().all(|line| line["NewImage"]["v"]["N"] == "1"));
+}
