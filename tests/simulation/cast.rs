@@ -1,5 +1,7 @@
 //! What a seed decides about a run before it begins: who takes part, and what may go wrong.
 
+mod of_s3;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use crate::network::FaultRates;
 use crate::script::Cuts;
 use crate::shop::goods::{FencedBy, Layout};
 use crate::world::TIMING;
+pub use of_s3::Outage;
 
 /// Who takes part in a run, and what may go wrong.
 #[derive(Clone, Debug)]
@@ -107,19 +110,6 @@ pub struct Cast {
     pub outage: Option<Outage>,
 }
 
-/// A table accepts no writes for long. Workers run for a while after each of these absences, so that the ledger keeps up.
-#[derive(Clone, Debug)]
-pub struct Outage {
-    /// In minutes, one after the other.
-    pub absences: Vec<u64>,
-    /// Workers run for so many seconds between two of them.
-    pub visit_s: u64,
-    /// Which of the tables.
-    pub table: usize,
-    /// It begins while the copy runs.
-    pub is_early: bool,
-}
-
 impl Cast {
     /// As a seed has it.
     pub fn drawn(rng: &mut StdRng) -> Self {
@@ -188,94 +178,6 @@ impl Cast {
             ledger: false,
             outage: None,
         }
-    }
-
-    /// An export is copied, if the run is about that. What else a seed decides does not depend on it.
-    pub fn with_exports(mut self, seed: u64, focus: Focus) -> Self {
-        if focus != Focus::Exports {
-            return self;
-        }
-        let rng = &mut StdRng::seed_from_u64(seed ^ EXPORT_CHANCES);
-        self.exports = true;
-        self.shard_ends_ms = LONG_SHARDS_MS;
-        self.backfills = rng.random_range(1..3);
-        self.operator = rng.random_bool(0.3);
-        self.suspends = rng.random_bool(0.3);
-        self.failing_jobs = *[0, 30].choose(rng).expect("some");
-        self.job_ms = *[2000, 30_000].choose(rng).expect("some");
-        self.is_completed = seed.is_multiple_of(COMPLETED);
-        self
-    }
-
-    /// A gap is healed from exports, if the run is about that. What else a seed decides does not depend on it.
-    pub fn with_heals(mut self, seed: u64, focus: Focus) -> Self {
-        if focus != Focus::Heal {
-            return self;
-        }
-        let rng = &mut StdRng::seed_from_u64(seed ^ HEAL_CHANCES);
-        self.heals = true;
-        self.shard_ends_ms = LONG_SHARDS_MS;
-        self.away_minutes = Some(rng.random_range(25 * 60..60 * 60));
-        self.suspends = rng.random_bool(0.3);
-        self.fault_rates.trouble = self.fault_rates.trouble.min(60);
-        self.job_ms = *[2000, 30_000].choose(rng).expect("some");
-        self.is_completed = true;
-        self
-    }
-
-    /// How long trouble lasts at most until everything is copied.
-    pub fn longest_storm(&self) -> Duration {
-        // The export of a time is asked for a minute later, and contains what was written up to a minute after that.
-        let waits = if self.exports { EXPORTING } else { Duration::ZERO };
-        self.storm[1] + waits
-    }
-
-    /// A ledger bridges an outage, if the run is about that. What else a seed decides does not depend on it.
-    pub fn with_ledger(mut self, seed: u64, focus: Focus) -> Self {
-        if focus != Focus::Ledger {
-            return self;
-        }
-        let rng = &mut StdRng::seed_from_u64(seed ^ LEDGER_CHANCES);
-        self.ledger = true;
-        self.tails = rng.random_range(1..3);
-        self.suspends = rng.random_bool(0.3);
-        // Each shard that ends is an object, which a worker writes that lives long enough.
-        self.shard_ends_ms = LONG_SHARDS_MS;
-        self.fault_rates.trouble = self.fault_rates.trouble.min(60);
-        let orders = [
-            OrderChoice::Only(Order::Concurrent),
-            OrderChoice::Only(Order::Bulk),
-        ];
-        self.order = *orders.choose(rng).expect("some");
-        let longest = if rng.random_bool(0.15) { 27 * 60 } else { 12 * 60 };
-        self.outage = Some(Outage {
-            absences: (0..rng.random_range(3..6))
-                .map(|_| rng.random_range(7 * 60..longest))
-                .collect(),
-            visit_s: rng.random_range(30..70),
-            table: rng.random_range(0..3),
-            is_early: rng.random(),
-        });
-        self.is_completed = seed.is_multiple_of(COMPLETED);
-        self
-    }
-
-    /// The tables are left to imports, if the run is about that. What else a seed decides does not depend on it.
-    pub fn with_imports(mut self, seed: u64, focus: Focus) -> Self {
-        if focus != Focus::Imports {
-            return self;
-        }
-        let rng = &mut StdRng::seed_from_u64(seed ^ IMPORT_CHANCES);
-        self.imports = true;
-        self.order = OrderChoice::Only(Order::Import);
-        self.backfills = rng.random_range(1..3);
-        self.operator = rng.random_bool(0.4);
-        self.suspends = rng.random_bool(0.4);
-        self.failing_jobs = *[0, 25, 60].choose(rng).expect("some");
-        self.job_ms = *[2000, 12_000, 30_000].choose(rng).expect("some");
-        self.object_bytes = *[Some(1), Some(400), None].choose(rng).expect("some");
-        self.is_completed = seed.is_multiple_of(COMPLETED);
-        self
     }
 
     /// With cutovers, in some runs or if the run is about them. What else a seed decides does not depend on it.
@@ -382,18 +284,6 @@ const LATE_FOR_A_DRAIN: u64 = 30_000;
 const COMPLETED: u64 = 4;
 /// Of the chances of cutovers.
 const CHANCES: u64 = 0xC0_7042;
-/// Of the chances of ledgers.
-const LEDGER_CHANCES: u64 = 0x1ed6e8;
-/// Of the chances of exports.
-const EXPORT_CHANCES: u64 = 0xe8_9047;
-/// An export takes so long, with deaths.
-const EXPORTING: Duration = Duration::from_secs(240);
-/// In a run that lasts long, each shard costs requests.
-const LONG_SHARDS_MS: (u64, u64) = (4000, 40_000);
-/// Of the chances of heals.
-const HEAL_CHANCES: u64 = 0x4ea1_0001;
-/// Of the chances of imports.
-const IMPORT_CHANCES: u64 = 0x1390_2717;
 
 /// What a run is mostly about. A rule of the protocol matters in some situations only, and a run without that rule is about
 /// these.

@@ -125,6 +125,8 @@ impl World {
         let world = Arc::clone(self);
         let work = async move {
             let mut rng = world.rng(2000 + place);
+            // An export can bring back what was deleted before it: something must have been.
+            sleep(Duration::from_secs(rng.random_range(10..60))).await;
             let mut job = Job::ExportStart;
             for life in 0.. {
                 world.everybody_is_back().await;

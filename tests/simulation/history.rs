@@ -72,7 +72,7 @@ pub fn begins_before(engine: &Engine, bucket: &str, at_ms: u64) -> bool {
 
 /// The objects of one shard, in the order of their names.
 fn check(engine: &mut Engine, table: &str, objects: &[(String, Vec<u8>)]) -> Result<(), String> {
-    let (mut end, mut found, mut bounds) = (None::<Json>, BTreeMap::new(), None::<(u128, u64)>);
+    let (mut end, mut found, mut kept_from_ms) = (None::<Json>, BTreeMap::new(), None);
     let mut shard = String::new();
     for (name, bytes) in objects {
         let object = unpacked(bytes).ok_or_else(|| format!("{name} cannot be read"))?;
@@ -97,11 +97,11 @@ fn check(engine: &mut Engine, table: &str, objects: &[(String, Vec<u8>)]) -> Res
             }
         }
         shard = header["shard"].as_str().unwrap_or_default().to_owned();
-        let kept_from_ms = header["kept-from-ms"].as_u64().unwrap_or(0);
-        bounds.get_or_insert((from, kept_from_ms));
+        let says = header["kept-from-ms"].as_u64();
+        kept_from_ms = kept_from_ms.or(says);
         end = Some(header["to"].clone());
     }
-    let (Some((from, kept_from_ms)), Some(to)) = (bounds, end.as_ref().and_then(place)) else {
+    let (Some(kept_from_ms), Some(to)) = (kept_from_ms, end.as_ref().and_then(place)) else {
         return Ok(());
     };
     let Some(stream) = engine.stream(table) else {
@@ -111,7 +111,7 @@ fn check(engine: &mut Engine, table: &str, objects: &[(String, Vec<u8>)]) -> Res
         return Err(format!("the chain has an end, and the shard {shard} has none"));
     }
     for (number, at_ms, record) in stream.written(&shard) {
-        let is_kept = from < number && number <= to && at_ms >= kept_from_ms;
+        let is_kept = number <= to && at_ms >= kept_from_ms;
         match found.get(&number) {
             None if is_kept => return Err(format!("{number}, written at {at_ms}, is missing")),
             Some(line) if line["dynamodb"]["NewImage"] != record["dynamodb"]["NewImage"] => {

@@ -57,6 +57,12 @@ impl World {
             }
             match self.flag().await {
                 // What must be dealt with first has a name.
+                Some(flag) if self.cast.imports && self.has(ObstacleKind::AwaitingImport).await => {
+                    return Some(Wrong::because(
+                        "nothing goes wrong, and a table is still left to an import",
+                        flag + "\nCommands ended so:\n" + &self.ends(),
+                    ));
+                }
                 Some(flag) if self.cast.ledger && self.is_not_bridged().await => {
                     return Some(Wrong::because(
                         "the ledger bridges an outage, and a lane lost records",
@@ -103,11 +109,13 @@ impl World {
             self.network.count("the ledger began late");
             return false;
         }
+        self.has(ObstacleKind::Gap).await && !self.has(ObstacleKind::Ledger).await
+    }
+
+    /// Whether the tool names an obstacle of a kind.
+    async fn has(&self, kind: ObstacleKind) -> bool {
         let status = self.status().await;
-        status.is_ok_and(|status| {
-            let has = |kind| status.obstacles.iter().any(|obstacle| obstacle.kind == kind);
-            has(ObstacleKind::Gap) && !has(ObstacleKind::Ledger)
-        })
+        status.is_ok_and(|status| status.obstacles.iter().any(|obstacle| obstacle.kind == kind))
     }
 
     /// How the targets differ from what the newest plan says.

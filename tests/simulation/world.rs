@@ -150,10 +150,7 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         let cast = Cast::drawn(&mut rng).on(script.focus());
         let cast = cast.with_cutovers(seed, script.focus()).without(script.without);
-        let cast = cast.with_imports(seed, script.focus());
-        let cast = cast.with_ledger(seed, script.focus());
-        let cast = cast.with_exports(seed, script.focus());
-        let cast = cast.with_heals(seed, script.focus());
+        let cast = cast.with_s3(seed, script.focus());
         let cast = if script.is_small { cast.small() } else { cast }.cut(cuts);
         let engine = Engine::new(cast.engine);
         let network = Network::new(engine, rng.random(), TIMING.landed(), cuts.clone(), trace);
