@@ -71,6 +71,8 @@ const SHORT: u64 = 4;
 const USUAL_SMALL: u64 = 5;
 const WITH_CUTOVERS: u64 = 4;
 const ORDINARY: u64 = 3;
+/// A small run with a ledger, of the shorter ones.
+const WITH_A_LEDGER: u64 = 4;
 /// At the usual effort, trouble lasts for so many seconds.
 const SHORT_STORM_S: u64 = 15;
 /// How many whole runs are made in each mode.
@@ -105,8 +107,9 @@ fn scripts(mode: Mode) -> Vec<Script> {
         });
         let small = Focus::SMALL.map(|about| some(1..1 + USUAL_SMALL, Some(about)));
         // What S3 is for has longer runs. The import order is in the test that runs a seed twice.
-        let ledgers = some(1..1 + u64::from(mode == Mode::Sequence), Some(Focus::Ledger));
-        let small = small.into_iter().flatten().chain(ledgers);
+        let ledgers =
+            (mode == Mode::Sequence).then(|| some(WITH_A_LEDGER..WITH_A_LEDGER + 1, Some(Focus::Ledger)));
+        let small = small.into_iter().chain(ledgers).flatten();
         return whole.chain(small.map(Script::small)).collect();
     }
     let rounds = runs.unwrap_or(WHOLE * effort());
