@@ -199,7 +199,7 @@ impl Backfill {
             prefix: format!("{}{}/{}/", place.prefix, plan.split, self.began_ms),
             region: place.region.clone(),
             owner: place.owner.clone().or_else(|| known_account(account)),
-            object_bytes: object_bytes(facts),
+            object_bytes: self.options.object_bytes.unwrap_or_else(|| object_bytes(facts)),
         })
     }
 

@@ -51,6 +51,8 @@ pub struct BackfillOptions {
     pub export: Option<Arc<Export>>,
     /// Delete the partial table of an import that failed, and import again.
     pub delete_partial: bool,
+    /// Bytes of an object of the import order before compression, if they are not to be chosen by the size of the source.
+    pub object_bytes: Option<u64>,
 }
 
 /// Segments at once, unless an option says otherwise.

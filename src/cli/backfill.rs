@@ -28,6 +28,7 @@ pub async fn run(global: &Global, args: &Args, stop: CancellationToken) -> Resul
     let options = BackfillOptions {
         export,
         delete_partial: args.delete_partial,
+        object_bytes: None,
         segments: args.segments,
         workers: args.workers.map(usize::from),
         read_units: args.read_units,

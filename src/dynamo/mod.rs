@@ -3,6 +3,7 @@
 mod adaptive_read_rate;
 mod average;
 mod backoff;
+mod blocking;
 mod bodies;
 mod budget;
 mod causes;
@@ -43,6 +44,7 @@ pub use average::Average;
 pub use backoff::{
     HotSince, PATIENCE, answered, backoff, retry_transient, until_answered, until_answered_or_hot,
 };
+pub use blocking::blocking;
 pub use bodies::{OwnBody, RawScan};
 pub use budget::Budget;
 pub use chaos::{Chaos, ChaosError};

@@ -114,6 +114,9 @@ rules! {
     CopiesRepaired => "If the lane of a table that receives everything is opened again, a repair is mandatory.",
     HoldKept => "A step begins only if nobody holds it, in one change of the journal.",
     HoldBounded => "A hold is refused if the writers are stopped and nothing would end it.",
+    ImportComplete => "A table is used only if its import has ended well, with every item.",
+    ExportLate => "An export is copied only if its time is a minute after every worker acknowledged tombstones.",
+    ObjectFirst => "The place of the ledger moves after its object is in the bucket.",
     MarksRemoved => "The end of a service, or of the split, removes the marks.",
 }
 

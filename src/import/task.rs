@@ -2,7 +2,7 @@
 
 use super::journal::ImportJournal;
 use crate::dynamo::{Tables, chance};
-use crate::fault;
+use crate::fault::{self, Rule, broken};
 use crate::plan::{Plan, Service};
 use crate::source::present;
 use crate::state::{ImportPhase, ImportRecord};
@@ -212,6 +212,7 @@ fn failure(import: &DescribedImport, expected: u64) -> Option<String> {
     let log = import.log_group.as_deref().map_or(String::new(), told_log);
     match &import.status {
         ImportStatus::InProgress => None,
+        _ if broken(Rule::ImportComplete) => None,
         ImportStatus::Failed(reason) => Some(format!("{reason} ({counts}){log}")),
         ImportStatus::Completed if import.errors > 0 || import.processed_items != expected => {
             Some(format!("{counts}{log}"))

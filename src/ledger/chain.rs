@@ -2,6 +2,7 @@
 
 use super::error::LedgerError;
 use super::object::{Header, LedgerObject, name, place};
+use crate::dynamo::blocking;
 use crate::model::Position;
 use crate::plan::LedgerPlace;
 use crate::s3::{Bucket, PutIf};
@@ -74,7 +75,7 @@ impl Chain {
         let Some(name) = name(&from) else {
             return Err(broken("nothing follows the end of a shard".into()));
         };
-        let packed = tokio::task::spawn_blocking(move || object.pack())
+        let packed = blocking(move || object.pack())
             .await
             .map_err(|error| broken(format!("it could not be packed: {error}")))?
             .map_err(|error| broken(format!("it could not be packed: {error}")))?;
@@ -118,7 +119,7 @@ impl Chain {
             name: self.told(from),
             reason,
         };
-        let unpacked = tokio::task::spawn_blocking(move || LedgerObject::unpack(&stored.bytes)).await;
+        let unpacked = blocking(move || LedgerObject::unpack(&stored.bytes)).await;
         let object = unpacked
             .map_err(|error| broken(error.to_string()))?
             .map_err(broken)?;

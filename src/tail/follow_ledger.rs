@@ -3,7 +3,7 @@
 use super::feed::Next;
 use super::lane::{Lane, Work};
 use super::ledger_lane::{Buffer, LedgerLane, ROUNDED_MS};
-use crate::fault;
+use crate::fault::{self, Rule, broken};
 use crate::flow::Stop;
 use crate::ledger::{Appended, Header, LedgerError, LedgerObject};
 use crate::model::Counters;
@@ -207,6 +207,9 @@ impl Lane {
             header: header.clone(),
             lines: buffer.lines.iter().map(|line| line.text.clone()).collect(),
         };
+        if broken(Rule::ObjectFirst) {
+            self.move_to_end_of(&header);
+        }
         let (header, is_own) = match ledger.chain.append(object).await? {
             Appended::Written => (header, true),
             Appended::Found(found) => (*found, false),

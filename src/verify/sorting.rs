@@ -1,6 +1,5 @@
 //! Sorts the entries of a scan, on a thread for blocking work.
 
-use crate::dynamo::chance;
 use crate::verify::compare::VerifyError;
 use crate::worker::RunError;
 use std::sync::Arc;
@@ -60,14 +59,11 @@ impl<E: Send + 'static, S: Send + 'static> Sorting<E, S> {
     }
 }
 
-/// Runs what blocks on a thread for that; a thread that simulates waits for no other one, and runs it at once.
+/// Runs what blocks on a thread for that.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RunError> + Send + 'static,
 ) -> Result<T, RunError> {
-    if chance::is_seeded() {
-        return work();
-    }
-    join(tokio::task::spawn_blocking(work).await)?
+    join(crate::dynamo::blocking(work).await)?
 }
 
 /// The result of a task; a task that panicked ends the run.

@@ -14,6 +14,8 @@ pub enum Step {
     Replicate,
     /// Have one that begins anew at the stream as it is.
     RestartTail,
+    /// Have one that begins the ledger anew.
+    RestartLedger,
     /// End the workers of older plans.
     EndOldWorkers,
     /// Correct in the source what can be in no target.
@@ -61,6 +63,13 @@ pub fn steps(advice: &str) -> Result<Vec<Step>, String> {
         return Ok(keeps.into_iter().chain([Step::Wait]).collect());
     }
     let mut steps = Vec::from_iter(may_be_dead.then_some(Step::Wait));
+    if advice.contains("run the same command with --delete-partial") {
+        steps.push(Step::Run(Job::Import {
+            consistent: true,
+            delete_partial: true,
+            object_bytes: None,
+        }));
+    }
     if advice.contains("stop that worker") {
         steps.push(Step::EndOldWorkers);
     }
@@ -90,15 +99,30 @@ fn step(words: &[&str]) -> Result<Option<Step>, String> {
         consistent: true,
         order,
     };
+    let import = |delete_partial| Job::Import {
+        consistent: true,
+        delete_partial,
+        object_bytes: None,
+    };
     let job = match words {
         ["replicate"] => return Ok(Some(Step::Replicate)),
         ["replicate", "--restart-tail"] => return Ok(Some(Step::RestartTail)),
+        ["replicate", "--restart-ledger"] => return Ok(Some(Step::RestartLedger)),
         ["dead-letters", "list"] => return Ok(Some(Step::CorrectItems)),
         ["status"] | ["reverse", "list", ..] => return Ok(None),
         ["apply"] => Job::Apply { enable_stream: false },
         ["apply", "--enable-stream"] => Job::Apply { enable_stream: true },
         ["backfill"] => backfill(OrderChoice::Auto),
         ["backfill", "--order", "bulk"] => backfill(bulk),
+        ["backfill", "--order", "import"] => import(false),
+        ["backfill", "--order", "concurrent"] => backfill(OrderChoice::Only(Order::Concurrent)),
+        ["backfill", "--from-export", arn] => Job::CopyExport {
+            arn: (*arn).to_owned(),
+        },
+        ["export", "start", "--to", _] => Job::ExportStart,
+        ["heal", "--from-exports", "--yes"] => Job::Heal { new_exports: false },
+        ["heal", "--from-exports", "--new-exports"] => Job::Heal { new_exports: true },
+        ["export", "cancel"] => Job::ExportCancel,
         ["verify"] => Job::Verify { repair: false },
         ["verify", "--repair"] => Job::Verify { repair: true },
         ["dead-letters", "reconcile"] => Job::Reconcile,

@@ -1,5 +1,7 @@
 //! What a seed decides about a run before it begins: who takes part, and what may go wrong.
 
+mod of_s3;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use crate::network::FaultRates;
 use crate::script::Cuts;
 use crate::shop::goods::{FencedBy, Layout};
 use crate::world::TIMING;
+pub use of_s3::Outage;
 
 /// Who takes part in a run, and what may go wrong.
 #[derive(Clone, Debug)]
@@ -95,6 +98,22 @@ pub struct Cast {
     pub policy_lag_ms: u64,
     /// While a lane is drained by markers, records are shown up to so much later.
     pub late_ms: u64,
+    /// The tables are left to imports.
+    pub imports: bool,
+    /// So many in a hundred of the jobs of DynamoDB fail while trouble lasts.
+    pub failing_jobs: u32,
+    /// These jobs last so long at most.
+    pub job_ms: u64,
+    /// Bytes of an object of an import.
+    pub object_bytes: Option<u64>,
+    /// The copy is one of an export.
+    pub exports: bool,
+    /// Gaps are healed from exports.
+    pub heals: bool,
+    /// A ledger keeps the records.
+    pub ledger: bool,
+    /// A table accepts no writes for longer than the stream keeps its records.
+    pub outage: Option<Outage>,
 }
 
 impl Cast {
@@ -159,6 +178,14 @@ impl Cast {
             },
             policy_lag_ms: 0,
             late_ms: 0,
+            imports: false,
+            failing_jobs: 0,
+            job_ms: 1000,
+            object_bytes: None,
+            exports: false,
+            heals: false,
+            ledger: false,
+            outage: None,
         }
     }
 
@@ -329,12 +356,18 @@ impl Cast {
         self.spares_apply = true;
         self.spares_start = matches!(focus, Focus::Copy | Focus::Bulk);
         self.poll = Duration::from_millis(300);
+        if self.exports || self.heals || self.ledger {
+            // An export takes minutes, and an outage has many visits.
+            self.poll = Duration::from_millis(1000);
+            self.pause = Duration::from_millis(600);
+        }
         self.fault_rates.slow_writes = true;
         self.storm = [Duration::from_secs(2), Duration::from_secs(45)];
         self.stays = Duration::from_secs(4);
         self.tails = 1;
         self.backfills = 1;
-        self.is_completed = false;
+        // A gap is healed by who follows the advice.
+        self.is_completed = self.heals;
         self.acts = 1;
         self
     }
@@ -391,6 +424,14 @@ pub enum Focus {
     Cutovers,
     /// The same in short runs, most of which do not come to the end of the split.
     Moves,
+    /// The import order.
+    Imports,
+    /// A ledger that bridges an outage.
+    Ledger,
+    /// A copy of an export.
+    Exports,
+    /// A gap that is healed from exports.
+    Heal,
 }
 
 impl Focus {
@@ -402,7 +443,7 @@ impl Focus {
 
 impl Focus {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::Everything,
         Self::Copy,
         Self::Shards,
@@ -413,6 +454,10 @@ impl Focus {
         Self::Suspension,
         Self::Cutovers,
         Self::Moves,
+        Self::Imports,
+        Self::Ledger,
+        Self::Exports,
+        Self::Heal,
     ];
     /// Of these, runs are short: they end with a quiet moment, and not with the end of the split.
     pub const SHORT: [Self; 4] = [Self::Copy, Self::Shards, Self::Bulk, Self::Suspension];
@@ -470,7 +515,14 @@ impl Cast {
         self.backwards = 6;
         self.is_completed = matches!(focus, Focus::Repairs | Focus::Growth);
         match focus {
-            Focus::Everything | Focus::Cutovers | Focus::Moves | Focus::Copy => {}
+            Focus::Everything
+            | Focus::Cutovers
+            | Focus::Moves
+            | Focus::Copy
+            | Focus::Imports
+            | Focus::Ledger
+            | Focus::Exports
+            | Focus::Heal => {}
             Focus::Shards => {
                 self.tails = 2;
                 self.shard_ends_ms = (300, 3000);
@@ -578,7 +630,7 @@ impl Cast {
                 Part::Shards => self.shards_end = false,
                 Part::Expiry => self.expires = false,
                 Part::StreamTurns => self.turns_stream = false,
-                Part::Absence => self.away_minutes = None,
+                Part::Absence => (self.away_minutes, self.outage) = (None, None),
                 Part::OddItems => self.odd = 0,
                 Part::Growth => self.grows = false,
                 Part::SecondAct => self.acts = 1,

@@ -23,7 +23,7 @@ impl World {
         if self.cast.shards_end {
             crew.spawn(Arc::clone(self).shards());
         }
-        if self.cast.away_minutes.is_some() {
+        if self.cast.away_minutes.is_some() || self.cast.outage.is_some() {
             crew.spawn(Arc::clone(self).trimming());
         }
         if self.cast.expires {
@@ -137,9 +137,15 @@ impl World {
         loop {
             sleep(Duration::from_millis(rng.random_range(500..15_000))).await;
             self.everybody_is_back().await;
-            if !self.is_calm() {
-                self.network.throttle(Throttling::drawn(&mut rng, &tables));
+            if self.is_calm() {
+                continue;
             }
+            let cast = &self.cast;
+            let has_objects = cast.imports || cast.ledger || cast.exports || cast.heals;
+            self.network.throttle(match has_objects && rng.random() {
+                true => Throttling::of_objects(&mut rng),
+                false => Throttling::drawn(&mut rng, &tables),
+            });
         }
     }
 

@@ -10,7 +10,7 @@ use dynasplit::state::Order;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Engine, Habits};
+use crate::engine::{Engine, Habits, Value};
 use crate::network::{EPOCH_MS, Network, Trace};
 use crate::script::Cuts;
 use crate::support::table;
@@ -75,6 +75,17 @@ impl Scene {
         let kind = ("kind", table::text("order"));
         let order = table::item(account, document, [kind, ("at", table::number(at))]);
         table::put(&self.client, "source", order).await;
+    }
+
+    /// Whether the lanes are on hold.
+    fn is_held(&self) -> bool {
+        self.network.with_engine(|engine, _| {
+            let records = engine.contents("dynasplit-trial").into_iter();
+            let split = records.filter(|(key, _)| key.last() == Some(&Value::S("SPLIT".into())));
+            split
+                .map(|(_, item)| item["record"].json().to_string())
+                .any(|text| text.contains("held"))
+        })
     }
 
     /// A command, with a clock that is wrong by so much.
@@ -160,6 +171,56 @@ fn what_is_lost_a_day_later_is_a_gap_although_clocks_differ() {
     });
     let next = found.expect("the status is told").next.unwrap_or_default();
     assert!(next.contains("--restart-tail"), "{next}");
+}
+
+/// The lanes are on hold while shards end, so that each worker has a shard whose lanes wait for its parent. The worker that reads the
+/// first of them dies.
+#[test]
+fn the_parent_of_shards_that_wait_is_read_although_each_worker_has_its_share() {
+    let held = simulated(async {
+        let scene = Scene::new().await;
+        let replicate = || Job::Replicate { restart: false };
+        let bulk = || Job::Backfill {
+            consistent: true,
+            order: OrderChoice::Only(Order::Bulk),
+        };
+        let first = tokio::spawn(scene.run("first", replicate(), 0));
+        sleep(Duration::from_secs(5)).await;
+        // Who holds the lanes dies.
+        let backfill = tokio::spawn(scene.run("backfill", bulk(), 0));
+        while !scene.is_held() {
+            sleep(Duration::from_millis(10)).await;
+        }
+        backfill.abort();
+        scene.network.bury("backfill", "was killed");
+        let mut others = Vec::new();
+        for (number, name) in [(2, "second"), (3, "third"), (4, "fourth")] {
+            scene.order(&format!("DOC#{number}"), number).await;
+            sleep(Duration::from_secs(20)).await;
+            scene.network.with_engine(|engine, now_ms| {
+                let stream = engine.stream("source").expect("it is on");
+                let open = stream.open_shards();
+                assert!(stream.roll_shard(now_ms, &open[0]));
+            });
+            if number < 4 {
+                others.push(tokio::spawn(scene.run(name, replicate(), 0)));
+            }
+        }
+        sleep(Duration::from_secs(20)).await;
+        first.abort();
+        scene.network.bury("first", "was killed");
+        scene
+            .run("again", bulk(), 0)
+            .await
+            .expect("the lanes are released");
+        scene.order("DOC#5", 5).await;
+        sleep(Duration::from_secs(90)).await;
+        others.iter().for_each(tokio::task::JoinHandle::abort);
+        scene
+            .network
+            .with_engine(|engine, _| engine.contents("orders").len())
+    });
+    assert_eq!(held, 5, "orders are in their table");
 }
 
 /// A worker dies whose clock was fast. By the clock of its successor, it lives for two more minutes.

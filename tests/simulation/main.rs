@@ -4,11 +4,11 @@
 //! - [`network`]: the SDK's HTTP client, on which requests are late, lost, repeated, throttled and refused.
 //! - [`script`]: which run is made. [`cast`]: what a seed decides before it begins. [`world`]: a run. [`events`]: what
 //!   happens by itself.
-//! - [`worker`]: the product's commands as library calls. [`life`]: one life of one. [`crew`]: those that a supervisor
+//! - [`worker`]: the product's commands as library calls, some of them [`beside`] the others. [`life`]: one life of one. [`crew`]: those that a supervisor
 //!   starts again. [`operator`]: who follows the tool's [`advice`], and does other things. [`mover`]: what it does with services that
 //!   are cut over. [`colleague`]: who holds steps of cutovers.
 //! - [`writers`]: who writes the source. [`shop`]: the applications of a run with cutovers, and the person who stops and moves them.
-//! - [`check`] and [`quiet`]: what must hold. [`finds`]: what runs found. [`tally`]: how often what happened.
+//! - [`check`], [`history`] and [`quiet`]: what must hold. [`finds`]: what runs found. [`tally`]: how often what happened.
 //! - [`shrink`]: the least of a failing run that fails. [`story`]: what happened in it.
 //! - [`rules`]: a rule of the protocol that is left out is noticed.
 //!
@@ -22,6 +22,7 @@
 mod support;
 
 mod advice;
+mod beside;
 mod cast;
 mod check;
 mod colleague;
@@ -30,6 +31,7 @@ mod engine;
 mod events;
 mod finds;
 mod fleet;
+mod history;
 mod life;
 mod mover;
 mod network;
@@ -69,6 +71,8 @@ const SHORT: u64 = 4;
 const USUAL_SMALL: u64 = 5;
 const WITH_CUTOVERS: u64 = 4;
 const ORDINARY: u64 = 3;
+/// A small run with a ledger, of the shorter ones.
+const WITH_A_LEDGER: u64 = 4;
 /// At the usual effort, trouble lasts for so many seconds.
 const SHORT_STORM_S: u64 = 15;
 /// How many whole runs are made in each mode.
@@ -105,8 +109,11 @@ fn scripts(mode: Mode) -> Vec<Script> {
             script
         });
         let small = Focus::SMALL.map(|about| some(1..1 + USUAL_SMALL, Some(about)));
-        let small = small.into_iter().flatten().map(Script::small);
-        return whole.chain(small).collect();
+        // What S3 is for has longer runs. The import order is in the test that runs a seed twice.
+        let ledgers =
+            (mode == Mode::Sequence).then(|| some(WITH_A_LEDGER..WITH_A_LEDGER + 1, Some(Focus::Ledger)));
+        let small = small.into_iter().chain(ledgers).flatten();
+        return whole.chain(small.map(Script::small)).collect();
     }
     let rounds = runs.unwrap_or(WHOLE * effort());
     let short = Focus::SHORT.map(|about| some(1..1 + rounds * SHORT / WHOLE, Some(about)));
@@ -247,6 +254,10 @@ fn a_seed_makes_the_same_run_each_time() {
             ..Script::new(2, Mode::Sequence).small()
         },
         Script {
+            about: Some(Focus::Imports),
+            ..Script::new(1, Mode::Timestamp).small()
+        },
+        Script {
             about: Some(Focus::Moves),
             ..Script::new(1, Mode::Timestamp)
         },
@@ -254,7 +265,16 @@ fn a_seed_makes_the_same_run_each_time() {
     let whole = (effort() > 1).then(|| Script::new(ORDINARY, Mode::Timestamp));
     for mut script in scripts.into_iter().chain(whole) {
         script.cuts.storm_s = Some(SHORT_STORM_S);
-        let [one, two] = [0, 1].map(|_| run(&script, Trace::kept()).trace);
+        let [one, two] = [0, 1].map(|_| {
+            let outcome = run(&script, Trace::kept());
+            assert!(
+                outcome.wrong.is_none(),
+                "{}: {}",
+                script.name(),
+                outcome.wrong.expect("it failed")
+            );
+            outcome.trace
+        });
         let (first, second) = (one.into_lines(), two.into_lines());
         assert!(first.len() > 1000, "{} lines", first.len());
         for (place, (one, two)) in first.iter().zip(&second).enumerate() {

@@ -59,7 +59,12 @@ impl Operator {
             matches!(
                 step,
                 Step::Run(
-                    Job::Resume { .. }
+                    Job::Import { .. }
+                        | Job::Backfill { .. }
+                        | Job::CopyExport { .. }
+                        | Job::ExportStart
+                        | Job::ExportCancel
+                        | Job::Resume { .. }
                         | Job::Cutover { .. }
                         | Job::Rollback { .. }
                         | Job::CompleteService { .. }

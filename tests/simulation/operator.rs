@@ -34,6 +34,8 @@ const MOST_REFUSALS: u32 = 100;
 /// Within this, a lane has delivered what is on its way. A lane that is further behind is an obstacle.
 const ON_ITS_WAY: Duration = Duration::from_secs(10);
 
+/// So often, a gap is healed from exports, and not only by a repair of everything.
+const HEALS: f64 = 0.8;
 /// A restart of the tail is given so long.
 const RESTARTING: Duration = Duration::from_secs(20);
 
@@ -101,6 +103,14 @@ impl Operator {
                 consistent: false,
                 order,
             },
+            // It gives up the import order.
+            7 | 8 if self.world.cast.imports => Job::Backfill {
+                consistent: false,
+                order: OrderChoice::Only(Order::Concurrent),
+            },
+            // Somebody does not want to wait for an export.
+            7 if self.world.cast.exports => Job::ExportCancel,
+            8 if self.world.cast.exports => Job::ExportStart,
             5 => Job::Tune(self.tuning()),
             6 => Job::Complete,
             7 => Job::Apply {
@@ -168,10 +178,26 @@ impl Operator {
                     }
                     sleep(Duration::from_secs(3)).await;
                 }
+                // A heal restarts the tail by itself, and repairs soon what was lost.
+                Step::RestartTail if self.world.cast.heals && self.rng.random_bool(HEALS) => {
+                    let end = self.run(Job::Heal { new_exports: false }).await;
+                    let is_done = matches!(end, End::Done(_));
+                    last = Some(end);
+                    if !is_done {
+                        break;
+                    }
+                }
                 Step::RestartTail => {
                     if self.restarted.is_none_or(|moment| moment.elapsed() > RESTARTING) {
                         self.restarted = Some(Instant::now());
                         self.world.supervise_tail(false, true);
+                    }
+                    sleep(Duration::from_secs(3)).await;
+                }
+                Step::RestartLedger => {
+                    if self.restarted.is_none_or(|moment| moment.elapsed() > RESTARTING) {
+                        self.restarted = Some(Instant::now());
+                        self.world.supervise_tail_from(false, Job::RestartLedger);
                     }
                     sleep(Duration::from_secs(3)).await;
                 }

@@ -10,9 +10,11 @@ use dynasplit::worker::Split;
 use tokio::time::{Instant, sleep};
 
 use crate::check::{self, Wrong};
+use crate::history;
+use crate::network::EPOCH_MS;
 use crate::support::trial::Stamps;
 use crate::worker::configuration;
-use crate::world::World;
+use crate::world::{BUCKET, World};
 use crate::writers::Writers;
 
 /// In a quiet moment, everything is exact after so long.
@@ -21,6 +23,8 @@ const LIVENESS: Duration = Duration::from_secs(240);
 const SOON: Duration = Duration::from_secs(15);
 const OFTEN: Duration = Duration::from_secs(1);
 const SELDOM: Duration = Duration::from_secs(5);
+/// A ledger that began within an hour has every record.
+const IN_TIME_MS: u64 = 60 * 60 * 1000;
 /// A tool that says nothing is in the way is believed after so long, unless a lane says that it has not read everything yet: after a
 /// long run, one worker may have thousands of records before it, and a few in each page.
 const DRAINED: Duration = Duration::from_secs(90);
@@ -53,6 +57,18 @@ impl World {
             }
             match self.flag().await {
                 // What must be dealt with first has a name.
+                Some(flag) if self.cast.imports && self.has(ObstacleKind::AwaitingImport).await => {
+                    return Some(Wrong::because(
+                        "nothing goes wrong, and a table is still left to an import",
+                        flag + "\nCommands ended so:\n" + &self.ends(),
+                    ));
+                }
+                Some(flag) if self.cast.ledger && self.is_not_bridged().await => {
+                    return Some(Wrong::because(
+                        "the ledger bridges an outage, and a lane lost records",
+                        flag,
+                    ));
+                }
                 Some(flag) => {
                     self.network
                         .note(|| format!("not exact, and the tool says why: {flag}"));
@@ -82,6 +98,26 @@ impl World {
         Some(found.when("exact, and then no more"))
     }
 
+    /// Whether a lane lost records although the ledger began in time, and lost none. If every worker dies soon, the first object of
+    /// a ledger may come when the stream has trimmed records already.
+    async fn is_not_bridged(&self) -> bool {
+        let in_time_ms = EPOCH_MS + IN_TIME_MS;
+        let began_in_time = self
+            .network
+            .with_engine(|engine, _| history::begins_before(engine, BUCKET, in_time_ms));
+        if !began_in_time {
+            self.network.count("the ledger began late");
+            return false;
+        }
+        self.has(ObstacleKind::Gap).await && !self.has(ObstacleKind::Ledger).await
+    }
+
+    /// Whether the tool names an obstacle of a kind.
+    async fn has(&self, kind: ObstacleKind) -> bool {
+        let status = self.status().await;
+        status.is_ok_and(|status| status.obstacles.iter().any(|obstacle| obstacle.kind == kind))
+    }
+
     /// How the targets differ from what the newest plan says.
     pub fn differences(&self, stamps: Stamps) -> Option<Wrong> {
         if let Some(shop) = &self.shop {
@@ -102,6 +138,15 @@ impl World {
     pub fn unsupported(&self) -> Option<Wrong> {
         if let Some(wrong) = self.shop.as_ref().and_then(|shop| shop.wrong()) {
             return Some(wrong);
+        }
+        if self.cast.ledger {
+            let source = &self.trial.source;
+            let wrong = self
+                .network
+                .with_engine(|engine, _| history::wrong(engine, BUCKET, source));
+            if wrong.is_some() {
+                return wrong;
+            }
         }
         let what = self
             .network
@@ -126,6 +171,8 @@ impl World {
                     | ObstacleKind::Lag
                     | ObstacleKind::NotVerified
                     | ObstacleKind::NotClean
+                    // It is in the way of nothing but itself.
+                    | ObstacleKind::Ledger
                     // The items that these are about have been looked at.
                     | ObstacleKind::StrayWrites
                     | ObstacleKind::ReverseDeadLetters
@@ -160,6 +207,7 @@ impl World {
                         | ObstacleKind::Lag
                         | ObstacleKind::NotVerified
                         | ObstacleKind::NotClean
+                        | ObstacleKind::Ledger
                 )
             })
         })

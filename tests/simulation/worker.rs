@@ -5,18 +5,19 @@ use aws_sdk_dynamodb::config::{
 };
 use aws_types::SdkConfig;
 use aws_types::sdk_config::SharedTimeSource;
-use dynasplit::backfill::{Backfill, BackfillOptions, OrderChoice};
+use dynasplit::backfill::{Backfill, BackfillOptions, ExportStart, OrderChoice, cancel_export, load_export};
 use dynasplit::cutover::{
     CompleteServiceOptions, CutoverOptions, CutoverReport, Operator, RollbackOptions, cancel_cutover,
     cancel_rollback, complete_service, cutover, pause_cutover, resume_cutover, rollback,
 };
 use dynasplit::dynamo::{Clients, Timing};
+use dynasplit::heal::{HealOptions, HealView, heal};
 use dynasplit::lifecycle::{
     ApplyOptions, CompleteOptions, PruneOptions, SwitchOptions, apply, complete, prune, switch, switch_back,
 };
 use dynasplit::plan::Plan;
 use dynasplit::repair::reconcile_dead_letters;
-use dynasplit::state::{PruneSide, TuningChange};
+use dynasplit::state::{Order, PruneSide, TuningChange};
 use dynasplit::status::{Phase, split_status_with_worker};
 use dynasplit::tail::{Tail, TailOptions, settle_strays};
 use dynasplit::verify::{Verify, VerifyOptions};
@@ -24,10 +25,13 @@ use dynasplit::worker::{RunError, Split, tune};
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::beside::beside;
 use crate::network::Wire;
 use crate::shop::Shop;
+use crate::world::BUCKET;
 
 /// What a command does.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,9 +42,33 @@ pub enum Job {
     Replicate {
         restart: bool,
     },
+    /// A worker of `replicate` that begins the ledger anew.
+    RestartLedger,
+    /// Leaves the tables to an import.
+    ApplyForImport,
     Backfill {
         consistent: bool,
         order: OrderChoice,
+    },
+    /// A copy in the import order.
+    Import {
+        consistent: bool,
+        /// A partial table of a failed import is deleted.
+        delete_partial: bool,
+        /// How large its objects are.
+        object_bytes: Option<u64>,
+    },
+    /// Requests an export for a copy. Says its ARN.
+    ExportStart,
+    /// A copy that waits for an export scans instead.
+    ExportCancel,
+    /// A copy of an export.
+    CopyExport {
+        arn: String,
+    },
+    /// Brings the keys in order that changed while records were lost.
+    Heal {
+        new_exports: bool,
     },
     Verify {
         repair: bool,
@@ -119,7 +147,12 @@ impl Job {
             Self::Apply { .. } => "apply",
             Self::Replicate { restart: false } => "replicate",
             Self::Replicate { restart: true } => "restart-tail",
-            Self::Backfill { .. } => "backfill",
+            Self::RestartLedger => "restart-ledger",
+            Self::ApplyForImport => "apply",
+            Self::Backfill { .. } | Self::Import { .. } | Self::CopyExport { .. } => "backfill",
+            Self::ExportStart => "export-start",
+            Self::Heal { .. } => "heal",
+            Self::ExportCancel => "export-cancel",
             Self::Verify { repair: false } => "verify",
             Self::Verify { repair: true } => "repair",
             Self::Reconcile => "reconcile",
@@ -180,9 +213,75 @@ impl Job {
                 Box::pin(apply(&split, options, &|_| {})).await?;
                 with_next(&split, "done").await
             }
-            Self::Replicate { restart } => {
+            Self::ApplyForImport => {
+                let options = ApplyOptions {
+                    enable_stream: false,
+                    for_import: true,
+                };
+                Box::pin(apply(&split, options, &|_| {})).await?;
+                with_next(&split, "done").await
+            }
+            Self::Import {
+                consistent,
+                delete_partial,
+                object_bytes,
+            } => {
+                let options = BackfillOptions {
+                    segments: Some(3),
+                    workers: Some(2),
+                    consistent: Some(consistent),
+                    order: Some(OrderChoice::Only(Order::Import)),
+                    delete_partial,
+                    object_bytes,
+                    ..BackfillOptions::default()
+                };
+                let (backfill, _) = Backfill::new(split.clone(), options, stop);
+                Box::pin(backfill.run()).await?;
+                with_next(&split, "done").await
+            }
+            Self::ExportStart => {
+                let to = format!("s3://{BUCKET}/exports").parse().expect("a folder");
+                let start = ExportStart::new(split, Some(to), stop);
+                let started = Box::pin(start.run()).await?;
+                Ok(Report::of(started.export))
+            }
+            Self::Heal { new_exports } => {
+                let options = HealOptions {
+                    to: Some(format!("s3://{BUCKET}/changes").parse().expect("a folder")),
+                    s3_region: None,
+                    new_exports,
+                };
+                let own = split.clone();
+                let healed = beside(move || {
+                    Box::pin(async move {
+                        let (view, _) = watch::channel(HealView::default());
+                        heal(&own, &options, &view, &stop).await
+                    })
+                });
+                let healed = healed.await?;
+                let is_all = healed.counts.left() == 0;
+                with_next(&split, if is_all { "healed" } else { "some items stay" }).await
+            }
+            Self::ExportCancel => {
+                Box::pin(cancel_export(&split)).await?;
+                Ok(Report::of("done"))
+            }
+            Self::CopyExport { arn } => {
+                let place = arn.parse().expect("an ARN");
+                let export = Box::pin(load_export(&split, &place, None)).await?;
+                let options = BackfillOptions {
+                    workers: Some(2),
+                    export: Some(Arc::new(export)),
+                    ..BackfillOptions::default()
+                };
+                let (backfill, _) = Backfill::new(split.clone(), options, stop);
+                Box::pin(backfill.run()).await?;
+                with_next(&split, "done").await
+            }
+            Self::Replicate { .. } | Self::RestartLedger => {
                 let options = TailOptions {
-                    restart,
+                    restart: matches!(self, Self::Replicate { restart: true }),
+                    restart_ledger: self == Self::RestartLedger,
                     ..TailOptions::default()
                 };
                 let (tail, _) = Tail::new(split, options, stop);

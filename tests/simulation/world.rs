@@ -18,12 +18,13 @@ use rand::{Rng, SeedableRng};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::cast::Cast;
+use crate::beside::with_beside;
+use crate::cast::{Cast, Outage};
 use crate::check::Wrong;
 use crate::crew::Tails;
-use crate::engine::Engine;
+use crate::engine::{Engine, JobHabits, Stream};
 use crate::life::doom;
-use crate::network::{EPOCH_MS, FaultRates, Network, Trace};
+use crate::network::{EPOCH_MS, FaultRates, Network, Throttling, Trace};
 use crate::operator::Operator;
 use crate::script::{Cuts, KEPT, Script};
 use crate::shop::Shop;
@@ -52,6 +53,12 @@ const MOVING_STORM: Duration = Duration::from_secs(180);
 const MOVED_IN_TROUBLE: u64 = 2;
 /// If trouble begins with the copy, it begins after so long at the latest.
 const START: Duration = Duration::from_secs(30);
+/// A copy has begun, and not ended.
+const BEFORE_AN_OUTAGE: Duration = Duration::from_secs(6);
+/// A source whose exports are asked for could be restored long before.
+const RESTORABLE_MS: u64 = 24 * 60 * 60 * 1000;
+/// The bucket of a run.
+pub const BUCKET: &str = "objects";
 const STACK: usize = 16 << 20;
 
 /// What a run came to.
@@ -131,7 +138,10 @@ fn run_here(script: &Script, trace: Trace) -> Outcome {
             ));
         }
         let world = Arc::new(world);
-        Box::pin(world.live()).await
+        match world.cast.heals {
+            true => Box::pin(with_beside(world.live())).await,
+            false => Box::pin(world.live()).await,
+        }
     })
 }
 
@@ -143,6 +153,7 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         let cast = Cast::drawn(&mut rng).on(script.focus());
         let cast = cast.with_cutovers(seed, script.focus()).without(script.without);
+        let cast = cast.with_s3(seed, script.focus());
         let cast = match (script.is_small, script.without) {
             (true, Some(rule)) => cast.small(script.focus()).sharpened(rule),
             (true, None) => cast.small(script.focus()).with_fleet(seed),
@@ -167,6 +178,13 @@ impl World {
         } else {
             trial.plan()
         };
+        let section = [
+            cast.imports.then_some("s3: { bucket: objects, prefix: live }\n"),
+            cast.ledger
+                .then_some("ledger: { bucket: objects, prefix: history }\n"),
+        ];
+        let section: String = section.into_iter().flatten().collect();
+        let text = text.replacen("unrouted:", &format!("{section}unrouted:"), 1);
         let (first, _) = text.split_once("  - name: names").expect("its last service");
         let texts = if cast.grows {
             vec![first, &text]
@@ -177,6 +195,7 @@ impl World {
             .iter()
             .map(|text| Plan::parse(text, "plan.yaml").expect("the plan is right"));
         let plans = plans.collect();
+        network.with_engine(|engine, _| engine.make_bucket(BUCKET));
         let (wire, _) = network.join("writers", false, None);
         let is_spared = cast.spares_start;
         Self {
@@ -231,11 +250,21 @@ impl World {
         let mut rng = self.rng(1);
         self.trial.create_source(&self.writers).await;
         self.expire_items(true).await;
+        if self.cast.exports || self.cast.heals {
+            let source = &self.trial.source;
+            self.network
+                .with_engine(|engine, now_ms| engine.keep_restorable(source, now_ms - RESTORABLE_MS));
+        }
+        if self.cast.ledger {
+            self.network
+                .with_engine(|engine, _| engine.stream(&self.trial.source).map(Stream::keep_all));
+        }
         let writers = self.begin_writers(&mut rng).await;
         if !(self.cast.spares_apply || self.cast.spares_start) {
             self.network.set_fault_rates(self.cast.fault_rates);
         }
         self.begin_events();
+        self.jobs_fail(true);
         self.begin_crew(&mut rng).await;
         if self.cast.spares_start {
             self.until_copying().await;
@@ -271,15 +300,20 @@ impl World {
                 self.network.note(|| "trouble begins again".into());
                 self.network.set_fault_rates(self.cast.fault_rates);
                 self.begin_trouble(rng);
+                self.jobs_fail(true);
                 writers.rest(false);
             }
             self.storm(writers).await;
             if let Some(minutes) = self.cast.away_minutes.filter(|_| act == 0) {
                 self.everybody_is_away(writers, minutes).await;
             }
+            if let Some(outage) = self.cast.outage.clone().filter(|_| act == 0) {
+                self.long_outage(writers, &outage).await;
+            }
             self.network.note(|| "calm".into());
             self.calm.store(true, Ordering::Relaxed);
             self.network.set_fault_rates(FaultRates::NONE);
+            self.jobs_fail(false);
             self.network.spare_all();
             let wrong = Box::pin(self.quiet_moment(writers)).await;
             if wrong.is_some() {
@@ -306,10 +340,24 @@ impl World {
         self.calm.store(false, Ordering::Relaxed);
     }
 
+    /// While trouble lasts, jobs of DynamoDB fail.
+    fn jobs_fail(&self, fail: bool) {
+        let jobs = JobHabits {
+            seed: self.seed,
+            lasts_ms: (500, self.cast.job_ms),
+            fails: if fail { self.cast.failing_jobs } else { 0 },
+        };
+        self.network.with_engine(|engine, _| engine.set_jobs(jobs));
+    }
+
     /// Lasts until the backfill has ended, within bounds. No key rests before it begins, and nothing that it does is hidden.
     async fn storm(&self, writers: &Writers) {
         let began = Instant::now();
-        let [shortest, longest] = self.cast.storm;
+        let (shortest, longest) = (self.cast.storm[0], self.cast.longest_storm());
+        if self.cast.outage.as_ref().is_some_and(|outage| outage.is_early) {
+            sleep(BEFORE_AN_OUTAGE).await;
+            return;
+        }
         let longest = if self.shop.is_some() {
             MOVING_STORM
         } else {
@@ -346,6 +394,33 @@ impl World {
         writers.rest(false);
         self.network.note(|| "everybody comes back".into());
         self.away.set(false);
+    }
+
+    /// A table accepts no writes for long, and workers run only now and then.
+    async fn long_outage(&self, writers: &Writers, outage: &Outage) {
+        let trial = &self.trial;
+        let tables = [&trial.orders, &trial.invoices, &trial.names];
+        let table = tables[outage.table % tables.len()];
+        self.network.count("long outage of a table");
+        self.network.throttle(Throttling::outage(table));
+        for minutes in &outage.absences {
+            self.network
+                .note(|| format!("everybody is away for {minutes} minutes"));
+            self.away.set(true);
+            for part in 0..3 {
+                writers.rest(part != 1);
+                let pause = if part == 1 {
+                    Duration::from_secs(2)
+                } else {
+                    Duration::from_secs(minutes * 30)
+                };
+                sleep(pause).await;
+            }
+            self.network.note(|| "everybody comes back".into());
+            self.away.set(false);
+            writers.rest(false);
+            sleep(Duration::from_secs(outage.visit_s)).await;
+        }
     }
 
     /// Ends when everybody leaves.
@@ -444,13 +519,19 @@ impl World {
 /// What is done in its first seconds by everybody who belongs to the split.
 impl World {
     async fn begin_crew(self: &Arc<Self>, rng: &mut StdRng) {
-        let apply = Job::Apply { enable_stream: false };
+        let apply = match self.cast.imports {
+            true => Job::ApplyForImport,
+            false => Job::Apply { enable_stream: false },
+        };
         self.until_done(apply, 0).await;
         for place in 0..self.cast.tails {
             self.supervise_tail(place == 0 && rng.random(), false);
         }
         for place in 0..self.cast.backfills {
-            self.supervise_backfill(place);
+            match self.cast.exports {
+                true => self.supervise_copy_of_export(place),
+                false => self.supervise_backfill(place),
+            }
         }
         if self.cast.operator {
             let operator = Operator::of(self);

@@ -35,6 +35,7 @@ impl Tail {
             })
             .collect();
         let (mut wanted, mut open, mut is_doubtful) = (0_usize, BTreeSet::new(), false);
+        let mut readable = BTreeSet::new();
         for (name, stored) in known.records() {
             match self.reading(&stored.value, &all, seen) {
                 Reading::Open => {}
@@ -48,6 +49,7 @@ impl Tail {
             }
             wanted += 1;
             open.insert(name.clone());
+            readable.insert(stored.value.shard.clone());
         }
         let (workers, place) = (crew.workers(), crew.place(&context.owner));
         let mut awaited = Awaited::new();
@@ -59,13 +61,11 @@ impl Tail {
         let share = wanted.div_ceil(workers);
         if workers > 1 {
             // Another worker started: it takes the shards that are released here.
-            running
-                .values()
-                .skip(share)
-                .for_each(|surplus| surplus.stop.cancel());
+            let read = running.iter().filter(|(shard, _)| readable.contains(*shard));
+            read.skip(share).for_each(|(_, surplus)| surplus.stop.cancel());
         }
         for (name, record) in known.records().iter().filter(|(name, _)| look.has(name)) {
-            if running.len() >= share && workers > 1 {
+            if has_share(running, &readable, share) && workers > 1 {
                 // Keep watching the leases, so that one that ends is seen to end.
                 leases.is_free(name, &record.value.lease, record.revision, Instant::now());
                 continue;
@@ -116,7 +116,7 @@ impl Tail {
         }
         Claimed {
             awaited,
-            has_room: running.len() < share,
+            has_room: !has_share(running, &readable, share),
         }
     }
 
@@ -144,6 +144,13 @@ enum Reading {
     Lost,
     /// Nothing at present.
     Nothing,
+}
+
+/// Whether a worker reads its share. A shard whose lanes wait for its parent does not count: if those of all workers waited, nobody would
+/// take the parent of a worker that died.
+fn has_share<T>(running: &BTreeMap<String, T>, readable: &BTreeSet<String>, share: usize) -> bool {
+    let read = running.keys().filter(|shard| readable.contains(*shard));
+    read.count() >= share
 }
 
 /// Workers that read an open shard, `me` among them.

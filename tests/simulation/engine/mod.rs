@@ -1,11 +1,14 @@
-//! DynamoDB in memory, for the simulation: no clock, no threads, no randomness. The same requests at the same times
-//! get the same answers. It is written from AWS's documentation and shares no code with the product.
+//! DynamoDB and S3 in memory, for the simulation: no clock, no threads, and no chance but that of a seed. The same requests at the same
+//! times get the same answers. It is written from AWS's documentation and shares no code with the product.
 //!
 //! It knows the operations and the forms of expressions that the product sends. It refuses others and notes them in
 //! [`Engine::unsupported`], which no run may have.
 
+mod exports;
 mod expression;
+mod imports;
 mod items;
+mod objects;
 mod policies;
 mod reads;
 mod refusal;
@@ -24,10 +27,15 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+use exports::Export;
+use imports::Import;
+pub use imports::JobHabits;
+use objects::Bucket;
+pub use objects::{S3, error_of_objects};
 pub use policies::role_arn;
 pub use refusal::Answer;
 use refusal::Refusal;
-use stream::Stream;
+pub use stream::Stream;
 use table::{Place, Table};
 pub use value::{Item, Value, item_json};
 
@@ -51,6 +59,16 @@ pub struct Habits {
 pub struct Engine {
     habits: Habits,
     tables: BTreeMap<String, Table>,
+    /// Tables that were made so far.
+    tables_made: u64,
+    /// S3, by the names of buckets.
+    buckets: BTreeMap<String, Bucket>,
+    jobs: JobHabits,
+    /// Oldest first.
+    imports: Vec<Import>,
+    exports: Vec<Export>,
+    /// What was done by itself, since it was counted.
+    pub happened: Vec<&'static str>,
     /// What was asked for and is not known.
     pub unsupported: Vec<String>,
 }
@@ -68,12 +86,22 @@ impl Engine {
         Self {
             habits,
             tables: BTreeMap::new(),
+            tables_made: 0,
+            buckets: BTreeMap::new(),
+            jobs: JobHabits::default(),
+            imports: Vec::new(),
+            exports: Vec::new(),
+            happened: Vec::new(),
             unsupported: Vec::new(),
         }
     }
 
     /// Carries a request out: `target` as in `x-amz-target`.
     pub fn answer(&mut self, at: Arrival, target: &str, body: &Json) -> Answer {
+        self.pass(at.now_ms);
+        if let Some(operation) = target.strip_prefix(S3) {
+            return self.answer_of_objects(operation, body);
+        }
         match self.carried_out(at, target, body) {
             Ok(body) => Answer::ok(body),
             Err(refusal) => {
@@ -85,13 +113,24 @@ impl Engine {
         }
     }
 
+    /// Says how imports and exports behave from now on.
+    pub fn set_jobs(&mut self, jobs: JobHabits) {
+        self.jobs = jobs;
+    }
+
+    /// Time has passed: what DynamoDB does by itself is done.
+    pub fn pass(&mut self, now_ms: u64) {
+        self.imports_begin(now_ms);
+        self.end_exports(now_ms);
+    }
+
     fn carried_out(&mut self, at: Arrival, target: &str, body: &Json) -> Result<Json, Refusal> {
         match target.rsplit('.').next().unwrap_or_default() {
             "CreateTable" => self.create_table(at, body),
             "DescribeTable" => self.describe_table(at, body),
             "UpdateTable" => self.update_table(at, body),
             "DeleteTable" => self.delete_table(at, body),
-            "DescribeContinuousBackups" => self.describe_backups(body),
+            "DescribeContinuousBackups" => self.describe_backups(at, body),
             "DescribeTimeToLive" => self.describe_ttl(body),
             "UpdateTimeToLive" => self.update_ttl(body),
             "GetItem" => self.get_item(at, body),
@@ -104,6 +143,11 @@ impl Engine {
             "DeleteResourcePolicy" => self.delete_policy(at, body),
             "ExecuteStatement" => self.execute(at, body),
             "BatchExecuteStatement" => self.batch_execute(at, body),
+            "ExportTableToPointInTime" => self.export_table(at, body),
+            "DescribeExport" => self.describe_export(body),
+            "ImportTable" => self.import_table(at, body),
+            "DescribeImport" => self.describe_import(body),
+            "ListImports" => self.list_imports(body),
             "Query" => self.query(at, body),
             "Scan" => self.scan(at, body),
             "DescribeStream" => self.describe_stream(body),

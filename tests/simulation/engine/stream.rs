@@ -28,6 +28,8 @@ pub struct Stream {
     page_records: usize,
     next: u128,
     shards: Vec<Shard>,
+    /// Everything that was written: the shard, the number, the time, the record. Kept if somebody asks for it at last.
+    log: Option<Vec<(String, u128, u64, Json)>>,
 }
 
 /// A part of a stream.
@@ -86,6 +88,7 @@ impl Stream {
             page_records: page_records.min(PAGE_RECORDS),
             next: 900_000_000_000_000_000_000 / (1 + generation as u128),
             shards: Vec::new(),
+            log: None,
         };
         let width = u64::MAX / shards;
         for place in 0..shards {
@@ -164,6 +167,9 @@ impl Stream {
             .iter_mut()
             .find(|shard| shard.is_open() && (shard.hashes.0..=shard.hashes.1).contains(&hash))
             .expect("the open shards cover every hash");
+        if let Some(log) = &mut self.log {
+            log.push((shard.id.clone(), number, now_ms, json.clone()));
+        }
         shard.records.push_back(Record {
             number,
             at_ms: now_ms,
@@ -193,6 +199,23 @@ impl Stream {
         self.open(Some(id.to_owned()), (first, middle));
         self.open(Some(id.to_owned()), (middle + 1, last));
         true
+    }
+
+    /// From now on, everything that is written is kept for [`Stream::written`].
+    pub fn keep_all(&mut self) {
+        self.log.get_or_insert_default();
+    }
+
+    /// What was written to a shard: the number, the time and the record.
+    pub fn written(&self, id: &str) -> impl Iterator<Item = (u128, u64, &Json)> {
+        let all = self.log.iter().flatten();
+        let of_shard = all.filter(move |(shard, ..)| shard == id);
+        of_shard.map(|(_, number, at_ms, record)| (*number, *at_ms, record))
+    }
+
+    /// Whether a shard takes no records any more.
+    pub fn is_closed(&self, id: &str) -> bool {
+        self.shards.iter().any(|shard| shard.id == id && !shard.is_open())
     }
 
     /// Closes an open shard, and continues it by one. Says whether it was open.

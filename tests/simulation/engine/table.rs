@@ -30,6 +30,8 @@ pub struct KeyPart {
 #[derive(Debug)]
 pub struct Table {
     pub name: String,
+    /// No other table of this name has it.
+    pub id: String,
     pub partition: KeyPart,
     pub sort: Option<KeyPart>,
     /// From then on it can be used.
@@ -38,6 +40,8 @@ pub struct Table {
     pub deletion_protection: bool,
     pub ttl: Option<String>,
     pub items: BTreeMap<Place, Item>,
+    /// It can be restored to each moment since then, and exported.
+    pub restorable_from_ms: Option<u64>,
     /// Oldest first; only the last one can be on.
     pub streams: Vec<Stream>,
     /// Changes of its resource policy, oldest first.
@@ -64,6 +68,7 @@ impl Table {
     ) -> Self {
         Self {
             name: name.to_owned(),
+            id: String::new(),
             partition,
             sort,
             created_ms,
@@ -71,6 +76,7 @@ impl Table {
             deletion_protection: false,
             ttl: None,
             items: BTreeMap::new(),
+            restorable_from_ms: None,
             streams: Vec::new(),
             policies: Vec::new(),
             past: Vec::new(),
@@ -187,6 +193,25 @@ impl Table {
         before.into_iter().chain(now.map(|(_, item)| item.clone()))
     }
 
+    /// Each item that there was, with its versions since when, the oldest one first.
+    pub fn histories(&self) -> BTreeMap<Place, Vec<(u64, Option<&Item>)>> {
+        let mut found: BTreeMap<Place, Vec<(u64, Option<&Item>)>> = BTreeMap::new();
+        // An entry says what was there before a change: the version since the change before.
+        let mut since: BTreeMap<&Place, u64> = BTreeMap::new();
+        for (at_ms, place, before) in &self.past {
+            let from = since.insert(place, *at_ms).unwrap_or(0);
+            found
+                .entry(place.clone())
+                .or_default()
+                .push((from, before.as_ref()));
+        }
+        for (place, versions) in &mut found {
+            let from = since.get(place).copied().unwrap_or(0);
+            versions.push((from, self.items.get(place)));
+        }
+        found
+    }
+
     /// A page of the items within hashes, behind a place, as they were at a time, of those whose key is wanted.
     pub fn page(
         &self,
@@ -248,6 +273,7 @@ impl Table {
         let mut description = json!({
             "TableName": self.name,
             "TableArn": self.arn(),
+            "TableId": self.id,
             "TableStatus": if now_ms >= self.ready_ms { "ACTIVE" } else { "CREATING" },
             "KeySchema": keys.map(|(part, role)| json!({ "AttributeName": part.name, "KeyType": role })).collect::<Vec<_>>(),
             "AttributeDefinitions": definitions

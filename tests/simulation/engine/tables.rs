@@ -45,6 +45,8 @@ impl Engine {
         let partition = part("HASH").ok_or_else(|| Refusal::invalid("the partition key is missing"))?;
         let ready_ms = at.now_ms + self.habits.creation_ms;
         let mut table = Table::new(name, partition, part("RANGE"), at.now_ms, ready_ms);
+        self.tables_made += 1;
+        table.id = format!("simulated-{}", self.tables_made);
         table.deletion_protection = request.is("DeletionProtectionEnabled");
         if let Some(specification) = body.get("StreamSpecification") {
             self.switch_stream(at, &mut table, specification)?;
@@ -100,6 +102,9 @@ impl Engine {
 
     pub(super) fn delete_table(&mut self, at: Arrival, body: &Json) -> Result<Json, Refusal> {
         let name = Request::of(body, &["TableName"])?.text("TableName")?;
+        if self.known(name)?.ready_ms == u64::MAX {
+            return Err(Refusal::service("ResourceInUseException", "it is being imported"));
+        }
         let table = self.usable(at, name)?;
         if table.deletion_protection {
             return Err(Refusal::invalid("Resource cannot be deleted as it is protected"));
@@ -109,13 +114,20 @@ impl Engine {
         Ok(json!({ "TableDescription": description }))
     }
 
-    /// Nobody makes backups.
-    pub(super) fn describe_backups(&mut self, body: &Json) -> Result<Json, Refusal> {
+    /// Whether a table can be restored to each moment.
+    pub(super) fn describe_backups(&mut self, at: Arrival, body: &Json) -> Result<Json, Refusal> {
         let name = Request::of(body, &["TableName"])?.text("TableName")?;
-        self.known(name)?;
+        let recovery = match self.known(name)?.restorable_from_ms {
+            None => json!({ "PointInTimeRecoveryStatus": "DISABLED" }),
+            Some(from_ms) => json!({
+                "PointInTimeRecoveryStatus": "ENABLED",
+                "EarliestRestorableDateTime": from_ms.div_ceil(1000),
+                "LatestRestorableDateTime": at.now_ms / 1000 - 300,
+            }),
+        };
         Ok(json!({ "ContinuousBackupsDescription": {
             "ContinuousBackupsStatus": "ENABLED",
-            "PointInTimeRecoveryDescription": { "PointInTimeRecoveryStatus": "DISABLED" },
+            "PointInTimeRecoveryDescription": recovery,
         } }))
     }
 
@@ -145,7 +157,7 @@ impl Engine {
     }
 
     /// A table, also one that is still being made.
-    fn known(&mut self, name: &str) -> Result<&mut Table, Refusal> {
+    pub(super) fn known(&mut self, name: &str) -> Result<&mut Table, Refusal> {
         let found = self.tables.get_mut(name);
         found
             .ok_or_else(|| Refusal::missing(format!("Requested resource not found: Table: {name} not found")))

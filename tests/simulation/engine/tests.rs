@@ -6,6 +6,8 @@ mod against_embedded;
 mod documented;
 /// Resource policies, and records that are shown late.
 mod fences;
+/// S3, and imports of its objects.
+mod objects;
 /// Random requests in the forms that the product sends.
 mod requests;
 

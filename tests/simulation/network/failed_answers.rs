@@ -4,7 +4,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::{Value as Json, json};
 
-use crate::engine::Answer;
+use crate::engine::{Answer, error_of_objects};
 
 /// A server error.
 pub fn server_error(rng: &mut StdRng) -> Answer {
@@ -13,6 +13,23 @@ pub fn server_error(rng: &mut StdRng) -> Answer {
         status,
         body: json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "It failed." }),
     }
+}
+
+/// A server error of S3.
+pub fn server_error_of_objects(rng: &mut StdRng) -> Answer {
+    let (status, code) = [(500, "InternalError"), (503, "ServiceUnavailable")][rng.random_range(0..2)];
+    error_of_objects(status, code, "It failed.")
+}
+
+/// A request of S3 that comes too soon after others, or a conditional write beside another one.
+pub fn slow_down(rng: &mut StdRng, request: &Json) -> Answer {
+    let is_conditional = ["if-none-match", "if-match"]
+        .iter()
+        .any(|condition| request.get(*condition).is_some());
+    if is_conditional && rng.random() {
+        return error_of_objects(409, "ConditionalRequestConflict", "Another write is under way.");
+    }
+    error_of_objects(503, "SlowDown", "Please reduce your request rate.")
 }
 
 /// A request that is throttled, for this reason or one of those that fit.

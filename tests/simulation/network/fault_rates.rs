@@ -112,6 +112,9 @@ impl FaultRates {
             (Fate::OddPage, sort) if sort != Sort::Records => Fate::Throttled,
             // A repeated order to make a table is answered as one that came too late.
             (Fate::Twice, Sort::Control | Sort::Read | Sort::Records) => Fate::Answered,
+            // The SDK waits minutes for an upload, so most of them break at once.
+            (Fate::LostBefore, Sort::Upload) if rng.random_ratio(9, 10) => Fate::BrokenBefore,
+            (Fate::LostAfter, Sort::Upload) if rng.random_ratio(9, 10) => Fate::BrokenAfter,
             (fate, _) => fate,
         }
     }
@@ -162,6 +165,8 @@ pub enum Sort {
     Batch,
     Records,
     Control,
+    /// An object is written.
+    Upload,
 }
 
 impl Sort {
@@ -169,6 +174,13 @@ impl Sort {
     pub fn of(operation: &str) -> Self {
         match operation {
             "PutItem" | "DeleteItem" | "UpdateItem" => Self::Write,
+            "PutObject" => Self::Upload,
+            // A second request with the same token asks for the same thing.
+            "CopyObject" | "ImportTable" | "ExportTableToPointInTime" => Self::Write,
+            // It names no id: a late one may meet another table.
+            "DeleteTable" => Self::Write,
+            "GetObject" | "HeadObject" | "ListObjectsV2" => Self::Read,
+            "DescribeImport" | "ListImports" | "DescribeExport" | "DescribeContinuousBackups" => Self::Read,
             "BatchWriteItem" | "BatchExecuteStatement" => Self::Batch,
             "GetRecords" => Self::Records,
             "GetItem" | "Query" | "Scan" | "DescribeStream" | "GetShardIterator" | "DescribeTable"

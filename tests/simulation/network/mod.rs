@@ -6,6 +6,7 @@
 mod failed_answers;
 mod fault_rates;
 mod meter;
+mod objects;
 mod sender;
 mod throttling;
 mod trace;
@@ -103,6 +104,11 @@ impl Network {
         Self {
             inner: Arc::new(Mutex::new(inner)),
         }
+    }
+
+    /// The time of day, in milliseconds since 1970.
+    fn time_ms(&self) -> u64 {
+        self.lock().now_ms()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -212,6 +218,8 @@ impl Network {
     pub fn with_engine<T>(&self, act: impl FnOnce(&mut Engine, u64) -> T) -> T {
         let mut inner = self.lock();
         let now_ms = inner.now_ms();
+        inner.engine.pass(now_ms);
+        inner.count_happened();
         act(&mut inner.engine, now_ms)
     }
 
@@ -345,6 +353,15 @@ impl Inner {
         let denied = self.engine.denial(who, operation, body, as_of_ms)?;
         self.tally.count("refused by a policy");
         Some(denied)
+    }
+
+    /// Counts what the engine did by itself.
+    fn count_happened(&mut self) {
+        let at_ms = self.elapsed_ms();
+        for what in std::mem::take(&mut self.engine.happened) {
+            self.tally.count(what);
+            self.trace.add(at_ms, || what.to_owned());
+        }
     }
 
     /// What becomes of a request, and why it is throttled, unless that is cut.

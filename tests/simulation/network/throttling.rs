@@ -11,6 +11,9 @@ use tokio::time::{Duration, Instant};
 
 use super::fault_rates::Sort;
 
+/// No run is as long.
+const OUTAGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// What is throttled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Extent {
@@ -18,6 +21,8 @@ enum Extent {
     /// About half of the keys and pages.
     KeyRange,
     Account,
+    /// All of S3.
+    Objects,
 }
 
 /// A time of throttling.
@@ -41,21 +46,47 @@ impl Throttling {
         }
     }
 
+    /// A table accepts no writes until nothing goes wrong any more.
+    pub fn outage(table: &str) -> Self {
+        Self {
+            extent: Extent::Table,
+            table: table.to_owned(),
+            reads: false,
+            until: Instant::now() + OUTAGE,
+        }
+    }
+
+    /// S3 serves nobody for a while.
+    pub fn of_objects(rng: &mut StdRng) -> Self {
+        Self {
+            extent: Extent::Objects,
+            table: "S3".to_owned(),
+            reads: false,
+            until: Instant::now() + Duration::from_millis(rng.random_range(1000..20_000)),
+        }
+    }
+
     /// Its kind, for the count of faults.
     pub fn kind(&self) -> &'static str {
         match self.extent {
             Extent::Table => "table throttled for seconds",
             Extent::KeyRange => "key range throttled for seconds",
             Extent::Account => "account throttled for seconds",
+            Extent::Objects => "S3 throttled for seconds",
         }
     }
 
     /// Why it throttles a request, if it does.
     pub fn reason(&self, sort: Sort, body: &Json) -> Option<String> {
+        match (self.extent, body.get("Bucket")) {
+            (Extent::Objects, Some(_)) => return Some("SlowDown".to_owned()),
+            (Extent::Objects, None) | (_, Some(_)) => return None,
+            (_, None) => {}
+        }
         let of_items = match sort {
             Sort::Read => self.reads,
             Sort::Write | Sort::Batch => !self.reads,
-            Sort::Records | Sort::Control => false,
+            Sort::Records | Sort::Control | Sort::Upload => false,
         };
         if !of_items || (self.extent != Extent::Account && !self.names_table(body)) {
             return None;
@@ -65,6 +96,7 @@ impl Throttling {
             Extent::KeyRange if is_in_range(body) => "KeyRangeThroughputExceeded",
             Extent::KeyRange => return None,
             Extent::Account => "AccountLimitExceeded",
+            Extent::Objects => return None,
         };
         Some(format!(
             "Table{}{limit}",

@@ -7,9 +7,9 @@ use rand::rngs::StdRng;
 use serde_json::Value as Json;
 use tokio::sync::oneshot;
 
-use super::fault_rates::{Fate, FaultRates};
+use super::fault_rates::{Fate, FaultRates, Sort};
 use super::{End, Network, failed_answers};
-use crate::engine::{Answer, Arrival};
+use crate::engine::{Answer, Arrival, S3};
 
 /// A request on its way.
 pub struct Travelling {
@@ -30,6 +30,14 @@ pub struct Travelling {
 
 impl Travelling {
     pub async fn go(self, fate: Fate, [there, back, late]: [Duration; 3], give: oneshot::Sender<End>) {
+        if fate == Fate::Late && Sort::of(self.operation()) == Sort::Upload {
+            // Its connection is broken at once, and it lands nevertheless.
+            tokio::time::sleep(there.min(late)).await;
+            let _ = give.send(End::Broken);
+            tokio::time::sleep(late.saturating_sub(there)).await;
+            self.land();
+            return;
+        }
         tokio::time::sleep(if fate == Fate::Late { late } else { there }).await;
         let end =
             match fate {
@@ -49,13 +57,16 @@ impl Travelling {
                     self.land();
                     End::Broken
                 }
-                Fate::ErrorBefore => End::Answer(self.chance(failed_answers::server_error)),
+                Fate::ErrorBefore => End::Answer(self.chance(|rng| self.server_error(rng))),
                 Fate::ErrorAfter => {
                     self.land();
-                    End::Answer(self.chance(failed_answers::server_error))
+                    End::Answer(self.chance(|rng| self.server_error(rng)))
+                }
+                Fate::Throttled if self.is_of_objects() => {
+                    End::Answer(self.chance(|rng| failed_answers::slow_down(rng, &self.body)))
                 }
                 Fate::Throttled => {
-                    let operation = self.target.rsplit('.').next().unwrap_or_default();
+                    let operation = self.operation();
                     let table = self.body["TableName"].as_str().unwrap_or("t");
                     End::Answer(self.chance(|rng| {
                         failed_answers::throttled(rng, operation, table, self.reason.as_deref())
@@ -75,6 +86,21 @@ impl Travelling {
         self.told(&end);
         // Whoever does not wait any more gave it up.
         let _ = give.send(end);
+    }
+
+    fn operation(&self) -> &str {
+        self.target.rsplit('.').next().unwrap_or_default()
+    }
+
+    fn is_of_objects(&self) -> bool {
+        self.target.starts_with(S3)
+    }
+
+    fn server_error(&self, rng: &mut StdRng) -> Answer {
+        match self.is_of_objects() {
+            true => failed_answers::server_error_of_objects(rng),
+            false => failed_answers::server_error(rng),
+        }
     }
 
     fn told(&self, end: &End) {
@@ -115,10 +141,10 @@ impl Travelling {
         let answer = inner
             .engine
             .answer(Arrival { now_ms, stale_ms }, &self.target, &body);
+        inner.count_happened();
         let at_ms = inner.elapsed_ms();
         if let Some(meter) = &mut inner.meter {
-            let operation = self.target.rsplit('.').next().unwrap_or_default();
-            meter.note(at_ms, &self.sender, operation, &body, &answer.body);
+            meter.note(at_ms, &self.sender, self.operation(), &body, &answer.body);
         }
         drop(inner);
         self.note(|| match answer.status {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::config::{AsyncSleep, Sleep};
+use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -16,8 +17,8 @@ use aws_smithy_types::body::SdkBody;
 use aws_types::sdk_config::TimeSource;
 use serde_json::Value as Json;
 
-use super::{EPOCH_MS, End, Network};
-use crate::engine::{Answer, role_arn};
+use super::{EPOCH_MS, End, Network, objects};
+use crate::engine::{Answer, S3, role_arn};
 use crate::support::latch::Latch;
 
 /// An HTTP client of the SDK, of one sender.
@@ -80,6 +81,10 @@ impl HttpConnector for Wire {
             .get("x-amz-target")
             .unwrap_or_default()
             .to_owned();
+        if target.is_empty() && !is_form(&request) {
+            let (target, body) = objects::asked(&request);
+            return self.pass_on(String::new(), target, body);
+        }
         let body = request.body().bytes().unwrap_or_default();
         if let Some(role) = assumed(body) {
             return HttpConnectorFuture::new(async move { credentials(&role) });
@@ -89,6 +94,12 @@ impl HttpConnector for Wire {
         let mut body: Json = serde_json::from_slice(body).unwrap_or_default();
         // The SDK writes members in a random order.
         body.sort_all_objects();
+        self.pass_on(who, target, body)
+    }
+}
+
+impl Wire {
+    fn pass_on(&self, who: String, target: String, body: Json) -> HttpConnectorFuture {
         let suspended = Arc::clone(&self.suspended);
         if suspended.is_set() {
             // Only a timer of the product can be here. Its request breaks, because a process that is suspended sends nothing.
@@ -97,18 +108,26 @@ impl HttpConnector for Wire {
                 Err(broken())
             });
         }
+        let is_of_objects = target.starts_with(S3);
         let end = self.network.send(&self.name, who, target, body);
+        let network = self.network.clone();
         HttpConnectorFuture::new(async move {
             let end = end.await;
             suspended.until(false).await;
             match end {
-                Ok(End::Answer(answer)) => response(&answer),
+                Ok(End::Answer(answer)) if is_of_objects => objects::answered(&answer),
+                Ok(End::Answer(answer)) => response(&answer, network.time_ms()),
                 Ok(End::Broken) => Err(broken()),
                 // It is never answered: the caller gives up.
                 Err(_) => std::future::pending().await,
             }
         })
     }
+}
+
+/// Whether a request is one of STS.
+fn is_form(request: &HttpRequest) -> bool {
+    request.headers().get("content-type") == Some("application/x-www-form-urlencoded")
 }
 
 /// The role that a request of STS asks for.
@@ -149,12 +168,17 @@ fn caller(signature: &str) -> String {
     role_arn(key)
 }
 
-fn response(answer: &Answer) -> Result<HttpResponse, ConnectorError> {
+/// The answer of DynamoDB, whose clock it shows.
+fn response(answer: &Answer, now_ms: u64) -> Result<HttpResponse, ConnectorError> {
     let status =
         StatusCode::try_from(answer.status).map_err(|error| ConnectorError::other(error.into(), None))?;
     let mut response = HttpResponse::new(status, SdkBody::from(answer.body.to_string()));
     response
         .headers_mut()
         .insert("content-type", "application/x-amz-json-1.0");
+    let now = DateTime::from_secs(i64::try_from(now_ms / 1000).unwrap_or(0));
+    if let Ok(date) = now.fmt(DateTimeFormat::HttpDate) {
+        response.headers_mut().insert("date", date);
+    }
     Ok(response)
 }

@@ -43,6 +43,9 @@ pub fn focus(rule: Rule) -> Focus {
         | Mark | OldImage | AsRead | TwoSteps | RunsEndWithDeletes | LooksAgain | Stripped
         | ReverseLanded | Watched | StraysBlock | ReopenRepairs | CopiesStay | CopiesRepaired | HoldKept
         | HoldBounded | MarksRemoved => Focus::Cutovers,
+        ImportComplete => Focus::Imports,
+        ExportLate => Focus::Exports,
+        ObjectFirst => Focus::Ledger,
         _ => Focus::Copy,
     }
 }
@@ -99,6 +102,9 @@ const CUTOVER: &str = "`model::cutover`";
 const CANARY: &str = "`model::canary`";
 const COPIES: &str = "`model::copies`";
 const HOLD: &str = "`model::hold`";
+const IMPORT_ORDER: &str = "`faults::import_order::an_import_that_fails_is_told_and_tried_again`";
+const EXPORTS: &str = "`faults::exports::an_export_from_before_the_tombstones_is_refused`";
+const LEDGER: &str = "`faults::ledger::every_record_is_in_the_ledger_whatever_dies_and_fails`";
 const MARKED: &str = "`cutover::marked`";
 
 /// Every rule.
@@ -188,5 +194,8 @@ pub const TABLE: &[Known] = &[
     known(CopiesRepaired, [None, None], COPIES),
     known(HoldKept, [Some(1), Some(1)], HOLD),
     known(HoldBounded, [Some(1), None], HOLD),
+    small(ImportComplete, [Some(4), None], IMPORT_ORDER),
+    small(ExportLate, [Some(6), None], EXPORTS),
+    small(ObjectFirst, [None, Some(8)], LEDGER),
     known(MarksRemoved, [Some(1), Some(2)], CUTOVER),
 ];
