@@ -8,8 +8,11 @@ use crate::model::{ItemExt as _, item_of, strip_marks};
 use proptest::prelude::*;
 use std::sync::Arc;
 
+/// A service by its place, and its item with its size; or why there is none.
+type Outcome = (Option<usize>, Result<(Item, usize), String>);
+
 /// What becomes of an item: its lines are read again.
-fn outcomes(plan: &Plan, item: &Exported) -> Vec<(Option<usize>, Result<(Item, usize), String>)> {
+fn outcomes(plan: &Plan, item: &Exported) -> Vec<Outcome> {
     let mut found = Vec::new();
     let unreadable = |problem: LineProblem| panic!("{problem}");
     let shaped = shape(plan, item, unreadable, |shaped| {
