@@ -51,6 +51,9 @@ pub struct Args {
     /// Seconds of the steady load.
     #[arg(long, default_value_t = 30)]
     pub load_seconds: u64,
+    /// MiB of JSON of the export that is shaped.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000), default_value_t = 128)]
+    pub shape_mib: u64,
     /// Write the report to this file, too (Markdown). Where it has the comments that bound figures, only what is between
     /// them.
     #[arg(long)]
@@ -76,6 +79,8 @@ pub enum Chapter {
     Verify,
     /// Catching up, and lag.
     Tail,
+    /// Shaping of an export, beside a script and Spark.
+    Shape,
 }
 
 /// Processes that the benchmark starts from itself.
@@ -97,6 +102,7 @@ impl Args {
             self.runs = 1;
             self.backlog = vec![2000];
             self.load_seconds = self.load_seconds.min(5);
+            self.shape_mib = self.shape_mib.min(8);
         }
         self.items.sort_unstable();
         self.items.dedup();

@@ -5,6 +5,7 @@ use crate::contender::{Contender, Kit};
 use crate::peers::Peers;
 use crate::product;
 use crate::results::{Case, Results};
+use crate::shape::shapings;
 use crate::stage::{Engine, Setting, Stage};
 use crate::trouble::Tried;
 use crate::{tail, verify};
@@ -15,7 +16,8 @@ const MILLION: u64 = 1_000_000;
 
 /// Measures all that is asked for.
 pub async fn run(args: Args) -> Tried<(Kit, Results)> {
-    let peers = match args.no_peers {
+    let needs_no_peers = args.no_peers || args.only == [Chapter::Shape];
+    let peers = match needs_no_peers {
         true => Peers::default(),
         false => Peers::install().await,
     };
@@ -44,6 +46,9 @@ pub async fn run(args: Args) -> Tried<(Kit, Results)> {
     }
     if kit.args.wants(Chapter::Tail) {
         tails(&kit.args, &mut results).await?;
+    }
+    if kit.args.wants(Chapter::Shape) {
+        results.shaped = Some(Box::pin(shapings(&kit.args)).await?);
     }
     Ok((kit, results))
 }

@@ -11,6 +11,7 @@
 //! | `product.rs` | the product's own binary |
 //! | `peers.rs`, `benches/peers/` | what a user might take instead |
 //! | `contender.rs`, `verify.rs`, `tail.rs` | one measurement each |
+//! | `shape/` | shaping of an export |
 //! | `chapters.rs`, `results.rs` | all of them, and their medians |
 //! | `report/` | Markdown, JSON, and the bars |
 
@@ -25,6 +26,7 @@ mod process;
 mod product;
 mod report;
 mod results;
+mod shape;
 mod size;
 mod stage;
 mod tail;

@@ -151,8 +151,29 @@ fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
     words.into_iter().map(str::to_owned).collect()
 }
 
+/// Spark, in an environment of its own. It needs Java.
+#[derive(Clone, Debug)]
+pub struct Spark {
+    /// Its Python.
+    pub python: PathBuf,
+    /// Its version.
+    pub version: String,
+}
+
+impl Spark {
+    /// Installs it, unless it is there.
+    pub async fn install() -> Tried<Self> {
+        process::succeed("java", &words(["-version"]), &[]).await?;
+        let (bin, version) = install_python("pyspark").await?;
+        Ok(Self {
+            python: bin.join("python"),
+            version,
+        })
+    }
+}
+
 /// The scripts.
-fn sources() -> PathBuf {
+pub fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("benches")
         .join("peers")

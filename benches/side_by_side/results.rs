@@ -1,6 +1,7 @@
 //! What was measured: every run, and the medians that the report shows.
 
 use crate::contender::{Contender, Copy};
+use crate::shape::Shapings;
 use crate::stage::Engine;
 use crate::tail::{CatchUp, Lag};
 use crate::verify::Verified;
@@ -31,6 +32,8 @@ pub struct Results {
     pub caught_up: Vec<(bool, Vec<CatchUp>)>,
     /// Steady loads.
     pub lags: Vec<Lag>,
+    /// Shapings of an export.
+    pub shaped: Option<Shapings>,
     /// Copies that failed: whose, where, and how.
     pub failed: Vec<(Contender, String, String)>,
     /// Whether the binary has another order of the backfill.

@@ -5,7 +5,7 @@ use super::import_lease::ImportLease;
 use super::worker::Backfill;
 use crate::dynamo::Tables;
 use crate::fault;
-use crate::import::ImportJournal;
+use crate::import::{ImportJournal, TableLeft, deletion_landed};
 use crate::plan::Service;
 use crate::repair::{Holder, give_up};
 use crate::state::{BackfillRecord, ImportPhase, SplitRecord, TombstonePhase};
@@ -44,15 +44,16 @@ impl Backfill {
             // A partial table is an early page. An absent one is created.
             let (client, spec) = (&tables.control, &service.table);
             let own = lease.of(&service.name).import.and_then(|import| import.table_id);
-            match unless_stopped(&self.stop, table_id(client, &spec.name)).await? {
-                None => {}
-                Some(found) if own.is_some() && found == own => {
+            let found = unless_stopped(&self.stop, table_id(client, &spec.name)).await?;
+            match TableLeft::of(found, own.as_deref()) {
+                TableLeft::Nothing => {}
+                TableLeft::Own => {
                     drop(unless_stopped(&self.stop, Box::pin(set_after_import(client, spec))).await?);
                 }
                 // An earlier run of this command created it.
-                Some(_) if self.has_created(service, tables).await? => {}
-                Some(_) if unless_stopped(&self.stop, is_empty(client, &spec.name)).await? => {}
-                Some(_) => {
+                TableLeft::Unknown(_) if self.has_created(service, tables).await? => {}
+                TableLeft::Unknown(_) if unless_stopped(&self.stop, is_empty(client, &spec.name)).await? => {}
+                TableLeft::Unknown(_) => {
                     let (service, table) = (service.name.clone(), spec.name.clone());
                     return Err(TargetError::NotEmpty { service, table }.into());
                 }
@@ -91,6 +92,10 @@ impl Backfill {
         };
         if known.phase == ImportPhase::Ready {
             return Ok(true);
+        }
+        if known.phase == ImportPhase::Removing {
+            // What is deleted later than this must not be the table that is filled from now on.
+            deletion_landed(&self.split, &self.stop).await?;
         }
         if known.has_failed() || record.import.is_none() {
             return Ok(false);

@@ -310,8 +310,7 @@ impl Backfill {
         objects: &[CommittedObject],
     ) -> Result<(), RunError> {
         let name = &service.name;
-        let known = lease.of(name);
-        if known.import.is_some() || known.claim.is_some_and(|claim| claim.complete) {
+        if !lease.of(name).needs_claim() {
             return Ok(());
         }
         if objects.len() > MOST_OBJECTS {

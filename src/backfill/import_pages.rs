@@ -10,7 +10,7 @@ use super::segment::{PageRead, SegmentTask};
 use crate::dynamo::chance;
 use crate::fault;
 use crate::flow::{Again, Guard, Landed, Outcome, Sink, SinkError, Stop, Write, WriteKind, WriteUse, apply};
-use crate::model::json::item_line;
+use crate::model::json::{item_line, raw_line};
 use crate::model::raw::RawPut;
 use crate::model::{Counters, Item};
 use crate::s3::Bucket;
@@ -43,15 +43,12 @@ impl Gathered {
     }
 
     fn add(&mut self, item: &Item) -> std::io::Result<()> {
-        item_line(item, &mut self.line)?;
+        item_line(item, &mut self.line);
         self.add_line()
     }
 
     fn add_raw(&mut self, item: &RawPut) -> std::io::Result<()> {
-        self.line.clear();
-        self.line.extend_from_slice(br#"{"Item":"#);
-        item.write(&mut self.line);
-        self.line.extend_from_slice(b"}\n");
+        raw_line(item, &mut self.line);
         self.add_line()
     }
 

@@ -35,7 +35,7 @@ pub use guard::{
 };
 pub use invert::{NoWayBack, SourceWrite, SourceWriteKind, TargetChange, WayBack, copied_from};
 pub use item_events::{ItemEvent, ItemEventKind, item_events};
-pub use page_item::{PageItem, RawPageItem};
+pub use page_item::{PageItem, RawPageItem, desired_raw};
 pub use prune::{Pruned, PrunedCopy, pruned, pruned_copy};
 pub use repair::{is_newer, repair};
 pub use route::{Desired, desired};
@@ -46,4 +46,4 @@ pub use transform::{Fault, shaped};
 pub use watch::{Watched, watch};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

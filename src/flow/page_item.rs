@@ -92,21 +92,13 @@ impl RawPageItem {
 
     /// The put, if the item belongs to the service. `None`: the whole item must be looked at.
     fn put(&self, service: &Service, versions: &Versions) -> Option<Option<Write>> {
-        let read = &self.item.read;
-        let Some(shape) = taker(service, read).ok()? else {
+        let Some((key, put)) = desired_raw(service, versions, &self.item)? else {
             return Some(None);
         };
-        let (key, made) = shaped(service, shape, versions, read).ok()?;
-        let put = RawPut::new(made, &self.item, |name| {
-            shape.attributes.target_name(name).is_some()
-        });
-        if put.size() + STAMP_BYTES > MAX_ITEM_BYTES {
-            return None;
-        }
         Some(Some(Write {
             key,
             kind: WriteKind::PutRaw(put),
-            guard: page_guard(versions, read, self.origin == Origin::Bulk),
+            guard: page_guard(versions, &self.item.read, self.origin == Origin::Bulk),
         }))
     }
 
@@ -127,4 +119,19 @@ impl RawPageItem {
             changes: vec![Arc::new(change)],
         })
     }
+}
+
+/// The target item that a service should hold for an item of which not everything is read, or nothing. `None`: the whole item must be
+/// looked at, by [`super::desired`], which gives the same answer and says what is wrong.
+#[must_use]
+pub fn desired_raw(service: &Service, versions: &Versions, item: &RawItem) -> Option<Option<(Key, RawPut)>> {
+    let Some(shape) = taker(service, &item.read).ok()? else {
+        return Some(None);
+    };
+    let (key, made) = shaped(service, shape, versions, &item.read).ok()?;
+    let put = RawPut::new(made, item, |name| shape.attributes.target_name(name).is_some());
+    if put.size() + STAMP_BYTES > MAX_ITEM_BYTES {
+        return None;
+    }
+    Some(Some((key, put)))
 }

@@ -1,5 +1,6 @@
 //! What an import leaves to do: the settings that it cannot set, and the tables of services without items.
 
+use super::decide::is_still_imported;
 use super::journal::ImportJournal;
 use super::task::Import;
 use crate::state::ImportPhase;
@@ -20,13 +21,7 @@ impl Import<'_> {
         let mut notes = Vec::new();
         if !import.token.is_empty() {
             let found = unless_stopped(self.stop, table_id(client, &spec.name)).await?;
-            let is_own = match (&found, &import.table_id) {
-                (None, _) => false,
-                (Some(Some(found)), Some(own)) => found == own,
-                // Engines other than AWS may have no ids.
-                (Some(_), _) => true,
-            };
-            if !is_own {
+            if !is_still_imported(found.as_ref(), import.table_id.as_deref()) {
                 return Err(RunError::Failed(format!(
                     "the table {} is not the one that the import made: somebody deleted or replaced it. {}",
                     spec.name, self.replaced_next

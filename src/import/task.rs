@@ -1,8 +1,9 @@
 //! One import: requested, found again, waited for.
 
+use super::decide::{needs_token, why_unusable};
 use super::journal::ImportJournal;
 use crate::dynamo::{Tables, chance};
-use crate::fault::{self, Rule, broken};
+use crate::fault;
 use crate::plan::{Plan, Service};
 use crate::source::present;
 use crate::state::{ImportPhase, ImportRecord};
@@ -12,9 +13,6 @@ use crate::target::{
 };
 use crate::worker::{Looks, RunError, Split, unless_stopped};
 use tokio_util::sync::CancellationToken;
-
-/// A client token holds for eight hours. Afterwards, a request with the same token asks for another one.
-pub const TOKEN_MS: u64 = 7 * 3600 * 1000;
 
 /// The import of one service.
 pub struct Import<'a> {
@@ -62,15 +60,12 @@ impl Import<'_> {
         }
         let control = &self.split.source.control;
         let now = unless_stopped(self.stop, present(control, &self.split.plan.source.table)).await?;
-        if let Some(known) = journal.import() {
-            if let Some(found) = self.find(&known).await? {
-                return note(journal, &found).await;
-            }
-            if now.at_ms.saturating_sub(known.asked_ms) >= TOKEN_MS {
-                // It never came, and the token holds no longer.
-                new_token(journal, now.at_ms).await?;
-            }
-        } else {
+        if let Some(known) = journal.import()
+            && let Some(found) = self.find(&known).await?
+        {
+            return note(journal, &found).await;
+        }
+        if needs_token(journal.import().as_ref(), now.at_ms) {
             new_token(journal, now.at_ms).await?;
         }
         let token = journal.import().unwrap_or_else(nothing).token;
@@ -153,7 +148,7 @@ impl Import<'_> {
             looks.pause(self.stop).await?;
         };
         let expected = self.expected;
-        if let Some(failure) = failure(&described, expected) {
+        if let Some(failure) = why_unusable(&described, expected) {
             journal
                 .change(|import| {
                     import.phase = ImportPhase::Failed;
@@ -201,38 +196,6 @@ async fn note<J: ImportJournal>(journal: &mut J, found: &DescribedImport) -> Res
             import.table_id = id.or(import.table_id.take());
         })
         .await
-}
-
-/// Why an import that has ended cannot be used.
-fn failure(import: &DescribedImport, expected: u64) -> Option<String> {
-    let counts = format!(
-        "{} of {expected} items were read, {} were imported, and {} had errors",
-        import.processed_items, import.imported_items, import.errors
-    );
-    let log = import.log_group.as_deref().map_or(String::new(), told_log);
-    match &import.status {
-        ImportStatus::InProgress => None,
-        _ if broken(Rule::ImportComplete) => None,
-        ImportStatus::Failed(reason) => Some(format!("{reason} ({counts}){log}")),
-        ImportStatus::Completed if import.errors > 0 || import.processed_items != expected => {
-            Some(format!("{counts}{log}"))
-        }
-        ImportStatus::Completed => None,
-    }
-}
-
-/// Where the errors of an import are. dynasplit does not read them: that needs another permission and another SDK.
-fn told_log(group: &str) -> String {
-    let mut parts = group.splitn(7, ':');
-    let (region, name) = (parts.nth(3), parts.nth(2));
-    let name = name.map(|name| name.trim_end_matches(":*"));
-    let shown = match (region, name) {
-        (Some(region), Some(name)) if !name.is_empty() => {
-            format!(": `aws logs tail {name} --region {region} --since 2d` shows it")
-        }
-        _ => String::new(),
-    };
-    format!(". The log group {group} of CloudWatch names the items with errors{shown}")
 }
 
 /// Refuses to continue if imports failed.
@@ -301,23 +264,4 @@ pub async fn refuse_existing(split: &Split, of: impl Fn(&str) -> bool) -> Result
         return Ok(());
     }
     Err(RunError::Targets { problems })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_log_of_a_failed_import_is_told_with_the_command_that_shows_it() {
-        let told = told_log("arn:aws:logs:eu-central-1:123456789012:log-group:/aws-dynamodb/imports:*");
-        assert!(
-            told.ends_with(
-                ": `aws logs tail /aws-dynamodb/imports --region eu-central-1 --since 2d` shows it"
-            ),
-            "{told}"
-        );
-        assert!(
-            told_log("imports").ends_with("The log group imports of CloudWatch names the items with errors")
-        );
-    }
 }

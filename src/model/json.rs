@@ -5,6 +5,7 @@
 //! user. See [the
 //! format](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.LowLevelAPI.html#Programming.LowLevelAPI.DataTypeDescriptors).
 
+use super::raw::{RawPut, write_item};
 use super::{Item, Number, NumberError, Place, Value};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -239,15 +240,23 @@ pub fn json_kind(json: &Json) -> &'static str {
 }
 
 /// A line of an item, as DynamoDB exports and imports it: `{"Item": {...}}`.
-///
-/// # Errors
-/// If the line cannot be written, which does not happen in memory.
-pub fn item_line(item: &Item, line: &mut Vec<u8>) -> std::io::Result<()> {
+pub fn item_line(item: &Item, line: &mut Vec<u8>) {
     line.clear();
-    serde_json::to_writer(&mut *line, &serde_json::json!({ "Item": item_to_json(item) }))?;
-    line.push(b'\n');
-    Ok(())
+    line.extend_from_slice(LINE_BEGINS);
+    write_item(item, line);
+    line.extend_from_slice(LINE_ENDS);
 }
+
+/// The same of an item of which some attributes are carried as they are.
+pub fn raw_line(item: &RawPut, line: &mut Vec<u8>) {
+    line.clear();
+    line.extend_from_slice(LINE_BEGINS);
+    item.write(line);
+    line.extend_from_slice(LINE_ENDS);
+}
+
+const LINE_BEGINS: &[u8] = br#"{"Item":"#;
+const LINE_ENDS: &[u8] = b"}\n";
 
 /// An item as DynamoDB JSON.
 #[must_use]

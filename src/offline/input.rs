@@ -1,15 +1,16 @@
 //! The exported items: files, directories of files, or the standard input; unpacked if they are compressed.
 
 use super::error::ShapeError;
-use crate::model::{Item, LineProblem, item_of};
+use super::exported::Exported;
+use super::lines::{LONGEST_LINE, Lines, Unread};
+use crate::model::LineProblem;
+use crate::plan::LookedAt;
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 
-/// Longest line: an item has at most 400 KB, and its JSON a few times as much.
-const LONGEST_LINE: u64 = 64 << 20;
 /// The first bytes of a gzip file.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const BUFFER: usize = 1 << 17;
@@ -61,67 +62,51 @@ impl Input {
     /// If it cannot be read or unpacked, a line is not an item, or `each` fails.
     pub fn items(
         &self,
+        looked_at: &LookedAt,
         stop: &CancellationToken,
-        mut each: impl FnMut(u64, &Item) -> Result<(), ShapeError>,
+        mut each: impl FnMut(u64, &Exported) -> Result<(), ShapeError>,
     ) -> Result<(), ShapeError> {
-        self.lines(|number, text| {
-            if stop.is_cancelled() {
-                return Err(ShapeError::Stopped);
-            }
-            let item = item_of(text).map_err(|problem| ShapeError::Line {
-                input: self.name(),
-                line: number,
-                problem,
-            })?;
-            each(number, &item)
-        })
-    }
-
-    /// Calls `each` with the number and the text of each line that is not empty.
-    ///
-    /// # Errors
-    /// If it cannot be read or unpacked, a line is too long, or `each` fails.
-    fn lines(&self, mut each: impl FnMut(u64, &[u8]) -> Result<(), ShapeError>) -> Result<(), ShapeError> {
         let failed = |source| ShapeError::Read {
             input: self.name(),
             source,
         };
-        let mut reader = self.open().map_err(failed)?;
-        let mut line = Vec::new();
-        for number in 1.. {
-            line.clear();
-            let read = reader
-                .by_ref()
-                .take(LONGEST_LINE)
-                .read_until(b'\n', &mut line)
-                .map_err(failed)?;
-            if read == 0 {
-                break;
+        let mut lines = Lines::new(self.open().map_err(failed)?);
+        while let Some(block) = lines.block().map_err(|problem| match problem {
+            Unread::Failed(source) => failed(source),
+            Unread::TooLong { line } => self.wrong_line(line, LineProblem::TooLong(LONGEST_LINE as u64)),
+        })? {
+            for (number, line) in block.lines() {
+                if stop.is_cancelled() {
+                    return Err(ShapeError::Stopped);
+                }
+                let item = Exported::of_line(&block.text, line, looked_at)
+                    .map_err(|problem| self.wrong_line(number, problem))?;
+                each(number, &item)?;
             }
-            if read as u64 == LONGEST_LINE {
-                return Err(ShapeError::Line {
-                    input: self.name(),
-                    line: number,
-                    problem: LineProblem::TooLong(LONGEST_LINE),
-                });
-            }
-            let text = line.trim_ascii();
-            if !text.is_empty() {
-                each(number, text)?;
+            if let Some(number) = block.broken {
+                return Err(self.wrong_line(number, LineProblem::Syntax("it is not UTF-8".into())));
             }
         }
         Ok(())
     }
 
-    fn open(&self) -> io::Result<Box<dyn BufRead>> {
+    /// A line that is not an item.
+    pub fn wrong_line(&self, line: u64, problem: LineProblem) -> ShapeError {
+        ShapeError::Line {
+            input: self.name(),
+            line,
+            problem,
+        }
+    }
+
+    fn open(&self) -> io::Result<Box<dyn Read>> {
         let raw: Box<dyn Read> = match self {
             Self::Stdin => Box::new(io::stdin().lock()),
             Self::File(path) => Box::new(File::open(path)?),
         };
         let mut raw = BufReader::with_capacity(BUFFER, raw);
         if raw.fill_buf()?.starts_with(&GZIP_MAGIC) {
-            let unpacked = MultiGzDecoder::new(raw);
-            return Ok(Box::new(BufReader::with_capacity(BUFFER, unpacked)));
+            return Ok(Box::new(MultiGzDecoder::new(raw)));
         }
         Ok(Box::new(raw))
     }

@@ -1,12 +1,13 @@
 //! The files of one input: those of each service, and what is refused.
 
 use super::error::ShapeError;
-use super::output::{Files, Written, failed};
+use super::exported::Exported;
+use super::output::{Files, Written};
 use super::refused::Reason;
 use super::report::Counts;
 use super::shaper::{Shaped, shape};
-use crate::model::json::{item_line, item_to_json};
-use crate::model::{Item, ItemExt};
+use crate::model::Item;
+use crate::model::json::item_to_json;
 use crate::plan::Plan;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,6 @@ pub const REFUSED: &str = "refused";
 #[derive(Debug)]
 pub struct InputFiles {
     counts: Counts,
-    folder: PathBuf,
     services: Vec<Files>,
     refused: Files,
     line: Vec<u8>,
@@ -47,7 +47,6 @@ impl InputFiles {
         let names = plan.services.iter().map(|service| service.name.as_str());
         Self {
             counts: Counts::of(plan),
-            folder: folder.to_owned(),
             services: names.map(|name| files(tables.join(name))).collect(),
             refused: files(folder.join(REFUSED)),
             line: Vec::new(),
@@ -58,9 +57,14 @@ impl InputFiles {
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn add(&mut self, plan: &Plan, item: &Item, input: &str, number: u64) -> Result<(), ShapeError> {
+    pub fn add(&mut self, plan: &Plan, item: &Exported, input: &str, number: u64) -> Result<(), ShapeError> {
         self.counts.items += 1;
-        shape(plan, item, |shaped| match shaped {
+        let unreadable = |problem| ShapeError::Line {
+            input: input.to_owned(),
+            line: number,
+            problem,
+        };
+        shape(plan, item, unreadable, |shaped| match shaped {
             Shaped::LeftBehind => {
                 self.counts.left_behind += 1;
                 Ok(())
@@ -69,7 +73,7 @@ impl InputFiles {
                 let count = &mut self.counts.services[place];
                 count.items += 1;
                 count.bytes += item.size() as u64;
-                item_line(&item, &mut self.line).map_err(|source| failed(&self.folder, source))?;
+                item.write_line(&mut self.line);
                 self.services[place].add(&self.line)
             }
             Shaped::Refused(place, reason) => {
@@ -77,7 +81,8 @@ impl InputFiles {
                 self.counts
                     .refused
                     .add(service, &reason, || format!("{input}:{number}"));
-                let line = refused_line(item, service, &reason, input, number);
+                let whole = item.whole().map_err(unreadable)?;
+                let line = refused_line(&whole, service, &reason, input, number);
                 self.refused.add(line.as_bytes())
             }
         })

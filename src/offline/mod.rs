@@ -1,11 +1,13 @@
 //! Splits exported items without AWS: each service gets files in the form that DynamoDB imports.
 //!
 //! It is for a system that may stop: export the table, shape the export, import the files. It uses the same route and
-//! transform as the live split, so both give the same tables. It keeps only one item and the open output files in memory.
+//! transform as the live split, so both give the same tables. It keeps a block of lines and the open output files in memory.
 
 mod error;
+mod exported;
 mod input;
 mod input_files;
+mod lines;
 mod output;
 mod pipe;
 mod refused;
@@ -15,6 +17,7 @@ mod to_files;
 mod work_folder;
 
 pub use error::ShapeError;
+pub use exported::{Exported, ShapedItem};
 pub use input::Input;
 pub use input_files::{InputFiles, REFUSED, ShapedInput, TABLES};
 pub use output::Written;

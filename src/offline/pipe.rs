@@ -4,8 +4,6 @@ use super::error::ShapeError;
 use super::input::Input;
 use super::report::{Counts, Report};
 use super::shaper::{Shaped, shape};
-use crate::model::ItemExt;
-use crate::model::json::item_line;
 use crate::plan::Plan;
 use std::io::Write;
 use tokio_util::sync::CancellationToken;
@@ -23,18 +21,19 @@ pub fn to_pipe(
     stop: &CancellationToken,
 ) -> Result<Report, ShapeError> {
     let mut counts = Counts::of(plan);
-    let mut line = Vec::new();
+    let (mut line, looked_at) = (Vec::new(), plan.looked_at());
     for input in inputs {
-        input.items(stop, |number, item| {
+        input.items(&looked_at, stop, |number, item| {
             counts.items += 1;
-            shape(plan, item, |shaped| match shaped {
+            let unreadable = |problem| input.wrong_line(number, problem);
+            shape(plan, item, unreadable, |shaped| match shaped {
                 Shaped::For(place, item) => {
                     counts.services[place].items += 1;
                     counts.services[place].bytes += item.size() as u64;
                     if place != service {
                         return Ok(());
                     }
-                    item_line(&item, &mut line).map_err(ShapeError::Stdout)?;
+                    item.write_line(&mut line);
                     out.write_all(&line).map_err(ShapeError::Stdout)
                 }
                 Shaped::LeftBehind => {

@@ -4,7 +4,7 @@ use super::error::ShapeError;
 use super::input::Input;
 use super::input_files::InputFiles;
 use super::report::{Counts, Report};
-use crate::plan::Plan;
+use crate::plan::{LookedAt, Plan};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -34,6 +34,7 @@ pub fn to_files(
 ) -> Result<Report, ShapeError> {
     let job = Job {
         plan,
+        looked_at: plan.looked_at(),
         inputs,
         options,
         stop,
@@ -75,6 +76,7 @@ impl Seen {
 
 struct Job<'a> {
     plan: &'a Plan,
+    looked_at: LookedAt,
     inputs: &'a [Input],
     options: Options,
     stop: &'a CancellationToken,
@@ -102,9 +104,10 @@ impl Job<'_> {
 
     fn read(&self, input: &Input, place: usize) -> Result<Counts, ShapeError> {
         let mut files = InputFiles::new(self.plan, self.folder, place, self.options.file_bytes);
-        input.items(self.stop, |number, item| {
+        let name = input.name();
+        input.items(&self.looked_at, self.stop, |number, item| {
             self.seen.0.fetch_add(1, Ordering::Relaxed);
-            files.add(self.plan, item, &input.name(), number)
+            files.add(self.plan, item, &name, number)
         })?;
         Ok(files.end()?.counts)
     }

@@ -1,12 +1,14 @@
 //! One file of the export: read from S3, shaped into files on this machine, and these written to S3.
 
 use crate::fault;
-use crate::offline::{Counts, InputFiles, REFUSED, ShapeError, ShapedInput, TABLES, Written};
-use crate::plan::Plan;
-use crate::s3::{Bucket, Export, PutIf};
+use crate::model::LineProblem;
+use crate::offline::{Counts, Exported, InputFiles, REFUSED, ShapeError, ShapedInput, TABLES, Written};
+use crate::plan::{LookedAt, Plan};
+use crate::s3::{Bucket, Export, ExportError, ExportLines, PutIf};
 use crate::worker::RunError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -140,32 +142,30 @@ impl Shaper {
         ));
         // Files have the same names whichever process writes them.
         let mut files = InputFiles::new(&self.plan, work, at, self.file_bytes);
-        let mut line = 0;
+        let looked_at = Arc::new(self.plan.looked_at());
         loop {
             if self.stop.is_cancelled() {
                 return Err(RunError::Stopped(
                     "it was interrupted; run the same command to continue".into(),
                 ));
             }
-            let page = reader.patient_page().await?;
-            let (plan, name) = (Arc::clone(&self.plan), Arc::clone(&name));
+            let page = reader.patient_lines().await?;
+            let (plan, input) = (Arc::clone(&self.plan), Arc::clone(&name));
+            let looked_at = Arc::clone(&looked_at);
             let added = tokio::task::spawn_blocking(move || {
-                for item in &page.items {
-                    line += 1;
-                    files.add(&plan, item, &name, line)?;
-                }
+                add_lines(&mut files, &plan, &looked_at, &page, &input)?;
                 // At the end of a file, all of it was proven to be what DynamoDB wrote.
                 match page.next {
-                    Some(_) => Ok((Some((files, line)), None)),
+                    Some(_) => Ok((Some(files), None)),
                     None => Ok((None, Some(files.end()?))),
                 }
             });
             let added: Result<_, ShapeError> = added
                 .await
                 .map_err(|error| RunError::Failed(format!("a part of the shaping failed: {error}")))?;
-            match added.map_err(|error| RunError::Failed(full(&error.to_string())))? {
+            match added.map_err(|error| failed(error, &name))? {
                 (_, Some(shaped)) => return Ok(shaped),
-                (Some(going_on), None) => (files, line) = going_on,
+                (Some(going_on), None) => files = going_on,
                 (None, None) => return Err(RunError::Failed("a file was neither read on nor ended".into())),
             }
         }
@@ -193,6 +193,46 @@ impl Shaper {
             });
         }
         Ok(())
+    }
+}
+
+/// Shapes the items of a page.
+fn add_lines(
+    files: &mut InputFiles,
+    plan: &Plan,
+    looked_at: &LookedAt,
+    page: &ExportLines,
+    name: &str,
+) -> Result<(), ShapeError> {
+    let wrong = |line: u64, problem| ShapeError::Line {
+        input: name.to_owned(),
+        line,
+        problem,
+    };
+    let text: Arc<str> = match std::str::from_utf8(&page.text) {
+        Ok(text) => text.into(),
+        Err(error) => {
+            let is_behind = |(_, place): &&(u64, Range<usize>)| place.end > error.valid_up_to();
+            let line = page.lines.iter().find(is_behind).map_or(0, |(line, _)| *line);
+            return Err(wrong(line, LineProblem::Syntax("it is not UTF-8".into())));
+        }
+    };
+    for (line, place) in &page.lines {
+        let item =
+            Exported::of_line(&text, place.clone(), looked_at).map_err(|problem| wrong(*line, problem))?;
+        files.add(plan, &item, name, *line)?;
+    }
+    Ok(())
+}
+
+fn failed(error: ShapeError, name: &str) -> RunError {
+    match error {
+        ShapeError::Line { line, problem, .. } => RunError::Export(ExportError::Line {
+            name: name.to_owned(),
+            line,
+            problem,
+        }),
+        other => RunError::Failed(full(&other.to_string())),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::model::{Item, LineProblem};
 use flate2::write::MultiGzDecoder;
 use md5::{Digest, Md5};
 use std::io::Write;
+use std::ops::Range;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -31,6 +32,17 @@ pub struct ExportPage {
     /// The items.
     pub items: Vec<Item>,
     /// Lines of the file up to the end of this page; `None`: the file ends here, and all of it was right.
+    pub next: Option<u64>,
+}
+
+/// Lines of a file that are not empty.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ExportLines {
+    /// Their text, each with its end.
+    pub text: Vec<u8>,
+    /// The number of each, and its place.
+    pub lines: Vec<(u64, Range<usize>)>,
+    /// As in [`ExportPage`].
     pub next: Option<u64>,
 }
 
@@ -58,9 +70,8 @@ pub struct FileReader {
     /// Lines and items that were taken.
     line: u64,
     found: u64,
-    /// Items of the page that is being read, and the size of their text.
-    items: Vec<Item>,
-    page_bytes: usize,
+    /// The page that is being read.
+    page: ExportLines,
 }
 
 impl FileReader {
@@ -81,8 +92,7 @@ impl FileReader {
             is_unpacked: false,
             line: 0,
             found: 0,
-            items: Vec::new(),
-            page_bytes: 0,
+            page: ExportLines::default(),
         }
     }
 
@@ -99,7 +109,7 @@ impl FileReader {
     pub async fn skip_to(&mut self, line: u64) -> Result<(), ExportError> {
         while self.line < line {
             match self.next_line().await? {
-                Some(text) => self.found += u64::from(!text.trim_ascii().is_empty()),
+                Some(line) => self.found += u64::from(!self.text[line].trim_ascii().is_empty()),
                 None => {
                     return Err(ExportError::Checksum {
                         name: self.name(),
@@ -116,30 +126,8 @@ impl FileReader {
     /// # Errors
     /// If the file cannot be read, is not the one that DynamoDB wrote, or a line is not an item.
     pub async fn page(&mut self) -> Result<ExportPage, ExportError> {
-        while self.page_bytes < PAGE_BYTES {
-            let Some(line) = self.next_line().await? else {
-                self.check_end()?;
-                return Ok(self.take_page(true));
-            };
-            let text = line.trim_ascii();
-            if text.is_empty() {
-                continue;
-            }
-            let item = (self.read_line)(text).map_err(|problem| ExportError::Line {
-                name: self.name(),
-                line: self.line,
-                problem,
-            })?;
-            self.page_bytes += line.len();
-            self.found += 1;
-            self.items.push(item);
-        }
-        // So that the last page says that it is the last one.
-        if self.peek().await? {
-            return Ok(self.take_page(false));
-        }
-        self.check_end()?;
-        Ok(self.take_page(true))
+        let lines = self.lines().await?;
+        self.items_of(&lines)
     }
 
     /// Reads the next page, again after temporary failures, for two minutes at most.
@@ -147,9 +135,18 @@ impl FileReader {
     /// # Errors
     /// As [`Self::page`].
     pub async fn patient_page(&mut self) -> Result<ExportPage, ExportError> {
+        let lines = self.patient_lines().await?;
+        self.items_of(&lines)
+    }
+
+    /// The same as text.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is not the one that DynamoDB wrote.
+    pub async fn patient_lines(&mut self) -> Result<ExportLines, ExportError> {
         let (began, mut attempt) = (Instant::now(), 0);
         loop {
-            match self.page().await {
+            match self.lines().await {
                 Err(error) if error.passing().is_some() && began.elapsed() < PATIENCE => {
                     attempt += 1;
                     tracing::debug!(attempt, %error, "reading again");
@@ -160,21 +157,57 @@ impl FileReader {
         }
     }
 
-    fn take_page(&mut self, is_last: bool) -> ExportPage {
-        self.page_bytes = 0;
-        ExportPage {
-            items: std::mem::take(&mut self.items),
-            next: (!is_last).then_some(self.line),
-        }
+    fn items_of(&self, page: &ExportLines) -> Result<ExportPage, ExportError> {
+        let items = page.lines.iter().map(|(line, place)| {
+            (self.read_line)(&page.text[place.clone()]).map_err(|problem| ExportError::Line {
+                name: self.name(),
+                line: *line,
+                problem,
+            })
+        });
+        Ok(ExportPage {
+            items: items.collect::<Result<_, _>>()?,
+            next: page.next,
+        })
     }
 
-    /// The next line, without its end; `None` at the end of the file.
-    async fn next_line(&mut self) -> Result<Option<Vec<u8>>, ExportError> {
+    async fn lines(&mut self) -> Result<ExportLines, ExportError> {
+        while self.page.text.len() < PAGE_BYTES {
+            let Some(line) = self.next_line().await? else {
+                self.check_end()?;
+                return Ok(self.take_page(true));
+            };
+            let line = self.text[line].trim_ascii();
+            if line.is_empty() {
+                continue;
+            }
+            let start = self.page.text.len();
+            self.page.text.extend_from_slice(line);
+            self.page.lines.push((self.line, start..self.page.text.len()));
+            self.page.text.push(b'\n');
+            self.found += 1;
+        }
+        // So that the last page says that it is the last one.
+        if self.peek().await? {
+            return Ok(self.take_page(false));
+        }
+        self.check_end()?;
+        Ok(self.take_page(true))
+    }
+
+    fn take_page(&mut self, is_last: bool) -> ExportLines {
+        let mut page = std::mem::take(&mut self.page);
+        page.next = (!is_last).then_some(self.line);
+        page
+    }
+
+    /// The place of the next line in the text, without its end, until more is unpacked; `None` at the end of the file.
+    async fn next_line(&mut self) -> Result<Option<Range<usize>>, ExportError> {
         let mut searched = self.taken_to;
         loop {
             if let Some(at) = self.text[searched..].iter().position(|byte| *byte == b'\n') {
                 let end = searched + at;
-                let line = self.text[self.taken_to..end].to_vec();
+                let line = self.taken_to..end;
                 self.taken_to = end + 1;
                 self.line += 1;
                 return Ok(Some(line));
@@ -187,8 +220,8 @@ impl FileReader {
                 });
             }
             if self.is_unpacked {
-                let rest = self.text.split_off(self.taken_to);
-                (self.text, self.taken_to) = (Vec::new(), 0);
+                let rest = self.taken_to..self.text.len();
+                self.taken_to = rest.end;
                 if rest.is_empty() {
                     return Ok(None);
                 }

@@ -25,7 +25,7 @@ pub use bucket_settings::{BucketSettings, Setting};
 pub use describe::{DescribedExport, ExportStatus, describe_changes, describe_export};
 pub use error::ExportError;
 pub use export::Export;
-pub use file_reader::{ExportPage, FileReader};
+pub use file_reader::{ExportLines, ExportPage, FileReader};
 pub use manifest::{ExportWindow, FileEntry, Summary};
 pub use object::{ListedObject, PutIf, StoredObject};
 pub use place::{ExportPlace, Folder, PlaceError};

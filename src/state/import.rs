@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How far an import is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ImportPhase {
     /// It was requested, or is about to be.
@@ -116,6 +116,14 @@ pub struct ServiceImport {
     pub claim: Option<ImportClaim>,
     /// The import, as soon as it is about to be requested.
     pub import: Option<ImportRecord>,
+}
+
+impl ServiceImport {
+    /// Whether a prefix must be claimed: no import was about to be requested, and no claim has every object.
+    #[must_use]
+    pub fn needs_claim(&self) -> bool {
+        self.import.is_none() && !self.claim.as_ref().is_some_and(|claim| claim.complete)
+    }
 }
 
 /// A prefix that one attempt has for itself.

@@ -19,7 +19,10 @@ pub const DELETION_LANDS: Duration = Duration::from_secs(30);
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Removal {
     /// There is no table of this name any more.
-    Gone,
+    Gone {
+        /// Every request to delete it was answered. Otherwise, one may still land.
+        is_settled: bool,
+    },
     /// The table of this name has another id, so somebody else made it. It is untouched.
     Other {
         /// Its id.
@@ -60,10 +63,11 @@ pub async fn delete_table(client: &Client, table: &str) -> Result<bool, TargetEr
 pub async fn delete_imported(client: &Client, table: &str, id: &str) -> Result<Removal, TargetError> {
     let operation = "dynamodb:DeleteTable";
     let mut poll = Poll::new(GONE_LIMIT);
+    let mut is_settled = true;
     loop {
         let seen = Instant::now();
         let status = match describe(client, table).await? {
-            None => return Ok(Removal::Gone),
+            None => return Ok(Removal::Gone { is_settled }),
             Some(state) if state.id.as_deref() != Some(id) => {
                 let id = state.id.unwrap_or_else(|| "unknown".into());
                 return Ok(Removal::Other { id });
@@ -77,7 +81,7 @@ pub async fn delete_imported(client: &Client, table: &str, id: &str) -> Result<R
             match deleted.map_err(|error| Failure::of(operation, table, &error)) {
                 Ok(_) => {}
                 // It is looked at again.
-                Err(failure) if failure.passes() => {}
+                Err(failure) if failure.passes() => is_settled = false,
                 Err(failure) if matches!(failure.kind, FailureKind::Missing | FailureKind::InUse) => {}
                 Err(other) => return Err(TargetError::of(other, table)),
             }

@@ -140,7 +140,7 @@ fn every_item_goes_where_the_plan_says() {
     // Neither the dropped attributes nor dynasplit's own remain.
     assert_eq!(
         courses[4],
-        json!({"Item": {"courseId": {"S": "5"}, "title": {"S": "Course 5"}, "size": {"N": "1.5"}, "tags": {"SS": ["a", "b"]}}})
+        json!({"Item": {"courseId": {"S": "5"}, "title": {"S": "Course 5"}, "size": {"N": "1.5"}, "tags": {"SS": ["b", "a"]}}})
     );
     let (users, files) = unpacked(&shell.path("shaped/tables/Users"));
     assert_eq!((users.len(), files), (30, 2));

@@ -385,6 +385,30 @@ async fn given_up_after_a_failed_import_its_partial_table_is_an_early_page() {
     scene.exact(Some(writers), tail).await;
 }
 
+/// A process is suspended when it is about to delete the partial table. DynamoDB deletes by name, so its request would also delete the
+/// table that the copy fills after the order was given up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn given_up_while_a_partial_table_is_deleted_its_table_stays() {
+    in_the_long_run!(given_up_while_a_partial_table_is_deleted_its_table_stays);
+    let scene = Scene::set(108, Mode::Sequence).await;
+    let writers = scene.writers().await;
+    let tail = scene.begin().await;
+    let imports = scene.stage.engine.faults().imports();
+    imports.end_next([ImportEnd::FailedLate("ItemValidationError")]);
+    scene.refused(IMPORT, &["--delete-partial"]).await;
+    let suspended = scene.stage.cli.armed("import.partial-table.before=stop");
+    let mut suspended = suspended.start(RETRY);
+    suspended.until_stopped_at("import.partial-table.before").await;
+    let mut given_up = scene.stage.cli.start(CONCURRENT);
+    while !given_up.has_ended() && !given_up.told().contains("request to delete a partial table") {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    suspended.signal("CONT");
+    given_up.end().await.with_code(CONCURRENT, 0);
+    let _ended = suspended.end().await;
+    scene.exact(Some(writers), tail).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_may_be_given_up_at_each_step() {
     in_the_long_run!(it_may_be_given_up_at_each_step);

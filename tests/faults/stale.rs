@@ -42,7 +42,7 @@ async fn a_page_that_is_delivered_after_the_removal_of_its_items_brings_none_bac
         let stage = set(Script::quiet(21), mode).await;
         let items = (0..40).map(|id| order(id, 1, "there before"));
         table::put_all(&stage.client, &stage.trial.source, items).await;
-        let (split, tail) = follow(&stage).await;
+        let (split, tail) = Box::pin(follow(&stage)).await;
         let holder = Holder::new();
         let rule = Rule::new(Fault::Held(Gate::Held(holder.clone())))
             .on(&["Scan"])
@@ -111,7 +111,7 @@ async fn stale_pages(order: Order) {
         .table(&stage.trial.source);
     stage.engine.faults().rule(rule);
     let mutator = stage.write(habits).await;
-    let (split, tail) = follow(&stage).await;
+    let (split, tail) = Box::pin(follow(&stage)).await;
     for id in 100..120 {
         put(&stage, id, 1, "removed just before").await;
     }

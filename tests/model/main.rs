@@ -26,6 +26,7 @@ mod held;
 mod hold;
 mod holder;
 mod image;
+mod imports;
 mod key_repair;
 mod keys;
 mod lease;

@@ -4,6 +4,7 @@ use super::figure;
 use crate::contender::Contender;
 use crate::peers::Peer;
 use crate::results::{Case, Results, median};
+use crate::shape::Shaper;
 use crate::stage::Engine;
 use serde_json::{Value, json};
 
@@ -24,6 +25,8 @@ const BULK: f64 = 5.0;
 const SAME_READS: f64 = 1.01;
 const VERIFY: f64 = 0.27;
 const MEMORY: f64 = 1.2;
+const SHAPING: f64 = 100.0;
+const FASTER: f64 = 10.0;
 
 /// Judges them all.
 pub fn judge(results: &Results) -> Vec<Bar> {
@@ -35,7 +38,57 @@ pub fn judge(results: &Results) -> Vec<Bar> {
         writes(results),
         verify(results),
         memory(results),
+        shaping(results),
+        shaping_of_others(results),
+        shaping_memory(results),
     ]
+}
+
+fn shaping(results: &Results) -> Bar {
+    let what = "shape: at least 100 MB of JSON for a second of the processor, packed files to packed files";
+    let speed = results
+        .shaped
+        .as_ref()
+        .and_then(|shaped| shaped.mb_per_cpu_second(Shaper::Product));
+    let Some(speed) = speed else {
+        return unmeasured(what, "not measured");
+    };
+    Bar {
+        what,
+        measured: format!("{} MB", figure(speed)),
+        reached: Some(speed >= SHAPING),
+    }
+}
+
+fn shaping_of_others(results: &Results) -> Bar {
+    let what = "shape: at least 10 times as fast as a Python script and as PySpark, each on one core";
+    let speed = |shaper| results.shaped.as_ref()?.mb_per_second(shaper);
+    let others = [speed(Shaper::Script), speed(Shaper::Spark)];
+    let (Some(own), [Some(script), Some(spark)]) = (speed(Shaper::Product), others) else {
+        return unmeasured(what, "not measured");
+    };
+    Bar {
+        what,
+        measured: format!("{} and {} times", figure(own / script), figure(own / spark)),
+        reached: Some(own / script.max(spark) >= FASTER),
+    }
+}
+
+fn shaping_memory(results: &Results) -> Bar {
+    let what = "shape: as much memory for 8 times the JSON, and for one file or many";
+    let peaks = results.shaped.iter().flat_map(|shaped| &shaped.memory);
+    let peaks: Vec<f64> = peaks.map(|memory| memory.peak_bytes as f64).collect();
+    let least = peaks.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = peaks.iter().copied().fold(0.0, f64::max);
+    if peaks.is_empty() {
+        return unmeasured(what, "not measured");
+    }
+    let mib = f64::from(1 << 20);
+    Bar {
+        what,
+        measured: format!("{} to {} MiB", figure(least / mib), figure(most / mib)),
+        reached: Some(most / least <= MEMORY),
+    }
 }
 
 fn unmeasured(what: &'static str, why: &str) -> Bar {

@@ -2,6 +2,7 @@
 
 mod bars;
 mod machine;
+mod shaping;
 mod tables;
 
 pub use machine::load;
@@ -31,6 +32,7 @@ impl Report {
         let mut parts = vec![facts.markdown()];
         parts.push(bars::markdown(&bars));
         parts.extend(tables::all(args, results));
+        parts.extend(results.shaped.as_ref().map(shaping::markdown));
         if !peers.absent.is_empty() {
             let lines = peers
                 .absent
@@ -81,6 +83,7 @@ impl Report {
                     "p99_ms": lag.at(0.99),
                     "max_ms": lag.at(1.0),
                 })).collect::<Vec<_>>(),
+                "shape": results.shaped,
                 "absent": peers.absent,
             }),
         }

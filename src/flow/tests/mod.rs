@@ -9,7 +9,7 @@ mod effects;
 mod everything;
 mod guards;
 mod histories;
-mod page_item;
+pub(crate) mod page_item;
 mod repair;
 mod shapes;
 mod strays;

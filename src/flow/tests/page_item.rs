@@ -17,7 +17,7 @@ const KEPT: &str = "    table: { name: Mine, keys: { partition: id } }\n";
 const NUMBER: &str = "{ attribute: at, type: N }";
 
 /// Plans of all kinds: what they look at, and what they do with attributes at which they do not look.
-fn plans() -> &'static [Plan] {
+pub(crate) fn plans() -> &'static [Plan] {
     static PLANS: OnceLock<Vec<Plan>> = OnceLock::new();
     let transformed = |index: &str, keys: &str, transform: &str| {
         let table = format!(
@@ -40,7 +40,8 @@ fn plans() -> &'static [Plan] {
     })
 }
 
-fn any_item() -> impl Strategy<Value = Item> {
+/// Items that these plans may meet.
+pub(crate) fn any_item() -> impl Strategy<Value = Item> {
     let names = [
         "a",
         "b",

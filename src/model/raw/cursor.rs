@@ -1,5 +1,7 @@
 //! Walks JSON text without making values of it.
 
+use std::borrow::Cow;
+
 /// The text is not in the form that DynamoDB answers in, or holds something that this version does not know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the text is not DynamoDB JSON of this version")]
@@ -29,7 +31,15 @@ pub(super) struct Quoted<'t> {
     pub is_escaped: bool,
 }
 
-impl Quoted<'_> {
+impl<'t> Quoted<'t> {
+    /// What it says, without a copy if it has no escapes.
+    pub fn said(self) -> Result<Cow<'t, str>, Unreadable> {
+        match self.is_escaped {
+            false => Ok(Cow::Borrowed(self.raw)),
+            true => self.to_text().map(Cow::Owned),
+        }
+    }
+
     /// Its escapes are right.
     fn check(self) -> Result<(), Unreadable> {
         match self.is_escaped {

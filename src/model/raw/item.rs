@@ -1,6 +1,7 @@
 //! An item of an answer, of which only some attributes are read.
 
 use super::cursor::{Cursor, Unreadable};
+use super::names::Names;
 use super::{read, size};
 use crate::model::Item;
 use std::ops::Range;
@@ -55,8 +56,12 @@ impl RawItem {
         cursor.peek();
         let start = cursor.place();
         let (mut read, mut carried) = (Item::new(), Vec::new());
+        let mut names = Names::default();
         cursor.object(|cursor, name| {
             cursor.peek();
+            if !names.add(name.said()?) {
+                return Err(Unreadable);
+            }
             if name.is_escaped || is_looked_at(name.raw) {
                 read.insert(name.to_text()?, read::value(cursor)?);
                 return Ok(());
@@ -70,6 +75,9 @@ impl RawItem {
             });
             Ok(())
         })?;
+        if !names.are_distinct() {
+            return Err(Unreadable);
+        }
         Ok(Self {
             read,
             carried,

@@ -9,6 +9,8 @@
 
 mod cursor;
 mod item;
+mod line;
+mod names;
 mod page;
 mod put;
 mod read;

@@ -42,6 +42,18 @@ impl RawPut {
         self.bytes
     }
 
+    /// The same without these of the attributes that were made.
+    #[must_use]
+    pub fn without(mut self, is_left_out: impl Fn(&str) -> bool) -> Self {
+        let bytes = &mut self.bytes;
+        self.made.retain(|name, value| {
+            let is_left_out = is_left_out(name);
+            *bytes -= if is_left_out { name.len() + value.size() } else { 0 };
+            !is_left_out
+        });
+        self
+    }
+
     /// The attributes that were made.
     #[must_use]
     pub fn made(&self) -> &Item {

@@ -20,9 +20,9 @@ pub(super) fn value(cursor: &mut Cursor<'_>) -> Result<Value, Unreadable> {
                 Value::L(values)
             }
             "M" => Value::M(item(cursor)?),
-            "SS" => Value::string_set(members(cursor, Quoted::to_text)?),
-            "NS" => Value::number_set(members(cursor, number)?),
-            "BS" => Value::binary_set(members(cursor, binary)?),
+            "SS" => Value::string_set(set(members(cursor, Quoted::to_text)?)?),
+            "NS" => Value::number_set(set(members(cursor, number)?)?),
+            "BS" => Value::binary_set(set(members(cursor, binary)?)?),
             _ => return Err(Unreadable),
         })
     })
@@ -32,8 +32,8 @@ pub(super) fn value(cursor: &mut Cursor<'_>) -> Result<Value, Unreadable> {
 pub(super) fn item(cursor: &mut Cursor<'_>) -> Result<Item, Unreadable> {
     let mut item = Item::new();
     cursor.object(|cursor, name| {
-        item.insert(name.to_text()?, value(cursor)?);
-        Ok(())
+        let is_new = item.insert(name.to_text()?, value(cursor)?).is_none();
+        is_new.then_some(()).ok_or(Unreadable)
     })?;
     Ok(item)
 }
@@ -54,6 +54,13 @@ fn members<'t, T>(
         Ok(())
     })?;
     Ok(members)
+}
+
+/// A set has members, and each of them once.
+fn set<T: Ord>(mut members: Vec<T>) -> Result<Vec<T>, Unreadable> {
+    members.sort_unstable();
+    let is_set = !members.is_empty() && members.windows(2).all(|pair| pair[0] != pair[1]);
+    is_set.then_some(members).ok_or(Unreadable)
 }
 
 fn number(text: Quoted<'_>) -> Result<Number, Unreadable> {

@@ -1,9 +1,11 @@
 //! The size of a value, found while it is passed.
 
 use super::cursor::{Cursor, Quoted, Unreadable};
+use super::names::Names;
 use crate::model::Number;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use std::borrow::Cow;
 
 /// Passes a value, and returns the bytes that DynamoDB charges for it, as [`crate::model::Value::size`] does. Whatever it
 /// accepts, [`super::read::value`] reads, but for the escapes of a string, which it looks at in both.
@@ -22,15 +24,17 @@ pub(super) fn size(cursor: &mut Cursor<'_>) -> Result<usize, Unreadable> {
             }
             "M" => {
                 let mut sum = 3;
+                let mut names = Names::default();
                 cursor.object(|cursor, name| {
-                    sum += text(name)? + size(cursor)? + 1;
-                    Ok(())
+                    let said = name.said()?;
+                    sum += said.len() + size(cursor)? + 1;
+                    names.add(said).then_some(()).ok_or(Unreadable)
                 })?;
-                sum
+                names.are_distinct().then_some(sum).ok_or(Unreadable)?
             }
-            "SS" => members(cursor, text)?,
-            "NS" => members(cursor, number)?,
-            "BS" => members(cursor, binary)?,
+            "SS" => members(cursor, text, Quoted::said)?,
+            "NS" => members(cursor, number, plain_number)?,
+            "BS" => members(cursor, binary, Quoted::said)?,
             _ => return Err(Unreadable),
         })
     })
@@ -45,23 +49,31 @@ fn boolean(cursor: &mut Cursor<'_>) -> Result<usize, Unreadable> {
     cursor.word(word).map(|()| 1)
 }
 
+/// A set has members, and each of them once. `said` is the same for equal members.
 fn members<'t>(
     cursor: &mut Cursor<'t>,
     each: impl Fn(Quoted<'t>) -> Result<usize, Unreadable>,
+    said: impl Fn(Quoted<'t>) -> Result<Cow<'t, str>, Unreadable>,
 ) -> Result<usize, Unreadable> {
     let mut sum = 0;
+    let mut all = Names::default();
     cursor.array(|cursor| {
-        sum += each(cursor.string()?)?;
-        Ok(())
+        let member = cursor.string()?;
+        sum += each(member)?;
+        all.add(said(member)?).then_some(()).ok_or(Unreadable)
     })?;
-    Ok(sum)
+    let is_set = !all.is_empty() && all.are_distinct();
+    is_set.then_some(sum).ok_or(Unreadable)
+}
+
+/// A number in the one way that stands for all ways to write it.
+fn plain_number(text: Quoted<'_>) -> Result<Cow<'_, str>, Unreadable> {
+    let number = Number::parse(text.raw).map_err(|_| Unreadable)?;
+    Ok(number.to_string().into())
 }
 
 fn text(text: Quoted<'_>) -> Result<usize, Unreadable> {
-    match text.is_escaped {
-        false => Ok(text.raw.len()),
-        true => text.to_text().map(|text| text.len()),
-    }
+    text.said().map(|text| text.len())
 }
 
 fn number(text: Quoted<'_>) -> Result<usize, Unreadable> {
