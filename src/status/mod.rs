@@ -9,6 +9,7 @@ mod dead_letter_advice;
 mod events_obstacles;
 mod events_status;
 mod heal_status;
+mod held_lanes;
 mod lane_status;
 mod late_changes;
 mod ledger_status;

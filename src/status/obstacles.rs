@@ -6,6 +6,7 @@
 use super::awaiting_import::awaiting_import;
 use super::dead_letter_advice::DeadLetterCauses;
 use super::heal_status;
+use super::held_lanes;
 use super::lane_status::LaneStatus;
 use super::obstacle::{COLLISION_ADVICE, Obstacle, ObstacleKind, foreign_advice};
 use super::split_status::{SplitStatus, WorkerStatus};
@@ -177,6 +178,7 @@ fn is_copying(status: &SplitStatus) -> bool {
 fn copying(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
     let record = status.backfill_record.as_ref();
     if let Some((services, what, next)) = awaiting_import(known.record, record, is_copying(status)) {
+        let what = what + &held_lanes::warning(&services, &status.lanes);
         found.add_for(ObstacleKind::AwaitingImport, &services, what, next);
         return;
     }
@@ -185,15 +187,7 @@ fn copying(status: &SplitStatus, known: &Known<'_>, found: &mut Found) {
         found.add_for(
             ObstacleKind::LanesHeld,
             &held,
-            match held.as_slice() {
-                [lane] => {
-                    format!("a bulk copy holds the lane of {lane}, so it applies no changes until it ends")
-                }
-                lanes => format!(
-                    "a bulk copy holds the lanes of {}, so they apply no changes until it ends",
-                    lanes.join(", ")
-                ),
-            },
+            held_lanes::held_by_bulk(&held, &status.lanes),
             if is_copying(status) {
                 "wait until `dynasplit backfill` ends"
             } else {
