@@ -26,11 +26,13 @@ pub use table::focus;
 
 /// Rules that are tried at the usual effort, each in one mode; the first seed that found it when this was measured; and whether small
 /// runs find it.
-const USUAL: [(Rule, Mode, u64, bool); 6] = [
+const USUAL: [(Rule, Mode, u64, bool); 8] = [
     (Rule::BothImages, Mode::Timestamp, 1, true),
     (Rule::EveryTouchedKey, Mode::Timestamp, 4, false),
     (Rule::TailTies, Mode::Timestamp, 1, true),
     (Rule::AgeGap, Mode::Timestamp, 1, false),
+    (Rule::Settled, Mode::Timestamp, 1, true),
+    (Rule::BackfillGuard, Mode::Sequence, 1, true),
     (Rule::AllPages, Mode::Sequence, 1, true),
     (Rule::NullIterator, Mode::Sequence, 1, true),
 ];
