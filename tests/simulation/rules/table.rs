@@ -196,6 +196,6 @@ pub const TABLE: &[Known] = &[
     known(HoldBounded, [Some(1), None], HOLD),
     small(ImportComplete, [Some(5), Some(5)], IMPORT_ORDER),
     small(ExportLate, [Some(6), None], EXPORTS),
-    small(ObjectFirst, [None, Some(8)], LEDGER),
+    small(ObjectFirst, [None, Some(2)], LEDGER),
     known(MarksRemoved, [Some(1), Some(2)], CUTOVER),
 ];
