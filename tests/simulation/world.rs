@@ -371,7 +371,8 @@ impl World {
         };
         let is_done = || self.is_filled() && is_moved();
         while began.elapsed() < shortest || (began.elapsed() < longest && !is_done()) {
-            if self.network.is_copying() {
+            // What is in an export may have been deleted long before the copy begins.
+            if self.network.is_copying() || self.cast.exports {
                 writers.let_keys_rest();
             }
             sleep(Duration::from_millis(500)).await;

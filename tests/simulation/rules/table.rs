@@ -195,7 +195,7 @@ pub const TABLE: &[Known] = &[
     known(HoldKept, [Some(1), Some(1)], HOLD),
     known(HoldBounded, [Some(1), None], HOLD),
     small(ImportComplete, [Some(5), Some(5)], IMPORT_ORDER),
-    small(ExportLate, [Some(6), None], EXPORTS),
+    small(ExportLate, [Some(4), None], EXPORTS),
     small(ObjectFirst, [None, Some(2)], LEDGER),
     known(MarksRemoved, [Some(1), Some(2)], CUTOVER),
 ];
