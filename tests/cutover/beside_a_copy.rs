@@ -33,6 +33,7 @@ async fn a_service_moves_while_the_copy_of_another_one_is_interrupted() {
 /// A service whose table has a stream for the way back, or had one, does not stand in the way of `apply`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_is_added_while_another_one_is_cut_over_and_after_it_went_back() {
+    in_the_long_run!(a_service_is_added_while_another_one_is_cut_over_and_after_it_went_back);
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     // Its cutover has begun, and comes to no fence: the stream of its table is on already.
     shop.spoil("fail", "before-fence");

@@ -115,6 +115,7 @@ async fn a_foreign_write_of_the_target_after_the_verify_cancels_the_cutover() {
 /// others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_changes_of_the_last_minute_are_read_before_the_fence() {
+    in_the_long_run!(the_changes_of_the_last_minute_are_read_before_the_fence);
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     application.end().await;
     shop.cli.until_caught_up().await;

@@ -88,6 +88,7 @@ async fn end_the_split(shop: &Shop, tail: crate::support::process::Running) {
 /// A rolled-back service has no end of its own. The end of the split removes what its reverse lane left in the source.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_of_the_split_removes_the_marks_of_a_service_that_was_rolled_back() {
+    in_the_long_run!(the_end_of_the_split_removes_the_marks_of_a_service_that_was_rolled_back);
     let (shop, tail, application) = Shop::open(Mode::Timestamp).await;
     let foreign = foreign_mark(&shop).await;
     shop.cutover().await;

@@ -329,6 +329,7 @@ async fn pruned(scene: &Scene) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_of_everything_moves_and_comes_back() {
+    in_the_long_run!(a_table_of_everything_moves_and_comes_back);
     there_and_back(Engine::embedded().await).await;
 }
 

@@ -98,6 +98,7 @@ async fn a_hold_is_durable_and_whoever_dies_it_is_obeyed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hold_under_the_fence_ends_with_the_longest_pause() {
+    in_the_long_run!(a_hold_under_the_fence_ends_with_the_longest_pause);
     let (shop, tail, application) = Shop::open(Mode::Timestamp).await;
     let cutting = suspended(&shop, CUTOVER, "cutover.fencing", ",cutover.step@3=kill").await;
     refused(&shop, PAUSE, "no --max-pause").await;

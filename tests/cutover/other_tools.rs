@@ -46,6 +46,7 @@ async fn an_undo_that_fails_halfway_is_repeated_and_loses_nothing() {
 /// The writers are not moved if nobody would carry their writes back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_switch_is_refused_if_no_worker_runs_the_way_back() {
+    in_the_long_run!(a_switch_is_refused_if_no_worker_runs_the_way_back);
     let (shop, tail, application) = Shop::open(Mode::Timestamp).await;
     let mut cutting = shop.cli.armed("cutover.pinned=stop").start(CUTOVER);
     cutting.until_stopped_at("cutover.pinned").await;

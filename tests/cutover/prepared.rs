@@ -147,6 +147,7 @@ async fn each_check_is_made_wrong_and_is_told_before_the_cutover() {
 /// A service that owns nothing is never written back, and nothing is tried for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_without_a_way_back_is_told_why() {
+    in_the_long_run!(a_service_without_a_way_back_is_told_why);
     let engine = crate::support::Engine::embedded().await;
     let (shop, tail, application) = Shop::open_with_copy(engine, Mode::Sequence).await;
     let found = prepared(&shop, STATUS, "copy").await;

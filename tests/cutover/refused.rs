@@ -179,6 +179,7 @@ async fn nothing_begins_if_nobody_can_confirm_what_a_person_stops() {
 /// A person who is asked, and never answers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_question_that_nobody_answers_ends_with_the_longest_pause_or_with_a_signal() {
+    in_the_long_run!(a_question_that_nobody_answers_ends_with_the_longest_pause_or_with_a_signal);
     let (shop, tail, application) = Shop::open(Mode::Sequence).await;
     let split = stopped_by_a_person(&shop).await.open().await;
     let (stop, asked) = (CancellationToken::new(), CancellationToken::new());

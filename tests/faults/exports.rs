@@ -563,6 +563,7 @@ async fn a_backfill_that_waits_for_an_export_scans_after_a_cancel() {
 /// Each of these files has several pages, so that the end of the file comes after items of it could have been copied.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_file_that_is_another_one_nothing_is_copied() {
+    in_the_long_run!(of_a_file_that_is_another_one_nothing_is_copied);
     let scene = Scene::set(77, Mode::Sequence).await;
     scene.put(0..40).await;
     let tail = begin(&scene.stage).await;

@@ -353,6 +353,7 @@ async fn what_was_written_while_the_stream_was_off_is_healed() {
 /// A write at the very moment at which one export ends and the next one begins is in one of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_at_the_seam_of_two_exports_is_healed() {
+    in_the_long_run!(a_change_at_the_seam_of_two_exports_is_healed);
     let scene = Scene::followed(93, Mode::Sequence).await;
     put(&scene.stage, 3, 2, "changed at the seam").await;
     stream(&scene.stage).take_in().await;
@@ -592,6 +593,7 @@ async fn what_is_wrong_with_an_export_is_told_and_the_same_command_goes_on() {
 /// Nothing is restarted or requested if exports cannot heal the gap, and each refusal names the way that always works.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gap_that_exports_cannot_heal_is_refused_before_anything_is_changed() {
+    in_the_long_run!(a_gap_that_exports_cannot_heal_is_refused_before_anything_is_changed);
     let scene = Scene::set(96, Mode::Sequence).await;
     scene.put(0..10, 1, "there before").await;
     let tail = copied(&scene.stage).await;

@@ -340,6 +340,7 @@ async fn an_import_that_fails_is_told_and_tried_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_import_keeps_no_other_table_waiting() {
+    in_the_long_run!(a_failed_import_keeps_no_other_table_waiting);
     let scene = Scene::set(107, Mode::Sequence).await;
     let writers = scene.writers().await;
     let tail = scene.begin().await;
@@ -367,6 +368,7 @@ async fn a_failed_import_keeps_no_other_table_waiting() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn given_up_after_a_failed_import_its_partial_table_is_an_early_page() {
+    in_the_long_run!(given_up_after_a_failed_import_its_partial_table_is_an_early_page);
     let scene = Scene::set(95, Mode::Sequence).await;
     let writers = scene.writers().await;
     let tail = scene.begin().await;
@@ -536,6 +538,7 @@ async fn age(scene: &Scene, by_ms: u64, tail: Running) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_leaves_tables_alone_that_wait_for_an_import() {
+    in_the_long_run!(every_command_leaves_tables_alone_that_wait_for_an_import);
     let scene = Scene::set(99, Mode::Sequence).await;
     let tail = scene.begin().await;
     for point in [None, Some("import.request.after@3")] {

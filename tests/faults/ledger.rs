@@ -220,6 +220,7 @@ fn unwritable(stage: &Stage) -> Switch {
 /// worker dies between an object and its checkpoint.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_record_is_in_the_ledger_whatever_dies_and_fails() {
+    in_the_long_run!(every_record_is_in_the_ledger_whatever_dies_and_fails);
     let scene = Scene::set(Script::quiet(61).shards(2), Mode::Sequence).await;
     let stage = &scene.stage;
     stage.cli.succeed(&["apply"]).await;

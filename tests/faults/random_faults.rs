@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::course::{HABITS, begin, end, set};
+use crate::support::long::in_the_long_run;
 use crate::support::random_faults;
 use crate::support::trial::Mode;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_goes_wrong_now_and_then() {
+    in_the_long_run!(everything_goes_wrong_now_and_then);
     let stage = set(
         random_faults::script(20, Duration::from_millis(1300)),
         Mode::Timestamp,

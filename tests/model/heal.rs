@@ -541,7 +541,7 @@ fn what_a_heal_needs() {
         let name = format!("heal, without {rule:?}");
         let model = Healing {
             writes: 2,
-            gaps: 2,
+            gaps: if rule == Rule::LaterGap { 2 } else { 1 },
             verifies: 1,
             without: Some(rule),
         };

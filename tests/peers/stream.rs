@@ -79,6 +79,7 @@ async fn a_restart_reads_nothing_twice_and_finished_shards_stay_finished() {
 /// kafka-connect-dynamodb starts over when it is more than 20 hours behind: here only records that are gone are a gap.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tail_that_is_twenty_three_hours_behind_goes_on() {
+    in_the_long_run!(a_tail_that_is_twenty_three_hours_behind_goes_on);
     let stage = Stage::set(Engine::genuine_dedicated().await, Mode::Sequence).await;
     let cli = &stage.cli;
     let tail = cli.begin().await;

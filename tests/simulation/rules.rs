@@ -28,7 +28,7 @@ pub use table::focus;
 /// runs find it.
 const USUAL: [(Rule, Mode, u64, bool); 8] = [
     (Rule::BothImages, Mode::Timestamp, 1, true),
-    (Rule::EveryTouchedKey, Mode::Timestamp, 4, false),
+    (Rule::EveryTouchedKey, Mode::Timestamp, 8, false),
     (Rule::TailTies, Mode::Timestamp, 1, true),
     (Rule::AgeGap, Mode::Timestamp, 1, false),
     (Rule::Settled, Mode::Timestamp, 1, true),

@@ -22,6 +22,7 @@ const HABITS: Habits = Habits {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_tail_follows_across_rolls_and_expired_iterators() {
+    in_the_long_run!(the_tail_follows_across_rolls_and_expired_iterators);
     let stage = Stage::set(Engine::genuine_dedicated().await, Mode::Sequence).await;
     let mutator = stage.write(HABITS).await;
     let cli = &stage.cli;
