@@ -79,6 +79,10 @@ pub enum Chapter {
     Verify,
     /// Catching up, and lag.
     Tail,
+    /// Copies by several processes, where answers take a while.
+    Workers,
+    /// What `plan` forecasts, against a copy from and to tables with the rates of AWS.
+    Forecast,
     /// Shaping of an export, beside a script and Spark.
     Shape,
 }

@@ -8,7 +8,7 @@ use crate::results::{Case, Results};
 use crate::shape::shapings;
 use crate::stage::{Engine, Setting, Stage};
 use crate::trouble::Tried;
-use crate::{tail, verify};
+use crate::{forecast, tail, verify, workers};
 
 /// Above so many items, what others made and copies on the embedded engine run once.
 pub const SMALL: u64 = 20_000;
@@ -47,6 +47,12 @@ pub async fn run(args: Args) -> Tried<(Kit, Results)> {
     if kit.args.wants(Chapter::Tail) {
         tails(&kit.args, &mut results).await?;
     }
+    if kit.args.wants(Chapter::Workers) {
+        results.shared = workers::speed_up(&kit).await?;
+    }
+    if kit.args.wants(Chapter::Forecast) {
+        results.forecast = Some(forecast::compared(&kit).await?);
+    }
     if kit.args.wants(Chapter::Shape) {
         results.shaped = Some(Box::pin(shapings(&kit.args)).await?);
     }
@@ -67,16 +73,6 @@ fn runs(kit: &Kit, setting: &Setting, contender: Contender) -> u32 {
     }
 }
 
-fn setting(engine: Engine, items: u64, services: u64) -> Setting {
-    Setting {
-        engine,
-        items,
-        services,
-        partiql: true,
-        null_targets: false,
-    }
-}
-
 async fn side_by_side(kit: &Kit, chapter: Chapter, results: &mut Results) -> Tried<()> {
     let engine = match chapter {
         Chapter::Embedded => Engine::Embedded,
@@ -85,7 +81,7 @@ async fn side_by_side(kit: &Kit, chapter: Chapter, results: &mut Results) -> Tri
     for &items in &kit.args.items {
         let mut contenders = Contender::all(engine, kit);
         contenders.retain(|contender| kit.args.patient || items <= SMALL || !contender.is_slow());
-        compare(kit, setting(engine, items, 1), &contenders, results).await?;
+        compare(kit, Setting::new(engine, items, 1), &contenders, results).await?;
     }
     Ok(())
 }
@@ -148,7 +144,7 @@ async fn compare(kit: &Kit, setting: Setting, contenders: &[Contender], results:
 async fn million(kit: &Kit, results: &mut Results) -> Tried<()> {
     let mut contenders = Contender::all(Engine::Null, kit);
     contenders.retain(|contender| contender.is_own());
-    compare(kit, setting(Engine::Null, MILLION, 1), &contenders, results).await
+    compare(kit, Setting::new(Engine::Null, MILLION, 1), &contenders, results).await
 }
 
 async fn services(kit: &Kit, results: &mut Results) -> Tried<()> {
@@ -162,7 +158,13 @@ async fn services(kit: &Kit, results: &mut Results) -> Tried<()> {
             }
             let mut contenders = vec![Contender::Concurrent];
             contenders.extend(results.has_bulk.then_some(Contender::Bulk));
-            compare(kit, setting(Engine::Null, items, services), &contenders, results).await?;
+            compare(
+                kit,
+                Setting::new(Engine::Null, items, services),
+                &contenders,
+                results,
+            )
+            .await?;
         }
     }
     Ok(())
@@ -170,7 +172,7 @@ async fn services(kit: &Kit, results: &mut Results) -> Tried<()> {
 
 async fn verifies(kit: &Kit, results: &mut Results) -> Tried<()> {
     for &items in &kit.args.items {
-        let stage = Stage::set(setting(Engine::Embedded, items, 1)).await?;
+        let stage = Stage::set(Setting::new(Engine::Embedded, items, 1)).await?;
         let mut runs = Vec::new();
         for _ in 0..kit.args.runs {
             let verified = verify::verify(&stage, kit).await?;

@@ -10,7 +10,7 @@
 //! | `floor.rs` | the bare SDK loop |
 //! | `product.rs` | the product's own binary |
 //! | `peers.rs`, `benches/peers/` | what a user might take instead |
-//! | `contender.rs`, `verify.rs`, `tail.rs` | one measurement each |
+//! | `contender.rs`, `verify.rs`, `tail.rs`, `workers.rs`, `forecast.rs` | one measurement each |
 //! | `shape/` | shaping of an export |
 //! | `chapters.rs`, `results.rs` | all of them, and their medians |
 //! | `report/` | Markdown, JSON, and the bars |
@@ -19,6 +19,7 @@ mod args;
 mod chapters;
 mod contender;
 mod floor;
+mod forecast;
 mod host;
 mod items;
 mod peers;
@@ -34,6 +35,7 @@ mod tally;
 mod trouble;
 mod verify;
 mod wire;
+mod workers;
 
 use args::{Args, Part};
 use clap::Parser;

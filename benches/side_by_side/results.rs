@@ -1,10 +1,12 @@
 //! What was measured: every run, and the medians that the report shows.
 
 use crate::contender::{Contender, Copy};
+use crate::forecast::ForecastCheck;
 use crate::shape::Shapings;
 use crate::stage::Engine;
 use crate::tail::{CatchUp, Lag};
 use crate::verify::Verified;
+use crate::workers::Shared;
 
 /// Copies of one kind.
 #[derive(Clone, Debug)]
@@ -32,6 +34,10 @@ pub struct Results {
     pub caught_up: Vec<(bool, Vec<CatchUp>)>,
     /// Steady loads.
     pub lags: Vec<Lag>,
+    /// Copies by several processes.
+    pub shared: Vec<Shared>,
+    /// A forecast, and what came of it.
+    pub forecast: Option<ForecastCheck>,
     /// Shapings of an export.
     pub shaped: Option<Shapings>,
     /// Copies that failed: whose, where, and how.

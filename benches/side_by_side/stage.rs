@@ -44,6 +44,25 @@ pub struct Setting {
     pub partiql: bool,
     /// Targets that forget, also on the embedded engine.
     pub null_targets: bool,
+    /// Milliseconds until the null endpoint answers.
+    pub answer_ms: u64,
+    /// Read and write units a second of each table of the null endpoint; 0: any number.
+    pub rates: [u64; 2],
+}
+
+impl Setting {
+    /// A source for so many services, on an endpoint that answers at once and limits nothing.
+    pub fn new(engine: Engine, items: u64, services: u64) -> Self {
+        Self {
+            engine,
+            items,
+            services,
+            partiql: true,
+            null_targets: false,
+            answer_ms: 0,
+            rates: [0, 0],
+        }
+    }
 }
 
 /// A running server. It ends with this value.
@@ -64,6 +83,8 @@ impl Stage {
         if setting.engine == Engine::Null {
             command.args(["--items", &setting.items.to_string()]);
         }
+        command.args(["--answer-ms", &setting.answer_ms.to_string(), "--rates"]);
+        command.args(setting.rates.map(|rate| rate.to_string()));
         if !setting.partiql {
             command.arg("--refuse-partiql");
         }

@@ -60,11 +60,8 @@ impl Lag {
 
 async fn stage(null_targets: bool) -> Tried<Stage> {
     Stage::set(Setting {
-        engine: Engine::Embedded,
-        items: 0,
-        services: 1,
-        partiql: true,
         null_targets,
+        ..Setting::new(Engine::Embedded, 0, 1)
     })
     .await
 }

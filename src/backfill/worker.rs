@@ -14,6 +14,7 @@ use super::segment::{FillShare, SegmentTask};
 use super::segment_queue::{SegmentQueue, is_shared_by_blocks};
 use crate::dynamo::{AccountLimit, ConcurrencyLimit, Health};
 use crate::fault;
+use crate::plan::cost::reads_consistently;
 use crate::repair::{Holder, RepairLease, switch_off, switch_on};
 use crate::s3::Export;
 use crate::source::describe_source;
@@ -57,8 +58,6 @@ pub struct BackfillOptions {
 
 /// Segments at once, unless an option says otherwise.
 const WORKERS: usize = 4;
-/// Up to this size, the source is read consistently, which costs little and saves the wait.
-const SMALL_BYTES: u64 = 256 * 1024 * 1024;
 /// If key ranges of a target are throttled, this many times as many segments share the throughput of the table: they
 /// write to more of its ranges.
 const SPREAD: usize = 4;
@@ -181,7 +180,7 @@ impl Backfill {
         self.split.store.runs();
         // Nothing in an export is from before the tombstones.
         let settled = self.options.export.is_some();
-        let consistent = self.options.consistent.unwrap_or(facts.bytes <= SMALL_BYTES) || settled;
+        let consistent = self.options.consistent.unwrap_or(reads_consistently(facts.bytes)) || settled;
         if record.order == Order::Bulk {
             return Box::pin(self.bulk(&record, consistent)).await;
         }

@@ -35,6 +35,15 @@ pub fn scan_units(bytes: u64, consistent: bool) -> u64 {
     bytes.div_ceil(READ_UNIT_BYTES * if consistent { 1 } else { 2 })
 }
 
+/// Up to this size, a backfill reads the source consistently, which costs little and saves a wait of one minute.
+const SMALL_SOURCE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Whether a backfill reads a source of so many bytes consistently, unless an option says otherwise.
+#[must_use]
+pub fn reads_consistently(bytes: u64) -> bool {
+    bytes <= SMALL_SOURCE_BYTES
+}
+
 /// Write units that puts of target items use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteUnits {

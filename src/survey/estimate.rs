@@ -7,7 +7,9 @@ use super::slow::{slow_tables, surplus_budgets};
 use super::tally::Tally;
 use super::view::Survey;
 use crate::backfill::{Chosen, Forecast, foreseen};
-use crate::plan::cost::{Capability, DOUBLING_SECONDS, PARTITION_WRITES, WriteCapability, scan_units};
+use crate::plan::cost::{
+    Capability, DOUBLING_SECONDS, PARTITION_WRITES, WriteCapability, reads_consistently, scan_units,
+};
 use crate::plan::either::WordOr;
 use crate::plan::spec::TableClassSpec;
 use crate::plan::{Plan, Prices, Service, Versions};
@@ -112,7 +114,7 @@ fn read_line(survey: &Survey, bytes: u64, options: &SurveyOptions, prices: &Pric
         (_, Billing::Provisioned { .. }) => format!("{}, all of its throughput", rate(served)),
     };
     let capability = served.within(options.read_units);
-    let units = scan_units(bytes, false);
+    let units = scan_units(bytes, reads_consistently(bytes));
     EstimateLine {
         what: format!("backfill: read {}", source.table),
         read_units: units,

@@ -4,6 +4,7 @@ use super::SOURCE;
 use super::call::Call;
 use super::null::{Answer, Null};
 use super::reading;
+use super::throttle::Throttle;
 use super::trace::Trace;
 use crate::tally::{Count, Tally};
 use crate::wire::{CONTENT_TYPE, Wire};
@@ -13,7 +14,7 @@ use hyper::header::HeaderValue;
 use hyper::{Request, Response, StatusCode};
 use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a refused condition is billed at least.
 const REFUSED_MILLIUNITS: u64 = 1000;
@@ -23,6 +24,8 @@ const REFUSED_MILLIUNITS: u64 = 1000;
 pub struct Front {
     engine: Wire,
     null: Null,
+    throttle: Throttle,
+    answer_after: Duration,
     tally: Mutex<Tally>,
     trace: Mutex<Option<Trace>>,
     began: Instant,
@@ -30,10 +33,12 @@ pub struct Front {
 
 impl Front {
     /// In front of the engine at an endpoint.
-    pub fn new(engine: &str, null: Null) -> Self {
+    pub fn new(engine: &str, null: Null, throttle: Throttle, answer_after: Duration) -> Self {
         Self {
             engine: Wire::to(engine),
             null,
+            throttle,
+            answer_after,
             tally: Mutex::default(),
             trace: Mutex::default(),
             began: Instant::now(),
@@ -58,7 +63,10 @@ impl Front {
         let body = body.to_bytes();
         let call = Call::read(&operation, &body);
         let (answer, is_counted) = match self.null.answer(&call) {
-            Some(answer) => (answer, true),
+            Some(answer) => {
+                tokio::time::sleep(self.answer_after).await;
+                (self.throttle.pass(&call, answer), true)
+            }
             None => (self.forward(&target, &call, body.clone()).await, false),
         };
         self.count(&call, &answer, is_counted, began_us);

@@ -12,6 +12,7 @@ mod call;
 mod front;
 mod null;
 mod reading;
+mod throttle;
 mod trace;
 
 pub use trace::MARK;
@@ -25,6 +26,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use null::Null;
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Duration;
+use throttle::Throttle;
 use tokio::net::{TcpListener, TcpStream};
 
 /// The table that is copied.
@@ -47,6 +50,12 @@ pub struct Host {
     /// Refuse PartiQL, as some emulators do.
     #[arg(long)]
     pub refuse_partiql: bool,
+    /// Milliseconds until an answer to a read of the source, or to a write of a target.
+    #[arg(long, default_value_t = 0)]
+    pub answer_ms: u64,
+    /// Read and write units a second of each table; 0: any number.
+    #[arg(long, num_args = 2, default_values_t = [0, 0])]
+    pub rates: Vec<u64>,
 }
 
 impl Host {
@@ -62,7 +71,9 @@ impl Host {
     async fn serve(self) -> Tried<()> {
         let engine = EmbeddedEngine::start().await.told("the embedded engine")?;
         let null = Null::new(self.items, self.services, self.null_targets, self.refuse_partiql);
-        let front = Arc::new(Front::new(engine.endpoint(), null));
+        let throttle = Throttle::new(self.rates.first().copied(), self.rates.get(1).copied());
+        let answer_after = Duration::from_millis(self.answer_ms);
+        let front = Arc::new(Front::new(engine.endpoint(), null, throttle, answer_after));
         let listener = TcpListener::bind("127.0.0.1:0").await.told("a port")?;
         println!("http://{}", listener.local_addr().told("an address")?);
         let over = tokio::task::spawn_blocking(|| {

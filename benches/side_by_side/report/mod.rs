@@ -4,6 +4,7 @@ mod bars;
 mod machine;
 mod shaping;
 mod tables;
+mod together;
 
 pub use machine::load;
 
@@ -32,6 +33,8 @@ impl Report {
         let mut parts = vec![facts.markdown()];
         parts.push(bars::markdown(&bars));
         parts.extend(tables::all(args, results));
+        parts.extend(together::workers(&results.shared));
+        parts.extend(results.forecast.as_ref().map(together::forecast));
         parts.extend(results.shaped.as_ref().map(shaping::markdown));
         if !peers.absent.is_empty() {
             let lines = peers
@@ -83,6 +86,8 @@ impl Report {
                     "p99_ms": lag.at(0.99),
                     "max_ms": lag.at(1.0),
                 })).collect::<Vec<_>>(),
+                "workers": results.shared,
+                "forecast": results.forecast,
                 "shape": results.shaped,
                 "absent": peers.absent,
             }),
