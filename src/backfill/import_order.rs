@@ -230,21 +230,36 @@ impl Backfill {
             false => None,
         };
         if let Some(arn) = arn {
-            self.record_created(service, &arn).await?;
+            self.record_created(service, &arn, found.flatten()).await?;
         }
         Ok(())
     }
 
-    /// Whether the table is the one that the split is on record to have made.
+    /// Whether the table is the one that the split is on record to have made. Another table of the same name has the same ARN, so the
+    /// ids decide, unless the engine gives none.
     pub(super) async fn has_created(&self, service: &Service, tables: &Tables) -> Result<bool, RunError> {
         let name = ServiceRecord::record_name(&service.name);
         let known = self.split.store.get::<ServiceRecord>(&name).await?;
-        let created = known.and_then(|known| known.value.created_arn);
-        let found = unless_stopped(&self.stop, table_arn(&tables.control, &service.table.name)).await?;
-        Ok(created.is_some() && created == found)
+        let Some(known) = known.map(|known| known.value) else {
+            return Ok(false);
+        };
+        let table = &service.table.name;
+        match unless_stopped(&self.stop, table_id(&tables.control, table)).await? {
+            None => Ok(false),
+            Some(Some(id)) => Ok(known.created_id == Some(id)),
+            Some(None) => {
+                let found = unless_stopped(&self.stop, table_arn(&tables.control, table)).await?;
+                Ok(known.created_arn.is_some() && known.created_arn == found)
+            }
+        }
     }
 
-    pub(super) async fn record_created(&self, service: &Service, arn: &str) -> Result<(), RunError> {
+    pub(super) async fn record_created(
+        &self,
+        service: &Service,
+        arn: &str,
+        id: Option<String>,
+    ) -> Result<(), RunError> {
         let name = ServiceRecord::record_name(&service.name);
         let store = &self.split.store;
         store
@@ -252,6 +267,7 @@ impl Backfill {
                 let mut known = found.unwrap_or_else(|| ServiceRecord::beginning(service));
                 known.created = true;
                 known.created_arn = Some(arn.to_owned());
+                known.created_id.clone_from(&id);
                 Ok(known)
             })
             .await?;
